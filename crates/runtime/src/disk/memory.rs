@@ -1,0 +1,367 @@
+//! A disk in memory that can lose power.
+//!
+//! Every file keeps its durable content and the writes since its last flush. A crash drops those writes, or keeps an
+//! arbitrary part of them, torn at sector boundaries, as a real disk may. Handles and locks from before a crash are
+//! dead afterwards, so that a component that was "killed" cannot write into the next life.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Disk, DiskError, DiskFile, DiskLock, checked};
+use crate::entropy::Entropy;
+
+/// A write may be torn between two sectors, never inside one.
+const SECTOR: usize = 512;
+
+/// Files in memory, with faults on request. Clones share one disk.
+#[derive(Clone, Default)]
+pub struct MemoryDisk {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    files: BTreeMap<String, Content>,
+    locks: BTreeSet<String>,
+    /// Raised by a crash; handles of an older life are refused.
+    life: u64,
+    fail_syncs: u64,
+    full: bool,
+    /// Writing calls left until the power goes.
+    fuel: Option<u64>,
+    syncs: u64,
+}
+
+#[derive(Default)]
+struct Content {
+    durable: Vec<u8>,
+    live: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    SetLen(usize),
+}
+
+struct MemoryFile {
+    disk: MemoryDisk,
+    path: String,
+    life: u64,
+}
+
+struct MemoryLock {
+    disk: MemoryDisk,
+    path: String,
+    life: u64,
+}
+
+// === impl MemoryDisk ===
+
+impl MemoryDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Loses power and comes back: everything that was not flushed is gone.
+    pub fn crash(&self) {
+        self.crash_keeping(|_| Vec::new());
+    }
+
+    /// Loses power and comes back: of what was not flushed, an arbitrary part was written, possibly torn.
+    pub fn crash_torn(&self, entropy: &dyn Entropy) {
+        self.crash_keeping(|pending| {
+            let mut kept = Vec::new();
+            for change in pending {
+                match change {
+                    _ if entropy.below(2) == 0 => {}
+                    Change::SetLen(len) => kept.push(Change::SetLen(len)),
+                    Change::Write { offset, mut bytes } => {
+                        if entropy.below(4) == 0 {
+                            let sectors = bytes.len() / SECTOR;
+                            bytes.truncate(
+                                usize::try_from(entropy.below(sectors as u64 + 1)).unwrap_or(0) * SECTOR,
+                            );
+                        }
+                        kept.push(Change::Write { offset, bytes });
+                    }
+                }
+            }
+            kept
+        });
+    }
+
+    /// Lets `writes` more writing calls through; then the power is off and every call fails until a crash.
+    pub fn cut_power_after(&self, writes: u64) {
+        self.inner.lock().fuel = Some(writes);
+    }
+
+    /// Lets the next flush fail once.
+    pub fn fail_next_sync(&self) {
+        self.inner.lock().fail_syncs += 1;
+    }
+
+    /// Makes the disk full, or gives it space again.
+    pub fn set_full(&self, full: bool) {
+        self.inner.lock().full = full;
+    }
+
+    /// How many flushes have been asked for; to check that a batch costs one.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.inner.lock().syncs
+    }
+
+    /// Flips the bits of one durable byte, as a decaying disk would.
+    ///
+    /// # Panics
+    /// When there is no such byte.
+    pub fn flip_byte(&self, path: &str, offset: usize) {
+        let mut inner = self.inner.lock();
+        let content = inner.files.get_mut(path).expect("a file to corrupt");
+        content.live[offset] ^= 0xff;
+        content.durable[offset] ^= 0xff;
+    }
+
+    fn crash_keeping(&self, mut keep: impl FnMut(Vec<Change>) -> Vec<Change>) {
+        let mut inner = self.inner.lock();
+        inner.life += 1;
+        inner.locks.clear();
+        inner.fuel = None;
+        inner.fail_syncs = 0;
+        for content in inner.files.values_mut() {
+            for change in keep(std::mem::take(&mut content.pending)) {
+                change.apply(&mut content.durable);
+            }
+            content.live = content.durable.clone();
+        }
+    }
+}
+
+impl fmt::Debug for MemoryDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.inner.lock();
+        f.debug_struct("MemoryDisk").field("files", &inner.files.len()).field("life", &inner.life).finish()
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, DiskError> {
+        checked(path)?;
+        let inner = self.inner.lock();
+        inner.powered("read", path)?;
+        inner.files.get(path).map(|content| content.live.clone()).ok_or_else(|| not_found(path))
+    }
+
+    fn write_atomic(&self, path: &str, content: &[u8]) -> Result<(), DiskError> {
+        checked(path)?;
+        let mut inner = self.inner.lock();
+        inner.writing("write", path)?;
+        inner.syncing(path)?;
+        let (durable, live) = (content.to_vec(), content.to_vec());
+        inner.files.insert(path.to_owned(), Content { durable, live, pending: Vec::new() });
+        Ok(())
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn DiskFile>, DiskError> {
+        checked(path)?;
+        let mut inner = self.inner.lock();
+        inner.powered("open", path)?;
+        inner.files.entry(path.to_owned()).or_default();
+        Ok(Box::new(MemoryFile { disk: self.clone(), path: path.to_owned(), life: inner.life }))
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DiskError> {
+        checked(path)?;
+        let mut inner = self.inner.lock();
+        inner.powered("remove", path)?;
+        inner.files.remove(path).map(|_| ()).ok_or_else(|| not_found(path))
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>, DiskError> {
+        if !dir.is_empty() {
+            checked(dir)?;
+        }
+        let inner = self.inner.lock();
+        inner.powered("list", dir)?;
+        let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+        let names = inner.files.keys().filter_map(|path| path.strip_prefix(&prefix));
+        Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, DiskError> {
+        checked(path)?;
+        let inner = self.inner.lock();
+        inner.powered("stat", path)?;
+        Ok(inner.files.contains_key(path))
+    }
+
+    fn lock(&self, path: &str) -> Result<Box<dyn DiskLock>, DiskError> {
+        checked(path)?;
+        let mut inner = self.inner.lock();
+        inner.powered("lock", path)?;
+        if !inner.locks.insert(path.to_owned()) {
+            return Err(DiskError::Locked { path: path.to_owned() });
+        }
+        Ok(Box::new(MemoryLock { disk: self.clone(), path: path.to_owned(), life: inner.life }))
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn powered(&self, action: &'static str, path: &str) -> Result<(), DiskError> {
+        if self.fuel == Some(0) {
+            return Err(DiskError::of(action, path, io::Error::other("the power is off")));
+        }
+        Ok(())
+    }
+
+    fn writing(&mut self, action: &'static str, path: &str) -> Result<(), DiskError> {
+        self.powered(action, path)?;
+        if self.full {
+            return Err(DiskError::Full { path: path.to_owned() });
+        }
+        if let Some(fuel) = &mut self.fuel {
+            *fuel -= 1;
+        }
+        Ok(())
+    }
+
+    fn syncing(&mut self, path: &str) -> Result<(), DiskError> {
+        self.syncs += 1;
+        let off = self.fuel == Some(0);
+        if off || self.fail_syncs > 0 {
+            self.fail_syncs = self.fail_syncs.saturating_sub(1);
+            return Err(DiskError::Sync { path: path.to_owned(), source: io::Error::other("flush failed") });
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, file: &MemoryFile, action: &'static str) -> Result<&mut Content, DiskError> {
+        if self.life != file.life {
+            let gone = io::Error::other("the handle is from before a crash");
+            return Err(DiskError::of(action, &file.path, gone));
+        }
+        self.powered(action, &file.path)?;
+        self.files.get_mut(&file.path).ok_or_else(|| not_found(&file.path))
+    }
+}
+
+impl Change {
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Self::SetLen(len) => content.resize(*len, 0),
+            Self::Write { offset, bytes } => {
+                let end = offset + bytes.len();
+                if content.len() < end {
+                    content.resize(end, 0);
+                }
+                content[*offset..end].copy_from_slice(bytes);
+            }
+        }
+    }
+}
+
+impl Content {
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.live);
+        self.pending.push(change);
+    }
+
+    fn flush(&mut self) {
+        for change in self.pending.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
+// === impl MemoryFile ===
+
+impl DiskFile for MemoryFile {
+    fn len(&self) -> Result<u64, DiskError> {
+        Ok(self.disk.inner.lock().content(self, "stat")?.live.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        let mut inner = self.disk.inner.lock();
+        let content = inner.content(self, "read")?;
+        let start = position(offset);
+        let bytes = start.checked_add(buffer.len()).and_then(|end| content.live.get(start..end));
+        let short = || DiskError::of("read", &self.path, io::ErrorKind::UnexpectedEof.into());
+        buffer.copy_from_slice(bytes.ok_or_else(short)?);
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, content: &[u8]) -> Result<(), DiskError> {
+        let mut inner = self.disk.inner.lock();
+        inner.content(self, "write")?;
+        inner.writing("write", &self.path)?;
+        let change = Change::Write { offset: position(offset), bytes: content.to_vec() };
+        inner.content_of(&self.path).change(change);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        let mut inner = self.disk.inner.lock();
+        let grows = inner.content(self, "set the length")?.live.len() < position(len);
+        if grows {
+            inner.writing("set the length", &self.path)?;
+        }
+        inner.content_of(&self.path).change(Change::SetLen(position(len)));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), DiskError> {
+        let mut inner = self.disk.inner.lock();
+        inner.content(self, "flush")?;
+        inner.syncing(&self.path)?;
+        inner.content_of(&self.path).flush();
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn content_of(&mut self, path: &str) -> &mut Content {
+        self.files.get_mut(path).expect("checked just before, under the same lock")
+    }
+}
+
+impl fmt::Debug for MemoryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+// === impl MemoryLock ===
+
+impl DiskLock for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        let mut inner = self.disk.inner.lock();
+        if inner.life == self.life {
+            inner.locks.remove(&self.path);
+        }
+    }
+}
+
+impl fmt::Debug for MemoryLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryLock").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn position(offset: u64) -> usize {
+    usize::try_from(offset).expect("a disk in memory is smaller than the address space")
+}
+
+fn not_found(path: &str) -> DiskError {
+    DiskError::NotFound { path: path.to_owned() }
+}

@@ -1,0 +1,138 @@
+//! Both disks obey one contract; the one in memory also fails on request.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::entropy::SeededEntropy;
+
+#[track_caller]
+fn check_contract(disk: &dyn Disk) {
+    assert!(matches!(disk.read("raft/a"), Err(DiskError::NotFound { .. })));
+    assert!(matches!(disk.remove("raft/a"), Err(DiskError::NotFound { .. })));
+    assert_eq!(disk.list("raft").expect("list"), Vec::<String>::new());
+
+    disk.write_atomic("raft/b", b"one").expect("write");
+    disk.write_atomic("raft/a", b"one").expect("write");
+    disk.write_atomic("raft/a", b"two").expect("write");
+    disk.write_atomic("raft/deeper/c", b"").expect("write");
+    assert_eq!(disk.read("raft/a").expect("read"), b"two");
+    assert_eq!(disk.list("raft").expect("list"), ["a", "b"]);
+    disk.remove("raft/b").expect("remove");
+    assert!(disk.exists("raft/a").expect("stat") && !disk.exists("raft/b").expect("stat"));
+
+    let file = disk.open("raft/log").expect("open");
+    file.write_at(3, b"def").expect("write");
+    file.write_at(0, b"abc").expect("write");
+    file.set_len(8).expect("extend");
+    file.sync_data().expect("flush");
+    let mut buffer = [9; 8];
+    file.read_at(0, &mut buffer).expect("read");
+    assert_eq!((&buffer, file.len().expect("stat")), (b"abcdef\0\0", 8));
+    assert!(file.read_at(1, &mut buffer).is_err(), "reading past the end");
+    assert_eq!(disk.open("raft/log").expect("open").len().expect("stat"), 8);
+
+    let held = disk.lock("lock").expect("lock");
+    assert!(matches!(disk.lock("lock"), Err(DiskError::Locked { .. })));
+    drop(held);
+    disk.lock("lock").expect("lock again");
+
+    for bad in ["", "/etc/passwd", "../x", "a/../../x", "a\0b"] {
+        assert!(matches!(disk.read(bad), Err(DiskError::BadPath { .. })), "{bad:?}");
+        assert!(matches!(disk.write_atomic(bad, b""), Err(DiskError::BadPath { .. })), "{bad:?}");
+        assert!(matches!(disk.open(bad), Err(DiskError::BadPath { .. })), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_disk_in_memory_keeps_the_contract() {
+    check_contract(&MemoryDisk::new());
+}
+
+#[test]
+fn the_disk_of_the_machine_keeps_the_contract() {
+    let dir = tempfile::tempdir().expect("a directory");
+    check_contract(&HostDisk::new(&dir.path().join("data")).expect("a disk"));
+}
+
+#[test]
+fn n_117_files_and_directories_are_ours_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = HostDisk::new(&dir.path().join("data")).expect("a disk");
+    disk.write_atomic("raft/vote", b"x").expect("write");
+    disk.open("raft/log").expect("open");
+    disk.lock("raft/lock").expect("lock");
+    let mode = |path: &str| {
+        let full = dir.path().join("data").join(path);
+        std::fs::metadata(full).expect("stat").permissions().mode() & 0o777
+    };
+    assert_eq!([mode(""), mode("raft")], [0o700; 2]);
+    assert_eq!([mode("raft/vote"), mode("raft/log"), mode("raft/lock")], [0o600; 3]);
+}
+
+#[test]
+fn a_crash_drops_what_was_not_flushed() {
+    let disk = MemoryDisk::new();
+    let file = disk.open("log").expect("open");
+    file.write_at(0, b"kept").expect("write");
+    file.sync_data().expect("flush");
+    file.write_at(4, b"lost").expect("write");
+    assert_eq!(disk.read("log").expect("read"), b"keptlost");
+    let lock = disk.lock("lock").expect("lock");
+    disk.crash();
+    assert_eq!(disk.read("log").expect("read"), b"kept");
+    assert!(file.write_at(0, b"ghost").is_err() && file.sync_data().is_err());
+    let _next = disk.lock("lock").expect("the old life's lock is gone");
+    drop(lock);
+    assert!(disk.lock("lock").is_err(), "and dropping the old guard does not release the new one");
+}
+
+#[test]
+fn a_torn_crash_keeps_any_part() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..64 {
+        let disk = MemoryDisk::new();
+        let file = disk.open("log").expect("open");
+        file.write_at(0, &[1; 1024]).expect("write");
+        file.write_at(1024, &[2; 512]).expect("write");
+        disk.crash_torn(&SeededEntropy::new(seed));
+        seen.insert(disk.read("log").expect("read"));
+    }
+    assert!(
+        seen.contains(&vec![]) && seen.contains(&vec![1; 1024]) && seen.contains(&vec![1; 512]),
+        "{}",
+        seen.len()
+    );
+}
+
+#[test]
+fn a_failed_flush_is_fatal_and_leaves_nothing_durable() {
+    let disk = MemoryDisk::new();
+    let file = disk.open("log").expect("open");
+    file.write_at(0, b"x").expect("write");
+    disk.fail_next_sync();
+    assert!(file.sync_data().expect_err("fails once").is_fatal());
+    disk.crash();
+    assert_eq!(disk.read("log").expect("read"), b"");
+}
+
+#[test]
+fn a_full_disk_is_not_fatal() {
+    let disk = MemoryDisk::new();
+    disk.set_full(true);
+    let error = disk.write_atomic("a", b"x").expect_err("full");
+    assert!(matches!(error, DiskError::Full { .. }) && !error.is_fatal());
+    disk.set_full(false);
+    disk.write_atomic("a", b"x").expect("space again");
+}
+
+#[test]
+fn power_is_cut_after_the_given_number_of_writes() {
+    let disk = MemoryDisk::new();
+    let file = disk.open("log").expect("open");
+    disk.cut_power_after(1);
+    file.write_at(0, b"x").expect("the last one");
+    assert!(file.sync_data().is_err() && file.write_at(0, b"y").is_err() && disk.read("log").is_err());
+    disk.crash();
+    assert_eq!(disk.read("log").expect("read"), b"");
+}

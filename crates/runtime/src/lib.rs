@@ -1,0 +1,36 @@
+//! Ports to the world and the tokio implementation beside them.
+//!
+//! Time, randomness, disk and tasks reach every other crate through the traits and owners defined here, so that a
+//! whole cluster can run in one process on a virtual clock, a seeded generator and a disk that can lose power.
+//! This crate alone calls `tokio::spawn`, `tokio::time`, the system clock, the random generator of the operating
+//! system and `std::fs`; everyone else is refused by clippy.
+//!
+//! What it is not: a place for helpers, a second tokio, or an abstraction over sockets. Sockets are used through
+//! tokio directly until a simulated network needs a seam; messages between servers have their own transport traits.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "this crate is where the disallowed methods are wrapped")]
+
+pub mod backoff;
+pub mod clock;
+pub mod disk;
+pub mod drain;
+pub mod entropy;
+pub mod executor;
+pub mod limits;
+pub mod reconcile;
+pub mod scope;
+mod world;
+
+pub use backoff::Backoff;
+pub use clock::{Clock, Elapsed, Instant, ManualClock, TokioClock, timeout};
+pub use disk::{Disk, DiskError, DiskFile, DiskLock, HostDisk, MemoryDisk};
+pub use drain::{DrainSignal, DrainWatch, drain};
+pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use executor::Executor;
+pub use reconcile::{Reconciler, ReconcilerSpec};
+pub use scope::{Scope, ShutdownReport, Task, TaskEnd};
+pub use world::World;
+
+/// A boxed future that may be sent between threads; the currency of the object-safe traits here.
+pub use futures::future::BoxFuture;

@@ -1,0 +1,23 @@
+//! The bounds of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// Largest file [`crate::Disk::read`] loads whole. Larger files are read through [`crate::Disk::open`]; a state
+/// snapshot of a very large datacenter stays below this.
+pub const READ_BYTES_MAX: u64 = 4 << 30;
+
+/// First delay of a retry unless the caller says otherwise: long enough to spare a peer that just restarted.
+pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
+
+/// Longest delay of a retry unless the caller says otherwise: an operator does not wait a minute after a repair.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// Doublings after which a back-off stops growing by itself, so that the shift cannot overflow.
+pub const BACKOFF_DOUBLINGS_MAX: u32 = 20;
+
+/// How far before the first use the tokio clock's epoch lies. A paused test clock may have been started a little
+/// before the epoch was taken; a day is more than any process spends in between.
+pub const EPOCH_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longest stretch of a reconciler's error text that its status keeps; errors are for a person to read.
+pub const STATUS_ERROR_BYTES_MAX: usize = 512;
