@@ -1,0 +1,377 @@
+//! Names: the newtypes every key and identity is made of.
+//!
+//! A name is compared byte for byte, also where Consul folds case: two spellings are two names,
+//! for the catalog as for intentions, certificates and ACL rules, so that no rule about one
+//! spelling can be stepped around with another.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Longest name accepted, in bytes. A SPIFFE id may be 2048 bytes; five components of this size fit.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Why a text is not a name.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NameError {
+    /// The text is empty.
+    #[error("{what} must not be empty")]
+    Empty {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// The text is longer than [`NAME_BYTES_MAX`].
+    #[error("{what} is {len} bytes long; at most {NAME_BYTES_MAX} are allowed")]
+    TooLong {
+        /// What was being named.
+        what: &'static str,
+        /// Length of the refused text in bytes.
+        len: usize,
+    },
+    /// The text is the wildcard where one thing has to be named.
+    #[error("{what} must name one thing; the wildcard \"*\" is not allowed here")]
+    Wildcard {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// The text holds a character that the kind of name does not allow.
+    #[error("{what} {text:?} contains {bad:?}; {allowed}")]
+    Character {
+        /// What was being named.
+        what: &'static str,
+        /// The refused text.
+        text: String,
+        /// The first offending character.
+        bad: char,
+        /// What is allowed instead, as a sentence.
+        allowed: &'static str,
+    },
+}
+
+/// Any printable character but the slash, which separates components in keys.
+fn plain(c: char) -> bool {
+    !c.is_control() && c != '/' && c != '\u{2028}' && c != '\u{2029}'
+}
+
+/// Lower-case letters, digits, dash and underscore.
+fn lower_label(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_'
+}
+
+/// Letters, digits, dash and underscore.
+fn label(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+const PLAIN: &str = "printable characters without \"/\" are allowed";
+const LOWER_LABEL: &str = "lower-case letters, digits, \"-\" and \"_\" are allowed";
+const LABEL: &str = "letters, digits, \"-\" and \"_\" are allowed";
+
+fn check(what: &'static str, text: &str, ok: fn(char) -> bool, allowed: &'static str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { what });
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(NameError::TooLong { what, len: text.len() });
+    }
+    if text == "*" {
+        return Err(NameError::Wildcard { what });
+    }
+    match text.chars().find(|c| !ok(*c)) {
+        Some(bad) => Err(NameError::Character { what, text: text.to_owned(), bad, allowed }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $ok:expr, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// Reads a name from text; refuses what the kind of name does not allow.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                check($what, text, $ok, $allowed)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a service: what is called, what identities are given to, what intentions speak of.
+    ServiceName, "service name", plain, PLAIN
+);
+name!(
+    /// The id of one instance of a service on its node; by default the service's name.
+    InstanceId, "service id", plain_or_slash, "printable characters are allowed"
+);
+name!(
+    /// The name of a node.
+    NodeName, "node name", plain, PLAIN
+);
+name!(
+    /// The id of a health check on its node.
+    CheckId, "check id", plain_or_slash, "printable characters are allowed"
+);
+name!(
+    /// The name of a datacenter.
+    Datacenter, "datacenter", lower_label, LOWER_LABEL
+);
+name!(
+    /// The name of an admin partition.
+    Partition, "partition", lower_label, LOWER_LABEL
+);
+name!(
+    /// The name of a namespace.
+    Namespace, "namespace", lower_label, LOWER_LABEL
+);
+name!(
+    /// The local name of a peered cluster.
+    PeerName, "peer name", lower_label, LOWER_LABEL
+);
+name!(
+    /// The name of an ACL policy.
+    PolicyName, "policy name", label, LABEL
+);
+
+/// Ids are the last component of their keys, so a slash in them is harmless, and in use.
+fn plain_or_slash(c: char) -> bool {
+    !c.is_control()
+}
+
+// === impl Partition, Namespace ===
+
+/// The partition and the namespace that exist without being created.
+pub const DEFAULT: &str = "default";
+
+impl Default for Partition {
+    fn default() -> Self {
+        Self(Arc::from(DEFAULT))
+    }
+}
+
+impl Partition {
+    /// Whether this is the partition that exists without being created.
+    pub fn is_default(&self) -> bool {
+        &*self.0 == DEFAULT
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self(Arc::from(DEFAULT))
+    }
+}
+
+impl Namespace {
+    /// Whether this is the namespace that exists without being created.
+    pub fn is_default(&self) -> bool {
+        &*self.0 == DEFAULT
+    }
+}
+
+/// One thing, or all of its kind (`*`).
+///
+/// `Any` orders before every exact name.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Pattern<T> {
+    /// The wildcard `*`.
+    Any,
+    /// Exactly this one.
+    Exact(T),
+}
+
+impl<T> Pattern<T> {
+    /// Whether this is the wildcard.
+    pub fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+
+    /// The exact name, if it is one.
+    pub fn exact(&self) -> Option<&T> {
+        match self {
+            Self::Any => None,
+            Self::Exact(name) => Some(name),
+        }
+    }
+}
+
+impl<T: PartialEq> Pattern<T> {
+    /// Whether the pattern covers `name`.
+    pub fn matches(&self, name: &T) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(own) => own == name,
+        }
+    }
+}
+
+impl<T: AsRef<str>> Pattern<T> {
+    /// The pattern as written: `*` or the name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Any => "*",
+            Self::Exact(name) => name.as_ref(),
+        }
+    }
+}
+
+impl<T: std::str::FromStr<Err = NameError>> Pattern<T> {
+    /// Reads `*` or a name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text == "*" { Ok(Self::Any) } else { text.parse().map(Self::Exact) }
+    }
+}
+
+impl<T: AsRef<str>> fmt::Display for Pattern<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<T: AsRef<str>> Serialize for Pattern<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de, T: std::str::FromStr<Err = NameError>> Deserialize<'de> for Pattern<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+/// A service as seen from one cluster: where names alone are never compared, this is.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct ServiceRef {
+    /// The admin partition the service lives in.
+    #[serde(default)]
+    pub partition: Partition,
+    /// The namespace the service lives in.
+    #[serde(default)]
+    pub namespace: Namespace,
+    /// The peered cluster it is imported from; `None` for our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerName>,
+    /// The service's name.
+    pub name: ServiceName,
+}
+
+impl ServiceRef {
+    /// The service of that name in the default partition and namespace of this cluster.
+    pub fn local(name: ServiceName) -> Self {
+        Self { partition: Partition::default(), namespace: Namespace::default(), peer: None, name }
+    }
+
+    /// One text per service, different for any two that differ in a component:
+    /// `partition/namespace/peer/name`, the peer empty for our own cluster.
+    pub fn key(&self) -> String {
+        let peer = self.peer.as_ref().map_or("", PeerName::as_str);
+        format!("{}/{}/{}/{}", self.partition, self.namespace, peer, self.name)
+    }
+}
+
+impl fmt::Display for ServiceRef {
+    /// As short as it is unambiguous: default components are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.partition.is_default() {
+            write!(f, "{}/{}/", self.partition, self.namespace)?;
+        } else if !self.namespace.is_default() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        f.write_str(self.name.as_str())?;
+        match &self.peer {
+            Some(peer) => write!(f, " (peer {peer})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_spelling() {
+        assert_ne!(ServiceName::parse("Web").unwrap(), ServiceName::parse("web").unwrap());
+    }
+
+    #[track_caller]
+    fn refused(text: &str) -> NameError {
+        ServiceName::parse(text).expect_err("must be refused")
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_reason() {
+        assert_eq!(refused(""), NameError::Empty { what: "service name" });
+        assert_eq!(refused("*"), NameError::Wildcard { what: "service name" });
+        assert!(matches!(refused("a/b"), NameError::Character { bad: '/', .. }));
+        assert!(matches!(refused("a\0b"), NameError::Character { bad: '\0', .. }));
+        assert!(matches!(refused(&"x".repeat(256)), NameError::TooLong { len: 256, .. }));
+        assert!(Datacenter::parse("DC1").is_err());
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_says() {
+        let any: Pattern<ServiceName> = Pattern::parse("*").unwrap();
+        let web: Pattern<ServiceName> = Pattern::parse("web").unwrap();
+        let name = ServiceName::parse("web").unwrap();
+        let other = ServiceName::parse("web1").unwrap();
+        assert!(any.matches(&name) && any.matches(&other));
+        assert!(web.matches(&name) && !web.matches(&other));
+    }
+}

@@ -1,0 +1,118 @@
+//! ACL tokens and policies, as kept in the state.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ca::Sealed;
+use crate::name::{Datacenter, PolicyName};
+use crate::{Stamp, Timestamp, Uuid};
+
+/// Accessor of the token that stands for requests without one.
+pub const ANONYMOUS_ACCESSOR: Uuid = reserved(2);
+/// What the anonymous token's secret is called.
+pub const ANONYMOUS_SECRET: &str = "anonymous";
+/// Id of the built-in policy `global-management`.
+pub const GLOBAL_MANAGEMENT: Uuid = reserved(1);
+/// Id of the built-in policy `builtin/global-read-only`.
+pub const GLOBAL_READ_ONLY: Uuid = reserved(2);
+/// What a token's secret is shown as to those who may not see it.
+pub const HIDDEN: &str = "<hidden>";
+
+/// Ids `00000000-0000-0000-0000-0000000000xx` are reserved for what is built in.
+pub const fn reserved(last: u8) -> Uuid {
+    let mut bits = [0u8; 16];
+    bits[15] = last;
+    Uuid(bits)
+}
+
+/// Whether an id is one of those reserved for what is built in.
+pub fn is_reserved(id: Uuid) -> bool {
+    id.0[..15].iter().all(|byte| *byte == 0)
+}
+
+/// SHA-256 of a token's secret: how tokens are found. The secret itself is never stored in clear.
+#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
+/// A reference to a policy, by id, with its name as it was when linked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PolicyLink {
+    /// The policy's id.
+    pub id: Uuid,
+    /// The policy's name.
+    pub name: String,
+}
+
+/// A token.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Token {
+    /// How people speak of it.
+    pub accessor: Uuid,
+    /// How it is found from its secret.
+    pub secret_hash: SecretHash,
+    /// The secret, sealed, for those who may read it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Sealed>,
+    /// What people noted about it.
+    #[serde(default)]
+    pub description: String,
+    /// Its policies.
+    #[serde(default)]
+    pub policies: Vec<PolicyLink>,
+    /// Whether it is valid in this datacenter only.
+    #[serde(default)]
+    pub local: bool,
+    /// When it stops being valid; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed.
+    #[serde(default)]
+    pub stamp: Stamp,
+}
+
+impl Token {
+    /// Whether the token is still valid at `now`.
+    pub fn valid_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A policy: rules under a name.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AclPolicy {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name. Built-in policies may have names that [`PolicyName`] refuses.
+    pub name: String,
+    /// What people noted about it.
+    #[serde(default)]
+    pub description: String,
+    /// The rules, as written.
+    pub rules: String,
+    /// Datacenters it is valid in; empty: all.
+    #[serde(default)]
+    pub datacenters: Vec<Datacenter>,
+    /// When it changed.
+    #[serde(default)]
+    pub stamp: Stamp,
+}
+
+/// Longest name of a policy, in bytes.
+pub const POLICY_NAME_BYTES_MAX: usize = 128;
+
+/// Checks a policy name given by a user.
+pub fn policy_name(text: &str) -> Result<PolicyName, crate::NameError> {
+    if text.len() > POLICY_NAME_BYTES_MAX {
+        return Err(crate::NameError::TooLong { what: "policy name", len: text.len() });
+    }
+    PolicyName::parse(text)
+}
