@@ -1,0 +1,433 @@
+//! The serde side of decoding: a value is every node written under one key.
+
+use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
+use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::{Deserializer, forward_to_deserialize_any};
+
+use crate::tree::{Entry, Kind, Node, group, repeated_objects};
+
+use super::scalar::{self, Number, wanted};
+use super::{Context, Error, Fault, Path, same_key};
+
+/// All that was written under one key, in order.
+#[derive(Clone)]
+pub(super) struct Value<'de, 'c> {
+    context: &'c Context<'c>,
+    path: &'c Path<'c>,
+    earlier: Vec<&'de Node>,
+    last: &'de Node,
+}
+
+impl<'de, 'c> Value<'de, 'c> {
+    /// The value of a whole text.
+    pub(super) fn new(context: &'c Context<'c>, node: &'de Node) -> Self {
+        Self { context, path: &Path::Root, earlier: Vec::new(), last: node }
+    }
+
+    fn of(context: &'c Context<'c>, path: &'c Path<'c>, mut nodes: Vec<&'de Node>) -> Self {
+        let last = nodes.pop().expect("a key that was written has a value");
+        Self { context, path, earlier: nodes, last }
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &'de Node> {
+        self.earlier.iter().copied().chain([self.last])
+    }
+
+    fn weak(&self) -> bool {
+        self.context.options.weak
+    }
+
+    fn is_null(&self) -> bool {
+        self.last.kind == Kind::Null
+    }
+
+    fn repeated(&self) -> Error {
+        Error::new(Fault::Repeated { count: self.earlier.len() + 1 })
+    }
+
+    /// The node that counts where only one can.
+    fn single(&self) -> Result<&'de Node, Error> {
+        if self.context.options.strict_duplicates && !self.earlier.is_empty() {
+            return Err(self.repeated());
+        }
+        Ok(self.last)
+    }
+
+    /// The objects written here, lists of objects opened; none for `null`.
+    fn objects(&self, what: &str) -> Result<Vec<&'de Node>, Error> {
+        if self.earlier.is_empty() && self.is_null() {
+            return Ok(Vec::new());
+        }
+        let nodes: Vec<_> = self.nodes().collect();
+        repeated_objects(&nodes).ok_or_else(|| {
+            let odd = nodes.iter().find(|node| node.as_object().is_none()).unwrap_or(&self.last);
+            Error::new(wanted(what, odd)).at(odd.pos, self.path)
+        })
+    }
+
+    /// The members of the one object that may be written here.
+    fn members(&self, what: &str) -> Result<Members<'de, 'c>, Error> {
+        let objects = self.objects(what)?;
+        if objects.len() > 1 {
+            return Err(Error::new(Fault::Repeated { count: objects.len() }));
+        }
+        Ok(Members::new(self.context, self.path, group(entries(&objects))))
+    }
+
+    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match scalar::integer(self.single()?, self.weak()).map_err(Error::new)? {
+            Number::Int(value) => visitor.visit_i64(value),
+            Number::Float(value) => visitor.visit_f64(value),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for Value<'de, '_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if !self.earlier.is_empty()
+            && let Some(objects) = repeated_objects(&self.nodes().collect::<Vec<_>>())
+        {
+            return visitor.visit_seq(Items::new(self.context, self.path, objects));
+        }
+        match &self.single()?.kind {
+            Kind::Null => visitor.visit_unit(),
+            Kind::Bool(value) => visitor.visit_bool(*value),
+            Kind::Int(value) => visitor.visit_i64(*value),
+            Kind::Float(value) => visitor.visit_f64(*value),
+            Kind::String(text) => visitor.visit_borrowed_str(text),
+            Kind::List(items) => {
+                visitor.visit_seq(Items::new(self.context, self.path, items.iter().collect::<Vec<_>>()))
+            }
+            Kind::Object(object) => {
+                visitor.visit_map(Members::new(self.context, self.path, group(object.entries.iter())))
+            }
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bool(scalar::boolean(self.single()?, self.weak()).map_err(Error::new)?)
+    }
+
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.number(visitor)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_f64(scalar::float(self.single()?, self.weak()).map_err(Error::new)?)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_string(scalar::text(self.single()?, self.weak()).map_err(Error::new)?)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.single()? {
+            node if node.kind == Kind::Null => visitor.visit_unit(),
+            node => Err(Error::new(wanted("null", node))),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let mut items = Vec::new();
+        for node in self.nodes() {
+            match &node.kind {
+                Kind::List(_) if self.context.options.strict_duplicates && !self.earlier.is_empty() => {
+                    return Err(self.repeated());
+                }
+                Kind::List(list) => items.extend(list),
+                Kind::Null => {}
+                Kind::Object(_) => items.push(node),
+                Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) if self.weak() => {
+                    // A scalar written twice is one scalar, not a list of two.
+                    items = vec![self.single()?];
+                }
+                Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) => {
+                    return Err(Error::new(wanted("a list", node)));
+                }
+            }
+        }
+        visitor.visit_seq(Items::new(self.context, self.path, items))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let objects = self.objects("an object")?;
+        visitor.visit_map(Members::new(self.context, self.path, group(entries(&objects))))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let members = self.members("an object")?;
+        visitor.visit_map(members.for_fields(fields))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(Variant { value: self })
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! { i128 u128 }
+}
+
+fn entries<'a>(objects: &[&'a Node]) -> impl Iterator<Item = &'a Entry> {
+    objects.iter().filter_map(|node| node.as_object()).flat_map(|object| &object.entries)
+}
+
+/// One key of an object as the target shall see it.
+struct Member<'de> {
+    /// What the target is told: the field's name for a struct, the key as written for a map.
+    name: &'de str,
+    /// The key as written, for messages.
+    written: &'de Entry,
+    nodes: Vec<&'de Node>,
+}
+
+struct Members<'de, 'c> {
+    context: &'c Context<'c>,
+    path: &'c Path<'c>,
+    rest: std::vec::IntoIter<Member<'de>>,
+    next: Option<Member<'de>>,
+}
+
+impl<'de, 'c> Members<'de, 'c> {
+    fn new(context: &'c Context<'c>, path: &'c Path<'c>, groups: Vec<(&'de Entry, Vec<&'de Node>)>) -> Self {
+        let members: Vec<_> = groups
+            .into_iter()
+            .map(|(written, nodes)| Member { name: &written.key, written, nodes })
+            .collect();
+        Self { context, path, rest: members.into_iter(), next: None }
+    }
+
+    /// Renames the keys to the fields they mean, joins keys that mean the same field, reports the others, and
+    /// drops fields that are `null`.
+    fn for_fields(mut self, fields: &'static [&'static str]) -> Self {
+        let mut known: Vec<Member<'de>> = Vec::new();
+        for member in self.rest {
+            let Some(field) = fields.iter().find(|field| same_key(field, member.name)) else {
+                self.context.unknown_key(member.written, self.path, fields);
+                continue;
+            };
+            match known.iter_mut().find(|other| other.name == *field) {
+                Some(other) => other.nodes.extend(member.nodes),
+                None => known.push(Member { name: field, ..member }),
+            }
+        }
+        known.retain(|member| member.nodes.last().is_some_and(|node| node.kind != Kind::Null));
+        self.rest = known.into_iter();
+        self
+    }
+}
+
+impl<'de> MapAccess<'de> for Members<'de, '_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        self.next = self.rest.next();
+        let Some(member) = &self.next else { return Ok(None) };
+        let path = Path::Key(self.path, &member.written.key);
+        let key = BorrowedStrDeserializer::<Error>::new(member.name);
+        seed.deserialize(key).map(Some).map_err(|error| error.at(member.written.key_pos, &path))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let member = self.next.take().expect("serde asks for a key before its value");
+        let path = Path::Key(self.path, &member.written.key);
+        let value = Value::of(self.context, &path, member.nodes);
+        let pos = value.last.pos;
+        seed.deserialize(value).map_err(|error| error.at(pos, &path))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
+    }
+}
+
+struct Items<'de, 'c> {
+    context: &'c Context<'c>,
+    path: &'c Path<'c>,
+    rest: std::iter::Enumerate<std::vec::IntoIter<&'de Node>>,
+}
+
+impl<'de, 'c> Items<'de, 'c> {
+    fn new(context: &'c Context<'c>, path: &'c Path<'c>, items: Vec<&'de Node>) -> Self {
+        Self { context, path, rest: items.into_iter().enumerate() }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'de, '_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let Some((index, node)) = self.rest.next() else { return Ok(None) };
+        let path = Path::Index(self.path, index);
+        let value = Value { context: self.context, path: &path, earlier: Vec::new(), last: node };
+        seed.deserialize(value).map(Some).map_err(|error| error.at(node.pos, &path))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
+    }
+}
+
+/// An enum: a string names a variant without content, an object of one key a variant with content.
+struct Variant<'de, 'c> {
+    value: Value<'de, 'c>,
+}
+
+impl<'de, 'c> EnumAccess<'de> for Variant<'de, 'c> {
+    type Error = Error;
+    type Variant = Content<'de, 'c>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content<'de, 'c>), Error> {
+        let value = self.value;
+        if value.last.as_object().is_none() {
+            let text = scalar::text(value.single()?, false).map_err(Error::new)?;
+            let variant = seed.deserialize(StrDeserializer::<Error>::new(&text))?;
+            return Ok((variant, Content { value: None }));
+        }
+        let mut members = value.members("an object")?;
+        match (members.rest.next(), members.rest.next()) {
+            (Some(member), None) => {
+                let variant = seed.deserialize(BorrowedStrDeserializer::<Error>::new(member.name))?;
+                let value = Value::of(value.context, value.path, member.nodes);
+                Ok((variant, Content { value: Some(value) }))
+            }
+            _ => Err(Error::new(Fault::Value("expected an object with exactly one key".to_owned()))),
+        }
+    }
+}
+
+struct Content<'de, 'c> {
+    value: Option<Value<'de, 'c>>,
+}
+
+impl<'de, 'c> Content<'de, 'c> {
+    fn value(self) -> Result<Value<'de, 'c>, Error> {
+        self.value.ok_or_else(|| Error::new(Fault::Value("this variant needs a value of its own".to_owned())))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Content<'de, '_> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        match self.value {
+            Some(value) if !value.is_null() => Err(Error::new(wanted("no value", value.last))),
+            _ => Ok(()),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(self.value()?)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.value()?.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.value()?.deserialize_struct("", fields, visitor)
+    }
+}
