@@ -1,0 +1,221 @@
+//! Intentions compiled for deciding: by exact source in one step, wildcards in fixed places.
+//!
+//! An entry is compiled once and shared. A [`Policy`] is the few compiled entries that can concern
+//! one destination (its own, its namespace's, everybody's), the most exact first. A decision costs
+//! a handful of hash look-ups however many intentions there are. The hash maps are only ever asked
+//! for a key, never walked, so their order is not observable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use concord_model::intention::{Destination, ServiceIntentions, Source};
+use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
+
+use super::{DefaultPolicy, Intention, Verdict};
+
+/// The intentions that concern one destination, ready to decide.
+///
+/// Cheap to clone. Where a list names a source twice for one destination, which validation refuses,
+/// the first stands.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Highest possible precedence first.
+    parts: Vec<Arc<Compiled>>,
+}
+
+impl Policy {
+    /// Compiles the entries that concern `destination`; others are passed over, so the whole match
+    /// list or simply all entries may be given.
+    ///
+    /// A destination in a peered cluster is decided about there: no entry of ours covers it.
+    pub fn compile<'a>(
+        destination: &ServiceRef,
+        entries: impl IntoIterator<Item = &'a ServiceIntentions>,
+    ) -> Self {
+        let covering = entries.into_iter().filter(|entry| entry.destination.covers(destination));
+        Self::from_parts(covering.map(|entry| Arc::new(Compiled::of_entry(entry))).collect())
+    }
+
+    /// From compiled entries, all of which cover the destination.
+    pub(super) fn from_parts(mut parts: Vec<Arc<Compiled>>) -> Self {
+        parts.retain(|part| !part.rules.is_empty());
+        parts.sort_by_key(|part| std::cmp::Reverse(part.ceiling));
+        Self { parts }
+    }
+
+    /// Whether `source` may connect, and what says so.
+    pub fn decide(&self, source: &ServiceRef, default: DefaultPolicy) -> Verdict {
+        self.best(source).map_or_else(|| default.verdict(), Intention::verdict)
+    }
+
+    /// The intentions that cover `source`, in the order they are tried: the first decides, the
+    /// others are shadowed by it.
+    pub fn covering(&self, source: &ServiceRef) -> Vec<Arc<Intention>> {
+        let mut all: Vec<_> = self.parts.iter().flat_map(|part| part.covering(source)).cloned().collect();
+        all.sort_by(|a, b| a.order(b));
+        all
+    }
+
+    /// All intentions for the destination, in the order they are tried.
+    pub fn rules(&self) -> Vec<Arc<Intention>> {
+        let mut all: Vec<_> = self.parts.iter().flat_map(|part| part.rules.iter()).cloned().collect();
+        all.sort_by(|a, b| a.order(b));
+        all
+    }
+
+    /// How many intentions there are for the destination.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.rules.len()).sum()
+    }
+
+    /// Whether there is no intention for the destination, so that the default always decides.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    fn best(&self, source: &ServiceRef) -> Option<&Arc<Intention>> {
+        let mut best: Option<&Arc<Intention>> = None;
+        for part in &self.parts {
+            if best.is_some_and(|rule| rule.precedence > part.ceiling) {
+                break;
+            }
+            if let Some(rule) = part.best(source)
+                && best.is_none_or(|best| rule.order(best).is_lt())
+            {
+                best = Some(rule);
+            }
+        }
+        best
+    }
+}
+
+/// One entry, compiled: its intentions in order, and for each pattern of sources the first.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// In the order they are tried.
+    rules: Vec<Arc<Intention>>,
+    /// Precedence of the first rule; none of the others has more.
+    ceiling: u8,
+    /// Exact sources.
+    exact: HashMap<ServiceRef, u32>,
+    /// Sources with a wildcard, by what is never one.
+    wild: HashMap<(Partition, Option<PeerName>), Wild>,
+}
+
+/// Wildcard sources of one partition and peer. Values are indexes of rules.
+#[derive(Debug, Default)]
+struct Wild {
+    /// All services everywhere.
+    any: Option<u32>,
+    /// All services of a namespace.
+    in_namespace: HashMap<Namespace, u32>,
+    /// One name in all namespaces. Validation refuses it; it is decided all the same.
+    named: HashMap<ServiceName, u32>,
+}
+
+impl Compiled {
+    pub(super) fn of_entry(entry: &ServiceIntentions) -> Self {
+        let mut rules: Vec<_> = Intention::of_entry(entry).map(Arc::new).collect();
+        rules.sort_by(|a, b| a.order(b));
+        let mut own = Self {
+            ceiling: rules.first().map_or(0, |rule| rule.precedence),
+            rules: Vec::new(),
+            exact: HashMap::with_capacity(rules.len()),
+            wild: HashMap::new(),
+        };
+        for (index, rule) in rules.iter().enumerate() {
+            own.index(&rule.source, u32::try_from(index).expect("an entry has fewer than 2^32 sources"));
+        }
+        own.rules = rules;
+        own
+    }
+
+    fn index(&mut self, source: &Source, index: u32) {
+        let Source { partition, namespace, peer, name } = source.clone();
+        if let (Pattern::Exact(namespace), Pattern::Exact(name)) = (&namespace, &name) {
+            let key = ServiceRef { partition, namespace: namespace.clone(), peer, name: name.clone() };
+            self.exact.entry(key).or_insert(index);
+            return;
+        }
+        let wild = self.wild.entry((partition, peer)).or_default();
+        match (namespace, name) {
+            (Pattern::Exact(namespace), _) => {
+                wild.in_namespace.entry(namespace).or_insert(index);
+            }
+            (Pattern::Any, Pattern::Exact(name)) => {
+                wild.named.entry(name).or_insert(index);
+            }
+            (Pattern::Any, Pattern::Any) => {
+                wild.any.get_or_insert(index);
+            }
+        }
+    }
+
+    /// Indexes of the rules that cover `source`, in no order.
+    fn indexes(&self, source: &ServiceRef) -> impl Iterator<Item = u32> {
+        let wild = if self.wild.is_empty() {
+            None
+        } else {
+            self.wild.get(&(source.partition.clone(), source.peer.clone()))
+        };
+        let exact = if self.exact.is_empty() { None } else { self.exact.get(source).copied() };
+        let in_namespace = wild.and_then(|wild| wild.in_namespace.get(&source.namespace).copied());
+        let named = wild.and_then(|wild| wild.named.get(&source.name).copied());
+        let any = wild.and_then(|wild| wild.any);
+        [exact, in_namespace, named, any].into_iter().flatten()
+    }
+
+    pub(super) fn best(&self, source: &ServiceRef) -> Option<&Arc<Intention>> {
+        self.indexes(source).min().map(|index| self.rule(index))
+    }
+
+    pub(super) fn covering(&self, source: &ServiceRef) -> impl Iterator<Item = &Arc<Intention>> {
+        self.indexes(source).map(|index| self.rule(index))
+    }
+
+    /// The intention with exactly that source.
+    pub(super) fn exactly(&self, source: &Source) -> Option<&Arc<Intention>> {
+        let index = match (&source.namespace, &source.name) {
+            (Pattern::Exact(namespace), Pattern::Exact(name)) => {
+                let key = ServiceRef {
+                    partition: source.partition.clone(),
+                    namespace: namespace.clone(),
+                    peer: source.peer.clone(),
+                    name: name.clone(),
+                };
+                self.exact.get(&key).copied()
+            }
+            (namespace, name) => {
+                let wild = self.wild.get(&(source.partition.clone(), source.peer.clone()))?;
+                match (namespace, name) {
+                    (Pattern::Exact(namespace), _) => wild.in_namespace.get(namespace).copied(),
+                    (Pattern::Any, Pattern::Exact(name)) => wild.named.get(name).copied(),
+                    (Pattern::Any, Pattern::Any) => wild.any,
+                }
+            }
+        };
+        index.map(|index| self.rule(index))
+    }
+
+    pub(super) fn rules(&self) -> &[Arc<Intention>] {
+        &self.rules
+    }
+
+    fn rule(&self, index: u32) -> &Arc<Intention> {
+        &self.rules[index as usize]
+    }
+}
+
+/// The destinations whose entries can cover a service: its own, its namespace's, all; and its name in
+/// all namespaces, which validation refuses but a decision does not overlook.
+pub(super) fn destinations(service: &ServiceRef) -> [Destination; 4] {
+    let of = |namespace, name| Destination { partition: service.partition.clone(), namespace, name };
+    let namespace = || Pattern::Exact(service.namespace.clone());
+    let name = || Pattern::Exact(service.name.clone());
+    [
+        of(namespace(), name()),
+        of(namespace(), Pattern::Any),
+        of(Pattern::Any, name()),
+        of(Pattern::Any, Pattern::Any),
+    ]
+}

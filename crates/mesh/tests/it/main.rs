@@ -1,0 +1,8 @@
+//! Tests of the mesh's meaning, from outside.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod decide;
+mod oracle;
+mod random;
+mod validate;
