@@ -1,0 +1,36 @@
+//! What a proxy is told: events in, [`ProxySnapshot`] and watches out.
+//!
+//! One snapshot per proxy feeds the built-in proxy and Envoy alike, so that a scenario behaves the
+//! same on both. [`Proxy`] is the machine that makes it: it is told what changed, says what it has
+//! to be told about ([`WatchKey`]) and publishes a snapshot whenever the meaning of one changed.
+//! A snapshot is complete or it is not there: without roots of trust and intentions a proxy must
+//! not open a port.
+//!
+//! Pure: no sockets, no clock. Who watches, and how snapshots travel, is the business of `agent`,
+//! `server` and `rpc`. Sidecars at the level of connections are available now; gateways,
+//! transparent mode, routes and peers are refused by name until they are.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod endpoint;
+mod limits;
+mod machine;
+mod registration;
+mod settings;
+mod snapshot;
+mod upstream;
+
+pub use crate::endpoint::{Endpoint, Endpoints, ExpectedIdentity};
+pub use crate::limits::{
+    CONNECT_TIMEOUT_BUILT_IN, CONNECT_TIMEOUT_ENVOY, ENDPOINTS_MAX, HANDSHAKE_TIMEOUT,
+    LOCAL_CONNECT_TIMEOUT_BUILT_IN, LOCAL_CONNECT_TIMEOUT_ENVOY, TIMEOUT_MAX, UPSTREAMS_MAX,
+};
+pub use crate::machine::{Effect, Event, LeafFrom, Proxy, WatchKey};
+pub use crate::registration::{BindAddress, LocalTarget, ProxyFault, ProxySection};
+pub use crate::settings::SettingFault;
+pub use crate::snapshot::section::{ApplyError, Section, SectionBody, SectionUpdate};
+pub use crate::snapshot::{IntentionSection, Leaf, MixedSections, ProxyId, ProxySnapshot, Versioned};
+pub use crate::upstream::{
+    Refusal, UpstreamId, UpstreamLimits, UpstreamSection, UpstreamState, UpstreamTarget,
+};

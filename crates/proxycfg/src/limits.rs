@@ -1,0 +1,21 @@
+//! Bounds and defaults of a proxy's configuration.
+
+use std::time::Duration;
+
+/// Upstreams of one proxy: each is a port, an address of loopback, and a watch.
+pub const UPSTREAMS_MAX: usize = 512;
+/// Endpoints of one upstream in a snapshot: 10,000 instances of a service are about 3 MB.
+pub const ENDPOINTS_MAX: usize = 10_000;
+/// Longest time-out that can be configured: a day, beyond which it is a slip of the unit.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Time a caller has to complete its TLS handshake (`handshake_timeout_ms`).
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(10_000);
+/// Time for connecting to the local service, built-in proxy (`local_connect_timeout_ms`).
+pub const LOCAL_CONNECT_TIMEOUT_BUILT_IN: Duration = Duration::from_millis(1_000);
+/// Time for connecting to the local service, Envoy (`local_connect_timeout_ms`).
+pub const LOCAL_CONNECT_TIMEOUT_ENVOY: Duration = Duration::from_millis(5_000);
+/// Time for connecting to an upstream's instance, built-in proxy (`connect_timeout_ms`).
+pub const CONNECT_TIMEOUT_BUILT_IN: Duration = Duration::from_millis(10_000);
+/// Time for connecting to an upstream's instance, Envoy (`connect_timeout_ms`).
+pub const CONNECT_TIMEOUT_ENVOY: Duration = Duration::from_millis(5_000);

@@ -1,0 +1,292 @@
+//! The machine of one proxy: told what changed, it says what to watch and publishes snapshots.
+//!
+//! ```text
+//!                 ProxyChanged, sound              roots, intentions (and leaf) known
+//!   ExpectProxy ───────────────────► ExpectInputs ───────────────────────────────────► Published
+//!        ▲                               ▲  │ another service: its inputs are awaited      │ any change
+//!        └──────────── Gone ─────────────┘  └──────────────────────────────────────────────┘ of meaning:
+//!                                                                                            Publish again
+//! ```
+//!
+//! Nothing is published that is not complete, and nothing twice. A registration with faults changes
+//! nothing but is told of: the last sound one stands, and its roots and intentions stay current.
+//! Watches are compared with what the registration needs each time, so that none is forgotten or
+//! started twice. Events about something that is no longer watched are late, and passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use concord_mesh::intention::DefaultPolicy;
+use concord_model::ca::CaRoots;
+use concord_model::catalog::ServiceInstance;
+use concord_model::intention::ServiceIntentions;
+use concord_model::{Datacenter, ServiceRef};
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::{Endpoint, Endpoints};
+use crate::registration::{ProxyFault, Registration};
+use crate::snapshot::{IntentionSection, Leaf, ProxyId, ProxySnapshot, Versioned};
+use crate::upstream::{UpstreamId, UpstreamSection, UpstreamState, UpstreamTarget};
+
+/// Something the machine has to be told about: its state now, and each change of it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchKey {
+    /// The roots of trust. Answer with [`Event::RootsChanged`].
+    Roots,
+    /// Certificate and key of a service. Answer with [`Event::LeafChanged`].
+    Leaf(ServiceRef),
+    /// The intentions for a service, and the default. Answer with [`Event::IntentionsChanged`].
+    Intentions(ServiceRef),
+    /// What takes mesh connections for a service. Answer with [`Event::EndpointsChanged`].
+    Endpoints(UpstreamTarget),
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The proxy was registered, or its registration changed.
+    ProxyChanged(Arc<ServiceInstance>),
+    /// The proxy was deregistered.
+    Gone,
+    /// The roots of trust are these.
+    RootsChanged(Arc<CaRoots>),
+    /// The service's certificate and key are these.
+    LeafChanged {
+        /// The service, as in the watch.
+        service: ServiceRef,
+        /// The certificate and its key.
+        leaf: Arc<Leaf>,
+    },
+    /// The intentions for a service and the default are these.
+    IntentionsChanged {
+        /// The service, as in the watch.
+        destination: ServiceRef,
+        /// All entries that concern it; others are passed over.
+        entries: Vec<Arc<ServiceIntentions>>,
+        /// What decides where no intention does.
+        default: DefaultPolicy,
+    },
+    /// What takes mesh connections for a service is this.
+    EndpointsChanged {
+        /// The service, as in the watch.
+        target: UpstreamTarget,
+        /// Its instances, in any order.
+        endpoints: Vec<Endpoint>,
+    },
+}
+
+/// What has to be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// Begin to tell about this.
+    StartWatch(WatchKey),
+    /// No longer tell about this.
+    StopWatch(WatchKey),
+    /// Hand this to whoever follows the proxy.
+    Publish(Arc<ProxySnapshot>),
+    /// The registration cannot be followed; the last snapshot stands. Tell the operator.
+    Refuse(Vec<ProxyFault>),
+    /// The proxy is no more; end what follows it.
+    Withdraw,
+}
+
+/// Who makes the certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LeafFrom {
+    /// The proxy itself, over its stream (built-in proxy).
+    Proxy,
+    /// The agent; snapshots carry it (Envoy).
+    Agent,
+}
+
+/// The machine of one proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    id: ProxyId,
+    datacenter: Datacenter,
+    leaf_from: LeafFrom,
+    registration: Option<Registration>,
+    /// What was last told of a faulty registration, so as not to repeat it.
+    refused: Vec<ProxyFault>,
+    watches: BTreeSet<WatchKey>,
+    roots: Option<Arc<CaRoots>>,
+    leaf: Option<Arc<Leaf>>,
+    intentions: Option<Arc<IntentionSection>>,
+    endpoints: BTreeMap<UpstreamTarget, Arc<Endpoints>>,
+    /// The version last given out; counts on when the proxy goes and comes back.
+    version: u64,
+    published: Option<Arc<ProxySnapshot>>,
+}
+
+impl Proxy {
+    /// A proxy of which nothing is known yet, in that datacenter.
+    pub fn new(id: ProxyId, datacenter: Datacenter, leaf_from: LeafFrom) -> Self {
+        Self {
+            id,
+            datacenter,
+            leaf_from,
+            registration: None,
+            refused: Vec::new(),
+            watches: BTreeSet::new(),
+            roots: None,
+            leaf: None,
+            intentions: None,
+            endpoints: BTreeMap::new(),
+            version: 0,
+            published: None,
+        }
+    }
+
+    /// Takes an event; adds what has to be done to `out`, in order.
+    pub fn on(&mut self, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::ProxyChanged(instance) => self.on_proxy(&instance, out),
+            Event::Gone => return self.on_gone(out),
+            Event::RootsChanged(roots) => {
+                if self.watches.contains(&WatchKey::Roots) {
+                    self.roots = Some(roots);
+                }
+            }
+            Event::LeafChanged { service, leaf } => {
+                if self.watches.contains(&WatchKey::Leaf(service)) {
+                    self.leaf = Some(leaf);
+                }
+            }
+            Event::IntentionsChanged { destination, entries, default } => {
+                if self.watches.contains(&WatchKey::Intentions(destination.clone())) {
+                    self.intentions = Some(Arc::new(IntentionSection::new(destination, entries, default)));
+                }
+            }
+            Event::EndpointsChanged { target, endpoints } => {
+                if self.watches.contains(&WatchKey::Endpoints(target.clone())) {
+                    self.endpoints.insert(target, Arc::new(Endpoints::from_unordered(endpoints)));
+                }
+            }
+        }
+        self.publish(out);
+    }
+
+    /// The snapshot last published, if the proxy is there.
+    pub fn snapshot(&self) -> Option<&Arc<ProxySnapshot>> {
+        self.published.as_ref()
+    }
+
+    /// What is being watched, in order.
+    pub fn watches(&self) -> impl Iterator<Item = &WatchKey> {
+        self.watches.iter()
+    }
+
+    fn on_proxy(&mut self, instance: &ServiceInstance, out: &mut Vec<Effect>) {
+        match Registration::read(&self.id, &self.datacenter, instance) {
+            Ok(registration) => {
+                self.refused.clear();
+                self.registration = Some(registration);
+                self.reconcile_watches(out);
+            }
+            Err(faults) => {
+                if self.refused != faults {
+                    self.refused.clone_from(&faults);
+                    out.push(Effect::Refuse(faults));
+                }
+            }
+        }
+    }
+
+    fn on_gone(&mut self, out: &mut Vec<Effect>) {
+        let was_known = self.registration.is_some() || !self.refused.is_empty();
+        self.registration = None;
+        self.refused.clear();
+        self.published = None;
+        self.reconcile_watches(out);
+        if was_known {
+            out.push(Effect::Withdraw);
+        }
+    }
+
+    fn reconcile_watches(&mut self, out: &mut Vec<Effect>) {
+        let wanted = self.registration.as_ref().map_or_else(BTreeSet::new, |own| own.watches(self.leaf_from));
+        for key in self.watches.difference(&wanted).cloned().collect::<Vec<_>>() {
+            match &key {
+                WatchKey::Roots => self.roots = None,
+                WatchKey::Leaf(_) => self.leaf = None,
+                WatchKey::Intentions(_) => self.intentions = None,
+                WatchKey::Endpoints(target) => {
+                    self.endpoints.remove(target);
+                }
+            }
+            out.push(Effect::StopWatch(key));
+        }
+        out.extend(wanted.difference(&self.watches).cloned().map(Effect::StartWatch));
+        self.watches = wanted;
+    }
+
+    /// Publishes if all is known and something is new.
+    fn publish(&mut self, out: &mut Vec<Effect>) {
+        let (Some(own), Some(roots), Some(intentions)) = (&self.registration, &self.roots, &self.intentions)
+        else {
+            return;
+        };
+        if self.leaf_from == LeafFrom::Agent && self.leaf.is_none() {
+            return;
+        }
+        let next = self.version + 1;
+        let last = self.published.as_deref();
+        let upstreams = own.upstreams.iter().map(|(id, upstream)| {
+            let section = self.with_endpoints(upstream);
+            let last = last.and_then(|last| last.upstreams.get(id));
+            (id.clone(), versioned(section, last, next))
+        });
+        let snapshot = ProxySnapshot {
+            id: self.id.clone(),
+            version: next,
+            proxy: versioned(Arc::clone(&own.proxy), last.map(|last| &last.proxy), next),
+            roots: versioned(Arc::clone(roots), last.map(|last| &last.roots), next),
+            intentions: versioned(Arc::clone(intentions), last.map(|last| &last.intentions), next),
+            upstreams: upstreams.collect::<BTreeMap<UpstreamId, _>>(),
+            leaf: self.leaf.clone(),
+        };
+        if last.is_some_and(|last| last.leaf == snapshot.leaf && snapshot.diff(last).is_empty()) {
+            return;
+        }
+        let snapshot = Arc::new(snapshot);
+        self.version = next;
+        self.published = Some(Arc::clone(&snapshot));
+        out.push(Effect::Publish(snapshot));
+    }
+
+    fn with_endpoints(&self, upstream: &Arc<UpstreamSection>) -> Arc<UpstreamSection> {
+        match (&upstream.state, self.endpoints.get(&upstream.target)) {
+            (UpstreamState::ExpectEndpoints, Some(endpoints)) => Arc::new(UpstreamSection {
+                state: UpstreamState::Known(Arc::clone(endpoints)),
+                ..UpstreamSection::clone(upstream)
+            }),
+            (
+                UpstreamState::ExpectEndpoints | UpstreamState::Known(_) | UpstreamState::Refused(_),
+                None | Some(_),
+            ) => Arc::clone(upstream),
+        }
+    }
+}
+
+impl Registration {
+    /// What a proxy registered like this has to be told about.
+    fn watches(&self, leaf_from: LeafFrom) -> BTreeSet<WatchKey> {
+        let service = &self.proxy.service;
+        let mut keys = BTreeSet::from([WatchKey::Roots, WatchKey::Intentions(service.clone())]);
+        if leaf_from == LeafFrom::Agent {
+            keys.insert(WatchKey::Leaf(service.clone()));
+        }
+        let served = self.upstreams.values().filter(|upstream| !upstream.is_refused());
+        keys.extend(served.map(|upstream| WatchKey::Endpoints(upstream.target.clone())));
+        keys
+    }
+}
+
+/// The part as it was, if it says the same, so that it keeps its version and its memory.
+fn versioned<T: PartialEq>(value: Arc<T>, last: Option<&Versioned<T>>, next: u64) -> Versioned<T> {
+    match last {
+        Some(last) if last.says_the_same_as(&value) => last.clone(),
+        Some(_) | None => Versioned { version: next, value },
+    }
+}

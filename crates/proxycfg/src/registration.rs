@@ -1,0 +1,266 @@
+//! A proxy's registration, read: what it listens at, what it stands before, what it calls.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::catalog::ServiceInstance;
+use concord_model::proxy::{ProxyConfig, ServiceKind, Settings};
+use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeError, TrustDomain};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::UPSTREAMS_MAX;
+use crate::settings::{Reader, SettingFault};
+use crate::snapshot::ProxyId;
+use crate::upstream::{Refusal, UpstreamId, UpstreamSection, UpstreamState};
+
+/// What the proxy is, and how it takes connections for its service.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ProxySection {
+    /// The service it stands before: whose identity it presents, whose intentions it enforces.
+    pub service: ServiceRef,
+    /// The instance it stands before, if it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<InstanceId>,
+    /// The datacenter it runs in, part of its identity.
+    pub datacenter: Datacenter,
+    /// Where it takes connections from the mesh.
+    pub bind: BindAddress,
+    /// Where its service listens; `None`: it only calls, and has nowhere to pass a connection to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalTarget>,
+    /// Time for connecting to the local service; `None`: the proxy's own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_connect_timeout: Option<Duration>,
+    /// Time a caller has for its handshake; `None`: [`crate::HANDSHAKE_TIMEOUT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake_timeout: Option<Duration>,
+    /// Connections from the mesh at a time; `None`: the proxy's own bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_inbound_connections: Option<u32>,
+    /// The protocol its service speaks, as configured; `tcp` if nothing is said.
+    pub protocol: String,
+    /// All opaque settings as written, for the keys of other proxies.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindAddress {
+    /// An address and port of TCP.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix {
+        /// Its path.
+        path: String,
+        /// Its mode, octal; `None`: what the process makes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<u32>,
+    },
+}
+
+impl fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => fmt::Display::fmt(address, f),
+            Self::Unix { path, .. } => write!(f, "unix://{path}"),
+        }
+    }
+}
+
+/// Where the local service listens.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalTarget {
+    /// TCP.
+    Tcp {
+        /// Host or IP address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix {
+        /// Its path.
+        path: String,
+    },
+}
+
+/// Why a registration makes no proxy.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ProxyFault {
+    /// Another kind than a sidecar.
+    #[error("not available yet: proxies of kind {0:?}")]
+    Kind(&'static str),
+    /// Imported from a peered cluster, where it is configured.
+    #[error("a proxy of a peered cluster is configured there")]
+    OfPeer,
+    /// It does not say which service it stands before.
+    #[error("a sidecar needs Proxy.DestinationServiceName")]
+    NoDestination,
+    /// No certificate can carry the service's name.
+    #[error("the service can have no certificate: {0}")]
+    Identity(SpiffeError),
+    /// Transparent mode, or one that does not exist.
+    #[error("not available yet: proxy mode {0:?}; use direct")]
+    Mode(String),
+    /// Nothing to listen at.
+    #[error("a sidecar needs a port: set Port, SocketPath or the config key \"bind_port\"")]
+    NoPort,
+    /// Too many upstreams.
+    #[error("a proxy can have at most {UPSTREAMS_MAX} upstreams; this one has {0}")]
+    TooManyUpstreams(usize),
+    /// An upstream is there twice.
+    #[error("upstream {0} is there twice; keep one of them")]
+    RepeatedUpstream(UpstreamId),
+    /// A setting that cannot be read.
+    #[error(transparent)]
+    Setting(#[from] SettingFault),
+}
+
+/// A registration without faults.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Registration {
+    pub(crate) proxy: Arc<ProxySection>,
+    pub(crate) upstreams: BTreeMap<UpstreamId, Arc<UpstreamSection>>,
+}
+
+impl Registration {
+    /// Reads a registration; tells all its faults. A fault of one upstream refuses that upstream only.
+    pub(crate) fn read(
+        id: &ProxyId,
+        datacenter: &Datacenter,
+        instance: &ServiceInstance,
+    ) -> Result<Self, Vec<ProxyFault>> {
+        let proxy = match (instance.kind, &instance.proxy) {
+            (ServiceKind::ConnectProxy, Some(proxy)) => proxy,
+            (ServiceKind::ConnectProxy, None) => return Err(vec![ProxyFault::NoDestination]),
+            (kind, _) => return Err(vec![ProxyFault::Kind(kind.as_str())]),
+        };
+        let Some(service) = instance.connect_target(&id.scope) else {
+            return Err(vec![ProxyFault::NoDestination]);
+        };
+        let mut faults = Vec::new();
+        if service.peer.is_some() {
+            faults.push(ProxyFault::OfPeer);
+        }
+        if let Err(error) = identity(TrustDomain::parse("any").expect("a trust domain"), &service, datacenter)
+        {
+            faults.push(ProxyFault::Identity(error));
+        }
+        if !matches!(proxy.mode.as_str(), "" | "direct") {
+            faults.push(ProxyFault::Mode(proxy.mode.clone()));
+        }
+        let section = read_section(service, datacenter, instance, proxy, &mut faults);
+        let upstreams = read_upstreams(proxy, datacenter, section.as_ref(), &mut faults);
+        match section {
+            Some(section) if faults.is_empty() => Ok(Self { proxy: Arc::new(section), upstreams }),
+            Some(_) | None => Err(faults),
+        }
+    }
+}
+
+/// The identity of a service's instances in a datacenter.
+pub(crate) fn identity(
+    trust_domain: TrustDomain,
+    service: &ServiceRef,
+    datacenter: &Datacenter,
+) -> Result<ServiceIdentity, SpiffeError> {
+    let ServiceRef { partition, namespace, peer: _, name } = service.clone();
+    ServiceIdentity::try_new(trust_domain, partition, namespace, datacenter.clone(), name)
+}
+
+fn read_section(
+    service: ServiceRef,
+    datacenter: &Datacenter,
+    instance: &ServiceInstance,
+    proxy: &ProxyConfig,
+    faults: &mut Vec<ProxyFault>,
+) -> Option<ProxySection> {
+    let mut reader = Reader::new(&proxy.config);
+    let bind_ip = reader.ip("bind_address");
+    let bind_port = reader.port("bind_port");
+    let local_key = reader.host_port("local_service_address");
+    let section = ProxySection {
+        service,
+        service_id: proxy.destination_service_id.clone(),
+        datacenter: datacenter.clone(),
+        bind: bind(instance, bind_ip, bind_port).unwrap_or(BindAddress::Tcp(UNSET)),
+        local: local(proxy, local_key),
+        local_connect_timeout: reader.millis("local_connect_timeout_ms"),
+        handshake_timeout: reader.millis("handshake_timeout_ms"),
+        max_inbound_connections: reader.limit("max_inbound_connections"),
+        protocol: reader.text("protocol").unwrap_or("tcp").to_owned(),
+        settings: proxy.config.clone(),
+    };
+    faults.extend(reader.faults.into_iter().map(ProxyFault::Setting));
+    if section.bind == BindAddress::Tcp(UNSET) {
+        faults.push(ProxyFault::NoPort);
+        return None;
+    }
+    Some(section)
+}
+
+/// Port 0 never stands in a section that is used.
+const UNSET: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The configured address before the registered one; a host name says where others find the proxy,
+/// not which of the machine's addresses to listen at, so that then it is all of them.
+fn bind(instance: &ServiceInstance, ip: Option<IpAddr>, port: Option<u16>) -> Option<BindAddress> {
+    if ip.is_none() && port.is_none() && !instance.socket_path.is_empty() {
+        return Some(BindAddress::Unix { path: instance.socket_path.clone(), mode: None });
+    }
+    let ip = ip.or_else(|| instance.address.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let port = port.unwrap_or(instance.port);
+    (port != 0).then(|| BindAddress::Tcp(SocketAddr::new(ip, port)))
+}
+
+/// What the registration says before the older config key.
+fn local(proxy: &ProxyConfig, key: Option<(String, u16)>) -> Option<LocalTarget> {
+    if !proxy.local_service_socket_path.is_empty() {
+        return Some(LocalTarget::Unix { path: proxy.local_service_socket_path.clone() });
+    }
+    if proxy.local_service_port != 0 {
+        let address = proxy.local_service_address.as_str();
+        let host = if address.is_empty() { "127.0.0.1" } else { address };
+        return Some(LocalTarget::Tcp { host: host.to_owned(), port: proxy.local_service_port });
+    }
+    key.map(|(host, port)| LocalTarget::Tcp { host, port })
+}
+
+fn read_upstreams(
+    proxy: &ProxyConfig,
+    datacenter: &Datacenter,
+    section: Option<&ProxySection>,
+    faults: &mut Vec<ProxyFault>,
+) -> BTreeMap<UpstreamId, Arc<UpstreamSection>> {
+    let mut upstreams = BTreeMap::new();
+    if proxy.upstreams.len() > UPSTREAMS_MAX {
+        faults.push(ProxyFault::TooManyUpstreams(proxy.upstreams.len()));
+        return upstreams;
+    }
+    let mut taken: BTreeMap<BindAddress, String> = BTreeMap::new();
+    if let Some(section) = section {
+        taken.insert(section.bind.clone(), "the proxy itself".to_owned());
+    }
+    for upstream in &proxy.upstreams {
+        let mut one = UpstreamSection::read(upstream, datacenter);
+        if let Some(bind) = &one.bind {
+            if let Some(by) = taken.get(bind) {
+                let refusal = Refusal::BindTaken { bind: bind.to_string(), by: by.clone() };
+                one.state = UpstreamState::Refused(refusal);
+            } else {
+                taken.insert(bind.clone(), format!("upstream {}", one.id));
+            }
+        }
+        let id = one.id.clone();
+        if upstreams.insert(id.clone(), Arc::new(one)).is_some() {
+            faults.push(ProxyFault::RepeatedUpstream(id));
+        }
+    }
+    upstreams
+}

@@ -1,0 +1,136 @@
+//! Opaque settings, read: typed values out of what the user wrote.
+//!
+//! Read as weakly as Consul does: numbers may be written as text. A known key with a value that
+//! cannot be read is a fault, never a silent default: the user meant something, and a bind address
+//! or a limit that is passed over opens more than was asked for. Unknown keys are left alone; they
+//! may be meant for the other kind of proxy.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use concord_model::proxy::Settings;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::limits::TIMEOUT_MAX;
+
+/// A setting that cannot be read.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[error("config key {key:?} is {found}; it must be {expected}")]
+pub struct SettingFault {
+    /// The key, with dots where it is nested.
+    pub key: String,
+    /// What stands there, cut to a length fit for a log line.
+    pub found: String,
+    /// What has to stand there.
+    pub expected: String,
+}
+
+/// Characters of a faulty value that are shown.
+const SHOWN_CHARS: usize = 40;
+
+/// Reads settings one by one and collects their faults.
+pub(crate) struct Reader<'a> {
+    settings: &'a Settings,
+    pub(crate) faults: Vec<SettingFault>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        Self { settings, faults: Vec::new() }
+    }
+
+    /// A time-out in milliseconds. Zero is refused: it would let nothing through.
+    pub(crate) fn millis(&mut self, key: &'static str) -> Option<Duration> {
+        let max = u64::try_from(TIMEOUT_MAX.as_millis()).expect("a day fits");
+        let expected = format!("a whole number of milliseconds from 1 to {max}");
+        let value = self.settings.get(key)?;
+        let read = whole(value).filter(|ms| (1..=max).contains(ms)).map(Duration::from_millis);
+        self.or_fault(key, value, &expected, read)
+    }
+
+    /// A count; 0 means there is no such limit, as in Consul.
+    pub(crate) fn limit(&mut self, key: &'static str) -> Option<u32> {
+        let value = self.settings.get(key)?;
+        self.count(key, value).filter(|count| *count > 0)
+    }
+
+    /// A count within the object at `outer`. There 0 is a limit as any other, and `null` is none.
+    pub(crate) fn nested_limit(&mut self, outer: &'static str, key: &'static str) -> Option<u32> {
+        let value = self.settings.get(outer)?;
+        let Value::Object(object) = value else { return None };
+        let value = object.get(key).filter(|value| !value.is_null())?;
+        self.count(&format!("{outer}.{key}"), value)
+    }
+
+    /// Faults unless the value at `key` is an object.
+    pub(crate) fn object(&mut self, key: &'static str) {
+        if let Some(value) = self.settings.get(key)
+            && !value.is_object()
+        {
+            self.or_fault::<()>(key, value, "an object", None);
+        }
+    }
+
+    pub(crate) fn port(&mut self, key: &'static str) -> Option<u16> {
+        let value = self.settings.get(key)?;
+        let read = whole(value).and_then(|port| u16::try_from(port).ok());
+        self.or_fault(key, value, "a port number", read).filter(|port| *port != 0)
+    }
+
+    pub(crate) fn ip(&mut self, key: &'static str) -> Option<IpAddr> {
+        let value = self.settings.get(key)?;
+        let text = value.as_str();
+        if text == Some("") {
+            return None;
+        }
+        self.or_fault(key, value, "an IP address", text.and_then(|text| text.parse().ok()))
+    }
+
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<&'a str> {
+        let value = self.settings.get(key)?;
+        self.or_fault(key, value, "a text", value.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// A host and a port, `host:port`.
+    pub(crate) fn host_port(&mut self, key: &'static str) -> Option<(String, u16)> {
+        let value = self.settings.get(key)?;
+        if value.as_str() == Some("") {
+            return None;
+        }
+        let read = value.as_str().and_then(|text| {
+            let (host, port) = text.rsplit_once(':')?;
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            let port = port.parse().ok().filter(|port| *port != 0)?;
+            (!host.is_empty()).then(|| (host.to_owned(), port))
+        });
+        self.or_fault(key, value, "host:port", read)
+    }
+
+    fn count(&mut self, key: &str, value: &Value) -> Option<u32> {
+        let read = whole(value).and_then(|count| u32::try_from(count).ok());
+        self.or_fault(key, value, "a whole number from 0 to 4294967295", read)
+    }
+
+    fn or_fault<T>(&mut self, key: &str, value: &Value, expected: &str, read: Option<T>) -> Option<T> {
+        if read.is_none() {
+            let found = value.to_string().chars().take(SHOWN_CHARS).collect();
+            self.faults.push(SettingFault { key: key.to_owned(), found, expected: expected.to_owned() });
+        }
+        read
+    }
+}
+
+/// A whole number, written as number or text.
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| {
+            // HCL and JSON writers turn 5000 into 5000.0; beyond 2^53 floats are no longer exact.
+            let float = number.as_f64()?;
+            let exact = float.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&float);
+            exact.then_some(float as u64)
+        }),
+        Value::String(text) => text.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
