@@ -134,6 +134,28 @@ fn one_object_is_a_list_of_one_and_back() {
 }
 
 #[test]
+fn lists_given_twice_join_and_scalars_do_not() {
+    let joins = |join: &[&str]| Agent {
+        retry_join: join.iter().map(ToString::to_string).collect(),
+        ..Agent::default()
+    };
+    check("retry_join = [\"a\"] retry_join = [\"b\"]", joins(&["a", "b"]));
+    check("retry_join = [\"a\"] retry_join = \"b\"", joins(&["a", "b"]));
+    check("retry_join = \"a\" retry_join = [\"b\"]", joins(&["a", "b"]));
+    check("retry_join = \"a\" retry_join = \"b\"", joins(&["b"]));
+}
+
+#[test]
+fn n_20_the_deepest_tree_decodes_on_a_small_stack() {
+    let levels = crate::limits::NESTING_MAX;
+    let node =
+        json::parse(&format!("{}1{}", "{\"a\":[".repeat(levels / 2), "]}".repeat(levels / 2))).unwrap();
+    let value: serde_json::Value = decode(&node, "t").unwrap();
+    assert_eq!(value, serde_json::to_value(&node).unwrap());
+    assert_eq!(decode::<Node>(&node, "t"), Ok(node));
+}
+
+#[test]
 fn a_struct_given_twice_is_ambiguous() {
     check_refused::<Agent>(
         "ports { http = 1 }\nports { grpc = 2 }",
@@ -252,6 +274,7 @@ fn the_last_scalar_wins_unless_duplicates_are_refused() {
     assert_eq!(strict(text).unwrap_err(), "t:2:12: node_name: given 2 times; only one is allowed here");
     assert!(strict("meta { a = 1 } meta { a = 2 }").is_err());
     assert!(strict("retry_join = [] retry_join = []").is_err());
+    assert!(strict("retry_join = [] retry_join = \"a\"").is_err());
     assert!(strict("config { a = 1 a = 2 }").is_err());
     assert!(strict("meta { a = 1 } meta { b = 2 }").is_ok());
     assert!(strict("services {} services {}").is_ok());

@@ -198,18 +198,19 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        // A scalar written twice is one scalar, not a list of two; lists and objects join.
+        let nodes: Vec<_> =
+            if self.nodes().all(is_scalar) { vec![self.single()?] } else { self.nodes().collect() };
+        let strict = self.context.options.strict_duplicates && nodes.len() > 1;
         let mut items = Vec::new();
-        for node in self.nodes() {
+        for node in nodes {
             match &node.kind {
-                Kind::List(_) if self.context.options.strict_duplicates && !self.earlier.is_empty() => {
-                    return Err(self.repeated());
-                }
-                Kind::List(list) => items.extend(list),
-                Kind::Null => {}
                 Kind::Object(_) => items.push(node),
+                Kind::Null => {}
+                _ if strict => return Err(self.repeated()),
+                Kind::List(list) => items.extend(list),
                 Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) if self.weak() => {
-                    // A scalar written twice is one scalar, not a list of two.
-                    items = vec![self.single()?];
+                    items.push(node)
                 }
                 Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) => {
                     return Err(Error::new(wanted("a list", node)));
@@ -265,6 +266,13 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 
     forward_to_deserialize_any! { i128 u128 }
+}
+
+fn is_scalar(node: &Node) -> bool {
+    match node.kind {
+        Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) => true,
+        Kind::Null | Kind::List(_) | Kind::Object(_) => false,
+    }
 }
 
 fn entries<'a>(objects: &[&'a Node]) -> impl Iterator<Item = &'a Entry> {
