@@ -1,0 +1,65 @@
+//! The chores of this workspace, one verb each: `cargo xtask <verb>`.
+//!
+//! Not part of the product: nothing here is shipped, and no crate depends on it. It talks to the
+//! terminal, starts processes and reads the clock, which the product's crates may not.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program")]
+#![allow(clippy::disallowed_methods, reason = "chores run on the real clock, environment and threads")]
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+mod measure;
+mod mutate;
+mod process;
+mod setup;
+mod source;
+mod test;
+mod tidy;
+mod workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+
+  test [--fast]         set up what the tests need, then check and test everything
+                        (--fast: no set-up, no clippy, no dependency check, unit tests only)
+  tidy [--bless]        check the rules no compiler knows; --bless rewrites generated tables
+  mutate [--only N-54]  break each guard named by a negative case; its test must go red
+  measure [name] [args] everything with a clock in it; without a name, the list
+  setup                 fetch the tools and foreign clients the tests can use, and print them
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<()> {
+    let Some((verb, rest)) = args.split_first() else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (verb.as_str(), rest.as_slice()) {
+        ("test", []) => test::run(test::Scope::Everything),
+        ("test", ["--fast"]) => test::run(test::Scope::Fast),
+        ("tidy", []) => tidy::run(),
+        ("tidy", ["--bless"]) => tidy::bless(),
+        ("mutate", []) => mutate::run(None),
+        ("mutate", ["--only", id]) => mutate::run(Some(id)),
+        ("measure", rest) => measure::run(rest),
+        ("setup", []) => setup::print_all(),
+        ("help" | "--help" | "-h", _) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("unknown: {}\n\n{USAGE}", args.join(" ")),
+    }
+}

