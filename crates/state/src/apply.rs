@@ -1,0 +1,51 @@
+//! Applies commands: a deterministic function of the state and the log entry.
+//!
+//! A command that is refused may have written already; the store throws its copy away.
+
+pub(crate) mod acl;
+pub(crate) mod ca;
+pub(crate) mod catalog;
+pub(crate) mod cluster;
+pub(crate) mod entry;
+mod stamp;
+
+use crate::command::Command;
+use crate::reply::{Refusal, Reply};
+use crate::table::Commit;
+use crate::tables::Tables;
+
+/// Applies one command. `tables.at` is the command's time already.
+pub(crate) fn apply(tables: &mut Tables, commit: &mut Commit, command: &Command) -> Result<Reply, Refusal> {
+    match command {
+        Command::Noop(_) => Ok(done(false)),
+        Command::SetClusterId(command) => cluster::set_id(tables, commit, command),
+        Command::SetRuleSet(command) => cluster::set_rule_set(tables, commit, command),
+        Command::Register(command) => catalog::register(tables, commit, command),
+        Command::Deregister(command) => Ok(catalog::deregister(tables, commit, command)),
+        Command::SetEntry(command) => Ok(entry::set(tables, commit, command)),
+        Command::DeleteEntry(command) => Ok(entry::delete(tables, commit, command)),
+        Command::UpsertIntention(command) => Ok(entry::upsert_intention(tables, commit, command)),
+        Command::DeleteIntention(command) => Ok(entry::delete_intention(tables, commit, command)),
+        Command::SetCaConfig(command) => ca::set_config(tables, commit, command),
+        Command::SetCaRoots(command) => ca::set_roots(tables, commit, command),
+        Command::SetCaProviderState(command) => Ok(ca::set_provider_state(tables, commit, command)),
+        Command::DeleteCaProviderState(command) => Ok(ca::delete_provider_state(tables, commit, command)),
+        Command::AllocateSerials(command) => ca::allocate_serials(tables, commit, command),
+        Command::BootstrapAcl(command) => acl::bootstrap(tables, commit, command),
+        Command::EnsureBuiltins(command) => acl::ensure_builtins(tables, commit, command),
+        Command::SetTokens(command) => acl::set_tokens(tables, commit, command),
+        Command::DeleteTokens(command) => acl::delete_tokens(tables, commit, command),
+        Command::ReapExpiredTokens(command) => Ok(acl::reap_expired(tables, commit, command)),
+        Command::SetPolicies(command) => acl::set_policies(tables, commit, command),
+        Command::DeletePolicy(command) => acl::delete_policy(tables, commit, command),
+    }
+}
+
+fn done(changed: bool) -> Reply {
+    Reply::Done { changed }
+}
+
+/// Refuses to go on if a record changed since its writer read it; 0 stands for no record.
+fn cas_failed(asked: Option<u64>, current: u64) -> Option<Reply> {
+    (asked? != current).then_some(Reply::CasFailed { current })
+}

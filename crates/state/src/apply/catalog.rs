@@ -1,0 +1,180 @@
+//! Registers and deregisters nodes, instances and checks.
+//!
+//! A node's name and its id belong to one node at a time. They go over to another only when the
+//! check every member carries says that the holder has failed: without that, registering a node
+//! under somebody else's id or name would take its place.
+
+use std::sync::Arc;
+
+use concord_model::catalog::{Check, CheckStatus, Node, SERF_HEALTH, ServiceInstance};
+use concord_model::{CheckId, Namespace};
+
+use crate::apply::done;
+use crate::apply::stamp::renewed;
+use crate::command::{Deregister, DeregisterWhat, Register};
+use crate::derive::catalog as rows;
+use crate::keys;
+use crate::reply::{CatalogRefusal, Refusal, Reply};
+use crate::table::Commit;
+use crate::tables::Tables;
+
+pub(super) fn register(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &Register,
+) -> Result<Reply, Refusal> {
+    let (node, mut changed) = register_node(tables, commit, command)?;
+    if let Some(instance) = &command.service {
+        changed |= register_instance(tables, commit, &node, instance);
+    }
+    for check in &command.checks {
+        changed |= register_check(tables, commit, &node, check)?;
+    }
+    Ok(done(changed))
+}
+
+pub(super) fn deregister(tables: &mut Tables, commit: &mut Commit, command: &Deregister) -> Reply {
+    let (scope, node) = (&command.scope, &command.node_name);
+    done(match &command.what {
+        DeregisterWhat::Node => rows::remove_node(tables, commit, scope, node),
+        DeregisterWhat::Service { namespace, id } => {
+            rows::remove_instance(tables, commit, scope, node, namespace, id)
+        }
+        DeregisterWhat::Check { id } => rows::remove_check(tables, commit, scope, node, id),
+    })
+}
+
+// === Nodes ===
+
+fn register_node(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &Register,
+) -> Result<(Arc<Node>, bool), CatalogRefusal> {
+    let key = keys::node(&command.scope, &command.node_name);
+    let existing = tables.nodes.get(&key).cloned();
+    let Some(described) = &command.node else {
+        let unknown = || CatalogRefusal::UnknownNode { node: command.node_name.clone() };
+        return existing.map(|node| (node, false)).ok_or_else(unknown);
+    };
+    if described.name != command.node_name || described.scope != command.scope {
+        return Err(CatalogRefusal::OtherNode {
+            named: command.node_name.clone(),
+            described: described.name.clone(),
+            scope: described.scope.clone(),
+        });
+    }
+    let usurped = claim(tables, described, existing.as_deref())?;
+    match existing {
+        Some(existing) if command.skip_node_update => Ok((existing, false)),
+        existing => Ok(store_node(tables, commit, described, existing, usurped)),
+    }
+}
+
+/// Decides whether a node may have the name and the id it asks for. Returns the failed node that
+/// has to go, if its id was taken over.
+fn claim(tables: &Tables, node: &Node, existing: Option<&Node>) -> Result<Option<Arc<Node>>, CatalogRefusal> {
+    let Some(id) = node.id else { return Ok(None) };
+    if let Some(existing) = existing
+        && let Some(holder) = existing.id.filter(|own| *own != id)
+        && !failed(tables, existing)
+    {
+        return Err(CatalogRefusal::NodeNameTaken { node: node.name.clone(), holder });
+    }
+    let holder =
+        tables.node_ids.get(&keys::node_id(&node.scope, id)).filter(|holder| holder.name != node.name);
+    match holder {
+        Some(holder) if !failed(tables, holder) => {
+            Err(CatalogRefusal::NodeIdTaken { id, holder: holder.name.clone(), node: node.name.clone() })
+        }
+        holder => Ok(holder.cloned()),
+    }
+}
+
+/// Whether the gossip pool is known to have lost a node. One that is not in the pool is not.
+fn failed(tables: &Tables, node: &Node) -> bool {
+    let serf_health = CheckId::parse(SERF_HEALTH).expect("a constant that is a check id");
+    let check = tables.checks.get(&keys::check(&node.scope, &node.name, &serf_health));
+    check.is_some_and(|check| check.service_id.is_none() && check.status == CheckStatus::Critical)
+}
+
+fn store_node(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    described: &Node,
+    existing: Option<Arc<Node>>,
+    usurped: Option<Arc<Node>>,
+) -> (Arc<Node>, bool) {
+    if let Some(holder) = &usurped {
+        rows::remove_node(tables, commit, &holder.scope, &holder.name);
+    }
+    let mut node = described.clone();
+    // Whoever registers without an id does not take away the one the node has told.
+    node.id = node.id.or_else(|| existing.as_ref().and_then(|existing| existing.id));
+    let Some(node) = renewed(existing.as_deref(), node, commit.index) else {
+        return (existing.expect("only a record that exists can be the same already"), usurped.is_some());
+    };
+    rows::put_node(tables, commit, &node);
+    (node, true)
+}
+
+// === Instances ===
+
+fn register_instance(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Arc<Node>,
+    instance: &ServiceInstance,
+) -> bool {
+    let key = keys::instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let old = tables.instances.get(&key).cloned();
+    let Some(row) = renewed(old.as_deref(), instance.clone(), commit.index) else { return false };
+    rows::put_instance(tables, commit, node, &row);
+    if old.is_some_and(|old| old.service != row.service) {
+        rename_checks(tables, commit, node, &row);
+    }
+    true
+}
+
+/// Checks of an instance whose service got another name are found under that name.
+fn rename_checks(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>, instance: &ServiceInstance) {
+    let own = keys::checks_of_instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let checks: Vec<_> = tables.instance_checks.scan(&own).map(|(_, check)| Arc::clone(check)).collect();
+    for check in checks {
+        let named = Check { service_name: Some(instance.service.clone()), ..Check::clone(&check) };
+        if let Some(row) = renewed(Some(&*check), named, commit.index) {
+            rows::put_check(tables, commit, node, &row);
+        }
+    }
+}
+
+// === Checks ===
+
+fn register_check(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Arc<Node>,
+    check: &Check,
+) -> Result<bool, CatalogRefusal> {
+    let mut check = check.clone();
+    match &check.service_id {
+        None => {
+            check.namespace = Namespace::default();
+            check.service_name = None;
+            check.service_tags = Vec::new();
+        }
+        Some(id) => {
+            let key = keys::instance(&node.scope, &node.name, &check.namespace, id);
+            let instance = tables.instances.get(&key).ok_or_else(|| CatalogRefusal::UnknownService {
+                node: node.name.clone(),
+                service: id.clone(),
+                check: check.id.clone(),
+            })?;
+            check.service_name = Some(instance.service.clone());
+            check.service_tags = instance.tags.clone();
+        }
+    }
+    let old = tables.checks.get(&keys::check(&node.scope, &node.name, &check.id)).cloned();
+    let Some(row) = renewed(old.as_deref(), check, commit.index) else { return Ok(false) };
+    Ok(rows::put_check(tables, commit, node, &row))
+}

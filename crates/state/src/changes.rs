@@ -1,0 +1,104 @@
+//! What a command changed, and what a query read: the two halves of waiting.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use concord_model::Timestamp;
+
+use crate::key::WatchKey;
+use crate::table::Commit;
+
+/// Every row and class of rows a command changed.
+#[derive(Clone)]
+pub struct Changes {
+    index: u64,
+    keys: Arc<BTreeSet<WatchKey>>,
+}
+
+impl Changes {
+    pub(crate) fn new(commit: Commit) -> Self {
+        Self { index: commit.index, keys: Arc::new(commit.keys) }
+    }
+
+    /// Index of the command.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// What changed: each row, and each registered class it belongs to. Whoever waits for a key
+    /// that is not among them need not be woken.
+    pub fn iter(&self) -> impl Iterator<Item = &WatchKey> {
+        self.keys.iter()
+    }
+
+    /// Whether that row or class changed.
+    pub fn contains(&self, key: &WatchKey) -> bool {
+        self.keys.contains(key)
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Changes at {} ", self.index)?;
+        f.debug_set().entries(self.keys.iter()).finish()
+    }
+}
+
+/// What a query read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReadSet {
+    pub(crate) keys: BTreeSet<WatchKey>,
+    pub(crate) index: u64,
+    pub(crate) epoch: u64,
+    pub(crate) valid_until: Option<Timestamp>,
+}
+
+impl ReadSet {
+    /// The index of the answer: the last change of anything read, at least 1. It never goes down
+    /// for one query within one [`ReadSet::epoch`].
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// How often the state had been replaced by a snapshot when this was read.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The moment at which the answer changes without any command: a token expires. `None`: never.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
+    }
+
+    /// The rows and classes read; what to register with a watch hub.
+    pub fn keys(&self) -> impl Iterator<Item = &WatchKey> {
+        self.keys.iter()
+    }
+
+    /// Whether the answer can be another one after these changes. If not, it is the same.
+    pub fn touched_by(&self, changes: &Changes) -> bool {
+        let (few, many) = if self.keys.len() <= changes.keys.len() {
+            (&self.keys, &*changes.keys)
+        } else {
+            (&*changes.keys, &self.keys)
+        };
+        few.iter().any(|key| many.contains(key))
+    }
+
+    /// Adds what another part of the same query read.
+    pub fn merge(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.index = self.index.max(other.index);
+        self.epoch = self.epoch.max(other.epoch);
+        self.valid_until = match (self.valid_until, other.valid_until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+}

@@ -1,0 +1,304 @@
+//! Nodes, instances and checks with everything arranged from them.
+//!
+//! A change of a node reaches the rows of all its instances and checks, a change of a check those
+//! of the instances it speaks for.
+
+use std::sync::Arc;
+
+use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
+use concord_model::{CheckId, InstanceId, Namespace, NodeName};
+
+use crate::key::Key;
+use crate::keys;
+use crate::row::{NodeCheck, Placed, ServiceHealth, ServiceSummary};
+use crate::table::Commit;
+use crate::tables::Tables;
+
+// === Nodes ===
+
+/// Stores a node. Returns whether it changed.
+pub(crate) fn put_node(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>) -> bool {
+    let key = keys::node(&node.scope, &node.name);
+    let old = tables.nodes.get(&key).cloned();
+    if !tables.nodes.put(&key, Arc::clone(node), commit) {
+        return false;
+    }
+    if let Some(id) = old.and_then(|old| old.id).filter(|id| Some(*id) != node.id) {
+        tables.node_ids.remove(&keys::node_id(&node.scope, id), commit);
+    }
+    if let Some(id) = node.id {
+        tables.node_ids.put(&keys::node_id(&node.scope, id), Arc::clone(node), commit);
+    }
+    for check in rows(tables.checks.scan(&key)) {
+        arrange_check(tables, commit, node, &check);
+    }
+    arrange_instances(tables, commit, node);
+    true
+}
+
+/// Removes a node with all its instances and checks. Returns whether there was one.
+pub(crate) fn remove_node(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    scope: &NodeScope,
+    name: &NodeName,
+) -> bool {
+    let key = keys::node(scope, name);
+    let Some(node) = tables.nodes.get(&key).cloned() else { return false };
+    for instance in rows(tables.instances.scan(&key)) {
+        remove_instance(tables, commit, scope, name, &instance.namespace, &instance.id);
+    }
+    for check in rows(tables.checks.scan(&key)) {
+        remove_check(tables, commit, scope, name, &check.id);
+    }
+    if let Some(id) = node.id {
+        tables.node_ids.remove(&keys::node_id(scope, id), commit);
+    }
+    tables.nodes.remove(&key, commit);
+    true
+}
+
+// === Instances ===
+
+/// Stores an instance on a node that is there. Returns whether it changed.
+pub(crate) fn put_instance(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Arc<Node>,
+    instance: &Arc<ServiceInstance>,
+) -> bool {
+    let key = keys::instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let old = tables.instances.get(&key).cloned();
+    if !tables.instances.put(&key, Arc::clone(instance), commit) {
+        return false;
+    }
+    if let Some(old) = &old {
+        let (is, was) = (InstanceKeys::of(node, instance), InstanceKeys::of(node, old));
+        if is.service != was.service {
+            scatter_served(tables, commit, &was.service);
+        }
+        if let Some(target) = was.target.filter(|was| Some(was) != is.target.as_ref()) {
+            scatter_connect(tables, commit, &target);
+        }
+    }
+    count(tables, commit, &node.scope, old.as_deref(), Some(instance));
+    arrange_instance(tables, commit, node, instance);
+    true
+}
+
+/// Removes an instance with its checks. Returns whether there was one.
+pub(crate) fn remove_instance(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    scope: &NodeScope,
+    node: &NodeName,
+    namespace: &Namespace,
+    id: &InstanceId,
+) -> bool {
+    let key = keys::instance(scope, node, namespace, id);
+    let Some(old) = tables.instances.remove(&key, commit) else { return false };
+    let was = InstanceKeys::on(scope, node, &old);
+    scatter_served(tables, commit, &was.service);
+    if let Some(target) = &was.target {
+        scatter_connect(tables, commit, target);
+    }
+    count(tables, commit, scope, Some(&old), None);
+    for check in rows(tables.instance_checks.scan(&keys::checks_of_instance(scope, node, namespace, id))) {
+        remove_check(tables, commit, scope, node, &check.id);
+    }
+    true
+}
+
+/// Where an instance stands among those of its service, and of the service it takes traffic for.
+struct InstanceKeys {
+    service: Key,
+    target: Option<Key>,
+}
+
+impl InstanceKeys {
+    fn of(node: &Node, instance: &ServiceInstance) -> Self {
+        Self::on(&node.scope, &node.name, instance)
+    }
+
+    fn on(scope: &NodeScope, node: &NodeName, instance: &ServiceInstance) -> Self {
+        Self {
+            service: keys::instance_of(&instance.service_ref(scope), node, instance),
+            target: instance.connect_target(scope).map(|target| keys::instance_of(&target, node, instance)),
+        }
+    }
+}
+
+fn scatter_served(tables: &mut Tables, commit: &mut Commit, key: &Key) {
+    tables.placed.remove(key, commit);
+    tables.health.remove(key, commit);
+}
+
+fn scatter_connect(tables: &mut Tables, commit: &mut Commit, key: &Key) {
+    tables.connect_placed.remove(key, commit);
+    tables.connect_health.remove(key, commit);
+}
+
+fn arrange_instances(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>) {
+    for instance in rows(tables.instances.scan(&keys::node(&node.scope, &node.name))) {
+        arrange_instance(tables, commit, node, &instance);
+    }
+}
+
+fn arrange_instance(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Arc<Node>,
+    instance: &Arc<ServiceInstance>,
+) {
+    let own = keys::checks_of_instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let mut checks = rows(tables.instance_checks.scan(&keys::checks_of_node_itself(&node.scope, &node.name)));
+    checks.extend(tables.instance_checks.scan(&own).map(|(_, check)| Arc::clone(check)));
+    let placed = Arc::new(Placed { node: Arc::clone(node), service: Arc::clone(instance) });
+    let health = Arc::new(ServiceHealth { node: Arc::clone(node), service: Arc::clone(instance), checks });
+    let at = InstanceKeys::of(node, instance);
+    tables.placed.put(&at.service, Arc::clone(&placed), commit);
+    tables.health.put(&at.service, Arc::clone(&health), commit);
+    if let Some(target) = at.target {
+        tables.connect_placed.put(&target, placed, commit);
+        tables.connect_health.put(&target, health, commit);
+    }
+}
+
+/// Counts instances and tags of services.
+fn count(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    scope: &NodeScope,
+    old: Option<&ServiceInstance>,
+    new: Option<&ServiceInstance>,
+) {
+    let subtracted = old.map(|old| {
+        let mut summary = summary(tables, scope, old);
+        summary.subtract(old);
+        summary
+    });
+    let Some(new) = new else {
+        subtracted.into_iter().for_each(|summary| store_summary(tables, commit, summary));
+        return;
+    };
+    let mut added = match subtracted {
+        Some(summary) if summary.service.name == new.service => summary,
+        Some(other) => {
+            store_summary(tables, commit, other);
+            summary(tables, scope, new)
+        }
+        None => summary(tables, scope, new),
+    };
+    added.add(new);
+    store_summary(tables, commit, added);
+}
+
+fn summary(tables: &Tables, scope: &NodeScope, instance: &ServiceInstance) -> ServiceSummary {
+    let service = instance.service_ref(scope);
+    let found = tables.service_names.get(&keys::service(&service)).map(|row| ServiceSummary::clone(row));
+    found.unwrap_or_else(|| ServiceSummary::new(service))
+}
+
+fn store_summary(tables: &mut Tables, commit: &mut Commit, summary: ServiceSummary) {
+    let key = keys::service(&summary.service);
+    if summary.instances == 0 {
+        tables.service_names.remove(&key, commit);
+    } else if tables.service_names.get(&key).is_some_and(|old| old.looks_like(&summary)) {
+        tables.service_names.replace_unseen(&key, Arc::new(summary));
+    } else {
+        tables.service_names.put(&key, Arc::new(summary), commit);
+    }
+}
+
+// === Checks ===
+
+/// Stores a check on a node that is there. Returns whether it changed.
+pub(crate) fn put_check(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Arc<Node>,
+    check: &Arc<Check>,
+) -> bool {
+    let key = keys::check(&node.scope, &node.name, &check.id);
+    let old = tables.checks.get(&key).cloned();
+    if !tables.checks.put(&key, Arc::clone(check), commit) {
+        return false;
+    }
+    if let Some(old) = &old {
+        scatter_check(tables, commit, node, old, Some(check));
+    }
+    arrange_check(tables, commit, node, check);
+    let moved = old.filter(|old| speaks_for(old) != speaks_for(check));
+    for check in moved.iter().chain([check]) {
+        arrange_instances_of(tables, commit, node, check);
+    }
+    true
+}
+
+/// Removes a check. Returns whether there was one.
+pub(crate) fn remove_check(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    scope: &NodeScope,
+    node: &NodeName,
+    id: &CheckId,
+) -> bool {
+    let Some(node) = tables.nodes.get(&keys::node(scope, node)).cloned() else { return false };
+    let Some(old) = tables.checks.remove(&keys::check(scope, &node.name, id), commit) else { return false };
+    scatter_check(tables, commit, &node, &old, None);
+    arrange_instances_of(tables, commit, &node, &old);
+    true
+}
+
+/// Removes the rows arranged from `old` that will not be replaced by those from `new`.
+fn scatter_check(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Node,
+    old: &Check,
+    new: Option<&Arc<Check>>,
+) {
+    let (scope, name) = (&node.scope, &node.name);
+    let gone = |was: &Key, is: Option<Key>| is.as_ref() != Some(was);
+    let was = keys::check_by_instance(scope, name, old);
+    if gone(&was, new.map(|new| keys::check_by_instance(scope, name, new))) {
+        tables.instance_checks.remove(&was, commit);
+    }
+    let was = keys::check_by_state(scope, name, old);
+    if gone(&was, new.map(|new| keys::check_by_state(scope, name, new))) {
+        tables.check_states.remove(&was, commit);
+    }
+    if let Some(was) = keys::check_by_service(scope, name, old)
+        && gone(&was, new.and_then(|new| keys::check_by_service(scope, name, new)))
+    {
+        tables.service_checks.remove(&was, commit);
+    }
+}
+
+fn arrange_check(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>, check: &Arc<Check>) {
+    let (scope, name) = (&node.scope, &node.name);
+    let row = Arc::new(NodeCheck { node: Arc::clone(node), check: Arc::clone(check) });
+    tables.instance_checks.put(&keys::check_by_instance(scope, name, check), Arc::clone(check), commit);
+    tables.check_states.put(&keys::check_by_state(scope, name, check), Arc::clone(&row), commit);
+    if let Some(key) = keys::check_by_service(scope, name, check) {
+        tables.service_checks.put(&key, row, commit);
+    }
+}
+
+fn speaks_for(check: &Check) -> Option<(&Namespace, &InstanceId)> {
+    check.service_id.as_ref().map(|id| (&check.namespace, id))
+}
+
+fn arrange_instances_of(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>, check: &Check) {
+    let Some((namespace, id)) = speaks_for(check) else {
+        return arrange_instances(tables, commit, node);
+    };
+    let key = keys::instance(&node.scope, &node.name, namespace, id);
+    if let Some(instance) = tables.instances.get(&key).cloned() {
+        arrange_instance(tables, commit, node, &instance);
+    }
+}
+
+fn rows<'a, R: 'a>(rows: impl Iterator<Item = (&'a Key, &'a Arc<R>)>) -> Vec<Arc<R>> {
+    rows.map(|(_, row)| Arc::clone(row)).collect()
+}

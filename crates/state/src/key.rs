@@ -1,0 +1,181 @@
+//! Keys: the compact byte strings rows are kept and watched under.
+//!
+//! A key is a sequence of components, each closed by a zero byte, so that two keys are equal only
+//! if all components are, and so that the first *n* components of a key are a prefix of it that
+//! no other component boundary can imitate. Zero and one bytes inside a component are escaped.
+//! Keys stand in snapshots: their form is part of the snapshot's format.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use concord_model::catalog::NodeScope;
+use concord_model::{Namespace, NodeName, Partition, PeerName, ServiceRef};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::tables::TableId;
+
+const END: u8 = 0;
+const ESCAPE: u8 = 1;
+const ESCAPED_END: u8 = 1;
+const ESCAPED_ESCAPE: u8 = 2;
+
+/// The key of a row, or of a class of rows: the first components of their keys.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key(Arc<[u8]>);
+
+impl Key {
+    /// The first `components` components of the key.
+    pub(crate) fn class(&self, components: usize) -> Self {
+        let mut left = components;
+        let end = self.0.iter().position(|byte| {
+            if left > 0 && *byte == END {
+                left -= 1;
+                return false;
+            }
+            left == 0
+        });
+        match end {
+            Some(end) => Self(self.0[..end].into()),
+            None => self.clone(),
+        }
+    }
+
+    /// The bytes of the key.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0).replace('\0', "|"))
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl de::Visitor<'_> for Bytes {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the bytes of a key")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Key, E> {
+                Ok(Key(bytes.into()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// Builds a key component by component.
+#[derive(Debug, Default)]
+pub(crate) struct KeyBuilder(Vec<u8>);
+
+impl KeyBuilder {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(64))
+    }
+
+    /// Appends one component.
+    pub(crate) fn with(mut self, component: &str) -> Self {
+        for byte in component.bytes() {
+            match byte {
+                END => self.0.extend([ESCAPE, ESCAPED_END]),
+                ESCAPE => self.0.extend([ESCAPE, ESCAPED_ESCAPE]),
+                other => self.0.push(other),
+            }
+        }
+        self.0.push(END);
+        self
+    }
+
+    /// Appends an optional peer; our own cluster is the empty component, which no peer is called.
+    pub(crate) fn peer(self, peer: Option<&PeerName>) -> Self {
+        self.with(peer.map_or("", PeerName::as_str))
+    }
+
+    /// Appends partition and peer.
+    pub(crate) fn node_scope(self, scope: &NodeScope) -> Self {
+        self.with(scope.partition.as_str()).peer(scope.peer.as_ref())
+    }
+
+    /// Appends partition, peer and node.
+    pub(crate) fn node(self, scope: &NodeScope, node: &NodeName) -> Self {
+        self.node_scope(scope).with(node.as_str())
+    }
+
+    /// Appends partition, namespace and peer.
+    pub(crate) fn scope(self, partition: &Partition, namespace: &Namespace, peer: Option<&PeerName>) -> Self {
+        self.with(partition.as_str()).with(namespace.as_str()).peer(peer)
+    }
+
+    /// Appends partition, namespace, peer and name.
+    pub(crate) fn service(self, service: &ServiceRef) -> Self {
+        self.scope(&service.partition, &service.namespace, service.peer.as_ref()).with(service.name.as_str())
+    }
+
+    pub(crate) fn build(self) -> Key {
+        Key(self.0.into())
+    }
+}
+
+/// What can be waited for: one row, or one registered class of rows of a table.
+///
+/// A watch hub keeps its waiters in a map by `WatchKey` and looks up those of
+/// [`Changes::iter`](crate::Changes::iter): work proportional to what changed.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WatchKey {
+    /// The table.
+    pub table: TableId,
+    /// The row's key or the first components of it.
+    pub key: Key,
+}
+
+impl fmt::Debug for WatchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}[{:?}]", self.table, self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(components: &[&str]) -> Key {
+        components.iter().fold(KeyBuilder::new(), |key, component| key.with(component)).build()
+    }
+
+    #[test]
+    fn a_class_is_cut_at_component_boundaries() {
+        let whole = key(&["default", "", "web"]);
+        assert_eq!(whole.class(0), key(&[]));
+        assert_eq!(whole.class(1), key(&["default"]));
+        assert_eq!(whole.class(2), key(&["default", ""]));
+        assert_eq!(whole.class(3), whole);
+    }
+
+    #[test]
+    fn components_cannot_imitate_boundaries() {
+        let cases: [&[&str]; 6] =
+            [&["a", "b"], &["ab"], &["a\0b"], &["a", "", "b"], &["a\u{1}\u{1}b"], &["a\u{1}", "b"]];
+        for (at, one) in cases.iter().enumerate() {
+            for other in &cases[at + 1..] {
+                assert_ne!(key(one), key(other), "{one:?} and {other:?}");
+            }
+        }
+    }
+}

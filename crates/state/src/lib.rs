@@ -1,0 +1,47 @@
+//! What the log means: commands, their application, tables, and views with recorded reads.
+//!
+//! ```text
+//!   bytes of the log ─► Envelope ─► Store::apply ─► Applied { reply, changes }
+//!                                        │                        │
+//!                                        ▼                        ▼
+//!                         View ─► Reader ─► rows + ReadSet ◄─ touched by?
+//! ```
+//!
+//! Applying is a deterministic function of the log: the same entries give the same bytes on every
+//! server. Time and identifiers come in with the commands. A query is a pure function of a view
+//! and knows exactly what it read, so that whoever waits for another answer is woken when, and
+//! only when, one of those rows or classes changes.
+//!
+//! Not here: who may do what (the server authorises as it reads), what the records mean together
+//! (`mesh`), how commands reach the log (`raft`), who waits (the server's watch hub).
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod apply;
+pub mod builtin;
+mod changes;
+pub mod command;
+mod derive;
+mod envelope;
+mod key;
+mod keys;
+pub mod limits;
+mod read;
+pub mod reply;
+mod row;
+mod snapshot;
+mod store;
+mod table;
+mod tables;
+
+pub use crate::changes::{Changes, ReadSet};
+pub use crate::command::Command;
+pub use crate::envelope::{DecodeError, EncodeError, Envelope, FORMAT, RULE_SET};
+pub use crate::key::{Key, WatchKey};
+pub use crate::read::Reader;
+pub use crate::reply::{Blame, Refusal, Reply};
+pub use crate::row::{AclBootstrap, NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary};
+pub use crate::snapshot::{SnapshotError, SnapshotHeader};
+pub use crate::store::{Applied, Halt, Store, View};
+pub use crate::tables::TableId;

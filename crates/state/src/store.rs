@@ -1,0 +1,204 @@
+//! The store: applies commands in the order of the log and hands out views.
+//!
+//! One owner applies; readers hold views, which never change and keep nobody waiting.
+
+use std::sync::Arc;
+
+use concord_model::{Timestamp, Uuid};
+
+use crate::apply;
+use crate::changes::Changes;
+use crate::envelope::{DecodeError, Envelope, RULE_SET};
+use crate::read::Reader;
+use crate::reply::Reply;
+use crate::snapshot::{self, SnapshotError, SnapshotHeader};
+use crate::table::Commit;
+use crate::tables::Tables;
+
+/// The state of a cluster, as far as its log was applied.
+#[derive(Debug)]
+pub struct Store {
+    tables: Arc<Tables>,
+    epoch: u64,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The command's answer.
+    pub reply: Reply,
+    /// What changed; empty if the command was refused or held already.
+    pub changes: Changes,
+}
+
+/// Why nothing more can be applied. The state is as it was before.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Halt {
+    /// The bytes cannot be understood.
+    #[error("entry {index} of the log cannot be applied: {reason}")]
+    Undecodable {
+        /// Index of the entry.
+        index: u64,
+        /// Why, with the remedy.
+        #[source]
+        reason: DecodeError,
+    },
+    /// The command belongs to another cluster.
+    #[error(
+        "entry {index} of the log belongs to cluster {found}, this server to {own}; \
+         it was started with another cluster's data: remove its data directory and let it join again"
+    )]
+    ForeignCluster {
+        /// Index of the entry.
+        index: u64,
+        /// Identity in the entry.
+        found: Uuid,
+        /// Identity in the state.
+        own: Uuid,
+    },
+    /// The command raises the rules beyond what this version knows.
+    #[error(
+        "entry {index} of the log puts rule set {found} in force, this version knows up to {RULE_SET}; \
+         upgrade this server to the version its leader runs and start it again, it continues where it stopped"
+    )]
+    NewerRules {
+        /// Index of the entry.
+        index: u64,
+        /// The rules.
+        found: u32,
+    },
+    /// The entry was applied already.
+    #[error(
+        "entry {index} of the log came after entry {applied} was applied; \
+         this is a fault of the program: start the server again, it replays its log"
+    )]
+    OutOfOrder {
+        /// Index of the entry.
+        index: u64,
+        /// Index applied last.
+        applied: u64,
+    },
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// An empty state.
+    pub fn new() -> Self {
+        Self { tables: Arc::new(Tables::new()), epoch: 0 }
+    }
+
+    /// Applies the entry of the log at `index`. Indexes grow; some may be missing, where the log
+    /// holds entries of the consensus engine.
+    pub fn apply(&mut self, index: u64, bytes: &[u8]) -> Result<Applied, Halt> {
+        let envelope = Envelope::decode(bytes).map_err(|reason| Halt::Undecodable { index, reason })?;
+        self.apply_envelope(index, &envelope)
+    }
+
+    /// Applies a decoded entry of the log.
+    pub fn apply_envelope(&mut self, index: u64, envelope: &Envelope) -> Result<Applied, Halt> {
+        self.admit(index, envelope)?;
+        let mut next = Tables::clone(&self.tables);
+        next.at = next.at.max(envelope.at);
+        let mut commit = Commit::new(index);
+        let reply = match apply::apply(&mut next, &mut commit, &envelope.command) {
+            Ok(reply) => reply,
+            Err(refusal) => {
+                next = Tables::clone(&self.tables);
+                next.at = next.at.max(envelope.at);
+                commit = Commit::new(index);
+                Reply::Refused(refusal)
+            }
+        };
+        next.applied = index;
+        self.tables = Arc::new(next);
+        Ok(Applied { reply, changes: Changes::new(commit) })
+    }
+
+    fn admit(&self, index: u64, envelope: &Envelope) -> Result<(), Halt> {
+        let undecodable = |reason| Err(Halt::Undecodable { index, reason });
+        if index <= self.tables.applied {
+            return Err(Halt::OutOfOrder { index, applied: self.tables.applied });
+        }
+        if envelope.format > crate::envelope::FORMAT {
+            return undecodable(DecodeError::NewerFormat { found: envelope.format });
+        }
+        if envelope.rule_set > RULE_SET {
+            return undecodable(DecodeError::NewerRules { found: envelope.rule_set });
+        }
+        if let crate::Command::SetRuleSet(command) = &envelope.command
+            && command.rule_set > RULE_SET
+        {
+            return Err(Halt::NewerRules { index, found: command.rule_set });
+        }
+        match (envelope.cluster, apply::cluster::id(&self.tables)) {
+            (Some(found), Some(own)) if found != own => Err(Halt::ForeignCluster { index, found, own }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Replaces the whole state by that of a snapshot, which is checked before anything is touched.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
+        let (header, tables) = snapshot::decode(snapshot)?;
+        self.tables = Arc::new(tables);
+        self.epoch += 1;
+        Ok(header)
+    }
+
+    /// The state as of the last command applied.
+    pub fn view(&self) -> View {
+        View { tables: Arc::clone(&self.tables), epoch: self.epoch }
+    }
+}
+
+/// The state at one index of the log; never changes, costs next to nothing to clone.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub(crate) tables: Arc<Tables>,
+    epoch: u64,
+}
+
+impl View {
+    /// Starts reading, with a record of what is read.
+    pub fn read(&self) -> Reader {
+        Reader::new(self.clone())
+    }
+
+    /// Index of the last command applied.
+    pub fn index(&self) -> u64 {
+        self.tables.applied
+    }
+
+    /// The leader's clock as of that command; never goes backwards.
+    pub fn at(&self) -> Timestamp {
+        self.tables.at
+    }
+
+    /// How often the state was replaced by a snapshot. A reader that waits has to read again when
+    /// it changes: indexes of before mean nothing after.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The state as bytes, for [`Store::restore`]. `term` is that of the last entry applied and
+    /// stands in the header only.
+    pub fn snapshot(&self, term: u64) -> Result<Vec<u8>, SnapshotError> {
+        let mut bytes = Vec::new();
+        self.snapshot_into(term, &mut |piece| bytes.extend_from_slice(piece))?;
+        Ok(bytes)
+    }
+
+    /// Hands out the state as bytes piece by piece.
+    pub fn snapshot_into(&self, term: u64, sink: &mut dyn FnMut(&[u8])) -> Result<(), SnapshotError> {
+        snapshot::encode(&self.tables, term, sink)
+    }
+
+    /// Fingerprint of the whole state; equal on all servers at one index of one log.
+    pub fn digest(&self) -> Result<[u8; 32], SnapshotError> {
+        snapshot::digest(&self.tables)
+    }
+}

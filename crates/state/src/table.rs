@@ -1,0 +1,211 @@
+//! A table: rows by key, and for every key and registered class the index of its last change.
+//!
+//! Rows and marks are persistent maps, so a copy of a table costs a few reference counts and the
+//! copy never changes. The index of a key survives the deletion of its row, until collection
+//! folds the oldest of those into the table's floor; the index of a key the table does not
+//! remember is the floor. An index therefore never goes down.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::key::{Key, WatchKey};
+use crate::limits::TOMBSTONES_MAX;
+use crate::tables::TableId;
+
+/// What a table is and which classes of its keys can be watched.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) id: TableId,
+    /// Whether single rows can be read and so are watched by their own key.
+    pub(crate) exact: bool,
+    /// Lengths, in components, of the prefixes that are classes. Zero, the whole table, is among
+    /// them unless nobody reads the table but the code that keeps it.
+    pub(crate) classes: &'static [usize],
+}
+
+/// When a key or class last changed, and how many rows it has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Mark {
+    changed: u64,
+    rows: u64,
+}
+
+/// The index being applied, and what it has changed so far.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) index: u64,
+    pub(crate) keys: BTreeSet<WatchKey>,
+}
+
+impl Commit {
+    pub(crate) fn new(index: u64) -> Self {
+        Self { index, keys: BTreeSet::new() }
+    }
+}
+
+/// How the number of rows under a key changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rows {
+    Same,
+    OneMore,
+    OneLess,
+}
+
+/// Rows of one kind by key.
+#[derive(Debug)]
+pub(crate) struct Table<R> {
+    shape: &'static Shape,
+    rows: OrdMap<Key, Arc<R>>,
+    marks: OrdMap<Key, Mark>,
+    /// Marks without rows, by age.
+    graves: OrdSet<(u64, Key)>,
+    floor: u64,
+}
+
+impl<R> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        Self {
+            shape: self.shape,
+            rows: self.rows.clone(),
+            marks: self.marks.clone(),
+            graves: self.graves.clone(),
+            floor: self.floor,
+        }
+    }
+}
+
+impl<R: PartialEq> Table<R> {
+    pub(crate) fn new(shape: &'static Shape) -> Self {
+        Self { shape, rows: OrdMap::new(), marks: OrdMap::new(), graves: OrdSet::new(), floor: 0 }
+    }
+
+    /// Stores a row. A row equal to the one that is there changes nothing. Returns whether it changed.
+    pub(crate) fn put(&mut self, key: &Key, row: Arc<R>, commit: &mut Commit) -> bool {
+        if self.rows.get(key).is_some_and(|old| Arc::ptr_eq(old, &row) || **old == *row) {
+            return false;
+        }
+        let rows = if self.rows.insert(key.clone(), row).is_some() { Rows::Same } else { Rows::OneMore };
+        self.mark(key, rows, commit);
+        true
+    }
+
+    /// Replaces a row that is there by one that no query tells apart from it.
+    pub(crate) fn replace_unseen(&mut self, key: &Key, row: Arc<R>) {
+        if let Some(old) = self.rows.get_mut(key) {
+            *old = row;
+        }
+    }
+
+    /// Removes a row.
+    pub(crate) fn remove(&mut self, key: &Key, commit: &mut Commit) -> Option<Arc<R>> {
+        let old = self.rows.remove(key)?;
+        self.mark(key, Rows::OneLess, commit);
+        Some(old)
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<R>> {
+        self.rows.get(key)
+    }
+
+    /// All rows in the order of their keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<R>)> {
+        self.rows.iter()
+    }
+
+    /// The rows whose keys start with `class`, in the order of their keys.
+    pub(crate) fn scan<'a>(&'a self, class: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Arc<R>)> {
+        let prefix = class.as_bytes();
+        self.rows
+            .range::<_, [u8]>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(move |(key, _)| key.as_bytes().starts_with(prefix))
+    }
+
+    fn mark(&mut self, key: &Key, rows: Rows, commit: &mut Commit) {
+        let shape = self.shape;
+        if shape.exact {
+            self.mark_one(key.clone(), rows, commit);
+        }
+        for components in shape.classes {
+            self.mark_one(key.class(*components), rows, commit);
+        }
+    }
+
+    fn mark_one(&mut self, key: Key, rows: Rows, commit: &mut Commit) {
+        let old = self.marks.get(&key).copied();
+        let before = old.map_or(0, |mark| mark.rows);
+        let after = match rows {
+            Rows::Same => before,
+            Rows::OneMore => before + 1,
+            Rows::OneLess => before.saturating_sub(1),
+        };
+        if let Some(old) = old.filter(|old| old.rows == 0) {
+            self.graves.remove(&(old.changed, key.clone()));
+        }
+        self.marks.insert(key.clone(), Mark { changed: commit.index, rows: after });
+        if after == 0 {
+            self.graves.insert((commit.index, key.clone()));
+            self.collect();
+        }
+        commit.keys.insert(WatchKey { table: self.shape.id, key });
+    }
+
+    /// Folds the oldest tombstones beyond the limit into the floor.
+    fn collect(&mut self) {
+        while self.graves.len() > TOMBSTONES_MAX {
+            let Some((changed, key)) = self.graves.remove_min() else { return };
+            self.marks.remove(&key);
+            self.floor = self.floor.max(changed);
+        }
+    }
+}
+
+/// What can be done with a table whatever its rows are.
+pub(crate) trait Marked {
+    fn id(&self) -> TableId;
+    /// The index at which the key or class last changed.
+    fn changed_at(&self, key: &Key) -> u64;
+    /// The least index of a key that is not remembered.
+    fn floor(&self) -> u64;
+    /// All remembered indexes, in the order of keys.
+    fn marks(&self) -> Box<dyn Iterator<Item = (&Key, u64)> + '_>;
+    /// Replaces the remembered indexes by those of a snapshot; `false` if they do not fit the rows.
+    fn set_marks(&mut self, marks: Vec<(Key, u64)>, floor: u64) -> bool;
+}
+
+impl<R: PartialEq> Marked for Table<R> {
+    fn id(&self) -> TableId {
+        self.shape.id
+    }
+
+    fn changed_at(&self, key: &Key) -> u64 {
+        self.marks.get(key).map_or(self.floor, |mark| mark.changed)
+    }
+
+    fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    fn marks(&self) -> Box<dyn Iterator<Item = (&Key, u64)> + '_> {
+        Box::new(self.marks.iter().map(|(key, mark)| (key, mark.changed)))
+    }
+
+    fn set_marks(&mut self, marks: Vec<(Key, u64)>, floor: u64) -> bool {
+        let mut restored = OrdMap::new();
+        let mut graves = OrdSet::new();
+        for (key, changed) in marks {
+            let rows = self.marks.get(&key).map_or(0, |mark| mark.rows);
+            if rows == 0 {
+                graves.insert((changed, key.clone()));
+            }
+            restored.insert(key, Mark { changed, rows });
+        }
+        let complete = self.marks.iter().all(|(key, mark)| mark.rows == 0 || restored.contains_key(key));
+        self.marks = restored;
+        self.graves = graves;
+        self.floor = floor;
+        complete && self.graves.len() <= TOMBSTONES_MAX
+    }
+}
