@@ -178,7 +178,11 @@ impl TokioClock {
 
     /// A timer at `deadline` of [`TokioClock::monotonic`]; for engines that ask for timers without a handle.
     pub fn timer(deadline: Instant) -> tokio::time::Sleep {
-        tokio::time::sleep_until(epoch() + deadline.0)
+        tokio::time::sleep_until(Self::tokio_instant(deadline))
+    }
+
+    pub(crate) fn tokio_instant(at: Instant) -> tokio::time::Instant {
+        epoch() + at.0
     }
 }
 

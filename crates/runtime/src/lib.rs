@@ -15,6 +15,7 @@ pub mod backoff;
 pub mod clock;
 pub mod disk;
 pub mod drain;
+pub mod engine;
 pub mod entropy;
 pub mod executor;
 pub mod limits;

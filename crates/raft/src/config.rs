@@ -1,0 +1,114 @@
+//! The settings of a node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::{Config, SnapshotPolicy};
+
+use crate::engine::NodeId;
+use crate::error::StartError;
+use crate::limits::{
+    APPEND_ENTRIES_MAX, CHANGE_TIMEOUT, PROPOSALS_MAX, PROPOSE_TIMEOUT, READ_TIMEOUT, SNAPSHOT_THRESHOLD,
+    SNAPSHOT_TIMEOUT, SNAPSHOT_TRAILING,
+};
+
+/// The settings of a node. None of them may change while it runs.
+#[derive(Clone, Debug)]
+pub struct RaftConfig {
+    /// This server's number; see [`crate::Node::number`].
+    pub id: NodeId,
+    /// The cluster's name; messages of another cluster are refused. The datacenter, usually.
+    pub cluster: String,
+    /// Heartbeats and elections.
+    pub timings: Timings,
+    /// Entries since the last snapshot after which the next is taken.
+    pub snapshot_threshold: u64,
+    /// Entries kept behind a snapshot.
+    pub snapshot_trailing: u64,
+    /// How long a proposal may take before its outcome is reported as unknown.
+    pub propose_timeout: Duration,
+    /// How long a read barrier may take.
+    pub read_timeout: Duration,
+    /// How long a membership change may take.
+    pub change_timeout: Duration,
+    /// Proposals under way at once.
+    pub proposals_max: usize,
+    /// Write the log on the calling task instead of a thread: for deterministic worlds, where the disk is memory.
+    pub inline_writes: bool,
+}
+
+/// Heartbeats and elections. A leader is missed after `election_max`, then each follower waits its own part of
+/// `election_min..election_max`; so a leader's death is repaired within twice `election_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// Time between two heartbeats.
+    pub heartbeat: Duration,
+    /// Shortest wait before standing for election.
+    pub election_min: Duration,
+    /// Longest wait before standing for election, and the time after which a silent leader is missed.
+    pub election_max: Duration,
+}
+
+impl RaftConfig {
+    /// The defaults for a server with the given number.
+    #[must_use]
+    pub fn new(id: NodeId, cluster: &str) -> Self {
+        Self {
+            id,
+            cluster: cluster.to_owned(),
+            timings: Timings::default(),
+            snapshot_threshold: SNAPSHOT_THRESHOLD,
+            snapshot_trailing: SNAPSHOT_TRAILING,
+            propose_timeout: PROPOSE_TIMEOUT,
+            read_timeout: READ_TIMEOUT,
+            change_timeout: CHANGE_TIMEOUT,
+            proposals_max: PROPOSALS_MAX,
+            inline_writes: false,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Result<Arc<Config>, StartError> {
+        let config = Config {
+            cluster_name: self.cluster.clone(),
+            heartbeat_interval: millis(self.timings.heartbeat),
+            election_timeout_min: millis(self.timings.election_min),
+            election_timeout_max: millis(self.timings.election_max),
+            install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
+            max_payload_entries: APPEND_ENTRIES_MAX,
+            replication_lag_threshold: self.snapshot_threshold.saturating_mul(2),
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_threshold),
+            max_in_snapshot_log_to_keep: self.snapshot_trailing,
+            enable_pre_vote: Some(true),
+            // A restarted leader wins an election again: its state may lag behind what it had committed, for the
+            // commit index is persisted lazily.
+            enable_leader_restore: Some(false),
+            ..Config::default()
+        };
+        let config = config.validate().map_err(|error| StartError::Config { reason: error.to_string() })?;
+        Ok(Arc::new(config))
+    }
+}
+
+impl Timings {
+    /// The timings for Consul's `raft_multiplier`: 1 is for production, 5 the default for small machines. The
+    /// multiplier is held between 1 and 10.
+    #[must_use]
+    pub fn scaled(multiplier: u32) -> Self {
+        let scale = multiplier.clamp(1, 10);
+        Self {
+            heartbeat: Duration::from_millis(100) * scale,
+            election_min: Duration::from_millis(400) * scale,
+            election_max: Duration::from_millis(700) * scale,
+        }
+    }
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self::scaled(5)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

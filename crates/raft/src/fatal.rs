@@ -1,0 +1,106 @@
+//! The end of a node: what happened first, told once.
+//!
+//! After a failed flush nobody knows what is durable, and after an entry that cannot be applied every later state
+//! would differ from the other servers'. In both cases the node stops and the process is expected to end; guessing
+//! on is never right.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use concord_runtime::DiskError;
+
+/// Why a node cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// A flush failed; what is durable is unknown. The process must end and may be started again.
+    #[error("flushing the raft log failed, the process must end: {reason}")]
+    Flush {
+        /// What the disk said.
+        reason: String,
+    },
+    /// The disk is full. The process may be started again once there is space.
+    #[error("no space left for the raft log: {reason}; free some and start again")]
+    DiskFull {
+        /// What the disk said.
+        reason: String,
+    },
+    /// Reading or writing the log or a snapshot failed, or what was read is damaged.
+    #[error("raft storage failed: {reason}")]
+    Storage {
+        /// What failed.
+        reason: String,
+    },
+    /// A committed entry cannot be applied; skipping it would make this server differ from the others.
+    #[error("entry {index} cannot be applied: {reason}; {remedy}")]
+    Halted {
+        /// The entry's index.
+        index: u64,
+        /// Why the state machine refused.
+        reason: String,
+        /// What the operator can do.
+        remedy: String,
+    },
+    /// The consensus engine stopped by itself.
+    #[error("the consensus engine stopped: {reason}")]
+    Engine {
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// What to do about a fatal condition; called once, with the first.
+pub(crate) type FatalHook = Arc<dyn Fn(&Fatal) + Send + Sync>;
+
+/// Remembers the first fatal condition of a node and tells the hook.
+pub(crate) struct FatalSlot {
+    first: OnceLock<Fatal>,
+    hook: FatalHook,
+}
+
+impl FatalSlot {
+    pub(crate) fn new(hook: FatalHook) -> Arc<Self> {
+        Arc::new(Self { first: OnceLock::new(), hook })
+    }
+
+    pub(crate) fn raise(&self, fatal: Fatal) {
+        let mut is_first = false;
+        let first = self.first.get_or_init(|| {
+            is_first = true;
+            fatal
+        });
+        if is_first {
+            tracing::error!(error = %first, "raft cannot go on");
+            (self.hook)(first);
+        }
+    }
+
+    pub(crate) fn first(&self) -> Option<Fatal> {
+        self.first.get().cloned()
+    }
+
+    /// The condition that stopped the node, or `otherwise` when it was nothing of ours.
+    pub(crate) fn first_or(&self, otherwise: impl FnOnce() -> String) -> Fatal {
+        self.first().unwrap_or_else(|| Fatal::Engine { reason: otherwise() })
+    }
+}
+
+impl fmt::Debug for FatalSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FatalSlot").field("first", &self.first.get()).finish_non_exhaustive()
+    }
+}
+
+impl From<&DiskError> for Fatal {
+    fn from(error: &DiskError) -> Self {
+        let reason = error.to_string();
+        match error {
+            DiskError::Sync { .. } => Self::Flush { reason },
+            DiskError::Full { .. } => Self::DiskFull { reason },
+            DiskError::NotFound { .. }
+            | DiskError::Locked { .. }
+            | DiskError::BadPath { .. }
+            | DiskError::TooLarge { .. }
+            | DiskError::Io { .. } => Self::Storage { reason },
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Consensus on opaque bytes: propose, read barrier, membership, snapshots.
+//!
+//! The engine is openraft, pinned exactly, and hidden: no type of it appears in the public interface, so that it can
+//! be replaced. What is ours is all that touches the world: the log (in memory, or durable in redb with group
+//! commit), the snapshot files, the messages, the runtime openraft runs on.
+//!
+//! ```text
+//!   propose ─► openraft core ─► log (memory │ redb: one writer thread, one flush per batch)
+//!                  │      └────► Transport ─► peers ─► Raft::handle
+//!                  ▼ committed
+//!             Machine ─► StateMachine::apply ─► typed reply to the proposer
+//!                  └───► snapshot file (checksummed, two kept) ─► log purged behind them
+//! ```
+//!
+//! It knows no domain type: commands and snapshots are bytes, and what is in them is the state machine's business.
+
+#![forbid(unsafe_code)]
+
+mod change;
+mod config;
+mod engine;
+mod error;
+mod fatal;
+pub mod limits;
+mod link;
+mod log;
+mod machine;
+mod raft;
+mod snapshot;
+mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transport;
+
+pub use change::CatchUp;
+pub use config::{RaftConfig, Timings};
+pub use engine::{Node, NodeId};
+pub use error::{BootstrapError, ChangeError, HandleError, ProposeError, ReadError, StartError};
+pub use fatal::Fatal;
+pub use log::Storage;
+pub use machine::{ApplyHalt, RestoreError, SnapshotJob, StateMachine};
+pub use raft::{Committed, Parts, Raft};
+pub use stats::{Follower, Member, Role, Stats};
+pub use transport::{DecodeError, Rpc, RpcKind, RpcReply, Transport, TransportError};

@@ -1,0 +1,48 @@
+//! The bounds of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// Largest command. A transaction of 64 keys of the largest value plus framing fits; more would stall heartbeats.
+pub const COMMAND_BYTES_MAX: usize = 48 * 1024 * 1024;
+
+/// Proposals under way at once before [`crate::ProposeError::Busy`]; beyond it queueing only adds latency.
+pub const PROPOSALS_MAX: usize = 4096;
+
+/// Entries per append message: enough for throughput, few enough that one message stays small.
+pub const APPEND_ENTRIES_MAX: u64 = 256;
+
+/// Bytes of entries kept in memory behind the flushed end of the log, so that followers are served without the disk.
+pub const TAIL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Commands waiting for the log's writer; the engine waits when it is full.
+pub const WRITER_QUEUE_MAX: usize = 1024;
+
+/// Commands that one flush makes durable; bounds the size of one transaction.
+pub const WRITER_BATCH_MAX: usize = 512;
+
+/// Bytes of the log database's page cache; the tail in memory serves nearly all reads.
+pub const LOG_CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Snapshots kept: the newest, and one to fall back to when its file has decayed.
+pub const SNAPSHOTS_KEPT: usize = 2;
+
+/// Entries since the last snapshot after which the next is taken (Consul's `raft_snapshot_threshold`).
+pub const SNAPSHOT_THRESHOLD: u64 = 16_384;
+
+/// Entries kept behind a snapshot for followers that are a little late (Consul's `raft_trailing_logs`).
+pub const SNAPSHOT_TRAILING: u64 = 10_240;
+
+/// How long a proposal may take before its outcome is reported as unknown.
+pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a read barrier may take before the reader is told to retry.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long sending and installing a snapshot may take: a large one over a slow link.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a membership change may take; its learner must replicate first.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long shutdown waits for the log's last flush before leaving the writer behind.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

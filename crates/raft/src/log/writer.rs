@@ -1,0 +1,167 @@
+//! The one writer of the log: takes what is waiting, writes it in one transaction, flushes once, then reports.
+
+use std::io;
+use std::sync::Arc;
+
+use openraft::storage::IOFlushed;
+use parking_lot::Mutex;
+use redb::{ReadableDatabase as _, TableDefinition};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::{LogId, TypeConfig, Vote};
+use crate::fatal::Fatal;
+use crate::limits::WRITER_BATCH_MAX;
+use crate::log::durable::Shared;
+use crate::log::record;
+
+pub(crate) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(crate) const VOTE: &str = "vote";
+pub(crate) const COMMITTED: &str = "committed";
+pub(crate) const PURGED: &str = "purged";
+pub(crate) const SERVER: &str = "server";
+
+/// Told once the command is durable, or that it is not.
+pub(crate) type Ack = oneshot::Sender<io::Result<()>>;
+
+/// What can be asked of the writer; done in the order given.
+pub(crate) enum Command {
+    Append { records: Vec<(u64, Vec<u8>)>, batch: u64, callback: IOFlushed<TypeConfig> },
+    Vote { vote: Vote, ack: Ack },
+    Truncate { first_gone: u64, ack: Ack },
+    Purge { upto: LogId, ack: Ack },
+    Close { ack: Ack },
+}
+
+/// The way to the writer. Inline, the caller is the writer.
+#[derive(Clone)]
+pub(crate) enum WriterHandle {
+    Thread(mpsc::Sender<Command>),
+    Inline(Arc<Mutex<Writer>>),
+}
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    committed: Option<LogId>,
+    failed: Option<String>,
+}
+
+impl WriterHandle {
+    pub(crate) async fn send(&self, command: Command) -> io::Result<()> {
+        match self {
+            Self::Thread(queue) => queue.send(command).await.map_err(|_| closed()),
+            Self::Inline(writer) => {
+                writer.lock().execute(vec![command]);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, committed: Option<LogId>) -> Self {
+        Self { shared, committed, failed: None }
+    }
+
+    /// The loop of the writer's thread.
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < WRITER_BATCH_MAX
+                && let Ok(next) = queue.try_recv()
+            {
+                batch.push(next);
+            }
+            self.execute(batch);
+        }
+    }
+
+    /// Makes a batch durable and reports. After a failure everything is refused: what is on disk is unknown.
+    pub(crate) fn execute(&mut self, batch: Vec<Command>) {
+        if self.failed.is_none()
+            && let Err(error) = self.commit(&batch)
+        {
+            let reason = error.to_string();
+            self.shared.fatal.raise(Fatal::Storage { reason: reason.clone() });
+            self.failed = Some(reason);
+        }
+        for command in batch {
+            self.report(command);
+        }
+    }
+
+    fn commit(&mut self, batch: &[Command]) -> Result<(), redb::Error> {
+        let Some(db) = self.shared.db() else {
+            return Err(redb::Error::DatabaseClosed);
+        };
+        let committed = self.shared.state.lock().committed;
+        let transaction = db.begin_write()?;
+        {
+            let mut log = transaction.open_table(LOG)?;
+            let mut meta = transaction.open_table(META)?;
+            for command in batch {
+                match command {
+                    Command::Append { records, .. } => {
+                        for (index, record) in records {
+                            log.insert(index, record.as_slice())?;
+                        }
+                    }
+                    Command::Vote { vote, .. } => {
+                        meta.insert(VOTE, record::encode(VOTE, vote).as_slice())?;
+                    }
+                    Command::Truncate { first_gone, .. } => log.retain_in(*first_gone.., |_, _| false)?,
+                    Command::Purge { upto, .. } => {
+                        log.retain_in(..=upto.index(), |_, _| false)?;
+                        meta.insert(PURGED, record::encode(PURGED, upto).as_slice())?;
+                    }
+                    Command::Close { .. } => {}
+                }
+            }
+            // Carried along: how far the log was committed is good to know at the next start, and not worth a flush.
+            if let Some(id) = committed.filter(|_| committed != self.committed) {
+                meta.insert(COMMITTED, record::encode(COMMITTED, &id).as_slice())?;
+            }
+        }
+        transaction.commit()?;
+        self.committed = committed;
+        Ok(())
+    }
+
+    fn report(&mut self, command: Command) {
+        let result = match &self.failed {
+            None => Ok(()),
+            Some(reason) => Err(io::Error::other(reason.clone())),
+        };
+        // Whoever asked may be gone; then nobody needs to know.
+        match command {
+            Command::Append { batch, callback, .. } => {
+                if result.is_ok() {
+                    self.shared.state.lock().tail.flushed(batch);
+                }
+                callback.io_completed(result);
+            }
+            Command::Vote { ack, .. } | Command::Truncate { ack, .. } | Command::Purge { ack, .. } => {
+                let _ = ack.send(result);
+            }
+            Command::Close { ack } => {
+                self.shared.close();
+                self.failed.get_or_insert_with(|| closed().to_string());
+                let _ = ack.send(result);
+            }
+        }
+    }
+}
+
+pub(crate) fn closed() -> io::Error {
+    io::Error::other("the raft log is closed")
+}
+
+/// Reads a value of the metadata.
+pub(crate) fn read_meta(db: &redb::Database, key: &str) -> Result<Option<Vec<u8>>, redb::Error> {
+    let table = match db.begin_read()?.open_table(META) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(table.get(key)?.map(|value| value.value().to_vec()))
+}

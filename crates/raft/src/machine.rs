@@ -1,0 +1,244 @@
+//! The state machine's port, and the adapter that feeds it from the engine.
+//!
+//! The state lives in memory only. It is rebuilt from the newest good snapshot and the log behind it; so `apply`
+//! must be a function of the entries alone.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use concord_runtime::Scope;
+use futures::{Stream, StreamExt as _};
+use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use parking_lot::Mutex;
+
+use crate::engine::{Entry, LogId, Reply, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::fatal::{Fatal, FatalSlot};
+use crate::snapshot::Snapshots;
+
+/// Writes a snapshot of the moment it was made at; runs beside later changes, on a thread that may block.
+pub type SnapshotJob = Box<dyn FnOnce() -> Vec<u8> + Send>;
+
+/// What the log drives.
+pub trait StateMachine: Send + 'static {
+    /// What applying a command returns to its proposer, and to nobody else.
+    type Reply: Send + Sync + 'static;
+
+    /// Applies a committed command. A function of the commands before it alone: no clock, no randomness.
+    ///
+    /// A command the state machine *refuses* (a failed compare-and-set, say) is a reply. An error is for a command
+    /// it cannot *understand*: then this server stops, for going on would make its state differ from the others'.
+    ///
+    /// # Errors
+    /// [`ApplyHalt`] stops the server.
+    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Self::Reply, ApplyHalt>;
+
+    /// Takes a view of the present state and returns the job that writes it out. Must be cheap.
+    fn begin_snapshot(&self) -> SnapshotJob;
+
+    /// Replaces the whole state by a snapshot. On an error the state stays as it was.
+    ///
+    /// # Errors
+    /// When the snapshot is damaged or of a format this version does not know.
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError>;
+}
+
+/// A committed command that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}; {remedy}")]
+pub struct ApplyHalt {
+    /// Why.
+    pub reason: String,
+    /// What the operator can do: usually, start a newer version.
+    pub remedy: String,
+}
+
+/// A snapshot that cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct RestoreError {
+    /// Why.
+    pub reason: String,
+}
+
+/// The state machine with its reply's type erased.
+trait Erased: Send {
+    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Reply, ApplyHalt>;
+    fn begin_snapshot(&self) -> SnapshotJob;
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError>;
+}
+
+impl<M: StateMachine> Erased for M {
+    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Reply, ApplyHalt> {
+        let reply = StateMachine::apply(self, index, term, command)?;
+        Ok(Reply(Some(Box::new(reply))))
+    }
+
+    fn begin_snapshot(&self) -> SnapshotJob {
+        StateMachine::begin_snapshot(self)
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
+        StateMachine::restore(self, snapshot)
+    }
+}
+
+/// The engine's view of the state machine; its owner is the engine's apply task.
+pub(crate) struct Machine {
+    // The mutex is never contended: it only makes the machine shareable, which the engine's trait asks for.
+    state: Mutex<Box<dyn Erased>>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    snapshots: Arc<Snapshots>,
+    fatal: Arc<FatalSlot>,
+    scope: Scope,
+}
+
+/// A snapshot being written.
+pub(crate) struct Builder {
+    meta: SnapshotMeta,
+    job: Mutex<Option<SnapshotJob>>,
+    snapshots: Arc<Snapshots>,
+    scope: Scope,
+}
+
+// === impl Machine ===
+
+impl Machine {
+    pub(crate) fn new(
+        state: impl StateMachine,
+        snapshots: Arc<Snapshots>,
+        fatal: Arc<FatalSlot>,
+        scope: Scope,
+    ) -> Self {
+        Self {
+            state: Mutex::new(Box::new(state)),
+            applied: None,
+            membership: StoredMembership::default(),
+            snapshots,
+            fatal,
+            scope,
+        }
+    }
+
+    fn apply_one(&mut self, entry: Entry) -> io::Result<Reply> {
+        let Entry { log_id, payload } = entry;
+        let reply = match payload {
+            EntryPayload::Blank => Reply::default(),
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(log_id), membership);
+                Reply::default()
+            }
+            EntryPayload::Normal(command) => self.apply_command(log_id, &command.0)?,
+        };
+        self.applied = Some(log_id);
+        Ok(reply)
+    }
+
+    fn apply_command(&mut self, log_id: LogId, command: &Bytes) -> io::Result<Reply> {
+        let state = self.state.get_mut();
+        let term = log_id.committed_leader_id().term;
+        let applied = catch_unwind(AssertUnwindSafe(|| state.apply(log_id.index(), term, command)));
+        let halt = match applied {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(halt)) => halt,
+            Err(panic) => ApplyHalt {
+                reason: format!("the state machine panicked: {}", panic_text(panic.as_ref())),
+                remedy: "this is a defect, please report it; a newer version may apply the entry".to_owned(),
+            },
+        };
+        let ApplyHalt { reason, remedy } = halt;
+        let fatal = Fatal::Halted { index: log_id.index(), reason, remedy };
+        self.fatal.raise(fatal.clone());
+        Err(io::Error::other(fatal))
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = Bytes;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            let reply = self.apply_one(entry)?;
+            if let Some(responder) = responder {
+                responder.send(reply);
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            meta: SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() },
+            job: Mutex::new(Some(self.state.get_mut().begin_snapshot())),
+            snapshots: Arc::clone(&self.snapshots),
+            scope: self.scope.clone(),
+        }
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
+        // Restored before it is kept: a snapshot this version cannot read must not be found at the next start.
+        if let Err(error) = self.state.get_mut().restore(&snapshot) {
+            let reason = format!("the snapshot up to {:?} cannot be restored: {error}", meta.last_log_id);
+            self.fatal.raise(Fatal::Storage { reason: reason.clone() });
+            return Err(io::Error::other(reason));
+        }
+        self.applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        keep(&self.scope, &self.snapshots, meta.clone(), snapshot).await
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf>> {
+        let snapshots = Arc::clone(&self.snapshots);
+        let load = move || snapshots.newest();
+        let newest =
+            self.scope.spawn_blocking("raft snapshot read", load).join().await.map_err(io::Error::other)?;
+        let newest = newest.map_err(io::Error::other)?;
+        Ok(newest.map(|(meta, snapshot)| Snapshot { meta, snapshot }))
+    }
+}
+
+type SnapshotOf = openraft::alias::SnapshotOf<TypeConfig, Bytes>;
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = Bytes;
+
+    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf> {
+        let job = self.job.lock().take().ok_or_else(|| io::Error::other("the snapshot was taken already"))?;
+        let body = self.scope.spawn_blocking("raft snapshot", job).join().await.map_err(io::Error::other)?;
+        let body = Bytes::from(body);
+        keep(&self.scope, &self.snapshots, self.meta.clone(), body.clone()).await?;
+        Ok(Snapshot { meta: self.meta.clone(), snapshot: body })
+    }
+}
+
+async fn keep(scope: &Scope, snapshots: &Arc<Snapshots>, meta: SnapshotMeta, body: Bytes) -> io::Result<()> {
+    let snapshots = Arc::clone(snapshots);
+    let save = move || snapshots.save(&meta, body);
+    let saved = scope.spawn_blocking("raft snapshot write", save).join().await.map_err(io::Error::other)?;
+    saved.map_err(io::Error::other)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("applied", &self.applied).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! Snapshots: files with a checksum, the two newest kept, or one in memory.
+//!
+//! A file is `magic · format · length of meta · length of body · meta · body · SHA-256 of all before`; the meta says
+//! up to which entry it goes and who the members are. It is written whole (temporary file, flush, rename), so a torn
+//! one can only come from a decaying disk; then the one before it serves, with the log, which is purged only up to
+//! the older of the two.
+
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes};
+use concord_runtime::{Disk, DiskError};
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::{LogId, SnapshotMeta};
+use crate::fatal::{Fatal, FatalSlot};
+use crate::limits::SNAPSHOTS_KEPT;
+
+const DIR: &str = "raft/snapshots";
+const SUFFIX: &str = ".snapshot";
+const MAGIC: &[u8; 8] = b"CNCDSNAP";
+const FORMAT: u32 = 1;
+const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
+const DIGEST_BYTES: usize = 32;
+
+/// The snapshots of one node. Its calls may block.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    disk: Option<Arc<dyn Disk>>,
+    fatal: Arc<FatalSlot>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Oldest first.
+    metas: Vec<SnapshotMeta>,
+    /// The newest one's content, when there is no disk.
+    body: Option<Bytes>,
+}
+
+/// How far the log may be purged, seen from the snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PurgeFloor {
+    /// No snapshot needs the log.
+    Free,
+    /// There is one snapshot, and should it decay the log is needed from the beginning.
+    KeepAll,
+    /// The older snapshot goes up to here.
+    UpTo(LogId),
+}
+
+/// Why a snapshot file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SnapshotError {
+    #[error("{name}: {reason}")]
+    Damaged { name: String, reason: String },
+    #[error("{name}: format {found}, this version reads {FORMAT}; start a version that knows it")]
+    Format { name: String, found: u32 },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl Snapshots {
+    /// Opens the snapshots of a disk, or an empty place in memory. Damaged files are reported and left alone.
+    pub(crate) fn open(disk: Option<Arc<dyn Disk>>, fatal: Arc<FatalSlot>) -> Result<Self, SnapshotError> {
+        let mut kept = Kept::default();
+        if let Some(disk) = &disk {
+            for name in files(&**disk)? {
+                match decode(&name, disk.read(&format!("{DIR}/{name}"))?) {
+                    Ok((meta, _)) => kept.metas.push(meta),
+                    Err(error @ SnapshotError::Damaged { .. }) => {
+                        tracing::error!(%error, "a snapshot is damaged and will not be used");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            kept.metas.sort_by_key(|meta| meta.last_log_id);
+        }
+        Ok(Self { disk, fatal, kept: Mutex::new(kept) })
+    }
+
+    /// Keeps a snapshot durably and removes those that are no longer needed.
+    pub(crate) fn save(&self, meta: &SnapshotMeta, body: Bytes) -> Result<(), SnapshotError> {
+        let mut kept = self.kept.lock();
+        if kept.metas.last().is_some_and(|newest| newest.last_log_id >= meta.last_log_id) {
+            // The same state again: the one restored at start, or nothing was applied since.
+            return Ok(());
+        }
+        match &self.disk {
+            None => {
+                kept.metas = vec![meta.clone()];
+                kept.body = Some(body);
+            }
+            Some(disk) => {
+                let saved = disk.write_atomic(&format!("{DIR}/{}", name(meta)), &encode(meta, &body));
+                saved.map_err(|error| self.raised(error))?;
+                kept.metas.push(meta.clone());
+                let excess = kept.metas.len().saturating_sub(SNAPSHOTS_KEPT);
+                kept.metas.drain(..excess);
+                let wanted: Vec<String> = kept.metas.iter().map(name).collect();
+                if kept.metas.len() == SNAPSHOTS_KEPT {
+                    remove_others(&**disk, &wanted);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest good snapshot. A file that was good at the start and has decayed since is passed over.
+    pub(crate) fn newest(&self) -> Result<Option<(SnapshotMeta, Bytes)>, SnapshotError> {
+        let mut kept = self.kept.lock();
+        let Some(disk) = &self.disk else {
+            return Ok(kept.metas.last().cloned().zip(kept.body.clone()));
+        };
+        while let Some(meta) = kept.metas.last() {
+            let name = name(meta);
+            let content = disk.read(&format!("{DIR}/{name}")).map_err(|error| self.raised(error))?;
+            match decode(&name, content) {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => {
+                    tracing::error!(%error, "a snapshot is damaged and will not be used");
+                    kept.metas.pop();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// How far the log may be purged.
+    pub(crate) fn purge_floor(&self) -> PurgeFloor {
+        if self.disk.is_none() {
+            return PurgeFloor::Free;
+        }
+        // A snapshot of nothing at all can be had without a file.
+        let ends: Vec<LogId> = self.kept.lock().metas.iter().filter_map(|meta| meta.last_log_id).collect();
+        match ends.as_slice() {
+            [] => PurgeFloor::Free,
+            [_] => PurgeFloor::KeepAll,
+            [oldest, ..] => PurgeFloor::UpTo(*oldest),
+        }
+    }
+
+    /// The last entry in the newest snapshot.
+    pub(crate) fn newest_index(&self) -> Option<LogId> {
+        self.kept.lock().metas.last().and_then(|meta| meta.last_log_id)
+    }
+
+    fn raised(&self, error: DiskError) -> SnapshotError {
+        if error.is_fatal() {
+            self.fatal.raise(Fatal::from(&error));
+        }
+        SnapshotError::Disk(error)
+    }
+}
+
+fn files(disk: &dyn Disk) -> Result<Vec<String>, DiskError> {
+    let names = disk.list(DIR)?;
+    Ok(names.into_iter().filter(|name| name.ends_with(SUFFIX)).collect())
+}
+
+fn remove_others(disk: &dyn Disk, wanted: &[String]) {
+    let others = files(disk).unwrap_or_default();
+    for other in others.iter().filter(|name| !wanted.contains(name)) {
+        if let Err(error) = disk.remove(&format!("{DIR}/{other}")) {
+            tracing::warn!(%error, "an old snapshot could not be removed");
+        }
+    }
+}
+
+fn name(meta: &SnapshotMeta) -> String {
+    let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index(), id.committed_leader_id().term));
+    format!("{index:020}-{term}{SUFFIX}")
+}
+
+fn encode(meta: &SnapshotMeta, body: &Bytes) -> Vec<u8> {
+    let meta = rmp_serde::to_vec_named(meta).expect("a snapshot's meta is plain data");
+    let mut file = Vec::with_capacity(HEADER_BYTES + meta.len() + body.len() + DIGEST_BYTES);
+    file.extend_from_slice(MAGIC);
+    file.extend_from_slice(&FORMAT.to_be_bytes());
+    file.extend_from_slice(&u32::try_from(meta.len()).expect("a meta is small").to_be_bytes());
+    file.extend_from_slice(&(body.len() as u64).to_be_bytes());
+    file.extend_from_slice(&meta);
+    file.extend_from_slice(body);
+    let digest = Sha256::digest(&file);
+    file.extend_from_slice(&digest);
+    file
+}
+
+fn decode(name: &str, file: Vec<u8>) -> Result<(SnapshotMeta, Bytes), SnapshotError> {
+    let damaged = |reason: &str| SnapshotError::Damaged { name: name.to_owned(), reason: reason.to_owned() };
+    let Some(end) = file.len().checked_sub(DIGEST_BYTES).filter(|end| *end >= HEADER_BYTES) else {
+        return Err(damaged("too short"));
+    };
+    if Sha256::digest(&file[..end])[..] != file[end..] {
+        return Err(damaged("the checksum does not match"));
+    }
+    let mut rest = Bytes::from(file).slice(..end);
+    if rest.split_to(MAGIC.len()) != MAGIC[..] {
+        return Err(damaged("not a snapshot"));
+    }
+    let found = rest.get_u32();
+    if found != FORMAT {
+        return Err(SnapshotError::Format { name: name.to_owned(), found });
+    }
+    let (meta_len, body_len) = (u64::from(rest.get_u32()), rest.get_u64());
+    if meta_len.checked_add(body_len) != Some(rest.len() as u64) {
+        return Err(damaged("the lengths do not add up"));
+    }
+    let meta = rest.split_to(usize::try_from(meta_len).expect("not longer than the file"));
+    let meta = rmp_serde::from_slice(&meta).map_err(|error| damaged(&error.to_string()))?;
+    Ok((meta, rest))
+}
+
+#[cfg(test)]
+mod tests;

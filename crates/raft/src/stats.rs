@@ -1,0 +1,125 @@
+//! What a node tells about itself.
+
+use std::collections::BTreeMap;
+
+use concord_runtime::Instant;
+use openraft::{RaftMetrics, ServerState};
+
+use crate::engine::{Node, NodeId, TypeConfig};
+
+/// The state of a node at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// This server's number.
+    pub id: NodeId,
+    /// What it is.
+    pub role: Role,
+    /// The term it knows.
+    pub term: u64,
+    /// The leader it knows.
+    pub leader: Option<Member>,
+    /// The last entry in its log, flushed or not; 0 when there is none.
+    pub last_log_index: u64,
+    /// The last entry it knows to be committed; 0 when there is none.
+    pub commit_index: u64,
+    /// The last entry applied; 0 when there is none.
+    pub applied_index: u64,
+    /// The last entry in its newest snapshot; 0 when there is none.
+    pub snapshot_index: u64,
+    /// The servers whose majority decides, by number. During a change, those of both sides.
+    pub voters: Vec<Member>,
+    /// The servers that only follow, by number.
+    pub learners: Vec<Member>,
+    /// Whether a membership change is under way.
+    pub changing: bool,
+    /// When this server last heard of its leader; for a leader, when a majority last confirmed it.
+    pub last_leader_contact: Option<Instant>,
+    /// For a leader: how far each other server is.
+    pub followers: BTreeMap<NodeId, Follower>,
+    /// Whether it runs; a stopped node says why where it failed.
+    pub is_running: bool,
+}
+
+/// A server and its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The number in the log.
+    pub id: NodeId,
+    /// What the cluster knows of it.
+    pub node: Node,
+}
+
+/// What a server is in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Follows and does not vote, or belongs to no cluster yet.
+    Learner,
+    /// Follows and votes.
+    Follower,
+    /// Stands for election.
+    Candidate,
+    /// Leads.
+    Leader,
+    /// Stopped.
+    Stopped,
+}
+
+/// How far a follower is, as its leader knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Follower {
+    /// The last entry known to be in its log; 0 when nothing is known.
+    pub match_index: u64,
+    /// When it last answered.
+    pub last_contact: Option<Instant>,
+}
+
+impl Stats {
+    pub(crate) fn of(metrics: &RaftMetrics<TypeConfig>, follower_contact: Option<Instant>) -> Self {
+        let membership = metrics.membership_config.membership();
+        let member = |id: NodeId| Member { id, node: membership.get_node(&id).cloned().unwrap_or_default() };
+        let role = match metrics.state {
+            ServerState::Learner => Role::Learner,
+            ServerState::Follower => Role::Follower,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Leader => Role::Leader,
+            ServerState::Shutdown => Role::Stopped,
+        };
+        let quorum_contact = metrics.last_quorum_acked.map(|at| at.into_inner().0);
+        let index = |id: &Option<crate::engine::LogId>| id.map_or(0, |id| id.index());
+        Self {
+            id: metrics.id,
+            role: if metrics.running_state.is_ok() { role } else { Role::Stopped },
+            term: metrics.current_term,
+            leader: metrics.current_leader.map(member),
+            last_log_index: metrics.last_log_index.unwrap_or(0),
+            commit_index: index(&metrics.local_committed),
+            applied_index: index(&metrics.last_applied),
+            snapshot_index: index(&metrics.snapshot),
+            voters: membership.voter_ids().map(member).collect(),
+            learners: membership.learner_ids().map(member).collect(),
+            changing: membership.get_joint_config().len() > 1
+                || metrics.membership_config != metrics.committed_membership_config,
+            last_leader_contact: if role == Role::Leader { quorum_contact } else { follower_contact },
+            followers: followers(metrics),
+            is_running: metrics.running_state.is_ok() && role != Role::Stopped,
+        }
+    }
+
+    /// Whether this server leads.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.role == Role::Leader
+    }
+}
+
+fn followers(metrics: &RaftMetrics<TypeConfig>) -> BTreeMap<NodeId, Follower> {
+    let mut followers: BTreeMap<NodeId, Follower> = BTreeMap::new();
+    for (id, matched) in metrics.replication.iter().flatten() {
+        followers.entry(*id).or_default().match_index = matched.map_or(0, |id| id.index());
+    }
+    for (id, contact) in metrics.heartbeat.iter().flatten() {
+        followers.entry(*id).or_default().last_contact = contact.map(|at| at.into_inner().0);
+    }
+    followers.remove(&metrics.id);
+    followers
+}
