@@ -18,6 +18,7 @@ pub mod entry;
 pub mod intention;
 pub mod name;
 pub mod proxy;
+pub mod registration;
 pub mod secret;
 pub mod sni;
 pub mod spiffe;

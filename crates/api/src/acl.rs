@@ -1,0 +1,472 @@
+//! ACL tokens and policies: shapes, and bodies of their writes.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use concord_model::token::{self, ANONYMOUS_ACCESSOR, AclPolicy, HIDDEN};
+use concord_model::{Datacenter, Secret, Timestamp, Uuid};
+use concord_syntax::{Node, duration::serde_go};
+use serde::{Deserialize, Serialize};
+
+use crate::Moment;
+use crate::decode;
+use crate::definition::field;
+use crate::fault::{Fault, Faults};
+use crate::fingerprint::hash256;
+use crate::limits::TOKEN_TTL_MIN;
+use crate::shape::{exposed, null_default, null_if_empty, secret};
+
+#[cfg(test)]
+mod tests;
+
+/// A reference to a policy.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PolicyLink {
+    /// The policy's id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// The policy's name.
+    pub name: String,
+}
+
+/// A token: in `acl/token/…` and, with the same fields, in the list.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Token {
+    /// How people speak of it.
+    #[serde(rename = "AccessorID")]
+    pub accessor_id: String,
+    /// What proves it; `<hidden>` for those who may not see it.
+    #[serde(rename = "SecretID", with = "exposed")]
+    pub secret_id: Secret,
+    /// What people noted about it.
+    #[serde(default)]
+    pub description: String,
+    /// Its policies.
+    #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyLink>,
+    /// Whether it is valid in this datacenter only.
+    #[serde(default)]
+    pub local: bool,
+    /// When it stops being valid; left out if never.
+    #[serde(default, skip_serializing_if = "Moment::is_zero")]
+    pub expiration_time: Moment,
+    /// When it was made.
+    #[serde(default)]
+    pub create_time: Moment,
+    /// Fingerprint of the content, base64.
+    #[serde(default)]
+    pub hash: String,
+    /// When it was made.
+    #[serde(default)]
+    pub create_index: u64,
+    /// When it changed.
+    #[serde(default)]
+    pub modify_index: u64,
+}
+
+/// Answer of `acl/bootstrap`: the secret also as `ID`, as in the oldest clients.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bootstrapped {
+    /// The secret.
+    #[serde(rename = "ID", with = "exposed")]
+    pub id: Secret,
+    /// The token.
+    #[serde(flatten)]
+    pub token: Token,
+}
+
+/// A policy.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Policy {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What people noted about it.
+    pub description: String,
+    /// The rules.
+    pub rules: String,
+    /// Datacenters it is valid in; left out if all.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub datacenters: Vec<String>,
+    /// Fingerprint of the content, base64.
+    pub hash: String,
+    /// When it was made.
+    pub create_index: u64,
+    /// When it changed.
+    pub modify_index: u64,
+}
+
+/// A policy in the list: without its rules, and with `null` for all datacenters.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PolicyStub {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What people noted about it.
+    pub description: String,
+    /// Datacenters it is valid in.
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
+    pub datacenters: Vec<String>,
+    /// Fingerprint of the content, base64.
+    pub hash: String,
+    /// When it was made.
+    pub create_index: u64,
+    /// When it changed.
+    pub modify_index: u64,
+}
+
+/// Body of a token's write, as sent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct TokenBody {
+    #[serde(rename = "AccessorID")]
+    accessor_id: String,
+    #[serde(rename = "SecretID", deserialize_with = "secret")]
+    secret_id: Option<Secret>,
+    description: String,
+    #[serde(deserialize_with = "null_default")]
+    policies: Vec<PolicyLink>,
+    #[serde(deserialize_with = "null_default")]
+    roles: Vec<Node>,
+    #[serde(deserialize_with = "null_default")]
+    service_identities: Vec<Node>,
+    #[serde(deserialize_with = "null_default")]
+    node_identities: Vec<Node>,
+    #[serde(deserialize_with = "null_default")]
+    templated_policies: Vec<Node>,
+    local: bool,
+    auth_method: String,
+    expiration_time: Moment,
+    #[serde(rename = "ExpirationTTL", with = "serde_go")]
+    expiration_ttl: Duration,
+    namespace: String,
+    partition: String,
+}
+
+/// A token to be made or changed.
+#[derive(Clone, Debug)]
+pub struct TokenUpsert {
+    /// Which; none: a new one.
+    pub accessor: Option<Uuid>,
+    /// Its secret; none: made for it, or left as it is.
+    pub secret: Option<Secret>,
+    /// What people note about it.
+    pub description: String,
+    /// Its policies.
+    pub policies: Vec<PolicyRef>,
+    /// Whether it is valid in this datacenter only.
+    pub local: bool,
+    /// When it stops being valid.
+    pub expires: Expiry,
+}
+
+/// How a write names a policy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PolicyRef {
+    /// By id, which goes first.
+    Id(Uuid),
+    /// By name.
+    Name(String),
+}
+
+/// When a token stops being valid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// At this moment.
+    At(Timestamp),
+    /// So long after it is made.
+    After(Duration),
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct PolicyBody {
+    #[serde(rename = "ID")]
+    id: String,
+    name: String,
+    description: String,
+    rules: String,
+    #[serde(deserialize_with = "null_default")]
+    datacenters: Vec<String>,
+    namespace: String,
+    partition: String,
+}
+
+/// A policy to be made or changed. Its rules are still text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyUpsert {
+    /// Which; none: a new one.
+    pub id: Option<Uuid>,
+    /// Its name.
+    pub name: String,
+    /// What people note about it.
+    pub description: String,
+    /// The rules.
+    pub rules: String,
+    /// Datacenters it is valid in; empty: all.
+    pub datacenters: Vec<Datacenter>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct BootstrapBody {
+    #[serde(deserialize_with = "secret")]
+    bootstrap_secret: Option<Secret>,
+}
+
+// === shapes ===
+
+impl Token {
+    /// The shape of a token. Without `secret`, those who read it may not see it.
+    pub fn from_model(token: &token::Token, secret: Option<&Secret>) -> Self {
+        let token::Token {
+            accessor,
+            secret_hash: _,
+            secret: _,
+            description,
+            policies,
+            local,
+            expires_at,
+            created_at,
+            stamp,
+        } = token;
+        let hidden = || Secret::new(HIDDEN.to_owned());
+        let links: Vec<_> = policies
+            .iter()
+            .map(|link| PolicyLink { id: link.id.to_string(), name: link.name.clone() })
+            .collect();
+        let ids = links.iter().map(|link| link.id.as_str());
+        let parts = [description.as_str(), if *local { "local" } else { "global" }].into_iter().chain(ids);
+        Self {
+            accessor_id: accessor.to_string(),
+            secret_id: secret.cloned().unwrap_or_else(hidden),
+            hash: fingerprint(parts),
+            description: description.clone(),
+            policies: links,
+            local: *local,
+            expiration_time: Moment(*expires_at),
+            create_time: Moment::from(*created_at),
+            create_index: stamp.create,
+            modify_index: stamp.modify,
+        }
+    }
+}
+
+impl Bootstrapped {
+    /// The answer for the first management token.
+    pub fn new(token: Token) -> Self {
+        Self { id: token.secret_id.clone(), token }
+    }
+}
+
+impl Policy {
+    /// The shape of a policy.
+    pub fn from_model(policy: &AclPolicy) -> Self {
+        let AclPolicy { id, name, description, rules, datacenters, stamp } = policy;
+        let datacenters: Vec<_> = datacenters.iter().map(Datacenter::to_string).collect();
+        let parts = [name.as_str(), description, rules];
+        Self {
+            id: id.to_string(),
+            name: name.clone(),
+            description: description.clone(),
+            rules: rules.clone(),
+            hash: fingerprint(parts.into_iter().chain(datacenters.iter().map(String::as_str))),
+            datacenters,
+            create_index: stamp.create,
+            modify_index: stamp.modify,
+        }
+    }
+}
+
+impl PolicyStub {
+    /// The shape of a policy in the list.
+    pub fn from_model(policy: &AclPolicy) -> Self {
+        let Policy { id, name, description, rules: _, datacenters, hash, create_index, modify_index } =
+            Policy::from_model(policy);
+        Self { id, name, description, datacenters, hash, create_index, modify_index }
+    }
+}
+
+/// Base64 of 32 bytes over parts, each with its length, so that no two lists of parts look alike.
+fn fingerprint<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    STANDARD.encode(hash256(&bytes))
+}
+
+// === bodies ===
+
+impl TokenUpsert {
+    /// Reads the body of `PUT acl/token`; with `accessor` of `PUT acl/token/:accessor`.
+    pub fn decode(body: &[u8], accessor: Option<Uuid>) -> Result<Self, Faults> {
+        decode::body::<TokenBody>(body, "Token decoding failed")?.resolve(accessor)
+    }
+}
+
+impl TokenBody {
+    fn resolve(self, in_path: Option<Uuid>) -> Result<TokenUpsert, Faults> {
+        let mut faults = Vec::new();
+        field::tenancy(&self.namespace, &self.partition, &mut faults);
+        for (name, used) in [
+            ("Roles", !self.roles.is_empty()),
+            ("ServiceIdentities", !self.service_identities.is_empty()),
+            ("NodeIdentities", !self.node_identities.is_empty()),
+            ("TemplatedPolicies", !self.templated_policies.is_empty()),
+            ("AuthMethod", !self.auth_method.is_empty()),
+        ] {
+            field::not_available(name, used, &format!("{name} of tokens"), &mut faults);
+        }
+        let accessor = self.accessor(in_path, &mut faults);
+        if let Some(secret) = &self.secret_id
+            && accessor != Some(ANONYMOUS_ACCESSOR)
+        {
+            check_secret("SecretID", secret, &mut faults);
+        }
+        let expires = self.expiry(&mut faults);
+        let policies = self.policy_refs(&mut faults);
+        let upsert = TokenUpsert {
+            accessor,
+            secret: self.secret_id,
+            description: self.description,
+            policies,
+            local: self.local,
+            expires,
+        };
+        Faults::or("", faults, upsert)
+    }
+
+    fn accessor(&self, in_path: Option<Uuid>, faults: &mut Vec<Fault>) -> Option<Uuid> {
+        if self.accessor_id.is_empty() {
+            return in_path;
+        }
+        match Uuid::parse(&self.accessor_id) {
+            Ok(id) if in_path.is_some_and(|path| path != id) => {
+                let text = "Token Accessor ID in URL and payload do not match";
+                faults.push(Fault::rule("AccessorID", text));
+                None
+            }
+            Ok(id) if in_path.is_none() && token::is_reserved(id) => {
+                faults.push(Fault::rule("AccessorID", reserved("AccessorID")));
+                None
+            }
+            Ok(id) => Some(id),
+            Err(_) => {
+                faults.push(Fault::rule("AccessorID", "Invalid Token: AccessorID - not a valid UUID"));
+                None
+            }
+        }
+    }
+
+    fn expiry(&self, faults: &mut Vec<Fault>) -> Expiry {
+        match (self.expiration_time.0, self.expiration_ttl) {
+            (None, Duration::ZERO) => Expiry::Never,
+            (Some(at), Duration::ZERO) => Expiry::At(at),
+            (Some(_), _) => {
+                let text = "Token Expiration TTL and Expiration Time cannot both be set";
+                faults.push(Fault::rule("ExpirationTTL", text));
+                Expiry::Never
+            }
+            (None, ttl) => {
+                if ttl < TOKEN_TTL_MIN {
+                    let text = "ExpirationTTL cannot be less than 1m0s";
+                    faults.push(Fault::rule("ExpirationTTL", text));
+                }
+                Expiry::After(ttl)
+            }
+        }
+    }
+
+    fn policy_refs(&self, faults: &mut Vec<Fault>) -> Vec<PolicyRef> {
+        let mut refs = Vec::with_capacity(self.policies.len());
+        for (at, PolicyLink { id, name }) in self.policies.iter().enumerate() {
+            let field = format!("Policies[{at}]");
+            match (id.as_str(), name.as_str()) {
+                ("", "") => faults.push(Fault::rule(&field, format!("{field} needs an ID or a Name"))),
+                ("", name) => refs.push(PolicyRef::Name(name.to_owned())),
+                (id, _) => match Uuid::parse(id) {
+                    Ok(id) => refs.push(PolicyRef::Id(id)),
+                    Err(error) => faults.push(Fault::rule(&field, format!("{field}.ID: {error}"))),
+                },
+            }
+        }
+        refs
+    }
+}
+
+impl PolicyUpsert {
+    /// Reads the body of `PUT acl/policy`; with `id` of `PUT acl/policy/:id`.
+    pub fn decode(body: &[u8], id: Option<Uuid>) -> Result<Self, Faults> {
+        decode::body::<PolicyBody>(body, "Policy decoding failed")?.resolve(id)
+    }
+}
+
+impl PolicyBody {
+    fn resolve(self, in_path: Option<Uuid>) -> Result<PolicyUpsert, Faults> {
+        let mut faults = Vec::new();
+        field::tenancy(&self.namespace, &self.partition, &mut faults);
+        let written = (!self.id.is_empty()).then(|| Uuid::parse(&self.id));
+        match (in_path, &written) {
+            (None, Some(_)) => {
+                faults.push(Fault::rule("ID", "Cannot specify the ID when creating a new policy"));
+            }
+            (Some(path), Some(id)) if id.as_ref().ok() != Some(&path) => {
+                faults.push(Fault::rule("ID", "Policy ID in URL and payload do not match"));
+            }
+            (None | Some(_), None) | (Some(_), Some(_)) => {}
+        }
+        if self.name.is_empty() {
+            faults.push(Fault::rule("Name", "Invalid Policy: no Name is set"));
+        } else if token::policy_name(&self.name).is_err() && !in_path.is_some_and(token::is_reserved) {
+            let text = "Invalid Policy: invalid Name. Only alphanumeric characters, '-' and '_' are allowed";
+            faults.push(Fault::rule("Name", text));
+        }
+        let datacenters = self
+            .datacenters
+            .iter()
+            .filter_map(|name| field::name("Datacenters", name, &mut faults))
+            .collect();
+        let Self { name, description, rules, .. } = self;
+        Faults::or("", faults, PolicyUpsert { id: in_path, name, description, rules, datacenters })
+    }
+}
+
+/// Reads the body of `acl/bootstrap`, which may be empty: the secret the caller wants.
+pub fn decode_bootstrap(body: &[u8]) -> Result<Option<Secret>, Faults> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let BootstrapBody { bootstrap_secret } = decode::body(body, "Request decoding failed")?;
+    let mut faults = Vec::new();
+    if let Some(secret) = &bootstrap_secret {
+        check_secret("BootstrapSecret", secret, &mut faults);
+    }
+    Faults::or("", faults, bootstrap_secret)
+}
+
+fn check_secret(field: &str, secret: &Secret, faults: &mut Vec<Fault>) {
+    match Uuid::parse(secret.expose()) {
+        Err(_) => faults.push(Fault::rule(field, format!("Invalid Token: {field} - not a valid UUID"))),
+        Ok(id) if token::is_reserved(id) => faults.push(Fault::rule(field, reserved(field))),
+        Ok(_) => {}
+    }
+}
+
+fn reserved(field: &str) -> String {
+    format!(
+        "Invalid Token: {field} - UUIDs with the prefix \"00000000-0000-0000-0000-0000000000\" are reserved"
+    )
+}

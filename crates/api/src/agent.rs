@@ -1,0 +1,278 @@
+//! Shapes of the agent's own endpoints: self, members, local services, reports of TTL checks.
+
+use std::collections::BTreeMap;
+
+use concord_model::Datacenter;
+use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalog::{
+    Locality, NodeService, ServiceAddress, ServiceConnect, Weights, shown_namespace, shown_partition,
+};
+use crate::decode::{self, REQUEST_DECODE_FAILED};
+use crate::encode::{Layout, json};
+use crate::fault::{Fault, Faults};
+use crate::fingerprint::hash64;
+use crate::proxy::AgentProxy;
+use crate::shape::{is_default, null_default};
+
+#[cfg(test)]
+mod tests;
+
+/// `agent/self`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AgentSelf {
+    /// What clients look up first.
+    pub config: SelfConfig,
+    /// The resolved configuration, without secrets. Clients read `GRPCPort` from it as a last resort.
+    pub debug_config: BTreeMap<String, Value>,
+    /// Round-trip coordinate; `null` while there is none.
+    pub coord: Option<Value>,
+    /// The agent as a member of its pool.
+    pub member: Member,
+    /// Counters by component.
+    pub stats: BTreeMap<String, BTreeMap<String, String>>,
+    /// The node's metadata.
+    pub meta: BTreeMap<String, String>,
+    /// Where proxies get their configuration; left out if nowhere.
+    #[serde(rename = "xDS", skip_serializing_if = "Option::is_none")]
+    pub xds: Option<SelfXds>,
+}
+
+/// `Config` of `agent/self`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct SelfConfig {
+    /// The agent's datacenter.
+    pub datacenter: String,
+    /// The datacenter that decides on intentions, entries and tokens.
+    pub primary_datacenter: String,
+    /// The node's name.
+    pub node_name: String,
+    /// The node's id.
+    #[serde(rename = "NodeID")]
+    pub node_id: String,
+    /// Revision of the source it was built from.
+    pub revision: String,
+    /// Whether it is a server.
+    pub server: bool,
+    /// The level of Consul it is compatible with.
+    pub version: String,
+    /// When it was built.
+    pub build_date: String,
+}
+
+/// `xDS` of `agent/self`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct SelfXds {
+    /// Versions by proxy: `{"envoy": [...]}`.
+    pub supported_proxies: BTreeMap<String, Vec<String>>,
+    /// The port to use: that with TLS if there is one.
+    pub port: i32,
+    /// Both ports.
+    pub ports: XdsPorts,
+}
+
+/// Ports of the gRPC listeners; -1 if off.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct XdsPorts {
+    /// Without TLS.
+    pub plaintext: i32,
+    /// With TLS.
+    #[serde(rename = "TLS")]
+    pub tls: i32,
+}
+
+/// A member of a gossip pool.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its IP address.
+    pub addr: String,
+    /// Its gossip port.
+    pub port: u16,
+    /// What it tells about itself.
+    pub tags: BTreeMap<String, String>,
+    /// See [`MemberStatus`].
+    pub status: u8,
+    /// Oldest gossip protocol it speaks.
+    pub protocol_min: u8,
+    /// Newest gossip protocol it speaks.
+    pub protocol_max: u8,
+    /// Gossip protocol in use.
+    pub protocol_cur: u8,
+    /// Oldest protocol above gossip it speaks.
+    pub delegate_min: u8,
+    /// Newest protocol above gossip it speaks.
+    pub delegate_max: u8,
+    /// Protocol above gossip in use.
+    pub delegate_cur: u8,
+}
+
+/// How a member is, as the number in [`Member::status`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MemberStatus {
+    /// It answers.
+    Alive = 1,
+    /// It is about to leave.
+    Leaving = 2,
+    /// It has left.
+    Left = 3,
+    /// It does not answer.
+    Failed = 4,
+}
+
+/// A service of the agent: a value of `agent/services`, and `agent/service/:id`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AgentService {
+    /// Left out for an ordinary service.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kind: String,
+    /// The instance's id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// The service's name.
+    pub service: String,
+    /// Tags.
+    #[serde(deserialize_with = "null_default")]
+    pub tags: Vec<String>,
+    /// Metadata.
+    #[serde(deserialize_with = "null_default")]
+    pub meta: BTreeMap<String, String>,
+    /// Port.
+    pub port: u16,
+    /// Address; empty means the agent's.
+    pub address: String,
+    /// Unix socket.
+    #[serde(skip_serializing_if = "is_default")]
+    pub socket_path: String,
+    /// Further addresses.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
+    pub tagged_addresses: BTreeMap<String, ServiceAddress>,
+    /// Weights.
+    pub weights: Weights,
+    /// Whether tags changed in the catalog win.
+    pub enable_tag_override: bool,
+    /// Left out: local services have none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub create_index: u64,
+    /// Left out: local services have none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub modify_index: u64,
+    /// Fingerprint of all the rest; only in `agent/service/:id`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub content_hash: String,
+    /// What it proxies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<AgentProxy>,
+    /// Whether it is native.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<ServiceConnect>,
+    /// Always left out: local services are our own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub peer_name: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub namespace: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub partition: String,
+    /// The agent's datacenter.
+    #[serde(skip_serializing_if = "is_default")]
+    pub datacenter: String,
+    /// Where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locality: Option<Locality>,
+}
+
+/// Body of `agent/check/update/:id`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CheckUpdate {
+    /// `passing`, `warning` or `critical`.
+    pub status: String,
+    /// What the check printed.
+    pub output: String,
+}
+
+impl AgentService {
+    /// The shape of a local service, without its hash.
+    pub fn from_model(scope: &NodeScope, datacenter: &Datacenter, instance: &ServiceInstance) -> Self {
+        let NodeService {
+            kind,
+            id,
+            service,
+            tags,
+            address,
+            tagged_addresses,
+            meta,
+            port,
+            socket_path,
+            weights,
+            enable_tag_override,
+            locality,
+            proxy: _,
+            connect,
+            namespace: _,
+            partition: _,
+            peer_name,
+            create_index: _,
+            modify_index: _,
+        } = NodeService::from_model(scope, instance);
+        Self {
+            kind,
+            id,
+            service,
+            tags,
+            meta,
+            port,
+            address,
+            socket_path,
+            tagged_addresses,
+            weights,
+            enable_tag_override,
+            create_index: 0,
+            modify_index: 0,
+            content_hash: String::new(),
+            proxy: AgentProxy::from_model(instance.kind, instance.proxy.as_ref()),
+            connect: connect.native.then_some(connect),
+            peer_name,
+            namespace: shown_namespace(&instance.namespace),
+            partition: shown_partition(&scope.partition),
+            datacenter: datacenter.to_string(),
+            locality,
+        }
+    }
+
+    /// The same with the fingerprint of all that is printed: what hash-blocking queries compare.
+    #[must_use]
+    pub fn hashed(mut self) -> Self {
+        self.content_hash = String::new();
+        self.content_hash = content_hash(&self);
+        self
+    }
+}
+
+/// 64 bits in hexadecimal over the printed form, so that they change exactly when a reader could notice.
+fn content_hash(service: &AgentService) -> String {
+    let printed = json(service, Layout::Compact).expect("the shape has text keys only");
+    format!("{:016x}", hash64(&printed))
+}
+
+impl CheckUpdate {
+    /// Reads the body.
+    pub fn decode(body: &[u8]) -> Result<(CheckStatus, String), Faults> {
+        let Self { status, output } = decode::body(body, REQUEST_DECODE_FAILED)?;
+        match CheckStatus::parse(&status) {
+            Some(status) => Ok((status, output)),
+            None => Err(Faults::one(Fault::rule("Status", format!("Invalid check status: '{status}'")))),
+        }
+    }
+}

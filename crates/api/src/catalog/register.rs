@@ -1,0 +1,343 @@
+//! Bodies of `catalog/register` and `catalog/deregister`: records written straight into the catalog.
+
+use std::collections::BTreeMap;
+
+use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
+use concord_model::{CheckId, Datacenter, InstanceId, Namespace, NodeName, ServiceName, Stamp, Uuid};
+use concord_syntax::Node as Tree;
+use serde::Deserialize;
+
+use crate::decode::{self, REQUEST_DECODE_FAILED};
+use crate::definition::{
+    AddressDefinition, ConnectDefinition, LocalityDefinition, ProxyDefinition, ServiceDefinition,
+    WeightsDefinition, field,
+};
+use crate::fault::{Fault, Faults};
+use crate::limits::CHECKS_MAX;
+use crate::shape::null_default;
+
+/// Body of `catalog/register`, as sent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RegisterBody {
+    datacenter: String,
+    #[serde(rename = "ID")]
+    id: String,
+    node: String,
+    address: String,
+    #[serde(deserialize_with = "null_default")]
+    tagged_addresses: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_default")]
+    node_meta: BTreeMap<String, String>,
+    service: Option<ServiceBody>,
+    check: Option<CheckBody>,
+    #[serde(deserialize_with = "null_default")]
+    checks: Vec<CheckBody>,
+    skip_node_update: bool,
+    locality: Option<LocalityDefinition>,
+    peer_name: String,
+    namespace: String,
+    partition: String,
+}
+
+/// An instance in that body. Its name is `Service`, not `Name`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ServiceBody {
+    kind: String,
+    #[serde(rename = "ID")]
+    id: String,
+    service: String,
+    #[serde(deserialize_with = "null_default")]
+    tags: Vec<String>,
+    address: String,
+    #[serde(deserialize_with = "null_default")]
+    tagged_addresses: BTreeMap<String, AddressDefinition>,
+    #[serde(deserialize_with = "null_default")]
+    meta: BTreeMap<String, String>,
+    port: i64,
+    socket_path: String,
+    weights: Option<WeightsDefinition>,
+    enable_tag_override: bool,
+    locality: Option<LocalityDefinition>,
+    proxy: Option<ProxyDefinition>,
+    connect: Option<ConnectDefinition>,
+    peer_name: String,
+    namespace: String,
+    partition: String,
+}
+
+/// A check in that body: a verdict, not something to run.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct CheckBody {
+    node: String,
+    #[serde(rename = "CheckID", alias = "ID")]
+    check_id: String,
+    name: String,
+    status: String,
+    notes: String,
+    output: String,
+    #[serde(rename = "ServiceID")]
+    service_id: String,
+    service_name: String,
+    #[serde(deserialize_with = "null_default")]
+    service_tags: Vec<String>,
+    #[serde(rename = "Type")]
+    kind: String,
+    interval: String,
+    timeout: String,
+    definition: Option<Tree>,
+    peer_name: String,
+    namespace: String,
+    partition: String,
+}
+
+/// What is to be put into the catalog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Registration {
+    /// The node; with `skip_node_update` its address may be empty.
+    pub node: Node,
+    /// An instance on it.
+    pub service: Option<ServiceInstance>,
+    /// Checks of the node or of its instances.
+    pub checks: Vec<Check>,
+    /// Leave the node as it is if it exists.
+    pub skip_node_update: bool,
+}
+
+/// Body of `catalog/deregister`, as sent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DeregisterBody {
+    datacenter: String,
+    node: String,
+    #[serde(rename = "ServiceID")]
+    service_id: String,
+    #[serde(rename = "CheckID")]
+    check_id: String,
+    peer_name: String,
+    namespace: String,
+    partition: String,
+}
+
+/// What is to be taken out of the catalog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deregistration {
+    /// The datacenter to do it in.
+    pub datacenter: Datacenter,
+    /// Where the node is known from.
+    pub scope: NodeScope,
+    /// The node.
+    pub node: NodeName,
+    /// What of it.
+    pub target: DeregisterTarget,
+}
+
+/// What of a node is taken out of the catalog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DeregisterTarget {
+    /// The node with all that is on it.
+    Node,
+    /// One instance with its checks.
+    Service(Namespace, InstanceId),
+    /// One check.
+    Check(CheckId),
+}
+
+// === impl RegisterBody ===
+
+impl RegisterBody {
+    /// Reads the body.
+    pub fn decode(body: &[u8]) -> Result<Self, Faults> {
+        decode::body(body, REQUEST_DECODE_FAILED)
+    }
+
+    /// Validates the body; a datacenter that is left out is `here`.
+    pub fn resolve(&self, here: &Datacenter) -> Result<Registration, Faults> {
+        let mut faults = Vec::new();
+        field::tenancy(&self.namespace, &self.partition, &mut faults);
+        peer(&self.peer_name, &mut faults);
+        let service = self.service.as_ref().and_then(|service| service.resolve(&mut faults));
+        let node = self.resolve_node(here, &mut faults);
+        let checks = self.resolve_checks(service.as_ref(), &mut faults);
+        match node {
+            Some(node) if faults.is_empty() => {
+                Ok(Registration { node, service, checks, skip_node_update: self.skip_node_update })
+            }
+            _ => Err(Faults::many("", faults)),
+        }
+    }
+
+    fn resolve_node(&self, here: &Datacenter, faults: &mut Vec<Fault>) -> Option<Node> {
+        if self.node.is_empty() {
+            faults.push(Fault::rule("Node", "Must provide node"));
+            return None;
+        }
+        if self.address.is_empty() && !self.skip_node_update {
+            faults.push(Fault::rule("Address", "Must provide address if SkipNodeUpdate is not set"));
+        }
+        let id = (!self.id.is_empty()).then(|| Uuid::parse(&self.id)).transpose().unwrap_or_else(|error| {
+            faults.push(Fault::rule("ID", format!("Bad node ID: {error}")));
+            None
+        });
+        Some(Node {
+            scope: NodeScope::default(),
+            name: field::name("Node", &self.node, faults)?,
+            id,
+            address: self.address.clone(),
+            datacenter: field::optional_name("Datacenter", &self.datacenter, faults)
+                .unwrap_or_else(|| here.clone()),
+            tagged_addresses: self.tagged_addresses.clone(),
+            meta: self.node_meta.clone(),
+            locality: self
+                .locality
+                .clone()
+                .map(|LocalityDefinition { region, zone }| concord_model::catalog::Locality { region, zone }),
+            stamp: Stamp::default(),
+        })
+    }
+
+    fn resolve_checks(&self, service: Option<&ServiceInstance>, faults: &mut Vec<Fault>) -> Vec<Check> {
+        if self.checks.len() > CHECKS_MAX {
+            let text = format!("Checks: at most {CHECKS_MAX} checks are allowed in one registration");
+            faults.push(Fault::rule("Checks", text));
+            return Vec::new();
+        }
+        let written = self.check.iter().chain(&self.checks);
+        written.filter_map(|check| check.resolve(&self.node, service, faults)).collect()
+    }
+}
+
+fn peer(name: &str, faults: &mut Vec<Fault>) {
+    field::not_available("PeerName", !name.is_empty(), "PeerName in the catalog", faults);
+}
+
+impl ServiceBody {
+    fn resolve(&self, faults: &mut Vec<Fault>) -> Option<ServiceInstance> {
+        peer(&self.peer_name, faults);
+        if self.service.is_empty() {
+            let text = "Must provide service name (Service.Service) when service ID is provided";
+            faults.push(Fault::rule("Service.Service", text));
+            return None;
+        }
+        let native = self.connect.as_ref().is_some_and(|connect| connect.native);
+        let definition = ServiceDefinition {
+            name: self.service.clone(),
+            id: self.id.clone(),
+            kind: self.kind.clone(),
+            tags: self.tags.clone(),
+            address: self.address.clone(),
+            tagged_addresses: self.tagged_addresses.clone(),
+            meta: self.meta.clone(),
+            port: self.port,
+            socket_path: self.socket_path.clone(),
+            check: None,
+            checks: Vec::new(),
+            weights: self.weights.clone(),
+            token: None,
+            enable_tag_override: self.enable_tag_override,
+            locality: self.locality.clone(),
+            proxy: self.proxy.clone(),
+            connect: Some(ConnectDefinition { native, sidecar_service: None }),
+            namespace: self.namespace.clone(),
+            partition: self.partition.clone(),
+        };
+        match definition.resolve() {
+            Ok(registration) => Some(registration.service.service),
+            Err(found) => {
+                faults.extend(found.faults.into_iter().map(|fault| fault.within("Service")));
+                None
+            }
+        }
+    }
+}
+
+impl CheckBody {
+    fn resolve(
+        &self,
+        node: &str,
+        service: Option<&ServiceInstance>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Check> {
+        field::tenancy(&self.namespace, &self.partition, faults);
+        peer(&self.peer_name, faults);
+        let runs = self
+            .definition
+            .as_ref()
+            .is_some_and(|tree| tree.as_object().is_none_or(|object| !object.entries.is_empty()));
+        field::not_available("Check.Definition", runs, "Check.Definition in the catalog", faults);
+        if !self.node.is_empty() && self.node != node {
+            let text = format!("Check.Node: {:?} is not the node being registered; leave it out", self.node);
+            faults.push(Fault::rule("Check.Node", text));
+        }
+        let id = if self.check_id.is_empty() { &self.name } else { &self.check_id };
+        let service_id: Option<InstanceId> =
+            field::optional_name("Check.ServiceID", &self.service_id, faults);
+        let named: Option<ServiceName> =
+            field::optional_name("Check.ServiceName", &self.service_name, faults);
+        let same = service.filter(|service| service_id.as_ref() == Some(&service.id));
+        Some(Check {
+            id: field::name("Check.CheckID", id, faults)?,
+            name: self.name.clone(),
+            status: self.status(faults),
+            notes: self.notes.clone(),
+            output: self.output.clone(),
+            service_name: named.or_else(|| same.map(|service| service.service.clone())),
+            service_id,
+            namespace: field::namespace(),
+            service_tags: self.service_tags.clone(),
+            kind: self.kind.clone(),
+            interval: self.interval.clone(),
+            timeout: self.timeout.clone(),
+            stamp: Stamp::default(),
+        })
+    }
+
+    fn status(&self, faults: &mut Vec<Fault>) -> CheckStatus {
+        if self.status.is_empty() {
+            return CheckStatus::Critical;
+        }
+        CheckStatus::parse(&self.status).unwrap_or_else(|| {
+            faults.push(Fault::rule("Check.Status", format!("Invalid check status: '{}'", self.status)));
+            CheckStatus::Critical
+        })
+    }
+}
+
+// === impl DeregisterBody ===
+
+impl DeregisterBody {
+    /// Reads the body.
+    pub fn decode(body: &[u8]) -> Result<Self, Faults> {
+        decode::body(body, REQUEST_DECODE_FAILED)
+    }
+
+    /// Validates the body; a datacenter that is left out is `here`. An instance goes before a check.
+    pub fn resolve(&self, here: &Datacenter) -> Result<Deregistration, Faults> {
+        let mut faults = Vec::new();
+        field::tenancy(&self.namespace, &self.partition, &mut faults);
+        peer(&self.peer_name, &mut faults);
+        if self.node.is_empty() {
+            faults.push(Fault::rule("Node", "Must provide node"));
+        }
+        let node = field::optional_name("Node", &self.node, &mut faults);
+        let datacenter = field::optional_name("Datacenter", &self.datacenter, &mut faults);
+        let service = field::optional_name("ServiceID", &self.service_id, &mut faults);
+        let check = field::optional_name("CheckID", &self.check_id, &mut faults);
+        let target = match (service, check) {
+            (Some(id), _) => DeregisterTarget::Service(field::namespace(), id),
+            (None, Some(id)) => DeregisterTarget::Check(id),
+            (None, None) => DeregisterTarget::Node,
+        };
+        match node {
+            Some(node) if faults.is_empty() => Ok(Deregistration {
+                datacenter: datacenter.unwrap_or_else(|| here.clone()),
+                scope: NodeScope::default(),
+                node,
+                target,
+            }),
+            _ => Err(Faults::many("", faults)),
+        }
+    }
+}

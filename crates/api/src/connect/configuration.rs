@@ -1,0 +1,186 @@
+//! CA configuration: the shape of the answer, the body of a change, the settings all providers share.
+//!
+//! Settings are accepted in both key styles and any scalar form, as Consul does, and kept in one: known keys in
+//! CamelCase, durations in Go's notation. Unknown keys are kept as they are, since a provider may know them.
+//! Secrets are taken out; they travel beside the settings and are never printed.
+
+use std::collections::BTreeMap;
+
+use concord_model::Secret;
+use concord_model::ca::CaConfig;
+use concord_model::proxy::Settings;
+use concord_syntax::{duration, same_key};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::decode::{self, REQUEST_DECODE_FAILED};
+use crate::fault::{Fault, Faults};
+use crate::shape::{null_default, null_if_empty, settings};
+
+/// `connect/ca/configuration`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CaConfiguration {
+    /// Name of the provider.
+    pub provider: String,
+    /// The provider's settings, without secrets.
+    #[serde(with = "settings")]
+    pub config: Settings,
+    /// What the provider keeps; `null` if nothing.
+    #[serde(serialize_with = "null_if_empty", deserialize_with = "null_default")]
+    pub state: BTreeMap<String, String>,
+    /// Rotate even if the old root cannot sign the new one.
+    pub force_without_cross_signing: bool,
+    /// When it was made.
+    pub create_index: u64,
+    /// When it changed.
+    pub modify_index: u64,
+}
+
+/// Has no `Debug`: a private key may still be in the settings.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Body {
+    provider: String,
+    #[serde(deserialize_with = "null_default")]
+    config: Settings,
+    #[serde(deserialize_with = "null_default")]
+    state: BTreeMap<String, String>,
+    force_without_cross_signing: bool,
+}
+
+/// A change of the CA's configuration.
+#[derive(Clone, Debug)]
+pub struct CaConfigurationBody {
+    /// Name of the provider.
+    pub provider: String,
+    /// Its settings.
+    pub settings: CaSettings,
+    /// What the caller believes the provider keeps: must be empty or unchanged.
+    pub state: BTreeMap<String, String>,
+    /// Rotate even if the old root cannot sign the new one.
+    pub force_without_cross_signing: bool,
+}
+
+/// Settings in their one form, secrets beside them.
+#[derive(Clone, Debug, Default)]
+pub struct CaSettings {
+    /// Known keys in CamelCase with normal values, others as given.
+    pub plain: Settings,
+    /// A private key brought along, PEM.
+    pub private_key: Option<Secret>,
+}
+
+/// How the value of a known key is to look.
+#[derive(Clone, Copy)]
+enum Form {
+    Duration,
+    Integer,
+    Number,
+    Flag,
+    Text,
+}
+
+const KNOWN: [(&str, Form); 11] = [
+    ("LeafCertTTL", Form::Duration),
+    ("IntermediateCertTTL", Form::Duration),
+    ("RootCertTTL", Form::Duration),
+    ("RotationPeriod", Form::Duration),
+    ("SkipValidate", Form::Flag),
+    ("CSRMaxPerSecond", Form::Number),
+    ("CSRMaxConcurrent", Form::Integer),
+    ("PrivateKeyType", Form::Text),
+    ("PrivateKeyBits", Form::Integer),
+    ("RootCert", Form::Text),
+    ("PrivateKey", Form::Text),
+];
+
+impl CaConfiguration {
+    /// The shape of the configuration in force. The cluster's id is not told.
+    pub fn from_model(config: &CaConfig) -> Self {
+        let CaConfig { cluster_id: _, provider, settings, state, force_without_cross_signing, stamp } =
+            config;
+        Self {
+            provider: provider.clone(),
+            config: settings.clone(),
+            state: state.clone(),
+            force_without_cross_signing: *force_without_cross_signing,
+            create_index: stamp.create,
+            modify_index: stamp.modify,
+        }
+    }
+}
+
+impl CaConfigurationBody {
+    /// Reads the body. An empty provider means the one in force.
+    pub fn decode(body: &[u8]) -> Result<Self, Faults> {
+        let Body { provider, config, state, force_without_cross_signing } =
+            decode::body(body, REQUEST_DECODE_FAILED)?;
+        let settings = CaSettings::normalise(config)?;
+        Ok(Self { provider, settings, state, force_without_cross_signing })
+    }
+}
+
+impl CaSettings {
+    /// Brings settings into their one form and takes the private key out.
+    pub fn normalise(written: Settings) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut own = Self::default();
+        for (key, value) in written {
+            let Some((name, form)) = KNOWN.iter().find(|(name, _)| same_key(name, &key)) else {
+                own.plain.insert(key, value);
+                continue;
+            };
+            match normal(*form, &value) {
+                Some(Value::String(text)) if *name == "PrivateKey" => {
+                    own.private_key = (!text.is_empty()).then(|| Secret::new(text));
+                }
+                Some(value) => {
+                    own.plain.insert((*name).to_owned(), value);
+                }
+                None => {
+                    let text = format!("Config.{name}: expected {}", form.wanted());
+                    faults.push(Fault::rule(format!("Config.{name}"), text));
+                }
+            }
+        }
+        Faults::or("Invalid CA configuration", faults, own)
+    }
+}
+
+impl Form {
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Duration => "a duration such as \"72h\"",
+            Self::Integer => "a whole number of at least 0",
+            Self::Number => "a number of at least 0",
+            Self::Flag => "true or false",
+            Self::Text => "a text",
+        }
+    }
+}
+
+/// The normal form of a value, or none if it is not of that form. Durations as text keep their spelling.
+fn normal(form: Form, value: &Value) -> Option<Value> {
+    match (form, value) {
+        (Form::Duration, Value::String(text)) => duration::parse(text).ok().map(|_| value.clone()),
+        (Form::Duration, Value::Number(nanos)) => {
+            let nanos = std::time::Duration::from_nanos(nanos.as_u64()?);
+            Some(duration::format(nanos).into())
+        }
+        (Form::Integer, Value::Number(number)) => whole(number).map(Value::from),
+        (Form::Integer, Value::String(text)) => text.parse::<u64>().ok().map(Value::from),
+        (Form::Number, Value::Number(number)) => number.as_f64().filter(|n| *n >= 0.0).map(|_| value.clone()),
+        (Form::Number, Value::String(text)) => {
+            text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).map(Value::from)
+        }
+        (Form::Flag, Value::Bool(_)) | (Form::Text, Value::String(_)) => Some(value.clone()),
+        (Form::Flag, Value::String(text)) => text.parse::<bool>().ok().map(Value::from),
+        _ => None,
+    }
+}
+
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    let float = || number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n));
+    number.as_u64().or_else(|| float().map(|n| n as u64))
+}

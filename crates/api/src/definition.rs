@@ -1,0 +1,25 @@
+//! Definitions: what users write to register services and checks, in request bodies as in files.
+//!
+//! ```text
+//! text ──► Node ──► ServiceDefinition ──resolve──► Registration ──expand──► LocalService, its sidecar's
+//!                   CheckDefinition   ──resolve──► CheckSpec
+//! ```
+//!
+//! Keys are read in both styles. Resolving validates everything at once and gives defaults; what it returns
+//! can be registered as it is. Expanding picks the sidecar's port and is therefore last.
+
+mod check;
+pub(crate) mod field;
+mod proxy;
+mod service;
+mod sidecar;
+
+pub use check::{CheckDefinition, CheckOwner};
+pub use proxy::{ProxyDefinition, UpstreamDefinition};
+pub use service::{
+    AddressDefinition, ConnectDefinition, LocalityDefinition, ServiceDefinition, WeightsDefinition,
+};
+pub use sidecar::{Registration, SIDECAR_SUFFIX, Sidecar, expand_sidecar, lowest_free_port};
+
+#[cfg(test)]
+mod tests;

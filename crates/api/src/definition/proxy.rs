@@ -1,0 +1,291 @@
+//! The proxy part of a service definition: what it stands before and what it calls.
+
+use std::collections::BTreeSet;
+
+use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream, UpstreamKind};
+use concord_model::{InstanceId, ServiceName};
+use concord_syntax::Node;
+use serde::Deserialize;
+
+use super::field;
+use crate::fault::Fault;
+use crate::limits::UPSTREAMS_MAX;
+use crate::shape::null_default;
+
+/// What a proxy or gateway does, as a user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ProxyDefinition {
+    /// The service it stands before.
+    pub destination_service_name: String,
+    /// The instance it stands before.
+    #[serde(rename = "DestinationServiceID")]
+    pub destination_service_id: String,
+    /// Where the service itself listens.
+    pub local_service_address: String,
+    /// The port at which the service itself listens.
+    pub local_service_port: i64,
+    /// The unix socket at which the service itself listens.
+    pub local_service_socket_path: String,
+    /// Empty or `direct`; `transparent` is not available yet.
+    pub mode: String,
+    /// Opaque settings.
+    #[serde(deserialize_with = "null_default")]
+    pub config: Settings,
+    /// What the service calls.
+    #[serde(deserialize_with = "null_default")]
+    pub upstreams: Vec<UpstreamDefinition>,
+    /// Not available yet for a whole proxy.
+    mesh_gateway: MeshGatewayDefinition,
+    /// Not available yet.
+    expose: ExposeDefinition,
+    /// Not available yet.
+    transparent_proxy: Option<Node>,
+    /// Not available yet.
+    envoy_extensions: Vec<Node>,
+    /// Not available yet.
+    access_logs: Option<Node>,
+    /// Told in answers, not accepted from users.
+    #[serde(rename = "MutualTLSMode")]
+    mutual_tls_mode: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct MeshGatewayDefinition {
+    mode: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ExposeDefinition {
+    checks: bool,
+    paths: Vec<Node>,
+}
+
+/// Something a service calls through its proxy, as a user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct UpstreamDefinition {
+    /// `service` (also if empty) or `prepared_query`.
+    pub destination_type: String,
+    /// Another namespace than `default` is refused.
+    pub destination_namespace: String,
+    /// Another partition than `default` is refused.
+    pub destination_partition: String,
+    /// Peered cluster of the destination.
+    pub destination_peer: String,
+    /// The service or prepared query.
+    pub destination_name: String,
+    /// Datacenter of the destination.
+    pub datacenter: String,
+    /// Address to listen at.
+    pub local_bind_address: String,
+    /// Port to listen at.
+    pub local_bind_port: i64,
+    /// Unix socket to listen at.
+    pub local_bind_socket_path: String,
+    /// Mode of that socket, octal.
+    pub local_bind_socket_mode: String,
+    /// Opaque settings.
+    #[serde(deserialize_with = "null_default")]
+    pub config: Settings,
+    /// How to cross to another network.
+    mesh_gateway: MeshGatewayDefinition,
+    /// Told in answers, not accepted from users.
+    centrally_configured: bool,
+}
+
+impl ProxyDefinition {
+    /// Reads the fields; rules that depend on the kind of service are [`validate`]'s.
+    pub(super) fn resolve(&self, faults: &mut Vec<Fault>) -> ProxyConfig {
+        self.refuse_missing(faults);
+        if self.upstreams.len() > UPSTREAMS_MAX {
+            let text = format!("Proxy.Upstreams: at most {UPSTREAMS_MAX} upstreams are allowed");
+            faults.push(Fault::rule("Proxy.Upstreams", text));
+        }
+        let upstreams = self.upstreams.iter().enumerate().filter_map(|(at, upstream)| {
+            let mut found = Vec::new();
+            let resolved = upstream.resolve(&mut found);
+            faults.extend(found.into_iter().map(|fault| fault.within(&format!("Proxy.Upstreams[{at}]"))));
+            resolved
+        });
+        let upstreams = upstreams.collect();
+        ProxyConfig {
+            destination_service: self.destination(faults),
+            destination_service_id: field::optional_name::<InstanceId>(
+                "Proxy.DestinationServiceID",
+                &self.destination_service_id,
+                faults,
+            ),
+            local_service_address: self.local_service_address.clone(),
+            local_service_port: field::port("Proxy.LocalServicePort", self.local_service_port, faults),
+            local_service_socket_path: self.local_service_socket_path.clone(),
+            mode: self.mode.clone(),
+            config: self.config.clone(),
+            upstreams,
+        }
+    }
+
+    fn destination(&self, faults: &mut Vec<Fault>) -> Option<ServiceName> {
+        let name = self.destination_service_name.trim();
+        if name == "*" {
+            let text = "Proxy.DestinationServiceName must not be a wildcard for Connect proxy services";
+            faults.push(Fault::rule("Proxy.DestinationServiceName", text));
+            return None;
+        }
+        field::optional_name("Proxy.DestinationServiceName", name, faults)
+    }
+
+    fn refuse_missing(&self, faults: &mut Vec<Fault>) {
+        let gateway = !matches!(self.mesh_gateway.mode.as_str(), "" | "none");
+        field::not_available("Proxy.MeshGateway", gateway, "Proxy.MeshGateway", faults);
+        let expose = self.expose.checks || !self.expose.paths.is_empty();
+        field::not_available("Proxy.Expose", expose, "Proxy.Expose", faults);
+        let transparent =
+            self.transparent_proxy.as_ref().is_some_and(says_something) || self.mode == "transparent";
+        field::not_available("Proxy.Mode", transparent, "transparent proxy mode", faults);
+        let extensions = !self.envoy_extensions.is_empty();
+        field::not_available("Proxy.EnvoyExtensions", extensions, "Proxy.EnvoyExtensions", faults);
+        let logs = self.access_logs.as_ref().is_some_and(says_something);
+        field::not_available("Proxy.AccessLogs", logs, "Proxy.AccessLogs", faults);
+        let mtls = !self.mutual_tls_mode.is_empty();
+        field::not_available("Proxy.MutualTLSMode", mtls, "Proxy.MutualTLSMode", faults);
+        if !matches!(self.mode.as_str(), "" | "direct" | "transparent") {
+            let text = format!("Proxy.Mode: {:?} is not a mode; use \"direct\" or leave it out", self.mode);
+            faults.push(Fault::rule("Proxy.Mode", text));
+        }
+    }
+}
+
+/// Whether an object sets anything.
+fn says_something(node: &Node) -> bool {
+    node.as_object().is_none_or(|object| !object.entries.is_empty())
+}
+
+impl UpstreamDefinition {
+    fn resolve(&self, faults: &mut Vec<Fault>) -> Option<Upstream> {
+        field::enterprise("DestinationNamespace", &self.destination_namespace, faults);
+        field::enterprise("DestinationPartition", &self.destination_partition, faults);
+        let rule = |field: &str, text: &str| Fault::rule(field, text);
+        let kind = match self.destination_type.as_str() {
+            "" | "service" => UpstreamKind::Service,
+            "prepared_query" => UpstreamKind::PreparedQuery,
+            other => {
+                let text = format!("unknown upstream destination type: {other:?}");
+                faults.push(Fault::rule("DestinationType", text));
+                return None;
+            }
+        };
+        match self.destination_name.as_str() {
+            "" => faults.push(rule("DestinationName", "upstream destination name cannot be empty")),
+            "*" => faults.push(rule("DestinationName", "upstream destination name cannot be a wildcard")),
+            _ => {}
+        }
+        let peer = !self.destination_peer.is_empty();
+        if peer && !self.datacenter.is_empty() {
+            let text = "upstream cannot specify both destination peer and datacenter";
+            faults.push(rule("DestinationPeer", text));
+        }
+        let port = field::port("LocalBindPort", self.local_bind_port, faults);
+        match (self.local_bind_port != 0, !self.local_bind_socket_path.is_empty()) {
+            (false, false) => faults.push(rule(
+                "LocalBindPort",
+                "upstream local bind port or local socket path must be defined and nonzero",
+            )),
+            (true, true) => faults.push(rule(
+                "LocalBindPort",
+                "only one of upstream local bind port or local socket path can be defined and nonzero",
+            )),
+            (true, false) | (false, true) => {}
+        }
+        let mode = self.mesh_gateway.mode.as_str();
+        if !matches!(mode, "" | "none" | "local" | "remote") {
+            let text = format!("MeshGateway.Mode: {mode:?} is not a mode; use none, local or remote");
+            faults.push(Fault::rule("MeshGateway.Mode", text));
+        }
+        field::not_available("CentrallyConfigured", self.centrally_configured, "CentrallyConfigured", faults);
+        if matches!(self.destination_name.as_str(), "" | "*") {
+            return None;
+        }
+        Some(Upstream {
+            kind,
+            partition: field::partition(),
+            namespace: field::namespace(),
+            peer: field::optional_name("DestinationPeer", &self.destination_peer, faults),
+            name: field::name("DestinationName", &self.destination_name, faults)?,
+            datacenter: field::optional_name("Datacenter", &self.datacenter, faults),
+            local_bind_address: self.local_bind_address.clone(),
+            local_bind_port: port,
+            local_bind_socket_path: self.local_bind_socket_path.clone(),
+            local_bind_socket_mode: self.local_bind_socket_mode.clone(),
+            config: self.config.clone(),
+            mesh_gateway_mode: mode.to_owned(),
+        })
+    }
+}
+
+/// Rules on the proxy part that depend on the kind of service.
+pub(super) fn validate(kind: ServiceKind, proxy: Option<&ProxyConfig>, faults: &mut Vec<Fault>) {
+    match kind {
+        ServiceKind::Typical => {}
+        ServiceKind::ConnectProxy => validate_sidecar(proxy, faults),
+        ServiceKind::MeshGateway
+        | ServiceKind::TerminatingGateway
+        | ServiceKind::IngressGateway
+        | ServiceKind::ApiGateway => validate_gateway(kind, proxy, faults),
+    }
+}
+
+fn validate_sidecar(proxy: Option<&ProxyConfig>, faults: &mut Vec<Fault>) {
+    if proxy.and_then(|proxy| proxy.destination_service.as_ref()).is_none()
+        && !faults.iter().any(|fault| fault.field == "Proxy.DestinationServiceName")
+    {
+        let text = "Proxy.DestinationServiceName must be non-empty for Connect proxy services";
+        faults.push(Fault::rule("Proxy.DestinationServiceName", text));
+    }
+    let (mut targets, mut binds) = (BTreeSet::new(), BTreeSet::new());
+    for upstream in proxy.map(|proxy| proxy.upstreams.as_slice()).unwrap_or_default() {
+        if !targets.insert(upstream.id()) {
+            let text = format!("upstreams cannot contain duplicates of {}", upstream.id());
+            faults.push(Fault::rule("Proxy.Upstreams", text));
+            continue;
+        }
+        let bind = bind_address(upstream);
+        if !binds.insert(bind.clone()) {
+            let text = format!(
+                "upstreams cannot contain duplicates by local bind address and port or unix path; {bind:?} is \
+                 specified twice"
+            );
+            faults.push(Fault::rule("Proxy.Upstreams", text));
+        }
+    }
+}
+
+/// Where the proxy listens for an upstream: `address:port` or the socket's path.
+fn bind_address(upstream: &Upstream) -> String {
+    if !upstream.local_bind_socket_path.is_empty() {
+        return upstream.local_bind_socket_path.clone();
+    }
+    let host = match upstream.local_bind_address.as_str() {
+        "" => "127.0.0.1",
+        host => host,
+    };
+    super::sidecar::host_port(host, upstream.local_bind_port)
+}
+
+fn validate_gateway(kind: ServiceKind, proxy: Option<&ProxyConfig>, faults: &mut Vec<Fault>) {
+    let Some(proxy) = proxy else { return };
+    let set = [
+        ("DestinationServiceName", proxy.destination_service.is_some()),
+        ("DestinationServiceID", proxy.destination_service_id.is_some()),
+        ("LocalServiceAddress", !proxy.local_service_address.is_empty()),
+        ("LocalServicePort", proxy.local_service_port != 0),
+        ("LocalServiceSocketPath", !proxy.local_service_socket_path.is_empty()),
+        ("Upstreams", !proxy.upstreams.is_empty()),
+    ];
+    for (name, _) in set.into_iter().filter(|(_, set)| *set) {
+        let text = format!("The Proxy.{name} configuration is invalid for a {}", kind.as_str());
+        faults.push(Fault::rule(format!("Proxy.{name}"), text));
+    }
+}

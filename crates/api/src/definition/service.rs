@@ -1,0 +1,304 @@
+//! Service definitions, as bodies and as blocks of a file.
+
+use std::collections::BTreeMap;
+
+use concord_model::catalog::{Locality, ServiceAddress, ServiceInstance, Weights};
+use concord_model::proxy::ServiceKind;
+use concord_model::registration::{CheckSpec, LocalService};
+use concord_model::{InstanceId, Secret, ServiceName, Stamp};
+use concord_syntax::Node;
+use serde::Deserialize;
+
+use super::check::{CheckDefinition, CheckOwner};
+use super::field;
+use super::proxy::{self, ProxyDefinition};
+use super::sidecar::{self, Registration};
+use crate::decode::{self, REQUEST_DECODE_FAILED};
+use crate::fault::{Fault, Faults};
+use crate::limits::CHECKS_MAX;
+use crate::shape::{null_default, secret};
+
+/// A service as a user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ServiceDefinition {
+    /// The service's name. Required.
+    pub name: String,
+    /// The instance's id; the name if empty.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Empty for an ordinary service.
+    pub kind: String,
+    /// Tags.
+    #[serde(deserialize_with = "null_default")]
+    pub tags: Vec<String>,
+    /// Address; empty means the agent's.
+    pub address: String,
+    /// Further addresses by tag.
+    #[serde(deserialize_with = "null_default")]
+    pub tagged_addresses: BTreeMap<String, AddressDefinition>,
+    /// Metadata.
+    #[serde(deserialize_with = "null_default")]
+    pub meta: BTreeMap<String, String>,
+    /// Port.
+    pub port: i64,
+    /// Unix socket, instead of address and port.
+    pub socket_path: String,
+    /// One check.
+    pub check: Option<CheckDefinition>,
+    /// More checks.
+    #[serde(deserialize_with = "null_default")]
+    pub checks: Vec<CheckDefinition>,
+    /// Weights.
+    pub weights: Option<WeightsDefinition>,
+    /// Token to bring it to the catalog with.
+    #[serde(deserialize_with = "secret")]
+    pub token: Option<Secret>,
+    /// Whether tags changed in the catalog win.
+    pub enable_tag_override: bool,
+    /// Where it stands.
+    pub locality: Option<LocalityDefinition>,
+    /// What it proxies.
+    pub proxy: Option<ProxyDefinition>,
+    /// How it takes part in the mesh.
+    pub connect: Option<ConnectDefinition>,
+    /// Another namespace than `default` is refused.
+    pub namespace: String,
+    /// Another partition than `default` is refused.
+    pub partition: String,
+}
+
+/// An address with its port, as a user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AddressDefinition {
+    /// Host or IP address.
+    pub address: String,
+    /// Port.
+    pub port: i64,
+}
+
+/// Weights, as a user writes them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct WeightsDefinition {
+    /// While all checks pass; at least 1.
+    pub passing: i64,
+    /// While a check warns.
+    pub warning: i64,
+}
+
+impl Default for WeightsDefinition {
+    fn default() -> Self {
+        Self { passing: 1, warning: 1 }
+    }
+}
+
+/// Where something runs, as a user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct LocalityDefinition {
+    /// The region.
+    pub region: String,
+    /// The zone; needs a region.
+    pub zone: String,
+}
+
+/// How a service takes part in the mesh, as a user writes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ConnectDefinition {
+    /// It speaks the mesh's TLS itself.
+    pub native: bool,
+    /// A sidecar to register along with it; may be empty.
+    pub sidecar_service: Option<Box<ServiceDefinition>>,
+}
+
+impl ServiceDefinition {
+    /// Reads the body of `agent/service/register`.
+    pub fn decode(body: &[u8]) -> Result<Self, Faults> {
+        decode::body(body, REQUEST_DECODE_FAILED)
+    }
+
+    /// Reads a block of a file; `source` names the file in faults.
+    pub fn from_node(node: &Node, source: &str) -> Result<Self, Faults> {
+        decode::strict(node, source, "")
+    }
+
+    /// Validates the definition, its checks and its sidecar, and gives their defaults.
+    pub fn resolve(&self) -> Result<Registration, Faults> {
+        if self.name.is_empty() {
+            return Err(Faults::one(Fault::rule("Name", "Missing service name")));
+        }
+        if field::is_any_address(&self.address) {
+            return Err(Faults::one(Fault::rule("Address", "Invalid service address")));
+        }
+        let service = self.resolve_service(None)?;
+        let sidecar = match self.sidecar() {
+            Some(definition) => Some(sidecar::resolve(definition, &service)?),
+            None => None,
+        };
+        Ok(Registration { service, sidecar })
+    }
+
+    /// The nested definition, if there is one.
+    pub(super) fn sidecar(&self) -> Option<&Self> {
+        self.connect.as_ref()?.sidecar_service.as_deref()
+    }
+
+    /// This one service with its checks. `sidecar_of` is set for a nested definition already filled up.
+    pub(super) fn resolve_service(&self, sidecar_of: Option<&InstanceId>) -> Result<LocalService, Faults> {
+        let mut faults = Vec::new();
+        let service = self.resolve_instance(sidecar_of.is_some(), &mut faults);
+        let service = match service {
+            Some(service) if faults.is_empty() => service,
+            _ => return Err(Faults::many("Validation failed", faults)),
+        };
+        let checks = self.resolve_checks(&service.id, &service.service)?;
+        Ok(LocalService { service, checks, token: self.token.clone(), sidecar_of: sidecar_of.cloned() })
+    }
+
+    fn resolve_instance(&self, sidecar: bool, faults: &mut Vec<Fault>) -> Option<ServiceInstance> {
+        field::tenancy(&self.namespace, &self.partition, faults);
+        let name: Option<ServiceName> = field::name("Name", &self.name, faults);
+        let id_text = if self.id.is_empty() { &self.name } else { &self.id };
+        let id: Option<InstanceId> = field::name("ID", id_text, faults);
+        let kind = ServiceKind::parse(&self.kind).unwrap_or_else(|| {
+            let text =
+                format!("Kind: {:?} is not a kind of service; leave it out for an ordinary one", self.kind);
+            faults.push(Fault::rule("Kind", text));
+            ServiceKind::Typical
+        });
+        field::meta("Meta", &self.meta, faults);
+        let port = field::port("Port", self.port, faults);
+        self.check_address(faults);
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.resolve(faults));
+        proxy::validate(kind, proxy.as_ref(), faults);
+        self.check_mesh(kind, port, sidecar, faults);
+        let weights = self.resolve_weights(faults);
+        let tagged_addresses = self.resolve_tagged(faults);
+        let locality = self.resolve_locality(faults);
+        Some(ServiceInstance {
+            namespace: field::namespace(),
+            id: id?,
+            service: name?,
+            kind,
+            tags: self.tags.clone(),
+            address: self.address.clone(),
+            port,
+            socket_path: self.socket_path.clone(),
+            tagged_addresses,
+            meta: self.meta.clone(),
+            weights,
+            enable_tag_override: self.enable_tag_override,
+            proxy: proxy.filter(|_| kind != ServiceKind::Typical),
+            native: self.connect.as_ref().is_some_and(|connect| connect.native),
+            locality,
+            stamp: Stamp::default(),
+        })
+    }
+
+    fn check_address(&self, faults: &mut Vec<Fault>) {
+        if field::is_any_address(&self.address) {
+            faults.push(Fault::rule("Address", "Invalid service address"));
+        }
+        if !self.socket_path.is_empty() && !(self.address.is_empty() && self.port == 0) {
+            let text = format!(
+                "service {} cannot have both socket path {} and address/port",
+                self.name, self.socket_path
+            );
+            faults.push(Fault::rule("SocketPath", text));
+        }
+    }
+
+    /// Rules on ports, native services and nested sidecars, by kind. A sidecar's port may be picked later.
+    fn check_mesh(&self, kind: ServiceKind, port: u16, sidecar: bool, faults: &mut Vec<Fault>) {
+        let shown = kind.as_str();
+        let nowhere = port == 0 && self.socket_path.is_empty();
+        let native = self.connect.as_ref().is_some_and(|connect| connect.native);
+        let mut rule = |field: &str, text: String| faults.push(Fault::rule(field, text));
+        match kind {
+            ServiceKind::Typical => {
+                if native && nowhere {
+                    rule("Port", "Port or SocketPath must be set for a Connect native service.".to_owned());
+                }
+            }
+            ServiceKind::ConnectProxy => {
+                if nowhere && !sidecar {
+                    rule("Port", format!("Port or SocketPath must be set for a {shown}"));
+                }
+                if native {
+                    let text = "A Proxy cannot also be Connect Native, only typical services";
+                    rule("Connect.Native", text.to_owned());
+                }
+                if self.sidecar().is_some() {
+                    rule(
+                        "Connect.SidecarService",
+                        format!("A {shown} cannot have a sidecar service defined"),
+                    );
+                }
+            }
+            ServiceKind::MeshGateway | ServiceKind::TerminatingGateway if port == 0 => {
+                rule("Port", format!("Port must be non-zero for a {shown}"));
+            }
+            ServiceKind::MeshGateway
+            | ServiceKind::TerminatingGateway
+            | ServiceKind::IngressGateway
+            | ServiceKind::ApiGateway => {
+                if self.sidecar().is_some() {
+                    rule(
+                        "Connect.SidecarService",
+                        format!("A {shown} cannot have a sidecar service defined"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn resolve_weights(&self, faults: &mut Vec<Fault>) -> Weights {
+        match &self.weights {
+            None => Weights::default(),
+            Some(WeightsDefinition { passing, warning }) => Weights {
+                passing: field::weight("Weights.Passing", *passing, 1, faults),
+                warning: field::weight("Weights.Warning", *warning, 0, faults),
+            },
+        }
+    }
+
+    fn resolve_tagged(&self, faults: &mut Vec<Fault>) -> BTreeMap<String, ServiceAddress> {
+        let mut resolve = |tag: &String, AddressDefinition { address, port }: &AddressDefinition| {
+            let port = field::port(&format!("TaggedAddresses[{tag}].Port"), *port, faults);
+            (tag.clone(), ServiceAddress { address: address.clone(), port })
+        };
+        self.tagged_addresses.iter().map(|(tag, address)| resolve(tag, address)).collect()
+    }
+
+    fn resolve_locality(&self, faults: &mut Vec<Fault>) -> Option<Locality> {
+        let LocalityDefinition { region, zone } = self.locality.clone()?;
+        if region.is_empty() && !zone.is_empty() {
+            faults.push(Fault::rule("Locality.Zone", "Locality.Zone cannot be set without Locality.Region"));
+        }
+        (!region.is_empty()).then_some(Locality { region, zone })
+    }
+
+    fn resolve_checks(&self, id: &InstanceId, name: &ServiceName) -> Result<Vec<CheckSpec>, Faults> {
+        let one = self.check.iter().filter(|check| !check.is_empty());
+        let written: Vec<&CheckDefinition> = one.chain(&self.checks).collect();
+        if written.len() > CHECKS_MAX {
+            let text = format!("Checks: at most {CHECKS_MAX} checks are allowed in one definition");
+            return Err(Faults::one(Fault::rule("Checks", text)));
+        }
+        let all = written.len();
+        let mut checks: Vec<CheckSpec> = Vec::with_capacity(all);
+        for (at, check) in written.into_iter().enumerate() {
+            let spec = check.resolve(CheckOwner::Service { id, name, place: (at, all) })?;
+            if checks.iter().any(|other| other.id == spec.id) {
+                let text =
+                    format!("Checks[{at}]: the id {:?} is used twice; give each check its own", spec.id);
+                return Err(Faults { context: "Invalid check", faults: vec![Fault::rule("CheckID", text)] });
+            }
+            checks.push(spec);
+        }
+        Ok(checks)
+    }
+}

@@ -1,0 +1,135 @@
+//! Shapes of health: checks, and instances with their node and checks.
+
+use concord_model::catalog::{self, Check, NodeScope, ServiceInstance};
+use concord_model::{InstanceId, NodeName, ServiceName};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Node, NodeService, shown_namespace, shown_partition, shown_peer};
+use crate::proxy::text;
+use crate::shape::{is_default, null_default};
+
+/// `Definition` of a check, printed as `{}`: checks made by somebody else than the agent are not available yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CheckDefinition {}
+
+/// A check, in the catalog as at the agent.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct HealthCheck {
+    /// Its node.
+    pub node: String,
+    /// Its id.
+    #[serde(rename = "CheckID")]
+    pub check_id: String,
+    /// What people call it.
+    pub name: String,
+    /// `passing`, `warning` or `critical`.
+    pub status: String,
+    /// What people noted about it.
+    pub notes: String,
+    /// What it last printed.
+    pub output: String,
+    /// The instance it is about, or empty.
+    #[serde(rename = "ServiceID")]
+    pub service_id: String,
+    /// That instance's service, or empty.
+    pub service_name: String,
+    /// That instance's tags.
+    #[serde(deserialize_with = "null_default")]
+    pub service_tags: Vec<String>,
+    /// How it is made.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// Its period.
+    pub interval: String,
+    /// Its time-out.
+    pub timeout: String,
+    /// Always 0: exposing checks is not available yet.
+    pub exposed_port: u16,
+    /// The peered cluster it is imported from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub peer_name: String,
+    /// How somebody else is to make it.
+    pub definition: CheckDefinition,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub namespace: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub partition: String,
+    /// When it was made.
+    pub create_index: u64,
+    /// When it changed.
+    pub modify_index: u64,
+}
+
+/// An instance with its node and the checks of both: `health/service` and `health/connect`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ServiceEntry {
+    /// The node.
+    pub node: Node,
+    /// The instance.
+    pub service: NodeService,
+    /// Checks of the node and of the instance.
+    #[serde(deserialize_with = "null_default")]
+    pub checks: Vec<HealthCheck>,
+}
+
+impl HealthCheck {
+    /// The shape of a check on a node known from `scope`.
+    pub fn from_model(scope: &NodeScope, node: &NodeName, check: &Check) -> Self {
+        let Check {
+            id,
+            name,
+            status,
+            notes,
+            output,
+            service_id,
+            service_name,
+            namespace,
+            service_tags,
+            kind,
+            interval,
+            timeout,
+            stamp,
+        } = check;
+        Self {
+            node: node.to_string(),
+            check_id: id.to_string(),
+            name: name.clone(),
+            status: status.as_str().to_owned(),
+            notes: notes.clone(),
+            output: output.clone(),
+            service_id: text(service_id.as_ref().map(InstanceId::as_str)),
+            service_name: text(service_name.as_ref().map(ServiceName::as_str)),
+            service_tags: service_tags.clone(),
+            kind: kind.clone(),
+            interval: interval.clone(),
+            timeout: timeout.clone(),
+            exposed_port: 0,
+            peer_name: shown_peer(scope),
+            definition: CheckDefinition {},
+            namespace: shown_namespace(namespace),
+            partition: shown_partition(&scope.partition),
+            create_index: stamp.create,
+            modify_index: stamp.modify,
+        }
+    }
+}
+
+impl ServiceEntry {
+    /// The shape of an instance with its node and the checks of both.
+    pub fn from_model<'a>(
+        node: &catalog::Node,
+        service: &ServiceInstance,
+        checks: impl IntoIterator<Item = &'a Check>,
+    ) -> Self {
+        let shape = |check| HealthCheck::from_model(&node.scope, &node.name, check);
+        Self {
+            node: Node::from_model(node),
+            service: NodeService::from_model(&node.scope, service),
+            checks: checks.into_iter().map(shape).collect(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The public HTTP contract: what goes over the wire to and from Consul's clients, and how it becomes the
+//! vocabulary of `model`.
+//!
+//! ```text
+//! body ──► decode ──► definition, *Body ──► model      (faults name field and remedy)
+//! model ──► one shape per answer (`from_model`) ──► encode::json
+//! ```
+//!
+//! All quirks of that JSON live here and nowhere else: key styles, `null` beside `[]`, Go's escapes, times
+//! and durations, the order of fields. What this crate is not: it makes no decision, reads no request and
+//! knows no route. Answers that are plain lists, maps or texts (datacenters, the map of services with their
+//! tags, leader, peers) have no type of their own.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod acl;
+pub mod agent;
+pub mod catalog;
+pub mod connect;
+pub mod decode;
+pub mod definition;
+pub mod encode;
+pub mod entry;
+pub mod explain;
+pub mod fault;
+pub mod fingerprint;
+pub mod health;
+pub mod intention;
+pub mod limits;
+pub mod moment;
+pub mod proxy;
+pub mod query;
+mod shape;
+
+pub use crate::fault::{Fault, Faults, Problem};
+pub use crate::moment::Moment;

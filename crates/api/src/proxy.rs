@@ -1,0 +1,309 @@
+//! Shapes of what a proxy is registered to do: one in catalog and health, one at the agent.
+//!
+//! They differ in what is left out when empty, and in the order of an upstream's fields.
+
+use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream};
+use concord_model::{Datacenter, InstanceId, PeerName, ServiceName};
+use serde::{Deserialize, Serialize};
+
+use crate::shape::{is_default, null_default, settings};
+
+/// `MeshGateway`, printed as `{}` when nothing is set.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct MeshGateway {
+    /// `none`, `local`, `remote` or empty.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mode: String,
+}
+
+/// `Expose`, printed as `{}` because exposing paths is not available yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Expose {}
+
+/// The proxy part of a service in catalog and health answers. Printed for every kind of service.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CatalogProxy {
+    /// The service it stands before.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_service_name: String,
+    /// The instance it stands before.
+    #[serde(rename = "DestinationServiceID", skip_serializing_if = "is_default")]
+    pub destination_service_id: String,
+    /// Where the service itself listens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_service_address: String,
+    /// The port at which the service itself listens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_service_port: u16,
+    /// The unix socket at which the service itself listens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_service_socket_path: String,
+    /// Empty, `direct` or `transparent`; always printed.
+    pub mode: String,
+    /// Opaque settings.
+    #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
+    pub config: Settings,
+    /// What the service calls.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<CatalogUpstream>,
+    /// Always printed.
+    pub mesh_gateway: MeshGateway,
+    /// Always printed.
+    pub expose: Expose,
+}
+
+/// An upstream in catalog and health answers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CatalogUpstream {
+    /// `service` or `prepared_query`.
+    pub destination_type: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_namespace: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_partition: String,
+    /// The peered cluster.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_peer: String,
+    /// The service or prepared query.
+    pub destination_name: String,
+    /// Always printed.
+    pub datacenter: String,
+    /// Address the proxy listens at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_address: String,
+    /// Port the proxy listens at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_port: u16,
+    /// Socket the proxy listens at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_socket_path: String,
+    /// Mode of that socket.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_socket_mode: String,
+    /// Opaque settings.
+    #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
+    pub config: Settings,
+    /// Always printed.
+    pub mesh_gateway: MeshGateway,
+}
+
+/// The proxy part of a service in agent answers. Printed for proxies and gateways only.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AgentProxy {
+    /// The service it stands before.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_service_name: String,
+    /// The instance it stands before.
+    #[serde(rename = "DestinationServiceID", skip_serializing_if = "is_default")]
+    pub destination_service_id: String,
+    /// Where the service itself listens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_service_address: String,
+    /// The port at which the service itself listens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_service_port: u16,
+    /// The unix socket at which the service itself listens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_service_socket_path: String,
+    /// Empty, `direct` or `transparent`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mode: String,
+    /// Opaque settings.
+    #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
+    pub config: Settings,
+    /// What the service calls.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<AgentUpstream>,
+    /// Always printed.
+    pub mesh_gateway: MeshGateway,
+    /// Always printed.
+    pub expose: Expose,
+}
+
+/// An upstream in agent answers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AgentUpstream {
+    /// `service` or `prepared_query`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_type: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_partition: String,
+    /// Printed unless it is `default`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_namespace: String,
+    /// The peered cluster.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_peer: String,
+    /// The service or prepared query.
+    pub destination_name: String,
+    /// Its datacenter.
+    #[serde(skip_serializing_if = "is_default")]
+    pub datacenter: String,
+    /// Address the proxy listens at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_address: String,
+    /// Port the proxy listens at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_port: u16,
+    /// Socket the proxy listens at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_socket_path: String,
+    /// Mode of that socket.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_bind_socket_mode: String,
+    /// Opaque settings.
+    #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
+    pub config: Settings,
+    /// Always printed.
+    pub mesh_gateway: MeshGateway,
+}
+
+// === impl CatalogProxy ===
+
+impl CatalogProxy {
+    /// The shape of an instance's proxy part; empty for a service that is none.
+    pub fn from_model(proxy: Option<&ProxyConfig>) -> Self {
+        let Some(proxy) = proxy else { return Self::default() };
+        let ProxyConfig {
+            destination_service,
+            destination_service_id,
+            local_service_address,
+            local_service_port,
+            local_service_socket_path,
+            mode,
+            config,
+            upstreams,
+        } = proxy;
+        Self {
+            destination_service_name: text(destination_service.as_ref().map(ServiceName::as_str)),
+            destination_service_id: text(destination_service_id.as_ref().map(InstanceId::as_str)),
+            local_service_address: local_service_address.clone(),
+            local_service_port: *local_service_port,
+            local_service_socket_path: local_service_socket_path.clone(),
+            mode: mode.clone(),
+            config: config.clone(),
+            upstreams: upstreams.iter().map(CatalogUpstream::from_model).collect(),
+            mesh_gateway: MeshGateway::default(),
+            expose: Expose {},
+        }
+    }
+}
+
+// === impl CatalogUpstream ===
+
+impl CatalogUpstream {
+    /// The shape of one upstream.
+    pub fn from_model(upstream: &Upstream) -> Self {
+        let Upstream {
+            kind,
+            partition,
+            namespace,
+            peer,
+            name,
+            datacenter,
+            local_bind_address,
+            local_bind_port,
+            local_bind_socket_path,
+            local_bind_socket_mode,
+            config,
+            mesh_gateway_mode,
+        } = upstream;
+        Self {
+            destination_type: kind.as_str().to_owned(),
+            destination_namespace: text((!namespace.is_default()).then_some(namespace.as_str())),
+            destination_partition: text((!partition.is_default()).then_some(partition.as_str())),
+            destination_peer: text(peer.as_ref().map(PeerName::as_str)),
+            destination_name: name.to_string(),
+            datacenter: text(datacenter.as_ref().map(Datacenter::as_str)),
+            local_bind_address: local_bind_address.clone(),
+            local_bind_port: *local_bind_port,
+            local_bind_socket_path: local_bind_socket_path.clone(),
+            local_bind_socket_mode: local_bind_socket_mode.clone(),
+            config: config.clone(),
+            mesh_gateway: MeshGateway { mode: mesh_gateway_mode.clone() },
+        }
+    }
+}
+
+// === impl AgentProxy ===
+
+impl AgentProxy {
+    /// The shape of an instance's proxy part; none for a service that is neither proxy nor gateway.
+    pub fn from_model(kind: ServiceKind, proxy: Option<&ProxyConfig>) -> Option<Self> {
+        if kind == ServiceKind::Typical {
+            return None;
+        }
+        let CatalogProxy {
+            destination_service_name,
+            destination_service_id,
+            local_service_address,
+            local_service_port,
+            local_service_socket_path,
+            mode,
+            config,
+            upstreams,
+            mesh_gateway,
+            expose,
+        } = CatalogProxy::from_model(proxy);
+        Some(Self {
+            destination_service_name,
+            destination_service_id,
+            local_service_address,
+            local_service_port,
+            local_service_socket_path,
+            mode,
+            config,
+            upstreams: upstreams.into_iter().map(AgentUpstream::from_catalog).collect(),
+            mesh_gateway,
+            expose,
+        })
+    }
+}
+
+// === impl AgentUpstream ===
+
+impl AgentUpstream {
+    fn from_catalog(upstream: CatalogUpstream) -> Self {
+        let CatalogUpstream {
+            destination_type,
+            destination_namespace,
+            destination_partition,
+            destination_peer,
+            destination_name,
+            datacenter,
+            local_bind_address,
+            local_bind_port,
+            local_bind_socket_path,
+            local_bind_socket_mode,
+            config,
+            mesh_gateway,
+        } = upstream;
+        Self {
+            destination_type,
+            destination_partition,
+            destination_namespace,
+            destination_peer,
+            destination_name,
+            datacenter,
+            local_bind_address,
+            local_bind_port,
+            local_bind_socket_path,
+            local_bind_socket_mode,
+            config,
+            mesh_gateway,
+        }
+    }
+}
+
+/// Absent names are the empty text.
+pub(crate) fn text(name: Option<&str>) -> String {
+    name.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,80 @@
+//! Small serde pieces of the shapes: what is left out, what is `null`, what stays secret.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// For Go's `omitempty`.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Go reads `null` as the empty value.
+pub(crate) fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Go writes a list or map nobody made as `null`.
+pub(crate) fn null_if_empty<S: Serializer, T: Default + PartialEq + Serialize>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if is_default(value) { serializer.serialize_none() } else { value.serialize(serializer) }
+}
+
+/// A secret text at the only places where it belongs on the wire.
+pub(crate) mod exposed {
+    use concord_model::Secret;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        Option::<String>::deserialize(deserializer).map(|text| Secret::new(text.unwrap_or_default()))
+    }
+}
+
+/// Reads a secret text, which may be left out.
+pub(crate) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<concord_model::Secret>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()).map(concord_model::Secret::new))
+}
+
+/// Free-form settings with the keys of every level in order, as Go prints maps.
+pub(crate) mod settings {
+    use std::collections::BTreeMap;
+
+    use concord_model::proxy::Settings;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    struct Sorted<'a>(&'a Value);
+
+    impl Serialize for Sorted<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self.0 {
+                Value::Object(members) => {
+                    let sorted: BTreeMap<_, _> =
+                        members.iter().map(|(key, value)| (key, Sorted(value))).collect();
+                    sorted.serialize(serializer)
+                }
+                Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+                scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                    scalar.serialize(serializer)
+                }
+            }
+        }
+    }
+
+    pub(crate) fn serialize<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(settings.iter().map(|(key, value)| (key, Sorted(value))))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Settings, D::Error> {
+        Option::<Settings>::deserialize(deserializer).map(Option::unwrap_or_default)
+    }
+}
