@@ -1,0 +1,283 @@
+//! Certificate requests (PKCS #10): built for our own leaves, read strictly when others send them.
+//!
+//! A request proves that its sender holds a key and says which identity it wants. Nothing else in
+//! it counts: the certificate's shape is fixed by [`crate::x509::build`], so requests for `CA:TRUE`,
+//! other usages or a longer life are without effect (N-54). Names we would have to derive ourselves
+//! (DNS, IP) and names the mesh never uses are refused rather than dropped, so that nobody believes
+//! to have got them (N-52, N-53). Whether the caller may have the identity is the server's decision;
+//! [`check_csr_for`] holds the part of it that needs no token.
+
+use concord_model::{Datacenter, Namespace, Partition, SpiffeError, SpiffeId, TrustDomain};
+
+use crate::der::{self, DerError};
+use crate::key::{KeyError, KeyRefusal, PublicKey, Signer, signature_algorithm};
+use crate::limits::{CSR_ATTRIBUTES_MAX, CSR_BYTES_MAX};
+use crate::oid;
+use crate::pem::{self, PemError};
+use crate::x509::build::{IntermediateTemplate, extension, subject};
+use crate::x509::{CertificateError, Extensions, GeneralName};
+
+#[cfg(test)]
+mod tests;
+
+/// Why a request is not accepted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum CsrRefusal {
+    /// More than [`CSR_BYTES_MAX`] bytes.
+    #[error("CSR is longer than 16 KiB")]
+    TooLong,
+    /// Not PEM of a request.
+    #[error("CSR: {0}")]
+    Pem(#[from] PemError),
+    /// Not DER, or not of the form of a request.
+    #[error("CSR: {0}")]
+    Der(#[from] DerError),
+    /// Not a request of version 1.
+    #[error("CSR is not of PKCS #10 version 1")]
+    Version,
+    /// More than [`CSR_ATTRIBUTES_MAX`] attributes.
+    #[error("CSR has more than 8 attributes")]
+    TooManyAttributes,
+    /// More than one list of extensions.
+    #[error("CSR asks for extensions twice")]
+    DuplicateExtensions,
+    /// Extensions that cannot be read.
+    #[error("CSR extensions: {0}")]
+    Extensions(CertificateError),
+    /// A key the mesh does not accept.
+    #[error("CSR: {0}")]
+    Key(#[from] KeyRefusal),
+    /// The signature is not the key's: no proof that the sender holds it.
+    #[error("CSR signature does not prove possession of its key")]
+    ProofOfPossession,
+    /// A subject alternative name other than a URI.
+    #[error("CSR names a {0}; only one SPIFFE URI is allowed, other names are derived by the CA")]
+    Name(&'static str),
+    /// Not exactly one URI.
+    #[error("CSR has {0} URIs; exactly one SPIFFE URI is required")]
+    Uris(usize),
+    /// The URI is not plain ASCII text.
+    #[error("CSR's URI holds something else than printable ASCII")]
+    UriCharacters,
+    /// The URI is no identity of the mesh.
+    #[error("CSR: {0}")]
+    Identity(#[from] SpiffeError),
+}
+
+/// Why an identity is not given out here, whoever asks.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ScopeRefusal {
+    /// An identity of a kind the caller may not ask for.
+    #[error("identities of kind {0:?} are not given out to this caller")]
+    Kind(&'static str),
+    /// An identity of another trust domain.
+    #[error("SPIFFE id is of trust domain {0}, not of this cluster's")]
+    TrustDomain(TrustDomain),
+    /// An identity of another datacenter.
+    #[error("SPIFFE id is of datacenter {0}, not of this one")]
+    Datacenter(Datacenter),
+    /// An identity of another partition.
+    #[error("SPIFFE id is of partition {0}, not of the caller's")]
+    Partition(Partition),
+    /// An identity of another namespace.
+    #[error("SPIFFE id is of namespace {0}, not of the caller's")]
+    Namespace(Namespace),
+}
+
+/// A kind of identity a caller may ask for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum IdentityKind {
+    /// A service.
+    Service,
+    /// A client agent.
+    Agent,
+    /// A server.
+    Server,
+    /// A mesh gateway.
+    MeshGateway,
+}
+
+/// Within which identities a caller may ask for one.
+#[derive(Clone, Debug)]
+pub struct SigningScope<'a> {
+    /// The kinds its rights extend to.
+    pub kinds: &'a [IdentityKind],
+    /// The cluster's trust domain.
+    pub trust_domain: &'a TrustDomain,
+    /// The datacenter that signs.
+    pub datacenter: &'a Datacenter,
+    /// The caller's partition.
+    pub partition: &'a Partition,
+    /// The caller's namespace.
+    pub namespace: &'a Namespace,
+}
+
+/// Requests as we make them.
+#[derive(Clone, Copy, Debug)]
+pub struct Csr;
+
+/// What counts of a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParsedCsr {
+    /// The key whose possession it proves.
+    pub public_key: PublicKey,
+    /// The identity it asks for; that is all it may say.
+    pub identity: SpiffeId,
+}
+
+impl Csr {
+    /// A request for `identity` by the holder of `signer`, as PEM: empty subject, one URI.
+    pub fn build(signer: &dyn Signer, identity: &SpiffeId) -> Result<String, KeyError> {
+        let names = der::sequence(&[der::value(der::primitive(6), identity.to_string().as_bytes())]);
+        let wanted = der::sequence(&[extension(oid::SUBJECT_ALT_NAME, true, &names)]);
+        Self::sign(signer, &der::sequence::<&[u8]>(&[]), &wanted)
+    }
+
+    /// A request for an intermediate's certificate, as PEM; what it asks for is what
+    /// [`crate::x509::build::build_intermediate`] gives.
+    pub fn build_for_intermediate(
+        signer: &dyn Signer,
+        template: &IntermediateTemplate<'_>,
+    ) -> Result<String, KeyError> {
+        let uri = format!("spiffe://{}", template.trust_domain);
+        let names = der::sequence(&[der::value(der::primitive(6), uri.as_bytes())]);
+        let constraints = der::sequence(&[der::value(der::BOOLEAN, &[0xff]), der::unsigned(&[0])]);
+        let wanted = der::sequence(&[
+            extension(oid::BASIC_CONSTRAINTS, true, &constraints),
+            extension(oid::SUBJECT_ALT_NAME, false, &names),
+        ]);
+        Self::sign(signer, &subject(template.common_name), &wanted)
+    }
+
+    fn sign(signer: &dyn Signer, subject: &[u8], wanted: &[u8]) -> Result<String, KeyError> {
+        let attribute =
+            der::sequence(&[der::value(der::OID, oid::EXTENSION_REQUEST), der::wrap(der::SET, &[wanted])]);
+        let info = der::sequence(&[
+            &der::unsigned(&[0])[..],
+            subject,
+            signer.public_key().spki(),
+            &der::wrap(der::constructed(0), &[attribute]),
+        ]);
+        let signature = signer.sign(&info)?;
+        let request =
+            der::sequence(&[info, signature_algorithm(signer.kind()), der::octets_in_bits(&signature)]);
+        Ok(pem::encode(pem::REQUEST, &request))
+    }
+
+    /// Reads a request and refuses all but one key, proved, and one identity.
+    ///
+    /// Cheap checks come first: the signature is verified last, when nothing else is wrong.
+    pub fn parse(text: &str) -> Result<ParsedCsr, CsrRefusal> {
+        if text.len() > CSR_BYTES_MAX {
+            return Err(CsrRefusal::TooLong);
+        }
+        Self::parse_der(&pem::decode_one(pem::REQUEST, text)?)
+    }
+
+    /// As [`Csr::parse`], from DER.
+    pub fn parse_der(bytes: &[u8]) -> Result<ParsedCsr, CsrRefusal> {
+        if bytes.len() > CSR_BYTES_MAX {
+            return Err(CsrRefusal::TooLong);
+        }
+        let mut outer = der::only(bytes, der::SEQUENCE)?;
+        let info_element = outer.element(der::SEQUENCE)?;
+        let algorithm = outer.nested(der::SEQUENCE)?.body(der::OID)?;
+        let signature = outer.octets_in_bits()?;
+        outer.end()?;
+        let mut info = der::Reader::new(info_element.body);
+        if info.unsigned()? != [0] {
+            return Err(CsrRefusal::Version);
+        }
+        info.element(der::SEQUENCE)?;
+        let public_key = PublicKey::parse(info.element(der::SEQUENCE)?.raw)?;
+        let attributes = info.nested(der::constructed(0))?;
+        info.end()?;
+        let identity = identity_of(requested_extensions(attributes)?)?;
+        if !public_key.verifies(algorithm, info_element.raw, signature) {
+            return Err(CsrRefusal::ProofOfPossession);
+        }
+        Ok(ParsedCsr { public_key, identity })
+    }
+}
+
+fn requested_extensions(mut attributes: der::Reader<'_>) -> Result<Extensions, CsrRefusal> {
+    let mut found = None;
+    let mut count = 0;
+    while !attributes.at_end() {
+        count += 1;
+        if count > CSR_ATTRIBUTES_MAX {
+            return Err(CsrRefusal::TooManyAttributes);
+        }
+        let mut attribute = attributes.nested(der::SEQUENCE)?;
+        let identifier = attribute.body(der::OID)?;
+        let mut values = attribute.nested(der::SET)?;
+        attribute.end()?;
+        if identifier != oid::EXTENSION_REQUEST {
+            continue;
+        }
+        let list = values.nested(der::SEQUENCE)?;
+        if found.is_some() || !values.at_end() {
+            return Err(CsrRefusal::DuplicateExtensions);
+        }
+        found = Some(Extensions::read(list).map_err(CsrRefusal::Extensions)?);
+    }
+    Ok(found.unwrap_or_default())
+}
+
+fn identity_of(wanted: Extensions) -> Result<SpiffeId, CsrRefusal> {
+    let names = wanted.alternative_names.unwrap_or_default().names;
+    let mut uris = Vec::new();
+    for name in names {
+        match name {
+            GeneralName::Uri(uri) => uris.push(uri),
+            GeneralName::Dns(_) => return Err(CsrRefusal::Name("DNS name")),
+            GeneralName::Ip(_) => return Err(CsrRefusal::Name("IP address")),
+            GeneralName::Email(_) => return Err(CsrRefusal::Name("e-mail address")),
+            GeneralName::Other(0) => return Err(CsrRefusal::Name("otherName")),
+            GeneralName::Other(_) => return Err(CsrRefusal::Name("name of an unknown kind")),
+        }
+    }
+    let [uri] = uris.as_slice() else {
+        return Err(CsrRefusal::Uris(uris.len()));
+    };
+    if !uri.iter().all(u8::is_ascii_graphic) {
+        return Err(CsrRefusal::UriCharacters);
+    }
+    let text = std::str::from_utf8(uri).map_err(|_| CsrRefusal::UriCharacters)?;
+    Ok(SpiffeId::parse(text)?)
+}
+
+/// The checks on the identity a request asks for that need no token: kind, trust domain,
+/// datacenter, partition, namespace (N-50, N-51, N-60). `service:write` and its kin come after.
+pub fn check_csr_for(csr: &ParsedCsr, scope: &SigningScope<'_>) -> Result<(), ScopeRefusal> {
+    let identity = &csr.identity;
+    let (kind, datacenter, partition, namespace) = match identity {
+        SpiffeId::Service(service) => {
+            (IdentityKind::Service, &service.datacenter, Some(&service.partition), Some(&service.namespace))
+        }
+        SpiffeId::Agent { datacenter, partition, .. } => {
+            (IdentityKind::Agent, datacenter, Some(partition), None)
+        }
+        SpiffeId::Server { datacenter, .. } => (IdentityKind::Server, datacenter, None, None),
+        SpiffeId::MeshGateway { datacenter, partition, .. } => {
+            (IdentityKind::MeshGateway, datacenter, Some(partition), None)
+        }
+        SpiffeId::Signing(_) => return Err(ScopeRefusal::Kind(identity.kind())),
+    };
+    if !scope.kinds.contains(&kind) {
+        return Err(ScopeRefusal::Kind(identity.kind()));
+    }
+    if identity.trust_domain() != scope.trust_domain {
+        return Err(ScopeRefusal::TrustDomain(identity.trust_domain().clone()));
+    }
+    if datacenter != scope.datacenter {
+        return Err(ScopeRefusal::Datacenter(datacenter.clone()));
+    }
+    if let Some(partition) = partition.filter(|partition| *partition != scope.partition) {
+        return Err(ScopeRefusal::Partition(partition.clone()));
+    }
+    if let Some(namespace) = namespace.filter(|namespace| *namespace != scope.namespace) {
+        return Err(ScopeRefusal::Namespace(namespace.clone()));
+    }
+    Ok(())
+}

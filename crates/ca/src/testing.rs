@@ -1,0 +1,12 @@
+//! For tests and simulation only: keys that replay, certificates bent in every way, and the matrix
+//! of chains that must be refused, each with its reason.
+
+mod forge;
+mod keys;
+mod matrix;
+mod world;
+
+pub use self::forge::Forge;
+pub use self::keys::SeededKeys;
+pub use self::matrix::{Case, matrix};
+pub use self::world::{Held, World};

@@ -1,0 +1,218 @@
+//! Who is at the other end: a presented chain, judged against the roots of its trust domain.
+//!
+//! Order of the checks: bounds, the leaf's own form (what webpki does not look at: key usages,
+//! basic constraints, names), its identity, its life, then the path, which webpki builds, and what
+//! webpki leaves out on that path (the root's life and path length, an intermediate's key usage).
+//! Every way to fail has its own [`Refusal`] (N-85). There is no host name: a SPIFFE id is compared
+//! as a whole, and common names and DNS names never make an identity.
+
+use std::cell::RefCell;
+
+use concord_model::{ServiceIdentity, SpiffeId, Timestamp};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use webpki::{EndEntityCert, Error as PathError, KeyUsage as PathUsage, VerifiedPath};
+
+use crate::limits::CHAIN_CERTIFICATES_MAX;
+use crate::x509::{Certificate, CertificateError, usage};
+
+mod bundle;
+mod leaf;
+mod refusal;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::bundle::{BundleError, Bundles, TrustBundle};
+pub use self::refusal::Refusal;
+
+use self::bundle::Pool;
+
+/// In which role of TLS the chain was presented.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Usage {
+    /// By a client, to us as server.
+    Client,
+    /// By a server, to us as client.
+    Server,
+}
+
+/// Who a chain speaks for, and until when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verified<I = SpiffeId> {
+    /// The identity.
+    pub id: I,
+    /// First second of the leaf's life.
+    pub not_before: Timestamp,
+    /// Last second of the leaf's life.
+    pub not_after: Timestamp,
+    /// The leaf's serial number, colon-separated hexadecimal.
+    pub serial: String,
+    /// Key id of the leaf's issuer, colon-separated hexadecimal.
+    pub authority_key_id: String,
+}
+
+/// Judges a chain, leaf first. Any identity but a bare trust domain is accepted: see
+/// [`verify_service`] for mesh traffic.
+pub fn verify_chain(
+    chain: &[CertificateDer<'_>],
+    bundle: &TrustBundle,
+    now: Timestamp,
+    usage: Usage,
+) -> Result<Verified, Refusal> {
+    let [leaf, presented @ ..] = chain else {
+        return Err(Refusal::NoCertificate);
+    };
+    if chain.len() > CHAIN_CERTIFICATES_MAX {
+        return Err(Refusal::ChainTooLong(chain.len()));
+    }
+    let (certificate, verified) = leaf::read(leaf)?;
+    if now < verified.not_before {
+        return Err(Refusal::NotYetValid { not_before: verified.not_before });
+    }
+    if verified.not_after < now {
+        return Err(Refusal::Expired { not_after: verified.not_after });
+    }
+    let trust_domain = verified.id.trust_domain();
+    let pool = bundle.pool(trust_domain).ok_or_else(|| Refusal::UnknownTrustDomain(trust_domain.clone()))?;
+    match find_path(leaf, presented, pool, now, usage) {
+        Ok(()) => Ok(verified),
+        Err(Refusal::UnknownIssuer) => {
+            let elsewhere = bundle
+                .others(trust_domain)
+                .find(|(_, other)| find_path(leaf, presented, other, now, usage).is_ok());
+            Err(match elsewhere {
+                Some((issuer, _)) => Refusal::IssuedByOtherTrustDomain {
+                    claimed: trust_domain.clone(),
+                    issuer: issuer.clone(),
+                },
+                None => leaf::diagnose(&certificate, presented),
+            })
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Judges a chain and accepts service identities only: agents, servers and gateways do not speak on
+/// mesh ports.
+pub fn verify_service(
+    chain: &[CertificateDer<'_>],
+    bundle: &TrustBundle,
+    now: Timestamp,
+    usage: Usage,
+) -> Result<Verified<ServiceIdentity>, Refusal> {
+    verify_chain(chain, bundle, now, usage)?.into_service()
+}
+
+/// Reads who a leaf speaks for without judging chain or time: for the end of a handshake in which
+/// [`verify_chain`] has accepted it.
+pub fn read_verified_leaf(leaf: &CertificateDer<'_>) -> Result<Verified, Refusal> {
+    leaf::read(leaf).map(|(_, verified)| verified)
+}
+
+impl Verified {
+    /// The same for a service; other identities are refused.
+    pub fn into_service(self) -> Result<Verified<ServiceIdentity>, Refusal> {
+        let Self { id, not_before, not_after, serial, authority_key_id } = self;
+        match id {
+            SpiffeId::Service(id) => Ok(Verified { id, not_before, not_after, serial, authority_key_id }),
+            other => Err(Refusal::NotAService(other.kind())),
+        }
+    }
+}
+
+/// The signature algorithms accepted on certificates.
+static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    webpki::aws_lc_rs::ECDSA_P256_SHA256,
+    webpki::aws_lc_rs::ECDSA_P256_SHA384,
+    webpki::aws_lc_rs::ECDSA_P384_SHA256,
+    webpki::aws_lc_rs::ECDSA_P384_SHA384,
+    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
+    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA384,
+    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA512,
+    webpki::aws_lc_rs::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    webpki::aws_lc_rs::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    webpki::aws_lc_rs::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+fn find_path(
+    leaf: &CertificateDer<'_>,
+    presented: &[CertificateDer<'_>],
+    pool: &Pool,
+    now: Timestamp,
+    usage: Usage,
+) -> Result<(), Refusal> {
+    let end_entity = EndEntityCert::try_from(leaf).map_err(|_| Refusal::Malformed)?;
+    let borrowed = |der: &'_ CertificateDer<'_>| CertificateDer::from(der.as_ref().to_vec());
+    let known =
+        pool.intermediates.iter().filter(|own| !presented.iter().any(|der| der.as_ref() == own.as_ref()));
+    let intermediates: Vec<CertificateDer<'static>> = presented.iter().chain(known).map(borrowed).collect();
+    let time = UnixTime::since_unix_epoch(now.since(Timestamp::EPOCH));
+    let purpose = match usage {
+        Usage::Client => PathUsage::client_auth(),
+        Usage::Server => PathUsage::server_auth(),
+    };
+    // Why the last complete path was not good enough; webpki's own error type cannot say it.
+    let objection = RefCell::new(None);
+    let judge = |path: &VerifiedPath<'_>| {
+        judge_path(path, pool, now).map_err(|refusal| {
+            *objection.borrow_mut() = Some(refusal);
+            PathError::CertDistrusted
+        })
+    };
+    end_entity
+        .verify_for_usage(ALGORITHMS, &pool.anchors, &intermediates, time, purpose, None, Some(&judge))
+        .map(|_| ())
+        .map_err(|error| objection.take().unwrap_or_else(|| refusal_of(error)))
+}
+
+/// What webpki does not ask of a path that it found.
+fn judge_path(path: &VerifiedPath<'_>, pool: &Pool, now: Timestamp) -> Result<(), Refusal> {
+    let root = pool.root_of(path.anchor()).ok_or(Refusal::UnknownIssuer)?;
+    if now < root.not_before() {
+        return Err(Refusal::RootNotYetValid);
+    }
+    if root.not_after() < now {
+        return Err(Refusal::RootExpired);
+    }
+    let below = path.intermediate_certificates().count();
+    let allowed = root.extensions().basic_constraints.and_then(|constraints| constraints.path_len);
+    if allowed.is_some_and(|allowed| below > usize::from(allowed)) {
+        return Err(Refusal::PathLengthExceeded);
+    }
+    for intermediate in path.intermediate_certificates() {
+        let certificate = match Certificate::parse(&intermediate.der()) {
+            Ok(certificate) => certificate,
+            Err(CertificateError::Key(why)) => return Err(Refusal::IntermediateKey(why)),
+            Err(_) => return Err(Refusal::IntermediateMalformed),
+        };
+        if !certificate.extensions().key_usage.is_some_and(|usage| usage.any(usage::CERT_SIGN)) {
+            return Err(Refusal::IntermediateMayNotSign);
+        }
+        if let Some(uri) = certificate.uris().find(|uri| !pool.vouches_for(uri)) {
+            return Err(Refusal::IntermediateOfOtherTrustDomain(uri.chars().take(128).collect()));
+        }
+    }
+    Ok(())
+}
+
+/// The leaf's own faults have been found before; what webpki reports here is about the path.
+fn refusal_of(error: PathError) -> Refusal {
+    match error {
+        PathError::UnknownIssuer => Refusal::UnknownIssuer,
+        PathError::CertExpired { .. } => Refusal::IntermediateExpired,
+        PathError::CertNotValidYet { .. } => Refusal::IntermediateNotYetValid,
+        PathError::EndEntityUsedAsCa => Refusal::IssuerIsNoAuthority,
+        PathError::PathLenConstraintViolated => Refusal::PathLengthExceeded,
+        PathError::InvalidSignatureForPublicKey => Refusal::BadSignature,
+        PathError::RequiredEkuNotFoundContext(_) | PathError::EmptyEkuExtension => Refusal::IntermediateUsage,
+        PathError::UnsupportedCriticalExtension => Refusal::IntermediateCriticalExtension,
+        PathError::NameConstraintViolation | PathError::MalformedNameConstraint => Refusal::NameConstraints,
+        PathError::MaximumPathDepthExceeded
+        | PathError::MaximumPathBuildCallsExceeded
+        | PathError::MaximumSignatureChecksExceeded
+        | PathError::MaximumNameConstraintComparisonsExceeded => Refusal::PathTooComplex,
+        PathError::UnsupportedSignatureAlgorithmContext(_)
+        | PathError::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::SignatureAlgorithm,
+        _ => Refusal::IntermediateMalformed,
+    }
+}
