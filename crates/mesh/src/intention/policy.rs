@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use concord_model::intention::{Destination, ServiceIntentions, Source};
+use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source};
 use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
 
 use super::{DefaultPolicy, Intention, Verdict};
@@ -96,6 +96,8 @@ pub(super) struct Compiled {
     rules: Vec<Arc<Intention>>,
     /// Precedence of the first rule; none of the others has more.
     ceiling: u8,
+    /// Token demanded of every request, also of sources yet to be added.
+    jwt: Option<Arc<JwtRequirement>>,
     /// Exact sources.
     exact: HashMap<ServiceRef, u32>,
     /// Sources with a wildcard, by what is never one.
@@ -119,6 +121,7 @@ impl Compiled {
         rules.sort_by(|a, b| a.order(b));
         let mut own = Self {
             ceiling: rules.first().map_or(0, |rule| rule.precedence),
+            jwt: entry.jwt.clone().map(Arc::new),
             rules: Vec::new(),
             exact: HashMap::with_capacity(rules.len()),
             wild: HashMap::new(),
@@ -199,6 +202,10 @@ impl Compiled {
 
     pub(super) fn rules(&self) -> &[Arc<Intention>] {
         &self.rules
+    }
+
+    pub(super) fn jwt(&self) -> Option<&Arc<JwtRequirement>> {
+        self.jwt.as_ref()
     }
 
     fn rule(&self, index: u32) -> &Arc<Intention> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use concord_model::ServiceRef;
-use concord_model::intention::{Destination, ServiceIntentions, Source};
+use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source};
 
 use super::policy::{Compiled, Policy, destinations};
 use super::{DefaultPolicy, Intention, Verdict};
@@ -60,6 +60,11 @@ impl Table {
     /// The intentions of one entry, in the order they are tried.
     pub fn of_destination(&self, destination: &Destination) -> &[Arc<Intention>] {
         self.entries.get(destination).map_or(&[], |compiled| compiled.rules())
+    }
+
+    /// The token an entry demands of every request to its destination.
+    pub fn jwt(&self, destination: &Destination) -> Option<&Arc<JwtRequirement>> {
+        self.entries.get(destination)?.jwt()
     }
 
     /// All intentions that cover a destination, in the order they are tried.

@@ -16,7 +16,7 @@ struct Row<'a> {
     entry: usize,
     index: usize,
     precedence: u8,
-    key: [String; 7],
+    key: [&'a str; 7],
     decision: &'a Decision,
     token_demanded: bool,
 }
@@ -71,8 +71,7 @@ fn rows<'a>(entries: &'a [ServiceIntentions], from: &ServiceRef, to: &ServiceRef
                     d.partition.as_str(),
                     d.namespace.as_str(),
                     d.name.as_str(),
-                ]
-                .map(str::to_owned),
+                ],
                 decision: &one.decision,
                 token_demanded: entry.jwt.is_some(),
             });
