@@ -1,0 +1,102 @@
+//! The stream of proxy snapshots over gRPC, on the agent's xDS port.
+//!
+//! Two methods of the service `concord.proxy.v1.Snapshots`: `Attach` (server streaming) and
+//! `SignLeaf` (unary). Messages are MessagePack with named fields rather than protobuf: the wire
+//! is private to concord's own processes, evolves by adding fields, and needs no second schema.
+//! The token travels in the metadata key `x-consul-token`.
+
+mod client;
+mod codec;
+mod service;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::client::SnapshotClient;
+pub use self::service::SnapshotService;
+
+use crate::error::RpcError;
+use crate::snapshot::ProxyTarget;
+
+/// The gRPC service's full name.
+pub const SERVICE: &str = "concord.proxy.v1.Snapshots";
+/// Path of the streaming method.
+pub(crate) const ATTACH: &str = "/concord.proxy.v1.Snapshots/Attach";
+/// Path of the signing method.
+pub(crate) const SIGN_LEAF: &str = "/concord.proxy.v1.Snapshots/SignLeaf";
+/// Metadata key of the caller's token, as Consul's gRPC services have it.
+pub const TOKEN_METADATA: &str = "x-consul-token";
+/// Largest message either side accepts: a snapshot with 100,000 endpoints stays below it.
+pub const MESSAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
+
+/// Asks for the stream of one proxy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Attach {
+    pub(crate) proxy: ProxyTarget,
+}
+
+/// Asks for a signature.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct SignLeaf {
+    pub(crate) proxy: ProxyTarget,
+    pub(crate) csr_pem: String,
+}
+
+/// The gRPC code of an error; the error itself travels in the status details.
+pub fn status_of(error: &RpcError) -> tonic::Status {
+    let code = match error {
+        RpcError::Invalid(_) => tonic::Code::InvalidArgument,
+        RpcError::NotFound(_) => tonic::Code::NotFound,
+        RpcError::UnknownDatacenter => tonic::Code::NotFound,
+        RpcError::Conflict(_) => tonic::Code::Aborted,
+        RpcError::Denied(_) => tonic::Code::PermissionDenied,
+        RpcError::TokenNotFound => tonic::Code::Unauthenticated,
+        RpcError::AclDisabled => tonic::Code::FailedPrecondition,
+        RpcError::NoLeader | RpcError::ShuttingDown | RpcError::CaNotReady(_) => tonic::Code::Unavailable,
+        RpcError::OutcomeUnknown => tonic::Code::DeadlineExceeded,
+        RpcError::RateLimited | RpcError::Busy(_) => tonic::Code::ResourceExhausted,
+        RpcError::NotAvailable(_) => tonic::Code::Unimplemented,
+        RpcError::Internal(_) => tonic::Code::Internal,
+    };
+    let details = rmp_serde::to_vec_named(error).unwrap_or_default();
+    tonic::Status::with_details(code, error.to_string(), details.into())
+}
+
+/// The error a status carries, or the nearest one for a status that did not come from us.
+pub fn error_of(status: &tonic::Status) -> RpcError {
+    if let Ok(error) = rmp_serde::from_slice(status.details()) {
+        return error;
+    }
+    match status.code() {
+        tonic::Code::Unavailable | tonic::Code::Cancelled | tonic::Code::Unknown => RpcError::NoLeader,
+        tonic::Code::PermissionDenied => RpcError::Denied(status.message().to_owned()),
+        tonic::Code::Unauthenticated => RpcError::TokenNotFound,
+        tonic::Code::ResourceExhausted => RpcError::Busy(status.message().to_owned()),
+        tonic::Code::Unimplemented => RpcError::NotAvailable(format!("{SERVICE} at this address")),
+        tonic::Code::InvalidArgument => RpcError::Invalid(status.message().to_owned()),
+        tonic::Code::NotFound => RpcError::NotFound(status.message().to_owned()),
+        _ => RpcError::Internal(status.message().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_wire_whole() {
+        for error in [
+            RpcError::RateLimited,
+            RpcError::Denied("Permission denied: no".to_owned()),
+            RpcError::CaNotReady("starting".to_owned()),
+            RpcError::TokenNotFound,
+        ] {
+            assert_eq!(error_of(&status_of(&error)), error);
+        }
+    }
+
+    #[test]
+    fn a_foreign_status_becomes_the_nearest_error() {
+        assert_eq!(error_of(&tonic::Status::unavailable("gone")), RpcError::NoLeader);
+        assert!(error_of(&tonic::Status::permission_denied("no")).is_denial());
+    }
+}

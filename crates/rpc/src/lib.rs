@@ -1,0 +1,26 @@
+//! What the servers can be asked, and how proxies learn what to do.
+//!
+//! - [`request`]: every request as a type that declares its reply, its right and whether it
+//!   writes. A request without a right does not compile.
+//! - [`head`]: what comes with a request: datacenter, token, consistency, the index to wait for.
+//! - [`error`]: what can go wrong, sorted by who must act.
+//! - [`server_api`]: the one trait behind which a server's own handle and a remote client stand.
+//! - [`snapshot`]: the stream of proxy snapshots (D15), and its gRPC form in [`grpc`].
+//!
+//! Nothing here decides anything: the server authorises and answers.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod grpc;
+pub mod head;
+pub mod request;
+pub mod server_api;
+pub mod snapshot;
+
+pub use crate::error::RpcError;
+pub use crate::head::{Answer, Consistency, Head};
+pub use crate::request::{AnyReply, AnyRequest, Kind, Need, Request};
+pub use crate::server_api::{ServerApi, ServerApiExt};
+pub use crate::snapshot::{ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};
