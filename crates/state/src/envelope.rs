@@ -44,7 +44,13 @@ pub enum EncodeError {
         /// Its size when encoded.
         bytes: usize,
     },
-    /// It has no encoding.
+    /// It would read as another command.
+    #[error("{command} does not survive its encoding")]
+    Unfaithful {
+        /// Name of the command.
+        command: &'static str,
+    },
+    /// It has no encoding, or none that can be read.
     #[error("{command} cannot be encoded: {reason}")]
     Unencodable {
         /// Name of the command.
@@ -128,7 +134,8 @@ impl Envelope {
         Self { format: FORMAT, rule_set: RULE_SET, cluster, at, command: command.into() }
     }
 
-    /// The bytes of the log entry.
+    /// The bytes of the log entry. They are read back before they are given out: what one server
+    /// cannot read would stop all of them.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let command = self.command.name();
         let bytes = rmp_serde::to_vec_named(self)
@@ -136,23 +143,45 @@ impl Envelope {
         if bytes.len() > COMMAND_BYTES_MAX {
             return Err(EncodeError::TooLarge { command, bytes: bytes.len() });
         }
-        Ok(bytes)
+        match Self::decode(&bytes) {
+            Ok(read) if read == *self => Ok(bytes),
+            Ok(_) => Err(EncodeError::Unfaithful { command }),
+            Err(error) => Err(EncodeError::Unencodable { command, reason: error.to_string() }),
+        }
     }
 
     /// Reads a log entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let header: Header = decode(bytes).map_err(|reason| DecodeError::NoEnvelope { reason })?;
-        if header.format > FORMAT {
-            return Err(DecodeError::NewerFormat { found: header.format });
-        }
-        if header.rule_set > RULE_SET {
-            return Err(DecodeError::NewerRules { found: header.rule_set });
-        }
-        decode(bytes).map_err(|reason| explain(bytes, reason))
+        let envelope: Self = decode(bytes).map_err(|reason| explain(bytes, reason))?;
+        envelope.check()?;
+        Ok(envelope)
+    }
+
+    /// Whether this version can apply the command.
+    pub(crate) fn check(&self) -> Result<(), DecodeError> {
+        Header { format: self.format, rule_set: self.rule_set }.check()
     }
 }
 
+impl Header {
+    fn check(&self) -> Result<(), DecodeError> {
+        if self.format > FORMAT {
+            return Err(DecodeError::NewerFormat { found: self.format });
+        }
+        if self.rule_set > RULE_SET {
+            return Err(DecodeError::NewerRules { found: self.rule_set });
+        }
+        Ok(())
+    }
+}
+
+/// Finds out what is wrong with bytes that are no envelope.
 fn explain(bytes: &[u8], reason: String) -> DecodeError {
+    if let Ok(header) = decode::<Header>(bytes)
+        && let Err(newer) = header.check()
+    {
+        return newer;
+    }
     let Ok(Named { command: Name(name) }) = decode::<Named>(bytes) else {
         return DecodeError::NoEnvelope { reason };
     };

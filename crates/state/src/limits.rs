@@ -14,7 +14,11 @@ pub const DEPTH_MAX: usize = 128;
 /// Deleted keys and emptied classes whose last-change index a table remembers one by one. The
 /// oldest beyond that are folded into the table's floor: some waiters on deleted keys then see a
 /// higher index than necessary, never a lower one.
+#[cfg(not(test))]
 pub const TOMBSTONES_MAX: usize = 16_384;
+/// So few that the histories of the tests collect all the time.
+#[cfg(test)]
+pub const TOMBSTONES_MAX: usize = 4;
 
 /// Keys a read set holds one by one; beyond it whole tables are watched. Queries here read a
 /// handful; a caller that loops over thousands of names wakes too often rather than eating memory.

@@ -1,6 +1,7 @@
 //! Rows of derived tables, and of those that hold no record of `model`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use concord_model::catalog::{Check, Node, ServiceInstance};
@@ -48,14 +49,30 @@ pub struct NodeCheck {
 }
 
 /// A service that has instances, with what they are tagged.
-#[derive(Clone, Debug, Eq, PartialEq)]
+///
+/// How many they are is kept to know when the last one goes, and is nobody else's business: two
+/// summaries are equal if service and tags are.
+#[derive(Clone)]
 pub struct ServiceSummary {
     /// The service.
     pub service: ServiceRef,
-    /// How many instances carry each tag.
-    pub(crate) tags: BTreeMap<String, u64>,
-    /// How many instances there are.
-    pub(crate) instances: u64,
+    tags: BTreeMap<String, u64>,
+    instances: u64,
+}
+
+impl PartialEq for ServiceSummary {
+    fn eq(&self, other: &Self) -> bool {
+        self.service == other.service && self.tags.keys().eq(other.tags.keys())
+    }
+}
+
+impl Eq for ServiceSummary {}
+
+impl fmt::Debug for ServiceSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tags: Vec<_> = self.tags().collect();
+        f.debug_struct("ServiceSummary").field("service", &self.service).field("tags", &tags).finish()
+    }
 }
 
 impl ServiceSummary {
@@ -68,9 +85,9 @@ impl ServiceSummary {
         self.tags.keys().map(String::as_str)
     }
 
-    /// Whether a query cannot tell the two apart: numbers are not shown.
-    pub(crate) fn looks_like(&self, other: &Self) -> bool {
-        self.tags.keys().eq(other.tags.keys())
+    /// Whether no instance is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.instances == 0
     }
 
     pub(crate) fn add(&mut self, instance: &ServiceInstance) {

@@ -8,6 +8,7 @@ use concord_model::{Timestamp, Uuid};
 
 use crate::apply;
 use crate::changes::Changes;
+use crate::command::Command;
 use crate::envelope::{DecodeError, Envelope, RULE_SET};
 use crate::read::Reader;
 use crate::reply::Reply;
@@ -120,17 +121,11 @@ impl Store {
     }
 
     fn admit(&self, index: u64, envelope: &Envelope) -> Result<(), Halt> {
-        let undecodable = |reason| Err(Halt::Undecodable { index, reason });
         if index <= self.tables.applied {
             return Err(Halt::OutOfOrder { index, applied: self.tables.applied });
         }
-        if envelope.format > crate::envelope::FORMAT {
-            return undecodable(DecodeError::NewerFormat { found: envelope.format });
-        }
-        if envelope.rule_set > RULE_SET {
-            return undecodable(DecodeError::NewerRules { found: envelope.rule_set });
-        }
-        if let crate::Command::SetRuleSet(command) = &envelope.command
+        envelope.check().map_err(|reason| Halt::Undecodable { index, reason })?;
+        if let Command::SetRuleSet(command) = &envelope.command
             && command.rule_set > RULE_SET
         {
             return Err(Halt::NewerRules { index, found: command.rule_set });
@@ -202,3 +197,6 @@ impl View {
         snapshot::digest(&self.tables)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use concord_model::Stamp;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
 
 use crate::apply::stamp::renewed;

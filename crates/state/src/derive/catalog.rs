@@ -201,9 +201,9 @@ fn summary(tables: &Tables, scope: &NodeScope, instance: &ServiceInstance) -> Se
 
 fn store_summary(tables: &mut Tables, commit: &mut Commit, summary: ServiceSummary) {
     let key = keys::service(&summary.service);
-    if summary.instances == 0 {
+    if summary.is_empty() {
         tables.service_names.remove(&key, commit);
-    } else if tables.service_names.get(&key).is_some_and(|old| old.looks_like(&summary)) {
+    } else if tables.service_names.get(&key).is_some_and(|old| **old == summary) {
         tables.service_names.replace_unseen(&key, Arc::new(summary));
     } else {
         tables.service_names.put(&key, Arc::new(summary), commit);
