@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Finding, Tree};
-use crate::source::{SourceFile, Target, items};
+use crate::source::{SourceFile, items};
 
 const RULE: &str = "file";
 
@@ -81,7 +81,8 @@ fn names(file: &SourceFile) -> Vec<Finding> {
 
 fn unsafe_code(file: &SourceFile, has_sys: bool) -> Option<Finding> {
     let says = |attribute: &str| file.text.lines().any(|line| line.trim() == attribute);
-    let is_root = file.is_root() && !matches!(file.target, Target::Test(_));
+    let is_product = file.path.iter().any(|part| part == "src");
+    let is_root = file.is_root() && is_product;
     if is_root && !says("#![forbid(unsafe_code)]") && !(has_sys && says("#![deny(unsafe_code)]")) {
         return Some(finding(
             file,
@@ -196,7 +197,9 @@ mod tests {
             "//! X.\n#![allow(unsafe_code)]",
             &["allows unsafe code and is not a sys.rs"],
         );
+        check_says("src/bin/tool.rs", "//! X.", &[red]);
         check_says("tests/it/main.rs", "//! X.", &[]);
+        check_says("benches/apply.rs", "//! X.", &[]);
     }
 
     #[test]

@@ -43,9 +43,10 @@ fn one(name: &str, text: &str) -> Vec<Finding> {
     found
 }
 
+/// A crate may name itself, to switch on its own `testing` feature for its tests.
 fn inherits(line: &str) -> bool {
     let line = line.replace(' ', "");
-    line.contains(".workspace=true") || line.contains("{workspace=true")
+    line.contains(".workspace=true") || line.contains("{workspace=true") || line.contains("path=\".\"")
 }
 
 fn is_dependencies(section: &str) -> bool {
@@ -73,7 +74,8 @@ mod tests {
     #[test]
     fn inheriting_everything_is_green() {
         check_says(
-            "[dependencies]\n# why\na.workspace = true\nb = { workspace = true, optional = true }\n[lints]\nworkspace = true\n",
+            "[dependencies]\n# why\na.workspace = true\nb = { workspace = true, optional = true }\n\
+             [dev-dependencies]\nx = { path = \".\", features = [\"testing\"] }\n[lints]\nworkspace = true\n",
             &[],
         );
     }

@@ -4,6 +4,7 @@
 //! `absence` keeps the libraries out; this keeps the standard library's own doors shut.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Finding;
 use super::absence::PURE;
@@ -33,6 +34,10 @@ const NAMES: [&str; 11] = [
 /// Crates whose paths may not be written.
 const ROOTS: [&str; 4] = ["getrandom", "rand", "tokio", "openraft"];
 
+/// (file, name, why): a door that is a port's implementation, built at the edge and passed in.
+const EXCUSED: [(&str, &str, &str); 1] =
+    [("crates/ca/src/key/os.rs", "SystemRandom", "`ca::OsKeys`, the one `KeyMaker` that is not a test's")];
+
 pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Finding> {
     PURE.iter()
         .filter_map(|name| sources.get(*name))
@@ -58,6 +63,9 @@ fn one(file: &SourceFile) -> Vec<Finding> {
     }
     found
         .into_iter()
+        .filter(|(_, what)| {
+            !EXCUSED.iter().any(|(path, name, _)| file.path == Path::new(path) && what == name)
+        })
         .map(|(line, what)| {
             Finding::new(RULE, format!("{}:{line}", file.path.display()), format!("speaks of `{what}`"))
         })
