@@ -1,0 +1,206 @@
+//! Endpoints of the agent itself: what it is, whom it knows, what it announces.
+
+use std::collections::BTreeMap;
+
+use concord_api::agent::{AgentSelf, AgentService, CheckUpdate, Member};
+use concord_api::health::HealthCheck;
+use http::Method;
+use serde::Serialize;
+
+use crate::Client;
+use crate::error::Error;
+use crate::query::{Answer, QueryOptions};
+
+/// Verdicts of a TTL check that have endpoints of their own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TtlVerdict {
+    /// All is well.
+    Pass,
+    /// Somebody should look.
+    Warn,
+    /// Not to be used.
+    Fail,
+}
+
+impl TtlVerdict {
+    fn segment(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl Client {
+    /// What the agent says of itself.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_self(&self, options: &QueryOptions) -> Result<Answer<AgentSelf>, Error> {
+        self.get(&["agent", "self"], options).fetch().await
+    }
+
+    /// Members of the agent's pool, or of that between datacenters; `segment` is empty for the agent's own.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_members(
+        &self,
+        wan: bool,
+        segment: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<Vec<Member>>, Error> {
+        let mut call = self.get(&["agent", "members"], options);
+        if wan {
+            call = call.parameter("wan", "1");
+        }
+        if !segment.is_empty() {
+            call = call.parameter("segment", segment);
+        }
+        call.fetch().await
+    }
+
+    /// Makes the agent leave its cluster and end.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_leave(&self, options: &QueryOptions) -> Result<(), Error> {
+        self.put(&["agent", "leave"], options).done().await
+    }
+
+    /// Makes the agent read its configuration files again.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_reload(&self, options: &QueryOptions) -> Result<(), Error> {
+        self.put(&["agent", "reload"], options).done().await
+    }
+
+    /// The agent's own services by id.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_services(
+        &self,
+        options: &QueryOptions,
+    ) -> Result<Answer<BTreeMap<String, AgentService>>, Error> {
+        self.get(&["agent", "services"], options).fetch().await
+    }
+
+    /// One of the agent's services. Blocks by hash: pass the options through
+    /// [`QueryOptions::after`] to wait for the next change.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 if there is none.
+    pub async fn agent_service(
+        &self,
+        id: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<AgentService>, Error> {
+        self.get(&["agent", "service", id], options).fetch().await
+    }
+
+    /// Registers a service: a definition in either key style.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn service_register(
+        &self,
+        definition: &(impl Serialize + ?Sized),
+        replace_existing_checks: bool,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        let mut call = self.put(&["agent", "service", "register"], options).json(definition);
+        if replace_existing_checks {
+            call = call.parameter("replace-existing-checks", "true");
+        }
+        call.done().await
+    }
+
+    /// Deregisters a service and the sidecar that was registered with it.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 if there is none.
+    pub async fn service_deregister(&self, id: &str, options: &QueryOptions) -> Result<(), Error> {
+        self.put(&["agent", "service", "deregister", id], options).done().await
+    }
+
+    /// The agent's own checks by id.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_checks(
+        &self,
+        options: &QueryOptions,
+    ) -> Result<Answer<BTreeMap<String, HealthCheck>>, Error> {
+        self.get(&["agent", "checks"], options).fetch().await
+    }
+
+    /// Registers a check: a definition in either key style.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn check_register(
+        &self,
+        definition: &(impl Serialize + ?Sized),
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        self.put(&["agent", "check", "register"], options).json(definition).done().await
+    }
+
+    /// Deregisters a check.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 if there is none.
+    pub async fn check_deregister(&self, id: &str, options: &QueryOptions) -> Result<(), Error> {
+        self.put(&["agent", "check", "deregister", id], options).done().await
+    }
+
+    /// Reports a TTL check, with a remark that becomes its output.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn check_ttl(
+        &self,
+        id: &str,
+        verdict: TtlVerdict,
+        note: &str,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        let mut call = self.put(&["agent", "check", verdict.segment(), id], options);
+        if !note.is_empty() {
+            call = call.parameter("note", note);
+        }
+        call.done().await
+    }
+
+    /// Reports a TTL check with its status and output.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn check_update(
+        &self,
+        id: &str,
+        update: &CheckUpdate,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        self.put(&["agent", "check", "update", id], options).json(update).done().await
+    }
+
+    /// Address of the leader, empty if there is none.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn status_leader(&self, options: &QueryOptions) -> Result<Answer<String>, Error> {
+        self.get(&["status", "leader"], options).fetch().await
+    }
+
+    /// Addresses of the voting servers.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn status_peers(&self, options: &QueryOptions) -> Result<Answer<Vec<String>>, Error> {
+        self.call(Method::GET, &["status", "peers"]).options(options).fetch().await
+    }
+}

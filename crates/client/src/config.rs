@@ -1,0 +1,118 @@
+//! What a client needs to know about its agent.
+
+use std::fmt;
+use std::time::Duration;
+
+use concord_model::Secret;
+
+use crate::address::Address;
+use crate::limits;
+use crate::query::QueryOptions;
+use crate::tls::TlsFiles;
+
+/// How to reach an agent, and what every request to it carries.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it is.
+    pub address: Address,
+    /// Token of requests that bring none.
+    pub token: Option<Secret>,
+    /// User and password for a proxy in front of the agent.
+    pub basic_auth: Option<BasicAuth>,
+    /// Datacenter of requests that name none; empty: the agent's.
+    pub datacenter: String,
+    /// Namespace of requests that name none; empty: the token's.
+    pub namespace: String,
+    /// Partition of requests that name none; empty: the agent's.
+    pub partition: String,
+    /// What TLS needs; used for `https` only.
+    pub tls: TlsFiles,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long an answer may take beyond the wait the request asked for.
+    pub answer_timeout: Duration,
+    /// Largest body accepted, in bytes.
+    pub response_bytes_max: usize,
+}
+
+/// User and password of HTTP's basic authentication.
+#[derive(Clone)]
+pub struct BasicAuth {
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Config {
+    /// The defaults for an agent at `address`.
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            token: None,
+            basic_auth: None,
+            datacenter: String::new(),
+            namespace: String::new(),
+            partition: String::new(),
+            tls: TlsFiles::default(),
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            answer_timeout: limits::ANSWER_TIMEOUT,
+            response_bytes_max: limits::RESPONSE_BYTES_MAX,
+        }
+    }
+
+    /// How long to wait for the answer to a request with these options.
+    pub(crate) fn deadline(&self, options: &QueryOptions) -> Duration {
+        if !options.blocks() {
+            return self.answer_timeout;
+        }
+        let wait = options.wait.unwrap_or(limits::DEFAULT_WAIT);
+        // The agent adds up to a sixteenth, so that those who wait do not all come back at once.
+        wait.saturating_add(wait / 16).saturating_add(self.answer_timeout)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new(Address::default())
+    }
+}
+
+impl fmt::Debug for BasicAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BasicAuth({:?}, <hidden>)", self.user)
+    }
+}
+
+impl BasicAuth {
+    /// Reads `user:password`; without a colon the password is empty.
+    pub fn parse(text: &str) -> Self {
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        Self { user: user.to_owned(), password: Secret::new(password.to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocking_request_gets_its_wait_and_the_margin() {
+        let config = Config::default();
+        let plain = QueryOptions::default();
+        assert_eq!(config.deadline(&plain), limits::ANSWER_TIMEOUT);
+        let waiting = QueryOptions { wait: Some(Duration::from_secs(160)), index: 7, ..plain.clone() };
+        assert_eq!(config.deadline(&waiting), Duration::from_secs(170) + limits::ANSWER_TIMEOUT);
+        // Without an index or a hash the agent answers at once, whatever the wait.
+        let idle = QueryOptions { wait: Some(Duration::from_secs(160)), ..plain };
+        assert_eq!(config.deadline(&idle), limits::ANSWER_TIMEOUT);
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let auth = BasicAuth::parse("ann:hun:ter2");
+        assert_eq!((auth.user.as_str(), auth.password.expose()), ("ann", "hun:ter2"));
+        assert!(!format!("{auth:?}").contains("ter2"));
+        assert!(BasicAuth::parse("ann").password.is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! The mesh: certificates, the authorize decision, the certificate authority, intentions.
+
+use std::collections::BTreeMap;
+
+use concord_api::connect::{AuthorizeBody, Authorized, CaConfiguration, Leaf, Roots};
+use concord_api::explain::IntentionExplain;
+use concord_api::intention::{Intention, IntentionCheck};
+use http::Method;
+use serde::Serialize;
+
+use crate::Client;
+use crate::error::Error;
+use crate::query::{Answer, QueryOptions};
+
+const EXACT: [&str; 3] = ["connect", "intentions", "exact"];
+
+impl Client {
+    /// Whether the owner of a client certificate may open a connection to a service.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn connect_authorize(
+        &self,
+        question: &AuthorizeBody<'_>,
+        options: &QueryOptions,
+    ) -> Result<Answer<Authorized>, Error> {
+        self.call(Method::POST, &["agent", "connect", "authorize"])
+            .options(options)
+            .json(question)
+            .fetch()
+            .await
+    }
+
+    /// The trusted roots, as the agent has them in its cache.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn connect_roots(&self, options: &QueryOptions) -> Result<Answer<Roots>, Error> {
+        self.get(&["agent", "connect", "ca", "roots"], options).fetch().await
+    }
+
+    /// A leaf of a service, with its private key.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn connect_leaf(&self, service: &str, options: &QueryOptions) -> Result<Answer<Leaf>, Error> {
+        self.get(&["agent", "connect", "ca", "leaf", service], options).fetch().await
+    }
+
+    /// The trusted roots, as the servers have them.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn ca_roots(&self, options: &QueryOptions) -> Result<Answer<Roots>, Error> {
+        self.get(&["connect", "ca", "roots"], options).fetch().await
+    }
+
+    /// The configuration of the certificate authority.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn ca_config(&self, options: &QueryOptions) -> Result<Answer<CaConfiguration>, Error> {
+        self.get(&["connect", "ca", "configuration"], options).fetch().await
+    }
+
+    /// Changes the configuration of the certificate authority, which may rotate the root.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn ca_config_set(
+        &self,
+        configuration: &(impl Serialize + ?Sized),
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        self.put(&["connect", "ca", "configuration"], options).json(configuration).done().await
+    }
+
+    /// All intentions, those first that are asked first.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intentions(&self, options: &QueryOptions) -> Result<Answer<Vec<Intention>>, Error> {
+        self.get(&["connect", "intentions"], options).fetch::<Option<_>>().await.map(Answer::or_empty)
+    }
+
+    /// The intention of exactly this source and destination.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 if there is none.
+    pub async fn intention_exact(
+        &self,
+        source: &str,
+        destination: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<Intention>, Error> {
+        self.get(&EXACT, options)
+            .parameter("source", source)
+            .parameter("destination", destination)
+            .fetch()
+            .await
+    }
+
+    /// Writes the intention of exactly this source and destination: a body with `Action` or `Permissions`.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_write(
+        &self,
+        source: &str,
+        destination: &str,
+        body: &(impl Serialize + ?Sized),
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        let call =
+            self.put(&EXACT, options).parameter("source", source).parameter("destination", destination);
+        call.json(body).done().await
+    }
+
+    /// Deletes the intention of exactly this source and destination; it need not be there.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_delete(
+        &self,
+        source: &str,
+        destination: &str,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        let call =
+            self.delete(&EXACT, options).parameter("source", source).parameter("destination", destination);
+        call.done().await
+    }
+
+    /// An intention of the older, id-based API.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 if there is none.
+    pub async fn intention_by_id(
+        &self,
+        id: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<Intention>, Error> {
+        self.get(&["connect", "intentions", id], options).fetch().await
+    }
+
+    /// Deletes an intention of the older, id-based API.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_delete_by_id(&self, id: &str, options: &QueryOptions) -> Result<(), Error> {
+        self.delete(&["connect", "intentions", id], options).done().await
+    }
+
+    /// The intentions about services, `by` `source` or `destination`, by the names as given.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_match(
+        &self,
+        by: &str,
+        names: &[&str],
+        options: &QueryOptions,
+    ) -> Result<Answer<BTreeMap<String, Vec<Intention>>>, Error> {
+        let mut call = self.get(&["connect", "intentions", "match"], options).parameter("by", by);
+        for name in names {
+            call = call.parameter("name", *name);
+        }
+        let answer: Answer<Option<BTreeMap<String, Option<Vec<Intention>>>>> = call.fetch().await?;
+        let Answer { value, meta } = answer.or_empty();
+        let value = value.into_iter().map(|(name, found)| (name, found.unwrap_or_default())).collect();
+        Ok(Answer { value, meta })
+    }
+
+    /// Whether a source may open a connection to a destination.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_check(
+        &self,
+        source: &str,
+        destination: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<IntentionCheck>, Error> {
+        let call = self.get(&["connect", "intentions", "check"], options);
+        call.parameter("source", source).parameter("destination", destination).fetch().await
+    }
+
+    /// Why a source may or may not open a connection to a destination, and what would change that.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_explain(
+        &self,
+        source: &str,
+        destination: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<IntentionExplain>, Error> {
+        let call = self.get(&["connect", "intentions", "explain"], options);
+        call.parameter("source", source).parameter("destination", destination).fetch().await
+    }
+}

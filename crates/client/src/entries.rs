@@ -1,0 +1,80 @@
+//! Configuration entries. Their shape depends on their kind, so callers say what they read them as.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Client;
+use crate::error::Error;
+use crate::query::{Answer, QueryOptions};
+
+/// Whether a write depends on what is there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cas {
+    /// It does not.
+    #[default]
+    Always,
+    /// Only if the entry was last modified at this index; 0: only if it is not there.
+    IfModifiedAt(u64),
+}
+
+impl Client {
+    /// An entry.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 if there is none.
+    pub async fn config_entry<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        name: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<T>, Error> {
+        self.get(&["config", kind, name], options).fetch().await
+    }
+
+    /// All entries of a kind.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn config_entries<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<Vec<T>>, Error> {
+        self.get(&["config", kind], options).fetch::<Option<Vec<T>>>().await.map(Answer::or_empty)
+    }
+
+    /// Writes an entry; its body names kind and name. `false` if `cas` did not hold.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn config_entry_write(
+        &self,
+        entry: &(impl Serialize + ?Sized),
+        cas: Cas,
+        options: &QueryOptions,
+    ) -> Result<bool, Error> {
+        let mut call = self.put(&["config"], options).json(entry);
+        if let Cas::IfModifiedAt(index) = cas {
+            call = call.parameter("cas", index.to_string());
+        }
+        Ok(call.fetch().await?.value)
+    }
+
+    /// Deletes an entry. `false` if `cas` did not hold.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn config_entry_delete(
+        &self,
+        kind: &str,
+        name: &str,
+        cas: Cas,
+        options: &QueryOptions,
+    ) -> Result<bool, Error> {
+        let call = self.delete(&["config", kind, name], options);
+        match cas {
+            Cas::Always => call.done().await.map(|()| true),
+            Cas::IfModifiedAt(index) => Ok(call.parameter("cas", index.to_string()).fetch().await?.value),
+        }
+    }
+}

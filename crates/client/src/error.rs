@@ -1,0 +1,136 @@
+//! What can go wrong with a request, by who must act.
+
+use std::io;
+use std::time::Duration;
+
+use crate::address::{Address, AddressError};
+use crate::tls::TlsError;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Nobody could be reached, or the TLS handshake failed. The agent has not seen the request.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// Whom.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection broke. The agent may have carried out the request.
+    #[error("the connection to {address} broke before the answer was complete: {source}")]
+    Broken {
+        /// Whom.
+        address: Address,
+        /// What HTTP said.
+        source: hyper::Error,
+    },
+    /// There was no complete answer in time. The agent may have carried out the request.
+    #[error("no answer from {address} within {after:?}")]
+    Timeout {
+        /// Whom.
+        address: Address,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The answer is larger than the client accepts.
+    #[error("the answer is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// The agent refused or failed. Its message is what it said, in plain text.
+    #[error("Unexpected response code: {status} ({message})")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// What the agent said.
+        message: String,
+    },
+    /// The answer is not what the endpoint promises.
+    #[error("cannot read the answer to {what}: {source}")]
+    Decode {
+        /// Method and path.
+        what: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The request cannot be written: a header value or a body that has no written form.
+    #[error("cannot write the request: {reason}")]
+    Request {
+        /// What cannot be written.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The HTTP status, if the agent answered with one that is not success.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            Self::Address(_)
+            | Self::Tls(_)
+            | Self::Connect { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::TooLarge { .. }
+            | Self::Decode { .. }
+            | Self::Request { .. } => None,
+        }
+    }
+
+    /// Whether the agent said that the thing is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(404)
+    }
+
+    /// Whether the same request may succeed later without anybody changing it.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Broken { .. } | Self::Timeout { .. } => true,
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::Address(_)
+            | Self::Tls(_)
+            | Self::TooLarge { .. }
+            | Self::Decode { .. }
+            | Self::Request { .. } => false,
+        }
+    }
+
+    /// What a person at a terminal can do about it, where we know.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Connect { address, source } => Some(match source.kind() {
+                io::ErrorKind::PermissionDenied => format!("may this user open {address}?"),
+                io::ErrorKind::InvalidData => {
+                    "check -ca-file, -ca-path, -tls-server-name, -client-cert and -client-key".to_owned()
+                }
+                _ => format!(
+                    "is an agent running at {address}? Set CONCORD_HTTP_ADDR or -http-addr to reach another"
+                ),
+            }),
+            Self::Timeout { address, .. } => Some(format!("does {address} speak HTTP, and has it a leader?")),
+            Self::Status { status: 401, .. } => {
+                Some("the agent runs without ACLs; set acl.enabled in its configuration".to_owned())
+            }
+            Self::Status { status: 403, .. } => Some(
+                "give a token that has the right with -token, -token-file or CONCORD_HTTP_TOKEN".to_owned(),
+            ),
+            Self::Broken { address, .. } => {
+                Some(format!("does {address} speak HTTP? An https:// address needs its scheme written out"))
+            }
+            Self::Status { .. }
+            | Self::Address(_)
+            | Self::Tls(_)
+            | Self::TooLarge { .. }
+            | Self::Decode { .. }
+            | Self::Request { .. } => None,
+        }
+    }
+}

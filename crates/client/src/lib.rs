@@ -1,0 +1,81 @@
+//! The HTTP client of the agent's API, for the command line, for tests and for the native library.
+//!
+//! ```text
+//! Client ── Call (method, path, parameters, body) ──► pool ──► TCP | TLS | unix socket
+//!    ▲                                                              │
+//!    └── Answer { value, meta }  or  Error by kind ◄────────────────┘
+//! ```
+//!
+//! One method per endpoint, named for what it does; [`Client::call`] reaches anything else. Connections are kept and
+//! reused, every answer is bounded in size and in time.
+//!
+//! What it is not: it holds no cache, repeats no request that may have reached the agent, follows no redirect, reads
+//! no environment and knows no command-line flag.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod acl;
+mod address;
+mod agent;
+mod call;
+mod catalog;
+mod config;
+mod connect;
+mod entries;
+mod error;
+pub mod limits;
+mod pool;
+mod query;
+mod tls;
+
+pub use crate::address::{Address, AddressError, DEFAULT_PORT};
+pub use crate::agent::TtlVerdict;
+pub use crate::call::{Call, Reply};
+pub use crate::config::{BasicAuth, Config};
+pub use crate::entries::Cas;
+pub use crate::error::Error;
+pub use crate::query::{Answer, CacheHit, Consistency, QueryMeta, QueryOptions};
+pub use crate::tls::{TlsError, TlsFiles};
+
+use std::sync::Arc;
+
+use concord_runtime::Scope;
+
+use crate::pool::Pool;
+
+/// A client of one agent. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    pool: Pool,
+}
+
+impl Client {
+    /// A client of the agent at `config.address`. Nothing is sent yet; connections run as tasks of `scope`.
+    ///
+    /// # Errors
+    /// When the address wants TLS and its files cannot be read.
+    pub fn new(config: Config, scope: &Scope) -> Result<Self, Error> {
+        let pool = Pool::new(&config, scope.child("http-client"))?;
+        Ok(Self { inner: Arc::new(Inner { config, pool }) })
+    }
+
+    /// Where the agent is.
+    pub fn address(&self) -> &Address {
+        &self.inner.config.address
+    }
+
+    fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+}

@@ -1,0 +1,202 @@
+//! TLS towards an agent: which authorities are trusted, which certificate is shown, which name is expected.
+//!
+//! This is the ordinary TLS of an API, with host names. The mesh's own TLS, with SPIFFE identities, is elsewhere.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::limits;
+
+/// Where systems keep the authorities they trust; the first that exists is used when no other are named.
+const SYSTEM_BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+];
+
+/// What TLS to an agent needs, as files.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// PEM file with the trusted authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Directory of such files; used if there is no file.
+    pub ca_path: Option<PathBuf>,
+    /// PEM file with the client's certificate and intermediates.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with the key to it.
+    pub client_key: Option<PathBuf>,
+    /// Name to expect in the agent's certificate; `None`: the address's host.
+    pub server_name: Option<String>,
+    /// Accept any certificate. Whoever is in between then reads tokens and keys.
+    pub danger_accept_any_certificate: bool,
+}
+
+/// The TLS files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file or directory cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not PEM of what is wanted.
+    #[error("{}: {source}", path.display())]
+    Pem {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// No authority was found.
+    #[error("no certificate authority found in {place}; name one with -ca-file or CONCORD_CACERT")]
+    NoAuthority {
+        /// Where was looked.
+        place: String,
+    },
+    /// A certificate without its key or the other way round.
+    #[error("a client certificate needs both -client-cert and -client-key")]
+    HalfPair,
+    /// The name cannot be expected of a certificate.
+    #[error("{name:?} cannot be the name in a certificate")]
+    ServerName {
+        /// The name.
+        name: String,
+    },
+    /// What TLS itself refuses.
+    #[error("TLS: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// What a connection needs.
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) server_name: ServerName<'static>,
+}
+
+pub(crate) fn prepare(files: &TlsFiles, host: &str) -> Result<Tls, TlsError> {
+    let name = files.server_name.as_deref().unwrap_or(host);
+    let server_name =
+        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName { name: name.to_owned() })?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = if files.danger_accept_any_certificate {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    } else {
+        builder.with_root_certificates(authorities(files)?)
+    };
+    let config = match (&files.client_cert, &files.client_key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(cert), Some(key)) => builder.with_client_auth_cert(certificates(cert)?, private_key(key)?)?,
+        (Some(_), None) | (None, Some(_)) => return Err(TlsError::HalfPair),
+    };
+    Ok(Tls { config: Arc::new(config), server_name })
+}
+
+fn authorities(files: &TlsFiles) -> Result<RootCertStore, TlsError> {
+    let (certificates, place) = match (&files.ca_file, &files.ca_path) {
+        (Some(file), _) => (certificates(file)?, file.display().to_string()),
+        (None, Some(directory)) => (directory_certificates(directory)?, directory.display().to_string()),
+        (None, None) => match SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists()) {
+            Some(path) => (certificates(path)?, path.display().to_string()),
+            None => (Vec::new(), "the system's usual places".to_owned()),
+        },
+    };
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(certificates);
+    if added == 0 {
+        return Err(TlsError::NoAuthority { place });
+    }
+    Ok(store)
+}
+
+fn directory_certificates(directory: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let fault = |source| TlsError::Read { path: directory.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(fault)?.take(limits::TLS_DIRECTORY_FILES_MAX) {
+        let path = entry.map_err(fault)?.path();
+        if path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        found.extend(certificates(&path)?);
+    }
+    Ok(found)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let bytes = read(path)?;
+    CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?)
+        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let fault = |source| TlsError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(limits::TLS_FILE_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(fault)?;
+    Ok(bytes)
+}
+
+/// Accepts any certificate, but still checks that the peer holds its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,161 @@
+//! The command line: one static table per command, from which parsing, help and shell completion follow.
+//!
+//! ```text
+//! words ──► table::find ──► args::parse ──► Invocation ──► the command's own function ──► exit code
+//!                │               ▲
+//!                └── help, completion   flags and environment
+//! ```
+//!
+//! Commands print through [`Io`] only and return a [`Failure`] instead of ending the process. To add one: a module
+//! with a `Command` table and its function, and a line in `table::COMMANDS`.
+
+mod acl;
+mod agent;
+mod args;
+mod columns;
+mod complete;
+mod config;
+mod connect;
+mod connect_proxy;
+mod demo;
+mod env;
+mod explain;
+mod failure;
+mod files;
+mod flag;
+mod help;
+mod http;
+mod intention;
+mod invocation;
+mod io;
+mod leave;
+mod members;
+mod print;
+mod reload;
+mod services;
+mod table;
+mod version;
+
+pub(crate) use self::env::Env;
+pub(crate) use self::io::Io;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use concord_runtime::{Executor, Scope, TokioClock};
+
+use self::args::ArgsError;
+use self::failure::{Exit, Failure, Outcome};
+use self::invocation::Invocation;
+use self::table::{Command, Run};
+
+/// The name the program was started under.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Program {
+    Concord,
+    /// For those who come from Consul: the same program, which then says `consul` where it says its name.
+    Consul,
+}
+
+impl Program {
+    /// From the path the program was started by.
+    pub(crate) fn of(path: &str) -> Self {
+        match Path::new(path).file_stem().and_then(|stem| stem.to_str()) {
+            Some("consul") => Self::Consul,
+            _ => Self::Concord,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Concord => "concord",
+            Self::Consul => "consul",
+        }
+    }
+}
+
+/// Exit code for a command that does not exist, as shells have it.
+const UNKNOWN_COMMAND: u8 = 127;
+
+/// Runs one command line to its end and returns the exit code.
+pub(crate) fn run(program: Program, words: &[String], env: &Env, io: &mut Io) -> u8 {
+    if let Some(line) = env.exact("COMP_LINE") {
+        let point = env.exact("COMP_POINT").and_then(|found| found.value.parse().ok());
+        return finish(program, "", complete::print(line.value, point, io).map(|()| Exit::SUCCESS), io);
+    }
+    if matches!(words.first().map(String::as_str), Some("-v" | "-version" | "--version")) {
+        return finish(program, "version", version::print_pretty(program, io), io);
+    }
+    let asks_for_help = words
+        .iter()
+        .take_while(|word| *word != "--")
+        .any(|word| matches!(word.as_str(), "-h" | "-help" | "--help"));
+    match table::find(words) {
+        Some((command, _)) if asks_for_help => {
+            finish(program, command.name, help::command(program, command, io), io)
+        }
+        None if asks_for_help => finish(program, "", help::program(program, &mut *io.out), io),
+        Some((command, rest)) => finish(program, command.name, dispatch(program, command, rest, env, io), io),
+        None => {
+            let outcome =
+                unknown(program, words.first(), io).and_then(|()| help::program(program, &mut *io.err));
+            finish(program, "", outcome.map(|_| Exit(UNKNOWN_COMMAND)), io)
+        }
+    }
+}
+
+fn dispatch(program: Program, command: &'static Command, rest: &[String], env: &Env, io: &mut Io) -> Outcome {
+    if let Run::Group = command.run {
+        if let Some(word) = rest.first() {
+            let near = table::nearest(&format!("{} {word}", command.name));
+            unknown_word(&format!("{} {word}", command.name), near, io)?;
+        }
+        help::command(program, command, io)?;
+        return Ok(Exit::FAILURE);
+    }
+    let values = match args::parse(command.all_flags(), rest, env) {
+        Ok(values) => values,
+        Err(ArgsError::HelpWanted) => return help::command(program, command, io),
+        Err(error) => return Err(Failure::Usage { message: error.to_string(), code: command.usage_code }),
+    };
+    let invocation = Invocation { program, command, values, env };
+    match command.run {
+        Run::Group => unreachable!("answered above"),
+        Run::Here(run) => run(&invocation, io),
+        Run::Api(run) => {
+            let executor =
+                Executor::new("cli", 1).map_err(|error| Failure::system("start a thread", error))?;
+            let scope = Scope::on("cli", Arc::new(TokioClock::new()), executor.handle());
+            let client = http::client(&invocation.values, env, &scope)?;
+            let outcome = executor.block_on(run(&invocation, &client, io));
+            scope.cancel();
+            executor.shutdown_background();
+            outcome
+        }
+    }
+}
+
+/// Reports a failure and turns it into the exit code.
+fn finish(program: Program, command: &str, outcome: Outcome, io: &mut Io) -> u8 {
+    let flushed = io.flush();
+    match outcome.and_then(|exit| flushed.map(|()| exit).map_err(Failure::Output)) {
+        Ok(exit) => exit.0,
+        Err(failure) => failure.report(program, command, &mut *io.err).0,
+    }
+}
+
+fn unknown(program: Program, word: Option<&String>, io: &mut Io) -> Result<(), Failure> {
+    match word {
+        Some(word) if word.starts_with('-') => {
+            writeln!(io.err, "Error: {} takes no flag {word} before its command\n", program.name())
+                .map_err(Failure::Output)
+        }
+        Some(word) => unknown_word(word, table::nearest(word), io),
+        None => Ok(()),
+    }
+}
+
+fn unknown_word(word: &str, near: Option<&'static str>, io: &mut Io) -> Result<(), Failure> {
+    let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    writeln!(io.err, "Error: there is no command \"{word}\"{hint}\n").map_err(Failure::Output)
+}

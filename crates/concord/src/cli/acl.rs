@@ -1,0 +1,108 @@
+//! `acl`: tokens and policies.
+
+pub(super) mod bootstrap;
+pub(super) mod policy;
+pub(super) mod token;
+
+use std::fmt::Write as _;
+
+use concord_api::acl::{PolicyLink, Token};
+use concord_client::{Client, QueryOptions};
+
+use super::failure::Failure;
+use super::flag::Flag;
+use super::print::{self, Fields};
+use super::table::Command;
+
+pub(crate) static GROUP: Command = Command::group(
+    "acl",
+    "Shows and changes tokens and policies",
+    "Shows and changes tokens and policies: what a request may do follows from the policies of its token.",
+);
+
+const META: Flag = Flag::switch("meta", "Print the content hash and the log indexes too.");
+
+/// Length of a whole id. A shorter one is the beginning of one.
+const UUID_CHARS: usize = 36;
+/// Accessor of the token that stands for requests without one.
+const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
+
+/// Where the values of a token and of a policy begin, as in Consul's output.
+const TOKEN_COLUMN: usize = 18;
+const POLICY_COLUMN: usize = 14;
+
+/// A token as text. Lists leave the secret out.
+fn token_text(token: &Token, with_meta: bool, with_secret: bool) -> String {
+    let mut fields = Fields::at(TOKEN_COLUMN);
+    fields.field("AccessorID", &token.accessor_id);
+    if with_secret {
+        fields.field("SecretID", token.secret_id.expose());
+    }
+    fields.field("Description", &token.description);
+    fields.field("Local", token.local);
+    fields.field("Create Time", print::time(token.create_time));
+    if !token.expiration_time.is_zero() {
+        fields.field("Expiration Time", print::time(token.expiration_time));
+    }
+    if with_meta {
+        fields.field("Hash", &token.hash);
+        fields.field("Create Index", token.create_index);
+        fields.field("Modify Index", token.modify_index);
+    }
+    if !token.policies.is_empty() {
+        fields.head("Policies");
+        for PolicyLink { id, name } in &token.policies {
+            fields.item(format_args!("{id} - {name}"));
+        }
+    }
+    fields.finish()
+}
+
+/// The whole accessor of a token that is named by the beginning of it, or as `anonymous`.
+async fn accessor(name: &str, client: &Client, options: &QueryOptions) -> Result<String, Failure> {
+    match name {
+        "anonymous" => Ok(ANONYMOUS.to_owned()),
+        whole if whole.len() >= UUID_CHARS => Ok(whole.to_owned()),
+        beginning => {
+            let tokens = client.acl_tokens(options).await.map_err(Failure::api("look the token up"))?.value;
+            only(beginning, "token", tokens.into_iter().map(|token| token.accessor_id))
+        }
+    }
+}
+
+/// The whole id of a policy that is named by the beginning of it.
+async fn policy_id(name: &str, client: &Client, options: &QueryOptions) -> Result<String, Failure> {
+    if name.len() >= UUID_CHARS {
+        return Ok(name.to_owned());
+    }
+    let policies = client.acl_policies(options).await.map_err(Failure::api("look the policy up"))?.value;
+    only(name, "policy", policies.into_iter().map(|policy| policy.id))
+}
+
+/// The one id that begins so.
+fn only(beginning: &str, what: &str, ids: impl Iterator<Item = String>) -> Result<String, Failure> {
+    let mut found = ids.filter(|id| !beginning.is_empty() && id.starts_with(beginning));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => Err(Failure::input(format!("no {what} has an id that begins with {beginning:?}"))),
+        (Some(one), Some(other)) => {
+            let mut message = format!("several {what} ids begin with {beginning:?}: ");
+            let _ = write!(message, "{one}, {other}");
+            Err(Failure::input(message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_stands_for_the_one_id_that_has_it() {
+        let ids = || ["aa1".to_owned(), "ab2".to_owned()].into_iter();
+        assert_eq!(only("aa", "token", ids()).unwrap(), "aa1");
+        assert!(only("a", "token", ids()).is_err());
+        assert!(only("c", "token", ids()).is_err());
+        assert!(only("", "token", ["aa1".to_owned()].into_iter()).is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! `agent`: the agent itself. Its flags are one more layer of its configuration.
+
+use super::Io;
+use super::failure::{Failure, Outcome};
+use super::flag::Flag;
+use super::invocation::Invocation;
+use super::table::{Command, Run};
+
+pub(crate) static AGENT: Command = Command {
+    name: "agent",
+    synopsis: "Runs an agent",
+    usage: &["[options]"],
+    about: "Runs an agent in the foreground until it is interrupted. Configuration comes from files and flags; flags \
+            win. -dev runs a server that keeps nothing and is open to this machine only.",
+    flags: FLAGS,
+    http: false,
+    usage_code: 1,
+    run: Run::Here(run),
+};
+
+const FLAGS: &[Flag] = &[
+    // Where configuration comes from.
+    Flag::list("config-file", "Configuration file, HCL or JSON.").placeholder("<path>"),
+    Flag::list("config-dir", "Directory whose .hcl and .json files are read in the order of their names.")
+        .placeholder("<path>"),
+    Flag::text("config-format", "Format of all configuration files, whatever their names.")
+        .choices(&["hcl", "json"]),
+    Flag::list("hcl", "Piece of configuration, HCL, read after the files.").placeholder("<hcl>"),
+    Flag::switch("auto-reload-config", "Reload when a configuration file changes."),
+    // What it is.
+    Flag::switch("dev", "Run a server for development: nothing is kept, only this machine is served."),
+    Flag::switch("server", "Run a server."),
+    Flag::switch("bootstrap", "Start a cluster with this server alone."),
+    Flag::integer("bootstrap-expect", "Number of servers to wait for before the cluster starts."),
+    Flag::text("data-dir", "Directory for all that is kept.").placeholder("<path>"),
+    Flag::text("datacenter", "Name of the datacenter.").placeholder("<name>"),
+    Flag::text("node", "Name of the node; the host name if it is left out.").placeholder("<name>"),
+    Flag::text("node-id", "Id of the node, a UUID; made once and kept if it is left out.")
+        .placeholder("<uuid>"),
+    Flag::list("node-meta", "Metadata of the node, key:value.").placeholder("<key:value>"),
+    Flag::switch("disable-host-node-id", "Make the node's id at random instead of from the host.")
+        .default("true"),
+    Flag::text("domain", "Domain of DNS answers.").placeholder("<name>"),
+    Flag::text("alt-domain", "Second domain of DNS answers.").placeholder("<name>"),
+    // Where it listens and how others reach it.
+    Flag::text("bind", "Address for traffic between agents.").placeholder("<address>"),
+    Flag::text("client", "Addresses for HTTP, DNS and gRPC.").placeholder("<address>"),
+    Flag::text("advertise", "Address that other agents are told.").placeholder("<address>"),
+    Flag::text("advertise-wan", "Address that servers of other datacenters are told.")
+        .placeholder("<address>"),
+    Flag::integer("http-port", "Port of the HTTP API; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("https-port", "Port of the HTTP API under TLS; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("grpc-port", "Port of gRPC; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("grpc-tls-port", "Port of gRPC under TLS; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("dns-port", "Port of DNS; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("server-port", "Port for traffic between servers.").placeholder("<port>"),
+    Flag::text("serf-lan-bind", "Address for membership within the datacenter.").placeholder("<address>"),
+    Flag::integer("serf-lan-port", "Port for membership within the datacenter.").placeholder("<port>"),
+    Flag::list("serf-lan-allowed-cidrs", "Networks that members of the datacenter may be in.")
+        .placeholder("<cidr>"),
+    Flag::text("serf-wan-bind", "Address for membership between datacenters.").placeholder("<address>"),
+    Flag::integer("serf-wan-port", "Port for membership between datacenters; 0 or less is off.")
+        .placeholder("<port>"),
+    Flag::list("serf-wan-allowed-cidrs", "Networks that servers of other datacenters may be in.")
+        .placeholder("<cidr>"),
+    Flag::list("allow-write-http-from", "Networks that may write through the HTTP API.")
+        .placeholder("<cidr>"),
+    Flag::list("recursor", "DNS server to ask for other domains.").placeholder("<address>"),
+    Flag::switch("ephemeral-ports", "Take a free port for every listener whose port is not said. For tests."),
+    Flag::text("ready-file", "File to write the bound addresses to, JSON, once the agent serves.")
+        .placeholder("<path>"),
+    // How it finds the others.
+    Flag::list("retry-join", "Address of a member to join, tried until it works.").placeholder("<address>"),
+    Flag::text("retry-interval", "Time between attempts to join.").placeholder("<duration>"),
+    Flag::integer("retry-max", "Attempts to join before giving up; 0 never gives up."),
+    Flag::list("retry-join-wan", "Address of a server of another datacenter to join.")
+        .placeholder("<address>"),
+    Flag::text("retry-interval-wan", "Time between attempts to join other datacenters.")
+        .placeholder("<duration>"),
+    Flag::integer("retry-max-wan", "Attempts to join other datacenters; 0 never gives up."),
+    Flag::list("join", "Address of a member to join at the start. Prefer -retry-join.")
+        .placeholder("<address>"),
+    Flag::list("join-wan", "Address of a server of another datacenter. Prefer -retry-join-wan.")
+        .placeholder("<address>"),
+    Flag::list("primary-gateway", "Address of a mesh gateway of the primary datacenter.")
+        .placeholder("<address>"),
+    Flag::switch("rejoin", "Join again even after having left."),
+    Flag::text("encrypt", "Key for membership traffic, base64.").placeholder("<key>"),
+    Flag::switch("disable-keyring-file", "Keep the membership keys in memory only."),
+    // What it does.
+    Flag::switch("enable-script-checks", "Allow checks that run programs, wherever they were registered."),
+    Flag::switch("enable-local-script-checks", "Allow checks that run programs if they come from files."),
+    Flag::integer("check_output_max_size", "Bytes of a check's output to keep."),
+    Flag::text("default-query-time", "How long a blocking query waits that does not say.")
+        .placeholder("<duration>"),
+    Flag::text("max-query-time", "How long a blocking query may wait at most.").placeholder("<duration>"),
+    Flag::switch("ui", "Serve the user interface."),
+    Flag::text("ui-content-path", "Path of the user interface.").placeholder("<path>"),
+    Flag::text("ui-dir", "Directory of another user interface.").placeholder("<path>"),
+    // How it reports.
+    Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").placeholder("<level>"),
+    Flag::switch("log-json", "Log as JSON, one object per line."),
+    Flag::text("log-file", "File to log to as well.").placeholder("<path>"),
+    Flag::integer("log-rotate-bytes", "Bytes after which the log file is rotated."),
+    Flag::text("log-rotate-duration", "Time after which the log file is rotated.").placeholder("<duration>"),
+    Flag::integer("log-rotate-max-files", "Rotated log files to keep."),
+    Flag::switch("syslog", "Log to syslog as well."),
+    Flag::text("pid-file", "File to write the process id to.").placeholder("<path>"),
+    // Numbers of protocols between Consul's own servers, which are not ours.
+    Flag::integer(
+        "protocol",
+        "Accepted for compatibility; this program has its own protocol between agents.",
+    ),
+    Flag::integer(
+        "raft-protocol",
+        "Accepted for compatibility; this program has its own protocol between servers.",
+    ),
+];
+
+/// Wiring hook: the program replaces the last line by loading the configuration and running the agent.
+fn run(call: &Invocation<'_>, _: &mut Io) -> Outcome {
+    call.arguments::<0>("")?;
+    Err(Failure::not_available("agent: the agent is not wired into the program"))
+}

@@ -1,0 +1,52 @@
+//! `config`: configuration entries.
+
+mod delete;
+mod list;
+mod read;
+mod write;
+
+pub(crate) use self::delete::DELETE;
+pub(crate) use self::list::LIST;
+pub(crate) use self::read::READ;
+pub(crate) use self::write::WRITE;
+
+use concord_client::Cas;
+use concord_syntax::Node;
+
+use super::failure::Failure;
+use super::flag::Flag;
+use super::invocation::Invocation;
+use super::table::Command;
+use super::{Io, files};
+
+pub(crate) static GROUP: Command = Command::group(
+    "config",
+    "Shows and changes configuration entries",
+    "Shows, writes and deletes configuration entries, which hold what applies to the whole cluster: intentions per \
+     destination and, as they become available, defaults, routing and gateways.",
+);
+
+const CAS: Flag = Flag::switch("cas", "Only if the entry has not changed since it had -modify-index.");
+const MODIFY_INDEX: Flag =
+    Flag::unsigned("modify-index", "The entry's ModifyIndex for -cas; 0: it must not be there.");
+
+/// What `-cas` and `-modify-index` ask for.
+fn cas(call: &Invocation<'_>) -> Result<Cas, Failure> {
+    match (call.values.switch("cas"), call.values.unsigned("modify-index")) {
+        (false, None) => Ok(Cas::Always),
+        (true, Some(index)) => Ok(Cas::IfModifiedAt(index)),
+        (true, None) => Err(call.usage("-cas needs -modify-index")),
+        (false, Some(_)) => Err(call.usage("-modify-index counts only with -cas")),
+    }
+}
+
+/// The tree of a file that is one entry, with its kind and name.
+fn entry(path: &str, io: &mut Io) -> Result<(Node, String, String), Failure> {
+    let tree = files::tree(path, io)?;
+    let text = |key: &str| tree.find(key).and_then(Node::as_str).unwrap_or_default().to_owned();
+    let (kind, name) = (text("kind"), text("name"));
+    if kind.is_empty() {
+        return Err(Failure::input(format!("{}: Kind is needed", files::shown(path))));
+    }
+    Ok((tree, kind, name))
+}

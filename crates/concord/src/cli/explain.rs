@@ -1,0 +1,96 @@
+//! `explain`: why a service may or may not call another, and the smallest change that flips it.
+
+use std::fmt::Write as _;
+
+use concord_api::explain::{ExplainPair, ExplainProposal, IntentionExplain};
+use concord_client::Client;
+
+use super::failure::{Exit, Failure, Outcome};
+use super::intention;
+use super::invocation::Invocation;
+use super::table::{Command, FORMAT, Run};
+use super::{Io, print};
+
+/// Pairs of services printed with a change; `-format=json` has more.
+const PAIRS_SHOWN_MAX: usize = 10;
+
+pub(crate) static EXPLAIN: Command = Command {
+    name: "explain",
+    synopsis: "Tells why a service may or may not call another",
+    usage: &["[options] SOURCE DESTINATION"],
+    about: "Tells whether SOURCE may open connections to DESTINATION, which intention decides that, which others it \
+            hides, and the smallest change that would decide otherwise, with whatever else would change with it. \
+            Nothing is changed.",
+    flags: &[FORMAT],
+    http: true,
+    usage_code: 1,
+    run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
+};
+
+async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    let [source, destination] = call.arguments("SOURCE and DESTINATION")?;
+    let explained = client
+        .intention_explain(source, destination, &call.options())
+        .await
+        .map_err(Failure::api("explain the intentions"))?
+        .value;
+    if call.wants_json() {
+        return print::json(&explained, io);
+    }
+    io.text(&text(&explained))?;
+    Ok(Exit::SUCCESS)
+}
+
+fn text(explained: &IntentionExplain) -> String {
+    let mut text = String::new();
+    let verdict = if explained.allowed { "Allowed" } else { "Denied" };
+    let _ = writeln!(text, "{verdict}: {} => {}", explained.source, explained.destination);
+    let _ = writeln!(text, "\nWhy\n  {}", explained.reason);
+    if let Some(rule) = &explained.intention
+        && !rule.description.is_empty()
+    {
+        let _ = writeln!(text, "  Described as: {}", rule.description.replace(char::is_control, " "));
+    }
+    if !explained.shadows.is_empty() {
+        text.push_str("\nHides\n");
+        for rule in &explained.shadows {
+            let _ = writeln!(text, "  {} (precedence {})", intention::line(rule), rule.precedence);
+        }
+    }
+    let wanted = if explained.allowed { "deny" } else { "allow" };
+    match &explained.smallest_change {
+        Some(proposal) => {
+            let _ = writeln!(text, "\nSmallest change to {wanted} it");
+            add_proposal(proposal, &mut text);
+        }
+        None => {
+            let _ = writeln!(text, "\nNo single change would {wanted} it: {}", explained.no_change);
+        }
+    }
+    for proposal in &explained.alternatives {
+        text.push_str("\nOr\n");
+        add_proposal(proposal, &mut text);
+    }
+    text
+}
+
+fn add_proposal(proposal: &ExplainProposal, text: &mut String) {
+    let _ = writeln!(text, "  {}", proposal.summary);
+    let least = if proposal.affected_complete { "" } else { "at least " };
+    match proposal.affected {
+        0 if proposal.affected_complete => text.push_str("  Changes no other pair of known services.\n"),
+        1 => {
+            let _ = writeln!(text, "  Also changes {least}1 other pair:");
+        }
+        count => {
+            let _ = writeln!(text, "  Also changes {least}{count} other pairs:");
+        }
+    }
+    for ExplainPair { source, destination, allowed } in proposal.affected_pairs.iter().take(PAIRS_SHOWN_MAX) {
+        let verdict = if *allowed { "allowed" } else { "denied" };
+        let _ = writeln!(text, "    {source} => {destination} becomes {verdict}");
+    }
+    if proposal.affected > PAIRS_SHOWN_MAX {
+        let _ = writeln!(text, "    and {least}{} more", proposal.affected - PAIRS_SHOWN_MAX);
+    }
+}

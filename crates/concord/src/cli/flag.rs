@@ -1,0 +1,243 @@
+//! Flags as data: what a command declares and what was given. The grammar that fills it is `args`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_syntax::duration;
+
+/// One flag of a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What stands for the value in the help.
+    pub(crate) placeholder: &'static str,
+    /// The value when nothing was given; empty: none.
+    pub(crate) default: &'static str,
+    pub(crate) variable: Variable,
+    /// The only values allowed; empty: any.
+    pub(crate) choices: &'static [&'static str],
+    pub(crate) help: &'static str,
+}
+
+/// What a flag's value is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Present or not; a value only after `=`.
+    Switch,
+    /// Any text; given twice, the last counts.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A whole number that is not negative.
+    Unsigned,
+    /// A duration in Go's notation.
+    Duration,
+    /// Any text, as often as wanted.
+    List,
+    /// `key=value`, as often as wanted.
+    Pairs,
+}
+
+/// The environment variable that stands in for a flag.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Variable {
+    None,
+    /// `CONCORD_<this>`, or else `CONSUL_<this>`.
+    Product(&'static str),
+    /// Exactly this.
+    Exact(&'static str),
+}
+
+/// Where a value came from; the later wins.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Origin {
+    ConsulVariable,
+    ConcordVariable,
+    CommandLine,
+}
+
+/// What was given to a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
+    flags: Vec<Flag>,
+    given: BTreeMap<&'static str, Given>,
+    /// What remained after the flags.
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Given {
+    values: Vec<String>,
+    origin: Origin,
+}
+
+// === impl Flag ===
+
+impl Flag {
+    const fn new(name: &'static str, kind: Kind, placeholder: &'static str, help: &'static str) -> Self {
+        Self { name, kind, placeholder, default: "", variable: Variable::None, choices: &[], help }
+    }
+
+    pub(crate) const fn switch(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Switch, "", help)
+    }
+
+    pub(crate) const fn text(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Text, "<string>", help)
+    }
+
+    pub(crate) const fn integer(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Integer, "<int>", help)
+    }
+
+    pub(crate) const fn unsigned(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Unsigned, "<uint>", help)
+    }
+
+    pub(crate) const fn duration(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Duration, "<duration>", help)
+    }
+
+    pub(crate) const fn list(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::List, "<value>", help)
+    }
+
+    pub(crate) const fn pairs(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Pairs, "<key=value>", help)
+    }
+
+    pub(crate) const fn default(mut self, value: &'static str) -> Self {
+        self.default = value;
+        self
+    }
+
+    pub(crate) const fn placeholder(mut self, placeholder: &'static str) -> Self {
+        self.placeholder = placeholder;
+        self
+    }
+
+    pub(crate) const fn variable(mut self, variable: Variable) -> Self {
+        self.variable = variable;
+        self
+    }
+
+    pub(crate) const fn choices(mut self, choices: &'static [&'static str]) -> Self {
+        self.choices = choices;
+        self
+    }
+
+    /// Checks a value, in the words Go's flag package uses for what is wrong with it.
+    pub(crate) fn check(&self, value: &str) -> Result<(), String> {
+        let parses = match self.kind {
+            Kind::Switch => parse_bool(value).is_some(),
+            Kind::Integer => value.parse::<i64>().is_ok(),
+            Kind::Unsigned => value.parse::<u64>().is_ok(),
+            Kind::Duration => duration::parse(value).is_ok(),
+            Kind::Pairs => {
+                return match value.split_once('=') {
+                    Some((key, _)) if !key.is_empty() => Ok(()),
+                    _ => Err("expected key=value".to_owned()),
+                };
+            }
+            Kind::Text | Kind::List => true,
+        };
+        if !parses {
+            return Err("parse error".to_owned());
+        }
+        if !self.choices.is_empty() && !self.choices.contains(&value) {
+            return Err(format!("expected {}", self.choices.join(" or ")));
+        }
+        Ok(())
+    }
+
+    fn repeats(&self) -> bool {
+        matches!(self.kind, Kind::List | Kind::Pairs)
+    }
+}
+
+/// Go's `strconv.ParseBool`.
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+// === impl Values ===
+
+impl Values {
+    pub(crate) fn new(flags: Vec<Flag>) -> Self {
+        Self { flags, given: BTreeMap::new(), arguments: Vec::new() }
+    }
+
+    pub(crate) fn flags(&self) -> &[Flag] {
+        &self.flags
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Flag> {
+        self.flags.iter().find(|flag| flag.name == name).copied()
+    }
+
+    /// Notes a checked value.
+    pub(crate) fn set(&mut self, flag: &Flag, value: String, origin: Origin) {
+        let given = self.given.entry(flag.name).or_insert_with(|| Given { values: Vec::new(), origin });
+        if given.origin < origin || !flag.repeats() {
+            given.values.clear();
+        }
+        given.origin = origin;
+        given.values.push(value);
+    }
+
+    /// Whether the flag or its variable was given, and where.
+    pub(crate) fn origin(&self, name: &str) -> Option<Origin> {
+        self.given(name).map(|given| given.origin)
+    }
+
+    /// The value given, if one was.
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        self.given(name).and_then(|given| given.values.last()).map(String::as_str)
+    }
+
+    /// The value given, or the flag's default, which may be empty.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.optional(name).unwrap_or_else(|| self.declared(name).default)
+    }
+
+    pub(crate) fn switch(&self, name: &str) -> bool {
+        parse_bool(self.text(name)).unwrap_or(false)
+    }
+
+    pub(crate) fn unsigned(&self, name: &str) -> Option<u64> {
+        self.optional(name).map(|value| value.parse().expect("the value was checked when it was set"))
+    }
+
+    #[allow(dead_code, reason = "the agent's ports are read by its configuration once it is wired")]
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        self.optional(name).map(|value| value.parse().expect("the value was checked when it was set"))
+    }
+
+    pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
+        self.optional(name)
+            .map(|value| duration::parse(value).expect("the value was checked when it was set"))
+    }
+
+    pub(crate) fn list(&self, name: &str) -> &[String] {
+        self.given(name).map_or(&[], |given| &given.values)
+    }
+
+    /// The pairs given; a key given twice keeps its last value.
+    pub(crate) fn pairs(&self, name: &str) -> BTreeMap<String, String> {
+        let pairs = self.list(name).iter().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    fn given(&self, name: &str) -> Option<&Given> {
+        self.given.get(self.declared(name).name)
+    }
+
+    fn declared(&self, name: &str) -> Flag {
+        self.find(name).expect("a command reads only flags that its table declares")
+    }
+}

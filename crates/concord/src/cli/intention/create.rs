@@ -1,0 +1,146 @@
+//! `intention create`: one by its two services, or those in files.
+
+use concord_api::intention::Intention;
+use concord_client::Client;
+use concord_syntax::decode_lenient;
+use serde_json::{Map, Value, json};
+
+use super::{destination, source};
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::flag::Flag;
+use crate::cli::invocation::Invocation;
+use crate::cli::table::{Command, Run};
+use crate::cli::{Io, files};
+
+pub(crate) static CREATE: Command = Command {
+    name: "intention create",
+    synopsis: "Allows or denies a service to call another",
+    usage: &["[options] SRC DST", "[options] -file FILE..."],
+    about: "Allows or denies SRC to open connections to DST. With -file the arguments are files, each with one \
+            intention as the API has it. An intention that is already there is changed only with -replace.",
+    flags: &[
+        Flag::switch("allow", "Allow. This is the default."),
+        Flag::switch("deny", "Deny."),
+        Flag::switch("file", "The arguments are files, HCL or JSON."),
+        Flag::pairs("meta", "Metadata of the intention."),
+        Flag::switch("replace", "Change the intention if it is already there."),
+    ],
+    http: true,
+    usage_code: 1,
+    run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
+};
+
+/// One intention to write.
+struct Wanted {
+    source: String,
+    destination: String,
+    body: Map<String, Value>,
+}
+
+async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    if call.values.switch("allow") && call.values.switch("deny") {
+        return Err(call.usage("-allow and -deny exclude each other"));
+    }
+    let wanted = if call.values.switch("file") { from_files(call, io)? } else { vec![from_arguments(call)?] };
+    for one in wanted {
+        write(&one, call, client, io).await?;
+    }
+    Ok(Exit::SUCCESS)
+}
+
+async fn write(wanted: &Wanted, call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    let Wanted { source, destination, body } = wanted;
+    let options = call.options();
+    let there = match client.intention_exact(source, destination, &options).await {
+        Ok(_) => true,
+        Err(error) if error.is_not_found() => false,
+        Err(error) => return Err(Failure::api("look the intention up")(error)),
+    };
+    if there && !call.values.switch("replace") {
+        return Err(Failure::input(format!(
+            "there is already an intention from {source} to {destination}; -replace changes it"
+        )));
+    }
+    client
+        .intention_write(source, destination, &Value::Object(body.clone()), &options)
+        .await
+        .map_err(Failure::api("write the intention"))?;
+    let done = if there { "Updated" } else { "Created" };
+    let action = body.get("Action").and_then(Value::as_str).unwrap_or("by request");
+    io.line(format_args!("{done}: {source} => {destination} ({action})"))?;
+    Ok(Exit::SUCCESS)
+}
+
+fn from_arguments(call: &Invocation<'_>) -> Result<Wanted, Failure> {
+    let [source, destination] = call.arguments("SRC and DST")?;
+    let mut body = Map::new();
+    body.insert("SourceType".to_owned(), json!("consul"));
+    body.insert("Action".to_owned(), json!(flagged_action(call).unwrap_or("allow")));
+    add_meta(call, &mut body);
+    Ok(Wanted { source: source.to_owned(), destination: destination.to_owned(), body })
+}
+
+fn from_files(call: &Invocation<'_>, io: &mut Io) -> Result<Vec<Wanted>, Failure> {
+    if call.values.arguments.is_empty() {
+        return Err(call.usage("-file needs at least one file"));
+    }
+    call.values.arguments.iter().map(|path| from_file(path, call, io)).collect()
+}
+
+fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, Failure> {
+    let tree = files::tree(path, io)?;
+    let read: Intention = decode_lenient(&tree, files::shown(path)).map_err(|faults| {
+        Failure::input(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))
+    })?;
+    if read.source_name.is_empty() || read.destination_name.is_empty() {
+        return Err(Failure::input(format!(
+            "{}: SourceName and DestinationName are needed",
+            files::shown(path)
+        )));
+    }
+    let mut body = Map::new();
+    let written = tree.as_object().into_iter().flat_map(|object| &object.entries);
+    for entry in written {
+        // Who and whom stand in the parameters.
+        let plain: String = entry.key.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();
+        match plain.as_str() {
+            "action" | "permissions" | "description" | "jwt" | "meta" | "sourcetype" => {
+                body.insert(canonical(&plain).to_owned(), files::value(&entry.value));
+            }
+            _ => {}
+        }
+    }
+    if let Some(action) = flagged_action(call) {
+        body.insert("Action".to_owned(), json!(action));
+    }
+    if !body.contains_key("Action") && !body.contains_key("Permissions") {
+        body.insert("Action".to_owned(), json!("allow"));
+    }
+    add_meta(call, &mut body);
+    Ok(Wanted { source: source(&read), destination: destination(&read), body })
+}
+
+fn canonical(plain: &str) -> &'static str {
+    match plain {
+        "action" => "Action",
+        "permissions" => "Permissions",
+        "description" => "Description",
+        "jwt" => "JWT",
+        "meta" => "Meta",
+        _ => "SourceType",
+    }
+}
+
+fn flagged_action(call: &Invocation<'_>) -> Option<&'static str> {
+    match (call.values.switch("allow"), call.values.switch("deny")) {
+        (_, true) => Some("deny"),
+        (true, false) => Some("allow"),
+        (false, false) => None,
+    }
+}
+
+fn add_meta(call: &Invocation<'_>, body: &mut Map<String, Value>) {
+    if !call.values.list("meta").is_empty() {
+        body.insert("Meta".to_owned(), json!(call.values.pairs("meta")));
+    }
+}

@@ -1,0 +1,46 @@
+//! `intention match`: which intentions are about a service, in the order in which they are asked.
+
+use concord_client::Client;
+
+use super::line;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::flag::Flag;
+use crate::cli::invocation::Invocation;
+use crate::cli::table::{Command, FORMAT, Run};
+use crate::cli::{Io, print};
+
+pub(crate) static MATCH: Command = Command {
+    name: "intention match",
+    synopsis: "Lists the intentions about a service",
+    usage: &["[options] SRC_OR_DST"],
+    about: "Lists the intentions about a service in the order in which they are asked: the first that matches decides.",
+    flags: &[
+        Flag::switch("destination", "The service is the one called. This is the default."),
+        Flag::switch("source", "The service is the one that calls."),
+        FORMAT,
+    ],
+    http: true,
+    usage_code: 1,
+    run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
+};
+
+async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    let [name] = call.arguments("the service")?;
+    if call.values.switch("source") && call.values.switch("destination") {
+        return Err(call.usage("-source and -destination exclude each other"));
+    }
+    let by = if call.values.switch("source") { "source" } else { "destination" };
+    let mut matches = client
+        .intention_match(by, &[name], &call.options())
+        .await
+        .map_err(Failure::api("match the intentions"))?
+        .value;
+    let found = matches.remove(name).unwrap_or_default();
+    if call.wants_json() {
+        return print::json(&found, io);
+    }
+    for intention in &found {
+        io.line(line(intention))?;
+    }
+    Ok(Exit::SUCCESS)
+}

@@ -1,0 +1,146 @@
+//! `members`: who is in the agent's gossip pool.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use concord_api::agent::Member;
+use concord_client::Client;
+use regex::Regex;
+
+use super::columns::Columns;
+use super::failure::{Exit, Failure, Outcome};
+use super::flag::Flag;
+use super::invocation::Invocation;
+use super::table::{Command, FORMAT, Run};
+use super::{Io, print};
+
+/// Exit code when no member is left to show.
+const NOBODY: Exit = Exit(2);
+
+pub(crate) static MEMBERS: Command = Command {
+    name: "members",
+    synopsis: "Lists the members of the cluster",
+    usage: &["[options]"],
+    about: "Lists the members the agent knows, with their state: alive, leaving, left or failed.",
+    flags: &[
+        Flag::switch("detailed", "Print all tags of each member."),
+        FORMAT,
+        Flag::text("segment", "Only members of this network segment.").default("_all"),
+        Flag::text("status", "Only members whose state this regular expression matches.")
+            .placeholder("<regexp>")
+            .default(".*"),
+        Flag::text("filter", "Only members this filter expression matches.").placeholder("<expression>"),
+        Flag::switch("wan", "List the servers of all datacenters. Servers know them, clients do not."),
+    ],
+    http: true,
+    usage_code: 1,
+    run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
+};
+
+async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    call.arguments::<0>("")?;
+    let pattern = call.values.text("status");
+    let status =
+        Regex::new(&format!("^(?:{pattern})$")).map_err(|error| call.usage(format!("-status: {error}")))?;
+    let mut options = call.options();
+    options.filter = call.values.text("filter").to_owned();
+    let mut members = client
+        .agent_members(call.values.switch("wan"), call.values.text("segment"), &options)
+        .await
+        .map_err(Failure::api("list the members"))?
+        .value;
+    members.retain(|member| status.is_match(state(member)));
+    if members.is_empty() {
+        io.remark("No member matches.")?;
+        return Ok(NOBODY);
+    }
+    members.sort_by(|a, b| order(a).cmp(&order(b)));
+    if call.wants_json() {
+        return print::json(&members, io);
+    }
+    let text = if call.values.switch("detailed") { detailed(&members) } else { plain(&members) };
+    io.text(&text)?;
+    Ok(Exit::SUCCESS)
+}
+
+fn order(member: &Member) -> (&str, &str, &str, &str) {
+    (tag(member, "dc"), tag(member, "ap"), tag(member, "segment"), &member.name)
+}
+
+fn plain(members: &[Member]) -> String {
+    let mut table = Columns::new([
+        "Node",
+        "Address",
+        "Status",
+        "Type",
+        "Build",
+        "Protocol",
+        "DC",
+        "Partition",
+        "Segment",
+    ]);
+    for member in members {
+        let server = tag(member, "role") == "consul";
+        let kind = match tag(member, "role") {
+            "consul" => "server",
+            "node" => "client",
+            _ => "unknown",
+        };
+        let build = tag(member, "build").split(':').next().unwrap_or_default();
+        let segment = match tag(member, "segment") {
+            "" if server => "<all>",
+            "" => "<default>",
+            segment => segment,
+        };
+        table.row([
+            &member.name,
+            &address(member),
+            state(member),
+            kind,
+            if build.is_empty() { "< 0.3" } else { build },
+            tag(member, "vsn"),
+            tag(member, "dc"),
+            or(tag(member, "ap"), "default"),
+            segment,
+        ]);
+    }
+    table.render()
+}
+
+fn detailed(members: &[Member]) -> String {
+    let mut table = Columns::new(["Node", "Address", "Status", "Tags"]);
+    for member in members {
+        let mut tags = String::new();
+        for (name, value) in &member.tags {
+            let comma = if tags.is_empty() { "" } else { "," };
+            let _ = write!(tags, "{comma}{name}={value}");
+        }
+        table.row([&member.name, &address(member), state(member), &tags]);
+    }
+    table.render()
+}
+
+fn state(member: &Member) -> &'static str {
+    match member.status {
+        1 => "alive",
+        2 => "leaving",
+        3 => "left",
+        4 => "failed",
+        _ => "none",
+    }
+}
+
+fn address(member: &Member) -> String {
+    match member.addr.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]:{}", member.port),
+        Ok(IpAddr::V4(_)) | Err(_) => format!("{}:{}", member.addr, member.port),
+    }
+}
+
+fn tag<'a>(member: &'a Member, name: &str) -> &'a str {
+    member.tags.get(name).map_or("", String::as_str)
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}

@@ -1,0 +1,102 @@
+//! Results as JSON and as names with values.
+
+use std::fmt::Write as _;
+
+use concord_api::Moment;
+use concord_api::encode::{self, Layout};
+use serde::Serialize;
+
+use super::Io;
+use super::failure::{Exit, Failure, Outcome};
+
+/// Prints a result as JSON, four spaces deep, as Go's tools do.
+pub(crate) fn json(value: &(impl Serialize + ?Sized), io: &mut Io) -> Outcome {
+    let bytes = encode::json(value, Layout::Pretty)
+        .map_err(|error| Failure::input(format!("the answer cannot be written as JSON: {error}")))?;
+    io.text(&String::from_utf8_lossy(&bytes))?;
+    Ok(Exit::SUCCESS)
+}
+
+/// Names with their values, one per line, the values in one column.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    text: String,
+    /// Where the values begin.
+    column: usize,
+}
+
+impl Fields {
+    /// Fields whose values begin at this column.
+    pub(crate) fn at(column: usize) -> Self {
+        Self { text: String::new(), column }
+    }
+
+    pub(crate) fn field(&mut self, name: &str, value: impl std::fmt::Display) {
+        let name = format!("{name}:");
+        // What an agent sends stays on its line and does not steer the terminal.
+        let value = value.to_string().replace(char::is_control, " ");
+        let line = format!("{name:0$}{value}", self.column);
+        let _ = writeln!(self.text, "{}", line.trim_end());
+    }
+
+    /// A field that is left out if it is empty.
+    pub(crate) fn optional(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.field(name, value);
+        }
+    }
+
+    /// A line without value, above what belongs to it.
+    pub(crate) fn head(&mut self, name: &str) {
+        let _ = writeln!(self.text, "{name}:");
+    }
+
+    /// A line below a head.
+    pub(crate) fn item(&mut self, text: impl std::fmt::Display) {
+        let _ = writeln!(self.text, "   {text}");
+    }
+
+    /// Text that brings its own lines.
+    pub(crate) fn block(&mut self, text: &str) {
+        let _ = writeln!(self.text, "{}", text.trim_end_matches('\n'));
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.text
+    }
+}
+
+/// A point in time as Go prints one: `2006-01-02 15:04:05.999 +0000 UTC`.
+pub(crate) fn time(moment: Moment) -> String {
+    match moment.to_string().trim_end_matches('Z').split_once('T') {
+        Some((date, time)) => format!("{date} {time} +0000 UTC"),
+        None => moment.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_in_one_column() {
+        let mut fields = Fields::at(18);
+        fields.field("ID", "7");
+        fields.field("Expiration Time", "never");
+        fields.field("Description", "");
+        fields.optional("Auth Method", "");
+        fields.head("Policies");
+        fields.item("1 - one");
+        assert_eq!(
+            fields.finish(),
+            "ID:               7\nExpiration Time:  never\nDescription:\nPolicies:\n   1 - one\n"
+        );
+    }
+
+    #[test]
+    fn times_are_printed_as_go_does() {
+        let moment = Moment::parse("2018-10-22T15:33:39.01789Z").unwrap();
+        assert_eq!(time(moment), "2018-10-22 15:33:39.01789 +0000 UTC");
+        assert_eq!(time(Moment::default()), "0001-01-01 00:00:00 +0000 UTC");
+    }
+}

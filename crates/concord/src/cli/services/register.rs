@@ -1,0 +1,86 @@
+//! `services register`: one service by flags, or all in files.
+
+use concord_client::Client;
+use serde_json::{Map, Value, json};
+
+use super::{ID, from_files};
+use crate::cli::Io;
+use crate::cli::failure::{Exit, Failure, Outcome};
+use crate::cli::flag::Flag;
+use crate::cli::invocation::Invocation;
+use crate::cli::table::{Command, Run};
+
+/// Flags that describe a service; refused beside files.
+const DESCRIBING: [&str; 7] = ["id", "name", "address", "port", "socket", "meta", "tag"];
+
+pub(crate) static REGISTER: Command = Command {
+    name: "services register",
+    synopsis: "Registers services with the agent",
+    usage: &["[options] -name=<name>", "[options] FILE..."],
+    about: "Registers one service by flags, or every service in the files, which are HCL or JSON as in the agent's \
+            configuration; - stands for the standard input.\n\nA service stays registered until it is \
+            deregistered. Give it a check with deregister_critical_service_after if nobody may be there to do so.",
+    flags: &[
+        ID,
+        Flag::text("name", "Name of the service."),
+        Flag::text("address", "Address of the service; the agent's if it is left out."),
+        Flag::unsigned("port", "Port of the service."),
+        Flag::text("socket", "Unix socket of the service, instead of address and port.")
+            .placeholder("<path>"),
+        Flag::pairs("meta", "Metadata of the instance."),
+        Flag::list("tag", "Tag of the instance."),
+    ],
+    http: true,
+    usage_code: 1,
+    run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
+};
+
+async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    if call.values.arguments.is_empty() {
+        let name = call.required("name")?;
+        return register(&from_flags(call)?, name, call, client, io).await;
+    }
+    if let Some(flag) = DESCRIBING.into_iter().find(|flag| call.values.origin(flag).is_some()) {
+        return Err(call.usage(format!("-{flag} describes one service and cannot stand beside files")));
+    }
+    for found in from_files(&call.values.arguments, io)? {
+        let name =
+            if found.definition.name.is_empty() { &found.definition.id } else { &found.definition.name };
+        register(&found.body, name, call, client, io).await?;
+    }
+    Ok(Exit::SUCCESS)
+}
+
+async fn register(body: &Value, name: &str, call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    client
+        .service_register(body, false, &call.options())
+        .await
+        .map_err(Failure::api(format!("register the service {name}")))?;
+    io.line(format_args!("Registered service: {name}"))?;
+    Ok(Exit::SUCCESS)
+}
+
+fn from_flags(call: &Invocation<'_>) -> Result<Value, Failure> {
+    let values = &call.values;
+    if !values.text("socket").is_empty()
+        && (values.origin("address").is_some() || values.origin("port").is_some())
+    {
+        return Err(call.usage("-socket stands instead of -address and -port"));
+    }
+    let mut body = Map::new();
+    for (key, flag) in [("ID", "id"), ("Name", "name"), ("Address", "address"), ("SocketPath", "socket")] {
+        if let Some(value) = values.optional(flag).filter(|value| !value.is_empty()) {
+            body.insert(key.to_owned(), json!(value));
+        }
+    }
+    if let Some(port) = values.unsigned("port") {
+        body.insert("Port".to_owned(), json!(port));
+    }
+    if !values.list("tag").is_empty() {
+        body.insert("Tags".to_owned(), json!(values.list("tag")));
+    }
+    if !values.list("meta").is_empty() {
+        body.insert("Meta".to_owned(), json!(values.pairs("meta")));
+    }
+    Ok(Value::Object(body))
+}

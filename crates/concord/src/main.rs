@@ -1,0 +1,16 @@
+//! The one program: agent, built-in proxy, demo and command line.
+//!
+//! Reads the process's arguments and environment, hands them to the command line, and ends with its exit code.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = cli::Program::of(&words.next().unwrap_or_default());
+    let args: Vec<String> = words.collect();
+    ExitCode::from(cli::run(program, &args, &cli::Env::of_process(), &mut cli::Io::of_process()))
+}
