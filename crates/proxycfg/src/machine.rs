@@ -246,7 +246,7 @@ impl Proxy {
             upstreams: upstreams.collect::<BTreeMap<UpstreamId, _>>(),
             leaf: self.leaf.clone(),
         };
-        if last.is_some_and(|last| last.leaf == snapshot.leaf && snapshot.diff(last).is_empty()) {
+        if last.is_some_and(|last| last.leaf == snapshot.leaf && snapshot.differing(last).is_empty()) {
             return;
         }
         let snapshot = Arc::new(snapshot);

@@ -83,9 +83,23 @@ impl SectionUpdate {
 }
 
 impl ProxySnapshot {
-    /// What leads from `old` to this snapshot, both of one proxy: every section that differs. Empty
-    /// if none does. The leaf is not among them: it does not travel.
+    /// What leads from `old` to this snapshot, both of one proxy: every section that differs. Applied
+    /// in order, they make `old` equal to this snapshot, but for the leaf, which does not travel.
+    ///
+    /// Empty only if the version is the same. Where a change came and went between the two, there is
+    /// no section left to carry the new version, and the first is sent again to carry it.
     pub fn diff(&self, old: &Self) -> Vec<SectionUpdate> {
+        let mut bodies = self.differing(old);
+        if bodies.is_empty() && self.version != old.version {
+            bodies.push(SectionBody::Proxy(self.proxy.clone()));
+        }
+        let count = bodies.len();
+        let update = |(i, body)| SectionUpdate { version: self.version, more: i + 1 < count, body };
+        bodies.into_iter().enumerate().map(update).collect()
+    }
+
+    /// The sections that are not as in `old`.
+    pub(crate) fn differing(&self, old: &Self) -> Vec<SectionBody> {
         let mut bodies = Vec::new();
         if differ(&self.proxy, &old.proxy) {
             bodies.push(SectionBody::Proxy(self.proxy.clone()));
@@ -102,9 +116,7 @@ impl ProxySnapshot {
                 bodies.push(SectionBody::Upstream(upstream.clone()));
             }
         }
-        let count = bodies.len();
-        let update = |(i, body)| SectionUpdate { version: self.version, more: i + 1 < count, body };
-        bodies.into_iter().enumerate().map(update).collect()
+        bodies
     }
 
     /// Puts a section in its place. After an error the snapshot is as before.
