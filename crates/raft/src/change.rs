@@ -1,7 +1,7 @@
 //! Changes of the membership and of the leader.
 //!
 //! One change at a time. A change of voters goes through a joint configuration; if its leader dies half way, the
-//! next leader finishes it.
+//! next leader finishes it. So [`ChangeError::NotLeader`] may mean "half done" here, and the membership says which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

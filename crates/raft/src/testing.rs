@@ -73,6 +73,15 @@ impl Network {
         self.inner.state.lock().nodes.insert(id, handler);
     }
 
+    /// Hands messages for this number to `seen` and never answers them.
+    pub fn attach_handler(&self, id: NodeId, seen: Arc<dyn Fn(Rpc) + Send + Sync>) {
+        let handler: Handler = Arc::new(move |rpc| {
+            seen(rpc);
+            futures::future::pending().boxed()
+        });
+        self.inner.state.lock().nodes.insert(id, handler);
+    }
+
     /// Makes a node unreachable, as when its process has ended.
     pub fn detach(&self, id: NodeId) {
         self.inner.state.lock().nodes.remove(&id);

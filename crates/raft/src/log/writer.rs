@@ -73,6 +73,10 @@ impl Writer {
                 batch.push(next);
             }
             self.execute(batch);
+            // Not when the last sender is gone: handles of a stopped node may live on.
+            if self.shared.db().is_none() {
+                return;
+            }
         }
     }
 

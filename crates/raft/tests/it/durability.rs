@@ -1,1 +1,166 @@
+//! Power cuts and decay: what was acknowledged stays, what is damaged is never trusted.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use concord_raft::testing::Network;
+use concord_raft::{Fatal, ProposeError, RaftConfig, StartError, Storage};
+use concord_runtime::{Disk as _, Entropy as _, MemoryDisk, SeededEntropy, World};
+
+use crate::world::{Server, config, node};
+
+async fn start(disk: &MemoryDisk, tune: impl FnOnce(&mut RaftConfig)) -> Result<Server, StartError> {
+    let world = World::tokio().with_disk(Arc::new(disk.clone()));
+    let network = Network::new(Arc::clone(&world.clock), Arc::clone(&world.entropy));
+    let mut config = config(1);
+    config.snapshot_threshold = 20;
+    config.snapshot_trailing = 4;
+    tune(&mut config);
+    let server = Server::start(config, Storage::Disk, &network, &world).await?;
+    let _ = server.raft.bootstrap(BTreeMap::from([(1, node(1))])).await;
+    Ok(server)
+}
+
+async fn ready(server: &Server) {
+    server.raft.watch().wait_for(|stats| stats.is_leader() || !stats.is_running).await.expect("published");
+    server.raft.read_barrier().await.expect("ready");
+}
+
+/// Cuts the power at a random point of several lives; in each, what earlier ones acknowledged must be there.
+async fn check_power_cuts(seed: u64) {
+    let entropy = SeededEntropy::new(seed);
+    let disk = MemoryDisk::new();
+    let mut acknowledged: Vec<(u64, String)> = Vec::new();
+    let mut serial = 0;
+    for life in 0..5 {
+        let server = start(&disk, |config| config.inline_writes = seed.is_multiple_of(2)).await;
+        let server = server.unwrap_or_else(|error| panic!("seed {seed}, life {life}: {error}"));
+        ready(&server).await;
+        let history = server.history.lock().clone();
+        for promised in &acknowledged {
+            let found = history.iter().filter(|entry| entry.1 == promised.1).collect::<Vec<_>>();
+            assert_eq!(found, [promised], "seed {seed}, life {life}");
+        }
+        assert!(history.is_sorted_by(|a, b| a < b), "seed {seed}, life {life}: reordered");
+        assert!(history.len() <= serial, "seed {seed}, life {life}: something nobody wrote");
+
+        disk.cut_power_after(1 + entropy.below(400));
+        loop {
+            serial += 1;
+            let text = format!("{serial:06}");
+            match server.raft.propose(Bytes::from(text.clone())).await {
+                Ok(committed) => acknowledged.push((committed.index, text)),
+                Err(ProposeError::Fatal(_)) => break,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+        }
+        assert_eq!(server.told.lock().len(), 1, "the hook is told once");
+        if entropy.below(3) == 0 {
+            disk.crash()
+        } else {
+            disk.crash_torn(&entropy)
+        }
+        server.raft.shutdown().await;
+    }
+    assert!(!acknowledged.is_empty());
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_power_cuts_at_any_point() {
+    for seed in 0..30 {
+        check_power_cuts(seed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clean_restart_keeps_everything_and_is_ready_at_once() {
+    let disk = MemoryDisk::new();
+    let server = start(&disk, |_| {}).await.expect("starts");
+    ready(&server).await;
+    let mut last = 0;
+    for serial in 0..70 {
+        last = server.write(&serial.to_string()).await;
+    }
+    let (texts, term) = (server.texts(), server.raft.term());
+    server.raft.shutdown().await;
+
+    let server = start(&disk, |_| {}).await.expect("starts again");
+    ready(&server).await;
+    assert_eq!(server.texts(), texts);
+    assert!(server.raft.term() > term, "a new leader, even if it is the same server");
+    assert!(server.write("next").await > last);
+    server.raft.shutdown().await;
+}
+
+fn snapshots(disk: &MemoryDisk) -> Vec<String> {
+    let names = disk.list("raft/snapshots").expect("list");
+    names.into_iter().map(|name| format!("raft/snapshots/{name}")).collect()
+}
+
+/// A node that has written enough for two snapshots and purged behind them.
+async fn grown(disk: &MemoryDisk) -> Vec<String> {
+    let server = start(disk, |_| {}).await.expect("starts");
+    ready(&server).await;
+    for serial in 0..100 {
+        server.write(&serial.to_string()).await;
+        if serial % 25 == 24 {
+            server.raft.snapshot(std::time::Duration::from_secs(10)).await.expect("a snapshot");
+        }
+    }
+    let texts = server.texts();
+    server.raft.shutdown().await;
+    assert_eq!(snapshots(disk).len(), 2);
+    texts
+}
+
+#[tokio::test]
+async fn n_114_a_damaged_snapshot_is_replaced_by_the_older_one_and_the_log() {
+    let disk = MemoryDisk::new();
+    let texts = grown(&disk).await;
+    let newest = snapshots(&disk).pop().expect("two");
+    disk.flip_byte(&newest, 100);
+    let server = start(&disk, |_| {}).await.expect("starts from the older one");
+    ready(&server).await;
+    assert_eq!(server.texts(), texts);
+    server.raft.shutdown().await;
+}
+
+#[tokio::test]
+async fn n_114_without_any_good_snapshot_a_purged_log_is_refused() {
+    let disk = MemoryDisk::new();
+    grown(&disk).await;
+    for snapshot in snapshots(&disk) {
+        disk.flip_byte(&snapshot, 100);
+    }
+    let error = start(&disk, |_| {}).await.err().expect("must not start with an empty state");
+    assert!(matches!(error, StartError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("restore a snapshot"), "{error}");
+}
+
+#[tokio::test]
+async fn n_114_a_failed_flush_ends_the_node_and_loses_nothing_acknowledged() {
+    let disk = MemoryDisk::new();
+    let server = start(&disk, |_| {}).await.expect("starts");
+    ready(&server).await;
+    server.write("acknowledged").await;
+    disk.fail_next_sync();
+    let error = server.raft.propose(Bytes::from_static(b"not")).await.expect_err("not durable");
+    assert!(matches!(error, ProposeError::Fatal(Fatal::Flush { .. })), "{error}");
+    assert!(matches!(server.told.lock().as_slice(), [Fatal::Flush { .. }]));
+    assert!(matches!(server.raft.propose(Bytes::from_static(b"no")).await, Err(ProposeError::Fatal(_))));
+    disk.crash();
+    server.raft.shutdown().await;
+    let server = start(&disk, |_| {}).await.expect("starts again");
+    ready(&server).await;
+    assert_eq!(server.texts(), ["acknowledged"]);
+    server.raft.shutdown().await;
+}
+
+#[tokio::test]
+async fn another_servers_data_directory_is_refused() {
+    let disk = MemoryDisk::new();
+    grown(&disk).await;
+    let error = start(&disk, |config| config.id = 2).await.err().expect("not ours");
+    assert!(matches!(error, StartError::WrongNode { found: 1, expected: 2 }), "{error}");
+}

@@ -128,29 +128,3 @@ async fn what_is_too_large_is_refused() {
     let large = Bytes::from(vec![0; concord_raft::limits::COMMAND_BYTES_MAX + 1]);
     assert!(matches!(server.raft.propose(large).await, Err(ProposeError::TooLarge { .. })));
 }
-
-#[tokio::test(start_paused = true)]
-async fn too_many_proposals_are_refused_and_those_without_a_majority_end_unknown() {
-    let world = World::seeded(1, 0);
-    let network = Network::new(Arc::clone(&world.clock), Arc::clone(&world.entropy));
-    let mut config = config(1);
-    config.proposals_max = 2;
-    let server = Server::start(config, Storage::Memory, &network, &world).await.expect("starts");
-    server.raft.bootstrap(BTreeMap::from([(1, node(1))])).await.expect("bootstraps");
-    server.raft.watch().wait_for(|stats| stats.is_leader()).await.expect("runs");
-    server.raft.read_barrier().await.expect("the first membership is committed");
-    server.raft.add_learner(2, node(2), concord_raft::CatchUp::Later).await.expect("added");
-    // Its vote is counted from now on, and nobody answers for it.
-    let promoting = server.raft.clone();
-    let propose = || server.raft.propose(Bytes::from_static(b"x"));
-    let change = promoting.promote(2);
-    let writes = async {
-        world.clock.sleep(Duration::from_millis(10)).await;
-        futures::join!(propose(), propose(), propose())
-    };
-    let (change, (first, second, third)) = futures::join!(change, writes);
-    assert!(matches!(change, Err(ChangeError::Unknown { .. })), "{change:?}");
-    assert!(matches!(first, Err(ProposeError::Unknown { .. })), "{first:?}");
-    assert!(matches!(second, Err(ProposeError::Unknown { .. })), "{second:?}");
-    assert_eq!(third, Err(ProposeError::Busy));
-}
