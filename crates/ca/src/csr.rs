@@ -14,7 +14,7 @@ use crate::key::{KeyError, KeyRefusal, PublicKey, Signer, signature_algorithm};
 use crate::limits::{CSR_ATTRIBUTES_MAX, CSR_BYTES_MAX};
 use crate::oid;
 use crate::pem::{self, PemError};
-use crate::x509::build::{IntermediateTemplate, extension, subject};
+use crate::x509::build::{extension, subject};
 use crate::x509::{CertificateError, Extensions, GeneralName};
 
 #[cfg(test)]
@@ -62,6 +62,9 @@ pub enum CsrRefusal {
     /// The URI is no identity of the mesh.
     #[error("CSR: {0}")]
     Identity(#[from] SpiffeError),
+    /// A request for an intermediate that does not name the trust domain alone.
+    #[error("CSR for an intermediate must name spiffe://{0}")]
+    NotAnIntermediate(TrustDomain),
 }
 
 /// Why an identity is not given out here, whoever asks.
@@ -133,20 +136,30 @@ impl Csr {
         Self::sign(signer, &der::sequence::<&[u8]>(&[]), &wanted)
     }
 
-    /// A request for an intermediate's certificate, as PEM; what it asks for is what
-    /// [`crate::x509::build::build_intermediate`] gives.
+    /// A request for an intermediate's certificate, as PEM; the certificate's shape is fixed by
+    /// [`crate::x509::build::build_intermediate`], whatever is asked for.
     pub fn build_for_intermediate(
         signer: &dyn Signer,
-        template: &IntermediateTemplate<'_>,
+        common_name: &str,
+        trust_domain: &TrustDomain,
     ) -> Result<String, KeyError> {
-        let uri = format!("spiffe://{}", template.trust_domain);
+        let uri = format!("spiffe://{trust_domain}");
         let names = der::sequence(&[der::value(der::primitive(6), uri.as_bytes())]);
         let constraints = der::sequence(&[der::value(der::BOOLEAN, &[0xff]), der::unsigned(&[0])]);
         let wanted = der::sequence(&[
             extension(oid::BASIC_CONSTRAINTS, true, &constraints),
             extension(oid::SUBJECT_ALT_NAME, false, &names),
         ]);
-        Self::sign(signer, &subject(template.common_name), &wanted)
+        Self::sign(signer, &subject(common_name), &wanted)
+    }
+
+    /// Reads a request for an intermediate of this trust domain: its proved key.
+    pub fn parse_for_intermediate(text: &str, trust_domain: &TrustDomain) -> Result<PublicKey, CsrRefusal> {
+        let ParsedCsr { public_key, identity } = Self::parse(text)?;
+        match identity {
+            SpiffeId::Signing(own) if own == *trust_domain => Ok(public_key),
+            _ => Err(CsrRefusal::NotAnIntermediate(trust_domain.clone())),
+        }
     }
 
     fn sign(signer: &dyn Signer, subject: &[u8], wanted: &[u8]) -> Result<String, KeyError> {

@@ -15,10 +15,13 @@
 pub mod csr;
 pub mod der;
 pub mod key;
+pub mod limiter;
 pub mod limits;
 pub mod oid;
 pub mod pem;
+pub mod provider;
 pub mod seal;
+pub mod tls;
 pub mod verify;
 pub mod x509;
 

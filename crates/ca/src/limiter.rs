@@ -1,0 +1,146 @@
+//! How many signatures are given out: so many a second with a short wait, or so many at a time.
+//!
+//! Pure: the caller says what time it is, waits as told, and refuses as told (N-61).
+
+use std::time::Duration;
+
+use concord_model::Timestamp;
+
+use crate::limits::CSR_WAIT_MAX;
+
+/// What Consul answers when the limit is reached; clients match it.
+pub const RATE_LIMIT_TEXT: &str = "Rate limit reached, try again later";
+
+/// The configured limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CsrLimits {
+    /// `CSRMaxPerSecond`; 0 switches to `max_concurrent`.
+    pub max_per_second: f64,
+    /// `CSRMaxConcurrent`; 0 is unlimited.
+    pub max_concurrent: u32,
+}
+
+impl Default for CsrLimits {
+    /// Consul's defaults: 50 a second.
+    fn default() -> Self {
+        Self { max_per_second: 50.0, max_concurrent: 0 }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// It goes on after this time, which may be zero; its turn is reserved.
+    After(Duration),
+    /// It is refused with [`RATE_LIMIT_TEXT`].
+    Refused,
+}
+
+/// Counts signatures.
+#[derive(Clone, Debug)]
+pub struct CsrLimiter {
+    limits: CsrLimits,
+    /// When the next turn is free.
+    next: Timestamp,
+    in_flight: u32,
+}
+
+impl CsrLimiter {
+    /// A limiter that has seen no request.
+    pub fn new(limits: CsrLimits) -> Self {
+        Self { limits, next: Timestamp::EPOCH, in_flight: 0 }
+    }
+
+    /// Takes over new limits; turns already given out stand.
+    pub fn configure(&mut self, limits: CsrLimits) {
+        self.limits = limits;
+    }
+
+    /// A request by the second: takes the next turn, if that is near enough.
+    pub fn admit(&mut self, now: Timestamp) -> Admission {
+        if self.limits.max_per_second <= 0.0 {
+            return Admission::After(Duration::ZERO);
+        }
+        let interval = Duration::from_secs_f64((1.0 / self.limits.max_per_second).min(3600.0));
+        // A clock set back must not shut the door for longer than a full queue would.
+        self.next = self.next.min(now.plus(CSR_WAIT_MAX).plus(interval));
+        let wait = self.next.since(now);
+        if wait > CSR_WAIT_MAX {
+            return Admission::Refused;
+        }
+        self.next = self.next.max(now).plus(interval);
+        Admission::After(wait)
+    }
+
+    /// A request by number at a time: whether it may go on now. If not, the caller may wait for a
+    /// [`CsrLimiter::leave`] up to [`CSR_WAIT_MAX`] and ask again.
+    pub fn enter(&mut self) -> bool {
+        let by_number = self.limits.max_per_second <= 0.0 && self.limits.max_concurrent > 0;
+        if by_number && self.in_flight >= self.limits.max_concurrent {
+            return false;
+        }
+        self.in_flight += 1;
+        true
+    }
+
+    /// A request that had entered is done.
+    pub fn leave(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000);
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn n_61_ten_thousand_requests_a_second_are_held_to_fifty() {
+        let mut limiter = CsrLimiter::new(CsrLimits::default());
+        let mut admitted = 0;
+        for request in 0..100_000u32 {
+            let now = NOW.plus(Duration::from_micros(100) * request);
+            match limiter.admit(now) {
+                Admission::After(wait) => {
+                    assert!(wait <= CSR_WAIT_MAX);
+                    admitted += 1;
+                }
+                Admission::Refused => {}
+            }
+        }
+        // Ten seconds, and what half a second of waiting adds.
+        assert!((500..=527).contains(&admitted), "{admitted}");
+    }
+
+    #[test]
+    fn turns_come_one_after_the_other() {
+        let mut limiter = CsrLimiter::new(CsrLimits::default());
+        for turn in 0..=25 {
+            assert_eq!(limiter.admit(NOW), Admission::After(MILLI * 20 * turn));
+        }
+        assert_eq!(limiter.admit(NOW), Admission::Refused);
+        assert_eq!(limiter.admit(NOW.plus(MILLI * 20)), Admission::After(MILLI * 500));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_shut_the_door() {
+        let mut limiter = CsrLimiter::new(CsrLimits::default());
+        limiter.admit(NOW);
+        let back = NOW.minus(Duration::from_secs(500));
+        assert_eq!(limiter.admit(back), Admission::Refused);
+        assert!(matches!(limiter.admit(back.plus(MILLI * 20)), Admission::After(_)));
+    }
+
+    #[test]
+    fn without_a_rate_the_number_at_a_time_counts() {
+        let mut limiter = CsrLimiter::new(CsrLimits { max_per_second: 0.0, max_concurrent: 2 });
+        assert!(limiter.enter() && limiter.enter());
+        assert!(!limiter.enter());
+        limiter.leave();
+        assert!(limiter.enter());
+        let mut open = CsrLimiter::new(CsrLimits { max_per_second: 0.0, max_concurrent: 0 });
+        assert!((0..1000).all(|_| open.enter()));
+    }
+}

@@ -1,0 +1,311 @@
+//! The settings common to all providers, read as leniently as Consul reads them.
+//!
+//! Keys in either style, numbers as text and the other way round, durations in Go's notation,
+//! unknown keys without effect. A private key never stays among the settings: it is given back as a
+//! secret, to be sealed (N-71). Life times must fit into each other; every fault is named with its
+//! remedy, all at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_model::Secret;
+use concord_model::ca::{CertificateLife, KeyKind};
+use concord_model::proxy::Settings;
+use serde_json::Value;
+
+use crate::limiter::CsrLimits;
+
+/// Shortest life of a leaf.
+pub const LEAF_LIFE_MIN: Duration = Duration::from_secs(3600);
+/// Longest life of a leaf.
+pub const LEAF_LIFE_MAX: Duration = Duration::from_secs(8760 * 3600);
+/// Shortest life of an intermediate.
+pub const INTERMEDIATE_LIFE_MIN: Duration = Duration::from_secs(3 * 3600);
+/// An intermediate must live this many leaf lives.
+pub const INTERMEDIATE_LEAF_LIVES_MIN: u32 = 3;
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SettingFault {
+    /// Not a duration.
+    #[error("{key}: {value} is not a duration; write it as \"72h\"")]
+    Duration {
+        /// The setting.
+        key: &'static str,
+        /// What was written.
+        value: String,
+    },
+    /// Not a number of the kind needed.
+    #[error("{key}: {value} is not a number of 0 or more")]
+    Number {
+        /// The setting.
+        key: &'static str,
+        /// What was written.
+        value: String,
+    },
+    /// Not text.
+    #[error("{key} must be text")]
+    Text {
+        /// The setting.
+        key: &'static str,
+    },
+    /// Not a switch.
+    #[error("{key} must be true or false")]
+    Switch {
+        /// The setting.
+        key: &'static str,
+    },
+    /// The same setting in both styles.
+    #[error("{key} is given more than once; keep one spelling")]
+    Twice {
+        /// The setting.
+        key: &'static str,
+    },
+    /// A key that is not available.
+    #[error(
+        "PrivateKeyType {kind:?} with PrivateKeyBits {bits} is not supported; use ec 256, ec 384 or rsa 2048"
+    )]
+    KeyKind {
+        /// The type.
+        kind: String,
+        /// The size.
+        bits: u32,
+    },
+    /// A life time outside its bounds.
+    #[error("{key} is {found}; it must be {bound}")]
+    Life {
+        /// The setting.
+        key: &'static str,
+        /// What it is, in Go's notation.
+        found: String,
+        /// What it has to be.
+        bound: String,
+    },
+}
+
+/// What a provider is configured with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaSettings {
+    /// `LeafCertTTL`, `IntermediateCertTTL`, `RootCertTTL`.
+    pub life: CertificateLife,
+    /// `PrivateKeyType` and `PrivateKeyBits`.
+    pub key_kind: KeyKind,
+    /// `CSRMaxPerSecond` and `CSRMaxConcurrent`.
+    pub limits: CsrLimits,
+    /// `SkipValidate`: life times need not fit into each other.
+    pub skip_validate: bool,
+    /// `RootCert`: a root supplied by the user, PEM.
+    pub root_cert: Option<String>,
+}
+
+impl Default for CaSettings {
+    fn default() -> Self {
+        Self {
+            life: CertificateLife::default(),
+            key_kind: KeyKind::default(),
+            limits: CsrLimits::default(),
+            skip_validate: false,
+            root_cert: None,
+        }
+    }
+}
+
+/// Settings, read.
+#[derive(Clone, Debug)]
+pub struct ParsedSettings {
+    /// The typed form.
+    pub settings: CaSettings,
+    /// What may be stored and shown: the settings as written, without the private key.
+    pub stored: Settings,
+    /// `PrivateKey`, PEM; to be sealed.
+    pub private_key: Option<Secret>,
+}
+
+impl ParsedSettings {
+    /// Reads settings; all faults at once.
+    pub fn parse(settings: &Settings) -> Result<Self, Vec<SettingFault>> {
+        let mut reader = Reader { values: BTreeMap::new(), faults: Vec::new() };
+        for (key, value) in settings {
+            reader.values.entry(folded(key)).or_default().push(value);
+        }
+        let defaults = CaSettings::default();
+        let life = CertificateLife {
+            leaf: reader.duration("LeafCertTTL", defaults.life.leaf),
+            intermediate: reader.duration("IntermediateCertTTL", defaults.life.intermediate),
+            root: reader.duration("RootCertTTL", defaults.life.root),
+        };
+        let limits = CsrLimits {
+            max_per_second: reader.number("CSRMaxPerSecond", defaults.limits.max_per_second),
+            max_concurrent: reader.whole("CSRMaxConcurrent", defaults.limits.max_concurrent),
+        };
+        let kind = reader.text("PrivateKeyType").unwrap_or_else(|| "ec".to_owned());
+        let bits = reader.whole("PrivateKeyBits", if kind == "rsa" { 2048 } else { 256 });
+        let key_kind = KeyKind::parse(&kind, bits).unwrap_or_else(|| {
+            reader.faults.push(SettingFault::KeyKind { kind, bits });
+            KeyKind::default()
+        });
+        let skip_validate = reader.switch("SkipValidate");
+        let root_cert = reader.text("RootCert").filter(|text| !text.trim().is_empty());
+        let private_key = reader.text("PrivateKey").filter(|text| !text.trim().is_empty()).map(Secret::new);
+        let mut faults = reader.faults;
+        if !skip_validate {
+            check_lives(life, &mut faults);
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let stored = without_secrets(settings);
+        let settings = CaSettings { life, key_kind, limits, skip_validate, root_cert };
+        Ok(Self { settings, stored, private_key })
+    }
+}
+
+/// The settings without the private key, whatever the style of its name (N-71).
+pub fn without_secrets(settings: &Settings) -> Settings {
+    let open = |key: &str| folded(key) != folded("PrivateKey");
+    settings.iter().filter(|(key, _)| open(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Both styles of a key, made one.
+fn folded(key: &str) -> String {
+    key.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect()
+}
+
+struct Reader<'a> {
+    values: BTreeMap<String, Vec<&'a Value>>,
+    faults: Vec<SettingFault>,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, key: &'static str) -> Option<&'a Value> {
+        let found = self.values.get(&folded(key))?;
+        if found.len() > 1 {
+            self.faults.push(SettingFault::Twice { key });
+        }
+        found.first().copied().filter(|value| !value.is_null())
+    }
+
+    fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
+        let Some(value) = self.take(key) else { return default };
+        let read = match value {
+            Value::String(text) => parse_duration(text),
+            // As Go's decoder: a bare number is nanoseconds.
+            Value::Number(number) => number.as_u64().map(Duration::from_nanos),
+            _ => None,
+        };
+        read.unwrap_or_else(|| {
+            self.faults.push(SettingFault::Duration { key, value: shown(value) });
+            default
+        })
+    }
+
+    fn number(&mut self, key: &'static str, default: f64) -> f64 {
+        let Some(value) = self.take(key) else { return default };
+        let read = match value {
+            Value::String(text) => text.trim().parse().ok(),
+            other => other.as_f64(),
+        };
+        match read.filter(|number: &f64| number.is_finite() && *number >= 0.0) {
+            Some(number) => number,
+            None => {
+                self.faults.push(SettingFault::Number { key, value: shown(value) });
+                default
+            }
+        }
+    }
+
+    fn whole(&mut self, key: &'static str, default: u32) -> u32 {
+        let Some(value) = self.take(key) else { return default };
+        let read = match value {
+            Value::String(text) => text.trim().parse().ok(),
+            other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        read.unwrap_or_else(|| {
+            self.faults.push(SettingFault::Number { key, value: shown(value) });
+            default
+        })
+    }
+
+    fn text(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text.clone()),
+            _ => {
+                self.faults.push(SettingFault::Text { key });
+                None
+            }
+        }
+    }
+
+    fn switch(&mut self, key: &'static str) -> bool {
+        match self.take(key) {
+            None => false,
+            Some(Value::Bool(on)) => *on,
+            Some(Value::String(text)) if text == "true" || text == "1" => true,
+            Some(Value::String(text)) if text == "false" || text == "0" || text.is_empty() => false,
+            Some(_) => {
+                self.faults.push(SettingFault::Switch { key });
+                false
+            }
+        }
+    }
+}
+
+/// A value for a message, shortened.
+fn shown(value: &Value) -> String {
+    value.to_string().chars().take(64).collect()
+}
+
+fn check_lives(life: CertificateLife, faults: &mut Vec<SettingFault>) {
+    let mut demand = |ok: bool, key, found: Duration, bound: String| {
+        if !ok {
+            faults.push(SettingFault::Life { key, found: go_text(found), bound });
+        }
+    };
+    let CertificateLife { leaf, intermediate, root } = life;
+    let leaf_bound = format!("between {} and {}", go_text(LEAF_LIFE_MIN), go_text(LEAF_LIFE_MAX));
+    demand((LEAF_LIFE_MIN..=LEAF_LIFE_MAX).contains(&leaf), "LeafCertTTL", leaf, leaf_bound);
+    let least = INTERMEDIATE_LIFE_MIN.max(leaf.saturating_mul(INTERMEDIATE_LEAF_LIVES_MIN));
+    let least_text =
+        format!("at least {}: 3h and three times LeafCertTTL; raise it or lower LeafCertTTL", go_text(least));
+    demand(intermediate >= least, "IntermediateCertTTL", intermediate, least_text);
+    let root_bound =
+        format!("at least IntermediateCertTTL, which is {}; raise it or lower that", go_text(intermediate));
+    demand(root >= intermediate, "RootCertTTL", root, root_bound);
+}
+
+/// A duration in Go's notation, of the units a life is written in.
+fn go_text(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    match (secs / 3600, secs / 60 % 60, secs % 60) {
+        (hours, 0, 0) => format!("{hours}h"),
+        (0, minutes, 0) => format!("{minutes}m"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// Reads Go's notation: decimal numbers, each with a unit.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut seconds = 0.0f64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let number: f64 = number.parse().ok()?;
+        let units =
+            [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        seconds += number * units.iter().find(|(name, _)| *name == unit)?.1;
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| duration.as_secs() < i64::MAX as u64 / 1_000_000_000)
+}
