@@ -23,3 +23,10 @@ pub use sidecar::{Registration, SIDECAR_SUFFIX, Sidecar, expand_sidecar, lowest_
 
 #[cfg(test)]
 mod tests;
+
+/// Checks metadata written elsewhere (of the agent's node) by the rules all metadata follow.
+pub fn check_meta(field: &str, meta: &std::collections::BTreeMap<String, String>) -> Vec<crate::Fault> {
+    let mut faults = Vec::new();
+    field::meta(field, meta, &mut faults);
+    faults
+}

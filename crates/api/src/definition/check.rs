@@ -142,7 +142,7 @@ impl CheckDefinition {
         };
         self.check_counts(&mut faults);
         let spec = CheckSpec {
-            id: id.clone().unwrap_or_else(|| CheckId::parse("check").expect("a plain word is an id")),
+            id: id.unwrap_or_else(|| CheckId::parse("check").expect("a plain word is an id")),
             name: self.own_name(owner),
             notes: self.notes.clone(),
             service_id,

@@ -202,7 +202,8 @@ impl ServiceDefinition {
         if field::is_any_address(&self.address) {
             faults.push(Fault::rule("Address", "Invalid service address"));
         }
-        if !self.socket_path.is_empty() && !(self.address.is_empty() && self.port == 0) {
+        let reachable_by_ip = !self.address.is_empty() || self.port != 0;
+        if !self.socket_path.is_empty() && reachable_by_ip {
             let text = format!(
                 "service {} cannot have both socket path {} and address/port",
                 self.name, self.socket_path

@@ -1,1 +1,141 @@
+use concord_model::intention::{Action, HeaderValueMatch, PathMatch, precedence};
 
+use super::*;
+use crate::encode::{Layout, json};
+
+fn upsert(body: &str) -> Result<IntentionUpsert, Faults> {
+    IntentionBody::decode(body.as_bytes())?.resolve(parse_source("web")?, parse_destination("db")?)
+}
+
+#[track_caller]
+fn refused(body: &str, status: u16, text: &str) {
+    let found = upsert(body).expect_err("must be refused");
+    assert_eq!((found.to_string().as_str(), found.status()), (text, status));
+}
+
+#[test]
+fn an_upsert_becomes_a_source() {
+    let read = upsert(r#"{"Action":"allow","Description":"d","SourceType":"consul","SourceName":"ignored"}"#)
+        .unwrap();
+    assert_eq!(read.intention.decision, Decision::Connection(Action::Allow));
+    assert_eq!(read.intention.source.to_string(), "web");
+    assert_eq!(read.destination.to_string(), "db");
+}
+
+#[test]
+fn an_upsert_may_decide_by_request() {
+    let read = upsert(
+        r#"{"permissions":[{"action":"deny","http":{"path_prefix":"/admin","methods":["get"],
+        "header":[{"name":"x-a","exact":"1","ignore_case":true}]}}]}"#,
+    )
+    .unwrap();
+    let Decision::Requests(permissions) = &read.intention.decision else { panic!("not by request") };
+    let http = permissions[0].http.as_ref().unwrap();
+    assert_eq!(http.path, Some(PathMatch::Prefix("/admin".to_owned())));
+    assert_eq!(http.methods, ["GET"]);
+    assert_eq!(http.headers[0].value, HeaderValueMatch::Exact("1".to_owned()));
+    let (action, shapes) = split(&read.intention.decision);
+    assert_eq!(decide("", &action, &shapes, false, &mut Vec::new()), Some(read.intention.decision));
+}
+
+#[test]
+fn upserts_that_decide_nothing_are_refused() {
+    refused("{}", 400, "Action must be set to 'allow' or 'deny'");
+    refused(r#"{"Action":"ALLOW"}"#, 400, "Action must be set to 'allow' or 'deny'");
+    refused(
+        r#"{"Action":"allow","Permissions":[{"Action":"allow","HTTP":{"PathExact":"/"}}]}"#,
+        400,
+        "Action must be omitted if Permissions are specified",
+    );
+    refused(r#"{"Permissions":[{"Action":"allow"}]}"#, 400, "Permissions[0].HTTP is required");
+    refused(
+        r#"{"Permissions":[{"Action":"allow","HTTP":{}}]}"#,
+        400,
+        "Permissions[0].HTTP should not be empty",
+    );
+    refused(
+        r#"{"Permissions":[{"Action":"allow","HTTP":{"PathExact":"/a","PathRegex":"b"}}]}"#,
+        400,
+        "Permissions[0].HTTP should only contain one of PathExact, PathPrefix, or PathRegex",
+    );
+    refused(
+        r#"{"Permissions":[{"Action":"allow","HTTP":{"PathPrefix":"a"}}]}"#,
+        400,
+        "Permissions[0].HTTP.PathPrefix doesn't start with '/': \"a\"",
+    );
+    refused(
+        r#"{"Permissions":[{"Action":"allow","HTTP":{"Methods":["GET","BREW"]}}]}"#,
+        400,
+        "Permissions[0].HTTP.Methods contains an invalid method \"BREW\"",
+    );
+    refused(
+        r#"{"Permissions":[{"Action":"allow","HTTP":{"Header":[{"Name":"h","Exact":"a","Present":true}]}}]}"#,
+        400,
+        "Permissions[0].HTTP.Header[0] should only contain one of Present, Exact, Prefix, Suffix, Contains, or Regex",
+    );
+    refused(r#"{"Action":"allow","SourceType":"k8s"}"#, 400, "SourceType must be set to 'consul'");
+    let long = format!(r#"{{"Action":"allow","Description":"{}"}}"#, "x".repeat(513));
+    refused(&long, 400, "Description exceeds maximum length 512");
+    refused(
+        r#"{"Action":"allow","DestinationNS":"team"}"#,
+        400,
+        "Invalid DestinationNS(team): Namespaces is a Consul Enterprise feature",
+    );
+    refused(
+        r#"{"Action":"allow","JWT":{"Providers":[{"Name":"okta"}]}}"#,
+        501,
+        "not available yet: JWT requirements of intentions",
+    );
+    let wild =
+        IntentionBody::decode(br#"{"Permissions":[{"Action":"allow","HTTP":{"PathExact":"/"}}]}"#).unwrap();
+    let found = wild.resolve(parse_source("web").unwrap(), parse_destination("*").unwrap()).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "Permissions cannot be specified on intentions with wildcarded destinations"
+    );
+}
+
+#[test]
+fn names_have_up_to_three_components() {
+    assert_eq!(parse_destination("default/db").unwrap(), parse_destination("db").unwrap());
+    assert_eq!(parse_source("default/default/*").unwrap().to_string(), "*");
+    assert_eq!(parse_source("*/web").unwrap(), parse_source("web").unwrap());
+    assert_eq!(parse_source("peer:east/web").unwrap().to_string(), "peer:east/web");
+    assert_eq!(
+        parse_source("a/b/c/d").unwrap_err().to_string(),
+        "source \"a/b/c/d\" is invalid: input can contain at most two '/'"
+    );
+    assert_eq!(
+        parse_destination("team/db").unwrap_err().to_string(),
+        "Invalid destination namespace(team): Namespaces is a Consul Enterprise feature"
+    );
+    assert_eq!(
+        parse_destination("p/default/db").unwrap_err().to_string(),
+        "Invalid destination partition(p): Partitions is a Consul Enterprise feature"
+    );
+    assert!(parse_source("peer:east").is_err() && parse_destination("").is_err());
+    assert!(parse_service("source", "*").is_err());
+    assert_eq!(parse_service("source", "default/web").unwrap().name.as_str(), "web");
+}
+
+#[test]
+fn an_intention_is_printed_with_go_s_zero_time() {
+    let (source, destination) = (parse_source("web").unwrap(), parse_destination("db").unwrap());
+    let shape = Intention::from_model(IntentionParts {
+        destination: &destination,
+        source: &source,
+        precedence: precedence(&destination, &source),
+        decision: &Decision::Connection(Action::Deny),
+        description: "",
+        legacy: None,
+        jwt: None,
+        meta: &BTreeMap::new(),
+        stamp: Stamp { create: 1, modify: 2 },
+    });
+    let own = String::from_utf8(json(&shape, Layout::Compact).unwrap()).unwrap();
+    let expected = r#"{"SourceNS":"default","SourceName":"web","DestinationNS":"default","DestinationName":"db",
+        "SourceType":"consul","Action":"deny","Precedence":9,"CreatedAt":"0001-01-01T00:00:00Z",
+        "UpdatedAt":"0001-01-01T00:00:00Z","CreateIndex":1,"ModifyIndex":2}"#;
+    assert_eq!(own, expected.lines().map(str::trim).collect::<String>());
+    assert_eq!(serde_json::from_str::<Intention>(&own).unwrap(), shape);
+}
