@@ -74,19 +74,27 @@ impl Policy {
     }
 
     fn best(&self, source: &ServiceRef) -> Option<&Arc<Intention>> {
-        let mut best: Option<&Arc<Intention>> = None;
-        for part in &self.parts {
-            if best.is_some_and(|rule| rule.precedence > part.ceiling) {
-                break;
-            }
-            if let Some(rule) = part.best(source)
-                && best.is_none_or(|best| rule.order(best).is_lt())
-            {
-                best = Some(rule);
-            }
-        }
-        best
+        first_of(self.parts.iter().map(Arc::as_ref), source)
     }
+}
+
+/// The intention that decides about `source`, of entries that all cover the destination.
+pub(super) fn first_of<'a>(
+    parts: impl Iterator<Item = &'a Compiled>,
+    source: &ServiceRef,
+) -> Option<&'a Arc<Intention>> {
+    let mut best: Option<&Arc<Intention>> = None;
+    for part in parts {
+        if best.is_some_and(|rule| rule.precedence > part.ceiling) {
+            continue;
+        }
+        if let Some(rule) = part.best(source)
+            && best.is_none_or(|best| rule.order(best).is_lt())
+        {
+            best = Some(rule);
+        }
+    }
+    best
 }
 
 /// One entry, compiled: its intentions in order, and for each pattern of sources the first.
@@ -98,6 +106,8 @@ pub(super) struct Compiled {
     ceiling: u8,
     /// Token demanded of every request, also of sources yet to be added.
     jwt: Option<Arc<JwtRequirement>>,
+    /// Partition and namespace of the exact source indexed last.
+    last_scope: Option<(Partition, Namespace)>,
     /// Exact sources.
     exact: HashMap<ServiceRef, u32>,
     /// Sources with a wildcard, by what is never one.
@@ -123,6 +133,7 @@ impl Compiled {
             ceiling: rules.first().map_or(0, |rule| rule.precedence),
             jwt: entry.jwt.clone().map(Arc::new),
             rules: Vec::new(),
+            last_scope: None,
             exact: HashMap::with_capacity(rules.len()),
             wild: HashMap::new(),
         };
@@ -136,7 +147,8 @@ impl Compiled {
     fn index(&mut self, source: &Source, index: u32) {
         let Source { partition, namespace, peer, name } = source.clone();
         if let (Pattern::Exact(namespace), Pattern::Exact(name)) = (&namespace, &name) {
-            let key = ServiceRef { partition, namespace: namespace.clone(), peer, name: name.clone() };
+            let mut key = ServiceRef { partition, namespace: namespace.clone(), peer, name: name.clone() };
+            self.share(&mut key);
             self.exact.entry(key).or_insert(index);
             return;
         }
@@ -151,6 +163,18 @@ impl Compiled {
             (Pattern::Any, Pattern::Any) => {
                 wild.any.get_or_insert(index);
             }
+        }
+    }
+
+    /// Lets a key share the texts that thousands of keys have in common, so that comparing it with a
+    /// caller touches memory that is warm. Rules come sorted by these components.
+    fn share(&mut self, key: &mut ServiceRef) {
+        match &mut self.last_scope {
+            Some((partition, namespace)) if *partition == key.partition && *namespace == key.namespace => {
+                key.partition = partition.clone();
+                key.namespace = namespace.clone();
+            }
+            last => *last = Some((key.partition.clone(), key.namespace.clone())),
         }
     }
 

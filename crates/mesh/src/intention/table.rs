@@ -6,7 +6,7 @@ use std::sync::Arc;
 use concord_model::ServiceRef;
 use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source};
 
-use super::policy::{Compiled, Policy, destinations};
+use super::policy::{Compiled, Policy, destinations, first_of};
 use super::{DefaultPolicy, Intention, Verdict};
 
 /// All intentions of a cluster.
@@ -49,7 +49,12 @@ impl Table {
 
     /// Whether `source` may connect to `destination`, and what says so.
     pub fn decide(&self, source: &ServiceRef, destination: &ServiceRef, default: DefaultPolicy) -> Verdict {
-        self.policy(destination).decide(source, default)
+        if destination.peer.is_some() {
+            return default.verdict();
+        }
+        let keys = destinations(destination);
+        let parts = keys.iter().filter_map(|key| self.entries.get(key)).map(Arc::as_ref);
+        first_of(parts, source).map_or_else(|| default.verdict(), Intention::verdict)
     }
 
     /// The intention with exactly these patterns.
