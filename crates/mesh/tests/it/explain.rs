@@ -18,6 +18,7 @@ fn names() -> Names {
         namespaces: vec![Namespace::default(), Namespace::parse("team").unwrap()],
         peers: vec![None],
         services: ["web", "api"].map(|name| ServiceName::parse(name).unwrap()).to_vec(),
+        unruly: false,
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Names {
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) peers: Vec<Option<PeerName>>,
     pub(crate) services: Vec<ServiceName>,
+    /// Also one name in all namespaces, which validation refuses: a decision stands all the same.
+    pub(crate) unruly: bool,
 }
 
 impl Names {
@@ -53,6 +55,7 @@ impl Names {
             services: ["web", "api", "web.v1", "webxv1", "Web", "a+b"]
                 .map(|name| ServiceName::parse(name).unwrap())
                 .to_vec(),
+            unruly: true,
         }
     }
 
@@ -89,6 +92,7 @@ impl Names {
         let namespace = random.pick(&self.namespaces);
         let name = random.pick(&self.services);
         match random.below(8) {
+            0 if self.unruly => (Pattern::Any, Pattern::Exact(name)),
             0..=3 => (Pattern::Exact(namespace), Pattern::Exact(name)),
             4 | 5 => (Pattern::Exact(namespace), Pattern::Any),
             _ => (Pattern::Any, Pattern::Any),
