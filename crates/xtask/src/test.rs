@@ -73,7 +73,17 @@ fn heading(name: &str) {
 
 fn clippy(root: &Path) -> Result<()> {
     let mut cargo = process::cargo(root);
-    cargo.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]);
+    cargo.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--keep-going",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]);
     process::run("cargo clippy", &mut cargo)
 }
 
