@@ -173,6 +173,8 @@ pub(crate) trait Marked {
     fn marks(&self) -> Box<dyn Iterator<Item = (&Key, u64)> + '_>;
     /// Replaces the remembered indexes by those of a snapshot; `false` if they do not fit the rows.
     fn set_marks(&mut self, marks: Vec<(Key, u64)>, floor: u64) -> bool;
+    /// Takes everything as changed at one index.
+    fn set_all_marks(&mut self, index: u64);
 }
 
 impl<R: PartialEq> Marked for Table<R> {
@@ -207,5 +209,12 @@ impl<R: PartialEq> Marked for Table<R> {
         self.graves = graves;
         self.floor = floor;
         complete && self.graves.len() <= TOMBSTONES_MAX
+    }
+
+    fn set_all_marks(&mut self, index: u64) {
+        let all = |(key, mark): (&Key, &Mark)| (key.clone(), Mark { changed: index, rows: mark.rows });
+        self.marks = self.marks.iter().filter(|(_, mark)| mark.rows > 0).map(all).collect();
+        self.graves = OrdSet::new();
+        self.floor = index;
     }
 }

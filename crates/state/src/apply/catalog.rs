@@ -64,31 +64,38 @@ fn register_node(
             scope: described.scope.clone(),
         });
     }
-    let usurped = claim(tables, described, existing.as_deref())?;
+    let failed = claim(tables, command, described, existing.as_deref())?;
     match existing {
         Some(existing) if command.skip_node_update => Ok((existing, false)),
-        existing => Ok(store_node(tables, commit, described, existing, usurped)),
+        _ => Ok(store_node(tables, commit, described, &failed)),
     }
 }
 
-/// Decides whether a node may have the name and the id it asks for. Returns the failed node that
-/// has to go, if its id was taken over.
-fn claim(tables: &Tables, node: &Node, existing: Option<&Node>) -> Result<Option<Arc<Node>>, CatalogRefusal> {
-    let Some(id) = node.id else { return Ok(None) };
-    if let Some(existing) = existing
-        && let Some(holder) = existing.id.filter(|own| *own != id)
-        && !failed(tables, existing)
+/// Decides whether a node may have the name and the id it asks for. Returns the failed nodes that
+/// had them and have to go, with what was registered on them.
+fn claim(
+    tables: &Tables,
+    command: &Register,
+    node: &Node,
+    existing: Option<&Node>,
+) -> Result<Vec<Arc<Node>>, CatalogRefusal> {
+    let Some(id) = node.id else { return Ok(Vec::new()) };
+    let of_name = existing.filter(|existing| existing.id.is_some_and(|own| own != id));
+    if let Some(holder) = of_name
+        && (command.skip_node_update || !failed(tables, holder))
     {
+        let holder = holder.id.expect("filtered above");
         return Err(CatalogRefusal::NodeNameTaken { node: node.name.clone(), holder });
     }
-    let holder =
+    let of_id =
         tables.node_ids.get(&keys::node_id(&node.scope, id)).filter(|holder| holder.name != node.name);
-    match holder {
-        Some(holder) if !failed(tables, holder) => {
-            Err(CatalogRefusal::NodeIdTaken { id, holder: holder.name.clone(), node: node.name.clone() })
-        }
-        holder => Ok(holder.cloned()),
+    if let Some(holder) = of_id
+        && (command.skip_node_update || !failed(tables, holder))
+    {
+        let (holder, node) = (holder.name.clone(), node.name.clone());
+        return Err(CatalogRefusal::NodeIdTaken { id, holder, node });
     }
+    Ok(of_name.map(|node| Arc::new(node.clone())).into_iter().chain(of_id.cloned()).collect())
 }
 
 /// Whether the gossip pool is known to have lost a node. One that is not in the pool is not.
@@ -102,17 +109,17 @@ fn store_node(
     tables: &mut Tables,
     commit: &mut Commit,
     described: &Node,
-    existing: Option<Arc<Node>>,
-    usurped: Option<Arc<Node>>,
+    failed: &[Arc<Node>],
 ) -> (Arc<Node>, bool) {
-    if let Some(holder) = &usurped {
-        rows::remove_node(tables, commit, &holder.scope, &holder.name);
+    for gone in failed {
+        rows::remove_node(tables, commit, &gone.scope, &gone.name);
     }
+    let existing = tables.nodes.get(&keys::node(&described.scope, &described.name)).cloned();
     let mut node = described.clone();
     // Whoever registers without an id does not take away the one the node has told.
     node.id = node.id.or_else(|| existing.as_ref().and_then(|existing| existing.id));
     let Some(node) = renewed(existing.as_deref(), node, commit.index) else {
-        return (existing.expect("only a record that exists can be the same already"), usurped.is_some());
+        return (existing.expect("only a record that exists can be the same already"), !failed.is_empty());
     };
     rows::put_node(tables, commit, &node);
     (node, true)

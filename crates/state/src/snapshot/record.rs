@@ -8,7 +8,8 @@ use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
 use concord_model::entry::Entry;
 use concord_model::token::{AclPolicy, Token};
 use concord_model::{NodeName, Uuid};
-use serde::{Deserialize, Serialize};
+use serde::de::{IntoDeserializer, value};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::apply::cluster;
 use crate::derive;
@@ -27,8 +28,8 @@ macro_rules! records {
             $($name($own),)*
             Instance { scope: NodeScope, node: NodeName, instance: ServiceInstance },
             Check { scope: NodeScope, node: NodeName, check: Check },
-            Changed { table: TableId, key: Key, index: u64 },
-            Floor { table: TableId, index: u64 },
+            Changed { table: KnownTable, key: Key, index: u64 },
+            Floor { table: KnownTable, index: u64 },
             End { records: u64 },
         }
 
@@ -58,6 +59,18 @@ records! {
     Token(Token, &'a Token),
     Policy(AclPolicy, &'a AclPolicy),
     AclBootstrap(AclBootstrap, AclBootstrap),
+}
+
+/// A table by its name, or none if a newer version has one that this one has not. Such a table
+/// is derived, or no command has written to it yet: what is remembered of it can be left out.
+pub(crate) struct KnownTable(Option<TableId>);
+
+impl<'de> Deserialize<'de> for KnownTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = TableId::deserialize(IntoDeserializer::<value::Error>::into_deserializer(name.as_str()));
+        Ok(Self(known.ok()))
+    }
 }
 
 /// Hands one record on; returns how many were handed on so far.
@@ -181,11 +194,15 @@ impl Restore {
             Record::Token(token) => derive::acl::put_token(tables, commit, &Arc::new(token)),
             Record::Policy(policy) => derive::acl::put_policy(tables, commit, &Arc::new(policy)),
             Record::AclBootstrap(row) => tables.acl_bootstrap.put(&keys::only(), Arc::new(row), commit),
-            Record::Changed { table, key, index } => {
+            Record::Changed { table: KnownTable(Some(table)), key, index } => {
                 self.marks.entry(table).or_default().push((key, index));
                 true
             }
-            Record::Floor { table, index } => self.floors.insert(table, index).is_none(),
+            Record::Floor { table: KnownTable(Some(table)), index } => {
+                self.floors.insert(table, index).is_none()
+            }
+            Record::Changed { table: KnownTable(None), .. }
+            | Record::Floor { table: KnownTable(None), .. } => true,
             Record::End { records } => {
                 self.ended = true;
                 records == number
@@ -197,8 +214,15 @@ impl Restore {
     pub(super) fn finish(mut self, header: &SnapshotHeader) -> Option<Tables> {
         for table in TableId::ALL {
             let marks = self.marks.remove(table).unwrap_or_default();
-            let floor = self.floors.remove(table)?;
-            if !self.tables.table_mut(*table).set_marks(marks, floor) {
+            let restored = match self.floors.remove(table) {
+                Some(floor) => self.tables.table_mut(*table).set_marks(marks, floor),
+                // An older version did not have the table: everything in it changed just now.
+                None => {
+                    self.tables.table_mut(*table).set_all_marks(header.index);
+                    marks.is_empty()
+                }
+            };
+            if !restored {
                 return None;
             }
         }

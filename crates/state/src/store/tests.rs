@@ -47,8 +47,13 @@ fn check_step(before: &[(Answer, ReadSet)], after: &[(Answer, ReadSet)], applied
         assert!(read_now.index() >= read.index(), "an index went back: {read:?} {read_now:?}");
         if touched && was == is {
             // A token nobody sees any more can change, and one command can take a name and give it back.
-            let excused =
-                [TableId::Tokens, TableId::TokenSecrets, TableId::TokenExpiries, TableId::PolicyNames];
+            let excused = [
+                TableId::Tokens,
+                TableId::TokenSecrets,
+                TableId::TokenExpiries,
+                TableId::PolicyNames,
+                TableId::ServiceNames,
+            ];
             assert!(read.keys().all(|key| excused.contains(&key.table)), "woken for nothing: {read:?}");
         }
         if was != is {

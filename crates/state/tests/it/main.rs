@@ -1,1 +1,13 @@
 //! One binary for the integration tests of this crate.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod acl;
+mod ca;
+mod catalog;
+mod corpus;
+mod intention;
+mod isolation;
+mod log;
+mod samples;
+mod snapshot;

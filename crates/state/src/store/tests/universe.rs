@@ -136,7 +136,9 @@ fn register() -> impl Strategy<Value = Command> {
         option::of(instance()),
         any::<bool>(),
     )
-        .prop_flat_map(|(scope, name, checks, service, skip_node_update)| {
+        .prop_flat_map(|(scope, name, mut checks, service, skip_node_update)| {
+            // A check named twice would come and go within one command.
+            checks.dedup_by(|one, other| one.id == other.id);
             option::weighted(0.8, node(scope.clone(), name.clone())).prop_map(move |node| {
                 Command::from(Register {
                     scope: scope.clone(),

@@ -1,0 +1,198 @@
+//! Samples of everything that is written to disk, as the first format has them: whatever is
+//! written once can be read for ever.
+//!
+//! `CONCORD_BLESS=1 cargo test -p concord-state corpus` writes samples that are missing. One that
+//! is there is never written again: if it cannot be read any more, the code is wrong.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use concord_model::catalog::{CheckStatus, SERF_HEALTH};
+use concord_model::entry::Entry;
+use concord_model::intention::{
+    Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
+    LegacyFields, PathMatch, Permission, ServiceIntentions,
+};
+use concord_model::token::Token;
+use concord_model::{CheckId, Stamp, Timestamp};
+use concord_state::command::*;
+use concord_state::{Command, Envelope, Store};
+
+use crate::samples::*;
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus/format-1")
+}
+
+/// One envelope per command, in an order in which each finds what it needs.
+pub(crate) fn samples() -> Vec<Envelope> {
+    let at = Timestamp::from_secs(1_700_000_000);
+    let mut cluster = None;
+    let mut samples = Vec::new();
+    for command in commands() {
+        samples.push(Envelope::new(command.clone(), at, cluster));
+        if let Command::SetClusterId(command) = command {
+            cluster = Some(command.id);
+        }
+    }
+    samples
+}
+
+fn commands() -> Vec<Command> {
+    let token_policy = policy(uuid(0x21), "operators");
+    let linked = Token {
+        policies: vec![link(&token_policy)],
+        secret: Some(sealed("token")),
+        expires_at: Some(Timestamp::from_secs(1_800_000_000)),
+        ..token(uuid(0x22), "second secret")
+    };
+    vec![
+        Noop {}.into(),
+        SetClusterId { id: uuid(0x11) }.into(),
+        SetRuleSet { rule_set: 1 }.into(),
+        register_everything().into(),
+        deregister("n1", DeregisterWhat::Check { id: CheckId::parse("web:1").unwrap() }).into(),
+        SetEntry { entry: intentions(), cas: Some(0) }.into(),
+        DeleteEntry { entry: EntryRef::ServiceIntentions(destination("nothing")), cas: None }.into(),
+        UpsertIntention { destination: destination("api"), intention: intention("web", Action::Allow) }
+            .into(),
+        DeleteIntention { destination: destination("api"), source: source("cache") }.into(),
+        SetCaConfig { config: ca_config("consul"), cas: Some(0) }.into(),
+        SetCaRoots {
+            roots: roots(vec![root("aa:bb", true)]),
+            cas: 0,
+            config: Some(SetCaConfig { config: ca_config("consul"), cas: None }),
+            provider_state: Some(provider_state("one")),
+        }
+        .into(),
+        SetCaProviderState { state: provider_state("two") }.into(),
+        DeleteCaProviderState { id: "two".to_owned() }.into(),
+        AllocateSerials { count: 16 }.into(),
+        EnsureBuiltins::standard(Timestamp::from_secs(1_700_000_000)).into(),
+        BootstrapAcl { token: token(uuid(0x20), "first secret"), allowed_reset_index: Some(3) }.into(),
+        SetPolicies { policies: vec![token_policy], mode: SetMode::Create }.into(),
+        SetTokens { tokens: vec![linked], mode: SetMode::Create }.into(),
+        DeleteTokens { accessors: vec![uuid(0x23)] }.into(),
+        ReapExpiredTokens { accessors: vec![uuid(0x22)] }.into(),
+        DeletePolicy { id: uuid(0x24) }.into(),
+    ]
+}
+
+fn register_everything() -> Register {
+    let mut described = node("n1", Some(uuid(0x12)));
+    described.meta = BTreeMap::from([("rack".to_owned(), "r1".to_owned())]);
+    described.tagged_addresses = BTreeMap::from([("wan".to_owned(), "192.0.2.1".to_owned())]);
+    let mut proxy = sidecar("web-sidecar-proxy", "web");
+    proxy.tags = vec!["v1".to_owned(), "primary".to_owned()];
+    if let Some(proxy) = &mut proxy.proxy {
+        proxy.config.insert("local_connect_timeout_ms".to_owned(), serde_json::json!(1000));
+        proxy.config.insert("nested".to_owned(), serde_json::json!({ "a": [1, 2.5, null, true, "x"] }));
+    }
+    Register {
+        service: Some(proxy),
+        checks: vec![
+            check(SERF_HEALTH, None, CheckStatus::Passing),
+            check("web:1", Some("web-sidecar-proxy"), CheckStatus::Warning),
+        ],
+        ..register(described)
+    }
+}
+
+fn intentions() -> Entry {
+    let permission = Permission {
+        action: Action::Allow,
+        http: Some(HttpPermission {
+            path: Some(PathMatch::Prefix("/v1".to_owned())),
+            headers: vec![HeaderMatch {
+                name: "x-team".to_owned(),
+                value: HeaderValueMatch::Exact("shop".to_owned()),
+                ignore_case: true,
+                invert: false,
+            }],
+            methods: vec!["GET".to_owned()],
+        }),
+        jwt: Some(JwtRequirement {
+            providers: vec![JwtProviderRequirement {
+                name: "okta".to_owned(),
+                verify_claims: vec![(vec!["aud".to_owned()], "api".to_owned())],
+            }],
+        }),
+    };
+    let mut requests = intention("cache", Action::Deny);
+    requests.decision = Decision::Requests(vec![permission]);
+    let mut old = intention("*", Action::Deny);
+    old.description = "nobody else".to_owned();
+    old.legacy = Some(LegacyFields {
+        id: uuid(0x13),
+        meta: BTreeMap::new(),
+        create_time: Timestamp::EPOCH,
+        update_time: Timestamp::from_secs(1),
+    });
+    Entry::ServiceIntentions(ServiceIntentions {
+        destination: destination("api"),
+        sources: vec![requests, old],
+        jwt: None,
+        meta: BTreeMap::from([("owner".to_owned(), "shop".to_owned())]),
+        stamp: Stamp::default(),
+    })
+}
+
+/// The state after all samples.
+pub(crate) fn applied() -> Store {
+    let mut store = Store::new();
+    for (number, envelope) in samples().iter().enumerate() {
+        store.apply_envelope(10 + number as u64, envelope).unwrap();
+    }
+    store
+}
+
+/// The committed sample of that name.
+#[allow(clippy::disallowed_methods, reason = "whether to write samples is said in the environment")]
+fn committed(name: &str, current: &[u8]) -> Vec<u8> {
+    let path = directory().join(name);
+    if !path.exists() && std::env::var("CONCORD_BLESS").is_ok() {
+        fs::create_dir_all(directory()).unwrap();
+        fs::write(&path, current).unwrap();
+    }
+    fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; write it with CONCORD_BLESS=1", path.display()))
+}
+
+#[test]
+fn every_command_has_a_sample() {
+    let samples = samples();
+    let mut names: Vec<_> = samples.iter().map(|envelope| envelope.command.name()).collect();
+    let mut known = Command::NAMES.to_vec();
+    names.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(names, known);
+}
+
+#[test]
+fn every_sample_does_something_or_is_accepted() {
+    let mut store = Store::new();
+    for (number, envelope) in samples().iter().enumerate() {
+        let applied = store.apply_envelope(10 + number as u64, envelope).unwrap();
+        assert!(applied.reply.clone().accepted().is_ok(), "{}: {:?}", envelope.command.name(), applied.reply);
+    }
+}
+
+#[test]
+fn commands_of_format_1_are_read_as_they_were_meant() {
+    for envelope in samples() {
+        let name = format!("{}.command", envelope.command.name());
+        let bytes = committed(&name, &envelope.encode().unwrap());
+        assert_eq!(Envelope::decode(&bytes).unwrap(), envelope, "{name}");
+    }
+}
+
+#[test]
+fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
+    let store = applied();
+    let bytes = committed("state.snapshot", &store.view().snapshot(2).unwrap());
+    let mut restored = Store::new();
+    let header = restored.restore(&bytes).unwrap();
+    assert_eq!((header.format, header.term, header.index), (1, 2, store.view().index()));
+    assert_eq!(restored.view().digest(), store.view().digest());
+}
