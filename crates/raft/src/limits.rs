@@ -11,6 +11,12 @@ pub const PROPOSALS_MAX: usize = 4096;
 /// Entries per append message: enough for throughput, few enough that one message stays small.
 pub const APPEND_ENTRIES_MAX: u64 = 256;
 
+/// Bytes of entries per append message, unless a single one is larger: a heartbeat interval's worth on a slow link.
+pub const APPEND_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Entries read from the disk at once when many are replayed or sent; bounds the memory they take.
+pub const READ_ENTRIES_MAX: u64 = 64;
+
 /// Bytes of entries kept in memory behind the flushed end of the log, so that followers are served without the disk.
 pub const TAIL_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -38,7 +44,13 @@ pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a read barrier may take before the reader is told to retry.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long sending and installing a snapshot may take: a large one over a slow link.
+/// How long sending and installing a small snapshot may take.
+pub const SNAPSHOT_TIMEOUT_MIN: Duration = Duration::from_secs(10);
+
+/// The slowest transfer of a snapshot that is waited for: 1 MiB/s, sending and installing together.
+pub const SNAPSHOT_BYTES_PER_SECOND: usize = 1024 * 1024;
+
+/// How long sending and installing any snapshot may take: a large one over a slow link.
 pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How long a membership change may take; its learner must replicate first.
@@ -46,3 +58,6 @@ pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long shutdown waits for the log's last flush before leaving the writer behind.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a requested snapshot is awaited before it is requested again, in case another one was under way.
+pub const SNAPSHOT_RETRIGGER: Duration = Duration::from_millis(500);

@@ -16,6 +16,7 @@ use openraft::raft::{
 };
 
 use crate::engine::{Node, NodeId, Payload, TypeConfig, Vote};
+use crate::limits::{SNAPSHOT_BYTES_PER_SECOND, SNAPSHOT_TIMEOUT_MIN};
 use crate::transport::{ReplyBody, Rpc, RpcBody, SnapshotRequest, Transport, TransportError};
 
 /// Makes links; one per peer and purpose.
@@ -95,8 +96,9 @@ impl RaftNetworkV2<TypeConfig> for Link {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let deadline = snapshot_deadline(snapshot.snapshot.len()).min(option.soft_ttl());
         let body = SnapshotRequest { vote, meta: snapshot.meta, body: Payload(snapshot.snapshot) };
-        let sent = self.call(RpcBody::Snapshot(body), option.soft_ttl());
+        let sent = self.call(RpcBody::Snapshot(body), deadline);
         let reply = tokio::select! {
             // Cancelling first: the engine has no use for the reply then.
             biased;
@@ -123,6 +125,12 @@ impl RaftNetworkV2<TypeConfig> for Link {
             other => Err(mismatch(&other)),
         }
     }
+}
+
+/// By size: a peer that was lost in the middle must not hold up its own catching up for minutes.
+fn snapshot_deadline(bytes: usize) -> Duration {
+    let seconds = u32::try_from(bytes / SNAPSHOT_BYTES_PER_SECOND).unwrap_or(u32::MAX);
+    SNAPSHOT_TIMEOUT_MIN.saturating_add(Duration::from_secs(1).saturating_mul(seconds))
 }
 
 fn failed(error: TransportError) -> RPCError<TypeConfig> {

@@ -8,6 +8,11 @@ mod record;
 mod tail;
 mod writer;
 
+use openraft::EntryPayload;
+
+use crate::engine::Entry;
+use crate::limits::APPEND_BYTES_MAX;
+
 pub(crate) use durable::Durable;
 pub(crate) use memory::MemoryLog;
 
@@ -18,6 +23,26 @@ pub enum Storage {
     Memory,
     /// Below `raft/` of the world's disk.
     Disk,
+}
+
+/// The first of `entries` that fit into one message; at least one, however large.
+fn fitting(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut bytes = 0_usize;
+    let fits = |entry: &Entry| {
+        let first = bytes == 0;
+        bytes = bytes.saturating_add(size(entry));
+        first || bytes <= APPEND_BYTES_MAX
+    };
+    entries.into_iter().take_while(fits).collect()
+}
+
+/// About how large an entry is, and never zero.
+fn size(entry: &Entry) -> usize {
+    const FRAME: usize = 64;
+    match &entry.payload {
+        EntryPayload::Normal(command) => command.0.len() + FRAME,
+        EntryPayload::Blank | EntryPayload::Membership(_) => FRAME,
+    }
 }
 
 #[cfg(test)]

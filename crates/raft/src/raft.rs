@@ -21,7 +21,7 @@ use crate::config::RaftConfig;
 use crate::engine::{Engine, Node, NodeId, Payload, Reply, TypeConfig, seeded};
 use crate::error::{BootstrapError, HandleError, ProposeError, ReadError, StartError};
 use crate::fatal::{Fatal, FatalSlot};
-use crate::limits::{COMMAND_BYTES_MAX, SHUTDOWN_TIMEOUT};
+use crate::limits::{COMMAND_BYTES_MAX, SHUTDOWN_TIMEOUT, SNAPSHOT_RETRIGGER};
 use crate::link::Links;
 use crate::log::{Durable, MemoryLog, Storage};
 use crate::machine::{Machine, StateMachine};
@@ -262,15 +262,21 @@ impl<R> Raft<R> {
     pub async fn snapshot(&self, at_most: Duration) -> Result<u64, ReadError> {
         let inner = &*self.inner;
         let applied = self.stats().applied_index;
-        let triggered = inner.engine.trigger().snapshot().await;
-        triggered.map_err(|error| inner.read_error(RaftError::Fatal(error)))?;
         let mut stats = self.watch();
-        let taken = stats.wait_for(|stats| stats.snapshot_index >= applied || !stats.is_running);
-        match timeout(&*inner.world.clock, at_most, taken).await {
-            Ok(Ok(stats)) if stats.is_running => Ok(stats.snapshot_index),
-            Ok(_) => Err(inner.fatal.first().map_or(ReadError::Shutdown, ReadError::Fatal)),
-            Err(_) => Err(ReadError::Timeout),
-        }
+        let taken = async {
+            loop {
+                let triggered = inner.engine.trigger().snapshot().await;
+                triggered.map_err(|error| inner.read_error(RaftError::Fatal(error)))?;
+                let done = stats.wait_for(|stats| stats.snapshot_index >= applied || !stats.is_running);
+                // A snapshot begun just before swallows the trigger, and may end short of what is wanted.
+                match timeout(&*inner.world.clock, SNAPSHOT_RETRIGGER, done).await {
+                    Ok(Ok(stats)) if stats.is_running => return Ok(stats.snapshot_index),
+                    Ok(_) => return Err(inner.fatal.first().map_or(ReadError::Shutdown, ReadError::Fatal)),
+                    Err(_) => {}
+                }
+            }
+        };
+        timeout(&*inner.world.clock, at_most, taken).await.unwrap_or(Err(ReadError::Timeout))
     }
 
     /// Whether this server believes to lead. To be sure, use [`Raft::read_barrier`].

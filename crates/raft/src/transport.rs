@@ -20,7 +20,8 @@ use crate::engine::{Node, NodeId, Payload, SnapshotMeta, TypeConfig, Vote};
 /// Carries messages to other servers.
 pub trait Transport: Send + Sync + 'static {
     /// Delivers `rpc` to the server `to`, whose [`crate::Raft::handle`] makes the reply. Must give up after `deadline`.
-    /// A heartbeat must not wait behind a snapshot: see [`Rpc::kind`].
+    /// A heartbeat must not wait behind a snapshot: see [`Rpc::kind`]. A dead connection should be noticed by itself:
+    /// the deadline of a large snapshot is minutes away.
     fn call(
         &self,
         to: NodeId,

@@ -14,6 +14,7 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use concord_runtime::{Disk, DiskError, DiskFile, Scope};
+use futures::{Stream, TryStreamExt as _, stream};
 use openraft::entry::RaftEntry as _;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
@@ -26,7 +27,8 @@ use crate::config::RaftConfig;
 use crate::engine::{Entry, LogId, NodeId, TypeConfig, Vote};
 use crate::error::StartError;
 use crate::fatal::{Fatal, FatalSlot};
-use crate::limits::{LOG_CACHE_BYTES, TAIL_BYTES_MAX, WRITER_QUEUE_MAX};
+use crate::limits::{LOG_CACHE_BYTES, READ_ENTRIES_MAX, TAIL_BYTES_MAX, WRITER_QUEUE_MAX};
+use crate::log::fitting;
 use crate::log::record::{self, RecordError};
 use crate::log::tail::Tail;
 use crate::log::writer::{self, COMMITTED, Command, LOG, META, PURGED, SERVER, VOTE, Writer, WriterHandle};
@@ -182,6 +184,25 @@ impl RaftLogReader<TypeConfig> for Durable {
         let mut entries = self.read_disk(from_disk.start, from_disk.end).await?;
         entries.extend(in_memory);
         Ok(entries)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        let end = end.min(start.saturating_add(READ_ENTRIES_MAX));
+        Ok(fitting(self.try_get_log_entries(start..end).await?))
+    }
+
+    async fn entries_stream<R>(&mut self, range: R) -> impl Stream<Item = io::Result<Entry>> + OptionalSend
+    where
+        R: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (start, end) = half_open(&range);
+        let chunks = stream::try_unfold((self.clone(), start), move |(mut log, start)| async move {
+            let chunk =
+                log.try_get_log_entries(start..end.min(start.saturating_add(READ_ENTRIES_MAX))).await?;
+            let next = chunk.last().map(|entry| entry.index() + 1);
+            Ok::<_, io::Error>(next.map(|next| (stream::iter(chunk.into_iter().map(Ok)), (log, next))))
+        });
+        Box::pin(chunks.try_flatten())
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

@@ -12,6 +12,7 @@ use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 
 use crate::engine::{Entry, LogId, TypeConfig, Vote};
+use crate::log::fitting;
 
 /// Clones are the same log.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,10 @@ impl RaftLogReader<TypeConfig> for MemoryLog {
         range: R,
     ) -> io::Result<Vec<Entry>> {
         Ok(self.inner.lock().entries.range(range).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        Ok(fitting(self.try_get_log_entries(start..end).await?))
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

@@ -252,6 +252,7 @@ async fn a_full_disk_is_told_apart() {
 }
 
 #[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "that the writer is held up is the point")]
 async fn waiting_appends_share_a_flush() {
     let disk = MemoryDisk::new();
     let fixture = Fixture::new(Arc::new(disk.clone()));
@@ -287,6 +288,44 @@ async fn entries_are_read_from_the_disk_once_they_leave_the_memory() {
     let entries = log.try_get_log_entries(2..12).await.expect("entries");
     let indexes: Vec<u64> = entries.iter().map(|entry| entry.log_id.index()).collect();
     assert_eq!(indexes, (2..12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_message_is_bounded_and_never_empty() {
+    let mut durable = Fixture::new(Arc::new(MemoryDisk::new())).open(1).await.expect("opens");
+    let mut memory = MemoryLog::default();
+    let mebi = 1024 * 1024;
+    let entries: Vec<Entry> = [mebi, mebi / 2, mebi / 4, mebi, 3 * mebi, 1]
+        .into_iter()
+        .zip(0..)
+        .map(|(n, i)| command(1, i, n))
+        .collect();
+    durable.blocking_append(entries.clone()).await.expect("appends");
+    memory.blocking_append(entries).await.expect("appends");
+    for (start, expected) in [(0, 3), (1, 3), (3, 1), (4, 1), (5, 1)] {
+        assert_eq!(
+            durable.limited_get_log_entries(start, 6).await.expect("entries").len(),
+            expected,
+            "{start}"
+        );
+        assert_eq!(
+            memory.limited_get_log_entries(start, 6).await.expect("entries").len(),
+            expected,
+            "{start}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_long_replay_is_read_in_pieces() {
+    use futures::TryStreamExt as _;
+    let fixture = Fixture::new(Arc::new(MemoryDisk::new()));
+    let mut log = fixture.open(1).await.expect("opens");
+    log.blocking_append((0..300).map(|index| command(1, index, 9))).await.expect("appends");
+    log.close().await;
+    let mut log = fixture.open(1).await.expect("opens");
+    let read: Vec<Entry> = log.entries_stream(7..290).await.try_collect().await.expect("entries");
+    assert_eq!(read, (7..290).map(|index| command(1, index, 9)).collect::<Vec<_>>());
 }
 
 impl Durable {

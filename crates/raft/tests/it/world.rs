@@ -181,7 +181,11 @@ impl Cluster {
                 }
                 return history;
             }
-            assert!(self.world.clock.now() < give_up, "not settled");
+            assert!(
+                self.world.clock.now() < give_up,
+                "not settled: {:#?}",
+                self.servers.values().map(|server| server.raft.stats()).collect::<Vec<_>>()
+            );
             self.world.clock.sleep(Duration::from_millis(100)).await;
         }
     }
