@@ -17,7 +17,7 @@ use crate::{process, tidy};
 
 mod counts;
 
-use counts::Counts;
+use counts::{Counts, Runner};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -108,15 +108,15 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
         std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     }
     std::fs::write(&skips, b"").with_context(|| format!("writing {}", skips.display()))?;
-    let runner = match scope {
+    let nextest = match scope {
         Scope::Everything => {
             setup::nextest().map_err(|error| println!("plain cargo test runs instead: {error:#}")).ok()
         }
         Scope::Fast => None,
     };
-    let mut command = match &runner {
-        Some(nextest) => nextest_command(nextest, root),
-        None => cargo_test_command(root, scope),
+    let (runner, mut command) = match &nextest {
+        Some(nextest) => (Runner::Nextest, nextest_command(nextest, root)),
+        None => (Runner::CargoTest, cargo_test_command(root, scope)),
     };
     command.env(SKIPS_VARIABLE, &skips);
     if scope == Scope::Everything {
@@ -124,7 +124,7 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
     }
     let started = Instant::now();
     let mut counts = Counts::default();
-    let status = process::stream("the tests", &mut command, |line| counts.read(line))?;
+    let status = process::stream("the tests", &mut command, |line| counts.read(runner, line))?;
     println!("({} s)", started.elapsed().as_secs());
 
     let skipped = std::fs::read_to_string(&skips).with_context(|| format!("reading {}", skips.display()))?;

@@ -2,6 +2,14 @@
 
 use std::fmt;
 
+/// Whose summaries to believe: nextest repeats what a failed test printed, and that looks like a
+/// summary of cargo test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runner {
+    Nextest,
+    CargoTest,
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) passed: u64,
@@ -13,14 +21,20 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Adds what a line says, if it is a summary: nextest prints one, cargo test one per binary.
-    pub(super) fn read(&mut self, line: &str) {
+    pub(super) fn read(&mut self, runner: Runner, line: &str) {
         let line = line.trim();
-        if let Some(rest) = line.strip_prefix("test result:") {
-            self.read_libtest(rest);
-        } else if line.starts_with("Summary [")
-            && let Some((_, counts)) = line.split_once(" run: ")
-        {
-            self.read_nextest(counts);
+        match runner {
+            Runner::CargoTest => {
+                if let Some(rest) = line.strip_prefix("test result:") {
+                    self.read_libtest(rest);
+                }
+            }
+            Runner::Nextest => {
+                let summary = line.strip_prefix("Summary [").and_then(|rest| rest.split_once(" run: "));
+                if let Some((_, counts)) = summary {
+                    self.read_nextest(counts);
+                }
+            }
         }
     }
 
@@ -91,15 +105,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(lines: &[&str], expected: &str) {
+    fn check(runner: Runner, lines: &[&str], expected: &str) {
         let mut counts = Counts::default();
-        lines.iter().for_each(|line| counts.read(line));
+        lines.iter().for_each(|line| counts.read(runner, line));
         assert_eq!(counts.to_string(), expected);
     }
 
     #[test]
     fn summaries_of_nextest_are_read() {
         check(
+            Runner::Nextest,
             &["     Summary [  12.345s] 120 tests run: 120 passed, 0 skipped"],
             "120 passed, 0 failed, 0 skipped",
         );
@@ -109,12 +124,17 @@ mod tests {
             ],
             "5 passed, 4 failed, 4 skipped",
         );
-        check(&["     Summary [   1.0s] 1 test run: 1 passed, 2 skipped"], "1 passed, 0 failed, 2 skipped");
+        check(
+            Runner::Nextest,
+            &["     Summary [   1.0s] 1 test run: 1 passed, 2 skipped"],
+            "1 passed, 0 failed, 2 skipped",
+        );
     }
 
     #[test]
     fn summaries_of_cargo_test_add_up() {
         check(
+            Runner::CargoTest,
             &[
                 "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
                 "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.01s",
@@ -125,9 +145,12 @@ mod tests {
 
     #[test]
     fn other_lines_say_nothing() {
+        let none = "0 passed, 0 failed, 0 skipped";
+        check(Runner::CargoTest, &["running 3 tests", "3 passed, 4 failed"], none);
         check(
-            &["   PASS [ 0.01s] (1/2) a b", "running 3 tests", "3 passed, 4 failed"],
-            "0 passed, 0 failed, 0 skipped",
+            Runner::Nextest,
+            &["   PASS [ 0.01s] (1/2) a b", "    test result: FAILED. 0 passed; 1 failed;"],
+            none,
         );
     }
 
