@@ -119,6 +119,7 @@ mod tests {
             "120 passed, 0 failed, 0 skipped",
         );
         check(
+            Runner::Nextest,
             &[
                 "     Summary [   1.0s] 9 tests run: 5 passed (1 slow, 1 flaky), 2 failed, 1 timed out, 1 exec failed, 4 skipped",
             ],
