@@ -1,0 +1,265 @@
+//! The two paths of a server: reads from views, writes through the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use concord_model::{Secret, Timestamp, Uuid};
+use concord_raft::{ProposeError, Raft, ReadError};
+use concord_rpc::{Answer, Consistency, Head, Need, RpcError};
+use concord_runtime::{Instant, Scope, World, timeout};
+use concord_state::{Command, Envelope, ReadSet, Reader, Refusal, Reply, View, WatchKey};
+use tracing::debug;
+
+use crate::ca::CaHost;
+use crate::caller::{Caller, Resolver};
+use crate::config::ServerConfig;
+use crate::limits;
+use crate::machine::Published;
+
+/// What all parts of a server share.
+pub(crate) struct Core {
+    pub(crate) config: ServerConfig,
+    pub(crate) world: World,
+    pub(crate) scope: Scope,
+    pub(crate) raft: Raft<Reply>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) resolver: Resolver,
+    pub(crate) ca: CaHost,
+    pub(crate) duties: crate::leader::Duties,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("node", &self.config.node).finish_non_exhaustive()
+    }
+}
+
+/// What one evaluation of a query works on.
+#[derive(Debug)]
+pub(crate) struct Eval<'a> {
+    /// Reads the view and records what was read.
+    pub(crate) reader: Reader,
+    /// Who asks.
+    pub(crate) caller: &'a Caller,
+    /// The same moment for the whole evaluation.
+    pub(crate) now: Timestamp,
+    hidden: std::cell::Cell<bool>,
+}
+
+impl Eval<'_> {
+    /// Notes that the caller's rights hid something.
+    pub(crate) fn hide(&self) {
+        self.hidden.set(true);
+    }
+
+    /// Keeps what the caller may see and notes whether anything was hidden.
+    pub(crate) fn keep<T>(&self, all: impl IntoIterator<Item = T>, may: impl Fn(&T) -> bool) -> Vec<T> {
+        let keep = |item: &T| {
+            let seen = may(item);
+            if !seen {
+                self.hide();
+            }
+            seen
+        };
+        all.into_iter().filter(keep).collect()
+    }
+}
+
+impl Core {
+    /// The wall clock, as it goes into commands.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.world.clock.wall_nanos())
+    }
+
+    /// The newest view.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.published.view()
+    }
+
+    /// Answers a read: evaluates, and while the answer is not newer than what the caller knows,
+    /// waits for a change of something it was made from, and evaluates again.
+    pub(crate) async fn read<T>(
+        &self,
+        head: &Head,
+        need: &Need,
+        evaluate: impl Fn(&mut Eval<'_>) -> Result<T, RpcError> + Send + Sync,
+    ) -> Result<Answer<T>, RpcError> {
+        self.route(head)?;
+        let deadline = self.deadline(head);
+        let mut first = true;
+        loop {
+            self.fresh_enough(head.consistency).await?;
+            let view = self.view();
+            let (value, hidden, set, of_token) = self.evaluate(&view, head, need, &evaluate)?;
+            let index = set.index();
+            let newer = head.min_index == 0 || index > head.min_index || (first && index < head.min_index);
+            first = false;
+            if newer || self.world.clock.now() >= deadline {
+                return Ok(self.answer(value, index, hidden, head.consistency));
+            }
+            let keys: Vec<WatchKey> = set.keys().chain(of_token.keys()).cloned().collect();
+            let waiter =
+                self.published.hub.register(keys).map_err(|error| RpcError::Busy(error.to_string()))?;
+            if self.view().index() != view.index() || self.view().epoch() != view.epoch() {
+                continue;
+            }
+            drop(view);
+            let until = self.until(deadline, [set.valid_until(), of_token.valid_until()]);
+            tokio::select! {
+                biased;
+                () = self.scope.cancelled() => return Err(RpcError::ShuttingDown),
+                () = waiter.woken() => {}
+                () = self.world.clock.sleep_until(until) => {}
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "the parts of one evaluation, taken apart at once")]
+    fn evaluate<T>(
+        &self,
+        view: &View,
+        head: &Head,
+        need: &Need,
+        evaluate: &(impl Fn(&mut Eval<'_>) -> Result<T, RpcError> + Send + Sync),
+    ) -> Result<(T, bool, ReadSet, ReadSet), RpcError> {
+        let now = self.now();
+        let mut of_token = view.read();
+        let caller = self.resolver.resolve(&mut of_token, head.token.as_ref(), now)?;
+        caller.meet(need)?;
+        let mut eval =
+            Eval { reader: view.read(), caller: &caller, now, hidden: std::cell::Cell::new(false) };
+        let value = evaluate(&mut eval)?;
+        let Eval { reader, hidden, .. } = eval;
+        Ok((value, hidden.get() && !caller.is_anonymous(), reader.finish(), of_token.finish()))
+    }
+
+    fn answer<T>(&self, value: T, index: u64, filtered: bool, consistency: Consistency) -> Answer<T> {
+        let stats = self.raft.stats();
+        let contact = stats.last_leader_contact.map_or(Duration::ZERO, |at| self.world.clock.now() - at);
+        let last_contact = if self.raft.is_leader() { Duration::ZERO } else { contact };
+        Answer { value, index, known_leader: stats.leader.is_some(), last_contact, filtered, consistency }
+    }
+
+    /// Only our own datacenter can be reached so far.
+    pub(crate) fn route(&self, head: &Head) -> Result<(), RpcError> {
+        match &head.datacenter {
+            Some(datacenter) if *datacenter != self.config.datacenter => Err(RpcError::UnknownDatacenter),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn fresh_enough(&self, consistency: Consistency) -> Result<(), RpcError> {
+        match consistency {
+            Consistency::Stale => Ok(()),
+            Consistency::Default => self.lead().await,
+            Consistency::Consistent => {
+                self.lead().await?;
+                self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
+            }
+        }
+    }
+
+    /// Waits a little for this server to lead and to have caught up.
+    async fn lead(&self) -> Result<(), RpcError> {
+        if self.raft.is_leader() && self.duties.has_led() {
+            return Ok(());
+        }
+        let led = timeout(&*self.world.clock, limits::LEADER_HOLD, self.duties.leading()).await;
+        led.map_err(|_| RpcError::NoLeader)
+    }
+
+    fn deadline(&self, head: &Head) -> Instant {
+        let now = self.world.clock.now();
+        if head.min_index == 0 {
+            return now;
+        }
+        let asked = head.wait.filter(|wait| !wait.is_zero()).unwrap_or(self.config.default_query_time);
+        let wait = asked.min(self.config.max_query_time);
+        now + wait + self.world.entropy.jitter(wait / limits::WAIT_JITTER_PART)
+    }
+
+    /// The earlier of the deadline and the moment the answer changes by itself.
+    fn until(&self, deadline: Instant, valid_until: [Option<Timestamp>; 2]) -> Instant {
+        match valid_until.into_iter().flatten().min() {
+            Some(end) => deadline.min(self.world.clock.now() + end.since(self.now())),
+            None => deadline,
+        }
+    }
+
+    /// Resolves the caller of a write on the newest view and checks what the request needs.
+    pub(crate) async fn authorise(&self, head: &Head, need: &Need) -> Result<Caller, RpcError> {
+        self.route(head)?;
+        self.lead().await?;
+        let caller = self.caller(head.token.as_ref())?;
+        caller.meet(need)?;
+        Ok(caller)
+    }
+
+    /// The caller behind a secret, as of now.
+    pub(crate) fn caller(&self, secret: Option<&Secret>) -> Result<Caller, RpcError> {
+        self.resolver.resolve(&mut self.view().read(), secret, self.now())
+    }
+
+    /// Writes a command to the log and returns what applying it came to.
+    pub(crate) async fn propose(&self, command: impl Into<Command>) -> Result<(Reply, u64), RpcError> {
+        let command = command.into();
+        let name = command.name();
+        let envelope = Envelope::new(command, self.now(), self.cluster_id());
+        let bytes = envelope.encode().map_err(|error| RpcError::Internal(error.to_string()))?;
+        let committed = self.raft.propose(Bytes::from(bytes)).await.map_err(|error| propose_error(&error))?;
+        debug!(command = name, index = committed.index, "applied");
+        Ok((committed.reply, committed.index))
+    }
+
+    /// As [`Core::propose`], with refusals as errors.
+    pub(crate) async fn write(&self, command: impl Into<Command>) -> Result<(Reply, u64), RpcError> {
+        let (reply, index) = self.propose(command).await?;
+        let reply = reply.accepted().map_err(|refusal| refused(&refusal))?;
+        Ok((reply, index))
+    }
+
+    /// The cluster's identity, once it has one.
+    pub(crate) fn cluster_id(&self) -> Option<Uuid> {
+        self.view().read().cluster_id()
+    }
+
+    /// A write's answer.
+    pub(crate) fn written<T>(&self, value: T, index: u64) -> Answer<T> {
+        self.answer(value, index, false, Consistency::Default)
+    }
+
+    /// A fresh random identifier.
+    pub(crate) fn uuid(&self) -> Uuid {
+        let mut bits = [0u8; 16];
+        self.world.entropy.fill(&mut bits);
+        Uuid(bits)
+    }
+}
+
+fn read_error(error: &ReadError) -> RpcError {
+    match error {
+        ReadError::NotLeader { .. } | ReadError::Timeout => RpcError::NoLeader,
+        ReadError::Shutdown => RpcError::ShuttingDown,
+        ReadError::Fatal(fatal) => RpcError::Internal(fatal.to_string()),
+    }
+}
+
+fn propose_error(error: &ProposeError) -> RpcError {
+    match error {
+        ProposeError::NotLeader { .. } => RpcError::NoLeader,
+        ProposeError::Busy => RpcError::Busy("too many writes are under way, try again later".to_owned()),
+        ProposeError::TooLarge { .. } => RpcError::Invalid(error.to_string()),
+        ProposeError::Unknown { .. } => RpcError::OutcomeUnknown,
+        ProposeError::Shutdown => RpcError::ShuttingDown,
+        ProposeError::Fatal(fatal) => RpcError::Internal(fatal.to_string()),
+    }
+}
+
+/// A refusal of the state in the words of the request.
+pub(crate) fn refused(refusal: &Refusal) -> RpcError {
+    match refusal.blame() {
+        concord_state::Blame::Caller => RpcError::Invalid(refusal.to_string()),
+        concord_state::Blame::Conflict => RpcError::Conflict(refusal.to_string()),
+    }
+}

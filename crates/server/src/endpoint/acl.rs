@@ -1,0 +1,430 @@
+//! Tokens and policies.
+
+use std::sync::Arc;
+
+use concord_acl::{Level, Policy, Right, Scalar};
+use concord_ca::seal;
+use concord_model::ca::Sealed;
+use concord_model::token::{
+    ANONYMOUS_ACCESSOR, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, PolicyLink, Token, is_reserved, policy_name,
+};
+use concord_model::{Stamp, Timestamp, Uuid};
+use concord_rpc::request::{
+    BootstrapAcl, DeletePolicy, DeleteToken, ListPolicies, ListTokens, PolicyChoice, ReadOwnToken,
+    ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken, TokenRecord,
+};
+use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
+use concord_state::command::{self, SetMode};
+use concord_state::{Reader, Reply};
+use sha2::{Digest, Sha256};
+
+use crate::caller::Caller;
+use crate::core::{Core, Eval};
+
+/// Shortest life of a token that expires.
+const LIFE_MIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Seals a token's secret for those who may read it again.
+pub(crate) fn seal_secret(core: &Core, accessor: Uuid, secret: &str) -> Result<Sealed, RpcError> {
+    let mut fill = |buffer: &mut [u8]| core.world.entropy.fill(buffer);
+    seal::seal(&purpose(accessor), secret.as_bytes(), &core.config.keks, &mut fill)
+        .map_err(|error| RpcError::Internal(error.to_string()))
+}
+
+fn purpose(accessor: Uuid) -> String {
+    format!("acl token {accessor}")
+}
+
+impl Core {
+    pub(crate) fn acls_enabled(&self) -> Result<(), RpcError> {
+        if self.config.acl.enabled { Ok(()) } else { Err(RpcError::AclDisabled) }
+    }
+
+    pub(crate) async fn resolve_token(
+        &self,
+        head: &Head,
+        request: ResolveToken,
+    ) -> Result<Answer<ResolvedToken>, RpcError> {
+        self.acls_enabled()?;
+        let secret = head.token.clone();
+        self.read(head, &request.need(), |eval| {
+            let token = self.resolver.token(&mut eval.reader, secret.as_ref(), eval.now)?;
+            let Some(token) = token else {
+                return Ok(ResolvedToken {
+                    accessor: ANONYMOUS_ACCESSOR,
+                    policies: Vec::new(),
+                    expires_at: None,
+                });
+            };
+            let policies = self.resolver.policies(&mut eval.reader, &token);
+            Ok(ResolvedToken {
+                accessor: token.accessor,
+                policies: policies.iter().map(|policy| (**policy).clone()).collect(),
+                expires_at: token.expires_at,
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn bootstrap_acl(
+        &self,
+        head: &Head,
+        request: BootstrapAcl,
+    ) -> Result<Answer<TokenRecord>, RpcError> {
+        self.acls_enabled()?;
+        self.authorise(&Head { token: None, ..head.clone() }, &request.need()).await?;
+        let accessor = self.uuid();
+        let secret = match request.secret {
+            Some(secret) => secret_text(&secret)?,
+            None => self.uuid().to_string(),
+        };
+        let token = Token {
+            accessor,
+            secret_hash: hash_secret(&secret),
+            secret: Some(seal_secret(self, accessor, &secret)?),
+            description: "Bootstrap Token (Global Management)".to_owned(),
+            policies: vec![PolicyLink { id: GLOBAL_MANAGEMENT, name: GLOBAL_MANAGEMENT_NAME.to_owned() }],
+            local: false,
+            expires_at: None,
+            created_at: self.now(),
+            stamp: Stamp::default(),
+        };
+        let command = command::BootstrapAcl { token, allowed_reset_index: self.reset_index() };
+        let (reply, index) = self.propose(command).await?;
+        match reply {
+            Reply::Bootstrapped { token, .. } => Ok(self.written(record(&token, secret), index)),
+            Reply::Refused(refusal) => Err(RpcError::Denied(refusal.to_string())),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The index an operator wrote into `acl-bootstrap-reset`; the file is used up by reading it.
+    fn reset_index(&self) -> Option<u64> {
+        const FILE: &str = "acl-bootstrap-reset";
+        let bytes = self.world.disk.read(FILE).ok()?;
+        let index = std::str::from_utf8(&bytes).ok()?.trim().parse().ok();
+        if let Err(error) = self.world.disk.remove(FILE) {
+            tracing::warn!(%error, "cannot remove {FILE}");
+        }
+        index
+    }
+
+    pub(crate) async fn read_own_token(
+        &self,
+        head: &Head,
+        request: ReadOwnToken,
+    ) -> Result<Answer<TokenRecord>, RpcError> {
+        self.acls_enabled()?;
+        let secret = head.token.clone();
+        self.read(head, &request.need(), |eval| {
+            let token = self.resolver.token(&mut eval.reader, secret.as_ref(), eval.now)?;
+            let token = token.ok_or(RpcError::TokenNotFound)?;
+            let shown = secret.as_ref().map_or("anonymous", |secret| secret.expose());
+            Ok(record(&token, shown.to_owned()))
+        })
+        .await
+    }
+
+    pub(crate) async fn read_token(
+        &self,
+        head: &Head,
+        request: ReadToken,
+    ) -> Result<Answer<Option<TokenRecord>>, RpcError> {
+        self.acls_enabled()?;
+        self.read(head, &request.need(), |eval| {
+            Ok(eval
+                .reader
+                .token_by_accessor(request.accessor, eval.now)
+                .map(|token| self.shown(eval.caller, &token)))
+        })
+        .await
+    }
+
+    pub(crate) async fn list_tokens(
+        &self,
+        head: &Head,
+        request: ListTokens,
+    ) -> Result<Answer<Vec<TokenRecord>>, RpcError> {
+        self.acls_enabled()?;
+        self.read(head, &request.need(), |eval| {
+            let wanted = |token: &&Arc<Token>| {
+                request.policy.is_none_or(|policy| token.policies.iter().any(|link| link.id == policy))
+            };
+            Ok(eval
+                .reader
+                .tokens(eval.now)
+                .iter()
+                .filter(wanted)
+                .map(|token| self.shown(eval.caller, token))
+                .collect())
+        })
+        .await
+    }
+
+    fn shown(&self, caller: &Caller, token: &Token) -> TokenRecord {
+        let secret = if !caller.may(&Right::whole(Scalar::Acl, Level::Write)) {
+            None
+        } else if token.accessor == ANONYMOUS_ACCESSOR {
+            Some(concord_model::token::ANONYMOUS_SECRET.to_owned())
+        } else {
+            token.secret.as_ref().and_then(|sealed| self.open_secret(token.accessor, sealed))
+        };
+        record(token, secret.unwrap_or_else(|| HIDDEN.to_owned()))
+    }
+
+    fn open_secret(&self, accessor: Uuid, sealed: &Sealed) -> Option<String> {
+        let opened = seal::open(&purpose(accessor), sealed, &self.config.keks).ok()?;
+        String::from_utf8(opened.expose().to_vec()).ok()
+    }
+
+    pub(crate) async fn set_token(
+        &self,
+        head: &Head,
+        request: SetToken,
+    ) -> Result<Answer<TokenRecord>, RpcError> {
+        self.acls_enabled()?;
+        self.authorise(head, &request.need()).await?;
+        let mut reader = self.view().read();
+        let policies = links(&mut reader, &request.policies)?;
+        let now = self.now();
+        let (token, secret, mode) = match request.accessor {
+            None => self.new_token(&request, policies, now)?,
+            Some(accessor) => self.changed_token(&mut reader, accessor, &request, policies)?,
+        };
+        let (reply, index) = self.write(command::SetTokens { tokens: vec![token], mode }).await?;
+        match reply {
+            Reply::Tokens { tokens } => match tokens.first() {
+                Some(token) => Ok(self.written(record(token, secret), index)),
+                None => Err(RpcError::Internal("a stored token is missing from the reply".to_owned())),
+            },
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn new_token(
+        &self,
+        request: &SetToken,
+        policies: Vec<PolicyLink>,
+        now: Timestamp,
+    ) -> Result<(Token, String, SetMode), RpcError> {
+        let accessor = request.new_accessor.unwrap_or_else(|| self.uuid());
+        if is_reserved(accessor) {
+            let text = "AccessorID: UUIDs beginning with 00000000-0000-0000-0000-0000000000 are reserved";
+            return Err(RpcError::Invalid(text.to_owned()));
+        }
+        let secret = match &request.secret {
+            Some(secret) => secret_text(secret)?,
+            None => self.uuid().to_string(),
+        };
+        let expires_at = match (request.expires_at, request.expires_after) {
+            (Some(_), Some(_)) => {
+                return Err(RpcError::Invalid(
+                    "ExpirationTime and ExpirationTTL cannot both be set".to_owned(),
+                ));
+            }
+            (at, after) => at.or_else(|| after.map(|life| now.plus(life))),
+        };
+        if expires_at.is_some_and(|end| end.since(now) < LIFE_MIN) {
+            return Err(RpcError::Invalid(
+                "ExpirationTime: a token must be valid for at least 1m0s".to_owned(),
+            ));
+        }
+        let token = Token {
+            accessor,
+            secret_hash: hash_secret(&secret),
+            secret: Some(seal_secret(self, accessor, &secret)?),
+            description: request.description.clone(),
+            policies,
+            local: request.local,
+            expires_at,
+            created_at: now,
+            stamp: Stamp::default(),
+        };
+        Ok((token, secret, SetMode::Create))
+    }
+
+    fn changed_token(
+        &self,
+        reader: &mut Reader,
+        accessor: Uuid,
+        request: &SetToken,
+        policies: Vec<PolicyLink>,
+    ) -> Result<(Token, String, SetMode), RpcError> {
+        let missing = || RpcError::NotFound(format!("Cannot find token {accessor}"));
+        let existing = reader.token_by_accessor(accessor, self.now()).ok_or_else(missing)?;
+        if request.secret.as_ref().is_some_and(|secret| hash_secret(secret) != existing.secret_hash) {
+            return Err(RpcError::Invalid("Changing a token's SecretID is not permitted".to_owned()));
+        }
+        if request.local != existing.local {
+            let (from, to) = (existing.local, request.local);
+            return Err(RpcError::Invalid(format!(
+                "Cannot toggle local mode of {accessor} from {from} to {to}"
+            )));
+        }
+        if request.expires_after.is_some()
+            || request.expires_at.is_some_and(|at| Some(at) != existing.expires_at)
+        {
+            return Err(RpcError::Invalid(format!("Cannot change expiration time of {accessor}")));
+        }
+        let opened = existing.secret.as_ref().and_then(|sealed| self.open_secret(accessor, sealed));
+        let token = Token { description: request.description.clone(), policies, ..(*existing).clone() };
+        Ok((token, opened.unwrap_or_else(|| HIDDEN.to_owned()), SetMode::Update))
+    }
+
+    pub(crate) async fn delete_token(
+        &self,
+        head: &Head,
+        request: DeleteToken,
+    ) -> Result<Answer<()>, RpcError> {
+        self.acls_enabled()?;
+        let caller = self.authorise(head, &request.need()).await?;
+        if request.accessor == ANONYMOUS_ACCESSOR {
+            return Err(RpcError::Invalid(
+                "Delete operation not permitted on the anonymous token".to_owned(),
+            ));
+        }
+        if caller.accessor == Some(request.accessor) {
+            return Err(RpcError::Invalid(
+                "Deletion of the request's authorization token is not permitted".to_owned(),
+            ));
+        }
+        let (_, index) = self.write(command::DeleteTokens { accessors: vec![request.accessor] }).await?;
+        Ok(self.written((), index))
+    }
+
+    pub(crate) async fn read_policy(
+        &self,
+        head: &Head,
+        request: ReadPolicy,
+    ) -> Result<Answer<Option<AclPolicy>>, RpcError> {
+        self.acls_enabled()?;
+        self.read(
+            head,
+            &request.need(),
+            |eval| Ok(find(eval, &request.which).map(|policy| (*policy).clone())),
+        )
+        .await
+    }
+
+    pub(crate) async fn list_policies(
+        &self,
+        head: &Head,
+        request: ListPolicies,
+    ) -> Result<Answer<Vec<AclPolicy>>, RpcError> {
+        self.acls_enabled()?;
+        self.read(head, &request.need(), |eval| {
+            Ok(eval.reader.policies().iter().map(|policy| (**policy).clone()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn set_policy(
+        &self,
+        head: &Head,
+        request: SetPolicy,
+    ) -> Result<Answer<AclPolicy>, RpcError> {
+        self.acls_enabled()?;
+        self.authorise(head, &request.need()).await?;
+        Policy::parse(&request.rules).map_err(|error| RpcError::Invalid(format!("Rules: {error}")))?;
+        let (id, mode) = match request.id {
+            None => (self.uuid(), SetMode::Create),
+            Some(id) => (id, SetMode::Update),
+        };
+        if let Some(existing) = self.view().read().policy_by_id(id).filter(|_| is_reserved(id)) {
+            if existing.rules != request.rules {
+                let name = &existing.name;
+                return Err(RpcError::Denied(format!(
+                    "Changing the Rules for the builtin {name} policy is not permitted"
+                )));
+            }
+        } else {
+            policy_name(&request.name).map_err(|error| RpcError::Invalid(format!("Name: {error}")))?;
+        }
+        let SetPolicy { id: _, name, description, rules, datacenters } = request;
+        let policy = AclPolicy { id, name, description, rules, datacenters, stamp: Stamp::default() };
+        let (_, index) = self.write(command::SetPolicies { policies: vec![policy], mode }).await?;
+        let stored = self.view().read().policy_by_id(id);
+        let stored =
+            stored.ok_or_else(|| RpcError::Conflict("the policy was deleted meanwhile".to_owned()))?;
+        Ok(self.written((*stored).clone(), index))
+    }
+
+    pub(crate) async fn delete_policy(
+        &self,
+        head: &Head,
+        request: DeletePolicy,
+    ) -> Result<Answer<()>, RpcError> {
+        self.acls_enabled()?;
+        self.authorise(head, &request.need()).await?;
+        if is_reserved(request.id) {
+            let text = "Delete operation not permitted on the builtin policies";
+            return Err(RpcError::Denied(text.to_owned()));
+        }
+        let (_, index) = self.write(command::DeletePolicy { id: request.id }).await?;
+        Ok(self.written((), index))
+    }
+}
+
+fn find(eval: &mut Eval<'_>, which: &PolicyChoice) -> Option<Arc<AclPolicy>> {
+    match which {
+        PolicyChoice::Id(id) => eval.reader.policy_by_id(*id),
+        PolicyChoice::Name(name) => eval.reader.policy_by_name(name),
+    }
+}
+
+fn links(reader: &mut Reader, choices: &[PolicyChoice]) -> Result<Vec<PolicyLink>, RpcError> {
+    let mut links: Vec<PolicyLink> = Vec::new();
+    for choice in choices {
+        let policy = match choice {
+            PolicyChoice::Id(id) => reader.policy_by_id(*id),
+            PolicyChoice::Name(name) => reader.policy_by_name(name),
+        };
+        let policy = policy.ok_or_else(|| {
+            RpcError::Invalid(match choice {
+                PolicyChoice::Id(id) => format!("Policies: no ACL policy has the ID {id}"),
+                PolicyChoice::Name(name) => format!("Policies: No such ACL policy with name {name:?}"),
+            })
+        })?;
+        if links.iter().all(|link| link.id != policy.id) {
+            links.push(PolicyLink { id: policy.id, name: policy.name.clone() });
+        }
+    }
+    Ok(links)
+}
+
+fn record(token: &Token, secret: String) -> TokenRecord {
+    let mut hash = Sha256::new();
+    hash.update(token.description.as_bytes());
+    hash.update([u8::from(token.local)]);
+    for link in &token.policies {
+        hash.update(link.id.0);
+    }
+    TokenRecord {
+        accessor: token.accessor,
+        secret,
+        description: token.description.clone(),
+        policies: token.policies.clone(),
+        local: token.local,
+        expires_at: token.expires_at,
+        created_at: token.created_at,
+        hash: hash.finalize().to_vec(),
+        stamp: token.stamp,
+    }
+}
+
+/// A secret given by a caller: 128 bits in UUID form, so that its hash cannot be guessed.
+fn secret_text(secret: &str) -> Result<String, RpcError> {
+    let bits = Uuid::parse(secret).map_err(|_| {
+        RpcError::Invalid("SecretID: must be a UUID, for example as printed by uuidgen".to_owned())
+    })?;
+    if is_reserved(bits) {
+        let text = "SecretID: UUIDs beginning with 00000000-0000-0000-0000-0000000000 are reserved";
+        return Err(RpcError::Invalid(text.to_owned()));
+    }
+    Ok(secret.to_owned())
+}
+
+pub(crate) fn unexpected(reply: &Reply) -> RpcError {
+    RpcError::Internal(format!("a command was answered with another reply: {reply:?}"))
+}

@@ -1,0 +1,340 @@
+//! Catalog and health.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use concord_acl::{Labelled, Level, Right};
+use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
+use concord_model::{Datacenter, InstanceId, NodeName, ServiceName};
+use concord_rpc::request::{
+    Deregister, InstanceHealth, InstanceOnNode, InstanceSelection, ListDatacenters, ListNodes, ListServices,
+    NodeCheck, NodeChecks, NodeDump, NodeRecords, Register, Registered, ServiceChecks, ServiceHealth,
+    ServiceInstances,
+};
+use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_state::command::{self, DeregisterWhat};
+use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope};
+
+use crate::caller::Caller;
+use crate::core::Core;
+
+fn node_right(name: &NodeName, level: Level) -> Right<'_> {
+    Right::named(Labelled::Node, name.as_str(), level)
+}
+
+fn service_right(name: &ServiceName, level: Level) -> Right<'_> {
+    Right::named(Labelled::Service, name.as_str(), level)
+}
+
+/// Whether the caller may see a node.
+fn sees_node(caller: &Caller, node: &NodeName) -> bool {
+    caller.may(&node_right(node, Level::Read))
+}
+
+/// Whether the caller may see a service's instances.
+fn sees_service(caller: &Caller, service: &ServiceName) -> bool {
+    caller.may(&service_right(service, Level::Read))
+}
+
+/// Whether the caller may see a check: as its service, or as its node.
+fn sees_check(caller: &Caller, node: &NodeName, check: &Check) -> bool {
+    match &check.service_name {
+        Some(service) => sees_service(caller, service),
+        None => sees_node(caller, node),
+    }
+}
+
+fn has_meta(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| node.meta.get(key) == Some(value))
+}
+
+fn has_tags(service: &ServiceInstance, wanted: &[String]) -> bool {
+    wanted.iter().all(|tag| service.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+}
+
+impl Core {
+    pub(crate) async fn list_datacenters(
+        &self,
+        head: &Head,
+        request: ListDatacenters,
+    ) -> Result<Answer<Vec<Datacenter>>, RpcError> {
+        self.read(head, &request.need(), |_| Ok(vec![self.config.datacenter.clone()])).await
+    }
+
+    pub(crate) async fn list_nodes(
+        &self,
+        head: &Head,
+        request: ListNodes,
+    ) -> Result<Answer<Vec<Node>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let nodes = eval.reader.nodes(&NodeScope::default());
+            let nodes = nodes.into_iter().filter(|node| has_meta(node, &request.node_meta));
+            let seen = eval.keep(nodes, |node| sees_node(eval.caller, &node.name));
+            Ok(seen.iter().map(|node| (**node).clone()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn list_services(
+        &self,
+        head: &Head,
+        request: ListServices,
+    ) -> Result<Answer<BTreeMap<ServiceName, Vec<String>>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let mut all: BTreeMap<ServiceName, BTreeSet<String>> = BTreeMap::new();
+            if request.node_meta.is_empty() {
+                for service in eval.reader.services(&ServiceScope::default()) {
+                    all.insert(service.service.name.clone(), service.tags().map(ToOwned::to_owned).collect());
+                }
+            } else {
+                let instances = eval.reader.instances(&ServiceScope::default());
+                for placed in instances.iter().filter(|placed| has_meta(&placed.node, &request.node_meta)) {
+                    let tags = all.entry(placed.service.service.clone()).or_default();
+                    tags.extend(placed.service.tags.iter().cloned());
+                }
+            }
+            let seen = eval.keep(all, |(name, _)| sees_service(eval.caller, name));
+            Ok(seen.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn service_instances(
+        &self,
+        head: &Head,
+        request: ServiceInstances,
+    ) -> Result<Answer<Vec<InstanceOnNode>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let select = &request.select;
+            let all = match select.connect {
+                true => eval.reader.connect_instances(&select.service),
+                false => eval.reader.service_instances(&select.service),
+            };
+            let selected = eval.keep(all, |placed| sees(eval.caller, select, &placed.node, &placed.service));
+            let wanted = selected.iter().filter(|placed| wants(select, &placed.node, &placed.service));
+            Ok(wanted.map(|placed| on_node(placed)).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn service_health(
+        &self,
+        head: &Head,
+        request: ServiceHealth,
+    ) -> Result<Answer<Vec<InstanceHealth>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let select = &request.select;
+            let all = match select.connect {
+                true => eval.reader.health_connect(&select.service),
+                false => eval.reader.health_service(&select.service),
+            };
+            let selected = eval.keep(all, |row| sees(eval.caller, select, &row.node, &row.service));
+            let wanted = selected.iter().filter(|row| wants(select, &row.node, &row.service));
+            let worst = request.worst.unwrap_or(CheckStatus::Critical);
+            let health = wanted.map(|row| health(eval.caller, row));
+            Ok(health.filter(|instance| instance.status() <= worst).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn node_dump(
+        &self,
+        head: &Head,
+        request: NodeDump,
+    ) -> Result<Answer<Option<NodeRecords>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let scope = NodeScope::default();
+            let Some(node) = eval.reader.node(&scope, &request.node) else { return Ok(None) };
+            if !sees_node(eval.caller, &node.name) {
+                eval.hide();
+                return Ok(None);
+            }
+            let services = eval.reader.node_services(&scope, &node.name);
+            let services = eval.keep(services, |service| sees_service(eval.caller, &service.service));
+            let checks = eval.reader.checks_of_node(&scope, &node.name);
+            let checks = eval.keep(checks, |check| sees_check(eval.caller, &node.name, check));
+            Ok(Some(NodeRecords {
+                node: (*node).clone(),
+                services: services.iter().map(|service| (**service).clone()).collect(),
+                checks: checks.iter().map(|check| (**check).clone()).collect(),
+            }))
+        })
+        .await
+    }
+
+    pub(crate) async fn node_checks(
+        &self,
+        head: &Head,
+        request: NodeChecks,
+    ) -> Result<Answer<Vec<Check>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let checks = eval.reader.checks_of_node(&NodeScope::default(), &request.node);
+            let seen = eval.keep(checks, |check| {
+                sees_node(eval.caller, &request.node) && sees_check(eval.caller, &request.node, check)
+            });
+            Ok(seen.iter().map(|check| (**check).clone()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn service_checks(
+        &self,
+        head: &Head,
+        request: ServiceChecks,
+    ) -> Result<Answer<Vec<NodeCheck>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let checks = eval.reader.checks_of_service(&request.service);
+            let seen = eval.keep(checks, |row| {
+                sees_node(eval.caller, &row.node.name) && sees_service(eval.caller, &request.service.name)
+            });
+            let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
+            Ok(wanted
+                .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
+                .collect())
+        })
+        .await
+    }
+
+    /// Writes a registration: `node:write` where the node changes, `service:write` on the service
+    /// registered and on that which it replaces, and the right to whatever its checks belong to.
+    pub(crate) async fn register(&self, head: &Head, request: Register) -> Result<Answer<()>, RpcError> {
+        let caller = self.authorise(head, &request.need()).await?;
+        let mut reader = self.view().read();
+        may_register(&caller, &mut reader, &request)?;
+        let Register { node, skip_node_update, service, checks } = request;
+        let command = command::Register {
+            scope: node.scope.clone(),
+            node_name: node.name.clone(),
+            node: Some(node),
+            skip_node_update,
+            service,
+            checks,
+        };
+        let (_, index) = self.write(command).await?;
+        Ok(self.written((), index))
+    }
+
+    pub(crate) async fn deregister(&self, head: &Head, request: Deregister) -> Result<Answer<()>, RpcError> {
+        let caller = self.authorise(head, &request.need()).await?;
+        let mut reader = self.view().read();
+        let scope = NodeScope::default();
+        may_deregister(&caller, &mut reader, &scope, &request)?;
+        let what = match request.what {
+            Registered::Node => DeregisterWhat::Node,
+            Registered::Service(id) => {
+                DeregisterWhat::Service { namespace: concord_model::Namespace::default(), id }
+            }
+            Registered::Check(id) => DeregisterWhat::Check { id },
+        };
+        let (_, index) = self.write(command::Deregister { scope, node_name: request.node, what }).await?;
+        Ok(self.written((), index))
+    }
+}
+
+/// Whether the caller may see an instance. A sidecar is found by whoever may see the service it stands for.
+fn sees(caller: &Caller, select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {
+    let name = if select.connect { &select.service.name } else { &service.service };
+    sees_node(caller, &node.name) && sees_service(caller, name)
+}
+
+fn wants(select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {
+    has_meta(node, &select.node_meta) && has_tags(service, &select.tags)
+}
+
+fn on_node(placed: &Placed) -> InstanceOnNode {
+    InstanceOnNode { node: (*placed.node).clone(), service: (*placed.service).clone() }
+}
+
+fn health(caller: &Caller, row: &HealthRow) -> InstanceHealth {
+    let seen =
+        row.checks.iter().filter(|check| check.service_name.is_some() || sees_node(caller, &row.node.name));
+    InstanceHealth {
+        node: (*row.node).clone(),
+        service: (*row.service).clone(),
+        checks: seen.map(|check| (**check).clone()).collect(),
+    }
+}
+
+/// Whether the node itself would become another one.
+fn changes_node(existing: Option<&Node>, request: &Register) -> bool {
+    let Some(existing) = existing else { return true };
+    let wanted = &request.node;
+    !request.skip_node_update
+        && (existing.address != wanted.address
+            || existing.tagged_addresses != wanted.tagged_addresses
+            || existing.meta != wanted.meta
+            || existing.locality != wanted.locality
+            || (wanted.id.is_some() && existing.id != wanted.id))
+}
+
+fn may_register(caller: &Caller, reader: &mut Reader, request: &Register) -> Result<(), RpcError> {
+    let node = &request.node;
+    if changes_node(reader.node(&node.scope, &node.name).as_deref(), request) {
+        caller.require(&node_right(&node.name, Level::Write))?;
+    }
+    let services = reader.node_services(&node.scope, &node.name);
+    let existing = |id: &InstanceId| services.iter().find(|service| service.id == *id);
+    if let Some(service) = &request.service {
+        caller.require(&service_right(&service.service, Level::Write))?;
+        // N-62: taking over an id needs the right to whose it was.
+        if let Some(existing) = existing(&service.id) {
+            caller.require(&service_right(&existing.service, Level::Write))?;
+        }
+    }
+    let checks = reader.checks_of_node(&node.scope, &node.name);
+    for check in &request.checks {
+        let own = request.service.as_ref().filter(|service| Some(&service.id) == check.service_id.as_ref());
+        let target = match (&check.service_id, own) {
+            (None, _) => None,
+            (Some(_), Some(service)) => Some(service.service.clone()),
+            (Some(id), None) => {
+                Some(existing(id).map(|service| service.service.clone()).ok_or_else(|| {
+                    RpcError::Invalid(format!(
+                        "Check {:?}: there is no service {id:?} on node {}",
+                        check.id, node.name
+                    ))
+                })?)
+            }
+        };
+        require_check(caller, &node.name, target.as_ref())?;
+        // N-62: and so does taking over a check.
+        if let Some(before) = checks.iter().find(|before| before.id == check.id) {
+            require_check(caller, &node.name, before.service_name.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+fn require_check(caller: &Caller, node: &NodeName, service: Option<&ServiceName>) -> Result<(), RpcError> {
+    match service {
+        Some(service) => caller.require(&service_right(service, Level::Write)),
+        None => caller.require(&node_right(node, Level::Write)),
+    }
+}
+
+/// Who may change a node may remove anything of it; else the right to the service decides.
+fn may_deregister(
+    caller: &Caller,
+    reader: &mut Reader,
+    scope: &NodeScope,
+    request: &Deregister,
+) -> Result<(), RpcError> {
+    let node = node_right(&request.node, Level::Write);
+    if caller.may(&node) {
+        return Ok(());
+    }
+    let service = match &request.what {
+        Registered::Node => None,
+        Registered::Service(id) => {
+            let services = reader.node_services(scope, &request.node);
+            services.iter().find(|service| service.id == *id).map(|service| service.service.clone())
+        }
+        Registered::Check(id) => {
+            let checks = reader.checks_of_node(scope, &request.node);
+            checks.iter().find(|check| check.id == *id).and_then(|check| check.service_name.clone())
+        }
+    };
+    match service {
+        Some(service) => caller.require(&service_right(&service, Level::Write)),
+        None => caller.require(&node),
+    }
+}

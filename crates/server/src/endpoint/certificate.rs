@@ -1,0 +1,125 @@
+//! Roots, CA configuration, signatures.
+
+use concord_acl::{Labelled, Level, Right};
+use concord_ca::Csr;
+use concord_ca::csr::{IdentityKind, ScopeRefusal, SigningScope, check_csr_for};
+use concord_ca::provider::{LeafRequest, Provider, chain_pem};
+use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
+use concord_model::{Namespace, Partition, Stamp};
+use concord_rpc::request::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
+use concord_rpc::{Answer, Head, Request, RpcError};
+
+use crate::ca;
+use crate::core::Core;
+
+impl Core {
+    pub(crate) async fn read_ca_roots(
+        &self,
+        head: &Head,
+        request: ReadCaRoots,
+    ) -> Result<Answer<CaRoots>, RpcError> {
+        self.ca_enabled()?;
+        // The bundle is public: an unknown token is no reason to withhold it.
+        let head = Head { token: None, ..head.clone() };
+        self.read(&head, &request.need(), |eval| {
+            let roots = eval.reader.ca_roots();
+            roots
+                .map(|roots| (*roots).clone())
+                .ok_or_else(|| RpcError::CaNotReady("it has no root yet".to_owned()))
+        })
+        .await
+    }
+
+    pub(crate) async fn read_ca_config(
+        &self,
+        head: &Head,
+        request: ReadCaConfig,
+    ) -> Result<Answer<CaConfig>, RpcError> {
+        self.ca_enabled()?;
+        self.read(head, &request.need(), |eval| {
+            let config = eval.reader.ca_config();
+            config
+                .map(|config| (*config).clone())
+                .ok_or_else(|| RpcError::CaNotReady("it has not been initialised".to_owned()))
+        })
+        .await
+    }
+
+    pub(crate) async fn set_ca_config(
+        &self,
+        head: &Head,
+        request: SetCaConfig,
+    ) -> Result<Answer<()>, RpcError> {
+        self.ca_enabled()?;
+        self.authorise(head, &request.need()).await?;
+        let SetCaConfig { provider, settings, state, force_without_cross_signing } = request;
+        let index = ca::change(self, &provider, &settings, &state, force_without_cross_signing).await?;
+        Ok(self.written((), index))
+    }
+
+    /// Signs for the identity the CSR names, if the caller may be it. Of the CSR only the identity
+    /// and the public key are used; everything else of the leaf is ours.
+    pub(crate) async fn sign_leaf(
+        &self,
+        head: &Head,
+        request: SignLeaf,
+    ) -> Result<Answer<LeafCertificate>, RpcError> {
+        self.ca_enabled()?;
+        let caller = self.authorise(head, &request.need()).await?;
+        let csr = Csr::parse(&request.csr).map_err(|refusal| RpcError::Invalid(refusal.to_string()))?;
+        let trust_domain = self.trust_domain()?;
+        let scope = SigningScope {
+            kinds: &[IdentityKind::Service],
+            trust_domain: &trust_domain,
+            datacenter: &self.config.datacenter,
+            partition: &Partition::default(),
+            namespace: &Namespace::default(),
+        };
+        check_csr_for(&csr, &scope).map_err(|refusal| match refusal {
+            ScopeRefusal::TrustDomain(_) | ScopeRefusal::Datacenter(_) => {
+                RpcError::Invalid(refusal.to_string())
+            }
+            ScopeRefusal::Kind(_) | ScopeRefusal::Partition(_) | ScopeRefusal::Namespace(_) => {
+                RpcError::Denied(format!("Permission denied: {refusal}"))
+            }
+        })?;
+        let service =
+            csr.identity.service().ok_or_else(|| RpcError::Denied("Permission denied".to_owned()))?;
+        caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Write))?;
+        ca::admit(self).await?;
+        let (issue, index) = ca::issue_at(self).await?;
+        let leaf = ca::with_provider(self, issue, |signing, issue| {
+            let request = LeafRequest {
+                identity: &csr.identity,
+                dns_names: &[],
+                addresses: &[],
+                public_key: &csr.public_key,
+            };
+            let certificate = signing.provider.sign(&request, issue)?;
+            Ok(LeafCertificate {
+                serial: certificate.serial_text(),
+                cert_pem: chain_pem(&certificate, signing.active),
+                uri: csr.identity.to_string(),
+                valid_after: certificate.not_before(),
+                valid_before: certificate.not_after(),
+                authority_key_id: certificate.authority_key_id_text(),
+                stamp: Stamp { create: index, modify: index },
+            })
+        })
+        .await?;
+        Ok(self.written(leaf, index))
+    }
+
+    fn trust_domain(&self) -> Result<concord_model::TrustDomain, RpcError> {
+        let id = self.cluster_id().ok_or_else(|| RpcError::CaNotReady("no cluster id".to_owned()))?;
+        Ok(concord_model::TrustDomain::of_cluster(id))
+    }
+
+    fn ca_enabled(&self) -> Result<(), RpcError> {
+        if self.config.ca.enabled {
+            Ok(())
+        } else {
+            Err(RpcError::Invalid("Connect must be enabled in order to use this endpoint".to_owned()))
+        }
+    }
+}

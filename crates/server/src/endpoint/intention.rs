@@ -1,0 +1,239 @@
+//! Intentions and configuration entries.
+
+use std::sync::Arc;
+
+use concord_acl::{Labelled, Level, Right};
+use concord_mesh::explain::{self, Explanation};
+use concord_mesh::intention::{Policy, Table, validate};
+use concord_model::entry::{Entry, EntryKind};
+use concord_model::intention::{Destination, ServiceIntentions};
+use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
+use concord_rpc::request::{
+    ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, IntentionAnswer, ListEntries,
+    ListIntentions, MatchBy, MatchIntentions, ReadEntry, UpsertIntention,
+};
+use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_state::command::{self, EntryRef};
+use concord_state::{Reply, ServiceScope};
+
+use crate::caller::Caller;
+use crate::core::{Core, Eval};
+use crate::endpoint::acl::unexpected;
+
+fn reads_intentions_of(caller: &Caller, name: &str) -> bool {
+    caller.may(&Right::named(Labelled::Intention, name, Level::Read))
+}
+
+fn intentions(entry: &Arc<Entry>) -> &ServiceIntentions {
+    match &**entry {
+        Entry::ServiceIntentions(intentions) => intentions,
+    }
+}
+
+/// The part of an entry the caller may see: all of it if they may read the destination's
+/// intentions, else the sources whose intentions they may read.
+fn visible(eval: &Eval<'_>, entry: &ServiceIntentions) -> Option<ServiceIntentions> {
+    if reads_intentions_of(eval.caller, entry.destination.name.as_str()) {
+        return Some(entry.clone());
+    }
+    let sources = eval.keep(entry.sources.iter(), |source| {
+        source.source.peer.is_none() && reads_intentions_of(eval.caller, source.source.name.as_str())
+    });
+    let sources: Vec<_> = sources.into_iter().cloned().collect();
+    (!sources.is_empty()).then(|| ServiceIntentions { sources, ..entry.clone() })
+}
+
+impl Core {
+    pub(crate) async fn list_intentions(
+        &self,
+        head: &Head,
+        request: ListIntentions,
+    ) -> Result<Answer<Vec<ServiceIntentions>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let entries = eval.reader.intentions();
+            Ok(entries.iter().map(intentions).filter_map(|entry| visible(eval, entry)).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn match_intentions(
+        &self,
+        head: &Head,
+        request: MatchIntentions,
+    ) -> Result<Answer<Vec<ServiceIntentions>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let entries = match &request.by {
+                MatchBy::Destination(service) => eval.reader.intentions_to(service),
+                MatchBy::Source(service) => eval.reader.intentions_from(service),
+            };
+            Ok(entries.iter().map(|entry| intentions(entry).clone()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn check_intention(
+        &self,
+        head: &Head,
+        request: CheckIntention,
+    ) -> Result<Answer<IntentionAnswer>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let entries = eval.reader.intentions_to(&request.destination);
+            let policy = Policy::compile(&request.destination, entries.iter().map(intentions));
+            let verdict = policy.decide(&request.source, self.config.intention_default);
+            Ok(IntentionAnswer { allowed: verdict.allowed, reason: verdict.reason() })
+        })
+        .await
+    }
+
+    pub(crate) async fn explain_intention(
+        &self,
+        head: &Head,
+        request: ExplainIntention,
+    ) -> Result<Answer<Explanation>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let entries = eval.reader.intentions();
+            let table = Table::compile(entries.iter().map(intentions));
+            let services = eval.reader.services(&ServiceScope::default());
+            // Pairs with services the caller may not see are not listed.
+            let seen = eval.keep(services, |row| {
+                eval.caller.may(&Right::named(Labelled::Service, row.service.name.as_str(), Level::Read))
+            });
+            let universe: Vec<ServiceRef> = seen.iter().map(|row| row.service.clone()).collect();
+            Ok(explain::explain(
+                &table,
+                &request.source,
+                &request.destination,
+                self.config.intention_default,
+                &universe,
+            ))
+        })
+        .await
+    }
+
+    pub(crate) async fn upsert_intention(
+        &self,
+        head: &Head,
+        request: UpsertIntention,
+    ) -> Result<Answer<()>, RpcError> {
+        self.authorise(head, &request.need()).await?;
+        let UpsertIntention { destination, intention } = request;
+        if intention.source.peer.is_some() {
+            let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
+            return Err(RpcError::Invalid(text.to_owned()));
+        }
+        // As it will stand: the entry with this source in it.
+        let existing = self.view().read().entry(&EntryRef::ServiceIntentions(destination.clone()));
+        let mut entry = match existing.as_deref() {
+            Some(Entry::ServiceIntentions(entry)) => entry.clone(),
+            None => empty(&destination),
+        };
+        entry.sources.retain(|source| source.source != intention.source);
+        entry.sources.push(intention.clone());
+        valid(&entry)?;
+        let (_, index) = self.write(command::UpsertIntention { destination, intention }).await?;
+        Ok(self.written((), index))
+    }
+
+    pub(crate) async fn delete_intention(
+        &self,
+        head: &Head,
+        request: DeleteIntention,
+    ) -> Result<Answer<()>, RpcError> {
+        self.authorise(head, &request.need()).await?;
+        let DeleteIntention { destination, source } = request;
+        let (_, index) = self.write(command::DeleteIntention { destination, source }).await?;
+        Ok(self.written((), index))
+    }
+
+    pub(crate) async fn read_entry(
+        &self,
+        head: &Head,
+        request: ReadEntry,
+    ) -> Result<Answer<Option<Entry>>, RpcError> {
+        let entry = entry_ref(request.kind, &request.name)?;
+        self.read(head, &request.need(), |eval| Ok(eval.reader.entry(&entry).map(|entry| (*entry).clone())))
+            .await
+    }
+
+    pub(crate) async fn list_entries(
+        &self,
+        head: &Head,
+        request: ListEntries,
+    ) -> Result<Answer<Vec<Entry>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let entries = match request.kind {
+                EntryKind::ServiceIntentions => eval.reader.intentions(),
+            };
+            let seen = eval.keep(entries, |entry| {
+                reads_intentions_of(eval.caller, intentions(entry).destination.name.as_str())
+            });
+            Ok(seen.iter().map(|entry| (**entry).clone()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn apply_entry(
+        &self,
+        head: &Head,
+        request: ApplyEntry,
+    ) -> Result<Answer<bool>, RpcError> {
+        self.authorise(head, &request.need()).await?;
+        let ApplyEntry { entry, cas } = request;
+        match &entry {
+            Entry::ServiceIntentions(intentions) => valid(intentions)?,
+        }
+        let (reply, index) = self.write(command::SetEntry { entry, cas }).await?;
+        Ok(self.written(done(&reply)?, index))
+    }
+
+    pub(crate) async fn delete_entry(
+        &self,
+        head: &Head,
+        request: DeleteEntry,
+    ) -> Result<Answer<bool>, RpcError> {
+        self.authorise(head, &request.need()).await?;
+        let entry = entry_ref(request.kind, &request.name)?;
+        let (reply, index) = self.write(command::DeleteEntry { entry, cas: request.cas }).await?;
+        Ok(self.written(done(&reply)?, index))
+    }
+}
+
+/// Whether a command with a condition took hold.
+fn done(reply: &Reply) -> Result<bool, RpcError> {
+    match reply {
+        Reply::Done { .. } => Ok(true),
+        Reply::CasFailed { .. } => Ok(false),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn valid(entry: &ServiceIntentions) -> Result<(), RpcError> {
+    validate(entry).map_err(|faults| {
+        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        RpcError::Invalid(texts.join("; "))
+    })
+}
+
+fn empty(destination: &Destination) -> ServiceIntentions {
+    ServiceIntentions {
+        destination: destination.clone(),
+        sources: Vec::new(),
+        jwt: None,
+        meta: std::collections::BTreeMap::new(),
+        stamp: concord_model::Stamp::default(),
+    }
+}
+
+fn entry_ref(kind: EntryKind, name: &str) -> Result<EntryRef, RpcError> {
+    match kind {
+        EntryKind::ServiceIntentions => {
+            let name =
+                Pattern::<ServiceName>::parse(name).map_err(|error| RpcError::Invalid(error.to_string()))?;
+            Ok(EntryRef::ServiceIntentions(Destination {
+                partition: Partition::default(),
+                namespace: Pattern::Exact(Namespace::default()),
+                name,
+            }))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Who leads, and who votes.
+
+use concord_rpc::request::{ReadStatus, ServerStatus};
+use concord_rpc::{Answer, Consistency, Head, Request, RpcError};
+
+use crate::core::Core;
+
+impl Core {
+    /// Answers also without a leader: this is how one finds out.
+    pub(crate) async fn read_status(
+        &self,
+        head: &Head,
+        request: ReadStatus,
+    ) -> Result<Answer<ServerStatus>, RpcError> {
+        let head = Head { consistency: Consistency::Stale, token: None, ..head.clone() };
+        self.read(&head, &request.need(), |_| {
+            let stats = self.raft.stats();
+            Ok(ServerStatus {
+                leader: stats.leader.as_ref().map_or_else(String::new, |member| member.node.address.clone()),
+                peers: stats.voters.iter().map(|member| member.node.address.clone()).collect(),
+                term: stats.term,
+                commit_index: stats.commit_index,
+                applied_index: stats.applied_index,
+                last_log_index: stats.last_log_index,
+                last_log_term: stats.term,
+                is_leader: self.raft.is_leader(),
+            })
+        })
+        .await
+    }
+}

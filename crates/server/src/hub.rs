@@ -1,0 +1,97 @@
+//! Wakes queries when something they read has changed, and only then.
+//!
+//! A waiter registers the keys of its read set, looks once more whether the state has moved on,
+//! and sleeps. Applying a command wakes the waiters of exactly the keys it changed. In this
+//! order no change can fall between reading and sleeping.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use concord_state::{Changes, WatchKey};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::limits::WAITERS;
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    waiting: Mutex<HashMap<WatchKey, HashMap<u64, Arc<Notify>>>>,
+    count: AtomicU64,
+    next: AtomicU64,
+}
+
+/// A registered waiter; forgotten when dropped.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    hub: Arc<Hub>,
+    id: u64,
+    keys: Vec<WatchKey>,
+    woken: Arc<Notify>,
+}
+
+/// Too many wait already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("too many blocking queries: the server keeps at most {WAITERS}")]
+pub(crate) struct TooManyWaiters;
+
+impl Hub {
+    /// Registers interest in keys.
+    pub(crate) fn register(self: &Arc<Self>, keys: Vec<WatchKey>) -> Result<Waiter, TooManyWaiters> {
+        if self.count.fetch_add(1, Ordering::Relaxed) >= WAITERS as u64 {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(TooManyWaiters);
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let waiter = Waiter { hub: Arc::clone(self), id, keys, woken: Arc::new(Notify::new()) };
+        let mut waiting = self.waiting.lock();
+        for key in &waiter.keys {
+            waiting.entry(key.clone()).or_default().insert(id, Arc::clone(&waiter.woken));
+        }
+        drop(waiting);
+        Ok(waiter)
+    }
+
+    /// Wakes those who wait for anything that changed.
+    pub(crate) fn wake(&self, changes: &Changes) {
+        let waiting = self.waiting.lock();
+        for waiters in changes.iter().filter_map(|key| waiting.get(key)) {
+            waiters.values().for_each(|woken| woken.notify_one());
+        }
+    }
+
+    /// Wakes everybody: the state was replaced, or nobody leads any more.
+    pub(crate) fn wake_all(&self) {
+        let waiting = self.waiting.lock();
+        waiting.values().flat_map(HashMap::values).for_each(|woken| woken.notify_one());
+    }
+
+    /// Number of waiters.
+    pub(crate) fn len(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Waiter {
+    /// Completes after a change of one of the keys, also one that came before the call.
+    pub(crate) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut waiting = self.hub.waiting.lock();
+        for key in &self.keys {
+            if let Some(waiters) = waiting.get_mut(key) {
+                waiters.remove(&self.id);
+                if waiters.is_empty() {
+                    waiting.remove(key);
+                }
+            }
+        }
+        drop(waiting);
+        self.hub.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}

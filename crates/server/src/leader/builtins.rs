@@ -1,0 +1,79 @@
+//! What every cluster has: an identity, built-in policies, the anonymous and the first token.
+
+use concord_model::Stamp;
+use concord_model::token::{GLOBAL_MANAGEMENT, PolicyLink, Token};
+use concord_rpc::RpcError;
+use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
+use concord_state::command::{EnsureBuiltins, SetClusterId, SetMode, SetTokens};
+
+use crate::core::Core;
+use crate::endpoint::acl::seal_secret;
+
+/// Gives the cluster an identity if it has none.
+pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
+    if core.cluster_id().is_some() {
+        return Ok(());
+    }
+    let id = core.config.ca.cluster_id.unwrap_or_else(|| core.uuid());
+    core.write(SetClusterId { id }).await.map(|_| ())
+}
+
+/// Creates built-in policies and tokens where they are missing.
+pub(super) async fn ensure_acl(core: &Core) -> Result<(), RpcError> {
+    core.write(EnsureBuiltins::standard(core.now())).await?;
+    ensure_initial_management(core).await
+}
+
+/// Stores the configured first token, unless a token with its secret exists.
+async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
+    let Some(secret) = &core.config.initial_management else {
+        return Ok(());
+    };
+    let secret_hash = hash_secret(secret.expose());
+    if core.view().read().token_by_secret_hash(&secret_hash, core.now()).is_some() {
+        return Ok(());
+    }
+    let accessor = core.uuid();
+    let token = Token {
+        accessor,
+        secret_hash,
+        secret: Some(seal_secret(core, accessor, secret.expose())?),
+        description: "Initial Management Token".to_owned(),
+        policies: vec![PolicyLink { id: GLOBAL_MANAGEMENT, name: GLOBAL_MANAGEMENT_NAME.to_owned() }],
+        local: false,
+        expires_at: None,
+        created_at: core.now(),
+        stamp: Stamp::default(),
+    };
+    core.write(SetTokens { tokens: vec![token], mode: SetMode::Create }).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use concord_acl::{Authorizer, DefaultPolicy, Labelled, Level, Policy, Right, Scalar};
+
+    use super::*;
+
+    #[test]
+    fn the_built_in_rules_grant_what_their_names_say() {
+        let builtins = EnsureBuiltins::standard(concord_model::Timestamp::EPOCH);
+        let [write, read] = [0, 1].map(|at| Policy::parse(&builtins.policies[at].rules).unwrap());
+        let manager = Authorizer::new(&[&write], DefaultPolicy::Deny);
+        let reader = Authorizer::new(&[&read], DefaultPolicy::Deny);
+        for resource in Labelled::ALL {
+            assert!(
+                manager.check(&Right::All { resource, level: Level::Write }).is_allowed(),
+                "{resource:?}"
+            );
+            assert!(reader.check(&Right::All { resource, level: Level::Read }).is_allowed(), "{resource:?}");
+            assert!(
+                !reader.check(&Right::Any { resource, level: Level::Write }).is_allowed(),
+                "{resource:?}"
+            );
+        }
+        for resource in [Scalar::Acl, Scalar::Keyring, Scalar::Mesh, Scalar::Operator, Scalar::Peering] {
+            assert!(manager.check(&Right::whole(resource, Level::Write)).is_allowed(), "{resource:?}");
+            assert!(!reader.check(&Right::whole(resource, Level::Write)).is_allowed(), "{resource:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The leader's own node in the catalog, with the service `consul` and the check `serfHealth`,
+//! which many tools rely on.
+
+use std::collections::BTreeMap;
+
+use concord_model::catalog::{
+    Check, CheckStatus, Node, NodeScope, SERF_HEALTH, SERVER_SERVICE, ServiceInstance, Weights,
+};
+use concord_model::proxy::ServiceKind;
+use concord_model::{CheckId, InstanceId, Namespace, ServiceName, Stamp};
+use concord_rpc::RpcError;
+use concord_state::command::Register;
+
+use crate::core::Core;
+
+/// Registers the node if the catalog has it otherwise.
+pub(super) async fn ensure(core: &Core) -> Result<(), RpcError> {
+    let wanted = wanted(core)?;
+    if !stands(core, &wanted) {
+        core.write(wanted).await?;
+    }
+    Ok(())
+}
+
+fn wanted(core: &Core) -> Result<Register, RpcError> {
+    let config = &core.config;
+    let invalid = |error: concord_model::NameError| RpcError::Internal(error.to_string());
+    let scope = NodeScope::default();
+    let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"];
+    let node = Node {
+        scope: scope.clone(),
+        name: config.node.clone(),
+        id: Some(config.node_id),
+        address: config.address.clone(),
+        datacenter: config.datacenter.clone(),
+        tagged_addresses: tags.map(|tag| (tag.to_owned(), config.address.clone())).into(),
+        meta: config.node_meta.clone(),
+        locality: None,
+        stamp: Stamp::default(),
+    };
+    let service = ServiceInstance {
+        namespace: Namespace::default(),
+        id: InstanceId::parse(SERVER_SERVICE).map_err(invalid)?,
+        service: ServiceName::parse(SERVER_SERVICE).map_err(invalid)?,
+        kind: ServiceKind::Typical,
+        tags: Vec::new(),
+        address: String::new(),
+        port: config.server_port,
+        socket_path: String::new(),
+        tagged_addresses: BTreeMap::new(),
+        meta: config.server_meta.clone(),
+        weights: Weights::default(),
+        enable_tag_override: false,
+        proxy: None,
+        native: false,
+        locality: None,
+        stamp: Stamp::default(),
+    };
+    let check = Check {
+        id: CheckId::parse(SERF_HEALTH).map_err(invalid)?,
+        name: "Serf Health Status".to_owned(),
+        status: CheckStatus::Passing,
+        notes: String::new(),
+        output: "Agent alive and reachable".to_owned(),
+        service_id: None,
+        service_name: None,
+        namespace: Namespace::default(),
+        service_tags: Vec::new(),
+        kind: String::new(),
+        interval: String::new(),
+        timeout: String::new(),
+        stamp: Stamp::default(),
+    };
+    Ok(Register {
+        scope,
+        node_name: config.node.clone(),
+        node: Some(node),
+        skip_node_update: false,
+        service: Some(service),
+        checks: vec![check],
+    })
+}
+
+fn stands(core: &Core, wanted: &Register) -> bool {
+    let mut reader = core.view().read();
+    let scope = &wanted.scope;
+    let same_node = reader.node(scope, &wanted.node_name).is_some_and(|node| {
+        Some(&Node { stamp: Stamp::default(), ..(*node).clone() }) == wanted.node.as_ref()
+    });
+    let services = reader.node_services(scope, &wanted.node_name);
+    let same_service = services.iter().any(|service| {
+        Some(&ServiceInstance { stamp: Stamp::default(), ..(**service).clone() }) == wanted.service.as_ref()
+    });
+    let checks = reader.checks_of_node(scope, &wanted.node_name);
+    let same_check = wanted
+        .checks
+        .iter()
+        .all(|check| checks.iter().any(|own| Check { stamp: Stamp::default(), ..(**own).clone() } == *check));
+    same_node && same_service && same_check
+}

@@ -1,0 +1,26 @@
+//! A server agent's half that holds the state.
+//!
+//! - [`core`](self): reads from views, waiting on what they read; writes through the log;
+//! - `endpoint`: every request of [`concord_rpc::AnyRequest`], answered where its data is read;
+//! - `leader`: what the leader does besides answering;
+//! - `ca`: the certificate authority's host, a side task nothing else waits for.
+//!
+//! It never sees the agent: what it offers is [`LocalApi`], a [`concord_rpc::ServerApi`].
+
+#![forbid(unsafe_code)]
+
+mod ca;
+mod caller;
+mod config;
+mod core;
+mod endpoint;
+mod hub;
+mod leader;
+mod limits;
+mod machine;
+mod server;
+
+pub use crate::caller::{AclSettings, Caller};
+pub use crate::config::{CaStart, ServerConfig};
+pub use crate::endpoint::LocalApi;
+pub use crate::server::{Server, StartError};

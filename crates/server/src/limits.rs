@@ -1,0 +1,24 @@
+//! Every limit of a server, by name.
+
+use std::time::Duration;
+
+/// How long a blocking query waits if the caller does not say.
+pub(crate) const DEFAULT_QUERY_TIME: Duration = Duration::from_secs(300);
+/// How long a blocking query may wait (Consul's `max_query_time`).
+pub(crate) const MAX_QUERY_TIME: Duration = Duration::from_secs(600);
+/// Part of the wait that is added at random, so that callers do not come back together: a sixteenth.
+pub(crate) const WAIT_JITTER_PART: u32 = 16;
+/// Queries waiting at once: 10,000 agents with ten each, at about a kilobyte apiece.
+pub(crate) const WAITERS: usize = 100_000;
+/// Authorizers kept for combinations of policies.
+pub(crate) const AUTHORIZERS: usize = 4_096;
+/// How long a request waits for a leader to appear before it is refused (Consul's `rpc_hold_timeout`).
+pub(crate) const LEADER_HOLD: Duration = Duration::from_secs(7);
+/// How often leader duties run without being woken.
+pub(crate) const DUTY_PERIOD: Duration = Duration::from_secs(30);
+/// How often rotated roots are looked at for pruning (as Consul does).
+pub(crate) const PRUNE_PERIOD: Duration = Duration::from_secs(3600);
+/// Tokens removed by one command of the reaper.
+pub(crate) const REAP_BATCH: usize = 256;
+/// Signatures waiting for the rate limiter at once.
+pub(crate) const SIGNATURES_WAITING: usize = 1_024;

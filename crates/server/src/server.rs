@@ -1,0 +1,133 @@
+//! Starts a server, stops it, and hands out what others use of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_raft::{
+    BootstrapError, Fatal, Node, NodeId, Parts, Raft, RaftConfig, Rpc, RpcReply, Storage, Transport,
+    TransportError,
+};
+use concord_runtime::{BoxFuture, Scope, World};
+use tracing::info;
+
+use crate::ca::CaHost;
+use crate::caller::Resolver;
+use crate::config::ServerConfig;
+use crate::core::Core;
+use crate::endpoint::LocalApi;
+use crate::leader::{self, Duties};
+use crate::machine::Machine;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log could not be opened or read.
+    #[error("cannot start the log: {0}")]
+    Raft(#[from] concord_raft::StartError),
+    /// The log could not be given its first voter.
+    #[error("cannot bootstrap the log: {0}")]
+    Bootstrap(#[from] BootstrapError),
+}
+
+/// A running server. Clones are the same server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    core: Arc<Core>,
+}
+
+/// A sole voter has nobody to talk to.
+struct Alone;
+
+impl Transport for Alone {
+    fn call(
+        &self,
+        _: NodeId,
+        node: &Node,
+        _: Rpc,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<RpcReply, TransportError>> {
+        let text = format!("not available yet: servers talking to each other (asked for {})", node.name);
+        Box::pin(async move { Err(TransportError::Unreachable(text)) })
+    }
+}
+
+impl Server {
+    /// The number under which a node stands in the log.
+    pub fn raft_id(config: &ServerConfig) -> NodeId {
+        Node::number(&config.node_id.to_string())
+    }
+
+    /// Starts a server: opens the log, replays it, and begins to lead as soon as it may.
+    ///
+    /// A server without a log becomes the first voter of a new cluster.
+    pub async fn start(
+        config: ServerConfig,
+        raft: RaftConfig,
+        storage: Storage,
+        world: World,
+        scope: Scope,
+        on_fatal: Arc<dyn Fn(&Fatal) + Send + Sync>,
+    ) -> Result<Self, StartError> {
+        let (machine, published) = Machine::new();
+        let id = raft.id;
+        let node = Node {
+            id: config.node_id.to_string(),
+            name: config.node.to_string(),
+            address: host_port(&config.address, config.server_port),
+        };
+        let parts = Parts {
+            storage,
+            transport: Arc::new(Alone),
+            machine,
+            world: world.clone(),
+            scope: scope.clone(),
+            on_fatal,
+        };
+        let raft = Raft::start(raft, parts).await?;
+        match raft.bootstrap(BTreeMap::from([(id, node)])).await {
+            Ok(()) => info!("began a new cluster"),
+            Err(BootstrapError::AlreadyBootstrapped) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let core = Arc::new(Core {
+            resolver: Resolver::new(config.acl, config.datacenter.clone()),
+            ca: CaHost::new(),
+            duties: Duties::new(),
+            config,
+            world,
+            scope: scope.child("server"),
+            raft,
+            published,
+        });
+        core.scope.spawn("leader duties", leader::run(Arc::clone(&core)));
+        core.scope.spawn("certificate authority", crate::ca::run(Arc::clone(&core)));
+        Ok(Self { core })
+    }
+
+    /// What answers requests.
+    pub fn api(&self) -> LocalApi {
+        LocalApi::new(Arc::clone(&self.core))
+    }
+
+    /// Completes when the server leads and a consistent read would succeed.
+    pub async fn ready(&self) {
+        self.core.duties.leading().await;
+    }
+
+    /// Stops: no new work, then the log.
+    pub async fn shutdown(&self, soft: Duration, hard: Duration) {
+        self.core.published.hub.wake_all();
+        self.core.scope.shutdown(soft, hard).await;
+        self.core.raft.shutdown().await;
+    }
+
+    /// Number of blocking queries that wait.
+    pub fn waiting(&self) -> u64 {
+        self.core.published.hub.len()
+    }
+}
+
+fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
