@@ -15,6 +15,7 @@
 pub mod csr;
 pub mod der;
 pub mod key;
+pub mod leaf;
 pub mod limiter;
 pub mod limits;
 pub mod oid;
