@@ -1,0 +1,231 @@
+//! Keys of Consul that this version does not implement, and how an agent answers them.
+//!
+//! Where going on without the key would weaken what its author relies on, the agent does not start.
+
+/// How a key that is not built yet is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// Going on would be unsafe or pointless: the agent does not start.
+    Refuse,
+    /// The agent starts and says so.
+    Warn,
+    /// Asks for what is the case anyway.
+    Accept,
+}
+
+/// One such key, or a whole block.
+#[derive(Clone, Copy, Debug)]
+pub struct Absent {
+    /// The key with the blocks around it, joined by dots.
+    pub key: &'static str,
+    /// How it is answered.
+    pub answer: Answer,
+    /// What to do instead; empty if there is nothing but to leave it out.
+    pub instead: &'static str,
+}
+
+const fn refuse(key: &'static str) -> Absent {
+    Absent { key, answer: Answer::Refuse, instead: "" }
+}
+
+const fn warn(key: &'static str) -> Absent {
+    Absent { key, answer: Answer::Warn, instead: "" }
+}
+
+const fn accept(key: &'static str) -> Absent {
+    Absent { key, answer: Answer::Accept, instead: "" }
+}
+
+const fn renamed(key: &'static str, instead: &'static str) -> Absent {
+    Absent { key, answer: Answer::Refuse, instead }
+}
+
+/// All of them.
+pub const ABSENT: &[Absent] = &[
+    // Encryption and authentication between agents and to clients: never silently off.
+    refuse("tls"),
+    refuse("encrypt"),
+    warn("encrypt_verify_incoming"),
+    warn("encrypt_verify_outgoing"),
+    refuse("auto_encrypt"),
+    refuse("auto_config"),
+    refuse("ca_file"),
+    refuse("ca_path"),
+    refuse("cert_file"),
+    refuse("key_file"),
+    refuse("verify_incoming"),
+    refuse("verify_incoming_rpc"),
+    refuse("verify_incoming_https"),
+    refuse("verify_outgoing"),
+    refuse("verify_server_hostname"),
+    refuse("tls_min_version"),
+    refuse("tls_cipher_suites"),
+    refuse("tls_prefer_server_cipher_suites"),
+    refuse("server_name"),
+    refuse("addresses.https"),
+    refuse("addresses.grpc_tls"),
+    refuse("audit"),
+    refuse("unix_sockets"),
+    // Joining others: an agent that was told to join and does not is a cluster of its own.
+    refuse("retry_join"),
+    refuse("retry_join_wan"),
+    renamed("start_join", "retry_join, which is not available yet either"),
+    renamed("start_join_wan", "retry_join_wan, which is not available yet either"),
+    refuse("primary_gateways"),
+    warn("primary_gateways_interval"),
+    warn("retry_interval"),
+    warn("retry_interval_wan"),
+    warn("retry_max"),
+    warn("retry_max_wan"),
+    warn("rejoin_after_leave"),
+    refuse("read_replica"),
+    refuse("non_voting_server"),
+    refuse("segment"),
+    refuse("segments"),
+    refuse("partition"),
+    // Rights.
+    refuse("acl.enable_token_replication"),
+    warn("acl.role_ttl"),
+    warn("acl.enable_key_list_policy"),
+    refuse("acl.msp_disable_bootstrap"),
+    warn("acl.tokens.replication"),
+    warn("acl.tokens.agent_recovery"),
+    renamed("acl.tokens.master", "acl.tokens.initial_management"),
+    renamed("acl.tokens.agent_master", "acl.tokens.agent"),
+    warn("acl.tokens.config_file_service_registration"),
+    warn("acl.tokens.dns"),
+    refuse("acl.tokens.managed_service_provider"),
+    renamed("acl_datacenter", "primary_datacenter"),
+    renamed("acl_default_policy", "acl.default_policy"),
+    renamed("acl_down_policy", "acl.down_policy"),
+    renamed("acl_ttl", "acl.token_ttl"),
+    renamed("acl_token", "acl.tokens.default"),
+    renamed("acl_agent_token", "acl.tokens.agent"),
+    renamed("acl_master_token", "acl.tokens.initial_management"),
+    renamed("acl_agent_master_token", "acl.tokens.agent"),
+    renamed("acl_replication_token", "acl.tokens.replication, which is not available yet either"),
+    refuse("enable_acl_replication"),
+    // Addresses and ports.
+    warn("advertise_addr_ipv4"),
+    warn("advertise_addr_ipv6"),
+    warn("advertise_addr_wan"),
+    warn("advertise_addr_wan_ipv4"),
+    warn("advertise_addr_wan_ipv6"),
+    warn("tagged_addresses"),
+    warn("translate_wan_addrs"),
+    warn("serf_lan"),
+    warn("serf_wan"),
+    warn("serf_lan_allowed_cidrs"),
+    warn("serf_wan_allowed_cidrs"),
+    warn("ports.proxy_min_port"),
+    warn("ports.proxy_max_port"),
+    warn("ports.expose_min_port"),
+    warn("ports.expose_max_port"),
+    // DNS.
+    warn("dns_config"),
+    warn("alt_domain"),
+    warn("recursors"),
+    // The mesh.
+    refuse("connect.enable_mesh_gateway_wan_federation"),
+    warn("connect.test_ca_leaf_root_change_spread"),
+    warn("enable_central_service_config"),
+    warn("peering"),
+    warn("xds"),
+    warn("locality"),
+    // Checks.
+    warn("enable_script_checks"),
+    warn("enable_local_script_checks"),
+    warn("enable_agent_tls_for_checks"),
+    warn("discard_check_output"),
+    warn("watches"),
+    warn("check_deregister_interval_min"),
+    warn("check_reap_interval"),
+    // Limits and timings.
+    warn("autopilot"),
+    warn("cache"),
+    warn("gossip_lan"),
+    warn("gossip_wan"),
+    warn("discovery_max_stale"),
+    warn("session_ttl_min"),
+    warn("limits.https_handshake_timeout"),
+    refuse("limits.request_limits"),
+    warn("limits.rpc_client_timeout"),
+    warn("limits.rpc_handshake_timeout"),
+    warn("limits.rpc_max_burst"),
+    warn("limits.rpc_max_conns_per_client"),
+    warn("limits.rpc_rate"),
+    warn("limits.kv_max_value_size"),
+    warn("limits.txn_max_req_len"),
+    warn("performance.rpc_hold_timeout"),
+    warn("performance.grpc_keepalive_interval"),
+    warn("performance.grpc_keepalive_timeout"),
+    warn("reconnect_timeout"),
+    warn("reconnect_timeout_wan"),
+    warn("advertise_reconnect_timeout"),
+    warn("server_rejoin_age_max"),
+    warn("ae_interval"),
+    warn("sync_coordinate_interval_min"),
+    warn("sync_coordinate_rate_target"),
+    warn("segment_limit"),
+    warn("segment_name_limit"),
+    // Raft.
+    accept("protocol"),
+    accept("raft_protocol"),
+    warn("raft_logstore"),
+    refuse("raft_prevote_disabled"),
+    // Logs, metrics, user interface.
+    warn("log_file"),
+    warn("log_rotate_bytes"),
+    warn("log_rotate_duration"),
+    warn("log_rotate_max_files"),
+    warn("enable_syslog"),
+    warn("syslog_facility"),
+    warn("telemetry.circonus_api_app"),
+    warn("telemetry.circonus_api_token"),
+    warn("telemetry.circonus_api_url"),
+    warn("telemetry.circonus_broker_id"),
+    warn("telemetry.circonus_broker_select_tag"),
+    warn("telemetry.circonus_check_display_name"),
+    warn("telemetry.circonus_check_force_metric_activation"),
+    warn("telemetry.circonus_check_id"),
+    warn("telemetry.circonus_check_instance_id"),
+    warn("telemetry.circonus_check_search_tag"),
+    warn("telemetry.circonus_check_tags"),
+    warn("telemetry.circonus_submission_interval"),
+    warn("telemetry.circonus_submission_url"),
+    warn("telemetry.disable_per_tenancy_usage_metrics"),
+    warn("telemetry.enable_host_metrics"),
+    warn("telemetry.dogstatsd_addr"),
+    warn("telemetry.dogstatsd_tags"),
+    warn("telemetry.statsd_address"),
+    warn("telemetry.statsite_address"),
+    warn("telemetry.retry_failed_connection"),
+    warn("telemetry.filter_default"),
+    warn("telemetry.prefix_filter"),
+    warn("ui"),
+    warn("ui_dir"),
+    warn("ui_content_path"),
+    warn("ui_config.dir"),
+    warn("ui_config.content_path"),
+    warn("ui_config.metrics_provider"),
+    warn("ui_config.metrics_provider_files"),
+    warn("ui_config.metrics_provider_options_json"),
+    warn("ui_config.metrics_proxy"),
+    warn("ui_config.dashboard_url_templates"),
+    // The rest.
+    warn("auto_reload_config"),
+    warn("cloud"),
+    warn("experiments"),
+    warn("license_path"),
+    warn("reporting"),
+    warn("rpc"),
+    warn("snapshot_agent"),
+    warn("use_streaming_backend"),
+    accept("disable_anonymous_signature"),
+    accept("disable_coordinates"),
+    accept("disable_host_node_id"),
+    accept("disable_keyring_file"),
+    accept("disable_remote_exec"),
+    accept("disable_update_check"),
+    warn("disable_http_unprintable_char_filter"),
+];

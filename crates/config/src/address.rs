@@ -1,0 +1,127 @@
+//! Addresses, ports and networks as they stand in configuration.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// The port of a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Port {
+    /// There is no such listener.
+    Off,
+    /// Whatever the system gives.
+    Pick,
+    /// This one.
+    At(u16),
+}
+
+/// A network: an address and how many of its first bits count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Port {
+    /// A number from a file: 0 and below mean off.
+    pub fn try_new(number: i64) -> Option<Self> {
+        if number <= 0 { Some(Self::Off) } else { u16::try_from(number).ok().map(Self::At) }
+    }
+
+    /// What to give the system when listening: 0 to pick; none if off.
+    pub fn to_bind(self) -> Option<u16> {
+        match self {
+            Self::Off => None,
+            Self::Pick => Some(0),
+            Self::At(port) => Some(port),
+        }
+    }
+
+    /// The same listener at whatever port the system gives; what is off stays off.
+    #[must_use]
+    pub fn ephemeral(self) -> Self {
+        match self {
+            Self::Off => Self::Off,
+            Self::Pick | Self::At(_) => Self::Pick,
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("-1"),
+            Self::Pick => f.write_str("0"),
+            Self::At(port) => port.fmt(f),
+        }
+    }
+}
+
+impl Network {
+    /// Reads `10.0.0.0/8`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/')?;
+        let address: IpAddr = address.parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        (bits <= width).then_some(Self { address, bits })
+    }
+
+    /// Whether an address is in the network. IPv4 addresses in IPv6 form count as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let prefix = |bits: u128, width: u32| bits.checked_shr(width - u32::from(self.bits)).unwrap_or(0);
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                prefix(own.to_bits().into(), 32) == prefix(other.to_bits().into(), 32)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                prefix(own.to_bits(), 128) == prefix(other.to_bits(), 128)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(network: &str, address: &str, inside: bool) {
+        assert_eq!(Network::parse(network).unwrap().contains(address.parse().unwrap()), inside);
+    }
+
+    #[test]
+    fn a_network_contains_what_shares_its_first_bits() {
+        check("10.0.0.0/8", "10.255.0.1", true);
+        check("10.0.0.0/8", "11.0.0.1", false);
+        check("10.0.0.0/8", "::ffff:10.0.0.1", true);
+        check("0.0.0.0/0", "8.8.8.8", true);
+        check("::/0", "2001::1", true);
+        check("::/0", "8.8.8.8", false);
+        check("127.0.0.1/32", "127.0.0.2", false);
+        check("fd00::/8", "fd12::1", true);
+    }
+
+    #[test]
+    fn other_texts_are_no_networks() {
+        for text in ["10.0.0.0", "10.0.0.0/33", "x/8", "::/129", "/"] {
+            assert!(Network::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ports_of_zero_and_below_are_off() {
+        assert_eq!(Port::try_new(0), Some(Port::Off));
+        assert_eq!(Port::try_new(-1), Some(Port::Off));
+        assert_eq!(Port::try_new(65_535), Some(Port::At(65_535)));
+        assert_eq!(Port::try_new(65_536), None);
+        assert_eq!((Port::Off.ephemeral(), Port::At(1).ephemeral()), (Port::Off, Port::Pick));
+        assert_eq!(Port::Pick.to_bind(), Some(0));
+    }
+}

@@ -1,0 +1,222 @@
+//! Flags of `concord agent`, as the last layer.
+
+use std::collections::BTreeMap;
+
+use concord_syntax::{Entry, Kind, Node, Object, Pos};
+
+/// The flags that were given; those left out are `None` or empty. The command line fills this in, and turns
+/// `-config-file` and `-config-dir` into sources.
+#[derive(Clone, Debug, Default)]
+pub struct AgentFlags {
+    /// `-dev`: a server of its own in memory, for trying things out.
+    pub dev: bool,
+    /// `-ephemeral-ports`: every listener that is on gets whatever port the system gives.
+    pub ephemeral_ports: bool,
+    /// `-hcl`, repeatable: fragments read as files are, after the files.
+    pub hcl: Vec<String>,
+    /// `-advertise`.
+    pub advertise: Option<String>,
+    /// `-allow-write-http-from`, repeatable.
+    pub allow_write_http_from: Vec<String>,
+    /// `-bind`.
+    pub bind: Option<String>,
+    /// `-bootstrap`.
+    pub bootstrap: Option<bool>,
+    /// `-bootstrap-expect`.
+    pub bootstrap_expect: Option<i64>,
+    /// `-check_output_max_size`.
+    pub check_output_max_size: Option<i64>,
+    /// `-client`.
+    pub client: Option<String>,
+    /// `-data-dir`.
+    pub data_dir: Option<String>,
+    /// `-datacenter`.
+    pub datacenter: Option<String>,
+    /// `-default-query-time`.
+    pub default_query_time: Option<String>,
+    /// `-dns-port`.
+    pub dns_port: Option<i64>,
+    /// `-domain`.
+    pub domain: Option<String>,
+    /// `-encrypt`.
+    pub encrypt: Option<String>,
+    /// `-grpc-port`.
+    pub grpc_port: Option<i64>,
+    /// `-grpc-tls-port`.
+    pub grpc_tls_port: Option<i64>,
+    /// `-http-port`.
+    pub http_port: Option<i64>,
+    /// `-https-port`.
+    pub https_port: Option<i64>,
+    /// `-join` and `-retry-join`, repeatable.
+    pub retry_join: Vec<String>,
+    /// `-log-json`.
+    pub log_json: Option<bool>,
+    /// `-log-level`.
+    pub log_level: Option<String>,
+    /// `-max-query-time`.
+    pub max_query_time: Option<String>,
+    /// `-node`.
+    pub node: Option<String>,
+    /// `-node-id`.
+    pub node_id: Option<String>,
+    /// `-node-meta key:value`, repeatable.
+    pub node_meta: BTreeMap<String, String>,
+    /// `-pid-file`.
+    pub pid_file: Option<String>,
+    /// `-serf-lan-port`.
+    pub serf_lan_port: Option<i64>,
+    /// `-serf-wan-port`.
+    pub serf_wan_port: Option<i64>,
+    /// `-server`.
+    pub server: Option<bool>,
+    /// `-server-port`.
+    pub server_port: Option<i64>,
+    /// `-ui`.
+    pub ui: Option<bool>,
+}
+
+/// Which flag says which key.
+const FLAGS: &[(&str, &str)] = &[
+    ("-advertise", "advertise_addr"),
+    ("-allow-write-http-from", "http_config.allow_write_http_from"),
+    ("-bind", "bind_addr"),
+    ("-bootstrap", "bootstrap"),
+    ("-bootstrap-expect", "bootstrap_expect"),
+    ("-check_output_max_size", "check_output_max_size"),
+    ("-client", "client_addr"),
+    ("-data-dir", "data_dir"),
+    ("-datacenter", "datacenter"),
+    ("-default-query-time", "default_query_time"),
+    ("-dns-port", "ports.dns"),
+    ("-domain", "domain"),
+    ("-encrypt", "encrypt"),
+    ("-grpc-port", "ports.grpc"),
+    ("-grpc-tls-port", "ports.grpc_tls"),
+    ("-http-port", "ports.http"),
+    ("-https-port", "ports.https"),
+    ("-retry-join", "retry_join"),
+    ("-log-json", "log_json"),
+    ("-log-level", "log_level"),
+    ("-max-query-time", "max_query_time"),
+    ("-node", "node_name"),
+    ("-node-id", "node_id"),
+    ("-node-meta", "node_meta"),
+    ("-pid-file", "pid_file"),
+    ("-serf-lan-port", "ports.serf_lan"),
+    ("-serf-wan-port", "ports.serf_wan"),
+    ("-server", "server"),
+    ("-server-port", "ports.server"),
+    ("-ui", "ui_config.enabled"),
+];
+
+/// The flag that says a key, for messages.
+pub(crate) fn flag_of(key: &str) -> String {
+    let own = FLAGS.iter().find(|(_, own)| *own == key || key.starts_with(&format!("{own}.")));
+    own.map_or("command line", |(flag, _)| flag).to_owned()
+}
+
+impl AgentFlags {
+    /// The flags as a tree, so that they are read, merged and refused as files are.
+    pub(crate) fn tree(&self) -> Node {
+        let Self {
+            dev: _,
+            ephemeral_ports: _,
+            hcl: _,
+            advertise,
+            allow_write_http_from,
+            bind,
+            bootstrap,
+            bootstrap_expect,
+            check_output_max_size,
+            client,
+            data_dir,
+            datacenter,
+            default_query_time,
+            dns_port,
+            domain,
+            encrypt,
+            grpc_port,
+            grpc_tls_port,
+            http_port,
+            https_port,
+            retry_join,
+            log_json,
+            log_level,
+            max_query_time,
+            node,
+            node_id,
+            node_meta,
+            pid_file,
+            serf_lan_port,
+            serf_wan_port,
+            server,
+            server_port,
+            ui,
+        } = self;
+        let text = |value: &Option<String>| value.clone().map(Kind::String);
+        let number = |value: &Option<i64>| value.map(Kind::Int);
+        let flag = |value: &Option<bool>| value.map(Kind::Bool);
+        let list = |values: &Vec<String>| {
+            let items: Vec<_> = values.iter().map(|value| Node::new(Kind::String(value.clone()))).collect();
+            (!items.is_empty()).then_some(Kind::List(items))
+        };
+        let meta = node_meta.iter().map(|(key, value)| entry(key, Kind::String(value.clone()))).collect();
+        let all = [
+            ("advertise_addr", text(advertise)),
+            ("bind_addr", text(bind)),
+            ("bootstrap", flag(bootstrap)),
+            ("bootstrap_expect", number(bootstrap_expect)),
+            ("check_output_max_size", number(check_output_max_size)),
+            ("client_addr", text(client)),
+            ("data_dir", text(data_dir)),
+            ("datacenter", text(datacenter)),
+            ("default_query_time", text(default_query_time)),
+            ("domain", text(domain)),
+            ("encrypt", text(encrypt)),
+            ("http_config.allow_write_http_from", list(allow_write_http_from)),
+            ("log_json", flag(log_json)),
+            ("log_level", text(log_level)),
+            ("max_query_time", text(max_query_time)),
+            ("node_id", text(node_id)),
+            ("node_meta", (!node_meta.is_empty()).then_some(Kind::Object(Object { entries: meta }))),
+            ("node_name", text(node)),
+            ("pid_file", text(pid_file)),
+            ("ports.dns", number(dns_port)),
+            ("ports.grpc", number(grpc_port)),
+            ("ports.grpc_tls", number(grpc_tls_port)),
+            ("ports.http", number(http_port)),
+            ("ports.https", number(https_port)),
+            ("ports.serf_lan", number(serf_lan_port)),
+            ("ports.serf_wan", number(serf_wan_port)),
+            ("ports.server", number(server_port)),
+            ("retry_join", list(retry_join)),
+            ("server", flag(server)),
+            ("ui_config.enabled", flag(ui)),
+        ];
+        let mut root = Object::default();
+        for (key, value) in all {
+            let Some(value) = value else { continue };
+            match key.split_once('.') {
+                None => root.entries.push(entry(key, value)),
+                Some((block, key)) => inside(&mut root, block, entry(key, value)),
+            }
+        }
+        Node::new(Kind::Object(root))
+    }
+}
+
+fn entry(key: &str, kind: Kind) -> Entry {
+    Entry { key: key.to_owned(), key_pos: Pos::default(), value: Node::new(kind) }
+}
+
+/// Puts a member into a block, which is made if it is not there.
+fn inside(root: &mut Object, block: &str, member: Entry) {
+    let at = root.entries.iter().position(|entry| entry.key == block).unwrap_or_else(|| {
+        root.entries.push(entry(block, Kind::Object(Object::default())));
+        root.entries.len() - 1
+    });
+    if let Kind::Object(object) = &mut root.entries[at].value.kind {
+        object.entries.push(member);
+    }
+}

@@ -1,0 +1,230 @@
+//! One source, taken apart: plain keys, definitions, entries, and where each was written.
+
+use std::collections::BTreeMap;
+
+use concord_syntax::{self as syntax, Kind, Node, Object, same_key};
+
+use crate::absent::{ABSENT, Absent, Answer};
+use crate::diagnostic::{Diagnostic, Origin};
+use crate::raw::Raw;
+
+/// A definition or entry, taken out of its source.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) node: Node,
+    pub(crate) origin: Origin,
+}
+
+/// What a source says.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) raw: Raw,
+    pub(crate) origins: Origins,
+    pub(crate) services: Vec<Piece>,
+    pub(crate) checks: Vec<Piece>,
+    pub(crate) entries: Vec<Piece>,
+}
+
+/// Where keys were written last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins(BTreeMap<String, Origin>);
+
+impl Origins {
+    /// Where a key, or the block it is in, was written.
+    pub(crate) fn of(&self, key: &str) -> Origin {
+        self.0.get(&plain(key)).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    fn record(&mut self, key: &str, origin: Origin) {
+        self.0.insert(plain(key), origin);
+    }
+}
+
+/// A key with case and `_` put aside, as keys are compared.
+fn plain(key: &str) -> String {
+    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+}
+
+impl Layer {
+    /// Takes a tree apart. `named` gives the source's name for a key: the file's, or the flag's.
+    pub(crate) fn read(
+        tree: Node,
+        named: &dyn Fn(&str) -> String,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let pos = tree.pos;
+        let Kind::Object(object) = tree.kind else {
+            let origin = Origin { source: named(""), pos };
+            found.push(Diagnostic::error(origin, "", "holds no keys; write key = value or a JSON object"));
+            return None;
+        };
+        let mut own = Self::default();
+        let mut reader = Reader { named, found };
+        let rest = own.take_pieces(object, &mut reader);
+        let rest = reader.without_absent(rest, "");
+        reader.record(&rest, "", &mut own.origins);
+        let node = Node { pos, kind: Kind::Object(rest) };
+        match syntax::decode::<Raw>(&node, "") {
+            Ok(raw) => {
+                own.raw = raw;
+                Some(own)
+            }
+            Err(faults) => {
+                for fault in faults {
+                    let origin = Origin { source: named(&fault.path), pos: fault.pos };
+                    found.push(Diagnostic::error(origin, fault.path, fault.fault.to_string()));
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes definitions and entries out of the tree, so that each is decoded with its own place.
+    fn take_pieces(&mut self, object: Object, reader: &mut Reader<'_>) -> Object {
+        let mut rest = Object::default();
+        for entry in object.entries {
+            let piece = |node: Node| Piece {
+                origin: Origin { source: (reader.named)(&entry.key), pos: node.pos },
+                node,
+            };
+            if same_key(&entry.key, "service") || same_key(&entry.key, "services") {
+                self.services.extend(each(entry.value).map(piece));
+            } else if same_key(&entry.key, "check") || same_key(&entry.key, "checks") {
+                self.checks.extend(each(entry.value).map(piece));
+            } else if same_key(&entry.key, "config_entries") {
+                for block in each(entry.value) {
+                    self.take_entries(block, reader);
+                }
+            } else {
+                rest.entries.push(entry);
+            }
+        }
+        rest
+    }
+
+    fn take_entries(&mut self, block: Node, reader: &mut Reader<'_>) {
+        let origin = |pos| Origin { source: (reader.named)("config_entries"), pos };
+        let pos = block.pos;
+        let Kind::Object(object) = block.kind else {
+            let text = format!("expected an object with the key bootstrap, found {}", block.kind_name());
+            reader.found.push(Diagnostic::error(origin(pos), "config_entries", text));
+            return;
+        };
+        for entry in object.entries {
+            if same_key(&entry.key, "bootstrap") {
+                let piece = |node: Node| Piece { origin: origin(node.pos), node };
+                self.entries.extend(each(entry.value).map(piece));
+            } else {
+                let key = format!("config_entries.{}", entry.key);
+                let text = format!("unknown key {:?}, did you mean \"bootstrap\"?", entry.key);
+                reader.found.push(Diagnostic::error(origin(entry.key_pos), key, text));
+            }
+        }
+    }
+}
+
+/// The elements of a list, or the one value.
+fn each(node: Node) -> impl Iterator<Item = Node> {
+    match node.kind {
+        Kind::List(items) => items,
+        Kind::Null => Vec::new(),
+        Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) | Kind::Object(_) => {
+            vec![node]
+        }
+    }
+    .into_iter()
+}
+
+struct Reader<'a> {
+    named: &'a dyn Fn(&str) -> String,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// The tree without the keys that are not built yet, each of which is answered.
+    fn without_absent(&mut self, object: Object, prefix: &str) -> Object {
+        let mut rest = Object::default();
+        for mut entry in object.entries {
+            let key = joined(prefix, &entry.key);
+            if let Some(absent) = ABSENT.iter().find(|absent| plain(absent.key) == plain(&key)) {
+                let origin = Origin { source: (self.named)(&key), pos: entry.key_pos };
+                self.answer(absent, &entry.value, origin);
+                continue;
+            }
+            let pos = entry.value.pos;
+            entry.value = match entry.value.kind {
+                Kind::Object(inner) => Node { pos, kind: Kind::Object(self.without_absent(inner, &key)) },
+                Kind::List(items) => Node { pos, kind: Kind::List(self.each_without_absent(items, &key)) },
+                kind @ (Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_)) => {
+                    Node { pos, kind }
+                }
+            };
+            rest.entries.push(entry);
+        }
+        rest
+    }
+
+    /// Blocks may be written as lists of objects, as JSON converted from HCL does.
+    fn each_without_absent(&mut self, items: Vec<Node>, key: &str) -> Vec<Node> {
+        let strip = |item: Node| match item.kind {
+            Kind::Object(inner) => {
+                Node { pos: item.pos, kind: Kind::Object(self.without_absent(inner, key)) }
+            }
+            kind => Node { pos: item.pos, kind },
+        };
+        items.into_iter().map(strip).collect()
+    }
+
+    fn answer(&mut self, absent: &Absent, value: &Node, origin: Origin) {
+        let mut text = format!("not available yet: {}", absent.key);
+        match absent.instead {
+            "" => text.push_str("; leave it out"),
+            instead => text = format!("{} is no longer a key; use {instead}", absent.key),
+        }
+        match absent.answer {
+            _ if asks_for_nothing(value) => {}
+            Answer::Refuse => self.found.push(Diagnostic::error(origin, absent.key, text)),
+            Answer::Warn => {
+                let text = format!("not available yet: {}; it has no effect", absent.key);
+                self.found.push(Diagnostic::warning(origin, absent.key, text));
+            }
+            Answer::Accept => {}
+        }
+    }
+
+    /// Remembers where each key was written.
+    fn record(&self, object: &Object, prefix: &str, origins: &mut Origins) {
+        for entry in &object.entries {
+            let key = joined(prefix, &entry.key);
+            let origin = Origin { source: (self.named)(&key), pos: entry.key_pos };
+            origins.record(&key, origin);
+            let blocks: Vec<_> = match &entry.value.kind {
+                Kind::Object(inner) => vec![inner],
+                Kind::List(items) => items.iter().filter_map(Node::as_object).collect(),
+                Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::String(_) => Vec::new(),
+            };
+            for inner in blocks {
+                self.record(inner, &key, origins);
+            }
+        }
+    }
+}
+
+/// Whether a value turns nothing on: `false`, empty, or only such values.
+fn asks_for_nothing(value: &Node) -> bool {
+    match &value.kind {
+        Kind::Null | Kind::Bool(false) => true,
+        Kind::String(text) => text.is_empty(),
+        Kind::List(items) => items.iter().all(asks_for_nothing),
+        Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),
+        Kind::Bool(true) | Kind::Int(_) | Kind::Float(_) => false,
+    }
+}
+
+fn joined(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}

@@ -1,0 +1,42 @@
+//! Configuration of an agent: from bytes and flags to one typed section per component.
+//!
+//! ```text
+//! files ─► tree ─► Layer ┐
+//! -hcl ──► tree ─► Layer ├─ merge ─► Raw ─ resolve ─► Config { agent, server, http, … } + warnings
+//! flags ─► tree ─► Layer ┘             (later wins; lists append; maps join)
+//! ```
+//!
+//! Loading is a pure function: it opens no file, reads no clock and no environment. All faults of all sources
+//! are found at once, each with its source, key, value and remedy. What each knob means, its default and
+//! whether a reload may change it stands in one table ([`knob::KNOBS`]); which of Consul's keys are not built
+//! yet in another ([`absent::ABSENT`]).
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod absent;
+pub mod address;
+pub mod diagnostic;
+pub mod flags;
+pub mod knob;
+mod layer;
+mod load;
+mod merge;
+pub mod raw;
+pub mod reload;
+mod resolve;
+pub mod section;
+pub mod source;
+
+pub use crate::diagnostic::{Diagnostic, Origin, Severity};
+pub use crate::flags::AgentFlags;
+pub use crate::load::{Host, Loaded, load};
+pub use crate::reload::{Change, reload_diff};
+pub use crate::section::{
+    AclSection, AgentSection, Config, ConnectSection, Definitions, GrpcSection, HttpSection, LogSection,
+    SealingSection, ServerSection, TelemetrySection,
+};
+pub use crate::source::{Format, Source};
+
+#[cfg(test)]
+mod tests;

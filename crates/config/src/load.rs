@@ -1,0 +1,83 @@
+//! From sources and flags to configuration, in one pure function.
+
+use crate::diagnostic::{Diagnostic, Origin, Severity};
+use crate::flags::{AgentFlags, flag_of};
+use crate::layer::{Layer, Origins};
+use crate::merge::Merge;
+use crate::resolve::{Resolver, dev_preset};
+use crate::section::Config;
+use crate::source::{Format, Source};
+
+/// What the loader cannot know by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// The machine's name, which is the node's where nothing else is said.
+    pub hostname: String,
+}
+
+/// Configuration that can be started with.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What a person should know about it.
+    pub warnings: Vec<Diagnostic>,
+    origins: Origins,
+}
+
+/// Loads configuration from files, in their order, then `-hcl` fragments, then flags.
+///
+/// On failure all faults of all sources, and the warnings among them, in order of sources.
+pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    let mut all = Layer::default();
+    if flags.dev {
+        all.raw.merge(dev_preset());
+    }
+    let fragments = flags.hcl.iter().map(|text| Source {
+        name: "-hcl".to_owned(),
+        format: Some(Format::Hcl),
+        bytes: text.clone().into_bytes(),
+    });
+    for source in sources.iter().cloned().chain(fragments) {
+        match source.tree() {
+            Ok(tree) => {
+                if let Some(layer) = Layer::read(tree, &|_| source.name.clone(), &mut found) {
+                    all.append(layer);
+                }
+            }
+            Err(fault) => found.push(fault),
+        }
+    }
+    if let Some(layer) = Layer::read(flags.tree(), &flag_of, &mut found) {
+        all.append(layer);
+    }
+    let Layer { raw, origins, services, checks, entries } = all;
+    let mut resolver = Resolver { origins: &origins, found, dev: flags.dev };
+    let definitions = resolver.definitions(&services, &checks);
+    let entries = resolver.entries(&entries);
+    let config = resolver.config(raw, definitions, entries, flags, host);
+    let found = resolver.found;
+    if found.iter().any(|one| one.severity == Severity::Error) {
+        return Err(found);
+    }
+    Ok(Loaded { config, warnings: found, origins })
+}
+
+impl Layer {
+    fn append(&mut self, later: Self) {
+        let Self { raw, origins, services, checks, entries } = later;
+        self.raw.merge(raw);
+        self.origins.extend(origins);
+        self.services.extend(services);
+        self.checks.extend(checks);
+        self.entries.extend(entries);
+    }
+}
+
+impl Loaded {
+    /// Where a key was written last; an empty source if nobody wrote it.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.of(key)
+    }
+}

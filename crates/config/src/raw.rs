@@ -1,0 +1,191 @@
+//! The keys as written: everything optional, nothing checked but its type.
+//!
+//! Services, checks and `config_entries` are not here: they are taken out of the tree first, so that their
+//! faults keep their places. The meaning of each key stands in [`crate::knob::KNOBS`].
+
+#![allow(missing_docs, reason = "a knob is documented once, in the table of knobs")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_model::Secret;
+use concord_model::proxy::Settings;
+use concord_syntax::duration::serde_go;
+#[cfg(test)]
+use serde::Serialize;
+use serde::{Deserialize, Deserializer};
+
+macro_rules! keys {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[cfg_attr(test, derive(Serialize))]
+        #[serde(default)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
+
+        impl crate::merge::Merge for $name {
+            fn merge(&mut self, later: Self) {
+                $(crate::merge::Merge::merge(&mut self.$field, later.$field);)*
+            }
+        }
+    };
+}
+
+keys! {
+    /// All keys of a source.
+    pub struct Raw {
+        pub datacenter: Option<String>,
+        pub primary_datacenter: Option<String>,
+        pub domain: Option<String>,
+        pub node_name: Option<String>,
+        pub node_id: Option<String>,
+        pub node_meta: BTreeMap<String, String>,
+        pub data_dir: Option<String>,
+        pub server: Option<bool>,
+        pub bootstrap: Option<bool>,
+        pub bootstrap_expect: Option<i64>,
+        pub bind_addr: Option<String>,
+        pub client_addr: Option<String>,
+        pub advertise_addr: Option<String>,
+        pub addresses: Addresses,
+        pub ports: Ports,
+        pub log_level: Option<String>,
+        pub log_json: Option<bool>,
+        pub acl: Acl,
+        pub connect: Connect,
+        pub sealing: Sealing,
+        pub default_intention_policy: Option<String>,
+        pub http_config: HttpConfig,
+        pub limits: Limits,
+        pub performance: Performance,
+        pub raft_snapshot_threshold: Option<u64>,
+        #[serde(with = "serde_go::option")]
+        pub raft_snapshot_interval: Option<Duration>,
+        pub raft_trailing_logs: Option<u64>,
+        pub leave_on_terminate: Option<bool>,
+        pub skip_leave_on_interrupt: Option<bool>,
+        #[serde(with = "serde_go::option")]
+        pub default_query_time: Option<Duration>,
+        #[serde(with = "serde_go::option")]
+        pub max_query_time: Option<Duration>,
+        #[serde(with = "serde_go::option")]
+        pub check_update_interval: Option<Duration>,
+        pub check_output_max_size: Option<i64>,
+        pub telemetry: Telemetry,
+        pub ui_config: UiConfig,
+        pub enable_debug: Option<bool>,
+        pub pid_file: Option<String>,
+    }
+}
+
+keys! {
+    pub struct Addresses {
+        pub http: Option<String>,
+        pub grpc: Option<String>,
+        pub dns: Option<String>,
+    }
+}
+
+keys! {
+    pub struct Ports {
+        pub http: Option<i64>,
+        pub https: Option<i64>,
+        pub grpc: Option<i64>,
+        pub grpc_tls: Option<i64>,
+        pub dns: Option<i64>,
+        pub serf_lan: Option<i64>,
+        pub serf_wan: Option<i64>,
+        pub server: Option<i64>,
+        pub sidecar_min_port: Option<i64>,
+        pub sidecar_max_port: Option<i64>,
+    }
+}
+
+keys! {
+    pub struct Acl {
+        pub enabled: Option<bool>,
+        pub default_policy: Option<String>,
+        pub down_policy: Option<String>,
+        #[serde(with = "serde_go::option")]
+        pub token_ttl: Option<Duration>,
+        #[serde(with = "serde_go::option")]
+        pub policy_ttl: Option<Duration>,
+        pub tokens: Tokens,
+        pub enable_token_persistence: Option<bool>,
+    }
+}
+
+keys! {
+    pub struct Tokens {
+        #[serde(deserialize_with = "secret", serialize_with = "nothing")]
+        pub initial_management: Option<Secret>,
+        #[serde(deserialize_with = "secret", serialize_with = "nothing")]
+        pub default: Option<Secret>,
+        #[serde(deserialize_with = "secret", serialize_with = "nothing")]
+        pub agent: Option<Secret>,
+    }
+}
+
+keys! {
+    pub struct Connect {
+        pub enabled: Option<bool>,
+        pub ca_provider: Option<String>,
+        pub ca_config: Settings,
+    }
+}
+
+keys! {
+    pub struct Sealing {
+        pub key_file: Option<String>,
+        pub key_env: Option<String>,
+    }
+}
+
+keys! {
+    pub struct HttpConfig {
+        pub response_headers: BTreeMap<String, String>,
+        pub allow_write_http_from: Vec<String>,
+        pub block_endpoints: Vec<String>,
+        pub max_header_bytes: Option<i64>,
+        pub use_cache: Option<bool>,
+    }
+}
+
+keys! {
+    pub struct Limits {
+        pub http_max_conns_per_client: Option<i64>,
+    }
+}
+
+keys! {
+    pub struct Performance {
+        pub raft_multiplier: Option<i64>,
+        #[serde(with = "serde_go::option")]
+        pub leave_drain_time: Option<Duration>,
+    }
+}
+
+keys! {
+    pub struct Telemetry {
+        #[serde(with = "serde_go::option")]
+        pub prometheus_retention_time: Option<Duration>,
+        pub metrics_prefix: Option<String>,
+        pub disable_hostname: Option<bool>,
+    }
+}
+
+keys! {
+    pub struct UiConfig {
+        pub enabled: Option<bool>,
+    }
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()).map(Secret::new))
+}
+
+/// A secret is never printed.
+#[cfg(test)]
+fn nothing<S: serde::Serializer>(_: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_none()
+}

@@ -1,0 +1,188 @@
+//! From what was written to sections: defaults, rules, and all faults at once.
+//!
+//! Values that cannot be used are replaced by their default while the rest is looked at; a fault keeps the
+//! result from being used.
+
+use concord_model::Secret;
+use concord_model::intention::Action;
+
+use crate::diagnostic::Diagnostic;
+use crate::flags::AgentFlags;
+use crate::layer::Origins;
+use crate::load::Host;
+use crate::raw::Raw;
+use crate::section::{
+    AclSection, Config, ConnectSection, Definitions, DownPolicy, Level, LogSection, SealingSection,
+    TelemetrySection,
+};
+
+mod agent;
+mod definitions;
+mod listen;
+
+/// Number of seconds resolved tokens and policies are kept.
+const ACL_TTL_SECS: u64 = 30;
+
+/// Collects faults while sections are made.
+pub(crate) struct Resolver<'a> {
+    pub(crate) origins: &'a Origins,
+    pub(crate) found: Vec<Diagnostic>,
+    pub(crate) dev: bool,
+}
+
+/// What `-dev` says before any file does. What it changes besides stands with the knobs.
+pub(crate) fn dev_preset() -> Raw {
+    let mut raw = Raw {
+        bind_addr: Some("127.0.0.1".to_owned()),
+        enable_debug: Some(true),
+        log_level: Some("DEBUG".to_owned()),
+        server: Some(true),
+        ..Raw::default()
+    };
+    raw.performance.raft_multiplier = Some(1);
+    raw.ports.grpc = Some(8502);
+    raw
+}
+
+impl Resolver<'_> {
+    pub(crate) fn config(
+        &mut self,
+        raw: Raw,
+        definitions: Definitions,
+        entries: Vec<concord_model::entry::Entry>,
+        flags: &AgentFlags,
+        host: &Host,
+    ) -> Config {
+        let clients = self.client_addresses(raw.client_addr.as_deref());
+        let config = Config {
+            agent: self.agent(&raw, flags, host),
+            server: self.server(&raw, entries, flags),
+            http: self.http(&raw, &clients, flags),
+            grpc: self.grpc(&raw, &clients, flags),
+            acl: self.acl(&raw),
+            connect: self.connect(&raw),
+            sealing: self.sealing(&raw),
+            telemetry: telemetry(&raw),
+            log: self.log(&raw),
+            definitions,
+        };
+        self.check_ports(&config);
+        config
+    }
+
+    /// A fault at the place a key was written.
+    pub(crate) fn fail(&mut self, key: &str, message: impl Into<String>) {
+        let origin = self.origins.of(key);
+        self.found.push(Diagnostic::error(origin, key, message));
+    }
+
+    /// A doubt at the place a key was written.
+    pub(crate) fn warn(&mut self, key: &str, message: impl Into<String>) {
+        let origin = self.origins.of(key);
+        self.found.push(Diagnostic::warning(origin, key, message));
+    }
+
+    fn acl(&mut self, raw: &Raw) -> AclSection {
+        let acl = &raw.acl;
+        let ttl = std::time::Duration::from_secs(ACL_TTL_SECS);
+        let down = acl.down_policy.as_deref().unwrap_or("extend-cache");
+        let down_policy = DownPolicy::parse(down).unwrap_or_else(|| {
+            let text = format!("{down:?} is not a policy; use allow, deny, extend-cache or async-cache");
+            self.fail("acl.down_policy", text);
+            DownPolicy::Deny
+        });
+        let secret = |secret: &Option<Secret>| secret.clone().filter(|secret| !secret.is_empty());
+        AclSection {
+            enabled: acl.enabled.unwrap_or(false),
+            default_policy: self
+                .action("acl.default_policy", acl.default_policy.as_deref().unwrap_or("allow"))
+                .unwrap_or(Action::Deny),
+            down_policy,
+            token_ttl: acl.token_ttl.unwrap_or(ttl),
+            policy_ttl: acl.policy_ttl.unwrap_or(ttl),
+            initial_management: secret(&acl.tokens.initial_management),
+            default_token: secret(&acl.tokens.default),
+            agent_token: secret(&acl.tokens.agent),
+            token_persistence: acl.enable_token_persistence.unwrap_or(false),
+            default_intention_policy: raw
+                .default_intention_policy
+                .as_deref()
+                .filter(|text| !text.is_empty())
+                .and_then(|text| self.action("default_intention_policy", text)),
+        }
+    }
+
+    fn action(&mut self, key: &str, text: &str) -> Option<Action> {
+        let action = Action::parse(text);
+        if action.is_none() {
+            self.fail(key, format!("{text:?} is not a policy; use allow or deny"));
+        }
+        action
+    }
+
+    fn connect(&mut self, raw: &Raw) -> ConnectSection {
+        let provider = raw.connect.ca_provider.clone().unwrap_or_else(|| "consul".to_owned());
+        match provider.as_str() {
+            "consul" => {}
+            "vault" | "aws-pca" => {
+                self.fail(
+                    "connect.ca_provider",
+                    format!("not available yet: CA provider {provider}; use consul"),
+                );
+            }
+            other => {
+                self.fail("connect.ca_provider", format!("{other:?} is not a valid CA provider; use consul"));
+            }
+        }
+        let ca_settings = concord_api::connect::CaSettings::normalise(raw.connect.ca_config.clone());
+        ConnectSection {
+            enabled: raw.connect.enabled.unwrap_or(true),
+            ca_provider: provider,
+            ca_settings: ca_settings.unwrap_or_else(|faults| {
+                for fault in faults.faults {
+                    self.fail("connect.ca_config", format!("connect.ca_config: {fault}"));
+                }
+                Default::default()
+            }),
+        }
+    }
+
+    fn sealing(&mut self, raw: &Raw) -> SealingSection {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let own =
+            SealingSection { key_file: given(&raw.sealing.key_file), key_env: given(&raw.sealing.key_env) };
+        if own.key_file.is_some() && own.key_env.is_some() {
+            self.fail(
+                "sealing.key_file",
+                "sealing.key_file and sealing.key_env exclude each other; keep one",
+            );
+        }
+        if let (Some(file), Some(dir)) = (&own.key_file, &raw.data_dir)
+            && std::path::Path::new(file).starts_with(dir)
+        {
+            let text = format!(
+                "{file:?} is inside data_dir, so whoever steals the data has the key too; keep it elsewhere"
+            );
+            self.warn("sealing.key_file", text);
+        }
+        own
+    }
+
+    fn log(&mut self, raw: &Raw) -> LogSection {
+        let text = raw.log_level.as_deref().unwrap_or("INFO");
+        let level = Level::parse(text).unwrap_or_else(|| {
+            self.fail("log_level", format!("{text:?} is not a level; use TRACE, DEBUG, INFO, WARN or ERROR"));
+            Level::Info
+        });
+        LogSection { level, json: raw.log_json.unwrap_or(false) }
+    }
+}
+
+fn telemetry(raw: &Raw) -> TelemetrySection {
+    let telemetry = &raw.telemetry;
+    TelemetrySection {
+        prometheus_retention: telemetry.prometheus_retention_time.filter(|time| !time.is_zero()),
+        metrics_prefix: telemetry.metrics_prefix.clone().unwrap_or_else(|| "consul".to_owned()),
+        disable_hostname: telemetry.disable_hostname.unwrap_or(false),
+    }
+}

@@ -1,0 +1,218 @@
+//! Sections of the agent itself and of its being a server.
+
+use std::time::Duration;
+
+use concord_model::entry::Entry;
+use concord_model::{Datacenter, NodeName, Uuid};
+
+use super::Resolver;
+use crate::address::Port;
+use crate::flags::AgentFlags;
+use crate::load::Host;
+use crate::raw::Raw;
+use crate::section::{AgentSection, RaftSection, ServerSection};
+
+/// Largest factor of consensus timings; beyond it a dead leader goes unnoticed for minutes.
+const RAFT_MULTIPLIER_MAX: i64 = 10;
+/// Heartbeat and election time-out that the factor multiplies.
+const RAFT_TIMEOUT_BASE: Duration = Duration::from_secs(1);
+/// Leader lease that the factor multiplies.
+const RAFT_LEASE_BASE: Duration = Duration::from_millis(500);
+
+impl Resolver<'_> {
+    pub(super) fn agent(&mut self, raw: &Raw, flags: &AgentFlags, host: &Host) -> AgentSection {
+        let datacenter = self.datacenter(raw);
+        let server = raw.server.unwrap_or(false);
+        let data_dir = raw.data_dir.clone().filter(|dir| !dir.is_empty());
+        if data_dir.is_none() && !self.dev {
+            let text = "data_dir cannot be empty; give a directory with -data-dir, or start with -dev";
+            self.fail("data_dir", text);
+        }
+        let bind = self.bind(raw);
+        let mut port = |key, written: Option<i64>, default| self.port(key, written, default, flags);
+        let serf_lan = port("ports.serf_lan", raw.ports.serf_lan, 8301);
+        let serf_wan = port("ports.serf_wan", raw.ports.serf_wan, 8302);
+        let dns = port("ports.dns", raw.ports.dns, -1);
+        if matches!(dns, Port::At(_)) {
+            self.warn("ports.dns", "not available yet: ports.dns; it has no effect");
+        }
+        AgentSection {
+            dev: self.dev,
+            primary_datacenter: self.primary_datacenter(raw, &datacenter),
+            datacenter,
+            domain: raw.domain.clone().unwrap_or_else(|| "consul.".to_owned()),
+            node_name: self.node_name(raw, host),
+            node_id: self.node_id(raw),
+            node_meta: self.node_meta(raw),
+            data_dir,
+            advertise: self.advertise(raw, bind),
+            bind,
+            serf_lan,
+            serf_wan,
+            dns,
+            leave_on_terminate: raw.leave_on_terminate.unwrap_or(!server),
+            skip_leave_on_interrupt: raw.skip_leave_on_interrupt.unwrap_or(server),
+            leave_drain: raw.performance.leave_drain_time.unwrap_or(Duration::from_secs(5)),
+            check_update_interval: raw.check_update_interval.unwrap_or(Duration::from_secs(300)),
+            check_output_bytes_max: self.check_output(raw),
+            sidecar_ports: self.sidecar_ports(raw),
+            pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
+            enable_debug: raw.enable_debug.unwrap_or(false),
+        }
+    }
+
+    fn datacenter(&mut self, raw: &Raw) -> Datacenter {
+        let text = raw.datacenter.as_deref().unwrap_or("dc1").to_lowercase();
+        self.named("datacenter", &text, "dc1")
+    }
+
+    /// A datacenter's name, or the default's while faults are collected.
+    fn named(&mut self, key: &str, text: &str, default: &str) -> Datacenter {
+        Datacenter::parse(text).unwrap_or_else(|error| {
+            self.fail(key, error.to_string());
+            Datacenter::parse(default).expect("the default is a name")
+        })
+    }
+
+    fn primary_datacenter(&mut self, raw: &Raw, own: &Datacenter) -> Datacenter {
+        let Some(text) = raw.primary_datacenter.as_deref().filter(|text| !text.is_empty()) else {
+            return own.clone();
+        };
+        let primary = self.named("primary_datacenter", &text.to_lowercase(), own.as_str());
+        if primary != *own {
+            let text = "not available yet: several datacenters; leave primary_datacenter out or name our own";
+            self.fail("primary_datacenter", text);
+        }
+        primary
+    }
+
+    fn node_name(&mut self, raw: &Raw, host: &Host) -> NodeName {
+        let text = raw.node_name.as_deref().unwrap_or(&host.hostname);
+        NodeName::parse(text).unwrap_or_else(|error| {
+            self.fail("node_name", format!("node_name: {error}; set it with -node"));
+            NodeName::parse("node").expect("a plain word is a name")
+        })
+    }
+
+    fn node_id(&mut self, raw: &Raw) -> Option<Uuid> {
+        let text = raw.node_id.as_deref().filter(|text| !text.is_empty())?;
+        Uuid::parse(text).map_err(|error| self.fail("node_id", format!("node_id: {error}"))).ok()
+    }
+
+    fn node_meta(&mut self, raw: &Raw) -> std::collections::BTreeMap<String, String> {
+        for fault in concord_api::definition::check_meta("node_meta", &raw.node_meta) {
+            self.fail("node_meta", fault.to_string());
+        }
+        raw.node_meta.clone()
+    }
+
+    fn check_output(&mut self, raw: &Raw) -> usize {
+        let written = raw.check_output_max_size.unwrap_or(4096);
+        usize::try_from(written).ok().filter(|size| *size > 0).unwrap_or_else(|| {
+            let text = format!("check_output_max_size must be positive, not {written}; the default is 4096");
+            self.fail("check_output_max_size", text);
+            4096
+        })
+    }
+
+    fn sidecar_ports(&mut self, raw: &Raw) -> Option<std::ops::RangeInclusive<u16>> {
+        let ports = &raw.ports;
+        let mut number = |key: &str, written: Option<i64>, default: i64| {
+            let written = written.unwrap_or(default);
+            u16::try_from(written.max(0)).unwrap_or_else(|_| {
+                self.fail(key, format!("{written} is not a port; use 1 to 65535, or -1 to turn it off"));
+                0
+            })
+        };
+        let min = number("ports.sidecar_min_port", ports.sidecar_min_port, 21_000);
+        let max = number("ports.sidecar_max_port", ports.sidecar_max_port, 21_255);
+        if min == 0 || max == 0 {
+            return None;
+        }
+        if min > max {
+            let text = format!("sidecar_min_port {min} is above sidecar_max_port {max}; swap them");
+            self.fail("ports.sidecar_min_port", text);
+        }
+        Some(min..=max)
+    }
+
+    pub(super) fn server(&mut self, raw: &Raw, entries: Vec<Entry>, flags: &AgentFlags) -> ServerSection {
+        let enabled = raw.server.unwrap_or(false);
+        let bootstrap = self.bootstrap(raw, enabled);
+        ServerSection {
+            enabled,
+            bootstrap,
+            port: self.port("ports.server", raw.ports.server, 8300, flags),
+            raft: self.raft(raw),
+            entries,
+            default_query_time: raw.default_query_time.unwrap_or(Duration::from_secs(300)),
+            max_query_time: raw.max_query_time.unwrap_or(Duration::from_secs(600)),
+        }
+    }
+
+    /// Whether it may make a cluster of its own. Clusters of several, and client agents, are not available yet.
+    fn bootstrap(&mut self, raw: &Raw, server: bool) -> bool {
+        let (sole, expect) = (raw.bootstrap.unwrap_or(false), raw.bootstrap_expect.unwrap_or(0));
+        if !server {
+            if sole {
+                self.fail("bootstrap", "'bootstrap = true' requires 'server = true'; add -server");
+            }
+            if expect > 0 {
+                self.fail("bootstrap_expect", "'bootstrap_expect > 0' requires 'server = true'; add -server");
+            }
+            if !sole && expect <= 0 {
+                let text =
+                    "not available yet: client agents; start with -dev, or with -server -bootstrap-expect=1";
+                self.fail("server", text);
+            }
+        }
+        match expect {
+            ..0 => {
+                let text =
+                    format!("bootstrap_expect cannot be {expect}. Must be greater than or equal to zero");
+                self.fail("bootstrap_expect", text);
+            }
+            1.. if self.dev => {
+                self.fail(
+                    "bootstrap_expect",
+                    "'bootstrap_expect > 0' not allowed in dev mode; drop one of them",
+                );
+            }
+            1.. if sole => {
+                let text = "'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive; keep one";
+                self.fail("bootstrap_expect", text);
+            }
+            2.. => {
+                let text =
+                    format!("not available yet: clusters of {expect} servers; use bootstrap_expect = 1");
+                self.fail("bootstrap_expect", text);
+            }
+            0 if server && !sole && !self.dev => {
+                let text = "not available yet: joining other servers; use -bootstrap-expect=1";
+                self.fail("bootstrap_expect", text);
+            }
+            0 | 1 => {}
+        }
+        server && (self.dev || sole || expect == 1)
+    }
+
+    fn raft(&mut self, raw: &Raw) -> RaftSection {
+        let written = raw.performance.raft_multiplier.unwrap_or(5);
+        let factor = u32::try_from(written).ok().filter(|_| (1..=RAFT_MULTIPLIER_MAX).contains(&written));
+        let factor = factor.unwrap_or_else(|| {
+            let text = format!(
+                "performance.raft_multiplier cannot be {written}. Must be between 1 and {RAFT_MULTIPLIER_MAX}"
+            );
+            self.fail("performance.raft_multiplier", text);
+            5
+        });
+        RaftSection {
+            heartbeat_timeout: RAFT_TIMEOUT_BASE * factor,
+            election_timeout: RAFT_TIMEOUT_BASE * factor,
+            leader_lease: RAFT_LEASE_BASE * factor,
+            snapshot_threshold: raw.raft_snapshot_threshold.unwrap_or(16_384),
+            snapshot_interval: raw.raft_snapshot_interval.unwrap_or(Duration::from_secs(30)),
+            trailing_logs: raw.raft_trailing_logs.unwrap_or(10_240),
+        }
+    }
+}

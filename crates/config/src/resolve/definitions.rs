@@ -1,0 +1,92 @@
+//! Services, checks and entries from files.
+
+use std::collections::BTreeMap;
+
+use concord_api::definition::{CheckDefinition, CheckOwner, Registration, ServiceDefinition};
+use concord_api::{Faults, Problem};
+use concord_model::entry::Entry;
+use concord_model::registration::CheckSpec;
+use concord_syntax as syntax;
+
+use super::Resolver;
+use crate::diagnostic::{Diagnostic, Origin};
+use crate::layer::Piece;
+use crate::section::Definitions;
+
+impl Resolver<'_> {
+    pub(crate) fn definitions(&mut self, services: &[Piece], checks: &[Piece]) -> Definitions {
+        let mut ids: BTreeMap<String, Origin> = BTreeMap::new();
+        let mut own = Definitions::default();
+        for (at, piece) in services.iter().enumerate() {
+            let key = format!("services[{at}]");
+            let Some(registration) = self.kept(&key, piece, service(piece)) else {
+                continue;
+            };
+            let parts =
+                [Some(&registration.service), registration.sidecar.as_ref().map(|sidecar| sidecar.service())];
+            for part in parts.into_iter().flatten() {
+                self.unique(&key, part.service.id.as_str(), "service", piece, &mut ids);
+            }
+            own.services.push(registration);
+        }
+        let mut ids = BTreeMap::new();
+        for (at, piece) in checks.iter().enumerate() {
+            let key = format!("checks[{at}]");
+            let Some(check) = self.kept(&key, piece, check(piece)) else {
+                continue;
+            };
+            self.unique(&key, check.id.as_str(), "check", piece, &mut ids);
+            own.checks.push(check);
+        }
+        own
+    }
+
+    pub(crate) fn entries(&mut self, pieces: &[Piece]) -> Vec<Entry> {
+        let mut own = Vec::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            let entry = concord_api::entry::entry_from_node(&piece.node, &piece.origin.source);
+            own.extend(self.kept(&format!("config_entries.bootstrap[{at}]"), piece, entry));
+        }
+        own
+    }
+
+    fn kept<T>(&mut self, key: &str, piece: &Piece, result: Result<T, Faults>) -> Option<T> {
+        let faults = match result {
+            Ok(value) => return Some(value),
+            Err(faults) => faults,
+        };
+        for fault in faults.faults {
+            let mut origin = piece.origin.clone();
+            let mut at = key.to_owned();
+            if !fault.field.is_empty() {
+                at = format!("{key}.{}", fault.field);
+            }
+            let text = match fault.problem {
+                Problem::Decode(found) => {
+                    origin.pos = found.pos;
+                    found.fault.to_string()
+                }
+                problem => problem.to_string(),
+            };
+            self.found.push(Diagnostic::error(origin, at, text));
+        }
+        None
+    }
+
+    fn unique(&mut self, key: &str, id: &str, what: &str, piece: &Piece, ids: &mut BTreeMap<String, Origin>) {
+        if let Some(first) = ids.insert(id.to_owned(), piece.origin.clone()) {
+            let text = format!("the {what} id {id:?} is already used at {first}; give each its own id");
+            self.found.push(Diagnostic::error(piece.origin.clone(), key, text));
+        }
+    }
+}
+
+fn service(piece: &Piece) -> Result<Registration, Faults> {
+    ServiceDefinition::from_node(&piece.node, &piece.origin.source)?.resolve()
+}
+
+fn check(piece: &Piece) -> Result<CheckSpec, Faults> {
+    let definition: CheckDefinition =
+        syntax::decode(&piece.node, &piece.origin.source).map_err(|found| Faults::decode("", found))?;
+    definition.resolve(CheckOwner::Itself)
+}

@@ -1,0 +1,186 @@
+//! Addresses and ports, and the sections of what listens at them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Resolver;
+use crate::address::{Network, Port};
+use crate::flags::AgentFlags;
+use crate::raw::Raw;
+use crate::section::{Config, GrpcSection, HttpSection};
+
+/// Longest header of a request where nothing is said; what most servers allow.
+const HEADER_BYTES_MAX: usize = 1 << 20;
+
+impl Resolver<'_> {
+    pub(super) fn bind(&mut self, raw: &Raw) -> IpAddr {
+        const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let Some(text) = raw.bind_addr.as_deref() else {
+            return ANY;
+        };
+        if text.trim().is_empty() {
+            self.fail("bind_addr", "bind_addr cannot be empty; leave it out for all addresses");
+            return ANY;
+        }
+        match self.addresses("bind_addr", text).as_slice() {
+            [one] => *one,
+            [] => ANY,
+            [..] => {
+                let text =
+                    "bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.";
+                self.fail("bind_addr", text);
+                ANY
+            }
+        }
+    }
+
+    /// The address others are told: as written, or that bound to if it is one.
+    pub(super) fn advertise(&mut self, raw: &Raw, bind: IpAddr) -> Option<IpAddr> {
+        let Some(text) = raw.advertise_addr.as_deref().filter(|text| !text.trim().is_empty()) else {
+            return Some(bind).filter(|address| !address.is_unspecified());
+        };
+        let first = self.addresses("advertise_addr", text).first().copied()?;
+        if first.is_unspecified() {
+            self.fail(
+                "advertise_addr",
+                "Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us",
+            );
+            return None;
+        }
+        Some(first)
+    }
+
+    pub(super) fn client_addresses(&mut self, written: Option<&str>) -> Vec<IpAddr> {
+        match written {
+            None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            Some(text) => self.addresses("client_addr", text),
+        }
+    }
+
+    /// IP addresses separated by blanks.
+    fn addresses(&mut self, key: &str, text: &str) -> Vec<IpAddr> {
+        if text.contains("{{") {
+            let text = "not available yet: address templates ({{ … }}); write the address itself";
+            self.fail(key, text);
+            return Vec::new();
+        }
+        let mut own = Vec::new();
+        for part in text.split_whitespace() {
+            if part.starts_with("unix:") {
+                self.fail(key, format!("not available yet: unix sockets in {key}; use an IP address"));
+                continue;
+            }
+            let bare = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(part);
+            match bare.parse() {
+                Ok(address) => own.push(address),
+                Err(_) => self.fail(key, format!("{key}: {part:?} is not an IP address")),
+            }
+        }
+        own
+    }
+
+    pub(super) fn port(&mut self, key: &str, written: Option<i64>, default: i64, flags: &AgentFlags) -> Port {
+        let number = written.unwrap_or(default);
+        let port = Port::try_new(number).unwrap_or_else(|| {
+            self.fail(key, format!("{key}: {number} is not a port; use 1 to 65535, or -1 to turn it off"));
+            Port::Off
+        });
+        if flags.ephemeral_ports { port.ephemeral() } else { port }
+    }
+
+    pub(super) fn http(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> HttpSection {
+        let http = &raw.http_config;
+        if raw.ports.https.is_some_and(|port| port > 0) {
+            self.fail("ports.https", "not available yet: ports.https; leave it out or set it to -1");
+        }
+        if raw.ui_config.enabled == Some(true) {
+            self.warn("ui_config.enabled", "not available yet: ui_config.enabled; it has no effect");
+        }
+        let allow_write_from =
+            http.allow_write_http_from.iter().filter_map(|text| self.network(text)).collect();
+        HttpSection {
+            addresses: match raw.addresses.http.as_deref() {
+                Some(text) => self.addresses("addresses.http", text),
+                None => clients.to_vec(),
+            },
+            port: self.port("ports.http", raw.ports.http, 8500, flags),
+            response_headers: http.response_headers.clone(),
+            allow_write_from,
+            block_endpoints: http.block_endpoints.clone(),
+            header_bytes_max: self.bounded(
+                "http_config.max_header_bytes",
+                http.max_header_bytes,
+                HEADER_BYTES_MAX,
+            ),
+            use_cache: http.use_cache.unwrap_or(true),
+            connections_per_client_max: self.bounded(
+                "limits.http_max_conns_per_client",
+                raw.limits.http_max_conns_per_client,
+                200,
+            ),
+            ui: raw.ui_config.enabled.unwrap_or(false),
+        }
+    }
+
+    pub(super) fn grpc(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> GrpcSection {
+        if raw.ports.grpc_tls.is_some_and(|port| port > 0) {
+            self.fail("ports.grpc_tls", "not available yet: ports.grpc_tls; use ports.grpc, or set it to -1");
+        }
+        GrpcSection {
+            addresses: match raw.addresses.grpc.as_deref() {
+                Some(text) => self.addresses("addresses.grpc", text),
+                None => clients.to_vec(),
+            },
+            port: self.port("ports.grpc", raw.ports.grpc, -1, flags),
+        }
+    }
+
+    fn network(&mut self, text: &str) -> Option<Network> {
+        let network = Network::parse(text);
+        if network.is_none() {
+            let text =
+                format!("http_config.allow_write_http_from: invalid cidr: {text}; write it as 10.0.0.0/8");
+            self.fail("http_config.allow_write_http_from", text);
+        }
+        network
+    }
+
+    /// A number of at least one.
+    fn bounded(&mut self, key: &str, written: Option<i64>, default: usize) -> usize {
+        match written {
+            None => default,
+            Some(number) => usize::try_from(number).ok().filter(|size| *size > 0).unwrap_or_else(|| {
+                self.fail(key, format!("{key} must be positive, not {number}; the default is {default}"));
+                default
+            }),
+        }
+    }
+
+    /// Refuses two listeners at one place.
+    pub(super) fn check_ports(&mut self, config: &Config) {
+        let agent = std::slice::from_ref(&config.agent.bind);
+        let all = [
+            ("ports.server", agent, config.server.port),
+            ("ports.http", config.http.addresses.as_slice(), config.http.port),
+            ("ports.grpc", config.grpc.addresses.as_slice(), config.grpc.port),
+        ];
+        for (at, (key, addresses, port)) in all.iter().enumerate() {
+            for (other, others, taken) in &all[..at] {
+                let (Port::At(port), Port::At(taken)) = (port, taken) else {
+                    continue;
+                };
+                let meet = addresses.iter().any(|one| others.iter().any(|two| overlap(*one, *two)));
+                if port == taken && meet {
+                    self.fail(
+                        key,
+                        format!("{key}: port {port} is already taken by {other}; choose another one"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Whether listening at both with one port fails.
+fn overlap(one: IpAddr, two: IpAddr) -> bool {
+    one == two || one.is_unspecified() || two.is_unspecified()
+}

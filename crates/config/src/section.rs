@@ -1,0 +1,305 @@
+//! Configuration as components take it: checked, complete, typed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use concord_api::connect::CaSettings;
+use concord_api::definition::Registration;
+use concord_model::entry::Entry;
+use concord_model::intention::Action;
+use concord_model::registration::CheckSpec;
+use concord_model::{Datacenter, NodeName, Secret, Uuid};
+
+use crate::address::{Network, Port};
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What makes the agent itself.
+    pub agent: AgentSection,
+    /// What makes it a server.
+    pub server: ServerSection,
+    /// The HTTP interface.
+    pub http: HttpSection,
+    /// The gRPC interface, xDS included.
+    pub grpc: GrpcSection,
+    /// Rights.
+    pub acl: AclSection,
+    /// The mesh and its certificate authority.
+    pub connect: ConnectSection,
+    /// How keys of the certificate authority are sealed.
+    pub sealing: SealingSection,
+    /// Metrics.
+    pub telemetry: TelemetrySection,
+    /// Logs.
+    pub log: LogSection,
+    /// Services and checks from files.
+    pub definitions: Definitions,
+}
+
+/// What makes the agent itself.
+#[derive(Clone, Debug)]
+pub struct AgentSection {
+    /// Started with `-dev`: in memory, short timings, answers always indented.
+    pub dev: bool,
+    /// Its datacenter.
+    pub datacenter: Datacenter,
+    /// The datacenter that decides on intentions, entries and tokens. Ours, so far.
+    pub primary_datacenter: Datacenter,
+    /// Domain of DNS names.
+    pub domain: String,
+    /// Its node's name.
+    pub node_name: NodeName,
+    /// Its node's id; none: kept in the data directory, made at first start.
+    pub node_id: Option<Uuid>,
+    /// Its node's metadata.
+    pub node_meta: BTreeMap<String, String>,
+    /// Where it keeps what lasts; none: nothing lasts.
+    pub data_dir: Option<String>,
+    /// Address of the ports between agents.
+    pub bind: IpAddr,
+    /// Address others are told; none: to be found out from the system.
+    pub advertise: Option<IpAddr>,
+    /// Port of the LAN pool, told to others.
+    pub serf_lan: Port,
+    /// Port of the WAN pool, told to others.
+    pub serf_wan: Port,
+    /// Port of DNS. Not available yet, therefore off unless it is asked for.
+    pub dns: Port,
+    /// Whether SIGTERM leaves the cluster.
+    pub leave_on_terminate: bool,
+    /// Whether SIGINT stops without leaving.
+    pub skip_leave_on_interrupt: bool,
+    /// How long to go on answering after leaving.
+    pub leave_drain: Duration,
+    /// How long changes of a check's output alone may wait.
+    pub check_update_interval: Duration,
+    /// Bytes of a check's output that are kept.
+    pub check_output_bytes_max: usize,
+    /// Ports given to sidecars that have none; none: no port is given.
+    pub sidecar_ports: Option<RangeInclusive<u16>>,
+    /// File that holds the process id.
+    pub pid_file: Option<String>,
+    /// Whether profiling is open to everybody.
+    pub enable_debug: bool,
+}
+
+/// What makes it a server.
+#[derive(Clone, Debug)]
+pub struct ServerSection {
+    /// Whether it is one.
+    pub enabled: bool,
+    /// Whether it may make a cluster of its own where there is none.
+    pub bootstrap: bool,
+    /// Port of internal calls.
+    pub port: Port,
+    /// Consensus.
+    pub raft: RaftSection,
+    /// Entries written at start if they are not there.
+    pub entries: Vec<Entry>,
+    /// How long a blocking query waits where it does not say.
+    pub default_query_time: Duration,
+    /// How long a blocking query may wait.
+    pub max_query_time: Duration,
+}
+
+/// Consensus.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RaftSection {
+    /// A follower that hears nothing for so long asks for votes.
+    pub heartbeat_timeout: Duration,
+    /// An election takes no longer than this.
+    pub election_timeout: Duration,
+    /// A leader without a majority for so long steps down.
+    pub leader_lease: Duration,
+    /// Log entries after which a snapshot is made.
+    pub snapshot_threshold: u64,
+    /// How often that is looked at.
+    pub snapshot_interval: Duration,
+    /// Log entries kept behind a snapshot for followers that lag.
+    pub trailing_logs: u64,
+}
+
+/// The HTTP interface.
+#[derive(Clone, Debug)]
+pub struct HttpSection {
+    /// Addresses to listen at.
+    pub addresses: Vec<IpAddr>,
+    /// The port.
+    pub port: Port,
+    /// Headers added to every answer.
+    pub response_headers: BTreeMap<String, String>,
+    /// Networks that may write; empty: all.
+    pub allow_write_from: Vec<Network>,
+    /// Prefixes of paths that are answered with 403.
+    pub block_endpoints: Vec<String>,
+    /// Longest header of a request.
+    pub header_bytes_max: usize,
+    /// Whether `?cached` counts.
+    pub use_cache: bool,
+    /// Connections one client may have open.
+    pub connections_per_client_max: usize,
+    /// Whether the user interface is served. Not available yet.
+    pub ui: bool,
+}
+
+/// The gRPC interface, xDS included.
+#[derive(Clone, Debug)]
+pub struct GrpcSection {
+    /// Addresses to listen at.
+    pub addresses: Vec<IpAddr>,
+    /// The port.
+    pub port: Port,
+}
+
+/// Rights.
+#[derive(Clone, Debug)]
+pub struct AclSection {
+    /// Whether they are enforced.
+    pub enabled: bool,
+    /// What holds where no rule says anything.
+    pub default_policy: Action,
+    /// What holds while tokens cannot be resolved.
+    pub down_policy: DownPolicy,
+    /// How long a resolved token is kept.
+    pub token_ttl: Duration,
+    /// How long a resolved policy is kept.
+    pub policy_ttl: Duration,
+    /// Secret of the first management token, made at start.
+    pub initial_management: Option<Secret>,
+    /// Token of requests that have none.
+    pub default_token: Option<Secret>,
+    /// Token of the agent's own work.
+    pub agent_token: Option<Secret>,
+    /// Whether tokens set through the API outlive a restart.
+    pub token_persistence: bool,
+    /// What holds where no intention matches; none: as `default_policy`.
+    pub default_intention_policy: Option<Action>,
+}
+
+/// What holds while tokens cannot be resolved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DownPolicy {
+    /// Everything is allowed.
+    Allow,
+    /// Nothing is allowed.
+    Deny,
+    /// What was resolved last holds on.
+    ExtendCache,
+    /// The same, resolving in the background.
+    AsyncCache,
+}
+
+/// The mesh and its certificate authority.
+#[derive(Clone, Debug)]
+pub struct ConnectSection {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The provider of certificates at the first start.
+    pub ca_provider: String,
+    /// Its settings at the first start.
+    pub ca_settings: CaSettings,
+}
+
+/// How keys of the certificate authority are sealed: the key-encryption key comes from one of these.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SealingSection {
+    /// A file, outside of the data directory.
+    pub key_file: Option<String>,
+    /// A variable of the environment.
+    pub key_env: Option<String>,
+}
+
+/// Metrics.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TelemetrySection {
+    /// How long Prometheus metrics are kept; none: there are none.
+    pub prometheus_retention: Option<Duration>,
+    /// What names of metrics begin with.
+    pub metrics_prefix: String,
+    /// Whether the host's name is left out of gauges.
+    pub disable_hostname: bool,
+}
+
+/// Logs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogSection {
+    /// The least that is written.
+    pub level: Level,
+    /// Whether lines are JSON.
+    pub json: bool,
+}
+
+/// Levels of log lines.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// Data.
+    Trace,
+    /// Decisions.
+    Debug,
+    /// Changes of state.
+    Info,
+    /// Degraded, will retry.
+    Warn,
+    /// A person should look.
+    Error,
+}
+
+/// Services and checks from files, in order of appearance.
+#[derive(Clone, Debug, Default)]
+pub struct Definitions {
+    /// Services; their sidecars may still need a port.
+    pub services: Vec<Registration>,
+    /// Checks on their own.
+    pub checks: Vec<CheckSpec>,
+}
+
+impl Level {
+    /// Reads a level, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "trace" => Some(Self::Trace),
+            "debug" => Some(Self::Debug),
+            "info" => Some(Self::Info),
+            "warn" => Some(Self::Warn),
+            "error" | "err" => Some(Self::Error),
+            _ => None,
+        }
+    }
+
+    /// In capitals, as Consul writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "TRACE",
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl DownPolicy {
+    /// Reads the written form.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "allow" => Some(Self::Allow),
+            "deny" => Some(Self::Deny),
+            "extend-cache" => Some(Self::ExtendCache),
+            "async-cache" => Some(Self::AsyncCache),
+            _ => None,
+        }
+    }
+
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::ExtendCache => "extend-cache",
+            Self::AsyncCache => "async-cache",
+        }
+    }
+}

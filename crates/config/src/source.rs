@@ -1,0 +1,66 @@
+//! Texts configuration is read from.
+
+use concord_syntax::{Node, Pos, hcl, json};
+
+use crate::diagnostic::{Diagnostic, Origin};
+
+/// Longest text of one source, in bytes. Far above any real file; keeps a mistaken path from filling memory.
+pub const SOURCE_BYTES_MAX: usize = 16 << 20;
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// HCL version 1.
+    Hcl,
+    /// JSON.
+    Json,
+}
+
+/// One text, in the order in which later ones win.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file's name, or `-hcl`.
+    pub name: String,
+    /// How it is written; none: by the name's extension, and HCL without one.
+    pub format: Option<Format>,
+    /// The text.
+    pub bytes: Vec<u8>,
+}
+
+impl Format {
+    /// Reads the value of `-config-format`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "hcl" => Some(Self::Hcl),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+impl Source {
+    /// A file as found on disk.
+    pub fn file(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), format: None, bytes }
+    }
+
+    /// Reads the text into a tree.
+    pub(crate) fn tree(&self) -> Result<Node, Diagnostic> {
+        let refused = |pos: Pos, message: String| {
+            Diagnostic::error(Origin { source: self.name.clone(), pos }, "", message)
+        };
+        if self.bytes.len() > SOURCE_BYTES_MAX {
+            let text = format!("is {} bytes long; at most {SOURCE_BYTES_MAX} are read", self.bytes.len());
+            return Err(refused(Pos::default(), text));
+        }
+        let text = std::str::from_utf8(&self.bytes).map_err(|_| {
+            refused(Pos::default(), "is not UTF-8 text; is it a configuration file?".to_owned())
+        })?;
+        let by_name = if self.name.ends_with(".json") { Format::Json } else { Format::Hcl };
+        let parsed = match self.format.unwrap_or(by_name) {
+            Format::Hcl => hcl::parse(text),
+            Format::Json => json::parse(text),
+        };
+        parsed.map_err(|error| refused(Pos { line: error.line, column: error.column }, error.message))
+    }
+}

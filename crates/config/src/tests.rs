@@ -1,0 +1,458 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use concord_model::intention::Action;
+
+use crate::absent::{ABSENT, Answer};
+use crate::address::Port;
+use crate::knob::{DEV_DEFAULTS, KNOBS, Reload};
+use crate::raw::Raw;
+use crate::section::Level;
+use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load, reload_diff};
+
+fn host() -> Host {
+    Host { hostname: "host".to_owned() }
+}
+
+fn sources(texts: &[(&str, &str)]) -> Vec<Source> {
+    texts.iter().map(|(name, text)| Source::file(*name, text.as_bytes().to_vec())).collect()
+}
+
+/// A server that keeps its data, the smallest configuration that starts.
+fn server() -> AgentFlags {
+    AgentFlags {
+        server: Some(true),
+        bootstrap_expect: Some(1),
+        data_dir: Some("/data".to_owned()),
+        ..AgentFlags::default()
+    }
+}
+
+fn dev() -> AgentFlags {
+    AgentFlags { dev: true, ..AgentFlags::default() }
+}
+
+#[track_caller]
+fn loaded(texts: &[(&str, &str)], flags: &AgentFlags) -> Loaded {
+    load(&sources(texts), flags, &host()).unwrap_or_else(|found| panic!("{found:#?}"))
+}
+
+#[track_caller]
+fn config(text: &str) -> Config {
+    loaded(&[("a.hcl", text)], &server()).config
+}
+
+#[track_caller]
+fn refused_with(texts: &[(&str, &str)], flags: &AgentFlags, expected: &[&str]) {
+    let found = load(&sources(texts), flags, &host()).expect_err("must be refused");
+    let errors: Vec<_> =
+        found.iter().filter(|one| one.severity == Severity::Error).map(ToString::to_string).collect();
+    assert_eq!(errors, expected);
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    refused_with(&[("a.hcl", text)], &server(), expected);
+}
+
+#[test]
+fn later_sources_win_lists_append_maps_join() {
+    let loaded = loaded(
+        &[
+            (
+                "a.hcl",
+                r#"datacenter = "one" log_level = "warn" node_meta { a = "1" b = "1" }
+                http_config { block_endpoints = ["/v1/a"] response_headers { X = "1" } } service { name = "a" }"#,
+            ),
+            (
+                "b.json",
+                r#"{"datacenter":"two","NodeMeta":{"b":"2"},"http_config":{"block_endpoints":["/v1/b"]},
+                "services":[{"name":"b"},{"name":"c"}]}"#,
+            ),
+        ],
+        &AgentFlags {
+            hcl: vec!["log_level = \"error\"".to_owned()],
+            datacenter: Some("three".to_owned()),
+            ..server()
+        },
+    );
+    let config = &loaded.config;
+    assert_eq!(config.agent.datacenter.as_str(), "three");
+    assert_eq!(config.log.level, Level::Error);
+    assert_eq!(
+        config.agent.node_meta,
+        [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into()
+    );
+    assert_eq!(config.http.block_endpoints, ["/v1/a", "/v1/b"]);
+    let names: Vec<_> =
+        config.definitions.services.iter().map(|one| one.service.service.id.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(loaded.origin("datacenter").to_string(), "-datacenter");
+    assert_eq!(loaded.origin("log_level").to_string(), "-hcl:1:1");
+    assert_eq!(loaded.origin("node_meta.a").to_string(), "a.hcl:1:51");
+    assert_eq!(loaded.origin("node_meta.b").to_string(), "b.json:1:33");
+    assert_eq!(loaded.origin("domain").source, "");
+}
+
+#[test]
+fn unknown_keys_name_file_line_and_the_nearest() {
+    refused(
+        "datacenter = \"dc1\"\nports {\n  htp = 8500\n}\nnode_nmae = \"x\"",
+        &[
+            "a.hcl:3:3: ports.htp: unknown key \"htp\", did you mean \"http\"?",
+            "a.hcl:5:1: unknown key \"node_nmae\", did you mean \"node_name\"?",
+        ],
+    );
+}
+
+#[test]
+fn faults_of_all_sources_are_found_at_once() {
+    refused_with(
+        &[("a.hcl", "x = ["), ("b.json", "{\"bogus\": 1}"), ("c.hcl", "bind_addr = \"nowhere\"")],
+        &AgentFlags { log_level: Some("loud".to_owned()), ..server() },
+        &[
+            "a.hcl:1:6: expected a value, found the end of the text",
+            "b.json:1:2: unknown key \"bogus\"",
+            "c.hcl:1:1: bind_addr: \"nowhere\" is not an IP address",
+            "-log-level: log_level: \"loud\" is not a level; use TRACE, DEBUG, INFO, WARN or ERROR",
+        ],
+    );
+    refused_with(
+        &[("a.json", "[1]")],
+        &server(),
+        &["a.json:1:1: holds no keys; write key = value or a JSON object"],
+    );
+    let binary = Source::file("a.hcl", vec![0xff, 0xfe]);
+    assert!(load(&[binary], &server(), &host()).unwrap_err()[0].message.contains("UTF-8"));
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_refused_in_place() {
+    refused(
+        "ports {\n http = \"eighty\"\n}",
+        &["a.hcl:2:9: ports.http: expected a number, found \"eighty\""],
+    );
+    refused(
+        "acl {\n token_ttl = \"soon\"\n}",
+        &["a.hcl:2:14: acl.token_ttl: time: invalid duration \"soon\""],
+    );
+}
+
+#[test]
+fn dev_needs_nothing_and_flags_override_it() {
+    let own = loaded(&[], &dev()).config;
+    assert!(own.agent.dev && own.server.enabled && own.server.bootstrap && own.agent.data_dir.is_none());
+    assert_eq!((own.grpc.port, own.log.level), (Port::At(8502), Level::Debug));
+    assert_eq!(own.server.raft.heartbeat_timeout, Duration::from_secs(1));
+    let own =
+        loaded(&[], &AgentFlags { grpc_port: Some(-1), log_level: Some("info".to_owned()), ..dev() }).config;
+    assert_eq!((own.grpc.port, own.log.level), (Port::Off, Level::Info));
+    let own = loaded(&[], &AgentFlags { ephemeral_ports: true, grpc_port: Some(-1), ..dev() }).config;
+    assert_eq!((own.http.port, own.server.port, own.grpc.port), (Port::Pick, Port::Pick, Port::Off));
+}
+
+#[test]
+fn who_may_start_a_cluster_is_checked() {
+    let with = |change: fn(&mut AgentFlags)| {
+        let mut flags = server();
+        change(&mut flags);
+        flags
+    };
+    let boot = "-bootstrap-expect: ";
+    refused_with(
+        &[],
+        &AgentFlags::default(),
+        &[
+            "configuration: data_dir cannot be empty; give a directory with -data-dir, or start with -dev",
+            "configuration: server: not available yet: client agents; start with -dev, or with -server -bootstrap-expect=1",
+        ],
+    );
+    refused_with(
+        &[],
+        &with(|flags| flags.server = None),
+        &[&format!("{boot}'bootstrap_expect > 0' requires 'server = true'; add -server")],
+    );
+    refused_with(
+        &[],
+        &with(|flags| flags.bootstrap = Some(true)),
+        &[&format!("{boot}'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive; keep one")],
+    );
+    refused_with(
+        &[],
+        &with(|flags| flags.dev = true),
+        &[&format!("{boot}'bootstrap_expect > 0' not allowed in dev mode; drop one of them")],
+    );
+    refused_with(
+        &[],
+        &with(|flags| flags.bootstrap_expect = Some(3)),
+        &[&format!("{boot}not available yet: clusters of 3 servers; use bootstrap_expect = 1")],
+    );
+    refused_with(
+        &[],
+        &with(|flags| flags.bootstrap_expect = Some(-1)),
+        &[&format!("{boot}bootstrap_expect cannot be -1. Must be greater than or equal to zero")],
+    );
+    let sole = with(|flags| (flags.bootstrap, flags.bootstrap_expect) = (Some(true), None));
+    assert!(loaded(&[], &sole).config.server.bootstrap);
+    assert!(loaded(&[], &server()).config.server.bootstrap);
+}
+
+#[test]
+fn names_and_ids_are_checked() {
+    refused(
+        "datacenter = \"dc one\"\nnode_name = \"a/b\"\nnode_id = \"x\"\nnode_meta { consul-x = \"y\" }",
+        &[
+            "a.hcl:1:1: datacenter \"dc one\" contains ' '; lower-case letters, digits, \"-\" and \"_\" are allowed",
+            "a.hcl:2:1: node_name: node name \"a/b\" contains '/'; printable characters without \"/\" are allowed; \
+             set it with -node",
+            "a.hcl:3:1: node_id: \"x\" is not a UUID: expected 8-4-4-4-12 hexadecimal digits",
+            "a.hcl:4:1: node_meta: couldn't load metadata pair 'consul-x': Key prefix 'consul-' is reserved for \
+             internal use",
+        ],
+    );
+    assert_eq!(config("datacenter = \"DC2\"").agent.datacenter.as_str(), "dc2");
+}
+
+#[test]
+fn addresses_and_ports_are_checked() {
+    refused(
+        "bind_addr = \"1.1.1.1 2.2.2.2\"\nclient_addr = \"{{ GetPrivateIP }}\"\nadvertise_addr = \"0.0.0.0\"\n\
+         addresses { http = \"unix:///x\" }\nports { http = 70000 sidecar_min_port = 9 sidecar_max_port = 8 }",
+        &[
+            "a.hcl:2:1: client_addr: not available yet: address templates ({{ … }}); write the address itself",
+            "a.hcl:1:1: bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.",
+            "a.hcl:3:1: advertise_addr: Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us",
+            "a.hcl:5:22: ports.sidecar_min_port: sidecar_min_port 9 is above sidecar_max_port 8; swap them",
+            "a.hcl:4:13: not available yet: unix sockets in addresses.http; use an IP address",
+            "a.hcl:5:9: ports.http: 70000 is not a port; use 1 to 65535, or -1 to turn it off",
+        ],
+    );
+    refused(
+        "ports { http = 8300 }",
+        &["a.hcl:1:9: ports.http: port 8300 is already taken by ports.server; choose another one"],
+    );
+    refused(
+        "ports { https = 8501 grpc_tls = 8503 }",
+        &[
+            "a.hcl:1:9: not available yet: ports.https; leave it out or set it to -1",
+            "a.hcl:1:22: not available yet: ports.grpc_tls; use ports.grpc, or set it to -1",
+        ],
+    );
+    let own = config(
+        "bind_addr = \"10.0.0.1\" client_addr = \"127.0.0.1 ::1\" ports { grpc = 8502 http = 0 https = -1 }",
+    );
+    assert_eq!(own.agent.advertise.unwrap().to_string(), "10.0.0.1");
+    assert_eq!((own.http.addresses.len(), own.http.port, own.grpc.port), (2, Port::Off, Port::At(8502)));
+    assert!(config("").agent.advertise.is_none());
+    assert!(config("ports { sidecar_min_port = 0 sidecar_max_port = 0 }").agent.sidecar_ports.is_none());
+}
+
+#[test]
+fn rights_are_read_and_their_words_checked() {
+    let own = config(
+        "acl { enabled = true default_policy = \"deny\" down_policy = \"async-cache\" token_ttl = \"5s\"
+         tokens { initial_management = \"s3cret\" default = \"d\" agent = \"\" } } default_intention_policy = \"allow\"",
+    );
+    assert!(own.acl.enabled && own.acl.agent_token.is_none());
+    assert_eq!(
+        (own.acl.default_policy, own.acl.default_intention_policy),
+        (Action::Deny, Some(Action::Allow))
+    );
+    assert!(own.acl.initial_management.as_ref().unwrap().matches("s3cret"));
+    assert!(!format!("{own:?}").contains("s3cret"));
+    refused(
+        "acl { default_policy = \"perhaps\" down_policy = \"x\" }\ndefault_intention_policy = \"y\"",
+        &[
+            "a.hcl:1:34: acl.down_policy: \"x\" is not a policy; use allow, deny, extend-cache or async-cache",
+            "a.hcl:1:7: acl.default_policy: \"perhaps\" is not a policy; use allow or deny",
+            "a.hcl:2:1: default_intention_policy: \"y\" is not a policy; use allow or deny",
+        ],
+    );
+}
+
+#[test]
+fn the_authority_and_its_sealing_are_checked() {
+    let own = config(
+        "connect { ca_config { leaf_cert_ttl = \"1h\" private_key = \"PEM\" } } sealing { key_file = \"/etc/kek\" }",
+    );
+    assert_eq!(own.connect.ca_settings.plain["LeafCertTTL"], "1h");
+    assert!(own.connect.ca_settings.private_key.is_some() && !format!("{own:?}").contains("PEM"));
+    assert_eq!(own.sealing.key_file.as_deref(), Some("/etc/kek"));
+    refused(
+        "connect { ca_provider = \"vault\" ca_config { LeafCertTTL = \"x\" } }\nsealing { key_file = \"a\" key_env = \"b\" }",
+        &[
+            "a.hcl:1:11: connect.ca_provider: not available yet: CA provider vault; use consul",
+            "a.hcl:1:33: connect.ca_config: Config.LeafCertTTL: expected a duration such as \"72h\"",
+            "a.hcl:2:11: sealing.key_file and sealing.key_env exclude each other; keep one",
+        ],
+    );
+    refused(
+        "connect { ca_provider = \"mine\" }",
+        &["a.hcl:1:11: connect.ca_provider: \"mine\" is not a valid CA provider; use consul"],
+    );
+    let inside = loaded(&[("a.hcl", "sealing { key_file = \"/data/kek\" }")], &server());
+    assert!(inside.warnings[0].to_string().contains("inside data_dir"), "{:?}", inside.warnings);
+}
+
+#[test]
+fn numbers_have_bounds() {
+    refused(
+        "check_output_max_size = 0\nperformance { raft_multiplier = 11 }\nlimits { http_max_conns_per_client = -1 }\n\
+         http_config { allow_write_http_from = [\"10.0.0.0\"] max_header_bytes = 0 }",
+        &[
+            "a.hcl:1:1: check_output_max_size must be positive, not 0; the default is 4096",
+            "a.hcl:2:15: performance.raft_multiplier cannot be 11. Must be between 1 and 10",
+            "a.hcl:4:15: http_config.allow_write_http_from: invalid cidr: 10.0.0.0; write it as 10.0.0.0/8",
+            "a.hcl:4:52: http_config.max_header_bytes must be positive, not 0; the default is 1048576",
+            "a.hcl:3:10: limits.http_max_conns_per_client must be positive, not -1; the default is 200",
+        ],
+    );
+}
+
+#[test]
+fn definitions_keep_their_places() {
+    let own = config(
+        "services {\n name = \"web\" port = 80 connect { sidecar_service {} }\n}\ncheck = { name = \"c\" ttl = \"10s\" }
+         config_entries { bootstrap { kind = \"service-intentions\" name = \"db\" sources { name = \"web\" action = \"allow\" } } }",
+    );
+    assert!(own.definitions.services[0].sidecar.is_some());
+    assert_eq!((own.definitions.checks.len(), own.server.entries.len()), (1, 1));
+    refused(
+        "service {\n name = \"web\"\n prt = 80\n}\nservices = [{ name = \"a\" }, { name = \"a\" }, { name = \"b\" port = -1 }]\n\
+         check { http = \"http://x\" interval = \"1s\" name = \"h\" }\nconfig_entries { bootstrap = [{ kind = \"mesh\" }] bootsrtap = [] }",
+        &[
+            "a.hcl:7:50: config_entries.bootsrtap: unknown key \"bootsrtap\", did you mean \"bootstrap\"?",
+            "a.hcl:3:2: services[0].prt: unknown key \"prt\", did you mean \"Port\"?",
+            "a.hcl:5:29: services[2]: the service id \"a\" is already used at a.hcl:5:13; give each its own id",
+            "a.hcl:5:45: services[3].Port: Port: -1 is not a port; use 0 to 65535",
+            "a.hcl:6:7: checks[0].HTTP: not available yet: HTTP checks",
+            "a.hcl:7:31: config_entries.bootstrap[0].Kind: not available yet: config entry kind mesh",
+        ],
+    );
+}
+
+#[test]
+fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
+    refused(
+        "encrypt = \"x\"\ntls { defaults { verify_incoming = true } }\nretry_join = [\"a\"]\nacl { tokens { master = \"m\" } }",
+        &[
+            "a.hcl:1:1: not available yet: encrypt; leave it out",
+            "a.hcl:2:1: not available yet: tls; leave it out",
+            "a.hcl:3:1: not available yet: retry_join; leave it out",
+            "a.hcl:4:16: acl.tokens.master is no longer a key; use acl.tokens.initial_management",
+        ],
+    );
+    let own = loaded(
+        &[(
+            "a.hcl",
+            "dns_config { allow_stale = true }\nui_config { enabled = true metrics_provider = \"p\" }\nraft_protocol = 3",
+        )],
+        &server(),
+    );
+    let warnings: Vec<_> = own.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "a.hcl:1:1: not available yet: dns_config; it has no effect",
+            "a.hcl:2:28: not available yet: ui_config.metrics_provider; it has no effect",
+            "a.hcl:2:13: not available yet: ui_config.enabled; it has no effect",
+        ]
+    );
+    refused_with(
+        &[],
+        &AgentFlags { retry_join: vec!["a".to_owned()], encrypt: Some("k".to_owned()), ..server() },
+        &[
+            "-encrypt: not available yet: encrypt; leave it out",
+            "-retry-join: not available yet: retry_join; leave it out",
+        ],
+    );
+    let nothing =
+        "verify_incoming = false retry_join = [] encrypt = \"\" tls { defaults { verify_outgoing = false } }";
+    assert!(loaded(&[("a.hcl", nothing)], &server()).warnings.is_empty());
+}
+
+#[test]
+fn every_absent_key_gets_its_answer() {
+    for absent in ABSENT {
+        let mut text = "1".to_owned();
+        for part in absent.key.rsplit('.') {
+            text = format!("{{\"{part}\": {text}}}");
+        }
+        let result = load(&sources(&[("a.json", &text)]), &server(), &host());
+        let found = match (&result, absent.answer) {
+            (Err(found), Answer::Refuse) => found,
+            (Ok(loaded), Answer::Warn | Answer::Accept) => &loaded.warnings,
+            _ => panic!("{}: {result:?}", absent.key),
+        };
+        assert_eq!(found.len(), usize::from(absent.answer != Answer::Accept), "{}: {found:?}", absent.key);
+        assert!(
+            found.iter().all(|one| one.message.contains(absent.key) && one.origin.pos.line == 1),
+            "{found:?}"
+        );
+        assert!(KNOBS.iter().all(|knob| knob.key != absent.key), "{} is both", absent.key);
+    }
+}
+
+/// The keys of [`Raw`], found by printing one. Free maps are keys of their own.
+fn raw_keys() -> BTreeSet<String> {
+    const FREE: [&str; 3] = ["node_meta", "connect.ca_config", "http_config.response_headers"];
+    fn walk(prefix: &str, value: &serde_json::Value, keys: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(members) if !FREE.contains(&prefix) => {
+                for (key, value) in members {
+                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&path, value, keys);
+                }
+            }
+            _ => {
+                keys.insert(prefix.to_owned());
+            }
+        }
+    }
+    let mut keys = BTreeSet::new();
+    walk("", &serde_json::to_value(Raw::default()).unwrap(), &mut keys);
+    keys.extend(["services", "checks", "config_entries.bootstrap"].map(str::to_owned));
+    keys
+}
+
+#[test]
+fn every_key_is_a_documented_knob_with_its_true_default() {
+    let keys: BTreeSet<_> = KNOBS.iter().map(|knob| knob.key.to_owned()).collect();
+    assert_eq!(keys, raw_keys());
+    assert_eq!(keys.len(), KNOBS.len(), "no key twice");
+    let plain = loaded(&[], &server()).config;
+    let dev = loaded(&[], &dev()).config;
+    let given = [
+        "server",
+        "bootstrap",
+        "bootstrap_expect",
+        "data_dir",
+        "leave_on_terminate",
+        "skip_leave_on_interrupt",
+    ];
+    for knob in KNOBS {
+        assert!(knob.doc.ends_with('.') && knob.doc.len() > 5, "{}", knob.key);
+        if !given.contains(&knob.key) {
+            assert_eq!((knob.value)(&plain).to_string(), knob.default, "{}", knob.key);
+        }
+        let in_dev =
+            DEV_DEFAULTS.iter().find(|(key, _)| *key == knob.key).map_or(knob.default, |(_, value)| value);
+        assert_eq!((knob.value)(&dev).to_string(), in_dev, "{} in dev", knob.key);
+    }
+}
+
+#[test]
+fn a_reload_tells_what_it_cannot_change() {
+    let before = config("log_level = \"info\" service { name = \"web\" } acl { tokens { default = \"a\" } }");
+    assert_eq!(reload_diff(&before, &before.clone()), []);
+    let after = config(
+        "log_level = \"debug\" service { name = \"web\" token = \"t\" } acl { tokens { default = \"b\" } } ports { http = 8600 }",
+    );
+    let changes: Vec<_> =
+        reload_diff(&before, &after).iter().map(|change| (change.key, change.reloadable)).collect();
+    assert_eq!(
+        changes,
+        [("acl.tokens.default", true), ("log_level", true), ("ports.http", false), ("services", true),]
+    );
+    assert!(KNOBS.iter().any(|knob| knob.reload == Reload::No));
+}
