@@ -21,6 +21,7 @@ pub mod limits;
 pub mod oid;
 pub mod pem;
 pub mod provider;
+pub mod rotation;
 pub mod seal;
 pub mod tls;
 pub mod verify;

@@ -65,3 +65,9 @@ pub const PRUNE_CHECK: Duration = Duration::from_secs(3600);
 /// Longest wait for proxies to confirm a new root before it is activated all the same: a proxy that
 /// was away learns the old root's signature over the new one from the chain it is shown.
 pub const DISTRIBUTION_WAIT_MAX: Duration = Duration::from_secs(30);
+/// The same for a new root that the old one could not sign: without that signature nobody follows who
+/// has not confirmed, so the wait is long.
+pub const DISTRIBUTION_WAIT_FORCED: Duration = Duration::from_secs(600);
+/// Most cross-signed certificates carried on from the root before: two rotations shortly after another
+/// stay verifiable for those who know the first root only, and chains stay below [`CHAIN_CERTIFICATES_MAX`].
+pub const CARRIED_CROSS_SIGNATURES_MAX: usize = 2;

@@ -84,7 +84,7 @@ pub enum SettingFault {
 }
 
 /// What a provider is configured with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CaSettings {
     /// `LeafCertTTL`, `IntermediateCertTTL`, `RootCertTTL`.
     pub life: CertificateLife,
@@ -96,18 +96,6 @@ pub struct CaSettings {
     pub skip_validate: bool,
     /// `RootCert`: a root supplied by the user, PEM.
     pub root_cert: Option<String>,
-}
-
-impl Default for CaSettings {
-    fn default() -> Self {
-        Self {
-            life: CertificateLife::default(),
-            key_kind: KeyKind::default(),
-            limits: CsrLimits::default(),
-            skip_validate: false,
-            root_cert: None,
-        }
-    }
 }
 
 /// Settings, read.
