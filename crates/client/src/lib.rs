@@ -9,7 +9,7 @@
 //! One method per endpoint, named for what it does; [`Client::call`] reaches anything else. Connections are kept and
 //! reused, every answer is bounded in size and in time.
 //!
-//! What it is not: it holds no cache, repeats no request that may have reached the agent, follows no redirect, reads
+//! What it is not: it holds no cache, repeats no write that may have reached the agent, follows no redirect, reads
 //! no environment and knows no command-line flag.
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,8 @@ mod error;
 pub mod limits;
 mod pool;
 mod query;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 
 pub use crate::address::{Address, AddressError, DEFAULT_PORT};

@@ -4,7 +4,7 @@
 //! take: newest idle one that is still open and young ── none ──► connect
 //!   │ exchange                                                     │
 //!   ├── sent, body read whole ──► back to idle                     │
-//!   └── idle one turned out closed before the request left ────────┘ once, on a new one
+//!   └── idle one turned out closed: unsent, or only a read ─────────┘ once, on a new one
 //! ```
 
 use std::fmt;
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use concord_runtime::{Instant, Scope, timeout};
-use http::Request;
 use http::response::Parts;
+use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -84,10 +84,12 @@ impl Pool {
         bytes_max: usize,
     ) -> Result<(Parts, Bytes), Error> {
         if let Some(mut sender) = self.take().await {
+            // A kept connection may have been closed from the other end at any time. What was only read may be
+            // read again; anything else is sent again only if it certainly did not leave.
+            let again = (*request.method() == Method::GET).then(|| request.clone());
             match sender.try_send_request(request).await {
                 Ok(response) => return self.finish(sender, response, bytes_max).await,
-                // The connection was closed before the request left: nobody has seen it, so another may carry it.
-                Err(mut failed) => match failed.take_message() {
+                Err(mut failed) => match failed.take_message().or(again) {
                     Some(unsent) => request = unsent,
                     None => return Err(self.broken(failed.into_error())),
                 },

@@ -36,6 +36,11 @@ mod services;
 mod table;
 mod version;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::env::Env;
 pub(crate) use self::io::Io;
 

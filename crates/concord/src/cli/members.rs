@@ -64,7 +64,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
 }
 
 fn order(member: &Member) -> (&str, &str, &str, &str) {
-    (tag(member, "dc"), tag(member, "ap"), tag(member, "segment"), &member.name)
+    (tag(member, "dc"), or(tag(member, "ap"), "default"), tag(member, "segment"), &member.name)
 }
 
 fn plain(members: &[Member]) -> String {

@@ -116,7 +116,7 @@ impl Command {
     }
 
     /// Commands one word longer than this one.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &'static Command> {
+    pub(crate) fn children(&self) -> impl Iterator<Item = &'static Self> {
         below(self.name)
     }
 

@@ -1,0 +1,212 @@
+//! `acl …`.
+
+use concord_client::testing::{Scripted, Seen};
+
+use super::{Bench, check, file, refuse};
+
+const ACCESSOR: &str = "986193b5-e2b5-eb26-6264-b524ea60cc6d";
+const POLICY: &str = "06acc965-df4b-5a99-58cb-3250930c6324";
+
+fn token() -> String {
+    format!(
+        r#"{{"AccessorID":"{ACCESSOR}","SecretID":"s-e-c","Description":"d","Local":false,
+        "Policies":[{{"ID":"{POLICY}","Name":"read-all"}}],"CreateTime":"2018-10-22T15:33:39.01789Z",
+        "Hash":"h","CreateIndex":1,"ModifyIndex":2}}"#
+    )
+}
+
+fn policy() -> String {
+    format!(
+        r#"{{"ID":"{POLICY}","Name":"read-all","Description":"d","Rules":"node \"a\" {{}}\n",
+        "Datacenters":["dc1"],"Hash":"h","CreateIndex":1,"ModifyIndex":2}}"#
+    )
+}
+
+/// A server with one token and one policy.
+fn stocked(seen: &Seen) -> Scripted {
+    let path = seen.target.split('?').next().unwrap_or_default();
+    Scripted::ok(match path {
+        "/v1/acl/tokens" => format!("[{}]", token()),
+        "/v1/acl/policies" => format!("[{}]", policy()),
+        _ if path.starts_with("/v1/acl/policy") => policy(),
+        _ => token(),
+    })
+}
+
+const PRINTED: &str = "\
+AccessorID:       986193b5-e2b5-eb26-6264-b524ea60cc6d
+SecretID:         s-e-c
+Description:      d
+Local:            false
+Create Time:      2018-10-22 15:33:39.01789 +0000 UTC
+Policies:
+   06acc965-df4b-5a99-58cb-3250930c6324 - read-all
+";
+
+#[test]
+fn bootstrap_prints_the_first_token() {
+    check(&Bench::scripted(stocked).run(&["acl", "bootstrap"]), &["PUT /v1/acl/bootstrap"], PRINTED);
+    let ran = Bench::scripted(stocked).input("my-secret\n").run(&["acl", "bootstrap", "-format=json", "-"]);
+    assert_eq!(ran.asked, [r#"PUT /v1/acl/bootstrap {"BootstrapSecret":"my-secret"}"#]);
+    assert!(ran.out.contains("\n    \"SecretID\": \"s-e-c\",\n"), "{}", ran.out);
+    refuse(&["acl", "bootstrap", "-"], 1, "holds no secret");
+}
+
+#[test]
+fn a_token_is_created_with_policies_by_id_beginning_and_name() {
+    let words = [
+        "acl",
+        "token",
+        "create",
+        "-description=d",
+        "-policy-id=06acc",
+        "-policy-name",
+        "other",
+        "-local",
+        "-expires-ttl=90m",
+        "-accessor=a",
+        "-secret=s",
+    ];
+    let body = format!(
+        r#"{{"AccessorID":"a","SecretID":"s","Description":"d","Local":true,"Policies":[{{"ID":"{POLICY}"}},{{"Name":"other"}}],"ExpirationTTL":"1h30m0s"}}"#
+    );
+    let ran = Bench::scripted(stocked).run(&words);
+    check(&ran, &["GET /v1/acl/policies", &format!("PUT /v1/acl/token {body}")], PRINTED);
+}
+
+#[test]
+fn roles_and_identities_are_sent_for_the_agent_to_judge() {
+    let words = [
+        "acl",
+        "token",
+        "create",
+        "-role-name=r",
+        "-service-identity=web:dc1,dc2",
+        "-service-identity=db",
+        "-node-identity=n:dc1",
+    ];
+    let ran = Bench::scripted(stocked).run(&words);
+    let body = concat!(
+        r#"{"Local":false,"Policies":[],"Roles":[{"Name":"r"}],"ServiceIdentities":"#,
+        r#"[{"ServiceName":"web","Datacenters":["dc1","dc2"]},{"ServiceName":"db"}],"#,
+        r#""NodeIdentities":[{"NodeName":"n","Datacenter":"dc1"}]}"#
+    );
+    assert_eq!(ran.asked, [format!("PUT /v1/acl/token {body}")]);
+    refuse(&["acl", "token", "create", "-node-identity=n"], 1, "is not name:datacenter");
+}
+
+#[test]
+fn a_token_is_read_by_its_beginning_or_as_ones_own() {
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "read", "-id", "9861"]);
+    check(&ran, &["GET /v1/acl/tokens", &format!("GET /v1/acl/token/{ACCESSOR}")], PRINTED);
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "read", "-self", "-meta"]);
+    assert_eq!(ran.asked, ["GET /v1/acl/token/self"]);
+    assert!(
+        ran.out.contains("\nHash:             h\nCreate Index:     1\nModify Index:     2\n"),
+        "{}",
+        ran.out
+    );
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "read", "-accessor-id=anonymous"]);
+    assert_eq!(ran.asked, ["GET /v1/acl/token/00000000-0000-0000-0000-000000000002"]);
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "read", "-id=77"]);
+    assert!(ran.err.contains("no token has an id that begins with \"77\""), "{}", ran.err);
+    refuse(&["acl", "token", "read"], 1, "-accessor-id is needed");
+}
+
+#[test]
+fn a_list_of_tokens_shows_no_secret() {
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "list"]);
+    assert_eq!(ran.asked, ["GET /v1/acl/tokens"]);
+    assert!(ran.out.starts_with("AccessorID:  ") && !ran.out.contains("s-e-c"), "{}", ran.out);
+}
+
+#[test]
+fn an_update_keeps_what_is_not_said() {
+    let read = format!("GET /v1/acl/token/{ACCESSOR}");
+    let update = |flags: &[&str]| {
+        let words: Vec<_> =
+            ["acl", "token", "update", "-id", ACCESSOR].iter().chain(flags).copied().collect();
+        Bench::scripted(stocked).run(&words)
+    };
+    let sent = |description: &str, policies: &str| {
+        format!(
+            r#"PUT /v1/acl/token/{ACCESSOR} {{"AccessorID":"{ACCESSOR}","Description":"{description}","Local":false,"Policies":[{policies}]}}"#
+        )
+    };
+    let kept = format!(r#"{{"ID":"{POLICY}"}}"#);
+    let ran = update(&["-description=new"]);
+    check(&ran, &[&read, &sent("new", &kept)], &format!("Token updated successfully.\n{PRINTED}"));
+    assert_eq!(update(&["-policy-name=other"]).asked[1], sent("d", r#"{"Name":"other"}"#));
+    let both = format!(r#"{kept},{{"Name":"other"}}"#);
+    assert_eq!(update(&["-append-policy-name=other"]).asked[1], sent("d", &both));
+    assert_eq!(update(&["-policy-name=other", "-merge-policies"]).asked[1], sent("d", &both));
+    // Already there, by its name.
+    assert_eq!(update(&["-append-policy-name=read-all"]).asked[1], sent("d", &kept));
+    let ran = update(&["-append-policy-name=a", "-policy-name=b"]);
+    assert_eq!((ran.code, ran.asked.len()), (1, 1), "nothing is written");
+}
+
+#[test]
+fn tokens_are_deleted_and_cloned() {
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "delete", "-id", ACCESSOR]);
+    let line = format!("DELETE /v1/acl/token/{ACCESSOR}");
+    check(&ran, &[&line], &format!("Token \"{ACCESSOR}\" deleted successfully\n"));
+    let ran =
+        Bench::scripted(stocked).run(&["acl", "token", "clone", "-accessor-id", ACCESSOR, "-description=x"]);
+    let line = format!(r#"PUT /v1/acl/token/{ACCESSOR}/clone {{"Description":"x"}}"#);
+    check(&ran, &[&line], &format!("Token cloned successfully.\n{PRINTED}"));
+}
+
+const POLICY_PRINTED: &str = "\
+ID:           06acc965-df4b-5a99-58cb-3250930c6324
+Name:         read-all
+Description:  d
+Datacenters:  dc1
+Rules:
+node \"a\" {}
+";
+
+#[test]
+fn a_policy_is_created_with_rules_from_flag_file_or_standard_input() {
+    let (_a, path) = file("rules.hcl", "acl = \"read\"");
+    let sent = r#"PUT /v1/acl/policy {"Name":"p","Description":"","Rules":"acl = \"read\""}"#;
+    for (rules, input) in [("acl = \"read\"", ""), (&*format!("@{path}"), ""), ("-", "acl = \"read\"")] {
+        let words = ["acl", "policy", "create", "-name=p", "-rules", rules];
+        check(&Bench::scripted(stocked).input(input).run(&words), &[sent], POLICY_PRINTED);
+    }
+    let words = ["acl", "policy", "create", "-name=p", "-valid-datacenter=a", "-valid-datacenter=b"];
+    let ran = Bench::scripted(stocked).run(&words);
+    assert!(ran.asked[0].ends_with(r#""Rules":"","Datacenters":["a","b"]}"#), "{ran:?}");
+    refuse(&["acl", "policy", "create"], 1, "-name is needed");
+    refuse(&["acl", "policy", "create", "-name=p", "-rules=@/nonexistent"], 1, "cannot read /nonexistent");
+}
+
+#[test]
+fn policies_are_read_listed_and_deleted() {
+    let ran = Bench::scripted(stocked).run(&["acl", "policy", "read", "-id=06ac"]);
+    check(&ran, &["GET /v1/acl/policies", &format!("GET /v1/acl/policy/{POLICY}")], POLICY_PRINTED);
+    let ran = Bench::scripted(stocked).run(&["acl", "policy", "read", "-name=read-all"]);
+    assert_eq!(
+        ran.asked,
+        ["GET /v1/acl/policy/name/read-all".to_owned(), format!("GET /v1/acl/policy/{POLICY}")]
+    );
+    let listed = format!("read-all:\n   ID:           {POLICY}\n   Description:  d\n   Datacenters:  dc1\n");
+    check(&Bench::scripted(stocked).run(&["acl", "policy", "list"]), &["GET /v1/acl/policies"], &listed);
+    let ran = Bench::scripted(stocked).run(&["acl", "policy", "delete", "-id", POLICY]);
+    let line = format!("DELETE /v1/acl/policy/{POLICY}");
+    check(&ran, &[&line], &format!("Policy \"{POLICY}\" deleted successfully\n"));
+    refuse(&["acl", "policy", "delete"], 1, "-id or -name is needed");
+}
+
+#[test]
+fn a_policy_keeps_what_is_not_said_unless_told_otherwise() {
+    let update = |flags: &[&str]| {
+        let words: Vec<_> = ["acl", "policy", "update", "-id", POLICY].iter().chain(flags).copied().collect();
+        Bench::scripted(stocked).run(&words).asked.pop().unwrap_or_default()
+    };
+    let sent = |rest: &str| format!(r#"PUT /v1/acl/policy/{POLICY} {{"ID":"{POLICY}",{rest}}}"#);
+    let merged = r#""Name":"new","Description":"d","Rules":"node \"a\" {}\n","Datacenters":["dc1"]"#;
+    assert_eq!(update(&["-name=new"]), sent(merged));
+    let replaced = r#""Name":"read-all","Description":"","Rules":"r","Datacenters":[]"#;
+    assert_eq!(update(&["-no-merge", "-rules=r"]), sent(replaced));
+}

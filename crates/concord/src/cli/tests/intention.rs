@@ -1,0 +1,161 @@
+//! `intention …` and `explain`.
+
+use concord_client::testing::{Scripted, Seen};
+
+use super::{Bench, check, file, not_found, refuse};
+
+const EXACT: &str = "/v1/connect/intentions/exact?source=web&destination=db";
+const ONE: &str = r#"{"SourceName":"web","DestinationName":"db","SourceNS":"default","DestinationNS":"default",
+    "SourceType":"consul","Action":"deny","Precedence":9,"Description":"no"}"#;
+
+/// A server that has no intention yet.
+fn none(seen: &Seen) -> Scripted {
+    if seen.method == "GET" { not_found() } else { Scripted::ok("true") }
+}
+
+/// A server that has one.
+fn one(seen: &Seen) -> Scripted {
+    Scripted::ok(if seen.method == "GET" { ONE } else { "true" })
+}
+
+#[test]
+fn an_intention_is_created() {
+    let ran = Bench::scripted(none).run(&["intention", "create", "web", "db"]);
+    let write = format!(r#"PUT {EXACT} {{"SourceType":"consul","Action":"allow"}}"#);
+    check(&ran, &[&format!("GET {EXACT}"), &write], "Created: web => db (allow)\n");
+    let ran = Bench::scripted(none).run(&["intention", "create", "-deny", "-meta", "k=v", "web", "db"]);
+    assert!(
+        ran.asked[1].ends_with(r#" {"SourceType":"consul","Action":"deny","Meta":{"k":"v"}}"#),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn an_intention_that_is_there_is_changed_only_on_request() {
+    let ran = Bench::scripted(one).run(&["intention", "create", "web", "db"]);
+    assert_eq!((ran.code, ran.asked.len()), (1, 1));
+    assert!(ran.err.contains("already an intention from web to db; -replace"), "{}", ran.err);
+    let ran = Bench::scripted(one).run(&["intention", "create", "-replace", "web", "db"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "Updated: web => db (allow)\n"));
+}
+
+#[test]
+fn an_intention_that_cannot_be_looked_up_is_not_written() {
+    let script = |_: &Seen| Scripted::status(500, "No cluster leader");
+    let ran = Bench::scripted(script).run(&["intention", "create", "-replace", "web", "db"]);
+    assert_eq!((ran.code, ran.asked.len()), (1, 1));
+}
+
+#[test]
+fn intentions_are_created_from_files() {
+    let (_a, json) = file("one.json", r#"{"SourceName":"web","DestinationName":"db","Action":"deny"}"#);
+    let ran = Bench::scripted(none).run(&["intention", "create", "-file", &json]);
+    assert_eq!(ran.asked[1], format!(r#"PUT {EXACT} {{"Action":"deny"}}"#));
+    assert_eq!(ran.out, "Created: web => db (deny)\n");
+    let (_b, bad) = file("bad.json", r#"{"SourceName":"web"}"#);
+    refuse(&["intention", "create", "-file", &bad], 1, "SourceName and DestinationName are needed");
+    refuse(&["intention", "create", "-file"], 1, "-file needs at least one file");
+    refuse(&["intention", "create", "-allow", "-deny", "a", "b"], 1, "exclude each other");
+    refuse(&["intention", "create", "a"], 1, "expected 2 arguments, SRC and DST, found 1");
+}
+
+#[test]
+fn the_answer_of_a_check_is_the_exit_code_too() {
+    let asked = ["GET /v1/connect/intentions/check?source=web&destination=db"];
+    let ran = Bench::answering(r#"{"Allowed":true}"#).run(&["intention", "check", "web", "db"]);
+    check(&ran, &asked, "Allowed\n");
+    let ran = Bench::answering(r#"{"Allowed":false}"#).run(&["intention", "check", "web", "db"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, "Denied\n"));
+    for script in [Scripted::status(403, "Permission denied"), Scripted::ok("<html>")] {
+        let ran = Bench::scripted(move |_| script.clone()).run(&["intention", "check", "web", "db"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "no answer is neither yes nor no");
+    }
+    refuse(&["intention", "check", "web"], 2, "expected 2 arguments");
+}
+
+#[test]
+fn intentions_are_listed_and_matched() {
+    let list = format!(
+        r#"[{ONE},{{"SourceName":"*","SourcePeer":"eu","DestinationName":"db","Precedence":8,
+        "Permissions":[{{"Action":"allow"}},{{"Action":"deny"}}]}}]"#
+    );
+    let ran = Bench::answering(&list).run(&["intention", "list"]);
+    let table = "\
+ID  Source     Action         Destination  Precedence
+    web        deny           db           9
+    peer:eu/*  2 permissions  db           8
+";
+    check(&ran, &["GET /v1/connect/intentions"], table);
+    let ran = Bench::answering(&format!(r#"{{"db":{list}}}"#)).run(&["intention", "match", "db"]);
+    let asked = ["GET /v1/connect/intentions/match?by=destination&name=db"];
+    check(&ran, &asked, "web => db (deny)\npeer:eu/* => db (2 permissions)\n");
+    let ran = Bench::answering("{}").run(&["intention", "match", "-source", "db"]);
+    check(&ran, &["GET /v1/connect/intentions/match?by=source&name=db"], "");
+    refuse(&["intention", "match", "-source", "-destination", "x"], 1, "exclude each other");
+}
+
+#[test]
+fn an_intention_is_read_and_deleted_by_pair_or_id() {
+    let ran = Bench::answering(ONE).run(&["intention", "get", "web", "db"]);
+    let text = "\
+Source:       web
+Destination:  db
+Action:       deny
+Precedence:   9
+Description:  no
+";
+    check(&ran, &[&format!("GET {EXACT}")], text);
+    let ran = Bench::answering(ONE).run(&["intention", "get", "-format=json", "an-id"]);
+    assert_eq!(ran.asked, ["GET /v1/connect/intentions/an-id"]);
+    assert!(ran.out.contains("\n    \"Action\": \"deny\",\n"), "{}", ran.out);
+    let ran = Bench::answering("true").run(&["intention", "delete", "web", "db"]);
+    check(&ran, &[&format!("DELETE {EXACT}")], "Intention deleted.\n");
+    let ran = Bench::answering("true").run(&["intention", "delete", "an-id"]);
+    check(&ran, &["DELETE /v1/connect/intentions/an-id"], "Intention deleted.\n");
+}
+
+#[test]
+fn an_explanation_reads_as_sentences() {
+    let answer = format!(
+        r#"{{"Source":"web","Destination":"db","Allowed":false,
+        "Reason":"Matched L4 intention: default/web => default/db (Precedence: 9, Action: DENY)",
+        "DecidedBy":"intention","Intention":{ONE},
+        "Shadows":[{{"SourceName":"*","DestinationName":"db","Action":"allow","Precedence":8}}],
+        "SmallestChange":{{"Summary":"change intention web => db from deny to allow","Step":"set",
+            "Source":"web","Destination":"db","From":"deny","To":"allow","Affected":0,"AffectedComplete":true}},
+        "Alternatives":[{{"Summary":"remove intention * => * (deny)","Step":"remove","Affected":12,
+            "AffectedComplete":false,"AffectedPairs":[{{"Source":"a","Destination":"b","Allowed":true}}]}}]}}"#
+    );
+    let text = "\
+Denied: web => db
+
+Why
+  Matched L4 intention: default/web => default/db (Precedence: 9, Action: DENY)
+  Described as: no
+
+Hides
+  * => db (allow) (precedence 8)
+
+Smallest change to allow it
+  change intention web => db from deny to allow
+  Changes no other pair of known services.
+
+Or
+  remove intention * => * (deny)
+  Also changes at least 12 other pairs:
+    a => b becomes allowed
+    and at least 2 more
+";
+    let asked = ["GET /v1/connect/intentions/explain?source=web&destination=db"];
+    check(&Bench::answering(&answer).run(&["explain", "web", "db"]), &asked, text);
+    let json = Bench::answering(&answer).run(&["explain", "-format=json", "web", "db"]).out;
+    assert!(json.contains("\"Step\": \"set\""), "{json}");
+    refuse(&["explain", "web"], 1, "expected 2 arguments, SOURCE and DESTINATION, found 1");
+}
+
+#[test]
+fn an_explanation_may_know_no_single_change() {
+    let answer = r#"{"Source":"web","Destination":"db","Allowed":true,"Reason":"r","NoChange":"because"}"#;
+    let ran = Bench::answering(answer).run(&["explain", "web", "db"]);
+    assert!(ran.out.ends_with("\nNo single change would deny it: because\n"), "{}", ran.out);
+}

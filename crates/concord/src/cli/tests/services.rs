@@ -1,0 +1,101 @@
+//! `services register`, `services deregister`, `members`, `reload`.
+
+use super::{Bench, check, file, refuse};
+
+#[test]
+fn a_service_is_registered_by_flags() {
+    let words =
+        ["services", "register", "-name=web", "-id", "web-1", "-port=80", "-tag=a", "-tag=b", "-meta", "k=v"];
+    check(
+        &Bench::answering("").run(&words),
+        &[
+            r#"PUT /v1/agent/service/register {"ID":"web-1","Name":"web","Port":80,"Tags":["a","b"],"Meta":{"k":"v"}}"#,
+        ],
+        "Registered service: web\n",
+    );
+}
+
+#[test]
+fn services_are_registered_from_hcl_and_json() {
+    let hcl = "service {\n  name = \"web\"\n  port = 80\n  connect { sidecar_service {} }\n}\nservice { name = \"db\" }";
+    let (_a, hcl) = file("services.hcl", hcl);
+    let (_b, json) = file("one.json", r#"{"Service": {"Name": "api", "ID": "api-1"}}"#);
+    let ran = Bench::answering("").run(&["services", "register", &hcl, &json]);
+    check(
+        &ran,
+        &[
+            r#"PUT /v1/agent/service/register {"name":"web","port":80,"connect":{"sidecar_service":{}}}"#,
+            r#"PUT /v1/agent/service/register {"name":"db"}"#,
+            r#"PUT /v1/agent/service/register {"Name":"api","ID":"api-1"}"#,
+        ],
+        "Registered service: web\nRegistered service: db\nRegistered service: api\n",
+    );
+}
+
+#[test]
+fn services_are_deregistered_by_id_or_file() {
+    let ran = Bench::answering("").run(&["services", "deregister", "-id=web-1"]);
+    check(&ran, &["PUT /v1/agent/service/deregister/web-1"], "Deregistered service: web-1\n");
+    let text = r#"{"services": [{"name": "web"}, {"name": "db", "id": "db-7"}]}"#;
+    let ran = Bench::answering("").input(text).run(&["services", "deregister", "-"]);
+    check(
+        &ran,
+        &["PUT /v1/agent/service/deregister/web", "PUT /v1/agent/service/deregister/db-7"],
+        "Deregistered service: web\nDeregistered service: db-7\n",
+    );
+}
+
+#[test]
+fn what_cannot_be_registered_is_refused_at_its_place() {
+    let (_a, typo) = file("typo.hcl", "service {\n  name = \"web\"\n  portt = 80\n}");
+    refuse(&["services", "register", &typo], 1, "typo.hcl:3:3: ");
+    refuse(&["services", "register", &typo], 1, "did you mean \"Port\"");
+    let (_b, empty) = file("empty.hcl", "check { name = \"x\" }");
+    refuse(&["services", "register", &empty], 1, "no service block found");
+    let (_c, broken) = file("broken.hcl", "service {");
+    refuse(&["services", "register", &broken], 1, "broken.hcl:1:");
+    refuse(&["services", "register"], 1, "-name is needed");
+    refuse(&["services", "register", "-name=x", &typo], 1, "-name describes one service");
+    refuse(&["services", "register", "-name=x", "-socket=/s", "-port=1"], 1, "-socket stands instead");
+    refuse(&["services", "register", "/nonexistent.hcl"], 1, "cannot read /nonexistent.hcl");
+    refuse(&["services", "deregister"], 1, "-id is needed");
+}
+
+const MEMBERS: &str = r#"[
+    {"Name":"s1","Addr":"10.0.0.1","Port":8301,"Status":1,
+     "Tags":{"role":"consul","dc":"dc1","build":"1.21.0:abc","vsn":"2","ap":"default"}},
+    {"Name":"a1","Addr":"fe80::1","Port":8301,"Status":4,
+     "Tags":{"role":"node","dc":"dc1","build":"1.21.0:abc","vsn":"2","segment":"x"}}
+]"#;
+
+#[test]
+fn members_have_the_columns_that_scripts_read() {
+    let ran = Bench::answering(MEMBERS).run(&["members"]);
+    let expected = "\
+Node  Address         Status  Type    Build   Protocol  DC   Partition  Segment
+s1    10.0.0.1:8301   alive   server  1.21.0  2         dc1  default    <all>
+a1    [fe80::1]:8301  failed  client  1.21.0  2         dc1  default    x
+";
+    check(&ran, &["GET /v1/agent/members?segment=_all"], expected);
+}
+
+#[test]
+fn members_are_filtered_by_state() {
+    let ran = Bench::answering(MEMBERS).run(&["members", "-wan", "-status=ali.*", "-detailed"]);
+    assert_eq!(ran.asked, ["GET /v1/agent/members?wan=1&segment=_all"]);
+    assert!(
+        ran.out.ends_with(
+            "\ns1    10.0.0.1:8301  alive   ap=default,build=1.21.0:abc,dc=dc1,role=consul,vsn=2\n"
+        )
+    );
+    assert_eq!(ran.out.lines().count(), 2);
+    let ran = Bench::answering(MEMBERS).run(&["members", "-status=left"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    refuse(&["members", "-status=("], 1, "-status: ");
+}
+
+#[test]
+fn reload_and_leave_say_what_they_did() {
+    let ran = Bench::answering("").run(&["reload"]);
+    check(&ran, &["PUT /v1/agent/reload"], "Configuration reload triggered\n");
+}
