@@ -1,0 +1,337 @@
+//! The control task: follows the snapshots, starts and stops listeners, keeps the leaf fresh.
+//!
+//! While the agent is away the last good snapshot stands; so it does when the token is revoked,
+//! until the leaf expires, for which no other will be had: then handshakes are refused.
+
+mod leaf;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_ca::{KeyMaker, TrustBundle};
+use concord_model::Secret;
+use concord_proxycfg::{ProxySnapshot, UpstreamId};
+use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
+use concord_runtime::{Backoff, Scope, ShutdownReport, World};
+use futures::StreamExt as _;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::events::{Direction, degraded};
+use crate::identity::Identity;
+use crate::limits::{CONNECTIONS, DRAIN};
+use crate::listen::Listener;
+use crate::outbound::{self, Upstream};
+use crate::state::{Current, Shared};
+use crate::{inbound, limits};
+
+/// How a proxy is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which proxy it is.
+    pub target: ProxyTarget,
+    /// The token to attach and to sign with.
+    pub token: Option<Secret>,
+    /// Cut live connections that an intention begins to deny.
+    pub cut_denied: bool,
+    /// Longest pause before a certificate of a new root is asked for; spreads the load of a rotation.
+    pub rotation_jitter: Duration,
+}
+
+/// What a proxy tells of itself.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ProxyStatus {
+    /// Version of the snapshot it goes by; 0: none yet.
+    pub version: u64,
+    /// Address of the public listener.
+    pub public: Option<String>,
+    /// Addresses of the upstream listeners.
+    pub upstreams: BTreeMap<String, String>,
+    /// Key id of the certificate that signed its leaf.
+    pub leaf_authority: Option<String>,
+    /// Whether it is attached to an agent.
+    pub attached: bool,
+}
+
+impl ProxyStatus {
+    /// Whether it serves: configured, and with a certificate.
+    pub fn is_ready(&self) -> bool {
+        self.public.is_some() && self.leaf_authority.is_some()
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    control: Scope,
+    traffic: Scope,
+    status: watch::Receiver<ProxyStatus>,
+    listeners: Arc<Mutex<Listeners>>,
+}
+
+#[derive(Debug, Default)]
+struct Listeners {
+    public: Option<Listener>,
+    upstreams: BTreeMap<UpstreamId, (Option<Listener>, Arc<Upstream>)>,
+    configured: bool,
+}
+
+impl Listeners {
+    /// Whether a listener that should be there could not be bound.
+    fn is_missing(&self) -> bool {
+        let upstream = |(listener, upstream): &(Option<Listener>, Arc<Upstream>)| {
+            listener.is_none() && upstream.section().bind.is_some()
+        };
+        self.configured && (self.public.is_none() || self.upstreams.values().any(upstream))
+    }
+}
+
+impl Proxy {
+    /// Starts a proxy. Control runs in one scope, traffic in another, which should be on a runtime
+    /// of its own: configuration must never starve connections.
+    pub fn start(
+        options: Options,
+        source: Arc<dyn SnapshotSource>,
+        keys: Arc<dyn KeyMaker>,
+        world: World,
+        control: Scope,
+        traffic: Scope,
+    ) -> Result<Self, rustls::Error> {
+        let identity = Identity::new(Arc::clone(&world.clock))?;
+        let shared = Shared::new(world, identity, CONNECTIONS, options.cut_denied);
+        let (publish, status) = watch::channel(ProxyStatus::default());
+        let publish = Arc::new(publish);
+        let listeners = Arc::new(Mutex::new(Listeners::default()));
+        let (installed, changes) = watch::channel(0u64);
+        let leafs = leaf::Keeper {
+            shared: Arc::clone(&shared),
+            source: Arc::clone(&source),
+            keys,
+            options: options.clone(),
+            status: Arc::clone(&publish),
+        };
+        control.spawn("leaf", leafs.run(changes));
+        let follower = Follower {
+            shared: Arc::clone(&shared),
+            source,
+            options,
+            traffic: traffic.clone(),
+            listeners: Arc::clone(&listeners),
+            status: publish,
+            installed,
+        };
+        control.spawn("snapshots", follower.run());
+        Ok(Self { shared, control, traffic, status, listeners })
+    }
+
+    /// What it tells of itself, now and at each change.
+    pub fn status(&self) -> watch::Receiver<ProxyStatus> {
+        self.status.clone()
+    }
+
+    /// Number of connections from the mesh that are open.
+    pub fn inbound_connections(&self) -> usize {
+        self.shared.inbound.len()
+    }
+
+    /// Stops in two phases: listeners close at once, connections get until the soft deadline.
+    pub async fn drain(self) -> ShutdownReport {
+        self.control.cancel();
+        *self.listeners.lock() = Listeners::default();
+        info!(connections = self.shared.inbound.len(), "draining");
+        self.traffic.shutdown(DRAIN, DRAIN + Duration::from_secs(1)).await
+    }
+}
+
+struct Follower {
+    shared: Arc<Shared>,
+    source: Arc<dyn SnapshotSource>,
+    options: Options,
+    traffic: Scope,
+    listeners: Arc<Mutex<Listeners>>,
+    status: Arc<watch::Sender<ProxyStatus>>,
+    installed: watch::Sender<u64>,
+}
+
+impl Follower {
+    async fn run(self) {
+        let (first, longest) = limits::REATTACH;
+        let mut backoff = Backoff::new(first, longest);
+        loop {
+            let attached = self.source.attach(self.options.target.clone(), self.options.token.clone()).await;
+            let ended = match attached {
+                Ok(stream) => {
+                    self.status.send_modify(|status| status.attached = true);
+                    backoff.reset();
+                    self.follow(stream).await
+                }
+                Err(error) => error,
+            };
+            self.status.send_modify(|status| status.attached = false);
+            if ended.is_denial() {
+                error!(error = %ended, "the agent refuses this proxy's token; the last configuration stands until the certificate expires");
+            } else {
+                warn!(error = %ended, "no configuration from the agent; the last one stands");
+            }
+            degraded("agent_lost", &ended);
+            self.shared.world.clock.sleep(backoff.next(&*self.shared.world.entropy)).await;
+        }
+    }
+
+    /// Goes by what the stream says until it ends; returns why it did.
+    async fn follow(&self, mut stream: SnapshotStream) -> RpcError {
+        let mut snapshot: Option<ProxySnapshot> = None;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = stream.next() => match event {
+                    Some(event) => event,
+                    None => return RpcError::ShuttingDown,
+                },
+                () = self.rebind_due() => {
+                    if let Some(snapshot) = &snapshot {
+                        self.listen(snapshot);
+                    }
+                    continue;
+                }
+            };
+            let complete = match (event, &mut snapshot) {
+                (Err(error), _) => return error,
+                (Ok(SnapshotEvent::Full(whole)), _) => {
+                    snapshot = Some(*whole);
+                    true
+                }
+                (Ok(SnapshotEvent::Section(_)), None) => {
+                    return RpcError::Internal("a section came before the first snapshot".to_owned());
+                }
+                (Ok(SnapshotEvent::Section(update)), Some(snapshot)) => {
+                    let complete = !update.more;
+                    if let Err(error) = snapshot.apply(update) {
+                        return RpcError::Internal(error.to_string());
+                    }
+                    complete
+                }
+            };
+            if let Some(snapshot) = snapshot.as_ref().filter(|_| complete)
+                && let Err(reason) = self.install(snapshot.clone())
+            {
+                degraded("snapshot_refused", &reason);
+            }
+        }
+    }
+
+    /// Completes when it is time to try again to bind a listener that could not be bound.
+    async fn rebind_due(&self) {
+        if self.listeners.lock().is_missing() {
+            self.shared.world.clock.sleep(limits::REBIND).await;
+        } else {
+            std::future::pending().await
+        }
+    }
+
+    /// Goes by a snapshot: trust first, then rules, then listeners.
+    fn install(&self, snapshot: ProxySnapshot) -> Result<(), String> {
+        let bundle = TrustBundle::from_roots(&snapshot.roots).map_err(|error| error.to_string())?;
+        let current = Current::compile(snapshot.clone()).map_err(|error| error.to_string())?;
+        self.shared.identity.trust(bundle);
+        let cut = self.shared.install(current);
+        if cut > 0 {
+            info!(connections = cut, "cut: an intention denies them now");
+        }
+        self.listen(&snapshot);
+        self.installed.send_replace(snapshot.version);
+        Ok(())
+    }
+
+    /// Brings the listeners to what a snapshot says.
+    fn listen(&self, snapshot: &ProxySnapshot) {
+        self.public(snapshot);
+        self.upstreams(snapshot);
+        self.status.send_modify(|status| {
+            let listeners = self.listeners.lock();
+            status.version = snapshot.version;
+            status.public = listeners.public.as_ref().map(|listener| listener.address.clone());
+            let upstreams = listeners.upstreams.iter();
+            let bound = upstreams
+                .filter_map(|(id, (listener, _))| Some((id.to_string(), listener.as_ref()?.address.clone())));
+            status.upstreams = bound.collect();
+        });
+    }
+
+    fn public(&self, snapshot: &ProxySnapshot) {
+        let bind = &snapshot.proxy.bind;
+        let most = snapshot.proxy.max_inbound_connections;
+        self.shared
+            .inbound
+            .limit(most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)));
+        if self.listeners.lock().public.as_ref().is_some_and(|listener| listener.bind == *bind) {
+            return;
+        }
+        self.listeners.lock().public = None;
+        let shared = Arc::clone(&self.shared);
+        let serve = move |wire, remote, place| inbound::serve(Arc::clone(&shared), wire, remote, place);
+        let live = Arc::clone(&self.shared.inbound);
+        match Listener::start(&self.shared, &self.traffic, Direction::Inbound, bind.clone(), live, serve) {
+            Ok(listener) => {
+                info!(address = %listener.address, service = %snapshot.proxy.service, "public listener");
+                self.listeners.lock().public = Some(listener);
+            }
+            Err(error) => degraded("bind", &format!("public listener {bind}: {error}")),
+        }
+    }
+
+    fn upstreams(&self, snapshot: &ProxySnapshot) {
+        self.listeners.lock().configured = true;
+        self.listeners.lock().upstreams.retain(|id, _| snapshot.upstreams.contains_key(id));
+        for (id, section) in &snapshot.upstreams {
+            let section = &section.value;
+            let known = self.listeners.lock().upstreams.get(id).map(|(listener, upstream)| {
+                (listener.as_ref().map(|listener| listener.bind.clone()), Arc::clone(upstream))
+            });
+            let upstream = match known {
+                Some((bind, upstream)) if bind == section.bind => {
+                    upstream.update(Arc::clone(section));
+                    continue;
+                }
+                Some((_, upstream)) => {
+                    upstream.update(Arc::clone(section));
+                    upstream
+                }
+                None => Upstream::new(Arc::clone(section)),
+            };
+            self.listeners.lock().upstreams.remove(id);
+            let listener = self.upstream_listener(id, section.bind.clone(), &upstream);
+            self.listeners.lock().upstreams.insert(id.clone(), (listener, upstream));
+        }
+    }
+
+    fn upstream_listener(
+        &self,
+        id: &UpstreamId,
+        bind: Option<concord_proxycfg::BindAddress>,
+        upstream: &Arc<Upstream>,
+    ) -> Option<Listener> {
+        if upstream.section().is_refused() {
+            degraded("upstream_refused", &format!("{id}: its connections are refused"));
+        }
+        let bind = bind?;
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(upstream));
+        let serve = move |wire, remote, place| {
+            outbound::serve(Arc::clone(&shared), Arc::clone(&own), wire, remote, place)
+        };
+        let live = Arc::clone(&upstream.live);
+        match Listener::start(&self.shared, &self.traffic, Direction::Upstream, bind.clone(), live, serve) {
+            Ok(listener) => {
+                info!(upstream = %id, address = %listener.address, "upstream listener");
+                Some(listener)
+            }
+            Err(error) => {
+                degraded("bind", &format!("upstream {id} at {bind}: {error}"));
+                None
+            }
+        }
+    }
+}

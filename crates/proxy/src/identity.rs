@@ -1,0 +1,98 @@
+//! Who the proxy is and whom it believes: leaf and trust bundle, swapped under the handshakes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use concord_ca::TrustBundle;
+use concord_ca::tls::{self, LeafSlot, MeshVerifier, TimeSource};
+use concord_ca::verify::Bundles;
+use concord_model::{ServiceIdentity, Timestamp, TrustDomain};
+use concord_proxycfg::UpstreamTarget;
+use concord_runtime::Clock;
+use parking_lot::Mutex;
+use rustls::{ClientConfig, ServerConfig};
+
+/// The proxy's clock as the TLS layer reads it.
+#[derive(Debug)]
+struct WallClock(Arc<dyn Clock>);
+
+impl TimeSource for WallClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.wall_nanos())
+    }
+}
+
+/// Client configurations kept: one per upstream, of which a proxy has few.
+const CONFIGS_MAX: usize = 1_024;
+
+/// Leaf, bundle, and the TLS configurations that read them at each handshake.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    time: Arc<dyn TimeSource>,
+    leaf: Arc<LeafSlot>,
+    bundle: Arc<ArcSwap<TrustBundle>>,
+    server: Arc<ServerConfig>,
+    clients: Mutex<Vec<(ServiceIdentity, Arc<ClientConfig>)>>,
+}
+
+impl Identity {
+    /// No leaf and nobody trusted yet.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Result<Self, rustls::Error> {
+        let time: Arc<dyn TimeSource> = Arc::new(WallClock(clock));
+        let leaf = Arc::new(LeafSlot::new(Arc::clone(&time)));
+        let bundle = Arc::new(ArcSwap::from_pointee(TrustBundle::default()));
+        let verifier = MeshVerifier::of_clients(Arc::clone(&bundle) as Arc<dyn Bundles>);
+        let server = Arc::new(tls::server_config(Arc::clone(&time), verifier, Arc::clone(&leaf))?);
+        Ok(Self { time, leaf, bundle, server, clients: Mutex::default() })
+    }
+
+    /// Where the leaf of the moment is kept.
+    pub(crate) fn leaf(&self) -> &LeafSlot {
+        &self.leaf
+    }
+
+    /// Believes these roots from now on; connections that stand are not touched.
+    pub(crate) fn trust(&self, bundle: TrustBundle) {
+        self.bundle.store(Arc::new(bundle));
+    }
+
+    /// Whether there is a certificate to present.
+    pub(crate) fn can_present(&self) -> bool {
+        self.leaf.current().is_some()
+    }
+
+    /// For handshakes in which we are called.
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    /// For handshakes in which we call: pinned to the service that is to answer.
+    pub(crate) fn client_config(
+        &self,
+        trust_domain: &TrustDomain,
+        target: &UpstreamTarget,
+    ) -> Result<Arc<ClientConfig>, String> {
+        let UpstreamTarget { service, datacenter } = target;
+        let expected = ServiceIdentity::try_new(
+            trust_domain.clone(),
+            service.partition.clone(),
+            service.namespace.clone(),
+            datacenter.clone(),
+            service.name.clone(),
+        );
+        let expected = expected.map_err(|error| format!("{service} can have no certificate: {error}"))?;
+        let mut clients = self.clients.lock();
+        if let Some((_, config)) = clients.iter().find(|(known, _)| *known == expected) {
+            return Ok(Arc::clone(config));
+        }
+        let verifier =
+            MeshVerifier::of_servers(Arc::clone(&self.bundle) as Arc<dyn Bundles>, [expected.clone()]);
+        let config = tls::client_config(Arc::clone(&self.time), verifier, Arc::clone(&self.leaf));
+        let config = Arc::new(config.map_err(|error| error.to_string())?);
+        if clients.len() >= CONFIGS_MAX {
+            clients.clear();
+        }
+        clients.push((expected, Arc::clone(&config)));
+        Ok(config)
+    }
+}

@@ -1,0 +1,28 @@
+//! The built-in data plane: a sidecar that fits production.
+//!
+//! ```text
+//!            control runtime                                  traffic runtime
+//!  SnapshotSource ─► control ─► Shared (Arc swapped) ─────► inbound:  mesh ─► TLS ─► verdict ─► local service
+//!  leaf manager   ─►    │                                   outbound: local service ─► balance ─► TLS ─► mesh
+//!                       └─► listeners started, stopped
+//! ```
+//!
+//! It fails closed: without a snapshot or without a valid certificate nothing goes through. It
+//! keeps the last good snapshot while the agent is away. It knows nothing of Envoy.
+
+#![forbid(unsafe_code)]
+
+mod balance;
+mod control;
+mod events;
+mod identity;
+mod inbound;
+mod limits;
+mod listen;
+mod live;
+mod outbound;
+mod relay;
+mod state;
+mod wire;
+
+pub use crate::control::{Options, Proxy, ProxyStatus};

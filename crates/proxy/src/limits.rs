@@ -1,0 +1,32 @@
+//! Every limit and time-out of the proxy, by name.
+
+use std::time::Duration;
+
+/// Instances tried for one connection before it is given up.
+pub(crate) const CONNECT_ATTEMPTS: usize = 3;
+/// How long an instance that could not be reached is passed over while others are left.
+pub(crate) const EJECTION: Duration = Duration::from_secs(10);
+/// Connections per listener where the configuration states no limit.
+pub(crate) const CONNECTIONS: usize = 10_000;
+/// Handshakes in flight per listener: bounds what strangers can make us compute at once.
+pub(crate) const HANDSHAKES: usize = 512;
+/// Bytes a relay reads at once to begin with: one TLS record.
+pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
+/// Bytes it reads at once when reads keep filling the buffer.
+pub(crate) const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Buffers a thread keeps for its relays between reads.
+pub(crate) const POOLED_BUFFERS: usize = 32;
+/// How long connections may go on after the listeners closed.
+pub(crate) const DRAIN: Duration = Duration::from_secs(15);
+/// Connections the system holds for a listener until they are accepted.
+pub(crate) const BACKLOG: i32 = 1_024;
+/// Pause after `accept` failed, most often for want of descriptors.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Idle time before TCP asks whether the other side is still there.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How often a timer of the wall clock looks at the clock, to follow its jumps.
+pub(crate) const CLOCK_CHECK: Duration = Duration::from_secs(30);
+/// Pause before a listener that could not be bound is tried again.
+pub(crate) const REBIND: Duration = Duration::from_secs(1);
+/// First and longest pause before asking a lost agent again.
+pub(crate) const REATTACH: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

@@ -1,0 +1,100 @@
+//! Listeners: accept within limits, hand each connection to its own task, stop in two phases.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use concord_proxycfg::BindAddress;
+use concord_runtime::Scope;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{Direction, Refused, degraded};
+use crate::limits::ACCEPT_PAUSE;
+use crate::live::{Live, Place};
+use crate::state::Shared;
+use crate::wire::{Socket, Wire};
+
+/// A running listener. Dropping it closes the socket; open connections go on.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) bind: BindAddress,
+    pub(crate) address: String,
+    stop: CancellationToken,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Listener {
+    /// Binds and begins to accept. `serve` takes each connection to its end.
+    pub(crate) fn start<F>(
+        shared: &Arc<Shared>,
+        scope: &Scope,
+        direction: Direction,
+        bind: BindAddress,
+        live: Arc<Live>,
+        serve: impl Fn(Wire, String, Place) -> F + Send + Sync + 'static,
+    ) -> std::io::Result<Self>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // Bound on the runtime that will serve it: sockets belong to the reactor they were made on.
+        let socket = {
+            let _entered = scope.runtime_handle().enter();
+            Socket::bind(&bind)?
+        };
+        let address = socket.address();
+        let stop = CancellationToken::new();
+        let accepting =
+            Accepting { shared: Arc::clone(shared), scope: scope.clone(), direction, live, socket };
+        let stopped = stop.clone();
+        scope.spawn("proxy listener", async move {
+            tokio::select! {
+                biased;
+                () = accepting.scope.cancelled() => {}
+                () = stopped.cancelled() => {}
+                () = accepting.run(&serve) => {}
+            }
+        });
+        Ok(Self { bind, address, stop })
+    }
+}
+
+struct Accepting {
+    shared: Arc<Shared>,
+    scope: Scope,
+    direction: Direction,
+    live: Arc<Live>,
+    socket: Socket,
+}
+
+impl Accepting {
+    async fn run<F>(&self, serve: &(impl Fn(Wire, String, Place) -> F + Send + Sync))
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        loop {
+            match self.socket.accept().await {
+                Ok((wire, remote)) => match self.live.enter() {
+                    Some(place) => {
+                        self.scope.spawn("proxy connection", serve(wire, remote, place));
+                    }
+                    None => Refused {
+                        direction: self.direction,
+                        remote: &remote,
+                        reason: "connection_limit",
+                        detail: "as many connections are open as are allowed",
+                    }
+                    .emit(),
+                },
+                Err(error) => {
+                    // Most often the descriptors are used up: what is open goes on, and ends some time.
+                    degraded("accept", &error);
+                    self.shared.world.clock.sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}

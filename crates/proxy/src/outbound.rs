@@ -1,0 +1,181 @@
+//! Connections from the local service to an upstream.
+//!
+//! An instance is taken by the balancer, connected to, and must prove the identity of the service
+//! asked for. If it cannot be reached or proves another identity, the next instance is tried.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use concord_model::sni;
+use concord_proxycfg::{CONNECT_TIMEOUT_BUILT_IN, Endpoints, UpstreamSection, UpstreamState};
+use concord_runtime::timeout;
+use parking_lot::Mutex;
+use rustls_pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::balance::{Address, Balancer};
+use crate::events::{Carrying, Direction, Refused};
+use crate::limits::{CONNECT_ATTEMPTS, CONNECTIONS};
+use crate::live::{Live, Place};
+use crate::relay::{Carried, relay};
+use crate::state::{Current, Shared};
+use crate::wire::Wire;
+
+/// One upstream, as its listener serves it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    section: ArcSwap<UpstreamSection>,
+    balancer: Mutex<Balancer>,
+    pub(crate) live: Arc<Live>,
+}
+
+/// An instance that counts a connection; counted down when dropped.
+struct Taken<'a> {
+    upstream: &'a Upstream,
+    address: Address,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.upstream.balancer.lock().release(&self.address);
+    }
+}
+
+impl Upstream {
+    pub(crate) fn new(section: Arc<UpstreamSection>) -> Arc<Self> {
+        let most = section
+            .limits
+            .max_connections
+            .map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS));
+        let own = Self {
+            section: ArcSwap::new(Arc::clone(&section)),
+            balancer: Mutex::default(),
+            live: Live::new(most),
+        };
+        own.update(section);
+        Arc::new(own)
+    }
+
+    /// Goes by a new section from now on. Open connections stay.
+    pub(crate) fn update(&self, section: Arc<UpstreamSection>) {
+        if let UpstreamState::Known(endpoints) = &section.state {
+            self.balancer.lock().replace(usable(endpoints));
+        }
+        self.section.store(section);
+    }
+
+    /// Its section.
+    pub(crate) fn section(&self) -> Arc<UpstreamSection> {
+        self.section.load_full()
+    }
+
+    fn take(&self, shared: &Shared, tried: &[Address]) -> Option<Taken<'_>> {
+        let draw = |below: u64| shared.world.entropy.below(below);
+        let address = self.balancer.lock().take(shared.world.clock.now(), tried, draw)?;
+        Some(Taken { upstream: self, address })
+    }
+}
+
+fn usable(endpoints: &Endpoints) -> impl Iterator<Item = (Address, u32)> {
+    let usable = endpoints.list.iter().filter(|endpoint| endpoint.takes_connections());
+    usable.map(|endpoint| (Address { host: endpoint.address.clone(), port: endpoint.port }, endpoint.weight))
+}
+
+/// Takes one connection from accept to its end.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    upstream: Arc<Upstream>,
+    wire: Wire,
+    remote: String,
+    place: Place,
+) {
+    if let Err((reason, detail)) = attempt(&shared, &upstream, wire, &remote, &place).await {
+        Refused { direction: Direction::Upstream, remote: &remote, reason, detail: &detail }.emit();
+    }
+}
+
+type Failure = (&'static str, String);
+
+async fn attempt(
+    shared: &Shared,
+    upstream: &Upstream,
+    mut wire: Wire,
+    remote: &str,
+    place: &Place,
+) -> Result<(), Failure> {
+    let current = shared.current().ok_or_else(|| ("no_snapshot", "not configured yet".to_owned()))?;
+    let section = upstream.section();
+    if let UpstreamState::Refused(refusal) = &section.state {
+        return Err(("refused_upstream", refusal.to_string()));
+    }
+    if !shared.identity.can_present() {
+        return Err(("no_leaf", "no valid certificate to present; is the agent reachable?".to_owned()));
+    }
+    let (mut stream, _taken) = connect(shared, &current, upstream, &section).await?;
+    let carrying =
+        Carrying::begin(Direction::Upstream, &current.snapshot.proxy.service, &section.target.service);
+    let (carried, began) = (Carried::default(), shared.world.clock.now());
+    let why = tokio::select! {
+        biased;
+        () = place.cut() => "cut".to_owned(),
+        end = relay(&mut wire, &mut stream, &carried) => end.map_or_else(|error| error.to_string(), |()| "both sides ended".to_owned()),
+    };
+    let (received, sent) = (carried.forth.load(Ordering::Relaxed), carried.back.load(Ordering::Relaxed));
+    carrying.end(remote, received, sent, shared.world.clock.now() - began, &why);
+    Ok(())
+}
+
+/// Connects to one instance after the other until one proves who it must be.
+async fn connect<'u>(
+    shared: &Shared,
+    current: &Current,
+    upstream: &'u Upstream,
+    section: &UpstreamSection,
+) -> Result<(TlsStream<Wire>, Taken<'u>), Failure> {
+    let mut tried: Vec<Address> = Vec::new();
+    let mut last = None;
+    while tried.len() < CONNECT_ATTEMPTS {
+        let Some(taken) = upstream.take(shared, &tried) else { break };
+        match connect_one(shared, current, section, &taken.address).await {
+            Ok(stream) => {
+                upstream.balancer.lock().reached(&taken.address);
+                return Ok((stream, taken));
+            }
+            Err((reason, detail)) => {
+                metrics::counter!("concord_proxy_connect_failures_total", "reason" => reason).increment(1);
+                tracing::warn!(upstream = %section.id, instance = %taken.address, reason, detail, "instance not reached");
+                upstream.balancer.lock().eject(&taken.address, shared.world.clock.now());
+                tried.push(taken.address.clone());
+                last = Some((reason, detail));
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        ("no_instance", format!("no healthy instance of {} is known", section.target.service))
+    }))
+}
+
+async fn connect_one(
+    shared: &Shared,
+    current: &Current,
+    section: &UpstreamSection,
+    address: &Address,
+) -> Result<TlsStream<Wire>, Failure> {
+    let limit = section.connect_timeout.unwrap_or(CONNECT_TIMEOUT_BUILT_IN);
+    let trust_domain = &current.snapshot.roots.trust_domain;
+    let target = &section.target;
+    let name = sni::service(&target.service, None, &target.datacenter, trust_domain)
+        .map_err(|error| ("sni", error.to_string()))?;
+    let name = ServerName::try_from(name).map_err(|error| ("sni", error.to_string()))?;
+    let config = shared.identity.client_config(trust_domain, target).map_err(|error| ("identity", error))?;
+    let connecting = async {
+        let wire = Wire::connect(&address.host, address.port)
+            .await
+            .map_err(|error| ("connect", error.to_string()))?;
+        TlsConnector::from(config).connect(name, wire).await.map_err(|error| ("handshake", error.to_string()))
+    };
+    let connected = timeout(&*shared.world.clock, limit, connecting).await;
+    connected.unwrap_or_else(|_| Err(("connect_timeout", format!("no connection within {limit:?}"))))
+}

@@ -1,0 +1,213 @@
+//! Carries bytes both ways between two streams until both have ended.
+//!
+//! While a direction waits for bytes it owns no buffer: one is lent by the thread for the time of
+//! a read and goes back if there was nothing to read, so that idle connections cost only their
+//! sockets and TLS sessions. Reads begin with one TLS record and grow while they fill the buffer.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::limits::{BUFFER_BYTES, BUFFER_BYTES_MAX, POOLED_BUFFERS};
+
+/// Bytes carried so far, readable while the relay runs.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    /// From the first stream to the second.
+    pub(crate) forth: AtomicU64,
+    /// From the second stream to the first.
+    pub(crate) back: AtomicU64,
+}
+
+/// Carries bytes until both directions have ended or one failed.
+///
+/// The end of one direction is passed on as such (half-close); the other goes on.
+pub(crate) async fn relay<A, B>(a: &mut A, b: &mut B, carried: &Carried) -> io::Result<()>
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut forth, mut back) = (Direction::new(), Direction::new());
+    poll_fn(|cx| {
+        let there = forth.poll(cx, Pin::new(a), Pin::new(b), &carried.forth)?;
+        let here = back.poll(cx, Pin::new(b), Pin::new(a), &carried.back)?;
+        ready!(there);
+        ready!(here);
+        Poll::Ready(Ok(()))
+    })
+    .await
+}
+
+/// One direction of a relay.
+struct Direction {
+    state: State,
+    size: usize,
+    unflushed: bool,
+}
+
+enum State {
+    ExpectBytes,
+    ExpectRoom { buffer: Vec<u8>, from: usize, to: usize },
+    ExpectShutdown,
+    Ended,
+}
+
+impl Direction {
+    fn new() -> Self {
+        Self { state: State::ExpectBytes, size: BUFFER_BYTES, unflushed: false }
+    }
+
+    fn poll<R: AsyncRead, W: AsyncWrite>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+        count: &AtomicU64,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.state {
+                State::ExpectBytes => {
+                    let mut buffer = lend(self.size);
+                    let mut target = ReadBuf::new(&mut buffer);
+                    let polled = reader.as_mut().poll_read(cx, &mut target);
+                    let read = target.filled().len();
+                    match polled {
+                        Poll::Pending => {
+                            give_back(buffer);
+                            if self.unflushed && writer.as_mut().poll_flush(cx)?.is_ready() {
+                                self.unflushed = false;
+                            }
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Err(error)) => {
+                            give_back(buffer);
+                            return Poll::Ready(Err(error));
+                        }
+                        Poll::Ready(Ok(())) if read == 0 => {
+                            give_back(buffer);
+                            self.state = State::ExpectShutdown;
+                        }
+                        Poll::Ready(Ok(())) => {
+                            self.size = if read == buffer.len() { BUFFER_BYTES_MAX } else { BUFFER_BYTES };
+                            self.state = State::ExpectRoom { buffer, from: 0, to: read };
+                        }
+                    }
+                }
+                State::ExpectRoom { buffer, from, to } => {
+                    let written = ready!(writer.as_mut().poll_write(cx, &buffer[*from..*to]))?;
+                    if written == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    self.unflushed = true;
+                    count.fetch_add(written as u64, Ordering::Relaxed);
+                    *from += written;
+                    if from == to {
+                        give_back(std::mem::take(buffer));
+                        self.state = State::ExpectBytes;
+                    }
+                }
+                State::ExpectShutdown => {
+                    ready!(writer.as_mut().poll_shutdown(cx))?;
+                    self.state = State::Ended;
+                }
+                State::Ended => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// Buffers between reads, the small and the large ones.
+    static POOL: RefCell<[Vec<Vec<u8>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+fn shelf(size: usize) -> usize {
+    usize::from(size > BUFFER_BYTES)
+}
+
+fn lend(size: usize) -> Vec<u8> {
+    POOL.with_borrow_mut(|pool| pool[shelf(size)].pop()).unwrap_or_else(|| vec![0; size])
+}
+
+fn give_back(buffer: Vec<u8>) {
+    POOL.with_borrow_mut(|pool| {
+        let shelf = &mut pool[shelf(buffer.len())];
+        if shelf.len() < POOLED_BUFFERS {
+            shelf.push(buffer);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_go_both_ways_and_ends_are_passed_on() {
+        let (mut client, mut left) = duplex(1024);
+        let (mut right, mut server) = duplex(1024);
+        let carried = Carried::default();
+        let talk = async {
+            let sent: Vec<u8> = (0..200_000u32).map(|n| u8::try_from(n % 251).expect("below 251")).collect();
+            let (mut read, mut write) = tokio::io::split(&mut server);
+            let echo = async {
+                let copied = tokio::io::copy(&mut read, &mut write).await.unwrap();
+                write.shutdown().await.unwrap();
+                copied
+            };
+            let (mut from, mut to) = tokio::io::split(&mut client);
+            let speak = async {
+                to.write_all(&sent).await.unwrap();
+                to.shutdown().await.unwrap();
+            };
+            let listen = async {
+                let mut heard = Vec::new();
+                from.read_to_end(&mut heard).await.unwrap();
+                heard
+            };
+            let (copied, (), heard) = tokio::join!(echo, speak, listen);
+            assert_eq!(copied, sent.len() as u64);
+            assert_eq!(heard, sent);
+            sent.len() as u64
+        };
+        let (relayed, len) = tokio::join!(relay(&mut left, &mut right, &carried), talk);
+        relayed.unwrap();
+        assert_eq!(carried.forth.load(Ordering::Relaxed), len);
+        assert_eq!(carried.back.load(Ordering::Relaxed), len);
+    }
+
+    #[tokio::test]
+    async fn one_side_may_end_while_the_other_goes_on() {
+        let (mut client, mut left) = duplex(64);
+        let (mut right, mut server) = duplex(64);
+        let carried = Carried::default();
+        let talk = async {
+            client.shutdown().await.unwrap();
+            let mut heard = Vec::new();
+            server.read_to_end(&mut heard).await.unwrap();
+            assert!(heard.is_empty());
+            server.write_all(b"late answer").await.unwrap();
+            server.shutdown().await.unwrap();
+            client.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, b"late answer");
+        };
+        let (relayed, ()) = tokio::join!(relay(&mut left, &mut right, &carried), talk);
+        relayed.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_side_that_vanishes_ends_the_relay() {
+        let (client, mut left) = duplex(64);
+        let (mut right, mut server) = duplex(64);
+        drop(client);
+        server.write_all(b"nobody reads this").await.unwrap();
+        assert!(relay(&mut left, &mut right, &Carried::default()).await.is_err());
+    }
+}

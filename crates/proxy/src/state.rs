@@ -1,0 +1,78 @@
+//! What the proxy goes by: the last good snapshot, compiled, and its own identity.
+//!
+//! One writer (the control task) replaces; connections load. Nothing here is changed in place, so
+//! a connection sees one consistent moment, and a swap touches no connection.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use concord_mesh::intention::{Policy, Verdict};
+use concord_model::{ServiceRef, Timestamp};
+use concord_proxycfg::{MixedSections, ProxySnapshot};
+use concord_runtime::World;
+use tokio::sync::Semaphore;
+
+use crate::identity::Identity;
+use crate::limits::HANDSHAKES;
+use crate::live::Live;
+
+/// A snapshot with its policy compiled.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) snapshot: ProxySnapshot,
+    policy: Policy,
+}
+
+impl Current {
+    /// Compiles a snapshot.
+    pub(crate) fn compile(snapshot: ProxySnapshot) -> Result<Self, MixedSections> {
+        let policy = snapshot.policy()?;
+        Ok(Self { snapshot, policy })
+    }
+
+    /// Whether a caller may connect, and why.
+    pub(crate) fn decide(&self, source: &ServiceRef) -> Verdict {
+        self.policy.decide(source, self.snapshot.intentions.default)
+    }
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) world: World,
+    pub(crate) identity: Identity,
+    pub(crate) inbound: Arc<Live>,
+    pub(crate) handshakes: Semaphore,
+    /// Whether a flip to deny cuts live connections.
+    pub(crate) cut_denied: bool,
+    current: ArcSwapOption<Current>,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World, identity: Identity, connections: usize, cut_denied: bool) -> Arc<Self> {
+        Arc::new(Self {
+            world,
+            identity,
+            inbound: Live::new(connections),
+            handshakes: Semaphore::new(HANDSHAKES),
+            cut_denied,
+            current: ArcSwapOption::empty(),
+        })
+    }
+
+    /// What to go by now; `None` until the first snapshot: then nothing is let through.
+    pub(crate) fn current(&self) -> Option<Arc<Current>> {
+        self.current.load_full()
+    }
+
+    /// Goes by a new snapshot from now on and cuts the live connections it denies.
+    pub(crate) fn install(&self, current: Current) -> usize {
+        let current = Arc::new(current);
+        self.current.store(Some(Arc::clone(&current)));
+        if self.cut_denied { self.inbound.cut_unless(|source| current.decide(source).allowed) } else { 0 }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.world.clock.wall_nanos())
+    }
+}

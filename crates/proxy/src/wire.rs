@@ -1,0 +1,213 @@
+//! Plain streams and the sockets they come from: TCP or unix.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use concord_proxycfg::{BindAddress, LocalTarget};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::limits::{BACKLOG, KEEPALIVE};
+
+/// A stream without TLS.
+#[derive(Debug)]
+pub(crate) enum Wire {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A unix socket.
+    Unix(UnixStream),
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A unix socket; the file goes with it.
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a unix socket; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::info!(%error, path = %self.0.display(), "cannot remove the socket file");
+        }
+    }
+}
+
+impl Socket {
+    /// Binds an address, on the runtime that is entered.
+    pub(crate) fn bind(address: &BindAddress) -> io::Result<Self> {
+        match address {
+            BindAddress::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
+            BindAddress::Unix { path, mode } => bind_unix(Path::new(path), *mode),
+        }
+    }
+
+    /// The address in use, with the port the system chose if none was asked for.
+    pub(crate) fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => {
+                listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string())
+            }
+            Self::Unix(_, file) => format!("unix://{}", file.0.display()),
+        }
+    }
+
+    /// The next connection, and where it comes from.
+    pub(crate) async fn accept(&self) -> io::Result<(Wire, String)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                tune(&stream);
+                Ok((Wire::Tcp(stream), peer.to_string()))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Wire::Unix(stream), "unix".to_owned()))
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Binds a unix socket. A file left behind by a proxy that was killed is taken over; one that
+/// somebody listens at is not.
+fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Socket> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if path.exists() {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens at this socket"));
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.unwrap_or(0o600)))?;
+    Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
+}
+
+impl Wire {
+    /// Connects to a host and port.
+    pub(crate) async fn connect(host: &str, port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
+        tune(&stream);
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Connects to the local service.
+    pub(crate) async fn connect_local(target: &LocalTarget) -> io::Result<Self> {
+        match target {
+            LocalTarget::Tcp { host, port } => Self::connect(host, *port).await,
+            LocalTarget::Unix { path } => UnixStream::connect(path).await.map(Self::Unix),
+        }
+    }
+}
+
+/// Small writes go out at once; dead peers are noticed.
+fn tune(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    let socket = SockRef::from(stream);
+    if let Err(error) = stream.set_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&keepalive)) {
+        tracing::debug!(%error, "cannot set socket options");
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_file_left_behind_is_taken_over_and_removed_at_the_end() {
+        let directory = std::env::temp_dir().join(format!("concord-wire-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("service.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "the standard library leaves the file");
+        let address = BindAddress::Unix { path: path.display().to_string(), mode: None };
+        let socket = Socket::bind(&address).unwrap();
+        let target = LocalTarget::Unix { path: path.display().to_string() };
+        let (accepted, connected) = tokio::join!(socket.accept(), Wire::connect_local(&target));
+        let (mut server, _) = accepted.unwrap();
+        let mut client = connected.unwrap();
+        client.write_all(b"hello").await.unwrap();
+        let mut heard = [0; 5];
+        server.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"hello");
+        let taken = Socket::bind(&address).expect_err("somebody listens");
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        drop(socket);
+        assert!(!path.exists());
+        std::fs::remove_dir(&directory).unwrap();
+    }
+}
