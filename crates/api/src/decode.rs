@@ -43,3 +43,33 @@ pub(crate) fn strict<T: DeserializeOwned>(
 ) -> Result<T, Faults> {
     syntax::decode(node, source).map_err(|found| Faults::decode(context, found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::AuthorizeBody;
+    use crate::definition::ServiceDefinition;
+    use crate::entry::decode_entry;
+
+    #[test]
+    fn n_20_deep_nesting_in_a_body_is_refused() {
+        let nested = |key: &str| {
+            let text = format!("{{\"{key}\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+            text.into_bytes()
+        };
+        let status = |found: Faults| found.status();
+        assert_eq!(ServiceDefinition::decode(&nested("Unheard")).map_err(status).err(), Some(400));
+        assert_eq!(decode_entry(&nested("Kind")).map_err(status).err(), Some(400));
+        assert_eq!(AuthorizeBody::decode(&nested("Unheard")).map_err(status).err(), Some(400));
+        assert!(ServiceDefinition::decode(br#"{"Name":"web","Unheard":[[[1]]]}"#).is_ok());
+    }
+
+    #[test]
+    fn other_encodings_are_refused() {
+        let found = tree(&[0xff, b'{'], REQUEST_DECODE_FAILED).expect_err("must be refused");
+        assert_eq!(
+            found.to_string(),
+            "Request decode failed: the body is not valid UTF-8; send JSON encoded as UTF-8"
+        );
+    }
+}

@@ -4,11 +4,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use concord_api::definition::{Registration, Sidecar};
+use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_api::fingerprint::hash64;
 use concord_model::Secret;
 use concord_model::intention::Action;
-use concord_model::registration::CheckSpec;
 use concord_syntax::duration;
 
 use crate::section::Config;
@@ -215,16 +214,17 @@ fn content<T: fmt::Debug>(values: &[T], secrets: u64) -> Shown {
     content_of(values.len(), &(values, secrets))
 }
 
-fn service_tokens(services: &[Registration]) -> u64 {
-    let own =
-        services.iter().flat_map(|one| [Some(&one.service), one.sidecar.as_ref().map(Sidecar::service)]);
-    own.flatten().fold(0, |hash, service| {
+fn service_tokens(services: &[ServiceDefinition]) -> u64 {
+    services.iter().fold(0, |hash, service| {
         let hash = chained(hash, service.token.as_ref());
-        service.checks.iter().fold(hash, |hash, check| chained(hash, check.token.as_ref()))
+        let checks = service.check.iter().chain(&service.checks);
+        let hash = checks.fold(hash, |hash, check| chained(hash, check.token.as_ref()));
+        let sidecar = service.connect.as_ref().and_then(|connect| connect.sidecar_service.as_deref());
+        sidecar.map_or(hash, |sidecar| hash ^ service_tokens(std::slice::from_ref(sidecar)))
     })
 }
 
-fn check_tokens(checks: &[CheckSpec]) -> u64 {
+fn check_tokens(checks: &[CheckDefinition]) -> u64 {
     checks.iter().fold(0, |hash, check| chained(hash, check.token.as_ref()))
 }
 

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use concord_api::connect::CaSettings;
-use concord_api::definition::Registration;
+use concord_api::definition::{CheckDefinition, CheckOwner, Registration, ServiceDefinition};
 use concord_model::entry::Entry;
 use concord_model::intention::Action;
 use concord_model::registration::CheckSpec;
@@ -247,13 +247,28 @@ pub enum Level {
     Error,
 }
 
-/// Services and checks from files, in order of appearance.
+/// Services and checks from files, in order of appearance; all of them have been resolved once.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
-    /// Services; their sidecars may still need a port.
-    pub services: Vec<Registration>,
+    /// Services.
+    pub services: Vec<ServiceDefinition>,
     /// Checks on their own.
-    pub checks: Vec<CheckSpec>,
+    pub checks: Vec<CheckDefinition>,
+}
+
+impl Definitions {
+    /// The services, complete but for ports of sidecars that have none.
+    pub fn registrations(&self) -> impl Iterator<Item = Registration> {
+        self.services.iter().map(|one| one.resolve().expect("definitions are resolved when they are loaded"))
+    }
+
+    /// The checks, complete.
+    pub fn check_specs(&self) -> impl Iterator<Item = CheckSpec> {
+        let resolve = |one: &CheckDefinition| one.resolve(CheckOwner::Itself);
+        self.checks
+            .iter()
+            .map(move |one| resolve(one).expect("definitions are resolved when they are loaded"))
+    }
 }
 
 impl Level {

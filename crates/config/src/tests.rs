@@ -84,8 +84,7 @@ fn later_sources_win_lists_append_maps_join() {
         [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into()
     );
     assert_eq!(config.http.block_endpoints, ["/v1/a", "/v1/b"]);
-    let names: Vec<_> =
-        config.definitions.services.iter().map(|one| one.service.service.id.as_str()).collect();
+    let names: Vec<_> = config.definitions.services.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
     assert_eq!(loaded.origin("datacenter").to_string(), "-datacenter");
     assert_eq!(loaded.origin("log_level").to_string(), "-hcl:1:1");
@@ -315,7 +314,8 @@ fn definitions_keep_their_places() {
         "services {\n name = \"web\" port = 80 connect { sidecar_service {} }\n}\ncheck = { name = \"c\" ttl = \"10s\" }
          config_entries { bootstrap { kind = \"service-intentions\" name = \"db\" sources { name = \"web\" action = \"allow\" } } }",
     );
-    assert!(own.definitions.services[0].sidecar.is_some());
+    assert!(own.definitions.registrations().next().unwrap().sidecar.is_some());
+    assert_eq!(own.definitions.check_specs().next().unwrap().id.as_str(), "c");
     assert_eq!((own.definitions.checks.len(), own.server.entries.len()), (1, 1));
     refused(
         "service {\n name = \"web\"\n prt = 80\n}\nservices = [{ name = \"a\" }, { name = \"a\" }, { name = \"b\" port = -1 }]\n\
@@ -455,4 +455,16 @@ fn a_reload_tells_what_it_cannot_change() {
         [("acl.tokens.default", true), ("log_level", true), ("ports.http", false), ("services", true),]
     );
     assert!(KNOBS.iter().any(|knob| knob.reload == Reload::No));
+}
+
+#[test]
+fn n_20_deep_nesting_is_refused() {
+    let json = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let hcl = format!("{}{}", "a {".repeat(10_000), "}".repeat(10_000));
+    for (name, text) in [("a.json", json), ("a.hcl", hcl)] {
+        let found = load(&sources(&[(name, &text)]), &server(), &host()).expect_err("must be refused");
+        assert!(found[0].origin.pos.line == 1 && found.len() == 1, "{found:?}");
+    }
+    let flat = format!("node_meta {{ {} }}", (0..60).map(|i| format!("k{i} = \"v\" ")).collect::<String>());
+    assert!(loaded(&[("a.hcl", &flat)], &server()).warnings.is_empty());
 }

@@ -9,6 +9,7 @@ use concord_syntax::{Node, duration::serde_go};
 use serde::Deserialize;
 
 use super::field;
+use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
 use crate::limits::{CHECK_INTERVAL_MIN, CHECK_TIMEOUT_DEFAULT, DEREGISTER_AFTER_MIN};
 use crate::shape::secret;
@@ -118,6 +119,16 @@ pub enum CheckOwner<'a> {
 }
 
 impl CheckDefinition {
+    /// Reads the body of `agent/check/register`.
+    pub fn decode(body: &[u8]) -> Result<Self, Faults> {
+        decode::body(body, REQUEST_DECODE_FAILED)
+    }
+
+    /// Reads a block of a file; `source` names the file in faults.
+    pub fn from_node(node: &Node, source: &str) -> Result<Self, Faults> {
+        decode::strict(node, source, "")
+    }
+
     /// Whether nothing at all was written.
     pub fn is_empty(&self) -> bool {
         self.id.is_empty()

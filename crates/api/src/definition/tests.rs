@@ -149,7 +149,7 @@ fn checks_that_are_not_built_yet_are_named() {
 
 #[test]
 fn a_check_of_its_own_needs_a_name() {
-    let decode = |text: &str| crate::decode::body::<CheckDefinition>(text.as_bytes(), "x").unwrap();
+    let decode = |text: &str| CheckDefinition::decode(text.as_bytes()).unwrap();
     let own = decode(r#"{"Name":"disk","TTL":"1m","ServiceID":"web"}"#).resolve(CheckOwner::Itself).unwrap();
     assert_eq!((own.id.as_str(), own.service_id.as_ref().map(InstanceId::as_str)), ("disk", Some("web")));
     let found = decode(r#"{"TTL":"1m"}"#).resolve(CheckOwner::Itself).unwrap_err();

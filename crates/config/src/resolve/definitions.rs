@@ -6,7 +6,6 @@ use concord_api::definition::{CheckDefinition, CheckOwner, Registration, Service
 use concord_api::{Faults, Problem};
 use concord_model::entry::Entry;
 use concord_model::registration::CheckSpec;
-use concord_syntax as syntax;
 
 use super::Resolver;
 use crate::diagnostic::{Diagnostic, Origin};
@@ -19,7 +18,7 @@ impl Resolver<'_> {
         let mut own = Definitions::default();
         for (at, piece) in services.iter().enumerate() {
             let key = format!("services[{at}]");
-            let Some(registration) = self.kept(&key, piece, service(piece)) else {
+            let Some((definition, registration)) = self.kept(&key, piece, service(piece)) else {
                 continue;
             };
             let parts =
@@ -27,16 +26,16 @@ impl Resolver<'_> {
             for part in parts.into_iter().flatten() {
                 self.unique(&key, part.service.id.as_str(), "service", piece, &mut ids);
             }
-            own.services.push(registration);
+            own.services.push(definition);
         }
         let mut ids = BTreeMap::new();
         for (at, piece) in checks.iter().enumerate() {
             let key = format!("checks[{at}]");
-            let Some(check) = self.kept(&key, piece, check(piece)) else {
+            let Some((definition, check)) = self.kept(&key, piece, check(piece)) else {
                 continue;
             };
             self.unique(&key, check.id.as_str(), "check", piece, &mut ids);
-            own.checks.push(check);
+            own.checks.push(definition);
         }
         own
     }
@@ -81,12 +80,14 @@ impl Resolver<'_> {
     }
 }
 
-fn service(piece: &Piece) -> Result<Registration, Faults> {
-    ServiceDefinition::from_node(&piece.node, &piece.origin.source)?.resolve()
+fn service(piece: &Piece) -> Result<(ServiceDefinition, Registration), Faults> {
+    let definition = ServiceDefinition::from_node(&piece.node, &piece.origin.source)?;
+    let registration = definition.resolve()?;
+    Ok((definition, registration))
 }
 
-fn check(piece: &Piece) -> Result<CheckSpec, Faults> {
-    let definition: CheckDefinition =
-        syntax::decode(&piece.node, &piece.origin.source).map_err(|found| Faults::decode("", found))?;
-    definition.resolve(CheckOwner::Itself)
+fn check(piece: &Piece) -> Result<(CheckDefinition, CheckSpec), Faults> {
+    let definition = CheckDefinition::from_node(&piece.node, &piece.origin.source)?;
+    let spec = definition.resolve(CheckOwner::Itself)?;
+    Ok((definition, spec))
 }
