@@ -128,9 +128,25 @@ impl<R: Send + Sync + 'static> Raft<R> {
         };
         let engine = match (started, fatal.first()) {
             (Ok(engine), None) => engine,
-            (Ok(_), Some(first)) => return Err(first.into()),
-            (Err(_), Some(first)) => return Err(first.into()),
-            (Err(error), None) => return Err(StartError::Damaged { reason: error.to_string() }),
+            (started, first) => {
+                let error = match (started, first) {
+                    (Ok(engine), first) => {
+                        let _ = engine.shutdown().await;
+                        first.map_or_else(
+                            || StartError::Damaged { reason: "stopped at once".to_owned() },
+                            StartError::Fatal,
+                        )
+                    }
+                    (Err(_), Some(first)) => first.into(),
+                    (Err(error), None) => StartError::Damaged { reason: error.to_string() },
+                };
+                // Before the directory's lock is given up.
+                if let Some(durable) = &durable {
+                    durable.close().await;
+                }
+                scope.cancel();
+                return Err(error);
+            }
         };
 
         let contact = Arc::new(Contact::default());
@@ -153,7 +169,10 @@ impl<R: Send + Sync + 'static> Raft<R> {
             }),
             reply: PhantomData,
         };
-        raft.campaign_if_alone().await?;
+        if let Err(error) = raft.campaign_if_alone().await {
+            raft.shutdown().await;
+            return Err(error);
+        }
         raft.inner.scope.spawn("membership", raft.clone().finish_changes());
         Ok(raft)
     }

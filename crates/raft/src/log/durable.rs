@@ -133,11 +133,8 @@ impl Durable {
     async fn acknowledged(&self, command: impl FnOnce(writer::Ack) -> Command) -> io::Result<()> {
         let (ack, done) = oneshot::channel();
         self.writer.send(command(ack)).await?;
-        // The writer answers everything it takes; an ack that is dropped means that its thread has died.
-        done.await.unwrap_or_else(|_| {
-            self.shared.fatal.raise(Fatal::Storage { reason: "the log's writer has died".to_owned() });
-            Err(writer::closed())
-        })
+        // The writer answers everything it takes, unless it ends first.
+        done.await.unwrap_or_else(|_| Err(writer::closed()))
     }
 
     async fn read_disk(&self, start: u64, end: u64) -> io::Result<Vec<Entry>> {

@@ -156,6 +156,15 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A defect in the storage engine: nobody would ever hear of the appends that were waiting.
+        if std::thread::panicking() {
+            self.shared.fatal.raise(Fatal::Storage { reason: "the log's writer panicked".to_owned() });
+        }
+    }
+}
+
 pub(crate) fn closed() -> io::Error {
     io::Error::other("the raft log is closed")
 }

@@ -163,4 +163,6 @@ async fn another_servers_data_directory_is_refused() {
     grown(&disk).await;
     let error = start(&disk, |config| config.id = 2).await.err().expect("not ours");
     assert!(matches!(error, StartError::WrongNode { found: 1, expected: 2 }), "{error}");
+    let server = start(&disk, |_| {}).await.expect("and the refusal has let go of the directory");
+    server.raft.shutdown().await;
 }
