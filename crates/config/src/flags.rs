@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use concord_model::Secret;
 use concord_syntax::{Entry, Kind, Node, Object, Pos};
 
 /// The flags that were given; those left out are `None` or empty. The command line fills this in, and turns
@@ -12,8 +13,8 @@ pub struct AgentFlags {
     pub dev: bool,
     /// `-ephemeral-ports`: every listener that is on gets whatever port the system gives.
     pub ephemeral_ports: bool,
-    /// `-hcl`, repeatable: fragments read as files are, after the files.
-    pub hcl: Vec<String>,
+    /// `-hcl`, repeatable: fragments read as files are, after the files. There may be tokens in them.
+    pub hcl: Vec<Secret>,
     /// `-advertise`.
     pub advertise: Option<String>,
     /// `-allow-write-http-from`, repeatable.
@@ -39,7 +40,7 @@ pub struct AgentFlags {
     /// `-domain`.
     pub domain: Option<String>,
     /// `-encrypt`.
-    pub encrypt: Option<String>,
+    pub encrypt: Option<Secret>,
     /// `-grpc-port`.
     pub grpc_port: Option<i64>,
     /// `-grpc-tls-port`.
@@ -173,7 +174,7 @@ impl AgentFlags {
             ("datacenter", text(datacenter)),
             ("default_query_time", text(default_query_time)),
             ("domain", text(domain)),
-            ("encrypt", text(encrypt)),
+            ("encrypt", encrypt.as_ref().map(|key| Kind::String(key.expose().to_owned()))),
             ("http_config.allow_write_http_from", list(allow_write_http_from)),
             ("log_json", flag(log_json)),
             ("log_level", text(log_level)),

@@ -8,15 +8,15 @@ use crate::absent::{ABSENT, Absent, Answer};
 use crate::diagnostic::{Diagnostic, Origin};
 use crate::raw::Raw;
 
-/// A definition or entry, taken out of its source.
-#[derive(Clone, Debug)]
+/// A definition or entry, taken out of its source. Has no `Debug`: there may be tokens in it.
+#[derive(Clone)]
 pub(crate) struct Piece {
     pub(crate) node: Node,
     pub(crate) origin: Origin,
 }
 
 /// What a source says.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Layer {
     pub(crate) raw: Raw,
     pub(crate) origins: Origins,

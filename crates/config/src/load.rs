@@ -37,7 +37,7 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
     let fragments = flags.hcl.iter().map(|text| Source {
         name: "-hcl".to_owned(),
         format: Some(Format::Hcl),
-        bytes: text.clone().into_bytes(),
+        bytes: text.expose().as_bytes().to_vec(),
     });
     for source in sources.iter().cloned().chain(fragments) {
         match source.tree() {

@@ -1,5 +1,7 @@
 //! Texts configuration is read from.
 
+use std::fmt;
+
 use concord_syntax::{Node, Pos, hcl, json};
 
 use crate::diagnostic::{Diagnostic, Origin};
@@ -16,8 +18,8 @@ pub enum Format {
     Json,
 }
 
-/// One text, in the order in which later ones win.
-#[derive(Clone, Debug)]
+/// One text, in the order in which later ones win. Its `Debug` leaves the text out: there may be tokens in it.
+#[derive(Clone)]
 pub struct Source {
     /// The file's name, or `-hcl`.
     pub name: String,
@@ -25,6 +27,12 @@ pub struct Source {
     pub format: Option<Format>,
     /// The text.
     pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:?}, {:?}, {} bytes)", self.name, self.format, self.bytes.len())
+    }
 }
 
 impl Format {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use concord_model::Secret;
 use concord_model::intention::Action;
 
 use crate::absent::{ABSENT, Answer};
@@ -71,7 +72,7 @@ fn later_sources_win_lists_append_maps_join() {
             ),
         ],
         &AgentFlags {
-            hcl: vec!["log_level = \"error\"".to_owned()],
+            hcl: vec![Secret::new("log_level = \"error\"".to_owned())],
             datacenter: Some("three".to_owned()),
             ..server()
         },
@@ -360,7 +361,11 @@ fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
     );
     refused_with(
         &[],
-        &AgentFlags { retry_join: vec!["a".to_owned()], encrypt: Some("k".to_owned()), ..server() },
+        &AgentFlags {
+            retry_join: vec!["a".to_owned()],
+            encrypt: Some(Secret::new("k".to_owned())),
+            ..server()
+        },
         &[
             "-encrypt: not available yet: encrypt; leave it out",
             "-retry-join: not available yet: retry_join; leave it out",
@@ -467,4 +472,23 @@ fn n_20_deep_nesting_is_refused() {
     }
     let flat = format!("node_meta {{ {} }}", (0..60).map(|i| format!("k{i} = \"v\" ")).collect::<String>());
     assert!(loaded(&[("a.hcl", &flat)], &server()).warnings.is_empty());
+}
+
+#[test]
+fn n_119_texts_with_tokens_are_not_printed() {
+    let text = "acl { tokens { default = \"canary\" } } service { name = \"web\" token = \"canary\" }";
+    let source = Source::file("a.hcl", text.as_bytes().to_vec());
+    let flags = AgentFlags { hcl: vec![Secret::new(text.to_owned())], ..server() };
+    let loaded = load(std::slice::from_ref(&source), &flags, &host());
+    let repeated = format!("{source:?} {flags:?} {loaded:?}");
+    assert!(!repeated.contains("canary") && repeated.contains("a.hcl"), "{repeated}");
+    let once = loaded_config_debug(text);
+    assert!(!once.contains("canary") && once.contains("web"), "{once}");
+    for knob in KNOBS {
+        assert!(!(knob.value)(&config(text)).to_string().contains("canary"), "{}", knob.key);
+    }
+}
+
+fn loaded_config_debug(text: &str) -> String {
+    format!("{:?}", config(text))
 }
