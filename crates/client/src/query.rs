@@ -1,5 +1,6 @@
 //! What a request may ask for besides its subject, and what an answer says about itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concord_model::Secret;
@@ -38,6 +39,10 @@ pub struct QueryOptions {
     pub passing: bool,
     /// Only instances with all of these tags.
     pub tags: Vec<String>,
+    /// Only nodes with this metadata.
+    pub node_meta: BTreeMap<String, String>,
+    /// How stale an answer may be; implies [`Consistency::Stale`]. `None`: as stale as it is.
+    pub max_stale: Option<Duration>,
 }
 
 /// How fresh an answer must be.
@@ -125,6 +130,10 @@ impl QueryOptions {
             found.push(("wait", format!("{}ms", wait.as_millis())));
         }
         found.extend(self.tags.iter().map(|tag| ("tag", tag.clone())));
+        found.extend(self.node_meta.iter().map(|(key, value)| ("node-meta", format!("{key}:{value}"))));
+        if let Some(max) = self.max_stale {
+            found.push(("max_stale", format!("{}ms", max.as_millis())));
+        }
         match self.consistency {
             Consistency::Default => {}
             Consistency::Stale => found.push(("stale", String::new())),
@@ -227,13 +236,26 @@ mod tests {
             consistency: Consistency::Stale,
             passing: true,
             tags: vec!["a".to_owned(), "b".to_owned()],
+            node_meta: BTreeMap::from([("os".to_owned(), "linux".to_owned())]),
+            max_stale: Some(Duration::from_secs(1)),
             ..QueryOptions::default()
         };
         let written: Vec<_> =
             options.parameters(&config).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             written,
-            ["dc=dc2", "ns=n", "index=5", "wait=1500ms", "tag=a", "tag=b", "stale=", "passing=1"]
+            [
+                "dc=dc2",
+                "ns=n",
+                "index=5",
+                "wait=1500ms",
+                "tag=a",
+                "tag=b",
+                "node-meta=os:linux",
+                "max_stale=1000ms",
+                "stale=",
+                "passing=1"
+            ]
         );
         assert!(QueryOptions::default().parameters(&Config::default()).is_empty());
     }

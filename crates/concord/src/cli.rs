@@ -91,6 +91,11 @@ pub(crate) fn run(program: Program, words: &[String], env: &Env, io: &mut Io) ->
     if matches!(words.first().map(String::as_str), Some("-v" | "-version" | "--version")) {
         return finish(program, "version", version::print_pretty(program, io), io);
     }
+    if let Some(word @ ("-autocomplete-install" | "-autocomplete-uninstall")) =
+        words.first().map(String::as_str)
+    {
+        return finish(program, "", complete::set_up(program, word.ends_with("-install"), env, io), io);
+    }
     let asks_for_help = words
         .iter()
         .take_while(|word| *word != "--")

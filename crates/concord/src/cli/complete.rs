@@ -1,10 +1,66 @@
 //! Shell completion: the shell runs the program with `COMP_LINE` set and reads candidates, one per line.
 //!
-//! Set up by `complete -o default -C concord concord`; where nothing is printed, the shell completes file names.
+//! Set up by `complete -o default -C concord concord`, which `-autocomplete-install` adds to the start files of bash
+//! and zsh; where nothing is printed, the shell completes file names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::flag::{Flag, Kind};
 use super::table::{self, Command, Run};
-use super::{Failure, Io};
+use super::{Env, Exit, Failure, Io, Outcome, Program};
+
+/// Start files of shells, and what each needs before the line that sets completion up.
+const START_FILES: [(&str, &str); 2] =
+    [(".bashrc", ""), (".zshrc", "autoload -U +X bashcompinit && bashcompinit\n")];
+
+/// Adds completion to the start files that are there, or takes it out of them.
+pub(crate) fn set_up(program: Program, add: bool, env: &Env, io: &mut Io) -> Outcome {
+    let own =
+        std::env::current_exe().map_err(|error| Failure::system("find the program's own path", error))?;
+    let line = format!("complete -o default -C {} {}", quoted(&own.to_string_lossy()), program.name());
+    let home = env.exact("HOME").map(|found| PathBuf::from(found.value)).unwrap_or_default();
+    let mut found = false;
+    for (name, preparation) in START_FILES {
+        let path = home.join(name);
+        if home.as_os_str().is_empty() || !path.is_file() {
+            continue;
+        }
+        found = true;
+        if edit(&path, &line, preparation, add)? {
+            io.line(format_args!("{} {}", if add { "Added to" } else { "Removed from" }, path.display()))?;
+        }
+    }
+    if !found {
+        return Err(Failure::input(format!(
+            "found neither .bashrc nor .zshrc; the line for them is\n  {line}"
+        )));
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// Whether the file had to be changed.
+fn edit(path: &Path, line: &str, preparation: &str, add: bool) -> Result<bool, Failure> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| Failure::system(format!("read {shown}"), error))?;
+    let there = text.lines().any(|old| old == line);
+    let changed = match (there, add) {
+        (true, true) | (false, false) => return Ok(false),
+        (false, true) => {
+            let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            format!("{text}{gap}{preparation}{line}\n")
+        }
+        (true, false) => text.replace(&format!("{preparation}{line}\n"), ""),
+    };
+    fs::write(path, changed).map_err(|error| Failure::system(format!("write {shown}"), error))?;
+    Ok(true)
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
 
 /// Prints the candidates for the word that ends at `point`, a byte position in `line`.
 pub(crate) fn print(line: &str, point: Option<usize>, io: &mut Io) -> Result<(), Failure> {
@@ -79,6 +135,24 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: &[&str]) {
         assert_eq!(candidates(line, None), expected, "{line:?}");
+    }
+
+    #[test]
+    fn a_start_file_gets_the_line_once_and_loses_it_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".zshrc");
+        fs::write(&path, "alias a=b").unwrap();
+        let edit = |add| edit(&path, "complete x", "prepare\n", add).unwrap();
+        assert!(edit(true) && !edit(true));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "alias a=b\nprepare\ncomplete x\n");
+        assert!(edit(false) && !edit(false));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "alias a=b\n");
+    }
+
+    #[test]
+    fn a_path_is_one_word() {
+        assert_eq!(quoted("/usr/bin/concord"), "/usr/bin/concord");
+        assert_eq!(quoted("/my bin/it's"), "'/my bin/it'\\''s'");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) fn program(program: Program, out: &mut dyn io::Write) -> Outcome {
     list(table::below(""), &mut text);
     let _ = write!(
         text,
-        "\nHelp for one of them: {name} <command> -help\nCompletion in bash and zsh: complete -o default -C {name} {name}\n"
+        "\nHelp for one of them: {name} <command> -help\nCompletion in bash and zsh: {name} -autocomplete-install\n"
     );
     out.write_all(text.as_bytes()).map_err(Failure::Output)?;
     Ok(Exit::SUCCESS)

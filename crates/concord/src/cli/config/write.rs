@@ -1,6 +1,9 @@
 //! `config write`.
 
+use concord_api::Problem;
+use concord_api::entry::entry_from_node;
 use concord_client::Client;
+use concord_syntax::Node;
 
 use super::{CAS, MODIFY_INDEX, cas, entry};
 use crate::cli::failure::{Exit, Failure, Outcome};
@@ -24,6 +27,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     let [path] = call.arguments("the file")?;
     let cas = cas(call)?;
     let (tree, kind, name) = entry(path, io)?;
+    check_shape(&tree, path)?;
     let shown = format!("{kind}/{name}");
     let written = client
         .config_entry_write(&files::value(&tree), cas, &call.options())
@@ -34,4 +38,13 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     }
     io.line(format_args!("Config entry written: {shown}"))?;
     Ok(Exit::SUCCESS)
+}
+
+/// Refuses keys and values that do not fit the entry, where they stand. Whether the entry makes sense is for the
+/// agent to say, which may know more kinds than this program.
+fn check_shape(tree: &Node, path: &str) -> Result<(), Failure> {
+    let Err(found) = entry_from_node(tree, files::shown(path)) else { return Ok(()) };
+    let misfits = found.faults.iter().filter(|fault| matches!(fault.problem, Problem::Decode(_)));
+    let lines: Vec<_> = misfits.map(ToString::to_string).collect();
+    if lines.is_empty() { Ok(()) } else { Err(Failure::input(lines.join("\n  "))) }
 }

@@ -28,6 +28,17 @@ fn repeated_blocks_of_an_entry_are_a_list() {
 }
 
 #[test]
+fn a_misspelt_key_of_an_entry_is_refused_at_its_place() {
+    let (_a, path) = file("db.hcl", "Kind = \"service-intentions\"\nName = \"db\"\nSourcez = []");
+    refuse(&["config", "write", &path], 1, "db.hcl:3:1: ");
+    // A kind this program does not know is for the agent to judge.
+    let ran = Bench::answering("true")
+        .input("{\"Kind\": \"new-kind\", \"Name\": \"x\"}")
+        .run(&["config", "write", "-"]);
+    assert_eq!((ran.code, ran.asked.len()), (0, 1), "{ran:?}");
+}
+
+#[test]
 fn an_entry_that_changed_meanwhile_is_left_alone() {
     let ran = Bench::answering("false").input(SENT).run(&["config", "write", "-cas", "-modify-index=7", "-"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));

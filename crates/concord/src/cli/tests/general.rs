@@ -126,6 +126,21 @@ fn completion_prints_candidates_only() {
 }
 
 #[test]
+fn completion_is_set_up_where_there_is_a_start_file() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |word| Bench::answering("").variable("HOME", home.path().to_str().unwrap()).run(&[word]);
+    let ran = run("-autocomplete-install");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("found neither .bashrc nor .zshrc"), "{}", ran.err);
+    let bashrc = home.path().join(".bashrc");
+    std::fs::write(&bashrc, "").unwrap();
+    assert_eq!(run("-autocomplete-install").code, 0);
+    assert!(std::fs::read_to_string(&bashrc).unwrap().starts_with("complete -o default -C "));
+    assert_eq!(run("-autocomplete-uninstall").code, 0);
+    assert_eq!(std::fs::read_to_string(&bashrc).unwrap(), "");
+}
+
+#[test]
 fn an_agent_that_is_not_there_is_reported_with_the_remedy() {
     let ran = Bench::answering("").run(&["leave", "-http-addr=unix:///nonexistent/agent.sock"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));

@@ -1,0 +1,10 @@
+//! Long-running commands, wired: each in one linear place that reads from top to bottom.
+
+pub(crate) mod agent;
+pub(crate) mod demo;
+pub(crate) mod proxy;
+mod reload;
+mod sealing;
+mod signals;
+mod sources;
+mod telemetry;

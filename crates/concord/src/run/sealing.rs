@@ -1,0 +1,72 @@
+//! The key-encryption key: with it the CA's keys and token secrets are sealed in the log (D16).
+//!
+//! It should come from outside the data directory: a file or a variable. If neither is configured
+//! one is made and kept beside the data, and the log says so: whoever has the directory then has
+//! the keys, too.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use concord_ca::seal::Kek;
+use concord_config::section::SealingSection;
+use concord_runtime::World;
+use tracing::{info, warn};
+
+use crate::cli::{Env, Failure};
+
+/// File of the key that was made because none was configured.
+const OWN_FILE: &str = "sealing-key";
+
+/// The keys to seal and open with; the first seals.
+pub(crate) fn keys(section: &SealingSection, env: &Env, world: &World, data_dir: Option<&str>) -> Result<Vec<Kek>, Failure> {
+    let mut keys = Vec::new();
+    if let Some(path) = &section.key_file {
+        keys.push(from_file(path, data_dir)?);
+    }
+    if let Some(name) = &section.key_env {
+        let found = env.exact(name);
+        let text = found.as_ref().map(|found| found.value).ok_or_else(|| {
+            Failure::input(format!("sealing.key_env: the variable {name} is not set; its name must begin with CONCORD_"))
+        })?;
+        keys.push(Kek::parse(text).map_err(|error| Failure::input(format!("sealing.key_env: {name}: {error}")))?);
+    }
+    if keys.is_empty() {
+        keys.push(own(world, data_dir)?);
+    }
+    Ok(keys)
+}
+
+fn from_file(path: &str, data_dir: Option<&str>) -> Result<Kek, Failure> {
+    let doing = || format!("read sealing.key_file {path}");
+    let metadata = fs::metadata(path).map_err(|error| Failure::system(doing(), error))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        warn!(path, mode = format!("{:o}", metadata.mode() & 0o777), "others can read the sealing key; set its mode to 0600");
+    }
+    if data_dir.is_some_and(|data| Path::new(path).starts_with(data)) {
+        warn!(path, "the sealing key lies inside the data directory: whoever copies the directory has the CA's keys");
+    }
+    let text = fs::read_to_string(path).map_err(|error| Failure::system(doing(), error))?;
+    Kek::parse(&text).map_err(|error| Failure::input(format!("sealing.key_file: {path}: {error}")))
+}
+
+/// A key of our own making, kept beside the data.
+fn own(world: &World, data_dir: Option<&str>) -> Result<Kek, Failure> {
+    let known = world.disk.exists(OWN_FILE).map_err(|error| Failure::input(error.to_string()))?;
+    if !known {
+        let mut fill = |buffer: &mut [u8]| world.entropy.fill(buffer);
+        let (_, text) = Kek::generate(&mut fill).map_err(|error| Failure::input(error.to_string()))?;
+        let kept = world.disk.write_atomic(OWN_FILE, text.expose().as_bytes());
+        kept.map_err(|error| Failure::input(format!("cannot keep the sealing key: {error}")))?;
+        info!("made a sealing key");
+    }
+    if data_dir.is_some() {
+        warn!(
+            "the sealing key lies beside the data it seals (data_dir/{OWN_FILE}); set sealing.key_file or sealing.key_env \
+             so that a stolen data directory does not give away the CA's keys"
+        );
+    }
+    let bytes = world.disk.read(OWN_FILE).map_err(|error| Failure::input(error.to_string()))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Kek::parse(&text).map_err(|error| Failure::input(format!("{OWN_FILE}: {error}")))
+}
