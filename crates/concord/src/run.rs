@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod demo;
 pub(crate) mod proxy;
+mod ready;
 mod reload;
 mod sealing;
 mod signals;

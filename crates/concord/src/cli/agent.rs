@@ -1,5 +1,9 @@
 //! `agent`: the agent itself. Its flags are one more layer of its configuration.
 
+pub(crate) mod configuration;
+
+use concord_config::Host;
+
 use super::Io;
 use super::failure::{Failure, Outcome};
 use super::flag::Flag;
@@ -117,8 +121,13 @@ const FLAGS: &[Flag] = &[
     ),
 ];
 
-/// Wiring hook: the program replaces the last line by loading the configuration and running the agent.
-fn run(call: &Invocation<'_>, _: &mut Io) -> Outcome {
+/// Wiring hook: the configuration is read and checked; the program replaces the last line by running the agent.
+fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
+    let host = Host { hostname: rustix::system::uname().nodename().to_string_lossy().into_owned() };
+    let configuration = configuration::read(&call.values, &host)?;
+    for warning in &configuration.loaded.warnings {
+        io.remark(format_args!("Warning: {warning}"))?;
+    }
     Err(Failure::not_available("agent: the agent is not wired into the program"))
 }

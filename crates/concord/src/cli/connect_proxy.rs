@@ -28,6 +28,15 @@ pub(crate) static PROXY: Command = Command {
             .placeholder("<address>"),
         Flag::list("upstream", "Service to connect to and where to listen for it, name:[address:]port.")
             .placeholder("<upstream>"),
+        Flag::text(
+            "grpc-addr",
+            "Address and port of the agent's gRPC, where the proxy gets its configuration.",
+        )
+        .placeholder("<address>")
+        .variable(Variable::Product("GRPC_ADDR")),
+        Flag::text("grpc-ca-file", "File with the authorities to trust for -grpc-addr, PEM.")
+            .placeholder("<path>")
+            .variable(Variable::Product("GRPC_CACERT")),
         Flag::switch("register", "Register the proxy with the agent while it runs. Needs -listen."),
         Flag::text(
             "register-id",

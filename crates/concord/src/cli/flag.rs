@@ -213,7 +213,6 @@ impl Values {
         self.optional(name).map(|value| value.parse().expect("the value was checked when it was set"))
     }
 
-    #[allow(dead_code, reason = "the agent's ports are read by its configuration once it is wired")]
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.optional(name).map(|value| value.parse().expect("the value was checked when it was set"))
     }

@@ -1,61 +1,44 @@
 //! `connect proxy`: attaches to the agent and carries connections until it is told to end.
 
-use std::collections::BTreeMap;
+mod registered;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::OsKeys;
-use concord_client::Client;
+use concord_client::{Address, Client, QueryOptions};
 use concord_config::section::{Level, LogSection};
-use concord_model::{InstanceId, Secret};
-use concord_proxy::{Options, Proxy};
+use concord_proxy::{Options, Proxy, ProxyStatus};
 use concord_rpc::ProxyTarget;
 use concord_rpc::grpc::SnapshotClient;
 use concord_runtime::{Executor, Scope, World};
 use tonic::transport::Endpoint;
 use tracing::{info, warn};
 
+use self::registered::Registered;
 use super::signals::Signals;
 use super::telemetry;
-use crate::cli::{Exit, Failure, Io, Outcome};
+use crate::cli::http;
+use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 
-/// What the command line says.
-#[derive(Debug)]
-pub(crate) struct ProxyCommand {
-    /// Which proxy: found by this way.
-    pub(crate) which: Which,
-    /// Token to attach with.
-    pub(crate) token: Option<Secret>,
-    /// Log settings.
-    pub(crate) log: LogSection,
-    /// Where the agent's gRPC listens; `None`: asked of the agent.
-    pub(crate) grpc: Option<String>,
-    /// Where to write, as JSON, what is bound once it serves.
-    pub(crate) ready_file: Option<String>,
-    /// Where to serve metrics; `None`: nowhere.
-    pub(crate) metrics: Option<std::net::SocketAddr>,
-}
-
-/// How the proxy is named.
-#[derive(Debug)]
-pub(crate) enum Which {
-    /// The registered sidecar of an instance.
-    SidecarFor(String),
-    /// A registered proxy.
-    Registered(String),
-    /// Registered by this command for as long as it runs.
-    Described(Box<serde_json::Value>, String),
-}
+/// Spread of re-issues after a change of the root; in development mode nobody waits long (D26).
+const ROTATION_JITTER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(500));
 
 /// Runs until a signal ends it.
-pub(crate) fn run(command: ProxyCommand, client: &Client, io: &mut Io) -> Outcome {
-    telemetry::start_logs(command.log);
+pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
+    call.arguments::<0>("")?;
+    let values = &call.values;
+    let level = Level::parse(values.text("log-level"));
+    let level = level.ok_or_else(|| call.usage("-log-level: use trace, debug, info, warn or error"))?;
+    telemetry::start_logs(LogSection { level, json: values.switch("log-json") });
     let control = executor("concord-control", 1)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let traffic = executor("concord-traffic", threads)?;
     let handle = traffic.handle();
-    let outcome = control.block_on(serve(command, client, io, handle));
+    let outcome = control.block_on(serve(call, io, handle));
     traffic.shutdown_background();
+    control.shutdown_background();
     outcome
 }
 
@@ -63,68 +46,99 @@ fn executor(name: &str, threads: usize) -> Result<Executor, Failure> {
     Executor::new(name, threads).map_err(|error| Failure::system("start threads", error))
 }
 
-async fn serve(command: ProxyCommand, client: &Client, io: &mut Io, traffic: tokio::runtime::Handle) -> Outcome {
+async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Handle) -> Outcome {
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
-    let metrics = command.metrics.and_then(|_| telemetry::start_metrics());
     let world = World::tokio();
     let control = Scope::new("proxy control", Arc::clone(&world.clock));
     let traffic = Scope::on("proxy traffic", Arc::clone(&world.clock), traffic);
-    let registered = super::proxy::resolve(&command.which, client).await?;
-    let grpc = match command.grpc {
-        Some(address) => address,
-        None => grpc_address(client).await?,
+    let client = http::client(&call.values, call.env, &control)?;
+    let metrics = metrics_address(call)?;
+    if let Some(address) = metrics
+        && let Some(handle) = telemetry::start_metrics()
+    {
+        telemetry::serve_metrics(address, handle, &control)
+            .await
+            .map_err(|error| Failure::system(format!("listen at {address}"), error))?;
+    }
+    let registered = tokio::select! {
+        biased;
+        _ = signals.end() => return Ok(Exit::SUCCESS),
+        registered = Registered::find(call, &client, &world) => registered?,
     };
+    let (grpc, dev) = agent(call, &client).await?;
     info!(proxy = %registered.id, agent = %grpc, "attaching");
-    let endpoint = Endpoint::from_shared(grpc.clone())
-        .map_err(|error| Failure::input(format!("the agent's gRPC address {grpc:?} cannot be used: {error}")))?
-        .connect_timeout(Duration::from_secs(5))
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .keep_alive_while_idle(true);
-    let source = Arc::new(SnapshotClient::new(endpoint.connect_lazy()));
+    let source = Arc::new(SnapshotClient::new(endpoint(&grpc)?.connect_lazy()));
     let options = Options {
         target: ProxyTarget { node: None, proxy: registered.id.clone() },
-        token: command.token,
+        token: http::token(&call.values, call.env)?,
         cut_denied: true,
-        rotation_jitter: registered.rotation_jitter,
+        rotation_jitter: if dev { ROTATION_JITTER.1 } else { ROTATION_JITTER.0 },
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;
-    if let (Some(address), Some(handle)) = (command.metrics, metrics) {
-        serve_metrics(address, handle, &control).await?;
-    }
-    if registered.temporary {
-        keep_alive(client.clone(), registered.id.clone(), &world, &control);
-    }
-    let mut status = proxy.status();
-    let ready_file = command.ready_file.clone();
-    control.spawn("ready", async move {
-        if status.wait_for(concord_proxy::ProxyStatus::is_ready).await.is_ok() {
-            let status = status.borrow().clone();
-            info!(public = status.public, "serving");
-            if let Some(path) = ready_file {
-                let bound = serde_json::json!({ "public": status.public, "upstreams": status.upstreams });
-                super::agent::write_ready(&path, &bound);
-            }
-        }
-    });
+    registered.keep_alive(&client, &world, &control);
+    announce(&proxy, call.values.text("ready-file").to_owned(), &control);
     signals.end().await;
-    info!("stopping: listeners close, connections may finish; a second signal ends at once");
-    let drained = tokio::select! {
+    info!("stopping: listeners close, open connections may finish; a second signal ends at once");
+    registered.deregister(&client).await;
+    tokio::select! {
         biased;
-        report = proxy.drain() => Some(report),
-        _ = signals.end() => None,
-    };
-    if registered.temporary
-        && let Err(error) = client.agent_service_deregister(registered.id.as_str()).await
-    {
-        warn!(%error, "cannot deregister");
-    }
-    match drained {
-        Some(report) if report.cut.is_empty() => {}
-        Some(report) => info!(connections = report.cut.len(), "cut after the grace period"),
-        None => warn!("ended at once"),
+        report = proxy.drain() => info!(cut = report.cut.len(), "stopped"),
+        _ = signals.end() => warn!("ended at once"),
     }
     io.flush().map_err(Failure::Output)?;
     Ok(Exit::SUCCESS)
+}
+
+fn metrics_address(call: &Invocation<'_>) -> Result<Option<SocketAddr>, Failure> {
+    match call.values.text("metrics-addr") {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| call.usage("-metrics-addr: expected address:port, such as 127.0.0.1:20200")),
+    }
+}
+
+/// Where the agent takes proxies, and whether it runs for development.
+async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool), Failure> {
+    let answer = client.agent_self(&QueryOptions::default()).await;
+    let about = answer.map_err(Failure::api("ask the agent about itself"))?.value;
+    let dev = about.debug_config.get("DevMode").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    if let Some(found) = call.env.product("GRPC_ADDR") {
+        return Ok((found.value.to_owned(), dev));
+    }
+    let port = about.xds.as_ref().map_or(0, |xds| xds.ports.plaintext);
+    let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| {
+        Failure::input("the agent does not take proxies: its gRPC port is off; set ports.grpc (8502 is usual) and restart it")
+    })?;
+    let host = match client.address() {
+        Address::Http { host, .. } | Address::Https { host, .. } => host.clone(),
+        Address::Unix(_) => "127.0.0.1".to_owned(),
+    };
+    Ok((if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }, dev))
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, Failure> {
+    let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let endpoint = Endpoint::from_shared(uri);
+    let endpoint = endpoint.map_err(|error| Failure::input(format!("gRPC address {address:?}: {error}")))?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .keep_alive_while_idle(true))
+}
+
+/// Says once that the proxy serves, and writes where to the ready file.
+fn announce(proxy: &Proxy, ready_file: String, control: &Scope) {
+    let mut status = proxy.status();
+    control.spawn("ready", async move {
+        if status.wait_for(ProxyStatus::is_ready).await.is_err() {
+            return;
+        }
+        let status = status.borrow().clone();
+        info!(public = status.public, "serving");
+        if !ready_file.is_empty() {
+            let bound = serde_json::json!({ "public": status.public, "upstreams": status.upstreams });
+            super::ready::write(&ready_file, &bound);
+        }
+    });
 }

@@ -1,13 +1,31 @@
 //! Logs and metrics: the only place where they are given somewhere to go.
 
-use std::sync::OnceLock;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use bytes::Bytes;
 use concord_config::section::{Level, LogSection};
+use concord_runtime::Scope;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tracing::{debug, info};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt, reload};
+
+/// Connections that may ask for metrics at once.
+const METRICS_CONNECTIONS: usize = 16;
 
 type LevelHandle = reload::Handle<LevelFilter, Registry>;
 
@@ -41,4 +59,43 @@ fn filter(level: Level) -> LevelFilter {
 /// Collects metrics from now on; `None` if somebody else in the process already does.
 pub(crate) fn start_metrics() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()
+}
+
+/// Serves metrics in Prometheus' text form at `/metrics` until the scope ends.
+pub(crate) async fn serve_metrics(address: SocketAddr, handle: PrometheusHandle, scope: &Scope) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    info!(address = %listener.local_addr()?, "metrics");
+    let (inner, places) = (scope.clone(), Arc::new(Semaphore::new(METRICS_CONNECTIONS)));
+    scope.spawn("metrics listener", async move {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = inner.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (Ok((stream, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else { continue };
+            let handle = handle.clone();
+            inner.spawn("metrics connection", async move {
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    let found = request.uri().path() == "/metrics";
+                    let text = if found { handle.render() } else { "see /metrics\n".to_owned() };
+                    let mut response = Response::new(Full::new(Bytes::from(text)));
+                    if !found {
+                        *response.status_mut() = StatusCode::NOT_FOUND;
+                    }
+                    async move { Ok::<_, Infallible>(response) }
+                });
+                let served = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(10))
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+                if let Err(error) = served {
+                    debug!(%error, "metrics connection ended");
+                }
+                drop(place);
+            });
+        }
+    });
+    Ok(())
 }

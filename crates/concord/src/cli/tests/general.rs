@@ -114,8 +114,13 @@ fn what_is_not_wired_says_so() {
     for words in [&["agent", "-dev"][..], &["demo"], &["connect", "proxy", "-sidecar-for=web"]] {
         let ran = run(words);
         assert_eq!((ran.code, ran.asked.len()), (1, 0));
-        assert!(ran.err.starts_with("Error: not available yet: "), "{}", ran.err);
+        assert!(ran.err.contains("Error: not available yet: "), "{}", ran.err);
     }
+}
+
+#[test]
+fn an_agents_configuration_is_checked_first() {
+    refuse(&["agent", "-dev", "-hcl", "prots { }"], 1, "-hcl:1:1");
 }
 
 #[test]

@@ -1,0 +1,235 @@
+//! From the agent's flags to its configuration: files are read here, everything else is decided by `config`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use concord_config::{AgentFlags, Diagnostic, Format, Host, Loaded, Source, load};
+use concord_model::Secret;
+
+use crate::cli::failure::Failure;
+use crate::cli::flag::Values;
+
+/// Most files taken from one directory; more is a mistaken path.
+const DIRECTORY_FILES_MAX: usize = 4096;
+
+/// Flags that mean nothing here and may be given all the same.
+const WITHOUT_MEANING: [&str; 2] = ["protocol", "raft-protocol"];
+/// Flags that are read here or taken over by [`flags`].
+const KNOWN: [&str; 41] = [
+    "advertise",
+    "allow-write-http-from",
+    "bind",
+    "bootstrap",
+    "bootstrap-expect",
+    "check_output_max_size",
+    "client",
+    "config-dir",
+    "config-file",
+    "config-format",
+    "data-dir",
+    "datacenter",
+    "default-query-time",
+    "dev",
+    "disable-host-node-id",
+    "dns-port",
+    "domain",
+    "encrypt",
+    "ephemeral-ports",
+    "grpc-port",
+    "grpc-tls-port",
+    "hcl",
+    "http-port",
+    "https-port",
+    "join",
+    "log-json",
+    "log-level",
+    "max-query-time",
+    "node",
+    "node-id",
+    "node-meta",
+    "pid-file",
+    "protocol",
+    "raft-protocol",
+    "ready-file",
+    "retry-join",
+    "serf-lan-port",
+    "serf-wan-port",
+    "server",
+    "server-port",
+    "ui",
+];
+
+/// What the agent's flags say.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// The configuration with its warnings.
+    pub(crate) loaded: Loaded,
+    /// Where to write the bound addresses once the agent serves.
+    #[allow(dead_code, reason = "written by the agent once it is wired")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Reads the files that the flags name and loads the configuration. A reload calls it again.
+pub(crate) fn read(values: &Values, host: &Host) -> Result<Configuration, Failure> {
+    let flags = flags(values)?;
+    let loaded = load(&sources(values)?, &flags, host).map_err(refused)?;
+    Ok(Configuration { loaded, ready_file: values.optional("ready-file").map(PathBuf::from) })
+}
+
+fn refused(found: Vec<Diagnostic>) -> Failure {
+    let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+    Failure::input(format!("the configuration cannot be used\n  {}", lines.join("\n  ")))
+}
+
+/// The files, in the order in which later ones win: as the flags name them, directories by file name.
+fn sources(values: &Values) -> Result<Vec<Source>, Failure> {
+    let format = values.optional("config-format").and_then(Format::parse);
+    let mut paths: Vec<PathBuf> = values.list("config-file").iter().map(PathBuf::from).collect();
+    for directory in values.list("config-dir") {
+        paths.extend(directory_files(Path::new(directory), format.is_some())?);
+    }
+    paths.into_iter().map(|path| source(&path, format)).collect()
+}
+
+fn source(path: &Path, format: Option<Format>) -> Result<Source, Failure> {
+    let shown = path.display();
+    let bytes = fs::read(path).map_err(|error| Failure::system(format!("read {shown}"), error))?;
+    Ok(Source { format, ..Source::file(shown.to_string(), bytes) })
+}
+
+fn directory_files(directory: &Path, any_name: bool) -> Result<Vec<PathBuf>, Failure> {
+    let fault = |error| Failure::system(format!("read the directory {}", directory.display()), error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let named = path.extension().is_some_and(|extension| extension == "hcl" || extension == "json");
+        if (named || any_name) && path.is_file() {
+            files.push(path);
+        }
+        if files.len() > DIRECTORY_FILES_MAX {
+            let shown = directory.display();
+            return Err(Failure::input(format!("{shown} holds more than {DIRECTORY_FILES_MAX} files")));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The flags as a layer of the configuration.
+fn flags(values: &Values) -> Result<AgentFlags, Failure> {
+    let given = |name: &&str| values.origin(name).is_some() && !WITHOUT_MEANING.contains(name);
+    let names: Vec<_> = values.flags().iter().map(|flag| flag.name).filter(given).collect();
+    if let Some(name) = names.iter().find(|name| !KNOWN.contains(name)) {
+        return Err(Failure::not_available(format!("-{name}; leave it out")));
+    }
+    if !values.switch("disable-host-node-id") {
+        return Err(Failure::not_available("-disable-host-node-id=false; the node's id is made at random"));
+    }
+    let text = |name: &str| values.optional(name).map(str::to_owned);
+    let switch = |name: &str| values.optional(name).map(|_| values.switch(name));
+    let number = |name: &str| values.integer(name);
+    let mut node_meta = std::collections::BTreeMap::new();
+    for pair in values.list("node-meta") {
+        let (key, value) = pair
+            .split_once(':')
+            .ok_or_else(|| Failure::usage(format!("-node-meta: {pair:?} is not key:value")))?;
+        node_meta.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(AgentFlags {
+        dev: values.switch("dev"),
+        ephemeral_ports: values.switch("ephemeral-ports"),
+        hcl: values.list("hcl").iter().map(|text| Secret::new(text.clone())).collect(),
+        advertise: text("advertise"),
+        allow_write_http_from: values.list("allow-write-http-from").to_vec(),
+        bind: text("bind"),
+        bootstrap: switch("bootstrap"),
+        bootstrap_expect: number("bootstrap-expect"),
+        check_output_max_size: number("check_output_max_size"),
+        client: text("client"),
+        data_dir: text("data-dir"),
+        datacenter: text("datacenter"),
+        default_query_time: text("default-query-time"),
+        dns_port: number("dns-port"),
+        domain: text("domain"),
+        encrypt: text("encrypt").map(Secret::new),
+        grpc_port: number("grpc-port"),
+        grpc_tls_port: number("grpc-tls-port"),
+        http_port: number("http-port"),
+        https_port: number("https-port"),
+        retry_join: values.list("join").iter().chain(values.list("retry-join")).cloned().collect(),
+        log_json: switch("log-json"),
+        log_level: text("log-level"),
+        max_query_time: text("max-query-time"),
+        node: text("node"),
+        node_id: text("node-id"),
+        node_meta,
+        pid_file: text("pid-file"),
+        serf_lan_port: number("serf-lan-port"),
+        serf_wan_port: number("serf-wan-port"),
+        server: switch("server"),
+        server_port: number("server-port"),
+        ui: switch("ui"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::AGENT;
+    use super::*;
+    use crate::cli::args;
+    use crate::cli::env::Env;
+
+    fn configure(line: &[&str]) -> Result<Configuration, Failure> {
+        let words: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
+        let values = args::parse(AGENT.all_flags(), &words, &Env::default()).unwrap();
+        read(&values, &Host { hostname: "here".to_owned() })
+    }
+
+    #[track_caller]
+    fn refuse(line: &[&str], expected: &str) {
+        match configure(line) {
+            Err(Failure::Input(message) | Failure::NotAvailable(message)) => {
+                assert!(message.contains(expected), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_flag_taken_over_is_declared() {
+        for name in KNOWN {
+            assert!(AGENT.flags.iter().any(|flag| flag.name == name), "-{name}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_files_and_later_files_over_earlier() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        fs::write(path("b.hcl"), "datacenter = \"b\"\nnode_name = \"b\"\nlog_level = \"warn\"").unwrap();
+        fs::write(path("c.json"), r#"{"node_name": "c", "log_level": "error"}"#).unwrap();
+        fs::write(path("notes.txt"), "not configuration").unwrap();
+        let line = ["-dev", "-config-dir", &path(""), "-log-level=debug", "-ready-file=/r"];
+        let read = configure(&line).unwrap();
+        let origin = |key: &str| read.loaded.origin(key).to_string();
+        assert!(origin("datacenter").contains("b.hcl:1:"), "{}", origin("datacenter"));
+        assert!(origin("node_name").contains("c.json:1:"), "{}", origin("node_name"));
+        assert_eq!(origin("log_level"), "-log-level");
+        assert_eq!(read.ready_file.as_deref(), Some(Path::new("/r")));
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_named() {
+        refuse(&["-dev", "-syslog"], "-syslog");
+        refuse(&["-dev", "-disable-host-node-id=false"], "-disable-host-node-id");
+        assert!(configure(&["-dev", "-protocol=3", "-raft-protocol=3"]).is_ok());
+    }
+
+    #[test]
+    fn unknown_keys_and_missing_files_are_refused() {
+        refuse(&["-dev", "-hcl", "datacentre = \"x\""], "-hcl:1:1");
+        assert!(matches!(configure(&["-dev", "-config-file=/nonexistent"]), Err(Failure::System { .. })));
+        assert!(matches!(configure(&["-dev", "-config-dir=/nonexistent"]), Err(Failure::System { .. })));
+        assert!(matches!(configure(&["-dev", "-node-meta=x"]), Err(Failure::Usage { .. })));
+    }
+}

@@ -1,0 +1,16 @@
+//! The ready file: what is bound, as JSON, written once everything serves.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tracing::error;
+
+/// Writes the file whole or not at all: who waits for it never reads half of it.
+pub(crate) fn write(path: &str, bound: &Value) {
+    let unfinished = format!("{path}.new");
+    let written = fs::write(&unfinished, bound.to_string()).and_then(|()| fs::rename(&unfinished, Path::new(path)));
+    if let Err(failure) = written {
+        error!(error = %failure, path, "cannot write the ready file");
+    }
+}
