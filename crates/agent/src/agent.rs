@@ -1,0 +1,268 @@
+//! The handle everything is asked through, and how an agent starts.
+
+use std::sync::Arc;
+
+use concord_acl::{Labelled, Level, Right};
+use concord_api::Faults;
+use concord_api::definition::CheckOwner;
+use concord_ca::KeyMaker;
+use concord_model::Secret;
+use concord_rpc::{RpcError, ServerApi};
+use concord_runtime::{Scope, World};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::cache::Cache;
+use crate::caller::Caller;
+use crate::checks::Runners;
+use crate::config::AgentConfig;
+use crate::leaves::Leaves;
+use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
+use crate::local::{Change, CheckSettings, Local, Source};
+use crate::persist::{PersistError, Registrations};
+use crate::tokens::Tokens;
+
+/// The agent of a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handles share.
+pub(crate) struct Inner {
+    pub(crate) config: AgentConfig,
+    pub(crate) servers: Arc<dyn ServerApi>,
+    pub(crate) world: World,
+    pub(crate) scope: Scope,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) leaves: Arc<Leaves>,
+    pub(crate) local: Mutex<Local>,
+    /// The revision of `local`, for whoever waits for a change of it.
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) registrations: Registrations,
+    /// Held by the one change of registrations that is under way.
+    pub(crate) writing: tokio::sync::Mutex<()>,
+    pub(crate) runners: Runners,
+    pub(crate) streams: Arc<Semaphore>,
+    requests: mpsc::Sender<AgentRequest>,
+    taken: Mutex<Option<mpsc::Receiver<AgentRequest>>>,
+}
+
+/// What only the program around the agent can do.
+#[derive(Debug)]
+pub enum AgentRequest {
+    /// Leave the cluster and end.
+    Leave {
+        /// Told when leaving has begun, or why it cannot.
+        done: oneshot::Sender<Result<(), RpcError>>,
+    },
+    /// Read the configuration again.
+    Reload {
+        /// Told when it is in force, or why it is not.
+        done: oneshot::Sender<Result<(), RpcError>>,
+    },
+    /// The disk can no longer be believed: the process must end.
+    End {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Why an agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What was registered before cannot be read.
+    #[error(transparent)]
+    Registrations(#[from] PersistError),
+    /// A service in the configuration is wrong.
+    #[error("service {name:?} in the configuration: {faults}")]
+    Service {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        faults: Faults,
+    },
+    /// A check in the configuration is wrong.
+    #[error("check {name:?} in the configuration: {faults}")]
+    Check {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        faults: Faults,
+    },
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("node", &self.config.node).finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// Starts an agent: reads what was registered before, then checks, synchronises and serves until
+    /// the scope ends.
+    ///
+    /// # Errors
+    /// When registrations or definitions cannot be read; nothing runs then.
+    pub fn start(
+        config: AgentConfig,
+        servers: Arc<dyn ServerApi>,
+        keys: Arc<dyn KeyMaker>,
+        world: World,
+        scope: Scope,
+    ) -> Result<Self, StartError> {
+        let registrations = Registrations::new(Arc::clone(&world.disk));
+        let local = load(&config, &registrations, &world)?;
+        let tokens =
+            Tokens::new(config.acl.clone(), Arc::clone(&servers), world.clone(), scope.child("tokens"));
+        let cache = Cache::new(Arc::clone(&servers), world.clone(), scope.child("cache"), config.cache_bytes);
+        let leaves = Leaves::new(
+            &config,
+            Arc::clone(&servers),
+            keys,
+            Arc::clone(&cache),
+            world.clone(),
+            scope.child("leaves"),
+        );
+        let (requests, taken) = mpsc::channel(AGENT_REQUESTS);
+        let inner = Inner {
+            changed: watch::channel(local.revision()).0,
+            local: Mutex::new(local),
+            tokens: Arc::new(tokens),
+            runners: Runners::default(),
+            streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
+            writing: tokio::sync::Mutex::default(),
+            taken: Mutex::new(Some(taken)),
+            config,
+            servers,
+            world,
+            scope,
+            cache,
+            leaves,
+            registrations,
+            requests,
+        };
+        let agent = Self { inner: Arc::new(inner) };
+        agent.inner.scope.spawn("checks", agent.clone().keep_checks());
+        agent.inner.scope.spawn("synchronise", agent.clone().keep_synchronised());
+        Ok(agent)
+    }
+
+    /// How the agent is set up.
+    pub fn config(&self) -> &AgentConfig {
+        &self.inner.config
+    }
+
+    /// The servers, for requests that are passed on. Pass them on with [`Caller::token`].
+    pub fn servers(&self) -> &Arc<dyn ServerApi> {
+        &self.inner.servers
+    }
+
+    /// The scope the agent's work runs in.
+    pub fn scope(&self) -> &Scope {
+        &self.inner.scope
+    }
+
+    /// The token a request is made with: its own, else the agent's default.
+    pub fn token_or_default(&self, token: Option<&Secret>) -> Option<Secret> {
+        let own = token.filter(|token| !token.is_empty());
+        own.or(self.inner.config.tokens.default.as_ref()).cloned()
+    }
+
+    /// Who makes a request with this token; without one, the agent's default token stands in.
+    ///
+    /// # Errors
+    /// [`RpcError::TokenNotFound`] if no server knows the token.
+    pub async fn caller(&self, token: Option<&Secret>) -> Result<Caller, RpcError> {
+        let token = self.token_or_default(token);
+        if let Some(caller) = self.inner.tokens.known(token.as_ref()) {
+            return Ok(caller);
+        }
+        self.inner.tokens.resolve(token.as_ref()).await
+    }
+
+    /// What only the program around the agent can do. `None` if somebody has it already.
+    pub fn requests(&self) -> Option<mpsc::Receiver<AgentRequest>> {
+        self.inner.taken.lock().take()
+    }
+
+    /// Leaves the cluster, after which the process ends. Needs `agent:write` on the node.
+    pub async fn leave(&self, caller: &Caller) -> Result<(), RpcError> {
+        self.wish(caller, |done| AgentRequest::Leave { done }).await
+    }
+
+    /// Reads the configuration again. Needs `agent:write` on the node.
+    pub async fn reload(&self, caller: &Caller) -> Result<(), RpcError> {
+        self.wish(caller, |done| AgentRequest::Reload { done }).await
+    }
+
+    /// Tells the program that it must end.
+    pub(crate) fn must_end(&self, reason: String) {
+        tracing::error!(%reason, "the agent cannot go on");
+        let _ = self.inner.requests.try_send(AgentRequest::End { reason });
+    }
+
+    /// Tells whoever waits that `local` has changed.
+    pub(crate) fn noticed(&self) {
+        let revision = self.inner.local.lock().revision();
+        self.inner.changed.send_if_modified(|last| std::mem::replace(last, revision) != revision);
+    }
+
+    async fn wish(
+        &self,
+        caller: &Caller,
+        request: impl FnOnce(oneshot::Sender<Result<(), RpcError>>) -> AgentRequest,
+    ) -> Result<(), RpcError> {
+        caller.require(Right::named(Labelled::Agent, self.inner.config.node.as_str(), Level::Write))?;
+        let (done, outcome) = oneshot::channel();
+        let busy = || RpcError::Busy("the agent is busy leaving or reloading, try again later".to_owned());
+        self.inner.requests.try_send(request(done)).map_err(|_| busy())?;
+        outcome.await.map_err(|_| RpcError::ShuttingDown)?
+    }
+}
+
+/// What was registered before, then what the configuration says.
+fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> Result<Local, StartError> {
+    let now = world.clock.now();
+    let mut local = Local::new(CheckSettings {
+        update_interval: config.check_update_interval,
+        output_bytes_max: config.check_output_bytes_max,
+    });
+    for registration in registrations.services()? {
+        local.apply(Change::SetService { registration, source: Source::Api, replace_checks: true }, now);
+    }
+    for spec in registrations.checks()? {
+        if spec.service_id.as_ref().is_none_or(|id| local.services.contains_key(id)) {
+            local.apply(Change::SetCheck { spec, source: Source::Api }, now);
+        }
+    }
+    for change in from_files(config, &local)? {
+        local.apply(change, now);
+    }
+    Ok(local)
+}
+
+/// The services and checks of the configuration, as changes.
+pub(crate) fn from_files(config: &AgentConfig, local: &Local) -> Result<Vec<Change>, StartError> {
+    let mut changes = Vec::new();
+    let mut next = local.clone();
+    for definition in &config.services {
+        let fault = |faults| StartError::Service { name: definition.name.clone(), faults };
+        let pick = |id: &_| {
+            concord_api::definition::lowest_free_port(config.sidecar_ports.clone(), id, next.ports())
+        };
+        let services = concord_api::definition::expand_sidecar(definition, pick).map_err(fault)?;
+        for registration in services {
+            let change = Change::SetService { registration, source: Source::File, replace_checks: true };
+            next.apply(change.clone(), concord_runtime::Instant::EPOCH);
+            changes.push(change);
+        }
+    }
+    for definition in &config.checks {
+        let fault = |faults| StartError::Check { name: definition.name.clone(), faults };
+        let spec = definition.resolve(CheckOwner::Itself).map_err(fault)?;
+        changes.push(Change::SetCheck { spec, source: Source::File });
+    }
+    Ok(changes)
+}

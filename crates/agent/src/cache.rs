@@ -1,0 +1,270 @@
+//! The agent's cache: asked once, refreshed in the background, authorised on every read (D8, D22).
+//!
+//! ```text
+//! read ──► need met? ──► slot of the key ──► value there ──► shown to the caller's rights
+//!            │ no            │ none: begin one task that asks and keeps asking (blocking)
+//!            ▼               ▼
+//!          refused         wait for it
+//! ```
+//!
+//! A key is (kind, datacenter, what the caller may see, request); never the secret. Two ways keep
+//! callers apart: where one right opens the whole answer ([`Want::is_shared`]), the entry is shared
+//! and that right is asked of every reader. Where servers filter by rights, the key holds the
+//! reader's rights, and what is read is filtered once more by the rights the reader has *now*; an
+//! entry that was filled by somebody whose rights have changed since shows nothing it should not.
+//! Entries are filled with the token of the reader that caused them; when that one is refused, the
+//! entry goes, and whoever still waits begins anew with their own.
+
+mod table;
+mod want;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::{Datacenter, Secret};
+use concord_rpc::{Head, RpcError, ServerApi};
+use concord_runtime::{Instant, Scope, World};
+use parking_lot::Mutex;
+
+use self::table::{Found, Key, Pinned, Slot, Table, View};
+pub(crate) use self::want::{HealthWant, IntentionSet, Stored, Want};
+use crate::answer::CacheAnswer;
+use crate::caller::Caller;
+use crate::limits::{
+    CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE, REFRESH_WAIT,
+};
+
+/// The cache. Owned by the agent, shared by its handles.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    servers: Servers,
+    world: World,
+    scope: Scope,
+    table: Mutex<Table>,
+}
+
+/// The servers, with something to print.
+struct Servers(Arc<dyn ServerApi>);
+
+impl std::fmt::Debug for Servers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Servers")
+    }
+}
+
+/// Until when a read waits, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// Answer when the index is greater than this; 0: as soon as there is an answer.
+    pub(crate) index: u64,
+    /// Answer by then with what is there.
+    pub(crate) until: Instant,
+}
+
+impl Cache {
+    pub(crate) fn new(servers: Arc<dyn ServerApi>, world: World, scope: Scope, budget: usize) -> Arc<Self> {
+        let table = Mutex::new(Table::new(budget));
+        let cache = Arc::new(Self { servers: Servers(servers), world, scope, table });
+        cache.scope.spawn("sweep the cache", Arc::clone(&cache).sweep());
+        cache
+    }
+
+    /// The answer if it is there now, for callers that cannot wait.
+    pub(crate) fn peek(&self, caller: &Caller, want: &Want) -> Result<Option<CacheAnswer<Stored>>, RpcError> {
+        caller.meet(&want.need())?;
+        let key = key(caller, None, want);
+        let now = self.world.clock.now();
+        let Some(pin) = self.table.lock().find(&key, now) else { return Ok(None) };
+        Ok(pin.slot().read(0, now).map(|read| shown(read, want, caller, true)))
+    }
+
+    /// The answer, waiting for it or for a newer one.
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        caller: &Caller,
+        datacenter: Option<&Datacenter>,
+        want: &Want,
+        wait: Wait,
+    ) -> Result<CacheAnswer<Stored>, RpcError> {
+        caller.meet(&want.need())?;
+        let mut hit = true;
+        for _ in 0..CACHE_READ_ATTEMPTS {
+            let (pin, made) = self.pin(caller, datacenter, want)?;
+            hit = hit && !made;
+            match self.wait_for(&pin, wait).await {
+                Ok(read) => return Ok(shown(read, want, caller, hit)),
+                // Given up on account of a token: if it was ours the refusal is ours.
+                Err(Waited::Gone(error)) if made => return Err(error),
+                Err(Waited::Gone(_)) => {}
+                Err(Waited::Failed(error)) => return Err(error),
+            }
+        }
+        Err(RpcError::Busy("the cached answer was given up repeatedly, try again later".to_owned()))
+    }
+
+    async fn wait_for(&self, pin: &Pinned, wait: Wait) -> Result<table::Read, Waited> {
+        let mut changes = pin.slot().subscribe();
+        let errors = changes.borrow().errors;
+        loop {
+            {
+                let state = changes.borrow_and_update();
+                let now = self.world.clock.now();
+                if let Some(read) = state.read(wait.index, now) {
+                    return Ok(read);
+                }
+                if let Some(error) = &state.gone {
+                    return Err(Waited::Gone(error.clone()));
+                }
+                if state.errors != errors
+                    && let Some(error) = &state.error
+                {
+                    return Err(Waited::Failed(error.clone()));
+                }
+            }
+            tokio::select! {
+                // News first: an answer that is there is not thrown away because the wait is over.
+                biased;
+                _ = changes.changed() => {}
+                () = self.world.clock.sleep_until(wait.until) => {
+                    let late = || RpcError::Busy("timed out waiting for the servers' first answer".to_owned());
+                    let now = self.world.clock.now();
+                    return pin.slot().read(0, now).ok_or_else(|| Waited::Failed(late()));
+                }
+            }
+        }
+    }
+
+    /// The slot for a question, begun if need be; whether it was.
+    fn pin(
+        self: &Arc<Self>,
+        caller: &Caller,
+        datacenter: Option<&Datacenter>,
+        want: &Want,
+    ) -> Result<(Pinned, bool), RpcError> {
+        let key = key(caller, datacenter, want);
+        match self.table.lock().want(&key, self.world.clock.now()) {
+            Found::There(pin) => Ok((pin, false)),
+            Found::Begun(pin) => {
+                let token = if want.is_public() { None } else { caller.token.clone() };
+                let slot = Arc::clone(pin.slot());
+                self.scope.spawn("keep a cached answer", Arc::clone(self).keep(key, slot, token));
+                Ok((pin, true))
+            }
+            Found::Full => {
+                metrics::counter!("concord_agent_cache_refusals_total").increment(1);
+                Err(RpcError::Busy("the agent's cache is full of answers in use, try again later".to_owned()))
+            }
+        }
+    }
+
+    /// Asks, and keeps asking, until the entry is given up.
+    async fn keep(self: Arc<Self>, key: Key, slot: Arc<Slot>, token: Option<Secret>) {
+        let mut index = 0;
+        let mut failures = 0;
+        loop {
+            let head = Head {
+                datacenter: key.datacenter.clone(),
+                token: token.clone(),
+                consistency: key.want.consistency(),
+                min_index: index,
+                wait: Some(REFRESH_WAIT),
+            };
+            let answer = tokio::select! {
+                biased;
+                () = self.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
+                () = slot.given_up() => return,
+                answer = key.want.ask(&*self.servers.0, head) => answer,
+            };
+            let pause = match answer {
+                Ok(answer) => {
+                    failures = 0;
+                    index = answer.index.max(1);
+                    let bytes = answer.value.bytes();
+                    if self.table.lock().account(&key, &slot, bytes) {
+                        slot.fill(answer.value, index, answer.filtered);
+                        Duration::ZERO
+                    } else {
+                        let full = "the agent's cache is full of answers in use, try again later";
+                        return self.give_up(&key, &slot, RpcError::Busy(full.to_owned()));
+                    }
+                }
+                Err(error) if error.is_denial() => return self.give_up(&key, &slot, error),
+                // An error makes no entry: the next reader asks again.
+                Err(error) if !slot.is_filled() => {
+                    slot.fail(error.clone(), self.world.clock.now());
+                    return self.give_up(&key, &slot, error);
+                }
+                Err(error) => {
+                    failures += 1;
+                    slot.fail(error, self.world.clock.now());
+                    refresh_pause(failures, |max| self.world.entropy.jitter(max))
+                }
+            };
+            if !pause.is_zero() {
+                tokio::select! {
+                    biased;
+                    () = self.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
+                    () = slot.given_up() => return,
+                    () = self.world.clock.sleep(pause) => {}
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, key: &Key, slot: &Arc<Slot>, error: RpcError) {
+        self.table.lock().forget(key, slot);
+        slot.give_up(error);
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.scope.cancelled() => return,
+                () = self.world.clock.sleep(CACHE_SWEEP) => {}
+            }
+            let mut table = self.table.lock();
+            table.expire(self.world.clock.now(), CACHE_IDLE);
+            let (entries, bytes) = table.load();
+            metrics::gauge!("concord_agent_cache_entries").set(entries as f64);
+            metrics::gauge!("concord_agent_cache_bytes").set(bytes as f64);
+        }
+    }
+
+    /// How many entries there are, and how many bytes they count for.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        self.table.lock().load()
+    }
+}
+
+/// Why a wait ended without an answer.
+enum Waited {
+    /// The entry was given up.
+    Gone(RpcError),
+    /// Asking failed while we waited.
+    Failed(RpcError),
+}
+
+fn key(caller: &Caller, datacenter: Option<&Datacenter>, want: &Want) -> Key {
+    let view = if want.is_shared() { View::All } else { View::Rights(caller.rights) };
+    Key { datacenter: datacenter.cloned(), view, want: want.clone() }
+}
+
+fn shown(read: table::Read, want: &Want, caller: &Caller, hit: bool) -> CacheAnswer<Stored> {
+    let table::Read { stored, index, filtered, age } = read;
+    let (value, hidden) = stored.shown_to(want, caller);
+    CacheAnswer { value, index, hit, age, filtered: filtered || hidden }
+}
+
+/// Pause after failures in a row, as Consul's cache has it: none at first, then doubling.
+fn refresh_pause(failures: u32, jitter: impl FnOnce(Duration) -> Duration) -> Duration {
+    if failures <= REFRESH_RETRIES_AT_ONCE {
+        return Duration::ZERO;
+    }
+    let doublings = (failures - REFRESH_RETRIES_AT_ONCE).min(6);
+    let pause = Duration::from_secs(1 << doublings).min(REFRESH_PAUSE_MAX);
+    pause + jitter(pause)
+}
+
+#[cfg(test)]
+mod tests;

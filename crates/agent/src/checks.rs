@@ -1,0 +1,152 @@
+//! Making checks: a task per TCP check and per alias of another node, one for the passing of time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::catalog::CheckStatus;
+use concord_model::registration::Probe;
+use concord_model::{CheckId, InstanceId, NodeName};
+use concord_rpc::request::NodeChecks;
+use concord_rpc::{Head, ServerApiExt};
+use concord_runtime::{Backoff, Instant, timeout};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio_util::sync::DropGuard;
+
+use crate::agent::Agent;
+use crate::limits::{DEV_JITTER_MAX, REAP_INTERVAL, REFRESH_WAIT};
+use crate::local::{Report, alias_of};
+
+/// The tasks that make checks, by check. Dropping one ends it.
+#[derive(Debug, Default)]
+pub(crate) struct Runners {
+    running: Mutex<HashMap<CheckId, Runner>>,
+}
+
+#[derive(Debug)]
+struct Runner {
+    probe: Probe,
+    _end: DropGuard,
+}
+
+impl Agent {
+    /// Lets checks run as they are registered, lets time pass, removes what was critical too long.
+    pub(crate) async fn keep_checks(self) {
+        let mut changes = self.inner.changed.subscribe();
+        let mut reap_at = self.inner.world.clock.now() + REAP_INTERVAL;
+        loop {
+            changes.mark_unchanged();
+            self.reconcile_runners();
+            let now = self.inner.world.clock.now();
+            let next = {
+                let mut local = self.inner.local.lock();
+                local.tick(now);
+                local.next_tick()
+            };
+            self.noticed();
+            if now >= reap_at {
+                reap_at = now + REAP_INTERVAL;
+                self.reap_overdue(now).await;
+            }
+            let wake_at = next.map_or(reap_at, |next| next.min(reap_at));
+            tokio::select! {
+                biased;
+                () = self.inner.scope.cancelled() => {
+                    self.inner.runners.running.lock().clear();
+                    return;
+                }
+                _ = changes.changed() => {}
+                () = self.inner.world.clock.sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    async fn reap_overdue(&self, now: Instant) {
+        let overdue = self.inner.local.lock().overdue(now);
+        if overdue.is_empty() {
+            return;
+        }
+        tracing::info!(services = ?overdue, "removing services that were critical for too long");
+        if let Err(error) = self.reap(overdue).await {
+            tracing::warn!(%error, "services that were critical for too long cannot be removed, will retry");
+        }
+    }
+
+    fn reconcile_runners(&self) {
+        let wanted: HashMap<CheckId, Probe> = {
+            let local = self.inner.local.lock();
+            let probed = local.checks.values().filter(|record| needs_runner(&record.spec.probe));
+            probed.map(|record| (record.spec.id.clone(), record.spec.probe.clone())).collect()
+        };
+        let mut running = self.inner.runners.running.lock();
+        running.retain(|id, runner| wanted.get(id) == Some(&runner.probe));
+        for (id, probe) in wanted {
+            if running.contains_key(&id) {
+                continue;
+            }
+            let task = self.inner.scope.spawn("make a check", self.clone().make(id.clone(), probe.clone()));
+            running.insert(id, Runner { probe, _end: task.abort_on_drop() });
+        }
+    }
+
+    async fn make(self, id: CheckId, probe: Probe) {
+        match probe {
+            Probe::Ttl(_) | Probe::Alias { node: None, .. } => {}
+            Probe::Tcp { address, interval, timeout } => {
+                self.make_tcp(&id, &address, interval, timeout).await
+            }
+            Probe::Alias { node: Some(node), service } => self.make_alias(&id, node, service).await,
+        }
+    }
+
+    async fn make_tcp(&self, id: &CheckId, address: &str, interval: Duration, within: Duration) {
+        let clock = Arc::clone(&self.inner.world.clock);
+        let stagger = if self.inner.config.dev { interval.min(DEV_JITTER_MAX) } else { interval };
+        clock.sleep(self.inner.world.entropy.jitter(stagger)).await;
+        loop {
+            let report = match timeout(&*clock, within, TcpStream::connect(address)).await {
+                Ok(Ok(_)) => Report::run(CheckStatus::Passing, format!("TCP connect {address}: Success")),
+                Ok(Err(error)) => Report::run(CheckStatus::Critical, format!("dial tcp {address}: {error}")),
+                Err(_) => Report::run(CheckStatus::Critical, format!("dial tcp {address}: i/o timeout")),
+            };
+            self.observe(id, report);
+            clock.sleep(interval).await;
+        }
+    }
+
+    /// Follows the checks of another node in the catalog.
+    async fn make_alias(&self, id: &CheckId, node: NodeName, service: Option<InstanceId>) {
+        let token = self.inner.config.tokens.default.clone();
+        let mut backoff = Backoff::default();
+        let mut index = 0;
+        loop {
+            let head = Head::with_token(token.clone()).after(index, Some(REFRESH_WAIT));
+            match self.inner.servers.call(head, NodeChecks { node: node.clone() }).await {
+                Ok(answer) => {
+                    backoff.reset();
+                    index = answer.index.max(1);
+                    let of_it = answer.value.iter().filter(|check| check.service_id == service);
+                    self.observe(id, alias_of(of_it));
+                }
+                Err(error) => {
+                    let text = format!("the catalog does not tell the checks of node {node}: {error}");
+                    self.observe(id, Report::alias(CheckStatus::Critical, text));
+                    self.inner.world.clock.sleep(backoff.next(&*self.inner.world.entropy)).await;
+                }
+            }
+        }
+    }
+
+    fn observe(&self, id: &CheckId, report: Report) {
+        self.inner.local.lock().report(id, report, self.inner.world.clock.now());
+        self.noticed();
+    }
+}
+
+fn needs_runner(probe: &Probe) -> bool {
+    match probe {
+        Probe::Tcp { .. } | Probe::Alias { node: Some(_), .. } => true,
+        Probe::Ttl(_) | Probe::Alias { node: None, .. } => false,
+    }
+}

@@ -1,0 +1,44 @@
+//! The agent of a node.
+//!
+//! ```text
+//! registrar ─► local ◄─ checks          connect ─► tokens, cache, leaves ─► ServerApi
+//!    │           │                       proxies ─► proxycfg, tokens, cache
+//!    ▼           ▼
+//!  persist     sync ─► ServerApi
+//! ```
+//!
+//! - [`Agent`]: the handle everything is asked through; cheap to clone.
+//! - `local`: what is registered here, a pure machine; `persist` keeps it, `registrar` changes it,
+//!   `checks` runs its checks, `sync` brings it to the catalog: the agent is the authority for its
+//!   node, and nothing of it is written straight to the log.
+//! - `tokens`: who asks and what they may do; `cache`: answers shared without being shown to whom
+//!   they are not allowed; `connect`: roots, authorize, leaves; `proxies`: the stream of snapshots.
+//!
+//! It knows the servers only as [`concord_rpc::ServerApi`], and neither their state nor their log.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod about;
+mod agent;
+mod answer;
+mod cache;
+mod caller;
+mod checks;
+mod config;
+mod connect;
+mod leaves;
+pub mod limits;
+mod local;
+mod persist;
+mod proxies;
+mod reading;
+mod registrar;
+mod sync;
+mod tokens;
+
+pub use crate::agent::{Agent, AgentRequest, StartError};
+pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};
+pub use crate::caller::Caller;
+pub use crate::config::{About, AclConfig, AgentConfig, AgentTokens};
+pub use crate::persist::PersistError;

@@ -1,0 +1,87 @@
+//! The bounds of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// How long a resolved token is believed without asking again. Consul's documented default.
+pub const TOKEN_TTL: Duration = Duration::from_secs(30);
+/// How long an unknown token is refused without asking again: long enough to blunt a flood of one bad
+/// token, short enough that a token made just now works at once for a person.
+pub const UNKNOWN_TOKEN_WINDOW: Duration = Duration::from_secs(1);
+/// Resolved tokens kept. Far more than one node's callers have; a few hundred bytes each.
+pub const TOKENS_MAX: usize = 8192;
+/// Unknown tokens remembered. 32 bytes each; beyond it they are asked about again.
+pub const UNKNOWN_TOKENS_MAX: usize = 1024;
+/// Questions about tokens under way at a time; others wait for their turn.
+pub const RESOLVES_MAX: usize = 64;
+/// Questions about tokens waiting for their turn; beyond it callers are told to retry.
+pub const RESOLVES_WAITING_MAX: usize = 1024;
+/// Tokens watched for revocation at a time, one per token with open streams or blocking reads.
+pub const FOLLOWS_MAX: usize = 8192;
+
+/// Longest wait of one blocking question the agent asks for itself; then it asks again.
+pub const REFRESH_WAIT: Duration = Duration::from_secs(600);
+/// Wait of a blocking read that names none. Consul's documented default.
+pub const WAIT_DEFAULT: Duration = Duration::from_secs(300);
+/// Longest wait of a blocking read. Consul's documented bound.
+pub const WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long a plain read waits for the first answer of the servers.
+pub const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// Failures in a row after which refreshing backs off; Consul's cache retries as often at once.
+pub const REFRESH_RETRIES_AT_ONCE: u32 = 3;
+/// Longest pause between refreshes, to which up to the same is added at random. Consul's bound.
+pub const REFRESH_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of cached answers, unless configured.
+pub const CACHE_BYTES: usize = 128 << 20;
+/// What an entry costs beside its answer: keys, slots, the task that refreshes it.
+pub const CACHE_ENTRY_BYTES: usize = 2048;
+/// Entries in the cache: each is a task and an open question to the servers.
+pub const CACHE_ENTRIES_MAX: usize = 16_384;
+/// How long an entry nobody reads is kept. Consul's documented value.
+pub const CACHE_IDLE: Duration = Duration::from_secs(72 * 3600);
+/// How often idle entries are looked for.
+pub const CACHE_SWEEP: Duration = Duration::from_secs(60);
+/// How often one read may find that the entry it waited for was given up, and begin anew.
+pub const CACHE_READ_ATTEMPTS: usize = 4;
+
+/// Services of one agent. Real nodes run some dozens.
+pub const SERVICES_MAX: usize = 4096;
+/// Checks of one agent; each may be a task.
+pub const CHECKS_MAX: usize = 8192;
+/// Bytes of a check's name; it is shown in lists.
+pub const CHECK_NAME_BYTES_MAX: usize = 1024;
+/// Bytes of a check's notes.
+pub const CHECK_NOTES_BYTES_MAX: usize = 4096;
+/// Bytes of a check's output, unless configured. Consul's documented default.
+pub const CHECK_OUTPUT_BYTES_MAX: usize = 4096;
+/// How long output alone may lag behind in the catalog. Consul's documented default.
+pub const CHECK_UPDATE_INTERVAL: Duration = Duration::from_secs(300);
+/// How often services that were critical too long are looked for. Consul's documented value.
+pub const REAP_INTERVAL: Duration = Duration::from_secs(30);
+/// How many aliases may follow each other before the rest has to wait for the next change.
+pub const ALIAS_DEPTH_MAX: usize = 8;
+
+/// Time between full comparisons with the catalog, to which up to the same is added at random.
+pub const SYNC_INTERVAL: Duration = Duration::from_secs(60);
+/// First pause after a failed exchange with the catalog.
+pub const SYNC_RETRY_MIN: Duration = Duration::from_millis(200);
+/// Longest pause after failed exchanges. Consul's is 15 s and up to 15 s more.
+pub const SYNC_RETRY_MAX: Duration = Duration::from_secs(30);
+/// In development mode nothing waits longer than this at random (D26).
+pub const DEV_JITTER_MAX: Duration = Duration::from_millis(500);
+
+/// Streams of proxy snapshots at a time.
+pub const PROXY_STREAMS_MAX: usize = 4096;
+/// Changes on their way into one proxy's machine.
+pub const PROXY_INPUTS: usize = 64;
+/// Messages on their way to one proxy. Few: what is not sent yet is replaced by what is newer.
+pub const PROXY_MESSAGES: usize = 16;
+
+/// Wishes to leave or reload that the binary has not taken up yet.
+pub const AGENT_REQUESTS: usize = 4;
+/// Leaf certificates held at a time. Each has a private key and is renewed while it is read.
+pub const LEAVES_MAX: usize = 4096;
+/// How often a leaf's driver looks at the wall clock at least: it may have been set.
+pub const LEAF_TICK_MAX: Duration = Duration::from_secs(60);
+/// Pause before asking for the roots again after a failure.
+pub const ROOTS_RETRY: Duration = Duration::from_secs(1);

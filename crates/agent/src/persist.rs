@@ -1,0 +1,337 @@
+//! Registrations on disk: one file each below `services/` and `checks/`, replaced whole.
+//!
+//! The files hold tokens; the disk port creates them with mode 0600. Their format is our own, with
+//! named fields and a format number; a file that cannot be read stops the start with its name and
+//! the remedy, since dropping it silently would lose an acknowledged registration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::catalog::{CheckStatus, ServiceInstance};
+use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::{CheckId, InstanceId, Secret, ServiceName};
+use concord_runtime::{Disk, DiskError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::local::{CheckRecord, Local, ServiceRecord, Source};
+
+/// The number of the format written now.
+const FORMAT: u32 = 1;
+const SERVICES: &str = "services";
+const CHECKS: &str = "checks";
+
+/// Why registrations cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum PersistError {
+    /// The disk said no.
+    #[error("registrations in the data directory: {0}")]
+    Disk(#[from] DiskError),
+    /// A file is damaged.
+    #[error(
+        "{path}: cannot be read as a registration ({error}); restore the file or remove it and register again"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+    /// A file of a later version.
+    #[error(
+        "{path}: written by a later version (format {format}); start that version, or remove the file and register again"
+    )]
+    Later {
+        /// The file.
+        path: String,
+        /// Its format.
+        format: u32,
+    },
+}
+
+impl PersistError {
+    /// Whether what is on the disk can no longer be believed.
+    pub(crate) fn is_fatal(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_fatal())
+    }
+}
+
+/// The directory of registrations.
+#[derive(Clone, Debug)]
+pub(crate) struct Registrations {
+    disk: Arc<dyn Disk>,
+}
+
+/// A change of the files.
+#[derive(Clone, Debug)]
+pub(crate) enum FileChange {
+    /// A service with its sidecars.
+    KeepServices(Vec<Arc<LocalService>>),
+    /// No such service any more.
+    DropService(InstanceId),
+    /// A check that stands on its own.
+    KeepCheck(CheckSpec),
+    /// No such check any more.
+    DropCheck(CheckId),
+}
+
+/// A service with its sidecars: registered together, kept together.
+#[derive(Deserialize, Serialize)]
+struct FamilyFile {
+    format: u32,
+    services: Vec<ServiceFile>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct ServiceFile {
+    service: ServiceInstance,
+    #[serde(default)]
+    checks: Vec<CheckFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sidecar_of: Option<InstanceId>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct LoneCheckFile {
+    format: u32,
+    check: CheckFile,
+}
+
+#[derive(Deserialize, Serialize)]
+struct CheckFile {
+    id: CheckId,
+    name: String,
+    #[serde(default)]
+    notes: String,
+    #[serde(default)]
+    service_id: Option<InstanceId>,
+    #[serde(default)]
+    service_name: Option<ServiceName>,
+    initial: CheckStatus,
+    probe: Probe,
+    #[serde(default)]
+    success_before_passing: u32,
+    #[serde(default)]
+    failures_before_warning: u32,
+    #[serde(default)]
+    failures_before_critical: u32,
+    #[serde(default)]
+    deregister_after: Option<Duration>,
+    #[serde(default)]
+    output_bytes_max: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+impl Registrations {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
+    }
+
+    /// Carries out changes, in order; each is durable before the next.
+    pub(crate) fn carry_out(&self, changes: &[FileChange]) -> Result<(), PersistError> {
+        changes.iter().try_for_each(|change| match change {
+            FileChange::KeepServices(family) => self.keep_family(family),
+            FileChange::DropService(id) => self.drop_file(&path(SERVICES, id.as_str())),
+            FileChange::KeepCheck(spec) => {
+                let file = LoneCheckFile { format: FORMAT, check: CheckFile::of(spec) };
+                self.keep(&path(CHECKS, spec.id.as_str()), &file)
+            }
+            FileChange::DropCheck(id) => self.drop_file(&path(CHECKS, id.as_str())),
+        })
+    }
+
+    /// All services kept: sidecars first, so that one registered anew on its own wins.
+    pub(crate) fn services(&self) -> Result<Vec<LocalService>, PersistError> {
+        let files: Vec<FamilyFile> = self.read_all(SERVICES)?;
+        let mut services: Vec<LocalService> =
+            files.into_iter().flat_map(|file| file.services).map(ServiceFile::into_local).collect();
+        services.sort_by_key(|local| local.sidecar_of.is_none());
+        Ok(services)
+    }
+
+    /// All checks kept that stand on their own.
+    pub(crate) fn checks(&self) -> Result<Vec<CheckSpec>, PersistError> {
+        let files: Vec<LoneCheckFile> = self.read_all(CHECKS)?;
+        Ok(files.into_iter().map(|file| file.check.into_spec()).collect())
+    }
+
+    fn keep_family(&self, family: &[Arc<LocalService>]) -> Result<(), PersistError> {
+        let Some(root) = family.first() else { return Ok(()) };
+        let services = family.iter().map(|local| ServiceFile::of(local)).collect();
+        self.keep(&path(SERVICES, root.service.id.as_str()), &FamilyFile { format: FORMAT, services })
+    }
+
+    fn keep(&self, path: &str, file: &impl Serialize) -> Result<(), PersistError> {
+        let content = serde_json::to_vec(file)
+            .map_err(|error| PersistError::Damaged { path: path.to_owned(), error })?;
+        Ok(self.disk.write_atomic(path, &content)?)
+    }
+
+    fn drop_file(&self, path: &str) -> Result<(), PersistError> {
+        match self.disk.remove(path) {
+            Ok(()) | Err(DiskError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn read_all<T: for<'de> Deserialize<'de>>(&self, dir: &str) -> Result<Vec<T>, PersistError> {
+        let mut all = Vec::new();
+        for name in self.disk.list(dir)? {
+            let path = format!("{dir}/{name}");
+            let content = self.disk.read(&path)?;
+            let damaged = |error| PersistError::Damaged { path: path.clone(), error };
+            let FormatOnly { format } = serde_json::from_slice(&content).map_err(damaged)?;
+            if format > FORMAT {
+                return Err(PersistError::Later { path, format });
+            }
+            all.push(serde_json::from_slice(&content).map_err(damaged)?);
+        }
+        Ok(all)
+    }
+}
+
+/// Ids may hold any printable character; file names hold their digest.
+fn path(dir: &str, id: &str) -> String {
+    let digest = Sha256::digest(id.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{dir}/{hex}")
+}
+
+/// What has to change on disk when `before` becomes `after`: new content first, so that a crash in
+/// between leaves too much rather than too little.
+pub(crate) fn changes(before: &Local, after: &Local) -> Vec<FileChange> {
+    let mut changes = Vec::new();
+    let (old, new) = (families(before), families(after));
+    for (root, family) in &new {
+        if old.get(root).is_none_or(|old| versions(old) != versions(family)) {
+            let family = family.iter().map(|record| Arc::clone(&record.registration)).collect();
+            changes.push(FileChange::KeepServices(family));
+        }
+    }
+    let (old_checks, new_checks) = (lone_checks(before), lone_checks(after));
+    for (id, record) in &new_checks {
+        if old_checks.get(id).is_none_or(|old| old.spec_version != record.spec_version) {
+            changes.push(FileChange::KeepCheck(record.spec.clone()));
+        }
+    }
+    let gone = old_checks.keys().filter(|id| !new_checks.contains_key(*id));
+    changes.extend(gone.map(|id| FileChange::DropCheck((*id).clone())));
+    let gone = old.keys().filter(|id| !new.contains_key(*id));
+    changes.extend(gone.map(|id| FileChange::DropService((*id).clone())));
+    changes
+}
+
+fn families(local: &Local) -> BTreeMap<&InstanceId, Vec<&ServiceRecord>> {
+    let roots = local.services.values().filter(|record| {
+        let parent = record.registration.sidecar_of.as_ref();
+        record.source == Source::Api && parent.is_none_or(|parent| !local.services.contains_key(parent))
+    });
+    roots.map(|record| (record.id(), local.family(record.id()))).collect()
+}
+
+fn versions(family: &[&ServiceRecord]) -> Vec<(InstanceId, u64)> {
+    family.iter().map(|record| (record.id().clone(), record.version)).collect()
+}
+
+fn lone_checks(local: &Local) -> BTreeMap<&CheckId, &CheckRecord> {
+    let lone =
+        local.checks.values().filter(|record| record.source == Source::Api && !local.is_inline(record));
+    lone.map(|record| (&record.spec.id, record)).collect()
+}
+
+impl ServiceFile {
+    fn of(local: &LocalService) -> Self {
+        let LocalService { service, checks, token, sidecar_of } = local;
+        Self {
+            service: service.clone(),
+            checks: checks.iter().map(CheckFile::of).collect(),
+            token: token.as_ref().map(|token| token.expose().to_owned()),
+            sidecar_of: sidecar_of.clone(),
+        }
+    }
+
+    fn into_local(self) -> LocalService {
+        let Self { service, checks, token, sidecar_of } = self;
+        let checks = checks.into_iter().map(CheckFile::into_spec).collect();
+        LocalService { service, checks, token: token.map(Secret::new), sidecar_of }
+    }
+}
+
+impl CheckFile {
+    fn of(spec: &CheckSpec) -> Self {
+        let CheckSpec {
+            id,
+            name,
+            notes,
+            service_id,
+            service_name,
+            initial,
+            probe,
+            success_before_passing,
+            failures_before_warning,
+            failures_before_critical,
+            deregister_after,
+            output_bytes_max,
+            token,
+        } = spec.clone();
+        let token = token.map(|token| token.expose().to_owned());
+        Self {
+            id,
+            name,
+            notes,
+            service_id,
+            service_name,
+            initial,
+            probe,
+            success_before_passing,
+            failures_before_warning,
+            failures_before_critical,
+            deregister_after,
+            output_bytes_max,
+            token,
+        }
+    }
+
+    fn into_spec(self) -> CheckSpec {
+        let Self {
+            id,
+            name,
+            notes,
+            service_id,
+            service_name,
+            initial,
+            probe,
+            success_before_passing,
+            failures_before_warning,
+            failures_before_critical,
+            deregister_after,
+            output_bytes_max,
+            token,
+        } = self;
+        let token = token.map(Secret::new);
+        CheckSpec {
+            id,
+            name,
+            notes,
+            service_id,
+            service_name,
+            initial,
+            probe,
+            success_before_passing,
+            failures_before_warning,
+            failures_before_critical,
+            deregister_after,
+            output_bytes_max,
+            token,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Snapshots for the sidecars registered here (D15): one machine per stream, fed by the cache.
+//!
+//! ```text
+//! local registrations ─┐
+//! cache, per watch ────┼─► proxycfg::Proxy ─► latest snapshot ─► full, then what differs ─► proxy
+//! the token's rights ──┘ (denied: the stream ends with the error)
+//! ```
+//!
+//! Each stream has a machine of its own that sees with the rights of whoever attached: two streams
+//! of one proxy share what the cache shares, and nothing else. A slow proxy is not queued for: what
+//! it has not been sent yet is replaced by what is newer.
+
+mod stream;
+
+use concord_acl::{Labelled, Level, Right};
+use concord_ca::Csr;
+use concord_model::ca::LeafCertificate;
+use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_model::{InstanceId, Secret, ServiceRef};
+use concord_rpc::request::SignLeaf;
+use concord_rpc::{Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use self::stream::Attached;
+use crate::agent::Agent;
+use crate::caller::Caller;
+use crate::limits::PROXY_MESSAGES;
+
+impl SnapshotSource for Agent {
+    fn attach(
+        &self,
+        proxy: ProxyTarget,
+        token: Option<Secret>,
+    ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
+        async move { self.attach_proxy(&proxy, token.as_ref()).await }.boxed()
+    }
+
+    fn sign_leaf(
+        &self,
+        proxy: ProxyTarget,
+        token: Option<Secret>,
+        csr_pem: String,
+    ) -> BoxFuture<'_, Result<LeafCertificate, RpcError>> {
+        async move { self.sign_for_proxy(&proxy, token.as_ref(), csr_pem).await }.boxed()
+    }
+}
+
+impl Agent {
+    async fn attach_proxy(
+        &self,
+        target: &ProxyTarget,
+        token: Option<&Secret>,
+    ) -> Result<SnapshotStream, RpcError> {
+        let caller = self.caller(token).await?;
+        let (instance, service) = self.local_proxy(target)?;
+        require_proxy(&caller, &service)?;
+        let busy =
+            || RpcError::Busy("too many proxies are attached to this agent, try again later".to_owned());
+        let permit = self.inner.streams.clone().try_acquire_owned().map_err(|_| busy())?;
+        let follow = self.inner.tokens.follow(&caller)?;
+        let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
+        let attached = Attached::new(self.clone(), instance.id.clone(), follow, messages);
+        self.inner.scope.spawn("follow a proxy", async move {
+            attached.run().await;
+            drop(permit);
+        });
+        Ok(ReceiverStream::new(stream).boxed())
+    }
+
+    async fn sign_for_proxy(
+        &self,
+        target: &ProxyTarget,
+        token: Option<&Secret>,
+        csr: String,
+    ) -> Result<LeafCertificate, RpcError> {
+        let caller = self.caller(token).await?;
+        let (_, service) = self.local_proxy(target)?;
+        require_proxy(&caller, &service)?;
+        let parsed = Csr::parse(&csr).map_err(|refusal| RpcError::Invalid(refusal.to_string()))?;
+        let identity = parsed.identity.service().ok_or_else(|| {
+            RpcError::Invalid("CSR: a proxy's certificate speaks for a service; name one".to_owned())
+        })?;
+        if identity.service_ref() != service || identity.datacenter != self.inner.config.datacenter {
+            return Err(RpcError::Denied(format!(
+                "Permission denied: proxy {} stands before {service} in {} and gets no certificate for another identity",
+                target.proxy, self.inner.config.datacenter
+            )));
+        }
+        let head = Head::with_token(caller.token.clone());
+        Ok(self.inner.servers.call(head, SignLeaf { csr }).await?.value)
+    }
+
+    /// A proxy registered here, and the service it stands before.
+    pub(crate) fn local_proxy(
+        &self,
+        target: &ProxyTarget,
+    ) -> Result<(ServiceInstance, ServiceRef), RpcError> {
+        let unknown = || RpcError::NotFound(format!("unknown service ID: {}", target.proxy));
+        if target.node.as_ref().is_some_and(|node| *node != self.inner.config.node) {
+            return Err(unknown());
+        }
+        let instance = self.local_instance(&target.proxy).ok_or_else(unknown)?;
+        let service = instance.connect_target(&NodeScope::default()).ok_or_else(|| {
+            RpcError::Invalid(format!(
+                "service ID {} is not a sidecar and takes no mesh traffic",
+                target.proxy
+            ))
+        })?;
+        Ok((instance, service))
+    }
+
+    pub(crate) fn local_instance(&self, id: &InstanceId) -> Option<ServiceInstance> {
+        self.inner.local.lock().services.get(id).map(|record| record.registration.service.clone())
+    }
+}
+
+/// The right to be a service's proxy.
+pub(crate) fn require_proxy(caller: &Caller, service: &ServiceRef) -> Result<(), RpcError> {
+    caller.require(Right::named(Labelled::Service, service.name.as_str(), Level::Write))
+}

@@ -1,0 +1,261 @@
+//! One attached proxy: its machine, its watches, its stream.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use concord_model::InstanceId;
+use concord_model::catalog::NodeScope;
+use concord_proxycfg::{
+    Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
+};
+use concord_rpc::request::InstanceSelection;
+use concord_rpc::{Head, RpcError, SnapshotEvent};
+use concord_runtime::Backoff;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::DropGuard;
+
+use super::require_proxy;
+use crate::agent::Agent;
+use crate::cache::{HealthWant, Stored, Want};
+use crate::limits::PROXY_INPUTS;
+use crate::tokens::Follow;
+
+type Message = Result<SnapshotEvent, RpcError>;
+
+/// An attached proxy.
+pub(super) struct Attached {
+    agent: Agent,
+    id: InstanceId,
+    follow: Follow,
+    machine: Proxy,
+    messages: mpsc::Sender<Message>,
+    news: mpsc::Receiver<Result<Event, RpcError>>,
+    tell: mpsc::Sender<Result<Event, RpcError>>,
+    watches: BTreeMap<WatchKey, DropGuard>,
+    /// What the proxy should have, unless it has it already.
+    latest: Option<Arc<ProxySnapshot>>,
+    /// What the proxy has.
+    sent: Option<Arc<ProxySnapshot>>,
+    changes: watch::Receiver<u64>,
+}
+
+impl Attached {
+    pub(super) fn new(agent: Agent, id: InstanceId, follow: Follow, messages: mpsc::Sender<Message>) -> Self {
+        let config = agent.config();
+        let proxy = ProxyId {
+            scope: NodeScope::default(),
+            node: config.node.clone(),
+            namespace: concord_model::Namespace::default(),
+            instance: id.clone(),
+        };
+        let machine = Proxy::new(proxy, config.datacenter.clone(), LeafFrom::Proxy);
+        let (tell, news) = mpsc::channel(PROXY_INPUTS);
+        let changes = agent.inner.changed.subscribe();
+        Self {
+            agent,
+            id,
+            follow,
+            machine,
+            messages,
+            news,
+            tell,
+            watches: BTreeMap::new(),
+            latest: None,
+            sent: None,
+            changes,
+        }
+    }
+
+    /// Runs until the proxy goes, its registration goes, or it may no longer be here.
+    pub(super) async fn run(mut self) {
+        if let Err(error) = self.serve().await {
+            tracing::info!(proxy = %self.id, %error, "the stream of a proxy ends");
+            // It may be gone, or full of what it does not read: then the end of the stream tells it.
+            let _ = self.messages.try_send(Err(error));
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), RpcError> {
+        self.registration_changed()?;
+        loop {
+            let room = self.messages.clone();
+            let waiting = self.latest.is_some();
+            tokio::select! {
+                // Rights first, then news, then what there is to send.
+                biased;
+                () = self.agent.inner.scope.cancelled() => return Err(RpcError::ShuttingDown),
+                () = self.follow.changed() => self.check_rights()?,
+                () = room.closed() => return Ok(()),
+                Some(news) = self.news.recv() => self.take(news?)?,
+                _ = self.changes.changed() => self.registration_changed()?,
+                permit = room.reserve(), if waiting => {
+                    let Ok(permit) = permit else { return Ok(()) };
+                    drop(permit);
+                    self.send();
+                }
+            }
+        }
+    }
+
+    /// The token, its policies or the service the proxy stands before have changed.
+    fn check_rights(&self) -> Result<(), RpcError> {
+        let caller = self.follow.caller()?;
+        match self.agent.local_instance(&self.id).and_then(|own| own.connect_target(&NodeScope::default())) {
+            Some(service) => require_proxy(&caller, &service),
+            None => Err(RpcError::NotFound(format!("unknown service ID: {}", self.id))),
+        }
+    }
+
+    fn registration_changed(&mut self) -> Result<(), RpcError> {
+        self.check_rights()?;
+        let event = match self.agent.local_instance(&self.id) {
+            Some(instance) => Event::ProxyChanged(Arc::new(instance)),
+            None => Event::Gone,
+        };
+        self.take(event)
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), RpcError> {
+        let mut effects = Vec::new();
+        self.machine.on(event, &mut effects);
+        effects.into_iter().try_for_each(|effect| self.perform(effect))
+    }
+
+    fn perform(&mut self, effect: Effect) -> Result<(), RpcError> {
+        match effect {
+            Effect::StartWatch(key) => self.start_watch(key),
+            Effect::StopWatch(key) => {
+                self.watches.remove(&key);
+            }
+            Effect::Publish(snapshot) => self.latest = Some(snapshot),
+            Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
+            Effect::Refuse(faults) => {
+                tracing::warn!(proxy = %self.id, faults = %told(&faults), "the proxy's registration cannot be followed; it keeps the last good one");
+            }
+            Effect::Withdraw => return Err(RpcError::NotFound(format!("unknown service ID: {}", self.id))),
+        }
+        Ok(())
+    }
+
+    /// Sends what there is: all of it the first time, then what differs. A difference that does not
+    /// fit is sent as a whole.
+    fn send(&mut self) {
+        let Some(latest) = self.latest.take() else { return };
+        let updates = self.sent.as_deref().map(|sent| latest.diff(sent));
+        let messages: Vec<SnapshotEvent> = match updates {
+            Some(updates) if updates.len() <= self.messages.capacity() => {
+                updates.into_iter().map(SnapshotEvent::Section).collect()
+            }
+            Some(_) | None => vec![SnapshotEvent::Full(Box::new(ProxySnapshot::clone(&latest)))],
+        };
+        for message in messages {
+            if self.messages.try_send(Ok(message)).is_err() {
+                // Gone; the next turn notices.
+                return;
+            }
+        }
+        self.sent = Some(latest);
+    }
+
+    fn start_watch(&mut self, key: WatchKey) {
+        let watching = Watching {
+            agent: self.agent.clone(),
+            caller: self.follow.caller(),
+            key: key.clone(),
+            tell: self.tell.clone(),
+        };
+        let task = self.agent.inner.scope.spawn("watch for a proxy", watching.run());
+        self.watches.insert(key, task.abort_on_drop());
+    }
+}
+
+/// One thing a proxy has to be told about.
+struct Watching {
+    agent: Agent,
+    caller: Result<crate::caller::Caller, RpcError>,
+    key: WatchKey,
+    tell: mpsc::Sender<Result<Event, RpcError>>,
+}
+
+impl Watching {
+    async fn run(self) {
+        let mut index = 0;
+        let mut backoff = Backoff::default();
+        let caller = match &self.caller {
+            Ok(caller) => caller,
+            Err(error) => return self.give_up(error.clone()).await,
+        };
+        let Some((want, datacenter)) = self.want() else {
+            return self.give_up(RpcError::NotAvailable(format!("{:?} for proxies", self.key))).await;
+        };
+        let datacenter = self.agent.foreign(datacenter.as_ref()).cloned();
+        loop {
+            let head = Head::default().after(index, None);
+            match self.agent.cached(caller, datacenter.as_ref(), &want, &head).await {
+                Ok(answer) => {
+                    backoff.reset();
+                    index = answer.index;
+                    if self.tell.send(Ok(self.event(answer.value))).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.is_denial() => return self.give_up(error).await,
+                Err(error) => {
+                    tracing::debug!(watch = ?self.key, %error, "a proxy's watch failed, will retry");
+                    self.agent.inner.world.clock.sleep(backoff.next(&*self.agent.inner.world.entropy)).await;
+                }
+            }
+        }
+    }
+
+    async fn give_up(&self, error: RpcError) {
+        let _ = self.tell.send(Err(error)).await;
+    }
+
+    fn want(&self) -> Option<(Want, Option<concord_model::Datacenter>)> {
+        match &self.key {
+            WatchKey::Roots => Some((Want::Roots, None)),
+            WatchKey::Intentions(service) => Some((Want::Intentions(service.clone()), None)),
+            WatchKey::Endpoints(target) => {
+                let select = InstanceSelection::connect(target.service.clone());
+                Some((Want::Health(HealthWant { select, worst: None }), Some(target.datacenter.clone())))
+            }
+            // Proxies that attach make their own certificates.
+            WatchKey::Leaf(_) => None,
+        }
+    }
+
+    fn event(&self, stored: Stored) -> Event {
+        let config = self.agent.config();
+        match (&self.key, stored) {
+            (_, Stored::Roots(roots)) => Event::RootsChanged(roots),
+            (WatchKey::Intentions(destination), Stored::Intentions(set)) => Event::IntentionsChanged {
+                destination: destination.clone(),
+                entries: set.entries.clone(),
+                default: config.intention_default(),
+            },
+            (WatchKey::Endpoints(target), Stored::Health(instances)) => Event::EndpointsChanged {
+                target: target.clone(),
+                endpoints: instances
+                    .iter()
+                    .filter_map(|one| {
+                        Endpoint::of_catalog(&one.node, &one.service, &one.checks, &config.datacenter)
+                    })
+                    .collect(),
+            },
+            (_, Stored::Intentions(_) | Stored::Health(_)) => unreachable!("each watch has its own answer"),
+        }
+    }
+}
+
+fn told(faults: &[ProxyFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn refused(faults: &[ProxyFault]) -> RpcError {
+    let text = told(faults);
+    match text.strip_prefix("not available yet: ") {
+        Some(what) => RpcError::NotAvailable(what.to_owned()),
+        None => RpcError::Invalid(text),
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading what is registered here: lists filtered by rights, and the watch of one service.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_acl::{Labelled, Level, Right};
+use concord_api::agent::AgentService;
+use concord_api::health::HealthCheck;
+use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_model::{CheckId, InstanceId};
+use concord_rpc::RpcError;
+use concord_runtime::Instant;
+
+use crate::agent::Agent;
+use crate::answer::Listed;
+use crate::caller::Caller;
+use crate::limits::{WAIT_DEFAULT, WAIT_MAX};
+use crate::local::{CheckRecord, ServiceRecord};
+
+impl Agent {
+    /// The services registered here that the caller may see, by id.
+    pub fn services(&self, caller: &Caller) -> Listed<BTreeMap<InstanceId, AgentService>> {
+        let records: Vec<ServiceRecord> = self.inner.local.lock().services.values().cloned().collect();
+        let sees =
+            |record: &&ServiceRecord| caller.may_read_service(record.registration.service.service.as_str());
+        let shown: BTreeMap<_, _> = records
+            .iter()
+            .filter(sees)
+            .map(|record| (record.id().clone(), self.shown(&record.registration.service)))
+            .collect();
+        Listed { filtered: shown.len() < records.len(), value: shown }
+    }
+
+    /// The checks registered here that the caller may see, by id.
+    pub fn checks(&self, caller: &Caller) -> Listed<BTreeMap<CheckId, HealthCheck>> {
+        let records: Vec<CheckRecord> = self.inner.local.lock().checks.values().cloned().collect();
+        let node = &self.inner.config.node;
+        let sees = |record: &&CheckRecord| match &record.check.service_name {
+            Some(service) => caller.may_read_service(service.as_str()),
+            None => caller.may_read_node(node.as_str()),
+        };
+        let shown: BTreeMap<_, _> = records
+            .iter()
+            .filter(sees)
+            .map(|record| {
+                (record.spec.id.clone(), HealthCheck::from_model(&NodeScope::default(), node, &record.check))
+            })
+            .collect();
+        Listed { filtered: shown.len() < records.len(), value: shown }
+    }
+
+    /// One service registered here, with its fingerprint. With `hash`, waits until the fingerprint is
+    /// another one or the wait is over. Needs `service:read`, also when the wait ends.
+    pub async fn service(
+        &self,
+        caller: &Caller,
+        id: &InstanceId,
+        hash: Option<&str>,
+        wait: Option<Duration>,
+    ) -> Result<AgentService, RpcError> {
+        let Some(hash) = hash.filter(|hash| !hash.is_empty()) else { return self.service_now(caller, id) };
+        let until = self.deadline(wait);
+        let mut follow = self.inner.tokens.follow(caller)?;
+        let mut changes = self.inner.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let service = self.service_now(&follow.caller()?, id)?;
+            if service.content_hash != hash || self.inner.world.clock.now() >= until {
+                return Ok(service);
+            }
+            tokio::select! {
+                // Rights first: nothing is shown to somebody who has just lost them.
+                biased;
+                () = follow.changed() => {}
+                _ = changes.changed() => {}
+                () = self.inner.world.clock.sleep_until(until) => {}
+                () = self.inner.scope.cancelled() => return Err(RpcError::ShuttingDown),
+            }
+        }
+    }
+
+    /// Until when a blocking read waits: as long as asked, at most [`WAIT_MAX`], and a sixteenth more
+    /// at random, so that many do not come back in step.
+    pub(crate) fn deadline(&self, wait: Option<Duration>) -> Instant {
+        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(WAIT_DEFAULT).min(WAIT_MAX);
+        self.inner.world.clock.now() + wait + self.inner.world.entropy.jitter(wait / 16)
+    }
+
+    fn service_now(&self, caller: &Caller, id: &InstanceId) -> Result<AgentService, RpcError> {
+        let record = self.inner.local.lock().services.get(id).cloned();
+        let Some(record) = record else {
+            return Err(RpcError::NotFound(format!("unknown service ID: {id}")));
+        };
+        let service = &record.registration.service;
+        caller.require(Right::named(Labelled::Service, service.service.as_str(), Level::Read))?;
+        Ok(self.shown(service).hashed())
+    }
+
+    fn shown(&self, service: &ServiceInstance) -> AgentService {
+        AgentService::from_model(&NodeScope::default(), &self.inner.config.datacenter, service)
+    }
+}

@@ -1,0 +1,252 @@
+//! Registering and deregistering: rights, then disk, then memory, then the acknowledgement.
+//!
+//! A change runs in a task of its own, so that a caller who goes away cannot leave disk and memory
+//! telling different things. One change at a time.
+
+use concord_acl::{Labelled, Level, Right};
+use concord_api::Faults;
+use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, lowest_free_port};
+use concord_model::catalog::CheckStatus;
+use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::{CheckId, InstanceId};
+use concord_rpc::RpcError;
+
+use crate::agent::Agent;
+use crate::caller::Caller;
+use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
+use crate::local::{Change, CheckRecord, Local, Report, Source};
+use crate::persist;
+
+impl Agent {
+    /// Registers a service, with its sidecar if it defines one. Needs `service:write` on every name
+    /// involved, that of a service replaced included. Durable before it returns.
+    pub async fn register_service(
+        &self,
+        caller: &Caller,
+        definition: &ServiceDefinition,
+        replace_existing_checks: bool,
+    ) -> Result<(), RpcError> {
+        let registration = definition.resolve().map_err(refused)?;
+        check_specs(registration.service.checks.iter())?;
+        let (caller, ports) = (caller.clone(), self.inner.config.sidecar_ports.clone());
+        self.write(move |local| {
+            may_replace(&caller, local, &registration.service)?;
+            if let Some(sidecar) = &registration.sidecar {
+                may_replace(&caller, local, sidecar.service())?;
+            }
+            let pick = |id: &InstanceId| lowest_free_port(ports, id, local.ports());
+            let (service, sidecar) = registration.expand(pick).map_err(refused)?;
+            let change = |mut registration: LocalService| {
+                // Without a token of its own it is brought to the catalog with its registrar's.
+                registration.token = registration.token.or_else(|| caller.token.clone());
+                Change::SetService {
+                    registration,
+                    source: Source::Api,
+                    replace_checks: replace_existing_checks,
+                }
+            };
+            Ok(std::iter::once(service).chain(sidecar).map(change).collect())
+        })
+        .await
+    }
+
+    /// Removes a service with its checks and its sidecar. Needs `service:write`.
+    pub async fn deregister_service(&self, caller: &Caller, id: &InstanceId) -> Result<(), RpcError> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.write(move |local| {
+            let Some(record) = local.services.get(&id) else { return Err(unknown_service(&id)) };
+            caller.require_service_write(record.registration.service.service.as_str())?;
+            Ok(vec![Change::RemoveService(id)])
+        })
+        .await
+    }
+
+    /// Registers a check of its own, for the node or for a service that is registered. Needs
+    /// `service:write` on that service, or `node:write`.
+    pub async fn register_check(
+        &self,
+        caller: &Caller,
+        definition: &CheckDefinition,
+    ) -> Result<(), RpcError> {
+        let mut spec = definition.resolve(CheckOwner::Itself).map_err(refused)?;
+        check_specs(std::iter::once(&spec))?;
+        let (caller, agent) = (caller.clone(), self.clone());
+        self.write(move |local| {
+            if let Some(id) = &spec.service_id {
+                let missing = || RpcError::NotFound(format!("ServiceID \"{id}\" does not exist"));
+                let service = local.services.get(id).ok_or_else(missing)?;
+                spec.service_name = Some(service.registration.service.service.clone());
+            }
+            agent.may_write_check(&caller, &spec)?;
+            if let Some(last) = local.checks.get(&spec.id) {
+                agent.may_write_check(&caller, &last.spec)?;
+            }
+            spec.token = spec.token.take().or_else(|| caller.token.clone());
+            Ok(vec![Change::SetCheck { spec, source: Source::Api }])
+        })
+        .await
+    }
+
+    /// Removes a check. Needs the right to what it is about.
+    pub async fn deregister_check(&self, caller: &Caller, id: &CheckId) -> Result<(), RpcError> {
+        let (caller, id, agent) = (caller.clone(), id.clone(), self.clone());
+        self.write(move |local| {
+            agent.may_write_check(&caller, &known_check(local, &id)?.spec)?;
+            Ok(vec![Change::RemoveCheck(id)])
+        })
+        .await
+    }
+
+    /// Takes the word of a service about itself, for a TTL check.
+    pub fn report_check(
+        &self,
+        caller: &Caller,
+        id: &CheckId,
+        status: CheckStatus,
+        output: String,
+    ) -> Result<(), RpcError> {
+        {
+            let mut local = self.inner.local.lock();
+            let record = known_check(&local, id)?;
+            self.may_write_check(caller, &record.spec)?;
+            if !matches!(record.spec.probe, Probe::Ttl(_)) {
+                return Err(RpcError::Invalid(format!("CheckID \"{id}\" does not have associated TTL")));
+            }
+            local.report(id, Report::told(status, output), self.inner.world.clock.now());
+        }
+        self.noticed();
+        Ok(())
+    }
+
+    /// Whether a caller may change what a check is about.
+    fn may_write_check(&self, caller: &Caller, spec: &CheckSpec) -> Result<(), RpcError> {
+        match &spec.service_name {
+            Some(service) => caller.require_service_write(service.as_str()),
+            None => {
+                caller.require(Right::named(Labelled::Node, self.inner.config.node.as_str(), Level::Write))
+            }
+        }
+    }
+
+    /// Removes services without asking whether somebody may: the agent's own decision.
+    pub(crate) async fn reap(&self, ids: Vec<InstanceId>) -> Result<(), RpcError> {
+        self.write(move |local| {
+            let there = ids.into_iter().filter(|id| local.services.contains_key(id));
+            Ok(there.map(Change::RemoveService).collect())
+        })
+        .await
+    }
+
+    async fn write<F>(&self, plan: F) -> Result<(), RpcError>
+    where
+        F: FnOnce(&Local) -> Result<Vec<Change>, RpcError> + Send + 'static,
+    {
+        let agent = self.clone();
+        let task = self.inner.scope.spawn("change registrations", async move { agent.write_now(plan).await });
+        task.join().await.map_err(|_| RpcError::ShuttingDown)?
+    }
+
+    async fn write_now<F>(self, plan: F) -> Result<(), RpcError>
+    where
+        F: FnOnce(&Local) -> Result<Vec<Change>, RpcError>,
+    {
+        let _writing = self.inner.writing.lock().await;
+        let now = self.inner.world.clock.now();
+        let before = self.inner.local.lock().clone();
+        let changes = plan(&before)?;
+        let mut after = before.clone();
+        changes.iter().for_each(|change| after.apply(change.clone(), now));
+        within_bounds(&after)?;
+        let (files, registrations) = (persist::changes(&before, &after), self.inner.registrations.clone());
+        let kept =
+            self.inner.scope.spawn_blocking("keep registrations", move || registrations.carry_out(&files));
+        if let Err(error) = kept.join().await.map_err(|_| RpcError::ShuttingDown)? {
+            if error.is_fatal() {
+                self.must_end(error.to_string());
+            }
+            return Err(RpcError::Internal(error.to_string()));
+        }
+        {
+            // Applied anew rather than swapped in: checks may have reported meanwhile.
+            let mut local = self.inner.local.lock();
+            changes.into_iter().for_each(|change| local.apply(change, now));
+        }
+        self.noticed();
+        Ok(())
+    }
+}
+
+/// Whether a caller may register a service in the place of what is there.
+fn may_replace(caller: &Caller, local: &Local, new: &LocalService) -> Result<(), RpcError> {
+    caller.require_service_write(new.service.service.as_str())?;
+    if let Some(old) = local.services.get(&new.service.id) {
+        caller.require_service_write(old.registration.service.service.as_str())?;
+    }
+    // A check of that id may belong to somebody else.
+    for spec in &new.checks {
+        let Some(old) = local.checks.get(&spec.id) else { continue };
+        match &old.spec.service_name {
+            Some(service) => caller.require_service_write(service.as_str())?,
+            None => {
+                return Err(RpcError::Invalid(format!(
+                    "CheckID \"{}\" is that of a check of the node; choose another",
+                    spec.id
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn known_check<'a>(local: &'a Local, id: &CheckId) -> Result<&'a CheckRecord, RpcError> {
+    let unknown = || {
+        RpcError::NotFound(format!(
+            "Unknown check ID \"{id}\". Ensure that the check ID is passed, not the check name."
+        ))
+    };
+    local.checks.get(id).ok_or_else(unknown)
+}
+
+fn unknown_service(id: &InstanceId) -> RpcError {
+    RpcError::NotFound(format!(
+        "Unknown service ID \"{id}\". Ensure that the service ID is passed, not the service name."
+    ))
+}
+
+fn check_specs<'a>(mut specs: impl Iterator<Item = &'a CheckSpec>) -> Result<(), RpcError> {
+    specs.try_for_each(|spec| {
+        if spec.name.len() > CHECK_NAME_BYTES_MAX {
+            return Err(RpcError::Invalid(format!(
+                "Name: at most {CHECK_NAME_BYTES_MAX} bytes are allowed in the name of a check"
+            )));
+        }
+        if spec.notes.len() > CHECK_NOTES_BYTES_MAX {
+            return Err(RpcError::Invalid(format!(
+                "Notes: at most {CHECK_NOTES_BYTES_MAX} bytes are allowed in the notes of a check"
+            )));
+        }
+        Ok(())
+    })
+}
+
+fn within_bounds(local: &Local) -> Result<(), RpcError> {
+    if local.services.len() > SERVICES_MAX {
+        return Err(RpcError::Busy(format!(
+            "at most {SERVICES_MAX} services can be registered with one agent"
+        )));
+    }
+    if local.checks.len() > CHECKS_MAX {
+        return Err(RpcError::Busy(format!("at most {CHECKS_MAX} checks can be registered with one agent")));
+    }
+    Ok(())
+}
+
+/// What the definition lacks, as an error.
+fn refused(faults: Faults) -> RpcError {
+    if faults.status() == 501 {
+        let whats = faults.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let what = whats.strip_prefix("not available yet: ").unwrap_or(&whats);
+        return RpcError::NotAvailable(what.to_owned());
+    }
+    RpcError::Invalid(faults.to_string())
+}

@@ -1,0 +1,321 @@
+//! What the catalog has to be told, decided without asking anybody.
+
+use std::collections::BTreeMap;
+
+use concord_model::catalog::{Check, Node, SERF_HEALTH, SERVER_SERVICE, ServiceInstance};
+use concord_model::{CheckId, InstanceId, Secret, Stamp};
+use concord_rpc::request::{Deregister, NodeRecords, Register, Registered};
+use concord_runtime::Instant;
+
+use crate::config::AgentConfig;
+use crate::local::{CheckRecord, Local, Mark, ServiceRecord, Source};
+
+/// Tagged addresses that servers add themselves.
+const VIRTUAL_ADDRESS: &str = "consul-virtual";
+
+/// One exchange with the catalog.
+#[derive(Debug)]
+pub(super) enum Step {
+    Register { request: Box<Register>, token: Option<Secret>, covers: Covers },
+    Deregister { request: Deregister, token: Option<Secret>, covers: Covers },
+}
+
+/// What a step tells, and in which version.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Covers {
+    pub(super) node: bool,
+    pub(super) service: Option<(InstanceId, u64)>,
+    pub(super) checks: Vec<(CheckId, u64)>,
+    pub(super) gone_service: Option<InstanceId>,
+    pub(super) gone_check: Option<CheckId>,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// The catalog knows now.
+    Told,
+    /// It refuses.
+    Refused,
+}
+
+impl Covers {
+    /// As metrics name it.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.gone_service.is_some() {
+            "service_deregistration"
+        } else if self.gone_check.is_some() {
+            "check_deregistration"
+        } else if self.service.is_some() {
+            "service_registration"
+        } else if self.node {
+            "node_registration"
+        } else {
+            "check_registration"
+        }
+    }
+}
+
+/// Compares everything with what the catalog has for the node, and marks what differs. What was
+/// refused before is tried again. Whether anything registered here changed (tags the catalog owns).
+pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecords>) -> bool {
+    local.node = mark(remote.is_some_and(|remote| same_node(node, &remote.node)));
+    let services: BTreeMap<&InstanceId, &ServiceInstance> =
+        remote.into_iter().flat_map(|remote| &remote.services).map(|one| (&one.id, one)).collect();
+    let checks: BTreeMap<&CheckId, &Check> =
+        remote.into_iter().flat_map(|remote| &remote.checks).map(|one| (&one.id, one)).collect();
+
+    let mut changed = false;
+    for (id, record) in &mut local.services {
+        let theirs = services.get(id);
+        if let Some(theirs) = theirs {
+            changed |= record.take_tags(&theirs.tags);
+        }
+        record.mark = mark(theirs.is_some_and(|theirs| same_service(&record.registration.service, theirs)));
+    }
+    for (id, record) in &mut local.checks {
+        record.mark = mark(checks.get(id).is_some_and(|theirs| {
+            let lags_behind = record.deferred.is_some();
+            same_check(&record.check, theirs, lags_behind)
+        }));
+        if record.mark == Mark::Pending {
+            record.deferred = None;
+        }
+    }
+    let known = |id: &InstanceId| local.services.contains_key(id) || id.as_str() == SERVER_SERVICE;
+    let gone = services.keys().filter(|id| !known(id)).map(|id| ((*id).clone(), Mark::Pending)).collect();
+    local.services_gone = gone;
+    let leaves_with_service = |check: &Check| {
+        check
+            .service_id
+            .as_ref()
+            .is_some_and(|id| local.services_gone.contains_key(id) || id.as_str() == SERVER_SERVICE)
+    };
+    let gone = checks.iter().filter(|(id, check)| {
+        !local.checks.contains_key(**id) && id.as_str() != SERF_HEALTH && !leaves_with_service(check)
+    });
+    local.checks_gone = gone.map(|(id, _)| ((*id).clone(), Mark::Pending)).collect();
+    if changed {
+        local.bump();
+    }
+    changed
+}
+
+/// The next thing the catalog has to be told: the node, then what is gone, then services with their
+/// checks, then checks.
+pub(super) fn next_step(local: &Local, config: &AgentConfig, now: Instant) -> Option<Step> {
+    if local.node == Mark::Pending {
+        return Some(node_step(config));
+    }
+    let pending = |mark: &Mark| *mark == Mark::Pending;
+    if let Some((id, _)) = local.services_gone.iter().find(|(_, mark)| pending(mark)) {
+        let covers = Covers { gone_service: Some(id.clone()), ..Covers::default() };
+        return Some(removal(config, Registered::Service(id.clone()), covers));
+    }
+    if let Some((id, _)) = local.checks_gone.iter().find(|(_, mark)| pending(mark)) {
+        let covers = Covers { gone_check: Some(id.clone()), ..Covers::default() };
+        return Some(removal(config, Registered::Check(id.clone()), covers));
+    }
+    if let Some(record) = local.services.values().find(|record| record.mark == Mark::Pending) {
+        return Some(service_step(local, config, record, now));
+    }
+    let check =
+        local.checks.values().find(|record| is_due(record, now) && !waits_for_service(local, record))?;
+    Some(check_step(local, config, check, now))
+}
+
+/// Records how a step ended, for whatever has not changed since.
+pub(super) fn done(local: &mut Local, covers: &Covers, outcome: Outcome) {
+    let mark = match outcome {
+        Outcome::Told => Mark::Synced,
+        Outcome::Refused => Mark::Blocked,
+    };
+    let Covers { node, service, checks, gone_service, gone_check } = covers;
+    if *node {
+        local.node = mark;
+    }
+    if let Some((id, version)) = service
+        && let Some(record) = local.services.get_mut(id).filter(|record| record.version == *version)
+    {
+        record.mark = mark;
+    }
+    for (id, version) in checks {
+        if let Some(record) = local.checks.get_mut(id).filter(|record| record.version == *version) {
+            record.mark = mark;
+            record.deferred = None;
+        }
+    }
+    if let Some(id) = gone_service {
+        settle(&mut local.services_gone, id, outcome);
+    }
+    if let Some(id) = gone_check {
+        settle(&mut local.checks_gone, id, outcome);
+    }
+}
+
+fn settle<K: Ord>(gone: &mut BTreeMap<K, Mark>, id: &K, outcome: Outcome) {
+    match outcome {
+        Outcome::Told => {
+            gone.remove(id);
+        }
+        Outcome::Refused => {
+            if let Some(mark) = gone.get_mut(id) {
+                *mark = Mark::Blocked;
+            }
+        }
+    }
+}
+
+fn node_step(config: &AgentConfig) -> Step {
+    let request =
+        Register { node: config.node_record(), skip_node_update: false, service: None, checks: Vec::new() };
+    let covers = Covers { node: true, ..Covers::default() };
+    Step::Register { request: Box::new(request), token: config.tokens.for_node().cloned(), covers }
+}
+
+fn removal(config: &AgentConfig, what: Registered, covers: Covers) -> Step {
+    let request = Deregister { node: config.node.clone(), what };
+    Step::Deregister { request, token: config.tokens.for_node().cloned(), covers }
+}
+
+fn service_step(local: &Local, config: &AgentConfig, record: &ServiceRecord, now: Instant) -> Step {
+    let token = service_token(config, record);
+    let checks: Vec<&CheckRecord> = local
+        .checks
+        .values()
+        .filter(|check| check.spec.service_id.as_ref() == Some(record.id()) && is_due(check, now))
+        .filter(|check| same_token(check_token(local, config, check).as_ref(), token.as_ref()))
+        .collect();
+    let covers = Covers {
+        service: Some((record.id().clone(), record.version)),
+        checks: checks.iter().map(|check| (check.spec.id.clone(), check.version)).collect(),
+        ..Covers::default()
+    };
+    let request = Register {
+        node: config.node_record(),
+        skip_node_update: true,
+        service: Some(record.registration.service.clone()),
+        checks: checks.iter().map(|check| check.check.clone()).collect(),
+    };
+    Step::Register { request: Box::new(request), token, covers }
+}
+
+/// All checks that are due and are told with the same token go together.
+fn check_step(local: &Local, config: &AgentConfig, first: &CheckRecord, now: Instant) -> Step {
+    let token = check_token(local, config, first);
+    let together = |check: &&CheckRecord| {
+        check.spec.service_id == first.spec.service_id
+            && is_due(check, now)
+            && same_token(check_token(local, config, check).as_ref(), token.as_ref())
+    };
+    let checks: Vec<&CheckRecord> = local.checks.values().filter(together).collect();
+    let covers = Covers {
+        checks: checks.iter().map(|check| (check.spec.id.clone(), check.version)).collect(),
+        ..Covers::default()
+    };
+    let request = Register {
+        node: config.node_record(),
+        skip_node_update: true,
+        service: None,
+        checks: checks.iter().map(|check| check.check.clone()).collect(),
+    };
+    Step::Register { request: Box::new(request), token, covers }
+}
+
+/// A service's own token, that of services from files, the default.
+fn service_token(config: &AgentConfig, record: &ServiceRecord) -> Option<Secret> {
+    let of_files = match record.source {
+        Source::File => config.tokens.config_file_service_registration.as_ref(),
+        Source::Api => None,
+    };
+    record.registration.token.as_ref().or(of_files).or(config.tokens.default.as_ref()).cloned()
+}
+
+/// A check's own token, else that of its service; for the node's checks that of files or the default.
+fn check_token(local: &Local, config: &AgentConfig, check: &CheckRecord) -> Option<Secret> {
+    if let Some(own) = &check.spec.token {
+        return Some(own.clone());
+    }
+    match check.spec.service_id.as_ref().and_then(|id| local.services.get(id)) {
+        Some(service) => service_token(config, service),
+        None => config.tokens.default.clone(),
+    }
+}
+
+fn same_token(a: Option<&Secret>, b: Option<&Secret>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.matches(b.expose()),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+fn is_due(check: &CheckRecord, now: Instant) -> bool {
+    match check.mark {
+        Mark::Pending => true,
+        Mark::Synced => check.deferred.is_some_and(|at| at <= now),
+        Mark::Blocked => false,
+    }
+}
+
+/// While the catalog does not have the service it would refuse the check.
+fn waits_for_service(local: &Local, check: &CheckRecord) -> bool {
+    let service = check.spec.service_id.as_ref().and_then(|id| local.services.get(id));
+    service.is_some_and(|service| service.mark != Mark::Synced)
+}
+
+fn mark(same: bool) -> Mark {
+    if same { Mark::Synced } else { Mark::Pending }
+}
+
+fn same_node(own: &Node, theirs: &Node) -> bool {
+    let Node { scope: _, name: _, id, address, datacenter: _, tagged_addresses, meta, locality, stamp: _ } =
+        own;
+    (id.is_none() || *id == theirs.id)
+        && *address == theirs.address
+        && *tagged_addresses == theirs.tagged_addresses
+        && *meta == theirs.meta
+        && *locality == theirs.locality
+}
+
+fn same_service(own: &ServiceInstance, theirs: &ServiceInstance) -> bool {
+    plain(own) == plain(theirs)
+}
+
+/// Without what the servers add.
+fn plain(service: &ServiceInstance) -> ServiceInstance {
+    let mut plain = ServiceInstance { stamp: Stamp::default(), ..service.clone() };
+    plain.tagged_addresses.retain(|tag, _| !tag.starts_with(VIRTUAL_ADDRESS));
+    plain
+}
+
+fn same_check(own: &Check, theirs: &Check, output_lags: bool) -> bool {
+    let Check {
+        id: _,
+        name,
+        status,
+        notes,
+        output,
+        service_id,
+        service_name,
+        namespace,
+        service_tags: _,
+        kind,
+        interval,
+        timeout,
+        stamp: _,
+    } = own;
+    *name == theirs.name
+        && *status == theirs.status
+        && *notes == theirs.notes
+        && (output_lags || *output == theirs.output)
+        && *service_id == theirs.service_id
+        && *service_name == theirs.service_name
+        && *namespace == theirs.namespace
+        && *kind == theirs.kind
+        && *interval == theirs.interval
+        && *timeout == theirs.timeout
+}
+
+#[cfg(test)]
+mod tests;

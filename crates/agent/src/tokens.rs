@@ -1,0 +1,328 @@
+//! Tokens resolved to callers, believed for a while, and watched while somebody waits.
+//!
+//! Asked of the servers once per token and [`AclConfig::token_ttl`]; a token with open streams or
+//! blocking reads is watched instead, so that its revocation is seen at once. Unknown tokens leave
+//! nothing behind but a small, short memory. While no server answers, what was known goes on
+//! (`down_policy = extend-cache`); what was not known is refused.
+
+mod table;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use concord_model::{Secret, Timestamp};
+use concord_rpc::request::ResolveToken;
+use concord_rpc::{Head, RpcError, ServerApi, ServerApiExt};
+use concord_runtime::{Backoff, Scope, World};
+use futures::FutureExt;
+use futures::future::{BoxFuture, WeakShared};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use self::table::{Look, Table};
+use crate::caller::{Caller, Resolved, TokenKey};
+use crate::config::AclConfig;
+use crate::limits::{FOLLOWS_MAX, REFRESH_WAIT, RESOLVES_MAX, RESOLVES_WAITING_MAX};
+
+type Outcome = Result<Arc<Resolved>, RpcError>;
+type Flight = BoxFuture<'static, Outcome>;
+
+/// Resolves tokens.
+pub(crate) struct Tokens {
+    settings: AclConfig,
+    servers: Arc<dyn ServerApi>,
+    world: World,
+    scope: Scope,
+    table: Mutex<Table>,
+    flights: Mutex<HashMap<TokenKey, WeakShared<Flight>>>,
+    follows: Mutex<HashMap<TokenKey, Arc<watch::Sender<Outcome>>>>,
+    turns: Semaphore,
+    waiting: AtomicUsize,
+}
+
+/// A token's rights as they change.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    tokens: Arc<Tokens>,
+    token: Option<Secret>,
+    /// `None` while ACLs are off: then nothing ever changes.
+    rights: Option<watch::Receiver<Outcome>>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+// === impl Tokens ===
+
+impl Tokens {
+    pub(crate) fn new(settings: AclConfig, servers: Arc<dyn ServerApi>, world: World, scope: Scope) -> Self {
+        Self {
+            table: Mutex::new(Table::new(settings.token_ttl)),
+            settings,
+            servers,
+            world,
+            scope,
+            flights: Mutex::default(),
+            follows: Mutex::default(),
+            turns: Semaphore::new(RESOLVES_MAX),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The caller behind a token, if that is known without asking.
+    pub(crate) fn known(&self, token: Option<&Secret>) -> Option<Caller> {
+        if !self.settings.enabled {
+            return Some(Caller::unrestricted(token.cloned()));
+        }
+        match self.table.lock().look(&TokenKey::of(token), self.world.clock.now()) {
+            Look::Fresh(resolved) if resolved.is_valid_at(self.wall()) => {
+                Some(Caller::of(&resolved, token.cloned()))
+            }
+            Look::Fresh(_) | Look::Stale(_) | Look::Unknown | Look::Missing => None,
+        }
+    }
+
+    /// The caller behind a token.
+    pub(crate) async fn resolve(self: &Arc<Self>, token: Option<&Secret>) -> Result<Caller, RpcError> {
+        if !self.settings.enabled {
+            return Ok(Caller::unrestricted(token.cloned()));
+        }
+        let key = TokenKey::of(token);
+        let look = self.table.lock().look(&key, self.world.clock.now());
+        let stale = match look {
+            Look::Fresh(resolved) => return self.caller(&resolved, token),
+            Look::Unknown => return Err(RpcError::TokenNotFound),
+            Look::Stale(resolved) => Some(resolved),
+            Look::Missing => None,
+        };
+        match (self.ask(key, token).await, stale) {
+            (Ok(resolved), _) => self.caller(&resolved, token),
+            (Err(error), Some(resolved)) if error.is_retryable() => {
+                tracing::debug!(%error, "no server resolves tokens; going on with what was known");
+                self.caller(&resolved, token)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Follows the rights of a caller as they change.
+    pub(crate) fn follow(self: &Arc<Self>, caller: &Caller) -> Result<Follow, RpcError> {
+        let token = caller.token.clone();
+        let Some(accessor) = caller.accessor.filter(|_| self.settings.enabled) else {
+            return Ok(Follow { tokens: Arc::clone(self), token, rights: None });
+        };
+        let key = TokenKey::of(token.as_ref());
+        let mut follows = self.follows.lock();
+        if let Some(sender) = follows.get(&key) {
+            return Ok(Follow { tokens: Arc::clone(self), token, rights: Some(sender.subscribe()) });
+        }
+        if follows.len() >= FOLLOWS_MAX {
+            return Err(RpcError::Busy(
+                "too many tokens with blocking reads at this agent, try again later".to_owned(),
+            ));
+        }
+        let expires_at = match self.table.lock().look(&key, self.world.clock.now()) {
+            Look::Fresh(known) | Look::Stale(known) => known.expires_at,
+            Look::Unknown | Look::Missing => None,
+        };
+        let authorizer = caller.authorizer.clone();
+        let resolved = Resolved { accessor, authorizer, rights: caller.rights, expires_at };
+        let (sender, rights) = watch::channel(Ok(Arc::new(resolved)));
+        let sender = Arc::new(sender);
+        follows.insert(key, Arc::clone(&sender));
+        drop(follows);
+        self.scope.spawn("follow a token", Arc::clone(self).keep_following(key, token.clone(), sender));
+        Ok(Follow { tokens: Arc::clone(self), token, rights: Some(rights) })
+    }
+
+    fn caller(&self, resolved: &Resolved, token: Option<&Secret>) -> Result<Caller, RpcError> {
+        if !resolved.is_valid_at(self.wall()) {
+            return Err(RpcError::TokenNotFound);
+        }
+        Ok(Caller::of(resolved, token.cloned()))
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_nanos(self.world.clock.wall_nanos())
+    }
+
+    /// Asks the servers, once for all who want to know at the same time.
+    async fn ask(self: &Arc<Self>, key: TokenKey, token: Option<&Secret>) -> Outcome {
+        let flight = {
+            let mut flights = self.flights.lock();
+            match flights.get(&key).and_then(WeakShared::upgrade) {
+                Some(flight) => flight,
+                None => {
+                    let flight = Arc::clone(self).fly(key, token.cloned()).boxed().shared();
+                    flights.retain(|_, flight| flight.upgrade().is_some());
+                    if let Some(weak) = flight.downgrade() {
+                        flights.insert(key, weak);
+                    }
+                    flight
+                }
+            }
+        };
+        flight.await
+    }
+
+    async fn fly(self: Arc<Self>, key: TokenKey, token: Option<Secret>) -> Outcome {
+        let waiting = Waiting::begin(&self.waiting)?;
+        let _turn = self.turns.acquire().await.map_err(|_| RpcError::ShuttingDown)?;
+        drop(waiting);
+        let answer = self.servers.call(Head::with_token(token), ResolveToken {}).await;
+        let outcome = answer.map(|answer| {
+            (Arc::new(Resolved::build(&answer.value, self.settings.default_policy)), answer.index)
+        });
+        self.learn(key, outcome)
+    }
+
+    fn learn(&self, key: TokenKey, outcome: Result<(Arc<Resolved>, u64), RpcError>) -> Outcome {
+        let now = self.world.clock.now();
+        match outcome {
+            Ok((resolved, index)) => {
+                self.table.lock().learn(key, &resolved, index, now);
+                Ok(resolved)
+            }
+            Err(error) if error.is_denial() => {
+                self.table.lock().refuse(key, now);
+                Err(RpcError::TokenNotFound)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Watches one token until nobody cares any more.
+    async fn keep_following(
+        self: Arc<Self>,
+        key: TokenKey,
+        token: Option<Secret>,
+        sender: Arc<watch::Sender<Outcome>>,
+    ) {
+        let mut index = 0;
+        let mut backoff = Backoff::default();
+        loop {
+            let head = Head::with_token(token.clone()).after(index, Some(REFRESH_WAIT));
+            let answer = tokio::select! {
+                // The end first; then what nobody wants any more; then news.
+                biased;
+                () = self.scope.cancelled() => return,
+                () = sender.closed() => {
+                    if self.stop_following(&key, &sender) { return }
+                    continue;
+                }
+                answer = self.servers.call(head, ResolveToken {}) => answer,
+            };
+            let pause = match answer {
+                Ok(answer) => {
+                    backoff.reset();
+                    index = answer.index.max(1);
+                    let resolved = Arc::new(Resolved::build(&answer.value, self.settings.default_policy));
+                    let told = self.learn(key, Ok((resolved, answer.index)));
+                    sender.send_if_modified(|last| replace_if_new(last, told));
+                    None
+                }
+                Err(error) if error.is_denial() => {
+                    let told = self.learn(key, Err(error));
+                    sender.send_replace(told);
+                    tokio::select! {
+                        biased;
+                        () = self.scope.cancelled() => return,
+                        () = sender.closed() => {}
+                    }
+                    if self.stop_following(&key, &sender) {
+                        return;
+                    }
+                    index = 0;
+                    Some(backoff.next(&*self.world.entropy))
+                }
+                Err(_) => Some(backoff.next(&*self.world.entropy)),
+            };
+            if let Some(pause) = pause {
+                tokio::select! {
+                    biased;
+                    () = self.scope.cancelled() => return,
+                    () = self.world.clock.sleep(pause) => {}
+                }
+            }
+        }
+    }
+
+    /// Takes the token off the list unless somebody has come in the meantime.
+    fn stop_following(&self, key: &TokenKey, sender: &watch::Sender<Outcome>) -> bool {
+        let mut follows = self.follows.lock();
+        let nobody = sender.receiver_count() == 0;
+        if nobody {
+            follows.remove(key);
+        }
+        nobody
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let (known, unknown) = self.table.lock().counts();
+        (known, unknown, self.follows.lock().len())
+    }
+}
+
+fn replace_if_new(last: &mut Outcome, told: Outcome) -> bool {
+    let same = match (&*last, &told) {
+        (Ok(a), Ok(b)) => a.rights == b.rights && a.expires_at == b.expires_at,
+        (Err(a), Err(b)) => a == b,
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+    };
+    *last = told;
+    !same
+}
+
+/// A place in the queue; beyond its length callers are told to retry.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Result<Self, RpcError> {
+        let place = Self(count);
+        if count.fetch_add(1, Ordering::Relaxed) >= RESOLVES_WAITING_MAX {
+            return Err(RpcError::Busy(
+                "too many tokens to resolve at this agent, try again later".to_owned(),
+            ));
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// === impl Follow ===
+
+impl Follow {
+    /// The caller as of now.
+    pub(crate) fn caller(&self) -> Result<Caller, RpcError> {
+        match &self.rights {
+            None => Ok(Caller::unrestricted(self.token.clone())),
+            Some(rights) => {
+                let resolved = rights.borrow().clone()?;
+                self.tokens.caller(&resolved, self.token.as_ref())
+            }
+        }
+    }
+
+    /// Completes when the rights have changed since the last time this completed.
+    pub(crate) async fn changed(&mut self) {
+        match &mut self.rights {
+            None => std::future::pending().await,
+            Some(rights) => {
+                if rights.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is known about tokens, for how long, and at most how many.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_runtime::Instant;
+
+use crate::caller::{Resolved, TokenKey};
+use crate::limits::{TOKENS_MAX, UNKNOWN_TOKEN_WINDOW, UNKNOWN_TOKENS_MAX};
+
+/// The table of tokens. Holds hashes of secrets, never secrets.
+#[derive(Debug)]
+pub(super) struct Table {
+    ttl: Duration,
+    known: HashMap<TokenKey, Known>,
+    unknown: HashMap<TokenKey, Instant>,
+}
+
+#[derive(Debug)]
+struct Known {
+    resolved: Arc<Resolved>,
+    index: u64,
+    at: Instant,
+}
+
+/// What is known about a token.
+#[derive(Clone, Debug)]
+pub(super) enum Look {
+    /// This, a short while ago.
+    Fresh(Arc<Resolved>),
+    /// This, but too long ago.
+    Stale(Arc<Resolved>),
+    /// A moment ago no server knew it.
+    Unknown,
+    /// Nothing.
+    Missing,
+}
+
+impl Table {
+    pub(super) fn new(ttl: Duration) -> Self {
+        Self { ttl, known: HashMap::new(), unknown: HashMap::new() }
+    }
+
+    pub(super) fn look(&self, key: &TokenKey, now: Instant) -> Look {
+        if let Some(known) = self.known.get(key) {
+            let resolved = Arc::clone(&known.resolved);
+            return if now - known.at < self.ttl { Look::Fresh(resolved) } else { Look::Stale(resolved) };
+        }
+        match self.unknown.get(key) {
+            Some(at) if now - *at < UNKNOWN_TOKEN_WINDOW => Look::Unknown,
+            Some(_) | None => Look::Missing,
+        }
+    }
+
+    /// Records rights as of a state's index. What is known from a later state stays.
+    pub(super) fn learn(&mut self, key: TokenKey, resolved: &Arc<Resolved>, index: u64, now: Instant) {
+        self.unknown.remove(&key);
+        if self.known.get(&key).is_some_and(|known| known.index > index && now - known.at < self.ttl) {
+            return;
+        }
+        if self.known.len() >= TOKENS_MAX && !self.known.contains_key(&key) {
+            self.make_room(now);
+        }
+        self.known.insert(key, Known { resolved: Arc::clone(resolved), index, at: now });
+    }
+
+    /// Records that no server knows the token.
+    pub(super) fn refuse(&mut self, key: TokenKey, now: Instant) {
+        self.known.remove(&key);
+        if self.unknown.len() >= UNKNOWN_TOKENS_MAX {
+            self.unknown.retain(|_, at| now - *at < UNKNOWN_TOKEN_WINDOW);
+        }
+        if self.unknown.len() < UNKNOWN_TOKENS_MAX {
+            self.unknown.insert(key, now);
+        }
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        let ttl = self.ttl;
+        self.known.retain(|_, known| now - known.at < ttl);
+        if self.known.len() >= TOKENS_MAX
+            && let Some(oldest) = self.known.iter().min_by_key(|(_, known)| known.at).map(|(key, _)| *key)
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.known.len(), self.unknown.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concord_acl::DefaultPolicy;
+    use concord_model::{Secret, Uuid};
+    use concord_rpc::request::ResolvedToken;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_epoch(Duration::from_secs(seconds))
+    }
+
+    fn key(text: &str) -> TokenKey {
+        TokenKey::of(Some(&Secret::new(text.to_owned())))
+    }
+
+    fn resolved() -> Arc<Resolved> {
+        let token = ResolvedToken { accessor: Uuid([1; 16]), policies: Vec::new(), expires_at: None };
+        Arc::new(Resolved::build(&token, DefaultPolicy::Deny))
+    }
+
+    #[test]
+    fn what_is_known_is_fresh_then_stale_and_never_forgotten_by_time_alone() {
+        let mut table = Table::new(Duration::from_secs(30));
+        table.learn(key("a"), &resolved(), 5, at(0));
+        assert!(matches!(table.look(&key("a"), at(29)), Look::Fresh(_)));
+        assert!(matches!(table.look(&key("a"), at(30)), Look::Stale(_)));
+        assert!(matches!(table.look(&key("b"), at(0)), Look::Missing));
+    }
+
+    #[test]
+    fn an_unknown_token_is_refused_for_a_moment_only() {
+        let mut table = Table::new(Duration::from_secs(30));
+        table.learn(key("a"), &resolved(), 5, at(0));
+        table.refuse(key("a"), at(1));
+        assert!(matches!(table.look(&key("a"), at(1)), Look::Unknown));
+        assert!(matches!(table.look(&key("a"), at(2)), Look::Missing));
+    }
+
+    #[test]
+    fn n_29_floods_of_tokens_stay_within_bounds() {
+        let mut table = Table::new(Duration::from_secs(30));
+        for n in 0..100_000u32 {
+            table.refuse(key(&n.to_string()), at(u64::from(n) / 50_000));
+        }
+        assert!(table.counts().1 <= UNKNOWN_TOKENS_MAX);
+        for n in 0..(TOKENS_MAX + 100) {
+            table.learn(key(&n.to_string()), &resolved(), 1, at(10));
+        }
+        assert!(table.counts().0 <= TOKENS_MAX);
+    }
+
+    #[test]
+    fn an_answer_that_took_long_does_not_undo_a_later_one() {
+        let mut table = Table::new(Duration::from_secs(30));
+        let (old, new) = (resolved(), resolved());
+        table.learn(key("a"), &new, 9, at(0));
+        table.learn(key("a"), &old, 5, at(1));
+        let Look::Fresh(known) = table.look(&key("a"), at(2)) else { panic!("known") };
+        assert!(Arc::ptr_eq(&known, &new));
+    }
+}
