@@ -24,7 +24,7 @@ mod failure;
 mod files;
 mod flag;
 mod help;
-mod http;
+pub(crate) mod http;
 mod intention;
 mod invocation;
 mod io;
@@ -42,7 +42,11 @@ mod testing;
 mod tests;
 
 pub(crate) use self::env::Env;
+pub(crate) use self::failure::{Exit, Failure, Outcome};
+pub(crate) use self::invocation::Invocation;
 pub(crate) use self::io::Io;
+#[allow(unused_imports, reason = "the agent tells its version once it is wired")]
+pub(crate) use self::version::{CONSUL_LEVEL, OWN_VERSION};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -50,8 +54,6 @@ use std::sync::Arc;
 use concord_runtime::{Executor, Scope, TokioClock};
 
 use self::args::ArgsError;
-use self::failure::{Exit, Failure, Outcome};
-use self::invocation::Invocation;
 use self::table::{Command, Run};
 
 /// The name the program was started under.
