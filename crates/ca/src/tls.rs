@@ -178,7 +178,10 @@ impl MeshVerifier {
         now: UnixTime,
         usage: Usage,
     ) -> Result<ServiceIdentity, Refusal> {
-        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf)
+            .chain(intermediates)
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
         let now = Timestamp::from_secs(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         Ok(verify_service(&chain, &self.bundles.current(), now, usage)?.id)
     }

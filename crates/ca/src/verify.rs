@@ -142,10 +142,10 @@ fn find_path(
     usage: Usage,
 ) -> Result<(), Refusal> {
     let end_entity = EndEntityCert::try_from(leaf).map_err(|_| Refusal::Malformed)?;
-    let borrowed = |der: &'_ CertificateDer<'_>| CertificateDer::from(der.as_ref().to_vec());
     let known =
         pool.intermediates.iter().filter(|own| !presented.iter().any(|der| der.as_ref() == own.as_ref()));
-    let intermediates: Vec<CertificateDer<'static>> = presented.iter().chain(known).map(borrowed).collect();
+    let intermediates: Vec<CertificateDer<'_>> =
+        presented.iter().chain(known).map(|der| CertificateDer::from(der.as_ref())).collect();
     let time = UnixTime::since_unix_epoch(now.since(Timestamp::EPOCH));
     let purpose = match usage {
         Usage::Client => PathUsage::client_auth(),

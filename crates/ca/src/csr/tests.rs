@@ -254,3 +254,20 @@ fn n_60_services_do_not_get_other_kinds_of_identity() {
     let every = [IdentityKind::Service, IdentityKind::Agent, IdentityKind::Server, IdentityKind::MeshGateway];
     in_scope(&format!("spiffe://{TD}"), &every, Err(ScopeRefusal::Kind("certificate authority")));
 }
+
+#[test]
+fn n_55_no_byte_of_a_request_can_be_changed() {
+    let good = pem::decode_one(pem::REQUEST, &Csr::build(&*key(), &web()).unwrap()).unwrap();
+    for at in 0..good.len() {
+        let mut bent = good.clone();
+        bent[at] ^= 0x10;
+        assert!(Csr::parse_der(&bent).is_err(), "byte {at}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+        let _ = Csr::parse_der(&bytes);
+    }
+}

@@ -197,3 +197,15 @@ fn leaf_of(issuer: &Held, holder: &crate::key::PublicKey) -> Certificate {
     };
     build_leaf(template, issuer.authority()).unwrap()
 }
+
+#[test]
+fn n_85_no_byte_of_a_leaf_can_be_changed() {
+    let world = world();
+    let good = world.leaf(&world.service("web"), &world.root);
+    for at in 0..good.der().len() {
+        let mut bent = good.der().as_ref().to_vec();
+        bent[at] ^= 0x10;
+        let chain = [CertificateDer::from(bent)];
+        assert!(verify_chain(&chain, &world.bundle, NOW, Usage::Server).is_err(), "byte {at}");
+    }
+}

@@ -1,5 +1,7 @@
 //! The crate from outside: other tools read its certificates, rotations survive crashes.
 
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test may say why and stop")]
+
 mod cluster;
 mod openssl;
 mod rotation;
