@@ -34,6 +34,7 @@ mod persist;
 mod proxies;
 mod reading;
 mod registrar;
+mod reload;
 mod sync;
 mod tokens;
 

@@ -137,7 +137,7 @@ impl Agent {
         .await
     }
 
-    async fn write<F>(&self, plan: F) -> Result<(), RpcError>
+    pub(crate) async fn write<F>(&self, plan: F) -> Result<(), RpcError>
     where
         F: FnOnce(&Local) -> Result<Vec<Change>, RpcError> + Send + 'static,
     {
