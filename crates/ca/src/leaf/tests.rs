@@ -242,7 +242,10 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
     let mut history = History { gaps: 0, signatures: 0, alarms: 0 };
     let mut root = 0u64;
     manager.on(now, Event::Wanted, &mut random, &mut out);
+    let mut rounds = 0u32;
     while now < end {
+        rounds += 1;
+        assert!(rounds < 10_000_000, "seed {seed}: the timer does not move on");
         for effect in std::mem::take(&mut out) {
             match effect {
                 Effect::MakeKey(attempt) => manager.on(now, Event::KeyMade(attempt), &mut random, &mut out),
