@@ -1,7 +1,8 @@
 //! The control task: follows the snapshots, starts and stops listeners, keeps the leaf fresh.
 //!
 //! While the agent is away the last good snapshot stands; so it does when the token is revoked,
-//! until the leaf expires, for which no other will be had: then handshakes are refused.
+//! until the leaf expires, for which no other will be had: then handshakes are refused. A listener
+//! that could not be bound is tried again, agent or no agent.
 
 mod leaf;
 
@@ -11,13 +12,13 @@ use std::time::Duration;
 
 use concord_ca::{KeyMaker, TrustBundle};
 use concord_model::Secret;
-use concord_proxycfg::{ProxySnapshot, UpstreamId};
+use concord_proxycfg::{ProxySnapshot, UpstreamId, UpstreamState};
 use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::{Backoff, Scope, ShutdownReport, World};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
-use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tokio::sync::{Notify, watch};
+use tracing::{error, info};
 
 use crate::events::{Direction, degraded};
 use crate::identity::Identity;
@@ -100,6 +101,7 @@ impl Proxy {
         control: Scope,
         traffic: Scope,
     ) -> Result<Self, rustls::Error> {
+        let (control, traffic) = (control.child("proxy"), traffic.child("proxy"));
         let identity = Identity::new(Arc::clone(&world.clock))?;
         let shared = Shared::new(world, identity, CONNECTIONS, options.cut_denied);
         let (publish, status) = watch::channel(ProxyStatus::default());
@@ -113,7 +115,7 @@ impl Proxy {
             options: options.clone(),
             status: Arc::clone(&publish),
         };
-        control.spawn("leaf", leafs.run(changes));
+        control.spawn("leaf", until_cancelled(control.clone(), leafs.run(changes)));
         let follower = Follower {
             shared: Arc::clone(&shared),
             source,
@@ -122,8 +124,9 @@ impl Proxy {
             listeners: Arc::clone(&listeners),
             status: publish,
             installed,
+            unbound: Notify::new(),
         };
-        control.spawn("snapshots", follower.run());
+        control.spawn("snapshots", until_cancelled(control.clone(), follower.run()));
         Ok(Self { shared, control, traffic, status, listeners })
     }
 
@@ -139,10 +142,19 @@ impl Proxy {
 
     /// Stops in two phases: listeners close at once, connections get until the soft deadline.
     pub async fn drain(self) -> ShutdownReport {
-        self.control.cancel();
+        self.traffic.cancel();
+        self.control.shutdown(limits::CONTROL_STOP, limits::CONTROL_STOP).await;
         *self.listeners.lock() = Listeners::default();
         info!(connections = self.shared.inbound.len(), "draining");
         self.traffic.shutdown(DRAIN, DRAIN + Duration::from_secs(1)).await
+    }
+}
+
+async fn until_cancelled(scope: Scope, work: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = scope.cancelled() => {}
+        () = work => {}
     }
 }
 
@@ -154,50 +166,56 @@ struct Follower {
     listeners: Arc<Mutex<Listeners>>,
     status: Arc<watch::Sender<ProxyStatus>>,
     installed: watch::Sender<u64>,
+    /// Rung when a listener could not be bound.
+    unbound: Notify,
 }
 
 impl Follower {
     async fn run(self) {
+        tokio::select! {
+            () = self.keep_attached() => {}
+            () = self.keep_listening() => {}
+        }
+    }
+
+    async fn keep_attached(&self) {
         let (first, longest) = limits::REATTACH;
         let mut backoff = Backoff::new(first, longest);
         loop {
             let attached = self.source.attach(self.options.target.clone(), self.options.token.clone()).await;
             let ended = match attached {
-                Ok(stream) => {
-                    self.status.send_modify(|status| status.attached = true);
-                    backoff.reset();
-                    self.follow(stream).await
-                }
+                Ok(stream) => self.follow(stream, &mut backoff).await,
                 Err(error) => error,
             };
             self.status.send_modify(|status| status.attached = false);
             if ended.is_denial() {
                 error!(error = %ended, "the agent refuses this proxy's token; the last configuration stands until the certificate expires");
-            } else {
-                warn!(error = %ended, "no configuration from the agent; the last one stands");
             }
             degraded("agent_lost", &ended);
             self.shared.world.clock.sleep(backoff.next(&*self.shared.world.entropy)).await;
         }
     }
 
+    /// Tries again to bind what could not be bound, by the last snapshot.
+    async fn keep_listening(&self) {
+        let (first, longest) = limits::REBIND;
+        loop {
+            self.unbound.notified().await;
+            let mut backoff = Backoff::new(first, longest);
+            while self.listeners.lock().is_missing() {
+                self.shared.world.clock.sleep(backoff.next(&*self.shared.world.entropy)).await;
+                if let Some(current) = self.shared.current() {
+                    self.listen(&current.snapshot);
+                }
+            }
+        }
+    }
+
     /// Goes by what the stream says until it ends; returns why it did.
-    async fn follow(&self, mut stream: SnapshotStream) -> RpcError {
+    async fn follow(&self, mut stream: SnapshotStream, backoff: &mut Backoff) -> RpcError {
         let mut snapshot: Option<ProxySnapshot> = None;
         loop {
-            let event = tokio::select! {
-                biased;
-                event = stream.next() => match event {
-                    Some(event) => event,
-                    None => return RpcError::ShuttingDown,
-                },
-                () = self.rebind_due() => {
-                    if let Some(snapshot) = &snapshot {
-                        self.listen(snapshot);
-                    }
-                    continue;
-                }
-            };
+            let Some(event) = stream.next().await else { return RpcError::ShuttingDown };
             let complete = match (event, &mut snapshot) {
                 (Err(error), _) => return error,
                 (Ok(SnapshotEvent::Full(whole)), _) => {
@@ -215,28 +233,23 @@ impl Follower {
                     complete
                 }
             };
-            if let Some(snapshot) = snapshot.as_ref().filter(|_| complete)
-                && let Err(reason) = self.install(snapshot.clone())
-            {
+            let Some(snapshot) = snapshot.as_ref().filter(|_| complete) else { continue };
+            // Only now: a source that lets us attach and then says nothing is no good one.
+            backoff.reset();
+            self.status.send_modify(|status| status.attached = true);
+            if let Err(reason) = self.install(snapshot.clone()) {
                 degraded("snapshot_refused", &reason);
             }
         }
     }
 
-    /// Completes when it is time to try again to bind a listener that could not be bound.
-    async fn rebind_due(&self) {
-        if self.listeners.lock().is_missing() {
-            self.shared.world.clock.sleep(limits::REBIND).await;
-        } else {
-            std::future::pending().await
-        }
-    }
-
-    /// Goes by a snapshot: trust first, then rules, then listeners.
+    /// Goes by a snapshot: trust and identity first, then rules, then listeners.
     fn install(&self, snapshot: ProxySnapshot) -> Result<(), String> {
         let bundle = TrustBundle::from_roots(&snapshot.roots).map_err(|error| error.to_string())?;
+        let identity = snapshot.identity().map_err(|error| error.to_string())?;
         let current = Current::compile(snapshot.clone()).map_err(|error| error.to_string())?;
         self.shared.identity.trust(bundle);
+        self.shared.identity.speak_for(identity);
         let cut = self.shared.install(current);
         if cut > 0 {
             info!(connections = cut, "cut: an intention denies them now");
@@ -259,6 +272,9 @@ impl Follower {
                 .filter_map(|(id, (listener, _))| Some((id.to_string(), listener.as_ref()?.address.clone())));
             status.upstreams = bound.collect();
         });
+        if self.listeners.lock().is_missing() {
+            self.unbound.notify_one();
+        }
     }
 
     fn public(&self, snapshot: &ProxySnapshot) {
@@ -271,10 +287,10 @@ impl Follower {
             return;
         }
         self.listeners.lock().public = None;
-        let shared = Arc::clone(&self.shared);
-        let serve = move |wire, remote, place| inbound::serve(Arc::clone(&shared), wire, remote, place);
-        let live = Arc::clone(&self.shared.inbound);
-        match Listener::start(&self.shared, &self.traffic, Direction::Inbound, bind.clone(), live, serve) {
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        let admit = move |remote| inbound::admit(&own, remote);
+        let serve = move |wire, remote, stranger| inbound::serve(Arc::clone(&shared), wire, remote, stranger);
+        match Listener::start(&self.shared, &self.traffic, Direction::Inbound, bind.clone(), admit, serve) {
             Ok(listener) => {
                 info!(address = %listener.address, service = %snapshot.proxy.service, "public listener");
                 self.listeners.lock().public = Some(listener);
@@ -284,26 +300,27 @@ impl Follower {
     }
 
     fn upstreams(&self, snapshot: &ProxySnapshot) {
-        self.listeners.lock().configured = true;
-        self.listeners.lock().upstreams.retain(|id, _| snapshot.upstreams.contains_key(id));
+        // First let go of what moves, for others may move there.
+        let mut known = {
+            let mut listeners = self.listeners.lock();
+            listeners.configured = true;
+            std::mem::take(&mut listeners.upstreams)
+        };
+        known.retain(|id, _| snapshot.upstreams.contains_key(id));
+        for (id, (listener, _)) in &mut known {
+            let bind = snapshot.upstreams.get(id).and_then(|section| section.bind.as_ref());
+            listener.take_if(|listener| Some(&listener.bind) != bind);
+        }
         for (id, section) in &snapshot.upstreams {
             let section = &section.value;
-            let known = self.listeners.lock().upstreams.get(id).map(|(listener, upstream)| {
-                (listener.as_ref().map(|listener| listener.bind.clone()), Arc::clone(upstream))
-            });
-            let upstream = match known {
-                Some((bind, upstream)) if bind == section.bind => {
+            let (listener, upstream) = match known.remove(id) {
+                Some((listener, upstream)) => {
                     upstream.update(Arc::clone(section));
-                    continue;
+                    (listener, upstream)
                 }
-                Some((_, upstream)) => {
-                    upstream.update(Arc::clone(section));
-                    upstream
-                }
-                None => Upstream::new(Arc::clone(section)),
+                None => (None, Upstream::new(Arc::clone(section))),
             };
-            self.listeners.lock().upstreams.remove(id);
-            let listener = self.upstream_listener(id, section.bind.clone(), &upstream);
+            let listener = listener.or_else(|| self.upstream_listener(id, section.bind.clone(), &upstream));
             self.listeners.lock().upstreams.insert(id.clone(), (listener, upstream));
         }
     }
@@ -314,17 +331,17 @@ impl Follower {
         bind: Option<concord_proxycfg::BindAddress>,
         upstream: &Arc<Upstream>,
     ) -> Option<Listener> {
-        if upstream.section().is_refused() {
-            degraded("upstream_refused", &format!("{id}: its connections are refused"));
-        }
         let bind = bind?;
-        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(upstream));
+        let (shared, own, room) = (Arc::clone(&self.shared), Arc::clone(upstream), Arc::clone(upstream));
+        let admit = move |_| room.admit();
         let serve = move |wire, remote, place| {
             outbound::serve(Arc::clone(&shared), Arc::clone(&own), wire, remote, place)
         };
-        let live = Arc::clone(&upstream.live);
-        match Listener::start(&self.shared, &self.traffic, Direction::Upstream, bind.clone(), live, serve) {
+        match Listener::start(&self.shared, &self.traffic, Direction::Upstream, bind.clone(), admit, serve) {
             Ok(listener) => {
+                if let UpstreamState::Refused(why) = &upstream.section().state {
+                    degraded("upstream_refused", &format!("{id}: {why}; its connections are refused"));
+                }
                 info!(upstream = %id, address = %listener.address, "upstream listener");
                 Some(listener)
             }

@@ -4,13 +4,16 @@
 //! are bounded, for anybody with a certificate can bring a new one.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
 
 use concord_mesh::intention::Verdict;
 use concord_model::ServiceRef;
+use concord_runtime::{Clock, Instant};
 use parking_lot::Mutex;
 use tracing::{info, warn};
+
+use crate::relay::{Carried, Flow};
+use crate::wire::Remote;
 
 /// Distinct callers that get a metric series of their own; later ones share `other`.
 pub(crate) const LABELS_MAX: usize = 1_000;
@@ -33,12 +36,14 @@ impl Direction {
     }
 }
 
-static LABELS: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+static CALLERS: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// A service as a metric label: whole, so that two services never share a series by accident.
-fn label(service: &ServiceRef) -> String {
-    let text = service.key();
-    let mut known = LABELS.lock();
+/// A caller as a metric label: whole, so that two services never share a series by accident.
+fn caller(service: &ServiceRef) -> String {
+    bounded(&mut CALLERS.lock(), service.key())
+}
+
+fn bounded(known: &mut HashSet<String>, text: String) -> String {
     if known.contains(&text) {
         return text;
     }
@@ -53,7 +58,7 @@ fn label(service: &ServiceRef) -> String {
 #[derive(Debug)]
 pub(crate) struct Refused<'a> {
     pub(crate) direction: Direction,
-    pub(crate) remote: &'a str,
+    pub(crate) remote: Remote,
     /// The fixed name of the reason.
     pub(crate) reason: &'static str,
     /// What exactly happened.
@@ -67,7 +72,7 @@ impl Refused<'_> {
             .increment(1);
         info!(
             direction,
-            remote = self.remote,
+            remote = %self.remote,
             reason = self.reason,
             detail = self.detail,
             "connection refused"
@@ -78,8 +83,10 @@ impl Refused<'_> {
 /// An inbound connection was decided upon.
 #[derive(Debug)]
 pub(crate) struct Decided<'a> {
-    pub(crate) remote: &'a str,
+    pub(crate) remote: Remote,
     pub(crate) identity: &'a str,
+    /// Key id of whoever issued the caller's certificate.
+    pub(crate) authority: &'a str,
     pub(crate) source: &'a ServiceRef,
     pub(crate) destination: &'a ServiceRef,
     pub(crate) verdict: &'a Verdict,
@@ -90,12 +97,13 @@ impl Decided<'_> {
         let outcome = if self.verdict.allowed { "allow" } else { "deny" };
         metrics::counter!(
             "concord_proxy_verdicts_total", "verdict" => outcome,
-            "src" => label(self.source), "dst" => label(self.destination)
+            "src" => caller(self.source), "dst" => self.destination.key()
         )
         .increment(1);
         info!(
-            remote = self.remote,
+            remote = %self.remote,
             identity = self.identity,
+            authority = self.authority,
             destination = %self.destination,
             verdict = outcome,
             rule = %self.verdict.reason(),
@@ -104,19 +112,78 @@ impl Decided<'_> {
     }
 }
 
-/// A connection that carried bytes has begun; tells of its end when dropped.
+/// An instance of an upstream was reached and proved who it is.
+#[derive(Debug)]
+pub(crate) struct Reached<'a> {
+    pub(crate) remote: Remote,
+    pub(crate) instance: &'a str,
+    pub(crate) identity: &'a str,
+    /// Key id of whoever issued the instance's certificate.
+    pub(crate) authority: &'a str,
+}
+
+impl Reached<'_> {
+    pub(crate) fn emit(&self) {
+        info!(
+            remote = %self.remote,
+            instance = self.instance,
+            identity = self.identity,
+            authority = self.authority,
+            "upstream reached"
+        );
+    }
+}
+
+/// A connection that carries bytes; tells of its end when dropped, whoever drops it.
 #[derive(Debug)]
 pub(crate) struct Carrying {
     direction: Direction,
+    remote: Remote,
     source: String,
     destination: String,
+    carried: Carried,
+    clock: Arc<dyn Clock>,
+    began: Instant,
+    end: Result<(), String>,
 }
 
 impl Carrying {
-    pub(crate) fn begin(direction: Direction, source: &ServiceRef, destination: &ServiceRef) -> Self {
-        let own = Self { direction, source: label(source), destination: label(destination) };
+    pub(crate) fn begin(
+        direction: Direction,
+        remote: Remote,
+        source: &ServiceRef,
+        destination: &ServiceRef,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        // Only callers are strangers; everything else is configured here, and bounded there.
+        let source = match direction {
+            Direction::Inbound => caller(source),
+            Direction::Upstream => source.key(),
+        };
+        let destination = destination.key();
+        let (rx, tx) = match direction {
+            Direction::Inbound => ("consul.proxy.inbound.rx_bytes", "consul.proxy.inbound.tx_bytes"),
+            Direction::Upstream => ("consul.proxy.upstream.rx_bytes", "consul.proxy.upstream.tx_bytes"),
+        };
+        let flow = |name: &'static str| {
+            Flow::into_metric(metrics::counter!(name, "src" => source.clone(), "dst" => destination.clone()))
+        };
+        // Received from and sent to whoever opened the connection.
+        let carried = Carried { forth: flow(rx), back: flow(tx) };
+        let (began, end) = (clock.now(), Err("cut: the proxy stops".to_owned()));
+        let own = Self { direction, remote, source, destination, carried, clock, began, end };
         own.gauge().increment(1.0);
         own
+    }
+
+    /// What it carries.
+    pub(crate) fn carried(&self) -> &Carried {
+        &self.carried
+    }
+
+    /// It has ended, well or in this way.
+    pub(crate) fn ended(&mut self, end: Result<(), String>) {
+        self.end = end;
     }
 
     fn gauge(&self) -> metrics::Gauge {
@@ -126,37 +193,23 @@ impl Carrying {
             Direction::Upstream => metrics::gauge!("consul.proxy.upstream.conns", "src" => src, "dst" => dst),
         }
     }
-
-    fn bytes(&self, received: u64, sent: u64) {
-        let (src, dst) = (self.source.clone(), self.destination.clone());
-        let (rx, tx) = match self.direction {
-            Direction::Inbound => ("consul.proxy.inbound.rx_bytes", "consul.proxy.inbound.tx_bytes"),
-            Direction::Upstream => ("consul.proxy.upstream.rx_bytes", "consul.proxy.upstream.tx_bytes"),
-        };
-        metrics::counter!(rx, "src" => src.clone(), "dst" => dst.clone()).increment(received);
-        metrics::counter!(tx, "src" => src, "dst" => dst).increment(sent);
-    }
-
-    /// The connection has ended; the bytes are those received from and sent to whoever opened it.
-    pub(crate) fn end(self, remote: &str, received: u64, sent: u64, took: Duration, why: &str) {
-        self.bytes(received, sent);
-        info!(
-            direction = self.direction.as_str(),
-            remote,
-            src = %self.source,
-            dst = %self.destination,
-            received,
-            sent,
-            millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            why,
-            "connection ended"
-        );
-    }
 }
 
 impl Drop for Carrying {
     fn drop(&mut self) {
         self.gauge().decrement(1.0);
+        let took = self.clock.now() - self.began;
+        info!(
+            direction = self.direction.as_str(),
+            remote = %self.remote,
+            src = %self.source,
+            dst = %self.destination,
+            received = self.carried.forth.bytes(),
+            sent = self.carried.back.bytes(),
+            millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            why = self.end.as_ref().map_or_else(String::as_str, |()| "both sides ended"),
+            "connection ended"
+        );
     }
 }
 
@@ -164,4 +217,22 @@ impl Drop for Carrying {
 pub(crate) fn degraded(what: &'static str, detail: &dyn std::fmt::Display) {
     metrics::counter!("concord_proxy_degraded_total", "what" => what).increment(1);
     warn!(what, %detail, "degraded");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n_97_a_hundred_thousand_callers_make_a_bounded_number_of_series() {
+        let mut known = HashSet::new();
+        let series: HashSet<String> =
+            (0..100_000).map(|number| bounded(&mut known, format!("caller-{number}"))).collect();
+        assert_eq!(series.len(), LABELS_MAX + 1);
+        assert_eq!(
+            bounded(&mut known, "caller-7".to_owned()),
+            "caller-7",
+            "those that were first keep theirs"
+        );
+    }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use concord_ca::TrustBundle;
-use concord_ca::tls::{self, LeafSlot, MeshVerifier, TimeSource};
+use concord_ca::tls::{self, LeafSlot, MeshVerifier, Presented, TimeSource};
 use concord_ca::verify::Bundles;
-use concord_model::{ServiceIdentity, Timestamp, TrustDomain};
+use concord_model::{ServiceIdentity, SpiffeId, Timestamp, TrustDomain};
 use concord_proxycfg::UpstreamTarget;
 use concord_runtime::Clock;
 use parking_lot::Mutex;
@@ -30,6 +30,8 @@ const CONFIGS_MAX: usize = 1_024;
 pub(crate) struct Identity {
     time: Arc<dyn TimeSource>,
     leaf: Arc<LeafSlot>,
+    /// Whom the leaf must speak for; held while the leaf is replaced.
+    bearer: Mutex<Option<ServiceIdentity>>,
     bundle: Arc<ArcSwap<TrustBundle>>,
     server: Arc<ServerConfig>,
     clients: Mutex<Vec<(ServiceIdentity, Arc<ClientConfig>)>>,
@@ -43,12 +45,34 @@ impl Identity {
         let bundle = Arc::new(ArcSwap::from_pointee(TrustBundle::default()));
         let verifier = MeshVerifier::of_clients(Arc::clone(&bundle) as Arc<dyn Bundles>);
         let server = Arc::new(tls::server_config(Arc::clone(&time), verifier, Arc::clone(&leaf))?);
-        Ok(Self { time, leaf, bundle, server, clients: Mutex::default() })
+        Ok(Self { time, leaf, bearer: Mutex::default(), bundle, server, clients: Mutex::default() })
     }
 
-    /// Where the leaf of the moment is kept.
-    pub(crate) fn leaf(&self) -> &LeafSlot {
-        &self.leaf
+    /// Speaks for this service from now on. If it was another before, there is nothing to present
+    /// until a leaf for this one comes.
+    pub(crate) fn speak_for(&self, identity: ServiceIdentity) {
+        let mut bearer = self.bearer.lock();
+        if bearer.as_ref() != Some(&identity) {
+            self.leaf.clear();
+            *bearer = Some(identity);
+        }
+    }
+
+    /// Presents a leaf from now on; returns whether it is for whom we speak, and else does nothing.
+    pub(crate) fn present(&self, leaf: Presented) -> bool {
+        let bearer = self.bearer.lock();
+        let fits =
+            matches!((leaf.identity(), &*bearer), (SpiffeId::Service(one), Some(other)) if one == other);
+        if fits {
+            self.leaf.publish(leaf);
+        }
+        fits
+    }
+
+    /// Presents nothing from now on.
+    pub(crate) fn withdraw(&self) {
+        let _bearer = self.bearer.lock();
+        self.leaf.clear();
     }
 
     /// Believes these roots from now on; connections that stand are not touched.

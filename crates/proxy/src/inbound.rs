@@ -7,20 +7,21 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use concord_ca::Verified;
 use concord_ca::verify::read_verified_leaf;
 use concord_model::ServiceIdentity;
 use concord_proxycfg::{HANDSHAKE_TIMEOUT, LOCAL_CONNECT_TIMEOUT_BUILT_IN, ProxySection};
 use concord_runtime::timeout;
-use tokio_rustls::TlsAcceptor;
+use rustls::server::Acceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::events::{Carrying, Decided, Direction, Refused};
-use crate::live::Place;
-use crate::relay::{Carried, relay};
+use crate::gate::Stranger;
+use crate::relay::relay;
 use crate::state::Shared;
-use crate::wire::Wire;
+use crate::wire::{Remote, Wire};
 
 /// Why a connection went no further.
 struct Refusal {
@@ -32,64 +33,101 @@ fn refusal(reason: &'static str, detail: impl ToString) -> Refusal {
     Refusal { reason, detail: detail.to_string() }
 }
 
+/// The connection was cut.
+const CUT: &str = "cut: an intention denies it now";
+
+/// Whether there is room for one more; else why not.
+pub(crate) fn admit(shared: &Shared, remote: Remote) -> Result<Stranger, &'static str> {
+    if shared.inbound.is_full() {
+        return Err("connection_limit");
+    }
+    shared.gate.enter(remote.source()).ok_or("handshake_limit")
+}
+
 /// Takes one connection from accept to its end.
-pub(crate) async fn serve(shared: Arc<Shared>, wire: Wire, remote: String, place: Place) {
-    if let Err(Refusal { reason, detail }) = attempt(&shared, wire, &remote, &place).await {
-        Refused { direction: Direction::Inbound, remote: &remote, reason, detail: &detail }.emit();
+pub(crate) async fn serve(shared: Arc<Shared>, wire: Wire, remote: Remote, stranger: Stranger) {
+    if let Err(Refusal { reason, detail }) = attempt(&shared, wire, remote, stranger).await {
+        Refused { direction: Direction::Inbound, remote, reason, detail: &detail }.emit();
     }
 }
 
-async fn attempt(shared: &Shared, wire: Wire, remote: &str, place: &Place) -> Result<(), Refusal> {
-    let current = shared.current().ok_or_else(|| refusal("no_snapshot", "not configured yet"))?;
-    let mut stream = handshake(shared, &current.snapshot.proxy, wire).await?;
-    let identity = caller(&stream)?;
-    let source = identity.service_ref();
-    place.identify(source.clone());
+async fn attempt(shared: &Shared, wire: Wire, remote: Remote, stranger: Stranger) -> Result<(), Refusal> {
+    let before = shared.current().ok_or_else(|| refusal("no_snapshot", "not configured yet"))?;
+    let called = &before.snapshot.proxy.service;
+    let mut stream = handshake(shared, &before.snapshot.proxy, wire, &stranger).await?;
+    let caller = caller(&stream)?;
+    drop(stranger);
+    let source = caller.id.service_ref();
+    let place = shared.inbound.enter(Some(source.clone()));
+    let place =
+        place.ok_or_else(|| refusal("connection_limit", "as many connections are open as are allowed"))?;
     // Decided by what holds after the place knows the caller: a rule that changes from here on cuts.
     let current = shared.current().ok_or_else(|| refusal("no_snapshot", "not configured any more"))?;
     let proxy = &current.snapshot.proxy;
+    if proxy.service != *called {
+        let detail = format!("{called} was called, but the proxy stands before {} now", proxy.service);
+        return Err(refusal("service_changed", detail));
+    }
     let verdict = current.decide(&source);
-    let identity = identity.to_string();
-    Decided { remote, identity: &identity, source: &source, destination: &proxy.service, verdict: &verdict }
-        .emit();
+    Decided {
+        remote,
+        identity: &caller.id.to_string(),
+        authority: &caller.authority_key_id,
+        source: &source,
+        destination: &proxy.service,
+        verdict: &verdict,
+    }
+    .emit();
     if !verdict.allowed {
         return Err(refusal("intention", verdict.reason()));
     }
-    let mut local = connect_local(shared, proxy).await?;
-    let carrying = Carrying::begin(Direction::Inbound, &source, &proxy.service);
-    let (carried, began) = (Carried::default(), shared.world.clock.now());
-    let why = tokio::select! {
+    let mut local = tokio::select! {
         biased;
-        () = place.cut() => "cut: an intention denies it now".to_owned(),
-        end = relay(&mut stream, &mut local, &carried) => end.map_or_else(|error| error.to_string(), |()| "both sides ended".to_owned()),
+        () = place.cut() => return Err(refusal("intention", CUT)),
+        local = connect_local(shared, proxy) => local?,
     };
-    let (received, sent) = (carried.forth.load(Ordering::Relaxed), carried.back.load(Ordering::Relaxed));
-    carrying.end(remote, received, sent, shared.world.clock.now() - began, &why);
+    let clock = Arc::clone(&shared.world.clock);
+    let mut carrying = Carrying::begin(Direction::Inbound, remote, &source, &proxy.service, clock);
+    local.reset_on_drop(true);
+    let end = tokio::select! {
+        biased;
+        () = place.cut() => Err(CUT.to_owned()),
+        end = relay(&mut stream, &mut local, carrying.carried()) => end.map_err(|error| error.to_string()),
+    };
+    local.reset_on_drop(end.is_err());
+    carrying.ended(end);
     Ok(())
 }
 
-async fn handshake(shared: &Shared, proxy: &ProxySection, wire: Wire) -> Result<TlsStream<Wire>, Refusal> {
-    let permit = shared.handshakes.acquire().await;
-    let _permit = permit.map_err(|_| refusal("stopping", "the proxy is stopping"))?;
-    if !shared.identity.can_present() {
-        return Err(refusal("no_leaf", "no valid certificate to present; is the agent reachable?"));
-    }
-    let acceptor = TlsAcceptor::from(shared.identity.server_config());
+/// The whole handshake within its time: waiting for the caller's words and for our turn included.
+async fn handshake(
+    shared: &Shared,
+    proxy: &ProxySection,
+    wire: Wire,
+    stranger: &Stranger,
+) -> Result<TlsStream<Wire>, Refusal> {
     let limit = proxy.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
-    match timeout(&*shared.world.clock, limit, acceptor.accept(wire)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(refusal("handshake", error)),
-        Err(_) => Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))),
-    }
+    let shaking = async {
+        // A caller that says nothing waits without a turn; only then there is something to compute.
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
+        let hello = hello.map_err(|error| refusal("handshake", error))?;
+        let _turn = stranger.turn().await;
+        if !shared.identity.can_present() {
+            return Err(refusal("no_leaf", "no valid certificate to present; is the agent reachable?"));
+        }
+        let shaken = hello.into_stream(shared.identity.server_config()).await;
+        shaken.map_err(|error| refusal("handshake", error))
+    };
+    let shaken = timeout(&*shared.world.clock, limit, shaking).await;
+    shaken.unwrap_or_else(|_| Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))))
 }
 
 /// Who calls: the handshake has verified the chain, so that its leaf can be believed.
-fn caller(stream: &TlsStream<Wire>) -> Result<ServiceIdentity, Refusal> {
+fn caller(stream: &TlsStream<Wire>) -> Result<Verified<ServiceIdentity>, Refusal> {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(<[_]>::first);
     let leaf = leaf.ok_or_else(|| refusal("handshake", "no client certificate"))?;
-    let verified = read_verified_leaf(leaf).and_then(concord_ca::Verified::into_service);
-    verified.map(|verified| verified.id).map_err(|error| refusal("handshake", error))
+    read_verified_leaf(leaf).and_then(Verified::into_service).map_err(|error| refusal("handshake", error))
 }
 
 async fn connect_local(shared: &Shared, proxy: &ProxySection) -> Result<Wire, Refusal> {

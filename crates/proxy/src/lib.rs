@@ -15,6 +15,7 @@
 mod balance;
 mod control;
 mod events;
+mod gate;
 mod identity;
 mod inbound;
 mod limits;

@@ -8,8 +8,14 @@ pub(crate) const CONNECT_ATTEMPTS: usize = 3;
 pub(crate) const EJECTION: Duration = Duration::from_secs(10);
 /// Connections per listener where the configuration states no limit.
 pub(crate) const CONNECTIONS: usize = 10_000;
-/// Handshakes in flight per listener: bounds what strangers can make us compute at once.
+/// Connections from the mesh that have not proved yet who calls.
+pub(crate) const STRANGERS: usize = 10_000;
+/// Those of one source address: a quarter, so that one address leaves room for others.
+pub(crate) const STRANGERS_PER_SOURCE: usize = STRANGERS / 4;
+/// Handshakes computed at a time: bounds what strangers can make us compute at once.
 pub(crate) const HANDSHAKES: usize = 512;
+/// Those of one source address.
+pub(crate) const HANDSHAKES_PER_SOURCE: usize = HANDSHAKES / 4;
 /// Bytes a relay reads at once to begin with: one TLS record.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
 /// Bytes it reads at once when reads keep filling the buffer.
@@ -26,7 +32,10 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How often a timer of the wall clock looks at the clock, to follow its jumps.
 pub(crate) const CLOCK_CHECK: Duration = Duration::from_secs(30);
-/// Pause before a listener that could not be bound is tried again.
-pub(crate) const REBIND: Duration = Duration::from_secs(1);
+/// First and longest pause before a listener that could not be bound is tried again. The first is
+/// short: when listeners swap their addresses, one must wait until the other has let go.
+pub(crate) const REBIND: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// Time the control tasks have to stop; they only have to notice.
+pub(crate) const CONTROL_STOP: Duration = Duration::from_secs(1);
 /// First and longest pause before asking a lost agent again.
 pub(crate) const REATTACH: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

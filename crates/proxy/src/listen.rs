@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::{Direction, Refused, degraded};
 use crate::limits::ACCEPT_PAUSE;
-use crate::live::{Live, Place};
 use crate::state::Shared;
-use crate::wire::{Socket, Wire};
+use crate::wire::{Remote, Socket, Wire};
 
 /// A running listener. Dropping it closes the socket; open connections go on.
 #[derive(Debug)]
@@ -28,16 +27,18 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    /// Binds and begins to accept. `serve` takes each connection to its end.
-    pub(crate) fn start<F>(
+    /// Binds and begins to accept. `admit` says whether there is room for one more, or why not;
+    /// `serve` takes each connection to its end.
+    pub(crate) fn start<P, F>(
         shared: &Arc<Shared>,
         scope: &Scope,
         direction: Direction,
         bind: BindAddress,
-        live: Arc<Live>,
-        serve: impl Fn(Wire, String, Place) -> F + Send + Sync + 'static,
+        admit: impl Fn(Remote) -> Result<P, &'static str> + Send + Sync + 'static,
+        serve: impl Fn(Wire, Remote, P) -> F + Send + Sync + 'static,
     ) -> std::io::Result<Self>
     where
+        P: Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         // Bound on the runtime that will serve it: sockets belong to the reactor they were made on.
@@ -47,15 +48,14 @@ impl Listener {
         };
         let address = socket.address();
         let stop = CancellationToken::new();
-        let accepting =
-            Accepting { shared: Arc::clone(shared), scope: scope.clone(), direction, live, socket };
+        let accepting = Accepting { shared: Arc::clone(shared), scope: scope.clone(), direction, socket };
         let stopped = stop.clone();
         scope.spawn("proxy listener", async move {
             tokio::select! {
                 biased;
                 () = accepting.scope.cancelled() => {}
                 () = stopped.cancelled() => {}
-                () = accepting.run(&serve) => {}
+                () = accepting.run(&admit, &serve) => {}
             }
         });
         Ok(Self { bind, address, stop })
@@ -66,32 +66,43 @@ struct Accepting {
     shared: Arc<Shared>,
     scope: Scope,
     direction: Direction,
-    live: Arc<Live>,
     socket: Socket,
 }
 
 impl Accepting {
-    async fn run<F>(&self, serve: &(impl Fn(Wire, String, Place) -> F + Send + Sync))
-    where
+    async fn run<P, F>(
+        &self,
+        admit: &(impl Fn(Remote) -> Result<P, &'static str> + Send + Sync),
+        serve: &(impl Fn(Wire, Remote, P) -> F + Send + Sync),
+    ) where
+        P: Send,
         F: Future<Output = ()> + Send + 'static,
     {
+        let mut failing = false;
         loop {
             match self.socket.accept().await {
-                Ok((wire, remote)) => match self.live.enter() {
-                    Some(place) => {
-                        self.scope.spawn("proxy connection", serve(wire, remote, place));
+                Ok((wire, remote)) => {
+                    failing = false;
+                    match admit(remote) {
+                        Ok(place) => {
+                            self.scope.spawn("proxy connection", serve(wire, remote, place));
+                        }
+                        Err(reason) => Refused {
+                            direction: self.direction,
+                            remote,
+                            reason,
+                            detail: "as many connections are open as are allowed",
+                        }
+                        .emit(),
                     }
-                    None => Refused {
-                        direction: self.direction,
-                        remote: &remote,
-                        reason: "connection_limit",
-                        detail: "as many connections are open as are allowed",
-                    }
-                    .emit(),
-                },
+                }
                 Err(error) => {
-                    // Most often the descriptors are used up: what is open goes on, and ends some time.
-                    degraded("accept", &error);
+                    // Most often the descriptors are used up: what is open goes on, and ends some
+                    // time. Told once, for it comes back with every try.
+                    if !failing {
+                        degraded("accept", &error);
+                    }
+                    failing = true;
                     self.shared.world.clock.sleep(ACCEPT_PAUSE).await;
                 }
             }

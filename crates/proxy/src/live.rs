@@ -41,15 +41,24 @@ impl Live {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// Enters a connection; `None` if there is no room.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
+    /// Whether there is no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= self.most.load(Ordering::Relaxed)
+    }
+
+    /// Enters a connection; `None` if there is no room. From now on a change of rules can cut it, if
+    /// it is told who calls.
+    ///
+    /// To let a caller in, look at the rules afterwards: one that changes before that is seen then,
+    /// one that changes later cuts.
+    pub(crate) fn enter(self: &Arc<Self>, source: Option<ServiceRef>) -> Option<Place> {
         let mut open = self.open.lock();
         if open.len() >= self.most.load(Ordering::Relaxed) {
             return None;
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let cut = CancellationToken::new();
-        open.insert(id, Entry { source: None, cut: cut.clone() });
+        open.insert(id, Entry { source, cut: cut.clone() });
         drop(open);
         Some(Place { live: Arc::clone(self), id, cut })
     }
@@ -69,15 +78,6 @@ impl Live {
 }
 
 impl Place {
-    /// Notes who calls: from now on a change of rules can cut the connection.
-    ///
-    /// The caller must look at the rules again afterwards: they may have changed in between.
-    pub(crate) fn identify(&self, source: ServiceRef) {
-        if let Some(entry) = self.live.open.lock().get_mut(&self.id) {
-            entry.source = Some(source);
-        }
-    }
-
     /// Completes when the connection is to be cut.
     pub(crate) async fn cut(&self) {
         self.cut.cancelled().await;
@@ -109,9 +109,8 @@ mod tests {
     #[test]
     fn only_refused_callers_are_cut() {
         let live = Live::new(3);
-        let (web, db, unknown) = (live.enter().unwrap(), live.enter().unwrap(), live.enter().unwrap());
-        web.identify(service("web"));
-        db.identify(service("db"));
+        let enter = |source: Option<&str>| live.enter(source.map(service)).unwrap();
+        let (web, db, unknown) = (enter(Some("web")), enter(Some("db")), enter(None));
         assert_eq!(live.cut_unless(|source| *source == service("db")), 1);
         assert!(web.is_cut() && !db.is_cut() && !unknown.is_cut());
     }
@@ -119,9 +118,9 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many_and_room_comes_back() {
         let live = Live::new(1);
-        let first = live.enter().unwrap();
-        assert!(live.enter().is_none());
+        let first = live.enter(None).unwrap();
+        assert!(live.is_full() && live.enter(None).is_none());
         drop(first);
-        assert!(live.enter().is_some());
+        assert!(!live.is_full() && live.enter(None).is_some());
     }
 }

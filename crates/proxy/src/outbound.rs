@@ -4,9 +4,9 @@
 //! asked for. If it cannot be reached or proves another identity, the next instance is tried.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
+use concord_ca::verify::read_verified_leaf;
 use concord_model::sni;
 use concord_proxycfg::{CONNECT_TIMEOUT_BUILT_IN, Endpoints, UpstreamSection, UpstreamState};
 use concord_runtime::timeout;
@@ -16,19 +16,19 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::balance::{Address, Balancer};
-use crate::events::{Carrying, Direction, Refused};
+use crate::events::{Carrying, Direction, Reached, Refused};
 use crate::limits::{CONNECT_ATTEMPTS, CONNECTIONS};
 use crate::live::{Live, Place};
-use crate::relay::{Carried, relay};
+use crate::relay::relay;
 use crate::state::{Current, Shared};
-use crate::wire::Wire;
+use crate::wire::{Remote, Wire};
 
 /// One upstream, as its listener serves it.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     section: ArcSwap<UpstreamSection>,
     balancer: Mutex<Balancer>,
-    pub(crate) live: Arc<Live>,
+    live: Arc<Live>,
 }
 
 /// An instance that counts a connection; counted down when dropped.
@@ -45,14 +45,10 @@ impl Drop for Taken<'_> {
 
 impl Upstream {
     pub(crate) fn new(section: Arc<UpstreamSection>) -> Arc<Self> {
-        let most = section
-            .limits
-            .max_connections
-            .map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS));
         let own = Self {
             section: ArcSwap::new(Arc::clone(&section)),
             balancer: Mutex::default(),
-            live: Live::new(most),
+            live: Live::new(CONNECTIONS),
         };
         own.update(section);
         Arc::new(own)
@@ -63,7 +59,14 @@ impl Upstream {
         if let UpstreamState::Known(endpoints) = &section.state {
             self.balancer.lock().replace(usable(endpoints));
         }
+        let most = section.limits.max_connections;
+        self.live.limit(most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)));
         self.section.store(section);
+    }
+
+    /// Whether there is room for one more; else why not.
+    pub(crate) fn admit(&self) -> Result<Place, &'static str> {
+        self.live.enter(None).ok_or("connection_limit")
     }
 
     /// Its section.
@@ -88,11 +91,11 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     upstream: Arc<Upstream>,
     wire: Wire,
-    remote: String,
-    place: Place,
+    remote: Remote,
+    _place: Place,
 ) {
-    if let Err((reason, detail)) = attempt(&shared, &upstream, wire, &remote, &place).await {
-        Refused { direction: Direction::Upstream, remote: &remote, reason, detail: &detail }.emit();
+    if let Err((reason, detail)) = attempt(&shared, &upstream, wire, remote).await {
+        Refused { direction: Direction::Upstream, remote, reason, detail: &detail }.emit();
     }
 }
 
@@ -102,8 +105,7 @@ async fn attempt(
     shared: &Shared,
     upstream: &Upstream,
     mut wire: Wire,
-    remote: &str,
-    place: &Place,
+    remote: Remote,
 ) -> Result<(), Failure> {
     let current = shared.current().ok_or_else(|| ("no_snapshot", "not configured yet".to_owned()))?;
     let section = upstream.section();
@@ -113,17 +115,26 @@ async fn attempt(
     if !shared.identity.can_present() {
         return Err(("no_leaf", "no valid certificate to present; is the agent reachable?".to_owned()));
     }
-    let (mut stream, _taken) = connect(shared, &current, upstream, &section).await?;
-    let carrying =
-        Carrying::begin(Direction::Upstream, &current.snapshot.proxy.service, &section.target.service);
-    let (carried, began) = (Carried::default(), shared.world.clock.now());
-    let why = tokio::select! {
-        biased;
-        () = place.cut() => "cut".to_owned(),
-        end = relay(&mut wire, &mut stream, &carried) => end.map_or_else(|error| error.to_string(), |()| "both sides ended".to_owned()),
-    };
-    let (received, sent) = (carried.forth.load(Ordering::Relaxed), carried.back.load(Ordering::Relaxed));
-    carrying.end(remote, received, sent, shared.world.clock.now() - began, &why);
+    let (mut stream, taken) = connect(shared, &current, upstream, &section).await?;
+    proved(&stream, &taken.address, remote)?;
+    let (own, called) = (&current.snapshot.proxy.service, &section.target.service);
+    let clock = Arc::clone(&shared.world.clock);
+    let mut carrying = Carrying::begin(Direction::Upstream, remote, own, called, clock);
+    wire.reset_on_drop(true);
+    let end = relay(&mut wire, &mut stream, carrying.carried()).await;
+    wire.reset_on_drop(end.is_err());
+    carrying.ended(end.map_err(|error| error.to_string()));
+    Ok(())
+}
+
+/// Tells who answered: the handshake has verified that it is whom we called.
+fn proved(stream: &TlsStream<Wire>, address: &Address, remote: Remote) -> Result<(), Failure> {
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates().and_then(<[_]>::first);
+    let leaf = leaf.ok_or_else(|| ("handshake", "no server certificate".to_owned()))?;
+    let proved = read_verified_leaf(leaf).map_err(|error| ("handshake", error.to_string()))?;
+    let (instance, identity) = (address.to_string(), proved.id.to_string());
+    Reached { remote, instance: &instance, identity: &identity, authority: &proved.authority_key_id }.emit();
     Ok(())
 }
 

@@ -16,12 +16,36 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::limits::{BUFFER_BYTES, BUFFER_BYTES_MAX, POOLED_BUFFERS};
 
 /// Bytes carried so far, readable while the relay runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Carried {
     /// From the first stream to the second.
-    pub(crate) forth: AtomicU64,
+    pub(crate) forth: Flow,
     /// From the second stream to the first.
-    pub(crate) back: AtomicU64,
+    pub(crate) back: Flow,
+}
+
+/// Bytes of one direction.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    bytes: AtomicU64,
+    total: metrics::Counter,
+}
+
+impl Flow {
+    /// Counts also into a metric.
+    pub(crate) fn into_metric(total: metrics::Counter) -> Self {
+        Self { bytes: AtomicU64::new(0), total }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.total.increment(bytes as u64);
+    }
 }
 
 /// Carries bytes until both directions have ended or one failed.
@@ -34,8 +58,10 @@ where
 {
     let (mut forth, mut back) = (Direction::new(), Direction::new());
     poll_fn(|cx| {
-        let there = forth.poll(cx, Pin::new(a), Pin::new(b), &carried.forth)?;
-        let here = back.poll(cx, Pin::new(b), Pin::new(a), &carried.back)?;
+        // Both before either's failure counts: a side may answer, then refuse to hear more.
+        let there = forth.poll(cx, Pin::new(a), Pin::new(b), &carried.forth);
+        let here = back.poll(cx, Pin::new(b), Pin::new(a), &carried.back);
+        let (there, here) = (there?, here?);
         ready!(there);
         ready!(here);
         Poll::Ready(Ok(()))
@@ -67,7 +93,7 @@ impl Direction {
         cx: &mut Context<'_>,
         mut reader: Pin<&mut R>,
         mut writer: Pin<&mut W>,
-        count: &AtomicU64,
+        count: &Flow,
     ) -> Poll<io::Result<()>> {
         loop {
             match &mut self.state {
@@ -93,7 +119,11 @@ impl Direction {
                             self.state = State::ExpectShutdown;
                         }
                         Poll::Ready(Ok(())) => {
-                            self.size = if read == buffer.len() { BUFFER_BYTES_MAX } else { BUFFER_BYTES };
+                            if read == buffer.len() {
+                                self.size = BUFFER_BYTES_MAX;
+                            } else if read < BUFFER_BYTES {
+                                self.size = BUFFER_BYTES;
+                            }
                             self.state = State::ExpectRoom { buffer, from: 0, to: read };
                         }
                     }
@@ -104,7 +134,7 @@ impl Direction {
                         return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                     }
                     self.unflushed = true;
-                    count.fetch_add(written as u64, Ordering::Relaxed);
+                    count.add(written);
                     *from += written;
                     if from == to {
                         give_back(std::mem::take(buffer));
@@ -149,11 +179,31 @@ mod tests {
 
     use super::*;
 
+    fn carried() -> Carried {
+        let flow = || Flow::into_metric(metrics::Counter::noop());
+        Carried { forth: flow(), back: flow() }
+    }
+
+    #[tokio::test]
+    async fn an_answer_arrives_though_the_question_was_cut_short() {
+        let (mut client, mut left) = duplex(1 << 16);
+        let (mut right, mut server) = duplex(1 << 16);
+        client.write_all(b"a question").await.unwrap();
+        server.write_all(b"too long; go away").await.unwrap();
+        drop(server);
+        let end = relay(&mut left, &mut right, &carried()).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        drop(left);
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"too long; go away");
+    }
+
     #[tokio::test]
     async fn bytes_go_both_ways_and_ends_are_passed_on() {
         let (mut client, mut left) = duplex(1024);
         let (mut right, mut server) = duplex(1024);
-        let carried = Carried::default();
+        let carried = carried();
         let talk = async {
             let sent: Vec<u8> = (0..200_000u32).map(|n| u8::try_from(n % 251).expect("below 251")).collect();
             let (mut read, mut write) = tokio::io::split(&mut server);
@@ -179,15 +229,15 @@ mod tests {
         };
         let (relayed, len) = tokio::join!(relay(&mut left, &mut right, &carried), talk);
         relayed.unwrap();
-        assert_eq!(carried.forth.load(Ordering::Relaxed), len);
-        assert_eq!(carried.back.load(Ordering::Relaxed), len);
+        assert_eq!(carried.forth.bytes(), len);
+        assert_eq!(carried.back.bytes(), len);
     }
 
     #[tokio::test]
     async fn one_side_may_end_while_the_other_goes_on() {
         let (mut client, mut left) = duplex(64);
         let (mut right, mut server) = duplex(64);
-        let carried = Carried::default();
+        let carried = carried();
         let talk = async {
             client.shutdown().await.unwrap();
             let mut heard = Vec::new();
@@ -208,6 +258,6 @@ mod tests {
         let (mut right, mut server) = duplex(64);
         drop(client);
         server.write_all(b"nobody reads this").await.unwrap();
-        assert!(relay(&mut left, &mut right, &Carried::default()).await.is_err());
+        assert!(relay(&mut left, &mut right, &carried()).await.is_err());
     }
 }

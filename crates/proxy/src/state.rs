@@ -10,10 +10,9 @@ use concord_mesh::intention::{Policy, Verdict};
 use concord_model::{ServiceRef, Timestamp};
 use concord_proxycfg::{MixedSections, ProxySnapshot};
 use concord_runtime::World;
-use tokio::sync::Semaphore;
 
+use crate::gate::Gate;
 use crate::identity::Identity;
-use crate::limits::HANDSHAKES;
 use crate::live::Live;
 
 /// A snapshot with its policy compiled.
@@ -42,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) world: World,
     pub(crate) identity: Identity,
     pub(crate) inbound: Arc<Live>,
-    pub(crate) handshakes: Semaphore,
+    pub(crate) gate: Arc<Gate>,
     /// Whether a flip to deny cuts live connections.
     pub(crate) cut_denied: bool,
     current: ArcSwapOption<Current>,
@@ -54,7 +53,7 @@ impl Shared {
             world,
             identity,
             inbound: Live::new(connections),
-            handshakes: Semaphore::new(HANDSHAKES),
+            gate: Gate::new(),
             cut_denied,
             current: ArcSwapOption::empty(),
         })

@@ -1,10 +1,12 @@
 //! Plain streams and the sockets they come from: TCP or unix.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use concord_proxycfg::{BindAddress, LocalTarget};
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
@@ -29,6 +31,52 @@ pub(crate) enum Socket {
     Tcp(TcpListener),
     /// A unix socket; the file goes with it.
     Unix(UnixListener, SocketFile),
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Remote {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket, whose callers have no address.
+    Unix,
+}
+
+/// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
+/// can have all to itself), or everybody on a unix socket.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Source(Option<IpAddr>);
+
+impl Source {
+    /// Of an address.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        Self(Some(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        }))
+    }
+}
+
+impl Remote {
+    /// With whose connections it counts.
+    pub(crate) fn source(self) -> Source {
+        match self {
+            Self::Tcp(address) => Source::of(address.ip()),
+            Self::Unix => Source(None),
+        }
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => fmt::Display::fmt(address, f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
 }
 
 /// The file of a unix socket; removed when dropped.
@@ -65,16 +113,16 @@ impl Socket {
     }
 
     /// The next connection, and where it comes from.
-    pub(crate) async fn accept(&self) -> io::Result<(Wire, String)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Wire, Remote)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 tune(&stream);
-                Ok((Wire::Tcp(stream), peer.to_string()))
+                Ok((Wire::Tcp(stream), Remote::Tcp(peer)))
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Wire::Unix(stream), "unix".to_owned()))
+                Ok((Wire::Unix(stream), Remote::Unix))
             }
         }
     }
@@ -89,11 +137,11 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Binds a unix socket. A file left behind by a proxy that was killed is taken over; one that
-/// somebody listens at is not.
+/// Binds a unix socket. A socket left behind by a proxy that was killed is taken over; one that
+/// somebody listens at is not, and no other file is touched.
 fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Socket> {
-    use std::os::unix::fs::PermissionsExt as _;
-    if path.exists() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens at this socket"));
         }
@@ -117,6 +165,17 @@ impl Wire {
         match target {
             LocalTarget::Tcp { host, port } => Self::connect(host, *port).await,
             LocalTarget::Unix { path } => UnixStream::connect(path).await.map(Self::Unix),
+        }
+    }
+
+    /// Whether the other side is told of a break if the stream is dropped from now on: a reset
+    /// instead of the end of the stream, so that it does not take a part for the whole. Unix sockets
+    /// know only the end.
+    pub(crate) fn reset_on_drop(&self, reset: bool) {
+        if let Self::Tcp(stream) = self
+            && let Err(error) = SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO))
+        {
+            tracing::debug!(%error, "cannot set socket options");
         }
     }
 }
@@ -187,6 +246,15 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn hosts_count_by_address_or_network() {
+        let of = |text: &str| Source::of(text.parse().unwrap());
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    }
+
     #[tokio::test]
     async fn a_socket_file_left_behind_is_taken_over_and_removed_at_the_end() {
         let directory = std::env::temp_dir().join(format!("concord-wire-{}", std::process::id()));
@@ -208,6 +276,10 @@ mod tests {
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
         drop(socket);
         assert!(!path.exists());
+        std::fs::write(&path, "precious").unwrap();
+        Socket::bind(&address).expect_err("a file of somebody else's");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+        std::fs::remove_file(&path).unwrap();
         std::fs::remove_dir(&directory).unwrap();
     }
 }

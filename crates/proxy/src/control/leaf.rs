@@ -82,7 +82,6 @@ impl Keeper {
             Err(error) => return degraded("identity", &error),
         };
         if running.as_ref().is_none_or(|running| running.identity != identity) {
-            self.shared.identity.leaf().clear();
             self.status.send_modify(|status| status.leaf_authority = None);
             let config = Config { root_change_jitter: self.options.rotation_jitter };
             *running = Some(Running {
@@ -147,7 +146,7 @@ impl Keeper {
                 None
             }
             Effect::Withdraw => {
-                self.shared.identity.leaf().clear();
+                self.shared.identity.withdraw();
                 self.status.send_modify(|status| status.leaf_authority = None);
                 None
             }
@@ -195,6 +194,8 @@ impl Keeper {
         };
         let source = Arc::clone(&self.source);
         let Options { target, token, .. } = self.options.clone();
+        // One attempt at a time; what an earlier one still waits for is of no use any more.
+        running.pending.clear();
         running.pending.push(Box::pin(async move { (attempt, source.sign_leaf(target, token, csr).await) }));
         None
     }
@@ -209,13 +210,18 @@ impl Keeper {
             .private_key()
             .map_err(|error| error.to_string())
             .and_then(|key| Presented::try_new(&leaf.cert_pem, &key).map_err(|error| error.to_string()));
+        let presented = presented.map(|presented| self.shared.identity.present(presented));
         match presented {
-            Ok(presented) if *presented.identity() == SpiffeId::Service(running.identity.clone()) => {
+            Ok(true) => {
                 info!(identity = %leaf.uri, serial = %leaf.serial, authority = %leaf.authority_key_id, "new certificate");
-                self.shared.identity.leaf().publish(presented);
                 self.status.send_modify(|status| status.leaf_authority = Some(leaf.authority_key_id.clone()));
             }
-            Ok(_) => degraded("leaf", &"the certificate signed is for another identity"),
+            Ok(false) => {
+                degraded(
+                    "leaf",
+                    &"the certificate signed is for another service than this proxy stands before",
+                );
+            }
             Err(error) => degraded("leaf", &error),
         }
     }
