@@ -1,0 +1,150 @@
+//! What endpoints run on: the agent, the servers behind it, and a few settings.
+
+use std::sync::Arc;
+
+use concord_acl::{Labelled, Level, Right, Scalar};
+use concord_agent::{Agent, CacheAnswer, Caller};
+use concord_filter::Expression;
+use concord_model::{NodeName, Secret};
+use concord_rpc::request::NodeDump;
+use concord_rpc::{Answer, Consistency, Head, Request, ServerApiExt};
+
+use super::call::Call;
+use super::error::HttpError;
+use super::reply::Meta;
+use super::router::Authorise;
+
+/// Renders all metrics in Prometheus' text format; the exporter behind it is the program's.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What endpoints run on.
+pub struct Ctx {
+    /// The agent.
+    pub agent: Agent,
+    /// Whether `?cached` counts (`http_config.use_cache`).
+    pub use_cache: bool,
+    /// Renders the metrics, if they are kept.
+    pub metrics: Option<MetricsText>,
+}
+
+impl std::fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ctx").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl Authorise for Ctx {
+    async fn authorise(&self, token: Option<Secret>, right: Right<'static>) -> Result<(), HttpError> {
+        let caller = self.agent.caller(token.as_ref()).await?;
+        Ok(caller.require(right)?)
+    }
+}
+
+impl Ctx {
+    /// Endpoints over an agent, without metrics.
+    pub fn new(agent: Agent) -> Self {
+        Self { agent, use_cache: true, metrics: None }
+    }
+
+    /// Who makes a request.
+    pub async fn caller(&self, call: &Call) -> Result<Caller, HttpError> {
+        call.require_default_tenancy()?;
+        Ok(self.agent.caller(call.token().as_ref()).await?)
+    }
+
+    /// The head for a request that is passed on: without a token of its own it has the agent's.
+    pub fn head(&self, call: &Call) -> Result<Head, HttpError> {
+        call.require_default_tenancy()?;
+        let head = call.head()?;
+        Ok(Head { token: self.agent.token_or_default(head.token.as_ref()), ..head })
+    }
+
+    /// Passes a request on. An answer older than `?max_stale` is asked for again from the leader.
+    pub async fn ask<R: Request>(&self, call: &Call, request: R) -> Result<(R::Reply, Meta), HttpError> {
+        let head = self.head(call)?;
+        self.ask_with(call, head, request).await
+    }
+
+    /// The same with a head made otherwise.
+    pub async fn ask_with<R: Request>(
+        &self,
+        call: &Call,
+        head: Head,
+        request: R,
+    ) -> Result<(R::Reply, Meta), HttpError> {
+        let (servers, anonymous) = (self.agent.servers(), head.token.is_none());
+        let oldest = call.max_stale()?.filter(|_| head.consistency == Consistency::Stale);
+        let mut answer: Answer<R::Reply> = match oldest {
+            None => servers.call(head, request).await?,
+            Some(oldest) => {
+                let answer = servers.call(head.clone(), request.clone()).await?;
+                if answer.last_contact <= oldest {
+                    answer
+                } else {
+                    servers.call(Head { consistency: Consistency::Default, ..head }, request).await?
+                }
+            }
+        };
+        answer.filtered &= !anonymous;
+        Ok(Meta::of(answer))
+    }
+
+    /// Whether the agent's cache may answer.
+    pub fn may_cache(&self, call: &Call) -> Result<bool, HttpError> {
+        Ok(self.use_cache && call.flag("cached")?)
+    }
+
+    /// The filter of a list, if there is one.
+    pub fn filter(call: &Call) -> Result<Option<Expression>, HttpError> {
+        let text = call.parameter("filter").filter(|text| !text.is_empty());
+        Ok(text.map(Expression::parse).transpose()?)
+    }
+
+    /// `?near=`: no node has a coordinate yet, so that all are equally near to any that exists.
+    pub async fn accept_near(&self, call: &Call) -> Result<(), HttpError> {
+        let name = match call.parameter("near") {
+            None | Some("" | "_agent") => return Ok(()),
+            Some(name) => name,
+        };
+        let node = NodeName::parse(name).map_err(|error| HttpError::bad_request(format!("near: {error}")))?;
+        let head = Head { min_index: 0, ..self.head(call)? };
+        match self.ask_with(call, head, NodeDump { node }).await? {
+            (Some(_), _) => Ok(()),
+            (None, _) => Err(HttpError::bad_request(format!(
+                "near: there is no node {name:?}; use _agent or a node's name"
+            ))),
+        }
+    }
+
+    /// The right to what the agent itself can tell or do.
+    pub fn own(&self, level: Level) -> Right<'static> {
+        Right::named(Labelled::Agent, self.agent.config().node.as_str().to_owned(), level)
+    }
+
+    /// The right to the cluster's operation.
+    pub fn operator(level: Level) -> Right<'static> {
+        Right::whole(Scalar::Operator, level)
+    }
+}
+
+/// What is known about an answer out of the cache, and the answer.
+pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, Cached) {
+    let CacheAnswer { value, index, hit, age, filtered } = answer;
+    let meta = Meta {
+        index,
+        known_leader: age.is_zero(),
+        last_contact: age,
+        filtered: filtered && !caller.is_anonymous(),
+        consistency: None,
+    };
+    (value, meta, Cached { hit, age })
+}
+
+/// Where in its life an answer out of the cache is.
+#[derive(Clone, Copy, Debug)]
+pub struct Cached {
+    /// Whether it was there when it was asked for.
+    pub hit: bool,
+    /// How long ago contact with the servers was lost.
+    pub age: std::time::Duration,
+}

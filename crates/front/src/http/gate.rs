@@ -1,0 +1,339 @@
+//! What the bytes of a connection pass before the HTTP library reads them: patience and framing.
+//!
+//! ```text
+//! Line ──head ends──► Line (no body) · Body (length) · Opaque (chunked: the last request)
+//!   └──not ours──► Refused: the library is given a byte it must refuse, and answers 400
+//! ```
+//!
+//! The library is lenient where two programs in a row can disagree about where a request ends: it takes
+//! a bare line feed for a line's end, equal lengths twice, and a length beside chunks. The gate is not.
+//! It knows of heads only what it needs for that; all else about them is the library's to judge.
+//! After a chunked body the connection is closed, so the gate need not follow chunks.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use concord_runtime::{BoxFuture, Clock};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How long a connection may stay silent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// From the connection, or a head's first byte, to the head's end.
+    pub(super) head: Duration,
+    /// Between two requests.
+    pub(super) idle: Duration,
+}
+
+/// A stream behind its gate.
+pub(super) struct Gate<S> {
+    stream: S,
+    framing: Framing,
+    clock: Arc<dyn Clock>,
+    patience: Patience,
+    /// Requests being answered: while there are any nobody is waited for.
+    busy: Arc<AtomicUsize>,
+    waits: Option<(Waiting, BoxFuture<'static, ()>)>,
+    fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Waiting {
+    Head,
+    Idle,
+}
+
+impl<S> Gate<S> {
+    pub(super) fn new(stream: S, clock: Arc<dyn Clock>, patience: Patience) -> Self {
+        let busy = Arc::new(AtomicUsize::new(0));
+        Self { stream, framing: Framing::default(), clock, patience, busy, waits: None, fresh: true }
+    }
+
+    /// The count of requests being answered on this connection.
+    pub(super) fn busy(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.busy)
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        if self.busy.load(Ordering::Relaxed) > 0 || !self.framing.in_head() {
+            return None;
+        }
+        Some(if self.fresh || self.framing.head_begun() { Waiting::Head } else { Waiting::Idle })
+    }
+
+    /// Whether the client was silent for too long.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(waiting) = self.waiting() else {
+            self.waits = None;
+            return false;
+        };
+        if self.waits.as_ref().is_none_or(|(running, _)| *running != waiting) {
+            let patience = match waiting {
+                Waiting::Head => self.patience.head,
+                Waiting::Idle => self.patience.idle,
+            };
+            self.waits = Some((waiting, self.clock.sleep(patience)));
+        }
+        self.waits.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            Poll::Ready(read) => {
+                let new = &mut buffer.filled_mut()[before..];
+                if !new.is_empty() {
+                    let heads = this.framing.heads;
+                    this.framing.pass(new);
+                    // Only a whole head buys more time: empty lines and single bytes do not.
+                    if this.framing.heads != heads {
+                        this.fresh = false;
+                        this.waits = None;
+                    }
+                }
+                Poll::Ready(read)
+            }
+            Poll::Pending if this.is_late(cx) => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client was silent for too long",
+            ))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Bytes of a name that are looked at; the names of interest are shorter.
+const NAME_BYTES: usize = 20;
+
+/// Where in a request the next byte stands.
+#[derive(Debug, Default)]
+struct Framing {
+    place: Place,
+    head: Head,
+    /// Heads that have ended.
+    heads: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Place {
+    /// In a line of a head, or before one.
+    #[default]
+    Line,
+    /// In a body with so many bytes left.
+    Body(u64),
+    /// In the connection's last request.
+    Opaque,
+    /// Behind something that was refused.
+    Refused,
+}
+
+/// What has been seen of a head.
+#[derive(Debug, Default)]
+struct Head {
+    /// Lines that are complete, the request line included.
+    lines: u32,
+    /// Bytes of the current line.
+    column: usize,
+    return_before: bool,
+    /// The current line's name, in lower case, up to the colon.
+    name: [u8; NAME_BYTES],
+    name_len: usize,
+    in_value: bool,
+    lengths: u32,
+    encodings: u32,
+    length: Option<u64>,
+    digits: bool,
+}
+
+impl Framing {
+    fn in_head(&self) -> bool {
+        self.place == Place::Line
+    }
+
+    fn head_begun(&self) -> bool {
+        self.in_head() && (self.head.lines > 0 || self.head.column > 0)
+    }
+
+    /// Follows bytes; spoils one of a head that must be refused.
+    fn pass(&mut self, bytes: &mut [u8]) {
+        let mut at = 0;
+        while let Some(byte) = bytes.get_mut(at) {
+            match self.place {
+                Place::Opaque | Place::Refused => return,
+                Place::Body(left) => {
+                    let here = (bytes.len() - at) as u64;
+                    if left > here {
+                        self.place = Place::Body(left - here);
+                        return;
+                    }
+                    at += usize::try_from(left).expect("no more than the bytes at hand");
+                    self.place = Place::Line;
+                    continue;
+                }
+                Place::Line => {
+                    if !self.line_byte(*byte) {
+                        *byte = 0;
+                        self.place = Place::Refused;
+                    }
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Whether the byte may stand where it does.
+    fn line_byte(&mut self, byte: u8) -> bool {
+        let head = &mut self.head;
+        if byte != b'\n' {
+            head.take(byte);
+            return true;
+        }
+        if !head.return_before {
+            return false;
+        }
+        // The line's own carriage return was counted.
+        let empty = head.column == 1;
+        head.end_line();
+        if !empty {
+            head.lines += 1;
+        } else if head.lines > 0 {
+            return self.end_head();
+        }
+        true
+    }
+
+    fn end_head(&mut self) -> bool {
+        let head = std::mem::take(&mut self.head);
+        if head.lengths > 1 || head.encodings > 1 || (head.lengths > 0 && head.encodings > 0) {
+            return false;
+        }
+        self.heads += 1;
+        self.place = match head.length {
+            _ if head.encodings > 0 => Place::Opaque,
+            Some(length) if length > 0 => Place::Body(length),
+            Some(_) | None => Place::Line,
+        };
+        true
+    }
+}
+
+impl Head {
+    fn take(&mut self, byte: u8) {
+        self.return_before = byte == b'\r';
+        self.column += 1;
+        if self.lines == 0 || self.return_before {
+            return;
+        }
+        if self.in_value {
+            self.value_byte(byte);
+        } else if byte == b':' {
+            self.in_value = true;
+            match &self.name[..self.name_len] {
+                b"content-length" => self.lengths += 1,
+                b"transfer-encoding" => self.encodings += 1,
+                _ => {}
+            }
+        } else if self.name_len < NAME_BYTES {
+            self.name[self.name_len] = byte.to_ascii_lowercase();
+            self.name_len += 1;
+        }
+    }
+
+    /// What is no plain number the library refuses, so it is enough to follow plain ones.
+    fn value_byte(&mut self, byte: u8) {
+        if &self.name[..self.name_len] != b"content-length" {
+            return;
+        }
+        if byte.is_ascii_digit() {
+            let last = if self.digits { self.length.unwrap_or(u64::MAX) } else { 0 };
+            self.digits = true;
+            self.length = Some(last.saturating_mul(10).saturating_add(u64::from(byte - b'0')));
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.column = 0;
+        self.return_before = false;
+        self.name_len = 0;
+        self.in_value = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Passes a text whole and byte by byte; whether it stayed as it was, and what of it was left alone.
+    #[track_caller]
+    fn check(text: &str, place: Place) {
+        for size in [1, 3, text.len()] {
+            let mut framing = Framing::default();
+            let mut bytes = text.as_bytes().to_vec();
+            bytes.chunks_mut(size).for_each(|part| framing.pass(part));
+            assert_eq!(framing.place, place, "{text:?} in parts of {size}");
+            assert_eq!(bytes == text.as_bytes(), place != Place::Refused, "{text:?} in parts of {size}");
+        }
+    }
+
+    #[test]
+    fn requests_are_followed_to_their_end() {
+        check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Place::Line);
+        check("\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", Place::Line);
+        check("PUT / HTTP/1.1\r\nContent-Length: 12\r\n\r\nab\n", Place::Body(9));
+        check("PUT / HTTP/1.1\r\ncontent-length:3\r\n\r\na\nbGET / HTTP/1.1\r\n\r\n", Place::Line);
+        check("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\na", Place::Opaque);
+        check("GET / HTTP/1.1\r\nX-Content-Length: 5\r\nX: Content-Length: 6\r\n\r\n", Place::Line);
+    }
+
+    #[test]
+    fn n_44_requests_others_could_read_differently_are_spoiled() {
+        check("GET / HTTP/1.1\nHost: a\n\n", Place::Refused);
+        check("GET / HTTP/1.1\r\nHost: a\n\r\n", Place::Refused);
+        check("PUT / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", Place::Refused);
+        check("PUT / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", Place::Refused);
+        check("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-LENGTH: 3\r\n\r\n", Place::Refused);
+        check(
+            "PUT / HTTP/1.1\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Place::Refused,
+        );
+        check("PUT / HTTP/1.1\r\nContent-Length: 1\r\n\r\naGET / HTTP/1.1\r\nHost: a\n\r\n", Place::Refused);
+    }
+}

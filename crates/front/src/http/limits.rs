@@ -1,0 +1,28 @@
+//! Every limit of the HTTP face, by name.
+
+use std::time::Duration;
+
+/// Connections one client address may hold (Consul's `limits.http_max_conns_per_client`).
+pub const CONNECTIONS_PER_CLIENT: usize = 200;
+/// Connections in all: below the usual limit of descriptors, so that refusing is ours and not `accept`'s.
+pub const CONNECTIONS: usize = 16_384;
+/// From the first byte of a request to the end of its headers; a slower client is cut off.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two requests on a connection: more than clients keep one (Go's 90 s), so that they close first.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// From the end of the headers to the end of the body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's line and headers together (Consul's `http_config.max_header_bytes` may lower it).
+pub const HEADER_BYTES: usize = 64 * 1024;
+/// Number of headers in a request.
+pub const HEADERS: usize = 100;
+/// Bytes of a request's body, unless the endpoint states another limit.
+pub const BODY_BYTES: usize = 512 * 1024;
+/// Bytes of a request's path and query together.
+pub const TARGET_BYTES: usize = 16 * 1024;
+/// Query parameters in one request.
+pub const QUERY_PARAMETERS: usize = 256;
+/// How long requests in flight may go on once the listener stops.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// Pause after `accept` failed, most often for want of descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

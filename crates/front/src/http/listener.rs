@@ -1,0 +1,496 @@
+//! Takes connections and serves requests on them, within limits.
+//!
+//! A connection passes three gates before an endpoint sees anything of it: the number of
+//! connections (in all and per client), the time and size of its headers, the time and size of
+//! its body. Whatever is refused is refused with a status where the protocol still allows one.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use concord_runtime::{Clock, Scope, timeout};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tracing::{debug, info, warn};
+
+use super::call::{Call, parse_query, unescape};
+use super::error::HttpError;
+use super::gate::{Gate, Patience};
+use super::limits;
+use super::reply::Layout;
+use super::router::{Authorise, Missing, Router};
+
+/// What the operator may set (Consul's `http_config` and `limits`).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Connections one client address may hold.
+    pub connections_per_client: usize,
+    /// Bytes of a request's line and headers together.
+    pub header_bytes: usize,
+    /// From a request's first byte to the end of its headers.
+    pub header_timeout: Duration,
+    /// Between two requests on a connection.
+    pub idle_timeout: Duration,
+    /// From the end of the headers to the end of the body.
+    pub body_timeout: Duration,
+    /// Path prefixes that answer 403.
+    pub blocked: Vec<String>,
+    /// Networks that may write; empty: all.
+    pub writers: Vec<IpNet>,
+    /// Origins of web pages, besides our own, that may write (`scheme://host[:port]`).
+    pub origins: Vec<String>,
+    /// Headers added to every response.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Indent all JSON, as `-dev` does.
+    pub pretty: bool,
+    /// `allow` or `deny`, told in `X-Consul-Default-ACL-Policy`.
+    pub default_policy: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections_per_client: limits::CONNECTIONS_PER_CLIENT,
+            header_bytes: limits::HEADER_BYTES,
+            header_timeout: limits::HEADER_TIMEOUT,
+            idle_timeout: limits::IDLE_TIMEOUT,
+            body_timeout: limits::BODY_TIMEOUT,
+            blocked: Vec::new(),
+            writers: Vec::new(),
+            origins: Vec::new(),
+            headers: Vec::new(),
+            pretty: false,
+            default_policy: "allow",
+        }
+    }
+}
+
+/// A bound socket of the HTTP API.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A unix socket; its file is removed at the end.
+    Unix(UnixListener, PathBuf),
+}
+
+/// Serves a router on sockets.
+pub struct Http<C> {
+    router: Router<C>,
+    context: Arc<C>,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    holders: Mutex<Holders>,
+}
+
+#[derive(Default)]
+struct Holders {
+    all: usize,
+    by_client: HashMap<IpAddr, usize>,
+}
+
+impl<C> std::fmt::Debug for Http<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").field("router", &self.router).finish_non_exhaustive()
+    }
+}
+
+/// One connection's place under the limits; given back when dropped.
+struct Place<C> {
+    http: Arc<Http<C>>,
+    client: Option<IpAddr>,
+}
+
+impl<C> Drop for Place<C> {
+    fn drop(&mut self) {
+        let mut holders = self.http.holders.lock();
+        holders.all -= 1;
+        if let Some(client) = self.client
+            && let Some(count) = holders.by_client.get_mut(&client)
+        {
+            *count -= 1;
+            if *count == 0 {
+                holders.by_client.remove(&client);
+            }
+        }
+    }
+}
+
+impl<C: Authorise> Http<C> {
+    /// Ready to serve; nothing listens yet.
+    pub fn new(router: Router<C>, context: Arc<C>, settings: Settings, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { router, context, settings, clock, holders: Mutex::default() })
+    }
+
+    /// Takes connections from a socket until the scope ends.
+    pub fn serve(self: &Arc<Self>, socket: Socket, scope: &Scope) {
+        let (http, inner) = (Arc::clone(self), scope.clone());
+        scope.spawn("http listener", async move {
+            tokio::select! {
+                biased;
+                () = inner.cancelled() => {}
+                () = http.accept(&socket, &inner) => {}
+            }
+            if let Socket::Unix(_, path) = &socket {
+                remove_socket(path);
+            }
+        });
+    }
+
+    async fn accept(self: &Arc<Self>, socket: &Socket, scope: &Scope) {
+        loop {
+            let accepted = match socket {
+                Socket::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        debug!(%error, "cannot set TCP_NODELAY");
+                    }
+                    self.admit(Some(peer.ip().to_canonical())).map(|place| (Io::Tcp(stream), place))
+                }),
+                Socket::Unix(listener, _) => listener
+                    .accept()
+                    .await
+                    .map(|(stream, _)| self.admit(None).map(|place| (Io::Unix(stream), place))),
+            };
+            match accepted {
+                Ok(Some((Io::Tcp(stream), place))) => self.start(stream, place, scope),
+                Ok(Some((Io::Unix(stream), place))) => self.start(stream, place, scope),
+                Ok(None) => debug!("connection refused: too many connections"),
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection; is the limit of open files reached?");
+                    self.clock.sleep(limits::ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Place<C>> {
+        let mut holders = self.holders.lock();
+        if holders.all >= limits::CONNECTIONS {
+            return None;
+        }
+        if let Some(client) = client {
+            let count = holders.by_client.entry(client).or_default();
+            if *count >= self.settings.connections_per_client {
+                return None;
+            }
+            *count += 1;
+        }
+        holders.all += 1;
+        drop(holders);
+        Some(Place { http: Arc::clone(self), client })
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        place: Place<C>,
+        scope: &Scope,
+    ) {
+        let (http, inner) = (Arc::clone(self), scope.clone());
+        scope.spawn("http connection", async move {
+            let client = place.client;
+            let patience = Patience { head: http.settings.header_timeout, idle: http.settings.idle_timeout };
+            let gate = Gate::new(stream, Arc::clone(&http.clock), patience);
+            let busy = gate.busy();
+            let service = service_fn(|request| {
+                let (http, busy) = (Arc::clone(&http), Busy::new(&busy));
+                async move {
+                    let response = http.respond(request, client).await;
+                    drop(busy);
+                    Ok::<_, Infallible>(response)
+                }
+            });
+            let connection = http1::Builder::new()
+                // The gate has its own, which tells an idle connection from a slow request.
+                .header_read_timeout(None)
+                .max_buf_size(http.settings.header_bytes.max(8 * 1024))
+                .max_headers(limits::HEADERS)
+                .serve_connection(TokioIo::new(gate), service);
+            tokio::pin!(connection);
+            let served = tokio::select! {
+                biased;
+                served = &mut connection => served,
+                () = inner.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    timeout(&*http.clock, limits::DRAIN, connection).await.unwrap_or(Ok(()))
+                }
+            };
+            if let Err(error) = served {
+                debug!(%error, "http connection ended");
+            }
+            drop(place);
+        });
+    }
+
+    /// Answers one request, whatever it is.
+    pub async fn respond(&self, request: Request<Incoming>, client: Option<IpAddr>) -> Response<Full<Bytes>> {
+        let began = self.clock.now();
+        let method = request.method().clone();
+        // The gate does not follow chunks, so nothing may come after them.
+        let last = request.headers().contains_key(TRANSFER_ENCODING);
+        let mut pattern = "";
+        let answer = self.answer(request, client, &mut pattern).await;
+        let status = answer.as_ref().map_or_else(|error| error.status, Response::status);
+        metrics::observe(&method, pattern, status, self.clock.now() - began);
+        debug!(method = %method, pattern, status = status.as_u16(), "request");
+        let mut response = answer.unwrap_or_else(|error| refusal(&error));
+        let headers = response.headers_mut();
+        headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(self.settings.default_policy));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if last {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        for (name, value) in &self.settings.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        response
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        client: Option<IpAddr>,
+        pattern: &mut &'static str,
+    ) -> Result<Response<Full<Bytes>>, HttpError> {
+        let (head, body) = request.into_parts();
+        let (raw_path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+        if raw_path.len() + query.len() > limits::TARGET_BYTES {
+            return Err(HttpError::new(StatusCode::URI_TOO_LONG, "the URL is longer than 16 KiB"));
+        }
+        let path = unescape(raw_path, false)?;
+        if path.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+            return Err(HttpError::bad_request("the URL path contains a character that is not printable"));
+        }
+        self.screen(&head.method, &path, &head.headers, client)?;
+        let found = match self.router.find(&head.method, raw_path)? {
+            Ok(found) => found,
+            Err(Missing::Path) => return Err(self.router.missing(raw_path, &path)),
+            Err(Missing::Method(allowed)) => return method_response(&head.method, &allowed),
+        };
+        *pattern = self.router.pattern(&found);
+        let query = parse_query(query)?;
+        let body = self.read_body(body, self.router.body_bytes(&found)).await?;
+        let call = Call {
+            method: head.method,
+            path,
+            captures: Vec::new(),
+            query,
+            headers: head.headers,
+            body,
+            client,
+        };
+        let layout = if self.settings.pretty || call.pretty() { Layout::Pretty } else { Layout::Compact };
+        let reply = self.router.dispatch(&self.context, found, call).await?;
+        let (status, headers, bytes) = reply.into_parts(layout)?;
+        let mut response = Response::new(Full::new(bytes));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    /// Block list, write restriction, and web pages of strangers (N-40).
+    fn screen(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        client: Option<IpAddr>,
+    ) -> Result<(), HttpError> {
+        if self.settings.blocked.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+            return Err(HttpError::forbidden("Endpoint is blocked by agent configuration"));
+        }
+        if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            return Ok(());
+        }
+        let from_allowed = |ip: IpAddr| self.settings.writers.iter().any(|network| network.contains(&ip));
+        if !self.settings.writers.is_empty() && !client.is_some_and(from_allowed) {
+            return Err(HttpError::forbidden("Access is restricted"));
+        }
+        if foreign_page(headers, &self.settings.origins) {
+            return Err(HttpError::forbidden(
+                "refused: a web page of another origin may not write here (http_config.allow_origins names those that may)",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn read_body(&self, mut body: Incoming, limit: usize) -> Result<Bytes, HttpError> {
+        let too_large = || {
+            HttpError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("Request body is larger than {limit} bytes"),
+            )
+        };
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_large());
+        }
+        let read = async {
+            let mut bytes = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame
+                    .map_err(|error| HttpError::bad_request(format!("cannot read the body: {error}")))?;
+                if let Ok(data) = frame.into_data() {
+                    if bytes.len() + data.len() > limit {
+                        return Err(too_large());
+                    }
+                    bytes.extend_from_slice(&data);
+                }
+            }
+            Ok(bytes.freeze())
+        };
+        timeout(&*self.clock, self.settings.body_timeout, read).await.unwrap_or_else(|_| {
+            Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))
+        })
+    }
+}
+
+/// Counts a request while it is being answered.
+struct Busy(Arc<AtomicUsize>);
+
+impl Busy {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+enum Io {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+/// Whether a browser says that a page of another origin sends this (Origin, Sec-Fetch-Site).
+///
+/// A page reached under a name that resolves to us by trickery has that name in `Host`, too; so
+/// the origin must be a loopback name or an address literal, or be listed.
+fn foreign_page(headers: &HeaderMap, listed: &[String]) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = text("origin") else {
+        return text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    };
+    if listed.iter().any(|own| own == origin) {
+        return false;
+    }
+    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => authority.split(':').next().unwrap_or(""),
+    };
+    let plain_host = host == "localhost" || host.parse::<IpAddr>().is_ok();
+    !(plain_host && text("host") == Some(authority))
+}
+
+fn method_response(method: &Method, allowed: &[Method]) -> Result<Response<Full<Bytes>>, HttpError> {
+    let mut names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+    names.push("OPTIONS");
+    let (status, text) = if *method == Method::OPTIONS {
+        (StatusCode::OK, String::new())
+    } else {
+        (StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed"))
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    if let Ok(value) = HeaderValue::from_str(&names.join(",")) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(response)
+}
+
+fn refusal(error: &HttpError) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(error.text.clone())));
+    *response.status_mut() = error.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn remove_socket(path: &std::path::Path) {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => info!(%error, path = %path.display(), "cannot remove the socket file"),
+    }
+}
+
+mod metrics {
+    //! What is counted of requests; labels are bounded by the table of endpoints.
+
+    use std::time::Duration;
+
+    use http::{Method, StatusCode};
+
+    /// Counts one request.
+    pub(super) fn observe(method: &Method, pattern: &'static str, status: StatusCode, took: Duration) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::PUT => "PUT",
+            Method::POST => "POST",
+            Method::DELETE => "DELETE",
+            _ => "other",
+        };
+        ::metrics::counter!("concord_http_requests_total", "method" => method, "path" => pattern, "status" => status_class(status)).increment(1);
+        ::metrics::histogram!("consul.api.http", "method" => method, "path" => pattern)
+            .record(took.as_secs_f64() * 1e3);
+    }
+
+    fn status_class(status: StatusCode) -> &'static str {
+        match status.as_u16() / 100 {
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(origin: Option<&str>, host: &str, site: Option<&str>, foreign: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert("origin", origin.parse().unwrap());
+        }
+        if let Some(site) = site {
+            headers.insert("sec-fetch-site", site.parse().unwrap());
+        }
+        assert_eq!(foreign_page(&headers, &["https://ops.example".to_owned()]), foreign);
+    }
+
+    #[test]
+    fn n_40_pages_of_strangers_may_not_write() {
+        check(None, "127.0.0.1:8500", None, false);
+        check(Some("http://127.0.0.1:8500"), "127.0.0.1:8500", Some("same-origin"), false);
+        check(Some("http://localhost:8500"), "localhost:8500", None, false);
+        check(Some("https://ops.example"), "127.0.0.1:8500", Some("cross-site"), false);
+        check(Some("https://evil.example"), "127.0.0.1:8500", None, true);
+        check(Some("http://rebound.evil.example:8500"), "rebound.evil.example:8500", None, true);
+        check(Some("null"), "127.0.0.1:8500", None, true);
+        check(None, "127.0.0.1:8500", Some("cross-site"), true);
+    }
+}

@@ -1,0 +1,99 @@
+//! Paths lead to their endpoints, and no endpoint runs before its right is checked.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::*;
+
+struct World {
+    allowed: bool,
+}
+
+impl Authorise for World {
+    async fn authorise(&self, _: Option<Secret>, _: concord_acl::Right<'static>) -> Result<(), HttpError> {
+        if self.allowed { Ok(()) } else { Err(HttpError::forbidden("Permission denied")) }
+    }
+}
+
+struct Guarded;
+impl Endpoint<World> for Guarded {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/agent/service/:id";
+    const RIGHT: Right<World> = Right::Here(|_, _| {
+        Ok(concord_acl::Right::whole(concord_acl::Scalar::Operator, concord_acl::Level::Read))
+    });
+    async fn answer(_: Arc<World>, call: Call) -> Result<Reply, HttpError> {
+        Ok(Reply::text(call.capture(0)))
+    }
+}
+
+struct Exact;
+impl Endpoint<World> for Exact {
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/agent/service/register";
+    const RIGHT: Right<World> = Right::Open("a test");
+    async fn answer(_: Arc<World>, _: Call) -> Result<Reply, HttpError> {
+        Ok(Reply::empty())
+    }
+}
+
+struct Tail;
+impl Endpoint<World> for Tail {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/v1/kv/*key";
+    const RIGHT: Right<World> = Right::Open("a test");
+    async fn answer(_: Arc<World>, call: Call) -> Result<Reply, HttpError> {
+        Ok(Reply::text(call.capture(0)))
+    }
+}
+
+fn router() -> Router<World> {
+    Router::new().with::<Guarded>().with::<Exact>().with::<Tail>()
+}
+
+#[track_caller]
+fn check(method: Method, path: &str, expected: Result<(&str, &[&str]), Missing>) {
+    let router = router();
+    let found = router.find(&method, path).expect("well-formed").map(|found| {
+        let pattern = router.pattern(&found);
+        (pattern, found.captures)
+    });
+    let expected =
+        expected.map(|(pattern, captures)| (pattern, captures.iter().map(ToString::to_string).collect()));
+    assert_eq!(found, expected, "{path}");
+}
+
+#[test]
+fn paths_lead_to_their_endpoints() {
+    check(Method::GET, "/v1/agent/service/web", Ok((Guarded::PATH, &["web"])));
+    check(Method::GET, "/v1/agent/service/a%2Fb", Ok((Guarded::PATH, &["a/b"])));
+    check(Method::PUT, "/v1/agent/service/register", Ok((Exact::PATH, &[])));
+    check(Method::GET, "/v1/kv/a/b//c/", Ok((Tail::PATH, &["a/b//c/"])));
+}
+
+#[test]
+fn other_paths_and_methods_lead_nowhere() {
+    check(Method::GET, "/v1/agent/service/", Err(Missing::Path));
+    check(Method::GET, "/v1/agent/service/web/more", Err(Missing::Path));
+    check(Method::GET, "/v2/agent/service/web", Err(Missing::Path));
+    check(Method::POST, "/v1/agent/service/web", Err(Missing::Method(vec![Method::GET])));
+}
+
+#[tokio::test]
+async fn an_endpoint_runs_only_for_who_has_its_right() {
+    let router = router();
+    for (allowed, status) in [(true, None), (false, Some(StatusCode::FORBIDDEN))] {
+        let found = router.find(&Method::GET, "/v1/agent/service/web").unwrap().unwrap();
+        let call = Call {
+            method: Method::GET,
+            path: String::new(),
+            captures: Vec::new(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            client: None,
+        };
+        let answer = router.dispatch(&Arc::new(World { allowed }), found, call).await;
+        assert_eq!(answer.err().map(|error| error.status), status);
+    }
+}

@@ -1,0 +1,66 @@
+//! The table of endpoints: one file per area, each beginning with its part of the table.
+
+mod acl;
+mod agent;
+mod catalog;
+mod certificate;
+mod config;
+mod connect;
+mod health;
+mod intention;
+mod registration;
+mod status;
+mod unbuilt;
+
+use super::context::Ctx;
+use super::router::Router;
+
+/// Declares endpoints, each with its method, path, right and answer, and `add`, which puts all of them
+/// into a table: what is declared cannot be forgotten there.
+macro_rules! endpoints {
+    ($( $(#[$doc:meta])* $name:ident: $method:ident $path:literal, $right:expr => $answer:ident; )+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            struct $name;
+
+            impl crate::http::router::Endpoint<crate::http::context::Ctx> for $name {
+                const METHOD: http::Method = http::Method::$method;
+                const PATH: &'static str = $path;
+                const RIGHT: crate::http::router::Right<crate::http::context::Ctx> = $right;
+
+                fn answer(
+                    ctx: std::sync::Arc<crate::http::context::Ctx>,
+                    call: crate::http::call::Call,
+                ) -> impl Future<Output = Result<crate::http::reply::Reply, crate::http::error::HttpError>> + Send {
+                    $answer(ctx, call)
+                }
+            }
+        )+
+
+        /// Puts these endpoints into a table.
+        pub(super) fn add(
+            router: crate::http::router::Router<crate::http::context::Ctx>,
+        ) -> crate::http::router::Router<crate::http::context::Ctx> {
+            router$( .with::<$name>() )+
+        }
+    };
+}
+use endpoints;
+
+/// All endpoints.
+pub fn router() -> Router<Ctx> {
+    let areas = [
+        status::add,
+        agent::add,
+        registration::add,
+        connect::add,
+        catalog::add,
+        health::add,
+        certificate::add,
+        intention::add,
+        config::add,
+        acl::add,
+    ];
+    areas.into_iter().fold(Router::new().with_unbuilt(unbuilt::TABLE), |router, add| add(router))
+}

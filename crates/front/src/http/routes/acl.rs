@@ -1,0 +1,244 @@
+//! `acl`: tokens and policies.
+
+mod probe;
+
+use std::sync::Arc;
+
+use concord_api::acl::{
+    Bootstrapped, Expiry, Policy, PolicyRef, PolicyStub, PolicyUpsert, Token, TokenUpsert, decode_bootstrap,
+};
+use concord_api::decode;
+use concord_model::token::{self, SecretHash};
+use concord_model::{Secret, Uuid};
+use concord_rpc::RpcError;
+use concord_rpc::request::{
+    BootstrapAcl, DeletePolicy, DeleteToken, ListPolicies, ListTokens, PolicyChoice, ReadOwnToken,
+    ReadPolicy, ReadToken, SetPolicy, SetToken, TokenRecord,
+};
+use serde::Deserialize;
+
+use self::probe::probe;
+use super::endpoints;
+use crate::http::context::Ctx;
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// Makes the first management token.
+    Bootstrap: PUT "/v1/acl/bootstrap", Right::Asked(&["BootstrapAcl"]) => bootstrap;
+    /// All tokens.
+    Tokens: GET "/v1/acl/tokens", Right::Asked(&["ListTokens"]) => tokens;
+    /// Makes a token.
+    CreateToken: PUT "/v1/acl/token", Right::Asked(&["SetToken"]) => create_token;
+    /// The token the request is made with.
+    OwnToken: GET "/v1/acl/token/self", Right::Asked(&["ReadOwnToken"]) => own_token;
+    /// A token.
+    TokenByAccessor: GET "/v1/acl/token/:accessor", Right::Asked(&["ReadToken"]) => token;
+    /// Changes a token.
+    UpdateToken: PUT "/v1/acl/token/:accessor", Right::Asked(&["SetToken"]) => update_token;
+    /// Removes a token.
+    RemoveToken: DELETE "/v1/acl/token/:accessor", Right::Asked(&["DeleteToken"]) => delete_token;
+    /// Makes a token like another one.
+    CloneToken: PUT "/v1/acl/token/:accessor/clone", Right::Asked(&["ReadToken", "SetToken"]) => clone_token;
+    /// All policies, without their rules.
+    Policies: GET "/v1/acl/policies", Right::Asked(&["ListPolicies"]) => policies;
+    /// Makes a policy.
+    CreatePolicy: PUT "/v1/acl/policy", Right::Asked(&["SetPolicy"]) => create_policy;
+    /// A policy.
+    PolicyById: GET "/v1/acl/policy/:id", Right::Asked(&["ReadPolicy"]) => policy;
+    /// A policy by its name.
+    PolicyByName: GET "/v1/acl/policy/name/:name", Right::Asked(&["ReadPolicy"]) => policy_by_name;
+    /// Changes a policy.
+    UpdatePolicy: PUT "/v1/acl/policy/:id", Right::Asked(&["SetPolicy"]) => update_policy;
+    /// Removes a policy.
+    RemovePolicy: DELETE "/v1/acl/policy/:id", Right::Asked(&["DeletePolicy"]) => delete_policy;
+    /// What the request's token may do of a list of things.
+    Probe: POST "/v1/internal/acl/authorize", Right::Open("tells a caller only about itself") => probe;
+}
+
+/// The shape of a token as its reader may see it.
+fn shown(record: TokenRecord) -> Token {
+    let TokenRecord {
+        accessor,
+        secret,
+        description,
+        policies,
+        local,
+        expires_at,
+        created_at,
+        hash: _,
+        stamp,
+    } = record;
+    let token = token::Token {
+        accessor,
+        // Not a part of the shape.
+        secret_hash: SecretHash([0; 32]),
+        secret: None,
+        description,
+        policies,
+        local,
+        expires_at,
+        created_at,
+        stamp,
+    };
+    Token::from_model(&token, Some(&Secret::new(secret)))
+}
+
+/// What is not there is answered as in Consul: as a token nobody knows.
+fn there<T>(found: Option<T>) -> Result<T, HttpError> {
+    found.ok_or_else(|| RpcError::TokenNotFound.into())
+}
+
+fn uuid(call: &Call, what: &str) -> Result<Uuid, HttpError> {
+    Uuid::parse(call.capture(0)).map_err(|error| HttpError::bad_request(format!("Invalid {what}: {error}")))
+}
+
+async fn bootstrap(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let secret = decode_bootstrap(&call.body)?;
+    let request = BootstrapAcl { secret: secret.map(|secret| secret.expose().to_owned()) };
+    let (record, _) = ctx.ask(&call, request).await?;
+    Ok(Reply::json(Bootstrapped::new(shown(record))))
+}
+
+async fn tokens(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    for (parameter, what) in
+        [("role", "ACL roles"), ("servicename", "service identities"), ("authmethod", "ACL auth methods")]
+    {
+        if call.parameter(parameter).is_some_and(|value| !value.is_empty()) {
+            return Err(HttpError::not_available(what));
+        }
+    }
+    let policy = call.parameter("policy").filter(|id| !id.is_empty()).map(Uuid::parse).transpose();
+    let policy = policy.map_err(|error| HttpError::bad_request(format!("policy: {error}")))?;
+    let (records, mut meta) = ctx.ask(&call, ListTokens { policy }).await?;
+    meta.consistency = None;
+    let shown: Vec<Token> = records.into_iter().map(shown).collect();
+    Ok(Reply::json((!shown.is_empty()).then_some(shown)).with_meta(&meta))
+}
+
+/// A body as a request: with `accessor` of a token that is there, else of a new one.
+fn set_token(upsert: TokenUpsert, accessor: Option<Uuid>) -> SetToken {
+    let TokenUpsert { accessor: written, secret, description, policies, local, expires } = upsert;
+    let choice = |policy: PolicyRef| match policy {
+        PolicyRef::Id(id) => PolicyChoice::Id(id),
+        PolicyRef::Name(name) => PolicyChoice::Name(name),
+    };
+    let (expires_at, expires_after) = match expires {
+        Expiry::Never => (None, None),
+        Expiry::At(at) => (Some(at), None),
+        Expiry::After(life) => (None, Some(life)),
+    };
+    SetToken {
+        accessor,
+        new_accessor: if accessor.is_none() { written } else { None },
+        secret: secret.map(|secret| secret.expose().to_owned()),
+        description,
+        policies: policies.into_iter().map(choice).collect(),
+        local,
+        expires_at,
+        expires_after,
+    }
+}
+
+async fn create_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let request = set_token(TokenUpsert::decode(&call.body, None)?, None);
+    let (record, _) = ctx.ask(&call, request).await?;
+    Ok(Reply::json(shown(record)))
+}
+
+async fn update_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let accessor = uuid(&call, "AccessorID")?;
+    let request = set_token(TokenUpsert::decode(&call.body, Some(accessor))?, Some(accessor));
+    let (record, _) = ctx.ask(&call, request).await?;
+    Ok(Reply::json(shown(record)))
+}
+
+async fn own_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (record, mut meta) = ctx.ask(&call, ReadOwnToken {}).await?;
+    meta.consistency = None;
+    Ok(Reply::json(shown(record)).with_meta(&meta))
+}
+
+async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    if call.flag("expanded")? {
+        return Err(HttpError::not_available("expanded tokens"));
+    }
+    let (record, mut meta) = ctx.ask(&call, ReadToken { accessor: uuid(&call, "AccessorID")? }).await?;
+    meta.consistency = None;
+    Ok(Reply::json(shown(there(record)?)).with_meta(&meta))
+}
+
+async fn delete_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    ctx.ask(&call, DeleteToken { accessor: uuid(&call, "AccessorID")? }).await?;
+    Ok(Reply::json(true))
+}
+
+/// Body of `acl/token/:accessor/clone`, which may be empty.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct CloneBody {
+    description: String,
+}
+
+async fn clone_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let accessor = uuid(&call, "AccessorID")?;
+    let CloneBody { description } = match call.body.trim_ascii() {
+        [] => CloneBody::default(),
+        body => decode::body(body, "Token decoding failed")?,
+    };
+    let (record, _) = ctx.ask(&call, ReadToken { accessor }).await?;
+    let like = record.ok_or_else(|| HttpError::not_found(format!("Cannot find token {accessor}")))?;
+    let request = SetToken {
+        accessor: None,
+        new_accessor: None,
+        secret: None,
+        description: if description.is_empty() { like.description } else { description },
+        policies: like.policies.into_iter().map(|link| PolicyChoice::Id(link.id)).collect(),
+        local: like.local,
+        expires_at: like.expires_at,
+        expires_after: None,
+    };
+    let (record, _) = ctx.ask(&call, request).await?;
+    Ok(Reply::json(shown(record)))
+}
+
+async fn policies(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (policies, mut meta) = ctx.ask(&call, ListPolicies {}).await?;
+    meta.consistency = None;
+    let shown: Vec<PolicyStub> = policies.iter().map(PolicyStub::from_model).collect();
+    Ok(Reply::json((!shown.is_empty()).then_some(shown)).with_meta(&meta))
+}
+
+async fn create_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    set_policy(&ctx, &call, None).await
+}
+
+async fn update_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    set_policy(&ctx, &call, Some(uuid(&call, "policy id")?)).await
+}
+
+async fn set_policy(ctx: &Ctx, call: &Call, id: Option<Uuid>) -> Result<Reply, HttpError> {
+    let PolicyUpsert { id, name, description, rules, datacenters } = PolicyUpsert::decode(&call.body, id)?;
+    let (policy, _) = ctx.ask(call, SetPolicy { id, name, description, rules, datacenters }).await?;
+    Ok(Reply::json(Policy::from_model(&policy)))
+}
+
+async fn policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let which = PolicyChoice::Id(uuid(&call, "policy id")?);
+    read_policy(&ctx, &call, which).await
+}
+
+async fn policy_by_name(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let which = PolicyChoice::Name(call.capture(0).to_owned());
+    read_policy(&ctx, &call, which).await
+}
+
+async fn read_policy(ctx: &Ctx, call: &Call, which: PolicyChoice) -> Result<Reply, HttpError> {
+    let (policy, mut meta) = ctx.ask(call, ReadPolicy { which }).await?;
+    meta.consistency = None;
+    Ok(Reply::json(Policy::from_model(&there(policy)?)).with_meta(&meta))
+}
+
+async fn delete_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    ctx.ask(&call, DeletePolicy { id: uuid(&call, "policy id")? }).await?;
+    Ok(Reply::json(true))
+}

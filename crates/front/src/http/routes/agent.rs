@@ -1,0 +1,96 @@
+//! `agent`: what the agent tells about itself, and what it does for whoever runs it.
+
+mod exposition;
+
+use std::sync::Arc;
+
+use concord_acl::Level;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::endpoints;
+use crate::http::context::Ctx;
+use crate::http::select::{self, MEMBER};
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// Configuration, ports and counters.
+    AgentSelf: GET "/v1/agent/self", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => about;
+    /// What it was built from.
+    Version: GET "/v1/agent/version", Right::Open("tells nothing a port scan would not") => version;
+    /// Members of the gossip pool.
+    Members: GET "/v1/agent/members", Right::Filtered => members;
+    /// Leaves the cluster and ends.
+    Leave: PUT "/v1/agent/leave", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => leave;
+    /// Reads the configuration again.
+    Reload: PUT "/v1/agent/reload", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => reload;
+    /// All metrics.
+    Metrics: GET "/v1/agent/metrics", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => metrics;
+}
+
+async fn about(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    Ok(Reply::json(ctx.agent.about(&caller)?))
+}
+
+/// The shape of `agent/version`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Built {
+    #[serde(rename = "SHA")]
+    sha: String,
+    build_date: String,
+    human_version: String,
+    #[serde(rename = "FIPS")]
+    fips: &'static str,
+}
+
+async fn version(ctx: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
+    let about = &ctx.agent.config().about;
+    Ok(Reply::json(Built {
+        sha: about.revision.clone(),
+        build_date: about.build_date.clone(),
+        human_version: about.version.clone(),
+        fips: "",
+    }))
+}
+
+async fn members(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    if call.flag("wan")? {
+        return Err(HttpError::not_available("members of other datacenters"));
+    }
+    if call.parameter("segment").is_some_and(|segment| !matches!(segment, "" | "_all")) {
+        return Err(HttpError::not_available("network segments"));
+    }
+    let (caller, filter) = (ctx.caller(&call).await?, Ctx::filter(&call)?);
+    let listed = ctx.agent.members(&caller);
+    let shown = select::keep(filter.as_ref(), &MEMBER, listed.value)?;
+    Ok(Reply::json(shown).with_filtered(listed.filtered && !caller.is_anonymous()))
+}
+
+async fn leave(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.leave(&caller).await?;
+    Ok(Reply::empty())
+}
+
+async fn reload(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.reload(&caller).await?;
+    Ok(Reply::empty())
+}
+
+async fn metrics(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let accepts = call.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or("");
+    let text =
+        call.parameter("format") == Some("prometheus") || accepts.contains("application/openmetrics-text");
+    match (&ctx.metrics, text) {
+        (Some(render), true) => Ok(Reply::bytes("text/plain; version=0.0.4; charset=utf-8", render())),
+        (Some(render), false) => Ok(Reply::json(exposition::tables(&render()))),
+        (None, true) => {
+            let text = "Prometheus is not enabled since its retention time is not positive";
+            Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
+        }
+        (None, false) => Err(HttpError::not_available("metrics of an agent that keeps none")),
+    }
+}

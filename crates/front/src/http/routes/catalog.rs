@@ -1,0 +1,170 @@
+//! `catalog`: nodes and services as the servers know them, and records written straight to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use concord_api::catalog as shapes;
+use concord_api::catalog::{
+    DeregisterBody, DeregisterTarget, NodeServiceList, NodeServices, RegisterBody, ServiceNode,
+};
+use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
+use concord_rpc::Head;
+use concord_rpc::request::{
+    Deregister, InstanceSelection, ListDatacenters, ListNodes, ListServices, NodeDump, Register, Registered,
+    ServiceInstances,
+};
+
+use super::endpoints;
+use crate::http::context::Ctx;
+use crate::http::select::{self, NODE, NODE_SERVICE, SERVICE_NODE};
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// Writes a node, and with it a service and checks.
+    RegisterRecords: PUT "/v1/catalog/register", Right::Asked(&["Register"]) => register;
+    /// Removes a node, a service or a check.
+    DeregisterRecords: PUT "/v1/catalog/deregister", Right::Asked(&["Deregister"]) => deregister;
+    /// Names of all datacenters.
+    Datacenters: GET "/v1/catalog/datacenters", Right::Asked(&["ListDatacenters"]) => datacenters;
+    /// All nodes.
+    Nodes: GET "/v1/catalog/nodes", Right::Asked(&["ListNodes"]) => nodes;
+    /// Names of all services with their tags.
+    Services: GET "/v1/catalog/services", Right::Asked(&["ListServices"]) => services;
+    /// Instances of a service.
+    Service: GET "/v1/catalog/service/:name", Right::Asked(&["ServiceInstances"]) => service;
+    /// Instances that take mesh traffic for a service.
+    Connect: GET "/v1/catalog/connect/:name", Right::Asked(&["ServiceInstances"]) => connect;
+    /// A node with its services, by id.
+    Node: GET "/v1/catalog/node/:node", Right::Asked(&["NodeDump"]) => node;
+    /// A node with its services, as a list.
+    NodeServiceNames: GET "/v1/catalog/node-services/:node", Right::Asked(&["NodeDump"]) => node_services;
+}
+
+/// The head of a write: where the body says, else where the parameter says.
+fn head_for(ctx: &Ctx, call: &Call, datacenter: Datacenter) -> Result<Head, HttpError> {
+    let head = ctx.head(call)?;
+    if datacenter == ctx.agent.config().datacenter {
+        return Ok(head);
+    }
+    Ok(Head { datacenter: Some(datacenter), ..head })
+}
+
+fn here(ctx: &Ctx, call: &Call) -> Result<Datacenter, HttpError> {
+    Ok(call.head()?.datacenter.unwrap_or_else(|| ctx.agent.config().datacenter.clone()))
+}
+
+async fn register(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let registration = RegisterBody::decode(&call.body)?.resolve(&here(&ctx, &call)?)?;
+    let head = head_for(&ctx, &call, registration.node.datacenter.clone())?;
+    let concord_api::catalog::Registration { node, service, checks, skip_node_update } = registration;
+    ctx.ask_with(&call, head, Register { node, skip_node_update, service, checks }).await?;
+    Ok(Reply::json(true))
+}
+
+async fn deregister(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let deregistration = DeregisterBody::decode(&call.body)?.resolve(&here(&ctx, &call)?)?;
+    let concord_api::catalog::Deregistration { datacenter, scope: _, node, target } = deregistration;
+    let what = match target {
+        DeregisterTarget::Node => Registered::Node,
+        DeregisterTarget::Service(_, id) => Registered::Service(id),
+        DeregisterTarget::Check(id) => Registered::Check(id),
+    };
+    let head = head_for(&ctx, &call, datacenter)?;
+    ctx.ask_with(&call, head, Deregister { node, what }).await?;
+    Ok(Reply::json(true))
+}
+
+async fn datacenters(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (names, _) = ctx.ask(&call, ListDatacenters {}).await?;
+    Ok(Reply::json(names.iter().map(Datacenter::to_string).collect::<Vec<_>>()))
+}
+
+async fn nodes(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    ctx.accept_near(&call).await?;
+    let (nodes, meta) = ctx.ask(&call, ListNodes { node_meta: call.node_meta() }).await?;
+    let shown = nodes.iter().map(shapes::Node::from_model).collect();
+    Ok(Reply::json(select::keep(filter.as_ref(), &NODE, shown)?).with_meta(&meta))
+}
+
+async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    if Ctx::filter(&call)?.is_some() {
+        return Err(HttpError::not_available("filters on catalog/services; filter catalog/service/:name"));
+    }
+    let (services, meta) = ctx.ask(&call, ListServices { node_meta: call.node_meta() }).await?;
+    let shown: BTreeMap<String, Vec<String>> =
+        services.into_iter().map(|(name, tags)| (name.to_string(), tags)).collect();
+    Ok(Reply::json(shown).with_meta(&meta))
+}
+
+async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    instances(ctx, call, false).await
+}
+
+async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    instances(ctx, call, true).await
+}
+
+async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    ctx.accept_near(&call).await?;
+    let request = ServiceInstances { select: selection(&call, connect)? };
+    let (instances, meta) = ctx.ask(&call, request).await?;
+    let shown = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
+    Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_NODE, shown)?).with_meta(&meta))
+}
+
+/// Which instances a request is about: the service in its path, tags, the node's metadata.
+pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection, HttpError> {
+    refuse_foreign(call)?;
+    Ok(InstanceSelection {
+        service: ServiceRef::local(call.named(0, ServiceName::parse)?),
+        connect,
+        tags: call.parameters("tag").filter(|tag| !tag.is_empty()).map(ToOwned::to_owned).collect(),
+        node_meta: call.node_meta(),
+    })
+}
+
+/// Peers and sameness groups are not there yet.
+fn refuse_foreign(call: &Call) -> Result<(), HttpError> {
+    let given = |name: &str| call.parameter(name).is_some_and(|value| !value.is_empty());
+    match (given("peer"), given("sg") || given("sameness-group")) {
+        (true, true) => Err(HttpError::bad_request("peer and sameness group cannot both be given")),
+        (true, false) => Err(HttpError::not_available("cluster peering")),
+        (false, true) => Err(HttpError::not_available("sameness groups")),
+        (false, false) => Ok(()),
+    }
+}
+
+async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    let (records, meta) = ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)? }).await?;
+    let shown = match records {
+        Some(records) => {
+            let NodeServices { node, services } = NodeServices::from_model(&records.node, &records.services);
+            let services =
+                select::keep_values(filter.as_ref(), &NODE_SERVICE, services)?.into_iter().collect();
+            Some(NodeServices { node, services })
+        }
+        None => None,
+    };
+    Ok(Reply::json(shown).with_meta(&meta))
+}
+
+async fn node_services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    let (records, meta) = ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)? }).await?;
+    let shown = match records {
+        Some(records) => {
+            let scope = &records.node.scope;
+            let services =
+                records.services.iter().map(|one| shapes::NodeService::from_model(scope, one)).collect();
+            NodeServiceList {
+                node: Some(shapes::Node::from_model(&records.node)),
+                services: select::keep(filter.as_ref(), &NODE_SERVICE, services)?,
+            }
+        }
+        None => NodeServiceList::default(),
+    };
+    Ok(Reply::json(shown).with_meta(&meta))
+}

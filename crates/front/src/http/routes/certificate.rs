@@ -1,0 +1,50 @@
+//! `connect/ca`: the roots of trust as the servers publish them, and the authority's configuration.
+
+use std::sync::Arc;
+
+use concord_acl::Level;
+use concord_api::connect::{CaConfiguration, CaConfigurationBody, Roots};
+use concord_rpc::request::{ReadCaConfig, ReadCaRoots, SetCaConfig};
+
+use super::endpoints;
+use crate::http::context::Ctx;
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// The roots of trust.
+    CaRoots: GET "/v1/connect/ca/roots", Right::Asked(&["ReadCaRoots"]) => roots;
+    /// The authority's configuration, without keys.
+    ReadConfiguration: GET "/v1/connect/ca/configuration", Right::Asked(&["ReadCaConfig"]) => configuration;
+    /// Changes the configuration, and with it perhaps the root.
+    SetConfiguration: PUT "/v1/connect/ca/configuration",
+        Right::Here(|_, _| Ok(Ctx::operator(Level::Write))) => set_configuration;
+}
+
+async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (roots, mut meta) = ctx.ask(&call, ReadCaRoots {}).await?;
+    meta.consistency = None;
+    let roots = Roots::from_model(&roots);
+    let reply = if call.flag("pem")? {
+        Reply::bytes("application/pem-certificate-chain", roots.pem())
+    } else {
+        Reply::json(roots)
+    };
+    Ok(reply.with_meta(&meta))
+}
+
+async fn configuration(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (config, mut meta) = ctx.ask(&call, ReadCaConfig {}).await?;
+    meta.consistency = None;
+    Ok(Reply::json(CaConfiguration::from_model(&config)).with_meta(&meta))
+}
+
+async fn set_configuration(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let CaConfigurationBody { provider, settings, state, force_without_cross_signing } =
+        CaConfigurationBody::decode(&call.body)?;
+    let mut written = settings.plain;
+    if let Some(key) = &settings.private_key {
+        written.insert("PrivateKey".to_owned(), key.expose().into());
+    }
+    ctx.ask(&call, SetCaConfig { provider, settings: written, state, force_without_cross_signing }).await?;
+    Ok(Reply::empty())
+}

@@ -1,0 +1,76 @@
+//! `config`: configuration entries.
+
+use std::sync::Arc;
+
+use concord_api::entry::{ConfigEntry, check_kind, decode_entry};
+use concord_model::entry::EntryKind;
+use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
+use serde::Serialize;
+
+use super::endpoints;
+use crate::http::context::Ctx;
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// Writes an entry.
+    Apply: PUT "/v1/config", Right::Asked(&["ApplyEntry"]) => apply;
+    /// All entries of a kind.
+    List: GET "/v1/config/:kind", Right::Asked(&["ListEntries"]) => list;
+    /// An entry.
+    Read: GET "/v1/config/:kind/:name", Right::Asked(&["ReadEntry"]) => read;
+    /// Removes an entry.
+    Delete: DELETE "/v1/config/:kind/:name", Right::Asked(&["DeleteEntry"]) => delete;
+}
+
+/// `{}`.
+#[derive(Serialize)]
+struct Done {}
+
+fn kind(call: &Call) -> Result<EntryKind, HttpError> {
+    check_kind(call.capture(0))?;
+    Ok(EntryKind::ServiceIntentions)
+}
+
+/// `?cas=`: the index at which the entry must have changed last.
+fn cas(call: &Call) -> Result<Option<u64>, HttpError> {
+    let Some(text) = call.parameter("cas").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let index =
+        text.parse().map_err(|_| HttpError::bad_request("Invalid cas value; use the entry's ModifyIndex"))?;
+    Ok(Some(index))
+}
+
+async fn apply(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (entry, cas) = (decode_entry(&call.body)?, cas(&call)?);
+    let (done, _) = ctx.ask(&call, ApplyEntry { entry, cas }).await?;
+    Ok(Reply::json(done))
+}
+
+async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let kind = kind(&call)?;
+    if Ctx::filter(&call)?.is_some() {
+        let text = format!("filtering not supported for config entry kind={}", kind.as_str());
+        return Err(HttpError::bad_request(text));
+    }
+    let (entries, mut meta) = ctx.ask(&call, ListEntries { kind }).await?;
+    meta.consistency = None;
+    Ok(Reply::json(entries.iter().map(ConfigEntry::from_model).collect::<Vec<_>>()).with_meta(&meta))
+}
+
+async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (kind, name) = (kind(&call)?, call.capture(1).to_owned());
+    let (entry, mut meta) = ctx.ask(&call, ReadEntry { kind, name: name.clone() }).await?;
+    meta.consistency = None;
+    match entry {
+        Some(entry) => Ok(Reply::json(ConfigEntry::from_model(&entry)).with_meta(&meta)),
+        None => {
+            let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
+            Err(HttpError::not_found(format!("{missing} for {:?} / {name:?}", kind.as_str())))
+        }
+    }
+}
+
+async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (kind, name, cas) = (kind(&call)?, call.capture(1).to_owned(), cas(&call)?);
+    let (done, _) = ctx.ask(&call, DeleteEntry { kind, name, cas }).await?;
+    Ok(if cas.is_some() { Reply::json(done) } else { Reply::json(Done {}) })
+}

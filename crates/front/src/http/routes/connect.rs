@@ -1,0 +1,46 @@
+//! `agent/connect`: what services and proxies of this node ask for on every connection, from memory.
+
+use std::sync::Arc;
+
+use concord_api::connect::{AuthorizeBody, Authorized, Leaf, Roots};
+use concord_model::ServiceName;
+
+use super::endpoints;
+use crate::http::context::{Ctx, cached};
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// May this connection be made?
+    Authorize: POST "/v1/agent/connect/authorize", Right::Asked(&["Agent::authorize"]) => authorize;
+    /// The roots of trust.
+    AgentRoots: GET "/v1/agent/connect/ca/roots", Right::Open("the public trust bundle") => roots;
+    /// Certificate and key of a service.
+    AgentLeaf: GET "/v1/agent/connect/ca/leaf/:service", Right::Asked(&["Agent::leaf"]) => leaf;
+}
+
+async fn authorize(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let question = AuthorizeBody::decode(&call.body)?;
+    let caller = ctx.caller(&call).await?;
+    let answer = match ctx.agent.authorize_now(&caller, &question)? {
+        Some(answer) => answer,
+        None => ctx.agent.authorize(&caller, &question).await?,
+    };
+    let shape = Authorized { authorized: answer.authorized, reason: answer.reason };
+    Ok(Reply::json(shape).with_cache(answer.hit, answer.age))
+}
+
+async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    call.require_default_tenancy()?;
+    let answer = ctx.agent.roots(&call.head()?).await?;
+    let (index, hit, age) = (answer.index, answer.hit, answer.age);
+    Ok(Reply::json(Roots::from_model(&answer.value)).with_index(index).with_cache(hit, age))
+}
+
+async fn leaf(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let service = call.named(0, ServiceName::parse)?;
+    let caller = ctx.caller(&call).await?;
+    let answer = ctx.agent.leaf(&caller, &service, &ctx.head(&call)?).await?;
+    let (leaf, meta, cached) = cached(answer, &caller);
+    let shape = Leaf::from_model(&service, &leaf.certificate, &leaf.key);
+    Ok(Reply::json(shape).with_index(meta.index).with_cache(cached.hit, cached.age))
+}

@@ -1,0 +1,70 @@
+//! `health`: nodes, services and their checks as the servers know them.
+
+use std::sync::Arc;
+
+use concord_api::health::{HealthCheck, ServiceEntry};
+use concord_model::catalog::{CheckStatus, NodeScope};
+use concord_model::{NodeName, ServiceName, ServiceRef};
+use concord_rpc::request::{InstanceHealth, NodeChecks, ServiceChecks, ServiceHealth};
+
+use super::catalog::selection;
+use super::endpoints;
+use crate::http::context::{Ctx, cached};
+use crate::http::select::{self, CHECK, SERVICE_ENTRY};
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// Checks of a node and of its services.
+    Node: GET "/v1/health/node/:node", Right::Asked(&["NodeChecks"]) => node;
+    /// Checks of a service's instances.
+    Checks: GET "/v1/health/checks/:service", Right::Asked(&["ServiceChecks"]) => checks;
+    /// Instances of a service with their health.
+    Service: GET "/v1/health/service/:service", Right::Asked(&["ServiceHealth"]) => service;
+    /// Instances that take mesh traffic for a service, with their health.
+    Connect: GET "/v1/health/connect/:service", Right::Asked(&["ServiceHealth"]) => connect;
+}
+
+async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (node, filter) = (call.named(0, NodeName::parse)?, Ctx::filter(&call)?);
+    let (checks, meta) = ctx.ask(&call, NodeChecks { node: node.clone() }).await?;
+    let scope = NodeScope::default();
+    let shown = checks.iter().map(|check| HealthCheck::from_model(&scope, &node, check)).collect();
+    Ok(Reply::json(select::keep(filter.as_ref(), &CHECK, shown)?).with_meta(&meta))
+}
+
+async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (service, filter) = (call.named(0, ServiceName::parse)?, Ctx::filter(&call)?);
+    ctx.accept_near(&call).await?;
+    let request = ServiceChecks { service: ServiceRef::local(service), node_meta: call.node_meta() };
+    let (checks, meta) = ctx.ask(&call, request).await?;
+    let scope = NodeScope::default();
+    let shown = checks.iter().map(|one| HealthCheck::from_model(&scope, &one.node, &one.check)).collect();
+    Ok(Reply::json(select::keep(filter.as_ref(), &CHECK, shown)?).with_meta(&meta))
+}
+
+async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    instances(ctx, call, false).await
+}
+
+async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    instances(ctx, call, true).await
+}
+
+async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    let worst = call.flag("passing")?.then_some(CheckStatus::Passing);
+    ctx.accept_near(&call).await?;
+    let select = selection(&call, connect)?;
+    let shown = |all: &[InstanceHealth]| {
+        let shapes = all.iter().map(|one| ServiceEntry::from_model(&one.node, &one.service, &one.checks));
+        select::keep(filter.as_ref(), &SERVICE_ENTRY, shapes.collect())
+    };
+    if ctx.may_cache(&call)? {
+        let caller = ctx.caller(&call).await?;
+        let answer = ctx.agent.health(&caller, select, worst, &ctx.head(&call)?).await?;
+        let (instances, meta, cached) = cached(answer, &caller);
+        return Ok(Reply::json(shown(&instances)?).with_meta(&meta).with_cache(cached.hit, cached.age));
+    }
+    let (instances, meta) = ctx.ask(&call, ServiceHealth { select, worst }).await?;
+    Ok(Reply::json(shown(&instances)?).with_meta(&meta))
+}

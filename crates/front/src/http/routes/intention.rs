@@ -1,0 +1,252 @@
+//! `connect/intentions`: who may call whom, and why.
+
+mod explain;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use concord_api::intention::{
+    Intention, IntentionBody, IntentionCheck, IntentionParts, IntentionUpsert, parse_destination,
+    parse_service, parse_source,
+};
+use concord_mesh::intention::Intention as Flat;
+use concord_model::entry::{Entry, EntryKind};
+use concord_model::intention::{Destination, ServiceIntentions, Source};
+use concord_model::{Pattern, ServiceRef};
+use concord_rpc::request::{
+    CheckIntention, DeleteIntention, ExplainIntention, ListIntentions, MatchBy, MatchIntentions, ReadEntry,
+    UpsertIntention,
+};
+use concord_rpc::{Head, RpcError};
+use futures::future::{select_all, try_join_all};
+use http::StatusCode;
+
+use super::endpoints;
+use crate::http::context::{Ctx, cached};
+use crate::http::reply::Meta;
+use crate::http::select::{self, INTENTION};
+use crate::http::{Call, HttpError, Reply, Right};
+
+/// Services one `match` may name; each is a query of its own.
+const MATCH_NAMES_MAX: usize = 64;
+
+endpoints! {
+    /// All intentions.
+    List: GET "/v1/connect/intentions", Right::Asked(&["ListIntentions"]) => list;
+    /// Makes one by the older API.
+    CreateLegacy: POST "/v1/connect/intentions", Right::Open("does nothing yet") => create_legacy;
+    /// The intention of one source and one destination.
+    Read: GET "/v1/connect/intentions/exact", Right::Asked(&["ReadEntry", "MatchIntentions"]) => read;
+    /// Sets it.
+    Upsert: PUT "/v1/connect/intentions/exact", Right::Asked(&["UpsertIntention"]) => upsert;
+    /// Removes it.
+    Delete: DELETE "/v1/connect/intentions/exact", Right::Asked(&["DeleteIntention"]) => delete;
+    /// The intentions that can decide on calls by or to a service.
+    Match: GET "/v1/connect/intentions/match", Right::Asked(&["MatchIntentions"]) => matching;
+    /// Whether a connection would be let through.
+    Check: GET "/v1/connect/intentions/check", Right::Asked(&["CheckIntention"]) => check;
+    /// Why, and what would change that.
+    Explain: GET "/v1/connect/intentions/explain", Right::Asked(&["ExplainIntention"]) => explain;
+}
+
+/// The shape of one intention.
+fn shape(flat: &Flat) -> Intention {
+    let Flat { destination, source, precedence, decision, description, legacy, jwt, meta, stamp } = flat;
+    Intention::from_model(IntentionParts {
+        destination,
+        source,
+        precedence: *precedence,
+        decision,
+        description,
+        legacy: legacy.as_ref(),
+        jwt: jwt.as_deref(),
+        meta,
+        stamp: *stamp,
+    })
+}
+
+/// The intentions of entries, in the order in which they are tried.
+fn shapes<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Vec<Intention> {
+    let mut flat: Vec<Flat> = entries.into_iter().flat_map(Flat::of_entry).collect();
+    flat.sort_by(Flat::order);
+    flat.iter().map(shape).collect()
+}
+
+async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    let (entries, mut meta) = ctx.ask(&call, ListIntentions {}).await?;
+    meta.consistency = None;
+    let kept = select::keep(filter.as_ref(), &INTENTION, shapes(&entries))?;
+    // An empty list is `null` here, as in Consul.
+    Ok(Reply::json((!kept.is_empty()).then_some(kept)).with_meta(&meta))
+}
+
+async fn create_legacy(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
+    Err(HttpError::not_available("intentions by id; use PUT /v1/connect/intentions/exact"))
+}
+
+fn pair(call: &Call) -> Result<(Source, Destination), HttpError> {
+    let source = parse_source(call.required("source")?)?;
+    let destination = parse_destination(call.required("destination")?)?;
+    Ok((source, destination))
+}
+
+async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (source, destination) = pair(&call)?;
+    let (entries, mut meta) = entries_of(&ctx, &call, &source, &destination).await?;
+    meta.consistency = None;
+    let flat = entries.iter().flat_map(Flat::of_entry);
+    let found = flat.into_iter().find(|flat| flat.source == source && flat.destination == destination);
+    match found {
+        Some(flat) => Ok(Reply::json(shape(&flat)).with_meta(&meta)),
+        None => Err(HttpError::not_found("Intention not found")),
+    }
+}
+
+/// The destination's entry; to whom may only read intentions of the source, those of the source.
+async fn entries_of(
+    ctx: &Ctx,
+    call: &Call,
+    source: &Source,
+    destination: &Destination,
+) -> Result<(Vec<ServiceIntentions>, Meta), HttpError> {
+    let entry = ReadEntry { kind: EntryKind::ServiceIntentions, name: destination.name.as_str().to_owned() };
+    match (ctx.ask(call, entry).await, &source.name) {
+        (Ok((entry, meta)), _) => {
+            Ok((entry.map(|Entry::ServiceIntentions(entry)| entry).into_iter().collect(), meta))
+        }
+        (Err(error), Pattern::Exact(name))
+            if error.status == StatusCode::FORBIDDEN && source.peer.is_none() =>
+        {
+            let by = MatchBy::Source(ServiceRef::local(name.clone()));
+            ctx.ask(call, MatchIntentions { by }).await.map_err(|_| error)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+async fn upsert(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (source, destination) = pair(&call)?;
+    let IntentionUpsert { destination, intention, meta } =
+        IntentionBody::decode(&call.body)?.resolve(source, destination)?;
+    let request = UpsertIntention { destination, intention };
+    if !meta.is_empty() {
+        require_same_meta(&ctx, &call, &request, &meta).await?;
+    }
+    ctx.ask(&call, request).await?;
+    Ok(Reply::json(true))
+}
+
+/// Metadata belongs to the entry and cannot be changed with one of its sources.
+async fn require_same_meta(
+    ctx: &Ctx,
+    call: &Call,
+    request: &UpsertIntention,
+    meta: &BTreeMap<String, String>,
+) -> Result<(), HttpError> {
+    let name = request.destination.name.as_str().to_owned();
+    let (entry, _) = ctx.ask(call, ReadEntry { kind: EntryKind::ServiceIntentions, name }).await?;
+    match entry {
+        Some(Entry::ServiceIntentions(entry)) if entry.meta == *meta => Ok(()),
+        Some(_) | None => Err(HttpError::bad_request(
+            "Meta must not be specified, or should be unchanged during an update.",
+        )),
+    }
+}
+
+async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (source, destination) = pair(&call)?;
+    ctx.ask(&call, DeleteIntention { destination, source }).await?;
+    Ok(Reply::json(true))
+}
+
+async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let by: fn(ServiceRef) -> MatchBy = match call.required("by")? {
+        "source" => MatchBy::Source,
+        "destination" => MatchBy::Destination,
+        _ => return Err(HttpError::bad_request("'by' parameter must be one of source or destination")),
+    };
+    call.required("name")?;
+    let mut wanted: Vec<(String, MatchBy)> = Vec::new();
+    for name in call.parameters("name") {
+        wanted.push((name.to_owned(), by(parse_service("name", name)?)));
+    }
+    if wanted.len() > MATCH_NAMES_MAX {
+        return Err(HttpError::bad_request(format!(
+            "at most {MATCH_NAMES_MAX} names are allowed in one request"
+        )));
+    }
+    if let [(name, MatchBy::Destination(service))] = wanted.as_slice()
+        && ctx.may_cache(&call)?
+    {
+        return matching_cached(&ctx, &call, name, service.clone()).await;
+    }
+    let (lists, meta) = match_all(&ctx, &call, &wanted).await?;
+    let shown: BTreeMap<String, Vec<Intention>> =
+        wanted.into_iter().zip(lists).map(|((name, _), entries)| (name, shapes(&entries))).collect();
+    Ok(Reply::json(shown).with_meta(&meta))
+}
+
+async fn matching_cached(
+    ctx: &Ctx,
+    call: &Call,
+    name: &str,
+    service: ServiceRef,
+) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(call).await?;
+    let answer = ctx.agent.intentions(&caller, service, &ctx.head(call)?).await?;
+    let (entries, meta, cached) = cached(answer, &caller);
+    let shown = BTreeMap::from([(name.to_owned(), shapes(entries.iter().map(|entry| &**entry)))]);
+    Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age))
+}
+
+/// One query per service. They wait together: the first that has something new ends the wait of all.
+async fn match_all(
+    ctx: &Ctx,
+    call: &Call,
+    wanted: &[(String, MatchBy)],
+) -> Result<(Vec<Vec<ServiceIntentions>>, Meta), HttpError> {
+    let head = ctx.head(call)?;
+    let ask = |head: Head| {
+        wanted.iter().map(move |(_, by)| {
+            Box::pin(ctx.ask_with(call, head.clone(), MatchIntentions { by: by.clone() }))
+        })
+    };
+    if head.min_index > 0 {
+        let now = joined(try_join_all(ask(Head { min_index: 0, ..head.clone() })).await?);
+        if now.1.index > head.min_index {
+            return Ok(now);
+        }
+        select_all(ask(head.clone())).await.0?;
+    }
+    Ok(joined(try_join_all(ask(Head { min_index: 0, ..head })).await?))
+}
+
+fn joined(answers: Vec<(Vec<ServiceIntentions>, Meta)>) -> (Vec<Vec<ServiceIntentions>>, Meta) {
+    let newest = answers.iter().map(|(_, meta)| *meta).max_by_key(|meta| meta.index);
+    let meta = newest.expect("at least one name was given");
+    (answers.into_iter().map(|(entries, _)| entries).collect(), meta)
+}
+
+fn services(call: &Call) -> Result<(ServiceRef, ServiceRef), HttpError> {
+    if call.parameter("source-type").is_some_and(|kind| !matches!(kind, "" | "consul")) {
+        return Err(HttpError::from(RpcError::Invalid("'source-type' must be consul".to_owned())));
+    }
+    let source = parse_service("source", call.required("source")?)?;
+    let destination = parse_service("destination", call.required("destination")?)?;
+    Ok((source, destination))
+}
+
+async fn check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (source, destination) = services(&call)?;
+    let (answer, mut meta) = ctx.ask(&call, CheckIntention { source, destination }).await?;
+    meta.consistency = None;
+    Ok(Reply::json(IntentionCheck { allowed: answer.allowed }).with_meta(&meta))
+}
+
+async fn explain(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (source, destination) = services(&call)?;
+    let (explanation, mut meta) = ctx.ask(&call, ExplainIntention { source, destination }).await?;
+    meta.consistency = None;
+    Ok(Reply::json(explain::shape(&explanation)).with_meta(&meta))
+}

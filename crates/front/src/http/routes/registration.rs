@@ -1,0 +1,188 @@
+//! `agent/service`, `agent/check`, `agent/health`: what is registered with this agent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use concord_agent::Caller;
+use concord_api::agent::{AgentService, CheckUpdate};
+use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_api::health::HealthCheck;
+use concord_model::catalog::CheckStatus;
+use concord_model::{CheckId, InstanceId};
+use http::StatusCode;
+use serde::Serialize;
+
+use super::endpoints;
+use crate::http::context::Ctx;
+use crate::http::select::{self, AGENT_SERVICE, CHECK};
+use crate::http::{Call, HttpError, Reply, Right};
+
+endpoints! {
+    /// Services, by id.
+    Services: GET "/v1/agent/services", Right::Filtered => services;
+    /// A service; with a hash, once it is another one.
+    Service: GET "/v1/agent/service/:id", Right::Asked(&["Agent::service"]) => service;
+    /// Registers a service.
+    RegisterService: PUT "/v1/agent/service/register",
+        Right::Asked(&["Agent::register_service"]) => register_service;
+    /// Removes a service.
+    DeregisterService: PUT "/v1/agent/service/deregister/:id",
+        Right::Asked(&["Agent::deregister_service"]) => deregister_service;
+    /// Checks, by id.
+    Checks: GET "/v1/agent/checks", Right::Filtered => checks;
+    /// Registers a check.
+    RegisterCheck: PUT "/v1/agent/check/register", Right::Asked(&["Agent::register_check"]) => register_check;
+    /// Removes a check.
+    DeregisterCheck: PUT "/v1/agent/check/deregister/:id",
+        Right::Asked(&["Agent::deregister_check"]) => deregister_check;
+    /// All is well, says the service.
+    Pass: PUT "/v1/agent/check/pass/:id", Right::Asked(&["Agent::report_check"]) => pass;
+    /// Somebody should look, says the service.
+    Warn: PUT "/v1/agent/check/warn/:id", Right::Asked(&["Agent::report_check"]) => warn;
+    /// It does not work, says the service.
+    Fail: PUT "/v1/agent/check/fail/:id", Right::Asked(&["Agent::report_check"]) => fail;
+    /// One of these, with output.
+    Update: PUT "/v1/agent/check/update/:id", Right::Asked(&["Agent::report_check"]) => update;
+    /// Health of one instance.
+    HealthById: GET "/v1/agent/health/service/id/:id", Right::Filtered => health_by_id;
+    /// Health of all instances of a service here.
+    HealthByName: GET "/v1/agent/health/service/name/:name", Right::Filtered => health_by_name;
+}
+
+async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (caller, filter) = (ctx.caller(&call).await?, Ctx::filter(&call)?);
+    let listed = ctx.agent.services(&caller);
+    let kept = select::keep_values(filter.as_ref(), &AGENT_SERVICE, listed.value)?;
+    let shown: BTreeMap<String, AgentService> =
+        kept.into_iter().map(|(id, one)| (id.to_string(), one)).collect();
+    Ok(Reply::json(shown).with_filtered(listed.filtered && !caller.is_anonymous()))
+}
+
+async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    let id = call.named(0, InstanceId::parse)?;
+    let service = ctx.agent.service(&caller, &id, call.parameter("hash"), call.wait()?).await?;
+    let hash = service.content_hash.clone();
+    Ok(Reply::json(service).with_content_hash(&hash))
+}
+
+async fn register_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let definition = ServiceDefinition::decode(&call.body)?;
+    let replace = call.flag("replace-existing-checks")?;
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.register_service(&caller, &definition, replace).await?;
+    Ok(Reply::empty())
+}
+
+async fn deregister_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.deregister_service(&caller, &call.named(0, InstanceId::parse)?).await?;
+    Ok(Reply::empty())
+}
+
+async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (caller, filter) = (ctx.caller(&call).await?, Ctx::filter(&call)?);
+    let listed = ctx.agent.checks(&caller);
+    let kept = select::keep_values(filter.as_ref(), &CHECK, listed.value)?;
+    let shown: BTreeMap<String, HealthCheck> =
+        kept.into_iter().map(|(id, one)| (id.to_string(), one)).collect();
+    Ok(Reply::json(shown).with_filtered(listed.filtered && !caller.is_anonymous()))
+}
+
+async fn register_check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let definition = CheckDefinition::decode(&call.body)?;
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.register_check(&caller, &definition).await?;
+    Ok(Reply::empty())
+}
+
+async fn deregister_check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.deregister_check(&caller, &call.named(0, CheckId::parse)?).await?;
+    Ok(Reply::empty())
+}
+
+async fn pass(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    noted(&ctx, &call, CheckStatus::Passing).await
+}
+
+async fn warn(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    noted(&ctx, &call, CheckStatus::Warning).await
+}
+
+async fn fail(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    noted(&ctx, &call, CheckStatus::Critical).await
+}
+
+async fn noted(ctx: &Ctx, call: &Call, status: CheckStatus) -> Result<Reply, HttpError> {
+    report(ctx, call, status, call.parameter("note").unwrap_or("").to_owned()).await
+}
+
+async fn update(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let (status, output) = CheckUpdate::decode(&call.body)?;
+    report(&ctx, &call, status, output).await
+}
+
+async fn report(ctx: &Ctx, call: &Call, status: CheckStatus, output: String) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(call).await?;
+    ctx.agent.report_check(&caller, &call.named(0, CheckId::parse)?, status, output)?;
+    Ok(Reply::empty())
+}
+
+/// Health of one instance, as `agent/health` shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Health {
+    aggregated_status: &'static str,
+    service: AgentService,
+    checks: Vec<HealthCheck>,
+}
+
+/// The services that fit and may be seen, each with its checks and those of the node, and its worst verdict.
+fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> Vec<(CheckStatus, Health)> {
+    let checks = ctx.agent.checks(caller).value;
+    let of = |service: AgentService| {
+        let own =
+            checks.values().filter(|check| check.service_id.is_empty() || check.service_id == service.id);
+        let own: Vec<HealthCheck> = own.cloned().collect();
+        let verdicts = own.iter().filter_map(|check| CheckStatus::parse(&check.status));
+        let status = verdicts.max().unwrap_or(CheckStatus::Passing);
+        (status, Health { aggregated_status: status.as_str(), service, checks: own })
+    };
+    ctx.agent.services(caller).value.into_values().filter(fits).map(of).collect()
+}
+
+fn verdict<T: Serialize + Send + 'static>(call: &Call, status: CheckStatus, shape: T) -> Reply {
+    let code = match status {
+        CheckStatus::Passing => StatusCode::OK,
+        CheckStatus::Warning => StatusCode::TOO_MANY_REQUESTS,
+        CheckStatus::Critical => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let reply = match call.parameter("format") {
+        Some("text") => Reply::text(status.as_str()),
+        _ => Reply::json(shape),
+    };
+    reply.with_status(code).with_reason(status.as_str())
+}
+
+async fn health_by_id(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    let id = call.capture(0);
+    match health(&ctx, &caller, |service| service.id == id).pop() {
+        Some((status, shape)) => Ok(verdict(&call, status, shape)),
+        None => Err(HttpError::not_found(format!("ServiceId {id} not found"))),
+    }
+}
+
+async fn health_by_name(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let caller = ctx.caller(&call).await?;
+    let name = call.capture(0);
+    let found = health(&ctx, &caller, |service| service.service == name);
+    match found.iter().map(|(status, _)| *status).max() {
+        Some(worst) => {
+            let shapes: Vec<Health> = found.into_iter().map(|(_, shape)| shape).collect();
+            Ok(verdict(&call, worst, shapes))
+        }
+        None => Err(HttpError::not_found(format!("ServiceName {name} Not Found"))),
+    }
+}

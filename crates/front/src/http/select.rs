@@ -1,0 +1,212 @@
+//! Filters over what is printed: which selectors each kind of record has.
+//!
+//! A shape is a record with one example of everything; `"*"` stands for any key of a map. Whether a
+//! selector exists is the shape's to say, what it leads to the record's, whose fields may be left out
+//! where they have their zero value.
+
+use std::sync::LazyLock;
+
+use concord_filter::{Expression, Selectable, Selected};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::error::HttpError;
+
+/// What can be selected of one kind of record.
+#[derive(Debug)]
+pub(crate) struct Shape(LazyLock<Value>);
+
+const fn shape(make: fn() -> Value) -> Shape {
+    Shape(LazyLock::new(make))
+}
+
+/// `catalog/nodes`.
+pub(crate) static NODE: Shape = shape(node);
+/// `catalog/service`, `catalog/connect`.
+pub(crate) static SERVICE_NODE: Shape = shape(service_node);
+/// Services of `catalog/node` and `catalog/node-services`.
+pub(crate) static NODE_SERVICE: Shape = shape(node_service);
+/// Checks of `health/…` and `agent/checks`.
+pub(crate) static CHECK: Shape = shape(check);
+/// `health/service`, `health/connect`.
+pub(crate) static SERVICE_ENTRY: Shape = shape(service_entry);
+/// `agent/services`.
+pub(crate) static AGENT_SERVICE: Shape = shape(agent_service);
+/// `agent/members`.
+pub(crate) static MEMBER: Shape = shape(member);
+/// `connect/intentions`.
+pub(crate) static INTENTION: Shape = shape(intention);
+
+/// Keeps what satisfies a filter.
+pub(crate) fn keep<T: Serialize>(
+    filter: Option<&Expression>,
+    shape: &'static Shape,
+    records: Vec<T>,
+) -> Result<Vec<T>, HttpError> {
+    let Some(filter) = filter else { return Ok(records) };
+    keep_by(filter, shape, records, |record| record)
+}
+
+/// Keeps the pairs whose record satisfies a filter.
+pub(crate) fn keep_values<K, T: Serialize>(
+    filter: Option<&Expression>,
+    shape: &'static Shape,
+    records: impl IntoIterator<Item = (K, T)>,
+) -> Result<Vec<(K, T)>, HttpError> {
+    let records = records.into_iter().collect();
+    let Some(filter) = filter else { return Ok(records) };
+    keep_by(filter, shape, records, |(_, record)| record)
+}
+
+fn keep_by<T, R: Serialize>(
+    filter: &Expression,
+    shape: &'static Shape,
+    records: Vec<T>,
+    record: impl Fn(&T) -> &R,
+) -> Result<Vec<T>, HttpError> {
+    // Also of an empty list a wrong selector is refused.
+    filter.check(&Record { shape: &shape.0, value: &Value::Null })?;
+    let mut kept = Vec::new();
+    for item in records {
+        let value = serde_json::to_value(record(&item)).expect("shapes have text keys only");
+        if filter.matches(&Record { shape: &shape.0, value: &value })? {
+            kept.push(item);
+        }
+    }
+    Ok(kept)
+}
+
+struct Record<'a> {
+    shape: &'a Value,
+    value: &'a Value,
+}
+
+impl Selectable for Record<'_> {
+    fn select(&self, path: &[&str]) -> Option<Selected<'_>> {
+        walk(self.shape, Some(self.value), path)
+    }
+}
+
+fn walk<'a>(shape: &'a Value, value: Option<&'a Value>, path: &[&str]) -> Option<Selected<'a>> {
+    let Some((name, rest)) = path.split_first() else { return Some(whole(shape, value)) };
+    match shape {
+        Value::Object(fields) => match fields.get("*") {
+            Some(element) => {
+                let found = value.and_then(|map| map.get(*name));
+                let selected = walk(element, found, rest)?;
+                Some(if found.is_some() { selected } else { Selected::Absent })
+            }
+            None => walk(fields.get(*name)?, value.and_then(|object| object.get(*name)), rest),
+        },
+        Value::Array(elements) => {
+            let element = elements.first()?;
+            walk(element, None, path)?;
+            let items = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            Some(Selected::Each(items.iter().filter_map(|item| walk(element, Some(item), path)).collect()))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn whole<'a>(shape: &'a Value, value: Option<&'a Value>) -> Selected<'a> {
+    match shape {
+        Value::Bool(_) => value.and_then(Value::as_bool).unwrap_or_default().into(),
+        Value::Number(_) => Selected::Int(value.and_then(Value::as_i64).unwrap_or_default()),
+        Value::String(_) => value.and_then(Value::as_str).unwrap_or_default().into(),
+        Value::Array(elements) => {
+            let items = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let element = elements.first().unwrap_or(&Value::Null);
+            Selected::List(items.iter().map(|item| whole(element, Some(item))).collect())
+        }
+        Value::Object(fields) if fields.contains_key("*") => {
+            let keys = value.and_then(Value::as_object).map(|map| map.keys().map(String::as_str).collect());
+            Selected::Map(keys.unwrap_or_default())
+        }
+        Value::Object(_) | Value::Null => Selected::Object,
+    }
+}
+
+fn addresses() -> Value {
+    json!({"*": {"Address": "", "Port": 0}})
+}
+
+fn locality() -> Value {
+    json!({"Region": "", "Zone": ""})
+}
+
+fn node() -> Value {
+    json!({
+        "ID": "", "Node": "", "Address": "", "Datacenter": "", "Partition": "", "PeerName": "",
+        "TaggedAddresses": {"*": ""}, "Meta": {"*": ""}, "Locality": locality(), "CreateIndex": 0, "ModifyIndex": 0,
+    })
+}
+
+/// Its `Config` is whatever people put there and cannot be selected, as in Consul.
+fn proxy() -> Value {
+    json!({
+        "DestinationServiceName": "", "DestinationServiceID": "", "LocalServiceAddress": "", "LocalServicePort": 0,
+        "LocalServiceSocketPath": "", "Mode": "", "MeshGateway": {"Mode": ""},
+        "Upstreams": [{
+            "DestinationType": "", "DestinationNamespace": "", "DestinationPartition": "", "DestinationPeer": "",
+            "DestinationName": "", "Datacenter": "", "LocalBindAddress": "", "LocalBindPort": 0,
+            "LocalBindSocketPath": "", "LocalBindSocketMode": "", "MeshGateway": {"Mode": ""},
+        }],
+    })
+}
+
+fn node_service() -> Value {
+    json!({
+        "Kind": "", "ID": "", "Service": "", "Tags": [""], "Address": "", "TaggedAddresses": addresses(),
+        "Meta": {"*": ""}, "Port": 0, "SocketPath": "", "Weights": {"Passing": 0, "Warning": 0},
+        "EnableTagOverride": false, "Locality": locality(), "Proxy": proxy(), "Connect": {"Native": false},
+        "Namespace": "", "Partition": "", "PeerName": "", "CreateIndex": 0, "ModifyIndex": 0,
+    })
+}
+
+fn service_node() -> Value {
+    json!({
+        "ID": "", "Node": "", "Address": "", "Datacenter": "", "TaggedAddresses": {"*": ""}, "NodeMeta": {"*": ""},
+        "ServiceKind": "", "ServiceID": "", "ServiceName": "", "ServiceTags": [""], "ServiceAddress": "",
+        "ServiceTaggedAddresses": addresses(), "ServiceWeights": {"Passing": 0, "Warning": 0},
+        "ServiceMeta": {"*": ""}, "ServicePort": 0, "ServiceSocketPath": "", "ServiceEnableTagOverride": false,
+        "ServiceProxy": proxy(), "ServiceConnect": {"Native": false}, "ServiceLocality": locality(), "PeerName": "",
+        "Namespace": "", "Partition": "", "CreateIndex": 0, "ModifyIndex": 0,
+    })
+}
+
+fn check() -> Value {
+    json!({
+        "Node": "", "CheckID": "", "Name": "", "Status": "", "Notes": "", "Output": "", "ServiceID": "",
+        "ServiceName": "", "ServiceTags": [""], "Type": "", "Interval": "", "Timeout": "", "ExposedPort": 0,
+        "PeerName": "", "Namespace": "", "Partition": "", "CreateIndex": 0, "ModifyIndex": 0,
+    })
+}
+
+fn service_entry() -> Value {
+    json!({"Node": node(), "Service": node_service(), "Checks": [check()]})
+}
+
+fn agent_service() -> Value {
+    let mut shape = node_service();
+    shape["ContentHash"] = json!("");
+    shape["Datacenter"] = json!("");
+    shape
+}
+
+fn member() -> Value {
+    json!({
+        "Name": "", "Addr": "", "Port": 0, "Tags": {"*": ""}, "Status": 0, "ProtocolMin": 0, "ProtocolMax": 0,
+        "ProtocolCur": 0, "DelegateMin": 0, "DelegateMax": 0, "DelegateCur": 0,
+    })
+}
+
+fn intention() -> Value {
+    json!({
+        "ID": "", "Description": "", "SourceNS": "", "SourceName": "", "DestinationNS": "", "DestinationName": "",
+        "SourcePartition": "", "DestinationPartition": "", "SourcePeer": "", "SourceType": "", "Action": "",
+        "Meta": {"*": ""}, "Precedence": 0, "CreateIndex": 0, "ModifyIndex": 0,
+    })
+}
+
+#[cfg(test)]
+mod tests;

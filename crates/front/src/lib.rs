@@ -1,0 +1,8 @@
+//! The faces of an agent: HTTP API and gRPC. They decode, authorise and encode; no rule lives here.
+//!
+//! [`http`] is the public HTTP API under `/v1`; [`grpc`] the port on which proxies attach.
+
+#![forbid(unsafe_code)]
+
+pub mod grpc;
+pub mod http;
