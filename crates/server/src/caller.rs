@@ -109,7 +109,7 @@ impl Resolver {
         secret: Option<&Secret>,
         now: Timestamp,
     ) -> Result<Option<Arc<Token>>, RpcError> {
-        let secret = secret.map_or(ANONYMOUS_SECRET, Secret::expose);
+        let secret = secret.filter(|secret| !secret.is_empty()).map_or(ANONYMOUS_SECRET, Secret::expose);
         if secret == HIDDEN {
             return Err(RpcError::TokenNotFound);
         }

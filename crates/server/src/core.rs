@@ -8,7 +8,7 @@ use concord_model::{Secret, Timestamp, Uuid};
 use concord_raft::{ProposeError, Raft, ReadError};
 use concord_rpc::{Answer, Consistency, Head, Need, RpcError};
 use concord_runtime::{Instant, Scope, World, timeout};
-use concord_state::{Command, Envelope, ReadSet, Reader, Refusal, Reply, View, WatchKey};
+use concord_state::{Command, Envelope, ReadSet, Reader, Refusal, Reply, View};
 use tracing::debug;
 
 use crate::ca::CaHost;
@@ -16,6 +16,7 @@ use crate::caller::{Caller, Resolver};
 use crate::config::ServerConfig;
 use crate::limits;
 use crate::machine::Published;
+use crate::turns::Turns;
 
 /// What all parts of a server share.
 pub(crate) struct Core {
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) raft: Raft<Reply>,
     pub(crate) published: Arc<Published>,
     pub(crate) resolver: Resolver,
+    pub(crate) turns: Turns,
     pub(crate) ca: CaHost,
     pub(crate) duties: crate::leader::Duties,
 }
@@ -87,25 +89,27 @@ impl Core {
     ) -> Result<Answer<T>, RpcError> {
         self.route(head)?;
         let deadline = self.deadline(head);
-        let mut first = true;
         loop {
             self.fresh_enough(head.consistency).await?;
             let view = self.view();
             let (value, hidden, set, of_token) = self.evaluate(&view, head, need, &evaluate)?;
+            drop(view);
             let index = set.index();
-            let newer = head.min_index == 0 || index > head.min_index || (first && index < head.min_index);
-            first = false;
-            if newer || self.world.clock.now() >= deadline {
+            // A smaller index is news as well: the state was replaced, or the caller's number was never ours.
+            let news = head.min_index == 0 || index != head.min_index;
+            if news || self.world.clock.now() >= deadline {
                 return Ok(self.answer(value, index, hidden, head.consistency));
             }
-            let keys: Vec<WatchKey> = set.keys().chain(of_token.keys()).cloned().collect();
+            let mut read = set;
+            read.merge(of_token);
+            let keys = read.keys().cloned().collect();
             let waiter =
                 self.published.hub.register(keys).map_err(|error| RpcError::Busy(error.to_string()))?;
-            if self.view().index() != view.index() || self.view().epoch() != view.epoch() {
+            // Only what was read counts: other writes must not keep a query from going to sleep.
+            if !read.holds_in(&self.view()) {
                 continue;
             }
-            drop(view);
-            let until = self.until(deadline, [set.valid_until(), of_token.valid_until()]);
+            let until = self.until(deadline, read.valid_until());
             tokio::select! {
                 biased;
                 () = self.scope.cancelled() => return Err(RpcError::ShuttingDown),
@@ -155,18 +159,33 @@ impl Core {
             Consistency::Default => self.lead().await,
             Consistency::Consistent => {
                 self.lead().await?;
-                self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
+                self.barrier().await
             }
         }
     }
 
+    /// Confirms that this server leads and has applied all that was committed before.
+    pub(crate) async fn barrier(&self) -> Result<(), RpcError> {
+        self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
+    }
+
     /// Waits a little for this server to lead and to have caught up.
     async fn lead(&self) -> Result<(), RpcError> {
+        if self.scope.is_cancelled() {
+            return Err(RpcError::ShuttingDown);
+        }
         if self.raft.is_leader() && self.duties.has_led() {
             return Ok(());
         }
-        let led = timeout(&*self.world.clock, limits::LEADER_HOLD, self.duties.leading()).await;
-        led.map_err(|_| RpcError::NoLeader)
+        let led = timeout(&*self.world.clock, limits::LEADER_HOLD, self.duties.leading());
+        tokio::select! {
+            biased;
+            () = self.scope.cancelled() => Err(RpcError::ShuttingDown),
+            led = led => match led {
+                Ok(()) if self.raft.is_leader() => Ok(()),
+                Ok(()) | Err(_) => Err(RpcError::NoLeader),
+            },
+        }
     }
 
     fn deadline(&self, head: &Head) -> Instant {
@@ -180,8 +199,8 @@ impl Core {
     }
 
     /// The earlier of the deadline and the moment the answer changes by itself.
-    fn until(&self, deadline: Instant, valid_until: [Option<Timestamp>; 2]) -> Instant {
-        match valid_until.into_iter().flatten().min() {
+    fn until(&self, deadline: Instant, valid_until: Option<Timestamp>) -> Instant {
+        match valid_until {
             Some(end) => deadline.min(self.world.clock.now() + end.since(self.now())),
             None => deadline,
         }

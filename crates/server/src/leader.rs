@@ -35,6 +35,11 @@ impl Duties {
         *self.leading.borrow()
     }
 
+    /// Whether it leads, as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        self.leading.subscribe()
+    }
+
     /// Completes when this server leads and serves.
     pub(crate) async fn leading(&self) {
         let mut leading = self.leading.subscribe();
@@ -61,26 +66,33 @@ pub(crate) async fn run(core: Arc<Core>) {
 /// One leadership, from its beginning to its end.
 async fn lead(core: &Arc<Core>) {
     let term = core.raft.term();
+    let leads = || core.raft.is_leader() && core.raft.term() == term && !core.scope.is_cancelled();
     let mut backoff = Backoff::default();
-    while core.raft.is_leader() && core.raft.term() == term && !core.scope.is_cancelled() {
-        match establish(core).await {
-            Ok(()) => break,
-            Err(error) => {
-                warn!(%error, term, "cannot begin to lead yet");
-                core.world.clock.sleep(backoff.next(&*core.world.entropy)).await;
-            }
+    while let Err(error) = establish(core).await {
+        warn!(%error, term, "cannot begin to lead yet");
+        tokio::select! {
+            biased;
+            () = core.scope.cancelled() => return,
+            () = core.world.clock.sleep(backoff.next(&*core.world.entropy)) => {}
+        }
+        if !leads() {
+            return;
         }
     }
     info!(term, node = %core.config.node, "leading");
     core.duties.leading.send_replace(true);
-    core.ca.wake();
     let mut stats = core.raft.watch();
-    while core.raft.is_leader() && core.raft.term() == term {
+    let mut due = core.world.clock.now() + DUTY_PERIOD;
+    while leads() {
         tokio::select! {
             biased;
             () = core.scope.cancelled() => break,
+            // The log's numbers change with every write: the duties have a time of their own.
+            () = core.world.clock.sleep_until(due) => {
+                duties(core).await;
+                due = core.world.clock.now() + DUTY_PERIOD;
+            }
             changed = stats.changed() => if changed.is_err() { break },
-            () = core.world.clock.sleep(DUTY_PERIOD) => duties(core).await,
         }
     }
     core.duties.leading.send_replace(false);

@@ -19,6 +19,7 @@ mod leader;
 mod limits;
 mod machine;
 mod server;
+mod turns;
 
 pub use crate::caller::{AclSettings, Caller};
 pub use crate::config::{CaStart, ServerConfig};

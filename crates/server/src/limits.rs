@@ -22,3 +22,5 @@ pub(crate) const PRUNE_PERIOD: Duration = Duration::from_secs(3600);
 pub(crate) const REAP_BATCH: usize = 256;
 /// Signatures waiting for the rate limiter at once.
 pub(crate) const SIGNATURES_WAITING: usize = 1_024;
+/// Turns of writers: enough that agents of a large cluster seldom share one, at some 50 bytes apiece.
+pub(crate) const TURNS: usize = 1_024;

@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::endpoint::LocalApi;
 use crate::leader::{self, Duties};
 use crate::machine::Machine;
+use crate::turns::Turns;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +89,14 @@ impl Server {
         match raft.bootstrap(BTreeMap::from([(id, node)])).await {
             Ok(()) => info!("began a new cluster"),
             Err(BootstrapError::AlreadyBootstrapped) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                raft.shutdown().await;
+                return Err(error.into());
+            }
         }
         let core = Arc::new(Core {
             resolver: Resolver::new(config.acl, config.datacenter.clone()),
+            turns: Turns::new(),
             ca: CaHost::new(),
             duties: Duties::new(),
             config,

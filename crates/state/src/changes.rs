@@ -7,6 +7,7 @@ use std::sync::Arc;
 use concord_model::Timestamp;
 
 use crate::key::WatchKey;
+use crate::store::View;
 use crate::table::Commit;
 
 /// Every row and class of rows a command changed.
@@ -89,6 +90,12 @@ impl ReadSet {
             (&*changes.keys, &self.keys)
         };
         few.iter().any(|key| many.contains(key))
+    }
+
+    /// Whether nothing that was read has changed by this later view.
+    pub fn holds_in(&self, view: &View) -> bool {
+        let unchanged = |key: &WatchKey| view.tables.table(key.table).changed_at(&key.key) <= self.index;
+        self.epoch == view.epoch() && self.keys.iter().all(unchanged)
     }
 
     /// Adds what another part of the same query read.

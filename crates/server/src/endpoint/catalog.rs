@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
-use concord_model::{Datacenter, InstanceId, NodeName, ServiceName};
+use concord_model::{Datacenter, InstanceId, Namespace, NodeName, ServiceName};
 use concord_rpc::request::{
     Deregister, InstanceHealth, InstanceOnNode, InstanceSelection, ListDatacenters, ListNodes, ListServices,
     NodeCheck, NodeChecks, NodeDump, NodeRecords, Register, Registered, ServiceChecks, ServiceHealth,
@@ -197,7 +197,10 @@ impl Core {
     /// Writes a registration: `node:write` where the node changes, `service:write` on the service
     /// registered and on that which it replaces, and the right to whatever its checks belong to.
     pub(crate) async fn register(&self, head: &Head, request: Register) -> Result<Answer<()>, RpcError> {
-        let caller = self.authorise(head, &request.need()).await?;
+        let request = normal(request, &self.config.datacenter)?;
+        self.authorise(head, &request.need()).await?;
+        let _turn = self.turns.take(request.node.name.as_str()).await;
+        let caller = self.caller(head.token.as_ref())?;
         let mut reader = self.view().read();
         may_register(&caller, &mut reader, &request)?;
         let Register { node, skip_node_update, service, checks } = request;
@@ -214,15 +217,15 @@ impl Core {
     }
 
     pub(crate) async fn deregister(&self, head: &Head, request: Deregister) -> Result<Answer<()>, RpcError> {
-        let caller = self.authorise(head, &request.need()).await?;
+        self.authorise(head, &request.need()).await?;
+        let _turn = self.turns.take(request.node.as_str()).await;
+        let caller = self.caller(head.token.as_ref())?;
         let mut reader = self.view().read();
         let scope = NodeScope::default();
         may_deregister(&caller, &mut reader, &scope, &request)?;
         let what = match request.what {
             Registered::Node => DeregisterWhat::Node,
-            Registered::Service(id) => {
-                DeregisterWhat::Service { namespace: concord_model::Namespace::default(), id }
-            }
+            Registered::Service(id) => DeregisterWhat::Service { namespace: Namespace::default(), id },
             Registered::Check(id) => DeregisterWhat::Check { id },
         };
         let (_, index) = self.write(command::Deregister { scope, node_name: request.node, what }).await?;
@@ -230,10 +233,12 @@ impl Core {
     }
 }
 
-/// Whether the caller may see an instance. A sidecar is found by whoever may see the service it stands for.
+/// Whether the caller may see an instance. Who asks for the instances that take mesh traffic for a service
+/// has to be allowed to see that service, and each instance under its own name.
 fn sees(caller: &Caller, select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {
-    let name = if select.connect { &select.service.name } else { &service.service };
-    sees_node(caller, &node.name) && sees_service(caller, name)
+    sees_node(caller, &node.name)
+        && sees_service(caller, &service.service)
+        && (!select.connect || sees_service(caller, &select.service.name))
 }
 
 fn wants(select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {
@@ -252,6 +257,20 @@ fn health(caller: &Caller, row: &HealthRow) -> InstanceHealth {
         service: (*row.service).clone(),
         checks: seen.map(|check| (**check).clone()).collect(),
     }
+}
+
+/// A registration as it is judged and written: in our own datacenter and scope.
+fn normal(request: Register, datacenter: &Datacenter) -> Result<Register, RpcError> {
+    let Register { mut node, skip_node_update, service, checks } = request;
+    if node.scope != NodeScope::default() {
+        return Err(RpcError::NotAvailable("nodes in partitions and of peers".to_owned()));
+    }
+    let namespaces = service.iter().map(|service| &service.namespace);
+    if !namespaces.chain(checks.iter().map(|check| &check.namespace)).all(Namespace::is_default) {
+        return Err(RpcError::NotAvailable("namespaces".to_owned()));
+    }
+    node.datacenter = datacenter.clone();
+    Ok(Register { node, skip_node_update, service, checks })
 }
 
 /// Whether the node itself would become another one.
@@ -275,6 +294,12 @@ fn may_register(caller: &Caller, reader: &mut Reader, request: &Register) -> Res
     let existing = |id: &InstanceId| services.iter().find(|service| service.id == *id);
     if let Some(service) = &request.service {
         caller.require(&service_right(&service.service, Level::Write))?;
+        // N-62: who stands for a service takes its calls.
+        if let Some(proxy) = &service.proxy
+            && let Some(destination) = &proxy.destination_service
+        {
+            caller.require(&service_right(destination, Level::Write))?;
+        }
         // N-62: taking over an id needs the right to whose it was.
         if let Some(existing) = existing(&service.id) {
             caller.require(&service_right(&existing.service, Level::Write))?;

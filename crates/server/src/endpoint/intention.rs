@@ -1,18 +1,19 @@
 //! Intentions and configuration entries.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_mesh::explain::{self, Explanation};
 use concord_mesh::intention::{Policy, Table, validate};
 use concord_model::entry::{Entry, EntryKind};
-use concord_model::intention::{Destination, ServiceIntentions};
+use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, IntentionAnswer, ListEntries,
     ListIntentions, MatchBy, MatchIntentions, ReadEntry, UpsertIntention,
 };
-use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_rpc::{Answer, Head, Need, Request, RpcError};
 use concord_state::command::{self, EntryRef};
 use concord_state::{Reply, ServiceScope};
 
@@ -117,6 +118,7 @@ impl Core {
     ) -> Result<Answer<()>, RpcError> {
         self.authorise(head, &request.need()).await?;
         let UpsertIntention { destination, intention } = request;
+        let _turn = self.turn_of(head, &Need::Right(write_intentions_of(&destination)), &destination).await?;
         if intention.source.peer.is_some() {
             let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
             return Err(RpcError::Invalid(text.to_owned()));
@@ -127,6 +129,9 @@ impl Core {
             Some(Entry::ServiceIntentions(entry)) => entry.clone(),
             None => empty(&destination),
         };
+        if entry.sources.contains(&intention) {
+            return self.unchanged(entry.stamp.modify).await.map(|answer| answer.map(|_| ()));
+        }
         entry.sources.retain(|source| source.source != intention.source);
         entry.sources.push(intention.clone());
         valid(&entry)?;
@@ -179,11 +184,38 @@ impl Core {
     ) -> Result<Answer<bool>, RpcError> {
         self.authorise(head, &request.need()).await?;
         let ApplyEntry { entry, cas } = request;
-        match &entry {
-            Entry::ServiceIntentions(intentions) => valid(intentions)?,
+        let Entry::ServiceIntentions(wanted) = &entry;
+        valid(wanted)?;
+        let destination = &wanted.destination;
+        let _turn = self.turn_of(head, &Need::Right(write_intentions_of(destination)), destination).await?;
+        let existing = self.view().read().entry(&EntryRef::of(&entry));
+        if let Some(Entry::ServiceIntentions(existing)) = existing.as_deref()
+            && cas.is_none_or(|index| index == existing.stamp.modify)
+            && says_the_same(existing, wanted)
+        {
+            return self.unchanged(existing.stamp.modify).await;
         }
         let (reply, index) = self.write(command::SetEntry { entry, cas }).await?;
         Ok(self.written(done(&reply)?, index))
+    }
+
+    /// The caller's turn with a destination's entry; what they may is looked at again once they have it.
+    async fn turn_of(
+        &self,
+        head: &Head,
+        need: &Need,
+        destination: &Destination,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>, RpcError> {
+        let turn = self.turns.take(destination.name.as_str()).await;
+        self.caller(head.token.as_ref())?.meet(need)?;
+        Ok(turn)
+    }
+
+    /// The answer to a write of what stands already: nothing goes through the log, but that this server
+    /// still leads is confirmed, else another one could know better.
+    async fn unchanged(&self, index: u64) -> Result<Answer<bool>, RpcError> {
+        self.barrier().await?;
+        Ok(self.written(true, index))
     }
 
     pub(crate) async fn delete_entry(
@@ -207,7 +239,34 @@ fn done(reply: &Reply) -> Result<bool, RpcError> {
     }
 }
 
+/// Whether two entries differ in nothing but the order of their sources and when they were written.
+fn says_the_same(one: &ServiceIntentions, other: &ServiceIntentions) -> bool {
+    let ServiceIntentions { destination, sources, jwt, meta, stamp: _ } = one;
+    (destination, jwt, meta) == (&other.destination, &other.jwt, &other.meta)
+        && by_source(sources) == by_source(&other.sources)
+}
+
+fn by_source(sources: &[SourceIntention]) -> BTreeMap<&Source, &SourceIntention> {
+    sources.iter().map(|intention| (&intention.source, intention)).collect()
+}
+
+fn write_intentions_of(destination: &Destination) -> Right<'static> {
+    Right::named(Labelled::Intention, destination.name.as_str().to_owned(), Level::Write)
+}
+
+/// Only one partition and one namespace are there; an entry for another would decide about nothing.
+fn in_scope(entry: &ServiceIntentions) -> bool {
+    let default = |partition: &Partition, namespace: &Pattern<Namespace>| {
+        partition.is_default() && namespace.exact().is_some_and(Namespace::is_default)
+    };
+    default(&entry.destination.partition, &entry.destination.namespace)
+        && entry.sources.iter().all(|own| default(&own.source.partition, &own.source.namespace))
+}
+
 fn valid(entry: &ServiceIntentions) -> Result<(), RpcError> {
+    if !in_scope(entry) {
+        return Err(RpcError::NotAvailable("partitions and namespaces".to_owned()));
+    }
     validate(entry).map_err(|faults| {
         let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
         RpcError::Invalid(texts.join("; "))
@@ -219,7 +278,7 @@ fn empty(destination: &Destination) -> ServiceIntentions {
         destination: destination.clone(),
         sources: Vec::new(),
         jwt: None,
-        meta: std::collections::BTreeMap::new(),
+        meta: BTreeMap::new(),
         stamp: concord_model::Stamp::default(),
     }
 }

@@ -1,0 +1,351 @@
+//! Tokens and policies: bootstrap, the rules of their fields, what their holders see and for how long.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::token::{ANONYMOUS_ACCESSOR, GLOBAL_MANAGEMENT, HIDDEN, reserved};
+use concord_model::{Datacenter, Timestamp, Uuid};
+use concord_raft::Storage;
+use concord_rpc::request::{
+    BootstrapAcl, DeletePolicy, DeleteToken, InstanceSelection, ListNodes, ListPolicies, ListTokens, MatchBy,
+    MatchIntentions, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ServiceInstances,
+    SetPolicy, SetToken,
+};
+use concord_rpc::{Head, RpcError, ServerApiExt};
+use concord_runtime::{Disk, MemoryDisk};
+
+use crate::world::{HOUR, NEW_YEAR, ROOT, SECOND, Setup, new_token, node, policy, register, target, with};
+
+#[track_caller]
+fn invalid<T: std::fmt::Debug>(answer: Result<T, RpcError>, part: &str) {
+    match answer {
+        Err(RpcError::Invalid(text) | RpcError::Conflict(text)) => assert!(text.contains(part), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn denied<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
+    assert!(matches!(answer, Err(RpcError::Denied(_))), "{answer:?}");
+}
+
+fn choice(name: &str) -> Vec<PolicyChoice> {
+    vec![PolicyChoice::Name(name.to_owned())]
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_acls_are_off_there_is_nothing_to_manage() {
+    let host = Setup::open().start().await;
+    assert_eq!(host.ask(ListTokens::default()).await.map(|_| ()), Err(RpcError::AclDisabled));
+    assert_eq!(host.ask(BootstrapAcl { secret: None }).await.map(|_| ()), Err(RpcError::AclDisabled));
+    assert!(host.api.call(with("whoever"), ListNodes::default()).await.is_ok());
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_77_of_a_hundred_bootstraps_one_succeeds() {
+    let setup = Setup { initial_management: false, ..Setup::guarded() };
+    let host = setup.start().await;
+    let race = || async {
+        let callers: Vec<_> = (0..100)
+            .map(|_| {
+                let api = host.api.clone();
+                tokio::spawn(async move { api.call(Head::default(), BootstrapAcl { secret: None }).await })
+            })
+            .collect();
+        let mut won = Vec::new();
+        for caller in callers {
+            match caller.await.unwrap() {
+                Ok(answer) => won.push(answer.value),
+                Err(RpcError::Denied(text)) => {
+                    assert!(text.starts_with("ACL bootstrap no longer allowed (reset index: "), "{text}");
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        won
+    };
+    let won = race().await;
+    assert_eq!(won.len(), 1);
+    assert_eq!(won[0].policies[0].id, GLOBAL_MANAGEMENT);
+    assert!(host.ask_as(&won[0].secret, ListTokens::default()).await.is_ok());
+    assert!(race().await.is_empty());
+
+    // Whoever can write into the data directory gets one more, once.
+    let Err(RpcError::Denied(text)) = host.ask(BootstrapAcl { secret: None }).await.map(|_| ()) else {
+        panic!("a third succeeded");
+    };
+    let index = text.trim_end_matches(')').rsplit(' ').next().unwrap().to_owned();
+    let file = "acl-bootstrap-reset";
+    setup.disk.write_atomic(file, b"1").unwrap();
+    denied(host.ask(BootstrapAcl { secret: None }).await.map(|_| ()));
+    setup.disk.write_atomic(file, format!("{index}\n").as_bytes()).unwrap();
+    assert_eq!(race().await.len(), 1);
+    assert!(!setup.disk.exists(file).unwrap(), "used up");
+    setup.disk.write_atomic(file, index.as_bytes()).unwrap();
+    assert!(race().await.is_empty(), "the same index does not work twice");
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bootstrap_secret_may_be_chosen_and_must_be_a_uuid() {
+    let host = Setup { initial_management: false, ..Setup::guarded() }.start().await;
+    let ask = |secret: &str| host.ask(BootstrapAcl { secret: Some(secret.to_owned()) });
+    invalid(ask("hunter2").await, "SecretID");
+    invalid(ask("00000000-0000-0000-0000-000000000003").await, "reserved");
+    assert_eq!(ask(ROOT).await.unwrap().value.secret, ROOT);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_management_token_is_made_once_and_survives_restarts() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let setup = Setup { storage: Storage::Disk, disk, ..Setup::guarded() };
+    for _ in 0..3 {
+        let host = setup.start().await;
+        assert_eq!(host.ask_as(ROOT, ListTokens::default()).await.unwrap().len(), 2, "anonymous and it");
+        assert_eq!(host.ask_as(ROOT, ReadOwnToken {}).await.unwrap().secret, ROOT);
+        host.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_keep_the_rules_of_their_fields() {
+    let host = Setup::guarded().start().await;
+    let set = |token: SetToken| host.ask_as(ROOT, token);
+    invalid(set(SetToken { new_accessor: Some(reserved(9)), ..new_token() }).await, "reserved");
+    invalid(set(SetToken { secret: Some(reserved(9).to_string()), ..new_token() }).await, "reserved");
+    invalid(set(SetToken { secret: Some("short".to_owned()), ..new_token() }).await, "UUID");
+    invalid(set(SetToken { expires_after: Some(SECOND * 59), ..new_token() }).await, "1m0s");
+    let at = Timestamp::from_secs(NEW_YEAR + 1_000_000);
+    let both = SetToken { expires_after: Some(HOUR), expires_at: Some(at), ..new_token() };
+    invalid(set(both).await, "cannot both be set");
+    invalid(set(SetToken { policies: choice("nobody"), ..new_token() }).await, "No such ACL policy");
+
+    let made = set(SetToken { description: "first".to_owned(), ..new_token() }).await.unwrap();
+    let change = || SetToken { accessor: Some(made.accessor), ..new_token() };
+    let other = Some("7b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01".to_owned());
+    invalid(
+        set(SetToken { secret: other, ..change() }).await,
+        "Changing a token's SecretID is not permitted",
+    );
+    invalid(set(SetToken { local: true, ..change() }).await, "Cannot toggle local mode");
+    invalid(set(SetToken { expires_after: Some(HOUR), ..change() }).await, "Cannot change expiration");
+    let changed = set(SetToken { description: "second".to_owned(), ..change() }).await.unwrap();
+    assert_eq!((changed.secret.as_str(), changed.description.as_str()), (made.secret.as_str(), "second"));
+    assert_ne!(changed.hash, made.hash);
+    let same = SetToken { secret: Some(made.secret.clone()), description: "second".to_owned(), ..change() };
+    assert_eq!(set(same).await.unwrap().stamp, changed.stamp);
+    let missing = SetToken { accessor: Some(Uuid([9; 16])), ..new_token() };
+    assert!(matches!(set(missing).await, Err(RpcError::NotFound(_))));
+    let taken = SetToken { new_accessor: Some(made.accessor), ..new_token() };
+    invalid(set(taken).await, "exists already");
+    let taken = SetToken { secret: Some(made.secret.clone()), ..new_token() };
+    invalid(set(taken).await, "in use");
+
+    let delete = |accessor| host.ask_as(ROOT, DeleteToken { accessor });
+    invalid(delete(ANONYMOUS_ACCESSOR).await, "anonymous");
+    let own = host.ask_as(ROOT, ReadOwnToken {}).await.unwrap().accessor;
+    invalid(delete(own).await, "request's authorization token");
+    delete(made.accessor).await.unwrap();
+    assert_eq!(host.ask_as(ROOT, ReadToken { accessor: made.accessor }).await.unwrap(), None);
+    assert_eq!(host.ask_as(&made.secret, ListNodes::default()).await, Err(RpcError::TokenNotFound));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_keep_the_rules_of_their_fields() {
+    let host = Setup::guarded().start().await;
+    invalid(host.ask_as(ROOT, policy("bad name", "")).await, "Name");
+    invalid(host.ask_as(ROOT, policy("bad-rules", r#"service "a" { policy = "own" }"#)).await, "Rules");
+    let made = host.ask_as(ROOT, policy("one", r#"node "a" { policy = "read" }"#)).await.unwrap();
+    invalid(host.ask_as(ROOT, policy("one", "")).await, "exists already");
+    let renamed = SetPolicy { id: Some(made.id), ..policy("two", "") };
+    assert_eq!(host.ask_as(ROOT, renamed).await.unwrap().name, "two");
+    let by = |which| ReadPolicy { which };
+    assert_eq!(host.ask_as(ROOT, by(PolicyChoice::Name("one".to_owned()))).await.unwrap(), None);
+    assert!(host.ask_as(ROOT, by(PolicyChoice::Id(made.id))).await.unwrap().is_some());
+    invalid(host.ask_as(ROOT, SetPolicy { id: Some(Uuid([9; 16])), ..policy("x", "") }).await, "no policy");
+    let builtin = SetPolicy { id: Some(GLOBAL_MANAGEMENT), ..policy("global-management", "") };
+    denied(host.ask_as(ROOT, builtin).await);
+    denied(host.ask_as(ROOT, DeletePolicy { id: GLOBAL_MANAGEMENT }).await);
+    host.ask_as(ROOT, DeletePolicy { id: made.id }).await.unwrap();
+    assert_eq!(host.ask_as(ROOT, ListPolicies {}).await.unwrap().len(), 2);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_shown_to_who_may_write_acls_only() {
+    let host = Setup::guarded().start().await;
+    let reader = host.token("reader", r#"acl = "read""#).await;
+    let plain = host.token("plain", r#"node_prefix "" { policy = "read" }"#).await;
+    let all = host.ask_as(&reader.secret, ListTokens::default()).await.unwrap();
+    assert!(all.len() == 4 && all.iter().all(|token| token.secret == HIDDEN));
+    let one = host.ask_as(&reader.secret, ReadToken { accessor: plain.accessor }).await.unwrap().unwrap();
+    assert_eq!(one.secret, HIDDEN);
+    let shown: BTreeSet<String> = host
+        .ask_as(ROOT, ListTokens::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|token| token.secret)
+        .collect();
+    assert_eq!(shown, [ROOT, "anonymous", &reader.secret, &plain.secret].map(str::to_owned).into());
+    denied(host.ask_as(&plain.secret, ListTokens::default()).await);
+    denied(host.ask_as(&reader.secret, new_token()).await);
+    denied(host.ask_as(&reader.secret, policy("x", "")).await);
+    assert_eq!(host.ask_as(&plain.secret, ReadOwnToken {}).await.unwrap().secret, plain.secret);
+    assert_eq!(host.ask_as(HIDDEN, ReadOwnToken {}).await, Err(RpcError::TokenNotFound));
+    let anonymous = host.ask(ReadOwnToken {}).await.unwrap().value;
+    assert_eq!(anonymous.accessor, ANONYMOUS_ACCESSOR);
+    let resolved = host.ask_as(&plain.secret, ResolveToken {}).await.unwrap();
+    assert_eq!((resolved.accessor, resolved.policies.len()), (plain.accessor, 1));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_may_not_see_is_left_out_and_said_so() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, register("a", "web")).await.unwrap();
+    let token = host.token("a", r#"node "a" { policy = "read" }"#).await.secret;
+    let answer = host.api.call(with(&token), ListNodes::default()).await.unwrap();
+    assert_eq!((answer.value.len(), answer.filtered), (1, true));
+    let answer = host.api.call(with(ROOT), ListNodes::default()).await.unwrap();
+    assert_eq!((answer.value.len(), answer.filtered), (2, false));
+    let answer = host.ask(ListNodes::default()).await.unwrap();
+    assert_eq!((answer.value.len(), answer.filtered), (0, false), "who has no token is not told");
+    assert_eq!(host.ask_as("unknown", ListNodes::default()).await, Err(RpcError::TokenNotFound));
+    // The anonymous token has the rights it is given.
+    host.ask_as(ROOT, policy("everybody", r#"node "a" { policy = "read" }"#)).await.unwrap();
+    let anonymous =
+        SetToken { accessor: Some(ANONYMOUS_ACCESSOR), policies: choice("everybody"), ..new_token() };
+    host.ask_as(ROOT, anonymous).await.unwrap();
+    assert_eq!(host.ask(ListNodes::default()).await.unwrap().value.len(), 1);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_69_expired_and_foreign_tokens_are_refused() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, policy("nodes", r#"node_prefix "" { policy = "read" }"#)).await.unwrap();
+    let short = SetToken { expires_after: Some(SECOND * 90), policies: choice("nodes"), ..new_token() };
+    let short = host.ask_as(ROOT, short).await.unwrap();
+    let local = SetToken { local: true, policies: choice("nodes"), ..new_token() };
+    let local = host.ask_as(ROOT, local).await.unwrap();
+    assert_eq!(host.ask_as(&short.secret, ListNodes::default()).await.unwrap().len(), 1);
+    assert_eq!(host.ask_as(&local.secret, ListNodes::default()).await.unwrap().len(), 1);
+    let elsewhere = Head { datacenter: Some(Datacenter::parse("dc2").unwrap()), ..with(&local.secret) };
+    let answer = host.api.call(elsewhere, ListNodes::default()).await;
+    assert_eq!(answer.map(|answer| answer.value), Err(RpcError::UnknownDatacenter));
+
+    // A read that waits ends when its token does, not at the end of its wait.
+    let head = Head { min_index: u64::MAX - 1, ..with(&short.secret) };
+    let seen = host.api.call(head, ListNodes::default()).await.unwrap().index;
+    let head = Head { min_index: seen, wait: Some(SECOND * 600), ..with(&short.secret) };
+    let begun = host.world.clock.now();
+    let answer = host.api.call(head, ListNodes::default()).await;
+    assert_eq!(answer.map(|answer| answer.value), Err(RpcError::TokenNotFound));
+    assert!(host.world.clock.now() - begun <= SECOND * 90);
+    assert_eq!(host.ask_as(&short.secret, ListNodes::default()).await, Err(RpcError::TokenNotFound));
+    assert_eq!(host.ask_as(ROOT, ReadToken { accessor: short.accessor }).await.unwrap(), None);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn expired_tokens_are_removed_while_writes_go_on() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let setup = Setup { storage: Storage::Disk, disk, ..Setup::guarded() };
+    let host = setup.start().await;
+    let secret = "8b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
+    let short = || SetToken { expires_after: Some(SECOND * 60), ..new_token() };
+    let made = SetToken { secret: Some(secret.to_owned()), ..short() };
+    host.ask_as(ROOT, made).await.unwrap();
+    // A write a second: the duties must not wait for a pause.
+    for round in 0..120 {
+        host.ask_as(ROOT, register(&format!("n{}", round % 5), "web")).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    // Only a token that is gone makes its secret free.
+    host.ask_as(ROOT, SetToken { secret: Some(secret.to_owned()), ..short() }).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_28_a_revoked_token_ends_its_open_read() {
+    let host = Setup::guarded().start().await;
+    let rules = r#"service "api" { policy = "read" } node_prefix "" { policy = "read" }"#;
+    let query = || MatchIntentions { by: MatchBy::Destination(target("api")) };
+    let open = |token: &str| {
+        let (api, head) = (host.api.clone(), with(token));
+        tokio::spawn(async move {
+            let seen = api.call(head.clone(), query()).await?.index;
+            let head = Head { min_index: seen, wait: Some(SECOND * 600), ..head };
+            api.call(head, query()).await
+        })
+    };
+    let deleted = host.token("deleted", rules).await;
+    let waits = open(&deleted.secret);
+    host.settle().await;
+    host.ask_as(ROOT, DeleteToken { accessor: deleted.accessor }).await.unwrap();
+    assert_eq!(waits.await.unwrap().map(|_| ()), Err(RpcError::TokenNotFound));
+
+    let narrowed = host.token("narrowed", rules).await;
+    let waits = open(&narrowed.secret);
+    host.settle().await;
+    let id = narrowed.policies[0].id;
+    host.ask_as(ROOT, SetPolicy { id: Some(id), ..policy("narrowed", "") }).await.unwrap();
+    assert!(matches!(waits.await.unwrap(), Err(RpcError::Denied(_))));
+
+    let unlinked = host.token("unlinked", rules).await;
+    let waits = open(&unlinked.secret);
+    host.settle().await;
+    host.ask_as(ROOT, SetToken { accessor: Some(unlinked.accessor), ..new_token() }).await.unwrap();
+    assert!(matches!(waits.await.unwrap(), Err(RpcError::Denied(_))));
+
+    let dangling = host.token("dangling", rules).await;
+    let waits = open(&dangling.secret);
+    host.settle().await;
+    host.ask_as(ROOT, DeletePolicy { id: dangling.policies[0].id }).await.unwrap();
+    assert!(matches!(waits.await.unwrap(), Err(RpcError::Denied(_))));
+
+    // What is no business of the token lets it wait on.
+    let kept = host.token("kept", rules).await;
+    let waits = open(&kept.secret);
+    host.settle().await;
+    host.token("another", rules).await;
+    host.settle().await;
+    assert!(!waits.is_finished());
+    assert_eq!(host.server.waiting(), 1);
+    waits.abort();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_30_two_callers_of_one_query_see_each_their_own() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, register("a", "web")).await.unwrap();
+    let rules =
+        |node: &str| format!(r#"service "web" {{ policy = "read" }} node "{node}" {{ policy = "read" }}"#);
+    let tokens = [host.token("a", &rules("a")).await.secret, host.token("b", &rules("b")).await.secret];
+    let query = || ServiceInstances { select: InstanceSelection::of(target("web")) };
+    let seen = host.api.call(with(ROOT), query()).await.unwrap().index;
+    let waits: Vec<_> = tokens
+        .iter()
+        .map(|token| {
+            let head = Head { min_index: seen, wait: Some(Duration::from_secs(300)), ..with(token) };
+            let api = host.api.clone();
+            tokio::spawn(async move { api.call(head, query()).await })
+        })
+        .collect();
+    host.settle().await;
+    assert_eq!(host.server.waiting(), 2);
+    host.ask_as(ROOT, register("b", "web")).await.unwrap();
+    for (wait, own) in waits.into_iter().zip(["a", "b"]) {
+        let answer = wait.await.unwrap().unwrap();
+        let nodes: Vec<_> = answer.value.iter().map(|on| on.node.name.as_str()).collect();
+        assert_eq!((nodes, answer.filtered), (vec![own], true));
+    }
+    assert_eq!(node("a").name.as_str(), "a");
+    host.stop().await;
+}

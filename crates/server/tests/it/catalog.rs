@@ -1,0 +1,225 @@
+//! Registrations and what is found of them; who may write what.
+
+use concord_model::catalog::{CheckStatus, NodeScope};
+use concord_model::proxy::{ProxyConfig, ServiceKind};
+use concord_model::{CheckId, InstanceId, PeerName, Uuid};
+use concord_rpc::RpcError;
+use concord_rpc::request::{
+    Deregister, InstanceSelection, ListNodes, ListServices, NodeChecks, NodeDump, Register, Registered,
+    ServiceChecks, ServiceHealth, ServiceInstances,
+};
+
+use crate::world::{ROOT, Setup, check, instance, name, node, register, service, target};
+
+fn proxy_config(destination: &str) -> ProxyConfig {
+    ProxyConfig {
+        destination_service: Some(service(destination)),
+        destination_service_id: None,
+        local_service_address: String::new(),
+        local_service_port: 0,
+        local_service_socket_path: String::new(),
+        mode: String::new(),
+        config: Default::default(),
+        upstreams: Vec::new(),
+    }
+}
+
+/// A sidecar of `of`, registered as `of-sidecar-proxy`.
+pub(crate) fn sidecar(on: &str, of: &str) -> Register {
+    let mut request = register(on, &format!("{of}-sidecar-proxy"));
+    let own = request.service.as_mut().unwrap();
+    (own.kind, own.proxy) = (ServiceKind::ConnectProxy, Some(proxy_config(of)));
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_registered_is_found_and_what_is_removed_is_not() {
+    let host = Setup::open().start().await;
+    let mut request = register("a", "web");
+    request.node.meta.insert("zone".to_owned(), "one".to_owned());
+    request.service.as_mut().unwrap().tags = vec!["v1".to_owned()];
+    request.checks =
+        vec![check("node", None, CheckStatus::Passing), check("web", Some("web"), CheckStatus::Warning)];
+    host.ask(request).await.unwrap();
+    host.ask(Register { skip_node_update: true, ..sidecar("a", "web") }).await.unwrap();
+
+    let services = host.ask(ListServices::default()).await.unwrap().value;
+    assert_eq!(services[&service("web")], ["v1"]);
+    assert_eq!(services.len(), 3);
+    let zone = |zone: &str| [("zone".to_owned(), zone.to_owned())].into();
+    let elsewhere = host.ask(ListServices { node_meta: zone("two") }).await.unwrap().value;
+    assert!(elsewhere.is_empty());
+    assert_eq!(host.ask(ListNodes { node_meta: zone("one") }).await.unwrap().value.len(), 1);
+
+    let found = host.ask(ServiceInstances { select: InstanceSelection::of(target("web")) }).await.unwrap();
+    assert_eq!(found.value[0].service.service, service("web"));
+    let connect = InstanceSelection::connect(target("web"));
+    let found = host.ask(ServiceInstances { select: connect.clone() }).await.unwrap().value;
+    assert_eq!(found[0].service.service, service("web-sidecar-proxy"));
+    let tagged = InstanceSelection { tags: vec!["v2".to_owned()], ..InstanceSelection::of(target("web")) };
+    assert!(host.ask(ServiceInstances { select: tagged }).await.unwrap().value.is_empty());
+
+    let select = InstanceSelection::of(target("web"));
+    let health = host.ask(ServiceHealth { select: select.clone(), worst: None }).await.unwrap().value;
+    assert_eq!((health[0].checks.len(), health[0].status()), (2, CheckStatus::Warning));
+    let passing = ServiceHealth { select, worst: Some(CheckStatus::Passing) };
+    assert!(host.ask(passing).await.unwrap().value.is_empty());
+    let of_service = ServiceChecks { service: target("web"), node_meta: Default::default() };
+    assert_eq!(host.ask(of_service).await.unwrap().value.len(), 1);
+    assert_eq!(host.ask(NodeChecks { node: name("a") }).await.unwrap().value.len(), 2);
+
+    let remove = |what| Deregister { node: name("a"), what };
+    host.ask(remove(Registered::Check(CheckId::parse("web").unwrap()))).await.unwrap();
+    assert_eq!(host.ask(NodeChecks { node: name("a") }).await.unwrap().value.len(), 1);
+    host.ask(remove(Registered::Service(InstanceId::parse("web").unwrap()))).await.unwrap();
+    let dump = host.ask(NodeDump { node: name("a") }).await.unwrap().value.unwrap();
+    assert_eq!(dump.services.len(), 1);
+    host.ask(remove(Registered::Node)).await.unwrap();
+    assert!(host.ask(NodeDump { node: name("a") }).await.unwrap().value.is_none());
+    assert!(host.ask(ServiceInstances { select: connect }).await.unwrap().value.is_empty());
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_changes_nothing_moves_no_index() {
+    let host = Setup::open().start().await;
+    host.ask(register("a", "web")).await.unwrap();
+    let before = host.ask(NodeDump { node: name("a") }).await.unwrap();
+    host.ask(register("a", "web")).await.unwrap();
+    assert_eq!(host.ask(NodeDump { node: name("a") }).await.unwrap().index, before.index);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_of_a_peer_or_partition_cannot_be_registered_from_outside() {
+    let host = Setup::open().start().await;
+    let mut request = register("a", "web");
+    request.node.scope = NodeScope { peer: Some(PeerName::parse("east").unwrap()), ..NodeScope::default() };
+    assert!(matches!(host.ask(request).await, Err(RpcError::NotAvailable(_))));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn registrations_need_the_right_to_what_changes() {
+    let host = Setup::guarded().start().await;
+    let web = host.token("web", r#"service "web" { policy = "write" } node "a" { policy = "write" }"#).await;
+    host.ask_as(&web.secret, register("a", "web")).await.unwrap();
+    let only = host.token("only-web", r#"service "web" { policy = "write" }"#).await.secret;
+    // The node stands as it is: no right to it is needed.
+    host.ask_as(&only, register("a", "web")).await.unwrap();
+    let mut changed = register("a", "web");
+    changed.node.address = "10.9.9.9".to_owned();
+    assert!(denied(host.ask_as(&only, changed).await));
+    assert!(denied(host.ask_as(&only, register("b", "web")).await));
+    assert!(denied(host.ask_as(&only, register("a", "api")).await));
+    let mut with_check = register("a", "web");
+    with_check.checks = vec![check("node-check", None, CheckStatus::Passing)];
+    assert!(denied(host.ask_as(&only, with_check).await));
+    assert!(denied(host.ask(register("a", "web")).await.map(|answer| answer.value)), "anonymous");
+
+    let service_of =
+        |id| Deregister { node: name("a"), what: Registered::Service(InstanceId::parse(id).unwrap()) };
+    host.ask_as(ROOT, register("a", "api")).await.unwrap();
+    assert!(denied(host.ask_as(&only, service_of("api")).await));
+    assert!(denied(host.ask_as(&only, Deregister { node: name("a"), what: Registered::Node }).await));
+    host.ask_as(&only, service_of("web")).await.unwrap();
+    host.stop().await;
+}
+
+fn denied<T>(answer: Result<T, RpcError>) -> bool {
+    matches!(answer, Err(RpcError::Denied(_)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_62_a_proxy_for_another_service_cannot_be_registered() {
+    let host = Setup::guarded().start().await;
+    let rules = r#"service "api-sidecar-proxy" { policy = "write" } node "a" { policy = "write" }"#;
+    let token = host.token("proxy", rules).await.secret;
+    assert!(denied(host.ask_as(&token, sidecar("a", "api")).await));
+    let dump = host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap();
+    assert!(dump.is_none(), "nothing of it was written");
+    let both = host.token("both", &format!(r#"{rules} service "api" {{ policy = "write" }}"#)).await.secret;
+    host.ask_as(&both, sidecar("a", "api")).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_62_what_belongs_to_another_service_cannot_be_taken_over() {
+    let host = Setup::guarded().start().await;
+    let mut own = register("a", "api");
+    own.checks = vec![check("c", Some("api"), CheckStatus::Passing), check("n", None, CheckStatus::Passing)];
+    host.ask_as(ROOT, own).await.unwrap();
+    let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
+    let mut id = register("a", "web");
+    id.service = Some(instance("api", "web"));
+    assert!(denied(host.ask_as(&token, id).await), "an instance's id");
+    for of_whom in ["c", "n"] {
+        let mut taken = register("a", "web");
+        taken.checks = vec![check(of_whom, Some("web"), CheckStatus::Critical)];
+        assert!(denied(host.ask_as(&token, taken).await), "the check {of_whom}");
+    }
+    let mut speaks = register("a", "web");
+    speaks.checks = vec![check("mine", Some("api"), CheckStatus::Critical)];
+    assert!(denied(host.ask_as(&token, speaks).await), "a check for another's instance");
+    host.ask_as(&token, register("a", "web")).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_63_a_registration_of_which_part_is_denied_does_nothing() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, register("a", "api")).await.unwrap();
+    let before = host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap();
+    let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
+    let mut mixed = register("a", "web");
+    mixed.checks = vec![
+        check("allowed", Some("web"), CheckStatus::Passing),
+        check("not", Some("api"), CheckStatus::Critical),
+    ];
+    assert!(denied(host.ask_as(&token, mixed).await));
+    assert_eq!(host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap(), before);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_103_the_id_of_another_node_cannot_be_taken() {
+    let host = Setup::guarded().start().await;
+    let id = Uuid::parse("22222222-0000-4000-8000-000000000002").unwrap();
+    let alive = |on: &str, id: Uuid| {
+        let mut request = register(on, "web");
+        request.node.id = Some(id);
+        request.checks = vec![check("serfHealth", None, CheckStatus::Passing)];
+        request
+    };
+    host.ask_as(ROOT, alive("victim", id)).await.unwrap();
+    let rules = r#"node "thief" { policy = "write" } service "web" { policy = "write" }"#;
+    let token = host.token("thief", rules).await.secret;
+    // By id under its own name, and by name with its own id.
+    let by_id = host.ask_as(&token, alive("thief", id)).await;
+    assert!(matches!(by_id, Err(RpcError::Conflict(_))), "{by_id:?}");
+    assert!(denied(
+        host.ask_as(&token, alive("victim", Uuid::parse("33333333-0000-4000-8000-000000000003").unwrap()))
+            .await
+    ));
+    let kept = host.ask_as(ROOT, NodeDump { node: name("victim") }).await.unwrap().unwrap();
+    assert_eq!(kept.node.id, Some(id));
+    assert_eq!(node("victim").name, kept.node.name);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_is_shown_to_who_may_see_it_and_what_it_stands_for() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, sidecar("a", "api")).await.unwrap();
+    let query = || ServiceInstances { select: InstanceSelection::connect(target("api")) };
+    for (at, rules, seen) in [
+        ("one", r#"node_prefix "" { policy = "read" } service "api" { policy = "read" }"#, 0),
+        ("two", r#"node_prefix "" { policy = "read" } service "api-sidecar-proxy" { policy = "read" }"#, 0),
+        ("three", r#"node_prefix "" { policy = "read" } service_prefix "api" { policy = "read" }"#, 1),
+        ("four", r#"service_prefix "api" { policy = "read" }"#, 0),
+    ] {
+        let token = host.token(at, rules).await.secret;
+        assert_eq!(host.ask_as(&token, query()).await.unwrap().len(), seen, "{rules}");
+    }
+    host.stop().await;
+}

@@ -1,0 +1,280 @@
+//! Intentions and entries: written, read, decided by; who may.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_model::entry::{Entry, EntryKind};
+use concord_model::intention::{
+    Action, Decision, Destination, Permission, ServiceIntentions, Source, SourceIntention,
+};
+use concord_model::{Namespace, Partition, Pattern, ServiceName, Stamp};
+use concord_rpc::request::{
+    ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, ListEntries, ListIntentions,
+    MatchBy, MatchIntentions, ReadEntry, ReadStatus, UpsertIntention,
+};
+use concord_rpc::{Head, RpcError, ServerApiExt};
+
+use crate::world::{Host, ROOT, Setup, register, target, with};
+
+fn pattern(text: &str) -> Pattern<ServiceName> {
+    Pattern::parse(text).unwrap()
+}
+
+pub(crate) fn to(name: &str) -> Destination {
+    Destination {
+        partition: Partition::default(),
+        namespace: Pattern::Exact(Namespace::default()),
+        name: pattern(name),
+    }
+}
+
+fn from(name: &str) -> Source {
+    Source {
+        partition: Partition::default(),
+        namespace: Pattern::Exact(Namespace::default()),
+        peer: None,
+        name: pattern(name),
+    }
+}
+
+pub(crate) fn upsert(source: &str, destination: &str, action: Action) -> UpsertIntention {
+    UpsertIntention { destination: to(destination), intention: single(source, action) }
+}
+
+fn single(source: &str, action: Action) -> SourceIntention {
+    SourceIntention {
+        source: from(source),
+        decision: Decision::Connection(action),
+        description: String::new(),
+        legacy: None,
+    }
+}
+
+fn entry(destination: &str, sources: &[(&str, Action)]) -> Entry {
+    Entry::ServiceIntentions(ServiceIntentions {
+        destination: to(destination),
+        sources: sources.iter().map(|(source, action)| single(source, *action)).collect(),
+        jwt: None,
+        meta: BTreeMap::new(),
+        stamp: Stamp::default(),
+    })
+}
+
+async fn allowed(host: &Host, source: &str, destination: &str) -> bool {
+    let check = CheckIntention { source: target(source), destination: target(destination) };
+    host.ask_as(ROOT, check).await.unwrap().allowed
+}
+
+fn read(name: &str) -> ReadEntry {
+    ReadEntry { kind: EntryKind::ServiceIntentions, name: name.to_owned() }
+}
+
+fn denied<T>(answer: Result<T, RpcError>) -> bool {
+    matches!(answer, Err(RpcError::Denied(_)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn intentions_are_written_matched_decided_by_and_removed() {
+    let host = Setup::guarded().start().await;
+    assert!(!allowed(&host, "web", "api").await, "default deny");
+    host.ask_as(ROOT, upsert("web", "api", Action::Allow)).await.unwrap();
+    host.ask_as(ROOT, upsert("*", "api", Action::Deny)).await.unwrap();
+    host.ask_as(ROOT, upsert("*", "*", Action::Allow)).await.unwrap();
+    assert!(allowed(&host, "web", "api").await);
+    assert!(!allowed(&host, "db", "api").await);
+    assert!(allowed(&host, "db", "other").await);
+    assert_eq!(host.ask_as(ROOT, ListIntentions {}).await.unwrap().len(), 2);
+    let by = |by| MatchIntentions { by };
+    let to_api = host.ask_as(ROOT, by(MatchBy::Destination(target("api")))).await.unwrap();
+    assert_eq!(to_api.len(), 2);
+    assert_eq!(
+        to_api[0].sources.iter().map(|own| own.source.name.as_str()).collect::<Vec<_>>(),
+        ["web", "*"]
+    );
+    assert_eq!(host.ask_as(ROOT, by(MatchBy::Source(target("db")))).await.unwrap().len(), 2);
+
+    let explain = ExplainIntention { source: target("web"), destination: target("api") };
+    let explained = host.ask_as(ROOT, explain).await.unwrap();
+    assert!(explained.verdict.allowed && !explained.shadows.is_empty());
+
+    let remove = |source| DeleteIntention { destination: to("api"), source: from(source) };
+    host.ask_as(ROOT, remove("web")).await.unwrap();
+    assert!(!allowed(&host, "web", "api").await);
+    host.ask_as(ROOT, remove("*")).await.unwrap();
+    assert!(
+        host.ask_as(ROOT, read("api")).await.unwrap().is_none(),
+        "the last source takes the entry with it"
+    );
+    host.ask_as(ROOT, remove("*")).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_is_written_and_removed_only_as_last_seen() {
+    let host = Setup::guarded().start().await;
+    let apply = |entry: Entry, cas| ApplyEntry { entry, cas };
+    let first = entry("api", &[("web", Action::Allow)]);
+    let second = entry("api", &[("web", Action::Deny)]);
+    assert!(!host.ask_as(ROOT, apply(first.clone(), Some(5))).await.unwrap());
+    assert!(host.ask_as(ROOT, apply(first.clone(), Some(0))).await.unwrap());
+    assert!(!host.ask_as(ROOT, apply(second.clone(), Some(0))).await.unwrap());
+    let seen = host.ask_as(ROOT, read("api")).await.unwrap().unwrap().stamp().modify;
+    assert!(host.ask_as(ROOT, apply(second, Some(seen))).await.unwrap());
+    assert!(!host.ask_as(ROOT, apply(first, Some(seen))).await.unwrap());
+    let kind = EntryKind::ServiceIntentions;
+    let delete = |cas| DeleteEntry { kind, name: "api".to_owned(), cas };
+    assert!(!host.ask_as(ROOT, delete(Some(seen))).await.unwrap());
+    let seen = host.ask_as(ROOT, read("api")).await.unwrap().unwrap().stamp().modify;
+    assert!(host.ask_as(ROOT, delete(Some(seen))).await.unwrap());
+    assert!(host.ask_as(ROOT, delete(None)).await.unwrap());
+    assert!(host.ask_as(ROOT, ListEntries { kind }).await.unwrap().is_empty());
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn writing_what_stands_already_does_not_touch_the_log() {
+    let host = Setup::guarded().start().await;
+    let sources = [("web", Action::Allow), ("db", Action::Deny)];
+    host.ask_as(ROOT, ApplyEntry { entry: entry("api", &sources), cas: None }).await.unwrap();
+    let log = || async { host.ask(ReadStatus {}).await.unwrap().value.last_log_index };
+    let before = log().await;
+    let turned = [sources[1], sources[0]];
+    let head = with(ROOT);
+    let again = host.api.call(head, ApplyEntry { entry: entry("api", &turned), cas: None }).await.unwrap();
+    assert!(again.value);
+    host.ask_as(ROOT, upsert("web", "api", Action::Allow)).await.unwrap();
+    assert_eq!(log().await, before);
+    host.ask_as(ROOT, upsert("web", "api", Action::Deny)).await.unwrap();
+    assert!(log().await > before);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_intention_is_refused_with_its_field() {
+    let host = Setup::guarded().start().await;
+    let refused = |request: UpsertIntention, part: &'static str| {
+        let host = &host;
+        async move {
+            match host.ask_as(ROOT, request).await {
+                Err(RpcError::Invalid(text)) => assert!(text.contains(part), "{text}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let mut long = upsert("web", "api", Action::Allow);
+    long.intention.description = "x".repeat(513);
+    refused(long, "Description").await;
+    let mut wide = upsert("web", "*", Action::Allow);
+    let any = Permission { action: Action::Allow, http: None, jwt: None };
+    wide.intention.decision = Decision::Requests(vec![any]);
+    refused(wide, "Permissions").await;
+    let mut peer = upsert("web", "api", Action::Allow);
+    peer.intention.source.peer = Some(concord_model::PeerName::parse("east").unwrap());
+    refused(peer, "SourcePeer").await;
+    let empty = host.ask_as(ROOT, ApplyEntry { entry: entry("api", &[]), cas: None }).await;
+    assert!(matches!(empty, Err(RpcError::Invalid(_))));
+    let twice = entry("api", &[("web", Action::Allow), ("web", Action::Deny)]);
+    let twice = host.ask_as(ROOT, ApplyEntry { entry: twice, cas: None }).await;
+    assert!(matches!(twice, Err(RpcError::Invalid(_))));
+    let mut elsewhere = upsert("web", "api", Action::Allow);
+    elsewhere.destination.partition = Partition::parse("other").unwrap();
+    assert!(matches!(host.ask_as(ROOT, elsewhere).await, Err(RpcError::NotAvailable(_))));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_right_to_the_destination_decides_who_writes() {
+    let host = Setup::guarded().start().await;
+    let rules = r#"service "api" { policy = "read" intentions = "write" }"#;
+    let token = host.token("api", rules).await.secret;
+    host.ask_as(&token, upsert("web", "api", Action::Allow)).await.unwrap();
+    assert!(denied(host.ask_as(&token, upsert("api", "web", Action::Allow)).await));
+    let writer = host.token("plain", r#"service "api" { policy = "write" }"#).await.secret;
+    assert!(denied(host.ask_as(&writer, upsert("web", "api", Action::Allow)).await), "never implied");
+    assert!(denied(host.ask(upsert("web", "api", Action::Allow)).await));
+    let delete = DeleteEntry { kind: EntryKind::ServiceIntentions, name: "api".to_owned(), cas: None };
+    assert!(denied(host.ask_as(&writer, delete.clone()).await));
+    host.ask_as(&token, delete).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_destination_of_all_needs_the_right_to_all() {
+    let host = Setup::guarded().start().await;
+    let all = r#"service_prefix "" { policy = "read" intentions = "write" }"#;
+    let but_one = format!(r#"{all} service "vault" {{ policy = "read" intentions = "read" }}"#);
+    let but_one = host.token("but-one", &but_one).await.secret;
+    assert!(denied(host.ask_as(&but_one, upsert("web", "*", Action::Allow)).await));
+    assert!(denied(
+        host.ask_as(&but_one, ApplyEntry { entry: entry("*", &[("a", Action::Deny)]), cas: None }).await
+    ));
+    let some = host.token("some", r#"service "api" { policy = "read" intentions = "write" }"#).await.secret;
+    assert!(denied(host.ask_as(&some, upsert("web", "*", Action::Allow)).await));
+    let all = host.token("all", all).await.secret;
+    host.ask_as(&all, upsert("web", "*", Action::Allow)).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_see_the_intentions_of_either_side() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, upsert("web", "api", Action::Allow)).await.unwrap();
+    host.ask_as(ROOT, upsert("db", "api", Action::Allow)).await.unwrap();
+    host.ask_as(ROOT, upsert("db", "other", Action::Allow)).await.unwrap();
+    let seen = |rules: &'static str, at: &'static str| {
+        let host = &host;
+        async move {
+            let token = host.token(at, rules).await.secret;
+            let answer = host.api.call(with(&token), ListIntentions {}).await.unwrap();
+            let pairs: Vec<(String, usize)> = answer
+                .value
+                .iter()
+                .map(|entry| (entry.destination.name.as_str().to_owned(), entry.sources.len()))
+                .collect();
+            (pairs, answer.filtered)
+        }
+    };
+    assert_eq!(seen(r#"service "api" { policy = "read" }"#, "to").await, (vec![("api".to_owned(), 2)], true));
+    assert_eq!(
+        seen(r#"service "web" { policy = "read" }"#, "from").await,
+        (vec![("api".to_owned(), 1)], true)
+    );
+    assert_eq!(seen("", "none").await, (vec![], true));
+    assert_eq!(seen(r#"service_prefix "" { policy = "read" }"#, "all").await.1, false);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_names_no_service_its_reader_may_not_see() {
+    let host = Setup::guarded().start().await;
+    for name in ["web", "api", "secret"] {
+        host.ask_as(ROOT, register("a", name)).await.unwrap();
+    }
+    host.ask_as(ROOT, upsert("*", "*", Action::Deny)).await.unwrap();
+    let explain = || ExplainIntention { source: target("web"), destination: target("api") };
+    let rules = r#"service "web" { policy = "read" } service "api" { policy = "read" }"#;
+    let token = host.token("two", rules).await.secret;
+    let text = format!("{:?}", host.ask_as(&token, explain()).await.unwrap());
+    assert!(!text.contains("secret"), "{text}");
+    assert!(format!("{:?}", host.ask_as(ROOT, explain()).await.unwrap()).contains("web"));
+    let one = host.token("one", r#"service "web" { policy = "read" }"#).await.secret;
+    assert!(denied(host.ask_as(&one, explain()).await));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_wakes_when_an_entry_that_covers_it_changes() {
+    let host = Setup::open().start().await;
+    let by = || MatchIntentions { by: MatchBy::Destination(target("api")) };
+    let seen = host.ask(by()).await.unwrap().index;
+    let api = host.api.clone();
+    let head = Head { min_index: seen, wait: Some(Duration::from_secs(300)), ..Head::default() };
+    let query = tokio::spawn(async move { api.call(head, by()).await });
+    host.settle().await;
+    host.ask(upsert("web", "other", Action::Allow)).await.unwrap();
+    host.settle().await;
+    assert!(!query.is_finished());
+    host.ask(upsert("web", "*", Action::Allow)).await.unwrap();
+    assert_eq!(query.await.unwrap().unwrap().value.len(), 1);
+    host.stop().await;
+}
