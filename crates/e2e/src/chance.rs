@@ -1,0 +1,62 @@
+//! Seeded chance, so that a failed run can be repeated as far as real processes allow.
+
+use std::time::SystemTime;
+
+/// A small generator (SplitMix64). The seed is printed and can be given by `CONCORD_E2E_SEED`.
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// From `CONCORD_E2E_SEED`, else from the clock.
+    pub fn from_env() -> Self {
+        let given = std::env::var("CONCORD_E2E_SEED").ok().and_then(|text| text.parse().ok());
+        let clock = || {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
+        };
+        let seed = given.unwrap_or_else(clock);
+        eprintln!("CONCORD_E2E_SEED={seed}");
+        Self(seed)
+    }
+
+    /// Another one that takes its own course.
+    pub fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// An index into something of `len` elements.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).expect("an index is an index")
+    }
+
+    /// Whether something of this probability, in percent, happens.
+    pub fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// A UUID.
+    pub fn uuid(&mut self) -> String {
+        let (a, b) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            a >> 32,
+            (a >> 16) & 0xffff,
+            a & 0xffff,
+            b >> 48,
+            b & 0xffff_ffff_ffff
+        )
+    }
+}

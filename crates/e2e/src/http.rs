@@ -1,0 +1,223 @@
+//! A client of HTTP/1.1 with blocking sockets: just what a test needs to see every byte.
+//!
+//! It retries nothing: a test that counts what was acknowledged must know what was.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::world::HANG;
+
+/// Bytes of an answer at most.
+const BODY_MAX: u64 = 64 << 20;
+/// Time to connect.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// An HTTP server.
+#[derive(Clone, Debug)]
+pub struct Http {
+    addr: SocketAddr,
+    token: Option<String>,
+}
+
+/// A connection that is kept.
+#[derive(Debug)]
+pub struct Conn {
+    stream: BufReader<TcpStream>,
+    token: Option<String>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Status code.
+    pub status: u16,
+    /// Headers as sent.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+// === impl Http ===
+
+impl Http {
+    /// A server at an address.
+    pub fn new(addr: SocketAddr) -> Self {
+        Self { addr, token: None }
+    }
+
+    /// The same with a token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { addr: self.addr, token: Some(token.to_owned()) }
+    }
+
+    /// Opens a connection that can be used again.
+    pub fn connect(&self) -> io::Result<Conn> {
+        let stream = TcpStream::connect_timeout(&self.addr, CONNECT)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(HANG))?;
+        stream.set_write_timeout(Some(HANG))?;
+        Ok(Conn { stream: BufReader::new(stream), token: self.token.clone() })
+    }
+
+    /// One request on a connection of its own.
+    pub fn try_send(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Reply> {
+        self.connect()?.request(method, path, &[("Connection", "close")], body)
+    }
+
+    /// One request that must be answered, whatever the answer.
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> Reply {
+        match self.try_send(method, path, body) {
+            Ok(reply) => reply,
+            Err(error) => panic!("{method} {path}: {error}"),
+        }
+    }
+
+    /// GET.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, None)
+    }
+
+    /// PUT of a JSON body.
+    #[track_caller]
+    pub fn put(&self, path: &str, body: &Value) -> Reply {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        self.send("PUT", path, Some(&text))
+    }
+
+    /// POST of a JSON body.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send("POST", path, Some(&body.to_string()))
+    }
+}
+
+// === impl Conn ===
+
+impl Conn {
+    /// The same connection under another token from now on.
+    pub fn set_token(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
+    }
+
+    /// One request and its answer.
+    pub fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> io::Result<Reply> {
+        self.request(method, path, &[], body)
+    }
+
+    fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> io::Result<Reply> {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+        if let Some(token) = &self.token {
+            head += &format!("X-Consul-Token: {token}\r\n");
+        }
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if let Some(body) = body {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        head += "\r\n";
+        head += body.unwrap_or_default();
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        self.reply(method == "HEAD")
+    }
+
+    fn reply(&mut self, bodiless: bool) -> io::Result<Reply> {
+        let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        let first = self.line()?;
+        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.ok_or_else(|| wrong(&format!("no status in {first:?}")))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').ok_or_else(|| wrong("a header without a colon"))?;
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+        let mut reply = Reply { status, headers, body: String::new() };
+        if bodiless || status == 204 || status == 304 {
+            return Ok(reply);
+        }
+        let mut body = Vec::new();
+        if let Some(length) = reply.header("Content-Length") {
+            let length = length.parse().map_err(|_| wrong("a length that is no number"))?;
+            self.take(length, &mut body)?;
+        } else if reply.header("Transfer-Encoding") == Some("chunked") {
+            loop {
+                let line = self.line()?;
+                let size = line.split(';').next().unwrap_or_default();
+                let size = u64::from_str_radix(size, 16).map_err(|_| wrong("a chunk without size"))?;
+                self.take(size, &mut body)?;
+                if self.line()?.is_empty() && size == 0 {
+                    break;
+                }
+            }
+        } else {
+            self.stream.by_ref().take(BODY_MAX).read_to_end(&mut body)?;
+        }
+        reply.body = String::from_utf8(body).map_err(|_| wrong("a body that is not UTF-8"))?;
+        Ok(reply)
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.stream.by_ref().take(64 << 10).read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    fn take(&mut self, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
+        if length > BODY_MAX {
+            return Err(io::Error::other("an answer out of bounds"));
+        }
+        let found = self.stream.by_ref().take(length).read_to_end(body)?;
+        if found as u64 == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// `X-Consul-Index`.
+    #[track_caller]
+    pub fn index(&self) -> u64 {
+        let index = self.header("X-Consul-Index").and_then(|text| text.parse().ok());
+        index.unwrap_or_else(|| panic!("no index: {self:?}"))
+    }
+
+    /// The body of a success, as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        self.ok();
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// It must be a success.
+    #[track_caller]
+    pub fn ok(&self) -> &Self {
+        assert_eq!(self.status, 200, "{self:?}");
+        self
+    }
+}

@@ -1,0 +1,41 @@
+//! The world of an end-to-end test: the one program as child processes, services and clients
+//! around it, all on loopback and in a directory of its own.
+//!
+//! Not part of the product and knowing nothing of its crates: what is written here speaks to the
+//! program as strangers do, by command line, HTTP, TLS and signals. It has its own small HTTP and
+//! TLS clients, so that a fault of ours cannot hide in a client of ours.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real processes live on the real clock, environment and threads"
+)]
+#![allow(clippy::print_stderr, reason = "what a failed test leaves behind is shown on the terminal")]
+
+mod agent;
+mod binary;
+mod chance;
+mod echo;
+mod foreign;
+mod http;
+mod load;
+mod mesh;
+mod process;
+mod proxy;
+mod scrape;
+mod tls;
+mod world;
+
+pub use crate::agent::{Agent, AgentOptions};
+pub use crate::binary::binary;
+pub use crate::chance::Chance;
+pub use crate::echo::Echo;
+pub use crate::foreign::{Go, foreign, go_program, ran, skip, source_dir};
+pub use crate::http::{Conn, Http, Reply};
+pub use crate::load::{Load, Outcome};
+pub use crate::mesh::Mesh;
+pub use crate::process::{Process, Signal};
+pub use crate::proxy::{ProxyOptions, ProxyProcess};
+pub use crate::scrape::Scrape;
+pub use crate::tls::{Identity, MeshStream, Presented, authority_of, certificates, uris_of};
+pub use crate::world::{HANG, World, eventually, figure, number_from_env, pick_port};
