@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
-use concord_api::definition::CheckOwner;
+use concord_api::definition::{
+    CheckDefinition, CheckOwner, ServiceDefinition, expand_sidecar, lowest_free_port,
+};
 use concord_ca::KeyMaker;
-use concord_model::Secret;
+use concord_model::registration::{CheckSpec, Probe};
+use concord_model::{CheckId, InstanceId, NodeName, Secret};
 use concord_rpc::{RpcError, ServerApi};
-use concord_runtime::{Scope, World};
+use concord_runtime::{Instant, Scope, World};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -237,32 +240,61 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
             local.apply(Change::SetCheck { spec, source: Source::Api }, now);
         }
     }
-    for change in from_files(config, &local)? {
+    for change in from_files(config, &config.services, &config.checks, &local)? {
         local.apply(change, now);
     }
     Ok(local)
 }
 
-/// The services and checks of the configuration, as changes.
-pub(crate) fn from_files(config: &AgentConfig, local: &Local) -> Result<Vec<Change>, StartError> {
+/// The services and checks of configuration files, as changes; those that were there and are no
+/// longer named go.
+pub(crate) fn from_files(
+    config: &AgentConfig,
+    services: &[ServiceDefinition],
+    checks: &[CheckDefinition],
+    local: &Local,
+) -> Result<Vec<Change>, StartError> {
     let mut changes = Vec::new();
     let mut next = local.clone();
-    for definition in &config.services {
+    for definition in services {
         let fault = |faults| StartError::Service { name: definition.name.clone(), faults };
-        let pick = |id: &_| {
-            concord_api::definition::lowest_free_port(config.sidecar_ports.clone(), id, next.ports())
-        };
-        let services = concord_api::definition::expand_sidecar(definition, pick).map_err(fault)?;
-        for registration in services {
+        let pick = |id: &_| lowest_free_port(config.sidecar_ports.clone(), id, next.ports());
+        for mut registration in expand_sidecar(definition, pick).map_err(fault)? {
+            registration.checks.iter_mut().for_each(|spec| localise(spec, &config.node));
             let change = Change::SetService { registration, source: Source::File, replace_checks: true };
-            next.apply(change.clone(), concord_runtime::Instant::EPOCH);
+            next.apply(change.clone(), Instant::EPOCH);
             changes.push(change);
         }
     }
-    for definition in &config.checks {
+    for definition in checks {
         let fault = |faults| StartError::Check { name: definition.name.clone(), faults };
-        let spec = definition.resolve(CheckOwner::Itself).map_err(fault)?;
+        let mut spec = definition.resolve(CheckOwner::Itself).map_err(fault)?;
+        localise(&mut spec, &config.node);
         changes.push(Change::SetCheck { spec, source: Source::File });
     }
-    Ok(changes)
+    let is_named = |id: &InstanceId| {
+        changes.iter().any(|change| matches!(change, Change::SetService { registration, .. } if registration.service.id == *id))
+    };
+    let gone =
+        local.services.values().filter(|record| record.source == Source::File && !is_named(record.id()));
+    let mut removals: Vec<Change> = gone.map(|record| Change::RemoveService(record.id().clone())).collect();
+    let is_named = |id: &CheckId| {
+        changes.iter().any(|change| matches!(change, Change::SetCheck { spec, .. } if spec.id == *id))
+    };
+    let lone =
+        local.checks.values().filter(|record| record.source == Source::File && !local.is_inline(record));
+    let gone = lone.filter(|record| !is_named(&record.spec.id));
+    removals.extend(gone.map(|record| Change::RemoveCheck(record.spec.id.clone())));
+    removals.extend(changes);
+    Ok(removals)
 }
+
+/// An alias that names this very node is one without a node.
+pub(crate) fn localise(spec: &mut CheckSpec, own: &NodeName) {
+    if let Probe::Alias { node, .. } = &mut spec.probe {
+        node.take_if(|node| node == own);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -112,13 +112,13 @@ impl Cache {
                 if let Some(read) = state.read(wait.index, now) {
                     return Ok(read);
                 }
-                if let Some(error) = &state.gone {
-                    return Err(Waited::Gone(error.clone()));
-                }
                 if state.errors != errors
                     && let Some(error) = &state.error
                 {
                     return Err(Waited::Failed(error.clone()));
+                }
+                if let Some(error) = &state.gone {
+                    return Err(Waited::Gone(error.clone()));
                 }
             }
             tokio::select! {
@@ -212,8 +212,9 @@ impl Cache {
     }
 
     fn give_up(&self, key: &Key, slot: &Arc<Slot>, error: RpcError) {
-        self.table.lock().forget(key, slot);
+        // The reason first: taking it out of the table gives a lesser one.
         slot.give_up(error);
+        self.table.lock().forget(key, slot);
     }
 
     async fn sweep(self: Arc<Self>) {

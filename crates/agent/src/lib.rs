@@ -36,6 +36,8 @@ mod reading;
 mod registrar;
 mod reload;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 pub use crate::agent::{Agent, AgentRequest, StartError};

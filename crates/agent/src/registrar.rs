@@ -11,7 +11,7 @@ use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 use concord_rpc::RpcError;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, localise};
 use crate::caller::Caller;
 use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
 use crate::local::{Change, CheckRecord, Local, Report, Source};
@@ -29,6 +29,7 @@ impl Agent {
         let registration = definition.resolve().map_err(refused)?;
         check_specs(registration.service.checks.iter())?;
         let (caller, ports) = (caller.clone(), self.inner.config.sidecar_ports.clone());
+        let node = self.inner.config.node.clone();
         self.write(move |local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
@@ -37,6 +38,7 @@ impl Agent {
             let pick = |id: &InstanceId| lowest_free_port(ports, id, local.ports());
             let (service, sidecar) = registration.expand(pick).map_err(refused)?;
             let change = |mut registration: LocalService| {
+                registration.checks.iter_mut().for_each(|spec| localise(spec, &node));
                 // Without a token of its own it is brought to the catalog with its registrar's.
                 registration.token = registration.token.or_else(|| caller.token.clone());
                 Change::SetService {
@@ -70,6 +72,7 @@ impl Agent {
     ) -> Result<(), RpcError> {
         let mut spec = definition.resolve(CheckOwner::Itself).map_err(refused)?;
         check_specs(std::iter::once(&spec))?;
+        localise(&mut spec, &self.inner.config.node);
         let (caller, agent) = (caller.clone(), self.clone());
         self.write(move |local| {
             if let Some(id) = &spec.service_id {

@@ -118,7 +118,8 @@ impl Tokens {
         };
         let key = TokenKey::of(token.as_ref());
         let mut follows = self.follows.lock();
-        if let Some(sender) = follows.get(&key) {
+        // One that ended with a refusal is for those who followed it; the token is known again.
+        if let Some(sender) = follows.get(&key).filter(|sender| sender.borrow().is_ok()) {
             return Ok(Follow { tokens: Arc::clone(self), token, rights: Some(sender.subscribe()) });
         }
         if follows.len() >= FOLLOWS_MAX {
@@ -228,7 +229,7 @@ impl Tokens {
                 }
                 Err(error) if error.is_denial() => {
                     let told = self.learn(key, Err(error));
-                    sender.send_replace(told);
+                    let _ = sender.send_replace(told);
                     tokio::select! {
                         biased;
                         () = self.scope.cancelled() => return,
@@ -253,10 +254,10 @@ impl Tokens {
     }
 
     /// Takes the token off the list unless somebody has come in the meantime.
-    fn stop_following(&self, key: &TokenKey, sender: &watch::Sender<Outcome>) -> bool {
+    fn stop_following(&self, key: &TokenKey, sender: &Arc<watch::Sender<Outcome>>) -> bool {
         let mut follows = self.follows.lock();
         let nobody = sender.receiver_count() == 0;
-        if nobody {
+        if nobody && follows.get(key).is_some_and(|own| Arc::ptr_eq(own, sender)) {
             follows.remove(key);
         }
         nobody

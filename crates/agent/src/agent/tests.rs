@@ -1,0 +1,6 @@
+//! The agent as a whole, on virtual time, against servers that authorise like the real ones.
+
+mod authority;
+mod isolation;
+mod proxies;
+mod registrations;

@@ -1,0 +1,148 @@
+//! The stream of snapshots: who may attach, what they are told, and when it ends.
+
+use std::time::Duration;
+
+use concord_api::definition::ServiceDefinition;
+use concord_ca::{Csr, KeyMaker, OsKeys};
+use concord_model::ca::KeyKind;
+use concord_model::intention::Action;
+use concord_model::proxy::{ProxyConfig, ServiceKind};
+use concord_model::{Secret, SpiffeId};
+use concord_proxycfg::SectionBody;
+use concord_rpc::request::InstanceHealth;
+use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource};
+use futures::StreamExt;
+
+use crate::testing::{Bench, healthy, intention, name, service_id, settle, strict};
+
+const ALL: &str = r#"service_prefix "" { policy = "write" } node_prefix "" { policy = "read" }"#;
+const WEB: &str = r#"{"Name":"web","Port":8080,"Connect":{"SidecarService":{"Proxy":{"Upstreams":[
+    {"DestinationName":"api","LocalBindPort":9001}]}}}}"#;
+
+fn target() -> ProxyTarget {
+    ProxyTarget { node: None, proxy: service_id("web-sidecar-proxy") }
+}
+
+async fn registered(bench: &Bench, token: &Secret) {
+    let caller = bench.caller(token).await;
+    let definition = ServiceDefinition::decode(WEB.as_bytes()).unwrap();
+    bench.agent.register_service(&caller, &definition, false).await.unwrap();
+}
+
+fn csr(uri: &str) -> String {
+    let key = OsKeys.make(KeyKind::EcP256).unwrap();
+    Csr::build(&*key, &SpiffeId::parse(uri).unwrap()).unwrap()
+}
+
+/// A sidecar of `api` somewhere else; registered under the service's own name here, as the servers of
+/// these tests find instances by it.
+fn api() -> InstanceHealth {
+    let mut one = healthy("n2", "api-proxy", "api");
+    one.service.kind = ServiceKind::ConnectProxy;
+    one.service.port = 21_000;
+    one.service.proxy =
+        Some(ProxyConfig { destination_service: Some(name("api")), ..ProxyConfig::default() });
+    one
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_is_told_everything_then_what_changes_then_that_it_must_go() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let mut stream = bench.agent.attach(target(), Some(token.clone())).await.unwrap();
+    let Some(Ok(SnapshotEvent::Full(full))) = stream.next().await else { panic!("a whole snapshot first") };
+    assert_eq!(full.proxy.service.name, name("web"));
+    assert!(full.leaf.is_none());
+
+    bench.servers.change(|catalog| catalog.intentions.push(intention("db", "web", Action::Deny)));
+    let mut told = false;
+    while !told {
+        match stream.next().await {
+            Some(Ok(SnapshotEvent::Section(update))) => {
+                if let SectionBody::Intentions(section) = &update.body {
+                    told = section.entries.len() == 1;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    bench.servers.change(|catalog| catalog.instances.push(api()));
+    let told = tokio::time::timeout(Duration::from_secs(5), stream.next()).await.expect("endpoints");
+    let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
+    assert!(matches!(update.body, SectionBody::Upstream(_)));
+
+    bench.servers.revoke(&token);
+    let mut last = None;
+    while let Some(message) = stream.next().await {
+        last = Some(message);
+    }
+    assert_eq!(last.expect("an error").unwrap_err(), RpcError::TokenNotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attaching_needs_the_right_to_the_service_and_a_sidecar_that_is_here() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let reader = bench.servers.token("reader", r#"service_prefix "" { policy = "read" }"#);
+    let proxy_only = bench.servers.token("proxy", r#"service "web-sidecar-proxy" { policy = "write" }"#);
+    for other in [None, Some(reader), Some(proxy_only)] {
+        let refused = bench.agent.attach(target(), other).await.err().expect("refused");
+        assert!(refused.is_denial(), "{refused}");
+    }
+    let missing = ProxyTarget { proxy: service_id("none"), ..target() };
+    let refused = bench.agent.attach(missing, Some(token.clone())).await.err();
+    assert!(matches!(refused, Some(RpcError::NotFound(_))));
+    let plain = ProxyTarget { proxy: service_id("web"), ..target() };
+    let refused = bench.agent.attach(plain, Some(token)).await.err();
+    assert!(matches!(refused, Some(RpcError::Invalid(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_narrowed_token_ends_the_stream() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let mut stream = bench.agent.attach(target(), Some(token)).await.unwrap();
+    assert!(stream.next().await.is_some_and(|first| first.is_ok()));
+    bench.servers.token("web", r#"service "web" { policy = "read" }"#);
+    settle().await;
+    let mut last = None;
+    while let Some(message) = stream.next().await {
+        last = Some(message);
+    }
+    assert!(last.expect("an error").unwrap_err().is_denial());
+}
+
+#[tokio::test(start_paused = true)]
+async fn deregistering_ends_the_stream() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let mut stream = bench.agent.attach(target(), Some(token.clone())).await.unwrap();
+    assert!(stream.next().await.is_some_and(|first| first.is_ok()));
+    bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
+    let last = stream.collect::<Vec<_>>().await.pop().expect("an error");
+    assert!(matches!(last, Err(RpcError::NotFound(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_gets_a_certificate_for_its_service_only() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let domain = "spiffe://11111111-2222-3333-4444-555555555555.consul";
+    let own = csr(&format!("{domain}/ns/default/dc/dc1/svc/web"));
+    let leaf = bench.agent.sign_leaf(target(), Some(token.clone()), own).await.unwrap();
+    assert!(leaf.uri.ends_with("/svc/web"));
+    for other in ["ns/default/dc/dc1/svc/api", "ns/default/dc/dc2/svc/web", "ns/other/dc/dc1/svc/web"] {
+        let refused =
+            bench.agent.sign_leaf(target(), Some(token.clone()), csr(&format!("{domain}/{other}"))).await;
+        assert!(refused.unwrap_err().is_denial(), "{other}");
+    }
+    let refused =
+        bench.agent.sign_leaf(target(), None, csr(&format!("{domain}/ns/default/dc/dc1/svc/web"))).await;
+    assert!(refused.unwrap_err().is_denial());
+    assert_eq!(bench.servers.look(|catalog| catalog.signed), 1);
+}

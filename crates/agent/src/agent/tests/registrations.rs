@@ -1,0 +1,217 @@
+//! Registering, persisting, checking, synchronising.
+
+use std::time::Duration;
+
+use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_model::CheckId;
+use concord_model::catalog::CheckStatus;
+use concord_rpc::RpcError;
+
+use crate::testing::{Bench, instance, open, service_id, settle, strict};
+
+fn definition(text: &str) -> ServiceDefinition {
+    ServiceDefinition::decode(text.as_bytes()).expect("a definition")
+}
+
+fn check_definition(text: &str) -> CheckDefinition {
+    concord_api::decode::body(text.as_bytes(), "check").expect("a definition")
+}
+
+fn check_id(text: &str) -> CheckId {
+    CheckId::parse(text).unwrap()
+}
+
+const WEB: &str = r#"{"Name":"web","Port":8080,"Check":{"TTL":"30s"},"Connect":{"SidecarService":{}}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_outlives_a_restart_and_reaches_the_catalog() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    let lone = r#"{"Name":"disk","TTL":"1m","Status":"passing"}"#;
+    bench.agent.register_check(&caller, &check_definition(lone)).await.unwrap();
+
+    let bench = bench.restarted().await;
+    let services = bench.agent.services(&caller).value;
+    assert_eq!(services.keys().map(ToString::to_string).collect::<Vec<_>>(), ["web", "web-sidecar-proxy"]);
+    assert_eq!(services[&service_id("web-sidecar-proxy")].port, 21_000);
+    assert!(bench.agent.checks(&caller).value.contains_key(&check_id("disk")));
+    settle().await;
+    bench.servers.look(|catalog| {
+        assert!(catalog.services.contains_key(&service_id("web")));
+        assert!(catalog.checks.contains_key(&check_id("service:web")));
+        assert_eq!(catalog.checks[&check_id("disk")].status, CheckStatus::Passing);
+    });
+
+    bench.agent.deregister_service(&caller, &service_id("web")).await.unwrap();
+    bench.agent.deregister_check(&caller, &check_id("disk")).await.unwrap();
+    let bench = bench.restarted().await;
+    assert!(bench.agent.services(&caller).value.is_empty());
+    assert!(bench.agent.checks(&caller).value.is_empty());
+    settle().await;
+    bench.servers.look(|catalog| assert!(catalog.services.is_empty() && catalog.checks.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inline_check_removed_stays_removed_after_a_restart() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    bench.agent.deregister_check(&caller, &check_id("service:web")).await.unwrap();
+    let bench = bench.restarted().await;
+    assert!(!bench.agent.checks(&caller).value.contains_key(&check_id("service:web")));
+    assert!(bench.agent.services(&caller).value.contains_key(&service_id("web")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_agent_does_not_know_leaves_the_catalog_but_for_the_servers_own() {
+    let bench = Bench::new(open());
+    bench.servers.change(|catalog| {
+        for (id, service) in [("old", "old"), ("consul", "consul")] {
+            catalog.services.insert(service_id(id), instance(id, service));
+        }
+    });
+    bench.world.clock.sleep(Duration::from_secs(130)).await;
+    bench.servers.look(|catalog| {
+        assert_eq!(catalog.services.keys().map(ToString::to_string).collect::<Vec<_>>(), ["consul"]);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_service_becomes_critical_in_the_catalog_too() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    let id = check_id("service:web");
+    bench.agent.report_check(&caller, &id, CheckStatus::Passing, "fine".to_owned()).unwrap();
+    settle().await;
+    let status =
+        |bench: &Bench| bench.servers.look(|catalog| catalog.checks[&check_id("service:web")].status);
+    assert_eq!(status(&bench), CheckStatus::Passing);
+    bench.world.clock.sleep(Duration::from_secs(31)).await;
+    assert_eq!(status(&bench), CheckStatus::Critical);
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_come_late_are_told_everything() {
+    let bench = Bench::new(open());
+    bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    bench.world.clock.sleep(Duration::from_secs(5)).await;
+    bench.servers.change(|catalog| catalog.fault = None);
+    bench.world.clock.sleep(Duration::from_secs(1)).await;
+    bench.servers.look(|catalog| assert!(catalog.services.contains_key(&service_id("web"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn registering_needs_the_right_to_every_name_involved() {
+    let bench = Bench::new(strict());
+    let web = bench.servers.token("web", r#"service "web" { policy = "write" }"#);
+    let both = bench.servers.token("both", r#"service_prefix "" { policy = "write" }"#);
+    let api = bench.servers.token("api", r#"service "api" { policy = "write" }"#);
+    let (web, both, api) = (bench.caller(&web).await, bench.caller(&both).await, bench.caller(&api).await);
+    let refused = bench.agent.register_service(&web, &definition(WEB), false).await.unwrap_err();
+    assert!(refused.to_string().contains("'service:write' on \"web-sidecar-proxy\""), "{refused}");
+    bench.agent.register_service(&both, &definition(WEB), false).await.unwrap();
+    // Taking over the id of somebody else's service.
+    let takeover = definition(r#"{"ID":"web","Name":"api"}"#);
+    let refused = bench.agent.register_service(&api, &takeover, false).await.unwrap_err();
+    assert!(refused.is_denial() && refused.to_string().contains("on \"web\""), "{refused}");
+    let refused = bench.agent.deregister_service(&api, &service_id("web")).await.unwrap_err();
+    assert!(refused.is_denial());
+    assert!(bench.agent.services(&api).value.is_empty() && bench.agent.services(&api).filtered);
+    assert_eq!(bench.agent.services(&both).value.len(), 2);
+    let missing = bench.agent.deregister_service(&api, &service_id("none")).await.unwrap_err();
+    assert!(matches!(missing, RpcError::NotFound(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_brought_to_the_catalog_with_its_registrars_token() {
+    let bench = Bench::with(strict(), |config| {
+        config.tokens.agent = Some("agent".to_owned().into());
+    });
+    bench.servers.token("agent", r#"node_prefix "" { policy = "write" }"#);
+    let both = bench.servers.token("both", r#"service_prefix "" { policy = "write" }"#);
+    let caller = bench.caller(&both).await;
+    bench.agent.register_service(&caller, &definition(r#"{"Name":"web"}"#), false).await.unwrap();
+    bench.world.clock.sleep(Duration::from_secs(1)).await;
+    bench.servers.look(|catalog| {
+        let told =
+            |token: &str, what: &str| catalog.told.contains(&(Some(token.to_owned()), what.to_owned()));
+        assert!(told("agent", "node") && told("both", "web"), "{:?}", catalog.told);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_45_script_checks_are_refused() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    let script = r#"{"Name":"web","Check":{"Args":["/bin/true"],"Interval":"10s"}}"#;
+    let refused = bench.agent.register_service(&caller, &definition(script), false).await.unwrap_err();
+    assert!(matches!(&refused, RpcError::NotAvailable(what) if what.contains("script")), "{refused}");
+    let script = r#"{"Name":"x","ScriptArgs":["/bin/true"],"Interval":"10s"}"#;
+    let refused = bench.agent.register_check(&caller, &check_definition(script)).await.unwrap_err();
+    assert!(matches!(refused, RpcError::NotAvailable(_)));
+    assert!(bench.agent.services(&caller).value.is_empty() && bench.agent.checks(&caller).value.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_47_outputs_and_names_are_bounded_and_writes_coalesced() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    let long = format!(r#"{{"Name":"{}","CheckID":"x","TTL":"1m"}}"#, "n".repeat(1 << 20));
+    let refused = bench.agent.register_check(&caller, &check_definition(&long)).await.unwrap_err();
+    assert!(matches!(refused, RpcError::Invalid(_)));
+    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    let id = check_id("service:web");
+    bench.agent.report_check(&caller, &id, CheckStatus::Passing, "start".to_owned()).unwrap();
+    bench.world.clock.sleep(Duration::from_secs(2)).await;
+    let before = bench.servers.asked("Register");
+    for n in 0..100 {
+        let output = format!("{n} {}", "x".repeat(1 << 20));
+        bench.agent.report_check(&caller, &id, CheckStatus::Passing, output).unwrap();
+        settle().await;
+    }
+    assert!(bench.agent.checks(&caller).value[&id].output.len() < 4096 + 64);
+    assert_eq!(bench.servers.asked("Register"), before, "output alone is not told at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watch_of_a_service_ends_with_its_change_and_with_its_right() {
+    let bench = Bench::new(strict());
+    let all = r#"service_prefix "" { policy = "write" }"#;
+    let (owner, reader) = (bench.servers.token("owner", all), bench.servers.token("reader", all));
+    let (owner, reading) = (bench.caller(&owner).await, bench.caller(&reader).await);
+    bench.agent.register_service(&owner, &definition(r#"{"Name":"web","Port":1}"#), false).await.unwrap();
+    let first = bench.agent.service(&reading, &service_id("web"), None, None).await.unwrap();
+    let watch = |hash: String| {
+        let (agent, caller) = (bench.agent.clone(), reading.clone());
+        bench.agent.scope().spawn("watch", async move {
+            agent.service(&caller, &service_id("web"), Some(&hash), Some(Duration::from_secs(60))).await
+        })
+    };
+    let changed = watch(first.content_hash.clone());
+    settle().await;
+    bench.agent.register_service(&owner, &definition(r#"{"Name":"web","Port":2}"#), false).await.unwrap();
+    let second = changed.join().await.unwrap().unwrap();
+    assert_eq!(second.port, 2);
+    let revoked = watch(second.content_hash);
+    settle().await;
+    bench.servers.revoke(&reader);
+    assert_eq!(revoked.join().await.unwrap().unwrap_err(), RpcError::TokenNotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_replaces_what_files_defined_and_leaves_the_rest() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.register_service(&caller, &definition(r#"{"Name":"api"}"#), false).await.unwrap();
+    bench.agent.reload_definitions(&[definition(WEB)], &[]).await.unwrap();
+    assert_eq!(bench.agent.services(&caller).value.len(), 3);
+    bench.agent.reload_definitions(&[definition(r#"{"Name":"db"}"#)], &[]).await.unwrap();
+    let left: Vec<_> = bench.agent.services(&caller).value.into_keys().map(|id| id.to_string()).collect();
+    assert_eq!(left, ["api", "db"]);
+    assert!(bench.agent.reload_definitions(&[definition(r#"{"Name":""}"#)], &[]).await.is_err());
+    assert_eq!(bench.agent.services(&caller).value.len(), 2);
+}
