@@ -233,11 +233,18 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
         output_bytes_max: config.check_output_bytes_max,
     });
     for registration in registrations.services()? {
-        local.apply(Change::SetService { registration, source: Source::Api, replace_checks: true }, now);
+        local.apply(
+            Change::SetService {
+                registration: Box::new(registration),
+                source: Source::Api,
+                replace_checks: true,
+            },
+            now,
+        );
     }
     for spec in registrations.checks()? {
         if spec.service_id.as_ref().is_none_or(|id| local.services.contains_key(id)) {
-            local.apply(Change::SetCheck { spec, source: Source::Api }, now);
+            local.apply(Change::SetCheck { spec: Box::new(spec), source: Source::Api }, now);
         }
     }
     for change in from_files(config, &config.services, &config.checks, &local)? {
@@ -261,7 +268,11 @@ pub(crate) fn from_files(
         let pick = |id: &_| lowest_free_port(config.sidecar_ports.clone(), id, next.ports());
         for mut registration in expand_sidecar(definition, pick).map_err(fault)? {
             registration.checks.iter_mut().for_each(|spec| localise(spec, &config.node));
-            let change = Change::SetService { registration, source: Source::File, replace_checks: true };
+            let change = Change::SetService {
+                registration: Box::new(registration),
+                source: Source::File,
+                replace_checks: true,
+            };
             next.apply(change.clone(), Instant::EPOCH);
             changes.push(change);
         }
@@ -270,7 +281,7 @@ pub(crate) fn from_files(
         let fault = |faults| StartError::Check { name: definition.name.clone(), faults };
         let mut spec = definition.resolve(CheckOwner::Itself).map_err(fault)?;
         localise(&mut spec, &config.node);
-        changes.push(Change::SetCheck { spec, source: Source::File });
+        changes.push(Change::SetCheck { spec: Box::new(spec), source: Source::File });
     }
     let is_named = |id: &InstanceId| {
         changes.iter().any(|change| matches!(change, Change::SetService { registration, .. } if registration.service.id == *id))

@@ -35,6 +35,9 @@ use crate::limits::{
     CACHE_IDLE, CACHE_READ_ATTEMPTS, FIRST_ANSWER_WAIT, LEAF_TICK_MAX, LEAVES_MAX, REFRESH_WAIT, ROOTS_RETRY,
 };
 
+/// A signature asked for.
+type Signature = BoxFuture<'static, (Attempt, Result<LeafCertificate, RpcError>)>;
+
 /// The leaves held by this agent.
 pub(crate) struct Leaves {
     datacenter: Datacenter,
@@ -86,7 +89,7 @@ struct Driver {
     making: HashMap<Attempt, Arc<dyn Signer>>,
     /// What came for an attempt, until it is presented or dropped.
     signed: Option<(Attempt, LeafCertificate)>,
-    signatures: FuturesUnordered<BoxFuture<'static, (Attempt, Result<LeafCertificate, RpcError>)>>,
+    signatures: FuturesUnordered<Signature>,
     timer: Option<Timestamp>,
     /// Why the last attempt failed, in full.
     error: RpcError,
@@ -408,10 +411,7 @@ impl Driver {
     }
 
     /// Asks for a signature with the latest reader's token.
-    fn request(
-        &self,
-        attempt: Attempt,
-    ) -> Result<BoxFuture<'static, (Attempt, Result<LeafCertificate, RpcError>)>, RpcError> {
+    fn request(&self, attempt: Attempt) -> Result<Signature, RpcError> {
         let internal = |error: &dyn fmt::Display| RpcError::Internal(error.to_string());
         let (Some((roots, _)), Some(key)) = (&self.roots, self.making.get(&attempt)) else {
             return Err(RpcError::CaNotReady("no roots are known yet".to_owned()));

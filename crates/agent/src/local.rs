@@ -56,7 +56,7 @@ pub(crate) enum Change {
     /// Registers a service with its checks, or replaces it.
     SetService {
         /// The service.
-        registration: LocalService,
+        registration: Box<LocalService>,
         /// Where it comes from.
         source: Source,
         /// Whether checks it no longer names go.
@@ -65,7 +65,7 @@ pub(crate) enum Change {
     /// Registers a check on its own, or replaces it.
     SetCheck {
         /// The check.
-        spec: CheckSpec,
+        spec: Box<CheckSpec>,
         /// Where it comes from.
         source: Source,
     },
@@ -108,13 +108,13 @@ impl Local {
     pub(crate) fn apply(&mut self, change: Change, now: Instant) {
         match change {
             Change::SetService { registration, source, replace_checks } => {
-                self.set_service(registration, source, replace_checks, now);
+                self.set_service(*registration, source, replace_checks, now);
             }
             Change::SetCheck { spec, source } => {
                 if let Some(record) = spec.service_id.as_ref().and_then(|id| self.services.get_mut(id)) {
                     record.forget_inline(&spec.id);
                 }
-                self.set_check(spec, source, now);
+                self.set_check(*spec, source, now);
             }
             Change::RemoveService(id) => self.remove_service(&id),
             Change::RemoveCheck(id) => self.drop_check(&id),

@@ -62,7 +62,7 @@ impl Agent {
         let permit = self.inner.streams.clone().try_acquire_owned().map_err(|_| busy())?;
         let follow = self.inner.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
-        let attached = Attached::new(self.clone(), instance.id.clone(), follow, messages);
+        let attached = Attached::new(self.clone(), instance.id, follow, messages);
         self.inner.scope.spawn("follow a proxy", async move {
             attached.run().await;
             drop(permit);

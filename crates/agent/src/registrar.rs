@@ -42,7 +42,7 @@ impl Agent {
                 // Without a token of its own it is brought to the catalog with its registrar's.
                 registration.token = registration.token.or_else(|| caller.token.clone());
                 Change::SetService {
-                    registration,
+                    registration: Box::new(registration),
                     source: Source::Api,
                     replace_checks: replace_existing_checks,
                 }
@@ -85,7 +85,7 @@ impl Agent {
                 agent.may_write_check(&caller, &last.spec)?;
             }
             spec.token = spec.token.take().or_else(|| caller.token.clone());
-            Ok(vec![Change::SetCheck { spec, source: Source::Api }])
+            Ok(vec![Change::SetCheck { spec: Box::new(spec), source: Source::Api }])
         })
         .await
     }

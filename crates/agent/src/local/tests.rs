@@ -61,7 +61,10 @@ fn set(
         token: None,
         sidecar_of: sidecar_of.map(service_id),
     };
-    local.apply(Change::SetService { registration, source: Source::Api, replace_checks }, at(0));
+    local.apply(
+        Change::SetService { registration: Box::new(registration), source: Source::Api, replace_checks },
+        at(0),
+    );
 }
 
 fn web(checks: Vec<CheckSpec>) -> Local {
@@ -151,7 +154,7 @@ fn aliases_follow_what_they_stand_for() {
     local.report(&id("c"), warn, at(2)).expect("it is there");
     status(&local, "second", CheckStatus::Warning);
     local.apply(
-        Change::SetCheck { spec: spec("none", None, alias(Some("none"))), source: Source::Api },
+        Change::SetCheck { spec: Box::new(spec("none", None, alias(Some("none")))), source: Source::Api },
         at(3),
     );
     status(&local, "none", CheckStatus::Critical);

@@ -11,6 +11,7 @@ use concord_model::{Secret, SpiffeId};
 use concord_proxycfg::SectionBody;
 use concord_rpc::request::InstanceHealth;
 use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource};
+use concord_runtime::timeout;
 use futures::StreamExt;
 
 use crate::testing::{Bench, healthy, intention, name, service_id, settle, strict};
@@ -68,7 +69,7 @@ async fn a_proxy_is_told_everything_then_what_changes_then_that_it_must_go() {
         }
     }
     bench.servers.change(|catalog| catalog.instances.push(api()));
-    let told = tokio::time::timeout(Duration::from_secs(5), stream.next()).await.expect("endpoints");
+    let told = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("endpoints");
     let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
     assert!(matches!(update.body, SectionBody::Upstream(_)));
 

@@ -48,7 +48,10 @@ fn check(id: &str, service: Option<&str>) -> CheckSpec {
 fn set(local: &mut Local, id: &str, token: Option<&str>, source: Source, checks: Vec<CheckSpec>) {
     let token = token.map(|token| token.to_owned().into());
     let registration = LocalService { service: instance(id, id), checks, token, sidecar_of: None };
-    local.apply(Change::SetService { registration, source, replace_checks: true }, NOW);
+    local.apply(
+        Change::SetService { registration: Box::new(registration), source, replace_checks: true },
+        NOW,
+    );
 }
 
 fn local() -> Local {
@@ -110,7 +113,7 @@ fn each_thing_is_told_once_with_its_own_token() {
     set(&mut local, "own", Some("theirs"), Source::Api, vec![check("c", Some("own"))]);
     set(&mut local, "plain", None, Source::Api, Vec::new());
     set(&mut local, "file", None, Source::File, Vec::new());
-    local.apply(Change::SetCheck { spec: check("node-check", None), source: Source::Api }, NOW);
+    local.apply(Change::SetCheck { spec: Box::new(check("node-check", None)), source: Source::Api }, NOW);
     assert_eq!(
         drain(&mut local, &mut remote, ""),
         [
@@ -136,8 +139,8 @@ fn what_is_gone_or_was_never_here_is_removed_but_for_the_servers_own() {
 
     remote.services.extend([instance("consul", "consul"), instance("stray", "stray")]);
     let mut health = local.clone();
-    health.apply(Change::SetCheck { spec: check("serfHealth", None), source: Source::Api }, NOW);
-    health.apply(Change::SetCheck { spec: check("stray-check", None), source: Source::Api }, NOW);
+    health.apply(Change::SetCheck { spec: Box::new(check("serfHealth", None)), source: Source::Api }, NOW);
+    health.apply(Change::SetCheck { spec: Box::new(check("stray-check", None)), source: Source::Api }, NOW);
     remote.checks = health.checks.values().map(|record| record.check.clone()).collect();
     compare(&mut local, &config().node_record(), Some(&remote));
     assert_eq!(
@@ -176,7 +179,14 @@ fn tags_of_the_catalog_win_where_the_service_says_so() {
     let mut service = instance("web", "web");
     service.enable_tag_override = true;
     let registration = LocalService { service, checks: Vec::new(), token: None, sidecar_of: None };
-    local.apply(Change::SetService { registration, source: Source::Api, replace_checks: true }, NOW);
+    local.apply(
+        Change::SetService {
+            registration: Box::new(registration),
+            source: Source::Api,
+            replace_checks: true,
+        },
+        NOW,
+    );
     set(&mut local, "own", None, Source::Api, Vec::new());
     drain(&mut local, &mut remote, "");
     remote.services.iter_mut().for_each(|service| service.tags = vec!["edited".to_owned()]);
@@ -206,7 +216,7 @@ fn virtual_addresses_of_the_servers_are_no_difference() {
 #[test]
 fn output_that_lags_behind_is_no_difference_until_it_is_due() {
     let (mut local, mut remote) = (local(), empty());
-    local.apply(Change::SetCheck { spec: check("c", None), source: Source::Api }, NOW);
+    local.apply(Change::SetCheck { spec: Box::new(check("c", None)), source: Source::Api }, NOW);
     drain(&mut local, &mut remote, "");
     let id = CheckId::parse("c").unwrap();
     local.report(&id, Report::told(CheckStatus::Passing, "news".to_owned()), NOW).unwrap();
