@@ -8,7 +8,7 @@ use concord_api::Faults;
 use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, lowest_free_port};
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
-use concord_model::{CheckId, InstanceId};
+use concord_model::{CheckId, InstanceId, Secret};
 use concord_rpc::RpcError;
 
 use crate::agent::{Agent, localise};
@@ -29,7 +29,7 @@ impl Agent {
         let registration = definition.resolve().map_err(refused)?;
         check_specs(registration.service.checks.iter())?;
         let (caller, ports) = (caller.clone(), self.inner.config.sidecar_ports.clone());
-        let node = self.inner.config.node.clone();
+        let (node, own) = (self.inner.config.node.clone(), self.own_token(&caller));
         self.write(move |local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
@@ -40,7 +40,7 @@ impl Agent {
             let change = |mut registration: LocalService| {
                 registration.checks.iter_mut().for_each(|spec| localise(spec, &node));
                 // Without a token of its own it is brought to the catalog with its registrar's.
-                registration.token = registration.token.or_else(|| caller.token.clone());
+                registration.token = registration.token.or_else(|| own.clone());
                 Change::SetService {
                     registration: Box::new(registration),
                     source: Source::Api,
@@ -73,7 +73,7 @@ impl Agent {
         let mut spec = definition.resolve(CheckOwner::Itself).map_err(refused)?;
         check_specs(std::iter::once(&spec))?;
         localise(&mut spec, &self.inner.config.node);
-        let (caller, agent) = (caller.clone(), self.clone());
+        let (caller, agent, own) = (caller.clone(), self.clone(), self.own_token(caller));
         self.write(move |local| {
             if let Some(id) = &spec.service_id {
                 let missing = || RpcError::NotFound(format!("ServiceID \"{id}\" does not exist"));
@@ -84,7 +84,7 @@ impl Agent {
             if let Some(last) = local.checks.get(&spec.id) {
                 agent.may_write_check(&caller, &last.spec)?;
             }
-            spec.token = spec.token.take().or_else(|| caller.token.clone());
+            spec.token = spec.token.take().or(own);
             Ok(vec![Change::SetCheck { spec: Box::new(spec), source: Source::Api }])
         })
         .await
@@ -119,6 +119,13 @@ impl Agent {
         }
         self.noticed();
         Ok(())
+    }
+
+    /// The caller's token, unless the agent's default stands in: that one may be replaced later.
+    fn own_token(&self, caller: &Caller) -> Option<Secret> {
+        let default = self.inner.config.tokens.default.as_ref();
+        let own = |token: &&Secret| default.is_none_or(|default| !default.matches(token.expose()));
+        caller.token.as_ref().filter(own).cloned()
     }
 
     /// Whether a caller may change what a check is about.

@@ -10,7 +10,7 @@ use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{Secret, SpiffeId};
 use concord_proxycfg::SectionBody;
 use concord_rpc::request::InstanceHealth;
-use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource};
+use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::timeout;
 use futures::StreamExt;
 
@@ -33,6 +33,12 @@ async fn registered(bench: &Bench, token: &Secret) {
 fn csr(uri: &str) -> String {
     let key = OsKeys.make(KeyKind::EcP256).unwrap();
     Csr::build(&*key, &SpiffeId::parse(uri).unwrap()).unwrap()
+}
+
+/// All that still comes; a stream that does not end is a failure.
+async fn rest(bench: &Bench, stream: SnapshotStream) -> Vec<Result<SnapshotEvent, RpcError>> {
+    let all = stream.collect::<Vec<_>>();
+    timeout(&*bench.world.clock, Duration::from_secs(60), all).await.expect("the stream ends")
 }
 
 /// A sidecar of `api` somewhere else; registered under the service's own name here, as the servers of
@@ -74,10 +80,7 @@ async fn a_proxy_is_told_everything_then_what_changes_then_that_it_must_go() {
     assert!(matches!(update.body, SectionBody::Upstream(_)));
 
     bench.servers.revoke(&token);
-    let mut last = None;
-    while let Some(message) = stream.next().await {
-        last = Some(message);
-    }
+    let last = rest(&bench, stream).await.pop();
     assert_eq!(last.expect("an error").unwrap_err(), RpcError::TokenNotFound);
 }
 
@@ -109,10 +112,7 @@ async fn a_narrowed_token_ends_the_stream() {
     assert!(stream.next().await.is_some_and(|first| first.is_ok()));
     bench.servers.token("web", r#"service "web" { policy = "read" }"#);
     settle().await;
-    let mut last = None;
-    while let Some(message) = stream.next().await {
-        last = Some(message);
-    }
+    let last = rest(&bench, stream).await.pop();
     assert!(last.expect("an error").unwrap_err().is_denial());
 }
 
@@ -124,7 +124,7 @@ async fn deregistering_ends_the_stream() {
     let mut stream = bench.agent.attach(target(), Some(token.clone())).await.unwrap();
     assert!(stream.next().await.is_some_and(|first| first.is_ok()));
     bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
-    let last = stream.collect::<Vec<_>>().await.pop().expect("an error");
+    let last = rest(&bench, stream).await.pop().expect("an error");
     assert!(matches!(last, Err(RpcError::NotFound(_))));
 }
 
