@@ -1,11 +1,12 @@
 //! Who the proxy is and whom it believes: leaf and trust bundle, swapped under the handshakes.
 
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use concord_ca::TrustBundle;
 use concord_ca::tls::{self, LeafSlot, MeshVerifier, Presented, TimeSource};
-use concord_ca::verify::Bundles;
+use concord_ca::verify::{Bundles, Refusal};
 use concord_model::{ServiceIdentity, SpiffeId, Timestamp, TrustDomain};
 use concord_proxycfg::UpstreamTarget;
 use concord_runtime::Clock;
@@ -19,6 +20,16 @@ struct WallClock(Arc<dyn Clock>);
 impl TimeSource for WallClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.0.wall_nanos())
+    }
+}
+
+/// Why a handshake failed: the fixed name of the reason, and what exactly happened. A certificate
+/// that was refused tells its own reason instead of the TLS library's words for it.
+pub(crate) fn failed_handshake(error: &io::Error) -> (&'static str, String) {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls.and_then(Refusal::in_tls_error) {
+        Some(refusal) => ("certificate", refusal.to_string()),
+        None => ("handshake", error.to_string()),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::events::{Carrying, Decided, Direction, Refused};
 use crate::gate::Stranger;
+use crate::identity::failed_handshake;
 use crate::relay::relay;
 use crate::state::Shared;
 use crate::wire::{Remote, Wire};
@@ -27,6 +28,11 @@ use crate::wire::{Remote, Wire};
 struct Refusal {
     reason: &'static str,
     detail: String,
+}
+
+fn failed(error: &std::io::Error) -> Refusal {
+    let (reason, detail) = failed_handshake(error);
+    Refusal { reason, detail }
 }
 
 fn refusal(reason: &'static str, detail: impl ToString) -> Refusal {
@@ -110,13 +116,13 @@ async fn handshake(
     let shaking = async {
         // A caller that says nothing waits without a turn; only then there is something to compute.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
-        let hello = hello.map_err(|error| refusal("handshake", error))?;
+        let hello = hello.map_err(|error| failed(&error))?;
         let _turn = stranger.turn().await;
         if !shared.identity.can_present() {
             return Err(refusal("no_leaf", "no valid certificate to present; is the agent reachable?"));
         }
         let shaken = hello.into_stream(shared.identity.server_config()).await;
-        shaken.map_err(|error| refusal("handshake", error))
+        shaken.map_err(|error| failed(&error))
     };
     let shaken = timeout(&*shared.world.clock, limit, shaking).await;
     shaken.unwrap_or_else(|_| Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))))

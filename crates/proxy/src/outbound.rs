@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::balance::{Address, Balancer};
 use crate::events::{Carrying, Direction, Reached, Refused};
+use crate::identity::failed_handshake;
 use crate::limits::{CONNECT_ATTEMPTS, CONNECTIONS};
 use crate::live::{Live, Place};
 use crate::relay::relay;
@@ -185,7 +186,7 @@ async fn connect_one(
         let wire = Wire::connect(&address.host, address.port)
             .await
             .map_err(|error| ("connect", error.to_string()))?;
-        TlsConnector::from(config).connect(name, wire).await.map_err(|error| ("handshake", error.to_string()))
+        TlsConnector::from(config).connect(name, wire).await.map_err(|error| failed_handshake(&error))
     };
     let connected = timeout(&*shared.world.clock, limit, connecting).await;
     connected.unwrap_or_else(|_| Err(("connect_timeout", format!("no connection within {limit:?}"))))

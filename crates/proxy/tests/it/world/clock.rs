@@ -1,0 +1,48 @@
+//! A clock that runs like the real one and can be set forward, timers included.
+
+use std::time::Duration;
+
+use concord_runtime::{Clock, Instant, TokioClock};
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+#[derive(Debug)]
+pub(crate) struct TestClock {
+    start: Instant,
+    wall_nanos: i64,
+    ahead: watch::Sender<Duration>,
+}
+
+impl TestClock {
+    pub(crate) fn at(wall_nanos: i64) -> Self {
+        Self { start: TokioClock::monotonic(), wall_nanos, ahead: watch::Sender::new(Duration::ZERO) }
+    }
+
+    /// Sets it forward; everybody whose time has come wakes.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.ahead.send_modify(|ahead| *ahead += by);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Instant {
+        TokioClock::monotonic() + *self.ahead.borrow()
+    }
+
+    fn wall_nanos(&self) -> i64 {
+        self.wall_nanos + i64::try_from((self.now() - self.start).as_nanos()).unwrap()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
+        let mut ahead = self.ahead.subscribe();
+        Box::pin(async move {
+            loop {
+                let timer = TokioClock::timer(deadline - *ahead.borrow_and_update());
+                tokio::select! {
+                    () = timer => return,
+                    moved = ahead.changed() => if moved.is_err() { return },
+                }
+            }
+        })
+    }
+}
