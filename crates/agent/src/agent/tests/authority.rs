@@ -168,6 +168,19 @@ async fn authorize_needs_the_right_to_the_target_and_to_its_intentions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn n_30_warm_intentions_are_shown_to_nobody_without_the_right_to_them() {
+    let bench = Bench::new(strict());
+    let reads = bench.servers.token("reads", r#"service "api" { policy = "read" }"#);
+    let other = bench.servers.token("other", r#"service "web" { policy = "write" }"#);
+    let api = || ServiceRef::local(name("api"));
+    bench.agent.intentions(&bench.caller(&reads).await, api(), &Head::default()).await.unwrap();
+    for head in [Head::default(), blocking(1)] {
+        let refused = bench.agent.intentions(&bench.caller(&other).await, api(), &head).await.unwrap_err();
+        assert!(matches!(refused, RpcError::Denied(_)), "{refused}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn default_intention_policy_wins_over_the_acls() {
     let bench = Bench::with(open(), |config| config.default_intention_policy = Some(Action::Deny));
     let caller = bench.agent.caller(None).await.unwrap();
