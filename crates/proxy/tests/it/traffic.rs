@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{
-    Local, Mesh, Peer, Script, Sidecar, UpstreamParts, allow, eventually, exchange, logged, metric, within,
+    Local, Mesh, Peer, Script, Sidecar, UpstreamParts, allow, eventually, exchange, logged, metric, service,
+    within,
 };
 
 /// `web` with its sidecar, `api` with its, and an intention that allows.
@@ -221,5 +222,6 @@ async fn connections_and_bytes_are_counted_and_gauges_return_to_zero() {
         eventually(|| metric(&[&name, "counting", "counted"]) == Some(0.0)).await;
     }
     eventually(|| api.proxy.inbound_connections() == 0).await;
-    assert!(logged(&["connection ended", "dst=counted", "received=5", "sent=5", "both sides ended"]));
+    let dst = format!("dst={}", service("counted").key());
+    assert!(logged(&["connection ended", &dst, "received=5", "sent=5", "both sides ended"]));
 }
