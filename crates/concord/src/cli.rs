@@ -10,7 +10,7 @@
 //! with a `Command` table and its function, and a line in `table::COMMANDS`.
 
 mod acl;
-mod agent;
+pub(crate) mod agent;
 mod args;
 mod columns;
 mod complete;
@@ -45,7 +45,6 @@ pub(crate) use self::env::Env;
 pub(crate) use self::failure::{Exit, Failure, Outcome};
 pub(crate) use self::invocation::Invocation;
 pub(crate) use self::io::Io;
-#[allow(unused_imports, reason = "the agent tells its version once it is wired")]
 pub(crate) use self::version::{CONSUL_LEVEL, OWN_VERSION};
 
 use std::path::Path;

@@ -7,5 +7,4 @@ mod ready;
 mod reload;
 mod sealing;
 mod signals;
-mod sources;
 mod telemetry;

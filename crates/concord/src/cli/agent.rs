@@ -2,12 +2,7 @@
 
 pub(crate) mod configuration;
 
-use concord_config::Host;
-
-use super::Io;
-use super::failure::{Failure, Outcome};
 use super::flag::Flag;
-use super::invocation::Invocation;
 use super::table::{Command, Run};
 
 pub(crate) static AGENT: Command = Command {
@@ -19,7 +14,7 @@ pub(crate) static AGENT: Command = Command {
     flags: FLAGS,
     http: false,
     usage_code: 1,
-    run: Run::Here(run),
+    run: Run::Here(crate::run::agent::run),
 };
 
 const FLAGS: &[Flag] = &[
@@ -120,14 +115,3 @@ const FLAGS: &[Flag] = &[
         "Accepted for compatibility; this program has its own protocol between servers.",
     ),
 ];
-
-/// Wiring hook: the configuration is read and checked; the program replaces the last line by running the agent.
-fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
-    call.arguments::<0>("")?;
-    let host = Host { hostname: rustix::system::uname().nodename().to_string_lossy().into_owned() };
-    let configuration = configuration::read(&call.values, &host)?;
-    for warning in &configuration.loaded.warnings {
-        io.remark(format_args!("Warning: {warning}"))?;
-    }
-    Err(Failure::not_available("agent: the agent is not wired into the program"))
-}

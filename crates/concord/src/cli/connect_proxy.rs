@@ -1,9 +1,6 @@
 //! `connect proxy`: the built-in proxy of one service.
 
-use super::Io;
-use super::failure::{Failure, Outcome};
 use super::flag::{Flag, Variable};
-use super::invocation::Invocation;
 use super::table::{Command, Run};
 
 pub(crate) static PROXY: Command = Command {
@@ -44,15 +41,18 @@ pub(crate) static PROXY: Command = Command {
         ),
         Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").default("info"),
         Flag::switch("log-json", "Log as JSON, one object per line."),
+        Flag::text("metrics-addr", "Address and port to serve metrics at, in Prometheus' text form, under /metrics.")
+            .placeholder("<address>"),
+        Flag::duration(
+            "rotation-jitter",
+            "Longest time to wait before a certificate of a new root is asked for; spreads the load of a rotation. \
+             30s, or 500ms when the agent runs with -dev.",
+        ),
+        Flag::text("ready-file", "File to write the bound addresses to, JSON, once the proxy serves.")
+            .placeholder("<path>"),
         Flag::text("pprof-addr", "Accepted for compatibility; this program has no such endpoint."),
     ],
     http: true,
     usage_code: 1,
-    run: Run::Here(run),
+    run: Run::Here(crate::run::proxy::run),
 };
-
-/// Wiring hook: the program replaces the last line by starting the proxy from `call.values`.
-fn run(call: &Invocation<'_>, _: &mut Io) -> Outcome {
-    call.arguments::<0>("")?;
-    Err(Failure::not_available("connect proxy: the built-in proxy is not wired into the program"))
-}

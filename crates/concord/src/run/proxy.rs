@@ -70,9 +70,9 @@ async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Hand
     let source = Arc::new(SnapshotClient::new(endpoint(&grpc)?.connect_lazy()));
     let options = Options {
         target: ProxyTarget { node: None, proxy: registered.id.clone() },
-        token: http::token(&call.values, call.env)?,
+        token: http::config(&call.values, call.env)?.token,
         cut_denied: true,
-        rotation_jitter: if dev { ROTATION_JITTER.1 } else { ROTATION_JITTER.0 },
+        rotation_jitter: call.values.duration("rotation-jitter").unwrap_or(if dev { ROTATION_JITTER.1 } else { ROTATION_JITTER.0 }),
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;
@@ -138,7 +138,7 @@ fn announce(proxy: &Proxy, ready_file: String, control: &Scope) {
         info!(public = status.public, "serving");
         if !ready_file.is_empty() {
             let bound = serde_json::json!({ "public": status.public, "upstreams": status.upstreams });
-            super::ready::write(&ready_file, &bound);
+            super::ready::write(std::path::Path::new(&ready_file), &bound);
         }
     });
 }

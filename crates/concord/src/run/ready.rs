@@ -7,10 +7,10 @@ use serde_json::Value;
 use tracing::error;
 
 /// Writes the file whole or not at all: who waits for it never reads half of it.
-pub(crate) fn write(path: &str, bound: &Value) {
-    let unfinished = format!("{path}.new");
-    let written = fs::write(&unfinished, bound.to_string()).and_then(|()| fs::rename(&unfinished, Path::new(path)));
+pub(crate) fn write(path: &Path, bound: &Value) {
+    let unfinished = path.with_extension("unfinished");
+    let written = fs::write(&unfinished, bound.to_string()).and_then(|()| fs::rename(&unfinished, path));
     if let Err(failure) = written {
-        error!(error = %failure, path, "cannot write the ready file");
+        error!(error = %failure, path = %path.display(), "cannot write the ready file");
     }
 }

@@ -1,7 +1,7 @@
 //! Logs and metrics: the only place where they are given somewhere to go.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, stderr};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt, reload};
@@ -27,7 +27,10 @@ use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 /// Connections that may ask for metrics at once.
 const METRICS_CONNECTIONS: usize = 16;
 
-type LevelHandle = reload::Handle<LevelFilter, Registry>;
+/// Libraries whose decisions are of no interest to operators: they speak up from warnings on, or at trace level.
+const QUIET: &[&str] = &["openraft", "h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+
+type LevelHandle = reload::Handle<Targets, Registry>;
 
 static LEVEL: OnceLock<LevelHandle> = OnceLock::new();
 
@@ -39,21 +42,23 @@ pub(crate) fn start_logs(log: LogSection) {
         return;
     }
     let (level, handle) = reload::Layer::new(filter(log.level));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(true);
+    let lines = fmt::layer().with_writer(stderr).with_target(true);
     let lines = if log.json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() };
     if Registry::default().with(level).with(lines).try_init().is_ok() {
         let _ = LEVEL.set(handle);
     }
 }
 
-fn filter(level: Level) -> LevelFilter {
-    match level {
+fn filter(level: Level) -> Targets {
+    let own = match level {
         Level::Trace => LevelFilter::TRACE,
         Level::Debug => LevelFilter::DEBUG,
         Level::Info => LevelFilter::INFO,
         Level::Warn => LevelFilter::WARN,
         Level::Error => LevelFilter::ERROR,
-    }
+    };
+    let theirs = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
+    QUIET.iter().fold(Targets::new().with_default(own), |all, target| all.with_target(*target, theirs))
 }
 
 /// Collects metrics from now on; `None` if somebody else in the process already does.

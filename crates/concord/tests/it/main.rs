@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod demo;
+
 use std::process::{Command, Output};
 
 fn run(args: &[&str]) -> Output {

@@ -75,7 +75,7 @@ fn parse(id: &str) -> Result<InstanceId, Failure> {
 async fn sidecar(service: &str, client: &Client, world: &World) -> Result<Registered, Failure> {
     let mut backoff = Backoff::new(LOOK.0, LOOK.1);
     loop {
-        let answer = client.agent_services("", &QueryOptions::default()).await;
+        let answer = client.agent_services(&QueryOptions::default()).await;
         match answer {
             Ok(answer) => {
                 let fronts = |proxy: &&concord_api::agent::AgentService| {

@@ -1,0 +1,471 @@
+//! `agent`: a server agent, wired in one place from configuration to the last signal.
+//!
+//! Order of the start: configuration, disk, keys, sockets, server, agent, faces. Order of the end:
+//! faces, agent, server. What is bound is bound before anything is written, so that an address in
+//! use is found first.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens};
+use concord_acl::DefaultPolicy;
+use concord_ca::{KeyMaker, OsKeys};
+use concord_config::address::Port;
+use concord_config::section::{Config, ConnectSection};
+use concord_config::{Host, Loaded};
+use concord_front::http::listener::{Http, Settings, Socket};
+use concord_front::{grpc, http};
+use concord_mesh::intention::DefaultPolicy as IntentionDefault;
+use concord_model::intention::Action;
+use concord_model::proxy::Settings as CaSettings;
+use concord_model::Uuid;
+use concord_raft::{RaftConfig, Storage, Timings};
+use concord_rpc::ServerApi;
+use concord_runtime::{Executor, Scope, World};
+use concord_server::{AclSettings, CaStart, Server, ServerConfig};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::signals::{Asked, Signals};
+use super::{ready, reload, sealing, telemetry};
+use crate::cli::agent::configuration::{self, Configuration};
+use crate::cli::{CONSUL_LEVEL, Env, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
+
+/// Grace after the first signal; a second one ends at once (D25).
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Runs an agent until a signal ends it.
+pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
+    call.arguments::<0>("")?;
+    let host = Host { hostname: rustix::system::uname().nodename().to_string_lossy().into_owned() };
+    let command = AgentCommand { call, host };
+    let Configuration { loaded, ready_file } = command.load()?;
+    telemetry::start_logs(loaded.config.log);
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let executor = Executor::new("concord", threads).map_err(|error| Failure::system("start threads", error))?;
+    let outcome = executor.block_on(serve(&command, loaded, ready_file, io));
+    executor.shutdown_background();
+    outcome
+}
+
+/// The command line, from which configuration is read at the start and at each reload.
+#[derive(Debug)]
+pub(crate) struct AgentCommand<'a> {
+    call: &'a Invocation<'a>,
+    host: Host,
+}
+
+impl AgentCommand<'_> {
+    /// Reads and checks the configuration; all faults at once.
+    pub(super) fn load(&self) -> Result<Configuration, Failure> {
+        configuration::read(&self.call.values, &self.host)
+    }
+}
+
+/// Sockets of the faces, bound.
+struct Bound {
+    http: Vec<TcpListener>,
+    grpc: Vec<TcpListener>,
+}
+
+async fn serve(command: &AgentCommand<'_>, loaded: Loaded, ready_file: Option<PathBuf>, io: &mut Io) -> Outcome {
+    let env = command.call.env;
+    let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
+    let metrics = telemetry::start_metrics();
+    let config = &loaded.config;
+    let world = world(config)?;
+    let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
+    let bound = Bound {
+        http: bind("HTTP", &config.http.addresses, config.http.port).await?,
+        grpc: bind("gRPC", &config.grpc.addresses, config.grpc.port).await?,
+    };
+    let node_id = node_id(config, &world)?;
+    let address = advertised(config);
+    let scope = Scope::new("concord", Arc::clone(&world.clock));
+    let keys: Arc<dyn KeyMaker> = Arc::new(OsKeys);
+
+    let (fatal, mut died) = mpsc::channel::<String>(1);
+    let server = server(config, node_id, &address, &bound, Arc::clone(&keys), env, &world, &scope, fatal).await?;
+    let api: Arc<dyn ServerApi> = Arc::new(server.api());
+    let agent_config = agent_config(config, node_id, &address, &bound);
+    let agent = Agent::start(agent_config, api, keys, world.clone(), scope.child("agent"))
+        .map_err(|error| Failure::input(error.to_string()))?;
+    let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
+
+    let faces = scope.child("faces");
+    let report = json!({ "http": addresses(&bound.http), "grpc": addresses(&bound.grpc), "pid": std::process::id() });
+    serve_faces(config, bound, &agent, metrics, &world, &faces)?;
+    banner(config, node_id, &address, &report, io)?;
+    announce(ready_file, &server, report, &scope);
+
+    let end = loop {
+        tokio::select! {
+            biased;
+            reason = died.recv() => break End::Fatal(reason.unwrap_or_default()),
+            asked = signals.next() => match asked {
+                Asked::Reload => { let _ = reload::apply(command, &loaded, &agent).await; }
+                Asked::Interrupt => break End::Asked { leave: !config.agent.skip_leave_on_interrupt },
+                Asked::Terminate => break End::Asked { leave: config.agent.leave_on_terminate },
+            },
+            request = requests.recv() => match request {
+                Some(AgentRequest::Leave { done }) => {
+                    let _ = done.send(Ok(()));
+                    break End::Asked { leave: true };
+                }
+                Some(AgentRequest::Reload { done }) => {
+                    let _ = done.send(reload::apply(command, &loaded, &agent).await);
+                }
+                Some(AgentRequest::End { reason }) => break End::Fatal(reason),
+                None => break End::Fatal("the agent has ended".to_owned()),
+            },
+        }
+    };
+    let exit = match &end {
+        End::Fatal(reason) => {
+            error!(%reason, "cannot go on");
+            Exit::FAILURE
+        }
+        End::Asked { leave } => {
+            // The last voter never removes itself: there would be nobody to come back to.
+            info!(leave, "stopping; a second signal ends at once");
+            Exit::SUCCESS
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = signals.end() => warn!("ended at once"),
+        () = stop(&server, &agent, &faces) => info!("stopped"),
+    }
+    drop(pid_file);
+    Ok(exit)
+}
+
+/// Why the agent ends.
+enum End {
+    Asked { leave: bool },
+    Fatal(String),
+}
+
+async fn stop(server: &Server, agent: &Agent, faces: &Scope) {
+    // Blocking queries end first: the faces wait for their answers.
+    faces.cancel();
+    agent.scope().cancel();
+    server.shutdown(GRACE / 3, GRACE / 3).await;
+    faces.shutdown(GRACE / 3, GRACE / 3).await;
+    agent.scope().shutdown(GRACE / 3, GRACE / 3).await;
+}
+
+fn world(config: &Config) -> Result<World, Failure> {
+    match &config.agent.data_dir {
+        Some(path) if !config.agent.dev => World::host(Path::new(path))
+            .map_err(|error| Failure::input(format!("data_dir: {path}: {error}"))),
+        Some(_) | None => Ok(World::tokio()),
+    }
+}
+
+async fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpListener>, Failure> {
+    let port = match port {
+        Port::Off => return Ok(Vec::new()),
+        Port::Pick => 0,
+        Port::At(port) => port,
+    };
+    let mut bound = Vec::new();
+    for address in addresses {
+        let socket = SocketAddr::new(*address, port);
+        let listener = TcpListener::bind(socket).await;
+        bound.push(listener.map_err(|error| Failure::system(format!("listen at {socket} for {what}"), error))?);
+    }
+    Ok(bound)
+}
+
+fn addresses(listeners: &[TcpListener]) -> Vec<String> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
+}
+
+fn port_of(listeners: &[TcpListener]) -> Option<u16> {
+    listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
+}
+
+/// The node's lasting id: configured, kept in the data directory, or made now.
+fn node_id(config: &Config, world: &World) -> Result<Uuid, Failure> {
+    const FILE: &str = "node-id";
+    if let Some(id) = config.agent.node_id {
+        return Ok(id);
+    }
+    let failed = |error: &dyn std::fmt::Display| Failure::input(format!("{FILE}: {error}"));
+    if world.disk.exists(FILE).map_err(|error| failed(&error))? {
+        let bytes = world.disk.read(FILE).map_err(|error| failed(&error))?;
+        return Uuid::parse(String::from_utf8_lossy(&bytes).trim()).map_err(|error| failed(&error));
+    }
+    let mut bits = [0u8; 16];
+    world.entropy.fill(&mut bits);
+    let id = Uuid(bits);
+    world.disk.write_atomic(FILE, id.to_string().as_bytes()).map_err(|error| failed(&error))?;
+    Ok(id)
+}
+
+/// The address others are told: configured, or that from which this machine reaches others.
+fn advertised(config: &Config) -> String {
+    let agent = &config.agent;
+    let specific = Some(agent.bind).filter(|bind| !bind.is_unspecified());
+    let found = || {
+        // Nothing is sent: connecting a datagram socket only asks for the route.
+        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.connect("192.0.2.1:9").ok()?;
+        socket.local_addr().ok().map(|address| address.ip())
+    };
+    let address = agent.advertise.or(specific).or_else(found).unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    address.to_string()
+}
+
+fn default_policy(action: Action) -> DefaultPolicy {
+    match action {
+        Action::Allow => DefaultPolicy::Allow,
+        Action::Deny => DefaultPolicy::Deny,
+    }
+}
+
+/// While ACLs are off everything is allowed, whatever their default says.
+fn effective_default(config: &Config) -> Action {
+    if config.acl.enabled { config.acl.default_policy } else { Action::Allow }
+}
+
+#[allow(clippy::too_many_arguments, reason = "the parts of one server, each made a line above the call")]
+async fn server(
+    config: &Config,
+    node_id: Uuid,
+    address: &str,
+    bound: &Bound,
+    keys: Arc<dyn KeyMaker>,
+    env: &Env,
+    world: &World,
+    scope: &Scope,
+    fatal: mpsc::Sender<String>,
+) -> Result<Server, Failure> {
+    let port = |port: Port, usual: u16| if let Port::At(port) = port { port } else { usual };
+    let mut server_meta = BTreeMap::from([
+        ("version".to_owned(), CONSUL_LEVEL.to_owned()),
+        ("concord_version".to_owned(), OWN_VERSION.to_owned()),
+        ("raft_version".to_owned(), "3".to_owned()),
+        ("non_voter".to_owned(), "false".to_owned()),
+    ]);
+    if let Some(port) = port_of(&bound.grpc) {
+        server_meta.insert("grpc_port".to_owned(), port.to_string());
+    }
+    let mut node_meta = config.agent.node_meta.clone();
+    node_meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
+    let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
+    let settings = ServerConfig {
+        node: config.agent.node_name.clone(),
+        node_id,
+        address: address.to_owned(),
+        server_port: port(config.server.port, 8300),
+        server_meta,
+        node_meta,
+        datacenter: config.agent.datacenter.clone(),
+        acl: AclSettings { enabled: config.acl.enabled, default_policy: default_policy(config.acl.default_policy) },
+        initial_management: config.acl.initial_management.clone(),
+        intention_default: IntentionDefault::resolve(config.acl.default_intention_policy, effective_default(config)),
+        ca: CaStart {
+            enabled: config.connect.enabled,
+            provider: config.connect.ca_provider.clone(),
+            settings: ca_settings(&config.connect),
+            cluster_id: None,
+        },
+        keks: sealing::keys(&config.sealing, env, world, sealed_beside)?,
+        keys,
+        default_query_time: config.server.default_query_time,
+        max_query_time: config.server.max_query_time,
+    };
+    let section = &config.server.raft;
+    let raft = RaftConfig {
+        timings: Timings {
+            heartbeat: section.heartbeat_timeout / 5,
+            election_min: section.election_timeout / 2,
+            election_max: section.election_timeout,
+        },
+        snapshot_threshold: section.snapshot_threshold,
+        snapshot_trailing: section.trailing_logs,
+        ..RaftConfig::new(Server::raft_id(&settings), config.agent.datacenter.as_str())
+    };
+    let storage = if config.agent.dev { Storage::Memory } else { Storage::Disk };
+    let on_fatal = Arc::new(move |reason: &concord_raft::Fatal| {
+        // A full channel means the end is under way already.
+        let _ = fatal.try_send(reason.to_string());
+    });
+    Server::start(settings, raft, storage, world.clone(), scope.clone(), on_fatal)
+        .await
+        .map_err(|error| Failure::input(error.to_string()))
+}
+
+/// The certificate authority's settings with the key that was brought along, as its provider reads them.
+fn ca_settings(section: &ConnectSection) -> CaSettings {
+    let mut settings = section.ca_settings.plain.clone();
+    if let Some(key) = &section.ca_settings.private_key {
+        settings.insert("PrivateKey".to_owned(), Value::String(key.expose().to_owned()));
+    }
+    settings
+}
+
+/// The agent's own settings.
+fn agent_config(config: &Config, node_id: Uuid, address: &str, bound: &Bound) -> AgentConfig {
+    let agent = &config.agent;
+    let mut meta = agent.node_meta.clone();
+    meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
+    let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"];
+    let signed = |port: Option<u16>| port.map_or(-1, i32::from);
+    AgentConfig {
+        node_id: Some(node_id),
+        primary_datacenter: Some(agent.primary_datacenter.clone()),
+        tagged_addresses: tags.map(|tag| (tag.to_owned(), address.to_owned())).into(),
+        meta,
+        acl: AclConfig {
+            enabled: config.acl.enabled,
+            default_policy: default_policy(config.acl.default_policy),
+            token_ttl: config.acl.token_ttl,
+        },
+        tokens: AgentTokens {
+            default: config.acl.default_token.clone(),
+            agent: config.acl.agent_token.clone(),
+            config_file_service_registration: None,
+        },
+        default_intention_policy: config.acl.default_intention_policy,
+        sidecar_ports: agent.sidecar_ports.clone().unwrap_or(1..=0),
+        services: config.definitions.services.clone(),
+        checks: config.definitions.checks.clone(),
+        check_update_interval: agent.check_update_interval,
+        check_output_bytes_max: agent.check_output_bytes_max,
+        dev: agent.dev,
+        about: About {
+            version: CONSUL_LEVEL.to_owned(),
+            revision: String::new(),
+            build_date: "1970-01-01T00:00:01Z".to_owned(),
+            server: config.server.enabled,
+            bootstrap: config.server.bootstrap,
+            grpc_port: signed(port_of(&bound.grpc)),
+            grpc_tls_port: -1,
+            serf_port: if let Port::At(port) = agent.serf_lan { port } else { 8301 },
+            server_port: if let Port::At(port) = config.server.port { port } else { 8300 },
+            envoy_versions: Vec::new(),
+            debug_config: debug_config(config, bound),
+        },
+        ..AgentConfig::new(agent.node_name.clone(), agent.datacenter.clone(), address.to_owned())
+    }
+}
+
+/// The resolved configuration as `agent/self` shows it. Knobs show no secrets.
+fn debug_config(config: &Config, bound: &Bound) -> BTreeMap<String, Value> {
+    let mut all: BTreeMap<String, Value> = concord_config::knob::KNOBS
+        .iter()
+        .map(|knob| (knob.key.to_owned(), Value::String((knob.value)(config).to_string())))
+        .collect();
+    all.insert("DevMode".to_owned(), Value::Bool(config.agent.dev));
+    all.insert("GRPCPort".to_owned(), json!(port_of(&bound.grpc).map_or(-1, i32::from)));
+    all.insert("GRPCTLSPort".to_owned(), json!(-1));
+    all
+}
+
+fn serve_faces(
+    config: &Config,
+    bound: Bound,
+    agent: &Agent,
+    metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
+    world: &World,
+    scope: &Scope,
+) -> Result<(), Failure> {
+    let settings = http_settings(config)?;
+    let mut context = http::Ctx::new(agent.clone());
+    context.use_cache = config.http.use_cache;
+    context.metrics = metrics.map(|handle| -> http::context::MetricsText { Arc::new(move || handle.render()) });
+    let face = Http::new(http::routes::router(), Arc::new(context), settings, Arc::clone(&world.clock));
+    for listener in bound.http {
+        face.serve(Socket::Tcp(listener), scope);
+    }
+    for listener in bound.grpc {
+        grpc::serve(listener, Arc::new(agent.clone()), Arc::clone(&world.clock), scope);
+    }
+    Ok(())
+}
+
+fn http_settings(config: &Config) -> Result<Settings, Failure> {
+    let section = &config.http;
+    let mut headers = Vec::new();
+    for (name, value) in &section.response_headers {
+        let wrong = || Failure::input(format!("http_config.response_headers: {name:?} is no header that can be sent"));
+        headers.push((name.parse().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?));
+    }
+    let writers = section.allow_write_from.iter().map(|network| network.to_string().parse());
+    Ok(Settings {
+        connections_per_client: section.connections_per_client_max,
+        header_bytes: section.header_bytes_max,
+        blocked: section.block_endpoints.clone(),
+        writers: writers.collect::<Result<_, _>>().map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
+        headers,
+        pretty: config.agent.dev,
+        default_policy: effective_default(config).as_str(),
+        ..Settings::default()
+    })
+}
+
+/// What a person sees first.
+fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mut Io) -> Result<(), Failure> {
+    let list = |key: &str| match report[key].as_array() {
+        Some(all) if !all.is_empty() => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        Some(_) | None => "off".to_owned(),
+    };
+    io.line("==> concord agent starting")?;
+    io.line(format_args!("        Version: {OWN_VERSION} (Consul level {CONSUL_LEVEL})"))?;
+    io.line(format_args!("           Node: {} ({node_id}), datacenter {}", config.agent.node_name, config.agent.datacenter))?;
+    io.line(format_args!("        Address: {address}"))?;
+    io.line(format_args!("       HTTP API: {}", list("http")))?;
+    io.line(format_args!("  gRPC (proxies): {}", list("grpc")))?;
+    let data = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
+    io.line(format_args!("           Data: {}", data.unwrap_or("in memory; nothing is kept")))?;
+    let acl = if config.acl.enabled { format!("on, default {}", config.acl.default_policy) } else { "off: everybody who reaches the API may do everything".to_owned() };
+    io.line(format_args!("           ACLs: {acl}"))?;
+    io.line("==> log follows on standard error")?;
+    io.flush().map_err(Failure::Output)
+}
+
+/// Writes the ready file once a consistent read would succeed.
+fn announce(ready_file: Option<PathBuf>, server: &Server, report: Value, scope: &Scope) {
+    let server = server.clone();
+    scope.spawn("ready", async move {
+        server.ready().await;
+        info!("ready");
+        if let Some(path) = ready_file {
+            ready::write(&path, &report);
+        }
+    });
+}
+
+/// The process id in a file, for as long as the process runs.
+struct PidFile(Option<String>);
+
+impl PidFile {
+    fn write(path: Option<&str>) -> Result<Self, Failure> {
+        if let Some(path) = path {
+            std::fs::write(path, std::process::id().to_string())
+                .map_err(|error| Failure::system(format!("write pid_file {path}"), error))?;
+        }
+        Ok(Self(path.map(ToOwned::to_owned)))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            warn!(%error, path, "cannot remove the pid file");
+        }
+    }
+}

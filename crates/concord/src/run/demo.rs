@@ -1,0 +1,99 @@
+//! `demo`: a small mesh on this machine, told as a story.
+//!
+//! ```text
+//!   demo ──── HTTP ────► agent ◄──── gRPC ──── sidecar of api ──► api
+//!    │                     ▲                        ▲
+//!    │                     └────── gRPC ──┐         │ mutual TLS
+//!    └── HTTP ─► web ─► upstream port of sidecar of web
+//! ```
+//!
+//! Agent, services and sidecars are child processes of this one program and meet only at their public ports. What is
+//! printed was observed: in an answer, in a log line of a sidecar, or at a socket. Nothing here knows the mesh from
+//! within, and no step sleeps and hopes: each waits for what it is about to claim.
+
+mod child;
+mod http;
+mod limits;
+mod log;
+mod part;
+mod place;
+mod service;
+mod story;
+mod teller;
+mod traffic;
+mod trouble;
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use concord_runtime::{Executor, Scope, TokioClock};
+
+use self::story::Story;
+use self::teller::Teller;
+use self::trouble::Trouble;
+use super::signals::Signals;
+use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
+
+/// What the person asked for.
+#[derive(Clone, Copy, Debug)]
+struct Wishes {
+    /// Port of the API; `None`: any that is free.
+    http_port: Option<u16>,
+    /// End after the story.
+    exit: bool,
+    colours: bool,
+}
+
+/// Tells the story, or is one of its parts.
+pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
+    if let [word, words @ ..] = call.values.arguments.as_slice()
+        && word == part::WORD
+    {
+        return part::run(call, words, io);
+    }
+    call.arguments::<0>("")?;
+    let port: u16 = call
+        .values
+        .text("http-port")
+        .parse()
+        .map_err(|_| call.usage("-http-port: expected a port, or 0 for one that is free"))?;
+    let wishes = Wishes {
+        http_port: Some(port).filter(|port| *port != 0),
+        exit: call.values.switch("exit"),
+        colours: std::io::stdout().is_terminal()
+            && !call.values.switch("no-color")
+            && call.env.exact("NO_COLOR").is_none(),
+    };
+    let executor = Executor::new("demo", 1).map_err(|error| Failure::system("start a thread", error))?;
+    let outcome = executor.block_on(perform(wishes, io));
+    executor.shutdown_background();
+    outcome
+}
+
+/// From the first process to the last one's end.
+async fn perform(wishes: Wishes, io: &mut Io) -> Outcome {
+    let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
+    let clock = Arc::new(TokioClock::new());
+    let scope = Scope::new("demo", clock);
+    let teller = Teller::new(io, wishes.colours, Arc::clone(scope.clock()));
+    let mut story =
+        Story::prepare(teller, scope, wishes.http_port).map_err(|trouble| Failure::input(trouble.to_string()))?;
+    // None: interrupted by a signal; that of a terminal that has gone is one of them.
+    let told = tokio::select! {
+        biased;
+        _ = signals.next() => None,
+        told = story.tell(wishes.exit) => Some(told),
+    };
+    let report = match &told {
+        Some(Err(trouble)) => Some(story.report(trouble)),
+        Some(Ok(())) | None => None,
+    };
+    let complete = matches!(told, Some(Ok(()))) || (story.is_told() && !wishes.exit);
+    let ended = story.end().await;
+    match (told, report) {
+        (Some(Err(Trouble::Output(failure))), _) => Err(failure),
+        (_, Some(report)) => Err(Failure::Input(report)),
+        (_, None) if !complete => Ok(Exit::FAILURE),
+        (_, None) => ended.map(|()| Exit::SUCCESS).map_err(|trouble| Failure::input(trouble.to_string())),
+    }
+}

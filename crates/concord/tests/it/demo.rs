@@ -1,0 +1,177 @@
+//! The demo as a process: what it claims, what it does when it cannot, and what it leaves behind.
+//!
+//! The demo waits for each thing before it claims it and fails otherwise, so that here its exit code counts first and
+//! its lines second. No time is asserted; the guards only end a test that hangs.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Far more than a debug build on a busy machine needs.
+const HANG_GUARD: Duration = Duration::from_secs(180);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A demo whose output is collected line by line; killed when dropped.
+struct Demo {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    /// Where it makes its own directory.
+    parent: tempfile::TempDir,
+}
+
+impl Demo {
+    fn start(args: &[&str]) -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_concord"));
+        command.arg("demo").args(args).env_clear().env("TMPDIR", parent.path());
+        // An agent of the person who runs the tests is not to be found.
+        command.env("CONCORD_HTTP_ADDR", "127.0.0.1:1").env("CONSUL_GRPC_ADDR", "127.0.0.1:1");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let (send, lines) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::Builder::new()
+            .spawn(move || out.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()))
+            .unwrap();
+        Self { child, lines, parent }
+    }
+
+    /// Reads on until a line contains the text.
+    #[track_caller]
+    fn until(&self, text: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(HANG_GUARD);
+            all.push(line.unwrap_or_else(|_| panic!("{text:?} was not told:\n{}", all.join("\n"))));
+            if all.last().is_some_and(|line| line.contains(text)) {
+                return all;
+            }
+        }
+    }
+
+    /// All lines to the end, the complaints, and the exit code.
+    fn end(mut self) -> (String, String, Option<i32>) {
+        let mut all = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(HANG_GUARD) {
+            all.push(line);
+        }
+        let mut complaints = String::new();
+        std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut complaints).unwrap();
+        let code = self.child.wait().unwrap().code();
+        assert_eq!(left_in(self.parent.path()), Vec::<String>::new(), "it removes what it wrote");
+        (all.join("\n"), complaints, code)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // Most often it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn left_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// What follows a label in the story.
+#[track_caller]
+fn fact<'a>(story: &'a str, label: &str) -> &'a str {
+    let found = story.lines().find_map(|line| line.strip_prefix("   ")?.strip_prefix(label));
+    found.unwrap_or_else(|| panic!("no {label:?} in:\n{story}")).trim()
+}
+
+#[test]
+fn the_story_is_told_and_every_claim_was_seen() {
+    let (story, complaints, code) = Demo::start(&["-exit"]).end();
+    assert_eq!((code, complaints.as_str()), (Some(0), ""), "{story}");
+    assert!(fact(&story, "api's sidecar saw").ends_with("/ns/default/dc/dc1/svc/web"), "{story}");
+    assert!(fact(&story, "web's sidecar saw").ends_with("/ns/default/dc/dc1/svc/api"), "{story}");
+    assert!(fact(&story, "the open connection").contains("an intention denies it now"), "{story}");
+    assert!(fact(&story, "new connections").ends_with("refused; none reached api"), "{story}");
+    assert!(story.contains("| Denied: web => api"), "{story}");
+    assert!(fact(&story, "was").contains("(EC 256)") && fact(&story, "is  ").contains("(EC 384)"), "{story}");
+    assert!(
+        fact(&story, "both sidecars").starts_with("saw the other's certificate of the new root"),
+        "{story}"
+    );
+    assert_eq!(story.matches(": 0 failed").count(), 2, "{story}");
+    assert!(
+        fact(&story, "agent  ").contains("SIGKILL") || fact(&story, "agent  ").contains("signal: 9"),
+        "{story}"
+    );
+    assert!(fact(&story, "still there").starts_with("4 registrations"), "{story}");
+    assert!(fact(&story, "it rules again").starts_with("a deny took hold"), "{story}");
+    assert!(story.contains("All of it was seen"), "{story}");
+    assert!(!story.contains('\x1b'), "no colours where there is no terminal");
+}
+
+#[test]
+fn a_step_that_cannot_be_shown_fails_with_its_name_and_the_log() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (story, complaints, code) = Demo::start(&["-exit", &format!("-http-port={port}")]).end();
+    assert_eq!(code, Some(1), "{story}");
+    assert!(complaints.contains("the demo failed at step 1 (The agent starts"), "{complaints}");
+    assert!(complaints.contains("agent said last:"), "{complaints}");
+    assert!(complaints.contains(&format!("127.0.0.1:{port}")), "the log says why: {complaints}");
+    assert!(!story.contains("was seen"), "{story}");
+}
+
+#[test]
+fn who_kills_the_demo_ends_its_parts() {
+    let mut demo = Demo::start(&[]);
+    let story = demo.until("It stays up until Ctrl-C").join("\n");
+    let address =
+        |text: &str| text.trim_matches(',').trim_start_matches("http://").parse::<SocketAddr>().ok();
+    let mut parts: Vec<SocketAddr> = story.split_whitespace().filter_map(address).collect();
+    parts.sort();
+    parts.dedup();
+    assert_eq!(parts.len(), 5, "the agent's two addresses, the sidecars' three: {story}");
+    assert!(parts.iter().all(|part| TcpStream::connect(part).is_ok()), "they stay up");
+    demo.child.kill().unwrap();
+    demo.child.wait().unwrap();
+    let looks = HANG_GUARD.as_millis() / LOOK.as_millis();
+    let mut gone = || parts.iter().all(|part| TcpStream::connect(part).is_err());
+    let ended = (0..looks).any(|_| {
+        let all = gone();
+        if !all {
+            std::thread::park_timeout(LOOK);
+        }
+        all
+    });
+    assert!(ended, "parts go on without the demo");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_all_parts_and_removes_the_directory() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let demo = Demo::start(&[]);
+    let story = demo.until("It stays up until Ctrl-C").join("\n");
+    let pid = Pid::from_raw(i32::try_from(demo.child.id()).unwrap()).unwrap();
+    assert_eq!(left_in(demo.parent.path()).len(), 1);
+    let api: SocketAddr = fact(&story, "HTTP API").split(['/', ',']).nth(2).unwrap().parse().unwrap();
+    assert!(TcpStream::connect(api).is_ok());
+    kill_process(pid, Signal::INT).unwrap();
+    let (_, complaints, code) = demo.end();
+    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    assert!(TcpStream::connect(api).is_err(), "the agent has ended");
+}
+
+#[test]
+fn a_story_interrupted_before_its_end_is_no_success() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let demo = Demo::start(&["-exit"]);
+    demo.until("1. The agent starts");
+    let pid = Pid::from_raw(i32::try_from(demo.child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let (story, _, code) = demo.end();
+    assert_eq!(code, Some(1), "{story}");
+    assert!(!story.contains("All of it was seen"), "{story}");
+}
