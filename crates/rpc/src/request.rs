@@ -14,7 +14,9 @@ use concord_model::entry::{Entry, EntryKind};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::proxy::Settings;
 use concord_model::token::{AclPolicy, PolicyLink};
-use concord_model::{CheckId, Datacenter, InstanceId, NodeName, ServiceName, ServiceRef, Stamp, Timestamp, Uuid};
+use concord_model::{
+    CheckId, Datacenter, InstanceId, NodeName, ServiceName, ServiceRef, Stamp, Timestamp, Uuid,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,9 @@ macro_rules! requests {
         pub enum AnyReply { $( $name($reply), )+ }
 
         impl AnyRequest {
+            /// The names of all requests.
+            pub const NAMES: &'static [&'static str] = &[ $( stringify!($name), )+ ];
+
             /// The request's name on the wire and in metrics.
             pub fn name(&self) -> &'static str {
                 match self { $( Self::$name(_) => stringify!($name), )+ }

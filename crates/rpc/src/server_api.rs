@@ -25,7 +25,11 @@ pub trait ServerApiExt: ServerApi {
     ///
     /// Each answer is authorised anew. The stream ends with its first error; the caller decides
     /// whether to start again.
-    fn watch<R: Request + Clone + Sync>(&self, head: Head, request: R) -> BoxStream<'_, Result<Answer<R::Reply>, RpcError>>
+    fn watch<R: Request + Clone + Sync>(
+        &self,
+        head: Head,
+        request: R,
+    ) -> BoxStream<'_, Result<Answer<R::Reply>, RpcError>>
     where
         Self: Sized,
     {

@@ -38,7 +38,11 @@ pub type SnapshotStream = BoxStream<'static, Result<SnapshotEvent, RpcError>>;
 /// whenever the token or its policies change, and at each signature.
 pub trait SnapshotSource: Send + Sync + 'static {
     /// Begins a stream of snapshots for a proxy.
-    fn attach(&self, proxy: ProxyTarget, token: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>>;
+    fn attach(
+        &self,
+        proxy: ProxyTarget,
+        token: Option<Secret>,
+    ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>>;
 
     /// Signs a leaf for the service the proxy stands before; the key stays with the caller.
     fn sign_leaf(

@@ -47,7 +47,11 @@ fn with_token<T>(message: T, token: Option<&Secret>) -> Result<Request<T>, RpcEr
 }
 
 impl SnapshotSource for SnapshotClient {
-    fn attach(&self, proxy: ProxyTarget, token: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
+    fn attach(
+        &self,
+        proxy: ProxyTarget,
+        token: Option<Secret>,
+    ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
         Box::pin(async move {
             let mut grpc = self.ready().await?;
             let request = with_token(Attach { proxy }, token.as_ref())?;

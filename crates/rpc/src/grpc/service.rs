@@ -74,8 +74,7 @@ impl UnaryService<SignLeaf> for SignLeafMethod {
         Box::pin(async move {
             let token = token(&request);
             let SignLeaf { proxy, csr_pem } = request.into_inner();
-            let leaf =
-                source.sign_leaf(proxy, token, csr_pem).await.map_err(|error| status_of(&error))?;
+            let leaf = source.sign_leaf(proxy, token, csr_pem).await.map_err(|error| status_of(&error))?;
             Ok(Response::new(leaf))
         })
     }
