@@ -1,304 +1,127 @@
-//! The certificate authority's host: keeps the provider, runs rotations, signs within limits.
+//! The certificate authority's host: signs within limits, and changes its configuration.
 //!
-//! A side task of the leader (D7): leadership, catalog and intentions never wait for it. What it
-//! knows beyond a restart stands in the log: roots, configuration, the provider's sealed key. The
-//! key is opened in the leader's memory only.
+//! A side task of the leader (D7): leadership, catalog and intentions never wait for it. How roots
+//! come and go is decided by [`concord_ca::rotation::Machine`], which [`driver`] feeds; here is what
+//! requests touch. Keys are opened in the leader's memory only, and dropped when it no longer leads.
 
-use std::sync::Arc;
-use std::time::Duration;
+pub(crate) mod driver;
+
+use std::collections::BTreeMap;
 
 use concord_ca::limiter::{Admission, CsrLimiter, CsrLimits};
-use concord_ca::provider::{
-    BUILTIN, BuiltinProvider, CaSettings, Issue, ParsedSettings, Provider, ProviderError,
-};
+use concord_ca::limits::CSR_WAIT_MAX;
+use concord_ca::provider::{BUILTIN, BuiltinProvider, Issue, ParsedSettings, Provider, ProviderError};
+use concord_ca::rotation::may_sign;
 use concord_ca::x509::build::Serial;
-use concord_model::ca::{CaConfig, CaRoot, CaRoots};
+use concord_model::ca::{CaRoot, CaRoots};
 use concord_model::proxy::Settings;
-use concord_model::{Secret, Stamp, Timestamp, TrustDomain, Uuid};
 use concord_rpc::RpcError;
-use concord_runtime::Backoff;
+use concord_runtime::timeout;
 use concord_state::Reply;
-use concord_state::command::{AllocateSerials, DeleteCaProviderState, SetCaConfig, SetCaRoots};
+use concord_state::command::AllocateSerials;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
-use tracing::{info, warn};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::core::Core;
-use crate::limits::{PRUNE_PERIOD, SIGNATURES_WAITING};
-
-/// Name of the built-in provider's roots.
-const ROOT_NAME: &str = "Consul CA Primary Cert";
+use crate::limits::{CA_CHANGES_WAITING, SIGNATURES_WAITING, SIGNING_HOLD};
 
 /// What the leader holds of the certificate authority.
 #[derive(Debug)]
 pub(crate) struct CaHost {
-    wake: Notify,
-    /// The opened provider of the active root. Held while signing: providers sign one at a time.
-    provider: AsyncMutex<Option<Opened>>,
-    /// One change of the configuration at a time.
-    changing: AsyncMutex<()>,
+    /// The provider that signs. Held while signing: it signs one at a time.
+    provider: AsyncMutex<Option<InUse>>,
+    /// Told each time another provider signs, or none does.
+    moved: watch::Sender<()>,
+    /// Why no provider signs, if the last attempt to open one failed.
+    trouble: Mutex<Option<String>>,
+    changes: mpsc::Sender<Ask>,
+    asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     limiter: Mutex<CsrLimiter>,
+    freed: Notify,
     waiting: Semaphore,
 }
 
+/// The provider that signs, and whose root it holds.
 #[derive(Debug)]
-struct Opened {
+struct InUse {
     root: String,
-    config_index: u64,
     provider: BuiltinProvider,
+}
+
+/// A change of the configuration, on its way to the driver.
+#[derive(Debug)]
+struct Ask {
+    provider: String,
+    parsed: ParsedSettings,
+    force: bool,
+    /// Told the index of the log entry that made the change.
+    answer: oneshot::Sender<Result<u64, RpcError>>,
 }
 
 impl CaHost {
     pub(crate) fn new() -> Self {
+        let (changes, asked) = mpsc::channel(CA_CHANGES_WAITING);
         Self {
-            wake: Notify::new(),
             provider: AsyncMutex::default(),
-            changing: AsyncMutex::default(),
+            moved: watch::Sender::new(()),
+            trouble: Mutex::default(),
+            changes,
+            asked: Mutex::new(Some(asked)),
             limiter: Mutex::new(CsrLimiter::new(CsrLimits::default())),
+            freed: Notify::new(),
             waiting: Semaphore::new(SIGNATURES_WAITING),
         }
     }
 
-    /// Lets the host look at the state soon.
-    pub(crate) fn wake(&self) {
-        self.wake.notify_one();
+    /// Says that something was done about the provider, and what is wrong with it, if anything is.
+    fn report(&self, trouble: Option<String>) {
+        *self.trouble.lock() = trouble;
+        self.moved.send_replace(());
+    }
+
+    /// Lets go of the provider, and of the keys it holds.
+    async fn close(&self) {
+        *self.provider.lock().await = None;
+        self.report(None);
+    }
+
+    fn not_ready(&self, otherwise: &str) -> RpcError {
+        let trouble = self.trouble.lock().clone();
+        RpcError::CaNotReady(trouble.unwrap_or_else(|| otherwise.to_owned()))
     }
 }
 
-/// Runs until the scope ends: looks after the roots while this server leads.
-pub(crate) async fn run(core: Arc<Core>) {
-    if !core.config.ca.enabled {
-        return;
-    }
-    let mut backoff = Backoff::default();
-    loop {
-        let pause = if core.duties.has_led() {
-            match tend(&core).await {
-                Ok(()) => {
-                    backoff.reset();
-                    PRUNE_PERIOD
-                }
-                Err(error) => {
-                    warn!(%error, "the certificate authority is not as it should be; trying again");
-                    backoff.next(&*core.world.entropy)
-                }
-            }
-        } else {
-            PRUNE_PERIOD
-        };
-        tokio::select! {
-            biased;
-            () = core.scope.cancelled() => return,
-            () = core.ca.wake.notified() => {}
-            () = core.world.clock.sleep(pause) => {}
-        }
-    }
-}
+// === changes of the configuration ===
 
-/// Brings the roots to where they should be.
-async fn tend(core: &Core) -> Result<(), RpcError> {
-    let _changing = core.ca.changing.lock().await;
-    let Some(roots) = core.view().read().ca_roots() else {
-        return begin(core).await;
-    };
-    prune(core, &roots).await
-}
-
-/// The first root of a new cluster.
-async fn begin(core: &Core) -> Result<(), RpcError> {
-    let start = &core.config.ca;
-    let cluster_id = core.cluster_id().ok_or_else(|| RpcError::CaNotReady("no cluster id".to_owned()))?;
-    let parsed = parse(&start.provider, &start.settings)?;
-    let trust_domain = TrustDomain::of_cluster(cluster_id);
-    let mut provider = configure(core, &parsed, &trust_domain)?;
-    let root = new_root(core, &mut provider, &trust_domain).await?;
-    let config = config_record(cluster_id, &start.provider, parsed.stored, false);
-    let roots = CaRoots {
-        active_root_id: root.id.clone(),
-        trust_domain,
-        roots: vec![CaRoot { active: true, ..root }],
-        index: 0,
-    };
-    publish(core, roots, 0, Some((config, 0)), Some(&provider)).await?;
-    info!("certificate authority initialised");
-    Ok(())
-}
-
-/// Removes roots that no leaf in use can hang on any more: twice the life of a leaf after they
-/// were rotated out.
-async fn prune(core: &Core, roots: &CaRoots) -> Result<(), RpcError> {
-    let Some(config) = core.view().read().ca_config() else { return Ok(()) };
-    let life = parse(&config.provider, &config.settings)?.settings.life.leaf;
-    let now = core.now();
-    let stays = |root: &&CaRoot| root.rotated_out_at.is_none_or(|at| now < at.plus(life * 2));
-    let kept: Vec<CaRoot> = roots.roots.iter().filter(stays).cloned().collect();
-    if kept.len() == roots.roots.len() {
-        return Ok(());
-    }
-    let gone: Vec<&CaRoot> = roots.roots.iter().filter(|root| !stays(root)).collect();
-    let pruned = CaRoots { roots: kept, ..roots.clone() };
-    publish(core, pruned, roots.index, None, None).await?;
-    for root in gone {
-        info!(root = %root.id, "pruned a root that was rotated out");
-        core.write(DeleteCaProviderState { id: root.id.clone() }).await?;
-    }
-    Ok(())
-}
-
-/// Changes the configuration; a new root follows if it asks for one. The old root signs the new
-/// one, so that who trusts only the old one accepts new leaves at once.
+/// Changes the configuration; another root follows if it asks for one. Returns the index of the
+/// change once it holds; for a rotation without cross-signing, once both roots are published.
 pub(crate) async fn change(
     core: &Core,
-    provider_name: &str,
+    provider: &str,
     settings: &Settings,
-    state: &std::collections::BTreeMap<String, String>,
+    state: &BTreeMap<String, String>,
     force: bool,
 ) -> Result<u64, RpcError> {
-    let _changing = core.ca.changing.lock().await;
-    let (roots, config) = {
-        let mut reader = core.view().read();
-        (reader.ca_roots(), reader.ca_config())
+    let Some(config) = core.view().read().ca_config() else {
+        return Err(core.ca.not_ready("it has not been initialised"));
     };
-    let (Some(roots), Some(config)) = (roots, config) else {
-        return Err(RpcError::CaNotReady("it has not been initialised".to_owned()));
-    };
-    if !state.is_empty() && *state != config.state {
+    if !state.is_empty() && *state != concord_ca::rotation::public_state(&config) {
         return Err(RpcError::Invalid(
             "State: is kept by the provider; leave it out or send it unchanged".to_owned(),
         ));
     }
-    let parsed = parse(provider_name, settings)?;
-    let record = config_record(config.cluster_id, provider_name, parsed.stored.clone(), force);
-    let mut opened = core.ca.provider.lock().await;
-    let old = open(core, &mut opened, &roots, &config)?;
-    if !old
-        .needs_rotation(&parsed.settings, parsed.private_key.as_ref())
-        .map_err(|error| provider_error(&error))?
-    {
-        let command = SetCaConfig { config: record, cas: Some(config.stamp.modify) };
-        let (reply, index) = core.write(command).await?;
-        *opened = None;
-        drop(opened);
-        return held(&reply).map(|()| index);
+    let parsed = parse(provider, settings)?;
+    let (answer, answered) = oneshot::channel();
+    let ask = Ask { provider: provider.to_owned(), parsed, force, answer };
+    core.ca
+        .changes
+        .try_send(ask)
+        .map_err(|_| RpcError::Busy("the CA is being changed; try again when that is done".to_owned()))?;
+    tokio::select! {
+        biased;
+        () = core.scope.cancelled() => Err(RpcError::ShuttingDown),
+        answer = answered => answer.unwrap_or(Err(RpcError::OutcomeUnknown)),
     }
-    let mut new = configure(core, &parsed, &roots.trust_domain)?;
-    let mut root = new_root(core, &mut new, &roots.trust_domain).await?;
-    if roots.roots.iter().any(|known| known.id == root.id) {
-        return Err(RpcError::Invalid(
-            "RootCert: this root is or was one of the cluster's; use a new one".to_owned(),
-        ));
-    }
-    let certificate = concord_ca::Certificate::parse_pem(&root.root_cert)
-        .map_err(|error| RpcError::Internal(error.to_string()))?;
-    if old.supports_cross_signing() {
-        let issue = issue(core).await?;
-        let crossed = old.cross_sign_ca(&certificate, issue).map_err(|error| provider_error(&error))?;
-        root.intermediate_certs.insert(0, crossed.pem());
-    } else if !force {
-        let text = "ForceWithoutCrossSigning: the current provider cannot sign the new root; connections may fail until \
-                    all proxies trust it. Set it to true to rotate all the same";
-        return Err(RpcError::Invalid(text.to_owned()));
-    }
-    let now = core.now();
-    let mut all: Vec<CaRoot> = roots.roots.iter().map(|known| rotated_out(known, now)).collect();
-    let active_root_id = root.id.clone();
-    all.push(CaRoot { active: true, ..root });
-    let next = CaRoots {
-        active_root_id: active_root_id.clone(),
-        trust_domain: roots.trust_domain.clone(),
-        roots: all,
-        index: 0,
-    };
-    let index = publish(core, next, roots.index, Some((record, config.stamp.modify)), Some(&new)).await?;
-    *opened = None;
-    drop(opened);
-    info!(root = %active_root_id, "rotated the root");
-    Ok(index)
-}
-
-fn rotated_out(root: &CaRoot, now: Timestamp) -> CaRoot {
-    if root.active {
-        CaRoot { active: false, rotated_out_at: Some(now), ..root.clone() }
-    } else {
-        root.clone()
-    }
-}
-
-/// Waits for a turn within the configured limits, or refuses.
-pub(crate) async fn admit(core: &Core) -> Result<(), RpcError> {
-    let _place = core.ca.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
-    let admission = core.ca.limiter.lock().admit(core.now());
-    match admission {
-        Admission::Refused => Err(RpcError::RateLimited),
-        Admission::After(Duration::ZERO) => Ok(()),
-        Admission::After(wait) => {
-            core.world.clock.sleep(wait).await;
-            Ok(())
-        }
-    }
-}
-
-/// What a signature is made with.
-pub(crate) struct Signing<'a> {
-    pub(crate) provider: &'a mut BuiltinProvider,
-    pub(crate) active: &'a CaRoot,
-}
-
-/// Runs `sign` with the provider of the active root.
-pub(crate) async fn with_provider<T>(
-    core: &Core,
-    issue: Issue,
-    sign: impl FnOnce(Signing<'_>, Issue) -> Result<T, ProviderError>,
-) -> Result<T, RpcError> {
-    let mut opened = core.ca.provider.lock().await;
-    let (roots, config) = {
-        let mut reader = core.view().read();
-        (reader.ca_roots(), reader.ca_config())
-    };
-    let (Some(roots), Some(config)) = (roots, config) else {
-        return Err(RpcError::CaNotReady("it has not been initialised".to_owned()));
-    };
-    let active = roots.active().ok_or_else(|| RpcError::CaNotReady("no root is active".to_owned()))?.clone();
-    let provider = open(core, &mut opened, &roots, &config)?;
-    if active.not_after <= issue.now {
-        return Err(RpcError::CaNotReady("the active root has expired; rotate it".to_owned()));
-    }
-    sign(Signing { provider, active: &active }, issue).map_err(|error| provider_error(&error))
-}
-
-/// The provider of the active root, opened if it is not yet, with the settings in force.
-fn open<'a>(
-    core: &Core,
-    opened: &'a mut Option<Opened>,
-    roots: &CaRoots,
-    config: &CaConfig,
-) -> Result<&'a mut BuiltinProvider, RpcError> {
-    let stands = |own: &Opened| own.root == roots.active_root_id && own.config_index == config.stamp.modify;
-    if !opened.as_ref().is_some_and(stands) {
-        let settings = parse(&config.provider, &config.settings)?.settings;
-        let record = core.view().read().ca_provider_state(&roots.active_root_id);
-        let record = record
-            .ok_or_else(|| RpcError::CaNotReady("the active root's key is not in the state".to_owned()))?;
-        core.ca.limiter.lock().configure(settings.limits);
-        let keys = Arc::clone(&core.config.keys);
-        let provider = BuiltinProvider::open(
-            open_settings(settings),
-            roots.trust_domain.clone(),
-            &record,
-            &core.config.keks,
-            keys,
-        )
-        .map_err(|error| RpcError::CaNotReady(error.to_string()))?;
-        *opened =
-            Some(Opened { root: roots.active_root_id.clone(), config_index: config.stamp.modify, provider });
-    }
-    let own = opened.as_mut().ok_or_else(|| RpcError::Internal("the provider was not opened".to_owned()))?;
-    Ok(&mut own.provider)
-}
-
-/// Settings of a provider that has its root already.
-fn open_settings(settings: CaSettings) -> CaSettings {
-    CaSettings { root_cert: None, ..settings }
 }
 
 fn parse(provider: &str, settings: &Settings) -> Result<ParsedSettings, RpcError> {
@@ -312,30 +135,91 @@ fn parse(provider: &str, settings: &Settings) -> Result<ParsedSettings, RpcError
     }
 }
 
-fn configure(
-    core: &Core,
-    parsed: &ParsedSettings,
-    trust_domain: &TrustDomain,
-) -> Result<BuiltinProvider, RpcError> {
-    let ParsedSettings { settings, stored: _, private_key } = parsed.clone();
-    let keys = Arc::clone(&core.config.keys);
-    BuiltinProvider::configure(settings, trust_domain.clone(), private_key as Option<Secret>, keys)
-        .map_err(|error| RpcError::Invalid(error.to_string()))
+// === signing ===
+
+/// A signature within the limits; its place is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Admitted<'a> {
+    host: &'a CaHost,
 }
 
-/// A provider's root as a record, not active yet.
-async fn new_root(
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.host.limiter.lock().leave();
+        self.host.freed.notify_one();
+    }
+}
+
+/// Waits for a turn within the configured limits, or refuses.
+pub(crate) async fn admit(core: &Core) -> Result<Admitted<'_>, RpcError> {
+    let host = &core.ca;
+    let _place = host.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
+    let clock = &core.world.clock;
+    let until = clock.now() + CSR_WAIT_MAX;
+    let admission = host.limiter.lock().admit(core.now());
+    match admission {
+        Admission::Refused => return Err(RpcError::RateLimited),
+        Admission::After(wait) => clock.sleep(wait).await,
+    }
+    loop {
+        if host.limiter.lock().enter() {
+            return Ok(Admitted { host });
+        }
+        tokio::select! {
+            biased;
+            () = host.freed.notified() => {}
+            () = clock.sleep_until(until) => return Err(RpcError::RateLimited),
+        }
+    }
+}
+
+/// What a signature is made with.
+pub(crate) struct Signing<'a> {
+    pub(crate) provider: &'a mut BuiltinProvider,
+    pub(crate) active: &'a CaRoot,
+}
+
+/// Runs `sign` with the provider of the active root; waits a little while roots are being changed.
+pub(crate) async fn with_provider<T>(
     core: &Core,
-    provider: &mut BuiltinProvider,
-    trust_domain: &TrustDomain,
-) -> Result<CaRoot, RpcError> {
-    let issue = issue(core).await?;
-    let chain = provider.generate_ca_chain(issue).map_err(|error| provider_error(&error))?;
-    Ok(chain.record(ROOT_NAME, trust_domain, provider.key_kind()))
+    issue: Issue,
+    sign: impl FnOnce(Signing<'_>, Issue) -> Result<T, ProviderError>,
+) -> Result<T, RpcError> {
+    let (mut in_use, roots) = timeout(&*core.world.clock, SIGNING_HOLD, signing(core))
+        .await
+        .unwrap_or_else(|_| Err(core.ca.not_ready("signing is closed while the root is changed")))?;
+    let active = roots.active().ok_or_else(|| RpcError::CaNotReady("no root is active".to_owned()))?;
+    if active.not_after <= issue.now {
+        return Err(RpcError::CaNotReady("the active root has expired; rotate it".to_owned()));
+    }
+    let own = in_use.as_mut().ok_or_else(|| core.ca.not_ready("no provider signs"))?;
+    sign(Signing { provider: &mut own.provider, active }, issue).map_err(|error| provider_error(&error))
+}
+
+/// The provider, as soon as it is that of the active root.
+async fn signing(core: &Core) -> Result<(MutexGuard<'_, Option<InUse>>, std::sync::Arc<CaRoots>), RpcError> {
+    let mut moved = core.ca.moved.subscribe();
+    loop {
+        moved.borrow_and_update();
+        let in_use = core.ca.provider.lock().await;
+        let roots = core.view().read().ca_roots();
+        if let (Some(own), Some(roots)) = (&*in_use, roots) {
+            let own = own.provider.active_leaf_signing_cert().map_err(|error| provider_error(&error))?;
+            if may_sign(&own, &roots) {
+                return Ok((in_use, roots));
+            }
+        }
+        drop(in_use);
+        if core.ca.trouble.lock().is_some() {
+            return Err(core.ca.not_ready(""));
+        }
+        // The sender lives as long as the server: the wait cannot fail.
+        let _ = moved.changed().await;
+    }
 }
 
 /// Time and serial number for one certificate.
-pub(crate) async fn issue(core: &Core) -> Result<Issue, RpcError> {
+async fn issue(core: &Core) -> Result<Issue, RpcError> {
     issue_at(core).await.map(|(issue, _)| issue)
 }
 
@@ -352,44 +236,7 @@ pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
     }
 }
 
-fn config_record(cluster_id: Uuid, provider: &str, settings: Settings, force: bool) -> CaConfig {
-    CaConfig {
-        cluster_id,
-        provider: provider.to_owned(),
-        settings,
-        state: std::collections::BTreeMap::new(),
-        force_without_cross_signing: force,
-        stamp: Stamp::default(),
-    }
-}
-
-/// Stores a set of roots with what belongs to it, all or nothing.
-async fn publish(
-    core: &Core,
-    roots: CaRoots,
-    cas: u64,
-    config: Option<(CaConfig, u64)>,
-    provider: Option<&BuiltinProvider>,
-) -> Result<u64, RpcError> {
-    let mut fill = |buffer: &mut [u8]| core.world.entropy.fill(buffer);
-    let sealed = provider.map(|provider| provider.record(&core.config.keks, &mut fill)).transpose();
-    let provider_state = sealed.map_err(|error| provider_error(&error))?;
-    let config = config.map(|(config, cas)| SetCaConfig { config, cas: Some(cas) });
-    let (reply, index) = core.write(SetCaRoots { roots, cas, config, provider_state }).await?;
-    held(&reply).map(|()| index)
-}
-
-fn held(reply: &Reply) -> Result<(), RpcError> {
-    match reply {
-        Reply::Done { .. } => Ok(()),
-        Reply::CasFailed { .. } => Err(RpcError::Conflict(
-            "the CA was changed by somebody else meanwhile; read it again and decide".to_owned(),
-        )),
-        other => Err(crate::endpoint::acl::unexpected(other)),
-    }
-}
-
-pub(crate) fn provider_error(error: &ProviderError) -> RpcError {
+fn provider_error(error: &ProviderError) -> RpcError {
     match error {
         ProviderError::Unavailable(_) => RpcError::NotAvailable(error.to_string()),
         ProviderError::RootCert(_) | ProviderError::Csr(_) => RpcError::Invalid(error.to_string()),

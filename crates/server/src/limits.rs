@@ -16,11 +16,17 @@ pub(crate) const AUTHORIZERS: usize = 4_096;
 pub(crate) const LEADER_HOLD: Duration = Duration::from_secs(7);
 /// How often leader duties run without being woken.
 pub(crate) const DUTY_PERIOD: Duration = Duration::from_secs(30);
-/// How often rotated roots are looked at for pruning (as Consul does).
-pub(crate) const PRUNE_PERIOD: Duration = Duration::from_secs(3600);
 /// Tokens removed by one command of the reaper.
 pub(crate) const REAP_BATCH: usize = 256;
 /// Signatures waiting for the rate limiter at once.
 pub(crate) const SIGNATURES_WAITING: usize = 1_024;
 /// Turns of writers: enough that agents of a large cluster seldom share one, at some 50 bytes apiece.
 pub(crate) const TURNS: usize = 1_024;
+/// Changes of the CA's configuration waiting for their turn: operators, not machines, ask for them.
+pub(crate) const CA_CHANGES_WAITING: usize = 16;
+/// Longest time between two looks of the CA at the clock, which may have been set meanwhile.
+pub(crate) const CA_TIMER_MAX: Duration = Duration::from_secs(60);
+/// Shortest time between them: a timer whose time has come must not become a loop.
+pub(crate) const CA_TIMER_MIN: Duration = Duration::from_millis(100);
+/// How long a signature waits while the root is being changed; a change takes two writes to the log.
+pub(crate) const SIGNING_HOLD: Duration = Duration::from_secs(5);

@@ -106,7 +106,7 @@ impl Server {
             published,
         });
         core.scope.spawn("leader duties", leader::run(Arc::clone(&core)));
-        core.scope.spawn("certificate authority", crate::ca::run(Arc::clone(&core)));
+        core.scope.spawn("certificate authority", crate::ca::driver::run(Arc::clone(&core)));
         Ok(Self { core })
     }
 

@@ -4,6 +4,7 @@ use concord_acl::{Labelled, Level, Right};
 use concord_ca::Csr;
 use concord_ca::csr::{IdentityKind, ScopeRefusal, SigningScope, check_csr_for};
 use concord_ca::provider::{LeafRequest, Provider, chain_pem};
+use concord_ca::rotation::public_state;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::{Namespace, Partition, Stamp};
 use concord_rpc::request::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
@@ -39,7 +40,7 @@ impl Core {
         self.read(head, &request.need(), |eval| {
             let config = eval.reader.ca_config();
             config
-                .map(|config| (*config).clone())
+                .map(|config| CaConfig { state: public_state(&config), ..(*config).clone() })
                 .ok_or_else(|| RpcError::CaNotReady("it has not been initialised".to_owned()))
         })
         .await
@@ -86,7 +87,7 @@ impl Core {
         let service =
             csr.identity.service().ok_or_else(|| RpcError::Denied("Permission denied".to_owned()))?;
         caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Write))?;
-        ca::admit(self).await?;
+        let _admitted = ca::admit(self).await?;
         let (issue, index) = ca::issue_at(self).await?;
         let leaf = ca::with_provider(self, issue, |signing, issue| {
             let request = LeafRequest {

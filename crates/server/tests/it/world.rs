@@ -14,7 +14,7 @@ use concord_model::proxy::ServiceKind;
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Secret, ServiceName, ServiceRef, Stamp, Uuid,
 };
-use concord_raft::{RaftConfig, Storage};
+use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::request::{PolicyChoice, Register, SetPolicy, SetToken, TokenRecord};
 use concord_rpc::{Answer, Head, Request, RpcError, ServerApiExt};
 use concord_runtime::{Clock, Disk, MemoryDisk, OsEntropy, Scope, TokioClock, World};
@@ -36,6 +36,7 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Arc<dyn KeyMaker>,
     pub(crate) inline_writes: bool,
+    pub(crate) snapshot_after: Option<u64>,
 }
 
 /// A running server.
@@ -59,6 +60,7 @@ impl Setup {
             clock: Arc::new(TokioClock::with_wall(NEW_YEAR * 1_000_000_000)),
             keys: Arc::new(OsKeys),
             inline_writes: true,
+            snapshot_after: None,
         }
     }
 
@@ -95,6 +97,10 @@ impl Setup {
         };
         let mut raft = RaftConfig::new(Server::raft_id(&config), "dc1");
         raft.inline_writes = self.inline_writes;
+        // A sole voter hears nobody's heartbeat: fewer of them, and hours of paused time pass quickly.
+        raft.timings =
+            Timings { heartbeat: SECOND * 20, election_min: SECOND * 60, election_max: SECOND * 90 };
+        raft.snapshot_threshold = self.snapshot_after.unwrap_or(raft.snapshot_threshold);
         let fatal = Arc::new(|fatal: &concord_raft::Fatal| panic!("{fatal}"));
         let server = Server::start(config, raft, self.storage, world.clone(), scope.clone(), fatal);
         let server = server.await.unwrap();
