@@ -129,7 +129,11 @@ impl fmt::Display for Source {
     }
 }
 
-fn write_scope(f: &mut fmt::Formatter<'_>, partition: &Partition, namespace: &Pattern<Namespace>) -> fmt::Result {
+fn write_scope(
+    f: &mut fmt::Formatter<'_>,
+    partition: &Partition,
+    namespace: &Pattern<Namespace>,
+) -> fmt::Result {
     let default = namespace.exact().is_some_and(Namespace::is_default);
     if !partition.is_default() {
         write!(f, "{partition}/{namespace}/")

@@ -69,7 +69,12 @@ const PLAIN: &str = "printable characters without \"/\" are allowed";
 const LOWER_LABEL: &str = "lower-case letters, digits, \"-\" and \"_\" are allowed";
 const LABEL: &str = "letters, digits, \"-\" and \"_\" are allowed";
 
-fn check(what: &'static str, text: &str, ok: fn(char) -> bool, allowed: &'static str) -> Result<(), NameError> {
+fn check(
+    what: &'static str,
+    text: &str,
+    ok: fn(char) -> bool,
+    allowed: &'static str,
+) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty { what });
     }

@@ -109,7 +109,10 @@ mod tests {
     fn server_names_have_the_documented_form() {
         let web = at("default", "default", None, "web");
         assert_eq!(service(&web, None, &dc("dc1"), &td()).unwrap(), "web.default.dc1.internal.abc.consul");
-        assert_eq!(service(&web, Some("v1"), &dc("dc1"), &td()).unwrap(), "v1.web.default.dc1.internal.abc.consul");
+        assert_eq!(
+            service(&web, Some("v1"), &dc("dc1"), &td()).unwrap(),
+            "v1.web.default.dc1.internal.abc.consul"
+        );
         let other = at("p", "n", None, "web");
         assert_eq!(service(&other, None, &dc("dc1"), &td()).unwrap(), "web.n.p.dc1.internal-v1.abc.consul");
         let peered = at("default", "default", Some("east"), "web");

@@ -26,7 +26,9 @@ pub enum SpiffeError {
     #[error("SPIFFE id must start with \"spiffe://\"")]
     Scheme,
     /// The trust domain is empty, too long or holds something else than `a-z 0-9 . - _`.
-    #[error("SPIFFE id has an invalid trust domain: lower-case letters, digits, \".\", \"-\" and \"_\" are allowed, at most 255")]
+    #[error(
+        "SPIFFE id has an invalid trust domain: lower-case letters, digits, \".\", \"-\" and \"_\" are allowed, at most 255"
+    )]
     TrustDomain,
     /// A path segment is empty, `.`, `..`, or the path ends in a slash.
     #[error("SPIFFE id has an empty or relative path segment")]
