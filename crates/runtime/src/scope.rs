@@ -144,7 +144,7 @@ impl Scope {
         let (report, task) = self.task();
         let run = self.enter(name);
         let (hard, cut) = (self.inner.hard.clone(), task.cut.clone());
-        let span = tracing::info_span!("task", name = %run.name);
+        let span = tracing::trace_span!("task", name = %run.name);
         let body = async move {
             let end = tokio::select! {
                 // Cutting first: a task that is always ready must still end.
