@@ -266,6 +266,3 @@ fn refresh_pause(failures: u32, jitter: impl FnOnce(Duration) -> Duration) -> Du
     let pause = Duration::from_secs(1 << doublings).min(REFRESH_PAUSE_MAX);
     pause + jitter(pause)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,5 @@
+//! Whole files read, merged and resolved; what is refused, and where.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

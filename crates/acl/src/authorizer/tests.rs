@@ -1,3 +1,5 @@
+//! Which rights a set of policies gives, rule by rule.
+
 use super::{Access, Authorizer, DefaultPolicy};
 use crate::policy::Policy;
 

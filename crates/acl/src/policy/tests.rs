@@ -1,3 +1,5 @@
+//! Rules as written, and what is refused instead of read.
+
 use super::{Fault, POLICY_BYTES_MAX, Policy, PolicyError, Rule};
 use crate::right::{Grant, Labelled, Level, Scalar};
 

@@ -1,3 +1,5 @@
+//! Tokens and policies in the public shape, both ways.
+
 use concord_model::Stamp;
 use concord_model::token::{GLOBAL_READ_ONLY, PolicyLink as ModelLink, SecretHash};
 

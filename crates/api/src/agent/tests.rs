@@ -1,3 +1,5 @@
+//! Local services and checks in the public shape.
+
 use concord_model::catalog::NodeScope;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Catalog and health answers, registrations and their quirks.
+
 use concord_model::catalog::{Check, CheckStatus, NodeScope, ServiceInstance};
 use concord_model::{Datacenter, NodeName, Stamp, Uuid};
 use serde::Serialize;
@@ -40,6 +42,17 @@ fn service(body: &str) -> ServiceInstance {
 
 fn register(body: &str) -> Result<Registration, Faults> {
     RegisterBody::decode(body.as_bytes())?.resolve(&here())
+}
+
+/// Consul's Go client sends weights even where its user said nothing.
+#[test]
+fn weights_of_nothing_are_no_weights() {
+    let resolved = |weights: &str| {
+        let body = format!(r#"{{"Node":"n","Address":"10.0.0.1","Service":{{"Service":"web","Weights":{weights}}}}}"#);
+        register(&body)
+    };
+    assert!(resolved(r#"{"Passing":0,"Warning":0}"#).is_ok());
+    assert!(resolved(r#"{"Passing":0,"Warning":1}"#).is_err());
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Roots, leaves and the authority's configuration in the public shape.
+
 use concord_model::ca::{CaConfig, KeyKind};
 use concord_model::{Stamp, Timestamp, TrustDomain, Uuid};
 use serde_json::json as value;

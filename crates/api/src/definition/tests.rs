@@ -1,3 +1,5 @@
+//! Definitions of services and checks, in both key styles.
+
 use std::time::Duration;
 
 use concord_model::InstanceId;

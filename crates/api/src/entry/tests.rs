@@ -1,3 +1,5 @@
+//! Config entries in both key styles.
+
 use concord_syntax::hcl;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Intentions in the public shape, both ways.
+
 use concord_model::intention::{Action, HeaderValueMatch, PathMatch, precedence};
 
 use super::*;

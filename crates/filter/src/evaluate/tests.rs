@@ -1,3 +1,5 @@
+//! Expressions evaluated over records.
+
 use std::collections::BTreeMap;
 
 use super::{Selectable, Selected, select_in_each, select_in_map};

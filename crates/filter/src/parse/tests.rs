@@ -1,3 +1,5 @@
+//! The grammar, its printing, its bounds.
+
 use crate::limits::{EXPRESSION_BYTES_MAX, NESTING_MAX, PATTERNS_MAX};
 use crate::{Expression, FilterError};
 

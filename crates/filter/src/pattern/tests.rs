@@ -1,3 +1,5 @@
+//! Patterns: what compiles, what matches.
+
 use super::Pattern;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! Trees decoded into records of either style.
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 

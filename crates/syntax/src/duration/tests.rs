@@ -1,3 +1,5 @@
+//! Spans as Go writes them.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

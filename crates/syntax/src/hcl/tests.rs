@@ -1,3 +1,5 @@
+//! HCL1 compared with the same data in JSON, and its refusals.
+
 use crate::{hcl, json};
 
 /// Parses HCL and compares with the same data in JSON.

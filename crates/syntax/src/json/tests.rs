@@ -1,3 +1,5 @@
+//! JSON with positions, and its refusals.
+
 use crate::json;
 use crate::tree::{Kind, Node, Pos};
 

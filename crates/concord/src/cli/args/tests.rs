@@ -1,3 +1,5 @@
+//! Go's flag grammar, as its tools write it.
+
 use super::*;
 
 fn flags() -> Vec<Flag> {
