@@ -1,5 +1,5 @@
 //! What the leader does besides answering: makes the cluster what every cluster is, keeps its own
-//! node in the catalog, removes expired tokens, runs the certificate authority.
+//! node in the catalog, removes expired tokens. The certificate authority runs beside it, in `ca`.
 //!
 //! Each duty is idempotent and takes no input: it looks at the state and brings it to where it
 //! should be, when leadership begins and every [`DUTY_PERIOD`]. Reads and writes are

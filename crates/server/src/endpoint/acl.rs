@@ -90,7 +90,7 @@ impl Core {
             created_at: self.now(),
             stamp: Stamp::default(),
         };
-        let command = command::BootstrapAcl { token, allowed_reset_index: self.reset_index() };
+        let command = command::BootstrapAcl { token, allowed_reset_index: self.reset_index().await };
         let (reply, index) = self.propose(command).await?;
         match reply {
             Reply::Bootstrapped { token, .. } => Ok(self.written(record(&token, secret), index)),
@@ -100,14 +100,20 @@ impl Core {
     }
 
     /// The index an operator wrote into `acl-bootstrap-reset`; the file is used up by reading it.
-    fn reset_index(&self) -> Option<u64> {
+    async fn reset_index(&self) -> Option<u64> {
         const FILE: &str = "acl-bootstrap-reset";
-        let bytes = self.world.disk.read(FILE).ok()?;
-        let index = std::str::from_utf8(&bytes).ok()?.trim().parse().ok();
-        if let Err(error) = self.world.disk.remove(FILE) {
-            tracing::warn!(%error, "cannot remove {FILE}");
-        }
-        index
+        let disk = Arc::clone(&self.world.disk);
+        let read = move || {
+            let bytes = disk.read(FILE).ok()?;
+            let index = std::str::from_utf8(&bytes).ok()?.trim().parse().ok();
+            if let Err(error) = disk.remove(FILE) {
+                // One that stays could be used again by whoever comes next.
+                tracing::error!(%error, "cannot remove {FILE}; it is not used");
+                return None;
+            }
+            index
+        };
+        self.scope.spawn_blocking("bootstrap reset", read).join().await.ok().flatten()
     }
 
     pub(crate) async fn read_own_token(

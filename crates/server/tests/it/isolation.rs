@@ -258,7 +258,7 @@ async fn judge(
 async fn mutate(host: &Host, entropy: &SeededEntropy) {
     let (node, service) = (pick(entropy, &NODES), pick(entropy, &SERVICES));
     match entropy.below(5) {
-        0 => drop(host.ask_as(ROOT, sidecar(node, service)).await.unwrap()),
+        0 => host.ask_as(ROOT, sidecar(node, service)).await.unwrap(),
         1 => {
             let what = Registered::Node;
             host.ask_as(ROOT, Deregister { node: name(node), what }).await.unwrap();

@@ -1,6 +1,7 @@
 //! A whole server, driven only through [`concord_rpc::ServerApi`].
 
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(
     clippy::disallowed_methods,
     reason = "each test owns a runtime with a paused clock: it spawns and sleeps there"

@@ -1,5 +1,6 @@
 //! Blocking queries: what wakes them, what they answer, and that nothing of them stays.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
@@ -10,7 +11,7 @@ use concord_rpc::request::{
     ServiceHealth, ServiceInstances,
 };
 use concord_rpc::{Consistency, Head, RpcError, ServerApiExt};
-use concord_runtime::{HostDisk, TokioClock};
+use concord_runtime::{Clock, HostDisk, TokioClock};
 
 use crate::world::{Host, SECOND, Setup, check, name, register, target};
 
@@ -56,8 +57,8 @@ async fn a_server_on_a_real_disk_keeps_what_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let setup = || Setup {
         storage: Storage::Disk,
-        disk: std::sync::Arc::new(HostDisk::new(dir.path()).unwrap()),
-        clock: std::sync::Arc::new(TokioClock::new()),
+        disk: Arc::new(HostDisk::new(dir.path()).unwrap()),
+        clock: Arc::new(TokioClock::new()),
         inline_writes: false,
         ..Setup::open()
     };
@@ -246,5 +247,42 @@ async fn a_query_about_what_is_not_there_sleeps_until_it_is() {
     assert!(!query.is_finished());
     host.ask(register("later", "web")).await.unwrap();
     assert!(query.await.unwrap().unwrap().value.is_some());
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_wake_up_is_lost_between_threads() {
+    const WATCHERS: usize = 8;
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+    let host = Setup { clock, ..Setup::open() }.start().await;
+    let mut last = host.ask(register("a", "web")).await.unwrap().index;
+    let (seen, mut news) = tokio::sync::mpsc::unbounded_channel();
+    for watcher in 0..WATCHERS {
+        let (api, seen) = (host.api.clone(), seen.clone());
+        tokio::spawn(async move {
+            let mut index = 1;
+            while let Ok(answer) = api.call(after(index, SECOND * 600), instances("web")).await {
+                assert!(answer.index >= index);
+                index = answer.index;
+                if seen.send((watcher, index)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut reached = [0; WATCHERS];
+    for round in 0..2_000 {
+        let mut request = register("a", "web");
+        request.service.as_mut().unwrap().port = 1_000 + round;
+        last = host.ask(request).await.unwrap().index;
+        // Once in a while all have to be where the writer is; in between each races with the next write.
+        let all = round % 8 == 7;
+        while reached.iter().filter(|index| **index == last).count() < if all { WATCHERS } else { 1 } {
+            let told = concord_runtime::timeout(&TokioClock::new(), SECOND * 60, news.recv()).await;
+            let (watcher, index) = told.expect("a watcher sleeps on a change that was made").unwrap();
+            reached[watcher] = index;
+        }
+    }
+    assert!(reached.iter().all(|index| *index <= last));
     host.stop().await;
 }

@@ -3,6 +3,7 @@
 use concord_ca::x509::build::{RootTemplate, Serial, Validity, build_root};
 use concord_ca::{Certificate, Signer};
 use concord_model::Timestamp;
+use concord_raft::Storage;
 use concord_rpc::RpcError;
 use concord_rpc::request::{ReadCaRoots, SetCaConfig};
 use concord_server::CaStart;
@@ -164,6 +165,30 @@ async fn without_cross_signing_the_old_root_signs_until_the_new_one_is_known() {
     assert_ne!(after.active_root_id, old);
     let leaf = host.leaf(ROOT, "web").await.unwrap();
     assert!(host.verifies(&leaf, &staged) && host.verifies(&leaf, &after));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_under_way_goes_on_after_a_restart() {
+    let lives = r#"{"LeafCertTTL": "1h", "IntermediateCertTTL": "3h", "RootCertTTL": "3h"}"#;
+    let ca = CaStart { settings: settings(lives), ..CaStart::default() };
+    let setup = Setup { ca, storage: Storage::Disk, ..Setup::guarded() };
+    let host = setup.start().await.with_ca().await;
+    let old = host.roots().await.active_root_id;
+    tokio::time::sleep(HOUR * 4).await;
+    let forced = SetCaConfig { force_without_cross_signing: true, ..change(QUICK) };
+    host.ask_as(ROOT, forced).await.unwrap();
+    let staged = host.roots().await;
+    host.stop().await;
+    let host = setup.start().await;
+    assert_eq!(host.roots().await, staged);
+    assert_eq!(staged.active_root_id, old);
+    tokio::time::sleep(SECOND * 670).await;
+    let after = host.roots().await;
+    assert_ne!(after.active_root_id, old);
+    assert_eq!(host.config().await.settings, settings(QUICK));
+    let leaf = host.leaf(ROOT, "web").await.unwrap();
+    assert!(host.verifies(&leaf, &staged));
     host.stop().await;
 }
 
