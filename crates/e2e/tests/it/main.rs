@@ -1,1 +1,16 @@
-//! End-to-end tests.
+//! End-to-end tests. Each makes a world of its own; none asserts how long anything took.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real processes live on the real clock, environment and threads"
+)]
+
+mod agent;
+mod chains;
+mod go_client;
+mod isolation;
+mod kill;
+mod outage;
+mod rotation;
+mod sidecar;

@@ -1,0 +1,3 @@
+module concord.example/e2e/tls
+
+go 1.21
