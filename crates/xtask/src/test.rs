@@ -26,6 +26,10 @@ pub(crate) enum Scope {
     Fast,
 }
 
+/// The program that tests of whole processes start. The runners build it before the first test, with
+/// the same features as everything else: building it apart would build half the workspace twice.
+const PROGRAM_VARIABLE: &str = "CONCORD_BIN";
+
 /// Where tests write that they skipped, and why.
 const SKIPS_VARIABLE: &str = "CONCORD_TEST_SKIPS";
 
@@ -120,6 +124,9 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
     };
     command.env(SKIPS_VARIABLE, &skips);
     if scope == Scope::Everything {
+        if std::env::var_os(PROGRAM_VARIABLE).is_none() {
+            command.env(PROGRAM_VARIABLE, program()?);
+        }
         tell_clients(&mut command);
     }
     let started = Instant::now();
@@ -141,6 +148,12 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
         bail!("no test ran");
     }
     Ok(counts)
+}
+
+/// Where the runners leave the program, in cargo's `dev` profile.
+fn program() -> Result<PathBuf> {
+    let name = format!("concord{}", std::env::consts::EXE_SUFFIX);
+    Ok(setup::target_dir()?.join("debug").join(name))
 }
 
 fn nextest_command(nextest: &Path, root: &Path) -> Command {
