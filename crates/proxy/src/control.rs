@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::{KeyMaker, TrustBundle};
-use concord_model::Secret;
+use concord_model::{Secret, Timestamp};
 use concord_proxycfg::{ProxySnapshot, UpstreamId, UpstreamState};
 use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::{Backoff, Scope, ShutdownReport, World};
@@ -52,6 +52,8 @@ pub struct ProxyStatus {
     pub upstreams: BTreeMap<String, String>,
     /// Key id of the certificate that signed its leaf.
     pub leaf_authority: Option<String>,
+    /// Last second of its leaf's life.
+    pub leaf_until: Option<Timestamp>,
     /// Whether it is attached to an agent.
     pub attached: bool,
 }

@@ -82,7 +82,7 @@ impl Keeper {
             Err(error) => return degraded("identity", &error),
         };
         if running.as_ref().is_none_or(|running| running.identity != identity) {
-            self.status.send_modify(|status| status.leaf_authority = None);
+            self.tell(None);
             let config = Config { root_change_jitter: self.options.rotation_jitter };
             *running = Some(Running {
                 identity,
@@ -147,7 +147,7 @@ impl Keeper {
             }
             Effect::Withdraw => {
                 self.shared.identity.withdraw();
-                self.status.send_modify(|status| status.leaf_authority = None);
+                self.tell(None);
                 None
             }
             Effect::Fail(why) => {
@@ -167,6 +167,14 @@ impl Keeper {
                 None
             }
         }
+    }
+
+    /// Tells which leaf is presented.
+    fn tell(&self, leaf: Option<&LeafCertificate>) {
+        self.status.send_modify(|status| {
+            status.leaf_authority = leaf.map(|leaf| leaf.authority_key_id.clone());
+            status.leaf_until = leaf.map(|leaf| leaf.valid_before);
+        });
     }
 
     fn make_key(&self, running: &mut Running, attempt: Attempt) -> Event {
@@ -214,7 +222,7 @@ impl Keeper {
         match presented {
             Ok(true) => {
                 info!(identity = %leaf.uri, serial = %leaf.serial, authority = %leaf.authority_key_id, "new certificate");
-                self.status.send_modify(|status| status.leaf_authority = Some(leaf.authority_key_id.clone()));
+                self.tell(Some(&leaf));
             }
             Ok(false) => {
                 degraded(

@@ -77,14 +77,22 @@ async fn a_leaf_is_renewed_before_it_expires() {
     let local = Local::echo(&mesh).await;
     let (web, api) = pair(&mesh, &local).await;
     let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
-    for _ in 0..30 {
-        mesh.clock.advance(Duration::from_secs(300));
-        crate::world::pause().await;
-        crate::world::pause().await;
+    exchange(&mut app, "before").await.unwrap();
+    for _ in 0..4 {
+        // Nine tenths of its life are over for each, none has expired.
+        mesh.clock.advance(Duration::from_secs(3300));
+        for sidecar in [&web, &api] {
+            let now = mesh.now();
+            sidecar
+                .until(|status| {
+                    status.leaf_until.expect("never without") > now.plus(Duration::from_secs(3300))
+                })
+                .await;
+        }
+        let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
+        exchange(&mut app, "still valid").await.unwrap();
     }
-    // Two hours and a half later, with leaves that live for one.
     let mut new = TcpStream::connect(web.upstream("api")).await.unwrap();
-    eventually(|| api.status.borrow().leaf_authority.is_some()).await;
     exchange(&mut new, "renewed").await.unwrap();
     exchange(&mut app, "renewed").await.unwrap();
 }
@@ -104,19 +112,18 @@ async fn a_revoked_token_serves_until_the_leaf_expires_and_no_longer() {
     // Only the leaf of `web` may not be renewed; the other side goes on.
     mesh.clock.advance(Duration::from_secs(73 * 3600));
     web.until(|status| status.leaf_authority.is_none()).await;
-    api.until(|status| status.leaf_authority.is_some()).await;
+    api.in_time(&mesh, Duration::from_secs(1), |status| status.leaf_authority.is_some()).await;
     eventually(|| logged(&["degraded", "leaf_alarm", "Expired"])).await;
     let mut late = TcpStream::connect(web.upstream("api")).await.unwrap();
     assert!(closed_without_a_byte(&mut late).await);
     let remote = format!("remote={}", late.local_addr().unwrap());
-    assert!(logged(&["connection refused", "no_leaf", &remote]));
+    eventually(|| logged(&["connection refused", "no_leaf", &remote])).await;
     exchange(&mut app, "what is open stays open").await.unwrap();
     // The token comes back, and with it everything.
     web.script.mood(Mood::Well);
-    mesh.clock.advance(Duration::from_secs(120));
-    web.until(|status| status.attached && status.leaf_authority.is_some()).await;
+    web.in_time(&mesh, Duration::from_secs(10), |status| status.attached && status.leaf_authority.is_some())
+        .await;
     let mut again = TcpStream::connect(web.upstream("api")).await.unwrap();
-    eventually(|| !api.public().ip().is_unspecified()).await;
     exchange(&mut again, "again").await.unwrap();
 }
 
@@ -152,9 +159,7 @@ async fn a_proxy_that_becomes_another_service_presents_nothing_until_it_can_prov
     }
     api.script.signs(true);
     // The request that hangs is given up after its time.
-    mesh.clock.advance(Duration::from_secs(31));
-    mesh.clock.advance(Duration::from_secs(31));
-    api.ready().await;
+    api.in_time(&mesh, Duration::from_secs(10), concord_proxy::ProxyStatus::is_ready).await;
     let mut stream = Peer::dial(api.public(), Peer::client(&mesh, "web", "billing")).await.unwrap();
     exchange(&mut stream, "as billing").await.unwrap();
     assert!(within(Peer::dial(api.public(), Peer::client(&mesh, "web", "api"))).await.is_err());

@@ -8,8 +8,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::world::{
-    Local, Mesh, Peer, Script, Sidecar, UpstreamParts, allow, closed_without_a_byte, deny, entry, eventually,
-    exchange, is_refused, logged, options, pause, within,
+    Local, Mesh, Peer, Script, Sidecar, UpstreamParts, allow, app_is_refused, closed_without_a_byte, deny,
+    entry, eventually, exchange, is_refused, logged, options, pause, within,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,8 +18,7 @@ async fn n_79_without_an_intention_the_service_sees_nothing() {
     let local = Local::echo(&mesh).await;
     let api = Sidecar::before(&mesh, "api79", local.address, |_| {}).await;
     let web = Sidecar::calling(&mesh, "web", [UpstreamParts::of("api79", &[api.public()])]).await;
-    let mut app = TcpStream::connect(web.upstream("api79")).await.unwrap();
-    assert!(closed_without_a_byte(&mut app).await);
+    assert!(app_is_refused(web.upstream("api79")).await);
     assert!(is_refused(api.public(), Peer::client(&mesh, "web", "api79")).await);
     assert_eq!((local.connections(), local.bytes()), (0, 0));
     eventually(|| logged(&["connection decided", "destination=api79", "verdict=\"deny\"", "ACLs"])).await;

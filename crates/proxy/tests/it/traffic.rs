@@ -31,8 +31,8 @@ async fn a_request_goes_through_both_proxies() {
     exchange(&mut app, "hello").await.unwrap();
     assert_eq!((local.connections(), local.bytes()), (1, 5));
     let identity = mesh.trust.service("web").to_string();
-    assert!(logged(&["connection decided", &identity, "verdict=\"allow\""]));
-    assert!(logged(&["upstream reached", &mesh.trust.service("api").to_string()]));
+    eventually(|| logged(&["connection decided", &identity, "verdict=\"allow\""])).await;
+    eventually(|| logged(&["upstream reached", &mesh.trust.service("api").to_string()])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,5 +223,5 @@ async fn connections_and_bytes_are_counted_and_gauges_return_to_zero() {
     }
     eventually(|| api.proxy.inbound_connections() == 0).await;
     let dst = format!("dst={}", service("counted").key());
-    assert!(logged(&["connection ended", &dst, "received=5", "sent=5", "both sides ended"]));
+    eventually(|| logged(&["connection ended", &dst, "received=5", "sent=5", "both sides ended"])).await;
 }

@@ -14,7 +14,7 @@ use concord_runtime::{TokioClock, timeout};
 
 pub(crate) use self::clock::TestClock;
 pub(crate) use self::mesh::{Mesh, dc, service};
-pub(crate) use self::peers::{Local, Peer, closed_without_a_byte, exchange, is_refused};
+pub(crate) use self::peers::{Local, Peer, app_is_refused, closed_without_a_byte, exchange, is_refused};
 pub(crate) use self::script::{Mood, Parts, Script, UpstreamParts, allow, deny, entry, upstream_id};
 pub(crate) use self::sidecar::{Sidecar, options};
 pub(crate) use self::telemetry::{logged, metric, telemetry};

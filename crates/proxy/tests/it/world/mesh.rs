@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use concord_ca::limits::CROSS_SIGNED_LIFE;
 use concord_ca::provider::{CaChain, chain_pem};
 use concord_ca::testing::{Held, World as TrustWorld};
 use concord_ca::x509::build::{
-    LeafTemplate, RootTemplate, Serial, Validity, build_leaf, build_root, common_name,
+    LeafTemplate, RootTemplate, Serial, Validity, build_leaf, build_root, common_name, cross_sign,
 };
-use concord_ca::{Csr, TrustBundle};
+use concord_ca::{Certificate, Csr, TrustBundle};
 use concord_model::ca::{CaRoots, KeyKind, LeafCertificate};
 use concord_model::{Datacenter, ServiceIdentity, ServiceName, ServiceRef, SpiffeId, Stamp, Timestamp};
 use concord_runtime::{Clock as _, Scope, World};
@@ -35,6 +36,7 @@ pub(crate) struct Mesh {
     pub(crate) scope: Scope,
     pub(crate) leaf_life: Mutex<Duration>,
     roots: Mutex<Vec<Held>>,
+    crossed: Mutex<Option<Certificate>>,
     serial: AtomicU64,
 }
 
@@ -45,6 +47,7 @@ impl Mesh {
         let trust = TrustWorld::at(NOW);
         Arc::new(Self {
             roots: Mutex::new(vec![trust.root.clone()]),
+            crossed: Mutex::default(),
             scope: Scope::new("test", Arc::clone(&clock) as _),
             clock,
             trust,
@@ -70,7 +73,7 @@ impl Mesh {
         self.roots.lock().last().unwrap().clone()
     }
 
-    /// Makes another root and lets it sign; the old one stays trusted.
+    /// Makes another root, signed by the old one as well, and lets it sign; the old one stays trusted.
     pub(crate) fn rotate(&self) {
         let signer = self.trust.key();
         let domain = &self.trust.trust_domain;
@@ -81,6 +84,10 @@ impl Mesh {
             serial: self.serial(),
         };
         let certificate = build_root(template, &*signer).unwrap();
+        let old = self.active();
+        let life = Validity::backdated(self.now(), CROSS_SIGNED_LIFE);
+        let crossed = cross_sign(&certificate, domain, old.authority(), life, self.serial()).unwrap();
+        *self.crossed.lock() = Some(crossed);
         self.roots.lock().push(Held { certificate, signer });
     }
 
@@ -100,6 +107,7 @@ impl Mesh {
         let mut records: Vec<_> = roots.iter().map(record).collect();
         let active = records.last_mut().unwrap();
         active.active = true;
+        active.intermediate_certs = self.crossed.lock().iter().map(Certificate::pem).collect();
         let active_root_id = active.id.clone();
         CaRoots { active_root_id, trust_domain: self.trust.trust_domain.clone(), roots: records, index: 1 }
     }
@@ -133,7 +141,12 @@ impl Mesh {
         }
     }
 
+    /// A number nobody else has.
+    pub(crate) fn number(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn serial(&self) -> Serial {
-        Serial::from_counter(self.serial.fetch_add(1, Ordering::Relaxed)).unwrap()
+        Serial::from_counter(self.number()).unwrap()
     }
 }

@@ -42,7 +42,10 @@ impl Local {
         let scope = mesh.scope.clone();
         mesh.scope.spawn("echo", async move {
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
+                let Ok((stream, _)) = listener.accept().await else {
+                    super::pause().await;
+                    continue;
+                };
                 connections.fetch_add(1, Ordering::SeqCst);
                 scope.spawn("echoing", echo(stream, Arc::clone(&bytes)));
             }
@@ -98,6 +101,14 @@ pub(crate) async fn closed_without_a_byte(stream: &mut (impl AsyncRead + AsyncWr
         !matches!(stream.read(&mut heard).await, Ok(1))
     })
     .await
+}
+
+/// Whether an application gets nothing at all. It may be told so early that it cannot even connect.
+pub(crate) async fn app_is_refused(address: SocketAddr) -> bool {
+    match TcpStream::connect(address).await {
+        Ok(mut app) => closed_without_a_byte(&mut app).await,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    }
 }
 
 /// Whether a listener refuses a client: in the handshake or right after.

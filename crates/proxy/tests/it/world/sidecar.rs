@@ -12,7 +12,7 @@ use concord_rpc::{ProxyTarget, SnapshotSource};
 use tokio::sync::watch;
 
 use super::script::Parts;
-use super::{Mesh, Script, within};
+use super::{Mesh, Script, eventually, within};
 
 pub(crate) struct Sidecar {
     pub(crate) proxy: Proxy,
@@ -37,9 +37,9 @@ impl Sidecar {
         source: Arc<dyn SnapshotSource>,
         options: Options,
     ) -> Self {
-        let scope = mesh.scope.child("sidecar");
-        let proxy =
-            Proxy::start(options, source, Arc::new(OsKeys), mesh.world(), scope.clone(), scope).unwrap();
+        let scope = mesh.scope.child(&format!("sidecar-{}", mesh.number()));
+        let (control, traffic) = (scope.child("control"), scope.child("traffic"));
+        let proxy = Proxy::start(options, source, Arc::new(OsKeys), mesh.world(), control, traffic).unwrap();
         let status = proxy.status();
         Self { proxy, script, status }
     }
@@ -87,6 +87,24 @@ impl Sidecar {
         let mut status = self.status.clone();
         within(async move {
             status.wait_for(holds).await.expect("the proxy runs");
+        })
+    }
+
+    /// Lets time go by until something holds.
+    #[track_caller]
+    pub(crate) fn in_time(
+        &self,
+        mesh: &Mesh,
+        step: Duration,
+        mut holds: impl FnMut(&ProxyStatus) -> bool,
+    ) -> impl Future<Output = ()> {
+        let (status, clock) = (self.status.clone(), Arc::clone(&mesh.clock));
+        eventually(move || {
+            let done = holds(&status.borrow());
+            if !done {
+                clock.advance(step);
+            }
+            done
         })
     }
 
