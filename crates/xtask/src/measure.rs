@@ -12,6 +12,7 @@ use crate::setup;
 use crate::workspace;
 
 mod build;
+mod load;
 mod report;
 
 use report::Report;
@@ -33,11 +34,38 @@ struct Bench<'a> {
     args: &'a [&'a str],
 }
 
-const MEASUREMENTS: &[Measurement] = &[Measurement {
-    name: "build",
-    about: "clean builds of every crate, dev and release: seconds and megabytes (about ten minutes)",
-    run: build::run,
-}];
+const MEASUREMENTS: &[Measurement] = &[
+    Measurement {
+        name: "build",
+        about: "clean builds of every crate, dev and release: seconds and megabytes (about ten minutes)",
+        run: build::run,
+    },
+    Measurement {
+        name: "authorize",
+        about: "authorize over HTTP and in process, with 10, 10,000 and 100,000 intentions (a minute)",
+        run: load::authorize,
+    },
+    Measurement {
+        name: "leaf",
+        about: "leaves issued end to end, beside bare key generation and signing (half a minute)",
+        run: load::leaf,
+    },
+    Measurement {
+        name: "start",
+        about: "from exec to the first answer, new and after kill -9 (half a minute)",
+        run: load::start,
+    },
+    Measurement {
+        name: "memory",
+        about: "resident memory of an agent, idle and with a thousand services (half a minute)",
+        run: load::memory,
+    },
+    Measurement {
+        name: "proxy",
+        about: "the L4 proxy pair beside a bare rustls pair and an Envoy pair (two minutes)",
+        run: load::proxy,
+    },
+];
 
 pub(crate) fn run(args: &[&str]) -> Result<()> {
     let Some((name, rest)) = args.split_first() else {

@@ -17,21 +17,21 @@ pub(super) struct Report {
 struct Figure {
     what: String,
     value: f64,
-    unit: &'static str,
+    unit: String,
 }
 
 /// Where and of what the figures were taken.
 #[derive(Debug)]
 pub(super) struct Origin {
-    machine: String,
-    commit: String,
+    pub(super) machine: String,
+    pub(super) commit: String,
 }
 
 // === impl Report ===
 
 impl Report {
-    pub(super) fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
-        self.figures.push(Figure { what: what.into(), value, unit });
+    pub(super) fn add(&mut self, what: impl Into<String>, value: f64, unit: impl Into<String>) {
+        self.figures.push(Figure { what: what.into(), value, unit: unit.into() });
     }
 
     /// Origin, figures, and the same figures as rows of a table.

@@ -1,0 +1,158 @@
+//! How fast leaves are issued: through the whole program over HTTP, beside what the cryptography alone
+//! costs on one core.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use concord_ca::csr::Csr;
+use concord_ca::key::{KeyMaker, OsKeys};
+use concord_ca::provider::{BuiltinProvider, CaSettings, Issue, LeafRequest, Provider};
+use concord_ca::x509::build::{
+    Authority, LeafTemplate, RootTemplate, Serial, Validity, build_leaf, build_root,
+};
+use concord_e2e::{AgentOptions, World};
+use concord_model::ca::KeyKind;
+use concord_model::{SpiffeId, Timestamp, TrustDomain};
+use serde_json::json;
+
+use crate::figures::Figures;
+use crate::traffic::in_parallel;
+use crate::usage::Group;
+
+/// The moment at which bare certificates are made; any would do.
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// Clients that ask at once.
+const CONNECTIONS: usize = 8;
+/// Leaves asked of one agent: it holds 4,096 at most.
+const LEAVES_MAX: u64 = 3_000;
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn run(lasting: Duration) -> Result<Figures> {
+    let mut figures = Figures::default();
+    bare(lasting, &mut figures)?;
+    let kept = AgentOptions::default();
+    let dev = AgentOptions { dev: true, ..AgentOptions::default() };
+    for (kind, options) in [("-dev agent", dev), ("agent with -data-dir", kept)] {
+        end_to_end(kind, options, lasting, &mut figures)?;
+    }
+    Ok(figures)
+}
+
+/// Every leaf is of a service of its own: key made, signature asked for, checked, given out.
+fn end_to_end(kind: &str, options: AgentOptions, lasting: Duration, figures: &mut Figures) -> Result<()> {
+    let world = World::new();
+    let mut agent = world.agent("n1", options);
+    let http = agent.http();
+    // The usual limit of fifty a second would be all that is measured.
+    let config = http.get("/v1/connect/ca/configuration").json();
+    let mut settings = config["Config"].as_object().cloned().unwrap_or_default();
+    settings.insert("CSRMaxPerSecond".to_owned(), json!(0));
+    settings.insert("CSRMaxConcurrent".to_owned(), json!(0));
+    http.put("/v1/connect/ca/configuration", &json!({ "Provider": "consul", "Config": settings })).ok();
+    http.get("/v1/agent/connect/ca/leaf/first").ok();
+
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connections.push(http.connect()?);
+    }
+    let process = Group::new([agent.process().pid()]);
+    let numbers = AtomicU64::new(0);
+    let (cpu, began) = (process.cpu()?, Instant::now());
+    let until = began + lasting;
+    let times = in_parallel(&mut connections, |conn| {
+        let mut times = Vec::new();
+        while Instant::now() < until {
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            if number >= LEAVES_MAX {
+                break;
+            }
+            let began = Instant::now();
+            let reply = conn.send("GET", &format!("/v1/agent/connect/ca/leaf/leaf-{number}"), None)?;
+            ensure!(reply.status == 200, "leaf {number}: {} {}", reply.status, reply.body);
+            times.push(began.elapsed());
+        }
+        Ok(times)
+    })?;
+    let (cpu, took) = (process.cpu()?.saturating_sub(cpu), began.elapsed());
+    let what = |of: &str| format!("leaves end to end, {kind}, {CONNECTIONS} connections: {of}");
+    let count = times.count() as f64;
+    figures.add(what("leaves a second"), count / took.as_secs_f64(), "/s");
+    figures.add(what("leaves a second and core of the agent"), count / cpu.as_secs_f64().max(1e-9), "/s");
+    figures.add(what("p50"), times.millis(50), "ms");
+    figures.add(what("p99"), times.millis(99), "ms");
+    Ok(())
+}
+
+/// One core, no process but this one.
+fn bare(lasting: Duration, figures: &mut Figures) -> Result<()> {
+    let domain = TrustDomain::parse("11111111-2222-3333-4444-555555555555.consul")?;
+    let identity = SpiffeId::parse(&format!("spiffe://{domain}/ns/default/dc/dc1/svc/web"))?;
+    let signer = OsKeys.make(KeyKind::EcP256)?;
+    let template = RootTemplate {
+        common_name: "load",
+        trust_domain: &domain,
+        validity: Validity::from_now(NOW, 24 * 365 * HOUR),
+        serial: serial(1)?,
+    };
+    let root = build_root(template, &*signer)?;
+    let rate = repeated(lasting, || {
+        let holder = OsKeys.make(KeyKind::EcP256)?;
+        let template = LeafTemplate {
+            identity: &identity,
+            dns_names: &[],
+            addresses: &[],
+            public_key: holder.public_key(),
+            validity: Validity::backdated(NOW, 72 * HOUR),
+            serial: serial(2)?,
+        };
+        build_leaf(template, Authority::try_new(&root, &*signer)?)?;
+        Ok(())
+    })?;
+    figures.add("bare key and signature, one core", rate, "/s");
+
+    let mut provider =
+        BuiltinProvider::configure(CaSettings::default(), domain.clone(), None, Arc::new(OsKeys))?;
+    provider.generate_ca_chain(Issue { now: NOW, serial: serial(7)? })?;
+    let rate = repeated(lasting, || {
+        let csr = Csr::build(&*OsKeys.make(KeyKind::EcP256)?, &identity)?;
+        let parsed = Csr::parse(&csr)?;
+        let request = LeafRequest {
+            identity: &parsed.identity,
+            dns_names: &[],
+            addresses: &[],
+            public_key: &parsed.public_key,
+        };
+        provider.sign(&request, Issue { now: NOW, serial: serial(8)? })?;
+        Ok(())
+    })?;
+    figures.add("bare key, request, check of it and signature, one core", rate, "/s");
+    Ok(())
+}
+
+fn serial(number: u64) -> Result<Serial> {
+    Serial::from_counter(number).context("serials are positive")
+}
+
+/// How often a second.
+fn repeated(lasting: Duration, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let (began, mut done) = (Instant::now(), 0u32);
+    while began.elapsed() < lasting {
+        work()?;
+        done += 1;
+    }
+    Ok(f64::from(done) / began.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_leaves_are_made() {
+        let mut figures = Figures::default();
+        bare(Duration::from_millis(1), &mut figures).unwrap();
+        assert!(figures.to_json().contains("bare key and signature"));
+    }
+}

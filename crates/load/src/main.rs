@@ -1,0 +1,87 @@
+//! `concord-load <question> [--seconds N]`: puts load on the program as a stranger would, by its
+//! public ports, and prints one JSON object of figures. `cargo xtask measure` builds it, runs it and
+//! says to which machine and commit the figures belong.
+//!
+//! Bare peers that the program is measured beside live here too: `relay` is what rustls and tokio
+//! cost alone, and an Envoy is started from a bootstrap of ours. Nothing here is part of the product
+//! and nothing here judges a figure.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "load lives on the real clock, on real threads and in a real environment"
+)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
+
+mod authorize;
+mod envoy;
+mod figures;
+mod leaf;
+mod memory;
+mod pair;
+mod peer;
+mod proxy;
+mod relay;
+mod spread;
+mod start;
+mod traffic;
+mod usage;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::figures::Figures;
+
+/// How long each phase lasts unless said otherwise; a whole question stays below three minutes.
+const SECONDS: u64 = 5;
+/// Longer phases say no more and keep the machine busy.
+const SECONDS_MAX: u64 = 20;
+
+const USAGE: &str = "concord-load authorize|leaf|start|memory|proxy [--seconds N]\n\
+    concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let Some((&question, rest)) = args.split_first() else { bail!("usage:\n{USAGE}") };
+    if question == "relay" {
+        return relay::run(rest);
+    }
+    let lasting = lasting(rest)?;
+    let figures: Figures = match question {
+        "authorize" => authorize::run(lasting)?,
+        "leaf" => leaf::run(lasting)?,
+        "start" => start::run()?,
+        "memory" => memory::run()?,
+        "proxy" => proxy::run(lasting)?,
+        unknown => bail!("`{unknown}` is no question; usage:\n{USAGE}"),
+    };
+    println!("{}", figures.to_json());
+    Ok(())
+}
+
+/// The length of a phase.
+fn lasting(args: &[&str]) -> Result<Duration> {
+    let seconds = match args {
+        [] => SECONDS,
+        ["--seconds", number] => number.parse().with_context(|| format!("--seconds {number}"))?,
+        _ => bail!("usage:\n{USAGE}"),
+    };
+    ensure!((1..=SECONDS_MAX).contains(&seconds), "--seconds: from 1 to {SECONDS_MAX}");
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_has_a_length_and_a_bound() {
+        assert_eq!(lasting(&[]).unwrap(), Duration::from_secs(SECONDS));
+        assert_eq!(lasting(&["--seconds", "2"]).unwrap(), Duration::from_secs(2));
+        for wrong in [&["--seconds", "0"][..], &["--seconds", "3600"], &["--seconds", "x"], &["2"]] {
+            assert!(lasting(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

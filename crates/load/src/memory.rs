@@ -1,0 +1,55 @@
+//! What an agent holds in memory: idle, and with a thousand services.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use concord_e2e::{AgentOptions, World, eventually};
+use serde_json::json;
+
+use crate::figures::Figures;
+use crate::usage::Group;
+
+/// Services registered.
+const SERVICES: usize = 1_000;
+/// Until what was started has come to rest.
+const REST: Duration = Duration::from_secs(3);
+
+pub(crate) fn run() -> Result<Figures> {
+    let mut figures = Figures::default();
+    let dev = AgentOptions { dev: true, ..AgentOptions::default() };
+    for (kind, options) in [("agent -dev", dev), ("agent with -data-dir", AgentOptions::default())] {
+        one(kind, options, &mut figures)?;
+    }
+    Ok(figures)
+}
+
+fn one(kind: &str, options: AgentOptions, figures: &mut Figures) -> Result<()> {
+    let world = World::new();
+    let mut agent = world.agent("n1", options);
+    let process = Group::new([agent.process().pid()]);
+    thread::sleep(REST);
+    figures.add(format!("{kind}: resident, idle"), process.rss()? / 1e6, "MB");
+
+    let http = agent.http();
+    let mut conn = http.connect()?;
+    for number in 0..SERVICES {
+        let body = json!({
+            "Name": format!("service-{number}"),
+            "Address": "127.0.0.1",
+            "Port": 8080,
+            "Tags": ["v1"],
+            "Meta": { "version": "1" },
+            "Check": { "TTL": "1h", "Status": "passing" },
+        });
+        let reply = conn.send("PUT", "/v1/agent/service/register", Some(&body.to_string()))?;
+        ensure!(reply.status == 200, "registering: {} {}", reply.status, reply.body);
+    }
+    eventually("all services are in the catalog", || {
+        let services = http.get("/v1/catalog/services").json();
+        (services.as_object()?.len() > SERVICES).then_some(())
+    });
+    thread::sleep(REST);
+    figures.add(format!("{kind}: resident with {SERVICES} services"), process.rss()? / 1e6, "MB");
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Clients of the pairs: blocking sockets on threads, each phase bounded by time.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::peer::{ECHO, SINK};
+use crate::spread::Spread;
+
+/// Bytes of a request and of its answer.
+pub(crate) const MESSAGE: usize = 128;
+/// Bytes written at once in bulk.
+const CHUNK: usize = 64 << 10;
+/// Bytes between two looks at the clock in bulk.
+const PIECE: u64 = 32 << 20;
+/// A connection that stays silent so long has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection whose bytes come back.
+pub(crate) fn open(target: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    // With the first message: one write, as a client does.
+    let mut first = [b'.'; MESSAGE + 1];
+    first[0] = ECHO;
+    stream.write_all(&first)?;
+    await_message(&mut stream)?;
+    Ok(stream)
+}
+
+/// So many connections that have carried a message each.
+pub(crate) fn open_many(target: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
+    (0..count).map(|n| open(target).with_context(|| format!("connection {n} to {target}"))).collect()
+}
+
+/// Messages there and back on each connection at once; the times of all.
+pub(crate) fn round_trips(streams: &mut [TcpStream], lasting: Duration) -> Result<Spread> {
+    let until = Instant::now() + lasting;
+    in_parallel(streams, |stream| {
+        let mut times = Vec::new();
+        while Instant::now() < until {
+            let began = Instant::now();
+            stream.write_all(&[b'.'; MESSAGE])?;
+            await_message(stream)?;
+            times.push(began.elapsed());
+        }
+        Ok(times)
+    })
+}
+
+/// New connections one after the other in each of `workers` threads: from connect to the end of the
+/// first answer.
+pub(crate) fn new_connections(target: SocketAddr, workers: usize, lasting: Duration) -> Result<Spread> {
+    let until = Instant::now() + lasting;
+    in_parallel(&mut vec![target; workers], |target| {
+        let mut times = Vec::new();
+        while Instant::now() < until {
+            let began = Instant::now();
+            drop(open(*target)?);
+            times.push(began.elapsed());
+        }
+        Ok(times)
+    })
+}
+
+/// As many bytes as go one way on one connection; how many they were.
+pub(crate) fn bulk(target: SocketAddr, lasting: Duration) -> Result<u64> {
+    let until = Instant::now() + lasting;
+    let mut sent = 0;
+    let mut run = || -> io::Result<()> {
+        let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(&[SINK])?;
+        let chunk = vec![b'.'; CHUNK];
+        while Instant::now() < until {
+            stream.write_all(&PIECE.to_be_bytes())?;
+            for _ in 0..PIECE / CHUNK as u64 {
+                stream.write_all(&chunk)?;
+            }
+            stream.read_exact(&mut [0])?;
+            sent += PIECE;
+        }
+        Ok(())
+    };
+    run().with_context(|| format!("bulk to {target}"))?;
+    Ok(sent)
+}
+
+fn await_message(stream: &mut TcpStream) -> io::Result<()> {
+    let mut back = [0u8; MESSAGE];
+    stream.read_exact(&mut back)?;
+    if back == [b'.'; MESSAGE] { Ok(()) } else { Err(io::Error::other("other bytes came back")) }
+}
+
+/// One thread for each of `each`; all their times together. One failure fails the phase: a figure
+/// over the connections that happened to work would flatter.
+pub(crate) fn in_parallel<T: Send>(
+    each: &mut [T],
+    work: impl Fn(&mut T) -> Result<Vec<Duration>> + Sync,
+) -> Result<Spread> {
+    let results: Vec<Result<Vec<Duration>>> = thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = each.iter_mut().map(|one| scope.spawn(move || work(one))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a client does not panic")).collect()
+    });
+    let mut all = Vec::new();
+    for result in results {
+        all.extend(result?);
+    }
+    Ok(Spread::new(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::Peer;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn every_phase_runs_against_the_bare_service() {
+        let peer = Peer::start().unwrap();
+        let mut streams = open_many(peer.addr(), 3).unwrap();
+        assert!(round_trips(&mut streams, SHORT).unwrap().count() >= 3);
+        assert!(new_connections(peer.addr(), 2, SHORT).unwrap().count() >= 2);
+        assert_eq!(bulk(peer.addr(), SHORT).unwrap() % PIECE, 0);
+    }
+
+    #[test]
+    fn one_failed_connection_fails_the_phase() {
+        let peer = Peer::start().unwrap();
+        let mut streams = open_many(peer.addr(), 2).unwrap();
+        streams[1].shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(round_trips(&mut streams, SHORT).is_err());
+    }
+}
