@@ -1,6 +1,6 @@
 //! Every request, as a type that declares its reply, its right and whether it writes.
 //!
-//! The right is part of the type's declaration (DESIGN D20): a request that does not state one
+//! The right is part of the type's declaration (D20): a request that does not state one
 //! does not compile. What the right is checked against is the caller's token, in the server that
 //! answers, at each evaluation.
 
