@@ -1,6 +1,6 @@
 //! Providers: who holds the CA's key and signs with it.
 //!
-//! The interface is Consul's (reference §4.5). The built-in provider implements it here, pure: what
+//! The interface is Consul's. The built-in provider implements it here, pure: what
 //! it must remember is given out as a record with the key sealed. Providers that talk to other
 //! systems are hosted by the server behind the same trait.
 

@@ -1,4 +1,4 @@
-//! Certificates of the mesh, each in its fixed shape (reference: Consul's §4.2 and §4.3).
+//! Certificates of the mesh, each in its fixed shape as Consul documents and issues it.
 //!
 //! A builder takes who the certificate is for, when, under which serial, and a key; nothing of a
 //! request but its public key ever reaches a certificate.
