@@ -68,6 +68,7 @@ macro_rules! requests {
         #[derive(Clone, Debug, Deserialize, Serialize)]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs, reason = "each variant is documented at its type")]
+        #[allow(clippy::large_enum_variant, reason = "one lives at a time, on its way to its answer")]
         pub enum AnyRequest { $( $name($name), )+ }
 
         /// One of all replies.

@@ -22,8 +22,8 @@ use concord_state::command::AllocateSerials;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, Semaphore, mpsc, oneshot, watch};
 
-use crate::core::Core;
 use crate::limits::{CA_CHANGES_WAITING, SIGNATURES_WAITING, SIGNING_HOLD};
+use crate::paths::Core;
 
 /// What the leader holds of the certificate authority.
 #[derive(Debug)]

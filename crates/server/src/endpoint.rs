@@ -11,7 +11,7 @@ use std::sync::Arc;
 use concord_rpc::{Answer, AnyReply, AnyRequest, Head, RpcError, ServerApi};
 use futures::future::BoxFuture;
 
-use crate::core::Core;
+use crate::paths::Core;
 
 /// A server's own handle: requests go straight to the state, without a wire between.
 #[derive(Clone, Debug)]

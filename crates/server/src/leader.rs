@@ -16,8 +16,8 @@ use concord_runtime::Backoff;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::core::Core;
 use crate::limits::DUTY_PERIOD;
+use crate::paths::Core;
 
 /// Whether this server leads and has done what must be done before it serves.
 #[derive(Debug)]

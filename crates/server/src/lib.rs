@@ -1,6 +1,6 @@
 //! A server agent's half that holds the state.
 //!
-//! - [`core`](self): reads from views, waiting on what they read; writes through the log;
+//! - `paths`: reads from views, waiting on what they read; writes through the log;
 //! - `endpoint`: every request of [`concord_rpc::AnyRequest`], answered where its data is read;
 //! - `leader`: what the leader does besides answering;
 //! - `ca`: the certificate authority's host, a side task nothing else waits for.
@@ -12,12 +12,12 @@
 mod ca;
 mod caller;
 mod config;
-mod core;
 mod endpoint;
 mod hub;
 mod leader;
 mod limits;
 mod machine;
+mod paths;
 mod server;
 mod turns;
 

@@ -14,10 +14,10 @@ use tracing::info;
 use crate::ca::CaHost;
 use crate::caller::Resolver;
 use crate::config::ServerConfig;
-use crate::core::Core;
 use crate::endpoint::LocalApi;
 use crate::leader::{self, Duties};
 use crate::machine::Machine;
+use crate::paths::Core;
 use crate::turns::Turns;
 
 /// Why a server did not start.

@@ -20,8 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::{Ask, InUse, issue, parse, provider_error};
-use crate::core::Core;
 use crate::limits::{CA_TIMER_MAX, CA_TIMER_MIN};
+use crate::paths::Core;
 
 /// Name of the built-in provider's roots.
 const ROOT_NAME: &str = "Consul CA Primary Cert";

@@ -20,7 +20,7 @@ use concord_state::{Reader, Reply};
 use sha2::{Digest, Sha256};
 
 use crate::caller::Caller;
-use crate::core::{Core, Eval};
+use crate::paths::{Core, Eval};
 
 /// Shortest life of a token that expires.
 const LIFE_MIN: std::time::Duration = std::time::Duration::from_secs(60);

@@ -15,7 +15,7 @@ use concord_state::command::{self, DeregisterWhat};
 use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope};
 
 use crate::caller::Caller;
-use crate::core::Core;
+use crate::paths::Core;
 
 fn node_right(name: &NodeName, level: Level) -> Right<'_> {
     Right::named(Labelled::Node, name.as_str(), level)

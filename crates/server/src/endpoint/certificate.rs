@@ -11,7 +11,7 @@ use concord_rpc::request::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 use concord_rpc::{Answer, Head, Request, RpcError};
 
 use crate::ca;
-use crate::core::Core;
+use crate::paths::Core;
 
 impl Core {
     pub(crate) async fn read_ca_roots(

@@ -18,8 +18,8 @@ use concord_state::command::{self, EntryRef};
 use concord_state::{Reply, ServiceScope};
 
 use crate::caller::Caller;
-use crate::core::{Core, Eval};
 use crate::endpoint::acl::unexpected;
+use crate::paths::{Core, Eval};
 
 fn reads_intentions_of(caller: &Caller, name: &str) -> bool {
     caller.may(&Right::named(Labelled::Intention, name, Level::Read))

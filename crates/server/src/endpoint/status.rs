@@ -3,7 +3,7 @@
 use concord_rpc::request::{ReadStatus, ServerStatus};
 use concord_rpc::{Answer, Consistency, Head, Request, RpcError};
 
-use crate::core::Core;
+use crate::paths::Core;
 
 impl Core {
     /// Answers also without a leader: this is how one finds out.

@@ -6,8 +6,8 @@ use concord_rpc::RpcError;
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
 use concord_state::command::{EnsureBuiltins, SetClusterId, SetMode, SetTokens};
 
-use crate::core::Core;
 use crate::endpoint::acl::seal_secret;
+use crate::paths::Core;
 
 /// Gives the cluster an identity if it has none.
 pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {

@@ -11,7 +11,7 @@ use concord_model::{CheckId, InstanceId, Namespace, ServiceName, Stamp};
 use concord_rpc::RpcError;
 use concord_state::command::Register;
 
-use crate::core::Core;
+use crate::paths::Core;
 
 /// Registers the node if the catalog has it otherwise.
 pub(super) async fn ensure(core: &Core) -> Result<(), RpcError> {

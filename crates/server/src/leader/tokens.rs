@@ -3,8 +3,8 @@
 use concord_rpc::RpcError;
 use concord_state::command::ReapExpiredTokens;
 
-use crate::core::Core;
 use crate::limits::REAP_BATCH;
+use crate::paths::Core;
 
 /// Removes one batch of expired tokens.
 pub(super) async fn reap(core: &Core) -> Result<(), RpcError> {
