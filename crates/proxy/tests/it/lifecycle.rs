@@ -48,7 +48,7 @@ async fn while_the_agent_is_away_the_last_snapshot_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_lets_attach_and_then_fails_is_asked_ever_more_slowly() {
+async fn a_source_that_lets_attach_and_then_fails_is_asked_again() {
     let mesh = Mesh::new();
     let script = Script::new(&mesh, "web", None);
     script.mood(Mood::Revoked);
