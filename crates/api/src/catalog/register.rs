@@ -234,7 +234,8 @@ impl ServiceBody {
             socket_path: self.socket_path.clone(),
             check: None,
             checks: Vec::new(),
-            weights: self.weights.clone(),
+            // Consul's Go client always sends weights, 0 and 0 where its user said nothing.
+            weights: self.weights.clone().filter(|weights| (weights.passing, weights.warning) != (0, 0)),
             token: None,
             enable_tag_override: self.enable_tag_override,
             locality: self.locality.clone(),
