@@ -10,9 +10,10 @@ use concord_model::intention::{Action, Decision, Destination, ServiceIntentions,
 use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
 use serde_json::json;
 
+use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::spread::Spread;
-use crate::traffic::in_parallel;
+use crate::traffic::{in_parallel, together};
 use crate::usage::Group;
 
 /// Intentions in all.
@@ -46,7 +47,7 @@ pub(crate) fn run(lasting: Duration) -> Result<Figures> {
 
 fn over_http(size: usize, lasting: Duration, figures: &mut Figures) -> Result<()> {
     let world = World::new();
-    let mut agent = world.dev_agent("n1");
+    let mut agent = Kind::Dev.start(&world);
     fill(&agent, size)?;
     let roots = agent.http().get("/v1/agent/connect/ca/roots").json();
     let domain = roots["TrustDomain"].as_str().unwrap_or_default().to_owned();
@@ -88,7 +89,7 @@ fn report(
     cpu: Duration,
     took: Duration,
 ) {
-    let what = |of: &str| format!("authorize over HTTP, {size} intentions, {connections} connections: {of}");
+    let what = |of: &str| format!("authorize over HTTP, {size} intentions, {}: {of}", together(connections));
     let count = times.count() as f64;
     figures.add(what("requests a second"), count / took.as_secs_f64(), "/s");
     figures.add(what("requests a second and core of the agent"), count / cpu.as_secs_f64().max(1e-9), "/s");
@@ -159,7 +160,7 @@ fn ask(conn: &mut Conn, domain: &str, Pairing { caller, callee }: Pairing) -> Re
     );
     let reply = conn.send("POST", PATH, Some(&body))?;
     let allowed = reply.status == 200
-        && reply.body.contains("\"Authorized\":true")
+        && ["\"Authorized\":true", "\"Authorized\": true"].iter().any(|yes| reply.body.contains(yes))
         && reply.body.contains(&format!("caller-{caller}"));
     ensure!(allowed, "caller-{caller} to callee-{callee}: {} {}", reply.status, reply.body);
     Ok(())

@@ -12,13 +12,14 @@ use concord_ca::provider::{BuiltinProvider, CaSettings, Issue, LeafRequest, Prov
 use concord_ca::x509::build::{
     Authority, LeafTemplate, RootTemplate, Serial, Validity, build_leaf, build_root,
 };
-use concord_e2e::{AgentOptions, World};
+use concord_e2e::World;
 use concord_model::ca::KeyKind;
 use concord_model::{SpiffeId, Timestamp, TrustDomain};
 use serde_json::json;
 
+use crate::agents::Kind;
 use crate::figures::Figures;
-use crate::traffic::in_parallel;
+use crate::traffic::{in_parallel, together};
 use crate::usage::Group;
 
 /// The moment at which bare certificates are made; any would do.
@@ -32,18 +33,16 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     let mut figures = Figures::default();
     bare(lasting, &mut figures)?;
-    let kept = AgentOptions::default();
-    let dev = AgentOptions { dev: true, ..AgentOptions::default() };
-    for (kind, options) in [("-dev agent", dev), ("agent with -data-dir", kept)] {
-        end_to_end(kind, options, lasting, &mut figures)?;
+    for kind in Kind::ALL {
+        end_to_end(kind, lasting, &mut figures)?;
     }
     Ok(figures)
 }
 
 /// Every leaf is of a service of its own: key made, signature asked for, checked, given out.
-fn end_to_end(kind: &str, options: AgentOptions, lasting: Duration, figures: &mut Figures) -> Result<()> {
+fn end_to_end(kind: Kind, lasting: Duration, figures: &mut Figures) -> Result<()> {
     let world = World::new();
-    let mut agent = world.agent("n1", options);
+    let (mut agent, kind) = (kind.start(&world), kind.name());
     let http = agent.http();
     // The usual limit of fifty a second would be all that is measured.
     let config = http.get("/v1/connect/ca/configuration").json();
@@ -76,7 +75,7 @@ fn end_to_end(kind: &str, options: AgentOptions, lasting: Duration, figures: &mu
         Ok(times)
     })?;
     let (cpu, took) = (process.cpu()?.saturating_sub(cpu), began.elapsed());
-    let what = |of: &str| format!("leaves end to end, {kind}, {CONNECTIONS} connections: {of}");
+    let what = |of: &str| format!("leaves end to end, {kind}, {}: {of}", together(CONNECTIONS));
     let count = times.count() as f64;
     figures.add(what("leaves a second"), count / took.as_secs_f64(), "/s");
     figures.add(what("leaves a second and core of the agent"), count / cpu.as_secs_f64().max(1e-9), "/s");

@@ -13,6 +13,7 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
+mod agents;
 mod authorize;
 mod envoy;
 mod figures;

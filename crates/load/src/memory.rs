@@ -4,9 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use concord_e2e::{AgentOptions, World, eventually};
+use concord_e2e::{World, eventually};
 use serde_json::json;
 
+use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::usage::Group;
 
@@ -17,16 +18,15 @@ const REST: Duration = Duration::from_secs(3);
 
 pub(crate) fn run() -> Result<Figures> {
     let mut figures = Figures::default();
-    let dev = AgentOptions { dev: true, ..AgentOptions::default() };
-    for (kind, options) in [("agent -dev", dev), ("agent with -data-dir", AgentOptions::default())] {
-        one(kind, options, &mut figures)?;
+    for kind in Kind::ALL {
+        one(kind, &mut figures)?;
     }
     Ok(figures)
 }
 
-fn one(kind: &str, options: AgentOptions, figures: &mut Figures) -> Result<()> {
+fn one(kind: Kind, figures: &mut Figures) -> Result<()> {
     let world = World::new();
-    let mut agent = world.agent("n1", options);
+    let (mut agent, kind) = (kind.start(&world), kind.name());
     let process = Group::new([agent.process().pid()]);
     thread::sleep(REST);
     figures.add(format!("{kind}: resident, idle"), process.rss()? / 1e6, "MB");

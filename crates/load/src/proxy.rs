@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use concord_e2e::World;
 
+use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::pair::{Identities, Pair, envoy_program};
 use crate::peer::Peer;
-use crate::traffic::{self, MESSAGE};
+use crate::traffic::{self, MESSAGE, together};
 
 /// Connections that send at once, in turn.
 const CONNECTIONS: [usize; 2] = [1, 32];
@@ -27,7 +28,7 @@ const REST: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     let world = World::new();
-    let agent = world.dev_agent("n1");
+    let agent = Kind::Dev.start(&world);
     let service = Peer::start()?;
     let identities = Identities::fetch(&world, &agent)?;
     let mut pairs = vec![
@@ -70,7 +71,7 @@ fn without_a_proxy(
 ) -> Result<()> {
     let mut streams = traffic::open_many(service, connections)?;
     let times = traffic::round_trips(&mut streams, lasting)?;
-    let what = |of: &str| format!("no proxy: {MESSAGE} B there and back, {connections} connections, {of}");
+    let what = |of: &str| format!("no proxy: {MESSAGE} B there and back, {}, {of}", together(connections));
     figures.add(what("p50"), times.micros(50), "µs");
     figures.add(what("p99"), times.micros(99), "µs");
     Ok(())
@@ -84,7 +85,7 @@ fn round_trips(pair: &Pair, connections: usize, lasting: Duration, figures: &mut
     ensure!(times.count() > 0, "no message went through {}", pair.name);
     let count = times.count() as f64;
     let what =
-        |of: &str| format!("{}: {MESSAGE} B there and back, {connections} connections, {of}", pair.name);
+        |of: &str| format!("{}: {MESSAGE} B there and back, {}, {of}", pair.name, together(connections));
     figures.add(what("CPU each"), cpu.as_secs_f64() * 1e6 / count, "µs");
     figures.add(what("p50"), times.micros(50), "µs");
     figures.add(what("p99"), times.micros(99), "µs");

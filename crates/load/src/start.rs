@@ -5,9 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use concord_e2e::{AgentOptions, Http, Process, World, binary};
+use concord_e2e::{Http, Process, World, binary};
 use serde_json::{Value, json};
 
+use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::spread::Spread;
 
@@ -26,7 +27,7 @@ pub(crate) fn run() -> Result<Figures> {
     report(&mut figures, "agent -dev: exec to the first answer of HTTP", dev?);
 
     let world = World::new();
-    let mut agent = world.agent("n1", AgentOptions::default());
+    let mut agent = Kind::Kept.start(&world);
     let mut conn = agent.http().connect()?;
     for number in 0..INTENTIONS {
         let path = format!("/v1/connect/intentions/exact?source=caller-{number}&destination=callee-{number}");

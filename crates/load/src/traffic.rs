@@ -93,6 +93,11 @@ pub(crate) fn bulk(target: SocketAddr, lasting: Duration) -> Result<u64> {
     Ok(sent)
 }
 
+/// How figures say on how many connections something was asked at once.
+pub(crate) fn together(connections: usize) -> String {
+    format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
+}
+
 fn await_message(stream: &mut TcpStream) -> io::Result<()> {
     let mut back = [0u8; MESSAGE];
     stream.read_exact(&mut back)?;
