@@ -41,8 +41,11 @@ pub(crate) static PROXY: Command = Command {
         ),
         Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").default("info"),
         Flag::switch("log-json", "Log as JSON, one object per line."),
-        Flag::text("metrics-addr", "Address and port to serve metrics at, in Prometheus' text form, under /metrics.")
-            .placeholder("<address>"),
+        Flag::text(
+            "metrics-addr",
+            "Address and port to serve metrics at, in Prometheus' text form, under /metrics.",
+        )
+        .placeholder("<address>"),
         Flag::duration(
             "rotation-jitter",
             "Longest time to wait before a certificate of a new root is asked for; spreads the load of a rotation. \

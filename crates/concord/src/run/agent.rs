@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens};
 use concord_acl::DefaultPolicy;
+use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens};
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
 use concord_config::section::{Config, ConnectSection};
@@ -19,9 +20,9 @@ use concord_config::{Host, Loaded};
 use concord_front::http::listener::{Http, Settings, Socket};
 use concord_front::{grpc, http};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
+use concord_model::Uuid;
 use concord_model::intention::Action;
 use concord_model::proxy::Settings as CaSettings;
-use concord_model::Uuid;
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::ServerApi;
 use concord_runtime::{Executor, Scope, World};
@@ -50,7 +51,8 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
         warn!("{warning}");
     }
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let executor = Executor::new("concord", threads).map_err(|error| Failure::system("start threads", error))?;
+    let executor =
+        Executor::new("concord", threads).map_err(|error| Failure::system("start threads", error))?;
     let outcome = executor.block_on(serve(&command, loaded, ready_file, io));
     executor.shutdown_background();
     outcome
@@ -76,7 +78,12 @@ struct Bound {
     grpc: Vec<TcpListener>,
 }
 
-async fn serve(command: &AgentCommand<'_>, loaded: Loaded, ready_file: Option<PathBuf>, io: &mut Io) -> Outcome {
+async fn serve(
+    command: &AgentCommand<'_>,
+    loaded: Loaded,
+    ready_file: Option<PathBuf>,
+    io: &mut Io,
+) -> Outcome {
     let env = command.call.env;
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
     let metrics = telemetry::start_metrics();
@@ -93,7 +100,8 @@ async fn serve(command: &AgentCommand<'_>, loaded: Loaded, ready_file: Option<Pa
     let keys: Arc<dyn KeyMaker> = Arc::new(OsKeys);
 
     let (fatal, mut died) = mpsc::channel::<String>(1);
-    let server = server(config, node_id, &address, &bound, Arc::clone(&keys), env, &world, &scope, fatal).await?;
+    let server =
+        server(config, node_id, &address, &bound, Arc::clone(&keys), env, &world, &scope, fatal).await?;
     let api: Arc<dyn ServerApi> = Arc::new(server.api());
     let agent_config = agent_config(config, node_id, &address, &bound);
     let agent = Agent::start(agent_config, api, keys, world.clone(), scope.child("agent"))
@@ -101,7 +109,8 @@ async fn serve(command: &AgentCommand<'_>, loaded: Loaded, ready_file: Option<Pa
     let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
 
     let faces = scope.child("faces");
-    let report = json!({ "http": addresses(&bound.http), "grpc": addresses(&bound.grpc), "pid": std::process::id() });
+    let report =
+        json!({ "http": addresses(&bound.http), "grpc": addresses(&bound.grpc), "pid": std::process::id() });
     serve_faces(config, bound, &agent, metrics, &world, &faces)?;
     banner(config, node_id, &address, &report, io)?;
     announce(ready_file, &server, report, &scope);
@@ -165,8 +174,9 @@ async fn stop(server: &Server, agent: &Agent, faces: &Scope) {
 
 fn world(config: &Config) -> Result<World, Failure> {
     match &config.agent.data_dir {
-        Some(path) if !config.agent.dev => World::host(Path::new(path))
-            .map_err(|error| Failure::input(format!("data_dir: {path}: {error}"))),
+        Some(path) if !config.agent.dev => {
+            World::host(Path::new(path)).map_err(|error| Failure::input(format!("data_dir: {path}: {error}")))
+        }
         Some(_) | None => Ok(World::tokio()),
     }
 }
@@ -181,13 +191,19 @@ async fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpLis
     for address in addresses {
         let socket = SocketAddr::new(*address, port);
         let listener = TcpListener::bind(socket).await;
-        bound.push(listener.map_err(|error| Failure::system(format!("listen at {socket} for {what}"), error))?);
+        bound.push(
+            listener.map_err(|error| Failure::system(format!("listen at {socket} for {what}"), error))?,
+        );
     }
     Ok(bound)
 }
 
 fn addresses(listeners: &[TcpListener]) -> Vec<String> {
-    listeners.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
+    listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .map(|address| address.to_string())
+        .collect()
 }
 
 fn port_of(listeners: &[TcpListener]) -> Option<u16> {
@@ -222,7 +238,7 @@ fn advertised(config: &Config) -> String {
         socket.connect("192.0.2.1:9").ok()?;
         socket.local_addr().ok().map(|address| address.ip())
     };
-    let address = agent.advertise.or(specific).or_else(found).unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    let address = agent.advertise.or(specific).or_else(found).unwrap_or_else(|| IpAddr::from([127, 0, 0, 1]));
     address.to_string()
 }
 
@@ -271,9 +287,15 @@ async fn server(
         server_meta,
         node_meta,
         datacenter: config.agent.datacenter.clone(),
-        acl: AclSettings { enabled: config.acl.enabled, default_policy: default_policy(config.acl.default_policy) },
+        acl: AclSettings {
+            enabled: config.acl.enabled,
+            default_policy: default_policy(config.acl.default_policy),
+        },
         initial_management: config.acl.initial_management.clone(),
-        intention_default: IntentionDefault::resolve(config.acl.default_intention_policy, effective_default(config)),
+        intention_default: IntentionDefault::resolve(
+            config.acl.default_intention_policy,
+            effective_default(config),
+        ),
         ca: CaStart {
             enabled: config.connect.enabled,
             provider: config.connect.ca_provider.clone(),
@@ -338,7 +360,8 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, bound: &Bound) ->
             config_file_service_registration: None,
         },
         default_intention_policy: config.acl.default_intention_policy,
-        sidecar_ports: agent.sidecar_ports.clone().unwrap_or(1..=0),
+        // Without a range no port is free, and a sidecar that names none is refused.
+        sidecar_ports: agent.sidecar_ports.clone().unwrap_or_else(|| RangeInclusive::new(1, 0)),
         services: config.definitions.services.clone(),
         checks: config.definitions.checks.clone(),
         check_update_interval: agent.check_update_interval,
@@ -384,7 +407,8 @@ fn serve_faces(
     let settings = http_settings(config)?;
     let mut context = http::Ctx::new(agent.clone());
     context.use_cache = config.http.use_cache;
-    context.metrics = metrics.map(|handle| -> http::context::MetricsText { Arc::new(move || handle.render()) });
+    context.metrics =
+        metrics.map(|handle| -> http::context::MetricsText { Arc::new(move || handle.render()) });
     let face = Http::new(http::routes::router(), Arc::new(context), settings, Arc::clone(&world.clock));
     for listener in bound.http {
         face.serve(Socket::Tcp(listener), scope);
@@ -399,7 +423,9 @@ fn http_settings(config: &Config) -> Result<Settings, Failure> {
     let section = &config.http;
     let mut headers = Vec::new();
     for (name, value) in &section.response_headers {
-        let wrong = || Failure::input(format!("http_config.response_headers: {name:?} is no header that can be sent"));
+        let wrong = || {
+            Failure::input(format!("http_config.response_headers: {name:?} is no header that can be sent"))
+        };
         headers.push((name.parse().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?));
     }
     let writers = section.allow_write_from.iter().map(|network| network.to_string().parse());
@@ -407,7 +433,9 @@ fn http_settings(config: &Config) -> Result<Settings, Failure> {
         connections_per_client: section.connections_per_client_max,
         header_bytes: section.header_bytes_max,
         blocked: section.block_endpoints.clone(),
-        writers: writers.collect::<Result<_, _>>().map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
+        writers: writers
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
         headers,
         pretty: config.agent.dev,
         default_policy: effective_default(config).as_str(),
@@ -423,13 +451,20 @@ fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mu
     };
     io.line("==> concord agent starting")?;
     io.line(format_args!("        Version: {OWN_VERSION} (Consul level {CONSUL_LEVEL})"))?;
-    io.line(format_args!("           Node: {} ({node_id}), datacenter {}", config.agent.node_name, config.agent.datacenter))?;
+    io.line(format_args!(
+        "           Node: {} ({node_id}), datacenter {}",
+        config.agent.node_name, config.agent.datacenter
+    ))?;
     io.line(format_args!("        Address: {address}"))?;
     io.line(format_args!("       HTTP API: {}", list("http")))?;
     io.line(format_args!("  gRPC (proxies): {}", list("grpc")))?;
     let data = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     io.line(format_args!("           Data: {}", data.unwrap_or("in memory; nothing is kept")))?;
-    let acl = if config.acl.enabled { format!("on, default {}", config.acl.default_policy) } else { "off: everybody who reaches the API may do everything".to_owned() };
+    let acl = if config.acl.enabled {
+        format!("on, default {}", config.acl.default_policy)
+    } else {
+        "off: everybody who reaches the API may do everything".to_owned()
+    };
     io.line(format_args!("           ACLs: {acl}"))?;
     io.line("==> log follows on standard error")?;
     io.flush().map_err(Failure::Output)

@@ -72,7 +72,11 @@ async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Hand
         target: ProxyTarget { node: None, proxy: registered.id.clone() },
         token: http::config(&call.values, call.env)?.token,
         cut_denied: true,
-        rotation_jitter: call.values.duration("rotation-jitter").unwrap_or(if dev { ROTATION_JITTER.1 } else { ROTATION_JITTER.0 }),
+        rotation_jitter: call.values.duration("rotation-jitter").unwrap_or(if dev {
+            ROTATION_JITTER.1
+        } else {
+            ROTATION_JITTER.0
+        }),
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;
@@ -93,7 +97,10 @@ async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Hand
 fn metrics_address(call: &Invocation<'_>) -> Result<Option<SocketAddr>, Failure> {
     match call.values.text("metrics-addr") {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| call.usage("-metrics-addr: expected address:port, such as 127.0.0.1:20200")),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| call.usage("-metrics-addr: expected address:port, such as 127.0.0.1:20200")),
     }
 }
 

@@ -11,7 +11,11 @@ use crate::cli::Failure;
 use crate::cli::agent::configuration::Configuration;
 
 /// Reads the configuration again. If it cannot be used, nothing changes.
-pub(super) async fn apply(command: &AgentCommand<'_>, running: &Loaded, agent: &Agent) -> Result<(), RpcError> {
+pub(super) async fn apply(
+    command: &AgentCommand<'_>,
+    running: &Loaded,
+    agent: &Agent,
+) -> Result<(), RpcError> {
     let Configuration { loaded, .. } = command.load().map_err(|failure| {
         let text = match failure {
             Failure::Input(text) => text,

@@ -19,7 +19,12 @@ use crate::cli::{Env, Failure};
 const OWN_FILE: &str = "sealing-key";
 
 /// The keys to seal and open with; the first seals.
-pub(crate) fn keys(section: &SealingSection, env: &Env, world: &World, data_dir: Option<&str>) -> Result<Vec<Kek>, Failure> {
+pub(crate) fn keys(
+    section: &SealingSection,
+    env: &Env,
+    world: &World,
+    data_dir: Option<&str>,
+) -> Result<Vec<Kek>, Failure> {
     let mut keys = Vec::new();
     if let Some(path) = &section.key_file {
         keys.push(from_file(path, data_dir)?);
@@ -27,9 +32,13 @@ pub(crate) fn keys(section: &SealingSection, env: &Env, world: &World, data_dir:
     if let Some(name) = &section.key_env {
         let found = env.exact(name);
         let text = found.as_ref().map(|found| found.value).ok_or_else(|| {
-            Failure::input(format!("sealing.key_env: the variable {name} is not set; its name must begin with CONCORD_"))
+            Failure::input(format!(
+                "sealing.key_env: the variable {name} is not set; its name must begin with CONCORD_"
+            ))
         })?;
-        keys.push(Kek::parse(text).map_err(|error| Failure::input(format!("sealing.key_env: {name}: {error}")))?);
+        keys.push(
+            Kek::parse(text).map_err(|error| Failure::input(format!("sealing.key_env: {name}: {error}")))?,
+        );
     }
     if keys.is_empty() {
         keys.push(own(world, data_dir)?);
@@ -41,10 +50,17 @@ fn from_file(path: &str, data_dir: Option<&str>) -> Result<Kek, Failure> {
     let doing = || format!("read sealing.key_file {path}");
     let metadata = fs::metadata(path).map_err(|error| Failure::system(doing(), error))?;
     if metadata.permissions().mode() & 0o077 != 0 {
-        warn!(path, mode = format!("{:o}", metadata.mode() & 0o777), "others can read the sealing key; set its mode to 0600");
+        warn!(
+            path,
+            mode = format!("{:o}", metadata.mode() & 0o777),
+            "others can read the sealing key; set its mode to 0600"
+        );
     }
     if data_dir.is_some_and(|data| Path::new(path).starts_with(data)) {
-        warn!(path, "the sealing key lies inside the data directory: whoever copies the directory has the CA's keys");
+        warn!(
+            path,
+            "the sealing key lies inside the data directory: whoever copies the directory has the CA's keys"
+        );
     }
     let text = fs::read_to_string(path).map_err(|error| Failure::system(doing(), error))?;
     Kek::parse(&text).map_err(|error| Failure::input(format!("sealing.key_file: {path}: {error}")))

@@ -43,7 +43,8 @@ pub(crate) fn start_logs(log: LogSection) {
     }
     let (level, handle) = reload::Layer::new(filter(log.level));
     let lines = fmt::layer().with_writer(stderr).with_target(true);
-    let lines = if log.json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() };
+    let lines =
+        if log.json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() };
     if Registry::default().with(level).with(lines).try_init().is_ok() {
         let _ = LEVEL.set(handle);
     }
@@ -67,7 +68,11 @@ pub(crate) fn start_metrics() -> Option<PrometheusHandle> {
 }
 
 /// Serves metrics in Prometheus' text form at `/metrics` until the scope ends.
-pub(crate) async fn serve_metrics(address: SocketAddr, handle: PrometheusHandle, scope: &Scope) -> io::Result<()> {
+pub(crate) async fn serve_metrics(
+    address: SocketAddr,
+    handle: PrometheusHandle,
+    scope: &Scope,
+) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     info!(address = %listener.local_addr()?, "metrics");
     let (inner, places) = (scope.clone(), Arc::new(Semaphore::new(METRICS_CONNECTIONS)));
@@ -78,7 +83,9 @@ pub(crate) async fn serve_metrics(address: SocketAddr, handle: PrometheusHandle,
                 () = inner.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let (Ok((stream, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else { continue };
+            let (Ok((stream, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else {
+                continue;
+            };
             let handle = handle.clone();
             inner.spawn("metrics connection", async move {
                 let answer = service_fn(move |request: Request<Incoming>| {

@@ -28,7 +28,8 @@ impl Registered {
     /// Finds or makes the registration that the command line names.
     pub(super) async fn find(call: &Invocation<'_>, client: &Client, world: &World) -> Result<Self, Failure> {
         let values = &call.values;
-        let (sidecar_for, proxy_id, service) = (values.text("sidecar-for"), values.text("proxy-id"), values.text("service"));
+        let (sidecar_for, proxy_id, service) =
+            (values.text("sidecar-for"), values.text("proxy-id"), values.text("service"));
         match (sidecar_for, proxy_id, service) {
             ("", "", "") => Err(call.usage("one of -sidecar-for, -proxy-id and -service is needed")),
             ("", "", service) if values.switch("register") => register(call, client, service).await,
@@ -46,10 +47,13 @@ impl Registered {
         if !self.temporary {
             return;
         }
-        let (client, clock, check) = (client.clone(), std::sync::Arc::clone(&world.clock), format!("service:{}", self.id));
+        let (client, clock, check) =
+            (client.clone(), std::sync::Arc::clone(&world.clock), format!("service:{}", self.id));
         scope.spawn("registration", async move {
             loop {
-                if let Err(error) = client.check_ttl(&check, TtlVerdict::Pass, "", &QueryOptions::default()).await {
+                if let Err(error) =
+                    client.check_ttl(&check, TtlVerdict::Pass, "", &QueryOptions::default()).await
+                {
                     warn!(%error, "cannot renew the registration");
                 }
                 clock.sleep(TTL.1).await;
@@ -81,12 +85,17 @@ async fn sidecar(service: &str, client: &Client, world: &World) -> Result<Regist
                 let fronts = |proxy: &&concord_api::agent::AgentService| {
                     proxy.proxy.as_ref().is_some_and(|proxy| proxy.destination_service_id == service)
                 };
-                let found: Vec<String> = answer.value.values().filter(fronts).map(|proxy| proxy.id.clone()).collect();
+                let found: Vec<String> =
+                    answer.value.values().filter(fronts).map(|proxy| proxy.id.clone()).collect();
                 match found.as_slice() {
                     [] => info!(service, "no sidecar is registered for this service yet; waiting"),
                     [id] => return Ok(Registered { id: parse(id)?, temporary: false }),
                     several => {
-                        let text = format!("{} proxies are registered for {service}: {}; name one with -proxy-id", several.len(), several.join(", "));
+                        let text = format!(
+                            "{} proxies are registered for {service}: {}; name one with -proxy-id",
+                            several.len(),
+                            several.join(", ")
+                        );
                         return Err(Failure::input(text));
                     }
                 }
@@ -105,7 +114,8 @@ async fn register(call: &Invocation<'_>, client: &Client, service: &str) -> Resu
     let local = call.required("service-addr")?;
     let (address, port) = host_port(listen, "listen", call)?;
     let (local_address, local_port) = host_port(local, "service-addr", call)?;
-    let upstreams: Result<Vec<Value>, Failure> = values.list("upstream").iter().map(|text| upstream(text, call)).collect();
+    let upstreams: Result<Vec<Value>, Failure> =
+        values.list("upstream").iter().map(|text| upstream(text, call)).collect();
     let suffix = values.text("register-id");
     let id = if suffix.is_empty() { format!("{service}-proxy") } else { format!("{service}-proxy-{suffix}") };
     let definition = json!({
