@@ -120,6 +120,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // The library looked for the next request while this one was answered and does not look again by
+        // itself: patience begins when the answer is out.
+        let _ = self.is_late(cx);
         Poll::Ready(Ok(()))
     }
 

@@ -272,6 +272,13 @@ impl<C: Authorise> Http<C> {
         if raw_path.len() + query.len() > limits::TARGET_BYTES {
             return Err(HttpError::new(StatusCode::URI_TOO_LONG, "the URL is longer than 16 KiB"));
         }
+        // The library reads in large pieces and stops somewhere between once and twice the limit.
+        let header_bytes: usize =
+            head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if header_bytes + raw_path.len() + query.len() > self.settings.header_bytes {
+            let text = format!("the headers are longer than {} bytes", self.settings.header_bytes);
+            return Err(HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text));
+        }
         let path = unescape(raw_path, false)?;
         if path.chars().any(|c| c.is_control() || c == '\u{fffd}') {
             return Err(HttpError::bad_request("the URL path contains a character that is not printable"));

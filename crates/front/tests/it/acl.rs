@@ -1,0 +1,242 @@
+//! ACLs that bite: who is shown what, and what is refused in which words.
+
+use serde_json::{Value, json};
+
+use crate::world::{ROOT, Response, Setup, World};
+
+/// A token with these rules.
+async fn token(world: &World, rules: &str) -> (String, String) {
+    let name = format!("p{}", rules.bytes().map(u64::from).sum::<u64>());
+    let policy = json!({"Name": name, "Rules": rules}).to_string();
+    world.put("/v1/acl/policy", policy).token(ROOT).ok().await;
+    let body = json!({"Policies": [{"Name": name}]}).to_string();
+    let made = world.put("/v1/acl/token", body).token(ROOT).json().await;
+    (made["AccessorID"].as_str().unwrap().to_owned(), made["SecretID"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn tokens_are_taken_from_every_place_in_order() {
+    let world = Setup::guarded().start().await;
+    let path = "/v1/agent/self";
+    world.get(path).refused(403, "anonymous token lacks permission 'agent:read' on \"n1\"").await;
+    world.get(&format!("{path}?token={ROOT}")).ok().await;
+    world.get(path).token(ROOT).ok().await;
+    world.get(path).header("Authorization", &format!("Bearer {ROOT}")).ok().await;
+    // The first that is there counts.
+    let unknown = "0badcafe-0000-4000-8000-000000000001";
+    world.get(&format!("{path}?token={unknown}")).token(ROOT).refused(403, "ACL not found").await;
+    world
+        .get(path)
+        .token(unknown)
+        .header("Authorization", &format!("Bearer {ROOT}"))
+        .refused(403, "ACL not found")
+        .await;
+    assert_eq!(
+        world.get("/v1/status/leader").send().await.header("x-consul-default-acl-policy"),
+        Some("deny")
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_token_the_agents_own_stands_in() {
+    let world = Setup { default_token: Some(ROOT), ..Setup::guarded() }.start().await;
+    world.get("/v1/agent/self").ok().await;
+    let nodes = world.get("/v1/catalog/nodes").json().await;
+    assert_eq!(nodes[0]["Node"], "n1");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_33_only_who_has_a_token_is_told_that_something_is_hidden() {
+    let world = Setup::guarded().start().await;
+    world.put("/v1/agent/service/register", r#"{"Name":"web"}"#).token(ROOT).ok().await;
+    let (_, little) = token(&world, r#"service "other" { policy = "read" }"#).await;
+    for path in [
+        "/v1/catalog/nodes",
+        "/v1/catalog/services",
+        "/v1/agent/services",
+        "/v1/agent/members",
+        "/v1/health/service/consul",
+    ] {
+        let hidden =
+            |answer: &Response| answer.header("x-consul-results-filtered-by-acls").map(ToOwned::to_owned);
+        let all = world.get(path).token(ROOT).send().await;
+        assert_eq!(hidden(&all), None, "{path}");
+        assert!(all.body.len() > 4, "{path}: {}", all.body);
+        let some = world.get(path).token(&little).send().await;
+        assert_eq!((some.status, hidden(&some).as_deref()), (200, Some("true")), "{path}");
+        let none = world.get(path).send().await;
+        assert_eq!((none.status, hidden(&none)), (200, None), "{path}");
+        assert_eq!((none.body.len(), some.body.len()), (2, 2), "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn writes_need_their_right() {
+    let world = Setup::guarded().start().await;
+    let (_, reader) =
+        token(&world, r#"service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }"#).await;
+    let web = "lacks permission 'service:write' on \"web\"";
+    world.put("/v1/agent/service/register", r#"{"Name":"web"}"#).token(&reader).refused(403, web).await;
+    let record = json!({"Node": "n2", "Address": "10.0.0.2"}).to_string();
+    world.put("/v1/catalog/register", record).token(&reader).refused(403, "'node:write' on \"n2\"").await;
+    let exact = "/v1/connect/intentions/exact?source=a&destination=web";
+    world
+        .put(exact, r#"{"Action":"allow"}"#)
+        .token(&reader)
+        .refused(403, "'intention:write' on \"web\"")
+        .await;
+    world.put("/v1/agent/leave", "").token(&reader).refused(403, "'agent:write'").await;
+    world.put("/v1/agent/reload", "").refused(403, "anonymous token").await;
+    world.get("/v1/acl/tokens").token(&reader).refused(403, "'acl:read'").await;
+    world.get("/v1/agent/metrics").refused(403, "'agent:read'").await;
+    world.stop().await;
+}
+
+const LEAF: &str = "/v1/agent/connect/ca/leaf/web";
+
+async fn no_leaf(world: &World, path: &str, token: &str) {
+    let answer = world.get(path).token(token).send().await;
+    assert_eq!(answer.status, 403, "{path}: {}", answer.body);
+    assert!(!answer.body.contains("BEGIN"), "{path}: {}", answer.body);
+    assert_eq!(answer.header("x-cache"), None, "{path}");
+}
+
+#[tokio::test]
+async fn n_26_a_warm_leaf_is_not_given_to_nobody() {
+    let world = Setup::guarded().start().await;
+    let warm = world.get(LEAF).token(ROOT).send().await;
+    assert_eq!(warm.status, 200, "{}", warm.body);
+    for query in ["", "?index=1", "?index=1&wait=10ms", "?wait=10ms", "?cached", "?stale", "?token="] {
+        no_leaf(&world, &format!("{LEAF}{query}"), "").await;
+    }
+    let head = world.ask("HEAD", LEAF).send().await;
+    assert_eq!((head.status, head.body.as_str()), (405, ""));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_27_nor_to_whom_it_is_not_for() {
+    let world = Setup::guarded().start().await;
+    world.get(LEAF).token(ROOT).ok().await;
+    let (_, other) =
+        token(&world, r#"service "webx" { policy = "write" } service "we" { policy = "write" }"#).await;
+    let (_, reader) = token(&world, r#"service "web" { policy = "read" }"#).await;
+    for secret in [&other, &reader] {
+        for query in ["", "?index=1", "?cached"] {
+            no_leaf(&world, &format!("{LEAF}{query}"), secret).await;
+        }
+    }
+    let (_, writer) = token(&world, r#"service "web" { policy = "write" }"#).await;
+    world.get(LEAF).token(&writer).ok().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_28_a_right_that_is_gone_is_gone_for_the_cache_too() {
+    let world = Setup::guarded().start().await;
+    let (accessor, secret) = token(&world, r#"service "web" { policy = "write" }"#).await;
+    let warm = world.get(LEAF).token(&secret).send().await;
+    assert_eq!(warm.status, 200, "{}", warm.body);
+    // One that waits meanwhile ends with the refusal.
+    let path = format!("{LEAF}?index={}&wait=10m", warm.index());
+    let wait = async { world.get(&path).token(&secret).send().await };
+    let remove = async {
+        world.pause(200).await;
+        world.delete(&format!("/v1/acl/token/{accessor}")).token(ROOT).ok().await;
+    };
+    let (waited, ()) = tokio::join!(world.guard(wait), remove);
+    assert_eq!(waited.status, 403, "{}", waited.body);
+    assert!(!waited.body.contains("BEGIN"));
+    world.until(LEAF, &secret, |answer| answer.status == 403).await;
+
+    let (_, narrowed) = token(&world, r#"service "web" { policy = "write" } # narrowed later"#).await;
+    world.get(LEAF).token(&narrowed).ok().await;
+    let policies: Value = world.get("/v1/acl/policies").token(ROOT).json().await;
+    for policy in
+        policies.as_array().unwrap().iter().filter(|policy| policy["Name"].as_str().unwrap().starts_with('p'))
+    {
+        let body =
+            json!({"Name": policy["Name"], "Rules": r#"service "web" { policy = "read" }"#}).to_string();
+        world.put(&format!("/v1/acl/policy/{}", policy["ID"].as_str().unwrap()), body).token(ROOT).ok().await;
+    }
+    world.until(LEAF, &narrowed, |answer| answer.status == 403).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_and_policies_live_and_die() {
+    let world = Setup::guarded().start().await;
+    let (accessor, secret) = token(&world, r#"acl = "read""#).await;
+    let path = format!("/v1/acl/token/{accessor}");
+    let own = world.get("/v1/acl/token/self").token(&secret).json().await;
+    assert_eq!((&own["AccessorID"], &own["SecretID"]), (&json!(accessor), &json!(secret)));
+    // Who may only read is not shown secrets.
+    assert_eq!(world.get(&path).token(&secret).json().await["SecretID"], "<hidden>");
+    assert_eq!(world.get(&path).token(ROOT).json().await["SecretID"], json!(secret));
+    let listed = world.get("/v1/acl/tokens").token(&secret).send().await;
+    assert!(!listed.body.contains(ROOT), "{}", listed.body);
+    let cloned = world.put(&format!("{path}/clone"), r#"{"Description":"like it"}"#).token(ROOT).json().await;
+    assert_eq!((&cloned["Description"], &cloned["Policies"]), (&json!("like it"), &own["Policies"]));
+    assert_ne!(cloned["SecretID"], own["SecretID"]);
+    let changed = json!({"Description": "other", "Policies": []}).to_string();
+    assert_eq!(world.put(&path, changed).token(ROOT).json().await["Description"], "other");
+    assert_eq!(world.delete(&path).token(ROOT).json().await, json!(true));
+    world.get(&path).token(ROOT).refused(403, "ACL not found").await;
+
+    let policy = world
+        .put("/v1/acl/policy", r#"{"Name":"ops","Rules":"operator = \"read\""}"#)
+        .token(ROOT)
+        .json()
+        .await;
+    let path = format!("/v1/acl/policy/{}", policy["ID"].as_str().unwrap());
+    assert_eq!(world.get("/v1/acl/policy/name/ops").token(ROOT).json().await["Rules"], policy["Rules"]);
+    let stubs = world.get("/v1/acl/policies").token(ROOT).json().await;
+    assert!(stubs.as_array().unwrap().iter().all(|stub| stub.get("Rules").is_none()));
+    world.put(&path, r#"{"Name":"ops","Rules":"nonsense"}"#).token(ROOT).refused(400, "").await;
+    world.delete(&path).token(ROOT).ok().await;
+    world.get(&path).token(ROOT).refused(403, "ACL not found").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_management_token_is_made_once() {
+    let world = Setup { no_management: true, ..Setup::guarded() }.start().await;
+    world.put("/v1/acl/bootstrap", r#"{"BootstrapSecret":"x"}"#).refused(400, "not a valid UUID").await;
+    let made = world.put("/v1/acl/bootstrap", "").json().await;
+    assert_eq!(made["ID"], made["SecretID"]);
+    world.get("/v1/acl/tokens").token(made["SecretID"].as_str().unwrap()).ok().await;
+    world.put("/v1/acl/bootstrap", "").refused(403, "ACL bootstrap no longer allowed").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_learns_what_it_may_do() {
+    let world = Setup::guarded().start().await;
+    let (_, secret) = token(&world, r#"service "web" { policy = "write" } operator = "read""#).await;
+    let questions = json!([
+        {"Resource": "service", "Access": "write", "Segment": "web"},
+        {"Resource": "service", "Access": "read", "Segment": "db"},
+        {"Resource": "operator", "Access": "write"},
+        {"Resource": "operator", "Access": "read"},
+    ]);
+    let path = "/v1/internal/acl/authorize";
+    let answers = world.post(path, questions.to_string()).token(&secret).json().await;
+    let allowed: Vec<&Value> = answers.as_array().unwrap().iter().map(|one| &one["Allow"]).collect();
+    assert_eq!(allowed, [&json!(true), &json!(false), &json!(false), &json!(true)]);
+    let many: Vec<Value> = (0..65).map(|_| json!({"Resource": "acl", "Access": "read"})).collect();
+    world.post(path, json!(many).to_string()).token(&secret).refused(400, "more than 64").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn without_acls_there_is_nothing_to_manage() {
+    let world = Setup::default().start().await;
+    world.get("/v1/acl/tokens").refused(401, "ACL support disabled").await;
+    world.put("/v1/acl/bootstrap", "").refused(401, "ACL support disabled").await;
+    world.get("/v1/acl/token/self").token(ROOT).refused(401, "ACL support disabled").await;
+    world.post("/v1/internal/acl/authorize", "[]").refused(401, "ACL support disabled").await;
+    world.stop().await;
+}

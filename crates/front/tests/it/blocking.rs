@@ -1,0 +1,87 @@
+//! Queries that wait: for what they are about, and for nothing else.
+
+use serde_json::json;
+
+use crate::world::Setup;
+
+fn instance(service: &str, id: &str) -> String {
+    json!({"Node": "n2", "Address": "10.0.0.2", "SkipNodeUpdate": true, "Service": {"ID": id, "Service": service}}).to_string()
+}
+
+#[tokio::test]
+async fn a_query_wakes_for_what_it_is_about_and_nothing_else() {
+    let world = Setup::default().start().await;
+    world.put("/v1/catalog/register", instance("web", "web1")).ok().await;
+    let index = world.get("/v1/health/service/web").send().await.index();
+    let path = format!("/v1/health/service/web?index={index}&wait=10m");
+    let wait = async { world.get(&path).send().await };
+    let change = async {
+        world.pause(100).await;
+        // Had this ended the wait, the answer would have one instance.
+        world.put("/v1/catalog/register", instance("other", "other1")).ok().await;
+        world.pause(100).await;
+        world.put("/v1/catalog/register", instance("web", "web2")).ok().await;
+    };
+    let (answer, ()) = tokio::join!(world.guard(wait), change);
+    assert!(answer.index() > index);
+    assert_eq!(answer.json().as_array().unwrap().len(), 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_same_index() {
+    let world = Setup::default().start().await;
+    let first = world.get("/v1/connect/intentions").send().await;
+    assert_eq!(first.body, "null");
+    let path = format!("/v1/connect/intentions?index={}&wait=50ms", first.index());
+    let second = world.get(&path).send().await;
+    assert_eq!((second.status, second.index()), (200, first.index()));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn several_matches_wait_together() {
+    let world = Setup::default().start().await;
+    let path = "/v1/connect/intentions/match?by=destination&name=a&name=b";
+    let first = world.get(path).send().await;
+    assert_eq!(first.json(), json!({"a": [], "b": []}));
+    let waiting = format!("{path}&index={}&wait=10m", first.index());
+    let wait = async { world.get(&waiting).send().await };
+    let change = async {
+        world.pause(100).await;
+        let exact =
+            |pair: &str| world.put(&format!("/v1/connect/intentions/exact?{pair}"), r#"{"Action":"deny"}"#);
+        exact("source=web&destination=c").ok().await;
+        world.pause(100).await;
+        exact("source=web&destination=b").ok().await;
+    };
+    let (answer, ()) = tokio::join!(world.guard(wait), change);
+    assert_eq!(answer.json()["b"][0]["SourceName"], "web");
+    assert_eq!(answer.json()["a"], json!([]));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_local_service_is_watched_by_its_hash() {
+    let world = Setup::default().start().await;
+    let register =
+        |port: u16| world.put("/v1/agent/service/register", json!({"Name": "web", "Port": port}).to_string());
+    register(8080).ok().await;
+    let first = world.get("/v1/agent/service/web").send().await;
+    let hash = first.header("x-consul-contenthash").unwrap().to_owned();
+    assert_eq!(first.json()["ContentHash"], hash.as_str());
+    let same = world.get(&format!("/v1/agent/service/web?hash={hash}&wait=50ms")).send().await;
+    assert_eq!(same.header("x-consul-contenthash"), Some(hash.as_str()));
+    let path = format!("/v1/agent/service/web?hash={hash}&wait=10m");
+    let wait = async { world.get(&path).send().await };
+    let change = async {
+        world.pause(100).await;
+        register(8080).ok().await;
+        world.pause(100).await;
+        register(9090).ok().await;
+    };
+    let (answer, ()) = tokio::join!(world.guard(wait), change);
+    assert_eq!(answer.json()["Port"], 9090);
+    assert_ne!(answer.header("x-consul-contenthash"), Some(hash.as_str()));
+    world.stop().await;
+}

@@ -1,0 +1,108 @@
+//! Catalog, health and status over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::world::{Setup, World};
+
+async fn fill(world: &World) {
+    let record = json!({
+        "Node": "n2", "Address": "10.0.0.2", "NodeMeta": {"rack": "a"},
+        "Service": {"ID": "web1", "Service": "web", "Tags": ["v1", "blue"], "Port": 8080, "Meta": {"version": "1"}},
+        "Checks": [{"Node": "n2", "CheckID": "c1", "Name": "c1", "Status": "passing", "ServiceID": "web1"}],
+    });
+    assert_eq!(world.put("/v1/catalog/register", record.to_string()).json().await, json!(true));
+    let proxy = json!({
+        "Node": "n2", "Address": "10.0.0.2", "SkipNodeUpdate": true,
+        "Service": {"ID": "web1-proxy", "Service": "web-proxy", "Kind": "connect-proxy", "Port": 21000,
+                    "Proxy": {"DestinationServiceName": "web"}},
+        "Check": {"Node": "n2", "CheckID": "c2", "Name": "c2", "Status": "critical", "ServiceID": "web1-proxy"},
+    });
+    world.put("/v1/catalog/register", proxy.to_string()).ok().await;
+}
+
+fn names<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
+    list.as_array().unwrap().iter().map(|one| one.pointer(field).unwrap().as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn records_are_shown_in_every_view() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let nodes = world.get("/v1/catalog/nodes?node-meta=rack:a").json().await;
+    assert_eq!(names(&nodes, "/Node"), ["n2"]);
+    let services = world.get("/v1/catalog/services").json().await;
+    assert_eq!(services["web"], json!(["blue", "v1"]));
+    let instances = world.get("/v1/catalog/service/web?tag=blue&near=n2").json().await;
+    assert_eq!(names(&instances, "/ServiceID"), ["web1"]);
+    assert_eq!(world.get("/v1/catalog/service/web?tag=red").json().await, json!([]));
+    let mesh = world.get("/v1/catalog/connect/web").json().await;
+    assert_eq!(names(&mesh, "/ServiceID"), ["web1-proxy"]);
+    let node = world.get("/v1/catalog/node/n2").json().await;
+    assert_eq!(node["Services"]["web1"]["Port"], 8080);
+    assert_eq!(world.get("/v1/catalog/node/nobody").send().await.body, "null");
+    let list = world.get("/v1/catalog/node-services/n2").json().await;
+    assert_eq!(names(&list["Services"], "/ID"), ["web1", "web1-proxy"]);
+    let nobody = world.get("/v1/catalog/node-services/nobody").json().await;
+    assert_eq!(nobody["Services"], json!([]));
+
+    let health = world.get("/v1/health/service/web?passing").json().await;
+    assert_eq!(names(&health, "/Service/ID"), ["web1"]);
+    assert_eq!(names(&health[0]["Checks"], "/CheckID"), ["c1"]);
+    assert_eq!(world.get("/v1/health/connect/web?passing").json().await, json!([]));
+    assert_eq!(world.get("/v1/health/connect/web?passing=false").json().await.as_array().unwrap().len(), 1);
+    assert_eq!(names(&world.get("/v1/health/checks/web").json().await, "/CheckID"), ["c1"]);
+    assert_eq!(names(&world.get("/v1/health/node/n2").json().await, "/CheckID"), ["c1", "c2"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn lists_are_filtered() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let count = async |path: &str| world.get(path).json().await.as_array().unwrap().len();
+    assert_eq!(count("/v1/catalog/nodes?filter=Meta.rack+%3D%3D+a").await, 1);
+    assert_eq!(count("/v1/catalog/nodes?filter=Meta.rack+%3D%3D+b").await, 0);
+    assert_eq!(count("/v1/catalog/service/web?filter=%22blue%22+in+ServiceTags").await, 1);
+    assert_eq!(count("/v1/catalog/service/web?filter=ServiceMeta.version+%3D%3D+2").await, 0);
+    assert_eq!(count("/v1/health/service/web?filter=Checks.Status+%3D%3D+passing").await, 1);
+    assert_eq!(count("/v1/health/node/n2?filter=Status+%3D%3D+critical").await, 1);
+    let node = world.get("/v1/catalog/node/n2?filter=Port+%3D%3D+8080").json().await;
+    assert_eq!(node["Services"].as_object().unwrap().len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_cache_says_when_it_answers() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let miss = world.get("/v1/health/service/web?cached").send().await;
+    assert_eq!((miss.header("x-cache"), miss.header("age")), (Some("MISS"), None));
+    let hit = world.get("/v1/health/service/web?cached").send().await;
+    assert_eq!((hit.header("x-cache"), hit.header("age")), (Some("HIT"), Some("0")));
+    assert_eq!(hit.body, miss.body);
+    assert_eq!(hit.index(), miss.index());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_deregistered_is_gone() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let deregister = |body: Value| world.put("/v1/catalog/deregister", body.to_string());
+    deregister(json!({"Node": "n2", "ServiceID": "web1"})).ok().await;
+    assert_eq!(world.get("/v1/catalog/service/web").json().await, json!([]));
+    deregister(json!({"Node": "n2"})).ok().await;
+    assert_eq!(world.get("/v1/catalog/node/n2").send().await.body, "null");
+    world.put("/v1/catalog/deregister", "{}").refused(400, "Must provide node").await;
+    world.put("/v1/catalog/register", "{").refused(400, "Request decode failed").await;
+    world.put("/v1/catalog/register", r#"{"Node":"n3"}"#).refused(400, "").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_leader_is_known() {
+    let world = Setup::default().start().await;
+    assert_eq!(world.get("/v1/status/leader").send().await.body, "\"127.0.0.1:8300\"");
+    assert_eq!(world.get("/v1/status/peers").send().await.body, "[\"127.0.0.1:8300\"]");
+    world.stop().await;
+}

@@ -1,0 +1,150 @@
+//! Intentions, entries and the certificate authority over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::world::Setup;
+
+const EXACT: &str = "/v1/connect/intentions/exact?source=web&destination=db";
+
+#[tokio::test]
+async fn an_intention_is_written_read_and_removed() {
+    let world = Setup::default().start().await;
+    world.get(EXACT).refused(404, "Intention not found").await;
+    assert_eq!(world.get("/v1/connect/intentions").send().await.body, "null");
+    let body = r#"{"Action":"deny","Description":"not yet"}"#;
+    assert_eq!(world.put(EXACT, body).json().await, json!(true));
+    let read = world.get(EXACT).json().await;
+    let field = |name: &str| read[name].clone();
+    assert_eq!(
+        (field("SourceName"), field("Action"), field("Precedence")),
+        (json!("web"), json!("deny"), json!(9))
+    );
+    let all = "/v1/connect/intentions/exact?source=*&destination=db";
+    world.put(all, r#"{"Action":"allow"}"#).ok().await;
+    let list = world.get("/v1/connect/intentions").json().await;
+    let sources: Vec<&Value> = list.as_array().unwrap().iter().map(|one| &one["SourceName"]).collect();
+    assert_eq!(sources, ["web", "*"]);
+    let some = world.get("/v1/connect/intentions?filter=Action+%3D%3D+allow").json().await;
+    assert_eq!(some.as_array().unwrap().len(), 1);
+
+    let by_source = world.get("/v1/connect/intentions/match?by=source&name=web").json().await;
+    assert_eq!(by_source["web"].as_array().unwrap().len(), 2);
+    let cached = world.get("/v1/connect/intentions/match?by=destination&name=db&cached").send().await;
+    assert!(cached.header("x-cache").is_some());
+    assert_eq!(cached.json()["db"].as_array().unwrap().len(), 2);
+
+    let check = async |source: &str| {
+        let path = format!("/v1/connect/intentions/check?source={source}&destination=db");
+        world.get(&path).json().await
+    };
+    assert_eq!(check("web").await, json!({"Allowed": false}));
+    assert_eq!(check("other").await, json!({"Allowed": true}));
+
+    assert_eq!(world.delete(EXACT).json().await, json!(true));
+    assert_eq!(world.delete(EXACT).json().await, json!(true));
+    assert_eq!(check("web").await, json!({"Allowed": true}));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_verdict_is_explained() {
+    let world = Setup::default().start().await;
+    world.put(EXACT, r#"{"Action":"deny"}"#).ok().await;
+    let explained = world.get("/v1/connect/intentions/explain?source=web&destination=db").json().await;
+    assert_eq!((&explained["Allowed"], &explained["DecidedBy"]), (&json!(false), &json!("intention")));
+    assert_eq!(explained["Intention"]["DestinationName"], "db");
+    let change = &explained["SmallestChange"];
+    assert!(change["Summary"].as_str().unwrap().contains("intention web => db"), "{change}");
+    world.get("/v1/connect/intentions/explain?source=web").refused(400, "'destination' not set").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn intentions_that_make_no_sense_are_refused() {
+    let world = Setup::default().start().await;
+    let intentions = |rest: &str| world.get(&format!("/v1/connect/intentions/{rest}"));
+    intentions("exact?destination=db").refused(400, "required query parameter 'source' not set").await;
+    intentions("match?name=db").refused(400, "required query parameter 'by' not set").await;
+    intentions("match?by=both&name=db")
+        .refused(400, "'by' parameter must be one of source or destination")
+        .await;
+    intentions("check?source=team/web&destination=db").refused(400, "Enterprise").await;
+    intentions("check?source=*&destination=db").refused(400, "one service").await;
+    world.put(EXACT, r#"{"Action":"perhaps"}"#).refused(400, "").await;
+    world
+        .put(EXACT, r#"{"Action":"allow","Meta":{"a":"b"}}"#)
+        .refused(400, "Meta must not be specified")
+        .await;
+    world.post("/v1/connect/intentions", "{}").refused(501, "not available yet").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn entries_are_written_on_condition() {
+    let world = Setup::default().start().await;
+    let entry = |action: &str| {
+        json!({"Kind": "service-intentions", "Name": "db", "Sources": [{"Name": "web", "Action": action}]})
+            .to_string()
+    };
+    let path = "/v1/config/service-intentions/db";
+    world.get(path).refused(404, "Config entry not found for \"service-intentions\" / \"db\"").await;
+    assert_eq!(world.put("/v1/config", entry("deny")).json().await, json!(true));
+    let read = world.get(path).json().await;
+    assert_eq!(read["Sources"][0]["Action"], "deny");
+    let index = read["ModifyIndex"].as_u64().unwrap();
+    assert_eq!(world.put("/v1/config?cas=1", entry("allow")).json().await, json!(false));
+    assert_eq!(world.put(&format!("/v1/config?cas={index}"), entry("allow")).json().await, json!(true));
+    assert_eq!(world.get("/v1/config/service-intentions").json().await.as_array().unwrap().len(), 1);
+    assert_eq!(world.delete(&format!("{path}?cas={index}")).json().await, json!(false));
+    assert_eq!(world.delete(path).send().await.body, "{}");
+    world.put("/v1/config?cas=x", entry("allow")).refused(400, "cas").await;
+    world.get("/v1/config/nonsense").refused(400, "invalid config entry kind").await;
+    world.get("/v1/config/service-defaults").refused(501, "not available yet").await;
+    world.put("/v1/config", r#"{"Kind":"service-intentions","Name":"db","Odd":1}"#).refused(400, "Odd").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn roots_are_published() {
+    let world = Setup::default().start().await;
+    let roots = world.get("/v1/connect/ca/roots").send().await;
+    assert!(roots.index() >= 1);
+    assert_eq!(roots.json()["Roots"].as_array().unwrap().len(), 1);
+    let pem = world.get("/v1/connect/ca/roots?pem=true").send().await;
+    assert_eq!(pem.header("content-type"), Some("application/pem-certificate-chain"));
+    assert!(pem.body.starts_with("-----BEGIN CERTIFICATE-----"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_configuration_rotates_the_root() {
+    let world = Setup::default().start().await;
+    let active = async || world.get("/v1/connect/ca/roots").json().await["ActiveRootID"].clone();
+    let before = active().await;
+    let body =
+        json!({"Provider": "consul", "Config": {"PrivateKeyType": "ec", "PrivateKeyBits": 384}}).to_string();
+    let set = world.put("/v1/connect/ca/configuration", body).send().await;
+    assert_eq!((set.status, set.body.as_str()), (200, ""));
+    assert_ne!(active().await, before);
+    let config = world.get("/v1/connect/ca/configuration").json().await;
+    assert_eq!((&config["Provider"], &config["Config"]["PrivateKeyBits"]), (&json!("consul"), &json!(384)));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_71_the_authoritys_configuration_shows_no_key() {
+    let world = Setup::guarded().start().await;
+    let path = "/v1/connect/ca/configuration";
+    let canary = "-----BEGIN EC PRIVATE KEY-----\\ncanary\\n-----END EC PRIVATE KEY-----";
+    let body = format!(r#"{{"Provider":"consul","Config":{{"private_key":"{canary}","RootCert":""}}}}"#);
+    let refused = world.put(path, body).token(crate::world::ROOT).send().await;
+    let shown = world.get(path).token(crate::world::ROOT).send().await;
+    assert_eq!(shown.status, 200);
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(!refused.body.contains("canary"), "{}", refused.body);
+    for secret in ["canary", "PRIVATE KEY", "PrivateKey\"", "private_key\""] {
+        assert!(!shown.body.contains(secret), "{}", shown.body);
+    }
+    world.get(path).refused(403, "lacks permission 'operator:write'").await;
+    world.stop().await;
+}

@@ -1,0 +1,15 @@
+//! The HTTP API of a whole agent, driven over real sockets.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod acl;
+mod agent;
+mod blocking;
+mod catalog;
+mod connect;
+mod framing;
+mod manners;
+mod patience;
+mod table;
+mod world;

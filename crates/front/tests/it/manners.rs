@@ -1,0 +1,160 @@
+//! What holds for every endpoint: headers, parameters, methods, refusals.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::world::{Setup, World};
+
+#[tokio::test]
+async fn answers_tell_what_is_known_about_them() {
+    let world = Setup::default().start().await;
+    let nodes = world.get("/v1/catalog/nodes").send().await;
+    assert!(nodes.index() >= 1);
+    let expected = [
+        ("content-type", "application/json"),
+        ("x-consul-knownleader", "true"),
+        ("x-consul-lastcontact", "0"),
+        ("x-consul-effective-consistency", "leader"),
+        ("x-consul-query-backend", "blocking-query"),
+        ("x-consul-default-acl-policy", "allow"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(nodes.header(name), Some(value), "{name}");
+    }
+    for (mode, effective) in [("stale", "stale"), ("consistent", "consistent"), ("leader", "leader")] {
+        let nodes = world.get(&format!("/v1/catalog/nodes?{mode}")).send().await;
+        assert_eq!(nodes.header("x-consul-effective-consistency"), Some(effective));
+    }
+    // What is empty still has an index.
+    let none = world.get("/v1/health/service/nothing").send().await;
+    assert!(none.index() >= 1);
+    assert_eq!(none.body, "[]");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn pretty_is_indented_and_ends_in_a_line() {
+    let world = Setup::default().start().await;
+    assert_eq!(world.get("/v1/catalog/datacenters").send().await.body, "[\"dc1\"]");
+    assert_eq!(world.get("/v1/catalog/datacenters?pretty").send().await.body, "[\n    \"dc1\"\n]\n");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_are_refused_in_kind() {
+    let world = Setup::default().start().await;
+    world.get("/v1/nothing").refused(404, "not a recognized HTTP API endpoint").await;
+    world.get("/").refused(404, "below /v1/").await;
+    world.get("/v1/kv/a/b").refused(501, "not available yet: the key-value store").await;
+    world.put("/v1/txn", "[]").refused(501, "not available yet: transactions").await;
+    world.get("/v1/connect/intentions/0000").refused(501, "not available yet").await;
+    for method in ["HEAD", "DELETE", "PATCH", "TRACE"] {
+        let answer = world.ask(method, "/v1/catalog/nodes").send().await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET,OPTIONS")), "{method}");
+    }
+    let options = world.ask("OPTIONS", "/v1/connect/intentions/exact").send().await;
+    assert_eq!((options.status, options.header("allow")), (200, Some("GET,PUT,DELETE,OPTIONS")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn parameters_that_make_no_sense_are_refused() {
+    let world = Setup::default().start().await;
+    for (query, status, text) in [
+        ("index=x", 400, "Invalid index"),
+        ("wait=soon", 400, "Invalid wait time"),
+        ("stale&consistent", 400, "conflicting semantics"),
+        ("cached&consistent", 400, "conflicting semantics"),
+        ("ns=team", 400, "Consul Enterprise feature"),
+        ("partition=p", 400, "Consul Enterprise feature"),
+        ("dc=other", 500, "No path to datacenter"),
+        ("near=nobody", 400, "there is no node"),
+        ("filter=Node+%3D%3D", 500, "filter"),
+        ("filter=Nmae+%3D%3D+x", 500, "not valid here"),
+        ("x=%zz", 400, "escape"),
+    ] {
+        world.get(&format!("/v1/catalog/nodes?{query}")).refused(status, text).await;
+    }
+    world.get("/v1/catalog/nodes?ns=default&near=_agent").ok().await;
+    world.get("/v1/catalog/nodes").header("X-Consul-Namespace", "team").refused(400, "Enterprise").await;
+    world.get("/v1/connect/intentions?ns=default").ok().await;
+    world.get("/v1/health/service/web?peer=p").refused(501, "not available yet: cluster peering").await;
+    world.get("/v1/health/service/web?passing=perhaps").refused(400, "passing").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_36_what_is_reflected_is_plain_text() {
+    let world = Setup::default().start().await;
+    let page = "%3Cscript%3Ealert(1)%3Cscript%3E";
+    for (path, status) in [
+        (format!("/v1/{page}"), 404),
+        (format!("/v1/agent/service/{page}"), 404),
+        (format!("/v1/config/{page}"), 400),
+        (format!("/v1/catalog/nodes?passing={page}&filter={page}"), 500),
+        (format!("/v1/connect/intentions/check?source=a/b/c/{page}&destination=a"), 400),
+        (format!("/v1/agent/health/service/id/{page}"), 404),
+    ] {
+        let answer = world.get(&path).send().await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_40_a_page_of_a_stranger_writes_nothing() {
+    let world = Setup::default().start().await;
+    let register = || world.put("/v1/agent/service/register", r#"{"Name":"web"}"#);
+    for (name, value) in
+        [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]
+    {
+        register().header(name, value).refused(403, "another origin").await;
+    }
+    // A name that was made to resolve to us is in both headers.
+    let text = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\
+                Content-Length: 14\r\nConnection: close\r\n\r\n{\"Name\":\"web\"}";
+    assert!(world.raw(text.as_bytes()).await.starts_with("HTTP/1.1 403 "));
+    assert_eq!(world.get("/v1/agent/services").send().await.body, "{}");
+    register().ok().await;
+    world.stop().await;
+}
+
+/// Keeps all that is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn n_43_a_token_in_the_query_works_and_is_not_logged() {
+    let (log, world): (Log, World) = (Log::default(), Setup::guarded().start().await);
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let logging = tracing::subscriber::set_default(subscriber);
+    let token = crate::world::ROOT;
+    world.get(&format!("/v1/agent/self?token={token}")).ok().await;
+    let unknown = "0badcafe-0000-4000-8000-000000000001";
+    world.get(&format!("/v1/agent/self?token={unknown}")).refused(403, "ACL not found").await;
+    drop(logging);
+    let text = String::from_utf8(log.0.lock().clone()).unwrap();
+    assert!(text.contains("/v1/agent/self"), "requests are logged: {text}");
+    assert!(!text.contains(token) && !text.contains(unknown), "{text}");
+    world.stop().await;
+}

@@ -1,0 +1,288 @@
+//! The world of the tests: server, agent and HTTP on a loopback port, and a client that sends what it is told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_acl::DefaultPolicy;
+use concord_agent::{AclConfig, Agent, AgentConfig};
+use concord_ca::OsKeys;
+use concord_ca::seal::Kek;
+use concord_front::http::{Ctx, Http, Settings, Socket, routes};
+use concord_mesh::intention::DefaultPolicy as IntentionDefault;
+use concord_model::intention::Action;
+use concord_model::{Datacenter, NodeName, Secret, Uuid};
+use concord_raft::{RaftConfig, Storage};
+use concord_runtime::{Scope, World as Ports, timeout};
+use concord_server::{AclSettings, CaStart, Server, ServerConfig};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The management token of worlds with ACLs.
+pub(crate) const ROOT: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
+/// No test waits longer for anything.
+const HANG: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What is started.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) acl: bool,
+    pub(crate) no_management: bool,
+    pub(crate) default_token: Option<&'static str>,
+    pub(crate) settings: Settings,
+}
+
+/// A running agent.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) ports: Ports,
+    server: Server,
+    scope: Scope,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+/// A request that is being put together.
+pub(crate) struct Ask<'w> {
+    world: &'w World,
+    line: String,
+    headers: String,
+    body: String,
+}
+
+impl Setup {
+    /// ACLs on, what no rule allows is denied.
+    pub(crate) fn guarded() -> Self {
+        Self {
+            acl: true,
+            settings: Settings { default_policy: "deny", ..Settings::default() },
+            ..Self::default()
+        }
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let ports = Ports::tokio();
+        let scope = Scope::new("test", Arc::clone(&ports.clock));
+        let (policy, action) = match self.acl {
+            true => (DefaultPolicy::Deny, Action::Deny),
+            false => (DefaultPolicy::Allow, Action::Allow),
+        };
+        let (node, datacenter) = (NodeName::parse("n1").unwrap(), Datacenter::parse("dc1").unwrap());
+        let config = ServerConfig {
+            node: node.clone(),
+            node_id: Uuid::parse("11111111-0000-4000-8000-000000000001").unwrap(),
+            address: "127.0.0.1".to_owned(),
+            server_port: 8300,
+            server_meta: Default::default(),
+            node_meta: Default::default(),
+            datacenter: datacenter.clone(),
+            acl: AclSettings { enabled: self.acl, default_policy: policy },
+            initial_management: (self.acl && !self.no_management).then(|| Secret::new(ROOT.to_owned())),
+            intention_default: IntentionDefault::resolve(None, action),
+            ca: CaStart::default(),
+            keks: vec![Kek::from_bytes(&[7; 32]).unwrap()],
+            keys: Arc::new(OsKeys),
+            default_query_time: ServerConfig::QUERY_TIMES.0,
+            max_query_time: ServerConfig::QUERY_TIMES.1,
+        };
+        let raft = RaftConfig::new(Server::raft_id(&config), "dc1");
+        let fatal = Arc::new(|fatal: &concord_raft::Fatal| panic!("{fatal}"));
+        let server =
+            Server::start(config, raft, Storage::Memory, ports.clone(), scope.child("servers"), fatal);
+        let server = server.await.unwrap();
+        server.ready().await;
+
+        let mut config = AgentConfig::new(node, datacenter, "127.0.0.1".to_owned());
+        config.dev = true;
+        config.acl =
+            AclConfig { enabled: self.acl, default_policy: policy, token_ttl: Duration::from_millis(200) };
+        config.tokens.agent = self.acl.then(|| Secret::new(ROOT.to_owned()));
+        config.tokens.default = self.default_token.map(|token| Secret::new(token.to_owned()));
+        config.about.version = "1.21.0".to_owned();
+        let agent = Agent::start(
+            config,
+            Arc::new(server.api()),
+            Arc::new(OsKeys),
+            ports.clone(),
+            scope.child("agent"),
+        )
+        .unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http =
+            Http::new(routes::router(), Arc::new(Ctx::new(agent)), self.settings, Arc::clone(&ports.clock));
+        http.serve(Socket::Tcp(listener), &scope.child("http"));
+        let world = World { address, ports, server, scope };
+        world.until("/v1/connect/ca/roots", "", |answer| answer.status == 200).await;
+        world
+    }
+}
+
+impl World {
+    pub(crate) async fn stop(self) {
+        self.scope.cancel();
+        self.server.shutdown(SECOND, SECOND).await;
+        self.scope.shutdown(SECOND, SECOND).await;
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Ask<'_> {
+        self.ask("GET", path)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: impl Into<String>) -> Ask<'_> {
+        Ask { body: body.into(), ..self.ask("PUT", path) }
+    }
+
+    pub(crate) fn post(&self, path: &str, body: impl Into<String>) -> Ask<'_> {
+        Ask { body: body.into(), ..self.ask("POST", path) }
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Ask<'_> {
+        self.ask("DELETE", path)
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str) -> Ask<'_> {
+        Ask {
+            world: self,
+            line: format!("{method} {path} HTTP/1.1"),
+            headers: String::new(),
+            body: String::new(),
+        }
+    }
+
+    /// A bare connection.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends bytes as they are; all that comes back until the connection is closed.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        // The other side may refuse before it has read everything.
+        let _ = stream.write_all(bytes).await;
+        self.rest(&mut stream).await
+    }
+
+    /// All that comes until the connection is closed.
+    pub(crate) async fn rest(&self, stream: &mut TcpStream) -> String {
+        let mut all = Vec::new();
+        let read = async {
+            let mut part = [0; 4096];
+            while let Ok(n @ 1..) = stream.read(&mut part).await {
+                all.extend_from_slice(&part[..n]);
+            }
+        };
+        let ended = timeout(&*self.ports.clock, HANG, read).await;
+        assert!(ended.is_ok(), "the connection stays open after {:?}", String::from_utf8_lossy(&all));
+        String::from_utf8(all).unwrap()
+    }
+
+    /// Against hanging for ever.
+    pub(crate) async fn guard<T>(&self, future: impl Future<Output = T>) -> T {
+        timeout(&*self.ports.clock, HANG, future).await.expect("a test hangs")
+    }
+
+    pub(crate) async fn pause(&self, millis: u64) {
+        self.ports.clock.sleep(Duration::from_millis(millis)).await;
+    }
+
+    /// Asks until the answer is as wanted.
+    pub(crate) async fn until(
+        &self,
+        path: &str,
+        token: &str,
+        wanted: impl Fn(&Response) -> bool,
+    ) -> Response {
+        self.guard(async {
+            loop {
+                let response = self.get(path).token(token).send().await;
+                if wanted(&response) {
+                    return response;
+                }
+                self.pause(20).await;
+            }
+        })
+        .await
+    }
+}
+
+impl Ask<'_> {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push_str(&format!("{name}: {value}\r\n"));
+        self
+    }
+
+    pub(crate) fn token(self, token: &str) -> Self {
+        if token.is_empty() { self } else { self.header("X-Consul-Token", token) }
+    }
+
+    pub(crate) async fn send(self) -> Response {
+        let Self { world, line, headers, body } = self;
+        let length = body.len();
+        let text = format!(
+            "{line}\r\nHost: agent\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        Response::parse(&world.raw(text.as_bytes()).await)
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn json(self) -> impl Future<Output = Value> {
+        let line = self.line.clone();
+        async move {
+            let response = self.send().await;
+            assert_eq!(response.status, 200, "{line}: {}", response.body);
+            response.json()
+        }
+    }
+
+    /// Succeeds, whatever it says.
+    pub(crate) async fn ok(self) {
+        let line = self.line.clone();
+        let response = self.send().await;
+        assert_eq!(response.status, 200, "{line}: {}", response.body);
+    }
+
+    /// Is refused with a status and a text that contains `text`.
+    pub(crate) async fn refused(self, status: u16, text: &str) {
+        let line = self.line.clone();
+        let response = self.send().await;
+        assert_eq!(response.status, status, "{line}: {}", response.body);
+        assert!(response.body.contains(text), "{line}: {:?} does not contain {text:?}", response.body);
+        assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"), "{line}");
+    }
+}
+
+impl Response {
+    pub(crate) fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let header = |line: &str| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (name.to_ascii_lowercase(), value.to_owned())
+        };
+        Self { status, headers: lines.map(header).collect(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn index(&self) -> u64 {
+        self.header("x-consul-index").unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
