@@ -48,7 +48,9 @@ fn register(body: &str) -> Result<Registration, Faults> {
 #[test]
 fn weights_of_nothing_are_no_weights() {
     let resolved = |weights: &str| {
-        let body = format!(r#"{{"Node":"n","Address":"10.0.0.1","Service":{{"Service":"web","Weights":{weights}}}}}"#);
+        let body = format!(
+            r#"{{"Node":"n","Address":"10.0.0.1","Service":{{"Service":"web","Weights":{weights}}}}}"#
+        );
         register(&body)
     };
     assert!(resolved(r#"{"Passing":0,"Warning":0}"#).is_ok());
