@@ -361,7 +361,7 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, bound: &Bound) ->
         },
         default_intention_policy: config.acl.default_intention_policy,
         // Without a range no port is free, and a sidecar that names none is refused.
-        sidecar_ports: agent.sidecar_ports.clone().unwrap_or_else(|| RangeInclusive::new(1, 0)),
+        sidecar_ports: agent.sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
         services: config.definitions.services.clone(),
         checks: config.definitions.checks.clone(),
         check_update_interval: agent.check_update_interval,
