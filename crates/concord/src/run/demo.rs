@@ -76,8 +76,8 @@ async fn perform(wishes: Wishes, io: &mut Io) -> Outcome {
     let clock = Arc::new(TokioClock::new());
     let scope = Scope::new("demo", clock);
     let teller = Teller::new(io, wishes.colours, Arc::clone(scope.clock()));
-    let mut story =
-        Story::prepare(teller, scope, wishes.http_port).map_err(|trouble| Failure::input(trouble.to_string()))?;
+    let mut story = Story::prepare(teller, scope, wishes.http_port)
+        .map_err(|trouble| Failure::input(trouble.to_string()))?;
     // None: interrupted by a signal; that of a terminal that has gone is one of them.
     let told = tokio::select! {
         biased;

@@ -3,12 +3,16 @@
 //! The demo waits for each thing before it claims it and fails otherwise, so that here its exit code counts first and
 //! its lines second. No time is asserted; the guards only end a test that hangs.
 
-use std::io::{BufRead as _, BufReader};
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Far more than a debug build on a busy machine needs.
 const HANG_GUARD: Duration = Duration::from_secs(180);
@@ -59,7 +63,7 @@ impl Demo {
             all.push(line);
         }
         let mut complaints = String::new();
-        std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut complaints).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
         let code = self.child.wait().unwrap().code();
         assert_eq!(left_in(self.parent.path()), Vec::<String>::new(), "it removes what it wrote");
         (all.join("\n"), complaints, code)
@@ -117,10 +121,36 @@ fn a_step_that_cannot_be_shown_fails_with_its_name_and_the_log() {
     let port = taken.local_addr().unwrap().port();
     let (story, complaints, code) = Demo::start(&["-exit", &format!("-http-port={port}")]).end();
     assert_eq!(code, Some(1), "{story}");
-    assert!(complaints.contains("the demo failed at step 1 (The agent starts"), "{complaints}");
-    assert!(complaints.contains("agent said last:"), "{complaints}");
+    assert!(complaints.contains("the demo failed in step 1 (The agent starts"), "{complaints}");
+    assert!(complaints.contains("agent has ended; it said last:"), "{complaints}");
     assert!(complaints.contains(&format!("127.0.0.1:{port}")), "the log says why: {complaints}");
     assert!(!story.contains("was seen"), "{story}");
+}
+
+/// Process ids of the demo's parts whose command line contains the text.
+#[cfg(target_os = "linux")]
+fn parts_of(demo: &Demo, text: &str) -> Vec<Pid> {
+    let id = demo.child.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    let has = |pid: &&str| {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(text))
+    };
+    children.split_whitespace().filter(has).map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sidecar_that_dies_in_the_middle_fails_the_story() {
+    let demo = Demo::start(&["-exit"]);
+    demo.until("3. web asks api");
+    let sidecar = parts_of(&demo, "-sidecar-for=api");
+    assert_eq!(sidecar.len(), 1);
+    kill_process(sidecar[0], Signal::KILL).unwrap();
+    let (story, complaints, code) = demo.end();
+    assert_eq!(code, Some(1), "{story}");
+    assert!(complaints.contains("api-sidecar has ended; it said last:"), "{complaints}");
+    assert!(!complaints.contains("agent said last"), "only who ended is shown: {complaints}");
+    assert!(!story.contains("All of it was seen"), "{story}");
 }
 
 #[test]
@@ -136,22 +166,17 @@ fn who_kills_the_demo_ends_its_parts() {
     assert!(parts.iter().all(|part| TcpStream::connect(part).is_ok()), "they stay up");
     demo.child.kill().unwrap();
     demo.child.wait().unwrap();
-    let looks = HANG_GUARD.as_millis() / LOOK.as_millis();
-    let mut gone = || parts.iter().all(|part| TcpStream::connect(part).is_err());
-    let ended = (0..looks).any(|_| {
-        let all = gone();
-        if !all {
-            std::thread::park_timeout(LOOK);
-        }
-        all
-    });
-    assert!(ended, "parts go on without the demo");
+    let gone = || parts.iter().all(|part| TcpStream::connect(part).is_err());
+    let mut looks = HANG_GUARD.as_millis() / LOOK.as_millis();
+    while !gone() && looks > 0 {
+        std::thread::park_timeout(LOOK);
+        looks -= 1;
+    }
+    assert!(gone(), "parts go on without the demo");
 }
 
-#[cfg(unix)]
 #[test]
 fn ctrl_c_ends_all_parts_and_removes_the_directory() {
-    use rustix::process::{Pid, Signal, kill_process};
     let demo = Demo::start(&[]);
     let story = demo.until("It stays up until Ctrl-C").join("\n");
     let pid = Pid::from_raw(i32::try_from(demo.child.id()).unwrap()).unwrap();
@@ -166,7 +191,6 @@ fn ctrl_c_ends_all_parts_and_removes_the_directory() {
 
 #[test]
 fn a_story_interrupted_before_its_end_is_no_success() {
-    use rustix::process::{Pid, Signal, kill_process};
     let demo = Demo::start(&["-exit"]);
     demo.until("1. The agent starts");
     let pid = Pid::from_raw(i32::try_from(demo.child.id()).unwrap()).unwrap();

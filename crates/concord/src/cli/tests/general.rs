@@ -110,15 +110,6 @@ fn versions_are_what_sniffers_look_for() {
 }
 
 #[test]
-fn what_is_not_wired_says_so() {
-    for words in [&["agent", "-dev"][..], &["demo"], &["connect", "proxy", "-sidecar-for=web"]] {
-        let ran = run(words);
-        assert_eq!((ran.code, ran.asked.len()), (1, 0));
-        assert!(ran.err.contains("Error: not available yet: "), "{}", ran.err);
-    }
-}
-
-#[test]
 fn an_agents_configuration_is_checked_first() {
     refuse(&["agent", "-dev", "-hcl", "prots { }"], 1, "-hcl:1:1");
 }

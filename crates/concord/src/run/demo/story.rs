@@ -51,6 +51,14 @@ struct Part {
     child: Option<Child>,
 }
 
+impl Part {
+    /// Its name, if it has ended by itself.
+    fn ended(&mut self) -> Option<&'static str> {
+        let name = self.recipe.name;
+        self.child.as_mut().and_then(|child| child.running().err()).map(|_| name)
+    }
+}
+
 /// The mesh once it stands.
 #[derive(Debug)]
 struct Mesh {
@@ -90,7 +98,9 @@ impl<'a> Story<'a> {
     /// Tells all of it. Unless it is to `exit` then, it goes on until a part ends.
     pub(super) async fn tell(&mut self, exit: bool) -> Result<(), Trouble> {
         self.teller.title("A small mesh on this machine")?;
-        self.teller.line("One agent, two services and their two sidecars, each a process, meeting at their ports.")?;
+        self.teller.line(
+            "One agent, two services and their two sidecars, each a process, meeting at their ports.",
+        )?;
         let mut mesh = self.start().await?;
         self.request(&mut mesh).await?;
         self.deny(&mut mesh).await?;
@@ -113,15 +123,20 @@ impl<'a> Story<'a> {
         self.told
     }
 
-    /// What went wrong, where, and what the parts said last.
-    pub(super) fn report(&self, trouble: &Trouble) -> String {
-        let mut text = format!("the demo failed at {}: {trouble}", self.teller.current());
-        let concerned = |part: &&Part| match trouble {
-            Trouble::Ended { part: name, .. } => part.recipe.name == *name,
-            _ => true,
-        };
-        for part in self.parts.iter().filter(concerned) {
-            text.push_str(&format!("\n\n  {} said last:\n    {}", part.recipe.name, log::tail(&part.recipe.log)));
+    /// What went wrong, where, and what the parts said last: those that have ended, if any has, else all.
+    pub(super) fn report(&mut self, trouble: &Trouble) -> String {
+        let place = if self.told { "after its story".to_owned() } else { self.teller.current() };
+        let mut text = format!("the demo failed {place}: {trouble}");
+        let mut ended: Vec<&str> = self.parts.iter_mut().filter_map(Part::ended).collect();
+        if let Trouble::Ended { part, .. } = trouble {
+            ended.push(part);
+        }
+        for part in &self.parts {
+            let Recipe { name, log, .. } = &part.recipe;
+            if ended.is_empty() || ended.contains(name) {
+                let state = if ended.is_empty() { "said last" } else { "has ended; it said last" };
+                text.push_str(&format!("\n\n  {name} {state}:\n    {}", log::tail(log)));
+            }
         }
         text
     }
@@ -218,7 +233,9 @@ impl<'a> Story<'a> {
         let log = self.place.file("api-sidecar.log").display().to_string();
         let (http, web) = (self.client.address().clone(), mesh.web);
         self.teller.line("")?;
-        self.teller.line(format_args!("The API listens at {http}. It stays up until Ctrl-C. In another terminal:"))?;
+        self.teller.line(format_args!(
+            "The API listens at {http}. It stays up until Ctrl-C. In another terminal:"
+        ))?;
         self.teller.line("")?;
         for command in [
             format!("export CONCORD_HTTP_ADDR={http} PATH=\"{directory}:$PATH\""),

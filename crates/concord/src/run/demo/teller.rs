@@ -83,12 +83,12 @@ impl<'a> Teller<'a> {
         self.io.flush().map_err(|error| Trouble::Output(crate::cli::Failure::Output(error)))
     }
 
-    /// The step being told.
+    /// Where the story is: in which step.
     pub(super) fn current(&self) -> String {
         let step = self.step.as_ref();
         step.map_or_else(
-            || "between two steps".to_owned(),
-            |step| format!("step {} ({})", self.steps, step.title),
+            || "between its steps".to_owned(),
+            |step| format!("in step {} ({})", self.steps, step.title),
         )
     }
 
