@@ -76,7 +76,7 @@ impl Agent {
             None => Command::new(program),
             Some(limit) => limited(program, limit),
         };
-        command.env_clear().arg("agent").arg(format!("-node={name}"));
+        command.env_clear().args(["agent", "-log-level=info"]).arg(format!("-node={name}"));
         command.arg(format!("-ready-file={}", ready.display()));
         if options.dev {
             command.args(["-dev", "-ephemeral-ports"]);
@@ -110,6 +110,11 @@ impl Agent {
             Some(u64::from(self.process.pid())),
             "the ready file names the process"
         );
+        // The certificate authority comes up beside the log, a moment later.
+        let http = self.http();
+        eventually("there are roots", || {
+            http.try_send("GET", "/v1/connect/ca/roots", None).ok().filter(|reply| reply.status == 200)
+        });
     }
 
     /// Its HTTP API.

@@ -460,7 +460,10 @@ var acl = []step{
 		if err := c.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{Name: "web", Port: 1}, api.ServiceRegisterOpts{Token: token.SecretID}); err != nil {
 			return err
 		}
-		if _, _, err := c.Agent().ConnectCALeaf("web", with); err != nil {
+		if err := eventually(func() error {
+			_, _, err := c.Agent().ConnectCALeaf("web", with)
+			return err
+		}); err != nil {
 			return err
 		}
 		_, _, err = c.Agent().ConnectCALeaf("api", with)

@@ -126,7 +126,7 @@ fn an_address_in_use_is_named() {
     let world = World::new();
     let agent = world.dev_agent("n1");
     let port = agent.http_addr().rsplit(':').next().map(ToOwned::to_owned).expect("a port");
-    let ran = world.run(&["agent", "-dev", "-ephemeral-ports", &format!("-http-port={port}")]);
+    let ran = world.run(&["agent", "-dev", "-grpc-port=-1", &format!("-http-port={port}")]);
     let text = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(1), "{text}");
     assert!(text.contains(&port), "{text}");
