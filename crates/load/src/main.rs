@@ -37,7 +37,7 @@ use crate::figures::Figures;
 /// How long each phase lasts unless said otherwise; a whole question stays below three minutes.
 const SECONDS: u64 = 5;
 /// Longer phases say no more and keep the machine busy.
-const SECONDS_MAX: u64 = 20;
+const SECONDS_MAX: u64 = 10;
 
 const USAGE: &str = "concord-load authorize|leaf|start|memory|proxy [--seconds N]\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
