@@ -30,3 +30,5 @@ pub(crate) const CA_TIMER_MAX: Duration = Duration::from_secs(60);
 pub(crate) const CA_TIMER_MIN: Duration = Duration::from_millis(100);
 /// How long a signature waits while the root is being changed; a change takes two writes to the log.
 pub(crate) const SIGNING_HOLD: Duration = Duration::from_secs(5);
+/// How long a reader of the roots waits for the first one of a new cluster.
+pub(crate) const FIRST_ROOT_HOLD: Duration = Duration::from_secs(5);

@@ -9,8 +9,10 @@ use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::{Namespace, Partition, Stamp};
 use concord_rpc::request::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_runtime::timeout;
 
 use crate::ca;
+use crate::limits::FIRST_ROOT_HOLD;
 use crate::paths::Core;
 
 impl Core {
@@ -22,6 +24,9 @@ impl Core {
         self.ca_enabled()?;
         // The bundle is public: an unknown token is no reason to withhold it.
         let head = Head { token: None, ..head.clone() };
+        // A new cluster has its first root a moment after it serves.
+        let first = timeout(&*self.world.clock, FIRST_ROOT_HOLD, self.first_root()).await;
+        first.unwrap_or(Ok(()))?;
         self.read(&head, &request.need(), |eval| {
             let roots = eval.reader.ca_roots();
             roots
@@ -29,6 +34,27 @@ impl Core {
                 .ok_or_else(|| RpcError::CaNotReady("it has no root yet".to_owned()))
         })
         .await
+    }
+
+    /// Completes once there is a root.
+    async fn first_root(&self) -> Result<(), RpcError> {
+        loop {
+            let mut reader = self.view().read();
+            if reader.ca_roots().is_some() {
+                return Ok(());
+            }
+            let read = reader.finish();
+            let keys = read.keys().cloned().collect();
+            let waiter =
+                self.published.hub.register(keys).map_err(|error| RpcError::Busy(error.to_string()))?;
+            if read.holds_in(&self.view()) {
+                tokio::select! {
+                    biased;
+                    () = self.scope.cancelled() => return Err(RpcError::ShuttingDown),
+                    () = waiter.woken() => {}
+                }
+            }
+        }
     }
 
     pub(crate) async fn read_ca_config(

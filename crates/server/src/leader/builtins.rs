@@ -4,7 +4,7 @@ use concord_model::Stamp;
 use concord_model::token::{GLOBAL_MANAGEMENT, PolicyLink, Token};
 use concord_rpc::RpcError;
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
-use concord_state::command::{EnsureBuiltins, SetClusterId, SetMode, SetTokens};
+use concord_state::command::{BootstrapAcl, EnsureBuiltins, SetClusterId, SetMode, SetTokens};
 
 use crate::endpoint::acl::seal_secret;
 use crate::paths::Core;
@@ -45,6 +45,11 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
         created_at: core.now(),
         stamp: Stamp::default(),
     };
+    // A cluster that begins with a management token has been bootstrapped by its operator: nobody else
+    // may do it over the API.
+    if core.view().read().acl_bootstrap().is_none() {
+        return core.write(BootstrapAcl { token, allowed_reset_index: None }).await.map(|_| ());
+    }
     core.write(SetTokens { tokens: vec![token], mode: SetMode::Create }).await.map(|_| ())
 }
 

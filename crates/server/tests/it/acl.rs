@@ -89,6 +89,15 @@ async fn n_77_of_a_hundred_bootstraps_one_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn n_77_a_cluster_with_a_management_token_is_bootstrapped_already() {
+    let host = Setup::guarded().start().await;
+    let refused = host.ask(BootstrapAcl { secret: None }).await.map(|_| ());
+    let text = "ACL bootstrap no longer allowed (reset index: ";
+    assert!(matches!(&refused, Err(RpcError::Denied(said)) if said.starts_with(text)), "{refused:?}");
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_bootstrap_secret_may_be_chosen_and_must_be_a_uuid() {
     let host = Setup { initial_management: false, ..Setup::guarded() }.start().await;
     let ask = |secret: &str| host.ask(BootstrapAcl { secret: Some(secret.to_owned()) });
