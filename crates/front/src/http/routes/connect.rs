@@ -7,6 +7,7 @@ use concord_model::ServiceName;
 
 use super::endpoints;
 use crate::http::context::{Ctx, cached};
+use crate::http::reply::Meta;
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
@@ -33,7 +34,10 @@ async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     call.require_default_tenancy()?;
     let answer = ctx.agent.roots(&call.head()?).await?;
     let (index, hit, age) = (answer.index, answer.hit, answer.age);
-    Ok(Reply::json(Roots::from_model(&answer.value)).with_index(index).with_cache(hit, age))
+    // Consul's Go client reads nothing of the cache's headers where these are missing.
+    let meta =
+        Meta { index, known_leader: age.is_zero(), last_contact: age, filtered: false, consistency: None };
+    Ok(Reply::json(Roots::from_model(&answer.value)).with_meta(&meta).with_cache(hit, age))
 }
 
 async fn leaf(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
