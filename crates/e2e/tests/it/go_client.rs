@@ -31,14 +31,14 @@ fn consuls_go_client_uses_the_mesh() {
     let world = World::new();
     let Some(program) = program("consuls_go_client_uses_the_mesh", world.dir()) else { return };
     let agent = world.dev_agent("n1");
-    assert_eq!(steps(&program, &agent.http_addr(), "mesh"), 18);
+    assert_eq!(steps(&program, &agent.http_addr(), "mesh"), 19);
 }
 
 #[test]
 fn consuls_go_client_uses_acls() {
     let world = World::new();
     let Some(program) = program("consuls_go_client_uses_acls", world.dir()) else { return };
-    let hcl = vec!["acl { enabled = true default_policy = \"deny\" }".to_owned()];
+    let hcl = vec!["acl { enabled = true default_policy = \"deny\" token_ttl = \"1s\" }".to_owned()];
     let agent = world.agent("n1", AgentOptions { dev: true, hcl, ..AgentOptions::default() });
     assert_eq!(steps(&program, &agent.http_addr(), "acl"), 4);
 }
