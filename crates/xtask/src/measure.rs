@@ -12,6 +12,7 @@ use crate::setup;
 use crate::workspace;
 
 mod build;
+mod endurance;
 mod load;
 mod report;
 
@@ -64,6 +65,21 @@ const MEASUREMENTS: &[Measurement] = &[
         name: "proxy",
         about: "the L4 proxy pair beside a bare rustls pair and an Envoy pair (two minutes)",
         run: load::proxy,
+    },
+    Measurement {
+        name: "kill9",
+        about: "200 kills of an agent under writers: what was acknowledged is there (four minutes)",
+        run: endurance::kill9,
+    },
+    Measurement {
+        name: "rotations",
+        about: "ten rotations of the root under 200 new connections a second (half a minute)",
+        run: endurance::rotations,
+    },
+    Measurement {
+        name: "isolation",
+        about: "120,000 interleavings over HTTP and 100,000 unknown tokens (five minutes)",
+        run: endurance::isolation,
     },
 ];
 

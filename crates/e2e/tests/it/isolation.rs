@@ -312,7 +312,7 @@ impl Run<'_> {
         let mut reply = question.ask(conn, service, &self.uri, None);
         let index = reply.header("X-Consul-Index").and_then(|text| text.parse::<u64>().ok());
         let blocks = chance.percent(8) && !matches!(question, Question::Authorize);
-        if let (true, Some(index)) = (blocks, index.or((reply.status == 403).then_some(1))) {
+        if let (true, Some(index)) = (blocks, index.or_else(|| (reply.status == 403).then_some(1))) {
             reply = question.ask(conn, service, &self.uri, Some(index));
             from = Instant::now();
             tally.blocking += 1;
@@ -414,7 +414,11 @@ fn n_28_an_open_blocking_read_over_http_ends_with_the_refusal() {
         let began = Instant::now();
         root.put(&format!("/v1/acl/token/{}", key.accessor), &bare).ok();
         let answer = waiting.join().expect("an answer");
-        figure(&format!("narrowed to the end of a read of {question:?}"), began.elapsed().as_secs_f64() * 1e3, "ms");
+        figure(
+            &format!("narrowed to the end of a read of {question:?}"),
+            began.elapsed().as_secs_f64() * 1e3,
+            "ms",
+        );
         assert!(!question.shows("s0", &answer), "{answer:?}");
     }
 }
