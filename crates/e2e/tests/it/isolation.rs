@@ -512,3 +512,23 @@ fn n_31_headers_over_http_tell_forbidden_and_absent_alike() {
 
 /// Consul tells callers that something was left out; what, it does not.
 const FILTERED: &str = "x-consul-results-filtered-by-acls";
+
+#[test]
+fn the_oracle_ends_rights_with_their_time_to_live() {
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let version = |sent, grants| Version { sent: after(sent), acknowledged: Some(after(sent + 1)), grants };
+    let all = [(Level::Write, true); SERVICES.len()];
+    let key = Key {
+        secret: String::new(),
+        accessor: String::new(),
+        versions: vec![version(0, all), version(10, NOTHING)],
+    };
+    let allowed = |from, to| {
+        let possible = key.possible(after(from), after(to), Duration::from_secs(5));
+        assert!(!possible.is_empty());
+        possible.iter().any(|version| Question::Leaf.is_allowed(&version.grants, 0))
+    };
+    assert!(allowed(0, 9) && allowed(9, 20) && allowed(16, 17), "in force, ending, and still believed");
+    assert!(!allowed(17, 18), "acknowledged at 11, believed until 16");
+}

@@ -312,3 +312,28 @@ fn of_node(http: &Http, node: &str) -> BTreeMap<String, u64> {
     }
     found
 }
+
+/// A writer that has written two serials and a removal, with a third serial in the air.
+fn written() -> Writer {
+    let mut writer = Writer::new(Kind::Catalog, 0);
+    for write in [(1, Some(1)), (2, Some(2)), (3, Some(3)), (1, None)] {
+        apply(&mut writer.rows, Write { row: write.0, serial: write.1 });
+    }
+    writer.in_the_air = Some(Write { row: 2, serial: Some(6) });
+    writer
+}
+
+fn settles(found: &[(u64, u64)]) -> bool {
+    let stored = found.iter().map(|(row, serial)| ((0, *row), *serial)).collect();
+    std::panic::catch_unwind(|| written().settle(&stored)).is_ok()
+}
+
+#[test]
+fn the_witness_objects_to_any_other_outcome() {
+    assert!(settles(&[(2, 2), (3, 3)]) && settles(&[(2, 6), (3, 3)]), "with and without what was in the air");
+    assert!(!settles(&[(2, 2)]), "lost");
+    assert!(!settles(&[(2, 1), (3, 3)]), "an older value");
+    assert!(!settles(&[(1, 1), (2, 2), (3, 3)]), "back from the dead");
+    assert!(!settles(&[(0, 4), (2, 2), (3, 3)]), "invented");
+    assert!(!settles(&[(2, 6)]), "a later write without an earlier one");
+}

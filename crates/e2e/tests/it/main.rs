@@ -14,3 +14,4 @@ mod kill;
 mod outage;
 mod rotation;
 mod sidecar;
+mod witness;
