@@ -1,6 +1,7 @@
 //! `agent/connect`: what services and proxies of this node ask for on every connection, from memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use concord_api::connect::{AuthorizeBody, Authorized, Leaf, Roots};
 use concord_model::ServiceName;
@@ -46,5 +47,13 @@ async fn leaf(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let answer = ctx.agent.leaf(&caller, &service, &ctx.head(&call)?).await?;
     let (leaf, meta, cached) = cached(answer, &caller);
     let shape = Leaf::from_model(&service, &leaf.certificate, &leaf.key);
-    Ok(Reply::json(shape).with_index(meta.index).with_cache(cached.hit, cached.age))
+    // A leaf's age is the time since it was signed, which says nothing of the servers.
+    let meta = Meta {
+        index: meta.index,
+        known_leader: true,
+        last_contact: Duration::ZERO,
+        filtered: false,
+        consistency: None,
+    };
+    Ok(Reply::json(shape).with_meta(&meta).with_cache(cached.hit, cached.age))
 }
