@@ -21,7 +21,7 @@ pub fn foreign(test: &str, variable: &str, usual: &str, probe: &[&str]) -> Optio
             None
         }
         Err(error) => {
-            skip(test, &format!("{variable} is not set and {usual}: {error}"));
+            skip(test, &format!("{} (named by {variable}): {error}", program.display()));
             None
         }
     }
