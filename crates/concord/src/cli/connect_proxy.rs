@@ -51,6 +51,10 @@ pub(crate) static PROXY: Command = Command {
             "Longest time to wait before a certificate of a new root is asked for; spreads the load of a rotation. \
              30s, or 500ms when the agent runs with -dev.",
         ),
+        Flag::switch(
+            "keep-denied",
+            "Leave open the connections of callers that an intention begins to deny.",
+        ),
         Flag::text("ready-file", "File to write the bound addresses to, JSON, once the proxy serves.")
             .placeholder("<path>"),
         Flag::text("pprof-addr", "Accepted for compatibility; this program has no such endpoint."),

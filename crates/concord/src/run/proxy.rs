@@ -71,7 +71,7 @@ async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Hand
     let options = Options {
         target: ProxyTarget { node: None, proxy: registered.id.clone() },
         token: http::config(&call.values, call.env)?.token,
-        cut_denied: true,
+        cut_denied: !call.values.switch("keep-denied"),
         rotation_jitter: call.values.duration("rotation-jitter").unwrap_or(if dev {
             ROTATION_JITTER.1
         } else {
