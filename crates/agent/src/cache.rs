@@ -31,7 +31,8 @@ pub(crate) use self::want::{HealthWant, IntentionSet, Stored, Want};
 use crate::answer::CacheAnswer;
 use crate::caller::Caller;
 use crate::limits::{
-    CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE, REFRESH_WAIT,
+    CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, FIRST_ANSWER_WAIT, REFRESH_PAUSE_MAX,
+    REFRESH_RETRIES_AT_ONCE, REFRESH_WAIT,
 };
 
 /// The cache. Owned by the agent, shared by its handles.
@@ -102,7 +103,9 @@ impl Cache {
         Err(RpcError::Busy("the cached answer was given up repeatedly, try again later".to_owned()))
     }
 
-    async fn wait_for(&self, pin: &Pinned, wait: Wait) -> Result<table::Read, Waited> {
+    async fn wait_for(&self, pin: &Pinned, mut wait: Wait) -> Result<table::Read, Waited> {
+        // A short wait is for news; the first answer of all has its own patience.
+        let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut changes = pin.slot().subscribe();
         let errors = changes.borrow().errors;
         loop {
@@ -126,9 +129,15 @@ impl Cache {
                 biased;
                 _ = changes.changed() => {}
                 () = self.world.clock.sleep_until(wait.until) => {
-                    let late = || RpcError::Busy("timed out waiting for the servers' first answer".to_owned());
                     let now = self.world.clock.now();
-                    return pin.slot().read(0, now).ok_or_else(|| Waited::Failed(late()));
+                    if let Some(read) = pin.slot().read(0, now) {
+                        return Ok(read);
+                    }
+                    if now >= patience {
+                        let late = "timed out waiting for the servers' first answer";
+                        return Err(Waited::Failed(RpcError::Busy(late.to_owned())));
+                    }
+                    wait = Wait { index: 0, until: patience };
                 }
             }
         }

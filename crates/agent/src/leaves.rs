@@ -137,9 +137,11 @@ impl Leaves {
         self: &Arc<Self>,
         caller: &Caller,
         service: &ServiceName,
-        wait: Wait,
+        mut wait: Wait,
     ) -> Result<CacheAnswer<Arc<Leaf>>, RpcError> {
         caller.require_service_write(service.as_str())?;
+        // A short wait is for news; the first leaf of all has its own patience.
+        let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut hit = true;
         for _ in 0..CACHE_READ_ATTEMPTS {
             let (reader, made) = self.entry(caller, service)?;
@@ -165,8 +167,14 @@ impl Leaves {
                     biased;
                     _ = changes.changed() => {}
                     () = self.world.clock.sleep_until(wait.until) => {
-                        let late = || RpcError::Busy("timed out waiting for a signed certificate".to_owned());
-                        return self.answer(&changes.borrow(), 0, hit).ok_or_else(late);
+                        if let Some(answer) = self.answer(&changes.borrow(), 0, hit) {
+                            return Ok(answer);
+                        }
+                        if self.world.clock.now() >= patience {
+                            let late = "timed out waiting for a signed certificate";
+                            return Err(RpcError::Busy(late.to_owned()));
+                        }
+                        wait = Wait { index: 0, until: patience };
                     }
                 }
             }
