@@ -370,7 +370,7 @@ fn interleave(ttl: Duration, steps: u64) {
     figure("blocking reads", sum(|t| t.blocking) as f64, "");
     figure("narrowed, widened, revoked", sum(|t| t.changes) as f64, "");
     assert!(
-        shown > 0 && refused > 0 && certain * 2 > shown + refused,
+        shown > 0 && refused > 0 && certain * 4 > shown + refused,
         "the run decided nothing: {tallies:?}"
     );
 }
