@@ -65,7 +65,10 @@ const FLAGS: &[Flag] = &[
     Flag::list("allow-write-http-from", "Networks that may write through the HTTP API.")
         .placeholder("<cidr>"),
     Flag::list("recursor", "DNS server to ask for other domains.").placeholder("<address>"),
-    Flag::switch("ephemeral-ports", "Take a free port for every listener whose port is not said. For tests."),
+    Flag::switch(
+        "ephemeral-ports",
+        "Take a free port for every listener that is on, whatever its configured port. For tests.",
+    ),
     Flag::text("ready-file", "File to write the bound addresses to, JSON, once the agent serves.")
         .placeholder("<path>"),
     // How it finds the others.
