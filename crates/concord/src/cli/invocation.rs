@@ -13,7 +13,6 @@ pub(crate) struct Invocation<'a> {
     pub(crate) program: Program,
     pub(crate) command: &'static Command,
     pub(crate) values: Values,
-    #[allow(dead_code, reason = "the agent and the proxy read it once they are wired")]
     pub(crate) env: &'a Env,
 }
 

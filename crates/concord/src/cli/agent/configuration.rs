@@ -65,7 +65,6 @@ pub(crate) struct Configuration {
     /// The configuration with its warnings.
     pub(crate) loaded: Loaded,
     /// Where to write the bound addresses once the agent serves.
-    #[allow(dead_code, reason = "written by the agent once it is wired")]
     pub(crate) ready_file: Option<PathBuf>,
 }
 
