@@ -1,0 +1,165 @@
+//! Tokens and policies.
+
+use concord_model::token::{AclPolicy, PolicyLink};
+use concord_model::{Datacenter, Stamp, Timestamp, Uuid};
+use serde::{Deserialize, Serialize};
+
+/// What the request's token may do, for agents that authorise by themselves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ResolveToken {}
+
+/// What a token may do.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ResolvedToken {
+    /// The token's accessor.
+    pub accessor: Uuid,
+    /// The rules of its policies.
+    pub policies: Vec<AclPolicy>,
+    /// When it stops being valid.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes the first management token.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BootstrapAcl {
+    /// The secret it should have; `None`: a random one.
+    #[serde(default)]
+    pub secret: Option<String>,
+}
+
+/// A token as its readers see it.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TokenRecord {
+    /// Its accessor.
+    pub accessor: Uuid,
+    /// Its secret, or [`concord_model::token::HIDDEN`] for who may not see it.
+    pub secret: String,
+    /// What people noted about it.
+    pub description: String,
+    /// Its policies.
+    pub policies: Vec<PolicyLink>,
+    /// Whether it is valid in this datacenter only.
+    pub local: bool,
+    /// When it stops being valid.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Digest of what it may do.
+    pub hash: Vec<u8>,
+    /// When it changed.
+    pub stamp: Stamp,
+}
+
+impl std::fmt::Debug for TokenRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenRecord").field("accessor", &self.accessor).finish_non_exhaustive()
+    }
+}
+
+/// The token the request was made with.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadOwnToken {}
+
+/// A token by its accessor.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadToken {
+    /// The accessor.
+    pub accessor: Uuid,
+}
+
+/// All tokens.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct ListTokens {
+    /// Only those with this policy.
+    #[serde(default)]
+    pub policy: Option<Uuid>,
+}
+
+/// Makes or changes a token.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct SetToken {
+    /// The token to change; `None`: make a new one.
+    #[serde(default)]
+    pub accessor: Option<Uuid>,
+    /// Make it with this accessor.
+    #[serde(default)]
+    pub new_accessor: Option<Uuid>,
+    /// Make it with this secret.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// What people note about it.
+    #[serde(default)]
+    pub description: String,
+    /// Its policies, by id or by name.
+    #[serde(default)]
+    pub policies: Vec<PolicyChoice>,
+    /// Valid in this datacenter only.
+    #[serde(default)]
+    pub local: bool,
+    /// When it stops being valid.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// How long it is valid from now on; instead of a moment.
+    #[serde(default)]
+    pub expires_after: Option<std::time::Duration>,
+}
+
+impl std::fmt::Debug for SetToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetToken").field("accessor", &self.accessor).finish_non_exhaustive()
+    }
+}
+
+/// A policy meant by its id or by its name.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyChoice {
+    /// By id.
+    Id(Uuid),
+    /// By name.
+    Name(String),
+}
+
+/// Removes a token.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeleteToken {
+    /// The accessor.
+    pub accessor: Uuid,
+}
+
+/// A policy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadPolicy {
+    /// Which.
+    pub which: PolicyChoice,
+}
+
+/// All policies.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ListPolicies {}
+
+/// Makes or changes a policy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SetPolicy {
+    /// The policy to change; `None`: make a new one.
+    #[serde(default)]
+    pub id: Option<Uuid>,
+    /// Its name.
+    pub name: String,
+    /// What people note about it.
+    #[serde(default)]
+    pub description: String,
+    /// Its rules.
+    pub rules: String,
+    /// Datacenters it is valid in; empty: all.
+    #[serde(default)]
+    pub datacenters: Vec<Datacenter>,
+}
+
+/// Removes a policy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeletePolicy {
+    /// Its id.
+    pub id: Uuid,
+}

@@ -1,0 +1,126 @@
+//! Nodes and services as registered: reading, writing and removing them.
+
+use std::collections::BTreeMap;
+
+use concord_model::catalog::{Check, Node, ServiceInstance};
+use concord_model::{CheckId, InstanceId, NodeName, ServiceRef};
+use serde::{Deserialize, Serialize};
+
+/// Names of all known datacenters, our own first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ListDatacenters {}
+
+/// All nodes.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct ListNodes {
+    /// Only nodes whose metadata has all of these.
+    #[serde(default)]
+    pub node_meta: BTreeMap<String, String>,
+}
+
+/// Names of all services with the tags of their instances.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct ListServices {
+    /// Only on nodes whose metadata has all of these.
+    #[serde(default)]
+    pub node_meta: BTreeMap<String, String>,
+}
+
+/// Which instances of a service.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct InstanceSelection {
+    /// The service.
+    pub service: ServiceRef,
+    /// Instead of its own instances, those that take mesh traffic for it.
+    #[serde(default)]
+    pub connect: bool,
+    /// Only instances with all of these tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Only on nodes whose metadata has all of these.
+    #[serde(default)]
+    pub node_meta: BTreeMap<String, String>,
+}
+
+impl InstanceSelection {
+    /// All instances of a service.
+    pub fn of(service: ServiceRef) -> Self {
+        Self { service, connect: false, tags: Vec::new(), node_meta: BTreeMap::new() }
+    }
+
+    /// All instances that take mesh traffic for a service.
+    pub fn connect(service: ServiceRef) -> Self {
+        Self { connect: true, ..Self::of(service) }
+    }
+}
+
+/// Instances of a service.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ServiceInstances {
+    /// Which.
+    pub select: InstanceSelection,
+}
+
+/// An instance with the node it runs on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct InstanceOnNode {
+    /// The node.
+    pub node: Node,
+    /// The instance.
+    pub service: ServiceInstance,
+}
+
+/// All that is registered for a node: what an agent compares its own registrations with.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct NodeDump {
+    /// The node, in the default partition of this cluster.
+    pub node: NodeName,
+}
+
+/// A node with all that is registered for it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NodeRecords {
+    /// The node.
+    pub node: Node,
+    /// Its services, by id.
+    pub services: Vec<ServiceInstance>,
+    /// Its checks, by id.
+    pub checks: Vec<Check>,
+}
+
+/// Registers a node, and with it a service and checks, as one change.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Register {
+    /// The node, as it should be.
+    pub node: Node,
+    /// Leave an existing node as it is.
+    #[serde(default)]
+    pub skip_node_update: bool,
+    /// The service instance, if one is registered.
+    #[serde(default)]
+    pub service: Option<ServiceInstance>,
+    /// The checks, if any are.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+}
+
+/// Removes a node, a service or a check, with all that hangs on it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Deregister {
+    /// The node, in the default partition of this cluster.
+    pub node: NodeName,
+    /// What of it.
+    pub what: Registered,
+}
+
+/// Something registered on a node.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// The node with everything on it.
+    Node,
+    /// A service with its checks.
+    Service(InstanceId),
+    /// A check.
+    Check(CheckId),
+}

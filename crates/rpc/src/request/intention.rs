@@ -1,0 +1,80 @@
+//! Intentions: who may call whom, and why.
+
+use concord_model::ServiceRef;
+use concord_model::intention::{Destination, Source, SourceIntention};
+use serde::{Deserialize, Serialize};
+
+/// All intentions the caller may see.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ListIntentions {}
+
+/// Which side of an intention is asked for.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchBy {
+    /// Intentions that can decide on calls by this service.
+    Source(ServiceRef),
+    /// Intentions that can decide on calls to this service.
+    Destination(ServiceRef),
+}
+
+impl MatchBy {
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Source(service) | Self::Destination(service) => service.name.as_str(),
+        }
+    }
+}
+
+/// The entries that can decide on calls by or to a service.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MatchIntentions {
+    /// The service and its side.
+    pub by: MatchBy,
+}
+
+/// Whether a connection would be let through.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CheckIntention {
+    /// Who would call.
+    pub source: ServiceRef,
+    /// Who would be called.
+    pub destination: ServiceRef,
+}
+
+/// The answer to [`CheckIntention`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct IntentionAnswer {
+    /// Whether it would be let through.
+    pub allowed: bool,
+    /// Why, in Consul's words.
+    pub reason: String,
+}
+
+/// Why a connection would be let through or not, and the smallest change that flips it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ExplainIntention {
+    /// Who would call.
+    pub source: ServiceRef,
+    /// Who would be called.
+    pub destination: ServiceRef,
+}
+
+/// Sets one source in a destination's entry, leaving the others as they are.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UpsertIntention {
+    /// Who is called.
+    pub destination: Destination,
+    /// Who calls, and what then.
+    pub intention: SourceIntention,
+}
+
+/// Removes one source from a destination's entry; it need not be there.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeleteIntention {
+    /// Who is called.
+    pub destination: Destination,
+    /// Who calls.
+    pub source: Source,
+}

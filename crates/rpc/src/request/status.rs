@@ -1,0 +1,28 @@
+//! The servers themselves: who leads, and who votes.
+
+use serde::{Deserialize, Serialize};
+
+/// Who leads, and who votes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadStatus {}
+
+/// The answer to [`ReadStatus`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ServerStatus {
+    /// Address of the leader; empty if there is none.
+    pub leader: String,
+    /// Addresses of all voters.
+    pub peers: Vec<String>,
+    /// The current term.
+    pub term: u64,
+    /// Index of the last committed entry.
+    pub commit_index: u64,
+    /// Index of the last applied entry.
+    pub applied_index: u64,
+    /// Index of the last entry in the log.
+    pub last_log_index: u64,
+    /// Term of that entry's writer, as far as known.
+    pub last_log_term: u64,
+    /// Whether this server leads.
+    pub is_leader: bool,
+}
