@@ -16,6 +16,7 @@ use crate::workspace::Workspace;
 
 mod absence;
 mod code_map;
+mod documents;
 mod files;
 mod flows;
 mod locked;
@@ -92,6 +93,7 @@ impl Tree {
         let mut found = Vec::new();
         found.extend(code_map::check(&self.workspace, &self.architecture));
         found.extend(absence::check(&self.workspace));
+        found.extend(documents::check(&self.sources, &self.texts));
         found.extend(flows::check(&self.sources, &self.architecture));
         found.extend(manifests::check(&self.manifests));
         found.extend(files::check(self));

@@ -1,0 +1,89 @@
+//! Rule `documents`: a test that a document names exists. Wherever a page below `docs/` says
+//! `member::it::module::function`, there is such a test function.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Finding, negative};
+use crate::source::{SourceFile, Target, items};
+
+const RULE: &str = "documents";
+const PLACE: &str = "docs";
+/// What tells the name of an integration test from other paths.
+const MARK: &str = "::it::";
+
+pub(crate) fn check(
+    sources: &BTreeMap<String, Vec<SourceFile>>,
+    texts: &BTreeMap<PathBuf, String>,
+) -> Vec<Finding> {
+    let tests = tests(sources);
+    let pages = texts.iter().filter(|(path, _)| is_page(path));
+    pages
+        .flat_map(|(path, text)| named(text).map(move |name| (path, name)))
+        .filter(|(_, name)| !tests.contains(*name))
+        .map(|(path, name)| {
+            Finding::new(RULE, path.display(), format!("names `{name}`, which does not exist"))
+        })
+        .collect()
+}
+
+/// The table of negative cases has a rule of its own.
+fn is_page(path: &Path) -> bool {
+    path.starts_with(PLACE)
+        && path.extension().is_some_and(|extension| extension == "md")
+        && path != Path::new(negative::DOCUMENT)
+}
+
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| name.contains(MARK))
+}
+
+fn tests(sources: &BTreeMap<String, Vec<SourceFile>>) -> BTreeSet<String> {
+    let files = sources.iter().flat_map(|(member, files)| files.iter().map(move |file| (member, file)));
+    files
+        .filter_map(|(member, file)| match &file.target {
+            Target::Test(target) => Some((format!("{member}::{target}"), file)),
+            Target::Main | Target::Other(_) => None,
+        })
+        .flat_map(|(target, file)| {
+            let functions = items::functions(&file.module, &file.text).into_iter();
+            functions.map(move |function| {
+                let path: Vec<&str> = function.module.iter().map(String::as_str).collect();
+                [target.as_str(), &path.join("::"), &function.name].join("::")
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_page(page: &str, text: &str, expected: &[&str]) {
+        let file = SourceFile {
+            path: PathBuf::from("crates/proxy/tests/it/limits.rs"),
+            target: Target::Test("it".to_owned()),
+            module: vec!["limits".to_owned()],
+            text: "#[tokio::test]\nasync fn room_comes_back() {}\n".to_owned(),
+        };
+        let sources = BTreeMap::from([("proxy".to_owned(), vec![file])]);
+        let texts = BTreeMap::from([(PathBuf::from(page), text.to_owned())]);
+        let found: Vec<String> = check(&sources, &texts).into_iter().map(|finding| finding.what).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_test_that_exists_may_be_named() {
+        check_page("docs/proxy.md", "| full | `proxy::it::limits::room_comes_back` |", &[]);
+        check_page("docs/proxy.md", "words about `proxy::control` and `-flags`", &[]);
+    }
+
+    #[test]
+    fn a_test_that_does_not_exist_is_told_by_name() {
+        let told = &["names `proxy::it::limits::room_is_lost`, which does not exist"];
+        check_page("docs/proxy.md", "`proxy::it::limits::room_is_lost`", told);
+        check_page("docs/sub/page.md", "so `x` and `proxy::it::limits::room_is_lost`", told);
+        check_page(negative::DOCUMENT, "`proxy::it::limits::room_is_lost`", &[]);
+    }
+}
