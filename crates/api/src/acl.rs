@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use concord_model::intention::Action;
 use concord_model::token::{self, ANONYMOUS_ACCESSOR, AclPolicy, HIDDEN};
-use concord_model::{Datacenter, Secret, Timestamp, Uuid};
+use concord_model::{Datacenter, NodeName, Secret, Timestamp, Uuid};
 use concord_syntax::{Node, duration::serde_go};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,37 @@ pub struct Token {
     /// When it changed.
     #[serde(default)]
     pub modify_index: u64,
+}
+
+/// What holds while no server resolves tokens. Agents have no other way: see `acl.down_policy`.
+const DOWN_POLICY: &str = "extend-cache";
+
+/// A token with all that decides on what it may do: `acl/token/:accessor?expanded`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TokenExpanded {
+    /// The token.
+    #[serde(flatten)]
+    pub token: Token,
+    /// Its policies that exist, with their rules; `null` if there are none.
+    #[serde(serialize_with = "null_if_empty")]
+    pub expanded_policies: Vec<Policy>,
+    /// Always `null`: tokens have no roles yet.
+    pub expanded_roles: (),
+    /// Always `null`: there is one namespace.
+    #[serde(rename = "NamespaceDefaultPolicyIDs")]
+    pub namespace_default_policy_ids: (),
+    /// Always `null`: there is one namespace.
+    #[serde(rename = "NamespaceDefaultRoleIDs")]
+    pub namespace_default_role_ids: (),
+    /// What holds where no rule speaks.
+    #[serde(rename = "AgentACLDefaultPolicy")]
+    pub agent_acl_default_policy: &'static str,
+    /// What holds while tokens cannot be resolved.
+    #[serde(rename = "AgentACLDownPolicy")]
+    pub agent_acl_down_policy: &'static str,
+    /// The node that answered.
+    pub resolved_by_agent: String,
 }
 
 /// Answer of `acl/bootstrap`: the secret also as `ID`, as in the oldest clients.
@@ -259,6 +291,22 @@ impl Token {
             create_time: Moment::from(*created_at),
             create_index: stamp.create,
             modify_index: stamp.modify,
+        }
+    }
+}
+
+impl TokenExpanded {
+    /// The shape of a token with its policies, as the server on a node has resolved it.
+    pub fn new(token: Token, policies: &[AclPolicy], default: Action, resolved_by: &NodeName) -> Self {
+        Self {
+            token,
+            expanded_policies: policies.iter().map(Policy::from_model).collect(),
+            expanded_roles: (),
+            namespace_default_policy_ids: (),
+            namespace_default_role_ids: (),
+            agent_acl_default_policy: default.as_str(),
+            agent_acl_down_policy: DOWN_POLICY,
+            resolved_by_agent: resolved_by.to_string(),
         }
     }
 }

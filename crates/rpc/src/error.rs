@@ -22,6 +22,10 @@ pub enum RpcError {
     /// The state has moved on since the caller looked.
     #[error("{0}")]
     Conflict(String),
+    /// What is stored stands against the request, in the words of Consul's servers. They do not tell such
+    /// refusals from faults of their own, and clients have learnt to match on both: the text and 500.
+    #[error("{0}")]
+    Rejected(String),
 
     // The caller is not allowed.
     /// The token lacks a right.
@@ -77,6 +81,7 @@ impl RpcError {
             | Self::NotFound(_)
             | Self::UnknownDatacenter
             | Self::Conflict(_)
+            | Self::Rejected(_)
             | Self::Denied(_)
             | Self::TokenNotFound
             | Self::AclDisabled

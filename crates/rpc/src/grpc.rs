@@ -48,6 +48,7 @@ pub fn status_of(error: &RpcError) -> tonic::Status {
         RpcError::NotFound(_) => tonic::Code::NotFound,
         RpcError::UnknownDatacenter => tonic::Code::NotFound,
         RpcError::Conflict(_) => tonic::Code::Aborted,
+        RpcError::Rejected(_) => tonic::Code::FailedPrecondition,
         RpcError::Denied(_) => tonic::Code::PermissionDenied,
         RpcError::TokenNotFound => tonic::Code::Unauthenticated,
         RpcError::AclDisabled => tonic::Code::FailedPrecondition,
@@ -89,6 +90,7 @@ mod tests {
             RpcError::Denied("Permission denied: no".to_owned()),
             RpcError::CaNotReady("starting".to_owned()),
             RpcError::TokenNotFound,
+            RpcError::Rejected("cannot find policy 1".to_owned()),
         ] {
             assert_eq!(error_of(&status_of(&error)), error);
         }

@@ -27,16 +27,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::acl::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ListPolicies, ListTokens, PolicyChoice, ReadOwnToken,
-    ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken, TokenRecord,
+    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
+    PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken,
+    TokenRecord,
 };
 pub use self::catalog::{
-    Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListNodes, ListServices, NodeDump,
-    NodeRecords, Register, Registered, ServiceInstances,
+    Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
+    NodeDump, NodeRecords, Register, Registered, ServiceInstances,
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
-pub use self::health::{InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth};
+pub use self::health::{
+    CheckState, ChecksInState, InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth,
+};
 pub use self::intention::{
     CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MatchBy,
     MatchIntentions, UpsertIntention,
@@ -151,10 +154,12 @@ requests! {
     Read ListDatacenters -> Vec<Datacenter>, |_| Need::Open; // names of datacenters are public, as in Consul
     Read ListNodes -> Vec<Node>, |_| Need::Filtered;
     Read ListServices -> BTreeMap<ServiceName, Vec<String>>, |_| Need::Filtered;
+    Read ListInstances -> Vec<InstanceOnNode>, |_| Need::Filtered;
     Read ServiceInstances -> Vec<InstanceOnNode>, |_| Need::Filtered;
     Read NodeDump -> Option<NodeRecords>, |_| Need::Filtered;
     Read NodeChecks -> Vec<Check>, |_| Need::Filtered;
     Read ServiceChecks -> Vec<NodeCheck>, |_| Need::Filtered;
+    Read ChecksInState -> Vec<NodeCheck>, |_| Need::Filtered;
     Read ServiceHealth -> Vec<InstanceHealth>, |_| Need::Filtered;
     Write Register -> (), |_| Need::Filtered; // node and service rights depend on what changes: checked there
     Write Deregister -> (), |_| Need::Filtered; // likewise
@@ -187,6 +192,7 @@ requests! {
     Write BootstrapAcl -> TokenRecord, |_| Need::Open; // succeeds once, before there is anybody to have a right
     Read ReadOwnToken -> TokenRecord, |_| Need::OwnToken;
     Read ReadToken -> Option<TokenRecord>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    Read ExpandToken -> Option<ExpandedToken>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
     Read ListTokens -> Vec<TokenRecord>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
     Write SetToken -> TokenRecord, |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
     Write DeleteToken -> (), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));

@@ -57,6 +57,39 @@ fn a_policy_is_printed_with_and_without_rules() {
 }
 
 #[test]
+fn an_expanded_token_has_its_policies_with_rules() {
+    let policy = AclPolicy {
+        id: GLOBAL_READ_ONLY,
+        name: "p".to_owned(),
+        description: String::new(),
+        rules: "r".to_owned(),
+        datacenters: Vec::new(),
+        stamp: Stamp::default(),
+    };
+    let node = NodeName::parse("n1").unwrap();
+    let print = |policies: &[AclPolicy]| {
+        let shape = TokenExpanded::new(Token::from_model(&token(), None), policies, Action::Deny, &node);
+        serde_json::to_value(shape).unwrap()
+    };
+    let one = print(&[policy]);
+    assert_eq!((&one["AccessorID"], &one["SecretID"]), (&ID.into(), &HIDDEN.into()));
+    assert_eq!(
+        (&one["ExpandedPolicies"][0]["Name"], &one["ExpandedPolicies"][0]["Rules"]),
+        (&"p".into(), &"r".into())
+    );
+    assert_eq!(
+        (&one["AgentACLDefaultPolicy"], &one["AgentACLDownPolicy"]),
+        (&"deny".into(), &"extend-cache".into())
+    );
+    assert_eq!(one["ResolvedByAgent"], "n1");
+    let none = print(&[]);
+    for field in ["ExpandedPolicies", "ExpandedRoles", "NamespaceDefaultPolicyIDs", "NamespaceDefaultRoleIDs"]
+    {
+        assert!(none.get(field).is_some_and(serde_json::Value::is_null), "{field}: {none}");
+    }
+}
+
+#[test]
 fn a_token_is_read() {
     let body = format!(
         r#"{{"AccessorID":"{ID}","SecretID":"{ID}","Description":"d","Policies":[{{"ID":"{ID}"}},{{"Name":"p"}}],

@@ -73,6 +73,7 @@ impl From<RpcError> for HttpError {
             RpcError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             RpcError::NotAvailable(_) => StatusCode::NOT_IMPLEMENTED,
             RpcError::UnknownDatacenter
+            | RpcError::Rejected(_)
             | RpcError::NoLeader
             | RpcError::OutcomeUnknown
             | RpcError::CaNotReady(_)
@@ -99,6 +100,8 @@ mod tests {
         check(RpcError::TokenNotFound, 403, "ACL not found");
         check(RpcError::AclDisabled, 401, "ACL support disabled");
         check(RpcError::RateLimited, 429, "Rate limit reached, try again later");
+        let taken = "Invalid Policy: A Policy with Name \"one\" already exists";
+        check(RpcError::Rejected(taken.to_owned()), 500, taken);
         check(RpcError::NotAvailable("roles".to_owned()), 501, "not available yet: roles");
     }
 }

@@ -58,6 +58,8 @@ async fn n_33_only_who_has_a_token_is_told_that_something_is_hidden() {
         "/v1/agent/services",
         "/v1/agent/members",
         "/v1/health/service/consul",
+        "/v1/health/state/any",
+        "/v1/catalog/services?filter=ServiceName+%21%3D+x",
     ] {
         let hidden =
             |answer: &Response| answer.header("x-consul-results-filtered-by-acls").map(ToOwned::to_owned);
@@ -184,7 +186,11 @@ async fn tokens_and_policies_live_and_die() {
     let changed = json!({"Description": "other", "Policies": []}).to_string();
     assert_eq!(world.put(&path, changed).token(ROOT).json().await["Description"], "other");
     assert_eq!(world.delete(&path).token(ROOT).json().await, json!(true));
-    world.get(&path).token(ROOT).refused(403, "ACL not found").await;
+    world.get(&path).token(ROOT).refused(403, "token does not exist: ACL not found").await;
+    world.get(&format!("{path}?expanded")).token(ROOT).refused(403, "token does not exist").await;
+    world.delete(&path).token(ROOT).refused(404, "Cannot find token to delete").await;
+    world.put(&path, "{}").token(ROOT).refused(500, &format!("Cannot find token \"{accessor}\"")).await;
+    world.put(&format!("{path}/clone"), "").token(ROOT).refused(403, "token does not exist").await;
 
     let policy = world
         .put("/v1/acl/policy", r#"{"Name":"ops","Rules":"operator = \"read\""}"#)
@@ -197,7 +203,54 @@ async fn tokens_and_policies_live_and_die() {
     assert!(stubs.as_array().unwrap().iter().all(|stub| stub.get("Rules").is_none()));
     world.put(&path, r#"{"Name":"ops","Rules":"nonsense"}"#).token(ROOT).refused(400, "").await;
     world.delete(&path).token(ROOT).ok().await;
-    world.get(&path).token(ROOT).refused(403, "ACL not found").await;
+    world.get(&path).token(ROOT).refused(404, "Requested policy does not exist: ACL not found").await;
+    world.get("/v1/acl/policy/name/ops").token(ROOT).refused(404, "Requested policy does not exist").await;
+    world.delete(&path).token(ROOT).refused(404, "Cannot find policy to delete").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_exists_already_is_said_in_consuls_words() {
+    let world = Setup::guarded().start().await;
+    let (accessor, secret) = token(&world, r#"acl = "read""#).await;
+    let body = json!({"AccessorID": accessor}).to_string();
+    let taken = "Invalid Token: AccessorID is already in use";
+    world.put("/v1/acl/token", body).token(ROOT).refused(500, taken).await;
+    let body = json!({"SecretID": secret}).to_string();
+    let taken = "Invalid Token: SecretID is already in use";
+    world.put("/v1/acl/token", body).token(ROOT).refused(500, taken).await;
+    let body = json!({"Policies": [{"Name": "nobody"}]}).to_string();
+    let unknown = "No such ACL policy with name \"nobody\"";
+    world.put("/v1/acl/token", body).token(ROOT).refused(500, unknown).await;
+    let one = r#"{"Name":"one"}"#;
+    world.put("/v1/acl/policy", one).token(ROOT).ok().await;
+    let taken = "Invalid Policy: A Policy with Name \"one\" already exists";
+    world.put("/v1/acl/policy", one).token(ROOT).refused(500, taken).await;
+    // Who may not write is not told what there is.
+    world.put("/v1/acl/policy", one).token(&secret).refused(403, "'acl:write'").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_expanded_token_shows_its_policies() {
+    let world = Setup::guarded().start().await;
+    let rules = r#"service "web" { policy = "read" }"#;
+    let (accessor, secret) = token(&world, rules).await;
+    let path = format!("/v1/acl/token/{accessor}?expanded");
+    let all = world.get(&path).token(ROOT).json().await;
+    assert_eq!((&all["AccessorID"], &all["SecretID"]), (&json!(accessor), &json!(secret)));
+    assert_eq!(all["ExpandedPolicies"][0]["Rules"], rules);
+    assert_eq!((&all["ExpandedRoles"], &all["AgentACLDefaultPolicy"]), (&Value::Null, &json!("deny")));
+    assert_eq!(all["ResolvedByAgent"], "n1");
+    // With any value, as in Consul.
+    let same = world.get(&format!("{path}=true")).token(ROOT).json().await;
+    assert_eq!(same["ExpandedPolicies"], all["ExpandedPolicies"]);
+    let plain = world.get(&format!("/v1/acl/token/{accessor}")).token(ROOT).json().await;
+    assert!(plain.get("ExpandedPolicies").is_none());
+    let (_, reader) = token(&world, r#"acl = "read""#).await;
+    assert_eq!(world.get(&path).token(&reader).json().await["SecretID"], "<hidden>");
+    world.get(&path).token(&secret).refused(403, "'acl:read'").await;
+    world.get(&path).refused(403, "anonymous token").await;
     world.stop().await;
 }
 
@@ -208,7 +261,10 @@ async fn the_first_management_token_is_made_once() {
     let made = world.put("/v1/acl/bootstrap", "").json().await;
     assert_eq!(made["ID"], made["SecretID"]);
     world.get("/v1/acl/tokens").token(made["SecretID"].as_str().unwrap()).ok().await;
-    world.put("/v1/acl/bootstrap", "").refused(403, "ACL bootstrap no longer allowed").await;
+    world
+        .put("/v1/acl/bootstrap", "")
+        .refused(403, "Permission denied: ACL bootstrap no longer allowed (reset index: ")
+        .await;
     world.stop().await;
 }
 

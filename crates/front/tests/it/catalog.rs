@@ -72,6 +72,70 @@ async fn lists_are_filtered() {
 }
 
 #[tokio::test]
+async fn checks_are_listed_by_their_state() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let list = async |path: &str| {
+        let all = world.get(&format!("/v1/health/state/{path}")).json().await;
+        names(&all, "/CheckID").into_iter().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(list("any").await, ["serfHealth", "c1", "c2"]);
+    assert_eq!(list("passing").await, ["serfHealth", "c1"]);
+    assert_eq!(list("critical").await, ["c2"]);
+    assert_eq!(list("warning").await, [""; 0]);
+    assert_eq!(list("maint").await, [""; 0]);
+    assert_eq!(list("any?node-meta=rack:a").await, ["c1", "c2"]);
+    assert_eq!(list("any?node-meta=rack:b").await, [""; 0]);
+    assert_eq!(list("any?filter=ServiceName+%3D%3D+web").await, ["c1"]);
+    assert_eq!(list("any?near=n2&stale").await.len(), 3);
+    world.get("/v1/health/state/any?filter=Stauts+%3D%3D+x").refused(500, "not valid here").await;
+    world.get("/v1/health/state/any?near=nobody").refused(400, "there is no node").await;
+    world.get("/v1/health/state/").refused(404, "").await;
+
+    // A wait for critical ones sleeps through news of others.
+    let index = world.get("/v1/health/state/critical").send().await.index();
+    let path = format!("/v1/health/state/critical?index={index}&wait=10m");
+    let wait = async { world.get(&path).send().await };
+    let set = |id: &str, status: &str| {
+        let check = json!({"Node": "n2", "CheckID": id, "Name": id, "Status": status});
+        let body = json!({"Node": "n2", "Address": "10.0.0.2", "SkipNodeUpdate": true, "Check": check});
+        world.put("/v1/catalog/register", body.to_string()).ok()
+    };
+    let change = async {
+        world.pause(100).await;
+        set("c3", "passing").await;
+        world.pause(100).await;
+        set("c4", "critical").await;
+    };
+    let (answer, ()) = tokio::join!(world.guard(wait), change);
+    assert_eq!(names(&answer.json(), "/CheckID"), ["c2", "c4"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn services_are_filtered_by_their_instances() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let green = json!({
+        "Node": "n3", "Address": "10.0.0.3", "NodeMeta": {"rack": "b"},
+        "Service": {"ID": "web2", "Service": "web", "Tags": ["v2"]},
+    });
+    world.put("/v1/catalog/register", green.to_string()).ok().await;
+    let ask = async |query: &str| world.get(&format!("/v1/catalog/services?{query}")).json().await;
+    assert_eq!(ask("filter=ServiceName+%3D%3D+web").await, json!({"web": ["blue", "v1", "v2"]}));
+    // The tags are those of the instances that are left.
+    assert_eq!(ask("filter=NodeMeta.rack+%3D%3D+b").await, json!({"web": ["v2"]}));
+    assert_eq!(ask("filter=%22blue%22+in+ServiceTags").await, json!({"web": ["blue", "v1"]}));
+    assert_eq!(ask("filter=ServiceKind+%3D%3D+%22connect-proxy%22").await, json!({"web-proxy": []}));
+    assert_eq!(ask("filter=ServiceName+%3D%3D+web&node-meta=rack:a").await, json!({"web": ["blue", "v1"]}));
+    assert_eq!(ask("filter=ServiceName+%3D%3D+nothing").await, json!({}));
+    world.get("/v1/catalog/services?filter=Name+%3D%3D+web").refused(500, "not valid here").await;
+    let answer = world.get("/v1/catalog/services?filter=ServiceName+%3D%3D+web&consistent").send().await;
+    assert_eq!(answer.header("x-consul-effective-consistency"), Some("consistent"));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn the_cache_says_when_it_answers() {
     let world = Setup::default().start().await;
     fill(&world).await;

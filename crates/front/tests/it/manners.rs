@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::world::{Setup, World};
+use crate::world::{ROOT, Setup, World};
 
 #[tokio::test]
 async fn answers_tell_what_is_known_about_them() {
@@ -32,6 +32,56 @@ async fn answers_tell_what_is_known_about_them() {
     let none = world.get("/v1/health/service/nothing").send().await;
     assert!(none.index() >= 1);
     assert_eq!(none.body, "[]");
+    world.stop().await;
+}
+
+/// Headers about an answer that Consul sends, path by path.
+#[tokio::test]
+async fn answers_have_the_headers_consul_sends_with_them() {
+    const ABOUT: [&str; 5] = [
+        "x-consul-index",
+        "x-consul-knownleader",
+        "x-consul-lastcontact",
+        "x-consul-query-backend",
+        "x-consul-effective-consistency",
+    ];
+    let world = Setup::guarded().start().await;
+    world.put("/v1/agent/service/register", r#"{"Name":"web"}"#).token(ROOT).ok().await;
+    for (path, sent) in [
+        ("/v1/catalog/nodes", &ABOUT[..]),
+        ("/v1/catalog/services", &ABOUT),
+        ("/v1/catalog/services?filter=ServiceName+%3D%3D+web", &ABOUT),
+        ("/v1/catalog/service/web", &ABOUT),
+        ("/v1/catalog/connect/web", &ABOUT),
+        ("/v1/catalog/node/n1", &ABOUT),
+        ("/v1/catalog/node-services/n1", &ABOUT),
+        ("/v1/health/node/n1", &ABOUT),
+        ("/v1/health/checks/web", &ABOUT),
+        ("/v1/health/state/any", &ABOUT),
+        ("/v1/health/service/web", &ABOUT),
+        ("/v1/health/connect/web", &ABOUT),
+        ("/v1/connect/intentions/match?by=destination&name=web", &ABOUT),
+        ("/v1/connect/ca/roots", &ABOUT[..4]),
+        ("/v1/connect/intentions", &ABOUT[..4]),
+        ("/v1/config/service-intentions", &ABOUT[..4]),
+        ("/v1/acl/tokens", &ABOUT[..4]),
+        ("/v1/acl/policies", &ABOUT[..4]),
+        ("/v1/agent/connect/ca/roots", &ABOUT[..4]),
+        // More than Consul sends, so that its Go client does not stop before the index.
+        ("/v1/agent/connect/ca/leaf/web", &ABOUT[..4]),
+        ("/v1/catalog/datacenters", &[]),
+        ("/v1/agent/services", &[]),
+        ("/v1/status/leader", &[]),
+    ] {
+        let answer = world.get(path).token(ROOT).send().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let found: Vec<_> = ABOUT.into_iter().filter(|name| answer.header(name).is_some()).collect();
+        assert_eq!(found, sent, "{path}");
+        assert_eq!(answer.header("x-consul-default-acl-policy"), Some("deny"), "{path}");
+    }
+    // What is refused is told no less under which default.
+    let refused = world.get("/v1/agent/self").send().await;
+    assert_eq!((refused.status, refused.header("x-consul-default-acl-policy")), (403, Some("deny")));
     world.stop().await;
 }
 
@@ -148,7 +198,7 @@ async fn n_43_a_token_in_the_query_works_and_is_not_logged() {
         .with_writer(move || writer.clone())
         .finish();
     let logging = tracing::subscriber::set_default(subscriber);
-    let token = crate::world::ROOT;
+    let token = ROOT;
     world.get(&format!("/v1/agent/self?token={token}")).ok().await;
     let unknown = "0badcafe-0000-4000-8000-000000000001";
     world.get(&format!("/v1/agent/self?token={unknown}")).refused(403, "ACL not found").await;

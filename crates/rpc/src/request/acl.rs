@@ -1,7 +1,8 @@
 //! Tokens and policies.
 
+use concord_model::intention::Action;
 use concord_model::token::{AclPolicy, PolicyLink};
-use concord_model::{Datacenter, Stamp, Timestamp, Uuid};
+use concord_model::{Datacenter, NodeName, Stamp, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 /// What the request's token may do, for agents that authorise by themselves.
@@ -66,6 +67,26 @@ pub struct ReadOwnToken {}
 pub struct ReadToken {
     /// The accessor.
     pub accessor: Uuid,
+}
+
+/// A token by its accessor, with all that decides on what it may do.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ExpandToken {
+    /// The accessor.
+    pub accessor: Uuid,
+}
+
+/// A token, and all that decides on what it may do.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ExpandedToken {
+    /// The token.
+    pub token: TokenRecord,
+    /// Its policies that exist, each once; also those of other datacenters.
+    pub policies: Vec<AclPolicy>,
+    /// What holds where no rule speaks, at the server that answered.
+    pub default_policy: Action,
+    /// The server that answered.
+    pub resolved_by: NodeName,
 }
 
 /// All tokens.

@@ -26,6 +26,14 @@ pub struct ListServices {
     pub node_meta: BTreeMap<String, String>,
 }
 
+/// All instances of all services.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct ListInstances {
+    /// Only on nodes whose metadata has all of these.
+    #[serde(default)]
+    pub node_meta: BTreeMap<String, String>,
+}
+
 /// Which instances of a service.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct InstanceSelection {

@@ -25,6 +25,28 @@ pub struct ServiceChecks {
     pub node_meta: BTreeMap<String, String>,
 }
 
+/// Checks in one state, or in any, wherever they are.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ChecksInState {
+    /// The state.
+    pub state: CheckState,
+    /// Only on nodes whose metadata has all of these.
+    #[serde(default)]
+    pub node_meta: BTreeMap<String, String>,
+}
+
+/// Which checks are asked for by their state.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckState {
+    /// All.
+    Any,
+    /// Those in this one.
+    Is(CheckStatus),
+    /// One no check is ever in: there are none, and that never changes.
+    Never,
+}
+
 /// A check with the name of the node it is made on.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct NodeCheck {

@@ -1,17 +1,21 @@
 //! Tokens and policies.
 
+mod words;
+
 use std::sync::Arc;
 
-use concord_acl::{Level, Policy, Right, Scalar};
+use concord_acl::{DefaultPolicy, Level, Policy, Right, Scalar};
 use concord_ca::seal;
 use concord_model::ca::Sealed;
+use concord_model::intention::Action;
 use concord_model::token::{
     ANONYMOUS_ACCESSOR, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, PolicyLink, Token, is_reserved, policy_name,
 };
 use concord_model::{Stamp, Timestamp, Uuid};
 use concord_rpc::request::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ListPolicies, ListTokens, PolicyChoice, ReadOwnToken,
-    ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken, TokenRecord,
+    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
+    PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken,
+    TokenRecord,
 };
 use concord_rpc::{Answer, Head, Request, RpcError};
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
@@ -90,11 +94,12 @@ impl Core {
             created_at: self.now(),
             stamp: Stamp::default(),
         };
-        let command = command::BootstrapAcl { token, allowed_reset_index: self.reset_index().await };
+        let named = self.reset_index().await;
+        let command = command::BootstrapAcl { token, allowed_reset_index: named };
         let (reply, index) = self.propose(command).await?;
         match reply {
             Reply::Bootstrapped { token, .. } => Ok(self.written(record(&token, secret), index)),
-            Reply::Refused(refusal) => Err(RpcError::Denied(refusal.to_string())),
+            Reply::Refused(refusal) => Err(words::bootstrap_refused(&refusal, named)),
             other => Err(unexpected(&other)),
         }
     }
@@ -147,6 +152,29 @@ impl Core {
         .await
     }
 
+    pub(crate) async fn expand_token(
+        &self,
+        head: &Head,
+        request: ExpandToken,
+    ) -> Result<Answer<Option<ExpandedToken>>, RpcError> {
+        self.acls_enabled()?;
+        self.read(head, &request.need(), |eval| {
+            let Some(token) = eval.reader.token_by_accessor(request.accessor, eval.now) else {
+                return Ok(None);
+            };
+            let linked = token.policies.iter().filter_map(|link| eval.reader.policy_by_id(link.id));
+            let policies = linked.map(|policy| (*policy).clone()).collect();
+            let default_policy = match self.config.acl.default_policy {
+                DefaultPolicy::Allow => Action::Allow,
+                DefaultPolicy::Deny => Action::Deny,
+            };
+            let token = self.shown(eval.caller, &token);
+            let resolved_by = self.config.node.clone();
+            Ok(Some(ExpandedToken { token, policies, default_policy, resolved_by }))
+        })
+        .await
+    }
+
     pub(crate) async fn list_tokens(
         &self,
         head: &Head,
@@ -195,11 +223,12 @@ impl Core {
         let policies = links(&mut reader, &request.policies)?;
         let now = self.now();
         let (token, secret, mode) = match request.accessor {
-            None => self.new_token(&request, policies, now)?,
+            None => self.new_token(&mut reader, &request, policies, now)?,
             Some(accessor) => self.changed_token(&mut reader, accessor, &request, policies)?,
         };
-        let (reply, index) = self.write(command::SetTokens { tokens: vec![token], mode }).await?;
+        let (reply, index) = self.propose(command::SetTokens { tokens: vec![token], mode }).await?;
         match reply {
+            Reply::Refused(refusal) => Err(words::token_refused(&refusal)),
             Reply::Tokens { tokens } => match tokens.first() {
                 Some(token) => Ok(self.written(record(token, secret), index)),
                 None => Err(RpcError::Internal("a stored token is missing from the reply".to_owned())),
@@ -210,31 +239,26 @@ impl Core {
 
     fn new_token(
         &self,
+        reader: &mut Reader,
         request: &SetToken,
         policies: Vec<PolicyLink>,
         now: Timestamp,
     ) -> Result<(Token, String, SetMode), RpcError> {
         let accessor = request.new_accessor.unwrap_or_else(|| self.uuid());
         if is_reserved(accessor) {
-            let text = "AccessorID: UUIDs beginning with 00000000-0000-0000-0000-0000000000 are reserved";
-            return Err(RpcError::Invalid(text.to_owned()));
+            return Err(words::reserved("AccessorID"));
+        }
+        // What is somebody's accessor is nobody else's secret, and the other way round. The same kind twice
+        // is found out where it is stored.
+        if reader.token_by_secret_hash(&hash_secret(&accessor.to_string()), now).is_some() {
+            return Err(words::in_use("AccessorID"));
         }
         let secret = match &request.secret {
             Some(secret) => secret_text(secret)?,
             None => self.uuid().to_string(),
         };
-        let expires_at = match (request.expires_at, request.expires_after) {
-            (Some(_), Some(_)) => {
-                return Err(RpcError::Invalid(
-                    "ExpirationTime and ExpirationTTL cannot both be set".to_owned(),
-                ));
-            }
-            (at, after) => at.or_else(|| after.map(|life| now.plus(life))),
-        };
-        if expires_at.is_some_and(|end| end.since(now) < LIFE_MIN) {
-            return Err(RpcError::Invalid(
-                "ExpirationTime: a token must be valid for at least 1m0s".to_owned(),
-            ));
+        if Uuid::parse(&secret).is_ok_and(|bits| reader.token_by_accessor(bits, now).is_some()) {
+            return Err(words::in_use("SecretID"));
         }
         let token = Token {
             accessor,
@@ -243,7 +267,7 @@ impl Core {
             description: request.description.clone(),
             policies,
             local: request.local,
-            expires_at,
+            expires_at: end_of(request, now)?,
             created_at: now,
             stamp: Stamp::default(),
         };
@@ -257,21 +281,18 @@ impl Core {
         request: &SetToken,
         policies: Vec<PolicyLink>,
     ) -> Result<(Token, String, SetMode), RpcError> {
-        let missing = || RpcError::NotFound(format!("Cannot find token {accessor}"));
-        let existing = reader.token_by_accessor(accessor, self.now()).ok_or_else(missing)?;
+        let existing = reader.token_by_accessor(accessor, self.now());
+        let existing = existing.ok_or_else(|| words::unknown_token(accessor))?;
         if request.secret.as_ref().is_some_and(|secret| hash_secret(secret) != existing.secret_hash) {
-            return Err(RpcError::Invalid("Changing a token's SecretID is not permitted".to_owned()));
+            return Err(words::secret_changed());
         }
         if request.local != existing.local {
-            let (from, to) = (existing.local, request.local);
-            return Err(RpcError::Invalid(format!(
-                "Cannot toggle local mode of {accessor} from {from} to {to}"
-            )));
+            return Err(RpcError::Rejected(format!("Cannot toggle local mode of {accessor}")));
         }
         if request.expires_after.is_some()
             || request.expires_at.is_some_and(|at| Some(at) != existing.expires_at)
         {
-            return Err(RpcError::Invalid(format!("Cannot change expiration time of {accessor}")));
+            return Err(RpcError::Rejected(format!("Cannot change expiration time of {accessor}")));
         }
         let opened = existing.secret.as_ref().and_then(|sealed| self.open_secret(accessor, sealed));
         let token = Token { description: request.description.clone(), policies, ..(*existing).clone() };
@@ -286,14 +307,17 @@ impl Core {
         self.acls_enabled()?;
         let caller = self.authorise(head, &request.need()).await?;
         if request.accessor == ANONYMOUS_ACCESSOR {
-            return Err(RpcError::Invalid(
+            return Err(RpcError::Rejected(
                 "Delete operation not permitted on the anonymous token".to_owned(),
             ));
         }
         if caller.accessor == Some(request.accessor) {
-            return Err(RpcError::Invalid(
+            return Err(RpcError::Rejected(
                 "Deletion of the request's authorization token is not permitted".to_owned(),
             ));
+        }
+        if self.view().read().token_by_accessor(request.accessor, self.now()).is_none() {
+            return Err(RpcError::NotFound("Cannot find token to delete".to_owned()));
         }
         let (_, index) = self.write(command::DeleteTokens { accessors: vec![request.accessor] }).await?;
         Ok(self.written((), index))
@@ -340,16 +364,18 @@ impl Core {
         if let Some(existing) = self.view().read().policy_by_id(id).filter(|_| is_reserved(id)) {
             if existing.rules != request.rules {
                 let name = &existing.name;
-                return Err(RpcError::Denied(format!(
+                return Err(RpcError::Rejected(format!(
                     "Changing the Rules for the builtin {name} policy is not permitted"
                 )));
             }
         } else {
-            policy_name(&request.name).map_err(|error| RpcError::Invalid(format!("Name: {error}")))?;
+            policy_name(&request.name)
+                .map_err(|error| RpcError::Invalid(format!("Invalid Policy: invalid Name: {error}")))?;
         }
         let SetPolicy { id: _, name, description, rules, datacenters } = request;
         let policy = AclPolicy { id, name, description, rules, datacenters, stamp: Stamp::default() };
-        let (_, index) = self.write(command::SetPolicies { policies: vec![policy], mode }).await?;
+        let (reply, index) = self.propose(command::SetPolicies { policies: vec![policy], mode }).await?;
+        reply.accepted().map_err(|refusal| words::policy_refused(&refusal, mode))?;
         let stored = self.view().read().policy_by_id(id);
         let stored =
             stored.ok_or_else(|| RpcError::Conflict("the policy was deleted meanwhile".to_owned()))?;
@@ -363,9 +389,14 @@ impl Core {
     ) -> Result<Answer<()>, RpcError> {
         self.acls_enabled()?;
         self.authorise(head, &request.need()).await?;
+        let Some(existing) = self.view().read().policy_by_id(request.id) else {
+            return Err(RpcError::NotFound("Cannot find policy to delete".to_owned()));
+        };
         if is_reserved(request.id) {
-            let text = "Delete operation not permitted on the builtin policies";
-            return Err(RpcError::Denied(text.to_owned()));
+            return Err(RpcError::Rejected(format!(
+                "Delete operation not permitted on the builtin {} policy",
+                existing.name
+            )));
         }
         let (_, index) = self.write(command::DeletePolicy { id: request.id }).await?;
         Ok(self.written((), index))
@@ -386,17 +417,28 @@ fn links(reader: &mut Reader, choices: &[PolicyChoice]) -> Result<Vec<PolicyLink
             PolicyChoice::Id(id) => reader.policy_by_id(*id),
             PolicyChoice::Name(name) => reader.policy_by_name(name),
         };
-        let policy = policy.ok_or_else(|| {
-            RpcError::Invalid(match choice {
-                PolicyChoice::Id(id) => format!("Policies: no ACL policy has the ID {id}"),
-                PolicyChoice::Name(name) => format!("Policies: No such ACL policy with name {name:?}"),
-            })
-        })?;
+        let policy = policy.ok_or_else(|| words::unknown_link(choice))?;
         if links.iter().all(|link| link.id != policy.id) {
             links.push(PolicyLink { id: policy.id, name: policy.name.clone() });
         }
     }
     Ok(links)
+}
+
+/// When a new token stops being valid.
+fn end_of(request: &SetToken, now: Timestamp) -> Result<Option<Timestamp>, RpcError> {
+    let end = match (request.expires_at, request.expires_after) {
+        (Some(_), Some(_)) => {
+            let text = "Token Expiration TTL and Expiration Time cannot both be set";
+            return Err(RpcError::Invalid(text.to_owned()));
+        }
+        (at, after) => at.or_else(|| after.map(|life| now.plus(life))),
+    };
+    if end.is_some_and(|end| end.since(now) < LIFE_MIN) {
+        let text = "ExpirationTime cannot be less than 1m0s in the future";
+        return Err(RpcError::Invalid(text.to_owned()));
+    }
+    Ok(end)
 }
 
 fn record(token: &Token, secret: String) -> TokenRecord {
@@ -421,12 +463,10 @@ fn record(token: &Token, secret: String) -> TokenRecord {
 
 /// A secret given by a caller: 128 bits in UUID form, so that its hash cannot be guessed.
 fn secret_text(secret: &str) -> Result<String, RpcError> {
-    let bits = Uuid::parse(secret).map_err(|_| {
-        RpcError::Invalid("SecretID: must be a UUID, for example as printed by uuidgen".to_owned())
-    })?;
+    let wrong = |_| RpcError::Invalid("Invalid Token: SecretID - not a valid UUID".to_owned());
+    let bits = Uuid::parse(secret).map_err(wrong)?;
     if is_reserved(bits) {
-        let text = "SecretID: UUIDs beginning with 00000000-0000-0000-0000-0000000000 are reserved";
-        return Err(RpcError::Invalid(text.to_owned()));
+        return Err(words::reserved("SecretID"));
     }
     Ok(secret.to_owned())
 }

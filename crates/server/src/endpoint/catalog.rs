@@ -6,9 +6,9 @@ use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
 use concord_model::{Datacenter, InstanceId, Namespace, NodeName, ServiceName};
 use concord_rpc::request::{
-    Deregister, InstanceHealth, InstanceOnNode, InstanceSelection, ListDatacenters, ListNodes, ListServices,
-    NodeCheck, NodeChecks, NodeDump, NodeRecords, Register, Registered, ServiceChecks, ServiceHealth,
-    ServiceInstances,
+    CheckState, ChecksInState, Deregister, InstanceHealth, InstanceOnNode, InstanceSelection,
+    ListDatacenters, ListInstances, ListNodes, ListServices, NodeCheck, NodeChecks, NodeDump, NodeRecords,
+    Register, Registered, ServiceChecks, ServiceHealth, ServiceInstances,
 };
 use concord_rpc::{Answer, Head, Request, RpcError};
 use concord_state::command::{self, DeregisterWhat};
@@ -94,6 +94,24 @@ impl Core {
             }
             let seen = eval.keep(all, |(name, _)| sees_service(eval.caller, name));
             Ok(seen.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
+        })
+        .await
+    }
+
+    /// Instances tell about their nodes, too: both have to be open to the caller.
+    pub(crate) async fn list_instances(
+        &self,
+        head: &Head,
+        request: ListInstances,
+    ) -> Result<Answer<Vec<InstanceOnNode>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let all = eval.reader.instances(&ServiceScope::default());
+            let wanted = all.into_iter().filter(|placed| has_meta(&placed.node, &request.node_meta));
+            let seen = eval.keep(wanted, |placed| {
+                sees_node(eval.caller, &placed.node.name)
+                    && sees_service(eval.caller, &placed.service.service)
+            });
+            Ok(seen.iter().map(|placed| on_node(placed)).collect())
         })
         .await
     }
@@ -188,6 +206,32 @@ impl Core {
             });
             let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
             Ok(wanted
+                .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
+                .collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn checks_in_state(
+        &self,
+        head: &Head,
+        request: ChecksInState,
+    ) -> Result<Answer<Vec<NodeCheck>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let scope = NodeScope::default();
+            let mut checks = match request.state {
+                CheckState::Any => eval.reader.checks_in_state(&scope, None),
+                CheckState::Is(status) => eval.reader.checks_in_state(&scope, Some(status)),
+                CheckState::Never => Vec::new(),
+            };
+            // The table has them by state first.
+            checks.sort_by(|a, b| (&a.node.name, &a.check.id).cmp(&(&b.node.name, &b.check.id)));
+            let wanted = checks.into_iter().filter(|row| has_meta(&row.node, &request.node_meta));
+            let seen = eval.keep(wanted, |row| {
+                sees_node(eval.caller, &row.node.name) && sees_check(eval.caller, &row.node.name, &row.check)
+            });
+            Ok(seen
+                .iter()
                 .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
                 .collect())
         })

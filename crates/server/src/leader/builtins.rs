@@ -1,10 +1,11 @@
 //! What every cluster has: an identity, built-in policies, the anonymous and the first token.
 
-use concord_model::Stamp;
 use concord_model::token::{GLOBAL_MANAGEMENT, PolicyLink, Token};
+use concord_model::{Stamp, Uuid};
 use concord_rpc::RpcError;
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
 use concord_state::command::{BootstrapAcl, EnsureBuiltins, SetClusterId, SetMode, SetTokens};
+use tracing::warn;
 
 use crate::endpoint::acl::seal_secret;
 use crate::paths::Core;
@@ -32,6 +33,12 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
     let secret_hash = hash_secret(secret.expose());
     if core.view().read().token_by_secret_hash(&secret_hash, core.now()).is_some() {
         return Ok(());
+    }
+    if Uuid::parse(secret.expose()).is_err() {
+        // Taken all the same: what clients were given must go on working.
+        warn!(
+            "acl.tokens.initial_management is not a UUID; such secrets are deprecated: use one as `uuidgen` prints it"
+        );
     }
     let accessor = core.uuid();
     let token = Token {

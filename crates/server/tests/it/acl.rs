@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_model::intention::Action;
 use concord_model::token::{ANONYMOUS_ACCESSOR, GLOBAL_MANAGEMENT, HIDDEN, reserved};
 use concord_model::{Datacenter, Timestamp, Uuid};
 use concord_raft::Storage;
 use concord_rpc::request::{
-    BootstrapAcl, DeletePolicy, DeleteToken, InstanceSelection, ListNodes, ListPolicies, ListTokens, MatchBy,
-    MatchIntentions, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ServiceInstances,
-    SetPolicy, SetToken,
+    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, InstanceSelection, ListNodes, ListPolicies,
+    ListTokens, MatchBy, MatchIntentions, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken,
+    ServiceInstances, SetPolicy, SetToken,
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 use concord_runtime::{Disk, MemoryDisk};
@@ -21,6 +22,14 @@ use crate::world::{HOUR, NEW_YEAR, ROOT, SECOND, Setup, new_token, node, policy,
 fn invalid<T: std::fmt::Debug>(answer: Result<T, RpcError>, part: &str) {
     match answer {
         Err(RpcError::Invalid(text) | RpcError::Conflict(text)) => assert!(text.contains(part), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn rejected<T: std::fmt::Debug>(answer: Result<T, RpcError>, expected: &str) {
+    match answer {
+        Err(RpcError::Rejected(text)) => assert_eq!(text, expected),
         other => panic!("{other:?}"),
     }
 }
@@ -59,7 +68,13 @@ async fn n_77_of_a_hundred_bootstraps_one_succeeds() {
             match caller.await.unwrap() {
                 Ok(answer) => won.push(answer.value),
                 Err(RpcError::Denied(text)) => {
-                    assert!(text.starts_with("ACL bootstrap no longer allowed (reset index: "), "{text}");
+                    assert!(
+                        text.starts_with("Permission denied: ACL bootstrap no longer allowed (reset index: "),
+                        "{text}"
+                    );
+                }
+                Err(RpcError::Rejected(text)) => {
+                    assert!(text.starts_with("Invalid bootstrap reset index (specified "), "{text}");
                 }
                 Err(other) => panic!("{other:?}"),
             }
@@ -79,7 +94,8 @@ async fn n_77_of_a_hundred_bootstraps_one_succeeds() {
     let index = text.trim_end_matches(')').rsplit(' ').next().unwrap().to_owned();
     let file = "acl-bootstrap-reset";
     setup.disk.write_atomic(file, b"1").unwrap();
-    denied(host.ask(BootstrapAcl { secret: None }).await.map(|_| ()));
+    let wrong = format!("Invalid bootstrap reset index (specified 1, reset index: {index})");
+    rejected(host.ask(BootstrapAcl { secret: None }).await.map(|_| ()), &wrong);
     setup.disk.write_atomic(file, format!("{index}\n").as_bytes()).unwrap();
     assert_eq!(race().await.len(), 1);
     assert!(!setup.disk.exists(file).unwrap(), "used up");
@@ -92,7 +108,7 @@ async fn n_77_of_a_hundred_bootstraps_one_succeeds() {
 async fn n_77_a_cluster_with_a_management_token_is_bootstrapped_already() {
     let host = Setup::guarded().start().await;
     let refused = host.ask(BootstrapAcl { secret: None }).await.map(|_| ());
-    let text = "ACL bootstrap no longer allowed (reset index: ";
+    let text = "Permission denied: ACL bootstrap no longer allowed (reset index: ";
     assert!(matches!(&refused, Err(RpcError::Denied(said)) if said.starts_with(text)), "{refused:?}");
     host.stop().await;
 }
@@ -130,36 +146,89 @@ async fn tokens_keep_the_rules_of_their_fields() {
     let at = Timestamp::from_secs(NEW_YEAR + 1_000_000);
     let both = SetToken { expires_after: Some(HOUR), expires_at: Some(at), ..new_token() };
     invalid(set(both).await, "cannot both be set");
-    invalid(set(SetToken { policies: choice("nobody"), ..new_token() }).await, "No such ACL policy");
+    let unknown = SetToken { policies: choice("nobody"), ..new_token() };
+    rejected(set(unknown).await, "No such ACL policy with name \"nobody\"");
+    let unknown = SetToken { policies: vec![PolicyChoice::Id(Uuid([9; 16]))], ..new_token() };
+    rejected(set(unknown).await, "No such ACL policy with ID \"09090909-0909-0909-0909-090909090909\"");
 
     let made = set(SetToken { description: "first".to_owned(), ..new_token() }).await.unwrap();
     let change = || SetToken { accessor: Some(made.accessor), ..new_token() };
     let other = Some("7b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01".to_owned());
-    invalid(
+    let of = made.accessor;
+    rejected(
         set(SetToken { secret: other, ..change() }).await,
         "Changing a token's SecretID is not permitted",
     );
-    invalid(set(SetToken { local: true, ..change() }).await, "Cannot toggle local mode");
-    invalid(set(SetToken { expires_after: Some(HOUR), ..change() }).await, "Cannot change expiration");
+    rejected(set(SetToken { local: true, ..change() }).await, &format!("Cannot toggle local mode of {of}"));
+    rejected(
+        set(SetToken { expires_after: Some(HOUR), ..change() }).await,
+        &format!("Cannot change expiration time of {of}"),
+    );
     let changed = set(SetToken { description: "second".to_owned(), ..change() }).await.unwrap();
     assert_eq!((changed.secret.as_str(), changed.description.as_str()), (made.secret.as_str(), "second"));
     assert_ne!(changed.hash, made.hash);
     let same = SetToken { secret: Some(made.secret.clone()), description: "second".to_owned(), ..change() };
     assert_eq!(set(same).await.unwrap().stamp, changed.stamp);
     let missing = SetToken { accessor: Some(Uuid([9; 16])), ..new_token() };
-    assert!(matches!(set(missing).await, Err(RpcError::NotFound(_))));
-    let taken = SetToken { new_accessor: Some(made.accessor), ..new_token() };
-    invalid(set(taken).await, "exists already");
-    let taken = SetToken { secret: Some(made.secret.clone()), ..new_token() };
-    invalid(set(taken).await, "in use");
+    rejected(set(missing).await, "Cannot find token \"09090909-0909-0909-0909-090909090909\"");
 
     let delete = |accessor| host.ask_as(ROOT, DeleteToken { accessor });
-    invalid(delete(ANONYMOUS_ACCESSOR).await, "anonymous");
+    rejected(delete(ANONYMOUS_ACCESSOR).await, "Delete operation not permitted on the anonymous token");
     let own = host.ask_as(ROOT, ReadOwnToken {}).await.unwrap().accessor;
-    invalid(delete(own).await, "request's authorization token");
+    rejected(delete(own).await, "Deletion of the request's authorization token is not permitted");
     delete(made.accessor).await.unwrap();
+    let gone = RpcError::NotFound("Cannot find token to delete".to_owned());
+    assert_eq!(delete(made.accessor).await, Err(gone));
     assert_eq!(host.ask_as(ROOT, ReadToken { accessor: made.accessor }).await.unwrap(), None);
     assert_eq!(host.ask_as(&made.secret, ListNodes::default()).await, Err(RpcError::TokenNotFound));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accessor_or_secret_in_use_is_neither_for_another_token() {
+    let host = Setup::guarded().start().await;
+    let made = host.ask_as(ROOT, new_token()).await.unwrap();
+    let secret = Uuid::parse(&made.secret).unwrap();
+    for taken in [made.accessor, secret] {
+        let accessor = SetToken { new_accessor: Some(taken), ..new_token() };
+        rejected(host.ask_as(ROOT, accessor).await, "Invalid Token: AccessorID is already in use");
+        let secret = SetToken { secret: Some(taken.to_string()), ..new_token() };
+        rejected(host.ask_as(ROOT, secret).await, "Invalid Token: SecretID is already in use");
+    }
+    let free = SetToken {
+        new_accessor: Some(Uuid([9; 16])),
+        secret: Some(Uuid([8; 16]).to_string()),
+        ..new_token()
+    };
+    assert_eq!(host.ask_as(ROOT, free).await.unwrap().accessor, Uuid([9; 16]));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_token_that_is_no_uuid_is_taken() {
+    let host = Setup { management_secret: "root", ..Setup::guarded() }.start().await;
+    assert_eq!(host.ask_as("root", ReadOwnToken {}).await.unwrap().secret, "root");
+    assert!(host.ask_as("root", ListTokens::default()).await.is_ok());
+    assert_eq!(host.ask_as("Root", ListTokens::default()).await, Err(RpcError::TokenNotFound));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expanded_token_shows_what_decides() {
+    let host = Setup::guarded().start().await;
+    let made = host.token("one", r#"node "a" { policy = "read" }"#).await;
+    let query = || ExpandToken { accessor: made.accessor };
+    let all = host.ask_as(ROOT, query()).await.unwrap().unwrap();
+    assert_eq!((&all.token, all.default_policy), (&made, Action::Deny));
+    assert_eq!(all.resolved_by.as_str(), "n1");
+    assert_eq!(all.policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>(), ["one"]);
+    let reader = host.token("reader", r#"acl = "read""#).await;
+    assert_eq!(host.ask_as(&reader.secret, query()).await.unwrap().unwrap().token.secret, HIDDEN);
+    denied(host.ask_as(&made.secret, query()).await);
+    // A policy that is gone decides nothing.
+    host.ask_as(ROOT, DeletePolicy { id: made.policies[0].id }).await.unwrap();
+    assert_eq!(host.ask_as(ROOT, query()).await.unwrap().unwrap().policies, []);
+    assert_eq!(host.ask_as(ROOT, ExpandToken { accessor: Uuid([9; 16]) }).await.unwrap(), None);
     host.stop().await;
 }
 
@@ -169,17 +238,27 @@ async fn policies_keep_the_rules_of_their_fields() {
     invalid(host.ask_as(ROOT, policy("bad name", "")).await, "Name");
     invalid(host.ask_as(ROOT, policy("bad-rules", r#"service "a" { policy = "own" }"#)).await, "Rules");
     let made = host.ask_as(ROOT, policy("one", r#"node "a" { policy = "read" }"#)).await.unwrap();
-    invalid(host.ask_as(ROOT, policy("one", "")).await, "exists already");
+    let taken = host.ask_as(ROOT, policy("one", "")).await;
+    rejected(taken, "Invalid Policy: A Policy with Name \"one\" already exists");
+    let other = host.ask_as(ROOT, policy("other", "")).await.unwrap();
+    let taken = host.ask_as(ROOT, SetPolicy { id: Some(other.id), ..policy("one", "") }).await;
+    rejected(taken, "Invalid Policy: A policy with name \"one\" already exists");
+    host.ask_as(ROOT, DeletePolicy { id: other.id }).await.unwrap();
     let renamed = SetPolicy { id: Some(made.id), ..policy("two", "") };
     assert_eq!(host.ask_as(ROOT, renamed).await.unwrap().name, "two");
     let by = |which| ReadPolicy { which };
     assert_eq!(host.ask_as(ROOT, by(PolicyChoice::Name("one".to_owned()))).await.unwrap(), None);
     assert!(host.ask_as(ROOT, by(PolicyChoice::Id(made.id))).await.unwrap().is_some());
-    invalid(host.ask_as(ROOT, SetPolicy { id: Some(Uuid([9; 16])), ..policy("x", "") }).await, "no policy");
+    let unknown = host.ask_as(ROOT, SetPolicy { id: Some(Uuid([9; 16])), ..policy("x", "") }).await;
+    rejected(unknown, "cannot find policy 09090909-0909-0909-0909-090909090909");
     let builtin = SetPolicy { id: Some(GLOBAL_MANAGEMENT), ..policy("global-management", "") };
-    denied(host.ask_as(ROOT, builtin).await);
-    denied(host.ask_as(ROOT, DeletePolicy { id: GLOBAL_MANAGEMENT }).await);
+    let kept = "Changing the Rules for the builtin global-management policy is not permitted";
+    rejected(host.ask_as(ROOT, builtin).await, kept);
+    let kept = "Delete operation not permitted on the builtin global-management policy";
+    rejected(host.ask_as(ROOT, DeletePolicy { id: GLOBAL_MANAGEMENT }).await, kept);
     host.ask_as(ROOT, DeletePolicy { id: made.id }).await.unwrap();
+    let gone = RpcError::NotFound("Cannot find policy to delete".to_owned());
+    assert_eq!(host.ask_as(ROOT, DeletePolicy { id: made.id }).await, Err(gone));
     assert_eq!(host.ask_as(ROOT, ListPolicies {}).await.unwrap().len(), 2);
     host.stop().await;
 }

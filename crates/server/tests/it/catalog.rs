@@ -3,13 +3,13 @@
 use concord_model::catalog::{CheckStatus, NodeScope};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{CheckId, InstanceId, PeerName, Uuid};
-use concord_rpc::RpcError;
 use concord_rpc::request::{
-    Deregister, InstanceSelection, ListNodes, ListServices, NodeChecks, NodeDump, Register, Registered,
-    ServiceChecks, ServiceHealth, ServiceInstances,
+    CheckState, ChecksInState, Deregister, InstanceSelection, ListInstances, ListNodes, ListServices,
+    NodeChecks, NodeDump, Register, Registered, ServiceChecks, ServiceHealth, ServiceInstances,
 };
+use concord_rpc::{RpcError, ServerApiExt};
 
-use crate::world::{ROOT, Setup, check, instance, name, node, register, service, target};
+use crate::world::{ROOT, Setup, check, instance, name, node, register, service, target, with};
 
 fn proxy_config(destination: &str) -> ProxyConfig {
     ProxyConfig {
@@ -204,6 +204,62 @@ async fn n_103_the_id_of_another_node_cannot_be_taken() {
     let kept = host.ask_as(ROOT, NodeDump { node: name("victim") }).await.unwrap().unwrap();
     assert_eq!(kept.node.id, Some(id));
     assert_eq!(node("victim").name, kept.node.name);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_are_found_by_their_state() {
+    let host = Setup::open().start().await;
+    let mut request = register("a", "web");
+    request.node.meta.insert("zone".to_owned(), "one".to_owned());
+    request.checks =
+        vec![check("disk", None, CheckStatus::Warning), check("web", Some("web"), CheckStatus::Critical)];
+    host.ask(request).await.unwrap();
+    let mut request = register("b", "web");
+    request.checks = vec![check("web", Some("web"), CheckStatus::Passing)];
+    host.ask(request).await.unwrap();
+    let ask = async |state: CheckState, zone: &str| {
+        let node_meta = (!zone.is_empty()).then(|| ("zone".to_owned(), zone.to_owned()));
+        let query = ChecksInState { state, node_meta: node_meta.into_iter().collect() };
+        let found = host.ask(query).await.unwrap().value;
+        found.iter().map(|one| format!("{}/{}", one.node, one.check.id)).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(CheckState::Any, "").await, ["a/disk", "a/web", "b/web", "n1/serfHealth"]);
+    assert_eq!(ask(CheckState::Is(CheckStatus::Passing), "").await, ["b/web", "n1/serfHealth"]);
+    assert_eq!(ask(CheckState::Is(CheckStatus::Warning), "").await, ["a/disk"]);
+    assert_eq!(ask(CheckState::Is(CheckStatus::Critical), "").await, ["a/web"]);
+    assert_eq!(ask(CheckState::Any, "one").await, ["a/disk", "a/web"]);
+    assert_eq!(ask(CheckState::Is(CheckStatus::Passing), "one").await, [""; 0]);
+    assert_eq!(ask(CheckState::Never, "").await, [""; 0]);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_33_checks_and_instances_need_the_right_to_node_and_service() {
+    let host = Setup::guarded().start().await;
+    let mut request = register("a", "web");
+    request.checks =
+        vec![check("disk", None, CheckStatus::Passing), check("web", Some("web"), CheckStatus::Passing)];
+    host.ask_as(ROOT, request).await.unwrap();
+    for (at, rules, checks, instances) in [
+        ("none", r#"node "b" { policy = "read" }"#, 0, 0),
+        ("node", r#"node "a" { policy = "read" }"#, 1, 0),
+        ("service", r#"service "web" { policy = "read" }"#, 0, 0),
+        ("both", r#"node "a" { policy = "read" } service "web" { policy = "read" }"#, 2, 1),
+    ] {
+        let token = host.token(at, rules).await.secret;
+        for state in [CheckState::Any, CheckState::Is(CheckStatus::Passing)] {
+            let query = ChecksInState { state, node_meta: Default::default() };
+            let found = host.api.call(with(&token), query).await.unwrap();
+            assert_eq!((found.value.len(), found.filtered), (checks, true), "{rules}");
+        }
+        let found = host.api.call(with(&token), ListInstances::default()).await.unwrap();
+        assert_eq!((found.value.len(), found.filtered), (instances, true), "{rules}");
+    }
+    let anonymous = host.ask(ListInstances::default()).await.unwrap();
+    assert_eq!((anonymous.value.len(), anonymous.filtered), (0, false));
+    let unknown = ChecksInState { state: CheckState::Never, node_meta: Default::default() };
+    assert_eq!(host.ask_as("unknown", unknown).await, Err(RpcError::TokenNotFound));
     host.stop().await;
 }
 

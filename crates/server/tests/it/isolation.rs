@@ -11,8 +11,9 @@ use concord_model::Uuid;
 use concord_model::catalog::CheckStatus;
 use concord_model::intention::Action;
 use concord_rpc::request::{
-    DeleteToken, Deregister, InstanceSelection, ListIntentions, ListNodes, ListServices, MatchBy,
-    MatchIntentions, NodeChecks, NodeDump, PolicyChoice, Registered, ServiceHealth, SetPolicy, SetToken,
+    CheckState, ChecksInState, DeleteToken, Deregister, InstanceSelection, ListInstances, ListIntentions,
+    ListNodes, ListServices, MatchBy, MatchIntentions, NodeChecks, NodeDump, PolicyChoice, Registered,
+    ServiceHealth, SetPolicy, SetToken,
 };
 use concord_rpc::{Answer, Head, RpcError, ServerApiExt};
 use concord_runtime::{Entropy, SeededEntropy};
@@ -37,6 +38,8 @@ enum Query {
     Connect(&'static str),
     Dump(&'static str),
     Checks(&'static str),
+    State(CheckState),
+    Instances,
     Intentions,
     Match(&'static str),
 }
@@ -82,7 +85,7 @@ impl Item {
 impl Query {
     fn random(entropy: &SeededEntropy) -> Self {
         let (node, service) = (pick(entropy, &NODES), pick(entropy, &SERVICES));
-        match entropy.below(8) {
+        match entropy.below(11) {
             0 => Self::Nodes,
             1 => Self::Services,
             2 => Self::Health(service),
@@ -90,6 +93,9 @@ impl Query {
             4 => Self::Dump(node),
             5 => Self::Checks(node),
             6 => Self::Intentions,
+            7 => Self::State(CheckState::Any),
+            8 => Self::State(CheckState::Is(CheckStatus::Passing)),
+            9 => Self::Instances,
             _ => Self::Match(service),
         }
     }
@@ -146,6 +152,25 @@ impl Query {
             Self::Checks(on) => {
                 let answer = api.call(head, NodeChecks { node: name(on) }).await?;
                 items.extend(answer.value.iter().map(|one| check_item(on, one)));
+                index(&answer)
+            }
+            Self::State(state) => {
+                let query = ChecksInState { state, node_meta: Default::default() };
+                let answer = api.call(head, query).await?;
+                items.extend(answer.value.iter().map(|one| {
+                    let on = one.node.as_str();
+                    let item = check_item(on, &one.check);
+                    Item { text: format!("{on}/{}", item.text), ..item }
+                }));
+                index(&answer)
+            }
+            Self::Instances => {
+                let answer = api.call(head, ListInstances::default()).await?;
+                for one in &answer.value {
+                    let (node, service) = (one.node.name.as_str(), one.service.service.as_str());
+                    let rights = [(Label::Node, node), (Label::Service, service)];
+                    items.insert(item(format!("{node}/{}", one.service.id.as_str()), &rights));
+                }
                 index(&answer)
             }
             Self::Intentions => {

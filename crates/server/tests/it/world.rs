@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) storage: Storage,
     pub(crate) acl: bool,
     pub(crate) initial_management: bool,
+    /// Its secret.
+    pub(crate) management_secret: &'static str,
     pub(crate) ca: CaStart,
     pub(crate) kek: Kek,
     pub(crate) disk: Arc<dyn Disk>,
@@ -54,6 +56,7 @@ impl Setup {
             storage: Storage::Memory,
             acl: false,
             initial_management: true,
+            management_secret: ROOT,
             ca: CaStart::default(),
             kek: kek(7),
             disk: Arc::new(MemoryDisk::new()),
@@ -87,7 +90,8 @@ impl Setup {
             node_meta: BTreeMap::new(),
             datacenter: Datacenter::parse("dc1").unwrap(),
             acl: AclSettings { enabled: self.acl, default_policy: DefaultPolicy::Deny },
-            initial_management: (self.acl && self.initial_management).then(|| Secret::new(ROOT.to_owned())),
+            initial_management: (self.acl && self.initial_management)
+                .then(|| Secret::new(self.management_secret.to_owned())),
             intention_default: IntentionDefault::resolve(None, default),
             ca: self.ca.clone(),
             keks: vec![self.kek.clone()],

@@ -5,15 +5,16 @@ mod probe;
 use std::sync::Arc;
 
 use concord_api::acl::{
-    Bootstrapped, Expiry, Policy, PolicyRef, PolicyStub, PolicyUpsert, Token, TokenUpsert, decode_bootstrap,
+    Bootstrapped, Expiry, Policy, PolicyRef, PolicyStub, PolicyUpsert, Token, TokenExpanded, TokenUpsert,
+    decode_bootstrap,
 };
 use concord_api::decode;
 use concord_model::token::{self, SecretHash};
 use concord_model::{Secret, Uuid};
 use concord_rpc::RpcError;
 use concord_rpc::request::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ListPolicies, ListTokens, PolicyChoice, ReadOwnToken,
-    ReadPolicy, ReadToken, SetPolicy, SetToken, TokenRecord,
+    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
+    PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, SetPolicy, SetToken, TokenRecord,
 };
 use serde::Deserialize;
 
@@ -32,7 +33,7 @@ endpoints! {
     /// The token the request is made with.
     OwnToken: GET "/v1/acl/token/self", Right::Asked(&["ReadOwnToken"]) => own_token;
     /// A token.
-    TokenByAccessor: GET "/v1/acl/token/:accessor", Right::Asked(&["ReadToken"]) => token;
+    TokenByAccessor: GET "/v1/acl/token/:accessor", Right::Asked(&["ReadToken", "ExpandToken"]) => token;
     /// Changes a token.
     UpdateToken: PUT "/v1/acl/token/:accessor", Right::Asked(&["SetToken"]) => update_token;
     /// Removes a token.
@@ -83,9 +84,9 @@ fn shown(record: TokenRecord) -> Token {
     Token::from_model(&token, Some(&Secret::new(secret)))
 }
 
-/// What is not there is answered as in Consul: as a token nobody knows.
-fn there<T>(found: Option<T>) -> Result<T, HttpError> {
-    found.ok_or_else(|| RpcError::TokenNotFound.into())
+/// A token that is not there is answered as in Consul: 403, and Consul's Go client knows it by the text.
+fn known<T>(found: Option<T>) -> Result<T, HttpError> {
+    found.ok_or_else(|| HttpError::forbidden(format!("token does not exist: {}", RpcError::TokenNotFound)))
 }
 
 fn uuid(call: &Call, what: &str) -> Result<Uuid, HttpError> {
@@ -159,12 +160,21 @@ async fn own_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    if call.flag("expanded")? {
-        return Err(HttpError::not_available("expanded tokens"));
+    let accessor = uuid(&call, "AccessorID")?;
+    // Whatever its value.
+    if call.parameter("expanded").is_some() {
+        let (found, mut meta) = ctx.ask(&call, ExpandToken { accessor }).await?;
+        meta.consistency = None;
+        return Ok(Reply::json(expanded(known(found)?)).with_meta(&meta));
     }
-    let (record, mut meta) = ctx.ask(&call, ReadToken { accessor: uuid(&call, "AccessorID")? }).await?;
+    let (record, mut meta) = ctx.ask(&call, ReadToken { accessor }).await?;
     meta.consistency = None;
-    Ok(Reply::json(shown(there(record)?)).with_meta(&meta))
+    Ok(Reply::json(shown(known(record)?)).with_meta(&meta))
+}
+
+fn expanded(found: ExpandedToken) -> TokenExpanded {
+    let ExpandedToken { token, policies, default_policy, resolved_by } = found;
+    TokenExpanded::new(shown(token), &policies, default_policy, &resolved_by)
 }
 
 async fn delete_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
@@ -186,7 +196,7 @@ async fn clone_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         body => decode::body(body, "Token decoding failed")?,
     };
     let (record, _) = ctx.ask(&call, ReadToken { accessor }).await?;
-    let like = record.ok_or_else(|| HttpError::not_found(format!("Cannot find token {accessor}")))?;
+    let like = known(record)?;
     let request = SetToken {
         accessor: None,
         new_accessor: None,
@@ -235,7 +245,9 @@ async fn policy_by_name(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn read_policy(ctx: &Ctx, call: &Call, which: PolicyChoice) -> Result<Reply, HttpError> {
     let (policy, mut meta) = ctx.ask(call, ReadPolicy { which }).await?;
     meta.consistency = None;
-    Ok(Reply::json(Policy::from_model(&there(policy)?)).with_meta(&meta))
+    let missing =
+        || HttpError::not_found(format!("Requested policy does not exist: {}", RpcError::TokenNotFound));
+    Ok(Reply::json(Policy::from_model(&policy.ok_or_else(missing)?)).with_meta(&meta))
 }
 
 async fn delete_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

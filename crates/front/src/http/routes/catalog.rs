@@ -1,6 +1,6 @@
 //! `catalog`: nodes and services as the servers know them, and records written straight to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use concord_api::catalog as shapes;
@@ -10,8 +10,8 @@ use concord_api::catalog::{
 use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
 use concord_rpc::Head;
 use concord_rpc::request::{
-    Deregister, InstanceSelection, ListDatacenters, ListNodes, ListServices, NodeDump, Register, Registered,
-    ServiceInstances,
+    Deregister, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices, NodeDump,
+    Register, Registered, ServiceInstances,
 };
 
 use super::endpoints;
@@ -29,7 +29,7 @@ endpoints! {
     /// All nodes.
     Nodes: GET "/v1/catalog/nodes", Right::Asked(&["ListNodes"]) => nodes;
     /// Names of all services with their tags.
-    Services: GET "/v1/catalog/services", Right::Asked(&["ListServices"]) => services;
+    Services: GET "/v1/catalog/services", Right::Asked(&["ListServices", "ListInstances"]) => services;
     /// Instances of a service.
     Service: GET "/v1/catalog/service/:name", Right::Asked(&["ServiceInstances"]) => service;
     /// Instances that take mesh traffic for a service.
@@ -88,12 +88,20 @@ async fn nodes(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    if Ctx::filter(&call)?.is_some() {
-        return Err(HttpError::not_available("filters on catalog/services; filter catalog/service/:name"));
+    let (filter, node_meta) = (Ctx::filter(&call)?, call.node_meta());
+    let Some(filter) = filter else {
+        let (services, meta) = ctx.ask(&call, ListServices { node_meta }).await?;
+        let shown: BTreeMap<String, Vec<String>> =
+            services.into_iter().map(|(name, tags)| (name.to_string(), tags)).collect();
+        return Ok(Reply::json(shown).with_meta(&meta));
+    };
+    // What is filtered are the instances, with the node each is on; what is left of them has names and tags.
+    let (instances, meta) = ctx.ask(&call, ListInstances { node_meta }).await?;
+    let all = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
+    let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for one in select::keep(Some(&filter), &SERVICE_NODE, all)? {
+        shown.entry(one.service_name).or_default().extend(one.service_tags);
     }
-    let (services, meta) = ctx.ask(&call, ListServices { node_meta: call.node_meta() }).await?;
-    let shown: BTreeMap<String, Vec<String>> =
-        services.into_iter().map(|(name, tags)| (name.to_string(), tags)).collect();
     Ok(Reply::json(shown).with_meta(&meta))
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use concord_api::health::{HealthCheck, ServiceEntry};
 use concord_model::catalog::{CheckStatus, NodeScope};
 use concord_model::{NodeName, ServiceName, ServiceRef};
-use concord_rpc::request::{InstanceHealth, NodeChecks, ServiceChecks, ServiceHealth};
+use concord_rpc::request::{
+    CheckState, ChecksInState, InstanceHealth, NodeChecks, ServiceChecks, ServiceHealth,
+};
 
 use super::catalog::selection;
 use super::endpoints;
@@ -18,6 +20,8 @@ endpoints! {
     Node: GET "/v1/health/node/:node", Right::Asked(&["NodeChecks"]) => node;
     /// Checks of a service's instances.
     Checks: GET "/v1/health/checks/:service", Right::Asked(&["ServiceChecks"]) => checks;
+    /// Checks in one state, wherever they are.
+    State: GET "/v1/health/state/:state", Right::Asked(&["ChecksInState"]) => state;
     /// Instances of a service with their health.
     Service: GET "/v1/health/service/:service", Right::Asked(&["ServiceHealth"]) => service;
     /// Instances that take mesh traffic for a service, with their health.
@@ -36,6 +40,24 @@ async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (service, filter) = (call.named(0, ServiceName::parse)?, Ctx::filter(&call)?);
     ctx.accept_near(&call).await?;
     let request = ServiceChecks { service: ServiceRef::local(service), node_meta: call.node_meta() };
+    let (checks, meta) = ctx.ask(&call, request).await?;
+    let scope = NodeScope::default();
+    let shown = checks.iter().map(|one| HealthCheck::from_model(&scope, &one.node, &one.check)).collect();
+    Ok(Reply::json(select::keep(filter.as_ref(), &CHECK, shown)?).with_meta(&meta))
+}
+
+/// A word that is no state names one no check is ever in, as in Consul.
+fn state_named(word: &str) -> CheckState {
+    match word {
+        "any" => CheckState::Any,
+        word => CheckStatus::parse(word).map_or(CheckState::Never, CheckState::Is),
+    }
+}
+
+async fn state(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let filter = Ctx::filter(&call)?;
+    ctx.accept_near(&call).await?;
+    let request = ChecksInState { state: state_named(call.capture(0)), node_meta: call.node_meta() };
     let (checks, meta) = ctx.ask(&call, request).await?;
     let scope = NodeScope::default();
     let shown = checks.iter().map(|one| HealthCheck::from_model(&scope, &one.node, &one.check)).collect();

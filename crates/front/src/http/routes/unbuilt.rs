@@ -33,7 +33,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("/v1/event/*rest", "user events"),
     ("/v1/exported-services", "exported services"),
     ("/v1/health/ingress/:service", "gateways"),
-    ("/v1/health/state/:state", "checks by state"),
     ("/v1/imported-services", "imported services"),
     ("/v1/internal/*rest", "the web interface's endpoints"),
     ("/v1/kv/*key", "the key-value store"),

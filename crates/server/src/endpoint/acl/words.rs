@@ -1,0 +1,158 @@
+//! Refusals about tokens and policies, in the words and with the blame clients of Consul match on.
+//!
+//! What is nonsense in itself is [`RpcError::Invalid`]; what only stands against the tokens and policies
+//! there are is [`RpcError::Rejected`]: installers take "already exists" for success by its text and code.
+
+use concord_model::Uuid;
+use concord_rpc::RpcError;
+use concord_rpc::request::PolicyChoice;
+use concord_state::Refusal;
+use concord_state::command::SetMode;
+use concord_state::reply::AclRefusal;
+
+use crate::paths::refused;
+
+/// A refusal of a change of tokens.
+pub(super) fn token_refused(refusal: &Refusal) -> RpcError {
+    let Refusal::Acl(acl) = refusal else { return refused(refusal) };
+    match acl {
+        AclRefusal::AccessorTaken(_) => in_use("AccessorID"),
+        AclRefusal::SecretTaken => in_use("SecretID"),
+        AclRefusal::SecretChanged(_) => secret_changed(),
+        AclRefusal::UnknownToken(accessor) => unknown_token(*accessor),
+        AclRefusal::UnknownPolicy(id) => unknown_link(&PolicyChoice::Id(*id)),
+        AclRefusal::BootstrapDone { .. }
+        | AclRefusal::Reserved(_)
+        | AclRefusal::PolicyIdTaken(_)
+        | AclRefusal::PolicyNameTaken(_) => refused(refusal),
+    }
+}
+
+/// A refusal of the first management token. Whoever named an index in the data directory is told that it
+/// is the wrong one.
+pub(super) fn bootstrap_refused(refusal: &Refusal, named: Option<u64>) -> RpcError {
+    match (refusal, named) {
+        (Refusal::Acl(AclRefusal::BootstrapDone { reset_index }), Some(named)) => RpcError::Rejected(
+            format!("Invalid bootstrap reset index (specified {named}, reset index: {reset_index})"),
+        ),
+        (Refusal::Acl(AclRefusal::BootstrapDone { .. }), None) => {
+            RpcError::Denied(format!("Permission denied: {refusal}"))
+        }
+        (Refusal::Acl(AclRefusal::SecretTaken), _) => RpcError::Rejected(
+            "Provided token cannot be used because a token with that secret already exists.".to_owned(),
+        ),
+        _ => refused(refusal),
+    }
+}
+
+/// A refusal of a change of policies.
+pub(super) fn policy_refused(refusal: &Refusal, mode: SetMode) -> RpcError {
+    let Refusal::Acl(acl) = refusal else { return refused(refusal) };
+    match (acl, mode) {
+        (AclRefusal::PolicyNameTaken(name), SetMode::Create) => {
+            RpcError::Rejected(format!("Invalid Policy: A Policy with Name {name:?} already exists"))
+        }
+        (AclRefusal::PolicyNameTaken(name), SetMode::Update | SetMode::Upsert) => {
+            RpcError::Rejected(format!("Invalid Policy: A policy with name {name:?} already exists"))
+        }
+        (AclRefusal::UnknownPolicy(id), _) => RpcError::Rejected(format!("cannot find policy {id}")),
+        _ => refused(refusal),
+    }
+}
+
+/// An accessor or a secret that some token has, as either of the two.
+pub(super) fn in_use(field: &str) -> RpcError {
+    RpcError::Rejected(format!("Invalid Token: {field} is already in use"))
+}
+
+/// A token that should be there is not.
+pub(super) fn unknown_token(accessor: Uuid) -> RpcError {
+    RpcError::Rejected(format!("Cannot find token \"{accessor}\""))
+}
+
+/// A token keeps its secret.
+pub(super) fn secret_changed() -> RpcError {
+    RpcError::Rejected("Changing a token's SecretID is not permitted".to_owned())
+}
+
+/// A token is to have a policy there is none of.
+pub(super) fn unknown_link(choice: &PolicyChoice) -> RpcError {
+    RpcError::Rejected(match choice {
+        PolicyChoice::Id(id) => format!("No such ACL policy with ID \"{id}\""),
+        PolicyChoice::Name(name) => format!("No such ACL policy with name {name:?}"),
+    })
+}
+
+/// An accessor or a secret kept for what is built in.
+pub(super) fn reserved(field: &str) -> RpcError {
+    RpcError::Invalid(format!(
+        "Invalid Token: {field} - UUIDs with the prefix \"00000000-0000-0000-0000-0000000000\" are reserved"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(found: RpcError, expected: RpcError) {
+        assert_eq!(found, expected);
+    }
+
+    fn rejected(text: &str) -> RpcError {
+        RpcError::Rejected(text.to_owned())
+    }
+
+    #[test]
+    fn refusals_of_the_state_read_as_consuls_clients_know_them() {
+        let id = Uuid([7; 16]);
+        let acl = |refusal: AclRefusal| Refusal::from(refusal);
+        check(
+            token_refused(&acl(AclRefusal::AccessorTaken(id))),
+            rejected("Invalid Token: AccessorID is already in use"),
+        );
+        check(
+            token_refused(&acl(AclRefusal::SecretTaken)),
+            rejected("Invalid Token: SecretID is already in use"),
+        );
+        check(
+            token_refused(&acl(AclRefusal::UnknownToken(id))),
+            rejected("Cannot find token \"07070707-0707-0707-0707-070707070707\""),
+        );
+        check(
+            token_refused(&acl(AclRefusal::UnknownPolicy(id))),
+            rejected("No such ACL policy with ID \"07070707-0707-0707-0707-070707070707\""),
+        );
+        let taken = acl(AclRefusal::PolicyNameTaken("one".to_owned()));
+        check(
+            policy_refused(&taken, SetMode::Create),
+            rejected("Invalid Policy: A Policy with Name \"one\" already exists"),
+        );
+        check(
+            policy_refused(&taken, SetMode::Update),
+            rejected("Invalid Policy: A policy with name \"one\" already exists"),
+        );
+        check(
+            policy_refused(&acl(AclRefusal::UnknownPolicy(id)), SetMode::Update),
+            rejected("cannot find policy 07070707-0707-0707-0707-070707070707"),
+        );
+        let done = acl(AclRefusal::BootstrapDone { reset_index: 12 });
+        check(
+            bootstrap_refused(&done, None),
+            RpcError::Denied(
+                "Permission denied: ACL bootstrap no longer allowed (reset index: 12)".to_owned(),
+            ),
+        );
+        check(
+            bootstrap_refused(&done, Some(3)),
+            rejected("Invalid bootstrap reset index (specified 3, reset index: 12)"),
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_in_itself_stays_the_callers_fault() {
+        let reserved = Refusal::from(AclRefusal::Reserved(Uuid([0; 16])));
+        assert!(matches!(token_refused(&reserved), RpcError::Invalid(_)));
+        assert!(matches!(policy_refused(&reserved, SetMode::Update), RpcError::Invalid(_)));
+    }
+}
