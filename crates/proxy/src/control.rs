@@ -118,6 +118,11 @@ impl Proxy {
             status: Arc::clone(&publish),
         };
         control.spawn("leaf", until_cancelled(control.clone(), leafs.run(changes)));
+        let refusals = Arc::clone(&shared);
+        control.spawn(
+            "refusals",
+            until_cancelled(control.clone(), async move { refusals.refusals.run().await }),
+        );
         let follower = Follower {
             shared: Arc::clone(&shared),
             source,
@@ -148,7 +153,9 @@ impl Proxy {
         self.control.shutdown(limits::CONTROL_STOP, limits::CONTROL_STOP).await;
         *self.listeners.lock() = Listeners::default();
         info!(connections = self.shared.inbound.len(), "draining");
-        self.traffic.shutdown(DRAIN, DRAIN + Duration::from_secs(1)).await
+        let report = self.traffic.shutdown(DRAIN, DRAIN + Duration::from_secs(1)).await;
+        self.shared.refusals.end();
+        report
     }
 }
 

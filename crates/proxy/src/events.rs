@@ -1,4 +1,5 @@
-//! What the proxy tells of its connections: one log line and the metrics, together.
+//! What the proxy tells of its connections: one log line and the metrics, together. (What it refuses:
+//! `refusals`.)
 //!
 //! Metric names are Consul's for its own proxy (`inbound.*`, `upstream.*`); the names of callers
 //! are bounded, for anybody with a certificate can bring a new one.
@@ -19,7 +20,7 @@ use crate::wire::Remote;
 pub(crate) const LABELS_MAX: usize = 1_000;
 
 /// Which way a connection goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Direction {
     /// From the mesh to the local service.
     Inbound,
@@ -28,7 +29,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
             Self::Upstream => "upstream",
@@ -52,32 +53,6 @@ fn bounded(known: &mut HashSet<String>, text: String) -> String {
     }
     known.insert(text.clone());
     text
-}
-
-/// A connection that was refused before a byte went through.
-#[derive(Debug)]
-pub(crate) struct Refused<'a> {
-    pub(crate) direction: Direction,
-    pub(crate) remote: Remote,
-    /// The fixed name of the reason.
-    pub(crate) reason: &'static str,
-    /// What exactly happened.
-    pub(crate) detail: &'a str,
-}
-
-impl Refused<'_> {
-    pub(crate) fn emit(&self) {
-        let direction = self.direction.as_str();
-        metrics::counter!("concord_proxy_refused_total", "direction" => direction, "reason" => self.reason)
-            .increment(1);
-        info!(
-            direction,
-            remote = %self.remote,
-            reason = self.reason,
-            detail = self.detail,
-            "connection refused"
-        );
-    }
 }
 
 /// An inbound connection was decided upon.

@@ -17,9 +17,10 @@ use rustls::server::Acceptor;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::events::{Carrying, Decided, Direction, Refused};
+use crate::events::{Carrying, Decided, Direction};
 use crate::gate::Stranger;
 use crate::identity::failed_handshake;
+use crate::refusals::{NO_BYTES, Refused};
 use crate::relay::relay;
 use crate::state::Shared;
 use crate::wire::{Remote, Wire};
@@ -53,7 +54,8 @@ pub(crate) fn admit(shared: &Shared, remote: Remote) -> Result<Stranger, &'stati
 /// Takes one connection from accept to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, wire: Wire, remote: Remote, stranger: Stranger) {
     if let Err(Refusal { reason, detail }) = attempt(&shared, wire, remote, stranger).await {
-        Refused { direction: Direction::Inbound, remote, reason, detail: &detail }.emit();
+        let direction = Direction::Inbound;
+        shared.refusals.add(&Refused { direction, remote, reason, detail: &detail });
     }
 }
 
@@ -114,6 +116,12 @@ async fn handshake(
 ) -> Result<TlsStream<Wire>, Refusal> {
     let limit = proxy.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
     let shaking = async {
+        if !wire.is_spoken_to().await {
+            return Err(refusal(
+                NO_BYTES,
+                "the caller went before it sent a byte; a check of the port does that",
+            ));
+        }
         // A caller that says nothing waits without a turn; only then there is something to compute.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
         let hello = hello.map_err(|error| failed(&error))?;

@@ -22,8 +22,10 @@ mod limits;
 mod listen;
 mod live;
 mod outbound;
+mod refusals;
 mod relay;
 mod state;
+mod throttle;
 mod wire;
 
 pub use crate::control::{Options, Proxy, ProxyStatus};

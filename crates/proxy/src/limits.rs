@@ -26,6 +26,10 @@ pub(crate) const POOLED_BUFFERS: usize = 32;
 pub(crate) const DRAIN: Duration = Duration::from_secs(15);
 /// Connections the system holds for a listener until they are accepted.
 pub(crate) const BACKLOG: i32 = 1_024;
+/// Refusals of one reason that are told in full in a window: enough to see a pattern.
+pub(crate) const REFUSALS_TOLD: u64 = 10;
+/// How long a window lasts: a flood of one reason is then at most 66 lines a minute.
+pub(crate) const REFUSALS_WINDOW: Duration = Duration::from_secs(10);
 /// Pause after `accept` failed, most often for want of descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Idle time before TCP asks whether the other side is still there.

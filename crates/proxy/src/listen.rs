@@ -7,8 +7,9 @@ use concord_proxycfg::BindAddress;
 use concord_runtime::Scope;
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{Direction, Refused, degraded};
+use crate::events::{Direction, degraded};
 use crate::limits::ACCEPT_PAUSE;
+use crate::refusals::Refused;
 use crate::state::Shared;
 use crate::wire::{Remote, Socket, Wire};
 
@@ -87,13 +88,12 @@ impl Accepting {
                         Ok(place) => {
                             self.scope.spawn("proxy connection", serve(wire, remote, place));
                         }
-                        Err(reason) => Refused {
+                        Err(reason) => self.shared.refusals.add(&Refused {
                             direction: self.direction,
                             remote,
                             reason,
                             detail: "as many connections are open as are allowed",
-                        }
-                        .emit(),
+                        }),
                     }
                 }
                 Err(error) => {

@@ -16,10 +16,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::balance::{Address, Balancer};
-use crate::events::{Carrying, Direction, Reached, Refused};
+use crate::events::{Carrying, Direction, Reached};
 use crate::identity::failed_handshake;
 use crate::limits::{CONNECT_ATTEMPTS, CONNECTIONS};
 use crate::live::{Live, Place};
+use crate::refusals::Refused;
 use crate::relay::relay;
 use crate::state::{Current, Shared};
 use crate::wire::{Remote, Wire};
@@ -96,7 +97,8 @@ pub(crate) async fn serve(
     _place: Place,
 ) {
     if let Err((reason, detail)) = attempt(&shared, &upstream, wire, remote).await {
-        Refused { direction: Direction::Upstream, remote, reason, detail: &detail }.emit();
+        let direction = Direction::Upstream;
+        shared.refusals.add(&Refused { direction, remote, reason, detail: &detail });
     }
 }
 

@@ -14,6 +14,7 @@ use concord_runtime::World;
 use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::live::Live;
+use crate::refusals::Refusals;
 
 /// A snapshot with its policy compiled.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) inbound: Arc<Live>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) refusals: Refusals,
     /// Whether a flip to deny cuts live connections.
     pub(crate) cut_denied: bool,
     current: ArcSwapOption<Current>,
@@ -49,11 +51,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(world: World, identity: Identity, connections: usize, cut_denied: bool) -> Arc<Self> {
+        let refusals = Refusals::new(Arc::clone(&world.clock));
         Arc::new(Self {
             world,
             identity,
             inbound: Live::new(connections),
             gate: Gate::new(),
+            refusals,
             cut_denied,
             current: ArcSwapOption::empty(),
         })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use concord_proxycfg::{BindAddress, LocalTarget};
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::limits::{BACKLOG, KEEPALIVE};
@@ -165,6 +166,18 @@ impl Wire {
         match target {
             LocalTarget::Tcp { host, port } => Self::connect(host, *port).await,
             LocalTarget::Unix { path } => UnixStream::connect(path).await.map(Self::Unix),
+        }
+    }
+
+    /// Waits for the first byte, which stays where it is; false if the other side goes without one.
+    pub(crate) async fn is_spoken_to(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0),
+            Self::Unix(stream) => {
+                let mut byte = [MaybeUninit::uninit()];
+                let peek = || SockRef::from(stream).peek(&mut byte);
+                stream.async_io(Interest::READABLE, peek).await.is_ok_and(|bytes| bytes > 0)
+            }
         }
     }
 

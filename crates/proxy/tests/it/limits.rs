@@ -154,3 +154,56 @@ async fn upstream_connections_are_limited_and_room_comes_back() {
     .await;
     assert!(app_is_refused(web.upstream("api")).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_the_port_is_told_apart_from_a_bad_handshake() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let api =
+        Sidecar::before(&mesh, "api", local.address, |parts| parts.entries = vec![allow("*", "api")]).await;
+    // As a TCP health check does it: connect, close.
+    let look = TcpStream::connect(api.public()).await.unwrap();
+    let remote = format!("remote={}", look.local_addr().unwrap());
+    drop(look);
+    eventually(|| logged(&["DEBUG", "connection refused", "reason=\"no_bytes\"", &remote])).await;
+    // As a scanner does it: connect, reset.
+    let scan = TcpStream::connect(api.public()).await.unwrap();
+    let remote = format!("remote={}", scan.local_addr().unwrap());
+    scan.set_zero_linger().unwrap();
+    drop(scan);
+    eventually(|| logged(&["DEBUG", "connection refused", "reason=\"no_bytes\"", &remote])).await;
+    // One byte is a handshake that went wrong.
+    let mut word = TcpStream::connect(api.public()).await.unwrap();
+    let remote = format!("remote={}", word.local_addr().unwrap());
+    word.write_all(&[0x16]).await.unwrap();
+    drop(word);
+    eventually(|| logged(&["INFO", "connection refused", "reason=\"handshake\"", &remote])).await;
+    assert_eq!(local.connections(), 0);
+    let mut good = Peer::dial(api.public(), Peer::client(&mesh, "web", "api")).await.unwrap();
+    exchange(&mut good, "good").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_bad_handshakes_does_not_fill_the_log() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let api =
+        Sidecar::before(&mesh, "api", local.address, |parts| parts.entries = vec![allow("*", "api")]).await;
+    let mut remotes = Vec::new();
+    for _ in 0..40 {
+        let mut flood = TcpStream::connect(api.public()).await.unwrap();
+        remotes.push(format!("remote={}", flood.local_addr().unwrap()));
+        let _ = flood.write_all(b"GET / HTTP/1.0\r\n\r\n").await;
+        let _ = within(flood.read_to_end(&mut Vec::new())).await;
+    }
+    let of = |level: &str| {
+        remotes
+            .iter()
+            .filter(|remote| logged(&[level, "connection refused", "\"handshake\"", remote]))
+            .count()
+    };
+    eventually(|| of("INFO") + of("DEBUG") == 40).await;
+    assert_eq!(of("INFO"), 10);
+    mesh.clock.advance(Duration::from_secs(10));
+    eventually(|| logged(&["INFO", "more connections refused", "\"handshake\"", "count=30"])).await;
+}
