@@ -1,7 +1,9 @@
-//! Snapshots for the sidecars registered here (D15): one machine per stream, fed by the cache.
+//! Snapshots for the sidecars registered here, and for proxies that say themselves what they are (D15):
+//! one machine per stream, fed by the cache.
 //!
 //! ```text
-//! local registrations ─┐
+//! local registrations, ┐
+//! or what it says      │
 //! cache, per watch ────┼─► proxycfg::Proxy ─► latest snapshot ─► full, then what differs ─► proxy
 //! the token's rights ──┘ (denied: the stream ends with the error)
 //! ```
@@ -12,11 +14,14 @@
 
 mod stream;
 
+use std::sync::Arc;
+
 use concord_acl::{Labelled, Level, Right};
 use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{InstanceId, Secret, ServiceRef};
+use concord_proxycfg::DescribedProxy;
 use concord_rpc::request::SignLeaf;
 use concord_rpc::{Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
 use futures::future::BoxFuture;
@@ -28,6 +33,15 @@ use self::stream::Attached;
 use crate::agent::Agent;
 use crate::caller::Caller;
 use crate::limits::PROXY_MESSAGES;
+
+/// What the agent goes by for a proxy.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// Its registration here, as it is at each moment.
+    Registered(InstanceId),
+    /// What its process said of it when it attached.
+    Described(Arc<DescribedProxy>),
+}
 
 impl SnapshotSource for Agent {
     fn attach(
@@ -55,14 +69,14 @@ impl Agent {
         token: Option<&Secret>,
     ) -> Result<SnapshotStream, RpcError> {
         let caller = self.caller(token).await?;
-        let (instance, service) = self.local_proxy(target)?;
+        let (standing, service) = self.standing(target)?;
         require_proxy(&caller, &service)?;
         let busy =
             || RpcError::Busy("too many proxies are attached to this agent, try again later".to_owned());
         let permit = self.inner.streams.clone().try_acquire_owned().map_err(|_| busy())?;
         let follow = self.inner.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
-        let attached = Attached::new(self.clone(), instance.id, follow, messages);
+        let attached = Attached::new(self.clone(), standing, follow, messages);
         self.inner.scope.spawn("follow a proxy", async move {
             attached.run().await;
             drop(permit);
@@ -77,7 +91,7 @@ impl Agent {
         csr: String,
     ) -> Result<LeafCertificate, RpcError> {
         let caller = self.caller(token).await?;
-        let (_, service) = self.local_proxy(target)?;
+        let (_, service) = self.standing(target)?;
         require_proxy(&caller, &service)?;
         let parsed = Csr::parse(&csr).map_err(|refusal| RpcError::Invalid(refusal.to_string()))?;
         let identity = parsed.identity.service().ok_or_else(|| {
@@ -85,31 +99,31 @@ impl Agent {
         })?;
         if identity.service_ref() != service || identity.datacenter != self.inner.config.datacenter {
             return Err(RpcError::Denied(format!(
-                "Permission denied: proxy {} stands before {service} in {} and gets no certificate for another identity",
-                target.proxy, self.inner.config.datacenter
+                "Permission denied: proxy {target} stands before {service} in {} and gets no certificate for another identity",
+                self.inner.config.datacenter
             )));
         }
         let head = Head::with_token(caller.token.clone());
         Ok(self.inner.servers.call(head, SignLeaf { csr }).await?.value)
     }
 
-    /// A proxy registered here, and the service it stands before.
-    pub(crate) fn local_proxy(
-        &self,
-        target: &ProxyTarget,
-    ) -> Result<(ServiceInstance, ServiceRef), RpcError> {
-        let unknown = || RpcError::NotFound(format!("unknown service ID: {}", target.proxy));
-        if target.node.as_ref().is_some_and(|node| *node != self.inner.config.node) {
+    /// What the agent goes by for a proxy, and the service it stands before.
+    fn standing(&self, target: &ProxyTarget) -> Result<(Standing, ServiceRef), RpcError> {
+        let (node, proxy) = match target {
+            ProxyTarget::Registered { node, proxy } => (node, proxy),
+            ProxyTarget::Described(described) => {
+                return Ok((Standing::Described(Arc::clone(described)), described.service()));
+            }
+        };
+        let unknown = || RpcError::NotFound(format!("unknown service ID: {proxy}"));
+        if node.as_ref().is_some_and(|node| *node != self.inner.config.node) {
             return Err(unknown());
         }
-        let instance = self.local_instance(&target.proxy).ok_or_else(unknown)?;
+        let instance = self.local_instance(proxy).ok_or_else(unknown)?;
         let service = instance.connect_target(&NodeScope::default()).ok_or_else(|| {
-            RpcError::Invalid(format!(
-                "service ID {} is not a sidecar and takes no mesh traffic",
-                target.proxy
-            ))
+            RpcError::Invalid(format!("service ID {proxy} is not a sidecar and takes no mesh traffic"))
         })?;
-        Ok((instance, service))
+        Ok((Standing::Registered(instance.id), service))
     }
 
     pub(crate) fn local_instance(&self, id: &InstanceId) -> Option<ServiceInstance> {

@@ -34,7 +34,28 @@ pub struct ProxyProcess {
 impl ProxyProcess {
     /// Starts the sidecar registered for an instance, without waiting for it.
     pub fn start(world: &World, agent: &str, service: &str, options: &ProxyOptions) -> Self {
-        let name = format!("sidecar-{service}");
+        Self::start_as(
+            world,
+            agent,
+            &format!("sidecar-{service}"),
+            &[format!("-sidecar-for={service}")],
+            options,
+        )
+    }
+
+    /// Starts a proxy that nobody registers, described by flags, without waiting for it.
+    pub fn describe(
+        world: &World,
+        agent: &str,
+        service: &str,
+        flags: &[String],
+        options: &ProxyOptions,
+    ) -> Self {
+        let words: Vec<String> = [format!("-service={service}")].iter().chain(flags).cloned().collect();
+        Self::start_as(world, agent, &format!("unregistered-{service}"), &words, options)
+    }
+
+    fn start_as(world: &World, agent: &str, name: &str, which: &[String], options: &ProxyOptions) -> Self {
         let (ready, log) = (world.path(&format!("{name}.ready")), world.path(&format!("{name}.log")));
         let _ = std::fs::remove_file(&ready);
         let metrics = SocketAddr::from(([127, 0, 0, 1], pick_port()));
@@ -42,14 +63,14 @@ impl ProxyProcess {
             None => Command::new(binary()),
             Some(limit) => limited(binary(), limit),
         };
-        command.env_clear().args(["connect", "proxy"]).arg(format!("-sidecar-for={service}"));
+        command.env_clear().args(["connect", "proxy"]).args(which);
         command.arg(format!("-http-addr={agent}")).arg(format!("-ready-file={}", ready.display()));
         command.arg("-rotation-jitter=500ms").arg(format!("-metrics-addr={metrics}"));
         if let Some(token) = &options.token {
             command.arg(format!("-token={token}"));
         }
         command.args(&options.args);
-        Self { process: Process::start(&name, &mut command, &log), ready, metrics }
+        Self { process: Process::start(name, &mut command, &log), ready, metrics }
     }
 
     /// Waits until it serves.

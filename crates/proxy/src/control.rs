@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use concord_ca::{KeyMaker, TrustBundle};
 use concord_model::{Secret, Timestamp};
-use concord_proxycfg::{ProxySnapshot, UpstreamId, UpstreamState};
+use concord_proxycfg::{BindAddress, ProxySnapshot, UpstreamId, UpstreamState};
 use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::{Backoff, Scope, ShutdownReport, World};
 use futures::StreamExt as _;
@@ -46,6 +46,8 @@ pub struct Options {
 pub struct ProxyStatus {
     /// Version of the snapshot it goes by; 0: none yet.
     pub version: u64,
+    /// Whether it is to take connections from the mesh; one that only calls has no public listener.
+    pub takes_connections: bool,
     /// Address of the public listener.
     pub public: Option<String>,
     /// Addresses of the upstream listeners.
@@ -61,7 +63,8 @@ pub struct ProxyStatus {
 impl ProxyStatus {
     /// Whether it serves: configured, and with a certificate.
     pub fn is_ready(&self) -> bool {
-        self.public.is_some() && self.leaf_authority.is_some()
+        let listens = self.public.is_some() || !self.takes_connections;
+        self.version > 0 && listens && self.leaf_authority.is_some()
     }
 }
 
@@ -77,9 +80,10 @@ pub struct Proxy {
 
 #[derive(Debug, Default)]
 struct Listeners {
+    /// Where the public listener should be; `None`: there is to be none.
+    wanted: Option<BindAddress>,
     public: Option<Listener>,
     upstreams: BTreeMap<UpstreamId, (Option<Listener>, Arc<Upstream>)>,
-    configured: bool,
 }
 
 impl Listeners {
@@ -88,7 +92,8 @@ impl Listeners {
         let upstream = |(listener, upstream): &(Option<Listener>, Arc<Upstream>)| {
             listener.is_none() && upstream.section().bind.is_some()
         };
-        self.configured && (self.public.is_none() || self.upstreams.values().any(upstream))
+        let public = self.wanted.is_some() && self.public.is_none();
+        public || self.upstreams.values().any(upstream)
     }
 }
 
@@ -167,6 +172,12 @@ async fn until_cancelled(scope: Scope, work: impl Future<Output = ()>) {
     }
 }
 
+/// What the operator is told when the agent refuses the token.
+const REFUSED: &str =
+    "the agent refuses this proxy's token; the last configuration stands until the certificate expires";
+/// The same before there was any configuration.
+const REFUSED_AT_FIRST: &str = "the agent refuses this proxy's token; nothing is served until it is accepted";
+
 struct Follower {
     shared: Arc<Shared>,
     source: Arc<dyn SnapshotSource>,
@@ -198,7 +209,7 @@ impl Follower {
             };
             self.status.send_modify(|status| status.attached = false);
             if ended.is_denial() {
-                error!(error = %ended, "the agent refuses this proxy's token; the last configuration stands until the certificate expires");
+                error!(error = %ended, "{}", self.shared.current().map_or(REFUSED_AT_FIRST, |_| REFUSED));
             }
             degraded("agent_lost", &ended);
             self.shared.world.clock.sleep(backoff.next(&*self.shared.world.entropy)).await;
@@ -275,6 +286,7 @@ impl Follower {
         self.status.send_modify(|status| {
             let listeners = self.listeners.lock();
             status.version = snapshot.version;
+            status.takes_connections = listeners.wanted.is_some();
             status.public = listeners.public.as_ref().map(|listener| listener.address.clone());
             let upstreams = listeners.upstreams.iter();
             let bound = upstreams
@@ -287,15 +299,20 @@ impl Follower {
     }
 
     fn public(&self, snapshot: &ProxySnapshot) {
-        let bind = &snapshot.proxy.bind;
         let most = snapshot.proxy.max_inbound_connections;
         self.shared
             .inbound
             .limit(most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)));
-        if self.listeners.lock().public.as_ref().is_some_and(|listener| listener.bind == *bind) {
-            return;
+        let wanted = snapshot.proxy.bind.clone();
+        {
+            let mut listeners = self.listeners.lock();
+            listeners.public.take_if(|listener| Some(&listener.bind) != wanted.as_ref());
+            listeners.wanted.clone_from(&wanted);
+            if listeners.public.is_some() {
+                return;
+            }
         }
-        self.listeners.lock().public = None;
+        let Some(bind) = wanted else { return };
         let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let admit = move |remote| inbound::admit(&own, remote);
         let serve = move |wire, remote, stranger| inbound::serve(Arc::clone(&shared), wire, remote, stranger);
@@ -312,7 +329,6 @@ impl Follower {
         // First let go of what moves, for others may move there.
         let mut known = {
             let mut listeners = self.listeners.lock();
-            listeners.configured = true;
             std::mem::take(&mut listeners.upstreams)
         };
         known.retain(|id, _| snapshot.upstreams.contains_key(id));
@@ -337,7 +353,7 @@ impl Follower {
     fn upstream_listener(
         &self,
         id: &UpstreamId,
-        bind: Option<concord_proxycfg::BindAddress>,
+        bind: Option<BindAddress>,
         upstream: &Arc<Upstream>,
     ) -> Option<Listener> {
         let bind = bind?;

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod described;
 mod endpoint;
 mod limits;
 mod machine;
@@ -21,6 +22,7 @@ mod settings;
 mod snapshot;
 mod upstream;
 
+pub use crate::described::{DescribedInbound, DescribedProxy, DescribedUpstream, DescriptionFault};
 pub use crate::endpoint::{Endpoint, Endpoints, ExpectedIdentity};
 pub use crate::limits::{
     CONNECT_TIMEOUT_BUILT_IN, CONNECT_TIMEOUT_ENVOY, ENDPOINTS_MAX, HANDSHAKE_TIMEOUT,

@@ -8,6 +8,7 @@
 //!                                                                                            Publish again
 //! ```
 //!
+//! A proxy that nobody registered says what it is once (`ProxyDescribed`) and goes the same way.
 //! Nothing is published that is not complete, and nothing twice. A registration with faults changes
 //! nothing but is told of: the last sound one stands, and its roots and intentions stay current.
 //! Watches are compared with what the registration needs each time, so that none is forgotten or
@@ -23,6 +24,7 @@ use concord_model::intention::ServiceIntentions;
 use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
+use crate::described::DescribedProxy;
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::registration::{ProxyFault, Registration};
 use crate::snapshot::{IntentionSection, Leaf, ProxyId, ProxySnapshot, Versioned};
@@ -47,6 +49,8 @@ pub enum WatchKey {
 pub enum Event {
     /// The proxy was registered, or its registration changed.
     ProxyChanged(Arc<ServiceInstance>),
+    /// The proxy is not registered; this is what its process says of it.
+    ProxyDescribed(Arc<DescribedProxy>),
     /// The proxy was deregistered.
     Gone,
     /// The roots of trust are these.
@@ -141,7 +145,13 @@ impl Proxy {
     /// Takes an event; adds what has to be done to `out`, in order.
     pub fn on(&mut self, event: Event, out: &mut Vec<Effect>) {
         match event {
-            Event::ProxyChanged(instance) => self.on_proxy(&instance, out),
+            Event::ProxyChanged(instance) => {
+                let read = Registration::read(&self.id, &self.datacenter, &instance);
+                self.on_proxy(read, out);
+            }
+            Event::ProxyDescribed(described) => {
+                self.on_proxy(Registration::of_described(&self.datacenter, &described), out);
+            }
             Event::Gone => return self.on_gone(out),
             Event::RootsChanged(roots) => {
                 if self.watches.contains(&WatchKey::Roots) {
@@ -177,8 +187,8 @@ impl Proxy {
         self.watches.iter()
     }
 
-    fn on_proxy(&mut self, instance: &ServiceInstance, out: &mut Vec<Effect>) {
-        match Registration::read(&self.id, &self.datacenter, instance) {
+    fn on_proxy(&mut self, read: Result<Registration, Vec<ProxyFault>>, out: &mut Vec<Effect>) {
+        match read {
             Ok(registration) => {
                 self.refused.clear();
                 self.registration = Some(registration);

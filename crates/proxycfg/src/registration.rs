@@ -1,4 +1,5 @@
-//! A proxy's registration, read: what it listens at, what it stands before, what it calls.
+//! A proxy's registration, or its description of itself, read: what it listens at, what it stands
+//! before, what it calls.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::ServiceInstance;
-use concord_model::proxy::{ProxyConfig, ServiceKind, Settings};
+use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeError, TrustDomain};
 use serde::{Deserialize, Serialize};
 
+use crate::described::DescribedProxy;
 use crate::limits::UPSTREAMS_MAX;
 use crate::settings::{Reader, SettingFault};
 use crate::snapshot::ProxyId;
@@ -26,8 +28,9 @@ pub struct ProxySection {
     pub service_id: Option<InstanceId>,
     /// The datacenter it runs in, part of its identity.
     pub datacenter: Datacenter,
-    /// Where it takes connections from the mesh.
-    pub bind: BindAddress,
+    /// Where it takes connections from the mesh; `None`: it only calls, and takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind: Option<BindAddress>,
     /// Where its service listens; `None`: it only calls, and has nowhere to pass a connection to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalTarget>,
@@ -148,20 +151,49 @@ impl Registration {
         if service.peer.is_some() {
             faults.push(ProxyFault::OfPeer);
         }
-        if let Err(error) = identity(TrustDomain::parse("any").expect("a trust domain"), &service, datacenter)
-        {
-            faults.push(ProxyFault::Identity(error));
-        }
+        faults.extend(no_identity(&service, datacenter));
         if !matches!(proxy.mode.as_str(), "" | "direct") {
             faults.push(ProxyFault::Mode(proxy.mode.clone()));
         }
         let section = read_section(service, datacenter, instance, proxy, &mut faults);
-        let upstreams = read_upstreams(proxy, datacenter, section.as_ref(), &mut faults);
+        let bind = section.as_ref().and_then(|section| section.bind.as_ref());
+        let upstreams = read_upstreams(&proxy.upstreams, datacenter, bind, &mut faults);
         match section {
             Some(section) if faults.is_empty() => Ok(Self { proxy: Arc::new(section), upstreams }),
             Some(_) | None => Err(faults),
         }
     }
+
+    /// Reads a description: what a registration of the same proxy would come to.
+    pub(crate) fn of_described(
+        datacenter: &Datacenter,
+        described: &DescribedProxy,
+    ) -> Result<Self, Vec<ProxyFault>> {
+        let service = described.service();
+        let mut faults = Vec::from_iter(no_identity(&service, datacenter));
+        let inbound = described.inbound();
+        let section = ProxySection {
+            service,
+            service_id: None,
+            datacenter: datacenter.clone(),
+            bind: inbound.map(|inbound| BindAddress::Tcp(inbound.bind)),
+            local: inbound.map(|inbound| inbound.local.clone()),
+            local_connect_timeout: None,
+            handshake_timeout: None,
+            max_inbound_connections: None,
+            protocol: "tcp".to_owned(),
+            settings: Settings::new(),
+        };
+        let upstreams = described.registered_upstreams();
+        let upstreams = read_upstreams(&upstreams, datacenter, section.bind.as_ref(), &mut faults);
+        if faults.is_empty() { Ok(Self { proxy: Arc::new(section), upstreams }) } else { Err(faults) }
+    }
+}
+
+/// Why no certificate can carry the service's name, if so.
+fn no_identity(service: &ServiceRef, datacenter: &Datacenter) -> Option<ProxyFault> {
+    let domain = TrustDomain::parse("any").expect("a trust domain");
+    identity(domain, service, datacenter).err().map(ProxyFault::Identity)
 }
 
 /// The identity of a service's instances in a datacenter.
@@ -189,7 +221,7 @@ fn read_section(
         service,
         service_id: proxy.destination_service_id.clone(),
         datacenter: datacenter.clone(),
-        bind: bind(instance, bind_ip, bind_port).unwrap_or(BindAddress::Tcp(UNSET)),
+        bind: bind(instance, bind_ip, bind_port),
         local: local(proxy, local_key),
         local_connect_timeout: reader.millis("local_connect_timeout_ms"),
         handshake_timeout: reader.millis("handshake_timeout_ms"),
@@ -198,15 +230,12 @@ fn read_section(
         settings: proxy.config.clone(),
     };
     faults.extend(reader.faults.into_iter().map(ProxyFault::Setting));
-    if section.bind == BindAddress::Tcp(UNSET) {
+    if section.bind.is_none() {
         faults.push(ProxyFault::NoPort);
         return None;
     }
     Some(section)
 }
-
-/// Port 0 never stands in a section that is used.
-const UNSET: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// The configured address before the registered one; a host name says where others find the proxy,
 /// not which of the machine's addresses to listen at, so that then it is all of them.
@@ -233,21 +262,21 @@ fn local(proxy: &ProxyConfig, key: Option<(String, u16)>) -> Option<LocalTarget>
 }
 
 fn read_upstreams(
-    proxy: &ProxyConfig,
+    registered: &[Upstream],
     datacenter: &Datacenter,
-    section: Option<&ProxySection>,
+    bind: Option<&BindAddress>,
     faults: &mut Vec<ProxyFault>,
 ) -> BTreeMap<UpstreamId, Arc<UpstreamSection>> {
     let mut upstreams = BTreeMap::new();
-    if proxy.upstreams.len() > UPSTREAMS_MAX {
-        faults.push(ProxyFault::TooManyUpstreams(proxy.upstreams.len()));
+    if registered.len() > UPSTREAMS_MAX {
+        faults.push(ProxyFault::TooManyUpstreams(registered.len()));
         return upstreams;
     }
     let mut taken: BTreeMap<BindAddress, String> = BTreeMap::new();
-    if let Some(section) = section {
-        taken.insert(section.bind.clone(), "the proxy itself".to_owned());
+    if let Some(bind) = bind {
+        taken.insert(bind.clone(), "the proxy itself".to_owned());
     }
-    for upstream in &proxy.upstreams {
+    for upstream in registered {
         let mut one = UpstreamSection::read(upstream, datacenter);
         if let Some(bind) = &one.bind {
             if let Some(by) = taken.get(bind) {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::registration::{ProxySection, identity};
 use crate::upstream::{UpstreamId, UpstreamSection};
 
-/// Which proxy: the key of its registration.
+/// Which proxy: the key of its registration, or the name by which one without goes.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct ProxyId {
     /// Where its node is known from.
@@ -27,7 +27,7 @@ pub struct ProxyId {
     /// Its namespace.
     #[serde(default)]
     pub namespace: Namespace,
-    /// Its id on the node.
+    /// Its id on the node; of a described proxy [`crate::DescribedProxy::id`].
     pub instance: InstanceId,
 }
 

@@ -1,8 +1,11 @@
 //! How a proxy learns what to do: a full snapshot first, then whatever section changes (D15).
 
+use std::fmt;
+use std::sync::Arc;
+
 use concord_model::ca::LeafCertificate;
 use concord_model::{InstanceId, NodeName, Secret};
-use concord_proxycfg::{ProxySnapshot, SectionUpdate};
+use concord_proxycfg::{DescribedProxy, ProxySnapshot, SectionUpdate};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -11,12 +14,76 @@ use crate::error::RpcError;
 
 /// Which proxy: a registered one, or what a process without a registration asks to be.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ProxyTarget {
-    /// The node it is registered on; `None`: that of the agent asked.
+#[serde(try_from = "TargetWire", into = "TargetWire")]
+pub enum ProxyTarget {
+    /// One that is registered.
+    Registered {
+        /// The node it is registered on; `None`: that of the agent asked.
+        node: Option<NodeName>,
+        /// The proxy's service id there.
+        proxy: InstanceId,
+    },
+    /// One that is not: it says itself what it is.
+    Described(Arc<DescribedProxy>),
+}
+
+/// A target as it travels: a registered one as it always did, so that a proxy can attach to an agent
+/// of the next version.
+#[derive(Deserialize, Serialize)]
+struct TargetWire {
     #[serde(default)]
-    pub node: Option<NodeName>,
-    /// The proxy's service id there.
-    pub proxy: InstanceId,
+    node: Option<NodeName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proxy: Option<InstanceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    described: Option<Box<DescribedProxy>>,
+}
+
+/// A target that names no proxy, or two.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a proxy is either named by its id or described; this one is neither or both")]
+struct NoTarget;
+
+impl ProxyTarget {
+    /// The proxy registered under that id on the node of the agent asked.
+    pub fn registered(proxy: InstanceId) -> Self {
+        Self::Registered { node: None, proxy }
+    }
+}
+
+impl fmt::Display for ProxyTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered { node: _, proxy } => fmt::Display::fmt(proxy, f),
+            Self::Described(proxy) => write!(f, "{} (not registered)", proxy.id()),
+        }
+    }
+}
+
+impl TryFrom<TargetWire> for ProxyTarget {
+    type Error = NoTarget;
+
+    fn try_from(wire: TargetWire) -> Result<Self, NoTarget> {
+        match wire {
+            TargetWire { node, proxy: Some(proxy), described: None } => Ok(Self::Registered { node, proxy }),
+            TargetWire { node: None, proxy: None, described: Some(proxy) } => {
+                Ok(Self::Described(Arc::from(proxy)))
+            }
+            TargetWire { .. } => Err(NoTarget),
+        }
+    }
+}
+
+impl From<ProxyTarget> for TargetWire {
+    fn from(target: ProxyTarget) -> Self {
+        match target {
+            ProxyTarget::Registered { node, proxy } => Self { node, proxy: Some(proxy), described: None },
+            ProxyTarget::Described(proxy) => {
+                let described = Some(Box::new(Arc::unwrap_or_clone(proxy)));
+                Self { node: None, proxy: None, described }
+            }
+        }
+    }
 }
 
 /// One message of the stream.
@@ -51,4 +118,59 @@ pub trait SnapshotSource: Send + Sync + 'static {
         token: Option<Secret>,
         csr_pem: String,
     ) -> BoxFuture<'_, Result<LeafCertificate, RpcError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use concord_model::ServiceName;
+    use concord_proxycfg::DescribedUpstream;
+
+    use super::*;
+
+    /// A target as the version before descriptions wrote it.
+    #[derive(Deserialize, Serialize)]
+    struct Before {
+        node: Option<NodeName>,
+        proxy: InstanceId,
+    }
+
+    fn read(wire: &impl Serialize) -> Result<ProxyTarget, String> {
+        let bytes = rmp_serde::to_vec_named(wire).unwrap();
+        rmp_serde::from_slice(&bytes).map_err(|error| error.to_string())
+    }
+
+    fn described() -> DescribedProxy {
+        let name = |text: &str| ServiceName::parse(text).unwrap();
+        let db = DescribedUpstream { service: name("db"), bind: ([127, 0, 0, 1], 9191).into() };
+        DescribedProxy::try_new(name("web"), None, vec![db]).unwrap()
+    }
+
+    #[test]
+    fn a_registered_target_travels_as_it_always_did() {
+        let (node, proxy) = (NodeName::parse("n1").unwrap(), InstanceId::parse("web-sidecar-proxy").unwrap());
+        for node in [None, Some(node)] {
+            let target = ProxyTarget::Registered { node: node.clone(), proxy: proxy.clone() };
+            let before = Before { node, proxy: proxy.clone() };
+            assert_eq!(read(&before), Ok(target.clone()), "an older proxy is understood");
+            assert_eq!(
+                rmp_serde::to_vec_named(&target).unwrap(),
+                rmp_serde::to_vec_named(&before).unwrap(),
+                "an older agent understands"
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_is_named_or_described_and_never_both() {
+        let target = ProxyTarget::Described(Arc::new(described()));
+        assert_eq!(read(&target), Ok(target.clone()));
+        let proxy = || Some(InstanceId::parse("db-proxy").unwrap());
+        for (proxy, described) in [(None, None), (proxy(), Some(Box::new(described())))] {
+            let wrong = read(&TargetWire { node: None, proxy, described });
+            assert!(wrong.unwrap_err().contains("neither or both"));
+        }
+        // To an agent of the version before, a description names no proxy: it is refused.
+        let bytes = rmp_serde::to_vec_named(&target).unwrap();
+        assert!(rmp_serde::from_slice::<Before>(&bytes).is_err());
+    }
 }

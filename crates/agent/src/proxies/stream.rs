@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_model::InstanceId;
 use concord_model::catalog::NodeScope;
+use concord_model::{InstanceId, ServiceRef};
 use concord_proxycfg::{
     Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
 };
@@ -14,7 +14,7 @@ use concord_runtime::Backoff;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
-use super::require_proxy;
+use super::{Standing, require_proxy};
 use crate::agent::Agent;
 use crate::cache::{HealthWant, Stored, Want};
 use crate::limits::PROXY_INPUTS;
@@ -25,7 +25,7 @@ type Message = Result<SnapshotEvent, RpcError>;
 /// An attached proxy.
 pub(super) struct Attached {
     agent: Agent,
-    id: InstanceId,
+    standing: Standing,
     follow: Follow,
     machine: Proxy,
     messages: mpsc::Sender<Message>,
@@ -40,20 +40,25 @@ pub(super) struct Attached {
 }
 
 impl Attached {
-    pub(super) fn new(agent: Agent, id: InstanceId, follow: Follow, messages: mpsc::Sender<Message>) -> Self {
+    pub(super) fn new(
+        agent: Agent,
+        standing: Standing,
+        follow: Follow,
+        messages: mpsc::Sender<Message>,
+    ) -> Self {
         let config = agent.config();
         let proxy = ProxyId {
             scope: NodeScope::default(),
             node: config.node.clone(),
             namespace: concord_model::Namespace::default(),
-            instance: id.clone(),
+            instance: standing.id(),
         };
         let machine = Proxy::new(proxy, config.datacenter.clone(), LeafFrom::Proxy);
         let (tell, news) = mpsc::channel(PROXY_INPUTS);
         let changes = agent.inner.changed.subscribe();
         Self {
             agent,
-            id,
+            standing,
             follow,
             machine,
             messages,
@@ -69,7 +74,7 @@ impl Attached {
     /// Runs until the proxy goes, its registration goes, or it may no longer be here.
     pub(super) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            tracing::info!(proxy = %self.id, %error, "the stream of a proxy ends");
+            tracing::info!(proxy = %self.standing.id(), %error, "the stream of a proxy ends");
             // It may be gone, or full of what it does not read: then the end of the stream tells it.
             let _ = self.messages.try_send(Err(error));
         }
@@ -97,22 +102,35 @@ impl Attached {
         }
     }
 
-    /// The token, its policies or the service the proxy stands before have changed.
+    /// The token, its policies or what the proxy stands before have changed.
     fn check_rights(&self) -> Result<(), RpcError> {
         let caller = self.follow.caller()?;
-        match self.agent.local_instance(&self.id).and_then(|own| own.connect_target(&NodeScope::default())) {
-            Some(service) => require_proxy(&caller, &service),
-            None => Err(RpcError::NotFound(format!("unknown service ID: {}", self.id))),
-        }
+        let service = self.service().ok_or_else(|| self.unknown())?;
+        require_proxy(&caller, &service)
     }
 
     fn registration_changed(&mut self) -> Result<(), RpcError> {
         self.check_rights()?;
-        let event = match self.agent.local_instance(&self.id) {
-            Some(instance) => Event::ProxyChanged(Arc::new(instance)),
-            None => Event::Gone,
+        let event = match &self.standing {
+            Standing::Described(proxy) => Event::ProxyDescribed(Arc::clone(proxy)),
+            Standing::Registered(id) => match self.agent.local_instance(id) {
+                Some(instance) => Event::ProxyChanged(Arc::new(instance)),
+                None => Event::Gone,
+            },
         };
         self.take(event)
+    }
+
+    /// The service the proxy stands before; `None` if its registration is gone.
+    fn service(&self) -> Option<ServiceRef> {
+        match &self.standing {
+            Standing::Described(proxy) => Some(proxy.service()),
+            Standing::Registered(id) => self.agent.local_instance(id)?.connect_target(&NodeScope::default()),
+        }
+    }
+
+    fn unknown(&self) -> RpcError {
+        RpcError::NotFound(format!("unknown service ID: {}", self.standing.id()))
     }
 
     fn take(&mut self, event: Event) -> Result<(), RpcError> {
@@ -130,9 +148,9 @@ impl Attached {
             Effect::Publish(snapshot) => self.latest = Some(snapshot),
             Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
             Effect::Refuse(faults) => {
-                tracing::warn!(proxy = %self.id, faults = %told(&faults), "the proxy's registration cannot be followed; it keeps the last good one");
+                tracing::warn!(proxy = %self.standing.id(), faults = %told(&faults), "the proxy's registration cannot be followed; it keeps the last good one");
             }
-            Effect::Withdraw => return Err(RpcError::NotFound(format!("unknown service ID: {}", self.id))),
+            Effect::Withdraw => return Err(self.unknown()),
         }
         Ok(())
     }
@@ -166,6 +184,16 @@ impl Attached {
         };
         let task = self.agent.inner.scope.spawn("watch for a proxy", watching.run());
         self.watches.insert(key, task.abort_on_drop());
+    }
+}
+
+impl Standing {
+    /// The name the proxy goes by.
+    fn id(&self) -> InstanceId {
+        match self {
+            Self::Registered(id) => id.clone(),
+            Self::Described(proxy) => proxy.id(),
+        }
     }
 }
 

@@ -10,7 +10,10 @@ pub(crate) static PROXY: Command = Command {
     about: "Runs the built-in proxy of a service in the foreground: it takes connections of the mesh for the service, \
             admits those that the intentions allow, and connects the service to its upstreams.\n\n\
             The proxy is either registered with the agent and named by -sidecar-for or -proxy-id, or described here:\n\n    \
-            -service=web -service-addr=127.0.0.1:8080 -listen=:8443 -upstream=db:9191",
+            -service=web -service-addr=127.0.0.1:8080 -listen=:8443 -upstream=db:9191\n\n\
+            A proxy described here is registered only with -register. Without it nobody finds it in the catalog; it \
+            speaks for the service, takes connections at -listen if that is given, and finds its upstreams as any \
+            other. Its token needs service:write for the service, and read for what its upstreams lead to.",
     flags: &[
         Flag::text("sidecar-for", "Id of the instance whose registered sidecar this is.")
             .placeholder("<id>")
@@ -19,9 +22,9 @@ pub(crate) static PROXY: Command = Command {
             .placeholder("<id>")
             .variable(Variable::Exact("CONNECT_PROXY_ID")),
         Flag::text("service", "Name of the service this proxy speaks for.").placeholder("<name>"),
-        Flag::text("service-addr", "Address and port of the service itself. Needed for -listen.")
+        Flag::text("service-addr", "Address and port of the service itself. Goes with -listen.")
             .placeholder("<address>"),
-        Flag::text("listen", "Address and port to take connections of the mesh at. Needs -service-addr.")
+        Flag::text("listen", "Address and port to take connections of the mesh at. Without it, none are taken. Needs -service-addr.")
             .placeholder("<address>"),
         Flag::list("upstream", "Service to connect to and where to listen for it, name:[address:]port.")
             .placeholder("<upstream>"),
@@ -31,13 +34,13 @@ pub(crate) static PROXY: Command = Command {
         )
         .placeholder("<address>")
         .variable(Variable::Product("GRPC_ADDR")),
-        Flag::text("grpc-ca-file", "File with the authorities to trust for -grpc-addr, PEM.")
+        Flag::text("grpc-ca-file", "Not available yet: agents serve proxies in plain text on loopback.")
             .placeholder("<path>")
             .variable(Variable::Product("GRPC_CACERT")),
-        Flag::switch("register", "Register the proxy with the agent while it runs. Needs -listen."),
+        Flag::switch("register", "Register the proxy with the agent while it runs. Needs -listen and -service-addr."),
         Flag::text(
             "register-id",
-            "What to add to the id of the registration, if several run for one service.",
+            "What to add to the id of the registration, if several run for one service. Needs -register.",
         ),
         Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").default("info"),
         Flag::switch("log-json", "Log as JSON, one object per line."),

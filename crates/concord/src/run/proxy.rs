@@ -1,5 +1,6 @@
 //! `connect proxy`: attaches to the agent and carries connections until it is told to end.
 
+mod flags;
 mod registered;
 
 use std::net::SocketAddr;
@@ -10,12 +11,14 @@ use concord_ca::OsKeys;
 use concord_client::{Address, Client, QueryOptions};
 use concord_config::section::{Level, LogSection};
 use concord_proxy::{Options, Proxy, ProxyStatus};
+use concord_proxycfg::DescribedProxy;
 use concord_rpc::ProxyTarget;
 use concord_rpc::grpc::SnapshotClient;
 use concord_runtime::{Executor, Scope, World};
 use tonic::transport::Endpoint;
 use tracing::{info, warn};
 
+use self::flags::Said;
 use self::registered::Registered;
 use super::signals::Signals;
 use super::telemetry;
@@ -25,10 +28,19 @@ use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 /// Spread of re-issues after a change of the root; in development mode nobody waits long (D26).
 const ROTATION_JITTER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(500));
 
+/// Where agents take proxies, unless they say otherwise: for a token that may not ask.
+const GRPC_PORT: u16 = 8502;
+
 /// Runs until a signal ends it.
 pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
+    let said = flags::read(call)?;
     let values = &call.values;
+    if values.origin("grpc-ca-file").is_some() {
+        return Err(Failure::not_available(
+            "-grpc-ca-file (and CONSUL_GRPC_CACERT): agents serve proxies in plain text on loopback; leave it out",
+        ));
+    }
     let level = Level::parse(values.text("log-level"));
     let level = level.ok_or_else(|| call.usage("-log-level: use trace, debug, info, warn or error"))?;
     telemetry::start_logs(LogSection { level, json: values.switch("log-json") });
@@ -36,7 +48,7 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let traffic = executor("concord-traffic", threads)?;
     let handle = traffic.handle();
-    let outcome = control.block_on(serve(call, io, handle));
+    let outcome = control.block_on(serve(call, said, io, handle));
     traffic.shutdown_background();
     control.shutdown_background();
     outcome
@@ -46,7 +58,35 @@ fn executor(name: &str, threads: usize) -> Result<Executor, Failure> {
     Executor::new(name, threads).map_err(|error| Failure::system("start threads", error))
 }
 
-async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Handle) -> Outcome {
+/// Which proxy the command has come to be.
+#[derive(Debug)]
+enum Own {
+    Registered(Registered),
+    Described(Arc<DescribedProxy>),
+}
+
+impl Own {
+    /// Finds or makes the registration that the command line names, if it names one.
+    async fn find(said: Said, client: &Client, world: &World) -> Result<Self, Failure> {
+        Ok(match said {
+            Said::SidecarFor(service) => {
+                Self::Registered(registered::sidecar(&service, client, world).await?)
+            }
+            Said::Registered(id) => Self::Registered(Registered::named(id)),
+            Said::Register(one) => Self::Registered(registered::register(one, client).await?),
+            Said::Described(proxy) => Self::Described(Arc::new(proxy)),
+        })
+    }
+
+    fn target(&self) -> ProxyTarget {
+        match self {
+            Self::Registered(own) => ProxyTarget::registered(own.id.clone()),
+            Self::Described(proxy) => ProxyTarget::Described(Arc::clone(proxy)),
+        }
+    }
+}
+
+async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::runtime::Handle) -> Outcome {
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
     let world = World::tokio();
     let control = Scope::new("proxy control", Arc::clone(&world.clock));
@@ -60,16 +100,17 @@ async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Hand
             .await
             .map_err(|error| Failure::system(format!("listen at {address}"), error))?;
     }
-    let registered = tokio::select! {
+    let own = tokio::select! {
         biased;
         _ = signals.end() => return Ok(Exit::SUCCESS),
-        registered = Registered::find(call, &client, &world) => registered?,
+        own = Own::find(said, &client, &world) => own?,
     };
+    let target = own.target();
     let (grpc, dev) = agent(call, &client).await?;
-    info!(proxy = %registered.id, agent = %grpc, "attaching");
+    info!(proxy = %target, agent = %grpc, "attaching");
     let source = Arc::new(SnapshotClient::new(endpoint(&grpc)?.connect_lazy()));
     let options = Options {
-        target: ProxyTarget { node: None, proxy: registered.id.clone() },
+        target,
         token: http::config(&call.values, call.env)?.token,
         cut_denied: !call.values.switch("keep-denied"),
         rotation_jitter: call.values.duration("rotation-jitter").unwrap_or(if dev {
@@ -80,11 +121,15 @@ async fn serve(call: &Invocation<'_>, io: &mut Io, traffic: tokio::runtime::Hand
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;
-    registered.keep_alive(&client, &world, &control);
+    if let Own::Registered(own) = &own {
+        own.keep_alive(&client, &world, &control);
+    }
     announce(&proxy, call.values.text("ready-file").to_owned(), &control);
     signals.end().await;
     info!("stopping: listeners close, open connections may finish; a second signal ends at once");
-    registered.deregister(&client).await;
+    if let Own::Registered(own) = &own {
+        own.deregister(&client).await;
+    }
     tokio::select! {
         biased;
         report = proxy.drain() => info!(cut = report.cut.len(), "stopped"),
@@ -106,14 +151,21 @@ fn metrics_address(call: &Invocation<'_>) -> Result<Option<SocketAddr>, Failure>
 
 /// Where the agent takes proxies, and whether it runs for development.
 async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool), Failure> {
-    let answer = client.agent_self(&QueryOptions::default()).await;
-    let about = answer.map_err(Failure::api("ask the agent about itself"))?.value;
-    let dev = about.debug_config.get("DevMode").and_then(serde_json::Value::as_bool).unwrap_or(false);
-    if let Some(found) = call.env.product("GRPC_ADDR") {
-        return Ok((found.value.to_owned(), dev));
+    let given = call.values.optional("grpc-addr").filter(|address| !address.is_empty()).map(str::to_owned);
+    let about = match client.agent_self(&QueryOptions::default()).await {
+        Ok(answer) => Some(answer.value),
+        // A proxy needs no right to the agent, only to its service.
+        Err(error) if error.status() == Some(403) => None,
+        Err(error) => return Err(Failure::api("ask the agent about itself")(error)),
+    };
+    let dev = about.as_ref().and_then(|about| about.debug_config.get("DevMode"));
+    let dev = dev.and_then(serde_json::Value::as_bool).unwrap_or(false);
+    if let Some(address) = given {
+        return Ok((address, dev));
     }
-    let port = about.xds.as_ref().map_or(0, |xds| xds.ports.plaintext);
-    let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| {
+    let told = about.map(|about| about.xds.as_ref().map_or(0, |xds| xds.ports.plaintext));
+    let port = told.map_or(Some(GRPC_PORT), |port| u16::try_from(port).ok().filter(|port| *port > 0));
+    let port = port.ok_or_else(|| {
         Failure::input("the agent does not take proxies: its gRPC port is off; set ports.grpc (8502 is usual) and restart it")
     })?;
     let host = match client.address() {

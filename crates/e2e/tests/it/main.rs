@@ -14,4 +14,5 @@ mod kill;
 mod outage;
 mod rotation;
 mod sidecar;
+mod unregistered;
 mod witness;

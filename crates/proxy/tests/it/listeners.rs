@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::world::{
-    Local, Mesh, Mood, Sidecar, UpstreamParts, allow, app_is_refused, closed_without_a_byte, eventually,
-    exchange, logged, pause, upstream_id, within,
+    Local, Mesh, Mood, Script, Sidecar, UpstreamParts, allow, app_is_refused, closed_without_a_byte,
+    eventually, exchange, logged, pause, upstream_id, within,
 };
 
 /// An address that is free now.
@@ -155,7 +155,7 @@ async fn the_public_listener_moves_and_open_connections_stay() {
     let mut live = TcpStream::connect(web.upstream("api")).await.unwrap();
     exchange(&mut live, "before").await.unwrap();
     let (before, moved) = (api.public(), free().await);
-    api.change(|parts| parts.proxy.bind = BindAddress::Tcp(moved)).await;
+    api.change(|parts| parts.proxy.bind = Some(BindAddress::Tcp(moved))).await;
     api.until(|status| status.public == Some(moved.to_string())).await;
     gone(before).await;
     exchange(&mut live, "after").await.unwrap();
@@ -196,4 +196,28 @@ async fn unix_sockets_serve_on_both_ends() {
     assert_eq!(heard, b"and back");
     web.proxy.drain().await;
     assert!(!Path::new(&path("upstream")).exists(), "the file goes with the listener");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_only_calls_listens_for_its_upstreams_alone() {
+    let mesh = Mesh::new();
+    let (api, _) = called(&mesh, "api").await;
+    let script = Script::new(&mesh, "web", None);
+    script.change(|parts| {
+        parts.proxy.bind = None;
+        parts.upstreams.insert(upstream_id("api"), UpstreamParts::of("api", &[api.public()]));
+    });
+    let web = Sidecar::start(&mesh, script);
+    web.ready().await;
+    assert_eq!(web.status.borrow().public, None);
+    let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
+    exchange(&mut app, "out").await.unwrap();
+    // It begins to take connections, and stops: what it calls is not touched.
+    let at = free().await;
+    web.change(|parts| parts.proxy.bind = Some(BindAddress::Tcp(at))).await;
+    web.until(|status| status.public == Some(at.to_string()) && status.takes_connections).await;
+    web.change(|parts| parts.proxy.bind = None).await;
+    gone(at).await;
+    assert!(!web.status.borrow().takes_connections && web.status.borrow().is_ready());
+    exchange(&mut app, "out").await.unwrap();
 }

@@ -59,7 +59,7 @@ fn refused(upstream: Upstream, expected: &str) {
 #[test]
 fn a_plain_sidecar_has_consul_s_defaults() {
     let section = section(sidecar("web", vec![]));
-    assert_eq!(section.bind, BindAddress::Tcp("0.0.0.0:21000".parse().unwrap()));
+    assert_eq!(section.bind, Some(BindAddress::Tcp("0.0.0.0:21000".parse().unwrap())));
     assert_eq!(section.local, Some(LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: 8080 }));
     assert_eq!((section.protocol.as_str(), section.max_inbound_connections), ("tcp", None));
     assert_eq!((section.local_connect_timeout, section.handshake_timeout), (None, None));
@@ -71,7 +71,7 @@ fn settings_are_typed() {
         r#"{"bind_address": "127.0.0.1", "bind_port": "7000", "local_connect_timeout_ms": 250.0,
             "handshake_timeout_ms": 3000, "max_inbound_connections": 10, "protocol": "http", "envoy_x": {"y": 1}}"#,
     ));
-    assert_eq!(section.bind, BindAddress::Tcp("127.0.0.1:7000".parse().unwrap()));
+    assert_eq!(section.bind, Some(BindAddress::Tcp("127.0.0.1:7000".parse().unwrap())));
     assert_eq!(section.local_connect_timeout, Some(Duration::from_millis(250)));
     assert_eq!(section.handshake_timeout, Some(Duration::from_secs(3)));
     assert_eq!(section.max_inbound_connections, Some(10));
@@ -118,12 +118,12 @@ fn a_faulty_value_is_shown_cut_short() {
 fn the_listener_follows_the_registration() {
     let mut instance = sidecar("web", vec![]);
     instance.address = "10.1.2.3".to_owned();
-    assert_eq!(section(instance.clone()).bind, BindAddress::Tcp("10.1.2.3:21000".parse().unwrap()));
+    assert_eq!(section(instance.clone()).bind, Some(BindAddress::Tcp("10.1.2.3:21000".parse().unwrap())));
     instance.address = "web.example".to_owned();
-    assert_eq!(section(instance.clone()).bind, BindAddress::Tcp("0.0.0.0:21000".parse().unwrap()));
+    assert_eq!(section(instance.clone()).bind, Some(BindAddress::Tcp("0.0.0.0:21000".parse().unwrap())));
     instance.port = 0;
     instance.socket_path = "/run/web.sock".to_owned();
-    assert_eq!(section(instance).bind.to_string(), "unix:///run/web.sock");
+    assert_eq!(section(instance).bind.unwrap().to_string(), "unix:///run/web.sock");
 }
 
 #[test]

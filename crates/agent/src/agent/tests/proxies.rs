@@ -1,5 +1,6 @@
 //! The stream of snapshots: who may attach, what they are told, and when it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_api::definition::ServiceDefinition;
@@ -8,7 +9,9 @@ use concord_model::ca::KeyKind;
 use concord_model::intention::Action;
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{Secret, SpiffeId};
-use concord_proxycfg::SectionBody;
+use concord_proxycfg::{
+    DescribedInbound, DescribedProxy, DescribedUpstream, LocalTarget, SectionBody, UpstreamState,
+};
 use concord_rpc::request::InstanceHealth;
 use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::timeout;
@@ -21,13 +24,22 @@ const WEB: &str = r#"{"Name":"web","Port":8080,"Connect":{"SidecarService":{"Pro
     {"DestinationName":"api","LocalBindPort":9001}]}}}}"#;
 
 fn target() -> ProxyTarget {
-    ProxyTarget { node: None, proxy: service_id("web-sidecar-proxy") }
+    ProxyTarget::registered(service_id("web-sidecar-proxy"))
 }
 
 async fn registered(bench: &Bench, token: &Secret) {
     let caller = bench.caller(token).await;
     let definition = ServiceDefinition::decode(WEB.as_bytes()).unwrap();
     bench.agent.register_service(&caller, &definition, false).await.unwrap();
+}
+
+/// A proxy of `web` that nobody registered; it calls `api` and takes connections.
+fn unregistered() -> ProxyTarget {
+    let local = LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: 8080 };
+    let inbound = DescribedInbound { bind: ([0, 0, 0, 0], 8443).into(), local };
+    let api = DescribedUpstream { service: name("api"), bind: ([127, 0, 0, 1], 9001).into() };
+    let described = DescribedProxy::try_new(name("web"), Some(inbound), vec![api]);
+    ProxyTarget::Described(Arc::new(described.unwrap()))
 }
 
 fn csr(uri: &str) -> String {
@@ -95,10 +107,10 @@ async fn attaching_needs_the_right_to_the_service_and_a_sidecar_that_is_here() {
         let refused = bench.agent.attach(target(), other).await.err().expect("refused");
         assert!(refused.is_denial(), "{refused}");
     }
-    let missing = ProxyTarget { proxy: service_id("none"), ..target() };
+    let missing = ProxyTarget::registered(service_id("none"));
     let refused = bench.agent.attach(missing, Some(token.clone())).await.err();
     assert!(matches!(refused, Some(RpcError::NotFound(_))));
-    let plain = ProxyTarget { proxy: service_id("web"), ..target() };
+    let plain = ProxyTarget::registered(service_id("web"));
     let refused = bench.agent.attach(plain, Some(token)).await.err();
     assert!(matches!(refused, Some(RpcError::Invalid(_))));
 }
@@ -146,4 +158,67 @@ async fn a_proxy_gets_a_certificate_for_its_service_only() {
         bench.agent.sign_leaf(target(), None, csr(&format!("{domain}/ns/default/dc/dc1/svc/web"))).await;
     assert!(refused.unwrap_err().is_denial());
     assert_eq!(bench.servers.look(|catalog| catalog.signed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_nobody_registered_is_told_what_a_registered_one_is() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    bench.servers.change(|catalog| {
+        catalog.intentions.push(intention("db", "web", Action::Allow));
+        catalog.instances.push(api());
+    });
+    let mut stream = bench.agent.attach(unregistered(), Some(token.clone())).await.unwrap();
+    let Some(Ok(SnapshotEvent::Full(full))) = stream.next().await else { panic!("a whole snapshot first") };
+    assert_eq!((&full.proxy.service.name, full.intentions.entries.len()), (&name("web"), 1));
+    assert_eq!(full.proxy.bind.as_ref().unwrap().to_string(), "0.0.0.0:8443");
+    if !matches!(full.upstreams.values().next().unwrap().state, UpstreamState::Known(_)) {
+        let told =
+            timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("endpoints");
+        let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
+        assert!(matches!(update.body, SectionBody::Upstream(_)));
+    }
+    // Registrations here are none of its business, not even one of the service it speaks for.
+    registered(&bench, &token).await;
+    bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
+    settle().await;
+    bench.servers.change(|catalog| catalog.intentions.push(intention("*", "web", Action::Deny)));
+    let told = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("it goes on");
+    assert!(matches!(told, Some(Ok(SnapshotEvent::Section(_)))), "{told:?}");
+
+    bench.servers.token("web", r#"service "web" { policy = "read" }"#);
+    let last = rest(&bench, stream).await.pop();
+    assert!(last.expect("an error").unwrap_err().is_denial(), "the right is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_nobody_registered_needs_the_right_to_its_service() {
+    let bench = Bench::new(strict());
+    bench.servers.token("web", ALL);
+    let reader = bench.servers.token("reader", r#"service_prefix "" { policy = "read" }"#);
+    let other = bench.servers.token("other", r#"service "api" { policy = "write" }"#);
+    for token in [None, Some(reader), Some(other)] {
+        let refused = bench.agent.attach(unregistered(), token.clone()).await.err().expect("refused");
+        assert!(refused.is_denial(), "{refused}");
+        let text = refused.to_string();
+        assert!(text.contains("service:write") && text.contains("\"web\""), "{text}");
+        let own = csr("spiffe://11111111-2222-3333-4444-555555555555.consul/ns/default/dc/dc1/svc/web");
+        assert!(bench.agent.sign_leaf(unregistered(), token, own).await.unwrap_err().is_denial());
+    }
+    assert_eq!(bench.servers.look(|catalog| catalog.signed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_nobody_registered_gets_a_certificate_for_its_service_only() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    let domain = "spiffe://11111111-2222-3333-4444-555555555555.consul";
+    let sign = |path: &str| {
+        bench.agent.sign_leaf(unregistered(), Some(token.clone()), csr(&format!("{domain}/{path}")))
+    };
+    assert!(sign("ns/default/dc/dc1/svc/web").await.unwrap().uri.ends_with("/svc/web"));
+    for other in ["ns/default/dc/dc1/svc/api", "ns/default/dc/dc2/svc/web", "ns/other/dc/dc1/svc/web"] {
+        let refused = sign(other).await.unwrap_err();
+        assert!(refused.is_denial() && refused.to_string().contains("web (not registered)"), "{refused}");
+    }
 }

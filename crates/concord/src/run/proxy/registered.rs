@@ -1,4 +1,4 @@
-//! Which registered proxy the command is: named, found beside its service, or registered by us.
+//! A registered proxy the command is: named, found beside its service, or registered by us.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use concord_runtime::{Backoff, Scope, World};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use crate::cli::{Failure, Invocation};
+use super::flags::{Registration, Upstream};
+use crate::cli::Failure;
 
 /// Life of the TTL check of a proxy registered by the command, and how often it is renewed.
 const TTL: (&str, Duration) = ("30s", Duration::from_secs(10));
@@ -25,21 +26,9 @@ pub(super) struct Registered {
 }
 
 impl Registered {
-    /// Finds or makes the registration that the command line names.
-    pub(super) async fn find(call: &Invocation<'_>, client: &Client, world: &World) -> Result<Self, Failure> {
-        let values = &call.values;
-        let (sidecar_for, proxy_id, service) =
-            (values.text("sidecar-for"), values.text("proxy-id"), values.text("service"));
-        match (sidecar_for, proxy_id, service) {
-            ("", "", "") => Err(call.usage("one of -sidecar-for, -proxy-id and -service is needed")),
-            ("", "", service) if values.switch("register") => register(call, client, service).await,
-            ("", "", _) => Err(Failure::not_available(
-                "a proxy that is not registered; add -register and -listen, or register a sidecar and use -sidecar-for",
-            )),
-            ("", id, "") => Ok(Self { id: parse(id)?, temporary: false }),
-            (service, "", "") => sidecar(service, client, world).await,
-            _ => Err(call.usage("only one of -sidecar-for, -proxy-id and -service can be given")),
-        }
+    /// The one of that id; others look after its registration.
+    pub(super) fn named(id: InstanceId) -> Self {
+        Self { id, temporary: false }
     }
 
     /// Renews the check of a temporary registration until the scope ends.
@@ -76,7 +65,7 @@ fn parse(id: &str) -> Result<InstanceId, Failure> {
 }
 
 /// The one proxy registered for an instance. An instance that has none yet is waited for.
-async fn sidecar(service: &str, client: &Client, world: &World) -> Result<Registered, Failure> {
+pub(super) async fn sidecar(service: &str, client: &Client, world: &World) -> Result<Registered, Failure> {
     let mut backoff = Backoff::new(LOOK.0, LOOK.1);
     loop {
         let answer = client.agent_services(&QueryOptions::default()).await;
@@ -108,27 +97,20 @@ async fn sidecar(service: &str, client: &Client, world: &World) -> Result<Regist
 }
 
 /// Registers a proxy from the command line.
-async fn register(call: &Invocation<'_>, client: &Client, service: &str) -> Result<Registered, Failure> {
-    let values = &call.values;
-    let listen = call.required("listen")?;
-    let local = call.required("service-addr")?;
-    let (address, port) = host_port(listen, "listen", call)?;
-    let (local_address, local_port) = host_port(local, "service-addr", call)?;
-    let upstreams: Result<Vec<Value>, Failure> =
-        values.list("upstream").iter().map(|text| upstream(text, call)).collect();
-    let suffix = values.text("register-id");
+pub(super) async fn register(registration: Registration, client: &Client) -> Result<Registered, Failure> {
+    let Registration { service, suffix, listen, local, upstreams } = registration;
     let id = if suffix.is_empty() { format!("{service}-proxy") } else { format!("{service}-proxy-{suffix}") };
     let definition = json!({
         "ID": id,
         "Name": format!("{service}-proxy"),
         "Kind": "connect-proxy",
-        "Address": address,
-        "Port": port,
+        "Address": listen.host,
+        "Port": listen.port,
         "Proxy": {
             "DestinationServiceName": service,
-            "LocalServiceAddress": local_address,
-            "LocalServicePort": local_port,
-            "Upstreams": upstreams?,
+            "LocalServiceAddress": local.host,
+            "LocalServicePort": local.port,
+            "Upstreams": upstreams.iter().map(upstream).collect::<Vec<_>>(),
         },
         "Check": { "TTL": TTL.0, "Status": "passing" },
     });
@@ -140,31 +122,11 @@ async fn register(call: &Invocation<'_>, client: &Client, service: &str) -> Resu
     Ok(Registered { id: parse(&id)?, temporary: true })
 }
 
-/// `host:port`, `:port` for all addresses.
-fn host_port(text: &str, flag: &str, call: &Invocation<'_>) -> Result<(String, u16), Failure> {
-    let wrong = || call.usage(format!("-{flag}: expected address:port, found {text:?}"));
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port = port.parse().map_err(|_| wrong())?;
-    Ok((host.trim_matches(['[', ']']).to_owned(), port))
-}
-
-/// `name:port` or `name:address:port`; `name.query:…` is a prepared query.
-fn upstream(text: &str, call: &Invocation<'_>) -> Result<Value, Failure> {
-    let wrong = || call.usage(format!("-upstream: expected name:[address:]port, found {text:?}"));
-    let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
-    let (address, port) = match rest.rsplit_once(':') {
-        Some((address, port)) => (address, port),
-        None => ("", rest),
-    };
-    let port: u16 = port.parse().map_err(|_| wrong())?;
-    let (name, kind) = match name.strip_suffix(".query") {
-        Some(name) => (name, "prepared_query"),
-        None => (name, "service"),
-    };
-    Ok(json!({
-        "DestinationType": kind,
-        "DestinationName": name,
-        "LocalBindAddress": address,
-        "LocalBindPort": port,
-    }))
+fn upstream(upstream: &Upstream) -> Value {
+    json!({
+        "DestinationType": if upstream.query { "prepared_query" } else { "service" },
+        "DestinationName": upstream.name,
+        "LocalBindAddress": upstream.bind.host,
+        "LocalBindPort": upstream.bind.port,
+    })
 }

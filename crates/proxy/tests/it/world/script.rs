@@ -162,7 +162,7 @@ impl Script {
             service: service(of),
             service_id: None,
             datacenter: dc("dc1"),
-            bind: BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into()),
+            bind: Some(BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into())),
             local,
             local_connect_timeout: None,
             handshake_timeout: None,

@@ -22,7 +22,7 @@ pub(crate) struct Sidecar {
 
 pub(crate) fn options() -> Options {
     Options {
-        target: ProxyTarget { node: None, proxy: InstanceId::parse("proxy").unwrap() },
+        target: ProxyTarget::registered(InstanceId::parse("proxy").unwrap()),
         token: None,
         cut_denied: true,
         rotation_jitter: Duration::ZERO,
