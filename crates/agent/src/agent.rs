@@ -1,19 +1,18 @@
 //! The handle everything is asked through, and how an agent starts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
-use concord_api::definition::{
-    CheckDefinition, CheckOwner, ServiceDefinition, expand_sidecar, lowest_free_port,
-};
+use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, expand_sidecar};
 use concord_ca::KeyMaker;
 use concord_model::registration::{CheckSpec, Probe};
-use concord_model::{CheckId, InstanceId, NodeName, Secret};
+use concord_model::{NodeName, Secret};
 use concord_rpc::{RpcError, ServerApi};
-use concord_runtime::{Instant, Scope, World};
+use concord_runtime::{Scope, World};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::cache::Cache;
 use crate::caller::Caller;
@@ -22,7 +21,7 @@ use crate::config::AgentConfig;
 use crate::leaves::Leaves;
 use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
 use crate::local::{Change, CheckSettings, Local, Source};
-use crate::persist::{PersistError, Registrations};
+use crate::persist::{PersistError, Registrations, verdicts};
 use crate::tokens::Tokens;
 
 /// The agent of a node. Cheap to clone.
@@ -44,6 +43,8 @@ pub(crate) struct Inner {
     /// The revision of `local`, for whoever waits for a change of it.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) registrations: Registrations,
+    /// Rung when a verdict was told that is to be saved, or went with its check.
+    pub(crate) told: Notify,
     /// Held by the one change of registrations that is under way.
     pub(crate) writing: tokio::sync::Mutex<()>,
     pub(crate) runners: Runners,
@@ -134,6 +135,7 @@ impl Agent {
             local: Mutex::new(local),
             tokens: Arc::new(tokens),
             runners: Runners::default(),
+            told: Notify::new(),
             streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
             writing: tokio::sync::Mutex::default(),
             taken: Mutex::new(Some(taken)),
@@ -148,6 +150,7 @@ impl Agent {
         };
         let agent = Self { inner: Arc::new(inner) };
         agent.inner.scope.spawn("checks", agent.clone().keep_checks());
+        agent.inner.scope.spawn("save verdicts", agent.clone().keep_verdicts());
         agent.inner.scope.spawn("synchronise", agent.clone().keep_synchronised());
         Ok(agent)
     }
@@ -225,13 +228,15 @@ impl Agent {
     }
 }
 
-/// What was registered before, then what the configuration says.
+/// What was registered before and what the configuration says, with the verdicts that still count.
 fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> Result<Local, StartError> {
     let now = world.clock.now();
-    let mut local = Local::new(CheckSettings {
+    let settings = CheckSettings {
         update_interval: config.check_update_interval,
         output_bytes_max: config.check_output_bytes_max,
-    });
+    };
+    let mut local = Local::new(settings, config.sidecar_ports.clone());
+    registrations.recover()?;
     for registration in registrations.services()? {
         local.apply(
             Change::SetService {
@@ -242,14 +247,17 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
             now,
         );
     }
-    for spec in registrations.checks()? {
-        if spec.service_id.as_ref().is_none_or(|id| local.services.contains_key(id)) {
-            local.apply(Change::SetCheck { spec: Box::new(spec), source: Source::Api }, now);
-        }
-    }
     for change in from_files(config, &config.services, &config.checks, &local)? {
         local.apply(change, now);
     }
+    // Last, for they may be about services of files; but where files say something they win.
+    for spec in registrations.checks()? {
+        let of_files = local.checks.get(&spec.id).is_some_and(|record| record.source == Source::File);
+        if !of_files && spec.service_id.as_ref().is_none_or(|id| local.services.contains_key(id)) {
+            local.apply(Change::SetCheck { spec: Box::new(spec), source: Source::Api }, now);
+        }
+    }
+    verdicts::restore(&mut local, world);
     Ok(local)
 }
 
@@ -262,39 +270,34 @@ pub(crate) fn from_files(
     local: &Local,
 ) -> Result<Vec<Change>, StartError> {
     let mut changes = Vec::new();
-    let mut next = local.clone();
+    let mut ports = local.ports().clone();
+    let (mut named, mut named_checks) = (BTreeSet::new(), BTreeSet::new());
     for definition in services {
         let fault = |faults| StartError::Service { name: definition.name.clone(), faults };
-        let pick = |id: &_| lowest_free_port(config.sidecar_ports.clone(), id, next.ports());
-        for mut registration in expand_sidecar(definition, pick).map_err(fault)? {
+        for mut registration in expand_sidecar(definition, |id| ports.pick(id)).map_err(fault)? {
             registration.checks.iter_mut().for_each(|spec| localise(spec, &config.node));
-            let change = Change::SetService {
+            ports.set(registration.service.id.clone(), registration.service.port);
+            named.insert(registration.service.id.clone());
+            changes.push(Change::SetService {
                 registration: Box::new(registration),
                 source: Source::File,
                 replace_checks: true,
-            };
-            next.apply(change.clone(), Instant::EPOCH);
-            changes.push(change);
+            });
         }
     }
     for definition in checks {
         let fault = |faults| StartError::Check { name: definition.name.clone(), faults };
         let mut spec = definition.resolve(CheckOwner::Itself).map_err(fault)?;
         localise(&mut spec, &config.node);
+        named_checks.insert(spec.id.clone());
         changes.push(Change::SetCheck { spec: Box::new(spec), source: Source::File });
     }
-    let is_named = |id: &InstanceId| {
-        changes.iter().any(|change| matches!(change, Change::SetService { registration, .. } if registration.service.id == *id))
-    };
-    let gone =
-        local.services.values().filter(|record| record.source == Source::File && !is_named(record.id()));
+    let gone = local.services.values().filter(|record| record.source == Source::File);
+    let gone = gone.filter(|record| !named.contains(record.id()));
     let mut removals: Vec<Change> = gone.map(|record| Change::RemoveService(record.id().clone())).collect();
-    let is_named = |id: &CheckId| {
-        changes.iter().any(|change| matches!(change, Change::SetCheck { spec, .. } if spec.id == *id))
-    };
     let lone =
         local.checks.values().filter(|record| record.source == Source::File && !local.is_inline(record));
-    let gone = lone.filter(|record| !is_named(&record.spec.id));
+    let gone = lone.filter(|record| !named_checks.contains(&record.spec.id));
     removals.extend(gone.map(|record| Change::RemoveCheck(record.spec.id.clone())));
     removals.extend(changes);
     Ok(removals)

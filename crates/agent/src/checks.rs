@@ -73,18 +73,17 @@ impl Agent {
         }
     }
 
+    /// Gives checks that were added, changed or removed the task they need.
     fn reconcile_runners(&self) {
-        let wanted: HashMap<CheckId, Probe> = {
-            let local = self.inner.local.lock();
-            let probed = local.checks.values().filter(|record| needs_runner(&record.spec.probe));
-            probed.map(|record| (record.spec.id.clone(), record.spec.probe.clone())).collect()
-        };
+        let rerun = self.inner.local.lock().take_rerun();
         let mut running = self.inner.runners.running.lock();
-        running.retain(|id, runner| wanted.get(id) == Some(&runner.probe));
-        for (id, probe) in wanted {
-            if running.contains_key(&id) {
+        for (id, probe) in rerun {
+            let probe = probe.filter(needs_runner);
+            if running.get(&id).map(|runner| &runner.probe) == probe.as_ref() {
                 continue;
             }
+            running.remove(&id);
+            let Some(probe) = probe else { continue };
             let task = self.inner.scope.spawn("make a check", self.clone().make(id.clone(), probe.clone()));
             running.insert(id, Runner { probe, _end: task.abort_on_drop() });
         }

@@ -56,6 +56,14 @@ pub const CHECK_NOTES_BYTES_MAX: usize = 4096;
 pub const CHECK_OUTPUT_BYTES_MAX: usize = 4096;
 /// How long output alone may lag behind in the catalog. Consul's documented default.
 pub const CHECK_UPDATE_INTERVAL: Duration = Duration::from_secs(300);
+/// Bytes of a check's output kept over a restart: more than anybody configures, and a bound all the same.
+pub const CHECK_STATE_OUTPUT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a file with a verdict that are read: the output with each of its bytes escaped, and some.
+pub const CHECK_STATE_FILE_BYTES_MAX: usize = 8 * CHECK_STATE_OUTPUT_BYTES_MAX;
+/// Pause after verdicts were saved: reports meanwhile are saved together, and a flood costs no more.
+pub const CHECK_STATE_PAUSE: Duration = Duration::from_millis(200);
+/// Verdicts saved at a time: with their output they are copied for that.
+pub const CHECK_STATES_AT_ONCE: usize = 256;
 /// How often services that were critical too long are looked for. Consul's documented value.
 pub const REAP_INTERVAL: Duration = Duration::from_secs(30);
 /// How many aliases may follow each other before the rest has to wait for the next change.

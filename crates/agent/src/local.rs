@@ -6,18 +6,27 @@
 
 mod alias;
 mod check;
+mod gone;
+mod index;
+mod part;
+mod ports;
+mod records;
 mod service;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_model::registration::{CheckSpec, LocalService};
+use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 use concord_runtime::Instant;
 
 pub(crate) use self::alias::alias_of;
-pub(crate) use self::check::{CheckRecord, Report};
+pub(crate) use self::check::{CheckRecord, Report, Verdict};
+use self::gone::Gone;
+use self::index::Index;
+use self::records::Records;
 pub(crate) use self::service::ServiceRecord;
 
 /// Where a registration comes from.
@@ -75,51 +84,70 @@ pub(crate) enum Change {
     RemoveCheck(CheckId),
 }
 
-/// What is registered with this agent.
-#[derive(Clone, Debug)]
+/// What is registered with this agent. It cannot be copied: what a change costs must not depend on
+/// how much is registered ([`Local::part`] copies what a change concerns).
+#[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) settings: CheckSettings,
-    pub(crate) services: BTreeMap<InstanceId, ServiceRecord>,
-    pub(crate) checks: BTreeMap<CheckId, CheckRecord>,
+    pub(crate) services: Records<InstanceId, ServiceRecord>,
+    pub(crate) checks: Records<CheckId, CheckRecord>,
     /// Services to take out of the catalog.
-    pub(crate) services_gone: BTreeMap<InstanceId, Mark>,
+    pub(crate) services_gone: Gone<InstanceId>,
     /// Checks to take out of the catalog.
-    pub(crate) checks_gone: BTreeMap<CheckId, Mark>,
+    pub(crate) checks_gone: Gone<CheckId>,
     /// The node itself.
     pub(crate) node: Mark,
+    index: Index,
+    /// Services, and `None` for the node, whose aliases have to look again.
+    moved: BTreeSet<Option<InstanceId>>,
+    /// Aliases that have to look at what they follow.
+    stale_aliases: BTreeSet<CheckId>,
+    /// Checks that may need another task than the one that makes them.
+    rerun: BTreeSet<CheckId>,
+    /// Checks whose verdict on disk is not the one their service told last.
+    unsaved: BTreeSet<CheckId>,
     /// Counts changes of any record.
     revision: u64,
 }
 
 impl Local {
-    pub(crate) fn new(settings: CheckSettings) -> Self {
+    pub(crate) fn new(settings: CheckSettings, sidecar_ports: RangeInclusive<u16>) -> Self {
         Self {
             settings,
-            services: BTreeMap::new(),
-            checks: BTreeMap::new(),
-            services_gone: BTreeMap::new(),
-            checks_gone: BTreeMap::new(),
+            services: Records::new(),
+            checks: Records::new(),
+            services_gone: Gone::new(),
+            checks_gone: Gone::new(),
             node: Mark::Pending,
+            index: Index::new(sidecar_ports),
+            moved: BTreeSet::new(),
+            stale_aliases: BTreeSet::new(),
+            rerun: BTreeSet::new(),
+            unsaved: BTreeSet::new(),
             revision: 0,
         }
     }
 
     /// Carries out a change.
     pub(crate) fn apply(&mut self, change: Change, now: Instant) {
+        self.carry_out(change, now);
+        self.follow_aliases(now);
+    }
+
+    /// Carries out a change, but for the aliases that follow it.
+    pub(crate) fn carry_out(&mut self, change: Change, now: Instant) {
         match change {
             Change::SetService { registration, source, replace_checks } => {
                 self.set_service(*registration, source, replace_checks, now);
             }
             Change::SetCheck { spec, source } => {
-                if let Some(record) = spec.service_id.as_ref().and_then(|id| self.services.get_mut(id)) {
-                    record.forget_inline(&spec.id);
-                }
+                // From now on it stands on its own.
+                self.forget_inline(&spec.id);
                 self.set_check(*spec, source, now);
             }
             Change::RemoveService(id) => self.remove_service(&id),
             Change::RemoveCheck(id) => self.drop_check(&id),
         }
-        self.follow_aliases(now);
     }
 
     /// Checks that stay keep their verdict; with `replace_checks` those it no longer names go.
@@ -134,7 +162,7 @@ impl Local {
         let id = registration.service.id.clone();
         let named: BTreeSet<CheckId> = registration.checks.iter().map(|check| check.id.clone()).collect();
         let others: Vec<CheckId> =
-            self.checks_of(&id).filter(|check| !named.contains(*check)).cloned().collect();
+            self.checks_of(Some(&id)).filter(|check| !named.contains(*check)).cloned().collect();
         let mut registration = registration;
         if replace_checks {
             others.iter().for_each(|check| self.drop_check(check));
@@ -143,9 +171,25 @@ impl Local {
             let kept = last.registration.checks.iter().filter(|check| !named.contains(&check.id)).cloned();
             registration.checks.extend(kept.collect::<Vec<_>>());
         }
+        // A check of another service that comes with this one's definition is this one's now.
+        let taken = |check: &&CheckId| {
+            self.checks.get(check).is_some_and(|record| record.spec.service_id.as_ref() != Some(&id))
+        };
+        for check in named.iter().filter(taken).cloned().collect::<Vec<_>>() {
+            self.forget_inline(&check);
+        }
         self.services_gone.remove(&id);
         let checks = registration.checks.clone();
-        self.services.insert(id, ServiceRecord::new(registration, source, version));
+        let record = ServiceRecord::new(registration, source, version);
+        let registration = Arc::clone(&record.registration);
+        self.put_service(record);
+        for check in others {
+            self.edit_check(&check, |record| {
+                if record.follow_service(&registration) {
+                    record.version = version;
+                }
+            });
+        }
         for spec in checks.into_iter().filter(|spec| named.contains(&spec.id)) {
             self.set_check(spec, source, now);
         }
@@ -159,32 +203,42 @@ impl Local {
         let last = self.checks.get(&spec.id);
         let record = CheckRecord::new(spec, source, version, service.as_deref(), last, now);
         self.checks_gone.remove(&record.spec.id);
-        self.checks.insert(record.spec.id.clone(), record);
+        self.put_check(record);
     }
 
     fn remove_service(&mut self, id: &InstanceId) {
         self.bump();
-        let is_sidecar = |record: &&ServiceRecord| record.registration.sidecar_of.as_ref() == Some(id);
-        let sidecars: Vec<InstanceId> =
-            self.services.values().filter(is_sidecar).map(|record| record.id().clone()).collect();
+        let sidecars: Vec<InstanceId> = self.sidecars(id).cloned().collect();
         for id in std::iter::once(id).chain(&sidecars) {
-            if self.services.remove(id).is_none() {
+            if self.take_service(id).is_none() {
                 continue;
             }
-            let checks: Vec<CheckId> = self.checks_of(id).cloned().collect();
+            let checks: Vec<CheckId> = self.checks_of(Some(id)).cloned().collect();
             for check in &checks {
-                self.checks.remove(check);
+                self.take_check(check);
             }
             // The catalog removes a service's checks with it.
-            self.services_gone.insert(id.clone(), Mark::Pending);
+            self.services_gone.insert(id.clone());
         }
     }
 
-    /// The service a definition stands for, then its sidecars: what is kept in one file.
-    pub(crate) fn family(&self, root: &InstanceId) -> Vec<&ServiceRecord> {
-        let Some(first) = self.services.get(root) else { return Vec::new() };
-        let is_sidecar = |record: &&ServiceRecord| record.registration.sidecar_of.as_ref() == Some(root);
-        std::iter::once(first).chain(self.services.values().filter(is_sidecar)).collect()
+    /// The service that one is kept in one file with: the one it is a sidecar of, unless that one is
+    /// a sidecar itself or kept in configuration files.
+    pub(crate) fn kept_with(&self, record: &ServiceRecord) -> Option<&InstanceId> {
+        let parent_of = |record: &ServiceRecord| {
+            let parent = self.services.get(record.registration.sidecar_of.as_ref()?)?;
+            (parent.source == Source::Api).then_some(parent)
+        };
+        let parent = parent_of(record)?;
+        parent_of(parent).is_none().then(|| parent.id())
+    }
+
+    /// A service, then its sidecars that are kept with it: what is kept in one file.
+    pub(crate) fn family<'a>(&'a self, root: &'a ServiceRecord) -> impl Iterator<Item = &'a ServiceRecord> {
+        let sidecars = self.sidecars(root.id()).filter_map(|id| self.services.get(id));
+        let kept = sidecars
+            .filter(|record| record.source == Source::Api && self.kept_with(record) == Some(root.id()));
+        std::iter::once(root).chain(kept)
     }
 
     /// Whether a check came with its service's definition.
@@ -196,37 +250,75 @@ impl Local {
 
     /// Takes a verdict of a check; `None` if there is no such check.
     pub(crate) fn report(&mut self, id: &CheckId, report: Report, now: Instant) -> Option<()> {
-        let (settings, version) = (self.settings, self.revision + 1);
-        let record = self.checks.get_mut(id)?;
-        if record.take(report, settings, now) {
-            record.version = version;
-            self.bump();
+        let heard = report.heard;
+        if self.take_report(id, report, now)? {
             self.follow_aliases(now);
+        }
+        if heard {
+            self.unsaved.insert(id.clone());
         }
         Some(())
     }
 
+    /// Whether anything changed.
+    fn take_report(&mut self, id: &CheckId, report: Report, now: Instant) -> Option<bool> {
+        let (settings, version) = (self.settings, self.revision + 1);
+        let about = self.edit_check(id, |record| {
+            record.take(report, settings, now).then(|| {
+                record.version = version;
+                record.spec.service_id.clone()
+            })
+        })?;
+        let Some(about) = about else { return Some(false) };
+        self.bump();
+        // What follows it shows its output too.
+        self.moved.insert(about);
+        Some(true)
+    }
+
+    /// Takes a verdict told before a restart, if the check is still such a one.
+    pub(crate) fn restore(&mut self, id: &CheckId, verdict: Verdict, now: Instant) {
+        let settings = self.settings;
+        let about = self.edit_check(id, |record| {
+            record.restore(verdict, settings, now).then(|| record.spec.service_id.clone())
+        });
+        if let Some(about) = about.flatten() {
+            self.bump();
+            self.moved.insert(about);
+            self.follow_aliases(now);
+        }
+    }
+
     /// Lets time pass: checks nobody reported for become critical.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let silent: Vec<CheckId> = self
-            .checks
-            .values()
-            .filter(|record| record.silent_since().is_some_and(|at| at <= now))
-            .map(|record| record.spec.id.clone())
-            .collect();
-        for id in silent {
+        while let Some((_, id)) = self.next_silent().filter(|(at, _)| *at <= now).cloned() {
             self.report(&id, Report::silence(), now);
         }
     }
 
     /// When [`Local::tick`] has something to do next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        self.checks.values().filter_map(CheckRecord::silent_since).min()
+        self.next_silent().map(|(at, _)| *at)
     }
 
-    /// When output that lags behind is to be told next.
-    pub(crate) fn next_deferred(&self) -> Option<Instant> {
-        self.checks.values().filter_map(|record| record.deferred).min()
+    /// Checks that were added, changed or removed since this was asked last; for the removed `None`.
+    pub(crate) fn take_rerun(&mut self) -> Vec<(CheckId, Option<Probe>)> {
+        let ids = std::mem::take(&mut self.rerun).into_iter();
+        let probe = |id: CheckId| {
+            let probe = self.checks.get(&id).map(|record| record.spec.probe.clone());
+            (id, probe)
+        };
+        ids.map(probe).collect()
+    }
+
+    /// Verdicts that are to be saved, at most so many at a time; `None` where there is none any more.
+    pub(crate) fn take_unsaved(&mut self, max: usize, now: Instant) -> Vec<(CheckId, Option<Verdict>)> {
+        let ids: Vec<CheckId> = std::iter::from_fn(|| self.unsaved.pop_first()).take(max).collect();
+        let verdict = |id: CheckId| {
+            let verdict = self.checks.get(&id).and_then(|record| record.verdict(now));
+            (id, verdict)
+        };
+        ids.into_iter().map(verdict).collect()
     }
 
     /// Services that were critical for longer than they may be.
@@ -238,20 +330,9 @@ impl Local {
         overdue.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The ids of a service's checks.
-    pub(crate) fn checks_of(&self, id: &InstanceId) -> impl Iterator<Item = &CheckId> {
-        let of_it = move |record: &&CheckRecord| record.spec.service_id.as_ref() == Some(id);
-        self.checks.values().filter(of_it).map(|record| &record.spec.id)
-    }
-
     /// Counts changes of any record.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
-    }
-
-    /// The ports services have, for picking one for a sidecar.
-    pub(crate) fn ports(&self) -> impl Iterator<Item = (&InstanceId, u16)> {
-        self.services.iter().map(|(id, record)| (id, record.registration.service.port))
     }
 
     /// The next version of a record.
@@ -261,14 +342,24 @@ impl Local {
     }
 
     fn drop_check(&mut self, id: &CheckId) {
-        let version = self.bump();
-        let Some(record) = self.checks.remove(id) else { return };
-        self.checks_gone.insert(id.clone(), Mark::Pending);
-        if let Some(service) = record.spec.service_id.as_ref().and_then(|id| self.services.get_mut(id))
-            && service.forget_inline(id)
-        {
-            service.version = version;
+        self.bump();
+        self.forget_inline(id);
+        if self.take_check(id).is_some() {
+            self.checks_gone.insert(id.clone());
         }
+    }
+
+    /// A check no longer comes with the definition of the service it is about.
+    fn forget_inline(&mut self, id: &CheckId) {
+        let Some(about) = self.checks.get(id).and_then(|record| record.spec.service_id.clone()) else {
+            return;
+        };
+        let version = self.bump();
+        self.edit_service(&about, |service| {
+            if service.forget_inline(id) {
+                service.version = version;
+            }
+        });
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! The files hold tokens; the disk port creates them with mode 0600. Their format is our own, with
 //! named fields and a format number; a file that cannot be read stops the start with its name and
-//! the remedy, since dropping it silently would lose an acknowledged registration.
+//! the remedy, since dropping it silently would lose an acknowledged registration. A change of
+//! several files happens as a whole or not at all: [`undo`].
+
+mod undo;
+pub(crate) mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,12 +52,26 @@ pub enum PersistError {
         /// Its format.
         format: u32,
     },
+    /// Half a change is on the disk and cannot be taken back now; the next start will.
+    #[error(
+        "registrations in the data directory: {error}; what was written before cannot be taken back: {undo}"
+    )]
+    HalfWritten {
+        /// Why the change failed.
+        error: Box<Self>,
+        /// Why it cannot be taken back.
+        undo: Box<Self>,
+    },
 }
 
 impl PersistError {
     /// Whether what is on the disk can no longer be believed.
     pub(crate) fn is_fatal(&self) -> bool {
-        matches!(self, Self::Disk(error) if error.is_fatal())
+        match self {
+            Self::Disk(error) => error.is_fatal(),
+            Self::HalfWritten { .. } => true,
+            Self::Damaged { .. } | Self::Later { .. } => false,
+        }
     }
 }
 
@@ -131,22 +149,33 @@ struct FormatOnly {
     format: u32,
 }
 
+/// A file as it should be; without content there should be none.
+struct File {
+    path: String,
+    content: Option<Vec<u8>>,
+}
+
+/// What is kept of registrations, and in which version.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    families: BTreeMap<InstanceId, Vec<(InstanceId, u64)>>,
+    checks: BTreeMap<CheckId, u64>,
+}
+
 impl Registrations {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
         Self { disk }
     }
 
-    /// Carries out changes, in order; each is durable before the next.
+    /// Carries out changes, all or none; durable on return.
     pub(crate) fn carry_out(&self, changes: &[FileChange]) -> Result<(), PersistError> {
-        changes.iter().try_for_each(|change| match change {
-            FileChange::KeepServices(family) => self.keep_family(family),
-            FileChange::DropService(id) => self.drop_file(&path(SERVICES, id.as_str())),
-            FileChange::KeepCheck(spec) => {
-                let file = LoneCheckFile { format: FORMAT, check: CheckFile::of(spec) };
-                self.keep(&path(CHECKS, spec.id.as_str()), &file)
-            }
-            FileChange::DropCheck(id) => self.drop_file(&path(CHECKS, id.as_str())),
-        })
+        let files: Vec<File> = changes.iter().map(FileChange::file).collect::<Result<_, _>>()?;
+        match files.as_slice() {
+            [] => Ok(()),
+            // A single file is replaced or removed as a whole anyway.
+            [file] => self.set(file),
+            several => self.set_all(several),
+        }
     }
 
     /// All services kept: sidecars first, so that one registered anew on its own wins.
@@ -164,16 +193,11 @@ impl Registrations {
         Ok(files.into_iter().map(|file| file.check.into_spec()).collect())
     }
 
-    fn keep_family(&self, family: &[Arc<LocalService>]) -> Result<(), PersistError> {
-        let Some(root) = family.first() else { return Ok(()) };
-        let services = family.iter().map(|local| ServiceFile::of(local)).collect();
-        self.keep(&path(SERVICES, root.service.id.as_str()), &FamilyFile { format: FORMAT, services })
-    }
-
-    fn keep(&self, path: &str, file: &impl Serialize) -> Result<(), PersistError> {
-        let content = serde_json::to_vec(file)
-            .map_err(|error| PersistError::Damaged { path: path.to_owned(), error })?;
-        Ok(self.disk.write_atomic(path, &content)?)
+    fn set(&self, file: &File) -> Result<(), PersistError> {
+        match &file.content {
+            Some(content) => Ok(self.disk.write_atomic(&file.path, content)?),
+            None => self.drop_file(&file.path),
+        }
     }
 
     fn drop_file(&self, path: &str) -> Result<(), PersistError> {
@@ -206,46 +230,68 @@ fn path(dir: &str, id: &str) -> String {
     format!("{dir}/{hex}")
 }
 
-/// What has to change on disk when `before` becomes `after`: new content first, so that a crash in
-/// between leaves too much rather than too little.
-pub(crate) fn changes(before: &Local, after: &Local) -> Vec<FileChange> {
-    let mut changes = Vec::new();
-    let (old, new) = (families(before), families(after));
-    for (root, family) in &new {
-        if old.get(root).is_none_or(|old| versions(old) != versions(family)) {
-            let family = family.iter().map(|record| Arc::clone(&record.registration)).collect();
+fn bytes(path: &str, file: &impl Serialize) -> Result<Vec<u8>, PersistError> {
+    serde_json::to_vec(file).map_err(|error| PersistError::Damaged { path: path.to_owned(), error })
+}
+
+impl FileChange {
+    fn file(&self) -> Result<File, PersistError> {
+        let (path, content) = match self {
+            Self::KeepServices(family) => {
+                let root = family.first().expect("a family has a first member");
+                let path = path(SERVICES, root.service.id.as_str());
+                let services = family.iter().map(|local| ServiceFile::of(local)).collect();
+                let content = bytes(&path, &FamilyFile { format: FORMAT, services })?;
+                (path, Some(content))
+            }
+            Self::KeepCheck(spec) => {
+                let path = path(CHECKS, spec.id.as_str());
+                let content = bytes(&path, &LoneCheckFile { format: FORMAT, check: CheckFile::of(spec) })?;
+                (path, Some(content))
+            }
+            Self::DropService(id) => (path(SERVICES, id.as_str()), None),
+            Self::DropCheck(id) => (path(CHECKS, id.as_str()), None),
+        };
+        Ok(File { path, content })
+    }
+}
+
+impl Kept {
+    /// What is to be kept of these registrations.
+    pub(crate) fn of(local: &Local) -> Self {
+        let version = |record: &ServiceRecord| (record.id().clone(), record.version);
+        let families =
+            roots(local).map(|root| (root.id().clone(), local.family(root).map(version).collect()));
+        let checks = lone_checks(local).map(|record| (record.spec.id.clone(), record.spec_version));
+        Self { families: families.collect(), checks: checks.collect() }
+    }
+
+    /// What has to change on disk for that to become this.
+    pub(crate) fn changes_to(&self, after: &Local) -> Vec<FileChange> {
+        let new = Self::of(after);
+        let mut changes = Vec::new();
+        for root in roots(after).filter(|root| self.families.get(root.id()) != new.families.get(root.id())) {
+            let family = after.family(root).map(|record| Arc::clone(&record.registration)).collect();
             changes.push(FileChange::KeepServices(family));
         }
+        let differs = |record: &&CheckRecord| self.checks.get(&record.spec.id) != Some(&record.spec_version);
+        let keep = |record: &CheckRecord| FileChange::KeepCheck(record.spec.clone());
+        changes.extend(lone_checks(after).filter(differs).map(keep));
+        let gone = self.checks.keys().filter(|id| !new.checks.contains_key(*id));
+        changes.extend(gone.map(|id| FileChange::DropCheck(id.clone())));
+        let gone = self.families.keys().filter(|id| !new.families.contains_key(*id));
+        changes.extend(gone.map(|id| FileChange::DropService(id.clone())));
+        changes
     }
-    let (old_checks, new_checks) = (lone_checks(before), lone_checks(after));
-    for (id, record) in &new_checks {
-        if old_checks.get(id).is_none_or(|old| old.spec_version != record.spec_version) {
-            changes.push(FileChange::KeepCheck(record.spec.clone()));
-        }
-    }
-    let gone = old_checks.keys().filter(|id| !new_checks.contains_key(*id));
-    changes.extend(gone.map(|id| FileChange::DropCheck((*id).clone())));
-    let gone = old.keys().filter(|id| !new.contains_key(*id));
-    changes.extend(gone.map(|id| FileChange::DropService((*id).clone())));
-    changes
 }
 
-fn families(local: &Local) -> BTreeMap<&InstanceId, Vec<&ServiceRecord>> {
-    let roots = local.services.values().filter(|record| {
-        let parent = record.registration.sidecar_of.as_ref();
-        record.source == Source::Api && parent.is_none_or(|parent| !local.services.contains_key(parent))
-    });
-    roots.map(|record| (record.id(), local.family(record.id()))).collect()
+/// Services that have a file, with what is kept with them.
+fn roots(local: &Local) -> impl Iterator<Item = &ServiceRecord> {
+    local.services.values().filter(|record| record.source == Source::Api && local.kept_with(record).is_none())
 }
 
-fn versions(family: &[&ServiceRecord]) -> Vec<(InstanceId, u64)> {
-    family.iter().map(|record| (record.id().clone(), record.version)).collect()
-}
-
-fn lone_checks(local: &Local) -> BTreeMap<&CheckId, &CheckRecord> {
-    let lone =
-        local.checks.values().filter(|record| record.source == Source::Api && !local.is_inline(record));
-    lone.map(|record| (&record.spec.id, record)).collect()
+fn lone_checks(local: &Local) -> impl Iterator<Item = &CheckRecord> {
+    local.checks.values().filter(|record| record.source == Source::Api && !local.is_inline(record))
 }
 
 impl ServiceFile {

@@ -1,21 +1,23 @@
 //! Registering and deregistering: rights, then disk, then memory, then the acknowledgement.
 //!
 //! A change runs in a task of its own, so that a caller who goes away cannot leave disk and memory
-//! telling different things. One change at a time.
+//! telling different things. One change at a time; what it costs depends on what it names, not on
+//! how much is registered.
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
-use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, lowest_free_port};
+use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition};
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId, Secret};
 use concord_rpc::RpcError;
+use concord_runtime::Instant;
 
 use crate::agent::{Agent, localise};
 use crate::caller::Caller;
 use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
 use crate::local::{Change, CheckRecord, Local, Report, Source};
-use crate::persist;
+use crate::persist::{FileChange, Kept};
 
 impl Agent {
     /// Registers a service, with its sidecar if it defines one. Needs `service:write` on every name
@@ -28,15 +30,13 @@ impl Agent {
     ) -> Result<(), RpcError> {
         let registration = definition.resolve().map_err(refused)?;
         check_specs(registration.service.checks.iter())?;
-        let (caller, ports) = (caller.clone(), self.inner.config.sidecar_ports.clone());
-        let (node, own) = (self.inner.config.node.clone(), self.own_token(&caller));
+        let (caller, node, own) = (caller.clone(), self.inner.config.node.clone(), self.own_token(caller));
         self.write(move |local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
                 may_replace(&caller, local, sidecar.service())?;
             }
-            let pick = |id: &InstanceId| lowest_free_port(ports, id, local.ports());
-            let (service, sidecar) = registration.expand(pick).map_err(refused)?;
+            let (service, sidecar) = registration.expand(|id| local.ports().pick(id)).map_err(refused)?;
             let change = |mut registration: LocalService| {
                 registration.checks.iter_mut().for_each(|spec| localise(spec, &node));
                 // Without a token of its own it is brought to the catalog with its registrar's.
@@ -117,6 +117,7 @@ impl Agent {
             }
             local.report(id, Report::told(status, output), self.inner.world.clock.now());
         }
+        self.inner.told.notify_one();
         self.noticed();
         Ok(())
     }
@@ -162,28 +163,50 @@ impl Agent {
     {
         let _writing = self.inner.writing.lock().await;
         let now = self.inner.world.clock.now();
-        let before = self.inner.local.lock().clone();
-        let changes = plan(&before)?;
-        let mut after = before.clone();
-        changes.iter().for_each(|change| after.apply(change.clone(), now));
-        within_bounds(&after)?;
-        let (files, registrations) = (persist::changes(&before, &after), self.inner.registrations.clone());
-        let kept =
-            self.inner.scope.spawn_blocking("keep registrations", move || registrations.carry_out(&files));
-        if let Err(error) = kept.join().await.map_err(|_| RpcError::ShuttingDown)? {
-            if error.is_fatal() {
-                self.must_end(error.to_string());
-            }
-            return Err(RpcError::Internal(error.to_string()));
+        let (changes, files) = {
+            let local = self.inner.local.lock();
+            let changes = plan(&local)?;
+            let files = files_of(&local, &changes, now)?;
+            (changes, files)
+        };
+        if !files.is_empty() {
+            self.keep(files).await?;
         }
         {
-            // Applied anew rather than swapped in: checks may have reported meanwhile.
+            // Checks may have reported meanwhile; registrations only change here.
             let mut local = self.inner.local.lock();
             changes.into_iter().for_each(|change| local.apply(change, now));
         }
+        self.inner.told.notify_one();
         self.noticed();
         Ok(())
     }
+
+    async fn keep(&self, files: Vec<FileChange>) -> Result<(), RpcError> {
+        let registrations = self.inner.registrations.clone();
+        let kept =
+            self.inner.scope.spawn_blocking("keep registrations", move || registrations.carry_out(&files));
+        let outcome = kept.join().await.map_err(|_| RpcError::ShuttingDown)?;
+        outcome.map_err(|error| {
+            if error.is_fatal() {
+                self.must_end(error.to_string());
+            }
+            RpcError::Internal(error.to_string())
+        })
+    }
+}
+
+/// The files that changes touch, told by trying the changes out on the part they concern.
+fn files_of(local: &Local, changes: &[Change], now: Instant) -> Result<Vec<FileChange>, RpcError> {
+    let mut part = local.part(changes);
+    let (services, checks) = (part.services.len(), part.checks.len());
+    let before = Kept::of(&part);
+    changes.iter().for_each(|change| part.carry_out(change.clone(), now));
+    within_bounds(
+        local.services.len() + part.services.len() - services,
+        local.checks.len() + part.checks.len() - checks,
+    )?;
+    Ok(before.changes_to(&part))
 }
 
 /// Whether a caller may register a service in the place of what is there.
@@ -239,13 +262,13 @@ fn check_specs<'a>(mut specs: impl Iterator<Item = &'a CheckSpec>) -> Result<(),
     })
 }
 
-fn within_bounds(local: &Local) -> Result<(), RpcError> {
-    if local.services.len() > SERVICES_MAX {
+fn within_bounds(services: usize, checks: usize) -> Result<(), RpcError> {
+    if services > SERVICES_MAX {
         return Err(RpcError::Busy(format!(
             "at most {SERVICES_MAX} services can be registered with one agent"
         )));
     }
-    if local.checks.len() > CHECKS_MAX {
+    if checks > CHECKS_MAX {
         return Err(RpcError::Busy(format!("at most {CHECKS_MAX} checks can be registered with one agent")));
     }
     Ok(())

@@ -66,7 +66,7 @@ impl Agent {
         }
         loop {
             let now = self.inner.world.clock.now();
-            let step = diff::next_step(&self.inner.local.lock(), &self.inner.config, now);
+            let step = diff::next_step(&mut self.inner.local.lock(), &self.inner.config, now);
             let Some(step) = step else { return Ok(()) };
             self.carry_out(step).await?;
         }

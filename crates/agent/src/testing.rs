@@ -1,5 +1,7 @@
 //! Servers for tests of this crate: a small catalog that authorises like the real ones.
 
+mod disk;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use tokio::sync::watch;
 use crate::agent::Agent;
 use crate::caller::{Caller, Resolved};
 use crate::config::{AclConfig, AgentConfig};
+pub(crate) use crate::testing::disk::{Asked, Fault, TestDisk};
 
 pub(crate) const NODE: &str = "n1";
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -41,6 +44,8 @@ pub(crate) struct Catalog {
     pub(crate) checks: BTreeMap<concord_model::CheckId, Check>,
     /// Answer everything with this.
     pub(crate) fault: Option<RpcError>,
+    /// Answer so much later.
+    pub(crate) delay: Duration,
     /// Answer signatures with this.
     pub(crate) sign_fault: Option<RpcError>,
     /// How often which request came.
@@ -124,6 +129,10 @@ impl Servers {
 
     async fn answer(&self, head: Head, request: AnyRequest) -> Result<Answer<AnyReply>, RpcError> {
         self.catalog.lock().asked.entry(request.name()).and_modify(|count| *count += 1).or_insert(1);
+        let delay = self.look(|catalog| catalog.delay);
+        if !delay.is_zero() {
+            self.clock.sleep(delay).await;
+        }
         let mut index = self.index.subscribe();
         let until = self.clock.now() + head.wait.unwrap_or(Duration::from_secs(300));
         loop {
@@ -381,6 +390,7 @@ pub(crate) struct Bench {
     pub(crate) servers: Arc<Servers>,
     pub(crate) agent: Agent,
     pub(crate) world: World,
+    pub(crate) disk: TestDisk,
 }
 
 impl Bench {
@@ -389,10 +399,11 @@ impl Bench {
     }
 
     pub(crate) fn with(acl: AclConfig, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
-        let world = World::seeded(7, 1_700_000_000_000_000_000);
+        let disk = TestDisk::default();
+        let world = World::seeded(7, 1_700_000_000_000_000_000).with_disk(Arc::new(disk.clone()));
         let servers = Servers::new(acl.clone(), Arc::clone(&world.clock));
         let agent = start(&servers, &world, acl, adjust);
-        Self { servers, agent, world }
+        Self { servers, agent, world, disk }
     }
 
     /// The same agent anew, with what it left on its disk.
@@ -401,6 +412,18 @@ impl Bench {
         self.agent.scope().cancel();
         settle().await;
         let agent = start(&self.servers, &self.world, acl, |_| {});
+        Self { agent, ..self }
+    }
+
+    /// The same agent anew, after it was killed: it wrote nothing more, and time has passed since.
+    pub(crate) async fn killed(self, down: Duration, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
+        let acl = self.servers.acl.clone();
+        self.disk.fail(Fault::Dead(0));
+        self.agent.scope().cancel();
+        settle().await;
+        self.world.clock.sleep(down).await;
+        self.disk.mend();
+        let agent = start(&self.servers, &self.world, acl, adjust);
         Self { agent, ..self }
     }
 

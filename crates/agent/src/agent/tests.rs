@@ -1,6 +1,10 @@
 //! The agent as a whole, on virtual time, against servers that authorise like the real ones.
 
 mod authority;
+mod cost;
+mod durability;
 mod isolation;
 mod proxies;
 mod registrations;
+mod verdicts;
+mod waits;

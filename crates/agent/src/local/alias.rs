@@ -1,57 +1,44 @@
 //! Aliases: checks that take over the health of something else on this node.
 
+use concord_model::CheckId;
 use concord_model::catalog::{Check, CheckStatus};
 use concord_model::registration::Probe;
-use concord_model::{CheckId, InstanceId};
 use concord_runtime::Instant;
 
 use super::{Local, Report};
 use crate::limits::ALIAS_DEPTH_MAX;
 
 impl Local {
-    /// Brings local aliases up to date. Aliases of aliases settle within a bounded number of rounds;
-    /// those in a circle wait for the next change.
+    /// Brings local aliases of what has moved up to date. Aliases of aliases settle within a bounded
+    /// number of rounds; those in a circle wait for the next change.
     pub(super) fn follow_aliases(&mut self, now: Instant) {
         for _ in 0..ALIAS_DEPTH_MAX {
-            let settings = self.settings;
-            let verdicts: Vec<(CheckId, Report)> = self.local_aliases().collect();
-            let mut changed = false;
-            for (id, report) in verdicts {
-                let version = self.revision() + 1;
-                let record = self.checks.get_mut(&id).expect("it was listed just now");
-                if record.take(report, settings, now) {
-                    record.version = version;
-                    self.bump();
-                    changed = true;
-                }
-            }
-            if !changed {
+            let moved = std::mem::take(&mut self.moved);
+            let mut ids = std::mem::take(&mut self.stale_aliases);
+            ids.extend(moved.iter().flat_map(|about| self.aliases_of(about)).cloned());
+            if ids.is_empty() {
                 return;
+            }
+            let verdicts: Vec<(CheckId, Report)> =
+                ids.into_iter().filter_map(|id| Some((id.clone(), self.alias_verdict(&id)?))).collect();
+            for (id, report) in verdicts {
+                self.take_report(&id, report, now);
             }
         }
     }
 
-    fn local_aliases(&self) -> impl Iterator<Item = (CheckId, Report)> {
-        self.checks.values().filter_map(|record| match &record.spec.probe {
-            Probe::Alias { node: None, service } => {
-                Some((record.spec.id.clone(), self.alias_verdict(&record.spec.id, service.as_ref())))
-            }
-            Probe::Alias { node: Some(_), .. } | Probe::Ttl(_) | Probe::Tcp { .. } => None,
-        })
-    }
-
-    fn alias_verdict(&self, own: &CheckId, service: Option<&InstanceId>) -> Report {
+    /// `None` if it is no alias of something on this node, or not there any more.
+    fn alias_verdict(&self, own: &CheckId) -> Option<Report> {
+        let Probe::Alias { node: None, service } = &self.checks.get(own)?.spec.probe else { return None };
         if let Some(id) = service
             && !self.services.contains_key(id)
         {
-            return Report::alias(
-                CheckStatus::Critical,
-                format!("Service {id} could not be found on this node"),
-            );
+            let text = format!("Service {id} could not be found on this node");
+            return Some(Report::alias(CheckStatus::Critical, text));
         }
-        let of_it = self.checks.values().filter(|other| other.spec.id != *own);
-        let of_it = of_it.filter(|other| other.spec.service_id.as_ref() == service).map(|other| &other.check);
-        alias_of(of_it)
+        // The worst one decides, so the first of them will do.
+        let worst = self.checks_of(service.as_ref()).find(|id| *id != own);
+        Some(alias_of(worst.and_then(|id| self.checks.get(id)).map(|record| &record.check).into_iter()))
     }
 }
 

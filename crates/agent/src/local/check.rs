@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use concord_model::catalog::{Check, CheckStatus};
 use concord_model::registration::{CheckSpec, LocalService, Probe};
-use concord_model::{Namespace, Stamp};
+use concord_model::{InstanceId, Namespace, Stamp};
 use concord_runtime::Instant;
+use sha2::{Digest, Sha256};
 
 use super::{CheckSettings, Mark, Source};
+use crate::limits::CHECK_STATE_OUTPUT_BYTES_MAX;
 
 /// A check with its verdict and what the catalog knows of it.
 #[derive(Clone, Debug)]
@@ -28,8 +30,12 @@ pub(crate) struct CheckRecord {
     pub(crate) critical_since: Option<Instant>,
     /// When output that lags behind is to be told.
     pub(crate) deferred: Option<Instant>,
-    /// When its service last reported, for a TTL check.
-    heard: Instant,
+    /// Which token of its own it has, without telling it.
+    pub(crate) token_digest: Option<[u8; 32]>,
+    /// When what its service reported last counts no longer, for a TTL check.
+    silent_at: Instant,
+    /// Whether its service has reported, in this life of the agent or a former one.
+    told: bool,
     /// Runs in a row with the same outcome.
     streak: Streak,
 }
@@ -38,6 +44,19 @@ pub(crate) struct CheckRecord {
 struct Streak {
     good: u32,
     bad: u32,
+}
+
+/// What a service said about itself, as it is kept over a restart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Verdict {
+    /// The instance the check is about.
+    pub(crate) service: Option<InstanceId>,
+    /// How long a report counts.
+    pub(crate) ttl: Duration,
+    pub(crate) status: CheckStatus,
+    pub(crate) output: String,
+    /// How long this one still counts.
+    pub(crate) left: Duration,
 }
 
 /// What a run of a check, or its service, says.
@@ -75,7 +94,7 @@ impl Report {
 
 impl CheckRecord {
     pub(super) fn new(
-        spec: CheckSpec,
+        mut spec: CheckSpec,
         source: Source,
         version: u64,
         service: Option<&LocalService>,
@@ -85,6 +104,9 @@ impl CheckRecord {
         let last =
             last.filter(|last| last.spec.service_id == spec.service_id && last.spec.probe == spec.probe);
         let (interval, timeout) = shown_times(&spec.probe);
+        if let Some(service) = service {
+            spec.service_name = Some(service.service.service.clone());
+        }
         let check = Check {
             id: spec.id.clone(),
             name: spec.name.clone(),
@@ -92,9 +114,7 @@ impl CheckRecord {
             notes: spec.notes.clone(),
             output: last.map_or_else(String::new, |last| last.check.output.clone()),
             service_id: spec.service_id.clone(),
-            service_name: service
-                .map(|service| service.service.service.clone())
-                .or_else(|| spec.service_name.clone()),
+            service_name: spec.service_name.clone(),
             namespace: service.map_or_else(Namespace::default, |service| service.service.namespace.clone()),
             service_tags: service.map(|service| service.service.tags.clone()).unwrap_or_default(),
             kind: spec.probe.kind().to_owned(),
@@ -111,24 +131,68 @@ impl CheckRecord {
             spec_version: version,
             critical_since: last.and_then(|last| last.critical_since).or(critical),
             deferred: None,
-            heard: last.map_or(now, |last| last.heard),
+            token_digest: spec.token.as_ref().map(|token| Sha256::digest(token.expose()).into()),
+            silent_at: last.map_or_else(|| now + ttl(&spec.probe), |last| last.silent_at),
+            told: last.is_some_and(|last| last.told),
             streak: last.map(|last| last.streak).unwrap_or_default(),
             spec,
         }
     }
 
+    /// Goes by what its service is called now; whether the catalog has to hear of it.
+    pub(super) fn follow_service(&mut self, service: &LocalService) -> bool {
+        let (name, namespace) = (Some(&service.service.service), &service.service.namespace);
+        service.service.tags.clone_into(&mut self.check.service_tags);
+        if self.check.service_name.as_ref() == name && self.check.namespace == *namespace {
+            return false;
+        }
+        (self.spec.service_name, self.check.service_name) = (name.cloned(), name.cloned());
+        self.check.namespace = namespace.clone();
+        (self.mark, self.deferred) = (Mark::Pending, None);
+        true
+    }
+
     /// When silence becomes critical; `None` if it is already, or if nobody has to report.
     pub(super) fn silent_since(&self) -> Option<Instant> {
-        match &self.spec.probe {
-            Probe::Ttl(ttl) if self.check.status != CheckStatus::Critical => Some(self.heard + *ttl),
-            Probe::Ttl(_) | Probe::Tcp { .. } | Probe::Alias { .. } => None,
+        let waits = matches!(self.spec.probe, Probe::Ttl(_)) && self.check.status != CheckStatus::Critical;
+        waits.then_some(self.silent_at)
+    }
+
+    /// Whether its service has reported.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// What its service reported last, while it counts.
+    pub(super) fn verdict(&self, now: Instant) -> Option<Verdict> {
+        let Probe::Ttl(ttl) = self.spec.probe else { return None };
+        let left = self.silent_at.saturating_since(now);
+        (self.told && !left.is_zero()).then(|| Verdict {
+            service: self.spec.service_id.clone(),
+            ttl,
+            status: self.check.status,
+            output: shortened(self.check.output.clone(), CHECK_STATE_OUTPUT_BYTES_MAX),
+            left,
+        })
+    }
+
+    /// Takes a verdict of before a restart for the rest of its time; whether it is one of this check.
+    pub(super) fn restore(&mut self, verdict: Verdict, settings: CheckSettings, now: Instant) -> bool {
+        let Verdict { service, ttl, status, output, left } = verdict;
+        if self.told || service != self.spec.service_id || self.spec.probe != Probe::Ttl(ttl) {
+            return false;
         }
+        self.take(Report::told(status, output), settings, now);
+        // A wall clock that was set back gives no more time than there was.
+        self.silent_at = now + left.min(ttl);
+        true
     }
 
     /// Takes a report; whether anything changed.
     pub(super) fn take(&mut self, report: Report, settings: CheckSettings, now: Instant) -> bool {
         if report.heard {
-            self.heard = now;
+            self.silent_at = now + ttl(&self.spec.probe);
+            self.told = true;
         }
         let status = if report.counted { self.count(report.status) } else { report.status };
         let limit = self.spec.output_bytes_max.unwrap_or(settings.output_bytes_max);
@@ -173,6 +237,14 @@ impl CheckRecord {
                 }
             }
         }
+    }
+}
+
+/// How long a report counts; nothing where nobody reports.
+fn ttl(probe: &Probe) -> Duration {
+    match probe {
+        Probe::Ttl(ttl) => *ttl,
+        Probe::Tcp { .. } | Probe::Alias { .. } => Duration::ZERO,
     }
 }
 

@@ -1,13 +1,14 @@
 //! Registrations and checks as a machine: no runtime, time is an argument.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
-use concord_runtime::Instant;
+use concord_runtime::{Entropy, Instant, SeededEntropy};
 
-use super::{Change, CheckSettings, Local, Mark, Report, Source};
+use super::{Change, CheckRecord, CheckSettings, Local, Mark, Report, ServiceRecord, Source, Verdict};
 use crate::testing::{instance, service_id};
 
 fn at(seconds: u64) -> Instant {
@@ -19,7 +20,8 @@ fn id(text: &str) -> CheckId {
 }
 
 fn local() -> Local {
-    Local::new(CheckSettings { update_interval: Duration::from_secs(300), output_bytes_max: 4096 })
+    let settings = CheckSettings { update_interval: Duration::from_secs(300), output_bytes_max: 4096 };
+    Local::new(settings, 21_000..=21_255)
 }
 
 fn spec(check: &str, service: Option<&str>, probe: Probe) -> CheckSpec {
@@ -121,7 +123,7 @@ fn checks_no_longer_named_stay_unless_they_are_to_be_replaced() {
     assert!(local.checks.contains_key(&id("b")) && local.is_inline(&local.checks[&id("b")]));
     set(&mut local, "web", None, vec![spec("a", Some("web"), ttl(30))], true);
     assert!(!local.checks.contains_key(&id("b")));
-    assert_eq!(local.checks_gone.get(&id("b")), Some(&Mark::Pending));
+    assert!(local.checks_gone.pending().any(|gone| *gone == id("b")));
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn a_service_goes_with_its_checks_and_its_sidecar() {
     local.apply(Change::RemoveService(service_id("web")), at(0));
     assert_eq!(names(local.services.keys()), ["api"]);
     assert_eq!(local.checks.keys().map(ToString::to_string).collect::<Vec<_>>(), ["e"]);
-    assert_eq!(names(local.services_gone.keys()), ["web", "web-sidecar-proxy"]);
+    assert_eq!(names(local.services_gone.pending()), ["web", "web-sidecar-proxy"]);
 }
 
 #[test]
@@ -195,7 +197,8 @@ fn several_runs_make_a_verdict_if_asked_for() {
 fn output_alone_is_told_later_and_a_verdict_at_once() {
     let mut local = web(vec![spec("c", Some("web"), ttl(30))]);
     pass(&mut local, "c", 1);
-    local.checks.get_mut(&id("c")).unwrap().mark = Mark::Synced;
+    local.edit_check(&id("c"), |record| record.mark = Mark::Synced).expect("it is there");
+    local.edit_service(&service_id("web"), |record| record.mark = Mark::Synced).expect("it is there");
     local.report(&id("c"), Report::told(CheckStatus::Passing, "other".to_owned()), at(2)).unwrap();
     let record = &local.checks[&id("c")];
     assert_eq!((record.mark, record.deferred), (Mark::Synced, Some(at(302))));
@@ -224,4 +227,127 @@ fn a_service_critical_for_too_long_is_overdue_and_one_that_recovers_is_not() {
     assert_eq!(names(local.overdue(at(60)).iter()), ["web"]);
     pass(&mut local, "c", 61);
     assert!(local.overdue(at(500)).is_empty());
+}
+
+#[test]
+fn a_check_that_stays_goes_by_the_new_name_of_its_service() {
+    let mut local = web(vec![spec("c", Some("web"), ttl(30))]);
+    let registration =
+        LocalService { service: instance("web", "shop"), checks: Vec::new(), token: None, sidecar_of: None };
+    let registration = Box::new(registration);
+    local.apply(Change::SetService { registration, source: Source::Api, replace_checks: false }, at(1));
+    let record = &local.checks[&id("c")];
+    for name in [&record.check.service_name, &record.spec.service_name] {
+        assert_eq!(name.as_ref().map(ToString::to_string).as_deref(), Some("shop"));
+    }
+    assert_eq!(record.mark, Mark::Pending);
+}
+
+#[test]
+fn a_verdict_of_before_a_restart_counts_for_the_rest_of_its_time_and_no_longer() {
+    let verdict = |left| Verdict {
+        service: Some(service_id("web")),
+        ttl: Duration::from_secs(30),
+        status: CheckStatus::Passing,
+        output: "fine".to_owned(),
+        left: Duration::from_secs(left),
+    };
+    let restored = |verdict: Verdict, probe: Probe| {
+        let mut local = web(vec![spec("c", Some("web"), probe)]);
+        local.restore(&id("c"), verdict, at(100));
+        (local.checks[&id("c")].check.status, local.next_tick())
+    };
+    assert_eq!(restored(verdict(20), ttl(30)), (CheckStatus::Passing, Some(at(120))));
+    // The wall clock was set back meanwhile.
+    assert_eq!(restored(verdict(5000), ttl(30)), (CheckStatus::Passing, Some(at(130))));
+    for other in
+        [Verdict { service: None, ..verdict(20) }, Verdict { ttl: Duration::from_secs(9), ..verdict(20) }]
+    {
+        assert_eq!(restored(other, ttl(30)), (CheckStatus::Critical, None));
+    }
+    assert_eq!(restored(verdict(20), alias(None)).1, None);
+}
+
+/// What the indexes should find, found by looking at everything.
+#[track_caller]
+fn check_indexes(local: &mut Local, now: u64) {
+    let waits = |record: &CheckRecord| {
+        let service = record.spec.service_id.as_ref().and_then(|id| local.services.get(id));
+        service.is_some_and(|service| service.mark != Mark::Synced)
+    };
+    let silent = local.checks.values().filter_map(CheckRecord::silent_since).min();
+    assert_eq!(local.next_tick(), silent);
+    let free = local.checks.values().filter(|record| !waits(record));
+    assert_eq!(local.next_deferred(), free.filter_map(|record| record.deferred).min());
+    let ready: Vec<&CheckId> = local
+        .checks
+        .values()
+        .filter(|record| record.mark == Mark::Pending && !waits(record))
+        .map(|record| &record.spec.id)
+        .collect();
+    let found: Vec<&CheckId> =
+        local.next_checks().into_iter().flatten().map(|record| &record.spec.id).collect();
+    assert_eq!(found.is_empty(), ready.is_empty());
+    assert!(found.iter().all(|id| ready.contains(id)), "{found:?} of {ready:?}");
+    let pending = local.services.values().find(|record| record.mark == Mark::Pending);
+    assert_eq!(local.next_service().map(ServiceRecord::id), pending.map(ServiceRecord::id));
+    let abouts = local.services.keys().cloned().map(Some).chain([None]).collect::<Vec<_>>();
+    for about in abouts {
+        let all: BTreeSet<&CheckId> = local
+            .checks
+            .values()
+            .filter(|record| record.spec.service_id == about)
+            .map(|record| &record.spec.id)
+            .collect();
+        assert_eq!(local.checks_of(about.as_ref()).collect::<BTreeSet<_>>(), all);
+    }
+    let before: Vec<_> = verdicts(local);
+    local.stale_aliases.extend(local.checks.keys().cloned().collect::<Vec<_>>());
+    local.follow_aliases(at(now));
+    assert_eq!(verdicts(local), before, "no alias was left behind");
+}
+
+fn verdicts(local: &Local) -> Vec<(CheckStatus, String)> {
+    local.checks.values().map(|record| (record.check.status, record.check.output.clone())).collect()
+}
+
+#[test]
+fn indexes_find_what_looking_at_everything_finds() {
+    let entropy = SeededEntropy::new(5);
+    let one_of = |names: &[&'static str]| names[usize::try_from(entropy.below(names.len() as u64)).unwrap()];
+    let (services, own) = (["a", "b", "c"], ["v", "w", "x", "y"]);
+    let mut local = local();
+    for now in 0..3000 {
+        let (service, check) = (one_of(&services), one_of(&own));
+        let about = Some(service).filter(|_| entropy.below(4) > 0);
+        match entropy.below(8) {
+            0 => {
+                // Aliases follow services that come before theirs, so that there is no circle.
+                let probe = if service == "a" { ttl(5) } else { alias(Some("a")) };
+                let named = vec![spec(&format!("{service}-inline"), Some(service), probe)];
+                set(&mut local, service, None, named, entropy.below(2) == 0);
+            }
+            1 | 2 => {
+                let mut spec = spec(check, about, ttl(1 + entropy.below(9)));
+                spec.token = Some("own".to_owned().into()).filter(|_| entropy.below(2) == 0);
+                local.apply(Change::SetCheck { spec: Box::new(spec), source: Source::Api }, at(now));
+            }
+            3 => local.apply(Change::RemoveService(service_id(service)), at(now)),
+            4 => local.apply(Change::RemoveCheck(id(check)), at(now)),
+            5 => {
+                let mark = [Mark::Pending, Mark::Synced, Mark::Blocked][usize::try_from(now % 3).unwrap()];
+                local.edit_service(&service_id(service), |record| record.mark = mark);
+                local.edit_check(&id(check), |record| record.mark = mark);
+            }
+            6 => {
+                let status = [CheckStatus::Passing, CheckStatus::Warning][usize::try_from(now % 2).unwrap()];
+                local.report(&id(check), Report::told(status, now.to_string()), at(now));
+            }
+            _ => {
+                local.tick(at(now));
+                local.end_deferral(at(now));
+            }
+        }
+        check_indexes(&mut local, now);
+    }
 }

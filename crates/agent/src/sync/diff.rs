@@ -66,62 +66,68 @@ pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecord
         remote.into_iter().flat_map(|remote| &remote.checks).map(|one| (&one.id, one)).collect();
 
     let mut changed = false;
-    for (id, record) in &mut local.services {
-        let theirs = services.get(id);
-        if let Some(theirs) = theirs {
-            changed |= record.take_tags(&theirs.tags);
+    for id in local.services.keys().cloned().collect::<Vec<_>>() {
+        let (theirs, version) = (services.get(&id), local.revision() + 1);
+        let took = local.edit_service(&id, |record| {
+            let took = theirs.is_some_and(|theirs| record.take_tags(&theirs.tags));
+            if took {
+                record.version = version;
+            }
+            record.mark =
+                mark(theirs.is_some_and(|theirs| same_service(&record.registration.service, theirs)));
+            took
+        });
+        if took == Some(true) {
+            changed = true;
+            local.bump();
         }
-        record.mark = mark(theirs.is_some_and(|theirs| same_service(&record.registration.service, theirs)));
     }
-    for (id, record) in &mut local.checks {
-        record.mark = mark(checks.get(id).is_some_and(|theirs| {
+    for id in local.checks.keys().cloned().collect::<Vec<_>>() {
+        let theirs = checks.get(&id);
+        local.edit_check(&id, |record| {
             let lags_behind = record.deferred.is_some();
-            same_check(&record.check, theirs, lags_behind)
-        }));
-        if record.mark == Mark::Pending {
-            record.deferred = None;
-        }
+            record.mark = mark(theirs.is_some_and(|theirs| same_check(&record.check, theirs, lags_behind)));
+            if record.mark == Mark::Pending {
+                record.deferred = None;
+            }
+        });
     }
     let known = |id: &InstanceId| local.services.contains_key(id) || id.as_str() == SERVER_SERVICE;
-    let gone = services.keys().filter(|id| !known(id)).map(|id| ((*id).clone(), Mark::Pending)).collect();
-    local.services_gone = gone;
+    let gone = services.keys().filter(|id| !known(id)).map(|id| (*id).clone()).collect();
+    local.services_gone.replace(gone);
     let leaves_with_service = |check: &Check| {
         check
             .service_id
             .as_ref()
-            .is_some_and(|id| local.services_gone.contains_key(id) || id.as_str() == SERVER_SERVICE)
+            .is_some_and(|id| local.services_gone.contains(id) || id.as_str() == SERVER_SERVICE)
     };
     let gone = checks.iter().filter(|(id, check)| {
         !local.checks.contains_key(**id) && id.as_str() != SERF_HEALTH && !leaves_with_service(check)
     });
-    local.checks_gone = gone.map(|(id, _)| ((*id).clone(), Mark::Pending)).collect();
-    if changed {
-        local.bump();
-    }
+    let gone = gone.map(|(id, _)| (*id).clone()).collect();
+    local.checks_gone.replace(gone);
     changed
 }
 
 /// The next thing the catalog has to be told: the node, then what is gone, then services with their
-/// checks, then checks.
-pub(super) fn next_step(local: &Local, config: &AgentConfig, now: Instant) -> Option<Step> {
+/// checks, then checks. Found in the indexes: telling everything is no more than looking at each once.
+pub(super) fn next_step(local: &mut Local, config: &AgentConfig, now: Instant) -> Option<Step> {
+    local.end_deferral(now);
     if local.node == Mark::Pending {
         return Some(node_step(config));
     }
-    let pending = |mark: &Mark| *mark == Mark::Pending;
-    if let Some((id, _)) = local.services_gone.iter().find(|(_, mark)| pending(mark)) {
+    if let Some(id) = local.services_gone.first() {
         let covers = Covers { gone_service: Some(id.clone()), ..Covers::default() };
         return Some(removal(config, Registered::Service(id.clone()), covers));
     }
-    if let Some((id, _)) = local.checks_gone.iter().find(|(_, mark)| pending(mark)) {
+    if let Some(id) = local.checks_gone.first() {
         let covers = Covers { gone_check: Some(id.clone()), ..Covers::default() };
         return Some(removal(config, Registered::Check(id.clone()), covers));
     }
-    if let Some(record) = local.services.values().find(|record| record.mark == Mark::Pending) {
-        return Some(service_step(local, config, record, now));
+    if let Some(record) = local.next_service() {
+        return Some(service_step(local, config, record));
     }
-    let check =
-        local.checks.values().find(|record| is_due(record, now) && !waits_for_service(local, record))?;
-    Some(check_step(local, config, check, now))
+    Some(check_step(local, config, local.next_checks()?.collect()))
 }
 
 /// Records how a step ended, for whatever has not changed since.
@@ -134,34 +140,31 @@ pub(super) fn done(local: &mut Local, covers: &Covers, outcome: Outcome) {
     if *node {
         local.node = mark;
     }
-    if let Some((id, version)) = service
-        && let Some(record) = local.services.get_mut(id).filter(|record| record.version == *version)
-    {
-        record.mark = mark;
+    if let Some((id, version)) = service {
+        local.edit_service(id, |record| {
+            if record.version == *version {
+                record.mark = mark;
+            }
+        });
     }
     for (id, version) in checks {
-        if let Some(record) = local.checks.get_mut(id).filter(|record| record.version == *version) {
-            record.mark = mark;
-            record.deferred = None;
-        }
+        local.edit_check(id, |record| {
+            if record.version == *version {
+                record.mark = mark;
+                record.deferred = None;
+            }
+        });
     }
     if let Some(id) = gone_service {
-        settle(&mut local.services_gone, id, outcome);
+        match outcome {
+            Outcome::Told => local.services_gone.remove(id),
+            Outcome::Refused => local.services_gone.refuse(id),
+        }
     }
     if let Some(id) = gone_check {
-        settle(&mut local.checks_gone, id, outcome);
-    }
-}
-
-fn settle<K: Ord>(gone: &mut BTreeMap<K, Mark>, id: &K, outcome: Outcome) {
-    match outcome {
-        Outcome::Told => {
-            gone.remove(id);
-        }
-        Outcome::Refused => {
-            if let Some(mark) = gone.get_mut(id) {
-                *mark = Mark::Blocked;
-            }
+        match outcome {
+            Outcome::Told => local.checks_gone.remove(id),
+            Outcome::Refused => local.checks_gone.refuse(id),
         }
     }
 }
@@ -178,45 +181,38 @@ fn removal(config: &AgentConfig, what: Registered, covers: Covers) -> Step {
     Step::Deregister { request, token: config.tokens.for_node().cloned(), covers }
 }
 
-fn service_step(local: &Local, config: &AgentConfig, record: &ServiceRecord, now: Instant) -> Step {
+fn service_step(local: &Local, config: &AgentConfig, record: &ServiceRecord) -> Step {
     let token = service_token(config, record);
-    let checks: Vec<&CheckRecord> = local
-        .checks
-        .values()
-        .filter(|check| check.spec.service_id.as_ref() == Some(record.id()) && is_due(check, now))
+    let of_it = local.checks_of(Some(record.id())).filter_map(|id| local.checks.get(id));
+    let checks = of_it
+        .filter(|check| check.mark == Mark::Pending)
         .filter(|check| same_token(check_token(local, config, check).as_ref(), token.as_ref()))
         .collect();
-    let covers = Covers {
-        service: Some((record.id().clone(), record.version)),
-        checks: checks.iter().map(|check| (check.spec.id.clone(), check.version)).collect(),
-        ..Covers::default()
-    };
-    let request = Register {
-        node: config.node_record(),
-        skip_node_update: true,
-        service: Some(record.registration.service.clone()),
-        checks: checks.iter().map(|check| check.check.clone()).collect(),
-    };
-    Step::Register { request: Box::new(request), token, covers }
+    register_step(config, Some(record), checks, token)
 }
 
-/// All checks that are due and are told with the same token go together.
-fn check_step(local: &Local, config: &AgentConfig, first: &CheckRecord, now: Instant) -> Step {
-    let token = check_token(local, config, first);
-    let together = |check: &&CheckRecord| {
-        check.spec.service_id == first.spec.service_id
-            && is_due(check, now)
-            && same_token(check_token(local, config, check).as_ref(), token.as_ref())
-    };
-    let checks: Vec<&CheckRecord> = local.checks.values().filter(together).collect();
+/// Checks of one service, or of the node, that are told with the same token.
+fn check_step(local: &Local, config: &AgentConfig, checks: Vec<&CheckRecord>) -> Step {
+    let token = checks.first().and_then(|check| check_token(local, config, check));
+    register_step(config, None, checks, token)
+}
+
+fn register_step(
+    config: &AgentConfig,
+    service: Option<&ServiceRecord>,
+    mut checks: Vec<&CheckRecord>,
+    token: Option<Secret>,
+) -> Step {
+    checks.sort_by_key(|check| &check.spec.id);
     let covers = Covers {
+        service: service.map(|record| (record.id().clone(), record.version)),
         checks: checks.iter().map(|check| (check.spec.id.clone(), check.version)).collect(),
         ..Covers::default()
     };
     let request = Register {
         node: config.node_record(),
         skip_node_update: true,
-        service: None,
+        service: service.map(|record| record.registration.service.clone()),
         checks: checks.iter().map(|check| check.check.clone()).collect(),
     };
     Step::Register { request: Box::new(request), token, covers }
@@ -248,20 +244,6 @@ fn same_token(a: Option<&Secret>, b: Option<&Secret>) -> bool {
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
-}
-
-fn is_due(check: &CheckRecord, now: Instant) -> bool {
-    match check.mark {
-        Mark::Pending => true,
-        Mark::Synced => check.deferred.is_some_and(|at| at <= now),
-        Mark::Blocked => false,
-    }
-}
-
-/// While the catalog does not have the service it would refuse the check.
-fn waits_for_service(local: &Local, check: &CheckRecord) -> bool {
-    let service = check.spec.service_id.as_ref().and_then(|id| local.services.get(id));
-    service.is_some_and(|service| service.mark != Mark::Synced)
 }
 
 fn mark(same: bool) -> Mark {

@@ -55,7 +55,8 @@ fn set(local: &mut Local, id: &str, token: Option<&str>, source: Source, checks:
 }
 
 fn local() -> Local {
-    Local::new(CheckSettings { update_interval: Duration::from_secs(300), output_bytes_max: 4096 })
+    let settings = CheckSettings { update_interval: Duration::from_secs(300), output_bytes_max: 4096 };
+    Local::new(settings, 21_000..=21_255)
 }
 
 /// Tells everything there is to tell; one line per step: token and content.
@@ -124,7 +125,7 @@ fn each_thing_is_told_once_with_its_own_token() {
             "default: check node-check",
         ]
     );
-    assert!(next_step(&local, &config(), NOW).is_none());
+    assert!(next_step(&mut local, &config(), NOW).is_none());
     compare(&mut local, &config().node_record(), Some(&remote));
     assert_eq!(drain(&mut local, &mut remote, ""), [""; 0], "what was told is what is there");
 }
@@ -138,7 +139,7 @@ fn what_is_gone_or_was_never_here_is_removed_but_for_the_servers_own() {
     assert_eq!(drain(&mut local, &mut remote, ""), ["agent: removal of service web"]);
 
     remote.services.extend([instance("consul", "consul"), instance("stray", "stray")]);
-    let mut health = local.clone();
+    let mut health = self::local();
     health.apply(Change::SetCheck { spec: Box::new(check("serfHealth", None)), source: Source::Api }, NOW);
     health.apply(Change::SetCheck { spec: Box::new(check("stray-check", None)), source: Source::Api }, NOW);
     remote.checks = health.checks.values().map(|record| record.check.clone()).collect();
@@ -157,7 +158,7 @@ fn what_is_refused_is_asked_again_at_the_next_comparison_only() {
         drain(&mut local, &mut remote, "service web"),
         ["agent: the node", "default: service web, check c"]
     );
-    assert!(next_step(&local, &config(), NOW).is_none());
+    assert!(next_step(&mut local, &config(), NOW).is_none());
     compare(&mut local, &config().node_record(), Some(&remote));
     assert_eq!(drain(&mut local, &mut remote, ""), ["default: service web, check c"]);
 }
@@ -167,7 +168,7 @@ fn a_change_while_it_is_being_told_is_told_again() {
     let (mut local, mut remote) = (local(), empty());
     drain(&mut local, &mut remote, "");
     set(&mut local, "web", None, Source::Api, Vec::new());
-    let Some(Step::Register { covers, .. }) = next_step(&local, &config(), NOW) else { panic!("a step") };
+    let Some(Step::Register { covers, .. }) = next_step(&mut local, &config(), NOW) else { panic!("a step") };
     set(&mut local, "web", None, Source::Api, vec![check("c", Some("web"))]);
     done(&mut local, &covers, Outcome::Told);
     assert_eq!(drain(&mut local, &mut remote, ""), ["default: service web, check c"]);
@@ -223,5 +224,66 @@ fn output_that_lags_behind_is_no_difference_until_it_is_due() {
     compare(&mut local, &config().node_record(), Some(&remote));
     assert_eq!(drain(&mut local, &mut remote, ""), [""; 0]);
     let due = NOW + Duration::from_secs(300);
-    assert!(next_step(&local, &config(), due).is_some());
+    assert!(next_step(&mut local, &config(), due).is_some());
+}
+
+/// Records looked at while `n` services with a check each, as many checks of the node with a token of
+/// their own, and as many services to remove are told, every third refused; then in a comparison.
+fn cost_of_a_pass(n: usize) -> (usize, usize) {
+    let mut local = local();
+    for at in 0..n {
+        let (service, check_id) = (format!("s{at}"), format!("c{at}"));
+        set(&mut local, &service, None, Source::Api, vec![check(&check_id, Some(&service))]);
+        let spec = check(&format!("node-{at}"), None);
+        let spec = CheckSpec { token: Some(format!("token {at}").into()), ..spec };
+        local.apply(Change::SetCheck { spec: Box::new(spec), source: Source::Api }, NOW);
+        set(&mut local, &format!("gone{at}"), None, Source::Api, Vec::new());
+        local.apply(Change::RemoveService(service_id(&format!("gone{at}"))), NOW);
+    }
+    let looked_at = |local: &Local| local.services.looked_at() + local.checks.looked_at();
+    let (before, config, mut steps) = (looked_at(&local), config(), 0);
+    while let Some(step) = next_step(&mut local, &config, NOW) {
+        let (Step::Register { covers, .. } | Step::Deregister { covers, .. }) = &step;
+        done(&mut local, covers, if steps % 3 == 0 { Outcome::Refused } else { Outcome::Told });
+        steps += 1;
+    }
+    assert!(steps >= 3 * n, "{steps}");
+    let told = looked_at(&local);
+    compare(&mut local, &config.node_record(), Some(&empty()));
+    (told - before, looked_at(&local) - told)
+}
+
+#[test]
+fn a_pass_looks_at_everything_a_bounded_number_of_times() {
+    let (few, many) = (cost_of_a_pass(30), cost_of_a_pass(300));
+    assert!(few.0 >= 30 && few.1 >= 30, "{few:?}");
+    assert!(many.0 <= 11 * few.0, "told: {few:?} for thirty, {many:?} for ten times as many");
+    assert!(many.1 <= 11 * few.1, "compared: {few:?} for thirty, {many:?} for ten times as many");
+}
+
+#[test]
+fn output_due_while_its_service_is_refused_neither_wakes_nor_is_lost() {
+    let (mut local, mut remote) = (local(), empty());
+    set(&mut local, "web", None, Source::Api, Vec::new());
+    local.apply(Change::SetCheck { spec: Box::new(check("c", Some("web"))), source: Source::Api }, NOW);
+    drain(&mut local, &mut remote, "");
+    let id = CheckId::parse("c").unwrap();
+    local.report(&id, Report::told(CheckStatus::Passing, "news".to_owned()), NOW).unwrap();
+    assert!(local.next_deferred().is_some());
+    set_port(&mut local, "web", 81);
+    drain(&mut local, &mut remote, "service web");
+    let due = NOW + Duration::from_secs(300);
+    assert!(next_step(&mut local, &config(), due).is_none());
+    assert_eq!(local.next_deferred(), None, "nobody is woken for what cannot be told");
+    compare(&mut local, &config().node_record(), Some(&remote));
+    drain(&mut local, &mut remote, "");
+    assert!(next_step(&mut local, &config(), due).is_some(), "told once the service is");
+}
+
+fn set_port(local: &mut Local, id: &str, port: u16) {
+    let mut service = instance(id, id);
+    service.port = port;
+    let registration = LocalService { service, checks: Vec::new(), token: None, sidecar_of: None };
+    let registration = Box::new(registration);
+    local.apply(Change::SetService { registration, source: Source::Api, replace_checks: false }, NOW);
 }

@@ -1,0 +1,106 @@
+//! What a change costs, counted in records looked at, files touched and requests made: the same
+//! whether little or much is registered.
+
+use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_model::CheckId;
+use concord_model::catalog::CheckStatus;
+
+use crate::limits::CHECK_STATE_PAUSE;
+use crate::testing::{Asked, Bench, open, service_id, settle};
+
+/// What was done since some moment.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    records: usize,
+    disk: Asked,
+    told: usize,
+}
+
+fn spent(bench: &Bench) -> Cost {
+    let local = bench.agent.inner.local.lock();
+    Cost {
+        records: local.services.looked_at() + local.checks.looked_at(),
+        disk: bench.disk.asked(),
+        told: bench.servers.asked("Register") + bench.servers.asked("Deregister"),
+    }
+}
+
+fn since(bench: &Bench, before: Cost) -> Cost {
+    let now = spent(bench);
+    let disk = Asked {
+        reads: now.disk.reads - before.disk.reads,
+        lists: now.disk.lists - before.disk.lists,
+        writes: now.disk.writes - before.disk.writes,
+        removals: now.disk.removals - before.disk.removals,
+        opens: now.disk.opens - before.disk.opens,
+    };
+    Cost { records: now.records - before.records, disk, told: now.told - before.told }
+}
+
+fn definition(text: &str) -> ServiceDefinition {
+    ServiceDefinition::decode(text.as_bytes()).expect("a definition")
+}
+
+fn check_definition(text: &str) -> CheckDefinition {
+    concord_api::decode::body(text.as_bytes(), "check").expect("a definition")
+}
+
+/// What each kind of change costs beside `others` services, with all that follows from it.
+async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
+    const WEB: &str = r#"{"Name":"web","Port":8080,"Check":{"TTL":"30s"},"Connect":{"SidecarService":{}}}"#;
+    const LONE: &str = r#"{"Name":"lone","CheckID":"lone","ServiceID":"web","TTL":"1h"}"#;
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    for n in 0..others {
+        let other = format!(r#"{{"Name":"other-{n}","Port":80,"Check":{{"TTL":"1h"}}}}"#);
+        bench.agent.register_service(&caller, &definition(&other), false).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(bench.servers.look(|catalog| catalog.services.len()), others, "all is told before it begins");
+
+    let mut costs = Vec::new();
+    let mut before = spent(&bench);
+    macro_rules! cost_of {
+        ($what:literal, $change:expr) => {
+            $change.expect($what);
+            // Until verdicts that went are removed too.
+            bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
+            costs.push(($what, since(&bench, before)));
+            before = spent(&bench);
+        };
+    }
+    let (agent, report) = (&bench.agent, CheckId::parse("service:web").unwrap());
+    cost_of!("register", agent.register_service(&caller, &definition(WEB), false).await);
+    cost_of!("register again", agent.register_service(&caller, &definition(WEB), true).await);
+    cost_of!("register a check", agent.register_check(&caller, &check_definition(LONE)).await);
+    cost_of!("report", agent.report_check(&caller, &report, CheckStatus::Passing, "fine".to_owned()));
+    cost_of!("deregister a check", agent.deregister_check(&caller, &CheckId::parse("lone").unwrap()).await);
+    cost_of!("deregister", agent.deregister_service(&caller, &service_id("web")).await);
+    let _ = before;
+    costs
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_costs_the_same_whether_little_or_much_is_registered() {
+    let (few, many) = (costs(10).await, costs(1000).await);
+    for ((what, few), (_, many)) in few.iter().zip(&many) {
+        assert_eq!((few.disk, few.told), (many.disk, many.told), "{what}");
+        // One look at each of the others would be a thousand more.
+        assert!(many.records <= few.records + 10, "{what}: {few:?} beside ten, {many:?} beside a thousand");
+        assert!(few.records > 0 && few.records < 150, "{what}: {few:?}");
+    }
+    let files: Vec<_> =
+        few.iter().map(|(what, cost)| (*what, cost.disk.writes, cost.disk.removals)).collect();
+    assert_eq!(
+        files,
+        [
+            ("register", 1, 0),
+            ("register again", 1, 0),
+            ("register a check", 1, 0),
+            ("report", 0, 0),
+            ("deregister a check", 0, 1),
+            // The file of the service, and the verdict of its check.
+            ("deregister", 0, 2),
+        ]
+    );
+}

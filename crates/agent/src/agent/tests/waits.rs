@@ -1,0 +1,54 @@
+//! How long reads wait: for news as long as they say, for a first answer as long as it takes.
+
+use std::time::Duration;
+
+use concord_rpc::{Head, RpcError};
+
+use crate::limits::FIRST_ANSWER_WAIT;
+use crate::testing::{Bench, name, open};
+
+/// A blocking read that waits for news only a moment.
+fn short() -> Head {
+    Head::default().after(5, Some(Duration::from_millis(10)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_wait_for_news_does_not_give_up_the_first_answer_of_the_servers() {
+    let bench = Bench::new(open());
+    bench.servers.change(|catalog| catalog.delay = Duration::from_secs(1));
+    let answer = bench.agent.roots(&short()).await.expect("it comes after a second");
+    assert!(!answer.hit && !answer.value.roots.is_empty());
+
+    let bench = Bench::new(open());
+    bench.servers.change(|catalog| catalog.delay = FIRST_ANSWER_WAIT + Duration::from_secs(10));
+    let before = bench.world.clock.now();
+    let late = bench.agent.roots(&short()).await.map(|_| ()).unwrap_err();
+    assert!(matches!(&late, RpcError::Busy(text) if text.contains("first answer")), "{late}");
+    assert_eq!(bench.world.clock.now() - before, FIRST_ANSWER_WAIT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_wait_for_news_does_not_give_up_the_first_leaf() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.servers.change(|catalog| catalog.delay = Duration::from_secs(1));
+    let answer = bench.agent.leaf(&caller, &name("web"), &short()).await.expect("it comes after seconds");
+    assert!(!answer.hit);
+
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.servers.change(|catalog| catalog.delay = FIRST_ANSWER_WAIT + Duration::from_secs(10));
+    let late = bench.agent.leaf(&caller, &name("web"), &short()).await.map(|_| ()).unwrap_err();
+    assert!(matches!(&late, RpcError::Busy(_)), "{late}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_wait_for_news_still_ends_where_there_is_an_answer() {
+    let bench = Bench::new(open());
+    let first = bench.agent.roots(&Head::default()).await.unwrap();
+    let before = bench.world.clock.now();
+    let head = Head::default().after(first.index, Some(Duration::from_millis(10)));
+    let same = bench.agent.roots(&head).await.unwrap();
+    assert_eq!(same.index, first.index);
+    assert!(bench.world.clock.now() - before < Duration::from_secs(1));
+}

@@ -1,0 +1,91 @@
+//! A change of several files as a whole: what they were is written down first, and taken back if the
+//! change fails or the process ends before it is done.
+//!
+//! ```text
+//! write the undo file ─► change the files ─► remove the undo file: done
+//!                              │ failed, or found at the next start
+//!                              └► put the files back ─► remove the undo file: nothing happened
+//! ```
+
+use concord_runtime::DiskError;
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize};
+
+use super::{FORMAT, File, FormatOnly, PersistError, Registrations, bytes};
+
+/// What files were before the change under way.
+const UNDO: &str = "registrations.undo";
+
+#[derive(Deserialize, Serialize)]
+struct UndoFile {
+    format: u32,
+    files: Vec<Before>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Before {
+    path: String,
+    /// `None`: there was no such file.
+    content: Option<String>,
+}
+
+impl Registrations {
+    /// Takes back a change that was under way when the process ended. Nobody was told of it.
+    pub(crate) fn recover(&self) -> Result<(), PersistError> {
+        let content = match self.disk.read(UNDO) {
+            Ok(content) => content,
+            Err(DiskError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let damaged = |error| PersistError::Damaged { path: UNDO.to_owned(), error };
+        let FormatOnly { format } = serde_json::from_slice(&content).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(PersistError::Later { path: UNDO.to_owned(), format });
+        }
+        let undo: UndoFile = serde_json::from_slice(&content).map_err(damaged)?;
+        tracing::info!(
+            files = undo.files.len(),
+            "taking back a change of registrations that was not finished"
+        );
+        self.take_back(&undo)
+    }
+
+    /// Changes several files, all or none.
+    pub(super) fn set_all(&self, files: &[File]) -> Result<(), PersistError> {
+        let undo = UndoFile { format: FORMAT, files: self.before(files)? };
+        self.disk.write_atomic(UNDO, &bytes(UNDO, &undo)?)?;
+        let done = files.iter().try_for_each(|file| self.set(file)).and_then(|()| self.drop_file(UNDO));
+        let Err(error) = done else { return Ok(()) };
+        // After a failed flush nothing is tried on these disks any more; the next start takes it back.
+        if !error.is_fatal()
+            && let Err(undo) = self.take_back(&undo)
+        {
+            return Err(PersistError::HalfWritten { error: Box::new(error), undo: Box::new(undo) });
+        }
+        Err(error)
+    }
+
+    fn take_back(&self, undo: &UndoFile) -> Result<(), PersistError> {
+        for Before { path, content } in &undo.files {
+            let content = content.as_ref().map(|content| content.clone().into_bytes());
+            self.set(&File { path: path.clone(), content })?;
+        }
+        self.drop_file(UNDO)
+    }
+
+    fn before(&self, files: &[File]) -> Result<Vec<Before>, PersistError> {
+        let mut before = Vec::new();
+        for File { path, content: _ } in files {
+            let content = match self.disk.read(path) {
+                Ok(content) => Some(String::from_utf8(content).map_err(|error| PersistError::Damaged {
+                    path: path.clone(),
+                    error: serde_json::Error::custom(error),
+                })?),
+                Err(DiskError::NotFound { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            before.push(Before { path: path.clone(), content });
+        }
+        Ok(before)
+    }
+}

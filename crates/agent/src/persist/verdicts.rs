@@ -1,0 +1,281 @@
+//! What services told about themselves, over a restart: one file for each TTL check below
+//! `checks/state/`, until its time to live is over.
+//!
+//! A verdict is not a registration: it is told anew every few seconds, and without it a check begins
+//! with its initial state. So a report is not held up until it is on the disk, nor is it flushed: it
+//! is written in place by [`Agent::keep_verdicts`] soon after. That outlives the end of the process;
+//! what a loss of power leaves is told from its checksum, dropped with a warning, and told anew by
+//! the service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::catalog::CheckStatus;
+use concord_model::registration::Probe;
+use concord_model::{CheckId, InstanceId, Timestamp};
+use concord_runtime::{Disk, DiskError, World};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::agent::Agent;
+use crate::limits::{CHECK_STATE_FILE_BYTES_MAX, CHECK_STATE_PAUSE, CHECK_STATES_AT_ONCE};
+use crate::local::{Local, Verdict};
+
+/// The number of the format written now.
+const FORMAT: u32 = 1;
+const STATES: &str = "checks/state";
+/// Hexadecimal digits of the checksum before each verdict.
+const CHECKSUM: usize = 16;
+
+/// Why a verdict is not taken over: the check begins anew.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Dropped {
+    /// The disk said no.
+    #[error("the verdict of a check in the data directory: {0}; the check begins anew")]
+    Disk(#[from] DiskError),
+    /// A file is damaged.
+    #[error(
+        "{path}: cannot be read as the verdict of a check ({error}); it is dropped and the check begins anew"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        error: Damage,
+    },
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Damage {
+    /// It is longer than any that was written.
+    #[error("{0} bytes are too many")]
+    TooLong(u64),
+    /// It was not written to its end.
+    #[error("its checksum is not that of its content")]
+    Checksum,
+    /// Its content is of another version, or none.
+    #[error(transparent)]
+    Content(#[from] serde_json::Error),
+    /// It was written by a later version.
+    #[error("it was written by a later version, format {0}")]
+    Later(u32),
+}
+
+#[derive(Deserialize, Serialize)]
+struct VerdictFile {
+    format: u32,
+    check: CheckId,
+    #[serde(default)]
+    service: Option<InstanceId>,
+    ttl: Duration,
+    status: CheckStatus,
+    output: String,
+    /// When it no longer counts, by the wall clock.
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+/// The directory of verdicts.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdicts {
+    disk: Arc<dyn Disk>,
+}
+
+/// Takes over what was told before the restart and still counts. Files of checks that are not there
+/// any more, are no TTL checks, or were silent for too long are removed.
+pub(crate) fn restore(local: &mut Local, world: &World) {
+    let verdicts = Verdicts::new(Arc::clone(&world.disk));
+    let of_ttl = local.checks.values().filter(|record| matches!(record.spec.probe, Probe::Ttl(_)));
+    let known = of_ttl.map(|record| (name(&record.spec.id), record.spec.id.clone())).collect();
+    let (wall, now) = (Timestamp::from_nanos(world.clock.wall_nanos()), world.clock.now());
+    let (found, dropped) = verdicts.load(&known, wall);
+    for dropped in dropped {
+        tracing::warn!(%dropped, "the verdict of a check is not taken over");
+    }
+    found.into_iter().for_each(|(id, verdict)| local.restore(&id, verdict, now));
+}
+
+impl Agent {
+    /// Saves verdicts soon after they were told, until the agent ends, and then what is left.
+    pub(crate) async fn keep_verdicts(self) {
+        let mut fails = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.inner.scope.cancelled() => break,
+                () = self.inner.told.notified() => {}
+            }
+            if !self.save_verdicts(&mut fails).await {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.inner.scope.cancelled() => break,
+                () = self.inner.world.clock.sleep(CHECK_STATE_PAUSE) => {}
+            }
+        }
+        self.save_verdicts(&mut fails).await;
+    }
+
+    /// Whether there was anything to save.
+    async fn save_verdicts(&self, fails: &mut bool) -> bool {
+        let mut any = false;
+        loop {
+            let now = self.inner.world.clock.now();
+            let batch = self.inner.local.lock().take_unsaved(CHECK_STATES_AT_ONCE, now);
+            if batch.is_empty() {
+                return any;
+            }
+            any = true;
+            let wall = Timestamp::from_nanos(self.inner.world.clock.wall_nanos());
+            let verdicts = Verdicts::new(Arc::clone(&self.inner.world.disk));
+            let save = move || verdicts.save_all(&batch, wall);
+            match self.inner.scope.spawn_blocking("save verdicts", save).join().await {
+                Ok(Ok(())) => *fails = false,
+                Ok(Err(error)) if error.is_fatal() => {
+                    self.must_end(error.to_string());
+                    return any;
+                }
+                // Told once: it will fail for every report.
+                Ok(Err(error)) if !*fails => {
+                    *fails = true;
+                    tracing::warn!(%error, "verdicts of checks cannot be saved and would not outlive a restart");
+                }
+                Ok(Err(_)) => {}
+                Err(_) => return any,
+            }
+        }
+    }
+}
+
+impl Verdicts {
+    fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
+    }
+
+    /// The verdicts of these checks, by file name, that count; what else there is is removed.
+    fn load(
+        &self,
+        known: &BTreeMap<String, CheckId>,
+        wall: Timestamp,
+    ) -> (Vec<(CheckId, Verdict)>, Vec<Dropped>) {
+        let (mut found, mut dropped) = (Vec::new(), Vec::new());
+        let names = self.disk.list(STATES).unwrap_or_else(|error| {
+            dropped.push(error.into());
+            Vec::new()
+        });
+        for name in names {
+            let path = format!("{STATES}/{name}");
+            let read = known.get(&name).map(|id| self.read(&path, id, wall)).transpose();
+            match read.map(Option::flatten) {
+                Ok(Some(one)) => {
+                    found.push(one);
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => dropped.push(error),
+            }
+            if let Err(error) = self.remove(&path) {
+                dropped.push(error.into());
+            }
+        }
+        (found, dropped)
+    }
+
+    /// `None` if it no longer counts or is another check's.
+    fn read(&self, path: &str, id: &CheckId, wall: Timestamp) -> Result<Option<(CheckId, Verdict)>, Dropped> {
+        let content = self.disk.read(path)?;
+        let file = decoded(&content).map_err(|error| Dropped::Damaged { path: path.to_owned(), error })?;
+        let VerdictFile { format: _, check, service, ttl, status, output, expires_at } = file;
+        if check != *id || expires_at <= wall {
+            return Ok(None);
+        }
+        let left = expires_at.since(wall);
+        Ok(Some((check, Verdict { service, ttl, status, output, left })))
+    }
+
+    /// Saves these, each for itself; the worst error is told.
+    fn save_all(&self, batch: &[(CheckId, Option<Verdict>)], wall: Timestamp) -> Result<(), DiskError> {
+        let mut outcome = Ok(());
+        for (id, verdict) in batch {
+            let path = format!("{STATES}/{}", name(id));
+            let saved = match verdict {
+                Some(verdict) => self.save(&path, id, verdict, wall),
+                None => self.remove(&path),
+            };
+            match saved {
+                Ok(()) => {}
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => {
+                    // What is there is of an older report: rather none than a wrong one.
+                    let _ = self.remove(&path);
+                    outcome = Err(error);
+                }
+            }
+        }
+        outcome
+    }
+
+    /// In place and without a flush. What follows the line is left of a longer one.
+    fn save(&self, path: &str, id: &CheckId, verdict: &Verdict, wall: Timestamp) -> Result<(), DiskError> {
+        let content = encoded(id, verdict, wall);
+        let file = self.disk.open(path)?;
+        file.write_at(0, &content)?;
+        let len = content.len() as u64;
+        if file.len()? > len { file.set_len(len) } else { Ok(()) }
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DiskError> {
+        match self.disk.exists(path)? {
+            true => self.disk.remove(path),
+            false => Ok(()),
+        }
+    }
+}
+
+fn name(id: &CheckId) -> String {
+    hex(&Sha256::digest(id.as_str()))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn checksum(text: &[u8]) -> String {
+    hex(&Sha256::digest(text)[..CHECKSUM / 2])
+}
+
+/// One line: checksum, space, JSON.
+fn encoded(id: &CheckId, verdict: &Verdict, wall: Timestamp) -> Vec<u8> {
+    let Verdict { service, ttl, status, output, left } = verdict.clone();
+    let expires_at = wall.plus(left);
+    let file = VerdictFile { format: FORMAT, check: id.clone(), service, ttl, status, output, expires_at };
+    let json = serde_json::to_string(&file).expect("names, numbers and texts have a form in JSON");
+    format!("{} {json}\n", checksum(json.as_bytes())).into_bytes()
+}
+
+fn decoded(content: &[u8]) -> Result<VerdictFile, Damage> {
+    if content.len() > CHECK_STATE_FILE_BYTES_MAX {
+        return Err(Damage::TooLong(content.len() as u64));
+    }
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let (sum, json) = line.split_at_checked(CHECKSUM).ok_or(Damage::Checksum)?;
+    let json = json.strip_prefix(b" ").ok_or(Damage::Checksum)?;
+    if sum != checksum(json).as_bytes() {
+        return Err(Damage::Checksum);
+    }
+    let FormatOnly { format } = serde_json::from_slice(json)?;
+    if format > FORMAT {
+        return Err(Damage::Later(format));
+    }
+    Ok(serde_json::from_slice(json)?)
+}
+
+#[cfg(test)]
+mod tests;
