@@ -11,7 +11,8 @@ use concord_syntax::{Entry, Kind, Node, Object, Pos};
 pub struct AgentFlags {
     /// `-dev`: a server of its own in memory, for trying things out.
     pub dev: bool,
-    /// `-ephemeral-ports`: every listener that is on gets whatever port the system gives.
+    /// `-ephemeral-ports`: every listener that is on and whose port nobody stated gets whatever port the
+    /// system gives.
     pub ephemeral_ports: bool,
     /// `-hcl`, repeatable: fragments read as files are, after the files. There may be tokens in them.
     pub hcl: Vec<Secret>,

@@ -35,6 +35,11 @@ impl Origins {
         self.0.get(&plain(key)).cloned().unwrap_or_default()
     }
 
+    /// Whether somebody wrote a key, in a file or by a flag; `-dev` and defaults are nobody.
+    pub(crate) fn states(&self, key: &str) -> bool {
+        self.0.contains_key(&plain(key))
+    }
+
     pub(crate) fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
     }

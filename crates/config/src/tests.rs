@@ -154,6 +154,24 @@ fn dev_needs_nothing_and_flags_override_it() {
 }
 
 #[test]
+fn a_stated_port_wins_over_ephemeral_ones() {
+    let ports = |files: &[(&str, &str)], flags: AgentFlags| {
+        let own = loaded(files, &AgentFlags { ephemeral_ports: true, ..flags }).config;
+        (own.http.port, own.server.port, own.grpc.port)
+    };
+    let none = ports(&[], dev());
+    assert_eq!(none, (Port::Pick, Port::Pick, Port::Pick), "what -dev presets nobody stated");
+    let by_flag = ports(&[], AgentFlags { http_port: Some(8600), ..dev() });
+    assert_eq!(by_flag, (Port::At(8600), Port::Pick, Port::Pick));
+    let by_file = ports(&[("a.hcl", "ports { grpc = 8502 }")], dev());
+    assert_eq!(by_file, (Port::Pick, Port::Pick, Port::At(8502)), "though it is what -dev presets");
+    let by_fragment = AgentFlags { hcl: vec![Secret::new("ports { server = 8700 }".to_owned())], ..dev() };
+    assert_eq!(ports(&[], by_fragment), (Port::Pick, Port::At(8700), Port::Pick));
+    let off = ports(&[("a.hcl", "ports { http = -1 }")], dev());
+    assert_eq!(off, (Port::Off, Port::Pick, Port::Pick));
+}
+
+#[test]
 fn who_may_start_a_cluster_is_checked() {
     let with = |change: fn(&mut AgentFlags)| {
         let mut flags = server();

@@ -67,7 +67,7 @@ const FLAGS: &[Flag] = &[
     Flag::list("recursor", "DNS server to ask for other domains.").placeholder("<address>"),
     Flag::switch(
         "ephemeral-ports",
-        "Take a free port for every listener that is on, whatever its configured port. For tests.",
+        "Take a free port for every listener that is on and whose port neither a flag nor a file states. For tests.",
     ),
     Flag::text("ready-file", "File to write the bound addresses to, JSON, once the agent serves.")
         .placeholder("<path>"),

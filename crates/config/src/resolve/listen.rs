@@ -84,7 +84,8 @@ impl Resolver<'_> {
             self.fail(key, format!("{key}: {number} is not a port; use 1 to 65535, or -1 to turn it off"));
             Port::Off
         });
-        if flags.ephemeral_ports { port.ephemeral() } else { port }
+        // A port that somebody stated is the one they will look at.
+        if flags.ephemeral_ports && !self.origins.states(key) { port.ephemeral() } else { port }
     }
 
     pub(super) fn http(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> HttpSection {
