@@ -21,6 +21,7 @@ use crate::config::AgentConfig;
 use crate::leaves::Leaves;
 use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
 use crate::local::{Change, CheckSettings, Local, Source};
+use crate::own_tokens::{OwnTokens, TokensError};
 use crate::persist::{PersistError, Registrations, verdicts};
 use crate::tokens::Tokens;
 
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) servers: Arc<dyn ServerApi>,
     pub(crate) world: World,
     pub(crate) scope: Scope,
+    /// The tokens the agent uses itself; those of `config` may be old.
+    pub(crate) own: OwnTokens,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) leaves: Arc<Leaves>,
@@ -79,6 +82,9 @@ pub enum StartError {
     /// What was registered before cannot be read.
     #[error(transparent)]
     Registrations(#[from] PersistError),
+    /// The agent's own tokens that were kept cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// A service in the configuration is wrong.
     #[error("service {name:?} in the configuration: {faults}")]
     Service {
@@ -116,6 +122,7 @@ impl Agent {
         world: World,
         scope: Scope,
     ) -> Result<Self, StartError> {
+        let own = OwnTokens::load(&config, &world.disk)?;
         let registrations = Registrations::new(Arc::clone(&world.disk));
         let local = load(&config, &registrations, &world)?;
         let tokens =
@@ -133,6 +140,7 @@ impl Agent {
         let inner = Inner {
             changed: watch::channel(local.revision()).0,
             local: Mutex::new(local),
+            own,
             tokens: Arc::new(tokens),
             runners: Runners::default(),
             told: Notify::new(),
@@ -172,8 +180,8 @@ impl Agent {
 
     /// The token a request is made with: its own, else the agent's default.
     pub fn token_or_default(&self, token: Option<&Secret>) -> Option<Secret> {
-        let own = token.filter(|token| !token.is_empty());
-        own.or(self.inner.config.tokens.default.as_ref()).cloned()
+        let own = token.filter(|token| !token.is_empty()).cloned();
+        own.or_else(|| self.inner.own.now().tokens.default.clone())
     }
 
     /// Who makes a request with this token; without one, the agent's default token stands in.

@@ -116,11 +116,11 @@ impl Agent {
 
     /// Follows the checks of another node in the catalog.
     async fn make_alias(&self, id: &CheckId, node: NodeName, service: Option<InstanceId>) {
-        let token = self.inner.config.tokens.default.clone();
         let mut backoff = Backoff::default();
         let mut index = 0;
         loop {
-            let head = Head::with_token(token.clone()).after(index, Some(REFRESH_WAIT));
+            let token = self.inner.own.now().tokens.default.clone();
+            let head = Head::with_token(token).after(index, Some(REFRESH_WAIT));
             match self.inner.servers.call(head, NodeChecks { node: node.clone() }).await {
                 Ok(answer) => {
                     backoff.reset();

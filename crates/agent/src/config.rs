@@ -35,8 +35,10 @@ pub struct AgentConfig {
     pub locality: Option<Locality>,
     /// How callers are judged.
     pub acl: AclConfig,
-    /// The tokens the agent uses itself.
+    /// The tokens the agent uses itself, until they are set to others.
     pub tokens: AgentTokens,
+    /// Whether tokens set while the agent runs outlive a restart.
+    pub token_persistence: bool,
     /// What decides where no intention does; `None`: the ACLs' default.
     pub default_intention_policy: Option<Action>,
     /// Ports sidecars get where their definition names none.
@@ -122,6 +124,7 @@ impl AgentConfig {
             locality: None,
             acl: AclConfig::default(),
             tokens: AgentTokens::default(),
+            token_persistence: false,
             default_intention_policy: None,
             sidecar_ports: 21_000..=21_255,
             services: Vec::new(),

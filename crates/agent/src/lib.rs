@@ -11,6 +11,7 @@
 //! - `local`: what is registered here, a pure machine; `persist` keeps it, `registrar` changes it,
 //!   `checks` runs its checks, `sync` brings it to the catalog: the agent is the authority for its
 //!   node, and nothing of it is written straight to the log.
+//! - `own_tokens`: those the agent uses itself, which change while it runs.
 //! - `tokens`: who asks and what they may do; `cache`: answers shared without being shown to whom
 //!   they are not allowed; `connect`: roots, authorize, leaves; `proxies`: the stream of snapshots.
 //!
@@ -30,6 +31,7 @@ mod connect;
 mod leaves;
 pub mod limits;
 mod local;
+mod own_tokens;
 mod persist;
 mod proxies;
 mod reading;
@@ -44,4 +46,5 @@ pub use crate::agent::{Agent, AgentRequest, StartError};
 pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};
 pub use crate::caller::Caller;
 pub use crate::config::{About, AclConfig, AgentConfig, AgentTokens};
+pub use crate::own_tokens::{TokenKind, TokensError};
 pub use crate::persist::PersistError;

@@ -124,7 +124,8 @@ impl Agent {
 
     /// The caller's token, unless the agent's default stands in: that one may be replaced later.
     fn own_token(&self, caller: &Caller) -> Option<Secret> {
-        let default = self.inner.config.tokens.default.as_ref();
+        let config = self.inner.own.now();
+        let default = config.tokens.default.as_ref();
         let own = |token: &&Secret| default.is_none_or(|default| !default.matches(token.expose()));
         caller.token.as_ref().filter(own).cloned()
     }

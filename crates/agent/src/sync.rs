@@ -18,6 +18,7 @@ impl Agent {
     /// Exchanges with the catalog until the agent ends.
     pub(crate) async fn keep_synchronised(self) {
         let mut changes = self.inner.changed.subscribe();
+        let mut tokens = self.inner.own.changed();
         let mut backoff = if self.inner.config.dev {
             Backoff::new(SYNC_RETRY_MIN, DEV_JITTER_MAX)
         } else {
@@ -39,8 +40,12 @@ impl Agent {
                 Err(error) => {
                     tracing::debug!(%error, "the catalog cannot be told, will retry");
                     let pause = backoff.next(&*self.inner.world.entropy);
-                    // A change alone is no reason to try sooner while nobody answers.
-                    self.pause(pause).await;
+                    // A change alone is no reason to try sooner while nobody answers; another token may be.
+                    tokio::select! {
+                        biased;
+                        () = self.pause(pause) => {}
+                        _ = tokens.changed() => full_at = self.inner.world.clock.now(),
+                    }
                     continue;
                 }
             };
@@ -48,6 +53,8 @@ impl Agent {
                 biased;
                 () = self.inner.scope.cancelled() => return,
                 _ = changes.changed() => {}
+                // What was refused with the old token is told again.
+                _ = tokens.changed() => full_at = self.inner.world.clock.now(),
                 () = self.inner.world.clock.sleep_until(wake_at) => {}
             }
             if self.inner.scope.is_cancelled() {
@@ -66,14 +73,14 @@ impl Agent {
         }
         loop {
             let now = self.inner.world.clock.now();
-            let step = diff::next_step(&mut self.inner.local.lock(), &self.inner.config, now);
+            let step = diff::next_step(&mut self.inner.local.lock(), &self.inner.own.now(), now);
             let Some(step) = step else { return Ok(()) };
             self.carry_out(step).await?;
         }
     }
 
     async fn compare(&self) -> Result<(), RpcError> {
-        let config = &self.inner.config;
+        let config = self.inner.own.now();
         let head = Head {
             token: config.tokens.for_node().cloned(),
             consistency: Consistency::Default,

@@ -408,10 +408,15 @@ impl Bench {
 
     /// The same agent anew, with what it left on its disk.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_with(|_| {}).await
+    }
+
+    /// The same, set up otherwise.
+    pub(crate) async fn restarted_with(self, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
         let acl = self.servers.acl.clone();
         self.agent.scope().cancel();
         settle().await;
-        let agent = start(&self.servers, &self.world, acl, |_| {});
+        let agent = start(&self.servers, &self.world, acl, adjust);
         Self { agent, ..self }
     }
 

@@ -359,6 +359,7 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, bound: &Bound) ->
             agent: config.acl.agent_token.clone(),
             config_file_service_registration: None,
         },
+        token_persistence: config.acl.token_persistence,
         default_intention_policy: config.acl.default_intention_policy,
         // Without a range no port is free, and a sidecar that names none is refused.
         sidecar_ports: agent.sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),

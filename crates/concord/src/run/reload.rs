@@ -1,6 +1,7 @@
 //! SIGHUP, `reload` and PUT agent/reload: the configuration is read again, and what can change does.
 
-use concord_agent::Agent;
+use concord_agent::{Agent, AgentTokens};
+use concord_config::section::Config;
 use concord_config::{Loaded, reload_diff};
 use concord_rpc::RpcError;
 use tracing::{info, warn};
@@ -32,5 +33,13 @@ pub(super) async fn apply(
         }
     }
     telemetry::start_logs(loaded.config.log);
-    agent.reload_definitions(&loaded.config.definitions.services, &loaded.config.definitions.checks).await
+    let Config { definitions, acl, .. } = &loaded.config;
+    agent.reload_definitions(&definitions.services, &definitions.checks).await?;
+    let tokens = AgentTokens {
+        default: acl.default_token.clone(),
+        agent: acl.agent_token.clone(),
+        config_file_service_registration: None,
+    };
+    agent.reload_tokens(tokens).await;
+    Ok(())
 }

@@ -255,6 +255,49 @@ async fn an_expanded_token_shows_its_policies() {
 }
 
 #[tokio::test]
+async fn the_agents_own_tokens_change_while_it_runs() {
+    let world = Setup::guarded().start().await;
+    let (_, operator) = token(&world, r#"agent "n1" { policy = "write" }"#).await;
+    let (_, reader) = token(&world, r#"agent "n1" { policy = "read" } node "n1" { policy = "read" }"#).await;
+    let body = json!({"Token": reader}).to_string();
+    for kind in ["default", "acl_token"] {
+        let path = format!("/v1/agent/token/{kind}");
+        world
+            .put(&path, &body)
+            .refused(403, "anonymous token lacks permission 'agent:write' on \"n1\"")
+            .await;
+        world.put(&path, &body).token(&reader).refused(403, "'agent:write' on \"n1\"").await;
+        assert_eq!(world.get("/v1/catalog/nodes").json().await, json!([]));
+        let answer = world.put(&path, &body).token(&operator).send().await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+        assert_eq!(world.get("/v1/catalog/nodes").json().await[0]["Node"], "n1");
+        world.put(&path, r#"{"Token":""}"#).token(&operator).ok().await;
+    }
+    assert_eq!(world.get("/v1/catalog/nodes").json().await, json!([]));
+    for kind in ["agent", "acl_agent_token", "config_file_service_registration"] {
+        let root = json!({"Token": ROOT}).to_string();
+        world.put(&format!("/v1/agent/token/{kind}"), root).token(&operator).ok().await;
+    }
+    for kind in [
+        "agent_recovery",
+        "agent_master",
+        "acl_agent_master_token",
+        "replication",
+        "acl_replication_token",
+        "dns",
+        "dns_token",
+    ] {
+        let path = format!("/v1/agent/token/{kind}");
+        world.put(&path, &body).token(&operator).refused(501, "not available yet: ").await;
+        world.put(&path, &body).token(&reader).refused(403, "'agent:write'").await;
+    }
+    let unknown = "Token \"other\" is unknown";
+    world.put("/v1/agent/token/other", &body).token(&operator).refused(404, unknown).await;
+    world.put("/v1/agent/token/default", "{").token(&operator).refused(400, "Request decode failed").await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn the_first_management_token_is_made_once() {
     let world = Setup { no_management: true, ..Setup::guarded() }.start().await;
     world.put("/v1/acl/bootstrap", r#"{"BootstrapSecret":"x"}"#).refused(400, "not a valid UUID").await;
@@ -294,5 +337,6 @@ async fn without_acls_there_is_nothing_to_manage() {
     world.put("/v1/acl/bootstrap", "").refused(401, "ACL support disabled").await;
     world.get("/v1/acl/token/self").token(ROOT).refused(401, "ACL support disabled").await;
     world.post("/v1/internal/acl/authorize", "[]").refused(401, "ACL support disabled").await;
+    world.put("/v1/agent/token/default", r#"{"Token":"x"}"#).refused(401, "ACL support disabled").await;
     world.stop().await;
 }

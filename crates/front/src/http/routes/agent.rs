@@ -5,8 +5,12 @@ mod exposition;
 use std::sync::Arc;
 
 use concord_acl::Level;
+use concord_agent::TokenKind;
+use concord_api::decode::{self, REQUEST_DECODE_FAILED};
+use concord_model::Secret;
+use concord_rpc::RpcError;
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::endpoints;
 use crate::http::context::Ctx;
@@ -24,6 +28,8 @@ endpoints! {
     Leave: PUT "/v1/agent/leave", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => leave;
     /// Reads the configuration again.
     Reload: PUT "/v1/agent/reload", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => reload;
+    /// Changes a token the agent uses itself.
+    Token: PUT "/v1/agent/token/:kind", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => token;
     /// All metrics.
     Metrics: GET "/v1/agent/metrics", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => metrics;
 }
@@ -77,6 +83,38 @@ async fn leave(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn reload(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     ctx.agent.reload(&caller).await?;
+    Ok(Reply::empty())
+}
+
+/// Body of `agent/token/:kind`. Has no `Debug`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct TokenBody {
+    token: String,
+}
+
+/// The token a path names, also by the names of its past; else what is to be answered.
+fn token_kind(name: &str) -> Result<TokenKind, HttpError> {
+    match name {
+        "default" | "acl_token" => Ok(TokenKind::Default),
+        "agent" | "acl_agent_token" => Ok(TokenKind::Agent),
+        "config_file_service_registration" => Ok(TokenKind::ConfigFileServiceRegistration),
+        "agent_recovery" | "agent_master" | "acl_agent_master_token" => {
+            Err(HttpError::not_available("agent recovery tokens"))
+        }
+        "replication" | "acl_replication_token" => Err(HttpError::not_available("ACL replication")),
+        "dns" | "dns_token" => Err(HttpError::not_available("DNS")),
+        other => Err(HttpError::not_found(format!("Token {other:?} is unknown"))),
+    }
+}
+
+async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    if !ctx.agent.config().acl.enabled {
+        return Err(RpcError::AclDisabled.into());
+    }
+    let TokenBody { token } = decode::body(&call.body, REQUEST_DECODE_FAILED)?;
+    let (kind, caller) = (token_kind(call.capture(0))?, ctx.caller(&call).await?);
+    ctx.agent.set_token(&caller, kind, Secret::new(token)).await?;
     Ok(Reply::empty())
 }
 

@@ -25,7 +25,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("/v1/agent/metrics/stream", "a stream of metrics"),
     ("/v1/agent/monitor", "a stream of the log"),
     ("/v1/agent/service/maintenance/:id", "maintenance mode"),
-    ("/v1/agent/token/:kind", "changing the agent's tokens while it runs"),
     ("/v1/catalog/gateway-services/:gateway", "gateways"),
     ("/v1/connect/intentions/:id", "intentions by id; use /v1/connect/intentions/exact"),
     ("/v1/coordinate/*rest", "network coordinates"),

@@ -1,0 +1,263 @@
+//! The tokens the agent uses itself, as they are now: of the configuration, or set while it runs.
+//!
+//! One that was set goes before the configuration until that is read again. With
+//! `acl.enable_token_persistence` it is also kept in the data directory, in Consul's form, and goes
+//! before the configuration from then on. Kinds that nothing here uses yet are left in the file as they
+//! are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use concord_acl::{Labelled, Level, Right};
+use concord_model::Secret;
+use concord_rpc::RpcError;
+use concord_runtime::{Disk, DiskError};
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::agent::Agent;
+use crate::caller::Caller;
+use crate::config::{AgentConfig, AgentTokens};
+
+/// The file of the tokens that were set; Consul's name for it.
+const FILE: &str = "acl-tokens.json";
+
+/// A token of the agent that can be changed while it runs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum TokenKind {
+    /// See [`AgentTokens::default`](AgentTokens#structfield.default).
+    Default,
+    /// See [`AgentTokens::agent`].
+    Agent,
+    /// See [`AgentTokens::config_file_service_registration`].
+    ConfigFileServiceRegistration,
+}
+
+/// Why tokens that were kept cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensError {
+    /// The disk said no.
+    #[error("{FILE} in the data directory: {0}")]
+    Disk(#[from] DiskError),
+    /// The file is damaged. What is in it is not repeated: it holds secrets.
+    #[error(
+        "{FILE} in the data directory: cannot be read as tokens (line {line}); restore it, or remove it and set the tokens again"
+    )]
+    Damaged {
+        /// Where.
+        line: usize,
+    },
+}
+
+/// The agent's own tokens.
+pub(crate) struct OwnTokens {
+    /// The agent's configuration with the tokens as they are.
+    now: RwLock<Arc<AgentConfig>>,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    /// Where tokens are kept, if they are.
+    disk: Option<Arc<dyn Disk>>,
+    /// Held by the one change that is under way.
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct State {
+    configured: AgentTokens,
+    /// What was set; an empty one: none, whatever is configured.
+    set: BTreeMap<TokenKind, Secret>,
+    /// What else stands in the file.
+    others: BTreeMap<String, String>,
+}
+
+/// The file. Has no `Debug`: it is nothing but secrets.
+#[derive(Default, Deserialize, Serialize)]
+struct Kept {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    default: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    agent: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    config_file_service_registration: String,
+    #[serde(flatten)]
+    others: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for OwnTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnTokens").field("kept", &self.disk.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl TokenKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Agent, Self::ConfigFileServiceRegistration];
+
+    /// As in the configuration, in the file and in paths.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Agent => "agent",
+            Self::ConfigFileServiceRegistration => "config_file_service_registration",
+        }
+    }
+
+    fn of(self, tokens: &mut AgentTokens) -> &mut Option<Secret> {
+        match self {
+            Self::Default => &mut tokens.default,
+            Self::Agent => &mut tokens.agent,
+            Self::ConfigFileServiceRegistration => &mut tokens.config_file_service_registration,
+        }
+    }
+}
+
+// === impl OwnTokens ===
+
+impl OwnTokens {
+    /// The tokens of a configuration, and those that were kept.
+    pub(crate) fn load(config: &AgentConfig, disk: &Arc<dyn Disk>) -> Result<Self, TokensError> {
+        let disk = config.token_persistence.then(|| Arc::clone(disk));
+        let Kept { default, agent, config_file_service_registration, others } = match &disk {
+            Some(disk) => read(&**disk)?,
+            None => Kept::default(),
+        };
+        let kept = [default, agent, config_file_service_registration];
+        let set = TokenKind::ALL.into_iter().zip(kept).filter(|(_, token)| !token.is_empty());
+        let set: BTreeMap<_, _> = set.map(|(kind, token)| (kind, Secret::new(token))).collect();
+        let mut configured = config.tokens.clone();
+        for kind in set.keys() {
+            if kind.of(&mut configured).is_some() {
+                let kind = kind.as_str();
+                tracing::warn!(
+                    kind,
+                    "the token is in the configuration and was set: the one that was set counts"
+                );
+            }
+        }
+        let state = State { configured, set, others };
+        let now = AgentConfig { tokens: state.tokens(), ..config.clone() };
+        Ok(Self {
+            now: RwLock::new(Arc::new(now)),
+            state: Mutex::new(state),
+            changed: watch::channel(()).0,
+            disk,
+            writing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The agent's configuration, with the tokens as they are now.
+    pub(crate) fn now(&self) -> Arc<AgentConfig> {
+        Arc::clone(&self.now.read())
+    }
+
+    /// Tells when a token has become another one.
+    pub(crate) fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn put(&self, state: State) {
+        let tokens = state.tokens();
+        *self.state.lock() = state;
+        let mut now = self.now.write();
+        if !same(&now.tokens, &tokens) {
+            *now = Arc::new(AgentConfig { tokens, ..(**now).clone() });
+            drop(now);
+            self.changed.send_replace(());
+        }
+    }
+}
+
+impl State {
+    /// What counts.
+    fn tokens(&self) -> AgentTokens {
+        let mut tokens = self.configured.clone();
+        for (kind, token) in &self.set {
+            *kind.of(&mut tokens) = Some(token.clone()).filter(|token| !token.is_empty());
+        }
+        tokens
+    }
+
+    fn kept(&self) -> Kept {
+        let set = |kind| self.set.get(&kind).map_or_else(String::new, |token| token.expose().to_owned());
+        Kept {
+            default: set(TokenKind::Default),
+            agent: set(TokenKind::Agent),
+            config_file_service_registration: set(TokenKind::ConfigFileServiceRegistration),
+            others: self.others.clone(),
+        }
+    }
+}
+
+fn read(disk: &dyn Disk) -> Result<Kept, TokensError> {
+    let content = match disk.read(FILE) {
+        Ok(content) => content,
+        Err(DiskError::NotFound { .. }) => return Ok(Kept::default()),
+        Err(error) => return Err(error.into()),
+    };
+    serde_json::from_slice(&content).map_err(|error| TokensError::Damaged { line: error.line() })
+}
+
+fn same(a: &AgentTokens, b: &AgentTokens) -> bool {
+    let (mut a, mut b) = (a.clone(), b.clone());
+    TokenKind::ALL.into_iter().all(|kind| match (kind.of(&mut a), kind.of(&mut b)) {
+        (Some(a), Some(b)) => a.matches(b.expose()),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    })
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Uses another token from now on, or none if it is empty. Where tokens are kept it is durable on
+    /// return. Needs `agent:write` on the node.
+    ///
+    /// # Errors
+    /// [`RpcError::AclDisabled`] while ACLs are off; then no token is used for anything.
+    pub async fn set_token(&self, caller: &Caller, kind: TokenKind, token: Secret) -> Result<(), RpcError> {
+        if !self.config().acl.enabled {
+            return Err(RpcError::AclDisabled);
+        }
+        caller.require(Right::named(Labelled::Agent, self.config().node.as_str(), Level::Write))?;
+        let agent = self.clone();
+        // Whoever asked may go away: what is on the disk has to be what is used.
+        let task = self.scope().spawn("set a token", async move { agent.set_token_now(kind, token).await });
+        task.join().await.map_err(|_| RpcError::ShuttingDown)?
+    }
+
+    async fn set_token_now(self, kind: TokenKind, token: Secret) -> Result<(), RpcError> {
+        let own = &self.inner.own;
+        let _writing = own.writing.lock().await;
+        let mut next = own.state.lock().clone();
+        next.set.insert(kind, token);
+        if let Some(disk) = own.disk.clone() {
+            let content = serde_json::to_vec(&next.kept()).expect("texts only");
+            let kept = self.scope().spawn_blocking("keep tokens", move || disk.write_atomic(FILE, &content));
+            if let Err(error) = kept.join().await.map_err(|_| RpcError::ShuttingDown)? {
+                let text = format!("{FILE} in the data directory: {error}");
+                if error.is_fatal() {
+                    self.must_end(text.clone());
+                }
+                return Err(RpcError::Internal(text));
+            }
+        }
+        own.put(next);
+        tracing::info!(kind = kind.as_str(), "the agent's token was changed");
+        Ok(())
+    }
+
+    /// Goes by the tokens of a configuration that was read again. Those that are kept on disk still go
+    /// before it; others that were set do not, as in Consul.
+    pub async fn reload_tokens(&self, configured: AgentTokens) {
+        let own = &self.inner.own;
+        let _writing = own.writing.lock().await;
+        let mut next = own.state.lock().clone();
+        next.configured = configured;
+        next.set.retain(|_, token| own.disk.is_some() && !token.is_empty());
+        own.put(next);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Tokens that are set, kept, read again and used.
+
+use std::time::Duration;
+
+use concord_model::Secret;
+use concord_rpc::RpcError;
+
+use super::*;
+use crate::testing::{Bench, open, service_id, strict};
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+/// The default and the agent's token.
+fn used(bench: &Bench) -> [Option<String>; 2] {
+    let now = bench.agent.inner.own.now();
+    [&now.tokens.default, &now.tokens.agent]
+        .map(|token| token.as_ref().map(|token| token.expose().to_owned()))
+}
+
+fn texts(tokens: [&str; 2]) -> [Option<String>; 2] {
+    tokens.map(|token| (!token.is_empty()).then(|| token.to_owned()))
+}
+
+fn keeping(config: &mut AgentConfig) {
+    config.token_persistence = true;
+    config.tokens.default = Some(secret("configured"));
+}
+
+async fn operator(bench: &Bench) -> Caller {
+    let operator = bench.servers.token("operator", r#"agent "n1" { policy = "write" }"#);
+    bench.caller(&operator).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_changed_by_who_may_write_to_the_agent() {
+    let bench = Bench::new(strict());
+    let operator = operator(&bench).await;
+    let other =
+        bench.servers.token("other", r#"agent "n1" { policy = "read" } agent "n2" { policy = "write" }"#);
+    let other = bench.caller(&other).await;
+    let refused = bench.agent.set_token(&other, TokenKind::Agent, secret("theirs")).await.unwrap_err();
+    assert!(refused.to_string().contains("'agent:write' on \"n1\""), "{refused}");
+    let nobody = bench.agent.caller(None).await.unwrap();
+    assert!(
+        bench.agent.set_token(&nobody, TokenKind::Agent, secret("theirs")).await.unwrap_err().is_denial()
+    );
+    assert_eq!(used(&bench), texts(["", ""]));
+    bench.agent.set_token(&operator, TokenKind::Agent, secret("mine")).await.unwrap();
+    assert_eq!(used(&bench), texts(["", "mine"]));
+    bench.agent.set_token(&operator, TokenKind::Agent, secret("")).await.unwrap();
+    assert_eq!(used(&bench), texts(["", ""]));
+    assert!(!bench.world.disk.exists(FILE).unwrap(), "nothing is kept unless it is asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_acls_are_off_there_is_no_token_to_change() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    let refused = bench.agent.set_token(&caller, TokenKind::Default, secret("x")).await;
+    assert_eq!(refused, Err(RpcError::AclDisabled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_catalog_refused_is_told_again_with_the_new_token() {
+    let bench = Bench::with(strict(), |config| {
+        config.sync_interval = Duration::from_secs(24 * 3600);
+        config.services = vec![serde_json::from_str(r#"{"Name":"web"}"#).unwrap()];
+    });
+    let later = || bench.world.clock.sleep(Duration::from_secs(5));
+    let known = || bench.servers.look(|catalog| catalog.services.contains_key(&service_id("web")));
+    later().await;
+    assert!(!known(), "nobody may");
+    let operator = operator(&bench).await;
+    bench.servers.token("node", r#"node_prefix "" { policy = "write" }"#);
+    bench.servers.token("files", r#"service_prefix "" { policy = "write" }"#);
+    bench.agent.set_token(&operator, TokenKind::Agent, secret("node")).await.unwrap();
+    later().await;
+    assert!(!known(), "that token is for the node");
+    let of_files = TokenKind::ConfigFileServiceRegistration;
+    bench.agent.set_token(&operator, of_files, secret("files")).await.unwrap();
+    later().await;
+    assert!(known());
+    let told = (Some("files".to_owned()), "web".to_owned());
+    bench.servers.look(|catalog| assert!(catalog.told.contains(&told), "{:?}", catalog.told));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_token_uses_the_default_of_the_moment() {
+    let bench = Bench::new(strict());
+    let operator = operator(&bench).await;
+    bench.servers.token("reader", r#"service "web" { policy = "read" }"#);
+    let right = || Right::named(Labelled::Service, "web", Level::Read);
+    assert!(bench.agent.caller(None).await.unwrap().require(right()).is_err());
+    bench.agent.set_token(&operator, TokenKind::Default, secret("reader")).await.unwrap();
+    assert!(bench.agent.caller(None).await.unwrap().require(right()).is_ok());
+    bench.agent.set_token(&operator, TokenKind::Default, secret("")).await.unwrap();
+    assert!(bench.agent.caller(None).await.unwrap().require(right()).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configuration() {
+    let bench = Bench::with(strict(), keeping);
+    assert_eq!(used(&bench), texts(["configured", ""]));
+    let operator = operator(&bench).await;
+    // Another program's tokens stay in the file.
+    bench.world.disk.write_atomic(FILE, br#"{"replication":"r"}"#).unwrap();
+    let bench = bench.restarted_with(keeping).await;
+    bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
+    bench.agent.set_token(&operator, TokenKind::Agent, secret("a")).await.unwrap();
+    let file = String::from_utf8(bench.world.disk.read(FILE).unwrap()).unwrap();
+    assert_eq!(file, r#"{"default":"set","agent":"a","replication":"r"}"#);
+    let bench = bench.restarted_with(keeping).await;
+    assert_eq!(used(&bench), texts(["set", "a"]));
+    // Without persistence the file says nothing.
+    let bench = bench.restarted_with(|config| config.token_persistence = false).await;
+    assert_eq!(used(&bench), texts(["", ""]));
+    // One that was taken away comes back from the configuration.
+    let bench = bench.restarted_with(keeping).await;
+    bench.agent.set_token(&operator, TokenKind::Default, secret("")).await.unwrap();
+    assert_eq!(used(&bench), texts(["", "a"]));
+    let bench = bench.restarted_with(keeping).await;
+    assert_eq!(used(&bench), texts(["configured", "a"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_read_again_replaces_what_is_not_kept() {
+    let configured =
+        || AgentTokens { default: Some(secret("new")), agent: Some(secret("new")), ..AgentTokens::default() };
+    let bench = Bench::new(strict());
+    let operator = operator(&bench).await;
+    bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
+    bench.agent.reload_tokens(configured()).await;
+    assert_eq!(used(&bench), texts(["new", "new"]));
+
+    let bench = Bench::with(strict(), keeping);
+    let operator = self::operator(&bench).await;
+    bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
+    bench.agent.reload_tokens(configured()).await;
+    assert_eq!(used(&bench), texts(["set", "new"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_file_is_named_and_not_repeated() {
+    let bench = Bench::with(strict(), keeping);
+    bench.world.disk.write_atomic(FILE, b"{\"default\": \"s3cret\"\n").unwrap();
+    let config = AgentConfig { token_persistence: true, ..bench.agent.config().clone() };
+    let refused = OwnTokens::load(&config, &bench.world.disk).unwrap_err().to_string();
+    assert!(refused.contains("acl-tokens.json") && !refused.contains("s3cret"), "{refused}");
+    // Who does not keep tokens does not read it.
+    let config = AgentConfig { token_persistence: false, ..config };
+    assert!(OwnTokens::load(&config, &bench.world.disk).is_ok());
+}
