@@ -37,6 +37,8 @@ pub(super) struct Attached {
     /// What the proxy has.
     sent: Option<Arc<ProxySnapshot>>,
     changes: watch::Receiver<u64>,
+    /// The version of the registration the machine goes by.
+    version: Option<u64>,
 }
 
 impl Attached {
@@ -68,6 +70,7 @@ impl Attached {
             latest: None,
             sent: None,
             changes,
+            version: None,
         }
     }
 
@@ -92,7 +95,7 @@ impl Attached {
                 () = self.follow.changed() => self.check_rights()?,
                 () = room.closed() => return Ok(()),
                 Some(news) = self.news.recv() => self.take(news?)?,
-                _ = self.changes.changed() => self.registration_changed()?,
+                _ = self.changes.changed() => self.registrations_changed()?,
                 permit = room.reserve(), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
                     drop(permit);
@@ -107,6 +110,17 @@ impl Attached {
         let caller = self.follow.caller()?;
         let service = self.service().ok_or_else(|| self.unknown())?;
         require_proxy(&caller, &service)
+    }
+
+    /// Something registered here has changed: mostly another service, or a check.
+    fn registrations_changed(&mut self) -> Result<(), RpcError> {
+        let Standing::Registered(id) = &self.standing else { return Ok(()) };
+        let version = self.agent.inner.local.lock().services.get(id).map(|record| record.version);
+        if version.is_some() && version == self.version {
+            return Ok(());
+        }
+        self.version = version;
+        self.registration_changed()
     }
 
     fn registration_changed(&mut self) -> Result<(), RpcError> {

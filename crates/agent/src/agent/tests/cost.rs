@@ -4,6 +4,7 @@
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_model::CheckId;
 use concord_model::catalog::CheckStatus;
+use concord_rpc::{ProxyTarget, SnapshotSource};
 
 use crate::limits::CHECK_STATE_PAUSE;
 use crate::testing::{Asked, Bench, open, service_id, settle};
@@ -78,6 +79,33 @@ async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
     cost_of!("deregister", agent.deregister_service(&caller, &service_id("web")).await);
     let _ = before;
     costs
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attached_proxy_looks_once_at_a_change_that_is_not_about_it() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    let web = r#"{"Name":"web","Port":1,"Connect":{"SidecarService":{}}}"#;
+    for text in [web, r#"{"Name":"other","Check":{"TTL":"1h"}}"#] {
+        bench.agent.register_service(&caller, &definition(text), false).await.unwrap();
+    }
+    let other = CheckId::parse("service:other").unwrap();
+    bench.agent.report_check(&caller, &other, CheckStatus::Passing, "first".to_owned()).unwrap();
+    let mut costs = Vec::new();
+    let mut streams = Vec::new();
+    for output in ["none is attached", "one is attached"] {
+        bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
+        let before = spent(&bench);
+        bench.agent.report_check(&caller, &other, CheckStatus::Passing, output.to_owned()).unwrap();
+        bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
+        costs.push(since(&bench, before).records);
+        let target = ProxyTarget::registered(service_id("web-sidecar-proxy"));
+        streams.push(bench.agent.attach(target, None).await.unwrap());
+        settle().await;
+        // The first change it hears of tells it which version it has.
+        bench.agent.report_check(&caller, &other, CheckStatus::Passing, String::new()).unwrap();
+    }
+    assert_eq!(costs[1], costs[0] + 1);
 }
 
 #[tokio::test(start_paused = true)]

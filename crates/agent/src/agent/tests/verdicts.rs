@@ -187,6 +187,18 @@ async fn reports_neither_wait_for_the_disk_nor_flush_it_nor_write_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flood_of_reports_is_saved_a_few_times_a_second() {
+    let bench = web().await;
+    let before = bench.disk.asked().opens;
+    for n in 0..1000 {
+        report(&bench, "service:web", Passing, &n.to_string()).await;
+        bench.world.clock.sleep(Duration::from_millis(10)).await;
+    }
+    let saved = bench.disk.asked().opens - before;
+    assert!((40..=60).contains(&saved), "{saved} times in ten seconds");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_verdict_that_cannot_be_saved_leaves_no_older_one() {
     let bench = web().await;
     report(&bench, "service:web", Passing, "fine").await;
