@@ -8,6 +8,7 @@ use concord_model::intention::Action;
 use concord_model::token::{self, ANONYMOUS_ACCESSOR, AclPolicy, HIDDEN};
 use concord_model::{Datacenter, NodeName, Secret, Timestamp, Uuid};
 use concord_syntax::{Node, duration::serde_go};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::Moment;
@@ -182,6 +183,13 @@ struct TokenBody {
     expiration_ttl: Duration,
     namespace: String,
     partition: String,
+
+    // Told in answers; people send back what they read.
+    _create_time: IgnoredAny,
+    _hash: IgnoredAny,
+    _auth_method_namespace: IgnoredAny,
+    _create_index: IgnoredAny,
+    _modify_index: IgnoredAny,
 }
 
 /// A token to be made or changed.
@@ -233,6 +241,11 @@ struct PolicyBody {
     datacenters: Vec<String>,
     namespace: String,
     partition: String,
+
+    // Told in answers; people send back what they read.
+    _hash: IgnoredAny,
+    _create_index: IgnoredAny,
+    _modify_index: IgnoredAny,
 }
 
 /// A policy to be made or changed. Its rules are still text.

@@ -100,7 +100,7 @@ pub struct Leaf {
 
 /// Body of `agent/connect/authorize`, as sent. Borrowed, because it is read once per connection.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct AuthorizeBody<'a> {
     /// The service called.
     #[serde(borrow, rename = "Target", alias = "target")]

@@ -1,7 +1,7 @@
 //! Bodies into definitions.
 //!
-//! As in Consul, request bodies pass over keys nobody knows, while configuration entries and configuration
-//! files refuse them.
+//! Keys nobody knows are refused, as in Consul: what was misspelt must not be taken for said. In request
+//! bodies every value must also be of its kind; configuration files and entries are read as HCL is.
 
 use concord_syntax::{self as syntax, Node};
 use serde::de::DeserializeOwned;
@@ -24,10 +24,10 @@ pub fn tree(body: &[u8], context: &'static str) -> Result<Node, Faults> {
     syntax::json::parse(text).map_err(|error| Faults::syntax(context, error))
 }
 
-/// Reads a JSON body, passing over unknown keys.
+/// Reads a JSON body. Keys match in any of their spellings.
 pub fn body<T: DeserializeOwned>(body: &[u8], context: &'static str) -> Result<T, Faults> {
     let node = tree(body, context)?;
-    syntax::decode_lenient(&node, SOURCE).map_err(|found| Faults::decode(context, found))
+    syntax::decode_exact(&node, SOURCE).map_err(|found| Faults::decode(context, found))
 }
 
 /// Reads a JSON body, refusing unknown keys.
@@ -61,7 +61,27 @@ mod tests {
         assert_eq!(ServiceDefinition::decode(&nested("Unheard")).map_err(status).err(), Some(400));
         assert_eq!(decode_entry(&nested("Kind")).map_err(status).err(), Some(400));
         assert_eq!(AuthorizeBody::decode(&nested("Unheard")).map_err(status).err(), Some(400));
-        assert!(ServiceDefinition::decode(br#"{"Name":"web","Unheard":[[[1]]]}"#).is_ok());
+    }
+
+    #[test]
+    fn what_a_body_says_in_vain_or_in_another_kind_is_refused_by_name() {
+        let check = |body: &str, expected: &str| {
+            let said = ServiceDefinition::decode(body.as_bytes()).expect_err(body).to_string();
+            assert!(said.starts_with("Request decode failed: ") && said.contains(expected), "{body}: {said}");
+        };
+        check(r#"{"Name":"web","Conect":{}}"#, r#"unknown key "Conect", did you mean "Connect"?"#);
+        check(r#"{"Name":"web","Check":{"Intervall":"1s"}}"#, "Check.Intervall");
+        check(r#"{"Name":5}"#, "expected a string, found 5");
+        check(r#"{"Name":"web","Port":"80"}"#, "expected a number, found \"80\"");
+        check(r#"{"Name":"web","Tags":"a"}"#, "expected a list, found \"a\"");
+        check(r#"{"Name":"web","Connect":[{"Native":true}]}"#, "expected an object, found a list");
+        check("[]", "expected an object, found a list");
+        let authorize =
+            br#"{"Target":"db","ClientCertURI":"spiffe://t/ns/default/dc/d/svc/web","Namespace":"n"}"#;
+        let said = AuthorizeBody::decode(authorize).expect_err("a key that would be passed over").to_string();
+        assert!(said.contains("unknown key \"Namespace\""), "{said}");
+        let spelt = br#"{"name":"web","enable_tag_override":true,"check":{"ttl":"10s"},"Tags":null}"#;
+        assert!(ServiceDefinition::decode(spelt).is_ok());
     }
 
     #[test]

@@ -17,7 +17,9 @@ use crate::definition::field;
 use crate::encode::{Layout, json};
 use crate::fault::{Fault, Faults};
 use crate::fingerprint::hash64;
-use crate::intention::{Jwt, Permission, SOURCE_TYPE, check_description, check_source_type, decide};
+use crate::intention::{
+    Jwt, PARTIAL_WILDCARD, Permission, SOURCE_TYPE, check_description, check_source_type, decide,
+};
 use crate::limits::SOURCES_MAX;
 use crate::proxy::text;
 use crate::shape::{is_default, null_default};
@@ -319,7 +321,7 @@ fn pattern(
     faults: &mut Vec<Fault>,
 ) -> Option<Pattern<concord_model::ServiceName>> {
     if written != "*" && written.contains('*') {
-        let text = format!("{field}: wildcard character '*' cannot be used with partial values");
+        let text = format!("{field}: {PARTIAL_WILDCARD}");
         faults.push(Fault::rule(field, text));
         return None;
     }

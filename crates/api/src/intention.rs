@@ -6,6 +6,7 @@ use concord_model::intention::{
     DESCRIPTION_BYTES_MAX, Decision, Destination, JwtRequirement, LegacyFields, Source, SourceIntention,
 };
 use concord_model::{Namespace, Pattern, PeerName, ServiceName, ServiceRef, Stamp};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::Moment;
@@ -24,6 +25,8 @@ pub(crate) use permission::{decide, split};
 #[cfg(test)]
 mod tests;
 
+/// What Consul says of `w*`.
+pub(crate) const PARTIAL_WILDCARD: &str = "wildcard character '*' cannot be used with partial values";
 /// The only type of source there is.
 pub const SOURCE_TYPE: &str = "consul";
 
@@ -72,9 +75,11 @@ pub struct Intention {
     pub meta: BTreeMap<String, String>,
     /// 9 for exact to exact, down to 1.
     pub precedence: u8,
-    /// Zero time, but for intentions made with the older API.
+    /// Only for intentions made with the older API.
+    #[serde(skip_serializing_if = "is_default")]
     pub created_at: Moment,
-    /// Zero time, but for intentions made with the older API.
+    /// Only for intentions made with the older API.
+    #[serde(skip_serializing_if = "is_default")]
     pub updated_at: Moment,
     /// When the destination's entry was made.
     pub create_index: u64,
@@ -135,6 +140,20 @@ pub struct IntentionBody {
     source_sameness_group: String,
     #[serde(deserialize_with = "null_default")]
     meta: BTreeMap<String, String>,
+
+    // Told in answers; people send back what they read.
+    #[serde(rename = "ID")]
+    _id: IgnoredAny,
+    _source_name: IgnoredAny,
+    _destination_name: IgnoredAny,
+    _default_addr: IgnoredAny,
+    _default_port: IgnoredAny,
+    _precedence: IgnoredAny,
+    _created_at: IgnoredAny,
+    _updated_at: IgnoredAny,
+    _hash: IgnoredAny,
+    _create_index: IgnoredAny,
+    _modify_index: IgnoredAny,
 }
 
 /// An intention to be put in place of the one with the same source.
@@ -290,6 +309,9 @@ fn pattern(parameter: &str, whole: &str, text: &str) -> Result<Pattern<ServiceNa
     }
     if !faults.is_empty() {
         return Err(Faults::many("", faults));
+    }
+    if name != "*" && name.contains('*') {
+        return Err(invalid(parameter, whole, PARTIAL_WILDCARD));
     }
     Pattern::parse(name).map_err(|error| invalid(parameter, whole, &error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! Small serde pieces of the shapes: what is left out, what is `null`, what stays secret.
 
+use concord_syntax::{Kind, Node};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// For Go's `omitempty`.
@@ -20,6 +21,20 @@ pub(crate) fn null_if_empty<S: Serializer, T: Default + PartialEq + Serialize>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     if is_default(value) { serializer.serialize_none() } else { value.serialize(serializer) }
+}
+
+/// Whether anything in a tree differs from its zero value. Go's clients print every member of a structure, a
+/// duration of nothing as `0s`; that is the same as not to mention it.
+pub(crate) fn says_something(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Null => false,
+        Kind::Bool(value) => *value,
+        Kind::Int(value) => *value != 0,
+        Kind::Float(value) => *value != 0.0,
+        Kind::String(text) => !matches!(text.as_str(), "" | "0s"),
+        Kind::List(items) => !items.is_empty(),
+        Kind::Object(object) => object.entries.iter().any(|entry| says_something(&entry.value)),
+    }
 }
 
 /// A secret text at the only places where it belongs on the wire.

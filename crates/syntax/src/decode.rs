@@ -7,6 +7,7 @@
 //! - A list of one object is an object where a struct or map is wanted; a single value is a list of one where
 //!   a list is wanted; repeated blocks are a list; labelled blocks of one key merge into a map.
 //! - With [`Options::weak`] numbers, booleans and strings turn into each other where nothing is lost in doubt.
+//! - Without it every value must be of the kind the target asks for, lists and objects too: what JSON wants.
 //! - `null` is the same as leaving the key out; where it must be a value it is the empty one.
 //!
 //! Two serde features hide field names from this decoder, so that keys only match exactly and unknown keys
@@ -38,7 +39,8 @@ pub struct Options {
     /// Refuse a key that is given twice, unless it is a block in a list or a label in a map. Otherwise the
     /// last scalar wins and lists join.
     pub strict_duplicates: bool,
-    /// Let scalars turn into each other: `"80"` is a number and `80` is a string where the target asks for it.
+    /// Let values turn into each other: `"80"` is a number and `80` is a string where the target asks for it,
+    /// a single value is a list of one, a list of one object is that object.
     pub weak: bool,
 }
 
@@ -78,8 +80,7 @@ pub enum Fault {
 }
 
 impl Default for Options {
-    /// What configuration files and request bodies want: unknown keys are faults, repeats are not, scalars
-    /// convert.
+    /// What configuration files want: unknown keys are faults, repeats are not, values convert.
     fn default() -> Self {
         Self { ignore_unknown_keys: false, strict_duplicates: false, weak: true }
     }
@@ -90,6 +91,11 @@ impl Default for Options {
 /// `source` names the text in the faults.
 pub fn decode<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
     decode_with(node, source, Options::default())
+}
+
+/// Decodes a tree in which every value must be of the kind the target asks for, as a request body's must.
+pub fn decode_exact<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
+    decode_with(node, source, Options { weak: false, ..Options::default() })
 }
 
 /// Decodes a tree, passing over unknown keys.

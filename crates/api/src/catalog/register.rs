@@ -6,6 +6,7 @@ use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstanc
 use concord_model::{CheckId, Datacenter, InstanceId, Namespace, NodeName, ServiceName, Stamp, Uuid};
 use concord_syntax::Node as Tree;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::definition::{
@@ -14,7 +15,7 @@ use crate::definition::{
 };
 use crate::fault::{Fault, Faults};
 use crate::limits::CHECKS_MAX;
-use crate::shape::null_default;
+use crate::shape::{null_default, says_something};
 
 /// Body of `catalog/register`, as sent.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,6 +66,10 @@ struct ServiceBody {
     peer_name: String,
     namespace: String,
     partition: String,
+
+    // Told in answers; people send back what they read.
+    _create_index: IgnoredAny,
+    _modify_index: IgnoredAny,
 }
 
 /// A check in that body: a verdict, not something to run.
@@ -91,6 +96,11 @@ struct CheckBody {
     peer_name: String,
     namespace: String,
     partition: String,
+
+    // Told in answers; people send back what they read.
+    _exposed_port: IgnoredAny,
+    _create_index: IgnoredAny,
+    _modify_index: IgnoredAny,
 }
 
 /// What is to be put into the catalog.
@@ -263,10 +273,7 @@ impl CheckBody {
     ) -> Option<Check> {
         field::tenancy(&self.namespace, &self.partition, faults);
         peer(&self.peer_name, faults);
-        let runs = self
-            .definition
-            .as_ref()
-            .is_some_and(|tree| tree.as_object().is_none_or(|object| !object.entries.is_empty()));
+        let runs = self.definition.as_ref().is_some_and(says_something);
         field::not_available("Check.Definition", runs, "Check.Definition in the catalog", faults);
         if !self.node.is_empty() && self.node != node {
             let text = format!("Check.Node: {:?} is not the node being registered; leave it out", self.node);

@@ -121,7 +121,7 @@ fn what_is_printed_is_read_back() {
 #[test]
 fn a_registration_is_read_in_both_key_styles() {
     let camel = r#"{"Datacenter":"dc2","ID":"07070707-0707-0707-0707-070707070707","Node":"n","Address":"a",
-        "NodeMeta":{"x":"y"},"SkipNodeUpdate":true,"Unheard":1,
+        "NodeMeta":{"x":"y"},"SkipNodeUpdate":true,
         "Check":{"CheckID":"c","Name":"C","Status":"passing","ServiceID":"w1"},
         "Service":{"ID":"w1","Service":"web","TaggedAddresses":{"lan":{"Address":"1.2.3.4","Port":5}}}}"#;
     let snake = r#"{"datacenter":"dc2","id":"07070707-0707-0707-0707-070707070707","node":"n","address":"a",
@@ -133,6 +133,20 @@ fn a_registration_is_read_in_both_key_styles() {
     assert_eq!(read.node.datacenter.as_str(), "dc2");
     assert_eq!(read.checks[0].service_name.as_ref().unwrap().as_str(), "web");
     assert_eq!(read.service.unwrap().tagged_addresses["lan"].port, 5);
+}
+
+#[test]
+fn a_definition_of_nothing_but_zeros_is_none() {
+    let with = |definition: &str| {
+        format!(
+            r#"{{"Node":"n","Address":"a","Check":{{"CheckID":"c","Name":"C","ExposedPort":0,"Definition":{definition}}}}}"#
+        )
+    };
+    // What the official Go client prints for a check that defines nothing to run.
+    let zeros = r#"{"HTTP":"","Header":null,"TLSSkipVerify":false,"Interval":"0s","Timeout":"0s","TCP":""}"#;
+    assert_eq!(register(&with(zeros)).unwrap().checks[0].id.as_str(), "c");
+    let runs = r#"{"HTTP":"http://a/","Interval":"10s"}"#;
+    assert_eq!(register(&with(runs)).unwrap_err().status(), 501);
 }
 
 #[track_caller]

@@ -10,6 +10,7 @@ use concord_model::Secret;
 use concord_model::ca::CaConfig;
 use concord_model::proxy::Settings;
 use concord_syntax::{duration, same_key};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -47,6 +48,12 @@ struct Body {
     #[serde(deserialize_with = "null_default")]
     state: BTreeMap<String, String>,
     force_without_cross_signing: bool,
+
+    // Told in answers; people send back what they read.
+    #[serde(rename = "ClusterID")]
+    _cluster_id: IgnoredAny,
+    _create_index: IgnoredAny,
+    _modify_index: IgnoredAny,
 }
 
 /// A change of the CA's configuration.
@@ -114,7 +121,7 @@ impl CaConfiguration {
 impl CaConfigurationBody {
     /// Reads the body. An empty provider means the one in force.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
-        let Body { provider, config, state, force_without_cross_signing } =
+        let Body { provider, config, state, force_without_cross_signing, .. } =
             decode::body(body, REQUEST_DECODE_FAILED)?;
         let settings = CaSettings::normalise(config)?;
         Ok(Self { provider, settings, state, force_without_cross_signing })

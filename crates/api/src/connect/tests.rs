@@ -88,7 +88,7 @@ fn authorize_names_who_calls_whom() {
     assert_eq!((asked.target.name.as_str(), asked.source.name.as_str()), ("db", "web"));
     let spelled = format!(r#"{{"TARGET":"db","client_cert_uri":"{URI}"}}"#);
     assert_eq!(AuthorizeBody::decode(spelled.as_bytes()), Ok(asked.clone()));
-    let escaped = format!(r#"{{"Target":"\u0064b","ClientCertURI":"{URI}","More":[1]}}"#);
+    let escaped = format!(r#"{{"Target":"\u0064b","ClientCertURI":"{URI}"}}"#);
     assert_eq!(AuthorizeBody::decode(escaped.as_bytes()), Ok(asked));
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::field;
 use crate::fault::Fault;
 use crate::limits::UPSTREAMS_MAX;
-use crate::shape::null_default;
+use crate::shape::{null_default, says_something};
 
 /// What a proxy or gateway does, as a user writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -159,10 +159,6 @@ impl ProxyDefinition {
 }
 
 /// Whether an object sets anything.
-fn says_something(node: &Node) -> bool {
-    node.as_object().is_none_or(|object| !object.entries.is_empty())
-}
-
 impl UpstreamDefinition {
     fn resolve(&self, faults: &mut Vec<Fault>) -> Option<Upstream> {
         field::enterprise("DestinationNamespace", &self.destination_namespace, faults);

@@ -10,7 +10,9 @@ const EXACT: &str = "/v1/connect/intentions/exact?source=web&destination=db";
 async fn an_intention_is_written_read_and_removed() {
     let world = Setup::default().start().await;
     world.get(EXACT).refused(404, "Intention not found").await;
-    assert_eq!(world.get("/v1/connect/intentions").send().await.body, "null");
+    assert_eq!(world.get("/v1/connect/intentions").send().await.body, "[]");
+    let matched = world.get("/v1/connect/intentions/match?by=destination&name=db").json().await;
+    assert_eq!(matched, json!({"db": null}));
     let body = r#"{"Action":"deny","Description":"not yet"}"#;
     assert_eq!(world.put(EXACT, body).json().await, json!(true));
     let read = world.get(EXACT).json().await;
@@ -29,6 +31,12 @@ async fn an_intention_is_written_read_and_removed() {
 
     let by_source = world.get("/v1/connect/intentions/match?by=source&name=web").json().await;
     assert_eq!(by_source["web"].as_array().unwrap().len(), 2);
+    assert!(read.get("CreatedAt").is_none() && read.get("UpdatedAt").is_none(), "{read}");
+    for partial in ["source=w*&destination=db", "source=web&destination=d*"] {
+        let path = format!("/v1/connect/intentions/exact?{partial}");
+        let said = "wildcard character '*' cannot be used with partial values";
+        world.put(&path, r#"{"Action":"deny"}"#).refused(400, said).await;
+    }
     let cached = world.get("/v1/connect/intentions/match?by=destination&name=db&cached").send().await;
     assert!(cached.header("x-cache").is_some());
     assert_eq!(cached.json()["db"].as_array().unwrap().len(), 2);

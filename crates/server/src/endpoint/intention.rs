@@ -44,6 +44,12 @@ fn visible(eval: &Eval<'_>, entry: &ServiceIntentions) -> Option<ServiceIntentio
     (!sources.is_empty()).then(|| ServiceIntentions { sources, ..entry.clone() })
 }
 
+/// The part of an entry that is about a source.
+fn about(source: &ServiceRef, entry: &ServiceIntentions) -> ServiceIntentions {
+    let sources = entry.sources.iter().filter(|own| own.source.covers(source)).cloned().collect();
+    ServiceIntentions { sources, ..entry.clone() }
+}
+
 impl Core {
     pub(crate) async fn list_intentions(
         &self,
@@ -63,11 +69,17 @@ impl Core {
         request: MatchIntentions,
     ) -> Result<Answer<Vec<ServiceIntentions>>, RpcError> {
         self.read(head, &request.need(), |eval| {
-            let entries = match &request.by {
-                MatchBy::Destination(service) => eval.reader.intentions_to(service),
-                MatchBy::Source(service) => eval.reader.intentions_from(service),
-            };
-            Ok(entries.iter().map(|entry| intentions(entry).clone()).collect())
+            // Whoever asks by destination may read all about it; by source, what is said of that source.
+            Ok(match &request.by {
+                MatchBy::Destination(service) => {
+                    let entries = eval.reader.intentions_to(service);
+                    entries.iter().map(|entry| intentions(entry).clone()).collect()
+                }
+                MatchBy::Source(service) => {
+                    let entries = eval.reader.intentions_from(service);
+                    entries.iter().map(|entry| about(service, intentions(entry))).collect()
+                }
+            })
         })
         .await
     }

@@ -110,6 +110,21 @@ async fn intentions_are_written_matched_decided_by_and_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_match_by_source_tells_nothing_of_other_sources() {
+    let host = Setup::guarded().start().await;
+    for (source, destination) in [("web", "api"), ("billing", "api"), ("*", "api"), ("billing", "db")] {
+        host.ask_as(ROOT, upsert(source, destination, Action::Deny)).await.unwrap();
+    }
+    let found = host.ask_as(ROOT, MatchIntentions { by: MatchBy::Source(target("web")) }).await.unwrap();
+    let told = found.iter().flat_map(|entry| {
+        let destination = entry.destination.name.as_str();
+        entry.sources.iter().map(move |own| (own.source.name.as_str(), destination))
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("web", "api"), ("*", "api")]);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_is_written_and_removed_only_as_last_seen() {
     let host = Setup::guarded().start().await;
     let apply = |entry: Entry, cas| ApplyEntry { entry, cas };

@@ -196,15 +196,22 @@ fn scalars_turn_into_each_other() {
 }
 
 #[test]
-fn scalars_stay_what_they_are_without_weak_decoding() {
+fn values_stay_what_they_are_without_weak_decoding() {
     let strict = |text: &str| {
         decode_with::<Agent>(&hcl::parse(text).unwrap(), "t", Options { weak: false, ..Options::default() })
             .is_ok()
     };
-    assert!(strict("node_name = \"a\" server = true ports { http = 1 } ratio = 1"));
-    for text in
-        ["node_name = 5", "server = \"true\"", "server = 1", "ports { http = \"1\" }", "retry_join = \"a\""]
-    {
+    assert!(strict("node_name = \"a\" server = true ports = { http = 1 } ratio = 1"));
+    for text in [
+        "node_name = 5",
+        "server = \"true\"",
+        "server = 1",
+        "ports = { http = \"1\" }",
+        "ports = [{ http = 1 }]",
+        "ports = []",
+        "retry_join = \"a\"",
+        "retry_join = { a = 1 }",
+    ] {
         assert!(!strict(text), "{text}");
     }
 }

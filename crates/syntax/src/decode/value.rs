@@ -59,6 +59,10 @@ impl<'de, 'c> Value<'de, 'c> {
             return Ok(Vec::new());
         }
         let nodes: Vec<_> = self.nodes().collect();
+        let odd = |node: &&&'de Node| !self.weak() && node.as_list().is_some();
+        if let Some(list) = nodes.iter().find(odd) {
+            return Err(Error::new(wanted(what, list)).at(list.pos, self.path));
+        }
         repeated_objects(&nodes).ok_or_else(|| {
             let odd = nodes.iter().find(|node| node.as_object().is_none()).unwrap_or(&self.last);
             Error::new(wanted(what, odd)).at(odd.pos, self.path)
@@ -205,7 +209,8 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
         let mut items = Vec::new();
         for node in nodes {
             match &node.kind {
-                Kind::Object(_) => items.push(node),
+                Kind::Object(_) if self.weak() => items.push(node),
+                Kind::Object(_) => return Err(Error::new(wanted("a list", node))),
                 Kind::Null => {}
                 _ if strict => return Err(self.repeated()),
                 Kind::List(list) => items.extend(list),

@@ -77,8 +77,7 @@ async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (entries, mut meta) = ctx.ask(&call, ListIntentions {}).await?;
     meta.consistency = None;
     let kept = select::keep(filter.as_ref(), &INTENTION, shapes(&entries))?;
-    // An empty list is `null` here, as in Consul.
-    Ok(Reply::json((!kept.is_empty()).then_some(kept)).with_meta(&meta))
+    Ok(Reply::json(kept).with_meta(&meta))
 }
 
 async fn create_legacy(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
@@ -182,9 +181,15 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         return matching_cached(&ctx, &call, name, service.clone()).await;
     }
     let (lists, meta) = match_all(&ctx, &call, &wanted).await?;
-    let shown: BTreeMap<String, Vec<Intention>> =
-        wanted.into_iter().zip(lists).map(|((name, _), entries)| (name, shapes(&entries))).collect();
+    let shown: BTreeMap<String, Option<Vec<Intention>>> =
+        wanted.into_iter().zip(lists).map(|((name, _), entries)| (name, matched(&entries))).collect();
     Ok(Reply::json(shown).with_meta(&meta))
+}
+
+/// What `match` tells of one name; nothing is `null` there, as in Consul.
+fn matched<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Option<Vec<Intention>> {
+    let shapes = shapes(entries);
+    (!shapes.is_empty()).then_some(shapes)
 }
 
 async fn matching_cached(
@@ -196,7 +201,7 @@ async fn matching_cached(
     let caller = ctx.caller(call).await?;
     let answer = ctx.agent.intentions(&caller, service, &ctx.head(call)?).await?;
     let (entries, meta, cached) = cached(answer, &caller);
-    let shown = BTreeMap::from([(name.to_owned(), shapes(entries.iter().map(|entry| &**entry)))]);
+    let shown = BTreeMap::from([(name.to_owned(), matched(entries.iter().map(|entry| &**entry)))]);
     Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age))
 }
 
