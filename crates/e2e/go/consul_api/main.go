@@ -173,6 +173,39 @@ var mesh = []step{
 		}
 		return want(len(found), 1)
 	}},
+	{"a check in the catalog, as clients print it", func(c *api.Client) error {
+		_, err := c.Catalog().Register(&api.CatalogRegistration{
+			Node:           "outside",
+			Address:        "192.0.2.10",
+			SkipNodeUpdate: true,
+			Check:          &api.AgentCheck{Node: "outside", CheckID: "ext-alive", Name: "alive", Status: api.HealthPassing, ServiceID: "ext"},
+		}, nil)
+		if err != nil {
+			return err
+		}
+		checks, _, err := c.Health().Node("outside", nil)
+		if err != nil {
+			return err
+		}
+		if err := want(len(checks), 1); err != nil {
+			return err
+		}
+		// What was read is sent back.
+		checks[0].Status = api.HealthCritical
+		if _, err := c.Catalog().Register(&api.CatalogRegistration{Node: "outside", Address: "192.0.2.10", Checks: checks}, nil); err != nil {
+			return err
+		}
+		failing, _, err := c.Health().State(api.HealthCritical, nil)
+		if err != nil {
+			return err
+		}
+		for _, check := range failing {
+			if check.CheckID == "ext-alive" {
+				return nil
+			}
+		}
+		return fmt.Errorf("not among the critical checks: %+v", failing)
+	}},
 	{"a filter", func(c *api.Client) error {
 		found, err := c.Agent().ServicesWithFilter(`Meta.version == "3" and Kind != "connect-proxy"`)
 		if err != nil {
@@ -224,7 +257,22 @@ var mesh = []step{
 		if err != nil {
 			return err
 		}
-		return want(config.Provider, "consul")
+		if err := want(config.Provider, "consul"); err != nil {
+			return err
+		}
+		before, _, err := c.Connect().CARoots(nil)
+		if err != nil {
+			return err
+		}
+		// What was read is sent back: nothing changes.
+		if _, err := c.Connect().CASetConfig(config, nil); err != nil {
+			return err
+		}
+		after, _, err := c.Connect().CARoots(nil)
+		if err != nil {
+			return err
+		}
+		return want(after.ActiveRootID, before.ActiveRootID)
 	}},
 	{"intentions", func(c *api.Client) error {
 		allowed := func(expected bool) error {
@@ -257,6 +305,13 @@ var mesh = []step{
 		}
 		if err := want(len(matched["api"]), 1); err != nil {
 			return err
+		}
+		from, _, err := c.Connect().IntentionMatch(&api.IntentionMatch{By: api.IntentionMatchSource, Names: []string{"web", "db"}}, nil)
+		if err != nil {
+			return err
+		}
+		if len(from["web"]) != 1 || len(from["db"]) != 0 {
+			return fmt.Errorf("matched by source: %+v", from)
 		}
 		list, _, err := c.Connect().Intentions(nil)
 		if err != nil {
@@ -442,6 +497,18 @@ var acl = []step{
 		if err := want(found.Description, "what web needs"); err != nil {
 			return err
 		}
+		// Set-up programs take these for "it is there already" and "it is not there yet".
+		_, _, err = c.ACL().PolicyCreate(&api.ACLPolicy{Name: "web"}, nil)
+		if err := refused(err, 500); err != nil {
+			return err
+		}
+		if !strings.Contains(err.Error(), `A Policy with Name "web" already exists`) {
+			return err
+		}
+		absent, _, err := c.ACL().PolicyReadByName("absent", nil)
+		if err != nil || absent != nil {
+			return fmt.Errorf("a policy nobody made: %v, %v", absent, err)
+		}
 		_, _, err = c.ACL().PolicyCreate(&api.ACLPolicy{Name: "bad", Rules: `service "web" { policy = "own" }`}, nil)
 		if err == nil {
 			return errors.New("rules that mean nothing were taken")
@@ -483,6 +550,10 @@ var acl = []step{
 			return err
 		}
 		if err := want(read.Policies[0].Name, "web"); err != nil {
+			return err
+		}
+		read.Description = "for web"
+		if _, _, err := c.ACL().TokenUpdate(read, nil); err != nil {
 			return err
 		}
 		clone, _, err := c.ACL().TokenClone(token.AccessorID, "again", nil)
