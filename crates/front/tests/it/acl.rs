@@ -320,11 +320,16 @@ async fn a_caller_learns_what_it_may_do() {
         {"Resource": "service", "Access": "read", "Segment": "db"},
         {"Resource": "operator", "Access": "write"},
         {"Resource": "operator", "Access": "read"},
+        {"Resource": "service", "Access": "write"},
     ]);
     let path = "/v1/internal/acl/authorize";
     let answers = world.post(path, questions.to_string()).token(&secret).json().await;
     let allowed: Vec<&Value> = answers.as_array().unwrap().iter().map(|one| &one["Allow"]).collect();
-    assert_eq!(allowed, [&json!(true), &json!(false), &json!(false), &json!(true)]);
+    let (yes, no) = (&json!(true), &json!(false));
+    assert_eq!(allowed, [yes, no, no, yes, no], "a right to `web` is none to no name");
+    let bogus = json!([{"Resource": "bogus", "Access": "read"}]).to_string();
+    let said = "Invalid ACL resource requested: \"bogus\"";
+    world.post(path, bogus).token(&secret).refused(400, said).await;
     let many: Vec<Value> = (0..65).map(|_| json!({"Resource": "acl", "Access": "read"})).collect();
     world.post(path, json!(many).to_string()).token(&secret).refused(400, "more than 64").await;
     world.stop().await;
@@ -338,5 +343,54 @@ async fn without_acls_there_is_nothing_to_manage() {
     world.get("/v1/acl/token/self").token(ROOT).refused(401, "ACL support disabled").await;
     world.post("/v1/internal/acl/authorize", "[]").refused(401, "ACL support disabled").await;
     world.put("/v1/agent/token/default", r#"{"Token":"x"}"#).refused(401, "ACL support disabled").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_28_the_request_after_a_revocation_is_refused_already() {
+    // A believed token would be believed for an hour.
+    let world =
+        Setup { token_ttl: Some(std::time::Duration::from_secs(3600)), ..Setup::guarded() }.start().await;
+    world.put("/v1/agent/service/register", r#"{"Name":"web"}"#).token(ROOT).ok().await;
+    let rules = r#"service "web" { policy = "write" } agent_prefix "" { policy = "read" }"#;
+    let (_, stays) = token(&world, rules).await;
+    for way in ["delete", "narrow", "unlink"] {
+        let named = json!({"Name": format!("of-{way}"), "Rules": rules}).to_string();
+        let policy = world.put("/v1/acl/policy", named).token(ROOT).json().await;
+        let policy = policy["ID"].as_str().unwrap();
+        let body = json!({"Policies": [{"ID": policy}]}).to_string();
+        let made = world.put("/v1/acl/token", body).token(ROOT).json().await;
+        let (accessor, secret) = (made["AccessorID"].as_str().unwrap(), made["SecretID"].as_str().unwrap());
+        for round in 0..2 {
+            let allowed = |status| if round == 0 { status == 200 } else { status == 403 };
+            for path in [LEAF, "/v1/agent/self", "/v1/agent/service/web"] {
+                let answer = world.get(path).token(secret).send().await;
+                assert!(allowed(answer.status), "{way} {path}: {} {}", answer.status, answer.body);
+                assert!(round == 0 || !answer.body.contains("BEGIN"), "{way} {path}");
+            }
+            let body = r#"{"Name":"web","Port":80}"#;
+            let answer = world.put("/v1/agent/service/register", body).token(secret).send().await;
+            assert!(allowed(answer.status), "{way}: {} {}", answer.status, answer.body);
+            let listed = world.get("/v1/agent/services").token(secret).send().await;
+            assert_eq!(listed.body.contains("\"web\""), round == 0, "{way}: {}", listed.body);
+            // Those who may go on may go on.
+            world.get(LEAF).token(&stays).ok().await;
+            if round > 0 {
+                break;
+            }
+            let token = format!("/v1/acl/token/{accessor}");
+            match way {
+                "delete" => world.delete(&token).token(ROOT).ok().await,
+                "narrow" => {
+                    let empty = json!({"Name": "of-narrow", "Rules": ""}).to_string();
+                    world.put(&format!("/v1/acl/policy/{policy}"), empty).token(ROOT).ok().await;
+                }
+                _ => {
+                    let without = json!({"Description": "nothing", "Policies": []}).to_string();
+                    world.put(&token, without).token(ROOT).ok().await;
+                }
+            }
+        }
+    }
     world.stop().await;
 }

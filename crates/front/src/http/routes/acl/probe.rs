@@ -53,24 +53,20 @@ pub(super) async fn probe(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError>
 
 fn right(question: &Question) -> Result<Right<'static>, HttpError> {
     let Question { resource, access, segment } = question;
-    let level = match access.as_str() {
+    let level = match access.to_ascii_lowercase().as_str() {
         "read" => Level::Read,
         "list" if resource == "key" => Level::List,
         "write" => Level::Write,
         _ => {
-            return Err(HttpError::bad_request(format!(
-                "Access {access:?} of {resource:?} is not known; use read or write"
-            )));
+            let text = format!("Invalid access level for {resource} resource: {access}");
+            return Err(HttpError::bad_request(text));
         }
     };
+    // No name is the empty name, not any name: a right to one thing is none to all.
     if let Some(labelled) = Labelled::ALL.into_iter().find(|known| known.as_str() == resource) {
-        // Without a name the question is whether it may be done anywhere.
-        return Ok(match segment.as_str() {
-            "" => Right::Any { resource: labelled, level },
-            name => Right::named(labelled, name.to_owned(), level),
-        });
+        return Ok(Right::named(labelled, segment.to_owned(), level));
     }
     let scalar = SCALARS.into_iter().find(|known| known.as_str() == resource);
-    let unknown = || HttpError::bad_request(format!("Resource {resource:?} is not known"));
+    let unknown = || HttpError::bad_request(format!("Invalid ACL resource requested: {resource:?}"));
     scalar.map(|scalar| Right::whole(scalar, level)).ok_or_else(unknown)
 }
