@@ -23,7 +23,7 @@ use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
 use crate::local::{Change, CheckSettings, Local, Source};
 use crate::own_tokens::{OwnTokens, TokensError};
 use crate::persist::{PersistError, Registrations, verdicts};
-use crate::tokens::Tokens;
+use crate::tokens::{Heeding, Tokens};
 
 /// The agent of a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -127,6 +127,8 @@ impl Agent {
         let local = load(&config, &registrations, &world)?;
         let tokens =
             Tokens::new(config.acl.clone(), Arc::clone(&servers), world.clone(), scope.child("tokens"));
+        let tokens = Arc::new(tokens);
+        let servers: Arc<dyn ServerApi> = Arc::new(Heeding::new(servers, Arc::clone(&tokens)));
         let cache = Cache::new(Arc::clone(&servers), world.clone(), scope.child("cache"), config.cache_bytes);
         let leaves = Leaves::new(
             &config,
@@ -141,7 +143,7 @@ impl Agent {
             changed: watch::channel(local.revision()).0,
             local: Mutex::new(local),
             own,
-            tokens: Arc::new(tokens),
+            tokens,
             runners: Runners::default(),
             told: Notify::new(),
             streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
@@ -157,6 +159,7 @@ impl Agent {
             requests,
         };
         let agent = Self { inner: Arc::new(inner) };
+        agent.inner.tokens.begin();
         agent.inner.scope.spawn("checks", agent.clone().keep_checks());
         agent.inner.scope.spawn("save verdicts", agent.clone().keep_verdicts());
         agent.inner.scope.spawn("synchronise", agent.clone().keep_synchronised());
@@ -168,7 +171,8 @@ impl Agent {
         &self.inner.config
     }
 
-    /// The servers, for requests that are passed on. Pass them on with [`Caller::token`].
+    /// The servers, for requests that are passed on. Pass them on with [`Caller::token`]. What changes
+    /// rights counts here before its answer is out, so let it go no other way.
     pub fn servers(&self) -> &Arc<dyn ServerApi> {
         &self.inner.servers
     }

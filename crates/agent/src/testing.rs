@@ -42,10 +42,16 @@ pub(crate) struct Catalog {
     pub(crate) node: Option<Node>,
     pub(crate) services: BTreeMap<InstanceId, ServiceInstance>,
     pub(crate) checks: BTreeMap<concord_model::CheckId, Check>,
+    /// Index of the last change of a token.
+    pub(crate) acl_index: u64,
+    /// Tell of no changed token.
+    pub(crate) mute: bool,
     /// Answer everything with this.
     pub(crate) fault: Option<RpcError>,
     /// Answer so much later.
     pub(crate) delay: Duration,
+    /// Bring answers so much later than they were made.
+    pub(crate) late: Duration,
     /// Answer signatures with this.
     pub(crate) sign_fault: Option<RpcError>,
     /// How often which request came.
@@ -95,12 +101,17 @@ impl Servers {
             };
             let token = ResolvedToken { accessor, policies: vec![policy], expires_at: None };
             catalog.tokens.insert(secret.to_owned(), token);
+            catalog.acl_index = index + 1;
         });
         Secret::new(secret.to_owned())
     }
 
     pub(crate) fn revoke(&self, secret: &Secret) {
-        self.change(|catalog| catalog.tokens.remove(secret.expose()));
+        let index = *self.index.borrow();
+        self.change(|catalog| {
+            catalog.tokens.remove(secret.expose());
+            catalog.acl_index = index + 1;
+        });
     }
 
     pub(crate) fn asked(&self, name: &str) -> usize {
@@ -136,10 +147,17 @@ impl Servers {
         let mut index = self.index.subscribe();
         let until = self.clock.now() + head.wait.unwrap_or(Duration::from_secs(300));
         loop {
-            let at = *index.borrow_and_update();
+            let mut at = *index.borrow_and_update();
+            if matches!(request, AnyRequest::AwaitAclChange(_)) {
+                at = self.look(|catalog| catalog.acl_index).max(1);
+            }
             let answer = self.evaluate(&head, &request, at)?;
             if head.min_index < at || request.kind() == concord_rpc::Kind::Write || self.clock.now() >= until
             {
+                let late = self.look(|catalog| catalog.late);
+                if !late.is_zero() {
+                    self.clock.sleep(late).await;
+                }
                 return Ok(answer);
             }
             tokio::select! {
@@ -158,6 +176,18 @@ impl Servers {
         let mut filtered = false;
         let value = match request {
             AnyRequest::ResolveToken(_) => AnyReply::ResolveToken(self.resolve(head.token.as_ref())?),
+            AnyRequest::AwaitAclChange(_) => match self.look(|catalog| catalog.mute) {
+                true => return Err(RpcError::NoLeader),
+                false => AnyReply::AwaitAclChange(()),
+            },
+            AnyRequest::DeleteToken(gone) => {
+                let index = *self.index.borrow();
+                self.change(|catalog| {
+                    catalog.tokens.retain(|_, token| token.accessor != gone.accessor);
+                    catalog.acl_index = index + 1;
+                });
+                AnyReply::DeleteToken(())
+            }
             AnyRequest::ReadCaRoots(_) => AnyReply::ReadCaRoots(roots()),
             AnyRequest::MatchIntentions(wanted) => {
                 let concord_rpc::request::MatchBy::Destination(service) = &wanted.by else {

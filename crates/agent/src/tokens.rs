@@ -1,10 +1,12 @@
 //! Tokens resolved to callers, believed for a while, and watched while somebody waits.
 //!
-//! Asked of the servers once per token and [`AclConfig::token_ttl`]; a token with open streams or
-//! blocking reads is watched instead, so that its revocation is seen at once. Unknown tokens leave
+//! Asked of the servers once per token and [`AclConfig::token_ttl`], and again after any change of a
+//! token or policy ([`heed`]); a token with open streams or blocking reads is watched besides, so
+//! that its revocation ends them at once. Unknown tokens leave
 //! nothing behind but a small, short memory. While no server answers, what was known goes on
 //! (`down_policy = extend-cache`); what was not known is refused.
 
+mod heed;
 mod table;
 
 use std::collections::HashMap;
@@ -21,7 +23,8 @@ use futures::future::{BoxFuture, WeakShared};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
-use self::table::{Look, Table};
+pub(crate) use self::heed::Heeding;
+use self::table::{Epoch, Look, Table};
 use crate::caller::{Caller, Resolved, TokenKey};
 use crate::config::AclConfig;
 use crate::limits::{FOLLOWS_MAX, REFRESH_WAIT, RESOLVES_MAX, RESOLVES_WAITING_MAX};
@@ -74,6 +77,13 @@ impl Tokens {
         }
     }
 
+    /// Begins to hear of changes, while there are rights at all.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        if self.settings.enabled {
+            self.scope.spawn("hear of changed tokens", Arc::clone(self).keep_heeding());
+        }
+    }
+
     /// The caller behind a token, if that is known without asking.
     pub(crate) fn known(&self, token: Option<&Secret>) -> Option<Caller> {
         if !self.settings.enabled {
@@ -83,7 +93,7 @@ impl Tokens {
             Look::Fresh(resolved) if resolved.is_valid_at(self.wall()) => {
                 Some(Caller::of(&resolved, token.cloned()))
             }
-            Look::Fresh(_) | Look::Stale(_) | Look::Unknown | Look::Missing => None,
+            Look::Fresh(_) | Look::Stale(_) | Look::Outdated(_) | Look::Unknown | Look::Missing => None,
         }
     }
 
@@ -97,7 +107,7 @@ impl Tokens {
         let stale = match look {
             Look::Fresh(resolved) => return self.caller(&resolved, token),
             Look::Unknown => return Err(RpcError::TokenNotFound),
-            Look::Stale(resolved) => Some(resolved),
+            Look::Stale(resolved) | Look::Outdated(resolved) => Some(resolved),
             Look::Missing => None,
         };
         match (self.ask(key, token).await, stale) {
@@ -119,7 +129,9 @@ impl Tokens {
         let key = TokenKey::of(token.as_ref());
         let mut follows = self.follows.lock();
         // One that ended with a refusal is for those who followed it; the token is known again.
-        if let Some(sender) = follows.get(&key).filter(|sender| sender.borrow().is_ok()) {
+        // Nor is one shared that has not heard yet of what this caller was just judged by.
+        let same = |told: &Outcome| told.as_ref().is_ok_and(|known| known.rights == caller.rights);
+        if let Some(sender) = follows.get(&key).filter(|sender| same(&sender.borrow())) {
             return Ok(Follow { tokens: Arc::clone(self), token, rights: Some(sender.subscribe()) });
         }
         if follows.len() >= FOLLOWS_MAX {
@@ -128,7 +140,7 @@ impl Tokens {
             ));
         }
         let expires_at = match self.table.lock().look(&key, self.world.clock.now()) {
-            Look::Fresh(known) | Look::Stale(known) => known.expires_at,
+            Look::Fresh(known) | Look::Stale(known) | Look::Outdated(known) => known.expires_at,
             Look::Unknown | Look::Missing => None,
         };
         let authorizer = caller.authorizer.clone();
@@ -175,22 +187,23 @@ impl Tokens {
         let waiting = Waiting::begin(&self.waiting)?;
         let _turn = self.turns.acquire().await.map_err(|_| RpcError::ShuttingDown)?;
         drop(waiting);
+        let epoch = self.table.lock().epoch();
         let answer = self.servers.call(Head::with_token(token), ResolveToken {}).await;
         let outcome = answer.map(|answer| {
             (Arc::new(Resolved::build(&answer.value, self.settings.default_policy)), answer.index)
         });
-        self.learn(key, outcome)
+        self.learn(key, epoch, outcome)
     }
 
-    fn learn(&self, key: TokenKey, outcome: Result<(Arc<Resolved>, u64), RpcError>) -> Outcome {
+    fn learn(&self, key: TokenKey, epoch: Epoch, outcome: Result<(Arc<Resolved>, u64), RpcError>) -> Outcome {
         let now = self.world.clock.now();
         match outcome {
             Ok((resolved, index)) => {
-                self.table.lock().learn(key, &resolved, index, now);
+                self.table.lock().learn(key, &resolved, index, epoch, now);
                 Ok(resolved)
             }
             Err(error) if error.is_denial() => {
-                self.table.lock().refuse(key, now);
+                self.table.lock().refuse(key, epoch, now);
                 Err(RpcError::TokenNotFound)
             }
             Err(error) => Err(error),
@@ -208,6 +221,7 @@ impl Tokens {
         let mut backoff = Backoff::default();
         loop {
             let head = Head::with_token(token.clone()).after(index, Some(REFRESH_WAIT));
+            let epoch = self.table.lock().epoch();
             let answer = tokio::select! {
                 // The end first; then what nobody wants any more; then news.
                 biased;
@@ -223,12 +237,12 @@ impl Tokens {
                     backoff.reset();
                     index = answer.index.max(1);
                     let resolved = Arc::new(Resolved::build(&answer.value, self.settings.default_policy));
-                    let told = self.learn(key, Ok((resolved, answer.index)));
+                    let told = self.learn(key, epoch, Ok((resolved, answer.index)));
                     sender.send_if_modified(|last| replace_if_new(last, told));
                     None
                 }
                 Err(error) if error.is_denial() => {
-                    let told = self.learn(key, Err(error));
+                    let told = self.learn(key, epoch, Err(error));
                     let _ = sender.send_replace(told);
                     tokio::select! {
                         biased;

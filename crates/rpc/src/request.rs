@@ -6,6 +6,7 @@
 //! requests about it.
 
 mod acl;
+mod acl_changes;
 mod catalog;
 mod certificate;
 mod config;
@@ -31,6 +32,7 @@ pub use self::acl::{
     PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken,
     TokenRecord,
 };
+pub use self::acl_changes::AwaitAclChange;
 pub use self::catalog::{
     Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
     NodeDump, NodeRecords, Register, Registered, ServiceInstances,
@@ -189,6 +191,7 @@ requests! {
 
     // Tokens and policies.
     Read ResolveToken -> ResolvedToken, |_| Need::OwnToken;
+    Read AwaitAclChange -> (), |_| Need::Open; // an index alone: that something changed, not what, nor for whom
     Write BootstrapAcl -> TokenRecord, |_| Need::Open; // succeeds once, before there is anybody to have a right
     Read ReadOwnToken -> TokenRecord, |_| Need::OwnToken;
     Read ReadToken -> Option<TokenRecord>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));

@@ -1,6 +1,7 @@
 //! The requests, answered: one file per area, and the table that leads each to its answer.
 
 pub(crate) mod acl;
+mod acl_changes;
 mod catalog;
 mod certificate;
 mod intention;
@@ -65,6 +66,7 @@ impl ServerApi for LocalApi {
                 SetCaConfig => set_ca_config,
                 SignLeaf => sign_leaf,
                 ResolveToken => resolve_token,
+                AwaitAclChange => await_acl_change,
                 BootstrapAcl => bootstrap_acl,
                 ReadOwnToken => read_own_token,
                 ReadToken => read_token,

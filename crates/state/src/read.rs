@@ -6,6 +6,7 @@
 //! rows out filters them first.
 
 mod acl;
+mod acl_changes;
 mod ca;
 mod catalog;
 mod entry;

@@ -6,5 +6,6 @@ mod durability;
 mod isolation;
 mod proxies;
 mod registrations;
+mod revocation;
 mod verdicts;
 mod waits;

@@ -13,14 +13,21 @@ use crate::limits::{TOKENS_MAX, UNKNOWN_TOKEN_WINDOW, UNKNOWN_TOKENS_MAX};
 #[derive(Debug)]
 pub(super) struct Table {
     ttl: Duration,
+    /// How often everything was outdated.
+    epoch: Epoch,
     known: HashMap<TokenKey, Known>,
     unknown: HashMap<TokenKey, Instant>,
 }
+
+/// The time between two changes of tokens or policies, counted.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Epoch(u64);
 
 #[derive(Debug)]
 struct Known {
     resolved: Arc<Resolved>,
     index: u64,
+    epoch: Epoch,
     at: Instant,
 }
 
@@ -31,6 +38,8 @@ pub(super) enum Look {
     Fresh(Arc<Resolved>),
     /// This, but too long ago.
     Stale(Arc<Resolved>),
+    /// This, but tokens or policies have changed since.
+    Outdated(Arc<Resolved>),
     /// A moment ago no server knew it.
     Unknown,
     /// Nothing.
@@ -39,12 +48,15 @@ pub(super) enum Look {
 
 impl Table {
     pub(super) fn new(ttl: Duration) -> Self {
-        Self { ttl, known: HashMap::new(), unknown: HashMap::new() }
+        Self { ttl, epoch: Epoch::default(), known: HashMap::new(), unknown: HashMap::new() }
     }
 
     pub(super) fn look(&self, key: &TokenKey, now: Instant) -> Look {
         if let Some(known) = self.known.get(key) {
             let resolved = Arc::clone(&known.resolved);
+            if known.epoch < self.epoch {
+                return Look::Outdated(resolved);
+            }
             return if now - known.at < self.ttl { Look::Fresh(resolved) } else { Look::Stale(resolved) };
         }
         match self.unknown.get(key) {
@@ -53,21 +65,49 @@ impl Table {
         }
     }
 
-    /// Records rights as of a state's index. What is known from a later state stays.
-    pub(super) fn learn(&mut self, key: TokenKey, resolved: &Arc<Resolved>, index: u64, now: Instant) {
-        self.unknown.remove(&key);
-        if self.known.get(&key).is_some_and(|known| known.index > index && now - known.at < self.ttl) {
-            return;
+    /// The epoch in which a question that is asked now is asked.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Tokens or policies have changed: nothing that was asked before now is fresh any more.
+    pub(super) fn outdate(&mut self) {
+        self.epoch.0 += 1;
+        self.unknown.clear();
+    }
+
+    /// Records rights as of a state's index, asked for in an epoch. What is known from later stays.
+    pub(super) fn learn(
+        &mut self,
+        key: TokenKey,
+        resolved: &Arc<Resolved>,
+        index: u64,
+        epoch: Epoch,
+        now: Instant,
+    ) {
+        if let Some(known) = self.known.get(&key) {
+            let later = known.epoch == epoch && known.index > index && now - known.at < self.ttl;
+            if later || known.epoch > epoch {
+                return;
+            }
         }
+        self.unknown.remove(&key);
         if self.known.len() >= TOKENS_MAX && !self.known.contains_key(&key) {
             self.make_room(now);
         }
-        self.known.insert(key, Known { resolved: Arc::clone(resolved), index, at: now });
+        self.known.insert(key, Known { resolved: Arc::clone(resolved), index, epoch, at: now });
     }
 
-    /// Records that no server knows the token.
-    pub(super) fn refuse(&mut self, key: TokenKey, now: Instant) {
+    /// Records that no server knows the token, asked in an epoch.
+    pub(super) fn refuse(&mut self, key: TokenKey, epoch: Epoch, now: Instant) {
+        if self.known.get(&key).is_some_and(|known| known.epoch > epoch) {
+            return;
+        }
         self.known.remove(&key);
+        if epoch < self.epoch {
+            // It may have been made since.
+            return;
+        }
         if self.unknown.len() >= UNKNOWN_TOKENS_MAX {
             self.unknown.retain(|_, at| now - *at < UNKNOWN_TOKEN_WINDOW);
         }
@@ -116,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_known_is_fresh_then_stale_and_never_forgotten_by_time_alone() {
         let mut table = Table::new(Duration::from_secs(30));
-        table.learn(key("a"), &resolved(), 5, at(0));
+        table.learn(key("a"), &resolved(), 5, table.epoch(), at(0));
         assert!(matches!(table.look(&key("a"), at(29)), Look::Fresh(_)));
         assert!(matches!(table.look(&key("a"), at(30)), Look::Stale(_)));
         assert!(matches!(table.look(&key("b"), at(0)), Look::Missing));
@@ -125,8 +165,8 @@ mod tests {
     #[test]
     fn an_unknown_token_is_refused_for_a_moment_only() {
         let mut table = Table::new(Duration::from_secs(30));
-        table.learn(key("a"), &resolved(), 5, at(0));
-        table.refuse(key("a"), at(1));
+        table.learn(key("a"), &resolved(), 5, table.epoch(), at(0));
+        table.refuse(key("a"), table.epoch(), at(1));
         assert!(matches!(table.look(&key("a"), at(1)), Look::Unknown));
         assert!(matches!(table.look(&key("a"), at(2)), Look::Missing));
     }
@@ -135,11 +175,11 @@ mod tests {
     fn n_29_floods_of_tokens_stay_within_bounds() {
         let mut table = Table::new(Duration::from_secs(30));
         for n in 0..100_000u32 {
-            table.refuse(key(&n.to_string()), at(u64::from(n) / 50_000));
+            table.refuse(key(&n.to_string()), table.epoch(), at(u64::from(n) / 50_000));
         }
         assert!(table.counts().1 <= UNKNOWN_TOKENS_MAX);
         for n in 0..(TOKENS_MAX + 100) {
-            table.learn(key(&n.to_string()), &resolved(), 1, at(10));
+            table.learn(key(&n.to_string()), &resolved(), 1, table.epoch(), at(10));
         }
         assert!(table.counts().0 <= TOKENS_MAX);
     }
@@ -148,9 +188,31 @@ mod tests {
     fn an_answer_that_took_long_does_not_undo_a_later_one() {
         let mut table = Table::new(Duration::from_secs(30));
         let (old, new) = (resolved(), resolved());
-        table.learn(key("a"), &new, 9, at(0));
-        table.learn(key("a"), &old, 5, at(1));
+        table.learn(key("a"), &new, 9, table.epoch(), at(0));
+        table.learn(key("a"), &old, 5, table.epoch(), at(1));
         let Look::Fresh(known) = table.look(&key("a"), at(2)) else { panic!("known") };
         assert!(Arc::ptr_eq(&known, &new));
+    }
+
+    #[test]
+    fn a_change_outdates_what_was_asked_before_it_and_nothing_that_is_asked_after() {
+        let mut table = Table::new(Duration::from_secs(30));
+        let before = table.epoch();
+        table.learn(key("a"), &resolved(), 5, before, at(0));
+        table.refuse(key("b"), before, at(0));
+        table.outdate();
+        assert!(matches!(table.look(&key("a"), at(0)), Look::Outdated(_)));
+        assert!(matches!(table.look(&key("b"), at(0)), Look::Missing), "it may have been made");
+        // An answer under way while it changed is as old as its question.
+        table.learn(key("a"), &resolved(), 7, before, at(0));
+        assert!(matches!(table.look(&key("a"), at(0)), Look::Outdated(_)));
+        table.learn(key("a"), &resolved(), 6, table.epoch(), at(0));
+        assert!(matches!(table.look(&key("a"), at(0)), Look::Fresh(_)));
+        table.refuse(key("a"), before, at(0));
+        assert!(matches!(table.look(&key("a"), at(0)), Look::Fresh(_)), "refused before it was made");
+        table.refuse(key("c"), before, at(0));
+        assert!(matches!(table.look(&key("c"), at(0)), Look::Missing));
+        table.refuse(key("a"), table.epoch(), at(0));
+        assert!(matches!(table.look(&key("a"), at(0)), Look::Unknown));
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) no_management: bool,
     pub(crate) default_token: Option<&'static str>,
     pub(crate) settings: Settings,
+    /// How long a resolved token is believed; a moment if not said.
+    pub(crate) token_ttl: Option<Duration>,
 }
 
 /// A running agent.
@@ -102,8 +104,8 @@ impl Setup {
 
         let mut config = AgentConfig::new(node, datacenter, "127.0.0.1".to_owned());
         config.dev = true;
-        config.acl =
-            AclConfig { enabled: self.acl, default_policy: policy, token_ttl: Duration::from_millis(200) };
+        let token_ttl = self.token_ttl.unwrap_or(Duration::from_millis(200));
+        config.acl = AclConfig { enabled: self.acl, default_policy: policy, token_ttl };
         config.tokens.agent = self.acl.then(|| Secret::new(ROOT.to_owned()));
         config.tokens.default = self.default_token.map(|token| Secret::new(token.to_owned()));
         config.about.version = "1.21.0".to_owned();

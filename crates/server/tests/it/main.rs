@@ -8,6 +8,7 @@
 )]
 
 mod acl;
+mod acl_changes;
 mod ca;
 mod catalog;
 mod csr;

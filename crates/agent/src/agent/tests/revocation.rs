@@ -1,0 +1,129 @@
+//! Tokens and policies that change: what was resolved ends at once, and costs once.
+
+use std::time::Duration;
+
+use concord_model::Secret;
+use concord_rpc::request::DeleteToken;
+use concord_rpc::{Head, RpcError, ServerApiExt};
+
+use crate::config::AclConfig;
+use crate::testing::{Bench, name, settle, strict};
+
+const WRITE: &str = r#"service "web" { policy = "write" }"#;
+const READ: &str = r#"service "web" { policy = "read" }"#;
+
+/// Tokens are believed for long: what ends them here is never their time.
+fn patient() -> AclConfig {
+    AclConfig { token_ttl: Duration::from_secs(3600), ..strict() }
+}
+
+async fn leaf(bench: &Bench, token: &Secret) -> Result<(), RpcError> {
+    let caller = bench.agent.caller(Some(token)).await?;
+    bench.agent.leaf(&caller, &name("web"), &Head::default()).await.map(|_| ())
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_28_what_others_change_is_heard_at_once() {
+    let bench = Bench::new(patient());
+    settle().await;
+    let guess = Secret::new("web".to_owned());
+    assert_eq!(
+        leaf(&bench, &guess).await,
+        Err(RpcError::TokenNotFound),
+        "and it is known at once when made:"
+    );
+    for narrowed in [false, true] {
+        let web = bench.servers.token("web", WRITE);
+        let stays = bench.servers.token("stays", WRITE);
+        settle().await;
+        assert_eq!((leaf(&bench, &web).await, leaf(&bench, &stays).await), (Ok(()), Ok(())));
+        match narrowed {
+            true => drop(bench.servers.token("web", READ)),
+            false => bench.servers.revoke(&web),
+        }
+        settle().await;
+        assert!(leaf(&bench, &web).await.unwrap_err().is_denial(), "narrowed: {narrowed}");
+        assert_eq!(leaf(&bench, &stays).await, Ok(()), "the right of others stays");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_28_what_goes_through_the_agent_counts_before_its_answer() {
+    // Nobody tells of changes: only the agent's own hand is left.
+    let bench = Bench::new(patient());
+    bench.servers.change(|catalog| catalog.mute = true);
+    let root = bench.servers.token("root", r#"acl = "write""#);
+    let web = bench.servers.token("web", WRITE);
+    let accessor = bench.caller(&web).await.accessor.unwrap();
+    assert_eq!(leaf(&bench, &web).await, Ok(()));
+    bench.agent.servers().call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
+    assert_eq!(leaf(&bench, &web).await, Err(RpcError::TokenNotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_28_an_answer_that_was_under_way_is_not_believed_afterwards() {
+    let bench = Bench::new(patient());
+    bench.servers.change(|catalog| catalog.mute = true);
+    let root = bench.servers.token("root", r#"acl = "write""#);
+    let web = bench.servers.token("web", WRITE);
+    let accessor = bench.servers.caller(Some(&web)).unwrap().accessor.unwrap();
+    // The answer to the first question is made before the token goes, and comes after.
+    bench.servers.change(|catalog| catalog.late = Duration::from_secs(5));
+    let agent = bench.agent.clone();
+    let token = web.clone();
+    let early = bench.agent.scope().spawn("early", async move { agent.caller(Some(&token)).await });
+    settle().await;
+    bench.servers.change(|catalog| catalog.late = Duration::ZERO);
+    bench.agent.servers().call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
+    assert!(early.join().await.unwrap().is_ok(), "it was asked while the token was there");
+    assert_eq!(leaf(&bench, &web).await, Err(RpcError::TokenNotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_costs_every_token_in_use_one_question() {
+    let bench = Bench::new(patient());
+    let tokens: Vec<_> = (0..5).map(|n| bench.servers.token(&format!("t{n}"), WRITE)).collect();
+    settle().await;
+    let ask = async || {
+        let before = bench.servers.asked("ResolveToken");
+        for _ in 0..3 {
+            for token in &tokens {
+                bench.caller(token).await;
+            }
+        }
+        bench.servers.asked("ResolveToken") - before
+    };
+    assert_eq!((ask().await, ask().await), (5, 0));
+    bench.servers.token("other", READ);
+    settle().await;
+    assert_eq!((ask().await, ask().await), (5, 0));
+    // What is no token and no policy outdates nothing.
+    bench.servers.change(|catalog| catalog.services.clear());
+    settle().await;
+    assert_eq!(ask().await, 0);
+    // Nor does the attempt of somebody who may not.
+    let caller = bench.caller(&tokens[0]).await;
+    let delete = DeleteToken { accessor: caller.accessor.unwrap() };
+    let refused = bench.agent.servers().call(Head::with_token(caller.token), delete).await.unwrap_err();
+    assert!(refused.is_denial(), "{refused}");
+    assert_eq!(ask().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_change_without_servers_known_tokens_go_on() {
+    let bench = Bench::new(patient());
+    let web = bench.servers.token("web", WRITE);
+    settle().await;
+    assert_eq!(leaf(&bench, &web).await, Ok(()));
+    bench.servers.token("other", READ);
+    settle().await;
+    bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
+    assert_eq!(leaf(&bench, &web).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_acls_nobody_listens() {
+    let bench = Bench::new(crate::testing::open());
+    bench.world.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!(bench.servers.asked("AwaitAclChange"), 0);
+}
