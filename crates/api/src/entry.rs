@@ -145,11 +145,13 @@ struct SourceBody {
     peer: String,
     sameness_group: String,
     #[serde(rename = "LegacyID")]
-    legacy_id: String,
+    _legacy_id: Option<String>,
     #[serde(deserialize_with = "null_default")]
     legacy_meta: BTreeMap<String, String>,
-    legacy_create_time: Moment,
-    legacy_update_time: Moment,
+    #[serde(rename = "LegacyCreateTime")]
+    _legacy_create_time: Option<Moment>,
+    #[serde(rename = "LegacyUpdateTime")]
+    _legacy_update_time: Option<Moment>,
 }
 
 /// Kinds of Consul that are not built yet.
@@ -276,7 +278,12 @@ impl SourceBody {
         field::enterprise(&format!("{at}.Partition"), &self.partition, faults);
         let group = !self.sameness_group.is_empty();
         field::not_available(&format!("{at}.SamenessGroup"), group, "sameness groups", faults);
-        self.refuse_legacy(at, faults);
+        // Ids and times of the older API may be sent back; writing the entry as an entry ends them. Metadata
+        // would be lost with them, so that it is not passed over.
+        if !self.legacy_meta.is_empty() {
+            let field = format!("{at}.LegacyMeta");
+            faults.push(Fault::rule(&field, format!("{field} must be omitted")));
+        }
         check_source_type(&format!("{at}.Type"), &self.kind, faults);
         check_description(&format!("{at}.Description"), &self.description, faults);
         if self.name.is_empty() {
@@ -299,19 +306,6 @@ impl SourceBody {
             description: self.description.clone(),
             legacy: None,
         })
-    }
-
-    fn refuse_legacy(&self, at: &str, faults: &mut Vec<Fault>) {
-        let set = [
-            ("LegacyID", !self.legacy_id.is_empty()),
-            ("LegacyMeta", !self.legacy_meta.is_empty()),
-            ("LegacyCreateTime", !self.legacy_create_time.is_zero()),
-            ("LegacyUpdateTime", !self.legacy_update_time.is_zero()),
-        ];
-        for (name, _) in set.into_iter().filter(|(_, set)| *set) {
-            let field = format!("{at}.{name}");
-            faults.push(Fault::rule(&field, format!("{field}: cannot set this field")));
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use concord_model::intention::{
     DESCRIPTION_BYTES_MAX, Decision, Destination, JwtRequirement, LegacyFields, Source, SourceIntention,
 };
@@ -13,12 +15,16 @@ use crate::Moment;
 use crate::catalog::shown_partition;
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::definition::field;
+use crate::encode::{Layout, json};
 use crate::fault::{Fault, Faults, Problem};
+use crate::fingerprint::hash256;
 use crate::proxy::text;
 use crate::shape::{is_default, null_default};
 
+mod by_id;
 mod permission;
 
+pub use by_id::IntentionWithId;
 pub use permission::{HeaderPermission, HttpPermission, Jwt, JwtClaim, JwtProvider, Permission};
 pub(crate) use permission::{decide, split};
 
@@ -81,6 +87,9 @@ pub struct Intention {
     /// Only for intentions made with the older API.
     #[serde(skip_serializing_if = "is_default")]
     pub updated_at: Moment,
+    /// Fingerprint of the content, base64. Only for intentions made with the older API.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hash: String,
     /// When the destination's entry was made.
     pub create_index: u64,
     /// When the destination's entry changed.
@@ -118,8 +127,8 @@ pub struct IntentionCheck {
     pub allowed: bool,
 }
 
-/// Body of `PUT intentions/exact`, as sent. Who calls whom stands in the query string; what the body says
-/// about it is not read.
+/// An intention as sent. To `intentions/exact` the query string says who calls whom, and what the body says
+/// about it is not read; the older API has it in the body.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct IntentionBody {
@@ -140,12 +149,13 @@ pub struct IntentionBody {
     source_sameness_group: String,
     #[serde(deserialize_with = "null_default")]
     meta: BTreeMap<String, String>,
+    // Read by the older API only.
+    #[serde(rename = "ID")]
+    id: String,
+    source_name: String,
+    destination_name: String,
 
     // Told in answers; people send back what they read.
-    #[serde(rename = "ID")]
-    _id: IgnoredAny,
-    _source_name: IgnoredAny,
-    _destination_name: IgnoredAny,
     _default_addr: IgnoredAny,
     _default_port: IgnoredAny,
     _precedence: IgnoredAny,
@@ -182,7 +192,7 @@ impl Intention {
             stamp,
         } = parts;
         let (action, permissions) = split(decision);
-        Self {
+        let content = Self {
             id: legacy.map(|legacy| legacy.id.to_string()).unwrap_or_default(),
             description: description.to_owned(),
             source_ns: source.namespace.to_string(),
@@ -198,11 +208,24 @@ impl Intention {
             jwt: jwt.map(Jwt::from_model),
             meta: legacy.map_or(meta, |legacy| &legacy.meta).clone(),
             precedence,
+            created_at: Moment(None),
+            updated_at: Moment(None),
+            hash: String::new(),
+            create_index: 0,
+            modify_index: 0,
+        };
+        Self {
+            hash: legacy.map(|_| content.fingerprint()).unwrap_or_default(),
             created_at: Moment(legacy.map(|legacy| legacy.create_time)),
             updated_at: Moment(legacy.map(|legacy| legacy.update_time)),
             create_index: stamp.create,
             modify_index: stamp.modify,
+            ..content
         }
+    }
+
+    fn fingerprint(&self) -> String {
+        STANDARD.encode(hash256(&json(self, Layout::Compact).expect("the shape has text keys only")))
     }
 }
 

@@ -23,7 +23,7 @@ use concord_model::catalog::{Check, Node};
 use concord_model::entry::Entry;
 use concord_model::intention::ServiceIntentions;
 use concord_model::token::AclPolicy;
-use concord_model::{Datacenter, ServiceName};
+use concord_model::{Datacenter, ServiceName, Uuid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +43,9 @@ pub use self::health::{
     CheckState, ChecksInState, InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth,
 };
 pub use self::intention::{
-    CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MatchBy,
-    MatchIntentions, UpsertIntention,
+    CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, IntentionAnswer,
+    ListIntentions, MatchBy, MatchIntentions, PlainIntention, ReadIntention, UpdateIntention,
+    UpsertIntention,
 };
 pub use self::status::{ReadStatus, ServerStatus};
 use crate::error::RpcError;
@@ -176,6 +177,10 @@ requests! {
     ]);
     Write UpsertIntention -> (), |r| Need::Right(write_intention(r.destination.name.as_str()));
     Write DeleteIntention -> (), |r| Need::Right(write_intention(r.destination.name.as_str()));
+    Read ReadIntention -> Option<ServiceIntentions>, |_| Need::Filtered; // the right depends on what has the id: checked there
+    Write CreateIntention -> Uuid, |r| Need::Right(write_intention(r.intention.destination.name.as_str()));
+    Write UpdateIntention -> (), |_| Need::Filtered; // likewise
+    Write DeleteIntentionById -> (), |_| Need::Filtered; // likewise
     Read ReadEntry -> Option<Entry>, |r| Need::Right(read_intention(&r.name));
     Read ListEntries -> Vec<Entry>, |_| Need::Filtered;
     Write ApplyEntry -> bool, |r| match &r.entry {

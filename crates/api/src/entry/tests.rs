@@ -87,9 +87,9 @@ fn entries_that_say_too_little_or_too_much_are_refused() {
         "Sources[0].Type must be set to 'consul'",
     );
     refused(
-        &with_sources(r#"[{"Name":"a","Action":"allow","LegacyID":"x"}]"#),
+        &with_sources(r#"[{"Name":"a","Action":"allow","LegacyMeta":{"a":"b"}}]"#),
         400,
-        "Sources[0].LegacyID: cannot set this field",
+        "Sources[0].LegacyMeta must be omitted",
     );
     refused(
         &with_sources(r#"[{"Name":"a","Action":"allow","SamenessGroup":"g"}]"#),
@@ -110,4 +110,14 @@ fn unknown_keys_of_entries_are_refused_with_the_nearest() {
     assert_eq!(found.status(), 400);
     let text = found.to_string();
     assert!(text.contains("Sourcse") && text.contains("Sources"), "{text}");
+}
+
+#[test]
+fn ids_of_the_older_api_may_be_sent_back_and_end_there() {
+    let body = with_sources(
+        r#"[{"Name":"a","Action":"allow","LegacyID":"07070707-0707-0707-0707-070707070707",
+        "LegacyCreateTime":"2026-01-01T00:00:00Z","LegacyUpdateTime":"2026-01-01T00:00:00Z"}]"#,
+    );
+    let Entry::ServiceIntentions(entry) = decode_entry(body.as_bytes()).unwrap();
+    assert_eq!(entry.sources[0].legacy, None);
 }

@@ -141,3 +141,85 @@ fn an_intention_is_printed_without_times_nobody_noted() {
     assert_eq!(own, expected.lines().map(str::trim).collect::<String>());
     assert_eq!(serde_json::from_str::<Intention>(&own).unwrap(), shape);
 }
+
+#[test]
+fn the_older_api_names_both_sides() {
+    let body = br#"{"SourceName":"web","DestinationName":"*","SourceNS":"default","Action":"deny",
+        "Description":"d","Meta":{"a":"b"},"Precedence":0,"CreatedAt":"0001-01-01T00:00:00Z"}"#;
+    let read = IntentionBody::decode(body).unwrap().resolve_new().unwrap();
+    assert_eq!((read.source.to_string(), read.destination.to_string()), ("web".to_owned(), "*".to_owned()));
+    assert_eq!((read.action, read.description.as_str()), (Action::Deny, "d"));
+    assert_eq!(read.meta, BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+}
+
+#[test]
+fn what_the_older_api_cannot_say_is_refused() {
+    #[track_caller]
+    fn refused(rest: &str, status: u16, text: &str) {
+        let body = format!(r#"{{"SourceName":"web","DestinationName":"db"{rest}}}"#);
+        let found =
+            IntentionBody::decode(body.as_bytes()).unwrap().resolve_new().expect_err("must be refused");
+        assert_eq!((found.to_string().as_str(), found.status()), (text, status));
+    }
+    let action = "Action must be set to 'allow' or 'deny'";
+    refused("", 400, action);
+    refused(r#","Action":"ALLOW""#, 400, action);
+    refused(r#","Action":"allow","ID":"x""#, 400, "ID must be empty when creating a new intention");
+    refused(
+        r#","Action":"allow","Permissions":[{"Action":"allow","HTTP":{"PathExact":"/"}}]"#,
+        400,
+        "Permissions must not be set when using the legacy APIs",
+    );
+    refused(
+        r#","Action":"allow","SourcePeer":"east""#,
+        400,
+        "SourcePeer field is not supported on this endpoint. Use config entries instead",
+    );
+    refused(
+        r#","Action":"allow","SourceNS":"*""#,
+        400,
+        "SourceName: exact value cannot follow wildcard namespace",
+    );
+    refused(r#","Action":"allow","SourceType":"k8s""#, 400, "SourceType must be set to 'consul'");
+    let found =
+        |body: &str| IntentionBody::decode(body.as_bytes()).unwrap().resolve_new().unwrap_err().to_string();
+    assert!(
+        found(r#"{"SourceName":"w*","DestinationName":"db","Action":"allow"}"#).contains(PARTIAL_WILDCARD)
+    );
+    let empty = found(r#"{"Action":"allow"}"#);
+    assert!(
+        empty.contains("SourceName must be set") && empty.contains("DestinationName must be set"),
+        "{empty}"
+    );
+}
+
+#[test]
+fn an_intention_with_an_id_tells_it_with_times_and_fingerprint() {
+    let (source, destination) = (parse_source("web").unwrap(), parse_destination("db").unwrap());
+    let printed = |description: &str, modify: u64, update_time: i64| {
+        let legacy = LegacyFields {
+            id: concord_model::Uuid([7; 16]),
+            meta: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+            create_time: concord_model::Timestamp::from_nanos(0),
+            update_time: concord_model::Timestamp::from_nanos(update_time),
+        };
+        Intention::from_model(IntentionParts {
+            destination: &destination,
+            source: &source,
+            precedence: precedence(&destination, &source),
+            decision: &Decision::Connection(Action::Deny),
+            description,
+            legacy: Some(&legacy),
+            jwt: None,
+            meta: &BTreeMap::new(),
+            stamp: Stamp { create: 1, modify },
+        })
+    };
+    let (one, touched, other) = (printed("", 2, 5), printed("", 3, 9), printed("x", 2, 5));
+    assert_eq!(one.id, "07070707-0707-0707-0707-070707070707");
+    assert_eq!(one.meta["a"], "b");
+    assert!(!one.created_at.is_zero() && one.updated_at != touched.updated_at);
+    assert_eq!(one.hash.len(), 44);
+    assert_eq!(one.hash, touched.hash);
+    assert_ne!(one.hash, other.hash);
+}

@@ -55,6 +55,64 @@ async fn an_intention_is_written_read_and_removed() {
 }
 
 #[tokio::test]
+async fn an_intention_is_kept_by_its_id() {
+    let world = Setup::default().start().await;
+    let all = "/v1/connect/intentions";
+    let body = json!({"SourceName": "web", "DestinationName": "db", "Action": "deny", "Meta": {"a": "b"}});
+    let made = world.post(all, body.to_string()).json().await;
+    let path = format!("{all}/{}", made["ID"].as_str().unwrap());
+    let read = world.get(&path).json().await;
+    assert_eq!(
+        (&read["ID"], &read["SourceName"], &read["Meta"]),
+        (&made["ID"], &json!("web"), &json!({"a": "b"}))
+    );
+    assert!(read["Hash"].is_string() && read["CreatedAt"].is_string() && read["UpdatedAt"].is_string());
+    assert_eq!(world.get(all).json().await, json!([read]));
+    assert_eq!(world.get(EXACT).json().await, read);
+    let entry = world.get("/v1/config/service-intentions/db").json().await;
+    let source = &entry["Sources"][0];
+    assert_eq!((&source["LegacyID"], &source["LegacyMeta"]), (&made["ID"], &json!({"a": "b"})));
+
+    world.post(all, body.to_string()).refused(500, "Sources[1] defines \"web\" more than once").await;
+    let mut back = read.clone();
+    back["Action"] = json!("allow");
+    assert_eq!(world.put(&path, back.to_string()).json().await, made, "what was read can be sent back");
+    assert_eq!(world.get(&path).json().await["Action"], "allow");
+    back["DestinationName"] = json!("api");
+    world.put(&path, back.to_string()).refused(500, "Cannot modify Destination").await;
+
+    assert_eq!(world.delete(&path).json().await, json!(true));
+    world.get(&path).refused(404, "Intention not found").await;
+    world.delete(&path).refused(500, "Cannot delete non-existent intention: '").await;
+    world.put(&path, body.to_string()).refused(500, "Cannot modify non-existent intention: '").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_intention_by_id_that_makes_no_sense_is_refused() {
+    let world = Setup::default().start().await;
+    let all = "/v1/connect/intentions";
+    let create = |body: &'static str| world.post(all, body);
+    create("").refused(400, "Request decode failed").await;
+    create(r#"{"Bogus":1}"#).refused(400, "Bogus").await;
+    create("{}").refused(400, "SourceName must be set").await;
+    create(r#"{"SourceName":"a","DestinationName":"b","Action":"allow","ID":"x"}"#)
+        .refused(400, "ID must be empty when creating a new intention")
+        .await;
+    create(r#"{"SourceName":"a","DestinationName":"b","Permissions":[]}"#)
+        .refused(400, "Action must be")
+        .await;
+    world.get(&format!("{all}/web")).refused(400, "UUID").await;
+    world.put(&format!("{all}/web"), "{}").refused(400, "UUID").await;
+    world.delete(&format!("{all}/web")).refused(400, "UUID").await;
+    world.put(EXACT, r#"{"Action":"allow"}"#).ok().await;
+    create(r#"{"SourceName":"a","DestinationName":"db","Action":"allow"}"#)
+        .refused(500, "cannot use legacy intention API")
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_verdict_is_explained() {
     let world = Setup::default().start().await;
     world.put(EXACT, r#"{"Action":"deny"}"#).ok().await;
@@ -83,7 +141,6 @@ async fn intentions_that_make_no_sense_are_refused() {
         .put(EXACT, r#"{"Action":"allow","Meta":{"a":"b"}}"#)
         .refused(400, "Meta must not be specified")
         .await;
-    world.post("/v1/connect/intentions", "{}").refused(501, "not available yet").await;
     world.stop().await;
 }
 

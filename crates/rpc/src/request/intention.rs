@@ -1,7 +1,9 @@
 //! Intentions: who may call whom, and why.
 
-use concord_model::ServiceRef;
-use concord_model::intention::{Destination, Source, SourceIntention};
+use std::collections::BTreeMap;
+
+use concord_model::intention::{Action, Destination, Source, SourceIntention};
+use concord_model::{ServiceRef, Uuid};
 use serde::{Deserialize, Serialize};
 
 /// All intentions the caller may see.
@@ -77,4 +79,50 @@ pub struct DeleteIntention {
     pub destination: Destination,
     /// Who calls.
     pub source: Source,
+}
+
+/// An intention as the older API writes it: by id, and deciding on connections only.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PlainIntention {
+    /// Who is called.
+    pub destination: Destination,
+    /// Who calls.
+    pub source: Source,
+    /// What then.
+    pub action: Action,
+    /// What people noted about it.
+    pub description: String,
+    /// Its metadata, its own and not the destination's.
+    #[serde(default)]
+    pub meta: BTreeMap<String, String>,
+}
+
+/// The destination's entry with the one source that has an id. To be read with the right to either side.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadIntention {
+    /// The id.
+    pub id: Uuid,
+}
+
+/// Makes an intention with an id, which is the answer; the pair must have none yet.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CreateIntention {
+    /// The intention.
+    pub intention: PlainIntention,
+}
+
+/// Changes the intention with an id; its destination stays.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UpdateIntention {
+    /// The id.
+    pub id: Uuid,
+    /// As it shall be.
+    pub intention: PlainIntention,
+}
+
+/// Removes the intention with an id; it must be there.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DeleteIntentionById {
+    /// The id.
+    pub id: Uuid,
 }

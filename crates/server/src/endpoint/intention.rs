@@ -1,5 +1,7 @@
 //! Intentions and configuration entries.
 
+mod by_id;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

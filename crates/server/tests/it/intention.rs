@@ -28,7 +28,7 @@ pub(crate) fn to(name: &str) -> Destination {
     }
 }
 
-fn from(name: &str) -> Source {
+pub(crate) fn from(name: &str) -> Source {
     Source {
         partition: Partition::default(),
         namespace: Pattern::Exact(Namespace::default()),

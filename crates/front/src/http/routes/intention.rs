@@ -1,5 +1,6 @@
 //! `connect/intentions`: who may call whom, and why.
 
+mod by_id;
 mod explain;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use concord_rpc::{Head, RpcError};
 use futures::future::{select_all, try_join_all};
 use http::StatusCode;
 
+use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
 use super::endpoints;
 use crate::http::context::{Ctx, cached};
 use crate::http::reply::Meta;
@@ -33,8 +35,14 @@ const MATCH_NAMES_MAX: usize = 64;
 endpoints! {
     /// All intentions.
     List: GET "/v1/connect/intentions", Right::Asked(&["ListIntentions"]) => list;
-    /// Makes one by the older API.
-    CreateLegacy: POST "/v1/connect/intentions", Right::Open("does nothing yet") => create_legacy;
+    /// Makes one by the older API, which gives it an id.
+    Create: POST "/v1/connect/intentions", Right::Asked(&["CreateIntention"]) => create;
+    /// The intention with an id.
+    ReadById: GET "/v1/connect/intentions/:id", Right::Asked(&["ReadIntention"]) => read_by_id;
+    /// Changes it.
+    UpdateById: PUT "/v1/connect/intentions/:id", Right::Asked(&["UpdateIntention"]) => update_by_id;
+    /// Removes it.
+    DeleteById: DELETE "/v1/connect/intentions/:id", Right::Asked(&["DeleteIntentionById"]) => delete_by_id;
     /// The intention of one source and one destination.
     Read: GET "/v1/connect/intentions/exact", Right::Asked(&["ReadEntry", "MatchIntentions"]) => read;
     /// Sets it.
@@ -78,10 +86,6 @@ async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     meta.consistency = None;
     let kept = select::keep(filter.as_ref(), &INTENTION, shapes(&entries))?;
     Ok(Reply::json(kept).with_meta(&meta))
-}
-
-async fn create_legacy(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
-    Err(HttpError::not_available("intentions by id; use PUT /v1/connect/intentions/exact"))
 }
 
 fn pair(call: &Call) -> Result<(Source, Destination), HttpError> {

@@ -26,7 +26,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("/v1/agent/monitor", "a stream of the log"),
     ("/v1/agent/service/maintenance/:id", "maintenance mode"),
     ("/v1/catalog/gateway-services/:gateway", "gateways"),
-    ("/v1/connect/intentions/:id", "intentions by id; use /v1/connect/intentions/exact"),
     ("/v1/coordinate/*rest", "network coordinates"),
     ("/v1/discovery-chain/:service", "discovery chains"),
     ("/v1/event/*rest", "user events"),
