@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_model::catalog::CheckStatus;
+use concord_model::catalog::{Check, CheckStatus};
 use concord_model::registration::Probe;
 use concord_model::{CheckId, InstanceId, NodeName};
 use concord_rpc::request::NodeChecks;
@@ -125,7 +125,9 @@ impl Agent {
                 Ok(answer) => {
                     backoff.reset();
                     index = answer.index.max(1);
-                    let of_it = answer.value.iter().filter(|check| check.service_id == service);
+                    // A service on a failing node is failing.
+                    let follows = |check: &&Check| check.service_id.is_none() || check.service_id == service;
+                    let of_it = answer.value.iter().filter(follows);
                     self.observe(id, alias_of(of_it));
                 }
                 Err(error) => {

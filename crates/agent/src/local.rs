@@ -18,6 +18,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 use concord_runtime::Instant;
@@ -102,6 +103,8 @@ pub(crate) struct Local {
     moved: BTreeSet<Option<InstanceId>>,
     /// Aliases that have to look at what they follow.
     stale_aliases: BTreeSet<CheckId>,
+    /// What aliases of services were told of the node last.
+    node_verdict: Option<(CheckStatus, String)>,
     /// Checks that may need another task than the one that makes them.
     rerun: BTreeSet<CheckId>,
     /// Checks whose verdict on disk is not the one their service told last.
@@ -122,6 +125,7 @@ impl Local {
             index: Index::new(sidecar_ports),
             moved: BTreeSet::new(),
             stale_aliases: BTreeSet::new(),
+            node_verdict: None,
             rerun: BTreeSet::new(),
             unsaved: BTreeSet::new(),
             revision: 0,

@@ -1,11 +1,15 @@
 //! Aliases: checks that take over the health of something else on this node.
+//!
+//! An alias of a service follows the checks of the service and those of the node, as in Consul: a
+//! service on a failing node is failing. Aliases that stand at the node themselves do not count for
+//! others there, or two of them could keep each other critical for ever.
 
 use concord_model::CheckId;
 use concord_model::catalog::{Check, CheckStatus};
 use concord_model::registration::Probe;
 use concord_runtime::Instant;
 
-use super::{Local, Report};
+use super::{CheckRecord, Local, Report};
 use crate::limits::ALIAS_DEPTH_MAX;
 
 impl Local {
@@ -15,6 +19,9 @@ impl Local {
         for _ in 0..ALIAS_DEPTH_MAX {
             let moved = std::mem::take(&mut self.moved);
             let mut ids = std::mem::take(&mut self.stale_aliases);
+            if moved.contains(&None) && self.node_verdict_moved() {
+                ids.extend(self.all_aliases().cloned());
+            }
             ids.extend(moved.iter().flat_map(|about| self.aliases_of(about)).cloned());
             if ids.is_empty() {
                 return;
@@ -38,7 +45,25 @@ impl Local {
         }
         // The worst one decides, so the first of them will do.
         let worst = self.checks_of(service.as_ref()).find(|id| *id != own);
-        Some(alias_of(worst.and_then(|id| self.checks.get(id)).map(|record| &record.check).into_iter()))
+        let of_node = service.as_ref().and_then(|_| self.worst_of_node());
+        let both = worst.and_then(|id| self.checks.get(id)).into_iter().chain(of_node);
+        Some(alias_of(both.map(|record| &record.check)))
+    }
+
+    /// The worst check of the node that aliases of services follow.
+    fn worst_of_node(&self) -> Option<&CheckRecord> {
+        let of_node = self.checks_of(None).filter_map(|id| self.checks.get(id));
+        of_node.into_iter().find(|record| !matches!(record.spec.probe, Probe::Alias { .. }))
+    }
+
+    /// Whether aliases of services are told something else about the node than the last time. They are
+    /// many, and most that is reported about a node changes nothing for them.
+    pub(super) fn node_verdict_moved(&mut self) -> bool {
+        let verdict = alias_of(self.worst_of_node().map(|record| &record.check).into_iter());
+        let verdict = Some((verdict.status, verdict.output));
+        let moved = self.node_verdict != verdict;
+        self.node_verdict = verdict;
+        moved
     }
 }
 

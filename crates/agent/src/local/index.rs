@@ -231,6 +231,11 @@ impl Local {
         self.index.aliases.get(about).into_iter().flatten()
     }
 
+    /// Aliases of anything on this node.
+    pub(super) fn all_aliases(&self) -> impl Iterator<Item = &CheckId> {
+        self.index.aliases.values().flatten()
+    }
+
     /// The first service to tell.
     pub(crate) fn next_service(&self) -> Option<&ServiceRecord> {
         self.index.pending.first().and_then(|id| self.services.get(id))

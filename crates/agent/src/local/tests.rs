@@ -162,6 +162,67 @@ fn aliases_follow_what_they_stand_for() {
     status(&local, "none", CheckStatus::Critical);
 }
 
+fn report(local: &mut Local, check: &str, status: CheckStatus, output: &str, now: u64) {
+    local.report(&id(check), Report::told(status, output.to_owned()), at(now)).expect("it is there");
+}
+
+#[test]
+fn an_alias_of_a_service_follows_the_node_it_is_on() {
+    let mut local = web(vec![spec("c", Some("web"), ttl(300))]);
+    set(&mut local, "proxy", None, vec![spec("alias", Some("proxy"), alias(Some("web")))], false);
+    pass(&mut local, "c", 1);
+    status(&local, "alias", CheckStatus::Passing);
+    let disk = Change::SetCheck { spec: Box::new(spec("disk", None, ttl(300))), source: Source::Api };
+    local.apply(disk, at(2));
+    status(&local, "alias", CheckStatus::Critical);
+    report(&mut local, "disk", CheckStatus::Warning, "90 %", 3);
+    status(&local, "alias", CheckStatus::Warning);
+    assert_eq!(local.checks[&id("alias")].check.output, "Aliased check \"disk\" failing: 90 %");
+    // The worst decides, whosever it is.
+    report(&mut local, "c", CheckStatus::Critical, "down", 4);
+    assert_eq!(local.checks[&id("alias")].check.output, "Aliased check \"c\" failing: down");
+    pass(&mut local, "c", 5);
+    status(&local, "alias", CheckStatus::Warning);
+    pass(&mut local, "disk", 6);
+    status(&local, "alias", CheckStatus::Passing);
+    // One that goes does not hold on.
+    report(&mut local, "disk", CheckStatus::Critical, "full", 7);
+    status(&local, "alias", CheckStatus::Critical);
+    local.apply(Change::RemoveCheck(id("disk")), at(8));
+    status(&local, "alias", CheckStatus::Passing);
+}
+
+#[test]
+fn what_a_node_reports_anew_with_the_same_verdict_reaches_no_alias() {
+    let mut local = web(vec![spec("c", Some("web"), ttl(300))]);
+    set(&mut local, "proxy", None, vec![spec("alias", Some("proxy"), alias(Some("web")))], false);
+    for name in ["disk", "load"] {
+        let check = Change::SetCheck { spec: Box::new(spec(name, None, ttl(300))), source: Source::Api };
+        local.apply(check, at(1));
+        pass(&mut local, name, 1);
+    }
+    pass(&mut local, "c", 1);
+    let before = local.checks[&id("alias")].version;
+    report(&mut local, "disk", CheckStatus::Passing, "40 %", 2);
+    assert!(!local.node_verdict_moved());
+    assert_eq!(local.checks[&id("alias")].version, before);
+}
+
+#[test]
+fn aliases_at_the_node_do_not_hold_each_other() {
+    let mut local = web(vec![spec("c", Some("web"), ttl(300))]);
+    set(&mut local, "db", None, vec![spec("d", Some("db"), ttl(300))], false);
+    for (name, of) in [("x", "web"), ("y", "db")] {
+        let check =
+            Change::SetCheck { spec: Box::new(spec(name, None, alias(Some(of)))), source: Source::Api };
+        local.apply(check, at(1));
+    }
+    pass(&mut local, "c", 2);
+    (status(&local, "x", CheckStatus::Passing), status(&local, "y", CheckStatus::Critical));
+    pass(&mut local, "d", 3);
+    (status(&local, "x", CheckStatus::Passing), status(&local, "y", CheckStatus::Passing));
+}
+
 #[test]
 fn aliases_in_a_circle_come_to_rest() {
     let mut local = local();
