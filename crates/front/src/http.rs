@@ -4,9 +4,11 @@
 //! - [`context`] is what endpoints run on: the agent and the servers behind it;
 //! - [`call`] is what an endpoint gets, [`reply`] what it returns, [`error`] what can go wrong;
 //! - [`listener`] takes connections, with limits on their number, headers, bodies and patience;
-//! - [`routes`] is the table of endpoints, one file per area below it.
+//! - [`routes`] is the table of endpoints, one file per area below it;
+//! - `target` judges host and path, `compression` answers for who takes gzip.
 
 pub mod call;
+mod compression;
 pub mod context;
 pub mod error;
 mod gate;
@@ -16,6 +18,7 @@ pub mod reply;
 pub mod router;
 pub mod routes;
 mod select;
+mod target;
 
 pub use self::call::Call;
 pub use self::context::Ctx;

@@ -26,3 +26,7 @@ pub const QUERY_PARAMETERS: usize = 256;
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// Pause after `accept` failed, most often for want of descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Answers below this go as they are: a packet holds them anyway (Consul's handler has the same).
+pub const GZIP_BYTES_MIN: usize = 1400;
+/// Bytes compressed before others have their turn: a millisecond or so.
+pub const GZIP_PIECE_BYTES: usize = 64 * 1024;

@@ -15,7 +15,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use concord_runtime::{Clock, Scope, timeout};
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
@@ -34,6 +37,7 @@ use super::gate::{Gate, Patience};
 use super::limits;
 use super::reply::Layout;
 use super::router::{Authorise, Missing, Router};
+use super::{compression, target};
 
 /// What the operator may set (Consul's `http_config` and `limits`).
 #[derive(Clone, Debug)]
@@ -218,6 +222,8 @@ impl<C: Authorise> Http<C> {
             let connection = http1::Builder::new()
                 // The gate has its own, which tells an idle connection from a slow request.
                 .header_read_timeout(None)
+                // As Go writes them, and scripts look for them: `X-Consul-Index`.
+                .title_case_headers(true)
                 .max_buf_size(http.settings.header_bytes.max(8 * 1024))
                 .max_headers(limits::HEADERS)
                 .serve_connection(TokioIo::new(gate), service);
@@ -242,9 +248,15 @@ impl<C: Authorise> Http<C> {
         let began = self.clock.now();
         let method = request.method().clone();
         // The gate does not follow chunks, so nothing may come after them.
-        let last = request.headers().contains_key(TRANSFER_ENCODING);
+        let mut last = request.headers().contains_key(TRANSFER_ENCODING);
         let mut pattern = "";
-        let answer = self.answer(request, client, &mut pattern).await;
+        let answer = match target::check_host(request.version(), request.headers()) {
+            Ok(()) => self.answer(request, client, &mut pattern).await,
+            Err(refused) => {
+                last = true;
+                Err(refused)
+            }
+        };
         let status = answer.as_ref().map_or_else(|error| error.status, Response::status);
         metrics::observe(&method, pattern, status, self.clock.now() - began);
         debug!(method = %method, pattern, status = status.as_u16(), "request");
@@ -252,6 +264,7 @@ impl<C: Authorise> Http<C> {
         let headers = response.headers_mut();
         headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(self.settings.default_policy));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         if last {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -268,7 +281,8 @@ impl<C: Authorise> Http<C> {
         pattern: &mut &'static str,
     ) -> Result<Response<Full<Bytes>>, HttpError> {
         let (head, body) = request.into_parts();
-        let (raw_path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+        let (raw_path, raw_query) = (head.uri.path(), head.uri.query());
+        let query = raw_query.unwrap_or("");
         if raw_path.len() + query.len() > limits::TARGET_BYTES {
             return Err(HttpError::new(StatusCode::URI_TOO_LONG, "the URL is longer than 16 KiB"));
         }
@@ -284,13 +298,24 @@ impl<C: Authorise> Http<C> {
             return Err(HttpError::bad_request("the URL path contains a character that is not printable"));
         }
         self.screen(&head.method, &path, &head.headers, client)?;
+        if let Some(location) = target::clean_target(raw_path, raw_query) {
+            return redirect(&location);
+        }
+        if path == "/" && matches!(head.method, Method::GET | Method::HEAD) {
+            return Ok(plain(StatusCode::OK, INDEX_PAGE));
+        }
         let found = match self.router.find(&head.method, raw_path)? {
             Ok(found) => found,
             Err(Missing::Path) => return Err(self.router.missing(raw_path, &path)),
+            Err(Missing::Name(pattern)) => {
+                let own = self.router.missing_name(pattern);
+                return Err(own.unwrap_or_else(|| self.router.missing(raw_path, &path)));
+            }
             Err(Missing::Method(allowed)) => return method_response(&head.method, &allowed),
         };
         *pattern = self.router.pattern(&found);
         let query = parse_query(query)?;
+        let may_compress = compression::is_allowed(pattern) && compression::accepts_gzip(&head.headers);
         let body = self.read_body(body, self.router.body_bytes(&found)).await?;
         let call = Call {
             method: head.method,
@@ -303,7 +328,11 @@ impl<C: Authorise> Http<C> {
         };
         let layout = if self.settings.pretty || call.pretty() { Layout::Pretty } else { Layout::Compact };
         let reply = self.router.dispatch(&self.context, found, call).await?;
-        let (status, headers, bytes) = reply.into_parts(layout)?;
+        let (status, mut headers, mut bytes) = reply.into_parts(layout)?;
+        if may_compress && let Some(packed) = compression::gzip(&bytes).await {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            bytes = packed;
+        }
         let mut response = Response::new(Full::new(bytes));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -366,6 +395,9 @@ impl<C: Authorise> Http<C> {
     }
 }
 
+/// What stands at `/`, for whoever looks whether something answers here.
+const INDEX_PAGE: &str = "concord agent: there is no web interface here; the HTTP API is below /v1/.\n";
+
 /// Counts a request while it is being answered.
 struct Busy(Arc<AtomicUsize>);
 
@@ -409,27 +441,39 @@ fn foreign_page(headers: &HeaderMap, listed: &[String]) -> bool {
 }
 
 fn method_response(method: &Method, allowed: &[Method]) -> Result<Response<Full<Bytes>>, HttpError> {
-    let mut names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-    names.push("OPTIONS");
-    let (status, text) = if *method == Method::OPTIONS {
-        (StatusCode::OK, String::new())
+    let mut names = vec!["OPTIONS"];
+    names.extend(allowed.iter().map(Method::as_str));
+    let mut response = if *method == Method::OPTIONS {
+        let mut response = Response::new(Full::default());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
     } else {
-        (StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed"))
+        plain(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed"))
     };
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    *response.status_mut() = status;
     if let Ok(value) = HeaderValue::from_str(&names.join(",")) {
         response.headers_mut().insert(ALLOW, value);
     }
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(response)
 }
 
-fn refusal(error: &HttpError) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(error.text.clone())));
-    *response.status_mut() = error.status;
+/// Where to ask instead; with 307 a client repeats method and body there.
+fn redirect(location: &str) -> Result<Response<Full<Bytes>>, HttpError> {
+    let location = HeaderValue::from_str(location)
+        .map_err(|_| HttpError::bad_request("the URL contains a character that is not printable"))?;
+    let mut response = plain(StatusCode::TEMPORARY_REDIRECT, "Temporary Redirect\n");
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+fn refusal(error: &HttpError) -> Response<Full<Bytes>> {
+    plain(error.status, error.text.clone())
 }
 
 fn remove_socket(path: &std::path::Path) {

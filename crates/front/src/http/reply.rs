@@ -154,7 +154,8 @@ impl Reply {
     pub fn into_parts(self, layout: Layout) -> Result<(StatusCode, HeaderMap, Bytes), HttpError> {
         let Self { status, mut headers, body } = self;
         let (media, bytes) = match body {
-            Body::Empty => return Ok((status, headers, Bytes::new())),
+            // As Consul has it: nothing, but of this kind.
+            Body::Empty => ("application/json", Bytes::new()),
             Body::Bytes(media, bytes) => (media, bytes),
             Body::Json(write) => {
                 let bytes = write(layout).map_err(|error| {

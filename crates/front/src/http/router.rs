@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use concord_model::Secret;
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::call::Call;
 use super::error::HttpError;
@@ -79,10 +79,15 @@ enum Segment {
     Rest,
 }
 
+/// The pattern of an endpoint, and the status and text its path is refused with when the name at its end is
+/// left out.
+pub type Nameless = (&'static str, StatusCode, &'static str);
+
 /// The table of endpoints.
 pub struct Router<C> {
     routes: Vec<Route<C>>,
     unbuilt: Vec<(Vec<Segment>, &'static str)>,
+    nameless: &'static [Nameless],
 }
 
 impl<C> std::fmt::Debug for Router<C> {
@@ -103,6 +108,8 @@ pub struct Found {
 pub enum Missing {
     /// No endpoint has this path.
     Path,
+    /// The path of the endpoint with this pattern, without the name at its end.
+    Name(&'static str),
     /// The path is known, the method is not; these are.
     Method(Vec<Method>),
 }
@@ -110,7 +117,7 @@ pub enum Missing {
 impl<C: Authorise> Router<C> {
     /// An empty table.
     pub fn new() -> Self {
-        Self { routes: Vec::new(), unbuilt: Vec::new() }
+        Self { routes: Vec::new(), unbuilt: Vec::new(), nameless: &[] }
     }
 
     /// The same table with one more endpoint. Of two that fit a path the more literal one answers.
@@ -134,39 +141,62 @@ impl<C: Authorise> Router<C> {
         self
     }
 
+    /// The same table, knowing also how paths without the name at their end are refused.
+    #[must_use]
+    pub fn with_nameless(mut self, table: &'static [Nameless]) -> Self {
+        self.nameless = table;
+        self
+    }
+
     /// The answer to a path that leads nowhere: 501 if Consul has it, else 404.
     pub fn missing(&self, raw_path: &str, path: &str) -> HttpError {
-        let unbuilt = self.unbuilt.iter().find(|(segments, _)| fit(segments, raw_path).is_some());
+        let unbuilt = self
+            .unbuilt
+            .iter()
+            .find(|(segments, _)| fit(segments, raw_path).is_some_and(|fit| fit.has_names));
         if let Some((_, what)) = unbuilt {
             return HttpError::not_available(what);
         }
-        let text = if path.starts_with("/v1/") || path == "/v1" {
-            format!("Invalid URL path: not a recognized HTTP API endpoint: {path:?}")
-        } else {
-            "Not found: the HTTP API is below /v1/".to_owned()
-        };
-        HttpError::not_found(text)
+        // The path is not repeated: these texts are Consul's to the letter.
+        HttpError::not_found(match path.contains("/v1/") {
+            true => "Invalid URL path: not a recognized HTTP API endpoint\n",
+            false => {
+                "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"
+            }
+        })
+    }
+
+    /// The answer to the path of an endpoint without the name at its end, if Consul has one of its own.
+    pub fn missing_name(&self, pattern: &str) -> Option<HttpError> {
+        let (_, status, text) = self.nameless.iter().find(|(path, ..)| *path == pattern)?;
+        Some(HttpError::new(*status, *text))
     }
 
     /// Finds the endpoint for a method and a raw, still escaped path.
+    ///
+    /// The most literal pattern that fits has the path, whatever the method, as in Consul.
     pub fn find(&self, method: &Method, raw_path: &str) -> Result<Result<Found, Missing>, HttpError> {
-        let mut best: Option<(usize, Found)> = None;
-        let mut methods = Vec::new();
+        let mut literals = 0;
+        let mut fitting: Vec<(usize, Fit<'_>)> = Vec::new();
         for (at, route) in self.routes.iter().enumerate() {
-            let Some((literals, raw)) = fit(&route.segments, raw_path) else { continue };
-            if route.method != *method {
-                methods.push(route.method.clone());
-            } else if best.as_ref().is_none_or(|(most, _)| literals > *most) {
-                let captures = raw.iter().map(|text| super::call::unescape(text, false));
-                best = Some((literals, Found { route: at, captures: captures.collect::<Result<_, _>>()? }));
+            let Some(fit) = fit(&route.segments, raw_path) else { continue };
+            if fit.literals > literals {
+                literals = fit.literals;
+                fitting.clear();
+            }
+            if fit.literals == literals {
+                fitting.push((at, fit));
             }
         }
-        methods.dedup();
-        Ok(match best {
-            Some((_, found)) => Ok(found),
-            None if methods.is_empty() => Err(Missing::Path),
-            None => Err(Missing::Method(methods)),
-        })
+        let Some((at, fit)) = fitting.iter().find(|(at, _)| self.routes[*at].method == *method) else {
+            let methods: Vec<_> = fitting.iter().map(|(at, _)| self.routes[*at].method.clone()).collect();
+            return Ok(Err(if methods.is_empty() { Missing::Path } else { Missing::Method(methods) }));
+        };
+        if !fit.has_names {
+            return Ok(Err(Missing::Name(self.routes[*at].pattern)));
+        }
+        let captures = fit.captures.iter().map(|text| super::call::unescape(text, false));
+        Ok(Ok(Found { route: *at, captures: captures.collect::<Result<_, _>>()? }))
     }
 
     /// The pattern of an endpoint, for metrics and logs: it has no names of users in it.
@@ -217,14 +247,24 @@ fn segments(path: &'static str) -> Vec<Segment> {
     path.split('/').skip(1).map(segment).collect()
 }
 
-/// How many literal segments fit, and what the others take; `None` if the path does not fit.
-fn fit<'p>(segments: &[Segment], raw_path: &'p str) -> Option<(usize, Vec<&'p str>)> {
+/// How a path fits a pattern.
+struct Fit<'p> {
+    /// How many segments are literally those of the pattern.
+    literals: usize,
+    /// What the others take.
+    captures: Vec<&'p str>,
+    /// Whether the last of them takes something.
+    has_names: bool,
+}
+
+/// `None` if the path does not fit. A name in the middle may not be empty.
+fn fit<'p>(segments: &[Segment], raw_path: &'p str) -> Option<Fit<'p>> {
     let mut rest = raw_path.strip_prefix('/')?;
-    let (mut literals, mut captures) = (0, Vec::new());
+    let mut found = Fit { literals: 0, captures: Vec::new(), has_names: true };
     for (at, segment) in segments.iter().enumerate() {
         if let Segment::Rest = segment {
-            captures.push(rest);
-            return Some((literals, captures));
+            found.captures.push(rest);
+            return Some(found);
         }
         let last = at + 1 == segments.len();
         let (own, tail) = match rest.split_once('/') {
@@ -234,15 +274,18 @@ fn fit<'p>(segments: &[Segment], raw_path: &'p str) -> Option<(usize, Vec<&'p st
             None => return None,
         };
         match segment {
-            Segment::Literal(text) if *text == own => literals += 1,
+            Segment::Literal(text) if *text == own => found.literals += 1,
             Segment::Literal(_) => return None,
-            Segment::One if own.is_empty() => return None,
-            Segment::One => captures.push(own),
+            Segment::One if own.is_empty() && !last => return None,
+            Segment::One => {
+                found.has_names &= !own.is_empty();
+                found.captures.push(own);
+            }
             Segment::Rest => return None,
         }
         rest = tail;
     }
-    Some((literals, captures))
+    Some(found)
 }
 
 #[cfg(test)]

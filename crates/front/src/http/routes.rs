@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod health;
 mod intention;
+mod nameless;
 mod registration;
 mod status;
 mod unbuilt;
@@ -62,5 +63,6 @@ pub fn router() -> Router<Ctx> {
         config::add,
         acl::add,
     ];
-    areas.into_iter().fold(Router::new().with_unbuilt(unbuilt::TABLE), |router, add| add(router))
+    let empty = Router::new().with_unbuilt(unbuilt::TABLE).with_nameless(nameless::TABLE);
+    areas.into_iter().fold(empty, |router, add| add(router))
 }

@@ -54,6 +54,12 @@ async fn n_44_requests_others_could_read_differently_are_refused() {
         ("NUL in a value", get("X: a\0b\r\n")),
         ("space before the colon", get("Content-Length : 2\r\n")),
         ("no name", get(": a\r\n")),
+        ("no host", b"GET /v1/status/leader HTTP/1.1\r\nX: y\r\n\r\n".to_vec()),
+        ("no host but in the request line", b"GET http://a/v1/status/leader HTTP/1.1\r\n\r\n".to_vec()),
+        ("two hosts", get("Host: b\r\n")),
+        ("one host twice", get("host: a\r\n")),
+        ("a host with a path", b"GET /v1/status/leader HTTP/1.1\r\nHost: a/b\r\n\r\n".to_vec()),
+        ("two hosts beside a body", put("Host: b\r\nContent-Length: 14\r\n", "{\"Name\":\"web\"}")),
         ("a line feed in a chunk's extension", put(chunked, "2;a\nb\r\n{}\r\n0\r\n\r\n")),
         ("a chunk out of all bounds", put(chunked, "fffffffffffffffff\r\n{}\r\n0\r\n\r\n")),
         ("a chunk with a sign", put(chunked, "+2\r\n{}\r\n0\r\n\r\n")),
@@ -61,6 +67,20 @@ async fn n_44_requests_others_could_read_differently_are_refused() {
         ("a chunk without its end", put(chunked, "2\r\n{}x\r\n0\r\n\r\n")),
     ] {
         refused(&world, what, &request).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn hosts_may_be_empty_and_were_not_there_before_1_1() {
+    let world = Setup::default().start().await;
+    for request in [
+        "GET /v1/status/leader HTTP/1.0\r\n\r\n",
+        "GET /v1/status/leader HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+        "GET http://a/v1/status/leader HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ] {
+        let answer = world.raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.") && answer.contains(" 200 OK\r\n"), "{request}: {answer}");
     }
     world.stop().await;
 }

@@ -7,6 +7,7 @@ mod acl;
 mod agent;
 mod blocking;
 mod catalog;
+mod compression;
 mod connect;
 mod framing;
 mod manners;

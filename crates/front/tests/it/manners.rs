@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use concord_front::http::Settings;
 use parking_lot::Mutex;
 
 use crate::world::{ROOT, Setup, World};
@@ -96,17 +97,121 @@ async fn pretty_is_indented_and_ends_in_a_line() {
 #[tokio::test]
 async fn other_paths_and_methods_are_refused_in_kind() {
     let world = Setup::default().start().await;
-    world.get("/v1/nothing").refused(404, "not a recognized HTTP API endpoint").await;
-    world.get("/").refused(404, "below /v1/").await;
+    for (path, text) in [
+        ("/v1/nothing", "Invalid URL path: not a recognized HTTP API endpoint\n"),
+        ("/v1/catalog/nodes/", "Invalid URL path: not a recognized HTTP API endpoint\n"),
+        (
+            "/nothing",
+            "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n",
+        ),
+    ] {
+        let answer = world.get(path).send().await;
+        assert_eq!((answer.status, answer.body.as_str()), (404, text), "{path}");
+    }
+    let index = world.get("/").send().await;
+    assert_eq!((index.status, index.header("content-type")), (200, Some("text/plain; charset=utf-8")));
     world.get("/v1/kv/a/b").refused(501, "not available yet: the key-value store").await;
     world.put("/v1/txn", "[]").refused(501, "not available yet: transactions").await;
-    world.get("/v1/connect/intentions/0000").refused(501, "not available yet").await;
+    world.get("/v1/coordinate/nodes").refused(501, "not available yet: network coordinates").await;
     for method in ["HEAD", "DELETE", "PATCH", "TRACE"] {
         let answer = world.ask(method, "/v1/catalog/nodes").send().await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET,OPTIONS")), "{method}");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("OPTIONS,GET")), "{method}");
     }
     let options = world.ask("OPTIONS", "/v1/connect/intentions/exact").send().await;
-    assert_eq!((options.status, options.header("allow")), (200, Some("GET,PUT,DELETE,OPTIONS")));
+    assert_eq!((options.status, options.header("allow")), (200, Some("OPTIONS,GET,PUT,DELETE")));
+    assert_eq!((options.body.as_str(), options.header("content-type")), ("", Some("application/json")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn names_of_headers_are_written_as_go_writes_them() {
+    let world = Setup::default().start().await;
+    let answer = world.raw(b"GET /v1/catalog/nodes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    for name in [
+        "Content-Type",
+        "Content-Length",
+        "Date",
+        "Vary",
+        "X-Consul-Default-Acl-Policy",
+        "X-Consul-Effective-Consistency",
+        "X-Consul-Index",
+        "X-Consul-Knownleader",
+        "X-Consul-Lastcontact",
+        "X-Consul-Query-Backend",
+    ] {
+        assert_eq!(answer.matches(&format!("\r\n{name}: ")).count(), 1, "{name}: {answer}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn paths_that_are_not_clean_are_told_where_to_ask() {
+    let world = Setup {
+        settings: Settings { blocked: vec!["/v1/agent/services".to_owned()], ..Settings::default() },
+        ..Setup::default()
+    };
+    let world = world.start().await;
+    for (path, location) in [
+        ("//v1/status/leader", "/v1/status/leader"),
+        ("/v1/x/../status/leader?x=1&y=%2F", "/v1/status/leader?x=1&y=%2F"),
+        ("/v1//agent/services", "/v1/agent/services"),
+        ("//evil.example/..//\\evil.example", "/%5Cevil.example"),
+    ] {
+        let answer = world.get(path).send().await;
+        assert_eq!((answer.status, answer.header("location")), (307, Some(location)), "{path}");
+    }
+    // Nothing happens but at the clean path, and there the rules for it hold.
+    let answer = world.put("//v1/agent/service/register", r#"{"Name":"web"}"#).send().await;
+    assert_eq!((answer.status, answer.header("location")), (307, Some("/v1/agent/service/register")));
+    assert_eq!(world.get("/v1/agent/checks").send().await.body, "{}");
+    world.get("/v1/agent/service/web").refused(404, "unknown service ID").await;
+    world.get("/v1/agent/services").refused(403, "blocked").await;
+    // An escaped slash or dot is part of a name.
+    world.get("/v1/catalog/service/a%2F..%2Fb").refused(400, "contains '/'").await;
+    world.get("/v1/%2e%2e/v1/status/leader").refused(404, "Invalid URL path").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_path_without_its_name_says_which_name_is_missing() {
+    let world = Setup::guarded().start().await;
+    for (path, status, text) in [
+        ("/v1/catalog/service/", 400, "Missing service name"),
+        ("/v1/catalog/connect/", 400, "Missing service name"),
+        ("/v1/catalog/node/", 400, "Missing node name"),
+        ("/v1/catalog/node-services/", 400, "Missing node name"),
+        ("/v1/health/service/", 400, "Missing service name"),
+        ("/v1/health/connect/", 400, "Missing service name"),
+        ("/v1/health/checks/", 400, "Missing service name"),
+        ("/v1/health/node/", 400, "Missing node name"),
+        ("/v1/health/state/", 400, "Missing check state"),
+        ("/v1/agent/service/", 404, "unknown service ID: "),
+        ("/v1/agent/health/service/id/", 400, "Missing serviceID"),
+        ("/v1/agent/health/service/name/", 400, "Missing service Name"),
+    ] {
+        let answer = world.get(path).send().await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, text), "{path}");
+        let options = world.ask("OPTIONS", path).send().await;
+        assert_eq!((options.status, options.header("allow")), (200, Some("OPTIONS,GET")), "{path}");
+    }
+    world.put("/v1/agent/service/deregister/", "").refused(404, "Unknown service ID \"\"").await;
+    for verb in ["pass", "warn", "fail", "update", "deregister"] {
+        world.put(&format!("/v1/agent/check/{verb}/"), "").refused(404, "Unknown check ID \"\"").await;
+    }
+    // No other method comes by.
+    world.put("/v1/catalog/service/", "").refused(405, "method PUT not allowed").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn answers_without_a_body_say_of_which_kind_they_are() {
+    let world = Setup::default().start().await;
+    world.put("/v1/agent/service/register", r#"{"Name":"web","Check":{"TTL":"1m"}}"#).ok().await;
+    for path in ["/v1/agent/check/pass/service:web", "/v1/agent/service/deregister/web"] {
+        let answer = world.put(path, "").send().await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
+    }
     world.stop().await;
 }
 

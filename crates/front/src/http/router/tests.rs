@@ -73,10 +73,22 @@ fn paths_lead_to_their_endpoints() {
 
 #[test]
 fn other_paths_and_methods_lead_nowhere() {
-    check(Method::GET, "/v1/agent/service/", Err(Missing::Path));
+    check(Method::GET, "/v1/agent/service", Err(Missing::Path));
+    check(Method::GET, "/v1/agent//web", Err(Missing::Path));
     check(Method::GET, "/v1/agent/service/web/more", Err(Missing::Path));
     check(Method::GET, "/v2/agent/service/web", Err(Missing::Path));
+    // What is literally there is no name.
+    check(Method::GET, "/v1/agent/service/register", Err(Missing::Method(vec![Method::PUT])));
     check(Method::POST, "/v1/agent/service/web", Err(Missing::Method(vec![Method::GET])));
+}
+
+#[test]
+fn a_path_without_its_name_leads_to_no_endpoint() {
+    check(Method::GET, "/v1/agent/service/", Err(Missing::Name(Guarded::PATH)));
+    check(Method::PUT, "/v1/agent/service/", Err(Missing::Method(vec![Method::GET])));
+    let router = router().with_nameless(&[(Guarded::PATH, StatusCode::BAD_REQUEST, "no id")]);
+    assert_eq!(router.missing_name(Guarded::PATH), Some(HttpError::bad_request("no id")));
+    assert_eq!(router.missing_name(Tail::PATH), None);
 }
 
 #[tokio::test]

@@ -1,0 +1,143 @@
+//! What a request is addressed to: its host, and the one clean form of its path.
+//!
+//! A path with empty or dot segments is not read as if it were clean, since whoever stands before us may
+//! have judged it as it was: the client is told the clean form and asks again (as Go's mux does).
+
+use http::header::HOST;
+use http::{HeaderMap, StatusCode, Version};
+
+use super::error::HttpError;
+
+/// Refuses a request whose host could be understood differently by another reader, or is not said.
+pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), HttpError> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let refused = |what: &str| {
+        let text = format!("400 Bad Request{what}");
+        Err(HttpError::new(StatusCode::BAD_REQUEST, text))
+    };
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => refused(""),
+        (Some(host), None) if !host.as_bytes().iter().copied().all(is_host_byte) => {
+            refused(": malformed Host header")
+        }
+        (Some(_), None) => Ok(()),
+        // Before 1.1 there was no such header.
+        (None, _) if version < Version::HTTP_11 => Ok(()),
+        (None, _) => refused(": missing required Host header"),
+    }
+}
+
+/// What may stand in a host and port (RFC 3986 §3.2.2), without the user of a URL.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
+}
+
+/// Where a request for this path should have gone, if its path is not clean; with the query as it was.
+pub(super) fn clean_target(raw_path: &str, query: Option<&str>) -> Option<String> {
+    let path = clean_path(raw_path)?;
+    let mut target = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        // A browser takes `/\` for `//`, and what follows for a host.
+        if byte.is_ascii_graphic() && byte != b'\\' {
+            target.push(char::from(byte));
+        } else {
+            target.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    Some(target)
+}
+
+/// The path without empty and dot segments; `None` if it has none. Escapes stay what they are.
+fn clean_path(raw_path: &str) -> Option<String> {
+    let segments = raw_path.strip_prefix('/')?;
+    let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
+    // One empty segment at the end is a slash there.
+    let body = segments.strip_suffix('/').unwrap_or(segments);
+    if segments.is_empty() || !body.split('/').any(is_odd) {
+        return None;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in body.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            other => kept.push(other),
+        }
+    }
+    let mut path = format!("/{}", kept.join("/"));
+    if segments.ends_with('/') && !kept.is_empty() {
+        path.push('/');
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_hosts(version: Version, hosts: &[&str], text: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, host.parse().unwrap());
+        }
+        let refused = check_host(version, &headers).err();
+        assert_eq!(refused.map(|error| error.text).as_deref(), text, "{hosts:?}");
+    }
+
+    #[test]
+    fn n_44_a_request_names_one_host() {
+        check_hosts(Version::HTTP_11, &["127.0.0.1:8500"], None);
+        check_hosts(Version::HTTP_11, &["[::1]:8500"], None);
+        check_hosts(Version::HTTP_11, &[""], None);
+        check_hosts(Version::HTTP_10, &[], None);
+        check_hosts(Version::HTTP_11, &[], Some("400 Bad Request: missing required Host header"));
+        check_hosts(Version::HTTP_11, &["a", "a"], Some("400 Bad Request"));
+        check_hosts(Version::HTTP_10, &["a", "b"], Some("400 Bad Request"));
+        for odd in ["a b", "a/b", "user@a", "a\\b", "a\"", "ä"] {
+            check_hosts(Version::HTTP_11, &[odd], Some("400 Bad Request: malformed Host header"));
+        }
+    }
+
+    #[track_caller]
+    fn check(path: &str, expected: Option<&str>) {
+        assert_eq!(clean_target(path, None).as_deref(), expected, "{path}");
+    }
+
+    #[test]
+    fn clean_paths_stay_where_they_are() {
+        for path in
+            ["/", "/v1/catalog/nodes", "/v1/catalog/service/", "/v1/a%2F..%2Fb", "/v1/%2e%2e/x", "/v1/..."]
+        {
+            check(path, None);
+        }
+        check("*", None);
+        check("", None);
+    }
+
+    #[test]
+    fn odd_paths_have_one_clean_form() {
+        check("//v1/status/leader", Some("/v1/status/leader"));
+        check("/v1/x/../status/leader", Some("/v1/status/leader"));
+        check("/../../v1/./status//leader/", Some("/v1/status/leader/"));
+        check("/v1/catalog/service/..", Some("/v1/catalog"));
+        check("//", Some("/"));
+        check("/a/..", Some("/"));
+        check("/v1//a%2Fb", Some("/v1/a%2Fb"));
+        assert_eq!(clean_target("//a", Some("x=1&y=%2F")).as_deref(), Some("/a?x=1&y=%2F"));
+    }
+
+    #[test]
+    fn no_clean_form_leads_to_another_host() {
+        check("//evil.example/", Some("/evil.example/"));
+        check("///evil.example", Some("/evil.example"));
+        check("//\\evil.example", Some("/%5Cevil.example"));
+        check("/x/..//\\\\evil.example", Some("/%5C%5Cevil.example"));
+    }
+}
