@@ -22,7 +22,8 @@ impl Agent {
     /// The roots of trust. Public: no token is looked at, none leaves a trace.
     pub async fn roots(&self, head: &Head) -> Result<CacheAnswer<Arc<CaRoots>>, RpcError> {
         let caller = Caller::unrestricted(None);
-        let answer = self.cached(&caller, None, &Want::Roots, head).await?;
+        let datacenter = self.foreign(head.datacenter.as_ref());
+        let answer = self.cached(&caller, datacenter, &Want::Roots, head).await?;
         Ok(answer.map(|stored| match stored {
             Stored::Roots(roots) => roots,
             Stored::Intentions(_) | Stored::Health(_) => unreachable!("each question has its own answer"),
@@ -88,7 +89,7 @@ impl Agent {
     }
 
     /// Certificate and key for a service. Needs `service:write`, asked on every read and again
-    /// whenever a wait ends.
+    /// whenever a wait ends. Only the agent's own datacenter signs for it.
     pub async fn leaf(
         &self,
         caller: &Caller,
@@ -96,6 +97,9 @@ impl Agent {
         head: &Head,
     ) -> Result<CacheAnswer<Arc<Leaf>>, RpcError> {
         caller.require_service_write(service.as_str())?;
+        if self.foreign(head.datacenter.as_ref()).is_some() {
+            return Err(RpcError::UnknownDatacenter);
+        }
         if head.min_index == 0 {
             let until = self.inner.world.clock.now() + FIRST_ANSWER_WAIT;
             return self.inner.leaves.read(caller, service, Wait { index: 0, until }).await;

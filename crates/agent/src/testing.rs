@@ -171,6 +171,9 @@ impl Servers {
         if let Some(fault) = self.look(|catalog| catalog.fault.clone()) {
             return Err(fault);
         }
+        if head.datacenter.as_ref().is_some_and(|datacenter| datacenter.as_str() != "dc1") {
+            return Err(RpcError::UnknownDatacenter);
+        }
         let caller = self.caller(head.token.as_ref())?;
         caller.meet(&request.need())?;
         let mut filtered = false;

@@ -1,7 +1,9 @@
 //! One registered service.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use concord_model::catalog::{ServiceAddress, ServiceInstance};
 use concord_model::registration::LocalService;
 use concord_model::{CheckId, InstanceId};
 
@@ -21,7 +23,8 @@ pub(crate) struct ServiceRecord {
 }
 
 impl ServiceRecord {
-    pub(super) fn new(registration: LocalService, source: Source, version: u64) -> Self {
+    pub(super) fn new(mut registration: LocalService, source: Source, version: u64) -> Self {
+        tag_addresses(&mut registration.service);
         Self { registration: Arc::new(registration), source, mark: Mark::Pending, version }
     }
 
@@ -47,5 +50,19 @@ impl ServiceRecord {
         }
         tags.clone_into(&mut Arc::make_mut(&mut self.registration).service.tags);
         true
+    }
+}
+
+/// Gives a service whose address is an IP address the tagged addresses of that kind it does not have
+/// itself, as Consul's agents do.
+fn tag_addresses(service: &mut ServiceInstance) {
+    let Ok(ip) = service.address.parse::<IpAddr>() else { return };
+    let tags = match ip.to_canonical() {
+        IpAddr::V4(_) => ["lan_ipv4", "wan_ipv4"],
+        IpAddr::V6(_) => ["lan_ipv6", "wan_ipv6"],
+    };
+    for tag in tags {
+        let own = ServiceAddress { address: service.address.clone(), port: service.port };
+        service.tagged_addresses.entry(tag.to_owned()).or_insert(own);
     }
 }

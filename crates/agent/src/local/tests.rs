@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use concord_model::catalog::CheckStatus;
+use concord_model::catalog::{CheckStatus, ServiceAddress};
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 use concord_runtime::{Entropy, Instant, SeededEntropy};
@@ -411,4 +411,38 @@ fn indexes_find_what_looking_at_everything_finds() {
         }
         check_indexes(&mut local, now);
     }
+}
+
+#[test]
+fn a_service_at_an_ip_address_has_tagged_addresses_of_its_kind() {
+    let tagged = |address: &str, own: &[(&str, &str, u16)]| {
+        let mut service = instance("web", "web");
+        service.address = address.to_owned();
+        service.tagged_addresses = own
+            .iter()
+            .map(|(tag, address, port)| {
+                ((*tag).to_owned(), ServiceAddress { address: (*address).to_owned(), port: *port })
+            })
+            .collect();
+        let registration = LocalService { service, checks: Vec::new(), token: None, sidecar_of: None };
+        let mut local = local();
+        local.apply(
+            Change::SetService {
+                registration: Box::new(registration),
+                source: Source::Api,
+                replace_checks: true,
+            },
+            at(0),
+        );
+        let found = &local.services[&service_id("web")].registration.service.tagged_addresses;
+        let texts = found.iter().map(|(tag, at)| format!("{tag}={} {}", at.address, at.port));
+        texts.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(tagged("10.0.0.1", &[]), "lan_ipv4=10.0.0.1 80, wan_ipv4=10.0.0.1 80");
+    assert_eq!(tagged("2001:db8::1", &[]), "lan_ipv6=2001:db8::1 80, wan_ipv6=2001:db8::1 80");
+    assert_eq!(tagged("::ffff:10.0.0.9", &[]), "lan_ipv4=::ffff:10.0.0.9 80, wan_ipv4=::ffff:10.0.0.9 80");
+    let own = [("lan_ipv4", "1.1.1.1", 9), ("x", "h", 1)];
+    assert_eq!(tagged("10.0.0.1", &own), "lan_ipv4=1.1.1.1 9, wan_ipv4=10.0.0.1 80, x=h 1");
+    // A name or nothing at all is no address of either kind.
+    assert_eq!((tagged("web.example", &[]), tagged("", &[])), (String::new(), String::new()));
 }

@@ -141,3 +141,21 @@ async fn a_leaf_comes_with_its_key_and_its_roots() {
     assert_eq!(roots["Roots"][0]["Active"], json!(true));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_service_and_its_sidecar_have_tagged_addresses() {
+    let world = Setup::default().start().await;
+    let body =
+        r#"{"Name":"web","Address":"10.0.0.1","Port":7001,"Connect":{"SidecarService":{"Port":7777}}}"#;
+    world.put("/v1/agent/service/register", body).ok().await;
+    world.put("/v1/agent/service/register", r#"{"Name":"bare","Port":7002}"#).ok().await;
+    let services = world.get("/v1/agent/services").json().await;
+    for (id, port) in [("web", 7001), ("web-sidecar-proxy", 7777)] {
+        let tagged = &services[id]["TaggedAddresses"];
+        for tag in ["lan_ipv4", "wan_ipv4"] {
+            assert_eq!(tagged[tag], serde_json::json!({"Address": "10.0.0.1", "Port": port}), "{id} {tag}");
+        }
+    }
+    assert!(services["bare"]["TaggedAddresses"].get("lan_ipv4").is_none());
+    world.stop().await;
+}

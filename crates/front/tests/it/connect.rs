@@ -213,3 +213,13 @@ async fn n_71_the_authoritys_configuration_shows_no_key() {
     world.get(path).refused(403, "lacks permission 'operator:write'").await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn trust_of_another_datacenter_is_not_this_ones() {
+    let world = Setup::default().start().await;
+    for path in ["/v1/agent/connect/ca/roots", "/v1/agent/connect/ca/leaf/web"] {
+        world.get(&format!("{path}?dc=dc1")).ok().await;
+        world.get(&format!("{path}?dc=dc2")).refused(500, "No path to datacenter").await;
+    }
+    world.stop().await;
+}

@@ -185,6 +185,28 @@ async fn n_30_warm_intentions_are_shown_to_nobody_without_the_right_to_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn roots_and_leaves_are_those_of_the_datacenter_asked() {
+    let bench = Bench::new(strict());
+    let web = bench.servers.token("web", r#"service "web" { policy = "write" }"#);
+    let other = bench.servers.token("other", "");
+    let (caller, other) = (bench.caller(&web).await, bench.caller(&other).await);
+    let at = |datacenter: &str, head: Head| {
+        let datacenter = Some(concord_model::Datacenter::parse(datacenter).unwrap());
+        Head { datacenter, ..head }
+    };
+    for head in [Head::default(), blocking(1)] {
+        assert!(bench.agent.roots(&at("dc1", head.clone())).await.is_ok());
+        assert!(bench.agent.leaf(&caller, &name("web"), &at("dc1", head.clone())).await.is_ok());
+        let elsewhere = at("dc2", head);
+        assert_eq!(bench.agent.roots(&elsewhere).await.unwrap_err(), RpcError::UnknownDatacenter);
+        let refused = bench.agent.leaf(&caller, &name("web"), &elsewhere).await.unwrap_err();
+        assert_eq!(refused, RpcError::UnknownDatacenter);
+        // Who may not have it does not learn which datacenters there are.
+        assert!(bench.agent.leaf(&other, &name("web"), &elsewhere).await.unwrap_err().is_denial());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn default_intention_policy_wins_over_the_acls() {
     let bench = Bench::with(open(), |config| config.default_intention_policy = Some(Action::Deny));
     let caller = bench.agent.caller(None).await.unwrap();
