@@ -130,9 +130,11 @@ impl Core {
         let secret = head.token.clone();
         self.read(head, &request.need(), |eval| {
             let token = self.resolver.token(&mut eval.reader, secret.as_ref(), eval.now)?;
+            // Whoever sends none asks whether none is a valid token. It is not, though it may have rights.
+            let secret =
+                secret.as_ref().filter(|secret| !secret.is_empty()).ok_or(RpcError::TokenNotFound)?;
             let token = token.ok_or(RpcError::TokenNotFound)?;
-            let shown = secret.as_ref().map_or("anonymous", |secret| secret.expose());
-            Ok(record(&token, shown.to_owned()))
+            Ok(record(&linked(&mut eval.reader, &token), secret.expose().to_owned()))
         })
         .await
     }
@@ -144,10 +146,8 @@ impl Core {
     ) -> Result<Answer<Option<TokenRecord>>, RpcError> {
         self.acls_enabled()?;
         self.read(head, &request.need(), |eval| {
-            Ok(eval
-                .reader
-                .token_by_accessor(request.accessor, eval.now)
-                .map(|token| self.shown(eval.caller, &token)))
+            let token = eval.reader.token_by_accessor(request.accessor, eval.now);
+            Ok(token.map(|token| self.shown(eval.caller, &linked(&mut eval.reader, &token))))
         })
         .await
     }
@@ -162,13 +162,13 @@ impl Core {
             let Some(token) = eval.reader.token_by_accessor(request.accessor, eval.now) else {
                 return Ok(None);
             };
-            let linked = token.policies.iter().filter_map(|link| eval.reader.policy_by_id(link.id));
-            let policies = linked.map(|policy| (*policy).clone()).collect();
+            let policies = token.policies.iter().filter_map(|link| eval.reader.policy_by_id(link.id));
+            let policies = policies.map(|policy| (*policy).clone()).collect();
             let default_policy = match self.config.acl.default_policy {
                 DefaultPolicy::Allow => Action::Allow,
                 DefaultPolicy::Deny => Action::Deny,
             };
-            let token = self.shown(eval.caller, &token);
+            let token = self.shown(eval.caller, &linked(&mut eval.reader, &token));
             let resolved_by = self.config.node.clone();
             Ok(Some(ExpandedToken { token, policies, default_policy, resolved_by }))
         })
@@ -185,13 +185,9 @@ impl Core {
             let wanted = |token: &&Arc<Token>| {
                 request.policy.is_none_or(|policy| token.policies.iter().any(|link| link.id == policy))
             };
-            Ok(eval
-                .reader
-                .tokens(eval.now)
-                .iter()
-                .filter(wanted)
-                .map(|token| self.shown(eval.caller, token))
-                .collect())
+            let tokens = eval.reader.tokens(eval.now);
+            let shown = tokens.iter().filter(wanted);
+            Ok(shown.map(|token| self.shown(eval.caller, &linked(&mut eval.reader, token))).collect())
         })
         .await
     }
@@ -423,6 +419,14 @@ fn links(reader: &mut Reader, choices: &[PolicyChoice]) -> Result<Vec<PolicyLink
         }
     }
     Ok(links)
+}
+
+/// A token with its links as they lead now: a deleted policy leaves none behind, a renamed one is told by
+/// its new name. So what was read can be sent back.
+fn linked(reader: &mut Reader, token: &Token) -> Token {
+    let policies = token.policies.iter().filter_map(|link| reader.policy_by_id(link.id));
+    let policies = policies.map(|policy| PolicyLink { id: policy.id, name: policy.name.clone() }).collect();
+    Token { policies, ..token.clone() }
 }
 
 /// When a new token stops being valid.

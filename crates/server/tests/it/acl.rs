@@ -11,7 +11,7 @@ use concord_raft::Storage;
 use concord_rpc::request::{
     BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, InstanceSelection, ListNodes, ListPolicies,
     ListTokens, MatchBy, MatchIntentions, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken,
-    ServiceInstances, SetPolicy, SetToken,
+    ServiceInstances, SetPolicy, SetToken, TokenRecord,
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 use concord_runtime::{Disk, MemoryDisk};
@@ -264,6 +264,44 @@ async fn policies_keep_the_rules_of_their_fields() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tokens_links_are_told_as_they_lead_now() {
+    let host = Setup::guarded().start().await;
+    let made = host.token("one", r#"node "a" { policy = "read" }"#).await;
+    host.ask_as(ROOT, policy("two", "")).await.unwrap();
+    let accessor = made.accessor;
+    let both = [choice("one"), choice("two")].concat();
+    let update = |policies| SetToken { accessor: Some(accessor), policies, ..new_token() };
+    let both = host.ask_as(ROOT, update(both)).await.unwrap();
+    let (one, two) = (both.policies[0].id, both.policies[1].id);
+    let told = async || {
+        let names = |token: &TokenRecord| -> Vec<String> {
+            token.policies.iter().map(|link| link.name.clone()).collect()
+        };
+        let read = host.ask_as(ROOT, ReadToken { accessor }).await.unwrap().unwrap();
+        let expanded = host.ask_as(ROOT, ExpandToken { accessor }).await.unwrap().unwrap().token;
+        let listed = host.ask_as(ROOT, ListTokens::default()).await.unwrap();
+        let listed = listed.iter().find(|token| token.accessor == accessor).unwrap();
+        let own = host.ask_as(&made.secret, ReadOwnToken {}).await.unwrap();
+        for other in [&expanded, listed, &own] {
+            assert_eq!(names(other), names(&read));
+        }
+        names(&read)
+    };
+    assert_eq!(told().await, ["one", "two"]);
+    let renamed = SetPolicy { id: Some(two), ..policy("deux", "") };
+    host.ask_as(ROOT, renamed).await.unwrap();
+    assert_eq!(told().await, ["one", "deux"]);
+    host.ask_as(ROOT, DeletePolicy { id: one }).await.unwrap();
+    assert_eq!(told().await, ["deux"]);
+    // What was read can be written back; what is gone cannot be linked.
+    let read = host.ask_as(ROOT, ReadToken { accessor }).await.unwrap().unwrap();
+    let back = read.policies.iter().map(|link| PolicyChoice::Id(link.id)).collect();
+    host.ask_as(ROOT, update(back)).await.unwrap();
+    assert!(host.ask_as(ROOT, update(vec![PolicyChoice::Id(one)])).await.is_err());
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn secrets_are_shown_to_who_may_write_acls_only() {
     let host = Setup::guarded().start().await;
     let reader = host.token("reader", r#"acl = "read""#).await;
@@ -285,8 +323,11 @@ async fn secrets_are_shown_to_who_may_write_acls_only() {
     denied(host.ask_as(&reader.secret, policy("x", "")).await);
     assert_eq!(host.ask_as(&plain.secret, ReadOwnToken {}).await.unwrap().secret, plain.secret);
     assert_eq!(host.ask_as(HIDDEN, ReadOwnToken {}).await, Err(RpcError::TokenNotFound));
-    let anonymous = host.ask(ReadOwnToken {}).await.unwrap().value;
+    // The anonymous token is somebody's own only for who names it; none is no token.
+    let anonymous = host.ask_as("anonymous", ReadOwnToken {}).await.unwrap();
     assert_eq!(anonymous.accessor, ANONYMOUS_ACCESSOR);
+    assert_eq!(host.ask(ReadOwnToken {}).await.map(|answer| answer.value), Err(RpcError::TokenNotFound));
+    assert_eq!(host.ask_as("", ReadOwnToken {}).await, Err(RpcError::TokenNotFound));
     let resolved = host.ask_as(&plain.secret, ResolveToken {}).await.unwrap();
     assert_eq!((resolved.accessor, resolved.policies.len()), (plain.accessor, 1));
     host.stop().await;
