@@ -210,6 +210,68 @@ async fn tokens_and_policies_live_and_die() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_read_can_be_written_back() {
+    let world = Setup::guarded().start().await;
+    let policy = async |name: &str| {
+        let body = json!({"Name": name, "Rules": ""}).to_string();
+        world.put("/v1/acl/policy", body).token(ROOT).json().await["ID"].as_str().unwrap().to_owned()
+    };
+    let (gone, renamed) = (policy("gone").await, policy("ren").await);
+    let body = json!({"Policies": [{"ID": gone}, {"ID": renamed}]}).to_string();
+    let made = world.put("/v1/acl/token", body).token(ROOT).json().await;
+    let path = format!("/v1/acl/token/{}", made["AccessorID"].as_str().unwrap());
+    world.delete(&format!("/v1/acl/policy/{gone}")).token(ROOT).ok().await;
+    let body = json!({"Name": "ren2", "Rules": ""}).to_string();
+    world.put(&format!("/v1/acl/policy/{renamed}"), body).token(ROOT).ok().await;
+    let read = world.get(&path).token(ROOT).json().await;
+    assert_eq!(read["Policies"], json!([{"ID": renamed, "Name": "ren2"}]));
+    let back = world.put(&path, read.to_string()).token(ROOT).json().await;
+    assert_eq!(back["Policies"], read["Policies"]);
+    // What was read before the policy went cannot.
+    world.put(&path, made.to_string()).token(ROOT).refused(500, "No such ACL policy").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn no_token_is_no_valid_token() {
+    let world = Setup::guarded().start().await;
+    let own = |token: &'static str| world.get("/v1/acl/token/self").token(token);
+    own(ROOT).ok().await;
+    own("anonymous").ok().await;
+    for none in ["", "0badcafe-0000-4000-8000-000000000001"] {
+        own(none).refused(403, "token does not exist: ACL not found").await;
+    }
+    world.get("/v1/acl/token/self").refused(403, "token does not exist: ACL not found").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_not_told_what_is_wrong_with_the_question() {
+    let world = Setup::guarded().start().await;
+    let (_, reader) = token(&world, r#"acl = "read""#).await;
+    let (_, nobody) = token(&world, r#"node "x" { policy = "read" }"#).await;
+    for path in ["/v1/acl/policy/nope", "/v1/acl/token/nope", "/v1/acl/tokens?policy=nope"] {
+        world.get(path).token(&reader).refused(400, "").await;
+        world.get(path).token(&nobody).refused(403, "lacks permission 'acl:read'").await;
+        world.get(path).refused(403, "anonymous token").await;
+    }
+    for path in ["/v1/acl/policy/nope", "/v1/acl/token/nope"] {
+        world.delete(path).token(ROOT).refused(400, "").await;
+        world.delete(path).token(&reader).refused(403, "'acl:write'").await;
+        world.put(path, "{}").token(ROOT).refused(400, "").await;
+        world.put(path, "{}").token(&reader).refused(403, "'acl:write'").await;
+    }
+    for path in ["/v1/acl/policy", "/v1/acl/token"] {
+        world.put(path, "[]").token(ROOT).refused(400, "").await;
+        world.put(path, "[]").token(&reader).refused(403, "'acl:write'").await;
+    }
+    let config = "/v1/config/bogus";
+    world.get(config).token(&nobody).refused(400, "invalid config entry kind").await;
+    world.get(config).token("0badcafe-0000-4000-8000-000000000001").refused(403, "ACL not found").await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn what_exists_already_is_said_in_consuls_words() {
     let world = Setup::guarded().start().await;
     let (accessor, secret) = token(&world, r#"acl = "read""#).await;
@@ -341,6 +403,15 @@ async fn without_acls_there_is_nothing_to_manage() {
     world.get("/v1/acl/tokens").refused(401, "ACL support disabled").await;
     world.put("/v1/acl/bootstrap", "").refused(401, "ACL support disabled").await;
     world.get("/v1/acl/token/self").token(ROOT).refused(401, "ACL support disabled").await;
+    for path in ["/v1/acl/token/nope", "/v1/acl/policy/nope"] {
+        world.get(path).refused(401, "ACL support disabled").await;
+        world.delete(path).refused(401, "ACL support disabled").await;
+        world.put(path, "[]").refused(401, "ACL support disabled").await;
+    }
+    for path in ["/v1/acl/token", "/v1/acl/policy", "/v1/acl/bootstrap", "/v1/acl/token/nope/clone"] {
+        world.put(path, "[]").refused(401, "ACL support disabled").await;
+    }
+    world.get("/v1/acl/tokens?role=x").refused(401, "ACL support disabled").await;
     world.post("/v1/internal/acl/authorize", "[]").refused(401, "ACL support disabled").await;
     world.put("/v1/agent/token/default", r#"{"Token":"x"}"#).refused(401, "ACL support disabled").await;
     world.stop().await;

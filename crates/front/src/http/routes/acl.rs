@@ -4,6 +4,7 @@ mod probe;
 
 use std::sync::Arc;
 
+use concord_acl::{Level, Right as Rule, Scalar};
 use concord_api::acl::{
     Bootstrapped, Expiry, Policy, PolicyRef, PolicyStub, PolicyUpsert, Token, TokenExpanded, TokenUpsert,
     decode_bootstrap,
@@ -89,11 +90,34 @@ fn known<T>(found: Option<T>) -> Result<T, HttpError> {
     found.ok_or_else(|| HttpError::forbidden(format!("token does not exist: {}", RpcError::TokenNotFound)))
 }
 
+/// Where ACLs are off there is nothing to ask, and nothing that could be asked wrongly.
+fn enabled(ctx: &Ctx) -> Result<(), HttpError> {
+    if ctx.agent.config().acl.enabled { Ok(()) } else { Err(RpcError::AclDisabled.into()) }
+}
+
+/// What is wrong with a request is told to who may make it; others are told that they may not.
+async fn checked<T>(
+    ctx: &Ctx,
+    call: &Call,
+    level: Level,
+    read: Result<T, impl Into<HttpError>>,
+) -> Result<T, HttpError> {
+    enabled(ctx)?;
+    match read {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            ctx.caller(call).await?.require(Rule::whole(Scalar::Acl, level))?;
+            Err(error.into())
+        }
+    }
+}
+
 fn uuid(call: &Call, what: &str) -> Result<Uuid, HttpError> {
     Uuid::parse(call.capture(0)).map_err(|error| HttpError::bad_request(format!("Invalid {what}: {error}")))
 }
 
 async fn bootstrap(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    enabled(&ctx)?;
     let secret = decode_bootstrap(&call.body)?;
     let request = BootstrapAcl { secret: secret.map(|secret| secret.expose().to_owned()) };
     let (record, _) = ctx.ask(&call, request).await?;
@@ -101,6 +125,15 @@ async fn bootstrap(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn tokens(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let policy = checked(&ctx, &call, Level::Read, policy_of(&call)).await?;
+    let (records, mut meta) = ctx.ask(&call, ListTokens { policy }).await?;
+    meta.consistency = None;
+    let shown: Vec<Token> = records.into_iter().map(shown).collect();
+    Ok(Reply::json((!shown.is_empty()).then_some(shown)).with_meta(&meta))
+}
+
+/// The policy whose tokens are asked for.
+fn policy_of(call: &Call) -> Result<Option<Uuid>, HttpError> {
     for (parameter, what) in
         [("role", "ACL roles"), ("servicename", "service identities"), ("authmethod", "ACL auth methods")]
     {
@@ -109,11 +142,7 @@ async fn tokens(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         }
     }
     let policy = call.parameter("policy").filter(|id| !id.is_empty()).map(Uuid::parse).transpose();
-    let policy = policy.map_err(|error| HttpError::bad_request(format!("policy: {error}")))?;
-    let (records, mut meta) = ctx.ask(&call, ListTokens { policy }).await?;
-    meta.consistency = None;
-    let shown: Vec<Token> = records.into_iter().map(shown).collect();
-    Ok(Reply::json((!shown.is_empty()).then_some(shown)).with_meta(&meta))
+    policy.map_err(|error| HttpError::bad_request(format!("policy: {error}")))
 }
 
 /// A body as a request: with `accessor` of a token that is there, else of a new one.
@@ -141,26 +170,31 @@ fn set_token(upsert: TokenUpsert, accessor: Option<Uuid>) -> SetToken {
 }
 
 async fn create_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let request = set_token(TokenUpsert::decode(&call.body, None)?, None);
+    let upsert = checked(&ctx, &call, Level::Write, TokenUpsert::decode(&call.body, None)).await?;
+    let request = set_token(upsert, None);
     let (record, _) = ctx.ask(&call, request).await?;
     Ok(Reply::json(shown(record)))
 }
 
 async fn update_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let accessor = uuid(&call, "AccessorID")?;
-    let request = set_token(TokenUpsert::decode(&call.body, Some(accessor))?, Some(accessor));
+    let accessor = checked(&ctx, &call, Level::Write, uuid(&call, "AccessorID")).await?;
+    let upsert = checked(&ctx, &call, Level::Write, TokenUpsert::decode(&call.body, Some(accessor))).await?;
+    let request = set_token(upsert, Some(accessor));
     let (record, _) = ctx.ask(&call, request).await?;
     Ok(Reply::json(shown(record)))
 }
 
 async fn own_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (record, mut meta) = ctx.ask(&call, ReadOwnToken {}).await?;
+    let unknown = HttpError::from(RpcError::TokenNotFound);
+    let asked = ctx.ask(&call, ReadOwnToken {}).await;
+    let (record, mut meta) =
+        asked.or_else(|error| if error == unknown { known(None) } else { Err(error) })?;
     meta.consistency = None;
     Ok(Reply::json(shown(record)).with_meta(&meta))
 }
 
 async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let accessor = uuid(&call, "AccessorID")?;
+    let accessor = checked(&ctx, &call, Level::Read, uuid(&call, "AccessorID")).await?;
     // Whatever its value.
     if call.parameter("expanded").is_some() {
         let (found, mut meta) = ctx.ask(&call, ExpandToken { accessor }).await?;
@@ -178,7 +212,8 @@ fn expanded(found: ExpandedToken) -> TokenExpanded {
 }
 
 async fn delete_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    ctx.ask(&call, DeleteToken { accessor: uuid(&call, "AccessorID")? }).await?;
+    let accessor = checked(&ctx, &call, Level::Write, uuid(&call, "AccessorID")).await?;
+    ctx.ask(&call, DeleteToken { accessor }).await?;
     Ok(Reply::json(true))
 }
 
@@ -190,11 +225,12 @@ struct CloneBody {
 }
 
 async fn clone_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let accessor = uuid(&call, "AccessorID")?;
-    let CloneBody { description } = match call.body.trim_ascii() {
-        [] => CloneBody::default(),
-        body => decode::body(body, "Token decoding failed")?,
+    let accessor = checked(&ctx, &call, Level::Write, uuid(&call, "AccessorID")).await?;
+    let body = match call.body.trim_ascii() {
+        [] => Ok(CloneBody::default()),
+        body => decode::body(body, "Token decoding failed"),
     };
+    let CloneBody { description } = checked(&ctx, &call, Level::Write, body).await?;
     let (record, _) = ctx.ask(&call, ReadToken { accessor }).await?;
     let like = known(record)?;
     let request = SetToken {
@@ -223,17 +259,20 @@ async fn create_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn update_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    set_policy(&ctx, &call, Some(uuid(&call, "policy id")?)).await
+    let id = checked(&ctx, &call, Level::Write, uuid(&call, "policy id")).await?;
+    set_policy(&ctx, &call, Some(id)).await
 }
 
 async fn set_policy(ctx: &Ctx, call: &Call, id: Option<Uuid>) -> Result<Reply, HttpError> {
-    let PolicyUpsert { id, name, description, rules, datacenters } = PolicyUpsert::decode(&call.body, id)?;
+    let upsert = checked(ctx, call, Level::Write, PolicyUpsert::decode(&call.body, id)).await?;
+    let PolicyUpsert { id, name, description, rules, datacenters } = upsert;
     let (policy, _) = ctx.ask(call, SetPolicy { id, name, description, rules, datacenters }).await?;
     Ok(Reply::json(Policy::from_model(&policy)))
 }
 
 async fn policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let which = PolicyChoice::Id(uuid(&call, "policy id")?);
+    let id = checked(&ctx, &call, Level::Read, uuid(&call, "policy id")).await?;
+    let which = PolicyChoice::Id(id);
     read_policy(&ctx, &call, which).await
 }
 
@@ -251,6 +290,7 @@ async fn read_policy(ctx: &Ctx, call: &Call, which: PolicyChoice) -> Result<Repl
 }
 
 async fn delete_policy(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    ctx.ask(&call, DeletePolicy { id: uuid(&call, "policy id")? }).await?;
+    let id = checked(&ctx, &call, Level::Write, uuid(&call, "policy id")).await?;
+    ctx.ask(&call, DeletePolicy { id }).await?;
     Ok(Reply::json(true))
 }

@@ -26,8 +26,12 @@ endpoints! {
 #[derive(Serialize)]
 struct Done {}
 
-fn kind(call: &Call) -> Result<EntryKind, HttpError> {
-    check_kind(call.capture(0))?;
+/// The kind asked for. An invalid token is told first, whatever else is wrong.
+async fn kind(ctx: &Ctx, call: &Call) -> Result<EntryKind, HttpError> {
+    if let Err(faults) = check_kind(call.capture(0)) {
+        ctx.caller(call).await?;
+        return Err(faults.into());
+    }
     Ok(EntryKind::ServiceIntentions)
 }
 
@@ -46,7 +50,7 @@ async fn apply(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let kind = kind(&call)?;
+    let kind = kind(&ctx, &call).await?;
     if Ctx::filter(&call)?.is_some() {
         let text = format!("filtering not supported for config entry kind={}", kind.as_str());
         return Err(HttpError::bad_request(text));
@@ -57,7 +61,7 @@ async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (kind, name) = (kind(&call)?, call.capture(1).to_owned());
+    let (kind, name) = (kind(&ctx, &call).await?, call.capture(1).to_owned());
     let (entry, mut meta) = ctx.ask(&call, ReadEntry { kind, name: name.clone() }).await?;
     meta.consistency = None;
     match entry {
@@ -70,7 +74,7 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (kind, name, cas) = (kind(&call)?, call.capture(1).to_owned(), cas(&call)?);
+    let (kind, name, cas) = (kind(&ctx, &call).await?, call.capture(1).to_owned(), cas(&call)?);
     let (done, _) = ctx.ask(&call, DeleteEntry { kind, name, cas }).await?;
     Ok(if cas.is_some() { Reply::json(done) } else { Reply::json(Done {}) })
 }
