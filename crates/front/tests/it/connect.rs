@@ -182,6 +182,21 @@ async fn roots_are_published() {
 }
 
 #[tokio::test]
+async fn a_fresh_configuration_tells_life_times_and_can_be_written_back() {
+    let world = Setup::default().start().await;
+    let path = "/v1/connect/ca/configuration";
+    let config = world.get(path).json().await;
+    let lives = json!({"IntermediateCertTTL": "8760h", "LeafCertTTL": "72h", "RootCertTTL": "87600h"});
+    assert_eq!(config["Config"], lives);
+    let roots = async || world.get("/v1/connect/ca/roots").json().await;
+    let before = roots().await;
+    world.put(path, config.to_string()).ok().await;
+    assert_eq!(roots().await, before);
+    assert_eq!(world.get(path).json().await["Config"], lives);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_changed_configuration_rotates_the_root() {
     let world = Setup::default().start().await;
     let active = async || world.get("/v1/connect/ca/roots").json().await["ActiveRootID"].clone();

@@ -12,6 +12,7 @@ use concord_ca::Certificate;
 use concord_ca::provider::{BuiltinProvider, CaSettings, ParsedSettings, Provider, ProviderError};
 use concord_ca::rotation::{Change, Effect, Event, Failure, Machine, Persisted, Proposal, RequestId, Step};
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
+use concord_model::proxy::Settings;
 use concord_model::{Secret, Stamp, Timestamp, TrustDomain};
 use concord_rpc::RpcError;
 use concord_state::Reply;
@@ -92,6 +93,21 @@ struct Driver<'a> {
     written: u64,
 }
 
+/// The first settings with the life times that hold where none is written, so that who reads the configuration
+/// reads how long certificates live.
+fn with_lives(mut settings: Settings) -> Settings {
+    let life = CaSettings::default().life;
+    let lives =
+        [("IntermediateCertTTL", life.intermediate), ("LeafCertTTL", life.leaf), ("RootCertTTL", life.root)];
+    for (key, life) in lives {
+        let same = |written: &String| written.replace('_', "").eq_ignore_ascii_case(key);
+        if !settings.keys().any(same) {
+            settings.insert(key.to_owned(), format!("{}h", life.as_secs() / 3600).into());
+        }
+    }
+    settings
+}
+
 /// A request that is under way.
 struct Pending {
     id: RequestId,
@@ -113,7 +129,7 @@ impl<'a> Driver<'a> {
         };
         let life = parsed.as_ref().map_or_else(CaSettings::default, |parsed| parsed.settings.clone()).life;
         let (settings, initial_key) =
-            parsed.map_or_else(Default::default, |parsed| (parsed.stored, parsed.private_key));
+            parsed.map_or_else(Default::default, |parsed| (with_lives(parsed.stored), parsed.private_key));
         let initial = CaConfig {
             cluster_id,
             provider: start.provider.clone(),

@@ -107,10 +107,31 @@ async fn the_first_root_has_the_documented_shape() {
         assert_eq!(certificate.not_after().since(certificate.not_before()), HOUR * 87_600);
         assert!(certificate.is_signed_by(certificate.public_key()));
         let config = host.config().await;
-        assert_eq!((config.provider.as_str(), config.settings), ("consul", settings(json)));
+        let mut expected = settings(json);
+        for (key, life) in
+            [("IntermediateCertTTL", "8760h"), ("LeafCertTTL", "72h"), ("RootCertTTL", "87600h")]
+        {
+            expected.insert(key.to_owned(), life.into());
+        }
+        assert_eq!((config.provider.as_str(), &config.settings), ("consul", &expected));
         assert!(config.state.is_empty());
+        // What was read can be written back, and changes nothing.
+        let back = SetCaConfig { settings: config.settings, ..change("{}") };
+        host.ask_as(ROOT, back).await.unwrap();
+        assert_eq!(host.roots().await, roots);
+        assert_eq!(host.config().await.settings, expected);
         host.stop().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn life_times_that_were_written_stay_as_written() {
+    let written = r#"{"leaf_cert_ttl": "24h", "RootCertTTL": "9000h"}"#;
+    let host = Setup { ca: starting(written), ..Setup::guarded() }.start().await.with_ca().await;
+    let mut expected = settings(written);
+    expected.insert("IntermediateCertTTL".to_owned(), "8760h".into());
+    assert_eq!(host.config().await.settings, expected);
+    host.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
