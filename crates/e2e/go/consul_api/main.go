@@ -332,6 +332,42 @@ var mesh = []step{
 		}
 		return allowed(true)
 	}},
+	{"an intention by id", func(c *api.Client) error {
+		id, _, err := c.Connect().IntentionCreate(&api.Intention{SourceName: "web", DestinationName: "old", Action: api.IntentionActionDeny}, nil)
+		if err != nil {
+			return err
+		}
+		_, _, err = c.Connect().IntentionCreate(&api.Intention{SourceName: "web", DestinationName: "old", Action: api.IntentionActionAllow}, nil)
+		if err == nil {
+			return errors.New("the same pair was made twice")
+		}
+		found, _, err := c.Connect().IntentionGet(id, nil)
+		if err != nil {
+			return err
+		}
+		if err := want(found.Action, api.IntentionActionDeny); err != nil {
+			return err
+		}
+		found.Action = api.IntentionActionAllow
+		if _, err := c.Connect().IntentionUpdate(found, nil); err != nil {
+			return err
+		}
+		again, _, err := c.Connect().IntentionGetExact("web", "old", nil)
+		if err != nil {
+			return err
+		}
+		if again.ID != id || again.Action != api.IntentionActionAllow {
+			return fmt.Errorf("read by its pair: %+v", again)
+		}
+		if _, err := c.Connect().IntentionDelete(id, nil); err != nil {
+			return err
+		}
+		gone, _, err := c.Connect().IntentionGet(id, nil)
+		if err != nil || gone != nil {
+			return fmt.Errorf("after it was deleted: %v, %v", gone, err)
+		}
+		return nil
+	}},
 	{"config entries", func(c *api.Client) error {
 		entry := &api.ServiceIntentionsConfigEntry{
 			Kind:    api.ServiceIntentions,

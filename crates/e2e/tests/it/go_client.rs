@@ -31,7 +31,7 @@ fn consuls_go_client_uses_the_mesh() {
     let world = World::new();
     let Some(program) = program("consuls_go_client_uses_the_mesh", world.dir()) else { return };
     let agent = world.dev_agent("n1");
-    assert_eq!(steps(&program, &agent.http_addr(), "mesh"), 20);
+    assert_eq!(steps(&program, &agent.http_addr(), "mesh"), 21);
 }
 
 #[test]
