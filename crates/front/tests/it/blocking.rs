@@ -40,6 +40,76 @@ async fn a_wait_ends_with_the_same_index() {
 }
 
 #[tokio::test]
+async fn an_entry_can_be_waited_for_to_appear_and_to_go() {
+    let world = Setup::default().start().await;
+    let path = "/v1/config/service-intentions/db";
+    let entry = |name: &str| {
+        let entry = json!({"Kind": "service-intentions", "Name": name,
+            "Sources": [{"Name": "web", "Action": "deny"}]});
+        world.put("/v1/config", entry.to_string())
+    };
+    let absent = world.get(path).send().await;
+    assert_eq!((absent.status, absent.header("x-consul-knownleader")), (404, Some("true")));
+    let still = world.get(&format!("{path}?index={}&wait=50ms", absent.index())).send().await;
+    assert_eq!((still.status, still.index()), (404, absent.index()));
+
+    let waiting = format!("{path}?index={}&wait=10m", absent.index());
+    let wait = async { world.get(&waiting).send().await };
+    let change = async {
+        world.pause(100).await;
+        entry("other").ok().await;
+        world.pause(100).await;
+        entry("db").ok().await;
+    };
+    let (there, ()) = tokio::join!(world.guard(wait), change);
+    assert_eq!((there.status, there.json()["Name"].as_str()), (200, Some("db")), "{}", there.body);
+    assert!(there.index() > absent.index());
+
+    let waiting = format!("{path}?index={}&wait=10m", there.index());
+    let wait = async { world.get(&waiting).send().await };
+    let change = async {
+        world.pause(100).await;
+        world.delete(path).ok().await;
+    };
+    let (gone, ()) = tokio::join!(world.guard(wait), change);
+    assert_eq!(gone.status, 404);
+    assert!(gone.index() > there.index());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn where_no_index_is_told_nobody_waits_for_one() {
+    let world = Setup::default().start().await;
+    let exact = "/v1/connect/intentions/exact?source=web&destination=db";
+    world.put(exact, r#"{"Action":"deny"}"#).ok().await;
+    for path in [
+        "/v1/status/leader?",
+        "/v1/status/peers?",
+        "/v1/catalog/datacenters?",
+        "/v1/connect/intentions/check?source=web&destination=db&",
+        "/v1/connect/ca/configuration?",
+    ] {
+        // Any of these may be the index of what is asked for.
+        for index in 1..=20 {
+            let path = format!("{path}index={index}&wait=10m");
+            let answer = world.guard(world.get(&path).send()).await;
+            assert_eq!((answer.status, answer.header("x-consul-index")), (200, None), "{path}");
+        }
+    }
+    // Where one is told, one waits.
+    let index = world.get(exact).send().await.index();
+    let waiting = format!("{exact}&index={index}&wait=10m");
+    let wait = async { world.get(&waiting).send().await };
+    let change = async {
+        world.pause(100).await;
+        world.put(exact, r#"{"Action":"allow"}"#).ok().await;
+    };
+    let (answer, ()) = tokio::join!(world.guard(wait), change);
+    assert_eq!(answer.json()["Action"], "allow");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn several_matches_wait_together() {
     let world = Setup::default().start().await;
     let path = "/v1/connect/intentions/match?by=destination&name=a&name=b";

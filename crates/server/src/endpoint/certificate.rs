@@ -63,7 +63,9 @@ impl Core {
         request: ReadCaConfig,
     ) -> Result<Answer<CaConfig>, RpcError> {
         self.ca_enabled()?;
-        self.read(head, &request.need(), |eval| {
+        // As in Consul nobody waits here.
+        let head = Head { min_index: 0, ..head.clone() };
+        self.read(&head, &request.need(), |eval| {
             let config = eval.reader.ca_config();
             config
                 .map(|config| CaConfig { state: public_state(&config), ..(*config).clone() })

@@ -91,7 +91,9 @@ impl Core {
         head: &Head,
         request: CheckIntention,
     ) -> Result<Answer<IntentionAnswer>, RpcError> {
-        self.read(head, &request.need(), |eval| {
+        // As in Consul nobody waits here: who wants to know when it changes watches the match.
+        let head = Head { min_index: 0, ..head.clone() };
+        self.read(&head, &request.need(), |eval| {
             let entries = eval.reader.intentions_to(&request.destination);
             let policy = Policy::compile(&request.destination, entries.iter().map(intentions));
             let verdict = policy.decide(&request.source, self.config.intention_default);

@@ -12,7 +12,8 @@ impl Core {
         head: &Head,
         request: ReadStatus,
     ) -> Result<Answer<ServerStatus>, RpcError> {
-        let head = Head { consistency: Consistency::Stale, token: None, ..head.clone() };
+        // It is not made from the state, so that no index tells when it changes: nobody waits for it.
+        let head = Head { consistency: Consistency::Stale, token: None, min_index: 0, ..head.clone() };
         self.read(&head, &request.need(), |_| {
             let stats = self.raft.stats();
             Ok(ServerStatus {

@@ -33,9 +33,8 @@ async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn configuration(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (config, mut meta) = ctx.ask(&call, ReadCaConfig {}).await?;
-    meta.consistency = None;
-    Ok(Reply::json(CaConfiguration::from_model(&config)).with_meta(&meta))
+    let (config, _) = ctx.ask(&call, ReadCaConfig {}).await?;
+    Ok(Reply::json(CaConfiguration::from_model(&config)))
 }
 
 async fn set_configuration(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

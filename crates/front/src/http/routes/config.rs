@@ -5,6 +5,7 @@ use std::sync::Arc;
 use concord_api::entry::{ConfigEntry, check_kind, decode_entry};
 use concord_model::entry::EntryKind;
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
+use http::StatusCode;
 use serde::Serialize;
 
 use super::endpoints;
@@ -67,8 +68,10 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     match entry {
         Some(entry) => Ok(Reply::json(ConfigEntry::from_model(&entry)).with_meta(&meta)),
         None => {
+            // With an index, so that one can wait for the entry to appear.
             let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
-            Err(HttpError::not_found(format!("{missing} for {:?} / {name:?}", kind.as_str())))
+            let text = format!("{missing} for {:?} / {name:?}", kind.as_str());
+            Ok(Reply::text(text).with_status(StatusCode::NOT_FOUND).with_meta(&meta))
         }
     }
 }

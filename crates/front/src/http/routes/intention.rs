@@ -248,9 +248,8 @@ fn services(call: &Call) -> Result<(ServiceRef, ServiceRef), HttpError> {
 
 async fn check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (source, destination) = services(&call)?;
-    let (answer, mut meta) = ctx.ask(&call, CheckIntention { source, destination }).await?;
-    meta.consistency = None;
-    Ok(Reply::json(IntentionCheck { allowed: answer.allowed }).with_meta(&meta))
+    let (answer, _) = ctx.ask(&call, CheckIntention { source, destination }).await?;
+    Ok(Reply::json(IntentionCheck { allowed: answer.allowed }))
 }
 
 async fn explain(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
