@@ -161,7 +161,9 @@ async fn entries_are_written_on_condition() {
     assert_eq!(world.put(&format!("/v1/config?cas={index}"), entry("allow")).json().await, json!(true));
     assert_eq!(world.get("/v1/config/service-intentions").json().await.as_array().unwrap().len(), 1);
     assert_eq!(world.delete(&format!("{path}?cas={index}")).json().await, json!(false));
+    assert_eq!(world.put("/v1/config?cas=1", entry("allow")).json().await, json!(true), "it stands already");
     assert_eq!(world.delete(path).send().await.body, "{}");
+    assert_eq!(world.delete(&format!("{path}?cas={index}")).json().await, json!(true));
     world.put("/v1/config?cas=x", entry("allow")).refused(400, "cas").await;
     world.get("/v1/config/nonsense").refused(400, "invalid config entry kind").await;
     world.get("/v1/config/service-defaults").refused(501, "not available yet").await;

@@ -205,8 +205,8 @@ impl Core {
         let destination = &wanted.destination;
         let _turn = self.turn_of(head, &Need::Right(write_intentions_of(destination)), destination).await?;
         let existing = self.view().read().entry(&EntryRef::of(&entry));
+        // What stands already is no lost race, whatever index the writer has seen.
         if let Some(Entry::ServiceIntentions(existing)) = existing.as_deref()
-            && cas.is_none_or(|index| index == existing.stamp.modify)
             && says_the_same(existing, wanted)
         {
             return self.unchanged(existing.stamp.modify).await;
@@ -242,7 +242,12 @@ impl Core {
         self.authorise(head, &request.need()).await?;
         let entry = entry_ref(request.kind, &request.name)?;
         let (reply, index) = self.write(command::DeleteEntry { entry, cas: request.cas }).await?;
-        Ok(self.written(done(&reply)?, index))
+        let gone = match reply {
+            // What is not there is as it was to be, whatever index it had.
+            Reply::CasFailed { current: 0 } => true,
+            reply => done(&reply)?,
+        };
+        Ok(self.written(gone, index))
     }
 }
 

@@ -133,15 +133,24 @@ async fn an_entry_is_written_and_removed_only_as_last_seen() {
     assert!(!host.ask_as(ROOT, apply(first.clone(), Some(5))).await.unwrap());
     assert!(host.ask_as(ROOT, apply(first.clone(), Some(0))).await.unwrap());
     assert!(!host.ask_as(ROOT, apply(second.clone(), Some(0))).await.unwrap());
+    for index in [0, 5, 1_000_000] {
+        let made = host.ask_as(ROOT, read("api")).await.unwrap();
+        assert!(host.ask_as(ROOT, apply(first.clone(), Some(index))).await.unwrap(), "it stands already");
+        assert_eq!(host.ask_as(ROOT, read("api")).await.unwrap(), made);
+    }
     let seen = host.ask_as(ROOT, read("api")).await.unwrap().unwrap().stamp().modify;
     assert!(host.ask_as(ROOT, apply(second, Some(seen))).await.unwrap());
     assert!(!host.ask_as(ROOT, apply(first, Some(seen))).await.unwrap());
     let kind = EntryKind::ServiceIntentions;
     let delete = |cas| DeleteEntry { kind, name: "api".to_owned(), cas };
     assert!(!host.ask_as(ROOT, delete(Some(seen))).await.unwrap());
+    assert!(!host.ask_as(ROOT, delete(Some(0))).await.unwrap());
     let seen = host.ask_as(ROOT, read("api")).await.unwrap().unwrap().stamp().modify;
     assert!(host.ask_as(ROOT, delete(Some(seen))).await.unwrap());
     assert!(host.ask_as(ROOT, delete(None)).await.unwrap());
+    for index in [0, 7, seen] {
+        assert!(host.ask_as(ROOT, delete(Some(index))).await.unwrap(), "what is not there is gone");
+    }
     assert!(host.ask_as(ROOT, ListEntries { kind }).await.unwrap().is_empty());
     host.stop().await;
 }
