@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use concord_api::agent::{AgentSelf, AgentService, CheckUpdate, Member};
 use concord_api::health::HealthCheck;
+use concord_model::Secret;
 use http::Method;
 use serde::Serialize;
 
@@ -20,6 +21,13 @@ pub enum TtlVerdict {
     Warn,
     /// Not to be used.
     Fail,
+}
+
+/// Has no `Debug`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AgentToken<'a> {
+    token: &'a str,
 }
 
 impl TtlVerdict {
@@ -75,6 +83,20 @@ impl Client {
     /// Any [`Error`].
     pub async fn agent_reload(&self, options: &QueryOptions) -> Result<(), Error> {
         self.put(&["agent", "reload"], options).done().await
+    }
+
+    /// Changes a token the agent uses itself, by the name the API has for it; an empty one takes it away.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 401 without ACLs.
+    pub async fn agent_token_set(
+        &self,
+        kind: &str,
+        token: &Secret,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        let body = AgentToken { token: token.expose() };
+        self.put(&["agent", "token", kind], options).json(&body).done().await
     }
 
     /// The agent's own services by id.

@@ -119,9 +119,7 @@ impl Error {
             Self::Status { status: 401, .. } => {
                 Some("the agent runs without ACLs; set acl.enabled in its configuration".to_owned())
             }
-            Self::Status { status: 403, .. } => Some(
-                "give a token that has the right with -token, -token-file or CONCORD_HTTP_TOKEN".to_owned(),
-            ),
+            Self::Status { status: 403, message } => remedy_for_refusal(message).map(ToOwned::to_owned),
             Self::Broken { address, .. } => {
                 Some(format!("does {address} speak HTTP? An https:// address needs its scheme written out"))
             }
@@ -132,5 +130,56 @@ impl Error {
             | Self::Decode { .. }
             | Self::Request { .. } => None,
         }
+    }
+}
+
+/// What helps depends on whose lack it is: the caller's token, its rights, or the thing that was asked for.
+fn remedy_for_refusal(message: &str) -> Option<&'static str> {
+    if message.contains("ACL bootstrap no longer allowed") {
+        return Some(
+            "the first token was made already: use it, or one made with it. If it is lost, write the reset index into \
+             the file acl-bootstrap-reset in the leader's data directory and bootstrap again",
+        );
+    }
+    // Of the thing: the token or policy asked for, not the one it was asked with.
+    if message != TOKEN_UNKNOWN && message.ends_with(TOKEN_UNKNOWN) {
+        return None;
+    }
+    if message == TOKEN_UNKNOWN {
+        return Some(
+            "the token of this request is not known: check -token, -token-file, CONCORD_HTTP_TOKEN and the agent's own",
+        );
+    }
+    Some("give a token that has the right with -token, -token-file or CONCORD_HTTP_TOKEN")
+}
+
+/// What an agent says of a token it does not know.
+const TOKEN_UNKNOWN: &str = "ACL not found";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, message: &str, remedy: Option<&str>) {
+        let said = Error::Status { status, message: message.to_owned() }.remedy();
+        match remedy {
+            Some(words) => assert!(said.as_deref().is_some_and(|said| said.contains(words)), "{said:?}"),
+            None => assert_eq!(said, None),
+        }
+    }
+
+    #[test]
+    fn a_remedy_is_named_for_whose_lack_it_is() {
+        check(403, "Permission denied: token with AccessorID 'a' lacks permission", Some("give a token"));
+        check(403, "ACL not found", Some("is not known"));
+        check(
+            403,
+            "Permission denied: ACL bootstrap no longer allowed (reset index: 6)",
+            Some("acl-bootstrap-reset"),
+        );
+        check(403, "token does not exist: ACL not found", None);
+        check(404, "Requested policy does not exist: ACL not found", None);
+        check(500, "No cluster leader", None);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod bootstrap;
 pub(super) mod policy;
+pub(super) mod set_agent_token;
 pub(super) mod token;
 
 use std::fmt::Write as _;

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn commands_and_subcommands_are_offered() {
         check("concord me", &["members"]);
-        check("concord acl ", &["bootstrap", "policy", "token"]);
+        check("concord acl ", &["bootstrap", "policy", "set-agent-token", "token"]);
         check("concord acl token c", &["clone", "create"]);
         check("concord intention ch", &["check"]);
         check("concord nothing ", &[]);

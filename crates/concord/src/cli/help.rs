@@ -5,7 +5,7 @@ use std::io;
 
 use super::flag::{Flag, Kind, Variable};
 use super::table::{self, Command, Run};
-use super::{Exit, Failure, Io, Outcome, Program, http};
+use super::{Exit, Failure, Io, Outcome, Program};
 
 /// Width of running text; terminals are at least 80 wide.
 const WIDTH: usize = 78;
@@ -46,7 +46,7 @@ pub(super) fn command_text(program: Program, command: &Command) -> String {
     }
     group("Command Options", command.flags, &mut text);
     if command.http {
-        group("HTTP API Options", http::FLAGS, &mut text);
+        group("HTTP API Options", &command.http_flags(), &mut text);
     }
     text
 }

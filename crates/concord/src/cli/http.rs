@@ -54,6 +54,9 @@ pub(crate) const FLAGS: &[Flag] = &[
         .variable(Variable::Product("PARTITION")),
 ];
 
+/// Those of them that say which server is to answer.
+pub(crate) const FOR_SERVERS: [&str; 2] = ["datacenter", "stale"];
+
 /// The client that flags and variables describe.
 pub(crate) fn client(values: &Values, env: &Env, scope: &Scope) -> Result<Client, Failure> {
     Client::new(config(values, env)?, scope).map_err(Failure::api("prepare the connection"))
@@ -66,7 +69,7 @@ pub(crate) fn config(values: &Values, env: &Env) -> Result<Config, Failure> {
     Ok(Config {
         token: token(values)?,
         basic_auth: env.product("HTTP_AUTH").map(|found| BasicAuth::parse(found.value)),
-        datacenter: text("datacenter"),
+        datacenter: if values.find("datacenter").is_some() { text("datacenter") } else { String::new() },
         namespace: text("namespace"),
         partition: text("partition"),
         tls: TlsFiles {

@@ -52,7 +52,9 @@ impl Invocation<'_> {
 
     /// What the shared flags say about the request.
     pub(crate) fn options(&self) -> QueryOptions {
-        let consistency = if self.values.switch("stale") { Consistency::Stale } else { Consistency::Default };
+        // Commands about the agent itself do not have it.
+        let stale = self.values.find("stale").is_some() && self.values.switch("stale");
+        let consistency = if stale { Consistency::Stale } else { Consistency::Default };
         QueryOptions { consistency, ..QueryOptions::default() }
     }
 }

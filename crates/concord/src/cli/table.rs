@@ -52,6 +52,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &acl::policy::LIST,
     &acl::policy::READ,
     &acl::policy::UPDATE,
+    &acl::set_agent_token::SET_AGENT_TOKEN,
     &acl::token::GROUP,
     &acl::token::CLONE,
     &acl::token::CREATE,
@@ -88,6 +89,9 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &version::VERSION,
 ];
 
+/// Commands about the agent itself: no server is asked, so there is none to choose.
+const OF_THE_AGENT: [&str; 3] = ["leave", "members", "reload"];
+
 /// How to print a result that both people and programs read.
 pub(crate) const FORMAT: Flag = Flag::text("format", "How to print the result.")
     .placeholder("<pretty|json>")
@@ -111,8 +115,17 @@ impl Command {
 
     /// Its own flags and those for reaching an agent.
     pub(crate) fn all_flags(&self) -> Vec<Flag> {
-        let shared: &[Flag] = if self.http { http::FLAGS } else { &[] };
-        self.flags.iter().chain(shared).copied().collect()
+        self.flags.iter().copied().chain(self.http_flags()).collect()
+    }
+
+    /// The flags for reaching an agent that it takes.
+    pub(crate) fn http_flags(&self) -> Vec<Flag> {
+        if !self.http {
+            return Vec::new();
+        }
+        let here = OF_THE_AGENT.contains(&self.name);
+        let fits = |flag: &&Flag| !(here && http::FOR_SERVERS.contains(&flag.name));
+        http::FLAGS.iter().filter(fits).copied().collect()
     }
 
     /// Commands one word longer than this one.

@@ -51,10 +51,11 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
 async fn write(wanted: &Wanted, call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     let Wanted { source, destination, body } = wanted;
     let options = call.options();
+    let doing = format!("create the intention from {source} to {destination}");
     let there = match client.intention_exact(source, destination, &options).await {
         Ok(_) => true,
         Err(error) if error.is_not_found() => false,
-        Err(error) => return Err(Failure::api("look the intention up")(error)),
+        Err(error) => return Err(Failure::api(doing)(error)),
     };
     if there && !call.values.switch("replace") {
         return Err(Failure::input(format!(
@@ -64,7 +65,7 @@ async fn write(wanted: &Wanted, call: &Invocation<'_>, client: &Client, io: &mut
     client
         .intention_write(source, destination, &Value::Object(body.clone()), &options)
         .await
-        .map_err(Failure::api("write the intention"))?;
+        .map_err(Failure::api(doing))?;
     let done = if there { "Updated" } else { "Created" };
     let action = body.get("Action").and_then(Value::as_str).unwrap_or("by request");
     io.line(format_args!("{done}: {source} => {destination} ({action})"))?;

@@ -11,7 +11,7 @@ use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, Run};
 
 /// Flags that describe a service; refused beside files.
-const DESCRIBING: [&str; 7] = ["id", "name", "address", "port", "socket", "meta", "tag"];
+const DESCRIBING: [&str; 8] = ["id", "name", "address", "kind", "port", "socket", "meta", "tag"];
 
 pub(crate) static REGISTER: Command = Command {
     name: "services register",
@@ -24,6 +24,7 @@ pub(crate) static REGISTER: Command = Command {
         ID,
         Flag::text("name", "Name of the service."),
         Flag::text("address", "Address of the service; the agent's if it is left out."),
+        Flag::text("kind", "What it is instead of a service: connect-proxy or a kind of gateway."),
         Flag::unsigned("port", "Port of the service."),
         Flag::text("socket", "Unix socket of the service, instead of address and port.")
             .placeholder("<path>"),
@@ -68,7 +69,9 @@ fn from_flags(call: &Invocation<'_>) -> Result<Value, Failure> {
         return Err(call.usage("-socket stands instead of -address and -port"));
     }
     let mut body = Map::new();
-    for (key, flag) in [("ID", "id"), ("Name", "name"), ("Address", "address"), ("SocketPath", "socket")] {
+    for (key, flag) in
+        [("ID", "id"), ("Name", "name"), ("Address", "address"), ("Kind", "kind"), ("SocketPath", "socket")]
+    {
         if let Some(value) = values.optional(flag).filter(|value| !value.is_empty()) {
             body.insert(key.to_owned(), json!(value));
         }

@@ -96,6 +96,52 @@ fn roles_and_identities_are_sent_for_the_agent_to_judge() {
 }
 
 #[test]
+fn a_token_without_rights_is_not_made() {
+    let flags = "-policy-name, -policy-id, -role-name, -role-id, -service-identity, -node-identity";
+    refuse(&["acl", "token", "create"], 1, flags);
+    refuse(&["acl", "token", "create", "-description=d", "-local"], 1, flags);
+    let ran = Bench::scripted(stocked).run(&["acl", "token", "create", "-policy-name=p"]);
+    assert_eq!(ran.asked, [r#"PUT /v1/acl/token {"Local":false,"Policies":[{"Name":"p"}]}"#]);
+}
+
+#[test]
+fn an_agent_is_given_its_tokens() {
+    let set = |words: &[&str], input: &str| {
+        let words: Vec<_> = ["acl", "set-agent-token"].iter().chain(words).copied().collect();
+        Bench::answering("").input(input).run(&words)
+    };
+    let said = |kind: &str| format!("ACL token \"{kind}\" set successfully\n");
+    for kind in ["default", "agent", "config_file_service_registration", "replication", "dns"] {
+        let line = format!(r#"PUT /v1/agent/token/{kind} {{"Token":"s-e-c"}}"#);
+        check(&set(&[kind, "s-e-c"], ""), &[&line], &said(kind));
+    }
+    let line = r#"PUT /v1/agent/token/agent_recovery {"Token":"s-e-c"}"#;
+    let (_a, path) = file("token", "s-e-c\n");
+    check(&set(&["recovery", &format!("@{path}")], ""), &[line], &said("recovery"));
+    check(&set(&["recovery", "-"], "s-e-c\n"), &[line], &said("recovery"));
+    // Nothing takes the token away.
+    check(&set(&["agent", ""], ""), &[r#"PUT /v1/agent/token/agent {"Token":""}"#], &said("agent"));
+
+    refuse(&["acl", "set-agent-token"], 1, "expected 2 arguments, TYPE and TOKEN, found 0");
+    refuse(&["acl", "set-agent-token", "agent"], 1, "expected 2 arguments, TYPE and TOKEN, found 1");
+    refuse(&["acl", "set-agent-token", "agent", "a", "b"], 1, "found 3");
+    refuse(
+        &["acl", "set-agent-token", "bogus", "x"],
+        1,
+        "unknown token type \"bogus\"; expected one of default, ",
+    );
+    refuse(&["acl", "set-agent-token", "agent", "@/nonexistent"], 1, "cannot read /nonexistent");
+    let off = |_: &Seen| Scripted::status(401, "ACL support disabled");
+    let ran = Bench::scripted(off).run(&["acl", "set-agent-token", "agent", "x"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(
+        ran.err.contains("cannot set the ACL token \"agent\"") && ran.err.contains("acl.enabled"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn a_token_is_read_by_its_beginning_or_as_ones_own() {
     let ran = Bench::scripted(stocked).run(&["acl", "token", "read", "-id", "9861"]);
     check(&ran, &["GET /v1/acl/tokens", &format!("GET /v1/acl/token/{ACCESSOR}")], PRINTED);

@@ -153,13 +153,52 @@ fn a_refusal_keeps_the_agents_words() {
 }
 
 #[test]
+fn a_refusal_is_followed_by_what_helps_and_by_nothing_else() {
+    let err = |status: u16, text: &'static str, words: &[&str]| {
+        Bench::scripted(move |_| Scripted::status(status, text)).run(words).err
+    };
+    let spent = "Permission denied: ACL bootstrap no longer allowed (reset index: 6)";
+    let told = err(403, spent, &["acl", "bootstrap"]);
+    assert!(told.contains("made already") && !told.contains("-token"), "{told}");
+    let told =
+        err(403, "token does not exist: ACL not found", &["acl", "token", "read", "-id", &"0".repeat(36)]);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let unknown = "Requested policy does not exist: ACL not found";
+    let told = err(404, unknown, &["acl", "policy", "read", "-name=nope"]);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let told = err(403, "ACL not found", &["acl", "policy", "list"]);
+    assert!(told.contains("the token of this request is not known"), "{told}");
+}
+
+#[test]
 fn the_shared_flags_reach_the_request() {
-    let words =
-        ["leave", "-token=t", "-datacenter", "dc2", "-stale", "-namespace=default", "-partition=default"];
+    let words = [
+        "services",
+        "deregister",
+        "-id=a",
+        "-token=t",
+        "-datacenter",
+        "dc2",
+        "-stale",
+        "-namespace=default",
+        "-partition=default",
+    ];
     let ran = Bench::answering("").variable("CONSUL_HTTP_TOKEN", "other").run(&words);
-    let line = "PUT /v1/agent/leave?dc=dc2&ns=default&partition=default&stale=";
-    check(&ran, &[line], "Graceful leave complete\n");
+    let line = "PUT /v1/agent/service/deregister/a?dc=dc2&ns=default&partition=default&stale=";
+    check(&ran, &[line], "Deregistered service: a\n");
     assert_eq!(ran.seen[0].header("x-consul-token"), "t");
+}
+
+#[test]
+fn commands_about_the_agent_itself_ask_no_other() {
+    for command in ["leave", "members", "reload"] {
+        refuse(&[command, "-datacenter=dc2"], 1, "flag provided but not defined: -datacenter");
+        refuse(&[command, "-stale"], 1, "flag provided but not defined: -stale");
+        let help = Bench::answering("").run(&[command, "-help"]).out;
+        assert!(help.contains("-http-addr") && !help.contains("-datacenter"), "{help}");
+    }
+    let ran = Bench::answering("").run(&["leave", "-token=t", "-partition=default"]);
+    check(&ran, &["PUT /v1/agent/leave?partition=default"], "Graceful leave complete\n");
 }
 
 #[test]

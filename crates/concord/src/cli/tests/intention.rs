@@ -47,6 +47,19 @@ fn an_intention_that_cannot_be_looked_up_is_not_written() {
 }
 
 #[test]
+fn names_the_agent_refuses_are_said_and_nothing_is_written() {
+    let text = "source \"w*\" is invalid: wildcard character '*' cannot be used with partial values";
+    let ran = Bench::scripted(move |_| Scripted::status(400, text)).run(&["intention", "create", "w*", "db"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.asked.len()), (1, "", 1), "{ran:?}");
+    let expected =
+        format!("Error: cannot create the intention from w* to db: Unexpected response code: 400 ({text})\n");
+    assert_eq!(ran.err, expected);
+    // A whole wildcard is a name.
+    let ran = Bench::scripted(none).run(&["intention", "create", "*", "db"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "Created: * => db (allow)\n"));
+}
+
+#[test]
 fn intentions_are_created_from_files() {
     let (_a, json) = file("one.json", r#"{"SourceName":"web","DestinationName":"db","Action":"deny"}"#);
     let ran = Bench::scripted(none).run(&["intention", "create", "-file", &json]);

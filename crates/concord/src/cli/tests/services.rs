@@ -1,5 +1,7 @@
 //! `services register`, `services deregister`, `members`, `reload`.
 
+use concord_client::testing::{Scripted, Seen};
+
 use super::{Bench, check, file, refuse};
 
 #[test]
@@ -13,6 +15,22 @@ fn a_service_is_registered_by_flags() {
         ],
         "Registered service: web\n",
     );
+}
+
+#[test]
+fn what_is_no_service_is_registered_with_its_kind() {
+    let words = ["services", "register", "-name=edge", "-kind=mesh-gateway", "-port=8443"];
+    check(
+        &Bench::answering("").run(&words),
+        &[r#"PUT /v1/agent/service/register {"Name":"edge","Kind":"mesh-gateway","Port":8443}"#],
+        "Registered service: edge\n",
+    );
+    // Which kinds there are the agent says.
+    let script = |_: &Seen| Scripted::status(400, "Kind: unknown kind");
+    let ran = Bench::scripted(script).run(&["services", "register", "-name=x", "-kind=bogus"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("Kind: unknown kind"), "{}", ran.err);
+    refuse(&["services", "register", "-kind=mesh-gateway", "/x.hcl"], 1, "-kind describes one service");
 }
 
 #[test]

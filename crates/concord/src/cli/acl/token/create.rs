@@ -15,11 +15,15 @@ use crate::cli::flag::Flag;
 use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, FORMAT, Run};
 
+/// Flags that give the token rights; one without any is most likely a flag forgotten.
+const GRANTS: [&str; 6] =
+    ["policy-name", "policy-id", "role-name", "role-id", "service-identity", "node-identity"];
+
 pub(crate) static CREATE: Command = Command {
     name: "acl token create",
     synopsis: "Makes a token",
     usage: &["[options]"],
-    about: "Makes a token and prints it with its secret.",
+    about: "Makes a token and prints it with its secret. It needs at least one policy, role or identity.",
     flags: &[
         Flag::text("accessor", "Accessor of the token, a UUID; made if it is left out.")
             .placeholder("<uuid>"),
@@ -45,6 +49,10 @@ pub(crate) static CREATE: Command = Command {
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let (values, options) = (&call.values, call.options());
+    if GRANTS.iter().all(|flag| values.list(flag).is_empty()) {
+        let flags = GRANTS.map(|flag| format!("-{flag}")).join(", ");
+        return Err(call.usage(format!("a token without rights is not made; give at least one of {flags}")));
+    }
     let mut body = Map::new();
     for (key, flag) in [("AccessorID", "accessor"), ("SecretID", "secret"), ("Description", "description")] {
         if let Some(value) = values.optional(flag) {
