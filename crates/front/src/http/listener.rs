@@ -298,6 +298,10 @@ impl<C: Authorise> Http<C> {
             return Err(HttpError::bad_request("the URL path contains a character that is not printable"));
         }
         self.screen(&head.method, &path, &head.headers, client)?;
+        // The forms of proxies and of the whole server (RFC 9112 §3.2.3, §3.2.4).
+        if !raw_path.starts_with('/') {
+            return Err(HttpError::bad_request("400 Bad Request"));
+        }
         if let Some(location) = target::clean_target(raw_path, raw_query) {
             return redirect(&location);
         }

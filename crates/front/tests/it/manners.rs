@@ -166,6 +166,9 @@ async fn paths_that_are_not_clean_are_told_where_to_ask() {
     assert_eq!(world.get("/v1/agent/checks").send().await.body, "{}");
     world.get("/v1/agent/service/web").refused(404, "unknown service ID").await;
     world.get("/v1/agent/services").refused(403, "blocked").await;
+    for target in ["v1/status/leader", "*", "a:80"] {
+        assert_eq!(world.get(target).send().await.status, 400, "{target}");
+    }
     // An escaped slash or dot is part of a name.
     world.get("/v1/catalog/service/a%2F..%2Fb").refused(400, "contains '/'").await;
     world.get("/v1/%2e%2e/v1/status/leader").refused(404, "Invalid URL path").await;
