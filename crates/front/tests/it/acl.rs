@@ -233,6 +233,24 @@ async fn a_token_that_was_read_can_be_written_back() {
 }
 
 #[tokio::test]
+async fn paths_without_their_name_are_refused_by_what_is_missing() {
+    let world = Setup::guarded().start().await;
+    for (path, status, said) in [
+        ("/v1/acl/token/", 400, "Missing token AccessorID"),
+        ("/v1/acl/policy/", 400, "Missing policy ID"),
+        ("/v1/acl/policy/name/", 400, "Missing policy Name"),
+        ("/v1/agent/connect/ca/leaf/", 400, "URI must be either service, agent, server, or kind"),
+        ("/v1/connect/intentions/", 404, "Intention not found"),
+    ] {
+        world.get(path).token(ROOT).refused(status, said).await;
+    }
+    let said = "Must provide both a kind and name to delete";
+    world.delete("/v1/config/service-intentions").token(ROOT).refused(404, said).await;
+    world.get("/v1/config/service-intentions").token(ROOT).ok().await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn no_token_is_no_valid_token() {
     let world = Setup::guarded().start().await;
     let own = |token: &'static str| world.get("/v1/acl/token/self").token(token);

@@ -21,6 +21,8 @@ endpoints! {
     Read: GET "/v1/config/:kind/:name", Right::Asked(&["ReadEntry"]) => read;
     /// Removes an entry.
     Delete: DELETE "/v1/config/:kind/:name", Right::Asked(&["DeleteEntry"]) => delete;
+    /// Says that this takes a name.
+    DeleteKind: DELETE "/v1/config/:kind", Right::Open("removes nothing") => delete_kind;
 }
 
 /// `{}`.
@@ -74,6 +76,10 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
             Ok(Reply::text(text).with_status(StatusCode::NOT_FOUND).with_meta(&meta))
         }
     }
+}
+
+async fn delete_kind(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
+    Err(HttpError::not_found("Must provide both a kind and name to delete"))
 }
 
 async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

@@ -12,11 +12,19 @@ const CHECK_ID: &str = "Unknown check ID \"\". Ensure that the check ID is passe
 
 /// Patterns of endpoints, and how their paths are refused without the name.
 pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
+    ("/v1/acl/policy/:id", StatusCode::BAD_REQUEST, "Missing policy ID"),
+    ("/v1/acl/policy/name/:name", StatusCode::BAD_REQUEST, "Missing policy Name"),
+    ("/v1/acl/token/:accessor", StatusCode::BAD_REQUEST, "Missing token AccessorID"),
     ("/v1/agent/check/deregister/:id", StatusCode::NOT_FOUND, CHECK_ID),
     ("/v1/agent/check/fail/:id", StatusCode::NOT_FOUND, CHECK_ID),
     ("/v1/agent/check/pass/:id", StatusCode::NOT_FOUND, CHECK_ID),
     ("/v1/agent/check/update/:id", StatusCode::NOT_FOUND, CHECK_ID),
     ("/v1/agent/check/warn/:id", StatusCode::NOT_FOUND, CHECK_ID),
+    (
+        "/v1/agent/connect/ca/leaf/:service",
+        StatusCode::BAD_REQUEST,
+        "URI must be either service, agent, server, or kind",
+    ),
     ("/v1/agent/health/service/id/:id", StatusCode::BAD_REQUEST, "Missing serviceID"),
     ("/v1/agent/health/service/name/:name", StatusCode::BAD_REQUEST, "Missing service Name"),
     ("/v1/agent/service/:id", StatusCode::NOT_FOUND, "unknown service ID: "),
@@ -25,6 +33,7 @@ pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
     ("/v1/catalog/node-services/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/catalog/node/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/catalog/service/:name", StatusCode::BAD_REQUEST, SERVICE),
+    ("/v1/connect/intentions/:id", StatusCode::NOT_FOUND, "Intention not found"),
     ("/v1/health/checks/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/connect/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/node/:node", StatusCode::BAD_REQUEST, NODE),
