@@ -443,7 +443,10 @@ impl TokenBody {
             }
             (None, ttl) => {
                 if ttl < TOKEN_TTL_MIN {
-                    let text = "ExpirationTTL cannot be less than 1m0s";
+                    let text = format!(
+                        "ExpirationTime cannot be less than 1m0s in the future (was {})",
+                        concord_syntax::duration::format(ttl)
+                    );
                     faults.push(Fault::rule("ExpirationTTL", text));
                 }
                 Expiry::After(ttl)

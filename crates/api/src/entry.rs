@@ -190,7 +190,10 @@ pub fn entry_from_node(node: &Node, source: &str) -> Result<Entry, Faults> {
         .ok_or_else(|| refused("Payload does not contain a kind/Kind key at the top level".to_owned()))?
         .as_str()
         .ok_or_else(|| refused("Kind value in payload is not a string".to_owned()))?;
-    check_kind(kind)?;
+    check_kind(kind).map_err(|faults| match faults.status() {
+        400 => Faults { context: REQUEST_DECODING_FAILED, ..faults },
+        _ => faults,
+    })?;
     let body: IntentionsBody = decode::strict(node, source, REQUEST_DECODING_FAILED)?;
     body.resolve().map(Entry::ServiceIntentions)
 }

@@ -133,7 +133,8 @@ fn tokens_that_cannot_be_are_refused() {
         400,
         "Token Expiration TTL and Expiration Time cannot both be set",
     );
-    refused(r#"{"ExpirationTTL":"1s"}"#, None, 400, "ExpirationTTL cannot be less than 1m0s");
+    let soon = "ExpirationTime cannot be less than 1m0s in the future (was 1s)";
+    refused(r#"{"ExpirationTTL":"1s"}"#, None, 400, soon);
     refused(r#"{"Policies":[{}]}"#, None, 400, "Policies[0] needs an ID or a Name");
     refused(r#"{"Roles":[{"Name":"r"}]}"#, None, 501, "not available yet: Roles of tokens");
     refused(

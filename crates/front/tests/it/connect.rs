@@ -132,7 +132,7 @@ async fn intentions_that_make_no_sense_are_refused() {
     intentions("exact?destination=db").refused(400, "required query parameter 'source' not set").await;
     intentions("match?name=db").refused(400, "required query parameter 'by' not set").await;
     intentions("match?by=both&name=db")
-        .refused(400, "'by' parameter must be one of source or destination")
+        .refused(400, "'by' parameter must be one of 'source' or 'destination'")
         .await;
     intentions("check?source=team/web&destination=db").refused(400, "Enterprise").await;
     intentions("check?source=*&destination=db").refused(400, "one service").await;

@@ -352,7 +352,7 @@ impl Core {
     ) -> Result<Answer<AclPolicy>, RpcError> {
         self.acls_enabled()?;
         self.authorise(head, &request.need()).await?;
-        Policy::parse(&request.rules).map_err(|error| RpcError::Invalid(format!("Rules: {error}")))?;
+        Policy::parse(&request.rules).map_err(|error| RpcError::Invalid(error.to_string()))?;
         let (id, mode) = match request.id {
             None => (self.uuid(), SetMode::Create),
             Some(id) => (id, SetMode::Update),

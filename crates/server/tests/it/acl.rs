@@ -236,7 +236,10 @@ async fn an_expanded_token_shows_what_decides() {
 async fn policies_keep_the_rules_of_their_fields() {
     let host = Setup::guarded().start().await;
     invalid(host.ask_as(ROOT, policy("bad name", "")).await, "Name");
-    invalid(host.ask_as(ROOT, policy("bad-rules", r#"service "a" { policy = "own" }"#)).await, "Rules");
+    invalid(
+        host.ask_as(ROOT, policy("bad-rules", r#"service "a" { policy = "own" }"#)).await,
+        "Failed to parse ACL rules",
+    );
     let made = host.ask_as(ROOT, policy("one", r#"node "a" { policy = "read" }"#)).await.unwrap();
     let taken = host.ask_as(ROOT, policy("one", "")).await;
     rejected(taken, "Invalid Policy: A Policy with Name \"one\" already exists");

@@ -167,7 +167,7 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let by: fn(ServiceRef) -> MatchBy = match call.required("by")? {
         "source" => MatchBy::Source,
         "destination" => MatchBy::Destination,
-        _ => return Err(HttpError::bad_request("'by' parameter must be one of source or destination")),
+        _ => return Err(HttpError::bad_request("'by' parameter must be one of 'source' or 'destination'")),
     };
     call.required("name")?;
     let mut wanted: Vec<(String, MatchBy)> = Vec::new();
