@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use concord_syntax::{self as syntax, Kind, Node, Object, same_key};
 
 use crate::absent::{ABSENT, Absent, Answer};
+use crate::deprecated;
 use crate::diagnostic::{Diagnostic, Origin};
 use crate::raw::Raw;
+use crate::spelling::{joined, plain, spelt};
 
 /// A definition or entry, taken out of its source. Has no `Debug`: there may be tokens in it.
 #[derive(Clone)]
@@ -49,11 +51,6 @@ impl Origins {
     }
 }
 
-/// A key with case and `_` put aside, as keys are compared.
-fn plain(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
-}
-
 impl Layer {
     /// Takes a tree apart. `named` gives the source's name for a key: the file's, or the flag's.
     pub(crate) fn read(
@@ -67,13 +64,14 @@ impl Layer {
             found.push(Diagnostic::error(origin, "", "holds no keys; write key = value or a JSON object"));
             return None;
         };
+        let object = deprecated::rewritten(spelt(object, "", named, found), named, found);
         let mut own = Self::default();
         let mut reader = Reader { named, found };
         let rest = own.take_pieces(object, &mut reader);
         let rest = reader.without_absent(rest, "");
         reader.record(&rest, "", &mut own.origins);
         let node = Node { pos, kind: Kind::Object(rest) };
-        match syntax::decode::<Raw>(&node, "") {
+        match syntax::decode_exact::<Raw>(&node, "") {
             Ok(raw) => {
                 own.raw = raw;
                 Some(own)
@@ -228,8 +226,4 @@ fn asks_for_nothing(value: &Node) -> bool {
         Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),
         Kind::Bool(true) | Kind::Int(_) | Kind::Float(_) => false,
     }
-}
-
-fn joined(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }

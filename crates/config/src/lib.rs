@@ -9,14 +9,15 @@
 //! Loading is a pure function: it opens no file, reads no clock and no environment. All faults of all sources
 //! are found at once, each with its source, key, value and remedy. What each knob means, its default and
 //! whether a reload may change it stands in one table ([`knob::KNOBS`]); which of Consul's keys are not built
-//! yet in another ([`absent::ABSENT`]).
+//! yet in another ([`absent::ABSENT`]), which have a new name in a third ([`deprecated::DEPRECATED`]).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod absent;
 pub mod address;
-pub mod diagnostic;
+pub mod deprecated;
+mod diagnostic;
 pub mod flags;
 pub mod knob;
 mod layer;
@@ -27,6 +28,7 @@ pub mod reload;
 mod resolve;
 pub mod section;
 pub mod source;
+mod spelling;
 
 pub use crate::diagnostic::{Diagnostic, Origin, Severity};
 pub use crate::flags::AgentFlags;

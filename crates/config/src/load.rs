@@ -27,7 +27,7 @@ pub struct Loaded {
 
 /// Loads configuration from files, in their order, then `-hcl` fragments, then flags.
 ///
-/// On failure all faults of all sources, and the warnings among them, in order of sources.
+/// On failure all faults of all sources, in order of sources. What is only a warning is told once it starts.
 pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loaded, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let mut all = Layer::default();
@@ -57,11 +57,12 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
     let definitions = resolver.definitions(&services, &checks);
     let entries = resolver.entries(&entries);
     let config = resolver.config(raw, definitions, entries, flags, host);
-    let found = resolver.found;
-    if found.iter().any(|one| one.severity == Severity::Error) {
-        return Err(found);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        resolver.found.into_iter().partition(|one| one.severity == Severity::Error);
+    if !errors.is_empty() {
+        return Err(errors);
     }
-    Ok(Loaded { config, warnings: found, origins })
+    Ok(Loaded { config, warnings, origins })
 }
 
 impl Layer {

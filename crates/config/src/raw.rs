@@ -6,13 +6,17 @@
 #![allow(missing_docs, reason = "a knob is documented once, in the table of knobs")]
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use concord_model::Secret;
 use concord_model::proxy::Settings;
+use concord_syntax::duration;
+#[cfg(test)]
 use concord_syntax::duration::serde_go;
 #[cfg(test)]
 use serde::Serialize;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
 macro_rules! keys {
@@ -59,16 +63,16 @@ keys! {
         pub limits: Limits,
         pub performance: Performance,
         pub raft_snapshot_threshold: Option<u64>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub raft_snapshot_interval: Option<Duration>,
         pub raft_trailing_logs: Option<u64>,
         pub leave_on_terminate: Option<bool>,
         pub skip_leave_on_interrupt: Option<bool>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub default_query_time: Option<Duration>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub max_query_time: Option<Duration>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub check_update_interval: Option<Duration>,
         pub check_output_max_size: Option<i64>,
         pub telemetry: Telemetry,
@@ -106,9 +110,9 @@ keys! {
         pub enabled: Option<bool>,
         pub default_policy: Option<String>,
         pub down_policy: Option<String>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub token_ttl: Option<Duration>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub policy_ttl: Option<Duration>,
         pub tokens: Tokens,
         pub enable_token_persistence: Option<bool>,
@@ -160,14 +164,14 @@ keys! {
 keys! {
     pub struct Performance {
         pub raft_multiplier: Option<i64>,
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub leave_drain_time: Option<Duration>,
     }
 }
 
 keys! {
     pub struct Telemetry {
-        #[serde(with = "serde_go::option")]
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub prometheus_retention_time: Option<Duration>,
         pub metrics_prefix: Option<String>,
         pub disable_hostname: Option<bool>,
@@ -182,6 +186,40 @@ keys! {
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()).map(Secret::new))
+}
+
+/// A duration as people write it. A bare number is refused: of what would it be a number?
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    deserializer.deserialize_any(Written)
+}
+
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Option<Duration>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as \"10s\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        duration::parse(text).map(Some).map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Err(E::custom(format_args!("{number} has no unit; write a duration such as \"{number}s\"")))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
 }
 
 /// A secret is never printed.

@@ -87,7 +87,11 @@ impl Resolver<'_> {
         let ttl = std::time::Duration::from_secs(ACL_TTL_SECS);
         let down = acl.down_policy.as_deref().unwrap_or("extend-cache");
         let down_policy = DownPolicy::parse(down).unwrap_or_else(|| {
-            let text = format!("{down:?} is not a policy; use allow, deny, extend-cache or async-cache");
+            // Whoever cut the agent off from its servers would be let in everywhere.
+            let text = match down {
+                "allow" => "not available: acl.down_policy allow would open everything while no server answers; use extend-cache, async-cache or deny".to_owned(),
+                _ => format!("{down:?} is not a policy; use deny, extend-cache or async-cache"),
+            };
             self.fail("acl.down_policy", text);
             DownPolicy::Deny
         });

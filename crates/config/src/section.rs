@@ -182,8 +182,6 @@ pub struct AclSection {
 /// What holds while tokens cannot be resolved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DownPolicy {
-    /// Everything is allowed.
-    Allow,
     /// Nothing is allowed.
     Deny,
     /// What was resolved last holds on.
@@ -300,7 +298,6 @@ impl DownPolicy {
     /// Reads the written form.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
-            "allow" => Some(Self::Allow),
             "deny" => Some(Self::Deny),
             "extend-cache" => Some(Self::ExtendCache),
             "async-cache" => Some(Self::AsyncCache),
@@ -311,7 +308,6 @@ impl DownPolicy {
     /// As written.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Allow => "allow",
             Self::Deny => "deny",
             Self::ExtendCache => "extend-cache",
             Self::AsyncCache => "async-cache",
