@@ -70,6 +70,20 @@ pub struct AclConfig {
     pub default_policy: DefaultPolicy,
     /// How long a resolved token is believed.
     pub token_ttl: Duration,
+    /// What holds while no server resolves tokens.
+    pub down_policy: DownPolicy,
+}
+
+/// What holds while no server resolves tokens. There is none that opens: who cannot be judged is refused.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DownPolicy {
+    /// Nothing beyond the time a token is believed for.
+    Deny,
+    /// What was resolved last.
+    #[default]
+    ExtendCache,
+    /// The same; and what is believed no more is asked for while the caller goes on with it.
+    AsyncCache,
 }
 
 /// The tokens the agent uses itself.
@@ -164,7 +178,23 @@ impl AgentConfig {
 impl Default for AclConfig {
     /// ACLs are off, as in Consul.
     fn default() -> Self {
-        Self { enabled: false, default_policy: DefaultPolicy::Allow, token_ttl: TOKEN_TTL }
+        Self {
+            enabled: false,
+            default_policy: DefaultPolicy::Allow,
+            token_ttl: TOKEN_TTL,
+            down_policy: DownPolicy::default(),
+        }
+    }
+}
+
+impl DownPolicy {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::ExtendCache => "extend-cache",
+            Self::AsyncCache => "async-cache",
+        }
     }
 }
 

@@ -45,6 +45,6 @@ mod tokens;
 pub use crate::agent::{Agent, AgentRequest, StartError};
 pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};
 pub use crate::caller::Caller;
-pub use crate::config::{About, AclConfig, AgentConfig, AgentTokens};
+pub use crate::config::{About, AclConfig, AgentConfig, AgentTokens, DownPolicy};
 pub use crate::own_tokens::{TokenKind, TokensError};
 pub use crate::persist::PersistError;

@@ -415,7 +415,12 @@ pub(crate) fn intention(source: &str, destination: &str, action: Action) -> Serv
 
 /// ACLs on and strict, tokens asked about each time.
 pub(crate) fn strict() -> AclConfig {
-    AclConfig { enabled: true, default_policy: DefaultPolicy::Deny, token_ttl: Duration::ZERO }
+    AclConfig {
+        enabled: true,
+        default_policy: DefaultPolicy::Deny,
+        token_ttl: Duration::ZERO,
+        ..AclConfig::default()
+    }
 }
 
 /// An agent with its servers, on virtual time.

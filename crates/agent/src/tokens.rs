@@ -3,8 +3,8 @@
 //! Asked of the servers once per token and [`AclConfig::token_ttl`], and again after any change of a
 //! token or policy ([`heed`]); a token with open streams or blocking reads is watched besides, so
 //! that its revocation ends them at once. Unknown tokens leave
-//! nothing behind but a small, short memory. While no server answers, what was known goes on
-//! (`down_policy = extend-cache`); what was not known is refused.
+//! nothing behind but a small, short memory. While no server answers, what was known goes on or not,
+//! as [`DownPolicy`] says; what was not known is refused.
 
 mod heed;
 mod table;
@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use self::heed::Heeding;
 use self::table::{Epoch, Look, Table};
 use crate::caller::{Caller, Resolved, TokenKey};
-use crate::config::AclConfig;
+use crate::config::{AclConfig, DownPolicy};
 use crate::limits::{FOLLOWS_MAX, REFRESH_WAIT, RESOLVES_MAX, RESOLVES_WAITING_MAX};
 
 type Outcome = Result<Arc<Resolved>, RpcError>;
@@ -104,12 +104,20 @@ impl Tokens {
         }
         let key = TokenKey::of(token);
         let look = self.table.lock().look(&key, self.world.clock.now());
-        let stale = match look {
+        let (stale, late) = match look {
             Look::Fresh(resolved) => return self.caller(&resolved, token),
             Look::Unknown => return Err(RpcError::TokenNotFound),
-            Look::Stale(resolved) | Look::Outdated(resolved) => Some(resolved),
-            Look::Missing => None,
+            Look::Stale(resolved) => (Some(resolved), true),
+            Look::Outdated(resolved) => (Some(resolved), false),
+            Look::Missing => (None, false),
         };
+        let policy = self.settings.down_policy;
+        // Not where something has changed: then only an answer will do.
+        if let Some(resolved) = stale.as_ref().filter(|_| late && policy == DownPolicy::AsyncCache) {
+            self.ask_aside(key, token);
+            return self.caller(resolved, token);
+        }
+        let stale = stale.filter(|_| policy != DownPolicy::Deny);
         match (self.ask(key, token).await, stale) {
             (Ok(resolved), _) => self.caller(&resolved, token),
             (Err(error), Some(resolved)) if error.is_retryable() => {
@@ -183,6 +191,17 @@ impl Tokens {
         flight.await
     }
 
+    /// Asks without waiting, unless somebody asks already.
+    fn ask_aside(self: &Arc<Self>, key: TokenKey, token: Option<&Secret>) {
+        if self.flights.lock().get(&key).is_some_and(|flight| flight.upgrade().is_some()) {
+            return;
+        }
+        let (tokens, token) = (Arc::clone(self), token.cloned());
+        self.scope.spawn("ask for a token", async move {
+            let _ = tokens.ask(key, token.as_ref()).await;
+        });
+    }
+
     async fn fly(self: Arc<Self>, key: TokenKey, token: Option<Secret>) -> Outcome {
         let waiting = Waiting::begin(&self.waiting)?;
         let _turn = self.turns.acquire().await.map_err(|_| RpcError::ShuttingDown)?;
@@ -241,7 +260,7 @@ impl Tokens {
                     sender.send_if_modified(|last| replace_if_new(last, told));
                     None
                 }
-                Err(error) if error.is_denial() => {
+                Err(error) if error.is_denial() || self.settings.down_policy == DownPolicy::Deny => {
                     let told = self.learn(key, epoch, Err(error));
                     let _ = sender.send_replace(told);
                     tokio::select! {

@@ -69,7 +69,7 @@ pub struct Token {
     pub modify_index: u64,
 }
 
-/// What holds while no server resolves tokens. Agents have no other way: see `acl.down_policy`.
+/// What holds while no server resolves tokens, where `acl.down_policy` says nothing else.
 const DOWN_POLICY: &str = "extend-cache";
 
 /// A token with all that decides on what it may do: `acl/token/:accessor?expanded`.

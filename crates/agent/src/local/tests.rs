@@ -218,9 +218,11 @@ fn aliases_at_the_node_do_not_hold_each_other() {
         local.apply(check, at(1));
     }
     pass(&mut local, "c", 2);
-    (status(&local, "x", CheckStatus::Passing), status(&local, "y", CheckStatus::Critical));
+    status(&local, "x", CheckStatus::Passing);
+    status(&local, "y", CheckStatus::Critical);
     pass(&mut local, "d", 3);
-    (status(&local, "x", CheckStatus::Passing), status(&local, "y", CheckStatus::Passing));
+    status(&local, "x", CheckStatus::Passing);
+    status(&local, "y", CheckStatus::Passing);
 }
 
 #[test]

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
-use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens};
+use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy};
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
-use concord_config::section::{Config, ConnectSection};
+use concord_config::section::{self, Config, ConnectSection};
 use concord_config::{Host, Loaded};
 use concord_front::http::listener::{Http, Settings, Socket};
 use concord_front::{grpc, http};
@@ -353,6 +353,11 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, bound: &Bound) ->
             enabled: config.acl.enabled,
             default_policy: default_policy(config.acl.default_policy),
             token_ttl: config.acl.token_ttl,
+            down_policy: match config.acl.down_policy {
+                section::DownPolicy::Deny => DownPolicy::Deny,
+                section::DownPolicy::ExtendCache => DownPolicy::ExtendCache,
+                section::DownPolicy::AsyncCache => DownPolicy::AsyncCache,
+            },
         },
         tokens: AgentTokens {
             default: config.acl.default_token.clone(),

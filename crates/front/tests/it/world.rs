@@ -105,7 +105,8 @@ impl Setup {
         let mut config = AgentConfig::new(node, datacenter, "127.0.0.1".to_owned());
         config.dev = true;
         let token_ttl = self.token_ttl.unwrap_or(Duration::from_millis(200));
-        config.acl = AclConfig { enabled: self.acl, default_policy: policy, token_ttl };
+        config.acl =
+            AclConfig { enabled: self.acl, default_policy: policy, token_ttl, ..AclConfig::default() };
         config.tokens.agent = self.acl.then(|| Secret::new(ROOT.to_owned()));
         config.tokens.default = self.default_token.map(|token| Secret::new(token.to_owned()));
         config.about.version = "1.21.0".to_owned();

@@ -5,8 +5,9 @@ use std::time::Duration;
 use concord_model::Secret;
 use concord_rpc::request::DeleteToken;
 use concord_rpc::{Head, RpcError, ServerApiExt};
+use futures::FutureExt;
 
-use crate::config::AclConfig;
+use crate::config::{AclConfig, DownPolicy};
 use crate::testing::{Bench, name, settle, strict};
 
 const WRITE: &str = r#"service "web" { policy = "write" }"#;
@@ -126,4 +127,76 @@ async fn without_acls_nobody_listens() {
     let bench = Bench::new(crate::testing::open());
     bench.world.clock.sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.servers.asked("AwaitAclChange"), 0);
+}
+
+/// An agent whose servers have gone, with a token it believes for half a minute.
+async fn cut_off(down_policy: DownPolicy) -> (Bench, Secret) {
+    let bench = Bench::new(AclConfig { token_ttl: Duration::from_secs(30), down_policy, ..strict() });
+    let web = bench.servers.token("web", WRITE);
+    settle().await;
+    assert_eq!(leaf(&bench, &web).await, Ok(()));
+    bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
+    settle().await;
+    assert_eq!(leaf(&bench, &web).await, Ok(()), "{down_policy:?}: its time is not over");
+    bench.world.clock.sleep(Duration::from_secs(31)).await;
+    (bench, web)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_while_no_server_answers_is_as_configured() {
+    for down_policy in [DownPolicy::ExtendCache, DownPolicy::AsyncCache] {
+        let (bench, web) = cut_off(down_policy).await;
+        assert_eq!(leaf(&bench, &web).await, Ok(()), "{down_policy:?}");
+        let unknown = Secret::new("unknown".to_owned());
+        assert!(leaf(&bench, &unknown).await.is_err(), "{down_policy:?}");
+    }
+    let (bench, web) = cut_off(DownPolicy::Deny).await;
+    assert_eq!(leaf(&bench, &web).await, Err(RpcError::NoLeader));
+    bench.servers.change(|catalog| catalog.fault = None);
+    assert_eq!(leaf(&bench, &web).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn denying_while_no_server_answers_ends_open_reads_too() {
+    for (down_policy, ends) in [(DownPolicy::ExtendCache, false), (DownPolicy::Deny, true)] {
+        let bench = Bench::new(AclConfig { down_policy, ..patient() });
+        let web = bench.servers.token("web", WRITE);
+        let caller = bench.caller(&web).await;
+        let index = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap().index;
+        let (agent, head) =
+            (bench.agent.clone(), Head::default().after(index, Some(Duration::from_secs(300))));
+        let read = async move { agent.leaf(&caller, &name("web"), &head).await.map(|_| ()) };
+        let open = bench.agent.scope().spawn("open", read);
+        settle().await;
+        bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
+        settle().await;
+        let ended = open.join().now_or_never().map(|ended| ended.unwrap());
+        assert_eq!(ended, ends.then_some(Err(RpcError::NoLeader)), "{down_policy:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_28_asking_aside_outlives_no_change() {
+    let acl =
+        AclConfig { token_ttl: Duration::from_secs(30), down_policy: DownPolicy::AsyncCache, ..strict() };
+    let bench = Bench::new(acl);
+    let web = bench.servers.token("web", WRITE);
+    settle().await;
+    assert_eq!(leaf(&bench, &web).await, Ok(()));
+    bench.world.clock.sleep(Duration::from_secs(31)).await;
+    // Nobody waits for the answer, however late.
+    bench.servers.change(|catalog| catalog.late = Duration::from_secs(2));
+    let (before, asked) = (bench.world.clock.now(), bench.servers.asked("ResolveToken"));
+    for _ in 0..5 {
+        assert_eq!(leaf(&bench, &web).await, Ok(()));
+    }
+    assert_eq!(bench.world.clock.now(), before);
+    bench.world.clock.sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.servers.asked("ResolveToken"), asked + 1);
+    // But where something has changed it is waited for.
+    bench.servers.change(|catalog| catalog.late = Duration::ZERO);
+    bench.world.clock.sleep(Duration::from_secs(31)).await;
+    bench.servers.revoke(&web);
+    settle().await;
+    assert_eq!(leaf(&bench, &web).await, Err(RpcError::TokenNotFound));
 }

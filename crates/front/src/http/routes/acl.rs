@@ -199,7 +199,9 @@ async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     if call.parameter("expanded").is_some() {
         let (found, mut meta) = ctx.ask(&call, ExpandToken { accessor }).await?;
         meta.consistency = None;
-        return Ok(Reply::json(expanded(known(found)?)).with_meta(&meta));
+        let mut shape = expanded(known(found)?);
+        shape.agent_acl_down_policy = ctx.agent.config().acl.down_policy.as_str();
+        return Ok(Reply::json(shape).with_meta(&meta));
     }
     let (record, mut meta) = ctx.ask(&call, ReadToken { accessor }).await?;
     meta.consistency = None;
