@@ -190,3 +190,29 @@ async fn a_wait_for_an_intention_ends_with_its_change() {
     assert!(query.await.unwrap().unwrap().value.is_none());
     host.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_make_one_pair_one_succeeds_and_none_is_lost() {
+    let host = Setup::guarded().start().await;
+    let create = |source: String| {
+        let (api, intention) = (host.api.clone(), plain(&source, "db", Action::Allow));
+        tokio::spawn(async move { api.call(with(ROOT), CreateIntention { intention }).await })
+    };
+    let same: Vec<_> = (0..20).map(|_| create("web".to_owned())).collect();
+    let others: Vec<_> = (0..20).map(|at| create(format!("s{at}"))).collect();
+    // Removals do not take turns; that they come between is found out by the condition of the write.
+    let removed = DeleteIntention { destination: to("db"), source: from("s0") };
+    host.ask_as(ROOT, removed).await.unwrap();
+    let mut won = 0;
+    for made in same {
+        won += usize::from(made.await.unwrap().is_ok());
+    }
+    assert_eq!(won, 1);
+    for made in others {
+        made.await.unwrap().unwrap();
+    }
+    let entry = &host.ask_as(ROOT, ListIntentions {}).await.unwrap()[0];
+    let there = entry.sources.iter().filter(|own| own.source != from("s0")).count();
+    assert_eq!(there, 20, "one web and nineteen others");
+    host.stop().await;
+}
