@@ -1,6 +1,7 @@
 //! Making checks: a task per TCP check and per alias of another node, one for the passing of time.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +107,9 @@ impl Agent {
         loop {
             let report = match timeout(&*clock, within, TcpStream::connect(address)).await {
                 Ok(Ok(_)) => Report::run(CheckStatus::Passing, format!("TCP connect {address}: Success")),
-                Ok(Err(error)) => Report::run(CheckStatus::Critical, format!("dial tcp {address}: {error}")),
+                Ok(Err(error)) => {
+                    Report::run(CheckStatus::Critical, format!("dial tcp {address}: {}", said(&error)))
+                }
                 Err(_) => Report::run(CheckStatus::Critical, format!("dial tcp {address}: i/o timeout")),
             };
             self.observe(id, report);
@@ -149,5 +152,30 @@ fn needs_runner(probe: &Probe) -> bool {
     match probe {
         Probe::Tcp { .. } | Probe::Alias { node: Some(_), .. } => true,
         Probe::Ttl(_) | Probe::Alias { node: None, .. } => false,
+    }
+}
+
+/// Why a connection failed, in the words of Consul's agents where it is one of the common reasons.
+fn said(error: &io::Error) -> String {
+    let words = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect: connection refused",
+        io::ErrorKind::ConnectionReset => "connect: connection reset by peer",
+        io::ErrorKind::HostUnreachable => "connect: no route to host",
+        io::ErrorKind::NetworkUnreachable => "connect: network is unreachable",
+        io::ErrorKind::TimedOut => "connect: connection timed out",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_connection_is_told_in_the_words_of_consul() {
+        assert_eq!(said(&io::Error::from_raw_os_error(111)), "connect: connection refused");
+        assert_eq!(said(&io::ErrorKind::HostUnreachable.into()), "connect: no route to host");
+        assert_eq!(said(&io::Error::other("no such host")), "no such host");
     }
 }

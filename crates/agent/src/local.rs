@@ -296,7 +296,8 @@ impl Local {
     /// Lets time pass: checks nobody reported for become critical.
     pub(crate) fn tick(&mut self, now: Instant) {
         while let Some((_, id)) = self.next_silent().filter(|(at, _)| *at <= now).cloned() {
-            self.report(&id, Report::silence(), now);
+            let silence = Report::silence(self.checks.get(&id).map_or("", |record| &record.check.output));
+            self.report(&id, silence, now);
         }
     }
 

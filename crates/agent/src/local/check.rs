@@ -86,9 +86,13 @@ impl Report {
         Self { status, output, counted: false, heard: false }
     }
 
-    /// Nobody said anything for too long.
-    pub(crate) fn silence() -> Self {
-        Self { status: CheckStatus::Critical, output: "TTL expired".to_owned(), counted: false, heard: false }
+    /// Nobody said anything for too long after what was said last.
+    pub(crate) fn silence(last: &str) -> Self {
+        let output = match last {
+            "" => "TTL expired".to_owned(),
+            last => format!("TTL expired (last output before timeout follows): {last}"),
+        };
+        Self { status: CheckStatus::Critical, output, counted: false, heard: false }
     }
 }
 

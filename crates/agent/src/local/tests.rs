@@ -103,7 +103,8 @@ fn silence_is_critical_once_its_time_is_over() {
     status(&local, "c", CheckStatus::Passing);
     local.tick(at(69));
     status(&local, "c", CheckStatus::Critical);
-    assert_eq!(local.checks[&id("c")].check.output, "TTL expired");
+    let output = &local.checks[&id("c")].check.output;
+    assert_eq!(output, "TTL expired (last output before timeout follows): ok");
 }
 
 #[test]

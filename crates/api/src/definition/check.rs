@@ -119,9 +119,17 @@ pub enum CheckOwner<'a> {
 }
 
 impl CheckDefinition {
-    /// Reads the body of `agent/check/register`.
+    /// Reads the body of `agent/check/register`, which needs a name even beside an id.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
-        decode::body(body, REQUEST_DECODE_FAILED)
+        let check: Self = decode::body(body, REQUEST_DECODE_FAILED)?;
+        let fault = if check.name.is_empty() {
+            Fault::rule("Name", "Missing check name")
+        } else if !check.status.is_empty() && CheckStatus::parse(&check.status).is_none() {
+            Fault::rule("Status", "Bad check status")
+        } else {
+            return Ok(check);
+        };
+        Err(Faults::one(fault))
     }
 
     /// Reads a block of a file; `source` names the file in faults.

@@ -153,8 +153,13 @@ fn a_check_of_its_own_needs_a_name() {
     let decode = |text: &str| CheckDefinition::decode(text.as_bytes()).unwrap();
     let own = decode(r#"{"Name":"disk","TTL":"1m","ServiceID":"web"}"#).resolve(CheckOwner::Itself).unwrap();
     assert_eq!((own.id.as_str(), own.service_id.as_ref().map(InstanceId::as_str)), ("disk", Some("web")));
-    let found = decode(r#"{"TTL":"1m"}"#).resolve(CheckOwner::Itself).unwrap_err();
-    assert_eq!(found.to_string(), "Invalid check: Missing check name");
+    // Not even an id stands for it.
+    for text in [r#"{"TTL":"1m"}"#, r#"{"ID":"disk","TTL":"1m"}"#] {
+        let found = CheckDefinition::decode(text.as_bytes()).unwrap_err();
+        assert_eq!(found.to_string(), "Missing check name", "{text}");
+    }
+    let found = CheckDefinition::decode(br#"{"Name":"disk","TTL":"1m","Status":"bad"}"#).unwrap_err();
+    assert_eq!(found.to_string(), "Bad check status");
 }
 
 #[test]

@@ -62,7 +62,7 @@ async fn a_verdict_outlives_a_restart_for_the_rest_of_its_time() {
     pass(&bench, 9).await;
     check(&bench, "service:web", Warning, "slow");
     pass(&bench, 2).await;
-    check(&bench, "service:web", Critical, "TTL expired");
+    check(&bench, "service:web", Critical, "TTL expired (last output before timeout follows): slow");
 }
 
 #[tokio::test(start_paused = true)]
