@@ -81,7 +81,7 @@ impl Agent {
         let Authorize { target, source } = question;
         caller.require_service_write(target.name.as_str())?;
         if source.partition != target.partition {
-            let text = format!("Mismatched partitions: \"{}\" != \"{}\"", target.partition, source.partition);
+            let text = format!("Mismatched partitions: \"{}\" != \"{}\"", source.partition, target.partition);
             return Err(RpcError::Invalid(text));
         }
         let found = self.inner.cache.peek(caller, &Want::Intentions(target.clone()))?;
