@@ -117,10 +117,12 @@ impl Reply {
         self
     }
 
-    /// The same reply with a word for its status.
+    /// The same reply with words for its status; those a header cannot hold are left out.
     #[must_use]
-    pub fn with_reason(mut self, reason: &'static str) -> Self {
-        self.headers.insert(REASON, HeaderValue::from_static(reason));
+    pub fn with_reason(mut self, reason: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(reason) {
+            self.headers.insert(REASON, value);
+        }
         self
     }
 

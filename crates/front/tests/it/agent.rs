@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::Setup;
+use crate::world::{ROOT, Setup};
 
 #[tokio::test]
 async fn a_service_comes_with_its_sidecar_and_goes_with_it() {
@@ -54,7 +54,61 @@ async fn a_service_speaks_for_itself() {
         .refused(400, "Invalid check status")
         .await;
     world.put("/v1/agent/check/pass/nothing", "").refused(404, "Unknown check ID").await;
-    world.get("/v1/agent/health/service/id/nothing").refused(404, "not found").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_check_has_a_name_and_a_verdict_there_is() {
+    let world = Setup::default().start().await;
+    for (body, text) in [
+        (r#"{"ID":"c","TTL":"10s"}"#, "Missing check name"),
+        (r#"{"CheckID":"c","Name":"","TTL":"10s","Status":"bad"}"#, "Missing check name"),
+        (r#"{"Name":"c","TTL":"10s","Status":"bad"}"#, "Bad check status"),
+    ] {
+        let answer = world.put("/v1/agent/check/register", body).send().await;
+        assert_eq!((answer.status, answer.body.as_str()), (400, text), "{body}");
+    }
+    assert_eq!(world.get("/v1/agent/checks").send().await.body, "{}");
+    world.put("/v1/agent/check/register", r#"{"Name":"c","TTL":"10s","Status":"passing"}"#).ok().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_health_of_what_is_not_here_is_told_in_shape() {
+    let world = Setup::default().start().await;
+    for (path, reason, body) in [
+        (
+            "/v1/agent/health/service/id/no",
+            "ServiceId no not found",
+            r#"{"AggregatedStatus":"critical","Service":null,"Checks":null}"#,
+        ),
+        ("/v1/agent/health/service/name/no", "ServiceName no Not Found", "[]"),
+    ] {
+        let absent = world.get(path).send().await;
+        assert_eq!((absent.status, absent.body.as_str()), (404, body), "{path}");
+        assert_eq!(absent.header("x-consul-reason"), Some(reason), "{path}");
+        assert_eq!(absent.header("content-type"), Some("application/json"), "{path}");
+        let text = world.get(&format!("{path}?format=text")).send().await;
+        assert_eq!((text.status, text.body.as_str()), (404, reason), "{path}");
+        assert_eq!(text.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_health_of_a_service_is_for_who_may_read_it() {
+    let world = Setup::guarded().start().await;
+    let register = world.put("/v1/agent/service/register", r#"{"Name":"web"}"#);
+    register.token(ROOT).ok().await;
+    // Whether a name is here is part of what is not told.
+    for path in ["name/web", "name/no", "id/web"] {
+        let path = format!("/v1/agent/health/service/{path}");
+        world.get(&path).refused(403, "lacks permission 'service:read'").await;
+    }
+    world.get("/v1/agent/health/service/name/web").token(ROOT).ok().await;
+    world.get("/v1/agent/health/service/id/web").token(ROOT).ok().await;
+    let absent = world.get("/v1/agent/health/service/name/no").token(ROOT).send().await;
+    assert_eq!((absent.status, absent.body.as_str()), (404, "[]"));
     world.stop().await;
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_acl::{Labelled, Level};
 use concord_agent::Caller;
 use concord_api::agent::{AgentService, CheckUpdate};
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_api::health::HealthCheck;
 use concord_model::catalog::CheckStatus;
 use concord_model::{CheckId, InstanceId};
+use concord_rpc::RpcError;
 use http::StatusCode;
 use serde::Serialize;
 
@@ -44,9 +46,10 @@ endpoints! {
     /// One of these, with output.
     Update: PUT "/v1/agent/check/update/:id", Right::Asked(&["Agent::report_check"]) => update;
     /// Health of one instance.
-    HealthById: GET "/v1/agent/health/service/id/:id", Right::Filtered => health_by_id;
+    HealthById: GET "/v1/agent/health/service/id/:id", Right::Asked(&["Agent::service"]) => health_by_id;
     /// Health of all instances of a service here.
-    HealthByName: GET "/v1/agent/health/service/name/:name", Right::Filtered => health_by_name;
+    HealthByName: GET "/v1/agent/health/service/name/:name", Right::Here(|call, _| Ok(read(call.capture(0))))
+        => health_by_name;
 }
 
 async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
@@ -134,8 +137,14 @@ async fn report(ctx: &Ctx, call: &Call, status: CheckStatus, output: String) -> 
 #[serde(rename_all = "PascalCase")]
 struct Health {
     aggregated_status: &'static str,
-    service: AgentService,
-    checks: Vec<HealthCheck>,
+    /// `null` where there is none.
+    service: Option<AgentService>,
+    /// `null` where there is no service.
+    checks: Option<Vec<HealthCheck>>,
+}
+
+fn read(service: &str) -> concord_acl::Right<'static> {
+    concord_acl::Right::named(Labelled::Service, service.to_owned(), Level::Read)
 }
 
 /// The services that fit and may be seen, each with its checks and those of the node, and its worst verdict.
@@ -147,7 +156,7 @@ fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> V
         let own: Vec<HealthCheck> = own.cloned().collect();
         let verdicts = own.iter().filter_map(|check| CheckStatus::parse(&check.status));
         let status = verdicts.max().unwrap_or(CheckStatus::Passing);
-        (status, Health { aggregated_status: status.as_str(), service, checks: own })
+        (status, Health { aggregated_status: status.as_str(), service: Some(service), checks: Some(own) })
     };
     ctx.agent.services(caller).value.into_values().filter(fits).map(of).collect()
 }
@@ -158,19 +167,32 @@ fn verdict<T: Serialize + Send + 'static>(call: &Call, status: CheckStatus, shap
         CheckStatus::Warning => StatusCode::TOO_MANY_REQUESTS,
         CheckStatus::Critical => StatusCode::SERVICE_UNAVAILABLE,
     };
+    told(call, code, status.as_str(), shape)
+}
+
+/// An answer with its reason: in words where they are asked for, else in shape.
+fn told<T: Serialize + Send + 'static>(call: &Call, code: StatusCode, reason: &str, shape: T) -> Reply {
     let reply = match call.parameter("format") {
-        Some("text") => Reply::text(status.as_str()),
+        Some("text") => Reply::text(reason),
         _ => Reply::json(shape),
     };
-    reply.with_status(code).with_reason(status.as_str())
+    reply.with_status(code).with_reason(reason)
 }
 
 async fn health_by_id(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let id = call.capture(0);
+    if let Ok(id) = InstanceId::parse(id) {
+        match ctx.agent.service(&caller, &id, None, None).await {
+            // Said in this endpoint's own words below.
+            Ok(_) | Err(RpcError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let absent = Health { aggregated_status: "critical", service: None, checks: None };
     match health(&ctx, &caller, |service| service.id == id).pop() {
         Some((status, shape)) => Ok(verdict(&call, status, shape)),
-        None => Err(HttpError::not_found(format!("ServiceId {id} not found"))),
+        None => Ok(told(&call, StatusCode::NOT_FOUND, &format!("ServiceId {id} not found"), absent)),
     }
 }
 
@@ -183,6 +205,11 @@ async fn health_by_name(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
             let shapes: Vec<Health> = found.into_iter().map(|(_, shape)| shape).collect();
             Ok(verdict(&call, worst, shapes))
         }
-        None => Err(HttpError::not_found(format!("ServiceName {name} Not Found"))),
+        None => Ok(told(
+            &call,
+            StatusCode::NOT_FOUND,
+            &format!("ServiceName {name} Not Found"),
+            Vec::<Health>::new(),
+        )),
     }
 }
