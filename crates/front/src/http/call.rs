@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use concord_model::{Datacenter, Secret};
 use concord_rpc::{Consistency, Head};
+use concord_syntax::duration;
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, Method};
 
 use super::error::HttpError;
@@ -98,6 +100,7 @@ impl Call {
             .map(Datacenter::parse)
             .transpose()
             .map_err(|error| HttpError::bad_request(error.to_string()))?;
+        self.must_revalidate()?;
         Ok(Head {
             datacenter,
             token: self.token(),
@@ -108,8 +111,8 @@ impl Call {
     }
 
     fn consistency(&self) -> Result<Consistency, HttpError> {
+        // What may be stale is, even beside `?leader`.
         let stale = self.parameter("stale").is_some() || self.max_stale()?.is_some();
-        let stale = stale && self.parameter("leader").is_none();
         let consistent = self.parameter("consistent").is_some();
         match (stale, consistent) {
             (true, true) => {
@@ -132,24 +135,43 @@ impl Call {
         }
     }
 
-    /// `?wait=`; a Go duration or nothing.
+    /// `?wait=`; a Go duration. What is not longer than nothing is as if it were not there, as in Consul.
     pub fn wait(&self) -> Result<Option<Duration>, HttpError> {
         match self.parameter("wait") {
             None | Some("") => Ok(None),
-            Some(text) => concord_syntax::duration::parse(text)
-                .map(Some)
+            Some(text) => duration::parse_signed(text)
+                .map(positive)
                 .map_err(|_| HttpError::bad_request("Invalid wait time")),
         }
     }
 
-    /// `?max_stale=`: how old the answer of any server may be.
+    /// `?max_stale=`: how old the answer of any server may be; zero and less ask for nothing.
     pub fn max_stale(&self) -> Result<Option<Duration>, HttpError> {
         match self.parameter("max_stale") {
             None | Some("") => Ok(None),
-            Some(text) => concord_syntax::duration::parse(text)
-                .map(Some)
-                .map_err(|_| HttpError::bad_request("Invalid max_stale value")),
+            Some(text) => duration::parse_signed(text)
+                .map(positive)
+                .map_err(|_| HttpError::bad_request(format!("Invalid max_stale value {text:?}"))),
         }
+    }
+
+    /// Whether `Cache-Control` has the servers asked in any case. The other words of that header need
+    /// nothing done here: the cache follows its servers, so that what it has is not old while they answer.
+    pub fn must_revalidate(&self) -> Result<bool, HttpError> {
+        let invalid = || HttpError::bad_request("Invalid Cache-Control header.");
+        let Some(header) = self.headers.get(CACHE_CONTROL) else { return Ok(false) };
+        let header = header.to_str().map_err(|_| invalid())?.to_ascii_lowercase();
+        let mut found = false;
+        for word in header.split(',').map(str::trim) {
+            if word == "must-revalidate" {
+                found = true;
+            } else if let Some(seconds) = word.strip_prefix("max-age=") {
+                found |= seconds.parse::<u32>().map_err(|_| invalid())? == 0;
+            } else if let Some(seconds) = word.strip_prefix("stale-if-error=") {
+                seconds.parse::<u32>().map_err(|_| invalid())?;
+            }
+        }
+        Ok(found)
     }
 
     /// `?node-meta=key:value`, repeatable.
@@ -185,6 +207,11 @@ impl Call {
     pub fn pretty(&self) -> bool {
         self.parameter("pretty").is_some()
     }
+}
+
+/// A time in nanoseconds, if it is one.
+fn positive(nanos: i64) -> Option<Duration> {
+    u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
 }
 
 /// Takes a query string apart, as browsers and Go do; refuses broken escapes.
@@ -264,6 +291,18 @@ mod tests {
         assert_eq!(call("cached&consistent").head().unwrap_err().status, 400);
         assert_eq!(call("stale").head().unwrap().consistency, Consistency::Stale);
         assert_eq!(call("consistent").head().unwrap().consistency, Consistency::Consistent);
+        assert_eq!(call("leader&stale").head().unwrap().consistency, Consistency::Stale);
+        assert_eq!(call("leader").head().unwrap().consistency, Consistency::Default);
+    }
+
+    #[test]
+    fn an_age_that_is_none_allows_no_staleness() {
+        assert_eq!(call("max_stale=1ms").head().unwrap().consistency, Consistency::Stale);
+        for none in ["max_stale=0", "max_stale=0s", "max_stale=-1s", "max_stale="] {
+            assert_eq!(call(none).head().unwrap().consistency, Consistency::Default, "{none}");
+            assert_eq!(call(none).max_stale().unwrap(), None, "{none}");
+        }
+        assert_eq!(call("max_stale=x").head().unwrap_err().text, "Invalid max_stale value \"x\"");
     }
 
     #[test]
@@ -282,6 +321,9 @@ mod tests {
         let head = call("index=7&wait=1m30s&dc=dc2").head().unwrap();
         assert_eq!((head.min_index, head.wait), (7, Some(Duration::from_secs(90))));
         assert_eq!(head.datacenter.unwrap().as_str(), "dc2");
+        for none in ["wait=0s", "wait=-5s", "wait="] {
+            assert_eq!(call(none).head().unwrap().wait, None, "{none}");
+        }
         assert_eq!(call("index=x").head().unwrap_err().text, "Invalid index");
         assert_eq!(call("wait=soon").head().unwrap_err().text, "Invalid wait time");
     }

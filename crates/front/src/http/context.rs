@@ -5,8 +5,7 @@ use std::sync::Arc;
 use concord_acl::{Labelled, Level, Right, Scalar};
 use concord_agent::{Agent, CacheAnswer, Caller};
 use concord_filter::Expression;
-use concord_model::{NodeName, Secret};
-use concord_rpc::request::NodeDump;
+use concord_model::Secret;
 use concord_rpc::{Answer, Consistency, Head, Request, ServerApiExt};
 
 use super::call::Call;
@@ -89,31 +88,15 @@ impl Ctx {
         Ok(Meta::of(answer))
     }
 
-    /// Whether the agent's cache may answer.
+    /// Whether the agent's cache may answer: asked for, and not ruled out by `Cache-Control`.
     pub fn may_cache(&self, call: &Call) -> Result<bool, HttpError> {
-        Ok(self.use_cache && call.flag("cached")?)
+        Ok(self.use_cache && call.flag("cached")? && !call.must_revalidate()?)
     }
 
     /// The filter of a list, if there is one.
     pub fn filter(call: &Call) -> Result<Option<Expression>, HttpError> {
         let text = call.parameter("filter").filter(|text| !text.is_empty());
         Ok(text.map(Expression::parse).transpose()?)
-    }
-
-    /// `?near=`: no node has a coordinate yet, so that all are equally near to any that exists.
-    pub async fn accept_near(&self, call: &Call) -> Result<(), HttpError> {
-        let name = match call.parameter("near") {
-            None | Some("" | "_agent") => return Ok(()),
-            Some(name) => name,
-        };
-        let node = NodeName::parse(name).map_err(|error| HttpError::bad_request(format!("near: {error}")))?;
-        let head = Head { min_index: 0, ..self.head(call)? };
-        match self.ask_with(call, head, NodeDump { node }).await? {
-            (Some(_), _) => Ok(()),
-            (None, _) => Err(HttpError::bad_request(format!(
-                "near: there is no node {name:?}; use _agent or a node's name"
-            ))),
-        }
     }
 
     /// The right to what the agent itself can tell or do.

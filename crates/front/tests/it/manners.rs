@@ -224,12 +224,12 @@ async fn parameters_that_make_no_sense_are_refused() {
     for (query, status, text) in [
         ("index=x", 400, "Invalid index"),
         ("wait=soon", 400, "Invalid wait time"),
+        ("max_stale=old", 400, "Invalid max_stale value \"old\""),
         ("stale&consistent", 400, "conflicting semantics"),
         ("cached&consistent", 400, "conflicting semantics"),
         ("ns=team", 400, "Consul Enterprise feature"),
         ("partition=p", 400, "Consul Enterprise feature"),
         ("dc=other", 500, "No path to datacenter"),
-        ("near=nobody", 400, "there is no node"),
         ("filter=Node+%3D%3D", 500, "filter"),
         ("filter=Nmae+%3D%3D+x", 500, "not valid here"),
         ("x=%zz", 400, "escape"),
@@ -237,6 +237,7 @@ async fn parameters_that_make_no_sense_are_refused() {
         world.get(&format!("/v1/catalog/nodes?{query}")).refused(status, text).await;
     }
     world.get("/v1/catalog/nodes?ns=default&near=_agent").ok().await;
+    world.get("/v1/catalog/nodes?wait=-5s&max_stale=-1s").ok().await;
     world.get("/v1/catalog/nodes").header("X-Consul-Namespace", "team").refused(400, "Enterprise").await;
     world.get("/v1/connect/intentions?ns=default").ok().await;
     world.get("/v1/health/service/web?peer=p").refused(501, "not available yet: cluster peering").await;
@@ -254,7 +255,7 @@ async fn n_36_what_is_reflected_is_plain_text() {
         (format!("/v1/config/{page}"), 400),
         (format!("/v1/catalog/nodes?passing={page}&filter={page}"), 500),
         (format!("/v1/connect/intentions/check?source=a/b/c/{page}&destination=a"), 400),
-        (format!("/v1/agent/health/service/id/{page}"), 404),
+        (format!("/v1/agent/health/service/id/{page}?format=text"), 404),
     ] {
         let answer = world.get(&path).send().await;
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
@@ -316,5 +317,41 @@ async fn n_43_a_token_in_the_query_works_and_is_not_logged() {
     let text = String::from_utf8(log.0.lock().clone()).unwrap();
     assert!(text.contains("/v1/agent/self"), "requests are logged: {text}");
     assert!(!text.contains(token) && !text.contains(unknown), "{text}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_to_be_near_to_may_be_gone() {
+    let world = Setup::default().start().await;
+    world.put("/v1/agent/service/register", r#"{"Name":"web","Port":80}"#).ok().await;
+    world.until("/v1/catalog/service/web", "", |answer| answer.body != "[]").await;
+    for path in ["/v1/catalog/nodes", "/v1/catalog/service/web", "/v1/health/service/web"] {
+        let plain = world.get(path).json().await;
+        for near in ["n1", "_agent", "_ip", "nobody", "no+name+at+all"] {
+            let asked = world.get(&format!("{path}?near={near}")).json().await;
+            assert_eq!(asked, plain, "{path} {near}");
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_caches_are_told_is_read_or_refused() {
+    let world = Setup::default().start().await;
+    let path = "/v1/health/service/web?cached";
+    for wrong in ["max-age=abc", "max-age=-1", "max-age=", "stale-if-error=x", "no-cache, Max-Age=1.5"] {
+        let answer = world.get(path).header("Cache-Control", wrong).send().await;
+        assert_eq!((answer.status, answer.body.as_str()), (400, "Invalid Cache-Control header."), "{wrong}");
+        world.get("/v1/catalog/nodes").header("Cache-Control", wrong).refused(400, "Cache-Control").await;
+    }
+    for right in ["max-age=10, stale-if-error=60", "no-cache", "private, something=else"] {
+        let answer = world.get(path).header("Cache-Control", right).send().await;
+        assert_eq!((answer.status, answer.header("x-cache").is_some()), (200, true), "{right}");
+    }
+    // The servers are asked whatever the cache has.
+    for right in ["must-revalidate", "MAX-AGE=0"] {
+        let answer = world.get(path).header("Cache-Control", right).send().await;
+        assert_eq!((answer.status, answer.header("x-cache")), (200, None), "{right}");
+    }
     world.stop().await;
 }

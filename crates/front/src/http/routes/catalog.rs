@@ -81,7 +81,6 @@ async fn datacenters(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn nodes(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    ctx.accept_near(&call).await?;
     let (nodes, meta) = ctx.ask(&call, ListNodes { node_meta: call.node_meta() }).await?;
     let shown = nodes.iter().map(shapes::Node::from_model).collect();
     Ok(Reply::json(select::keep(filter.as_ref(), &NODE, shown)?).with_meta(&meta))
@@ -115,7 +114,6 @@ async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    ctx.accept_near(&call).await?;
     let request = ServiceInstances { select: selection(&call, connect)? };
     let (instances, meta) = ctx.ask(&call, request).await?;
     let shown = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();

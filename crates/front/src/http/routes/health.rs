@@ -38,7 +38,6 @@ async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (service, filter) = (call.named(0, ServiceName::parse)?, Ctx::filter(&call)?);
-    ctx.accept_near(&call).await?;
     let request = ServiceChecks { service: ServiceRef::local(service), node_meta: call.node_meta() };
     let (checks, meta) = ctx.ask(&call, request).await?;
     let scope = NodeScope::default();
@@ -56,7 +55,6 @@ fn state_named(word: &str) -> CheckState {
 
 async fn state(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    ctx.accept_near(&call).await?;
     let request = ChecksInState { state: state_named(call.capture(0)), node_meta: call.node_meta() };
     let (checks, meta) = ctx.ask(&call, request).await?;
     let scope = NodeScope::default();
@@ -75,7 +73,6 @@ async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
     let worst = call.flag("passing")?.then_some(CheckStatus::Passing);
-    ctx.accept_near(&call).await?;
     let select = selection(&call, connect)?;
     let shown = |all: &[InstanceHealth]| {
         let shapes = all.iter().map(|one| ServiceEntry::from_model(&one.node, &one.service, &one.checks));
