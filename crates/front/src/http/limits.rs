@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const CONNECTIONS_PER_CLIENT: usize = 200;
 /// Connections in all: below the usual limit of descriptors, so that refusing is ours and not `accept`'s.
 pub const CONNECTIONS: usize = 16_384;
+/// Read, if it is there already, of a request on a connection that is refused: most are no longer.
+pub const REFUSED_READ_BYTES: usize = 4 * 1024;
 /// From the first byte of a request to the end of its headers; a slower client is cut off.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two requests on a connection: more than clients keep one (Go's 90 s), so that they close first.

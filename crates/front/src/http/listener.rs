@@ -28,7 +28,7 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tracing::{debug, info, warn};
 
 use super::call::{Call, parse_query, unescape};
@@ -120,6 +120,31 @@ struct Place<C> {
     client: Option<IpAddr>,
 }
 
+/// Why there is no place for a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum NoRoom {
+    /// There are too many.
+    All,
+    /// Its client has too many.
+    Client,
+}
+
+/// Told to a client that has too many connections, in Consul's words.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 80\r\n\
+    Connection: close\r\n\r\n\
+    Your IP is issuing too many concurrent connections, please rate limit your calls";
+
+/// Says why a connection is closed, without waiting for anything: what does not fit into the socket's
+/// empty buffer at once stays unsaid.
+fn refuse(stream: &TcpStream) {
+    if let Err(error) = stream.try_write(TOO_MANY) {
+        debug!(%error, "cannot tell a client that it has too many connections");
+    }
+    // To close over something unread would take the answer back.
+    let _ = stream.try_read(&mut [0; limits::REFUSED_READ_BYTES]);
+}
+
 impl<C> Drop for Place<C> {
     fn drop(&mut self) {
         let mut holders = self.http.holders.lock();
@@ -163,12 +188,20 @@ impl<C: Authorise> Http<C> {
                     if let Err(error) = stream.set_nodelay(true) {
                         debug!(%error, "cannot set TCP_NODELAY");
                     }
-                    self.admit(Some(peer.ip().to_canonical())).map(|place| (Io::Tcp(stream), place))
+                    match self.admit(Some(peer.ip().to_canonical())) {
+                        Ok(place) => Some((Io::Tcp(stream), place)),
+                        Err(full) => {
+                            if full == NoRoom::Client {
+                                refuse(&stream);
+                            }
+                            None
+                        }
+                    }
                 }),
                 Socket::Unix(listener, _) => listener
                     .accept()
                     .await
-                    .map(|(stream, _)| self.admit(None).map(|place| (Io::Unix(stream), place))),
+                    .map(|(stream, _)| self.admit(None).ok().map(|place| (Io::Unix(stream), place))),
             };
             match accepted {
                 Ok(Some((Io::Tcp(stream), place))) => self.start(stream, place, scope),
@@ -182,21 +215,21 @@ impl<C: Authorise> Http<C> {
         }
     }
 
-    fn admit(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Place<C>> {
+    fn admit(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place<C>, NoRoom> {
         let mut holders = self.holders.lock();
         if holders.all >= limits::CONNECTIONS {
-            return None;
+            return Err(NoRoom::All);
         }
         if let Some(client) = client {
             let count = holders.by_client.entry(client).or_default();
             if *count >= self.settings.connections_per_client {
-                return None;
+                return Err(NoRoom::Client);
             }
             *count += 1;
         }
         holders.all += 1;
         drop(holders);
-        Some(Place { http: Arc::clone(self), client })
+        Ok(Place { http: Arc::clone(self), client })
     }
 
     fn start(
@@ -419,7 +452,7 @@ impl Drop for Busy {
 }
 
 enum Io {
-    Tcp(tokio::net::TcpStream),
+    Tcp(TcpStream),
     Unix(tokio::net::UnixStream),
 }
 

@@ -90,13 +90,19 @@ async fn n_10_one_client_holds_so_many_connections() {
         assert_eq!(Response::parse(std::str::from_utf8(&bytes[..n]).unwrap()).status, 200);
         held.push(stream);
     }
-    assert_eq!(world.raw(REQUEST.as_bytes()).await, "");
+    // Said at once, whether a request comes or not.
+    for request in [REQUEST, ""] {
+        let refused = Response::parse(&world.raw(request.as_bytes()).await);
+        let text = "Your IP is issuing too many concurrent connections, please rate limit your calls";
+        assert_eq!((refused.status, refused.body.as_str()), (429, text));
+        assert_eq!(refused.header("content-length"), Some(text.len().to_string().as_str()));
+    }
     held.pop();
     // Its place is free once the other side has noticed.
     let closing = REQUEST.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     world
         .guard(async {
-            while world.raw(closing.as_bytes()).await.is_empty() {
+            while !world.raw(closing.as_bytes()).await.starts_with("HTTP/1.1 200 ") {
                 world.pause(10).await;
             }
         })
