@@ -316,6 +316,14 @@ pub fn parse_service(parameter: &'static str, text: &str) -> Result<ServiceRef, 
     }
 }
 
+/// The same where `*` may stand for all services, which is `None`.
+pub fn parse_any_service(parameter: &'static str, text: &str) -> Result<Option<ServiceRef>, Faults> {
+    Ok(match pattern(parameter, text, text)? {
+        Pattern::Exact(name) => Some(ServiceRef::local(name)),
+        Pattern::Any => None,
+    })
+}
+
 fn pattern(parameter: &str, whole: &str, text: &str) -> Result<Pattern<ServiceName>, Faults> {
     let parts: Vec<&str> = text.split('/').collect();
     let (partition, namespace, name) = match parts.as_slice() {

@@ -117,6 +117,9 @@ fn names_have_up_to_three_components() {
     );
     assert!(parse_source("peer:east").is_err() && parse_destination("").is_err());
     assert!(parse_service("source", "*").is_err());
+    assert_eq!(parse_any_service("source", "*").unwrap(), None);
+    assert_eq!(parse_any_service("source", "web").unwrap(), Some(parse_service("source", "web").unwrap()));
+    assert!(parse_any_service("source", "w*").is_err());
     assert_eq!(parse_service("source", "default/web").unwrap().name.as_str(), "web");
 }
 

@@ -47,6 +47,16 @@ async fn an_intention_is_written_read_and_removed() {
     };
     assert_eq!(check("web").await, json!({"Allowed": false}));
     assert_eq!(check("other").await, json!({"Allowed": true}));
+    // Whoever it may be: what is said of web alone does not count.
+    assert_eq!(check("*").await, json!({"Allowed": true}));
+    let of_all = world.get("/v1/connect/intentions/match?by=source&name=*&name=web").json().await;
+    let pairs = |name: &str| of_all[name].as_array().map(Vec::len);
+    assert_eq!((pairs("*"), pairs("web")), (Some(1), Some(2)));
+    assert_eq!(of_all["*"][0]["SourceName"], "*");
+    for cached in ["", "&cached"] {
+        let path = format!("/v1/connect/intentions/match?by=destination&name=*{cached}");
+        assert_eq!(world.get(&path).json().await, json!({"*": null}), "{path}");
+    }
 
     assert_eq!(world.delete(EXACT).json().await, json!(true));
     assert_eq!(world.delete(EXACT).json().await, json!(true));
@@ -135,7 +145,10 @@ async fn intentions_that_make_no_sense_are_refused() {
         .refused(400, "'by' parameter must be one of 'source' or 'destination'")
         .await;
     intentions("check?source=team/web&destination=db").refused(400, "Enterprise").await;
-    intentions("check?source=*&destination=db").refused(400, "one service").await;
+    intentions("check?source=w*&destination=db").refused(400, "partial values").await;
+    intentions("match?by=source&name=w*").refused(400, "partial values").await;
+    intentions("check?source=web&destination=*").refused(400, "one service").await;
+    intentions("explain?source=*&destination=db").refused(400, "one service").await;
     world.put(EXACT, r#"{"Action":"perhaps"}"#).refused(400, "").await;
     world
         .put(EXACT, r#"{"Action":"allow","Meta":{"a":"b"}}"#)

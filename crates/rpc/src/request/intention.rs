@@ -18,13 +18,18 @@ pub enum MatchBy {
     Source(ServiceRef),
     /// Intentions that can decide on calls to this service.
     Destination(ServiceRef),
+    /// Intentions about all sources.
+    AnySource,
+    /// Intentions about all destinations.
+    AnyDestination,
 }
 
 impl MatchBy {
-    /// The service's name.
+    /// The service's name; `*` stands for all.
     pub fn name(&self) -> &str {
         match self {
             Self::Source(service) | Self::Destination(service) => service.name.as_str(),
+            Self::AnySource | Self::AnyDestination => "*",
         }
     }
 }
@@ -39,8 +44,8 @@ pub struct MatchIntentions {
 /// Whether a connection would be let through.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CheckIntention {
-    /// Who would call.
-    pub source: ServiceRef,
+    /// Who would call; `None`: anybody, so that only intentions about all sources count.
+    pub source: Option<ServiceRef>,
     /// Who would be called.
     pub destination: ServiceRef,
 }

@@ -46,9 +46,14 @@ fn visible(eval: &Eval<'_>, entry: &ServiceIntentions) -> Option<ServiceIntentio
     (!sources.is_empty()).then(|| ServiceIntentions { sources, ..entry.clone() })
 }
 
-/// The part of an entry that is about a source.
-fn about(source: &ServiceRef, entry: &ServiceIntentions) -> ServiceIntentions {
-    let sources = entry.sources.iter().filter(|own| own.source.covers(source)).cloned().collect();
+/// Whether an intention is about all sources here.
+fn is_any(source: &Source) -> bool {
+    source.peer.is_none() && source.name == Pattern::Any
+}
+
+/// The part of an entry that is about some of its sources.
+fn about(wanted: impl Fn(&Source) -> bool, entry: &ServiceIntentions) -> ServiceIntentions {
+    let sources = entry.sources.iter().filter(|own| wanted(&own.source)).cloned().collect();
     ServiceIntentions { sources, ..entry.clone() }
 }
 
@@ -79,7 +84,18 @@ impl Core {
                 }
                 MatchBy::Source(service) => {
                     let entries = eval.reader.intentions_from(service);
-                    entries.iter().map(|entry| about(service, intentions(entry))).collect()
+                    let of = |own: &Source| own.covers(service);
+                    entries.iter().map(|entry| about(of, intentions(entry))).collect()
+                }
+                MatchBy::AnyDestination => {
+                    let entries = eval.reader.intentions();
+                    let any = |entry: &&ServiceIntentions| entry.destination.name == Pattern::Any;
+                    entries.iter().map(intentions).filter(any).cloned().collect()
+                }
+                MatchBy::AnySource => {
+                    let entries = eval.reader.intentions();
+                    let told = entries.iter().map(|entry| about(is_any, intentions(entry)));
+                    told.filter(|entry| !entry.sources.is_empty()).collect()
                 }
             })
         })
@@ -95,8 +111,16 @@ impl Core {
         let head = Head { min_index: 0, ..head.clone() };
         self.read(&head, &request.need(), |eval| {
             let entries = eval.reader.intentions_to(&request.destination);
-            let policy = Policy::compile(&request.destination, entries.iter().map(intentions));
-            let verdict = policy.decide(&request.source, self.config.intention_default);
+            let entries = entries.iter().map(intentions);
+            let (policy, source) = match &request.source {
+                Some(source) => (Policy::compile(&request.destination, entries), source),
+                None => {
+                    let told: Vec<_> = entries.map(|entry| about(is_any, entry)).collect();
+                    // What is about all is about any, this one too.
+                    (Policy::compile(&request.destination, &told), &request.destination)
+                }
+            };
+            let verdict = policy.decide(source, self.config.intention_default);
             Ok(IntentionAnswer { allowed: verdict.allowed, reason: verdict.reason() })
         })
         .await

@@ -61,7 +61,8 @@ fn entry(destination: &str, sources: &[(&str, Action)]) -> Entry {
 }
 
 async fn allowed(host: &Host, source: &str, destination: &str) -> bool {
-    let check = CheckIntention { source: target(source), destination: target(destination) };
+    let check =
+        CheckIntention { source: (source != "*").then(|| target(source)), destination: target(destination) };
     host.ask_as(ROOT, check).await.unwrap().allowed
 }
 
@@ -83,6 +84,7 @@ async fn intentions_are_written_matched_decided_by_and_removed() {
     assert!(allowed(&host, "web", "api").await);
     assert!(!allowed(&host, "db", "api").await);
     assert!(allowed(&host, "db", "other").await);
+    assert!(!allowed(&host, "*", "api").await && allowed(&host, "*", "other").await);
     assert_eq!(host.ask_as(ROOT, ListIntentions {}).await.unwrap().len(), 2);
     let by = |by| MatchIntentions { by };
     let to_api = host.ask_as(ROOT, by(MatchBy::Destination(target("api")))).await.unwrap();
@@ -92,6 +94,18 @@ async fn intentions_are_written_matched_decided_by_and_removed() {
         ["web", "*"]
     );
     assert_eq!(host.ask_as(ROOT, by(MatchBy::Source(target("db")))).await.unwrap().len(), 2);
+
+    let pairs = |entries: Vec<ServiceIntentions>| -> Vec<String> {
+        let told = |entry: &ServiceIntentions| {
+            let sources: Vec<_> = entry.sources.iter().map(|own| own.source.name.as_str()).collect();
+            format!("{} to {}", sources.join(","), entry.destination.name.as_str())
+        };
+        entries.iter().map(told).collect()
+    };
+    let of_all = pairs(host.ask_as(ROOT, by(MatchBy::AnySource)).await.unwrap());
+    assert_eq!(of_all, ["* to *", "* to api"], "nothing of what is said of web alone");
+    let to_all = pairs(host.ask_as(ROOT, by(MatchBy::AnyDestination)).await.unwrap());
+    assert_eq!(to_all, ["* to *"]);
 
     let explain = ExplainIntention { source: target("web"), destination: target("api") };
     let explained = host.ask_as(ROOT, explain).await.unwrap();

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_api::intention::{
-    Intention, IntentionBody, IntentionCheck, IntentionParts, IntentionUpsert, parse_destination,
-    parse_service, parse_source,
+    Intention, IntentionBody, IntentionCheck, IntentionParts, IntentionUpsert, parse_any_service,
+    parse_destination, parse_service, parse_source,
 };
 use concord_mesh::intention::Intention as Flat;
 use concord_model::entry::{Entry, EntryKind};
@@ -164,15 +164,16 @@ async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let by: fn(ServiceRef) -> MatchBy = match call.required("by")? {
-        "source" => MatchBy::Source,
-        "destination" => MatchBy::Destination,
+    let (by, any): (fn(ServiceRef) -> MatchBy, _) = match call.required("by")? {
+        "source" => (MatchBy::Source, MatchBy::AnySource),
+        "destination" => (MatchBy::Destination, MatchBy::AnyDestination),
         _ => return Err(HttpError::bad_request("'by' parameter must be one of 'source' or 'destination'")),
     };
     call.required("name")?;
     let mut wanted: Vec<(String, MatchBy)> = Vec::new();
     for name in call.parameters("name") {
-        wanted.push((name.to_owned(), by(parse_service("name", name)?)));
+        let service = parse_any_service("name", name)?;
+        wanted.push((name.to_owned(), service.map_or_else(|| any.clone(), by)));
     }
     if wanted.len() > MATCH_NAMES_MAX {
         return Err(HttpError::bad_request(format!(
@@ -237,23 +238,25 @@ fn joined(answers: Vec<(Vec<ServiceIntentions>, Meta)>) -> (Vec<Vec<ServiceInten
     (answers.into_iter().map(|(entries, _)| entries).collect(), meta)
 }
 
-fn services(call: &Call) -> Result<(ServiceRef, ServiceRef), HttpError> {
+fn require_consul_source(call: &Call) -> Result<(), HttpError> {
     if call.parameter("source-type").is_some_and(|kind| !matches!(kind, "" | "consul")) {
         return Err(HttpError::from(RpcError::Invalid("'source-type' must be consul".to_owned())));
     }
-    let source = parse_service("source", call.required("source")?)?;
-    let destination = parse_service("destination", call.required("destination")?)?;
-    Ok((source, destination))
+    Ok(())
 }
 
 async fn check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (source, destination) = services(&call)?;
+    require_consul_source(&call)?;
+    let source = parse_any_service("source", call.required("source")?)?;
+    let destination = parse_service("destination", call.required("destination")?)?;
     let (answer, _) = ctx.ask(&call, CheckIntention { source, destination }).await?;
     Ok(Reply::json(IntentionCheck { allowed: answer.allowed }))
 }
 
 async fn explain(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (source, destination) = services(&call)?;
+    require_consul_source(&call)?;
+    let source = parse_service("source", call.required("source")?)?;
+    let destination = parse_service("destination", call.required("destination")?)?;
     let (explanation, mut meta) = ctx.ask(&call, ExplainIntention { source, destination }).await?;
     meta.consistency = None;
     Ok(Reply::json(explain::shape(&explanation)).with_meta(&meta))
