@@ -245,7 +245,11 @@ impl ServiceBody {
             check: None,
             checks: Vec::new(),
             // Consul's Go client always sends weights, 0 and 0 where its user said nothing.
-            weights: self.weights.clone().filter(|weights| (weights.passing, weights.warning) != (0, 0)),
+            weights: self
+                .weights
+                .clone()
+                .map(WeightsDefinition::or_nothing)
+                .filter(|weights| (weights.passing, weights.warning) != (Some(0), Some(0))),
             token: None,
             enable_tag_override: self.enable_tag_override,
             locality: self.locality.clone(),

@@ -6,18 +6,18 @@ use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, Probe};
 use concord_model::{CheckId, InstanceId, Secret, ServiceName};
 use concord_syntax::{Node, duration::serde_go};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::field;
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
 use crate::limits::{CHECK_INTERVAL_MIN, CHECK_TIMEOUT_DEFAULT, DEREGISTER_AFTER_MIN};
-use crate::shape::secret;
+use crate::shape::{exposed, secret};
 
 /// A check as a user writes it; exactly one of the ways to make it is used.
 ///
 /// `Args` is also known as `ScriptArgs`, `ID` as `CheckID`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CheckDefinition {
     /// The check's id.
@@ -34,7 +34,7 @@ pub struct CheckDefinition {
     #[serde(rename = "ServiceID")]
     pub service_id: String,
     /// Token of a check on its own.
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "secret", serialize_with = "exposed::optional")]
     pub token: Option<Secret>,
     /// Verdict before the first run; critical if not said.
     pub status: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream, UpstreamKind};
 use concord_model::{InstanceId, ServiceName};
 use concord_syntax::Node;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::field;
 use crate::fault::Fault;
@@ -13,7 +13,7 @@ use crate::limits::UPSTREAMS_MAX;
 use crate::shape::{null_default, says_something};
 
 /// What a proxy or gateway does, as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ProxyDefinition {
     /// The service it stands before.
@@ -50,13 +50,13 @@ pub struct ProxyDefinition {
     mutual_tls_mode: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct MeshGatewayDefinition {
     mode: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct ExposeDefinition {
     checks: bool,
@@ -64,7 +64,7 @@ struct ExposeDefinition {
 }
 
 /// Something a service calls through its proxy, as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct UpstreamDefinition {
     /// `service` (also if empty) or `prepared_query`.

@@ -7,7 +7,8 @@ use concord_model::proxy::ServiceKind;
 use concord_model::registration::{CheckSpec, LocalService};
 use concord_model::{InstanceId, Secret, ServiceName, Stamp};
 use concord_syntax::Node;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::check::{CheckDefinition, CheckOwner};
 use super::field;
@@ -16,10 +17,10 @@ use super::sidecar::{self, Registration};
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
 use crate::limits::CHECKS_MAX;
-use crate::shape::{null_default, secret};
+use crate::shape::{exposed, null_default, secret};
 
 /// A service as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ServiceDefinition {
     /// The service's name. Required.
@@ -52,7 +53,7 @@ pub struct ServiceDefinition {
     /// Weights.
     pub weights: Option<WeightsDefinition>,
     /// Token to bring it to the catalog with.
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "secret", serialize_with = "exposed::optional")]
     pub token: Option<Secret>,
     /// Whether tags changed in the catalog win.
     pub enable_tag_override: bool,
@@ -69,7 +70,7 @@ pub struct ServiceDefinition {
 }
 
 /// An address with its port, as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct AddressDefinition {
     /// Host or IP address.
@@ -78,24 +79,26 @@ pub struct AddressDefinition {
     pub port: i64,
 }
 
-/// Weights, as a user writes them.
-#[derive(Clone, Debug, Deserialize)]
+/// Weights, as a user writes them. What is left out is 1 in files and 0 over HTTP, as in Consul.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct WeightsDefinition {
     /// While all checks pass; at least 1.
-    pub passing: i64,
+    pub passing: Option<i64>,
     /// While a check warns.
-    pub warning: i64,
+    pub warning: Option<i64>,
 }
 
-impl Default for WeightsDefinition {
-    fn default() -> Self {
-        Self { passing: 1, warning: 1 }
+impl WeightsDefinition {
+    /// The same with nothing for what is left out.
+    #[must_use]
+    pub fn or_nothing(self) -> Self {
+        Self { passing: self.passing.or(Some(0)), warning: self.warning.or(Some(0)) }
     }
 }
 
 /// Where something runs, as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct LocalityDefinition {
     /// The region.
@@ -105,7 +108,7 @@ pub struct LocalityDefinition {
 }
 
 /// How a service takes part in the mesh, as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ConnectDefinition {
     /// It speaks the mesh's TLS itself.
@@ -114,10 +117,52 @@ pub struct ConnectDefinition {
     pub sidecar_service: Option<Box<ServiceDefinition>>,
 }
 
+/// Members whose own members are the user's, whatever they are.
+const OPAQUE: [&str; 3] = ["Config", "Header", "Meta"];
+/// The member that says something by being there.
+const TELLING: &str = "SidecarService";
+
+/// A body without what is left at its zero value.
+fn spoken(body: Value) -> Value {
+    let Value::Object(members) = body else { return body };
+    let spoken = members.into_iter().filter_map(|(key, value)| {
+        let value = match value {
+            Value::Object(_) if !OPAQUE.contains(&key.as_str()) => spoken(value),
+            Value::Array(items) => Value::Array(items.into_iter().map(spoken).collect()),
+            other => other,
+        };
+        let silent = match &value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Bool(true) => false,
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            Value::String(text) => matches!(text.as_str(), "" | "0s"),
+            Value::Array(items) => items.is_empty(),
+            Value::Object(members) => members.is_empty() && key != TELLING,
+        };
+        (!silent).then_some((key, value))
+    });
+    Value::Object(spoken.collect())
+}
+
 impl ServiceDefinition {
     /// Reads the body of `agent/service/register`.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
-        decode::body(body, REQUEST_DECODE_FAILED)
+        let decoded: Self = decode::body(body, REQUEST_DECODE_FAILED)?;
+        Ok(decoded.with_own_weights())
+    }
+
+    fn with_own_weights(mut self) -> Self {
+        self.weights = self.weights.map(WeightsDefinition::or_nothing);
+        if let Some(connect) = &mut self.connect {
+            let sidecar = connect.sidecar_service.take();
+            connect.sidecar_service = sidecar.map(|own| Box::new(own.with_own_weights()));
+        }
+        self
+    }
+
+    /// The definition as a body of `agent/service/register`. Has the token in it.
+    pub fn to_body(&self) -> Value {
+        spoken(serde_json::to_value(self).expect("definitions have text keys only"))
     }
 
     /// Reads a block of a file; `source` names the file in faults.
@@ -260,8 +305,8 @@ impl ServiceDefinition {
         match &self.weights {
             None => Weights::default(),
             Some(WeightsDefinition { passing, warning }) => Weights {
-                passing: field::weight("Weights.Passing", *passing, 1, faults),
-                warning: field::weight("Weights.Warning", *warning, 0, faults),
+                passing: field::weight("Weights.Passing", passing.unwrap_or(1), 1, faults),
+                warning: field::weight("Weights.Warning", warning.unwrap_or(1), 0, faults),
             },
         }
     }

@@ -39,7 +39,11 @@ fn names_and_weights_have_defaults() {
     let own = resolved(r#"{"Name":"web","ID":"web1","Weights":{"Passing":10}}"#);
     assert_eq!(
         (own.service.id.as_str(), own.service.weights.passing, own.service.weights.warning),
-        ("web1", 10, 1)
+        ("web1", 10, 0)
+    );
+    // As Consul: a weight that is left out is none over HTTP.
+    assert!(
+        ServiceDefinition::decode(br#"{"Name":"web","Weights":{"Warning":1}}"#).unwrap().resolve().is_err()
     );
 }
 
@@ -63,6 +67,36 @@ fn a_file_in_hcl_means_the_same_as_a_body() {
     let unknown =
         ServiceDefinition::from_node(&hcl::parse(r#"nmae = "web""#).unwrap(), "web.hcl").unwrap_err();
     assert!(unknown.to_string().starts_with("web.hcl:1:1: nmae: unknown key"), "{unknown}");
+}
+
+#[test]
+fn a_file_goes_out_as_a_body_that_means_the_same() {
+    // Blocks stand for lists here, as HCL has it; a body has lists.
+    let node = hcl::parse(
+        r#"name = "web" port = 80 token = "secret" meta { zero = "" } tags = "a" check { ttl = "10s" }
+        connect { sidecar_service { proxy {
+            config { handshake_timeout_ms = 0 }
+            upstreams { destination_name = "db" local_bind_port = 9191 }
+        } } }"#,
+    )
+    .unwrap();
+    let own = ServiceDefinition::from_node(&node, "web.hcl").unwrap();
+    let body = own.to_body();
+    let expected = serde_json::json!({
+        "Name": "web", "Port": 80, "Token": "secret", "Meta": {"zero": ""}, "Tags": ["a"], "Check": {"TTL": "10s"},
+        "Connect": {"SidecarService": {"Proxy": {
+            "Config": {"handshake_timeout_ms": 0},
+            "Upstreams": [{"DestinationName": "db", "LocalBindPort": 9191}],
+        }}},
+    });
+    assert_eq!(body, expected);
+    let read = ServiceDefinition::decode(body.to_string().as_bytes()).unwrap();
+    let (own, read) = (own.resolve().unwrap(), read.resolve().unwrap());
+    assert_eq!(own.service.service, read.service.service);
+    assert_eq!(own.sidecar.as_ref().map(Sidecar::service), read.sidecar.as_ref().map(Sidecar::service));
+    let empty = hcl::parse(r#"name = "web" connect { sidecar_service {} }"#).unwrap();
+    let body = ServiceDefinition::from_node(&empty, "web.hcl").unwrap().to_body();
+    assert_eq!(body, serde_json::json!({"Name": "web", "Connect": {"SidecarService": {}}}));
 }
 
 #[test]
