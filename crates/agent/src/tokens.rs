@@ -223,7 +223,7 @@ impl Tokens {
             }
             Err(error) if error.is_denial() => {
                 self.table.lock().refuse(key, epoch, now);
-                Err(RpcError::TokenNotFound)
+                Err(if error == RpcError::NotBootstrapped { error } else { RpcError::TokenNotFound })
             }
             Err(error) => Err(error),
         }

@@ -34,6 +34,11 @@ pub enum RpcError {
     /// The token is unknown, expired or was deleted.
     #[error("ACL not found")]
     TokenNotFound,
+    /// The token is unknown, and there can be none yet: nobody has bootstrapped the ACL system.
+    #[error(
+        "ACL system must be bootstrapped before making any requests that require authorization: ACL not found"
+    )]
+    NotBootstrapped,
     /// ACLs are off, so there is nothing to manage.
     #[error("ACL support disabled")]
     AclDisabled,
@@ -84,6 +89,7 @@ impl RpcError {
             | Self::Rejected(_)
             | Self::Denied(_)
             | Self::TokenNotFound
+            | Self::NotBootstrapped
             | Self::AclDisabled
             | Self::NotAvailable(_)
             | Self::Internal(_) => false,
@@ -92,6 +98,6 @@ impl RpcError {
 
     /// Whether the caller's rights are the reason.
     pub fn is_denial(&self) -> bool {
-        matches!(self, Self::Denied(_) | Self::TokenNotFound)
+        matches!(self, Self::Denied(_) | Self::TokenNotFound | Self::NotBootstrapped)
     }
 }

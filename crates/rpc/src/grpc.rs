@@ -50,7 +50,7 @@ pub fn status_of(error: &RpcError) -> tonic::Status {
         RpcError::Conflict(_) => tonic::Code::Aborted,
         RpcError::Rejected(_) => tonic::Code::FailedPrecondition,
         RpcError::Denied(_) => tonic::Code::PermissionDenied,
-        RpcError::TokenNotFound => tonic::Code::Unauthenticated,
+        RpcError::TokenNotFound | RpcError::NotBootstrapped => tonic::Code::Unauthenticated,
         RpcError::AclDisabled => tonic::Code::FailedPrecondition,
         RpcError::NoLeader | RpcError::ShuttingDown | RpcError::CaNotReady(_) => tonic::Code::Unavailable,
         RpcError::OutcomeUnknown => tonic::Code::DeadlineExceeded,
@@ -90,6 +90,7 @@ mod tests {
             RpcError::Denied("Permission denied: no".to_owned()),
             RpcError::CaNotReady("starting".to_owned()),
             RpcError::TokenNotFound,
+            RpcError::NotBootstrapped,
             RpcError::Rejected("cannot find policy 1".to_owned()),
         ] {
             assert_eq!(error_of(&status_of(&error)), error);

@@ -117,7 +117,11 @@ impl Resolver {
             return Ok(reader.token_by_accessor(ANONYMOUS_ACCESSOR, now));
         }
         let token = reader.token_by_secret_hash(&hash_secret(secret), now);
-        token.map(Some).ok_or(RpcError::TokenNotFound)
+        match token {
+            Some(token) => Ok(Some(token)),
+            None if reader.acl_bootstrap().is_none() => Err(RpcError::NotBootstrapped),
+            None => Err(RpcError::TokenNotFound),
+        }
     }
 
     /// The policies of a token that hold in this datacenter. A dangling link grants nothing.

@@ -67,7 +67,9 @@ impl From<RpcError> for HttpError {
             RpcError::Invalid(_) => StatusCode::BAD_REQUEST,
             RpcError::NotFound(_) => StatusCode::NOT_FOUND,
             RpcError::Conflict(_) => StatusCode::CONFLICT,
-            RpcError::Denied(_) | RpcError::TokenNotFound => StatusCode::FORBIDDEN,
+            RpcError::Denied(_) | RpcError::TokenNotFound | RpcError::NotBootstrapped => {
+                StatusCode::FORBIDDEN
+            }
             RpcError::AclDisabled => StatusCode::UNAUTHORIZED,
             RpcError::RateLimited | RpcError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             RpcError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
