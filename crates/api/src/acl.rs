@@ -494,9 +494,10 @@ impl PolicyBody {
         }
         if self.name.is_empty() {
             faults.push(Fault::rule("Name", "Invalid Policy: no Name is set"));
-        } else if token::policy_name(&self.name).is_err() && !in_path.is_some_and(token::is_reserved) {
-            let text = "Invalid Policy: invalid Name. Only alphanumeric characters, '-' and '_' are allowed";
-            faults.push(Fault::rule("Name", text));
+        } else if let Err(error) = token::policy_name(&self.name)
+            && !in_path.is_some_and(token::is_reserved)
+        {
+            faults.push(Fault::rule("Name", format!("Invalid Policy: invalid Name. {error}")));
         }
         let datacenters = self
             .datacenters

@@ -65,9 +65,13 @@ fn label(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
+/// The same and the slash: names of policies are the last component of their keys.
+fn label_or_slash(c: char) -> bool {
+    label(c) || c == '/'
+}
+
 const PLAIN: &str = "printable characters without \"/\" are allowed";
 const LOWER_LABEL: &str = "lower-case letters, digits, \"-\" and \"_\" are allowed";
-const LABEL: &str = "letters, digits, \"-\" and \"_\" are allowed";
 
 fn check(
     what: &'static str,
@@ -189,7 +193,7 @@ name!(
 );
 name!(
     /// The name of an ACL policy.
-    PolicyName, "policy name", label, LABEL
+    PolicyName, "policy name", label_or_slash, "letters, digits, \"-\", \"_\" and one \"/\" are allowed"
 );
 
 /// Ids are the last component of their keys, so a slash in them is harmless, and in use.

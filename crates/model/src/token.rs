@@ -109,10 +109,55 @@ pub struct AclPolicy {
 /// Longest name of a policy, in bytes.
 pub const POLICY_NAME_BYTES_MAX: usize = 128;
 
+/// Before the names of built-in policies.
+const BUILT_IN: &str = "builtin/";
+
+/// What is wrong with the name of a policy, in Consul's words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PolicyNameError {
+    /// It is empty or too long.
+    #[error("Length must be greater than 0 and less than {POLICY_NAME_BYTES_MAX}")]
+    Length,
+    /// It begins as only built-in ones do.
+    #[error("Names cannot be prefixed with '/' or '{BUILT_IN}'")]
+    Prefix,
+    /// It contains something else than is allowed.
+    #[error("Only alphanumeric characters, a single '/', '-' and '_' are allowed")]
+    Character,
+}
+
 /// Checks a policy name given by a user.
-pub fn policy_name(text: &str) -> Result<PolicyName, crate::NameError> {
-    if text.len() > POLICY_NAME_BYTES_MAX {
-        return Err(crate::NameError::TooLong { what: "policy name", len: text.len() });
+pub fn policy_name(text: &str) -> Result<PolicyName, PolicyNameError> {
+    if text.is_empty() || text.len() > POLICY_NAME_BYTES_MAX {
+        return Err(PolicyNameError::Length);
     }
-    PolicyName::parse(text)
+    if text.starts_with('/') || text.starts_with(BUILT_IN) {
+        return Err(PolicyNameError::Prefix);
+    }
+    if text.matches('/').count() > 1 {
+        return Err(PolicyNameError::Character);
+    }
+    PolicyName::parse(text).map_err(|_| PolicyNameError::Character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_name_may_have_one_slash_within() {
+        for good in ["a", "team/a", "a/", "A-b_1", &"x".repeat(128)] {
+            assert_eq!(policy_name(good).unwrap().as_str(), good);
+        }
+        let check = |text: &str, error| assert_eq!(policy_name(text), Err(error), "{text}");
+        check("", PolicyNameError::Length);
+        check(&"x".repeat(129), PolicyNameError::Length);
+        check("/a", PolicyNameError::Prefix);
+        check("builtin/a", PolicyNameError::Prefix);
+        for text in ["a/b/c", "a b", "a.b", "a\\b", "*"] {
+            check(text, PolicyNameError::Character);
+        }
+        let text = PolicyNameError::Prefix.to_string();
+        assert_eq!(text, "Names cannot be prefixed with '/' or 'builtin/'");
+    }
 }

@@ -159,9 +159,13 @@ fn a_policy_needs_a_proper_name() {
     assert_eq!(read("{}", None).unwrap_err(), "Invalid Policy: no Name is set");
     assert_eq!(
         read(r#"{"Name":"a b"}"#, None).unwrap_err(),
-        "Invalid Policy: invalid Name. Only alphanumeric characters, '-' and '_' are allowed"
+        "Invalid Policy: invalid Name. Only alphanumeric characters, a single '/', '-' and '_' are allowed"
     );
-    assert!(read(r#"{"Name":"builtin/x"}"#, None).is_err());
+    assert_eq!(
+        read(r#"{"Name":"builtin/x"}"#, None).unwrap_err(),
+        "Invalid Policy: invalid Name. Names cannot be prefixed with '/' or 'builtin/'"
+    );
+    assert!(read(r#"{"Name":"team/x"}"#, None).is_ok());
     let with_id = format!(r#"{{"ID":"{ID}","Name":"p"}}"#);
     assert_eq!(read(&with_id, None).unwrap_err(), "Cannot specify the ID when creating a new policy");
     assert!(read(&with_id, Some(ID)).is_ok());

@@ -340,7 +340,10 @@ impl Core {
     ) -> Result<Answer<Vec<AclPolicy>>, RpcError> {
         self.acls_enabled()?;
         self.read(head, &request.need(), |eval| {
-            Ok(eval.reader.policies().iter().map(|policy| (**policy).clone()).collect())
+            let mut policies: Vec<_> = eval.reader.policies().iter().map(|own| (**own).clone()).collect();
+            // Consul's order: by name, whatever its case.
+            policies.sort_by_cached_key(|policy| policy.name.to_lowercase());
+            Ok(policies)
         })
         .await
     }
@@ -366,7 +369,7 @@ impl Core {
             }
         } else {
             policy_name(&request.name)
-                .map_err(|error| RpcError::Invalid(format!("Invalid Policy: invalid Name: {error}")))?;
+                .map_err(|error| RpcError::Invalid(format!("Invalid Policy: invalid Name. {error}")))?;
         }
         let SetPolicy { id: _, name, description, rules, datacenters } = request;
         let policy = AclPolicy { id, name, description, rules, datacenters, stamp: Stamp::default() };
