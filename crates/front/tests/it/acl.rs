@@ -381,6 +381,13 @@ async fn the_agents_own_tokens_change_while_it_runs() {
 async fn the_first_management_token_is_made_once() {
     let world = Setup { no_management: true, ..Setup::guarded() }.start().await;
     world.put("/v1/acl/bootstrap", r#"{"BootstrapSecret":"x"}"#).refused(400, "not a valid UUID").await;
+    // A misspelt key does not spend the one try there is.
+    world.put("/v1/acl/bootstrap", r#"{"BootstrapSecrt":"x"}"#).refused(400, "BootstrapSecrt").await;
+    let early = "ACL system must be bootstrapped before making any requests that require authorization: ACL not found";
+    for (n, path) in ["/v1/catalog/nodes", "/v1/agent/self", "/v1/acl/tokens"].into_iter().enumerate() {
+        let refused = world.get(path).token(&format!("0badcafe-0000-4000-8000-00000000000{n}")).send().await;
+        assert_eq!((refused.status, refused.body.as_str()), (403, early), "{path}");
+    }
     let made = world.put("/v1/acl/bootstrap", "").json().await;
     assert_eq!(made["ID"], made["SecretID"]);
     world.get("/v1/acl/tokens").token(made["SecretID"].as_str().unwrap()).ok().await;
@@ -481,5 +488,35 @@ async fn n_28_the_request_after_a_revocation_is_refused_already() {
             }
         }
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn whether_a_server_is_there_is_told_to_anybody() {
+    let world = Setup::guarded().start().await;
+    let unknown = "0badcafe-0000-4000-8000-000000000001";
+    assert_eq!(world.get("/v1/catalog/datacenters").token(unknown).json().await, json!(["dc1"]));
+    world.get("/v1/catalog/nodes").token(unknown).refused(403, "ACL not found").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn policies_are_listed_by_name_and_tokens_by_accessor() {
+    let world = Setup::guarded().start().await;
+    for name in ["b", "team/a", "A", "a-z", "C"] {
+        let policy = json!({"Name": name, "Rules": ""}).to_string();
+        world.put("/v1/acl/policy", policy).token(ROOT).ok().await;
+        world.put("/v1/acl/token", json!({"Policies": [{"Name": name}]}).to_string()).token(ROOT).ok().await;
+    }
+    let listed = async |path: &str, field: &str| -> Vec<String> {
+        let all = world.get(path).token(ROOT).json().await;
+        all.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+    };
+    let names = listed("/v1/acl/policies", "Name").await;
+    assert_eq!(names, ["A", "a-z", "b", "builtin/global-read-only", "C", "global-management", "team/a"]);
+    let accessors = listed("/v1/acl/tokens", "AccessorID").await;
+    assert!(accessors.len() >= 6 && accessors.is_sorted(), "{accessors:?}");
+    assert_eq!(world.get("/v1/acl/policy/name/team%2Fa").token(ROOT).json().await["Name"], "team/a");
+    world.put("/v1/acl/policy", r#"{"Name":"a/b/c"}"#).token(ROOT).refused(400, "a single '/'").await;
     world.stop().await;
 }

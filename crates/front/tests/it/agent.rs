@@ -165,6 +165,13 @@ async fn connections_are_authorised_from_memory() {
     };
     let reason = world.guard(denied).await["Reason"].as_str().unwrap().to_owned();
     assert!(reason.starts_with("Matched L4 intention: default/web => default/db"), "{reason}");
+    // What is not understood is not passed over: it may be what makes the difference.
+    for key in ["Namespace", "Partition", "Bogus"] {
+        let body =
+            json!({"Target": "other", "ClientCertURI": &web, "ClientCertSerial": "00:11", key: "team"});
+        let refused = world.post("/v1/agent/connect/authorize", body.to_string()).send().await;
+        assert_eq!(refused.status, 400, "{key}: {}", refused.body);
+    }
     let bad = [("", web.as_str()), ("db", "https://a/b"), ("db", "spiffe://a/agent/client/dc/dc1/id/n1")];
     for (target, uri) in bad {
         assert_eq!(ask(target, uri).await.status, 400, "{target} {uri}");

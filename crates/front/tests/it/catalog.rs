@@ -158,6 +158,13 @@ async fn what_is_deregistered_is_gone() {
     deregister(json!({"Node": "n2"})).ok().await;
     assert_eq!(world.get("/v1/catalog/node/n2").send().await.body, "null");
     world.put("/v1/catalog/deregister", "{}").refused(400, "Must provide node").await;
+    // A misspelt key would else take the whole node.
+    for wrong in [json!({"Node": "n1", "Bogus": 1}), json!({"Node": "n1", "Service": "web"})] {
+        let before = world.get("/v1/catalog/node/n1").send().await.body;
+        deregister(wrong.clone()).refused(400, "").await;
+        assert_eq!(world.get("/v1/catalog/node/n1").send().await.body, before, "{wrong}");
+        assert_ne!(before, "null");
+    }
     world.put("/v1/catalog/register", "{").refused(400, "Request decode failed").await;
     world.put("/v1/catalog/register", r#"{"Node":"n3"}"#).refused(400, "").await;
     world.stop().await;
