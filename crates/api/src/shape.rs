@@ -46,6 +46,10 @@ pub(crate) mod exposed {
         serializer.serialize_str(secret.expose())
     }
 
+    pub(crate) fn optional<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.as_ref().map_or("", Secret::expose))
+    }
+
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         Option::<String>::deserialize(deserializer).map(|text| Secret::new(text.unwrap_or_default()))
     }

@@ -7,7 +7,7 @@ use concord_model::proxy::ServiceKind;
 use concord_model::registration::{CheckSpec, LocalService};
 use concord_model::{InstanceId, Secret, ServiceName, Stamp};
 use concord_syntax::Node;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::check::{CheckDefinition, CheckOwner};
@@ -84,9 +84,16 @@ pub struct AddressDefinition {
 #[serde(default, rename_all = "PascalCase")]
 pub struct WeightsDefinition {
     /// While all checks pass; at least 1.
+    #[serde(serialize_with = "one_if_left_out")]
     pub passing: Option<i64>,
     /// While a check warns.
+    #[serde(serialize_with = "one_if_left_out")]
     pub warning: Option<i64>,
+}
+
+/// A file's weight as a body says it: nothing would be another one there.
+fn one_if_left_out<S: Serializer>(weight: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(weight.unwrap_or(1))
 }
 
 impl WeightsDefinition {

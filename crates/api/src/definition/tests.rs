@@ -92,8 +92,9 @@ fn a_file_goes_out_as_a_body_that_means_the_same() {
     assert_eq!(body, expected);
     let read = ServiceDefinition::decode(body.to_string().as_bytes()).unwrap();
     let (own, read) = (own.resolve().unwrap(), read.resolve().unwrap());
+    let sidecar = |own: &Registration| own.sidecar.as_ref().map(|sidecar| sidecar.service().service.clone());
     assert_eq!(own.service.service, read.service.service);
-    assert_eq!(own.sidecar.as_ref().map(Sidecar::service), read.sidecar.as_ref().map(Sidecar::service));
+    assert_eq!(sidecar(&own), sidecar(&read));
     let empty = hcl::parse(r#"name = "web" connect { sidecar_service {} }"#).unwrap();
     let body = ServiceDefinition::from_node(&empty, "web.hcl").unwrap().to_body();
     assert_eq!(body, serde_json::json!({"Name": "web", "Connect": {"SidecarService": {}}}));

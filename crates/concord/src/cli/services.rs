@@ -5,7 +5,6 @@ pub(super) mod register;
 
 use concord_api::definition::ServiceDefinition;
 use concord_syntax::{Entry, Node, decode, same_key};
-use serde_json::Value;
 
 use super::failure::Failure;
 use super::flag::Flag;
@@ -25,8 +24,6 @@ const ID: Flag = Flag::text("id", "Id of the instance.");
 /// A service found in a file.
 struct Found {
     definition: ServiceDefinition,
-    /// As written, for the agent to read.
-    body: Value,
 }
 
 /// The services in files: `service` blocks and `services` lists, as in the agent's own configuration files.
@@ -64,5 +61,5 @@ fn read(node: &Node, source: &str) -> Result<Found, Failure> {
     if definition.name.is_empty() && definition.id.is_empty() {
         return Err(Failure::input(format!("{source}:{}: the service has neither name nor id", node.pos)));
     }
-    Ok(Found { definition, body: files::value(node) })
+    Ok(Found { definition })
 }

@@ -104,12 +104,16 @@ fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, F
     for entry in written {
         // Who and whom stand in the parameters.
         let plain: String = entry.key.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();
-        match plain.as_str() {
-            "action" | "permissions" | "description" | "jwt" | "meta" | "sourcetype" => {
-                body.insert(canonical(&plain).to_owned(), files::value(&entry.value));
-            }
-            _ => {}
-        }
+        let (key, value) = match plain.as_str() {
+            "action" => ("Action", json!(read.action)),
+            "permissions" => ("Permissions", json!(read.permissions)),
+            "description" => ("Description", json!(read.description)),
+            "jwt" => ("JWT", json!(read.jwt)),
+            "meta" => ("Meta", json!(read.meta)),
+            "sourcetype" => ("SourceType", json!(read.source_type)),
+            _ => continue,
+        };
+        body.insert(key.to_owned(), value);
     }
     if let Some(action) = flagged_action(call) {
         body.insert("Action".to_owned(), json!(action));
@@ -119,17 +123,6 @@ fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, F
     }
     add_meta(call, &mut body);
     Ok(Wanted { source: source(&read), destination: destination(&read), body })
-}
-
-fn canonical(plain: &str) -> &'static str {
-    match plain {
-        "action" => "Action",
-        "permissions" => "Permissions",
-        "description" => "Description",
-        "jwt" => "JWT",
-        "meta" => "Meta",
-        _ => "SourceType",
-    }
 }
 
 fn flagged_action(call: &Invocation<'_>) -> Option<&'static str> {

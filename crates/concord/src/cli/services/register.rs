@@ -47,7 +47,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     for found in from_files(&call.values.arguments, io)? {
         let name =
             if found.definition.name.is_empty() { &found.definition.id } else { &found.definition.name };
-        register(&found.body, name, call, client, io).await?;
+        register(&found.definition.to_body(), name, call, client, io).await?;
     }
     Ok(Exit::SUCCESS)
 }

@@ -42,8 +42,8 @@ fn services_are_registered_from_hcl_and_json() {
     check(
         &ran,
         &[
-            r#"PUT /v1/agent/service/register {"name":"web","port":80,"connect":{"sidecar_service":{}}}"#,
-            r#"PUT /v1/agent/service/register {"name":"db"}"#,
+            r#"PUT /v1/agent/service/register {"Name":"web","Port":80,"Connect":{"SidecarService":{}}}"#,
+            r#"PUT /v1/agent/service/register {"Name":"db"}"#,
             r#"PUT /v1/agent/service/register {"Name":"api","ID":"api-1"}"#,
         ],
         "Registered service: web\nRegistered service: db\nRegistered service: api\n",
