@@ -8,7 +8,7 @@ use concord_model::{Namespace, Partition, PeerName};
 use serde::{Deserialize, Serialize};
 
 use crate::proxy::{CatalogProxy, text};
-use crate::shape::{is_default, null_default};
+use crate::shape::{is_default, null_default, null_if_empty};
 
 mod register;
 
@@ -76,10 +76,10 @@ pub struct Node {
     #[serde(skip_serializing_if = "is_default")]
     pub peer_name: String,
     /// Further addresses.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub tagged_addresses: BTreeMap<String, String>,
     /// Metadata.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub meta: BTreeMap<String, String>,
     /// Where it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,10 +104,10 @@ pub struct ServiceNode {
     /// The node's datacenter.
     pub datacenter: String,
     /// The node's further addresses.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub tagged_addresses: BTreeMap<String, String>,
     /// The node's metadata.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub node_meta: BTreeMap<String, String>,
     /// Empty for an ordinary service.
     pub service_kind: String,
@@ -177,7 +177,7 @@ pub struct NodeService {
     #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
     pub tagged_addresses: BTreeMap<String, ServiceAddress>,
     /// Metadata.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub meta: BTreeMap<String, String>,
     /// Port; left out if there is none.
     #[serde(skip_serializing_if = "is_default")]
@@ -228,7 +228,7 @@ pub struct NodeServiceList {
     /// The node.
     pub node: Option<Node>,
     /// Its services.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub services: Vec<NodeService>,
 }
 

@@ -62,7 +62,7 @@ fn an_instance_is_flat_in_the_catalog() {
     printed(
         &ServiceNode::from_model(&node(), &service(r#"{"Service":"web","Port":80,"Tags":["a<b"]}"#)),
         r#"{"ID":"07070707-0707-0707-0707-070707070707","Node":"n1","Address":"10.0.0.1","Datacenter":"dc1",
-        "TaggedAddresses":{"lan":"10.0.0.1"},"NodeMeta":{},"ServiceKind":"","ServiceID":"web","ServiceName":"web",
+        "TaggedAddresses":{"lan":"10.0.0.1"},"NodeMeta":null,"ServiceKind":"","ServiceID":"web","ServiceName":"web",
         "ServiceTags":["a\u003cb"],"ServiceAddress":"","ServiceWeights":{"Passing":1,"Warning":1},"ServiceMeta":{},
         "ServicePort":80,"ServiceSocketPath":"","ServiceEnableTagOverride":false,
         "ServiceProxy":{"Mode":"","MeshGateway":{},"Expose":{}},"ServiceConnect":{},"ServiceLocality":null,
@@ -94,9 +94,9 @@ fn an_instance_is_nested_in_health() {
     printed(
         &ServiceEntry::from_model(&node(), &sidecar, [&check]),
         r#"{"Node":{"ID":"07070707-0707-0707-0707-070707070707","Node":"n1","Address":"10.0.0.1",
-        "Datacenter":"dc1","TaggedAddresses":{"lan":"10.0.0.1"},"Meta":{},"CreateIndex":5,"ModifyIndex":6},
+        "Datacenter":"dc1","TaggedAddresses":{"lan":"10.0.0.1"},"Meta":null,"CreateIndex":5,"ModifyIndex":6},
         "Service":{"Kind":"connect-proxy","ID":"web-sidecar-proxy","Service":"web-sidecar-proxy","Tags":[],
-        "Address":"","Meta":{},"Port":21000,"Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,
+        "Address":"","Meta":null,"Port":21000,"Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,
         "Proxy":{"DestinationServiceName":"web","Mode":"","Config":{"b":{"a":2,"z":1}},
         "Upstreams":[{"DestinationType":"service","DestinationName":"db","Datacenter":"","LocalBindPort":9191,
         "MeshGateway":{}}],"MeshGateway":{},"Expose":{}},"Connect":{},"PeerName":"","CreateIndex":8,"ModifyIndex":9},

@@ -43,7 +43,7 @@ async fn records_are_shown_in_every_view() {
     let list = world.get("/v1/catalog/node-services/n2").json().await;
     assert_eq!(names(&list["Services"], "/ID"), ["web1", "web1-proxy"]);
     let nobody = world.get("/v1/catalog/node-services/nobody").json().await;
-    assert_eq!(nobody["Services"], json!([]));
+    assert_eq!(nobody["Services"], Value::Null);
 
     let health = world.get("/v1/health/service/web?passing").json().await;
     assert_eq!(names(&health, "/Service/ID"), ["web1"]);
@@ -158,6 +158,14 @@ async fn what_is_deregistered_is_gone() {
     deregister(json!({"Node": "n2"})).ok().await;
     assert_eq!(world.get("/v1/catalog/node/n2").send().await.body, "null");
     world.put("/v1/catalog/deregister", "{}").refused(400, "Must provide node").await;
+    assert_eq!(
+        world.get("/v1/catalog/node-services/n2").send().await.body,
+        r#"{"Node":null,"Services":null}"#
+    );
+    world.put("/v1/catalog/register", r#"{"Node":"n3","Address":"10.0.0.3"}"#).ok().await;
+    let bare = world.get("/v1/catalog/node-services/n3").json().await;
+    assert_eq!((&bare["Services"], &bare["Node"]["Meta"]), (&Value::Null, &Value::Null));
+    assert_eq!(world.get("/v1/catalog/node/n3").json().await["Services"], json!({}));
     // A misspelt key would else take the whole node.
     for wrong in [json!({"Node": "n1", "Bogus": 1}), json!({"Node": "n1", "Service": "web"})] {
         let before = world.get("/v1/catalog/node/n1").send().await.body;
