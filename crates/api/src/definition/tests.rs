@@ -74,6 +74,7 @@ fn a_file_goes_out_as_a_body_that_means_the_same() {
     // Blocks stand for lists here, as HCL has it; a body has lists.
     let node = hcl::parse(
         r#"name = "web" port = 80 token = "secret" meta { zero = "" } tags = "a" check { ttl = "10s" }
+        weights { passing = 5 }
         connect { sidecar_service { proxy {
             config { handshake_timeout_ms = 0 }
             upstreams { destination_name = "db" local_bind_port = 9191 }
@@ -84,6 +85,7 @@ fn a_file_goes_out_as_a_body_that_means_the_same() {
     let body = own.to_body();
     let expected = serde_json::json!({
         "Name": "web", "Port": 80, "Token": "secret", "Meta": {"zero": ""}, "Tags": ["a"], "Check": {"TTL": "10s"},
+        "Weights": {"Passing": 5, "Warning": 1},
         "Connect": {"SidecarService": {"Proxy": {
             "Config": {"handshake_timeout_ms": 0},
             "Upstreams": [{"DestinationName": "db", "LocalBindPort": 9191}],
