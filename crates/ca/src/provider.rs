@@ -102,6 +102,12 @@ pub enum RootCertFault {
     /// It is not valid now.
     #[error("it is not valid now")]
     NotValidNow,
+    /// It ends before the leaves it would sign.
+    #[error("it ends before a leaf that it signs now (LeafCertTTL is {leaf}); supply one that lives longer")]
+    EndsTooSoon {
+        /// How long a leaf lives.
+        leaf: String,
+    },
     /// Its key is of a kind that cannot be used for a CA here.
     #[error("its key must be ec 256, ec 384 or rsa 2048")]
     KeyKind,

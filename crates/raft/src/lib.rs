@@ -37,7 +37,7 @@ pub use config::{RaftConfig, Timings};
 pub use engine::{Node, NodeId};
 pub use error::{BootstrapError, ChangeError, HandleError, ProposeError, ReadError, StartError};
 pub use fatal::Fatal;
-pub use log::Storage;
+pub use log::{BEGUN, Storage};
 pub use machine::{ApplyHalt, RestoreError, SnapshotJob, StateMachine};
 pub use raft::{Committed, Parts, Raft};
 pub use stats::{Follower, Member, Role, Stats};

@@ -13,6 +13,7 @@ use openraft::EntryPayload;
 use crate::engine::Entry;
 use crate::limits::APPEND_BYTES_MAX;
 
+pub use durable::BEGUN;
 pub(crate) use durable::Durable;
 pub(crate) use memory::MemoryLog;
 

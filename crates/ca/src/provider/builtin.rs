@@ -9,6 +9,7 @@ use std::sync::Arc;
 use concord_model::ca::{BuiltinCaState, KeyKind};
 use concord_model::{Secret, Stamp, TrustDomain};
 
+use super::settings::go_text;
 use super::{
     BUILTIN, CaChain, CaSettings, Issue, LeafRequest, Provider, ProviderError, RootCertFault, SettingFault,
 };
@@ -114,7 +115,8 @@ impl BuiltinProvider {
         if let Some(key) = private_key {
             return Ok(self.keys.load(key)?.public_key() != signer.public_key());
         }
-        Ok(settings.key_kind != signer.kind())
+        // A root the user brought along and takes back is replaced by one of our own.
+        Ok(self.settings.root_cert.is_some() || settings.key_kind != signer.kind())
     }
 
     /// The settings in force.
@@ -188,6 +190,10 @@ impl Provider for BuiltinProvider {
         if let Some(root) = &self.root {
             if !root.is_valid_at(issue.now) {
                 return Err(RootCertFault::NotValidNow.into());
+            }
+            let leaf = self.settings.life.leaf;
+            if !root.is_valid_at(issue.now.plus(leaf)) {
+                return Err(RootCertFault::EndsTooSoon { leaf: go_text(leaf) }.into());
             }
             return Ok(CaChain { root: root.clone(), intermediates: Vec::new() });
         }

@@ -262,7 +262,7 @@ fn check_lives(life: CertificateLife, faults: &mut Vec<SettingFault>) {
 }
 
 /// A duration in Go's notation, of the units a life is written in.
-fn go_text(duration: Duration) -> String {
+pub(super) fn go_text(duration: Duration) -> String {
     let secs = duration.as_secs();
     match (secs / 3600, secs / 60 % 60, secs % 60) {
         (hours, 0, 0) => format!("{hours}h"),

@@ -179,6 +179,14 @@ fn a_root_supplied_by_the_user_is_judged() {
         parsed(json!({"RootCert": root.pem(), "PrivateKey": key.expose()}));
     let outcome = BuiltinProvider::configure(settings, other_domain.clone(), private_key, Arc::new(OsKeys));
     assert_eq!(fault(outcome), RootCertFault::TrustDomain(other_domain));
+    // It would end before the leaves it signs: ten years less a day.
+    let late = Issue { now: issue(2).now.plus(Duration::from_secs((3650 * 24 - 24) * 3600)), ..issue(2) };
+    let ends = supplied(&root.pem(), key.expose()).unwrap().generate_ca_chain(late);
+    assert_eq!(ends, Err(RootCertFault::EndsTooSoon { leaf: "72h".to_owned() }.into()));
+    // Taken back, it is replaced; a change of life times alone replaces nothing.
+    let needs = |value: Value| own.needs_rotation(&parsed(value).settings, None).unwrap();
+    assert!(needs(json!({"PrivateKeyType": "rsa"})));
+    assert!(!needs(json!({"RootCert": root.pem(), "LeafCertTTL": "1h"})));
     let end = leaf(&mut maker);
     assert_eq!(fault(supplied(&end.pem(), key.expose())), RootCertFault::WrongKey);
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use concord_ca::seal::Kek;
 use concord_config::section::SealingSection;
+use concord_raft::BEGUN;
 use concord_runtime::World;
 use tracing::{info, warn};
 
@@ -66,9 +67,21 @@ fn from_file(path: &str, data_dir: Option<&str>) -> Result<Kek, Failure> {
     Kek::parse(&text).map_err(|error| Failure::input(format!("sealing.key_file: {path}: {error}")))
 }
 
+/// Whether this server has written a log, so that something is sealed already.
+fn begun(world: &World) -> Result<bool, Failure> {
+    world.disk.exists(BEGUN).map_err(|error| Failure::input(error.to_string()))
+}
+
 /// A key of our own making, kept beside the data.
 fn own(world: &World, data_dir: Option<&str>) -> Result<Kek, Failure> {
     let known = world.disk.exists(OWN_FILE).map_err(|error| Failure::input(error.to_string()))?;
+    if !known && begun(world)? {
+        return Err(Failure::input(format!(
+            "data_dir/{OWN_FILE} is missing: it opens the CA's key and the tokens in the log beside it. Restore it from a \
+             backup. If it is lost for good, name a new key with sealing.key_file: the catalog and the intentions live on, \
+             the CA's key does not"
+        )));
+    }
     if !known {
         let mut fill = |buffer: &mut [u8]| world.entropy.fill(buffer);
         let (_, text) = Kek::generate(&mut fill).map_err(|error| Failure::input(error.to_string()))?;
@@ -85,4 +98,25 @@ fn own(world: &World, data_dir: Option<&str>) -> Result<Kek, Failure> {
     let bytes = world.disk.read(OWN_FILE).map_err(|error| Failure::input(error.to_string()))?;
     let text = String::from_utf8_lossy(&bytes);
     Kek::parse(&text).map_err(|error| Failure::input(format!("{OWN_FILE}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use concord_runtime::{Disk as _, MemoryDisk};
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_vanished_is_not_replaced_in_silence() {
+        let disk = MemoryDisk::new();
+        let world = World::tokio().with_disk(Arc::new(disk.clone()));
+        own(&world, Some("data")).expect("a new directory gets a key");
+        disk.write_atomic(BEGUN, b"").expect("written");
+        own(&world, Some("data")).expect("it is there");
+        disk.remove(OWN_FILE).expect("removed");
+        let said = format!("{:?}", own(&world, Some("data")).expect_err("something is sealed with it"));
+        assert!(said.contains("sealing-key is missing") && said.contains("sealing.key_file"), "{said}");
+    }
 }

@@ -35,6 +35,9 @@ use crate::log::writer::{self, COMMITTED, Command, LOG, META, PURGED, SERVER, VO
 use crate::snapshot::{PurgeFloor, Snapshots};
 
 const FILE: &str = "raft/log.redb";
+/// The file that tells, below the data directory, that a log was begun here. It outlives a log that vanished:
+/// a server that lost its log must not begin a new one in silence.
+pub const BEGUN: &str = "raft/begun";
 const FORMAT: u32 = 1;
 
 /// Clones are the same log.
@@ -340,6 +343,10 @@ impl StorageBackend for Backend {
 
 fn open(id: NodeId, disk: &dyn Disk, fatal: Arc<FatalSlot>) -> Result<(Database, State), StartError> {
     let file = disk.open(FILE)?;
+    if file.len()? == 0 && disk.exists(BEGUN)? {
+        let reason = format!("{FILE} is missing or empty, though this server has kept its log there");
+        return Err(StartError::Damaged { reason });
+    }
     let backend = Backend { file, fatal };
     let db = redb::Builder::new()
         .set_cache_size(LOG_CACHE_BYTES)
@@ -348,6 +355,9 @@ fn open(id: NodeId, disk: &dyn Disk, fatal: Arc<FatalSlot>) -> Result<(Database,
         .create_with_backend(backend)
         .map_err(damaged)?;
     claim(&db, id)?;
+    if !disk.exists(BEGUN)? {
+        disk.write_atomic(BEGUN, b"A raft log was begun in this directory.\n")?;
+    }
     let state = load(&db)?;
     Ok((db, state))
 }

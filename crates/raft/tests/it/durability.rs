@@ -166,3 +166,20 @@ async fn another_servers_data_directory_is_refused() {
     let server = start(&disk, |_| {}).await.expect("and the refusal has let go of the directory");
     server.raft.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_log_that_vanished_is_not_begun_anew() {
+    let disk = MemoryDisk::new();
+    let server = start(&disk, |_| {}).await.unwrap();
+    ready(&server).await;
+    server.raft.propose(Bytes::from_static(b"kept")).await.unwrap();
+    server.raft.shutdown().await;
+    drop(server);
+    disk.remove("raft/log.redb").unwrap();
+    let error = start(&disk, |_| {}).await.map(drop).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("raft/log.redb is missing or empty") && said.contains("remove the data"), "{said}");
+    // Who removes all of it means it.
+    disk.remove(concord_raft::BEGUN).unwrap();
+    ready(&start(&disk, |_| {}).await.unwrap()).await;
+}
