@@ -270,6 +270,7 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
         }
     }
     verdicts::restore(&mut local, world);
+    local.await_first_runs();
     Ok(local)
 }
 

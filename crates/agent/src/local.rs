@@ -293,6 +293,13 @@ impl Local {
         }
     }
 
+    /// The agent has started: checks that are run from here have not run yet.
+    pub(crate) fn await_first_runs(&mut self) {
+        for id in self.checks.keys().cloned().collect::<Vec<_>>() {
+            self.edit_check(&id, CheckRecord::await_first_run);
+        }
+    }
+
     /// Lets time pass: checks nobody reported for become critical.
     pub(crate) fn tick(&mut self, now: Instant) {
         while let Some((_, id)) = self.next_silent().filter(|(at, _)| *at <= now).cloned() {

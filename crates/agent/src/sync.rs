@@ -89,6 +89,7 @@ impl Agent {
         let answer = self.inner.servers.call(head, NodeDump { node: config.node.clone() }).await?;
         let changed = {
             let mut local = self.inner.local.lock();
+            diff::recall(&mut local, answer.value.as_ref(), self.inner.world.clock.now());
             diff::compare(&mut local, &config.node_record(), answer.value.as_ref())
         };
         if changed {

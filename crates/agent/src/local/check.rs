@@ -36,6 +36,8 @@ pub(crate) struct CheckRecord {
     silent_at: Instant,
     /// Whether its service has reported, in this life of the agent or a former one.
     told: bool,
+    /// Whether it has not run since the agent started, though it did before.
+    untried: bool,
     /// Runs in a row with the same outcome.
     streak: Streak,
 }
@@ -79,6 +81,11 @@ impl Report {
     /// The outcome of one run.
     pub(crate) fn run(status: CheckStatus, output: String) -> Self {
         Self { status, output, counted: true, heard: false }
+    }
+
+    /// What the catalog has kept of a check that has not run since the agent started.
+    pub(crate) fn recalled(status: CheckStatus, output: String) -> Self {
+        Self { status, output, counted: false, heard: false }
     }
 
     /// What is taken over from something else.
@@ -138,6 +145,7 @@ impl CheckRecord {
             token_digest: spec.token.as_ref().map(|token| Sha256::digest(token.expose()).into()),
             silent_at: last.map_or_else(|| now + ttl(&spec.probe), |last| last.silent_at),
             told: last.is_some_and(|last| last.told),
+            untried: last.is_some_and(|last| last.untried),
             streak: last.map(|last| last.streak).unwrap_or_default(),
             spec,
         }
@@ -192,8 +200,19 @@ impl CheckRecord {
         true
     }
 
+    /// The agent has started: it knows no run of this check, though there may have been some.
+    pub(super) fn await_first_run(&mut self) {
+        self.untried = matches!(self.spec.probe, Probe::Tcp { .. });
+    }
+
+    /// Whether the catalog knows better what became of it, until it runs.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.untried
+    }
+
     /// Takes a report; whether anything changed.
     pub(super) fn take(&mut self, report: Report, settings: CheckSettings, now: Instant) -> bool {
+        self.untried = false;
         if report.heard {
             self.silent_at = now + ttl(&self.spec.probe);
             self.told = true;

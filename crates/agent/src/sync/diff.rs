@@ -8,7 +8,7 @@ use concord_rpc::request::{Deregister, NodeRecords, Register, Registered};
 use concord_runtime::Instant;
 
 use crate::config::AgentConfig;
-use crate::local::{CheckRecord, Local, Mark, ServiceRecord, Source};
+use crate::local::{CheckRecord, Local, Mark, Report, ServiceRecord, Source};
 
 /// Tagged addresses that servers add themselves.
 const VIRTUAL_ADDRESS: &str = "consul-virtual";
@@ -52,6 +52,20 @@ impl Covers {
             "node_registration"
         } else {
             "check_registration"
+        }
+    }
+}
+
+/// Takes over what the catalog has kept of checks that have not run since the agent started: an agent
+/// that comes back knows nothing of services that went on, and must not take them out of use until
+/// each was tried. What they are worth shows at their first run, within their interval.
+pub(super) fn recall(local: &mut Local, remote: Option<&NodeRecords>, now: Instant) {
+    for theirs in remote.into_iter().flat_map(|remote| &remote.checks) {
+        let same = |own: &CheckRecord| {
+            own.is_untried() && own.check.service_id == theirs.service_id && own.check.kind == theirs.kind
+        };
+        if local.checks.get(&theirs.id).is_some_and(same) {
+            local.report(&theirs.id, Report::recalled(theirs.status, theirs.output.clone()), now);
         }
     }
 }

@@ -8,7 +8,7 @@ use concord_model::{CheckId, Datacenter, NodeName};
 use concord_rpc::request::{NodeRecords, Registered};
 use concord_runtime::Instant;
 
-use super::{Outcome, Step, compare, done, next_step};
+use super::{Outcome, Step, compare, done, next_step, recall};
 use crate::config::AgentConfig;
 use crate::local::{Change, CheckSettings, Local, Report, Source};
 use crate::testing::{instance, node, service_id};
@@ -286,4 +286,52 @@ fn set_port(local: &mut Local, id: &str, port: u16) {
     let registration = LocalService { service, checks: Vec::new(), token: None, sidecar_of: None };
     let registration = Box::new(registration);
     local.apply(Change::SetService { registration, source: Source::Api, replace_checks: false }, NOW);
+}
+
+/// A sidecar's check that connects to its port, as it stands after a restart of the agent or when it is new.
+fn probed(restarted: bool) -> Local {
+    let mut local = local();
+    let probe = Probe::Tcp {
+        address: "127.0.0.1:21000".to_owned(),
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(10),
+    };
+    let spec = CheckSpec { probe, initial: CheckStatus::Critical, ..check("service:web", Some("web")) };
+    set(&mut local, "web", None, Source::Api, vec![spec]);
+    if restarted {
+        local.await_first_runs();
+    }
+    local
+}
+
+#[track_caller]
+fn check_recall(restarted: bool, kept: CheckStatus, expected: CheckStatus) -> (Local, NodeRecords) {
+    let mut before = probed(false);
+    let id = CheckId::parse("service:web").unwrap();
+    before.report(&id, Report::run(kept, "as it was".to_owned()), NOW);
+    let mut remote = empty();
+    drain(&mut before, &mut remote, "");
+    let mut local = probed(restarted);
+    recall(&mut local, Some(&remote), NOW);
+    assert_eq!(local.checks[&id].check.status, expected);
+    (local, remote)
+}
+
+#[test]
+fn a_restart_takes_no_healthy_service_out_of_use() {
+    let (mut local, mut remote) = check_recall(true, CheckStatus::Passing, CheckStatus::Passing);
+    compare(&mut local, &config().node_record(), Some(&remote));
+    assert!(drain(&mut local, &mut remote, "").is_empty(), "the catalog has it already");
+    // Its first run decides, and once it has run nothing is taken over any more.
+    let id = CheckId::parse("service:web").unwrap();
+    local.report(&id, Report::run(CheckStatus::Critical, "refused".to_owned()), NOW);
+    recall(&mut local, Some(&remote), NOW);
+    assert_eq!(local.checks[&id].check.status, CheckStatus::Critical);
+    assert_eq!(drain(&mut local, &mut remote, "").len(), 1);
+}
+
+#[test]
+fn what_was_failing_or_is_new_is_not_taken_for_healthy() {
+    check_recall(true, CheckStatus::Critical, CheckStatus::Critical);
+    check_recall(false, CheckStatus::Passing, CheckStatus::Critical);
 }
