@@ -265,6 +265,11 @@ impl Manager {
             self.signing_key_id = Some(signing_key_id);
             self.stale = 0;
             self.replace_if_stale(now, random);
+            if let (None, Phase::Until(due)) = (&self.leaf, self.phase) {
+                // A pause after failures under the old root: the new one may sign.
+                let soon = now.plus(share(self.config.root_change_jitter, random));
+                self.phase = Phase::Until(due.min(soon));
+            }
         }
     }
 

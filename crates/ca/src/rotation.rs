@@ -454,7 +454,9 @@ impl Machine {
                 self.phase = Phase::Waiting(now.plus(ROTATION_RETRY));
             }
             Phase::CrossSigning(own, change, ..)
-                if own == step && why == Failure::NoCrossSigning && change.force_without_cross_signing =>
+                if own == step
+                    && why == Failure::NoCrossSigning
+                    && (change.force_without_cross_signing || self.is_over(now)) =>
             {
                 self.cross_signed(now, step, None, out);
             }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::ca::{BuiltinCaState, KeyKind};
-use concord_model::{Secret, Stamp, TrustDomain};
+use concord_model::{Secret, Stamp, Timestamp, TrustDomain};
 
 use super::settings::go_text;
 use super::{
@@ -102,11 +102,13 @@ impl BuiltinProvider {
     }
 
     /// Whether these settings and this key ask for another root than the provider has: another key
-    /// kind, another certificate, another key. Life times and limits do not.
+    /// kind, another certificate, another key. Life times and limits do not. A root that has expired is
+    /// replaced whatever they are, unless it is asked for again.
     pub fn needs_rotation(
         &self,
         settings: &CaSettings,
         private_key: Option<&Secret>,
+        now: Timestamp,
     ) -> Result<bool, ProviderError> {
         let (root, signer) = self.root_pair()?;
         if let Some(text) = &settings.root_cert {
@@ -116,7 +118,8 @@ impl BuiltinProvider {
             return Ok(self.keys.load(key)?.public_key() != signer.public_key());
         }
         // A root the user brought along and takes back is replaced by one of our own.
-        Ok(self.settings.root_cert.is_some() || settings.key_kind != signer.kind())
+        let taken_back = self.settings.root_cert.is_some();
+        Ok(taken_back || root.not_after() < now || settings.key_kind != signer.kind())
     }
 
     /// The settings in force.

@@ -184,7 +184,7 @@ fn a_root_supplied_by_the_user_is_judged() {
     let ends = supplied(&root.pem(), key.expose()).unwrap().generate_ca_chain(late);
     assert_eq!(ends, Err(RootCertFault::EndsTooSoon { leaf: "72h".to_owned() }.into()));
     // Taken back, it is replaced; a change of life times alone replaces nothing.
-    let needs = |value: Value| own.needs_rotation(&parsed(value).settings, None).unwrap();
+    let needs = |value: Value| own.needs_rotation(&parsed(value).settings, None, issue(2).now).unwrap();
     assert!(needs(json!({"PrivateKeyType": "rsa"})));
     assert!(!needs(json!({"RootCert": root.pem(), "LeafCertTTL": "1h"})));
     let end = leaf(&mut maker);
@@ -197,7 +197,7 @@ fn only_another_root_needs_a_rotation() {
     provider.generate_ca_chain(issue(1)).unwrap();
     let needs = |value: Value| {
         let parsed = parsed(value);
-        provider.needs_rotation(&parsed.settings, parsed.private_key.as_ref()).unwrap()
+        provider.needs_rotation(&parsed.settings, parsed.private_key.as_ref(), issue(2).now).unwrap()
     };
     assert!(!needs(json!({"LeafCertTTL": "1h", "CSRMaxPerSecond": 1})));
     assert!(needs(json!({"PrivateKeyBits": 384})));
@@ -205,6 +205,8 @@ fn only_another_root_needs_a_rotation() {
     assert!(!needs(json!({"PrivateKey": own.expose()})));
     let other = OsKeys.make(KeyKind::EcP256).unwrap().private_key().unwrap();
     assert!(needs(json!({"PrivateKey": other.expose()})));
+    let after_ten_years = issue(2).now.plus(Duration::from_secs(3651 * 24 * 3600));
+    assert!(provider.needs_rotation(&parsed(json!({})).settings, None, after_ten_years).unwrap());
 }
 
 #[test]

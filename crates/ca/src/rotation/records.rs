@@ -81,6 +81,12 @@ impl Machine {
         self.proposal(roots, config, record)
     }
 
+    /// Whether the active root has expired, and with it all that it signed.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        let roots = self.persisted.roots.iter().flat_map(|roots| &roots.roots);
+        roots.into_iter().any(|root| root.active && root.not_after < now)
+    }
+
     /// Publishes the new root beside the old one, not active.
     pub(super) fn stage(
         &self,
@@ -91,7 +97,12 @@ impl Machine {
         cross_signed: Option<String>,
     ) -> Proposal {
         let (mut roots, mut config) = self.current();
-        let wait = if cross_signed.is_some() { DISTRIBUTION_WAIT_MAX } else { DISTRIBUTION_WAIT_FORCED };
+        let wait = match &cross_signed {
+            // Nobody has a valid certificate any more: there is nothing to wait for.
+            _ if self.is_over(now) => Duration::ZERO,
+            Some(_) => DISTRIBUTION_WAIT_MAX,
+            None => DISTRIBUTION_WAIT_FORCED,
+        };
         let mut intermediates: Vec<String> = cross_signed.into_iter().collect();
         if !intermediates.is_empty() {
             intermediates.extend(carried(now, &roots));

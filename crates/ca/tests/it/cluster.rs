@@ -11,7 +11,9 @@ use std::time::Duration;
 use concord_ca::csr::{Csr, IdentityKind, SigningScope, check_csr_for};
 use concord_ca::key::{KeyMaker, Signer};
 use concord_ca::leaf::{self, Issued, Manager, SignFailure};
-use concord_ca::provider::{BuiltinProvider, Issue, LeafRequest, ParsedSettings, Provider, chain_pem};
+use concord_ca::provider::{
+    BuiltinProvider, Issue, LeafRequest, ParsedSettings, Provider, ProviderError, chain_pem,
+};
 use concord_ca::rotation::{
     Change, Effect, Event, Failure, Machine, Persisted, Proposal, RequestId, Step, may_sign,
 };
@@ -353,8 +355,11 @@ impl Cluster {
             Effect::CrossSign(step, pem) => {
                 let issue = self.log.issue(now);
                 let provider = self.leader.as_mut().unwrap().provider.as_mut().unwrap();
-                let crossed = provider.cross_sign_ca(&Certificate::parse_pem(&pem).unwrap(), issue).unwrap();
-                Some(Event::CrossSigned(step, crossed.pem()))
+                Some(match provider.cross_sign_ca(&Certificate::parse_pem(&pem).unwrap(), issue) {
+                    Ok(crossed) => Event::CrossSigned(step, crossed.pem()),
+                    Err(ProviderError::Expired) => Event::Failed(step, Failure::NoCrossSigning),
+                    Err(error) => panic!("{error}"),
+                })
             }
             Effect::Propose(step, proposal) => Some(match self.log.apply(*proposal) {
                 true => {

@@ -122,6 +122,21 @@ fn without_cross_signing_a_rotation_must_be_forced_and_waits_for_proof() {
 }
 
 #[test]
+fn a_root_that_has_expired_is_replaced_at_once() {
+    let mut cluster = Cluster::new(9, PEERS, SECOND * 5, None);
+    cluster.configure(1, r#"{"RootCertTTL": "9000h"}"#, false, true);
+    cluster.run_for(HOUR * 9100);
+    let old = cluster.active();
+    assert!(!cluster.all_present_the_active_root(), "nothing is signed by a root that is over");
+    // Not forced: what an operator does first.
+    cluster.configure(2, "{}", false, true);
+    cluster.run_for(SECOND * 60);
+    assert_eq!(cluster.answers.last(), Some(&(RequestId(2), Ok(()))));
+    assert_ne!(cluster.active().id, old.id);
+    assert!(cluster.all_present_the_active_root(), "within the jitter, whatever pause there was");
+}
+
+#[test]
 fn a_change_without_a_new_root_keeps_it() {
     let mut cluster = Cluster::new(6, PEERS, SECOND * 5, None);
     let old = cluster.active();

@@ -209,12 +209,14 @@ impl<'a> Driver<'a> {
         let in_use = self.core.ca.provider.lock().await;
         let own = in_use.as_ref().ok_or_else(|| self.core.ca.not_ready("no provider signs"))?;
         let key = parsed.private_key.as_ref();
-        let rotates = own.provider.needs_rotation(&parsed.settings, key).map_err(|error| match error {
-            ProviderError::Certificate(_) | ProviderError::Key(_) => {
-                RpcError::Invalid(format!("RootCert or PrivateKey: {error}"))
-            }
-            other => provider_error(&other),
-        })?;
+        let rotates = own.provider.needs_rotation(&parsed.settings, key, self.core.now()).map_err(
+            |error| match error {
+                ProviderError::Certificate(_) | ProviderError::Key(_) => {
+                    RpcError::Invalid(format!("RootCert or PrivateKey: {error}"))
+                }
+                other => provider_error(&other),
+            },
+        )?;
         if rotates {
             self.configure(parsed.settings.clone(), key.cloned())?;
         }
