@@ -10,6 +10,7 @@ use std::time::Duration;
 use concord_rpc::SnapshotSource;
 use concord_rpc::grpc::SnapshotService;
 use concord_runtime::{Clock, Scope};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,11 @@ pub const CONNECTIONS: usize = 8_192;
 pub const STREAMS: u32 = 2_048;
 /// Between two pings on an idle connection, and the time to answer one (Consul's defaults).
 pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// From the connection to the end of the client's first words, which HTTP/2 fixes (RFC 9113 §3.4); who has
+/// said them is asked for signs of life from then on.
+pub const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of those words.
+const PREFACE_BYTES: usize = 24;
 /// Bytes of a request's headers together.
 pub const HEADER_BYTES: u32 = 32 * 1024;
 /// Streams a client may reset before the server has answered them; more is an attack (CVE-2023-44487).
@@ -62,7 +68,10 @@ async fn accept(listener: &TcpListener, places: &Arc<Places>, clock: &dyn Clock)
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 match places.admit(peer.ip().to_canonical()) {
-                    Some(place) => return Connection { stream, _place: place },
+                    Some(place) => {
+                        let silence = Some(clock.sleep(PREFACE_TIMEOUT));
+                        return Connection { stream, heard: 0, silence, _place: place };
+                    }
                     None => debug!("gRPC connection refused: too many connections"),
                 }
             }
@@ -112,9 +121,12 @@ impl Drop for Place {
 }
 
 /// A connection with its place under the limits.
-#[derive(Debug)]
 struct Connection {
     stream: TcpStream,
+    /// Bytes read, until the preface is whole.
+    heard: usize,
+    /// Ends when the client has been silent for too long; none once the preface is whole.
+    silence: Option<BoxFuture<'static, ()>>,
     _place: Place,
 }
 
@@ -132,7 +144,18 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if self.silence.as_mut().is_some_and(|silence| silence.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if self.silence.is_some() {
+            self.heard += buffer.filled().len() - before;
+            if self.heard >= PREFACE_BYTES {
+                self.silence = None;
+            }
+        }
+        read
     }
 }
 
@@ -156,7 +179,67 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use concord_model::Secret;
+    use concord_model::ca::LeafCertificate;
+    use concord_rpc::{ProxyTarget, RpcError, SnapshotStream};
+    use concord_runtime::{ManualClock, World};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    /// Gives nobody anything.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl SnapshotSource for Nobody {
+        fn attach(
+            &self,
+            _: ProxyTarget,
+            _: Option<Secret>,
+        ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
+            Box::pin(async { Err(RpcError::ShuttingDown) })
+        }
+
+        fn sign_leaf(
+            &self,
+            _: ProxyTarget,
+            _: Option<Secret>,
+            _: String,
+        ) -> BoxFuture<'_, Result<LeafCertificate, RpcError>> {
+            Box::pin(async { Err(RpcError::ShuttingDown) })
+        }
+    }
+
+    /// Whether the server hangs up on a client that says this and then nothing, before it asks for signs of life.
+    async fn hangs_up(words: &[u8]) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (clock, scope) = (Arc::new(ManualClock::new(0)), Scope::new("test", World::tokio().clock));
+        serve(listener, Arc::new(Nobody), Arc::clone(&clock) as Arc<dyn Clock>, &scope);
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        client.write_all(words).await.expect("sent");
+        let mut ended = false;
+        // The clock is moved until the server has seen the connection: it may not have been accepted yet.
+        for _ in 0..40 {
+            clock.advance(PREFACE_TIMEOUT);
+            let mut answer = [0u8; 256];
+            let read = tokio::time::timeout(Duration::from_millis(50), client.read(&mut answer)).await;
+            ended = matches!(read, Ok(Ok(0) | Err(_)));
+            if ended {
+                break;
+            }
+        }
+        scope.shutdown(Duration::from_secs(1), Duration::from_secs(1)).await;
+        ended
+    }
+
+    #[tokio::test]
+    async fn n_11_a_client_that_never_finishes_its_first_words_is_closed() {
+        assert!(hangs_up(b"").await, "silent from the start");
+        assert!(hangs_up(b"PRI * HTTP/2.0").await, "silent in the middle");
+        let preface_and_settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        assert!(!hangs_up(preface_and_settings).await, "it has said them");
+    }
 
     #[test]
     fn one_client_cannot_take_all_places() {

@@ -35,6 +35,33 @@ fn g_18_an_agent_killed_again_and_again_costs_no_connection() {
 }
 
 #[test]
+fn g_18_an_agent_that_starts_again_takes_no_instance_out_of_use() {
+    let world = World::new();
+    let hcl = vec!["performance { raft_multiplier = 1 }".to_owned()];
+    let mut agent = world.agent("n1", AgentOptions { hcl, ..AgentOptions::default() });
+    let mesh = Mesh::start(&world, &agent, &ProxyOptions::default());
+    // Checked as by default, only more often: a connection to the sidecar's port.
+    let mut body = Mesh::service("api", mesh.api.addr(), json!([]));
+    let public = mesh.api_sidecar.public();
+    body["Connect"]["SidecarService"]["Port"] = json!(public.port());
+    body["Connect"]["SidecarService"]["Checks"] =
+        json!([{ "TCP": public.to_string(), "Interval": "2s" }, { "AliasService": "api" }]);
+    agent.http().put("/v1/agent/service/register", &body).ok();
+    let has_run = || agent.http().get("/v1/agent/checks").ok().body.contains("TCP connect").then_some(());
+    eventually("its first run", has_run);
+    eventually("a message goes through", || mesh.call().ok());
+    let load = Load::start(mesh.upstream(), 50, 8);
+    agent.kill9();
+    agent.restart();
+    // Beyond the first run after the restart, which comes within an interval.
+    let before = load.opened();
+    eventually("traffic goes on", || (load.opened() > before + 150).then_some(()));
+    let outcome = load.finish();
+    figure("new connections through a restart with checks that run", outcome.opened as f64, "");
+    assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
+}
+
+#[test]
 fn a_proxy_without_descriptors_keeps_what_it_has_and_recovers() {
     let world = World::new();
     let agent = world.dev_agent("n1");
