@@ -182,7 +182,7 @@ mod tests {
     use concord_model::Secret;
     use concord_model::ca::LeafCertificate;
     use concord_rpc::{ProxyTarget, RpcError, SnapshotStream};
-    use concord_runtime::{ManualClock, World};
+    use concord_runtime::{ManualClock, World, timeout};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -223,7 +223,8 @@ mod tests {
         for _ in 0..40 {
             clock.advance(PREFACE_TIMEOUT);
             let mut answer = [0u8; 256];
-            let read = tokio::time::timeout(Duration::from_millis(50), client.read(&mut answer)).await;
+            let real = World::tokio().clock;
+            let read = timeout(&*real, Duration::from_millis(50), client.read(&mut answer)).await;
             ended = matches!(read, Ok(Ok(0) | Err(_)));
             if ended {
                 break;

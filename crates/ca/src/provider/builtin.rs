@@ -281,6 +281,10 @@ impl Provider for BuiltinProvider {
         if !root.is_valid_at(issue.now) {
             return Err(ProviderError::Expired);
         }
+        // A root of the user's may allow no authority below it: chains through its signature would be refused.
+        if root.extensions().basic_constraints.is_some_and(|constraints| constraints.path_len == Some(0)) {
+            return Err(ProviderError::NoCrossSigning);
+        }
         let validity = Validity::backdated(issue.now, CROSS_SIGNED_LIFE);
         let authority = Authority::try_new(root, &**signer)?;
         Ok(cross_sign(new_root, &self.trust_domain, authority, validity, issue.serial)?)

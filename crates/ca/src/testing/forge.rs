@@ -1,6 +1,6 @@
 //! Certificates bent in any way: begins with a good leaf or authority and lets each part be replaced.
 
-use concord_model::Timestamp;
+use concord_model::{Timestamp, TrustDomain};
 use rustls_pki_types::CertificateDer;
 
 use crate::der;
@@ -85,6 +85,15 @@ impl Forge {
         own.extensions.clear();
         own.usage(true, usage::CERT_SIGN | usage::CRL_SIGN | usage::DIGITAL_SIGNATURE)
             .constraints(&[der::value(der::BOOLEAN, &[0xff])])
+    }
+
+    /// A root as an operator may bring along: it allows leaves, but no authority below it.
+    pub fn root_for_leaves(trust_domain: &TrustDomain, holder: &dyn Signer, from: Timestamp) -> Self {
+        let name = "house root for leaves";
+        let own = Self::authority(name, holder, &named(name), from)
+            .constraints(&[der::value(der::BOOLEAN, &[0xff]), der::unsigned(&[0])])
+            .names(&[uri(format!("spiffe://{trust_domain}").as_bytes())]);
+        own.life(from, from.plus(std::time::Duration::from_secs(1000 * 3600)))
     }
 
     /// Replaces an extension, or adds it.

@@ -1,5 +1,6 @@
 //! Rotations: both roots published, leaves of either verify, the old root goes when nobody needs it.
 
+use concord_ca::testing::Forge;
 use concord_ca::x509::build::{RootTemplate, Serial, Validity, build_root};
 use concord_ca::{Certificate, Signer};
 use concord_model::Timestamp;
@@ -24,6 +25,17 @@ async fn supplied(host: &Host, from: Timestamp) -> (Certificate, std::sync::Arc<
         serial: Serial::from_counter(77).unwrap(),
     };
     (build_root(template, &*signer).unwrap(), signer)
+}
+
+/// Takes a root that can sign leaves and no other root.
+async fn take_root_for_leaves(host: &Host) {
+    let signer = key();
+    let trust_domain = host.roots().await.trust_domain;
+    let root = Forge::root_for_leaves(&trust_domain, &*signer, host.now()).sign(&*signer);
+    let root = Certificate::parse(&root).unwrap().pem();
+    let key = signer.private_key().unwrap();
+    let json = serde_json::json!({ "RootCert": root, "PrivateKey": key.expose() }).to_string();
+    host.configure(&json).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,27 +148,22 @@ async fn a_root_supplied_by_the_operator_takes_over() {
 
 #[tokio::test(start_paused = true)]
 async fn without_cross_signing_the_old_root_signs_until_the_new_one_is_known() {
-    // A root that has expired cannot sign another one.
-    let lives = r#"{"LeafCertTTL": "1h", "IntermediateCertTTL": "3h", "RootCertTTL": "3h"}"#;
-    let ca = CaStart { settings: settings(lives), ..CaStart::default() };
-    let host = Setup { ca, ..Setup::guarded() }.start().await.with_ca().await;
+    let host = Setup::guarded().start().await.with_ca().await;
+    take_root_for_leaves(&host).await;
     let old = host.roots().await.active_root_id;
-    tokio::time::sleep(HOUR * 4).await;
-    assert!(matches!(host.leaf(ROOT, "web").await, Err(RpcError::CaNotReady(_))));
     match host.configure(QUICK).await {
         Err(RpcError::Invalid(text)) => assert!(text.contains("ForceWithoutCrossSigning"), "{text}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(host.roots().await.roots.len(), 1);
+    assert_eq!(host.roots().await.roots.len(), 2);
     let forced = || SetCaConfig { force_without_cross_signing: true, ..change(QUICK) };
     host.ask_as(ROOT, forced()).await.unwrap();
     let staged = host.roots().await;
-    assert_eq!((staged.active_root_id.as_str(), staged.roots.len()), (old.as_str(), 2));
-    assert!(staged.active().is_some_and(|root| root.id == old));
-    assert!(
-        matches!(host.leaf(ROOT, "web").await, Err(RpcError::CaNotReady(_))),
-        "no leaf of a root not known"
-    );
+    assert_eq!((staged.active_root_id.as_str(), staged.roots.len()), (old.as_str(), 3));
+    let active = staged.active().unwrap();
+    assert_eq!(active.id, old);
+    let leaf = host.leaf(ROOT, "web").await.unwrap();
+    assert_eq!(leaf.authority_key_id, active.signing_key_id, "no leaf of a root not known");
     assert!(matches!(host.ask_as(ROOT, forced()).await, Err(RpcError::Busy(_))));
     tokio::time::sleep(SECOND * 590).await;
     assert_eq!(host.roots().await.active_root_id, old);
@@ -169,13 +176,29 @@ async fn without_cross_signing_the_old_root_signs_until_the_new_one_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_under_way_goes_on_after_a_restart() {
+async fn a_root_that_has_expired_is_replaced_at_once() {
     let lives = r#"{"LeafCertTTL": "1h", "IntermediateCertTTL": "3h", "RootCertTTL": "3h"}"#;
     let ca = CaStart { settings: settings(lives), ..CaStart::default() };
-    let setup = Setup { ca, storage: Storage::Disk, ..Setup::guarded() };
-    let host = setup.start().await.with_ca().await;
+    let host = Setup { ca, ..Setup::guarded() }.start().await.with_ca().await;
     let old = host.roots().await.active_root_id;
     tokio::time::sleep(HOUR * 4).await;
+    assert!(matches!(host.leaf(ROOT, "web").await, Err(RpcError::CaNotReady(_))));
+    // The same settings again: what an operator does first.
+    host.configure(lives).await.unwrap();
+    tokio::time::sleep(SECOND * 2).await;
+    let after = host.roots().await;
+    assert_ne!(after.active_root_id, old);
+    let leaf = host.leaf(ROOT, "web").await.unwrap();
+    assert!(host.verifies(&leaf, &after));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_under_way_goes_on_after_a_restart() {
+    let setup = Setup { storage: Storage::Disk, ..Setup::guarded() };
+    let host = setup.start().await.with_ca().await;
+    take_root_for_leaves(&host).await;
+    let old = host.roots().await.active_root_id;
     let forced = SetCaConfig { force_without_cross_signing: true, ..change(QUICK) };
     host.ask_as(ROOT, forced).await.unwrap();
     let staged = host.roots().await;
