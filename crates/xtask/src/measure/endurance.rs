@@ -8,37 +8,59 @@ use crate::process;
 
 /// A test and the variables that make it long.
 struct Long {
+    /// Package and target.
+    of: (&'static str, &'static [&'static str]),
     test: &'static str,
     sizes: &'static [(&'static str, &'static str)],
 }
 
+/// The end-to-end tests, which print their own figures.
+const E2E: (&str, &[&str]) = ("concord-e2e", &["--test", "it"]);
+
 /// Kills of an agent with a data directory, under writers.
 pub(super) fn kill9(bench: &Bench<'_>) -> Result<Report> {
     let test = "kill::nothing_acknowledged_is_lost_by_kill_9";
-    run(bench, &[Long { test, sizes: &[("CONCORD_E2E_CYCLES", "200")] }])
+    run(bench, &[Long { of: E2E, test, sizes: &[("CONCORD_E2E_CYCLES", "200")] }])
 }
 
 /// Rotations of the root under 200 new connections a second.
 pub(super) fn rotations(bench: &Bench<'_>) -> Result<Report> {
     let test = "rotation::rotations_under_traffic_fail_no_connection";
-    run(bench, &[Long { test, sizes: &[("CONCORD_E2E_ROTATIONS", "10"), ("CONCORD_E2E_RATE", "200")] }])
+    run(
+        bench,
+        &[Long { of: E2E, test, sizes: &[("CONCORD_E2E_ROTATIONS", "10"), ("CONCORD_E2E_RATE", "200")] }],
+    )
 }
 
 /// Interleavings of reads, warm-ups, narrowings and revocations, and a flood of unknown tokens.
 pub(super) fn isolation(bench: &Bench<'_>) -> Result<Report> {
     const STEPS: &[(&str, &str)] = &[("CONCORD_E2E_STEPS", "120000")];
+    const IN_PROCESS: &[(&str, &str)] = &[("CONCORD_ISOLATION", "100000")];
     let tests = [
         Long {
+            of: E2E,
             test: "isolation::n_30_interleavings_over_http_show_nothing_to_whom_it_is_not_allowed",
             sizes: STEPS,
         },
         Long {
+            of: E2E,
             test: "isolation::n_28_interleavings_with_believed_tokens_end_within_their_time_to_live",
             sizes: STEPS,
         },
         Long {
+            of: E2E,
             test: "isolation::n_29_a_flood_of_unknown_tokens_over_http_leaves_no_entries",
             sizes: &[("CONCORD_E2E_FLOOD", "100000")],
+        },
+        Long {
+            of: ("concord-agent", &["--lib"]),
+            test: "agent::tests::isolation::n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed",
+            sizes: IN_PROCESS,
+        },
+        Long {
+            of: ("concord-server", &["--test", "it"]),
+            test: "isolation::n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed",
+            sizes: IN_PROCESS,
         },
     ];
     run(bench, &tests)
@@ -47,9 +69,9 @@ pub(super) fn isolation(bench: &Bench<'_>) -> Result<Report> {
 fn run(bench: &Bench<'_>, tests: &[Long]) -> Result<Report> {
     ensure!(bench.args.is_empty(), "it takes no arguments; sizes are set by variables named CONCORD_E2E_…");
     let mut report = Report::default();
-    for Long { test, sizes } in tests {
+    for Long { of: (package, target), test, sizes } in tests {
         let mut cargo = process::cargo(&bench.root);
-        cargo.args(["test", "--release", "--locked", "--quiet", "-p", "concord-e2e", "--test", "it", "--"]);
+        cargo.args(["test", "--release", "--locked", "--quiet", "-p", package]).args(*target).arg("--");
         cargo.args(["--exact", test, "--nocapture"]);
         for (name, usual) in *sizes {
             // What the caller names is used as it is.
@@ -66,6 +88,16 @@ fn run(bench: &Bench<'_>, tests: &[Long]) -> Result<Report> {
         })?;
         if !status.success() || !passed {
             bail!("{test} did not pass ({status})");
+        }
+        if *package != E2E.0 {
+            for (name, usual) in *sizes {
+                let size = std::env::var(name).ok().and_then(|text| text.parse().ok());
+                report.add(
+                    format!("{package}, in process: {name}"),
+                    size.or_else(|| usual.parse().ok()).unwrap_or_default(),
+                    "",
+                );
+            }
         }
     }
     Ok(report)

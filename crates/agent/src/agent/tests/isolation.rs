@@ -17,7 +17,7 @@ use crate::limits::UNKNOWN_TOKEN_WINDOW;
 use crate::testing::{Bench, healthy, intention, name, oracle_sees, settle, strict};
 
 const SERVICES: [&str; 3] = ["web", "api", "db"];
-/// Sequences of steps; each is one interleaving. The end-to-end suite runs ten times as many over HTTP.
+/// Sequences of steps; each is one interleaving. `cargo xtask measure isolation` asks for ten times as many.
 const INTERLEAVINGS: u64 = 10_000;
 const STEPS: u64 = 6;
 const TOKENS: u64 = 3;
@@ -119,7 +119,8 @@ async fn n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed(
     });
     let entropy = SeededEntropy::new(0x000c_0c04d);
     let (mut shown, mut refused, mut interrupted) = (0u32, 0u32, 0u32);
-    for _ in 0..INTERLEAVINGS {
+    let wanted = option_env!("CONCORD_ISOLATION").and_then(|text| text.parse().ok());
+    for _ in 0..wanted.unwrap_or(INTERLEAVINGS) {
         let mut open: Vec<Task<(Result<Caller, RpcError>, Seen)>> = Vec::new();
         for _ in 0..=entropy.below(STEPS) {
             let secret = format!("token-{}", entropy.below(TOKENS));
