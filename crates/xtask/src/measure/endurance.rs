@@ -93,7 +93,7 @@ fn run(bench: &Bench<'_>, tests: &[Long]) -> Result<Report> {
             for (name, usual) in *sizes {
                 let size = std::env::var(name).ok().and_then(|text| text.parse().ok());
                 report.add(
-                    format!("{package}, in process: {name}"),
+                    format!("{package}, in process ({name})"),
                     size.or_else(|| usual.parse().ok()).unwrap_or_default(),
                     "",
                 );
