@@ -30,11 +30,6 @@ pub fn body<T: DeserializeOwned>(body: &[u8], context: &'static str) -> Result<T
     syntax::decode_exact(&node, SOURCE).map_err(|found| Faults::decode(context, found))
 }
 
-/// Reads a JSON body, refusing unknown keys.
-pub fn strict_body<T: DeserializeOwned>(body: &[u8], context: &'static str) -> Result<T, Faults> {
-    strict(&tree(body, context)?, SOURCE, context)
-}
-
 /// Reads a tree, refusing unknown keys.
 pub(crate) fn strict<T: DeserializeOwned>(
     node: &Node,

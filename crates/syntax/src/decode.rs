@@ -2,8 +2,7 @@
 //!
 //! - Keys of a struct match its fields whatever their case and whether words are joined by `_`, `-` or
 //!   nothing ([`same_key`]). Serde aliases count. Keys of maps stay as they were written.
-//! - Keys no field is named for are faults, all of them reported with their place and the nearest known key;
-//!   [`decode_lenient`] passes over them.
+//! - Keys no field is named for are faults, all of them reported with their place and the nearest known key.
 //! - A list of one object is an object where a struct or map is wanted; a single value is a list of one where
 //!   a list is wanted; repeated blocks are a list; labelled blocks of one key merge into a map.
 //! - With [`Options::weak`] numbers, booleans and strings turn into each other where nothing is lost in doubt.
@@ -34,8 +33,6 @@ use value::Value;
 /// How to read what the types leave open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Options {
-    /// Pass over keys that no field is named for.
-    pub ignore_unknown_keys: bool,
     /// Refuse a key that is given twice, unless it is a block in a list or a label in a map. Otherwise the
     /// last scalar wins and lists join.
     pub strict_duplicates: bool,
@@ -82,7 +79,7 @@ pub enum Fault {
 impl Default for Options {
     /// What configuration files want: unknown keys are faults, repeats are not, values convert.
     fn default() -> Self {
-        Self { ignore_unknown_keys: false, strict_duplicates: false, weak: true }
+        Self { strict_duplicates: false, weak: true }
     }
 }
 
@@ -96,11 +93,6 @@ pub fn decode<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<D
 /// Decodes a tree in which every value must be of the kind the target asks for, as a request body's must.
 pub fn decode_exact<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
     decode_with(node, source, Options { weak: false, ..Options::default() })
-}
-
-/// Decodes a tree, passing over unknown keys.
-pub fn decode_lenient<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
-    decode_with(node, source, Options { ignore_unknown_keys: true, ..Options::default() })
 }
 
 /// Decodes a tree with given options; on failure every fault found, in order of their position.
@@ -172,7 +164,7 @@ struct Error {
 impl Context<'_> {
     fn unknown_key(&self, entry: &Entry, path: &Path<'_>, fields: &'static [&'static str]) {
         let mut found = self.found.borrow_mut();
-        if self.options.ignore_unknown_keys || found.len() == DIAGNOSTICS_MAX {
+        if found.len() == DIAGNOSTICS_MAX {
             return;
         }
         found.push(Diagnostic {

@@ -18,5 +18,5 @@ pub mod json;
 pub mod limits;
 mod tree;
 
-pub use decode::{Diagnostic, Fault, Options, decode, decode_exact, decode_lenient, decode_with};
+pub use decode::{Diagnostic, Fault, Options, decode, decode_exact, decode_with};
 pub use tree::{Entry, Kind, Node, Object, Pos, SyntaxError, same_key};

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Options, decode, decode_lenient, decode_with};
+use super::{Options, decode, decode_with};
 use crate::tree::Node;
 use crate::{hcl, json};
 
@@ -96,13 +96,6 @@ fn all_unknown_keys_are_found_with_place_and_neighbour() {
             "t.hcl:6:33: services[0].connect.zzz: unknown key \"zzz\"",
         ],
     );
-}
-
-#[test]
-fn lenient_decoding_passes_over_unknown_keys_only() {
-    let node = hcl::parse("node_nam = 1 node_name = \"n\"").unwrap();
-    assert_eq!(decode_lenient::<Agent>(&node, "t").map(|agent| agent.node_name), Ok("n".into()));
-    assert!(decode_lenient::<Agent>(&hcl::parse("ports = 1").unwrap(), "t").is_err());
 }
 
 #[test]

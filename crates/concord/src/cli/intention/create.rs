@@ -2,7 +2,7 @@
 
 use concord_api::intention::Intention;
 use concord_client::Client;
-use concord_syntax::decode_lenient;
+use concord_syntax::decode;
 use serde_json::{Map, Value, json};
 
 use super::{destination, source};
@@ -90,7 +90,7 @@ fn from_files(call: &Invocation<'_>, io: &mut Io) -> Result<Vec<Wanted>, Failure
 
 fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, Failure> {
     let tree = files::tree(path, io)?;
-    let read: Intention = decode_lenient(&tree, files::shown(path)).map_err(|faults| {
+    let read: Intention = decode(&tree, files::shown(path)).map_err(|faults| {
         Failure::input(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))
     })?;
     if read.source_name.is_empty() || read.destination_name.is_empty() {

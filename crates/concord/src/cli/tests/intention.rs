@@ -67,6 +67,8 @@ fn intentions_are_created_from_files() {
     assert_eq!(ran.out, "Created: web => db (deny)\n");
     let (_b, bad) = file("bad.json", r#"{"SourceName":"web"}"#);
     refuse(&["intention", "create", "-file", &bad], 1, "SourceName and DestinationName are needed");
+    let (_c, slip) = file("slip.json", r#"{"SourceName":"web","DestinationName":"db","Acton":"deny"}"#);
+    refuse(&["intention", "create", "-file", &slip], 1, "did you mean \"Action\"");
     refuse(&["intention", "create", "-file"], 1, "-file needs at least one file");
     refuse(&["intention", "create", "-allow", "-deny", "a", "b"], 1, "exclude each other");
     refuse(&["intention", "create", "a"], 1, "expected 2 arguments, SRC and DST, found 1");
