@@ -135,7 +135,7 @@ impl Agent {
                 }
                 Err(error) => {
                     let text = format!("the catalog does not tell the checks of node {node}: {error}");
-                    self.observe(id, Report::alias(CheckStatus::Critical, text));
+                    self.observe(id, Report::taken_over(CheckStatus::Critical, text));
                     self.inner.world.clock.sleep(backoff.next(&*self.inner.world.entropy)).await;
                 }
             }

@@ -41,7 +41,7 @@ impl Local {
             && !self.services.contains_key(id)
         {
             let text = format!("Service {id} could not be found on this node");
-            return Some(Report::alias(CheckStatus::Critical, text));
+            return Some(Report::taken_over(CheckStatus::Critical, text));
         }
         // The worst one decides, so the first of them will do.
         let worst = self.checks_of(service.as_ref()).find(|id| *id != own);
@@ -52,8 +52,8 @@ impl Local {
 
     /// The worst check of the node that aliases of services follow.
     fn worst_of_node(&self) -> Option<&CheckRecord> {
-        let of_node = self.checks_of(None).filter_map(|id| self.checks.get(id));
-        of_node.into_iter().find(|record| !matches!(record.spec.probe, Probe::Alias { .. }))
+        let mut of_node = self.checks_of(None).filter_map(|id| self.checks.get(id));
+        of_node.find(|record| !matches!(record.spec.probe, Probe::Alias { .. }))
     }
 
     /// Whether aliases of services are told something else about the node than the last time. They are
@@ -76,12 +76,13 @@ pub(crate) fn alias_of<'a>(checks: impl Iterator<Item = &'a Check>) -> Report {
         }
     }
     match worst {
-        None => Report::alias(CheckStatus::Passing, "No checks found.".to_owned()),
+        None => Report::taken_over(CheckStatus::Passing, "No checks found.".to_owned()),
         Some(check) if check.status == CheckStatus::Passing => {
-            Report::alias(CheckStatus::Passing, "All checks passing.".to_owned())
+            Report::taken_over(CheckStatus::Passing, "All checks passing.".to_owned())
         }
-        Some(check) => {
-            Report::alias(check.status, format!("Aliased check {:?} failing: {}", check.name, check.output))
-        }
+        Some(check) => Report::taken_over(
+            check.status,
+            format!("Aliased check {:?} failing: {}", check.name, check.output),
+        ),
     }
 }

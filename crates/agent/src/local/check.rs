@@ -83,13 +83,8 @@ impl Report {
         Self { status, output, counted: true, heard: false }
     }
 
-    /// What the catalog has kept of a check that has not run since the agent started.
-    pub(crate) fn recalled(status: CheckStatus, output: String) -> Self {
-        Self { status, output, counted: false, heard: false }
-    }
-
     /// What is taken over from something else.
-    pub(crate) fn alias(status: CheckStatus, output: String) -> Self {
+    pub(crate) fn taken_over(status: CheckStatus, output: String) -> Self {
         Self { status, output, counted: false, heard: false }
     }
 

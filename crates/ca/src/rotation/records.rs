@@ -83,8 +83,8 @@ impl Machine {
 
     /// Whether the active root has expired, and with it all that it signed.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        let roots = self.persisted.roots.iter().flat_map(|roots| &roots.roots);
-        roots.into_iter().any(|root| root.active && root.not_after < now)
+        let active = self.persisted.roots.as_ref().and_then(CaRoots::active);
+        active.is_some_and(|root| root.not_after < now)
     }
 
     /// Publishes the new root beside the old one, not active.

@@ -67,7 +67,10 @@ pub(super) fn isolation(bench: &Bench<'_>) -> Result<Report> {
 }
 
 fn run(bench: &Bench<'_>, tests: &[Long]) -> Result<Report> {
-    ensure!(bench.args.is_empty(), "it takes no arguments; sizes are set by variables named CONCORD_E2E_…");
+    ensure!(
+        bench.args.is_empty(),
+        "it takes no arguments; sizes are set by CONCORD_ISOLATION and variables named CONCORD_E2E_…"
+    );
     let mut report = Report::default();
     for Long { of: (package, target), test, sizes } in tests {
         let mut cargo = process::cargo(&bench.root);
