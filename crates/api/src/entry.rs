@@ -176,6 +176,12 @@ const OTHER_KINDS: [&str; 18] = [
     "terminating-gateway",
 ];
 
+/// The kind of an entry that is not built yet, if it is of one.
+pub fn unbuilt_kind(node: &Node) -> Option<&'static str> {
+    let written = node.find("Kind")?.as_str()?;
+    OTHER_KINDS.into_iter().find(|kind| *kind == written)
+}
+
 /// Reads the body of `PUT config`. Unknown keys are refused.
 pub fn decode_entry(body: &[u8]) -> Result<Entry, Faults> {
     entry_from_node(&decode::tree(body, REQUEST_DECODING_FAILED)?, "request body")

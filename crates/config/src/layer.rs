@@ -217,10 +217,10 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a value turns nothing on: `false`, empty, or only such values.
-fn asks_for_nothing(value: &Node) -> bool {
+/// Whether a value turns nothing on: `false`, zero, empty, or only such values.
+pub(crate) fn asks_for_nothing(value: &Node) -> bool {
     match &value.kind {
-        Kind::Null | Kind::Bool(false) => true,
+        Kind::Null | Kind::Bool(false) | Kind::Int(0) => true,
         Kind::String(text) => text.is_empty(),
         Kind::List(items) => items.iter().all(asks_for_nothing),
         Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),

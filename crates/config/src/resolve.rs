@@ -18,6 +18,7 @@ use crate::section::{
 
 mod agent;
 mod definitions;
+mod entries;
 mod listen;
 
 /// Number of seconds resolved tokens and policies are kept.

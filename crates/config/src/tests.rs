@@ -14,6 +14,7 @@ use crate::raw::Raw;
 use crate::section::{DownPolicy, Level};
 use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load, reload_diff};
 
+mod entries;
 mod strictness;
 
 fn host() -> Host {
@@ -368,7 +369,6 @@ fn definitions_keep_their_places() {
             "a.hcl:5:29: services[2]: the service id \"a\" is already used at a.hcl:5:13; give each its own id",
             "a.hcl:5:45: services[3].Port: Port: -1 is not a port; use 0 to 65535",
             "a.hcl:6:7: checks[0].HTTP: not available yet: HTTP checks",
-            "a.hcl:7:31: config_entries.bootstrap[0].Kind: not available yet: config entry kind mesh",
         ],
     );
 }

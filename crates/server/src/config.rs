@@ -12,6 +12,7 @@ use concord_model::{Datacenter, NodeName, Secret, Uuid};
 
 use crate::caller::AclSettings;
 use crate::limits;
+use crate::live::LiveSettings;
 
 /// Settings of a server.
 #[derive(Clone)]
@@ -26,10 +27,10 @@ pub struct ServerConfig {
     pub server_port: u16,
     /// Metadata of the service `consul`.
     pub server_meta: BTreeMap<String, String>,
-    /// Metadata of the node.
-    pub node_meta: BTreeMap<String, String>,
     /// The datacenter.
     pub datacenter: Datacenter,
+    /// What may change while it runs.
+    pub live: LiveSettings,
     /// How ACLs are set up.
     pub acl: AclSettings,
     /// Secret of the management token every new cluster begins with.

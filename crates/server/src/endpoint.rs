@@ -4,7 +4,7 @@ pub(crate) mod acl;
 mod acl_changes;
 mod catalog;
 mod certificate;
-mod intention;
+pub(crate) mod intention;
 mod status;
 
 use std::sync::Arc;

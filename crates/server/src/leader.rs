@@ -1,12 +1,13 @@
-//! What the leader does besides answering: makes the cluster what every cluster is, keeps its own
-//! node in the catalog, removes expired tokens. The certificate authority runs beside it, in `ca`.
+//! What the leader does besides answering: makes the cluster what every cluster is, writes the entries of the
+//! configuration, keeps its own node in the catalog, removes expired tokens. The certificate authority runs beside it, in `ca`.
 //!
 //! Each duty is idempotent and takes no input: it looks at the state and brings it to where it
 //! should be, when leadership begins and every [`DUTY_PERIOD`]. Reads and writes are
-//! served once the first two have succeeded; they never wait for the certificate authority.
+//! served once all but the last have succeeded; they never wait for the certificate authority.
 
 mod builtins;
-mod own_node;
+pub(crate) mod entries;
+pub(crate) mod own_node;
 mod tokens;
 
 use std::sync::Arc;
@@ -107,13 +108,18 @@ async fn establish(core: &Core) -> Result<(), RpcError> {
     if core.config.acl.enabled {
         builtins::ensure_acl(core).await?;
     }
+    entries::ensure(core).await?;
     own_node::ensure(core).await
 }
 
 async fn duties(core: &Core) {
-    for (name, outcome) in
-        [("own node", own_node::ensure(core).await), ("token reaper", tokens::reap(core).await)]
-    {
+    // What an operator deletes stays deleted: only entries told since the last look are of interest.
+    let entries = if core.live.entries_wait() { entries::ensure(core).await } else { Ok(()) };
+    for (name, outcome) in [
+        ("bootstrap entries", entries),
+        ("own node", own_node::ensure(core).await),
+        ("token reaper", tokens::reap(core).await),
+    ] {
         if let Err(error) = outcome {
             warn!(%error, duty = name, "a leader duty failed; it will be tried again");
         }

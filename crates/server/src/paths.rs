@@ -15,6 +15,7 @@ use crate::ca::CaHost;
 use crate::caller::{Caller, Resolver};
 use crate::config::ServerConfig;
 use crate::limits;
+use crate::live::Live;
 use crate::machine::Published;
 use crate::turns::Turns;
 
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) scope: Scope,
     pub(crate) raft: Raft<Reply>,
     pub(crate) published: Arc<Published>,
+    pub(crate) live: Live,
     pub(crate) resolver: Resolver,
     pub(crate) turns: Turns,
     pub(crate) ca: CaHost,

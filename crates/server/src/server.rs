@@ -8,6 +8,7 @@ use concord_raft::{
     BootstrapError, Fatal, Node, NodeId, Parts, Raft, RaftConfig, Rpc, RpcReply, Storage, Transport,
     TransportError,
 };
+use concord_rpc::RpcError;
 use concord_runtime::{BoxFuture, Scope, World};
 use tracing::info;
 
@@ -16,6 +17,7 @@ use crate::caller::Resolver;
 use crate::config::ServerConfig;
 use crate::endpoint::LocalApi;
 use crate::leader::{self, Duties};
+use crate::live::{Live, LiveSettings};
 use crate::machine::Machine;
 use crate::paths::Core;
 use crate::turns::Turns;
@@ -29,6 +31,9 @@ pub enum StartError {
     /// The log could not be given its first voter.
     #[error("cannot bootstrap the log: {0}")]
     Bootstrap(#[from] BootstrapError),
+    /// An entry of the configuration could never be written.
+    #[error("config_entries.bootstrap: {0}")]
+    Entries(RpcError),
 }
 
 /// A running server. Clones are the same server.
@@ -70,6 +75,7 @@ impl Server {
         scope: Scope,
         on_fatal: Arc<dyn Fn(&Fatal) + Send + Sync>,
     ) -> Result<Self, StartError> {
+        leader::entries::check(&config.live.entries).map_err(StartError::Entries)?;
         let (machine, published) = Machine::new();
         let id = raft.id;
         let node = Node {
@@ -99,6 +105,7 @@ impl Server {
             turns: Turns::new(),
             ca: CaHost::new(),
             duties: Duties::new(),
+            live: Live::new(config.live.clone()),
             config,
             world,
             scope: scope.child("server"),
@@ -113,6 +120,17 @@ impl Server {
     /// What answers requests.
     pub fn api(&self) -> LocalApi {
         LocalApi::new(Arc::clone(&self.core))
+    }
+
+    /// Goes by other settings from now on. What could not be written is tried again while this server leads.
+    pub async fn reload(&self, settings: LiveSettings) -> Result<(), RpcError> {
+        leader::entries::check(&settings.entries)?;
+        self.core.live.replace(settings);
+        if self.core.duties.has_led() {
+            leader::entries::ensure(&self.core).await?;
+            leader::own_node::ensure(&self.core).await?;
+        }
+        Ok(())
     }
 
     /// Completes when the server leads and a consistent read would succeed.

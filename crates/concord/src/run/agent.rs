@@ -26,7 +26,7 @@ use concord_model::proxy::Settings as CaSettings;
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::ServerApi;
 use concord_runtime::{Executor, Scope, World};
-use concord_server::{AclSettings, CaStart, Server, ServerConfig};
+use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -285,7 +285,7 @@ async fn server(
         address: address.to_owned(),
         server_port: port(config.server.port, 8300),
         server_meta,
-        node_meta,
+        live: LiveSettings { entries: config.server.entries.clone().into(), node_meta },
         datacenter: config.agent.datacenter.clone(),
         acl: AclSettings {
             enabled: config.acl.enabled,

@@ -1,10 +1,9 @@
-//! Services, checks and entries from files.
+//! Services and checks from files.
 
 use std::collections::BTreeMap;
 
 use concord_api::definition::{CheckDefinition, CheckOwner, Registration, ServiceDefinition};
 use concord_api::{Faults, Problem};
-use concord_model::entry::Entry;
 use concord_model::registration::CheckSpec;
 
 use super::Resolver;
@@ -40,16 +39,8 @@ impl Resolver<'_> {
         own
     }
 
-    pub(crate) fn entries(&mut self, pieces: &[Piece]) -> Vec<Entry> {
-        let mut own = Vec::new();
-        for (at, piece) in pieces.iter().enumerate() {
-            let entry = concord_api::entry::entry_from_node(&piece.node, &piece.origin.source);
-            own.extend(self.kept(&format!("config_entries.bootstrap[{at}]"), piece, entry));
-        }
-        own
-    }
-
-    fn kept<T>(&mut self, key: &str, piece: &Piece, result: Result<T, Faults>) -> Option<T> {
+    /// What was read, or its faults, each at its place.
+    pub(super) fn kept<T>(&mut self, key: &str, piece: &Piece, result: Result<T, Faults>) -> Option<T> {
         let faults = match result {
             Ok(value) => return Some(value),
             Err(faults) => faults,
@@ -72,7 +63,14 @@ impl Resolver<'_> {
         None
     }
 
-    fn unique(&mut self, key: &str, id: &str, what: &str, piece: &Piece, ids: &mut BTreeMap<String, Origin>) {
+    pub(super) fn unique(
+        &mut self,
+        key: &str,
+        id: &str,
+        what: &str,
+        piece: &Piece,
+        ids: &mut BTreeMap<String, Origin>,
+    ) {
         if let Some(first) = ids.insert(id.to_owned(), piece.origin.clone()) {
             let text = format!("the {what} id {id:?} is already used at {first}; give each its own id");
             self.found.push(Diagnostic::error(piece.origin.clone(), key, text));

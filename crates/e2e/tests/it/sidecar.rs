@@ -66,6 +66,31 @@ fn from_a_file_to_traffic_and_from_an_intention_to_its_end() {
 }
 
 #[test]
+fn n_160_a_deny_of_a_configuration_file_keeps_callers_out() {
+    let world = World::new();
+    let file = world.write(
+        "deny.json",
+        r#"{"config_entries": {"bootstrap": [{"Kind": "service-intentions", "Name": "api",
+            "Sources": [{"Name": "web", "Action": "deny"}]}]}}"#,
+    );
+    let args = vec![format!("-config-file={}", file.display())];
+    let agent = world.agent("n1", AgentOptions { dev: true, args, ..AgentOptions::default() });
+    let mesh = Mesh::assemble(&world, &agent, &ProxyOptions::default(), json!([]));
+    let leaf = agent.http().get("/v1/agent/connect/ca/leaf/web").json();
+    let asked = json!({ "Target": "api", "ClientCertURI": leaf["ServiceURI"], "ClientCertSerial": "" });
+    let verdict = agent.http().post("/v1/agent/connect/authorize", &asked).json();
+    assert_eq!(verdict["Authorized"], false, "{verdict}");
+    eventually("a connection is decided", || {
+        assert!(mesh.call().is_err(), "nothing may come back");
+        mesh.api_sidecar.log().contains("deny").then_some(())
+    });
+    assert_eq!((mesh.api.connections(), mesh.api.bytes()), (0, 0));
+    // It is an entry as any other.
+    agent.cli_ok(&["config", "delete", "-kind", "service-intentions", "-name", "api"]);
+    eventually("a message goes through", || mesh.call().ok());
+}
+
+#[test]
 fn n_88_live_connections_end_when_an_intention_begins_to_deny() {
     let world = World::new();
     let agent = world.dev_agent("n1");

@@ -14,7 +14,7 @@ use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use concord_raft::{RaftConfig, Storage};
 use concord_runtime::{Scope, World as Ports, timeout};
-use concord_server::{AclSettings, CaStart, Server, ServerConfig};
+use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,7 +84,7 @@ impl Setup {
             address: "127.0.0.1".to_owned(),
             server_port: 8300,
             server_meta: Default::default(),
-            node_meta: Default::default(),
+            live: LiveSettings::default(),
             datacenter: datacenter.clone(),
             acl: AclSettings { enabled: self.acl, default_policy: policy },
             initial_management: (self.acl && !self.no_management).then(|| Secret::new(ROOT.to_owned())),

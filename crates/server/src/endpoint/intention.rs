@@ -285,7 +285,7 @@ fn done(reply: &Reply) -> Result<bool, RpcError> {
 }
 
 /// Whether two entries differ in nothing but the order of their sources and when they were written.
-fn says_the_same(one: &ServiceIntentions, other: &ServiceIntentions) -> bool {
+pub(crate) fn says_the_same(one: &ServiceIntentions, other: &ServiceIntentions) -> bool {
     let ServiceIntentions { destination, sources, jwt, meta, stamp: _ } = one;
     (destination, jwt, meta) == (&other.destination, &other.jwt, &other.meta)
         && by_source(sources) == by_source(&other.sources)
@@ -308,7 +308,8 @@ fn in_scope(entry: &ServiceIntentions) -> bool {
         && entry.sources.iter().all(|own| default(&own.source.partition, &own.source.namespace))
 }
 
-fn valid(entry: &ServiceIntentions) -> Result<(), RpcError> {
+/// Refuses an entry that is nonsense in itself.
+pub(crate) fn valid(entry: &ServiceIntentions) -> Result<(), RpcError> {
     if !in_scope(entry) {
         return Err(RpcError::NotAvailable("partitions and namespaces".to_owned()));
     }

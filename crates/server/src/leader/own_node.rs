@@ -14,7 +14,7 @@ use concord_state::command::Register;
 use crate::paths::Core;
 
 /// Registers the node if the catalog has it otherwise.
-pub(super) async fn ensure(core: &Core) -> Result<(), RpcError> {
+pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
     let wanted = wanted(core)?;
     if !stands(core, &wanted) {
         core.write(wanted).await?;
@@ -34,7 +34,7 @@ fn wanted(core: &Core) -> Result<Register, RpcError> {
         address: config.address.clone(),
         datacenter: config.datacenter.clone(),
         tagged_addresses: tags.map(|tag| (tag.to_owned(), config.address.clone())).into(),
-        meta: config.node_meta.clone(),
+        meta: core.live.node_meta(),
         locality: None,
         stamp: Stamp::default(),
     };

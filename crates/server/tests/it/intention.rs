@@ -50,7 +50,7 @@ fn single(source: &str, action: Action) -> SourceIntention {
     }
 }
 
-fn entry(destination: &str, sources: &[(&str, Action)]) -> Entry {
+pub(crate) fn entry(destination: &str, sources: &[(&str, Action)]) -> Entry {
     Entry::ServiceIntentions(ServiceIntentions {
         destination: to(destination),
         sources: sources.iter().map(|(source, action)| single(source, *action)).collect(),

@@ -12,6 +12,7 @@ mod acl_changes;
 mod ca;
 mod catalog;
 mod csr;
+mod entries;
 mod intention;
 mod intention_by_id;
 mod isolation;

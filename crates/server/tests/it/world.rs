@@ -18,7 +18,7 @@ use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::request::{PolicyChoice, Register, SetPolicy, SetToken, TokenRecord};
 use concord_rpc::{Answer, Head, Request, RpcError, ServerApiExt};
 use concord_runtime::{Clock, Disk, MemoryDisk, OsEntropy, Scope, TokioClock, World};
-use concord_server::{AclSettings, CaStart, LocalApi, Server, ServerConfig};
+use concord_server::{AclSettings, CaStart, LiveSettings, LocalApi, Server, ServerConfig};
 
 /// Start of the tests' wall clock: 2026-01-01, in seconds since the Unix epoch.
 pub(crate) const NEW_YEAR: i64 = 1_767_225_600;
@@ -28,6 +28,7 @@ pub(crate) const ROOT: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
 /// What a server is started with.
 pub(crate) struct Setup {
     pub(crate) storage: Storage,
+    pub(crate) live: LiveSettings,
     pub(crate) acl: bool,
     pub(crate) initial_management: bool,
     /// Its secret.
@@ -54,6 +55,7 @@ impl Setup {
     pub(crate) fn open() -> Self {
         Self {
             storage: Storage::Memory,
+            live: LiveSettings::default(),
             acl: false,
             initial_management: true,
             management_secret: ROOT,
@@ -87,7 +89,7 @@ impl Setup {
             address: "127.0.0.1".to_owned(),
             server_port: 8300,
             server_meta: BTreeMap::new(),
-            node_meta: BTreeMap::new(),
+            live: self.live.clone(),
             datacenter: Datacenter::parse("dc1").unwrap(),
             acl: AclSettings { enabled: self.acl, default_policy: DefaultPolicy::Deny },
             initial_management: (self.acl && self.initial_management)

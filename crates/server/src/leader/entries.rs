@@ -1,0 +1,58 @@
+//! Entries of the configuration (`config_entries.bootstrap`), written where there is none of that kind and
+//! name, as in Consul. Nobody's right is asked: whoever writes the server's configuration rules the server.
+//!
+//! What stands is never overwritten, and what an operator deletes stays deleted until the next leadership or
+//! reload. They are written before the leader serves, so that nobody is let in by the want of a deny.
+
+use concord_model::entry::Entry;
+use concord_rpc::RpcError;
+use concord_state::Reply;
+use concord_state::command::{EntryRef, SetEntry};
+use tracing::{info, warn};
+
+use crate::endpoint::intention::{says_the_same, valid};
+use crate::paths::Core;
+
+/// Writes what is missing.
+pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
+    let wanted = core.live.entries();
+    for entry in wanted.iter() {
+        ensure_one(core, entry).await?;
+    }
+    core.live.entries_stand(&wanted);
+    Ok(())
+}
+
+async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
+    let (kind, name) = (wanted.kind(), name(wanted));
+    match core.view().read().entry(&EntryRef::of(wanted)).as_deref() {
+        Some(Entry::ServiceIntentions(standing)) => {
+            let Entry::ServiceIntentions(wanted) = wanted;
+            if !says_the_same(standing, wanted) {
+                warn!(%kind, name, "config_entries.bootstrap: an entry of this kind and name stands and says something else; it is left as it is");
+            }
+            Ok(())
+        }
+        None => {
+            let (reply, index) = core.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
+            // Somebody else's entry may have come in between: it stands.
+            if matches!(reply, Reply::Done { .. }) {
+                info!(%kind, name, index, "config_entries.bootstrap: written");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn name(entry: &Entry) -> &str {
+    match entry {
+        Entry::ServiceIntentions(intentions) => intentions.destination.name.as_str(),
+    }
+}
+
+/// Refuses entries that could never be written.
+pub(crate) fn check(entries: &[Entry]) -> Result<(), RpcError> {
+    entries.iter().try_for_each(|entry| match entry {
+        Entry::ServiceIntentions(intentions) => valid(intentions),
+    })
+}
