@@ -130,6 +130,30 @@ async fn n_85_an_instance_that_is_another_service_is_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n_85_a_caller_of_another_datacenter_is_judged_by_its_name() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let api =
+        Sidecar::before(&mesh, "api", local.address, |parts| parts.entries = vec![allow("web", "api")]).await;
+    let domain = &mesh.trust.trust_domain;
+    let caller = |uri: String| {
+        Peer::shameless_client(&mesh, "api", &[leaf_for(&mesh, &uri)], &*mesh.trust.leaf_key)
+    };
+    let web = caller(format!("spiffe://{domain}/ns/default/dc/dc2/svc/web"));
+    let mut web = Peer::dial(api.public(), web).await.unwrap();
+    exchange(&mut web, "allowed by name").await.unwrap();
+    let served = local.connections();
+    for refused in [
+        format!("spiffe://{domain}/ns/default/dc/dc2/svc/other"),
+        format!("spiffe://{domain}/ns/blue/dc/dc2/svc/web"),
+        format!("spiffe://{}/ns/default/dc/dc2/svc/web", mesh.trust.peer_domain),
+    ] {
+        assert!(is_refused(api.public(), caller(refused.clone())).await, "{refused}");
+    }
+    assert_eq!(local.connections(), served);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn n_86_n_87_nothing_is_resumed_and_no_early_data_taken() {
     let mesh = Mesh::new();
     let local = Local::echo(&mesh).await;
