@@ -136,9 +136,8 @@ async fn n_85_a_caller_of_another_datacenter_is_judged_by_its_name() {
     let api =
         Sidecar::before(&mesh, "api", local.address, |parts| parts.entries = vec![allow("web", "api")]).await;
     let domain = &mesh.trust.trust_domain;
-    let caller = |uri: String| {
-        Peer::shameless_client(&mesh, "api", &[leaf_for(&mesh, &uri)], &*mesh.trust.leaf_key)
-    };
+    let caller =
+        |uri: String| Peer::shameless_client(&mesh, "api", &[leaf_for(&mesh, &uri)], &*mesh.trust.leaf_key);
     let web = caller(format!("spiffe://{domain}/ns/default/dc/dc2/svc/web"));
     let mut web = Peer::dial(api.public(), web).await.unwrap();
     exchange(&mut web, "allowed by name").await.unwrap();
