@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 mod measure;
 mod mutate;
 mod process;
+mod random;
 mod setup;
 mod source;
 mod test;
@@ -24,6 +25,8 @@ usage: cargo xtask <verb>
 
   test [--fast]         set up what the tests need, then check and test everything
                         (--fast: no set-up, no clippy, no dependency check, unit tests only)
+  random [--seed N] [--minutes N]
+                        the tests that draw at random, with a new seed each round; prints it, repeats with it
   tidy [--bless]        check the rules no compiler knows; --bless rewrites generated tables
   mutate [--only N-54]  break each guard named by a negative case; its test must go red
   measure [name] [args] everything with a clock in it; without a name, the list
@@ -50,6 +53,7 @@ fn dispatch(args: &[String]) -> Result<()> {
     match (verb.as_str(), rest.as_slice()) {
         ("test", []) => test::run(test::Scope::Everything),
         ("test", ["--fast"]) => test::run(test::Scope::Fast),
+        ("random", rest) => random::run(rest),
         ("tidy", []) => tidy::run(),
         ("tidy", ["--bless"]) => tidy::bless(),
         ("mutate", []) => mutate::run(None),

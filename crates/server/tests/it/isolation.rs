@@ -302,10 +302,16 @@ async fn mutate(host: &Host, entropy: &SeededEntropy) {
     }
 }
 
+/// The seed of the test run, or that of `cargo xtask random`.
+#[allow(clippy::disallowed_methods, reason = "the seed is said in the environment")]
+fn seed() -> u64 {
+    std::env::var("PROPTEST_RNG_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0x5eed)
+}
+
 #[tokio::test(start_paused = true)]
 async fn n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed() {
     let host = Setup::guarded().start().await;
-    let entropy = SeededEntropy::new(0x5eed);
+    let entropy = SeededEntropy::new(seed());
     let mut holders = Vec::new();
     for at in 0..TOKENS {
         holders.push(Holder::new(&host, at, &entropy).await);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
@@ -17,11 +18,13 @@ use concord_model::{
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::request::{PolicyChoice, Register, SetPolicy, SetToken, TokenRecord};
 use concord_rpc::{Answer, Head, Request, RpcError, ServerApiExt};
-use concord_runtime::{Clock, Disk, MemoryDisk, OsEntropy, Scope, TokioClock, World};
+use concord_runtime::{Clock, Disk, MemoryDisk, Scope, SeededEntropy, TokioClock, World};
 use concord_server::{AclSettings, CaStart, LiveSettings, LocalApi, Server, ServerConfig};
 
 /// Start of the tests' wall clock: 2026-01-01, in seconds since the Unix epoch.
 pub(crate) const NEW_YEAR: i64 = 1_767_225_600;
+/// Every server of a process draws from a seed of its own, the same in each test run.
+static ENTROPY: AtomicU64 = AtomicU64::new(0);
 /// The management token of clusters with ACLs.
 pub(crate) const ROOT: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
 
@@ -78,7 +81,7 @@ impl Setup {
     pub(crate) async fn start(&self) -> Host {
         let world = World {
             clock: Arc::clone(&self.clock),
-            entropy: Arc::new(OsEntropy),
+            entropy: Arc::new(SeededEntropy::new(ENTROPY.fetch_add(1, Ordering::Relaxed))),
             disk: Arc::clone(&self.disk),
         };
         let scope = Scope::new("test", Arc::clone(&self.clock));

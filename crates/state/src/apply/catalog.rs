@@ -25,7 +25,7 @@ pub(super) fn register(
 ) -> Result<Reply, Refusal> {
     let (node, mut changed) = register_node(tables, commit, command)?;
     if let Some(instance) = &command.service {
-        changed |= register_instance(tables, commit, &node, instance);
+        changed |= register_instance(tables, commit, &node, instance, &command.checks);
     }
     for check in &command.checks {
         changed |= register_check(tables, commit, &node, check)?;
@@ -132,24 +132,34 @@ fn register_instance(
     commit: &mut Commit,
     node: &Arc<Node>,
     instance: &ServiceInstance,
+    checks: &[Check],
 ) -> bool {
     let key = keys::instance(&node.scope, &node.name, &instance.namespace, &instance.id);
     let old = tables.instances.get(&key).cloned();
     let Some(row) = renewed(old.as_deref(), instance.clone(), commit.index) else { return false };
     rows::put_instance(tables, commit, node, &row);
     if old.is_some_and(|old| old.service != row.service) {
-        rename_checks(tables, commit, node, &row);
+        rename_checks(tables, commit, node, &row, checks);
     }
     true
 }
 
-/// Checks of an instance whose service got another name are found under that name.
-fn rename_checks(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>, instance: &ServiceInstance) {
+/// Checks of an instance whose service got another name are found under that name. Those registered by
+/// the same command get what that says of them, once: they may be no longer the instance's, and never
+/// have been of the service of that name.
+fn rename_checks(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Arc<Node>,
+    instance: &ServiceInstance,
+    registered: &[Check],
+) {
     let own = keys::checks_of_instance(&node.scope, &node.name, &instance.namespace, &instance.id);
     let checks: Vec<_> = tables.instance_checks.scan(&own).map(|(_, check)| Arc::clone(check)).collect();
-    for check in checks {
-        let named = Check { service_name: Some(instance.service.clone()), ..Check::clone(&check) };
-        if let Some(row) = renewed(Some(&*check), named, commit.index) {
+    let stay = |check: &&Arc<Check>| registered.iter().all(|other| other.id != check.id);
+    for check in checks.iter().filter(stay) {
+        let named = Check { service_name: Some(instance.service.clone()), ..Check::clone(check) };
+        if let Some(row) = renewed(Some(&**check), named, commit.index) {
             rows::put_check(tables, commit, node, &row);
         }
     }

@@ -36,7 +36,14 @@ fn history() -> impl Strategy<Value = Vec<(i64, Command)>> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig::with_cases(160)
+}
+
+#[test]
+fn the_test_run_draws_the_same_every_time() {
+    use proptest::test_runner::RngSeed;
+    assert!(matches!(config().rng_seed, RngSeed::Fixed(_)), "cargo sets the seed, see .cargo/config.toml");
+    assert!(config().failure_persistence.is_none());
 }
 
 /// What the properties below rest on: nothing that was read can change unnoticed.

@@ -126,6 +126,36 @@ fn a_renamed_instance_takes_its_checks_along() {
 }
 
 #[test]
+fn a_check_that_leaves_an_instance_as_it_is_renamed_wakes_nobody_of_the_new_name() {
+    for (moved_to, other) in [(None, None), (Some("other"), Some(instance("other", "cache")))] {
+        let mut log = Log::new();
+        log.changed(Register {
+            service: Some(instance("i1", "web")),
+            checks: vec![check("c", Some("i1"), CheckStatus::Passing)],
+            ..register(node("n1", None))
+        });
+        if let Some(other) = other {
+            log.changed(register_on("n1", Some(other), vec![]));
+        }
+        let mut reader = log.store.view().read();
+        assert!(reader.checks_of_service(&service_ref("db")).is_empty());
+        let read = reader.finish();
+        let left = vec![check("c", moved_to, CheckStatus::Passing)];
+        let changes = log.changed(register_on("n1", Some(instance("i1", "db")), left)).changes;
+        assert!(!read.touched_by(&changes), "{moved_to:?}: {changes:?}");
+        let mut reader = log.store.view().read();
+        assert!(reader.checks_of_service(&service_ref("db")).is_empty());
+        assert!(reader.checks_of_service(&service_ref("web")).is_empty());
+        assert!(
+            reader.health_service(&service_ref("db"))[0]
+                .checks
+                .iter()
+                .all(|check| check.service_id.is_none())
+        );
+    }
+}
+
+#[test]
 fn a_change_wakes_only_those_it_concerns() {
     let mut log = with_node("n1", None, None);
     log.changed(register_on("n1", Some(instance("api", "api")), vec![]));

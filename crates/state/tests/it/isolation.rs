@@ -86,7 +86,7 @@ fn about(view: &View, service: &ServiceRef) -> (String, ReadSet) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn neighbours_in_the_catalog_never_meet((one, near) in neighbours()) {

@@ -184,7 +184,7 @@ fn a_table_of_a_newer_version_is_passed_over_and_a_record_is_not() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn damage_under_a_checksum_that_fits_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>()) {

@@ -28,7 +28,7 @@ pub(crate) fn without_test_modules(code: &str) -> String {
 }
 
 /// The position after the brace that closes the one at `open`; the end if nothing does.
-fn matching_brace(code: &str, open: usize) -> usize {
+pub(crate) fn matching_brace(code: &str, open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, byte) in code.bytes().enumerate().skip(open) {
         match byte {
