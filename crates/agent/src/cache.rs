@@ -31,8 +31,8 @@ pub(crate) use self::want::{HealthWant, IntentionSet, Stored, Want};
 use crate::answer::CacheAnswer;
 use crate::caller::Caller;
 use crate::limits::{
-    CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, FIRST_ANSWER_WAIT, REFRESH_PAUSE_MAX,
-    REFRESH_RETRIES_AT_ONCE, REFRESH_WAIT,
+    CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, FIRST_ANSWER_WAIT, REFRESH_BYTES_PER_SECOND,
+    REFRESH_DIGEST_MAX, REFRESH_DIGEST_MIN, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE, REFRESH_WAIT,
 };
 
 /// The cache. Owned by the agent, shared by its handles.
@@ -191,7 +191,7 @@ impl Cache {
                     let bytes = answer.value.bytes();
                     if self.table.lock().account(&key, &slot, bytes) {
                         slot.fill(answer.value, index, answer.filtered);
-                        Duration::ZERO
+                        digest_pause(bytes)
                     } else {
                         let full = "the agent's cache is full of answers in use, try again later";
                         return self.give_up(&key, &slot, RpcError::Busy(full.to_owned()));
@@ -264,6 +264,15 @@ fn shown(read: table::Read, want: &Want, caller: &Caller, hit: bool) -> CacheAns
     let table::Read { stored, index, filtered, age } = read;
     let (value, hidden) = stored.shown_to(want, caller);
     CacheAnswer { value, index, hit, age, filtered: filtered || hidden }
+}
+
+/// Pause after an answer, by its size: changes that come meanwhile are fetched together. A stream of small
+/// changes to something large costs servers, agent and proxies a share of their time, not all of it; what
+/// changes after a quiet while is fetched at once all the same, for by then the next question waits.
+fn digest_pause(bytes: usize) -> Duration {
+    let nanos = (bytes as u64).saturating_mul(1_000_000_000) / REFRESH_BYTES_PER_SECOND;
+    let pause = Duration::from_nanos(nanos);
+    if pause < REFRESH_DIGEST_MIN { Duration::ZERO } else { pause.min(REFRESH_DIGEST_MAX) }
 }
 
 /// Pause after failures in a row, as Consul's cache has it: none at first, then doubling.

@@ -31,6 +31,14 @@ pub const REFRESH_RETRIES_AT_ONCE: u32 = 3;
 /// Longest pause between refreshes, to which up to the same is added at random. Consul's bound.
 pub const REFRESH_PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// Bytes of one changing answer that are fetched anew a second: 10,000 intentions, which servers read, agents
+/// compile and proxies compile again, ten times a second; they take a fifth of a core for that.
+pub const REFRESH_BYTES_PER_SECOND: u64 = 64 << 20;
+/// A shorter pause between refreshes is none: what takes no longer need not be spared.
+pub const REFRESH_DIGEST_MIN: Duration = Duration::from_millis(2);
+/// Longest pause between refreshes of something large: what was denied has to be refused within a second.
+pub const REFRESH_DIGEST_MAX: Duration = Duration::from_millis(750);
+
 /// Bytes of cached answers, unless configured.
 pub const CACHE_BYTES: usize = 128 << 20;
 /// What an entry costs beside its answer: keys, slots, the task that refreshes it.

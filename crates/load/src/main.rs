@@ -17,6 +17,7 @@ mod agents;
 mod authorize;
 mod envoy;
 mod figures;
+mod growth;
 mod leaf;
 mod memory;
 mod pair;
@@ -39,7 +40,7 @@ const SECONDS: u64 = 5;
 /// Longer phases say no more and keep the machine busy.
 const SECONDS_MAX: u64 = 10;
 
-const USAGE: &str = "concord-load authorize|leaf|start|memory|proxy [--seconds N]\n\
+const USAGE: &str = "concord-load authorize|leaf|start|memory|growth|proxy [--seconds N]\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
 
 fn main() -> Result<()> {
@@ -55,6 +56,7 @@ fn main() -> Result<()> {
         "leaf" => leaf::run(lasting)?,
         "start" => start::run()?,
         "memory" => memory::run()?,
+        "growth" => growth::run()?,
         "proxy" => proxy::run(lasting)?,
         unknown => bail!("`{unknown}` is no question; usage:\n{USAGE}"),
     };

@@ -24,6 +24,12 @@ impl Group {
         self.0.iter().map(of).sum()
     }
 
+    /// Bytes that all have handed to the kernel to write, to files as to sockets.
+    pub(crate) fn written(&self) -> Result<f64> {
+        let of = |pid: &u32| parse_io(&read(*pid, "io")?).context("no wchar in io");
+        self.0.iter().map(of).sum()
+    }
+
     /// Resident memory of all, in bytes. Pages that two of them share count twice.
     pub(crate) fn rss(&self) -> Result<f64> {
         let of = |pid: &u32| parse_status(&read(*pid, "status")?).context("no VmRSS in status");
@@ -44,6 +50,13 @@ fn parse_stat(text: &str) -> Option<Duration> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(Duration::from_secs_f64((user + system) as f64 / TICKS))
+}
+
+/// `wchar`: what was passed to calls that write, whether or not it has reached a disk.
+fn parse_io(text: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("wchar:"))?;
+    let bytes: u64 = line.trim().parse().ok()?;
+    Some(bytes as f64)
 }
 
 /// `VmRSS`, which the kernel prints in KiB.
@@ -71,6 +84,12 @@ mod tests {
     fn memory_is_in_bytes() {
         assert_eq!(parse_status("Name:\tx\nVmHWM:\t 900 kB\nVmRSS:\t     512 kB\n"), Some(524_288.0));
         assert_eq!(parse_status("Name:\tkernel thread\n"), None);
+    }
+
+    #[test]
+    fn what_was_written_is_in_bytes() {
+        assert_eq!(parse_io("rchar: 7\nwchar: 4096\nsyscr: 1\n"), Some(4096.0));
+        assert_eq!(parse_io("rchar: 7\n"), None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use self::limits::{
 };
 pub use self::policy::Policy;
 pub use self::table::Table;
-pub use self::validate::{EntryFault, Fault, validate};
+pub use self::validate::{EntryFault, Fault, validate, validate_source};
 
 /// One intention: one source of one destination's entry, with all that is said about it.
 ///

@@ -59,6 +59,8 @@ commands! {
     UpsertIntention,
     /// Removes one source of a destination's intentions.
     DeleteIntention,
+    /// Changes one source of a destination's intentions if nothing else has changed meanwhile.
+    EditIntention,
     /// Stores the configuration of the certificate authority.
     SetCaConfig,
     /// Publishes a set of roots.
@@ -218,6 +220,22 @@ pub struct DeleteIntention {
     pub destination: Destination,
     /// Who calls.
     pub source: Source,
+}
+
+/// Changes one source of a destination's intentions, leaving the others as they are, if the entry is
+/// still the one that was looked at. The last source takes the entry with it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EditIntention {
+    /// Who is called.
+    pub destination: Destination,
+    /// The index at which the entry last changed; 0: there is none.
+    pub cas: u64,
+    /// The source to take away, which may be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Source>,
+    /// The source to store, in the place of what is said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put: Option<SourceIntention>,
 }
 
 /// Stores the configuration of the certificate authority.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::limits::{COMMAND_BYTES_MAX, DEPTH_MAX};
 
-/// The newest form of log and snapshot this version reads, and the one it writes.
+/// The newest form of the log this version reads, and the one it writes.
 pub const FORMAT: u32 = 1;
 /// The newest rules this version can apply commands by.
 pub const RULE_SET: u32 = 1;

@@ -130,6 +130,39 @@ fn destination(key: KeyBuilder, destination: &Destination) -> KeyBuilder {
         .with(destination.name.as_str())
 }
 
+/// All intentions of a destination, in the order they are shown in: by precedence, then by name.
+pub(crate) fn intentions_to(to: &Destination) -> Key {
+    destination(key(), to).build()
+}
+
+/// Those of them whose source has that many wildcards.
+pub(crate) fn intentions_to_wild(to: &Destination, wildcards: u8) -> Key {
+    destination(key(), to).with(&wildcards.to_string()).build()
+}
+
+pub(crate) fn intention(to: &Destination, source: &Source) -> Key {
+    shown(key(), to, source).build()
+}
+
+pub(crate) fn intentions_of_id(id: Uuid) -> Key {
+    key().with(&id.to_string()).build()
+}
+
+pub(crate) fn intention_by_id(id: Uuid, to: &Destination, source: &Source) -> Key {
+    shown(key().with(&id.to_string()), to, source).build()
+}
+
+/// Within one destination precedence falls by one with each wildcard of the source.
+fn shown(key: KeyBuilder, to: &Destination, source: &Source) -> KeyBuilder {
+    let wildcards = u8::from(source.namespace.is_any()) + u8::from(source.name.is_any());
+    destination(key, to)
+        .with(&wildcards.to_string())
+        .peer(source.peer.as_ref())
+        .with(source.partition.as_str())
+        .with(source.namespace.as_str())
+        .with(source.name.as_str())
+}
+
 /// All intentions with that source, written as it is.
 pub(crate) fn intentions_from(source: &Source) -> Key {
     source_of(source).build()

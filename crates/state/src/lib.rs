@@ -40,8 +40,11 @@ pub use crate::command::Command;
 pub use crate::envelope::{DecodeError, EncodeError, Envelope, FORMAT, RULE_SET};
 pub use crate::key::{Key, WatchKey};
 pub use crate::read::Reader;
+pub use crate::read::covering;
 pub use crate::reply::{Blame, Refusal, Reply};
-pub use crate::row::{AclBootstrap, NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary};
-pub use crate::snapshot::{SnapshotError, SnapshotHeader};
+pub use crate::row::{
+    AclBootstrap, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary,
+};
+pub use crate::snapshot::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
 pub use crate::store::{Applied, Halt, Store, View};
 pub use crate::tables::TableId;

@@ -11,6 +11,8 @@ mod ca;
 mod catalog;
 mod entry;
 
+pub use self::entry::covering;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use concord_model::{Timestamp, Uuid};

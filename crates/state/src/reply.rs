@@ -74,6 +74,9 @@ pub enum Refusal {
     /// About the catalog.
     #[error(transparent)]
     Catalog(#[from] CatalogRefusal),
+    /// About configuration entries.
+    #[error(transparent)]
+    Entry(#[from] EntryRefusal),
     /// About the certificate authority.
     #[error(transparent)]
     Ca(#[from] CaRefusal),
@@ -90,6 +93,7 @@ impl Refusal {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Catalog(refusal) => refusal.blame(),
+            Self::Entry(refusal) => refusal.blame(),
             Self::Ca(refusal) => refusal.blame(),
             Self::Acl(refusal) => refusal.blame(),
             Self::Cluster(_) => Blame::Conflict,
@@ -160,6 +164,23 @@ impl CatalogRefusal {
             | Self::UnknownService { .. }
             | Self::NodeIdTaken { .. }
             | Self::NodeNameTaken { .. } => Blame::Conflict,
+        }
+    }
+}
+
+/// Why a change of a configuration entry was refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EntryRefusal {
+    /// An intention that must not be. The leader has refused it before it came into the log, unless
+    /// another version or a fault let it through.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl EntryRefusal {
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Invalid(_) => Blame::Caller,
         }
     }
 }

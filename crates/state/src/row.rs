@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use concord_model::catalog::{Check, Node, ServiceInstance};
-use concord_model::{Namespace, Partition, PeerName, ServiceRef};
+use concord_model::entry::Entry;
+use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source, SourceIntention};
+use concord_model::{Namespace, Partition, PeerName, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Where services have unlike names: partition, namespace and peer.
@@ -108,6 +110,63 @@ impl ServiceSummary {
             }
         }
     }
+}
+
+/// The intentions of a destination but for their sources, which are rows of their own: writing one of
+/// them costs the same however many there are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IntentionHead {
+    /// Who is called.
+    pub destination: Destination,
+    /// Token every request to the destination must carry.
+    pub jwt: Option<JwtRequirement>,
+    /// Metadata.
+    pub meta: BTreeMap<String, String>,
+    /// When anything of it changed, its sources included.
+    pub stamp: Stamp,
+    /// How many sources there are.
+    pub sources: usize,
+    /// How many of them have no id of the older API.
+    pub without_id: usize,
+}
+
+impl IntentionHead {
+    /// An entry's head, and its sources.
+    pub(crate) fn split(entry: ServiceIntentions) -> (Self, Vec<SourceIntention>) {
+        let ServiceIntentions { destination, sources, jwt, meta, stamp } = entry;
+        (Self { destination, jwt, meta, stamp, sources: 0, without_id: 0 }, sources)
+    }
+
+    /// The head of an entry that is only about to be.
+    pub(crate) fn new(destination: Destination) -> Self {
+        let (jwt, meta, stamp) = (None, BTreeMap::new(), Stamp::default());
+        Self { destination, jwt, meta, stamp, sources: 0, without_id: 0 }
+    }
+
+    /// The entry with these of its sources.
+    pub fn with(&self, sources: Vec<SourceIntention>) -> ServiceIntentions {
+        let Self { destination, jwt, meta, stamp, sources: _, without_id: _ } = self.clone();
+        ServiceIntentions { destination, sources, jwt, meta, stamp }
+    }
+
+    /// Whether all that stands in it could have been written by the older API.
+    pub fn only_with_ids(&self) -> bool {
+        self.without_id == 0 && self.meta.is_empty() && self.jwt.is_none()
+    }
+
+    /// The head as an entry, for a snapshot.
+    pub(crate) fn to_entry(&self) -> Entry {
+        Entry::ServiceIntentions(self.with(Vec::new()))
+    }
+}
+
+/// What an intention is found by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IntentionRef {
+    /// Who is called.
+    pub destination: Destination,
+    /// Who calls.
+    pub source: Source,
 }
 
 /// That the ACL system was bootstrapped.

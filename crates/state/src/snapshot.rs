@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::apply::cluster;
-use crate::envelope::{FORMAT, RULE_SET};
+use crate::envelope::RULE_SET;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::snapshot::record::{Record, RecordRef};
 use crate::tables::Tables;
+
+/// The newest form of snapshots this version reads, and the one it writes. In 1 an entry held its sources;
+/// in 2 they follow it, each a record of its own.
+pub const SNAPSHOT_FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 16] = b"concord-snapshot";
 const DIGEST_BYTES: usize = 32;
@@ -54,7 +58,7 @@ pub enum SnapshotError {
     Damaged,
     /// Written in a newer form.
     #[error(
-        "the snapshot is in format {found}, this version reads up to {FORMAT}; upgrade this server first"
+        "the snapshot is in format {found}, this version reads up to {SNAPSHOT_FORMAT}; upgrade this server first"
     )]
     NewerFormat {
         /// The form.
@@ -140,7 +144,7 @@ pub(crate) fn digest(tables: &Tables) -> Result<[u8; DIGEST_BYTES], SnapshotErro
 
 fn header(tables: &Tables, term: u64) -> SnapshotHeader {
     SnapshotHeader {
-        format: FORMAT,
+        format: SNAPSHOT_FORMAT,
         rule_set: cluster::rule_set(tables),
         cluster: cluster::id(tables),
         index: tables.applied,
@@ -156,7 +160,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(SnapshotHeader, Tables), SnapshotE
     let Some(Record::Header(header)) = records.next_record()? else {
         return Err(SnapshotError::Contradiction { number: 0 });
     };
-    if header.format > FORMAT {
+    if header.format > SNAPSHOT_FORMAT {
         return Err(SnapshotError::NewerFormat { found: header.format });
     }
     if header.rule_set > RULE_SET {

@@ -84,6 +84,7 @@ impl<R: PartialEq> Table<R> {
 
     /// Stores a row. A row equal to the one that is there changes nothing. Returns whether it changed.
     pub(crate) fn put(&mut self, key: &Key, row: Arc<R>, commit: &mut Commit) -> bool {
+        visits::one();
         if self.rows.get(key).is_some_and(|old| Arc::ptr_eq(old, &row) || **old == *row) {
             return false;
         }
@@ -101,12 +102,14 @@ impl<R: PartialEq> Table<R> {
 
     /// Removes a row.
     pub(crate) fn remove(&mut self, key: &Key, commit: &mut Commit) -> Option<Arc<R>> {
+        visits::one();
         let old = self.rows.remove(key)?;
         self.mark(key, Rows::OneLess, commit);
         Some(old)
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<&Arc<R>> {
+        visits::one();
         self.rows.get(key)
     }
 
@@ -121,6 +124,7 @@ impl<R: PartialEq> Table<R> {
         self.rows
             .range::<_, [u8]>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(move |(key, _)| key.as_bytes().starts_with(prefix))
+            .inspect(|_| visits::one())
     }
 
     fn mark(&mut self, key: &Key, rows: Rows, commit: &mut Commit) {
@@ -149,6 +153,7 @@ impl<R: PartialEq> Table<R> {
             self.graves.insert((commit.index, key.clone()));
             self.collect();
         }
+        visits::one();
         commit.keys.insert(WatchKey { table: self.shape.id, key });
     }
 
@@ -159,6 +164,29 @@ impl<R: PartialEq> Table<R> {
             self.marks.remove(&key);
             self.floor = self.floor.max(changed);
         }
+    }
+}
+
+/// Counts rows and marks that are looked at or written, for tests of what a command costs.
+pub(crate) mod visits {
+    #[cfg(test)]
+    thread_local! {
+        static COUNT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+
+    #[cfg(test)]
+    pub(super) fn one() {
+        COUNT.with(|count| count.set(count.get() + 1));
+    }
+
+    #[cfg(not(test))]
+    #[inline]
+    pub(super) fn one() {}
+
+    /// Those of this thread since it was last asked.
+    #[cfg(test)]
+    pub(crate) fn taken() -> u64 {
+        COUNT.with(|count| count.replace(0))
     }
 }
 
@@ -215,6 +243,7 @@ impl<R: PartialEq> Marked for Table<R> {
         let all = |(key, mark): (&Key, &Mark)| (key.clone(), Mark { changed: index, rows: mark.rows });
         self.marks = self.marks.iter().filter(|(_, mark)| mark.rows > 0).map(all).collect();
         self.graves = OrdSet::new();
-        self.floor = index;
+        // What nobody can watch has no index.
+        self.floor = if self.shape.exact || !self.shape.classes.is_empty() { index } else { 0 };
     }
 }

@@ -5,12 +5,14 @@
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
 use concord_model::catalog::{Check, Node, ServiceInstance};
-use concord_model::entry::Entry;
+use concord_model::intention::SourceIntention;
 use concord_model::token::{AclPolicy, Token};
 use concord_model::{Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{AclBootstrap, NodeCheck, Placed, ServiceHealth, ServiceSummary};
+use crate::row::{
+    AclBootstrap, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceSummary,
+};
 use crate::table::{Marked, Shape, Table};
 
 macro_rules! tables {
@@ -77,8 +79,11 @@ tables! {
     instances: Instances<ServiceInstance>, exact: true, classes: [0, 3];
     /// Checks by (partition, peer, node, id).
     checks: Checks<Check>, exact: true, classes: [0, 3];
-    /// Configuration entries by (kind, partition, namespace, name).
-    entries: Entries<Entry>, exact: true, classes: [0, 1];
+    /// Configuration entries by (kind, partition, namespace, name), without the sources of intentions.
+    entries: Entries<IntentionHead>, exact: true, classes: [0, 1];
+    /// Intentions by (partition, namespace, name of the destination; wildcards, peer, partition, namespace, name of the
+    /// source), which is the order they are shown in. Whoever reads one reads its entry, which changes with it.
+    intentions: Intentions<SourceIntention>, exact: false, classes: [];
     /// The published roots.
     ca_roots: CaRoots<CaRoots>, exact: true, classes: [0];
     /// Configuration of the certificate authority.
@@ -114,8 +119,10 @@ tables! {
     service_checks: ServiceChecks<NodeCheck>, exact: false, classes: [0, 4];
     /// Checks with their nodes by (partition, peer, status; node, id).
     check_states: CheckStates<NodeCheck>, exact: false, classes: [0, 2, 3];
-    /// Intention entries by (partition, namespace, peer, name) of each source; then those of the destination.
-    intention_sources: IntentionSources<Entry>, exact: false, classes: [0, 4];
+    /// What intentions there are by (partition, namespace, peer, name) of the source; then those of the destination.
+    intention_sources: IntentionSources<IntentionRef>, exact: false, classes: [0, 4];
+    /// Intentions of the older API by (id); then as they are shown.
+    intention_ids: IntentionIds<IntentionRef>, exact: false, classes: [0, 1];
     /// Tokens by hash of their secret.
     token_secrets: TokenSecrets<Token>, exact: true, classes: [0];
     /// Tokens that expire by (moment, accessor).

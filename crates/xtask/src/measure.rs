@@ -62,6 +62,11 @@ const MEASUREMENTS: &[Measurement] = &[
         run: load::memory,
     },
     Measurement {
+        name: "growth",
+        about: "100,000 intentions one by one, the last beside the first, and kill -9 after that (five minutes)",
+        run: load::growth,
+    },
+    Measurement {
         name: "proxy",
         about: "the L4 proxy pair beside a bare rustls pair and an Envoy pair (two minutes)",
         run: load::proxy,

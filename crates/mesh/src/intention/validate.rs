@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use concord_model::Pattern;
 use concord_model::intention::{
-    DESCRIPTION_BYTES_MAX, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtRequirement,
-    PathMatch, Permission, ServiceIntentions, SourceIntention,
+    DESCRIPTION_BYTES_MAX, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission,
+    JwtRequirement, PathMatch, Permission, ServiceIntentions, SourceIntention,
 };
 
 use super::limits::{
@@ -123,9 +123,7 @@ pub enum Fault {
 pub fn validate(entry: &ServiceIntentions) -> Result<(), Vec<EntryFault>> {
     let mut faults = Faults(Vec::new());
     let destination = &entry.destination;
-    if destination.namespace.is_any() && !destination.name.is_any() {
-        faults.push("Name:", Fault::ExactAfterWildcard);
-    }
+    check_destination(destination, &mut faults);
     if let Some(jwt) = &entry.jwt {
         check_jwt("JWT", jwt, &mut faults);
     }
@@ -134,7 +132,7 @@ pub fn validate(entry: &ServiceIntentions) -> Result<(), Vec<EntryFault>> {
         faults.push("Sources", Fault::NoneOf { what: "source", owner: "entry" });
     }
     faults.at_most("Sources", entry.sources.len(), SOURCES_MAX);
-    let wildcard = destination.namespace.is_any() || destination.name.is_any();
+    let wildcard = is_wild(destination);
     let mut seen = HashSet::new();
     for (i, one) in entry.sources.iter().enumerate().take(SOURCES_MAX) {
         let at = format!("Sources[{i}]");
@@ -144,6 +142,30 @@ pub fn validate(entry: &ServiceIntentions) -> Result<(), Vec<EntryFault>> {
         }
     }
     if faults.0.is_empty() { Ok(()) } else { Err(faults.0) }
+}
+
+/// Checks one source that is to join `others` of its destination, all of which are valid and none of
+/// which has that source. Says what [`validate`] would say of the entry with this source as its last.
+pub fn validate_source(
+    destination: &Destination,
+    others: usize,
+    one: &SourceIntention,
+) -> Result<(), Vec<EntryFault>> {
+    let mut faults = Faults(Vec::new());
+    check_destination(destination, &mut faults);
+    faults.at_most("Sources", others + 1, SOURCES_MAX);
+    check_source(&format!("Sources[{others}]"), one, is_wild(destination), &mut faults);
+    if faults.0.is_empty() { Ok(()) } else { Err(faults.0) }
+}
+
+fn check_destination(destination: &Destination, faults: &mut Faults) {
+    if destination.namespace.is_any() && !destination.name.is_any() {
+        faults.push("Name:", Fault::ExactAfterWildcard);
+    }
+}
+
+fn is_wild(destination: &Destination) -> bool {
+    destination.namespace.is_any() || destination.name.is_any()
 }
 
 fn check_source(at: &str, one: &SourceIntention, wildcard: bool, faults: &mut Faults) {

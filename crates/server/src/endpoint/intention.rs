@@ -3,21 +3,20 @@
 mod by_id;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_mesh::explain::{self, Explanation};
-use concord_mesh::intention::{Policy, Table, validate};
+use concord_mesh::intention::{EntryFault, Policy, Table, validate, validate_source};
 use concord_model::entry::{Entry, EntryKind};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
-use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
+use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef, Stamp};
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, IntentionAnswer, ListEntries,
     ListIntentions, MatchBy, MatchIntentions, ReadEntry, UpsertIntention,
 };
 use concord_rpc::{Answer, Head, Need, Request, RpcError};
 use concord_state::command::{self, EntryRef};
-use concord_state::{Reply, ServiceScope};
+use concord_state::{IntentionHead, Reply, ServiceScope, covering};
 
 use crate::caller::Caller;
 use crate::endpoint::acl::unexpected;
@@ -27,34 +26,18 @@ fn reads_intentions_of(caller: &Caller, name: &str) -> bool {
     caller.may(&Right::named(Labelled::Intention, name, Level::Read))
 }
 
-fn intentions(entry: &Arc<Entry>) -> &ServiceIntentions {
-    match &**entry {
-        Entry::ServiceIntentions(intentions) => intentions,
-    }
-}
-
 /// The part of an entry the caller may see: all of it if they may read the destination's
 /// intentions, else the sources whose intentions they may read.
-fn visible(eval: &Eval<'_>, entry: &ServiceIntentions) -> Option<ServiceIntentions> {
+fn visible(eval: &Eval<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
+    let entry = eval.reader.whole(head);
     if reads_intentions_of(eval.caller, entry.destination.name.as_str()) {
-        return Some(entry.clone());
+        return Some(entry);
     }
-    let sources = eval.keep(entry.sources.iter(), |source| {
+    let ServiceIntentions { sources, .. } = entry;
+    let sources = eval.keep(sources, |source| {
         source.source.peer.is_none() && reads_intentions_of(eval.caller, source.source.name.as_str())
     });
-    let sources: Vec<_> = sources.into_iter().cloned().collect();
-    (!sources.is_empty()).then(|| ServiceIntentions { sources, ..entry.clone() })
-}
-
-/// Whether an intention is about all sources here.
-fn is_any(source: &Source) -> bool {
-    source.peer.is_none() && source.name == Pattern::Any
-}
-
-/// The part of an entry that is about some of its sources.
-fn about(wanted: impl Fn(&Source) -> bool, entry: &ServiceIntentions) -> ServiceIntentions {
-    let sources = entry.sources.iter().filter(|own| wanted(&own.source)).cloned().collect();
-    ServiceIntentions { sources, ..entry.clone() }
+    (!sources.is_empty()).then(|| head.with(sources))
 }
 
 impl Core {
@@ -64,8 +47,8 @@ impl Core {
         request: ListIntentions,
     ) -> Result<Answer<Vec<ServiceIntentions>>, RpcError> {
         self.read(head, &request.need(), |eval| {
-            let entries = eval.reader.intentions();
-            Ok(entries.iter().map(intentions).filter_map(|entry| visible(eval, entry)).collect())
+            let heads = eval.reader.intention_heads();
+            Ok(heads.iter().filter_map(|head| visible(eval, head)).collect())
         })
         .await
     }
@@ -78,23 +61,16 @@ impl Core {
         self.read(head, &request.need(), |eval| {
             // Whoever asks by destination may read all about it; by source, what is said of that source.
             Ok(match &request.by {
-                MatchBy::Destination(service) => {
-                    let entries = eval.reader.intentions_to(service);
-                    entries.iter().map(|entry| intentions(entry).clone()).collect()
-                }
-                MatchBy::Source(service) => {
-                    let entries = eval.reader.intentions_from(service);
-                    let of = |own: &Source| own.covers(service);
-                    entries.iter().map(|entry| about(of, intentions(entry))).collect()
-                }
+                MatchBy::Destination(service) => eval.reader.intentions_to(service),
+                MatchBy::Source(service) => eval.reader.intentions_from(service),
                 MatchBy::AnyDestination => {
-                    let entries = eval.reader.intentions();
-                    let any = |entry: &&ServiceIntentions| entry.destination.name == Pattern::Any;
-                    entries.iter().map(intentions).filter(any).cloned().collect()
+                    let heads = eval.reader.intention_heads();
+                    let any = heads.iter().filter(|head| head.destination.name == Pattern::Any);
+                    any.map(|head| eval.reader.whole(head)).collect()
                 }
                 MatchBy::AnySource => {
-                    let entries = eval.reader.intentions();
-                    let told = entries.iter().map(|entry| about(is_any, intentions(entry)));
+                    let heads = eval.reader.intention_heads();
+                    let told = heads.iter().map(|head| eval.reader.about_any(head));
                     told.filter(|entry| !entry.sources.is_empty()).collect()
                 }
             })
@@ -110,16 +86,18 @@ impl Core {
         // As in Consul nobody waits here: who wants to know when it changes watches the match.
         let head = Head { min_index: 0, ..head.clone() };
         self.read(&head, &request.need(), |eval| {
-            let entries = eval.reader.intentions_to(&request.destination);
-            let entries = entries.iter().map(intentions);
-            let (policy, source) = match &request.source {
-                Some(source) => (Policy::compile(&request.destination, entries), source),
-                None => {
-                    let told: Vec<_> = entries.map(|entry| about(is_any, entry)).collect();
-                    // What is about all is about any, this one too.
-                    (Policy::compile(&request.destination, &told), &request.destination)
+            let heads = eval.reader.heads_to(&request.destination);
+            let heads = heads.iter();
+            // What does not cover the source cannot decide about it.
+            let (told, source): (Vec<_>, _) = match &request.source {
+                Some(source) => {
+                    let covering = covering(source);
+                    (heads.filter_map(|head| eval.reader.part(head, &covering)).collect(), source)
                 }
+                // What is about all is about any, this one too.
+                None => (heads.map(|head| eval.reader.about_any(head)).collect(), &request.destination),
             };
+            let policy = Policy::compile(&request.destination, &told);
             let verdict = policy.decide(source, self.config.intention_default);
             Ok(IntentionAnswer { allowed: verdict.allowed, reason: verdict.reason() })
         })
@@ -133,7 +111,7 @@ impl Core {
     ) -> Result<Answer<Explanation>, RpcError> {
         self.read(head, &request.need(), |eval| {
             let entries = eval.reader.intentions();
-            let table = Table::compile(entries.iter().map(intentions));
+            let table = Table::compile(&entries);
             let services = eval.reader.services(&ServiceScope::default());
             // Pairs with services the caller may not see are not listed.
             let seen = eval.keep(services, |row| {
@@ -163,18 +141,14 @@ impl Core {
             let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
             return Err(RpcError::Invalid(text.to_owned()));
         }
-        // As it will stand: the entry with this source in it.
-        let existing = self.view().read().entry(&EntryRef::ServiceIntentions(destination.clone()));
-        let mut entry = match existing.as_deref() {
-            Some(Entry::ServiceIntentions(entry)) => entry.clone(),
-            None => empty(&destination),
-        };
-        if entry.sources.contains(&intention) {
-            return self.unchanged(entry.stamp.modify).await.map(|answer| answer.map(|_| ()));
+        let mut reader = self.view().read();
+        let (stamp, all) = of_head(reader.intention_head(&destination).as_deref());
+        let existing = reader.intention(&destination, &intention.source);
+        drop(reader);
+        if existing.as_deref() == Some(&intention) {
+            return self.unchanged(stamp.modify).await.map(|answer| answer.map(|_| ()));
         }
-        entry.sources.retain(|source| source.source != intention.source);
-        entry.sources.push(intention.clone());
-        valid(&entry)?;
+        valid_source(&destination, all - usize::from(existing.is_some()), &intention)?;
         let (_, index) = self.write(command::UpsertIntention { destination, intention }).await?;
         Ok(self.written((), index))
     }
@@ -196,8 +170,7 @@ impl Core {
         request: ReadEntry,
     ) -> Result<Answer<Option<Entry>>, RpcError> {
         let entry = entry_ref(request.kind, &request.name)?;
-        self.read(head, &request.need(), |eval| Ok(eval.reader.entry(&entry).map(|entry| (*entry).clone())))
-            .await
+        self.read(head, &request.need(), |eval| Ok(eval.reader.entry(&entry))).await
     }
 
     pub(crate) async fn list_entries(
@@ -206,13 +179,12 @@ impl Core {
         request: ListEntries,
     ) -> Result<Answer<Vec<Entry>>, RpcError> {
         self.read(head, &request.need(), |eval| {
-            let entries = match request.kind {
-                EntryKind::ServiceIntentions => eval.reader.intentions(),
+            let heads = match request.kind {
+                EntryKind::ServiceIntentions => eval.reader.intention_heads(),
             };
-            let seen = eval.keep(entries, |entry| {
-                reads_intentions_of(eval.caller, intentions(entry).destination.name.as_str())
-            });
-            Ok(seen.iter().map(|entry| (**entry).clone()).collect())
+            let seen =
+                eval.keep(heads, |head| reads_intentions_of(eval.caller, head.destination.name.as_str()));
+            Ok(seen.iter().map(|head| Entry::ServiceIntentions(eval.reader.whole(head))).collect())
         })
         .await
     }
@@ -230,7 +202,7 @@ impl Core {
         let _turn = self.turn_of(head, &Need::Right(write_intentions_of(destination)), destination).await?;
         let existing = self.view().read().entry(&EntryRef::of(&entry));
         // What stands already is no lost race, whatever index the writer has seen.
-        if let Some(Entry::ServiceIntentions(existing)) = existing.as_deref()
+        if let Some(Entry::ServiceIntentions(existing)) = &existing
             && says_the_same(existing, wanted)
         {
             return self.unchanged(existing.stamp.modify).await;
@@ -300,33 +272,38 @@ fn write_intentions_of(destination: &Destination) -> Right<'static> {
 }
 
 /// Only one partition and one namespace are there; an entry for another would decide about nothing.
-fn in_scope(entry: &ServiceIntentions) -> bool {
+fn in_scope<'a>(
+    destination: &Destination,
+    mut sources: impl Iterator<Item = &'a SourceIntention>,
+) -> Result<(), RpcError> {
     let default = |partition: &Partition, namespace: &Pattern<Namespace>| {
         partition.is_default() && namespace.exact().is_some_and(Namespace::is_default)
     };
-    default(&entry.destination.partition, &entry.destination.namespace)
-        && entry.sources.iter().all(|own| default(&own.source.partition, &own.source.namespace))
+    let all = default(&destination.partition, &destination.namespace)
+        && sources.all(|own| default(&own.source.partition, &own.source.namespace));
+    if all { Ok(()) } else { Err(RpcError::NotAvailable("partitions and namespaces".to_owned())) }
 }
 
 /// Refuses an entry that is nonsense in itself.
 pub(crate) fn valid(entry: &ServiceIntentions) -> Result<(), RpcError> {
-    if !in_scope(entry) {
-        return Err(RpcError::NotAvailable("partitions and namespaces".to_owned()));
-    }
-    validate(entry).map_err(|faults| {
-        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        RpcError::Invalid(texts.join("; "))
-    })
+    in_scope(&entry.destination, entry.sources.iter())?;
+    validate(entry).map_err(|faults| invalid(&faults))
 }
 
-fn empty(destination: &Destination) -> ServiceIntentions {
-    ServiceIntentions {
-        destination: destination.clone(),
-        sources: Vec::new(),
-        jwt: None,
-        meta: BTreeMap::new(),
-        stamp: concord_model::Stamp::default(),
-    }
+/// One source that is to stand beside `others`, none of which is looked at again.
+fn valid_source(destination: &Destination, others: usize, own: &SourceIntention) -> Result<(), RpcError> {
+    in_scope(destination, std::iter::once(own))?;
+    validate_source(destination, others, own).map_err(|faults| invalid(&faults))
+}
+
+fn invalid(faults: &[EntryFault]) -> RpcError {
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    RpcError::Invalid(texts.join("; "))
+}
+
+/// When a destination's entry changed, and how many sources it has; there may be none.
+fn of_head(head: Option<&IntentionHead>) -> (Stamp, usize) {
+    head.map_or((Stamp::default(), 0), |head| (head.stamp, head.sources))
 }
 
 fn entry_ref(kind: EntryKind, name: &str) -> Result<EntryRef, RpcError> {

@@ -25,10 +25,10 @@ pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
 
 async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
     let (kind, name) = (wanted.kind(), name(wanted));
-    match core.view().read().entry(&EntryRef::of(wanted)).as_deref() {
+    match core.view().read().entry(&EntryRef::of(wanted)) {
         Some(Entry::ServiceIntentions(standing)) => {
             let Entry::ServiceIntentions(wanted) = wanted;
-            if !says_the_same(standing, wanted) {
+            if !says_the_same(&standing, wanted) {
                 warn!(%kind, name, "config_entries.bootstrap: an entry of this kind and name stands and says something else; it is left as it is");
             }
             Ok(())

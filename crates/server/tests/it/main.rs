@@ -13,6 +13,7 @@ mod ca;
 mod catalog;
 mod csr;
 mod entries;
+mod growth;
 mod intention;
 mod intention_by_id;
 mod isolation;

@@ -1,94 +1,144 @@
 //! Stores and removes configuration entries, whole or one intention at a time.
+//!
+//! One intention at a time costs the same however many its destination has: its entry's head and its
+//! own row are written, no other.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_mesh::intention::validate_source;
 use concord_model::Stamp;
 use concord_model::entry::Entry;
-use concord_model::intention::{Destination, ServiceIntentions, SourceIntention, precedence};
+use concord_model::intention::{Destination, Source, SourceIntention};
 
-use crate::apply::stamp::renewed;
 use crate::apply::{cas_failed, done};
-use crate::command::{DeleteEntry, DeleteIntention, EntryRef, SetEntry, UpsertIntention};
+use crate::command::{DeleteEntry, DeleteIntention, EditIntention, EntryRef, SetEntry, UpsertIntention};
 use crate::derive::entry as rows;
+use crate::key::Key;
 use crate::keys;
-use crate::reply::Reply;
+use crate::reply::{EntryRefusal, Refusal, Reply};
+use crate::row::IntentionHead;
 use crate::table::Commit;
 use crate::tables::Tables;
 
 pub(super) fn set(tables: &mut Tables, commit: &mut Commit, command: &SetEntry) -> Reply {
-    let name = EntryRef::of(&command.entry);
-    if let Some(failed) = cas_failed(command.cas, last_change(tables, &name)) {
+    let Entry::ServiceIntentions(entry) = &command.entry;
+    let old = head_of(tables, &entry.destination);
+    if let Some(failed) = cas_failed(command.cas, last_change(old.as_deref())) {
         return failed;
     }
-    store(tables, commit, command.entry.clone())
+    let (wanted, sources) = IntentionHead::split(entry.clone());
+    let mut head = IntentionHead { stamp: Stamp::default(), ..wanted };
+    let mut is: BTreeMap<Key, SourceIntention> = BTreeMap::new();
+    for own in sources {
+        // Where a source is named twice, which the leader refuses, the first decides.
+        is.entry(keys::intention(&head.destination, &own.source)).or_insert(own);
+    }
+    let mut changed = old.is_none();
+    if let Some(old) = &old {
+        changed = (&head.jwt, &head.meta) != (&old.jwt, &old.meta);
+        (head.stamp, head.sources, head.without_id) = (old.stamp, old.sources, old.without_id);
+    }
+    for gone in absent_in(tables, &head.destination, &is) {
+        changed |= rows::remove_source(tables, commit, &mut head, &gone);
+    }
+    for own in is.into_values() {
+        changed |= rows::put_source(tables, commit, &mut head, &Arc::new(own));
+    }
+    store(tables, commit, head, changed)
+}
+
+/// The sources of a destination that a new entry says nothing of.
+fn absent_in(tables: &Tables, to: &Destination, is: &BTreeMap<Key, SourceIntention>) -> Vec<Source> {
+    let class = keys::intentions_to(to);
+    let all = tables.intentions.scan(&class).filter(|(key, _)| !is.contains_key(*key));
+    all.map(|(_, own)| own.source.clone()).collect()
 }
 
 pub(super) fn delete(tables: &mut Tables, commit: &mut Commit, command: &DeleteEntry) -> Reply {
-    if let Some(failed) = cas_failed(command.cas, last_change(tables, &command.entry)) {
+    let EntryRef::ServiceIntentions(to) = &command.entry;
+    if let Some(failed) = cas_failed(command.cas, last_change(head_of(tables, to).as_deref())) {
         return failed;
     }
     done(rows::remove(tables, commit, &command.entry))
 }
 
-pub(super) fn upsert_intention(tables: &mut Tables, commit: &mut Commit, command: &UpsertIntention) -> Reply {
-    let mut entry = intentions_for(tables, &command.destination).unwrap_or_else(|| ServiceIntentions {
-        destination: command.destination.clone(),
-        sources: Vec::new(),
-        jwt: None,
-        meta: Default::default(),
-        stamp: Stamp::default(),
-    });
-    match entry.sources.iter_mut().find(|own| own.source == command.intention.source) {
-        Some(own) => *own = command.intention.clone(),
-        None => entry.sources.push(command.intention.clone()),
-    }
-    store(tables, commit, Entry::ServiceIntentions(entry))
+pub(super) fn upsert_intention(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &UpsertIntention,
+) -> Result<Reply, Refusal> {
+    let UpsertIntention { destination, intention } = command;
+    let mut head = head_or_new(tables, destination);
+    let changed = rows::put_source(tables, commit, &mut head, &Arc::new(intention.clone()));
+    Ok(store(tables, commit, head, changed))
 }
 
 pub(super) fn delete_intention(tables: &mut Tables, commit: &mut Commit, command: &DeleteIntention) -> Reply {
-    let Some(mut entry) = intentions_for(tables, &command.destination) else { return done(false) };
-    let before = entry.sources.len();
-    entry.sources.retain(|own| own.source != command.source);
-    if entry.sources.len() == before {
-        return done(false);
+    let DeleteIntention { destination, source } = command;
+    let Some(head) = head_of(tables, destination) else { return done(false) };
+    let mut head = IntentionHead::clone(&head);
+    let changed = rows::remove_source(tables, commit, &mut head, source);
+    store_or_remove(tables, commit, head, changed)
+}
+
+pub(super) fn edit_intention(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &EditIntention,
+) -> Result<Reply, Refusal> {
+    let EditIntention { destination, cas, remove, put } = command;
+    if let Some(failed) = cas_failed(Some(*cas), last_change(head_of(tables, destination).as_deref())) {
+        return Ok(failed);
     }
-    if entry.sources.is_empty() {
-        return done(rows::remove(tables, commit, &EntryRef::ServiceIntentions(entry.destination)));
+    let mut head = head_or_new(tables, destination);
+    let mut changed = false;
+    // What is replaced by its own kind does not come and go.
+    let gone = remove.as_ref().filter(|gone| put.as_ref().is_none_or(|put| put.source != **gone));
+    if let Some(gone) = gone {
+        changed |= rows::remove_source(tables, commit, &mut head, gone);
     }
-    store(tables, commit, Entry::ServiceIntentions(entry))
-}
-
-fn store(tables: &mut Tables, commit: &mut Commit, mut entry: Entry) -> Reply {
-    match &mut entry {
-        Entry::ServiceIntentions(intentions) => sort_sources(intentions),
+    if let Some(put) = put {
+        let others = head.sources - usize::from(is_there(tables, destination, &put.source));
+        validate_source(destination, others, put).map_err(|faults| {
+            let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            EntryRefusal::Invalid(texts.join("; "))
+        })?;
+        changed |= rows::put_source(tables, commit, &mut head, &Arc::new(put.clone()));
     }
-    let old = tables.entries.get(&keys::entry(&EntryRef::of(&entry))).cloned();
-    let row = renewed(old.as_deref(), entry, commit.index);
-    done(row.is_some_and(|row| rows::put(tables, commit, &row)))
+    Ok(store_or_remove(tables, commit, head, changed))
 }
 
-/// Sources stand in the order they are shown in: by precedence, then by name.
-fn sort_sources(entry: &mut ServiceIntentions) {
-    let destination = &entry.destination;
-    entry.sources.sort_by(|one, other| shown_order(destination, one).cmp(&shown_order(destination, other)));
-}
-
-fn shown_order<'a>(destination: &Destination, intention: &'a SourceIntention) -> impl Ord + 'a {
-    let source = &intention.source;
-    let peer = source.peer.as_ref().map_or("", |peer| peer.as_str());
-    let texts = [peer, source.partition.as_str(), source.namespace.as_str(), source.name.as_str()];
-    (Reverse(precedence(destination, source)), texts)
-}
-
-fn last_change(tables: &Tables, entry: &EntryRef) -> u64 {
-    tables.entries.get(&keys::entry(entry)).map_or(0, |entry| entry.stamp().modify)
-}
-
-fn intentions_for(tables: &Tables, destination: &Destination) -> Option<ServiceIntentions> {
-    let entry: Arc<Entry> =
-        tables.entries.get(&keys::entry(&EntryRef::ServiceIntentions(destination.clone()))).cloned()?;
-    match &*entry {
-        Entry::ServiceIntentions(intentions) => Some(intentions.clone()),
+fn store_or_remove(tables: &mut Tables, commit: &mut Commit, head: IntentionHead, changed: bool) -> Reply {
+    if changed && head.sources == 0 {
+        return done(rows::remove(tables, commit, &EntryRef::ServiceIntentions(head.destination)));
     }
+    store(tables, commit, head, changed)
+}
+
+/// Stores a head as changed now.
+fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, changed: bool) -> Reply {
+    if changed {
+        let create = if head.stamp == Stamp::default() { commit.index } else { head.stamp.create };
+        head.stamp = Stamp { create, modify: commit.index };
+        rows::put_head(tables, commit, &Arc::new(head));
+    }
+    done(changed)
+}
+
+fn is_there(tables: &Tables, to: &Destination, source: &Source) -> bool {
+    tables.intentions.get(&keys::intention(to, source)).is_some()
+}
+
+fn head_or_new(tables: &Tables, to: &Destination) -> IntentionHead {
+    let found = head_of(tables, to);
+    found.map_or_else(|| IntentionHead::new(to.clone()), |head| IntentionHead::clone(&head))
+}
+
+fn head_of(tables: &Tables, to: &Destination) -> Option<Arc<IntentionHead>> {
+    tables.entries.get(&keys::entry(&EntryRef::ServiceIntentions(to.clone()))).cloned()
+}
+
+fn last_change(head: Option<&IntentionHead>) -> u64 {
+    head.map_or(0, |head| head.stamp.modify)
 }

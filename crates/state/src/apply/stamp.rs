@@ -5,7 +5,6 @@ use std::sync::Arc;
 use concord_model::Stamp;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot};
 use concord_model::catalog::{Check, Node, ServiceInstance};
-use concord_model::entry::Entry;
 use concord_model::token::{AclPolicy, Token};
 
 /// A record that knows when it changed.
@@ -28,17 +27,6 @@ macro_rules! stamped {
 }
 
 stamped!(Node, ServiceInstance, Check, CaConfig, CaRoot, BuiltinCaState, Token, AclPolicy);
-
-impl Stamped for Entry {
-    fn stamp_mut(&mut self) -> &mut Stamp {
-        match self {
-            Self::ServiceIntentions(entry) => &mut entry.stamp,
-        }
-    }
-    fn stamp(&self) -> Stamp {
-        Self::stamp(self)
-    }
-}
 
 /// The row to store for `new`, or `None` if `old` says the same already.
 pub(crate) fn renewed<R: Stamped>(old: Option<&R>, mut new: R, index: u64) -> Option<Arc<R>> {

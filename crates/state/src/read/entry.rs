@@ -1,59 +1,145 @@
 //! Queries about configuration entries and intentions.
+//!
+//! An entry changes with each of its sources, and so does every answer that shows its index: whoever
+//! reads a source depends on its entry's head.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind};
-use concord_model::intention::{Destination, Source};
+use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
+use concord_model::{Pattern, ServiceRef, Uuid};
 
 use crate::command::EntryRef;
 use crate::keys;
 use crate::read::Reader;
+use crate::row::{IntentionHead, IntentionRef};
 use crate::tables::TableId;
 
 impl Reader {
     /// One entry.
-    pub fn entry(&mut self, name: &EntryRef) -> Option<Arc<Entry>> {
-        let key = keys::entry(name);
+    pub fn entry(&mut self, name: &EntryRef) -> Option<Entry> {
+        let EntryRef::ServiceIntentions(destination) = name;
+        let head = self.intention_head(destination)?;
+        Some(Entry::ServiceIntentions(self.whole(&head)))
+    }
+
+    /// All entries of a kind.
+    pub fn entries(&mut self, kind: EntryKind) -> Vec<Entry> {
+        match kind {
+            EntryKind::ServiceIntentions => {
+                self.intentions().into_iter().map(Entry::ServiceIntentions).collect()
+            }
+        }
+    }
+
+    /// All entries that hold intentions.
+    pub fn intentions(&mut self) -> Vec<ServiceIntentions> {
+        self.intention_heads().iter().map(|head| self.whole(head)).collect()
+    }
+
+    /// All entries that hold intentions, without their sources.
+    pub fn intention_heads(&mut self) -> Vec<Arc<IntentionHead>> {
+        let class = keys::entries_of(EntryKind::ServiceIntentions);
+        self.scan(|tables| &tables.entries, TableId::Entries, class)
+    }
+
+    /// The entry of a destination, without its sources.
+    pub fn intention_head(&mut self, destination: &Destination) -> Option<Arc<IntentionHead>> {
+        let key = keys::entry(&EntryRef::ServiceIntentions(destination.clone()));
         let found = self.tables().entries.get(&key).cloned();
         self.note(TableId::Entries, key);
         found
     }
 
-    /// All entries of a kind.
-    pub fn entries(&mut self, kind: EntryKind) -> Vec<Arc<Entry>> {
-        self.scan(|tables| &tables.entries, TableId::Entries, keys::entries_of(kind))
+    /// An entry with all its sources, in the order in which they are tried.
+    pub fn whole(&self, head: &IntentionHead) -> ServiceIntentions {
+        let class = keys::intentions_to(&head.destination);
+        head.with(self.tables().intentions.scan(&class).map(|(_, own)| SourceIntention::clone(own)).collect())
     }
 
-    /// All entries that hold intentions.
-    pub fn intentions(&mut self) -> Vec<Arc<Entry>> {
-        self.entries(EntryKind::ServiceIntentions)
+    /// An entry with those of its sources that are written so; none if it has none of them.
+    pub fn part(&self, head: &IntentionHead, sources: &[Source]) -> Option<ServiceIntentions> {
+        let to = &head.destination;
+        let found = sources.iter().filter_map(|source| self.source(to, source));
+        let found: Vec<_> = found.map(|own| SourceIntention::clone(own)).collect();
+        (!found.is_empty()).then(|| head.with(found))
+    }
+
+    /// An entry with those of its sources that are all services: of one namespace, of all.
+    pub fn about_any(&self, head: &IntentionHead) -> ServiceIntentions {
+        let classes = [1, 2].map(|wildcards| keys::intentions_to_wild(&head.destination, wildcards));
+        let wild = classes.iter().flat_map(|class| self.tables().intentions.scan(class));
+        let any = |own: &&Arc<SourceIntention>| own.source.peer.is_none() && own.source.name == Pattern::Any;
+        head.with(wild.map(|(_, own)| own).filter(any).map(|own| SourceIntention::clone(own)).collect())
+    }
+
+    /// What is said of one source of a destination.
+    pub fn intention(&mut self, destination: &Destination, source: &Source) -> Option<Arc<SourceIntention>> {
+        self.intention_head(destination)?;
+        self.source(destination, source).cloned()
+    }
+
+    /// How many sources of a destination stand before that one.
+    pub fn position(&mut self, destination: &Destination, source: &Source) -> usize {
+        self.intention_head(destination);
+        let (class, own) = (keys::intentions_to(destination), keys::intention(destination, source));
+        self.tables().intentions.scan(&class).take_while(|(key, _)| **key < own).count()
+    }
+
+    /// The intention that has an id of the older API: its entry with that source alone.
+    pub fn intention_by_id(&mut self, id: Uuid) -> Option<ServiceIntentions> {
+        let class = keys::intentions_of_id(id);
+        let found = self.scan(|tables| &tables.intention_ids, TableId::IntentionIds, class);
+        let IntentionRef { destination, source } = IntentionRef::clone(found.first()?);
+        let head = self.intention_head(&destination)?;
+        self.part(&head, &[source])
     }
 
     /// The entries whose destination covers a service: its own and those with wildcards, the most
     /// specific first. A destination in a peered cluster has none here.
-    pub fn intentions_to(&mut self, destination: &ServiceRef) -> Vec<Arc<Entry>> {
+    pub fn intentions_to(&mut self, destination: &ServiceRef) -> Vec<ServiceIntentions> {
+        self.heads_to(destination).iter().map(|head| self.whole(head)).collect()
+    }
+
+    /// The entries whose destination covers a service, without their sources.
+    pub fn heads_to(&mut self, destination: &ServiceRef) -> Vec<Arc<IntentionHead>> {
         if destination.peer.is_some() {
             return Vec::new();
         }
         let partition = &destination.partition;
-        let named = keys::patterns(destination).map(|(namespace, name)| {
-            EntryRef::ServiceIntentions(Destination { partition: partition.clone(), namespace, name })
-        });
-        named.iter().filter_map(|name| self.entry(name)).collect()
+        let named = keys::patterns(destination);
+        let named =
+            named.map(|(namespace, name)| Destination { partition: partition.clone(), namespace, name });
+        named.iter().filter_map(|to| self.intention_head(to)).collect()
     }
 
-    /// The entries with an intention whose source covers a service, each once, by destination.
-    pub fn intentions_from(&mut self, source: &ServiceRef) -> Vec<Arc<Entry>> {
+    /// The entries with an intention whose source covers a service, each once, by destination, and of
+    /// their sources those.
+    pub fn intentions_from(&mut self, source: &ServiceRef) -> Vec<ServiceIntentions> {
+        let sources = covering(source);
         let mut found = BTreeMap::new();
-        for (namespace, name) in keys::patterns(source) {
-            let (partition, peer) = (source.partition.clone(), source.peer.clone());
-            let class = keys::intentions_from(&Source { partition, namespace, peer, name });
-            for entry in self.scan(|tables| &tables.intention_sources, TableId::IntentionSources, class) {
-                found.insert(EntryRef::of(&entry), entry);
+        for source in &sources {
+            let class = keys::intentions_from(source);
+            for row in self.scan(|tables| &tables.intention_sources, TableId::IntentionSources, class) {
+                let Some(head) = self.intention_head(&row.destination) else { continue };
+                found.insert(head.destination.clone(), head);
             }
         }
-        found.into_values().collect()
+        found.values().filter_map(|head| self.part(head, &sources)).collect()
     }
+
+    fn source(&self, destination: &Destination, source: &Source) -> Option<&Arc<SourceIntention>> {
+        self.tables().intentions.get(&keys::intention(destination, source))
+    }
+}
+
+/// The ways in which a source that covers a service can be written, the most specific first.
+pub fn covering(service: &ServiceRef) -> [Source; 4] {
+    keys::patterns(service).map(|(namespace, name)| Source {
+        partition: service.partition.clone(),
+        namespace,
+        peer: service.peer.clone(),
+        name,
+    })
 }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
 use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
 use concord_model::entry::Entry;
+use concord_model::intention::SourceIntention;
 use concord_model::token::{AclPolicy, Token};
 use concord_model::{NodeName, Uuid};
 use serde::de::{IntoDeserializer, value};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::apply::cluster;
+use crate::command::EntryRef;
 use crate::derive;
 use crate::key::Key;
 use crate::keys;
-use crate::row::AclBootstrap;
+use crate::row::{AclBootstrap, IntentionHead};
 use crate::snapshot::{SnapshotError, SnapshotHeader};
 use crate::table::Commit;
 use crate::tables::{TableId, Tables};
@@ -52,6 +54,7 @@ records! {
     RuleSet(u32, u32),
     Node(Node, &'a Node),
     Entry(Entry, &'a Entry),
+    Intention(SourceIntention, &'a SourceIntention),
     CaRoots(CaRoots, &'a CaRoots),
     CaConfig(CaConfig, &'a CaConfig),
     CaProviderState(BuiltinCaState, &'a BuiltinCaState),
@@ -81,8 +84,11 @@ type Write<'w> = dyn FnMut(RecordRef<'_>) -> Result<u64, SnapshotError> + 'w;
 /// Writes all rows and indexes. Returns the number of records so far, the header among them.
 pub(super) fn write_all(tables: &Tables, write: &mut Write<'_>) -> Result<u64, SnapshotError> {
     write_catalog(tables, write)?;
-    for (_, row) in tables.entries.iter() {
-        write(RecordRef::Entry(row))?;
+    for (_, head) in tables.entries.iter() {
+        write(RecordRef::Entry(&head.to_entry()))?;
+        for (_, own) in tables.intentions.scan(&keys::intentions_to(&head.destination)) {
+            write(RecordRef::Intention(own))?;
+        }
     }
     write_ca(tables, write)?;
     write_acl(tables, write)?;
@@ -152,6 +158,8 @@ pub(super) struct Restore {
     tables: Tables,
     /// Nobody waits for what is restored; the indexes come from the snapshot.
     commit: Commit,
+    /// The entry whose sources are being read.
+    open: Option<IntentionHead>,
     marks: BTreeMap<TableId, Vec<(Key, u64)>>,
     floors: BTreeMap<TableId, u64>,
     ended: bool,
@@ -159,7 +167,8 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) fn new(tables: Tables) -> Self {
-        Self { tables, commit: Commit::new(0), marks: BTreeMap::new(), floors: BTreeMap::new(), ended: false }
+        let (commit, marks, floors) = (Commit::new(0), BTreeMap::new(), BTreeMap::new());
+        Self { tables, commit, open: None, marks, floors, ended: false }
     }
 
     /// Takes in one record; `false` if it does not fit those before it.
@@ -168,6 +177,9 @@ impl Restore {
             return false;
         }
         self.commit.keys.clear();
+        if !matches!(record, Record::Intention(_)) {
+            self.close();
+        }
         let (tables, commit) = (&mut self.tables, &mut self.commit);
         match record {
             Record::Header(_) => false,
@@ -184,7 +196,21 @@ impl Restore {
                 let check = Arc::new(check);
                 node.is_some_and(|node| derive::catalog::put_check(tables, commit, &node, &check))
             }
-            Record::Entry(entry) => derive::entry::put(tables, commit, &Arc::new(entry)),
+            Record::Entry(Entry::ServiceIntentions(entry)) => {
+                let name = EntryRef::ServiceIntentions(entry.destination.clone());
+                let new = tables.entries.get(&keys::entry(&name)).is_none();
+                let (mut head, sources) = IntentionHead::split(entry);
+                // Format 1 has the sources in the entry. Where one is named twice the first decides.
+                for own in sources.into_iter().rev() {
+                    derive::entry::put_source(tables, commit, &mut head, &Arc::new(own));
+                }
+                self.open = Some(head);
+                new
+            }
+            Record::Intention(own) => match &mut self.open {
+                Some(head) => derive::entry::put_source(tables, commit, head, &Arc::new(own)),
+                None => false,
+            },
             Record::CaRoots(row) => tables.ca_roots.put(&keys::only(), Arc::new(row), commit),
             Record::CaConfig(row) => tables.ca_config.put(&keys::only(), Arc::new(row), commit),
             Record::CaProviderState(row) => {
@@ -207,6 +233,13 @@ impl Restore {
                 self.ended = true;
                 records == number
             }
+        }
+    }
+
+    /// Stores the head of the entry whose sources have been read.
+    fn close(&mut self) {
+        if let Some(head) = self.open.take() {
+            derive::entry::put_head(&mut self.tables, &mut self.commit, &Arc::new(head));
         }
     }
 

@@ -20,10 +20,14 @@ use concord_state::command::*;
 use concord_state::{Command, Envelope, Store};
 
 use crate::samples::*;
+use crate::snapshot::without_table;
 
-fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus/format-1")
+fn corpus() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
+
+/// The first format's commands, before others were added: its snapshot is of the state after these.
+const FIRST: usize = 21;
 
 /// One envelope per command, in an order in which each finds what it needs.
 pub(crate) fn samples() -> Vec<Envelope> {
@@ -76,6 +80,14 @@ fn commands() -> Vec<Command> {
         DeleteTokens { accessors: vec![uuid(0x23)] }.into(),
         ReapExpiredTokens { accessors: vec![uuid(0x22)] }.into(),
         DeletePolicy { id: uuid(0x24) }.into(),
+        // Added since.
+        EditIntention {
+            destination: destination("api"),
+            cas: 17,
+            remove: Some(source("*")),
+            put: Some(intention("db", Action::Deny)),
+        }
+        .into(),
     ]
 }
 
@@ -140,8 +152,12 @@ fn intentions() -> Entry {
 
 /// The state after all samples.
 pub(crate) fn applied() -> Store {
+    applied_first(usize::MAX)
+}
+
+fn applied_first(count: usize) -> Store {
     let mut store = Store::new();
-    for (number, envelope) in samples().iter().enumerate() {
+    for (number, envelope) in samples().iter().take(count).enumerate() {
         store.apply_envelope(10 + number as u64, envelope).unwrap();
     }
     store
@@ -150,9 +166,9 @@ pub(crate) fn applied() -> Store {
 /// The committed sample of that name.
 #[allow(clippy::disallowed_methods, reason = "whether to write samples is said in the environment")]
 fn committed(name: &str, current: &[u8]) -> Vec<u8> {
-    let path = directory().join(name);
+    let path = corpus().join(name);
     if !path.exists() && std::env::var("CONCORD_BLESS").is_ok() {
-        fs::create_dir_all(directory()).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, current).unwrap();
     }
     fs::read(&path)
@@ -181,7 +197,7 @@ fn every_sample_does_something_or_is_accepted() {
 #[test]
 fn commands_of_format_1_are_read_as_they_were_meant() {
     for envelope in samples() {
-        let name = format!("{}.command", envelope.command.name());
+        let name = format!("format-1/{}.command", envelope.command.name());
         let bytes = committed(&name, &envelope.encode().unwrap());
         assert_eq!(Envelope::decode(&bytes).unwrap(), envelope, "{name}");
     }
@@ -189,10 +205,34 @@ fn commands_of_format_1_are_read_as_they_were_meant() {
 
 #[test]
 fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
-    let store = applied();
-    let bytes = committed("state.snapshot", &store.view().snapshot(2).unwrap());
+    let store = applied_first(FIRST);
+    let bytes = committed("format-1/state.snapshot", b"cannot be written any more");
     let mut restored = Store::new();
     let header = restored.restore(&bytes).unwrap();
     assert_eq!((header.format, header.term, header.index), (1, 2, store.view().index()));
+    // Then a source's index moved with every change of its entry; now the entry's does, and is read too.
+    // Ids are found by a table that is new: everything in it changed as it was read.
+    let told = |store: &Store| {
+        let bytes = without_table(&store.view().snapshot(2).unwrap(), "intention_sources");
+        without_table(&bytes, "intention_ids")
+    };
+    assert_eq!(told(&restored), told(&store));
+    let from = |store: &Store| {
+        let mut reader = store.view().read();
+        let answer = reader.intentions_from(&service_ref("cache"));
+        assert_eq!(answer.len(), 1);
+        (answer, reader.finish().index())
+    };
+    assert_eq!(from(&restored), from(&store));
+    assert!(restored.view().read().intention_by_id(uuid(0x13)).is_some());
+}
+
+#[test]
+fn a_snapshot_of_format_2_is_read_as_it_was_meant() {
+    let store = applied();
+    let bytes = committed("format-2/state.snapshot", &store.view().snapshot(2).unwrap());
+    let mut restored = Store::new();
+    let header = restored.restore(&bytes).unwrap();
+    assert_eq!((header.format, header.term, header.index), (2, 2, store.view().index()));
     assert_eq!(restored.view().digest(), store.view().digest());
 }

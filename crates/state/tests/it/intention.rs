@@ -34,7 +34,7 @@ fn name(to: &str) -> EntryRef {
 
 /// The sources of a destination's entry, with what they decide.
 fn sources(log: &Log, to: &str) -> Vec<(String, Decision)> {
-    match log.store.view().read().entry(&name(to)).as_deref() {
+    match log.store.view().read().entry(&name(to)) {
         Some(Entry::ServiceIntentions(entry)) => {
             let shown = entry.sources.iter().map(|own| (own.source.to_string(), own.decision.clone()));
             shown.collect()
@@ -86,7 +86,7 @@ fn the_entries_of_a_destination_are_its_own_and_the_wild_ones() {
     }
     let to = |name: &str| {
         let entries = log.store.view().read().intentions_to(&service_ref(name));
-        entries.iter().map(|entry| EntryRef::of(entry)).collect::<Vec<_>>()
+        entries.into_iter().map(|entry| EntryRef::ServiceIntentions(entry.destination)).collect::<Vec<_>>()
     };
     assert_eq!(to("api"), [name("api"), name("*")]);
     assert_eq!(to("other"), [name("*")]);
@@ -103,7 +103,7 @@ fn the_entries_of_a_source_are_those_that_cover_it() {
     log.changed(upsert("other", "cache", Action::Allow));
     let from = |name: &str| {
         let entries = log.store.view().read().intentions_from(&service_ref(name));
-        entries.iter().map(|entry| EntryRef::of(entry)).collect::<Vec<_>>()
+        entries.into_iter().map(|entry| EntryRef::ServiceIntentions(entry.destination)).collect::<Vec<_>>()
     };
     assert_eq!(from("web"), [name("api"), name("db")]);
     assert_eq!(from("other"), [name("api"), name("cache"), name("db")]);

@@ -139,7 +139,7 @@ proptest! {
         // In one entry they are two sources.
         log.changed(UpsertIntention { destination: destination("one"), intention: from(&near) });
         let entry = log.store.view().read().entry(&EntryRef::ServiceIntentions(destination("one"))).unwrap();
-        let Entry::ServiceIntentions(entry) = &*entry;
+        let Entry::ServiceIntentions(entry) = &entry;
         prop_assert_eq!(entry.sources.len(), 2);
     }
 

@@ -115,7 +115,7 @@ fn n_114_missing_doubled_and_reordered_records_are_refused_under_a_checksum_that
 }
 
 /// The records of a snapshot but those that speak of one table, counted anew.
-fn without_table(bytes: &[u8], table: &str) -> Vec<u8> {
+pub(crate) fn without_table(bytes: &[u8], table: &str) -> Vec<u8> {
     let speaks = |piece: &[u8]| {
         let name = [&[0xa0 | u8::try_from(table.len()).unwrap()], table.as_bytes()].concat();
         let marks = [&b"Changed"[..], b"Floor"];

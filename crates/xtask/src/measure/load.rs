@@ -26,6 +26,10 @@ pub(super) fn memory(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "memory")
 }
 
+pub(super) fn growth(bench: &Bench<'_>) -> Result<Report> {
+    run(bench, "growth")
+}
+
 pub(super) fn proxy(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "proxy")
 }

@@ -1,13 +1,16 @@
 //! What a change costs, counted in records looked at, files touched and requests made: the same
 //! whether little or much is registered.
 
-use concord_api::definition::{CheckDefinition, ServiceDefinition};
-use concord_model::CheckId;
-use concord_model::catalog::CheckStatus;
-use concord_rpc::{ProxyTarget, SnapshotSource};
+use std::time::Duration;
 
-use crate::limits::CHECK_STATE_PAUSE;
-use crate::testing::{Asked, Bench, open, service_id, settle};
+use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_model::catalog::CheckStatus;
+use concord_model::intention::{Action, ServiceIntentions};
+use concord_model::{CheckId, ServiceRef};
+use concord_rpc::{Head, ProxyTarget, SnapshotSource};
+
+use crate::limits::{CHECK_STATE_PAUSE, REFRESH_DIGEST_MAX};
+use crate::testing::{Asked, Bench, intention, name, open, service_id, settle};
 
 /// What was done since some moment.
 #[derive(Clone, Copy, Debug)]
@@ -131,4 +134,54 @@ async fn a_change_costs_the_same_whether_little_or_much_is_registered() {
             ("deregister", 0, 2),
         ]
     );
+}
+
+/// An entry for `api` with that many sources.
+fn many(sources: usize) -> ServiceIntentions {
+    let mut entry = intention("web", "api", Action::Allow);
+    for number in 1..sources {
+        entry.sources.extend(intention(&format!("caller-{number}"), "api", Action::Allow).sources);
+    }
+    entry
+}
+
+/// How often the entry for `api` is fetched while one of its sources changes every millisecond.
+async fn fetched(sources: usize, changes: usize) -> usize {
+    let bench = Bench::new(open());
+    bench.servers.change(|catalog| catalog.intentions = vec![many(sources)]);
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.intentions(&caller, ServiceRef::local(name("api")), &Head::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = bench.servers.asked("MatchIntentions");
+    for _ in 0..changes {
+        bench.servers.change(|catalog| catalog.intentions[0].sources[0].description.push('x'));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bench.servers.asked("MatchIntentions") - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_changes_to_many_intentions_is_fetched_now_and_then() {
+    assert!(fetched(10, 200).await > 150, "few are fetched as they change");
+    assert!((2..20).contains(&fetched(2_000, 200).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_change_after_a_quiet_while_is_fetched_at_once_however_many_intentions_there_are() {
+    let bench = Bench::new(open());
+    bench.servers.change(|catalog| catalog.intentions = vec![many(20_000)]);
+    let caller = bench.agent.caller(None).await.unwrap();
+    let first =
+        bench.agent.intentions(&caller, ServiceRef::local(name("api")), &Head::default()).await.unwrap();
+    tokio::time::sleep(REFRESH_DIGEST_MAX).await;
+    for change in 0..2 {
+        let changed = bench.world.clock.now();
+        bench.servers.change(|catalog| catalog.intentions[0].sources[0].description.push('x'));
+        let head = Head::default().after(first.index + change, Some(Duration::from_secs(60)));
+        bench.agent.intentions(&caller, ServiceRef::local(name("api")), &head).await.unwrap();
+        let took = bench.world.clock.now() - changed;
+        // The second comes while the first is being digested, and waits for that and no longer.
+        let longest = if change == 0 { Duration::ZERO } else { REFRESH_DIGEST_MAX };
+        assert!(took <= longest, "{took:?}");
+    }
 }

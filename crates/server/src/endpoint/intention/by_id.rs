@@ -3,23 +3,32 @@
 //! Its intentions live in the destinations' entries like all others, with their ids beside them. An entry
 //! that was also written otherwise is beyond this API: it could not say all that stands there.
 
+use std::sync::Arc;
+
 use concord_acl::{Labelled, Level, Right};
 use concord_model::Uuid;
-use concord_model::entry::Entry;
-use concord_model::intention::{Decision, Destination, LegacyFields, ServiceIntentions, SourceIntention};
+use concord_model::intention::{
+    Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
+};
 use concord_rpc::request::{
     CreateIntention, DeleteIntentionById, PlainIntention, ReadIntention, UpdateIntention,
 };
 use concord_rpc::{Answer, Head, Need, Request, RpcError};
-use concord_state::Reader;
-use concord_state::command::{self, EntryRef};
+use concord_state::{IntentionHead, Reader, command};
 
-use super::{done, empty, intentions, reads_intentions_of, valid, write_intentions_of};
+use super::{done, of_head, reads_intentions_of, valid_source, write_intentions_of};
 use crate::caller::Caller;
 use crate::paths::Core;
 
 /// Tries of a change whose entry is removed or replaced by others meanwhile.
 const TRIES: usize = 4;
+
+/// What a destination's entry becomes.
+#[derive(Debug)]
+struct Change {
+    remove: Option<Source>,
+    put: Option<SourceIntention>,
+}
 
 impl Core {
     pub(crate) async fn read_intention(
@@ -28,7 +37,7 @@ impl Core {
         request: ReadIntention,
     ) -> Result<Answer<Option<ServiceIntentions>>, RpcError> {
         self.read(head, &request.need(), |eval| {
-            let found = find(&mut eval.reader, request.id);
+            let found = eval.reader.intention_by_id(request.id);
             found.map(|entry| may_read(eval.caller, &entry).map(|()| entry)).transpose()
         })
         .await
@@ -46,12 +55,11 @@ impl Core {
         let fields = LegacyFields { id, meta: intention.meta.clone(), create_time: now, update_time: now };
         let made = source_of(intention, fields);
         let index = self
-            .edit(head, &destination, |entry| {
-                if let Some(at) = entry.sources.iter().position(|own| own.source == made.source) {
-                    return Err(repeated(at, &made));
+            .edit(head, &destination, |reader| {
+                if reader.intention(&destination, &made.source).is_some() {
+                    return Err(repeated(reader.position(&destination, &made.source), &made));
                 }
-                entry.sources.push(made.clone());
-                Ok(())
+                Ok(Change { remove: None, put: Some(made.clone()) })
             })
             .await?;
         Ok(self.written(id, index))
@@ -72,19 +80,17 @@ impl Core {
         }
         let now = self.now();
         let index = self
-            .edit(head, &destination, |entry| {
-                let at = entry.sources.iter().position(|own| has(own, id)).ok_or_else(gone)?;
-                let own = &mut entry.sources[at];
-                let created = own.legacy.as_ref().map_or(now, |fields| fields.create_time);
+            .edit(head, &destination, |reader| {
+                let old = standing(reader, &destination, id).ok_or_else(gone)?;
+                let created = old.legacy.as_ref().map_or(now, |fields| fields.create_time);
                 let meta = intention.meta.clone();
                 let fields = LegacyFields { id, meta, create_time: created, update_time: now };
-                *own = source_of(intention.clone(), fields);
-                let own = own.clone();
-                let mut others = entry.sources.iter().enumerate().filter(|(other, _)| *other != at);
-                match others.find(|(_, other)| other.source == own.source) {
-                    Some((other, _)) => Err(repeated(other.min(at), &own)),
-                    None => Ok(()),
+                let own = source_of(intention.clone(), fields);
+                if own.source != old.source && reader.intention(&destination, &own.source).is_some() {
+                    let at = [&own.source, &old.source].map(|source| reader.position(&destination, source));
+                    return Err(repeated(at[0].min(at[1]), &own));
                 }
+                Ok(Change { remove: Some(old.source), put: Some(own) })
             })
             .await?;
         Ok(self.written((), index))
@@ -100,10 +106,9 @@ impl Core {
         let gone = || RpcError::Rejected(format!("Cannot delete non-existent intention: '{id}'"));
         let destination = self.destination_of(&caller, id, gone)?;
         let index = self
-            .edit(head, &destination, |entry| {
-                let at = entry.sources.iter().position(|own| has(own, id)).ok_or_else(gone)?;
-                entry.sources.remove(at);
-                Ok(())
+            .edit(head, &destination, |reader| {
+                let old = standing(reader, &destination, id).ok_or_else(gone)?;
+                Ok(Change { remove: Some(old.source), put: None })
             })
             .await?;
         Ok(self.written((), index))
@@ -116,43 +121,55 @@ impl Core {
         id: Uuid,
         gone: impl Fn() -> RpcError,
     ) -> Result<Destination, RpcError> {
-        let entry = find(&mut self.view().read(), id).ok_or_else(gone)?;
+        let entry = self.view().read().intention_by_id(id).ok_or_else(gone)?;
         caller.require(&write_intentions_of(&entry.destination))?;
         Ok(entry.destination)
     }
 
-    /// Changes a destination's entry in the caller's turn, on the condition that it is still the one
-    /// looked at. An entry without sources is removed.
+    /// Changes one source of a destination's entry in the caller's turn, on the condition that the entry is
+    /// still the one looked at. An entry without sources is removed.
     async fn edit(
         &self,
         head: &Head,
         destination: &Destination,
-        change: impl Fn(&mut ServiceIntentions) -> Result<(), RpcError>,
+        change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
     ) -> Result<u64, RpcError> {
         let need = Need::Right(write_intentions_of(destination));
         let _turn = self.turn_of(head, &need, destination).await?;
-        let name = EntryRef::ServiceIntentions(destination.clone());
         for _ in 0..TRIES {
-            let existing = self.view().read().entry(&name);
-            let mut entry = match &existing {
-                Some(existing) => intentions(existing).clone(),
-                None => empty(destination),
-            };
-            only_with_ids(&entry)?;
-            let cas = Some(entry.stamp.modify);
-            change(&mut entry)?;
-            let (reply, index) = if entry.sources.is_empty() {
-                self.write(command::DeleteEntry { entry: name.clone(), cas }).await?
-            } else {
-                valid(&entry)?;
-                self.write(command::SetEntry { entry: Entry::ServiceIntentions(entry), cas }).await?
-            };
+            let command = self.edited(destination, &change)?;
+            let (reply, index) = self.write(command).await?;
             if done(&reply)? {
                 return Ok(index);
             }
         }
         Err(RpcError::Conflict(format!("the intentions for {destination} keep changing; try again")))
     }
+
+    /// The command that makes a change, as the entry stands now.
+    fn edited(
+        &self,
+        destination: &Destination,
+        change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
+    ) -> Result<command::EditIntention, RpcError> {
+        let mut reader = self.view().read();
+        let entry: Option<Arc<IntentionHead>> = reader.intention_head(destination);
+        let (stamp, all) = of_head(entry.as_deref());
+        if let Some(entry) = &entry {
+            only_with_ids(entry)?;
+        }
+        let Change { remove, put } = change(&mut reader)?;
+        if let Some(own) = &put {
+            valid_source(destination, all - usize::from(remove.is_some()), own)?;
+        }
+        Ok(command::EditIntention { destination: destination.clone(), cas: stamp.modify, remove, put })
+    }
+}
+
+/// The intention with an id, if it is one of that destination.
+fn standing(reader: &mut Reader, destination: &Destination, id: Uuid) -> Option<SourceIntention> {
+    let entry = reader.intention_by_id(id)?;
+    if entry.destination == *destination { entry.sources.into_iter().next() } else { None }
 }
 
 fn may_read(caller: &Caller, entry: &ServiceIntentions) -> Result<(), RpcError> {
@@ -166,26 +183,14 @@ fn may_read(caller: &Caller, entry: &ServiceIntentions) -> Result<(), RpcError> 
     caller.require(&Right::named(Labelled::Intention, destination.to_owned(), Level::Read))
 }
 
-fn has(own: &SourceIntention, id: Uuid) -> bool {
-    own.legacy.as_ref().is_some_and(|fields| fields.id == id)
-}
-
-/// The entry that holds an id, with nothing but its source.
-fn find(reader: &mut Reader, id: Uuid) -> Option<ServiceIntentions> {
-    reader.intentions().iter().map(intentions).find_map(|entry| {
-        let source = entry.sources.iter().find(|own| has(own, id))?;
-        Some(ServiceIntentions { sources: vec![source.clone()], ..entry.clone() })
-    })
-}
-
 fn source_of(intention: PlainIntention, fields: LegacyFields) -> SourceIntention {
     let PlainIntention { destination: _, source, action, description, meta: _ } = intention;
     SourceIntention { source, decision: Decision::Connection(action), description, legacy: Some(fields) }
 }
 
 /// What was written without ids cannot be edited by them.
-fn only_with_ids(entry: &ServiceIntentions) -> Result<(), RpcError> {
-    if entry.sources.iter().all(|own| own.legacy.is_some()) && entry.meta.is_empty() && entry.jwt.is_none() {
+fn only_with_ids(entry: &IntentionHead) -> Result<(), RpcError> {
+    if entry.only_with_ids() {
         return Ok(());
     }
     Err(RpcError::Rejected(format!(

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, Sealed};
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
 use concord_model::entry::{Entry, EntryKind};
-use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
+use concord_model::intention::{
+    Action, Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
+};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::token::{AclPolicy, PolicyLink, Token};
 use concord_model::{
@@ -181,11 +183,17 @@ fn source() -> impl Strategy<Value = Source> {
 }
 
 fn intention() -> impl Strategy<Value = SourceIntention> {
-    (source(), select(vec![Action::Allow, Action::Deny])).prop_map(|(source, action)| SourceIntention {
+    let action = select(vec![Action::Allow, Action::Deny]);
+    (source(), action, option::weighted(0.3, uuid())).prop_map(|(source, action, id)| SourceIntention {
         source,
         decision: Decision::Connection(action),
         description: String::new(),
-        legacy: None,
+        legacy: id.map(|id| LegacyFields {
+            id,
+            meta: BTreeMap::new(),
+            create_time: Timestamp::EPOCH,
+            update_time: Timestamp::EPOCH,
+        }),
     })
 }
 
@@ -204,7 +212,9 @@ fn entry() -> impl Strategy<Value = Command> {
         .prop_map(|(destination, intention)| UpsertIntention { destination, intention }.into());
     let remove = (destination(), source())
         .prop_map(|(destination, source)| DeleteIntention { destination, source }.into());
-    prop_oneof![1 => set, 1 => delete, 3 => upsert, 2 => remove]
+    let edit = (destination(), 0..40u64, option::of(source()), option::of(intention()))
+        .prop_map(|(destination, cas, remove, put)| EditIntention { destination, cas, remove, put }.into());
+    prop_oneof![1 => set, 1 => delete, 3 => upsert, 2 => remove, 3 => edit]
 }
 
 // === Certificate authority ===
@@ -410,6 +420,7 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
         let id = Uuid([byte; 16]);
         let secret = hash_secret(&format!("secret-{}", byte - 0xa0));
         let name = format!("policy-{}", byte - 0xa0);
+        queries.push(query(move |reader| reader.intention_by_id(id)));
         queries.push(query(move |reader| reader.token_by_accessor(id, now)));
         queries.push(query(move |reader| reader.token_by_secret_hash(&secret, now)));
         queries.push(query(move |reader| reader.policy_by_id(id)));
