@@ -303,7 +303,7 @@ fn invalid(faults: &[EntryFault]) -> RpcError {
 
 /// When a destination's entry changed, and how many sources it has; there may be none.
 fn of_head(head: Option<&IntentionHead>) -> (Stamp, usize) {
-    head.map_or((Stamp::default(), 0), |head| (head.stamp, head.sources))
+    head.map_or_else(|| (Stamp::default(), 0), |head| (head.stamp, head.sources))
 }
 
 fn entry_ref(kind: EntryKind, name: &str) -> Result<EntryRef, RpcError> {

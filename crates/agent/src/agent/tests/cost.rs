@@ -151,11 +151,11 @@ async fn fetched(sources: usize, changes: usize) -> usize {
     bench.servers.change(|catalog| catalog.intentions = vec![many(sources)]);
     let caller = bench.agent.caller(None).await.unwrap();
     bench.agent.intentions(&caller, ServiceRef::local(name("api")), &Head::default()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.world.clock.sleep(Duration::from_secs(1)).await;
     let before = bench.servers.asked("MatchIntentions");
     for _ in 0..changes {
         bench.servers.change(|catalog| catalog.intentions[0].sources[0].description.push('x'));
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        bench.world.clock.sleep(Duration::from_millis(1)).await;
     }
     bench.servers.asked("MatchIntentions") - before
 }
@@ -173,7 +173,7 @@ async fn the_first_change_after_a_quiet_while_is_fetched_at_once_however_many_in
     let caller = bench.agent.caller(None).await.unwrap();
     let first =
         bench.agent.intentions(&caller, ServiceRef::local(name("api")), &Head::default()).await.unwrap();
-    tokio::time::sleep(REFRESH_DIGEST_MAX).await;
+    bench.world.clock.sleep(REFRESH_DIGEST_MAX).await;
     for change in 0..2 {
         let changed = bench.world.clock.now();
         bench.servers.change(|catalog| catalog.intentions[0].sources[0].description.push('x'));
