@@ -25,6 +25,8 @@ pub const OID: u8 = 0x06;
 pub const UTF8_STRING: u8 = 0x0c;
 /// PrintableString.
 pub const PRINTABLE_STRING: u8 = 0x13;
+/// IA5String.
+pub const IA5_STRING: u8 = 0x16;
 /// UTCTime.
 pub const UTC_TIME: u8 = 0x17;
 /// GeneralizedTime.

@@ -18,6 +18,8 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 8;
 pub const PEM_BLOCKS_MAX: usize = 64;
 /// Longest serial number, in bytes (RFC 5280 §4.1.2.2).
 pub const SERIAL_BYTES_MAX: usize = 20;
+/// Longest key id of an authority, in bytes: ours have 32, a hash of any kind has at most 64.
+pub const KEY_ID_BYTES_MAX: usize = 64;
 /// Smallest RSA modulus, in bits (NIST SP 800-131A).
 pub const RSA_BITS_MIN: usize = 2048;
 /// Largest RSA modulus, in bits: verification beyond it costs milliseconds.

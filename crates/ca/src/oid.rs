@@ -43,12 +43,33 @@ pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 pub const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 0x23];
 /// `id-ce-extKeyUsage`.
 pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// `id-ce`: extensions of the standard itself begin so.
+pub const CERTIFICATE_EXTENSIONS: &[u8] = &[0x55, 0x1d];
+/// `id-pe`: extensions of the Internet profile begin so.
+pub const INTERNET_EXTENSIONS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01];
+/// `netscape-cert-extension`: old extensions that OpenSSL still goes by begin so.
+pub const NETSCAPE_EXTENSIONS: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01];
+/// `netscape-comment`: text, of which nobody makes anything.
+pub const NETSCAPE_COMMENT: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x0d];
 /// `id-kp-serverAuth`.
 pub const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// `id-kp-clientAuth`.
 pub const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 /// `extensionRequest` of PKCS #9: the attribute of a request that carries its extensions.
 pub const EXTENSION_REQUEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
+
+/// Whether every library reads this identifier: encoded in the shortest form, each number in four bytes at most (Go
+/// refuses a certificate with a number beyond 31 bits).
+pub fn is_plain(oid: &[u8]) -> bool {
+    let mut length = 0;
+    for byte in oid {
+        if length == 0 && *byte == 0x80 || length == 4 {
+            return false;
+        }
+        length = if byte & 0x80 == 0 { 0 } else { length + 1 };
+    }
+    length == 0 && !oid.is_empty()
+}
 
 /// The dotted text of an identifier, for messages; `?` where the encoding is broken.
 pub fn text(oid: &[u8]) -> String {
@@ -85,5 +106,13 @@ mod tests {
         assert_eq!(text(SUBJECT_ALT_NAME), "2.5.29.17");
         assert_eq!(text(ED25519), "1.3.101.112");
         assert_eq!(text(&[]), "?");
+    }
+
+    #[test]
+    fn identifiers_that_not_everybody_reads_are_told() {
+        assert!(is_plain(RSA) && is_plain(P384) && is_plain(&[0x69, 0xff, 0xff, 0xff, 0x7f]));
+        for odd in [&[][..], &[0x55, 0x80, 0x01], &[0x55, 0x9d], &[0x69, 0x81, 0xff, 0xff, 0xff, 0x7f]] {
+            assert!(!is_plain(odd), "{odd:02x?}");
+        }
     }
 }

@@ -14,11 +14,13 @@ use concord_model::{SpiffeId, TrustDomain};
 use crate::csr::CsrRefusal;
 use crate::key::{KeyError, PublicKey};
 use crate::seal::SealError;
+use crate::verify::{AuthorityFault, Refusal};
 use crate::x509::build::{BuildError, Serial};
 use crate::x509::{Certificate, CertificateError};
 
 pub mod builtin;
 pub mod settings;
+mod trial;
 
 pub use self::builtin::BuiltinProvider;
 pub use self::settings::{CaSettings, ParsedSettings, SettingFault};
@@ -50,6 +52,14 @@ pub enum ProviderError {
     /// The signing certificate has expired.
     #[error("the CA's signing certificate has expired; rotate the root or renew the intermediate")]
     Expired,
+    /// An intermediate that not all verifiers accept.
+    #[error("intermediate: {0}")]
+    Intermediate(AuthorityFault),
+    /// A leaf that it signs is not accepted below its root alone.
+    #[error(
+        "a leaf that this CA signs would be refused ({0}), so nothing was changed; supply another root or key"
+    )]
+    Trial(Refusal),
     /// The request is not accepted.
     #[error(transparent)]
     Csr(#[from] CsrRefusal),
@@ -93,11 +103,11 @@ pub enum RootCertFault {
     /// The key is not the certificate's.
     #[error("PrivateKey does not belong to it")]
     WrongKey,
-    /// Not an authority's certificate.
-    #[error("it is not a CA's certificate, or may not sign certificates")]
-    NotAnAuthority,
+    /// Not an authority that all verifiers accept.
+    #[error(transparent)]
+    Authority(#[from] AuthorityFault),
     /// It does not name the cluster's trust domain, and that alone.
-    #[error("it must have exactly one URI in its subjectAltName: spiffe://{0}")]
+    #[error("it must have exactly one name in its subjectAltName, the URI spiffe://{0}")]
     TrustDomain(TrustDomain),
     /// It is not valid now.
     #[error("it is not valid now")]

@@ -4,9 +4,11 @@
 mod forge;
 mod keys;
 mod matrix;
+mod roots;
 mod world;
 
 pub use self::forge::Forge;
 pub use self::keys::SeededKeys;
 pub use self::matrix::{Case, matrix};
+pub use self::roots::{OfferedRoot, offered_roots};
 pub use self::world::{Held, World};

@@ -15,6 +15,7 @@ use webpki::{EndEntityCert, Error as PathError, KeyUsage as PathUsage, VerifiedP
 use crate::limits::CHAIN_CERTIFICATES_MAX;
 use crate::x509::{Certificate, CertificateError, usage};
 
+mod authority;
 mod bundle;
 mod leaf;
 mod refusal;
@@ -22,6 +23,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use self::authority::{AuthorityFault, check_intermediate, check_root};
 pub use self::bundle::{BundleError, Bundles, TrustBundle};
 pub use self::refusal::Refusal;
 

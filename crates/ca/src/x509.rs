@@ -139,6 +139,17 @@ pub struct Extensions {
     pub unknown_critical: Option<String>,
 }
 
+/// An extension as it stands in a certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct RawExtension<'a> {
+    /// Its identifier, encoded.
+    pub identifier: &'a [u8],
+    /// Whether it is marked critical.
+    pub critical: bool,
+    /// Its contents.
+    pub body: &'a [u8],
+}
+
 /// A certificate, parsed.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Certificate {
@@ -313,6 +324,34 @@ impl Certificate {
     /// Whether `issuer`'s key made its signature.
     pub fn is_signed_by(&self, issuer: &PublicKey) -> bool {
         self.signature_verifies(issuer).unwrap_or(false)
+    }
+
+    /// The AlgorithmIdentifier of its signature, encoded.
+    pub fn signature_algorithm(&self) -> Result<&[u8], DerError> {
+        let mut outer = der::only(&self.der, der::SEQUENCE)?;
+        outer.element(der::SEQUENCE)?;
+        Ok(outer.element(der::SEQUENCE)?.raw)
+    }
+
+    /// All extensions as they stand.
+    pub fn raw_extensions(&self) -> Result<Vec<RawExtension<'_>>, DerError> {
+        let mut tbs = der::only(&self.der, der::SEQUENCE)?.nested(der::SEQUENCE)?;
+        let mut found = Vec::new();
+        while !tbs.at_end() {
+            let part = tbs.any()?;
+            if part.tag != der::constructed(3) {
+                continue;
+            }
+            let mut list = der::only(part.body, der::SEQUENCE)?;
+            while !list.at_end() {
+                let mut extension = list.nested(der::SEQUENCE)?;
+                let identifier = extension.body(der::OID)?;
+                let critical = extension.default_false()?;
+                let body = extension.body(der::OCTET_STRING)?;
+                found.push(RawExtension { identifier, critical, body });
+            }
+        }
+        Ok(found)
     }
 
     fn signature_verifies(&self, issuer: &PublicKey) -> Result<bool, DerError> {

@@ -2,18 +2,34 @@
 certificates of the mesh.
 
     verify ROOTS CHAIN                         prints the identity
+    judge  DIRECTORY                           for each N.root.pem with N.leaf.pem: N and what is wrong, if anything
     serve  CERT KEY ROOTS URI                  prints its address, echoes to clients with that identity
     dial   ADDRESS CERT KEY ROOTS URI MESSAGE  prints what came back from a server with that identity
 """
 
 import datetime
+import pathlib
 import socket
 import ssl
 import sys
 import threading
 
 
+def judge(directory):
+    for root in sorted(pathlib.Path(directory).glob("*.root.pem")):
+        name = root.name.removesuffix(".root.pem")
+        try:
+            identity_of(root, root.with_name(f"{name}.leaf.pem"))
+            print(name)
+        except Exception as why:
+            print(name, repr(why).replace("\n", " "))
+
+
 def verify(roots, chain):
+    print(*identity_of(roots, chain))
+
+
+def identity_of(roots, chain):
     from cryptography import x509
     from cryptography.x509.verification import PolicyBuilder, Store
 
@@ -25,7 +41,7 @@ def verify(roots, chain):
     client = PolicyBuilder().store(store).time(now).build_client_verifier()
     client.verify(leaf, between)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    print(*names.get_values_for_type(x509.UniformResourceIdentifier))
+    return names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
 def context(side, cert, key, roots):
@@ -76,4 +92,4 @@ def dial(address, cert, key, roots, uri, message):
 
 
 if __name__ == "__main__":
-    {"verify": verify, "serve": serve, "dial": dial}[sys.argv[1]](*sys.argv[2:])
+    {"verify": verify, "judge": judge, "serve": serve, "dial": dial}[sys.argv[1]](*sys.argv[2:])

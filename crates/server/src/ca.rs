@@ -239,7 +239,10 @@ pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
 fn provider_error(error: &ProviderError) -> RpcError {
     match error {
         ProviderError::Unavailable(_) => RpcError::NotAvailable(error.to_string()),
-        ProviderError::RootCert(_) | ProviderError::Csr(_) => RpcError::Invalid(error.to_string()),
+        ProviderError::RootCert(_)
+        | ProviderError::Intermediate(_)
+        | ProviderError::Trial(_)
+        | ProviderError::Csr(_) => RpcError::Invalid(error.to_string()),
         ProviderError::NotInitialised | ProviderError::Expired | ProviderError::Unreachable(_) => {
             RpcError::CaNotReady(error.to_string())
         }

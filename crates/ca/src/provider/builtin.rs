@@ -10,6 +10,7 @@ use concord_model::ca::{BuiltinCaState, KeyKind};
 use concord_model::{Secret, Stamp, Timestamp, TrustDomain};
 
 use super::settings::go_text;
+use super::trial::Trial;
 use super::{
     BUILTIN, CaChain, CaSettings, Issue, LeafRequest, Provider, ProviderError, RootCertFault, SettingFault,
 };
@@ -17,11 +18,12 @@ use crate::csr::Csr;
 use crate::key::{KeyMaker, Signer};
 use crate::limits::CROSS_SIGNED_LIFE;
 use crate::seal::{Entropy, Kek, PURPOSE_CA_KEY, open, seal};
+use crate::verify::{check_intermediate, check_root};
 use crate::x509::build::{
     Authority, IntermediateTemplate, LeafTemplate, RootTemplate, Validity, build_intermediate, build_leaf,
     build_root, common_name, cross_sign,
 };
-use crate::x509::{Certificate, usage};
+use crate::x509::{Certificate, GeneralName};
 
 /// The provider named `consul`.
 #[derive(Debug)]
@@ -155,16 +157,56 @@ impl BuiltinProvider {
         if signer.public_key() != root.public_key() {
             return Err(RootCertFault::WrongKey.into());
         }
-        let extensions = root.extensions();
-        let ca = extensions.basic_constraints.is_some_and(|constraints| constraints.ca);
-        if !ca || !extensions.key_usage.is_some_and(|usage| usage.any(usage::CERT_SIGN)) {
-            return Err(RootCertFault::NotAnAuthority.into());
-        }
-        let expected = format!("spiffe://{}", self.trust_domain);
-        if root.uris().collect::<Vec<_>>() != [expected.as_str()] {
+        check_root(&root).map_err(RootCertFault::Authority)?;
+        let expected = GeneralName::Uri(format!("spiffe://{}", self.trust_domain).into_bytes());
+        if root.extensions().alternative_names.as_ref().is_none_or(|own| own.names != [expected]) {
             return Err(RootCertFault::TrustDomain(self.trust_domain.clone()).into());
         }
         Ok((root, signer))
+    }
+
+    /// Whether all verifiers accept what this CA signs: its form, and a trial leaf below its root alone. A root that is
+    /// still to be made passes, and is judged when it has been.
+    pub fn assess(&self, now: Timestamp) -> Result<(), ProviderError> {
+        let Some(root) = &self.root else { return Ok(()) };
+        if !root.is_valid_at(now) {
+            return Err(RootCertFault::NotValidNow.into());
+        }
+        let leaf = self.settings.life.leaf;
+        if !root.is_valid_at(now.plus(leaf)) {
+            return Err(RootCertFault::EndsTooSoon { leaf: go_text(leaf) }.into());
+        }
+        check_root(root).map_err(RootCertFault::Authority)?;
+        self.trial(root, self.intermediate.as_slice(), now)
+    }
+
+    /// Whether those who trust `old` alone accept what this CA signs, through `old`'s signature over its root.
+    pub fn is_followed_from(
+        &self,
+        old: &Certificate,
+        crossed: &Certificate,
+        now: Timestamp,
+    ) -> Result<(), ProviderError> {
+        let between: Vec<Certificate> = self.intermediate.iter().chain([crossed]).cloned().collect();
+        self.trial(old, &between, now)
+    }
+
+    fn trial(
+        &self,
+        root: &Certificate,
+        between: &[Certificate],
+        now: Timestamp,
+    ) -> Result<(), ProviderError> {
+        let (certificate, signer) = self.signing()?;
+        let trial = Trial {
+            root,
+            between,
+            signing: Authority::try_new(certificate, &**signer)?,
+            trust_domain: &self.trust_domain,
+            life: self.settings.life.leaf,
+            keys: &*self.keys,
+        };
+        trial.run(now)
     }
 
     /// The certificate that signs leaves, with its key.
@@ -191,13 +233,7 @@ impl Provider for BuiltinProvider {
 
     fn generate_ca_chain(&mut self, issue: Issue) -> Result<CaChain, ProviderError> {
         if let Some(root) = &self.root {
-            if !root.is_valid_at(issue.now) {
-                return Err(RootCertFault::NotValidNow.into());
-            }
-            let leaf = self.settings.life.leaf;
-            if !root.is_valid_at(issue.now.plus(leaf)) {
-                return Err(RootCertFault::EndsTooSoon { leaf: go_text(leaf) }.into());
-            }
+            self.assess(issue.now)?;
             return Ok(CaChain { root: root.clone(), intermediates: Vec::new() });
         }
         let signer = match self.supplied_key.take() {
@@ -213,6 +249,7 @@ impl Provider for BuiltinProvider {
         let root = build_root(template, &*signer)?;
         self.settings.key_kind = signer.kind();
         (self.root, self.signer) = (Some(root.clone()), Some(signer));
+        self.trial(&root, &[], issue.now)?;
         Ok(CaChain { root, intermediates: Vec::new() })
     }
 
@@ -235,6 +272,19 @@ impl Provider for BuiltinProvider {
         if !fits {
             return Err(ProviderError::ForeignIntermediate);
         }
+        check_root(&root).map_err(RootCertFault::Authority)?;
+        check_intermediate(&intermediate, &root).map_err(ProviderError::Intermediate)?;
+        // Without a clock: as of the first moment at which both are valid.
+        let from = intermediate.not_before().max(root.not_before());
+        let trial = Trial {
+            root: &root,
+            between: std::slice::from_ref(&intermediate),
+            signing: Authority::try_new(&intermediate, &**signer)?,
+            trust_domain: &self.trust_domain,
+            life: self.settings.life.leaf,
+            keys: &*self.keys,
+        };
+        trial.run(from)?;
         (self.intermediate, self.root) = (Some(intermediate), Some(root));
         Ok(())
     }

@@ -17,6 +17,9 @@ use crate::limiter::CsrLimits;
 
 /// Shortest life of a leaf.
 pub const LEAF_LIFE_MIN: Duration = Duration::from_secs(3600);
+/// Shortest life of a leaf with `SkipValidate`: a leaf is dated back by a minute, and what is left must be enough to
+/// ask for the next one, wait for a signature that is late, and ask again.
+pub const LEAF_LIFE_SKIPPED_MIN: Duration = Duration::from_secs(180);
 /// Longest life of a leaf.
 pub const LEAF_LIFE_MAX: Duration = Duration::from_secs(8760 * 3600);
 /// Shortest life of an intermediate.
@@ -92,7 +95,7 @@ pub struct CaSettings {
     pub key_kind: KeyKind,
     /// `CSRMaxPerSecond` and `CSRMaxConcurrent`.
     pub limits: CsrLimits,
-    /// `SkipValidate`: life times need not fit into each other.
+    /// `SkipValidate`: life times need not be within the usual bounds; they must still make sense.
     pub skip_validate: bool,
     /// `RootCert`: a root supplied by the user, PEM.
     pub root_cert: Option<String>,
@@ -136,7 +139,9 @@ impl ParsedSettings {
         let root_cert = reader.text("RootCert").filter(|text| !text.trim().is_empty());
         let private_key = reader.text("PrivateKey").filter(|text| !text.trim().is_empty()).map(Secret::new);
         let mut faults = reader.faults;
-        if !skip_validate {
+        if skip_validate {
+            check_sense(life, &mut faults);
+        } else {
             check_lives(life, &mut faults);
         }
         if !faults.is_empty() {
@@ -244,29 +249,55 @@ fn shown(value: &Value) -> String {
 }
 
 fn check_lives(life: CertificateLife, faults: &mut Vec<SettingFault>) {
-    let mut demand = |ok: bool, key, found: Duration, bound: String| {
-        if !ok {
-            faults.push(SettingFault::Life { key, found: go_text(found), bound });
-        }
-    };
     let CertificateLife { leaf, intermediate, root } = life;
     let leaf_bound = format!("between {} and {}", go_text(LEAF_LIFE_MIN), go_text(LEAF_LIFE_MAX));
-    demand((LEAF_LIFE_MIN..=LEAF_LIFE_MAX).contains(&leaf), "LeafCertTTL", leaf, leaf_bound);
+    demand(faults, (LEAF_LIFE_MIN..=LEAF_LIFE_MAX).contains(&leaf), "LeafCertTTL", leaf, leaf_bound);
     let least = INTERMEDIATE_LIFE_MIN.max(leaf.saturating_mul(INTERMEDIATE_LEAF_LIVES_MIN));
     let least_text =
         format!("at least {}: 3h and three times LeafCertTTL; raise it or lower LeafCertTTL", go_text(least));
-    demand(intermediate >= least, "IntermediateCertTTL", intermediate, least_text);
+    demand(faults, intermediate >= least, "IntermediateCertTTL", intermediate, least_text);
     let root_bound =
         format!("at least IntermediateCertTTL, which is {}; raise it or lower that", go_text(intermediate));
-    demand(root >= intermediate, "RootCertTTL", root, root_bound);
+    demand(faults, root >= intermediate, "RootCertTTL", root, root_bound);
+}
+
+/// What `SkipValidate` does not skip: without it there would be no valid leaf at all (N-141).
+fn check_sense(life: CertificateLife, faults: &mut Vec<SettingFault>) {
+    let CertificateLife { leaf, intermediate, root } = life;
+    let least = go_text(LEAF_LIFE_SKIPPED_MIN);
+    let bound =
+        format!("at least {least}, with SkipValidate too: a shorter one is over before it is renewed");
+    demand(faults, leaf >= LEAF_LIFE_SKIPPED_MIN, "LeafCertTTL", leaf, bound);
+    let bound = format!(
+        "at least LeafCertTTL, which is {}, with SkipValidate too: a CA ends after the leaves it signs",
+        go_text(leaf)
+    );
+    demand(faults, intermediate >= leaf, "IntermediateCertTTL", intermediate, bound.clone());
+    demand(faults, root >= leaf, "RootCertTTL", root, bound);
+}
+
+fn demand(faults: &mut Vec<SettingFault>, ok: bool, key: &'static str, found: Duration, bound: String) {
+    if !ok {
+        faults.push(SettingFault::Life { key, found: go_text(found), bound });
+    }
 }
 
 /// A duration in Go's notation, of the units a life is written in.
 pub(super) fn go_text(duration: Duration) -> String {
     let secs = duration.as_secs();
+    if duration.subsec_nanos() > 0 {
+        return match (secs, duration.subsec_nanos()) {
+            (0, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", nanos / 1_000_000),
+            (0, nanos) if nanos % 1_000 == 0 => format!("{}µs", nanos / 1_000),
+            (0, nanos) => format!("{nanos}ns"),
+            _ => format!("{}s", duration.as_secs_f64()),
+        };
+    }
     match (secs / 3600, secs / 60 % 60, secs % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
         (hours, 0, 0) => format!("{hours}h"),
         (0, minutes, 0) => format!("{minutes}m"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
         (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
     }
 }

@@ -158,6 +158,27 @@ fn n_118_the_record_holds_the_key_only_sealed() {
 }
 
 #[test]
+fn n_141_life_times_without_sense_are_refused_whatever_is_skipped() {
+    let skipping = |leaf: &str| json!({"LeafCertTTL": leaf, "SkipValidate": true});
+    for (leaf, shown) in [("1ns", "1ns"), ("0", "0s"), ("500ms", "500ms"), ("1m", "1m"), ("179s", "2m59s")] {
+        let start = format!("LeafCertTTL is {shown}; it must be at least 3m, with SkipValidate too");
+        let faults = ParsedSettings::parse(&settings(skipping(leaf))).expect_err(leaf);
+        assert!(builtin::describe(&faults).starts_with(&start), "{}", builtin::describe(&faults));
+    }
+    fault(
+        json!({"LeafCertTTL": "24h", "IntermediateCertTTL": "1h", "RootCertTTL": "23h", "SkipValidate": true}),
+        "IntermediateCertTTL is 1h; it must be at least LeafCertTTL, which is 24h, with SkipValidate too: a CA ends after the \
+         leaves it signs; RootCertTTL is 23h; it must be at least LeafCertTTL, which is 24h, with SkipValidate too: a CA ends \
+         after the leaves it signs",
+    );
+    for bad in [json!(-1), json!("-1"), json!("NaN"), json!("inf")] {
+        let read = ParsedSettings::parse(&settings(json!({"CSRMaxPerSecond": bad, "SkipValidate": true})));
+        assert!(read.is_err(), "{bad}");
+    }
+    assert_eq!(parsed(skipping("3m")).settings.life.leaf, HOUR / 20);
+}
+
+#[test]
 fn a_root_supplied_by_the_user_is_judged() {
     let mut maker = provider(json!({"PrivateKeyType": "rsa"})).unwrap();
     let root = maker.generate_ca_chain(issue(1)).unwrap().root;
@@ -189,6 +210,51 @@ fn a_root_supplied_by_the_user_is_judged() {
     assert!(!needs(json!({"RootCert": root.pem(), "LeafCertTTL": "1h"})));
     let end = leaf(&mut maker);
     assert_eq!(fault(supplied(&end.pem(), key.expose())), RootCertFault::WrongKey);
+}
+
+/// The provider of a root that a former version took: its record is opened as it stands.
+fn taken_formerly(constraint: &[u8]) -> BuiltinProvider {
+    let signer = OsKeys.make(KeyKind::EcP256).unwrap();
+    let domain = TrustDomain::parse(TD).unwrap();
+    let root = crate::testing::Forge::root_for_leaves(&domain, &*signer, NOW)
+        .constraints(&[crate::der::value(crate::der::BOOLEAN, &[0xff])])
+        .with(crate::oid::NAME_CONSTRAINTS, true, constraint)
+        .sign(&*signer);
+    let root = Certificate::parse(&root).unwrap();
+    let kek = Kek::from_bytes(&[7; 32]).unwrap();
+    let mut fill = |bytes: &mut [u8]| bytes.fill(1);
+    let text = signer.private_key().unwrap();
+    let purpose = format!("{} {}", crate::seal::PURPOSE_CA_KEY, root.id());
+    let key =
+        crate::seal::seal(&purpose, text.expose().as_bytes(), std::slice::from_ref(&kek), &mut fill).unwrap();
+    let record = concord_model::ca::BuiltinCaState {
+        id: root.id(),
+        root_cert: root.pem(),
+        key,
+        stamp: concord_model::Stamp::default(),
+    };
+    BuiltinProvider::open(CaSettings::default(), domain, &record, &[kek], Arc::new(OsKeys)).unwrap()
+}
+
+#[test]
+fn n_140_a_trial_leaf_shows_that_a_root_signs_in_vain() {
+    use crate::der;
+    let elsewhere = der::value(der::primitive(6), b"elsewhere.consul");
+    let permits = der::sequence(&[der::wrap(der::constructed(0), &[der::sequence(&[elsewhere])])]);
+    let mut old = taken_formerly(&permits);
+    assert!(matches!(old.assess(NOW), Err(ProviderError::RootCert(RootCertFault::Authority(_)))));
+    // Its signature over another root is of no use to those who trust it alone.
+    let mut new = provider(json!({})).unwrap();
+    let root = new.generate_ca_chain(issue(1)).unwrap().root;
+    let crossed = old.cross_sign_ca(&root, issue(2)).unwrap();
+    let old_root = old.active_leaf_signing_cert().unwrap();
+    let followed = new.is_followed_from(&old_root, &crossed, issue(2).now);
+    assert_eq!(followed, Err(ProviderError::Trial(Refusal::NameConstraints)));
+    // While that of a plain one is.
+    let mut plain = provider(json!({})).unwrap();
+    let plain_root = plain.generate_ca_chain(issue(1)).unwrap().root;
+    let crossed = plain.cross_sign_ca(&root, issue(2)).unwrap();
+    assert_eq!(new.is_followed_from(&plain_root, &crossed, issue(2).now), Ok(()));
 }
 
 #[test]

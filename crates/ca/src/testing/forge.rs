@@ -92,6 +92,7 @@ impl Forge {
         let name = "house root for leaves";
         let own = Self::authority(name, holder, &named(name), from)
             .constraints(&[der::value(der::BOOLEAN, &[0xff]), der::unsigned(&[0])])
+            .with(oid::SUBJECT_KEY_ID, false, &der::value(der::OCTET_STRING, &holder.public_key().key_id()))
             .names(&[uri(format!("spiffe://{trust_domain}").as_bytes())]);
         own.life(from, from.plus(std::time::Duration::from_secs(1000 * 3600)))
     }

@@ -2,6 +2,7 @@
 // certificates of the mesh. Standard library only.
 //
 //	verify ROOTS CHAIN                         prints the identity
+//	judge  DIRECTORY                           for each N.root.pem with N.leaf.pem: N and what is wrong, if anything
 //	serve  CERT KEY ROOTS URI                  prints its address, echoes to clients with that identity
 //	dial   ADDRESS CERT KEY ROOTS URI MESSAGE  prints what came back from a server with that identity
 package main
@@ -15,6 +16,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -28,34 +31,55 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == "verify":
-		return verify(args[1], args[2])
+		uri, err := identity(args[1], args[2])
+		if err == nil {
+			fmt.Println(uri)
+		}
+		return err
+	case len(args) == 2 && args[0] == "judge":
+		return judge(args[1])
 	case len(args) == 5 && args[0] == "serve":
 		return serve(args[1], args[2], args[3], args[4])
 	case len(args) == 7 && args[0] == "dial":
 		return dial(args[1], args[2], args[3], args[4], args[5], args[6])
 	}
-	return errors.New("usage: verify | serve | dial")
+	return errors.New("usage: verify | judge | serve | dial")
 }
 
-func verify(rootsFile, chainFile string) error {
-	roots, err := pool(rootsFile)
+func judge(directory string) error {
+	roots, err := filepath.Glob(filepath.Join(directory, "*.root.pem"))
 	if err != nil {
 		return err
+	}
+	for _, root := range roots {
+		name := strings.TrimSuffix(filepath.Base(root), ".root.pem")
+		if _, err := identity(root, strings.TrimSuffix(root, ".root.pem")+".leaf.pem"); err != nil {
+			fmt.Println(name, strings.ReplaceAll(err.Error(), "\n", " "))
+		} else {
+			fmt.Println(name)
+		}
+	}
+	return nil
+}
+
+func identity(rootsFile, chainFile string) (string, error) {
+	roots, err := pool(rootsFile)
+	if err != nil {
+		return "", err
 	}
 	chain, err := certificates(chainFile)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
 		if err := verifyChain(roots, chain, usage); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if len(chain[0].URIs) != 1 {
-		return fmt.Errorf("%d URIs", len(chain[0].URIs))
+		return "", fmt.Errorf("%d URIs", len(chain[0].URIs))
 	}
-	fmt.Println(chain[0].URIs[0])
-	return nil
+	return chain[0].URIs[0].String(), nil
 }
 
 func serve(cert, key, rootsFile, uri string) error {

@@ -13,13 +13,13 @@ use concord_e2e::{
 use serde_json::{Value, json};
 
 /// A program in another language with the three verbs `verify`, `serve` and `dial`.
-struct Speaker {
+pub(crate) struct Speaker {
     program: PathBuf,
     first: Vec<PathBuf>,
 }
 
 impl Speaker {
-    fn go(test: &str, world: &World) -> Option<Self> {
+    pub(crate) fn go(test: &str, world: &World) -> Option<Self> {
         let go = foreign(test, "CONCORD_TEST_GO", "go", &["version"])?;
         match go_program(&Go(go), "tls", world.dir()) {
             Ok(program) => Some(Self { program, first: Vec::new() }),
@@ -30,7 +30,7 @@ impl Speaker {
         }
     }
 
-    fn python(test: &str) -> Option<Self> {
+    pub(crate) fn python(test: &str) -> Option<Self> {
         let probe = ["-c", "import cryptography.x509.verification, ssl"];
         let program = foreign(test, "CONCORD_TEST_PYTHON", "python3", &probe)?;
         Some(Self { program, first: vec![source_dir("python").join("mesh.py")] })
@@ -43,7 +43,7 @@ impl Speaker {
         command
     }
 
-    fn run(&self, words: &[&str]) -> String {
+    pub(crate) fn run(&self, words: &[&str]) -> String {
         let output = self.command(words).output().expect("it starts");
         ran(&format!("{} {}", self.program.display(), words.join(" ")), &output)
     }

@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod authorities;
 mod chains;
 mod go_client;
 mod isolation;

@@ -218,7 +218,8 @@ impl<'a> Driver<'a> {
             },
         )?;
         if rotates {
-            self.configure(parsed.settings.clone(), key.cloned())?;
+            let candidate = self.configure(parsed.settings.clone(), key.cloned())?;
+            candidate.assess(self.core.now()).map_err(|error| provider_error(&error))?;
         }
         Ok(rotates)
     }
@@ -338,8 +339,18 @@ impl<'a> Driver<'a> {
         if !own.provider.supports_cross_signing() {
             return Ok(None);
         }
+        let old = own.provider.active_leaf_signing_cert().map_err(|error| provider_error(&error))?;
         match own.provider.cross_sign_ca(&root, issue) {
-            Ok(signed) => Ok(Some(signed.pem())),
+            Ok(signed) => {
+                let Some((_, candidate)) = &self.candidate else { return Ok(Some(signed.pem())) };
+                Ok(match candidate.is_followed_from(&old, &signed, self.core.now()) {
+                    Ok(()) => Some(signed.pem()),
+                    Err(error) => {
+                        warn!(%error, "the active root's signature over the new one leads nowhere");
+                        None
+                    }
+                })
+            }
             Err(ProviderError::NoCrossSigning | ProviderError::Expired) => Ok(None),
             Err(error) => Err(provider_error(&error)),
         }
@@ -383,6 +394,9 @@ impl<'a> Driver<'a> {
             None => self.open(root, settings.clone())?,
         };
         provider.reconfigure(settings);
+        if let Err(error) = provider.assess(self.core.now()) {
+            warn!(root, %error, "the active root is not one that all verifiers accept; rotate to another");
+        }
         *in_use = Some(InUse { root: root.to_owned(), provider });
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use concord_ca::testing::Forge;
 use concord_ca::x509::build::{RootTemplate, Serial, Validity, build_root};
-use concord_ca::{Certificate, Signer};
+use concord_ca::{Certificate, Signer, der, oid};
 use concord_model::Timestamp;
 use concord_raft::Storage;
 use concord_rpc::RpcError;
@@ -27,15 +27,43 @@ async fn supplied(host: &Host, from: Timestamp) -> (Certificate, std::sync::Arc<
     (build_root(template, &*signer).unwrap(), signer)
 }
 
-/// Takes a root that can sign leaves and no other root.
-async fn take_root_for_leaves(host: &Host) {
+/// Offers a root that can sign leaves and no other root, bent.
+async fn offer(host: &Host, bend: impl FnOnce(Forge) -> Forge) -> Result<(), RpcError> {
     let signer = key();
     let trust_domain = host.roots().await.trust_domain;
-    let root = Forge::root_for_leaves(&trust_domain, &*signer, host.now()).sign(&*signer);
-    let root = Certificate::parse(&root).unwrap().pem();
+    let root = bend(Forge::root_for_leaves(&trust_domain, &*signer, host.now())).sign(&*signer);
+    let root = concord_ca::pem::encode(concord_ca::pem::CERTIFICATE, &root);
     let key = signer.private_key().unwrap();
     let json = serde_json::json!({ "RootCert": root, "PrivateKey": key.expose() }).to_string();
-    host.configure(&json).await.unwrap();
+    host.configure(&json).await
+}
+
+/// Takes a root that can sign leaves and no other root.
+async fn take_root_for_leaves(host: &Host) {
+    offer(host, |forge| forge).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_140_a_root_that_others_refuse_changes_nothing() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    let stands = (host.roots().await, host.config().await);
+    let purpose = |last: u8| [&oid::SERVER_AUTH[..7], &[last]].concat();
+    let elsewhere = der::sequence(&[der::value(der::primitive(6), b"elsewhere.consul")]);
+    let constraints = der::sequence(&[der::wrap(der::constructed(0), &[elsewhere])]);
+    let outcomes = [
+        (offer(&host, |forge| forge.with(oid::NAME_CONSTRAINTS, true, &constraints)).await, "2.5.29.30"),
+        (offer(&host, |forge| forge.purposes(&[&purpose(3)])).await, "serverAuth and clientAuth"),
+        (offer(&host, |forge| forge.with(&[0x2a, 0x03], true, &[5, 0])).await, "1.2.3"),
+    ];
+    for (outcome, part) in outcomes {
+        match outcome {
+            Err(RpcError::Invalid(text)) => assert!(text.contains(part), "{text}"),
+            other => panic!("{part}: {other:?}"),
+        }
+    }
+    assert_eq!((host.roots().await, host.config().await), stands);
+    assert!(host.leaf(ROOT, "web").await.is_ok());
+    host.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
