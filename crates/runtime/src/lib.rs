@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "this crate is where the disallowed methods are wrapped")]
 
 pub mod backoff;
+pub mod budget;
 pub mod clock;
 pub mod disk;
 pub mod drain;
@@ -24,6 +25,7 @@ pub mod scope;
 mod world;
 
 pub use backoff::Backoff;
+pub use budget::{Budget, Door, Full, Guest, Held, Source};
 pub use clock::{Clock, Elapsed, Instant, ManualClock, TokioClock, timeout};
 pub use disk::{Disk, DiskError, DiskFile, DiskLock, HostDisk, MemoryDisk};
 pub use drain::{DrainSignal, DrainWatch, drain};

@@ -21,3 +21,14 @@ pub const EPOCH_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Longest stretch of a reconciler's error text that its status keeps; errors are for a person to read.
 pub const STATUS_ERROR_BYTES_MAX: usize = 512;
+
+/// Which part of a budget one source may hold: half, so that there is always room for another without ending anything.
+pub const BUDGET_SHARE: usize = 2;
+
+/// Bytes that callers may make a process hold, all listeners together: requests that are not whole, answers that are not
+/// read, the connections themselves. What this counts costs up to twice as much with all that lies around it.
+pub const BUDGET_BYTES: usize = 128 << 20;
+
+/// Which part of the descriptors a process may open goes to connections, in percent; the rest is for files and for
+/// connections of our own.
+pub const BUDGET_DESCRIPTORS_PERCENT: usize = 90;

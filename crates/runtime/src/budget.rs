@@ -1,0 +1,294 @@
+//! What a process lets its callers hold: bytes and connections, in one account for all its listeners.
+//!
+//! ```text
+//! accept ─► Door::enter ─► Guest ──hold──► Held, Held …      all of it comes back when it is dropped
+//!              │             ▲
+//!              └─ no room ───┴─ evicted: the largest guest of the source that holds the most
+//! ```
+//!
+//! Whoever needs room when none is left gets it from the source that holds the most, if that one would
+//! still hold more; else it is refused. So a source that holds little is served however many others hold as much as
+//! they can get, and in whatever order they came. What is counted is what a caller makes us keep: a connection's own
+//! memory, what was read of a request that is not whole, what is not yet written of an answer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::BUDGET_SHARE;
+
+/// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
+/// can have all to itself), or everybody on a unix socket.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Source(Option<IpAddr>);
+
+/// The account of a process.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: usize,
+    connections: usize,
+    doors: AtomicUsize,
+    inside: Mutex<Inside>,
+}
+
+/// One listener's, or one kind of listeners', way in, with a limit for each source.
+#[derive(Debug)]
+pub struct Door {
+    budget: Arc<Budget>,
+    id: usize,
+    per_source: AtomicUsize,
+}
+
+/// A connection with its place; given up when dropped.
+#[derive(Debug)]
+pub struct Guest {
+    budget: Arc<Budget>,
+    source: Source,
+    id: u64,
+    evicted: CancellationToken,
+}
+
+/// Bytes held for a guest; given back when dropped.
+#[derive(Debug)]
+pub struct Held {
+    guest: Arc<Guest>,
+    bytes: usize,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Full {
+    /// The source has as many connections as one may have.
+    #[error("this address has as many connections open as one may have")]
+    Source,
+    /// The process holds as much as it may, and this source holds its part.
+    #[error("as much is held for callers as may be, and its part for this one")]
+    Process,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    bytes: usize,
+    connections: usize,
+    next: u64,
+    sources: HashMap<Source, OfSource>,
+}
+
+#[derive(Debug, Default)]
+struct OfSource {
+    bytes: usize,
+    /// By when they came.
+    guests: BTreeMap<u64, OfGuest>,
+}
+
+#[derive(Debug)]
+struct OfGuest {
+    bytes: usize,
+    door: usize,
+    evicted: CancellationToken,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Everybody on a unix socket.
+    pub const UNIX: Self = Self(None);
+
+    /// Of an address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(Some(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        }))
+    }
+}
+
+// === impl Budget ===
+
+impl Budget {
+    /// An account of so many bytes and connections, with nothing taken out.
+    pub fn new(bytes: usize, connections: usize) -> Arc<Self> {
+        Arc::new(Self { bytes, connections, doors: AtomicUsize::new(0), inside: Mutex::default() })
+    }
+
+    /// A way in through which a source may hold so many connections.
+    pub fn door(self: &Arc<Self>, per_source: usize) -> Door {
+        let id = self.doors.fetch_add(1, Ordering::Relaxed);
+        Door { budget: Arc::clone(self), id, per_source: AtomicUsize::new(per_source) }
+    }
+
+    /// Bytes that are held.
+    pub fn held(&self) -> usize {
+        self.inside.lock().bytes
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.inside.lock().connections
+    }
+
+    /// Takes bytes, and a connection or none, out of the account if need be at the cost of the largest source.
+    fn take(&self, inside: &mut Inside, source: Source, bytes: usize, connections: usize) -> bool {
+        let own = inside.sources.get(&source).map_or(0, |own| own.bytes) + bytes;
+        if own > self.bytes / BUDGET_SHARE {
+            return false;
+        }
+        while inside.bytes + bytes > self.bytes || inside.connections + connections > self.connections {
+            if !inside.evict(source, own) {
+                return false;
+            }
+        }
+        inside.bytes += bytes;
+        inside.connections += connections;
+        inside.sources.entry(source).or_default().bytes += bytes;
+        true
+    }
+}
+
+impl Inside {
+    /// Ends the largest guest of the source that holds the most, if it still held more without that guest than nothing
+    /// and with it holds more than `own`. False if there is none.
+    fn evict(&mut self, but: Source, own: usize) -> bool {
+        // Ties are broken by the address, so that the same account always chooses the same.
+        let largest = self.sources.iter().filter(|(source, _)| **source != but);
+        let Some((source, found)) = largest.max_by_key(|(source, found)| (found.bytes, **source)) else {
+            return false;
+        };
+        if found.bytes <= own {
+            return false;
+        }
+        let source = *source;
+        let guest = found.guests.iter().max_by_key(|(id, guest)| (guest.bytes, **id)).map(|(id, _)| *id);
+        let Some(guest) = guest.and_then(|id| self.remove(source, id)) else { return false };
+        guest.evicted.cancel();
+        true
+    }
+
+    /// Takes a guest out with all it holds.
+    fn remove(&mut self, source: Source, id: u64) -> Option<OfGuest> {
+        let own = self.sources.get_mut(&source)?;
+        let guest = own.guests.remove(&id)?;
+        own.bytes -= guest.bytes;
+        if own.guests.is_empty() {
+            self.sources.remove(&source);
+        }
+        self.bytes -= guest.bytes;
+        self.connections -= 1;
+        Some(guest)
+    }
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Lets a connection in that holds so many bytes from its beginning.
+    pub fn enter(&self, source: Source, bytes: usize) -> Result<Arc<Guest>, Full> {
+        let mut inside = self.budget.inside.lock();
+        let guests = inside.sources.get(&source).map(|own| &own.guests);
+        let open = guests.map_or(0, |all| all.values().filter(|guest| guest.door == self.id).count());
+        if source != Source::UNIX && open >= self.per_source.load(Ordering::Relaxed) {
+            return Err(Full::Source);
+        }
+        if !self.budget.take(&mut inside, source, bytes, 1) {
+            return Err(Full::Process);
+        }
+        let id = inside.next;
+        inside.next += 1;
+        let evicted = CancellationToken::new();
+        let guest = OfGuest { bytes, door: self.id, evicted: evicted.clone() };
+        inside.sources.entry(source).or_default().guests.insert(id, guest);
+        drop(inside);
+        Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, evicted }))
+    }
+
+    /// Changes how many connections a source may hold. Those beyond it stay.
+    pub fn limit(&self, per_source: usize) {
+        self.per_source.store(per_source, Ordering::Relaxed);
+    }
+}
+
+// === impl Guest ===
+
+impl Guest {
+    /// Takes bytes for this connection until they are dropped.
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Full> {
+        let mut held = Held { guest: Arc::clone(self), bytes: 0 };
+        held.grow(bytes)?;
+        Ok(held)
+    }
+
+    /// Completes when the connection has to end, because somebody who holds less needs the room.
+    pub async fn evicted(&self) {
+        self.evicted.cancelled().await;
+    }
+
+    /// Whether the connection has to end.
+    pub fn is_evicted(&self) -> bool {
+        self.evicted.is_cancelled()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.budget.inside.lock().remove(self.source, self.id);
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Takes more.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+        let Guest { budget, source, id, evicted: _ } = &*self.guest;
+        let mut inside = budget.inside.lock();
+        // Whoever was evicted holds nothing any more and gets nothing.
+        if !inside.sources.get(source).is_some_and(|own| own.guests.contains_key(id))
+            || !budget.take(&mut inside, *source, bytes, 0)
+        {
+            return Err(Full::Process);
+        }
+        if let Some(guest) = inside.sources.get_mut(source).and_then(|own| own.guests.get_mut(id)) {
+            guest.bytes += bytes;
+        }
+        drop(inside);
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives back all but so many.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        let Guest { budget, source, id, evicted: _ } = &*self.guest;
+        let mut inside = budget.inside.lock();
+        if let Some(own) = inside.sources.get_mut(source)
+            && let Some(guest) = own.guests.get_mut(id)
+        {
+            guest.bytes -= less;
+            own.bytes -= less;
+            inside.bytes -= less;
+        }
+        drop(inside);
+        self.bytes -= less;
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+
+const BYTES: usize = 1_000;
+
+fn source(last: u8) -> Source {
+    Source::of(IpAddr::from([192, 0, 2, last]))
+}
+
+/// Lets guests of ten bytes in until there is no room.
+fn fill(door: &Door, source: Source) -> Vec<Arc<Guest>> {
+    std::iter::from_fn(|| door.enter(source, 10).ok()).collect()
+}
+
+#[test]
+fn n_10_hosts_count_by_address_or_network() {
+    let of = |text: &str| Source::of(text.parse().unwrap());
+    assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+    assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+    assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+}
+
+#[test]
+fn n_10_one_source_takes_a_part_and_no_more() {
+    let budget = Budget::new(BYTES, 1_000);
+    let door = budget.door(usize::MAX);
+    let crowd = fill(&door, source(1));
+    assert_eq!(crowd.len() * 10, BYTES / BUDGET_SHARE);
+    let mut held = door.enter(source(2), 10).unwrap().hold(10).unwrap();
+    assert_eq!(held.grow(BYTES / BUDGET_SHARE), Err(Full::Process), "nor does another by one connection");
+    assert_eq!(held.bytes(), 10);
+}
+
+#[test]
+fn n_10_a_source_that_holds_little_is_served_whatever_others_hold() {
+    let budget = Budget::new(BYTES, 1_000);
+    let door = budget.door(usize::MAX);
+    // One after the other take all they can get: the first half of all, the second the rest.
+    let crowds: Vec<Vec<Arc<Guest>>> = (1..=20).map(|last| fill(&door, source(last))).collect();
+    assert!(budget.held() <= BYTES);
+    let evicted = |crowds: &[Vec<Arc<Guest>>]| crowds.iter().flatten().filter(|one| one.is_evicted()).count();
+    let before = evicted(&crowds);
+    let newcomer = door.enter(source(200), 10).expect("there is room for who holds nothing");
+    let held = newcomer.hold(10).expect("and for a little more");
+    assert_eq!(evicted(&crowds) - before, 2, "no more than needed were ended");
+    assert!(!newcomer.is_evicted());
+    // Each of them holds as much as every other, or ten bytes more.
+    let inside = budget.inside.lock();
+    let own: Vec<usize> = inside.sources.values().map(|own| own.bytes).collect();
+    drop(inside);
+    assert!(own.iter().max().unwrap() - own.iter().min().unwrap() <= 30, "{own:?}");
+    drop((held, newcomer, crowds));
+    let inside = budget.inside.lock();
+    assert!(inside.sources.is_empty() && inside.bytes == 0 && inside.connections == 0, "{inside:?}");
+}
+
+#[test]
+fn n_10_connections_are_limited_and_go_to_whom_they_are_fair() {
+    let budget = Budget::new(BYTES, 20);
+    let door = budget.door(usize::MAX);
+    let crowd = fill(&door, source(1));
+    assert_eq!(crowd.len(), 20);
+    let others = fill(&door, source(2));
+    assert_eq!((others.len(), crowd.iter().filter(|one| one.is_evicted()).count()), (10, 10));
+    assert_eq!(budget.connections(), 20);
+    assert_eq!(door.enter(source(2), 10).unwrap_err(), Full::Process, "it holds its part");
+    assert!(door.enter(source(3), 10).is_ok());
+}
+
+#[test]
+fn n_10_a_source_has_so_many_connections_at_each_door() {
+    let budget = Budget::new(BYTES, 1_000);
+    let (http, grpc) = (budget.door(2), budget.door(3));
+    let held = fill(&http, source(1));
+    assert_eq!((held.len(), fill(&grpc, source(1)).len()), (2, 3));
+    assert_eq!(http.enter(source(1), 10).unwrap_err(), Full::Source);
+    assert!(http.enter(source(2), 10).is_ok());
+    http.limit(3);
+    assert!(http.enter(source(1), 10).is_ok());
+    assert_eq!(fill(&http, Source::UNIX).len() * 10, BYTES / BUDGET_SHARE, "a socket file has one source");
+}
+
+#[test]
+fn n_10_who_was_evicted_gets_nothing_and_takes_nothing_away() {
+    let budget = Budget::new(BYTES, 1);
+    let door = budget.door(usize::MAX);
+    let large = door.enter(source(1), 10).unwrap();
+    let mut held = large.hold(100).unwrap();
+    let small = door.enter(source(2), 10).unwrap();
+    assert!(large.is_evicted());
+    assert_eq!(held.grow(1), Err(Full::Process));
+    drop((held, large));
+    assert_eq!((budget.held(), budget.connections()), (10, 1), "it was given back once");
+    drop(small);
+    assert_eq!((budget.held(), budget.connections()), (0, 0));
+}
