@@ -44,6 +44,10 @@ pub(crate) enum Standing {
 }
 
 impl SnapshotSource for Agent {
+    fn admit(&self, token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
+        async move { self.caller(token.as_ref()).await.map(drop) }.boxed()
+    }
+
     fn attach(
         &self,
         proxy: ProxyTarget,

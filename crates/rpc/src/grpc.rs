@@ -3,12 +3,14 @@
 //! Two methods of the service `concord.proxy.v1.Snapshots`: `Attach` (server streaming) and
 //! `SignLeaf` (unary). Messages are MessagePack with named fields rather than protobuf: the wire
 //! is private to concord's own processes, evolves by adding fields, and needs no second schema.
-//! The token travels in the metadata key `x-consul-token`.
+//! The token travels in the metadata key `x-consul-token`, and is looked at before anything of the message is read.
 
+mod body;
 mod client;
 mod codec;
 mod service;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::client::SnapshotClient;
@@ -25,8 +27,18 @@ pub(crate) const ATTACH: &str = "/concord.proxy.v1.Snapshots/Attach";
 pub(crate) const SIGN_LEAF: &str = "/concord.proxy.v1.Snapshots/SignLeaf";
 /// Metadata key of the caller's token, as Consul's gRPC services have it.
 pub const TOKEN_METADATA: &str = "x-consul-token";
-/// Largest message either side accepts: a snapshot with 100,000 endpoints stays below it.
+/// Largest answer a client accepts: a snapshot with 100,000 endpoints stays below it.
 pub const MESSAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
+/// Largest request a server accepts, unless its type says more: names, and a certificate request of a few KiB.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// What stands before each message: whether it is compressed, and its length.
+pub(crate) const PREFIX_BYTES: usize = 5;
+
+/// A request that one message holds.
+pub(crate) trait Asked: DeserializeOwned + Send + 'static {
+    /// Bytes it may have.
+    const BYTES_MAX: usize = REQUEST_BYTES_MAX;
+}
 
 /// Asks for the stream of one proxy.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -34,12 +46,16 @@ pub(crate) struct Attach {
     pub(crate) proxy: ProxyTarget,
 }
 
+impl Asked for Attach {}
+
 /// Asks for a signature.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct SignLeaf {
     pub(crate) proxy: ProxyTarget,
     pub(crate) csr_pem: String,
 }
+
+impl Asked for SignLeaf {}
 
 /// The gRPC code of an error; the error itself travels in the status details.
 pub fn status_of(error: &RpcError) -> tonic::Status {

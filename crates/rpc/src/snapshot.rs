@@ -104,6 +104,9 @@ pub type SnapshotStream = BoxStream<'static, Result<SnapshotEvent, RpcError>>;
 /// Both need `service:write` on the service the proxy stands before, checked at attach, again
 /// whenever the token or its policies change, and at each signature.
 pub trait SnapshotSource: Send + Sync + 'static {
+    /// Whether a token, or none, is one of anybody: asked before anything of a request is read.
+    fn admit(&self, token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>>;
+
     /// Begins a stream of snapshots for a proxy.
     fn attach(
         &self,

@@ -47,6 +47,11 @@ fn with_token<T>(message: T, token: Option<&Secret>) -> Result<Request<T>, RpcEr
 }
 
 impl SnapshotSource for SnapshotClient {
+    /// The agent asks it of each request itself.
+    fn admit(&self, _: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn attach(
         &self,
         proxy: ProxyTarget,

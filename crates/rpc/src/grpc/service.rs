@@ -4,17 +4,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
+use http::HeaderMap;
+use serde::Serialize;
 use tonic::body::Body;
 use tonic::codegen::{Service, StdError};
 use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 
+use super::body::OneMessage;
 use super::codec::Named;
-use super::{ATTACH, Attach, MESSAGE_BYTES_MAX, SERVICE, SIGN_LEAF, SignLeaf, TOKEN_METADATA, status_of};
+use super::{
+    ATTACH, Asked, Attach, MESSAGE_BYTES_MAX, SERVICE, SIGN_LEAF, SignLeaf, TOKEN_METADATA, status_of,
+};
 use crate::snapshot::{SnapshotEvent, SnapshotSource};
 
 /// Serves snapshots from a source.
@@ -40,12 +46,18 @@ impl NamedService for SnapshotService {
     const NAME: &'static str = SERVICE;
 }
 
-fn token<T>(request: &Request<T>) -> Option<Secret> {
-    let value = request.metadata().get(TOKEN_METADATA)?.to_str().ok()?;
+fn token(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(TOKEN_METADATA)?.to_str().ok()?;
     (!value.is_empty()).then(|| Secret::new(value.to_owned()))
 }
 
-struct AttachMethod(Arc<dyn SnapshotSource>);
+/// A method's source, and the token its caller sent.
+struct Method {
+    source: Arc<dyn SnapshotSource>,
+    token: Option<Secret>,
+}
+
+struct AttachMethod(Method);
 
 impl ServerStreamingService<Attach> for AttachMethod {
     type Response = SnapshotEvent;
@@ -53,9 +65,8 @@ impl ServerStreamingService<Attach> for AttachMethod {
     type Future = BoxFuture<'static, Result<Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Attach>) -> Self::Future {
-        let source = Arc::clone(&self.0);
+        let Method { source, token } = self.0.taken();
         Box::pin(async move {
-            let token = token(&request);
             let stream =
                 source.attach(request.into_inner().proxy, token).await.map_err(|error| status_of(&error))?;
             Ok(Response::new(stream.map(|event| event.map_err(|error| status_of(&error))).boxed()))
@@ -63,16 +74,15 @@ impl ServerStreamingService<Attach> for AttachMethod {
     }
 }
 
-struct SignLeafMethod(Arc<dyn SnapshotSource>);
+struct SignLeafMethod(Method);
 
 impl UnaryService<SignLeaf> for SignLeafMethod {
     type Response = LeafCertificate;
     type Future = BoxFuture<'static, Result<Response<LeafCertificate>, Status>>;
 
     fn call(&mut self, request: Request<SignLeaf>) -> Self::Future {
-        let source = Arc::clone(&self.0);
+        let Method { source, token } = self.0.taken();
         Box::pin(async move {
-            let token = token(&request);
             let SignLeaf { proxy, csr_pem } = request.into_inner();
             let leaf = source.sign_leaf(proxy, token, csr_pem).await.map_err(|error| status_of(&error))?;
             Ok(Response::new(leaf))
@@ -80,9 +90,27 @@ impl UnaryService<SignLeaf> for SignLeafMethod {
     }
 }
 
+impl Method {
+    /// For the one call a method is made for.
+    fn taken(&mut self) -> Self {
+        Self { source: Arc::clone(&self.source), token: self.token.take() }
+    }
+}
+
+/// A method's codec under the limits of its messages.
+fn codec<A: Asked, E: Serialize + Send + 'static>() -> Grpc<Named<E, A>> {
+    Grpc::new(Named::<E, A>::new())
+        .max_decoding_message_size(A::BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+fn one<A: Asked, B>(request: http::Request<B>) -> http::Request<OneMessage<B>> {
+    request.map(|body| OneMessage::new(body, A::BYTES_MAX))
+}
+
 impl<B> Service<http::Request<B>> for SnapshotService
 where
-    B: tonic::codegen::Body + Send + 'static,
+    B: tonic::codegen::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<StdError> + Send + 'static,
 {
     type Response = http::Response<Body>;
@@ -96,21 +124,20 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let source = Arc::clone(&self.source);
         Box::pin(async move {
+            let token = token(request.headers());
+            // Before the body: who has no standing here has nothing read of what it sends.
+            if let Err(error) = source.admit(token.clone()).await {
+                return Ok(status_of(&error).into_http());
+            }
+            let method = Method { source, token };
             Ok(match request.uri().path() {
-                ATTACH => {
-                    let mut grpc = Grpc::new(Named::<SnapshotEvent, Attach>::new())
-                        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                        .max_encoding_message_size(MESSAGE_BYTES_MAX);
-                    grpc.server_streaming(AttachMethod(source), request).await
-                }
-                SIGN_LEAF => {
-                    let mut grpc = Grpc::new(Named::<LeafCertificate, SignLeaf>::new())
-                        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                        .max_encoding_message_size(MESSAGE_BYTES_MAX);
-                    grpc.unary(SignLeafMethod(source), request).await
-                }
+                ATTACH => codec().server_streaming(AttachMethod(method), one::<Attach, _>(request)).await,
+                SIGN_LEAF => codec().unary(SignLeafMethod(method), one::<SignLeaf, _>(request)).await,
                 _ => Status::unimplemented("no such method").into_http(),
             })
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

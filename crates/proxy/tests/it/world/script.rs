@@ -270,6 +270,10 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
 }
 
 impl SnapshotSource for Script {
+    fn admit(&self, _token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn attach(
         &self,
         _proxy: ProxyTarget,

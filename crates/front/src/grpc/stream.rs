@@ -1,0 +1,130 @@
+//! One request on a connection: read within its time, and with its answer under the budget of its client.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use concord_runtime::{BoxFuture, Clock, Full, Guest, Held};
+use http::{HeaderMap, Request, Response};
+use hyper::body::{Body, Frame, Incoming};
+use tonic::Status;
+use tonic::codegen::Service as _;
+
+use concord_rpc::grpc::SnapshotService;
+
+use super::limits::{REQUEST_TIMEOUT, STREAM_BYTES};
+use super::progress::{Piece, Progress};
+
+/// What the streams of a connection share.
+#[derive(Clone)]
+pub(super) struct Streams {
+    pub(super) service: SnapshotService,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) guest: Arc<Guest>,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Streams {
+    /// Answers one request.
+    pub(super) async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+        let headers: usize =
+            request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        let held = match self.guest.hold(STREAM_BYTES + headers) {
+            Ok(held) => held,
+            Err(full) => return Ok(self.wrap(exhausted(full).into_http(), None)),
+        };
+        let reading = match self.guest.hold(0) {
+            Ok(reading) => reading,
+            Err(full) => return Ok(self.wrap(exhausted(full).into_http(), Some(held))),
+        };
+        let late = self.clock.sleep(REQUEST_TIMEOUT);
+        let request = request.map(|body| Bounded { body, held: reading, late });
+        let Ok(response) = self.service.call(request).await;
+        Ok(self.wrap(response, Some(held)))
+    }
+
+    fn wrap(self, response: Response<tonic::body::Body>, held: Option<Held>) -> Response<Answer> {
+        let Self { service: _, clock: _, guest, progress } = self;
+        response.map(|body| Answer { body, guest, progress, ended: false, _held: held })
+    }
+}
+
+fn exhausted(full: Full) -> Status {
+    Status::resource_exhausted(format!("{full}; try again later"))
+}
+
+/// A request's body: in time, and under the budget.
+pub(super) struct Bounded {
+    body: Incoming,
+    held: Held,
+    late: BoxFuture<'static, ()>,
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            ready!(this.late.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(Status::deadline_exceeded("the request took too long to arrive"))));
+        };
+        let Some(frame) = frame else { return Poll::Ready(None) };
+        let frame = frame.map_err(|error| Status::cancelled(format!("cannot read the request: {error}")));
+        let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+        Poll::Ready(Some(this.held.grow(bytes).map_err(exhausted).and(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}
+
+/// An answer whose parts are held until they have gone out. One that does not fit ends the stream.
+pub(super) struct Answer {
+    body: tonic::body::Body,
+    guest: Arc<Guest>,
+    progress: Arc<Progress>,
+    ended: bool,
+    _held: Option<Held>,
+}
+
+impl Body for Answer {
+    type Data = Piece;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, Status>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else { return Poll::Ready(None) };
+        let bytes = match frame.into_data() {
+            Ok(bytes) => bytes,
+            Err(frame) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+        };
+        Poll::Ready(Some(match self.guest.hold(bytes.len()) {
+            Ok(held) => Ok(Frame::data(Piece::new(bytes, &self.progress, held))),
+            Err(full) => {
+                self.ended = true;
+                let mut trailers = HeaderMap::new();
+                exhausted(full).add_header(&mut trailers).map(|()| Frame::trailers(trailers))
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+}
