@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod demo;
+mod descriptors;
 pub(crate) mod proxy;
 mod ready;
 mod reload;

@@ -116,7 +116,6 @@ pub const ABSENT: &[Absent] = &[
     warn("ports.expose_max_port"),
     // DNS.
     warn("dns_config"),
-    warn("alt_domain"),
     warn("recursors"),
     // The mesh.
     refuse("connect.enable_mesh_gateway_wan_federation"),

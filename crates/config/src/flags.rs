@@ -38,6 +38,8 @@ pub struct AgentFlags {
     pub default_query_time: Option<String>,
     /// `-dns-port`.
     pub dns_port: Option<i64>,
+    /// `-alt-domain`.
+    pub alt_domain: Option<String>,
     /// `-domain`.
     pub domain: Option<String>,
     /// `-encrypt`.
@@ -82,6 +84,7 @@ pub struct AgentFlags {
 const FLAGS: &[(&str, &str)] = &[
     ("-advertise", "advertise_addr"),
     ("-allow-write-http-from", "http_config.allow_write_http_from"),
+    ("-alt-domain", "alt_domain"),
     ("-bind", "bind_addr"),
     ("-bootstrap", "bootstrap"),
     ("-bootstrap-expect", "bootstrap_expect"),
@@ -136,6 +139,7 @@ impl AgentFlags {
             datacenter,
             default_query_time,
             dns_port,
+            alt_domain,
             domain,
             encrypt,
             grpc_port,
@@ -174,6 +178,7 @@ impl AgentFlags {
             ("data_dir", text(data_dir)),
             ("datacenter", text(datacenter)),
             ("default_query_time", text(default_query_time)),
+            ("alt_domain", text(alt_domain)),
             ("domain", text(domain)),
             ("encrypt", encrypt.as_ref().map(|key| Kind::String(key.expose().to_owned()))),
             ("http_config.allow_write_http_from", list(allow_write_http_from)),

@@ -99,6 +99,8 @@ knobs! {
         |c| list(&c.http.addresses);
     "advertise_addr", "", No, "Address others are told; empty: to be found out from the system.",
         |c| optional(c.agent.advertise);
+    "alt_domain", "", No, "Second domain: names below it are ours in Host, as those below domain.",
+        |c| plain(c.agent.alt_domain.as_deref().unwrap_or_default());
     "bind_addr", "0.0.0.0", No, "Address of the ports between agents.", |c| plain(c.agent.bind);
     "bootstrap", "false", No, "Whether a server makes a cluster of its own.", |c| plain(c.server.bootstrap);
     "bootstrap_expect", "0", No, "How many servers make a cluster. Only 1 so far.",
@@ -124,13 +126,18 @@ knobs! {
         |c| plain(c.acl.default_intention_policy.map_or("", Action::as_str));
     "default_query_time", "5m0s", No, "How long a blocking query waits where it does not say.",
         |c| time(c.server.default_query_time);
-    "domain", "consul.", No, "Domain of DNS names.", |c| plain(&c.agent.domain);
+    "domain", "consul.", No, "Domain of DNS names; names below it are ours in Host.", |c| plain(&c.agent.domain);
     "enable_debug", "false", Yes, "Whether profiling is open to everybody.", |c| plain(c.agent.enable_debug);
+    "http_config.allow_origins", "", No, "Origins of web pages that may write, besides our own: scheme://host[:port].",
+        |c| list(&c.http.allow_origins);
     "http_config.allow_write_http_from", "", No, "Networks that may write; empty: all.",
         |c| list(&c.http.allow_write_from);
+    "http_config.allowed_hosts", "", No,
+        "Names of the agent in Host, besides its own. With any, all listeners are particular, not only those on loopback.",
+        |c| list(&c.http.allowed_hosts);
     "http_config.block_endpoints", "", No, "Prefixes of paths that are answered with 403.",
         |c| list(&c.http.block_endpoints);
-    "http_config.max_header_bytes", "1048576", No, "Longest header of a request.",
+    "http_config.max_header_bytes", "65536", No, "Longest head of a request.",
         |c| plain(c.http.header_bytes_max);
     "http_config.response_headers", "0", No, "Headers added to every answer.",
         |c| content_of(c.http.response_headers.len(), &c.http.response_headers);

@@ -41,6 +41,7 @@ keys! {
         pub datacenter: Option<String>,
         pub primary_datacenter: Option<String>,
         pub domain: Option<String>,
+        pub alt_domain: Option<String>,
         pub node_name: Option<String>,
         pub node_id: Option<String>,
         pub node_meta: BTreeMap<String, String>,
@@ -149,6 +150,8 @@ keys! {
     pub struct HttpConfig {
         pub response_headers: BTreeMap<String, String>,
         pub allow_write_http_from: Vec<String>,
+        pub allow_origins: Vec<String>,
+        pub allowed_hosts: Vec<String>,
         pub block_endpoints: Vec<String>,
         pub max_header_bytes: Option<i64>,
         pub use_cache: Option<bool>,

@@ -50,6 +50,8 @@ pub struct AgentSection {
     pub primary_datacenter: Datacenter,
     /// Domain of DNS names.
     pub domain: String,
+    /// A second one.
+    pub alt_domain: Option<String>,
     /// Its node's name.
     pub node_name: NodeName,
     /// Its node's id; none: kept in the data directory, made at first start.
@@ -133,6 +135,10 @@ pub struct HttpSection {
     pub response_headers: BTreeMap<String, String>,
     /// Networks that may write; empty: all.
     pub allow_write_from: Vec<Network>,
+    /// Origins of web pages that may write, besides our own.
+    pub allow_origins: Vec<String>,
+    /// What the agent is called in `Host`, besides by its own names. With any, all listeners are particular.
+    pub allowed_hosts: Vec<String>,
     /// Prefixes of paths that are answered with 403.
     pub block_endpoints: Vec<String>,
     /// Longest header of a request.

@@ -345,7 +345,7 @@ fn numbers_have_bounds() {
             "a.hcl:1:1: check_output_max_size must be positive, not 0; the default is 4096",
             "a.hcl:2:15: performance.raft_multiplier cannot be 11. Must be between 1 and 10",
             "a.hcl:4:15: http_config.allow_write_http_from: invalid cidr: 10.0.0.0; write it as 10.0.0.0/8",
-            "a.hcl:4:52: http_config.max_header_bytes must be positive, not 0; the default is 1048576",
+            "a.hcl:4:52: http_config.max_header_bytes must be positive, not 0; the default is 65536",
             "a.hcl:3:10: limits.http_max_conns_per_client must be positive, not -1; the default is 200",
         ],
     );
@@ -533,4 +533,49 @@ fn n_119_texts_with_tokens_are_not_printed() {
 
 fn loaded_config_debug(text: &str) -> String {
     format!("{:?}", config(text))
+}
+
+#[test]
+fn origins_and_hosts_are_read_as_browsers_write_them() {
+    let own = loaded(
+        &[(
+            "a.hcl",
+            "alt_domain = \"mesh.example\"\nhttp_config {\n allow_origins = [\"https://ops.example\", \"http://[::1]:81\"]\n \
+             allowed_hosts = [\"consul.example.com\"]\n}",
+        )],
+        &server(),
+    );
+    assert_eq!(own.config.http.allow_origins, ["https://ops.example", "http://[::1]:81"]);
+    assert_eq!(own.config.http.allowed_hosts, ["consul.example.com"]);
+    assert_eq!(own.config.agent.alt_domain.as_deref(), Some("mesh.example"));
+    for wrong in [
+        "",
+        "*",
+        "null",
+        "ops.example",
+        "https://",
+        "https://Ops.example",
+        "https://a/",
+        "https://a:443",
+        "ftp://a",
+    ] {
+        let text = format!("http_config {{ allow_origins = [{wrong:?}] }}");
+        refused(
+            &text,
+            &[&format!(
+                "a.hcl:1:15: http_config.allow_origins: {wrong:?} is no origin; write it as browsers do, in lower case and \
+             without a path or the usual port: https://ops.example"
+            )],
+        );
+    }
+    for wrong in ["", ".", "*.example.com", "a:8500", "http://a", "a/b"] {
+        let text = format!("http_config {{ allowed_hosts = [{wrong:?}] }}");
+        refused(
+            &text,
+            &[&format!(
+                "a.hcl:1:15: http_config.allowed_hosts: {wrong:?} is no name of a host; write it without port and wildcard: \
+             consul.example.com"
+            )],
+        );
+    }
 }

@@ -5,8 +5,9 @@
 //! - [`call`] is what an endpoint gets, [`reply`] what it returns, [`error`] what can go wrong;
 //! - [`listener`] takes connections, with limits on their number, headers, bodies and patience;
 //! - [`routes`] is the table of endpoints, one file per area below it;
-//! - `target` judges host and path, `compression` answers for who takes gzip.
+//! - `target` judges host and path, `browser` tells pages of strangers, `compression` answers for who takes gzip.
 
+mod browser;
 pub mod call;
 mod compression;
 pub mod context;
@@ -18,8 +19,10 @@ pub mod reply;
 pub mod router;
 pub mod routes;
 mod select;
+mod sent;
 mod target;
 
+pub use self::browser::Names;
 pub use self::call::Call;
 pub use self::context::Ctx;
 pub use self::error::HttpError;

@@ -17,6 +17,7 @@ use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
 use concord_config::section::{self, Config, ConnectSection};
 use concord_config::{Host, Loaded};
+use concord_front::http::Names;
 use concord_front::http::listener::{Http, Settings, Socket};
 use concord_front::{grpc, http};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
@@ -33,7 +34,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::signals::{Asked, Signals};
-use super::{ready, reload, sealing, telemetry};
+use super::{descriptors, ready, reload, sealing, telemetry};
 use crate::cli::agent::configuration::{self, Configuration};
 use crate::cli::{CONSUL_LEVEL, Env, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
@@ -415,12 +416,16 @@ fn serve_faces(
     context.use_cache = config.http.use_cache;
     context.metrics =
         metrics.map(|handle| -> http::context::MetricsText { Arc::new(move || handle.render()) });
-    let face = Http::new(http::routes::router(), Arc::new(context), settings, Arc::clone(&world.clock));
+    let budget = descriptors::budget();
+    let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
+    let face = Http::new(http::routes::router(), context, settings, clock, &budget);
     for listener in bound.http {
         face.serve(Socket::Tcp(listener), scope);
     }
+    let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
     for listener in bound.grpc {
-        grpc::serve(listener, Arc::new(agent.clone()), Arc::clone(&world.clock), scope);
+        let (source, clock) = (Arc::new(agent.clone()), Arc::clone(&world.clock));
+        grpc::serve(listener, source, Arc::clone(&door), clock, scope);
     }
     Ok(())
 }
@@ -442,6 +447,13 @@ fn http_settings(config: &Config) -> Result<Settings, Failure> {
         writers: writers
             .collect::<Result<_, _>>()
             .map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
+        origins: section.allow_origins.clone(),
+        names: Names {
+            node: config.agent.node_name.to_string(),
+            domains: std::iter::once(&config.agent.domain).chain(&config.agent.alt_domain).cloned().collect(),
+            allowed: section.allowed_hosts.clone(),
+            tokens_count: config.acl.enabled,
+        },
         headers,
         pretty: config.agent.dev,
         default_policy: effective_default(config).as_str(),

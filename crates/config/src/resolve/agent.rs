@@ -41,6 +41,7 @@ impl Resolver<'_> {
             primary_datacenter: self.primary_datacenter(raw, &datacenter),
             datacenter,
             domain: raw.domain.clone().unwrap_or_else(|| "consul.".to_owned()),
+            alt_domain: raw.alt_domain.clone().filter(|domain| !domain.is_empty()),
             node_name: self.node_name(raw, host),
             node_id: self.node_id(raw),
             node_meta: self.node_meta(raw),

@@ -8,8 +8,8 @@ use crate::flags::AgentFlags;
 use crate::raw::Raw;
 use crate::section::{Config, GrpcSection, HttpSection};
 
-/// Longest header of a request where nothing is said; what most servers allow.
-const HEADER_BYTES_MAX: usize = 1 << 20;
+/// Longest head of a request where nothing is said: names and a token fit many times over.
+const HEADER_BYTES_MAX: usize = 64 << 10;
 
 impl Resolver<'_> {
     pub(super) fn bind(&mut self, raw: &Raw) -> IpAddr {
@@ -98,6 +98,8 @@ impl Resolver<'_> {
         }
         let allow_write_from =
             http.allow_write_http_from.iter().filter_map(|text| self.network(text)).collect();
+        let allow_origins = http.allow_origins.iter().filter_map(|text| self.origin(text)).collect();
+        let allowed_hosts = http.allowed_hosts.iter().filter_map(|text| self.host(text)).collect();
         HttpSection {
             addresses: match raw.addresses.http.as_deref() {
                 Some(text) => self.addresses("addresses.http", text),
@@ -106,6 +108,8 @@ impl Resolver<'_> {
             port: self.port("ports.http", raw.ports.http, 8500, flags),
             response_headers: http.response_headers.clone(),
             allow_write_from,
+            allow_origins,
+            allowed_hosts,
             block_endpoints: http.block_endpoints.clone(),
             header_bytes_max: self.bounded(
                 "http_config.max_header_bytes",
@@ -143,6 +147,42 @@ impl Resolver<'_> {
             self.fail("http_config.allow_write_http_from", text);
         }
         network
+    }
+
+    /// An origin as browsers write it (RFC 6454 §6.2), for it is compared as text.
+    fn origin(&mut self, text: &str) -> Option<String> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"/\\?#@\",".contains(&byte);
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let usual = text.ends_with(":443") && text.starts_with("https:")
+            || text.ends_with(":80") && text.starts_with("http:");
+        if host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain)) && is_lower && !usual {
+            return Some(text.to_owned());
+        }
+        self.fail(
+            "http_config.allow_origins",
+            format!(
+                "http_config.allow_origins: {text:?} is no origin; write it as browsers do, in lower case and \
+                 without a path or the usual port: https://ops.example"
+            ),
+        );
+        None
+    }
+
+    /// A host's name, without port.
+    fn host(&mut self, text: &str) -> Option<String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if !text.trim_matches('.').is_empty() && text.bytes().all(plain) {
+            return Some(text.to_owned());
+        }
+        self.fail(
+            "http_config.allowed_hosts",
+            format!(
+                "http_config.allowed_hosts: {text:?} is no name of a host; write it without port and wildcard: \
+                 consul.example.com"
+            ),
+        );
+        None
     }
 
     /// A number of at least one.

@@ -82,14 +82,7 @@ impl Call {
     ///
     /// The agent's own default applies where the token is used, not here.
     pub fn token(&self) -> Option<Secret> {
-        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let bearer = || {
-            let (scheme, token) = header("authorization")?.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        };
-        let found = self.parameter("token").filter(|t| !t.is_empty());
-        let found = found.or_else(|| header("x-consul-token").filter(|t| !t.is_empty())).or_else(bearer)?;
-        (!found.is_empty()).then(|| Secret::new(found.to_owned()))
+        token(&self.query, &self.headers).map(|found| Secret::new(found.to_owned()))
     }
 
     /// Datacenter, token, consistency and blocking parameters.
@@ -207,6 +200,19 @@ impl Call {
     pub fn pretty(&self) -> bool {
         self.parameter("pretty").is_some()
     }
+}
+
+/// The token in a query and headers, if there is one.
+pub(super) fn token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -> Option<&'r str> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = || {
+        let (scheme, token) = header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    let parameter = query.iter().find(|(key, _)| key == "token").map(|(_, value)| value.as_str());
+    let found = parameter.filter(|t| !t.is_empty());
+    let found = found.or_else(|| header("x-consul-token").filter(|t| !t.is_empty())).or_else(bearer)?;
+    Some(found).filter(|found| !found.is_empty())
 }
 
 /// A time in nanoseconds, if it is one.

@@ -9,6 +9,9 @@
 //! a bare line feed for a line's end, equal lengths twice, and a length beside chunks. The gate is not.
 //! It knows of heads only what it needs for that; all else about them is the library's to judge.
 //! After a chunked body the connection is closed, so the gate need not follow chunks.
+//!
+//! What a head makes us keep beyond a usual one is under the budget of its client, and a client that
+//! does not take its answer is given up.
 
 use std::io;
 use std::pin::Pin;
@@ -17,8 +20,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use concord_runtime::{BoxFuture, Clock};
+use concord_runtime::{BoxFuture, Clock, Held};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::limits::{ANSWER_PROGRESS_BYTES, REQUEST_BYTES, USUAL_HEAD_BYTES};
 
 /// How long a connection may stay silent.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,8 @@ pub(super) struct Patience {
     pub(super) head: Duration,
     /// Between two requests.
     pub(super) idle: Duration,
+    /// For the client to take some of an answer.
+    pub(super) answer: Duration,
 }
 
 /// A stream behind its gate.
@@ -39,6 +46,14 @@ pub(super) struct Gate<S> {
     busy: Arc<AtomicUsize>,
     waits: Option<(Waiting, BoxFuture<'static, ()>)>,
     fresh: bool,
+    /// What is held for requests on this connection.
+    held: Held,
+    /// Bytes of the current head.
+    head_bytes: usize,
+    /// While the socket takes nothing: until when it must have taken some.
+    stuck: Option<BoxFuture<'static, ()>>,
+    /// Bytes it took since that time was set.
+    taken: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,9 +63,23 @@ enum Waiting {
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(stream: S, clock: Arc<dyn Clock>, patience: Patience) -> Self {
+    /// With what is held for the first request.
+    pub(super) fn new(stream: S, clock: Arc<dyn Clock>, patience: Patience, held: Held) -> Self {
         let busy = Arc::new(AtomicUsize::new(0));
-        Self { stream, framing: Framing::default(), clock, patience, busy, waits: None, fresh: true }
+        let framing = Framing::default();
+        Self {
+            stream,
+            framing,
+            clock,
+            patience,
+            busy,
+            waits: None,
+            fresh: true,
+            held,
+            head_bytes: 0,
+            stuck: None,
+            taken: 0,
+        }
     }
 
     /// The count of requests being answered on this connection.
@@ -63,6 +92,39 @@ impl<S> Gate<S> {
             return None;
         }
         Some(if self.fresh || self.framing.head_begun() { Waiting::Head } else { Waiting::Idle })
+    }
+
+    /// Takes what a head of that many more bytes costs.
+    fn hold(&mut self, bytes: usize) -> io::Result<()> {
+        if self.head_bytes == 0 {
+            self.held.shrink_to(REQUEST_BYTES);
+        }
+        self.head_bytes += bytes;
+        let cost = REQUEST_BYTES + self.head_bytes.saturating_sub(USUAL_HEAD_BYTES);
+        let more = cost.saturating_sub(self.held.bytes());
+        self.held.grow(more).map_err(io::Error::other)
+    }
+
+    /// What came of a try to write; an error if the client has taken too little for too long.
+    fn watched(&mut self, cx: &mut Context<'_>, tried: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = tried {
+            self.taken += bytes;
+            if self.taken >= ANSWER_PROGRESS_BYTES {
+                self.stuck = None;
+            }
+        }
+        if tried.is_pending() {
+            let (clock, patience, taken) = (&self.clock, self.patience.answer, &mut self.taken);
+            let stuck = self.stuck.get_or_insert_with(|| {
+                *taken = 0;
+                clock.sleep(patience)
+            });
+            if stuck.as_mut().poll(cx).is_ready() {
+                let why = "the client did not take its answer";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
+            }
+        }
+        tried
     }
 
     /// Whether the client was silent for too long.
@@ -92,14 +154,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(read) => {
-                let new = &mut buffer.filled_mut()[before..];
-                if !new.is_empty() {
+                let new = buffer.filled().len() - before;
+                if new > 0 {
+                    if this.framing.in_head()
+                        && let Err(full) = this.hold(new)
+                    {
+                        return Poll::Ready(Err(full));
+                    }
                     let heads = this.framing.heads;
-                    this.framing.pass(new);
+                    this.framing.pass(&mut buffer.filled_mut()[before..]);
                     // Only a whole head buys more time: empty lines and single bytes do not.
                     if this.framing.heads != heads {
                         this.fresh = false;
                         this.waits = None;
+                        this.head_bytes = 0;
                     }
                 }
                 Poll::Ready(read)
@@ -115,11 +183,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let tried = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watched(cx, tried)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // The library flushes when it has written all it has.
+        self.stuck = None;
         // The library looked for the next request while this one was answered and does not look again by
         // itself: patience begins when the answer is out.
         let _ = self.is_late(cx);
@@ -135,7 +206,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let tried = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.watched(cx, tried)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -225,6 +297,10 @@ impl Framing {
     /// Whether the byte may stand where it does.
     fn line_byte(&mut self, byte: u8) -> bool {
         let head = &mut self.head;
+        // The library drops what follows this in a target; a reader before us may have judged by it.
+        if byte == b'#' && head.lines == 0 {
+            return false;
+        }
         if byte != b'\n' {
             head.take(byte);
             return true;
@@ -318,7 +394,7 @@ mod tests {
 
     #[test]
     fn requests_are_followed_to_their_end() {
-        check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Place::Line);
+        check("GET / HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\n", Place::Line);
         check("\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", Place::Line);
         check("PUT / HTTP/1.1\r\nContent-Length: 12\r\n\r\nab\n", Place::Body(9));
         check("PUT / HTTP/1.1\r\ncontent-length:3\r\n\r\na\nbGET / HTTP/1.1\r\n\r\n", Place::Line);
@@ -328,6 +404,7 @@ mod tests {
 
     #[test]
     fn n_44_requests_others_could_read_differently_are_spoiled() {
+        check("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Place::Refused);
         check("GET / HTTP/1.1\nHost: a\n\n", Place::Refused);
         check("GET / HTTP/1.1\r\nHost: a\n\r\n", Place::Refused);
         check("PUT / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", Place::Refused);

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 /// Connections one client address may hold (Consul's `limits.http_max_conns_per_client`).
 pub const CONNECTIONS_PER_CLIENT: usize = 200;
-/// Connections in all: below the usual limit of descriptors, so that refusing is ours and not `accept`'s.
-pub const CONNECTIONS: usize = 16_384;
 /// Read, if it is there already, of a request on a connection that is refused: most are no longer.
 pub const REFUSED_READ_BYTES: usize = 4 * 1024;
 /// From the first byte of a request to the end of its headers; a slower client is cut off.
@@ -14,7 +12,7 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// From the end of the headers to the end of the body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's line and headers together (Consul's `http_config.max_header_bytes` may lower it).
+/// Bytes of a request's line and headers together, unless `http_config.max_header_bytes` says otherwise.
 pub const HEADER_BYTES: usize = 64 * 1024;
 /// Number of headers in a request.
 pub const HEADERS: usize = 100;
@@ -32,3 +30,15 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const GZIP_BYTES_MIN: usize = 1400;
 /// Bytes compressed before others have their turn: a millisecond or so.
 pub const GZIP_PIECE_BYTES: usize = 64 * 1024;
+/// A client that takes less than [`ANSWER_PROGRESS_BYTES`] of what waits for it in this time is closed.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What counts as progress; less a second than the slowest line carries.
+pub const ANSWER_PROGRESS_BYTES: usize = 16 * 1024;
+/// What a connection costs before its first byte, in memory.
+pub const CONNECTION_BYTES: usize = 4 * 1024;
+/// What it costs once it speaks: the library's buffers both ways, and the request's headers.
+pub const REQUEST_BYTES: usize = 24 * 1024;
+/// Bytes of a head that are paid for with that.
+pub const USUAL_HEAD_BYTES: usize = 8 * 1024;
+/// Taken for an answer before it is made, so that none is made for a client that has no room for any.
+pub const ANSWER_BYTES: usize = 16 * 1024;

@@ -160,12 +160,14 @@ impl Reply {
             Body::Empty => ("application/json", Bytes::new()),
             Body::Bytes(media, bytes) => (media, bytes),
             Body::Json(write) => {
-                let bytes = write(layout).map_err(|error| {
+                let mut bytes = write(layout).map_err(|error| {
                     HttpError::new(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         format!("cannot encode the answer: {error}"),
                     )
                 })?;
+                // It may wait for a slow client: what it grew by in advance goes back.
+                bytes.shrink_to_fit();
                 ("application/json", bytes.into())
             }
         };

@@ -4,7 +4,8 @@
 //! have judged it as it was: the client is told the clean form and asks again (as Go's mux does).
 
 use http::header::HOST;
-use http::{HeaderMap, StatusCode, Version};
+use http::uri::Scheme;
+use http::{HeaderMap, StatusCode, Uri, Version};
 
 use super::error::HttpError;
 
@@ -25,6 +26,26 @@ pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Ht
         (None, _) if version < Version::HTTP_11 => Ok(()),
         (None, _) => refused(": missing required Host header"),
     }
+}
+
+/// Refuses a target that is no path of ours: the forms of proxies and of the whole server (RFC 9112 §3.2.3, §3.2.4), and
+/// a whole URL (§3.2.2) but for one of ours that names the same host as the header does.
+pub(super) fn check_form(uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
+    let refused =
+        |what: &str| Err(HttpError::new(StatusCode::BAD_REQUEST, format!("400 Bad Request: {what}")));
+    if !uri.path().starts_with('/') {
+        return refused("the request target is no path");
+    }
+    let Some(authority) = uri.authority() else { return Ok(()) };
+    let host = headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
+    if uri.scheme() != Some(&Scheme::HTTP) {
+        return refused("the request target has another scheme than http");
+    }
+    // The user of a URL would make them differ, too: no host has one.
+    if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) {
+        return refused("the request target and the Host header name different hosts");
+    }
+    Ok(())
 }
 
 /// What may stand in a host and port (RFC 3986 §3.2.2), without the user of a URL.
@@ -103,6 +124,28 @@ mod tests {
         for odd in ["a b", "a/b", "user@a", "a\\b", "a\"", "ä"] {
             check_hosts(Version::HTTP_11, &[odd], Some("400 Bad Request: malformed Host header"));
         }
+    }
+
+    #[track_caller]
+    fn check_forms(target: &str, host: &str, fine: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host.parse().unwrap());
+        assert_eq!(check_form(&target.parse().unwrap(), &headers).is_ok(), fine, "{target}");
+    }
+
+    #[test]
+    fn n_44_a_whole_url_says_what_the_host_says() {
+        check_forms("/v1/agent/self", "a:8500", true);
+        check_forms("http://a:8500/v1/agent/self", "a:8500", true);
+        check_forms("HTTP://A/v1/agent/self", "a", true);
+        check_forms("http://a", "a", true);
+        check_forms("http://b/v1/agent/self", "a", false);
+        check_forms("http://a/v1/agent/self", "a:8500", false);
+        check_forms("http://user@a/v1/agent/self", "a", false);
+        check_forms("https://a/v1/agent/self", "a", false);
+        check_forms("ftp://a/v1/agent/self", "a", false);
+        check_forms("a:8500", "a:8500", false);
+        check_forms("*", "a", false);
     }
 
     #[track_caller]

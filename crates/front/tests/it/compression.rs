@@ -11,7 +11,7 @@ use crate::world::{ROOT, Response, Setup, World};
 async fn get(world: &World, path: &str, accepts: &str) -> Response {
     let mut stream = world.connect().await;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Consul-Token: {ROOT}\r\n{accepts}\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Consul-Token: {ROOT}\r\n{accepts}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut all = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::world::{Response, Setup, World};
 
-const NEXT: &str = "GET /v1/status/leader HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const NEXT: &str = "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// Refused with 400, once, and then closed.
 async fn refused(world: &World, what: &str, request: &[u8]) {
@@ -17,10 +17,12 @@ async fn refused(world: &World, what: &str, request: &[u8]) {
 async fn n_44_requests_others_could_read_differently_are_refused() {
     let world = Setup::default().start().await;
     let put = |headers: &str, body: &str| {
-        format!("PUT /v1/agent/service/register HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}").into_bytes()
+        format!("PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{body}")
+            .into_bytes()
     };
-    let get =
-        |headers: &str| format!("GET /v1/status/leader HTTP/1.1\r\nHost: a\r\n{headers}\r\n").into_bytes();
+    let get = |headers: &str| {
+        format!("GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").into_bytes()
+    };
     // The same without a fault is answered, and the next request too.
     let good = [get("X: y\r\n"), NEXT.as_bytes().to_vec()].concat();
     assert_eq!(world.raw(&good).await.matches("HTTP/1.1 200 ").count(), 2);
@@ -44,10 +46,10 @@ async fn n_44_requests_others_could_read_differently_are_refused() {
         ("a length out of all bounds", put("Content-Length: 99999999999999999999999\r\n", "{}")),
         ("a folded line", get("X: a\r\n b\r\n")),
         ("a bare line feed after a header", get("X: a\nY: b\r\n")),
-        ("a bare line feed at the end", b"GET /v1/status/leader HTTP/1.1\r\nHost: a\r\n\n".to_vec()),
+        ("a bare line feed at the end", b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\n".to_vec()),
         (
             "a bare line feed after the request line",
-            b"GET /v1/status/leader HTTP/1.1\nHost: a\r\n\r\n".to_vec(),
+            b"GET /v1/status/leader HTTP/1.1\nHost: localhost\r\n\r\n".to_vec(),
         ),
         ("a bare carriage return", get("X: a\rY: b\r\n")),
         ("NUL in a name", get("X\0: a\r\n")),
@@ -59,6 +61,18 @@ async fn n_44_requests_others_could_read_differently_are_refused() {
         ("two hosts", get("Host: b\r\n")),
         ("one host twice", get("host: a\r\n")),
         ("a host with a path", b"GET /v1/status/leader HTTP/1.1\r\nHost: a/b\r\n\r\n".to_vec()),
+        ("a fragment", b"GET /v1/status/leader#x HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("another host", b"GET http://b/v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("another port", b"GET http://a:1/v1/status/leader HTTP/1.1\r\nHost: a:2\r\n\r\n".to_vec()),
+        ("a user", b"GET http://u@localhost/v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("a user in both", b"GET http://u@a/v1/status/leader HTTP/1.1\r\nHost: u@a\r\n\r\n".to_vec()),
+        (
+            "another scheme",
+            b"GET https://localhost/v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        ),
+        ("a file", b"GET file:///v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("a tunnel", b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n".to_vec()),
+        ("the whole server", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("two hosts beside a body", put("Host: b\r\nContent-Length: 14\r\n", "{\"Name\":\"web\"}")),
         ("a line feed in a chunk's extension", put(chunked, "2;a\nb\r\n{}\r\n0\r\n\r\n")),
         ("a chunk out of all bounds", put(chunked, "fffffffffffffffff\r\n{}\r\n0\r\n\r\n")),
@@ -77,7 +91,7 @@ async fn hosts_may_be_empty_and_were_not_there_before_1_1() {
     for request in [
         "GET /v1/status/leader HTTP/1.0\r\n\r\n",
         "GET /v1/status/leader HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
-        "GET http://a/v1/status/leader HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET http://localhost/v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ] {
         let answer = world.raw(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.") && answer.contains(" 200 OK\r\n"), "{request}: {answer}");
@@ -90,7 +104,7 @@ async fn nothing_is_read_after_a_chunked_body() {
     let world = Setup::default().start().await;
     let body = "2\r\n{}\r\n0\r\n\r\n";
     let request = format!(
-        "PUT /v1/agent/check/update/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}{NEXT}"
+        "PUT /v1/agent/check/update/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{body}{NEXT}"
     );
     let answer = world.raw(request.as_bytes()).await;
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
@@ -102,7 +116,7 @@ async fn nothing_is_read_after_a_chunked_body() {
 async fn n_37_bodies_over_the_limit_are_refused() {
     let world = Setup::default().start().await;
     let limit = concord_front::http::limits::BODY_BYTES;
-    let head = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: a\r\n";
+    let head = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\n";
     // By what it says: nothing of the body is waited for.
     let claimed = format!("{head}Content-Length: {}\r\n\r\n", 1_u64 << 40);
     assert!(world.raw(claimed.as_bytes()).await.starts_with("HTTP/1.1 413 "));
@@ -142,8 +156,9 @@ async fn heads_over_the_limit_are_refused() {
     let world = Setup::default().start().await;
     for size in [70_000, 100_000, 1_000_000] {
         let header = "x".repeat(size);
-        let long =
-            format!("GET /v1/status/leader HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: {header}\r\n\r\n");
+        let long = format!(
+            "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {header}\r\n\r\n"
+        );
         let answer = world.raw(long.as_bytes()).await;
         // The answer may be lost where the rest of the head was never read.
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{size}: {answer}");

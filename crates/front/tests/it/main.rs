@@ -6,6 +6,7 @@
 mod acl;
 mod agent;
 mod blocking;
+mod browsers;
 mod catalog;
 mod compression;
 mod connect;

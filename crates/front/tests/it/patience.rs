@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use concord_front::http::Settings;
+use concord_front::http::{Settings, limits};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::world::{Response, Setup};
+use crate::world::{Response, Setup, World};
 
 fn hasty() -> Setup {
     let patience = Duration::from_millis(200);
@@ -13,12 +15,13 @@ fn hasty() -> Setup {
         header_timeout: patience,
         idle_timeout: patience,
         body_timeout: patience,
+        answer_timeout: patience,
         ..Settings::default()
     };
     Setup { settings, ..Setup::default() }
 }
 
-const REQUEST: &str = "GET /v1/status/leader HTTP/1.1\r\nHost: a\r\n\r\n";
+const REQUEST: &str = "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
 async fn n_11_a_client_that_says_nothing_is_closed() {
@@ -62,7 +65,7 @@ async fn n_12_a_head_byte_by_byte_is_cut() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let world = hasty().start().await;
-    let request = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{";
+    let request = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{";
     let answer = world.raw(request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     world.stop().await;
@@ -107,5 +110,106 @@ async fn n_10_one_client_holds_so_many_connections() {
             }
         })
         .await;
+    world.stop().await;
+}
+
+/// A connection from an address of its own.
+async fn from(world: &World, last: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(world.address).await.unwrap()
+}
+
+#[tokio::test]
+async fn n_12_unfinished_heads_of_one_address_leave_room_for_another() {
+    let room = 5 * (limits::CONNECTION_BYTES + limits::REQUEST_BYTES) + limits::ANSWER_BYTES;
+    let world = Setup { budget: Some(2 * room), ..Setup::default() }.start().await;
+    let mut held = Vec::new();
+    let refused = world
+        .guard(async {
+            loop {
+                let mut stream = from(&world, 2).await;
+                stream.write_all(b"GET /v1/status/leader HTTP/1.1\r\n").await.unwrap();
+                // Who is let in hears nothing for now.
+                let mut said = [0; 1024];
+                tokio::select! {
+                    read = stream.read(&mut said) => break String::from_utf8_lossy(&said[..read.unwrap()]).into_owned(),
+                    () = world.pause(300) => held.push(stream),
+                }
+            }
+        })
+        .await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert_eq!(Response::parse(&refused).header("content-length"), Some("81"));
+    assert_eq!(held.len(), 5);
+    for _ in 0..3 {
+        world.get("/v1/status/leader").ok().await;
+    }
+    // A third takes from the one that holds the most when there is no room left.
+    let mut others = Vec::new();
+    for last in 3..9 {
+        let mut stream = from(&world, last).await;
+        stream.write_all(b"GET /v1/status/leader HTTP/1.1\r\n").await.unwrap();
+        others.push(stream);
+    }
+    world.get("/v1/status/leader").ok().await;
+    drop((held, others));
+    world
+        .guard(async {
+            while world.budget.held() > 0 {
+                world.pause(10).await;
+            }
+        })
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_37_a_body_beyond_the_budget_is_refused() {
+    let world = Setup { budget: Some(256 << 10), ..Setup::default() }.start().await;
+    let body = |bytes: usize| format!("{{\"Name\":\"web\"}}{}", " ".repeat(bytes));
+    world.put("/v1/agent/service/register", body(10_000)).ok().await;
+    world.put("/v1/agent/service/register", body(200 << 10)).refused(503, "try again later").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_37_a_large_head_is_under_the_budget() {
+    let world = Setup { budget: Some(100 << 10), ..Setup::default() }.start().await;
+    let get = |bytes: usize| {
+        format!(
+            "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n",
+            "x".repeat(bytes)
+        )
+    };
+    assert!(world.raw(get(4 << 10).as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(world.raw(get(40 << 10).as_bytes()).await, "");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_18_a_client_that_does_not_read_its_answer_is_closed() {
+    let world = hasty().start().await;
+    for number in 0..12 {
+        let service = json!({ "Name": format!("web-{number}"), "Tags": vec!["x".repeat(1_000); 500] });
+        world.put("/v1/agent/service/register", service.to_string()).ok().await;
+    }
+    let mut stream = from(&world, 2).await;
+    stream.write_all(b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    world
+        .guard(async {
+            while world.budget.held() < 5 << 20 {
+                world.pause(1).await;
+            }
+            while world.budget.connections() > 0 {
+                world.pause(10).await;
+            }
+        })
+        .await;
+    assert_eq!(world.budget.held(), 0);
+    // Who reads gets it whole.
+    let answer = world.get("/v1/agent/services").send().await;
+    assert_eq!(answer.json().as_object().unwrap().len(), 12);
     world.stop().await;
 }

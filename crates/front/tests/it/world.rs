@@ -13,7 +13,8 @@ use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use concord_raft::{RaftConfig, Storage};
-use concord_runtime::{Scope, World as Ports, timeout};
+use concord_runtime::limits::BUDGET_BYTES;
+use concord_runtime::{Budget, Scope, World as Ports, timeout};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) no_management: bool,
     pub(crate) default_token: Option<&'static str>,
     pub(crate) settings: Settings,
+    /// Bytes that clients may make the agent hold; as many as usual if not said.
+    pub(crate) budget: Option<usize>,
     /// How long a resolved token is believed; a moment if not said.
     pub(crate) token_ttl: Option<Duration>,
 }
@@ -40,6 +43,7 @@ pub(crate) struct Setup {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) ports: Ports,
+    pub(crate) budget: Arc<Budget>,
     server: Server,
     scope: Scope,
 }
@@ -121,10 +125,16 @@ impl Setup {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http =
-            Http::new(routes::router(), Arc::new(Ctx::new(agent)), self.settings, Arc::clone(&ports.clock));
+        let budget = Budget::new(self.budget.unwrap_or(BUDGET_BYTES), 10_000);
+        let http = Http::new(
+            routes::router(),
+            Arc::new(Ctx::new(agent)),
+            self.settings,
+            Arc::clone(&ports.clock),
+            &budget,
+        );
         http.serve(Socket::Tcp(listener), &scope.child("http"));
-        let world = World { address, ports, server, scope };
+        let world = World { address, ports, budget, server, scope };
         world.until("/v1/connect/ca/roots", "", |answer| answer.status == 200).await;
         world
     }
@@ -232,7 +242,7 @@ impl Ask<'_> {
         let Self { world, line, headers, body } = self;
         let length = body.len();
         let text = format!(
-            "{line}\r\nHost: agent\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            "{line}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
         );
         Response::parse(&world.raw(text.as_bytes()).await)
     }

@@ -15,7 +15,7 @@ const DIRECTORY_FILES_MAX: usize = 4096;
 /// Flags that mean nothing here and may be given all the same.
 const WITHOUT_MEANING: [&str; 2] = ["protocol", "raft-protocol"];
 /// Flags that are read here or taken over by [`flags`].
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 42] = [
     "advertise",
     "allow-write-http-from",
     "bind",
@@ -32,6 +32,7 @@ const KNOWN: [&str; 41] = [
     "dev",
     "disable-host-node-id",
     "dns-port",
+    "alt-domain",
     "domain",
     "encrypt",
     "ephemeral-ports",
@@ -149,6 +150,7 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         datacenter: text("datacenter"),
         default_query_time: text("default-query-time"),
         dns_port: number("dns-port"),
+        alt_domain: text("alt-domain"),
         domain: text("domain"),
         encrypt: text("encrypt").map(Secret::new),
         grpc_port: number("grpc-port"),
