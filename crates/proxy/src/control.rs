@@ -14,7 +14,7 @@ use concord_ca::{KeyMaker, TrustBundle};
 use concord_model::{Secret, Timestamp};
 use concord_proxycfg::{BindAddress, ProxySnapshot, UpstreamId, UpstreamState};
 use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
-use concord_runtime::{Backoff, Scope, ShutdownReport, World};
+use concord_runtime::{Backoff, Budget, Scope, ShutdownReport, World};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -39,6 +39,8 @@ pub struct Options {
     pub cut_denied: bool,
     /// Longest pause before a certificate of a new root is asked for; spreads the load of a rotation.
     pub rotation_jitter: Duration,
+    /// What callers that have not proved who they are may make the process hold.
+    pub budget: Arc<Budget>,
 }
 
 /// What a proxy tells of itself.
@@ -110,7 +112,7 @@ impl Proxy {
     ) -> Result<Self, rustls::Error> {
         let (control, traffic) = (control.child("proxy"), traffic.child("proxy"));
         let identity = Identity::new(Arc::clone(&world.clock))?;
-        let shared = Shared::new(world, identity, CONNECTIONS, options.cut_denied);
+        let shared = Shared::new(world, identity, &options.budget, CONNECTIONS, options.cut_denied);
         let (publish, status) = watch::channel(ProxyStatus::default());
         let publish = Arc::new(publish);
         let listeners = Arc::new(Mutex::new(Listeners::default()));

@@ -40,6 +40,8 @@ fn refusal(reason: &'static str, detail: impl ToString) -> Refusal {
     Refusal { reason, detail: detail.to_string() }
 }
 
+/// There is no room for a handshake, or somebody who holds less needs it.
+const NO_ROOM: &str = "as much is held for callers that have not proved who they are as may be";
 /// The connection was cut.
 const CUT: &str = "cut: an intention denies it now";
 
@@ -122,6 +124,7 @@ async fn handshake(
                 "the caller went before it sent a byte; a check of the port does that",
             ));
         }
+        let _held = stranger.begin().ok_or_else(|| refusal("handshake_limit", NO_ROOM))?;
         // A caller that says nothing waits without a turn; only then there is something to compute.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
         let hello = hello.map_err(|error| failed(&error))?;
@@ -132,7 +135,11 @@ async fn handshake(
         let shaken = hello.into_stream(shared.identity.server_config()).await;
         shaken.map_err(|error| failed(&error))
     };
-    let shaken = timeout(&*shared.world.clock, limit, shaking).await;
+    let shaken = tokio::select! {
+        biased;
+        () = stranger.evicted() => return Err(refusal("handshake_limit", NO_ROOM)),
+        shaken = timeout(&*shared.world.clock, limit, shaking) => shaken,
+    };
     shaken.unwrap_or_else(|_| Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))))
 }
 

@@ -8,10 +8,13 @@ pub(crate) const CONNECT_ATTEMPTS: usize = 3;
 pub(crate) const EJECTION: Duration = Duration::from_secs(10);
 /// Connections per listener where the configuration states no limit.
 pub(crate) const CONNECTIONS: usize = 10_000;
-/// Connections from the mesh that have not proved yet who calls.
-pub(crate) const STRANGERS: usize = 10_000;
-/// Those of one source address: a quarter, so that one address leaves room for others.
-pub(crate) const STRANGERS_PER_SOURCE: usize = STRANGERS / 4;
+/// Connections from the mesh that have not proved yet who calls, of one source address. Of all there are as many as the
+/// process's budget has room for.
+pub(crate) const STRANGERS_PER_SOURCE: usize = 2_500;
+/// What such a connection costs before its first byte, in memory.
+pub(crate) const STRANGER_BYTES: usize = 4 * 1024;
+/// What a handshake costs until it is done: the session, and what came of a hello and of certificates.
+pub(crate) const HANDSHAKE_BYTES: usize = 48 * 1024;
 /// Handshakes computed at a time: bounds what strangers can make us compute at once.
 pub(crate) const HANDSHAKES: usize = 512;
 /// Those of one source address.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use concord_mesh::intention::{Policy, Verdict};
 use concord_model::{ServiceRef, Timestamp};
 use concord_proxycfg::{MixedSections, ProxySnapshot};
-use concord_runtime::World;
+use concord_runtime::{Budget, World};
 
 use crate::gate::Gate;
 use crate::identity::Identity;
@@ -50,13 +50,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, identity: Identity, connections: usize, cut_denied: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        world: World,
+        identity: Identity,
+        budget: &Arc<Budget>,
+        connections: usize,
+        cut_denied: bool,
+    ) -> Arc<Self> {
         let refusals = Refusals::new(Arc::clone(&world.clock));
         Arc::new(Self {
             world,
             identity,
             inbound: Live::new(connections),
-            gate: Gate::new(),
+            gate: Gate::new(budget),
             refusals,
             cut_denied,
             current: ArcSwapOption::empty(),

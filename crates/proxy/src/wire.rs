@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use concord_proxycfg::{BindAddress, LocalTarget};
+use concord_runtime::Source;
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -43,30 +44,12 @@ pub(crate) enum Remote {
     Unix,
 }
 
-/// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
-/// can have all to itself), or everybody on a unix socket.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Source(Option<IpAddr>);
-
-impl Source {
-    /// Of an address.
-    pub(crate) fn of(address: IpAddr) -> Self {
-        Self(Some(match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        }))
-    }
-}
-
 impl Remote {
     /// With whose connections it counts.
     pub(crate) fn source(self) -> Source {
         match self {
             Self::Tcp(address) => Source::of(address.ip()),
-            Self::Unix => Source(None),
+            Self::Unix => Source::UNIX,
         }
     }
 }
@@ -258,15 +241,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-
-    #[test]
-    fn hosts_count_by_address_or_network() {
-        let of = |text: &str| Source::of(text.parse().unwrap());
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-    }
 
     #[tokio::test]
     async fn a_socket_file_left_behind_is_taken_over_and_removed_at_the_end() {

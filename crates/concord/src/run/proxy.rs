@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use self::flags::Said;
 use self::registered::Registered;
 use super::signals::Signals;
-use super::telemetry;
+use super::{descriptors, telemetry};
 use crate::cli::http;
 use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 
@@ -118,6 +118,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
         } else {
             ROTATION_JITTER.0
         }),
+        budget: descriptors::budget(),
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;

@@ -9,6 +9,8 @@ use concord_model::InstanceId;
 use concord_proxy::{Options, Proxy, ProxyStatus};
 use concord_proxycfg::{LocalTarget, UpstreamSection};
 use concord_rpc::{ProxyTarget, SnapshotSource};
+use concord_runtime::Budget;
+use concord_runtime::limits::BUDGET_BYTES;
 use tokio::sync::watch;
 
 use super::script::Parts;
@@ -26,6 +28,7 @@ pub(crate) fn options() -> Options {
         token: None,
         cut_denied: true,
         rotation_jitter: Duration::ZERO,
+        budget: Budget::new(BUDGET_BYTES, 10_000),
     }
 }
 
