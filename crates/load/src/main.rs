@@ -26,6 +26,7 @@ mod proxy;
 mod relay;
 mod spread;
 mod start;
+mod strangers;
 mod traffic;
 mod usage;
 
@@ -41,6 +42,7 @@ const SECONDS: u64 = 5;
 const SECONDS_MAX: u64 = 10;
 
 const USAGE: &str = "concord-load authorize|leaf|start|memory|growth|proxy [--seconds N]\n\
+    concord-load strangers [<part of a cell's name> [<connections>]]\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
 
 fn main() -> Result<()> {
@@ -49,6 +51,10 @@ fn main() -> Result<()> {
     let Some((&question, rest)) = args.split_first() else { bail!("usage:\n{USAGE}") };
     if question == "relay" {
         return relay::run(rest);
+    }
+    if question == "strangers" {
+        println!("{}", strangers::run(rest)?.to_json());
+        return Ok(());
     }
     let lasting = lasting(rest)?;
     let figures: Figures = match question {

@@ -72,6 +72,11 @@ const MEASUREMENTS: &[Measurement] = &[
         run: load::proxy,
     },
     Measurement {
+        name: "strangers",
+        about: "floods of 2,000 and 10,000 connections against each port, beside a client with a token (twelve minutes)",
+        run: load::strangers,
+    },
+    Measurement {
         name: "kill9",
         about: "200 kills of an agent under writers: what was acknowledged is there (four minutes)",
         run: endurance::kill9,

@@ -34,6 +34,10 @@ pub(super) fn proxy(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "proxy")
 }
 
+pub(super) fn strangers(bench: &Bench<'_>) -> Result<Report> {
+    run(bench, "strangers")
+}
+
 fn run(bench: &Bench<'_>, question: &str) -> Result<Report> {
     let (program, load) = build(&bench.root)?;
     let mut command = Command::new(load);

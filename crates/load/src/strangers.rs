@@ -1,0 +1,182 @@
+//! What strangers can make the program hold: floods of connections from 64 source addresses against each of its ports,
+//! beside one client with a token and an address of its own.
+//!
+//! Each cell of the matrix has a process of its own, at rest before the flood. Measured are the largest resident memory
+//! during the flood, how the client was served, and how long the memory takes to come back.
+
+mod attack;
+mod client;
+mod flood;
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use concord_e2e::{Agent, AgentOptions, Mesh, ProxyOptions, World, eventually};
+use serde_json::json;
+
+use self::attack::Attack;
+use self::client::Client;
+use self::flood::Flood;
+use crate::figures::Figures;
+use crate::usage::Group;
+
+/// Connections of a flood.
+const CONNECTIONS: [usize; 2] = [2_000, 10_000];
+/// How long a flood goes on once it has begun.
+const FLOOD: Duration = Duration::from_secs(12);
+/// Until what was started has come to rest.
+const REST: Duration = Duration::from_secs(3);
+/// Time the memory has to come back.
+const RETURN: Duration = Duration::from_secs(30);
+/// How much above its start it may stay, in percent.
+const RETURN_PERCENT: f64 = 20.0;
+/// Between two looks at memory.
+const LOOK: Duration = Duration::from_millis(50);
+/// The token of the client.
+pub(crate) const TOKEN: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
+/// Services with tags of half a megabyte each: one list of them is an answer of eight.
+const LARGE: (usize, usize) = (16, 500);
+
+/// A port that is flooded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Port {
+    Http,
+    Grpc,
+    Public,
+}
+
+impl Port {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Grpc => "gRPC",
+            Self::Public => "public listener",
+        }
+    }
+}
+
+/// The cells with sense. HTTP and gRPC have no TLS, HTTP/1.1 no PING; past its handshake the public listener has no strangers.
+const CELLS: [(Port, Attack); 12] = [
+    (Port::Http, Attack::Silent),
+    (Port::Http, Attack::HalfHead),
+    (Port::Http, Attack::HalfBody),
+    (Port::Http, Attack::NotReading),
+    (Port::Grpc, Attack::Silent),
+    (Port::Grpc, Attack::HalfHead),
+    (Port::Grpc, Attack::HalfBody),
+    (Port::Grpc, Attack::NotReading),
+    (Port::Grpc, Attack::Pings),
+    (Port::Grpc, Attack::LargeRequest),
+    (Port::Public, Attack::Silent),
+    (Port::Public, Attack::HalfHello),
+];
+
+/// Runs all cells, or those whose name contains a text; with a number of connections or the usual two.
+pub(crate) fn run(args: &[&str]) -> Result<Figures> {
+    let (only, sizes) = match args {
+        [] => ("", CONNECTIONS.to_vec()),
+        [only] => (*only, CONNECTIONS.to_vec()),
+        [only, size] => (*only, vec![size.parse().with_context(|| format!("connections: {size}"))?]),
+        _ => bail!("usage: concord-load strangers [<part of a cell's name> [<connections>]]"),
+    };
+    let mut figures = Figures::default();
+    for (port, attack) in CELLS {
+        for connections in &sizes {
+            let name = format!("{}, {}, {connections}", port.name(), attack.name());
+            if name.contains(only) {
+                eprintln!("{name}");
+                cell(&name, port, attack, *connections, &mut figures)?;
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// What is flooded, alive.
+struct Target {
+    process: Group,
+    addr: SocketAddr,
+    client: Client,
+    _alive: (Agent, Option<Mesh>),
+}
+
+fn cell(name: &str, port: Port, attack: Attack, connections: usize, figures: &mut Figures) -> Result<()> {
+    let world = World::new();
+    let target = start(&world, port)?;
+    thread::sleep(REST);
+    let idle = target.process.rss()?;
+    let cpu = target.process.cpu()?;
+    let flood = Flood::start(port, target.addr, attack, connections)?;
+    let served = target.client.begin();
+    let (mut most, began) = (idle, Instant::now());
+    while began.elapsed() < FLOOD {
+        most = most.max(target.process.rss()?);
+        thread::sleep(LOOK);
+    }
+    let opened = flood.opened();
+    let cpu = target.process.cpu()?.saturating_sub(cpu).as_secs_f64() / began.elapsed().as_secs_f64();
+    let (times, failed) = served.end()?;
+    drop(flood);
+    let (mut now, ended) = (target.process.rss()?, Instant::now());
+    let back = |now: f64| (now - idle) / idle * 100.0;
+    let mut took = None;
+    while took.is_none() && ended.elapsed() < RETURN {
+        thread::sleep(LOOK);
+        now = target.process.rss()?;
+        took = (back(now) <= RETURN_PERCENT).then(|| ended.elapsed());
+    }
+    let mut add = |what: &str, value: f64, unit: &str| figures.add(format!("{name}: {what}"), value, unit);
+    add("idle", idle / 1048576.0, "MiB");
+    add("most above idle", (most - idle) / 1048576.0, "MiB");
+    add("above idle at the end", back(now), "%");
+    add("memory back after (-1: not)", took.map_or(-1.0, |took| took.as_secs_f64()), "s");
+    add("connections opened by the flood", opened as f64, "");
+    add("processor time", cpu * 100.0, "%");
+    add("client: requests", times.count() as f64, "");
+    add("client: failed", failed as f64, "");
+    add("client: p50", times.millis(50), "ms");
+    add("client: p99", times.millis(99), "ms");
+    Ok(())
+}
+
+fn start(world: &World, port: Port) -> Result<Target> {
+    // Everybody may read, so that strangers can ask for something large; only the client has a token.
+    let acl = format!(
+        "acl {{ enabled = true default_policy = \"allow\" tokens {{ initial_management = \"{TOKEN}\" }} }}"
+    );
+    let options = AgentOptions { dev: true, hcl: vec![acl], ..AgentOptions::default() };
+    let mut agent = world.agent("n1", options);
+    let http = agent.http().with_token(TOKEN);
+    let (agent_pid, grpc) = (agent.process().pid(), agent.grpc_addr());
+    Ok(match port {
+        Port::Http => {
+            for number in 0..LARGE.0 {
+                let tags = vec!["x".repeat(1_000); LARGE.1];
+                let body = json!({ "Name": format!("service-{number}"), "Tags": tags });
+                http.put("/v1/agent/service/register", &body).ok();
+            }
+            let addr = agent.http_addr().parse().context("the address of HTTP")?;
+            let client = Client::Http(agent.http());
+            Target { process: Group::new([agent_pid]), addr, client, _alive: (agent, None) }
+        }
+        Port::Grpc => {
+            http.put(
+                "/v1/agent/service/register",
+                &Mesh::service("web", ([127, 0, 0, 1], 1).into(), json!([])),
+            )
+            .ok();
+            let client = Client::Grpc(grpc);
+            Target { process: Group::new([agent_pid]), addr: grpc, client, _alive: (agent, None) }
+        }
+        Port::Public => {
+            let options = ProxyOptions { token: Some(TOKEN.to_owned()), ..ProxyOptions::default() };
+            let mut mesh = Mesh::start(world, &agent, &options);
+            let (pid, addr) = (mesh.api_sidecar.process().pid(), mesh.api_sidecar.public());
+            let client = Client::Mesh(mesh.web_sidecar.upstream("api"));
+            eventually("the mesh is at rest", || mesh.call().ok());
+            Target { process: Group::new([pid]), addr, client, _alive: (agent, Some(mesh)) }
+        }
+    })
+}

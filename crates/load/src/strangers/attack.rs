@@ -1,0 +1,159 @@
+//! What strangers send.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Port;
+
+/// How a stranger behaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Attack {
+    /// Connects and says nothing.
+    Silent,
+    /// Sends most of a large head.
+    HalfHead,
+    /// Sends a head and most of a large body.
+    HalfBody,
+    /// Sends part of a large ClientHello.
+    HalfHello,
+    /// Asks for something large and never reads.
+    NotReading,
+    /// Sends PING after PING.
+    Pings,
+    /// Sends requests of 50 MiB.
+    LargeRequest,
+}
+
+/// Streams a stranger opens on one gRPC connection.
+const STREAMS: u32 = 100;
+const MIB_50: u32 = 50 << 20;
+
+impl Attack {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::HalfHead => "half a head",
+            Self::HalfBody => "half a body",
+            Self::HalfHello => "half a ClientHello",
+            Self::NotReading => "not reading",
+            Self::Pings => "PING flood",
+            Self::LargeRequest => "unary of 50 MiB",
+        }
+    }
+
+    /// What is said at once.
+    fn words(self, port: Port) -> Vec<u8> {
+        match (port, self) {
+            (Port::Http, Self::HalfHead) => {
+                format!("GET /v1/agent/self HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(50_000)).into()
+            }
+            (Port::Http, Self::HalfBody) => {
+                let head =
+                    "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000";
+                format!("{head}\r\n\r\n{{\"Name\":\"web\"{}", " ".repeat(400_000)).into()
+            }
+            (Port::Http, Self::NotReading) => {
+                b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n".into()
+            }
+            (Port::Grpc, Self::HalfHead) => {
+                // One header whose value never ends, over frames that each belong to the head.
+                let mut block = request("/concord.proxy.v1.Snapshots/SignLeaf");
+                block.extend(b"\0\x01x\x7f\xa1\x8d\x06");
+                block.resize(10_000, b'x');
+                [hello(65_535), frame(1, 0, 1, &block), frame(9, 0, 1, &[b'x'; 10_000])].concat()
+            }
+            (Port::Grpc, Self::HalfBody) => (0..STREAMS).fold(hello(65_535), |mut all, number| {
+                let stream = 2 * number + 1;
+                all.extend(frame(1, 4, stream, &request("/concord.proxy.v1.Snapshots/SignLeaf")));
+                // As much as the connection's window lets through, and no more.
+                all.extend(frame(0, 0, stream, &message(60_000, &[b'x'; 2_500])));
+                all
+            }),
+            (Port::Grpc, Self::NotReading) => (0..STREAMS).fold(hello(0), |mut all, number| {
+                let stream = 2 * number + 1;
+                all.extend(frame(1, 4, stream, &request("/concord.proxy.v1.Snapshots/Attach")));
+                // MessagePack: {"proxy": {"proxy": "web-sidecar-proxy"}}
+                let attach = b"\x81\xa5proxy\x81\xa5proxy\xb1web-sidecar-proxy";
+                all.extend(frame(0, 1, stream, &message(attach.len() as u32, attach)));
+                all
+            }),
+            (Port::Grpc, Self::Pings | Self::LargeRequest) => hello(65_535),
+            (Port::Public, Self::HalfHello) => {
+                // A record of 16 KiB that holds the beginning of a hello of 60 KiB.
+                let mut words = b"\x16\x03\x01\x40\x00\x01\x00\xea\x60\x03\x03".to_vec();
+                words.resize(16_389, 0);
+                words.extend(b"\x16\x03\x01\x40\x00");
+                words.resize(30_000, 0);
+                words
+            }
+            (_, _) => Vec::new(),
+        }
+    }
+
+    /// Behaves so until the other side ends the connection.
+    pub(crate) async fn run(self, port: Port, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.write_all(&self.words(port)).await?;
+        match self {
+            Self::NotReading => std::future::pending().await,
+            Self::Pings => {
+                let pings = frame(6, 0, 0, b"abcdefgh").repeat(500);
+                loop {
+                    stream.write_all(&pings).await?;
+                }
+            }
+            Self::LargeRequest => {
+                for number in 0.. {
+                    let stream_id = 2 * number + 1;
+                    let head = frame(1, 4, stream_id, &request("/concord.proxy.v1.Snapshots/SignLeaf"));
+                    let data = frame(0, 0, stream_id, &message(MIB_50, &[b'x'; 16_000]));
+                    stream.write_all(&[head, data].concat()).await?;
+                    // It opens its window again when it has refused.
+                    let read = stream.read(&mut [0; 4096]).await?;
+                    if read == 0 {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Self::Silent | Self::HalfHead | Self::HalfBody | Self::HalfHello => {
+                while stream.read(&mut [0; 1024]).await? > 0 {}
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A client's first words: with a window for each stream.
+fn hello(window: u32) -> Vec<u8> {
+    let settings = [&b"\0\x04"[..], &window.to_be_bytes()].concat();
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &settings)].concat()
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or_default().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), bytes].concat()
+}
+
+/// The head of a gRPC request, in the simplest form of HPACK (RFC 7541): names and values as they are.
+fn request(path: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap_or_default()][..], text.as_bytes()].concat();
+    [
+        // POST, http, the path, a host, the content's type.
+        b"\x83\x86\x04".to_vec(),
+        text(path),
+        b"\x01".to_vec(),
+        text("localhost"),
+        b"\x0f\x10".to_vec(),
+        text("application/grpc"),
+        b"\0".to_vec(),
+        text("te"),
+        text("trailers"),
+    ]
+    .concat()
+}
+
+/// A message of gRPC that says it has so many bytes.
+fn message(says: u32, bytes: &[u8]) -> Vec<u8> {
+    [&[0][..], &says.to_be_bytes(), bytes].concat()
+}
