@@ -39,7 +39,7 @@ impl Agent {
 
     /// `agent/members`: the members of the pool that the caller may see. One server is a pool of one.
     pub fn members(&self, caller: &Caller) -> Listed<Vec<Member>> {
-        let sees = caller.may_read_node(self.inner.config.node.as_str());
+        let sees = caller.sees().node(&self.inner.config.node);
         let value = if sees { vec![member(&self.inner.config)] } else { Vec::new() };
         Listed { value, filtered: !sees }
     }

@@ -4,7 +4,7 @@ use concord_acl::{Access, Authorizer, DefaultPolicy, Labelled, Level, Permission
 use concord_model::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET};
 use concord_model::{Secret, Timestamp, Uuid};
 use concord_rpc::request::ResolvedToken;
-use concord_rpc::{Need, RpcError};
+use concord_rpc::{Need, RpcError, Sight};
 use sha2::{Digest, Sha256};
 
 /// A caller, as far as rights go. Cheap to clone.
@@ -87,12 +87,9 @@ impl Caller {
         self.require(Right::named(Labelled::Service, service, Level::Write))
     }
 
-    pub(crate) fn may_read_service(&self, service: &str) -> bool {
-        self.may(&Right::named(Labelled::Service, service, Level::Read))
-    }
-
-    pub(crate) fn may_read_node(&self, node: &str) -> bool {
-        self.may(&Right::named(Labelled::Node, node, Level::Read))
+    /// Which records the caller may see.
+    pub(crate) fn sees(&self) -> Sight<'_> {
+        Sight::of(&self.authorizer)
     }
 }
 

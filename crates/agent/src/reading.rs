@@ -21,8 +21,7 @@ impl Agent {
     /// The services registered here that the caller may see, by id.
     pub fn services(&self, caller: &Caller) -> Listed<BTreeMap<InstanceId, AgentService>> {
         let records: Vec<ServiceRecord> = self.inner.local.lock().services.values().cloned().collect();
-        let sees =
-            |record: &&ServiceRecord| caller.may_read_service(record.registration.service.service.as_str());
+        let sees = |record: &&ServiceRecord| caller.sees().service(&record.registration.service.service);
         let shown: BTreeMap<_, _> = records
             .iter()
             .filter(sees)
@@ -35,10 +34,7 @@ impl Agent {
     pub fn checks(&self, caller: &Caller) -> Listed<BTreeMap<CheckId, HealthCheck>> {
         let records: Vec<CheckRecord> = self.inner.local.lock().checks.values().cloned().collect();
         let node = &self.inner.config.node;
-        let sees = |record: &&CheckRecord| match &record.check.service_name {
-            Some(service) => caller.may_read_service(service.as_str()),
-            None => caller.may_read_node(node.as_str()),
-        };
+        let sees = |record: &&CheckRecord| caller.sees().own_check(node, &record.check);
         let shown: BTreeMap<_, _> = records
             .iter()
             .filter(sees)

@@ -2,6 +2,7 @@
 //!
 //! - [`request`]: every request as a type that declares its reply, its right and whether it
 //!   writes. A request without a right does not compile.
+//! - [`sight`]: which records a caller may see, one rule for each kind.
 //! - [`head`]: what comes with a request: datacenter, token, consistency, the index to wait for.
 //! - [`error`]: what can go wrong, sorted by who must act.
 //! - [`server_api`]: the one trait behind which a server's own handle and a remote client stand.
@@ -17,10 +18,12 @@ pub mod grpc;
 pub mod head;
 pub mod request;
 pub mod server_api;
+pub mod sight;
 pub mod snapshot;
 
 pub use crate::error::RpcError;
 pub use crate::head::{Answer, Consistency, Head};
 pub use crate::request::{AnyReply, AnyRequest, Kind, Need, Request};
 pub use crate::server_api::{ServerApi, ServerApiExt};
+pub use crate::sight::Sight;
 pub use crate::snapshot::{ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use concord_acl::{Access, Authorizer, DefaultPolicy, PermissionDenied, Policy, Right};
 use concord_model::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, HIDDEN, Token};
 use concord_model::{Datacenter, Secret, Timestamp, Uuid};
-use concord_rpc::{Need, RpcError};
+use concord_rpc::{Need, RpcError, Sight};
 use concord_state::Reader;
 use concord_state::builtin::hash_secret;
 use parking_lot::Mutex;
@@ -50,6 +50,11 @@ impl Caller {
     /// Whether the caller has a right.
     pub fn may(&self, right: &Right<'_>) -> bool {
         self.authorizer.check(right) == Access::Allow
+    }
+
+    /// Which records the caller may see.
+    pub fn sees(&self) -> Sight<'_> {
+        Sight::of(&self.authorizer)
     }
 
     /// Succeeds if the caller has a right, else says which one is missing.

@@ -130,7 +130,11 @@ impl Stored {
             // Opened whole by `need`.
             Self::Roots(_) | Self::Intentions(_) => (self, false),
             Self::Health(instances) => {
-                let sees = |one: &&InstanceHealth| may_see(want, caller, one);
+                let Want::Health(HealthWant { select, .. }) = want else {
+                    unreachable!("each question has its own answer")
+                };
+                let sees =
+                    |one: &&InstanceHealth| caller.sees().selected(select, &one.node.name, &one.service);
                 if instances.iter().all(|one| sees(&one)) {
                     return (Self::Health(instances), false);
                 }
@@ -154,16 +158,6 @@ impl Stored {
             Self::Health(instances) => instances.iter().map(instance_bytes).sum(),
         }
     }
-}
-
-/// The rights servers ask for to show an instance: a sidecar is found by whoever may see the service
-/// it stands for.
-fn may_see(want: &Want, caller: &Caller, one: &InstanceHealth) -> bool {
-    let name = match want {
-        Want::Health(HealthWant { select, .. }) if select.connect => &select.service.name,
-        Want::Health(_) | Want::Roots | Want::Intentions(_) => &one.service.service,
-    };
-    caller.may_read_node(one.node.name.as_str()) && caller.may_read_service(name.as_str())
 }
 
 /// An entry twice: as it is, and compiled.

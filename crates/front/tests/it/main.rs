@@ -13,5 +13,6 @@ mod connect;
 mod framing;
 mod manners;
 mod patience;
+mod rights;
 mod table;
 mod world;

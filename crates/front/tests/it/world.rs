@@ -147,6 +147,11 @@ impl World {
         self.scope.shutdown(SECOND, SECOND).await;
     }
 
+    /// Reads that wait at the servers.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.server.waiting()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Ask<'_> {
         self.ask("GET", path)
     }

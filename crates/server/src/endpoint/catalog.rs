@@ -1,6 +1,7 @@
 //! Catalog and health.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
@@ -12,10 +13,10 @@ use concord_rpc::request::{
 };
 use concord_rpc::{Answer, Head, Request, RpcError};
 use concord_state::command::{self, DeregisterWhat};
-use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope};
+use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope, ServiceSummary};
 
 use crate::caller::Caller;
-use crate::paths::Core;
+use crate::paths::{Core, Eval};
 
 fn node_right(name: &NodeName, level: Level) -> Right<'_> {
     Right::named(Labelled::Node, name.as_str(), level)
@@ -23,24 +24,6 @@ fn node_right(name: &NodeName, level: Level) -> Right<'_> {
 
 fn service_right(name: &ServiceName, level: Level) -> Right<'_> {
     Right::named(Labelled::Service, name.as_str(), level)
-}
-
-/// Whether the caller may see a node.
-fn sees_node(caller: &Caller, node: &NodeName) -> bool {
-    caller.may(&node_right(node, Level::Read))
-}
-
-/// Whether the caller may see a service's instances.
-fn sees_service(caller: &Caller, service: &ServiceName) -> bool {
-    caller.may(&service_right(service, Level::Read))
-}
-
-/// Whether the caller may see a check: as its service, or as its node.
-fn sees_check(caller: &Caller, node: &NodeName, check: &Check) -> bool {
-    match &check.service_name {
-        Some(service) => sees_service(caller, service),
-        None => sees_node(caller, node),
-    }
 }
 
 fn has_meta(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
@@ -71,7 +54,7 @@ impl Core {
         self.read(head, &request.need(), |eval| {
             let nodes = eval.reader.nodes(&NodeScope::default());
             let nodes = nodes.into_iter().filter(|node| has_meta(node, &request.node_meta));
-            let seen = eval.keep(nodes, |node| sees_node(eval.caller, &node.name));
+            let seen = eval.keep(nodes, |node| eval.caller.sees().node(&node.name));
             Ok(seen.iter().map(|node| (**node).clone()).collect())
         })
         .await
@@ -83,38 +66,19 @@ impl Core {
         request: ListServices,
     ) -> Result<Answer<BTreeMap<ServiceName, Vec<String>>>, RpcError> {
         self.read(head, &request.need(), |eval| {
-            let mut all: BTreeMap<ServiceName, BTreeSet<String>> = BTreeMap::new();
-            if request.node_meta.is_empty() {
-                for service in eval.reader.services(&ServiceScope::default()) {
-                    all.insert(service.service.name.clone(), service.tags().map(ToOwned::to_owned).collect());
-                }
-            } else {
-                let instances = eval.reader.instances(&ServiceScope::default());
-                for placed in instances.iter().filter(|placed| has_meta(&placed.node, &request.node_meta)) {
-                    let tags = all.entry(placed.service.service.clone()).or_default();
-                    tags.extend(placed.service.tags.iter().cloned());
-                }
-            }
-            let seen = eval.keep(all, |(name, _)| sees_service(eval.caller, name));
+            let seen = seen_services(eval, &request.node_meta);
             Ok(seen.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
         })
         .await
     }
 
-    /// Instances tell about their nodes, too: both have to be open to the caller.
     pub(crate) async fn list_instances(
         &self,
         head: &Head,
         request: ListInstances,
     ) -> Result<Answer<Vec<InstanceOnNode>>, RpcError> {
         self.read(head, &request.need(), |eval| {
-            let all = eval.reader.instances(&ServiceScope::default());
-            let wanted = all.into_iter().filter(|placed| has_meta(&placed.node, &request.node_meta));
-            let seen = eval.keep(wanted, |placed| {
-                sees_node(eval.caller, &placed.node.name)
-                    && sees_service(eval.caller, &placed.service.service)
-            });
-            Ok(seen.iter().map(|placed| on_node(placed)).collect())
+            Ok(seen_instances(eval, &request.node_meta).iter().map(|placed| on_node(placed)).collect())
         })
         .await
     }
@@ -130,7 +94,8 @@ impl Core {
                 true => eval.reader.connect_instances(&select.service),
                 false => eval.reader.service_instances(&select.service),
             };
-            let selected = eval.keep(all, |placed| sees(eval.caller, select, &placed.node, &placed.service));
+            let selected = eval
+                .keep(all, |placed| eval.caller.sees().selected(select, &placed.node.name, &placed.service));
             let wanted = selected.iter().filter(|placed| wants(select, &placed.node, &placed.service));
             Ok(wanted.map(|placed| on_node(placed)).collect())
         })
@@ -148,10 +113,11 @@ impl Core {
                 true => eval.reader.health_connect(&select.service),
                 false => eval.reader.health_service(&select.service),
             };
-            let selected = eval.keep(all, |row| sees(eval.caller, select, &row.node, &row.service));
+            let selected =
+                eval.keep(all, |row| eval.caller.sees().selected(select, &row.node.name, &row.service));
             let wanted = selected.iter().filter(|row| wants(select, &row.node, &row.service));
             let worst = request.worst.unwrap_or(CheckStatus::Critical);
-            let health = wanted.map(|row| health(eval.caller, row));
+            let health = wanted.map(|row| health(row));
             Ok(health.filter(|instance| instance.status() <= worst).collect())
         })
         .await
@@ -165,14 +131,15 @@ impl Core {
         self.read(head, &request.need(), |eval| {
             let scope = NodeScope::default();
             let Some(node) = eval.reader.node(&scope, &request.node) else { return Ok(None) };
-            if !sees_node(eval.caller, &node.name) {
+            let sees = eval.caller.sees();
+            if !sees.node(&node.name) {
                 eval.hide();
                 return Ok(None);
             }
             let services = eval.reader.node_services(&scope, &node.name);
-            let services = eval.keep(services, |service| sees_service(eval.caller, &service.service));
+            let services = eval.keep(services, |service| sees.instance(&node.name, service));
             let checks = eval.reader.checks_of_node(&scope, &node.name);
-            let checks = eval.keep(checks, |check| sees_check(eval.caller, &node.name, check));
+            let checks = eval.keep(checks, |check| sees.check(&node.name, check));
             Ok(Some(NodeRecords {
                 node: (*node).clone(),
                 services: services.iter().map(|service| (**service).clone()).collect(),
@@ -189,9 +156,7 @@ impl Core {
     ) -> Result<Answer<Vec<Check>>, RpcError> {
         self.read(head, &request.need(), |eval| {
             let checks = eval.reader.checks_of_node(&NodeScope::default(), &request.node);
-            let seen = eval.keep(checks, |check| {
-                sees_node(eval.caller, &request.node) && sees_check(eval.caller, &request.node, check)
-            });
+            let seen = eval.keep(checks, |check| eval.caller.sees().check(&request.node, check));
             Ok(seen.iter().map(|check| (**check).clone()).collect())
         })
         .await
@@ -204,9 +169,7 @@ impl Core {
     ) -> Result<Answer<Vec<NodeCheck>>, RpcError> {
         self.read(head, &request.need(), |eval| {
             let checks = eval.reader.checks_of_service(&request.service);
-            let seen = eval.keep(checks, |row| {
-                sees_node(eval.caller, &row.node.name) && sees_service(eval.caller, &request.service.name)
-            });
+            let seen = eval.keep(checks, |row| eval.caller.sees().check(&row.node.name, &row.check));
             let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
             Ok(wanted
                 .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
@@ -230,9 +193,7 @@ impl Core {
             // The table has them by state first.
             checks.sort_by(|a, b| (&a.node.name, &a.check.id).cmp(&(&b.node.name, &b.check.id)));
             let wanted = checks.into_iter().filter(|row| has_meta(&row.node, &request.node_meta));
-            let seen = eval.keep(wanted, |row| {
-                sees_node(eval.caller, &row.node.name) && sees_check(eval.caller, &row.node.name, &row.check)
-            });
+            let seen = eval.keep(wanted, |row| eval.caller.sees().check(&row.node.name, &row.check));
             Ok(seen
                 .iter()
                 .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
@@ -280,12 +241,33 @@ impl Core {
     }
 }
 
-/// Whether the caller may see an instance. Who asks for the instances that take mesh traffic for a service
-/// has to be allowed to see that service, and each instance under its own name.
-fn sees(caller: &Caller, select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {
-    sees_node(caller, &node.name)
-        && sees_service(caller, &service.service)
-        && (!select.connect || sees_service(caller, &select.service.name))
+/// The services of which the caller may see an instance, with the tags of those they may see, on nodes with
+/// that metadata.
+pub(super) fn seen_services(
+    eval: &mut Eval<'_>,
+    node_meta: &BTreeMap<String, String>,
+) -> BTreeMap<ServiceName, BTreeSet<String>> {
+    let sees = eval.caller.sees();
+    // Who may see every node needs none of them: the names change less often than the instances.
+    if node_meta.is_empty() && sees.every_node() {
+        let all = eval.reader.services(&ServiceScope::default());
+        let seen = eval.keep(all, |row| sees.service(&row.service.name));
+        let tags = |row: &ServiceSummary| row.tags().map(ToOwned::to_owned).collect();
+        return seen.iter().map(|row| (row.service.name.clone(), tags(row))).collect();
+    }
+    let mut seen: BTreeMap<ServiceName, BTreeSet<String>> = BTreeMap::new();
+    for placed in seen_instances(eval, node_meta) {
+        let tags = seen.entry(placed.service.service.clone()).or_default();
+        tags.extend(placed.service.tags.iter().cloned());
+    }
+    seen
+}
+
+/// All instances of all services that the caller may see, on nodes with that metadata.
+fn seen_instances(eval: &mut Eval<'_>, node_meta: &BTreeMap<String, String>) -> Vec<Arc<Placed>> {
+    let all = eval.reader.instances(&ServiceScope::default());
+    let wanted = all.into_iter().filter(|placed| has_meta(&placed.node, node_meta));
+    eval.keep(wanted, |placed| eval.caller.sees().instance(&placed.node.name, &placed.service))
 }
 
 fn wants(select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {
@@ -296,13 +278,11 @@ fn on_node(placed: &Placed) -> InstanceOnNode {
     InstanceOnNode { node: (*placed.node).clone(), service: (*placed.service).clone() }
 }
 
-fn health(caller: &Caller, row: &HealthRow) -> InstanceHealth {
-    let seen =
-        row.checks.iter().filter(|check| check.service_name.is_some() || sees_node(caller, &row.node.name));
+fn health(row: &HealthRow) -> InstanceHealth {
     InstanceHealth {
         node: (*row.node).clone(),
         service: (*row.service).clone(),
-        checks: seen.map(|check| (**check).clone()).collect(),
+        checks: row.checks.iter().map(|check| (**check).clone()).collect(),
     }
 }
 

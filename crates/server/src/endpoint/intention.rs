@@ -16,27 +16,21 @@ use concord_rpc::request::{
 };
 use concord_rpc::{Answer, Head, Need, Request, RpcError};
 use concord_state::command::{self, EntryRef};
-use concord_state::{IntentionHead, Reply, ServiceScope, covering};
+use concord_state::{IntentionHead, Reply, covering};
 
-use crate::caller::Caller;
 use crate::endpoint::acl::unexpected;
+use crate::endpoint::catalog::seen_services;
 use crate::paths::{Core, Eval};
 
-fn reads_intentions_of(caller: &Caller, name: &str) -> bool {
-    caller.may(&Right::named(Labelled::Intention, name, Level::Read))
-}
-
-/// The part of an entry the caller may see: all of it if they may read the destination's
-/// intentions, else the sources whose intentions they may read.
+/// The part of an entry the caller may see: all of it if they may see the destination's intentions, else
+/// the sources whose intentions they may see.
 fn visible(eval: &Eval<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
-    let entry = eval.reader.whole(head);
-    if reads_intentions_of(eval.caller, entry.destination.name.as_str()) {
+    let (entry, sees) = (eval.reader.whole(head), eval.caller.sees());
+    if sees.intentions_to(&entry.destination) {
         return Some(entry);
     }
-    let ServiceIntentions { sources, .. } = entry;
-    let sources = eval.keep(sources, |source| {
-        source.source.peer.is_none() && reads_intentions_of(eval.caller, source.source.name.as_str())
-    });
+    let ServiceIntentions { destination, sources, .. } = entry;
+    let sources = eval.keep(sources, |own| sees.intention(&destination, &own.source));
     (!sources.is_empty()).then(|| head.with(sources))
 }
 
@@ -112,12 +106,9 @@ impl Core {
         self.read(head, &request.need(), |eval| {
             let entries = eval.reader.intentions();
             let table = Table::compile(&entries);
-            let services = eval.reader.services(&ServiceScope::default());
             // Pairs with services the caller may not see are not listed.
-            let seen = eval.keep(services, |row| {
-                eval.caller.may(&Right::named(Labelled::Service, row.service.name.as_str(), Level::Read))
-            });
-            let universe: Vec<ServiceRef> = seen.iter().map(|row| row.service.clone()).collect();
+            let seen = seen_services(eval, &BTreeMap::new());
+            let universe: Vec<ServiceRef> = seen.into_keys().map(ServiceRef::local).collect();
             Ok(explain::explain(
                 &table,
                 &request.source,
@@ -182,8 +173,7 @@ impl Core {
             let heads = match request.kind {
                 EntryKind::ServiceIntentions => eval.reader.intention_heads(),
             };
-            let seen =
-                eval.keep(heads, |head| reads_intentions_of(eval.caller, head.destination.name.as_str()));
+            let seen = eval.keep(heads, |head| eval.caller.sees().intentions_to(&head.destination));
             Ok(seen.iter().map(|head| Entry::ServiceIntentions(eval.reader.whole(head))).collect())
         })
         .await

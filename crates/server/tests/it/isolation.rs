@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use concord_acl::{Authorizer, DefaultPolicy, Labelled, Level, Policy, Right};
-use concord_model::Uuid;
 use concord_model::catalog::CheckStatus;
 use concord_model::intention::Action;
+use concord_model::{ServiceName, Uuid};
 use concord_rpc::request::{
     CheckState, ChecksInState, DeleteToken, Deregister, InstanceSelection, ListInstances, ListIntentions,
     ListNodes, ListServices, MatchBy, MatchIntentions, NodeChecks, NodeDump, PolicyChoice, Registered,
@@ -120,8 +120,16 @@ impl Query {
             }
             Self::Services => {
                 let answer = api.call(head, ListServices::default()).await?;
-                let service = |name: &str| item(name.to_owned(), &[(Label::Service, name)]);
-                items.extend(answer.value.keys().map(|one| service(one.as_str())));
+                // A service is where its instances are.
+                let all = api.call(with(ROOT), ListInstances::default()).await?.value;
+                let both = |name: &str, node: &str| {
+                    vec![(Label::Service, name.to_owned()), (Label::Node, node.to_owned())]
+                };
+                for name in answer.value.keys().map(ServiceName::as_str) {
+                    let of_it = all.iter().filter(|one| one.service.service.as_str() == name);
+                    let rights = of_it.map(|one| both(name, one.node.name.as_str())).collect();
+                    items.insert(Item { text: name.to_owned(), rights });
+                }
                 index(&answer)
             }
             Self::Health(of) | Self::Connect(of) => {
@@ -236,6 +244,9 @@ struct Holder {
     policy: Uuid,
     policy_name: String,
     oracle: Authorizer,
+    rules: String,
+    /// How often its rights have changed.
+    changes: usize,
 }
 
 impl Holder {
@@ -246,7 +257,7 @@ impl Holder {
         let policies = vec![PolicyChoice::Id(made.id)];
         let token = host.ask_as(ROOT, SetToken { policies, ..new_token() }).await.unwrap();
         let (accessor, secret) = (token.accessor, token.secret);
-        Self { accessor, secret, policy: made.id, policy_name, oracle: oracle(&rules) }
+        Self { accessor, secret, policy: made.id, policy_name, oracle: oracle(&rules), rules, changes: 0 }
     }
 }
 
@@ -257,6 +268,9 @@ fn oracle(rules: &str) -> Authorizer {
 struct Open {
     query: Query,
     secret: String,
+    index: u64,
+    /// Changes of its rights when it began.
+    changes: usize,
     task: JoinHandle<Result<(BTreeSet<Item>, u64), RpcError>>,
 }
 
@@ -334,7 +348,7 @@ async fn n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed() {
                 let head = Head { min_index: index, wait: Some(SECOND * 100_000), ..with(&secret) };
                 let api = host.api.clone();
                 let task = tokio::spawn(async move { query.ask(&api, head).await });
-                open.push(Open { query, secret, task });
+                open.push(Open { query, secret, index, changes: holders[at].changes, task });
             }
             6 => {
                 let rules = random_rules(&entropy);
@@ -342,6 +356,8 @@ async fn n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed() {
                 let narrowed = SetPolicy { id: Some(holder.policy), ..policy(&holder.policy_name, &rules) };
                 host.ask_as(ROOT, narrowed).await.unwrap();
                 holder.oracle = oracle(&rules);
+                holder.changes += usize::from(holder.rules != rules);
+                holder.rules = rules;
             }
             7 if entropy.below(4) == 0 => {
                 let accessor = holders[at].accessor;
@@ -359,15 +375,22 @@ async fn n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed() {
         host.settle().await;
         let (done, still): (Vec<Open>, Vec<Open>) = open.into_iter().partition(|one| one.task.is_finished());
         open = still;
-        for Open { query, secret, task } in done {
-            let answer = task.await.unwrap().map(|(items, _)| items);
+        for Open { query, secret, index, task, .. } in done {
+            let answer = task.await.unwrap();
             ended += 1;
+            assert!(
+                answer.as_ref().is_ok_and(|(_, now)| *now > index) || answer.is_err(),
+                "{query:?}: no news"
+            );
+            let answer = answer.map(|(items, _)| items);
             judge(&host, &holders, &secret, query, &answer).await;
         }
-        // Who may no longer ask does not go on waiting either.
-        for Open { query, secret, .. } in &open {
+        // Who may no longer ask does not go on waiting either, nor who may see more or less of a list.
+        for Open { query, secret, changes, .. } in &open {
             let holder = holders.iter().find(|holder| holder.secret == *secret);
             assert!(holder.is_some_and(|holder| !query.denied(&holder.oracle)), "{query:?} still waits");
+            let as_before = holder.is_some_and(|holder| holder.changes == *changes);
+            assert!(as_before, "{query:?} waits with other rights");
         }
     }
     assert!(shown > 1_000 && ended > 500, "{shown} things shown, {ended} waits ended");

@@ -16,7 +16,7 @@ use concord_rpc::request::{
 use concord_rpc::{Answer, Head, Need, Request, RpcError};
 use concord_state::{IntentionHead, Reader, command};
 
-use super::{done, of_head, reads_intentions_of, valid_source, write_intentions_of};
+use super::{done, of_head, valid_source, write_intentions_of};
 use crate::caller::Caller;
 use crate::paths::Core;
 
@@ -173,10 +173,8 @@ fn standing(reader: &mut Reader, destination: &Destination, id: Uuid) -> Option<
 }
 
 fn may_read(caller: &Caller, entry: &ServiceIntentions) -> Result<(), RpcError> {
-    let by_source = |own: &SourceIntention| {
-        own.source.peer.is_none() && reads_intentions_of(caller, own.source.name.as_str())
-    };
-    if entry.sources.iter().all(by_source) {
+    let seen = |own: &SourceIntention| caller.sees().intention(&entry.destination, &own.source);
+    if entry.sources.iter().all(seen) {
         return Ok(());
     }
     let destination = entry.destination.name.as_str();
