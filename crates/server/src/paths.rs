@@ -82,7 +82,8 @@ impl Core {
     }
 
     /// Answers a read: evaluates, and while the answer is not newer than what the caller knows,
-    /// waits for a change of something it was made from, and evaluates again.
+    /// waits for a change of something it was made from, and evaluates again. The caller's token and
+    /// policies are a part of what an answer is made from, unless everybody may know it.
     pub(crate) async fn read<T>(
         &self,
         head: &Head,
@@ -96,7 +97,13 @@ impl Core {
             let view = self.view();
             let (value, hidden, set, of_token) = self.evaluate(&view, head, need, &evaluate)?;
             drop(view);
-            let index = set.index();
+            // Other rights are another answer, so that a change of them ends the wait: with less, or with more.
+            let index = match need {
+                Need::Open => set.index(),
+                Need::Filtered | Need::Right(_) | Need::All(_) | Need::OwnToken => {
+                    set.index().max(of_token.index())
+                }
+            };
             // A smaller index is news as well: the state was replaced, or the caller's number was never ours.
             let news = head.min_index == 0 || index != head.min_index;
             if news || self.world.clock.now() >= deadline {

@@ -4,19 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_model::entry::EntryKind;
 use concord_model::intention::Action;
 use concord_model::token::{ANONYMOUS_ACCESSOR, GLOBAL_MANAGEMENT, HIDDEN, reserved};
 use concord_model::{Datacenter, Timestamp, Uuid};
 use concord_raft::Storage;
 use concord_rpc::request::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, InstanceSelection, ListNodes, ListPolicies,
-    ListTokens, MatchBy, MatchIntentions, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken,
-    ServiceInstances, SetPolicy, SetToken, TokenRecord,
+    BootstrapAcl, CheckState, ChecksInState, DeletePolicy, DeleteToken, ExpandToken, InstanceSelection,
+    ListEntries, ListInstances, ListIntentions, ListNodes, ListPolicies, ListServices, ListTokens, MatchBy,
+    MatchIntentions, NodeChecks, NodeDump, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken,
+    ServiceChecks, ServiceHealth, ServiceInstances, SetPolicy, SetToken, TokenRecord,
 };
-use concord_rpc::{Head, RpcError, ServerApiExt};
+use concord_rpc::{Head, Request, RpcError, ServerApiExt};
 use concord_runtime::{Disk, MemoryDisk};
+use concord_server::LocalApi;
 
-use crate::world::{HOUR, NEW_YEAR, ROOT, SECOND, Setup, new_token, node, policy, register, target, with};
+use crate::world::{
+    HOUR, NEW_YEAR, ROOT, SECOND, Setup, name, new_token, node, policy, register, target, with,
+};
 
 #[track_caller]
 fn invalid<T: std::fmt::Debug>(answer: Result<T, RpcError>, part: &str) {
@@ -453,6 +458,61 @@ async fn n_28_a_revoked_token_ends_its_open_read() {
     host.stop().await;
 }
 
+/// Waits for a list to become another one, for as long as a wait may be.
+async fn wait_for<R: Request>(api: LocalApi, head: Head, list: R) -> Result<u64, RpcError> {
+    let seen = api.call(head.clone(), list.clone()).await?.index;
+    let head = Head { min_index: seen, wait: Some(SECOND * 600), ..head };
+    let answer = api.call(head, list).await?;
+    assert!(answer.index > seen, "{}: {} again", R::NAME, answer.index);
+    Ok(answer.index)
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_70_an_open_list_ends_within_a_second_when_rights_change() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, register("a", "web")).await.unwrap();
+    let wide = r#"service_prefix "" { policy = "read" } node_prefix "" { policy = "read" } acl = "read""#;
+    let token = host.token("changing", wide).await;
+    let select = || InstanceSelection::of(target("web"));
+    let open = || {
+        let (api, head) = (&host.api, with(&token.secret));
+        let mut waits = tokio::task::JoinSet::new();
+        waits.spawn(wait_for(api.clone(), head.clone(), ListNodes::default()));
+        waits.spawn(wait_for(api.clone(), head.clone(), ListServices::default()));
+        waits.spawn(wait_for(api.clone(), head.clone(), ListInstances::default()));
+        waits.spawn(wait_for(api.clone(), head.clone(), ServiceInstances { select: select() }));
+        waits.spawn(wait_for(api.clone(), head.clone(), ServiceHealth { select: select(), worst: None }));
+        waits.spawn(wait_for(api.clone(), head.clone(), NodeDump { node: name("a") }));
+        waits.spawn(wait_for(api.clone(), head.clone(), NodeChecks { node: name("a") }));
+        let of_web = ServiceChecks { service: target("web"), node_meta: Default::default() };
+        waits.spawn(wait_for(api.clone(), head.clone(), of_web));
+        let any = ChecksInState { state: CheckState::Any, node_meta: Default::default() };
+        waits.spawn(wait_for(api.clone(), head.clone(), any));
+        waits.spawn(wait_for(api.clone(), head.clone(), ListIntentions {}));
+        let entries = ListEntries { kind: EntryKind::ServiceIntentions };
+        waits.spawn(wait_for(api.clone(), head.clone(), entries));
+        // What secrets are shown follows from rights, too.
+        waits.spawn(wait_for(api.clone(), head, ListTokens::default()));
+        waits
+    };
+    let id = Some(token.policies[0].id);
+    for rules in [r#"node "a" { policy = "read" } acl = "read""#, wide, r#"acl = "write""#, ""] {
+        let waits = open();
+        let all = waits.len();
+        host.settle().await;
+        assert_eq!(host.server.waiting(), all as u64);
+        let changed = host.world.clock.now();
+        host.ask_as(ROOT, SetPolicy { id, ..policy("changing", rules) }).await.unwrap();
+        let ended = waits.join_all().await;
+        assert!(host.world.clock.now() - changed < SECOND, "{rules:?}");
+        let refused = ended.iter().filter(|end| matches!(end, Err(RpcError::Denied(_)))).count();
+        // Only the list that one right opens is refused when that is gone.
+        assert_eq!(refused, usize::from(rules.is_empty()), "{rules:?}");
+        assert_eq!(ended.iter().flatten().count(), all - refused, "{rules:?}");
+    }
+    host.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn n_30_two_callers_of_one_query_see_each_their_own() {
     let host = Setup::guarded().start().await;
@@ -461,15 +521,13 @@ async fn n_30_two_callers_of_one_query_see_each_their_own() {
         |node: &str| format!(r#"service "web" {{ policy = "read" }} node "{node}" {{ policy = "read" }}"#);
     let tokens = [host.token("a", &rules("a")).await.secret, host.token("b", &rules("b")).await.secret];
     let query = || ServiceInstances { select: InstanceSelection::of(target("web")) };
-    let seen = host.api.call(with(ROOT), query()).await.unwrap().index;
-    let waits: Vec<_> = tokens
-        .iter()
-        .map(|token| {
-            let head = Head { min_index: seen, wait: Some(Duration::from_secs(300)), ..with(token) };
-            let api = host.api.clone();
-            tokio::spawn(async move { api.call(head, query()).await })
-        })
-        .collect();
+    let mut waits = Vec::new();
+    for token in &tokens {
+        let api = host.api.clone();
+        let min_index = api.call(with(token), query()).await.unwrap().index;
+        let head = Head { min_index, wait: Some(Duration::from_secs(300)), ..with(token) };
+        waits.push(tokio::spawn(async move { api.call(head, query()).await }));
+    }
     host.settle().await;
     assert_eq!(host.server.waiting(), 2);
     host.ask_as(ROOT, register("b", "web")).await.unwrap();
