@@ -14,7 +14,7 @@ use crate::config::{About, AgentConfig};
 impl Agent {
     /// `agent/self`. Needs `agent:read` on the node.
     pub fn about(&self, caller: &Caller) -> Result<AgentSelf, RpcError> {
-        let config = &self.inner.config;
+        let config = &*self.inner.own.now();
         caller.require(Right::named(Labelled::Agent, config.node.as_str(), Level::Read))?;
         let AgentConfig { node, node_id, datacenter, primary_datacenter, meta, about, .. } = config;
         Ok(AgentSelf {

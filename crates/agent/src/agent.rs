@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
+use concord_api::agent::Reloaded;
 use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, expand_sidecar};
 use concord_ca::KeyMaker;
 use concord_model::registration::{CheckSpec, Probe};
@@ -66,8 +67,8 @@ pub enum AgentRequest {
     },
     /// Read the configuration again.
     Reload {
-        /// Told when it is in force, or why it is not.
-        done: oneshot::Sender<Result<(), RpcError>>,
+        /// Told what is in force now, or why nothing has changed.
+        done: oneshot::Sender<Result<Reloaded, RpcError>>,
     },
     /// The disk can no longer be believed: the process must end.
     End {
@@ -211,7 +212,7 @@ impl Agent {
     }
 
     /// Reads the configuration again. Needs `agent:write` on the node.
-    pub async fn reload(&self, caller: &Caller) -> Result<(), RpcError> {
+    pub async fn reload(&self, caller: &Caller) -> Result<Reloaded, RpcError> {
         self.wish(caller, |done| AgentRequest::Reload { done }).await
     }
 
@@ -227,11 +228,11 @@ impl Agent {
         self.inner.changed.send_if_modified(|last| std::mem::replace(last, revision) != revision);
     }
 
-    async fn wish(
+    async fn wish<T>(
         &self,
         caller: &Caller,
-        request: impl FnOnce(oneshot::Sender<Result<(), RpcError>>) -> AgentRequest,
-    ) -> Result<(), RpcError> {
+        request: impl FnOnce(oneshot::Sender<Result<T, RpcError>>) -> AgentRequest,
+    ) -> Result<T, RpcError> {
         caller.require(Right::named(Labelled::Agent, self.inner.config.node.as_str(), Level::Write))?;
         let (done, outcome) = oneshot::channel();
         let busy = || RpcError::Busy("the agent is busy leaving or reloading, try again later".to_owned());

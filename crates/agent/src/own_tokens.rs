@@ -52,7 +52,7 @@ pub enum TokensError {
 
 /// The agent's own tokens.
 pub(crate) struct OwnTokens {
-    /// The agent's configuration with the tokens as they are.
+    /// The agent's configuration as it is now.
     now: RwLock<Arc<AgentConfig>>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
@@ -146,14 +146,24 @@ impl OwnTokens {
         })
     }
 
-    /// The agent's configuration, with the tokens as they are now.
+    /// The agent's configuration, with what has changed since the start: tokens, metadata, what it shows of itself.
     pub(crate) fn now(&self) -> Arc<AgentConfig> {
         Arc::clone(&self.now.read())
     }
 
-    /// Tells when a token has become another one.
+    /// Tells when a token or another of these settings has become another one.
     pub(crate) fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Goes by other settings from now on; what the catalog knows is compared with them.
+    pub(crate) fn alter(&self, change: impl FnOnce(&mut AgentConfig)) {
+        let mut now = self.now.write();
+        let mut next = (**now).clone();
+        change(&mut next);
+        *now = Arc::new(next);
+        drop(now);
+        self.changed.send_replace(());
     }
 
     fn put(&self, state: State) {

@@ -1,8 +1,11 @@
-//! Services and checks of the configuration, read again: what is new or changed is registered,
-//! what is gone is removed. What was registered over HTTP stays as it is.
+//! What of the configuration the agent goes by anew. Services and checks: what is new or changed is registered,
+//! what is gone is removed, and what was registered over HTTP stays as it is. The node's metadata go to the catalog.
+
+use std::collections::BTreeMap;
 
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_rpc::RpcError;
+use serde_json::Value;
 
 use crate::agent::{Agent, from_files};
 
@@ -19,5 +22,13 @@ impl Agent {
                 .map_err(|error| RpcError::Invalid(error.to_string()))
         })
         .await
+    }
+
+    /// Gives the node other metadata and shows this configuration at `agent/self` from now on.
+    pub fn reload_node(&self, meta: BTreeMap<String, String>, debug_config: BTreeMap<String, Value>) {
+        self.inner.own.alter(|config| {
+            config.meta = meta;
+            config.about.debug_config = debug_config;
+        });
     }
 }

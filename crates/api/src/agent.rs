@@ -20,6 +20,16 @@ use crate::shape::{is_default, null_default};
 #[cfg(test)]
 mod tests;
 
+/// `PUT agent/reload`: what came of it, by key. Consul answers nothing; its clients do not look.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Reloaded {
+    /// Put into force.
+    pub reloaded: Vec<String>,
+    /// Changed in the configuration, with effect only after a restart.
+    pub after_restart: Vec<String>,
+}
+
 /// `agent/self`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]

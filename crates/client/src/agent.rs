@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use concord_api::agent::{AgentSelf, AgentService, CheckUpdate, Member};
+use concord_api::agent::{AgentSelf, AgentService, CheckUpdate, Member, Reloaded};
 use concord_api::health::HealthCheck;
 use concord_model::Secret;
 use http::Method;
@@ -77,12 +77,14 @@ impl Client {
         self.put(&["agent", "leave"], options).done().await
     }
 
-    /// Makes the agent read its configuration files again.
+    /// Makes the agent read its configuration files again, and tells what came of it.
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn agent_reload(&self, options: &QueryOptions) -> Result<(), Error> {
-        self.put(&["agent", "reload"], options).done().await
+    pub async fn agent_reload(&self, options: &QueryOptions) -> Result<Reloaded, Error> {
+        let reply = self.put(&["agent", "reload"], options).send().await?;
+        // Consul says nothing about what it did.
+        if reply.body.is_empty() { Ok(Reloaded::default()) } else { Ok(reply.decode()?.value) }
     }
 
     /// Changes a token the agent uses itself, by the name the API has for it; an empty one takes it away.

@@ -9,3 +9,6 @@ mod reload;
 mod sealing;
 mod signals;
 mod telemetry;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
-//! Keys of Consul that this version does not implement, and how an agent answers them.
+//! Keys of Consul that this version does not implement, or that mean nothing in it, and how an agent answers them.
 //!
-//! Where going on without the key would weaken what its author relies on, the agent does not start.
+//! Where going on without the key would weaken what its author relies on, the agent does not start. Every other
+//! key is told with its reason, unless it asks for what is the case anyway.
 
-/// How a key that is not built yet is answered.
+/// How such a key is answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
     /// Going on would be unsafe or pointless: the agent does not start.
@@ -22,23 +23,35 @@ pub struct Absent {
     pub answer: Answer,
     /// What to do instead; empty if there is nothing but to leave it out.
     pub instead: &'static str,
+    /// Why it has no effect; empty: it is not built yet.
+    pub why: &'static str,
+    /// The answer to yes or no that is the case anyway.
+    pub is_so: bool,
 }
 
 const fn refuse(key: &'static str) -> Absent {
-    Absent { key, answer: Answer::Refuse, instead: "" }
+    Absent { key, answer: Answer::Refuse, instead: "", why: "", is_so: false }
 }
 
 const fn warn(key: &'static str) -> Absent {
-    Absent { key, answer: Answer::Warn, instead: "" }
+    Absent { answer: Answer::Warn, ..refuse(key) }
+}
+
+/// A key that means nothing here, and why.
+const fn idle(key: &'static str, why: &'static str) -> Absent {
+    Absent { why, ..warn(key) }
 }
 
 const fn accept(key: &'static str) -> Absent {
-    Absent { key, answer: Answer::Accept, instead: "" }
+    Absent { answer: Answer::Accept, ..refuse(key) }
 }
 
 const fn renamed(key: &'static str, instead: &'static str) -> Absent {
-    Absent { key, answer: Answer::Refuse, instead }
+    Absent { instead, ..refuse(key) }
 }
+
+/// Why nothing about leaving counts.
+const NOBODY_TO_LEAVE: &str = "the only server has nobody to hand over to and never leaves";
 
 /// All of them.
 pub const ABSENT: &[Absent] = &[
@@ -85,13 +98,11 @@ pub const ABSENT: &[Absent] = &[
     refuse("partition"),
     // Rights.
     refuse("acl.enable_token_replication"),
-    warn("acl.role_ttl"),
     warn("acl.enable_key_list_policy"),
     refuse("acl.msp_disable_bootstrap"),
     warn("acl.tokens.replication"),
     warn("acl.tokens.agent_recovery"),
     warn("acl.tokens.agent_master"),
-    warn("acl.tokens.config_file_service_registration"),
     warn("acl.tokens.dns"),
     refuse("acl.tokens.managed_service_provider"),
     warn("acl_agent_master_token"),
@@ -105,6 +116,9 @@ pub const ABSENT: &[Absent] = &[
     warn("advertise_addr_wan_ipv4"),
     warn("advertise_addr_wan_ipv6"),
     warn("tagged_addresses"),
+    warn("addresses.dns"),
+    warn("ports.dns"),
+    idle("ports.serf_wan", "there is no pool of several datacenters"),
     warn("translate_wan_addrs"),
     warn("serf_lan"),
     warn("serf_wan"),
@@ -154,6 +168,9 @@ pub const ABSENT: &[Absent] = &[
     warn("reconnect_timeout"),
     warn("reconnect_timeout_wan"),
     warn("advertise_reconnect_timeout"),
+    idle("leave_on_terminate", NOBODY_TO_LEAVE),
+    Absent { is_so: true, ..idle("skip_leave_on_interrupt", NOBODY_TO_LEAVE) },
+    idle("performance.leave_drain_time", NOBODY_TO_LEAVE),
     warn("server_rejoin_age_max"),
     warn("ae_interval"),
     warn("sync_coordinate_interval_min"),
@@ -187,14 +204,18 @@ pub const ABSENT: &[Absent] = &[
     warn("telemetry.circonus_submission_url"),
     warn("telemetry.disable_per_tenancy_usage_metrics"),
     warn("telemetry.enable_host_metrics"),
+    idle("telemetry.prometheus_retention_time", "metrics are kept and told for as long as the process runs"),
+    Absent {
+        is_so: true,
+        ..idle("telemetry.disable_hostname", "names of metrics never hold the host's name")
+    },
     warn("telemetry.dogstatsd_addr"),
     warn("telemetry.dogstatsd_tags"),
     warn("telemetry.statsd_address"),
     warn("telemetry.statsite_address"),
     warn("telemetry.retry_failed_connection"),
-    warn("telemetry.filter_default"),
-    warn("telemetry.prefix_filter"),
     warn("ui"),
+    warn("ui_config.enabled"),
     warn("ui_dir"),
     warn("ui_content_path"),
     warn("ui_config.dir"),
@@ -205,6 +226,7 @@ pub const ABSENT: &[Absent] = &[
     warn("ui_config.metrics_proxy"),
     warn("ui_config.dashboard_url_templates"),
     // The rest.
+    idle("enable_debug", "there are no endpoints for profiling"),
     warn("auto_reload_config"),
     warn("cloud"),
     warn("experiments"),

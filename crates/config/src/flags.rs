@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use concord_model::Secret;
 use concord_syntax::{Entry, Kind, Node, Object, Pos};
 
+use crate::absent::ABSENT;
+use crate::knob::{KNOBS, Knob};
+
 /// The flags that were given; those left out are `None` or empty. The command line fills this in, and turns
 /// `-config-file` and `-config-dir` into sources.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +104,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("-http-port", "ports.http"),
     ("-https-port", "ports.https"),
     ("-retry-join", "retry_join"),
+    ("-join", "retry_join"),
     ("-log-json", "log_json"),
     ("-log-level", "log_level"),
     ("-max-query-time", "max_query_time"),
@@ -119,6 +123,16 @@ const FLAGS: &[(&str, &str)] = &[
 pub(crate) fn flag_of(key: &str) -> String {
     let own = FLAGS.iter().find(|(_, own)| *own == key || key.starts_with(&format!("{own}.")));
     own.map_or("command line", |(flag, _)| flag).to_owned()
+}
+
+/// Whether nothing comes of a flag but a refusal or a warning, as yet. Its name without the dash.
+pub fn is_absent(flag: &str) -> bool {
+    let key = FLAGS.iter().find(|(own, _)| own.strip_prefix('-') == Some(flag)).map(|(_, key)| *key);
+    let unbuilt = |knob: &Knob| knob.doc.ends_with("Not available yet.");
+    key.is_some_and(|key| {
+        ABSENT.iter().any(|absent| absent.key == key)
+            || KNOBS.iter().any(|knob| knob.key == key && unbuilt(knob))
+    })
 }
 
 impl AgentFlags {

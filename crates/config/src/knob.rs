@@ -1,4 +1,4 @@
-//! The table of knobs: what each key means, its default, whether a reload may change it, its value in force.
+//! The table of knobs: what each key means, its default, its value in force.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,15 +12,6 @@ use concord_syntax::duration;
 
 use crate::section::Config;
 
-/// Whether a reload may change a knob.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reload {
-    /// The new value holds at once.
-    Yes,
-    /// It holds after a restart.
-    No,
-}
-
 /// One knob.
 #[derive(Clone, Copy, Debug)]
 pub struct Knob {
@@ -28,8 +19,6 @@ pub struct Knob {
     pub key: &'static str,
     /// The default as [`Shown`] prints it; `-dev` changes some, see [`DEV_DEFAULTS`].
     pub default: &'static str,
-    /// Whether a reload may change it.
-    pub reload: Reload,
     /// What it means.
     pub doc: &'static str,
     /// Its value in force.
@@ -56,147 +45,136 @@ pub enum Shown {
 pub const DEV_DEFAULTS: &[(&str, &str)] = &[
     ("advertise_addr", "127.0.0.1"),
     ("bind_addr", "127.0.0.1"),
-    ("enable_debug", "true"),
-    ("leave_on_terminate", "false"),
     ("log_level", "DEBUG"),
     ("performance.raft_multiplier", "1"),
     ("ports.grpc", "8502"),
     ("server", "true"),
     ("bootstrap", "true"),
     ("bootstrap_expect", "1"),
-    ("skip_leave_on_interrupt", "true"),
 ];
 
 macro_rules! knobs {
-    ($($key:literal, $default:literal, $reload:ident, $doc:literal, |$config:pat_param| $value:expr;)*) => {
+    ($($key:literal, $default:literal, $doc:literal, |$config:pat_param| $value:expr;)*) => {
         /// All knobs, by key.
         pub const KNOBS: &[Knob] = &[
-            $(Knob { key: $key, default: $default, reload: Reload::$reload, doc: $doc, value: |$config| $value },)*
+            $(Knob { key: $key, default: $default, doc: $doc, value: |$config| $value },)*
         ];
     };
 }
 
 knobs! {
-    "acl.default_policy", "allow", No, "What holds where no rule says anything: allow or deny.",
+    "acl.default_policy", "allow", "What holds where no rule says anything: allow or deny.",
         |c| plain(c.acl.default_policy.as_str());
-    "acl.down_policy", "extend-cache", No, "What holds while tokens cannot be resolved.",
+    "acl.down_policy", "extend-cache", "What holds while tokens cannot be resolved.",
         |c| plain(c.acl.down_policy.as_str());
-    "acl.enable_token_persistence", "false", No, "Whether tokens set through the API outlive a restart.",
+    "acl.enable_token_persistence", "false", "Whether tokens set through the API outlive a restart.",
         |c| plain(c.acl.token_persistence);
-    "acl.enabled", "false", No, "Whether rights are enforced.", |c| plain(c.acl.enabled);
-    "acl.policy_ttl", "30s", No, "How long a resolved policy is kept.", |c| time(c.acl.policy_ttl);
-    "acl.token_ttl", "30s", No, "How long a resolved token is kept.", |c| time(c.acl.token_ttl);
-    "acl.tokens.agent", "", Yes, "Token of the agent's own work.",
-        |c| Shown::Hidden(c.acl.agent_token.clone());
-    "acl.tokens.default", "", Yes, "Token of requests that have none.",
-        |c| Shown::Hidden(c.acl.default_token.clone());
-    "acl.tokens.initial_management", "", No, "Secret of the first management token, made at the first start.",
+    "acl.enabled", "false", "Whether rights are enforced.", |c| plain(c.acl.enabled);
+    "acl.policy_ttl", "30s", "How long a resolved policy is kept: tokens are kept no longer than their policies.", |c| time(c.acl.policy_ttl);
+    "acl.role_ttl", "30s", "How long a resolved role is kept: tokens are kept no longer than their roles.", |c| time(c.acl.role_ttl);
+    "acl.token_ttl", "30s", "How long a resolved token is kept.", |c| time(c.acl.token_ttl);
+    "acl.tokens.agent", "", "Token of the agent's own work.",
+        |c| Shown::Hidden(c.acl.tokens.agent.clone());
+    "acl.tokens.config_file_service_registration", "", "Token of services from files that have none of their own.",
+        |c| Shown::Hidden(c.acl.tokens.config_file_service_registration.clone());
+    "acl.tokens.default", "", "Token of requests that have none.",
+        |c| Shown::Hidden(c.acl.tokens.default.clone());
+    "acl.tokens.initial_management", "", "Secret of the first management token, made at the first start.",
         |c| Shown::Hidden(c.acl.initial_management.clone());
-    "addresses.dns", "", No, "Addresses of DNS. Not available yet.", |_| plain("");
-    "addresses.grpc", "127.0.0.1", No, "Addresses of gRPC; client_addr where nothing is said.",
+    "addresses.grpc", "127.0.0.1", "Addresses of gRPC; client_addr where nothing is said.",
         |c| list(&c.grpc.addresses);
-    "addresses.http", "127.0.0.1", No, "Addresses of HTTP; client_addr where nothing is said.",
+    "addresses.http", "127.0.0.1", "Addresses of HTTP; client_addr where nothing is said.",
         |c| list(&c.http.addresses);
-    "advertise_addr", "", No, "Address others are told; empty: to be found out from the system.",
+    "advertise_addr", "", "Address others are told; empty: to be found out from the system.",
         |c| optional(c.agent.advertise);
-    "alt_domain", "", No, "Second domain: names below it are ours in Host, as those below domain.",
+    "alt_domain", "", "Second domain: names below it are ours in Host, as those below domain.",
         |c| plain(c.agent.alt_domain.as_deref().unwrap_or_default());
-    "bind_addr", "0.0.0.0", No, "Address of the ports between agents.", |c| plain(c.agent.bind);
-    "bootstrap", "false", No, "Whether a server makes a cluster of its own.", |c| plain(c.server.bootstrap);
-    "bootstrap_expect", "0", No, "How many servers make a cluster. Only 1 so far.",
+    "bind_addr", "0.0.0.0", "Address of the ports between agents.", |c| plain(c.agent.bind);
+    "bootstrap", "false", "Whether a server makes a cluster of its own.", |c| plain(c.server.bootstrap);
+    "bootstrap_expect", "0", "How many servers make a cluster. Only 1 so far.",
         |c| plain(u8::from(c.server.bootstrap));
-    "check_output_max_size", "4096", No, "Bytes of a check's output that are kept.",
+    "check_output_max_size", "4096", "Bytes of a check's output that are kept.",
         |c| plain(c.agent.check_output_bytes_max);
-    "check_update_interval", "5m0s", No, "How long changes of a check's output alone may wait.",
+    "check_update_interval", "5m0s", "How long changes of a check's output alone may wait.",
         |c| time(c.agent.check_update_interval);
-    "checks", "0", Yes, "Checks on their own.", |c| content(&c.definitions.checks, check_tokens(&c.definitions.checks));
-    "client_addr", "127.0.0.1", No, "Addresses of the interfaces for clients, separated by blanks.",
+    "checks", "0", "Checks on their own.", |c| content(&c.definitions.checks, check_tokens(&c.definitions.checks));
+    "client_addr", "127.0.0.1", "Addresses of the interfaces for clients, separated by blanks.",
         |c| list(&c.http.addresses);
-    "config_entries.bootstrap", "0", Yes, "Entries written by the leader if they are not there.",
+    "config_entries.bootstrap", "0", "Entries written by the leader if they are not there.",
         |c| content(&c.server.entries, 0);
-    "connect.ca_config", "{}", No, "The CA provider's settings at the first start.",
+    "connect.ca_config", "{}", "The CA provider's settings at the first start.",
         |c| plain(serde_json::to_string(&c.connect.ca_settings.plain).unwrap_or_default());
-    "connect.ca_provider", "consul", No, "The CA provider at the first start.",
+    "connect.ca_provider", "consul", "The CA provider at the first start.",
         |c| plain(&c.connect.ca_provider);
-    "connect.enabled", "true", No, "Whether there is a mesh.", |c| plain(c.connect.enabled);
-    "data_dir", "", No, "Where the agent keeps what lasts. Required without -dev.",
+    "connect.enabled", "true", "Whether there is a mesh.", |c| plain(c.connect.enabled);
+    "data_dir", "", "Where the agent keeps what lasts. Required without -dev.",
         |c| plain(c.agent.data_dir.as_deref().unwrap_or_default());
-    "datacenter", "dc1", No, "The agent's datacenter.", |c| plain(&c.agent.datacenter);
-    "default_intention_policy", "", No, "What holds where no intention matches; empty: as acl.default_policy.",
+    "datacenter", "dc1", "The agent's datacenter.", |c| plain(&c.agent.datacenter);
+    "default_intention_policy", "", "What holds where no intention matches; empty: as acl.default_policy.",
         |c| plain(c.acl.default_intention_policy.map_or("", Action::as_str));
-    "default_query_time", "5m0s", No, "How long a blocking query waits where it does not say.",
+    "default_query_time", "5m0s", "How long a blocking query waits where it does not say.",
         |c| time(c.server.default_query_time);
-    "domain", "consul.", No, "Domain of DNS names; names below it are ours in Host.", |c| plain(&c.agent.domain);
-    "enable_debug", "false", Yes, "Whether profiling is open to everybody.", |c| plain(c.agent.enable_debug);
-    "http_config.allow_origins", "", No, "Origins of web pages that may write, besides our own: scheme://host[:port].",
+    "domain", "consul.", "Domain of DNS names; names below it are ours in Host.", |c| plain(&c.agent.domain);
+    "http_config.allow_origins", "", "Origins of web pages that may write, besides our own: scheme://host[:port].",
         |c| list(&c.http.allow_origins);
-    "http_config.allow_write_http_from", "", No, "Networks that may write; empty: all.",
+    "http_config.allow_write_http_from", "", "Networks that may write; empty: all.",
         |c| list(&c.http.allow_write_from);
-    "http_config.allowed_hosts", "", No,
+    "http_config.allowed_hosts", "",
         "Names of the agent in Host, besides its own. With any, all listeners are particular, not only those on loopback.",
         |c| list(&c.http.allowed_hosts);
-    "http_config.block_endpoints", "", No, "Prefixes of paths that are answered with 403.",
+    "http_config.block_endpoints", "", "Prefixes of paths that are answered with 403.",
         |c| list(&c.http.block_endpoints);
-    "http_config.max_header_bytes", "65536", No, "Longest head of a request.",
+    "http_config.max_header_bytes", "65536", "Longest head of a request.",
         |c| plain(c.http.header_bytes_max);
-    "http_config.response_headers", "0", No, "Headers added to every answer.",
+    "http_config.response_headers", "0", "Headers added to every answer.",
         |c| content_of(c.http.response_headers.len(), &c.http.response_headers);
-    "http_config.use_cache", "true", No, "Whether ?cached counts.", |c| plain(c.http.use_cache);
-    "leave_on_terminate", "true", No, "Whether SIGTERM leaves the cluster; false on servers.",
-        |c| plain(c.agent.leave_on_terminate);
-    "limits.http_max_conns_per_client", "200", Yes, "Connections one client may have open.",
+    "http_config.use_cache", "true", "Whether ?cached counts.", |c| plain(c.http.use_cache);
+    "limits.http_max_conns_per_client", "200", "Connections one client may have open.",
         |c| plain(c.http.connections_per_client_max);
-    "log_json", "false", No, "Whether log lines are JSON.", |c| plain(c.log.json);
-    "log_level", "INFO", Yes, "The least that is logged.", |c| plain(c.log.level.as_str());
-    "max_query_time", "10m0s", No, "How long a blocking query may wait.", |c| time(c.server.max_query_time);
-    "node_id", "", No, "The node's id; empty: kept in the data directory, made at the first start.",
+    "log_json", "false", "Whether log lines are JSON.", |c| plain(c.log.json);
+    "log_level", "INFO", "The least that is logged.", |c| plain(c.log.level.as_str());
+    "max_query_time", "10m0s", "How long a blocking query may wait.", |c| time(c.server.max_query_time);
+    "node_id", "", "The node's id; empty: kept in the data directory, made at the first start.",
         |c| optional(c.agent.node_id);
-    "node_meta", "0", Yes, "The node's metadata.", |c| content_of(c.agent.node_meta.len(), &c.agent.node_meta);
-    "node_name", "host", No, "The node's name; the machine's where nothing is said.",
+    "node_meta", "0", "The node's metadata.", |c| content_of(c.agent.node_meta.len(), &c.agent.node_meta);
+    "node_name", "host", "The node's name; the machine's where nothing is said.",
         |c| plain(&c.agent.node_name);
-    "performance.leave_drain_time", "5s", No, "How long to go on answering after leaving.",
-        |c| time(c.agent.leave_drain);
-    "performance.raft_multiplier", "5", No, "Factor of consensus timings, 1 to 10.",
+    "performance.raft_multiplier", "5", "Factor of consensus timings, 1 to 10.",
         |c| plain(c.server.raft.heartbeat_timeout.as_secs());
-    "pid_file", "", No, "File that holds the process id.",
+    "pid_file", "", "File that holds the process id.",
         |c| plain(c.agent.pid_file.as_deref().unwrap_or_default());
-    "ports.dns", "-1", No, "Port of DNS. Not available yet.", |c| plain(c.agent.dns);
-    "ports.grpc", "-1", No, "Port of gRPC.", |c| plain(c.grpc.port);
-    "ports.grpc_tls", "-1", No, "Port of gRPC over TLS. Not available yet.", |_| plain(-1);
-    "ports.http", "8500", No, "Port of HTTP.", |c| plain(c.http.port);
-    "ports.https", "-1", No, "Port of HTTP over TLS. Not available yet.", |_| plain(-1);
-    "ports.serf_lan", "8301", No, "Port of the LAN pool.", |c| plain(c.agent.serf_lan);
-    "ports.serf_wan", "8302", No, "Port of the WAN pool.", |c| plain(c.agent.serf_wan);
-    "ports.server", "8300", No, "Port of internal calls.", |c| plain(c.server.port);
-    "ports.sidecar_max_port", "21255", No, "Highest port given to sidecars that have none; 0: none is given.",
+    "ports.grpc", "-1", "Port of gRPC.", |c| plain(c.grpc.port);
+    "ports.grpc_tls", "-1", "Port of gRPC over TLS. Not available yet.", |_| plain(-1);
+    "ports.http", "8500", "Port of HTTP.", |c| plain(c.http.port);
+    "ports.https", "-1", "Port of HTTP over TLS. Not available yet.", |_| plain(-1);
+    "ports.serf_lan", "8301", "Port of the LAN pool.", |c| plain(c.agent.serf_lan);
+    "ports.server", "8300", "Port of internal calls.", |c| plain(c.server.port);
+    "ports.sidecar_max_port", "21255", "Highest port given to sidecars that have none; 0: none is given.",
         |c| plain(c.agent.sidecar_ports.as_ref().map_or(0, |range| *range.end()));
-    "ports.sidecar_min_port", "21000", No, "Lowest port given to sidecars that have none; 0: none is given.",
+    "ports.sidecar_min_port", "21000", "Lowest port given to sidecars that have none; 0: none is given.",
         |c| plain(c.agent.sidecar_ports.as_ref().map_or(0, |range: &RangeInclusive<u16>| *range.start()));
-    "primary_datacenter", "dc1", No, "The datacenter that decides on intentions, entries and tokens.",
+    "primary_datacenter", "dc1", "The datacenter that decides on intentions, entries and tokens.",
         |c| plain(&c.agent.primary_datacenter);
-    "raft_snapshot_interval", "30s", Yes, "How often it is looked whether a snapshot is due.",
+    "raft_snapshot_interval", "30s", "How often it is looked whether a snapshot is due.",
         |c| time(c.server.raft.snapshot_interval);
-    "raft_snapshot_threshold", "16384", Yes, "Log entries after which a snapshot is made.",
+    "raft_snapshot_threshold", "16384", "Log entries after which a snapshot is made.",
         |c| plain(c.server.raft.snapshot_threshold);
-    "raft_trailing_logs", "10240", Yes, "Log entries kept behind a snapshot.",
+    "raft_trailing_logs", "10240", "Log entries kept behind a snapshot.",
         |c| plain(c.server.raft.trailing_logs);
-    "sealing.key_env", "", No, "Variable of the environment that holds the key for sealing CA keys.",
+    "sealing.key_env", "", "Variable of the environment that holds the key for sealing CA keys.",
         |c| plain(c.sealing.key_env.as_deref().unwrap_or_default());
-    "sealing.key_file", "", No, "File, outside of data_dir, that holds the key for sealing CA keys.",
+    "sealing.key_file", "", "File, outside of data_dir, that holds the key for sealing CA keys.",
         |c| plain(c.sealing.key_file.as_deref().unwrap_or_default());
-    "server", "false", No, "Whether the agent is a server.", |c| plain(c.server.enabled);
-    "services", "0", Yes, "Services.",
+    "server", "false", "Whether the agent is a server.", |c| plain(c.server.enabled);
+    "services", "0", "Services.",
         |c| content(&c.definitions.services, service_tokens(&c.definitions.services));
-    "skip_leave_on_interrupt", "false", No, "Whether SIGINT stops without leaving; true on servers.",
-        |c| plain(c.agent.skip_leave_on_interrupt);
-    "telemetry.disable_hostname", "false", No, "Whether the host's name is left out of gauges.",
-        |c| plain(c.telemetry.disable_hostname);
-    "telemetry.metrics_prefix", "consul", No, "What names of metrics begin with.",
+    "telemetry.filter_default", "true", "Whether metrics are kept that no prefix_filter is about.",
+        |c| plain(c.telemetry.filter.others);
+    "telemetry.metrics_prefix", "consul", "What names of Consul's metrics begin with; our own begin with concord.",
         |c| plain(&c.telemetry.metrics_prefix);
-    "telemetry.prometheus_retention_time", "0s", No, "How long Prometheus metrics are kept; 0: there are none.",
-        |c| time(c.telemetry.prometheus_retention.unwrap_or_default());
-    "ui_config.enabled", "false", No, "Whether the user interface is served. Not available yet.",
-        |c| plain(c.http.ui);
+    "telemetry.prefix_filter", "",
+        "Metrics to keep (+) or not (-), by how their names begin; the longest beginning that fits decides.",
+        |c| list(&c.telemetry.filter.written());
 }
 
 fn plain(value: impl fmt::Display) -> Shown {

@@ -183,17 +183,25 @@ impl Reader<'_> {
     }
 
     fn answer(&mut self, absent: &Absent, value: &Node, origin: Origin) {
-        let mut text = format!("not available yet: {}", absent.key);
-        match absent.instead {
+        let Absent { key, answer, instead, why, is_so } = *absent;
+        let mut text = format!("not available yet: {key}");
+        match instead {
             "" => text.push_str("; leave it out"),
-            instead => text = format!("{} is no longer a key; use {instead}", absent.key),
+            instead => text = format!("{key} is no longer a key; use {instead}"),
         }
-        match absent.answer {
-            _ if asks_for_nothing(value) => {}
-            Answer::Refuse => self.found.push(Diagnostic::error(origin, absent.key, text)),
+        let as_it_is = match &value.kind {
+            Kind::Bool(asked) => *asked == is_so,
+            _ => asks_for_nothing(value),
+        };
+        match answer {
+            _ if as_it_is => {}
+            Answer::Refuse => self.found.push(Diagnostic::error(origin, key, text)),
             Answer::Warn => {
-                let text = format!("not available yet: {}; it has no effect", absent.key);
-                self.found.push(Diagnostic::warning(origin, absent.key, text));
+                let text = match why {
+                    "" => format!("not available yet: {key}; it has no effect"),
+                    why => format!("{key} has no effect: {why}"),
+                };
+                self.found.push(Diagnostic::warning(origin, key, text));
             }
             Answer::Accept => {}
         }
@@ -217,13 +225,13 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a value turns nothing on: `false`, zero, empty, or only such values.
+/// Whether a value turns nothing on: `false`, zero and less, empty, or only such values.
 pub(crate) fn asks_for_nothing(value: &Node) -> bool {
     match &value.kind {
-        Kind::Null | Kind::Bool(false) | Kind::Int(0) => true,
+        Kind::Null | Kind::Bool(false) | Kind::Int(..=0) => true,
         Kind::String(text) => text.is_empty(),
         Kind::List(items) => items.iter().all(asks_for_nothing),
         Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),
-        Kind::Bool(true) | Kind::Int(_) | Kind::Float(_) => false,
+        Kind::Bool(true) | Kind::Int(1..) | Kind::Float(_) => false,
     }
 }

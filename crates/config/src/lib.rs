@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Loading is a pure function: it opens no file, reads no clock and no environment. All faults of all sources
-//! are found at once, each with its source, key, value and remedy. What each knob means, its default and
-//! whether a reload may change it stands in one table ([`knob::KNOBS`]); which of Consul's keys are not built
-//! yet in another ([`absent::ABSENT`]), which have a new name in a third ([`deprecated::DEPRECATED`]).
+//! are found at once, each with its source, key, value and remedy. What each knob means and its default stands
+//! in one table ([`knob::KNOBS`]); which of Consul's keys are not built yet or mean nothing here in another
+//! ([`absent::ABSENT`]), which have a new name in a third ([`deprecated::DEPRECATED`]). There is no fourth kind.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -33,10 +33,10 @@ mod spelling;
 pub use crate::diagnostic::{Diagnostic, Origin, Severity};
 pub use crate::flags::AgentFlags;
 pub use crate::load::{Host, Loaded, load};
-pub use crate::reload::{Change, reload_diff};
+pub use crate::reload::changed;
 pub use crate::section::{
-    AclSection, AgentSection, Config, ConnectSection, Definitions, GrpcSection, HttpSection, LogSection,
-    SealingSection, ServerSection, TelemetrySection,
+    AclSection, AgentSection, Config, ConnectSection, Definitions, FilterSection, GrpcSection, HttpSection,
+    LogSection, SealingSection, ServerSection, TelemetrySection, TokensSection,
 };
 pub use crate::source::{Format, Source};
 

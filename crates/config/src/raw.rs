@@ -29,7 +29,8 @@ macro_rules! keys {
 
         impl crate::merge::Merge for $name {
             fn merge(&mut self, later: Self) {
-                $(crate::merge::Merge::merge(&mut self.$field, later.$field);)*
+                let Self { $($field,)* } = later;
+                $(crate::merge::Merge::merge(&mut self.$field, $field);)*
             }
         }
     };
@@ -67,8 +68,6 @@ keys! {
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub raft_snapshot_interval: Option<Duration>,
         pub raft_trailing_logs: Option<u64>,
-        pub leave_on_terminate: Option<bool>,
-        pub skip_leave_on_interrupt: Option<bool>,
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub default_query_time: Option<Duration>,
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
@@ -78,7 +77,6 @@ keys! {
         pub check_output_max_size: Option<i64>,
         pub telemetry: Telemetry,
         pub ui_config: UiConfig,
-        pub enable_debug: Option<bool>,
         pub pid_file: Option<String>,
     }
 }
@@ -87,7 +85,6 @@ keys! {
     pub struct Addresses {
         pub http: Option<String>,
         pub grpc: Option<String>,
-        pub dns: Option<String>,
     }
 }
 
@@ -97,9 +94,7 @@ keys! {
         pub https: Option<i64>,
         pub grpc: Option<i64>,
         pub grpc_tls: Option<i64>,
-        pub dns: Option<i64>,
         pub serf_lan: Option<i64>,
-        pub serf_wan: Option<i64>,
         pub server: Option<i64>,
         pub sidecar_min_port: Option<i64>,
         pub sidecar_max_port: Option<i64>,
@@ -115,6 +110,8 @@ keys! {
         pub token_ttl: Option<Duration>,
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub policy_ttl: Option<Duration>,
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
+        pub role_ttl: Option<Duration>,
         pub tokens: Tokens,
         pub enable_token_persistence: Option<bool>,
     }
@@ -128,6 +125,8 @@ keys! {
         pub default: Option<Secret>,
         #[serde(deserialize_with = "secret", serialize_with = "nothing")]
         pub agent: Option<Secret>,
+        #[serde(deserialize_with = "secret", serialize_with = "nothing")]
+        pub config_file_service_registration: Option<Secret>,
     }
 }
 
@@ -167,24 +166,25 @@ keys! {
 keys! {
     pub struct Performance {
         pub raft_multiplier: Option<i64>,
-        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
-        pub leave_drain_time: Option<Duration>,
     }
 }
 
 keys! {
     pub struct Telemetry {
-        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
-        pub prometheus_retention_time: Option<Duration>,
         pub metrics_prefix: Option<String>,
-        pub disable_hostname: Option<bool>,
+        pub prefix_filter: Vec<String>,
+        pub filter_default: Option<bool>,
     }
 }
 
-keys! {
-    pub struct UiConfig {
-        pub enabled: Option<bool>,
-    }
+/// A block of which nothing is built yet, so that its unknown keys are told from those.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+#[serde(default)]
+pub struct UiConfig {}
+
+impl crate::merge::Merge for UiConfig {
+    fn merge(&mut self, _: Self) {}
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {

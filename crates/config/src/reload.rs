@@ -1,21 +1,12 @@
-//! What a reload changes, and what it cannot.
+//! What differs between two configurations.
+//!
+//! What a reload may change stands in no table: the parts of the program say what they put into force, and that is
+//! compared with what was in force before and with what was read.
 
-use crate::knob::{KNOBS, Reload};
+use crate::knob::KNOBS;
 use crate::section::Config;
 
-/// A knob whose value differs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Change {
-    /// The key.
-    pub key: &'static str,
-    /// Whether the new value can be put into force without a restart.
-    pub reloadable: bool,
-}
-
-/// The knobs that differ between two configurations, in the order of the table.
-///
-/// Changes that are not reloadable are to be reported and have no effect before a restart.
-pub fn reload_diff(old: &Config, new: &Config) -> Vec<Change> {
-    let changed = KNOBS.iter().filter(|knob| (knob.value)(old) != (knob.value)(new));
-    changed.map(|knob| Change { key: knob.key, reloadable: knob.reload == Reload::Yes }).collect()
+/// The keys whose values differ, in the order of the table of knobs.
+pub fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
+    KNOBS.iter().filter(|knob| (knob.value)(old) != (knob.value)(new)).map(|knob| knob.key).collect()
 }

@@ -3,6 +3,8 @@
 //! Values that cannot be used are replaced by their default while the rest is looked at; a fault keeps the
 //! result from being used.
 
+use std::collections::BTreeMap;
+
 use concord_model::Secret;
 use concord_model::intention::Action;
 
@@ -10,10 +12,10 @@ use crate::diagnostic::Diagnostic;
 use crate::flags::AgentFlags;
 use crate::layer::Origins;
 use crate::load::Host;
-use crate::raw::Raw;
+use crate::raw::{Raw, Telemetry};
 use crate::section::{
-    AclSection, Config, ConnectSection, Definitions, DownPolicy, Level, LogSection, SealingSection,
-    TelemetrySection,
+    AclSection, Config, ConnectSection, Definitions, DownPolicy, FilterSection, Level, LogSection,
+    SealingSection, TelemetrySection, TokensSection,
 };
 
 mod agent;
@@ -35,7 +37,6 @@ pub(crate) struct Resolver<'a> {
 pub(crate) fn dev_preset() -> Raw {
     let mut raw = Raw {
         bind_addr: Some("127.0.0.1".to_owned()),
-        enable_debug: Some(true),
         log_level: Some("DEBUG".to_owned()),
         server: Some(true),
         ..Raw::default()
@@ -63,7 +64,7 @@ impl Resolver<'_> {
             acl: self.acl(&raw),
             connect: self.connect(&raw),
             sealing: self.sealing(&raw),
-            telemetry: telemetry(&raw),
+            telemetry: self.telemetry(&raw.telemetry),
             log: self.log(&raw),
             definitions,
         };
@@ -105,9 +106,13 @@ impl Resolver<'_> {
             down_policy,
             token_ttl: acl.token_ttl.unwrap_or(ttl),
             policy_ttl: acl.policy_ttl.unwrap_or(ttl),
+            role_ttl: acl.role_ttl.unwrap_or(ttl),
             initial_management: secret(&acl.tokens.initial_management),
-            default_token: secret(&acl.tokens.default),
-            agent_token: secret(&acl.tokens.agent),
+            tokens: TokensSection {
+                default: secret(&acl.tokens.default),
+                agent: secret(&acl.tokens.agent),
+                config_file_service_registration: secret(&acl.tokens.config_file_service_registration),
+            },
             token_persistence: acl.enable_token_persistence.unwrap_or(false),
             default_intention_policy: raw
                 .default_intention_policy
@@ -181,13 +186,32 @@ impl Resolver<'_> {
         });
         LogSection { level, json: raw.log_json.unwrap_or(false) }
     }
-}
 
-fn telemetry(raw: &Raw) -> TelemetrySection {
-    let telemetry = &raw.telemetry;
-    TelemetrySection {
-        prometheus_retention: telemetry.prometheus_retention_time.filter(|time| !time.is_zero()),
-        metrics_prefix: telemetry.metrics_prefix.clone().unwrap_or_else(|| "consul".to_owned()),
-        disable_hostname: telemetry.disable_hostname.unwrap_or(false),
+    fn telemetry(&mut self, raw: &Telemetry) -> TelemetrySection {
+        let Telemetry { metrics_prefix, prefix_filter, filter_default } = raw;
+        let mut beginnings = BTreeMap::new();
+        for text in prefix_filter {
+            let rule = text.strip_prefix('+').map(|begin| (begin, true));
+            match rule.or_else(|| text.strip_prefix('-').map(|begin| (begin, false))) {
+                Some((begin, kept)) if !begin.is_empty() => {
+                    beginnings.insert(begin.to_owned(), kept);
+                }
+                Some(_) | None => {
+                    let text =
+                        format!("telemetry.prefix_filter: {text:?} says nothing; write +name or -name");
+                    self.fail("telemetry.prefix_filter", text);
+                }
+            }
+        }
+        let prefix = metrics_prefix.as_deref().unwrap_or("consul");
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        if prefix.is_empty() || !prefix.chars().all(plain) {
+            let text = format!("{prefix:?} begins no name of a metric; use letters, digits, _, - and .");
+            self.fail("telemetry.metrics_prefix", text);
+        }
+        TelemetrySection {
+            metrics_prefix: prefix.to_owned(),
+            filter: FilterSection { beginnings, others: filter_default.unwrap_or(true) },
+        }
     }
 }

@@ -66,16 +66,6 @@ pub struct AgentSection {
     pub advertise: Option<IpAddr>,
     /// Port of the LAN pool, told to others.
     pub serf_lan: Port,
-    /// Port of the WAN pool, told to others.
-    pub serf_wan: Port,
-    /// Port of DNS. Not available yet, therefore off unless it is asked for.
-    pub dns: Port,
-    /// Whether SIGTERM leaves the cluster.
-    pub leave_on_terminate: bool,
-    /// Whether SIGINT stops without leaving.
-    pub skip_leave_on_interrupt: bool,
-    /// How long to go on answering after leaving.
-    pub leave_drain: Duration,
     /// How long changes of a check's output alone may wait.
     pub check_update_interval: Duration,
     /// Bytes of a check's output that are kept.
@@ -84,8 +74,6 @@ pub struct AgentSection {
     pub sidecar_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.
     pub pid_file: Option<String>,
-    /// Whether profiling is open to everybody.
-    pub enable_debug: bool,
 }
 
 /// What makes it a server.
@@ -147,8 +135,6 @@ pub struct HttpSection {
     pub use_cache: bool,
     /// Connections one client may have open.
     pub connections_per_client_max: usize,
-    /// Whether the user interface is served. Not available yet.
-    pub ui: bool,
 }
 
 /// The gRPC interface, xDS included.
@@ -173,16 +159,27 @@ pub struct AclSection {
     pub token_ttl: Duration,
     /// How long a resolved policy is kept.
     pub policy_ttl: Duration,
+    /// How long a resolved role is kept.
+    pub role_ttl: Duration,
     /// Secret of the first management token, made at start.
     pub initial_management: Option<Secret>,
-    /// Token of requests that have none.
-    pub default_token: Option<Secret>,
-    /// Token of the agent's own work.
-    pub agent_token: Option<Secret>,
+    /// The tokens the agent uses itself.
+    pub tokens: TokensSection,
     /// Whether tokens set through the API outlive a restart.
     pub token_persistence: bool,
     /// What holds where no intention matches; none: as `default_policy`.
     pub default_intention_policy: Option<Action>,
+}
+
+/// The tokens the agent uses itself.
+#[derive(Clone, Debug, Default)]
+pub struct TokensSection {
+    /// For requests that have none.
+    pub default: Option<Secret>,
+    /// For the agent's own work.
+    pub agent: Option<Secret>,
+    /// For services from files that have none of their own.
+    pub config_file_service_registration: Option<Secret>,
 }
 
 /// What holds while tokens cannot be resolved.
@@ -219,12 +216,19 @@ pub struct SealingSection {
 /// Metrics.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TelemetrySection {
-    /// How long Prometheus metrics are kept; none: there are none.
-    pub prometheus_retention: Option<Duration>,
-    /// What names of metrics begin with.
+    /// What names of Consul's metrics begin with, instead of `consul`.
     pub metrics_prefix: String,
-    /// Whether the host's name is left out of gauges.
-    pub disable_hostname: bool,
+    /// Which metrics are kept.
+    pub filter: FilterSection,
+}
+
+/// Which metrics are kept, by how their names begin: the longest beginning that fits decides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FilterSection {
+    /// Beginnings, and whether what begins so is kept.
+    pub beginnings: BTreeMap<String, bool>,
+    /// Whether what begins otherwise is kept.
+    pub others: bool,
 }
 
 /// Logs.
@@ -272,6 +276,14 @@ impl Definitions {
         self.checks
             .iter()
             .map(move |one| resolve(one).expect("definitions are resolved when they are loaded"))
+    }
+}
+
+impl FilterSection {
+    /// The rules as they are written: `+` or `-` and a beginning.
+    pub fn written(&self) -> Vec<String> {
+        let rule = |(begin, kept): (&String, &bool)| format!("{}{begin}", if *kept { '+' } else { '-' });
+        self.beginnings.iter().map(rule).collect()
     }
 }
 

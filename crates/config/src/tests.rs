@@ -9,12 +9,13 @@ use concord_model::intention::Action;
 use crate::absent::{ABSENT, Answer};
 use crate::address::Port;
 use crate::deprecated::DEPRECATED;
-use crate::knob::{DEV_DEFAULTS, KNOBS, Reload};
+use crate::knob::{DEV_DEFAULTS, KNOBS};
 use crate::raw::Raw;
 use crate::section::{DownPolicy, Level};
-use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load, reload_diff};
+use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load};
 
 mod entries;
+mod keys;
 mod strictness;
 
 fn host() -> Host {
@@ -277,7 +278,7 @@ fn rights_are_read_and_their_words_checked() {
         "acl { enabled = true default_policy = \"deny\" down_policy = \"async-cache\" token_ttl = \"5s\"
          tokens { initial_management = \"s3cret\" default = \"d\" agent = \"\" } } default_intention_policy = \"allow\"",
     );
-    assert!(own.acl.enabled && own.acl.agent_token.is_none());
+    assert!(own.acl.enabled && own.acl.tokens.agent.is_none());
     assert_eq!(
         (own.acl.default_policy, own.acl.default_intention_policy),
         (Action::Deny, Some(Action::Allow))
@@ -396,8 +397,8 @@ fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
         warnings,
         [
             "a.hcl:1:1: not available yet: dns_config; it has no effect",
-            "a.hcl:2:28: not available yet: ui_config.metrics_provider; it has no effect",
             "a.hcl:2:13: not available yet: ui_config.enabled; it has no effect",
+            "a.hcl:2:28: not available yet: ui_config.metrics_provider; it has no effect",
         ]
     );
     refused_with(
@@ -469,14 +470,7 @@ fn every_key_is_a_documented_knob_with_its_true_default() {
     assert_eq!(keys.len(), KNOBS.len(), "no key twice");
     let plain = loaded(&[], &server()).config;
     let dev = loaded(&[], &dev()).config;
-    let given = [
-        "server",
-        "bootstrap",
-        "bootstrap_expect",
-        "data_dir",
-        "leave_on_terminate",
-        "skip_leave_on_interrupt",
-    ];
+    let given = ["server", "bootstrap", "bootstrap_expect", "data_dir"];
     for knob in KNOBS {
         assert!(knob.doc.ends_with('.') && knob.doc.len() > 5, "{}", knob.key);
         if !given.contains(&knob.key) {
@@ -486,22 +480,6 @@ fn every_key_is_a_documented_knob_with_its_true_default() {
             DEV_DEFAULTS.iter().find(|(key, _)| *key == knob.key).map_or(knob.default, |(_, value)| value);
         assert_eq!((knob.value)(&dev).to_string(), in_dev, "{} in dev", knob.key);
     }
-}
-
-#[test]
-fn a_reload_tells_what_it_cannot_change() {
-    let before = config("log_level = \"info\" service { name = \"web\" } acl { tokens { default = \"a\" } }");
-    assert_eq!(reload_diff(&before, &before.clone()), []);
-    let after = config(
-        "log_level = \"debug\" service { name = \"web\" token = \"t\" } acl { tokens { default = \"b\" } } ports { http = 8600 }",
-    );
-    let changes: Vec<_> =
-        reload_diff(&before, &after).iter().map(|change| (change.key, change.reloadable)).collect();
-    assert_eq!(
-        changes,
-        [("acl.tokens.default", true), ("log_level", true), ("ports.http", false), ("services", true),]
-    );
-    assert!(KNOBS.iter().any(|knob| knob.reload == Reload::No));
 }
 
 #[test]

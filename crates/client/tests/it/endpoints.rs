@@ -1,6 +1,6 @@
 //! Each method asks the path, with the parameters and the body, that its endpoint has.
 
-use concord_api::agent::CheckUpdate;
+use concord_api::agent::{CheckUpdate, Reloaded};
 use concord_api::connect::AuthorizeBody;
 use concord_client::testing::{Scripted, ScriptedServer};
 use concord_client::{Cas, Client, Error, QueryOptions, TtlVerdict};
@@ -26,7 +26,7 @@ async fn writes_of_the_agent() {
     let (s, c) = answering("").await;
     let o = &QueryOptions::default();
     check(&s, c.agent_leave(o).await, "PUT /v1/agent/leave", "");
-    check(&s, c.agent_reload(o).await, "PUT /v1/agent/reload", "");
+    assert_eq!(check(&s, c.agent_reload(o).await, "PUT /v1/agent/reload", ""), Reloaded::default());
     let line = "PUT /v1/agent/service/register";
     check(&s, c.service_register(&json!({"Name": "a"}), false, o).await, line, r#"{"Name":"a"}"#);
     let line = "PUT /v1/agent/service/register?replace-existing-checks=true";

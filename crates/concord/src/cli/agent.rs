@@ -25,12 +25,15 @@ const FLAGS: &[Flag] = &[
     Flag::text("config-format", "Format of all configuration files, whatever their names.")
         .choices(&["hcl", "json"]),
     Flag::list("hcl", "Piece of configuration, HCL, read after the files.").placeholder("<hcl>"),
-    Flag::switch("auto-reload-config", "Reload when a configuration file changes."),
+    Flag::switch("auto-reload-config", "Reload when a configuration file changes. Not available yet."),
     // What it is.
     Flag::switch("dev", "Run a server for development: nothing is kept, only this machine is served."),
     Flag::switch("server", "Run a server."),
     Flag::switch("bootstrap", "Start a cluster with this server alone."),
-    Flag::integer("bootstrap-expect", "Number of servers to wait for before the cluster starts."),
+    Flag::integer(
+        "bootstrap-expect",
+        "Number of servers to wait for before the cluster starts. Only 1 so far.",
+    ),
     Flag::text("data-dir", "Directory for all that is kept.").placeholder("<path>"),
     Flag::text("datacenter", "Name of the datacenter.").placeholder("<name>"),
     Flag::text("node", "Name of the node; the host name if it is left out.").placeholder("<name>"),
@@ -39,32 +42,42 @@ const FLAGS: &[Flag] = &[
     Flag::list("node-meta", "Metadata of the node, key:value.").placeholder("<key:value>"),
     Flag::switch("disable-host-node-id", "Make the node's id at random instead of from the host.")
         .default("true"),
-    Flag::text("domain", "Domain of DNS answers.").placeholder("<name>"),
-    Flag::text("alt-domain", "Second domain of DNS answers.").placeholder("<name>"),
+    Flag::text("domain", "Domain of the datacenter's names; names below it are the agent's own in Host.")
+        .placeholder("<name>"),
+    Flag::text("alt-domain", "Second domain, as -domain.").placeholder("<name>"),
     // Where it listens and how others reach it.
     Flag::text("bind", "Address for traffic between agents.").placeholder("<address>"),
     Flag::text("client", "Addresses for HTTP, DNS and gRPC.").placeholder("<address>"),
     Flag::text("advertise", "Address that other agents are told.").placeholder("<address>"),
-    Flag::text("advertise-wan", "Address that servers of other datacenters are told.")
+    Flag::text("advertise-wan", "Address that servers of other datacenters are told. Not available yet.")
         .placeholder("<address>"),
     Flag::integer("http-port", "Port of the HTTP API; 0 or less is off.").placeholder("<port>"),
-    Flag::integer("https-port", "Port of the HTTP API under TLS; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("https-port", "Port of the HTTP API under TLS. Not available yet.").placeholder("<port>"),
     Flag::integer("grpc-port", "Port of gRPC; 0 or less is off.").placeholder("<port>"),
-    Flag::integer("grpc-tls-port", "Port of gRPC under TLS; 0 or less is off.").placeholder("<port>"),
-    Flag::integer("dns-port", "Port of DNS; 0 or less is off.").placeholder("<port>"),
+    Flag::integer("grpc-tls-port", "Port of gRPC under TLS. Not available yet.").placeholder("<port>"),
+    Flag::integer("dns-port", "Port of DNS. Not available yet.").placeholder("<port>"),
     Flag::integer("server-port", "Port for traffic between servers.").placeholder("<port>"),
-    Flag::text("serf-lan-bind", "Address for membership within the datacenter.").placeholder("<address>"),
+    Flag::text("serf-lan-bind", "Address for membership within the datacenter. Not available yet.")
+        .placeholder("<address>"),
     Flag::integer("serf-lan-port", "Port for membership within the datacenter.").placeholder("<port>"),
-    Flag::list("serf-lan-allowed-cidrs", "Networks that members of the datacenter may be in.")
-        .placeholder("<cidr>"),
-    Flag::text("serf-wan-bind", "Address for membership between datacenters.").placeholder("<address>"),
-    Flag::integer("serf-wan-port", "Port for membership between datacenters; 0 or less is off.")
+    Flag::list(
+        "serf-lan-allowed-cidrs",
+        "Networks that members of the datacenter may be in. Not available yet.",
+    )
+    .placeholder("<cidr>"),
+    Flag::text("serf-wan-bind", "Address for membership between datacenters. Not available yet.")
+        .placeholder("<address>"),
+    Flag::integer("serf-wan-port", "Port for membership between datacenters. Not available yet.")
         .placeholder("<port>"),
-    Flag::list("serf-wan-allowed-cidrs", "Networks that servers of other datacenters may be in.")
-        .placeholder("<cidr>"),
+    Flag::list(
+        "serf-wan-allowed-cidrs",
+        "Networks that servers of other datacenters may be in. Not available yet.",
+    )
+    .placeholder("<cidr>"),
     Flag::list("allow-write-http-from", "Networks that may write through the HTTP API.")
         .placeholder("<cidr>"),
-    Flag::list("recursor", "DNS server to ask for other domains.").placeholder("<address>"),
+    Flag::list("recursor", "DNS server to ask for other domains. Not available yet.")
+        .placeholder("<address>"),
     Flag::switch(
         "ephemeral-ports",
         "Take a free port for every listener that is on and whose port neither a flag nor a file states. For tests.",
@@ -72,41 +85,56 @@ const FLAGS: &[Flag] = &[
     Flag::text("ready-file", "File to write the bound addresses to, JSON, once the agent serves.")
         .placeholder("<path>"),
     // How it finds the others.
-    Flag::list("retry-join", "Address of a member to join, tried until it works.").placeholder("<address>"),
-    Flag::text("retry-interval", "Time between attempts to join.").placeholder("<duration>"),
-    Flag::integer("retry-max", "Attempts to join before giving up; 0 never gives up."),
-    Flag::list("retry-join-wan", "Address of a server of another datacenter to join.")
+    Flag::list("retry-join", "Address of a member to join, tried until it works. Not available yet.")
         .placeholder("<address>"),
-    Flag::text("retry-interval-wan", "Time between attempts to join other datacenters.")
+    Flag::text("retry-interval", "Time between attempts to join. Not available yet.")
         .placeholder("<duration>"),
-    Flag::integer("retry-max-wan", "Attempts to join other datacenters; 0 never gives up."),
-    Flag::list("join", "Address of a member to join at the start. Prefer -retry-join.")
+    Flag::integer("retry-max", "Attempts to join before giving up; 0 never gives up. Not available yet."),
+    Flag::list("retry-join-wan", "Address of a server of another datacenter to join. Not available yet.")
         .placeholder("<address>"),
-    Flag::list("join-wan", "Address of a server of another datacenter. Prefer -retry-join-wan.")
+    Flag::text("retry-interval-wan", "Time between attempts to join other datacenters. Not available yet.")
+        .placeholder("<duration>"),
+    Flag::integer(
+        "retry-max-wan",
+        "Attempts to join other datacenters; 0 never gives up. Not available yet.",
+    ),
+    Flag::list("join", "Address of a member to join at the start. Prefer -retry-join. Not available yet.")
         .placeholder("<address>"),
-    Flag::list("primary-gateway", "Address of a mesh gateway of the primary datacenter.")
+    Flag::list(
+        "join-wan",
+        "Address of a server of another datacenter. Prefer -retry-join-wan. Not available yet.",
+    )
+    .placeholder("<address>"),
+    Flag::list("primary-gateway", "Address of a mesh gateway of the primary datacenter. Not available yet.")
         .placeholder("<address>"),
-    Flag::switch("rejoin", "Join again even after having left."),
-    Flag::text("encrypt", "Key for membership traffic, base64.").placeholder("<key>"),
-    Flag::switch("disable-keyring-file", "Keep the membership keys in memory only."),
+    Flag::switch("rejoin", "Join again even after having left. Not available yet."),
+    Flag::text("encrypt", "Key for membership traffic, base64. Not available yet.").placeholder("<key>"),
+    Flag::switch("disable-keyring-file", "Keep the membership keys in memory only. Not available yet."),
     // What it does.
-    Flag::switch("enable-script-checks", "Allow checks that run programs, wherever they were registered."),
-    Flag::switch("enable-local-script-checks", "Allow checks that run programs if they come from files."),
+    Flag::switch(
+        "enable-script-checks",
+        "Allow checks that run programs, wherever they were registered. Not available yet.",
+    ),
+    Flag::switch(
+        "enable-local-script-checks",
+        "Allow checks that run programs if they come from files. Not available yet.",
+    ),
     Flag::integer("check_output_max_size", "Bytes of a check's output to keep."),
     Flag::text("default-query-time", "How long a blocking query waits that does not say.")
         .placeholder("<duration>"),
     Flag::text("max-query-time", "How long a blocking query may wait at most.").placeholder("<duration>"),
-    Flag::switch("ui", "Serve the user interface."),
-    Flag::text("ui-content-path", "Path of the user interface.").placeholder("<path>"),
-    Flag::text("ui-dir", "Directory of another user interface.").placeholder("<path>"),
+    Flag::switch("ui", "Serve the user interface. Not available yet."),
+    Flag::text("ui-content-path", "Path of the user interface. Not available yet.").placeholder("<path>"),
+    Flag::text("ui-dir", "Directory of another user interface. Not available yet.").placeholder("<path>"),
     // How it reports.
     Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").placeholder("<level>"),
     Flag::switch("log-json", "Log as JSON, one object per line."),
-    Flag::text("log-file", "File to log to as well.").placeholder("<path>"),
-    Flag::integer("log-rotate-bytes", "Bytes after which the log file is rotated."),
-    Flag::text("log-rotate-duration", "Time after which the log file is rotated.").placeholder("<duration>"),
-    Flag::integer("log-rotate-max-files", "Rotated log files to keep."),
-    Flag::switch("syslog", "Log to syslog as well."),
+    Flag::text("log-file", "File to log to as well. Not available yet.").placeholder("<path>"),
+    Flag::integer("log-rotate-bytes", "Bytes after which the log file is rotated. Not available yet."),
+    Flag::text("log-rotate-duration", "Time after which the log file is rotated. Not available yet.")
+        .placeholder("<duration>"),
+    Flag::integer("log-rotate-max-files", "Rotated log files to keep. Not available yet."),
+    Flag::switch("syslog", "Log to syslog as well. Not available yet."),
     Flag::text("pid-file", "File to write the process id to.").placeholder("<path>"),
     // Numbers of protocols between Consul's own servers, which are not ours.
     Flag::integer(

@@ -1,5 +1,6 @@
 //! `reload`: the agent reads its configuration files again.
 
+use concord_api::agent::Reloaded;
 use concord_client::Client;
 
 use super::Io;
@@ -12,7 +13,8 @@ pub(crate) static RELOAD: Command = Command {
     synopsis: "Makes the agent read its configuration files again",
     usage: &["[options]"],
     about: "Makes the agent read its configuration files again and take over what may change while it runs: \
-            services, checks, tokens, log level. The answer says what could not be taken over.",
+            services, checks, entries, tokens, metadata of the node, log level, filters of metrics, connections per \
+            client. Prints what was taken over, and what takes effect only after a restart.",
     flags: &[],
     http: true,
     usage_code: 1,
@@ -21,7 +23,14 @@ pub(crate) static RELOAD: Command = Command {
 
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
-    client.agent_reload(&call.options()).await.map_err(Failure::api("reload the configuration"))?;
+    let outcome = client.agent_reload(&call.options()).await;
+    let Reloaded { reloaded, after_restart } = outcome.map_err(Failure::api("reload the configuration"))?;
     io.line("Configuration reload triggered")?;
+    for key in reloaded {
+        io.line(format_args!("  reloaded: {key}"))?;
+    }
+    for key in after_restart {
+        io.line(format_args!("  takes effect only after a restart: {key}"))?;
+    }
     Ok(Exit::SUCCESS)
 }

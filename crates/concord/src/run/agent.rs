@@ -15,7 +15,9 @@ use concord_acl::DefaultPolicy;
 use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy};
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
-use concord_config::section::{self, Config, ConnectSection};
+use concord_config::section::{
+    self, AclSection, AgentSection, Config, ConnectSection, HttpSection, ServerSection, TokensSection,
+};
 use concord_config::{Host, Loaded};
 use concord_front::http::Names;
 use concord_front::http::listener::{Http, Settings, Socket};
@@ -33,8 +35,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::reload::Running;
 use super::signals::{Asked, Signals};
-use super::{descriptors, ready, reload, sealing, telemetry};
+use super::telemetry::{self, Metrics};
+use super::{descriptors, ready, sealing};
 use crate::cli::agent::configuration::{self, Configuration};
 use crate::cli::{CONSUL_LEVEL, Env, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
@@ -87,8 +91,8 @@ async fn serve(
 ) -> Outcome {
     let env = command.call.env;
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
-    let metrics = telemetry::start_metrics();
     let config = &loaded.config;
+    let metrics = telemetry::start_metrics(&config.telemetry);
     let world = world(config)?;
     let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
     let bound = Bound {
@@ -101,10 +105,11 @@ async fn serve(
     let keys: Arc<dyn KeyMaker> = Arc::new(OsKeys);
 
     let (fatal, mut died) = mpsc::channel::<String>(1);
+    let listening = Listening::of(&bound);
     let server =
-        server(config, node_id, &address, &bound, Arc::clone(&keys), env, &world, &scope, fatal).await?;
+        server(config, node_id, &address, &listening, Arc::clone(&keys), env, &world, &scope, fatal).await?;
     let api: Arc<dyn ServerApi> = Arc::new(server.api());
-    let agent_config = agent_config(config, node_id, &address, &bound);
+    let agent_config = agent_config(config, node_id, &address, &listening);
     let agent = Agent::start(agent_config, api, keys, world.clone(), scope.child("agent"))
         .map_err(|error| Failure::input(error.to_string()))?;
     let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
@@ -112,26 +117,27 @@ async fn serve(
     let faces = scope.child("faces");
     let report =
         json!({ "http": addresses(&bound.http), "grpc": addresses(&bound.grpc), "pid": std::process::id() });
-    serve_faces(config, bound, &agent, metrics, &world, &faces)?;
+    let http = serve_faces(config, bound, &agent, metrics.clone(), &world, &faces)?;
     banner(config, node_id, &address, &report, io)?;
     announce(ready_file, &server, report, &scope);
+    let mut running = Running { in_force: loaded.config, agent, server, http, metrics, listening };
 
     let end = loop {
         tokio::select! {
             biased;
             reason = died.recv() => break End::Fatal(reason.unwrap_or_default()),
             asked = signals.next() => match asked {
-                Asked::Reload => { let _ = reload::apply(command, &loaded, &agent).await; }
-                Asked::Interrupt => break End::Asked { leave: !config.agent.skip_leave_on_interrupt },
-                Asked::Terminate => break End::Asked { leave: config.agent.leave_on_terminate },
+                // What came of it is in the log.
+                Asked::Reload => { let _ = running.reload(command).await; }
+                Asked::End => break End::Asked,
             },
             request = requests.recv() => match request {
                 Some(AgentRequest::Leave { done }) => {
                     let _ = done.send(Ok(()));
-                    break End::Asked { leave: true };
+                    break End::Asked;
                 }
                 Some(AgentRequest::Reload { done }) => {
-                    let _ = done.send(reload::apply(command, &loaded, &agent).await);
+                    let _ = done.send(running.reload(command).await);
                 }
                 Some(AgentRequest::End { reason }) => break End::Fatal(reason),
                 None => break End::Fatal("the agent has ended".to_owned()),
@@ -143,16 +149,16 @@ async fn serve(
             error!(%reason, "cannot go on");
             Exit::FAILURE
         }
-        End::Asked { leave } => {
+        End::Asked => {
             // The last voter never removes itself: there would be nobody to come back to.
-            info!(leave, "stopping; a second signal ends at once");
+            info!("stopping; a second signal ends at once");
             Exit::SUCCESS
         }
     };
     tokio::select! {
         biased;
-        _ = signals.end() => warn!("ended at once"),
-        () = stop(&server, &agent, &faces) => info!("stopped"),
+        () = signals.end() => warn!("ended at once"),
+        () = stop(&running.server, &running.agent, &faces) => info!("stopped"),
     }
     drop(pid_file);
     Ok(exit)
@@ -160,7 +166,7 @@ async fn serve(
 
 /// Why the agent ends.
 enum End {
-    Asked { leave: bool },
+    Asked,
     Fatal(String),
 }
 
@@ -179,6 +185,18 @@ fn world(config: &Config) -> Result<World, Failure> {
             World::host(Path::new(path)).map_err(|error| Failure::input(format!("data_dir: {path}: {error}")))
         }
         Some(_) | None => Ok(World::tokio()),
+    }
+}
+
+/// Ports that are listened at, as they are told.
+#[derive(Debug)]
+pub(super) struct Listening {
+    grpc: Option<u16>,
+}
+
+impl Listening {
+    fn of(bound: &Bound) -> Self {
+        Self { grpc: port_of(&bound.grpc) }
     }
 }
 
@@ -260,33 +278,40 @@ async fn server(
     config: &Config,
     node_id: Uuid,
     address: &str,
-    bound: &Bound,
+    listening: &Listening,
     keys: Arc<dyn KeyMaker>,
     env: &Env,
     world: &World,
     scope: &Scope,
     fatal: mpsc::Sender<String>,
 ) -> Result<Server, Failure> {
-    let port = |port: Port, usual: u16| if let Port::At(port) = port { port } else { usual };
+    let ServerSection {
+        enabled: _,
+        bootstrap: _,
+        port,
+        raft,
+        entries: _,
+        default_query_time,
+        max_query_time,
+    } = &config.server;
+    let ConnectSection { enabled: mesh, ca_provider, ca_settings } = &config.connect;
     let mut server_meta = BTreeMap::from([
         ("version".to_owned(), CONSUL_LEVEL.to_owned()),
         ("concord_version".to_owned(), OWN_VERSION.to_owned()),
         ("raft_version".to_owned(), "3".to_owned()),
         ("non_voter".to_owned(), "false".to_owned()),
     ]);
-    if let Some(port) = port_of(&bound.grpc) {
+    if let Some(port) = listening.grpc {
         server_meta.insert("grpc_port".to_owned(), port.to_string());
     }
-    let mut node_meta = config.agent.node_meta.clone();
-    node_meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
     let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     let settings = ServerConfig {
         node: config.agent.node_name.clone(),
         node_id,
         address: address.to_owned(),
-        server_port: port(config.server.port, 8300),
+        server_port: if let Port::At(port) = port { *port } else { 8300 },
         server_meta,
-        live: LiveSettings { entries: config.server.entries.clone().into(), node_meta },
+        live: live_settings(config),
         datacenter: config.agent.datacenter.clone(),
         acl: AclSettings {
             enabled: config.acl.enabled,
@@ -298,17 +323,17 @@ async fn server(
             effective_default(config),
         ),
         ca: CaStart {
-            enabled: config.connect.enabled,
-            provider: config.connect.ca_provider.clone(),
-            settings: ca_settings(&config.connect),
+            enabled: *mesh,
+            provider: ca_provider.clone(),
+            settings: ca_settings_of(ca_settings),
             cluster_id: None,
         },
         keks: sealing::keys(&config.sealing, env, world, sealed_beside)?,
         keys,
-        default_query_time: config.server.default_query_time,
-        max_query_time: config.server.max_query_time,
+        default_query_time: *default_query_time,
+        max_query_time: *max_query_time,
     };
-    let section = &config.server.raft;
+    let section = raft;
     let raft = RaftConfig {
         timings: Timings {
             heartbeat: section.heartbeat_timeout / 5,
@@ -330,75 +355,120 @@ async fn server(
 }
 
 /// The certificate authority's settings with the key that was brought along, as its provider reads them.
-fn ca_settings(section: &ConnectSection) -> CaSettings {
-    let mut settings = section.ca_settings.plain.clone();
-    if let Some(key) = &section.ca_settings.private_key {
+fn ca_settings_of(written: &concord_api::connect::CaSettings) -> CaSettings {
+    let mut settings = written.plain.clone();
+    if let Some(key) = &written.private_key {
         settings.insert("PrivateKey".to_owned(), Value::String(key.expose().to_owned()));
     }
     settings
 }
 
 /// The agent's own settings.
-fn agent_config(config: &Config, node_id: Uuid, address: &str, bound: &Bound) -> AgentConfig {
-    let agent = &config.agent;
-    let mut meta = agent.node_meta.clone();
-    meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
+fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Listening) -> AgentConfig {
+    let AgentSection {
+        dev,
+        datacenter,
+        primary_datacenter,
+        node_name,
+        serf_lan,
+        check_update_interval,
+        check_output_bytes_max,
+        sidecar_ports,
+        // Taken above, where the node gets its place, its id and its addresses.
+        data_dir: _,
+        pid_file: _,
+        node_id: _,
+        bind: _,
+        advertise: _,
+        // Taken by `node_meta` and `http_settings`.
+        node_meta: _,
+        domain: _,
+        alt_domain: _,
+    } = &config.agent;
+    let AclSection {
+        enabled,
+        default_policy: acl_default,
+        down_policy,
+        token_ttl,
+        policy_ttl,
+        role_ttl,
+        // Taken by the server.
+        initial_management: _,
+        tokens,
+        token_persistence,
+        default_intention_policy,
+    } = &config.acl;
     let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"];
     let signed = |port: Option<u16>| port.map_or(-1, i32::from);
     AgentConfig {
         node_id: Some(node_id),
-        primary_datacenter: Some(agent.primary_datacenter.clone()),
+        primary_datacenter: Some(primary_datacenter.clone()),
         tagged_addresses: tags.map(|tag| (tag.to_owned(), address.to_owned())).into(),
-        meta,
+        meta: node_meta(config),
         acl: AclConfig {
-            enabled: config.acl.enabled,
-            default_policy: default_policy(config.acl.default_policy),
-            token_ttl: config.acl.token_ttl,
-            down_policy: match config.acl.down_policy {
+            enabled: *enabled,
+            default_policy: default_policy(*acl_default),
+            // A token is resolved together with its policies: none of them is believed longer than it may be.
+            token_ttl: *token_ttl.min(policy_ttl).min(role_ttl),
+            down_policy: match down_policy {
                 section::DownPolicy::Deny => DownPolicy::Deny,
                 section::DownPolicy::ExtendCache => DownPolicy::ExtendCache,
                 section::DownPolicy::AsyncCache => DownPolicy::AsyncCache,
             },
         },
-        tokens: AgentTokens {
-            default: config.acl.default_token.clone(),
-            agent: config.acl.agent_token.clone(),
-            config_file_service_registration: None,
-        },
-        token_persistence: config.acl.token_persistence,
-        default_intention_policy: config.acl.default_intention_policy,
+        tokens: agent_tokens(tokens),
+        token_persistence: *token_persistence,
+        default_intention_policy: *default_intention_policy,
         // Without a range no port is free, and a sidecar that names none is refused.
-        sidecar_ports: agent.sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
+        sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
         services: config.definitions.services.clone(),
         checks: config.definitions.checks.clone(),
-        check_update_interval: agent.check_update_interval,
-        check_output_bytes_max: agent.check_output_bytes_max,
-        dev: agent.dev,
+        check_update_interval: *check_update_interval,
+        check_output_bytes_max: *check_output_bytes_max,
+        dev: *dev,
         about: About {
             version: CONSUL_LEVEL.to_owned(),
             revision: String::new(),
             build_date: "1970-01-01T00:00:01Z".to_owned(),
             server: config.server.enabled,
             bootstrap: config.server.bootstrap,
-            grpc_port: signed(port_of(&bound.grpc)),
+            grpc_port: signed(listening.grpc),
             grpc_tls_port: -1,
-            serf_port: if let Port::At(port) = agent.serf_lan { port } else { 8301 },
+            serf_port: if let Port::At(port) = serf_lan { *port } else { 8301 },
             server_port: if let Port::At(port) = config.server.port { port } else { 8300 },
             envoy_versions: Vec::new(),
-            debug_config: debug_config(config, bound),
+            debug_config: debug_config(config, listening),
         },
-        ..AgentConfig::new(agent.node_name.clone(), agent.datacenter.clone(), address.to_owned())
+        ..AgentConfig::new(node_name.clone(), datacenter.clone(), address.to_owned())
     }
 }
 
+/// The node's metadata: as configured, and what Consul's tools look for.
+pub(super) fn node_meta(config: &Config) -> BTreeMap<String, String> {
+    let mut meta = config.agent.node_meta.clone();
+    meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
+    meta
+}
+
+/// What of the server's settings may change while it runs.
+pub(super) fn live_settings(config: &Config) -> LiveSettings {
+    LiveSettings { entries: config.server.entries.clone().into(), node_meta: node_meta(config) }
+}
+
+/// The tokens the agent uses itself.
+pub(super) fn agent_tokens(section: &TokensSection) -> AgentTokens {
+    let TokensSection { default, agent, config_file_service_registration } = section.clone();
+    AgentTokens { default, agent, config_file_service_registration }
+}
+
 /// The resolved configuration as `agent/self` shows it. Knobs show no secrets.
-fn debug_config(config: &Config, bound: &Bound) -> BTreeMap<String, Value> {
+pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<String, Value> {
     let mut all: BTreeMap<String, Value> = concord_config::knob::KNOBS
         .iter()
         .map(|knob| (knob.key.to_owned(), Value::String((knob.value)(config).to_string())))
         .collect();
     all.insert("DevMode".to_owned(), Value::Bool(config.agent.dev));
-    all.insert("GRPCPort".to_owned(), json!(port_of(&bound.grpc).map_or(-1, i32::from)));
+    all.insert("GRPCPort".to_owned(), json!(listening.grpc.map_or(-1, i32::from)));
     all.insert("GRPCTLSPort".to_owned(), json!(-1));
     all
 }
@@ -407,15 +477,15 @@ fn serve_faces(
     config: &Config,
     bound: Bound,
     agent: &Agent,
-    metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
+    metrics: Option<Arc<Metrics>>,
     world: &World,
     scope: &Scope,
-) -> Result<(), Failure> {
+) -> Result<Arc<Http<http::Ctx>>, Failure> {
     let settings = http_settings(config)?;
     let mut context = http::Ctx::new(agent.clone());
     context.use_cache = config.http.use_cache;
     context.metrics =
-        metrics.map(|handle| -> http::context::MetricsText { Arc::new(move || handle.render()) });
+        metrics.map(|metrics| -> http::context::MetricsText { Arc::new(move || metrics.render()) });
     let budget = descriptors::budget();
     let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
     let face = Http::new(http::routes::router(), context, settings, clock, &budget);
@@ -427,31 +497,44 @@ fn serve_faces(
         let (source, clock) = (Arc::new(agent.clone()), Arc::clone(&world.clock));
         grpc::serve(listener, source, Arc::clone(&door), clock, scope);
     }
-    Ok(())
+    Ok(face)
 }
 
 fn http_settings(config: &Config) -> Result<Settings, Failure> {
-    let section = &config.http;
+    let HttpSection {
+        // Taken where the sockets are bound.
+        addresses: _,
+        port: _,
+        response_headers,
+        allow_write_from,
+        allow_origins,
+        allowed_hosts,
+        block_endpoints,
+        header_bytes_max,
+        // Taken by what the endpoints run on.
+        use_cache: _,
+        connections_per_client_max,
+    } = &config.http;
     let mut headers = Vec::new();
-    for (name, value) in &section.response_headers {
+    for (name, value) in response_headers {
         let wrong = || {
             Failure::input(format!("http_config.response_headers: {name:?} is no header that can be sent"))
         };
         headers.push((name.parse().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?));
     }
-    let writers = section.allow_write_from.iter().map(|network| network.to_string().parse());
+    let writers = allow_write_from.iter().map(|network| network.to_string().parse());
     Ok(Settings {
-        connections_per_client: section.connections_per_client_max,
-        header_bytes: section.header_bytes_max,
-        blocked: section.block_endpoints.clone(),
+        connections_per_client: *connections_per_client_max,
+        header_bytes: *header_bytes_max,
+        blocked: block_endpoints.clone(),
         writers: writers
             .collect::<Result<_, _>>()
             .map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
-        origins: section.allow_origins.clone(),
+        origins: allow_origins.clone(),
         names: Names {
             node: config.agent.node_name.to_string(),
             domains: std::iter::once(&config.agent.domain).chain(&config.agent.alt_domain).cloned().collect(),
-            allowed: section.allowed_hosts.clone(),
+            allowed: allowed_hosts.clone(),
             tokens_count: config.acl.enabled,
         },
         headers,

@@ -94,7 +94,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
     let client = http::client(&call.values, call.env, &control)?;
     let metrics = metrics_address(call)?;
     if let Some(address) = metrics
-        && let Some(handle) = telemetry::start_metrics()
+        && let Some(handle) = telemetry::start_recorder()
     {
         telemetry::serve_metrics(address, handle, &control)
             .await
@@ -102,7 +102,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
     }
     let own = tokio::select! {
         biased;
-        _ = signals.end() => return Ok(Exit::SUCCESS),
+        () = signals.end() => return Ok(Exit::SUCCESS),
         own = Own::find(said, &client, &world) => own?,
     };
     let target = own.target();
@@ -134,7 +134,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
     tokio::select! {
         biased;
         report = proxy.drain() => info!(cut = report.cut.len(), "stopped"),
-        _ = signals.end() => warn!("ended at once"),
+        () = signals.end() => warn!("ended at once"),
     }
     io.flush().map_err(Failure::Output)?;
     Ok(Exit::SUCCESS)

@@ -1,45 +1,100 @@
 //! SIGHUP, `reload` and PUT agent/reload: the configuration is read again, and what can change does.
+//!
+//! No table says what can change. Each part of the program is given what is its own; what it goes by from then on is
+//! in force, and only that is told as reloaded. What differs all the same waits for a restart, and is told, too.
 
-use concord_agent::{Agent, AgentTokens};
-use concord_config::section::Config;
-use concord_config::{Loaded, reload_diff};
+use std::sync::Arc;
+
+use concord_agent::Agent;
+use concord_api::agent::Reloaded;
+use concord_config::changed;
+use concord_config::section::{
+    AclSection, AgentSection, Config, HttpSection, LogSection, ServerSection, TelemetrySection,
+};
+use concord_front::http::Ctx;
+use concord_front::http::listener::Http;
 use concord_rpc::RpcError;
-use tracing::{info, warn};
+use concord_server::Server;
+use tracing::{error, info, warn};
 
-use super::agent::AgentCommand;
-use super::telemetry;
+use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_settings, node_meta};
+use super::telemetry::{self, Metrics};
 use crate::cli::Failure;
 use crate::cli::agent::configuration::Configuration;
 
-/// Reads the configuration again. If it cannot be used, nothing changes.
-pub(super) async fn apply(
-    command: &AgentCommand<'_>,
-    running: &Loaded,
-    agent: &Agent,
-) -> Result<(), RpcError> {
-    let Configuration { loaded, .. } = command.load().map_err(|failure| {
-        let text = match failure {
-            Failure::Input(text) => text,
-            other => format!("{other:?}"),
-        };
-        warn!(%text, "the configuration was not reloaded");
-        RpcError::Invalid(text)
-    })?;
-    for change in reload_diff(&running.config, &loaded.config) {
-        if change.reloadable {
-            info!(key = change.key, "reloaded");
-        } else {
-            warn!(key = change.key, "changed in the configuration, but takes effect only after a restart");
+/// The parts that run, and the configuration they go by.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// That of the start, but for what reloads have put into force since.
+    pub(super) in_force: Config,
+    pub(super) agent: Agent,
+    pub(super) server: Server,
+    pub(super) http: Arc<Http<Ctx>>,
+    pub(super) metrics: Option<Arc<Metrics>>,
+    pub(super) listening: Listening,
+}
+
+impl Running {
+    /// Reads the configuration again. If it cannot be used, nothing changes.
+    pub(super) async fn reload(&mut self, command: &AgentCommand<'_>) -> Result<Reloaded, RpcError> {
+        let Configuration { loaded, .. } = command.load().map_err(|failure| {
+            let text = match failure {
+                Failure::Input(text) => text,
+                other => format!("{other:?}"),
+            };
+            warn!(%text, "the configuration was not reloaded");
+            RpcError::Invalid(text)
+        })?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
         }
+        let before = self.in_force.clone();
+        let outcome = self.take(&loaded.config).await;
+        let reloaded = changed(&before, &self.in_force);
+        let after_restart = changed(&self.in_force, &loaded.config);
+        for key in &reloaded {
+            info!(key, "reloaded");
+        }
+        if let Err(error) = outcome {
+            error!(%error, "the configuration was not reloaded as a whole");
+            return Err(error);
+        }
+        for key in &after_restart {
+            warn!(key, "changed in the configuration, but takes effect only after a restart");
+        }
+        let owned = |keys: Vec<&str>| keys.into_iter().map(str::to_owned).collect();
+        Ok(Reloaded { reloaded: owned(reloaded), after_restart: owned(after_restart) })
     }
-    telemetry::start_logs(loaded.config.log);
-    let Config { definitions, acl, .. } = &loaded.config;
-    agent.reload_definitions(&definitions.services, &definitions.checks).await?;
-    let tokens = AgentTokens {
-        default: acl.default_token.clone(),
-        agent: acl.agent_token.clone(),
-        config_file_service_registration: None,
-    };
-    agent.reload_tokens(tokens).await;
-    Ok(())
+
+    /// Gives each part what is its own. What may be refused comes first, so that then nothing has changed.
+    async fn take(&mut self, read: &Config) -> Result<(), RpcError> {
+        let Config { agent, server, http, acl, telemetry, log, definitions, .. } = read;
+        let AgentSection { node_meta: meta, .. } = agent;
+        let ServerSection { entries, .. } = server;
+        let AclSection { tokens, .. } = acl;
+        let HttpSection { connections_per_client_max, .. } = http;
+        let (LogSection { level, .. }, TelemetrySection { filter, .. }) = (log, telemetry);
+
+        self.agent.reload_definitions(&definitions.services, &definitions.checks).await?;
+        self.in_force.definitions = definitions.clone();
+        self.agent.reload_tokens(agent_tokens(tokens)).await;
+        self.in_force.acl.tokens = tokens.clone();
+        self.http.limit_connections_per_client(*connections_per_client_max);
+        self.in_force.http.connections_per_client_max = *connections_per_client_max;
+        if let Some(metrics) = &self.metrics {
+            metrics.reload(filter.clone());
+            self.in_force.telemetry.filter = filter.clone();
+        }
+        self.in_force.log.level = telemetry::set_level(self.in_force.log.level, *level);
+
+        // The agent and the server both tell the catalog about the node: they have to say the same.
+        let written = self.server.reload(live_settings(read)).await;
+        self.in_force.agent.node_meta = meta.clone();
+        if written.is_ok() {
+            self.in_force.server.entries = entries.clone();
+        }
+        let shown = debug_config(&self.in_force, &self.listening);
+        self.agent.reload_node(node_meta(&self.in_force), shown);
+        written
+    }
 }

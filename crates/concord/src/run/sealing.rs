@@ -26,11 +26,12 @@ pub(crate) fn keys(
     world: &World,
     data_dir: Option<&str>,
 ) -> Result<Vec<Kek>, Failure> {
+    let SealingSection { key_file, key_env } = section;
     let mut keys = Vec::new();
-    if let Some(path) = &section.key_file {
+    if let Some(path) = key_file {
         keys.push(from_file(path, data_dir)?);
     }
-    if let Some(name) = &section.key_env {
+    if let Some(name) = key_env {
         let found = env.exact(name);
         let text = found.as_ref().map(|found| found.value).ok_or_else(|| {
             Failure::input(format!(

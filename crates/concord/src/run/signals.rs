@@ -9,10 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) enum Asked {
     /// SIGHUP: read the configuration again.
     Reload,
-    /// SIGINT: end, leaving unless `skip_leave_on_interrupt`.
-    Interrupt,
-    /// SIGTERM: end, leaving only if `leave_on_terminate`.
-    Terminate,
+    /// SIGINT or SIGTERM: end.
+    End,
 }
 
 /// The signals the process listens to.
@@ -37,19 +35,14 @@ impl Signals {
     pub(crate) async fn next(&mut self) -> Asked {
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Asked::Interrupt,
-            _ = self.terminate.recv() => Asked::Terminate,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.terminate.recv() => Asked::End,
             _ = self.hangup.recv() => Asked::Reload,
         }
     }
 
     /// The next one that asks for the end.
-    pub(crate) async fn end(&mut self) -> Asked {
-        loop {
-            match self.next().await {
-                Asked::Reload => {}
-                end => return end,
-            }
-        }
+    pub(crate) async fn end(&mut self) {
+        while self.next().await == Asked::Reload {}
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use concord_config::section::{Level, LogSection};
+use concord_config::section::{FilterSection, Level, LogSection, TelemetrySection};
 use concord_runtime::Scope;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
@@ -34,20 +35,22 @@ type LevelHandle = reload::Handle<Targets, Registry>;
 
 static LEVEL: OnceLock<LevelHandle> = OnceLock::new();
 
-/// Starts logging to standard error. Later calls only change the level.
+/// Starts logging to standard error.
 pub(crate) fn start_logs(log: LogSection) {
-    if let Some(handle) = LEVEL.get() {
-        // The subscriber lives as long as the process.
-        let _ = handle.modify(|level| *level = filter(log.level));
-        return;
-    }
-    let (level, handle) = reload::Layer::new(filter(log.level));
+    let LogSection { level, json } = log;
+    let (level, handle) = reload::Layer::new(filter(level));
     let lines = fmt::layer().with_writer(stderr).with_target(true);
     let lines =
-        if log.json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() };
+        if json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() };
     if Registry::default().with(level).with(lines).try_init().is_ok() {
         let _ = LEVEL.set(handle);
     }
+}
+
+/// Logs from this level on from now on. Gives what is in force then.
+pub(super) fn set_level(now: Level, wanted: Level) -> Level {
+    let set = LEVEL.get().map(|handle| handle.modify(|level| *level = filter(wanted)));
+    if let Some(Ok(())) = set { wanted } else { now }
 }
 
 fn filter(level: Level) -> Targets {
@@ -62,9 +65,73 @@ fn filter(level: Level) -> Targets {
     QUIET.iter().fold(Targets::new().with_default(own), |all, target| all.with_target(*target, theirs))
 }
 
+/// The metrics of an agent, told as its configuration wants them told.
+pub(super) struct Metrics {
+    handle: PrometheusHandle,
+    prefix: String,
+    filter: RwLock<FilterSection>,
+}
+
+impl Metrics {
+    /// All that are kept, in Prometheus' text form.
+    pub(super) fn render(&self) -> String {
+        told(&self.handle.render(), &self.prefix, &self.filter.read())
+    }
+
+    /// Tells others from now on.
+    pub(super) fn reload(&self, filter: FilterSection) {
+        *self.filter.write() = filter;
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Collects the metrics of an agent from now on; `None` if somebody else in the process already does.
+pub(super) fn start_metrics(section: &TelemetrySection) -> Option<Arc<Metrics>> {
+    let TelemetrySection { metrics_prefix, filter } = section;
+    let handle = start_recorder()?;
+    let (prefix, filter) = (metrics_prefix.clone(), RwLock::new(filter.clone()));
+    Some(Arc::new(Metrics { handle, prefix, filter }))
+}
+
 /// Collects metrics from now on; `None` if somebody else in the process already does.
-pub(crate) fn start_metrics() -> Option<PrometheusHandle> {
+pub(crate) fn start_recorder() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()
+}
+
+/// Consul's names under another prefix, and of all metrics those that are to be told.
+fn told(text: &str, prefix: &str, filter: &FilterSection) -> String {
+    let prefix = plain(prefix);
+    let FilterSection { beginnings, others } = filter;
+    let beginnings: Vec<_> = beginnings.iter().map(|(begin, kept)| (plain(begin), *kept)).collect();
+    let kept = |name: &str| {
+        let fitting = beginnings.iter().filter(|(begin, _)| name.starts_with(begin.as_str()));
+        fitting.max_by_key(|(begin, _)| begin.len()).map_or(*others, |(_, kept)| *kept)
+    };
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let begin = ["# TYPE ", "# HELP "].into_iter().find(|begin| line.starts_with(begin)).unwrap_or("");
+        let rest = &line[begin.len()..];
+        let end = rest.find(['{', ' ', '\n']).unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        let name = match name.strip_prefix("consul_") {
+            Some(own) => format!("{prefix}_{own}"),
+            None => name.to_owned(),
+        };
+        if name.is_empty() || kept(&name) {
+            out.extend([begin, &name, rest]);
+        }
+    }
+    out
+}
+
+/// A name as Prometheus has it.
+fn plain(name: &str) -> String {
+    name.replace(['.', '-'], "_")
 }
 
 /// Serves metrics in Prometheus' text form at `/metrics` until the scope ends.
@@ -110,4 +177,34 @@ pub(crate) async fn serve_metrics(
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(prefix: &str, rules: &[(&str, bool)], others: bool, expected: &str) {
+        let text = "# TYPE consul_api_http summary\nconsul_api_http_sum{path=\"/\"} 1\n\n\
+                    # HELP concord_x_total x\n# TYPE concord_x_total counter\nconcord_x_total 2\n";
+        let beginnings: BTreeMap<_, _> =
+            rules.iter().map(|(begin, kept)| ((*begin).to_owned(), *kept)).collect();
+        assert_eq!(told(text, prefix, &FilterSection { beginnings, others }), expected);
+    }
+
+    #[test]
+    fn metrics_are_told_as_the_configuration_wants_them() {
+        const API: &str = "# TYPE consul_api_http summary\nconsul_api_http_sum{path=\"/\"} 1\n";
+        const OWN: &str = "# HELP concord_x_total x\n# TYPE concord_x_total counter\nconcord_x_total 2\n";
+        let both = [API, "\n", OWN].concat();
+        check("consul", &[], true, &both);
+        check("my.mesh", &[], true, &both.replace("consul_", "my_mesh_"));
+        check("consul", &[], false, "\n");
+        check("consul", &[("consul.api", false)], true, &["\n", OWN].concat());
+        // The longest beginning decides, whatever the order.
+        check("consul", &[("consul", false), ("consul.api", true)], false, &[API, "\n"].concat());
+        check("x", &[("x.api", true)], false, &[&API.replace("consul_", "x_"), "\n"].concat());
+    }
 }

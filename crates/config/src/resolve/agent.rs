@@ -6,7 +6,6 @@ use concord_model::entry::Entry;
 use concord_model::{Datacenter, NodeName, Uuid};
 
 use super::Resolver;
-use crate::address::Port;
 use crate::flags::AgentFlags;
 use crate::load::Host;
 use crate::raw::Raw;
@@ -22,20 +21,13 @@ const RAFT_LEASE_BASE: Duration = Duration::from_millis(500);
 impl Resolver<'_> {
     pub(super) fn agent(&mut self, raw: &Raw, flags: &AgentFlags, host: &Host) -> AgentSection {
         let datacenter = self.datacenter(raw);
-        let server = raw.server.unwrap_or(false);
         let data_dir = raw.data_dir.clone().filter(|dir| !dir.is_empty());
         if data_dir.is_none() && !self.dev {
             let text = "data_dir cannot be empty; give a directory with -data-dir, or start with -dev";
             self.fail("data_dir", text);
         }
         let bind = self.bind(raw);
-        let mut port = |key, written: Option<i64>, default| self.port(key, written, default, flags);
-        let serf_lan = port("ports.serf_lan", raw.ports.serf_lan, 8301);
-        let serf_wan = port("ports.serf_wan", raw.ports.serf_wan, 8302);
-        let dns = port("ports.dns", raw.ports.dns, -1);
-        if matches!(dns, Port::At(_)) {
-            self.warn("ports.dns", "not available yet: ports.dns; it has no effect");
-        }
+        let serf_lan = self.port("ports.serf_lan", raw.ports.serf_lan, 8301, flags);
         AgentSection {
             dev: self.dev,
             primary_datacenter: self.primary_datacenter(raw, &datacenter),
@@ -49,16 +41,10 @@ impl Resolver<'_> {
             advertise: self.advertise(raw, bind),
             bind,
             serf_lan,
-            serf_wan,
-            dns,
-            leave_on_terminate: raw.leave_on_terminate.unwrap_or(!server),
-            skip_leave_on_interrupt: raw.skip_leave_on_interrupt.unwrap_or(server),
-            leave_drain: raw.performance.leave_drain_time.unwrap_or(Duration::from_secs(5)),
             check_update_interval: raw.check_update_interval.unwrap_or(Duration::from_secs(300)),
             check_output_bytes_max: self.check_output(raw),
             sidecar_ports: self.sidecar_ports(raw),
             pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
-            enable_debug: raw.enable_debug.unwrap_or(false),
         }
     }
 

@@ -165,7 +165,8 @@ fn unknown_kind(node: &Node) -> Option<(String, Pos)> {
 /// The values at a path; blocks may be lists of objects, as HCL's are.
 fn found<'a>(node: &'a Node, path: &[&str]) -> Vec<&'a Node> {
     let Some((first, rest)) = path.split_first() else { return vec![node] };
-    let blocks = node.as_list().unwrap_or(std::slice::from_ref(node)).iter().filter_map(Node::as_object);
+    let nodes = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));
+    let blocks = nodes.iter().filter_map(Node::as_object);
     let members = blocks.flat_map(|block| &block.entries).filter(|entry| same_key(&entry.key, first));
     members.flat_map(|entry| found(&entry.value, rest)).collect()
 }

@@ -93,9 +93,6 @@ impl Resolver<'_> {
         if raw.ports.https.is_some_and(|port| port > 0) {
             self.fail("ports.https", "not available yet: ports.https; leave it out or set it to -1");
         }
-        if raw.ui_config.enabled == Some(true) {
-            self.warn("ui_config.enabled", "not available yet: ui_config.enabled; it has no effect");
-        }
         let allow_write_from =
             http.allow_write_http_from.iter().filter_map(|text| self.network(text)).collect();
         let allow_origins = http.allow_origins.iter().filter_map(|text| self.origin(text)).collect();
@@ -122,7 +119,6 @@ impl Resolver<'_> {
                 raw.limits.http_max_conns_per_client,
                 200,
             ),
-            ui: raw.ui_config.enabled.unwrap_or(false),
         }
     }
 

@@ -62,7 +62,7 @@ fn blocks_may_be_lists_of_objects() {
         "node_meta":[{"a":"1"}],"http_config":{"response_headers":[{"X":"1"}]}}"#;
     let own = loaded(&[("a.json", text)], &server()).config;
     assert_eq!((own.http.port, own.server.port), (Port::At(8600), Port::At(8700)));
-    assert!(own.acl.agent_token.is_some() && own.agent.node_meta["a"] == "1");
+    assert!(own.acl.tokens.agent.is_some() && own.agent.node_meta["a"] == "1");
     assert_eq!(own.http.response_headers["X"], "1");
 }
 
@@ -83,7 +83,7 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
     assert_eq!(acl.token_ttl, Duration::from_secs(5));
     assert!(acl.initial_management.as_ref().unwrap().matches("m"));
     assert!(
-        acl.default_token.as_ref().unwrap().matches("d") && acl.agent_token.as_ref().unwrap().matches("a")
+        acl.tokens.default.as_ref().unwrap().matches("d") && acl.tokens.agent.as_ref().unwrap().matches("a")
     );
     assert_eq!(own.warnings.len(), 7, "{:?}", own.warnings);
     assert_eq!(
@@ -99,7 +99,7 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
         &[("a.json", r#"{"acl":null,"acl_datacenter":null,"acl_default_policy":"deny","acl_token":"t"}"#)],
         &server(),
     );
-    assert!(own.config.acl.default_policy == Action::Deny && own.config.acl.default_token.is_some());
+    assert!(own.config.acl.default_policy == Action::Deny && own.config.acl.tokens.default.is_some());
     assert!(!own.config.acl.enabled && own.warnings.len() == 2, "null says nothing");
     // What such a key says is checked as what it means.
     refused(

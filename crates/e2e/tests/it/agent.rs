@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use concord_e2e::{AgentOptions, Http, Signal, World, binary, eventually, figure};
+use concord_e2e::{AgentOptions, Conn, Http, Signal, World, binary, eventually, figure};
 use serde_json::json;
 
 #[test]
@@ -49,6 +49,79 @@ fn sighup_reloads_what_can_change_and_keeps_the_rest() {
     world.write("agent.hcl", r#"service { name = "third" port = 4 }"#);
     http.send("PUT", "/v1/agent/reload", None).ok();
     eventually("the third service is there", || has("third").then_some(()));
+}
+
+#[test]
+fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
+    let world = World::new();
+    let first = "node_meta { rack = \"1\" }";
+    let file = world.write("agent.hcl", first);
+    let args = vec![format!("-config-file={}", file.display())];
+    let agent = world.agent("n1", AgentOptions { dev: true, args, ..AgentOptions::default() });
+    let http = agent.http();
+    let reload = || http.send("PUT", "/v1/agent/reload", None).ok().json();
+    let nothing = json!({ "Reloaded": [], "AfterRestart": [] });
+    assert_eq!(reload(), nothing);
+
+    world.write(
+        "agent.hcl",
+        r#"node_meta { rack = "2" }
+        service { name = "late" port = 1 }
+        check { name = "c" ttl = "1h" }
+        limits { http_max_conns_per_client = 3 }
+        telemetry { prefix_filter = ["-consul.api"] }
+        config_entries { bootstrap { kind = "service-intentions" name = "db" sources { name = "web" action = "deny" } } }
+        max_query_time = "1h"
+        performance { raft_multiplier = 2 }"#,
+    );
+    let reloaded = [
+        "checks",
+        "config_entries.bootstrap",
+        "limits.http_max_conns_per_client",
+        "node_meta",
+        "services",
+        "telemetry.prefix_filter",
+    ];
+    let waiting = ["max_query_time", "performance.raft_multiplier"];
+    assert_eq!(reload(), json!({ "Reloaded": reloaded, "AfterRestart": waiting }));
+    // Each of them has its effect.
+    assert_eq!(http.get("/v1/config/service-intentions/db").json()["Sources"][0]["Action"], "deny");
+    let own = http.get("/v1/agent/self").json();
+    assert_eq!(own["Meta"]["rack"], "2", "{own}");
+    assert_eq!(own["DebugConfig"]["limits.http_max_conns_per_client"], "3", "{own}");
+    assert_eq!(own["DebugConfig"]["max_query_time"], "10m0s", "what is in force is shown: {own}");
+    eventually("the catalog has the new metadata", || {
+        let node = http.get("/v1/catalog/node/n1").json();
+        (node["Node"]["Meta"]["rack"] == "2" && node["Services"].get("late").is_some()).then_some(())
+    });
+    assert!(http.get("/v1/agent/checks").json().get("c").is_some());
+    let metrics = http.get("/v1/agent/metrics?format=prometheus").body;
+    assert!(
+        metrics.contains("concord_http_requests_total") && !metrics.contains("consul_api_http"),
+        "{metrics}"
+    );
+    // The connections of before give up their places a moment after they are closed.
+    let held = eventually("three connections are served", || {
+        let mut held: Vec<_> = (0..3).map(|_| http.connect().expect("a connection")).collect();
+        let mut serves =
+            |one: &mut Conn| one.send("GET", "/v1/status/leader", None).is_ok_and(|r| r.status == 200);
+        held.iter_mut().all(&mut serves).then_some(held)
+    });
+    assert_eq!(http.try_send("GET", "/v1/status/leader", None).expect("it is told").status, 429);
+    drop(held);
+
+    // What is in force is not reloaded again; what waits goes on waiting.
+    let again = eventually("a place is free", || {
+        http.try_send("PUT", "/v1/agent/reload", None).ok().filter(|reply| reply.status == 200)
+    });
+    assert_eq!(again.json(), json!({ "Reloaded": [], "AfterRestart": waiting }));
+    world.write("agent.hcl", first);
+    let told = agent.cli_ok(&["reload"]);
+    assert!(told.starts_with("Configuration reload triggered\n  reloaded: checks\n"), "{told}");
+    assert!(told.contains("  reloaded: node_meta\n") && !told.contains("restart"), "{told}");
+    eventually("the catalog has the metadata of before", || {
+        (http.get("/v1/catalog/node/n1").json()["Node"]["Meta"]["rack"] == "1").then_some(())
+    });
 }
 
 /// Ends an agent by a signal; it must end by itself, well.

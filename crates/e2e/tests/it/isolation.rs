@@ -22,8 +22,7 @@ const SLACK: Duration = Duration::from_millis(500);
 
 fn agent(world: &World, ttl: &str) -> Agent {
     let hcl = format!(
-        "acl {{ enabled = true default_policy = \"deny\" token_ttl = \"{ttl}\" tokens {{ initial_management = \"{ROOT}\" }} }}
-         telemetry {{ prometheus_retention_time = \"1m\" }}"
+        "acl {{ enabled = true default_policy = \"deny\" token_ttl = \"{ttl}\" tokens {{ initial_management = \"{ROOT}\" }} }}"
     );
     let options = AgentOptions { dev: true, hcl: vec![hcl], ..AgentOptions::default() };
     let agent = world.agent("n1", options);

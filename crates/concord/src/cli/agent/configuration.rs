@@ -204,6 +204,14 @@ mod tests {
     }
 
     #[test]
+    fn help_says_of_each_flag_whether_it_counts() {
+        for flag in AGENT.flags {
+            let counts = KNOWN.contains(&flag.name) && !concord_config::flags::is_absent(flag.name);
+            assert_eq!(flag.help.ends_with("Not available yet."), !counts, "-{}: {}", flag.name, flag.help);
+        }
+    }
+
+    #[test]
     fn flags_win_over_files_and_later_files_over_earlier() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

@@ -116,4 +116,8 @@ fn members_are_filtered_by_state() {
 fn reload_and_leave_say_what_they_did() {
     let ran = Bench::answering("").run(&["reload"]);
     check(&ran, &["PUT /v1/agent/reload"], "Configuration reload triggered\n");
+    let ran =
+        Bench::answering(r#"{"Reloaded":["log_level"],"AfterRestart":["ports.http"]}"#).run(&["reload"]);
+    let told = "Configuration reload triggered\n  reloaded: log_level\n  takes effect only after a restart: ports.http\n";
+    check(&ran, &["PUT /v1/agent/reload"], told);
 }

@@ -82,8 +82,7 @@ async fn leave(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn reload(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    ctx.agent.reload(&caller).await?;
-    Ok(Reply::empty())
+    Ok(Reply::json(ctx.agent.reload(&caller).await?))
 }
 
 /// Body of `agent/token/:kind`. Has no `Debug`.

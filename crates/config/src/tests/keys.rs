@@ -1,0 +1,168 @@
+//! Every key counts or is told: there is no third kind.
+
+use std::collections::BTreeSet;
+
+use super::{config, dev, host, loaded, refused, server, sources};
+use crate::knob::KNOBS;
+use crate::{changed, load};
+
+/// A value that is not the default, for each knob.
+const SAMPLES: &[(&str, &str)] = &[
+    ("acl.default_policy", "acl { default_policy = \"deny\" }"),
+    ("acl.down_policy", "acl { down_policy = \"deny\" }"),
+    ("acl.enable_token_persistence", "acl { enable_token_persistence = true }"),
+    ("acl.enabled", "acl { enabled = true }"),
+    ("acl.policy_ttl", "acl { policy_ttl = \"5s\" }"),
+    ("acl.role_ttl", "acl { role_ttl = \"5s\" }"),
+    ("acl.token_ttl", "acl { token_ttl = \"5s\" }"),
+    ("acl.tokens.agent", "acl { tokens { agent = \"a\" } }"),
+    (
+        "acl.tokens.config_file_service_registration",
+        "acl { tokens { config_file_service_registration = \"a\" } }",
+    ),
+    ("acl.tokens.default", "acl { tokens { default = \"a\" } }"),
+    ("acl.tokens.initial_management", "acl { tokens { initial_management = \"a\" } }"),
+    ("addresses.grpc", "addresses { grpc = \"127.0.0.2\" }"),
+    ("addresses.http", "addresses { http = \"127.0.0.2\" }"),
+    ("advertise_addr", "advertise_addr = \"10.0.0.1\""),
+    ("alt_domain", "alt_domain = \"mesh.example\""),
+    ("bind_addr", "bind_addr = \"10.0.0.1\""),
+    ("bootstrap", "server = false bootstrap = true"),
+    ("bootstrap_expect", "bootstrap_expect = 3"),
+    ("check_output_max_size", "check_output_max_size = 5"),
+    ("check_update_interval", "check_update_interval = \"5s\""),
+    ("checks", "check { name = \"a\" ttl = \"5s\" }"),
+    ("client_addr", "client_addr = \"127.0.0.2\""),
+    (
+        "config_entries.bootstrap",
+        "config_entries { bootstrap { kind = \"service-intentions\" name = \"db\" sources { name = \"web\" action = \"deny\" } } }",
+    ),
+    ("connect.ca_config", "connect { ca_config { LeafCertTTL = \"5h\" } }"),
+    ("connect.ca_provider", "connect { ca_provider = \"vault\" }"),
+    ("connect.enabled", "connect { enabled = false }"),
+    ("data_dir", "data_dir = \"/other\""),
+    ("datacenter", "datacenter = \"dc2\""),
+    ("default_intention_policy", "default_intention_policy = \"deny\""),
+    ("default_query_time", "default_query_time = \"5s\""),
+    ("domain", "domain = \"x.\""),
+    ("http_config.allow_origins", "http_config { allow_origins = [\"https://ops.example\"] }"),
+    ("http_config.allow_write_http_from", "http_config { allow_write_http_from = [\"10.0.0.0/8\"] }"),
+    ("http_config.allowed_hosts", "http_config { allowed_hosts = [\"ops.example\"] }"),
+    ("http_config.block_endpoints", "http_config { block_endpoints = [\"/v1/x\"] }"),
+    ("http_config.max_header_bytes", "http_config { max_header_bytes = 5 }"),
+    ("http_config.response_headers", "http_config { response_headers { X = \"1\" } }"),
+    ("http_config.use_cache", "http_config { use_cache = false }"),
+    ("limits.http_max_conns_per_client", "limits { http_max_conns_per_client = 5 }"),
+    ("log_json", "log_json = true"),
+    ("log_level", "log_level = \"warn\""),
+    ("max_query_time", "max_query_time = \"5s\""),
+    ("node_id", "node_id = \"11111111-2222-3333-4444-555555555555\""),
+    ("node_meta", "node_meta { a = \"1\" }"),
+    ("node_name", "node_name = \"other\""),
+    ("performance.raft_multiplier", "performance { raft_multiplier = 2 }"),
+    ("pid_file", "pid_file = \"/p\""),
+    ("ports.grpc", "ports { grpc = 8503 }"),
+    ("ports.grpc_tls", "ports { grpc_tls = 8503 }"),
+    ("ports.http", "ports { http = 8600 }"),
+    ("ports.https", "ports { https = 8501 }"),
+    ("ports.serf_lan", "ports { serf_lan = 8401 }"),
+    ("ports.server", "ports { server = 8400 }"),
+    ("ports.sidecar_max_port", "ports { sidecar_max_port = 22000 }"),
+    ("ports.sidecar_min_port", "ports { sidecar_min_port = 20000 }"),
+    ("primary_datacenter", "primary_datacenter = \"dc2\""),
+    ("raft_snapshot_interval", "raft_snapshot_interval = \"5s\""),
+    ("raft_snapshot_threshold", "raft_snapshot_threshold = 5"),
+    ("raft_trailing_logs", "raft_trailing_logs = 5"),
+    ("sealing.key_env", "sealing { key_env = \"CONCORD_X\" }"),
+    ("sealing.key_file", "sealing { key_file = \"/k\" }"),
+    ("server", "server = false"),
+    ("services", "service { name = \"a\" }"),
+    ("telemetry.filter_default", "telemetry { filter_default = false }"),
+    ("telemetry.metrics_prefix", "telemetry { metrics_prefix = \"x\" }"),
+    ("telemetry.prefix_filter", "telemetry { prefix_filter = [\"-consul.api\"] }"),
+];
+
+/// What comes of each key in the sections is another matter: the program takes them apart field by field.
+#[test]
+fn every_key_changes_what_is_in_force_or_is_told() {
+    let base = config("");
+    for knob in KNOBS {
+        let (_, text) = SAMPLES
+            .iter()
+            .find(|(key, _)| *key == knob.key)
+            .unwrap_or_else(|| panic!("no sample of {}", knob.key));
+        // The flags that make a server would win over the file.
+        let mut flags = server();
+        flags.data_dir = (knob.key != "data_dir").then(|| "/data".to_owned());
+        if matches!(knob.key, "bootstrap" | "bootstrap_expect" | "server") {
+            flags = crate::AgentFlags { data_dir: flags.data_dir, ..Default::default() };
+        }
+        let told = match load(&sources(&[("a.hcl", text)]), &flags, &host()) {
+            Ok(own) => {
+                let differing = changed(&base, &own.config);
+                differing.contains(&knob.key) || own.warnings.iter().any(|one| one.key == knob.key)
+            }
+            Err(found) => found.iter().any(|one| one.key == knob.key),
+        };
+        assert!(told, "{}: {text}", knob.key);
+    }
+    let known: BTreeSet<_> = KNOBS.iter().map(|knob| knob.key).collect();
+    assert!(SAMPLES.iter().all(|(key, _)| known.contains(key)));
+}
+
+#[test]
+fn keys_without_effect_say_why_unless_they_ask_for_what_is_the_case() {
+    let told = loaded(
+        &[(
+            "a.hcl",
+            "enable_debug = true\nleave_on_terminate = true\nskip_leave_on_interrupt = false
+performance { leave_drain_time = \"9s\" }\nports { serf_wan = 8402 dns = 8600 }\naddresses { dns = \"127.0.0.1\" }
+telemetry { disable_hostname = false }",
+        )],
+        &server(),
+    );
+    let warnings: Vec<_> = told.warnings.iter().map(ToString::to_string).collect();
+    let nobody = "has no effect: the only server has nobody to hand over to and never leaves";
+    assert_eq!(
+        warnings,
+        [
+            "a.hcl:1:1: enable_debug has no effect: there are no endpoints for profiling".to_owned(),
+            format!("a.hcl:2:1: leave_on_terminate {nobody}"),
+            format!("a.hcl:3:1: skip_leave_on_interrupt {nobody}"),
+            format!("a.hcl:4:15: performance.leave_drain_time {nobody}"),
+            "a.hcl:5:9: ports.serf_wan has no effect: there is no pool of several datacenters".to_owned(),
+            "a.hcl:5:25: not available yet: ports.dns; it has no effect".to_owned(),
+            "a.hcl:6:13: not available yet: addresses.dns; it has no effect".to_owned(),
+            "a.hcl:7:13: telemetry.disable_hostname has no effect: names of metrics never hold the host's name"
+                .to_owned(),
+        ]
+    );
+    let as_it_is = "enable_debug = false leave_on_terminate = false skip_leave_on_interrupt = true
+        ports { serf_wan = -1 dns = -1 } telemetry { disable_hostname = true }";
+    assert!(loaded(&[("a.hcl", as_it_is)], &server()).warnings.is_empty());
+    assert!(loaded(&[], &dev()).warnings.is_empty());
+}
+
+#[test]
+fn filters_of_metrics_say_keep_or_not() {
+    let own = config("telemetry { prefix_filter = [\"+consul.api\", \"-consul\"] filter_default = false }");
+    assert_eq!(own.telemetry.filter.written(), ["-consul", "+consul.api"]);
+    refused(
+        "telemetry {\n prefix_filter = [\"consul\", \"-\"]\n metrics_prefix = \"a b\"\n}",
+        &[
+            "a.hcl:2:2: telemetry.prefix_filter: \"consul\" says nothing; write +name or -name",
+            "a.hcl:2:2: telemetry.prefix_filter: \"-\" says nothing; write +name or -name",
+            "a.hcl:3:2: telemetry.metrics_prefix: \"a b\" begins no name of a metric; use letters, digits, _, - and .",
+        ],
+    );
+}
+
+#[test]
+fn what_differs_is_named() {
+    let before = config("log_level = \"info\" service { name = \"web\" } acl { tokens { default = \"a\" } }");
+    assert!(changed(&before, &before.clone()).is_empty());
+    let after = config(
+        "log_level = \"debug\" service { name = \"web\" token = \"t\" } acl { tokens { default = \"b\" } } ports { http = 8600 }",
+    );
+    assert_eq!(changed(&before, &after), ["acl.tokens.default", "log_level", "ports.http", "services"]);
+}
