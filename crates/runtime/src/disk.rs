@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Component, Path};
 
 pub use host::HostDisk;
-pub use memory::MemoryDisk;
+pub use memory::{Fault, MemoryDisk};
 
 /// Files below one root.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
@@ -91,6 +91,13 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the length could not be set.
     fn set_len(&self, len: u64) -> Result<(), DiskError>;
+
+    /// Makes the file at least `len` bytes long and takes the space for all of them, so that writing there later does
+    /// not meet a full disk. On file systems that write elsewhere each time it is a hint only.
+    ///
+    /// # Errors
+    /// [`DiskError::Full`] when there is not so much; part of it may have been taken.
+    fn allocate(&self, len: u64) -> Result<(), DiskError>;
 
     /// Makes everything written before durable.
     ///

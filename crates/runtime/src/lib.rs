@@ -27,7 +27,7 @@ mod world;
 pub use backoff::Backoff;
 pub use budget::{Budget, Door, Full, Guest, Held, Source};
 pub use clock::{Clock, Elapsed, Instant, ManualClock, TokioClock, timeout};
-pub use disk::{Disk, DiskError, DiskFile, DiskLock, HostDisk, MemoryDisk};
+pub use disk::{Disk, DiskError, DiskFile, DiskLock, Fault, HostDisk, MemoryDisk};
 pub use drain::{DrainSignal, DrainWatch, drain};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use executor::Executor;

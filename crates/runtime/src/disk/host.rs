@@ -6,12 +6,18 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FallocateFlags;
+use rustix::io::{Errno, retry_on_intr};
+
 use super::{Disk, DiskError, DiskFile, DiskLock, checked};
 use crate::limits::READ_BYTES_MAX;
 
 /// Unfinished files of [`Disk::write_atomic`] end so; `list` leaves them out and `new` does not need to remove them,
 /// for the next write of the same file replaces them.
 const UNFINISHED: &str = ".unfinished";
+
+/// Bytes written at once where space can only be taken by writing.
+const ALLOCATE_STEP: usize = 64 * 1024;
 
 /// Files below a directory of the machine.
 #[derive(Clone, Debug)]
@@ -168,6 +174,28 @@ impl DiskFile for HostFile {
 
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
         self.file.set_len(len).map_err(|e| DiskError::of("set the length", &self.path, e))
+    }
+
+    fn allocate(&self, len: u64) -> Result<(), DiskError> {
+        if len == 0 {
+            return Ok(());
+        }
+        let failed = |e: io::Error| DiskError::of("allocate", &self.path, e);
+        match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)) {
+            Ok(()) => Ok(()),
+            // A file system that cannot: writing is what takes space everywhere.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                let mut at = self.len()?;
+                let zeros = vec![0; ALLOCATE_STEP];
+                while at < len {
+                    let step = zeros.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
+                    self.write_at(at, &zeros[..step])?;
+                    at += step as u64;
+                }
+                Ok(())
+            }
+            Err(errno) => Err(failed(errno.into())),
+        }
     }
 
     fn sync_data(&self) -> Result<(), DiskError> {

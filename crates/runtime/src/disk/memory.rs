@@ -1,8 +1,11 @@
-//! A disk in memory that can lose power.
+//! A disk in memory that can lose power, fill up, fail and decay.
 //!
 //! Every file keeps its durable content and the writes since its last flush. A crash drops those writes, or keeps an
 //! arbitrary part of them, torn at sector boundaries, as a real disk may. Handles and locks from before a crash are
 //! dead afterwards, so that a component that was "killed" cannot write into the next life.
+//!
+//! Space is counted in blocks, and a file takes those that were written, not those its length spans: a full disk lets
+//! what lies there be overwritten, and refuses a write into a hole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +16,9 @@ use parking_lot::Mutex;
 
 use super::{Disk, DiskError, DiskFile, DiskLock, checked};
 use crate::entropy::Entropy;
+
+/// What space is counted in, as usual file systems do.
+const BLOCK: usize = 4096;
 
 /// A write may be torn between two sectors, never inside one.
 const SECTOR: usize = 512;
@@ -30,7 +36,9 @@ struct Inner {
     /// Raised by a crash; handles of an older life are refused.
     life: u64,
     fail_syncs: u64,
-    full: bool,
+    faults: BTreeSet<(Fault, String)>,
+    /// Blocks there are; without bound if nothing is said.
+    blocks_max: Option<usize>,
     /// Writing calls left until the power goes.
     fuel: Option<u64>,
     syncs: u64,
@@ -41,6 +49,19 @@ struct Content {
     durable: Vec<u8>,
     live: Vec<u8>,
     pending: Vec<Change>,
+    /// Numbers of the blocks that were written.
+    blocks: BTreeSet<usize>,
+}
+
+/// A call that fails, every time, until [`MemoryDisk::mend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Reads meet a bad block.
+    Read,
+    /// Writes meet a bad block.
+    Write,
+    /// Flushes fail.
+    Sync,
 }
 
 enum Change {
@@ -107,9 +128,32 @@ impl MemoryDisk {
         self.inner.lock().fail_syncs += 1;
     }
 
-    /// Makes the disk full, or gives it space again.
+    /// Lets calls of this kind fail for all files whose path begins so, until [`MemoryDisk::mend`].
+    pub fn fail(&self, fault: Fault, prefix: &str) {
+        self.inner.lock().faults.insert((fault, prefix.to_owned()));
+    }
+
+    /// Ends the faults of [`MemoryDisk::fail`].
+    pub fn mend(&self) {
+        self.inner.lock().faults.clear();
+    }
+
+    /// Makes the disk full as it is, or gives it space without bound again.
     pub fn set_full(&self, full: bool) {
-        self.inner.lock().full = full;
+        let mut inner = self.inner.lock();
+        inner.blocks_max = full.then(|| inner.blocks());
+    }
+
+    /// Leaves this much space, in whole blocks.
+    pub fn set_free(&self, bytes: usize) {
+        let mut inner = self.inner.lock();
+        inner.blocks_max = Some(inner.blocks() + bytes / BLOCK);
+    }
+
+    /// The space that is taken.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.inner.lock().blocks() * BLOCK
     }
 
     /// How many flushes have been asked for; to check that a batch costs one.
@@ -129,6 +173,17 @@ impl MemoryDisk {
         content.durable[offset] ^= 0xff;
     }
 
+    /// Changes the durable bytes of a file behind everybody's back.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn alter(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut inner = self.inner.lock();
+        let content = inner.files.get_mut(path).expect("a file to alter");
+        change(&mut content.durable);
+        content.live = content.durable.clone();
+    }
+
     fn crash_keeping(&self, mut keep: impl FnMut(Vec<Change>) -> Vec<Change>) {
         let mut inner = self.inner.lock();
         inner.life += 1;
@@ -140,6 +195,7 @@ impl MemoryDisk {
                 change.apply(&mut content.durable);
             }
             content.live = content.durable.clone();
+            content.blocks.retain(|block| block * BLOCK < content.live.len());
         }
     }
 }
@@ -156,6 +212,7 @@ impl Disk for MemoryDisk {
         checked(path)?;
         let inner = self.inner.lock();
         inner.powered("read", path)?;
+        inner.sound(Fault::Read, "read", path)?;
         inner.files.get(path).map(|content| content.live.clone()).ok_or_else(|| not_found(path))
     }
 
@@ -163,9 +220,12 @@ impl Disk for MemoryDisk {
         checked(path)?;
         let mut inner = self.inner.lock();
         inner.writing("write", path)?;
+        let blocks: BTreeSet<usize> = (0..content.len().div_ceil(BLOCK)).collect();
+        // The old content lies there until the new one is in its place.
+        inner.room(path, blocks.len())?;
         inner.syncing(path)?;
         let (durable, live) = (content.to_vec(), content.to_vec());
-        inner.files.insert(path.to_owned(), Content { durable, live, pending: Vec::new() });
+        inner.files.insert(path.to_owned(), Content { durable, live, pending: Vec::new(), blocks });
         Ok(())
     }
 
@@ -225,18 +285,48 @@ impl Inner {
 
     fn writing(&mut self, action: &'static str, path: &str) -> Result<(), DiskError> {
         self.powered(action, path)?;
-        if self.full {
-            return Err(DiskError::Full { path: path.to_owned() });
-        }
+        self.sound(Fault::Write, action, path)?;
         if let Some(fuel) = &mut self.fuel {
             *fuel -= 1;
         }
         Ok(())
     }
 
+    fn sound(&self, fault: Fault, action: &'static str, path: &str) -> Result<(), DiskError> {
+        let hit = |(kind, prefix): &(Fault, String)| *kind == fault && path.starts_with(prefix);
+        if self.faults.iter().any(hit) {
+            return Err(DiskError::of(action, path, io::Error::other("a bad block")));
+        }
+        Ok(())
+    }
+
+    fn blocks(&self) -> usize {
+        self.files.values().map(|content| content.blocks.len()).sum()
+    }
+
+    /// Whether so many more blocks can be had.
+    fn room(&self, path: &str, more: usize) -> Result<(), DiskError> {
+        match self.blocks_max {
+            Some(max) if more > 0 && self.blocks() + more > max => {
+                Err(DiskError::Full { path: path.to_owned() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes the blocks of a part of a file.
+    fn take(&mut self, path: &str, start: usize, len: usize) -> Result<(), DiskError> {
+        let part = start / BLOCK..(start + len).div_ceil(BLOCK);
+        let content = self.content_of(path);
+        let fresh: Vec<usize> = part.filter(|block| !content.blocks.contains(block)).collect();
+        self.room(path, fresh.len())?;
+        self.content_of(path).blocks.extend(fresh);
+        Ok(())
+    }
+
     fn syncing(&mut self, path: &str) -> Result<(), DiskError> {
         self.syncs += 1;
-        let off = self.fuel == Some(0);
+        let off = self.fuel == Some(0) || self.sound(Fault::Sync, "flush", path).is_err();
         if off || self.fail_syncs > 0 {
             self.fail_syncs = self.fail_syncs.saturating_sub(1);
             return Err(DiskError::Sync { path: path.to_owned(), source: io::Error::other("flush failed") });
@@ -291,6 +381,7 @@ impl DiskFile for MemoryFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
         let mut inner = self.disk.inner.lock();
+        inner.sound(Fault::Read, "read", &self.path)?;
         let content = inner.content(self, "read")?;
         let start = position(offset);
         let bytes = start.checked_add(buffer.len()).and_then(|end| content.live.get(start..end));
@@ -303,6 +394,7 @@ impl DiskFile for MemoryFile {
         let mut inner = self.disk.inner.lock();
         inner.content(self, "write")?;
         inner.writing("write", &self.path)?;
+        inner.take(&self.path, position(offset), content.len())?;
         let change = Change::Write { offset: position(offset), bytes: content.to_vec() };
         inner.content_of(&self.path).change(change);
         Ok(())
@@ -314,7 +406,20 @@ impl DiskFile for MemoryFile {
         if grows {
             inner.writing("set the length", &self.path)?;
         }
-        inner.content_of(&self.path).change(Change::SetLen(position(len)));
+        let content = inner.content_of(&self.path);
+        content.change(Change::SetLen(position(len)));
+        content.blocks.retain(|block| block * BLOCK < position(len));
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64) -> Result<(), DiskError> {
+        let mut inner = self.disk.inner.lock();
+        let grows = inner.content(self, "allocate")?.live.len() < position(len);
+        inner.writing("allocate", &self.path)?;
+        inner.take(&self.path, 0, position(len))?;
+        if grows {
+            inner.content_of(&self.path).change(Change::SetLen(position(len)));
+        }
         Ok(())
     }
 

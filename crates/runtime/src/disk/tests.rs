@@ -31,6 +31,13 @@ fn check_contract(disk: &dyn Disk) {
     assert_eq!((&buffer, file.len().expect("stat")), (b"abcdef\0\0", 8));
     assert!(file.read_at(1, &mut buffer).is_err(), "reading past the end");
     assert_eq!(disk.open("raft/log").expect("open").len().expect("stat"), 8);
+    file.allocate(6).expect("allocate");
+    file.allocate(9000).expect("allocate");
+    let mut tail = [9; 4];
+    file.read_at(8996, &mut tail).expect("read");
+    file.read_at(0, &mut buffer).expect("read");
+    assert_eq!((&buffer, tail, file.len().expect("stat")), (b"abcdef\0\0", [0; 4], 9000));
+    file.set_len(8).expect("cut");
 
     let held = disk.lock("lock").expect("lock");
     assert!(matches!(disk.lock("lock"), Err(DiskError::Locked { .. })));
@@ -135,4 +142,46 @@ fn power_is_cut_after_the_given_number_of_writes() {
     assert!(file.sync_data().is_err() && file.write_at(0, b"y").is_err() && disk.read("log").is_err());
     disk.crash();
     assert_eq!(disk.read("log").expect("read"), b"");
+}
+
+#[test]
+fn a_full_disk_takes_no_new_block_and_lets_the_old_ones_be_written() {
+    let disk = MemoryDisk::new();
+    let file = disk.open("a").expect("open");
+    // As long as three blocks, of which one is there.
+    file.set_len(3 * 4096).expect("extend");
+    file.write_at(4096, b"here").expect("write");
+    assert_eq!(disk.used(), 4096);
+    disk.set_full(true);
+    file.write_at(4100, b"again").expect("the block is there");
+    assert!(matches!(file.write_at(0, b"hole"), Err(DiskError::Full { .. })));
+    assert!(matches!(file.allocate(4096), Err(DiskError::Full { .. })));
+    assert!(matches!(disk.write_atomic("b", b"new"), Err(DiskError::Full { .. })));
+    disk.set_free(4096);
+    file.write_at(0, b"hole").expect("one block was free");
+    assert!(disk.write_atomic("b", b"new").is_err());
+    file.set_len(4096).expect("cut");
+    disk.write_atomic("b", b"new").expect("cutting gave one back");
+    disk.set_full(false);
+    file.allocate(1 << 20).expect("space without bound");
+}
+
+#[test]
+fn faults_hit_the_files_they_name_until_they_are_mended() {
+    let disk = MemoryDisk::new();
+    let (log, other) = (disk.open("raft/log").expect("open"), disk.open("other").expect("open"));
+    log.write_at(0, b"x").expect("write");
+    for fault in [Fault::Read, Fault::Write, Fault::Sync] {
+        disk.fail(fault, "raft/");
+        for _ in 0..2 {
+            assert_eq!(log.read_at(0, &mut [0]).is_err(), fault == Fault::Read);
+            assert_eq!(log.write_at(0, b"y").is_err(), fault == Fault::Write);
+            assert_eq!(log.sync_data().is_err(), fault == Fault::Sync);
+            assert_eq!(disk.read("raft/log").is_err(), fault == Fault::Read);
+            assert_eq!(disk.write_atomic("raft/b", b"").is_err(), fault != Fault::Read);
+        }
+        other.write_at(0, b"z").and_then(|()| other.sync_data()).expect("it is not meant");
+        disk.mend();
+        log.write_at(0, b"y").and_then(|()| log.sync_data()).expect("mended");
+    }
 }
