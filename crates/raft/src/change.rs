@@ -41,6 +41,7 @@ impl<R> Raft<R> {
         if !self.stats().learners.iter().any(|learner| learner.id == id) {
             return Err(ChangeError::WrongRole { id, wanted: "learner" });
         }
+        self.inner.lease.promote();
         self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await
     }
 
@@ -55,6 +56,7 @@ impl<R> Raft<R> {
             return Err(ChangeError::WrongRole { id, wanted: "voter" });
         }
         self.refuse_last_voter(&stats, id)?;
+        self.give_up_lease(&stats, id);
         let change =
             self.inner.engine.change_membership(ChangeMembers::RemoveVoters(BTreeSet::from([id])), true);
         self.bounded(change).await
@@ -74,6 +76,7 @@ impl<R> Raft<R> {
             return Err(ChangeError::NotMember { id });
         }
         self.refuse_last_voter(&stats, id)?;
+        self.give_up_lease(&stats, id);
         self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id]))).await
     }
 
@@ -109,6 +112,7 @@ impl<R> Raft<R> {
         if !stats.voters.iter().any(|voter| voter.id == to) {
             return Err(ChangeError::WrongRole { id: to, wanted: "voter" });
         }
+        inner.lease.hand_over(stats.term);
         let asked = inner.engine.trigger().transfer_leader(to).await;
         asked.map_err(|error| inner.change_error(RaftError::Fatal(error)))?;
         let mut changes = self.watch();
@@ -172,6 +176,13 @@ impl<R> Raft<R> {
 
     fn one_change(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, ChangeError> {
         self.inner.changing.try_lock().map_err(|_| ChangeError::InProgress)
+    }
+
+    /// A leader that is removed or demoted hands over.
+    fn give_up_lease(&self, stats: &Stats, id: NodeId) {
+        if id == stats.id {
+            self.inner.lease.hand_over(stats.term);
+        }
     }
 
     fn refuse_last_voter(&self, stats: &Stats, id: NodeId) -> Result<(), ChangeError> {

@@ -8,8 +8,8 @@ use openraft::{Config, SnapshotPolicy};
 use crate::engine::NodeId;
 use crate::error::StartError;
 use crate::limits::{
-    APPEND_ENTRIES_MAX, CHANGE_TIMEOUT, PROPOSALS_MAX, PROPOSE_TIMEOUT, READ_TIMEOUT, SNAPSHOT_THRESHOLD,
-    SNAPSHOT_TIMEOUT, SNAPSHOT_TRAILING,
+    APPEND_ENTRIES_MAX, CHANGE_TIMEOUT, PROPOSALS_MAX, PROPOSE_TIMEOUT, READ_TIMEOUT, RESERVE_BYTES,
+    SNAPSHOT_INTERVAL, SNAPSHOT_LOG_BYTES, SNAPSHOT_THRESHOLD, SNAPSHOT_TIMEOUT, SNAPSHOT_TRAILING,
 };
 
 /// The settings of a node. None of them may change while it runs.
@@ -21,8 +21,12 @@ pub struct RaftConfig {
     pub cluster: String,
     /// Heartbeats and elections.
     pub timings: Timings,
-    /// Entries since the last snapshot after which the next is taken.
+    /// Entries since the last snapshot after which the next is taken, at the next look.
     pub snapshot_threshold: u64,
+    /// Time between two looks; up to as much again is added at random.
+    pub snapshot_interval: Duration,
+    /// Bytes of commands since the last snapshot after which the next is taken at once.
+    pub snapshot_log_bytes: u64,
     /// Entries kept behind a snapshot.
     pub snapshot_trailing: u64,
     /// How long a proposal may take before its outcome is reported as unknown.
@@ -33,8 +37,12 @@ pub struct RaftConfig {
     pub change_timeout: Duration,
     /// Proposals under way at once.
     pub proposals_max: usize,
+    /// Space set aside for a full disk.
+    pub reserve_bytes: u64,
     /// Write the log on the calling task instead of a thread: for deterministic worlds, where the disk is memory.
     pub inline_writes: bool,
+    /// With `inline_writes`: how long each flush takes, in the time of the world.
+    pub flush_delay: Duration,
 }
 
 /// Heartbeats and elections. A leader is missed after `election_max`, then each follower waits its own part of
@@ -47,6 +55,9 @@ pub struct Timings {
     pub election_min: Duration,
     /// Longest wait before standing for election, and the time after which a silent leader is missed.
     pub election_max: Duration,
+    /// How long a leader answers reads on the word that a majority gave it; not longer than `election_min`. What it is
+    /// shorter than `election_max` is the difference of clocks that is borne.
+    pub lease: Duration,
 }
 
 impl RaftConfig {
@@ -58,16 +69,26 @@ impl RaftConfig {
             cluster: cluster.to_owned(),
             timings: Timings::default(),
             snapshot_threshold: SNAPSHOT_THRESHOLD,
+            snapshot_interval: SNAPSHOT_INTERVAL,
+            snapshot_log_bytes: SNAPSHOT_LOG_BYTES,
             snapshot_trailing: SNAPSHOT_TRAILING,
             propose_timeout: PROPOSE_TIMEOUT,
             read_timeout: READ_TIMEOUT,
             change_timeout: CHANGE_TIMEOUT,
             proposals_max: PROPOSALS_MAX,
+            reserve_bytes: RESERVE_BYTES,
             inline_writes: false,
+            flush_delay: Duration::ZERO,
         }
     }
 
     pub(crate) fn engine(&self) -> Result<Arc<Config>, StartError> {
+        if self.timings.lease > self.timings.election_min {
+            let Timings { lease, election_min, .. } = self.timings;
+            let reason =
+                format!("a lease of {lease:?} outlives the shortest election timeout, {election_min:?}");
+            return Err(StartError::Config { reason });
+        }
         let config = Config {
             cluster_name: self.cluster.clone(),
             heartbeat_interval: millis(self.timings.heartbeat),
@@ -76,7 +97,8 @@ impl RaftConfig {
             install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
             max_payload_entries: APPEND_ENTRIES_MAX,
             replication_lag_threshold: self.snapshot_threshold.saturating_mul(2),
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_threshold),
+            // Ours decides: see `snapshot::keeper`. The engine would try again after each entry.
+            snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: self.snapshot_trailing,
             enable_pre_vote: Some(true),
             // A restarted leader wins an election again: its state may lag behind what it had committed, for the
@@ -99,6 +121,7 @@ impl Timings {
             heartbeat: Duration::from_millis(100) * scale,
             election_min: Duration::from_millis(400) * scale,
             election_max: Duration::from_millis(700) * scale,
+            lease: Duration::from_millis(300) * scale,
         }
     }
 }

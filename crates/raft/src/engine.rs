@@ -13,7 +13,7 @@ use openraft::alias::{LogIdOf, SnapshotMetaOf, StoredMembershipOf, VoteOf};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(crate) use runtime::{EngineRuntime, seeded};
+pub(crate) use runtime::{EngineInstant, EngineRuntime, seeded};
 
 /// A server's number in the log. Servers are known by text ids; [`Node::number`] derives one from the other.
 pub type NodeId = u64;

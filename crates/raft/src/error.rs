@@ -56,6 +56,12 @@ pub enum ProposeError {
         /// The leader as far as this server knows.
         leader: Option<Member>,
     },
+    /// The disk is full: nothing was written. Retry once there is space.
+    #[error("{reason}")]
+    ReadOnly {
+        /// What is missing, and what helps.
+        reason: &'static str,
+    },
     /// Too many proposals are under way: nothing was written. Retry later.
     #[error("too many proposals are under way")]
     Busy,
@@ -178,6 +184,15 @@ pub enum HandleError {
         /// Ours.
         expected: String,
     },
+    /// The disk of this server is full: it takes no entries.
+    #[error("{reason}")]
+    ReadOnly {
+        /// What is missing, and what helps.
+        reason: &'static str,
+    },
+    /// This server has just started, and may have promised its leader to wait.
+    #[error("no vote is granted yet: this server has just started")]
+    TooEarly,
     /// This server is shutting down.
     #[error("shutting down")]
     Shutdown,

@@ -29,11 +29,38 @@ pub const WRITER_BATCH_MAX: usize = 512;
 /// Bytes of the log database's page cache; the tail in memory serves nearly all reads.
 pub const LOG_CACHE_BYTES: usize = 8 * 1024 * 1024;
 
+/// Bytes that one flush makes durable, unless a single command brings more; what a transaction may need beyond the end
+/// of the space stays within the reserve.
+pub const WRITER_BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Space set aside for a full disk: four times what one transaction needs at most, for redb writes pages anew and
+/// rounds large values up to the next power of two.
+pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Parts in which the reserve is given back, so that votes find space when the writes under way have had theirs.
+pub const RESERVE_PARTS: u64 = 4;
+
+/// Time between two looks at whether a full disk has space again: an operator who made some does not wait.
+pub const RESERVE_LOOK: Duration = Duration::from_secs(1);
+
 /// Snapshots kept: the newest, and one to fall back to when its file has decayed.
 pub const SNAPSHOTS_KEPT: usize = 2;
 
 /// Entries since the last snapshot after which the next is taken (Consul's `raft_snapshot_threshold`).
 pub const SNAPSHOT_THRESHOLD: u64 = 16_384;
+
+/// Bytes of commands applied since the last snapshot after which the next is taken, unless that one was larger: what a
+/// start has to apply again stays within a fraction of a second, however large the entries are.
+pub const SNAPSHOT_LOG_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Time between two looks at whether enough entries were applied for a snapshot (Consul's `raft_snapshot_interval`).
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// First delay before a snapshot that could not be written is tried again: a passing fault is over by then.
+pub const SNAPSHOT_RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// Longest delay before it is tried again: an operator who made space sees it within a minute.
+pub const SNAPSHOT_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Entries kept behind a snapshot for followers that are a little late (Consul's `raft_trailing_logs`).
 pub const SNAPSHOT_TRAILING: u64 = 10_240;

@@ -5,6 +5,7 @@
 mod durable;
 mod memory;
 mod record;
+pub(crate) mod reserve;
 mod tail;
 mod writer;
 

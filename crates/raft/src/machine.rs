@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use concord_runtime::Scope;
+use concord_runtime::{Backoff, Scope, World};
 use futures::{Stream, StreamExt as _};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
@@ -18,10 +18,13 @@ use parking_lot::Mutex;
 
 use crate::engine::{Entry, LogId, Reply, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::fatal::{Fatal, FatalSlot};
+use crate::limits::{SNAPSHOT_RETRY_MAX, SNAPSHOT_RETRY_MIN};
 use crate::snapshot::Snapshots;
+use crate::snapshot::keeper::Progress;
 
-/// Writes a snapshot of the moment it was made at; runs beside later changes, on a thread that may block.
-pub type SnapshotJob = Box<dyn FnOnce() -> Vec<u8> + Send>;
+/// Writes a snapshot of the moment it was made at, or says why it cannot; runs beside later changes, on a thread that
+/// may block.
+pub type SnapshotJob = Box<dyn FnOnce() -> Result<Vec<u8>, String> + Send>;
 
 /// What the log drives.
 pub trait StateMachine: Send + 'static {
@@ -94,15 +97,20 @@ pub(crate) struct Machine {
     applied: Option<LogId>,
     membership: StoredMembership,
     snapshots: Arc<Snapshots>,
+    progress: Arc<Progress>,
     fatal: Arc<FatalSlot>,
+    world: World,
     scope: Scope,
 }
 
 /// A snapshot being written.
 pub(crate) struct Builder {
     meta: SnapshotMeta,
+    /// See [`Progress::mark`].
+    mark: u64,
     job: Mutex<Option<SnapshotJob>>,
     snapshots: Arc<Snapshots>,
+    progress: Arc<Progress>,
     scope: Scope,
 }
 
@@ -112,7 +120,9 @@ impl Machine {
     pub(crate) fn new(
         state: impl StateMachine,
         snapshots: Arc<Snapshots>,
+        progress: Arc<Progress>,
         fatal: Arc<FatalSlot>,
+        world: World,
         scope: Scope,
     ) -> Self {
         Self {
@@ -120,7 +130,9 @@ impl Machine {
             applied: None,
             membership: StoredMembership::default(),
             snapshots,
+            progress,
             fatal,
+            world,
             scope,
         }
     }
@@ -144,7 +156,10 @@ impl Machine {
         let term = log_id.committed_leader_id().term;
         let applied = catch_unwind(AssertUnwindSafe(|| state.apply(log_id.index(), term, command)));
         let halt = match applied {
-            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Ok(reply)) => {
+                self.progress.applied(command.len());
+                return Ok(reply);
+            }
             Ok(Err(halt)) => halt,
             Err(panic) => ApplyHalt {
                 reason: format!("the state machine panicked: {}", panic_text(panic.as_ref())),
@@ -155,6 +170,28 @@ impl Machine {
         let fatal = Fatal::Halted { index: log_id.index(), reason, remedy };
         self.fatal.raise(fatal.clone());
         Err(io::Error::other(fatal))
+    }
+}
+
+impl Machine {
+    /// Keeps a snapshot of the leader. Until it is durable nothing may be told of it, for the log before it is given
+    /// up; so this server waits for its disk, and is a late follower meanwhile.
+    async fn keep_installed(&self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
+        let mut backoff = Backoff::new(SNAPSHOT_RETRY_MIN, SNAPSHOT_RETRY_MAX);
+        loop {
+            match keep(&self.scope, &self.snapshots, meta.clone(), snapshot.clone()).await {
+                Ok(()) => {
+                    self.progress.written(self.progress.mark(), snapshot.len());
+                    return Ok(());
+                }
+                Err(reason) => self.progress.failed(reason),
+            }
+            tokio::select! {
+                biased;
+                () = self.scope.cancelled() => return Err(io::Error::other("shutting down")),
+                () = self.world.clock.sleep(backoff.next(&*self.world.entropy)) => {}
+            }
+        }
     }
 }
 
@@ -183,8 +220,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_snapshot_builder(&mut self) -> Builder {
         Builder {
             meta: SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() },
+            mark: self.progress.mark(),
             job: Mutex::new(Some(self.state.get_mut().begin_snapshot())),
             snapshots: Arc::clone(&self.snapshots),
+            progress: Arc::clone(&self.progress),
             scope: self.scope.clone(),
         }
     }
@@ -198,7 +237,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         }
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        keep(&self.scope, &self.snapshots, meta.clone(), snapshot).await
+        self.keep_installed(meta, snapshot).await
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf>> {
@@ -217,19 +256,43 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf> {
-        let job = self.job.lock().take().ok_or_else(|| io::Error::other("the snapshot was taken already"))?;
-        let body = self.scope.spawn_blocking("raft snapshot", job).join().await.map_err(io::Error::other)?;
-        let body = Bytes::from(body);
-        keep(&self.scope, &self.snapshots, self.meta.clone(), body.clone()).await?;
-        Ok(Snapshot { meta: self.meta.clone(), snapshot: body })
+        match self.write().await {
+            Ok(body) => {
+                self.progress.written(self.mark, body.len());
+                Ok(Snapshot { meta: self.meta.clone(), snapshot: body })
+            }
+            Err(reason) => {
+                if !self.scope.is_cancelled() {
+                    self.progress.failed(reason);
+                }
+                // An error would end the engine. It looks at the meta alone, and takes that of the snapshot it has for
+                // no news: nothing is purged.
+                Ok(Snapshot { meta: self.snapshots.newest_meta(), snapshot: Bytes::new() })
+            }
+        }
     }
 }
 
-async fn keep(scope: &Scope, snapshots: &Arc<Snapshots>, meta: SnapshotMeta, body: Bytes) -> io::Result<()> {
+impl Builder {
+    async fn write(&self) -> Result<Bytes, String> {
+        let job = self.job.lock().take().ok_or_else(|| "the snapshot was taken already".to_owned())?;
+        let made = self.scope.spawn_blocking("raft snapshot", job).join().await;
+        let body = Bytes::from(made.map_err(|end| format!("writing out the state: {end}"))??);
+        keep(&self.scope, &self.snapshots, self.meta.clone(), body.clone()).await?;
+        Ok(body)
+    }
+}
+
+async fn keep(
+    scope: &Scope,
+    snapshots: &Arc<Snapshots>,
+    meta: SnapshotMeta,
+    body: Bytes,
+) -> Result<(), String> {
     let snapshots = Arc::clone(snapshots);
     let save = move || snapshots.save(&meta, body);
-    let saved = scope.spawn_blocking("raft snapshot write", save).join().await.map_err(io::Error::other)?;
-    saved.map_err(io::Error::other)
+    let saved = scope.spawn_blocking("raft snapshot write", save).join().await;
+    saved.map_err(|end| end.to_string())?.map_err(|error| error.to_string())
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

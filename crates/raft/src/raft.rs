@@ -21,10 +21,13 @@ use crate::config::RaftConfig;
 use crate::engine::{Engine, Node, NodeId, Payload, Reply, TypeConfig, seeded};
 use crate::error::{BootstrapError, HandleError, ProposeError, ReadError, StartError};
 use crate::fatal::{Fatal, FatalSlot};
-use crate::limits::{COMMAND_BYTES_MAX, SHUTDOWN_TIMEOUT, SNAPSHOT_RETRIGGER};
+use crate::lease::{Lease, VotesHeld};
+use crate::limits::{COMMAND_BYTES_MAX, RESERVE_LOOK, SHUTDOWN_TIMEOUT, SNAPSHOT_RETRIGGER};
 use crate::link::Links;
+use crate::log::reserve::{READ_ONLY, Reserve};
 use crate::log::{Durable, MemoryLog, Storage};
 use crate::machine::{Machine, StateMachine};
+use crate::snapshot::keeper::{Keeper, Plan, Progress};
 use crate::snapshot::{SnapshotError, Snapshots};
 use crate::stats::{Member, Stats};
 use crate::transport::{ReplyBody, Rpc, RpcBody, RpcReply, SnapshotRequest, Transport};
@@ -73,6 +76,9 @@ pub(crate) struct Inner {
     pub(crate) changing: tokio::sync::Mutex<()>,
     cluster: Arc<str>,
     contact: Arc<Contact>,
+    progress: Arc<Progress>,
+    pub(crate) lease: Lease,
+    votes_held: VotesHeld,
     proposals: Semaphore,
     scope: Scope,
     durable: Option<Durable>,
@@ -101,21 +107,33 @@ impl<R: Send + Sync + 'static> Raft<R> {
         let lock = disk.as_ref().map(|disk| disk.lock("raft/lock")).transpose()?;
 
         let open = {
-            let (disk, fatal) = (disk.clone(), Arc::clone(&fatal));
-            move || Snapshots::open(disk, fatal)
+            let disk = disk.clone();
+            move || Snapshots::open(disk)
         };
         let snapshots = scope.spawn_blocking("snapshots open", open).join().await;
         let snapshots = snapshots.map_err(|end| StartError::Damaged { reason: end.to_string() })?;
         let snapshots = Arc::new(snapshots.map_err(unreadable)?);
         let durable = match disk {
             None => None,
-            Some(disk) => Some(
-                Durable::open(&config, disk, Arc::clone(&snapshots), Arc::clone(&fatal), scope.clone())
-                    .await?,
-            ),
+            Some(disk) => {
+                let (snapshots, fatal) = (Arc::clone(&snapshots), Arc::clone(&fatal));
+                let clock = Arc::clone(&world.clock);
+                Some(Durable::open(&config, disk, snapshots, fatal, clock, scope.clone()).await?)
+            }
         };
 
-        let machine = Machine::new(machine, snapshots, Arc::clone(&fatal), scope.clone());
+        let promised = durable.as_ref().is_some_and(Durable::has_promised);
+        let votes_held = VotesHeld::new(promised, world.clock.now(), config.timings.election_max);
+        let progress = Progress::new(config.snapshot_log_bytes, snapshots.newest_bytes());
+        let plan = Plan { interval: config.snapshot_interval, entries: config.snapshot_threshold };
+        let machine = Machine::new(
+            machine,
+            snapshots,
+            Arc::clone(&progress),
+            Arc::clone(&fatal),
+            world.clone(),
+            scope.clone(),
+        );
         let cluster: Arc<str> = config.cluster.as_str().into();
         let links = Links { transport, clock: Arc::clone(&world.clock), cluster: Arc::clone(&cluster) };
         let seed = world.entropy.u64();
@@ -151,7 +169,22 @@ impl<R: Send + Sync + 'static> Raft<R> {
 
         let contact = Arc::new(Contact::default());
         let (publish, stats) = watch::channel(Stats::of(&engine.metrics().borrow_watched(), None));
-        scope.spawn("stats", publish_stats(engine.clone(), publish, Arc::clone(&contact)));
+        scope
+            .spawn("stats", publish_stats(engine.clone(), publish, Arc::clone(&contact), Arc::clone(&fatal)));
+        let keeper = Keeper {
+            engine: engine.clone(),
+            stats: stats.clone(),
+            progress: Arc::clone(&progress),
+            plan,
+            world: world.clone(),
+            seed: seed.wrapping_add(1),
+            scope: scope.clone(),
+        };
+        scope.spawn("snapshots", keeper.run());
+        if let Some(durable) = &durable {
+            let reserve = Arc::clone(durable.reserve());
+            scope.spawn("reserve", set_aside_again(reserve, world.clone(), scope.clone()));
+        }
         let raft = Self {
             inner: Arc::new(Inner {
                 proposals: Semaphore::new(config.proposals_max),
@@ -163,6 +196,9 @@ impl<R: Send + Sync + 'static> Raft<R> {
                 changing: tokio::sync::Mutex::new(()),
                 cluster,
                 contact,
+                progress,
+                lease: Lease::default(),
+                votes_held,
                 scope,
                 durable,
                 lock: Mutex::new(lock),
@@ -187,6 +223,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
         if command.len() > COMMAND_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: command.len(), max: COMMAND_BYTES_MAX });
         }
+        inner.writable().map_err(|reason| ProposeError::ReadOnly { reason })?;
         let _permit = inner.proposals.try_acquire().map_err(|_| ProposeError::Busy)?;
         let written = inner.engine.client_write(Payload(command));
         let written = timeout(&*inner.world.clock, inner.config.propose_timeout, written)
@@ -231,8 +268,16 @@ impl<R> Raft<R> {
             return Err(HandleError::WrongCluster { found, expected });
         }
         let engine = &inner.engine;
+        let early = inner.votes_held.holds(inner.world.clock.now());
         let reply = match rpc.body {
+            RpcBody::Vote(request) | RpcBody::PreVote(request) if early && !request.leadership_transfer => {
+                return Err(HandleError::TooEarly);
+            }
             RpcBody::Append(request) => {
+                // Heartbeats pass: this server can still be one of the majority that the leader needs.
+                if !request.entries.is_empty() {
+                    inner.writable().map_err(|reason| HandleError::ReadOnly { reason })?;
+                }
                 let reply =
                     engine.append_entries(request).await.map_err(|error| inner.handle_error(error))?;
                 if !matches!(reply, openraft::raft::AppendEntriesResponse::HigherVote(_)) {
@@ -323,6 +368,8 @@ impl<R> Raft<R> {
         if !stats.is_leader() {
             stats.last_leader_contact = self.inner.contact.last();
         }
+        stats.snapshot_failure = self.inner.progress.failure();
+        stats.read_only = self.inner.writable().err().map(str::to_owned);
         stats
     }
 
@@ -372,6 +419,13 @@ impl<R> Raft<R> {
 }
 
 impl Inner {
+    fn writable(&self) -> Result<(), &'static str> {
+        match &self.durable {
+            Some(durable) if durable.reserve().is_full() => Err(READ_ONLY),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// What stopped the engine; `None` when it was asked to.
     pub(crate) fn stopped(&self, error: &EngineFatal<TypeConfig>) -> Option<Fatal> {
         match (self.fatal.first(), error) {
@@ -439,14 +493,28 @@ pub(crate) fn leader_of(forward: ForwardToLeader<TypeConfig>) -> Option<Member> 
     forward.leader_id.zip(forward.leader_node).map(|(id, node)| Member { id, node })
 }
 
-async fn publish_stats(engine: Engine, publish: watch::Sender<Stats>, contact: Arc<Contact>) {
+async fn publish_stats(
+    engine: Engine,
+    publish: watch::Sender<Stats>,
+    contact: Arc<Contact>,
+    fatal: Arc<FatalSlot>,
+) {
     let mut metrics = engine.metrics();
     loop {
         let changed = metrics.changed().await;
-        let stats = {
+        let (stats, ended) = {
             let metrics: &RaftMetrics<TypeConfig> = &metrics.borrow_watched();
-            Stats::of(metrics, contact.last())
+            let ended = match &metrics.running_state {
+                Err(EngineFatal::Stopped) => None,
+                Err(error) => Some(error.to_string()),
+                Ok(()) => changed.is_err().then(|| "it ended without a reason".to_owned()),
+            };
+            (Stats::of(metrics, contact.last()), ended)
         };
+        if let Some(reason) = ended {
+            // Whatever ended it: a process whose consensus is gone must not look as if it lived.
+            fatal.raise(Fatal::Engine { reason });
+        }
         let over = changed.is_err() || !stats.is_running;
         publish.send_replace(stats);
         if over {
@@ -455,6 +523,30 @@ async fn publish_stats(engine: Engine, publish: watch::Sender<Stats>, contact: A
                 stats.role = crate::stats::Role::Stopped;
             });
             return;
+        }
+    }
+}
+
+/// While the disk is full, looks again and again whether there is space.
+async fn set_aside_again(reserve: Arc<Reserve>, world: World, scope: Scope) {
+    let mut full = reserve.watch();
+    loop {
+        tokio::select! {
+            biased;
+            () = scope.cancelled() => return,
+            changed = full.wait_for(|full| *full) => if changed.is_err() { return },
+        }
+        tokio::select! {
+            biased;
+            () = scope.cancelled() => return,
+            () = world.clock.sleep(RESERVE_LOOK) => {}
+        }
+        let reserve = Arc::clone(&reserve);
+        let looked = scope.spawn_blocking("reserve", move || reserve.refill()).join().await;
+        match looked {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot set space aside for the log"),
+            Err(end) => tracing::warn!(%end, "cannot set space aside for the log"),
         }
     }
 }

@@ -4,6 +4,9 @@
 //! up to which entry it goes and who the members are. It is written whole (temporary file, flush, rename), so a torn
 //! one can only come from a decaying disk; then the one before it serves, with the log, which is purged only up to
 //! the older of the two.
+//!
+//! Nothing that happens to a snapshot's file ends the node: what is not durable is not counted, and the log behind it
+//! is kept.
 
 use std::sync::Arc;
 
@@ -13,8 +16,9 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::{LogId, SnapshotMeta};
-use crate::fatal::{Fatal, FatalSlot};
 use crate::limits::SNAPSHOTS_KEPT;
+
+pub(crate) mod keeper;
 
 const DIR: &str = "raft/snapshots";
 const SUFFIX: &str = ".snapshot";
@@ -27,7 +31,6 @@ const DIGEST_BYTES: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     disk: Option<Arc<dyn Disk>>,
-    fatal: Arc<FatalSlot>,
     kept: Mutex<Kept>,
 }
 
@@ -37,6 +40,8 @@ struct Kept {
     metas: Vec<SnapshotMeta>,
     /// The newest one's content, when there is no disk.
     body: Option<Bytes>,
+    /// The size of the newest one's content.
+    newest_bytes: u64,
 }
 
 /// How far the log may be purged, seen from the snapshots.
@@ -63,21 +68,32 @@ pub(crate) enum SnapshotError {
 
 impl Snapshots {
     /// Opens the snapshots of a disk, or an empty place in memory. Damaged files are reported and left alone.
-    pub(crate) fn open(disk: Option<Arc<dyn Disk>>, fatal: Arc<FatalSlot>) -> Result<Self, SnapshotError> {
+    pub(crate) fn open(disk: Option<Arc<dyn Disk>>) -> Result<Self, SnapshotError> {
         let mut kept = Kept::default();
         if let Some(disk) = &disk {
+            let mut found = Vec::new();
             for name in files(&**disk)? {
-                match decode(&name, disk.read(&format!("{DIR}/{name}"))?) {
-                    Ok((meta, _)) => kept.metas.push(meta),
-                    Err(error @ SnapshotError::Damaged { .. }) => {
-                        tracing::error!(%error, "a snapshot is damaged and will not be used");
-                    }
-                    Err(error) => return Err(error),
+                match load(&**disk, &name) {
+                    Ok((meta, body)) => found.push((meta, body.len() as u64)),
+                    Err(error @ SnapshotError::Format { .. }) => return Err(error),
+                    Err(error) => tracing::error!(%error, "a snapshot is damaged and will not be used"),
                 }
             }
-            kept.metas.sort_by_key(|meta| meta.last_log_id);
+            found.sort_by_key(|(meta, _)| meta.last_log_id);
+            kept.newest_bytes = found.last().map_or(0, |(_, bytes)| *bytes);
+            kept.metas = found.into_iter().map(|(meta, _)| meta).collect();
         }
-        Ok(Self { disk, fatal, kept: Mutex::new(kept) })
+        Ok(Self { disk, kept: Mutex::new(kept) })
+    }
+
+    /// The size of the newest one's content; 0 when there is none.
+    pub(crate) fn newest_bytes(&self) -> u64 {
+        self.kept.lock().newest_bytes
+    }
+
+    /// What is known of the newest one; of nothing at all when there is none.
+    pub(crate) fn newest_meta(&self) -> SnapshotMeta {
+        self.kept.lock().metas.last().cloned().unwrap_or_default()
     }
 
     /// Keeps a snapshot durably and removes those that are no longer needed.
@@ -87,14 +103,15 @@ impl Snapshots {
             // The same state again: the one restored at start, or nothing was applied since.
             return Ok(());
         }
+        let bytes = body.len() as u64;
         match &self.disk {
             None => {
                 kept.metas = vec![meta.clone()];
                 kept.body = Some(body);
             }
             Some(disk) => {
-                let saved = disk.write_atomic(&format!("{DIR}/{}", name(meta)), &encode(meta, &body));
-                saved.map_err(|error| self.raised(error))?;
+                // Also a failed flush leaves the others as they are, and the next attempt writes a new file.
+                disk.write_atomic(&format!("{DIR}/{}", name(meta)), &encode(meta, &body))?;
                 kept.metas.push(meta.clone());
                 let excess = kept.metas.len().saturating_sub(SNAPSHOTS_KEPT);
                 kept.metas.drain(..excess);
@@ -104,6 +121,7 @@ impl Snapshots {
                 }
             }
         }
+        kept.newest_bytes = bytes;
         Ok(())
     }
 
@@ -114,9 +132,7 @@ impl Snapshots {
             return Ok(kept.metas.last().cloned().zip(kept.body.clone()));
         };
         while let Some(meta) = kept.metas.last() {
-            let name = name(meta);
-            let content = disk.read(&format!("{DIR}/{name}")).map_err(|error| self.raised(error))?;
-            match decode(&name, content) {
+            match load(&**disk, &name(meta)) {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => {
                     tracing::error!(%error, "a snapshot is damaged and will not be used");
@@ -145,18 +161,15 @@ impl Snapshots {
     pub(crate) fn newest_index(&self) -> Option<LogId> {
         self.kept.lock().metas.last().and_then(|meta| meta.last_log_id)
     }
-
-    fn raised(&self, error: DiskError) -> SnapshotError {
-        if error.is_fatal() {
-            self.fatal.raise(Fatal::from(&error));
-        }
-        SnapshotError::Disk(error)
-    }
 }
 
 fn files(disk: &dyn Disk) -> Result<Vec<String>, DiskError> {
     let names = disk.list(DIR)?;
     Ok(names.into_iter().filter(|name| name.ends_with(SUFFIX)).collect())
+}
+
+fn load(disk: &dyn Disk, name: &str) -> Result<(SnapshotMeta, Bytes), SnapshotError> {
+    decode(name, disk.read(&format!("{DIR}/{name}"))?)
 }
 
 fn remove_others(disk: &dyn Disk, wanted: &[String]) {

@@ -38,6 +38,19 @@ pub struct Stats {
     pub followers: BTreeMap<NodeId, Follower>,
     /// Whether it runs; a stopped node says why where it failed.
     pub is_running: bool,
+    /// Why it takes no writes, if it does not. It goes on by itself once the reason is gone.
+    pub read_only: Option<String>,
+    /// Why no snapshot can be written, if the last one could not. The log grows meanwhile.
+    pub snapshot_failure: Option<SnapshotFailure>,
+}
+
+/// Snapshots that could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFailure {
+    /// What the last one met.
+    pub reason: String,
+    /// How many in a row failed.
+    pub times: u64,
 }
 
 /// A server and its number.
@@ -102,6 +115,8 @@ impl Stats {
             last_leader_contact: if role == Role::Leader { quorum_contact } else { follower_contact },
             followers: followers(metrics),
             is_running: metrics.running_state.is_ok() && role != Role::Stopped,
+            read_only: None,
+            snapshot_failure: None,
         }
     }
 

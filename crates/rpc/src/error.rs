@@ -56,6 +56,9 @@ pub enum RpcError {
     /// A named limit is reached.
     #[error("{0}")]
     Busy(String),
+    /// The servers' disk is full: nothing was written. The text says what helps.
+    #[error("{0}")]
+    ReadOnly(String),
     /// The server or agent is stopping.
     #[error("shutting down")]
     ShuttingDown,
@@ -80,6 +83,7 @@ impl RpcError {
             | Self::OutcomeUnknown
             | Self::RateLimited
             | Self::Busy(_)
+            | Self::ReadOnly(_)
             | Self::ShuttingDown
             | Self::CaNotReady(_) => true,
             Self::Invalid(_)

@@ -68,7 +68,9 @@ pub fn status_of(error: &RpcError) -> tonic::Status {
         RpcError::Denied(_) => tonic::Code::PermissionDenied,
         RpcError::TokenNotFound | RpcError::NotBootstrapped => tonic::Code::Unauthenticated,
         RpcError::AclDisabled => tonic::Code::FailedPrecondition,
-        RpcError::NoLeader | RpcError::ShuttingDown | RpcError::CaNotReady(_) => tonic::Code::Unavailable,
+        RpcError::NoLeader | RpcError::ReadOnly(_) | RpcError::ShuttingDown | RpcError::CaNotReady(_) => {
+            tonic::Code::Unavailable
+        }
         RpcError::OutcomeUnknown => tonic::Code::DeadlineExceeded,
         RpcError::RateLimited | RpcError::Busy(_) => tonic::Code::ResourceExhausted,
         RpcError::NotAvailable(_) => tonic::Code::Unimplemented,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use concord_raft::{ApplyHalt, RestoreError, SnapshotJob, StateMachine};
 use concord_state::{Halt, Reply, Store, View};
-use tracing::{error, info};
+use tracing::info;
 
 use crate::hub::Hub;
 
@@ -61,14 +61,7 @@ impl StateMachine for Machine {
 
     fn begin_snapshot(&self) -> SnapshotJob {
         let (view, term) = (self.store.view(), self.term);
-        Box::new(move || match view.snapshot(term) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                // An empty snapshot is refused on restore; the log behind it is kept until a good one exists.
-                error!(%error, "cannot write a snapshot of the state");
-                Vec::new()
-            }
-        })
+        Box::new(move || view.snapshot(term).map_err(|error| format!("writing out the state: {error}")))
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {

@@ -93,10 +93,19 @@ impl Core {
         self.route(head)?;
         let deadline = self.deadline(head);
         loop {
-            self.fresh_enough(head.consistency).await?;
-            let view = self.view();
-            let (value, hidden, set, of_token) = self.evaluate(&view, head, need, &evaluate)?;
-            drop(view);
+            let read = || self.evaluate(&self.view(), head, need, &evaluate);
+            let (value, hidden, set, of_token) = match head.consistency {
+                Consistency::Stale => read(),
+                Consistency::Default => {
+                    self.lead().await?;
+                    self.raft.leased(read).await.map_err(|error| read_error(&error))?
+                }
+                Consistency::Consistent => {
+                    self.lead().await?;
+                    self.barrier().await?;
+                    read()
+                }
+            }?;
             // Other rights are another answer, so that a change of them ends the wait: with less, or with more.
             let index = match need {
                 Need::Open => set.index(),
@@ -150,7 +159,8 @@ impl Core {
     fn answer<T>(&self, value: T, index: u64, filtered: bool, consistency: Consistency) -> Answer<T> {
         let stats = self.raft.stats();
         let contact = stats.last_leader_contact.map_or(Duration::ZERO, |at| self.world.clock.now() - at);
-        let last_contact = if self.raft.is_leader() { Duration::ZERO } else { contact };
+        // A leader that nobody confirms any more has no news either.
+        let last_contact = if self.raft.has_lease() { Duration::ZERO } else { contact };
         Answer { value, index, known_leader: stats.leader.is_some(), last_contact, filtered, consistency }
     }
 
@@ -162,23 +172,13 @@ impl Core {
         }
     }
 
-    async fn fresh_enough(&self, consistency: Consistency) -> Result<(), RpcError> {
-        match consistency {
-            Consistency::Stale => Ok(()),
-            Consistency::Default => self.lead().await,
-            Consistency::Consistent => {
-                self.lead().await?;
-                self.barrier().await
-            }
-        }
-    }
-
     /// Confirms that this server leads and has applied all that was committed before.
     pub(crate) async fn barrier(&self) -> Result<(), RpcError> {
         self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
     }
 
-    /// Waits a little for this server to lead and to have caught up.
+    /// Waits a little for this server to lead and to have caught up. That it still leads when a view is read is for the
+    /// lease or the barrier to say.
     async fn lead(&self) -> Result<(), RpcError> {
         if self.scope.is_cancelled() {
             return Err(RpcError::ShuttingDown);
@@ -219,7 +219,8 @@ impl Core {
     pub(crate) async fn authorise(&self, head: &Head, need: &Need) -> Result<Caller, RpcError> {
         self.route(head)?;
         self.lead().await?;
-        let caller = self.caller(head.token.as_ref())?;
+        let resolve = || self.caller(head.token.as_ref());
+        let caller = self.raft.leased(resolve).await.map_err(|error| read_error(&error))??;
         caller.meet(need)?;
         Ok(caller)
     }
@@ -276,6 +277,7 @@ fn read_error(error: &ReadError) -> RpcError {
 fn propose_error(error: &ProposeError) -> RpcError {
     match error {
         ProposeError::NotLeader { .. } => RpcError::NoLeader,
+        ProposeError::ReadOnly { reason } => RpcError::ReadOnly((*reason).to_owned()),
         ProposeError::Busy => RpcError::Busy("too many writes are under way, try again later".to_owned()),
         ProposeError::TooLarge { .. } => RpcError::Invalid(error.to_string()),
         ProposeError::Unknown { .. } => RpcError::OutcomeUnknown,

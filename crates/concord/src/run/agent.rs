@@ -337,10 +337,13 @@ async fn server(
     let raft = RaftConfig {
         timings: Timings {
             heartbeat: section.heartbeat_timeout / 5,
-            election_min: section.election_timeout / 2,
+            // A voter that starts again may stand after the shortest wait: the lease stays below it.
+            election_min: section.election_timeout * 3 / 4,
             election_max: section.election_timeout,
+            lease: section.leader_lease,
         },
         snapshot_threshold: section.snapshot_threshold,
+        snapshot_interval: section.snapshot_interval,
         snapshot_trailing: section.trailing_logs,
         ..RaftConfig::new(Server::raft_id(&settings), config.agent.datacenter.as_str())
     };

@@ -236,7 +236,7 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     let world = World::new();
     // Snapshots and purges of the log happen within the test, not only after ten thousand writes.
     let hcl = vec![
-        "performance { raft_multiplier = 1 } raft_snapshot_threshold = 200 raft_trailing_logs = 50"
+        "performance { raft_multiplier = 1 } raft_snapshot_threshold = 200 raft_snapshot_interval = \"50ms\" raft_trailing_logs = 50"
             .to_owned(),
     ];
     let mut agent = world.agent("n1", AgentOptions { hcl, ..AgentOptions::default() });

@@ -72,7 +72,7 @@ impl From<RpcError> for HttpError {
             }
             RpcError::AclDisabled => StatusCode::UNAUTHORIZED,
             RpcError::RateLimited | RpcError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-            RpcError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            RpcError::ShuttingDown | RpcError::ReadOnly(_) => StatusCode::SERVICE_UNAVAILABLE,
             RpcError::NotAvailable(_) => StatusCode::NOT_IMPLEMENTED,
             RpcError::UnknownDatacenter
             | RpcError::Rejected(_)
@@ -104,6 +104,7 @@ mod tests {
         check(RpcError::RateLimited, 429, "Rate limit reached, try again later");
         let taken = "Invalid Policy: A Policy with Name \"one\" already exists";
         check(RpcError::Rejected(taken.to_owned()), 500, taken);
+        check(RpcError::ReadOnly("read-only: no space".to_owned()), 503, "read-only: no space");
         check(RpcError::NotAvailable("roles".to_owned()), 501, "not available yet: roles");
     }
 }

@@ -13,7 +13,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-use concord_runtime::{Disk, DiskError, DiskFile, Scope};
+use concord_runtime::{Clock, Disk, DiskError, DiskFile, Scope};
 use futures::{Stream, TryStreamExt as _, stream};
 use openraft::entry::RaftEntry as _;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
@@ -30,6 +30,7 @@ use crate::fatal::{Fatal, FatalSlot};
 use crate::limits::{LOG_CACHE_BYTES, READ_ENTRIES_MAX, TAIL_BYTES_MAX, WRITER_QUEUE_MAX};
 use crate::log::fitting;
 use crate::log::record::{self, RecordError};
+use crate::log::reserve::Reserve;
 use crate::log::tail::Tail;
 use crate::log::writer::{self, COMMITTED, Command, LOG, META, PURGED, SERVER, VOTE, Writer, WriterHandle};
 use crate::snapshot::{PurgeFloor, Snapshots};
@@ -39,6 +40,8 @@ const FILE: &str = "raft/log.redb";
 /// a server that lost its log must not begin a new one in silence.
 pub const BEGUN: &str = "raft/begun";
 const FORMAT: u32 = 1;
+/// How a file of redb begins.
+const REDB_BEGIN: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
 /// Clones are the same log.
 #[derive(Clone)]
@@ -51,6 +54,7 @@ pub(crate) struct Shared {
     db: RwLock<Option<Arc<Database>>>,
     pub(crate) state: Mutex<State>,
     pub(crate) fatal: Arc<FatalSlot>,
+    pub(crate) reserve: Arc<Reserve>,
     snapshots: Arc<Snapshots>,
     scope: Scope,
 }
@@ -77,6 +81,7 @@ struct Server {
 #[derive(Debug)]
 struct Backend {
     file: Box<dyn DiskFile>,
+    reserve: Arc<Reserve>,
     fatal: Arc<FatalSlot>,
 }
 
@@ -88,14 +93,15 @@ impl Durable {
         disk: Arc<dyn Disk>,
         snapshots: Arc<Snapshots>,
         fatal: Arc<FatalSlot>,
+        clock: Arc<dyn Clock>,
         scope: Scope,
     ) -> Result<Self, StartError> {
         let open = {
-            let (id, fatal) = (config.id, Arc::clone(&fatal));
-            move || open(id, &*disk, fatal)
+            let (id, reserve, fatal) = (config.id, config.reserve_bytes, Arc::clone(&fatal));
+            move || open(id, &*disk, reserve, fatal)
         };
         let opened = scope.spawn_blocking("log open", open).join().await;
-        let (db, state) =
+        let (db, state, reserve) =
             opened.map_err(|end| StartError::Damaged { reason: format!("opening {FILE}: {end}") })??;
         let restored = snapshots.newest_index();
         if let Some(purged) = state.purged.filter(|purged| restored.is_none_or(|restored| restored < *purged))
@@ -108,11 +114,16 @@ impl Durable {
             db: RwLock::new(Some(Arc::new(db))),
             state: Mutex::new(state),
             fatal,
+            reserve,
             snapshots,
             scope: scope.clone(),
         });
         let writer = Writer::new(Arc::clone(&shared), committed);
-        let writer = if config.inline_writes {
+        let writer = if config.inline_writes && !config.flush_delay.is_zero() {
+            let (queue, commands) = mpsc::channel(WRITER_QUEUE_MAX);
+            scope.spawn("slow raft log", writer.run_slowly(commands, clock, config.flush_delay));
+            WriterHandle::Thread(queue)
+        } else if config.inline_writes {
             WriterHandle::Inline(Arc::new(Mutex::new(writer)))
         } else {
             let (queue, commands) = mpsc::channel(WRITER_QUEUE_MAX);
@@ -123,6 +134,17 @@ impl Durable {
             WriterHandle::Thread(queue)
         };
         Ok(Self { shared, writer })
+    }
+
+    /// Whether anything was promised to others: a vote, or entries.
+    pub(crate) fn has_promised(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.vote.is_some() || state.last.is_some() || state.purged.is_some()
+    }
+
+    /// The space set aside for a full disk.
+    pub(crate) fn reserve(&self) -> &Arc<Reserve> {
+        &self.shared.reserve
     }
 
     /// Writes what is left, and closes the file. Later calls fail.
@@ -335,19 +357,35 @@ impl StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_at(offset, data).map_err(|error| self.failed(error))
+        loop {
+            match self.file.write_at(offset, data) {
+                Err(DiskError::Full { .. }) if self.reserve.release() => {}
+                written => return written.map_err(|error| self.failed(error)),
+            }
+        }
     }
 }
 
 // === opening ===
 
-fn open(id: NodeId, disk: &dyn Disk, fatal: Arc<FatalSlot>) -> Result<(Database, State), StartError> {
+fn open(
+    id: NodeId,
+    disk: &dyn Disk,
+    reserve: u64,
+    fatal: Arc<FatalSlot>,
+) -> Result<(Database, State, Arc<Reserve>), StartError> {
     let file = disk.open(FILE)?;
-    if file.len()? == 0 && disk.exists(BEGUN)? {
+    let begun = disk.exists(BEGUN)?;
+    if file.len()? == 0 && begun {
         let reason = format!("{FILE} is missing or empty, though this server has kept its log there");
         return Err(StartError::Damaged { reason });
     }
-    let backend = Backend { file, fatal };
+    if !begun && !made_whole(&*file)? {
+        // The power went while it was made: nothing was promised yet, so it is made again.
+        file.set_len(0)?;
+    }
+    let reserve = Arc::new(Reserve::open(disk, reserve)?);
+    let backend = Backend { file, reserve: Arc::clone(&reserve), fatal };
     let db = redb::Builder::new()
         .set_cache_size(LOG_CACHE_BYTES)
         // A file that was altered behind redb's back is refused here instead of being trusted.
@@ -355,11 +393,21 @@ fn open(id: NodeId, disk: &dyn Disk, fatal: Arc<FatalSlot>) -> Result<(Database,
         .create_with_backend(backend)
         .map_err(damaged)?;
     claim(&db, id)?;
-    if !disk.exists(BEGUN)? {
+    if !begun {
         disk.write_atomic(BEGUN, b"A raft log was begun in this directory.\n")?;
     }
     let state = load(&db)?;
-    Ok((db, state))
+    Ok((db, state, reserve))
+}
+
+/// Whether redb has finished making its file: the last it writes then is how the file begins.
+fn made_whole(file: &dyn DiskFile) -> Result<bool, StartError> {
+    let mut begin = [0; REDB_BEGIN.len()];
+    if file.len()? < begin.len() as u64 {
+        return Ok(false);
+    }
+    file.read_at(0, &mut begin)?;
+    Ok(begin == REDB_BEGIN)
 }
 
 /// Checks whose log this is, or makes it ours when it is new.

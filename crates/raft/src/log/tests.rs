@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use concord_runtime::{Disk, HostDisk, MemoryDisk, Scope, TokioClock};
+use concord_runtime::{Disk, HostDisk, MemoryDisk, Scope, TokioClock, World};
 use openraft::entry::RaftEntry as _;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt as _};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -17,6 +17,7 @@ use crate::error::StartError;
 use crate::fatal::{Fatal, FatalSlot};
 use crate::machine::{ApplyHalt, Machine, RestoreError, SnapshotJob, StateMachine};
 use crate::snapshot::Snapshots;
+use crate::snapshot::keeper::Progress;
 
 /// A state machine that counts.
 struct Counter(u64);
@@ -31,7 +32,7 @@ impl StateMachine for Counter {
 
     fn begin_snapshot(&self) -> SnapshotJob {
         let count = self.0;
-        Box::new(move || count.to_be_bytes().to_vec())
+        Box::new(move || Ok(count.to_be_bytes().to_vec()))
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
@@ -54,22 +55,25 @@ impl Fixture {
         let told = Arc::new(Mutex::new(Vec::new()));
         let hook = Arc::clone(&told);
         let fatal = FatalSlot::new(Arc::new(move |fatal: &Fatal| hook.lock().push(fatal.clone())));
-        let snapshots = Snapshots::open(Some(Arc::clone(&disk)), Arc::clone(&fatal)).expect("snapshots");
+        let snapshots = Snapshots::open(Some(Arc::clone(&disk))).expect("snapshots");
         let scope = Scope::new("test", Arc::new(TokioClock::new()));
         Self { disk, scope, snapshots: Arc::new(snapshots), fatal, told }
     }
 
     async fn open(&self, id: u64) -> Result<Durable, StartError> {
-        self.open_with(&RaftConfig::new(id, "test")).await
+        self.open_with(&RaftConfig { reserve_bytes: 64 * 1024, ..RaftConfig::new(id, "test") }).await
     }
 
     async fn open_with(&self, config: &RaftConfig) -> Result<Durable, StartError> {
         let (snapshots, fatal) = (Arc::clone(&self.snapshots), Arc::clone(&self.fatal));
-        Durable::open(config, Arc::clone(&self.disk), snapshots, fatal, self.scope.clone()).await
+        let clock = Arc::new(TokioClock::new());
+        Durable::open(config, Arc::clone(&self.disk), snapshots, fatal, clock, self.scope.clone()).await
     }
 
     fn machine(&self) -> Machine {
-        Machine::new(Counter(0), Arc::clone(&self.snapshots), Arc::clone(&self.fatal), self.scope.clone())
+        let (progress, world) = (Progress::new(u64::MAX, 0), World::tokio());
+        let (snapshots, fatal) = (Arc::clone(&self.snapshots), Arc::clone(&self.fatal));
+        Machine::new(Counter(0), snapshots, progress, fatal, world, self.scope.clone())
     }
 }
 
@@ -238,17 +242,43 @@ async fn n_114_a_failed_flush_stops_the_log_and_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_apart() {
+async fn f_4_the_reserve_takes_what_a_full_disk_cannot() {
     let disk = MemoryDisk::new();
     let fixture = Fixture::new(Arc::new(disk.clone()));
     let mut log = fixture.open(1).await.expect("opens");
+    let reserve = Arc::clone(log.reserve());
+    assert!(!reserve.is_full());
     disk.set_full(true);
-    assert!(log.blocking_append([command(1, 0, 10)]).await.is_err());
+    let mut index = 0;
+    while !reserve.is_full() {
+        log.blocking_append([command(1, index, 10)]).await.expect("written with what was set aside");
+        index += 1;
+        assert!(index < 1000, "the disk is full at last");
+    }
+    log.save_vote(&Vote::new(2, 1)).await.expect("there is space for votes");
+    assert!(!reserve.refill().expect("can be asked"), "there is still no space");
+    assert!(reserve.is_full());
+    disk.set_full(false);
+    assert!(reserve.refill().expect("can be asked"));
+    assert!(!reserve.is_full());
+    assert_eq!(fixture.fatal.first(), None);
+}
+
+#[tokio::test]
+async fn f_4_what_is_larger_than_the_reserve_ends_the_log_and_loses_nothing_acknowledged() {
+    let disk = MemoryDisk::new();
+    let fixture = Fixture::new(Arc::new(disk.clone()));
+    let mut log = fixture.open(1).await.expect("opens");
+    log.blocking_append([command(1, 0, 10)]).await.expect("acknowledged");
+    disk.set_full(true);
+    assert!(log.blocking_append([command(1, 1, 4 << 20)]).await.is_err());
     assert!(matches!(fixture.fatal.first(), Some(Fatal::DiskFull { .. })));
     disk.set_full(false);
     disk.crash();
     let mut log = Fixture::new(Arc::new(disk)).open(1).await.expect("opens again");
-    log.blocking_append([command(1, 0, 10)]).await.expect("and goes on");
+    let found = log.try_get_log_entries(0..9).await.expect("readable");
+    assert_eq!(found, [command(1, 0, 10)], "what was acknowledged, and not what was told as failed");
+    log.blocking_append([command(1, 1, 10)]).await.expect("and goes on");
 }
 
 #[tokio::test]

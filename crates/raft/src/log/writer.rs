@@ -2,7 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use concord_runtime::Clock;
 use openraft::storage::IOFlushed;
 use parking_lot::Mutex;
 use redb::{ReadableDatabase as _, TableDefinition};
@@ -10,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{LogId, TypeConfig, Vote};
 use crate::fatal::Fatal;
-use crate::limits::WRITER_BATCH_MAX;
+use crate::limits::{WRITER_BATCH_BYTES_MAX, WRITER_BATCH_MAX};
 use crate::log::durable::Shared;
 use crate::log::record;
 
@@ -46,6 +48,15 @@ pub(crate) struct Writer {
     failed: Option<String>,
 }
 
+impl Command {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { records, .. } => records.iter().map(|(_, record)| record.len()).sum(),
+            Self::Vote { .. } | Self::Truncate { .. } | Self::Purge { .. } | Self::Close { .. } => 0,
+        }
+    }
+}
+
 impl WriterHandle {
     pub(crate) async fn send(&self, command: Command) -> io::Result<()> {
         match self {
@@ -66,14 +77,24 @@ impl Writer {
     /// The loop of the writer's thread.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(first) = queue.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < WRITER_BATCH_MAX
-                && let Ok(next) = queue.try_recv()
-            {
-                batch.push(next);
-            }
-            self.execute(batch);
+            self.execute(batch(first, &mut queue));
             // Not when the last sender is gone: handles of a stopped node may live on.
+            if self.shared.db().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The same on a disk that takes its time, for simulations.
+    pub(crate) async fn run_slowly(
+        mut self,
+        mut queue: mpsc::Receiver<Command>,
+        clock: Arc<dyn Clock>,
+        flush: Duration,
+    ) {
+        while let Some(first) = queue.recv().await {
+            clock.sleep(flush).await;
+            self.execute(batch(first, &mut queue));
             if self.shared.db().is_none() {
                 return;
             }
@@ -154,6 +175,20 @@ impl Writer {
             }
         }
     }
+}
+
+/// What is waiting behind `first`, as much as one flush may make durable.
+fn batch(first: Command, queue: &mut mpsc::Receiver<Command>) -> Vec<Command> {
+    let mut bytes = first.bytes();
+    let mut batch = vec![first];
+    while batch.len() < WRITER_BATCH_MAX
+        && bytes < WRITER_BATCH_BYTES_MAX
+        && let Ok(next) = queue.try_recv()
+    {
+        bytes += next.bytes();
+        batch.push(next);
+    }
+    batch
 }
 
 impl Drop for Writer {

@@ -11,7 +11,7 @@ fn meta(index: u64) -> SnapshotMeta {
 }
 
 fn open(disk: &MemoryDisk) -> Result<Snapshots, SnapshotError> {
-    Snapshots::open(Some(Arc::new(disk.clone())), FatalSlot::new(Arc::new(|_| {})))
+    Snapshots::open(Some(Arc::new(disk.clone())))
 }
 
 #[track_caller]

@@ -21,6 +21,7 @@ fn plain(_: &mut RaftConfig) {}
 
 fn small_snapshots(config: &mut RaftConfig) {
     config.snapshot_threshold = 40;
+    config.snapshot_interval = Duration::from_millis(50);
     config.snapshot_trailing = 10;
 }
 
@@ -382,9 +383,11 @@ impl Clients {
                     let mut promises = promises.lock();
                     match outcome {
                         Ok(committed) => promises.acknowledged.push((committed.index, text)),
-                        Err(ProposeError::NotLeader { .. } | ProposeError::Busy) => {
-                            promises.refused.push(text)
-                        }
+                        Err(
+                            ProposeError::NotLeader { .. }
+                            | ProposeError::Busy
+                            | ProposeError::ReadOnly { .. },
+                        ) => promises.refused.push(text),
                         Err(
                             ProposeError::Unknown { .. } | ProposeError::Shutdown | ProposeError::Fatal(_),
                         ) => {

@@ -15,6 +15,7 @@ async fn start(disk: &MemoryDisk, tune: impl FnOnce(&mut RaftConfig)) -> Result<
     let network = Network::new(Arc::clone(&world.clock), Arc::clone(&world.entropy));
     let mut config = config(1);
     config.snapshot_threshold = 20;
+    config.snapshot_interval = std::time::Duration::from_millis(5);
     config.snapshot_trailing = 4;
     tune(&mut config);
     let server = Server::start(config, Storage::Disk, &network, &world).await?;
@@ -157,6 +158,123 @@ async fn n_114_a_failed_flush_ends_the_node_and_loses_nothing_acknowledged() {
     server.raft.shutdown().await;
 }
 
+/// Writes until the power goes; `None` when all was written before.
+async fn lives_until(cut: u64) -> Option<(MemoryDisk, Vec<String>)> {
+    let disk = MemoryDisk::new();
+    disk.cut_power_after(cut);
+    let small = |config: &mut RaftConfig| {
+        (config.snapshot_threshold, config.snapshot_trailing, config.inline_writes) = (4, 1, true);
+    };
+    let mut acknowledged = Vec::new();
+    let Ok(server) = start(&disk, small).await else { return Some((disk, acknowledged)) };
+    let mut whole = true;
+    for serial in 0..16 {
+        let text = format!("{serial:06}");
+        match server.raft.propose(Bytes::from(text.clone())).await {
+            Ok(_) => acknowledged.push(text),
+            Err(_) => whole = false,
+        }
+        if serial % 4 == 3 && whole {
+            let _ = server.raft.snapshot(std::time::Duration::from_secs(2)).await;
+        }
+    }
+    server.raft.shutdown().await;
+    (!whole || server.raft.fatal().is_some()).then_some((disk, acknowledged))
+}
+
+#[tokio::test]
+async fn f_2_a_power_cut_at_each_single_write_loses_nothing_acknowledged() {
+    let (mut cut, mut promised) = (0, 0);
+    while let Some((disk, acknowledged)) = lives_until(cut).await {
+        let entropy = SeededEntropy::new(cut);
+        if cut.is_multiple_of(2) {
+            disk.crash()
+        } else {
+            disk.crash_torn(&entropy)
+        }
+        let server = start(&disk, |_| {}).await.unwrap_or_else(|error| panic!("cut {cut}: {error}"));
+        ready(&server).await;
+        let found = server.texts();
+        assert!(found.starts_with(&acknowledged), "cut {cut}: {acknowledged:?} became {found:?}");
+        // At most the one in the air is there as well.
+        assert!(found.len() <= acknowledged.len() + 1, "cut {cut}: {found:?}");
+        promised = promised.max(acknowledged.len());
+        server.raft.shutdown().await;
+        // Each one while the files are made, then every third.
+        cut += if cut < 40 { 1 } else { 3 };
+        assert!(cut < 2_000, "the power goes at some point");
+    }
+    assert!(cut > 50 && promised >= 15, "{cut} points, {promised} promises at most");
+}
+
+/// Alters the files of a stopped server in some way, and says how.
+fn decay(disk: &MemoryDisk, entropy: &SeededEntropy) -> String {
+    let names = snapshots(disk);
+    let path = match entropy.below(3) {
+        0 => names[usize::try_from(entropy.below(2)).expect("small")].clone(),
+        _ => "raft/log.redb".to_owned(),
+    };
+    let len = disk.read(&path).expect("a file").len();
+    let pick = |below: usize| usize::try_from(entropy.below(below.max(1) as u64)).expect("small");
+    let (at, page) = (pick(len), 4096.min(len));
+    let kind = entropy.below(5);
+    match kind {
+        0 => disk.alter(&path, |bytes| bytes[at] ^= 1 << (at % 8)),
+        1 => disk.alter(&path, |bytes| bytes.truncate(at)),
+        2 => disk.alter(&path, |bytes| {
+            let start = at.min(len - page);
+            bytes[start..start + page].fill(0);
+        }),
+        3 => disk.alter(&path, |bytes| {
+            let (one, other) = (pick(len / page) * page, pick(len / page) * page);
+            for byte in 0..page {
+                bytes.swap(one + byte, other + byte);
+            }
+        }),
+        _ => {
+            let old = disk.read(&names[0]).expect("the older one");
+            disk.alter(&names[1], |bytes| *bytes = old);
+        }
+    }
+    format!("{path}, kind {kind} at {at} of {len}")
+}
+
+#[tokio::test]
+async fn f_6_whatever_has_decayed_is_refused_or_made_good_and_never_served() {
+    let good = MemoryDisk::new();
+    let texts = grown(&good).await;
+    let files: Vec<(String, Vec<u8>)> = ["raft/log.redb", concord_raft::BEGUN]
+        .map(ToOwned::to_owned)
+        .into_iter()
+        .chain(snapshots(&good))
+        .map(|path| (path.clone(), good.read(&path).expect("a file")))
+        .collect();
+    let (mut refused, mut whole) = (0, 0);
+    for seed in 0..200 {
+        let disk = MemoryDisk::new();
+        for (path, content) in &files {
+            disk.write_atomic(path, content).expect("written");
+        }
+        let how = decay(&disk, &SeededEntropy::new(seed));
+        let Ok(server) = start(&disk, |_| {}).await else {
+            refused += 1;
+            continue;
+        };
+        let mut stats = server.raft.watch();
+        let settled = stats.wait_for(|stats| stats.is_leader() || !stats.is_running).await;
+        let led = settled.expect("published").is_running;
+        if led && server.raft.read_barrier().await.is_ok() {
+            assert_eq!(server.texts(), texts, "seed {seed}: {how}");
+            whole += 1;
+        } else {
+            assert!(server.raft.fatal().is_some(), "seed {seed}: {how}");
+            refused += 1;
+        }
+        server.raft.shutdown().await;
+    }
+    assert!(refused > 10 && whole > 10, "{refused} refused, {whole} whole");
+}
+
 #[tokio::test]
 async fn another_servers_data_directory_is_refused() {
     let disk = MemoryDisk::new();
@@ -165,6 +283,15 @@ async fn another_servers_data_directory_is_refused() {
     assert!(matches!(error, StartError::WrongNode { found: 1, expected: 2 }), "{error}");
     let server = start(&disk, |_| {}).await.expect("and the refusal has let go of the directory");
     server.raft.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_log_whose_beginning_is_gone_is_not_begun_anew() {
+    let disk = MemoryDisk::new();
+    grown(&disk).await;
+    disk.alter("raft/log.redb", |bytes| bytes[..512].fill(0));
+    let error = start(&disk, |_| {}).await.map(drop).unwrap_err();
+    assert!(matches!(error, StartError::Damaged { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A node and clusters of nodes, through the public port only.
 
 mod cluster;
+mod disk;
 mod durability;
+mod lease;
 mod single;
 mod world;

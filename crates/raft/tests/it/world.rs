@@ -40,7 +40,7 @@ impl StateMachine for Recorder {
         Box::new(move || {
             let lines: Vec<String> =
                 history.iter().map(|(index, text)| format!("{index} {text}\n")).collect();
-            lines.concat().into_bytes()
+            Ok(lines.concat().into_bytes())
         })
     }
 
@@ -102,7 +102,9 @@ pub(crate) fn node(id: NodeId) -> Node {
 }
 
 pub(crate) fn config(id: NodeId) -> RaftConfig {
-    RaftConfig { timings: Timings::scaled(1), ..RaftConfig::new(id, "dc1") }
+    let snapshot_interval = Duration::from_secs(1);
+    let reserve_bytes = 256 * 1024;
+    RaftConfig { timings: Timings::scaled(1), snapshot_interval, reserve_bytes, ..RaftConfig::new(id, "dc1") }
 }
 
 /// Three voters and their network, all on one seed.

@@ -25,4 +25,13 @@ pub struct ServerStatus {
     pub last_log_term: u64,
     /// Whether this server leads.
     pub is_leader: bool,
+    /// Index of the last entry in the newest snapshot; 0 if there is none.
+    #[serde(default)]
+    pub snapshot_index: u64,
+    /// Why this server takes no writes, if it does not.
+    #[serde(default)]
+    pub read_only: Option<String>,
+    /// Why this server cannot write a snapshot, if the last attempt failed.
+    #[serde(default)]
+    pub snapshot_failure: Option<String>,
 }

@@ -24,7 +24,12 @@ impl Core {
                 applied_index: stats.applied_index,
                 last_log_index: stats.last_log_index,
                 last_log_term: stats.term,
-                is_leader: self.raft.is_leader(),
+                is_leader: stats.is_leader(),
+                snapshot_index: stats.snapshot_index,
+                read_only: stats.read_only,
+                snapshot_failure: stats
+                    .snapshot_failure
+                    .map(|failure| format!("{} ({} in a row)", failure.reason, failure.times)),
             })
         })
         .await

@@ -69,6 +69,9 @@ impl DiskFile for CountingFile {
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
         self.file.set_len(len)
     }
+    fn allocate(&self, len: u64) -> Result<(), DiskError> {
+        self.file.allocate(len)
+    }
     fn sync_data(&self) -> Result<(), DiskError> {
         self.file.sync_data()
     }

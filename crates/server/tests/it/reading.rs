@@ -11,7 +11,7 @@ use concord_rpc::request::{
     ServiceHealth, ServiceInstances,
 };
 use concord_rpc::{Consistency, Head, RpcError, ServerApiExt};
-use concord_runtime::{Clock, HostDisk, TokioClock};
+use concord_runtime::{Clock, HostDisk, MemoryDisk, TokioClock};
 
 use crate::world::{Host, SECOND, Setup, check, name, register, target};
 
@@ -69,6 +69,38 @@ async fn a_server_on_a_real_disk_keeps_what_it_acknowledged() {
     let host = setup().start().await;
     let again = host.ask(instances("web")).await.unwrap();
     assert_eq!((again.value, again.index), (before.value, before.index));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_151_without_space_writes_are_told_why_and_reads_and_waits_go_on() {
+    let disk = MemoryDisk::new();
+    let setup = Setup { storage: Storage::Disk, disk: Arc::new(disk.clone()), ..Setup::open() };
+    let host = setup.start().await;
+    let index = host.ask(instances("web")).await.unwrap().index;
+    disk.set_full(true);
+    let mut taken = 0;
+    let refused = loop {
+        match host.ask(register(&format!("n{taken}"), "web")).await {
+            Ok(_) => taken += 1,
+            Err(refused) => break refused,
+        }
+        assert!(taken < 10_000, "full at last");
+    };
+    let RpcError::ReadOnly(reason) = &refused else { panic!("{refused}") };
+    assert!(reason.contains("no space is left") && refused.is_retryable(), "{reason}");
+    let status = host.ask(ReadStatus {}).await.unwrap().value;
+    assert_eq!(status.read_only.as_ref(), Some(reason));
+    assert_eq!(host.ask(instances("web")).await.unwrap().value.len(), taken);
+    let seen = host.ask(instances("web")).await.unwrap().index;
+    assert!(seen >= index);
+    let waiter = waiting(&host, "web", seen, SECOND * 600);
+    tokio::time::sleep(SECOND * 60).await;
+    disk.set_full(false);
+    tokio::time::sleep(SECOND * 3).await;
+    host.ask(register("last", "web")).await.unwrap();
+    assert_eq!(waiter.await.unwrap().unwrap().0, taken + 1, "the waiter hears of the first write afterwards");
+    assert_eq!(host.ask(ReadStatus {}).await.unwrap().value.read_only, None);
     host.stop().await;
 }
 

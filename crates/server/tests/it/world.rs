@@ -107,9 +107,16 @@ impl Setup {
         let mut raft = RaftConfig::new(Server::raft_id(&config), "dc1");
         raft.inline_writes = self.inline_writes;
         // A sole voter hears nobody's heartbeat: fewer of them, and hours of paused time pass quickly.
-        raft.timings =
-            Timings { heartbeat: SECOND * 20, election_min: SECOND * 60, election_max: SECOND * 90 };
-        raft.snapshot_threshold = self.snapshot_after.unwrap_or(raft.snapshot_threshold);
+        raft.timings = Timings {
+            heartbeat: SECOND * 20,
+            election_min: SECOND * 60,
+            election_max: SECOND * 90,
+            lease: SECOND * 30,
+        };
+        raft.reserve_bytes = 64 * 1024;
+        if let Some(entries) = self.snapshot_after {
+            (raft.snapshot_threshold, raft.snapshot_interval) = (entries, SECOND / 20);
+        }
         let fatal = Arc::new(|fatal: &concord_raft::Fatal| panic!("{fatal}"));
         let server = Server::start(config, raft, self.storage, world.clone(), scope.clone(), fatal);
         let server = server.await.unwrap();

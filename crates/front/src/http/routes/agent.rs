@@ -2,6 +2,7 @@
 
 mod exposition;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::Level;
@@ -9,6 +10,7 @@ use concord_agent::TokenKind;
 use concord_api::decode::{self, REQUEST_DECODE_FAILED};
 use concord_model::Secret;
 use concord_rpc::RpcError;
+use concord_rpc::request::{ReadStatus, ServerStatus};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +38,29 @@ endpoints! {
 
 async fn about(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    Ok(Reply::json(ctx.agent.about(&caller)?))
+    let mut about = ctx.agent.about(&caller)?;
+    // A server tells how its log is. What it cannot ask itself is left out, not a reason to say nothing.
+    if ctx.agent.config().about.server
+        && let Ok((status, _)) = ctx.ask(&call, ReadStatus {}).await
+    {
+        about.stats.insert("raft".to_owned(), log_stats(status));
+    }
+    Ok(Reply::json(about))
+}
+
+fn log_stats(status: ServerStatus) -> BTreeMap<String, String> {
+    let state = if status.is_leader { "Leader" } else { "Follower" };
+    let mut stats = BTreeMap::from([
+        ("state".to_owned(), state.to_owned()),
+        ("term".to_owned(), status.term.to_string()),
+        ("commit_index".to_owned(), status.commit_index.to_string()),
+        ("applied_index".to_owned(), status.applied_index.to_string()),
+        ("last_log_index".to_owned(), status.last_log_index.to_string()),
+        ("last_snapshot_index".to_owned(), status.snapshot_index.to_string()),
+    ]);
+    let troubles = [("read_only", status.read_only), ("snapshot_failure", status.snapshot_failure)];
+    stats.extend(troubles.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?))));
+    stats
 }
 
 /// The shape of `agent/version`.

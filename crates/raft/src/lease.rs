@@ -1,0 +1,183 @@
+//! The leader's lease: how long a leader may answer reads without asking the others.
+//!
+//! Who answers a message of its leader grants nobody else a vote for `election_max` from then on (the engine's rule;
+//! [`VotesHeld`] keeps it across a restart of the voter). So a leader knows, of a message sent at `t` that a majority
+//! answered, that nobody else leads before `t + lease`, as long as no voter's clock runs so much faster than its own
+//! that `election_max` there is shorter than `lease` here.
+//!
+//! The rule has two exceptions, and both are ours to know: a leader that hands over asks for a vote in spite of it,
+//! and a sole voter that promotes another one is no longer its own majority.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use concord_runtime::Instant;
+use openraft::async_runtime::{Instant as _, WatchReceiver as _};
+use openraft::{RaftMetrics, ServerState};
+
+use crate::engine::{EngineInstant, TypeConfig};
+use crate::error::ReadError;
+use crate::raft::Raft;
+
+/// What this process has done that a lease must not outlive.
+#[derive(Debug, Default)]
+pub(crate) struct Lease {
+    /// The last term in which it was asked to hand over.
+    handed_over: AtomicU64,
+    /// Whether it ever gave a vote to another server.
+    promoted: AtomicBool,
+}
+
+/// A voter that has just started may have promised, before, to wait for its leader: it grants no vote until that
+/// promise would be over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VotesHeld {
+    until: Option<Instant>,
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// To be called before the engine is asked to hand over.
+    pub(crate) fn hand_over(&self, term: u64) {
+        self.handed_over.fetch_max(term, Ordering::SeqCst);
+    }
+
+    /// To be called before the engine is asked to promote.
+    pub(crate) fn promote(&self) {
+        self.promoted.store(true, Ordering::SeqCst);
+    }
+
+    /// The term in which this server leads and nobody else can, if there is one now. It has applied all that was
+    /// committed before that term.
+    fn term(&self, metrics: &RaftMetrics<TypeConfig>, lease: Duration, now: Instant) -> Option<u64> {
+        let term = metrics.current_term;
+        let leads = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
+        // The first entry of a term comes behind all that was committed before.
+        let caught_up = metrics.last_applied.is_some_and(|last| last.committed_leader_id().term == term);
+        if !leads || !caught_up || self.handed_over.load(Ordering::SeqCst) >= term {
+            return None;
+        }
+        let alone = metrics.membership_config.membership().voter_ids().eq([metrics.id]);
+        let acknowledged = metrics.last_quorum_acked.map(|at| at.into_inner().0);
+        let word = (alone && !self.promoted.load(Ordering::SeqCst))
+            || acknowledged.is_some_and(|at| now < at + lease);
+        word.then_some(term)
+    }
+}
+
+// === impl VotesHeld ===
+
+impl VotesHeld {
+    /// `voted` says whether there was a log or a vote at the start: who has neither has promised nothing.
+    pub(crate) fn new(voted: bool, now: Instant, promise: Duration) -> Self {
+        Self { until: voted.then(|| now + promise) }
+    }
+
+    pub(crate) fn holds(self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+// === impl Raft ===
+
+impl<R> Raft<R> {
+    /// Whether this server leads and nobody else can now.
+    #[must_use]
+    pub fn has_lease(&self) -> bool {
+        self.leased_term().is_some()
+    }
+
+    fn leased_term(&self) -> Option<u64> {
+        let inner = &*self.inner;
+        let metrics = inner.engine.metrics();
+        let metrics: &RaftMetrics<TypeConfig> = &metrics.borrow_watched();
+        inner.lease.term(metrics, inner.config.timings.lease, EngineInstant::now().0)
+    }
+
+    /// Runs `read` on the state, and returns its result if nobody else led while it ran. The lease is looked at before,
+    /// so that the state has all that earlier leaders have committed, and afterwards: a process that was stopped in
+    /// between finds it over. Without it the others are asked, and `read` is run again.
+    ///
+    /// # Errors
+    /// As [`Raft::read_barrier`].
+    pub async fn leased<T>(&self, read: impl Fn() -> T) -> Result<T, ReadError> {
+        if let Some(term) = self.leased_term() {
+            let result = read();
+            if self.leased_term() == Some(term) {
+                return Ok(result);
+            }
+        }
+        self.read_barrier().await?;
+        Ok(read())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use openraft::{LogId, Membership};
+
+    use super::*;
+    use crate::engine::{Node, StoredMembership};
+
+    const LEASE: Duration = Duration::from_secs(1);
+
+    /// A leader of three in term 4 that a majority confirmed at the epoch.
+    fn leader() -> RaftMetrics<TypeConfig> {
+        let mut metrics = RaftMetrics::new_initial(1);
+        let nodes: BTreeMap<u64, Node> = (1..=3).map(|id| (id, Node::default())).collect();
+        let members = Membership::new(vec![nodes.keys().copied().collect()], nodes).expect("a membership");
+        metrics.membership_config = std::sync::Arc::new(StoredMembership::new(None, members));
+        metrics.state = ServerState::Leader;
+        metrics.current_term = 4;
+        metrics.last_applied = Some(LogId::new_term_index(4, 9));
+        metrics.last_quorum_acked = Some(EngineInstant(Instant::from_epoch(Duration::ZERO)).into());
+        metrics
+    }
+
+    #[track_caller]
+    fn check(lease: &Lease, after: Duration, change: impl FnOnce(&mut RaftMetrics<TypeConfig>), holds: bool) {
+        let mut metrics = leader();
+        change(&mut metrics);
+        assert_eq!(lease.term(&metrics, LEASE, Instant::from_epoch(after)), holds.then_some(4));
+    }
+
+    #[test]
+    fn a_lease_rests_on_the_word_of_a_majority() {
+        let (lease, early) = (Lease::default(), Duration::from_millis(999));
+        check(&lease, early, |_| {}, true);
+        check(&lease, LEASE, |_| {}, false);
+        check(&lease, early, |metrics| metrics.last_quorum_acked = None, false);
+        check(&lease, early, |metrics| metrics.state = ServerState::Follower, false);
+        // Elected again: what another leader committed meanwhile may not be applied yet.
+        check(&lease, early, |metrics| metrics.last_applied = Some(LogId::new_term_index(3, 9)), false);
+        lease.hand_over(3);
+        check(&lease, early, |_| {}, true);
+        lease.hand_over(4);
+        check(&lease, early, |_| {}, false);
+    }
+
+    #[test]
+    fn a_sole_voter_is_its_own_majority_until_it_gives_votes_away() {
+        let alone = |metrics: &mut RaftMetrics<TypeConfig>| {
+            let members = Membership::new(vec![[1].into()], BTreeMap::from([(1, Node::default())]));
+            let members = members.expect("a membership");
+            metrics.membership_config = std::sync::Arc::new(StoredMembership::new(None, members));
+            metrics.last_quorum_acked = None;
+        };
+        let lease = Lease::default();
+        check(&lease, LEASE * 1000, alone, true);
+        lease.promote();
+        check(&lease, LEASE * 1000, alone, false);
+    }
+
+    #[test]
+    fn votes_are_held_for_as_long_as_a_promise_may_last() {
+        let at = |millis| Instant::from_epoch(Duration::from_millis(millis));
+        let held = VotesHeld::new(true, at(0), LEASE);
+        assert!(held.holds(at(999)) && !held.holds(at(1000)));
+        assert!(!VotesHeld::new(false, at(0), LEASE).holds(at(0)));
+    }
+}
