@@ -86,7 +86,9 @@ fn n_151_a_full_disk_means_read_only_until_there_is_space_and_loses_nothing() {
     let mut agent = world.agent("n1", AgentOptions { hcl, ..AgentOptions::default() });
     let http = agent.http();
     let mut acknowledged: Vec<usize> = (0..20).collect();
-    acknowledged.iter().for_each(|serial| drop(write(&http, *serial).ok()));
+    for serial in &acknowledged {
+        write(&http, *serial).ok();
+    }
 
     small.fill();
     let (refused, reply) = (20..5000)
@@ -157,4 +159,28 @@ fn n_150_a_snapshot_without_space_is_told_and_tried_again() {
     agent.kill9();
     agent.restart();
     assert_eq!(stored(&agent.http(), "?consistent"), (0..120).collect::<Vec<_>>());
+}
+
+#[test]
+fn f_18_a_log_that_is_lost_is_refused_and_a_directory_that_is_wiped_begins_anew() {
+    let world = World::new();
+    let mut agent = world.agent("n1", AgentOptions::default());
+    let http = agent.http();
+    write(&http, 1).ok();
+    let node = |http: &Http| http.get("/v1/agent/self").json()["Config"]["NodeID"].clone();
+    let first = node(&http);
+    agent.kill9();
+    fs::remove_file(agent.data().join("raft/log.redb")).expect("there is a log");
+    let data = format!("-data-dir={}", agent.data().display());
+    let arguments = ["agent", "-server", "-bootstrap-expect=1", "-node=n1", "-ephemeral-ports", &data];
+    let refused = world.run(&[&arguments[..], &["-bind=127.0.0.1", "-client=127.0.0.1"]].concat());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("raft/log.redb is missing"), "{said}");
+
+    fs::remove_dir_all(agent.data()).expect("there is a directory");
+    agent.restart();
+    let http = agent.http();
+    assert_eq!(stored(&http, "?consistent"), Vec::<usize>::new());
+    assert_ne!(node(&http), first, "it is another node, with nothing of the first");
+    write(&http, 2).ok();
 }
