@@ -341,10 +341,11 @@ fn the_authority_and_its_sealing_are_checked() {
 fn numbers_have_bounds() {
     refused(
         "check_output_max_size = 0\nperformance { raft_multiplier = 11 }\nlimits { http_max_conns_per_client = -1 }\n\
-         http_config { allow_write_http_from = [\"10.0.0.0\"] max_header_bytes = 0 }",
+         http_config { allow_write_http_from = [\"10.0.0.0\"] max_header_bytes = 0 }\nraft_snapshot_interval = \"0s\"",
         &[
             "a.hcl:1:1: check_output_max_size must be positive, not 0; the default is 4096",
             "a.hcl:2:15: performance.raft_multiplier cannot be 11. Must be between 1 and 10",
+            "a.hcl:5:1: raft_snapshot_interval cannot be 0s; it is at least 5ms, and 30s by default",
             "a.hcl:4:15: http_config.allow_write_http_from: invalid cidr: 10.0.0.0; write it as 10.0.0.0/8",
             "a.hcl:4:52: http_config.max_header_bytes must be positive, not 0; the default is 65536",
             "a.hcl:3:10: limits.http_max_conns_per_client must be positive, not -1; the default is 200",

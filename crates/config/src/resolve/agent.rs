@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use concord_model::entry::Entry;
 use concord_model::{Datacenter, NodeName, Uuid};
+use concord_syntax::duration;
 
 use super::Resolver;
 use crate::flags::AgentFlags;
@@ -17,6 +18,10 @@ const RAFT_MULTIPLIER_MAX: i64 = 10;
 const RAFT_TIMEOUT_BASE: Duration = Duration::from_secs(1);
 /// Leader lease that the factor multiplies.
 const RAFT_LEASE_BASE: Duration = Duration::from_millis(500);
+/// How often it is looked whether a snapshot is due, if nothing is said.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);
+/// Shortest such interval: one that is shorter is a loop.
+const SNAPSHOT_INTERVAL_MIN: Duration = Duration::from_millis(5);
 
 impl Resolver<'_> {
     pub(super) fn agent(&mut self, raw: &Raw, flags: &AgentFlags, host: &Host) -> AgentSection {
@@ -193,12 +198,20 @@ impl Resolver<'_> {
             self.fail("performance.raft_multiplier", text);
             5
         });
+        let snapshot_interval = raw.raft_snapshot_interval.unwrap_or(SNAPSHOT_INTERVAL);
+        if snapshot_interval < SNAPSHOT_INTERVAL_MIN {
+            let text = format!(
+                "raft_snapshot_interval cannot be {}; it is at least 5ms, and 30s by default",
+                duration::format(snapshot_interval)
+            );
+            self.fail("raft_snapshot_interval", text);
+        }
         RaftSection {
             heartbeat_timeout: RAFT_TIMEOUT_BASE * factor,
             election_timeout: RAFT_TIMEOUT_BASE * factor,
             leader_lease: RAFT_LEASE_BASE * factor,
             snapshot_threshold: raw.raft_snapshot_threshold.unwrap_or(16_384),
-            snapshot_interval: raw.raft_snapshot_interval.unwrap_or(Duration::from_secs(30)),
+            snapshot_interval,
             trailing_logs: raw.raft_trailing_logs.unwrap_or(10_240),
         }
     }
