@@ -2,10 +2,11 @@
 //!
 //! Reads the process's arguments and environment, hands them to the command line, and ends with its exit code.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cli;
 mod run;
+mod sys;
 
 use std::process::ExitCode;
 

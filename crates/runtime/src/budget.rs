@@ -73,6 +73,8 @@ pub enum Full {
 #[derive(Debug, Default)]
 struct Inside {
     bytes: usize,
+    /// The most since that was last asked.
+    most: usize,
     connections: usize,
     next: u64,
     sources: HashMap<Source, OfSource>,
@@ -124,9 +126,21 @@ impl Budget {
         Door { budget: Arc::clone(self), id, per_source: AtomicUsize::new(per_source) }
     }
 
+    /// Bytes that may be held in all.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Bytes that are held.
     pub fn held(&self) -> usize {
         self.inside.lock().bytes
+    }
+
+    /// The most bytes that were held since this was last asked.
+    pub fn take_most(&self) -> usize {
+        let mut inside = self.inside.lock();
+        let held = inside.bytes;
+        std::mem::replace(&mut inside.most, held)
     }
 
     /// Connections that are open.
@@ -146,6 +160,7 @@ impl Budget {
             }
         }
         inside.bytes += bytes;
+        inside.most = inside.most.max(inside.bytes);
         inside.connections += connections;
         inside.sources.entry(source).or_default().bytes += bytes;
         true

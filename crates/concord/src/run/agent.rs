@@ -489,7 +489,7 @@ fn serve_faces(
     context.use_cache = config.http.use_cache;
     context.metrics =
         metrics.map(|metrics| -> http::context::MetricsText { Arc::new(move || metrics.render()) });
-    let budget = descriptors::budget();
+    let budget = descriptors::budget(&world.clock, scope);
     let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
     let face = Http::new(http::routes::router(), context, settings, clock, &budget);
     for listener in bound.http {

@@ -118,7 +118,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
         } else {
             ROTATION_JITTER.0
         }),
-        budget: descriptors::budget(),
+        budget: descriptors::budget(&world.clock, &control),
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;

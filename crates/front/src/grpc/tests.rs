@@ -1,5 +1,8 @@
+//! The gRPC port at its socket: silence, floods, messages that do not come, and no room.
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use concord_model::Secret;
@@ -10,12 +13,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
-/// Gives nobody anything.
-#[derive(Debug)]
-struct Nobody;
+/// Gives nobody anything; counts who came so far.
+#[derive(Debug, Default)]
+struct Nobody {
+    came: AtomicUsize,
+}
 
 impl SnapshotSource for Nobody {
     fn admit(&self, _: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
+        self.came.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(()) })
     }
 
@@ -38,6 +44,7 @@ struct Served {
     address: SocketAddr,
     clock: ManualClock,
     budget: Arc<Budget>,
+    source: Arc<Nobody>,
     scope: Scope,
 }
 
@@ -48,8 +55,9 @@ impl Served {
         let (clock, scope) = (ManualClock::new(0), Scope::new("test", World::tokio().clock));
         let budget = Budget::new(1 << 20, 100);
         let door = Arc::new(budget.door(limits::CONNECTIONS_PER_CLIENT));
-        serve(listener, Arc::new(Nobody), door, Arc::new(clock.clone()), &scope);
-        Self { address, clock, budget, scope }
+        let source = Arc::new(Nobody::default());
+        serve(listener, Arc::clone(&source) as _, door, Arc::new(clock.clone()), &scope);
+        Self { address, clock, budget, source, scope }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -85,16 +93,59 @@ async fn hangs_up(words: &[u8]) -> bool {
     ended.is_some()
 }
 
-/// All the server says to a client that says this.
-async fn heard(words: &[u8]) -> Vec<u8> {
+/// What the server says to a client that says this: the code of its GOAWAY, if it has one, and how many requests came
+/// through. With `until`, no more is waited for once so many have.
+async fn heard(words: &[u8], until: usize) -> (Option<u32>, usize) {
     let served = Served::start().await;
-    let mut client = served.connect().await;
-    client.write_all(words).await.expect("sent");
+    let (mut read, mut write) = served.connect().await.into_split();
     let mut answer = Vec::new();
-    let _ = served.wait(Duration::ZERO, client.read_to_end(&mut answer)).await;
+    let talk = async {
+        let say = async {
+            // Whoever is closed in the middle is heard out.
+            let _ = write.write_all(words).await;
+            while until == 0 || served.source.came.load(Ordering::Relaxed) < until {
+                tokio::task::yield_now().await;
+            }
+        };
+        let listen = read.read_to_end(&mut answer);
+        tokio::pin!(say, listen);
+        tokio::select! {
+            biased;
+            _ = &mut listen => {}
+            () = &mut say => {}
+        }
+    };
+    let _ = served.wait(Duration::ZERO, talk).await;
+    let came = served.source.came.load(Ordering::Relaxed);
     served.stop().await;
-    answer
+    (goaway(&answer), came)
 }
+
+/// The code of a GOAWAY among frames.
+fn goaway(mut frames: &[u8]) -> Option<u32> {
+    while let Some((head, rest)) = frames.split_at_checked(9) {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let (body, rest) = rest.split_at_checked(length)?;
+        if head[3] == 7 {
+            return Some(u32::from_be_bytes(body[4..8].try_into().unwrap()));
+        }
+        frames = rest;
+    }
+    None
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), bytes].concat()
+}
+
+/// ENHANCE_YOUR_CALM.
+const CALM: Option<u32> = Some(11);
+/// Sizes of floods: more than any limit.
+const FLOOD: u32 = limits::IDLE_FRAMES + 200;
+/// POST http://a/x in HPACK.
+const REQUEST: &[u8] = b"\x83\x86\x04\x02/x\x01\x01a";
 
 #[tokio::test]
 async fn n_11_a_client_that_never_finishes_its_first_words_is_closed() {
@@ -105,21 +156,53 @@ async fn n_11_a_client_that_never_finishes_its_first_words_is_closed() {
 }
 
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-/// GOAWAY with ENHANCE_YOUR_CALM.
-const CALM: &[u8] = b"\x7f\xff\xff\xff\0\0\0\x0b";
 
 #[tokio::test]
 async fn n_17_a_flood_of_frames_without_content_ends_with_goaway() {
-    let ping: &[u8] = b"\0\0\x08\x06\0\0\0\0\0abcdefgh";
-    let settings: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
-    let priority: &[u8] = b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10";
-    let flood = limits::IDLE_FRAMES as usize + 100;
-    for frame in [ping, settings, priority] {
-        let answer = heard(&[HELLO, &frame.repeat(flood)].concat()).await;
-        assert!(answer.windows(CALM.len()).any(|part| part == CALM), "{:?}", &frame[..9]);
-        let few = heard(&[HELLO, &frame.repeat(100)].concat()).await;
-        assert!(!few.windows(CALM.len()).any(|part| part == CALM), "{:?}", &frame[..9]);
+    let ping = frame(6, 0, 0, b"abcdefgh");
+    let settings = frame(4, 0, 0, b"");
+    let priority = frame(2, 0, 3, b"\0\0\0\0\x10");
+    for one in [ping, settings, priority] {
+        let flood = one.repeat(FLOOD as usize);
+        assert_eq!(heard(&[HELLO, &flood].concat(), 0).await.0, CALM, "{:?}", &one[..9]);
+        // A few do no harm: a request after them is answered.
+        let few = [HELLO, &one.repeat(100), &frame(1, 5, 5, REQUEST)].concat();
+        assert_eq!(heard(&few, 1).await, (None, 1), "{:?}", &one[..9]);
     }
+}
+
+#[tokio::test]
+async fn n_14_streams_reset_one_after_the_other_end_with_goaway() {
+    let reset = |stream| [frame(1, 4, stream, REQUEST), frame(3, 0, stream, b"\0\0\0\x08")].concat();
+    let flood: Vec<u8> = (0..FLOOD).flat_map(|number| reset(2 * number + 1)).collect();
+    assert_eq!(heard(&[HELLO, &flood].concat(), 0).await.0, CALM);
+}
+
+#[tokio::test]
+async fn n_19_frames_that_make_us_reset_end_with_goaway() {
+    // A window opened beyond what one may be is an error of its stream (RFC 9113 §6.9.1).
+    let reset = |stream| [frame(1, 4, stream, REQUEST), frame(8, 0, stream, b"\x7f\xff\xff\xff")].concat();
+    let flood: Vec<u8> = (0..FLOOD).flat_map(|number| reset(2 * number + 1)).collect();
+    assert_eq!(heard(&[HELLO, &flood].concat(), 0).await.0, CALM);
+}
+
+#[tokio::test]
+async fn n_15_a_head_that_never_ends_ends_with_goaway() {
+    // One header after the other, each in a frame of its own, and fewer than may come without content.
+    let more = frame(9, 0, 1, b"\0\x01x\x01y").repeat(limits::IDLE_FRAMES as usize / 2);
+    let (code, came) = heard(&[HELLO, &frame(1, 0, 1, REQUEST), &more].concat(), 0).await;
+    assert_eq!((code, came), (CALM, 0));
+}
+
+#[tokio::test]
+async fn n_16_headers_that_grow_when_they_are_read_are_refused() {
+    // A cookie kept in the table, and named again and again in one byte each.
+    let cookie = [&b"\x60\x7f\xb9\x16"[..], &[b'c'; 3_000]].concat();
+    let head = |times| [REQUEST, &cookie, &b"\xbe".repeat(times)].concat();
+    let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(5_000))].concat(), 0).await;
+    assert_eq!(came, 0, "15 MB of headers");
+    let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(2))].concat(), 1).await;
+    assert_eq!(came, 1, "9 KB of headers");
 }
 
 #[tokio::test]

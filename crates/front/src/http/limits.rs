@@ -40,5 +40,9 @@ pub const CONNECTION_BYTES: usize = 4 * 1024;
 pub const REQUEST_BYTES: usize = 24 * 1024;
 /// Bytes of a head that are paid for with that.
 pub const USUAL_HEAD_BYTES: usize = 8 * 1024;
-/// Taken for an answer before it is made, so that none is made for a client that has no room for any.
+/// Taken for an answer before it is made, or as much as the last one of its endpoint had if that is more: none is made
+/// for a client that has no room for it.
 pub const ANSWER_BYTES: usize = 16 * 1024;
+/// Which part of the budget an answer is expected to need at most: an address that holds little else always has that, so
+/// that a large answer is tried again, and may be smaller.
+pub const EXPECTED_SHARE: usize = 8;

@@ -106,6 +106,8 @@ pub struct Http<C> {
     settings: Settings,
     clock: Arc<dyn Clock>,
     door: Door,
+    /// Bytes of an answer that are expected at most.
+    expected_max: usize,
 }
 
 impl<C> std::fmt::Debug for Http<C> {
@@ -172,7 +174,8 @@ impl<C: Authorise> Http<C> {
         budget: &Arc<Budget>,
     ) -> Arc<Self> {
         let door = budget.door(settings.connections_per_client);
-        Arc::new(Self { router, context, settings, clock, door })
+        let expected_max = budget.bytes() / limits::EXPECTED_SHARE;
+        Arc::new(Self { router, context, settings, clock, door, expected_max })
     }
 
     /// Changes how many connections one client address may hold; those beyond it stay.
@@ -383,10 +386,15 @@ impl<C: Authorise> Http<C> {
             client: client.address,
         };
         let layout = if self.settings.pretty || call.pretty() { Layout::Pretty } else { Layout::Compact };
-        let mut held = client.guest.hold(limits::ANSWER_BYTES).map_err(no_room)?;
+        // Room for an answer like the last one: without it none is made in vain, which costs others their turn.
+        let last_bytes = self.router.last_bytes(&found);
+        let expected = last_bytes.load(Ordering::Relaxed).min(self.expected_max).max(limits::ANSWER_BYTES);
+        let mut held = client.guest.hold(expected).map_err(no_room)?;
         let reply = self.router.dispatch(&self.context, found, call).await?;
         let (status, mut headers, mut bytes) = reply.into_parts(layout)?;
-        held.grow(bytes.len().saturating_sub(held.bytes())).map_err(no_room)?;
+        last_bytes.store(bytes.len(), Ordering::Relaxed);
+        held.shrink_to(bytes.len());
+        held.grow(bytes.len() - held.bytes()).map_err(no_room)?;
         if may_compress && let Some(packed) = compression::gzip(&bytes).await {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             bytes = packed;

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use concord_model::Secret;
 use http::{Method, StatusCode};
@@ -70,6 +71,8 @@ struct Route<C> {
     segments: Vec<Segment>,
     right: Right<C>,
     body_bytes: usize,
+    /// Bytes of the last answer.
+    last_bytes: AtomicUsize,
     answer: fn(Arc<C>, Call) -> Answering,
 }
 
@@ -129,6 +132,7 @@ impl<C: Authorise> Router<C> {
             segments: segments(E::PATH),
             right: E::RIGHT,
             body_bytes: E::BODY_BYTES,
+            last_bytes: AtomicUsize::new(0),
             answer: |context, call| Box::pin(E::answer(context, call)),
         });
         self
@@ -207,6 +211,11 @@ impl<C: Authorise> Router<C> {
     /// Bytes the body of a request to an endpoint may have.
     pub fn body_bytes(&self, found: &Found) -> usize {
         self.routes[found.route].body_bytes
+    }
+
+    /// Bytes of an endpoint's last answer: the next one is expected to be as large.
+    pub fn last_bytes(&self, found: &Found) -> &AtomicUsize {
+        &self.routes[found.route].last_bytes
     }
 
     /// Checks the endpoint's right, then lets it answer.

@@ -213,3 +213,25 @@ async fn n_18_a_client_that_does_not_read_its_answer_is_closed() {
     assert_eq!(answer.json().as_object().unwrap().len(), 12);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn n_18_an_answer_beyond_the_budget_is_refused_until_it_is_smaller() {
+    let world = Setup { budget: Some(3 << 20), ..Setup::default() }.start().await;
+    let service = |number: usize, bytes: usize| {
+        json!({ "Name": format!("web-{number}"), "Tags": vec!["x".repeat(1_000); bytes / 1_000] }).to_string()
+    };
+    world.put("/v1/agent/service/register", service(0, 400_000)).ok().await;
+    world.get("/v1/agent/services").ok().await;
+    for number in 1..5 {
+        world.put("/v1/agent/service/register", service(number, 400_000)).ok().await;
+    }
+    // With what a connection costs, two megabytes are more than half the budget.
+    for _ in 0..2 {
+        world.get("/v1/agent/services").refused(503, "try again later").await;
+    }
+    for number in 1..5 {
+        world.put(&format!("/v1/agent/service/deregister/web-{number}"), "").ok().await;
+    }
+    world.get("/v1/agent/services").ok().await;
+    world.stop().await;
+}

@@ -1,3 +1,5 @@
+//! Who gets room, who gives it, and that all of it comes back.
+
 use super::*;
 
 const BYTES: usize = 1_000;
@@ -93,4 +95,5 @@ fn n_10_who_was_evicted_gets_nothing_and_takes_nothing_away() {
     assert_eq!((budget.held(), budget.connections()), (10, 1), "it was given back once");
     drop(small);
     assert_eq!((budget.held(), budget.connections()), (0, 0));
+    assert_eq!((budget.take_most(), budget.take_most()), (110, 0));
 }

@@ -1,3 +1,5 @@
+//! What is read of a request, by its token and its length.
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
