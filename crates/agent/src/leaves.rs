@@ -16,7 +16,7 @@ use concord_ca::leaf::{Alarm, Attempt, Config, Effect, Event, Issued, Manager, S
 use concord_ca::{Csr, KeyMaker, Signer};
 use concord_model::ca::{CaRoots, KeyKind, LeafCertificate};
 use concord_model::{
-    Datacenter, Namespace, Partition, Secret, ServiceIdentity, ServiceName, SpiffeId, Timestamp,
+    Datacenter, Namespace, Now, Partition, Secret, ServiceIdentity, ServiceName, SpiffeId, Timestamp,
 };
 use concord_proxycfg::Leaf;
 use concord_rpc::request::SignLeaf;
@@ -25,7 +25,7 @@ use concord_runtime::{Instant, Scope, World};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cache, Stored, Wait, Want};
@@ -58,6 +58,8 @@ struct Entry {
     token: Mutex<Option<Secret>>,
     used: Mutex<Instant>,
     readers: AtomicUsize,
+    /// Told by a reader who found the leaf not valid: somebody has set the clock.
+    look: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +92,7 @@ struct Driver {
     /// What came for an attempt, until it is presented or dropped.
     signed: Option<(Attempt, LeafCertificate)>,
     signatures: FuturesUnordered<Signature>,
-    timer: Option<Timestamp>,
+    timer: Option<Instant>,
     /// Why the last attempt failed, in full.
     error: RpcError,
 }
@@ -154,6 +156,9 @@ impl Leaves {
                     if let Some(answer) = self.answer(&state, wait.index, hit) {
                         return Ok(answer);
                     }
+                    if state.held.as_ref().is_some_and(|held| !self.is_valid(held)) {
+                        reader.0.look.notify_one();
+                    }
                     match &state.error {
                         // Refused on account of somebody else's token: try with ours.
                         Some(error) if state.errors != errors && error.is_denial() && !made => break,
@@ -185,13 +190,17 @@ impl Leaves {
     /// What is held, if it is newer than asked for and valid.
     fn answer(&self, state: &State, index: u64, hit: bool) -> Option<CacheAnswer<Arc<Leaf>>> {
         let held = state.held.as_ref().filter(|_| state.index > index)?;
-        let wall = self.wall();
-        let certificate = &held.leaf.certificate;
-        if certificate.valid_before <= wall || wall < certificate.valid_after {
+        if !self.is_valid(held) {
             return None;
         }
         let age = if hit { self.world.clock.now() - held.at } else { Duration::ZERO };
         Some(CacheAnswer { value: Arc::clone(&held.leaf), index: state.index, hit, age, filtered: false })
+    }
+
+    /// Whether a leaf is valid by the clock of this machine.
+    fn is_valid(&self, held: &Held) -> bool {
+        let (wall, certificate) = (self.wall(), &held.leaf.certificate);
+        certificate.valid_after <= wall && wall < certificate.valid_before
     }
 
     /// The entry of a service, begun if need be; whether it was.
@@ -211,6 +220,7 @@ impl Leaves {
             token: Mutex::new(caller.token.clone()),
             used: Mutex::new(now),
             readers: AtomicUsize::new(0),
+            look: Notify::new(),
         });
         entries.insert(service.clone(), Arc::clone(&entry));
         let reader = Reader::new(&entry);
@@ -224,6 +234,11 @@ impl Leaves {
         if entries.get(service).is_some_and(|own| Arc::ptr_eq(own, entry)) {
             entries.remove(service);
         }
+    }
+
+    fn now(&self) -> Now {
+        let (wall, uptime) = self.world.clock.both();
+        Now { wall: Timestamp::from_nanos(wall), uptime }
     }
 
     fn wall(&self) -> Timestamp {
@@ -308,11 +323,11 @@ impl Driver {
     }
 
     async fn woken(&mut self) -> Woken {
-        let leaves = Arc::clone(&self.leaves);
+        let (leaves, entry) = (Arc::clone(&self.leaves), Arc::clone(&self.entry));
         let index = self.roots.as_ref().map_or(0, |(_, index)| *index);
-        let now = leaves.wall();
-        // The wall clock may jump: it is looked at often enough to notice.
-        let pause = self.timer.map_or(LEAF_TICK_MAX, |at| at.since(now).min(LEAF_TICK_MAX));
+        // The wall clock may be set: it is looked at often enough to notice.
+        let now = leaves.world.clock.now();
+        let pause = self.timer.map_or(LEAF_TICK_MAX, |at| (at - now).min(LEAF_TICK_MAX));
         tokio::select! {
             // The end first, then answers, then the rest.
             biased;
@@ -325,6 +340,7 @@ impl Driver {
                     other => Woken::Roots(other),
                 }
             }
+            () = entry.look.notified() => Woken::Time,
             () = leaves.world.clock.sleep(pause) => Woken::Time,
         }
     }
@@ -354,7 +370,7 @@ impl Driver {
         while let Some(event) = events.pop() {
             let mut effects = Vec::new();
             let entropy = Arc::clone(&self.leaves.world.entropy);
-            self.manager.on(self.leaves.wall(), event, &mut || entropy.u64(), &mut effects);
+            self.manager.on(self.leaves.now(), event, &mut || entropy.u64(), &mut effects);
             for effect in effects {
                 events.extend(self.perform(effect));
             }
@@ -404,7 +420,7 @@ impl Driver {
                 None
             }
             Effect::ArmTimer(at) => {
-                self.timer = Some(at);
+                self.timer = Some(Instant::from_epoch(at));
                 None
             }
             Effect::Alarm(alarm) => {
@@ -484,15 +500,13 @@ impl Driver {
     }
 
     fn tell(&self, alarm: Alarm) {
+        metrics::counter!("concord_agent_leaf_alarms_total", "alarm" => alarm.name()).increment(1);
+        let (service, error) = (&self.service, &self.error);
         match alarm {
-            Alarm::Failing { failures, last } => {
-                tracing::warn!(service = %self.service, failures, reason = %last, error = %self.error, "the leaf certificate cannot be renewed");
-            }
-            Alarm::Overdue { .. } => {
-                tracing::warn!(service = %self.service, error = %self.error, "the leaf certificate should have been renewed by now");
-            }
-            Alarm::Expired => {
-                tracing::error!(service = %self.service, error = %self.error, "the leaf certificate has expired");
+            Alarm::Expired => tracing::error!(%service, last_error = %error, "{alarm}"),
+            Alarm::NotYetValid { .. } => tracing::warn!(%service, "{alarm}"),
+            Alarm::Failing { .. } | Alarm::Overdue { .. } => {
+                tracing::warn!(%service, last_error = %error, "{alarm}");
             }
         }
     }

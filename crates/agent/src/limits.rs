@@ -97,7 +97,7 @@ pub const PROXY_MESSAGES: usize = 16;
 pub const AGENT_REQUESTS: usize = 4;
 /// Leaf certificates held at a time. Each has a private key and is renewed while it is read.
 pub const LEAVES_MAX: usize = 4096;
-/// How often a leaf's driver looks at the wall clock at least: it may have been set.
-pub const LEAF_TICK_MAX: Duration = Duration::from_secs(60);
+/// How often a leaf's driver looks at the wall clock at least: it may have been set. A reader makes it look at once.
+pub const LEAF_TICK_MAX: Duration = Duration::from_secs(10);
 /// Pause before asking for the roots again after a failure.
 pub const ROOTS_RETRY: Duration = Duration::from_secs(1);

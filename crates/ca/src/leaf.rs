@@ -11,15 +11,18 @@
 //!
 //! It runs by the clock, not only when somebody reads: the host arms one timer and performs effects
 //! in order. Keys are made anew for each leaf and never enter the machine; the host keeps the key
-//! of the running attempt and of the leaf it presents. The time passed in is the wall clock's: after
-//! a jump forwards the first event of any kind withdraws what has expired. An answer that comes for
-//! an attempt given up is dropped.
+//! of the running attempt and of the leaf it presents. An answer that comes for an attempt given up is dropped.
+//!
+//! The wall clock says whether a leaf is valid; pauses and deadlines go by the time that only goes forward. So the
+//! first event after the wall clock was set, of any kind, withdraws what has expired and asks for another leaf in
+//! place of one that is not valid yet.
 
 use std::time::Duration;
 
-use concord_model::Timestamp;
 use concord_model::ca::LeafCertificate;
+use concord_model::{Now, Timestamp};
 
+use crate::der::time::shown;
 use crate::limits::{
     ALARM_AFTER_FAILURES, RENEW_AT_ONCE_BELOW, RENEW_FROM_PERCENT, RENEW_PAUSE_MIN, RENEW_UNTIL_PERCENT,
     RETRY_MAX, RETRY_MIN, ROOT_CHANGE_JITTER, SIGN_TIMEOUT,
@@ -108,8 +111,8 @@ pub enum Effect {
     Withdraw,
     /// Tell those who wait for the first leaf that there is none now.
     Fail(SignFailure),
-    /// Wake the machine with [`Event::Tick`] at this moment, and no longer at an earlier one.
-    ArmTimer(Timestamp),
+    /// Wake the machine with [`Event::Tick`] at this uptime, and no longer at an earlier one.
+    ArmTimer(Duration),
     /// Tell the operator.
     Alarm(Alarm),
     /// What the operator was told of is over.
@@ -117,9 +120,10 @@ pub enum Effect {
 }
 
 /// What an operator should look at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Alarm {
-    /// Several attempts have failed in a row.
+    /// Several attempts have failed in a row, or one in a way that does not pass by itself.
+    #[error("the leaf certificate cannot be renewed ({failures} failures): {last}")]
     Failing {
         /// How many.
         failures: u32,
@@ -127,12 +131,36 @@ pub enum Alarm {
         last: SignFailure,
     },
     /// The leaf should have been replaced by now.
+    #[error("the leaf certificate should have been renewed by now; it is valid until {}", shown(*not_after))]
     Overdue {
         /// When it expires.
         not_after: Timestamp,
     },
     /// The leaf has expired; nothing is presented.
+    #[error("the leaf certificate has expired and nothing is presented")]
     Expired,
+    /// The leaf is not valid yet; another is asked for.
+    #[error(
+        "the leaf certificate is not valid before {}: the clock of this machine was set back since, or is wrong; \
+         another leaf is asked for",
+        shown(*not_before)
+    )]
+    NotYetValid {
+        /// When it becomes valid.
+        not_before: Timestamp,
+    },
+}
+
+impl Alarm {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failing { .. } => "leaf_failing",
+            Self::Overdue { .. } => "leaf_overdue",
+            Self::Expired => "leaf_expired",
+            Self::NotYetValid { .. } => "leaf_not_yet_valid",
+        }
+    }
 }
 
 /// How a manager behaves.
@@ -159,10 +187,34 @@ impl Config {
 enum Phase {
     /// Nobody has wanted a leaf yet.
     Empty,
-    /// Nothing to do before this moment: a leaf is held, or an attempt has failed.
-    Until(Timestamp),
+    /// Nothing to do before this uptime, or this moment on the wall if that is first: a leaf is held, or an attempt
+    /// has failed.
+    Until { uptime: Duration, wall: Timestamp },
     /// A key is being made, or a signature awaited, until the deadline.
-    Trying { attempt: Attempt, deadline: Timestamp },
+    Trying { attempt: Attempt, deadline: Duration },
+}
+
+impl Phase {
+    /// A pause, whatever becomes of the wall clock.
+    fn pause(now: Now, pause: Duration) -> Self {
+        Self::Until { uptime: now.uptime.saturating_add(pause), wall: Timestamp::FAR_FUTURE }
+    }
+
+    /// Until a moment on the wall: when it is there, or when it would have been had nobody set the clock.
+    fn until(now: Now, wall: Timestamp) -> Self {
+        Self::Until { uptime: now.uptime_at(wall), wall }
+    }
+
+    /// Ends a pause at this uptime at the latest.
+    fn bring_forward(&mut self, to: Duration) {
+        if let Self::Until { uptime, .. } = self {
+            *uptime = to.min(*uptime);
+        }
+    }
+
+    fn is_over(self, now: Now) -> bool {
+        matches!(self, Self::Until { uptime, wall } if uptime <= now.uptime || wall <= now.wall)
+    }
 }
 
 /// Keeps one identity supplied.
@@ -176,8 +228,10 @@ pub struct Manager {
     failures: u32,
     /// Re-issues in a row that came from another than the active root.
     stale: u32,
+    /// The leaf is not valid yet, and has been found so.
+    early: bool,
     alarmed: Option<Alarm>,
-    armed: Option<Timestamp>,
+    armed: Option<Duration>,
 }
 
 impl Manager {
@@ -191,24 +245,20 @@ impl Manager {
             signing_key_id: None,
             failures: 0,
             stale: 0,
+            early: false,
             alarmed: None,
             armed: None,
         }
     }
 
     /// Takes an event and says what is to be done, in order. `random` gives any 64 bits.
-    pub fn on(
-        &mut self,
-        now: Timestamp,
-        event: Event,
-        random: &mut dyn FnMut() -> u64,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn on(&mut self, now: Now, event: Event, random: &mut dyn FnMut() -> u64, out: &mut Vec<Effect>) {
         self.withdraw_expired(now, out);
+        self.replace_early(now, out);
         match event {
             Event::Wanted => {
                 if self.phase == Phase::Empty {
-                    self.phase = Phase::Until(now);
+                    self.phase = Phase::pause(now, Duration::ZERO);
                 }
             }
             Event::RootsChanged { signing_key_id } => self.roots_changed(now, signing_key_id, random),
@@ -226,7 +276,7 @@ impl Manager {
         }
         self.act(now, random, out);
         self.watch(now, out);
-        self.arm(out);
+        self.arm(now, out);
     }
 
     /// The leaf presented.
@@ -248,34 +298,47 @@ impl Manager {
         matches!(self.phase, Phase::Trying { attempt: own, .. } if own == attempt)
     }
 
-    fn withdraw_expired(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if self.leaf.as_ref().is_some_and(|leaf| leaf.not_after <= now) {
+    fn withdraw_expired(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.leaf.as_ref().is_some_and(|leaf| leaf.not_after <= now.wall) {
             self.leaf = None;
             out.push(Effect::Withdraw);
             self.alarm(Alarm::Expired, out);
             // A pause chosen for a leaf that was still good must not outlive it.
-            if let Phase::Until(due) = self.phase {
-                self.phase = Phase::Until(due.min(now.plus(RETRY_MIN)));
-            }
+            self.phase.bring_forward(now.uptime.saturating_add(RETRY_MIN));
         }
     }
 
-    fn roots_changed(&mut self, now: Timestamp, signing_key_id: String, random: &mut dyn FnMut() -> u64) {
+    /// Asks for another leaf at once when the one held is not valid yet: the clock was set back, and nobody who goes by
+    /// it accepts the leaf. It is kept meanwhile, in case the clock is set forward again.
+    fn replace_early(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let not_before = self.leaf.as_ref().map(|leaf| leaf.not_before).filter(|from| now.wall < *from);
+        let was_early = std::mem::replace(&mut self.early, not_before.is_some());
+        match not_before {
+            Some(not_before) if !was_early => {
+                self.alarm(Alarm::NotYetValid { not_before }, out);
+                self.phase.bring_forward(now.uptime);
+            }
+            None if was_early && self.alarmed.take().is_some() => out.push(Effect::AlarmOver),
+            Some(_) | None => {}
+        }
+    }
+
+    fn roots_changed(&mut self, now: Now, signing_key_id: String, random: &mut dyn FnMut() -> u64) {
         if self.signing_key_id.as_ref() != Some(&signing_key_id) {
             self.signing_key_id = Some(signing_key_id);
             self.stale = 0;
             self.replace_if_stale(now, random);
-            if let (None, Phase::Until(due)) = (&self.leaf, self.phase) {
+            if self.leaf.is_none() || self.early {
                 // A pause after failures under the old root: the new one may sign.
-                let soon = now.plus(share(self.config.root_change_jitter, random));
-                self.phase = Phase::Until(due.min(soon));
+                let soon = share(self.config.root_change_jitter, random);
+                self.phase.bring_forward(now.uptime.saturating_add(soon));
             }
         }
     }
 
     /// Brings the next attempt forward if the active root has not signed the leaf.
-    fn replace_if_stale(&mut self, now: Timestamp, random: &mut dyn FnMut() -> u64) {
-        let (Some(active), Some(leaf), Phase::Until(due)) = (&self.signing_key_id, &self.leaf, self.phase)
+    fn replace_if_stale(&mut self, now: Now, random: &mut dyn FnMut() -> u64) {
+        let (Some(active), Some(leaf), Phase::Until { .. }) = (&self.signing_key_id, &self.leaf, self.phase)
         else {
             return;
         };
@@ -285,27 +348,28 @@ impl Manager {
         }
         // The first time at a random moment of the jitter; if that did not help, ever later.
         let pause = if self.stale == 0 { Duration::ZERO } else { backoff(self.stale) };
-        let at = now.plus(share(self.config.root_change_jitter, random)).plus(pause);
-        self.phase = Phase::Until(due.min(at));
+        let pause = pause.saturating_add(share(self.config.root_change_jitter, random));
+        self.phase.bring_forward(now.uptime.saturating_add(pause));
     }
 
     fn signed(
         &mut self,
-        now: Timestamp,
+        now: Now,
         attempt: Attempt,
         leaf: Issued,
         random: &mut dyn FnMut() -> u64,
         out: &mut Vec<Effect>,
     ) {
-        if leaf.not_after <= now || now < leaf.not_before {
+        if leaf.not_after <= now.wall || now.wall < leaf.not_before {
             self.failed(now, attempt, SignFailure::NotValidNow, random, out);
             return;
         }
-        let (from, until) = renewal_window(now, &leaf);
-        self.phase = Phase::Until(from.plus(share(until.since(from), random)));
+        let (from, until) = renewal_window(now.wall, &leaf);
+        self.phase = Phase::until(now, from.plus(share(until.since(from), random)));
         let again = self.signing_key_id.as_ref().is_some_and(|active| *active != leaf.authority_key_id);
         self.stale = if again { self.stale.saturating_add(1) } else { 0 };
         self.leaf = Some(leaf);
+        self.early = false;
         self.failures = 0;
         out.push(Effect::Publish(attempt));
         if self.alarmed.take().is_some() {
@@ -316,7 +380,7 @@ impl Manager {
 
     fn failed(
         &mut self,
-        now: Timestamp,
+        now: Now,
         attempt: Attempt,
         why: SignFailure,
         random: &mut dyn FnMut() -> u64,
@@ -330,39 +394,40 @@ impl Manager {
         }
         if let Some(leaf) = &self.leaf {
             // The nearer the end, the shorter the pause.
-            pause = pause.min(leaf.not_after.since(now) / 10).max(RETRY_MIN);
+            pause = pause.min(leaf.not_after.since(now.wall) / 10).max(RETRY_MIN);
         }
         pause = pause.saturating_add(share(pause / 4, random));
-        self.phase = Phase::Until(now.plus(pause));
+        self.phase = Phase::pause(now, pause);
         out.push(Effect::Forget(attempt));
-        if self.leaf.is_none() {
+        if self.leaf.is_none() || self.early {
             out.push(Effect::Fail(why));
         }
-        if self.failures >= ALARM_AFTER_FAILURES && self.alarmed.is_none() {
+        // Clocks that disagree do not agree by themselves.
+        let clocks = why == SignFailure::NotValidNow && !matches!(self.alarmed, Some(Alarm::Failing { .. }));
+        if clocks || self.failures >= ALARM_AFTER_FAILURES && self.alarmed.is_none() {
             self.alarm(Alarm::Failing { failures: self.failures, last: why }, out);
         }
     }
 
     /// Gives up a late attempt, begins one that is due.
-    fn act(&mut self, now: Timestamp, random: &mut dyn FnMut() -> u64, out: &mut Vec<Effect>) {
+    fn act(&mut self, now: Now, random: &mut dyn FnMut() -> u64, out: &mut Vec<Effect>) {
         if let Phase::Trying { attempt, deadline } = self.phase
-            && deadline <= now
+            && deadline <= now.uptime
         {
             self.failed(now, attempt, SignFailure::Unreachable, random, out);
         }
-        if let Phase::Until(due) = self.phase
-            && due <= now
-        {
+        if self.phase.is_over(now) {
             self.attempts += 1;
             let attempt = Attempt(self.attempts);
-            self.phase = Phase::Trying { attempt, deadline: now.plus(SIGN_TIMEOUT) };
+            self.phase = Phase::Trying { attempt, deadline: now.uptime.saturating_add(SIGN_TIMEOUT) };
             out.push(Effect::MakeKey(attempt));
         }
     }
 
     /// Tells of a leaf that should have been replaced by now.
-    fn watch(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        let overdue = self.leaf.as_ref().filter(|leaf| overdue_at(leaf) <= now).map(|leaf| leaf.not_after);
+    fn watch(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let overdue =
+            self.leaf.as_ref().filter(|leaf| overdue_at(leaf) <= now.wall).map(|leaf| leaf.not_after);
         if let Some(not_after) = overdue
             && !matches!(self.alarmed, Some(Alarm::Overdue { .. } | Alarm::Expired))
         {
@@ -375,16 +440,16 @@ impl Manager {
         out.push(Effect::Alarm(alarm));
     }
 
-    fn arm(&mut self, out: &mut Vec<Effect>) {
+    fn arm(&mut self, now: Now, out: &mut Vec<Effect>) {
         let next = match self.phase {
             Phase::Empty => return,
-            Phase::Until(due) => due,
+            Phase::Until { uptime, .. } => uptime,
             Phase::Trying { deadline, .. } => deadline,
         };
         let told = matches!(self.alarmed, Some(Alarm::Overdue { .. } | Alarm::Expired));
         let next = match &self.leaf {
-            Some(leaf) if !told => next.min(leaf.not_after).min(overdue_at(leaf)),
-            Some(leaf) => next.min(leaf.not_after),
+            Some(leaf) if !told => next.min(now.uptime_at(leaf.not_after.min(overdue_at(leaf)))),
+            Some(leaf) => next.min(now.uptime_at(leaf.not_after)),
             None => next,
         };
         if self.armed != Some(next) {

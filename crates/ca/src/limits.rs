@@ -60,6 +60,21 @@ pub const ALARM_AFTER_FAILURES: u32 = 5;
 
 /// An inactive root is removed this many leaf lifetimes after it was rotated out (Consul: two).
 pub const PRUNE_AFTER_LEAF_LIVES: u32 = 2;
+/// Most inactive roots kept: a rotation every two hours with leaves of three days. Every answer with the roots carries
+/// them all, some 4 KiB each, and so does every record of a rotation.
+pub const INACTIVE_ROOTS_MAX: usize = 32;
+/// A root of our own is replaced after this share of its life, in percent: long before leaves would be cut short.
+pub const ROOT_RENEW_PERCENT: u32 = 70;
+/// From this share of a root's life on the operator is told, in percent.
+pub const ROOT_ALARM_PERCENT: u32 = 80;
+/// Pause after a replacement of an old root that did not come through.
+pub const ROOT_RENEW_RETRY: Duration = Duration::from_secs(3600);
+/// The same while the active root is not valid: nothing can be signed meanwhile.
+pub const ROOT_REPLACE_RETRY: Duration = Duration::from_secs(15);
+/// A wall clock that is off by this much from one look to the next was set, and did not drift.
+pub const CLOCK_STEP_MIN: Duration = Duration::from_secs(600);
+/// No root is removed for this long after the clock was set: the clock may be wrong, and a root that is gone is gone.
+pub const PRUNE_AFTER_STEP: Duration = Duration::from_secs(24 * 3600);
 /// How often a step of a rotation that failed is tried again.
 pub const ROTATION_RETRY: Duration = Duration::from_secs(5);
 /// How often the leader looks for roots to prune (Consul: hourly).

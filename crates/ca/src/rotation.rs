@@ -27,19 +27,30 @@
 //! verify them too. An old root goes when every leaf it signed has long expired. For that the host
 //! must sign leaves only while its provider's certificate is the active root's signing certificate
 //! ([`may_sign`]); in between it answers that signing is closed for a moment.
+//!
+//! The wall clock may be set in either direction. Pauses and periods go by the time that only goes forward. A root of
+//! our own that is not valid by the clock of the moment (made under a wrong one, or over), or that is old, is
+//! replaced without being asked for; and no root is removed for a day after the clock was set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
 use concord_model::proxy::Settings;
-use concord_model::{Timestamp, TrustDomain};
+use concord_model::{Now, Timestamp, TrustDomain};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DISTRIBUTION_WAIT_FORCED, PRUNE_CHECK, ROTATION_RETRY};
+use crate::der::time::shown;
+use crate::limits::{
+    CLOCK_STEP_MIN, DISTRIBUTION_WAIT_FORCED, INACTIVE_ROOTS_MAX, PRUNE_AFTER_STEP, PRUNE_CHECK,
+    ROOT_RENEW_RETRY, ROOT_REPLACE_RETRY, ROTATION_RETRY,
+};
 use crate::x509::Certificate;
 
+mod alarm;
 mod records;
+
+pub use self::alarm::Alarm;
 
 /// Where in the configuration's state the progress of a rotation is kept; not shown to users.
 pub const PROGRESS_KEY: &str = "rotation";
@@ -108,6 +119,10 @@ pub struct Change {
     pub leaf_life: Duration,
     /// Whether it asks for another root.
     pub rotates: bool,
+    /// Let the oldest root go if there are as many as can be kept, whether or not leaves depend on it.
+    pub force_without_oldest_root: bool,
+    /// Inactive roots known not to have signed a leaf that is still valid.
+    pub idle: BTreeSet<String>,
 }
 
 /// What is to be written, all of it or nothing.
@@ -140,6 +155,17 @@ pub enum Failure {
          set ForceWithoutCrossSigning to rotate all the same"
     )]
     NoCrossSigning,
+    /// As many inactive roots are kept as can be, and leaves may depend on all of them.
+    #[error(
+        "{INACTIVE_ROOTS_MAX} earlier roots are kept for leaves that are still valid, and none of them is free before \
+         {}; wait, or set ForceWithoutOldestRoot: the oldest root goes at once, and whoever presents a leaf that it \
+         signed is refused until it has a new one",
+        shown(*free_at)
+    )]
+    RootsInUse {
+        /// When the first of them is free.
+        free_at: Timestamp,
+    },
     /// Something else was written in between.
     #[error("the CA's configuration was changed by somebody else; read it again")]
     Conflict,
@@ -196,16 +222,18 @@ pub enum Effect {
     AwaitConfirmation(String),
     /// Answer an operator.
     Answer(RequestId, Result<(), Failure>),
-    /// Wake the machine at this moment, and no longer at an earlier one.
-    ArmTimer(Timestamp),
+    /// Wake the machine at this uptime, and no longer at an earlier one.
+    ArmTimer(Duration),
+    /// Tell the operator.
+    Alarm(Alarm),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     /// The log is being read.
     Loading(Step),
-    /// Something failed; the log is read again at this moment.
-    Waiting(Timestamp),
+    /// Something failed; the log is read again at this uptime.
+    Waiting(Duration),
     /// The very first root is being made.
     GeneratingFirst(Step),
     /// The root of a rotation is being made.
@@ -215,7 +243,7 @@ enum Phase {
     /// Something is being written.
     Proposing(Step),
     /// Both roots are published; waiting for proof.
-    Distributing { root_id: String, confirm_by: Timestamp },
+    Distributing { root_id: String, confirm_by: Duration },
     /// Nothing is under way.
     Steady,
 }
@@ -225,7 +253,7 @@ enum Phase {
 enum Using {
     Not,
     Asked(Step),
-    RetryAt(Timestamp),
+    RetryAt(Duration),
     Ready,
 }
 
@@ -241,15 +269,23 @@ pub struct Machine {
     using: Using,
     persisted: Persisted,
     request: Option<RequestId>,
-    prune_check: Timestamp,
-    armed: Option<Timestamp>,
+    prune_check: Duration,
+    /// The next look at the life of the active root.
+    life_check: Duration,
+    /// Whether the active root was valid when it was looked at last.
+    was_valid: bool,
+    /// What the operator was told last, and when he is told again.
+    told: Option<(Alarm, Duration)>,
+    /// The clocks when they were looked at last.
+    seen: Now,
+    armed: Option<Duration>,
 }
 
 impl Machine {
     /// A machine of a new leader; begins with reading the log. `initial` is what a cluster without a
     /// CA starts with.
     pub fn start(
-        now: Timestamp,
+        now: Now,
         trust_domain: TrustDomain,
         initial: CaConfig,
         initial_leaf_life: Duration,
@@ -264,7 +300,12 @@ impl Machine {
             using: Using::Not,
             persisted: Persisted::default(),
             request: None,
-            prune_check: now,
+            // The clock may be set in the first hour of a machine.
+            prune_check: now.uptime.saturating_add(PRUNE_CHECK),
+            life_check: Duration::ZERO,
+            was_valid: true,
+            told: None,
+            seen: now,
             armed: None,
         };
         own.load(out);
@@ -273,9 +314,10 @@ impl Machine {
 
     /// Takes an event and says what is to be done, in order. Answers to effects that are no longer
     /// awaited change nothing.
-    pub fn on(&mut self, now: Timestamp, event: Event, out: &mut Vec<Effect>) {
+    pub fn on(&mut self, now: Now, event: Event, out: &mut Vec<Effect>) {
+        self.look_at_the_clock(now, out);
         match event {
-            Event::Configure(request, change) => self.configure(request, change, out),
+            Event::Configure(request, change) => self.configure(now, request, change, out),
             Event::Loaded(step, persisted) if self.phase == Phase::Loading(step) => {
                 self.resume(now, persisted, out)
             }
@@ -312,6 +354,21 @@ impl Machine {
         self.phase == Phase::Steady && self.using == Using::Ready
     }
 
+    /// Notices that somebody has set the wall clock.
+    fn look_at_the_clock(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let (forward, back) = (now.set_forward_since(self.seen), now.set_back_since(self.seen));
+        self.seen = now;
+        if forward.max(back) >= CLOCK_STEP_MIN {
+            self.prune_check = self.prune_check.max(now.uptime.saturating_add(PRUNE_AFTER_STEP));
+            self.life_check = Duration::ZERO;
+            out.push(Effect::Alarm(Alarm::ClockSet { forward, back }));
+        }
+        let valid = self.is_valid(now.wall);
+        if std::mem::replace(&mut self.was_valid, valid) != valid {
+            self.life_check = Duration::ZERO;
+        }
+    }
+
     fn step(&mut self) -> Step {
         self.steps += 1;
         Step(self.steps)
@@ -324,7 +381,7 @@ impl Machine {
     }
 
     /// Goes on from what the log holds: after the start, after each write, after a failure.
-    fn resume(&mut self, now: Timestamp, persisted: Persisted, out: &mut Vec<Effect>) {
+    fn resume(&mut self, now: Now, persisted: Persisted, out: &mut Vec<Effect>) {
         let was_active = self.active_id();
         let had_config = self.persisted.config.as_ref().map(|config| config.stamp.modify);
         self.persisted = persisted;
@@ -347,12 +404,12 @@ impl Machine {
                 let Pending { root_id, confirm_by, .. } = pending;
                 out.push(Effect::AwaitConfirmation(root_id.clone()));
                 // A leader whose clock is behind must not wait for days.
-                let confirm_by = confirm_by.min(now.plus(DISTRIBUTION_WAIT_FORCED));
+                let wait = confirm_by.since(now.wall).min(DISTRIBUTION_WAIT_FORCED);
+                let confirm_by = now.uptime.saturating_add(wait);
                 self.phase = Phase::Distributing { root_id, confirm_by };
             }
             _ => {
                 self.phase = Phase::Steady;
-                self.prune_check = now;
                 if let Some(request) = self.request.take() {
                     out.push(Effect::Answer(request, Ok(())));
                 }
@@ -369,9 +426,13 @@ impl Machine {
         out.push(Effect::UseProvider(step, id, Box::new(config)));
     }
 
-    fn configure(&mut self, request: RequestId, change: Change, out: &mut Vec<Effect>) {
+    fn configure(&mut self, now: Now, request: RequestId, change: Change, out: &mut Vec<Effect>) {
         if !self.is_steady() {
             out.push(Effect::Answer(request, Err(Failure::Busy)));
+            return;
+        }
+        if let (true, Err(full)) = (change.rotates, self.leaving(now.wall, &change)) {
+            out.push(Effect::Answer(request, Err(full)));
             return;
         }
         self.request = Some(request);
@@ -379,6 +440,10 @@ impl Machine {
             self.propose_config(&change, None, out);
             return;
         }
+        self.rotate(change, out);
+    }
+
+    fn rotate(&mut self, change: Change, out: &mut Vec<Effect>) {
         let step = self.step();
         self.phase = Phase::Generating(step, change.clone());
         out.push(Effect::GenerateRoot(step, change));
@@ -409,24 +474,24 @@ impl Machine {
         }
     }
 
-    fn cross_signed(&mut self, now: Timestamp, step: Step, pem: Option<String>, out: &mut Vec<Effect>) {
+    fn cross_signed(&mut self, now: Now, step: Step, pem: Option<String>, out: &mut Vec<Effect>) {
         let Phase::CrossSigning(own, change, root, record) = self.phase.clone() else {
             return;
         };
         if own == step {
-            let proposal = self.stage(now, &change, *root, record, pem);
+            let proposal = self.stage(now.wall, &change, *root, record, pem);
             self.propose(proposal, out);
         }
     }
 
-    fn confirmed(&mut self, now: Timestamp, confirmed: &str, out: &mut Vec<Effect>) {
+    fn confirmed(&mut self, now: Now, confirmed: &str, out: &mut Vec<Effect>) {
         if matches!(&self.phase, Phase::Distributing { root_id, .. } if root_id == confirmed) {
             self.activate(now, out);
         }
     }
 
-    fn activate(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if let Some(proposal) = self.activation(now) {
+    fn activate(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if let Some(proposal) = self.activation(now.wall) {
             self.propose(proposal, out);
         } else {
             self.load(out);
@@ -444,19 +509,19 @@ impl Machine {
         out.push(Effect::Propose(step, Box::new(proposal)));
     }
 
-    fn failed(&mut self, now: Timestamp, step: Step, why: Failure, out: &mut Vec<Effect>) {
+    fn failed(&mut self, now: Now, step: Step, why: Failure, out: &mut Vec<Effect>) {
         if self.using == Using::Asked(step) {
-            self.using = Using::RetryAt(now.plus(ROTATION_RETRY));
+            self.using = Using::RetryAt(now.uptime.saturating_add(ROTATION_RETRY));
             return;
         }
         match self.phase.clone() {
             Phase::Loading(own) | Phase::GeneratingFirst(own) if own == step => {
-                self.phase = Phase::Waiting(now.plus(ROTATION_RETRY));
+                self.phase = Phase::Waiting(now.uptime.saturating_add(ROTATION_RETRY));
             }
             Phase::CrossSigning(own, change, ..)
                 if own == step
                     && why == Failure::NoCrossSigning
-                    && (change.force_without_cross_signing || self.is_over(now)) =>
+                    && (change.force_without_cross_signing || !self.is_valid(now.wall)) =>
             {
                 self.cross_signed(now, step, None, out);
             }
@@ -468,11 +533,8 @@ impl Machine {
             // Written or not: the log says. A rotation that was staged goes on from there.
             Phase::Proposing(own) if own == step => {
                 self.refuse(why, out);
-                self.phase = Phase::Waiting(now.plus(if why == Failure::Conflict {
-                    Duration::ZERO
-                } else {
-                    ROTATION_RETRY
-                }));
+                let pause = if why == Failure::Conflict { Duration::ZERO } else { ROTATION_RETRY };
+                self.phase = Phase::Waiting(now.uptime.saturating_add(pause));
             }
             _ => {}
         }
@@ -485,22 +547,53 @@ impl Machine {
     }
 
     /// What the clock asks for.
-    fn act(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        if matches!(self.using, Using::RetryAt(at) if at <= now) {
+    fn act(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if matches!(self.using, Using::RetryAt(at) if at <= now.uptime) {
             self.use_provider(out);
         }
         match self.phase {
-            Phase::Waiting(at) if at <= now => self.load(out),
-            Phase::Distributing { confirm_by, .. } if confirm_by <= now => self.activate(now, out),
-            Phase::Steady if self.prune_check <= now && self.using == Using::Ready => self.prune(now, out),
+            Phase::Waiting(at) if at <= now.uptime => self.load(out),
+            Phase::Distributing { confirm_by, .. } if confirm_by <= now.uptime => self.activate(now, out),
+            Phase::Steady if self.using == Using::Ready => {
+                if self.life_check <= now.uptime {
+                    self.look_at_the_root(now, out);
+                }
+                if self.phase == Phase::Steady && self.prune_check <= now.uptime {
+                    self.prune(now, out);
+                }
+            }
             _ => {}
         }
     }
 
-    fn prune(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        self.prune_check = now.plus(PRUNE_CHECK);
-        if let Some(proposal) = self.pruning(now) {
+    fn prune(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.prune_check = now.uptime.saturating_add(PRUNE_CHECK);
+        if let Some(proposal) = self.pruning(now.wall) {
             self.propose(proposal, out);
+        }
+    }
+
+    /// Replaces a root of our own that is not valid now or old, and tells of what the operator has to replace.
+    fn look_at_the_root(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let valid = self.is_valid(now.wall);
+        let pause = if valid { ROOT_RENEW_RETRY } else { ROOT_REPLACE_RETRY };
+        let due = self.renewal_due().map(|due| now.uptime_at(due)).filter(|due| *due > now.uptime);
+        self.life_check = now.uptime.saturating_add(pause).min(due.unwrap_or(Duration::MAX));
+        self.tell_of_the_root(now, out);
+        if let Some(change) = self.renewal(now.wall) {
+            self.rotate(change, out);
+        }
+    }
+
+    /// Tells what is wrong with the active root: when it begins, and every hour.
+    fn tell_of_the_root(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let alarm = self.root_alarm(now.wall);
+        let told = self.told.filter(|(told, again)| alarm == Some(*told) && now.uptime < *again);
+        if let (Some(alarm), None) = (alarm, told) {
+            self.told = Some((alarm, now.uptime.saturating_add(ROOT_RENEW_RETRY)));
+            out.push(Effect::Alarm(alarm));
+        } else if alarm.is_none() {
+            self.told = None;
         }
     }
 
@@ -508,7 +601,7 @@ impl Machine {
         let by_phase = match self.phase {
             Phase::Waiting(at) => Some(at),
             Phase::Distributing { confirm_by, .. } => Some(confirm_by),
-            Phase::Steady if self.using == Using::Ready => Some(self.prune_check),
+            Phase::Steady if self.using == Using::Ready => Some(self.prune_check.min(self.life_check)),
             _ => None,
         };
         let by_use = match self.using {

@@ -58,6 +58,39 @@ impl Timestamp {
     }
 }
 
+/// Both clocks, read together.
+///
+/// The wall clock may be set in either direction at any moment: it says what certificates and records say. The time
+/// since some fixed moment of this process goes forward only: pauses, deadlines and periods go by it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Now {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The time that only goes forward.
+    pub uptime: Duration,
+}
+
+impl Now {
+    /// The uptime at which the wall clock reaches `at`, if nobody sets it until then.
+    pub fn uptime_at(self, at: Timestamp) -> Duration {
+        self.uptime.saturating_add(at.since(self.wall))
+    }
+
+    /// How far the wall clock was set forward since an `earlier` reading; zero if it was not.
+    pub fn set_forward_since(self, earlier: Self) -> Duration {
+        self.wall.since(earlier.expected_at(self.uptime))
+    }
+
+    /// How far the wall clock was set back since an `earlier` reading; zero if it was not.
+    pub fn set_back_since(self, earlier: Self) -> Duration {
+        earlier.expected_at(self.uptime).since(self.wall)
+    }
+
+    fn expected_at(self, uptime: Duration) -> Timestamp {
+        self.wall.plus(uptime.saturating_sub(self.uptime))
+    }
+}
+
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -72,5 +105,20 @@ mod tests {
         assert_eq!(Timestamp::EPOCH.since(Timestamp::from_secs(5)), Duration::ZERO);
         assert_eq!(Timestamp::from_secs(5).since(Timestamp::EPOCH), Duration::from_secs(5));
         assert_eq!(Timestamp::from_nanos(-1).secs(), -1);
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_shows_beside_the_uptime() {
+        let at =
+            |wall: i64, uptime| Now { wall: Timestamp::from_secs(wall), uptime: Duration::from_secs(uptime) };
+        let (secs, before) = (Duration::from_secs, at(1_000, 10));
+        assert_eq!(
+            (at(1_005, 15).set_forward_since(before), at(1_005, 15).set_back_since(before)),
+            (secs(0), secs(0))
+        );
+        assert_eq!(at(2_005, 15).set_forward_since(before), secs(1_000));
+        assert_eq!(at(5, 15).set_back_since(before), secs(1_000));
+        assert_eq!(before.uptime_at(Timestamp::from_secs(1_007)), secs(17));
+        assert_eq!(before.uptime_at(Timestamp::EPOCH), secs(10));
     }
 }

@@ -37,8 +37,8 @@ pub(crate) const REFUSALS_WINDOW: Duration = Duration::from_secs(10);
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Idle time before TCP asks whether the other side is still there.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
-/// How often a timer of the wall clock looks at the clock, to follow its jumps.
-pub(crate) const CLOCK_CHECK: Duration = Duration::from_secs(30);
+/// How often the wall clock is looked at: who has set it waits no longer for a leaf that is valid by it.
+pub(crate) const CLOCK_CHECK: Duration = Duration::from_secs(2);
 /// First and longest pause before a listener that could not be bound is tried again. The first is
 /// short: when listeners swap their addresses, one must wait until the other has let go.
 pub(crate) const REBIND: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use concord_mesh::intention::{Policy, Verdict};
-use concord_model::{ServiceRef, Timestamp};
+use concord_model::{Now, ServiceRef, Timestamp};
 use concord_proxycfg::{MixedSections, ProxySnapshot};
 use concord_runtime::{Budget, World};
 
@@ -81,7 +81,9 @@ impl Shared {
         if self.cut_denied { self.inbound.cut_unless(|source| current.decide(source).allowed) } else { 0 }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(self.world.clock.wall_nanos())
+    /// Both clocks.
+    pub(crate) fn both(&self) -> Now {
+        let (wall, uptime) = self.world.clock.both();
+        Now { wall: Timestamp::from_nanos(wall), uptime }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +30,11 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// The wall clock in nanoseconds since the Unix epoch; may jump, never measures an interval.
     fn wall_nanos(&self) -> i64;
+
+    /// Both times, read together: nanoseconds on the wall, and since this clock's epoch.
+    fn both(&self) -> (i64, Duration) {
+        (self.wall_nanos(), self.now().since_epoch())
+    }
 
     /// A future that completes once [`Clock::now`] has reached `deadline`.
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()>;
@@ -74,6 +80,13 @@ pub struct TokioClock {
 struct VirtualWall {
     at: Instant,
     wall_nanos: i64,
+}
+
+/// Tokio's time, with a wall clock that somebody may set in either direction; for tests. Clones share the wall clock.
+#[derive(Clone, Debug)]
+pub struct SetClock {
+    time: TokioClock,
+    set_by: Arc<AtomicI64>,
 }
 
 /// A clock moved by hand, for tests of code that takes a clock.
@@ -206,6 +219,35 @@ impl Clock for TokioClock {
     }
 }
 
+// === impl SetClock ===
+
+impl SetClock {
+    /// A clock whose wall time is `wall_nanos` now.
+    #[must_use]
+    pub fn new(wall_nanos: i64) -> Self {
+        Self { time: TokioClock::with_wall(wall_nanos), set_by: Arc::default() }
+    }
+
+    /// Sets the wall clock alone.
+    pub fn set_wall_nanos(&self, wall_nanos: i64) {
+        self.set_by.store(wall_nanos.saturating_sub(self.time.wall_nanos()), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Instant {
+        self.time.now()
+    }
+
+    fn wall_nanos(&self) -> i64 {
+        self.time.wall_nanos().saturating_add(self.set_by.load(Ordering::SeqCst))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
+        self.time.sleep_until(deadline)
+    }
+}
+
 fn epoch() -> tokio::time::Instant {
     static EPOCH: OnceLock<tokio::time::Instant> = OnceLock::new();
     *EPOCH.get_or_init(|| {
@@ -303,6 +345,19 @@ mod tests {
         clock.sleep(Duration::from_secs(3600)).await;
         assert_eq!(clock.now() - before, Duration::from_secs(3600));
         assert_eq!(clock.wall_nanos() - wall, 3_600_000_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_is_set_without_the_time_that_passes() {
+        let clock = SetClock::new(1_000);
+        let before = clock.now();
+        clock.set_wall_nanos(-5);
+        assert_eq!(clock.both(), (-5, before.since_epoch()));
+        clock.sleep(Duration::from_nanos(5_000_000)).await;
+        assert_eq!(clock.wall_nanos(), 4_999_995);
+        clock.set_wall_nanos(i64::MAX);
+        clock.sleep(Duration::from_secs(1)).await;
+        assert_eq!(clock.wall_nanos(), i64::MAX, "the end of representable time");
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ mod world;
 
 pub use backoff::Backoff;
 pub use budget::{Budget, Door, Full, Guest, Held, Source};
-pub use clock::{Clock, Elapsed, Instant, ManualClock, TokioClock, timeout};
+pub use clock::{Clock, Elapsed, Instant, ManualClock, SetClock, TokioClock, timeout};
 pub use disk::{Disk, DiskError, DiskFile, DiskLock, Fault, HostDisk, MemoryDisk};
 pub use drain::{DrainSignal, DrainWatch, drain};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};

@@ -6,13 +6,14 @@
 
 pub(crate) mod driver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concord_ca::limiter::{Admission, CsrLimiter, CsrLimits};
 use concord_ca::limits::CSR_WAIT_MAX;
 use concord_ca::provider::{BUILTIN, BuiltinProvider, Issue, ParsedSettings, Provider, ProviderError};
 use concord_ca::rotation::may_sign;
 use concord_ca::x509::build::Serial;
+use concord_model::Timestamp;
 use concord_model::ca::{CaRoot, CaRoots};
 use concord_model::proxy::Settings;
 use concord_rpc::RpcError;
@@ -39,6 +40,10 @@ pub(crate) struct CaHost {
     limiter: Mutex<CsrLimiter>,
     freed: Notify,
     waiting: Semaphore,
+    /// Told by a request that found the active root not valid: somebody may have set the clock.
+    look: Notify,
+    /// When the last leaf ends that each root made under this leadership has signed; `None` if it has signed none.
+    signed: Mutex<BTreeMap<String, Option<Timestamp>>>,
 }
 
 /// The provider that signs, and whose root it holds.
@@ -48,12 +53,21 @@ struct InUse {
     provider: BuiltinProvider,
 }
 
+/// What an operator takes upon himself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Force {
+    /// Rotate even if the old root cannot sign the new one.
+    pub(crate) without_cross_signing: bool,
+    /// Rotate even if leaves depend on the root that has to make room.
+    pub(crate) without_oldest_root: bool,
+}
+
 /// A change of the configuration, on its way to the driver.
 #[derive(Debug)]
 struct Ask {
     provider: String,
     parsed: ParsedSettings,
-    force: bool,
+    force: Force,
     /// Told the index of the log entry that made the change.
     answer: oneshot::Sender<Result<u64, RpcError>>,
 }
@@ -70,7 +84,23 @@ impl CaHost {
             limiter: Mutex::new(CsrLimiter::new(CsrLimits::default())),
             freed: Notify::new(),
             waiting: Semaphore::new(SIGNATURES_WAITING),
+            look: Notify::new(),
+            signed: Mutex::default(),
         }
+    }
+
+    /// Keeps account of a root that has been made here: it has signed nothing yet.
+    fn made(&self, root: &str) {
+        self.signed.lock().insert(root.to_owned(), None);
+    }
+
+    /// Of these roots, those that are known to have signed no leaf that is valid at `now`.
+    fn idle(&self, roots: Option<&CaRoots>, now: Timestamp) -> BTreeSet<String> {
+        let mut signed = self.signed.lock();
+        let published =
+            |id: &String| roots.is_some_and(|roots| roots.roots.iter().any(|root| root.id == *id));
+        signed.retain(|id, _| published(id));
+        signed.iter().filter(|(_, end)| end.is_none_or(|end| end < now)).map(|(id, _)| id.clone()).collect()
     }
 
     /// Says that something was done about the provider, and what is wrong with it, if anything is.
@@ -82,6 +112,7 @@ impl CaHost {
     /// Lets go of the provider, and of the keys it holds.
     async fn close(&self) {
         *self.provider.lock().await = None;
+        self.signed.lock().clear();
         self.report(None);
     }
 
@@ -100,7 +131,7 @@ pub(crate) async fn change(
     provider: &str,
     settings: &Settings,
     state: &BTreeMap<String, String>,
-    force: bool,
+    force: Force,
 ) -> Result<u64, RpcError> {
     let Some(config) = core.view().read().ca_config() else {
         return Err(core.ca.not_ready("it has not been initialised"));
@@ -156,7 +187,7 @@ pub(crate) async fn admit(core: &Core) -> Result<Admitted<'_>, RpcError> {
     let _place = host.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
     let clock = &core.world.clock;
     let until = clock.now() + CSR_WAIT_MAX;
-    let admission = host.limiter.lock().admit(core.now());
+    let admission = host.limiter.lock().admit(clock.now().since_epoch());
     match admission {
         Admission::Refused => return Err(RpcError::RateLimited),
         Admission::After(wait) => clock.sleep(wait).await,
@@ -189,10 +220,20 @@ pub(crate) async fn with_provider<T>(
         .await
         .unwrap_or_else(|_| Err(core.ca.not_ready("signing is closed while the root is changed")))?;
     let active = roots.active().ok_or_else(|| RpcError::CaNotReady("no root is active".to_owned()))?;
+    if active.not_after <= issue.now || issue.now < active.not_before {
+        core.ca.look.notify_one();
+    }
     if active.not_after <= issue.now {
         return Err(RpcError::CaNotReady("the active root has expired; rotate it".to_owned()));
     }
+    if issue.now < active.not_before {
+        let text = "the active root is not valid yet by the clock of this server: compare its clock, or rotate the root";
+        return Err(RpcError::CaNotReady(text.to_owned()));
+    }
     let own = in_use.as_mut().ok_or_else(|| core.ca.not_ready("no provider signs"))?;
+    if let Some(end) = core.ca.signed.lock().get_mut(&own.root) {
+        *end = (*end).max(Some(issue.now.plus(own.provider.settings().life.leaf)));
+    }
     sign(Signing { provider: &mut own.provider, active }, issue).map_err(|error| provider_error(&error))
 }
 

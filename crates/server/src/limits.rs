@@ -25,7 +25,7 @@ pub(crate) const TURNS: usize = 1_024;
 /// Changes of the CA's configuration waiting for their turn: operators, not machines, ask for them.
 pub(crate) const CA_CHANGES_WAITING: usize = 16;
 /// Longest time between two looks of the CA at the clock, which may have been set meanwhile.
-pub(crate) const CA_TIMER_MAX: Duration = Duration::from_secs(60);
+pub(crate) const CA_TIMER_MAX: Duration = Duration::from_secs(10);
 /// Shortest time between them: a timer whose time has come must not become a loop.
 pub(crate) const CA_TIMER_MIN: Duration = Duration::from_millis(100);
 /// How long a signature waits while the root is being changed; a change takes two writes to the log.

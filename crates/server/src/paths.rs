@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concord_model::{Secret, Timestamp, Uuid};
+
+use concord_model::{Now, Secret, Timestamp, Uuid};
 use concord_raft::{ProposeError, Raft, ReadError};
 use concord_rpc::{Answer, Consistency, Head, Need, RpcError};
 use concord_runtime::{Instant, Scope, World, timeout};
@@ -71,6 +72,12 @@ impl Eval<'_> {
 }
 
 impl Core {
+    /// Both clocks.
+    pub(crate) fn both(&self) -> Now {
+        let (wall, uptime) = self.world.clock.both();
+        Now { wall: Timestamp::from_nanos(wall), uptime }
+    }
+
     /// The wall clock, as it goes into commands.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.world.clock.wall_nanos())

@@ -48,6 +48,7 @@ struct Body {
     #[serde(deserialize_with = "null_default")]
     state: BTreeMap<String, String>,
     force_without_cross_signing: bool,
+    force_without_oldest_root: bool,
 
     // Told in answers; people send back what they read.
     #[serde(rename = "ClusterID")]
@@ -67,6 +68,8 @@ pub struct CaConfigurationBody {
     pub state: BTreeMap<String, String>,
     /// Rotate even if the old root cannot sign the new one.
     pub force_without_cross_signing: bool,
+    /// Rotate even if leaves depend on the root that has to make room; not in Consul.
+    pub force_without_oldest_root: bool,
 }
 
 /// Settings in their one form, secrets beside them.
@@ -121,10 +124,10 @@ impl CaConfiguration {
 impl CaConfigurationBody {
     /// Reads the body. An empty provider means the one in force.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
-        let Body { provider, config, state, force_without_cross_signing, .. } =
+        let Body { provider, config, state, force_without_cross_signing, force_without_oldest_root, .. } =
             decode::body(body, REQUEST_DECODE_FAILED)?;
         let settings = CaSettings::normalise(config)?;
-        Ok(Self { provider, settings, state, force_without_cross_signing })
+        Ok(Self { provider, settings, state, force_without_cross_signing, force_without_oldest_root })
     }
 }
 

@@ -122,6 +122,10 @@ fn ca_settings_take_one_form() {
     );
     assert_eq!(read.settings.private_key.as_ref().unwrap().expose(), "PEM");
     assert!(!format!("{read:?}").contains("PEM"));
+    assert!(!read.force_without_oldest_root);
+    let forced =
+        CaConfigurationBody::decode(br#"{"Provider":"consul","ForceWithoutOldestRoot":true}"#).unwrap();
+    assert!(forced.force_without_oldest_root && !forced.force_without_cross_signing);
     let refused =
         CaConfigurationBody::decode(br#"{"Config":{"LeafCertTTL":"soon","SkipValidate":3}}"#).unwrap_err();
     assert_eq!(

@@ -65,6 +65,13 @@ pub fn read(reader: &mut Reader<'_>) -> Result<Timestamp, DerError> {
     })
 }
 
+/// A moment as people write it, for messages.
+pub fn shown(at: Timestamp) -> String {
+    let (days, rest) = (at.secs().div_euclid(DAY), at.secs().rem_euclid(DAY));
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
 ///
 /// Years are counted from March, so that the leap day is the last of its year.

@@ -11,6 +11,16 @@ fn leaf(now: Timestamp, life: Duration, authority: &str) -> Issued {
     Issued { not_before, not_after: not_before.plus(life), authority_key_id: authority.to_owned() }
 }
 
+/// Both clocks while nobody sets the wall clock.
+fn both(now: Timestamp) -> Now {
+    Now { wall: now, uptime: now.since(Timestamp::EPOCH) }
+}
+
+/// A moment at which somebody has just set the wall clock to `wall`.
+fn set_to(wall: Timestamp, now: Timestamp) -> Now {
+    Now { wall, ..both(now) }
+}
+
 /// A manager and the last random number it is given.
 struct Desk {
     manager: Manager,
@@ -23,6 +33,10 @@ impl Desk {
     }
 
     fn on(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
+        self.at(both(now), event)
+    }
+
+    fn at(&mut self, now: Now, event: Event) -> Vec<Effect> {
         let mut out = Vec::new();
         let random = self.random;
         self.manager.on(now, event, &mut || random, &mut out);
@@ -42,7 +56,7 @@ impl Desk {
 
 fn armed(effects: &[Effect]) -> Timestamp {
     let find = |effect: &Effect| match effect {
-        Effect::ArmTimer(at) => Some(*at),
+        Effect::ArmTimer(at) => Some(Timestamp::EPOCH.plus(*at)),
         _ => None,
     };
     effects.iter().rev().find_map(find).expect("a timer")
@@ -53,9 +67,62 @@ fn the_first_to_want_a_leaf_starts_an_attempt() {
     let mut desk = Desk::new();
     assert_eq!(desk.on(NOW, Event::Tick), []);
     let deadline = NOW.plus(SIGN_TIMEOUT);
-    assert_eq!(desk.on(NOW, Event::Wanted), [Effect::MakeKey(Attempt(1)), Effect::ArmTimer(deadline)]);
+    assert_eq!(
+        desk.on(NOW, Event::Wanted),
+        [Effect::MakeKey(Attempt(1)), Effect::ArmTimer(deadline.since(Timestamp::EPOCH))]
+    );
     assert_eq!(desk.on(NOW, Event::Wanted), []);
     assert_eq!(desk.on(NOW, Event::KeyMade(Attempt(1))), [Effect::RequestSignature(Attempt(1))]);
+}
+
+#[test]
+fn n_142_a_leaf_that_is_not_valid_yet_is_replaced_at_once() {
+    for back in [HOUR * 24, HOUR * 24 * 365 * 10] {
+        let mut desk = Desk::supplied("a");
+        let (late, wall) = (NOW.plus(HOUR), NOW.minus(back));
+        let effects = desk.at(set_to(wall, late), Event::Tick);
+        let not_before = NOW.minus(SECOND * 60);
+        assert!(effects.contains(&Effect::Alarm(Alarm::NotYetValid { not_before })), "{effects:?}");
+        assert!(effects.contains(&Effect::MakeKey(Attempt(2))), "{effects:?}");
+        // It is told once, and a signer whose clock is still ahead is not asked in a loop.
+        assert_eq!(desk.at(set_to(wall, late), Event::Tick), []);
+        let effects = desk.at(set_to(wall, late), Event::Signed(Attempt(2), leaf(late, HOUR, "a")));
+        assert!(effects.contains(&Effect::Fail(SignFailure::NotValidNow)), "{effects:?}");
+        assert_eq!(armed(&effects).since(late), RETRY_MIN);
+        let later = late.plus(RETRY_MIN);
+        let effects = desk.at(set_to(wall.plus(RETRY_MIN), later), Event::Tick);
+        assert!(effects.contains(&Effect::MakeKey(Attempt(3))), "{effects:?}");
+        let effects =
+            desk.at(set_to(wall.plus(RETRY_MIN), later), Event::Signed(Attempt(3), leaf(wall, HOUR, "a")));
+        assert!(effects.contains(&Effect::Publish(Attempt(3))) && effects.contains(&Effect::AlarmOver));
+    }
+}
+
+#[test]
+fn n_142_pauses_and_deadlines_do_not_wait_for_the_wall_clock() {
+    let mut desk = Desk::new();
+    desk.on(NOW, Event::Wanted);
+    // The answer never comes, and the clock is set back ten years meanwhile.
+    let back = |now: Timestamp| set_to(now.minus(HOUR * 24 * 3650), now);
+    desk.at(back(NOW), Event::Tick);
+    let late = NOW.plus(SIGN_TIMEOUT);
+    let effects = desk.at(back(late), Event::Tick);
+    assert!(effects.contains(&Effect::Fail(SignFailure::Unreachable)), "{effects:?}");
+    assert_eq!(armed(&effects).since(late), RETRY_MIN);
+    // And the pause after it is a second, whichever way the clock is set.
+    let effects = desk.on(late.plus(RETRY_MIN), Event::Tick);
+    assert!(effects.contains(&Effect::MakeKey(Attempt(2))), "{effects:?}");
+}
+
+#[test]
+fn a_clock_set_forward_renews_what_is_due_by_it() {
+    let mut desk = Desk::supplied("a");
+    let effects = desk.at(set_to(NOW.plus(HOUR * 60), NOW), Event::Tick);
+    assert!(effects.contains(&Effect::MakeKey(Attempt(2))), "{effects:?}");
+    // Set back a little, within its life, a leaf is renewed when it would have been.
+    let mut desk = Desk::supplied("a");
+    let due = NOW.plus(HOUR * 72 * 6 / 10);
+    assert!(desk.at(set_to(due.minus(HOUR * 10), due), Event::Tick).contains(&Effect::MakeKey(Attempt(2))));
 }
 
 #[track_caller]
@@ -130,7 +197,7 @@ fn first_requests_get_the_rate_limit_and_renewals_wait() {
         [
             Effect::Forget(Attempt(1)),
             Effect::Fail(SignFailure::RateLimited),
-            Effect::ArmTimer(NOW.plus(RETRY_MIN))
+            Effect::ArmTimer(NOW.plus(RETRY_MIN).since(Timestamp::EPOCH))
         ]
     );
     let mut desk = Desk::supplied("a");
@@ -241,14 +308,16 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
     let mut timer = None;
     let mut history = History { gaps: 0, signatures: 0, alarms: 0 };
     let mut root = 0u64;
-    manager.on(now, Event::Wanted, &mut random, &mut out);
+    manager.on(both(now), Event::Wanted, &mut random, &mut out);
     let mut rounds = 0u32;
     while now < end {
         rounds += 1;
         assert!(rounds < 10_000_000, "seed {seed}: the timer does not move on");
         for effect in std::mem::take(&mut out) {
             match effect {
-                Effect::MakeKey(attempt) => manager.on(now, Event::KeyMade(attempt), &mut random, &mut out),
+                Effect::MakeKey(attempt) => {
+                    manager.on(both(now), Event::KeyMade(attempt), &mut random, &mut out)
+                }
                 Effect::RequestSignature(attempt) => {
                     let event = match answers() % 20 {
                         _ if outage(now) => Event::Failed(attempt, SignFailure::Unreachable),
@@ -260,14 +329,14 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
                             Event::Signed(attempt, leaf(now, life, &root.to_string()))
                         }
                     };
-                    manager.on(now, event, &mut random, &mut out);
+                    manager.on(both(now), event, &mut random, &mut out);
                 }
                 Effect::Publish(_) => presented = manager.leaf().cloned(),
                 Effect::Withdraw => {
                     presented = None;
                     history.gaps += 1;
                 }
-                Effect::ArmTimer(at) => timer = Some(at),
+                Effect::ArmTimer(at) => timer = Some(Timestamp::EPOCH.plus(at)),
                 Effect::Alarm(_) => history.alarms += 1,
                 Effect::Forget(_) | Effect::Fail(_) | Effect::AlarmOver => {}
             }
@@ -284,12 +353,25 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
         if answers().is_multiple_of(50) {
             root += 1;
             let event = Event::RootsChanged { signing_key_id: root.to_string() };
-            manager.on(now, event, &mut random, &mut out);
+            manager.on(both(now), event, &mut random, &mut out);
         }
-        manager.on(now, Event::Tick, &mut random, &mut out);
-        timer = timer.or(manager.armed);
+        manager.on(both(now), Event::Tick, &mut random, &mut out);
+        timer = timer.or(manager.armed.map(|at| Timestamp::EPOCH.plus(at)));
     }
     history
+}
+
+#[test]
+fn f_28_leaves_of_an_hour_outlive_a_server_that_is_down_for_fifty_minutes() {
+    for seed in 0..8 {
+        // Down from a minute after the first signature on; and once more for two hours, which no leaf of an hour outlives.
+        let minutes = |now: Timestamp| now.since(NOW).as_secs() / 60;
+        let first = run(seed, 1, HOUR, |now| (1..51).contains(&minutes(now)));
+        assert_eq!(first.gaps, 0, "seed {seed}");
+        let longer = run(seed, 1, HOUR, |now| (300..420).contains(&minutes(now)));
+        assert_eq!(longer.gaps, 1, "seed {seed}: presented nothing rather than what has expired");
+        assert!(longer.alarms > first.alarms, "seed {seed}: and told of it");
+    }
 }
 
 #[test]

@@ -243,7 +243,8 @@ impl Provider for BuiltinProvider {
         let template = RootTemplate {
             common_name: &common_name("pri", &subject_id(&*signer), &self.trust_domain),
             trust_domain: &self.trust_domain,
-            validity: Validity::from_now(issue.now, self.settings.life.root),
+            // Dated back: a leader whose clock is a little behind must not take it for one of another time.
+            validity: Validity::backdated(issue.now, self.settings.life.root),
             serial: issue.serial,
         };
         let root = build_root(template, &*signer)?;

@@ -283,7 +283,7 @@ fn demand(faults: &mut Vec<SettingFault>, ok: bool, key: &'static str, found: Du
 }
 
 /// A duration in Go's notation, of the units a life is written in.
-pub(super) fn go_text(duration: Duration) -> String {
+pub(crate) fn go_text(duration: Duration) -> String {
     let secs = duration.as_secs();
     if duration.subsec_nanos() > 0 {
         return match (secs, duration.subsec_nanos()) {

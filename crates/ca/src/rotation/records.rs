@@ -1,14 +1,17 @@
 //! What each step writes: pure functions from what the log holds to what it shall hold.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use concord_model::Timestamp;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
 
-use super::{Change, Machine, PROGRESS_KEY, Pending, Progress, Proposal};
+use super::{Alarm, Change, Failure, Machine, PROGRESS_KEY, Pending, Progress, Proposal};
 use crate::limits::{
-    CARRIED_CROSS_SIGNATURES_MAX, DISTRIBUTION_WAIT_FORCED, DISTRIBUTION_WAIT_MAX, PRUNE_AFTER_LEAF_LIVES,
+    CARRIED_CROSS_SIGNATURES_MAX, DISTRIBUTION_WAIT_FORCED, DISTRIBUTION_WAIT_MAX, INACTIVE_ROOTS_MAX,
+    PRUNE_AFTER_LEAF_LIVES, ROOT_ALARM_PERCENT, ROOT_RENEW_PERCENT,
 };
+use crate::provider::ParsedSettings;
 use crate::x509::Certificate;
 
 impl Progress {
@@ -53,6 +56,8 @@ impl Machine {
             force_without_cross_signing: config.force_without_cross_signing,
             leaf_life: self.initial_leaf_life,
             rotates: true,
+            force_without_oldest_root: false,
+            idle: BTreeSet::new(),
         }
     }
 
@@ -81,10 +86,83 @@ impl Machine {
         self.proposal(roots, config, record)
     }
 
-    /// Whether the active root has expired, and with it all that it signed.
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        let active = self.persisted.roots.as_ref().and_then(CaRoots::active);
-        active.is_some_and(|root| root.not_after < now)
+    fn active(&self) -> Option<&CaRoot> {
+        self.persisted.roots.as_ref().and_then(CaRoots::active)
+    }
+
+    /// Whether the active root is valid. If it is not, nor is anything that it signed: it is over, or it was made
+    /// under a clock that was ahead.
+    pub(super) fn is_valid(&self, now: Timestamp) -> bool {
+        self.active().is_none_or(|root| root.not_before <= now && now <= root.not_after)
+    }
+
+    /// What is wrong with the active root.
+    pub(super) fn root_alarm(&self, now: Timestamp) -> Option<Alarm> {
+        let root = self.active()?;
+        let supplied = self.is_supplied();
+        if now < root.not_before {
+            return Some(Alarm::RootNotYetValid { not_before: root.not_before, supplied });
+        }
+        if root.not_after < now {
+            return Some(Alarm::RootExpired { not_after: root.not_after, supplied });
+        }
+        is_used_up(root, now, ROOT_ALARM_PERCENT)
+            .then_some(Alarm::RootEnding { not_after: root.not_after, supplied })
+    }
+
+    /// Whether the operator has brought the active root along. Then it is not ours to replace.
+    fn is_supplied(&self) -> bool {
+        let settings = self.persisted.config.as_ref().map(|config| ParsedSettings::parse(&config.settings));
+        settings.is_some_and(|parsed| parsed.is_ok_and(|parsed| parsed.settings.root_cert.is_some()))
+    }
+
+    /// When the active root is old enough to be replaced.
+    pub(super) fn renewal_due(&self) -> Option<Timestamp> {
+        self.active().map(|root| used_up_at(root, ROOT_RENEW_PERCENT))
+    }
+
+    /// The change that replaces the active root, if that is due and ours to do.
+    pub(super) fn renewal(&self, now: Timestamp) -> Option<Change> {
+        let (root, config) = (self.active()?, self.persisted.config.as_ref()?);
+        let valid = self.is_valid(now);
+        if self.is_supplied() || valid && !is_used_up(root, now, ROOT_RENEW_PERCENT) {
+            return None;
+        }
+        let leaf_life = match ParsedSettings::parse(&config.settings) {
+            Ok(parsed) => parsed.settings.life.leaf,
+            Err(_) => self.initial_leaf_life,
+        };
+        let change = Change {
+            provider: config.provider.clone(),
+            settings: config.settings.clone(),
+            force_without_cross_signing: config.force_without_cross_signing,
+            leaf_life,
+            rotates: true,
+            // Nothing can be signed until then.
+            force_without_oldest_root: !valid,
+            idle: BTreeSet::new(),
+        };
+        self.leaving(now, &change).is_ok().then_some(change)
+    }
+
+    /// Inactive roots that make room for one more: those go first on which no leaf depends any more, the oldest first.
+    pub(super) fn leaving(&self, now: Timestamp, change: &Change) -> Result<Vec<String>, Failure> {
+        let progress = self.progress();
+        let roots = self.persisted.roots.iter().flat_map(|roots| &roots.roots);
+        let mut inactive: Vec<(bool, Timestamp, &CaRoot)> = roots
+            .filter(|root| !root.active)
+            .map(|root| {
+                let free_at = progress.free_at(root);
+                (free_at > now && !change.idle.contains(&root.id), free_at, root)
+            })
+            .collect();
+        let surplus = (inactive.len() + 1).saturating_sub(INACTIVE_ROOTS_MAX);
+        inactive.sort_by_key(|(needed, free_at, root)| (*needed, root.rotated_out_at, *free_at));
+        let leaving = &inactive[..surplus.min(inactive.len())];
+        match leaving.iter().filter(|(needed, ..)| *needed).map(|(_, free_at, _)| *free_at).max() {
+            Some(free_at) if !change.force_without_oldest_root => Err(Failure::RootsInUse { free_at }),
+            _ => Ok(leaving.iter().map(|(_, _, root)| root.id.clone()).collect()),
+        }
     }
 
     /// Publishes the new root beside the old one, not active.
@@ -99,7 +177,7 @@ impl Machine {
         let (mut roots, mut config) = self.current();
         let wait = match &cross_signed {
             // Nobody has a valid certificate any more: there is nothing to wait for.
-            _ if self.is_over(now) => Duration::ZERO,
+            _ if !self.is_valid(now) => Duration::ZERO,
             Some(_) => DISTRIBUTION_WAIT_MAX,
             None => DISTRIBUTION_WAIT_FORCED,
         };
@@ -123,7 +201,19 @@ impl Machine {
         progress.store(&mut config);
         // A root that was rotated out and comes back takes its old place.
         roots.roots.retain(|own| own.id != root.id);
-        roots.roots.push(root);
+        // Checked when the change was asked for; time has only freed more since.
+        let forced = Change { force_without_oldest_root: true, ..change.clone() };
+        let leaving = self.leaving(now, &forced).unwrap_or_default();
+        let (gone, mut kept): (Vec<CaRoot>, Vec<CaRoot>) =
+            roots.roots.into_iter().partition(|own| leaving.contains(&own.id));
+        kept.push(root);
+        for own in &mut kept {
+            drop_signatures_of(&gone, own);
+            if !own.active {
+                drop_ended(now, own);
+            }
+        }
+        roots.roots = kept;
         self.proposal(roots, config, record)
     }
 
@@ -194,6 +284,27 @@ impl Machine {
     }
 }
 
+impl Progress {
+    /// When the last leaf that an inactive root may have signed has ended.
+    fn free_at(&self, root: &CaRoot) -> Timestamp {
+        let Some(out) = root.rotated_out_at else { return Timestamp::EPOCH };
+        match self.retire_at.get(&root.id) {
+            Some(retire_at) => out.plus(retire_at.since(out) / PRUNE_AFTER_LEAF_LIVES),
+            None => out.plus(Duration::from_secs(self.longest_leaf_life)),
+        }
+    }
+}
+
+/// Whether this share of a root's life is over.
+fn is_used_up(root: &CaRoot, now: Timestamp, percent: u32) -> bool {
+    // A root made at the end of all representable time has no life to use up.
+    root.not_before < root.not_after && used_up_at(root, percent) <= now
+}
+
+fn used_up_at(root: &CaRoot, percent: u32) -> Timestamp {
+    root.not_before.plus(root.not_after.since(root.not_before) / 100 * percent)
+}
+
 impl Change {
     fn apply(&self, config: &mut CaConfig) {
         config.provider.clone_from(&self.provider);
@@ -222,6 +333,12 @@ fn drop_signatures_of(gone: &[CaRoot], root: &mut CaRoot) {
         !Certificate::parse_pem(text)
             .is_ok_and(|certificate| gone.iter().any(|root| issued(root, &certificate)))
     });
+}
+
+/// Takes what has ended out of a root's chain.
+fn drop_ended(now: Timestamp, root: &mut CaRoot) {
+    root.intermediate_certs
+        .retain(|text| Certificate::parse_pem(text).is_ok_and(|certificate| now <= certificate.not_after()));
 }
 
 fn issued(root: &CaRoot, certificate: &Certificate) -> bool {

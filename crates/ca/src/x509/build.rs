@@ -52,9 +52,10 @@ impl Validity {
         Self { not_before: now, not_after: now.plus(life) }
     }
 
-    /// From a minute ago on, for `life`: for holders whose clock is a little behind.
+    /// From a minute ago on, for `life`: for holders whose clock is a little behind. Never from before 1970, which not
+    /// all verifiers can read: a machine without a battery begins there.
     pub fn backdated(now: Timestamp, life: Duration) -> Self {
-        Self::from_now(now.minus(BACKDATE), life)
+        Self::from_now(now.minus(BACKDATE).max(Timestamp::EPOCH), life)
     }
 }
 

@@ -24,17 +24,23 @@ use concord_ca::x509::Certificate;
 use concord_ca::x509::build::Serial;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
 use concord_model::proxy::Settings;
-use concord_model::{Datacenter, Namespace, Partition, SpiffeId, Timestamp, TrustDomain, Uuid};
+use concord_model::{Datacenter, Namespace, Now, Partition, SpiffeId, Timestamp, TrustDomain, Uuid};
 use rustls_pki_types::CertificateDer;
 
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+/// When the uptime of everybody begins.
+const EPOCH: Timestamp = Timestamp::EPOCH;
 const CLUSTER: Uuid = Uuid([7; 16]);
 
 /// A small generator (splitmix64), so that a seed is a history.
 pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -126,7 +132,13 @@ pub(crate) struct Cluster {
     pub(crate) now: Timestamp,
     pub(crate) answers: Vec<(RequestId, Result<(), Failure>)>,
     pub(crate) checks: u64,
+    /// What operators were told.
+    pub(crate) alarms: Vec<&'static str>,
     pub(crate) performed: usize,
+    /// By how many nanoseconds the wall clocks were set away from the time that passes.
+    set_by: i64,
+    /// Clocks were set: not every instant is held to the invariant.
+    lenient: bool,
     seed: u64,
     random: Random,
     keys: Arc<SeededKeys>,
@@ -163,7 +175,10 @@ impl Cluster {
             now: START,
             answers: Vec::new(),
             checks: 0,
+            alarms: Vec::new(),
             performed: 0,
+            set_by: 0,
+            lenient: false,
             seed,
             random: Random(seed),
             keys: Arc::new(SeededKeys::new(seed)),
@@ -184,6 +199,11 @@ impl Cluster {
 
     pub(crate) fn forbid_cross_signing(&mut self) {
         self.can_cross_sign = false;
+    }
+
+    /// Holds not every instant to the invariant from now on.
+    pub(crate) fn forgive(&mut self) {
+        self.lenient = true;
     }
 
     pub(crate) fn set_lag(&mut self, lag: Duration) {
@@ -223,17 +243,38 @@ impl Cluster {
         self.peers.iter().filter_map(|peer| peer.presented.as_ref()).map(Vec::len).max().unwrap_or(0)
     }
 
+    /// A rotation for which the oldest root may have to go.
+    pub(crate) fn rotate_without_oldest(&mut self, request: u64) {
+        self.ask(request, "{}", |change| Change { force_without_oldest_root: true, ..change });
+    }
+
+    /// A rotation while no inactive root has signed anything.
+    pub(crate) fn rotate_idle(&mut self, request: u64) {
+        let idle = self.roots().roots.iter().map(|root| root.id.clone()).collect();
+        self.ask(request, "{}", |change| Change { idle, ..change });
+    }
+
     pub(crate) fn configure(&mut self, request: u64, settings: &str, force: bool, rotates: bool) {
+        self.ask(request, settings, |change| Change {
+            force_without_cross_signing: force,
+            rotates,
+            ..change
+        });
+    }
+
+    fn ask(&mut self, request: u64, settings: &str, bend: impl FnOnce(Change) -> Change) {
         let settings: Settings = serde_json::from_str(settings).unwrap();
         let parsed = ParsedSettings::parse(&settings).unwrap();
         let change = Change {
             provider: "consul".to_owned(),
             settings: parsed.stored,
-            force_without_cross_signing: force,
+            force_without_cross_signing: false,
             leaf_life: parsed.settings.life.leaf,
-            rotates,
+            rotates: true,
+            force_without_oldest_root: false,
+            idle: BTreeSet::new(),
         };
-        self.machine_event(Event::Configure(RequestId(request), change));
+        self.machine_event(Event::Configure(RequestId(request), bend(change)));
     }
 
     pub(crate) fn run_for(&mut self, time: Duration) {
@@ -246,6 +287,44 @@ impl Cluster {
             self.moment();
         }
         self.now = end;
+    }
+
+    fn both(&self) -> Now {
+        Now { wall: self.wall(), uptime: self.now.since(EPOCH) }
+    }
+
+    /// What everybody's wall clock shows.
+    pub(crate) fn wall(&self) -> Timestamp {
+        Timestamp::from_nanos(self.now.nanos().saturating_add(self.set_by))
+    }
+
+    /// Somebody sets all wall clocks to this moment. From now on handshakes may fail for a moment.
+    pub(crate) fn set_clocks(&mut self, to: Timestamp) {
+        self.set_by = to.nanos().saturating_sub(self.now.nanos());
+        self.lenient = true;
+        self.look();
+    }
+
+    /// Everybody looks at the clock, as hosts do every few seconds.
+    pub(crate) fn look(&mut self) {
+        self.machine_event(Event::Tick);
+        self.drain();
+        for at in 0..self.peers.len() {
+            self.peer_event(at, leaf::Event::Tick);
+        }
+        self.drain();
+    }
+
+    /// Whether every peer accepts what every other one presents.
+    pub(crate) fn all_accept_all(&self) -> bool {
+        let now = self.wall();
+        self.peers.iter().all(|peer| {
+            peer.presented.as_ref().is_some_and(|chain| {
+                self.peers
+                    .iter()
+                    .all(|judge| verify_service(chain, &judge.bundle, now, Usage::Server).is_ok())
+            })
+        })
     }
 
     fn next_moment(&self) -> Option<Timestamp> {
@@ -285,16 +364,17 @@ impl Cluster {
             stamp: concord_model::Stamp::default(),
         };
         let mut out = Vec::new();
-        let machine = Machine::start(self.now, self.trust_domain.clone(), initial, HOUR * 72, &mut out);
+        let machine = Machine::start(self.both(), self.trust_domain.clone(), initial, HOUR * 72, &mut out);
         let queue = out.into();
         self.leader =
             Some(Leader { machine, queue, timer: None, provider: None, prepared: None, awaiting: None });
     }
 
     fn machine_event(&mut self, event: Event) {
+        let now = self.both();
         let Some(leader) = &mut self.leader else { return };
         let mut out = Vec::new();
-        leader.machine.on(self.now, event, &mut out);
+        leader.machine.on(now, event, &mut out);
         leader.queue.extend(out);
     }
 
@@ -306,7 +386,7 @@ impl Cluster {
                 return;
             };
             if let Effect::ArmTimer(at) = effect {
-                self.leader.as_mut().unwrap().timer = Some(at);
+                self.leader.as_mut().unwrap().timer = Some(EPOCH.plus(at));
                 continue;
             }
             let fault = self.fault.filter(|(at, _)| *at == self.performed).map(|(_, fault)| fault);
@@ -341,7 +421,6 @@ impl Cluster {
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Event> {
-        let now = self.now;
         match effect {
             Effect::Load(step) => Some(Event::Loaded(step, self.log.persisted())),
             Effect::GenerateRoot(step, change) => {
@@ -353,7 +432,8 @@ impl Cluster {
                 Some(Event::Failed(step, Failure::NoCrossSigning))
             }
             Effect::CrossSign(step, pem) => {
-                let issue = self.log.issue(now);
+                let wall = self.wall();
+                let issue = self.log.issue(wall);
                 let provider = self.leader.as_mut().unwrap().provider.as_mut().unwrap();
                 Some(match provider.cross_sign_ca(&Certificate::parse_pem(&pem).unwrap(), issue) {
                     Ok(crossed) => Event::CrossSigned(step, crossed.pem()),
@@ -395,6 +475,10 @@ impl Cluster {
                 None
             }
             Effect::ArmTimer(_) => None,
+            Effect::Alarm(alarm) => {
+                self.alarms.push(alarm.name());
+                None
+            }
         }
     }
 
@@ -403,7 +487,8 @@ impl Cluster {
         let keys = Arc::clone(&self.keys) as Arc<dyn KeyMaker>;
         let mut provider =
             BuiltinProvider::configure(settings, self.trust_domain.clone(), None, keys).unwrap();
-        let issue = self.log.issue(self.now);
+        let wall = self.wall();
+        let issue = self.log.issue(wall);
         let chain = provider.generate_ca_chain(issue).unwrap();
         let random = &mut self.random;
         let mut entropy = |buffer: &mut [u8]| buffer.iter_mut().for_each(|byte| *byte = random.next() as u8);
@@ -441,7 +526,8 @@ impl Cluster {
         };
         check_csr_for(&csr, &scope).expect("an identity of the cluster");
         let roots = self.log.roots.clone().ok_or(SignFailure::Unreachable)?;
-        let issue = self.log.issue(self.now);
+        let wall = self.wall();
+        let issue = self.log.issue(wall);
         let provider = self.leader.as_mut().and_then(|leader| leader.provider.as_mut());
         let provider = provider.ok_or(SignFailure::Unreachable)?;
         if !may_sign(&provider.active_leaf_signing_cert().unwrap(), &roots) {
@@ -473,8 +559,9 @@ impl Cluster {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let mut out = Vec::new();
+            let now = Now { wall: self.wall(), ..self.both() };
             let random = &mut self.random;
-            self.peers[at].manager.on(self.now, event, &mut || random.next(), &mut out);
+            self.peers[at].manager.on(now, event, &mut || random.next(), &mut out);
             for effect in out {
                 events.extend(self.peer_effect(at, effect));
             }
@@ -514,7 +601,7 @@ impl Cluster {
                 None
             }
             leaf::Effect::ArmTimer(moment) => {
-                self.peers[at].timer = Some(moment);
+                self.peers[at].timer = Some(EPOCH.plus(moment));
                 None
             }
             leaf::Effect::Forget(_)
@@ -526,7 +613,7 @@ impl Cluster {
 
     /// The invariant.
     fn check(&mut self) {
-        if !std::mem::take(&mut self.dirty) {
+        if !std::mem::take(&mut self.dirty) || self.lenient {
             return;
         }
         for (at, peer) in self.peers.iter().enumerate() {
@@ -536,7 +623,7 @@ impl Cluster {
                     continue;
                 }
                 self.checks += 1;
-                let outcome = verify_service(chain, &judge.bundle, self.now, Usage::Server);
+                let outcome = verify_service(chain, &judge.bundle, self.wall(), Usage::Server);
                 assert!(
                     outcome.is_ok(),
                     "seed {} fault {:?}: s{at} is refused by s{other} after {:?}: {outcome:?}",
@@ -560,6 +647,7 @@ fn step_of(effect: &Effect) -> Option<Step> {
         | Effect::ForgetRecord(_)
         | Effect::AwaitConfirmation(_)
         | Effect::Answer(..)
-        | Effect::ArmTimer(_) => None,
+        | Effect::ArmTimer(_)
+        | Effect::Alarm(_) => None,
     }
 }

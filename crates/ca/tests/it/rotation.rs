@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use concord_ca::limits::INACTIVE_ROOTS_MAX;
 use concord_ca::rotation::{Failure, PROGRESS_KEY, RequestId};
+use concord_model::Timestamp;
 
-use crate::cluster::{Cluster, Fault, HOUR};
+use crate::cluster::{Cluster, Fault, HOUR, Random, START};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PEERS: usize = 4;
@@ -122,18 +124,165 @@ fn without_cross_signing_a_rotation_must_be_forced_and_waits_for_proof() {
 }
 
 #[test]
-fn a_root_that_has_expired_is_replaced_at_once() {
+fn f_28_a_root_of_our_own_is_replaced_at_seventy_percent_of_its_life() {
     let mut cluster = Cluster::new(9, PEERS, SECOND * 5, None);
     cluster.configure(1, r#"{"RootCertTTL": "9000h"}"#, false, true);
-    cluster.run_for(HOUR * 9100);
+    cluster.run_for(HOUR * 6_299);
     let old = cluster.active();
-    assert!(!cluster.all_present_the_active_root(), "nothing is signed by a root that is over");
-    // Not forced: what an operator does first.
-    cluster.configure(2, "{}", false, true);
-    cluster.run_for(SECOND * 60);
-    assert_eq!(cluster.answers.last(), Some(&(RequestId(2), Ok(()))));
+    assert_eq!(cluster.roots().roots.len(), 1);
+    cluster.run_for(HOUR * 2);
     assert_ne!(cluster.active().id, old.id);
-    assert!(cluster.all_present_the_active_root(), "within the jitter, whatever pause there was");
+    assert!(cluster.all_present_the_active_root());
+    assert!(cluster.alarms.is_empty(), "nobody had to look: {:?}", cluster.alarms);
+    // And so on, without a handshake that fails.
+    cluster.run_for(HOUR * 24 * 365 * 3);
+    assert!(cluster.all_present_the_active_root() && cluster.checks > 1_000);
+}
+
+#[test]
+fn f_28_an_old_root_that_cannot_be_replaced_alarms_from_eighty_percent_on() {
+    let mut cluster = Cluster::new(9, PEERS, SECOND * 5, None);
+    cluster.configure(1, r#"{"RootCertTTL": "9000h"}"#, false, true);
+    cluster.run_for(SECOND * 60);
+    cluster.forbid_cross_signing();
+    cluster.run_for(HOUR * 7_190);
+    assert!(cluster.alarms.is_empty(), "{:?}", cluster.alarms);
+    cluster.run_for(HOUR * 20);
+    assert!(!cluster.alarms.is_empty() && cluster.alarms.iter().all(|alarm| *alarm == "root_ending"));
+    // Over, it is replaced all the same: nobody can follow from it any more.
+    cluster.forgive();
+    cluster.run_for(HOUR * 1_800);
+    assert!(cluster.all_present_the_active_root() && cluster.all_accept_all());
+}
+
+#[test]
+fn n_143_a_root_made_under_a_wrong_clock_is_replaced() {
+    // A machine without a battery begins in 1970, and is told the time while it runs.
+    let mut cluster = Cluster::new(11, PEERS, SECOND * 5, None);
+    cluster.set_clocks(Timestamp::EPOCH);
+    cluster.run_for(SECOND * 120);
+    let (first, today) = (cluster.active(), START);
+    assert!(cluster.all_accept_all(), "in 1970");
+    assert!(first.not_after < today, "its root is over before today");
+    cluster.set_clocks(today);
+    cluster.run_for(SECOND * 60);
+    assert_ne!(cluster.active().id, first.id);
+    assert!(cluster.all_accept_all() && cluster.all_present_the_active_root(), "today");
+    // The other way round: made under a clock that was ahead.
+    let ahead = cluster.active();
+    for back in [HOUR * 24, HOUR * 24 * 3650] {
+        cluster.set_clocks(cluster.wall().minus(back));
+        cluster.run_for(SECOND * 60);
+        assert_ne!(cluster.active().id, ahead.id);
+        assert!(cluster.all_accept_all() && cluster.all_present_the_active_root(), "{back:?} back");
+    }
+    for told in ["clock_set", "root_expired", "root_not_yet_valid"] {
+        assert!(cluster.alarms.contains(&told), "{:?}", cluster.alarms);
+    }
+}
+
+#[test]
+fn f_8_clocks_set_at_random_by_up_to_ten_years_leave_nobody_without_a_leaf() {
+    for seed in 0..6 {
+        let mut cluster = Cluster::new(seed, PEERS, SECOND * 5, None);
+        let mut random = Random::of(seed);
+        for step in 0..12 {
+            let by = Duration::from_secs(random.next() % (10 * 365 * 86_400));
+            let to = if random.next() % 2 == 0 { cluster.wall().plus(by) } else { cluster.wall().minus(by) };
+            cluster.set_clocks(to);
+            // A rotation that is under way ends first.
+            cluster.run_for(SECOND * 120);
+            assert!(cluster.all_accept_all(), "seed {seed}, step {step}, at {:?}", cluster.wall());
+            cluster.run_for(Duration::from_secs(random.next() % 86_400));
+        }
+        assert!(cluster.roots().roots.len() <= 33);
+    }
+}
+
+#[test]
+fn f_8_a_year_far_away_is_a_year_like_any_other() {
+    // 2262 is as far as a moment can be written.
+    for year in ["1970", "2038-01-19", "2049-12-31 23:59", "2262"] {
+        let at = match year {
+            "1970" => Timestamp::EPOCH,
+            "2038-01-19" => Timestamp::from_secs(i64::from(i32::MAX) - 30),
+            "2049-12-31 23:59" => Timestamp::from_secs(2_524_607_970),
+            _ => Timestamp::FAR_FUTURE.minus(HOUR * 24 * 40),
+        };
+        let mut cluster = Cluster::new(12, PEERS, SECOND * 5, None);
+        cluster.set_clocks(at);
+        cluster.run_for(SECOND * 120);
+        assert!(cluster.all_accept_all(), "{year}");
+        cluster.configure(1, "{}", false, true);
+        cluster.run_for(HOUR * 100);
+        assert!(cluster.all_accept_all() && cluster.all_present_the_active_root(), "{year}");
+    }
+}
+
+#[test]
+fn n_144_a_root_is_kept_while_the_clock_may_be_wrong() {
+    let mut cluster = Cluster::new(13, PEERS, SECOND * 5, None);
+    cluster.configure(1, "{}", false, true);
+    cluster.run_for(HOUR);
+    let right = cluster.wall();
+    // Forward by a year for an hour: by that clock the old root has been out for long.
+    cluster.set_clocks(right.plus(HOUR * 24 * 365));
+    cluster.run_for(HOUR * 2);
+    assert_eq!(cluster.roots().roots.len(), 2, "not removed on the word of a clock that was set");
+    cluster.set_clocks(right.plus(HOUR * 2));
+    cluster.run_for(HOUR * 140);
+    assert_eq!(cluster.roots().roots.len(), 2);
+    cluster.run_for(HOUR * 3);
+    assert_eq!(cluster.roots().roots.len(), 1);
+}
+
+#[test]
+fn n_145_four_hundred_rotations_keep_thirty_two_roots() {
+    let mut cluster = Cluster::new(14, 1, SECOND, None);
+    for request in 1..=400 {
+        cluster.rotate_idle(request);
+        cluster.run_for(SECOND * 2);
+        assert!(cluster.roots().roots.len() <= 1 + INACTIVE_ROOTS_MAX, "{}", cluster.roots().roots.len());
+    }
+    assert!(cluster.answers.iter().all(|(_, outcome)| outcome.is_ok()));
+    assert_eq!(cluster.records().len(), 1 + INACTIVE_ROOTS_MAX);
+    let bytes = cluster
+        .roots()
+        .roots
+        .iter()
+        .flat_map(|root| &root.intermediate_certs)
+        .map(String::len)
+        .sum::<usize>();
+    assert!(bytes < 256 * 1024, "{bytes}");
+}
+
+#[test]
+fn n_145_a_rotation_waits_while_leaves_depend_on_every_root() {
+    let mut cluster = Cluster::new(15, PEERS, SECOND, None);
+    for request in 1..=INACTIVE_ROOTS_MAX as u64 {
+        cluster.configure(request, "{}", false, true);
+        cluster.run_for(SECOND * 60);
+    }
+    assert!(cluster.answers.iter().all(|(_, outcome)| outcome.is_ok()));
+    let (stands, oldest) = (cluster.roots().clone(), cluster.roots().roots[0].id.clone());
+    cluster.configure(50, "{}", false, true);
+    cluster.run_for(SECOND * 10);
+    let Some((RequestId(50), Err(why @ Failure::RootsInUse { free_at }))) = cluster.answers.last().copied()
+    else {
+        panic!("{:?}", cluster.answers.last());
+    };
+    assert!(why.to_string().contains("ForceWithoutOldestRoot"), "{why}");
+    assert_eq!(*cluster.roots(), stands, "nothing changed");
+    // What is forced takes the oldest; and what waits long enough need not be.
+    cluster.rotate_without_oldest(51);
+    cluster.run_for(SECOND * 60);
+    assert_eq!(cluster.answers.last(), Some(&(RequestId(51), Ok(()))));
+    assert!(cluster.roots().roots.iter().all(|root| root.id != oldest));
+    assert_eq!(cluster.roots().roots.len(), 1 + INACTIVE_ROOTS_MAX);
+    cluster.run_for(free_at.since(cluster.wall()) + SECOND * 61);
+    cluster.configure(52, "{}", false, true);
+    cluster.run_for(SECOND * 60);
+    assert_eq!(cluster.answers.last(), Some(&(RequestId(52), Ok(()))));
 }
 
 #[test]

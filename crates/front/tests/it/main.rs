@@ -8,6 +8,7 @@ mod agent;
 mod blocking;
 mod browsers;
 mod catalog;
+mod clocks;
 mod compression;
 mod connect;
 mod framing;

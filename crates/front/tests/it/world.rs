@@ -14,7 +14,7 @@ use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use concord_raft::{RaftConfig, Storage};
 use concord_runtime::limits::BUDGET_BYTES;
-use concord_runtime::{Budget, Scope, World as Ports, timeout};
+use concord_runtime::{Budget, Scope, SetClock, World as Ports, timeout};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) budget: Option<usize>,
     /// How long a resolved token is believed; a moment if not said.
     pub(crate) token_ttl: Option<Duration>,
+    /// A clock that the test sets; the machine's if not said.
+    pub(crate) clock: Option<SetClock>,
 }
 
 /// A running agent.
@@ -75,7 +77,10 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> World {
-        let ports = Ports::tokio();
+        let mut ports = Ports::tokio();
+        if let Some(clock) = self.clock {
+            ports.clock = Arc::new(clock);
+        }
         let scope = Scope::new("test", Arc::clone(&ports.clock));
         let (policy, action) = match self.acl {
             true => (DefaultPolicy::Deny, Action::Deny),

@@ -10,8 +10,9 @@ use concord_ca::leaf::{Attempt, Config, Effect, Event, Issued, Manager, SignFail
 use concord_ca::tls::Presented;
 use concord_ca::{Csr, KeyMaker, Signer};
 use concord_model::ca::{KeyKind, LeafCertificate};
-use concord_model::{ServiceIdentity, SpiffeId, Timestamp};
+use concord_model::{ServiceIdentity, SpiffeId};
 use concord_rpc::{RpcError, SnapshotSource};
+use concord_runtime::Instant;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
@@ -41,7 +42,7 @@ struct Running {
     keys: HashMap<Attempt, Arc<dyn Signer>>,
     signed: HashMap<Attempt, LeafCertificate>,
     pending: FuturesUnordered<BoxFuture<'static, Answer>>,
-    timer: Option<Timestamp>,
+    timer: Option<Instant>,
 }
 
 impl Keeper {
@@ -68,11 +69,11 @@ impl Keeper {
         }
     }
 
-    /// Completes at the moment, by the wall clock, looked at often enough to follow its jumps.
-    async fn due(&self, at: Option<Timestamp>) {
+    /// Completes at the moment, and often enough to notice that somebody has set the wall clock.
+    async fn due(&self, at: Option<Instant>) {
         let Some(at) = at else { return std::future::pending().await };
-        let left = at.since(self.shared.now());
-        self.shared.world.clock.sleep(left.min(CLOCK_CHECK)).await;
+        let clock = &self.shared.world.clock;
+        clock.sleep_until(at.min(clock.now() + CLOCK_CHECK)).await;
     }
 
     fn snapshot_changed(&self, running: &mut Option<Running>) {
@@ -125,7 +126,7 @@ impl Keeper {
         while let Some(event) = events.pop() {
             let mut effects = Vec::new();
             let mut random = || self.shared.world.entropy.u64();
-            running.manager.on(self.shared.now(), event, &mut random, &mut effects);
+            running.manager.on(self.shared.both(), event, &mut random, &mut effects);
             for effect in effects {
                 events.extend(self.perform(running, effect));
             }
@@ -155,11 +156,11 @@ impl Keeper {
                 None
             }
             Effect::ArmTimer(at) => {
-                running.timer = Some(at);
+                running.timer = Some(Instant::from_epoch(at));
                 None
             }
             Effect::Alarm(alarm) => {
-                degraded("leaf_alarm", &format!("{alarm:?}"));
+                degraded(alarm.name(), &alarm);
                 None
             }
             Effect::AlarmOver => {

@@ -113,7 +113,7 @@ async fn a_revoked_token_serves_until_the_leaf_expires_and_no_longer() {
     mesh.clock.advance(Duration::from_secs(73 * 3600));
     web.until(|status| status.leaf_authority.is_none()).await;
     api.in_time(&mesh, Duration::from_secs(1), |status| status.leaf_authority.is_some()).await;
-    eventually(|| logged(&["degraded", "leaf_alarm", "Expired"])).await;
+    eventually(|| logged(&["degraded", "leaf_expired"])).await;
     let mut late = TcpStream::connect(web.upstream("api")).await.unwrap();
     assert!(closed_without_a_byte(&mut late).await);
     let remote = format!("remote={}", late.local_addr().unwrap());
@@ -125,6 +125,22 @@ async fn a_revoked_token_serves_until_the_leaf_expires_and_no_longer() {
         .await;
     let mut again = TcpStream::connect(web.upstream("api")).await.unwrap();
     exchange(&mut again, "again").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n_142_a_proxy_whose_clock_is_set_back_presents_another_leaf() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let (web, api) = pair(&mesh, &local).await;
+    let until = mesh.now().plus(Duration::from_secs(72 * 3600 - 1200));
+    mesh.clock.set_wall_back(Duration::from_secs(1800));
+    eventually(|| logged(&["degraded", "leaf_not_yet_valid", "the clock of this machine was set back"]))
+        .await;
+    for sidecar in [&web, &api] {
+        sidecar.until(|status| status.leaf_until.is_some_and(|own| own < until)).await;
+    }
+    let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
+    exchange(&mut app, "by the clock of now").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,9 @@ pub struct SetCaConfig {
     /// Rotate even if the old root cannot sign the new one.
     #[serde(default)]
     pub force_without_cross_signing: bool,
+    /// Rotate even if leaves depend on the root that has to make room.
+    #[serde(default)]
+    pub force_without_oldest_root: bool,
 }
 
 /// Signs a leaf for the identity the CSR names, if the caller has the right to it.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::Certificate;
+use concord_ca::limits::CLOCK_STEP_MIN;
 use concord_ca::provider::{BuiltinProvider, CaSettings, ParsedSettings, Provider, ProviderError};
 use concord_ca::rotation::{Change, Effect, Event, Failure, Machine, Persisted, Proposal, RequestId, Step};
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
 use concord_model::proxy::Settings;
-use concord_model::{Secret, Stamp, Timestamp, TrustDomain};
+use concord_model::{Secret, Stamp, TrustDomain};
 use concord_rpc::RpcError;
 use concord_state::Reply;
 use concord_state::command::{DeleteCaProviderState, SetCaConfig, SetCaRoots};
@@ -72,7 +73,11 @@ async fn lead(core: &Core, asked: &mut mpsc::Receiver<Ask>) {
         tokio::select! {
             biased;
             Some(ask) = asked.recv() => driver.ask(ask).await,
-            () = core.world.clock.sleep(pause) => driver.tell(Event::Tick),
+            () = core.ca.look.notified() => driver.tell(Event::Tick),
+            () = core.world.clock.sleep(pause) => {
+                driver.show_expiry();
+                driver.tell(Event::Tick);
+            }
         }
     }
 }
@@ -88,7 +93,8 @@ struct Driver<'a> {
     candidate: Option<(String, BuiltinProvider)>,
     request: Option<Pending>,
     requests: u64,
-    timer: Option<Timestamp>,
+    /// The uptime at which the machine wants to be woken.
+    timer: Option<Duration>,
     /// Index of the last change written.
     written: u64,
 }
@@ -138,9 +144,18 @@ impl<'a> Driver<'a> {
             force_without_cross_signing: false,
             stamp: Stamp::default(),
         };
+        let ahead = core.view().at().since(core.now());
+        if ahead >= CLOCK_STEP_MIN {
+            metrics::counter!("concord_ca_alarms_total", "alarm" => "clock_behind").increment(1);
+            warn!(
+                ?ahead,
+                "the clock of this server is behind the last entry of the log: leaves and tokens are judged by it; compare \
+                 it with the other machines"
+            );
+        }
         let trust_domain = TrustDomain::of_cluster(cluster_id);
         let mut effects = Vec::new();
-        let machine = Machine::start(core.now(), trust_domain.clone(), initial, life.leaf, &mut effects);
+        let machine = Machine::start(core.both(), trust_domain.clone(), initial, life.leaf, &mut effects);
         Ok(Self {
             core,
             machine,
@@ -166,13 +181,22 @@ impl<'a> Driver<'a> {
 
     fn tell(&mut self, event: Event) {
         let mut out = Vec::new();
-        self.machine.on(self.core.now(), event, &mut out);
+        self.machine.on(self.core.both(), event, &mut out);
         self.effects.extend(out);
     }
 
-    /// Until the machine's timer; never long, because the wall clock it goes by may jump.
+    /// How long the active root still lives, for dashboards: below zero once it is over.
+    fn show_expiry(&self) {
+        if let Some(active) = self.core.view().read().ca_roots().as_ref().and_then(|roots| roots.active()) {
+            let left = active.not_after.secs().saturating_sub(self.core.now().secs());
+            metrics::gauge!("concord_ca_active_root_expiry_seconds").set(left as f64);
+        }
+    }
+
+    /// Until the machine's timer; never long, because somebody may set the wall clock.
     fn pause(&self) -> Duration {
-        let until = self.timer.map_or(CA_TIMER_MAX, |at| at.since(self.core.now()));
+        let uptime = self.core.both().uptime;
+        let until = self.timer.map_or(CA_TIMER_MAX, |at| at.saturating_sub(uptime));
         until.clamp(CA_TIMER_MIN, CA_TIMER_MAX)
     }
 
@@ -197,9 +221,11 @@ impl<'a> Driver<'a> {
         let change = Change {
             provider,
             settings: stored,
-            force_without_cross_signing: force,
+            force_without_cross_signing: force.without_cross_signing,
             leaf_life: settings.life.leaf,
             rotates,
+            force_without_oldest_root: force.without_oldest_root,
+            idle: self.core.ca.idle(self.core.view().read().ca_roots().as_deref(), self.core.now()),
         };
         self.tell(Event::Configure(id, change));
     }
@@ -277,6 +303,11 @@ impl<'a> Driver<'a> {
                 self.timer = Some(at);
                 None
             }
+            Effect::Alarm(alarm) => {
+                metrics::counter!("concord_ca_alarms_total", "alarm" => alarm.name()).increment(1);
+                warn!("{alarm}");
+                None
+            }
         }
     }
 
@@ -304,7 +335,9 @@ impl<'a> Driver<'a> {
             (Ok(()), _) => Ok(self.written),
             (Err(_), Some(why)) => Err(why),
             (Err(failure @ Failure::Busy), None) => Err(RpcError::Busy(failure.to_string())),
-            (Err(failure @ Failure::NoCrossSigning), None) => Err(RpcError::Invalid(failure.to_string())),
+            (Err(failure @ (Failure::NoCrossSigning | Failure::RootsInUse { .. })), None) => {
+                Err(RpcError::Invalid(failure.to_string()))
+            }
             (Err(failure @ Failure::Conflict), None) => Err(RpcError::Conflict(failure.to_string())),
             (Err(failure @ Failure::Provider), None) => Err(RpcError::CaNotReady(failure.to_string())),
             (Err(Failure::Unknown), None) => Err(RpcError::OutcomeUnknown),
@@ -316,6 +349,8 @@ impl<'a> Driver<'a> {
     async fn generate(&mut self, change: &Change) -> Result<(CaRoot, BuiltinCaState), RpcError> {
         let key = match &self.request {
             Some(request) => request.key.clone(),
+            // Of a later root that nobody asked for, the key is a new one.
+            None if self.core.view().read().ca_roots().is_some() => None,
             None => self.initial_key.clone(),
         };
         let settings = parse(&change.provider, &change.settings)?.settings;
@@ -326,6 +361,10 @@ impl<'a> Driver<'a> {
         let record =
             provider.record(&self.core.config.keks, &mut fill).map_err(|error| provider_error(&error))?;
         let root = chain.record(ROOT_NAME, &self.trust_domain, provider.key_kind());
+        let published = self.core.view().read().ca_roots();
+        if published.is_none_or(|roots| roots.roots.iter().all(|own| own.id != root.id)) {
+            self.core.ca.made(&root.id);
+        }
         self.candidate = Some((root.id.clone(), provider));
         Ok((root, record))
     }

@@ -81,8 +81,15 @@ impl Core {
     ) -> Result<Answer<()>, RpcError> {
         self.ca_enabled()?;
         self.authorise(head, &request.need()).await?;
-        let SetCaConfig { provider, settings, state, force_without_cross_signing } = request;
-        let index = ca::change(self, &provider, &settings, &state, force_without_cross_signing).await?;
+        let SetCaConfig {
+            provider,
+            settings,
+            state,
+            force_without_cross_signing: without_cross_signing,
+            force_without_oldest_root: without_oldest_root,
+        } = request;
+        let force = ca::Force { without_cross_signing, without_oldest_root };
+        let index = ca::change(self, &provider, &settings, &state, force).await?;
         Ok(self.written((), index))
     }
 

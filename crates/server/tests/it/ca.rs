@@ -75,6 +75,7 @@ pub(crate) fn change(json: &str) -> SetCaConfig {
         settings: settings(json),
         state: Default::default(),
         force_without_cross_signing: false,
+        force_without_oldest_root: false,
     }
 }
 

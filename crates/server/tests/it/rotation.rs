@@ -204,20 +204,78 @@ async fn without_cross_signing_the_old_root_signs_until_the_new_one_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_root_that_has_expired_is_replaced_at_once() {
-    let lives = r#"{"LeafCertTTL": "1h", "IntermediateCertTTL": "3h", "RootCertTTL": "3h"}"#;
+async fn f_28_a_root_of_our_own_is_replaced_before_it_ends() {
+    let lives = r#"{"LeafCertTTL": "1h", "IntermediateCertTTL": "3h", "RootCertTTL": "10h"}"#;
     let ca = CaStart { settings: settings(lives), ..CaStart::default() };
     let host = Setup { ca, ..Setup::guarded() }.start().await.with_ca().await;
     let old = host.roots().await.active_root_id;
-    tokio::time::sleep(HOUR * 4).await;
-    assert!(matches!(host.leaf(ROOT, "web").await, Err(RpcError::CaNotReady(_))));
-    // The same settings again: what an operator does first.
-    host.configure(lives).await.unwrap();
-    tokio::time::sleep(SECOND * 2).await;
+    tokio::time::sleep(HOUR * 7 - SECOND * 120).await;
+    assert_eq!(host.roots().await.active_root_id, old);
+    let leaf = host.leaf(ROOT, "web").await.unwrap();
+    tokio::time::sleep(SECOND * 300).await;
     let after = host.roots().await;
     assert_ne!(after.active_root_id, old);
+    assert!(host.verifies(&leaf, &after));
     let leaf = host.leaf(ROOT, "web").await.unwrap();
     assert!(host.verifies(&leaf, &after));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_28_a_root_of_the_operators_that_is_over_signs_nothing_and_says_so() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    offer(&host, |forge| forge.life(host_start(), host_start().plus(HOUR * 80))).await.unwrap();
+    let own = host.roots().await.active_root_id;
+    tokio::time::sleep(HOUR * 81).await;
+    match host.leaf(ROOT, "web").await {
+        Err(RpcError::CaNotReady(text)) => assert!(text.contains("has expired"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(host.roots().await.active_root_id, own, "not ours to replace");
+    // Taken back, which is what an operator does first.
+    host.configure("{}").await.unwrap();
+    tokio::time::sleep(SECOND * 2).await;
+    let after = host.roots().await;
+    let leaf = host.leaf(ROOT, "web").await.unwrap();
+    assert!(after.active_root_id != own && host.verifies(&leaf, &after));
+    host.stop().await;
+}
+
+fn host_start() -> Timestamp {
+    Timestamp::from_secs(crate::world::NEW_YEAR)
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_145_rotations_without_end_keep_a_bounded_number_of_roots() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    let json = |round: u32| format!(r#"{{"PrivateKeyBits": {}}}"#, if round % 2 == 0 { 384 } else { 256 });
+    for round in 0..40 {
+        host.configure(&json(round)).await.unwrap();
+        assert!(host.roots().await.roots.len() <= 33);
+        tokio::time::sleep(SECOND).await;
+    }
+    // Now each signs a leaf, so that none is free when the last has made room.
+    let mut round = 40;
+    let refused = loop {
+        host.leaf(ROOT, "web").await.unwrap();
+        match host.configure(&json(round)).await {
+            Ok(()) => round += 1,
+            Err(refused) => break refused,
+        }
+        tokio::time::sleep(SECOND).await;
+        assert!(round < 80, "never refused");
+    };
+    match refused {
+        RpcError::Invalid(text) => assert!(text.contains("ForceWithoutOldestRoot"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    let stands = host.roots().await;
+    assert_eq!(stands.roots.len(), 33);
+    let forced = SetCaConfig { force_without_oldest_root: true, ..change(&json(round)) };
+    host.ask_as(ROOT, forced).await.unwrap();
+    let after = host.roots().await;
+    assert_eq!(after.roots.len(), 33);
+    assert_ne!(after.active_root_id, stands.active_root_id);
     host.stop().await;
 }
 

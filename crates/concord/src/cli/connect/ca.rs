@@ -39,6 +39,11 @@ pub(crate) static SET_CONFIG: Command = Command {
             "force-without-cross-signing",
             "Rotate even if the old root cannot sign the new one. Connections may fail until everybody has the new root.",
         ),
+        Flag::switch(
+            "force-without-oldest-root",
+            "Rotate even if the oldest of 32 earlier roots has to go while leaves that it signed are valid. Who presents \
+             such a leaf is refused until it has a new one.",
+        ),
     ],
     http: true,
     usage_code: 1,
@@ -65,6 +70,9 @@ async fn set(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     };
     if call.values.switch("force-without-cross-signing") {
         body.insert("ForceWithoutCrossSigning".to_owned(), Value::Bool(true));
+    }
+    if call.values.switch("force-without-oldest-root") {
+        body.insert("ForceWithoutOldestRoot".to_owned(), Value::Bool(true));
     }
     client
         .ca_config_set(&Value::Object(body), &call.options())

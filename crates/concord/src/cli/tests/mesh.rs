@@ -22,6 +22,9 @@ fn the_ca_configuration_is_set_from_a_file() {
     let words = ["connect", "ca", "set-config", "-force-without-cross-signing", "-config-file", &path];
     let ran = Bench::answering("").run(&words);
     check(&ran, &[&format!(r#"{sent},"ForceWithoutCrossSigning":true}}"#)], "Configuration updated!\n");
+    let words = ["connect", "ca", "set-config", "-force-without-oldest-root", "-config-file", &path];
+    let ran = Bench::answering("").run(&words);
+    check(&ran, &[&format!(r#"{sent},"ForceWithoutOldestRoot":true}}"#)], "Configuration updated!\n");
     refuse(&["connect", "ca", "set-config"], 1, "-config-file is needed");
     let (_b, list) = file("ca.json", "[1]");
     refuse(&["connect", "ca", "set-config", "-config-file", &list], 1, "ca.json:1:");

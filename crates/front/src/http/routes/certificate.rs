@@ -38,12 +38,24 @@ async fn configuration(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn set_configuration(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let CaConfigurationBody { provider, settings, state, force_without_cross_signing } =
-        CaConfigurationBody::decode(&call.body)?;
+    let CaConfigurationBody {
+        provider,
+        settings,
+        state,
+        force_without_cross_signing,
+        force_without_oldest_root,
+    } = CaConfigurationBody::decode(&call.body)?;
     let mut written = settings.plain;
     if let Some(key) = &settings.private_key {
         written.insert("PrivateKey".to_owned(), key.expose().into());
     }
-    ctx.ask(&call, SetCaConfig { provider, settings: written, state, force_without_cross_signing }).await?;
+    let change = SetCaConfig {
+        provider,
+        settings: written,
+        state,
+        force_without_cross_signing,
+        force_without_oldest_root,
+    };
+    ctx.ask(&call, change).await?;
     Ok(Reply::empty())
 }
