@@ -25,6 +25,8 @@ pub struct AgentOptions {
     pub program: Option<PathBuf>,
     /// Descriptors it may have.
     pub descriptors: Option<u32>,
+    /// Its environment; otherwise it has none.
+    pub env: Vec<(String, String)>,
 }
 
 /// An agent.
@@ -76,7 +78,11 @@ impl Agent {
             None => Command::new(program),
             Some(limit) => limited(program, limit),
         };
-        command.env_clear().args(["agent", "-log-level=info"]).arg(format!("-node={name}"));
+        command
+            .env_clear()
+            .envs(options.env.iter().cloned())
+            .args(["agent", "-log-level=info"])
+            .arg(format!("-node={name}"));
         command.arg(format!("-ready-file={}", ready.display()));
         if options.dev {
             command.args(["-dev", "-ephemeral-ports"]);

@@ -15,6 +15,7 @@
 mod agent;
 mod binary;
 mod chance;
+mod clock;
 mod echo;
 mod foreign;
 mod http;
@@ -29,6 +30,7 @@ mod world;
 pub use crate::agent::{Agent, AgentOptions};
 pub use crate::binary::binary;
 pub use crate::chance::Chance;
+pub use crate::clock::FakeClock;
 pub use crate::echo::Echo;
 pub use crate::foreign::{Go, foreign, go_program, ran, skip, source_dir};
 pub use crate::http::{Conn, Http, Reply};

@@ -21,6 +21,8 @@ pub struct ProxyOptions {
     pub descriptors: Option<u32>,
     /// More arguments.
     pub args: Vec<String>,
+    /// Its environment; otherwise it has none.
+    pub env: Vec<(String, String)>,
 }
 
 /// A proxy.
@@ -63,7 +65,7 @@ impl ProxyProcess {
             None => Command::new(binary()),
             Some(limit) => limited(binary(), limit),
         };
-        command.env_clear().args(["connect", "proxy"]).args(which);
+        command.env_clear().envs(options.env.iter().cloned()).args(["connect", "proxy"]).args(which);
         command.arg(format!("-http-addr={agent}")).arg(format!("-ready-file={}", ready.display()));
         command.arg("-rotation-jitter=500ms").arg(format!("-metrics-addr={metrics}"));
         if let Some(token) = &options.token {

@@ -74,11 +74,12 @@ pub(crate) struct Client {
 }
 
 /// Everything a test may ask for by environment.
-pub(crate) const CLIENTS: [Client; 4] = [
+pub(crate) const CLIENTS: [Client; 5] = [
     Client { variable: "CONCORD_TEST_ENVOY", find: envoy },
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
+    Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
 ];
 
 /// The test runner; without it plain `cargo test` does.
@@ -128,6 +129,12 @@ pub(crate) fn go() -> Result<PathBuf> {
 pub(crate) fn openssl() -> Result<PathBuf> {
     process::capture("openssl version", Command::new("openssl").arg("version"))?;
     on_path("openssl")
+}
+
+/// The program that lets others see another time.
+pub(crate) fn faketime() -> Result<PathBuf> {
+    process::capture("faketime --version", Command::new("faketime").arg("--version"))?;
+    on_path("faketime")
 }
 
 /// `cargo xtask setup`: lines a shell can read.

@@ -9,6 +9,7 @@
 mod agent;
 mod authorities;
 mod chains;
+mod clocks;
 mod disk;
 mod go_client;
 mod isolation;
