@@ -1,4 +1,4 @@
-//! `kill -9` under concurrent writers: nothing acknowledged is lost, invented or reordered.
+//! `kill -9` under concurrent writers (F-1): nothing acknowledged is lost, invented or reordered.
 //!
 //! Each writer owns a few rows and writes its serials to them in turn, one after the other, now and
 //! then a removal. When the agent dies a writer has at most one write in the air. What must be found

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use concord_raft::{NodeId, ReadError, Role, Storage};
+use futures::FutureExt as _;
 
 use crate::world::{Cluster, Server};
 
@@ -60,8 +61,26 @@ async fn n_152_a_leader_cut_off_serves_nothing_once_another_may_lead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn f_9_who_was_stopped_between_reading_and_answering_looks_again() {
+async fn n_152_who_was_stopped_while_reading_does_not_answer_with_what_was() {
     let (cluster, leader) = led(320).await;
+    let stopped = &cluster.servers[&leader];
+    cluster.network.partition(&[leader], &others(leader));
+    assert!(stopped.raft.has_lease(), "at the beginning");
+    let answer = stopped
+        .raft
+        .leased(|| {
+            let found = stopped.texts();
+            // All time passes while the state is read: nobody of this process runs meanwhile.
+            let _ = tokio::time::advance(10 * SECOND).now_or_never();
+            found
+        })
+        .await;
+    assert!(answer.is_err(), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f_9_who_was_stopped_between_reading_and_answering_looks_again() {
+    let (cluster, leader) = led(321).await;
     let stopped = &cluster.servers[&leader];
     cluster.network.partition(&[leader], &others(leader));
     // The state is read, and then the process is stopped for as long as the others need to agree on another leader.
