@@ -81,6 +81,8 @@ pub struct AgentFlags {
     pub server_port: Option<i64>,
     /// `-ui`.
     pub ui: Option<bool>,
+    /// Names of other flags that ask for something, without the dash: what they ask for is not built yet.
+    pub absent: Vec<&'static str>,
 }
 
 /// Which flag says which key.
@@ -117,6 +119,32 @@ const FLAGS: &[(&str, &str)] = &[
     ("-server", "server"),
     ("-server-port", "ports.server"),
     ("-ui", "ui_config.enabled"),
+    // What is not built yet is answered as its key is.
+    ("-advertise-wan", "advertise_addr_wan"),
+    ("-auto-reload-config", "auto_reload_config"),
+    ("-disable-keyring-file", "disable_keyring_file"),
+    ("-enable-local-script-checks", "enable_local_script_checks"),
+    ("-enable-script-checks", "enable_script_checks"),
+    ("-join-wan", "start_join_wan"),
+    ("-log-file", "log_file"),
+    ("-log-rotate-bytes", "log_rotate_bytes"),
+    ("-log-rotate-duration", "log_rotate_duration"),
+    ("-log-rotate-max-files", "log_rotate_max_files"),
+    ("-primary-gateway", "primary_gateways"),
+    ("-recursor", "recursors"),
+    ("-rejoin", "rejoin_after_leave"),
+    ("-retry-interval", "retry_interval"),
+    ("-retry-interval-wan", "retry_interval_wan"),
+    ("-retry-join-wan", "retry_join_wan"),
+    ("-retry-max", "retry_max"),
+    ("-retry-max-wan", "retry_max_wan"),
+    ("-serf-lan-allowed-cidrs", "serf_lan_allowed_cidrs"),
+    ("-serf-lan-bind", "serf_lan"),
+    ("-serf-wan-allowed-cidrs", "serf_wan_allowed_cidrs"),
+    ("-serf-wan-bind", "serf_wan"),
+    ("-syslog", "enable_syslog"),
+    ("-ui-content-path", "ui_content_path"),
+    ("-ui-dir", "ui_dir"),
 ];
 
 /// The flag that says a key, for messages.
@@ -127,12 +155,15 @@ pub(crate) fn flag_of(key: &str) -> String {
 
 /// Whether nothing comes of a flag but a refusal or a warning, as yet. Its name without the dash.
 pub fn is_absent(flag: &str) -> bool {
-    let key = FLAGS.iter().find(|(own, _)| own.strip_prefix('-') == Some(flag)).map(|(_, key)| *key);
     let unbuilt = |knob: &Knob| knob.doc.ends_with("Not available yet.");
-    key.is_some_and(|key| {
+    key_of(flag).is_some_and(|key| {
         ABSENT.iter().any(|absent| absent.key == key)
             || KNOBS.iter().any(|knob| knob.key == key && unbuilt(knob))
     })
+}
+
+fn key_of(flag: &str) -> Option<&'static str> {
+    FLAGS.iter().find(|(own, _)| own.strip_prefix('-') == Some(flag)).map(|(_, key)| *key)
 }
 
 impl AgentFlags {
@@ -173,6 +204,7 @@ impl AgentFlags {
             server,
             server_port,
             ui,
+            absent,
         } = self;
         let text = |value: &Option<String>| value.clone().map(Kind::String);
         let number = |value: &Option<i64>| value.map(Kind::Int);
@@ -221,6 +253,11 @@ impl AgentFlags {
             match key.split_once('.') {
                 None => root.entries.push(entry(key, value)),
                 Some((block, key)) => inside(&mut root, block, entry(key, value)),
+            }
+        }
+        for flag in absent {
+            if let Some(key) = key_of(flag) {
+                root.entries.push(entry(key, Kind::Bool(true)));
             }
         }
         Node::new(Kind::Object(root))

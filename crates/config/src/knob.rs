@@ -89,7 +89,7 @@ knobs! {
         |c| optional(c.agent.advertise);
     "alt_domain", "", "Second domain: names below it are ours in Host, as those below domain.",
         |c| plain(c.agent.alt_domain.as_deref().unwrap_or_default());
-    "bind_addr", "0.0.0.0", "Address of the ports between agents.", |c| plain(c.agent.bind);
+    "bind_addr", "0.0.0.0", "Address of the agent, told to others where it is a particular one.", |c| plain(c.agent.bind);
     "bootstrap", "false", "Whether a server makes a cluster of its own.", |c| plain(c.server.bootstrap);
     "bootstrap_expect", "0", "How many servers make a cluster. Only 1 so far.",
         |c| plain(u8::from(c.server.bootstrap));
@@ -147,8 +147,8 @@ knobs! {
     "ports.grpc_tls", "-1", "Port of gRPC over TLS. Not available yet.", |_| plain(-1);
     "ports.http", "8500", "Port of HTTP.", |c| plain(c.http.port);
     "ports.https", "-1", "Port of HTTP over TLS. Not available yet.", |_| plain(-1);
-    "ports.serf_lan", "8301", "Port of the LAN pool.", |c| plain(c.agent.serf_lan);
-    "ports.server", "8300", "Port of internal calls.", |c| plain(c.server.port);
+    "ports.serf_lan", "8301", "Port of the LAN pool, as it is told; nothing listens at it yet.", |c| plain(c.agent.serf_lan);
+    "ports.server", "8300", "Port of internal calls, as it is told; nothing listens at it yet.", |c| plain(c.server.port);
     "ports.sidecar_max_port", "21255", "Highest port given to sidecars that have none; 0: none is given.",
         |c| plain(c.agent.sidecar_ports.as_ref().map_or(0, |range| *range.end()));
     "ports.sidecar_min_port", "21000", "Lowest port given to sidecars that have none; 0: none is given.",

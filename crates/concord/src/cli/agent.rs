@@ -46,8 +46,9 @@ const FLAGS: &[Flag] = &[
         .placeholder("<name>"),
     Flag::text("alt-domain", "Second domain, as -domain.").placeholder("<name>"),
     // Where it listens and how others reach it.
-    Flag::text("bind", "Address for traffic between agents.").placeholder("<address>"),
-    Flag::text("client", "Addresses for HTTP, DNS and gRPC.").placeholder("<address>"),
+    Flag::text("bind", "Address of the agent, told to others where it is a particular one.")
+        .placeholder("<address>"),
+    Flag::text("client", "Addresses for HTTP and gRPC.").placeholder("<address>"),
     Flag::text("advertise", "Address that other agents are told.").placeholder("<address>"),
     Flag::text("advertise-wan", "Address that servers of other datacenters are told. Not available yet.")
         .placeholder("<address>"),
@@ -56,10 +57,18 @@ const FLAGS: &[Flag] = &[
     Flag::integer("grpc-port", "Port of gRPC; 0 or less is off.").placeholder("<port>"),
     Flag::integer("grpc-tls-port", "Port of gRPC under TLS. Not available yet.").placeholder("<port>"),
     Flag::integer("dns-port", "Port of DNS. Not available yet.").placeholder("<port>"),
-    Flag::integer("server-port", "Port for traffic between servers.").placeholder("<port>"),
+    Flag::integer(
+        "server-port",
+        "Port for traffic between servers, as it is told; nothing listens at it yet.",
+    )
+    .placeholder("<port>"),
     Flag::text("serf-lan-bind", "Address for membership within the datacenter. Not available yet.")
         .placeholder("<address>"),
-    Flag::integer("serf-lan-port", "Port for membership within the datacenter.").placeholder("<port>"),
+    Flag::integer(
+        "serf-lan-port",
+        "Port for membership within the datacenter, as it is told; nothing listens at it yet.",
+    )
+    .placeholder("<port>"),
     Flag::list(
         "serf-lan-allowed-cidrs",
         "Networks that members of the datacenter may be in. Not available yet.",

@@ -26,7 +26,7 @@ fn every_setting_is_taken_by_somebody() {
             whole && (before.ends_with('.') || bound) && !after.starts_with(": _")
         })
     };
-    let untaken = fields.into_iter().filter(|field| !WIRING.iter().any(|source| takes(source, field)));
-    let untaken: Vec<_> = untaken.collect();
+    let untaken: Vec<_> =
+        fields.into_iter().filter(|field| !WIRING.iter().any(|source| takes(source, field))).collect();
     assert!(untaken.is_empty(), "nobody reads {untaken:?}");
 }

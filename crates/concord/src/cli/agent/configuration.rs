@@ -119,9 +119,9 @@ fn directory_files(directory: &Path, any_name: bool) -> Result<Vec<PathBuf>, Fai
 fn flags(values: &Values) -> Result<AgentFlags, Failure> {
     let given = |name: &&str| values.origin(name).is_some() && !WITHOUT_MEANING.contains(name);
     let names: Vec<_> = values.flags().iter().map(|flag| flag.name).filter(given).collect();
-    if let Some(name) = names.iter().find(|name| !KNOWN.contains(name)) {
-        return Err(Failure::not_available(format!("-{name}; leave it out")));
-    }
+    // A switch that is given as off asks for what is the case.
+    let off = |name: &&str| values.optional(name) == Some("false");
+    let absent = names.into_iter().filter(|name| !KNOWN.contains(name) && !off(name)).collect();
     if !values.switch("disable-host-node-id") {
         return Err(Failure::not_available("-disable-host-node-id=false; the node's id is made at random"));
     }
@@ -170,6 +170,7 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         server: switch("server"),
         server_port: number("server-port"),
         ui: switch("ui"),
+        absent,
     })
 }
 
@@ -206,7 +207,9 @@ mod tests {
     #[test]
     fn help_says_of_each_flag_whether_it_counts() {
         for flag in AGENT.flags {
-            let counts = KNOWN.contains(&flag.name) && !concord_config::flags::is_absent(flag.name);
+            let absent = concord_config::flags::is_absent(flag.name);
+            assert!(absent || KNOWN.contains(&flag.name), "-{} leads nowhere", flag.name);
+            let counts = KNOWN.contains(&flag.name) && !absent;
             assert_eq!(flag.help.ends_with("Not available yet."), !counts, "-{}: {}", flag.name, flag.help);
         }
     }
@@ -229,7 +232,14 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_named() {
-        refuse(&["-dev", "-syslog"], "-syslog");
+        refuse(&["-dev", "-retry-join-wan=a"], "-retry-join-wan: not available yet: retry_join_wan");
+        let started = configure(&["-dev", "-syslog", "-rejoin=false", "-log-file=/l"]).unwrap();
+        let warnings: Vec<_> = started.loaded.warnings.iter().map(ToString::to_string).collect();
+        let told = [
+            "-log-file: not available yet: log_file; it has no effect",
+            "-syslog: not available yet: enable_syslog; it has no effect",
+        ];
+        assert_eq!(warnings, told);
         refuse(&["-dev", "-disable-host-node-id=false"], "-disable-host-node-id");
         assert!(configure(&["-dev", "-protocol=3", "-raft-protocol=3"]).is_ok());
     }
