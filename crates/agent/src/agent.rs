@@ -25,6 +25,7 @@ use crate::local::{Change, CheckSettings, Local, Source};
 use crate::own_tokens::{OwnTokens, TokensError};
 use crate::persist::{PersistError, Registrations, verdicts};
 use crate::tokens::{Heeding, Tokens};
+use crate::vault::Vault;
 
 /// The agent of a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -123,8 +124,9 @@ impl Agent {
         world: World,
         scope: Scope,
     ) -> Result<Self, StartError> {
-        let own = OwnTokens::load(&config, &world.disk)?;
-        let registrations = Registrations::new(Arc::clone(&world.disk));
+        let vault = Vault::new(&config.keks, &world);
+        let own = OwnTokens::load(&config, &vault)?;
+        let registrations = Registrations::new(vault);
         let local = load(&config, &registrations, &world)?;
         let tokens =
             Tokens::new(config.acl.clone(), Arc::clone(&servers), world.clone(), scope.child("tokens"));
@@ -250,7 +252,16 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
     };
     let mut local = Local::new(settings, config.sidecar_ports.clone());
     registrations.recover()?;
-    for registration in registrations.services()? {
+    let found = registrations.load()?;
+    for missing in &found.missing {
+        tracing::warn!(
+            registration = missing.what,
+            file = missing.path,
+            "a registration is missing from the data directory; register it again, or stop, restore the file and the \
+             directory registered, and start"
+        );
+    }
+    for registration in found.services {
         local.apply(
             Change::SetService {
                 registration: Box::new(registration),
@@ -264,7 +275,7 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
         local.apply(change, now);
     }
     // Last, for they may be about services of files; but where files say something they win.
-    for spec in registrations.checks()? {
+    for spec in found.checks {
         let of_files = local.checks.get(&spec.id).is_some_and(|record| record.source == Source::File);
         if !of_files && spec.service_id.as_ref().is_none_or(|id| local.services.contains_key(id)) {
             local.apply(Change::SetCheck { spec: Box::new(spec), source: Source::Api }, now);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_ca::seal::Kek;
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Locality, Node, NodeScope};
 use concord_model::intention::Action;
@@ -39,6 +40,8 @@ pub struct AgentConfig {
     pub tokens: AgentTokens,
     /// Whether tokens set while the agent runs outlive a restart.
     pub token_persistence: bool,
+    /// The keys that what is kept on the disk is sealed with; without one nothing can be kept.
+    pub keks: Vec<Kek>,
     /// What decides where no intention does; `None`: the ACLs' default.
     pub default_intention_policy: Option<Action>,
     /// Ports sidecars get where their definition names none.
@@ -139,6 +142,7 @@ impl AgentConfig {
             acl: AclConfig::default(),
             tokens: AgentTokens::default(),
             token_persistence: false,
+            keks: Vec::new(),
             default_intention_policy: None,
             sidecar_ports: 21_000..=21_255,
             services: Vec::new(),

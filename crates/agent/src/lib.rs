@@ -12,6 +12,7 @@
 //!   `checks` runs its checks, `sync` brings it to the catalog: the agent is the authority for its
 //!   node, and nothing of it is written straight to the log.
 //! - `own_tokens`: those the agent uses itself, which change while it runs.
+//! - `vault`: seals what the agent keeps on the disk.
 //! - `tokens`: who asks and what they may do; `cache`: answers shared without being shown to whom
 //!   they are not allowed; `connect`: roots, authorize, leaves; `proxies`: the stream of snapshots.
 //!
@@ -41,6 +42,7 @@ mod sync;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod vault;
 
 pub use crate::agent::{Agent, AgentRequest, StartError};
 pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};
@@ -48,3 +50,4 @@ pub use crate::caller::Caller;
 pub use crate::config::{About, AclConfig, AgentConfig, AgentTokens, DownPolicy};
 pub use crate::own_tokens::{TokenKind, TokensError};
 pub use crate::persist::PersistError;
+pub use crate::vault::VaultError;

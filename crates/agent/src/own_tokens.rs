@@ -1,8 +1,8 @@
 //! The tokens the agent uses itself, as they are now: of the configuration, or set while it runs.
 //!
 //! One that was set goes before the configuration until that is read again. With
-//! `acl.enable_token_persistence` it is also kept in the data directory, in Consul's form, and goes
-//! before the configuration from then on. Kinds that nothing here uses yet are left in the file as they
+//! `acl.enable_token_persistence` it is also kept in the data directory, sealed, and goes
+//! before the configuration from then on; a file in Consul's form is taken over. Kinds that nothing here uses yet are left in the file as they
 //! are.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use concord_acl::{Labelled, Level, Right};
 use concord_model::Secret;
 use concord_rpc::RpcError;
-use concord_runtime::{Disk, DiskError};
+use concord_runtime::DiskError;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::agent::Agent;
 use crate::caller::Caller;
 use crate::config::{AgentConfig, AgentTokens};
+use crate::vault::{Content, Vault, VaultError};
 
 /// The file of the tokens that were set; Consul's name for it.
 const FILE: &str = "acl-tokens.json";
@@ -40,6 +41,9 @@ pub enum TokensError {
     /// The disk said no.
     #[error("{FILE} in the data directory: {0}")]
     Disk(#[from] DiskError),
+    /// The file cannot be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The file is damaged. What is in it is not repeated: it holds secrets.
     #[error(
         "{FILE} in the data directory: cannot be read as tokens (line {line}); restore it, or remove it and set the tokens again"
@@ -56,8 +60,8 @@ pub(crate) struct OwnTokens {
     now: RwLock<Arc<AgentConfig>>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
-    /// Where tokens are kept, if they are.
-    disk: Option<Arc<dyn Disk>>,
+    /// What keeps tokens, if they are kept.
+    vault: Option<Vault>,
     /// Held by the one change that is under way.
     writing: tokio::sync::Mutex<()>,
 }
@@ -86,7 +90,7 @@ struct Kept {
 
 impl std::fmt::Debug for OwnTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnTokens").field("kept", &self.disk.is_some()).finish_non_exhaustive()
+        f.debug_struct("OwnTokens").field("kept", &self.vault.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -116,10 +120,10 @@ impl TokenKind {
 
 impl OwnTokens {
     /// The tokens of a configuration, and those that were kept.
-    pub(crate) fn load(config: &AgentConfig, disk: &Arc<dyn Disk>) -> Result<Self, TokensError> {
-        let disk = config.token_persistence.then(|| Arc::clone(disk));
-        let Kept { default, agent, config_file_service_registration, others } = match &disk {
-            Some(disk) => read(&**disk)?,
+    pub(crate) fn load(config: &AgentConfig, vault: &Vault) -> Result<Self, TokensError> {
+        let vault = config.token_persistence.then(|| vault.clone());
+        let Kept { default, agent, config_file_service_registration, others } = match &vault {
+            Some(vault) => read(vault)?,
             None => Kept::default(),
         };
         let kept = [default, agent, config_file_service_registration];
@@ -141,7 +145,7 @@ impl OwnTokens {
             now: RwLock::new(Arc::new(now)),
             state: Mutex::new(state),
             changed: watch::channel(()).0,
-            disk,
+            vault,
             writing: tokio::sync::Mutex::default(),
         })
     }
@@ -199,13 +203,18 @@ impl State {
     }
 }
 
-fn read(disk: &dyn Disk) -> Result<Kept, TokensError> {
-    let content = match disk.read(FILE) {
-        Ok(content) => content,
-        Err(DiskError::NotFound { .. }) => return Ok(Kept::default()),
-        Err(error) => return Err(error.into()),
-    };
-    serde_json::from_slice(&content).map_err(|error| TokensError::Damaged { line: error.line() })
+/// What was kept. Another program's file, and one of an earlier version, is in the clear: it is sealed.
+fn read(vault: &Vault) -> Result<Kept, TokensError> {
+    let Some(raw) = vault.raw(FILE)? else { return Ok(Kept::default()) };
+    let damaged = |error: serde_json::Error| TokensError::Damaged { line: error.line() };
+    match vault.open(FILE, raw)? {
+        Content::Sealed(content) => serde_json::from_slice(content.expose()).map_err(damaged),
+        Content::Clear(content) => {
+            let kept = serde_json::from_slice(&content).map_err(damaged)?;
+            vault.disk().write_atomic(FILE, &vault.seal(FILE, &content)?)?;
+            Ok(kept)
+        }
+    }
 }
 
 fn same(a: &AgentTokens, b: &AgentTokens) -> bool {
@@ -241,9 +250,12 @@ impl Agent {
         let _writing = own.writing.lock().await;
         let mut next = own.state.lock().clone();
         next.set.insert(kind, token);
-        if let Some(disk) = own.disk.clone() {
+        if let Some(vault) = own.vault.clone() {
             let content = serde_json::to_vec(&next.kept()).expect("texts only");
-            let kept = self.scope().spawn_blocking("keep tokens", move || disk.write_atomic(FILE, &content));
+            let content =
+                vault.seal(FILE, &content).map_err(|error| RpcError::Internal(error.to_string()))?;
+            let keep = move || vault.disk().write_atomic(FILE, &content);
+            let kept = self.scope().spawn_blocking("keep tokens", keep);
             if let Err(error) = kept.join().await.map_err(|_| RpcError::ShuttingDown)? {
                 let text = format!("{FILE} in the data directory: {error}");
                 if error.is_fatal() {
@@ -264,7 +276,7 @@ impl Agent {
         let _writing = own.writing.lock().await;
         let mut next = own.state.lock().clone();
         next.configured = configured;
-        next.set.retain(|_, token| own.disk.is_some() && !token.is_empty());
+        next.set.retain(|_, token| own.vault.is_some() && !token.is_empty());
         own.put(next);
     }
 }

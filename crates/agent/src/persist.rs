@@ -1,10 +1,11 @@
 //! Registrations on disk: one file each below `services/` and `checks/`, replaced whole.
 //!
-//! The files hold tokens; the disk port creates them with mode 0600. Their format is our own, with
+//! The files hold tokens: each lies sealed ([`Vault`]). What is in them is our own format, with
 //! named fields and a format number; a file that cannot be read stops the start with its name and
-//! the remedy, since dropping it silently would lose an acknowledged registration. A change of
-//! several files happens as a whole or not at all: [`undo`].
+//! the remedy, since dropping it silently would lose an acknowledged registration. One that vanished
+//! is told by name: [`registered`]. A change of several files happens as a whole or not at all: [`undo`].
 
+mod registered;
 mod undo;
 pub(crate) mod verdicts;
 
@@ -14,12 +15,16 @@ use std::time::Duration;
 
 use concord_model::catalog::{CheckStatus, ServiceInstance};
 use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::secret::SecretBytes;
 use concord_model::{CheckId, InstanceId, Secret, ServiceName};
-use concord_runtime::{Disk, DiskError};
+use concord_runtime::DiskError;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::registered::{Changed, Missing, Names};
 use crate::local::{CheckRecord, Local, ServiceRecord, Source};
+use crate::vault::{Content, Vault, VaultError};
 
 /// The number of the format written now.
 const FORMAT: u32 = 1;
@@ -32,6 +37,9 @@ pub enum PersistError {
     /// The disk said no.
     #[error("registrations in the data directory: {0}")]
     Disk(#[from] DiskError),
+    /// A file cannot be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// A file is damaged.
     #[error(
         "{path}: cannot be read as a registration ({error}); restore the file or remove it and register again"
@@ -70,7 +78,7 @@ impl PersistError {
         match self {
             Self::Disk(error) => error.is_fatal(),
             Self::HalfWritten { .. } => true,
-            Self::Damaged { .. } | Self::Later { .. } => false,
+            Self::Vault(_) | Self::Damaged { .. } | Self::Later { .. } => false,
         }
     }
 }
@@ -78,7 +86,20 @@ impl PersistError {
 /// The directory of registrations.
 #[derive(Clone, Debug)]
 pub(crate) struct Registrations {
-    disk: Arc<dyn Disk>,
+    vault: Vault,
+    /// What there is; changed by the one change that is under way.
+    names: Arc<Mutex<Names>>,
+}
+
+/// What was kept.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Sidecars first, so that one registered anew on its own wins.
+    pub(crate) services: Vec<LocalService>,
+    /// Those that stand on their own.
+    pub(crate) checks: Vec<CheckSpec>,
+    /// What should have been there, too.
+    pub(crate) missing: Vec<Missing>,
 }
 
 /// A change of the files.
@@ -149,7 +170,7 @@ struct FormatOnly {
     format: u32,
 }
 
-/// A file as it should be; without content there should be none.
+/// A file as it should lie on the disk; without content there should be none.
 struct File {
     path: String,
     content: Option<Vec<u8>>,
@@ -163,64 +184,105 @@ pub(crate) struct Kept {
 }
 
 impl Registrations {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk }
+    pub(crate) fn new(vault: Vault) -> Self {
+        Self { vault, names: Arc::default() }
     }
 
     /// Carries out changes, all or none; durable on return.
     pub(crate) fn carry_out(&self, changes: &[FileChange]) -> Result<(), PersistError> {
-        let files: Vec<File> = changes.iter().map(FileChange::file).collect::<Result<_, _>>()?;
-        match files.as_slice() {
-            [] => Ok(()),
-            // A single file is replaced or removed as a whole anyway.
-            [file] => self.set(file),
-            several => self.set_all(several),
+        let mut files = Vec::new();
+        let mut names = Changed::default();
+        for change in changes {
+            let (what, mut file) = change.file()?;
+            if let Some(content) = &mut file.content {
+                *content = self.vault.seal(&file.path, content)?;
+            }
+            let what = file.content.is_some().then_some(what);
+            self.names.lock().change(&mut names, &file.path, what);
+            files.push(file);
         }
+        files.extend(self.files_of(&names)?);
+        match files.as_slice() {
+            [] => {}
+            // A single file is replaced or removed as a whole anyway.
+            [file] => self.set(file)?,
+            several => self.set_all(several)?,
+        }
+        self.names.lock().take(names);
+        Ok(())
     }
 
-    /// All services kept: sidecars first, so that one registered anew on its own wins.
-    pub(crate) fn services(&self) -> Result<Vec<LocalService>, PersistError> {
-        let files: Vec<FamilyFile> = self.read_all(SERVICES)?;
+    /// All that was kept. What was in the clear is sealed.
+    pub(crate) fn load(&self) -> Result<Found, PersistError> {
+        let mut names = Names::default();
+        let families: Vec<FamilyFile> = self.read_all(SERVICES, &mut names, |file: &FamilyFile| {
+            let root = file.services.first().map_or("", |root| root.service.id.as_str());
+            format!("service {root}")
+        })?;
+        let checks: Vec<LoneCheckFile> =
+            self.read_all(CHECKS, &mut names, |file: &LoneCheckFile| format!("check {}", file.check.id))?;
+        let missing = self.settle_names(names)?;
         let mut services: Vec<LocalService> =
-            files.into_iter().flat_map(|file| file.services).map(ServiceFile::into_local).collect();
+            families.into_iter().flat_map(|file| file.services).map(ServiceFile::into_local).collect();
         services.sort_by_key(|local| local.sidecar_of.is_none());
-        Ok(services)
-    }
-
-    /// All checks kept that stand on their own.
-    pub(crate) fn checks(&self) -> Result<Vec<CheckSpec>, PersistError> {
-        let files: Vec<LoneCheckFile> = self.read_all(CHECKS)?;
-        Ok(files.into_iter().map(|file| file.check.into_spec()).collect())
+        let checks = checks.into_iter().map(|file| file.check.into_spec()).collect();
+        Ok(Found { services, checks, missing })
     }
 
     fn set(&self, file: &File) -> Result<(), PersistError> {
         match &file.content {
-            Some(content) => Ok(self.disk.write_atomic(&file.path, content)?),
+            Some(content) => Ok(self.vault.disk().write_atomic(&file.path, content)?),
             None => self.drop_file(&file.path),
         }
     }
 
     fn drop_file(&self, path: &str) -> Result<(), PersistError> {
-        match self.disk.remove(path) {
+        match self.vault.disk().remove(path) {
             Ok(()) | Err(DiskError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn read_all<T: for<'de> Deserialize<'de>>(&self, dir: &str) -> Result<Vec<T>, PersistError> {
+    fn read_all<T: for<'de> Deserialize<'de>>(
+        &self,
+        dir: &str,
+        names: &mut Names,
+        name_of: impl Fn(&T) -> String,
+    ) -> Result<Vec<T>, PersistError> {
         let mut all = Vec::new();
-        for name in self.disk.list(dir)? {
+        for name in self.vault.disk().list(dir)? {
             let path = format!("{dir}/{name}");
-            let content = self.disk.read(&path)?;
-            let damaged = |error| PersistError::Damaged { path: path.clone(), error };
-            let FormatOnly { format } = serde_json::from_slice(&content).map_err(damaged)?;
-            if format > FORMAT {
-                return Err(PersistError::Later { path, format });
+            let raw = self.vault.disk().read(&path)?;
+            let (content, was_clear) = self.opened(&path, raw)?;
+            let file: T = decoded(&path, content.expose())?;
+            if was_clear {
+                self.vault.disk().write_atomic(&path, &self.vault.seal(&path, content.expose())?)?;
             }
-            all.push(serde_json::from_slice(&content).map_err(damaged)?);
+            names.insert(path, name_of(&file));
+            all.push(file);
         }
         Ok(all)
     }
+
+    /// What is in a file, and whether it lay in the clear, which it may until everything is sealed.
+    fn opened(&self, path: &str, raw: Vec<u8>) -> Result<(SecretBytes, bool), PersistError> {
+        match self.vault.open(path, raw)? {
+            Content::Sealed(content) => Ok((content, false)),
+            Content::Clear(_) if self.has_begun()? => {
+                Err(VaultError::NotSealed { path: path.to_owned() }.into())
+            }
+            Content::Clear(content) => Ok((SecretBytes::new(content), true)),
+        }
+    }
+}
+
+fn decoded<T: for<'de> Deserialize<'de>>(path: &str, content: &[u8]) -> Result<T, PersistError> {
+    let damaged = |error| PersistError::Damaged { path: path.to_owned(), error };
+    let FormatOnly { format } = serde_json::from_slice(content).map_err(damaged)?;
+    if format > FORMAT {
+        return Err(PersistError::Later { path: path.to_owned(), format });
+    }
+    serde_json::from_slice(content).map_err(damaged)
 }
 
 /// Ids may hold any printable character; file names hold their digest.
@@ -235,7 +297,17 @@ fn bytes(path: &str, file: &impl Serialize) -> Result<Vec<u8>, PersistError> {
 }
 
 impl FileChange {
-    fn file(&self) -> Result<File, PersistError> {
+    /// What it is about in words, and the file it makes, in the clear.
+    fn file(&self) -> Result<(String, File), PersistError> {
+        let what = match self {
+            Self::KeepServices(family) => {
+                let root = family.first().expect("a family has a first member");
+                format!("service {}", root.service.id)
+            }
+            Self::KeepCheck(spec) => format!("check {}", spec.id),
+            Self::DropService(id) => format!("service {id}"),
+            Self::DropCheck(id) => format!("check {id}"),
+        };
         let (path, content) = match self {
             Self::KeepServices(family) => {
                 let root = family.first().expect("a family has a first member");
@@ -252,7 +324,7 @@ impl FileChange {
             Self::DropService(id) => (path(SERVICES, id.as_str()), None),
             Self::DropCheck(id) => (path(CHECKS, id.as_str()), None),
         };
-        Ok(File { path, content })
+        Ok((what, File { path, content }))
     }
 }
 
@@ -381,3 +453,6 @@ impl CheckFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
 use concord_ca::OsKeys;
+use concord_ca::seal::Kek;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
@@ -488,6 +489,7 @@ fn start(
     );
     config.acl = acl;
     config.dev = true;
+    config.keks = vec![Kek::from_bytes(&[7; 32]).unwrap()];
     adjust(&mut config);
     let scope = Scope::new("agent", Arc::clone(&world.clock));
     Agent::start(config, Arc::clone(servers) as Arc<dyn ServerApi>, Arc::new(OsKeys), world.clone(), scope)

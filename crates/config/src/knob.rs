@@ -161,9 +161,9 @@ knobs! {
         |c| plain(c.server.raft.snapshot_threshold);
     "raft_trailing_logs", "10240", "Log entries kept behind a snapshot.",
         |c| plain(c.server.raft.trailing_logs);
-    "sealing.key_env", "", "Variable of the environment that holds the key for sealing CA keys.",
+    "sealing.key_env", "", "Variable of the environment that holds the key for sealing CA keys and tokens.",
         |c| plain(c.sealing.key_env.as_deref().unwrap_or_default());
-    "sealing.key_file", "", "File, outside of data_dir, that holds the key for sealing CA keys.",
+    "sealing.key_file", "", "File, outside of data_dir, that holds the key for sealing CA keys and tokens.",
         |c| plain(c.sealing.key_file.as_deref().unwrap_or_default());
     "server", "false", "Whether the agent is a server.", |c| plain(c.server.enabled);
     "services", "0", "Services.",

@@ -1,13 +1,15 @@
 //! Disk: files below one root, with the durability rules that the log and the vault rely on.
 //!
 //! The calls block; run them on [`crate::Scope::spawn_blocking`] or a thread of their own. Paths are relative, with
-//! `/`, and never leave the root. Files are created with mode 0600 and directories with 0700.
+//! `/`, and never leave the root. Files are created with mode 0600 and directories with 0700;
+//! [`Modes::restore`] brings them back to that.
 //!
 //! A failed flush is [`DiskError::Sync`]: what is on the disk is unknown then, so the caller ends the process and
 //! never retries on the same file (the kernel may have dropped the dirty pages and report success the next time).
 
 mod host;
 mod memory;
+mod modes;
 
 use std::fmt;
 use std::io;
@@ -15,6 +17,7 @@ use std::path::{Component, Path};
 
 pub use host::HostDisk;
 pub use memory::{Fault, MemoryDisk};
+pub use modes::Modes;
 
 /// Files below one root.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {

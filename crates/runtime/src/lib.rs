@@ -27,7 +27,7 @@ mod world;
 pub use backoff::Backoff;
 pub use budget::{Budget, Door, Full, Guest, Held, Source};
 pub use clock::{Clock, Elapsed, Instant, ManualClock, SetClock, TokioClock, timeout};
-pub use disk::{Disk, DiskError, DiskFile, DiskLock, Fault, HostDisk, MemoryDisk};
+pub use disk::{Disk, DiskError, DiskFile, DiskLock, Fault, HostDisk, MemoryDisk, Modes};
 pub use drain::{DrainSignal, DrainWatch, drain};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use executor::Executor;

@@ -23,6 +23,19 @@ fn texts(tokens: [&str; 2]) -> [Option<String>; 2] {
     tokens.map(|token| (!token.is_empty()).then(|| token.to_owned()))
 }
 
+fn vault(bench: &Bench) -> Vault {
+    Vault::new(&bench.agent.config().keks, &bench.world)
+}
+
+/// What the file holds; it is sealed.
+fn kept(bench: &Bench) -> String {
+    let vault = vault(bench);
+    match vault.open(FILE, vault.raw(FILE).unwrap().unwrap()).unwrap() {
+        Content::Sealed(content) => String::from_utf8(content.expose().to_vec()).unwrap(),
+        Content::Clear(content) => panic!("in the clear: {content:?}"),
+    }
+}
+
 fn keeping(config: &mut AgentConfig) {
     config.token_persistence = true;
     config.tokens.default = Some(secret("configured"));
@@ -107,10 +120,10 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
     // Another program's tokens stay in the file.
     bench.world.disk.write_atomic(FILE, br#"{"replication":"r"}"#).unwrap();
     let bench = bench.restarted_with(keeping).await;
+    assert_eq!(kept(&bench), r#"{"replication":"r"}"#, "what was in the clear is sealed when it is read");
     bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
     bench.agent.set_token(&operator, TokenKind::Agent, secret("a")).await.unwrap();
-    let file = String::from_utf8(bench.world.disk.read(FILE).unwrap()).unwrap();
-    assert_eq!(file, r#"{"default":"set","agent":"a","replication":"r"}"#);
+    assert_eq!(kept(&bench), r#"{"default":"set","agent":"a","replication":"r"}"#);
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(used(&bench), texts(["set", "a"]));
     // Without persistence the file says nothing.
@@ -146,9 +159,9 @@ async fn a_damaged_file_is_named_and_not_repeated() {
     let bench = Bench::with(strict(), keeping);
     bench.world.disk.write_atomic(FILE, b"{\"default\": \"s3cret\"\n").unwrap();
     let config = AgentConfig { token_persistence: true, ..bench.agent.config().clone() };
-    let refused = OwnTokens::load(&config, &bench.world.disk).unwrap_err().to_string();
+    let refused = OwnTokens::load(&config, &vault(&bench)).unwrap_err().to_string();
     assert!(refused.contains("acl-tokens.json") && !refused.contains("s3cret"), "{refused}");
     // Who does not keep tokens does not read it.
     let config = AgentConfig { token_persistence: false, ..config };
-    assert!(OwnTokens::load(&config, &bench.world.disk).is_ok());
+    assert!(OwnTokens::load(&config, &vault(&bench)).is_ok());
 }

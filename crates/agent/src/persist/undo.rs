@@ -7,11 +7,10 @@
 //!                              └► put the files back ─► remove the undo file: nothing happened
 //! ```
 
-use concord_runtime::DiskError;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, File, FormatOnly, PersistError, Registrations, bytes};
+use super::{FORMAT, File, PersistError, Registrations, bytes, decoded};
 
 /// What files were before the change under way.
 const UNDO: &str = "registrations.undo";
@@ -25,24 +24,15 @@ struct UndoFile {
 #[derive(Deserialize, Serialize)]
 struct Before {
     path: String,
-    /// `None`: there was no such file.
+    /// As it lay on the disk; `None`: there was no such file.
     content: Option<String>,
 }
 
 impl Registrations {
     /// Takes back a change that was under way when the process ended. Nobody was told of it.
     pub(crate) fn recover(&self) -> Result<(), PersistError> {
-        let content = match self.disk.read(UNDO) {
-            Ok(content) => content,
-            Err(DiskError::NotFound { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let damaged = |error| PersistError::Damaged { path: UNDO.to_owned(), error };
-        let FormatOnly { format } = serde_json::from_slice(&content).map_err(damaged)?;
-        if format > FORMAT {
-            return Err(PersistError::Later { path: UNDO.to_owned(), format });
-        }
-        let undo: UndoFile = serde_json::from_slice(&content).map_err(damaged)?;
+        let Some(raw) = self.vault.raw(UNDO)? else { return Ok(()) };
+        let undo: UndoFile = decoded(UNDO, self.opened(UNDO, raw)?.0.expose())?;
         tracing::info!(
             files = undo.files.len(),
             "taking back a change of registrations that was not finished"
@@ -53,7 +43,8 @@ impl Registrations {
     /// Changes several files, all or none.
     pub(super) fn set_all(&self, files: &[File]) -> Result<(), PersistError> {
         let undo = UndoFile { format: FORMAT, files: self.before(files)? };
-        self.disk.write_atomic(UNDO, &bytes(UNDO, &undo)?)?;
+        let sealed = self.vault.seal(UNDO, &bytes(UNDO, &undo)?)?;
+        self.vault.disk().write_atomic(UNDO, &sealed)?;
         let done = files.iter().try_for_each(|file| self.set(file)).and_then(|()| self.drop_file(UNDO));
         let Err(error) = done else { return Ok(()) };
         // After a failed flush nothing is tried on these disks any more; the next start takes it back.
@@ -76,14 +67,12 @@ impl Registrations {
     fn before(&self, files: &[File]) -> Result<Vec<Before>, PersistError> {
         let mut before = Vec::new();
         for File { path, content: _ } in files {
-            let content = match self.disk.read(path) {
-                Ok(content) => Some(String::from_utf8(content).map_err(|error| PersistError::Damaged {
-                    path: path.clone(),
-                    error: serde_json::Error::custom(error),
-                })?),
-                Err(DiskError::NotFound { .. }) => None,
-                Err(error) => return Err(error.into()),
+            let text = |content| {
+                let damaged = |error| serde_json::Error::custom(error);
+                String::from_utf8(content)
+                    .map_err(|error| PersistError::Damaged { path: path.clone(), error: damaged(error) })
             };
+            let content = self.vault.raw(path)?.map(text).transpose()?;
             before.push(Before { path: path.clone(), content });
         }
         Ok(before)

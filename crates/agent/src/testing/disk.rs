@@ -59,7 +59,7 @@ impl TestDisk {
     /// All files with what is in them.
     pub(crate) fn all(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = BTreeMap::new();
-        for dir in ["", "services", "checks", "checks/state"] {
+        for dir in ["", "services", "checks", "checks/state", "registered"] {
             for name in self.files.list(dir).expect("it is in memory") {
                 let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
                 let content = self.files.read(&path).expect("it was listed just now");

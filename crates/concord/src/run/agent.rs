@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
 use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy};
+use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
 use concord_config::section::{
@@ -28,7 +29,7 @@ use concord_model::intention::Action;
 use concord_model::proxy::Settings as CaSettings;
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::ServerApi;
-use concord_runtime::{Executor, Scope, World};
+use concord_runtime::{Executor, HostDisk, Modes, Scope, World};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -40,7 +41,7 @@ use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
 use super::{descriptors, ready, sealing};
 use crate::cli::agent::configuration::{self, Configuration};
-use crate::cli::{CONSUL_LEVEL, Env, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
+use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
 /// Grace after the first signal; a second one ends at once (D25).
 const GRACE: Duration = Duration::from_secs(15);
@@ -104,12 +105,19 @@ async fn serve(
     let scope = Scope::new("concord", Arc::clone(&world.clock));
     let keys: Arc<dyn KeyMaker> = Arc::new(OsKeys);
 
+    let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
+    let keks = sealing::keys(&config.sealing, env, &world, sealed_beside)?;
     let (fatal, mut died) = mpsc::channel::<String>(1);
     let listening = Listening::of(&bound);
     let server =
-        server(config, node_id, &address, &listening, Arc::clone(&keys), env, &world, &scope, fatal).await?;
+        server(config, node_id, &address, &listening, Arc::clone(&keys), keks.clone(), &world, &scope, fatal)
+            .await?;
     let api: Arc<dyn ServerApi> = Arc::new(server.api());
-    let agent_config = agent_config(config, node_id, &address, &listening);
+    // Only now: the server holds the lock of the directory.
+    if let Some(data_dir) = sealed_beside {
+        tidy_up(Path::new(data_dir))?;
+    }
+    let agent_config = AgentConfig { keks, ..agent_config(config, node_id, &address, &listening) };
     let agent = Agent::start(agent_config, api, keys, world.clone(), scope.child("agent"))
         .map_err(|error| Failure::input(error.to_string()))?;
     let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
@@ -200,6 +208,43 @@ impl Listening {
     }
 }
 
+/// Removes what the agent's last life left half written, and closes to others what we made.
+fn tidy_up(data_dir: &Path) -> Result<(), Failure> {
+    HostDisk::drop_unfinished(data_dir, &["", "services", "checks", "registered"])
+        .map_err(|error| Failure::system("remove unfinished files from data_dir", error))?;
+    close_to_others(data_dir);
+    Ok(())
+}
+
+/// What the program makes in the data directory.
+const OURS: [&str; 8] = [
+    "raft",
+    "services",
+    "checks",
+    "registered",
+    "registrations.undo",
+    "acl-tokens.json",
+    "node-id",
+    "sealing-key",
+];
+
+/// A directory or volume that others can read is no reason not to start: it is told once, whatever is in it.
+fn close_to_others(data_dir: &Path) {
+    let modes = Modes::restore(data_dir, &OURS);
+    if modes.restored > 0 {
+        warn!(files = modes.restored, data_dir = %data_dir.display(), "others could read files in the data directory; they cannot any more");
+    }
+    if let Some((path, error)) = modes.example {
+        warn!(
+            files = modes.open,
+            example = %path.display(),
+            %error,
+            "others can read files in the data directory, and their modes cannot be changed; make them 0600, and \
+             directories 0700, or see to it that nobody else reaches the volume"
+        );
+    }
+}
+
 async fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpListener>, Failure> {
     let port = match port {
         Port::Off => return Ok(Vec::new()),
@@ -280,7 +325,7 @@ async fn server(
     address: &str,
     listening: &Listening,
     keys: Arc<dyn KeyMaker>,
-    env: &Env,
+    keks: Vec<Kek>,
     world: &World,
     scope: &Scope,
     fatal: mpsc::Sender<String>,
@@ -304,7 +349,6 @@ async fn server(
     if let Some(port) = listening.grpc {
         server_meta.insert("grpc_port".to_owned(), port.to_string());
     }
-    let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     let settings = ServerConfig {
         node: config.agent.node_name.clone(),
         node_id,
@@ -328,7 +372,7 @@ async fn server(
             settings: ca_settings_of(ca_settings),
             cluster_id: None,
         },
-        keks: sealing::keys(&config.sealing, env, world, sealed_beside)?,
+        keks,
         keys,
         default_query_time: *default_query_time,
         max_query_time: *max_query_time,

@@ -113,6 +113,7 @@ impl Setup {
 
         let mut config = AgentConfig::new(node, datacenter, "127.0.0.1".to_owned());
         config.dev = true;
+        config.keks = vec![Kek::from_bytes(&[7; 32]).unwrap()];
         let token_ttl = self.token_ttl.unwrap_or(Duration::from_millis(200));
         config.acl =
             AclConfig { enabled: self.acl, default_policy: policy, token_ttl, ..AclConfig::default() };

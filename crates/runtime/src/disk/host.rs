@@ -47,6 +47,28 @@ impl HostDisk {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// Removes what a crash left unfinished in some directories, `""` being the root. Nobody may be writing
+    /// there.
+    ///
+    /// # Errors
+    /// When a directory cannot be read or a file not be removed.
+    pub fn drop_unfinished(root: &Path, dirs: &[&str]) -> io::Result<()> {
+        for dir in dirs {
+            let entries = match fs::read_dir(root.join(dir)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let is_left = entry.file_name().to_str().is_some_and(|name| name.ends_with(UNFINISHED));
+                if is_left && entry.file_type()?.is_file() {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn prepared(&self, path: &str) -> Result<PathBuf, DiskError> {
         let full = self.root.join(checked(path)?);
         if let Some(parent) = full.parent() {

@@ -185,3 +185,52 @@ fn faults_hit_the_files_they_name_until_they_are_mended() {
         log.write_at(0, b"y").and_then(|()| log.sync_data()).expect("mended");
     }
 }
+
+#[test]
+fn n_117_what_became_readable_for_others_is_closed_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path();
+    let disk = HostDisk::new(root).expect("a disk");
+    for path in ["services/a", "checks/state/b", "acl-tokens.json", "own.txt"] {
+        disk.write_atomic(path, b"x").expect("write");
+    }
+    let set = |path: &str, mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(root.join(path), permissions).expect("chmod");
+    };
+    let mode = |path: &str| std::fs::metadata(root.join(path)).expect("stat").permissions().mode() & 0o777;
+    let outside = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o644)).expect("chmod");
+    std::os::unix::fs::symlink(outside.path(), root.join("services/link")).expect("link");
+    let wide = [("services", 0o755), ("services/a", 0o644), ("checks", 0o770), ("checks/state", 0o755)];
+    let wide =
+        [&wide[..], &[("checks/state/b", 0o666), ("acl-tokens.json", 0o640), ("own.txt", 0o644)]].concat();
+    wide.iter().for_each(|(path, wider)| set(path, *wider));
+    let modes = Modes::restore(root, &["services", "checks", "acl-tokens.json", "nothing"]);
+    assert_eq!((modes.restored, modes.open), (6, 0), "{modes:?}");
+    assert_eq!(["services", "checks", "checks/state"].map(mode), [0o700; 3]);
+    assert_eq!(["services/a", "checks/state/b", "acl-tokens.json"].map(mode), [0o600; 3]);
+    assert_eq!(mode("own.txt"), 0o644, "not ours");
+    let linked = std::fs::metadata(outside.path()).expect("stat").permissions().mode() & 0o777;
+    assert_eq!(linked, 0o644, "what a link leads to is not ours");
+    assert_eq!(Modes::restore(root, &["services", "checks", "acl-tokens.json"]).restored, 0);
+}
+
+#[test]
+fn modes_that_cannot_be_changed_are_counted_with_one_example() {
+    // Nobody may change modes below /proc, not even its owner.
+    let modes = Modes::restore(Path::new("/proc/self"), &["stat", "status", "maps"]);
+    assert_eq!((modes.restored, modes.open), (0, 3), "{modes:?}");
+    assert!(modes.example.is_some_and(|(path, _)| path.ends_with("stat")));
+}
+
+#[test]
+fn n_118_what_a_crash_left_unfinished_is_removed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = HostDisk::new(dir.path()).expect("a disk");
+    disk.write_atomic("services/a", b"x").expect("write");
+    let left = dir.path().join("services/a.unfinished");
+    std::fs::write(&left, b"a token of an earlier version").expect("write");
+    HostDisk::drop_unfinished(dir.path(), &["services", "missing"]).expect("removed");
+    assert!(!left.exists() && disk.exists("services/a").expect("stat"));
+}

@@ -125,13 +125,14 @@ async fn a_change_costs_the_same_whether_little_or_much_is_registered() {
     assert_eq!(
         files,
         [
-            ("register", 1, 0),
+            // What comes or goes is named, too: two files, and what they were while they change.
+            ("register", 3, 1),
             ("register again", 1, 0),
-            ("register a check", 1, 0),
+            ("register a check", 3, 1),
             ("report", 0, 0),
-            ("deregister a check", 0, 1),
-            // The file of the service, and the verdict of its check.
-            ("deregister", 0, 2),
+            ("deregister a check", 2, 2),
+            // The verdict of its check goes as well.
+            ("deregister", 2, 3),
         ]
     );
 }

@@ -157,7 +157,9 @@ async fn a_check_of_a_service_from_files_outlives_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn a_damaged_undo_file_stops_the_start_and_is_named() {
     let disk = TestDisk::default();
-    let registrations = crate::persist::Registrations::new(std::sync::Arc::new(disk.clone()));
+    let world = concord_runtime::World::tokio().with_disk(std::sync::Arc::new(disk.clone()));
+    let keks = [concord_ca::seal::Kek::from_bytes(&[7; 32]).unwrap()];
+    let registrations = crate::persist::Registrations::new(crate::vault::Vault::new(&keks, &world));
     assert!(registrations.recover().is_ok(), "without one there is nothing to do");
     concord_runtime::Disk::write_atomic(&disk, "registrations.undo", b"{").unwrap();
     let error = registrations.recover().unwrap_err().to_string();
