@@ -8,7 +8,7 @@
 mod builtins;
 pub(crate) mod entries;
 pub(crate) mod own_node;
-mod tokens;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 

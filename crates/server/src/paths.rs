@@ -15,6 +15,7 @@ use tracing::debug;
 use crate::ca::CaHost;
 use crate::caller::{Caller, Resolver};
 use crate::config::ServerConfig;
+use crate::leader::tokens::ClockWatch;
 use crate::limits;
 use crate::live::Live;
 use crate::machine::Published;
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) resolver: Resolver,
     pub(crate) turns: Turns,
     pub(crate) ca: CaHost,
+    pub(crate) clock_watch: ClockWatch,
     pub(crate) duties: crate::leader::Duties,
 }
 

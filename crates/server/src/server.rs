@@ -16,6 +16,7 @@ use crate::ca::CaHost;
 use crate::caller::Resolver;
 use crate::config::ServerConfig;
 use crate::endpoint::LocalApi;
+use crate::leader::tokens::ClockWatch;
 use crate::leader::{self, Duties};
 use crate::live::{Live, LiveSettings};
 use crate::machine::Machine;
@@ -104,6 +105,7 @@ impl Server {
             resolver: Resolver::new(config.acl, config.datacenter.clone()),
             turns: Turns::new(),
             ca: CaHost::new(),
+            clock_watch: ClockWatch::default(),
             duties: Duties::new(),
             live: Live::new(config.live.clone()),
             config,

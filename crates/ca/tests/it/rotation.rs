@@ -135,8 +135,10 @@ fn f_28_a_root_of_our_own_is_replaced_at_seventy_percent_of_its_life() {
     assert!(cluster.all_present_the_active_root());
     assert!(cluster.alarms.is_empty(), "nobody had to look: {:?}", cluster.alarms);
     // And so on, without a handshake that fails.
-    cluster.run_for(HOUR * 24 * 365 * 3);
-    assert!(cluster.all_present_the_active_root() && cluster.checks > 1_000);
+    let (active, checks) = (cluster.active().id, cluster.checks);
+    cluster.run_for(HOUR * 6_310);
+    assert!(cluster.all_present_the_active_root() && cluster.checks > checks + 100);
+    assert_ne!(cluster.active().id, active);
 }
 
 #[test]
@@ -237,9 +239,9 @@ fn n_144_a_root_is_kept_while_the_clock_may_be_wrong() {
 }
 
 #[test]
-fn n_145_four_hundred_rotations_keep_thirty_two_roots() {
+fn n_145_rotations_without_end_keep_thirty_two_roots() {
     let mut cluster = Cluster::new(14, 1, SECOND, None);
-    for request in 1..=400 {
+    for request in 1..=80 {
         cluster.rotate_idle(request);
         cluster.run_for(SECOND * 2);
         assert!(cluster.roots().roots.len() <= 1 + INACTIVE_ROOTS_MAX, "{}", cluster.roots().roots.len());

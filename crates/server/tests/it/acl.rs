@@ -409,6 +409,26 @@ async fn expired_tokens_are_removed_while_writes_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn n_146_no_token_is_removed_on_the_word_of_a_clock_that_was_set() {
+    let right = || NEW_YEAR * 1_000_000_000;
+    let clock = concord_runtime::SetClock::new(right());
+    let host = Setup { clock: Arc::new(clock.clone()), ..Setup::guarded() }.start().await;
+    let short = SetToken { expires_after: Some(HOUR * 72), policies: choice("nodes"), ..new_token() };
+    host.ask_as(ROOT, policy("nodes", r#"node_prefix "" { policy = "read" }"#)).await.unwrap();
+    let short = host.ask_as(ROOT, short).await.unwrap();
+    let lists = || host.ask_as(&short.secret, ListNodes::default());
+    tokio::time::sleep(SECOND * 60).await;
+    assert!(lists().await.is_ok());
+    // Ten years on for a while: the token is refused meanwhile, and comes back with the clock.
+    clock.set_wall_nanos(right() + 3650 * 86_400 * 1_000_000_000);
+    tokio::time::sleep(SECOND * 300).await;
+    assert!(lists().await.is_err());
+    clock.set_wall_nanos(right() + 7_200 * 1_000_000_000);
+    assert!(lists().await.is_ok(), "it was removed");
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn n_28_a_revoked_token_ends_its_open_read() {
     let host = Setup::guarded().start().await;
     let rules = r#"service "api" { policy = "read" } node_prefix "" { policy = "read" }"#;
