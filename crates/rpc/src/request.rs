@@ -44,7 +44,7 @@ pub use self::health::{
 };
 pub use self::intention::{
     CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, IntentionAnswer,
-    ListIntentions, MatchBy, MatchIntentions, PlainIntention, ReadIntention, UpdateIntention,
+    ListIntentions, MatchBy, MatchIntentions, PlainIntention, ReadIntention, ReadPair, UpdateIntention,
     UpsertIntention,
 };
 pub use self::status::{ReadStatus, ServerStatus};
@@ -177,6 +177,7 @@ requests! {
     ]);
     Write UpsertIntention -> (), |r| Need::Right(write_intention(r.destination.name.as_str()));
     Write DeleteIntention -> (), |r| Need::Right(write_intention(r.destination.name.as_str()));
+    Read ReadPair -> Option<ServiceIntentions>, |_| Need::Filtered; // the right to either side will do: checked there
     Read ReadIntention -> Option<ServiceIntentions>, |_| Need::Filtered; // the right depends on what has the id: checked there
     Write CreateIntention -> Uuid, |r| Need::Right(write_intention(r.intention.destination.name.as_str()));
     Write UpdateIntention -> (), |_| Need::Filtered; // likewise

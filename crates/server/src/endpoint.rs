@@ -57,6 +57,7 @@ impl ServerApi for LocalApi {
                 ExplainIntention => explain_intention,
                 UpsertIntention => upsert_intention,
                 DeleteIntention => delete_intention,
+                ReadPair => read_pair,
                 ReadIntention => read_intention,
                 CreateIntention => create_intention,
                 UpdateIntention => update_intention,

@@ -86,6 +86,16 @@ pub struct DeleteIntention {
     pub source: Source,
 }
 
+/// A destination's entry with one of its sources, or with none if it has not that one. To be read with the
+/// right to either side.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadPair {
+    /// Who is called.
+    pub destination: Destination,
+    /// Who calls.
+    pub source: Source,
+}
+
 /// An intention as the older API writes it: by id, and deciding on connections only.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PlainIntention {

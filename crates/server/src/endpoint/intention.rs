@@ -12,7 +12,7 @@ use concord_model::intention::{Destination, ServiceIntentions, Source, SourceInt
 use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef, Stamp};
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, IntentionAnswer, ListEntries,
-    ListIntentions, MatchBy, MatchIntentions, ReadEntry, UpsertIntention,
+    ListIntentions, MatchBy, MatchIntentions, ReadEntry, ReadPair, UpsertIntention,
 };
 use concord_rpc::{Answer, Head, Need, Request, RpcError};
 use concord_state::command::{self, EntryRef};
@@ -153,6 +153,24 @@ impl Core {
         let DeleteIntention { destination, source } = request;
         let (_, index) = self.write(command::DeleteIntention { destination, source }).await?;
         Ok(self.written((), index))
+    }
+
+    pub(crate) async fn read_pair(
+        &self,
+        head: &Head,
+        request: ReadPair,
+    ) -> Result<Answer<Option<ServiceIntentions>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let ReadPair { destination, source } = &request;
+            if !eval.caller.sees().intention(destination, source) {
+                let name = destination.name.as_str().to_owned();
+                eval.caller.require(&Right::named(Labelled::Intention, name, Level::Read))?;
+            }
+            let found = eval.reader.intention_head(destination);
+            let part = |head: &IntentionHead| eval.reader.part(head, std::slice::from_ref(source));
+            Ok(found.map(|head| part(&head).unwrap_or_else(|| head.with(Vec::new()))))
+        })
+        .await
     }
 
     pub(crate) async fn read_entry(

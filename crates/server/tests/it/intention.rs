@@ -10,7 +10,7 @@ use concord_model::intention::{
 use concord_model::{Namespace, Partition, Pattern, ServiceName, Stamp};
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, ListEntries, ListIntentions,
-    MatchBy, MatchIntentions, ReadEntry, ReadStatus, UpsertIntention,
+    MatchBy, MatchIntentions, ReadEntry, ReadPair, ReadStatus, UpsertIntention,
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 
@@ -279,6 +279,32 @@ async fn readers_see_the_intentions_of_either_side() {
     );
     assert_eq!(seen("", "none").await, (vec![], true));
     assert!(!seen(r#"service_prefix "" { policy = "read" }"#, "all").await.1);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_intention_is_read_with_the_right_to_either_side() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, upsert("web", "api", Action::Allow)).await.unwrap();
+    host.ask_as(ROOT, upsert("*", "api", Action::Deny)).await.unwrap();
+    let pair = |source: &str| ReadPair { destination: to("api"), source: from(source) };
+    let told = async |token: &str, source: &str| {
+        let found = host.ask_as(token, pair(source)).await.unwrap().unwrap();
+        found.sources.iter().map(|own| own.source.name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let callee = host.token("callee", r#"service "api" { policy = "read" }"#).await.secret;
+    let caller = host.token("caller", r#"service "web" { policy = "read" }"#).await.secret;
+    let (callee, caller) = (callee.as_str(), caller.as_str());
+    assert_eq!(told(callee, "web").await, ["web"]);
+    assert_eq!(told(caller, "web").await, ["web"]);
+    assert_eq!(told(callee, "*").await, ["*"]);
+    assert!(told(callee, "db").await.is_empty(), "the entry, without a source it has not");
+    // What is said of all callers is said of this one, as lists show it.
+    assert_eq!(told(caller, "*").await, ["*"]);
+    assert!(denied(host.ask_as(caller, pair("db")).await));
+    assert!(denied(host.ask(pair("web")).await));
+    let absent = ReadPair { destination: to("web"), source: from("api") };
+    assert!(host.ask_as(ROOT, absent).await.unwrap().is_none());
     host.stop().await;
 }
 

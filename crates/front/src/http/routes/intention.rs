@@ -11,16 +11,14 @@ use concord_api::intention::{
     parse_destination, parse_service, parse_source,
 };
 use concord_mesh::intention::Intention as Flat;
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::ServiceRef;
 use concord_model::intention::{Destination, ServiceIntentions, Source};
-use concord_model::{Pattern, ServiceRef};
 use concord_rpc::request::{
-    CheckIntention, DeleteIntention, ExplainIntention, ListIntentions, MatchBy, MatchIntentions, ReadEntry,
+    CheckIntention, DeleteIntention, ExplainIntention, ListIntentions, MatchBy, MatchIntentions, ReadPair,
     UpsertIntention,
 };
 use concord_rpc::{Head, RpcError};
 use futures::future::{select_all, try_join_all};
-use http::StatusCode;
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
 use super::endpoints;
@@ -44,7 +42,7 @@ endpoints! {
     /// Removes it.
     DeleteById: DELETE "/v1/connect/intentions/:id", Right::Asked(&["DeleteIntentionById"]) => delete_by_id;
     /// The intention of one source and one destination.
-    Read: GET "/v1/connect/intentions/exact", Right::Asked(&["ReadEntry", "MatchIntentions"]) => read;
+    Read: GET "/v1/connect/intentions/exact", Right::Asked(&["ReadPair"]) => read;
     /// Sets it.
     Upsert: PUT "/v1/connect/intentions/exact", Right::Asked(&["UpsertIntention"]) => upsert;
     /// Removes it.
@@ -96,35 +94,11 @@ fn pair(call: &Call) -> Result<(Source, Destination), HttpError> {
 
 async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (source, destination) = pair(&call)?;
-    let (entries, mut meta) = entries_of(&ctx, &call, &source, &destination).await?;
+    let (entry, mut meta) = ctx.ask(&call, ReadPair { destination, source }).await?;
     meta.consistency = None;
-    let flat = entries.iter().flat_map(Flat::of_entry);
-    let found = flat.into_iter().find(|flat| flat.source == source && flat.destination == destination);
-    match found {
+    match entry.as_ref().and_then(|entry| Flat::of_entry(entry).next()) {
         Some(flat) => Ok(Reply::json(shape(&flat)).with_meta(&meta)),
         None => Err(HttpError::not_found("Intention not found")),
-    }
-}
-
-/// The destination's entry; to whom may only read intentions of the source, those of the source.
-async fn entries_of(
-    ctx: &Ctx,
-    call: &Call,
-    source: &Source,
-    destination: &Destination,
-) -> Result<(Vec<ServiceIntentions>, Meta), HttpError> {
-    let entry = ReadEntry { kind: EntryKind::ServiceIntentions, name: destination.name.as_str().to_owned() };
-    match (ctx.ask(call, entry).await, &source.name) {
-        (Ok((entry, meta)), _) => {
-            Ok((entry.map(|Entry::ServiceIntentions(entry)| entry).into_iter().collect(), meta))
-        }
-        (Err(error), Pattern::Exact(name))
-            if error.status == StatusCode::FORBIDDEN && source.peer.is_none() =>
-        {
-            let by = MatchBy::Source(ServiceRef::local(name.clone()));
-            ctx.ask(call, MatchIntentions { by }).await.map_err(|_| error)
-        }
-        (Err(error), _) => Err(error),
     }
 }
 
@@ -147,10 +121,10 @@ async fn require_same_meta(
     request: &UpsertIntention,
     meta: &BTreeMap<String, String>,
 ) -> Result<(), HttpError> {
-    let name = request.destination.name.as_str().to_owned();
-    let (entry, _) = ctx.ask(call, ReadEntry { kind: EntryKind::ServiceIntentions, name }).await?;
+    let (destination, source) = (request.destination.clone(), request.intention.source.clone());
+    let (entry, _) = ctx.ask(call, ReadPair { destination, source }).await?;
     match entry {
-        Some(Entry::ServiceIntentions(entry)) if entry.meta == *meta => Ok(()),
+        Some(entry) if entry.meta == *meta => Ok(()),
         Some(_) | None => Err(HttpError::bad_request(
             "Meta must not be specified, or should be unchanged during an update.",
         )),
