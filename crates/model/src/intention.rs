@@ -67,7 +67,7 @@ impl fmt::Display for Action {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Destination {
     /// Partition of the destination.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Partition::is_default")]
     pub partition: Partition,
     /// Namespace of the destination, or all.
     pub namespace: Pattern<Namespace>,
@@ -97,7 +97,7 @@ impl fmt::Display for Destination {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Source {
     /// Partition of the source.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Partition::is_default")]
     pub partition: Partition,
     /// Namespace of the source, or all.
     pub namespace: Pattern<Namespace>,
@@ -165,7 +165,7 @@ pub struct SourceIntention {
     /// What then.
     pub decision: Decision,
     /// What people noted about it; at most [`DESCRIPTION_BYTES_MAX`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Fields of the older, id-based API, kept for its readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

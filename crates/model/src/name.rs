@@ -6,7 +6,8 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::marker::PhantomData;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -94,6 +95,28 @@ fn check(
     }
 }
 
+/// The text of the name that nearly every partition and namespace has: one for all.
+static DEFAULT_TEXT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(DEFAULT));
+
+fn text_of(text: &str) -> Arc<str> {
+    if text == DEFAULT { Arc::clone(&DEFAULT_TEXT) } else { Arc::from(text) }
+}
+
+/// Reads what is parsed from a text, without a copy of the text in between.
+struct Parsed<T>(&'static str, PhantomData<T>);
+
+impl<T: std::str::FromStr<Err = NameError>> de::Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $ok:expr, $allowed:expr) => {
         $(#[$doc])*
@@ -104,7 +127,7 @@ macro_rules! name {
             /// Reads a name from text; refuses what the kind of name does not allow.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 check($what, text, $ok, $allowed)?;
-                Ok(Self(Arc::from(text)))
+                Ok(Self(text_of(text)))
             }
 
             /// The name as text.
@@ -152,8 +175,7 @@ macro_rules! name {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).map_err(de::Error::custom)
+                deserializer.deserialize_str(Parsed(concat!("a ", $what), PhantomData))
             }
         }
     };
@@ -208,7 +230,7 @@ pub const DEFAULT: &str = "default";
 
 impl Default for Partition {
     fn default() -> Self {
-        Self(Arc::from(DEFAULT))
+        Self(text_of(DEFAULT))
     }
 }
 
@@ -221,7 +243,7 @@ impl Partition {
 
 impl Default for Namespace {
     fn default() -> Self {
-        Self(Arc::from(DEFAULT))
+        Self(text_of(DEFAULT))
     }
 }
 
@@ -297,10 +319,16 @@ impl<T: AsRef<str>> Serialize for Pattern<T> {
     }
 }
 
+impl<T: std::str::FromStr<Err = NameError>> std::str::FromStr for Pattern<T> {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::parse(text)
+    }
+}
+
 impl<'de, T: std::str::FromStr<Err = NameError>> Deserialize<'de> for Pattern<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        deserializer.deserialize_str(Parsed("a name or \"*\"", PhantomData))
     }
 }
 

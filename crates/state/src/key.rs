@@ -41,6 +41,11 @@ impl Key {
         }
     }
 
+    /// Whether the key is of that class, or is it.
+    pub(crate) fn is_in(&self, class: &Self) -> bool {
+        self.0.starts_with(&class.0)
+    }
+
     /// The bytes of the key.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

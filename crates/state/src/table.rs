@@ -5,7 +5,7 @@
 //! folds the oldest of those into the table's floor; the index of a key the table does not
 //! remember is the floor. An index therefore never goes down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -38,11 +38,18 @@ struct Mark {
 pub(crate) struct Commit {
     pub(crate) index: u64,
     pub(crate) keys: BTreeSet<WatchKey>,
+    /// Whether indexes are noted. Those of what is restored come from the snapshot, all at once.
+    noting: bool,
 }
 
 impl Commit {
     pub(crate) fn new(index: u64) -> Self {
-        Self { index, keys: BTreeSet::new() }
+        Self { index, keys: BTreeSet::new(), noting: true }
+    }
+
+    /// For rows whose indexes follow by [`Marked::set_marks`] or [`Marked::set_all_marks`].
+    pub(crate) fn restoring() -> Self {
+        Self { index: 0, keys: BTreeSet::new(), noting: false }
     }
 }
 
@@ -93,6 +100,18 @@ impl<R: PartialEq> Table<R> {
         true
     }
 
+    /// Stores a row as [`Table::put`] does. What was there, or `None` if it was the same.
+    #[allow(clippy::option_option, reason = "whether it changed, and what was there")]
+    pub(crate) fn exchange(&mut self, key: &Key, row: Arc<R>, commit: &mut Commit) -> Option<Option<Arc<R>>> {
+        let old = self.get(key).cloned();
+        if old.as_ref().is_some_and(|old| **old == *row) {
+            return None;
+        }
+        self.rows.insert(key.clone(), row);
+        self.mark(key, if old.is_some() { Rows::Same } else { Rows::OneMore }, commit);
+        Some(old)
+    }
+
     /// Replaces a row that is there by one that no query tells apart from it.
     pub(crate) fn replace_unseen(&mut self, key: &Key, row: Arc<R>) {
         if let Some(old) = self.rows.get_mut(key) {
@@ -128,6 +147,9 @@ impl<R: PartialEq> Table<R> {
     }
 
     fn mark(&mut self, key: &Key, rows: Rows, commit: &mut Commit) {
+        if !commit.noting {
+            return;
+        }
         let shape = self.shape;
         if shape.exact {
             self.mark_one(key.clone(), rows, commit);
@@ -155,6 +177,34 @@ impl<R: PartialEq> Table<R> {
         }
         visits::one();
         commit.keys.insert(WatchKey { table: self.shape.id, key });
+    }
+
+    /// How many rows each key and class has that can be watched; none of them has none.
+    fn counted(&self) -> BTreeMap<Key, u64> {
+        let mut counts = BTreeMap::new();
+        for key in self.rows.keys() {
+            if self.shape.exact {
+                *counts.entry(key.clone()).or_default() += 1;
+            }
+        }
+        for components in self.shape.classes {
+            // Rows of one class follow each other.
+            let mut class: Option<(Key, u64)> = None;
+            for key in self.rows.keys() {
+                match &mut class {
+                    Some((class, rows)) if key.is_in(class) => *rows += 1,
+                    _ => {
+                        let next = (key.class(*components), 1);
+                        class
+                            .replace(next)
+                            .into_iter()
+                            .for_each(|(class, rows)| _ = counts.insert(class, rows));
+                    }
+                }
+            }
+            class.into_iter().for_each(|(class, rows)| _ = counts.insert(class, rows));
+        }
+        counts
     }
 
     /// Folds the oldest tombstones beyond the limit into the floor.
@@ -223,16 +273,17 @@ impl<R: PartialEq> Marked for Table<R> {
     }
 
     fn set_marks(&mut self, marks: Vec<(Key, u64)>, floor: u64) -> bool {
+        let mut counted = self.counted();
         let mut restored = OrdMap::new();
         let mut graves = OrdSet::new();
         for (key, changed) in marks {
-            let rows = self.marks.get(&key).map_or(0, |mark| mark.rows);
+            let rows = counted.remove(&key).unwrap_or_default();
             if rows == 0 {
                 graves.insert((changed, key.clone()));
             }
             restored.insert(key, Mark { changed, rows });
         }
-        let complete = self.marks.iter().all(|(key, mark)| mark.rows == 0 || restored.contains_key(key));
+        let complete = counted.is_empty();
         self.marks = restored;
         self.graves = graves;
         self.floor = floor;
@@ -240,8 +291,8 @@ impl<R: PartialEq> Marked for Table<R> {
     }
 
     fn set_all_marks(&mut self, index: u64) {
-        let all = |(key, mark): (&Key, &Mark)| (key.clone(), Mark { changed: index, rows: mark.rows });
-        self.marks = self.marks.iter().filter(|(_, mark)| mark.rows > 0).map(all).collect();
+        let all = |(key, rows)| (key, Mark { changed: index, rows });
+        self.marks = self.counted().into_iter().map(all).collect();
         self.graves = OrdSet::new();
         // What nobody can watch has no index.
         self.floor = if self.shape.exact || !self.shape.classes.is_empty() { index } else { 0 };

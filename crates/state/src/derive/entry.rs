@@ -28,10 +28,7 @@ pub(crate) fn put_source(
     intention: &Arc<SourceIntention>,
 ) -> bool {
     let key = keys::intention(&head.destination, &intention.source);
-    let old = tables.intentions.get(&key).cloned();
-    if !tables.intentions.put(&key, Arc::clone(intention), commit) {
-        return false;
-    }
+    let Some(old) = tables.intentions.exchange(&key, Arc::clone(intention), commit) else { return false };
     let (is, was) = (id(intention), old.as_deref().and_then(id));
     if let Some(old) = &old {
         uncount(head, old);

@@ -167,7 +167,7 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) fn new(tables: Tables) -> Self {
-        let (commit, marks, floors) = (Commit::new(0), BTreeMap::new(), BTreeMap::new());
+        let (commit, marks, floors) = (Commit::restoring(), BTreeMap::new(), BTreeMap::new());
         Self { tables, commit, open: None, marks, floors, ended: false }
     }
 
@@ -176,7 +176,6 @@ impl Restore {
         if self.ended {
             return false;
         }
-        self.commit.keys.clear();
         if !matches!(record, Record::Intention(_)) {
             self.close();
         }
