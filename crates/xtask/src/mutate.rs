@@ -5,7 +5,7 @@
 //! Nothing is changed in place. The work tree is copied to a scratch directory below the target
 //! directory, patched there, tested with a target directory of its own, and put back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     let root = workspace::root()?;
     let only = only.map(str::parse::<NegativeId>).transpose()?;
     let workspace = Workspace::load()?;
-    let mut sources = std::collections::BTreeMap::new();
+    let mut sources = BTreeMap::new();
     for member in &workspace.members {
         sources.insert(member.name.clone(), source::of_crate(&root, &member.dir)?);
     }
@@ -64,9 +64,10 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     let missing = missing(wanted, &mutations);
 
     let scratch = Scratch::prepare(&root, &setup::target_dir()?.join("mutate"))?;
+    let unbroken = run_unbroken(&scratch, &mutations, &proofs)?;
     let mut survivors = 0_usize;
     for mutation in &mutations {
-        let verdict = judge(&scratch, mutation, &proofs)?;
+        let verdict = judge(&scratch, mutation, &proofs, &unbroken)?;
         if !verdict.is_red() {
             survivors += 1;
         }
@@ -99,19 +100,42 @@ fn read_mutations(root: &Path) -> Result<Vec<Mutation>> {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         mutations.push(Mutation::parse(name, &text).with_context(|| path.display().to_string())?);
     }
-    mutations.sort_by(|a, b| (&a.id, &a.test).cmp(&(&b.id, &b.test)));
+    // Patches of one crate follow each other: what lies below it is then built once for all of them.
+    mutations
+        .sort_by_key(|mutation| (mutation.files.first().map(|file| file.path.clone()), mutation.id.clone()));
     Ok(mutations)
 }
 
-fn judge(scratch: &Scratch, mutation: &Mutation, proofs: &Proofs) -> Result<Verdict> {
-    let test = proofs.get(&mutation.id).into_iter().flatten().find(|test| test.to_string() == mutation.test);
-    let Some(test) = test else {
+/// The test that a patch names, if it is one that proves the patch's case.
+fn test_of<'a>(mutation: &Mutation, proofs: &'a Proofs) -> Option<&'a TestName> {
+    proofs.get(&mutation.id).into_iter().flatten().find(|test| test.to_string() == mutation.test)
+}
+
+/// Runs each test once without any patch. Before all patches, so that the whole sources are built once
+/// and not again after each patch.
+fn run_unbroken<'a>(
+    scratch: &Scratch,
+    mutations: &[Mutation],
+    proofs: &'a Proofs,
+) -> Result<BTreeMap<&'a TestName, Outcome>> {
+    let tests: BTreeSet<&TestName> =
+        mutations.iter().filter_map(|mutation| test_of(mutation, proofs)).collect();
+    tests.into_iter().map(|test| Ok((test, run_test(scratch, test)?))).collect()
+}
+
+fn judge(
+    scratch: &Scratch,
+    mutation: &Mutation,
+    proofs: &Proofs,
+    unbroken: &BTreeMap<&TestName, Outcome>,
+) -> Result<Verdict> {
+    let Some(test) = test_of(mutation, proofs) else {
         return Ok(Verdict::Broken(format!("`{}` is not a test of {}", mutation.test, mutation.id)));
     };
-    match run_test(scratch, test)? {
-        Outcome::Green => {}
-        Outcome::Missing => return Ok(Verdict::Broken("the test did not run".to_owned())),
-        Outcome::DoesNotBuild | Outcome::Red | Outcome::Hung => return Ok(Verdict::RedBefore),
+    match unbroken.get(test) {
+        Some(Outcome::Green) => {}
+        Some(Outcome::Missing) | None => return Ok(Verdict::Broken("the test did not run".to_owned())),
+        Some(Outcome::DoesNotBuild | Outcome::Red | Outcome::Hung) => return Ok(Verdict::RedBefore),
     }
     if let Err(error) = scratch.apply(mutation) {
         scratch.restore(mutation)?;
@@ -154,7 +178,9 @@ fn run_test(scratch: &Scratch, test: &TestName) -> Result<Outcome> {
 
 fn test_command(scratch: &Scratch, test: &TestName) -> std::process::Command {
     let mut command = process::cargo(scratch.tree());
-    command.env("CARGO_TARGET_DIR", scratch.target()).env("CARGO_INCREMENTAL", "0");
+    command.env("CARGO_TARGET_DIR", scratch.target());
+    // A patch changes a line or two, and nobody debugs what comes of it.
+    command.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "false");
     command.args(["test", "--quiet", "--color", "never", "--package", &package_name(&test.member)]);
     match &test.target {
         Target::Main if scratch.has_library(&test.member) => command.arg("--lib"),
