@@ -24,6 +24,7 @@ mod mesh;
 mod process;
 mod proxy;
 mod scrape;
+mod stranger;
 mod tls;
 mod world;
 
@@ -39,5 +40,6 @@ pub use crate::mesh::Mesh;
 pub use crate::process::{Process, Signal};
 pub use crate::proxy::{ProxyOptions, ProxyProcess};
 pub use crate::scrape::Scrape;
+pub use crate::stranger::connect_as;
 pub use crate::tls::{Identity, MeshStream, Presented, authority_of, certificates, uris_of};
 pub use crate::world::{HANG, World, eventually, figure, number_from_env, pick_port};

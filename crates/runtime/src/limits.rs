@@ -26,8 +26,8 @@ pub const STATUS_ERROR_BYTES_MAX: usize = 512;
 pub const BUDGET_SHARE: usize = 2;
 
 /// Bytes that callers may make a process hold, all listeners together: requests that are not whole, answers that are not
-/// read, the connections themselves. What this counts costs up to twice as much with all that lies around it.
-pub const BUDGET_BYTES: usize = 128 << 20;
+/// read, the connections themselves. What this counts costs up to two and a half times as much with all that lies around it.
+pub const BUDGET_BYTES: usize = 96 << 20;
 
 /// Which part of the descriptors a process may open goes to connections, in percent; the rest is for files and for
 /// connections of our own.

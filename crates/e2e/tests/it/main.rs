@@ -17,5 +17,6 @@ mod kill;
 mod outage;
 mod rotation;
 mod sidecar;
+mod strangers;
 mod unregistered;
 mod witness;

@@ -23,7 +23,7 @@ use std::time::Duration;
 use concord_runtime::{BoxFuture, Clock, Held};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::limits::{ANSWER_PROGRESS_BYTES, REQUEST_BYTES, USUAL_HEAD_BYTES};
+use super::limits::{ANSWER_PROGRESS_BYTES, READ_BYTES, REQUEST_BYTES, USUAL_HEAD_BYTES};
 
 /// How long a connection may stay silent.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +152,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
+        // The library's buffer grows while reads fill it, once for each connection.
+        let room = buffer.remaining().min(READ_BYTES);
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let read = Pin::new(&mut this.stream).poll_read(cx, &mut part);
+        let filled = part.filled().len();
+        buffer.advance(filled);
+        match read {
             Poll::Ready(read) => {
                 let new = buffer.filled().len() - before;
                 if new > 0 {

@@ -34,6 +34,8 @@ pub const GZIP_PIECE_BYTES: usize = 64 * 1024;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What counts as progress; less a second than the slowest line carries.
 pub const ANSWER_PROGRESS_BYTES: usize = 16 * 1024;
+/// Bytes read from a client at a time: what the library's buffer grows to follows it.
+pub const READ_BYTES: usize = 8 * 1024;
 /// What a connection costs before its first byte, in memory.
 pub const CONNECTION_BYTES: usize = 4 * 1024;
 /// What it costs once it speaks: the library's buffers both ways, and the request's headers.

@@ -449,7 +449,10 @@ impl<C: Authorise> Http<C> {
             return Err(too_large());
         }
         let read = async {
-            let (mut bytes, mut held) = (BytesMut::new(), client.guest.hold(0).map_err(no_room)?);
+            // As much as it says it has: growing would copy, and keep both for a moment. What does not come costs no memory.
+            let length = usize::try_from(body.size_hint().upper().unwrap_or(0)).unwrap_or(limit).min(limit);
+            let (mut bytes, mut held) =
+                (BytesMut::with_capacity(length), client.guest.hold(0).map_err(no_room)?);
             while let Some(frame) = body.frame().await {
                 let frame = frame
                     .map_err(|error| HttpError::bad_request(format!("cannot read the body: {error}")))?;
