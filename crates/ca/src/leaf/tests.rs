@@ -356,7 +356,7 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
             manager.on(both(now), event, &mut random, &mut out);
         }
         manager.on(both(now), Event::Tick, &mut random, &mut out);
-        timer = timer.or(manager.armed.map(|at| Timestamp::EPOCH.plus(at)));
+        timer = timer.or_else(|| manager.armed.map(|at| Timestamp::EPOCH.plus(at)));
     }
     history
 }

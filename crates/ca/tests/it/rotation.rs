@@ -190,7 +190,11 @@ fn f_8_clocks_set_at_random_by_up_to_ten_years_leave_nobody_without_a_leaf() {
         let mut random = Random::of(seed);
         for step in 0..12 {
             let by = Duration::from_secs(random.next() % (10 * 365 * 86_400));
-            let to = if random.next() % 2 == 0 { cluster.wall().plus(by) } else { cluster.wall().minus(by) };
+            let to = if random.next().is_multiple_of(2) {
+                cluster.wall().plus(by)
+            } else {
+                cluster.wall().minus(by)
+            };
             cluster.set_clocks(to);
             // A rotation that is under way ends first.
             cluster.run_for(SECOND * 120);
