@@ -12,7 +12,7 @@ use crate::limits::{
     SNAPSHOT_INTERVAL, SNAPSHOT_LOG_BYTES, SNAPSHOT_THRESHOLD, SNAPSHOT_TIMEOUT, SNAPSHOT_TRAILING,
 };
 
-/// The settings of a node. None of them may change while it runs.
+/// The settings of a node. None of them may change while it runs, but for when snapshots are taken.
 #[derive(Clone, Debug)]
 pub struct RaftConfig {
     /// This server's number; see [`crate::Node::number`].

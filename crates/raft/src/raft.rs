@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     cluster: Arc<str>,
     contact: Arc<Contact>,
     progress: Arc<Progress>,
+    plan: watch::Sender<Plan>,
     pub(crate) lease: Lease,
     votes_held: VotesHeld,
     proposals: Semaphore,
@@ -126,6 +127,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
         let votes_held = VotesHeld::new(promised, world.clock.now(), config.timings.election_max);
         let progress = Progress::new(config.snapshot_log_bytes, snapshots.newest_bytes());
         let plan = Plan { interval: config.snapshot_interval, entries: config.snapshot_threshold };
+        let (plan, planned) = watch::channel(plan);
         let machine = Machine::new(
             machine,
             snapshots,
@@ -175,7 +177,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
             engine: engine.clone(),
             stats: stats.clone(),
             progress: Arc::clone(&progress),
-            plan,
+            plan: planned,
             world: world.clone(),
             seed: seed.wrapping_add(1),
             scope: scope.clone(),
@@ -197,6 +199,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
                 cluster,
                 contact,
                 progress,
+                plan,
                 lease: Lease::default(),
                 votes_held,
                 scope,
@@ -383,6 +386,12 @@ impl<R> Raft<R> {
     #[must_use]
     pub fn fatal(&self) -> Option<Fatal> {
         self.inner.fatal.first()
+    }
+
+    /// Takes snapshots after so many entries, looking so often, from now on.
+    pub fn plan_snapshots(&self, entries: u64, interval: Duration) {
+        let plan = Plan { interval, entries };
+        self.inner.plan.send_if_modified(|own| std::mem::replace(own, plan) != plan);
     }
 
     /// The settings it was started with.

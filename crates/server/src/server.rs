@@ -135,6 +135,11 @@ impl Server {
         Ok(())
     }
 
+    /// Takes snapshots after so many entries, looking so often, from now on.
+    pub fn plan_snapshots(&self, entries: u64, interval: Duration) {
+        self.core.raft.plan_snapshots(entries, interval);
+    }
+
     /// Completes when the server leads and a consistent read would succeed.
     pub async fn ready(&self) {
         self.core.duties.leading().await;

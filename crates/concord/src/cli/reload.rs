@@ -14,7 +14,7 @@ pub(crate) static RELOAD: Command = Command {
     usage: &["[options]"],
     about: "Makes the agent read its configuration files again and take over what may change while it runs: \
             services, checks, entries, tokens, metadata of the node, log level, filters of metrics, connections per \
-            client. Prints what was taken over, and what takes effect only after a restart.",
+            client, when snapshots are taken. Prints what was taken over, and what takes effect only after a restart.",
     flags: &[],
     http: true,
     usage_code: 1,

@@ -9,7 +9,7 @@ use concord_agent::Agent;
 use concord_api::agent::Reloaded;
 use concord_config::changed;
 use concord_config::section::{
-    AclSection, AgentSection, Config, HttpSection, LogSection, ServerSection, TelemetrySection,
+    AclSection, AgentSection, Config, HttpSection, LogSection, RaftSection, ServerSection, TelemetrySection,
 };
 use concord_front::http::Ctx;
 use concord_front::http::listener::Http;
@@ -70,7 +70,8 @@ impl Running {
     async fn take(&mut self, read: &Config) -> Result<(), RpcError> {
         let Config { agent, server, http, acl, telemetry, log, definitions, .. } = read;
         let AgentSection { node_meta: meta, .. } = agent;
-        let ServerSection { entries, .. } = server;
+        let ServerSection { entries, raft, .. } = server;
+        let RaftSection { snapshot_threshold, snapshot_interval, .. } = raft;
         let AclSection { tokens, .. } = acl;
         let HttpSection { connections_per_client_max, .. } = http;
         let (LogSection { level, .. }, TelemetrySection { filter, .. }) = (log, telemetry);
@@ -86,6 +87,10 @@ impl Running {
             self.in_force.telemetry.filter = filter.clone();
         }
         self.in_force.log.level = telemetry::set_level(self.in_force.log.level, *level);
+
+        self.server.plan_snapshots(*snapshot_threshold, *snapshot_interval);
+        self.in_force.server.raft.snapshot_threshold = *snapshot_threshold;
+        self.in_force.server.raft.snapshot_interval = *snapshot_interval;
 
         // The agent and the server both tell the catalog about the node: they have to say the same.
         let written = self.server.reload(live_settings(read)).await;

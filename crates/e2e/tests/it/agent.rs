@@ -72,6 +72,9 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
         telemetry { prefix_filter = ["-consul.api"] }
         config_entries { bootstrap { kind = "service-intentions" name = "db" sources { name = "web" action = "deny" } } }
         max_query_time = "1h"
+        raft_snapshot_threshold = 100
+        raft_snapshot_interval = "10s"
+        raft_trailing_logs = 5000
         performance { raft_multiplier = 2 }"#,
     );
     let reloaded = [
@@ -79,10 +82,12 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
         "config_entries.bootstrap",
         "limits.http_max_conns_per_client",
         "node_meta",
+        "raft_snapshot_interval",
+        "raft_snapshot_threshold",
         "services",
         "telemetry.prefix_filter",
     ];
-    let waiting = ["max_query_time", "performance.raft_multiplier"];
+    let waiting = ["max_query_time", "performance.raft_multiplier", "raft_trailing_logs"];
     assert_eq!(reload(), json!({ "Reloaded": reloaded, "AfterRestart": waiting }));
     // Each of them has its effect.
     assert_eq!(http.get("/v1/config/service-intentions/db").json()["Sources"][0]["Action"], "deny");

@@ -36,7 +36,7 @@ pub(crate) struct Attempts {
 }
 
 /// What makes a snapshot due.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Plan {
     /// Time between two looks at the number of entries; up to as much again is added at random, so that the servers of
     /// a cluster do not all write at once.
@@ -50,7 +50,8 @@ pub(crate) struct Keeper {
     pub(crate) engine: Engine,
     pub(crate) stats: watch::Receiver<Stats>,
     pub(crate) progress: Arc<Progress>,
-    pub(crate) plan: Plan,
+    /// As it is now: it may change while the node runs.
+    pub(crate) plan: watch::Receiver<Plan>,
     pub(crate) world: World,
     pub(crate) seed: u64,
     pub(crate) scope: Scope,
@@ -127,16 +128,19 @@ impl Progress {
 // === impl Keeper ===
 
 impl Keeper {
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         // A generator of its own: how often it looks must not change what others draw.
-        let (clock, entropy) = (&*self.world.clock, &SeededEntropy::new(self.seed));
+        let (clock, entropy) = (Arc::clone(&self.world.clock), &SeededEntropy::new(self.seed));
         let mut backoff = Backoff::new(SNAPSHOT_RETRY_MIN, SNAPSHOT_RETRY_MAX);
         loop {
-            let interval = self.plan.interval + entropy.jitter(self.plan.interval);
+            let interval = self.plan.borrow_and_update().interval;
+            let interval = interval + entropy.jitter(interval);
             tokio::select! {
                 biased;
                 () = self.scope.cancelled() => return,
                 () = self.progress.due.notified() => {}
+                // The sender lives as long as the node.
+                Ok(()) = self.plan.changed() => continue,
                 () = clock.sleep(interval) => {}
             }
             while self.is_due() {
@@ -161,7 +165,7 @@ impl Keeper {
         };
         // Nothing new is nothing to write.
         let news = applied.saturating_sub(snapshot);
-        news > 0 && (news >= self.plan.entries || self.progress.is_due())
+        news > 0 && (news >= self.plan.borrow().entries || self.progress.is_due())
     }
 
     /// Takes a snapshot and waits for its outcome; nothing when the node stops.

@@ -344,6 +344,22 @@ async fn few_large_entries_make_a_snapshot_due_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_snapshots_are_due_may_change_while_a_node_runs() {
+    let never = |config: &mut RaftConfig| {
+        config.snapshot_threshold = 1_000_000;
+        config.snapshot_interval = 3600 * SECOND;
+    };
+    let (server, world) = start(&MemoryDisk::new(), never).await;
+    write(&server, 30).await;
+    world.clock.sleep(7300 * SECOND).await;
+    assert_eq!(server.raft.stats().snapshot_index, 0);
+    server.raft.plan_snapshots(20, 30 * SECOND);
+    world.clock.sleep(61 * SECOND).await;
+    assert!(server.raft.stats().snapshot_index > 0);
+    server.raft.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn entries_make_a_snapshot_due_at_the_next_look() {
     let (server, world) = start(&MemoryDisk::new(), |config| config.snapshot_interval = 30 * SECOND).await;
     write(&server, 30).await;
