@@ -1,8 +1,8 @@
-//! What the tests can use beyond a Rust toolchain: a test runner, a real Envoy, TLS stacks of
-//! other languages. Each is optional: what cannot be had is an error here, which the caller turns
-//! into tests that skip loudly.
+//! What tests and measurements can use beyond a Rust toolchain: a test runner, TLS stacks of other
+//! languages, a real Envoy to measure beside. Each is optional: what cannot be had is an error here,
+//! which the caller turns into tests that skip loudly.
 //!
-//! Downloads are pinned by version and hash and kept in a cache outside the clone
+//! Downloads are pinned (tools by version and hash, Python's library by version) and kept in a cache outside the clone
 //! (`$CONCORD_CACHE`, else `${XDG_CACHE_HOME:-~/.cache}/concord`), or under the target directory
 //! when no such place can be written.
 
@@ -74,8 +74,7 @@ pub(crate) struct Client {
 }
 
 /// Everything a test may ask for by environment.
-pub(crate) const CLIENTS: [Client; 5] = [
-    Client { variable: "CONCORD_TEST_ENVOY", find: envoy },
+pub(crate) const CLIENTS: [Client; 4] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
@@ -92,7 +91,10 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     tool(&CARGO_DENY)
 }
 
-/// A real Envoy, for conformance and for the measurement beside it.
+/// Tells `load` which Envoy to measure beside. No test runs one yet.
+pub(crate) const ENVOY_VARIABLE: &str = "CONCORD_TEST_ENVOY";
+
+/// A real Envoy, for the measurement beside it.
 pub(crate) fn envoy() -> Result<PathBuf> {
     tool(&ENVOY)
 }
@@ -139,7 +141,8 @@ pub(crate) fn faketime() -> Result<PathBuf> {
 
 /// `cargo xtask setup`: lines a shell can read.
 pub(crate) fn print_all() -> Result<()> {
-    for Client { variable, find } in CLIENTS {
+    let envoy = Client { variable: ENVOY_VARIABLE, find: envoy };
+    for Client { variable, find } in CLIENTS.into_iter().chain([envoy]) {
         match find() {
             Ok(path) => println!("export {variable}={}", path.display()),
             Err(error) => println!("# {variable}: {error:#}"),
@@ -230,6 +233,16 @@ mod tests {
         assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
         assert_eq!(go_version("go version go1.22rc1 linux/amd64"), None);
         assert_eq!(go_version("gopher"), None);
+    }
+
+    /// What CONTRIBUTING.md says of variables is what is set for the tests.
+    #[test]
+    fn the_page_lists_the_variables_that_tests_are_given() {
+        let page = std::fs::read_to_string(workspace::root().unwrap().join("CONTRIBUTING.md")).unwrap();
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `CONCORD_TEST_"));
+        let listed: Vec<String> =
+            rows.map(|row| format!("CONCORD_TEST_{}", row.split('`').next().unwrap())).collect();
+        assert_eq!(listed, CLIENTS.map(|client| client.variable));
     }
 
     #[test]

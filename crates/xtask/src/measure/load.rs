@@ -44,7 +44,7 @@ fn run(bench: &Bench<'_>, question: &str) -> Result<Report> {
     command.arg(question).args(bench.args).env("CONCORD_BIN", program);
     if question == "proxy" {
         match setup::envoy() {
-            Ok(envoy) => _ = command.env("CONCORD_TEST_ENVOY", envoy),
+            Ok(envoy) => _ = command.env(setup::ENVOY_VARIABLE, envoy),
             Err(error) => eprintln!("measure: no Envoy beside: {error:#}"),
         }
     }
