@@ -56,7 +56,7 @@ impl std::fmt::Debug for Servers {
 /// Until when a read waits, and for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
-    /// Answer when the index is greater than this; 0: as soon as there is an answer.
+    /// Answer when the index is another than this; 0: as soon as there is an answer.
     pub(crate) index: u64,
     /// Answer by then with what is there.
     pub(crate) until: Instant,

@@ -13,7 +13,10 @@ use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Stamp, Uuid};
 use serde_json::Value;
 
-use crate::limits::{CACHE_BYTES, CHECK_OUTPUT_BYTES_MAX, CHECK_UPDATE_INTERVAL, SYNC_INTERVAL, TOKEN_TTL};
+use crate::limits::{
+    CACHE_BYTES, CHECK_OUTPUT_BYTES_MAX, CHECK_UPDATE_INTERVAL, SYNC_INTERVAL, TOKEN_TTL, WAIT_DEFAULT,
+    WAIT_MAX,
+};
 
 /// How an agent is set up.
 #[derive(Clone, Debug)]
@@ -56,6 +59,10 @@ pub struct AgentConfig {
     pub check_output_bytes_max: usize,
     /// Time between full comparisons with the catalog.
     pub sync_interval: Duration,
+    /// How long a blocking read waits that names no time.
+    pub default_query_time: Duration,
+    /// How long a blocking read may wait.
+    pub max_query_time: Duration,
     /// Bytes of cached answers.
     pub cache_bytes: usize,
     /// Development mode: nothing waits long at random (D26).
@@ -150,6 +157,8 @@ impl AgentConfig {
             check_update_interval: CHECK_UPDATE_INTERVAL,
             check_output_bytes_max: CHECK_OUTPUT_BYTES_MAX,
             sync_interval: SYNC_INTERVAL,
+            default_query_time: WAIT_DEFAULT,
+            max_query_time: WAIT_MAX,
             cache_bytes: CACHE_BYTES,
             dev: false,
             about: About::default(),

@@ -187,9 +187,9 @@ impl Leaves {
         Err(RpcError::Busy("the certificate was given up repeatedly, try again later".to_owned()))
     }
 
-    /// What is held, if it is newer than asked for and valid.
+    /// What is held, if it is another one than that of `index`, and valid.
     fn answer(&self, state: &State, index: u64, hit: bool) -> Option<CacheAnswer<Arc<Leaf>>> {
-        let held = state.held.as_ref().filter(|_| state.index > index)?;
+        let held = state.held.as_ref().filter(|_| state.index != index)?;
         if !self.is_valid(held) {
             return None;
         }

@@ -20,9 +20,9 @@ pub const FOLLOWS_MAX: usize = 8192;
 
 /// Longest wait of one blocking question the agent asks for itself; then it asks again.
 pub const REFRESH_WAIT: Duration = Duration::from_secs(600);
-/// Wait of a blocking read that names none. Consul's documented default.
+/// Wait of a blocking read that names none, unless configured. Consul's documented default.
 pub const WAIT_DEFAULT: Duration = Duration::from_secs(300);
-/// Longest wait of a blocking read. Consul's documented bound.
+/// Longest wait of a blocking read, unless configured. Consul's documented bound.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
 /// How long a plain read waits for the first answer of the servers.
 pub const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use concord_runtime::Instant;
 use crate::agent::Agent;
 use crate::answer::Listed;
 use crate::caller::Caller;
-use crate::limits::{WAIT_DEFAULT, WAIT_MAX};
+use crate::config::AgentConfig;
 use crate::local::{CheckRecord, ServiceRecord};
 
 impl Agent {
@@ -75,10 +75,11 @@ impl Agent {
         }
     }
 
-    /// Until when a blocking read waits: as long as asked, at most [`WAIT_MAX`], and a sixteenth more
+    /// Until when a blocking read waits: as long as asked, at most `max_query_time`, and a sixteenth more
     /// at random, so that many do not come back in step.
     pub(crate) fn deadline(&self, wait: Option<Duration>) -> Instant {
-        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(WAIT_DEFAULT).min(WAIT_MAX);
+        let AgentConfig { default_query_time, max_query_time, .. } = &self.inner.config;
+        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(*default_query_time).min(*max_query_time);
         self.inner.world.clock.now() + wait + self.inner.world.entropy.jitter(wait / 16)
     }
 

@@ -194,7 +194,7 @@ impl Slot {
         Self { state: watch::Sender::default(), end: CancellationToken::new(), pins: AtomicUsize::new(0) }
     }
 
-    /// The answer, if it is there and newer than `index`.
+    /// The answer, if it is there and another one than that of `index`.
     pub(super) fn read(&self, index: u64, now: Instant) -> Option<Read> {
         self.state.borrow().read(index, now)
     }
@@ -242,7 +242,8 @@ impl Slot {
 
 impl State {
     pub(super) fn read(&self, index: u64, now: Instant) -> Option<Read> {
-        let held = self.held.as_ref().filter(|held| held.index > index && self.gone.is_none())?;
+        // An index beyond ours came from another state than the servers have now: nothing will reach it.
+        let held = self.held.as_ref().filter(|held| held.index != index && self.gone.is_none())?;
         Some(Read {
             stored: held.stored.clone(),
             index: held.index,

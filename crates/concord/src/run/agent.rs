@@ -445,12 +445,11 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Liste
         token_persistence,
         default_intention_policy,
     } = &config.acl;
-    let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"];
     let signed = |port: Option<u16>| port.map_or(-1, i32::from);
     AgentConfig {
         node_id: Some(node_id),
         primary_datacenter: Some(primary_datacenter.clone()),
-        tagged_addresses: tags.map(|tag| (tag.to_owned(), address.to_owned())).into(),
+        tagged_addresses: tagged_addresses(address),
         meta: node_meta(config),
         acl: AclConfig {
             enabled: *enabled,
@@ -472,6 +471,8 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Liste
         checks: config.definitions.checks.clone(),
         check_update_interval: *check_update_interval,
         check_output_bytes_max: *check_output_bytes_max,
+        default_query_time: config.server.default_query_time,
+        max_query_time: config.server.max_query_time,
         dev: *dev,
         about: About {
             version: CONSUL_LEVEL.to_owned(),
@@ -506,6 +507,15 @@ pub(super) fn live_settings(config: &Config) -> LiveSettings {
 pub(super) fn agent_tokens(section: &TokensSection) -> AgentTokens {
     let TokensSection { default, agent, config_file_service_registration } = section.clone();
     AgentTokens { default, agent, config_file_service_registration }
+}
+
+/// The node's address under the names that Consul gives it.
+fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
+    let tags = match address.parse() {
+        Ok(IpAddr::V6(_)) => ["lan", "lan_ipv6", "wan", "wan_ipv6"],
+        Ok(IpAddr::V4(_)) | Err(_) => ["lan", "lan_ipv4", "wan", "wan_ipv4"],
+    };
+    tags.map(|tag| (tag.to_owned(), address.to_owned())).into()
 }
 
 /// The resolved configuration as `agent/self` shows it. Knobs show no secrets.
@@ -650,5 +660,35 @@ impl Drop for PidFile {
         {
             warn!(%error, path, "cannot remove the pid file");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concord_config::AgentFlags;
+
+    use super::*;
+
+    #[test]
+    fn a_nodes_id_is_made_at_random_and_kept() {
+        let config = |id: Option<&str>| {
+            let flags = AgentFlags { dev: true, node_id: id.map(str::to_owned), ..AgentFlags::default() };
+            let host = Host { hostname: "the-same".to_owned() };
+            concord_config::load(&[], &flags, &host).expect("it can be started with").config
+        };
+        let (one, other) = (World::tokio(), World::tokio());
+        let made = |id: Option<&str>, world: &World| node_id(&config(id), world).expect("an id").to_string();
+        let id = made(None, &one);
+        assert_eq!(made(None, &one), id, "it is kept");
+        assert_ne!(made(None, &other), id, "the host has no part in it");
+        let own = "11111111-0000-4000-8000-000000000001";
+        assert_eq!(made(Some(own), &one), own);
+    }
+
+    #[test]
+    fn a_nodes_address_is_tagged_by_its_kind() {
+        let tags = |address: &str| tagged_addresses(address).into_keys().collect::<Vec<_>>();
+        assert_eq!(tags("10.0.0.1"), ["lan", "lan_ipv4", "wan", "wan_ipv4"]);
+        assert_eq!(tags("2001:db8::1"), ["lan", "lan_ipv6", "wan", "wan_ipv6"]);
     }
 }

@@ -244,7 +244,8 @@ async fn beyond_the_budget_idle_answers_go_and_those_in_use_make_new_ones_be_ref
         let service = format!("held{n}");
         held.push(bench.agent.scope().spawn("held", async move {
             let select = InstanceSelection::of(ServiceRef::local(name(&service)));
-            agent.health(&caller, select, None, &Head::default().after(1 << 40, None)).await
+            let index = agent.health(&caller, select.clone(), None, &Head::default()).await?.index;
+            agent.health(&caller, select, None, &Head::default().after(index, None)).await
         }));
         settle().await;
     }

@@ -52,3 +52,36 @@ async fn a_short_wait_for_news_still_ends_where_there_is_an_answer() {
     assert_eq!(same.index, first.index);
     assert!(bench.world.clock.now() - before < Duration::from_secs(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_index_beyond_that_of_the_answer_is_not_waited_for() {
+    let bench = Bench::new(open());
+    let caller = bench.agent.caller(None).await.unwrap();
+    let roots = bench.agent.roots(&Head::default()).await.unwrap();
+    let leaf = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap();
+    let before = bench.world.clock.now();
+    // As a client has it that knew another cluster.
+    let beyond = |index: u64| Head::default().after(index + 1_000, Some(Duration::from_secs(300)));
+    let again = bench.agent.roots(&beyond(roots.index)).await.unwrap();
+    assert_eq!(again.index, roots.index);
+    let again = bench.agent.leaf(&caller, &name("web"), &beyond(leaf.index)).await.unwrap();
+    assert_eq!(again.index, leaf.index);
+    assert!(bench.world.clock.now() - before < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_as_long_as_configured_where_nothing_is_asked_and_no_longer_where_too_much_is() {
+    let (usual, most) = (Duration::from_secs(20), Duration::from_secs(60));
+    let bench = Bench::with(open(), |config| {
+        (config.default_query_time, config.max_query_time) = (usual, most);
+    });
+    let caller = bench.agent.caller(None).await.unwrap();
+    let leaf = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap();
+    for (asked, waits) in [(None, usual), (Some(Duration::from_secs(3600)), most)] {
+        let before = bench.world.clock.now();
+        let same = bench.agent.leaf(&caller, &name("web"), &Head::default().after(leaf.index, asked)).await;
+        assert_eq!(same.unwrap().index, leaf.index);
+        let took = bench.world.clock.now() - before;
+        assert!(took >= waits && took <= waits + waits / 16, "{asked:?}: {took:?}");
+    }
+}
