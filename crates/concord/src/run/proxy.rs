@@ -38,7 +38,7 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let values = &call.values;
     if values.origin("grpc-ca-file").is_some() {
         return Err(Failure::not_available(
-            "-grpc-ca-file (and CONSUL_GRPC_CACERT): agents serve proxies in plain text on loopback; leave it out",
+            "-grpc-ca-file (and CONSUL_GRPC_CACERT): agents serve proxies in plain text; leave it out",
         ));
     }
     let level = Level::parse(values.text("log-level"));
@@ -164,16 +164,21 @@ async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool),
     if let Some(address) = given {
         return Ok((address, dev));
     }
-    let told = about.map(|about| about.xds.as_ref().map_or(0, |xds| xds.ports.plaintext));
+    let told = about.map(|about| about.xds.as_ref().map_or(0, |xds| i64::from(xds.ports.plaintext)));
+    Ok((grpc_address(told, client.address())?, dev))
+}
+
+/// The gRPC address of the agent whose HTTP address is `agent`: the port it told, or the usual one where it told none.
+fn grpc_address(told: Option<i64>, agent: &Address) -> Result<String, Failure> {
     let port = told.map_or(Some(GRPC_PORT), |port| u16::try_from(port).ok().filter(|port| *port > 0));
     let port = port.ok_or_else(|| {
         Failure::input("the agent does not take proxies: its gRPC port is off; set ports.grpc (8502 is usual) and restart it")
     })?;
-    let host = match client.address() {
-        Address::Http { host, .. } | Address::Https { host, .. } => host.clone(),
-        Address::Unix(_) => "127.0.0.1".to_owned(),
+    let host = match agent {
+        Address::Http { host, .. } | Address::Https { host, .. } => host.as_str(),
+        Address::Unix(_) => "127.0.0.1",
     };
-    Ok((if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }, dev))
+    Ok(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
 fn endpoint(address: &str) -> Result<Endpoint, Failure> {
@@ -201,4 +206,21 @@ fn announce(proxy: &Proxy, ready_file: String, control: &Scope) {
             super::ready::write(std::path::Path::new(&ready_file), &bound);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agents_grpc_is_where_it_says_or_at_the_usual_port_of_its_host() {
+        let address =
+            |told, agent: &str| grpc_address(told, &Address::parse(agent).expect("an address")).ok();
+        assert_eq!(address(Some(9000), "http://10.0.0.1:8500").as_deref(), Some("10.0.0.1:9000"));
+        // A token that may not ask the agent about itself.
+        assert_eq!(address(None, "https://agent.example").as_deref(), Some("agent.example:8502"));
+        assert_eq!(address(None, "http://[::1]:8500").as_deref(), Some("[::1]:8502"));
+        assert_eq!(address(None, "unix:///agent.sock").as_deref(), Some("127.0.0.1:8502"));
+        assert_eq!(address(Some(-1), "http://10.0.0.1:8500"), None, "it is off");
+    }
 }

@@ -15,13 +15,14 @@ use super::limits;
 
 /// What paths that may be compressed begin with. Tokens, policies, leaves and the settings of the
 /// certificate authority are not among them.
-const COMPRESSED: [&str; 12] = [
+const COMPRESSED: [&str; 13] = [
     "/v1/agent/checks",
     "/v1/agent/connect/ca/roots",
     "/v1/agent/health/",
     "/v1/agent/members",
     "/v1/agent/metrics",
     "/v1/agent/self",
+    "/v1/agent/service/:id",
     "/v1/agent/services",
     "/v1/catalog/",
     "/v1/config",
@@ -120,7 +121,9 @@ mod tests {
         for (_, pattern, _) in table {
             assert!(!(secret(pattern) && is_allowed(pattern)), "{pattern}");
         }
-        assert!(is_allowed("/v1/health/service/:service"));
+        for pattern in ["/v1/health/service/:service", "/v1/agent/service/:id", "/v1/agent/services"] {
+            assert!(is_allowed(pattern), "{pattern}");
+        }
         assert!(!is_allowed("/v1/something/new"));
         assert!(!is_allowed(""));
     }

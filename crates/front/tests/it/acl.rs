@@ -520,3 +520,31 @@ async fn policies_are_listed_by_name_and_tokens_by_accessor() {
     world.put("/v1/acl/policy", r#"{"Name":"a/b/c"}"#).token(ROOT).refused(400, "a single '/'").await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn names_that_differ_in_their_case_are_two_names() {
+    let world = Setup::guarded().start().await;
+    let rules = r#"service "web" { policy = "write" } node_prefix "" { policy = "read" }"#;
+    let (_, web) = token(&world, rules).await;
+    let register = |name: &str| world.put("/v1/agent/service/register", json!({"Name": name}).to_string());
+    register("Web").token(&web).refused(403, "'service:write' on \"Web\"").await;
+    register("web").token(&web).ok().await;
+    register("Web").token(ROOT).ok().await;
+    let found = async |name: &str, token: &str| {
+        let list = world.get(&format!("/v1/catalog/service/{name}")).token(token).json().await;
+        let ids = list.as_array().unwrap().iter().map(|one| one["ServiceID"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    for name in ["web", "Web"] {
+        world.until(&format!("/v1/catalog/service/{name}"), ROOT, |answer| answer.body != "[]").await;
+        assert_eq!(found(name, ROOT).await, [name]);
+    }
+    assert_eq!((found("web", &web).await, found("Web", &web).await), (vec!["web".to_owned()], vec![]));
+    let exact = "/v1/connect/intentions/exact?source=Web&destination=web";
+    world.put(exact, r#"{"Action":"allow"}"#).token(ROOT).ok().await;
+    for (source, allowed) in [("Web", true), ("web", false), ("WEB", false)] {
+        let path = format!("/v1/connect/intentions/check?source={source}&destination=web");
+        assert_eq!(world.get(&path).token(ROOT).json().await, json!({"Allowed": allowed}), "{source}");
+    }
+    world.stop().await;
+}

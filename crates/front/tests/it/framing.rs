@@ -152,6 +152,19 @@ async fn n_20_deep_nesting_in_a_body_is_refused() {
 }
 
 #[tokio::test]
+async fn more_headers_than_the_limit_are_refused() {
+    let world = Setup::default().start().await;
+    let limit = concord_front::http::limits::HEADERS;
+    for (count, status) in [(limit, "HTTP/1.1 200 "), (limit + 1, "HTTP/1.1 431 ")] {
+        let more: String = (2..count).map(|at| format!("X-{at}: y\r\n")).collect();
+        let request = format!("GET /v1/status/leader HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n");
+        let answer = world.raw(request.as_bytes()).await;
+        assert!(answer.starts_with(status), "{count}: {answer}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn heads_over_the_limit_are_refused() {
     let world = Setup::default().start().await;
     for size in [70_000, 100_000, 1_000_000] {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use concord_front::http::Settings;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use parking_lot::Mutex;
 
 use crate::world::{ROOT, Setup, World};
@@ -148,10 +149,17 @@ async fn names_of_headers_are_written_as_go_writes_them() {
 #[tokio::test]
 async fn paths_that_are_not_clean_are_told_where_to_ask() {
     let world = Setup {
-        settings: Settings { blocked: vec!["/v1/agent/services".to_owned()], ..Settings::default() },
+        settings: Settings {
+            blocked: vec!["/v1/agent/services".to_owned(), "/v1//agent/checks".to_owned()],
+            ..Settings::default()
+        },
         ..Setup::default()
     };
     let world = world.start().await;
+    // The rules are asked of the path as it came, too.
+    world.get("/v1//agent/checks").refused(403, "blocked").await;
+    let stranger = || world.put("//v1/agent/service/register", "{}").header("Sec-Fetch-Site", "cross-site");
+    stranger().refused(403, "another origin").await;
     for (path, location) in [
         ("//v1/status/leader", "/v1/status/leader"),
         ("/v1/x/../status/leader?x=1&y=%2F", "/v1/status/leader?x=1&y=%2F"),
@@ -310,14 +318,20 @@ async fn n_43_a_token_in_the_query_works_and_is_not_logged() {
     let logging = tracing::subscriber::set_default(subscriber);
     // Another test's thread, which has no subscriber, may just have judged for all that nobody listens.
     tracing::callsite::rebuild_interest_cache();
+    // All of this world lives on the test's own thread.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let measuring = metrics::set_default_local_recorder(&recorder);
     let token = ROOT;
     world.get(&format!("/v1/agent/self?token={token}")).ok().await;
     let unknown = "0badcafe-0000-4000-8000-000000000001";
     world.get(&format!("/v1/agent/self?token={unknown}")).refused(403, "ACL not found").await;
-    drop(logging);
-    let text = String::from_utf8(log.0.lock().clone()).unwrap();
-    assert!(text.contains("/v1/agent/self"), "requests are logged: {text}");
-    assert!(!text.contains(token) && !text.contains(unknown), "{text}");
+    drop((logging, measuring));
+    let logged = String::from_utf8(log.0.lock().clone()).unwrap();
+    // What there is to see of a request names its endpoint, and no more.
+    for text in [logged, recorder.handle().render()] {
+        assert!(text.contains("/v1/agent/self"), "requests are told of: {text}");
+        assert!(!text.contains(token) && !text.contains(unknown), "{text}");
+    }
     world.stop().await;
 }
 

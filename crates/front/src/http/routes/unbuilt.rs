@@ -52,10 +52,31 @@ pub(super) const TABLE: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use http::{Method, StatusCode};
+
     use super::*;
+    use crate::http::router::Missing;
 
     #[test]
     fn paths_stand_in_order_and_once() {
         assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn each_answers_that_it_is_not_available_and_says_what() {
+        let router = crate::http::routes::router();
+        for (pattern, what) in TABLE {
+            let path: String = pattern
+                .split_inclusive('/')
+                .map(|segment| if segment.starts_with([':', '*']) { "x" } else { segment })
+                .collect();
+            for method in [Method::GET, Method::PUT] {
+                let found = router.find(&method, &path).unwrap();
+                assert!(matches!(found, Err(Missing::Path)), "{path} leads to an endpoint");
+            }
+            let refused = router.missing(&path, &path);
+            let said = (refused.status, refused.text);
+            assert_eq!(said, (StatusCode::NOT_IMPLEMENTED, format!("not available yet: {what}")), "{path}");
+        }
     }
 }
