@@ -46,3 +46,52 @@ pub(crate) const REBIND: (Duration, Duration) = (Duration::from_millis(20), Dura
 pub(crate) const CONTROL_STOP: Duration = Duration::from_secs(1);
 /// First and longest pause before asking a lost agent again.
 pub(crate) const REATTACH: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+#[cfg(test)]
+mod tests {
+    use concord_proxycfg::{CONNECT_TIMEOUT_BUILT_IN, HANDSHAKE_TIMEOUT, LOCAL_CONNECT_TIMEOUT_BUILT_IN};
+
+    use super::*;
+
+    /// A number as the page writes it: `10,000`.
+    fn written(number: u128) -> String {
+        let digits = number.to_string();
+        let groups: Vec<&str> =
+            digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
+        groups.join(",")
+    }
+
+    #[test]
+    fn the_page_states_the_limits_that_are_in_force() {
+        let page = include_str!("../../../docs/proxy.md");
+        let (count, millis) =
+            (|number: usize| written(number as u128), |span: Duration| written(span.as_millis()));
+        let seconds = |span: Duration| span.as_secs_f64();
+        let quarter = |part: usize, whole: usize| assert_eq!(part * 4, whole);
+        quarter(STRANGERS_PER_SOURCE, STRANGERS);
+        quarter(HANDSHAKES_PER_SOURCE, HANDSHAKES);
+        for sentence in [
+            format!("asks again after {} s to {} s", seconds(REATTACH.0), seconds(REATTACH.1)),
+            format!("pauses accepting for {} ms at a time", millis(ACCEPT_PAUSE)),
+            format!("tries again after {} ms to {} s", millis(REBIND.0), seconds(REBIND.1)),
+            format!("tries up to {CONNECT_ATTEMPTS}, and passes over it for {} s", seconds(EJECTION)),
+            format!("open connections get {} s", seconds(DRAIN)),
+            format!(
+                "| `handshake_timeout_ms` | time a caller has for its handshake | {} |",
+                millis(HANDSHAKE_TIMEOUT)
+            ),
+            format!("time to connect to the local service | {} |", millis(LOCAL_CONNECT_TIMEOUT_BUILT_IN)),
+            format!("connections from the mesh | {} |", count(CONNECTIONS)),
+            format!("time to reach an instance, handshake included | {} |", millis(CONNECT_TIMEOUT_BUILT_IN)),
+            format!("connections to this upstream | {} |", count(CONNECTIONS)),
+            format!(
+                "Fixed: {} connections that have not proved yet who calls, a quarter of them",
+                count(STRANGERS)
+            ),
+            format!("{} handshakes\ncomputed at a time, a quarter of them", count(HANDSHAKES)),
+            format!("the first {REFUSALS_TOLD} in {} seconds are told in full", seconds(REFUSALS_WINDOW)),
+        ] {
+            assert!(page.contains(&sentence), "docs/proxy.md says something else than {sentence:?}");
+        }
+    }
+}

@@ -14,6 +14,29 @@ use crate::limits::{REFUSALS_TOLD, REFUSALS_WINDOW};
 use crate::throttle::{Bounds, Effect, Event, Kind, Summary, Throttle};
 use crate::wire::Remote;
 
+/// Every reason there is, as docs/proxy.md lists them.
+const REASONS: [&str; 19] = [
+    "intention",
+    "certificate",
+    "handshake",
+    NO_BYTES,
+    "handshake_timeout",
+    "handshake_limit",
+    "connection_limit",
+    "no_leaf",
+    "no_snapshot",
+    "no_instance",
+    "connect",
+    "connect_timeout",
+    "identity",
+    "sni",
+    "local_connect",
+    "local_connect_timeout",
+    "no_local_service",
+    "refused_upstream",
+    "service_changed",
+];
+
 /// The reason of a caller that said nothing at all: whoever looks whether the port is open does that,
 /// again and again, and is no news.
 pub(crate) const NO_BYTES: &str = "no_bytes";
@@ -56,6 +79,7 @@ impl Refusals {
     /// Counts a refusal and tells of it, in full or later.
     pub(crate) fn add(&self, refused: &Refused<'_>) {
         let (direction, reason) = (refused.direction, refused.reason);
+        debug_assert!(REASONS.contains(&reason), "{reason} stands in no list of reasons");
         metrics::counter!("concord_proxy_refused_total", "direction" => direction.as_str(), "reason" => reason)
             .increment(1);
         let in_full = reason != NO_BYTES && self.feed(Event::Refused(Kind { direction, reason }));
@@ -182,6 +206,21 @@ mod tests {
             let detail = "what happened";
             refusals.add(&Refused { direction: Direction::Inbound, remote, reason, detail });
         }
+    }
+
+    #[test]
+    fn the_page_lists_every_reason_and_no_other() {
+        let page = include_str!("../../../docs/proxy.md");
+        let (_, table) = page.split_once("| reason of a refusal | what to look at |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let mut listed: Vec<&str> = rows
+            .filter_map(|row| row.split('|').nth(1))
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        let mut known = REASONS.to_vec();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
     }
 
     fn counted(metrics: &str, reason: &str, times: u64) -> bool {
