@@ -34,7 +34,7 @@ pub(crate) static PROXY: Command = Command {
         )
         .placeholder("<address>")
         .variable(Variable::Product("GRPC_ADDR")),
-        Flag::text("grpc-ca-file", "Not available yet: agents serve proxies in plain text on loopback.")
+        Flag::text("grpc-ca-file", "Not available yet: agents serve proxies in plain text.")
             .placeholder("<path>")
             .variable(Variable::Product("GRPC_CACERT")),
         Flag::switch("register", "Register the proxy with the agent while it runs. Needs -listen and -service-addr."),

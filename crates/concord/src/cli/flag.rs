@@ -62,6 +62,8 @@ pub(crate) enum Origin {
 pub(crate) struct Values {
     flags: Vec<Flag>,
     given: BTreeMap<&'static str, Given>,
+    /// How many values have been set.
+    set: usize,
     /// What remained after the flags.
     pub(crate) arguments: Vec<String>,
 }
@@ -69,6 +71,8 @@ pub(crate) struct Values {
 #[derive(Clone, Debug)]
 struct Given {
     values: Vec<String>,
+    /// How many values of any flag stood before each of them.
+    places: Vec<usize>,
     origin: Origin,
 }
 
@@ -169,7 +173,7 @@ pub(crate) fn parse_bool(text: &str) -> Option<bool> {
 
 impl Values {
     pub(crate) fn new(flags: Vec<Flag>) -> Self {
-        Self { flags, given: BTreeMap::new(), arguments: Vec::new() }
+        Self { flags, given: BTreeMap::new(), set: 0, arguments: Vec::new() }
     }
 
     pub(crate) fn flags(&self) -> &[Flag] {
@@ -182,12 +186,16 @@ impl Values {
 
     /// Notes a checked value.
     pub(crate) fn set(&mut self, flag: &Flag, value: String, origin: Origin) {
-        let given = self.given.entry(flag.name).or_insert_with(|| Given { values: Vec::new(), origin });
+        let none = || Given { values: Vec::new(), places: Vec::new(), origin };
+        let given = self.given.entry(flag.name).or_insert_with(none);
         if given.origin < origin || !flag.repeats() {
             given.values.clear();
+            given.places.clear();
         }
         given.origin = origin;
         given.values.push(value);
+        given.places.push(self.set);
+        self.set += 1;
     }
 
     /// Whether the flag or its variable was given, and where.
@@ -224,6 +232,14 @@ impl Values {
 
     pub(crate) fn list(&self, name: &str) -> &[String] {
         self.given(name).map_or(&[], |given| &given.values)
+    }
+
+    /// The values of several repeated flags, as they followed each other on the command line.
+    pub(crate) fn in_order(&self, names: &[&str]) -> Vec<&str> {
+        let given = names.iter().filter_map(|name| self.given(name));
+        let mut all: Vec<_> = given.flat_map(|given| given.places.iter().zip(&given.values)).collect();
+        all.sort();
+        all.into_iter().map(|(_, value)| value.as_str()).collect()
     }
 
     /// The pairs given; a key given twice keeps its last value.

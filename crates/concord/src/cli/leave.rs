@@ -11,8 +11,8 @@ pub(crate) static LEAVE: Command = Command {
     name: "leave",
     synopsis: "Makes the agent leave its cluster and end",
     usage: &["[options]"],
-    about: "Makes the agent leave its cluster and end. The others then list it as left instead of failed. \
-            The last server of a datacenter ends without removing itself.",
+    about: "Makes the agent leave its cluster and end. The last server of a datacenter ends without removing itself: \
+            started again it has its data.",
     flags: &[],
     http: true,
     usage_code: 1,

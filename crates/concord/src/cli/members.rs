@@ -21,16 +21,18 @@ pub(crate) static MEMBERS: Command = Command {
     name: "members",
     synopsis: "Lists the members of the cluster",
     usage: &["[options]"],
-    about: "Lists the members the agent knows, with their state: alive, leaving, left or failed.",
+    about: "Lists the members the agent knows, with their state: alive, leaving, left or failed. Agents know themselves \
+            alone so far.",
     flags: &[
         Flag::switch("detailed", "Print all tags of each member."),
         FORMAT,
-        Flag::text("segment", "Only members of this network segment.").default("_all"),
+        Flag::text("segment", "Only members of this network segment. Others than all are not available yet.")
+            .default("_all"),
         Flag::text("status", "Only members whose state this regular expression matches.")
             .placeholder("<regexp>")
             .default(".*"),
         Flag::text("filter", "Only members this filter expression matches.").placeholder("<expression>"),
-        Flag::switch("wan", "List the servers of all datacenters. Servers know them, clients do not."),
+        Flag::switch("wan", "List the servers of all datacenters. Not available yet."),
     ],
     http: true,
     usage_code: 1,

@@ -103,11 +103,51 @@ fn own(world: &World, data_dir: Option<&str>) -> Result<Kek, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Arc;
 
     use concord_runtime::{Disk as _, MemoryDisk};
+    use parking_lot::Mutex;
 
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_key_of_our_own_beside_the_data_is_warned_of_at_every_start() {
+        let world = World::tokio();
+        let said = |data_dir| {
+            let log = Log::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::with_default(subscriber, || {
+                // Another thread, which has no subscriber, may just have judged for all that nobody listens.
+                tracing::callsite::rebuild_interest_cache();
+                own(&world, data_dir).expect("a key");
+            });
+            String::from_utf8(log.0.lock().clone()).expect("text")
+        };
+        for start in 0..2 {
+            let said = said(Some("data"));
+            assert!(
+                said.contains("WARN") && said.contains("lies beside the data it seals"),
+                "{start}: {said}"
+            );
+        }
+        assert!(!said(None).contains("WARN"), "what is in memory is not stolen with a directory");
+    }
 
     #[test]
     fn a_key_that_vanished_is_not_replaced_in_silence() {

@@ -40,12 +40,15 @@ const DESCRIPTION: Flag = Flag::text("description", "What people should know abo
 const POLICY_ID: Flag =
     Flag::list("policy-id", "Id of a policy of the token; its beginning will do.").placeholder("<id>");
 const POLICY_NAME: Flag = Flag::list("policy-name", "Name of a policy of the token.").placeholder("<name>");
-const ROLE_ID: Flag = Flag::list("role-id", "Id of a role of the token.").placeholder("<id>");
-const ROLE_NAME: Flag = Flag::list("role-name", "Name of a role of the token.").placeholder("<name>");
+const ROLE_ID: Flag =
+    Flag::list("role-id", "Id of a role of the token. Not available yet.").placeholder("<id>");
+const ROLE_NAME: Flag =
+    Flag::list("role-name", "Name of a role of the token. Not available yet.").placeholder("<name>");
 const SERVICE_IDENTITY: Flag =
-    Flag::list("service-identity", "Service the token speaks for.").placeholder("<name[:dc1,dc2]>");
+    Flag::list("service-identity", "Service the token speaks for. Not available yet.")
+        .placeholder("<name[:dc1,dc2]>");
 const NODE_IDENTITY: Flag =
-    Flag::list("node-identity", "Node the token speaks for.").placeholder("<name:dc>");
+    Flag::list("node-identity", "Node the token speaks for. Not available yet.").placeholder("<name:dc>");
 
 /// The accessor as given, by either name of the flag.
 fn named<'a>(call: &'a Invocation<'_>) -> Result<&'a str, Failure> {

@@ -84,9 +84,11 @@ fn refused(found: Vec<Diagnostic>) -> Failure {
 /// The files, in the order in which later ones win: as the flags name them, directories by file name.
 fn sources(values: &Values) -> Result<Vec<Source>, Failure> {
     let format = values.optional("config-format").and_then(Format::parse);
-    let mut paths: Vec<PathBuf> = values.list("config-file").iter().map(PathBuf::from).collect();
-    for directory in values.list("config-dir") {
-        paths.extend(directory_files(Path::new(directory), format.is_some())?);
+    let mut paths = Vec::new();
+    for named in values.in_order(&["config-file", "config-dir"]) {
+        let path = PathBuf::from(named);
+        // As in Consul either flag takes either.
+        if path.is_dir() { paths.extend(directory_files(&path, format.is_some())?) } else { paths.push(path) }
     }
     paths.into_iter().map(|path| source(&path, format)).collect()
 }
@@ -228,6 +230,27 @@ mod tests {
         assert!(origin("node_name").contains("c.json:1:"), "{}", origin("node_name"));
         assert_eq!(origin("log_level"), "-log-level");
         assert_eq!(read.ready_file.as_deref(), Some(Path::new("/r")));
+    }
+
+    #[test]
+    fn files_and_directories_are_read_as_they_follow_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        fs::create_dir(path("d")).unwrap();
+        for (name, node) in [("d/b.hcl", "d-b"), ("d/a.hcl", "d-a"), ("f.hcl", "f")] {
+            fs::write(path(name), format!("node_name = \"{node}\"")).unwrap();
+        }
+        let last = |line: &[&str]| {
+            let line: Vec<&str> = ["-dev"].iter().chain(line).copied().collect();
+            configure(&line).unwrap().loaded.config.agent.node_name.to_string()
+        };
+        let (file, dir) = (format!("-config-file={}", path("f.hcl")), format!("-config-dir={}", path("d")));
+        assert_eq!(last(&[&file, &dir]), "d-b");
+        assert_eq!(last(&[&dir, &file]), "f");
+        assert_eq!(last(&[&dir, &file, &dir]), "d-b");
+        // Either flag takes either.
+        let (file, dir) = (format!("-config-dir={}", path("f.hcl")), format!("-config-file={}", path("d")));
+        assert_eq!((last(&[&file, &dir]), last(&[&dir, &file])), ("d-b".to_owned(), "f".to_owned()));
     }
 
     #[test]

@@ -21,29 +21,34 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 pub(super) struct Registered {
     /// Its id.
     pub(super) id: InstanceId,
-    /// Whether it is registered only while the command runs.
-    temporary: bool,
+    /// What it is registered with only while the command runs; none: others look after its registration.
+    temporary: Option<Value>,
 }
 
 impl Registered {
     /// The one of that id; others look after its registration.
     pub(super) fn named(id: InstanceId) -> Self {
-        Self { id, temporary: false }
+        Self { id, temporary: None }
     }
 
-    /// Renews the check of a temporary registration until the scope ends.
+    /// Keeps a temporary registration until the scope ends: its check is renewed, and it is made again
+    /// where the agent knows nothing of it, as one that keeps nothing does not after it was started again.
     pub(super) fn keep_alive(&self, client: &Client, world: &World, scope: &Scope) {
-        if !self.temporary {
-            return;
-        }
-        let (client, clock, check) =
-            (client.clone(), std::sync::Arc::clone(&world.clock), format!("service:{}", self.id));
+        let Some(definition) = self.temporary.clone() else { return };
+        let (client, clock) = (client.clone(), std::sync::Arc::clone(&world.clock));
+        let (id, check) = (self.id.clone(), format!("service:{}", self.id));
         scope.spawn("registration", async move {
             loop {
-                if let Err(error) =
-                    client.check_ttl(&check, TtlVerdict::Pass, "", &QueryOptions::default()).await
-                {
-                    warn!(%error, "cannot renew the registration");
+                let renewed = client.check_ttl(&check, TtlVerdict::Pass, "", &QueryOptions::default()).await;
+                match renewed {
+                    Ok(_) => {}
+                    Err(error) if error.is_not_found() => {
+                        match client.service_register(&definition, false, &QueryOptions::default()).await {
+                            Ok(_) => info!(%id, "registered again: the agent knew nothing of it"),
+                            Err(error) => warn!(%error, "cannot register the proxy again"),
+                        }
+                    }
+                    Err(error) => warn!(%error, "cannot renew the registration"),
                 }
                 clock.sleep(TTL.1).await;
             }
@@ -52,7 +57,7 @@ impl Registered {
 
     /// Takes a temporary registration back.
     pub(super) async fn deregister(&self, client: &Client) {
-        if self.temporary
+        if self.temporary.is_some()
             && let Err(error) = client.service_deregister(self.id.as_str(), &QueryOptions::default()).await
         {
             warn!(%error, "cannot deregister the proxy; its check expires by itself");
@@ -78,7 +83,7 @@ pub(super) async fn sidecar(service: &str, client: &Client, world: &World) -> Re
                     answer.value.values().filter(fronts).map(|proxy| proxy.id.clone()).collect();
                 match found.as_slice() {
                     [] => info!(service, "no sidecar is registered for this service yet; waiting"),
-                    [id] => return Ok(Registered { id: parse(id)?, temporary: false }),
+                    [id] => return Ok(Registered { id: parse(id)?, temporary: None }),
                     several => {
                         let text = format!(
                             "{} proxies are registered for {service}: {}; name one with -proxy-id",
@@ -119,7 +124,7 @@ pub(super) async fn register(registration: Registration, client: &Client) -> Res
         .await
         .map_err(Failure::api("register the proxy"))?;
     info!(id, "registered");
-    Ok(Registered { id: parse(&id)?, temporary: true })
+    Ok(Registered { id: parse(&id)?, temporary: Some(definition) })
 }
 
 fn upstream(upstream: &Upstream) -> Value {
@@ -129,4 +134,55 @@ fn upstream(upstream: &Upstream) -> Value {
         "LocalBindAddress": upstream.bind.host,
         "LocalBindPort": upstream.bind.port,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use concord_client::testing::{Scripted, ScriptedServer};
+    use concord_client::{Address, Config};
+
+    use super::super::flags::Place;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_proxy_the_agent_has_forgotten_is_registered_again() {
+        let world = World::tokio();
+        let scope = Scope::new("test", Arc::clone(&world.clock));
+        let known = Arc::new(AtomicBool::new(false));
+        let agent = Arc::clone(&known);
+        let server = ScriptedServer::new(move |seen| match seen.line().contains("/check/pass/") {
+            true if !agent.load(Ordering::Relaxed) => Scripted::status(404, "Unknown check ID"),
+            true => Scripted::ok(""),
+            false => {
+                agent.store(true, Ordering::Relaxed);
+                Scripted::ok("")
+            }
+        });
+        let address = server.listen(&scope, None).await.expect("a port of loopback");
+        let address = Address::parse(&address.to_string()).expect("an address");
+        let client = Client::new(Config::new(address), &scope).expect("a client");
+        let place = |port| Place { host: String::new(), port };
+        let registration = Registration {
+            service: "web".to_owned(),
+            suffix: String::new(),
+            listen: place(8443),
+            local: place(8080),
+            upstreams: Vec::new(),
+        };
+        let own = register(registration, &client).await.expect("it takes it");
+        // It starts again, and has kept nothing.
+        known.store(false, Ordering::Relaxed);
+        own.keep_alive(&client, &world, &scope);
+        while !known.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        let asked: Vec<String> = server.seen().iter().map(|seen| seen.line()).collect();
+        let register = "PUT /v1/agent/service/register";
+        assert_eq!(asked, [register, "PUT /v1/agent/check/pass/service%3Aweb-proxy", register]);
+        assert_eq!(server.seen()[0].body, server.seen()[2].body);
+        scope.cancel();
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) static CREATE: Command = Command {
     name: "acl token create",
     synopsis: "Makes a token",
     usage: &["[options]"],
-    about: "Makes a token and prints it with its secret. It needs at least one policy, role or identity.",
+    about: "Makes a token and prints it with its secret. It needs at least one policy.",
     flags: &[
         Flag::text("accessor", "Accessor of the token, a UUID; made if it is left out.")
             .placeholder("<uuid>"),

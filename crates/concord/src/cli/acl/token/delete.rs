@@ -13,7 +13,7 @@ pub(crate) static DELETE: Command = Command {
     name: "acl token delete",
     synopsis: "Deletes a token",
     usage: &["[options] -accessor-id=<id>"],
-    about: "Deletes a token. Whoever holds it is then as anonymous as anybody.",
+    about: "Deletes a token. Requests made with it are refused from then on.",
     flags: &[ACCESSOR_ID, ID],
     http: true,
     usage_code: 1,
