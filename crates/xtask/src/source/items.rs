@@ -31,6 +31,8 @@ pub(crate) struct Function {
     pub(crate) name: String,
     /// The module within its target, inline modules included.
     pub(crate) module: ModulePath,
+    /// Whether a test harness runs it: `#[test]`, `#[tokio::test(…)]`.
+    pub(crate) is_test: bool,
 }
 
 // === impl Index ===
@@ -168,8 +170,17 @@ enum Block {
 fn scan(module: &[String], text: &str) -> Vec<Declared> {
     let code = code::only(text);
     let tokens: Vec<Token<'_>> = code::tokens(&code).into_iter().map(|(_, token)| token).collect();
-    Scanner { base: module, tokens, at: 0, blocks: Vec::new(), pending: None, parens: 0, out: Vec::new() }
-        .run()
+    let scanner = Scanner {
+        base: module,
+        tokens,
+        at: 0,
+        blocks: Vec::new(),
+        pending: None,
+        parens: 0,
+        marked_test: false,
+        out: Vec::new(),
+    };
+    scanner.run()
 }
 
 struct Scanner<'a> {
@@ -179,6 +190,8 @@ struct Scanner<'a> {
     blocks: Vec<Block>,
     pending: Option<Block>,
     parens: usize,
+    /// Whether an attribute of the next item makes it a test.
+    marked_test: bool,
     out: Vec<Declared>,
 }
 
@@ -207,7 +220,7 @@ impl<'a> Scanner<'a> {
             Token::Mark('(' | '[') => self.parens += 1,
             Token::Mark(')' | ']') => self.parens = self.parens.saturating_sub(1),
             Token::Mark(';') if self.parens == 0 => self.pending = None,
-            Token::Mark('#') if self.peek(0) == Some(Token::Mark('[')) => self.skip_brackets(),
+            Token::Mark('#') if self.peek(0) == Some(Token::Mark('[')) => self.attribute(),
             Token::Word(word) if !self.is_opaque() => self.word(word),
             _ => {}
         }
@@ -217,7 +230,9 @@ impl<'a> Scanner<'a> {
         let next = self.peek_word();
         match (word, next) {
             ("fn", Some(name)) => {
-                self.out.push(Declared::Function(Function { name: name.to_owned(), module: self.module() }));
+                let function =
+                    Function { name: name.to_owned(), module: self.module(), is_test: self.marked_test };
+                self.out.push(Declared::Function(function));
                 self.declare(name, None);
             }
             ("struct" | "const" | "static" | "type", Some("fn" | "unsafe" | "mut" | "async" | "extern")) => {}
@@ -271,6 +286,7 @@ impl<'a> Scanner<'a> {
             },
         };
         self.out.push(declared);
+        self.marked_test = false;
         self.pending = opens;
         self.at += 1;
     }
@@ -365,6 +381,17 @@ impl<'a> Scanner<'a> {
 
     fn peek_word(&self) -> Option<&'a str> {
         if let Some(Token::Word(word)) = self.peek(0) { Some(word) } else { None }
+    }
+
+    /// `#[test]` and `#[tokio::test(…)]` make a test of what follows, `#[cfg(test)]` does not.
+    fn attribute(&mut self) {
+        let name = std::iter::successors(Some(1), |at| Some(at + 1)).map_while(|at| match self.peek(at) {
+            Some(Token::Word(word)) => Some(Some(word)),
+            Some(Token::Path) => Some(None),
+            _ => None,
+        });
+        self.marked_test |= name.last().flatten() == Some("test");
+        self.skip_brackets();
     }
 
     fn skip_brackets(&mut self) {

@@ -91,3 +91,12 @@ fn functions_carry_their_module() {
     let names: Vec<String> = found.iter().map(|f| format!("{}::{}", f.module.join("::"), f.name)).collect();
     assert_eq!(names, ["m::a", "m::tests::n_1_b"]);
 }
+
+#[test]
+fn a_function_that_a_harness_runs_is_told_apart() {
+    let text = "#[cfg(test)] mod tests { #[test] #[ignore] fn a() {} fn b() {} #[cfg(test)] fn c() {} \
+                #[tokio::test(flavor = \"x\")] async fn d() {} #[allow(dead_code)] fn e() {} }";
+    let found = functions(&[], text);
+    let tests: Vec<&str> = found.iter().filter(|f| f.is_test).map(|f| f.name.as_str()).collect();
+    assert_eq!((found.len(), tests), (5, vec!["a", "d"]));
+}
