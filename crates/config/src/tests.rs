@@ -354,6 +354,19 @@ fn numbers_have_bounds() {
 }
 
 #[test]
+fn n_45_script_checks_in_files_are_refused() {
+    let text = "service {\n name = \"web\"\n check { args = [\"/bin/true\"] interval = \"10s\" }\n}\n\
+                check { name = \"c\" args = [\"/bin/true\"] interval = \"10s\" }";
+    let source = Source::file("a.hcl", text.as_bytes().to_vec());
+    let found = load(std::slice::from_ref(&source), &server(), &host()).unwrap_err();
+    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let refused = |place: &str| {
+        told.iter().any(|one| one.starts_with(place) && one.contains("not available yet: script checks"))
+    };
+    assert!(refused("a.hcl:1:") && refused("a.hcl:5:"), "{told:?}");
+}
+
+#[test]
 fn definitions_keep_their_places() {
     let own = config(
         "services {\n name = \"web\" port = 80 connect { sidecar_service {} }\n}\ncheck = { name = \"c\" ttl = \"10s\" }

@@ -24,5 +24,5 @@ pub const TOMBSTONES_MAX: usize = 4;
 /// handful; a caller that loops over thousands of names wakes too often rather than eating memory.
 pub const READ_KEYS_MAX: usize = 8_192;
 
-/// Serial numbers handed out by one command: a leader reserves a block at a time.
+/// Serial numbers handed out by one command: a leader asks for one at a time, and may come to ask for a block.
 pub const SERIALS_MAX: u32 = 65_536;
