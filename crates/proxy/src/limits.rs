@@ -50,6 +50,7 @@ pub(crate) const REATTACH: (Duration, Duration) = (Duration::from_millis(100), D
 #[cfg(test)]
 mod tests {
     use concord_proxycfg::{CONNECT_TIMEOUT_BUILT_IN, HANDSHAKE_TIMEOUT, LOCAL_CONNECT_TIMEOUT_BUILT_IN};
+    use concord_runtime::limits::BUDGET_BYTES;
 
     use super::*;
 
@@ -68,7 +69,6 @@ mod tests {
             (|number: usize| written(number as u128), |span: Duration| written(span.as_millis()));
         let seconds = |span: Duration| span.as_secs_f64();
         let quarter = |part: usize, whole: usize| assert_eq!(part * 4, whole);
-        quarter(STRANGERS_PER_SOURCE, STRANGERS);
         quarter(HANDSHAKES_PER_SOURCE, HANDSHAKES);
         for sentence in [
             format!("asks again after {} s to {} s", seconds(REATTACH.0), seconds(REATTACH.1)),
@@ -85,10 +85,12 @@ mod tests {
             format!("time to reach an instance, handshake included | {} |", millis(CONNECT_TIMEOUT_BUILT_IN)),
             format!("connections to this upstream | {} |", count(CONNECTIONS)),
             format!(
-                "Fixed: {} connections that have not proved yet who calls, a quarter of them",
-                count(STRANGERS)
+                "Fixed: {} connections from one source address that have not",
+                count(STRANGERS_PER_SOURCE)
             ),
-            format!("{} handshakes\ncomputed at a time, a quarter of them", count(HANDSHAKES)),
+            format!("{} MiB held for all of them", BUDGET_BYTES >> 20),
+            format!("{} KiB for a handshake that has begun", (STRANGER_BYTES + HANDSHAKE_BYTES) >> 10),
+            format!("{} handshakes computed at a time, a quarter of", count(HANDSHAKES)),
             format!("the first {REFUSALS_TOLD} in {} seconds are told in full", seconds(REFUSALS_WINDOW)),
         ] {
             assert!(page.contains(&sentence), "docs/proxy.md says something else than {sentence:?}");

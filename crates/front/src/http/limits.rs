@@ -48,3 +48,63 @@ pub const ANSWER_BYTES: usize = 16 * 1024;
 /// Which part of the budget an answer is expected to need at most: an address that holds little else always has that, so
 /// that a large answer is tried again, and may be smaller.
 pub const EXPECTED_SHARE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use concord_runtime::limits::{BUDGET_BYTES, BUDGET_DESCRIPTORS_PERCENT, BUDGET_SHARE};
+
+    use super::*;
+    use crate::grpc::limits as grpc;
+
+    #[test]
+    fn the_pages_state_the_limits_that_are_in_force() {
+        let differences = include_str!("../../../../docs/differences.md");
+        let api = include_str!("../../../../docs/http-api.md");
+        let (kib, mib) = (|bytes: usize| bytes >> 10, |bytes: usize| bytes >> 20);
+        let seconds = |span: Duration| span.as_secs();
+        assert_eq!(
+            (ANSWER_PROGRESS_BYTES, BUDGET_SHARE),
+            (grpc::PROGRESS_BYTES, 2),
+            "half of it, and one row for both"
+        );
+        let compressed = format!("nswers from {GZIP_BYTES_MIN} bytes");
+        for (page, sentence) in [
+            (
+                differences,
+                format!(
+                    "{} s for a head, {} s for a body, {} s between requests; a client that takes less than {} KiB of a waiting \
+                     answer in {} s is closed",
+                    seconds(HEADER_TIMEOUT),
+                    seconds(BODY_TIMEOUT),
+                    seconds(IDLE_TIMEOUT),
+                    kib(ANSWER_PROGRESS_BYTES),
+                    seconds(ANSWER_TIMEOUT)
+                ),
+            ),
+            (differences, format!("one budget of {} MiB for HTTP and gRPC together", mib(BUDGET_BYTES))),
+            (differences, format!("{BUDGET_DESCRIPTORS_PERCENT} % of the descriptors the process may open")),
+            (differences, format!("{} KiB of head (`http_config.max_header_bytes`", kib(HEADER_BYTES))),
+            (
+                differences,
+                format!(
+                    "{HEADERS} headers, {} KiB of body, {} KiB of URL; {CONNECTIONS_PER_CLIENT} connections a client address",
+                    kib(BODY_BYTES),
+                    kib(TARGET_BYTES)
+                ),
+            ),
+            (
+                differences,
+                format!(
+                    "at most {} KiB within {} s; {} streams a connection",
+                    kib(grpc::STREAM_WINDOW as usize),
+                    seconds(grpc::REQUEST_TIMEOUT),
+                    grpc::STREAMS
+                ),
+            ),
+            (differences, compressed.replace("nswers", "nswer")),
+            (api, compressed),
+        ] {
+            assert!(page.contains(&sentence), "a page says something else than {sentence:?}");
+        }
+    }
+}

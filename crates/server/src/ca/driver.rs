@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::Certificate;
-use concord_ca::limits::CLOCK_STEP_MIN;
+use concord_ca::limits::{CLOCK_STEP_MIN, DISTRIBUTION_WAIT_FORCED};
 use concord_ca::provider::{BuiltinProvider, CaSettings, ParsedSettings, Provider, ProviderError};
 use concord_ca::rotation::{Change, Effect, Event, Failure, Machine, Persisted, Proposal, RequestId, Step};
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
@@ -457,7 +457,11 @@ impl<'a> Driver<'a> {
         if is_cross_signed(&roots, &root_id) {
             return Some(Event::Confirmed { root_id });
         }
-        info!(root = %root_id, "a root without cross-signature is published; it is activated when it is known");
+        info!(
+            root = %root_id,
+            wait = ?DISTRIBUTION_WAIT_FORCED,
+            "a root without cross-signature is published; it becomes active after the wait, whoever has heard of it"
+        );
         if let Some(request) = &self.request {
             self.answer(request.id, Ok(()));
         }

@@ -14,7 +14,7 @@ pub(crate) static READ: Command = Command {
     name: "acl token read",
     synopsis: "Prints a token",
     usage: &["[options] -accessor-id=<id>", "[options] -self"],
-    about: "Prints a token. Its secret is hidden from those who may not write tokens, but not from itself.",
+    about: "Prints a token. Its secret is hidden from those who may not write tokens; -self shows one's own.",
     flags: &[ACCESSOR_ID, FORMAT, ID, META, Flag::switch("self", "The token this request is made with.")],
     http: true,
     usage_code: 1,
