@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod demo;
 mod descriptors;
+mod node;
 pub(crate) mod proxy;
 mod ready;
 mod reload;

@@ -5,7 +5,7 @@
 //! use is found first.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ use tracing::{error, info, warn};
 use super::reload::Running;
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
-use super::{descriptors, ready, sealing};
+use super::{descriptors, node, ready, sealing};
 use crate::cli::agent::configuration::{self, Configuration};
 use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
@@ -100,8 +100,8 @@ async fn serve(
         http: bind("HTTP", &config.http.addresses, config.http.port).await?,
         grpc: bind("gRPC", &config.grpc.addresses, config.grpc.port).await?,
     };
-    let node_id = node_id(config, &world)?;
-    let address = advertised(config);
+    let node_id = node::id(config, &world)?;
+    let address = node::address(config);
     let scope = Scope::new("concord", Arc::clone(&world.clock));
     let keys: Arc<dyn KeyMaker> = Arc::new(OsKeys);
 
@@ -274,38 +274,6 @@ fn port_of(listeners: &[TcpListener]) -> Option<u16> {
     listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
 }
 
-/// The node's lasting id: configured, kept in the data directory, or made now.
-fn node_id(config: &Config, world: &World) -> Result<Uuid, Failure> {
-    const FILE: &str = "node-id";
-    if let Some(id) = config.agent.node_id {
-        return Ok(id);
-    }
-    let failed = |error: &dyn std::fmt::Display| Failure::input(format!("{FILE}: {error}"));
-    if world.disk.exists(FILE).map_err(|error| failed(&error))? {
-        let bytes = world.disk.read(FILE).map_err(|error| failed(&error))?;
-        return Uuid::parse(String::from_utf8_lossy(&bytes).trim()).map_err(|error| failed(&error));
-    }
-    let mut bits = [0u8; 16];
-    world.entropy.fill(&mut bits);
-    let id = Uuid(bits);
-    world.disk.write_atomic(FILE, id.to_string().as_bytes()).map_err(|error| failed(&error))?;
-    Ok(id)
-}
-
-/// The address others are told: configured, or that from which this machine reaches others.
-fn advertised(config: &Config) -> String {
-    let agent = &config.agent;
-    let specific = Some(agent.bind).filter(|bind| !bind.is_unspecified());
-    let found = || {
-        // Nothing is sent: connecting a datagram socket only asks for the route.
-        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-        socket.connect("192.0.2.1:9").ok()?;
-        socket.local_addr().ok().map(|address| address.ip())
-    };
-    let address = agent.advertise.or(specific).or_else(found).unwrap_or_else(|| IpAddr::from([127, 0, 0, 1]));
-    address.to_string()
-}
-
 fn default_policy(action: Action) -> DefaultPolicy {
     match action {
         Action::Allow => DefaultPolicy::Allow,
@@ -427,7 +395,7 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Liste
         node_id: _,
         bind: _,
         advertise: _,
-        // Taken by `node_meta` and `http_settings`.
+        // Taken by `node::meta` and `http_settings`.
         node_meta: _,
         domain: _,
         alt_domain: _,
@@ -449,8 +417,8 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Liste
     AgentConfig {
         node_id: Some(node_id),
         primary_datacenter: Some(primary_datacenter.clone()),
-        tagged_addresses: tagged_addresses(address),
-        meta: node_meta(config),
+        tagged_addresses: node::tagged_addresses(address),
+        meta: node::meta(config),
         acl: AclConfig {
             enabled: *enabled,
             default_policy: default_policy(*acl_default),
@@ -491,31 +459,15 @@ fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Liste
     }
 }
 
-/// The node's metadata: as configured, and what Consul's tools look for.
-pub(super) fn node_meta(config: &Config) -> BTreeMap<String, String> {
-    let mut meta = config.agent.node_meta.clone();
-    meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
-    meta
-}
-
 /// What of the server's settings may change while it runs.
 pub(super) fn live_settings(config: &Config) -> LiveSettings {
-    LiveSettings { entries: config.server.entries.clone().into(), node_meta: node_meta(config) }
+    LiveSettings { entries: config.server.entries.clone().into(), node_meta: node::meta(config) }
 }
 
 /// The tokens the agent uses itself.
 pub(super) fn agent_tokens(section: &TokensSection) -> AgentTokens {
     let TokensSection { default, agent, config_file_service_registration } = section.clone();
     AgentTokens { default, agent, config_file_service_registration }
-}
-
-/// The node's address under the names that Consul gives it.
-fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
-    let tags = match address.parse() {
-        Ok(IpAddr::V6(_)) => ["lan", "lan_ipv6", "wan", "wan_ipv6"],
-        Ok(IpAddr::V4(_)) | Err(_) => ["lan", "lan_ipv4", "wan", "wan_ipv4"],
-    };
-    tags.map(|tag| (tag.to_owned(), address.to_owned())).into()
 }
 
 /// The resolved configuration as `agent/self` shows it. Knobs show no secrets.
@@ -660,35 +612,5 @@ impl Drop for PidFile {
         {
             warn!(%error, path, "cannot remove the pid file");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use concord_config::AgentFlags;
-
-    use super::*;
-
-    #[test]
-    fn a_nodes_id_is_made_at_random_and_kept() {
-        let config = |id: Option<&str>| {
-            let flags = AgentFlags { dev: true, node_id: id.map(str::to_owned), ..AgentFlags::default() };
-            let host = Host { hostname: "the-same".to_owned() };
-            concord_config::load(&[], &flags, &host).expect("it can be started with").config
-        };
-        let (one, other) = (World::tokio(), World::tokio());
-        let made = |id: Option<&str>, world: &World| node_id(&config(id), world).expect("an id").to_string();
-        let id = made(None, &one);
-        assert_eq!(made(None, &one), id, "it is kept");
-        assert_ne!(made(None, &other), id, "the host has no part in it");
-        let own = "11111111-0000-4000-8000-000000000001";
-        assert_eq!(made(Some(own), &one), own);
-    }
-
-    #[test]
-    fn a_nodes_address_is_tagged_by_its_kind() {
-        let tags = |address: &str| tagged_addresses(address).into_keys().collect::<Vec<_>>();
-        assert_eq!(tags("10.0.0.1"), ["lan", "lan_ipv4", "wan", "wan_ipv4"]);
-        assert_eq!(tags("2001:db8::1"), ["lan", "lan_ipv6", "wan", "wan_ipv6"]);
     }
 }

@@ -17,7 +17,8 @@ use concord_rpc::RpcError;
 use concord_server::Server;
 use tracing::{error, info, warn};
 
-use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_settings, node_meta};
+use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_settings};
+use super::node;
 use super::telemetry::{self, Metrics};
 use crate::cli::Failure;
 use crate::cli::agent::configuration::Configuration;
@@ -99,7 +100,7 @@ impl Running {
             self.in_force.server.entries = entries.clone();
         }
         let shown = debug_config(&self.in_force, &self.listening);
-        self.agent.reload_node(node_meta(&self.in_force), shown);
+        self.agent.reload_node(node::meta(&self.in_force), shown);
         written
     }
 }

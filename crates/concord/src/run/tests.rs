@@ -1,8 +1,9 @@
 //! What the wiring has to keep.
 
 /// What takes the sections of the configuration apart.
-const WIRING: [&str; 4] = [
+const WIRING: [&str; 5] = [
     include_str!("agent.rs"),
+    include_str!("node.rs"),
     include_str!("reload.rs"),
     include_str!("sealing.rs"),
     include_str!("telemetry.rs"),
