@@ -248,7 +248,8 @@ fn host_start() -> Timestamp {
 #[tokio::test(start_paused = true)]
 async fn n_145_rotations_without_end_keep_a_bounded_number_of_roots() {
     let host = Setup::guarded().start().await.with_ca().await;
-    let json = |round: u32| format!(r#"{{"PrivateKeyBits": {}}}"#, if round % 2 == 0 { 384 } else { 256 });
+    let json =
+        |round: u32| format!(r#"{{"PrivateKeyBits": {}}}"#, if round.is_multiple_of(2) { 384 } else { 256 });
     for round in 0..40 {
         host.configure(&json(round)).await.unwrap();
         assert!(host.roots().await.roots.len() <= 33);
