@@ -16,6 +16,7 @@ use crate::workspace::Workspace;
 
 mod absence;
 mod code_map;
+mod differences;
 mod documents;
 mod files;
 mod flows;
@@ -59,6 +60,7 @@ pub(crate) struct Tree {
     pub(crate) manifests: BTreeMap<String, String>,
     pub(crate) architecture: String,
     pub(crate) negative_cases: String,
+    pub(crate) differences: String,
     /// Every other text file that is part of the project, by path relative to the root.
     pub(crate) texts: BTreeMap<PathBuf, String>,
     /// Names of the packages the product is built from, with versions: `rustls v0.23.46`.
@@ -74,6 +76,7 @@ impl Tree {
         let mut tree = Self {
             architecture: read(&root, ARCHITECTURE)?,
             negative_cases: read(&root, negative::DOCUMENT)?,
+            differences: read(&root, differences::DOCUMENT)?,
             texts: texts(&root)?,
             shipped: shipped(&root)?,
             ..Self::default()
@@ -93,6 +96,7 @@ impl Tree {
         let mut found = Vec::new();
         found.extend(code_map::check(&self.workspace, &self.architecture));
         found.extend(absence::check(&self.workspace));
+        found.extend(differences::check(&self.differences));
         found.extend(documents::check(&self.sources, &self.texts));
         found.extend(flows::check(&self.sources, &self.architecture));
         found.extend(manifests::check(&self.manifests));

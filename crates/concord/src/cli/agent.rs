@@ -10,7 +10,7 @@ pub(crate) static AGENT: Command = Command {
     synopsis: "Runs an agent",
     usage: &["[options]"],
     about: "Runs an agent in the foreground until it is interrupted. Configuration comes from files and flags; flags \
-            win. -dev runs a server that keeps nothing and is open to this machine only.",
+            win. -dev runs a server that keeps nothing and, unless -client says otherwise, serves this machine only.",
     flags: FLAGS,
     http: false,
     usage_code: 1,
@@ -20,14 +20,18 @@ pub(crate) static AGENT: Command = Command {
 const FLAGS: &[Flag] = &[
     // Where configuration comes from.
     Flag::list("config-file", "Configuration file, HCL or JSON.").placeholder("<path>"),
-    Flag::list("config-dir", "Directory whose .hcl and .json files are read in the order of their names.")
-        .placeholder("<path>"),
+    Flag::list(
+        "config-dir",
+        "Directory whose .hcl and .json files are read in the order of their names. Files and \
+         directories are read as they follow each other; what is read later wins.",
+    )
+    .placeholder("<path>"),
     Flag::text("config-format", "Format of all configuration files, whatever their names.")
         .choices(&["hcl", "json"]),
     Flag::list("hcl", "Piece of configuration, HCL, read after the files.").placeholder("<hcl>"),
     Flag::switch("auto-reload-config", "Reload when a configuration file changes. Not available yet."),
     // What it is.
-    Flag::switch("dev", "Run a server for development: nothing is kept, only this machine is served."),
+    Flag::switch("dev", "Run a server for development, which keeps nothing."),
     Flag::switch("server", "Run a server."),
     Flag::switch("bootstrap", "Start a cluster with this server alone."),
     Flag::integer(
@@ -40,8 +44,11 @@ const FLAGS: &[Flag] = &[
     Flag::text("node-id", "Id of the node, a UUID; made once and kept if it is left out.")
         .placeholder("<uuid>"),
     Flag::list("node-meta", "Metadata of the node, key:value.").placeholder("<key:value>"),
-    Flag::switch("disable-host-node-id", "Make the node's id at random instead of from the host.")
-        .default("true"),
+    Flag::switch(
+        "disable-host-node-id",
+        "Make the node's id at random; from the host it cannot be made yet.",
+    )
+    .default("true"),
     Flag::text("domain", "Domain of the datacenter's names; names below it are the agent's own in Host.")
         .placeholder("<name>"),
     Flag::text("alt-domain", "Second domain, as -domain.").placeholder("<name>"),

@@ -199,7 +199,7 @@ fn world(config: &Config) -> Result<World, Failure> {
 /// Ports that are listened at, as they are told.
 #[derive(Debug)]
 pub(super) struct Listening {
-    grpc: Option<u16>,
+    pub(super) grpc: Option<u16>,
 }
 
 impl Listening {
@@ -379,7 +379,12 @@ fn ca_settings_of(written: &concord_api::connect::CaSettings) -> CaSettings {
 }
 
 /// The agent's own settings.
-fn agent_config(config: &Config, node_id: Uuid, address: &str, listening: &Listening) -> AgentConfig {
+pub(super) fn agent_config(
+    config: &Config,
+    node_id: Uuid,
+    address: &str,
+    listening: &Listening,
+) -> AgentConfig {
     let AgentSection {
         dev,
         datacenter,

@@ -1,5 +1,10 @@
 //! What the wiring has to keep.
 
+use concord_config::{AgentFlags, Host};
+use concord_model::{Secret, Uuid};
+
+use super::agent::{Listening, agent_config};
+
 /// What takes the sections of the configuration apart.
 const WIRING: [&str; 5] = [
     include_str!("agent.rs"),
@@ -30,4 +35,18 @@ fn every_setting_is_taken_by_somebody() {
     let untaken: Vec<_> =
         fields.into_iter().filter(|field| !WIRING.iter().any(|source| takes(source, field))).collect();
     assert!(untaken.is_empty(), "nobody reads {untaken:?}");
+}
+
+#[test]
+fn a_token_is_kept_no_longer_than_its_policies() {
+    let kept = |ttls: &str| {
+        let flags =
+            AgentFlags { dev: true, hcl: vec![Secret::new(ttls.to_owned())], ..AgentFlags::default() };
+        let host = Host { hostname: "n1".to_owned() };
+        let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
+        agent_config(&config, Uuid([0; 16]), "127.0.0.1", &Listening { grpc: None }).acl.token_ttl.as_secs()
+    };
+    assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"40s\" role_ttl = \"45s\" }"), 40);
+    assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 45);
+    assert_eq!(kept("acl { token_ttl = \"30s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 30);
 }

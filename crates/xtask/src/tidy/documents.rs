@@ -40,7 +40,7 @@ fn named(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether what stands between backticks is the name of a test.
-fn is_test_name(name: &str) -> bool {
+pub(super) fn is_test_name(name: &str) -> bool {
     // A command line may end in the path of a test, too.
     !name.contains(' ') && MARKS.iter().any(|mark| name.contains(mark))
 }

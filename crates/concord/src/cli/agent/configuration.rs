@@ -182,6 +182,7 @@ mod tests {
     use super::*;
     use crate::cli::args;
     use crate::cli::env::Env;
+    use crate::cli::flag::{Flag, Kind};
 
     fn configure(line: &[&str]) -> Result<Configuration, Failure> {
         let words: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
@@ -213,6 +214,55 @@ mod tests {
             assert!(absent || KNOWN.contains(&flag.name), "-{} leads nowhere", flag.name);
             let counts = KNOWN.contains(&flag.name) && !absent;
             assert_eq!(flag.help.ends_with("Not available yet."), !counts, "-{}: {}", flag.name, flag.help);
+        }
+    }
+
+    /// A value that a flag takes, with what it cannot go without.
+    fn sample(flag: &Flag, directory: &str) -> Vec<String> {
+        let value = match flag.name {
+            "bind" | "advertise" | "client" => "127.0.0.1",
+            "allow-write-http-from" => "127.0.0.0/8",
+            "node-id" => "11111111-0000-4000-8000-000000000001",
+            "node-meta" => "rack:a",
+            "config-format" => "hcl",
+            "config-dir" | "config-file" => directory,
+            "hcl" => "node_name = \"a\"",
+            "log-level" => "warn",
+            "default-query-time" | "max-query-time" => "5s",
+            "bootstrap-expect" => "1",
+            _ => match flag.kind {
+                Kind::Switch => "true",
+                Kind::Integer => "8",
+                _ => "x",
+            },
+        };
+        let mode: &[&str] = match flag.name {
+            "bootstrap" | "bootstrap-expect" => &["-server", "-data-dir=/d"],
+            _ => &["-dev"],
+        };
+        mode.iter().map(|word| (*word).to_owned()).chain([format!("-{}={value}", flag.name)]).collect()
+    }
+
+    #[test]
+    fn a_flag_without_effect_is_refused_or_warned_of_when_it_is_given() {
+        let directory = tempfile::tempdir().unwrap();
+        for flag in AGENT.flags {
+            let line = sample(flag, directory.path().to_str().unwrap());
+            let told = match configure(&line.iter().map(String::as_str).collect::<Vec<_>>()) {
+                Ok(read) => {
+                    let warnings = read.loaded.warnings.iter().map(ToString::to_string);
+                    warnings
+                        .filter(|one| one.contains("not available yet") || one.contains("no effect"))
+                        .count()
+                        > 0
+                }
+                Err(Failure::NotAvailable(_)) => true,
+                Err(Failure::Input(text)) if text.contains("not available yet") => true,
+                Err(other) => panic!("{line:?}: {other:?}"),
+            };
+            // There are no keys of membership, on the disk or elsewhere: it asks for what is the case.
+            let needs_word = flag.name != "disable-keyring-file";
+            assert_eq!(told, needs_word && flag.help.ends_with("Not available yet."), "{line:?}");
         }
     }
 
