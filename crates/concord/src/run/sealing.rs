@@ -111,6 +111,9 @@ mod tests {
 
     use super::*;
 
+    /// A line is judged where it is told first, for all threads: a test that listens is alone with it.
+    static ALONE: Mutex<()> = Mutex::new(());
+
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -127,13 +130,14 @@ mod tests {
 
     #[test]
     fn a_key_of_our_own_beside_the_data_is_warned_of_at_every_start() {
+        let _alone = ALONE.lock();
         let world = World::tokio();
         let said = |data_dir| {
             let log = Log::default();
             let writer = log.clone();
             let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
             tracing::subscriber::with_default(subscriber, || {
-                // Another thread, which has no subscriber, may just have judged for all that nobody listens.
+                // Another thread, which has no subscriber, may have judged for all that nobody listens.
                 tracing::callsite::rebuild_interest_cache();
                 own(&world, data_dir).expect("a key");
             });
@@ -151,6 +155,7 @@ mod tests {
 
     #[test]
     fn a_key_that_vanished_is_not_replaced_in_silence() {
+        let _alone = ALONE.lock();
         let disk = MemoryDisk::new();
         let world = World::tokio().with_disk(Arc::new(disk.clone()));
         own(&world, Some("data")).expect("a new directory gets a key");
