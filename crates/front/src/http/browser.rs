@@ -69,12 +69,14 @@ impl Names {
     }
 }
 
-/// The host of a host and port; an IPv6 address without its brackets.
+/// The host of a host and port; an IPv6 address without its brackets. Of anything else all of it, which is no name.
 fn without_port(authority: &str) -> &str {
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(""),
-        None => authority.split(':').next().unwrap_or(""),
-    }
+    let (host, rest) = match authority.strip_prefix('[') {
+        Some(inside) => inside.split_once(']').unwrap_or((authority, "")),
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port) { host } else { authority }
 }
 
 /// Whether a browser says that a page of another origin sends this (Origin, Sec-Fetch-Site).
@@ -183,7 +185,7 @@ mod tests {
         "",
         "[fe80::1]",
     ];
-    const OTHERS: [&str; 9] = [
+    const OTHERS: [&str; 12] = [
         "evil.example:8500",
         "evil-localhost",
         "localhost.evil.example",
@@ -193,6 +195,9 @@ mod tests {
         "127.0.0.1.evil.example",
         "1.2.3.4.5",
         "mesh.example",
+        "[::1].evil.example",
+        "[::1",
+        "localhost:evil.example",
     ];
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use concord_model::token::ANONYMOUS_SECRET;
 use concord_model::{Datacenter, Secret};
 use concord_rpc::{Consistency, Head};
 use concord_syntax::duration;
@@ -213,6 +214,11 @@ pub(super) fn token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -
     let found = parameter.filter(|t| !t.is_empty());
     let found = found.or_else(|| header("x-consul-token").filter(|t| !t.is_empty())).or_else(bearer)?;
     Some(found).filter(|found| !found.is_empty())
+}
+
+/// Whether a caller says by a token who it is: that of everybody without one is known to all.
+pub(super) fn has_own_token(query: &[(String, String)], headers: &HeaderMap) -> bool {
+    token(query, headers).is_some_and(|token| token != ANONYMOUS_SECRET)
 }
 
 /// A time in nanoseconds, if it is one.

@@ -372,7 +372,7 @@ impl<C: Authorise> Http<C> {
         };
         *pattern = self.router.pattern(&found);
         let query = parse_query(query)?;
-        let has_token = call::token(&query, &head.headers).is_some();
+        let has_token = call::has_own_token(&query, &head.headers);
         self.settings.names.check(&head.headers, client.on_loopback, has_token)?;
         let may_compress = compression::is_allowed(pattern) && compression::accepts_gzip(&head.headers);
         let (body, _held) = self.read_body(body, self.router.body_bytes(&found), client).await?;

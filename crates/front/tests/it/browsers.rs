@@ -48,6 +48,32 @@ async fn who_has_a_token_may_call_us_what_they_like() {
 }
 
 #[tokio::test]
+async fn n_40_the_name_of_the_anonymous_token_makes_nobody_known() {
+    let settings = Settings { default_policy: "deny", ..named(true) };
+    let world = Setup { settings, ..Setup::guarded() }.start().await;
+    let open = r#"{"Name": "open", "Rules": "service_prefix \"\" { policy = \"write\" }"}"#;
+    world.put("/v1/acl/policy", open).token(ROOT).ok().await;
+    let anonymous = "/v1/acl/token/00000000-0000-0000-0000-000000000002";
+    world.put(anonymous, r#"{"Policies": [{"Name": "open"}]}"#).token(ROOT).ok().await;
+    let leaf = "/v1/agent/connect/ca/leaf/web";
+    for (target, header) in [
+        (leaf.to_owned() + "?token=anonymous", ""),
+        (leaf.to_owned(), "X-Consul-Token: anonymous\r\n"),
+        (leaf.to_owned(), "Authorization: Bearer anonymous\r\n"),
+    ] {
+        let ask = async |host: &str| {
+            let head = format!("GET {target} HTTP/1.1\r\nConnection: close\r\nHost: {host}\r\n{header}\r\n");
+            world.raw(head.as_bytes()).await
+        };
+        let answer = ask("localhost:8500").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "everybody may: {answer}");
+        let answer = ask("evil.example:8500").await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && !answer.contains("PRIVATE KEY"), "{answer}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn n_40_a_page_with_two_origins_writes_nothing() {
     let settings = Settings { origins: vec!["https://ops.example".to_owned()], ..named(false) };
     let world = Setup { settings, ..Setup::default() }.start().await;
