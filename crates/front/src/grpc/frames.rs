@@ -73,14 +73,18 @@ impl Frames {
 }
 
 impl Frame {
-    /// Whether the frame asks for something or carries something: what begins a request, ends one, or fills one.
-    fn has_content(self) -> bool {
+    fn is_head(self) -> bool {
+        self.kind == 1
+    }
+
+    /// Whether the frame carries something.
+    fn fills_request(self) -> bool {
+        self.kind == 0 && self.bytes >= SMALL_BYTES
+    }
+
+    fn ends_request(self) -> bool {
         const END_STREAM: u8 = 1;
-        match self.kind {
-            0 => self.bytes >= SMALL_BYTES || self.flags & END_STREAM != 0,
-            1 => true,
-            _ => false,
-        }
+        self.kind <= 1 && self.flags & END_STREAM != 0
     }
 }
 
@@ -88,6 +92,8 @@ impl Frame {
 #[derive(Debug)]
 pub(super) struct Calm {
     left: u32,
+    /// Requests begun whose end may still come with an empty frame.
+    begun: u32,
     /// Until when time has been credited.
     at: Instant,
     /// Bytes written that have not earned a frame yet.
@@ -96,12 +102,21 @@ pub(super) struct Calm {
 
 impl Calm {
     pub(super) fn new(now: Instant) -> Self {
-        Self { left: IDLE_FRAMES, at: now, written: 0 }
+        Self { left: IDLE_FRAMES, begun: 0, at: now, written: 0 }
     }
 
     /// Counts a frame; false if it is one too many.
     pub(super) fn take(&mut self, frame: Frame, now: Instant) -> bool {
-        if frame.has_content() {
+        if frame.is_head() {
+            self.begun = self.begun.saturating_add(u32::from(!frame.ends_request()));
+            return true;
+        }
+        // Each request ends once; whatever else says so is as empty as the rest.
+        if frame.ends_request() && self.begun > 0 {
+            self.begun -= 1;
+            return true;
+        }
+        if frame.fills_request() {
             return true;
         }
         let seconds = now.saturating_since(self.at).as_secs();
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn n_17_frames_without_content_run_out() {
         let data = |bytes, flags| Frame { kind: 0, flags, bytes };
-        let content = [data(SMALL_BYTES, 0), data(0, 1), Frame { kind: 1, flags: 4, bytes: 10 }];
+        let content = [data(SMALL_BYTES, 0), Frame { kind: 1, flags: 4, bytes: 10 }, data(0, 1)];
         let none = [
             PING,
             Frame { kind: 6, flags: 1, bytes: 8 },
@@ -167,12 +182,14 @@ mod tests {
             Frame { kind: 9, flags: 0, bytes: 100 },
             Frame { kind: 77, flags: 0, bytes: 16_000 },
             data(SMALL_BYTES - 1, 0),
+            data(0, 1),
         ];
         for frame in none {
             let mut calm = Calm::new(at(0));
             let taken = (0..2 * IDLE_FRAMES).filter(|_| calm.take(frame, at(0))).count();
             assert_eq!(taken, IDLE_FRAMES as usize, "{frame:?}");
             assert!(content.iter().all(|frame| calm.take(*frame, at(0))), "{frame:?}");
+            assert!(!calm.take(data(0, 1), at(0)), "a request ends once");
         }
     }
 
