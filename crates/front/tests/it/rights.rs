@@ -282,6 +282,38 @@ async fn n_32_a_filter_asks_nothing_of_what_is_hidden() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn n_32_metadata_asked_for_tells_nothing_of_hidden_nodes() {
+    let world = Setup::guarded().start().await;
+    fill(&world).await;
+    let rules = r#"service_prefix "" { policy = "read" } node "n1" { policy = "read" }"#;
+    put(&world, "/v1/acl/policy", json!({"Name": "narrow", "Rules": rules})).await;
+    let made = put(&world, "/v1/acl/token", json!({"Policies": [{"Name": "narrow"}]})).await;
+    let token = made["SecretID"].as_str().unwrap();
+    for path in [
+        "/v1/catalog/nodes",
+        "/v1/catalog/services",
+        "/v1/catalog/service/web",
+        "/v1/catalog/connect/web",
+        "/v1/health/service/web",
+        "/v1/health/connect/web",
+        "/v1/health/checks/web",
+        "/v1/health/state/passing",
+    ] {
+        let ask = async |rack: &str| {
+            let path = format!("{path}?node-meta=rack:{rack}");
+            let answer = world.get(&path).token(token).send().await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            let told = answer.header("x-consul-results-filtered-by-acls").map(ToOwned::to_owned);
+            (answer.index(), told, answer.body)
+        };
+        // The hidden nodes are in two racks; in a third one there is nothing.
+        let nowhere = ask("nowhere").await;
+        assert_eq!((ask("a").await, ask("b").await), (nowhere.clone(), nowhere), "{path}");
+    }
+    world.stop().await;
+}
+
 /// `HEAD` is no way around any right.
 #[tokio::test]
 async fn no_list_is_told_of_by_its_head() {

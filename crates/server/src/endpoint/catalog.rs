@@ -53,9 +53,9 @@ impl Core {
     ) -> Result<Answer<Vec<Node>>, RpcError> {
         self.read(head, &request.need(), |eval| {
             let nodes = eval.reader.nodes(&NodeScope::default());
-            let nodes = nodes.into_iter().filter(|node| has_meta(node, &request.node_meta));
             let seen = eval.keep(nodes, |node| eval.caller.sees().node(&node.name));
-            Ok(seen.iter().map(|node| (**node).clone()).collect())
+            let wanted = seen.iter().filter(|node| has_meta(node, &request.node_meta));
+            Ok(wanted.map(|node| (**node).clone()).collect())
         })
         .await
     }
@@ -192,10 +192,9 @@ impl Core {
             };
             // The table has them by state first.
             checks.sort_by(|a, b| (&a.node.name, &a.check.id).cmp(&(&b.node.name, &b.check.id)));
-            let wanted = checks.into_iter().filter(|row| has_meta(&row.node, &request.node_meta));
-            let seen = eval.keep(wanted, |row| eval.caller.sees().check(&row.node.name, &row.check));
-            Ok(seen
-                .iter()
+            let seen = eval.keep(checks, |row| eval.caller.sees().check(&row.node.name, &row.check));
+            let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
+            Ok(wanted
                 .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
                 .collect())
         })
@@ -266,8 +265,9 @@ pub(super) fn seen_services(
 /// All instances of all services that the caller may see, on nodes with that metadata.
 fn seen_instances(eval: &mut Eval<'_>, node_meta: &BTreeMap<String, String>) -> Vec<Arc<Placed>> {
     let all = eval.reader.instances(&ServiceScope::default());
-    let wanted = all.into_iter().filter(|placed| has_meta(&placed.node, node_meta));
-    eval.keep(wanted, |placed| eval.caller.sees().instance(&placed.node.name, &placed.service))
+    // What is hidden is told of whatever was asked for: else the answer would say what a hidden node has.
+    let seen = eval.keep(all, |placed| eval.caller.sees().instance(&placed.node.name, &placed.service));
+    seen.into_iter().filter(|placed| has_meta(&placed.node, node_meta)).collect()
 }
 
 fn wants(select: &InstanceSelection, node: &Node, service: &ServiceInstance) -> bool {

@@ -199,16 +199,13 @@ fn catalog(cases: &mut Vec<Case>) {
     cases.push(
         Case::list(path, path, shapes::nodes, nodes(|_| true)).with(&["filter=Node+%21%3D+x", "near=m1"]),
     );
-    cases.push(Case::list(
-        path,
-        format!("{path}?node-meta=rack:a"),
-        shapes::nodes,
-        nodes(|name| name == "n2"),
-    ));
+    let on = format!("{path}?node-meta=rack:a");
+    let on = Case::list(path, on, shapes::nodes, nodes(|name| name == "n2"));
+    cases.push(Case { judged: Some(nodes(|_| true)), ..on });
     cases.push(Case::one("/v1/catalog/datacenters", "/v1/catalog/datacenters", open()));
     let path = "/v1/catalog/services";
     let shown = |on: fn(&Instance) -> bool, query: &str| Case {
-        judged: Some(instances(on, None)),
+        judged: Some(instances(|_| true, None)),
         ..Case::list(path, format!("{path}{query}"), shapes::services, services(on))
     };
     cases.push(shown(|_| true, "").with(&["filter=ServiceName+%21%3D+x"]));
@@ -265,7 +262,8 @@ fn health(cases: &mut Vec<Case>) {
         Case::list("/v1/health/state/:state", path, shapes::checks, checks(fits)).with(&[NO_NODE])
     };
     cases.push(state("any", |_| true).with(&["near=m1"]));
-    cases.push(state("passing?node-meta=rack:a", |check| check.0 == "n2"));
+    let on = state("passing?node-meta=rack:a", |check| check.0 == "n2");
+    cases.push(Case { judged: Some(checks(|_| true)), ..on });
 }
 
 fn agent(cases: &mut Vec<Case>) {
@@ -318,9 +316,7 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
     cases.push(Case::one("/v1/connect/intentions/:id", format!("{path}/{id}"), either(from, to)));
     for (from, to) in INTENTIONS {
         let pair = format!("{path}/exact?source={from}&destination={to}");
-        // All sources are nobody's: only the destination opens them.
-        let needs = if from == "*" { only(intention(to)) } else { either(from, to) };
-        cases.push(Case::one("/v1/connect/intentions/exact", pair, needs));
+        cases.push(Case::one("/v1/connect/intentions/exact", pair, either(from, to)));
         let check = format!("{path}/check?source=web&destination={to}");
         cases.push(Case::one("/v1/connect/intentions/check", check, only(service(to))));
     }
