@@ -10,6 +10,10 @@
 //! still hold more; else it is refused. So a source that holds little is served however many others hold as much as
 //! they can get, and in whatever order they came. What is counted is what a caller makes us keep: a connection's own
 //! memory, what was read of a request that is not whole, what is not yet written of an answer.
+//!
+//! A caller that has proved who it is ([`Guest::prove`]) takes the room of strangers, and they do not take its: many
+//! proxies behind one address hold more than each of many strangers. Only where the known hold nearly everything, the
+//! largest of them makes room for who has yet to say who it is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::BUDGET_SHARE;
+use crate::limits::{BUDGET_SHARE, BUDGET_STRANGERS_SHARE};
 
 /// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
 /// can have all to itself), or everybody on a unix socket.
@@ -77,12 +81,15 @@ struct Inside {
     most: usize,
     connections: usize,
     next: u64,
+    /// What those hold of whom it is not known who they are.
+    strangers: Amount,
     sources: HashMap<Source, OfSource>,
 }
 
 #[derive(Debug, Default)]
 struct OfSource {
     bytes: usize,
+    strangers: Amount,
     /// By when they came.
     guests: BTreeMap<u64, OfGuest>,
 }
@@ -91,7 +98,28 @@ struct OfSource {
 struct OfGuest {
     bytes: usize,
     door: usize,
+    known: bool,
     evicted: CancellationToken,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Amount {
+    bytes: usize,
+    connections: usize,
+}
+
+/// Of what there is too little.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Short {
+    Bytes,
+    Connections,
+}
+
+/// Whose room is taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whose {
+    Strangers,
+    Anybody,
 }
 
 // === impl Source ===
@@ -148,40 +176,119 @@ impl Budget {
         self.inside.lock().connections
     }
 
-    /// Takes bytes, and a connection or none, out of the account if need be at the cost of the largest source.
-    fn take(&self, inside: &mut Inside, source: Source, bytes: usize, connections: usize) -> bool {
-        let own = inside.sources.get(&source).map_or(0, |own| own.bytes) + bytes;
+    /// Takes something out of the account, if need be at the cost of others.
+    fn take(&self, inside: &mut Inside, source: Source, known: bool, more: Amount) -> bool {
+        let own = inside.sources.get(&source).map_or(0, |own| own.bytes) + more.bytes;
         if own > self.bytes / BUDGET_SHARE {
             return false;
         }
-        while inside.bytes + bytes > self.bytes || inside.connections + connections > self.connections {
-            if !inside.evict(source, own) {
+        loop {
+            let short = if inside.bytes + more.bytes > self.bytes {
+                Short::Bytes
+            } else if inside.connections + more.connections > self.connections {
+                Short::Connections
+            } else {
+                break;
+            };
+            if !self.make_room(inside, source, known, more, short) {
                 return false;
             }
         }
-        inside.bytes += bytes;
+        inside.bytes += more.bytes;
         inside.most = inside.most.max(inside.bytes);
-        inside.connections += connections;
-        inside.sources.entry(source).or_default().bytes += bytes;
+        inside.connections += more.connections;
+        let own = inside.sources.entry(source).or_default();
+        own.bytes += more.bytes;
+        if !known {
+            own.strangers.add(more);
+            inside.strangers.add(more);
+        }
         true
+    }
+
+    /// Ends one connection of others, if there is one that has to go before this one is refused.
+    fn make_room(
+        &self,
+        inside: &mut Inside,
+        source: Source,
+        known: bool,
+        more: Amount,
+        short: Short,
+    ) -> bool {
+        let (mut all, mut strangers) = (more, inside.strangers);
+        let mut of_strangers = Amount::default();
+        if let Some(own) = inside.sources.get(&source) {
+            all.add(own.all());
+            of_strangers = own.strangers;
+        }
+        // Who is known takes the room of any stranger.
+        if known {
+            of_strangers = Amount::default();
+        } else {
+            of_strangers.add(more);
+            strangers.add(more);
+        }
+        if inside.evict(source, of_strangers, short, Whose::Strangers) {
+            return true;
+        }
+        strangers.bytes <= self.bytes / BUDGET_STRANGERS_SHARE
+            && strangers.connections <= self.connections / BUDGET_STRANGERS_SHARE
+            && inside.evict(source, all, short, Whose::Anybody)
+    }
+}
+
+impl Amount {
+    fn add(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.connections += more.connections;
+    }
+
+    fn of(self, short: Short) -> usize {
+        match short {
+            Short::Bytes => self.bytes,
+            Short::Connections => self.connections,
+        }
+    }
+}
+
+impl OfSource {
+    fn all(&self) -> Amount {
+        Amount { bytes: self.bytes, connections: self.guests.len() }
+    }
+
+    fn held(&self, short: Short, whose: Whose) -> usize {
+        match whose {
+            Whose::Strangers => self.strangers.of(short),
+            Whose::Anybody => self.all().of(short),
+        }
     }
 }
 
 impl Inside {
-    /// Ends the largest guest of the source that holds the most, if it still held more without that guest than nothing
-    /// and with it holds more than `own`. False if there is none.
-    fn evict(&mut self, but: Source, own: usize) -> bool {
-        // Ties are broken by the address, so that the same account always chooses the same.
-        let largest = self.sources.iter().filter(|(source, _)| **source != but);
-        let Some((source, found)) = largest.max_by_key(|(source, found)| (found.bytes, **source)) else {
-            return false;
+    /// Ends a connection of the source that holds the most of what is short, if it holds more of it than `own`. Where
+    /// connections are short and all have equally many, the one goes that holds least and came first: so a newcomer is
+    /// let in however many addresses have one each. False if there is none.
+    fn evict(&mut self, but: Source, own: Amount, short: Short, whose: Whose) -> bool {
+        let own = own.of(short);
+        let others = || self.sources.iter().filter(|(source, _)| **source != but);
+        let Some(most) = others().map(|(_, found)| found.held(short, whose)).max() else { return false };
+        let enough = match short {
+            Short::Bytes => most > own,
+            Short::Connections => most >= own,
         };
-        if found.bytes <= own {
+        if !enough {
             return false;
         }
-        let source = *source;
-        let guest = found.guests.iter().max_by_key(|(id, guest)| (guest.bytes, **id)).map(|(id, _)| *id);
-        let Some(guest) = guest.and_then(|id| self.remove(source, id)) else { return false };
+        let largest = others().filter(|(_, found)| found.held(short, whose) == most);
+        let guests =
+            largest.flat_map(|(source, found)| found.guests.iter().map(|(id, guest)| (*source, *id, guest)));
+        let guests = guests.filter(|(_, _, guest)| whose == Whose::Anybody || !guest.known);
+        let chosen = match short {
+            Short::Bytes => guests.max_by_key(|(_, id, guest)| (guest.bytes, *id)),
+            Short::Connections => guests.min_by_key(|(_, id, guest)| (guest.bytes, *id)),
+        };
+        let Some((source, id)) = chosen.map(|(source, id, _)| (source, id)) else { return false };
+        let Some(guest) = self.remove(source, id) else { return false };
         guest.evicted.cancel();
         true
     }
@@ -191,12 +298,23 @@ impl Inside {
         let own = self.sources.get_mut(&source)?;
         let guest = own.guests.remove(&id)?;
         own.bytes -= guest.bytes;
+        if !guest.known {
+            for strangers in [&mut own.strangers, &mut self.strangers] {
+                strangers.bytes -= guest.bytes;
+                strangers.connections -= 1;
+            }
+        }
         if own.guests.is_empty() {
             self.sources.remove(&source);
         }
         self.bytes -= guest.bytes;
         self.connections -= 1;
         Some(guest)
+    }
+
+    /// Whether the guest is known; `None` if it was evicted.
+    fn is_known(&self, source: Source, id: u64) -> Option<bool> {
+        self.sources.get(&source)?.guests.get(&id).map(|guest| guest.known)
     }
 }
 
@@ -211,13 +329,13 @@ impl Door {
         if source != Source::UNIX && open >= self.per_source.load(Ordering::Relaxed) {
             return Err(Full::Source);
         }
-        if !self.budget.take(&mut inside, source, bytes, 1) {
+        if !self.budget.take(&mut inside, source, false, Amount { bytes, connections: 1 }) {
             return Err(Full::Process);
         }
         let id = inside.next;
         inside.next += 1;
         let evicted = CancellationToken::new();
-        let guest = OfGuest { bytes, door: self.id, evicted: evicted.clone() };
+        let guest = OfGuest { bytes, door: self.id, known: false, evicted: evicted.clone() };
         inside.sources.entry(source).or_default().guests.insert(id, guest);
         drop(inside);
         Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, evicted }))
@@ -237,6 +355,21 @@ impl Guest {
         let mut held = Held { guest: Arc::clone(self), bytes: 0 };
         held.grow(bytes)?;
         Ok(held)
+    }
+
+    /// Says that the caller has proved who it is.
+    pub fn prove(&self) {
+        let mut inside = self.budget.inside.lock();
+        let Inside { sources, strangers, .. } = &mut *inside;
+        if let Some(own) = sources.get_mut(&self.source)
+            && let Some(guest) = own.guests.get_mut(&self.id)
+            && !std::mem::replace(&mut guest.known, true)
+        {
+            for strangers in [&mut own.strangers, strangers] {
+                strangers.bytes -= guest.bytes;
+                strangers.connections -= 1;
+            }
+        }
     }
 
     /// Completes when the connection has to end, because somebody who holds less needs the room.
@@ -264,9 +397,8 @@ impl Held {
         let Guest { budget, source, id, evicted: _ } = &*self.guest;
         let mut inside = budget.inside.lock();
         // Whoever was evicted holds nothing any more and gets nothing.
-        if !inside.sources.get(source).is_some_and(|own| own.guests.contains_key(id))
-            || !budget.take(&mut inside, *source, bytes, 0)
-        {
+        let Some(known) = inside.is_known(*source, *id) else { return Err(Full::Process) };
+        if !budget.take(&mut inside, *source, known, Amount { bytes, connections: 0 }) {
             return Err(Full::Process);
         }
         if let Some(guest) = inside.sources.get_mut(source).and_then(|own| own.guests.get_mut(id)) {
@@ -282,12 +414,17 @@ impl Held {
         let less = self.bytes.saturating_sub(bytes);
         let Guest { budget, source, id, evicted: _ } = &*self.guest;
         let mut inside = budget.inside.lock();
-        if let Some(own) = inside.sources.get_mut(source)
+        let Inside { sources, strangers, bytes: all, .. } = &mut *inside;
+        if let Some(own) = sources.get_mut(source)
             && let Some(guest) = own.guests.get_mut(id)
         {
             guest.bytes -= less;
             own.bytes -= less;
-            inside.bytes -= less;
+            *all -= less;
+            if !guest.known {
+                own.strangers.bytes -= less;
+                strangers.bytes -= less;
+            }
         }
         drop(inside);
         self.bytes -= less;

@@ -25,6 +25,9 @@ pub const STATUS_ERROR_BYTES_MAX: usize = 512;
 /// Which part of a budget one source may hold: half, so that there is always room for another without ending anything.
 pub const BUDGET_SHARE: usize = 2;
 
+/// Which part of a budget is left to strangers by callers that are known: an eighth, enough for many to say who they are.
+pub const BUDGET_STRANGERS_SHARE: usize = 8;
+
 /// Bytes that callers may make a process hold, all listeners together: requests that are not whole, answers that are not
 /// read, the connections themselves. What this counts costs up to two and a half times as much with all that lies around it.
 pub const BUDGET_BYTES: usize = 96 << 20;

@@ -42,6 +42,10 @@ impl Streams {
         let late = self.clock.sleep(REQUEST_TIMEOUT);
         let request = request.map(|body| Bounded { body, held: reading, late });
         let Ok(response) = self.service.call(request).await;
+        // Whoever is given what it asks for is no stranger; a refusal says so in its headers.
+        if !response.headers().contains_key("grpc-status") {
+            self.guest.prove();
+        }
         Ok(self.wrap(response, Some(held)))
     }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
+use concord_rpc::grpc::SnapshotClient;
 use concord_rpc::{ProxyTarget, RpcError, SnapshotStream};
 use concord_runtime::{BoxFuture, Budget, ManualClock, World, timeout};
+use futures::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -17,6 +19,8 @@ use super::*;
 #[derive(Debug, Default)]
 struct Nobody {
     came: AtomicUsize,
+    /// Gives whoever attaches a stream on which nothing comes.
+    attaches: bool,
 }
 
 impl SnapshotSource for Nobody {
@@ -26,7 +30,10 @@ impl SnapshotSource for Nobody {
     }
 
     fn attach(&self, _: ProxyTarget, _: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
-        Box::pin(async { Err(RpcError::ShuttingDown) })
+        let attaches = self.attaches;
+        Box::pin(async move {
+            if attaches { Ok(futures::stream::pending().boxed()) } else { Err(RpcError::ShuttingDown) }
+        })
     }
 
     fn sign_leaf(
@@ -50,12 +57,16 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::of(Nobody::default()).await
+    }
+
+    async fn of(source: Nobody) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (clock, scope) = (ManualClock::new(0), Scope::new("test", World::tokio().clock));
         let budget = Budget::new(1 << 20, 100);
         let door = Arc::new(budget.door(limits::CONNECTIONS_PER_CLIENT));
-        let source = Arc::new(Nobody::default());
+        let source = Arc::new(source);
         serve(listener, Arc::clone(&source) as _, door, Arc::new(clock.clone()), &scope);
         Self { address, clock, budget, source, scope }
     }
@@ -252,5 +263,33 @@ async fn n_10_a_port_without_room_lets_nobody_in_and_recovers() {
         }
     };
     served.wait(Duration::ZERO, empty).await.expect("all of it comes back");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn n_10_strangers_do_not_end_the_streams_of_proxies_behind_one_address() {
+    let served = Served::of(Nobody { attaches: true, ..Nobody::default() }).await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+        let client = SnapshotClient::new(endpoint.connect().await.expect("it listens"));
+        let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+        streams.push((client.attach(proxy, None).await.expect("it is given one"), client));
+    }
+    let mut crowd = Vec::new();
+    for last in 1..=40 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 1, last], 0))).expect("an address of its own");
+        let mut client = socket.connect(served.address).await.expect("it listens");
+        client.write_all(HELLO).await.expect("sent");
+        // Those that find no room are closed without a word.
+        let _ = client.read(&mut [0; 9]).await;
+        crowd.push(client);
+    }
+    assert!(served.budget.held() > (1 << 20) - 64 * 1024, "there is no room left");
+    for (stream, _client) in &mut streams {
+        let ended = timeout(&*World::tokio().clock, Duration::from_millis(100), stream.next()).await;
+        assert!(ended.is_err(), "it goes on: {ended:?}");
+    }
     served.stop().await;
 }

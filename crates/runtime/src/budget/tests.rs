@@ -97,3 +97,54 @@ fn n_10_who_was_evicted_gets_nothing_and_takes_nothing_away() {
     assert_eq!((budget.held(), budget.connections()), (0, 0));
     assert_eq!((budget.take_most(), budget.take_most()), (110, 0));
 }
+
+#[test]
+fn n_10_strangers_do_not_take_the_room_of_who_is_known() {
+    let budget = Budget::new(BYTES, 1_000);
+    let door = budget.door(usize::MAX);
+    // Many behind one address, who hold more than each of the crowd will.
+    let known: Vec<Arc<Guest>> = (0..20).map(|_| door.enter(source(1), 10).unwrap()).collect();
+    for guest in &known {
+        guest.prove();
+        guest.prove();
+    }
+    let crowds: Vec<Vec<Arc<Guest>>> = (2..=40).map(|last| fill(&door, source(last))).collect();
+    assert!(known.iter().all(|one| !one.is_evicted()));
+    let mut held = known[0].hold(0).unwrap();
+    held.grow(200).expect("it takes the room of strangers");
+    assert!(door.enter(source(1), 10).is_ok(), "a stranger of its address has what other strangers have");
+    held.shrink_to(0);
+    drop((held, known, crowds));
+    let inside = budget.inside.lock();
+    assert_eq!((inside.bytes, inside.strangers, inside.sources.len()), (0, Amount::default(), 0));
+}
+
+#[test]
+fn n_10_who_is_known_leaves_room_for_who_has_yet_to_say_who_it_is() {
+    let budget = Budget::new(BYTES, 1_000);
+    let door = budget.door(usize::MAX);
+    let mut known = Vec::new();
+    for last in 1..=2 {
+        for guest in fill(&door, source(last)) {
+            guest.prove();
+            known.push(guest);
+        }
+    }
+    assert_eq!(known.len() * 10, BYTES);
+    let newcomers: Vec<_> = (3..).map_while(|last| door.enter(source(last), 10).ok()).collect();
+    assert_eq!(newcomers.len(), BYTES / BUDGET_STRANGERS_SHARE / 10);
+    assert_eq!(known.iter().filter(|one| one.is_evicted()).count(), newcomers.len());
+    assert!(newcomers.iter().all(|one| !one.is_evicted()));
+}
+
+#[test]
+fn n_10_many_addresses_with_one_connection_each_shut_nobody_out() {
+    let budget = Budget::new(BYTES, 20);
+    let door = budget.door(usize::MAX);
+    let busy = door.enter(source(1), 30).unwrap();
+    let silent: Vec<Arc<Guest>> = (2..=20).map(|last| door.enter(source(last), 10).unwrap()).collect();
+    let newcomers: Vec<Arc<Guest>> = (21..=30).map(|last| door.enter(source(last), 10).unwrap()).collect();
+    assert!(!busy.is_evicted(), "who says nothing goes before who does");
+    assert!(silent[..10].iter().all(|one| one.is_evicted()) && !silent[10].is_evicted());
+    assert!(newcomers.iter().all(|one| !one.is_evicted()));
+}
