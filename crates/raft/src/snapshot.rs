@@ -71,6 +71,10 @@ impl Snapshots {
     pub(crate) fn open(disk: Option<Arc<dyn Disk>>) -> Result<Self, SnapshotError> {
         let mut kept = Kept::default();
         if let Some(disk) = &disk {
+            // Each is as large as a snapshot and has a name of its own, so that no later one takes its place.
+            if let Err(error) = disk.remove_unfinished(DIR) {
+                tracing::warn!(%error, "what is left of unfinished snapshots takes space");
+            }
             let mut found = Vec::new();
             for name in files(&**disk)? {
                 match load(&**disk, &name) {

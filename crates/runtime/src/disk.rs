@@ -53,6 +53,14 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// When the directory cannot be read.
     fn list(&self, dir: &str) -> Result<Vec<String>, DiskError>;
 
+    /// Removes from a directory what a crash left of [`Disk::write_atomic`]. Nobody may be writing there.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn remove_unfinished(&self, _dir: &str) -> Result<(), DiskError> {
+        Ok(())
+    }
+
     /// Whether the file exists.
     ///
     /// # Errors

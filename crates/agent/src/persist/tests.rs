@@ -2,7 +2,7 @@
 
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_ca::seal::Kek;
-use concord_runtime::{Disk, World};
+use concord_runtime::{Disk, MemoryDisk, World};
 
 use super::*;
 use crate::own_tokens::TokenKind;
@@ -164,6 +164,38 @@ fn what_was_deregistered_is_not_missing() {
     kept.carry_out(&[FileChange::DropService(InstanceId::parse("web").unwrap())]).unwrap();
     let found = registrations(&disk, 7).load().unwrap();
     assert_eq!((names(&found), found.missing.len()), (vec!["db"], 0));
+}
+
+#[test]
+fn a_full_disk_takes_a_change_of_registrations_back_and_ends_nothing() {
+    const BLOCK: usize = 4096;
+    let names_of = |found: Found| names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let (mut refused, mut carried_out) = (0, 0);
+    for free in 0..8 {
+        let disk = MemoryDisk::new();
+        let world = World::tokio().with_disk(Arc::new(disk.clone()));
+        let kept = Registrations::new(Vault::new(&[Kek::from_bytes(&[7; 32]).unwrap()], &world));
+        kept.load().unwrap();
+        // The file of names stays when the name is gone: it is there before the change.
+        kept.carry_out(&[keep("web")]).unwrap();
+        kept.carry_out(&[FileChange::DropService(InstanceId::parse("web").unwrap())]).unwrap();
+        disk.set_free(free * BLOCK);
+        let outcome = kept.carry_out(&[keep("web")]);
+        let expected: &[&str] = if outcome.is_ok() { &["web"] } else { &[] };
+        if let Err(error) = outcome {
+            assert!(!error.is_fatal(), "{free} blocks are free: {error}");
+            refused += 1;
+        } else {
+            carried_out += 1;
+        }
+        let again = Registrations::new(Vault::new(&[Kek::from_bytes(&[7; 32]).unwrap()], &world));
+        again.recover().unwrap();
+        assert_eq!(names_of(again.load().unwrap()), expected, "{free} blocks are free");
+    }
+    assert!(
+        refused > 1 && carried_out > 0,
+        "{refused} and {carried_out}: the change fails in different places"
+    );
 }
 
 #[test]

@@ -57,9 +57,13 @@ impl Registrations {
     }
 
     fn take_back(&self, undo: &UndoFile) -> Result<(), PersistError> {
-        for Before { path, content } in &undo.files {
+        // Backwards, and only what differs: so it needs no more space than the change itself has found, and a disk
+        // that is full lets it be done.
+        for Before { path, content } in undo.files.iter().rev() {
             let content = content.as_ref().map(|content| content.clone().into_bytes());
-            self.set(&File { path: path.clone(), content })?;
+            if self.vault.raw(path)? != content {
+                self.set(&File { path: path.clone(), content })?;
+            }
         }
         self.drop_file(UNDO)
     }

@@ -1,6 +1,6 @@
 //! Snapshot files: what is kept, what is refused, what is fallen back to.
 
-use concord_runtime::MemoryDisk;
+use concord_runtime::{HostDisk, MemoryDisk};
 
 use super::*;
 use crate::engine::StoredMembership;
@@ -82,4 +82,21 @@ fn n_116_an_unknown_format_is_refused_with_the_remedy() {
     let error = open(&disk).expect_err("a newer version's snapshot is not skipped");
     assert!(matches!(error, SnapshotError::Format { found: 9, .. }));
     assert!(error.to_string().contains("start a version that knows it"));
+}
+
+#[test]
+fn what_a_crash_left_of_a_snapshot_is_removed_at_the_start() {
+    let root = tempfile::tempdir().expect("a directory");
+    let disk: Arc<dyn Disk> = Arc::new(HostDisk::new(root.path()).expect("a disk"));
+    let snapshots = Snapshots::open(Some(Arc::clone(&disk))).expect("opens");
+    snapshots.save(&meta(10), Bytes::from_static(b"ten")).expect("saves");
+    let dir = root.path().join(DIR);
+    std::fs::write(dir.join(format!("{}.unfinished", name(&meta(20)))), [7; 9000]).expect("written");
+    let snapshots = Snapshots::open(Some(disk)).expect("opens again");
+    check_newest(&snapshots, Some((10, b"ten")));
+    let left: Vec<_> = std::fs::read_dir(dir)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left, [std::ffi::OsString::from(name(&meta(10)))]);
 }

@@ -101,15 +101,11 @@ impl Disk for HostDisk {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(DiskError::of("remove", path, e)),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)
-            .map_err(|e| DiskError::of("create", path, e))?;
-        file.write_all(content).map_err(|e| DiskError::of("write", path, e))?;
-        file.sync_all().map_err(|source| DiskError::Sync { path: path.to_owned(), source })?;
-        fs::rename(&unfinished, &full).map_err(|e| DiskError::of("rename", path, e))?;
+        if let Err(error) = put_in_place(&unfinished, &full, path, content) {
+            // On a full disk it would hold the space that others need. Why it was not written is what is told.
+            let _ = fs::remove_file(&unfinished);
+            return Err(error);
+        }
         sync_parent(&full, path)
     }
 
@@ -157,6 +153,11 @@ impl Disk for HostDisk {
         }
         names.sort();
         Ok(names)
+    }
+
+    fn remove_unfinished(&self, dir: &str) -> Result<(), DiskError> {
+        Self::drop_unfinished(&self.root, &[dir])
+            .map_err(|e| DiskError::of("remove unfinished files", dir, e))
     }
 
     fn exists(&self, path: &str) -> Result<bool, DiskError> {
@@ -229,6 +230,18 @@ impl DiskLock for HostLock {}
 
 fn make_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn put_in_place(unfinished: &Path, full: &Path, path: &str, content: &[u8]) -> Result<(), DiskError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(unfinished)
+        .map_err(|e| DiskError::of("create", path, e))?;
+    file.write_all(content).map_err(|e| DiskError::of("write", path, e))?;
+    file.sync_all().map_err(|source| DiskError::Sync { path: path.to_owned(), source })?;
+    fs::rename(unfinished, full).map_err(|e| DiskError::of("rename", path, e))
 }
 
 fn sync_parent(full: &Path, path: &str) -> Result<(), DiskError> {

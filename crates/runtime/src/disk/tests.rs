@@ -225,6 +225,18 @@ fn modes_that_cannot_be_changed_are_counted_with_one_example() {
 }
 
 #[test]
+fn a_file_that_could_not_be_written_leaves_nothing_that_takes_space() {
+    let root = tempfile::tempdir().expect("a directory");
+    let disk = HostDisk::new(root.path()).expect("a disk");
+    // A directory stands where the file would go: the last step fails, all its content is written by then.
+    std::fs::create_dir_all(root.path().join("raft/snapshot")).expect("a directory");
+    disk.write_atomic("raft/snapshot", &[7; 9000]).expect_err("it cannot take the place of a directory");
+    let left = std::fs::read_dir(root.path().join("raft")).expect("a directory");
+    let left: Vec<_> = left.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left, ["snapshot"]);
+}
+
+#[test]
 fn n_118_what_a_crash_left_unfinished_is_removed() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = HostDisk::new(dir.path()).expect("a disk");
