@@ -49,8 +49,12 @@ impl CsrLimiter {
         Self { limits, next: Duration::ZERO, in_flight: 0 }
     }
 
-    /// Takes over new limits; turns already given out stand.
+    /// Takes over new limits. Turns already given out stand; where the limits are others than before, the next turn
+    /// is free: a rate that was too low, and is mended, would else hold for up to an hour.
     pub fn configure(&mut self, limits: CsrLimits) {
+        if self.limits != limits {
+            self.next = Duration::ZERO;
+        }
         self.limits = limits;
     }
 
@@ -118,6 +122,20 @@ mod tests {
         }
         assert_eq!(limiter.admit(NOW), Admission::Refused);
         assert_eq!(limiter.admit(NOW + MILLI * 20), Admission::After(MILLI * 500));
+    }
+
+    #[test]
+    fn a_rate_that_was_too_low_and_is_mended_holds_nobody_up() {
+        let limits = |max_per_second| CsrLimits { max_per_second, max_concurrent: 0 };
+        let mut limiter = CsrLimiter::new(limits(0.0001));
+        assert_eq!(limiter.admit(NOW), Admission::After(Duration::ZERO));
+        assert_eq!(limiter.admit(NOW + MILLI), Admission::Refused);
+        // The same limits again change nothing, so that nobody gets around them by changing something else.
+        limiter.configure(limits(0.0001));
+        assert_eq!(limiter.admit(NOW + MILLI), Admission::Refused);
+        limiter.configure(CsrLimits::default());
+        assert_eq!(limiter.admit(NOW + MILLI), Admission::After(Duration::ZERO));
+        assert_eq!(limiter.admit(NOW + MILLI), Admission::After(MILLI * 20));
     }
 
     #[test]
