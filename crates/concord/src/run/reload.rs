@@ -41,6 +41,7 @@ impl Running {
         let Configuration { loaded, .. } = command.load().map_err(|failure| {
             let text = match failure {
                 Failure::Input(text) => text,
+                Failure::System { doing, error } => format!("cannot {doing}: {error}"),
                 other => format!("{other:?}"),
             };
             warn!(%text, "the configuration was not reloaded");
