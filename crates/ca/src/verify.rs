@@ -23,7 +23,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use self::authority::{AuthorityFault, check_intermediate, check_root};
+pub use self::authority::{AuthorityFault, check_beside, check_intermediate, check_root};
 pub use self::bundle::{BundleError, Bundles, TrustBundle};
 pub use self::refusal::Refusal;
 

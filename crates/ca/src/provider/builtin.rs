@@ -18,7 +18,7 @@ use crate::csr::Csr;
 use crate::key::{KeyMaker, Signer};
 use crate::limits::CROSS_SIGNED_LIFE;
 use crate::seal::{Entropy, Kek, PURPOSE_CA_KEY, open, seal};
-use crate::verify::{check_intermediate, check_root};
+use crate::verify::{check_beside, check_intermediate, check_root};
 use crate::x509::build::{
     Authority, IntermediateTemplate, LeafTemplate, RootTemplate, Validity, build_intermediate, build_leaf,
     build_root, common_name, cross_sign,
@@ -178,6 +178,12 @@ impl BuiltinProvider {
         }
         check_root(root).map_err(RootCertFault::Authority)?;
         self.trial(root, self.intermediate.as_slice(), now)
+    }
+
+    /// Whether verifiers can tell this CA's root from another that stays published.
+    pub fn stands_apart_from(&self, published: &Certificate) -> Result<(), ProviderError> {
+        let Some(root) = &self.root else { return Ok(()) };
+        Ok(check_beside(root, published).map_err(RootCertFault::Authority)?)
     }
 
     /// Whether those who trust `old` alone accept what this CA signs, through `old`'s signature over its root.

@@ -63,6 +63,12 @@ pub enum AuthorityFault {
          on a root it may be left out"
     )]
     AuthorityKeyId,
+    /// It has the name and the key id of another root.
+    #[error(
+        "it has the subject and the subjectKeyIdentifier of a root that is still published, but another key, and \
+         verifiers take one for the other; supply one with a key id of its own"
+    )]
+    TakenForAnother,
     /// Serial number 0.
     #[error("its serial number must be positive")]
     Serial,
@@ -86,6 +92,16 @@ pub fn check_intermediate(intermediate: &Certificate, issuer: &Certificate) -> R
         // Only a root may leave it out (RFC 5280 §4.2.1.1).
         None => Err(AuthorityFault::AuthorityKeyId),
     }
+}
+
+/// Judges a root beside one that stays published. Where name and key id are alike OpenSSL, for one, tries the first
+/// of the two and no other: leaves below the second are refused.
+pub fn check_beside(root: &Certificate, published: &Certificate) -> Result<(), AuthorityFault> {
+    let alike = root.subject() == published.subject() && root.key_id() == published.key_id();
+    if alike && root.public_key() != published.public_key() {
+        return Err(AuthorityFault::TakenForAnother);
+    }
+    Ok(())
 }
 
 fn check(certificate: &Certificate) -> Result<(), AuthorityFault> {

@@ -246,6 +246,12 @@ impl<'a> Driver<'a> {
         if rotates {
             let candidate = self.configure(parsed.settings.clone(), key.cloned())?;
             candidate.assess(self.core.now()).map_err(|error| provider_error(&error))?;
+            let published = self.core.view().read().ca_roots();
+            for root in published.iter().flat_map(|all| &all.roots) {
+                let root = Certificate::parse_pem(&root.root_cert)
+                    .map_err(|error| RpcError::Internal(error.to_string()))?;
+                candidate.stands_apart_from(&root).map_err(|error| provider_error(&error))?;
+            }
         }
         Ok(rotates)
     }

@@ -67,6 +67,28 @@ async fn n_140_a_root_that_others_refuse_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_root_with_the_name_and_key_id_of_another_is_refused() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    let key_id = |forge: Forge, id: &[u8]| {
+        let id = der::value(der::OCTET_STRING, id);
+        forge.with(oid::SUBJECT_KEY_ID, false, &id)
+    };
+    offer(&host, |forge| key_id(forge, b"one")).await.unwrap();
+    let stands = (host.roots().await, host.config().await);
+    match offer(&host, |forge| key_id(forge, b"one")).await {
+        Err(RpcError::Invalid(text)) => assert!(text.contains("another key"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((host.roots().await, host.config().await), stands);
+    // With a key id of its own it would be taken, were it not that the one before signs no root.
+    match offer(&host, |forge| key_id(forge, b"two")).await {
+        Err(RpcError::Invalid(text)) => assert!(text.contains("cross-sign"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rotation_publishes_both_roots_and_breaks_nobody() {
     let host = Setup::guarded().start().await.with_ca().await;
     let before = host.roots().await;
