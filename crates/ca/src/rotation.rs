@@ -354,6 +354,12 @@ impl Machine {
         self.phase == Phase::Steady && self.using == Using::Ready
     }
 
+    /// Whether a change may begin now. Where the active root's key is lost nothing will ever sign with it: a rotation
+    /// without its signature over the new root is the way out, and needs no more than that nothing else is under way.
+    pub fn accepts(&self, without_cross_signing: bool) -> bool {
+        self.is_steady() || self.phase == Phase::Steady && without_cross_signing
+    }
+
     /// Notices that somebody has set the wall clock.
     fn look_at_the_clock(&mut self, now: Now, out: &mut Vec<Effect>) {
         let (forward, back) = (now.set_forward_since(self.seen), now.set_back_since(self.seen));
@@ -427,7 +433,7 @@ impl Machine {
     }
 
     fn configure(&mut self, now: Now, request: RequestId, change: Change, out: &mut Vec<Effect>) {
-        if !self.is_steady() {
+        if !self.accepts(change.rotates && change.force_without_cross_signing) {
             out.push(Effect::Answer(request, Err(Failure::Busy)));
             return;
         }

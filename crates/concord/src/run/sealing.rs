@@ -80,7 +80,7 @@ fn own(world: &World, data_dir: Option<&str>) -> Result<Kek, Failure> {
         return Err(Failure::input(format!(
             "data_dir/{OWN_FILE} is missing: it opens the CA's key and the tokens in the log beside it. Restore it from a \
              backup. If it is lost for good, name a new key with sealing.key_file: the catalog and the intentions live on, \
-             the CA's key does not"
+             the CA's key does not: rotate to a new one with ForceWithoutCrossSigning"
         )));
     }
     if !known {

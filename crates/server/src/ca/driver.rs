@@ -21,7 +21,7 @@ use concord_state::command::{DeleteCaProviderState, SetCaConfig, SetCaRoots};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
-use super::{Ask, InUse, issue, parse, provider_error};
+use super::{Ask, Force, InUse, issue, parse, provider_error};
 use crate::limits::{CA_TIMER_MAX, CA_TIMER_MIN};
 use crate::paths::Core;
 
@@ -202,7 +202,7 @@ impl<'a> Driver<'a> {
 
     async fn ask(&mut self, ask: Ask) {
         let Ask { provider, parsed, force, answer } = ask;
-        let rotates = match self.judge(&parsed).await {
+        let rotates = match self.judge(&parsed, &force).await {
             Ok(rotates) => rotates,
             Err(error) => {
                 // The caller may have gone away.
@@ -211,7 +211,7 @@ impl<'a> Driver<'a> {
             }
         };
         let ParsedSettings { settings, stored, private_key } = parsed;
-        if self.request.is_some() || !self.machine.is_steady() {
+        if self.request.is_some() || !self.machine.accepts(rotates && force.without_cross_signing) {
             let _ = answer.send(Err(RpcError::Busy(Failure::Busy.to_string())));
             return;
         }
@@ -231,18 +231,24 @@ impl<'a> Driver<'a> {
     }
 
     /// Whether settings ask for another root; refuses a root that cannot be one before anything is done.
-    async fn judge(&self, parsed: &ParsedSettings) -> Result<bool, RpcError> {
+    async fn judge(&self, parsed: &ParsedSettings, force: &Force) -> Result<bool, RpcError> {
         let in_use = self.core.ca.provider.lock().await;
-        let own = in_use.as_ref().ok_or_else(|| self.core.ca.not_ready("no provider signs"))?;
         let key = parsed.private_key.as_ref();
-        let rotates = own.provider.needs_rotation(&parsed.settings, key, self.core.now()).map_err(
-            |error| match error {
-                ProviderError::Certificate(_) | ProviderError::Key(_) => {
-                    RpcError::Invalid(format!("RootCert or PrivateKey: {error}"))
-                }
-                other => provider_error(&other),
-            },
-        )?;
+        let rotates = match in_use.as_ref() {
+            Some(own) => {
+                own.provider.needs_rotation(&parsed.settings, key, self.core.now()).map_err(|error| {
+                    match error {
+                        ProviderError::Certificate(_) | ProviderError::Key(_) => {
+                            RpcError::Invalid(format!("RootCert or PrivateKey: {error}"))
+                        }
+                        other => provider_error(&other),
+                    }
+                })?
+            }
+            // The key of the active root cannot be opened: whatever is asked for, another root has to come.
+            None if force.without_cross_signing => true,
+            None => return Err(self.core.ca.not_ready("no provider signs")),
+        };
         if rotates {
             let candidate = self.configure(parsed.settings.clone(), key.cloned())?;
             candidate.assess(self.core.now()).map_err(|error| provider_error(&error))?;
@@ -380,7 +386,7 @@ impl<'a> Driver<'a> {
         let root = Certificate::parse_pem(root).map_err(|error| RpcError::Internal(error.to_string()))?;
         let issue = issue(self.core).await?;
         let mut in_use = self.core.ca.provider.lock().await;
-        let own = in_use.as_mut().ok_or_else(|| self.core.ca.not_ready("no provider signs"))?;
+        let Some(own) = in_use.as_mut() else { return Ok(None) };
         if !own.provider.supports_cross_signing() {
             return Ok(None);
         }

@@ -7,10 +7,11 @@ use concord_model::Secret;
 use concord_model::ca::KeyKind;
 use concord_raft::Storage;
 use concord_rpc::RpcError;
-use concord_rpc::request::{ListNodes, ListTokens, ReadCaRoots};
+use concord_rpc::request::{ListNodes, ListTokens, ReadCaRoots, SetCaConfig};
 use concord_runtime::{Disk, MemoryDisk};
 use parking_lot::Mutex;
 
+use crate::ca::change;
 use crate::world::{ROOT, SECOND, Setup, kek, register};
 
 /// Makes keys as the operating system does, and remembers them.
@@ -98,6 +99,33 @@ async fn n_118_without_the_sealing_key_nothing_is_signed_and_all_else_goes_on() 
     host.stop().await;
     let host = Setup { kek: kek(7), ..stolen }.start().await;
     assert!(host.leaf(ROOT, "web").await.is_ok(), "the key is found again, and so is the authority");
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_whose_sealing_key_is_lost_is_replaced_by_force() {
+    let (setup, _, _) = on_disk();
+    let host = setup.start().await.with_ca().await;
+    let lost = host.roots().await.active_root_id;
+    host.stop().await;
+    let setup = Setup { kek: kek(8), ..setup };
+    let host = setup.start().await;
+    host.settle().await;
+    assert!(matches!(host.leaf(ROOT, "web").await, Err(RpcError::CaNotReady(_))));
+    let forced = SetCaConfig { force_without_cross_signing: true, ..change("{}") };
+    host.ask_as(ROOT, forced).await.unwrap();
+    let staged = host.roots().await;
+    assert_eq!((staged.roots.len(), &staged.active_root_id), (2, &lost));
+    // All have heard of the new root by then.
+    tokio::time::sleep(SECOND * 670).await;
+    let roots = host.roots().await;
+    assert_ne!(roots.active_root_id, lost);
+    let leaf = host.leaf(ROOT, "web").await.unwrap();
+    assert!(host.verifies(&leaf, &staged));
+    host.stop().await;
+    let host = setup.start().await;
+    host.settle().await;
+    assert!(host.leaf(ROOT, "web").await.is_ok(), "the new root's key is sealed under the new key");
     host.stop().await;
 }
 
