@@ -380,7 +380,7 @@ fn open(
         let reason = format!("{FILE} is missing or empty, though this server has kept its log there");
         return Err(StartError::Damaged { reason });
     }
-    if !begun && !made_whole(&*file)? {
+    if !begun && is_unfinished(&*file)? {
         // The power went while it was made: nothing was promised yet, so it is made again.
         file.set_len(0)?;
     }
@@ -400,14 +400,15 @@ fn open(
     Ok((db, state, reserve))
 }
 
-/// Whether redb has finished making its file: the last it writes then is how the file begins.
-fn made_whole(file: &dyn DiskFile) -> Result<bool, StartError> {
+/// Whether redb was still making its file: how the file begins is what it writes last then. What is there
+/// instead is nothing, or a part of it; anything else was altered, and holds what nobody may throw away.
+fn is_unfinished(file: &dyn DiskFile) -> Result<bool, StartError> {
     let mut begin = [0; REDB_BEGIN.len()];
     if file.len()? < begin.len() as u64 {
-        return Ok(false);
+        return Ok(true);
     }
     file.read_at(0, &mut begin)?;
-    Ok(begin == REDB_BEGIN)
+    Ok(begin != REDB_BEGIN && begin.iter().zip(REDB_BEGIN).all(|(is, whole)| *is == 0 || *is == whole))
 }
 
 /// Checks whose log this is, or makes it ours when it is new.
