@@ -11,6 +11,7 @@ mod sys;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    sys::keep_large_pieces_apart();
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = cli::Program::of(&words.next().unwrap_or_default());
     let args: Vec<String> = words.collect();
