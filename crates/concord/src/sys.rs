@@ -15,8 +15,8 @@ const OWN_PAGES_BYTES: libc::c_int = 128 * 1024;
 /// Keeps large pieces out of the arenas from now on; with another C library than glibc this is left to it.
 pub(crate) fn keep_large_pieces_apart() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: the function takes two numbers and sets a parameter of the allocator; it is called before there is
-    // another thread (mallopt(3): MT-Unsafe only at its first call).
+    // SAFETY: the function takes two numbers and sets a parameter of the allocator. `main` calls it first, so
+    // that no other thread allocates meanwhile, which mallopt(3) asks for.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_PAGES_BYTES);
     }
