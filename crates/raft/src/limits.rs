@@ -49,9 +49,13 @@ pub const SNAPSHOTS_KEPT: usize = 2;
 /// Entries since the last snapshot after which the next is taken (Consul's `raft_snapshot_threshold`).
 pub const SNAPSHOT_THRESHOLD: u64 = 16_384;
 
-/// Bytes of commands applied since the last snapshot after which the next is taken, unless that one was larger: what a
+/// Bytes of commands applied since the last snapshot after which the next is taken, unless that one was large: what a
 /// start has to apply again stays within a fraction of a second, however large the entries are.
-pub const SNAPSHOT_LOG_BYTES: u64 = 8 * 1024 * 1024;
+pub const SNAPSHOT_LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Which part of a large snapshot has to be applied again before the next is taken. To apply a command takes several
+/// times as long as to read its outcome; with half, each byte of the log costs two of snapshots.
+pub const SNAPSHOT_LOG_SHARE: u64 = 2;
 
 /// Time between two looks at whether enough entries were applied for a snapshot (Consul's `raft_snapshot_interval`).
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);

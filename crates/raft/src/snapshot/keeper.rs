@@ -12,7 +12,7 @@ use concord_runtime::{Backoff, Entropy as _, Scope, SeededEntropy, World, timeou
 use tokio::sync::{Notify, watch};
 
 use crate::engine::Engine;
-use crate::limits::{SNAPSHOT_RETRIGGER, SNAPSHOT_RETRY_MAX, SNAPSHOT_RETRY_MIN};
+use crate::limits::{SNAPSHOT_LOG_SHARE, SNAPSHOT_RETRIGGER, SNAPSHOT_RETRY_MAX, SNAPSHOT_RETRY_MIN};
 use crate::stats::{SnapshotFailure, Stats};
 
 /// What was applied since the last snapshot, and how the last attempt went. Shared by who applies, who writes and who
@@ -64,7 +64,7 @@ impl Progress {
     pub(crate) fn new(least_bytes: u64, newest_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             applied_bytes: AtomicU64::new(0),
-            due_bytes: AtomicU64::new(least_bytes.max(newest_bytes)),
+            due_bytes: AtomicU64::new(due_after(least_bytes, newest_bytes)),
             least_bytes,
             due: Notify::new(),
             attempts: watch::Sender::default(),
@@ -86,10 +86,10 @@ impl Progress {
         self.applied_bytes.load(Ordering::Relaxed)
     }
 
-    /// A snapshot of `bytes` that was begun at `mark` is durable. The next one is due after at least as many bytes of
-    /// log: what is written stays in proportion to what is applied, and a start reads at most twice the state.
+    /// A snapshot of `bytes` that was begun at `mark` is durable. The next one is due after a part of that in bytes of
+    /// log: what is written stays in proportion to what is applied, and what a start applies again to the state.
     pub(crate) fn written(&self, mark: u64, bytes: usize) {
-        self.due_bytes.store(self.least_bytes.max(bytes as u64), Ordering::Relaxed);
+        self.due_bytes.store(due_after(self.least_bytes, bytes as u64), Ordering::Relaxed);
         // Another snapshot may have been counted meanwhile.
         let take = |applied: u64| Some(applied.saturating_sub(mark));
         let _ = self.applied_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
@@ -123,6 +123,11 @@ impl Progress {
     fn is_due(&self) -> bool {
         self.applied_bytes.load(Ordering::Relaxed) >= self.due_bytes.load(Ordering::Relaxed)
     }
+}
+
+/// The bytes of log after which a snapshot is due, when the newest one has so many.
+fn due_after(least_bytes: u64, newest_bytes: u64) -> u64 {
+    least_bytes.max(newest_bytes / SNAPSHOT_LOG_SHARE)
 }
 
 // === impl Keeper ===
