@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::agent::Agent;
 use crate::caller::Caller;
 use crate::config::{AgentConfig, AgentTokens};
+use crate::registrar::not_kept;
 use crate::vault::{Content, Vault, VaultError};
 
 /// The file of the tokens that were set; Consul's name for it.
@@ -261,7 +262,7 @@ impl Agent {
                 if error.is_fatal() {
                     self.must_end(text.clone());
                 }
-                return Err(RpcError::Internal(text));
+                return Err(not_kept(text, error.is_full()));
             }
         }
         own.put(next);

@@ -73,6 +73,11 @@ pub enum PersistError {
 }
 
 impl PersistError {
+    /// Whether it is only that there is no space: nothing has changed then.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_full())
+    }
+
     /// Whether what is on the disk can no longer be believed.
     pub(crate) fn is_fatal(&self) -> bool {
         match self {

@@ -192,9 +192,19 @@ impl Agent {
             if error.is_fatal() {
                 self.must_end(error.to_string());
             }
-            RpcError::Internal(error.to_string())
+            not_kept(error.to_string(), error.is_full())
         })
     }
+}
+
+/// What a caller is told whose change could not be kept.
+pub(crate) fn not_kept(error: String, full: bool) -> RpcError {
+    if !full {
+        return RpcError::Internal(error);
+    }
+    RpcError::ReadOnly(format!(
+        "{error}; nothing was changed: free some space below the data directory's file system and try again"
+    ))
 }
 
 /// The files that changes touch, told by trying the changes out on the part they concern.

@@ -93,7 +93,7 @@ impl Tokens {
             Look::Fresh(resolved) if resolved.is_valid_at(self.wall()) => {
                 Some(Caller::of(&resolved, token.cloned()))
             }
-            Look::Fresh(_) | Look::Stale(_) | Look::Outdated(_) | Look::Unknown | Look::Missing => None,
+            Look::Fresh(_) | Look::Stale(_) | Look::Outdated(_) | Look::Unknown(_) | Look::Missing => None,
         }
     }
 
@@ -106,7 +106,7 @@ impl Tokens {
         let look = self.table.lock().look(&key, self.world.clock.now());
         let (stale, late) = match look {
             Look::Fresh(resolved) => return self.caller(&resolved, token),
-            Look::Unknown => return Err(RpcError::TokenNotFound),
+            Look::Unknown(refusal) => return Err(refusal),
             Look::Stale(resolved) => (Some(resolved), true),
             Look::Outdated(resolved) => (Some(resolved), false),
             Look::Missing => (None, false),
@@ -149,7 +149,7 @@ impl Tokens {
         }
         let expires_at = match self.table.lock().look(&key, self.world.clock.now()) {
             Look::Fresh(known) | Look::Stale(known) | Look::Outdated(known) => known.expires_at,
-            Look::Unknown | Look::Missing => None,
+            Look::Unknown(_) | Look::Missing => None,
         };
         let authorizer = caller.authorizer.clone();
         let resolved = Resolved { accessor, authorizer, rights: caller.rights, expires_at };
@@ -222,8 +222,10 @@ impl Tokens {
                 Ok(resolved)
             }
             Err(error) if error.is_denial() => {
-                self.table.lock().refuse(key, epoch, now);
-                Err(if error == RpcError::NotBootstrapped { error } else { RpcError::TokenNotFound })
+                let refusal =
+                    if error == RpcError::NotBootstrapped { error } else { RpcError::TokenNotFound };
+                self.table.lock().refuse(key, refusal.clone(), epoch, now);
+                Err(refusal)
             }
             Err(error) => Err(error),
         }

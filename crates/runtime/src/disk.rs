@@ -182,6 +182,12 @@ impl DiskError {
         matches!(self, Self::Sync { .. })
     }
 
+    /// Whether it is only that there is no space.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
     fn of(action: &'static str, path: &str, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_rpc::RpcError;
 use concord_runtime::Instant;
 
 use crate::caller::{Resolved, TokenKey};
@@ -16,7 +17,7 @@ pub(super) struct Table {
     /// How often everything was outdated.
     epoch: Epoch,
     known: HashMap<TokenKey, Known>,
-    unknown: HashMap<TokenKey, Instant>,
+    unknown: HashMap<TokenKey, (Instant, RpcError)>,
 }
 
 /// The time between two changes of tokens or policies, counted.
@@ -40,8 +41,8 @@ pub(super) enum Look {
     Stale(Arc<Resolved>),
     /// This, but tokens or policies have changed since.
     Outdated(Arc<Resolved>),
-    /// A moment ago no server knew it.
-    Unknown,
+    /// A moment ago no server knew it, and said so like this.
+    Unknown(RpcError),
     /// Nothing.
     Missing,
 }
@@ -60,7 +61,7 @@ impl Table {
             return if now - known.at < self.ttl { Look::Fresh(resolved) } else { Look::Stale(resolved) };
         }
         match self.unknown.get(key) {
-            Some(at) if now - *at < UNKNOWN_TOKEN_WINDOW => Look::Unknown,
+            Some((at, refusal)) if now - *at < UNKNOWN_TOKEN_WINDOW => Look::Unknown(refusal.clone()),
             Some(_) | None => Look::Missing,
         }
     }
@@ -98,8 +99,8 @@ impl Table {
         self.known.insert(key, Known { resolved: Arc::clone(resolved), index, epoch, at: now });
     }
 
-    /// Records that no server knows the token, asked in an epoch.
-    pub(super) fn refuse(&mut self, key: TokenKey, epoch: Epoch, now: Instant) {
+    /// Records how it was refused that no server knows the token, asked in an epoch.
+    pub(super) fn refuse(&mut self, key: TokenKey, refusal: RpcError, epoch: Epoch, now: Instant) {
         if self.known.get(&key).is_some_and(|known| known.epoch > epoch) {
             return;
         }
@@ -109,10 +110,10 @@ impl Table {
             return;
         }
         if self.unknown.len() >= UNKNOWN_TOKENS_MAX {
-            self.unknown.retain(|_, at| now - *at < UNKNOWN_TOKEN_WINDOW);
+            self.unknown.retain(|_, (at, _)| now - *at < UNKNOWN_TOKEN_WINDOW);
         }
         if self.unknown.len() < UNKNOWN_TOKENS_MAX {
-            self.unknown.insert(key, now);
+            self.unknown.insert(key, (now, refusal));
         }
     }
 
@@ -166,8 +167,8 @@ mod tests {
     fn an_unknown_token_is_refused_for_a_moment_only() {
         let mut table = Table::new(Duration::from_secs(30));
         table.learn(key("a"), &resolved(), 5, table.epoch(), at(0));
-        table.refuse(key("a"), table.epoch(), at(1));
-        assert!(matches!(table.look(&key("a"), at(1)), Look::Unknown));
+        table.refuse(key("a"), RpcError::TokenNotFound, table.epoch(), at(1));
+        assert!(matches!(table.look(&key("a"), at(1)), Look::Unknown(_)));
         assert!(matches!(table.look(&key("a"), at(2)), Look::Missing));
     }
 
@@ -175,7 +176,12 @@ mod tests {
     fn n_29_floods_of_tokens_stay_within_bounds() {
         let mut table = Table::new(Duration::from_secs(30));
         for n in 0..100_000u32 {
-            table.refuse(key(&n.to_string()), table.epoch(), at(u64::from(n) / 50_000));
+            table.refuse(
+                key(&n.to_string()),
+                RpcError::TokenNotFound,
+                table.epoch(),
+                at(u64::from(n) / 50_000),
+            );
         }
         assert!(table.counts().1 <= UNKNOWN_TOKENS_MAX);
         for n in 0..(TOKENS_MAX + 100) {
@@ -199,7 +205,7 @@ mod tests {
         let mut table = Table::new(Duration::from_secs(30));
         let before = table.epoch();
         table.learn(key("a"), &resolved(), 5, before, at(0));
-        table.refuse(key("b"), before, at(0));
+        table.refuse(key("b"), RpcError::TokenNotFound, before, at(0));
         table.outdate();
         assert!(matches!(table.look(&key("a"), at(0)), Look::Outdated(_)));
         assert!(matches!(table.look(&key("b"), at(0)), Look::Missing), "it may have been made");
@@ -208,11 +214,11 @@ mod tests {
         assert!(matches!(table.look(&key("a"), at(0)), Look::Outdated(_)));
         table.learn(key("a"), &resolved(), 6, table.epoch(), at(0));
         assert!(matches!(table.look(&key("a"), at(0)), Look::Fresh(_)));
-        table.refuse(key("a"), before, at(0));
+        table.refuse(key("a"), RpcError::TokenNotFound, before, at(0));
         assert!(matches!(table.look(&key("a"), at(0)), Look::Fresh(_)), "refused before it was made");
-        table.refuse(key("c"), before, at(0));
+        table.refuse(key("c"), RpcError::TokenNotFound, before, at(0));
         assert!(matches!(table.look(&key("c"), at(0)), Look::Missing));
-        table.refuse(key("a"), table.epoch(), at(0));
-        assert!(matches!(table.look(&key("a"), at(0)), Look::Unknown));
+        table.refuse(key("a"), RpcError::TokenNotFound, table.epoch(), at(0));
+        assert!(matches!(table.look(&key("a"), at(0)), Look::Unknown(_)));
     }
 }

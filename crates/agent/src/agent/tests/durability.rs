@@ -93,7 +93,8 @@ async fn a_change_that_fails_leaves_files_and_memory_as_they_were() {
             let (files, before) = (bench.disk.all(), shown(&bench.agent).await);
             bench.disk.fail(Fault::Once(failures));
             let Err(error) = change(&bench.agent, what).await else { break };
-            assert!(matches!(error, RpcError::Internal(_)), "{what}: {error}");
+            assert!(matches!(error, RpcError::ReadOnly(_)), "{what}: {error}");
+            assert!(error.to_string().contains("free some space below the data directory"), "{error}");
             assert_eq!(bench.disk.all(), files, "{what}, failure {failures}");
             assert_eq!(shown(&bench.agent).await, before, "{what}, failure {failures}");
             change(&bench.agent, what).await.expect("the disk works again");
