@@ -102,6 +102,7 @@ impl Port {
             return;
         }
         let Ok(_speaking) = guest.hold(limits::SPEAKING_BYTES) else { return };
+        let Ok(streams_held) = guest.hold(0) else { return };
         let progress = Progress::new(Arc::clone(&self.clock));
         let Self { service, clock, scope, door: _ } = self;
         let streams = Streams {
@@ -110,7 +111,7 @@ impl Port {
             guest: Arc::clone(guest),
             progress: Arc::clone(&progress),
         };
-        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock)));
+        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), streams_held));
         let connection = http2::Builder::new(OnScope(scope.clone()))
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits::STREAMS)

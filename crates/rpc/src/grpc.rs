@@ -22,7 +22,8 @@ use crate::snapshot::ProxyTarget;
 /// The gRPC service's full name.
 pub const SERVICE: &str = "concord.proxy.v1.Snapshots";
 /// Path of the streaming method.
-pub(crate) const ATTACH: &str = "/concord.proxy.v1.Snapshots/Attach";
+/// The path of the request that attaches a proxy.
+pub const ATTACH: &str = "/concord.proxy.v1.Snapshots/Attach";
 /// Path of the signing method.
 pub(crate) const SIGN_LEAF: &str = "/concord.proxy.v1.Snapshots/SignLeaf";
 /// Metadata key of the caller's token, as Consul's gRPC services have it.

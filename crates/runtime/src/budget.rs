@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,7 @@ pub struct Guest {
     budget: Arc<Budget>,
     source: Source,
     id: u64,
+    proved: AtomicBool,
     evicted: CancellationToken,
 }
 
@@ -338,7 +339,8 @@ impl Door {
         let guest = OfGuest { bytes, door: self.id, known: false, evicted: evicted.clone() };
         inside.sources.entry(source).or_default().guests.insert(id, guest);
         drop(inside);
-        Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, evicted }))
+        let proved = AtomicBool::new(false);
+        Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, proved, evicted }))
     }
 
     /// Changes how many connections a source may hold. Those beyond it stay.
@@ -359,17 +361,25 @@ impl Guest {
 
     /// Says that the caller has proved who it is.
     pub fn prove(&self) {
+        if self.proved.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut inside = self.budget.inside.lock();
         let Inside { sources, strangers, .. } = &mut *inside;
         if let Some(own) = sources.get_mut(&self.source)
             && let Some(guest) = own.guests.get_mut(&self.id)
-            && !std::mem::replace(&mut guest.known, true)
         {
+            guest.known = true;
             for strangers in [&mut own.strangers, strangers] {
                 strangers.bytes -= guest.bytes;
                 strangers.connections -= 1;
             }
         }
+    }
+
+    /// Whether the caller has proved who it is.
+    pub fn has_proved(&self) -> bool {
+        self.proved.load(Ordering::Relaxed)
     }
 
     /// Completes when the connection has to end, because somebody who holds less needs the room.
@@ -394,7 +404,7 @@ impl Drop for Guest {
 impl Held {
     /// Takes more.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
-        let Guest { budget, source, id, evicted: _ } = &*self.guest;
+        let Guest { budget, source, id, .. } = &*self.guest;
         let mut inside = budget.inside.lock();
         // Whoever was evicted holds nothing any more and gets nothing.
         let Some(known) = inside.is_known(*source, *id) else { return Err(Full::Process) };
@@ -412,7 +422,7 @@ impl Held {
     /// Gives back all but so many.
     pub fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
-        let Guest { budget, source, id, evicted: _ } = &*self.guest;
+        let Guest { budget, source, id, .. } = &*self.guest;
         let mut inside = budget.inside.lock();
         let Inside { sources, strangers, bytes: all, .. } = &mut *inside;
         if let Some(own) = sources.get_mut(source)

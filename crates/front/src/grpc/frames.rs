@@ -1,14 +1,17 @@
-//! The frames of one direction of an HTTP/2 connection, followed by their heads, and how many of those without content
-//! a client may send.
+//! The frames of an HTTP/2 connection, followed by their heads: how many of those without content a client may send, and
+//! which streams are open.
 //!
 //! The library answers PING and SETTINGS as fast as they come and reads the rest as fast as it can, which costs a core for
-//! nothing. Nothing but the nine bytes of a frame's head is read here (RFC 9113 §4.1).
+//! nothing. And it keeps the streams of a client that does not read. Nothing but the nine bytes of a frame's head is read here (RFC 9113 §4.1).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use concord_runtime::Instant;
+use concord_runtime::{Full, Held, Instant};
 
-use super::limits::{IDLE_FRAME_BYTES, IDLE_FRAMES, IDLE_FRAMES_MAX, IDLE_FRAMES_PER_SECOND};
+use super::limits::{
+    IDLE_FRAME_BYTES, IDLE_FRAMES, IDLE_FRAMES_MAX, IDLE_FRAMES_PER_SECOND, STREAM_BYTES, STREAMS_BEYOND,
+};
 
 /// Bytes of a client's first words.
 pub(super) const PREFACE_BYTES: usize = 24;
@@ -30,6 +33,7 @@ pub(super) struct Frames {
 pub(super) struct Frame {
     kind: u8,
     flags: u8,
+    stream: u32,
     bytes: usize,
 }
 
@@ -58,10 +62,12 @@ impl Frames {
             self.have += part;
             bytes = &bytes[part..];
             if self.have == HEAD_BYTES {
-                let [a, b, c, kind, flags, ..] = self.head;
+                let [a, b, c, kind, flags, stream @ ..] = self.head;
                 let length = u32::from_be_bytes([0, a, b, c]) as usize;
                 (self.have, self.left) = (0, length);
-                seen(Frame { kind, flags, bytes: length });
+                // One bit of it is reserved.
+                let stream = u32::from_be_bytes(stream) & !(1 << 31);
+                seen(Frame { kind, flags, stream, bytes: length });
             }
         }
     }
@@ -82,9 +88,63 @@ impl Frame {
         self.kind == 0 && self.bytes >= SMALL_BYTES
     }
 
-    fn ends_request(self) -> bool {
+    /// Whether it is the last one of its direction.
+    fn ends(self) -> bool {
         const END_STREAM: u8 = 1;
         self.kind <= 1 && self.flags & END_STREAM != 0
+    }
+
+    fn is_reset(self) -> bool {
+        self.kind == 3
+    }
+}
+
+/// The streams of a connection, each from the frame that begins it to the one that ends it and is on its way. What the
+/// library cannot write it keeps, and only the frames tell how long.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// Those that something is held for.
+    streams: BTreeSet<u32>,
+    /// Those for which there was no room: a few, that have time to be refused.
+    beyond: BTreeSet<u32>,
+    /// The last one begun: each is begun once (RFC 9113 §5.1.1).
+    last: u32,
+    held: Held,
+}
+
+impl Open {
+    pub(super) fn new(held: Held) -> Self {
+        Self { streams: BTreeSet::new(), beyond: BTreeSet::new(), last: 0, held }
+    }
+
+    /// Follows a frame of the client.
+    pub(super) fn received(&mut self, frame: Frame) -> Result<(), Full> {
+        if frame.is_reset() {
+            self.end(frame);
+        } else if frame.is_head() && frame.stream > self.last {
+            self.last = frame.stream;
+            match self.held.grow(STREAM_BYTES) {
+                Ok(()) => self.streams.insert(frame.stream),
+                Err(full) if self.beyond.len() >= STREAMS_BEYOND => return Err(full),
+                Err(_) => self.beyond.insert(frame.stream),
+            };
+        }
+        Ok(())
+    }
+
+    /// Follows a frame of ours.
+    pub(super) fn sent(&mut self, frame: Frame) {
+        if frame.is_reset() || frame.ends() {
+            self.end(frame);
+        }
+    }
+
+    fn end(&mut self, frame: Frame) {
+        if self.streams.remove(&frame.stream) {
+            self.held.shrink_to(self.held.bytes() - STREAM_BYTES);
+        } else {
+            self.beyond.remove(&frame.stream);
+        }
     }
 }
 
@@ -108,11 +168,11 @@ impl Calm {
     /// Counts a frame; false if it is one too many.
     pub(super) fn take(&mut self, frame: Frame, now: Instant) -> bool {
         if frame.is_head() {
-            self.begun = self.begun.saturating_add(u32::from(!frame.ends_request()));
+            self.begun = self.begun.saturating_add(u32::from(!frame.ends()));
             return true;
         }
         // Each request ends once; whatever else says so is as empty as the rest.
-        if frame.ends_request() && self.begun > 0 {
+        if frame.ends() && self.begun > 0 {
             self.begun -= 1;
             return true;
         }
@@ -141,9 +201,11 @@ impl Calm {
 
 #[cfg(test)]
 mod tests {
+    use concord_runtime::{Budget, Source};
+
     use super::*;
 
-    const PING: Frame = Frame { kind: 6, flags: 0, bytes: 8 };
+    const PING: Frame = Frame { kind: 6, flags: 0, stream: 0, bytes: 8 };
 
     fn at(seconds: u64) -> Instant {
         Instant::from_epoch(Duration::from_secs(seconds))
@@ -154,12 +216,14 @@ mod tests {
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         bytes.extend(b"\0\0\0\x04\0\0\0\0\0");
         bytes.extend(b"\0\0\x08\x06\x01\0\0\0\0abcdefgh");
-        bytes.extend(b"\0\0\x02\0\x01\0\0\0\x01ab");
-        let expected = [(4, 0, 0), (6, 1, 8), (0, 1, 2)];
+        bytes.extend(b"\0\0\x02\0\x01\x80\0\x01\x07ab");
+        let expected = [(4, 0, 0, 0), (6, 1, 0, 8), (0, 1, 0x107, 2)];
         for size in 1..bytes.len() {
             let (mut frames, mut found) = (Frames::from_client(), Vec::new());
             for part in bytes.chunks(size) {
-                frames.pass(part, |Frame { kind, flags, bytes }| found.push((kind, flags, bytes)));
+                frames.pass(part, |Frame { kind, flags, stream, bytes }| {
+                    found.push((kind, flags, stream, bytes))
+                });
             }
             assert_eq!(found, expected, "in parts of {size}");
             assert!(frames.at_boundary());
@@ -170,17 +234,18 @@ mod tests {
 
     #[test]
     fn n_17_frames_without_content_run_out() {
-        let data = |bytes, flags| Frame { kind: 0, flags, bytes };
-        let content = [data(SMALL_BYTES, 0), Frame { kind: 1, flags: 4, bytes: 10 }, data(0, 1)];
+        let frame = |kind, flags, bytes| Frame { kind, flags, stream: 1, bytes };
+        let data = |bytes, flags| frame(0, flags, bytes);
+        let content = [data(SMALL_BYTES, 0), frame(1, 4, 10), data(0, 1)];
         let none = [
             PING,
-            Frame { kind: 6, flags: 1, bytes: 8 },
-            Frame { kind: 2, flags: 0, bytes: 5 },
-            Frame { kind: 3, flags: 0, bytes: 4 },
-            Frame { kind: 4, flags: 0, bytes: 600 },
-            Frame { kind: 8, flags: 0, bytes: 4 },
-            Frame { kind: 9, flags: 0, bytes: 100 },
-            Frame { kind: 77, flags: 0, bytes: 16_000 },
+            frame(6, 1, 8),
+            frame(2, 0, 5),
+            frame(3, 0, 4),
+            frame(4, 0, 600),
+            frame(8, 0, 4),
+            frame(9, 0, 100),
+            frame(77, 0, 16_000),
             data(SMALL_BYTES - 1, 0),
             data(0, 1),
         ];
@@ -207,5 +272,49 @@ mod tests {
         // A snapshot of 50 MiB, with a window opened as often as by anybody.
         calm.wrote(50 << 20);
         assert!(drain(&mut calm, at(100_000)) > 20_000);
+    }
+
+    #[test]
+    fn n_10_a_stream_is_held_until_its_end_is_on_its_way() {
+        const ROOM: usize = 3;
+        let guest = Budget::new(2 * ROOM * STREAM_BYTES, 1).door(1).enter(Source::UNIX, 0).unwrap();
+        let mut open = Open::new(guest.hold(0).unwrap());
+        let frame = |kind, flags, stream| Frame { kind, flags, stream, bytes: 0 };
+        let (head, data, reset) = (|s| frame(1, 4, s), |s, flags| frame(0, flags, s), |s| frame(3, 0, s));
+        let held = |open: &Open| open.held.bytes() / STREAM_BYTES;
+        for stream in [1, 3, 5] {
+            open.received(head(stream)).expect("there is room");
+            // Its body, what follows it, and whatever else names it begin nothing.
+            for more in [data(stream, 0), frame(1, 5, stream), data(stream, 1), frame(8, 0, stream)] {
+                open.received(more).expect("the same stream");
+            }
+        }
+        assert_eq!(held(&open), ROOM);
+        let beyond = || (0..).map(|number| 7 + 2 * number).take(STREAMS_BEYOND);
+        for stream in beyond() {
+            open.received(head(stream)).expect("it has time to be refused");
+        }
+        open.received(head(101)).expect_err("these as well would be too many");
+        beyond().for_each(|stream| open.sent(frame(1, 5, stream)));
+        for stream in beyond() {
+            open.received(head(102 + stream)).expect("the others have ended");
+        }
+        for unended in [frame(1, 4, 1), data(1, 0), frame(8, 0, 1), data(99, 1), PING] {
+            open.sent(unended);
+        }
+        assert_eq!(held(&open), ROOM, "nothing has ended");
+        for (ended, left) in [(data(1, 1), 2), (data(1, 1), 2), (frame(1, 5, 3), 1)] {
+            open.sent(ended);
+            assert_eq!(held(&open), left);
+        }
+        open.received(head(201)).expect("there is room again");
+        assert_eq!(held(&open), 2);
+        open.received(reset(5)).expect("the client has no use for it");
+        open.received(reset(5)).expect("and says so twice");
+        assert_eq!(held(&open), 1);
+        open.sent(reset(201));
+        assert_eq!(held(&open), 0);
+        open.received(head(201)).expect("it was begun");
+        assert_eq!(held(&open), 0, "a stream begins once");
     }
 }

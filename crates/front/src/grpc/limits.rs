@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use concord_agent::limits::PROXY_STREAMS_MAX;
+use concord_runtime::limits::BUDGET_BYTES;
+
 /// Connections one client address may hold.
 pub const CONNECTIONS_PER_CLIENT: usize = 1_000;
 /// Streams on one connection: a proxy needs one and a few more; Consul's 2,048 would be as many requests half read.
@@ -42,5 +45,12 @@ pub const IDLE_FRAMES_MAX: u32 = 50_000;
 pub const CONNECTION_BYTES: usize = 4 * 1024;
 /// What it costs once it speaks: buffers of the library for frames and headers both ways.
 pub const SPEAKING_BYTES: usize = 48 * 1024;
-/// What a stream costs beside what it carries.
+/// What a stream costs beside what it carries, until its end has gone out.
 pub const STREAM_BYTES: usize = 8 * 1024;
+/// Streams of a connection that may wait to be refused because there is no room; one more ends the connection.
+pub const STREAMS_BEYOND: usize = 8;
+/// What a proxy that is attached costs beside that: its machine, its watches, what waits for it.
+pub const ATTACHED_BYTES: usize = 16 * 1024;
+
+// Who attaches what there is room for in all meets the budget, which is fair, before the limit of the agent, which is not.
+const _: () = assert!(PROXY_STREAMS_MAX * (STREAM_BYTES + ATTACHED_BYTES) >= BUDGET_BYTES);

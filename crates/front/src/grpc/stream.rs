@@ -12,9 +12,9 @@ use hyper::body::{Body, Frame, Incoming};
 use tonic::Status;
 use tonic::codegen::Service as _;
 
-use concord_rpc::grpc::SnapshotService;
+use concord_rpc::grpc::{ATTACH, SnapshotService};
 
-use super::limits::{REQUEST_TIMEOUT, STREAM_BYTES};
+use super::limits::{ATTACHED_BYTES, REQUEST_TIMEOUT};
 use super::progress::{Piece, Progress};
 
 /// What the streams of a connection share.
@@ -31,7 +31,8 @@ impl Streams {
     pub(super) async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
         let headers: usize =
             request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-        let held = match self.guest.hold(STREAM_BYTES + headers) {
+        let attached = if request.uri().path() == ATTACH { ATTACHED_BYTES } else { 0 };
+        let held = match self.guest.hold(headers + attached) {
             Ok(held) => held,
             Err(full) => return Ok(self.wrap(exhausted(full).into_http(), None)),
         };

@@ -267,6 +267,38 @@ async fn n_10_a_port_without_room_lets_nobody_in_and_recovers() {
 }
 
 #[tokio::test]
+async fn n_10_attached_proxies_are_under_the_budget() {
+    let served = Served::of(Nobody { attaches: true, ..Nobody::default() }).await;
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let client = SnapshotClient::new(endpoint.connect().await.expect("it listens"));
+    let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+    let share = (1 << 20) / 2;
+    let each = limits::STREAM_BYTES + limits::ATTACHED_BYTES;
+    let (mut streams, mut refused) = (Vec::new(), None);
+    for _ in 0..2 * share / each {
+        match client.attach(proxy.clone(), None).await {
+            Ok(stream) => streams.push(stream),
+            Err(error) => refused = Some(error.to_string()),
+        }
+    }
+    let refused = refused.expect("one address gets its part and no more");
+    assert!(refused.contains("its part for this one; try again later"), "{refused}");
+    assert!(streams.len() > 10 && served.budget.held() >= streams.len() * each, "{}", streams.len());
+    assert!(served.budget.held() <= share);
+    // Who goes makes room.
+    streams.truncate(5);
+    let room = async {
+        loop {
+            if let Ok(stream) = client.attach(proxy.clone(), None).await {
+                return stream;
+            }
+        }
+    };
+    let _stream = served.wait(Duration::ZERO, room).await.expect("it is given one");
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn n_10_strangers_do_not_end_the_streams_of_proxies_behind_one_address() {
     let served = Served::of(Nobody { attaches: true, ..Nobody::default() }).await;
     let mut streams = Vec::new();

@@ -1,20 +1,45 @@
-//! A client's socket on the way to the HTTP/2 library: its first words in time, and no flood of empty frames.
+//! A client's socket on the way to the HTTP/2 library: its first words in time, no flood of empty frames, and no more
+//! streams than there is room for.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use concord_runtime::{BoxFuture, Clock};
+use concord_runtime::{BoxFuture, Clock, Held};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::frames::{Calm, Frames, PREFACE_BYTES};
+use super::frames::{Calm, Frames, Open, PREFACE_BYTES};
 use super::limits::PREFACE_TIMEOUT;
 
-/// Tells a client why it is closed: GOAWAY with ENHANCE_YOUR_CALM (RFC 9113 §6.8). It names the highest stream there
-/// can be, for what was asked before is not at fault.
-const GOAWAY: &[u8] = b"\0\0\x27\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\x0btoo many frames with no content";
+/// Why a client is closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Excess {
+    Frames,
+    Streams,
+}
+
+impl Excess {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Frames => "too many frames with no content",
+            Self::Streams => "as much is held for callers as may be, and its part for this one",
+        }
+    }
+
+    /// GOAWAY with ENHANCE_YOUR_CALM (RFC 9113 §6.8). It names the highest stream there can be, for what was asked
+    /// before is not at fault.
+    fn goaway(self) -> Vec<u8> {
+        let body = [b"\x7f\xff\xff\xff\0\0\0\x0b", self.text().as_bytes()].concat();
+        let length = u32::try_from(body.len()).unwrap_or_default().to_be_bytes();
+        [&length[1..], b"\x07\0\0\0\0\0", &body].concat()
+    }
+
+    fn error(self) -> io::Error {
+        io::Error::other(self.text())
+    }
+}
 
 /// Bytes read and thrown away when a client is closed: to close over something unread would take the last words back.
 const LAST_BYTES: usize = 16 * 1024;
@@ -29,49 +54,54 @@ pub(super) struct Wire {
     inbound: Frames,
     outbound: Frames,
     calm: Calm,
-    flooded: bool,
+    open: Open,
+    excess: Option<Excess>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, clock: Arc<dyn Clock>) -> Self {
+    /// A client's socket; `held` grows with each stream that the client begins.
+    pub(super) fn new(stream: TcpStream, clock: Arc<dyn Clock>, held: Held) -> Self {
         let silence = Some(clock.sleep(PREFACE_TIMEOUT));
-        let calm = Calm::new(clock.now());
+        let (calm, open) = (Calm::new(clock.now()), Open::new(held));
         let (inbound, outbound) = (Frames::from_client(), Frames::to_client());
-        Self { stream, clock, heard: 0, silence, inbound, outbound, calm, flooded: false }
+        Self { stream, clock, heard: 0, silence, inbound, outbound, calm, open, excess: None }
     }
 
-    /// Looks at what was read; false if it is too much of nothing.
-    fn read(&mut self, bytes: &[u8]) -> bool {
+    /// Looks at what was read; tells what of it is too much.
+    fn read(&mut self, bytes: &[u8]) -> Result<(), Excess> {
         if self.silence.is_some() {
             self.heard += bytes.len();
             if self.heard >= PREFACE_BYTES {
                 self.silence = None;
             }
         }
-        let (now, calm, mut fine) = (self.clock.now(), &mut self.calm, true);
-        self.inbound.pass(bytes, |frame| fine &= calm.take(frame, now));
+        let (now, calm, open, mut fine) = (self.clock.now(), &mut self.calm, &mut self.open, Ok(()));
+        self.inbound.pass(bytes, |frame| {
+            if !calm.take(frame, now) {
+                fine = Err(Excess::Frames);
+            } else if open.received(frame).is_err() {
+                fine = Err(Excess::Streams);
+            }
+        });
         fine
     }
 
     fn wrote(&mut self, bytes: &[u8]) {
-        self.outbound.pass(bytes, |_| ());
+        let open = &mut self.open;
+        self.outbound.pass(bytes, |frame| open.sent(frame));
         self.calm.wrote(bytes.len());
     }
 
     /// Says why the connection ends, without waiting for anything.
-    fn end(&mut self, cx: &mut Context<'_>) -> io::Error {
-        self.flooded = true;
-        tracing::debug!("gRPC connection ended: too many frames with no content");
+    fn end(&mut self, excess: Excess, cx: &mut Context<'_>) -> io::Error {
+        self.excess = Some(excess);
+        tracing::debug!(why = excess.text(), "gRPC connection ended");
         if self.outbound.at_boundary() {
-            let _ = Pin::new(&mut self.stream).poll_write(cx, GOAWAY);
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &excess.goaway());
         }
         let _ = self.stream.try_read(&mut [0; LAST_BYTES]);
-        flooded()
+        excess.error()
     }
-}
-
-fn flooded() -> io::Error {
-    io::Error::other("too many frames with no content")
 }
 
 impl AsyncRead for Wire {
@@ -81,16 +111,16 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.flooded {
-            return Poll::Ready(Err(flooded()));
+        if let Some(excess) = this.excess {
+            return Poll::Ready(Err(excess.error()));
         }
         if this.silence.as_mut().is_some_and(|silence| silence.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if !this.read(&buffer.filled()[before..]) {
-            return Poll::Ready(Err(this.end(cx)));
+        if let Err(excess) = this.read(&buffer.filled()[before..]) {
+            return Poll::Ready(Err(this.end(excess, cx)));
         }
         read
     }
@@ -98,8 +128,8 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.flooded {
-            return Poll::Ready(Err(flooded()));
+        if let Some(excess) = self.excess {
+            return Poll::Ready(Err(excess.error()));
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = written {
@@ -113,8 +143,8 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.flooded {
-            return Poll::Ready(Err(flooded()));
+        if let Some(excess) = self.excess {
+            return Poll::Ready(Err(excess.error()));
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         if let Poll::Ready(Ok(mut count)) = written {

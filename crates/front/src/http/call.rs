@@ -216,9 +216,9 @@ pub(super) fn token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -
     Some(found).filter(|found| !found.is_empty())
 }
 
-/// Whether a caller says by a token who it is: that of everybody without one is known to all.
-pub(super) fn has_own_token(query: &[(String, String)], headers: &HeaderMap) -> bool {
-    token(query, headers).is_some_and(|token| token != ANONYMOUS_SECRET)
+/// The token by which a caller says who it is: that of everybody without one is known to all.
+pub(super) fn own_token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -> Option<&'r str> {
+    token(query, headers).filter(|token| *token != ANONYMOUS_SECRET)
 }
 
 /// A time in nanoseconds, if it is one.

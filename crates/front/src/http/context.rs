@@ -37,6 +37,11 @@ impl Authorise for Ctx {
         let caller = self.agent.caller(token.as_ref()).await?;
         Ok(caller.require(right)?)
     }
+
+    async fn knows(&self, token: &Secret) -> bool {
+        let caller = self.agent.caller(Some(token)).await;
+        caller.is_ok_and(|caller| caller.accessor.is_some() && !caller.is_anonymous())
+    }
 }
 
 impl Ctx {

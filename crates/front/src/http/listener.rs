@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use concord_model::Secret;
 use concord_runtime::{Budget, Clock, Door, Full, Guest, Held, Scope, Source, timeout};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, VARY,
@@ -372,8 +373,15 @@ impl<C: Authorise> Http<C> {
         };
         *pattern = self.router.pattern(&found);
         let query = parse_query(query)?;
-        let has_token = call::has_own_token(&query, &head.headers);
-        self.settings.names.check(&head.headers, client.on_loopback, has_token)?;
+        let token = call::own_token(&query, &head.headers);
+        self.settings.names.check(&head.headers, client.on_loopback, token.is_some())?;
+        // As soon as it is said: a blocking query would else be a stranger's for as long as it waits.
+        if let Some(token) = token
+            && !client.guest.has_proved()
+            && self.context.knows(&Secret::new(token.to_owned())).await
+        {
+            client.guest.prove();
+        }
         let may_compress = compression::is_allowed(pattern) && compression::accepts_gzip(&head.headers);
         let (body, _held) = self.read_body(body, self.router.body_bytes(&found), client).await?;
         let call = Call {

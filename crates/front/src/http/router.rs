@@ -61,6 +61,9 @@ pub trait Authorise: Send + Sync + 'static {
         token: Option<Secret>,
         right: concord_acl::Right<'static>,
     ) -> impl Future<Output = Result<(), HttpError>> + Send;
+
+    /// Whether a token says who its caller is: a valid one, where tokens count, and not everybody's.
+    fn knows(&self, token: &Secret) -> impl Future<Output = bool> + Send;
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Reply, HttpError>> + Send>>;

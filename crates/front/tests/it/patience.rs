@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::world::{Response, Setup, World};
+use crate::world::{ROOT, Response, Setup, World};
 
 fn hasty() -> Setup {
     let patience = Duration::from_millis(200);
@@ -162,6 +162,48 @@ async fn n_12_unfinished_heads_of_one_address_leave_room_for_another() {
             }
         })
         .await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_10_strangers_do_not_end_the_waits_of_who_has_a_token() {
+    let speaking = limits::CONNECTION_BYTES + limits::REQUEST_BYTES;
+    let waiting = speaking + limits::ANSWER_BYTES;
+    let world = Setup { budget: Some(12 * waiting), ..Setup::guarded() }.start().await;
+    let index = world.get("/v1/catalog/service/web").token(ROOT).send().await.index();
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let mut stream = from(&world, 2).await;
+        let target = format!("/v1/catalog/service/web?index={index}&wait=60s");
+        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Consul-Token: {ROOT}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        waits.push(stream);
+    }
+    world
+        .guard(async {
+            while world.budget.held() < 4 * waiting {
+                world.pause(10).await;
+            }
+        })
+        .await;
+    // Each holds less than the one address with a token. A token that is none makes nobody known.
+    let mut strangers = Vec::new();
+    for last in 10..50 {
+        let mut stream = from(&world, last).await;
+        let head = "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nX-Consul-Token: none\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        world.pause(5).await;
+        strangers.push(stream);
+    }
+    assert!(world.budget.held() > 11 * waiting, "there is no room left");
+    for stream in &mut waits {
+        let mut said = [0; 100];
+        tokio::select! {
+            read = stream.read(&mut said) => panic!("a wait ended: {read:?}"),
+            () = world.pause(50) => {}
+        }
+    }
+    drop((waits, strangers));
     world.stop().await;
 }
 
