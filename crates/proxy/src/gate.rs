@@ -154,6 +154,8 @@ mod tests {
             }
             assert!(budget.held() <= BUDGET_BYTES);
         }
+        let alive = crowd.iter().filter(|(one, _)| one.evicted().now_or_never().is_none()).count();
+        assert!(alive * HANDSHAKE_BYTES <= BUDGET_BYTES, "{alive} handshakes at a time");
         let newcomer = gate.enter(source(200)).expect("there is room for who holds nothing");
         assert!(newcomer.begin().is_some());
         let evicted = crowd.iter().filter(|(one, _)| one.evicted().now_or_never().is_some()).count();

@@ -155,6 +155,9 @@ fn frame(kind: u8, flags: u8, stream: u32, bytes: &[u8]) -> Vec<u8> {
 const CALM: Option<u32> = Some(11);
 /// Sizes of floods: more than any limit.
 const FLOOD: u32 = limits::IDLE_FRAMES + 200;
+/// More resets than there may be, but fewer frames without content than any limit.
+const RESETS: u32 = 500;
+const _: () = assert!(RESETS > 2 * limits::RESETS as u32 && RESETS < limits::IDLE_FRAMES);
 /// POST http://a/x in HPACK.
 const REQUEST: &[u8] = b"\x83\x86\x04\x02/x\x01\x01a";
 
@@ -185,7 +188,7 @@ async fn n_17_a_flood_of_frames_without_content_ends_with_goaway() {
 #[tokio::test]
 async fn n_14_streams_reset_one_after_the_other_end_with_goaway() {
     let reset = |stream| [frame(1, 4, stream, REQUEST), frame(3, 0, stream, b"\0\0\0\x08")].concat();
-    let flood: Vec<u8> = (0..FLOOD).flat_map(|number| reset(2 * number + 1)).collect();
+    let flood: Vec<u8> = (0..RESETS).flat_map(|number| reset(2 * number + 1)).collect();
     assert_eq!(heard(&[HELLO, &flood].concat(), 0).await.0, CALM);
 }
 
@@ -193,7 +196,7 @@ async fn n_14_streams_reset_one_after_the_other_end_with_goaway() {
 async fn n_19_frames_that_make_us_reset_end_with_goaway() {
     // A window opened beyond what one may be is an error of its stream (RFC 9113 §6.9.1).
     let reset = |stream| [frame(1, 4, stream, REQUEST), frame(8, 0, stream, b"\x7f\xff\xff\xff")].concat();
-    let flood: Vec<u8> = (0..FLOOD).flat_map(|number| reset(2 * number + 1)).collect();
+    let flood: Vec<u8> = (0..RESETS).flat_map(|number| reset(2 * number + 1)).collect();
     assert_eq!(heard(&[HELLO, &flood].concat(), 0).await.0, CALM);
 }
 
@@ -210,8 +213,11 @@ async fn n_16_headers_that_grow_when_they_are_read_are_refused() {
     // A cookie kept in the table, and named again and again in one byte each.
     let cookie = [&b"\x60\x7f\xb9\x16"[..], &[b'c'; 3_000]].concat();
     let head = |times| [REQUEST, &cookie, &b"\xbe".repeat(times)].concat();
+    // As large, and they would be beyond what one client may hold; the library reads none of it to its end.
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(5_000))].concat(), 0).await;
     assert_eq!(came, 0, "15 MB of headers");
+    let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(40))].concat(), 0).await;
+    assert_eq!(came, 0, "120 KB of headers, less than one client may hold");
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(2))].concat(), 1).await;
     assert_eq!(came, 1, "9 KB of headers");
 }

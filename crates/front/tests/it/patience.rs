@@ -230,13 +230,41 @@ async fn n_37_a_large_head_is_under_the_budget() {
     world.stop().await;
 }
 
-#[tokio::test]
-async fn n_18_a_client_that_does_not_read_its_answer_is_closed() {
-    let world = hasty().start().await;
+/// Registers services whose list has about six megabytes.
+async fn fill(world: &World) {
     for number in 0..12 {
         let service = json!({ "Name": format!("web-{number}"), "Tags": vec!["x".repeat(1_000); 500] });
         world.put("/v1/agent/service/register", service.to_string()).ok().await;
     }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_not_idle() {
+    let settings = Settings { answer_timeout: Duration::from_secs(30), ..hasty().settings };
+    let world = Setup { settings, ..Setup::default() }.start().await;
+    fill(&world).await;
+    let mut stream = from(&world, 2).await;
+    stream.write_all(b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let (mut read, mut part) = (0, vec![0; 64 << 10]);
+    for round in 0.. {
+        // Several pauses, each longer than one may be idle.
+        if round < 3 {
+            world.pause(400).await;
+        }
+        match world.guard(stream.read(&mut part)).await.unwrap() {
+            0 => break,
+            bytes => read += bytes,
+        }
+    }
+    assert!(read > 6_000_000, "it got {read} bytes");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn n_18_a_client_that_does_not_read_its_answer_is_closed() {
+    let settings = Settings { answer_timeout: Duration::from_millis(200), ..Settings::default() };
+    let world = Setup { settings, ..Setup::default() }.start().await;
+    fill(&world).await;
     let mut stream = from(&world, 2).await;
     stream.write_all(b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     world
