@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -79,9 +80,10 @@ pub(crate) fn stream(step: &str, command: &mut Command, mut seen: impl FnMut(&st
     child.wait().with_context(|| format!("waiting for {step}"))
 }
 
-/// Runs silently; ends the child if it is still running after `deadline`.
+/// Runs silently; ends the child, and what it has started, if it is still running after `deadline`.
 pub(crate) fn run_within(step: &str, command: &mut Command, deadline: Duration) -> Result<Ended> {
     let mut child = command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -97,7 +99,8 @@ pub(crate) fn run_within(step: &str, command: &mut Command, deadline: Duration) 
             return Ok(Ended::Exited { success: status.success(), output });
         }
         if started.elapsed() > deadline {
-            child.kill().with_context(|| format!("ending {step}"))?;
+            // cargo is ended by itself otherwise, and the test that hangs goes on.
+            run("kill", Command::new("sh").arg("-c").arg(format!("kill -KILL -{}", child.id())))?;
             child.wait().with_context(|| format!("waiting for {step}"))?;
             return Ok(Ended::Killed);
         }
@@ -121,10 +124,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_that_outlives_its_deadline_is_ended() {
-        let ended =
-            run_within("sleep", Command::new("sleep").arg("600"), Duration::from_millis(100)).unwrap();
+    fn a_child_that_outlives_its_deadline_is_ended_with_all_it_has_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("sleep 600 & echo $! > \"$0\"; wait").arg(&file);
+        let ended = run_within("sh", &mut command, Duration::from_secs(1)).unwrap();
         assert!(matches!(ended, Ended::Killed));
+        let started = std::fs::read_to_string(&file).unwrap();
+        let gone = || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", started.trim()));
+            state.map_or(true, |state| state.contains(") Z "))
+        };
+        while !gone() {
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 
     #[test]
