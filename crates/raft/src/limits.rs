@@ -54,8 +54,8 @@ pub const SNAPSHOT_THRESHOLD: u64 = 16_384;
 pub const SNAPSHOT_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Which part of a large snapshot has to be applied again before the next is taken. To apply a command takes several
-/// times as long as to read its outcome; with half, each byte of the log costs two of snapshots.
-pub const SNAPSHOT_LOG_SHARE: u64 = 2;
+/// times as long as to read its outcome; with a quarter, each byte of the log costs four of snapshots at most.
+pub const SNAPSHOT_LOG_SHARE: u64 = 4;
 
 /// Time between two looks at whether enough entries were applied for a snapshot (Consul's `raft_snapshot_interval`).
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);

@@ -130,7 +130,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
         let (plan, planned) = watch::channel(plan);
         let machine = Machine::new(
             machine,
-            snapshots,
+            Arc::clone(&snapshots),
             Arc::clone(&progress),
             Arc::clone(&fatal),
             world.clone(),
@@ -177,6 +177,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
             engine: engine.clone(),
             stats: stats.clone(),
             progress: Arc::clone(&progress),
+            snapshots: Arc::clone(&snapshots),
             plan: planned,
             world: world.clone(),
             seed: seed.wrapping_add(1),

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::engine::Engine;
 use crate::limits::{SNAPSHOT_LOG_SHARE, SNAPSHOT_RETRIGGER, SNAPSHOT_RETRY_MAX, SNAPSHOT_RETRY_MIN};
+use crate::snapshot::Snapshots;
 use crate::stats::{SnapshotFailure, Stats};
 
 /// What was applied since the last snapshot, and how the last attempt went. Shared by who applies, who writes and who
@@ -50,6 +51,7 @@ pub(crate) struct Keeper {
     pub(crate) engine: Engine,
     pub(crate) stats: watch::Receiver<Stats>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) snapshots: Arc<Snapshots>,
     /// As it is now: it may change while the node runs.
     pub(crate) plan: watch::Receiver<Plan>,
     pub(crate) world: World,
@@ -164,12 +166,10 @@ impl Keeper {
     }
 
     fn is_due(&self) -> bool {
-        let (applied, snapshot) = {
-            let stats = self.stats.borrow();
-            (stats.applied_index, stats.snapshot_index)
-        };
+        // What the engine says of snapshots is late, and the one it has yet to hear of would be taken twice.
+        let newest = self.snapshots.newest_index().map_or(0, |id| id.index());
         // Nothing new is nothing to write.
-        let news = applied.saturating_sub(snapshot);
+        let news = self.stats.borrow().applied_index.saturating_sub(newest);
         news > 0 && (news >= self.plan.borrow().entries || self.progress.is_due())
     }
 
