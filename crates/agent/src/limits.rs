@@ -86,8 +86,9 @@ pub const SYNC_RETRY_MAX: Duration = Duration::from_secs(30);
 /// In development mode nothing waits longer than this at random (D26).
 pub const DEV_JITTER_MAX: Duration = Duration::from_millis(500);
 
-/// Streams of proxy snapshots at a time.
-pub const PROXY_STREAMS_MAX: usize = 4096;
+/// Streams of proxy snapshots at a time: twice as many as there is room for at their port, since those that have to end do so
+/// a moment later.
+pub const PROXY_STREAMS_MAX: usize = 8192;
 /// Changes on their way into one proxy's machine.
 pub const PROXY_INPUTS: usize = 64;
 /// Messages on their way to one proxy. Few: what is not sent yet is replaced by what is newer.

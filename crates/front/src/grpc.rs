@@ -68,6 +68,7 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for OnScope
 impl Port {
     async fn accept(&self, listener: &TcpListener) {
         loop {
+            self.door.settled(&*self.clock).await;
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     match self.door.enter(Source::of(peer.ip()), limits::CONNECTION_BYTES) {
@@ -101,6 +102,7 @@ impl Port {
         if !matches!(spoken, Ok(Ok(1..))) {
             return;
         }
+        guest.settled(&*self.clock).await;
         let Ok(_speaking) = guest.hold(limits::SPEAKING_BYTES) else { return };
         let Ok(streams_held) = guest.hold(0) else { return };
         let progress = Progress::new(Arc::clone(&self.clock));

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use concord_runtime::{Budget, Door, Guest, Held, Source};
+use concord_runtime::{Budget, Clock, Door, Guest, Held, Source};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -70,6 +70,11 @@ impl Gate {
 }
 
 impl Stranger {
+    /// Waits until who had to go for others has gone.
+    pub(crate) async fn settled(&self, clock: &dyn Clock) {
+        self.guest.settled(clock).await;
+    }
+
     /// Takes what a handshake costs in memory; `None` if there is no room.
     pub(crate) fn begin(&self) -> Option<Held> {
         self.guest.hold(HANDSHAKE_BYTES).ok()

@@ -124,6 +124,7 @@ async fn handshake(
                 "the caller went before it sent a byte; a check of the port does that",
             ));
         }
+        stranger.settled(&*shared.world.clock).await;
         let _held = stranger.begin().ok_or_else(|| refusal("handshake_limit", NO_ROOM))?;
         // A caller that says nothing waits without a turn; only then there is something to compute.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;

@@ -27,8 +27,6 @@ pub(crate) const BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const POOLED_BUFFERS: usize = 32;
 /// How long connections may go on after the listeners closed.
 pub(crate) const DRAIN: Duration = Duration::from_secs(15);
-/// Connections the system holds for a listener until they are accepted.
-pub(crate) const BACKLOG: i32 = 1_024;
 /// Refusals of one reason that are told in full in a window: enough to see a pattern.
 pub(crate) const REFUSALS_TOLD: u64 = 10;
 /// How long a window lasts: a flood of one reason is then at most 66 lines a minute.

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use concord_proxycfg::{BindAddress, LocalTarget};
 use concord_runtime::Source;
-use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::limits::{BACKLOG, KEEPALIVE};
+use crate::limits::KEEPALIVE;
 
 /// A stream without TLS.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Socket {
     /// Binds an address, on the runtime that is entered.
     pub(crate) fn bind(address: &BindAddress) -> io::Result<Self> {
         match address {
-            BindAddress::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
+            BindAddress::Tcp(address) => concord_runtime::listen(*address).map(Self::Tcp),
             BindAddress::Unix { path, mode } => bind_unix(Path::new(path), *mode),
         }
     }
@@ -110,15 +110,6 @@ impl Socket {
             }
         }
     }
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// Binds a unix socket. A socket left behind by a proxy that was killed is taken over; one that

@@ -11,9 +11,13 @@
 //! they can get, and in whatever order they came. What is counted is what a caller makes us keep: a connection's own
 //! memory, what was read of a request that is not whole, what is not yet written of an answer.
 //!
+//! An evicted guest's room counts as free at once, while what it held goes a moment later, when its task is dropped. Whoever lets
+//! in callers waits where too much is on its way out ([`Door::settled`]), so that no more is held than is counted.
+//!
 //! A caller that has proved who it is ([`Guest::prove`]) takes the room of strangers, and they do not take its: many
 //! proxies behind one address hold more than each of many strangers. Only where the known hold nearly everything, the
-//! largest of them makes room for who has yet to say who it is.
+//! largest of them makes room for who has yet to say who it is. Strangers that hold little go last, and not for a source that
+//! holds more, known or not: else callers that became known would end those that are about to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,9 +25,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{BUDGET_SHARE, BUDGET_STRANGERS_SHARE};
+use crate::clock::{Clock, timeout};
+use crate::limits::{
+    BUDGET_LEAVING_SHARE, BUDGET_LITTLE_CONNECTIONS, BUDGET_LITTLE_SHARE, BUDGET_SHARE,
+    BUDGET_STRANGERS_SHARE, SETTLE_TIMEOUT,
+};
 
 /// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
 /// can have all to itself), or everybody on a unix socket.
@@ -37,6 +46,8 @@ pub struct Budget {
     connections: usize,
     doors: AtomicUsize,
     inside: Mutex<Inside>,
+    /// Told when an evicted guest has gone.
+    gone: Notify,
 }
 
 /// One listener's, or one kind of listeners', way in, with a limit for each source.
@@ -85,6 +96,9 @@ struct Inside {
     /// What those hold of whom it is not known who they are.
     strangers: Amount,
     sources: HashMap<Source, OfSource>,
+    /// Evicted guests that have not gone yet, with what they held.
+    leaving: HashMap<u64, usize>,
+    leaving_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -146,7 +160,13 @@ impl Source {
 impl Budget {
     /// An account of so many bytes and connections, with nothing taken out.
     pub fn new(bytes: usize, connections: usize) -> Arc<Self> {
-        Arc::new(Self { bytes, connections, doors: AtomicUsize::new(0), inside: Mutex::default() })
+        Arc::new(Self {
+            bytes,
+            connections,
+            doors: AtomicUsize::new(0),
+            inside: Mutex::default(),
+            gone: Notify::new(),
+        })
     }
 
     /// A way in through which a source may hold so many connections.
@@ -222,19 +242,42 @@ impl Budget {
             all.add(own.all());
             of_strangers = own.strangers;
         }
+        let mut little =
+            Amount { bytes: self.bytes / BUDGET_LITTLE_SHARE, connections: BUDGET_LITTLE_CONNECTIONS };
         // Who is known takes the room of any stranger.
         if known {
-            of_strangers = Amount::default();
+            (of_strangers, little) = Default::default();
         } else {
             of_strangers.add(more);
             strangers.add(more);
         }
-        if inside.evict(source, of_strangers, short, Whose::Strangers) {
-            return true;
-        }
-        strangers.bytes <= self.bytes / BUDGET_STRANGERS_SHARE
-            && strangers.connections <= self.connections / BUDGET_STRANGERS_SHARE
-            && inside.evict(source, all, short, Whose::Anybody)
+        let much = |found: &OfSource| {
+            let strangers = found.strangers.of(short);
+            if strangers > little.of(short) { strangers } else { 0 }
+        };
+        let few = strangers.bytes <= self.bytes / BUDGET_STRANGERS_SHARE
+            && strangers.connections <= self.connections / BUDGET_STRANGERS_SHARE;
+        let fair = |found: &OfSource| {
+            if found.all().of(short) >= all.of(short) { found.strangers.of(short) } else { 0 }
+        };
+        inside.evict(source, of_strangers, short, Whose::Strangers, much)
+            || few && inside.evict(source, all, short, Whose::Anybody, |found| found.all().of(short))
+            || inside.evict(source, of_strangers, short, Whose::Strangers, fair)
+    }
+
+    /// Completes when little enough of what was evicted is still there.
+    async fn settled(&self, clock: &dyn Clock) {
+        let settled = async {
+            loop {
+                let mut gone = std::pin::pin!(self.gone.notified());
+                gone.as_mut().enable();
+                if self.inside.lock().leaving_bytes <= self.bytes / BUDGET_LEAVING_SHARE {
+                    return;
+                }
+                gone.await;
+            }
+        };
+        let _ = timeout(clock, SETTLE_TIMEOUT, settled).await;
     }
 }
 
@@ -256,23 +299,25 @@ impl OfSource {
     fn all(&self) -> Amount {
         Amount { bytes: self.bytes, connections: self.guests.len() }
     }
-
-    fn held(&self, short: Short, whose: Whose) -> usize {
-        match whose {
-            Whose::Strangers => self.strangers.of(short),
-            Whose::Anybody => self.all().of(short),
-        }
-    }
 }
 
 impl Inside {
     /// Ends a connection of the source that holds the most of what is short, if it holds more of it than `own`. Where
     /// connections are short and all have equally many, the one goes that holds least and came first: so a newcomer is
-    /// let in however many addresses have one each. False if there is none.
-    fn evict(&mut self, but: Source, own: Amount, short: Short, whose: Whose) -> bool {
+    /// let in however many addresses have one each. `held` says what counts of a source. False if there is none.
+    fn evict(
+        &mut self,
+        but: Source,
+        own: Amount,
+        short: Short,
+        whose: Whose,
+        held: impl Fn(&OfSource) -> usize,
+    ) -> bool {
         let own = own.of(short);
         let others = || self.sources.iter().filter(|(source, _)| **source != but);
-        let Some(most) = others().map(|(_, found)| found.held(short, whose)).max() else { return false };
+        let Some(most) = others().map(|(_, found)| held(found)).max().filter(|most| *most > 0) else {
+            return false;
+        };
         let enough = match short {
             Short::Bytes => most > own,
             Short::Connections => most >= own,
@@ -280,7 +325,7 @@ impl Inside {
         if !enough {
             return false;
         }
-        let largest = others().filter(|(_, found)| found.held(short, whose) == most);
+        let largest = others().filter(|(_, found)| held(found) == most);
         let guests =
             largest.flat_map(|(source, found)| found.guests.iter().map(|(id, guest)| (*source, *id, guest)));
         let guests = guests.filter(|(_, _, guest)| whose == Whose::Anybody || !guest.known);
@@ -290,6 +335,8 @@ impl Inside {
         };
         let Some((source, id)) = chosen.map(|(source, id, _)| (source, id)) else { return false };
         let Some(guest) = self.remove(source, id) else { return false };
+        self.leaving.insert(id, guest.bytes);
+        self.leaving_bytes += guest.bytes;
         guest.evicted.cancel();
         true
     }
@@ -343,6 +390,11 @@ impl Door {
         Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, proved, evicted }))
     }
 
+    /// Completes when what was taken from others is mostly gone, or after [`SETTLE_TIMEOUT`]. For who lets callers in.
+    pub async fn settled(&self, clock: &dyn Clock) {
+        self.budget.settled(clock).await;
+    }
+
     /// Changes how many connections a source may hold. Those beyond it stay.
     pub fn limit(&self, per_source: usize) {
         self.per_source.store(per_source, Ordering::Relaxed);
@@ -357,6 +409,11 @@ impl Guest {
         let mut held = Held { guest: Arc::clone(self), bytes: 0 };
         held.grow(bytes)?;
         Ok(held)
+    }
+
+    /// As [`Door::settled`]: before much is held.
+    pub async fn settled(&self, clock: &dyn Clock) {
+        self.budget.settled(clock).await;
     }
 
     /// Says that the caller has proved who it is.
@@ -395,7 +452,14 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.budget.inside.lock().remove(self.source, self.id);
+        let mut inside = self.budget.inside.lock();
+        if let Some(bytes) = inside.leaving.remove(&self.id) {
+            inside.leaving_bytes -= bytes;
+            drop(inside);
+            self.budget.gone.notify_waiters();
+        } else {
+            inside.remove(self.source, self.id);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod engine;
 pub mod entropy;
 pub mod executor;
 pub mod limits;
+pub mod listener;
 pub mod reconcile;
 pub mod scope;
 mod world;
@@ -31,6 +32,7 @@ pub use disk::{Disk, DiskError, DiskFile, DiskLock, Fault, HostDisk, MemoryDisk,
 pub use drain::{DrainSignal, DrainWatch, drain};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use executor::Executor;
+pub use listener::listen;
 pub use reconcile::{Reconciler, ReconcilerSpec};
 pub use scope::{Scope, ShutdownReport, Task, TaskEnd};
 pub use world::World;

@@ -28,6 +28,18 @@ pub const BUDGET_SHARE: usize = 2;
 /// Which part of a budget is left to strangers by callers that are known: an eighth, enough for many to say who they are.
 pub const BUDGET_STRANGERS_SHARE: usize = 8;
 
+/// Which part of a budget a stranger's source holds at most that keeps it from sources that hold more: a few connections.
+pub const BUDGET_LITTLE_SHARE: usize = 384;
+
+/// And how many connections.
+pub const BUDGET_LITTLE_CONNECTIONS: usize = 8;
+
+/// Which part of a budget may be on its way out before nobody is let in for a moment.
+pub const BUDGET_LEAVING_SHARE: usize = 8;
+
+/// Longest such moment: a connection that has to end does so as soon as its task is run.
+pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Bytes that callers may make a process hold, all listeners together: requests that are not whole, answers that are not
 /// read, the connections themselves. What this counts costs up to two and a half times as much with all that lies around it.
 pub const BUDGET_BYTES: usize = 96 << 20;
@@ -35,3 +47,7 @@ pub const BUDGET_BYTES: usize = 96 << 20;
 /// Which part of the descriptors a process may open goes to connections, in percent; the rest is for files and for
 /// connections of our own.
 pub const BUDGET_DESCRIPTORS_PERCENT: usize = 90;
+
+/// Connections that wait in the kernel to be accepted; it takes no more than `net.core.somaxconn`, which is as many where
+/// nobody has changed it.
+pub const BACKLOG: u32 = 4_096;

@@ -29,7 +29,7 @@ use concord_model::intention::Action;
 use concord_model::proxy::Settings as CaSettings;
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::ServerApi;
-use concord_runtime::{Executor, HostDisk, Modes, Scope, World};
+use concord_runtime::{Executor, HostDisk, Modes, Scope, World, listen};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -97,8 +97,8 @@ async fn serve(
     let world = world(config)?;
     let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
     let bound = Bound {
-        http: bind("HTTP", &config.http.addresses, config.http.port).await?,
-        grpc: bind("gRPC", &config.grpc.addresses, config.grpc.port).await?,
+        http: bind("HTTP", &config.http.addresses, config.http.port)?,
+        grpc: bind("gRPC", &config.grpc.addresses, config.grpc.port)?,
     };
     let node_id = node::id(config, &world)?;
     let address = node::address(config);
@@ -245,7 +245,7 @@ fn close_to_others(data_dir: &Path) {
     }
 }
 
-async fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpListener>, Failure> {
+fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpListener>, Failure> {
     let port = match port {
         Port::Off => return Ok(Vec::new()),
         Port::Pick => 0,
@@ -254,9 +254,9 @@ async fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpLis
     let mut bound = Vec::new();
     for address in addresses {
         let socket = SocketAddr::new(*address, port);
-        let listener = TcpListener::bind(socket).await;
         bound.push(
-            listener.map_err(|error| Failure::system(format!("listen at {socket} for {what}"), error))?,
+            listen(socket)
+                .map_err(|error| Failure::system(format!("listen at {socket} for {what}"), error))?,
         );
     }
     Ok(bound)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use concord_config::section::{FilterSection, Level, LogSection, TelemetrySection};
-use concord_runtime::Scope;
+use concord_runtime::{Scope, listen};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,7 +17,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::RwLock;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -140,7 +139,7 @@ pub(crate) async fn serve_metrics(
     handle: PrometheusHandle,
     scope: &Scope,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = listen(address)?;
     info!(address = %listener.local_addr()?, "metrics");
     let (inner, places) = (scope.clone(), Arc::new(Semaphore::new(METRICS_CONNECTIONS)));
     scope.spawn("metrics listener", async move {

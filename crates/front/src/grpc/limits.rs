@@ -53,4 +53,4 @@ pub const STREAMS_BEYOND: usize = 8;
 pub const ATTACHED_BYTES: usize = 16 * 1024;
 
 // Who attaches what there is room for in all meets the budget, which is fair, before the limit of the agent, which is not.
-const _: () = assert!(PROXY_STREAMS_MAX * (STREAM_BYTES + ATTACHED_BYTES) >= BUDGET_BYTES);
+const _: () = assert!(PROXY_STREAMS_MAX * (STREAM_BYTES + ATTACHED_BYTES) >= 2 * BUDGET_BYTES);

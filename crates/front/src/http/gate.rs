@@ -54,6 +54,8 @@ pub(super) struct Gate<S> {
     stuck: Option<BoxFuture<'static, ()>>,
     /// Bytes it took since that time was set.
     taken: usize,
+    /// Whether something of an answer has not gone out yet: then the client is not waited for.
+    writing: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +81,7 @@ impl<S> Gate<S> {
             head_bytes: 0,
             stuck: None,
             taken: 0,
+            writing: false,
         }
     }
 
@@ -88,7 +91,7 @@ impl<S> Gate<S> {
     }
 
     fn waiting(&self) -> Option<Waiting> {
-        if self.busy.load(Ordering::Relaxed) > 0 || !self.framing.in_head() {
+        if self.writing || self.busy.load(Ordering::Relaxed) > 0 || !self.framing.in_head() {
             return None;
         }
         Some(if self.fresh || self.framing.head_begun() { Waiting::Head } else { Waiting::Idle })
@@ -107,6 +110,7 @@ impl<S> Gate<S> {
 
     /// What came of a try to write; an error if the client has taken too little for too long.
     fn watched(&mut self, cx: &mut Context<'_>, tried: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.writing = true;
         if let Poll::Ready(Ok(bytes)) = tried {
             self.taken += bytes;
             if self.taken >= ANSWER_PROGRESS_BYTES {
@@ -196,7 +200,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         // The library flushes when it has written all it has.
-        self.stuck = None;
+        (self.stuck, self.writing) = (None, false);
         // The library looked for the next request while this one was answered and does not look again by
         // itself: patience begins when the answer is out.
         let _ = self.is_late(cx);
@@ -384,7 +388,31 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
+    use concord_runtime::{Budget, ManualClock, Source};
+    use futures::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[test]
+    fn who_takes_an_answer_slowly_is_not_waited_for() {
+        let (clock, patience) = (ManualClock::new(0), std::time::Duration::from_secs(1));
+        let guest = Budget::new(1 << 20, 1).door(1).enter(Source::UNIX, 0).unwrap();
+        let (ours, mut client) = tokio::io::duplex(10);
+        let patience = Patience { head: patience, idle: patience, answer: 10 * patience };
+        let mut gate = Gate::new(ours, Arc::new(clock.clone()), patience, guest.hold(0).unwrap());
+        let late = |gate: &mut Gate<_>| matches!(gate.read(&mut [0; 10]).now_or_never(), Some(Err(_)));
+        assert!(!late(&mut gate), "its time has begun");
+        assert!(gate.write_all(&[b'x'; 15]).now_or_never().is_none(), "it takes ten bytes, and then none");
+        clock.advance(5 * patience.idle);
+        assert!(!late(&mut gate));
+        assert_eq!(client.read(&mut [0; 10]).now_or_never().unwrap().unwrap(), 10);
+        gate.write_all(&[b'x'; 5]).now_or_never().expect("the rest").unwrap();
+        gate.flush().now_or_never().expect("all is out").unwrap();
+        assert!(!late(&mut gate), "its time begins now");
+        clock.advance(2 * patience.idle);
+        assert!(late(&mut gate));
+    }
 
     /// Passes a text whole and byte by byte; whether it stayed as it was, and what of it was left alone.
     #[track_caller]

@@ -201,6 +201,7 @@ impl<C: Authorise> Http<C> {
 
     async fn accept(self: &Arc<Self>, socket: &Socket, scope: &Scope) {
         loop {
+            self.door.settled(&*self.clock).await;
             let accepted = match socket {
                 Socket::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
                     if let Err(error) = stream.set_nodelay(true) {
@@ -244,6 +245,7 @@ impl<C: Authorise> Http<C> {
                 () = guest.evicted() => return debug!("connection ended: others need the room"),
                 spoken = spoken => if !matches!(spoken, Ok(Ok(()))) { return },
             }
+            guest.settled(&*http.clock).await;
             let Ok(held) = guest.hold(limits::REQUEST_BYTES) else { return io.refuse(Full::Process) };
             let served = async {
                 match io {

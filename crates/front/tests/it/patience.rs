@@ -248,8 +248,8 @@ async fn a_client_that_reads_slowly_is_not_idle() {
     let (mut read, mut part) = (0, vec![0; 64 << 10]);
     for round in 0.. {
         // Several pauses, each longer than one may be idle.
-        if round < 3 {
-            world.pause(400).await;
+        if round < 5 {
+            world.pause(300).await;
         }
         match world.guard(stream.read(&mut part)).await.unwrap() {
             0 => break,

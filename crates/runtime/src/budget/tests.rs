@@ -1,6 +1,9 @@
 //! Who gets room, who gives it, and that all of it comes back.
 
+use futures::FutureExt as _;
+
 use super::*;
+use crate::clock::ManualClock;
 
 const BYTES: usize = 1_000;
 
@@ -147,4 +150,52 @@ fn n_10_many_addresses_with_one_connection_each_shut_nobody_out() {
     assert!(!busy.is_evicted(), "who says nothing goes before who does");
     assert!(silent[..10].iter().all(|one| one.is_evicted()) && !silent[10].is_evicted());
     assert!(newcomers.iter().all(|one| !one.is_evicted()));
+}
+
+#[test]
+fn n_10_callers_that_became_known_do_not_end_strangers_that_hold_little() {
+    let little = 1_000;
+    let budget = Budget::new(little * BUDGET_LITTLE_SHARE, 10_000);
+    let door = budget.door(usize::MAX);
+    let mut known = Vec::new();
+    for last in 1..=64 {
+        known.extend((0..60).map(|_| door.enter(source(last), 100).expect("there is room")));
+    }
+    known.iter().for_each(|one| one.prove());
+    assert_eq!(budget.held(), budget.bytes());
+    let newcomer = door.enter(source(200), 10).expect("there is room for who holds nothing");
+    let _held = newcomer.hold(little - 10).expect("and for a little more");
+    // The others want more, each a few bytes of a stranger.
+    let mut more = Vec::new();
+    for last in 1..=64 {
+        more.extend((0..20).map(|_| door.enter(source(last), 10)));
+    }
+    assert!(more.iter().any(Result::is_ok), "some of them get it");
+    assert!(!newcomer.is_evicted(), "from each other");
+}
+
+#[test]
+fn n_10_nobody_is_let_in_before_those_who_have_to_go_have_gone() {
+    let budget = Budget::new(BYTES, 1_000);
+    let (door, clock) = (budget.door(usize::MAX), ManualClock::new(0));
+    let settled = |door: &Door| door.settled(&clock).now_or_never().is_some();
+    let crowd: Vec<_> = (1..=2).map(|last| door.enter(source(last), BYTES / 2).unwrap()).collect();
+    assert!(settled(&door));
+    let newcomer = door.enter(source(3), 10).unwrap();
+    assert_eq!(crowd.iter().filter(|one| one.is_evicted()).count(), 1);
+    let mut waiting = Box::pin(door.settled(&clock));
+    assert!(
+        !settled(&door) && waiting.as_mut().now_or_never().is_none(),
+        "half of the budget is on its way out"
+    );
+    clock.advance(SETTLE_TIMEOUT);
+    assert!(waiting.as_mut().now_or_never().is_some(), "but not for ever");
+    let mut waiting = Box::pin(newcomer.settled(&clock));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    drop(crowd);
+    assert!(waiting.as_mut().now_or_never().is_some() && settled(&door));
+    drop(waiting);
+    drop(newcomer);
+    let inside = budget.inside.lock();
+    assert!(inside.leaving.is_empty() && inside.leaving_bytes == 0 && inside.bytes == 0);
 }
