@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn who_takes_an_answer_slowly_is_not_waited_for() {
-        let (clock, patience) = (ManualClock::new(0), std::time::Duration::from_secs(1));
+        let (clock, patience) = (ManualClock::new(0), Duration::from_secs(1));
         let guest = Budget::new(1 << 20, 1).door(1).enter(Source::UNIX, 0).unwrap();
         let (ours, mut client) = tokio::io::duplex(10);
         let patience = Patience { head: patience, idle: patience, answer: 10 * patience };
