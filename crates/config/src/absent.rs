@@ -1,7 +1,13 @@
 //! Keys of Consul that this version does not implement, or that mean nothing in it, and how an agent answers them.
 //!
-//! Where going on without the key would weaken what its author relies on, the agent does not start. Every other
-//! key is told with its reason, unless it asks for what is the case anyway.
+//! Where going on without the key would leave something open that its author takes for closed, the agent does not
+//! start. Every other key is told with its reason, one warning a block, unless it asks for what is the case anyway.
+
+use concord_syntax::{Kind, Node};
+
+mod blocks;
+
+pub(crate) use self::blocks::BLOCKS;
 
 /// How such a key is answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,7 +16,9 @@ pub enum Answer {
     Refuse,
     /// The agent starts and says so.
     Warn,
-    /// Asks for what is the case anyway.
+    /// As its `mode` says: a limit that would be enforced stops the start, one that would be logged is told.
+    ByMode,
+    /// Asks for what is the case anyway, or for nothing that anybody could miss.
     Accept,
 }
 
@@ -21,225 +29,308 @@ pub struct Absent {
     pub key: &'static str,
     /// How it is answered.
     pub answer: Answer,
-    /// What to do instead; empty if there is nothing but to leave it out.
-    pub instead: &'static str,
-    /// Why it has no effect; empty: it is not built yet.
+    /// The key of today, if this is one of earlier days.
+    pub now: &'static str,
+    /// Why it has no effect, or why nothing starts with it.
     pub why: &'static str,
-    /// The answer to yes or no that is the case anyway.
-    pub is_so: bool,
+    /// What is the case anyway.
+    pub so: So,
 }
 
-const fn refuse(key: &'static str) -> Absent {
-    Absent { key, answer: Answer::Refuse, instead: "", why: "", is_so: false }
+/// The value of a key that asks for what is the case anyway.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum So {
+    /// `false`, or nothing.
+    Off,
+    /// `true`.
+    On,
+    /// This number.
+    Number(i64),
 }
 
-const fn warn(key: &'static str) -> Absent {
-    Absent { answer: Answer::Warn, ..refuse(key) }
+const fn refuse(key: &'static str, why: &'static str) -> Absent {
+    Absent { key, answer: Answer::Refuse, now: "", why, so: So::Off }
 }
 
-/// A key that means nothing here, and why.
+/// A key that has no effect, and why.
 const fn idle(key: &'static str, why: &'static str) -> Absent {
-    Absent { why, ..warn(key) }
+    Absent { answer: Answer::Warn, ..refuse(key, why) }
 }
 
 const fn accept(key: &'static str) -> Absent {
-    Absent { answer: Answer::Accept, ..refuse(key) }
+    Absent { answer: Answer::Accept, ..refuse(key, "") }
 }
 
-const fn renamed(key: &'static str, instead: &'static str) -> Absent {
-    Absent { instead, ..refuse(key) }
+/// The same key under the name of today.
+const fn now(now: &'static str, old: Absent) -> Absent {
+    Absent { now, ..old }
 }
 
-/// Why nothing about leaving counts.
+const fn is_so(so: So, absent: Absent) -> Absent {
+    Absent { so, ..absent }
+}
+
+const NOT_YET: &str = "it is not available yet";
+const NO_TLS: &str = "TLS for agents is not available yet";
+const NO_HTTPS: &str = "HTTPS is not available yet";
 const NOBODY_TO_LEAVE: &str = "the only server has nobody to hand over to and never leaves";
+const NOBODY_TO_JOIN: &str = "the only server has nobody to join";
+const NO_AGENTS: &str = "agents do not talk to each other yet";
+const NO_CLIENTS: &str = "there are no client agents yet";
+const ONE_DATACENTER: &str = "there is one datacenter only";
+const NO_DNS: &str = "DNS is not available yet";
+const NO_UI: &str = "the user interface is not available yet";
+const NO_SINK: &str = "metrics are told by /v1/agent/metrics only";
+const NO_LOG_FILE: &str = "logs go to standard error only";
+const NO_ENVOY: &str = "Envoy is not configured yet";
+const NO_KV: &str = "there is no key/value store yet";
+const ENTERPRISE: &str = "it is of Consul Enterprise and not available yet";
+const NO_CHECK: &str = "checks of that kind are not available yet";
 
 /// All of them.
 pub const ABSENT: &[Absent] = &[
-    // Encryption and authentication between agents and to clients: never silently off.
-    refuse("tls"),
-    refuse("encrypt"),
-    warn("encrypt_verify_incoming"),
-    warn("encrypt_verify_outgoing"),
-    refuse("auto_encrypt"),
-    refuse("auto_config"),
-    refuse("ca_file"),
-    refuse("ca_path"),
-    refuse("cert_file"),
-    refuse("key_file"),
-    refuse("verify_incoming"),
-    refuse("verify_incoming_rpc"),
-    refuse("verify_incoming_https"),
-    refuse("verify_outgoing"),
-    refuse("verify_server_hostname"),
-    refuse("tls_min_version"),
-    refuse("tls_cipher_suites"),
-    refuse("tls_prefer_server_cipher_suites"),
-    refuse("server_name"),
-    refuse("addresses.https"),
-    refuse("addresses.grpc_tls"),
-    refuse("audit"),
-    refuse("unix_sockets"),
-    // Joining others: an agent that was told to join and does not is a cluster of its own.
-    refuse("retry_join"),
-    refuse("retry_join_wan"),
-    renamed("start_join", "retry_join, which is not available yet either"),
-    renamed("start_join_wan", "retry_join_wan, which is not available yet either"),
-    refuse("primary_gateways"),
-    warn("primary_gateways_interval"),
-    warn("retry_interval"),
-    warn("retry_interval_wan"),
-    warn("retry_max"),
-    warn("retry_max_wan"),
-    warn("rejoin_after_leave"),
-    refuse("read_replica"),
-    refuse("non_voting_server"),
-    refuse("segment"),
-    refuse("segments"),
-    refuse("partition"),
+    // Encryption and authentication towards clients: never silently off.
+    refuse("tls", NO_TLS),
+    now("tls.defaults.ca_file", refuse("ca_file", NO_TLS)),
+    now("tls.defaults.ca_path", refuse("ca_path", NO_TLS)),
+    now("tls.defaults.cert_file", refuse("cert_file", NO_TLS)),
+    now("tls.defaults.key_file", refuse("key_file", NO_TLS)),
+    now("tls.defaults.verify_incoming", refuse("verify_incoming", NO_TLS)),
+    now("tls.internal_rpc.verify_incoming", refuse("verify_incoming_rpc", NO_TLS)),
+    now("tls.https.verify_incoming", refuse("verify_incoming_https", NO_TLS)),
+    now("tls.defaults.verify_outgoing", refuse("verify_outgoing", NO_TLS)),
+    now("tls.internal_rpc.verify_server_hostname", refuse("verify_server_hostname", NO_TLS)),
+    now("tls.defaults.tls_min_version", refuse("tls_min_version", NO_TLS)),
+    now("tls.defaults.tls_cipher_suites", refuse("tls_cipher_suites", NO_TLS)),
+    refuse("tls_prefer_server_cipher_suites", NO_TLS),
+    refuse("addresses.https", NO_TLS),
+    refuse("addresses.grpc_tls", NO_TLS),
+    refuse("unix_sockets", "unix sockets are not available yet"),
+    // Encryption between agents: nothing is sent that could be read.
+    is_so(So::On, idle("encrypt_verify_incoming", NO_AGENTS)),
+    is_so(So::On, idle("encrypt_verify_outgoing", NO_AGENTS)),
+    idle("server_name", NO_AGENTS),
+    idle("auto_config", NO_CLIENTS),
+    idle("auto_encrypt.allow_tls", NO_CLIENTS),
+    idle("auto_encrypt.dns_san", NO_CLIENTS),
+    idle("auto_encrypt.ip_san", NO_CLIENTS),
+    refuse(
+        "auto_encrypt.tls",
+        "auto_encrypt.tls can only be used on a client, and there are no client agents yet",
+    ),
+    // Joining others. Whether this server may be a cluster of its own is decided by `bootstrap` and `bootstrap_expect`.
+    idle("retry_join", NOBODY_TO_JOIN),
+    idle("retry_interval", NOBODY_TO_JOIN),
+    idle("retry_max", NOBODY_TO_JOIN),
+    idle("rejoin_after_leave", NOBODY_TO_JOIN),
+    now("retry_join", idle("start_join", NOBODY_TO_JOIN)),
+    idle("retry_join_wan", ONE_DATACENTER),
+    idle("retry_interval_wan", ONE_DATACENTER),
+    idle("retry_max_wan", ONE_DATACENTER),
+    now("retry_join_wan", idle("start_join_wan", ONE_DATACENTER)),
+    idle("primary_gateways", ONE_DATACENTER),
+    idle("primary_gateways_interval", ONE_DATACENTER),
+    idle("read_replica", ENTERPRISE),
+    now("read_replica", idle("non_voting_server", ENTERPRISE)),
+    idle("segment", ENTERPRISE),
+    idle("segments", ENTERPRISE),
+    idle("segment_limit", ENTERPRISE),
+    idle("segment_name_limit", ENTERPRISE),
+    idle("partition", ENTERPRISE),
     // Rights.
-    refuse("acl.enable_token_replication"),
-    warn("acl.enable_key_list_policy"),
-    refuse("acl.msp_disable_bootstrap"),
-    warn("acl.tokens.replication"),
-    warn("acl.tokens.agent_recovery"),
-    warn("acl.tokens.agent_master"),
-    warn("acl.tokens.dns"),
-    refuse("acl.tokens.managed_service_provider"),
-    warn("acl_agent_master_token"),
-    warn("acl_enable_key_list_policy"),
-    warn("acl_replication_token"),
-    refuse("enable_acl_replication"),
+    idle("acl.enable_token_replication", ONE_DATACENTER),
+    idle("acl.tokens.replication", ONE_DATACENTER),
+    now("acl.enable_token_replication", idle("enable_acl_replication", ONE_DATACENTER)),
+    now("acl.tokens.replication", idle("acl_replication_token", ONE_DATACENTER)),
+    idle("acl.enable_key_list_policy", NO_KV),
+    now("acl.enable_key_list_policy", idle("acl_enable_key_list_policy", NO_KV)),
+    idle("acl.tokens.agent_recovery", NOT_YET),
+    now("acl.tokens.agent_recovery", idle("acl.tokens.agent_master", NOT_YET)),
+    now("acl.tokens.agent_recovery", idle("acl_agent_master_token", NOT_YET)),
+    idle("acl.tokens.dns", NO_DNS),
+    idle("acl.tokens.managed_service_provider", ENTERPRISE),
+    refuse("acl.msp_disable_bootstrap", "without it whoever comes first may bootstrap the ACLs"),
+    idle("acl_enforce_version_8", "tokens of ACLs before 1.4 are gone"),
+    idle("audit", ENTERPRISE),
     // Addresses and ports.
-    warn("advertise_addr_ipv4"),
-    warn("advertise_addr_ipv6"),
-    warn("advertise_addr_wan"),
-    warn("advertise_addr_wan_ipv4"),
-    warn("advertise_addr_wan_ipv6"),
-    warn("tagged_addresses"),
-    warn("addresses.dns"),
-    warn("ports.dns"),
-    idle("ports.serf_wan", "there is no pool of several datacenters"),
-    warn("translate_wan_addrs"),
-    warn("serf_lan"),
-    warn("serf_wan"),
-    warn("serf_lan_allowed_cidrs"),
-    warn("serf_wan_allowed_cidrs"),
-    warn("ports.proxy_min_port"),
-    warn("ports.proxy_max_port"),
-    warn("ports.expose_min_port"),
-    warn("ports.expose_max_port"),
+    idle("advertise_addr_ipv4", NOT_YET),
+    idle("advertise_addr_ipv6", NOT_YET),
+    idle("advertise_addr_wan", ONE_DATACENTER),
+    idle("advertise_addr_wan_ipv4", ONE_DATACENTER),
+    idle("advertise_addr_wan_ipv6", ONE_DATACENTER),
+    idle("tagged_addresses", NOT_YET),
+    idle("translate_wan_addrs", ONE_DATACENTER),
+    idle("serf_lan", NO_AGENTS),
+    idle("serf_wan", ONE_DATACENTER),
+    idle("serf_lan_allowed_cidrs", NO_AGENTS),
+    idle("serf_wan_allowed_cidrs", ONE_DATACENTER),
+    idle("addresses.dns", NO_DNS),
+    idle("ports.dns", NO_DNS),
+    idle("ports.serf_wan", ONE_DATACENTER),
+    idle("ports.proxy_min_port", "proxies take the ports that their registrations name"),
+    idle("ports.proxy_max_port", "proxies take the ports that their registrations name"),
+    idle("ports.expose_min_port", "paths of checks are not exposed yet"),
+    idle("ports.expose_max_port", "paths of checks are not exposed yet"),
     // DNS.
-    warn("dns_config"),
-    warn("recursors"),
+    idle("dns_config", NO_DNS),
+    idle("recursors", NO_DNS),
     // The mesh.
-    refuse("connect.enable_mesh_gateway_wan_federation"),
-    warn("connect.test_ca_leaf_root_change_spread"),
-    warn("enable_central_service_config"),
-    warn("peering"),
-    warn("xds"),
-    warn("locality"),
+    idle("connect.enable_mesh_gateway_wan_federation", ONE_DATACENTER),
+    accept("connect.test_ca_leaf_root_change_spread"),
+    idle("enable_central_service_config", "defaults of services and proxies are not available yet"),
+    idle("peering", "peering is not available yet"),
+    idle("xds", NO_ENVOY),
+    idle("locality", NOT_YET),
     // Checks.
-    warn("enable_script_checks"),
-    warn("enable_local_script_checks"),
-    warn("enable_agent_tls_for_checks"),
-    warn("discard_check_output"),
-    warn("watches"),
-    warn("check_deregister_interval_min"),
-    warn("check_reap_interval"),
+    idle("enable_script_checks", NO_CHECK),
+    idle("enable_local_script_checks", NO_CHECK),
+    idle("enable_agent_tls_for_checks", NO_CHECK),
+    idle("discard_check_output", NOT_YET),
+    idle("check_deregister_interval_min", NOT_YET),
+    idle("check_reap_interval", NOT_YET),
+    idle("watches", "watches are not available yet"),
     // Limits and timings.
-    warn("autopilot"),
-    warn("cache"),
-    warn("gossip_lan"),
-    warn("gossip_wan"),
-    warn("discovery_max_stale"),
-    warn("session_ttl_min"),
-    warn("limits.https_handshake_timeout"),
-    refuse("limits.request_limits"),
-    warn("limits.rpc_client_timeout"),
-    warn("limits.rpc_handshake_timeout"),
-    warn("limits.rpc_max_burst"),
-    warn("limits.rpc_max_conns_per_client"),
-    warn("limits.rpc_rate"),
-    warn("limits.kv_max_value_size"),
-    warn("limits.txn_max_req_len"),
-    warn("performance.rpc_hold_timeout"),
-    warn("performance.grpc_keepalive_interval"),
-    warn("performance.grpc_keepalive_timeout"),
-    warn("reconnect_timeout"),
-    warn("reconnect_timeout_wan"),
-    warn("advertise_reconnect_timeout"),
-    idle("leave_on_terminate", NOBODY_TO_LEAVE),
-    Absent { is_so: true, ..idle("skip_leave_on_interrupt", NOBODY_TO_LEAVE) },
+    idle("autopilot", "the only server has nobody to watch over"),
+    idle("cache", "what is refreshed in the background comes when it changes"),
+    idle("gossip_lan", NO_AGENTS),
+    idle("gossip_wan", ONE_DATACENTER),
+    idle("discovery_max_stale", "the only server is never stale"),
+    idle("session_ttl_min", "there are no sessions yet"),
+    idle("limits.https_handshake_timeout", NO_HTTPS),
+    Absent { answer: Answer::ByMode, ..refuse("limits.request_limits", "requests would not be limited") },
+    idle("limits.rpc_client_timeout", NO_AGENTS),
+    idle("limits.rpc_handshake_timeout", NO_AGENTS),
+    idle("limits.rpc_max_burst", NO_AGENTS),
+    idle("limits.rpc_max_conns_per_client", NO_AGENTS),
+    idle("limits.rpc_rate", NO_AGENTS),
+    idle("limits.kv_max_value_size", NO_KV),
+    idle("limits.txn_max_req_len", NO_KV),
+    idle("performance.rpc_hold_timeout", NO_AGENTS),
+    idle("performance.grpc_keepalive_interval", NO_AGENTS),
+    idle("performance.grpc_keepalive_timeout", NO_AGENTS),
     idle("performance.leave_drain_time", NOBODY_TO_LEAVE),
-    warn("server_rejoin_age_max"),
-    warn("ae_interval"),
-    warn("sync_coordinate_interval_min"),
-    warn("sync_coordinate_rate_target"),
-    warn("segment_limit"),
-    warn("segment_name_limit"),
-    // Raft.
+    idle("reconnect_timeout", NO_AGENTS),
+    idle("reconnect_timeout_wan", ONE_DATACENTER),
+    idle("advertise_reconnect_timeout", NO_AGENTS),
+    idle("leave_on_terminate", NOBODY_TO_LEAVE),
+    is_so(So::On, idle("skip_leave_on_interrupt", NOBODY_TO_LEAVE)),
+    idle("server_rejoin_age_max", NOBODY_TO_JOIN),
+    idle("ae_interval", "what differs from the catalog is told when it changes"),
+    idle("sync_coordinate_interval_min", "there are no coordinates yet"),
+    idle("sync_coordinate_rate_target", "there are no coordinates yet"),
+    accept("consul"),
+    // Consensus: its protocol and its log are our own.
     accept("protocol"),
-    accept("raft_protocol"),
-    warn("raft_logstore"),
-    refuse("raft_prevote_disabled"),
+    is_so(So::Number(3), idle("raft_protocol", "servers speak a protocol of their own")),
+    idle("raft_logstore", "the log is kept in a store of its own"),
+    now("raft_logstore.boltdb", idle("raft_boltdb", "the log is kept in a store of its own")),
+    idle("raft_prevote_disabled", "votes are asked for before a term begins, always"),
     // Logs, metrics, user interface.
-    warn("log_file"),
-    warn("log_rotate_bytes"),
-    warn("log_rotate_duration"),
-    warn("log_rotate_max_files"),
-    warn("enable_syslog"),
-    warn("syslog_facility"),
-    warn("telemetry.circonus_api_app"),
-    warn("telemetry.circonus_api_token"),
-    warn("telemetry.circonus_api_url"),
-    warn("telemetry.circonus_broker_id"),
-    warn("telemetry.circonus_broker_select_tag"),
-    warn("telemetry.circonus_check_display_name"),
-    warn("telemetry.circonus_check_force_metric_activation"),
-    warn("telemetry.circonus_check_id"),
-    warn("telemetry.circonus_check_instance_id"),
-    warn("telemetry.circonus_check_search_tag"),
-    warn("telemetry.circonus_check_tags"),
-    warn("telemetry.circonus_submission_interval"),
-    warn("telemetry.circonus_submission_url"),
-    warn("telemetry.disable_per_tenancy_usage_metrics"),
-    warn("telemetry.enable_host_metrics"),
+    idle("log_file", NO_LOG_FILE),
+    idle("log_rotate_bytes", NO_LOG_FILE),
+    idle("log_rotate_duration", NO_LOG_FILE),
+    idle("log_rotate_max_files", NO_LOG_FILE),
+    idle("enable_syslog", NO_LOG_FILE),
+    idle("syslog_facility", NO_LOG_FILE),
+    idle("telemetry.circonus_api_app", NO_SINK),
+    idle("telemetry.circonus_api_token", NO_SINK),
+    idle("telemetry.circonus_api_url", NO_SINK),
+    idle("telemetry.circonus_broker_id", NO_SINK),
+    idle("telemetry.circonus_broker_select_tag", NO_SINK),
+    idle("telemetry.circonus_check_display_name", NO_SINK),
+    idle("telemetry.circonus_check_force_metric_activation", NO_SINK),
+    idle("telemetry.circonus_check_id", NO_SINK),
+    idle("telemetry.circonus_check_instance_id", NO_SINK),
+    idle("telemetry.circonus_check_search_tag", NO_SINK),
+    idle("telemetry.circonus_check_tags", NO_SINK),
+    idle("telemetry.circonus_submission_interval", NO_SINK),
+    idle("telemetry.circonus_submission_url", NO_SINK),
+    idle("telemetry.dogstatsd_addr", NO_SINK),
+    idle("telemetry.dogstatsd_tags", NO_SINK),
+    idle("telemetry.statsd_address", NO_SINK),
+    idle("telemetry.statsite_address", NO_SINK),
+    idle("telemetry.retry_failed_connection", NO_SINK),
+    idle("telemetry.disable_per_tenancy_usage_metrics", "there are no metrics of usage yet"),
+    idle("telemetry.enable_host_metrics", "there are no metrics of the host yet"),
     idle("telemetry.prometheus_retention_time", "metrics are kept and told for as long as the process runs"),
-    Absent {
-        is_so: true,
-        ..idle("telemetry.disable_hostname", "names of metrics never hold the host's name")
-    },
-    warn("telemetry.dogstatsd_addr"),
-    warn("telemetry.dogstatsd_tags"),
-    warn("telemetry.statsd_address"),
-    warn("telemetry.statsite_address"),
-    warn("telemetry.retry_failed_connection"),
-    warn("ui"),
-    warn("ui_config.enabled"),
-    warn("ui_dir"),
-    warn("ui_content_path"),
-    warn("ui_config.dir"),
-    warn("ui_config.content_path"),
-    warn("ui_config.metrics_provider"),
-    warn("ui_config.metrics_provider_files"),
-    warn("ui_config.metrics_provider_options_json"),
-    warn("ui_config.metrics_proxy"),
-    warn("ui_config.dashboard_url_templates"),
+    is_so(So::On, idle("telemetry.disable_hostname", "names of metrics never hold the host's name")),
+    now("ui_config.enabled", idle("ui", NO_UI)),
+    now("ui_config.dir", idle("ui_dir", NO_UI)),
+    now("ui_config.content_path", idle("ui_content_path", NO_UI)),
+    idle("ui_config", NO_UI),
     // The rest.
     idle("enable_debug", "there are no endpoints for profiling"),
-    warn("auto_reload_config"),
-    warn("cloud"),
-    warn("experiments"),
-    warn("license_path"),
-    warn("reporting"),
-    warn("rpc"),
-    warn("snapshot_agent"),
-    warn("use_streaming_backend"),
+    idle("auto_reload_config", "reload with SIGHUP or the command reload"),
+    idle("cloud", "there is no such service"),
+    idle("experiments", "there are none"),
+    idle("license_path", "no licence is needed"),
+    accept("license_poll_base_time"),
+    accept("license_poll_max_time"),
+    accept("license_update_base_time"),
+    accept("license_update_max_time"),
+    idle("reporting", "nothing is reported to anybody"),
+    is_so(So::On, idle("rpc.enable_streaming", "changes are streamed, always")),
+    is_so(So::On, idle("use_streaming_backend", "changes are streamed, always")),
+    idle("snapshot_agent", ENTERPRISE),
     accept("disable_anonymous_signature"),
     accept("disable_coordinates"),
-    accept("disable_host_node_id"),
+    is_so(So::On, idle("disable_host_node_id", "the node's id is made at random and kept in data_dir")),
     accept("disable_keyring_file"),
-    accept("disable_remote_exec"),
+    is_so(So::On, idle("disable_remote_exec", "there is no remote execution")),
     accept("disable_update_check"),
-    warn("disable_http_unprintable_char_filter"),
+    idle("disable_http_unprintable_char_filter", "paths are taken as they are sent"),
+    // What Consul's builds say about themselves.
+    accept("version"),
+    accept("version_prerelease"),
+    accept("version_metadata"),
+    accept("build_date"),
+    accept("revision"),
 ];
+
+impl Absent {
+    /// The key as it is told, with that of today.
+    pub(crate) fn name(&self) -> String {
+        if self.now.is_empty() { self.key.to_owned() } else { format!("{} (now {})", self.key, self.now) }
+    }
+
+    /// The answer to a value: what asks for what is the case anyway is taken.
+    pub(crate) fn to(&self, value: &Node) -> Answer {
+        let Self { answer, so, .. } = *self;
+        let as_it_is = match (so, &value.kind) {
+            (So::On, Kind::Bool(asked)) => *asked,
+            (So::Number(number), Kind::Int(asked)) => *asked == number,
+            (So::Off | So::On | So::Number(_), _) => asks_for_nothing(value),
+        };
+        match answer {
+            _ if as_it_is => Answer::Accept,
+            Answer::ByMode => by_mode(value),
+            Answer::Refuse | Answer::Warn | Answer::Accept => answer,
+        }
+    }
+}
+
+/// A limit of requests counts in the mode `enforcing`, is logged in `permissive`, and is off otherwise or without rates.
+fn by_mode(value: &Node) -> Answer {
+    if value.as_object().is_none() {
+        return Answer::Refuse;
+    }
+    let is_set = |key: &str| value.find(key).is_some_and(|rate| !asks_for_nothing(rate));
+    match value.find("mode").map(|mode| mode.as_str().unwrap_or("enforcing")) {
+        None | Some("" | "disabled") => Answer::Accept,
+        _ if !is_set("read_rate") && !is_set("write_rate") => Answer::Accept,
+        Some("permissive") => Answer::Warn,
+        Some(_) => Answer::Refuse,
+    }
+}
+
+/// Whether a value turns nothing on: `false`, zero and less, empty, or only such values.
+pub(crate) fn asks_for_nothing(value: &Node) -> bool {
+    match &value.kind {
+        Kind::Null | Kind::Bool(false) | Kind::Int(..=0) => true,
+        Kind::Float(number) => *number <= 0.0,
+        Kind::String(text) => text.is_empty(),
+        Kind::List(items) => items.iter().all(asks_for_nothing),
+        Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),
+        Kind::Bool(true) | Kind::Int(1..) => false,
+    }
+}

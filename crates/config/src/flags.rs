@@ -37,6 +37,8 @@ pub struct AgentFlags {
     pub data_dir: Option<String>,
     /// `-datacenter`.
     pub datacenter: Option<String>,
+    /// `-disable-host-node-id`.
+    pub disable_host_node_id: Option<bool>,
     /// `-default-query-time`.
     pub default_query_time: Option<String>,
     /// `-dns-port`.
@@ -122,6 +124,7 @@ const FLAGS: &[(&str, &str)] = &[
     // What is not built yet is answered as its key is.
     ("-advertise-wan", "advertise_addr_wan"),
     ("-auto-reload-config", "auto_reload_config"),
+    ("-disable-host-node-id", "disable_host_node_id"),
     ("-disable-keyring-file", "disable_keyring_file"),
     ("-enable-local-script-checks", "enable_local_script_checks"),
     ("-enable-script-checks", "enable_script_checks"),
@@ -157,12 +160,16 @@ pub(crate) fn flag_of(key: &str) -> String {
 pub fn is_absent(flag: &str) -> bool {
     let unbuilt = |knob: &Knob| knob.doc.ends_with("Not available yet.");
     key_of(flag).is_some_and(|key| {
-        ABSENT.iter().any(|absent| absent.key == key)
+        let answers = |absent: &str| {
+            key.strip_prefix(absent).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        ABSENT.iter().any(|absent| answers(absent.key))
             || KNOBS.iter().any(|knob| knob.key == key && unbuilt(knob))
     })
 }
 
-fn key_of(flag: &str) -> Option<&'static str> {
+/// The key that a flag says. Its name without the dash.
+pub(crate) fn key_of(flag: &str) -> Option<&'static str> {
     FLAGS.iter().find(|(own, _)| own.strip_prefix('-') == Some(flag)).map(|(_, key)| *key)
 }
 
@@ -182,6 +189,7 @@ impl AgentFlags {
             client,
             data_dir,
             datacenter,
+            disable_host_node_id,
             default_query_time,
             dns_port,
             alt_domain,
@@ -223,6 +231,7 @@ impl AgentFlags {
             ("client_addr", text(client)),
             ("data_dir", text(data_dir)),
             ("datacenter", text(datacenter)),
+            ("disable_host_node_id", flag(disable_host_node_id)),
             ("default_query_time", text(default_query_time)),
             ("alt_domain", text(alt_domain)),
             ("domain", text(domain)),

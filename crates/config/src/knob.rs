@@ -10,6 +10,7 @@ use concord_model::Secret;
 use concord_model::intention::Action;
 use concord_syntax::duration;
 
+use crate::resolve::CLUSTER_ID;
 use crate::section::Config;
 
 /// One knob.
@@ -103,7 +104,7 @@ knobs! {
     "config_entries.bootstrap", "0", "Entries written by the leader if they are not there.",
         |c| content(&c.server.entries, 0);
     "connect.ca_config", "{}", "The CA provider's settings at the first start.",
-        |c| plain(serde_json::to_string(&c.connect.ca_settings.plain).unwrap_or_default());
+        |c| ca_config(c);
     "connect.ca_provider", "consul", "The CA provider at the first start.",
         |c| plain(&c.connect.ca_provider);
     "connect.enabled", "true", "Whether there is a mesh.", |c| plain(c.connect.enabled);
@@ -115,6 +116,8 @@ knobs! {
     "default_query_time", "5m0s", "How long a blocking query waits where it does not say.",
         |c| time(c.server.default_query_time);
     "domain", "consul.", "Domain of DNS names; names below it are ours in Host.", |c| plain(&c.agent.domain);
+    "encrypt", "", "Key of what agents tell each other of their membership, base64 of 16, 24 or 32 bytes; checked and kept. Not available yet.",
+        |c| Shown::Hidden(c.agent.encrypt.clone());
     "http_config.allow_origins", "", "Origins of web pages that may write, besides our own: scheme://host[:port].",
         |c| list(&c.http.allow_origins);
     "http_config.allow_write_http_from", "", "Networks that may write; empty: all.",
@@ -175,6 +178,14 @@ knobs! {
     "telemetry.prefix_filter", "",
         "Metrics to keep (+) or not (-), by how their names begin; the longest beginning that fits decides.",
         |c| list(&c.telemetry.filter.written());
+}
+
+fn ca_config(config: &Config) -> Shown {
+    let mut all = config.connect.ca_settings.plain.clone();
+    if let Some(id) = config.connect.cluster_id {
+        all.insert(CLUSTER_ID.to_owned(), id.to_string().into());
+    }
+    plain(serde_json::to_string(&all).unwrap_or_default())
 }
 
 fn plain(value: impl fmt::Display) -> Shown {

@@ -66,24 +66,13 @@ impl Layer {
         };
         let object = deprecated::rewritten(spelt(object, "", named, found), named, found);
         let mut own = Self::default();
-        let mut reader = Reader { named, found };
+        let mut reader = Reader { named, found, idle: Vec::new() };
         let rest = own.take_pieces(object, &mut reader);
         let rest = reader.without_absent(rest, "");
+        reader.tell_idle();
         reader.record(&rest, "", &mut own.origins);
-        let node = Node { pos, kind: Kind::Object(rest) };
-        match syntax::decode_exact::<Raw>(&node, "") {
-            Ok(raw) => {
-                own.raw = raw;
-                Some(own)
-            }
-            Err(faults) => {
-                for fault in faults {
-                    let origin = Origin { source: named(&fault.path), pos: fault.pos };
-                    found.push(Diagnostic::error(origin, fault.path, fault.fault.to_string()));
-                }
-                None
-            }
-        }
+        own.raw = reader.decoded(Node { pos, kind: Kind::Object(rest) });
+        Some(own)
     }
 
     /// Takes definitions and entries out of the tree, so that each is decoded with its own place.
@@ -145,7 +134,17 @@ fn each(node: Node) -> impl Iterator<Item = Node> {
 struct Reader<'a> {
     named: &'a dyn Fn(&str) -> String,
     found: &'a mut Vec<Diagnostic>,
+    idle: Vec<Idle>,
 }
+
+/// A key without effect, to be told with the others of its block.
+struct Idle {
+    absent: &'static Absent,
+    origin: Origin,
+}
+
+/// How often what is left of a source is decoded anew without a value that was refused.
+const DECODED_MAX: usize = 64;
 
 impl Reader<'_> {
     /// The tree without the keys that are not built yet, each of which is answered.
@@ -182,29 +181,66 @@ impl Reader<'_> {
         items.into_iter().map(strip).collect()
     }
 
-    fn answer(&mut self, absent: &Absent, value: &Node, origin: Origin) {
-        let Absent { key, answer, instead, why, is_so } = *absent;
-        let mut text = format!("not available yet: {key}");
-        match instead {
-            "" => text.push_str("; leave it out"),
-            instead => text = format!("{key} is no longer a key; use {instead}"),
-        }
-        let as_it_is = match &value.kind {
-            Kind::Bool(asked) => *asked == is_so,
-            _ => asks_for_nothing(value),
-        };
-        match answer {
-            _ if as_it_is => {}
-            Answer::Refuse => self.found.push(Diagnostic::error(origin, key, text)),
-            Answer::Warn => {
-                let text = match why {
-                    "" => format!("not available yet: {key}; it has no effect"),
-                    why => format!("{key} has no effect: {why}"),
-                };
-                self.found.push(Diagnostic::warning(origin, key, text));
-            }
+    fn answer(&mut self, absent: &'static Absent, value: &Node, origin: Origin) {
+        match absent.to(value) {
             Answer::Accept => {}
+            Answer::Warn => self.idle.push(Idle { absent, origin }),
+            Answer::Refuse | Answer::ByMode => {
+                let text = format!("not available yet: {}: {}; leave it out", absent.name(), absent.why);
+                self.found.push(Diagnostic::error(origin, absent.key, text));
+            }
         }
+    }
+
+    /// One warning for the keys of a block, and one for those outside of blocks that have the same reason.
+    fn tell_idle(&mut self) {
+        let mut groups: Vec<(Origin, &str, Vec<&Absent>)> = Vec::new();
+        for Idle { absent, origin } in std::mem::take(&mut self.idle) {
+            let block = absent.key.split_once('.').map_or(absent.why, |(block, _)| block);
+            match groups.iter_mut().find(|(first, own, _)| *own == block && first.source == origin.source) {
+                Some((_, _, all)) => all.push(absent),
+                None => groups.push((origin, block, vec![absent])),
+            }
+        }
+        for (origin, block, all) in groups {
+            let key = match all.as_slice() {
+                [one] => one.key,
+                [first, ..] if block == first.why => first.key,
+                [..] => block,
+            };
+            let mut told: Vec<(&str, Vec<String>)> = Vec::new();
+            for absent in all {
+                match told.iter_mut().find(|(why, _)| *why == absent.why) {
+                    Some((_, names)) if names.contains(&absent.name()) => {}
+                    Some((_, names)) => names.push(absent.name()),
+                    None => told.push((absent.why, vec![absent.name()])),
+                }
+            }
+            let told = told.iter().map(|(why, names)| {
+                let has = if names.len() == 1 { "has" } else { "have" };
+                format!("{} {has} no effect: {why}", names.join(", "))
+            });
+            self.found.push(Diagnostic::warning(origin, key, told.collect::<Vec<_>>().join("; ")));
+        }
+    }
+
+    /// The plain keys. A value that is refused is left out, so that one does not hide the others.
+    fn decoded(&mut self, mut node: Node) -> Raw {
+        for _ in 0..DECODED_MAX {
+            let faults = match syntax::decode_exact::<Raw>(&node, "") {
+                Ok(raw) => return raw,
+                Err(faults) => faults,
+            };
+            for fault in faults {
+                let origin = Origin { source: (self.named)(&fault.path), pos: fault.pos };
+                self.found.push(Diagnostic::error(origin, &*fault.path, fault.fault.to_string()));
+                let Kind::Object(object) = &mut node.kind else { return Raw::default() };
+                if !remove(object, "", &fault.path) {
+                    return Raw::default();
+                }
+            }
+        }
+        Raw::default()
     }
 
     /// Remembers where each key was written.
@@ -225,13 +261,20 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a value turns nothing on: `false`, zero and less, empty, or only such values.
-pub(crate) fn asks_for_nothing(value: &Node) -> bool {
-    match &value.kind {
-        Kind::Null | Kind::Bool(false) | Kind::Int(..=0) => true,
-        Kind::String(text) => text.is_empty(),
-        Kind::List(items) => items.iter().all(asks_for_nothing),
-        Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),
-        Kind::Bool(true) | Kind::Int(1..) | Kind::Float(_) => false,
+/// Takes the key out that a fault is about, in all blocks of its name. Whether there was one.
+fn remove(object: &mut Object, prefix: &str, path: &str) -> bool {
+    let is_at =
+        |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+    let before = object.entries.len();
+    object.entries.retain(|entry| !is_at(&joined(prefix, &entry.key)));
+    let mut removed = object.entries.len() < before;
+    for entry in &mut object.entries {
+        let key = joined(prefix, &entry.key);
+        if let Kind::Object(inner) = &mut entry.value.kind
+            && path.starts_with(&key)
+        {
+            removed |= remove(inner, &key, path);
+        }
     }
+    removed
 }

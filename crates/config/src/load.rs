@@ -40,6 +40,10 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
         bytes: text.expose().as_bytes().to_vec(),
     });
     for source in sources.iter().cloned().chain(fragments) {
+        // As in Consul an empty file says nothing.
+        if source.bytes.trim_ascii().is_empty() {
+            continue;
+        }
         match source.tree() {
             Ok(tree) => {
                 if let Some(layer) = Layer::read(tree, &|_| source.name.clone(), &mut found) {
@@ -53,7 +57,8 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
         all.append(layer);
     }
     let Layer { raw, origins, services, checks, entries } = all;
-    let mut resolver = Resolver { origins: &origins, found, dev: flags.dev };
+    let whole = found.iter().all(|one| one.severity != Severity::Error);
+    let mut resolver = Resolver { origins: &origins, found, dev: flags.dev, whole };
     let definitions = resolver.definitions(&services, &checks);
     let entries = resolver.entries(&entries);
     let config = resolver.config(raw, definitions, entries, flags, host);

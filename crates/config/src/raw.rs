@@ -76,8 +76,11 @@ keys! {
         pub check_update_interval: Option<Duration>,
         pub check_output_max_size: Option<i64>,
         pub telemetry: Telemetry,
-        pub ui_config: UiConfig,
+        pub auto_encrypt: Unbuilt,
+        pub rpc: Unbuilt,
         pub pid_file: Option<String>,
+        #[serde(deserialize_with = "secret", serialize_with = "nothing")]
+        pub encrypt: Option<Secret>,
     }
 }
 
@@ -181,9 +184,9 @@ keys! {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
 #[serde(default)]
-pub struct UiConfig {}
+pub struct Unbuilt {}
 
-impl crate::merge::Merge for UiConfig {
+impl crate::merge::Merge for Unbuilt {
     fn merge(&mut self, _: Self) {}
 }
 

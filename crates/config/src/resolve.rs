@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::Secret;
 use concord_model::intention::Action;
+use concord_model::proxy::Settings;
+use concord_model::{Secret, Uuid};
+use concord_syntax::same_key;
 
 use crate::diagnostic::Diagnostic;
 use crate::flags::AgentFlags;
@@ -23,6 +25,8 @@ mod definitions;
 mod entries;
 mod listen;
 
+/// The setting of the certificate authority that fixes the trust domain.
+pub(crate) const CLUSTER_ID: &str = "cluster_id";
 /// Number of seconds resolved tokens and policies are kept.
 const ACL_TTL_SECS: u64 = 30;
 
@@ -31,6 +35,9 @@ pub(crate) struct Resolver<'a> {
     pub(crate) origins: &'a Origins,
     pub(crate) found: Vec<Diagnostic>,
     pub(crate) dev: bool,
+    /// Whether all that was written could be read. If not, what is missing or does not fit together may well stand
+    /// in what could not, and is not complained about.
+    pub(crate) whole: bool,
 }
 
 /// What `-dev` says before any file does. What it changes besides stands with the knobs.
@@ -76,6 +83,13 @@ impl Resolver<'_> {
     pub(crate) fn fail(&mut self, key: &str, message: impl Into<String>) {
         let origin = self.origins.of(key);
         self.found.push(Diagnostic::error(origin, key, message));
+    }
+
+    /// A fault about what is missing, or about keys that do not fit together.
+    pub(crate) fn conflict(&mut self, key: &str, message: impl Into<String>) {
+        if self.whole {
+            self.fail(key, message);
+        }
     }
 
     /// A doubt at the place a key was written.
@@ -131,7 +145,8 @@ impl Resolver<'_> {
     }
 
     fn connect(&mut self, raw: &Raw) -> ConnectSection {
-        let provider = raw.connect.ca_provider.clone().unwrap_or_else(|| "consul".to_owned());
+        let given = raw.connect.ca_provider.clone().filter(|provider| !provider.is_empty());
+        let provider = given.unwrap_or_else(|| "consul".to_owned());
         match provider.as_str() {
             "consul" => {}
             "vault" | "aws-pca" => {
@@ -144,10 +159,13 @@ impl Resolver<'_> {
                 self.fail("connect.ca_provider", format!("{other:?} is not a valid CA provider; use consul"));
             }
         }
-        let ca_settings = concord_api::connect::CaSettings::normalise(raw.connect.ca_config.clone());
+        let mut settings = raw.connect.ca_config.clone();
+        let cluster_id = self.cluster_id(&mut settings);
+        let ca_settings = concord_api::connect::CaSettings::normalise(settings);
         ConnectSection {
             enabled: raw.connect.enabled.unwrap_or(true),
             ca_provider: provider,
+            cluster_id,
             ca_settings: ca_settings.unwrap_or_else(|faults| {
                 for fault in faults.faults {
                     self.fail("connect.ca_config", format!("connect.ca_config: {fault}"));
@@ -157,12 +175,23 @@ impl Resolver<'_> {
         }
     }
 
+    /// The cluster's id, which is no setting of the provider though it stands among them.
+    fn cluster_id(&mut self, settings: &mut Settings) -> Option<Uuid> {
+        let key = settings.keys().find(|key| same_key(key, CLUSTER_ID)).cloned()?;
+        let id = match settings.remove(&key)? {
+            serde_json::Value::String(text) => Uuid::parse(&text).map_err(|error| error.to_string()),
+            other => Err(format!("{other} is not a text")),
+        };
+        let key = "connect.ca_config";
+        id.map_err(|error| self.fail(key, format!("connect.ca_config.{CLUSTER_ID}: {error}"))).ok()
+    }
+
     fn sealing(&mut self, raw: &Raw) -> SealingSection {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let own =
             SealingSection { key_file: given(&raw.sealing.key_file), key_env: given(&raw.sealing.key_env) };
         if own.key_file.is_some() && own.key_env.is_some() {
-            self.fail(
+            self.conflict(
                 "sealing.key_file",
                 "sealing.key_file and sealing.key_env exclude each other; keep one",
             );
@@ -197,9 +226,10 @@ impl Resolver<'_> {
                     beginnings.insert(begin.to_owned(), kept);
                 }
                 Some(_) | None => {
-                    let text =
-                        format!("telemetry.prefix_filter: {text:?} says nothing; write +name or -name");
-                    self.fail("telemetry.prefix_filter", text);
+                    let text = format!(
+                        "telemetry.prefix_filter: {text:?} says nothing and is left out; write +name or -name"
+                    );
+                    self.warn("telemetry.prefix_filter", text);
                 }
             }
         }

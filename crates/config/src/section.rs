@@ -64,6 +64,8 @@ pub struct AgentSection {
     pub bind: IpAddr,
     /// Address others are told; none: to be found out from the system.
     pub advertise: Option<IpAddr>,
+    /// Key of what agents tell each other of their membership.
+    pub encrypt: Option<Secret>,
     /// Port of the LAN pool, told to others.
     pub serf_lan: Port,
     /// How long changes of a check's output alone may wait.
@@ -202,6 +204,8 @@ pub struct ConnectSection {
     pub ca_provider: String,
     /// Its settings at the first start.
     pub ca_settings: CaSettings,
+    /// The cluster's id, which makes its trust domain, at the first start; none: made at random.
+    pub cluster_id: Option<Uuid>,
 }
 
 /// How keys of the certificate authority are sealed: the key-encryption key comes from one of these.

@@ -3,15 +3,18 @@
 
 use concord_syntax::{Entry, Kind, Node, Object};
 
-use crate::absent::ABSENT;
+use crate::absent::{ABSENT, BLOCKS};
 use crate::deprecated::DEPRECATED;
 use crate::diagnostic::{Diagnostic, Origin};
+use crate::flags::key_of;
 use crate::knob::KNOBS;
 
 /// Keys whose content is decoded elsewhere, in its own spelling.
 const DEFINITIONS: [&str; 4] = ["service", "services", "check", "checks"];
 /// Maps with keys of their author's choice.
 const FREE: [&str; 3] = ["node_meta", "connect.ca_config", "http_config.response_headers"];
+/// Longest key that is compared with others; beyond it nothing is near.
+const KEY_CHARS_MAX: usize = 64;
 
 /// A key inside of a block.
 pub(crate) fn joined(prefix: &str, key: &str) -> String {
@@ -23,7 +26,7 @@ pub(crate) fn plain(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-/// The tree without keys that are spelt wrongly, each of which is a fault, and with blocks that were
+/// The tree without keys that are not known, each of which is a fault, and with blocks that were
 /// written as lists of objects, as JSON converted from HCL has them, written as blocks.
 pub(crate) fn spelt(
     object: Object,
@@ -31,13 +34,20 @@ pub(crate) fn spelt(
     named: &dyn Fn(&str) -> String,
     found: &mut Vec<Diagnostic>,
 ) -> Object {
+    let members = members(&prefix.to_lowercase());
     let mut rest = Object::default();
     for entry in object.entries {
         let key = joined(prefix, &entry.key);
-        if let Some(meant) = misspelt(&key) {
+        if !members.is_empty() && !members.contains(&&*entry.key.to_lowercase()) {
             let origin = Origin { source: named(&key), pos: entry.key_pos };
-            let text = format!("unknown key {:?}, did you mean {meant:?}?", entry.key);
-            found.push(Diagnostic::error(origin, key, text));
+            let shown: String = entry.key.chars().take(KEY_CHARS_MAX).collect();
+            let meant = nearest(prefix, &entry.key, &members);
+            let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+            found.push(Diagnostic::error(
+                origin,
+                joined(prefix, &shown),
+                format!("unknown key {shown:?}{meant}"),
+            ));
             continue;
         }
         if !is_block(&key) {
@@ -60,33 +70,97 @@ pub(crate) fn spelt(
     rest
 }
 
-/// All keys there are, and what they stand in.
+/// All keys there are, but for those inside of [`BLOCKS`].
 fn known() -> impl Iterator<Item = &'static str> {
-    let knobs = KNOBS.iter().map(|knob| knob.key);
-    let absent = ABSENT.iter().map(|absent| absent.key);
-    knobs.chain(absent).chain(DEPRECATED.iter().map(|old| old.key)).chain(DEFINITIONS)
+    current().chain(DEPRECATED.iter().map(|old| old.key)).chain(DEFINITIONS)
 }
 
-/// The last part of the key that differs from this one in its underscores alone.
-fn misspelt(key: &str) -> Option<&'static str> {
-    let (own, meant, depth) = (key.to_lowercase(), plain(key), key.matches('.').count());
-    let mut near = None;
-    for known in known() {
-        let Some(part) = known.match_indices('.').map(|(at, _)| at).chain([known.len()]).nth(depth) else {
-            continue;
-        };
-        let known = &known[..part];
-        if known == own {
-            return None;
-        }
-        if plain(known) == meant {
-            near = Some(known.rsplit('.').next().unwrap_or(known));
-        }
+/// The keys of today.
+fn current() -> impl Iterator<Item = &'static str> {
+    let knobs = KNOBS.iter().map(|knob| knob.key);
+    knobs.chain(ABSENT.iter().filter(|absent| absent.now.is_empty()).map(|absent| absent.key))
+}
+
+/// The keys that may stand in a block, or at the top; none if any may.
+fn members(block: &str) -> Vec<&'static str> {
+    if FREE.contains(&block) {
+        return Vec::new();
     }
-    near
+    let old = ABSENT.iter().filter(|absent| !absent.now.is_empty()).map(|absent| absent.key);
+    let own = known().chain(old).filter_map(|known| {
+        let inside = if block.is_empty() { known } else { known.strip_prefix(block)?.strip_prefix('.')? };
+        inside.split('.').next()
+    });
+    let listed = BLOCKS.iter().filter(|(own, _)| *own == block).flat_map(|(_, keys)| keys.iter().copied());
+    own.chain(listed).collect()
+}
+
+fn is_old(key: &str) -> bool {
+    let absent = ABSENT.iter().filter(|absent| !absent.now.is_empty()).map(|absent| absent.key);
+    absent.chain(DEPRECATED.iter().map(|old| old.key)).any(|old| old == key)
 }
 
 fn is_block(key: &str) -> bool {
-    let (own, block) = (key.to_lowercase(), format!("{}.", key.to_lowercase()));
-    own != "config_entries" && (FREE.contains(&&*own) || known().any(|known| known.starts_with(&block)))
+    let own = key.to_lowercase();
+    own != "config_entries" && (FREE.contains(&&*own) || !members(&own).is_empty())
+}
+
+/// What was probably meant by a key, as it is told: a key beside it, the key that a flag of that name says, or a key of
+/// another place that has the same words.
+fn nearest(prefix: &str, key: &str, members: &[&'static str]) -> Option<String> {
+    if key.chars().nth(KEY_CHARS_MAX).is_some() {
+        return None;
+    }
+    let meant: Vec<char> = plain(key).chars().collect();
+    let beside = members.iter().map(|own| (edits(&meant, &plain(own).chars().collect::<Vec<_>>()), *own));
+    // A key of earlier days is meant by who spells it almost right.
+    let far = |own: &str| if is_old(&joined(prefix, own)) { 1 } else { 1.max(meant.len() / 3) };
+    let beside = beside.filter(|(edits, own)| *edits <= far(own)).min();
+    let flag = || key_of(&key.to_lowercase().replace('_', "-")).filter(|_| prefix.is_empty());
+    let elsewhere =
+        || flag().or_else(|| of_words(&words(&joined(prefix, key)))).or_else(|| of_words(&words(key)));
+    match beside {
+        Some((_, own)) => Some(format!("{own:?}")),
+        None => elsewhere().map(|own| match own.strip_prefix(prefix).and_then(|own| own.strip_prefix('.')) {
+            Some(inside) => format!("{inside:?}"),
+            None if !prefix.is_empty() && !own.contains('.') => format!("{own:?} outside of {prefix}"),
+            None => format!("{own:?}"),
+        }),
+    }
+}
+
+/// The key or block that has all of these words and the fewest others, at most one.
+fn of_words(asked: &[String]) -> Option<&'static str> {
+    let paths = current().flat_map(|key| {
+        let ends = key.match_indices('.').map(|(at, _)| at).chain([key.len()]);
+        ends.map(|end| &key[..end]).collect::<Vec<_>>()
+    });
+    let fits = paths.filter_map(|path| {
+        let own = words(path);
+        let others = own.iter().filter(|word| !asked.contains(word)).count();
+        (others <= 1 && asked.iter().all(|word| own.contains(word))).then_some((others, path.len(), path))
+    });
+    fits.min().map(|(_, _, path)| path)
+}
+
+/// The words of a key, in the singular.
+fn words(key: &str) -> Vec<String> {
+    let words = key.split(['.', '_', '-']).filter(|word| !word.is_empty());
+    words
+        .map(|word| word.to_lowercase())
+        .map(|word| word.strip_suffix('s').map(str::to_owned).unwrap_or(word))
+        .collect()
+}
+
+/// The number of characters to insert, delete or replace to turn `a` into `b`.
+fn edits(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let shortest = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], shortest);
+        }
+    }
+    row[b.len()]
 }

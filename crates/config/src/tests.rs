@@ -63,6 +63,13 @@ fn refused(text: &str, expected: &[&str]) {
     refused_with(&[("a.hcl", text)], &server(), expected);
 }
 
+#[track_caller]
+fn warned(text: &str, expected: &[&str]) {
+    let warnings: Vec<_> =
+        loaded(&[("a.hcl", text)], &server()).warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, expected);
+}
+
 #[test]
 fn later_sources_win_lists_append_maps_join() {
     let loaded = loaded(
@@ -199,14 +206,19 @@ fn who_may_start_a_cluster_is_checked() {
     );
     refused_with(
         &[],
-        &with(|flags| flags.bootstrap = Some(true)),
+        &with(|flags| (flags.bootstrap, flags.bootstrap_expect) = (Some(true), Some(3))),
         &[&format!("{boot}'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive; keep one")],
     );
     refused_with(
         &[],
-        &with(|flags| flags.dev = true),
+        &with(|flags| (flags.dev, flags.bootstrap_expect) = (true, Some(3))),
         &[&format!("{boot}'bootstrap_expect > 0' not allowed in dev mode; drop one of them")],
     );
+    // One is the same as `bootstrap`, and says nothing new in `-dev`.
+    for (dev, bootstrap) in [(true, None), (false, Some(true)), (true, Some(true))] {
+        let own = loaded(&[], &AgentFlags { dev, bootstrap, ..server() });
+        assert!(own.config.server.bootstrap && own.warnings.is_empty(), "{dev} {bootstrap:?}");
+    }
     refused_with(
         &[],
         &with(|flags| flags.bootstrap_expect = Some(3)),
@@ -391,45 +403,50 @@ fn definitions_keep_their_places() {
 #[test]
 fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
     refused(
-        "encrypt = \"x\"\ntls { defaults { verify_incoming = true } }\nretry_join = [\"a\"]\nstart_join = [\"a\"]",
+        "encrypt = \"x\"\ntls { defaults { verify_incoming = true } }\nacl { msp_disable_bootstrap = true }\n\
+         auto_encrypt { tls = true }",
         &[
-            "a.hcl:1:1: not available yet: encrypt; leave it out",
-            "a.hcl:2:1: not available yet: tls; leave it out",
-            "a.hcl:3:1: not available yet: retry_join; leave it out",
-            "a.hcl:4:1: start_join is no longer a key; use retry_join, which is not available yet either",
+            "a.hcl:2:1: not available yet: tls: TLS for agents is not available yet; leave it out",
+            "a.hcl:3:7: not available yet: acl.msp_disable_bootstrap: without it whoever comes first may bootstrap the ACLs; leave it out",
+            "a.hcl:4:16: not available yet: auto_encrypt.tls: auto_encrypt.tls can only be used on a client, and there are no client agents yet; leave it out",
+            "a.hcl:1:1: encrypt has invalid key: it is not base64",
         ],
     );
-    let own = loaded(
-        &[(
-            "a.hcl",
-            "dns_config { allow_stale = true }\nui_config { enabled = true metrics_provider = \"p\" }\nraft_protocol = 3",
-        )],
-        &server(),
+    refused(
+        "encrypt = \"MDEyMw==\"",
+        &["a.hcl:1:1: encrypt has invalid key: it is 4 bytes long, and must be 16, 24 or 32"],
     );
+    warned(
+        "dns_config { allow_stale = true }\nui_config { enabled = true metrics_provider = \"p\" }\nraft_protocol = 3\n\
+         retry_join = [\"a\"]\nretry_interval = \"5s\"\nstart_join = [\"b\"]\nencrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\"",
+        &[
+            "a.hcl:1:1: dns_config has no effect: DNS is not available yet",
+            "a.hcl:2:1: ui_config has no effect: the user interface is not available yet",
+            "a.hcl:4:1: retry_join, retry_interval, start_join (now retry_join) have no effect: the only server has nobody to join",
+            "a.hcl:7:1: encrypt has no effect: agents do not talk to each other yet",
+        ],
+    );
+    let flags = AgentFlags {
+        retry_join: vec!["a".to_owned()],
+        encrypt: Some(Secret::new("MDEyMzQ1Njc4OWFiY2RlZg==".to_owned())),
+        ..server()
+    };
+    let own = loaded(&[], &flags);
     let warnings: Vec<_> = own.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
         [
-            "a.hcl:1:1: not available yet: dns_config; it has no effect",
-            "a.hcl:2:13: not available yet: ui_config.enabled; it has no effect",
-            "a.hcl:2:28: not available yet: ui_config.metrics_provider; it has no effect",
+            "-retry-join: retry_join has no effect: the only server has nobody to join",
+            "-encrypt: encrypt has no effect: agents do not talk to each other yet",
         ]
     );
-    refused_with(
-        &[],
-        &AgentFlags {
-            retry_join: vec!["a".to_owned()],
-            encrypt: Some(Secret::new("k".to_owned())),
-            ..server()
-        },
-        &[
-            "-encrypt: not available yet: encrypt; leave it out",
-            "-retry-join: not available yet: retry_join; leave it out",
-        ],
+    assert!(
+        own.config.agent.encrypt.is_some() && !format!("{own:?}").contains("MDEy"),
+        "it is kept, and not shown"
     );
     let nothing =
         "verify_incoming = false retry_join = [] encrypt = \"\" tls { defaults { verify_outgoing = false } }";
-    assert!(loaded(&[("a.hcl", nothing)], &server()).warnings.is_empty());
+    warned(nothing, &[]);
 }
 
 #[test]
@@ -441,7 +458,7 @@ fn every_absent_key_gets_its_answer() {
         }
         let result = load(&sources(&[("a.json", &text)]), &server(), &host());
         let found = match (&result, absent.answer) {
-            (Err(found), Answer::Refuse) => found,
+            (Err(found), Answer::Refuse | Answer::ByMode) => found,
             (Ok(loaded), Answer::Warn | Answer::Accept) => &loaded.warnings,
             _ => panic!("{}: {result:?}", absent.key),
         };
@@ -473,6 +490,9 @@ fn raw_keys() -> BTreeSet<String> {
     }
     let mut keys = BTreeSet::new();
     walk("", &serde_json::to_value(Raw::default()).unwrap(), &mut keys);
+    // Of these nothing is built.
+    keys.remove("auto_encrypt");
+    keys.remove("rpc");
     keys.extend(["services", "checks", "config_entries.bootstrap"].map(str::to_owned));
     keys
 }

@@ -46,7 +46,7 @@ const FLAGS: &[Flag] = &[
     Flag::list("node-meta", "Metadata of the node, key:value.").placeholder("<key:value>"),
     Flag::switch(
         "disable-host-node-id",
-        "Make the node's id at random; from the host it cannot be made yet.",
+        "Make the node's id at random, as it is in any case; making it from the host is what is missing. Not available yet.",
     )
     .default("true"),
     Flag::text("domain", "Domain of the datacenter's names; names below it are the agent's own in Host.")
@@ -124,7 +124,7 @@ const FLAGS: &[Flag] = &[
     Flag::list("primary-gateway", "Address of a mesh gateway of the primary datacenter. Not available yet.")
         .placeholder("<address>"),
     Flag::switch("rejoin", "Join again even after having left. Not available yet."),
-    Flag::text("encrypt", "Key for membership traffic, base64. Not available yet.").placeholder("<key>"),
+    Flag::text("encrypt", "Key for membership traffic, base64 of 16, 24 or 32 bytes; checked and kept. Not available yet.").placeholder("<key>"),
     Flag::switch("disable-keyring-file", "Keep the membership keys in memory only. Not available yet."),
     // What it does.
     Flag::switch(

@@ -307,7 +307,7 @@ async fn server(
         default_query_time,
         max_query_time,
     } = &config.server;
-    let ConnectSection { enabled: mesh, ca_provider, ca_settings } = &config.connect;
+    let ConnectSection { enabled: mesh, ca_provider, ca_settings, cluster_id } = &config.connect;
     let mut server_meta = BTreeMap::from([
         ("version".to_owned(), CONSUL_LEVEL.to_owned()),
         ("concord_version".to_owned(), OWN_VERSION.to_owned()),
@@ -338,7 +338,7 @@ async fn server(
             enabled: *mesh,
             provider: ca_provider.clone(),
             settings: ca_settings_of(ca_settings),
-            cluster_id: None,
+            cluster_id: *cluster_id,
         },
         keks,
         keys,
@@ -400,6 +400,8 @@ pub(super) fn agent_config(
         node_id: _,
         bind: _,
         advertise: _,
+        // Kept for the day on which agents talk to each other; its warning says so.
+        encrypt: _,
         // Taken by `node::meta` and `http_settings`.
         node_meta: _,
         domain: _,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use concord_model::entry::Entry;
-use concord_model::{Datacenter, NodeName, Uuid};
+use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use concord_syntax::duration;
 
 use super::Resolver;
@@ -29,7 +31,7 @@ impl Resolver<'_> {
         let data_dir = raw.data_dir.clone().filter(|dir| !dir.is_empty());
         if data_dir.is_none() && !self.dev {
             let text = "data_dir cannot be empty; give a directory with -data-dir, or start with -dev";
-            self.fail("data_dir", text);
+            self.conflict("data_dir", text);
         }
         let bind = self.bind(raw);
         let serf_lan = self.port("ports.serf_lan", raw.ports.serf_lan, 8301, flags);
@@ -44,6 +46,7 @@ impl Resolver<'_> {
             node_meta: self.node_meta(raw),
             data_dir,
             advertise: self.advertise(raw, bind),
+            encrypt: self.encrypt(raw),
             bind,
             serf_lan,
             check_update_interval: raw.check_update_interval.unwrap_or(Duration::from_secs(300)),
@@ -73,13 +76,14 @@ impl Resolver<'_> {
         let primary = self.named("primary_datacenter", &text.to_lowercase(), own.as_str());
         if primary != *own {
             let text = "not available yet: several datacenters; leave primary_datacenter out or name our own";
-            self.fail("primary_datacenter", text);
+            self.conflict("primary_datacenter", text);
         }
         primary
     }
 
     fn node_name(&mut self, raw: &Raw, host: &Host) -> NodeName {
-        let text = raw.node_name.as_deref().unwrap_or(&host.hostname);
+        let given = raw.node_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let text = given.unwrap_or(&host.hostname);
         NodeName::parse(text).unwrap_or_else(|error| {
             self.fail("node_name", format!("node_name: {error}; set it with -node"));
             NodeName::parse("node").expect("a plain word is a name")
@@ -89,6 +93,22 @@ impl Resolver<'_> {
     fn node_id(&mut self, raw: &Raw) -> Option<Uuid> {
         let text = raw.node_id.as_deref().filter(|text| !text.is_empty())?;
         Uuid::parse(text).map_err(|error| self.fail("node_id", format!("node_id: {error}"))).ok()
+    }
+
+    /// The key of membership traffic. It is checked now, so that it is good when there are others.
+    fn encrypt(&mut self, raw: &Raw) -> Option<Secret> {
+        let key = raw.encrypt.clone().filter(|key| !key.is_empty())?;
+        let size = STANDARD.decode(key.expose()).map(|bytes| bytes.len());
+        let wrong = match size {
+            Ok(16 | 24 | 32) => {
+                self.warn("encrypt", "encrypt has no effect: agents do not talk to each other yet");
+                return Some(key);
+            }
+            Ok(size) => format!("it is {size} bytes long, and must be 16, 24 or 32"),
+            Err(_) => "it is not base64".to_owned(),
+        };
+        self.fail("encrypt", format!("encrypt has invalid key: {wrong}"));
+        None
     }
 
     fn node_meta(&mut self, raw: &Raw) -> std::collections::BTreeMap<String, String> {
@@ -123,7 +143,7 @@ impl Resolver<'_> {
         }
         if min > max {
             let text = format!("sidecar_min_port {min} is above sidecar_max_port {max}; swap them");
-            self.fail("ports.sidecar_min_port", text);
+            self.conflict("ports.sidecar_min_port", text);
         }
         Some(min..=max)
     }
@@ -147,15 +167,18 @@ impl Resolver<'_> {
         let (sole, expect) = (raw.bootstrap.unwrap_or(false), raw.bootstrap_expect.unwrap_or(0));
         if !server {
             if sole {
-                self.fail("bootstrap", "'bootstrap = true' requires 'server = true'; add -server");
+                self.conflict("bootstrap", "'bootstrap = true' requires 'server = true'; add -server");
             }
             if expect > 0 {
-                self.fail("bootstrap_expect", "'bootstrap_expect > 0' requires 'server = true'; add -server");
+                self.conflict(
+                    "bootstrap_expect",
+                    "'bootstrap_expect > 0' requires 'server = true'; add -server",
+                );
             }
             if !sole && expect <= 0 {
                 let text =
                     "not available yet: client agents; start with -dev, or with -server -bootstrap-expect=1";
-                self.fail("server", text);
+                self.conflict("server", text);
             }
         }
         match expect {
@@ -164,24 +187,25 @@ impl Resolver<'_> {
                     format!("bootstrap_expect cannot be {expect}. Must be greater than or equal to zero");
                 self.fail("bootstrap_expect", text);
             }
-            1.. if self.dev => {
-                self.fail(
+            // One is the same as `bootstrap`.
+            2.. if self.dev => {
+                self.conflict(
                     "bootstrap_expect",
                     "'bootstrap_expect > 0' not allowed in dev mode; drop one of them",
                 );
             }
-            1.. if sole => {
+            2.. if sole => {
                 let text = "'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive; keep one";
-                self.fail("bootstrap_expect", text);
+                self.conflict("bootstrap_expect", text);
             }
             2.. => {
                 let text =
                     format!("not available yet: clusters of {expect} servers; use bootstrap_expect = 1");
-                self.fail("bootstrap_expect", text);
+                self.conflict("bootstrap_expect", text);
             }
             0 if server && !sole && !self.dev => {
                 let text = "not available yet: joining other servers; use -bootstrap-expect=1";
-                self.fail("bootstrap_expect", text);
+                self.conflict("bootstrap_expect", text);
             }
             0 | 1 => {}
         }

@@ -10,8 +10,9 @@ use concord_model::entry::{Entry, EntryKind};
 use concord_syntax::{Node, Pos, same_key};
 
 use super::Resolver;
+use crate::absent::asks_for_nothing;
 use crate::diagnostic::Diagnostic;
-use crate::layer::{Piece, asks_for_nothing};
+use crate::layer::Piece;
 
 /// A value of an entry that is not built, without which something would be open.
 struct Guard {

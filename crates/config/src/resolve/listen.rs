@@ -52,7 +52,22 @@ impl Resolver<'_> {
     pub(super) fn client_addresses(&mut self, written: Option<&str>) -> Vec<IpAddr> {
         match written {
             None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            Some(text) if text.trim().is_empty() => {
+                self.warn(
+                    "client_addr",
+                    "client_addr is empty: nothing listens for clients, but what addresses.* name",
+                );
+                Vec::new()
+            }
             Some(text) => self.addresses("client_addr", text),
+        }
+    }
+
+    /// Addresses of a listener: its own, or those for clients.
+    fn listening(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<IpAddr> {
+        match written.filter(|text| !text.trim().is_empty()) {
+            Some(text) => self.addresses(key, text),
+            None => clients.to_vec(),
         }
     }
 
@@ -98,10 +113,7 @@ impl Resolver<'_> {
         let allow_origins = http.allow_origins.iter().filter_map(|text| self.origin(text)).collect();
         let allowed_hosts = http.allowed_hosts.iter().filter_map(|text| self.host(text)).collect();
         HttpSection {
-            addresses: match raw.addresses.http.as_deref() {
-                Some(text) => self.addresses("addresses.http", text),
-                None => clients.to_vec(),
-            },
+            addresses: self.listening("addresses.http", raw.addresses.http.as_deref(), clients),
             port: self.port("ports.http", raw.ports.http, 8500, flags),
             response_headers: http.response_headers.clone(),
             allow_write_from,
@@ -127,10 +139,7 @@ impl Resolver<'_> {
             self.fail("ports.grpc_tls", "not available yet: ports.grpc_tls; use ports.grpc, or set it to -1");
         }
         GrpcSection {
-            addresses: match raw.addresses.grpc.as_deref() {
-                Some(text) => self.addresses("addresses.grpc", text),
-                None => clients.to_vec(),
-            },
+            addresses: self.listening("addresses.grpc", raw.addresses.grpc.as_deref(), clients),
             port: self.port("ports.grpc", raw.ports.grpc, -1, flags),
         }
     }
@@ -207,7 +216,7 @@ impl Resolver<'_> {
                 };
                 let meet = addresses.iter().any(|one| others.iter().any(|two| overlap(*one, *two)));
                 if port == taken && meet {
-                    self.fail(
+                    self.conflict(
                         key,
                         format!("{key}: port {port} is already taken by {other}; choose another one"),
                     );

@@ -45,6 +45,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("default_intention_policy", "default_intention_policy = \"deny\""),
     ("default_query_time", "default_query_time = \"5s\""),
     ("domain", "domain = \"x.\""),
+    ("encrypt", "encrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\""),
     ("http_config.allow_origins", "http_config { allow_origins = [\"https://ops.example\"] }"),
     ("http_config.allow_write_http_from", "http_config { allow_write_http_from = [\"10.0.0.0/8\"] }"),
     ("http_config.allowed_hosts", "http_config { allowed_hosts = [\"ops.example\"] }"),
@@ -127,12 +128,10 @@ telemetry { disable_hostname = false }",
         warnings,
         [
             "a.hcl:1:1: enable_debug has no effect: there are no endpoints for profiling".to_owned(),
-            format!("a.hcl:2:1: leave_on_terminate {nobody}"),
-            format!("a.hcl:3:1: skip_leave_on_interrupt {nobody}"),
+            "a.hcl:2:1: leave_on_terminate, skip_leave_on_interrupt have no effect: the only server has nobody to hand over to and never leaves".to_owned(),
             format!("a.hcl:4:15: performance.leave_drain_time {nobody}"),
-            "a.hcl:5:9: ports.serf_wan has no effect: there is no pool of several datacenters".to_owned(),
-            "a.hcl:5:25: not available yet: ports.dns; it has no effect".to_owned(),
-            "a.hcl:6:13: not available yet: addresses.dns; it has no effect".to_owned(),
+            "a.hcl:5:9: ports.serf_wan has no effect: there is one datacenter only; ports.dns has no effect: DNS is not available yet".to_owned(),
+            "a.hcl:6:13: addresses.dns has no effect: DNS is not available yet".to_owned(),
             "a.hcl:7:13: telemetry.disable_hostname has no effect: names of metrics never hold the host's name"
                 .to_owned(),
         ]
@@ -147,12 +146,20 @@ telemetry { disable_hostname = false }",
 fn filters_of_metrics_say_keep_or_not() {
     let own = config("telemetry { prefix_filter = [\"+consul.api\", \"-consul\"] filter_default = false }");
     assert_eq!(own.telemetry.filter.written(), ["-consul", "+consul.api"]);
+    let own = loaded(&[("a.hcl", "telemetry {\n prefix_filter = [\"consul\", \"-\", \"-a\"]\n}")], &server());
+    let warnings: Vec<_> = own.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "a.hcl:2:2: telemetry.prefix_filter: \"consul\" says nothing and is left out; write +name or -name",
+            "a.hcl:2:2: telemetry.prefix_filter: \"-\" says nothing and is left out; write +name or -name",
+        ]
+    );
+    assert_eq!(own.config.telemetry.filter.written(), ["-a"]);
     refused(
-        "telemetry {\n prefix_filter = [\"consul\", \"-\"]\n metrics_prefix = \"a b\"\n}",
+        "telemetry {\n metrics_prefix = \"a b\"\n}",
         &[
-            "a.hcl:2:2: telemetry.prefix_filter: \"consul\" says nothing; write +name or -name",
-            "a.hcl:2:2: telemetry.prefix_filter: \"-\" says nothing; write +name or -name",
-            "a.hcl:3:2: telemetry.metrics_prefix: \"a b\" begins no name of a metric; use letters, digits, _, - and .",
+            "a.hcl:2:2: telemetry.metrics_prefix: \"a b\" begins no name of a metric; use letters, digits, _, - and .",
         ],
     );
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use concord_model::intention::Action;
 
-use super::{config, host, loaded, refused, server, sources};
+use super::{config, host, loaded, refused, refused_with, server, sources, warned};
+use crate::AgentFlags;
 use crate::address::Port;
 use crate::deprecated::DEPRECATED;
 use crate::knob::KNOBS;
@@ -15,7 +16,12 @@ use crate::section::DownPolicy;
 fn values_do_not_turn_into_others() {
     refused(
         "acl {\n enabled = \"true\"\n}\nlog_json = 1\nports { http = \"8500\" }\nnode_meta { a = 1 }",
-        &["a.hcl:2:12: acl.enabled: expected true or false, found \"true\""],
+        &[
+            "a.hcl:2:12: acl.enabled: expected true or false, found \"true\"",
+            "a.hcl:4:12: log_json: expected true or false, found 1",
+            "a.hcl:5:16: ports.http: expected a number, found \"8500\"",
+            "a.hcl:6:17: node_meta.a: expected a string, found 1",
+        ],
     );
     for (text, expected) in [
         ("log_json = 1", "log_json: expected true or false, found 1"),
@@ -104,7 +110,10 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
     // What such a key says is checked as what it means.
     refused(
         "acl_default_policy = \"perhaps\"\nacl_ttl = 5",
-        &["a.hcl:2:11: acl.token_ttl: 5 has no unit; write a duration such as \"5s\""],
+        &[
+            "a.hcl:2:11: acl.token_ttl: 5 has no unit; write a duration such as \"5s\"",
+            "a.hcl:1:1: acl.default_policy: \"perhaps\" is not a policy; use allow or deny",
+        ],
     );
     for old in DEPRECATED {
         assert!(KNOBS.iter().any(|knob| knob.key == old.now), "{}", old.now);
@@ -113,9 +122,87 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
 
 #[test]
 fn a_warning_is_no_reason_not_to_start() {
-    let text = "limits {\n rpc_max_conns_per_client = 5\n request_limits { mode = \"enforcing\" }\n}";
+    let text =
+        "limits {\n rpc_max_conns_per_client = 5\n request_limits { mode = \"enforcing\" read_rate = 5 }\n}";
     let found =
         load(&sources(&[("a.hcl", text)]), &server(), &host()).expect_err("limits that would not hold");
     let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
-    assert_eq!(texts, ["a.hcl:3:2: not available yet: limits.request_limits; leave it out"]);
+    assert_eq!(
+        texts,
+        ["a.hcl:3:2: not available yet: limits.request_limits: requests would not be limited; leave it out"]
+    );
+}
+
+#[test]
+fn limits_that_would_not_count_are_told_by_their_mode() {
+    for off in [
+        "",
+        "mode = \"disabled\" read_rate = 5",
+        "mode = \"\" read_rate = 5",
+        "mode = \"enforcing\"",
+        "mode = \"enforcing\" read_rate = -1 write_rate = -1.0",
+    ] {
+        warned(&format!("limits {{ request_limits {{ {off} }} }}"), &[]);
+    }
+    warned(
+        "limits { request_limits { mode = \"permissive\" write_rate = 0.5 } rpc_rate = 5 }",
+        &[
+            "a.hcl:1:10: limits.request_limits has no effect: requests would not be limited; limits.rpc_rate has no effect: agents do not talk to each other yet",
+        ],
+    );
+}
+
+#[test]
+fn one_mistake_is_one_complaint() {
+    // What is missing may stand in what could not be read.
+    refused_with(
+        &[("a.hcl", "data_dir = \"/data\" server = [")],
+        &AgentFlags::default(),
+        &["a.hcl:1:30: expected a value, found the end of the text"],
+    );
+    refused_with(
+        &[("a.hcl", "data_dir = 5\nserver = true\nbootstrap_expect = \"3\"")],
+        &AgentFlags::default(),
+        &[
+            "a.hcl:1:12: data_dir: expected a string, found 5",
+            "a.hcl:3:20: bootstrap_expect: expected a number, found \"3\"",
+        ],
+    );
+    refused_with(
+        &[("a.hcl", "data_dri = \"/data\"\nserver = true\nbootstrap_expect = 1\nports { http = 8300 }")],
+        &AgentFlags::default(),
+        &["a.hcl:1:1: unknown key \"data_dri\", did you mean \"data_dir\"?"],
+    );
+    // A source that says nothing is none.
+    let own = loaded(&[("a.json", ""), ("b.json", " \n"), ("c.hcl", "# nothing")], &server());
+    assert!(own.warnings.is_empty());
+}
+
+#[test]
+fn unknown_keys_get_the_nearest_known_one() {
+    for (text, key, meant) in [
+        ("port { http = 1 }", "port", "\"ports\""),
+        ("acls { enabled = true }", "acls", "\"acl\""),
+        ("token = \"x\"", "token", "\"acl.tokens\""),
+        ("acl { token { agent = \"x\" } }", "token", "\"tokens\""),
+        ("acl { tokens { agents = \"x\" } }", "agents", "\"agent\""),
+        ("http_port = 8500", "http_port", "\"ports.http\""),
+        ("bind = \"127.0.0.1\"", "bind", "\"bind_addr\""),
+        ("client = \"127.0.0.1\"", "client", "\"client_addr\""),
+        ("node = \"a\"", "node", "\"node_name\""),
+        ("default_policy = \"deny\"", "default_policy", "\"acl.default_policy\""),
+        ("agent_token = \"x\"", "agent_token", "\"acl.tokens.agent\""),
+        ("acl { datacenter = \"dc1\" }", "datacenter", "\"datacenter\" outside of acl"),
+        ("dns_config { allow_stal = true }", "allow_stal", "\"allow_stale\""),
+        ("ui_config { enable = true }", "enable", "\"enabled\""),
+        ("auto_encrypt { allow_tsl = true }", "allow_tsl", "\"allow_tls\""),
+        ("telemetry { statsd_addres = \"a\" }", "statsd_addres", "\"statsd_address\""),
+        ("dns { }", "dns", "\"ports.dns\""),
+        ("retry-join = []", "retry-join", "\"retry_join\""),
+    ] {
+        let found = load(&sources(&[("a.hcl", text)]), &server(), &host()).expect_err(text);
+        let [one] = found.as_slice() else { panic!("{text}: {found:?}") };
+        assert_eq!(one.message, format!("unknown key {key:?}, did you mean {meant}?"), "{text}");
+    }
+    refused("bogus = 1", &["a.hcl:1:1: unknown key \"bogus\""]);
 }

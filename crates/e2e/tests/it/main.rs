@@ -10,6 +10,7 @@ mod agent;
 mod authorities;
 mod chains;
 mod clocks;
+mod configuration;
 mod disk;
 mod go_client;
 mod isolation;

@@ -124,9 +124,6 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
     // A switch that is given as off asks for what is the case.
     let off = |name: &&str| values.optional(name) == Some("false");
     let absent = names.into_iter().filter(|name| !KNOWN.contains(name) && !off(name)).collect();
-    if !values.switch("disable-host-node-id") {
-        return Err(Failure::not_available("-disable-host-node-id=false; the node's id is made at random"));
-    }
     let text = |name: &str| values.optional(name).map(str::to_owned);
     let switch = |name: &str| values.optional(name).map(|_| values.switch(name));
     let number = |name: &str| values.integer(name);
@@ -148,6 +145,7 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         bootstrap_expect: number("bootstrap-expect"),
         check_output_max_size: number("check_output_max_size"),
         client: text("client"),
+        disable_host_node_id: switch("disable-host-node-id"),
         data_dir: text("data-dir"),
         datacenter: text("datacenter"),
         default_query_time: text("default-query-time"),
@@ -226,6 +224,7 @@ mod tests {
             "node-meta" => "rack:a",
             "config-format" => "hcl",
             "config-dir" | "config-file" => directory,
+            "encrypt" => "MDEyMzQ1Njc4OWFiY2RlZg==",
             "hcl" => "node_name = \"a\"",
             "log-level" => "warn",
             "default-query-time" | "max-query-time" => "5s",
@@ -260,8 +259,9 @@ mod tests {
                 Err(Failure::Input(text)) if text.contains("not available yet") => true,
                 Err(other) => panic!("{line:?}: {other:?}"),
             };
-            // There are no keys of membership, on the disk or elsewhere: it asks for what is the case.
-            let needs_word = flag.name != "disable-keyring-file";
+            // There are no keys of membership, on the disk or elsewhere, and an id is made at random: they ask for what
+            // is the case.
+            let needs_word = !matches!(flag.name, "disable-keyring-file" | "disable-host-node-id");
             assert_eq!(told, needs_word && flag.help.ends_with("Not available yet."), "{line:?}");
         }
     }
@@ -305,15 +305,16 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_named() {
-        refuse(&["-dev", "-retry-join-wan=a"], "-retry-join-wan: not available yet: retry_join_wan");
+        refuse(&["-dev", "-https-port=8501"], "-https-port: not available yet: ports.https");
         let started = configure(&["-dev", "-syslog", "-rejoin=false", "-log-file=/l"]).unwrap();
         let warnings: Vec<_> = started.loaded.warnings.iter().map(ToString::to_string).collect();
         let told = [
-            "-log-file: not available yet: log_file; it has no effect",
-            "-syslog: not available yet: enable_syslog; it has no effect",
+            "-log-file: log_file has no effect: logs go to standard error only",
+            "-syslog: enable_syslog has no effect: logs go to standard error only",
         ];
         assert_eq!(warnings, told);
-        refuse(&["-dev", "-disable-host-node-id=false"], "-disable-host-node-id");
+        let warnings = configure(&["-dev", "-disable-host-node-id=false"]).unwrap().loaded.warnings;
+        assert!(warnings[0].to_string().contains("disable_host_node_id has no effect"), "{warnings:?}");
         assert!(configure(&["-dev", "-protocol=3", "-raft-protocol=3"]).is_ok());
     }
 

@@ -1,0 +1,84 @@
+//! Keys of blocks that are answered as a whole, so that a misspelt one is found all the same.
+
+/// Blocks of [`super::ABSENT`] and the keys that may stand in them. Of other blocks nothing inside is looked at.
+pub(crate) const BLOCKS: &[(&str, &[&str])] = &[
+    ("audit", &["enabled", "rpc_enabled", "sink"]),
+    (
+        "auto_config",
+        &[
+            "authorization",
+            "dns_sans",
+            "enabled",
+            "intro_token",
+            "intro_token_file",
+            "ip_sans",
+            "server_addresses",
+        ],
+    ),
+    (
+        "autopilot",
+        &[
+            "cleanup_dead_servers",
+            "disable_upgrade_migration",
+            "last_contact_threshold",
+            "max_trailing_logs",
+            "min_quorum",
+            "redundancy_zone_tag",
+            "server_stabilization_time",
+            "upgrade_version_tag",
+        ],
+    ),
+    ("cache", &["entry_fetch_max_burst", "entry_fetch_rate"]),
+    ("cloud", &["auth_url", "client_id", "client_secret", "hostname", "resource_id", "scada_address"]),
+    (
+        "dns_config",
+        &[
+            "a_record_limit",
+            "allow_stale",
+            "cache_max_age",
+            "disable_compression",
+            "enable_additional_node_meta_txt",
+            "enable_truncate",
+            "max_stale",
+            "node_ttl",
+            "only_passing",
+            "prefer_namespace",
+            "recursor_strategy",
+            "recursor_timeout",
+            "service_ttl",
+            "soa",
+            "udp_answer_limit",
+            "use_cache",
+        ],
+    ),
+    ("gossip_lan", GOSSIP),
+    ("gossip_wan", GOSSIP),
+    ("limits.request_limits", &["mode", "read_rate", "write_rate"]),
+    ("locality", &["region", "zone"]),
+    ("peering", &["enabled", "test_allow_peer_registrations"]),
+    ("raft_logstore", &["backend", "boltdb", "disable_log_cache", "verification", "wal"]),
+    ("reporting", &["license"]),
+    (
+        "ui_config",
+        &[
+            "content_path",
+            "dashboard_url_templates",
+            "dir",
+            "enabled",
+            "metrics_provider",
+            "metrics_provider_files",
+            "metrics_provider_options_json",
+            "metrics_proxy",
+        ],
+    ),
+    ("xds", &["update_max_per_second"]),
+];
+
+const GOSSIP: &[&str] = &[
+    "gossip_interval",
+    "gossip_nodes",
+    "probe_interval",
+    "probe_timeout",
+    "retransmit_mult",
+    "suspicion_mult",
+];

@@ -1,0 +1,43 @@
+//! Configurations in the manner of what others have, with which an agent really starts. What is said about hundreds of
+//! others is tested beside the loader, where nothing starts.
+
+use concord_e2e::{AgentOptions, World, pick_port};
+use serde_json::json;
+
+/// The server that a test harness starts: one JSON file that names every port, and beside it an empty one.
+#[test]
+fn the_server_of_a_test_harness_starts() {
+    const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
+    let world = World::new();
+    let node_id = "0b7f1e8c-3a9c-4f6e-9a55-0d0c5f1c2f11";
+    let (dns, serf_lan, serf_wan, server) = (pick_port(), pick_port(), pick_port(), pick_port());
+    let file = json!({
+        "node_name": format!("node-{node_id}"),
+        "node_id": node_id,
+        "performance": { "raft_multiplier": 1 },
+        "bootstrap": true,
+        "server": true,
+        "data_dir": world.path("harness-data"),
+        "segments": null,
+        "disable_update_check": true,
+        "log_level": "debug",
+        "bind_addr": "127.0.0.1",
+        "addresses": {},
+        "ports": { "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server },
+        "acl": { "enabled": true, "default_policy": "allow", "tokens": { "master": "root", "agent_master": "towel" } },
+        "connect": { "ca_config": { "cluster_id": CLUSTER }, "enabled": true },
+        "skip_leave_on_interrupt": true,
+        "peering": { "enabled": true },
+        "autopilot": { "server_stabilization_time": "10ms" },
+        "raft_protocol": 3,
+        "version": "1.21.0",
+    });
+    let file = world.write("config.json", file.to_string());
+    let args = [file, world.write("extra.json", "")].map(|path| format!("-config-file={}", path.display()));
+    let agent = world.agent("n1", AgentOptions { args: args.to_vec(), ..AgentOptions::default() });
+    let http = agent.http();
+    let roots = http.get("/v1/connect/ca/roots").json();
+    assert_eq!(roots["TrustDomain"], format!("{CLUSTER}.consul"), "{roots}");
+    let own = http.with_token("root").get("/v1/acl/token/self").json();
+    assert_eq!(own["SecretID"], "root", "the token of earlier days is made: {own}");
+}
