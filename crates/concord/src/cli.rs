@@ -34,6 +34,7 @@ mod print;
 mod reload;
 mod services;
 mod table;
+mod validate;
 mod version;
 
 #[cfg(test)]

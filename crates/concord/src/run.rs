@@ -3,7 +3,8 @@
 pub(crate) mod agent;
 pub(crate) mod demo;
 mod descriptors;
-mod node;
+mod interfaces;
+pub(crate) mod node;
 pub(crate) mod proxy;
 mod ready;
 mod reload;

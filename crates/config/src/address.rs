@@ -66,6 +66,19 @@ impl Network {
         (bits <= width).then_some(Self { address, bits })
     }
 
+    /// The network that an address is in.
+    pub(crate) fn of(address: IpAddr, bits: u8) -> Self {
+        let mask = |width: u32| u128::MAX.checked_shl(width - u32::from(bits).min(width)).unwrap_or(0);
+        let address = match address {
+            IpAddr::V4(own) => {
+                let bits = u128::from(own.to_bits()) & mask(32);
+                IpAddr::V4(u32::try_from(bits & u128::from(u32::MAX)).expect("it was masked").into())
+            }
+            IpAddr::V6(own) => IpAddr::V6((own.to_bits() & mask(128)).into()),
+        };
+        Self { address, bits }
+    }
+
     /// Whether an address is in the network. IPv4 addresses in IPv6 form count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let prefix = |bits: u128, width: u32| bits.checked_shr(width - u32::from(self.bits)).unwrap_or(0);

@@ -19,6 +19,7 @@ pub mod address;
 pub mod deprecated;
 mod diagnostic;
 pub mod flags;
+pub mod interfaces;
 pub mod knob;
 mod layer;
 mod load;
@@ -29,6 +30,7 @@ mod resolve;
 pub mod section;
 pub mod source;
 mod spelling;
+mod template;
 
 pub use crate::diagnostic::{Diagnostic, Origin, Severity};
 pub use crate::flags::AgentFlags;

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Origin, Severity};
 use crate::flags::{AgentFlags, flag_of};
+use crate::interfaces::Interfaces;
 use crate::layer::{Layer, Origins};
 use crate::merge::Merge;
 use crate::resolve::{Resolver, dev_preset};
@@ -13,6 +14,8 @@ use crate::source::{Format, Source};
 pub struct Host {
     /// The machine's name, which is the node's where nothing else is said.
     pub hostname: String,
+    /// The machine's addresses, for templates in addresses.
+    pub interfaces: Interfaces,
 }
 
 /// Configuration that can be started with.
@@ -58,7 +61,8 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
     }
     let Layer { raw, origins, services, checks, entries } = all;
     let whole = found.iter().all(|one| one.severity != Severity::Error);
-    let mut resolver = Resolver { origins: &origins, found, dev: flags.dev, whole };
+    let mut resolver =
+        Resolver { origins: &origins, found, dev: flags.dev, whole, interfaces: &host.interfaces };
     let definitions = resolver.definitions(&services, &checks);
     let entries = resolver.entries(&entries);
     let config = resolver.config(raw, definitions, entries, flags, host);

@@ -12,6 +12,7 @@ use concord_syntax::same_key;
 
 use crate::diagnostic::Diagnostic;
 use crate::flags::AgentFlags;
+use crate::interfaces::Interfaces;
 use crate::layer::Origins;
 use crate::load::Host;
 use crate::raw::{Raw, Telemetry};
@@ -38,6 +39,8 @@ pub(crate) struct Resolver<'a> {
     /// Whether all that was written could be read. If not, what is missing or does not fit together may well stand
     /// in what could not, and is not complained about.
     pub(crate) whole: bool,
+    /// The machine's addresses.
+    pub(crate) interfaces: &'a Interfaces,
 }
 
 /// What `-dev` says before any file does. What it changes besides stands with the knobs.

@@ -14,12 +14,13 @@ use crate::raw::Raw;
 use crate::section::{DownPolicy, Level};
 use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load};
 
+mod addresses;
 mod entries;
 mod keys;
 mod strictness;
 
 fn host() -> Host {
-    Host { hostname: "host".to_owned() }
+    Host { hostname: "host".to_owned(), ..Host::default() }
 }
 
 fn sources(texts: &[(&str, &str)]) -> Vec<Source> {
@@ -248,40 +249,6 @@ fn names_and_ids_are_checked() {
         ],
     );
     assert_eq!(config("datacenter = \"DC2\"").agent.datacenter.as_str(), "dc2");
-}
-
-#[test]
-fn addresses_and_ports_are_checked() {
-    refused(
-        "bind_addr = \"1.1.1.1 2.2.2.2\"\nclient_addr = \"{{ GetPrivateIP }}\"\nadvertise_addr = \"0.0.0.0\"\n\
-         addresses { http = \"unix:///x\" }\nports { http = 70000 sidecar_min_port = 9 sidecar_max_port = 8 }",
-        &[
-            "a.hcl:2:1: client_addr: not available yet: address templates ({{ … }}); write the address itself",
-            "a.hcl:1:1: bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.",
-            "a.hcl:3:1: advertise_addr: Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us",
-            "a.hcl:5:22: ports.sidecar_min_port: sidecar_min_port 9 is above sidecar_max_port 8; swap them",
-            "a.hcl:4:13: not available yet: unix sockets in addresses.http; use an IP address",
-            "a.hcl:5:9: ports.http: 70000 is not a port; use 1 to 65535, or -1 to turn it off",
-        ],
-    );
-    refused(
-        "ports { http = 8300 }",
-        &["a.hcl:1:9: ports.http: port 8300 is already taken by ports.server; choose another one"],
-    );
-    refused(
-        "ports { https = 8501 grpc_tls = 8503 }",
-        &[
-            "a.hcl:1:9: not available yet: ports.https; leave it out or set it to -1",
-            "a.hcl:1:22: not available yet: ports.grpc_tls; use ports.grpc, or set it to -1",
-        ],
-    );
-    let own = config(
-        "bind_addr = \"10.0.0.1\" client_addr = \"127.0.0.1 ::1\" ports { grpc = 8502 http = 0 https = -1 }",
-    );
-    assert_eq!(own.agent.advertise.unwrap().to_string(), "10.0.0.1");
-    assert_eq!((own.http.addresses.len(), own.http.port, own.grpc.port), (2, Port::Off, Port::At(8502)));
-    assert!(config("").agent.advertise.is_none());
-    assert!(config("ports { sidecar_min_port = 0 sidecar_max_port = 0 }").agent.sidecar_ports.is_none());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::invocation::Invocation;
 use super::{Io, Outcome};
 use super::{
     acl, agent, config, connect, connect_proxy, demo, explain, http, intention, leave, members, reload,
-    services, version,
+    services, validate, version,
 };
 
 /// One command: what it is called, what it takes and what it does.
@@ -86,6 +86,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &services::GROUP,
     &services::deregister::DEREGISTER,
     &services::register::REGISTER,
+    &validate::VALIDATE,
     &version::VERSION,
 ];
 

@@ -6,6 +6,7 @@ mod general;
 mod intention;
 mod mesh;
 mod services;
+mod validate;
 
 use concord_client::testing::Scripted;
 

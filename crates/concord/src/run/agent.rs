@@ -49,8 +49,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Runs an agent until a signal ends it.
 pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
-    let host = Host { hostname: rustix::system::uname().nodename().to_string_lossy().into_owned() };
-    let command = AgentCommand { call, host };
+    let command = AgentCommand { call, host: node::host() };
     let Configuration { loaded, ready_file } = command.load()?;
     telemetry::start_logs(loaded.config.log);
     for warning in &loaded.warnings {

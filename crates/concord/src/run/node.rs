@@ -3,11 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 
+use concord_config::Host;
 use concord_config::section::Config;
 use concord_model::Uuid;
 use concord_runtime::World;
 
+use super::interfaces;
 use crate::cli::{CONSUL_LEVEL, Failure};
+
+/// The machine, as configuration may refer to it.
+pub(crate) fn host() -> Host {
+    Host {
+        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        interfaces: interfaces::of_machine(),
+    }
+}
 
 /// The node's lasting id: configured, kept in the data directory, or made now.
 pub(super) fn id(config: &Config, world: &World) -> Result<Uuid, Failure> {
@@ -59,7 +69,7 @@ pub(super) fn meta(config: &Config) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use concord_config::{AgentFlags, Host};
+    use concord_config::AgentFlags;
 
     use super::*;
 
@@ -67,7 +77,7 @@ mod tests {
     fn a_nodes_id_is_made_at_random_and_kept() {
         let config = |id: Option<&str>| {
             let flags = AgentFlags { dev: true, node_id: id.map(str::to_owned), ..AgentFlags::default() };
-            let host = Host { hostname: "the-same".to_owned() };
+            let host = Host { hostname: "the-same".to_owned(), ..Host::default() };
             concord_config::load(&[], &flags, &host).expect("it can be started with").config
         };
         let (one, other) = (World::tokio(), World::tokio());

@@ -14,6 +14,9 @@ const WIRING: [&str; 5] = [
     include_str!("telemetry.rs"),
 ];
 
+/// What is kept for a part that is not built yet; the warning of its key says so.
+const KEPT: [&str; 1] = ["encrypt"];
+
 /// A field that is put aside where its section is taken apart (`field: _`) is read elsewhere.
 #[test]
 fn every_setting_is_taken_by_somebody() {
@@ -32,8 +35,8 @@ fn every_setting_is_taken_by_somebody() {
             whole && (before.ends_with('.') || bound) && !after.starts_with(": _")
         })
     };
-    let untaken: Vec<_> =
-        fields.into_iter().filter(|field| !WIRING.iter().any(|source| takes(source, field))).collect();
+    let fields = fields.into_iter().filter(|field| !KEPT.contains(field));
+    let untaken: Vec<_> = fields.filter(|field| !WIRING.iter().any(|source| takes(source, field))).collect();
     assert!(untaken.is_empty(), "nobody reads {untaken:?}");
 }
 
@@ -42,7 +45,7 @@ fn a_token_is_kept_no_longer_than_its_policies() {
     let kept = |ttls: &str| {
         let flags =
             AgentFlags { dev: true, hcl: vec![Secret::new(ttls.to_owned())], ..AgentFlags::default() };
-        let host = Host { hostname: "n1".to_owned() };
+        let host = Host { hostname: "n1".to_owned(), ..Host::default() };
         let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
         agent_config(&config, Uuid([0; 16]), "127.0.0.1", &Listening { grpc: None }).acl.token_ttl.as_secs()
     };

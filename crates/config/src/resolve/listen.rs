@@ -7,9 +7,12 @@ use crate::address::{Network, Port};
 use crate::flags::AgentFlags;
 use crate::raw::Raw;
 use crate::section::{Config, GrpcSection, HttpSection};
+use crate::template;
 
 /// Longest head of a request where nothing is said: names and a token fit many times over.
 const HEADER_BYTES_MAX: usize = 64 << 10;
+/// How much of a template is repeated in a message.
+const TEXT_CHARS_MAX: usize = 200;
 
 impl Resolver<'_> {
     pub(super) fn bind(&mut self, raw: &Raw) -> IpAddr {
@@ -17,11 +20,14 @@ impl Resolver<'_> {
         let Some(text) = raw.bind_addr.as_deref() else {
             return ANY;
         };
+        let Some(text) = self.expanded("bind_addr", text) else {
+            return ANY;
+        };
         if text.trim().is_empty() {
             self.fail("bind_addr", "bind_addr cannot be empty; leave it out for all addresses");
             return ANY;
         }
-        match self.addresses("bind_addr", text).as_slice() {
+        match self.addresses("bind_addr", &text).as_slice() {
             [one] => *one,
             [] => ANY,
             [..] => {
@@ -35,49 +41,62 @@ impl Resolver<'_> {
 
     /// The address others are told: as written, or that bound to if it is one.
     pub(super) fn advertise(&mut self, raw: &Raw, bind: IpAddr) -> Option<IpAddr> {
-        let Some(text) = raw.advertise_addr.as_deref().filter(|text| !text.trim().is_empty()) else {
+        let key = "advertise_addr";
+        let written = raw.advertise_addr.as_deref().and_then(|text| self.expanded(key, text));
+        let Some(text) = written.filter(|text| !text.trim().is_empty()) else {
             return Some(bind).filter(|address| !address.is_unspecified());
         };
-        let first = self.addresses("advertise_addr", text).first().copied()?;
+        let all = self.addresses(key, &text);
+        let first = all.first().copied()?;
+        if all.len() > 1 {
+            self.fail(key, format!("multiple addresses found: {}; advertise_addr is one", text.trim()));
+        }
         if first.is_unspecified() {
-            self.fail(
-                "advertise_addr",
-                "Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us",
-            );
+            self.fail(key, "Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us");
             return None;
         }
         Some(first)
     }
 
     pub(super) fn client_addresses(&mut self, written: Option<&str>) -> Vec<IpAddr> {
-        match written {
-            None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-            Some(text) if text.trim().is_empty() => {
-                self.warn(
-                    "client_addr",
-                    "client_addr is empty: nothing listens for clients, but what addresses.* name",
-                );
-                Vec::new()
-            }
-            Some(text) => self.addresses("client_addr", text),
+        let key = "client_addr";
+        let Some(text) = written else {
+            return vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        };
+        let Some(text) = self.expanded(key, text) else {
+            return Vec::new();
+        };
+        if text.trim().is_empty() {
+            self.warn(key, "client_addr is empty: nothing listens for clients, but what addresses.* name");
         }
+        self.addresses(key, &text)
     }
 
     /// Addresses of a listener: its own, or those for clients.
     fn listening(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<IpAddr> {
-        match written.filter(|text| !text.trim().is_empty()) {
-            Some(text) => self.addresses(key, text),
-            None => clients.to_vec(),
+        match written.map(|text| self.expanded(key, text)) {
+            Some(None) => Vec::new(),
+            Some(Some(text)) if !text.trim().is_empty() => self.addresses(key, &text),
+            Some(Some(_)) | None => clients.to_vec(),
         }
+    }
+
+    /// A text with what its templates give. None: a template is wrong, or gives nothing.
+    fn expanded(&mut self, key: &str, text: &str) -> Option<String> {
+        if !template::is_in(text) {
+            return Some(text.to_owned());
+        }
+        let wrong = match template::render(text, self.interfaces) {
+            Ok(given) if given.trim().is_empty() => "it gives no address".to_owned(),
+            Ok(given) => return Some(given),
+            Err(wrong) => wrong.to_string(),
+        };
+        self.fail(key, format!("{key}: the template {:?}: {wrong}; {}", shortened(text), self.interfaces));
+        None
     }
 
     /// IP addresses separated by blanks.
     fn addresses(&mut self, key: &str, text: &str) -> Vec<IpAddr> {
-        if text.contains("{{") {
-            let text = "not available yet: address templates ({{ … }}); write the address itself";
-            self.fail(key, text);
-            return Vec::new();
-        }
         let mut own = Vec::new();
         for part in text.split_whitespace() {
             if part.starts_with("unix:") {
@@ -224,6 +243,11 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// The beginning of a text that may be of any length.
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Whether listening at both with one port fails.

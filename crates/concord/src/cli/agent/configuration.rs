@@ -76,7 +76,8 @@ pub(crate) fn read(values: &Values, host: &Host) -> Result<Configuration, Failur
     Ok(Configuration { loaded, ready_file: values.optional("ready-file").map(PathBuf::from) })
 }
 
-fn refused(found: Vec<Diagnostic>) -> Failure {
+/// The faults of a configuration, each on a line of its own.
+pub(crate) fn refused(found: Vec<Diagnostic>) -> Failure {
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     Failure::input(format!("the configuration cannot be used\n  {}", lines.join("\n  ")))
 }
@@ -84,8 +85,16 @@ fn refused(found: Vec<Diagnostic>) -> Failure {
 /// The files, in the order in which later ones win: as the flags name them, directories by file name.
 fn sources(values: &Values) -> Result<Vec<Source>, Failure> {
     let format = values.optional("config-format").and_then(Format::parse);
+    sources_at(values.in_order(&["config-file", "config-dir"]), format)
+}
+
+/// The files at these paths and in these directories.
+pub(crate) fn sources_at<'a>(
+    named: impl IntoIterator<Item = &'a str>,
+    format: Option<Format>,
+) -> Result<Vec<Source>, Failure> {
     let mut paths = Vec::new();
-    for named in values.in_order(&["config-file", "config-dir"]) {
+    for named in named {
         let path = PathBuf::from(named);
         // As in Consul either flag takes either.
         if path.is_dir() { paths.extend(directory_files(&path, format.is_some())?) } else { paths.push(path) }
@@ -185,7 +194,7 @@ mod tests {
     fn configure(line: &[&str]) -> Result<Configuration, Failure> {
         let words: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
         let values = args::parse(AGENT.all_flags(), &words, &Env::default()).unwrap();
-        read(&values, &Host { hostname: "here".to_owned() })
+        read(&values, &Host { hostname: "here".to_owned(), ..Host::default() })
     }
 
     #[track_caller]

@@ -1,0 +1,69 @@
+//! Templates in addresses, `{{ GetPrivateIP }}`, as Consul takes them (go-sockaddr).
+//!
+//! ```text
+//! text     = { anything | "{{" pipeline "}}" }
+//! pipeline = command { "|" command }        what comes out of one is the last argument of the next
+//! command  = function { argument }
+//! argument = "text" | `text` | number | function | "(" pipeline ")" | "."
+//! ```
+//!
+//! `.` is what `GetAllInterfaces` gives. The rest of Go's template language (`if`, `range`, variables) is not there,
+//! nor is `math`. Nothing here asks the system: the machine's addresses are an argument.
+
+use std::fmt;
+
+use crate::interfaces::Interfaces;
+
+mod functions;
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+/// Longest text with a template. Real ones are below 200 bytes.
+const TEMPLATE_BYTES_MAX: usize = 4096;
+/// How deep parentheses may nest; one level is already rare.
+const NESTING_MAX: usize = 8;
+
+/// What is wrong with a template.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Wrong(String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a text has templates in it.
+pub(crate) fn is_in(text: &str) -> bool {
+    text.contains("{{")
+}
+
+/// The text with what its templates give in their places.
+pub(crate) fn render(text: &str, interfaces: &Interfaces) -> Result<String, Wrong> {
+    if text.len() > TEMPLATE_BYTES_MAX {
+        return Err(Wrong(format!("it is longer than {TEMPLATE_BYTES_MAX} bytes")));
+    }
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("{{") {
+        out.push_str(before);
+        let after = match trims(after) {
+            Some(inside) => {
+                out.truncate(out.trim_end().len());
+                inside
+            }
+            None => after,
+        };
+        let (pipeline, after) = parse::pipeline(after)?;
+        out.push_str(&functions::run(&pipeline, interfaces)?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// What follows a `-` that takes away the blanks before the template.
+fn trims(after: &str) -> Option<&str> {
+    after.strip_prefix('-').filter(|rest| rest.starts_with(char::is_whitespace))
+}
