@@ -71,9 +71,10 @@ impl Port {
             self.door.settled(&*self.clock).await;
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    match self.door.enter(Source::of(peer.ip()), limits::CONNECTION_BYTES) {
+                    let source = Source::of(peer.ip());
+                    match self.door.enter(source, limits::CONNECTION_BYTES) {
                         Ok(guest) => self.start(stream, guest),
-                        Err(full) => debug!(%full, "gRPC connection refused"),
+                        Err(full) => debug!(%source, %full, "gRPC connection refused"),
                     }
                 }
                 Err(error) => {
@@ -90,7 +91,7 @@ impl Port {
         self.scope.spawn("grpc connection", async move {
             tokio::select! {
                 biased;
-                () = guest.evicted() => debug!("gRPC connection ended: others need the room"),
+                () = guest.evicted() => debug!(source = %guest.source(), "gRPC connection ended: others need the room"),
                 () = port.connection(stream, &guest) => {}
             }
         });
@@ -103,8 +104,9 @@ impl Port {
             return;
         }
         guest.settled(&*self.clock).await;
-        let Ok(_speaking) = guest.hold(limits::SPEAKING_BYTES) else { return };
-        let Ok(streams_held) = guest.hold(0) else { return };
+        let (Ok(_speaking), Ok(streams_held)) = (guest.hold(limits::SPEAKING_BYTES), guest.hold(0)) else {
+            return debug!(source = %guest.source(), "gRPC connection ended: no room for what it says");
+        };
         let progress = Progress::new(Arc::clone(&self.clock));
         let Self { service, clock, scope, door: _ } = self;
         let streams = Streams {
@@ -130,7 +132,7 @@ impl Port {
         let served = tokio::select! {
             biased;
             () = progress.stalled() => {
-                debug!("gRPC connection ended: the client does not read its answers");
+                debug!(source = %guest.source(), "gRPC connection ended: the client does not read its answers");
                 return;
             }
             served = &mut connection => served,
@@ -140,7 +142,7 @@ impl Port {
             }
         };
         if let Err(error) = served {
-            debug!(%error, "gRPC connection ended");
+            debug!(source = %guest.source(), %error, "gRPC connection ended");
         }
     }
 }

@@ -47,6 +47,9 @@ pub enum RpcError {
     /// No server leads at the moment.
     #[error("No cluster leader")]
     NoLeader,
+    /// Whoever would have asked the servers cannot be reached; the text says what happened on the way.
+    #[error("the agent cannot be reached: {0}")]
+    Unreachable(String),
     /// It was sent but not confirmed: it may have happened or happen yet.
     #[error("timed out waiting for the log; the write may or may not have been applied")]
     OutcomeUnknown,
@@ -80,6 +83,7 @@ impl RpcError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NoLeader
+            | Self::Unreachable(_)
             | Self::OutcomeUnknown
             | Self::RateLimited
             | Self::Busy(_)

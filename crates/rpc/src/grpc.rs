@@ -69,9 +69,11 @@ pub fn status_of(error: &RpcError) -> tonic::Status {
         RpcError::Denied(_) => tonic::Code::PermissionDenied,
         RpcError::TokenNotFound | RpcError::NotBootstrapped => tonic::Code::Unauthenticated,
         RpcError::AclDisabled => tonic::Code::FailedPrecondition,
-        RpcError::NoLeader | RpcError::ReadOnly(_) | RpcError::ShuttingDown | RpcError::CaNotReady(_) => {
-            tonic::Code::Unavailable
-        }
+        RpcError::NoLeader
+        | RpcError::Unreachable(_)
+        | RpcError::ReadOnly(_)
+        | RpcError::ShuttingDown
+        | RpcError::CaNotReady(_) => tonic::Code::Unavailable,
         RpcError::OutcomeUnknown => tonic::Code::DeadlineExceeded,
         RpcError::RateLimited | RpcError::Busy(_) => tonic::Code::ResourceExhausted,
         RpcError::NotAvailable(_) => tonic::Code::Unimplemented,
@@ -81,13 +83,29 @@ pub fn status_of(error: &RpcError) -> tonic::Status {
     tonic::Status::with_details(code, error.to_string(), details.into())
 }
 
+/// What a status says, and what it came from: the text alone is often no more than `transport error`.
+fn with_causes(status: &tonic::Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let own = error.to_string();
+        if !text.contains(&own) {
+            text = format!("{text}: {own}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// The error a status carries, or the nearest one for a status that did not come from us.
 pub fn error_of(status: &tonic::Status) -> RpcError {
     if let Ok(error) = rmp_serde::from_slice(status.details()) {
         return error;
     }
     match status.code() {
-        tonic::Code::Unavailable | tonic::Code::Cancelled | tonic::Code::Unknown => RpcError::NoLeader,
+        tonic::Code::Unavailable | tonic::Code::Cancelled | tonic::Code::Unknown => {
+            RpcError::Unreachable(with_causes(status))
+        }
         tonic::Code::PermissionDenied => RpcError::Denied(status.message().to_owned()),
         tonic::Code::Unauthenticated => RpcError::TokenNotFound,
         tonic::Code::ResourceExhausted => RpcError::Busy(status.message().to_owned()),
@@ -118,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_foreign_status_becomes_the_nearest_error() {
-        assert_eq!(error_of(&tonic::Status::unavailable("gone")), RpcError::NoLeader);
+        let unreachable = RpcError::Unreachable("gone".to_owned());
+        assert_eq!(error_of(&tonic::Status::unavailable("gone")), unreachable);
+        assert!(unreachable.is_retryable());
         assert!(error_of(&tonic::Status::permission_denied("no")).is_denial());
     }
 }

@@ -20,6 +20,7 @@
 //! holds more, known or not: else callers that became known would end those that are about to.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -152,6 +153,16 @@ impl Source {
             }
             v4 @ IpAddr::V4(_) => v4,
         }))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("a unix socket"),
+            Some(IpAddr::V4(address)) => address.fmt(f),
+            Some(IpAddr::V6(network)) => write!(f, "{network}/64"),
+        }
     }
 }
 
@@ -432,6 +443,11 @@ impl Guest {
                 strangers.connections -= 1;
             }
         }
+    }
+
+    /// Whose connection it is.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// Whether the caller has proved who it is.

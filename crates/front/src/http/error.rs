@@ -77,6 +77,7 @@ impl From<RpcError> for HttpError {
             RpcError::UnknownDatacenter
             | RpcError::Rejected(_)
             | RpcError::NoLeader
+            | RpcError::Unreachable(_)
             | RpcError::OutcomeUnknown
             | RpcError::CaNotReady(_)
             | RpcError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
