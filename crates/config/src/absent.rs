@@ -70,7 +70,7 @@ const fn is_so(so: So, absent: Absent) -> Absent {
     Absent { so, ..absent }
 }
 
-const NOT_YET: &str = "it is not available yet";
+const NOT_YET: &str = "not available yet";
 const NO_TLS: &str = "TLS for agents is not available yet";
 const NO_HTTPS: &str = "HTTPS is not available yet";
 const NOBODY_TO_LEAVE: &str = "the only server has nobody to hand over to and never leaves";
@@ -84,7 +84,7 @@ const NO_SINK: &str = "metrics are told by /v1/agent/metrics only";
 const NO_LOG_FILE: &str = "logs go to standard error only";
 const NO_ENVOY: &str = "Envoy is not configured yet";
 const NO_KV: &str = "there is no key/value store yet";
-const ENTERPRISE: &str = "it is of Consul Enterprise and not available yet";
+const ENTERPRISE: &str = "a part of Consul Enterprise that is not available yet";
 const NO_CHECK: &str = "checks of that kind are not available yet";
 
 /// All of them.

@@ -152,7 +152,8 @@ const FLAGS: &[(&str, &str)] = &[
 
 /// The flag that says a key, for messages.
 pub(crate) fn flag_of(key: &str) -> String {
-    let own = FLAGS.iter().find(|(_, own)| *own == key || key.starts_with(&format!("{own}.")));
+    let within = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
+    let own = FLAGS.iter().find(|(_, own)| *own == key || within(key, own) || within(own, key));
     own.map_or("command line", |(flag, _)| flag).to_owned()
 }
 

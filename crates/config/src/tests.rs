@@ -17,6 +17,7 @@ use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load};
 mod addresses;
 mod entries;
 mod keys;
+mod operators;
 mod strictness;
 
 fn host() -> Host {
