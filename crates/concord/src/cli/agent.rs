@@ -1,6 +1,8 @@
 //! `agent`: the agent itself. Its flags are one more layer of its configuration.
 
 pub(crate) mod configuration;
+#[cfg(test)]
+mod page;
 
 use super::flag::Flag;
 use super::table::{Command, Run};

@@ -16,6 +16,7 @@ mod go_client;
 mod isolation;
 mod kill;
 mod outage;
+mod pages;
 mod rotation;
 mod sidecar;
 mod strangers;

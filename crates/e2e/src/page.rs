@@ -1,0 +1,201 @@
+//! Pages of the documentation as tests: what a page tells its reader to type is typed.
+//!
+//! | fence | what becomes of it |
+//! |---|---|
+//! | `sh` | run by `sh -e`, one shell for the whole page, in a directory of its own; `concord` is the program under test |
+//! | `sh fails` | the same, and its last command must fail |
+//! | `text` | the lines that the `sh` before it must have printed, in this order; `…` stands for anything |
+//! | `hcl name`, `json name` | a file of that name |
+//!
+//! Every fence of a page is one of these, so that nothing is shown that is not tried. A line that ends in `&` and starts
+//! an agent is waited for until the agent is ready. The ports 8500 and 8502 are others while it is tried.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::binary::binary;
+use crate::world::{HANG, World, pick_port};
+
+/// What stands in a fence.
+struct Fence<'a> {
+    info: &'a str,
+    body: &'a str,
+}
+
+/// Types what a page below `docs/` says, and looks at what it says comes of it.
+#[track_caller]
+pub fn try_page(name: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+    let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (http, grpc) = (pick_port(), pick_port());
+    let page = page.replace("8500", &http.to_string()).replace("8502", &grpc.to_string());
+    let world = World::new();
+    program(&world, http, grpc);
+    let (script, expected) = script(&fences(&page));
+    assert!(!expected.is_empty(), "{name} has nothing to type");
+    let out = shell(&world, &script, http);
+    let parts: Vec<_> = out.split("@@ ").skip(1).collect();
+    for (at, expected) in expected.iter().enumerate() {
+        let part = parts.get(at).unwrap_or_else(|| panic!("{name}: block {at} was not reached:\n{out}"));
+        let mut rest = part.lines();
+        for line in expected.lines() {
+            let found = rest.any(|printed| fits(line.trim_end(), printed.trim_end()));
+            assert!(found, "{name}: block {at} did not print {line:?}, but:\n{part}");
+        }
+    }
+    assert!(parts.last().is_some_and(|last| last.trim() == "end"), "{name} ended too soon:\n{out}");
+}
+
+/// A program called `concord` that is the one under test, at ports of this test.
+fn program(world: &World, http: u16, grpc: u16) {
+    let (dir, real) = (world.dir().display(), binary().display());
+    let text = format!(
+        "#!/bin/sh\nif [ \"$1\" = agent ]; then\n  shift\n  echo $$ >> {dir}/pids\n  rm -f {dir}/ready\n  \
+         exec {real} agent \"$@\" -hcl 'ports {{ http = {http} grpc = {grpc} }}' -ready-file={dir}/ready\nfi\nexec {real} \"$@\"\n"
+    );
+    fs::create_dir(world.path("bin")).expect("a directory can be made");
+    let path = world.write("bin/concord", text);
+    let mut modes = fs::metadata(&path).expect("it was written").permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut modes, 0o755);
+    fs::set_permissions(&path, modes).expect("it is ours");
+}
+
+/// The whole page as one script, which says where each block begins, and what each has to print.
+fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
+    let mut script = "trap 'kill $(cat ../pids) 2>/dev/null || true' EXIT\n".to_owned();
+    let mut expected: Vec<String> = Vec::new();
+    for Fence { info, body } in fences {
+        let mut words = info.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("sh"), fails) => {
+                writeln!(script, "echo '@@ {}'", expected.len()).expect("a text takes all");
+                expected.push(String::new());
+                let mut lines: Vec<_> = body.lines().map(|line| (line, true)).collect();
+                if fails == Some("fails") {
+                    let (last, fails) = lines.last_mut().expect("a block has lines");
+                    (*last, *fails) = (last.trim_end(), false);
+                }
+                for (line, succeeds) in lines {
+                    let line = if succeeds {
+                        line.to_owned()
+                    } else {
+                        format!("if {line}; then echo it succeeded; exit 1; fi")
+                    };
+                    writeln!(script, "{line}").expect("a text takes all");
+                    if line.trim_end().ends_with('&') {
+                        script.push_str("until [ -e ../ready ]; do sleep 0.05; done\n");
+                    }
+                }
+            }
+            (Some("text"), _) => {
+                let last = expected.last_mut().expect("output stands behind what prints it");
+                last.push_str(body);
+            }
+            (Some("hcl" | "json"), Some(name)) => {
+                writeln!(script, "cat > {name} <<'END OF FILE'\n{body}END OF FILE")
+                    .expect("a text takes all");
+            }
+            _ => panic!("a fence is sh, text, or a file with its name, not {info:?}"),
+        }
+    }
+    script.push_str("echo '@@ end'\n");
+    (script, expected)
+}
+
+/// Runs a script in a directory of its own; its output and errors together.
+fn shell(world: &World, script: &str, http: u16) -> String {
+    let (bin, work, log) = (world.path("bin"), world.path("work"), world.path("out"));
+    fs::create_dir(&work).expect("a directory can be made");
+    let out = fs::File::create(&log).expect("a file can be made");
+    let err = out.try_clone().expect("a file can be shared");
+    let mut child = Command::new("sh")
+        .args(["-e", "-c", script])
+        .current_dir(work)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+        .env("CONCORD_HTTP_ADDR", format!("127.0.0.1:{http}"))
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .spawn()
+        .expect("there is a shell");
+    let started = Instant::now();
+    while child.try_wait().expect("it is ours").is_none() {
+        if started.elapsed() > HANG {
+            child.kill().expect("it is ours");
+            end_agents(world.dir());
+            panic!("the page hangs:\n{}", fs::read_to_string(&log).unwrap_or_default());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    fs::read_to_string(log).expect("the output is text")
+}
+
+/// Ends the agents that the page started.
+fn end_agents(dir: &Path) {
+    let pids = fs::read_to_string(dir.join("pids")).unwrap_or_default();
+    let _ = Command::new("kill").arg("-9").args(pids.split_whitespace()).status();
+}
+
+fn fences(page: &str) -> Vec<Fence<'_>> {
+    let mut all = Vec::new();
+    let mut rest = page;
+    while let Some((_, after)) = rest.split_once("\n```") {
+        let (info, after) = after.split_once('\n').expect("a fence has an end");
+        let (body, after) = match after.strip_prefix("```") {
+            Some(after) => ("", after),
+            None => {
+                let end = after.find("\n```").expect("a fence has an end");
+                (&after[..=end], &after[end + 4..])
+            }
+        };
+        all.push(Fence { info: info.trim(), body });
+        rest = after;
+    }
+    all
+}
+
+/// Whether a line is what a page shows, in which `…` stands for anything.
+fn fits<'a>(shown: &str, printed: &'a str) -> bool {
+    let parts: Vec<_> = shown.split('…').collect();
+    let [first, between @ .., last] = parts.as_slice() else { return shown == printed };
+    let rest = printed.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
+    let found = |rest: &'a str, part: &&str| rest.split_once(*part).map(|(_, after)| after);
+    rest.is_some_and(|rest| between.iter().try_fold(rest, found).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_compared_with_room_for_what_differs() {
+        for (shown, printed, same) in [
+            ("a b", "a b", true),
+            ("a b", "a b c", false),
+            ("a …", "a b c", true),
+            ("… c", "a b c", true),
+            ("… b", "a b c", false),
+            ("a … c", "a b c", true),
+            ("a … d", "a b c", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(fits(shown, printed), same, "{shown:?} {printed:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_taken_apart_into_its_fences() {
+        let page = "# x\n\n```sh\na\nb &\n```\n\nwords\n\n```text\nc\n```\n```hcl a.hcl\nd = 1\n```\n";
+        let all = fences(page);
+        let shown: Vec<_> = all.iter().map(|one| (one.info, one.body)).collect();
+        assert_eq!(shown, [("sh", "a\nb &\n"), ("text", "c\n"), ("hcl a.hcl", "d = 1\n")]);
+        let (script, expected) = script(&all);
+        assert_eq!(expected, ["c\n"]);
+        assert!(script.contains("b &\nuntil [ -e ../ready ]"), "{script}");
+        assert!(script.contains("cat > a.hcl <<'END OF FILE'\nd = 1\nEND OF FILE"), "{script}");
+    }
+}
