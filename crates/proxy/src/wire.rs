@@ -4,13 +4,13 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use concord_proxycfg::{BindAddress, LocalTarget};
-use concord_runtime::Source;
+use concord_runtime::{Access, SocketFile, Source, socket_file};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -63,20 +63,6 @@ impl fmt::Display for Remote {
     }
 }
 
-/// The file of a unix socket; removed when dropped.
-#[derive(Debug)]
-pub(crate) struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::info!(%error, path = %self.0.display(), "cannot remove the socket file");
-        }
-    }
-}
-
 impl Socket {
     /// Binds an address, on the runtime that is entered.
     pub(crate) fn bind(address: &BindAddress) -> io::Result<Self> {
@@ -92,7 +78,7 @@ impl Socket {
             Self::Tcp(listener) => {
                 listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string())
             }
-            Self::Unix(_, file) => format!("unix://{}", file.0.display()),
+            Self::Unix(_, file) => format!("unix://{}", file.path().display()),
         }
     }
 
@@ -112,19 +98,11 @@ impl Socket {
     }
 }
 
-/// Binds a unix socket. A socket left behind by a proxy that was killed is taken over; one that
-/// somebody listens at is not, and no other file is touched.
+/// Binds a unix socket, for its owner alone unless a mode is given.
 fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Socket> {
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-    if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens at this socket"));
-        }
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.unwrap_or(0o600)))?;
-    Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
+    let access = Access { mode: Some(mode.unwrap_or(0o600)), ..Access::default() };
+    let (listener, file) = socket_file::listen(path, access)?;
+    Ok(Socket::Unix(UnixListener::from_std(listener)?, file))
 }
 
 impl Wire {

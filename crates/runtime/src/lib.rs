@@ -6,7 +6,8 @@
 //! system and `std::fs`; everyone else is refused by clippy.
 //!
 //! What it is not: a place for helpers, a second tokio, or an abstraction over sockets. Sockets are used through
-//! tokio directly until a simulated network needs a seam; messages between servers have their own transport traits.
+//! tokio directly until a simulated network needs a seam, but for the files of unix sockets; messages between servers
+//! have their own transport traits.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where the disallowed methods are wrapped")]
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod listener;
 pub mod reconcile;
 pub mod scope;
+pub mod socket_file;
 mod world;
 
 pub use backoff::Backoff;
@@ -35,6 +37,7 @@ pub use executor::Executor;
 pub use listener::listen;
 pub use reconcile::{Reconciler, ReconcilerSpec};
 pub use scope::{Scope, ShutdownReport, Task, TaskEnd};
+pub use socket_file::{Access, SocketFile};
 pub use world::World;
 
 /// A boxed future that may be sent between threads; the currency of the object-safe traits here.
