@@ -29,7 +29,7 @@ mod pool;
 mod query;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod tls;
+pub mod tls;
 
 pub use crate::address::{Address, AddressError, DEFAULT_PORT};
 pub use crate::agent::TtlVerdict;

@@ -23,13 +23,12 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
 
 use crate::address::Address;
 use crate::config::Config;
 use crate::error::Error;
 use crate::limits;
-use crate::tls::{self, Tls};
+use crate::tls::Tls;
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -53,7 +52,7 @@ struct Idle {
 impl Pool {
     pub(crate) fn new(config: &Config, scope: Scope) -> Result<Self, Error> {
         let tls = match &config.address {
-            Address::Https { host, .. } => Some(tls::prepare(&config.tls, host)?),
+            Address::Https { host, .. } => Some(Tls::prepare(&config.tls, host, None)?),
             Address::Http { .. } | Address::Unix(_) => None,
         };
         Ok(Self {
@@ -171,19 +170,15 @@ impl Pool {
     }
 
     async fn dial(&self) -> io::Result<Box<dyn Stream>> {
-        let tcp = match &self.address {
+        let (host, port) = match &self.address {
             Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
-            Address::Http { host, port } | Address::Https { host, port } => {
-                TcpStream::connect((host.as_str(), *port)).await?
-            }
+            Address::Http { host, port } | Address::Https { host, port } => (host.as_str(), *port),
         };
+        let tcp = TcpStream::connect((host, port)).await?;
         tcp.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Box::new(tcp)),
-            Some(tls) => {
-                let connector = TlsConnector::from(Arc::clone(&tls.config));
-                Ok(Box::new(connector.connect(tls.server_name.clone(), tcp).await?))
-            }
+            Some(tls) => Ok(Box::new(tls.secure(tcp).await?)),
         }
     }
 

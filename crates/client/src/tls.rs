@@ -2,6 +2,7 @@
 //!
 //! This is the ordinary TLS of an API, with host names. The mesh's own TLS, with SPIFFE identities, is elsewhere.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::limits;
 
@@ -82,29 +86,51 @@ pub enum TlsError {
 }
 
 /// What a connection needs.
-pub(crate) struct Tls {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) server_name: ServerName<'static>,
+#[derive(Clone)]
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    server_name: ServerName<'static>,
 }
 
-pub(crate) fn prepare(files: &TlsFiles, host: &str) -> Result<Tls, TlsError> {
-    let name = files.server_name.as_deref().unwrap_or(host);
-    let server_name =
-        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName { name: name.to_owned() })?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = if files.danger_accept_any_certificate {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-    } else {
-        builder.with_root_certificates(authorities(files)?)
-    };
-    let config = match (&files.client_cert, &files.client_key) {
-        (None, None) => builder.with_no_client_auth(),
-        (Some(cert), Some(key)) => builder.with_client_auth_cert(certificates(cert)?, private_key(key)?)?,
-        (Some(_), None) | (None, Some(_)) => return Err(TlsError::HalfPair),
-    };
-    Ok(Tls { config: Arc::new(config), server_name })
+impl Tls {
+    /// Reads the files. `host` is whose name is expected where the files name none, `protocol` what is spoken inside
+    /// (ALPN; none: nothing is said).
+    ///
+    /// # Errors
+    /// When a file cannot be read or used.
+    pub fn prepare(files: &TlsFiles, host: &str, protocol: Option<&[u8]>) -> Result<Self, TlsError> {
+        let name = files.server_name.as_deref().unwrap_or(host);
+        let server_name = ServerName::try_from(name.to_owned())
+            .map_err(|_| TlsError::ServerName { name: name.to_owned() })?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = if files.danger_accept_any_certificate {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            builder.with_root_certificates(authorities(files)?)
+        };
+        let mut config = match (&files.client_cert, &files.client_key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(cert), Some(key)) => {
+                builder.with_client_auth_cert(certificates(cert)?, private_key(key)?)?
+            }
+            (Some(_), None) | (None, Some(_)) => return Err(TlsError::HalfPair),
+        };
+        config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
+        Ok(Self { config: Arc::new(config), server_name })
+    }
+
+    /// Goes through the handshake on a stream that is connected.
+    pub async fn secure<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        TlsConnector::from(Arc::clone(&self.config)).connect(self.server_name.clone(), stream).await
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
 }
 
 fn authorities(files: &TlsFiles) -> Result<RootCertStore, TlsError> {
@@ -124,7 +150,8 @@ fn authorities(files: &TlsFiles) -> Result<RootCertStore, TlsError> {
     Ok(store)
 }
 
-fn directory_certificates(directory: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// All certificates of the files in a directory.
+pub fn directory_certificates(directory: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let fault = |source| TlsError::Read { path: directory.to_owned(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(fault)?.take(limits::TLS_DIRECTORY_FILES_MAX) {
@@ -141,14 +168,16 @@ fn directory_certificates(directory: &Path) -> Result<Vec<CertificateDer<'static
     Ok(found)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// All certificates of a file.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let bytes = read(path)?;
     CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
         .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+/// The first private key of a file.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&read(path)?)
         .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
 }
