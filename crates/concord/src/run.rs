@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod demo;
 mod descriptors;
 mod interfaces;
+mod listen;
 pub(crate) mod node;
 pub(crate) mod proxy;
 mod ready;
@@ -11,6 +12,7 @@ mod reload;
 mod sealing;
 mod signals;
 mod telemetry;
+mod tls;
 
 #[cfg(test)]
 mod tests;

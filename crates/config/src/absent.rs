@@ -71,8 +71,6 @@ const fn is_so(so: So, absent: Absent) -> Absent {
 }
 
 const NOT_YET: &str = "not available yet";
-const NO_TLS: &str = "TLS for agents is not available yet";
-const NO_HTTPS: &str = "HTTPS is not available yet";
 const NOBODY_TO_LEAVE: &str = "the only server has nobody to hand over to and never leaves";
 const NOBODY_TO_JOIN: &str = "the only server has nobody to join";
 const NO_AGENTS: &str = "agents do not talk to each other yet";
@@ -89,23 +87,8 @@ const NO_CHECK: &str = "checks of that kind are not available yet";
 
 /// All of them.
 pub const ABSENT: &[Absent] = &[
-    // Encryption and authentication towards clients: never silently off.
-    refuse("tls", NO_TLS),
-    now("tls.defaults.ca_file", refuse("ca_file", NO_TLS)),
-    now("tls.defaults.ca_path", refuse("ca_path", NO_TLS)),
-    now("tls.defaults.cert_file", refuse("cert_file", NO_TLS)),
-    now("tls.defaults.key_file", refuse("key_file", NO_TLS)),
-    now("tls.defaults.verify_incoming", refuse("verify_incoming", NO_TLS)),
-    now("tls.internal_rpc.verify_incoming", refuse("verify_incoming_rpc", NO_TLS)),
-    now("tls.https.verify_incoming", refuse("verify_incoming_https", NO_TLS)),
-    now("tls.defaults.verify_outgoing", refuse("verify_outgoing", NO_TLS)),
-    now("tls.internal_rpc.verify_server_hostname", refuse("verify_server_hostname", NO_TLS)),
-    now("tls.defaults.tls_min_version", refuse("tls_min_version", NO_TLS)),
-    now("tls.defaults.tls_cipher_suites", refuse("tls_cipher_suites", NO_TLS)),
-    refuse("tls_prefer_server_cipher_suites", NO_TLS),
-    refuse("addresses.https", NO_TLS),
-    refuse("addresses.grpc_tls", NO_TLS),
-    refuse("unix_sockets", "unix sockets are not available yet"),
+    // TLS.
+    idle("tls_prefer_server_cipher_suites", "the suites of servers always come first"),
     // Encryption between agents: nothing is sent that could be read.
     is_so(So::On, idle("encrypt_verify_incoming", NO_AGENTS)),
     is_so(So::On, idle("encrypt_verify_outgoing", NO_AGENTS)),
@@ -196,7 +179,6 @@ pub const ABSENT: &[Absent] = &[
     idle("gossip_wan", ONE_DATACENTER),
     idle("discovery_max_stale", "the only server is never stale"),
     idle("session_ttl_min", "there are no sessions yet"),
-    idle("limits.https_handshake_timeout", NO_HTTPS),
     Absent { answer: Answer::ByMode, ..refuse("limits.request_limits", "requests would not be limited") },
     idle("limits.rpc_client_timeout", NO_AGENTS),
     idle("limits.rpc_handshake_timeout", NO_AGENTS),

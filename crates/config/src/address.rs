@@ -14,6 +14,15 @@ pub enum Port {
     At(u16),
 }
 
+/// Where a listener is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// At an address, with the listener's port.
+    Ip(IpAddr),
+    /// At a unix socket.
+    Unix(String),
+}
+
 /// A network: an address and how many of its first bits count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Network {
@@ -52,6 +61,36 @@ impl fmt::Display for Port {
             Self::Off => f.write_str("-1"),
             Self::Pick => f.write_str("0"),
             Self::At(port) => port.fmt(f),
+        }
+    }
+}
+
+impl Place {
+    /// Reads an IP address, in brackets or not, or `unix:///path`; `unix:path` is the same.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Some(path).filter(|path| !path.is_empty()).map(|path| Self::Unix(path.to_owned()));
+        }
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        bare.parse().ok().map(Self::Ip)
+    }
+
+    /// Whether listening at both with one port fails.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ip(one), Self::Ip(two)) => one == two || one.is_unspecified() || two.is_unspecified(),
+            (Self::Unix(one), Self::Unix(two)) => one == two,
+            (Self::Ip(_), Self::Unix(_)) | (Self::Unix(_), Self::Ip(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix://{path}"),
         }
     }
 }
@@ -119,6 +158,31 @@ mod tests {
         check("::/0", "8.8.8.8", false);
         check("127.0.0.1/32", "127.0.0.2", false);
         check("fd00::/8", "fd12::1", true);
+    }
+
+    #[test]
+    fn places_are_addresses_or_sockets() {
+        let read = |text: &str| Place::parse(text).map(|place| place.to_string());
+        for (text, expected) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("[::1]", "::1"),
+            ("::", "::"),
+            ("unix:///run/c.sock", "unix:///run/c.sock"),
+            ("unix:/run/c.sock", "unix:///run/c.sock"),
+            ("unix:c.sock", "unix://c.sock"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", "localhost", "unix:", "unix://", "127.0.0.1:80", "[::1", "/run/c.sock"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_overlap_where_one_takes_the_other() {
+        let meet = |one: &str, two: &str| Place::parse(one).unwrap().overlaps(&Place::parse(two).unwrap());
+        assert!(meet("0.0.0.0", "127.0.0.1") && meet("unix:/a", "unix:///a") && meet("::1", "[::1]"));
+        assert!(!meet("127.0.0.1", "127.0.0.2") && !meet("unix:/a", "unix:/b") && !meet("::", "unix:/a"));
     }
 
     #[test]

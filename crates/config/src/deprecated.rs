@@ -31,10 +31,24 @@ pub const DEPRECATED: &[Deprecated] = &[
     old("acl_master_token", "acl.tokens.initial_management"),
     old("acl_token", "acl.tokens.default"),
     old("acl_ttl", "acl.token_ttl"),
+    old("ca_file", "tls.defaults.ca_file"),
+    old("ca_path", "tls.defaults.ca_path"),
+    old("cert_file", "tls.defaults.cert_file"),
+    old("key_file", "tls.defaults.key_file"),
+    old("tls_cipher_suites", "tls.defaults.tls_cipher_suites"),
+    old("tls_min_version", "tls.defaults.tls_min_version"),
+    old(SPARES_GRPC, "tls.defaults.verify_incoming"),
+    old("verify_incoming_https", "tls.https.verify_incoming"),
+    old("verify_incoming_rpc", "tls.internal_rpc.verify_incoming"),
+    old("verify_outgoing", "tls.defaults.verify_outgoing"),
+    old("verify_server_hostname", "tls.internal_rpc.verify_server_hostname"),
 ];
 
 /// The key that turns rights on by being there, whatever else the same source says.
 const IMPLIES_ACLS: &str = "acl_datacenter";
+
+/// The key from the days when gRPC never asked callers for certificates: it does not begin to.
+const SPARES_GRPC: &str = "verify_incoming";
 
 /// The same source in the keys of today.
 pub(crate) fn rewritten(root: Object, named: &dyn Fn(&str) -> String, found: &mut Vec<Diagnostic>) -> Object {
@@ -50,6 +64,10 @@ pub(crate) fn rewritten(root: Object, named: &dyn Fn(&str) -> String, found: &mu
         if *key == IMPLIES_ACLS {
             let on = Node { pos: entry.value.pos, kind: Kind::Bool(true) };
             put(&mut root, "acl.enabled", Entry { value: on, ..entry.clone() }, Existing::Replace);
+        }
+        if *key == SPARES_GRPC {
+            let off = Node { pos: entry.value.pos, kind: Kind::Bool(false) };
+            put(&mut root, "tls.grpc.verify_incoming", Entry { value: off, ..entry.clone() }, Existing::Keep);
         }
         put(&mut root, now, entry, Existing::Keep);
     }

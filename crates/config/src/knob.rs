@@ -11,7 +11,7 @@ use concord_model::intention::Action;
 use concord_syntax::duration;
 
 use crate::resolve::CLUSTER_ID;
-use crate::section::Config;
+use crate::section::{Config, TlsFile};
 
 /// One knob.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +82,13 @@ knobs! {
         |c| Shown::Hidden(c.acl.tokens.default.clone());
     "acl.tokens.initial_management", "", "Secret of the first management token, made at the first start.",
         |c| Shown::Hidden(c.acl.initial_management.clone());
-    "addresses.grpc", "127.0.0.1", "Addresses of gRPC; client_addr where nothing is said.",
+    "addresses.grpc", "127.0.0.1", "Addresses of gRPC, and unix sockets (unix:///path); client_addr where nothing is said.",
         |c| list(&c.grpc.addresses);
-    "addresses.http", "127.0.0.1", "Addresses of HTTP; client_addr where nothing is said.",
+    "addresses.grpc_tls", "127.0.0.1", "Addresses of gRPC over TLS, and unix sockets; client_addr where nothing is said.",
+        |c| list(&c.grpc_tls.addresses);
+    "addresses.https", "127.0.0.1", "Addresses of HTTP over TLS, and unix sockets; client_addr where nothing is said.",
+        |c| list(&c.https.addresses);
+    "addresses.http", "127.0.0.1", "Addresses of HTTP, and unix sockets (unix:///path); client_addr where nothing is said.",
         |c| list(&c.http.addresses);
     "advertise_addr", "", "Address others are told; empty: to be found out from the system.",
         |c| optional(c.agent.advertise);
@@ -134,6 +138,8 @@ knobs! {
     "http_config.use_cache", "true", "Whether ?cached counts.", |c| plain(c.http.use_cache);
     "limits.http_max_conns_per_client", "200", "Connections one client may have open.",
         |c| plain(c.http.connections_per_client_max);
+    "limits.https_handshake_timeout", "5s", "How long a caller has for its handshake over TLS.",
+        |c| time(c.https.handshake_timeout);
     "log_json", "false", "Whether log lines are JSON.", |c| plain(c.log.json);
     "log_level", "INFO", "The least that is logged.", |c| plain(c.log.level.as_str());
     "max_query_time", "10m0s", "How long a blocking query may wait.", |c| time(c.server.max_query_time);
@@ -147,9 +153,9 @@ knobs! {
     "pid_file", "", "File that holds the process id.",
         |c| plain(c.agent.pid_file.as_deref().unwrap_or_default());
     "ports.grpc", "-1", "Port of gRPC.", |c| plain(c.grpc.port);
-    "ports.grpc_tls", "-1", "Port of gRPC over TLS. Not available yet.", |_| plain(-1);
+    "ports.grpc_tls", "-1", "Port of gRPC over TLS; 8503 on servers with a certificate for it.", |c| plain(c.grpc_tls.port);
     "ports.http", "8500", "Port of HTTP.", |c| plain(c.http.port);
-    "ports.https", "-1", "Port of HTTP over TLS. Not available yet.", |_| plain(-1);
+    "ports.https", "-1", "Port of HTTP over TLS.", |c| plain(c.https.port);
     "ports.serf_lan", "8301", "Port of the LAN pool, as it is told; nothing listens at it yet.", |c| plain(c.agent.serf_lan);
     "ports.server", "8300", "Port of internal calls, as it is told; nothing listens at it yet.", |c| plain(c.server.port);
     "ports.sidecar_max_port", "21255", "Highest port given to sidecars that have none; 0: none is given.",
@@ -178,6 +184,92 @@ knobs! {
     "telemetry.prefix_filter", "",
         "Metrics to keep (+) or not (-), by how their names begin; the longest beginning that fits decides.",
         |c| list(&c.telemetry.filter.written());
+    "tls.defaults.ca_file", "", "File with the authorities whose certificates of callers are believed, where a block of tls says nothing.",
+        |c| file(c.tls.defaults.ca_file.as_ref());
+    "tls.defaults.ca_path", "", "Directory of such files, used if there is no ca_file, where a block of tls says nothing.",
+        |c| file(c.tls.defaults.ca_path.as_ref());
+    "tls.defaults.cert_file", "", "File with the certificate that is presented, and its intermediates, where a block of tls says nothing.",
+        |c| file(c.tls.defaults.cert_file.as_ref());
+    "tls.defaults.key_file", "", "File with the key to cert_file, where a block of tls says nothing.",
+        |c| file(c.tls.defaults.key_file.as_ref());
+    "tls.defaults.tls_cipher_suites", "", "Suites of TLS 1.2, separated by commas; empty: all, where a block of tls says nothing.",
+        |c| plain(c.tls.defaults.cipher_suites.join(","));
+    "tls.defaults.tls_min_version", "TLSv1_2", "The oldest version that is spoken, TLSv1_2 or TLSv1_3, where a block of tls says nothing.",
+        |c| plain(c.tls.defaults.min_version.as_str());
+    "tls.defaults.use_auto_cert", "false", "Whether the agent's own certificate is presented; not available yet, where a block of tls says nothing.",
+        |_| plain(false);
+    "tls.defaults.verify_incoming", "false", "Whether callers must show a certificate, where a block of tls says nothing.",
+        |c| plain(c.tls.defaults.verify_incoming);
+    "tls.defaults.verify_outgoing", "false", "Whether servers that are called must show one; has no effect yet, where a block of tls says nothing.",
+        |c| plain(c.tls.defaults.verify_outgoing);
+    "tls.defaults.verify_server_hostname", "false", "Whether the name in it must be a server's; has no effect yet, where a block of tls says nothing.",
+        |c| plain(c.tls.defaults.verify_server_hostname);
+    "tls.grpc.ca_file", "", "File with the authorities whose certificates of callers are believed, of gRPC.",
+        |c| file(c.tls.grpc.ca_file.as_ref());
+    "tls.grpc.ca_path", "", "Directory of such files, used if there is no ca_file, of gRPC.",
+        |c| file(c.tls.grpc.ca_path.as_ref());
+    "tls.grpc.cert_file", "", "File with the certificate that is presented, and its intermediates, of gRPC.",
+        |c| file(c.tls.grpc.cert_file.as_ref());
+    "tls.grpc.key_file", "", "File with the key to cert_file, of gRPC.",
+        |c| file(c.tls.grpc.key_file.as_ref());
+    "tls.grpc.tls_cipher_suites", "", "Suites of TLS 1.2, separated by commas; empty: all, of gRPC.",
+        |c| plain(c.tls.grpc.cipher_suites.join(","));
+    "tls.grpc.tls_min_version", "TLSv1_2", "The oldest version that is spoken, TLSv1_2 or TLSv1_3, of gRPC.",
+        |c| plain(c.tls.grpc.min_version.as_str());
+    "tls.grpc.use_auto_cert", "false", "Whether the agent's own certificate is presented; not available yet, of gRPC.",
+        |_| plain(false);
+    "tls.grpc.verify_incoming", "false", "Whether callers must show a certificate, of gRPC.",
+        |c| plain(c.tls.grpc.verify_incoming);
+    "tls.grpc.verify_outgoing", "false", "Whether servers that are called must show one; has no effect yet, of gRPC.",
+        |c| plain(c.tls.grpc.verify_outgoing);
+    "tls.grpc.verify_server_hostname", "false", "Whether the name in it must be a server's; has no effect yet, of gRPC.",
+        |c| plain(c.tls.grpc.verify_server_hostname);
+    "tls.https.ca_file", "", "File with the authorities whose certificates of callers are believed, of HTTP.",
+        |c| file(c.tls.https.ca_file.as_ref());
+    "tls.https.ca_path", "", "Directory of such files, used if there is no ca_file, of HTTP.",
+        |c| file(c.tls.https.ca_path.as_ref());
+    "tls.https.cert_file", "", "File with the certificate that is presented, and its intermediates, of HTTP.",
+        |c| file(c.tls.https.cert_file.as_ref());
+    "tls.https.key_file", "", "File with the key to cert_file, of HTTP.",
+        |c| file(c.tls.https.key_file.as_ref());
+    "tls.https.tls_cipher_suites", "", "Suites of TLS 1.2, separated by commas; empty: all, of HTTP.",
+        |c| plain(c.tls.https.cipher_suites.join(","));
+    "tls.https.tls_min_version", "TLSv1_2", "The oldest version that is spoken, TLSv1_2 or TLSv1_3, of HTTP.",
+        |c| plain(c.tls.https.min_version.as_str());
+    "tls.https.use_auto_cert", "false", "Whether the agent's own certificate is presented; not available yet, of HTTP.",
+        |_| plain(false);
+    "tls.https.verify_incoming", "false", "Whether callers must show a certificate, of HTTP.",
+        |c| plain(c.tls.https.verify_incoming);
+    "tls.https.verify_outgoing", "false", "Whether servers that are called must show one; has no effect yet, of HTTP.",
+        |c| plain(c.tls.https.verify_outgoing);
+    "tls.https.verify_server_hostname", "false", "Whether the name in it must be a server's; has no effect yet, of HTTP.",
+        |c| plain(c.tls.https.verify_server_hostname);
+    "tls.internal_rpc.ca_file", "", "File with the authorities whose certificates of callers are believed, of RPC between servers, which is not there yet.",
+        |c| file(c.tls.internal_rpc.ca_file.as_ref());
+    "tls.internal_rpc.ca_path", "", "Directory of such files, used if there is no ca_file, of RPC between servers, which is not there yet.",
+        |c| file(c.tls.internal_rpc.ca_path.as_ref());
+    "tls.internal_rpc.cert_file", "", "File with the certificate that is presented, and its intermediates, of RPC between servers, which is not there yet.",
+        |c| file(c.tls.internal_rpc.cert_file.as_ref());
+    "tls.internal_rpc.key_file", "", "File with the key to cert_file, of RPC between servers, which is not there yet.",
+        |c| file(c.tls.internal_rpc.key_file.as_ref());
+    "tls.internal_rpc.tls_cipher_suites", "", "Suites of TLS 1.2, separated by commas; empty: all, of RPC between servers, which is not there yet.",
+        |c| plain(c.tls.internal_rpc.cipher_suites.join(","));
+    "tls.internal_rpc.tls_min_version", "TLSv1_2", "The oldest version that is spoken, TLSv1_2 or TLSv1_3, of RPC between servers, which is not there yet.",
+        |c| plain(c.tls.internal_rpc.min_version.as_str());
+    "tls.internal_rpc.use_auto_cert", "false", "Whether the agent's own certificate is presented; not available yet, of RPC between servers, which is not there yet.",
+        |_| plain(false);
+    "tls.internal_rpc.verify_incoming", "false", "Whether callers must show a certificate, of RPC between servers, which is not there yet.",
+        |c| plain(c.tls.internal_rpc.verify_incoming);
+    "tls.internal_rpc.verify_outgoing", "false", "Whether servers that are called must show one; has no effect yet, of RPC between servers, which is not there yet.",
+        |c| plain(c.tls.internal_rpc.verify_outgoing);
+    "tls.internal_rpc.verify_server_hostname", "false", "Whether the name in it must be a server's; has no effect yet, of RPC between servers, which is not there yet.",
+        |c| plain(c.tls.internal_rpc.verify_server_hostname);
+    "unix_sockets.group", "", "Group of unix sockets, by name or number.",
+        |c| plain(c.unix_sockets.group.as_deref().unwrap_or_default());
+    "unix_sockets.mode", "", "Mode of unix sockets, in octal; empty: what the process's mask leaves.",
+        |c| plain(c.unix_sockets.mode.map(|mode| format!("{mode:04o}")).unwrap_or_default());
+    "unix_sockets.user", "", "Owner of unix sockets, by name or number.",
+        |c| plain(c.unix_sockets.user.as_deref().unwrap_or_default());
 }
 
 fn ca_config(config: &Config) -> Shown {
@@ -190,6 +282,10 @@ fn ca_config(config: &Config) -> Shown {
 
 fn plain(value: impl fmt::Display) -> Shown {
     Shown::Plain(value.to_string())
+}
+
+fn file(file: Option<&TlsFile>) -> Shown {
+    Shown::Plain(file.map(|file| file.path.clone()).unwrap_or_default())
 }
 
 fn optional<T: fmt::Display>(value: Option<T>) -> Shown {

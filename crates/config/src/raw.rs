@@ -81,13 +81,17 @@ keys! {
         pub pid_file: Option<String>,
         #[serde(deserialize_with = "secret", serialize_with = "nothing")]
         pub encrypt: Option<Secret>,
+        pub unix_sockets: UnixSockets,
+        pub tls: Tls,
     }
 }
 
 keys! {
     pub struct Addresses {
         pub http: Option<String>,
+        pub https: Option<String>,
         pub grpc: Option<String>,
+        pub grpc_tls: Option<String>,
     }
 }
 
@@ -101,6 +105,38 @@ keys! {
         pub server: Option<i64>,
         pub sidecar_min_port: Option<i64>,
         pub sidecar_max_port: Option<i64>,
+    }
+}
+
+keys! {
+    pub struct Tls {
+        pub defaults: TlsProtocol,
+        pub internal_rpc: TlsProtocol,
+        pub https: TlsProtocol,
+        pub grpc: TlsProtocol,
+    }
+}
+
+keys! {
+    pub struct TlsProtocol {
+        pub ca_file: Option<String>,
+        pub ca_path: Option<String>,
+        pub cert_file: Option<String>,
+        pub key_file: Option<String>,
+        pub tls_min_version: Option<String>,
+        pub tls_cipher_suites: Option<String>,
+        pub verify_incoming: Option<bool>,
+        pub verify_outgoing: Option<bool>,
+        pub verify_server_hostname: Option<bool>,
+        pub use_auto_cert: Option<bool>,
+    }
+}
+
+keys! {
+    pub struct UnixSockets {
+        pub user: Option<String>,
+        pub group: Option<String>,
+        pub mode: Option<String>,
     }
 }
 
@@ -163,6 +199,8 @@ keys! {
 keys! {
     pub struct Limits {
         pub http_max_conns_per_client: Option<i64>,
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
+        pub https_handshake_timeout: Option<Duration>,
     }
 }
 

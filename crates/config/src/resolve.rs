@@ -25,6 +25,7 @@ mod agent;
 mod definitions;
 mod entries;
 mod listen;
+mod tls;
 
 /// The setting of the certificate authority that fixes the trust domain.
 pub(crate) const CLUSTER_ID: &str = "cluster_id";
@@ -66,11 +67,16 @@ impl Resolver<'_> {
         host: &Host,
     ) -> Config {
         let clients = self.client_addresses(raw.client_addr.as_deref());
+        let tls = self.tls(&raw);
         let config = Config {
             agent: self.agent(&raw, flags, host),
             server: self.server(&raw, entries, flags),
             http: self.http(&raw, &clients, flags),
             grpc: self.grpc(&raw, &clients, flags),
+            https: self.https(&raw, &clients, flags),
+            grpc_tls: self.grpc_tls(&raw, &clients, flags, &tls),
+            tls,
+            unix_sockets: self.unix_sockets(&raw),
             acl: self.acl(&raw),
             connect: self.connect(&raw),
             sealing: self.sealing(&raw),
@@ -79,6 +85,7 @@ impl Resolver<'_> {
             definitions,
         };
         self.check_ports(&config);
+        self.check_tls(&config, &raw);
         config
     }
 

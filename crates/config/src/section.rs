@@ -12,7 +12,8 @@ use concord_model::intention::Action;
 use concord_model::registration::CheckSpec;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
 
-use crate::address::{Network, Port};
+use crate::address::{Network, Place, Port};
+use crate::diagnostic::Origin;
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -25,6 +26,14 @@ pub struct Config {
     pub http: HttpSection,
     /// The gRPC interface, xDS included.
     pub grpc: GrpcSection,
+    /// The HTTP interface over TLS.
+    pub https: TlsListenerSection,
+    /// The gRPC interface over TLS.
+    pub grpc_tls: TlsListenerSection,
+    /// What is presented and asked for over TLS.
+    pub tls: TlsSections,
+    /// Who may connect to unix sockets.
+    pub unix_sockets: UnixSocketSection,
     /// Rights.
     pub acl: AclSection,
     /// The mesh and its certificate authority.
@@ -117,8 +126,8 @@ pub struct RaftSection {
 /// The HTTP interface.
 #[derive(Clone, Debug)]
 pub struct HttpSection {
-    /// Addresses to listen at.
-    pub addresses: Vec<IpAddr>,
+    /// Where to listen.
+    pub addresses: Vec<Place>,
     /// The port.
     pub port: Port,
     /// Headers added to every answer.
@@ -142,10 +151,105 @@ pub struct HttpSection {
 /// The gRPC interface, xDS included.
 #[derive(Clone, Debug)]
 pub struct GrpcSection {
-    /// Addresses to listen at.
-    pub addresses: Vec<IpAddr>,
+    /// Where to listen.
+    pub addresses: Vec<Place>,
     /// The port.
     pub port: Port,
+}
+
+/// An interface over TLS.
+#[derive(Clone, Debug)]
+pub struct TlsListenerSection {
+    /// Where to listen.
+    pub addresses: Vec<Place>,
+    /// The port.
+    pub port: Port,
+    /// How long a caller has for its handshake.
+    pub handshake_timeout: Duration,
+}
+
+/// TLS, by the kind of listener; each complete in itself.
+#[derive(Clone, Debug)]
+pub struct TlsSections {
+    /// What holds where a block says nothing.
+    pub defaults: TlsSection,
+    /// RPC between servers; has no effect yet.
+    pub internal_rpc: TlsSection,
+    /// HTTP.
+    pub https: TlsSection,
+    /// gRPC.
+    pub grpc: TlsSection,
+}
+
+/// TLS of one kind of listener.
+#[derive(Clone, Debug)]
+pub struct TlsSection {
+    /// The authorities whose certificates are believed.
+    pub ca_file: Option<TlsFile>,
+    /// A directory of such files; used if there is no file.
+    pub ca_path: Option<TlsFile>,
+    /// The certificate that is presented, with its intermediates.
+    pub cert_file: Option<TlsFile>,
+    /// The key to it.
+    pub key_file: Option<TlsFile>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// Suites of TLS 1.2; empty: all that are known.
+    pub cipher_suites: Vec<&'static str>,
+    /// Whether callers must show a certificate.
+    pub verify_incoming: bool,
+    /// Whether servers that are called must show one; has no effect yet.
+    pub verify_outgoing: bool,
+    /// Whether its name must be a server's; has no effect yet.
+    pub verify_server_hostname: bool,
+}
+
+/// A file that a key names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TlsFile {
+    /// Where it is.
+    pub path: String,
+    /// The key that names it, `tls.defaults.cert_file`.
+    pub key: String,
+    /// Where that was written.
+    pub origin: Origin,
+}
+
+/// Versions of TLS.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum TlsVersion {
+    /// 1.2.
+    V1_2,
+    /// 1.3.
+    V1_3,
+}
+
+impl TlsSection {
+    /// The files of certificate and key, if both are named.
+    pub fn certificate(&self) -> Option<(&TlsFile, &TlsFile)> {
+        self.cert_file.as_ref().zip(self.key_file.as_ref())
+    }
+}
+
+impl TlsVersion {
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_2 => "TLSv1_2",
+            Self::V1_3 => "TLSv1_3",
+        }
+    }
+}
+
+/// Who may connect to unix sockets: their files belong to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UnixSocketSection {
+    /// A user, by name or number; none: whoever runs the agent.
+    pub user: Option<String>,
+    /// A group, by name or number; none: that of whoever runs the agent.
+    pub group: Option<String>,
+    /// The files' mode; none: what the process's mask leaves.
+    pub mode: Option<u32>,
 }
 
 /// Rights.

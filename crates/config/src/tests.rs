@@ -17,6 +17,7 @@ use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load};
 mod addresses;
 mod entries;
 mod keys;
+mod listen;
 mod operators;
 mod strictness;
 
@@ -371,12 +372,10 @@ fn definitions_keep_their_places() {
 #[test]
 fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
     refused(
-        "encrypt = \"x\"\ntls { defaults { verify_incoming = true } }\nacl { msp_disable_bootstrap = true }\n\
-         auto_encrypt { tls = true }",
+        "encrypt = \"x\"\nacl { msp_disable_bootstrap = true }\nauto_encrypt { tls = true }",
         &[
-            "a.hcl:2:1: not available yet: tls: TLS for agents is not available yet; leave it out",
-            "a.hcl:3:7: not available yet: acl.msp_disable_bootstrap: without it whoever comes first may bootstrap the ACLs; leave it out",
-            "a.hcl:4:16: not available yet: auto_encrypt.tls: auto_encrypt.tls can only be used on a client, and there are no client agents yet; leave it out",
+            "a.hcl:2:7: not available yet: acl.msp_disable_bootstrap: without it whoever comes first may bootstrap the ACLs; leave it out",
+            "a.hcl:3:16: not available yet: auto_encrypt.tls: auto_encrypt.tls can only be used on a client, and there are no client agents yet; leave it out",
             "a.hcl:1:1: encrypt has invalid key: it is not base64",
         ],
     );
@@ -412,9 +411,7 @@ fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
         own.config.agent.encrypt.is_some() && !format!("{own:?}").contains("MDEy"),
         "it is kept, and not shown"
     );
-    let nothing =
-        "verify_incoming = false retry_join = [] encrypt = \"\" tls { defaults { verify_outgoing = false } }";
-    warned(nothing, &[]);
+    warned("retry_join = [] encrypt = \"\" tls { defaults { verify_outgoing = false } }", &[]);
 }
 
 #[test]

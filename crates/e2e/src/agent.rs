@@ -40,6 +40,8 @@ pub struct Agent {
     ports: (u16, u16),
     http: SocketAddr,
     grpc: SocketAddr,
+    https: Option<SocketAddr>,
+    grpc_tls: Option<SocketAddr>,
     process: Process,
 }
 
@@ -59,6 +61,8 @@ impl Agent {
             ports,
             http: nowhere,
             grpc: nowhere,
+            https: None,
+            grpc_tls: None,
             process,
         };
         agent.await_ready();
@@ -111,6 +115,8 @@ impl Agent {
         let first = |key: &str| report[key][0].as_str().map(|text| text.parse().expect("an address"));
         self.http = first("http").expect("HTTP is served");
         self.grpc = first("grpc").unwrap_or(self.grpc);
+        self.https = first("https");
+        self.grpc_tls = first("grpc_tls");
         assert_eq!(
             report["pid"].as_u64(),
             Some(u64::from(self.process.pid())),
@@ -136,6 +142,16 @@ impl Agent {
     /// Where proxies attach.
     pub fn grpc_addr(&self) -> SocketAddr {
         self.grpc
+    }
+
+    /// Where its HTTP API is under TLS.
+    pub fn https_addr(&self) -> SocketAddr {
+        self.https.expect("it serves HTTPS")
+    }
+
+    /// Where proxies attach under TLS.
+    pub fn grpc_tls_addr(&self) -> SocketAddr {
+        self.grpc_tls.expect("it serves gRPC over TLS")
     }
 
     /// Name of its node.

@@ -2,10 +2,14 @@
 //!
 //! It retries nothing: a test that counts what was acknowledged must know what was.
 
+use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls_pki_types::ServerName;
 use serde_json::Value;
 
 use crate::world::HANG;
@@ -20,14 +24,19 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub struct Http {
     addr: SocketAddr,
     token: Option<String>,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 /// A connection that is kept.
 #[derive(Debug)]
 pub struct Conn {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Wire>>,
     token: Option<String>,
 }
+
+/// What bytes go through.
+trait Wire: Debug + Read + Send + Write {}
+impl<T: Debug + Read + Send + Write> Wire for T {}
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -45,13 +54,18 @@ pub struct Reply {
 impl Http {
     /// A server at an address.
     pub fn new(addr: SocketAddr) -> Self {
-        Self { addr, token: None }
+        Self { addr, token: None, tls: None }
+    }
+
+    /// A server at an address, under TLS; its name is `localhost`.
+    pub fn secure(addr: SocketAddr, tls: Arc<ClientConfig>) -> Self {
+        Self { addr, token: None, tls: Some(tls) }
     }
 
     /// The same with a token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { addr: self.addr, token: Some(token.to_owned()) }
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// Opens a connection that can be used again.
@@ -60,6 +74,18 @@ impl Http {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(HANG))?;
         stream.set_write_timeout(Some(HANG))?;
+        let stream: Box<dyn Wire> = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => {
+                let name = ServerName::try_from("localhost").expect("a name");
+                let client = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
+                let mut stream = StreamOwned::new(client, stream);
+                while stream.conn.is_handshaking() {
+                    stream.conn.complete_io(&mut stream.sock)?;
+                }
+                Box::new(stream)
+            }
+        };
         Ok(Conn { stream: BufReader::new(stream), token: self.token.clone() })
     }
 

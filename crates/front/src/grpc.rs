@@ -17,32 +17,35 @@ use std::sync::Arc;
 
 use concord_rpc::SnapshotSource;
 use concord_rpc::grpc::SnapshotService;
-use concord_runtime::{Clock, Door, Guest, Scope, Source, timeout};
+use concord_runtime::{Clock, Door, Guest, Scope, timeout};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 use self::progress::Progress;
 use self::stream::Streams;
 use self::wire::Wire;
+use crate::socket::{self, Io, Socket};
+use crate::tls::Tls;
 
-/// Serves a source of snapshots on a socket until the scope ends.
+/// Serves a source of snapshots on a socket until the scope ends, under TLS if there is any.
 pub fn serve(
-    listener: TcpListener,
+    socket: Socket,
+    tls: Option<Arc<Tls>>,
     source: Arc<dyn SnapshotSource>,
     door: Arc<Door>,
     clock: Arc<dyn Clock>,
     scope: &Scope,
 ) {
     let inner = scope.clone();
-    let port = Port { service: SnapshotService::new(source), door, clock, scope: inner.clone() };
+    let port = Port { service: SnapshotService::new(source), tls, door, clock, scope: inner.clone() };
     scope.spawn("grpc listener", async move {
         tokio::select! {
             biased;
             () = inner.cancelled() => {}
-            () = port.accept(&listener) => {}
+            () = port.accept(&socket) => {}
         }
     });
 }
@@ -50,6 +53,7 @@ pub fn serve(
 #[derive(Clone)]
 struct Port {
     service: SnapshotService,
+    tls: Option<Arc<Tls>>,
     door: Arc<Door>,
     clock: Arc<dyn Clock>,
     scope: Scope,
@@ -66,14 +70,14 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for OnScope
 }
 
 impl Port {
-    async fn accept(&self, listener: &TcpListener) {
+    async fn accept(&self, socket: &Socket) {
         loop {
             self.door.settled(&*self.clock).await;
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    let source = Source::of(peer.ip());
+            match socket.accept().await {
+                Ok((io, address)) => {
+                    let source = socket::source(address);
                     match self.door.enter(source, limits::CONNECTION_BYTES) {
-                        Ok(guest) => self.start(stream, guest),
+                        Ok(guest) => self.start(io, guest),
                         Err(full) => debug!(%source, %full, "gRPC connection refused"),
                     }
                 }
@@ -85,30 +89,47 @@ impl Port {
         }
     }
 
-    fn start(&self, stream: TcpStream, guest: Arc<Guest>) {
-        let _ = stream.set_nodelay(true);
+    fn start(&self, stream: Io, guest: Arc<Guest>) {
         let port = self.clone();
         self.scope.spawn("grpc connection", async move {
             tokio::select! {
                 biased;
                 () = guest.evicted() => debug!(source = %guest.source(), "gRPC connection ended: others need the room"),
-                () = port.connection(stream, &guest) => {}
+                () = port.greet(stream, &guest) => {}
             }
         });
     }
 
-    async fn connection(self, stream: TcpStream, guest: &Arc<Guest>) {
-        // Whoever has said nothing gets none of the library's buffers.
-        let spoken = timeout(&*self.clock, limits::PREFACE_TIMEOUT, stream.peek(&mut [0])).await;
-        if !matches!(spoken, Ok(Ok(1..))) {
+    async fn greet(self, stream: Io, guest: &Arc<Guest>) {
+        let Some(tls) = self.tls.clone() else {
+            // Whoever has said nothing gets none of the library's buffers.
+            let spoken = timeout(&*self.clock, limits::PREFACE_TIMEOUT, stream.is_spoken_to()).await;
+            if matches!(spoken, Ok(true)) {
+                self.connection(stream, guest).await;
+            }
             return;
+        };
+        let stream = tokio::select! {
+            biased;
+            () = self.scope.cancelled() => return,
+            stream = tls.accept(stream, guest, &*self.clock) => stream,
+        };
+        if let Some(stream) = stream {
+            self.connection(stream, guest).await;
         }
+    }
+
+    async fn connection(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        guest: &Arc<Guest>,
+    ) {
         guest.settled(&*self.clock).await;
         let (Ok(_speaking), Ok(streams_held)) = (guest.hold(limits::SPEAKING_BYTES), guest.hold(0)) else {
             return debug!(source = %guest.source(), "gRPC connection ended: no room for what it says");
         };
         let progress = Progress::new(Arc::clone(&self.clock));
-        let Self { service, clock, scope, door: _ } = self;
+        let Self { service, clock, scope, tls: _, door: _ } = self;
         let streams = Streams {
             service,
             clock: Arc::clone(&clock),

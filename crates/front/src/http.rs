@@ -26,6 +26,6 @@ pub use self::browser::Names;
 pub use self::call::Call;
 pub use self::context::Ctx;
 pub use self::error::HttpError;
-pub use self::listener::{Http, Settings, Socket};
+pub use self::listener::{Http, Settings};
 pub use self::reply::Reply;
 pub use self::router::{Authorise, Endpoint, Right, Router};

@@ -62,9 +62,9 @@ const FLAGS: &[Flag] = &[
     Flag::text("advertise-wan", "Address that servers of other datacenters are told. Not available yet.")
         .placeholder("<address>"),
     Flag::integer("http-port", "Port of the HTTP API; 0 or less is off.").placeholder("<port>"),
-    Flag::integer("https-port", "Port of the HTTP API under TLS. Not available yet.").placeholder("<port>"),
+    Flag::integer("https-port", "Port of the HTTP API under TLS.").placeholder("<port>"),
     Flag::integer("grpc-port", "Port of gRPC; 0 or less is off.").placeholder("<port>"),
-    Flag::integer("grpc-tls-port", "Port of gRPC under TLS. Not available yet.").placeholder("<port>"),
+    Flag::integer("grpc-tls-port", "Port of gRPC under TLS.").placeholder("<port>"),
     Flag::integer("dns-port", "Port of DNS. Not available yet.").placeholder("<port>"),
     Flag::integer(
         "server-port",

@@ -30,13 +30,21 @@ pub(crate) static PROXY: Command = Command {
             .placeholder("<upstream>"),
         Flag::text(
             "grpc-addr",
-            "Address and port of the agent's gRPC, where the proxy gets its configuration.",
+            "Address and port of the agent's gRPC, where the proxy gets its configuration, or unix:///path. https:// before \
+             it asks for TLS; left out, the agent is asked.",
         )
         .placeholder("<address>")
         .variable(Variable::Product("GRPC_ADDR")),
-        Flag::text("grpc-ca-file", "Not available yet: agents serve proxies in plain text.")
+        Flag::text(
+            "grpc-ca-file",
+            "File with the certificate authorities to trust for gRPC, PEM. Without it, and without -grpc-ca-path, those \
+             of -ca-file and -ca-path.",
+        )
+        .placeholder("<path>")
+        .variable(Variable::Product("GRPC_CACERT")),
+        Flag::text("grpc-ca-path", "Directory of such files; used if there is no -grpc-ca-file.")
             .placeholder("<path>")
-            .variable(Variable::Product("GRPC_CACERT")),
+            .variable(Variable::Product("GRPC_CAPATH")),
         Flag::switch("register", "Register the proxy with the agent while it runs. Needs -listen and -service-addr."),
         Flag::text(
             "register-id",

@@ -5,7 +5,6 @@
 //! use is found first.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,24 +20,25 @@ use concord_config::section::{
 };
 use concord_config::{Host, Loaded};
 use concord_front::http::Names;
-use concord_front::http::listener::{Http, Settings, Socket};
+use concord_front::http::listener::{Http, Settings};
 use concord_front::{grpc, http};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
-use concord_model::Uuid;
 use concord_model::intention::Action;
 use concord_model::proxy::Settings as CaSettings;
+use concord_model::{Timestamp, Uuid};
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::ServerApi;
-use concord_runtime::{Executor, HostDisk, Modes, Scope, World, listen};
+use concord_runtime::{Executor, HostDisk, Modes, Scope, World};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::listen::{Bound, port_of, told};
 use super::reload::Running;
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
+use super::tls::Presenting;
 use super::{descriptors, node, ready, sealing};
 use crate::cli::agent::configuration::{self, Configuration};
 use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
@@ -77,12 +77,6 @@ impl AgentCommand<'_> {
     }
 }
 
-/// Sockets of the faces, bound.
-struct Bound {
-    http: Vec<TcpListener>,
-    grpc: Vec<TcpListener>,
-}
-
 async fn serve(
     command: &AgentCommand<'_>,
     loaded: Loaded,
@@ -95,10 +89,8 @@ async fn serve(
     let metrics = telemetry::start_metrics(&config.telemetry);
     let world = world(config)?;
     let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
-    let bound = Bound {
-        http: bind("HTTP", &config.http.addresses, config.http.port)?,
-        grpc: bind("gRPC", &config.grpc.addresses, config.grpc.port)?,
-    };
+    let presenting = Presenting::start(config, Timestamp::from_nanos(world.clock.wall_nanos()))?;
+    let bound = Bound::bind(config)?;
     let node_id = node::id(config, &world)?;
     let address = node::address(config);
     let scope = Scope::new("concord", Arc::clone(&world.clock));
@@ -107,7 +99,7 @@ async fn serve(
     let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     let keks = sealing::keys(&config.sealing, env, &world, sealed_beside)?;
     let (fatal, mut died) = mpsc::channel::<String>(1);
-    let listening = Listening::of(&bound);
+    let listening = Listening::of(&bound, config);
     let server =
         server(config, node_id, &address, &listening, Arc::clone(&keys), keks.clone(), &world, &scope, fatal)
             .await?;
@@ -122,12 +114,19 @@ async fn serve(
     let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
 
     let faces = scope.child("faces");
-    let report =
-        json!({ "http": addresses(&bound.http), "grpc": addresses(&bound.grpc), "pid": std::process::id() });
-    let http = serve_faces(config, bound, &agent, metrics.clone(), &world, &faces)?;
+    let report = json!({
+        "http": told(&bound.http),
+        "https": told(&bound.https),
+        "grpc": told(&bound.grpc),
+        "grpc_tls": told(&bound.grpc_tls),
+        "pid": std::process::id(),
+    });
+    let http = serve_faces(config, bound, &presenting, &agent, metrics.clone(), &world, &faces)?;
     banner(config, node_id, &address, &report, io)?;
     announce(ready_file, &server, report, &scope);
-    let mut running = Running { in_force: loaded.config, agent, server, http, metrics, listening };
+    let clock = Arc::clone(&world.clock);
+    let mut running =
+        Running { in_force: loaded.config, agent, server, http, presenting, metrics, listening, clock };
 
     let end = loop {
         tokio::select! {
@@ -199,11 +198,14 @@ fn world(config: &Config) -> Result<World, Failure> {
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) grpc: Option<u16>,
+    pub(super) grpc_tls: Option<u16>,
 }
 
 impl Listening {
-    fn of(bound: &Bound) -> Self {
-        Self { grpc: port_of(&bound.grpc) }
+    fn of(bound: &Bound, config: &Config) -> Self {
+        // Where nothing can be presented nobody is sent.
+        let presents = config.tls.grpc.certificate().is_some();
+        Self { grpc: port_of(&bound.grpc), grpc_tls: port_of(&bound.grpc_tls).filter(|_| presents) }
     }
 }
 
@@ -242,35 +244,6 @@ fn close_to_others(data_dir: &Path) {
              directories 0700, or see to it that nobody else reaches the volume"
         );
     }
-}
-
-fn bind(what: &str, addresses: &[IpAddr], port: Port) -> Result<Vec<TcpListener>, Failure> {
-    let port = match port {
-        Port::Off => return Ok(Vec::new()),
-        Port::Pick => 0,
-        Port::At(port) => port,
-    };
-    let mut bound = Vec::new();
-    for address in addresses {
-        let socket = SocketAddr::new(*address, port);
-        bound.push(
-            listen(socket)
-                .map_err(|error| Failure::system(format!("listen at {socket} for {what}"), error))?,
-        );
-    }
-    Ok(bound)
-}
-
-fn addresses(listeners: &[TcpListener]) -> Vec<String> {
-    listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-        .map(|address| address.to_string())
-        .collect()
-}
-
-fn port_of(listeners: &[TcpListener]) -> Option<u16> {
-    listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
 }
 
 fn default_policy(action: Action) -> DefaultPolicy {
@@ -315,6 +288,9 @@ async fn server(
     ]);
     if let Some(port) = listening.grpc {
         server_meta.insert("grpc_port".to_owned(), port.to_string());
+    }
+    if let Some(port) = listening.grpc_tls {
+        server_meta.insert("grpc_tls_port".to_owned(), port.to_string());
     }
     let settings = ServerConfig {
         node: config.agent.node_name.clone(),
@@ -455,7 +431,7 @@ pub(super) fn agent_config(
             server: config.server.enabled,
             bootstrap: config.server.bootstrap,
             grpc_port: signed(listening.grpc),
-            grpc_tls_port: -1,
+            grpc_tls_port: signed(listening.grpc_tls),
             serf_port: if let Port::At(port) = serf_lan { *port } else { 8301 },
             server_port: if let Port::At(port) = config.server.port { port } else { 8300 },
             envoy_versions: Vec::new(),
@@ -484,13 +460,14 @@ pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<S
         .collect();
     all.insert("DevMode".to_owned(), Value::Bool(config.agent.dev));
     all.insert("GRPCPort".to_owned(), json!(listening.grpc.map_or(-1, i32::from)));
-    all.insert("GRPCTLSPort".to_owned(), json!(-1));
+    all.insert("GRPCTLSPort".to_owned(), json!(listening.grpc_tls.map_or(-1, i32::from)));
     all
 }
 
 fn serve_faces(
     config: &Config,
     bound: Bound,
+    presenting: &Presenting,
     agent: &Agent,
     metrics: Option<Arc<Metrics>>,
     world: &World,
@@ -504,13 +481,17 @@ fn serve_faces(
     let budget = descriptors::budget(&world.clock, scope);
     let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
     let face = Http::new(http::routes::router(), context, settings, clock, &budget);
-    for listener in bound.http {
-        face.serve(Socket::Tcp(listener), scope);
+    for socket in bound.http {
+        face.serve(socket, None, scope);
+    }
+    for socket in bound.https {
+        face.serve(socket, Some(Arc::clone(&presenting.https)), scope);
     }
     let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
-    for listener in bound.grpc {
+    let secured = bound.grpc_tls.into_iter().map(|socket| (socket, Some(Arc::clone(&presenting.grpc))));
+    for (socket, tls) in bound.grpc.into_iter().map(|socket| (socket, None)).chain(secured) {
         let (source, clock) = (Arc::new(agent.clone()), Arc::clone(&world.clock));
-        grpc::serve(listener, source, Arc::clone(&door), clock, scope);
+        grpc::serve(socket, tls, source, Arc::clone(&door), clock, scope);
     }
     Ok(face)
 }
@@ -573,7 +554,9 @@ fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mu
     ))?;
     io.line(format_args!("        Address: {address}"))?;
     io.line(format_args!("       HTTP API: {}", list("http")))?;
+    io.line(format_args!("      HTTPS API: {}", list("https")))?;
     io.line(format_args!("  gRPC (proxies): {}", list("grpc")))?;
+    io.line(format_args!("  gRPC under TLS: {}", list("grpc_tls")))?;
     let data = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     io.line(format_args!("           Data: {}", data.unwrap_or("in memory; nothing is kept")))?;
     let acl = if config.acl.enabled {

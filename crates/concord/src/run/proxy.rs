@@ -1,5 +1,6 @@
 //! `connect proxy`: attaches to the agent and carries connections until it is told to end.
 
+mod channel;
 mod flags;
 mod registered;
 
@@ -15,7 +16,6 @@ use concord_proxycfg::DescribedProxy;
 use concord_rpc::ProxyTarget;
 use concord_rpc::grpc::SnapshotClient;
 use concord_runtime::{Executor, Scope, World};
-use tonic::transport::Endpoint;
 use tracing::{info, warn};
 
 use self::flags::Said;
@@ -36,11 +36,6 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let said = flags::read(call)?;
     let values = &call.values;
-    if values.origin("grpc-ca-file").is_some() {
-        return Err(Failure::not_available(
-            "-grpc-ca-file (and CONSUL_GRPC_CACERT): agents serve proxies in plain text; leave it out",
-        ));
-    }
     let level = Level::parse(values.text("log-level"));
     let level = level.ok_or_else(|| call.usage("-log-level: use trace, debug, info, warn or error"))?;
     telemetry::start_logs(LogSection { level, json: values.switch("log-json") });
@@ -108,7 +103,8 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
     let target = own.target();
     let (grpc, dev) = agent(call, &client).await?;
     info!(proxy = %target, agent = %grpc, "attaching");
-    let source = Arc::new(SnapshotClient::new(endpoint(&grpc)?.connect_lazy()));
+    let files = channel::files(call, http::config(&call.values, call.env)?.tls);
+    let source = Arc::new(SnapshotClient::new(channel::open(&grpc, &files)?));
     let options = Options {
         target,
         token: http::config(&call.values, call.env)?.token,
@@ -164,32 +160,45 @@ async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool),
     if let Some(address) = given {
         return Ok((address, dev));
     }
-    let told = about.map(|about| about.xds.as_ref().map_or(0, |xds| i64::from(xds.ports.plaintext)));
+    let told = about.map(|about| {
+        about
+            .xds
+            .as_ref()
+            .map_or(Told::OFF, |xds| Told { clear: xds.ports.plaintext.into(), tls: xds.ports.tls.into() })
+    });
     Ok((grpc_address(told, client.address())?, dev))
 }
 
-/// The gRPC address of the agent whose HTTP address is `agent`: the port it told, or the usual one where it told none.
-fn grpc_address(told: Option<i64>, agent: &Address) -> Result<String, Failure> {
-    let port = told.map_or(Some(GRPC_PORT), |port| u16::try_from(port).ok().filter(|port| *port > 0));
-    let port = port.ok_or_else(|| {
+/// The agent's ports for proxies; zero and less: off.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    clear: i64,
+    tls: i64,
+}
+
+impl Told {
+    const OFF: Self = Self { clear: -1, tls: -1 };
+}
+
+/// The gRPC address of the agent whose HTTP address is `agent`: the port it told, that under TLS first, as Consul's
+/// tools choose, or the usual one where it told none.
+fn grpc_address(told: Option<Told>, agent: &Address) -> Result<String, Failure> {
+    let valid = |port: i64| u16::try_from(port).ok().filter(|port| *port > 0);
+    let found = match told {
+        None => Some(("http", GRPC_PORT)),
+        Some(Told { clear, tls }) => {
+            valid(tls).map(|port| ("https", port)).or_else(|| valid(clear).map(|port| ("http", port)))
+        }
+    };
+    let (scheme, port) = found.ok_or_else(|| {
         Failure::input("the agent does not take proxies: its gRPC port is off; set ports.grpc (8502 is usual) and restart it")
     })?;
     let host = match agent {
         Address::Http { host, .. } | Address::Https { host, .. } => host.as_str(),
         Address::Unix(_) => "127.0.0.1",
     };
-    Ok(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, Failure> {
-    let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    let endpoint = Endpoint::from_shared(uri);
-    let endpoint = endpoint.map_err(|error| Failure::input(format!("gRPC address {address:?}: {error}")))?;
-    Ok(endpoint
-        .connect_timeout(Duration::from_secs(5))
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .keep_alive_while_idle(true))
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    Ok(if scheme == "https" { format!("https://{host}:{port}") } else { format!("{host}:{port}") })
 }
 
 /// Says once that the proxy serves, and writes where to the ready file.
@@ -214,13 +223,17 @@ mod tests {
 
     #[test]
     fn the_agents_grpc_is_where_it_says_or_at_the_usual_port_of_its_host() {
-        let address =
-            |told, agent: &str| grpc_address(told, &Address::parse(agent).expect("an address")).ok();
-        assert_eq!(address(Some(9000), "http://10.0.0.1:8500").as_deref(), Some("10.0.0.1:9000"));
+        let address = |told: Option<(i64, i64)>, agent: &str| {
+            let told = told.map(|(clear, tls)| Told { clear, tls });
+            grpc_address(told, &Address::parse(agent).expect("an address")).ok()
+        };
+        assert_eq!(address(Some((9000, -1)), "http://10.0.0.1:8500").as_deref(), Some("10.0.0.1:9000"));
+        assert_eq!(address(Some((9000, 9001)), "http://[::1]:8500").as_deref(), Some("https://[::1]:9001"));
+        assert_eq!(address(Some((-1, 8503)), "https://a.example").as_deref(), Some("https://a.example:8503"));
         // A token that may not ask the agent about itself.
         assert_eq!(address(None, "https://agent.example").as_deref(), Some("agent.example:8502"));
         assert_eq!(address(None, "http://[::1]:8500").as_deref(), Some("[::1]:8502"));
         assert_eq!(address(None, "unix:///agent.sock").as_deref(), Some("127.0.0.1:8502"));
-        assert_eq!(address(Some(-1), "http://10.0.0.1:8500"), None, "it is off");
+        assert_eq!(address(Some((-1, -1)), "http://10.0.0.1:8500"), None, "it is off");
     }
 }

@@ -13,13 +13,16 @@ use concord_config::section::{
 };
 use concord_front::http::Ctx;
 use concord_front::http::listener::Http;
+use concord_model::Timestamp;
 use concord_rpc::RpcError;
+use concord_runtime::Clock;
 use concord_server::Server;
 use tracing::{error, info, warn};
 
 use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_settings};
 use super::node;
 use super::telemetry::{self, Metrics};
+use super::tls::{Presenting, Read, text};
 use crate::cli::Failure;
 use crate::cli::agent::configuration::Configuration;
 
@@ -31,8 +34,10 @@ pub(super) struct Running {
     pub(super) agent: Agent,
     pub(super) server: Server,
     pub(super) http: Arc<Http<Ctx>>,
+    pub(super) presenting: Presenting,
     pub(super) metrics: Option<Arc<Metrics>>,
     pub(super) listening: Listening,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Running {
@@ -51,8 +56,12 @@ impl Running {
             warn!("{warning}");
         }
         let before = self.in_force.clone();
-        let outcome = self.take(&loaded.config).await;
-        let reloaded = changed(&before, &self.in_force);
+        let mut renewed = Vec::new();
+        let outcome = self.take(&loaded.config, &mut renewed).await;
+        let mut reloaded = changed(&before, &self.in_force);
+        // Files whose names are the same, with something else in them.
+        renewed.retain(|block| !reloaded.iter().any(|key| key.starts_with(block)));
+        reloaded.extend(renewed);
         let after_restart = changed(&self.in_force, &loaded.config);
         for key in &reloaded {
             info!(key, "reloaded");
@@ -69,8 +78,8 @@ impl Running {
     }
 
     /// Gives each part what is its own. What may be refused comes first, so that then nothing has changed.
-    async fn take(&mut self, read: &Config) -> Result<(), RpcError> {
-        let Config { agent, server, http, acl, telemetry, log, definitions, .. } = read;
+    async fn take(&mut self, read: &Config, renewed: &mut Vec<&'static str>) -> Result<(), RpcError> {
+        let Config { agent, server, http, tls, acl, telemetry, log, definitions, .. } = read;
         let AgentSection { node_meta: meta, .. } = agent;
         let ServerSection { entries, raft, .. } = server;
         let RaftSection { snapshot_threshold, snapshot_interval, .. } = raft;
@@ -78,8 +87,12 @@ impl Running {
         let HttpSection { connections_per_client_max, .. } = http;
         let (LogSection { level, .. }, TelemetrySection { filter, .. }) = (log, telemetry);
 
+        let now = Timestamp::from_nanos(self.clock.wall_nanos());
+        let presented = Read::files(read, now).map_err(|faults| RpcError::Invalid(text(&faults)))?;
         self.agent.reload_definitions(&definitions.services, &definitions.checks).await?;
         self.in_force.definitions = definitions.clone();
+        renewed.extend(self.presenting.take(presented));
+        self.in_force.tls = tls.clone();
         self.agent.reload_tokens(agent_tokens(tokens)).await;
         self.in_force.acl.tokens = tokens.clone();
         self.http.limit_connections_per_client(*connections_per_client_max);

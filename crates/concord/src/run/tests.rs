@@ -6,16 +6,18 @@ use concord_model::{Secret, Uuid};
 use super::agent::{Listening, agent_config};
 
 /// What takes the sections of the configuration apart.
-const WIRING: [&str; 5] = [
+const WIRING: [&str; 7] = [
     include_str!("agent.rs"),
+    include_str!("listen.rs"),
     include_str!("node.rs"),
     include_str!("reload.rs"),
     include_str!("sealing.rs"),
     include_str!("telemetry.rs"),
+    include_str!("tls.rs"),
 ];
 
-/// What is kept for a part that is not built yet; the warning of its key says so.
-const KEPT: [&str; 1] = ["encrypt"];
+/// What is kept for a part that is not built yet, or read to be judged; the warning of its key says so.
+const KEPT: [&str; 4] = ["encrypt", "defaults", "verify_outgoing", "verify_server_hostname"];
 
 /// A field that is put aside where its section is taken apart (`field: _`) is read elsewhere.
 #[test]
@@ -47,7 +49,10 @@ fn a_token_is_kept_no_longer_than_its_policies() {
             AgentFlags { dev: true, hcl: vec![Secret::new(ttls.to_owned())], ..AgentFlags::default() };
         let host = Host { hostname: "n1".to_owned(), ..Host::default() };
         let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
-        agent_config(&config, Uuid([0; 16]), "127.0.0.1", &Listening { grpc: None }).acl.token_ttl.as_secs()
+        agent_config(&config, Uuid([0; 16]), "127.0.0.1", &Listening { grpc: None, grpc_tls: None })
+            .acl
+            .token_ttl
+            .as_secs()
     };
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"40s\" role_ttl = \"45s\" }"), 40);
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 45);

@@ -1,18 +1,24 @@
 //! Addresses and ports, and the sections of what listens at them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use super::Resolver;
-use crate::address::{Network, Port};
+use crate::address::{Network, Place, Port};
 use crate::flags::AgentFlags;
-use crate::raw::Raw;
-use crate::section::{Config, GrpcSection, HttpSection};
+use crate::raw::{Raw, UnixSockets};
+use crate::section::{Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections, UnixSocketSection};
 use crate::template;
 
 /// Longest head of a request where nothing is said: names and a token fit many times over.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 /// How much of a template is repeated in a message.
 const TEXT_CHARS_MAX: usize = 200;
+
+/// How long a caller has for its handshake where nothing is said, as in Consul.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The bits a file's mode has.
+const MODE_MAX: u32 = 0o7777;
 
 impl Resolver<'_> {
     pub(super) fn bind(&mut self, raw: &Raw) -> IpAddr {
@@ -72,15 +78,6 @@ impl Resolver<'_> {
         self.addresses(key, &text)
     }
 
-    /// Addresses of a listener: its own, or those for clients.
-    fn listening(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<IpAddr> {
-        match written.map(|text| self.expanded(key, text)) {
-            Some(None) => Vec::new(),
-            Some(Some(text)) if !text.trim().is_empty() => self.addresses(key, &text),
-            Some(Some(_)) | None => clients.to_vec(),
-        }
-    }
-
     /// A text with what its templates give. None: a template is wrong, or gives nothing.
     fn expanded(&mut self, key: &str, text: &str) -> Option<String> {
         if !template::is_in(text) {
@@ -95,21 +92,64 @@ impl Resolver<'_> {
         None
     }
 
+    /// Where a listener for clients is: as written, or at the addresses of all of them.
+    fn places(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<Place> {
+        match written.map(|text| self.expanded(key, text)) {
+            Some(None) => Vec::new(),
+            Some(Some(text)) if !text.trim().is_empty() => self.each_place(key, &text),
+            Some(Some(_)) | None => clients.iter().copied().map(Place::Ip).collect(),
+        }
+    }
+
     /// IP addresses separated by blanks.
     fn addresses(&mut self, key: &str, text: &str) -> Vec<IpAddr> {
         let mut own = Vec::new();
-        for part in text.split_whitespace() {
-            if part.starts_with("unix:") {
-                self.fail(key, format!("not available yet: unix sockets in {key}; use an IP address"));
-                continue;
-            }
-            let bare = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(part);
-            match bare.parse() {
-                Ok(address) => own.push(address),
-                Err(_) => self.fail(key, format!("{key}: {part:?} is not an IP address")),
+        for place in self.each_place(key, text) {
+            match place {
+                Place::Ip(address) => own.push(address),
+                Place::Unix(_) => {
+                    self.fail(
+                        key,
+                        format!(
+                            "{key} cannot be a unix socket; name it in addresses.http or another of addresses"
+                        ),
+                    );
+                }
             }
         }
         own
+    }
+
+    /// IP addresses and unix sockets, separated by blanks.
+    fn each_place(&mut self, key: &str, text: &str) -> Vec<Place> {
+        let mut own = Vec::new();
+        for part in text.split_whitespace() {
+            match Place::parse(part) {
+                Some(place) => own.push(place),
+                None if part.starts_with("unix:") => {
+                    self.fail(
+                        key,
+                        format!("{key}: {part:?} names no file; write it as unix:///run/concord.sock"),
+                    );
+                }
+                None => self.fail(key, format!("{key}: {part:?} is not an IP address")),
+            }
+        }
+        own
+    }
+
+    pub(super) fn unix_sockets(&mut self, raw: &Raw) -> UnixSocketSection {
+        const KEY: &str = "unix_sockets.mode";
+        let UnixSockets { user, group, mode } = &raw.unix_sockets;
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let mode = given(mode).and_then(|text| {
+            let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= MODE_MAX);
+            if mode.is_none() {
+                self.fail(KEY, format!("{KEY}: invalid mode: {text}; write it in octal, such as \"0660\""));
+            }
+            mode
+        });
+        UnixSocketSection { user: given(user), group: given(group), mode }
     }
 
     pub(super) fn port(&mut self, key: &str, written: Option<i64>, default: i64, flags: &AgentFlags) -> Port {
@@ -124,15 +164,12 @@ impl Resolver<'_> {
 
     pub(super) fn http(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> HttpSection {
         let http = &raw.http_config;
-        if raw.ports.https.is_some_and(|port| port > 0) {
-            self.fail("ports.https", "not available yet: ports.https; leave it out or set it to -1");
-        }
         let allow_write_from =
             http.allow_write_http_from.iter().filter_map(|text| self.network(text)).collect();
         let allow_origins = http.allow_origins.iter().filter_map(|text| self.origin(text)).collect();
         let allowed_hosts = http.allowed_hosts.iter().filter_map(|text| self.host(text)).collect();
         HttpSection {
-            addresses: self.listening("addresses.http", raw.addresses.http.as_deref(), clients),
+            addresses: self.places("addresses.http", raw.addresses.http.as_deref(), clients),
             port: self.port("ports.http", raw.ports.http, 8500, flags),
             response_headers: http.response_headers.clone(),
             allow_write_from,
@@ -154,12 +191,37 @@ impl Resolver<'_> {
     }
 
     pub(super) fn grpc(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> GrpcSection {
-        if raw.ports.grpc_tls.is_some_and(|port| port > 0) {
-            self.fail("ports.grpc_tls", "not available yet: ports.grpc_tls; use ports.grpc, or set it to -1");
-        }
         GrpcSection {
-            addresses: self.listening("addresses.grpc", raw.addresses.grpc.as_deref(), clients),
+            addresses: self.places("addresses.grpc", raw.addresses.grpc.as_deref(), clients),
             port: self.port("ports.grpc", raw.ports.grpc, -1, flags),
+        }
+    }
+
+    pub(super) fn https(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> TlsListenerSection {
+        TlsListenerSection {
+            addresses: self.places("addresses.https", raw.addresses.https.as_deref(), clients),
+            port: self.port("ports.https", raw.ports.https, -1, flags),
+            handshake_timeout: raw
+                .limits
+                .https_handshake_timeout
+                .filter(|time| !time.is_zero())
+                .unwrap_or(HANDSHAKE_TIMEOUT),
+        }
+    }
+
+    /// Servers serve gRPC over TLS where a certificate is named for it, at Consul's port.
+    pub(super) fn grpc_tls(
+        &mut self,
+        raw: &Raw,
+        clients: &[IpAddr],
+        flags: &AgentFlags,
+        tls: &TlsSections,
+    ) -> TlsListenerSection {
+        let usual = raw.server == Some(true) && tls.grpc.certificate().is_some();
+        TlsListenerSection {
+            addresses: self.places("addresses.grpc_tls", raw.addresses.grpc_tls.as_deref(), clients),
+            port: self.port("ports.grpc_tls", raw.ports.grpc_tls, if usual { 8503 } else { -1 }, flags),
+            handshake_timeout: HANDSHAKE_TIMEOUT,
         }
     }
 
@@ -222,24 +284,31 @@ impl Resolver<'_> {
 
     /// Refuses two listeners at one place.
     pub(super) fn check_ports(&mut self, config: &Config) {
-        let agent = std::slice::from_ref(&config.agent.bind);
+        let agent = [Place::Ip(config.agent.bind)];
         let all = [
-            ("ports.server", agent, config.server.port),
+            ("ports.server", agent.as_slice(), config.server.port),
             ("ports.http", config.http.addresses.as_slice(), config.http.port),
+            ("ports.https", config.https.addresses.as_slice(), config.https.port),
             ("ports.grpc", config.grpc.addresses.as_slice(), config.grpc.port),
+            ("ports.grpc_tls", config.grpc_tls.addresses.as_slice(), config.grpc_tls.port),
         ];
-        for (at, (key, addresses, port)) in all.iter().enumerate() {
+        for (at, (key, places, port)) in all.iter().enumerate() {
             for (other, others, taken) in &all[..at] {
-                let (Port::At(port), Port::At(taken)) = (port, taken) else {
+                if *port == Port::Off || *taken == Port::Off {
                     continue;
-                };
-                let meet = addresses.iter().any(|one| others.iter().any(|two| overlap(*one, *two)));
-                if port == taken && meet {
-                    self.conflict(
-                        key,
-                        format!("{key}: port {port} is already taken by {other}; choose another one"),
-                    );
                 }
+                let mut met =
+                    places.iter().filter(|one| others.iter().any(|two| one.overlaps(two))).peekable();
+                let text = match (met.peek(), port, taken) {
+                    (Some(Place::Unix(path)), _, _) => {
+                        format!("{key}: the socket {path} is already taken by {other}; choose another one")
+                    }
+                    (Some(Place::Ip(_)), Port::At(port), Port::At(taken)) if port == taken => {
+                        format!("{key}: port {port} is already taken by {other}; choose another one")
+                    }
+                    (_, _, _) => continue,
+                };
+                self.conflict(key, text);
             }
         }
     }
@@ -248,9 +317,4 @@ impl Resolver<'_> {
 /// The beginning of a text that may be of any length.
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
-}
-
-/// Whether listening at both with one port fails.
-fn overlap(one: IpAddr, two: IpAddr) -> bool {
-    one == two || one.is_unspecified() || two.is_unspecified()
 }

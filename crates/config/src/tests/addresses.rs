@@ -1,7 +1,7 @@
 //! Addresses, ports, and templates in addresses.
 
 use super::{config, host, refused, server, sources};
-use crate::address::Port;
+use crate::address::{Place, Port};
 use crate::interfaces::{Flags, InterfaceAddress, Interfaces};
 use crate::{Host, load};
 
@@ -9,26 +9,19 @@ use crate::{Host, load};
 fn addresses_and_ports_are_checked() {
     refused(
         "bind_addr = \"1.1.1.1 2.2.2.2\"\nclient_addr = \"{{ GetPrivateIP }}\"\nadvertise_addr = \"0.0.0.0\"\n\
-         addresses { http = \"unix:///x\" }\nports { http = 70000 sidecar_min_port = 9 sidecar_max_port = 8 }",
+         addresses { http = \"unix:\" }\nports { http = 70000 sidecar_min_port = 9 sidecar_max_port = 8 }",
         &[
             "a.hcl:2:1: client_addr: the template \"{{ GetPrivateIP }}\": it gives no address; this machine has no addresses; there is no default route",
             "a.hcl:1:1: bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.",
             "a.hcl:3:1: advertise_addr: Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us",
             "a.hcl:5:22: ports.sidecar_min_port: sidecar_min_port 9 is above sidecar_max_port 8; swap them",
-            "a.hcl:4:13: not available yet: unix sockets in addresses.http; use an IP address",
+            "a.hcl:4:13: addresses.http: \"unix:\" names no file; write it as unix:///run/concord.sock",
             "a.hcl:5:9: ports.http: 70000 is not a port; use 1 to 65535, or -1 to turn it off",
         ],
     );
     refused(
         "ports { http = 8300 }",
         &["a.hcl:1:9: ports.http: port 8300 is already taken by ports.server; choose another one"],
-    );
-    refused(
-        "ports { https = 8501 grpc_tls = 8503 }",
-        &[
-            "a.hcl:1:9: not available yet: ports.https; leave it out or set it to -1",
-            "a.hcl:1:22: not available yet: ports.grpc_tls; use ports.grpc, or set it to -1",
-        ],
     );
     let own = config(
         "bind_addr = \"10.0.0.1\" client_addr = \"127.0.0.1 ::1\" ports { grpc = 8502 http = 0 https = -1 }",
@@ -58,7 +51,7 @@ fn templates_in_addresses_are_filled_in_from_the_machine() {
     let own = load(&sources(&[("a.hcl", text)]), &server(), &host)
         .unwrap_or_else(|found| panic!("{found:?}"))
         .config;
-    let shown = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let shown = |all: &[Place]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(own.agent.bind.to_string(), "10.0.0.5");
     assert_eq!(own.agent.advertise.unwrap().to_string(), "192.168.1.2");
     assert_eq!(shown(&own.http.addresses), "10.0.0.5 192.168.1.2");

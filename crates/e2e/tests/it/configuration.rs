@@ -4,13 +4,15 @@
 use concord_e2e::{AgentOptions, World, pick_port};
 use serde_json::json;
 
-/// The server that a test harness starts: one JSON file that names every port, and beside it an empty one.
+/// The server that a test harness starts: one JSON file that names every port, and beside it an empty one. It
+/// has no certificate for those under TLS.
 #[test]
 fn the_server_of_a_test_harness_starts() {
     const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
     let world = World::new();
     let node_id = "0b7f1e8c-3a9c-4f6e-9a55-0d0c5f1c2f11";
     let (dns, serf_lan, serf_wan, server) = (pick_port(), pick_port(), pick_port(), pick_port());
+    let (https, grpc_tls) = (pick_port(), pick_port());
     let file = json!({
         "node_name": format!("node-{node_id}"),
         "node_id": node_id,
@@ -23,7 +25,7 @@ fn the_server_of_a_test_harness_starts() {
         "log_level": "debug",
         "bind_addr": "127.0.0.1",
         "addresses": {},
-        "ports": { "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server },
+        "ports": { "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server, "https": https, "grpc_tls": grpc_tls },
         "acl": { "enabled": true, "default_policy": "allow", "tokens": { "master": "root", "agent_master": "towel" } },
         "connect": { "ca_config": { "cluster_id": CLUSTER }, "enabled": true },
         "skip_leave_on_interrupt": true,

@@ -20,5 +20,7 @@ mod pages;
 mod rotation;
 mod sidecar;
 mod strangers;
+mod tls;
+mod unix_sockets;
 mod unregistered;
 mod witness;

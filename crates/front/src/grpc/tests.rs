@@ -12,6 +12,7 @@ use concord_rpc::{ProxyTarget, RpcError, SnapshotStream};
 use concord_runtime::{BoxFuture, Budget, ManualClock, World, timeout};
 use futures::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -67,7 +68,7 @@ impl Served {
         let budget = Budget::new(1 << 20, 100);
         let door = Arc::new(budget.door(limits::CONNECTIONS_PER_CLIENT));
         let source = Arc::new(source);
-        serve(listener, Arc::clone(&source) as _, door, Arc::new(clock.clone()), &scope);
+        serve(Socket::Tcp(listener), None, Arc::clone(&source) as _, door, Arc::new(clock.clone()), &scope);
         Self { address, clock, budget, source, scope }
     }
 

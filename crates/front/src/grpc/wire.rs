@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use concord_runtime::{BoxFuture, Clock, Held};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::frames::{Calm, Frames, Open, PREFACE_BYTES};
 use super::limits::PREFACE_TIMEOUT;
@@ -44,8 +43,8 @@ impl Excess {
 /// Bytes read and thrown away when a client is closed: to close over something unread would take the last words back.
 const LAST_BYTES: usize = 16 * 1024;
 
-pub(super) struct Wire {
-    stream: TcpStream,
+pub(super) struct Wire<S> {
+    stream: S,
     clock: Arc<dyn Clock>,
     /// Bytes read, until the first words are whole.
     heard: usize,
@@ -58,9 +57,9 @@ pub(super) struct Wire {
     excess: Option<Excess>,
 }
 
-impl Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A client's socket; `held` grows with each stream that the client begins.
-    pub(super) fn new(stream: TcpStream, clock: Arc<dyn Clock>, held: Held) -> Self {
+    pub(super) fn new(stream: S, clock: Arc<dyn Clock>, held: Held) -> Self {
         let silence = Some(clock.sleep(PREFACE_TIMEOUT));
         let (calm, open) = (Calm::new(clock.now()), Open::new(held));
         let (inbound, outbound) = (Frames::from_client(), Frames::to_client());
@@ -98,13 +97,14 @@ impl Wire {
         tracing::debug!(why = excess.text(), "gRPC connection ended");
         if self.outbound.at_boundary() {
             let _ = Pin::new(&mut self.stream).poll_write(cx, &excess.goaway());
+            let _ = Pin::new(&mut self.stream).poll_flush(cx);
         }
-        let _ = self.stream.try_read(&mut [0; LAST_BYTES]);
+        let _ = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut [0; LAST_BYTES]));
         excess.error()
     }
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -126,7 +126,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(excess) = self.excess {
             return Poll::Ready(Err(excess.error()));

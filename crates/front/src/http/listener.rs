@@ -5,16 +5,14 @@
 //! its body. Whatever is refused is refused with a status where the protocol still allows one.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use concord_model::Secret;
-use concord_runtime::{Budget, Clock, Door, Full, Guest, Held, Scope, Source, timeout};
+use concord_runtime::{Budget, Clock, Door, Full, Guest, Held, Scope, timeout};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -27,8 +25,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::browser::{self, Names};
 use super::call::{self, Call, parse_query, unescape};
@@ -39,6 +36,8 @@ use super::reply::Layout;
 use super::router::{Authorise, Missing, Router};
 use super::sent::Sent;
 use super::{compression, target};
+use crate::socket::{Io, Socket, source};
+use crate::tls::Tls;
 
 /// What the operator may set (Consul's `http_config` and `limits`).
 #[derive(Clone, Debug)]
@@ -91,15 +90,6 @@ impl Default for Settings {
     }
 }
 
-/// A bound socket of the HTTP API.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP.
-    Tcp(TcpListener),
-    /// A unix socket; its file is removed at the end.
-    Unix(UnixListener, PathBuf),
-}
-
 /// Serves a router on sockets.
 pub struct Http<C> {
     router: Router<C>,
@@ -139,30 +129,15 @@ const NO_ROOM: &[u8] =
     Connection: close\r\n\r\n\
     as much is held for clients as may be, and its part for this one; try again later";
 
-impl Io {
-    /// Waits for the first byte, or for the end.
-    async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
-        }
-    }
-
-    /// Says why a connection is closed, without waiting for anything: what does not fit into the socket's
-    /// empty buffer at once stays unsaid.
-    fn refuse(&self, full: Full) {
-        let text = match full {
-            Full::Source => TOO_MANY,
-            Full::Process => NO_ROOM,
-        };
-        // To close over something unread would take the answer back.
-        let unread = &mut [0; limits::REFUSED_READ_BYTES];
-        let said = match self {
-            Self::Tcp(stream) => stream.try_write(text).map(|_| stream.try_read(unread)),
-            Self::Unix(stream) => stream.try_write(text).map(|_| stream.try_read(unread)),
-        };
-        debug!(%full, said = said.is_ok(), "connection refused");
-    }
+/// Says why a connection is closed, without waiting for anything: what does not fit into the socket's
+/// empty buffer at once stays unsaid.
+fn refuse(io: &Io, full: Full) {
+    let text = match full {
+        Full::Source => TOO_MANY,
+        Full::Process => NO_ROOM,
+    };
+    let said = io.try_write(text).map(|_| io.try_read(&mut [0; limits::REFUSED_READ_BYTES]));
+    debug!(%full, said = said.is_ok(), "connection refused");
 }
 
 impl<C: Authorise> Http<C> {
@@ -184,43 +159,28 @@ impl<C: Authorise> Http<C> {
         self.door.limit(most);
     }
 
-    /// Takes connections from a socket until the scope ends.
-    pub fn serve(self: &Arc<Self>, socket: Socket, scope: &Scope) {
+    /// Takes connections from a socket until the scope ends, under TLS if there is any.
+    pub fn serve(self: &Arc<Self>, socket: Socket, tls: Option<Arc<Tls>>, scope: &Scope) {
         let (http, inner) = (Arc::clone(self), scope.clone());
         scope.spawn("http listener", async move {
             tokio::select! {
                 biased;
                 () = inner.cancelled() => {}
-                () = http.accept(&socket, &inner) => {}
-            }
-            if let Socket::Unix(_, path) = &socket {
-                remove_socket(path);
+                () = http.accept(&socket, tls.as_ref(), &inner) => {}
             }
         });
     }
 
-    async fn accept(self: &Arc<Self>, socket: &Socket, scope: &Scope) {
+    async fn accept(self: &Arc<Self>, socket: &Socket, tls: Option<&Arc<Tls>>, scope: &Scope) {
         loop {
             self.door.settled(&*self.clock).await;
-            let accepted = match socket {
-                Socket::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        debug!(%error, "cannot set TCP_NODELAY");
-                    }
-                    (Io::Tcp(stream), Some(peer.ip().to_canonical()))
-                }),
-                Socket::Unix(listener, _) => {
-                    listener.accept().await.map(|(stream, _)| (Io::Unix(stream), None))
-                }
-            };
-            match accepted {
-                Ok((io, address)) => {
-                    let source = address.map_or(Source::UNIX, Source::of);
-                    match self.door.enter(source, limits::CONNECTION_BYTES) {
-                        Ok(guest) => self.start(io, address, guest, scope),
-                        Err(full) => io.refuse(full),
-                    }
-                }
+            match socket.accept().await {
+                Ok((io, address)) => match self.door.enter(source(address), limits::CONNECTION_BYTES) {
+                    Ok(guest) => self.start(io, address, guest, tls.cloned(), scope),
+                    // A refusal that could be read would have to be encrypted first.
+                    Err(full) if tls.is_some() => debug!(%full, "connection refused"),
+                    Err(full) => refuse(&io, full),
+                },
                 Err(error) => {
                     warn!(%error, "cannot accept a connection; is the limit of open files reached?");
                     self.clock.sleep(limits::ACCEPT_PAUSE).await;
@@ -229,28 +189,21 @@ impl<C: Authorise> Http<C> {
         }
     }
 
-    fn start(self: &Arc<Self>, io: Io, address: Option<IpAddr>, guest: Arc<Guest>, scope: &Scope) {
+    fn start(
+        self: &Arc<Self>,
+        io: Io,
+        address: Option<IpAddr>,
+        guest: Arc<Guest>,
+        tls: Option<Arc<Tls>>,
+        scope: &Scope,
+    ) {
         let (http, inner) = (Arc::clone(self), scope.clone());
         scope.spawn("http connection", async move {
-            // Whoever has said nothing gets none of the library's buffers.
-            let spoken = timeout(&*http.clock, http.settings.header_timeout, io.readable());
-            let on_loopback = match &io {
-                Io::Tcp(stream) => stream.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback()),
-                Io::Unix(_) => false,
-            };
-            let client = Client { address, on_loopback, guest: Arc::clone(&guest) };
-            tokio::select! {
-                biased;
-                () = inner.cancelled() => return,
-                () = guest.evicted() => return debug!("connection ended: others need the room"),
-                spoken = spoken => if !matches!(spoken, Ok(Ok(()))) { return },
-            }
-            guest.settled(&*http.clock).await;
-            let Ok(held) = guest.hold(limits::REQUEST_BYTES) else { return io.refuse(Full::Process) };
+            let client = Client { address, on_loopback: io.is_on_loopback(), guest: Arc::clone(&guest) };
             let served = async {
-                match io {
-                    Io::Tcp(stream) => http.connection(stream, client, held, &inner).await,
-                    Io::Unix(stream) => http.connection(stream, client, held, &inner).await,
+                match tls {
+                    None => http.in_clear(io, client, &inner).await,
+                    Some(tls) => http.in_tls(io, client, &tls, &inner).await,
                 }
             };
             tokio::select! {
@@ -259,6 +212,30 @@ impl<C: Authorise> Http<C> {
                 () = served => {}
             }
         });
+    }
+
+    async fn in_clear(self: &Arc<Self>, io: Io, client: Client, scope: &Scope) {
+        // Whoever has said nothing gets none of the library's buffers.
+        let spoken = timeout(&*self.clock, self.settings.header_timeout, io.is_spoken_to());
+        tokio::select! {
+            biased;
+            () = scope.cancelled() => return,
+            spoken = spoken => if !matches!(spoken, Ok(true)) { return },
+        }
+        client.guest.settled(&*self.clock).await;
+        let Ok(held) = client.guest.hold(limits::REQUEST_BYTES) else { return refuse(&io, Full::Process) };
+        self.connection(io, client, held, scope).await;
+    }
+
+    async fn in_tls(self: &Arc<Self>, io: Io, client: Client, tls: &Tls, scope: &Scope) {
+        let stream = tokio::select! {
+            biased;
+            () = scope.cancelled() => return,
+            stream = tls.accept(io, &client.guest, &*self.clock) => stream,
+        };
+        let Some(stream) = stream else { return };
+        let Ok(held) = client.guest.hold(limits::REQUEST_BYTES) else { return };
+        self.connection(stream, client, held, scope).await;
     }
 
     async fn connection(
@@ -501,11 +478,6 @@ impl Drop for Busy {
     }
 }
 
-enum Io {
-    Tcp(TcpStream),
-    Unix(tokio::net::UnixStream),
-}
-
 fn no_room(full: Full) -> HttpError {
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("{full}; try again later"))
 }
@@ -544,14 +516,6 @@ fn plain(status: StatusCode, text: impl Into<Sent>) -> Response<Sent> {
 
 fn refusal(error: &HttpError) -> Response<Sent> {
     plain(error.status, error.text.clone())
-}
-
-fn remove_socket(path: &std::path::Path) {
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => info!(%error, path = %path.display(), "cannot remove the socket file"),
-    }
 }
 
 mod metrics {

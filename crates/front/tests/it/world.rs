@@ -8,7 +8,8 @@ use concord_acl::DefaultPolicy;
 use concord_agent::{AclConfig, Agent, AgentConfig};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
-use concord_front::http::{Ctx, Http, Settings, Socket, routes};
+use concord_front::Socket;
+use concord_front::http::{Ctx, Http, Settings, routes};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
@@ -139,7 +140,7 @@ impl Setup {
             Arc::clone(&ports.clock),
             &budget,
         );
-        http.serve(Socket::Tcp(listener), &scope.child("http"));
+        http.serve(Socket::Tcp(listener), None, &scope.child("http"));
         let world = World { address, ports, budget, server, scope };
         world.until("/v1/connect/ca/roots", "", |answer| answer.status == 200).await;
         world

@@ -314,7 +314,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_named() {
-        refuse(&["-dev", "-https-port=8501"], "-https-port: not available yet: ports.https");
+        let hcl = "-hcl=acl { msp_disable_bootstrap = true }";
+        refuse(&["-dev", hcl], "not available yet: acl.msp_disable_bootstrap");
         let started = configure(&["-dev", "-syslog", "-rejoin=false", "-log-file=/l"]).unwrap();
         let warnings: Vec<_> = started.loaded.warnings.iter().map(ToString::to_string).collect();
         let told = [

@@ -91,8 +91,3 @@ fn a_registration_needs_where_others_find_it() {
     register(&["-upstream=db:9191"], "-register needs -listen: others find the proxy there");
     register(&["-listen=:8443"], "-register needs -service-addr");
 }
-
-#[test]
-fn encryption_to_the_agent_is_not_left_out_in_silence() {
-    proxy_refused(&["-sidecar-for=web", "-grpc-ca-file=/ca.pem"], "not available yet: -grpc-ca-file");
-}

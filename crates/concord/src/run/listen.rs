@@ -1,0 +1,112 @@
+//! The sockets of the faces: bound before anything is written, so that an address in use is found first.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use concord_config::address::{Place, Port};
+use concord_config::section::{Config, UnixSocketSection};
+use concord_front::Socket;
+use concord_runtime::{Access, listen, socket_file};
+use tokio::net::UnixListener;
+
+use crate::cli::Failure;
+
+/// Sockets of the faces, bound.
+pub(super) struct Bound {
+    pub(super) http: Vec<Socket>,
+    pub(super) https: Vec<Socket>,
+    pub(super) grpc: Vec<Socket>,
+    pub(super) grpc_tls: Vec<Socket>,
+}
+
+impl Bound {
+    pub(super) fn bind(config: &Config) -> Result<Self, Failure> {
+        let access = access(&config.unix_sockets)?;
+        let Config { http, https, grpc, grpc_tls, .. } = config;
+        Ok(Self {
+            http: bind("HTTP", &http.addresses, http.port, access)?,
+            https: bind("HTTPS", &https.addresses, https.port, access)?,
+            grpc: bind("gRPC", &grpc.addresses, grpc.port, access)?,
+            grpc_tls: bind("gRPC over TLS", &grpc_tls.addresses, grpc_tls.port, access)?,
+        })
+    }
+}
+
+fn bind(what: &str, places: &[Place], port: Port, access: Access) -> Result<Vec<Socket>, Failure> {
+    let Some(port) = port.to_bind() else { return Ok(Vec::new()) };
+    let mut bound = Vec::new();
+    for place in places {
+        let socket = match place {
+            Place::Ip(address) => {
+                let at = SocketAddr::new(*address, port);
+                listen(at)
+                    .map(Socket::Tcp)
+                    .map_err(|error| Failure::system(format!("listen at {at} for {what}"), error))
+            }
+            Place::Unix(path) => socket_file::listen(Path::new(path), access)
+                .and_then(|(listener, file)| Ok(Socket::Unix(UnixListener::from_std(listener)?, file)))
+                .map_err(|error| Failure::system(format!("listen at unix://{path} for {what}"), error)),
+        };
+        bound.push(socket?);
+    }
+    Ok(bound)
+}
+
+/// As they are told.
+pub(super) fn told(sockets: &[Socket]) -> Vec<String> {
+    sockets.iter().map(ToString::to_string).collect()
+}
+
+/// The port of those that have one.
+pub(super) fn port_of(sockets: &[Socket]) -> Option<u16> {
+    sockets.iter().find_map(|socket| match socket {
+        Socket::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
+        Socket::Unix(..) => None,
+    })
+}
+
+fn access(section: &UnixSocketSection) -> Result<Access, Failure> {
+    let UnixSocketSection { user, group, mode } = section;
+    let user = user.as_deref().map(|name| id("unix_sockets.user", name, "/etc/passwd")).transpose()?;
+    let group = group.as_deref().map(|name| id("unix_sockets.group", name, "/etc/group")).transpose()?;
+    Ok(Access { user, group, mode: *mode })
+}
+
+/// The number of a user or group, which may be written as such.
+fn id(key: &str, name: &str, file: &str) -> Result<u32, Failure> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::system(format!("look up {key} {name:?} in {file}; write its number"), error)
+    })?;
+    number_in(&text, name).ok_or_else(|| {
+        Failure::input(format!("{key}: {file} has no {name:?}; write its number if it is known elsewhere"))
+    })
+}
+
+/// The third field of the line whose first is `name` (passwd(5), group(5)).
+fn number_in(text: &str, name: &str) -> Option<u32> {
+    let mut lines = text.lines().map(|line| line.split(':'));
+    let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
+    fields.nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_and_groups_are_found_by_name_or_number() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\n# consul:x:1\nconsul:x:998:997::/:/bin/false\nbad:x:y:1\n";
+        assert_eq!((number_in(passwd, "root"), number_in(passwd, "consul")), (Some(0), Some(998)));
+        assert_eq!((number_in(passwd, "bad"), number_in(passwd, "nobody")), (None, None));
+        assert_eq!(id("unix_sockets.user", "1234", "/nowhere").expect("a number"), 1234);
+        for file in ["/nowhere", "/dev/null"] {
+            let refused = id("unix_sockets.user", "nobody-of-that-name", file).expect_err("no such user");
+            assert!(format!("{refused:?}").contains("write its number"), "{refused:?}");
+        }
+    }
+}

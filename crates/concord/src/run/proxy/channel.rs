@@ -1,0 +1,119 @@
+//! The channel to the agent's gRPC: TCP or a unix socket, in clear or under TLS.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use concord_client::tls::Tls;
+use concord_client::{Address, TlsFiles};
+use concord_runtime::BoxFuture;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tonic::transport::{Channel, Endpoint};
+use tower_service::Service;
+
+use crate::cli::{Failure, Invocation};
+
+/// Time to connect, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two signs of life, and the time to answer one.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// What is spoken inside of TLS (RFC 9113 §3.2).
+const PROTOCOL: &[u8] = b"h2";
+
+/// The files for TLS: those of HTTP, but for the authorities if there are some for gRPC.
+pub(super) fn files(call: &Invocation<'_>, http: TlsFiles) -> TlsFiles {
+    let path = |name: &str| call.values.optional(name).filter(|value| !value.is_empty()).map(Into::into);
+    let (ca_file, ca_path) = (path("grpc-ca-file"), path("grpc-ca-path"));
+    if ca_file.is_none() && ca_path.is_none() { http } else { TlsFiles { ca_file, ca_path, ..http } }
+}
+
+/// A channel that connects when it is used first. A unix socket is under TLS only if it is written so: `https://`
+/// names a host.
+pub(super) fn open(text: &str, files: &TlsFiles) -> Result<Channel, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::input(format!("gRPC address {text:?}: {error}"));
+    let address = Address::parse(text).map_err(|error| wrong(&error))?;
+    let (authority, tls) = match &address {
+        Address::Http { host, port } => (authority(host, *port), None),
+        Address::Https { host, port } => {
+            let tls = Tls::prepare(files, host, Some(PROTOCOL)).map_err(|error| wrong(&error))?;
+            (authority(host, *port), Some(tls))
+        }
+        Address::Unix(_) => ("localhost".to_owned(), None),
+    };
+    // Whether it is encrypted is the connector's matter; to the library it is a stream.
+    let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|error| wrong(&error))?;
+    let endpoint = endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1)
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_with_connector_lazy(Dial(Arc::new(Target { address, tls }))))
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[derive(Debug)]
+struct Target {
+    address: Address,
+    tls: Option<Tls>,
+}
+
+#[derive(Clone, Debug)]
+struct Dial(Arc<Target>);
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Target {
+    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
+        let (host, port) = match &self.address {
+            Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
+            Address::Http { host, port } | Address::Https { host, port } => (host.as_str(), *port),
+        };
+        let tcp = TcpStream::connect((host, port)).await?;
+        tcp.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Box::new(tcp)),
+            Some(tls) => Ok(Box::new(tls.secure(tcp).await?)),
+        }
+    }
+}
+
+impl Service<Uri> for Dial {
+    type Response = TokioIo<Box<dyn Stream>>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let target = Arc::clone(&self.0);
+        Box::pin(async move { target.dial().await.map(TokioIo::new) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_cannot_be_opened_says_why() {
+        let files = TlsFiles { ca_file: Some("/nowhere/ca.pem".into()), ..TlsFiles::default() };
+        for (address, cause) in [
+            ("https://127.0.0.1:8503", "cannot read /nowhere/ca.pem"),
+            ("ftp://a:1", "is not http, https or unix"),
+            ("127.0.0.1:x", "expected host:port"),
+        ] {
+            let refused = open(address, &files).expect_err("it cannot be used");
+            assert!(format!("{refused:?}").contains(cause), "{refused:?}");
+        }
+    }
+}

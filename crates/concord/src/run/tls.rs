@@ -1,0 +1,208 @@
+//! What the listeners for clients present: read from files at the start and at each reload, and never half.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use concord_ca::Certificate;
+use concord_client::TlsError;
+use concord_client::tls::{certificates, directory_certificates, private_key};
+use concord_config::Diagnostic;
+use concord_config::section::{Config, TlsFile, TlsSection, TlsVersion};
+use concord_front::tls::{Presented, Protocol, Tls, Unusable};
+use concord_model::Timestamp;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tracing::warn;
+
+use crate::cli::Failure;
+
+/// The TLS of the listeners, and what they present.
+pub(super) struct Presenting {
+    pub(super) https: Arc<Tls>,
+    pub(super) grpc: Arc<Tls>,
+    read: Read,
+}
+
+/// What stands in the files, complete.
+#[derive(Clone)]
+pub(super) struct Read {
+    https: Side,
+    grpc: Side,
+}
+
+/// What one kind of listener presents; nothing without a certificate.
+#[derive(Clone, Default)]
+struct Side {
+    config: Option<Arc<rustls::ServerConfig>>,
+    /// What the files held, to tell whether a reload found something else.
+    content: Vec<Vec<u8>>,
+}
+
+impl Presenting {
+    /// Reads the files for the first time.
+    pub(super) fn start(config: &Config, now: Timestamp) -> Result<Self, Failure> {
+        let read = Read::files(config, now).map_err(|faults| Failure::input(text(&faults)))?;
+        let https = Tls::new(Protocol::Http1, read.https.config.clone(), config.https.handshake_timeout);
+        let grpc = Tls::new(Protocol::Http2, read.grpc.config.clone(), config.grpc_tls.handshake_timeout);
+        Ok(Self { https, grpc, read })
+    }
+
+    /// Presents what was read from now on; gives the blocks whose files held something else before.
+    pub(super) fn take(&mut self, read: Read) -> Vec<&'static str> {
+        self.https.replace(read.https.config.clone());
+        self.grpc.replace(read.grpc.config.clone());
+        let before = std::mem::replace(&mut self.read, read);
+        let sides =
+            [("tls.https", &before.https, &self.read.https), ("tls.grpc", &before.grpc, &self.read.grpc)];
+        sides
+            .into_iter()
+            .filter(|(_, old, new)| old.content != new.content)
+            .map(|(block, ..)| block)
+            .collect()
+    }
+}
+
+impl fmt::Debug for Presenting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presenting").finish_non_exhaustive()
+    }
+}
+
+impl Read {
+    /// Reads all files that are named; all faults at once.
+    pub(super) fn files(config: &Config, now: Timestamp) -> Result<Self, Vec<Diagnostic>> {
+        let (mut faults, tls) = (Vec::new(), &config.tls);
+        let https = side(&tls.https, Protocol::Http1, now, &mut faults);
+        let grpc = side(&tls.grpc, Protocol::Http2, now, &mut faults);
+        // What is named for RPC between servers is read to be told of faults, and presented to nobody.
+        let _ = side(&tls.internal_rpc, Protocol::Http2, now, &mut faults);
+        if faults.is_empty() { Ok(Self { https, grpc }) } else { Err(faults) }
+    }
+}
+
+/// Faults as one text, one a line.
+pub(super) fn text(faults: &[Diagnostic]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn side(section: &TlsSection, protocol: Protocol, now: Timestamp, faults: &mut Vec<Diagnostic>) -> Side {
+    let mut fault = |file: &TlsFile, message: String| {
+        let found = Diagnostic::error(file.origin.clone(), file.key.clone(), message);
+        // What is inherited is read for each block, and told once.
+        if !faults.contains(&found) {
+            faults.push(found);
+        }
+    };
+    let authorities = authorities(section, &mut fault);
+    let (Some(cert), Some(key)) = (&section.cert_file, &section.key_file) else { return Side::default() };
+    let (chain, private) = match (chain(cert, now), secret(key)) {
+        (Ok(chain), Ok(private)) => (chain, private),
+        (chain, private) => {
+            for (file, failed) in [(cert, chain.err()), (key, private.err())] {
+                if let Some(message) = failed {
+                    fault(file, message);
+                }
+            }
+            return Side::default();
+        }
+    };
+    let callers = authorities.filter(|_| section.verify_incoming);
+    let mut content: Vec<Vec<u8>> =
+        chain.iter().chain(callers.iter().flatten()).map(|der| der.to_vec()).collect();
+    content.push(private.secret_der().to_vec());
+    let presented = Presented {
+        chain,
+        key: private,
+        callers,
+        only_1_3: section.min_version == TlsVersion::V1_3,
+        suites: section.cipher_suites.clone(),
+        protocol,
+    };
+    let config = presented.config();
+    match config {
+        Ok(config) => Side { config: Some(config), content },
+        Err(Unusable::Certificate(rustls::Error::InconsistentKeys(_))) => {
+            fault(
+                key,
+                format!(
+                    "{}: the key does not match the certificate {}; name the one it was made for",
+                    key.path, cert.path
+                ),
+            );
+            Side::default()
+        }
+        Err(Unusable::Certificate(error)) => {
+            fault(cert, format!("{}: this certificate cannot be presented: {error}", cert.path));
+            Side::default()
+        }
+        Err(Unusable::Callers(error)) => {
+            let file = section.ca_file.as_ref().or(section.ca_path.as_ref()).unwrap_or(cert);
+            fault(file, format!("{}: no certificate of a caller can be judged by this: {error}", file.path));
+            Side::default()
+        }
+    }
+}
+
+/// Whose certificates are believed; none if nobody is named.
+fn authorities(
+    section: &TlsSection,
+    fault: &mut impl FnMut(&TlsFile, String),
+) -> Option<Vec<CertificateDer<'static>>> {
+    let (file, found) = match (&section.ca_file, &section.ca_path) {
+        (Some(file), _) => (file, certificates(Path::new(&file.path))),
+        (None, Some(directory)) => (directory, directory_certificates(Path::new(&directory.path))),
+        (None, None) => return None,
+    };
+    match found {
+        Ok(found) if found.is_empty() => {
+            fault(file, format!("{}: there is no certificate in it (PEM, BEGIN CERTIFICATE)", file.path));
+            None
+        }
+        Ok(found) => Some(found),
+        Err(error) => {
+            fault(file, cause(&error));
+            None
+        }
+    }
+}
+
+fn chain(file: &TlsFile, now: Timestamp) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain = certificates(Path::new(&file.path)).map_err(|error| cause(&error))?;
+    let Some(leaf) = chain.first() else {
+        return Err(format!("{}: there is no certificate in it (PEM, BEGIN CERTIFICATE)", file.path));
+    };
+    // Callers judge that; ours is read as strictly as the mesh's, and what is not is theirs to judge.
+    if let Ok(leaf) = Certificate::parse(leaf)
+        && !leaf.is_valid_at(now)
+    {
+        let what = if leaf.not_after() < now { "has expired" } else { "is not valid yet" };
+        let text = format!("{}: this certificate {what}; callers will refuse it", file.path);
+        warn!("{}", Diagnostic::warning(file.origin.clone(), file.key.clone(), text));
+    }
+    Ok(chain)
+}
+
+fn secret(file: &TlsFile) -> Result<PrivateKeyDer<'static>, String> {
+    private_key(Path::new(&file.path)).map_err(|error| match error {
+        TlsError::Pem { .. } => {
+            format!("{}: there is no private key in it (PEM, BEGIN … PRIVATE KEY, not encrypted)", file.path)
+        }
+        other => cause(&other),
+    })
+}
+
+fn cause(error: &TlsError) -> String {
+    match error {
+        TlsError::Read { path, source } => {
+            let remedy = match source.kind() {
+                io::ErrorKind::NotFound => "put it there, or name another",
+                io::ErrorKind::PermissionDenied => "let the user that runs the agent read it",
+                _ => "is it a file?",
+            };
+            format!("cannot read {}: {source}; {remedy}", path.display())
+        }
+        TlsError::Pem { path, source } => format!("{}: it is not PEM: {source}", path.display()),
+        other => other.to_string(),
+    }
+}
