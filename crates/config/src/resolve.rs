@@ -243,9 +243,15 @@ impl Resolver<'_> {
                 }
             }
         }
-        let prefix = metrics_prefix.as_deref().unwrap_or("consul");
+        if metrics_prefix.as_deref() == Some("") {
+            self.warn(
+                "telemetry.metrics_prefix",
+                "telemetry.metrics_prefix is empty, and consul holds; names begin with something",
+            );
+        }
+        let prefix = metrics_prefix.as_deref().filter(|prefix| !prefix.is_empty()).unwrap_or("consul");
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if prefix.is_empty() || !prefix.chars().all(plain) {
+        if !prefix.chars().all(plain) {
             let text = format!("{prefix:?} begins no name of a metric; use letters, digits, _, - and .");
             self.fail("telemetry.metrics_prefix", text);
         }

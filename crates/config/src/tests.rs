@@ -321,17 +321,39 @@ fn the_authority_and_its_sealing_are_checked() {
 #[test]
 fn numbers_have_bounds() {
     refused(
-        "check_output_max_size = 0\nperformance { raft_multiplier = 11 }\nlimits { http_max_conns_per_client = -1 }\n\
-         http_config { allow_write_http_from = [\"10.0.0.0\"] max_header_bytes = 0 }\nraft_snapshot_interval = \"0s\"",
+        "check_output_max_size = 0\nperformance { raft_multiplier = 11 }\n\
+         http_config { allow_write_http_from = [\"10.0.0.0\"] }\nraft_snapshot_interval = \"1ms\"",
         &[
             "a.hcl:1:1: check_output_max_size must be positive, not 0; the default is 4096",
             "a.hcl:2:15: performance.raft_multiplier cannot be 11. Must be between 1 and 10",
-            "a.hcl:5:1: raft_snapshot_interval cannot be 0s; it is at least 5ms, and 30s by default",
-            "a.hcl:4:15: http_config.allow_write_http_from: invalid cidr: 10.0.0.0; write it as 10.0.0.0/8",
-            "a.hcl:4:52: http_config.max_header_bytes must be positive, not 0; the default is 65536",
-            "a.hcl:3:10: limits.http_max_conns_per_client must be positive, not -1; the default is 200",
+            "a.hcl:4:1: raft_snapshot_interval cannot be 1ms; it is at least 5ms, and 30s by default",
+            "a.hcl:3:15: http_config.allow_write_http_from: invalid cidr: 10.0.0.0; write it as 10.0.0.0/8",
         ],
     );
+}
+
+#[test]
+fn zero_is_the_default_where_consul_has_it_so() {
+    let zeros = "raft_snapshot_interval = \"0s\" raft_snapshot_threshold = 0 raft_trailing_logs = 0
+        http_config { max_header_bytes = 0 }";
+    assert!(crate::changed(&config(""), &config(zeros)).is_empty());
+    warned(zeros, &[]);
+    // No limit at all there is not.
+    for none in [0, -1] {
+        let text =
+            format!("limits {{ http_max_conns_per_client = {none} }} telemetry {{ metrics_prefix = \"\" }}");
+        assert!(crate::changed(&config(""), &config(&text)).is_empty());
+        warned(
+            &text,
+            &[
+                "a.hcl:1:10: limits.http_max_conns_per_client: there is always a limit, and 200 holds; name a larger one",
+                &format!(
+                    "a.hcl:1:{}: telemetry.metrics_prefix is empty, and consul holds; names begin with something",
+                    text.find("metrics").unwrap() + 1
+                ),
+            ],
+        );
+    }
 }
 
 #[test]

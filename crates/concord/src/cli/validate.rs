@@ -31,9 +31,10 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
         return Err(Failure::usage("Must specify at least one config file or directory"));
     }
     let format = values.optional("config-format").and_then(Format::parse);
-    let sources = sources_at(values.arguments.iter().map(String::as_str), format)?;
+    let found = sources_at(values.arguments.iter().map(String::as_str), format)?;
     let host = crate::run::node::host();
-    let loaded = load(&sources, &AgentFlags::default(), &host).map_err(refused)?;
+    let mut loaded = load(&found.sources, &AgentFlags::default(), &host).map_err(refused)?;
+    found.tell_left_out(&mut loaded);
     if !values.switch("quiet") {
         for warning in &loaded.warnings {
             io.remark(format_args!("warning: {warning}"))?;

@@ -222,7 +222,10 @@ impl Resolver<'_> {
             self.fail("performance.raft_multiplier", text);
             5
         });
-        let snapshot_interval = raw.raft_snapshot_interval.unwrap_or(SNAPSHOT_INTERVAL);
+        // As in Consul 0 is the default.
+        let given = |number: Option<u64>| number.filter(|number| *number > 0);
+        let interval = raw.raft_snapshot_interval.filter(|interval| !interval.is_zero());
+        let snapshot_interval = interval.unwrap_or(SNAPSHOT_INTERVAL);
         if snapshot_interval < SNAPSHOT_INTERVAL_MIN {
             let text = format!(
                 "raft_snapshot_interval cannot be {}; it is at least 5ms, and 30s by default",
@@ -234,9 +237,9 @@ impl Resolver<'_> {
             heartbeat_timeout: RAFT_TIMEOUT_BASE * factor,
             election_timeout: RAFT_TIMEOUT_BASE * factor,
             leader_lease: RAFT_LEASE_BASE * factor,
-            snapshot_threshold: raw.raft_snapshot_threshold.unwrap_or(16_384),
+            snapshot_threshold: given(raw.raft_snapshot_threshold).unwrap_or(16_384),
             snapshot_interval,
-            trailing_logs: raw.raft_trailing_logs.unwrap_or(10_240),
+            trailing_logs: given(raw.raft_trailing_logs).unwrap_or(10_240),
         }
     }
 }

@@ -11,7 +11,7 @@ use concord_syntax::{Node, Pos, same_key};
 
 use super::Resolver;
 use crate::absent::asks_for_nothing;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Origin};
 use crate::layer::Piece;
 
 /// A value of an entry that is not built, without which something would be open.
@@ -97,10 +97,13 @@ impl Resolver<'_> {
     pub(crate) fn entries(&mut self, pieces: &[Piece]) -> Vec<Entry> {
         let mut own = Vec::new();
         let mut names = BTreeMap::new();
+        let mut unbuilt = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
             let key = format!("config_entries.bootstrap[{at}]");
             if let Some(kind) = unbuilt_kind(&piece.node) {
-                self.unbuilt(&key, kind, piece);
+                if !self.guarded(&key, kind, piece) {
+                    unbuilt.push((at, kind, piece.origin.clone()));
+                }
                 continue;
             }
             if let Some((kind, pos)) = unknown_kind(&piece.node) {
@@ -122,10 +125,27 @@ impl Resolver<'_> {
             }
             own.push(entry);
         }
+        self.tell_unbuilt(&unbuilt);
         own
     }
 
-    fn unbuilt(&mut self, key: &str, kind: &'static str, piece: &Piece) {
+    /// One warning for the entries of a source that are not built.
+    fn tell_unbuilt(&mut self, unbuilt: &[(usize, &str, Origin)]) {
+        for of_source in unbuilt.chunk_by(|(.., one), (.., next)| one.source == next.source) {
+            let names = of_source.iter().map(|(at, kind, _)| format!("[{at}] {kind}")).collect::<Vec<_>>();
+            let (has, kinds) =
+                if names.len() == 1 { ("has", "its kind is") } else { ("have", "their kinds are") };
+            let text = format!(
+                "config_entries.bootstrap {} {has} no effect: {kinds} not available yet",
+                names.join(", ")
+            );
+            let key = "config_entries.bootstrap";
+            self.found.push(Diagnostic::warning(of_source[0].2.clone(), key, text));
+        }
+    }
+
+    /// Whether something would be open without an entry that is not built; that is told.
+    fn guarded(&mut self, key: &str, kind: &'static str, piece: &Piece) -> bool {
         let mut guarded = false;
         for guard in GUARDS.iter().filter(|guard| guard.kinds.contains(&kind)) {
             let Some(node) = found(&piece.node, guard.path).into_iter().find(|node| guard.asks.of(node))
@@ -140,10 +160,7 @@ impl Resolver<'_> {
                 format!("not available yet: {kind} with it; without it {}; leave it out", guard.without);
             self.found.push(Diagnostic::error(origin, at, text));
         }
-        if !guarded {
-            let text = format!("not available yet: config entry kind {kind}; it has no effect");
-            self.found.push(Diagnostic::warning(piece.origin.clone(), key, text));
-        }
+        guarded
     }
 }
 

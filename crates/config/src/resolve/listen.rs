@@ -12,6 +12,8 @@ use crate::template;
 
 /// Longest head of a request where nothing is said: names and a token fit many times over.
 const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Connections one client may have open where nothing is said, as in Consul.
+const CONNECTIONS_PER_CLIENT: usize = 200;
 /// How much of a template is repeated in a message.
 const TEXT_CHARS_MAX: usize = 200;
 
@@ -176,17 +178,14 @@ impl Resolver<'_> {
             allow_origins,
             allowed_hosts,
             block_endpoints: http.block_endpoints.clone(),
-            header_bytes_max: self.bounded(
-                "http_config.max_header_bytes",
-                http.max_header_bytes,
-                HEADER_BYTES_MAX,
-            ),
+            // As in Consul 0 is the default.
+            header_bytes_max: http
+                .max_header_bytes
+                .and_then(|number| usize::try_from(number).ok())
+                .filter(|size| *size > 0)
+                .unwrap_or(HEADER_BYTES_MAX),
             use_cache: http.use_cache.unwrap_or(true),
-            connections_per_client_max: self.bounded(
-                "limits.http_max_conns_per_client",
-                raw.limits.http_max_conns_per_client,
-                200,
-            ),
+            connections_per_client_max: self.connections(raw.limits.http_max_conns_per_client),
         }
     }
 
@@ -271,14 +270,16 @@ impl Resolver<'_> {
         None
     }
 
-    /// A number of at least one.
-    fn bounded(&mut self, key: &str, written: Option<i64>, default: usize) -> usize {
-        match written {
-            None => default,
-            Some(number) => usize::try_from(number).ok().filter(|size| *size > 0).unwrap_or_else(|| {
-                self.fail(key, format!("{key} must be positive, not {number}; the default is {default}"));
-                default
-            }),
+    /// Connections one client may have open. What means "no limit" in Consul is one here, and is told.
+    fn connections(&mut self, written: Option<i64>) -> usize {
+        let key = "limits.http_max_conns_per_client";
+        match written.map(|number| usize::try_from(number).unwrap_or(0)) {
+            None => CONNECTIONS_PER_CLIENT,
+            Some(0) => {
+                self.warn(key, format!("{key}: there is always a limit, and {CONNECTIONS_PER_CLIENT} holds; name a larger one"));
+                CONNECTIONS_PER_CLIENT
+            }
+            Some(number) => number,
         }
     }
 

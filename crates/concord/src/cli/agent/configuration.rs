@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use concord_config::{AgentFlags, Diagnostic, Format, Host, Loaded, Source, load};
+use concord_config::{AgentFlags, Diagnostic, Format, Host, Loaded, Origin, Source, load};
 use concord_model::Secret;
 
 use crate::cli::failure::Failure;
@@ -72,7 +72,9 @@ pub(crate) struct Configuration {
 /// Reads the files that the flags name and loads the configuration. A reload calls it again.
 pub(crate) fn read(values: &Values, host: &Host) -> Result<Configuration, Failure> {
     let flags = flags(values)?;
-    let loaded = load(&sources(values)?, &flags, host).map_err(refused)?;
+    let found = sources(values)?;
+    let mut loaded = load(&found.sources, &flags, host).map_err(refused)?;
+    found.tell_left_out(&mut loaded);
     Ok(Configuration { loaded, ready_file: values.optional("ready-file").map(PathBuf::from) })
 }
 
@@ -82,8 +84,32 @@ pub(crate) fn refused(found: Vec<Diagnostic>) -> Failure {
     Failure::input(format!("the configuration cannot be used\n  {}", lines.join("\n  ")))
 }
 
+/// Files that were named, themselves or by their directory.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Those that are read.
+    pub(crate) sources: Vec<Source>,
+    /// Those of directories that are not, for their names.
+    left_out: Vec<PathBuf>,
+}
+
+impl Found {
+    /// What is not read is told, as somebody may think that it is.
+    pub(crate) fn tell_left_out(&self, loaded: &mut Loaded) {
+        let told = self.left_out.iter().map(|path| {
+            let origin = Origin { source: path.display().to_string(), ..Origin::default() };
+            Diagnostic::warning(
+                origin,
+                "",
+                "is left out: its name ends neither in .hcl nor in .json; rename it or give -config-format",
+            )
+        });
+        loaded.warnings.splice(0..0, told);
+    }
+}
+
 /// The files, in the order in which later ones win: as the flags name them, directories by file name.
-fn sources(values: &Values) -> Result<Vec<Source>, Failure> {
+fn sources(values: &Values) -> Result<Found, Failure> {
     let format = values.optional("config-format").and_then(Format::parse);
     sources_at(values.in_order(&["config-file", "config-dir"]), format)
 }
@@ -92,14 +118,22 @@ fn sources(values: &Values) -> Result<Vec<Source>, Failure> {
 pub(crate) fn sources_at<'a>(
     named: impl IntoIterator<Item = &'a str>,
     format: Option<Format>,
-) -> Result<Vec<Source>, Failure> {
-    let mut paths = Vec::new();
+) -> Result<Found, Failure> {
+    let (mut paths, mut left_out) = (Vec::new(), Vec::new());
     for named in named {
         let path = PathBuf::from(named);
         // As in Consul either flag takes either.
-        if path.is_dir() { paths.extend(directory_files(&path, format.is_some())?) } else { paths.push(path) }
+        if path.is_dir() {
+            let (read, other) =
+                directory_files(&path)?.into_iter().partition(|path| format.is_some() || is_named(path));
+            paths.extend::<Vec<_>>(read);
+            left_out.extend::<Vec<_>>(other);
+        } else {
+            paths.push(path);
+        }
     }
-    paths.into_iter().map(|path| source(&path, format)).collect()
+    let sources = paths.into_iter().map(|path| source(&path, format)).collect::<Result<_, _>>()?;
+    Ok(Found { sources, left_out })
 }
 
 fn source(path: &Path, format: Option<Format>) -> Result<Source, Failure> {
@@ -108,13 +142,17 @@ fn source(path: &Path, format: Option<Format>) -> Result<Source, Failure> {
     Ok(Source { format, ..Source::file(shown.to_string(), bytes) })
 }
 
-fn directory_files(directory: &Path, any_name: bool) -> Result<Vec<PathBuf>, Failure> {
+/// Whether a file's name says how it is written.
+fn is_named(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "hcl" || extension == "json")
+}
+
+fn directory_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let fault = |error| Failure::system(format!("read the directory {}", directory.display()), error);
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
-        let named = path.extension().is_some_and(|extension| extension == "hcl" || extension == "json");
-        if (named || any_name) && path.is_file() {
+        if path.is_file() {
             files.push(path);
         }
         if files.len() > DIRECTORY_FILES_MAX {
@@ -289,6 +327,8 @@ mod tests {
         assert!(origin("node_name").contains("c.json:1:"), "{}", origin("node_name"));
         assert_eq!(origin("log_level"), "-log-level");
         assert_eq!(read.ready_file.as_deref(), Some(Path::new("/r")));
+        let [left_out] = read.loaded.warnings.as_slice() else { panic!("{:?}", read.loaded.warnings) };
+        assert!(left_out.to_string().ends_with("notes.txt: is left out: its name ends neither in .hcl nor in .json; rename it or give -config-format"));
     }
 
     #[test]
