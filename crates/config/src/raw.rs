@@ -64,10 +64,10 @@ keys! {
         pub http_config: HttpConfig,
         pub limits: Limits,
         pub performance: Performance,
-        pub raft_snapshot_threshold: Option<u64>,
+        pub raft_snapshot_threshold: Option<i64>,
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub raft_snapshot_interval: Option<Duration>,
-        pub raft_trailing_logs: Option<u64>,
+        pub raft_trailing_logs: Option<i64>,
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub default_query_time: Option<Duration>,
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]

@@ -223,7 +223,8 @@ impl Resolver<'_> {
             5
         });
         // As in Consul 0 is the default.
-        let given = |number: Option<u64>| number.filter(|number| *number > 0);
+        let given =
+            |number: Option<i64>| number.and_then(|own| u64::try_from(own).ok()).filter(|own| *own > 0);
         let interval = raw.raft_snapshot_interval.filter(|interval| !interval.is_zero());
         let snapshot_interval = interval.unwrap_or(SNAPSHOT_INTERVAL);
         if snapshot_interval < SNAPSHOT_INTERVAL_MIN {

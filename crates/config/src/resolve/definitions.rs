@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use concord_api::definition::{CheckDefinition, CheckOwner, Registration, ServiceDefinition};
 use concord_api::{Faults, Problem};
 use concord_model::registration::CheckSpec;
+use concord_syntax::{Node, same_key};
 
 use super::Resolver;
 use crate::diagnostic::{Diagnostic, Origin};
@@ -17,6 +18,13 @@ impl Resolver<'_> {
         let mut own = Definitions::default();
         for (at, piece) in services.iter().enumerate() {
             let key = format!("services[{at}]");
+            if let Some(label) = label(&piece.node) {
+                let text = format!(
+                    "a service has no label; write service {{ name = {label:?} … }} instead of service {label:?} {{ … }}"
+                );
+                self.found.push(Diagnostic::error(piece.origin.clone(), key, text));
+                continue;
+            }
             let Some((definition, registration)) = self.kept(&key, piece, service(piece)) else {
                 continue;
             };
@@ -76,6 +84,15 @@ impl Resolver<'_> {
             self.found.push(Diagnostic::error(piece.origin.clone(), key, text));
         }
     }
+}
+
+/// The label of `service "web" { … }`, as HCL of other products has it: one block whose name is no key of a service.
+fn label(node: &Node) -> Option<String> {
+    let [only] = node.as_object()?.entries.as_slice() else { return None };
+    only.value.as_object()?;
+    let is_block = ["check", "checks", "connect", "locality", "meta", "proxy", "tagged_addresses", "weights"];
+    let known = is_block.iter().any(|block| same_key(block, &only.key));
+    (!known).then(|| only.key.chars().take(64).collect())
 }
 
 fn service(piece: &Piece) -> Result<(ServiceDefinition, Registration), Faults> {
