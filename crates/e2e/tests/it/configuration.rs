@@ -43,3 +43,31 @@ fn the_server_of_a_test_harness_starts() {
     let own = http.with_token("root").get("/v1/acl/token/self").json();
     assert_eq!(own["SecretID"], "root", "the token of earlier days is made: {own}");
 }
+
+#[test]
+fn a_directory_of_files_with_templates_starts_and_tells_once_what_has_no_effect() {
+    let world = World::new();
+    let directory = world.path("conf.d");
+    std::fs::create_dir(&directory).expect("a directory can be made");
+    let write =
+        |name: &str, text: &str| std::fs::write(directory.join(name), text).expect("a file can be written");
+    write(
+        "10-agent.hcl",
+        r#"client_addr = "{{ GetAllInterfaces | include \"flags\" \"loopback\" | include \"type\" \"ipv4\" | limit 1 | attr \"address\" }}"
+        retry_join = ["10.0.0.6"]
+        retry_max  = 3"#,
+    );
+    write(
+        "20-web.json",
+        r#"{"Service": {"Name": "web", "Port": 8080}, "dns_config": {"allow_stale": true, "only_passing": true}}"#,
+    );
+    write("README", "not read");
+    let args = vec![format!("-config-dir={}", directory.display())];
+    let mut agent = world.agent("n1", AgentOptions { dev: true, args, ..AgentOptions::default() });
+    assert!(agent.http_addr().starts_with("127.0.0.1:"), "{}", agent.http_addr());
+    assert!(agent.http().get("/v1/agent/services").json().get("web").is_some());
+    let log = agent.process().log();
+    for told in ["retry_join, retry_max have no effect", "dns_config has no effect", "README: is left out"] {
+        assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
+    }
+}
