@@ -12,7 +12,7 @@ mod reload;
 mod sealing;
 mod signals;
 mod telemetry;
-mod tls;
+pub(crate) mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@
 //! | `hcl name`, `json name` | a file of that name |
 //!
 //! Every fence of a page is one of these, so that nothing is shown that is not tried. A line that ends in `&` and starts
-//! an agent is waited for until the agent is ready. The ports 8500 and 8502 are others while it is tried.
+//! an agent is waited for until the agent is ready. The ports 8500 to 8503 are others while it is tried.
 
 use std::fmt::Write;
 use std::fs;
@@ -32,6 +32,7 @@ pub fn try_page(name: &str) {
     let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (http, grpc) = (pick_port(), pick_port());
     let page = page.replace("8500", &http.to_string()).replace("8502", &grpc.to_string());
+    let page = ["8501", "8503"].iter().fold(page, |page, port| page.replace(port, &pick_port().to_string()));
     let world = World::new();
     program(&world, http, grpc);
     let (script, expected) = script(&fences(&page));

@@ -35,6 +35,8 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let host = crate::run::node::host();
     let mut loaded = load(&found.sources, &AgentFlags::default(), &host).map_err(refused)?;
     found.tell_left_out(&mut loaded);
+    // An agent would not start with files for TLS that cannot be used, either.
+    crate::run::tls::check(&loaded.config)?;
     if !values.switch("quiet") {
         for warning in &loaded.warnings {
             io.remark(format_args!("warning: {warning}"))?;

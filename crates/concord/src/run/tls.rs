@@ -12,6 +12,7 @@ use concord_config::Diagnostic;
 use concord_config::section::{Config, TlsFile, TlsSection, TlsVersion};
 use concord_front::tls::{Presented, Protocol, Tls, Unusable};
 use concord_model::Timestamp;
+use concord_runtime::World;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tracing::warn;
 
@@ -79,6 +80,12 @@ impl Read {
         let _ = side(&tls.internal_rpc, Protocol::Http2, now, &mut faults);
         if faults.is_empty() { Ok(Self { https, grpc }) } else { Err(faults) }
     }
+}
+
+/// Whether an agent could start with the files that are named.
+pub(crate) fn check(config: &Config) -> Result<(), Failure> {
+    let now = Timestamp::from_nanos(World::tokio().clock.wall_nanos());
+    Read::files(config, now).map(|_| ()).map_err(|faults| Failure::input(text(&faults)))
 }
 
 /// Faults as one text, one a line.

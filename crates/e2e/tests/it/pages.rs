@@ -1,8 +1,15 @@
 //! The pages for newcomers: each of their commands is typed.
 
-use concord_e2e::try_page;
+use concord_e2e::{foreign, try_page};
 
 #[test]
 fn configuration() {
     try_page("configuration.md");
+}
+
+#[test]
+fn tls() {
+    if foreign("pages::tls", "CONCORD_TEST_OPENSSL", "openssl", &["version"]).is_some() {
+        try_page("tls.md");
+    }
 }

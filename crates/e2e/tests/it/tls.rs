@@ -8,7 +8,7 @@ use std::thread;
 
 use concord_e2e::{
     Agent, AgentOptions, Authority, Echo, Http, Mesh, ProxyOptions, ProxyProcess, Signal, World, binary,
-    eventually, foreign, pick_port,
+    eventually, pick_port,
 };
 
 /// Ports under TLS that the system picks: `-ephemeral-ports` leaves those alone that a file states.
@@ -247,37 +247,4 @@ fn proxies_attach_under_tls() {
     web_sidecar.await_ready();
     let mesh = Mesh { api, web, api_sidecar, web_sidecar };
     eventually("a message goes through", || mesh.call().ok());
-}
-
-/// The page's commands in their order, with ports of our own.
-#[test]
-fn the_page_on_tls_says_what_works() {
-    const TEST: &str = "the_page_on_tls_says_what_works";
-    let Some(openssl) = foreign(TEST, "CONCORD_TEST_OPENSSL", "openssl", &["version"]) else { return };
-    let world = World::new();
-    let page = include_str!("../../../../docs/tls.md");
-    let mut script = String::from("set -e\ntrap 'kill $!' EXIT\n");
-    for block in page.split("```sh\n").skip(1) {
-        script += block.split("```").next().expect("a block");
-    }
-    assert!(script.matches("concord ").count() >= 5, "{script}");
-    for port in ["8500", "8501", "8503"] {
-        script = script.replace(port, &pick_port().to_string());
-    }
-    script += "\ngrep -q 'reloaded.*tls.https' agent.log\n";
-    let programs = world.path("bin");
-    std::fs::create_dir(&programs).expect("a directory");
-    std::os::unix::fs::symlink(binary(), programs.join("concord")).expect("a link");
-    let openssl = openssl.parent().filter(|dir| dir.is_absolute()).map(|dir| format!("{}:", dir.display()));
-    let path = format!("{}:{}/usr/bin:/bin", programs.display(), openssl.unwrap_or_default());
-    let ran = Command::new("/bin/sh")
-        .arg("-c")
-        .arg(&script)
-        .env_clear()
-        .env("PATH", path)
-        .current_dir(world.dir())
-        .output();
-    let ran = ran.expect("a shell");
-    let log = std::fs::read_to_string(world.path("agent.log")).unwrap_or_default();
-    assert!(ran.status.success(), "{}\n{log}", String::from_utf8_lossy(&ran.stderr));
 }
