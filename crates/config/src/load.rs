@@ -30,7 +30,7 @@ pub struct Loaded {
 
 /// Loads configuration from files, in their order, then `-hcl` fragments, then flags.
 ///
-/// On failure all faults of all sources, in order of sources. What is only a warning is told once it starts.
+/// On failure all faults of all sources, as they would be read. What is only a warning is told once it starts.
 pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loaded, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let mut all = Layer::default();
@@ -66,8 +66,16 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
     let definitions = resolver.definitions(&services, &checks);
     let entries = resolver.entries(&entries);
     let config = resolver.config(raw, definitions, entries, flags, host);
+    // As they are read: what nobody wrote comes last, behind the flags.
+    let mut found = resolver.found;
+    let order = |name: &str| sources.iter().position(|source| source.name == name);
+    let late = |name: &str| sources.len() + usize::from(name != "-hcl") + usize::from(name.is_empty());
+    found.sort_by_key(|one| {
+        let Origin { source, pos } = &one.origin;
+        (order(source).unwrap_or_else(|| late(source)), *pos)
+    });
     let (errors, warnings): (Vec<_>, Vec<_>) =
-        resolver.found.into_iter().partition(|one| one.severity == Severity::Error);
+        found.into_iter().partition(|one| one.severity == Severity::Error);
     if !errors.is_empty() {
         return Err(errors);
     }

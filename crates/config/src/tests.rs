@@ -269,8 +269,8 @@ fn rights_are_read_and_their_words_checked() {
     refused(
         "acl { default_policy = \"perhaps\" down_policy = \"x\" }\ndefault_intention_policy = \"y\"",
         &[
-            "a.hcl:1:34: acl.down_policy: \"x\" is not a policy; use deny, extend-cache or async-cache",
             "a.hcl:1:7: acl.default_policy: \"perhaps\" is not a policy; use allow or deny",
+            "a.hcl:1:34: acl.down_policy: \"x\" is not a policy; use deny, extend-cache or async-cache",
             "a.hcl:2:1: default_intention_policy: \"y\" is not a policy; use allow or deny",
         ],
     );
@@ -326,8 +326,8 @@ fn numbers_have_bounds() {
         &[
             "a.hcl:1:1: check_output_max_size must be positive, not 0; the default is 4096",
             "a.hcl:2:15: performance.raft_multiplier cannot be 11. Must be between 1 and 10",
-            "a.hcl:4:1: raft_snapshot_interval cannot be 1ms; it is at least 5ms, and 30s by default",
             "a.hcl:3:15: http_config.allow_write_http_from: invalid cidr: 10.0.0.0; write it as 10.0.0.0/8",
+            "a.hcl:4:1: raft_snapshot_interval cannot be 1ms; it is at least 5ms, and 30s by default",
         ],
     );
 }
@@ -382,11 +382,11 @@ fn definitions_keep_their_places() {
         "service {\n name = \"web\"\n prt = 80\n}\nservices = [{ name = \"a\" }, { name = \"a\" }, { name = \"b\" port = -1 }]\n\
          check { http = \"http://x\" interval = \"1s\" name = \"h\" }\nconfig_entries { bootstrap = [{ kind = \"mesh\" }] bootsrtap = [] }",
         &[
-            "a.hcl:7:50: config_entries.bootsrtap: unknown key \"bootsrtap\", did you mean \"bootstrap\"?",
             "a.hcl:3:2: services[0].prt: unknown key \"prt\", did you mean \"Port\"?",
             "a.hcl:5:29: services[2]: the service id \"a\" is already used at a.hcl:5:13; give each its own id",
             "a.hcl:5:45: services[3].Port: Port: -1 is not a port; use 0 to 65535",
             "a.hcl:6:7: checks[0].HTTP: not available yet: HTTP checks",
+            "a.hcl:7:50: config_entries.bootsrtap: unknown key \"bootsrtap\", did you mean \"bootstrap\"?",
         ],
     );
 }
@@ -396,9 +396,9 @@ fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
     refused(
         "encrypt = \"x\"\nacl { msp_disable_bootstrap = true }\nauto_encrypt { tls = true }",
         &[
+            "a.hcl:1:1: encrypt has invalid key: it is not base64",
             "a.hcl:2:7: not available yet: acl.msp_disable_bootstrap: without it whoever comes first may bootstrap the ACLs; leave it out",
             "a.hcl:3:16: not available yet: auto_encrypt.tls: auto_encrypt.tls can only be used on a client, and there are no client agents yet; leave it out",
-            "a.hcl:1:1: encrypt has invalid key: it is not base64",
         ],
     );
     refused(

@@ -11,12 +11,12 @@ fn addresses_and_ports_are_checked() {
         "bind_addr = \"1.1.1.1 2.2.2.2\"\nclient_addr = \"{{ GetPrivateIP }}\"\nadvertise_addr = \"0.0.0.0\"\n\
          addresses { http = \"unix:\" }\nports { http = 70000 sidecar_min_port = 9 sidecar_max_port = 8 }",
         &[
-            "a.hcl:2:1: client_addr: the template \"{{ GetPrivateIP }}\": it gives no address; this machine has no addresses; there is no default route",
             "a.hcl:1:1: bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.",
+            "a.hcl:2:1: client_addr: the template \"{{ GetPrivateIP }}\": it gives no address; this machine has no addresses; there is no default route",
             "a.hcl:3:1: advertise_addr: Advertise address cannot be 0.0.0.0, :: or [::]; name one that reaches us",
-            "a.hcl:5:22: ports.sidecar_min_port: sidecar_min_port 9 is above sidecar_max_port 8; swap them",
             "a.hcl:4:13: addresses.http: \"unix:\" names no file; write it as unix:///run/concord.sock",
             "a.hcl:5:9: ports.http: 70000 is not a port; use 1 to 65535, or -1 to turn it off",
+            "a.hcl:5:22: ports.sidecar_min_port: sidecar_min_port 9 is above sidecar_max_port 8; swap them",
         ],
     );
     refused(

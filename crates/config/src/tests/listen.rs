@@ -21,9 +21,9 @@ fn unix_sockets_stand_beside_addresses() {
         "client_addr = \"unix:///run/c.sock\"\nunix_sockets { mode = \"rw\" }\naddresses { http = \"a b\" }",
         &[
             "a.hcl:1:1: client_addr cannot be a unix socket; name it in addresses.http or another of addresses",
+            "a.hcl:2:16: unix_sockets.mode: invalid mode: rw; write it in octal, such as \"0660\"",
             "a.hcl:3:13: addresses.http: \"a\" is not an IP address",
             "a.hcl:3:13: addresses.http: \"b\" is not an IP address",
-            "a.hcl:2:16: unix_sockets.mode: invalid mode: rw; write it in octal, such as \"0660\"",
         ],
     );
     refused(
@@ -110,8 +110,8 @@ ports { https = 8501 }",
             "a.hcl:1:17: the key cert_file is deprecated; use tls.defaults.cert_file",
             "a.hcl:1:37: the key key_file is deprecated; use tls.defaults.key_file",
             "a.hcl:1:55: the key verify_incoming_rpc is deprecated; use tls.internal_rpc.verify_incoming",
-            "a.hcl:1:82: the key verify_incoming_https is deprecated; use tls.https.verify_incoming",
             "a.hcl:1:55: tls.internal_rpc.verify_incoming has no effect yet: there is no RPC between servers",
+            "a.hcl:1:82: the key verify_incoming_https is deprecated; use tls.https.verify_incoming",
         ],
     );
     assert!(own.tls.internal_rpc.verify_incoming && !own.tls.https.verify_incoming);
@@ -213,11 +213,11 @@ fn a_port_without_a_certificate_starts_and_is_told() {
         "ports { https = 8501 grpc_tls = 8503 } tls { https { cert_file = \"/cert\" } }",
         &server(),
         &[
-            "a.hcl:1:54: tls.https.cert_file: it has no effect for tls.https without key_file",
             "a.hcl:1:9: ports.https: there is no certificate to present: every connection is refused until tls.https (or \
              tls.defaults) names cert_file and key_file",
             "a.hcl:1:22: ports.grpc_tls: there is no certificate to present: every connection is refused until tls.grpc (or \
              tls.defaults) names cert_file and key_file",
+            "a.hcl:1:54: tls.https.cert_file: it has no effect for tls.https without key_file",
         ],
     );
     assert_eq!((own.https.port, own.grpc_tls.port), (Port::At(8501), Port::At(8503)));

@@ -111,8 +111,8 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
     refused(
         "acl_default_policy = \"perhaps\"\nacl_ttl = 5",
         &[
-            "a.hcl:2:11: acl.token_ttl: 5 has no unit; write a duration such as \"5s\"",
             "a.hcl:1:1: acl.default_policy: \"perhaps\" is not a policy; use allow or deny",
+            "a.hcl:2:11: acl.token_ttl: 5 has no unit; write a duration such as \"5s\"",
         ],
     );
     for old in DEPRECATED {
