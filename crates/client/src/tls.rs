@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use concord_runtime::system_authorities;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -18,16 +19,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::limits;
-
-/// Where systems keep the authorities they trust; the first that exists is used when no other are named.
-const SYSTEM_BUNDLES: [&str; 6] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-    "/usr/local/share/certs/ca-root-nss.crt",
-];
 
 /// What TLS to an agent needs, as files.
 #[derive(Clone, Debug, Default)]
@@ -137,8 +128,8 @@ fn authorities(files: &TlsFiles) -> Result<RootCertStore, TlsError> {
     let (certificates, place) = match (&files.ca_file, &files.ca_path) {
         (Some(file), _) => (certificates(file)?, file.display().to_string()),
         (None, Some(directory)) => (directory_certificates(directory)?, directory.display().to_string()),
-        (None, None) => match SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists()) {
-            Some(path) => (certificates(path)?, path.display().to_string()),
+        (None, None) => match system_authorities() {
+            Some(path) => (certificates(&path)?, path.display().to_string()),
             None => (Vec::new(), "the system's usual places".to_owned()),
         },
     };

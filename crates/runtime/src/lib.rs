@@ -25,6 +25,7 @@ pub mod listener;
 pub mod reconcile;
 pub mod scope;
 pub mod socket_file;
+mod trust;
 mod world;
 
 pub use backoff::Backoff;
@@ -38,6 +39,7 @@ pub use listener::listen;
 pub use reconcile::{Reconciler, ReconcilerSpec};
 pub use scope::{Scope, ShutdownReport, Task, TaskEnd};
 pub use socket_file::{Access, SocketFile};
+pub use trust::system_authorities;
 pub use world::World;
 
 /// A boxed future that may be sent between threads; the currency of the object-safe traits here.
