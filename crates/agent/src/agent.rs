@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::cache::Cache;
 use crate::caller::Caller;
-use crate::checks::Runners;
+use crate::checks::{Maker, Runners};
 use crate::config::AgentConfig;
 use crate::leaves::Leaves;
 use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     /// Held by the one change of registrations that is under way.
     pub(crate) writing: tokio::sync::Mutex<()>,
     pub(crate) runners: Runners,
+    pub(crate) maker: Maker,
     pub(crate) streams: Arc<Semaphore>,
     requests: mpsc::Sender<AgentRequest>,
     taken: Mutex<Option<mpsc::Receiver<AgentRequest>>>,
@@ -148,6 +149,7 @@ impl Agent {
             own,
             tokens,
             runners: Runners::default(),
+            maker: Maker::new(&config, Arc::clone(&world.clock)),
             told: Notify::new(),
             streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
             writing: tokio::sync::Mutex::default(),
@@ -249,6 +251,7 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
     let settings = CheckSettings {
         update_interval: config.check_update_interval,
         output_bytes_max: config.check_output_bytes_max,
+        discard_output: config.discard_check_output,
     };
     let mut local = Local::new(settings, config.sidecar_ports.clone());
     registrations.recover()?;

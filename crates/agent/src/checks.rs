@@ -1,23 +1,39 @@
-//! Making checks: a task per TCP check and per alias of another node, one for the passing of time.
+//! Making checks: a task for each that is made from here, one for the passing of time.
+//!
+//! ```text
+//! keep_checks ─► a task per check ─► Maker::run ─► dial, http, http2, udp, program
+//!                      │                 └ waits for its turn
+//!                      ▼
+//!               Local::report
+//! ```
+
+mod alongside;
+mod dial;
+mod http;
+mod http2;
+mod maker;
+mod program;
+mod tail;
+mod tls;
+mod udp;
+mod url;
 
 use std::collections::HashMap;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::{Check, CheckStatus};
-use concord_model::registration::Probe;
+use concord_model::registration::{Every, Probe};
 use concord_model::{CheckId, InstanceId, NodeName};
 use concord_rpc::request::NodeChecks;
 use concord_rpc::{Head, ServerApiExt};
-use concord_runtime::{Backoff, Instant, timeout};
+use concord_runtime::{Backoff, Entropy, Instant, World};
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio_util::sync::DropGuard;
 
+pub(crate) use self::maker::{Maker, refused_program};
 use crate::agent::Agent;
-use crate::limits::{DEV_JITTER_MAX, REAP_INTERVAL, REFRESH_WAIT};
-use crate::local::{Report, alias_of};
+use crate::limits::{CHECK_INTERVAL_MIN, DEV_JITTER_MAX, REAP_INTERVAL, REFRESH_WAIT};
+use crate::local::{Plan, Report, alias_of};
 
 /// The tasks that make checks, by check. Dropping one ends it.
 #[derive(Debug, Default)]
@@ -27,7 +43,7 @@ pub(crate) struct Runners {
 
 #[derive(Debug)]
 struct Runner {
-    probe: Probe,
+    plan: Plan,
     _end: DropGuard,
 }
 
@@ -78,42 +94,32 @@ impl Agent {
     fn reconcile_runners(&self) {
         let rerun = self.inner.local.lock().take_rerun();
         let mut running = self.inner.runners.running.lock();
-        for (id, probe) in rerun {
-            let probe = probe.filter(needs_runner);
-            if running.get(&id).map(|runner| &runner.probe) == probe.as_ref() {
+        for (id, plan) in rerun {
+            let plan = plan.filter(needs_runner);
+            if running.get(&id).map(|runner| &runner.plan) == plan.as_ref() {
                 continue;
             }
             running.remove(&id);
-            let Some(probe) = probe else { continue };
-            let task = self.inner.scope.spawn("make a check", self.clone().make(id.clone(), probe.clone()));
-            running.insert(id, Runner { probe, _end: task.abort_on_drop() });
+            let Some(plan) = plan else { continue };
+            let task = self.inner.scope.spawn("make a check", self.clone().make(id.clone(), plan.clone()));
+            running.insert(id, Runner { plan, _end: task.abort_on_drop() });
         }
     }
 
-    async fn make(self, id: CheckId, probe: Probe) {
-        match probe {
-            Probe::Ttl(_) | Probe::Alias { node: None, .. } => {}
-            Probe::Tcp { address, interval, timeout } => {
-                self.make_tcp(&id, &address, interval, timeout).await
-            }
-            Probe::Alias { node: Some(node), service } => self.make_alias(&id, node, service).await,
+    async fn make(self, id: CheckId, plan: Plan) {
+        if let Probe::Alias { node: Some(node), service } = plan.probe {
+            return self.make_alias(&id, node, service).await;
         }
-    }
-
-    async fn make_tcp(&self, id: &CheckId, address: &str, interval: Duration, within: Duration) {
-        let clock = Arc::clone(&self.inner.world.clock);
-        let stagger = if self.inner.config.dev { interval.min(DEV_JITTER_MAX) } else { interval };
-        clock.sleep(self.inner.world.entropy.jitter(stagger)).await;
-        loop {
-            let report = match timeout(&*clock, within, TcpStream::connect(address)).await {
-                Ok(Ok(_)) => Report::run(CheckStatus::Passing, format!("TCP connect {address}: Success")),
-                Ok(Err(error)) => {
-                    Report::run(CheckStatus::Critical, format!("dial tcp {address}: {}", said(&error)))
-                }
-                Err(_) => Report::run(CheckStatus::Critical, format!("dial tcp {address}: i/o timeout")),
-            };
-            self.observe(id, report);
-            clock.sleep(interval).await;
+        let Some(every) = plan.probe.every() else { return };
+        if let Some(why) = self.inner.maker.obstacle(&plan) {
+            return self.observe(&id, Report::decided(CheckStatus::Critical, why));
+        }
+        let pace = Pace::new(every, self.inner.config.dev);
+        let World { clock, entropy, disk: _ } = &self.inner.world;
+        clock.sleep(pace.first(&**entropy)).await;
+        while let Some(report) = self.inner.maker.run(&plan).await {
+            self.observe(&id, report);
+            clock.sleep(pace.interval).await;
         }
     }
 
@@ -135,7 +141,7 @@ impl Agent {
                 }
                 Err(error) => {
                     let text = format!("the catalog does not tell the checks of node {node}: {error}");
-                    self.observe(id, Report::taken_over(CheckStatus::Critical, text));
+                    self.observe(id, Report::decided(CheckStatus::Critical, text));
                     self.inner.world.clock.sleep(backoff.next(&*self.inner.world.entropy)).await;
                 }
             }
@@ -148,34 +154,28 @@ impl Agent {
     }
 }
 
-fn needs_runner(probe: &Probe) -> bool {
-    match probe {
-        Probe::Tcp { .. } | Probe::Alias { node: Some(_), .. } => true,
-        Probe::Ttl(_) | Probe::Alias { node: None, .. } => false,
+/// When a check is made: for the first time at random within an interval, so that those that are registered
+/// together are not made together, and then an interval after each run.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    interval: Duration,
+    stagger: Duration,
+}
+
+impl Pace {
+    fn new(every: Every, dev: bool) -> Self {
+        let interval = every.interval.max(CHECK_INTERVAL_MIN);
+        Self { interval, stagger: if dev { interval.min(DEV_JITTER_MAX) } else { interval } }
+    }
+
+    fn first(&self, entropy: &dyn Entropy) -> Duration {
+        entropy.jitter(self.stagger)
     }
 }
 
-/// Why a connection failed, in the words of Consul's agents where it is one of the common reasons.
-fn said(error: &io::Error) -> String {
-    let words = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connect: connection refused",
-        io::ErrorKind::ConnectionReset => "connect: connection reset by peer",
-        io::ErrorKind::HostUnreachable => "connect: no route to host",
-        io::ErrorKind::NetworkUnreachable => "connect: network is unreachable",
-        io::ErrorKind::TimedOut => "connect: connection timed out",
-        _ => return error.to_string(),
-    };
-    words.to_owned()
+fn needs_runner(plan: &Plan) -> bool {
+    matches!(plan.probe, Probe::Alias { node: Some(_), .. }) || plan.probe.every().is_some()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_connection_is_told_in_the_words_of_consul() {
-        assert_eq!(said(&io::Error::from_raw_os_error(111)), "connect: connection refused");
-        assert_eq!(said(&io::ErrorKind::HostUnreachable.into()), "connect: no route to host");
-        assert_eq!(said(&io::Error::other("no such host")), "no such host");
-    }
-}
+mod tests;

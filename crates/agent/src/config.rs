@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
@@ -57,6 +58,12 @@ pub struct AgentConfig {
     pub check_update_interval: Duration,
     /// Bytes of output kept of a check.
     pub check_output_bytes_max: usize,
+    /// Keep no output of checks at all.
+    pub discard_check_output: bool,
+    /// Whose checks may run programs.
+    pub script_checks: ScriptChecks,
+    /// PEM file with the authorities that the certificates of checks' targets are verified by; `None`: the system's.
+    pub check_authorities: Option<PathBuf>,
     /// Time between full comparisons with the catalog.
     pub sync_interval: Duration,
     /// How long a blocking read waits that names no time.
@@ -69,6 +76,18 @@ pub struct AgentConfig {
     pub dev: bool,
     /// What the agent tells about itself.
     pub about: About,
+}
+
+/// Whose checks may run programs on this machine.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ScriptChecks {
+    /// Nobody's.
+    #[default]
+    Refused,
+    /// Those of configuration files.
+    FromFiles,
+    /// Those registered over the API, too: whoever may register there runs programs here.
+    FromAnywhere,
 }
 
 /// How callers are judged.
@@ -156,6 +175,9 @@ impl AgentConfig {
             checks: Vec::new(),
             check_update_interval: CHECK_UPDATE_INTERVAL,
             check_output_bytes_max: CHECK_OUTPUT_BYTES_MAX,
+            discard_check_output: false,
+            script_checks: ScriptChecks::default(),
+            check_authorities: None,
             sync_interval: SYNC_INTERVAL,
             default_query_time: WAIT_DEFAULT,
             max_query_time: WAIT_MAX,

@@ -72,6 +72,31 @@ pub const CHECK_STATE_FILE_BYTES_MAX: usize = 8 * CHECK_STATE_OUTPUT_BYTES_MAX;
 pub const CHECK_STATE_PAUSE: Duration = Duration::from_millis(200);
 /// Verdicts saved at a time: with their output they are copied for that.
 pub const CHECK_STATES_AT_ONCE: usize = 256;
+/// Bytes of output on top of that for what is said around a target's words: its URL, its status, a reason.
+pub const CHECK_OUTPUT_FRAME_BYTES_MAX: usize = 4096;
+/// Checks more often than this cost more than they tell; Consul raises them to it too.
+pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How long a run may take where nothing is said. Consul's documented default.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a program may take where nothing is said. Consul's documented default.
+pub const CHECK_PROGRAM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Runs at a time; each is a connection. Others wait for their turn: a thousand targets that do not answer
+/// hold up what is behind them, and cost no more than that.
+pub const CHECK_RUNS_AT_ONCE: usize = 512;
+/// Programs at a time, of scripts and of the operating system's service manager; each is a process or several.
+pub const CHECK_PROGRAMS_AT_ONCE: usize = 32;
+/// Bytes of the head of an answer to an HTTP check, and of what is read ahead of its body.
+pub const CHECK_HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a body that are read; its status has been told before. Consul reads until the time is over.
+pub const CHECK_HTTP_BODY_BYTES_MAX: usize = 1 << 20;
+/// Redirects that one run follows. Go's bound.
+pub const CHECK_HTTP_REDIRECTS_MAX: usize = 10;
+/// Bytes of the answer to a gRPC check, which has a byte or two.
+pub const CHECK_GRPC_BYTES_MAX: usize = 4096;
+/// Bytes of the file with the authorities that targets are verified by; systems have 200 KiB of them.
+pub const CHECK_AUTHORITIES_BYTES_MAX: u64 = 4 << 20;
+/// Bytes read at a time of what a program prints.
+pub const CHECK_PROGRAM_READ_BYTES: usize = 16 << 10;
 /// How often services that were critical too long are looked for. Consul's documented value.
 pub const REAP_INTERVAL: Duration = Duration::from_secs(30);
 /// How many aliases may follow each other before the rest has to wait for the next change.

@@ -12,6 +12,7 @@ mod part;
 mod ports;
 mod records;
 mod service;
+mod streak;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -24,6 +25,7 @@ use concord_model::{CheckId, InstanceId};
 use concord_runtime::Instant;
 
 pub(crate) use self::alias::alias_of;
+use self::check::Standing;
 pub(crate) use self::check::{CheckRecord, Report, Verdict};
 use self::gone::Gone;
 use self::index::Index;
@@ -57,6 +59,19 @@ pub(crate) struct CheckSettings {
     /// How long output alone may lag behind in the catalog; zero: not at all.
     pub(crate) update_interval: Duration,
     /// Bytes of output kept.
+    pub(crate) output_bytes_max: usize,
+    /// Keep none at all.
+    pub(crate) discard_output: bool,
+}
+
+/// How a check is made from here, which decides about the task that makes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Plan {
+    /// How it comes to its verdict.
+    pub(crate) probe: Probe,
+    /// Where it comes from: programs are not run for everybody.
+    pub(crate) source: Source,
+    /// Bytes of output that are kept.
     pub(crate) output_bytes_max: usize,
 }
 
@@ -147,7 +162,7 @@ impl Local {
             Change::SetCheck { spec, source } => {
                 // From now on it stands on its own.
                 self.forget_inline(&spec.id);
-                self.set_check(*spec, source, now);
+                self.set_check(*spec, Standing::Alone, source, now);
             }
             Change::RemoveService(id) => self.remove_service(&id),
             Change::RemoveCheck(id) => self.drop_check(&id),
@@ -169,7 +184,13 @@ impl Local {
             self.checks_of(Some(&id)).filter(|check| !named.contains(*check)).cloned().collect();
         let mut registration = registration;
         if replace_checks {
-            others.iter().for_each(|check| self.drop_check(check));
+            // A reload does not put a service back into use that somebody took out of it.
+            let stays = |check: &CheckId| {
+                let probe = self.checks.get(check).map(|record| &record.spec.probe);
+                source == Source::File && probe == Some(&Probe::Maintenance)
+            };
+            let go: Vec<CheckId> = others.iter().filter(|check| !stays(check)).cloned().collect();
+            go.iter().for_each(|check| self.drop_check(check));
         } else if let Some(last) = self.services.get(&id) {
             // Inline checks that are no longer named stay, and stay with the service.
             let kept = last.registration.checks.iter().filter(|check| !named.contains(&check.id)).cloned();
@@ -195,17 +216,16 @@ impl Local {
             });
         }
         for spec in checks.into_iter().filter(|spec| named.contains(&spec.id)) {
-            self.set_check(spec, source, now);
+            self.set_check(spec, Standing::Inline, source, now);
         }
     }
 
-    /// A check made in the same way as before keeps its verdict.
-    fn set_check(&mut self, spec: CheckSpec, source: Source, now: Instant) {
+    fn set_check(&mut self, spec: CheckSpec, standing: Standing, source: Source, now: Instant) {
         let version = self.bump();
         let service = spec.service_id.as_ref().and_then(|id| self.services.get(id));
         let service = service.map(|record| Arc::clone(&record.registration));
         let last = self.checks.get(&spec.id);
-        let record = CheckRecord::new(spec, source, version, service.as_deref(), last, now);
+        let record = CheckRecord::new(spec, standing, source, version, service.as_deref(), last, now);
         self.checks_gone.remove(&record.spec.id);
         self.put_check(record);
     }
@@ -314,13 +334,14 @@ impl Local {
     }
 
     /// Checks that were added, changed or removed since this was asked last; for the removed `None`.
-    pub(crate) fn take_rerun(&mut self) -> Vec<(CheckId, Option<Probe>)> {
+    pub(crate) fn take_rerun(&mut self) -> Vec<(CheckId, Option<Plan>)> {
         let ids = std::mem::take(&mut self.rerun).into_iter();
-        let probe = |id: CheckId| {
-            let probe = self.checks.get(&id).map(|record| record.spec.probe.clone());
-            (id, probe)
+        let plan = |record: &CheckRecord| Plan {
+            probe: record.spec.probe.clone(),
+            source: record.source,
+            output_bytes_max: record.output_limit(self.settings),
         };
-        ids.map(probe).collect()
+        ids.map(|id| (id.clone(), self.checks.get(&id).map(plan))).collect()
     }
 
     /// Verdicts that are to be saved, at most so many at a time; `None` where there is none any more.

@@ -115,7 +115,7 @@ pub(crate) enum FileChange {
     /// No such service any more.
     DropService(InstanceId),
     /// A check that stands on its own.
-    KeepCheck(CheckSpec),
+    KeepCheck(Box<CheckSpec>),
     /// No such check any more.
     DropCheck(CheckId),
 }
@@ -352,7 +352,7 @@ impl Kept {
             changes.push(FileChange::KeepServices(family));
         }
         let differs = |record: &&CheckRecord| self.checks.get(&record.spec.id) != Some(&record.spec_version);
-        let keep = |record: &CheckRecord| FileChange::KeepCheck(record.spec.clone());
+        let keep = |record: &CheckRecord| FileChange::KeepCheck(Box::new(record.spec.clone()));
         changes.extend(lone_checks(after).filter(differs).map(keep));
         let gone = self.checks.keys().filter(|id| !new.checks.contains_key(*id));
         changes.extend(gone.map(|id| FileChange::DropCheck(id.clone())));

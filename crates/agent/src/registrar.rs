@@ -15,6 +15,8 @@ use concord_runtime::Instant;
 
 use crate::agent::{Agent, localise};
 use crate::caller::Caller;
+use crate::checks::refused_program;
+use crate::config::ScriptChecks;
 use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
 use crate::local::{Change, CheckRecord, Local, Report, Source};
 use crate::persist::{FileChange, Kept};
@@ -31,11 +33,14 @@ impl Agent {
         let registration = definition.resolve().map_err(refused)?;
         check_specs(registration.service.checks.iter())?;
         let (caller, node, own) = (caller.clone(), self.inner.config.node.clone(), self.own_token(caller));
+        let scripts = self.inner.config.script_checks;
         self.write(move |local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
                 may_replace(&caller, local, sidecar.service())?;
             }
+            let sidecars = registration.sidecar.iter().flat_map(|sidecar| &sidecar.service().checks);
+            programs_may_run(scripts, registration.service.checks.iter().chain(sidecars))?;
             let (service, sidecar) = registration.expand(|id| local.ports().pick(id)).map_err(refused)?;
             let change = |mut registration: LocalService| {
                 registration.checks.iter_mut().for_each(|spec| localise(spec, &node));
@@ -84,6 +89,7 @@ impl Agent {
             if let Some(last) = local.checks.get(&spec.id) {
                 agent.may_write_check(&caller, &last.spec)?;
             }
+            programs_may_run(agent.inner.config.script_checks, std::iter::once(&spec))?;
             spec.token = spec.token.take().or(own);
             Ok(vec![Change::SetCheck { spec: Box::new(spec), source: Source::Api }])
         })
@@ -123,7 +129,7 @@ impl Agent {
     }
 
     /// The caller's token, unless the agent's default stands in: that one may be replaced later.
-    fn own_token(&self, caller: &Caller) -> Option<Secret> {
+    pub(crate) fn own_token(&self, caller: &Caller) -> Option<Secret> {
         let config = self.inner.own.now();
         let default = config.tokens.default.as_ref();
         let own = |token: &&Secret| default.is_none_or(|default| !default.matches(token.expose()));
@@ -242,6 +248,15 @@ fn may_replace(caller: &Caller, local: &Local, new: &LocalService) -> Result<(),
     Ok(())
 }
 
+/// Whether the programs that checks name may run, if somebody registers them over the API.
+fn programs_may_run<'a>(
+    scripts: ScriptChecks,
+    mut specs: impl Iterator<Item = &'a CheckSpec>,
+) -> Result<(), RpcError> {
+    let refused = refused_program(scripts, Source::Api).filter(|_| specs.any(|spec| spec.probe.is_program()));
+    refused.map_or(Ok(()), |why| Err(RpcError::Rejected(why.to_owned())))
+}
+
 fn known_check<'a>(local: &'a Local, id: &CheckId) -> Result<&'a CheckRecord, RpcError> {
     let unknown = || {
         RpcError::NotFound(format!(
@@ -251,7 +266,7 @@ fn known_check<'a>(local: &'a Local, id: &CheckId) -> Result<&'a CheckRecord, Rp
     local.checks.get(id).ok_or_else(unknown)
 }
 
-fn unknown_service(id: &InstanceId) -> RpcError {
+pub(crate) fn unknown_service(id: &InstanceId) -> RpcError {
     RpcError::NotFound(format!(
         "Unknown service ID \"{id}\". Ensure that the service ID is passed, not the service name."
     ))

@@ -12,10 +12,6 @@ pub const META_VALUE_BYTES_MAX: usize = 512;
 pub const META_RESERVED_PREFIX: &str = "consul-";
 /// Weights are 16 bits in DNS answers.
 pub const WEIGHT_MAX: i64 = 65_535;
-/// Checks more often than this cost more than they tell; Consul raises them to it too.
-pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
-/// How long a check may take where nothing is said. Consul's documented default.
-pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Services are not deregistered sooner than this. Consul's documented bound.
 pub const DEREGISTER_AFTER_MIN: Duration = Duration::from_secs(60);
 /// How often the default check of a sidecar runs. Consul's documented default.

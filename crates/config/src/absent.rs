@@ -83,7 +83,8 @@ const NO_LOG_FILE: &str = "logs go to standard error only";
 const NO_ENVOY: &str = "Envoy is not configured yet";
 const NO_KV: &str = "there is no key/value store yet";
 const ENTERPRISE: &str = "a part of Consul Enterprise that is not available yet";
-const NO_CHECK: &str = "checks of that kind are not available yet";
+const NO_OWN_TLS: &str =
+    "checks show no certificate of the agent's yet, and verify by the system's authorities";
 
 /// All of them.
 pub const ABSENT: &[Absent] = &[
@@ -165,10 +166,7 @@ pub const ABSENT: &[Absent] = &[
     idle("xds", NO_ENVOY),
     idle("locality", NOT_YET),
     // Checks.
-    idle("enable_script_checks", NO_CHECK),
-    idle("enable_local_script_checks", NO_CHECK),
-    idle("enable_agent_tls_for_checks", NO_CHECK),
-    idle("discard_check_output", NOT_YET),
+    idle("enable_agent_tls_for_checks", NO_OWN_TLS),
     idle("check_deregister_interval_min", NOT_YET),
     idle("check_reap_interval", NOT_YET),
     idle("watches", "watches are not available yet"),

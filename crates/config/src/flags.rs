@@ -47,6 +47,10 @@ pub struct AgentFlags {
     pub alt_domain: Option<String>,
     /// `-domain`.
     pub domain: Option<String>,
+    /// `-enable-local-script-checks`.
+    pub enable_local_script_checks: Option<bool>,
+    /// `-enable-script-checks`.
+    pub enable_script_checks: Option<bool>,
     /// `-encrypt`.
     pub encrypt: Option<Secret>,
     /// `-grpc-port`.
@@ -102,6 +106,8 @@ const FLAGS: &[(&str, &str)] = &[
     ("-default-query-time", "default_query_time"),
     ("-dns-port", "ports.dns"),
     ("-domain", "domain"),
+    ("-enable-local-script-checks", "enable_local_script_checks"),
+    ("-enable-script-checks", "enable_script_checks"),
     ("-encrypt", "encrypt"),
     ("-grpc-port", "ports.grpc"),
     ("-grpc-tls-port", "ports.grpc_tls"),
@@ -126,8 +132,6 @@ const FLAGS: &[(&str, &str)] = &[
     ("-auto-reload-config", "auto_reload_config"),
     ("-disable-host-node-id", "disable_host_node_id"),
     ("-disable-keyring-file", "disable_keyring_file"),
-    ("-enable-local-script-checks", "enable_local_script_checks"),
-    ("-enable-script-checks", "enable_script_checks"),
     ("-join-wan", "start_join_wan"),
     ("-log-file", "log_file"),
     ("-log-rotate-bytes", "log_rotate_bytes"),
@@ -195,6 +199,8 @@ impl AgentFlags {
             dns_port,
             alt_domain,
             domain,
+            enable_local_script_checks,
+            enable_script_checks,
             encrypt,
             grpc_port,
             grpc_tls_port,
@@ -236,6 +242,8 @@ impl AgentFlags {
             ("default_query_time", text(default_query_time)),
             ("alt_domain", text(alt_domain)),
             ("domain", text(domain)),
+            ("enable_local_script_checks", flag(enable_local_script_checks)),
+            ("enable_script_checks", flag(enable_script_checks)),
             ("encrypt", encrypt.as_ref().map(|key| Kind::String(key.expose().to_owned()))),
             ("http_config.allow_write_http_from", list(allow_write_http_from)),
             ("log_json", flag(log_json)),

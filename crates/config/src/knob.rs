@@ -102,6 +102,11 @@ knobs! {
         |c| plain(c.agent.check_output_bytes_max);
     "check_update_interval", "5m0s", "How long changes of a check's output alone may wait.",
         |c| time(c.agent.check_update_interval);
+    "discard_check_output", "false", "Keep no output of checks.", |c| plain(c.agent.discard_check_output);
+    "enable_local_script_checks", "false", "Checks of files may run programs.",
+        |c| plain(c.agent.local_script_checks);
+    "enable_script_checks", "false", "Checks may run programs, those registered over the API too.",
+        |c| plain(c.agent.script_checks);
     "checks", "0", "Checks on their own.", |c| content(&c.definitions.checks, check_tokens(&c.definitions.checks));
     "client_addr", "127.0.0.1", "Addresses of the interfaces for clients, separated by blanks.",
         |c| list(&c.http.addresses);

@@ -63,7 +63,7 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
     let whole = found.iter().all(|one| one.severity != Severity::Error);
     let mut resolver =
         Resolver { origins: &origins, found, dev: flags.dev, whole, interfaces: &host.interfaces };
-    let definitions = resolver.definitions(&services, &checks);
+    let definitions = resolver.definitions(&services, &checks, raw.runs_local_scripts());
     let entries = resolver.entries(&entries);
     let config = resolver.config(raw, definitions, entries, flags, host);
     // As they are read: what nobody wrote comes last, behind the flags.

@@ -75,6 +75,9 @@ keys! {
         #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
         pub check_update_interval: Option<Duration>,
         pub check_output_max_size: Option<i64>,
+        pub discard_check_output: Option<bool>,
+        pub enable_script_checks: Option<bool>,
+        pub enable_local_script_checks: Option<bool>,
         pub telemetry: Telemetry,
         pub auto_encrypt: Unbuilt,
         pub rpc: Unbuilt,
@@ -270,4 +273,11 @@ impl Visitor<'_> for Written {
 #[cfg(test)]
 fn nothing<S: serde::Serializer>(_: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_none()
+}
+
+impl Raw {
+    /// Whether checks of files may run programs.
+    pub(crate) fn runs_local_scripts(&self) -> bool {
+        self.enable_local_script_checks.unwrap_or(false) || self.enable_script_checks.unwrap_or(false)
+    }
 }

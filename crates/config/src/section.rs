@@ -81,6 +81,12 @@ pub struct AgentSection {
     pub check_update_interval: Duration,
     /// Bytes of a check's output that are kept.
     pub check_output_bytes_max: usize,
+    /// Keep no output of checks.
+    pub discard_check_output: bool,
+    /// Whether checks may run programs, wherever they were registered.
+    pub script_checks: bool,
+    /// Whether checks of files may run programs.
+    pub local_script_checks: bool,
     /// Ports given to sidecars that have none; none: no port is given.
     pub sidecar_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.

@@ -359,14 +359,35 @@ fn zero_is_the_default_where_consul_has_it_so() {
 #[test]
 fn n_45_script_checks_in_files_are_refused() {
     let text = "service {\n name = \"web\"\n check { args = [\"/bin/true\"] interval = \"10s\" }\n}\n\
-                check { name = \"c\" args = [\"/bin/true\"] interval = \"10s\" }";
+                check { name = \"c\" args = [\"/bin/true\"] docker_container_id = \"d\" interval = \"10s\" }";
     let source = Source::file("a.hcl", text.as_bytes().to_vec());
     let found = load(std::slice::from_ref(&source), &server(), &host()).unwrap_err();
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
     let refused = |place: &str| {
-        told.iter().any(|one| one.starts_with(place) && one.contains("not available yet: script checks"))
+        told.iter().any(|one| {
+            one.starts_with(place) && one.contains("Scripts are disabled on this agent; to enable")
+        })
     };
-    assert!(refused("a.hcl:1:") && refused("a.hcl:5:"), "{told:?}");
+    assert!(refused("a.hcl:1:") && refused("a.hcl:5:") && told.len() == 2, "{told:?}");
+    for key in ["enable_script_checks", "enable_local_script_checks"] {
+        let own = config(&format!("{text}\n{key} = true"));
+        assert_eq!(own.definitions.checks.len(), 1, "{key}");
+        let off = format!("{text}\n{key} = false");
+        let source = Source::file("a.hcl", off.into_bytes());
+        assert!(load(&[source], &server(), &host()).is_err(), "{key}");
+    }
+    let flags = AgentFlags { enable_local_script_checks: Some(true), ..server() };
+    assert!(load(&[source], &flags, &host()).is_ok());
+}
+
+#[test]
+fn what_a_request_of_a_check_says_is_not_printed() {
+    let text = "check { name = \"web\" http = \"http://u:canary@a\" interval = \"1s\" body = \"canary\" \
+                header { Authorization = [\"canary\"] } }";
+    let own = config(text);
+    let specs: Vec<_> = own.definitions.check_specs().collect();
+    let repeated = format!("{own:?} {specs:?}");
+    assert!(!repeated.contains("canary") && repeated.contains("web"), "{repeated}");
 }
 
 #[test]
@@ -380,12 +401,12 @@ fn definitions_keep_their_places() {
     assert_eq!((own.definitions.checks.len(), own.server.entries.len()), (1, 1));
     refused(
         "service {\n name = \"web\"\n prt = 80\n}\nservices = [{ name = \"a\" }, { name = \"a\" }, { name = \"b\" port = -1 }]\n\
-         check { http = \"http://x\" interval = \"1s\" name = \"h\" }\nconfig_entries { bootstrap = [{ kind = \"mesh\" }] bootsrtap = [] }",
+         check { http = \"http://x\" name = \"h\" }\nconfig_entries { bootstrap = [{ kind = \"mesh\" }] bootsrtap = [] }",
         &[
             "a.hcl:3:2: services[0].prt: unknown key \"prt\", did you mean \"Port\"?",
             "a.hcl:5:29: services[2]: the service id \"a\" is already used at a.hcl:5:13; give each its own id",
             "a.hcl:5:45: services[3].Port: Port: -1 is not a port; use 0 to 65535",
-            "a.hcl:6:7: checks[0].HTTP: not available yet: HTTP checks",
+            "a.hcl:6:7: checks[0].Interval: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks",
             "a.hcl:7:50: config_entries.bootsrtap: unknown key \"bootsrtap\", did you mean \"bootstrap\"?",
         ],
     );

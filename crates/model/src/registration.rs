@@ -2,6 +2,7 @@
 //!
 //! They hold tokens and are therefore not serialisable as a whole; whoever persists them chooses the form.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -60,15 +61,6 @@ pub struct CheckSpec {
 pub enum Probe {
     /// The service reports; silence for longer than this is critical.
     Ttl(Duration),
-    /// A TCP connection to `address`, made every `interval`.
-    Tcp {
-        /// `host:port`.
-        address: String,
-        /// Time between runs.
-        interval: Duration,
-        /// How long one run may take.
-        timeout: Duration,
-    },
     /// As well as all checks of another service or node.
     Alias {
         /// The node; `None`: this one.
@@ -76,6 +68,131 @@ pub enum Probe {
         /// The instance; `None`: the node itself.
         service: Option<InstanceId>,
     },
+    /// Somebody has taken the service or the node out of use.
+    Maintenance,
+    /// A TCP connection to `address`.
+    Tcp {
+        /// `host:port`.
+        address: String,
+        /// Shake hands on it too.
+        #[serde(default)]
+        tls: Option<CheckTls>,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// A datagram to `address`, which nobody refuses.
+    Udp {
+        /// `host:port`.
+        address: String,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// A request that is answered with 2xx; 429 is a warning.
+    Http {
+        /// The request.
+        request: Box<CheckRequest>,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// The health protocol of gRPC.
+    Grpc {
+        /// `host:port`.
+        address: String,
+        /// The service that is asked about; empty: the server as a whole.
+        service: String,
+        /// Over TLS.
+        tls: Option<CheckTls>,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// A ping on an HTTP/2 connection.
+    H2ping {
+        /// `host:port`.
+        address: String,
+        /// Over TLS.
+        tls: Option<CheckTls>,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// A service of the operating system.
+    OsService {
+        /// Its name there.
+        name: String,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// A program, without a shell. Its exit code decides: 0 passes, 1 warns.
+    Script {
+        /// Program and arguments; at least the first.
+        args: Vec<String>,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+    /// A program in a container.
+    Docker {
+        /// The container.
+        container: String,
+        /// Program and arguments.
+        args: Vec<String>,
+        /// Runs what is written, in Consul.
+        shell: String,
+        /// How often.
+        #[serde(flatten)]
+        every: Every,
+    },
+}
+
+/// How often a check is made.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Every {
+    /// Time between runs, as written.
+    pub interval: Duration,
+    /// How long one run may take, as written; zero: as is usual for its kind.
+    #[serde(default)]
+    pub timeout: Duration,
+}
+
+/// How the TLS of a check's target is verified.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CheckTls {
+    /// The name its certificate must have; empty: the host that is connected to.
+    pub server_name: String,
+    /// Take any certificate.
+    pub skip_verify: bool,
+}
+
+/// The request of an HTTP check.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CheckRequest {
+    /// Where to.
+    pub url: String,
+    /// Empty: GET.
+    pub method: String,
+    /// Fields beside the usual ones. They may hold secrets.
+    pub header: BTreeMap<String, Vec<String>>,
+    /// What is sent along.
+    pub body: String,
+    /// Judge by a redirect instead of following it.
+    pub disable_redirects: bool,
+    /// For `https`.
+    pub tls: CheckTls,
+}
+
+impl std::fmt::Debug for CheckRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fields = self.header.keys().collect::<Vec<_>>();
+        f.debug_struct("CheckRequest")
+            .field("method", &self.method)
+            .field("header", &fields)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Probe {
@@ -83,8 +200,36 @@ impl Probe {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Ttl(_) => "ttl",
-            Self::Tcp { .. } => "tcp",
             Self::Alias { .. } => "alias",
+            Self::Maintenance => "maintenance",
+            Self::Tcp { .. } => "tcp",
+            Self::Udp { .. } => "udp",
+            Self::Http { .. } => "http",
+            Self::Grpc { .. } => "grpc",
+            Self::H2ping { .. } => "h2ping",
+            Self::OsService { .. } => "os_service",
+            Self::Script { .. } => "script",
+            Self::Docker { .. } => "docker",
         }
+    }
+
+    /// How often it is made from here; `None` for what is told or taken over.
+    pub fn every(&self) -> Option<Every> {
+        match self {
+            Self::Ttl(_) | Self::Alias { .. } | Self::Maintenance => None,
+            Self::Tcp { every, .. }
+            | Self::Udp { every, .. }
+            | Self::Http { every, .. }
+            | Self::Grpc { every, .. }
+            | Self::H2ping { every, .. }
+            | Self::OsService { every, .. }
+            | Self::Script { every, .. }
+            | Self::Docker { every, .. } => Some(*every),
+        }
+    }
+
+    /// Whether a program that a registration names would run.
+    pub fn is_program(&self) -> bool {
+        matches!(self, Self::Script { .. } | Self::Docker { .. })
     }
 }

@@ -41,7 +41,7 @@ impl Local {
             && !self.services.contains_key(id)
         {
             let text = format!("Service {id} could not be found on this node");
-            return Some(Report::taken_over(CheckStatus::Critical, text));
+            return Some(Report::decided(CheckStatus::Critical, text));
         }
         // The worst one decides, so the first of them will do.
         let worst = self.checks_of(service.as_ref()).find(|id| *id != own);
@@ -76,13 +76,12 @@ pub(crate) fn alias_of<'a>(checks: impl Iterator<Item = &'a Check>) -> Report {
         }
     }
     match worst {
-        None => Report::taken_over(CheckStatus::Passing, "No checks found.".to_owned()),
+        None => Report::decided(CheckStatus::Passing, "No checks found.".to_owned()),
         Some(check) if check.status == CheckStatus::Passing => {
-            Report::taken_over(CheckStatus::Passing, "All checks passing.".to_owned())
+            Report::decided(CheckStatus::Passing, "All checks passing.".to_owned())
         }
-        Some(check) => Report::taken_over(
-            check.status,
-            format!("Aliased check {:?} failing: {}", check.name, check.output),
-        ),
+        Some(check) => {
+            Report::decided(check.status, format!("Aliased check {:?} failing: {}", check.name, check.output))
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! One check: from reports to a verdict, and when the catalog has to hear of it.
+//!
+//! How many runs make a verdict is [`super::streak`].
 
 use std::time::Duration;
 
 use concord_model::catalog::{Check, CheckStatus};
-use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{InstanceId, Namespace, Stamp};
 use concord_runtime::Instant;
+use concord_syntax::duration;
 use sha2::{Digest, Sha256};
 
+use super::streak::Streak;
 use super::{CheckSettings, Mark, Source};
-use crate::limits::CHECK_STATE_OUTPUT_BYTES_MAX;
+use crate::limits::{CHECK_OUTPUT_FRAME_BYTES_MAX, CHECK_STATE_OUTPUT_BYTES_MAX};
 
 /// A check with its verdict and what the catalog knows of it.
 #[derive(Clone, Debug)]
@@ -42,10 +46,13 @@ pub(crate) struct CheckRecord {
     streak: Streak,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Streak {
-    good: u32,
-    bad: u32,
+/// How a check came to be registered, which decides how its times are shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// With the definition of its service.
+    Inline,
+    /// On its own.
+    Alone,
 }
 
 /// What a service said about itself, as it is kept over a restart.
@@ -83,8 +90,8 @@ impl Report {
         Self { status, output, counted: true, heard: false }
     }
 
-    /// What is taken over from something else.
-    pub(crate) fn taken_over(status: CheckStatus, output: String) -> Self {
+    /// What decides by itself: taken over from something else, or beyond doubt.
+    pub(crate) fn decided(status: CheckStatus, output: String) -> Self {
         Self { status, output, counted: false, heard: false }
     }
 
@@ -99,17 +106,19 @@ impl Report {
 }
 
 impl CheckRecord {
+    /// What a check was found to be is kept when it is registered again, in whatever way it is made then.
     pub(super) fn new(
         mut spec: CheckSpec,
+        standing: Standing,
         source: Source,
         version: u64,
         service: Option<&LocalService>,
         last: Option<&Self>,
         now: Instant,
     ) -> Self {
-        let last =
-            last.filter(|last| last.spec.service_id == spec.service_id && last.spec.probe == spec.probe);
-        let (interval, timeout) = shown_times(&spec.probe);
+        let last = last.filter(|last| last.spec.service_id == spec.service_id);
+        let same = last.filter(|last| last.spec.probe == spec.probe);
+        let (interval, timeout) = shown_times(&spec.probe, standing);
         if let Some(service) = service {
             spec.service_name = Some(service.service.service.clone());
         }
@@ -138,10 +147,11 @@ impl CheckRecord {
             critical_since: last.and_then(|last| last.critical_since).or(critical),
             deferred: None,
             token_digest: spec.token.as_ref().map(|token| Sha256::digest(token.expose()).into()),
-            silent_at: last.map_or_else(|| now + ttl(&spec.probe), |last| last.silent_at),
-            told: last.is_some_and(|last| last.told),
+            silent_at: same.map_or_else(|| now + ttl(&spec.probe), |last| last.silent_at),
+            told: same.is_some_and(|last| last.told),
             untried: last.is_some_and(|last| last.untried),
-            streak: last.map(|last| last.streak).unwrap_or_default(),
+            streak: same
+                .map_or_else(|| Streak::new(&spec), |last| last.streak.for_thresholds(&last.spec, &spec)),
             spec,
         }
     }
@@ -197,7 +207,7 @@ impl CheckRecord {
 
     /// The agent has started: it knows no run of this check, though there may have been some.
     pub(super) fn await_first_run(&mut self) {
-        self.untried = matches!(self.spec.probe, Probe::Tcp { .. });
+        self.untried = self.spec.probe.every().is_some();
     }
 
     /// Whether the catalog knows better what became of it, until it runs.
@@ -212,9 +222,20 @@ impl CheckRecord {
             self.silent_at = now + ttl(&self.spec.probe);
             self.told = true;
         }
-        let status = if report.counted { self.count(report.status) } else { report.status };
-        let limit = self.spec.output_bytes_max.unwrap_or(settings.output_bytes_max);
-        let output = shortened(report.output, limit.min(settings.output_bytes_max.max(limit)));
+        let status = match report.counted {
+            true => self.streak.judge(&self.spec, report.status),
+            false => Some(report.status),
+        };
+        // Too few runs say so: all stays as it is, the output too.
+        let Some(status) = status else { return false };
+        let output = match settings.discard_output {
+            true => String::new(),
+            // Who makes a check bounds what its target said; what is said around it comes on top.
+            false if report.counted => {
+                shortened(report.output, self.output_limit(settings) + CHECK_OUTPUT_FRAME_BYTES_MAX)
+            }
+            false => shortened(report.output, self.output_limit(settings)),
+        };
         let (same_status, same_output) = (status == self.check.status, output == self.check.output);
         if same_status && same_output {
             return false;
@@ -235,55 +256,29 @@ impl CheckRecord {
         true
     }
 
-    /// Several runs make a verdict, if the check says so.
-    fn count(&mut self, status: CheckStatus) -> CheckStatus {
-        let (critical, warning) = (self.spec.failures_before_critical, self.spec.failures_before_warning);
-        match status {
-            CheckStatus::Passing | CheckStatus::Warning => {
-                self.streak = Streak { good: self.streak.good.saturating_add(1), bad: 0 };
-                if self.streak.good >= self.spec.success_before_passing { status } else { self.check.status }
-            }
-            CheckStatus::Critical => {
-                self.streak = Streak { good: 0, bad: self.streak.bad.saturating_add(1) };
-                let warning = if warning == 0 { critical } else { warning };
-                if self.streak.bad >= critical.max(1) {
-                    CheckStatus::Critical
-                } else if self.streak.bad >= warning.max(1) {
-                    CheckStatus::Warning
-                } else {
-                    self.check.status
-                }
-            }
-        }
+    /// Bytes of output that are kept: a check may ask for less than the agent keeps, not for more.
+    pub(super) fn output_limit(&self, settings: CheckSettings) -> usize {
+        self.spec.output_bytes_max.map_or(settings.output_bytes_max, |own| own.min(settings.output_bytes_max))
     }
 }
 
 /// How long a report counts; nothing where nobody reports.
 fn ttl(probe: &Probe) -> Duration {
-    match probe {
-        Probe::Ttl(ttl) => *ttl,
-        Probe::Tcp { .. } | Probe::Alias { .. } => Duration::ZERO,
-    }
+    if let Probe::Ttl(ttl) = probe { *ttl } else { Duration::ZERO }
 }
 
-/// Period and time-out as the API shows them.
-fn shown_times(probe: &Probe) -> (String, String) {
+/// Period and time-out as the API shows them: as they are written, and what is not written only for a check
+/// that stands on its own.
+fn shown_times(probe: &Probe, standing: Standing) -> (String, String) {
+    let shown = |time: Duration| match (time.is_zero(), standing) {
+        (true, Standing::Inline) => String::new(),
+        (true, Standing::Alone) | (false, _) => duration::format(time),
+    };
+    let every = probe.every();
+    let time = |time: fn(&Every) -> Duration| shown(every.as_ref().map_or(Duration::ZERO, time));
     match probe {
-        Probe::Tcp { interval, timeout, .. } => (shown(*interval), shown(*timeout)),
-        Probe::Ttl(_) | Probe::Alias { .. } => (String::new(), String::new()),
-    }
-}
-
-/// A duration in the spelling of the API.
-fn shown(duration: Duration) -> String {
-    let secs = duration.as_secs();
-    if duration.subsec_nanos() != 0 {
-        return format!("{}s", duration.as_secs_f64());
-    }
-    match (secs / 3600, secs / 60 % 60, secs % 60) {
-        (0, 0, s) => format!("{s}s"),
-        (0, m, s) => format!("{m}m{s}s"),
-        (h, m, s) => format!("{h}h{m}m{s}s"),
+        Probe::Maintenance => (String::new(), String::new()),
+        _ => (time(|every| every.interval), time(|every| every.timeout)),
     }
 }
 

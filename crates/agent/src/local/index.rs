@@ -106,9 +106,10 @@ fn take_from<K: Ord, V: Ord>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value
 impl Places {
     /// While the catalog does not have the service it would refuse the check: it is held back.
     fn of(record: &CheckRecord, held: bool) -> Self {
-        let alias_of = match &record.spec.probe {
-            Probe::Alias { node: None, service } => Some(service.clone()),
-            Probe::Alias { node: Some(_), .. } | Probe::Ttl(_) | Probe::Tcp { .. } => None,
+        let alias_of = if let Probe::Alias { node: None, service } = &record.spec.probe {
+            Some(service.clone())
+        } else {
+            None
         };
         let about = record.spec.service_id.clone();
         let ready = !held && record.mark == Mark::Pending;

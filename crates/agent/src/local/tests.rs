@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use concord_model::catalog::{CheckStatus, ServiceAddress};
-use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 use concord_runtime::{Entropy, Instant, SeededEntropy};
 
@@ -20,7 +20,11 @@ fn id(text: &str) -> CheckId {
 }
 
 fn local() -> Local {
-    let settings = CheckSettings { update_interval: Duration::from_secs(300), output_bytes_max: 4096 };
+    let settings = CheckSettings {
+        update_interval: Duration::from_secs(300),
+        output_bytes_max: 4096,
+        discard_output: false,
+    };
     Local::new(settings, 21_000..=21_255)
 }
 
@@ -108,13 +112,77 @@ fn silence_is_critical_once_its_time_is_over() {
 }
 
 #[test]
-fn registering_again_keeps_the_verdict_of_the_same_check_only() {
+fn registering_again_keeps_the_verdict_however_the_check_is_made_then() {
     let mut local = web(vec![spec("c", Some("web"), ttl(30))]);
     pass(&mut local, "c", 1);
     set(&mut local, "web", None, vec![spec("c", Some("web"), ttl(30))], false);
     status(&local, "c", CheckStatus::Passing);
-    set(&mut local, "web", None, vec![spec("c", Some("web"), ttl(31))], false);
+    assert_eq!(local.next_tick(), Some(at(31)), "it is no sign of life");
+    set(&mut local, "web", None, vec![spec("c", Some("web"), ttl(3600))], false);
+    status(&local, "c", CheckStatus::Passing);
+    assert_eq!(local.next_tick(), Some(at(0) + Duration::from_secs(3600)));
+    let every = Every { interval: Duration::from_secs(10), timeout: Duration::ZERO };
+    let udp = Probe::Udp { address: "a:1".to_owned(), every };
+    set(&mut local, "web", None, vec![spec("c", Some("web"), udp)], false);
+    status(&local, "c", CheckStatus::Passing);
+    // What was found of one instance says nothing about another.
+    set(&mut local, "db", None, vec![spec("c", Some("db"), ttl(3600))], false);
     status(&local, "c", CheckStatus::Critical);
+}
+
+#[test]
+fn times_are_shown_as_they_are_written() {
+    let every = Every { interval: Duration::from_millis(500), timeout: Duration::ZERO };
+    let udp = Probe::Udp { address: "a:1".to_owned(), every };
+    let mut local = web(vec![spec("inline", Some("web"), udp.clone()), spec("told", Some("web"), ttl(30))]);
+    for (name, probe) in [("alone", udp), ("silent", ttl(30)), ("maintained", Probe::Maintenance)] {
+        let spec = Box::new(spec(name, Some("web"), probe));
+        local.apply(Change::SetCheck { spec, source: Source::Api }, at(0));
+    }
+    for (name, interval, timeout) in [
+        ("inline", "500ms", ""),
+        ("told", "", ""),
+        ("alone", "500ms", "0s"),
+        ("silent", "0s", "0s"),
+        ("maintained", "", ""),
+    ] {
+        let check = &local.checks[&id(name)].check;
+        assert_eq!((check.interval.as_str(), check.timeout.as_str()), (interval, timeout), "{name}");
+    }
+}
+
+#[test]
+fn a_check_may_ask_for_less_output_than_the_agent_keeps_and_not_for_more() {
+    let kept = |own: Option<usize>| {
+        let mut one = spec("c", Some("web"), ttl(30));
+        one.output_bytes_max = own;
+        let mut local = web(vec![one]);
+        local.report(&id("c"), Report::told(CheckStatus::Passing, "x".repeat(10_000)), at(0)).unwrap();
+        local.checks[&id("c")].check.output.matches('x').count()
+    };
+    assert_eq!((kept(None), kept(Some(10)), kept(Some(9000))), (4096, 10, 4096));
+    let mut local = web(vec![spec("c", Some("web"), ttl(30))]);
+    local.settings.discard_output = true;
+    local.report(&id("c"), Report::told(CheckStatus::Passing, "x".to_owned()), at(0)).unwrap();
+    assert_eq!(local.checks[&id("c")].check.output, "");
+}
+
+#[test]
+fn a_reload_leaves_a_service_out_of_use_that_somebody_took_out_of_it() {
+    let mut local = web(Vec::new());
+    let enter = |local: &mut Local| {
+        let spec = Box::new(spec("m", Some("web"), Probe::Maintenance));
+        local.apply(Change::SetCheck { spec, source: Source::Api }, at(0));
+    };
+    let register = |local: &mut Local, source| {
+        let registration = Box::new((*local.services[&service_id("web")].registration).clone());
+        local.apply(Change::SetService { registration, source, replace_checks: true }, at(0));
+    };
+    enter(&mut local);
+    register(&mut local, Source::File);
+    status(&local, "m", CheckStatus::Critical);
+    register(&mut local, Source::Api);
+    assert!(!local.checks.contains_key(&id("m")), "as in Consul, where it is asked for");
 }
 
 #[test]
@@ -248,7 +316,7 @@ fn several_runs_make_a_verdict_if_asked_for() {
         local.report(&id("c"), Report::run(outcome, String::new()), at(1)).expect("it is there");
         status(&local, "c", expected);
     };
-    run(true, CheckStatus::Critical);
+    // The first decides by itself.
     run(true, CheckStatus::Passing);
     run(false, CheckStatus::Passing);
     run(false, CheckStatus::Warning);

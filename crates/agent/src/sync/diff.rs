@@ -65,7 +65,7 @@ pub(super) fn recall(local: &mut Local, remote: Option<&NodeRecords>, now: Insta
             own.is_untried() && own.check.service_id == theirs.service_id && own.check.kind == theirs.kind
         };
         if local.checks.get(&theirs.id).is_some_and(same) {
-            local.report(&theirs.id, Report::taken_over(theirs.status, theirs.output.clone()), now);
+            local.report(&theirs.id, Report::decided(theirs.status, theirs.output.clone()), now);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Check definitions, inline in a service or on their own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
-use concord_model::registration::{CheckSpec, Probe};
+use concord_model::registration::{CheckRequest, CheckSpec, CheckTls, Every, Probe};
 use concord_model::{CheckId, InstanceId, Secret, ServiceName};
 use concord_syntax::{Node, duration::serde_go};
 use serde::{Deserialize, Serialize};
@@ -11,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::field;
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
-use crate::limits::{CHECK_INTERVAL_MIN, CHECK_TIMEOUT_DEFAULT, DEREGISTER_AFTER_MIN};
-use crate::shape::{exposed, secret};
+use crate::limits::DEREGISTER_AFTER_MIN;
+use crate::shape::{exposed, null_default, secret};
 
 /// A check as a user writes it; exactly one of the ways to make it is used.
 ///
 /// `Args` is also known as `ScriptArgs`, `ID` as `CheckID`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CheckDefinition {
     /// The check's id.
@@ -70,37 +71,123 @@ pub struct CheckDefinition {
     /// Another partition than `default` is refused.
     pub partition: String,
 
-    // Ways that are not available yet, known so that they can be named.
-    #[serde(alias = "ScriptArgs")]
-    args: Vec<String>,
+    /// Program and arguments, run without a shell.
+    #[serde(alias = "ScriptArgs", deserialize_with = "null_default")]
+    pub args: Vec<String>,
+    /// URL to ask.
     #[serde(rename = "HTTP")]
-    http: String,
-    header: Option<Node>,
-    method: String,
-    body: String,
-    disable_redirects: bool,
+    pub http: String,
+    /// Fields of the request.
+    #[serde(deserialize_with = "null_default")]
+    pub header: BTreeMap<String, Vec<String>>,
+    /// Method of the request; GET if not said.
+    pub method: String,
+    /// Body of the request.
+    pub body: String,
+    /// Judge by a redirect instead of following it.
+    pub disable_redirects: bool,
+    /// Shake hands on the TCP connection.
     #[serde(rename = "TCPUseTLS")]
-    tcp_use_tls: bool,
+    pub tcp_use_tls: bool,
+    /// `host:port` to send a datagram to.
     #[serde(rename = "UDP")]
-    udp: String,
+    pub udp: String,
+    /// `host:port` or `host:port/service` to ask about its health.
     #[serde(rename = "GRPC")]
-    grpc: String,
+    pub grpc: String,
+    /// Over TLS.
     #[serde(rename = "GRPCUseTLS")]
-    grpc_use_tls: bool,
+    pub grpc_use_tls: bool,
+    /// `host:port` to ping over HTTP/2.
     #[serde(rename = "H2PING")]
-    h2ping: String,
+    pub h2ping: String,
+    /// Over TLS; yes if not said.
     #[serde(rename = "H2PingUseTLS")]
-    h2ping_use_tls: Option<bool>,
+    pub h2ping_use_tls: Option<bool>,
+    /// Container to run `Args` in.
     #[serde(rename = "DockerContainerID")]
-    docker_container_id: String,
-    shell: String,
+    pub docker_container_id: String,
+    /// Shell in the container.
+    pub shell: String,
+    /// Service of the operating system.
     #[serde(rename = "OSService")]
-    os_service: String,
+    pub os_service: String,
+    /// Name expected in certificates.
     #[serde(rename = "TLSServerName")]
-    tls_server_name: String,
+    pub tls_server_name: String,
+    /// Take any certificate.
     #[serde(rename = "TLSSkipVerify")]
-    tls_skip_verify: bool,
+    pub tls_skip_verify: bool,
 }
+
+/// What a request of it says may be a secret.
+impl std::fmt::Debug for CheckDefinition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ways: Vec<&str> = self.ways().iter().map(|(way, ..)| *way).collect();
+        f.debug_struct("CheckDefinition")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("ways", &ways)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A way to make a check: how messages call it, whether it is written down, and what it says.
+type Way = (&'static str, fn(&CheckDefinition) -> bool, fn(&CheckDefinition, &mut Vec<Fault>) -> Probe);
+
+/// All of them. A check is made in exactly one.
+const WAYS: &[Way] = &[
+    ("TTL", |own| !own.ttl.is_zero(), |own, _| Probe::Ttl(own.ttl)),
+    ("TCP", |own| !own.tcp.is_empty(), CheckDefinition::tcp_probe),
+    (
+        "alias",
+        |own| !(own.alias_service.is_empty() && own.alias_node.is_empty()),
+        |own, faults| Probe::Alias {
+            node: field::optional_name("AliasNode", &own.alias_node, faults),
+            service: field::optional_name("AliasService", &own.alias_service, faults),
+        },
+    ),
+    (
+        "HTTP",
+        |own| !own.http.is_empty(),
+        |own, faults| Probe::Http { request: Box::new(own.request()), every: own.every(faults) },
+    ),
+    (
+        "UDP",
+        |own| !own.udp.is_empty(),
+        |own, faults| Probe::Udp { address: own.udp.clone(), every: own.every(faults) },
+    ),
+    ("gRPC", |own| !own.grpc.is_empty(), CheckDefinition::grpc_probe),
+    (
+        "H2PING",
+        |own| !own.h2ping.is_empty(),
+        |own, faults| Probe::H2ping {
+            address: own.h2ping.clone(),
+            tls: own.h2ping_use_tls.unwrap_or(true).then(|| own.tls()),
+            every: own.every(faults),
+        },
+    ),
+    (
+        "Docker",
+        |own| !own.docker_container_id.is_empty(),
+        |own, faults| Probe::Docker {
+            container: own.docker_container_id.clone(),
+            args: own.args.clone(),
+            shell: own.shell.clone(),
+            every: own.every(faults),
+        },
+    ),
+    (
+        "script",
+        |own| !own.args.is_empty() && own.docker_container_id.is_empty(),
+        |own, faults| Probe::Script { args: own.args.clone(), every: own.every(faults) },
+    ),
+    (
+        "OSService",
+        |own| !own.os_service.is_empty(),
+        |own, faults| Probe::OsService { name: own.os_service.clone(), every: own.every(faults) },
+    ),
+];
 
 /// What a check belongs to, and where its id comes from if it has none.
 #[derive(Clone, Copy, Debug)]
@@ -179,73 +266,72 @@ impl CheckDefinition {
         Faults::or("Invalid check", faults, spec)
     }
 
-    /// The ways to make it that are written down, as named in messages, and whether each is available.
-    fn ways(&self) -> Vec<(&'static str, bool)> {
-        [
-            ("TTL", !self.ttl.is_zero(), true),
-            ("TCP", !self.tcp.is_empty(), !self.tcp_use_tls),
-            ("alias", !(self.alias_service.is_empty() && self.alias_node.is_empty()), true),
-            ("HTTP", !self.http.is_empty(), false),
-            ("UDP", !self.udp.is_empty(), false),
-            ("gRPC", !self.grpc.is_empty(), false),
-            ("H2PING", !self.h2ping.is_empty(), false),
-            ("Docker", !self.docker_container_id.is_empty(), false),
-            ("script", !self.args.is_empty() && self.docker_container_id.is_empty(), false),
-            ("OSService", !self.os_service.is_empty(), false),
-        ]
-        .into_iter()
-        .filter(|(_, used, _)| *used)
-        .map(|(way, _, available)| (way, available))
-        .collect()
+    /// The ways to make it that are written down.
+    fn ways(&self) -> Vec<&'static Way> {
+        WAYS.iter().filter(|(_, used, _)| used(self)).collect()
     }
 
     fn probe(&self, faults: &mut Vec<Fault>) -> Option<Probe> {
-        let ways = self.ways();
         let rule = |text: String| Fault::rule("Check", text);
         if !self.interval.is_zero() && !self.ttl.is_zero() {
             faults.push(rule("Interval and TTL cannot both be specified".to_owned()));
             return None;
         }
-        let way = match ways.as_slice() {
+        match self.ways().as_slice() {
             [] => {
                 faults.push(rule("TTL must be > 0 for TTL checks".to_owned()));
-                return None;
+                None
             }
-            [(way, available)] => {
-                let what =
-                    if *way == "TCP" { "TCP checks with TLS".to_owned() } else { format!("{way} checks") };
-                field::not_available(way, !available, &what, faults);
-                *way
-            }
-            [(first, _), (second, _), ..] => {
+            [(_, _, probe)] => Some(probe(self, faults)),
+            [(first, ..), (second, ..), ..] => {
                 let text =
                     format!("a check is made in exactly one way, not by {first} and {second}; keep one");
                 faults.push(rule(text));
-                return None;
+                None
             }
-        };
-        match way {
-            "TTL" => Some(Probe::Ttl(self.ttl)),
-            "alias" => Some(Probe::Alias {
-                node: field::optional_name("AliasNode", &self.alias_node, faults),
-                service: field::optional_name("AliasService", &self.alias_service, faults),
-            }),
-            "TCP" => Some(self.tcp_probe(faults)),
-            _ => None,
         }
     }
 
-    fn tcp_probe(&self, faults: &mut Vec<Fault>) -> Probe {
+    fn every(&self, faults: &mut Vec<Fault>) -> Every {
         if self.interval.is_zero() {
             let text = "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks";
             faults.push(Fault::rule("Interval", text));
         }
+        Every { interval: self.interval, timeout: self.timeout }
+    }
+
+    fn tls(&self) -> CheckTls {
+        CheckTls { server_name: self.tls_server_name.clone(), skip_verify: self.tls_skip_verify }
+    }
+
+    fn tcp_probe(&self, faults: &mut Vec<Fault>) -> Probe {
+        let every = self.every(faults);
         if !has_port(&self.tcp) {
             let text = format!("TCP: {:?} is not host:port", self.tcp.chars().take(128).collect::<String>());
             faults.push(Fault::rule("TCP", text));
         }
-        let timeout = if self.timeout.is_zero() { CHECK_TIMEOUT_DEFAULT } else { self.timeout };
-        Probe::Tcp { address: self.tcp.clone(), interval: self.interval.max(CHECK_INTERVAL_MIN), timeout }
+        Probe::Tcp { address: self.tcp.clone(), tls: self.tcp_use_tls.then(|| self.tls()), every }
+    }
+
+    fn grpc_probe(&self, faults: &mut Vec<Fault>) -> Probe {
+        let (address, service) = self.grpc.split_once('/').unwrap_or((&self.grpc, ""));
+        Probe::Grpc {
+            address: address.to_owned(),
+            service: service.to_owned(),
+            tls: self.grpc_use_tls.then(|| self.tls()),
+            every: self.every(faults),
+        }
+    }
+
+    fn request(&self) -> CheckRequest {
+        CheckRequest {
+            url: self.http.clone(),
+            method: self.method.clone(),
+            header: self.header.clone(),
+            body: self.body.clone(),
+            disable_redirects: self.disable_redirects,
+            tls: self.tls(),
+        }
     }
 
     fn own_id(&self, owner: CheckOwner<'_>, faults: &mut Vec<Fault>) -> Option<CheckId> {

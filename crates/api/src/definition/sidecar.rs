@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
-use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 
 use super::field;
 use super::service::{LocalityDefinition, ServiceDefinition};
 use crate::fault::{Fault, Faults};
-use crate::limits::{CHECK_TIMEOUT_DEFAULT, SIDECAR_CHECK_INTERVAL};
+use crate::limits::SIDECAR_CHECK_INTERVAL;
 
 /// What follows the parent's id and name in those of its sidecar.
 pub const SIDECAR_SUFFIX: &str = "-sidecar-proxy";
@@ -185,8 +186,8 @@ fn default_checks(sidecar: &LocalService) -> Result<Vec<CheckSpec>, Faults> {
     let host = [own.address.as_str(), proxy_address].into_iter().find(|host| !host.is_empty());
     let listening = (own.port != 0).then(|| Probe::Tcp {
         address: host_port(host.unwrap_or("127.0.0.1"), own.port),
-        interval: SIDECAR_CHECK_INTERVAL,
-        timeout: CHECK_TIMEOUT_DEFAULT,
+        tls: None,
+        every: Every { interval: SIDECAR_CHECK_INTERVAL, timeout: Duration::ZERO },
     });
     let alias_name = format!("Connect Sidecar Aliasing {}", parent.as_ref().map_or("", InstanceId::as_str));
     let probes = [

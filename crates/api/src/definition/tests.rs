@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use concord_model::InstanceId;
 use concord_model::catalog::CheckStatus;
-use concord_model::registration::{LocalService, Probe};
+use concord_model::registration::{CheckRequest, CheckTls, Every, LocalService, Probe};
 use concord_syntax::hcl;
 
 use super::*;
@@ -126,8 +126,9 @@ fn intervals_and_timeouts_have_bounds() {
     let own = resolved(
         r#"{"Name":"web","Check":{"TCP":"[::1]:80","Interval":"10ms","DeregisterCriticalServiceAfter":"1s"}}"#,
     );
-    let Probe::Tcp { interval, timeout, .. } = &own.checks[0].probe else { panic!("not TCP") };
-    assert_eq!((*interval, *timeout), (Duration::from_secs(1), Duration::from_secs(10)));
+    // Shown as it is written; who makes the check raises it.
+    let every = Every { interval: Duration::from_millis(10), timeout: Duration::ZERO };
+    assert_eq!(own.checks[0].probe.every(), Some(every));
     assert_eq!(own.checks[0].deregister_after, Some(Duration::from_secs(60)));
 }
 
@@ -164,24 +165,104 @@ fn checks_are_made_in_exactly_one_way() {
     check_refused(r#"{"TTL":"1s","OutputMaxSize":-1}"#, 400, "MaxOutputMaxSize must be positive");
 }
 
+#[track_caller]
+fn check_probe(check: &str, expected: Probe) {
+    let own = resolved(&format!(r#"{{"Name":"web","Check":{check}}}"#));
+    assert_eq!(own.checks[0].probe, expected, "{check}");
+}
+
 #[test]
-fn checks_that_are_not_built_yet_are_named() {
-    for (check, what) in [
-        (r#"{"HTTP":"http://a","Interval":"1s"}"#, "HTTP"),
-        (r#"{"args":["x"],"Interval":"1s"}"#, "script"),
-        (r#"{"ScriptArgs":["x"],"Interval":"1s"}"#, "script"),
-        (r#"{"GRPC":"a:1","Interval":"1s"}"#, "gRPC"),
-        (r#"{"UDP":"a:1","Interval":"1s"}"#, "UDP"),
-        (r#"{"H2PING":"a:1","Interval":"1s"}"#, "H2PING"),
-        (r#"{"DockerContainerID":"x","Args":["y"],"Interval":"1s"}"#, "Docker"),
-        (r#"{"OSService":"x","Interval":"1s"}"#, "OSService"),
+fn every_way_to_make_a_check_is_read() {
+    let every = Every { interval: Duration::from_secs(5), timeout: Duration::from_secs(2) };
+    let tls = |name: &str, skip_verify| Some(CheckTls { server_name: name.to_owned(), skip_verify });
+    let address = "a:1".to_owned();
+    check_probe(
+        r#"{"HTTP":"https://a/","Method":"PUT","Header":{"X-Token":["1","2"]},"Body":"b","DisableRedirects":true,
+            "TLSServerName":"n","TLSSkipVerify":true,"Interval":"5s","Timeout":"2s"}"#,
+        Probe::Http {
+            request: Box::new(CheckRequest {
+                url: "https://a/".to_owned(),
+                method: "PUT".to_owned(),
+                header: [("X-Token".to_owned(), vec!["1".to_owned(), "2".to_owned()])].into(),
+                body: "b".to_owned(),
+                disable_redirects: true,
+                tls: CheckTls { server_name: "n".to_owned(), skip_verify: true },
+            }),
+            every,
+        },
+    );
+    check_probe(
+        r#"{"TCP":"a:1","TCPUseTLS":true,"TLSServerName":"n","Interval":"5s","Timeout":"2s"}"#,
+        Probe::Tcp { address: address.clone(), tls: tls("n", false), every },
+    );
+    check_probe(
+        r#"{"UDP":"a:1","Interval":"5s","Timeout":"2s"}"#,
+        Probe::Udp { address: address.clone(), every },
+    );
+    check_probe(
+        r#"{"grpc":"a:1/some/thing","grpc_use_tls":true,"tls_skip_verify":true,"Interval":"5s","Timeout":"2s"}"#,
+        Probe::Grpc { address: address.clone(), service: "some/thing".to_owned(), tls: tls("", true), every },
+    );
+    check_probe(
+        r#"{"GRPC":"a:1","Interval":"5s","Timeout":"2s"}"#,
+        Probe::Grpc { address: address.clone(), service: String::new(), tls: None, every },
+    );
+    check_probe(
+        r#"{"H2PING":"a:1","Interval":"5s","Timeout":"2s"}"#,
+        Probe::H2ping { address: address.clone(), tls: tls("", false), every },
+    );
+    check_probe(
+        r#"{"h2ping":"a:1","h2ping_use_tls":false,"Interval":"5s","Timeout":"2s"}"#,
+        Probe::H2ping { address, tls: None, every },
+    );
+    let args = vec!["x".to_owned(), "-y".to_owned()];
+    for key in ["args", "ScriptArgs", "Args"] {
+        check_probe(
+            &format!(r#"{{"{key}":["x","-y"],"Interval":"5s","Timeout":"2s"}}"#),
+            Probe::Script { args: args.clone(), every },
+        );
+    }
+    check_probe(
+        r#"{"DockerContainerID":"c","Args":["x","-y"],"Shell":"/bin/sh","Interval":"5s","Timeout":"2s"}"#,
+        Probe::Docker { container: "c".to_owned(), args, shell: "/bin/sh".to_owned(), every },
+    );
+    check_probe(
+        r#"{"OSService":"sshd","Interval":"5s","Timeout":"2s"}"#,
+        Probe::OsService { name: "sshd".to_owned(), every },
+    );
+}
+
+#[test]
+fn a_request_in_a_file_keeps_the_spelling_of_its_fields() {
+    let node = hcl::parse(
+        r#"name = "c" http = "http://a" interval = "1s" header { X-Token = ["t"] "x_other" = ["o", "p"] }"#,
+    )
+    .unwrap();
+    let spec = CheckDefinition::from_node(&node, "c.hcl").unwrap().resolve(CheckOwner::Itself).unwrap();
+    let Probe::Http { request, .. } = spec.probe else { panic!("not HTTP") };
+    let fields: Vec<_> = request.header.iter().map(|(name, values)| (name.as_str(), values.len())).collect();
+    assert_eq!(fields, [("X-Token", 1), ("x_other", 2)]);
+    assert!(!format!("{request:?}").contains("\"t\""), "what a field says is not told");
+}
+
+#[test]
+fn a_check_with_an_interval_needs_one() {
+    let text = "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks";
+    for check in [
+        r#"{"HTTP":"http://a"}"#,
+        r#"{"UDP":"a:1"}"#,
+        r#"{"GRPC":"a:1"}"#,
+        r#"{"H2PING":"a:1"}"#,
+        r#"{"Args":["x"]}"#,
+        r#"{"OSService":"x"}"#,
+        r#"{"DockerContainerID":"x","Args":["x"]}"#,
     ] {
-        check_refused(check, 501, &format!("not available yet: {what} checks"));
+        check_refused(check, 400, text);
     }
     check_refused(
-        r#"{"TCP":"a:1","TCPUseTLS":true,"Interval":"1s"}"#,
-        501,
-        "not available yet: TCP checks with TLS",
+        r#"{"HTTP":"http://a","GRPC":"a:1","Interval":"1s"}"#,
+        400,
+        "a check is made in exactly one way, not by HTTP and gRPC; keep one",
     );
 }
 
@@ -394,7 +475,7 @@ fn a_sidecar_has_default_checks() {
         (listening.id.as_str(), listening.name.as_str()),
         ("service:web-sidecar-proxy:1", "Connect Sidecar Listening")
     );
-    assert!(matches!(&listening.probe, Probe::Tcp { address, interval, .. }
+    assert!(matches!(&listening.probe, Probe::Tcp { address, every: Every { interval, .. }, .. }
         if address == "127.0.0.1:21000" && *interval == Duration::from_secs(10)));
     assert_eq!(
         (alias.id.as_str(), alias.name.as_str()),

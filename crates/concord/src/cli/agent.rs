@@ -129,14 +129,8 @@ const FLAGS: &[Flag] = &[
     Flag::text("encrypt", "Key for membership traffic, base64 of 16, 24 or 32 bytes; checked and kept. Not available yet.").placeholder("<key>"),
     Flag::switch("disable-keyring-file", "Keep the membership keys in memory only. Not available yet."),
     // What it does.
-    Flag::switch(
-        "enable-script-checks",
-        "Allow checks that run programs, wherever they were registered. Not available yet.",
-    ),
-    Flag::switch(
-        "enable-local-script-checks",
-        "Allow checks that run programs if they come from files. Not available yet.",
-    ),
+    Flag::switch("enable-script-checks", "Allow checks that run programs, wherever they were registered."),
+    Flag::switch("enable-local-script-checks", "Allow checks that run programs if they come from files."),
     Flag::integer("check_output_max_size", "Bytes of a check's output to keep."),
     Flag::text("default-query-time", "How long a blocking query waits that does not say.")
         .placeholder("<duration>"),

@@ -9,8 +9,15 @@ const OWN: &str = "CONCORD_";
 /// Prefix of the variables honoured for those who come from Consul.
 const CONSUL: &str = "CONSUL_";
 /// Other variables that are read, each for one purpose.
-const OTHERS: [&str; 6] =
-    ["CONNECT_PROXY_ID", "CONNECT_SIDECAR_FOR", "COMP_LINE", "COMP_POINT", "HOME", "NO_COLOR"];
+const OTHERS: [&str; 7] = [
+    "CONNECT_PROXY_ID",
+    "CONNECT_SIDECAR_FOR",
+    "COMP_LINE",
+    "COMP_POINT",
+    "HOME",
+    "NO_COLOR",
+    "SSL_CERT_FILE",
+];
 
 /// The variables that mean something to the program. Nothing else of the environment is kept.
 #[derive(Clone, Debug, Default)]

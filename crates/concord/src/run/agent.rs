@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
-use concord_agent::{About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy};
+use concord_agent::{
+    About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy, ScriptChecks,
+};
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
@@ -108,7 +110,10 @@ async fn serve(
     if let Some(data_dir) = sealed_beside {
         tidy_up(Path::new(data_dir))?;
     }
-    let agent_config = AgentConfig { keks, ..agent_config(config, node_id, &address, &listening) };
+    // What programs in Go, and those who use OpenSSL, go by.
+    let check_authorities = env.exact("SSL_CERT_FILE").map(|found| PathBuf::from(found.value));
+    let agent_config =
+        AgentConfig { keks, check_authorities, ..agent_config(config, node_id, &address, &listening) };
     let agent = Agent::start(agent_config, api, keys, world.clone(), scope.child("agent"))
         .map_err(|error| Failure::input(error.to_string()))?;
     let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
@@ -368,6 +373,9 @@ pub(super) fn agent_config(
         serf_lan,
         check_update_interval,
         check_output_bytes_max,
+        discard_check_output,
+        script_checks,
+        local_script_checks,
         sidecar_ports,
         // Taken above, where the node gets its place, its id and its addresses.
         data_dir: _,
@@ -421,6 +429,12 @@ pub(super) fn agent_config(
         checks: config.definitions.checks.clone(),
         check_update_interval: *check_update_interval,
         check_output_bytes_max: *check_output_bytes_max,
+        discard_check_output: *discard_check_output,
+        script_checks: match (script_checks, local_script_checks) {
+            (true, _) => ScriptChecks::FromAnywhere,
+            (false, true) => ScriptChecks::FromFiles,
+            (false, false) => ScriptChecks::Refused,
+        },
         default_query_time: config.server.default_query_time,
         max_query_time: config.server.max_query_time,
         dev: *dev,

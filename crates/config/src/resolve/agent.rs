@@ -51,6 +51,9 @@ impl Resolver<'_> {
             serf_lan,
             check_update_interval: raw.check_update_interval.unwrap_or(Duration::from_secs(300)),
             check_output_bytes_max: self.check_output(raw),
+            discard_check_output: raw.discard_check_output.unwrap_or(false),
+            script_checks: raw.enable_script_checks.unwrap_or(false),
+            local_script_checks: raw.runs_local_scripts(),
             sidecar_ports: self.sidecar_ports(raw),
             pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
         }

@@ -13,7 +13,13 @@ use crate::layer::Piece;
 use crate::section::Definitions;
 
 impl Resolver<'_> {
-    pub(crate) fn definitions(&mut self, services: &[Piece], checks: &[Piece]) -> Definitions {
+    /// `programs`: whether checks of files may run programs.
+    pub(crate) fn definitions(
+        &mut self,
+        services: &[Piece],
+        checks: &[Piece],
+        programs: bool,
+    ) -> Definitions {
         let mut ids: BTreeMap<String, Origin> = BTreeMap::new();
         let mut own = Definitions::default();
         for (at, piece) in services.iter().enumerate() {
@@ -31,6 +37,7 @@ impl Resolver<'_> {
             let parts =
                 [Some(&registration.service), registration.sidecar.as_ref().map(|sidecar| sidecar.service())];
             for part in parts.into_iter().flatten() {
+                part.checks.iter().for_each(|check| self.may_run(&key, check, piece, programs));
                 self.unique(&key, part.service.id.as_str(), "service", piece, &mut ids);
             }
             own.services.push(definition);
@@ -41,6 +48,7 @@ impl Resolver<'_> {
             let Some((definition, check)) = self.kept(&key, piece, check(piece)) else {
                 continue;
             };
+            self.may_run(&key, &check, piece, programs);
             self.unique(&key, check.id.as_str(), "check", piece, &mut ids);
             own.checks.push(definition);
         }
@@ -69,6 +77,18 @@ impl Resolver<'_> {
             self.found.push(Diagnostic::error(origin, at, text));
         }
         None
+    }
+
+    /// A check that would run a program where none may.
+    fn may_run(&mut self, key: &str, check: &CheckSpec, piece: &Piece, programs: bool) {
+        if check.probe.is_program() && !programs {
+            let text = format!(
+                "check {:?}: Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or \
+                 'enable_local_script_checks' to true",
+                check.id.as_str()
+            );
+            self.found.push(Diagnostic::error(piece.origin.clone(), key, text));
+        }
     }
 
     pub(super) fn unique(

@@ -50,11 +50,11 @@ impl Call {
     pub fn flag(&self, name: &str) -> Result<bool, HttpError> {
         match self.parameter(name) {
             None => Ok(false),
-            Some("" | "1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
-            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-            Some(other) => Err(HttpError::bad_request(format!(
-                "Invalid value for ?{name}: {other:?}; use true, false or no value"
-            ))),
+            Some("") => Ok(true),
+            Some(text) => go_bool(text).ok_or_else(|| {
+                let text = format!("Invalid value for ?{name}: {text:?}; use true, false or no value");
+                HttpError::bad_request(text)
+            }),
         }
     }
 
@@ -265,6 +265,15 @@ pub fn unescape(text: &str, query: bool) -> Result<String, HttpError> {
 
 fn broken_escape() -> HttpError {
     HttpError::bad_request("URL contains a broken percent escape")
+}
+
+/// Yes or no as Go reads it.
+pub(crate) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ fn whoever_is_said_to_authorise_exists() {
         "register_check",
         "deregister_check",
         "report_check",
+        "maintain_node",
+        "maintain_service",
     ];
     for (method, path, right) in routes::router().table() {
         let Some(names) = right.strip_prefix("by ") else { continue };

@@ -7,6 +7,8 @@ use concord_model::CheckId;
 use concord_model::catalog::CheckStatus;
 use concord_rpc::RpcError;
 
+use crate::config::ScriptChecks;
+use crate::maintenance::Maintenance;
 use crate::testing::{Bench, instance, open, service_id, settle, strict};
 
 fn definition(text: &str) -> ServiceDefinition {
@@ -145,15 +147,99 @@ async fn a_service_is_brought_to_the_catalog_with_its_registrars_token() {
 
 #[tokio::test(start_paused = true)]
 async fn n_45_script_checks_are_refused() {
+    let service = r#"{"Name":"web","Check":{"Args":["/bin/true"],"Interval":"10s"}}"#;
+    let check = r#"{"Name":"x","ScriptArgs":["/bin/true"],"Interval":"10s"}"#;
+    let docker = r#"{"Name":"x","Args":["/bin/true"],"DockerContainerID":"d","Interval":"10s"}"#;
+    let why = "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true";
+    // What files may do is not open to the API.
+    for scripts in [ScriptChecks::Refused, ScriptChecks::FromFiles] {
+        let bench = Bench::with(open(), |config| config.script_checks = scripts);
+        let caller = bench.agent.caller(None).await.unwrap();
+        let refused = bench.agent.register_service(&caller, &definition(service), false).await.unwrap_err();
+        assert_eq!(refused, RpcError::Rejected(why.to_owned()));
+        for text in [check, docker] {
+            let refused = bench.agent.register_check(&caller, &check_definition(text)).await.unwrap_err();
+            assert_eq!(refused, RpcError::Rejected(why.to_owned()));
+        }
+        assert!(
+            bench.agent.services(&caller).value.is_empty() && bench.agent.checks(&caller).value.is_empty()
+        );
+    }
+    let bench = Bench::with(open(), |config| config.script_checks = ScriptChecks::FromAnywhere);
+    let caller = bench.agent.caller(None).await.unwrap();
+    bench.agent.register_service(&caller, &definition(service), false).await.unwrap();
+    bench.agent.register_check(&caller, &check_definition(docker)).await.unwrap();
+    settle().await;
+    let output = |bench: &Bench, id: &str| bench.agent.checks(&caller).value[&check_id(id)].output.clone();
+    assert!(
+        output(&bench, "x").starts_with("not available yet: Docker checks"),
+        "registered, with its reason"
+    );
+    // One that was registered while it could be is not run once it may no longer.
+    let bench = bench.restarted_with(|config| config.script_checks = ScriptChecks::FromFiles).await;
+    settle().await;
+    assert_eq!(output(&bench, "service:web"), why);
+}
+
+#[tokio::test(start_paused = true)]
+async fn maintenance_is_a_check_that_is_critical_until_somebody_ends_it() {
+    let bench = Bench::new(strict());
+    let node = bench.servers.token("node", r#"node_prefix "" { policy = "write" }"#);
+    let web = bench
+        .servers
+        .token("web", r#"service "web" { policy = "write" } node_prefix "" { policy = "read" }"#);
+    let (node, web) = (bench.caller(&node).await, bench.caller(&web).await);
+    bench.agent.register_service(&web, &definition(r#"{"Name":"web","ID":"web1"}"#), false).await.unwrap();
+    let (id, enter) = (service_id("web1"), |why: &str| Maintenance::Enter(why.to_owned()));
+    bench.agent.maintain_service(&web, &id, enter("disk")).await.unwrap();
+    bench.agent.maintain_service(&web, &id, enter("again")).await.unwrap();
+    bench.agent.maintain_node(&node, enter("")).await.unwrap();
+    assert!(bench.agent.maintain_node(&web, Maintenance::Leave).await.unwrap_err().is_denial());
+    assert!(bench.agent.maintain_service(&node, &id, Maintenance::Leave).await.unwrap_err().is_denial());
+    let missing = bench.agent.maintain_service(&web, &service_id("no"), enter("")).await.unwrap_err();
+    assert!(matches!(missing, RpcError::NotFound(_)), "{missing}");
+    // It outlives a restart.
+    let bench = bench.restarted().await;
+    let shown = |bench: &Bench| {
+        let checks = bench.agent.checks(&web).value;
+        checks
+            .into_iter()
+            .map(|(id, one)| format!("{id} {} {} {}", one.kind, one.status, one.notes))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        shown(&bench),
+        [
+            "_node_maintenance maintenance critical This node is in maintenance mode; nobody said why.",
+            "_service_maintenance:web1 maintenance critical disk",
+        ]
+    );
+    bench.agent.maintain_node(&node, Maintenance::Leave).await.unwrap();
+    bench.agent.maintain_service(&web, &id, Maintenance::Leave).await.unwrap();
+    bench.agent.maintain_service(&web, &id, Maintenance::Leave).await.unwrap();
+    assert!(shown(&bench).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_made_it_critical_a_service_goes_when_it_was_so_for_too_long() {
     let bench = Bench::new(open());
     let caller = bench.agent.caller(None).await.unwrap();
-    let script = r#"{"Name":"web","Check":{"Args":["/bin/true"],"Interval":"10s"}}"#;
-    let refused = bench.agent.register_service(&caller, &definition(script), false).await.unwrap_err();
-    assert!(matches!(&refused, RpcError::NotAvailable(what) if what.contains("script")), "{refused}");
-    let script = r#"{"Name":"x","ScriptArgs":["/bin/true"],"Interval":"10s"}"#;
-    let refused = bench.agent.register_check(&caller, &check_definition(script)).await.unwrap_err();
-    assert!(matches!(refused, RpcError::NotAvailable(_)));
-    assert!(bench.agent.services(&caller).value.is_empty() && bench.agent.checks(&caller).value.is_empty());
+    let checks = [
+        r#""TTL":"1h""#,
+        r#""TCP":"127.0.0.1:1","Interval":"10s""#,
+        r#""HTTP":"http://127.0.0.1:1","Interval":"10s""#,
+        r#""GRPC":"127.0.0.1:1","Interval":"10s""#,
+        r#""AliasService":"none""#,
+    ];
+    for (at, check) in checks.iter().enumerate() {
+        let text =
+            format!(r#"{{"Name":"s{at}","Check":{{{check},"DeregisterCriticalServiceAfter":"90s"}}}}"#);
+        bench.agent.register_service(&caller, &definition(&text), false).await.unwrap();
+    }
+    bench.world.clock.sleep(Duration::from_secs(80)).await;
+    assert_eq!(bench.agent.services(&caller).value.len(), checks.len());
+    bench.world.clock.sleep(Duration::from_secs(60)).await;
+    assert!(bench.agent.services(&caller).value.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
-use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, Datacenter, NodeName};
 use concord_rpc::request::{NodeRecords, Registered};
 use concord_runtime::Instant;
@@ -55,7 +55,11 @@ fn set(local: &mut Local, id: &str, token: Option<&str>, source: Source, checks:
 }
 
 fn local() -> Local {
-    let settings = CheckSettings { update_interval: Duration::from_secs(300), output_bytes_max: 4096 };
+    let settings = CheckSettings {
+        update_interval: Duration::from_secs(300),
+        output_bytes_max: 4096,
+        discard_output: false,
+    };
     Local::new(settings, 21_000..=21_255)
 }
 
@@ -293,8 +297,8 @@ fn probed(restarted: bool) -> Local {
     let mut local = local();
     let probe = Probe::Tcp {
         address: "127.0.0.1:21000".to_owned(),
-        interval: Duration::from_secs(10),
-        timeout: Duration::from_secs(10),
+        tls: None,
+        every: Every { interval: Duration::from_secs(10), timeout: Duration::ZERO },
     };
     let spec = CheckSpec { probe, initial: CheckStatus::Critical, ..check("service:web", Some("web")) };
     set(&mut local, "web", None, Source::Api, vec![spec]);

@@ -15,7 +15,7 @@ const DIRECTORY_FILES_MAX: usize = 4096;
 /// Flags that mean nothing here and may be given all the same.
 const WITHOUT_MEANING: [&str; 2] = ["protocol", "raft-protocol"];
 /// Flags that are read here or taken over by [`flags`].
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 44] = [
     "advertise",
     "allow-write-http-from",
     "bind",
@@ -34,6 +34,8 @@ const KNOWN: [&str; 42] = [
     "dns-port",
     "alt-domain",
     "domain",
+    "enable-local-script-checks",
+    "enable-script-checks",
     "encrypt",
     "ephemeral-ports",
     "grpc-port",
@@ -199,6 +201,8 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         dns_port: number("dns-port"),
         alt_domain: text("alt-domain"),
         domain: text("domain"),
+        enable_local_script_checks: switch("enable-local-script-checks"),
+        enable_script_checks: switch("enable-script-checks"),
         encrypt: text("encrypt").map(Secret::new),
         grpc_port: number("grpc-port"),
         grpc_tls_port: number("grpc-tls-port"),

@@ -29,6 +29,7 @@ pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
     ("/v1/agent/health/service/name/:name", StatusCode::BAD_REQUEST, "Missing service Name"),
     ("/v1/agent/service/:id", StatusCode::NOT_FOUND, "unknown service ID: "),
     ("/v1/agent/service/deregister/:id", StatusCode::NOT_FOUND, SERVICE_ID),
+    ("/v1/agent/service/maintenance/:id", StatusCode::BAD_REQUEST, "Missing service ID"),
     ("/v1/catalog/connect/:name", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/catalog/node-services/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/catalog/node/:node", StatusCode::BAD_REQUEST, NODE),

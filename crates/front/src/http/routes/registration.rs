@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level};
-use concord_agent::Caller;
+use concord_agent::{Caller, Maintenance};
 use concord_api::agent::{AgentService, CheckUpdate};
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_api::health::HealthCheck;
@@ -15,6 +15,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::endpoints;
+use crate::http::call::go_bool;
 use crate::http::context::Ctx;
 use crate::http::select::{self, AGENT_SERVICE, CHECK};
 use crate::http::{Call, HttpError, Reply, Right};
@@ -45,6 +46,11 @@ endpoints! {
     Fail: PUT "/v1/agent/check/fail/:id", Right::Asked(&["Agent::report_check"]) => fail;
     /// One of these, with output.
     Update: PUT "/v1/agent/check/update/:id", Right::Asked(&["Agent::report_check"]) => update;
+    /// Takes the node out of use, or back.
+    MaintainNode: PUT "/v1/agent/maintenance", Right::Asked(&["Agent::maintain_node"]) => maintain_node;
+    /// Takes a service out of use, or back.
+    MaintainService: PUT "/v1/agent/service/maintenance/:id", Right::Asked(&["Agent::maintain_service"])
+        => maintain_service;
     /// Health of one instance.
     HealthById: GET "/v1/agent/health/service/id/:id", Right::Asked(&["Agent::service"]) => health_by_id;
     /// Health of all instances of a service here.
@@ -132,6 +138,9 @@ async fn report(ctx: &Ctx, call: &Call, status: CheckStatus, output: String) -> 
     Ok(Reply::empty())
 }
 
+/// The kind of a check of maintenance, and how a service is that has one.
+const MAINTENANCE: &str = "maintenance";
+
 /// Health of one instance, as `agent/health` shows it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -141,6 +150,31 @@ struct Health {
     service: Option<AgentService>,
     /// `null` where there is no service.
     checks: Option<Vec<HealthCheck>>,
+}
+
+async fn maintain_node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let wish = maintenance(&call)?;
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.maintain_node(&caller, wish).await?;
+    Ok(Reply::empty())
+}
+
+async fn maintain_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let wish = maintenance(&call)?;
+    let caller = ctx.caller(&call).await?;
+    ctx.agent.maintain_service(&caller, &call.named(0, InstanceId::parse)?, wish).await?;
+    Ok(Reply::empty())
+}
+
+/// What a caller wants, who has to say it.
+fn maintenance(call: &Call) -> Result<Maintenance, HttpError> {
+    let enable =
+        call.parameter("enable").ok_or_else(|| HttpError::bad_request("Missing value for enable"))?;
+    match go_bool(enable) {
+        Some(true) => Ok(Maintenance::Enter(call.parameter("reason").unwrap_or("").to_owned())),
+        Some(false) => Ok(Maintenance::Leave),
+        None => Err(HttpError::bad_request(format!("Invalid value for enable: {enable:?}"))),
+    }
 }
 
 fn read(service: &str) -> concord_acl::Right<'static> {
@@ -156,18 +190,26 @@ fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> V
         let own: Vec<HealthCheck> = own.cloned().collect();
         let verdicts = own.iter().filter_map(|check| CheckStatus::parse(&check.status));
         let status = verdicts.max().unwrap_or(CheckStatus::Passing);
-        (status, Health { aggregated_status: status.as_str(), service: Some(service), checks: Some(own) })
+        // Critical on purpose has a word of its own.
+        let on_purpose = own.iter().any(|check| check.kind == MAINTENANCE);
+        let aggregated_status = if on_purpose { MAINTENANCE } else { status.as_str() };
+        (status, Health { aggregated_status, service: Some(service), checks: Some(own) })
     };
     ctx.agent.services(caller).value.into_values().filter(fits).map(of).collect()
 }
 
-fn verdict<T: Serialize + Send + 'static>(call: &Call, status: CheckStatus, shape: T) -> Reply {
+fn verdict<T: Serialize + Send + 'static>(
+    call: &Call,
+    status: CheckStatus,
+    reason: &'static str,
+    shape: T,
+) -> Reply {
     let code = match status {
         CheckStatus::Passing => StatusCode::OK,
         CheckStatus::Warning => StatusCode::TOO_MANY_REQUESTS,
         CheckStatus::Critical => StatusCode::SERVICE_UNAVAILABLE,
     };
-    told(call, code, status.as_str(), shape)
+    told(call, code, reason, shape)
 }
 
 /// An answer with its reason: in words where they are asked for, else in shape.
@@ -191,7 +233,7 @@ async fn health_by_id(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     }
     let absent = Health { aggregated_status: "critical", service: None, checks: None };
     match health(&ctx, &caller, |service| service.id == id).pop() {
-        Some((status, shape)) => Ok(verdict(&call, status, shape)),
+        Some((status, shape)) => Ok(verdict(&call, status, shape.aggregated_status, shape)),
         None => Ok(told(&call, StatusCode::NOT_FOUND, &format!("ServiceId {id} not found"), absent)),
     }
 }
@@ -200,10 +242,10 @@ async fn health_by_name(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let name = call.capture(0);
     let found = health(&ctx, &caller, |service| service.service == name);
-    match found.iter().map(|(status, _)| *status).max() {
-        Some(worst) => {
+    match found.iter().map(|(status, shape)| (*status, shape.aggregated_status)).max() {
+        Some((worst, reason)) => {
             let shapes: Vec<Health> = found.into_iter().map(|(_, shape)| shape).collect();
-            Ok(verdict(&call, worst, shapes))
+            Ok(verdict(&call, worst, reason, shapes))
         }
         None => Ok(told(
             &call,

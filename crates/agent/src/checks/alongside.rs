@@ -1,0 +1,33 @@
+//! A connection's own work, done while somebody uses it: no task outlives the run of its check.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use concord_runtime::BoxFuture;
+
+/// What moves the bytes of a connection.
+pub(super) struct Driver(Option<BoxFuture<'static, ()>>);
+
+impl Driver {
+    pub(super) fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+
+    /// Waits for something on the connection. Once the connection has ended what it has received counts still.
+    pub(super) async fn alongside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Some(own) = &mut self.0
+                && own.as_mut().poll(cx).is_ready()
+            {
+                self.0 = None;
+            }
+            match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(done),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,175 @@
+//! HTTP checks: one request on one connection, which is followed through redirects and judged by its status.
+//!
+//! It goes straight to where its URL says, whatever the environment says of proxies.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use concord_model::catalog::CheckStatus;
+use concord_model::registration::CheckRequest;
+use concord_runtime::timeout;
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, COOKIE, HOST, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::ext::ReasonPhrase;
+use hyper_util::rt::TokioIo;
+
+use super::alongside::Driver;
+use super::dial::dial;
+use super::maker::Maker;
+use super::tail::Tail;
+use super::url::{Url, shown};
+use crate::limits::{CHECK_HTTP_BODY_BYTES_MAX, CHECK_HTTP_HEAD_BYTES_MAX, CHECK_HTTP_REDIRECTS_MAX};
+use crate::local::Report;
+
+const PROTOCOL: &[u8] = b"http/1.1";
+/// What services and their logs know the requests of health checks by.
+const AGENT: HeaderValue = HeaderValue::from_static("Consul Health Check");
+const ACCEPTED: HeaderValue = HeaderValue::from_static("text/plain, text/*, */*");
+
+/// An answer whose body has not been read.
+struct Reply {
+    response: Response<Incoming>,
+    driver: Driver,
+}
+
+/// A request as it goes out next.
+struct Next {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+pub(super) async fn run(maker: &Maker, request: &CheckRequest, within: Duration, keep: usize) -> Report {
+    let method = if request.method.is_empty() { "GET" } else { &request.method };
+    let critical = |why: String| {
+        let word = method.chars().take(1).chain(method.chars().skip(1).flat_map(char::to_lowercase));
+        let word: String = word.collect();
+        Report::run(CheckStatus::Critical, format!("{word} \"{}\": {why}", shown(&request.url)))
+    };
+    let until = maker.clock.now() + within;
+    let reply = match timeout(&*maker.clock, within, ask(maker, request, method)).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(why)) => return critical(why),
+        Err(_) => return critical("context deadline exceeded while awaiting headers".to_owned()),
+    };
+    let (status, said) = (reply.response.status(), status_line(&reply.response));
+    let mut tail = Tail::new(keep);
+    // Its status has been told: a body that does not end changes nothing.
+    let left = until.saturating_since(maker.clock.now());
+    let _ = timeout(&*maker.clock, left, read(reply, &mut tail)).await;
+    let verdict = match status {
+        StatusCode::TOO_MANY_REQUESTS => CheckStatus::Warning,
+        status if status.is_success() => CheckStatus::Passing,
+        _ => CheckStatus::Critical,
+    };
+    Report::run(verdict, format!("HTTP {method} {}: {said} Output: {}", shown(&request.url), tail.text()))
+}
+
+async fn read(mut reply: Reply, tail: &mut Tail) {
+    let mut body = reply.response.into_body();
+    while let Some(Ok(frame)) = reply.driver.alongside(body.frame()).await {
+        if let Some(data) = frame.data_ref() {
+            tail.push(data);
+        }
+        if tail.total() >= CHECK_HTTP_BODY_BYTES_MAX as u64 {
+            return;
+        }
+    }
+}
+
+/// As it came: `200 OK`.
+fn status_line(response: &Response<Incoming>) -> String {
+    let status = response.status();
+    let own = response.extensions().get::<ReasonPhrase>().map(|own| String::from_utf8_lossy(own.as_bytes()));
+    let reason = own.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().into());
+    format!("{} {reason}", status.as_u16()).trim_end().to_owned()
+}
+
+async fn ask(maker: &Maker, request: &CheckRequest, method: &str) -> Result<Reply, String> {
+    let mut next = first(request, method)?;
+    for _ in 0..=CHECK_HTTP_REDIRECTS_MAX {
+        let reply = send(maker, request, &next).await?;
+        if request.disable_redirects || !redirect(&mut next, &reply.response)? {
+            return Ok(reply);
+        }
+    }
+    Err(format!("stopped after {CHECK_HTTP_REDIRECTS_MAX} redirects"))
+}
+
+fn first(request: &CheckRequest, method: &str) -> Result<Next, String> {
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("invalid method {method:?}"))?;
+    let url = Url::parse(&request.url)?;
+    let mut headers = HeaderMap::new();
+    for (name, values) in &request.header {
+        let key = HeaderName::try_from(name).map_err(|_| format!("invalid header field name {name:?}"))?;
+        for value in values {
+            // Its value may be a secret.
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| format!("invalid value of header field {name:?}"))?;
+            headers.append(key.clone(), value);
+        }
+    }
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    headers.entry(ACCEPT).or_insert(ACCEPTED);
+    Ok(Next { method, url, headers, body: Bytes::copy_from_slice(request.body.as_bytes()) })
+}
+
+async fn send(maker: &Maker, request: &CheckRequest, next: &Next) -> Result<Reply, String> {
+    let Next { method, url, headers, body } = next;
+    let tls = url.secure.then_some(&request.tls);
+    let stream = dial(&maker.tls, &url.address(), tls, &[PROTOCOL]).await?;
+    let (mut requests, connection) = http1::Builder::new()
+        .max_buf_size(CHECK_HTTP_HEAD_BYTES_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut driver = Driver::new(async move {
+        let _ = connection.await;
+    });
+    let host = HeaderValue::try_from(&url.authority).map_err(|error| error.to_string())?;
+    let mut built = Request::new(Full::new(body.clone()));
+    *built.method_mut() = method.clone();
+    *built.uri_mut() = url.path.clone().into();
+    *built.headers_mut() = headers.clone();
+    built.headers_mut().entry(HOST).or_insert(host);
+    built.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if let Some(authorization) = &url.authorization
+        && !headers.contains_key(AUTHORIZATION)
+    {
+        let value = HeaderValue::try_from(authorization).map_err(|error| error.to_string())?;
+        built.headers_mut().insert(AUTHORIZATION, value);
+    }
+    let response = driver.alongside(requests.send_request(built)).await.map_err(|error| told(&error))?;
+    Ok(Reply { response, driver })
+}
+
+/// Whether an answer says to ask elsewhere, and then what.
+fn redirect(next: &mut Next, response: &Response<Incoming>) -> Result<bool, String> {
+    let keeps = match response.status().as_u16() {
+        301..=303 => false,
+        307 | 308 => true,
+        _ => return Ok(false),
+    };
+    let Some(location) = response.headers().get(LOCATION) else { return Ok(false) };
+    let location = location.to_str().map_err(|_| "a Location header that is no text".to_owned())?;
+    let url = next.url.follow(location)?;
+    if url.authority != next.url.authority {
+        // What was meant for one host is not told to another.
+        [HOST, AUTHORIZATION, COOKIE].iter().for_each(|name| drop(next.headers.remove(name)));
+    }
+    if !keeps && next.method != Method::HEAD {
+        next.method = Method::GET;
+        next.body = Bytes::new();
+    }
+    next.url = url;
+    Ok(true)
+}
+
+fn told(error: &hyper::Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    if error.is_incomplete_message() { "EOF".to_owned() } else { format!("{error}{cause}") }
+}

@@ -1,0 +1,123 @@
+//! One run of a check, of whatever kind: the one place that knows them all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::catalog::CheckStatus;
+use concord_model::registration::{Every, Probe};
+use concord_runtime::{Clock, timeout};
+use tokio::sync::Semaphore;
+
+use super::tls::Tls;
+use super::{dial, http, http2, program, udp};
+use crate::config::{AgentConfig, ScriptChecks};
+use crate::limits::{CHECK_PROGRAM_TIMEOUT, CHECK_PROGRAMS_AT_ONCE, CHECK_RUNS_AT_ONCE, CHECK_TIMEOUT};
+use crate::local::{Plan, Report, Source};
+
+/// What runs need.
+#[derive(Debug)]
+pub(crate) struct Maker {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tls: Tls,
+    /// The program that knows the operating system's services.
+    pub(super) service_manager: String,
+    scripts: ScriptChecks,
+    runs: Semaphore,
+    programs: Semaphore,
+}
+
+impl Maker {
+    pub(crate) fn new(config: &AgentConfig, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            tls: Tls::new(config.check_authorities.clone()),
+            service_manager: "systemctl".to_owned(),
+            scripts: config.script_checks,
+            runs: Semaphore::new(CHECK_RUNS_AT_ONCE),
+            programs: Semaphore::new(CHECK_PROGRAMS_AT_ONCE),
+        }
+    }
+
+    /// Why a check is registered and never made.
+    pub(super) fn obstacle(&self, plan: &Plan) -> Option<String> {
+        if plan.probe.is_program()
+            && let Some(refused) = refused_program(self.scripts, plan.source)
+        {
+            return Some(refused.to_owned());
+        }
+        let docker = matches!(plan.probe, Probe::Docker { .. });
+        docker.then(|| {
+            "not available yet: Docker checks; check the service over the network, or by a script".to_owned()
+        })
+    }
+
+    /// Makes a check once, when it is its turn. `None`: it is none that is made from here.
+    pub(super) async fn run(&self, plan: &Plan) -> Option<Report> {
+        let Every { interval: _, timeout: within } = plan.probe.every()?;
+        let or = |usual: Duration| if within.is_zero() { usual } else { within };
+        let (within, slots) = match plan.probe {
+            Probe::Script { .. } | Probe::OsService { .. } => (or(CHECK_PROGRAM_TIMEOUT), &self.programs),
+            _ => (or(CHECK_TIMEOUT), &self.runs),
+        };
+        let _turn = slots.acquire().await.ok()?;
+        let keep = plan.output_bytes_max;
+        Some(match &plan.probe {
+            Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance | Probe::Docker { .. } => return None,
+            Probe::Tcp { address, tls, every: _ } => {
+                let late = || format!("dial tcp {address}: i/o timeout");
+                let way = if tls.is_some() { "TCP+TLS" } else { "TCP" };
+                let run = async {
+                    match dial::dial(&self.tls, address, tls.as_ref(), &[]).await {
+                        Ok(_) => {
+                            Report::run(CheckStatus::Passing, format!("{way} connect {address}: Success"))
+                        }
+                        Err(why) => Report::run(CheckStatus::Critical, why),
+                    }
+                };
+                self.within(within, run, late).await
+            }
+            Probe::Udp { address, every: _ } => udp::run(self, address, within).await,
+            Probe::Http { request, every: _ } => http::run(self, request, within, keep).await,
+            Probe::Grpc { address, service, tls, every: _ } => {
+                let run = http2::health(self, address, service, tls.as_ref());
+                self.within(within, run, || http2::failure(4, "context deadline exceeded")).await
+            }
+            Probe::H2ping { address, tls, every: _ } => {
+                let run = http2::ping(self, address, tls.as_ref());
+                self.within(within, run, || "HTTP2 ping failed: context deadline exceeded".to_owned()).await
+            }
+            Probe::OsService { name, every: _ } => program::os_service(self, name, within, keep).await,
+            Probe::Script { args, every: _ } => program::script(self, args, within, keep).await,
+        })
+    }
+
+    /// Runs that could begin now.
+    #[cfg(test)]
+    pub(super) fn free_runs(&self) -> usize {
+        self.runs.available_permits()
+    }
+
+    async fn within(
+        &self,
+        within: Duration,
+        run: impl Future<Output = Report>,
+        late: impl FnOnce() -> String,
+    ) -> Report {
+        let ran = timeout(&*self.clock, within, run).await;
+        ran.unwrap_or_else(|_| Report::run(CheckStatus::Critical, late()))
+    }
+}
+
+/// Why a program of a check from there is not run; in Consul's words, which tools show.
+pub(crate) fn refused_program(scripts: ScriptChecks, source: Source) -> Option<&'static str> {
+    match (scripts, source) {
+        (ScriptChecks::FromAnywhere, _) | (ScriptChecks::FromFiles, Source::File) => None,
+        (_, Source::Api) => Some(
+            "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
+        ),
+        (ScriptChecks::Refused, Source::File) => Some(
+            "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or \
+             'enable_local_script_checks' to true",
+        ),
+    }
+}

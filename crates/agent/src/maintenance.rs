@@ -1,0 +1,117 @@
+//! Taking the node or one of its services out of use by hand: a check that is critical until it is removed.
+
+use std::sync::Arc;
+
+use concord_acl::{Labelled, Level, Right};
+use concord_model::catalog::CheckStatus;
+use concord_model::registration::{CheckSpec, LocalService, Probe};
+use concord_model::{CheckId, InstanceId, Secret};
+use concord_rpc::RpcError;
+
+use crate::agent::Agent;
+use crate::caller::Caller;
+use crate::limits::CHECK_NOTES_BYTES_MAX;
+use crate::local::{Change, Source};
+use crate::registrar::unknown_service;
+
+/// The id of the node's check. Tools match on it.
+const OF_NODE: &str = "_node_maintenance";
+/// What the id of a service's check begins with.
+const OF_SERVICE: &str = "_service_maintenance:";
+
+/// What somebody wants.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Maintenance {
+    /// Out of use, and why; empty: nobody says.
+    Enter(String),
+    /// Back into use.
+    Leave,
+}
+
+impl Agent {
+    /// Takes the node out of use with all that runs on it, or back. Needs `node:write`.
+    pub async fn maintain_node(&self, caller: &Caller, wish: Maintenance) -> Result<(), RpcError> {
+        let node = &self.inner.config.node;
+        caller.require(Right::named(Labelled::Node, node.as_str(), Level::Write))?;
+        let id = CheckId::parse(OF_NODE).expect("a plain word is an id");
+        let own = self.own_token(caller);
+        let change = change(wish, id, None, own)?;
+        self.maintain(change).await
+    }
+
+    /// Takes a service out of use, or back. Needs `service:write`.
+    pub async fn maintain_service(
+        &self,
+        caller: &Caller,
+        id: &InstanceId,
+        wish: Maintenance,
+    ) -> Result<(), RpcError> {
+        let service = {
+            let local = self.inner.local.lock();
+            let record = local.services.get(id).ok_or_else(|| unknown_service(id))?;
+            caller.require_service_write(record.registration.service.service.as_str())?;
+            Arc::clone(&record.registration)
+        };
+        let check = CheckId::parse(&format!("{OF_SERVICE}{id}"))
+            .map_err(|error| RpcError::Invalid(format!("the id of its maintenance check: {error}")))?;
+        let own = service.token.clone().or_else(|| self.own_token(caller));
+        let change = change(wish, check, Some(&service), own)?;
+        self.maintain(change).await
+    }
+
+    /// What is so already stays so.
+    async fn maintain(&self, change: Change) -> Result<(), RpcError> {
+        self.write(move |local| {
+            let done = match &change {
+                Change::SetCheck { spec, source: _ } => {
+                    let gone = spec.service_id.as_ref().filter(|id| !local.services.contains_key(*id));
+                    if let Some(id) = gone {
+                        return Err(unknown_service(id));
+                    }
+                    local.checks.contains_key(&spec.id)
+                }
+                Change::RemoveCheck(id) => !local.checks.contains_key(id),
+                Change::SetService { .. } | Change::RemoveService(_) => false,
+            };
+            Ok(if done { Vec::new() } else { vec![change] })
+        })
+        .await
+    }
+}
+
+fn change(
+    wish: Maintenance,
+    id: CheckId,
+    service: Option<&LocalService>,
+    token: Option<Secret>,
+) -> Result<Change, RpcError> {
+    let Maintenance::Enter(reason) = wish else { return Ok(Change::RemoveCheck(id)) };
+    let (name, what) = match service {
+        None => ("Node Maintenance Mode", "node"),
+        Some(_) => ("Service Maintenance Mode", "service"),
+    };
+    if reason.len() > CHECK_NOTES_BYTES_MAX {
+        let text = format!("reason: at most {CHECK_NOTES_BYTES_MAX} bytes are allowed");
+        return Err(RpcError::Invalid(text));
+    }
+    let notes = match reason.is_empty() {
+        true => format!("This {what} is in maintenance mode; nobody said why."),
+        false => reason,
+    };
+    let spec = CheckSpec {
+        id,
+        name: name.to_owned(),
+        notes,
+        service_id: service.map(|service| service.service.id.clone()),
+        service_name: service.map(|service| service.service.service.clone()),
+        initial: CheckStatus::Critical,
+        probe: Probe::Maintenance,
+        success_before_passing: 0,
+        failures_before_warning: 0,
+        failures_before_critical: 0,
+        deregister_after: None,
+        output_bytes_max: None,
+        token,
+    };
+    Ok(Change::SetCheck { spec: Box::new(spec), source: Source::Api })
+}
