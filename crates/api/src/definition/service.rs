@@ -126,8 +126,8 @@ pub struct ConnectDefinition {
 
 /// Members whose own members are the user's, whatever they are.
 const OPAQUE: [&str; 3] = ["Config", "Header", "Meta"];
-/// The member that says something by being there.
-const TELLING: &str = "SidecarService";
+/// Members that say something by being there: an empty one, and a no where yes is usual.
+const TELLING: [&str; 2] = ["SidecarService", "H2PingUseTLS"];
 
 /// A body without what is left at its zero value.
 fn spoken(body: Value) -> Value {
@@ -139,12 +139,12 @@ fn spoken(body: Value) -> Value {
             other => other,
         };
         let silent = match &value {
-            Value::Null | Value::Bool(false) => true,
-            Value::Bool(true) => false,
+            Value::Null => true,
+            Value::Bool(yes) => !yes && !TELLING.contains(&key.as_str()),
             Value::Number(number) => number.as_f64() == Some(0.0),
             Value::String(text) => matches!(text.as_str(), "" | "0s"),
             Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.is_empty() && key != TELLING,
+            Value::Object(members) => members.is_empty() && !TELLING.contains(&key.as_str()),
         };
         (!silent).then_some((key, value))
     });

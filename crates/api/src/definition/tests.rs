@@ -100,6 +100,11 @@ fn a_file_goes_out_as_a_body_that_means_the_same() {
     let empty = hcl::parse(r#"name = "web" connect { sidecar_service {} }"#).unwrap();
     let body = ServiceDefinition::from_node(&empty, "web.hcl").unwrap().to_body();
     assert_eq!(body, serde_json::json!({"Name": "web", "Connect": {"SidecarService": {}}}));
+    let off = hcl::parse(r#"name = "web" check { h2ping = "a:1" h2ping_use_tls = false interval = "1s" }"#)
+        .unwrap();
+    let body = ServiceDefinition::from_node(&off, "web.hcl").unwrap().to_body();
+    let check = serde_json::json!({"H2PING": "a:1", "H2PingUseTLS": false, "Interval": "1s"});
+    assert_eq!(body, serde_json::json!({"Name": "web", "Check": check}), "a no where yes is usual");
 }
 
 #[test]
