@@ -9,6 +9,7 @@
 mod agent;
 mod authorities;
 mod chains;
+mod checks;
 mod clocks;
 mod configuration;
 mod disk;
