@@ -71,3 +71,21 @@ fn a_directory_of_files_with_templates_starts_and_tells_once_what_has_no_effect(
         assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
     }
 }
+
+#[test]
+fn a_trust_domain_stays_and_who_asks_for_another_is_told() {
+    let world = World::new();
+    let file = |id: &str| {
+        world.write("ca.json", json!({ "connect": { "ca_config": { "cluster_id": id } } }).to_string())
+    };
+    let first = "11111111-2222-3333-4444-555555555555";
+    let args = vec![format!("-config-file={}", file(first).display())];
+    let mut agent = world.agent("n1", AgentOptions { args, ..AgentOptions::default() });
+    agent.kill9();
+    file("99999999-2222-3333-4444-555555555555");
+    agent.restart();
+    let roots = agent.http().get("/v1/connect/ca/roots").json();
+    assert_eq!(roots["TrustDomain"], format!("{first}.consul"), "{roots}");
+    let log = agent.process().log();
+    assert_eq!(log.matches("connect.ca_config.cluster_id has no effect").count(), 1, "{log}");
+}

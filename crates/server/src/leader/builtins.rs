@@ -12,7 +12,12 @@ use crate::paths::Core;
 
 /// Gives the cluster an identity if it has none.
 pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
-    if core.cluster_id().is_some() {
+    if let Some(current) = core.cluster_id() {
+        if let Some(asked) = core.config.ca.cluster_id
+            && asked != current
+        {
+            warn!(%asked, %current, "connect.ca_config.cluster_id has no effect: the cluster has an id, which stays");
+        }
         return Ok(());
     }
     let id = core.config.ca.cluster_id.unwrap_or_else(|| core.uuid());
