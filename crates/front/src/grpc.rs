@@ -72,7 +72,6 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for OnScope
 impl Port {
     async fn accept(&self, socket: &Socket) {
         loop {
-            self.door.settled(&*self.clock).await;
             match socket.accept().await {
                 Ok((io, address)) => {
                     let source = socket::source(address);

@@ -11,8 +11,8 @@
 //! they can get, and in whatever order they came. What is counted is what a caller makes us keep: a connection's own
 //! memory, what was read of a request that is not whole, what is not yet written of an answer.
 //!
-//! An evicted guest's room counts as free at once, while what it held goes a moment later, when its task is dropped. Whoever lets
-//! in callers waits where too much is on its way out ([`Door::settled`]), so that no more is held than is counted.
+//! An evicted guest's room counts as free at once, while what it held goes a moment later, when its task is dropped. Whoever is
+//! about to hold much waits where too much is on its way out ([`Guest::settled`]), so that no more is held than is counted.
 //!
 //! A caller that has proved who it is ([`Guest::prove`]) takes the room of strangers, and they do not take its: many
 //! proxies behind one address hold more than each of many strangers. Only where the known hold nearly everything, the
@@ -401,11 +401,6 @@ impl Door {
         Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, proved, evicted }))
     }
 
-    /// Completes when what was taken from others is mostly gone, or after [`SETTLE_TIMEOUT`]. For who lets callers in.
-    pub async fn settled(&self, clock: &dyn Clock) {
-        self.budget.settled(clock).await;
-    }
-
     /// Changes how many connections a source may hold. Those beyond it stay.
     pub fn limit(&self, per_source: usize) {
         self.per_source.store(per_source, Ordering::Relaxed);
@@ -422,7 +417,8 @@ impl Guest {
         Ok(held)
     }
 
-    /// As [`Door::settled`]: before much is held.
+    /// Completes when what was taken from others is mostly gone, or after [`SETTLE_TIMEOUT`]. To be awaited before much is
+    /// held, but not before a connection is taken: those that nobody takes pile up in the kernel, which resets them.
     pub async fn settled(&self, clock: &dyn Clock) {
         self.budget.settled(clock).await;
     }

@@ -173,7 +173,6 @@ impl<C: Authorise> Http<C> {
 
     async fn accept(self: &Arc<Self>, socket: &Socket, tls: Option<&Arc<Tls>>, scope: &Scope) {
         loop {
-            self.door.settled(&*self.clock).await;
             match socket.accept().await {
                 Ok((io, address)) => match self.door.enter(source(address), limits::CONNECTION_BYTES) {
                     Ok(guest) => self.start(io, address, guest, tls.cloned(), scope),

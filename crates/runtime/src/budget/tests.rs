@@ -175,12 +175,12 @@ fn n_10_callers_that_became_known_do_not_end_strangers_that_hold_little() {
 }
 
 #[test]
-fn n_10_nobody_is_let_in_before_those_who_have_to_go_have_gone() {
+fn n_10_nobody_gets_much_before_those_who_have_to_go_have_gone() {
     let budget = Budget::new(BYTES, 1_000);
     let (door, clock) = (budget.door(usize::MAX), ManualClock::new(0));
-    let settled = |door: &Door| door.settled(&clock).now_or_never().is_some();
+    let settled = |guest: &Guest| guest.settled(&clock).now_or_never().is_some();
     let crowd: Vec<_> = (1..=2).map(|last| door.enter(source(last), BYTES / 2).unwrap()).collect();
-    assert!(settled(&door));
+    assert!(settled(&crowd[0]));
     let newcomer = door.enter(source(3), 10).unwrap();
     assert_eq!(crowd.iter().filter(|one| one.is_evicted()).count(), 1);
     let mut waiting = Box::pin(door.settled(&clock));
@@ -193,7 +193,7 @@ fn n_10_nobody_is_let_in_before_those_who_have_to_go_have_gone() {
     let mut waiting = Box::pin(newcomer.settled(&clock));
     assert!(waiting.as_mut().now_or_never().is_none());
     drop(crowd);
-    assert!(waiting.as_mut().now_or_never().is_some() && settled(&door));
+    assert!(waiting.as_mut().now_or_never().is_some() && settled(&newcomer));
     drop(waiting);
     drop(newcomer);
     let inside = budget.inside.lock();
