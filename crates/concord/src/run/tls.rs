@@ -179,15 +179,17 @@ fn chain(file: &TlsFile, now: Timestamp) -> Result<Vec<CertificateDer<'static>>,
     let Some(leaf) = chain.first() else {
         return Err(format!("{}: there is no certificate in it (PEM, BEGIN CERTIFICATE)", file.path));
     };
-    // Callers judge that; ours is read as strictly as the mesh's, and what is not is theirs to judge.
-    if let Ok(leaf) = Certificate::parse(leaf)
-        && !leaf.is_valid_at(now)
-    {
-        let what = if leaf.not_after() < now { "has expired" } else { "is not valid yet" };
-        let text = format!("{}: this certificate {what}; callers will refuse it", file.path);
+    if let Some(doubt) = doubt(leaf, now) {
+        let text = format!("{}: this certificate {doubt}; callers will refuse it", file.path);
         warn!("{}", Diagnostic::warning(file.origin.clone(), file.key.clone(), text));
     }
     Ok(chain)
+}
+
+/// What is wrong with the time of a certificate. One that we do not read, callers judge all the same.
+fn doubt(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<&'static str> {
+    let leaf = Certificate::parse(leaf).ok().filter(|leaf| !leaf.is_valid_at(now))?;
+    Some(if leaf.not_after() < now { "has expired" } else { "is not valid yet" })
 }
 
 fn secret(file: &TlsFile) -> Result<PrivateKeyDer<'static>, String> {
@@ -211,5 +213,46 @@ fn cause(error: &TlsError) -> String {
         }
         TlsError::Pem { path, source } => format!("{}: it is not PEM: {source}", path.display()),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    /// As `openssl req -x509 -newkey rsa:2048 -days 1` makes one, on the last days of November 2026.
+    const AGENT: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIDVTCCAj2gAwIBAgIUcDw7qwDRM+C2zXqrK+l3gC+HpvEwDQYJKoZIhvcNAQEL
+BQAwLzELMAkGA1UEBhMCQVQxEDAOBgNVBAoMB0V4YW1wbGUxDjAMBgNVBAMMBWFn
+ZW50MB4XDTI2MTEyOTIzMjMzM1oXDTI2MTEzMDIzMjMzM1owLzELMAkGA1UEBhMC
+QVQxEDAOBgNVBAoMB0V4YW1wbGUxDjAMBgNVBAMMBWFnZW50MIIBIjANBgkqhkiG
+9w0BAQEFAAOCAQ8AMIIBCgKCAQEAvegzqo/VS8TQvs8Nm3jwAcV66r/vaeekuw6o
+QhcxBpmCt/TdVlxySzY3ZEP84qagnJR0A7mKFrp8cynyCmHQz41sbQ127GC5xDnv
+DAq5PZauZP1RCiR0WrvfE/bhuvmwya9QoCzrgGxjcT+wkC0dWY1+MG3e9xcl7PlO
+Z7yXJv0c8Fi9HNXqG7x4+mcsvPgQa5Y+86vrfOGR075p5GQgMQItYowYibZnpdWK
+VLS5AQqwmdFbhsEpHzjBHyYf4iGUs8dtJ5ukW3Y6GeZmJuj+WtsnxSGmCCDqx1Cs
+kKCSssiqOpaBEUNZP17GBZmb64sQOcmrkepwQ/S43T2zPw7HOQIDAQABo2kwZzAd
+BgNVHQ4EFgQUbtjvjSL7zQwm4fl6N35Cew9fhR4wHwYDVR0jBBgwFoAUbtjvjSL7
+zQwm4fl6N35Cew9fhR4wDwYDVR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2Nh
+bGhvc3QwDQYJKoZIhvcNAQELBQADggEBAJRSiNYa8MYX7U/hACZaNN0BdUuD/3Cp
+O/NYQDPt8h0LbIUb1vBtqo6mu3lK5FK3fgMmm39Cs7pM2PRrj7NxZ6GNdbQIkUOQ
+tfWjxdeexipiL16jRVWbQHQricy2lqjs67VvVwf19tpr8XncP7jsePpYu4iIdwEG
+lur0VYZtQpoU44LhsjoqKSdBVDMmZAovUQVi2yWXKMqJusQGPCLcErnAZxOuWNTp
+RN+60n+52gbAL0mZbPR7pSDoZAz463KWMjAdCDLYhrxMF9mjzFen1rfPhNf5gHhB
+jC5bOsse8D35PJfeX+3Ry1FpAzgnU4H4/uDuI+wkweC2i2hZlBaooYU=
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_certificate_outside_of_its_time_is_doubted() {
+        let leaf = CertificateDer::from_pem_slice(AGENT.as_bytes()).expect("a certificate");
+        let at = |seconds: i64| doubt(&leaf, Timestamp::from_nanos(seconds * 1_000_000_000));
+        // 2026-11-01, the day itself, 2027-01-01.
+        assert_eq!(at(1_793_491_200), Some("is not valid yet"));
+        assert_eq!(at(1_795_998_213), None);
+        assert_eq!(at(1_798_761_600), Some("has expired"));
     }
 }

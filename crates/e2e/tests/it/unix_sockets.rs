@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
-use concord_e2e::{AgentOptions, Signal, World, binary};
+use concord_e2e::{AgentOptions, ProxyOptions, ProxyProcess, Signal, World, binary};
 
 fn ask(socket: &Path, path: &str) -> String {
     let mut stream = UnixStream::connect(socket).expect("it listens");
@@ -56,6 +56,14 @@ fn the_api_is_served_at_a_unix_socket_and_the_command_line_finds_it() {
     ]);
     let text = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success() && text.contains("somebody listens at this socket"), "{text}");
+
+    // A proxy attaches there; it needs no port.
+    let web = r#"service { name = "web" port = 1 connect { sidecar_service {} } }"#;
+    let file = world.write("web.hcl", web);
+    agent.cli_ok(&["services", "register", file.to_str().expect("a path")]);
+    let args = vec![format!("-grpc-addr=unix://{}", grpc.display())];
+    let options = ProxyOptions { args, ..ProxyOptions::default() };
+    ProxyProcess::start(&world, &address, "web", &options).await_ready();
 
     agent.kill9();
     assert!(http.exists(), "nobody was there to remove it");
