@@ -52,8 +52,12 @@ struct Targets {
 impl Targets {
     fn new(world: &World) -> Self {
         let broken = Arc::<AtomicBool>::default();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (http, shared) = (listener.local_addr().unwrap(), Arc::clone(&broken));
+        let listener =
+            TcpListener::bind("127.0.0.1:0").expect("it works on loopback and in a directory of our own");
+        let (http, shared) = (
+            listener.local_addr().expect("it works on loopback and in a directory of our own"),
+            Arc::clone(&broken),
+        );
         // Ends with the process.
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
@@ -62,9 +66,12 @@ impl Targets {
                 let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\nfine");
             }
         });
-        let serving = tokio::runtime::Runtime::new().unwrap();
-        let listener = serving.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let grpc = listener.local_addr().unwrap();
+        let serving =
+            tokio::runtime::Runtime::new().expect("it works on loopback and in a directory of our own");
+        let listener = serving
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .expect("it works on loopback and in a directory of our own");
+        let grpc = listener.local_addr().expect("it works on loopback and in a directory of our own");
         serving.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(healthy(stream));
@@ -75,8 +82,9 @@ impl Targets {
         Self {
             broken,
             http,
-            tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
-            udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            tcp: TcpListener::bind("127.0.0.1:0")
+                .expect("it works on loopback and in a directory of our own"),
+            udp: UdpSocket::bind("127.0.0.1:0").expect("it works on loopback and in a directory of our own"),
             grpc,
             serving,
         }
@@ -84,7 +92,10 @@ impl Targets {
 
     /// A text of the page with the addresses of these for those of the page.
     fn placed(&self, world: &World) -> impl Fn(&str) -> String + use<> {
-        let (tcp, udp) = (self.tcp.local_addr().unwrap(), self.udp.local_addr().unwrap());
+        let (tcp, udp) = (
+            self.tcp.local_addr().expect("it works on loopback and in a directory of our own"),
+            self.udp.local_addr().expect("it works on loopback and in a directory of our own"),
+        );
         let ready = world.path("web.ready").display().to_string();
         let addresses = [self.http, tcp, udp, self.grpc].map(|address| address.to_string());
         move |text| {
@@ -98,7 +109,7 @@ impl Targets {
     fn end(self, world: &World) {
         self.broken.store(true, Ordering::SeqCst);
         self.serving.shutdown_background();
-        fs::remove_file(world.path("web.ready")).unwrap();
+        fs::remove_file(world.path("web.ready")).expect("it works on loopback and in a directory of our own");
     }
 }
 
@@ -106,17 +117,22 @@ impl Targets {
 async fn healthy(stream: tokio::net::TcpStream) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((_, mut respond))) = connection.accept().await {
-        let mut send = respond.send_response(Response::new(()), false).unwrap();
-        send.send_data(Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1]), false).unwrap();
+        let mut send = respond
+            .send_response(Response::new(()), false)
+            .expect("it works on loopback and in a directory of our own");
+        send.send_data(Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1]), false)
+            .expect("it works on loopback and in a directory of our own");
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", 0.into());
-        send.send_trailers(trailers).unwrap();
+        send.send_trailers(trailers).expect("it works on loopback and in a directory of our own");
     }
 }
 
 fn program(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{text}\n"))
+        .expect("it works on loopback and in a directory of our own");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .expect("it works on loopback and in a directory of our own");
 }
 
 fn agent(world: &World, name: &str, args: Vec<String>) -> Agent {
