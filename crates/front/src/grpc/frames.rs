@@ -10,7 +10,8 @@ use std::time::Duration;
 use concord_runtime::{Full, Held, Instant};
 
 use super::limits::{
-    IDLE_FRAME_BYTES, IDLE_FRAMES, IDLE_FRAMES_MAX, IDLE_FRAMES_PER_SECOND, STREAM_BYTES, STREAMS_BEYOND,
+    IDLE_FRAME_BYTES, IDLE_FRAMES, IDLE_FRAMES_MAX, IDLE_FRAMES_PER_SECOND, STREAM_BYTES, STREAM_KEPT_BYTES,
+    STREAMS_BEYOND,
 };
 
 /// Bytes of a client's first words.
@@ -107,6 +108,8 @@ pub(super) struct Open {
     streams: BTreeSet<u32>,
     /// Those for which there was no room: a few, that have time to be refused.
     beyond: BTreeSet<u32>,
+    /// The most that were open at a time: the library keeps its places for them.
+    most: usize,
     /// The last one begun: each is begun once (RFC 9113 §5.1.1).
     last: u32,
     held: Held,
@@ -114,7 +117,7 @@ pub(super) struct Open {
 
 impl Open {
     pub(super) fn new(held: Held) -> Self {
-        Self { streams: BTreeSet::new(), beyond: BTreeSet::new(), last: 0, held }
+        Self { streams: BTreeSet::new(), beyond: BTreeSet::new(), most: 0, last: 0, held }
     }
 
     /// Follows a frame of the client.
@@ -123,7 +126,7 @@ impl Open {
             self.end(frame);
         } else if frame.is_head() && frame.stream > self.last {
             self.last = frame.stream;
-            match self.held.grow(STREAM_BYTES) {
+            match self.hold(self.streams.len() + 1) {
                 Ok(()) => self.streams.insert(frame.stream),
                 Err(full) if self.beyond.len() >= STREAMS_BEYOND => return Err(full),
                 Err(_) => self.beyond.insert(frame.stream),
@@ -139,9 +142,21 @@ impl Open {
         }
     }
 
+    fn cost(&self, open: usize) -> usize {
+        open * STREAM_BYTES + self.most.saturating_sub(open) * STREAM_KEPT_BYTES
+    }
+
+    /// Takes what so many open streams cost.
+    fn hold(&mut self, open: usize) -> Result<(), Full> {
+        let more = self.cost(open).saturating_sub(self.held.bytes());
+        self.held.grow(more)?;
+        self.most = self.most.max(open);
+        Ok(())
+    }
+
     fn end(&mut self, frame: Frame) {
         if self.streams.remove(&frame.stream) {
-            self.held.shrink_to(self.held.bytes() - STREAM_BYTES);
+            self.held.shrink_to(self.cost(self.streams.len()));
         } else {
             self.beyond.remove(&frame.stream);
         }
@@ -281,7 +296,10 @@ mod tests {
         let mut open = Open::new(guest.hold(0).unwrap());
         let frame = |kind, flags, stream| Frame { kind, flags, stream, bytes: 0 };
         let (head, data, reset) = (|s| frame(1, 4, s), |s, flags| frame(0, flags, s), |s| frame(3, 0, s));
-        let held = |open: &Open| open.held.bytes() / STREAM_BYTES;
+        let held = |open: &Open| {
+            let kept = (open.most - open.streams.len()) * STREAM_KEPT_BYTES;
+            (open.held.bytes() - kept) / STREAM_BYTES
+        };
         for stream in [1, 3, 5] {
             open.received(head(stream)).expect("there is room");
             // Its body, what follows it, and whatever else names it begin nothing.
@@ -316,5 +334,6 @@ mod tests {
         assert_eq!(held(&open), 0);
         open.received(head(201)).expect("it was begun");
         assert_eq!(held(&open), 0, "a stream begins once");
+        assert_eq!(open.held.bytes(), ROOM * STREAM_KEPT_BYTES, "its place stays");
     }
 }

@@ -47,6 +47,8 @@ pub const CONNECTION_BYTES: usize = 4 * 1024;
 pub const SPEAKING_BYTES: usize = 48 * 1024;
 /// What a stream costs beside what it carries, until its end has gone out.
 pub const STREAM_BYTES: usize = 8 * 1024;
+/// What is kept of a stream that has ended, until the connection ends: the library gives no place back.
+pub const STREAM_KEPT_BYTES: usize = 2 * 1024;
 /// Streams of a connection that may wait to be refused because there is no room; one more ends the connection.
 pub const STREAMS_BEYOND: usize = 8;
 /// What a proxy that is attached costs beside that: its machine, its watches, what waits for it.
