@@ -253,25 +253,27 @@ impl Budget {
             all.add(own.all());
             of_strangers = own.strangers;
         }
-        let little =
+        let mut little =
             Amount { bytes: self.bytes / BUDGET_LITTLE_SHARE, connections: BUDGET_LITTLE_CONNECTIONS };
-        if !known {
+        // Who is known takes the room of any stranger.
+        if known {
+            (of_strangers, little) = Default::default();
+        } else {
             of_strangers.add(more);
             strangers.add(more);
         }
+        let much = |found: &OfSource| {
+            let strangers = found.strangers.of(short);
+            if strangers > little.of(short) { strangers } else { 0 }
+        };
         let few = strangers.bytes <= self.bytes / BUDGET_STRANGERS_SHARE
             && strangers.connections <= self.connections / BUDGET_STRANGERS_SHARE;
-        let any = |found: &OfSource| found.strangers.of(short);
-        let much = |found: &OfSource| Some(any(found)).filter(|held| *held > little.of(short)).unwrap_or(0);
-        let fair = |found: &OfSource| if found.all().of(short) >= all.of(short) { any(found) } else { 0 };
-        let largest = |found: &OfSource| found.all().of(short);
-        // Who is known takes the room of any stranger, but for what is left to strangers.
-        if known && !few {
-            return inside.evict(source, Amount::default(), short, Whose::Strangers, any);
-        }
-        !known && inside.evict(source, of_strangers, short, Whose::Strangers, much)
-            || few && inside.evict(source, all, short, Whose::Anybody, largest)
-            || !known && inside.evict(source, of_strangers, short, Whose::Strangers, fair)
+        let fair = |found: &OfSource| {
+            if found.all().of(short) >= all.of(short) { found.strangers.of(short) } else { 0 }
+        };
+        inside.evict(source, of_strangers, short, Whose::Strangers, much)
+            || few && inside.evict(source, all, short, Whose::Anybody, |found| found.all().of(short))
+            || inside.evict(source, of_strangers, short, Whose::Strangers, fair)
     }
 
     /// Completes when little enough of what was evicted is still there.
