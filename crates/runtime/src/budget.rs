@@ -16,8 +16,9 @@
 //!
 //! A caller that has proved who it is ([`Guest::prove`]) takes the room of strangers, and they do not take its: many
 //! proxies behind one address hold more than each of many strangers. Only where the known hold nearly everything, the
-//! largest of them makes room for who has yet to say who it is. Strangers that hold little go last, and not for a source that
-//! holds more, known or not: else callers that became known would end those that are about to.
+//! largest of them makes room for who has yet to say who it is. Among strangers, those that hold little
+//! go last, and not for a stranger of a source that holds more. A caller that is known takes the room of any of them: so one
+//! that can become known by asking, where everybody may, can still end a stranger that is about to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
