@@ -21,19 +21,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
 use crate::address::Address;
 use crate::config::Config;
+use crate::dial::dial;
 use crate::error::Error;
 use crate::limits;
 use crate::tls::Tls;
 
 type Sender = SendRequest<Full<Bytes>>;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The connections of one client.
 pub(crate) struct Pool {
@@ -148,7 +144,7 @@ impl Pool {
 
     async fn connect(&self) -> Result<Sender, Error> {
         let clock = Arc::clone(self.scope.clock());
-        let stream = timeout(clock.as_ref(), self.connect_timeout, self.dial())
+        let stream = timeout(clock.as_ref(), self.connect_timeout, dial(&self.address, self.tls.as_ref()))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|source| Error::Connect { address: self.address.clone(), source })?;
@@ -167,19 +163,6 @@ impl Pool {
             }
         }));
         Ok(sender)
-    }
-
-    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
-        let (host, port) = match &self.address {
-            Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
-            Address::Http { host, port } | Address::Https { host, port } => (host.as_str(), *port),
-        };
-        let tcp = TcpStream::connect((host, port)).await?;
-        tcp.set_nodelay(true)?;
-        match &self.tls {
-            None => Ok(Box::new(tcp)),
-            Some(tls) => Ok(Box::new(tls.secure(tcp).await?)),
-        }
     }
 
     fn broken(&self, source: hyper::Error) -> Error {

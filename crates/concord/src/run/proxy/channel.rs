@@ -6,12 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use concord_client::tls::Tls;
-use concord_client::{Address, TlsFiles};
+use concord_client::{Address, Stream, TlsFiles, dial};
 use concord_runtime::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
@@ -67,24 +65,6 @@ struct Target {
 #[derive(Clone, Debug)]
 struct Dial(Arc<Target>);
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-impl Target {
-    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
-        let (host, port) = match &self.address {
-            Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
-            Address::Http { host, port } | Address::Https { host, port } => (host.as_str(), *port),
-        };
-        let tcp = TcpStream::connect((host, port)).await?;
-        tcp.set_nodelay(true)?;
-        match &self.tls {
-            None => Ok(Box::new(tcp)),
-            Some(tls) => Ok(Box::new(tls.secure(tcp).await?)),
-        }
-    }
-}
-
 impl Service<Uri> for Dial {
     type Response = TokioIo<Box<dyn Stream>>;
     type Error = io::Error;
@@ -96,7 +76,7 @@ impl Service<Uri> for Dial {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let target = Arc::clone(&self.0);
-        Box::pin(async move { target.dial().await.map(TokioIo::new) })
+        Box::pin(async move { dial(&target.address, target.tls.as_ref()).await.map(TokioIo::new) })
     }
 }
 
