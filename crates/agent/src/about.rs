@@ -53,8 +53,25 @@ impl Agent {
         let counts = |pairs: &[(&str, usize)]| {
             pairs.iter().map(|(name, count)| ((*name).to_owned(), count.to_string())).collect()
         };
+        let texts = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        };
+        let about = &self.inner.config.about;
+        let build = texts(&[
+            ("version", &about.version),
+            ("revision", &about.revision),
+            ("build_date", &about.build_date),
+        ]);
+        let threads = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+        let runtime = texts(&[
+            ("os", std::env::consts::OS),
+            ("arch", std::env::consts::ARCH),
+            ("cpu_count", &threads.to_string()),
+        ]);
         BTreeMap::from([
             ("agent".to_owned(), counts(&[("services", services), ("checks", checks)])),
+            ("build".to_owned(), build),
+            ("runtime".to_owned(), runtime),
             ("cache".to_owned(), counts(&[("entries", entries), ("bytes", bytes)])),
         ])
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::Client;
 use crate::error::Error;
+use crate::pieces::Pieces;
 use crate::query::{Answer, QueryOptions};
 
 /// Verdicts of a TTL check that have endpoints of their own.
@@ -47,6 +48,23 @@ impl Client {
     /// Any [`Error`].
     pub async fn agent_self(&self, options: &QueryOptions) -> Result<Answer<AgentSelf>, Error> {
         self.get(&["agent", "self"], options).fetch().await
+    }
+
+    /// The agent's log while it is written, from this level on.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_monitor(
+        &self,
+        level: &str,
+        json: bool,
+        options: &QueryOptions,
+    ) -> Result<Pieces, Error> {
+        let mut call = self.get(&["agent", "monitor"], options).parameter("loglevel", level);
+        if json {
+            call = call.parameter("logjson", "");
+        }
+        call.follow().await
     }
 
     /// Members of the agent's pool, or of that between datacenters; `segment` is empty for the agent's own.

@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::Client;
 use crate::error::Error;
 use crate::limits;
+use crate::pieces::Pieces;
+use crate::pool::Opened;
 use crate::query::{Answer, QueryMeta, QueryOptions};
 
 /// A request being built.
@@ -104,6 +106,21 @@ impl Call<'_> {
             return Err(Error::Status { status: head.status.as_u16(), message: message(&body) });
         }
         Ok(Reply { what, status: head.status, headers: head.headers, body })
+    }
+
+    /// Sends it, and gives the answer piece by piece as it comes. Only its beginning has to come in time.
+    ///
+    /// # Errors
+    /// Any [`Error`]; a status that is not 2xx among them.
+    pub async fn follow(self) -> Result<Pieces, Error> {
+        let deadline = self.client.config().deadline(&self.options);
+        let request = self.request()?;
+        match self.client.pool().open(request, deadline).await? {
+            Opened::Pieces(pieces) => Ok(pieces),
+            Opened::Refused(status, body) => {
+                Err(Error::Status { status: status.as_u16(), message: message(&body) })
+            }
+        }
     }
 
     /// Sends it and decodes the answer.

@@ -26,6 +26,7 @@ mod dial;
 mod entries;
 mod error;
 pub mod limits;
+mod pieces;
 mod pool;
 mod query;
 #[cfg(feature = "testing")]
@@ -39,6 +40,7 @@ pub use crate::config::{BasicAuth, Config};
 pub use crate::dial::{Stream, dial};
 pub use crate::entries::Cas;
 pub use crate::error::Error;
+pub use crate::pieces::Pieces;
 pub use crate::query::{Answer, CacheHit, Consistency, QueryMeta, QueryOptions};
 pub use crate::tls::{TlsError, TlsFiles};
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use concord_runtime::{Instant, Scope, timeout};
 use http::response::Parts;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::dial::dial;
 use crate::error::Error;
 use crate::limits;
+use crate::pieces::Pieces;
 use crate::tls::Tls;
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -38,6 +39,12 @@ pub(crate) struct Pool {
     connect_timeout: Duration,
     scope: Scope,
     idle: Mutex<Vec<Idle>>,
+}
+
+/// What came of opening.
+pub(crate) enum Opened {
+    Pieces(Pieces),
+    Refused(StatusCode, Bytes),
 }
 
 struct Idle {
@@ -93,6 +100,27 @@ impl Pool {
         let mut sender = self.connect().await?;
         let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
         self.finish(sender, response, bytes_max).await
+    }
+
+    /// Sends a request on a connection of its own; its answer is read as it comes. Its beginning comes within `deadline`.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+        deadline: Duration,
+    ) -> Result<Opened, Error> {
+        let clock = Arc::clone(self.scope.clock());
+        let opening = async {
+            let mut sender = self.connect().await?;
+            let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
+            if !response.status().is_success() {
+                let (head, body) = self.finish(sender, response, limits::ERROR_BYTES_MAX).await?;
+                return Ok(Opened::Refused(head.status, body));
+            }
+            Ok(Opened::Pieces(Pieces::new(response.into_body(), self.address.clone(), sender)))
+        };
+        timeout(clock.as_ref(), deadline, opening)
+            .await
+            .map_err(|_| Error::Timeout { address: self.address.clone(), after: deadline })?
     }
 
     async fn finish(

@@ -25,15 +25,20 @@ mod files;
 mod flag;
 mod help;
 pub(crate) mod http;
+mod info;
 mod intention;
 mod invocation;
 mod io;
+mod keygen;
 mod leave;
 mod members;
+mod monitor;
 mod print;
 mod reload;
 mod services;
 mod table;
+mod tls;
+mod unbuilt;
 mod validate;
 mod version;
 
@@ -97,6 +102,9 @@ pub(crate) fn run(program: Program, words: &[String], env: &Env, io: &mut Io) ->
         words.first().map(String::as_str)
     {
         return finish(program, "", complete::set_up(program, word.ends_with("-install"), env, io), io);
+    }
+    if let Some((name, why)) = unbuilt::find(words) {
+        return finish(program, name, Err(Failure::not_available(format!("{name}: {why}"))), io);
     }
     let asks_for_help = words
         .iter()
@@ -168,6 +176,11 @@ fn unknown(program: Program, word: Option<&String>, io: &mut Io) -> Result<(), F
 }
 
 fn unknown_word(word: &str, near: Option<&'static str>, io: &mut Io) -> Result<(), Failure> {
-    let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    let unbuilt = |near: &str| unbuilt::TABLE.iter().any(|(name, _)| *name == near);
+    let hint = near.map(|near| {
+        let doubt = if unbuilt(near) { " (not available yet)" } else { "" };
+        format!("; did you mean \"{near}\"{doubt}?")
+    });
+    let hint = hint.unwrap_or_default();
     writeln!(io.err, "Error: there is no command \"{word}\"{hint}\n").map_err(Failure::Output)
 }

@@ -5,12 +5,15 @@ pub(crate) mod demo;
 mod descriptors;
 mod interfaces;
 mod listen;
+mod logs;
 pub(crate) mod node;
+mod notify;
+mod pid;
 pub(crate) mod proxy;
 mod ready;
 mod reload;
 mod sealing;
-mod signals;
+pub(crate) mod signals;
 mod telemetry;
 pub(crate) mod tls;
 

@@ -79,7 +79,6 @@ const ONE_DATACENTER: &str = "there is one datacenter only";
 const NO_DNS: &str = "DNS is not available yet";
 const NO_UI: &str = "the user interface is not available yet";
 const NO_SINK: &str = "metrics are told by /v1/agent/metrics only";
-const NO_LOG_FILE: &str = "logs go to standard error only";
 const NO_ENVOY: &str = "Envoy is not configured yet";
 const NO_KV: &str = "there is no key/value store yet";
 const ENTERPRISE: &str = "a part of Consul Enterprise that is not available yet";
@@ -205,13 +204,7 @@ pub const ABSENT: &[Absent] = &[
     idle("raft_logstore", "the log is kept in a store of its own"),
     now("raft_logstore.boltdb", idle("raft_boltdb", "the log is kept in a store of its own")),
     idle("raft_prevote_disabled", "votes are asked for before a term begins, always"),
-    // Logs, metrics, user interface.
-    idle("log_file", NO_LOG_FILE),
-    idle("log_rotate_bytes", NO_LOG_FILE),
-    idle("log_rotate_duration", NO_LOG_FILE),
-    idle("log_rotate_max_files", NO_LOG_FILE),
-    idle("enable_syslog", NO_LOG_FILE),
-    idle("syslog_facility", NO_LOG_FILE),
+    // Metrics, user interface.
     idle("telemetry.circonus_api_app", NO_SINK),
     idle("telemetry.circonus_api_token", NO_SINK),
     idle("telemetry.circonus_api_url", NO_SINK),

@@ -63,10 +63,18 @@ pub struct AgentFlags {
     pub https_port: Option<i64>,
     /// `-join` and `-retry-join`, repeatable.
     pub retry_join: Vec<String>,
+    /// `-log-file`.
+    pub log_file: Option<String>,
     /// `-log-json`.
     pub log_json: Option<bool>,
     /// `-log-level`.
     pub log_level: Option<String>,
+    /// `-log-rotate-bytes`.
+    pub log_rotate_bytes: Option<i64>,
+    /// `-log-rotate-duration`.
+    pub log_rotate_duration: Option<String>,
+    /// `-log-rotate-max-files`.
+    pub log_rotate_max_files: Option<i64>,
     /// `-max-query-time`.
     pub max_query_time: Option<String>,
     /// `-node`.
@@ -85,6 +93,8 @@ pub struct AgentFlags {
     pub server: Option<bool>,
     /// `-server-port`.
     pub server_port: Option<i64>,
+    /// `-syslog`.
+    pub syslog: Option<bool>,
     /// `-ui`.
     pub ui: Option<bool>,
     /// Names of other flags that ask for something, without the dash: what they ask for is not built yet.
@@ -115,8 +125,12 @@ const FLAGS: &[(&str, &str)] = &[
     ("-https-port", "ports.https"),
     ("-retry-join", "retry_join"),
     ("-join", "retry_join"),
+    ("-log-file", "log_file"),
     ("-log-json", "log_json"),
     ("-log-level", "log_level"),
+    ("-log-rotate-bytes", "log_rotate_bytes"),
+    ("-log-rotate-duration", "log_rotate_duration"),
+    ("-log-rotate-max-files", "log_rotate_max_files"),
     ("-max-query-time", "max_query_time"),
     ("-node", "node_name"),
     ("-node-id", "node_id"),
@@ -126,6 +140,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("-serf-wan-port", "ports.serf_wan"),
     ("-server", "server"),
     ("-server-port", "ports.server"),
+    ("-syslog", "enable_syslog"),
     ("-ui", "ui_config.enabled"),
     // What is not built yet is answered as its key is.
     ("-advertise-wan", "advertise_addr_wan"),
@@ -133,10 +148,6 @@ const FLAGS: &[(&str, &str)] = &[
     ("-disable-host-node-id", "disable_host_node_id"),
     ("-disable-keyring-file", "disable_keyring_file"),
     ("-join-wan", "start_join_wan"),
-    ("-log-file", "log_file"),
-    ("-log-rotate-bytes", "log_rotate_bytes"),
-    ("-log-rotate-duration", "log_rotate_duration"),
-    ("-log-rotate-max-files", "log_rotate_max_files"),
     ("-primary-gateway", "primary_gateways"),
     ("-recursor", "recursors"),
     ("-rejoin", "rejoin_after_leave"),
@@ -149,7 +160,6 @@ const FLAGS: &[(&str, &str)] = &[
     ("-serf-lan-bind", "serf_lan"),
     ("-serf-wan-allowed-cidrs", "serf_wan_allowed_cidrs"),
     ("-serf-wan-bind", "serf_wan"),
-    ("-syslog", "enable_syslog"),
     ("-ui-content-path", "ui_content_path"),
     ("-ui-dir", "ui_dir"),
 ];
@@ -207,8 +217,12 @@ impl AgentFlags {
             http_port,
             https_port,
             retry_join,
+            log_file,
             log_json,
             log_level,
+            log_rotate_bytes,
+            log_rotate_duration,
+            log_rotate_max_files,
             max_query_time,
             node,
             node_id,
@@ -218,6 +232,7 @@ impl AgentFlags {
             serf_wan_port,
             server,
             server_port,
+            syslog,
             ui,
             absent,
         } = self;
@@ -246,8 +261,13 @@ impl AgentFlags {
             ("enable_script_checks", flag(enable_script_checks)),
             ("encrypt", encrypt.as_ref().map(|key| Kind::String(key.expose().to_owned()))),
             ("http_config.allow_write_http_from", list(allow_write_http_from)),
+            ("enable_syslog", flag(syslog)),
+            ("log_file", text(log_file)),
             ("log_json", flag(log_json)),
             ("log_level", text(log_level)),
+            ("log_rotate_bytes", number(log_rotate_bytes)),
+            ("log_rotate_duration", text(log_rotate_duration)),
+            ("log_rotate_max_files", number(log_rotate_max_files)),
             ("max_query_time", text(max_query_time)),
             ("node_id", text(node_id)),
             ("node_meta", (!node_meta.is_empty()).then_some(Kind::Object(Object { entries: meta }))),

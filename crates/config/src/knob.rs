@@ -10,8 +10,8 @@ use concord_model::Secret;
 use concord_model::intention::Action;
 use concord_syntax::duration;
 
-use crate::resolve::CLUSTER_ID;
-use crate::section::{Config, TlsFile};
+use crate::resolve::{CLUSTER_ID, LOG_ROTATE_AFTER};
+use crate::section::{Archives, Config, TlsFile};
 
 /// One knob.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,7 @@ knobs! {
     "discard_check_output", "false", "Keep no output of checks.", |c| plain(c.agent.discard_check_output);
     "enable_local_script_checks", "false", "Checks of files may run programs.",
         |c| plain(c.agent.local_script_checks);
+    "enable_syslog", "false", "Whether the log goes to syslog as well.", |c| plain(c.log.syslog.is_some());
     "enable_script_checks", "false", "Checks may run programs, those registered over the API too.",
         |c| plain(c.agent.script_checks);
     "checks", "0", "Checks on their own.", |c| content(&c.definitions.checks, check_tokens(&c.definitions.checks));
@@ -145,8 +146,16 @@ knobs! {
         |c| plain(c.http.connections_per_client_max);
     "limits.https_handshake_timeout", "5s", "How long a caller has for its handshake over TLS.",
         |c| time(c.https.handshake_timeout);
+    "log_file", "", "File that the log is written to besides standard error; in a directory (ends in /) consul.log.",
+        |c| plain(c.log.file.as_ref().map_or("", |file| file.path.as_str()));
     "log_json", "false", "Whether log lines are JSON.", |c| plain(c.log.json);
     "log_level", "INFO", "The least that is logged.", |c| plain(c.log.level.as_str());
+    "log_rotate_bytes", "0", "Bytes after which another log file is begun; 0: however long it gets.",
+        |c| plain(c.log.file.as_ref().and_then(|file| file.rotate_bytes).unwrap_or(0));
+    "log_rotate_duration", "24h0m0s", "Time after which another log file is begun.",
+        |c| time(c.log.file.as_ref().map_or(LOG_ROTATE_AFTER, |file| file.rotate_after));
+    "log_rotate_max_files", "0", "Earlier log files that are kept; 0: all, -1: none.",
+        |c| plain(c.log.file.as_ref().map_or(Archives::All, |file| file.keep));
     "max_query_time", "10m0s", "How long a blocking query may wait.", |c| time(c.server.max_query_time);
     "node_id", "", "The node's id; empty: kept in the data directory, made at the first start.",
         |c| optional(c.agent.node_id);
@@ -182,6 +191,8 @@ knobs! {
     "server", "false", "Whether the agent is a server.", |c| plain(c.server.enabled);
     "services", "0", "Services.",
         |c| content(&c.definitions.services, service_tokens(&c.definitions.services));
+    "syslog_facility", "LOCAL0", "Facility of what goes to syslog.",
+        |c| plain(c.log.syslog.unwrap_or_default().name());
     "telemetry.filter_default", "true", "Whether metrics are kept that no prefix_filter is about.",
         |c| plain(c.telemetry.filter.others);
     "telemetry.metrics_prefix", "consul", "What names of Consul's metrics begin with; our own begin with concord.",

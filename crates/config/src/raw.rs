@@ -57,6 +57,13 @@ keys! {
         pub ports: Ports,
         pub log_level: Option<String>,
         pub log_json: Option<bool>,
+        pub log_file: Option<String>,
+        pub log_rotate_bytes: Option<i64>,
+        #[serde(deserialize_with = "duration", serialize_with = "serde_go::option::serialize")]
+        pub log_rotate_duration: Option<Duration>,
+        pub log_rotate_max_files: Option<i64>,
+        pub enable_syslog: Option<bool>,
+        pub syslog_facility: Option<String>,
         pub acl: Acl,
         pub connect: Connect,
         pub sealing: Sealing,

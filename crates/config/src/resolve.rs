@@ -17,8 +17,8 @@ use crate::layer::Origins;
 use crate::load::Host;
 use crate::raw::{Raw, Telemetry};
 use crate::section::{
-    AclSection, Config, ConnectSection, Definitions, DownPolicy, FilterSection, Level, LogSection,
-    SealingSection, TelemetrySection, TokensSection,
+    AclSection, Archives, Config, ConnectSection, Definitions, DownPolicy, Facility, FilterSection, Level,
+    LogFileSection, LogSection, SealingSection, TelemetrySection, TokensSection,
 };
 
 mod agent;
@@ -29,6 +29,8 @@ mod tls;
 
 /// The setting of the certificate authority that fixes the trust domain.
 pub(crate) const CLUSTER_ID: &str = "cluster_id";
+/// How long a log file is written to where nothing is said, as in Consul.
+pub(crate) const LOG_ROTATE_AFTER: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 /// Number of seconds resolved tokens and policies are kept.
 const ACL_TTL_SECS: u64 = 30;
 
@@ -223,7 +225,51 @@ impl Resolver<'_> {
             self.fail("log_level", format!("{text:?} is not a level; use TRACE, DEBUG, INFO, WARN or ERROR"));
             Level::Info
         });
-        LogSection { level, json: raw.log_json.unwrap_or(false) }
+        LogSection {
+            level,
+            json: raw.log_json.unwrap_or(false),
+            file: self.log_file(raw),
+            syslog: self.syslog(raw),
+        }
+    }
+
+    fn log_file(&mut self, raw: &Raw) -> Option<LogFileSection> {
+        let path = raw.log_file.clone().filter(|path| !path.is_empty());
+        let rotation = [
+            ("log_rotate_bytes", raw.log_rotate_bytes.is_some_and(|bytes| bytes != 0)),
+            ("log_rotate_duration", raw.log_rotate_duration.is_some_and(|time| !time.is_zero())),
+            ("log_rotate_max_files", raw.log_rotate_max_files.is_some_and(|files| files != 0)),
+        ];
+        if path.is_none()
+            && let Some((key, _)) = rotation.into_iter().find(|(_, asks)| *asks)
+        {
+            self.warn(key, format!("{key} has no effect: there is no log_file"));
+        }
+        let files = raw.log_rotate_max_files.unwrap_or(0);
+        Some(LogFileSection {
+            path: path?,
+            // As in Consul, 0 and less is no limit.
+            rotate_bytes: raw
+                .log_rotate_bytes
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .filter(|bytes| *bytes > 0),
+            rotate_after: raw.log_rotate_duration.filter(|time| !time.is_zero()).unwrap_or(LOG_ROTATE_AFTER),
+            keep: match usize::try_from(files) {
+                Ok(0) => Archives::All,
+                Ok(most) => Archives::Newest(most),
+                Err(_) => Archives::None,
+            },
+        })
+    }
+
+    fn syslog(&mut self, raw: &Raw) -> Option<Facility> {
+        let text = raw.syslog_facility.as_deref().filter(|text| !text.is_empty()).unwrap_or("LOCAL0");
+        let facility = Facility::parse(text).unwrap_or_else(|| {
+            let text = format!("{text:?} is not a facility; use one of {}", Facility::names());
+            self.fail("syslog_facility", format!("syslog_facility: {text}"));
+            Facility::default()
+        });
+        raw.enable_syslog.unwrap_or(false).then_some(facility)
     }
 
     fn telemetry(&mut self, raw: &Telemetry) -> TelemetrySection {

@@ -346,13 +346,69 @@ pub struct FilterSection {
 }
 
 /// Logs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogSection {
     /// The least that is written.
     pub level: Level,
     /// Whether lines are JSON.
     pub json: bool,
+    /// The file they go to besides standard error.
+    pub file: Option<LogFileSection>,
+    /// Whether they go to syslog as well, and as what.
+    pub syslog: Option<Facility>,
 }
+
+/// A log file, and when another one is begun.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogFileSection {
+    /// The file, or a directory if it ends in a slash.
+    pub path: String,
+    /// Bytes after which another one is begun.
+    pub rotate_bytes: Option<u64>,
+    /// Time after which another one is begun.
+    pub rotate_after: Duration,
+    /// What is kept of earlier ones.
+    pub keep: Archives,
+}
+
+/// Which earlier log files are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Archives {
+    /// However many there are.
+    All,
+    /// So many, the newest.
+    Newest(usize),
+    /// None of them.
+    None,
+}
+
+/// A facility of syslog (RFC 3164 §4.1.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Facility(u8);
+
+/// Facilities by their names, which are those Consul takes.
+const FACILITIES: [(&str, u8); 20] = [
+    ("KERN", 0),
+    ("USER", 1),
+    ("MAIL", 2),
+    ("DAEMON", 3),
+    ("AUTH", 4),
+    ("SYSLOG", 5),
+    ("LPR", 6),
+    ("NEWS", 7),
+    ("UUCP", 8),
+    ("CRON", 9),
+    ("AUTHPRIV", 10),
+    ("FTP", 11),
+    ("LOCAL0", 16),
+    ("LOCAL1", 17),
+    ("LOCAL2", 18),
+    ("LOCAL3", 19),
+    ("LOCAL4", 20),
+    ("LOCAL5", 21),
+    ("LOCAL6", 22),
+    ("LOCAL7", 23),
+];
 
 /// Levels of log lines.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -390,6 +446,48 @@ impl Definitions {
         self.checks
             .iter()
             .map(move |one| resolve(one).expect("definitions are resolved when they are loaded"))
+    }
+}
+
+impl std::fmt::Display for Archives {
+    /// As `log_rotate_max_files` says it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("0"),
+            Self::Newest(most) => most.fmt(f),
+            Self::None => f.write_str("-1"),
+        }
+    }
+}
+
+impl Default for Facility {
+    /// `LOCAL0`, as in Consul.
+    fn default() -> Self {
+        Self(16)
+    }
+}
+
+impl Facility {
+    /// By its name, in whatever case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let found = FACILITIES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        found.map(|(_, number)| Self(*number))
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let found = FACILITIES.iter().find(|(_, number)| *number == self.0);
+        found.map_or("LOCAL0", |(name, _)| name)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// All names, for messages.
+    pub(crate) fn names() -> String {
+        FACILITIES.map(|(name, _)| name).join(", ")
     }
 }
 

@@ -5,7 +5,7 @@
 //! | `sh` | run by `sh -e`, one shell for the whole page, in a directory of its own; `concord` is the program under test |
 //! | `sh fails` | the same, and its last command must fail |
 //! | `text` | the lines that the `sh` before it must have printed, in this order; `…` stands for anything |
-//! | `hcl name`, `json name` | a file of that name |
+//! | `hcl name`, `ini name`, `json name` | a file of that name |
 //!
 //! Every fence of a page is one of these, so that nothing is shown that is not tried. A line that ends in `&` and starts
 //! an agent is waited for until the agent is ready. The ports 8500 to 8503 are others while it is tried.
@@ -95,7 +95,7 @@ fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
                 let last = expected.last_mut().expect("output stands behind what prints it");
                 last.push_str(body);
             }
-            (Some("hcl" | "json"), Some(name)) => {
+            (Some("hcl" | "ini" | "json"), Some(name)) => {
                 writeln!(script, "cat > {name} <<'END OF FILE'\n{body}END OF FILE")
                     .expect("a text takes all");
             }

@@ -141,12 +141,12 @@ const FLAGS: &[Flag] = &[
     // How it reports.
     Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").placeholder("<level>"),
     Flag::switch("log-json", "Log as JSON, one object per line."),
-    Flag::text("log-file", "File to log to as well. Not available yet.").placeholder("<path>"),
-    Flag::integer("log-rotate-bytes", "Bytes after which the log file is rotated. Not available yet."),
-    Flag::text("log-rotate-duration", "Time after which the log file is rotated. Not available yet.")
+    Flag::text("log-file", "File to log to as well; in a directory (it ends in /) consul.log.").placeholder("<path>"),
+    Flag::integer("log-rotate-bytes", "Bytes after which another log file is begun."),
+    Flag::text("log-rotate-duration", "Time after which another log file is begun; 24h if it is left out.")
         .placeholder("<duration>"),
-    Flag::integer("log-rotate-max-files", "Rotated log files to keep. Not available yet."),
-    Flag::switch("syslog", "Log to syslog as well. Not available yet."),
+    Flag::integer("log-rotate-max-files", "Earlier log files to keep; 0 keeps all, -1 none."),
+    Flag::switch("syslog", "Log to syslog as well."),
     Flag::text("pid-file", "File to write the process id to.").placeholder("<path>"),
     // Numbers of protocols between Consul's own servers, which are not ours.
     Flag::integer(

@@ -9,12 +9,13 @@ const OWN: &str = "CONCORD_";
 /// Prefix of the variables honoured for those who come from Consul.
 const CONSUL: &str = "CONSUL_";
 /// Other variables that are read, each for one purpose.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "CONNECT_PROXY_ID",
     "CONNECT_SIDECAR_FOR",
     "COMP_LINE",
     "COMP_POINT",
     "HOME",
+    "NOTIFY_SOCKET",
     "NO_COLOR",
     "SSL_CERT_FILE",
 ];

@@ -7,8 +7,8 @@ use super::flag::Flag;
 use super::invocation::Invocation;
 use super::{Io, Outcome};
 use super::{
-    acl, agent, config, connect, connect_proxy, demo, explain, http, intention, leave, members, reload,
-    services, validate, version,
+    acl, agent, config, connect, connect_proxy, demo, explain, http, info, intention, keygen, leave, members,
+    monitor, reload, services, tls, unbuilt, validate, version,
 };
 
 /// One command: what it is called, what it takes and what it does.
@@ -73,6 +73,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &connect_proxy::PROXY,
     &demo::DEMO,
     &explain::EXPLAIN,
+    &info::INFO,
     &intention::GROUP,
     &intention::check::CHECK,
     &intention::create::CREATE,
@@ -80,18 +81,25 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &intention::get::GET,
     &intention::list::LIST,
     &intention::matching::MATCH,
+    &keygen::KEYGEN,
     &leave::LEAVE,
     &members::MEMBERS,
+    &monitor::MONITOR,
     &reload::RELOAD,
     &services::GROUP,
     &services::deregister::DEREGISTER,
     &services::register::REGISTER,
+    &tls::GROUP,
+    &tls::CA_GROUP,
+    &tls::ca::CREATE,
+    &tls::CERT_GROUP,
+    &tls::cert::CREATE,
     &validate::VALIDATE,
     &version::VERSION,
 ];
 
 /// Commands about the agent itself: no server is asked, so there is none to choose.
-const OF_THE_AGENT: [&str; 3] = ["leave", "members", "reload"];
+const OF_THE_AGENT: [&str; 5] = ["info", "leave", "members", "monitor", "reload"];
 
 /// How to print a result that both people and programs read.
 pub(crate) const FORMAT: Flag = Flag::text("format", "How to print the result.")
@@ -172,8 +180,10 @@ pub(crate) fn find(words: &[String]) -> Option<(&'static Command, &[String])> {
 
 /// The name most like a word that is no command, if one is like it.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    let scored = COMMANDS.iter().map(|command| (distance(command.name, name), command.name));
-    scored.min().filter(|(distance, _)| *distance <= 2).map(|(_, near)| near)
+    let built = COMMANDS.iter().map(|command| command.name);
+    let all = built.chain(unbuilt::TABLE.iter().map(|(name, _)| *name));
+    let scored = all.map(|own| (distance(own, name), own));
+    scored.min().filter(|(distance, near)| *distance <= 2 && *distance < near.len()).map(|(_, near)| near)
 }
 
 /// Levenshtein's distance.

@@ -14,6 +14,7 @@ use concord_acl::DefaultPolicy;
 use concord_agent::{
     About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy, ScriptChecks,
 };
+use concord_api::agent::Reloaded;
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::address::Port;
@@ -29,19 +30,21 @@ use concord_model::intention::Action;
 use concord_model::proxy::Settings as CaSettings;
 use concord_model::{Timestamp, Uuid};
 use concord_raft::{RaftConfig, Storage, Timings};
-use concord_rpc::ServerApi;
-use concord_runtime::{Executor, HostDisk, Modes, Scope, World};
+use concord_rpc::{RpcError, ServerApi};
+use concord_runtime::{Clock, Executor, HostDisk, Modes, Scope, TokioClock, World};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::listen::{Bound, port_of, told};
+use super::notify::Manager;
+use super::pid::PidFile;
 use super::reload::Running;
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
 use super::tls::Presenting;
-use super::{descriptors, node, ready, sealing};
+use super::{descriptors, logs, node, ready, sealing};
 use crate::cli::agent::configuration::{self, Configuration};
 use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
@@ -53,7 +56,8 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let command = AgentCommand { call, host: node::host() };
     let Configuration { loaded, ready_file } = command.load()?;
-    telemetry::start_logs(loaded.config.log);
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+    logs::start(&loaded.config.log, call.program, &clock)?;
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
@@ -90,7 +94,6 @@ async fn serve(
     let config = &loaded.config;
     let metrics = telemetry::start_metrics(&config.telemetry);
     let world = world(config)?;
-    let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
     let presenting = Presenting::start(config, Timestamp::from_nanos(world.clock.wall_nanos()))?;
     let bound = Bound::bind(config)?;
     let node_id = node::id(config, &world)?;
@@ -107,6 +110,7 @@ async fn serve(
             .await?;
     let api: Arc<dyn ServerApi> = Arc::new(server.api());
     // Only now: the server holds the lock of the directory.
+    let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
     if let Some(data_dir) = sealed_beside {
         tidy_up(Path::new(data_dir))?;
     }
@@ -128,7 +132,8 @@ async fn serve(
     });
     let http = serve_faces(config, bound, &presenting, &agent, metrics.clone(), &world, &faces)?;
     banner(config, node_id, &address, &report, io)?;
-    announce(ready_file, &server, report, &scope);
+    let manager = Arc::new(Manager::new(env.exact("NOTIFY_SOCKET").map(|found| found.value)));
+    announce(ready_file, &server, report, &manager, &scope);
     let clock = Arc::clone(&world.clock);
     let mut running =
         Running { in_force: loaded.config, agent, server, http, presenting, metrics, listening, clock };
@@ -139,7 +144,7 @@ async fn serve(
             reason = died.recv() => break End::Fatal(reason.unwrap_or_default()),
             asked = signals.next() => match asked {
                 // What came of it is in the log.
-                Asked::Reload => { let _ = running.reload(command).await; }
+                Asked::Reload => { let _ = reload(&mut running, command, &manager).await; }
                 Asked::End => break End::Asked,
             },
             request = requests.recv() => match request {
@@ -148,13 +153,14 @@ async fn serve(
                     break End::Asked;
                 }
                 Some(AgentRequest::Reload { done }) => {
-                    let _ = done.send(running.reload(command).await);
+                    let _ = done.send(reload(&mut running, command, &manager).await);
                 }
                 Some(AgentRequest::End { reason }) => break End::Fatal(reason),
                 None => break End::Fatal("the agent has ended".to_owned()),
             },
         }
     };
+    manager.stopping();
     let exit = match &end {
         End::Fatal(reason) => {
             error!(%reason, "cannot go on");
@@ -181,8 +187,23 @@ enum End {
     Fatal(String),
 }
 
+/// Reloads, and tells the service manager before and after.
+async fn reload(
+    running: &mut Running,
+    command: &AgentCommand<'_>,
+    manager: &Manager,
+) -> Result<Reloaded, RpcError> {
+    manager.reloading();
+    let outcome = running.reload(command).await;
+    manager.reloaded();
+    outcome
+}
+
 async fn stop(server: &Server, agent: &Agent, faces: &Scope) {
-    // Blocking queries end first: the faces wait for their answers.
+    // Blocking queries and those who follow the log end first: the faces wait for their answers.
+    if let Some(streams) = logs::streams() {
+        streams.end();
+    }
     faces.cancel();
     agent.scope().cancel();
     server.shutdown(GRACE / 3, GRACE / 3).await;
@@ -490,6 +511,7 @@ fn serve_faces(
     let settings = http_settings(config)?;
     let mut context = http::Ctx::new(agent.clone());
     context.use_cache = config.http.use_cache;
+    context.log = logs::streams().map(|streams| -> Arc<dyn http::context::LogSource> { streams });
     context.metrics =
         metrics.map(|metrics| -> http::context::MetricsText { Arc::new(move || metrics.render()) });
     let budget = descriptors::budget(&world.clock, scope);
@@ -583,37 +605,21 @@ fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mu
     io.flush().map_err(Failure::Output)
 }
 
-/// Writes the ready file once a consistent read would succeed.
-fn announce(ready_file: Option<PathBuf>, server: &Server, report: Value, scope: &Scope) {
-    let server = server.clone();
+/// Tells the service manager and writes the ready file once a consistent read would succeed.
+fn announce(
+    ready_file: Option<PathBuf>,
+    server: &Server,
+    report: Value,
+    manager: &Arc<Manager>,
+    scope: &Scope,
+) {
+    let (server, manager) = (server.clone(), Arc::clone(manager));
     scope.spawn("ready", async move {
         server.ready().await;
         info!("ready");
+        manager.ready();
         if let Some(path) = ready_file {
             ready::write(&path, &report);
         }
     });
-}
-
-/// The process id in a file, for as long as the process runs.
-struct PidFile(Option<String>);
-
-impl PidFile {
-    fn write(path: Option<&str>) -> Result<Self, Failure> {
-        if let Some(path) = path {
-            std::fs::write(path, std::process::id().to_string())
-                .map_err(|error| Failure::system(format!("write pid_file {path}"), error))?;
-        }
-        Ok(Self(path.map(ToOwned::to_owned)))
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            warn!(%error, path, "cannot remove the pid file");
-        }
-    }
 }

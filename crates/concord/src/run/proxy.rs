@@ -15,13 +15,13 @@ use concord_proxy::{Options, Proxy, ProxyStatus};
 use concord_proxycfg::DescribedProxy;
 use concord_rpc::ProxyTarget;
 use concord_rpc::grpc::SnapshotClient;
-use concord_runtime::{Executor, Scope, World};
+use concord_runtime::{Clock, Executor, Scope, TokioClock, World};
 use tracing::{info, warn};
 
 use self::flags::Said;
 use self::registered::Registered;
 use super::signals::Signals;
-use super::{descriptors, telemetry};
+use super::{descriptors, logs, telemetry};
 use crate::cli::http;
 use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 
@@ -38,7 +38,9 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let values = &call.values;
     let level = Level::parse(values.text("log-level"));
     let level = level.ok_or_else(|| call.usage("-log-level: use trace, debug, info, warn or error"))?;
-    telemetry::start_logs(LogSection { level, json: values.switch("log-json") });
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+    let log = LogSection { level, json: values.switch("log-json"), file: None, syslog: None };
+    logs::start(&log, call.program, &clock)?;
     let control = executor("concord-control", 1)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let traffic = executor("concord-traffic", threads)?;

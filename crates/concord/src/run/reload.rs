@@ -20,9 +20,9 @@ use concord_server::Server;
 use tracing::{error, info, warn};
 
 use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_settings};
-use super::node;
-use super::telemetry::{self, Metrics};
+use super::telemetry::Metrics;
 use super::tls::{Presenting, Read, text};
+use super::{logs, node};
 use crate::cli::Failure;
 use crate::cli::agent::configuration::Configuration;
 
@@ -101,7 +101,7 @@ impl Running {
             metrics.reload(filter.clone());
             self.in_force.telemetry.filter = filter.clone();
         }
-        self.in_force.log.level = telemetry::set_level(self.in_force.log.level, *level);
+        self.in_force.log.level = logs::set_level(self.in_force.log.level, *level);
 
         self.server.plan_snapshots(*snapshot_threshold, *snapshot_interval);
         self.in_force.server.raft.snapshot_threshold = *snapshot_threshold;

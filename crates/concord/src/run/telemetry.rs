@@ -1,13 +1,13 @@
-//! Logs and metrics: the only place where they are given somewhere to go.
+//! Metrics: the only place where they are given somewhere to go.
 
 use std::convert::Infallible;
-use std::io::{self, stderr};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concord_config::section::{FilterSection, Level, LogSection, TelemetrySection};
+use concord_config::section::{FilterSection, TelemetrySection};
 use concord_runtime::{Scope, listen};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -19,50 +19,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 
 /// Connections that may ask for metrics at once.
 const METRICS_CONNECTIONS: usize = 16;
-
-/// Libraries whose decisions are of no interest to operators: they speak up from warnings on, or at trace level.
-const QUIET: &[&str] = &["openraft", "h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
-
-type LevelHandle = reload::Handle<Targets, Registry>;
-
-static LEVEL: OnceLock<LevelHandle> = OnceLock::new();
-
-/// Starts logging to standard error.
-pub(crate) fn start_logs(log: LogSection) {
-    let LogSection { level, json } = log;
-    let (level, handle) = reload::Layer::new(filter(level));
-    let lines = fmt::layer().with_writer(stderr).with_target(true);
-    let lines =
-        if json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() };
-    if Registry::default().with(level).with(lines).try_init().is_ok() {
-        let _ = LEVEL.set(handle);
-    }
-}
-
-/// Logs from this level on from now on. Gives what is in force then.
-pub(super) fn set_level(now: Level, wanted: Level) -> Level {
-    let set = LEVEL.get().map(|handle| handle.modify(|level| *level = filter(wanted)));
-    if let Some(Ok(())) = set { wanted } else { now }
-}
-
-fn filter(level: Level) -> Targets {
-    let own = match level {
-        Level::Trace => LevelFilter::TRACE,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Info => LevelFilter::INFO,
-        Level::Warn => LevelFilter::WARN,
-        Level::Error => LevelFilter::ERROR,
-    };
-    let theirs = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
-    QUIET.iter().fold(Targets::new().with_default(own), |all, target| all.with_target(*target, theirs))
-}
 
 /// The metrics of an agent, told as its configuration wants them told.
 pub(super) struct Metrics {

@@ -6,9 +6,11 @@ use concord_model::{Secret, Uuid};
 use super::agent::{Listening, agent_config};
 
 /// What takes the sections of the configuration apart.
-const WIRING: [&str; 7] = [
+const WIRING: [&str; 9] = [
     include_str!("agent.rs"),
     include_str!("listen.rs"),
+    include_str!("logs.rs"),
+    include_str!("logs/file.rs"),
     include_str!("node.rs"),
     include_str!("reload.rs"),
     include_str!("sealing.rs"),

@@ -19,6 +19,7 @@ mod kill;
 mod outage;
 mod pages;
 mod rotation;
+mod service;
 mod sidecar;
 mod strangers;
 mod tls;

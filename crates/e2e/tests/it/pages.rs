@@ -8,6 +8,11 @@ fn configuration() {
 }
 
 #[test]
+fn service() {
+    try_page("service.md");
+}
+
+#[test]
 fn tls() {
     if foreign("pages::tls", "CONCORD_TEST_OPENSSL", "openssl", &["version"]).is_some() {
         try_page("tls.md");

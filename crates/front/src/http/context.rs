@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use concord_acl::{Labelled, Level, Right, Scalar};
 use concord_agent::{Agent, CacheAnswer, Caller};
+use concord_config::section::Level as LogLevel;
 use concord_filter::Expression;
 use concord_model::Secret;
 use concord_rpc::{Answer, Consistency, Head, Request, ServerApiExt};
+use futures::stream::BoxStream;
 
 use super::call::Call;
 use super::error::HttpError;
@@ -16,6 +19,15 @@ use super::router::Authorise;
 /// Renders all metrics in Prometheus' text format; the exporter behind it is the program's.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// Lines of the log.
+pub type LogLines = BoxStream<'static, Bytes>;
+
+/// Where the log can be followed while it is written; the log behind it is the program's.
+pub trait LogSource: Send + Sync {
+    /// Lines from this level on, whatever the agent's own; `None` if as many follow it as may.
+    fn follow(self: Arc<Self>, level: LogLevel, json: bool) -> Option<LogLines>;
+}
+
 /// What endpoints run on.
 pub struct Ctx {
     /// The agent.
@@ -24,6 +36,8 @@ pub struct Ctx {
     pub use_cache: bool,
     /// Renders the metrics, if they are kept.
     pub metrics: Option<MetricsText>,
+    /// The log, if it can be followed.
+    pub log: Option<Arc<dyn LogSource>>,
 }
 
 impl std::fmt::Debug for Ctx {
@@ -45,9 +59,9 @@ impl Authorise for Ctx {
 }
 
 impl Ctx {
-    /// Endpoints over an agent, without metrics.
+    /// Endpoints over an agent, without metrics and log.
     pub fn new(agent: Agent) -> Self {
-        Self { agent, use_cache: true, metrics: None }
+        Self { agent, use_cache: true, metrics: None, log: None }
     }
 
     /// Who makes a request.

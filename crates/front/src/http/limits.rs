@@ -49,6 +49,10 @@ pub const ANSWER_BYTES: usize = 16 * 1024;
 /// that a large answer is tried again, and may be smaller.
 pub const EXPECTED_SHARE: usize = 8;
 
+/// Bytes that may wait for one reader of an answer without end: some thousand lines of a log. They are held for as long as it
+/// reads.
+pub const STREAM_BYTES: usize = 256 << 10;
+
 #[cfg(test)]
 mod tests {
     use concord_runtime::limits::{BUDGET_BYTES, BUDGET_DESCRIPTORS_PERCENT, BUDGET_SHARE};

@@ -251,8 +251,8 @@ impl<C: Authorise> Http<C> {
         let service = service_fn(|request| {
             let (http, client, busy) = (Arc::clone(self), client.clone(), Busy::new(&busy));
             async move {
-                let response = http.respond(request, &client).await;
-                drop(busy);
+                let mut response = http.respond(request, &client).await;
+                response.body_mut().keep(busy);
                 Ok::<_, Infallible>(response)
             }
         });
@@ -377,7 +377,13 @@ impl<C: Authorise> Http<C> {
         let expected = last_bytes.load(Ordering::Relaxed).min(self.expected_max).max(limits::ANSWER_BYTES);
         let mut held = client.guest.hold(expected).map_err(no_room)?;
         let reply = self.router.dispatch(&self.context, found, call).await?;
-        let (status, mut headers, mut bytes) = reply.into_parts(layout)?;
+        let (status, mut headers, mut bytes, pieces) = reply.into_parts(layout)?;
+        if let Some(pieces) = pieces {
+            held.grow(limits::STREAM_BYTES.saturating_sub(held.bytes())).map_err(no_room)?;
+            let mut response = Response::new(Sent::stream(pieces, held));
+            (*response.status_mut(), *response.headers_mut()) = (status, headers);
+            return Ok(response);
+        }
         last_bytes.store(bytes.len(), Ordering::Relaxed);
         held.shrink_to(bytes.len());
         held.grow(bytes.len() - held.bytes()).map_err(no_room)?;
@@ -462,7 +468,7 @@ impl<C: Authorise> Http<C> {
 const INDEX_PAGE: &str = "concord agent: there is no web interface here; the HTTP API is below /v1/.\n";
 
 /// Counts a request while it is being answered.
-struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy(Arc<AtomicUsize>);
 
 impl Busy {
     fn new(count: &Arc<AtomicUsize>) -> Self {

@@ -5,11 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 pub use concord_api::encode::Layout;
 use concord_rpc::{Answer, Consistency};
+use futures::stream::BoxStream;
 use http::header::{AGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::error::HttpError;
+
+/// A body that comes in pieces.
+pub type Pieces = BoxStream<'static, Bytes>;
 
 /// The body of a reply.
 pub enum Body {
@@ -19,6 +23,8 @@ pub enum Body {
     Json(Box<dyn FnOnce(Layout) -> Result<Vec<u8>, serde_json::Error> + Send>),
     /// Bytes with their media type.
     Bytes(&'static str, Bytes),
+    /// Bytes as they come, with their media type; each piece goes out at once.
+    Stream(&'static str, Pieces),
 }
 
 impl std::fmt::Debug for Body {
@@ -28,6 +34,7 @@ impl std::fmt::Debug for Body {
             Self::Empty => "Empty",
             Self::Json(_) => "Json(..)",
             Self::Bytes(..) => "Bytes(..)",
+            Self::Stream(..) => "Stream(..)",
         })
     }
 }
@@ -81,6 +88,11 @@ impl Reply {
     /// Bytes with their media type.
     pub fn bytes(media: &'static str, bytes: impl Into<Bytes>) -> Self {
         Self { body: Body::Bytes(media, bytes.into()), ..Self::empty() }
+    }
+
+    /// Bytes as they come, with their media type.
+    pub fn stream(media: &'static str, pieces: Pieces) -> Self {
+        Self { body: Body::Stream(media, pieces), ..Self::empty() }
     }
 
     /// The same reply with another status.
@@ -152,13 +164,21 @@ impl Reply {
         self
     }
 
-    /// The parts that are sent.
-    pub fn into_parts(self, layout: Layout) -> Result<(StatusCode, HeaderMap, Bytes), HttpError> {
+    /// The parts that are sent: a body that comes in pieces has none of them yet.
+    pub fn into_parts(
+        self,
+        layout: Layout,
+    ) -> Result<(StatusCode, HeaderMap, Bytes, Option<Pieces>), HttpError> {
         let Self { status, mut headers, body } = self;
+        let mut pieces = None;
         let (media, bytes) = match body {
             // As Consul has it: nothing, but of this kind.
             Body::Empty => ("application/json", Bytes::new()),
             Body::Bytes(media, bytes) => (media, bytes),
+            Body::Stream(media, more) => {
+                pieces = Some(more);
+                (media, Bytes::new())
+            }
             Body::Json(write) => {
                 let mut bytes = write(layout).map_err(|error| {
                     HttpError::new(
@@ -172,7 +192,7 @@ impl Reply {
             }
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-        Ok((status, headers, bytes))
+        Ok((status, headers, bytes, pieces))
     }
 }
 

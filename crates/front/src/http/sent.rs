@@ -1,20 +1,34 @@
 //! The body of an answer on its way out, held until the socket has taken it.
 //!
 //! The answer is there once, in whole, and goes to the socket in the pieces that the socket takes; nothing
-//! is copied into buffers on the way.
+//! is copied into buffers on the way. What comes piece by piece is taken as the socket takes it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use concord_runtime::Held;
+use futures::StreamExt as _;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// A body of one piece, or none.
-#[derive(Debug, Default)]
+use super::listener::Busy;
+use super::reply::Pieces;
+
+/// A body of one piece, or none, or of pieces that are still to come.
+#[derive(Default)]
 pub(super) struct Sent {
     piece: Option<Piece>,
+    more: Option<Pieces>,
+    /// What is held for pieces to come, and what counts their request as one that is being answered.
+    _held: Option<Held>,
+    busy: Option<Busy>,
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sent").field("piece", &self.piece).finish_non_exhaustive()
+    }
 }
 
 /// Bytes that give back what is held for them when they are gone.
@@ -27,7 +41,17 @@ pub(super) struct Piece {
 impl Sent {
     /// Bytes, and what is held for them.
     pub(super) fn new(bytes: Bytes, held: Option<Held>) -> Self {
-        Self { piece: (!bytes.is_empty()).then_some(Piece { bytes, _held: held }) }
+        Self { piece: (!bytes.is_empty()).then_some(Piece { bytes, _held: held }), ..Self::default() }
+    }
+
+    /// Pieces that are still to come, and what is held for those that wait.
+    pub(super) fn stream(pieces: Pieces, held: Held) -> Self {
+        Self { more: Some(pieces), _held: Some(held), ..Self::default() }
+    }
+
+    /// Keeps the request among those that are being answered until the last piece is out.
+    pub(super) fn keep(&mut self, busy: Busy) {
+        self.busy = self.more.is_some().then_some(busy);
     }
 }
 
@@ -43,16 +67,27 @@ impl Body for Sent {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
-        Poll::Ready(self.piece.take().map(|piece| Ok(Frame::data(piece))))
+        if let Some(piece) = self.piece.take() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let Some(more) = &mut self.more else { return Poll::Ready(None) };
+        let next = ready!(more.poll_next_unpin(context));
+        if next.is_none() {
+            (self.more, self.busy) = (None, None);
+        }
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(Piece { bytes, _held: None }))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.piece.is_none()
+        self.piece.is_none() && self.more.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.more.is_some() {
+            return SizeHint::default();
+        }
         SizeHint::with_exact(self.piece.as_ref().map_or(0, |piece| piece.bytes.len() as u64))
     }
 }

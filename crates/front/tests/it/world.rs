@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use concord_acl::DefaultPolicy;
 use concord_agent::{AclConfig, Agent, AgentConfig};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
+use concord_config::section::Level;
 use concord_front::Socket;
+use concord_front::http::context::{LogLines, LogSource};
 use concord_front::http::{Ctx, Http, Settings, routes};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::intention::Action;
@@ -40,6 +43,15 @@ pub(crate) struct Setup {
     pub(crate) token_ttl: Option<Duration>,
     /// A clock that the test sets; the machine's if not said.
     pub(crate) clock: Option<SetClock>,
+}
+
+/// A log of one line.
+struct OneLine;
+
+impl LogSource for OneLine {
+    fn follow(self: Arc<Self>, _: Level, _: bool) -> Option<LogLines> {
+        Some(Box::pin(futures::stream::iter([Bytes::from("one line\n")])))
+    }
 }
 
 /// A running agent.
@@ -133,13 +145,10 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let budget = Budget::new(self.budget.unwrap_or(BUDGET_BYTES), 10_000);
-        let http = Http::new(
-            routes::router(),
-            Arc::new(Ctx::new(agent)),
-            self.settings,
-            Arc::clone(&ports.clock),
-            &budget,
-        );
+        let mut context = Ctx::new(agent);
+        context.log = Some(Arc::new(OneLine));
+        let http =
+            Http::new(routes::router(), Arc::new(context), self.settings, Arc::clone(&ports.clock), &budget);
         http.serve(Socket::Tcp(listener), None, &scope.child("http"));
         let world = World { address, ports, budget, server, scope };
         world.until("/v1/connect/ca/roots", "", |answer| answer.status == 200).await;

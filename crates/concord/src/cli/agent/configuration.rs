@@ -15,7 +15,7 @@ const DIRECTORY_FILES_MAX: usize = 4096;
 /// Flags that mean nothing here and may be given all the same.
 const WITHOUT_MEANING: [&str; 2] = ["protocol", "raft-protocol"];
 /// Flags that are read here or taken over by [`flags`].
-const KNOWN: [&str; 44] = [
+const KNOWN: [&str; 49] = [
     "advertise",
     "allow-write-http-from",
     "bind",
@@ -44,8 +44,12 @@ const KNOWN: [&str; 44] = [
     "http-port",
     "https-port",
     "join",
+    "log-file",
     "log-json",
     "log-level",
+    "log-rotate-bytes",
+    "log-rotate-duration",
+    "log-rotate-max-files",
     "max-query-time",
     "node",
     "node-id",
@@ -59,6 +63,7 @@ const KNOWN: [&str; 44] = [
     "serf-wan-port",
     "server",
     "server-port",
+    "syslog",
     "ui",
 ];
 
@@ -209,8 +214,12 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         http_port: number("http-port"),
         https_port: number("https-port"),
         retry_join: values.list("join").iter().chain(values.list("retry-join")).cloned().collect(),
+        log_file: text("log-file"),
         log_json: switch("log-json"),
         log_level: text("log-level"),
+        log_rotate_bytes: number("log-rotate-bytes"),
+        log_rotate_duration: text("log-rotate-duration"),
+        log_rotate_max_files: number("log-rotate-max-files"),
         max_query_time: text("max-query-time"),
         node: text("node"),
         node_id: text("node-id"),
@@ -220,6 +229,7 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         serf_wan_port: number("serf-wan-port"),
         server: switch("server"),
         server_port: number("server-port"),
+        syslog: switch("syslog"),
         ui: switch("ui"),
         absent,
     })
@@ -278,7 +288,7 @@ mod tests {
             "encrypt" => "MDEyMzQ1Njc4OWFiY2RlZg==",
             "hcl" => "node_name = \"a\"",
             "log-level" => "warn",
-            "default-query-time" | "max-query-time" => "5s",
+            "default-query-time" | "max-query-time" | "log-rotate-duration" => "5s",
             "bootstrap-expect" => "1",
             _ => match flag.kind {
                 Kind::Switch => "true",
@@ -288,6 +298,8 @@ mod tests {
         };
         let mode: &[&str] = match flag.name {
             "bootstrap" | "bootstrap-expect" => &["-server", "-data-dir=/d"],
+            // They are about a file.
+            "log-rotate-bytes" | "log-rotate-duration" | "log-rotate-max-files" => &["-dev", "-log-file=/l"],
             _ => &["-dev"],
         };
         mode.iter().map(|word| (*word).to_owned()).chain([format!("-{}={value}", flag.name)]).collect()
@@ -360,11 +372,10 @@ mod tests {
     fn what_is_not_there_yet_is_named() {
         let hcl = "-hcl=acl { msp_disable_bootstrap = true }";
         refuse(&["-dev", hcl], "not available yet: acl.msp_disable_bootstrap");
-        let started = configure(&["-dev", "-syslog", "-rejoin=false", "-log-file=/l"]).unwrap();
+        let started = configure(&["-dev", "-rejoin=false", "-auto-reload-config"]).unwrap();
         let warnings: Vec<_> = started.loaded.warnings.iter().map(ToString::to_string).collect();
         let told = [
-            "-log-file: log_file has no effect: logs go to standard error only",
-            "-syslog: enable_syslog has no effect: logs go to standard error only",
+            "-auto-reload-config: auto_reload_config has no effect: reload with SIGHUP or the command reload",
         ];
         assert_eq!(warnings, told);
         let warnings = configure(&["-dev", "-disable-host-node-id=false"]).unwrap().loaded.warnings;

@@ -43,6 +43,39 @@ fn an_unknown_command_is_named_with_the_nearest() {
 }
 
 #[test]
+fn a_command_that_is_not_built_says_so_and_a_typo_does_not() {
+    for (words, told) in [
+        (&["kv", "get", "a"][..], "Error: not available yet: kv: the key/value store is not built\n"),
+        (&["kv", "-help"], "Error: not available yet: kv: the key/value store is not built\n"),
+        (
+            &["acl", "role", "list"],
+            "Error: not available yet: acl role: ACL roles are not built; link policies to tokens\n",
+        ),
+        (&["connect", "envoy", "-sidecar-for=a"], "Error: not available yet: connect envoy: "),
+        (&["services", "export"], "Error: not available yet: services export: "),
+    ] {
+        let ran = run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{words:?}");
+        assert!(ran.err.starts_with(told), "{words:?}: {}", ran.err);
+    }
+    for (words, code, told) in [
+        (&["kx", "get"][..], 127, "there is no command \"kx\"; did you mean \"kv\" (not available yet)?"),
+        (&["keygne"], 127, "there is no command \"keygne\"; did you mean \"keygen\"?"),
+        (&["x"], 127, "there is no command \"x\"\n"),
+        (
+            &["tls", "cert", "creat"],
+            1,
+            "there is no command \"tls cert creat\"; did you mean \"tls cert create\"?",
+        ),
+        (&["nothing-like-it"], 127, "there is no command \"nothing-like-it\"\n"),
+    ] {
+        let ran = run(words);
+        assert_eq!(ran.code, code, "{words:?}");
+        assert!(ran.err.contains(told), "{words:?}: {}", ran.err);
+    }
+}
+
+#[test]
 fn a_group_alone_prints_what_it_holds() {
     let ran = run(&["acl", "token"]);
     assert_eq!((ran.code, ran.err.as_str()), (1, ""));
@@ -191,7 +224,7 @@ fn the_shared_flags_reach_the_request() {
 
 #[test]
 fn commands_about_the_agent_itself_ask_no_other() {
-    for command in ["leave", "members", "reload"] {
+    for command in ["info", "leave", "members", "monitor", "reload"] {
         refuse(&[command, "-datacenter=dc2"], 1, "flag provided but not defined: -datacenter");
         refuse(&[command, "-stale"], 1, "flag provided but not defined: -stale");
         let help = Bench::answering("").run(&[command, "-help"]).out;

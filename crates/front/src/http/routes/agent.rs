@@ -1,12 +1,13 @@
 //! `agent`: what the agent tells about itself, and what it does for whoever runs it.
 
 mod exposition;
+mod monitor;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::Level;
-use concord_agent::TokenKind;
+use concord_agent::{AgentConfig, TokenKind};
 use concord_api::decode::{self, REQUEST_DECODE_FAILED};
 use concord_model::Secret;
 use concord_rpc::RpcError;
@@ -14,6 +15,7 @@ use concord_rpc::request::{ReadStatus, ServerStatus};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use self::monitor::monitor;
 use super::endpoints;
 use crate::http::context::Ctx;
 use crate::http::select::{self, MEMBER};
@@ -32,6 +34,8 @@ endpoints! {
     Reload: PUT "/v1/agent/reload", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => reload;
     /// Changes a token the agent uses itself.
     Token: PUT "/v1/agent/token/:kind", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => token;
+    /// The log while it is written.
+    Monitor: GET "/v1/agent/monitor", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => monitor;
     /// All metrics.
     Metrics: GET "/v1/agent/metrics", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => metrics;
 }
@@ -43,9 +47,22 @@ async fn about(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     if ctx.agent.config().about.server
         && let Ok((status, _)) = ctx.ask(&call, ReadStatus {}).await
     {
+        about.stats.insert("consul".to_owned(), server_stats(&status, ctx.agent.config()));
         about.stats.insert("raft".to_owned(), log_stats(status));
     }
     Ok(Reply::json(about))
+}
+
+fn server_stats(status: &ServerStatus, config: &AgentConfig) -> BTreeMap<String, String> {
+    let acl = if config.acl.enabled { "enabled" } else { "disabled" };
+    BTreeMap::from([
+        ("server".to_owned(), "true".to_owned()),
+        ("leader".to_owned(), status.is_leader.to_string()),
+        ("leader_addr".to_owned(), status.leader.clone()),
+        ("acl".to_owned(), acl.to_owned()),
+        ("bootstrap".to_owned(), config.about.bootstrap.to_string()),
+        ("known_datacenters".to_owned(), "1".to_owned()),
+    ])
 }
 
 fn log_stats(status: ServerStatus) -> BTreeMap<String, String> {
@@ -56,6 +73,8 @@ fn log_stats(status: ServerStatus) -> BTreeMap<String, String> {
         ("commit_index".to_owned(), status.commit_index.to_string()),
         ("applied_index".to_owned(), status.applied_index.to_string()),
         ("last_log_index".to_owned(), status.last_log_index.to_string()),
+        ("last_log_term".to_owned(), status.last_log_term.to_string()),
+        ("num_peers".to_owned(), status.peers.len().saturating_sub(1).to_string()),
         ("last_snapshot_index".to_owned(), status.snapshot_index.to_string()),
     ]);
     let troubles = [("read_only", status.read_only), ("snapshot_failure", status.snapshot_failure)];

@@ -22,7 +22,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("/v1/agent/host", "facts about the host"),
     ("/v1/agent/join/:address", "joining a gossip pool"),
     ("/v1/agent/metrics/stream", "a stream of metrics"),
-    ("/v1/agent/monitor", "a stream of the log"),
     ("/v1/catalog/gateway-services/:gateway", "gateways"),
     ("/v1/coordinate/*rest", "network coordinates"),
     ("/v1/discovery-chain/:service", "discovery chains"),

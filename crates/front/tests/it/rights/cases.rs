@@ -271,6 +271,7 @@ fn agent(cases: &mut Vec<Case>) {
     for (path, needs) in [
         ("/v1/agent/self", own()),
         ("/v1/agent/metrics", own()),
+        ("/v1/agent/monitor", own()),
         ("/v1/agent/version", open()),
         ("/v1/agent/connect/ca/roots", open()),
     ] {

@@ -1,0 +1,173 @@
+//! The log: what is told, and where it goes. The only place where it is given somewhere to go.
+//!
+//! ```text
+//! event ──► level ──► line ──► standard error, log file
+//!       ──► level ──► line without time ──► syslog
+//!       ──► level of each reader ──► line ──► those who follow (`agent/monitor`)
+//! ```
+
+mod file;
+mod stream;
+mod syslog;
+
+use std::io::{self, Write, stderr};
+use std::sync::{Arc, OnceLock};
+
+use concord_config::section::{Level, LogSection};
+use concord_runtime::Clock;
+use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+use self::file::LogFile;
+use self::stream::Streams;
+use self::syslog::Syslog;
+use crate::cli::{Failure, Program};
+
+/// Libraries whose decisions are of no interest to operators: they speak up from warnings on, or at trace level.
+const QUIET: &[&str] = &["openraft", "h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
+
+type LevelHandle = reload::Handle<Targets, Registry>;
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// What can be changed of the log while it runs.
+struct Log {
+    levels: Vec<LevelHandle>,
+    streams: Arc<Streams>,
+}
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// Begins to log, unless somebody else in the process already does.
+pub(crate) fn start(log: &LogSection, program: Program, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    let LogSection { level, json, file, syslog } = log;
+    let opened = file.as_ref().map(|section| LogFile::open(section, Arc::clone(clock)));
+    let file = opened.transpose().map_err(|error| Failure::system("open log_file", error))?;
+    let syslog =
+        syslog.map(|facility| Syslog::new(syslog::SOCKETS, facility, program.name(), Arc::clone(clock)));
+    let (own, layers) = layers(*level, *json, file, syslog);
+    if Registry::default().with(layers).try_init().is_ok() {
+        let _ = LOG.set(own);
+    }
+    Ok(())
+}
+
+fn layers(level: Level, json: bool, file: Option<LogFile>, syslog: Option<Syslog>) -> (Log, Vec<BoxedLayer>) {
+    let (streams, mut layers) = Streams::new();
+    let mut levels = Vec::new();
+    let mut add = |layer: BoxedLayer| {
+        let (filter, handle) = reload::Layer::new(filter(level));
+        layers.push(Box::new(layer.with_filter(filter)) as BoxedLayer);
+        levels.push(handle);
+    };
+    add(lines(Lines { file }, json));
+    if let Some(syslog) = syslog {
+        // Syslog has its own time and severity.
+        let plain = fmt::layer().with_writer(syslog).with_ansi(false).without_time().with_level(false);
+        add(if json { plain.json().with_current_span(false).boxed() } else { plain.boxed() });
+    }
+    (Log { levels, streams }, layers)
+}
+
+/// Lines as standard error, files and readers get them.
+fn lines<W>(writer: W, json: bool) -> BoxedLayer
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer).with_target(true);
+    if json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() }
+}
+
+/// Logs from this level on from now on. Gives what is in force then.
+pub(super) fn set_level(now: Level, wanted: Level) -> Level {
+    let Some(log) = LOG.get() else { return now };
+    let set = log.levels.iter().all(|handle| handle.modify(|level| *level = filter(wanted)).is_ok());
+    if set { wanted } else { now }
+}
+
+/// Those who follow the log.
+pub(super) fn streams() -> Option<Arc<Streams>> {
+    LOG.get().map(|log| Arc::clone(&log.streams))
+}
+
+/// What is told at a level.
+fn filter(level: Level) -> Targets {
+    let own = own_level(level);
+    let theirs = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
+    targets(own, theirs)
+}
+
+fn targets(own: LevelFilter, theirs: LevelFilter) -> Targets {
+    QUIET.iter().fold(Targets::new().with_default(own), |all, target| all.with_target(*target, theirs))
+}
+
+fn own_level(level: Level) -> LevelFilter {
+    match level {
+        Level::Trace => LevelFilter::TRACE,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Info => LevelFilter::INFO,
+        Level::Warn => LevelFilter::WARN,
+        Level::Error => LevelFilter::ERROR,
+    }
+}
+
+/// Standard error, and the file if there is one.
+struct Lines {
+    file: Option<LogFile>,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { file: self.file.as_ref() }
+    }
+
+    fn make_writer_for(&'a self, _: &Metadata<'_>) -> Line<'a> {
+        self.make_writer()
+    }
+}
+
+/// One line on its way.
+struct Line<'a> {
+    file: Option<&'a LogFile>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(file) = self.file {
+            file.write_line(line);
+        }
+        // Whoever starts us may have closed it; that keeps the line from no other place.
+        let _ = stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tells standard error, and nobody else, what the log cannot tell of itself: once, until it works again.
+#[derive(Debug, Default)]
+struct Complaint {
+    told: bool,
+}
+
+impl Complaint {
+    fn of(&mut self, what: &str, outcome: io::Result<()>) {
+        match outcome {
+            Ok(()) => self.told = false,
+            Err(error) if !self.told => {
+                self.told = true;
+                let _ =
+                    writeln!(stderr(), "concord: {what}: {error}; lines are lost there until it works again");
+            }
+            Err(_) => {}
+        }
+    }
+}
