@@ -19,6 +19,16 @@ impl Chance {
         Self(seed)
     }
 
+    /// From a seed.
+    pub fn of_seed(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// One of these.
+    pub fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.index(of.len())]
+    }
+
     /// Another one that takes its own course.
     pub fn fork(&mut self) -> Self {
         Self(self.next())

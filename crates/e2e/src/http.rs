@@ -136,7 +136,7 @@ impl Conn {
         self.request(method, path, &[], body)
     }
 
-    fn request(
+    pub(crate) fn request(
         &mut self,
         method: &str,
         path: &str,

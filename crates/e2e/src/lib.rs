@@ -16,6 +16,7 @@ mod agent;
 mod binary;
 mod chance;
 mod clock;
+pub mod differ;
 mod echo;
 mod foreign;
 mod http;

@@ -55,6 +55,11 @@ impl World {
         Agent::start(self.dir.path(), name, options)
     }
 
+    /// Starts an agent whose files are in another directory, so that two can have one name.
+    pub fn agent_in(&self, dir: &Path, name: &str, options: AgentOptions) -> Agent {
+        Agent::start(dir, name, options)
+    }
+
     /// Runs the program to its end, with nothing of the caller's environment.
     pub fn run(&self, args: &[&str]) -> Output {
         run(binary(), args)

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+mod differ;
 mod measure;
 mod mutate;
 mod process;
@@ -29,6 +30,8 @@ usage: cargo xtask <verb>
                         the tests that draw at random, with a new seed each round; prints it, repeats with it
   tidy [--bless]        check the rules no compiler knows; --bless rewrites generated tables
   mutate [--only N-54]  break each guard named by a negative case; its test must go red
+  differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]
+                        generated requests to two fresh agents, and in what their answers differ
   measure [name] [args] everything with a clock in it; without a name, the list
   setup                 fetch the tools and foreign clients the tests can use, and print them
 ";
@@ -58,6 +61,7 @@ fn dispatch(args: &[String]) -> Result<()> {
         ("tidy", ["--bless"]) => tidy::bless(),
         ("mutate", []) => mutate::run(None),
         ("mutate", ["--only", id]) => mutate::run(Some(id)),
+        ("differ", rest) => differ::run(rest),
         ("measure", rest) => measure::run(rest),
         ("setup", []) => setup::print_all(),
         ("help" | "--help" | "-h", _) => {

@@ -12,6 +12,7 @@ mod chains;
 mod checks;
 mod clocks;
 mod configuration;
+mod differ;
 mod disk;
 mod go_client;
 mod isolation;

@@ -1,0 +1,36 @@
+//! `concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]`: sends generated requests
+//! to two fresh agents and prints in what their answers differ. Ends with 1 if a difference is not known.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a terminal program on real sockets"
+)]
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]\n\
+    Both agents must be fresh and alike; everything that is registered with them is removed.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let differ = match concord_e2e::differ::parse(&args) {
+        Ok(differ) => differ,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match differ.run() {
+        Ok(report) => {
+            println!("{report}");
+            if report.unknown() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("the run broke off: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

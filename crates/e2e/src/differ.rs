@@ -1,0 +1,154 @@
+//! The differential runner: generated requests to two agents, and in what their answers differ.
+//!
+//! Both agents get the same requests in the same order, in episodes that each begin with nothing
+//! registered. What the two cannot have in common (indexes, times, ids, certificates) is masked before
+//! status, headers and JSON are compared; words of refusals are not compared. A difference is known if
+//! the table in [`known`] names it with its reason; any other makes the run fail.
+//!
+//! The agents are given by their addresses and must be fresh, alike and ours to change: everything
+//! registered with them is removed. It judges no times.
+
+mod acl;
+mod agent;
+mod catalog;
+mod compare;
+mod known;
+mod mask;
+mod mesh;
+mod names;
+mod odd;
+mod report;
+mod request;
+mod reset;
+mod side;
+mod vary;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crate::chance::Chance;
+use crate::http::Http;
+
+pub use self::report::Report;
+use self::request::{Area, Request};
+use self::side::{Ids, Side};
+
+/// Requests between two clean slates.
+const EPISODE: usize = 40;
+/// How often a read that differs is asked again: what an agent registered reaches the catalog a moment later.
+const LOOKS: u32 = 6;
+/// Between two of these looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a run is given.
+#[derive(Clone, Debug)]
+pub struct Differ {
+    /// One agent.
+    pub ours: Http,
+    /// The other one.
+    pub theirs: Http,
+    /// A management token of both, where ACLs are on.
+    pub token: Option<String>,
+    /// The course the run takes.
+    pub seed: u64,
+    /// How many requests are sent to each.
+    pub requests: usize,
+}
+
+impl Differ {
+    /// Sends the requests and reports the differences.
+    pub fn run(&self) -> io::Result<Report> {
+        let mut ours = Side::new(&self.ours, self.token.as_deref());
+        let mut theirs = Side::new(&self.theirs, self.token.as_deref());
+        let mut chance = Chance::of_seed(self.seed);
+        let mut report = Report::default();
+        let mut sent = 0;
+        while sent < self.requests {
+            for side in [&mut ours, &mut theirs] {
+                reset::clean(side)?;
+            }
+            let mut ids = Ids::default();
+            let mut course = chance.fork();
+            let area = Area::any(&mut course);
+            for _ in 0..EPISODE.min(self.requests - sent) {
+                let request = request::any(area, &mut course, self.token.is_some());
+                sent += 1;
+                let diverged = exchange(&mut ours, &mut theirs, &request, &mut ids, &mut report)?;
+                if diverged {
+                    // From here on the two hold other things, which says nothing new.
+                    break;
+                }
+            }
+        }
+        for side in [&mut ours, &mut theirs] {
+            reset::clean(side)?;
+        }
+        Ok(report)
+    }
+}
+
+/// Sends a request to both and records the differences. Whether the two hold other things afterwards.
+fn exchange(
+    ours: &mut Side,
+    theirs: &mut Side,
+    request: &Request,
+    ids: &mut Ids,
+    report: &mut Report,
+) -> io::Result<bool> {
+    let mut replies = [ours.send(request, ids, 0)?, theirs.send(request, ids, 1)?];
+    let mut found = compare::differences(&replies[0], &replies[1]);
+    let mut looks = 0;
+    while request.method == "GET" && looks < LOOKS && report.is_new(request, &found) {
+        looks += 1;
+        thread::sleep(LOOK);
+        replies = [ours.send(request, ids, 0)?, theirs.send(request, ids, 1)?];
+        found = compare::differences(&replies[0], &replies[1]);
+    }
+    let [one, other] = &replies;
+    ids.learn(request, one, other);
+    let [one, other] = [one, other].map(|reply| (200..300).contains(&reply.status));
+    report.add(request, one && other, &found);
+    Ok(request.method != "GET" && one != other)
+}
+
+/// Arguments of the program: `--ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]`.
+///
+/// # Errors
+///
+/// What is wrong with them, in a sentence.
+pub fn parse(args: &[String]) -> Result<Differ, String> {
+    let mut given: BTreeMap<&str, &str> = BTreeMap::new();
+    for pair in args.chunks(2) {
+        let [name, value] = pair else { return Err(format!("{} needs a value", pair.concat())) };
+        if !["--ours", "--theirs", "--token", "--seed", "--requests"].contains(&name.as_str()) {
+            return Err(format!("unknown: {name}"));
+        }
+        given.insert(name, value);
+    }
+    let address = |name: &str| {
+        let text = given.get(name).ok_or_else(|| format!("{name} is missing"))?;
+        let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        bare.parse().map(Http::new).map_err(|_| format!("{name} {text}: an address and port is needed"))
+    };
+    let number = |name: &str, usual: u64| match given.get(name) {
+        None => Ok(usual),
+        Some(text) => text.parse().map_err(|_| format!("{name} {text}: a number is needed")),
+    };
+    Ok(Differ {
+        ours: address("--ours")?,
+        theirs: address("--theirs")?,
+        token: given.get("--token").map(|token| (*token).to_owned()),
+        seed: number("--seed", SEED)?,
+        requests: usize::try_from(number("--requests", REQUESTS)?).map_err(|error| error.to_string())?,
+    })
+}
+
+/// The seed unless another is given.
+pub const SEED: u64 = 1;
+/// Requests unless another number is given.
+pub const REQUESTS: u64 = 5_000;
+
+#[cfg(test)]
+mod tests;

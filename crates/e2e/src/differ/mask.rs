@@ -1,0 +1,166 @@
+//! What two agents cannot have in common is made equal: indexes, times, ids, certificates.
+
+use serde_json::Value;
+
+use super::side::{NO_ID, TOKENS};
+
+/// Keys whose values are each agent's own.
+const OWN: &[&str] = &[
+    "AccessorID",
+    "ActiveRootID",
+    "CertPEM",
+    "ContentHash",
+    "CreateIndex",
+    "DebugConfig",
+    "CreateTime",
+    "CreatedAt",
+    "ExpirationTime",
+    "ExternalTrustDomain",
+    "Hash",
+    "IntermediateCerts",
+    "ModifyIndex",
+    "ModifyTime",
+    "NotAfter",
+    "NotBefore",
+    "PrivateKeyPEM",
+    "RootCert",
+    "SecretID",
+    "SerialNumber",
+    "ServiceURI",
+    "SigningKeyID",
+    "Stats",
+    "TrustDomain",
+    "UpdatedAt",
+    "ValidAfter",
+    "ValidBefore",
+    "xDS",
+];
+/// Ids that requests say, and that are therefore the same.
+const SAID: &[&str] = &[
+    "11111111-1111-1111-1111-111111111111",
+    "22222222-2222-2222-2222-222222222222",
+    "00000000-0000-0000-0000-000000000001",
+    "00000000-0000-0000-0000-000000000002",
+    "0f0f0f0f-0000-4000-8000-0000000000a1",
+    "0f0f0f0f-0000-4000-8000-0000000000b1",
+];
+
+/// A value without what is its agent's own: there or not there still counts, and zero stays zero.
+pub(super) fn json(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            // A member, and the service that servers are themselves.
+            let has_own_port = map.contains_key("ProtocolCur")
+                || ["Service", "ServiceName"]
+                    .iter()
+                    .any(|key| map.get(*key).is_some_and(|name| name == "consul"));
+            let masked = map.into_iter().map(|(key, value)| {
+                let is_port = has_own_port && ["Port", "ServicePort"].contains(&key.as_str())
+                    || key.ends_with("_port")
+                    || key == "port";
+                let is_own = is_port || OWN.contains(&key.as_str());
+                let value = if is_own { own(value) } else { json(value) };
+                (text(&key), value)
+            });
+            Value::Object(masked.collect())
+        }
+        Value::Array(all) => Value::Array(all.into_iter().map(json).collect()),
+        Value::String(string) => Value::String(text(&string)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+fn own(value: Value) -> Value {
+    match value {
+        Value::String(said) if SAID.contains(&said.as_str()) || is_fixed(&said) => Value::String(said),
+        Value::String(text) if !text.is_empty() => Value::String("<own>".to_owned()),
+        Value::Number(number) if number.as_f64() != Some(0.0) => Value::String("<number>".to_owned()),
+        Value::Array(all) if !all.is_empty() => Value::String("<list>".to_owned()),
+        Value::Object(map) if !map.is_empty() => Value::String("<object>".to_owned()),
+        other => other,
+    }
+}
+
+fn is_fixed(id: &str) -> bool {
+    id == NO_ID || TOKENS.iter().any(|(_, secret, accessor)| *secret == id || *accessor == id)
+}
+
+/// A text without ids, times and ports that are its agent's own.
+pub(super) fn text(text: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(id) = rest.get(..36).filter(|id| is_uuid(id)) {
+            masked.push_str(if SAID.contains(&id) || is_fixed(id) { id } else { "<id>" });
+            rest = &rest[36..];
+        } else if let Some(time) = rest.get(..20).filter(|time| is_time(time)) {
+            masked.push_str("<time>");
+            rest = &rest[time.len() - 1..];
+            let end = rest.find(|c: char| !c.is_ascii_digit() && !".Z+-:".contains(c)).unwrap_or(rest.len());
+            rest = &rest[end..];
+        } else if let Some(print) = fingerprint(rest) {
+            masked.push_str("<fingerprint>");
+            rest = &rest[print..];
+        } else if let Some(tail) = rest.strip_prefix("127.0.0.1:") {
+            let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+            // A port somebody wrote is short.
+            let port = if end > 3 { "<port>" } else { &tail[..end] };
+            masked.push_str("127.0.0.1:");
+            masked.push_str(port);
+            rest = &tail[end..];
+        } else {
+            masked.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    masked
+}
+
+/// Bytes of the fingerprint with which a text begins: at least eight bytes, in hexadecimal with colons.
+fn fingerprint(text: &str) -> Option<usize> {
+    let fits = |(at, byte): (usize, u8)| if at % 3 == 2 { byte == b':' } else { byte.is_ascii_hexdigit() };
+    let length = text.bytes().enumerate().take_while(|one| fits(*one)).count();
+    (length >= 23).then_some(length)
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    })
+}
+
+/// `2026-11-29T01:02:03Z`, with a fraction or another zone after the seconds.
+fn is_time(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        19 => b".Z+-".contains(&byte),
+        _ => byte.is_ascii_digit(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn what_is_an_agents_own_is_masked_and_nothing_else() {
+        let masked = super::json(json!({
+            "ID": "0b4b2e38-6f5b-4a4b-9d2c-111111111111", "CreateIndex": 7, "ModifyIndex": 0, "Hash": "x", "Name": "web",
+            "Text": "at 2026-11-29T01:02:03.5Z of 0b4b2e38-6f5b-4a4b-9d2c-111111111111, 127.0.0.1:8300 and 127.0.0.1:80",
+            "Own": ["11111111-1111-1111-1111-111111111111"], "Print": "aa:bb:cc:dd:ee:ff:00:11", "Stats": { "a": 1 },
+            "Member": { "ProtocolCur": 2, "Port": 8301, "Tags": { "port": "8300", "dc": "dc1" } },
+            "One": { "Service": "consul", "Port": 8300 }, "Other": { "Service": "web", "Port": 8300 },
+        }));
+        let expected = json!({
+            "ID": "<id>", "CreateIndex": "<number>", "ModifyIndex": 0, "Hash": "<own>", "Name": "web",
+            "Text": "at <time> of <id>, 127.0.0.1:<port> and 127.0.0.1:80",
+            "Own": ["11111111-1111-1111-1111-111111111111"], "Print": "<fingerprint>", "Stats": "<object>",
+            "Member": { "ProtocolCur": 2, "Port": "<number>", "Tags": { "port": "<own>", "dc": "dc1" } },
+            "One": { "Service": "consul", "Port": "<number>" }, "Other": { "Service": "web", "Port": 8300 },
+        });
+        assert_eq!(masked, expected);
+    }
+}

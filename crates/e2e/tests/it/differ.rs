@@ -1,0 +1,52 @@
+//! The differential runner: two agents of ours do not differ, and one that does is found out.
+
+use concord_e2e::differ::Differ;
+use concord_e2e::{AgentOptions, Http, World};
+
+const ROOT: &str = "b0000000-0000-4000-8000-000000000001";
+/// Requests of each run.
+const REQUESTS: usize = 1_000;
+
+fn agent(world: &World, dir: &str, more: &str) -> concord_e2e::Agent {
+    let hcl = format!(
+        r#"acl {{ enabled = true default_policy = "deny"
+            tokens {{ initial_management = "{ROOT}" agent = "{ROOT}" }} }} {more}"#
+    );
+    let options = AgentOptions { dev: true, hcl: vec![hcl], ..AgentOptions::default() };
+    let place = world.path(dir);
+    std::fs::create_dir_all(&place).expect("a directory");
+    world.agent_in(&place, "n1", options)
+}
+
+fn run(ours: &Http, theirs: &Http, requests: usize) -> concord_e2e::differ::Report {
+    let differ = Differ {
+        ours: ours.clone(),
+        theirs: theirs.clone(),
+        token: Some(ROOT.to_owned()),
+        seed: 1,
+        requests,
+    };
+    differ.run().expect("both agents answer")
+}
+
+#[test]
+fn two_agents_of_ours_do_not_differ() {
+    let world = World::new();
+    let (one, other) = (agent(&world, "one", ""), agent(&world, "other", ""));
+    let report = run(&one.http(), &other.http(), REQUESTS);
+    assert_eq!(report.groups().count(), 0, "{report}");
+    assert_eq!(report.requests(), REQUESTS);
+    assert!(report.agreed() > REQUESTS / 3, "{report}");
+}
+
+#[test]
+fn a_planted_difference_is_seen_as_what_it_is() {
+    let world = World::new();
+    let one = agent(&world, "one", "");
+    let other = agent(&world, "other", r#"datacenter = "dc9""#);
+    let report = run(&one.http(), &other.http(), 200);
+    let found =
+        |endpoint: &str, what: &str| report.groups().any(|(of, kind, _)| of == endpoint && kind == what);
+    assert!(found("GET /v1/catalog/nodes", "json [].Datacenter: another value"), "{report}");
+    assert!(report.unknown() > 0);
+}
