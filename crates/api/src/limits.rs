@@ -22,6 +22,8 @@ pub const TOKEN_TTL_MIN: Duration = Duration::from_secs(60);
 pub const CHECKS_MAX: usize = 256;
 /// Upstreams of one proxy. Each is a listener.
 pub const UPSTREAMS_MAX: usize = 4096;
+/// Paths one proxy exposes. Each is a listener; a service has a handful of them.
+pub const EXPOSED_PATHS_MAX: usize = 256;
 /// Sources of one entry. As many as fit a raft entry of reasonable size.
 pub const SOURCES_MAX: usize = 16_384;
 /// How many faults one answer lists. A person mends a screenful at a time.

@@ -2,7 +2,7 @@
 //!
 //! They differ in what is left out when empty, and in the order of an upstream's fields.
 
-use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream};
+use concord_model::proxy::{self, ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, PeerName, ServiceName};
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +17,58 @@ pub struct MeshGateway {
     pub mode: String,
 }
 
-/// `Expose`, printed as `{}` because exposing paths is not available yet.
+/// `Expose`, printed as `{}` when nothing is set.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Expose {
+    /// Whether the paths of the service's checks are let through.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checks: bool,
+    /// Paths that are let through.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<ExposedPath>,
+}
+
+/// A path that a proxy lets through without the mesh's TLS.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ExposedPath {
+    /// The port at which the proxy listens for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub listener_port: u16,
+    /// The path.
+    #[serde(skip_serializing_if = "is_default")]
+    pub path: String,
+    /// The service's port that it leads to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub local_path_port: u16,
+    /// `http` or `http2`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub protocol: String,
+    /// Whether a check of the service names it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub parsed_from_check: bool,
+}
+
+/// `TransparentProxy`, printed if anything of it is set.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Expose {}
+#[serde(default, rename_all = "PascalCase")]
+pub struct TransparentProxy {
+    /// The port to which the service's calls are led.
+    #[serde(skip_serializing_if = "is_default")]
+    pub outbound_listener_port: u16,
+    /// Whether callers may reach the instance at its own address.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dialed_directly: bool,
+}
 
 /// The proxy part of a service in catalog and health answers. Printed for every kind of service.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CatalogProxy {
+    /// How traffic reaches it in transparent mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transparent_proxy: Option<TransparentProxy>,
     /// The service it stands before.
     #[serde(skip_serializing_if = "is_default")]
     pub destination_service_name: String,
@@ -114,6 +158,9 @@ pub struct AgentProxy {
     /// Empty, `direct` or `transparent`.
     #[serde(skip_serializing_if = "is_default")]
     pub mode: String,
+    /// How traffic reaches it in transparent mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transparent_proxy: Option<TransparentProxy>,
     /// Opaque settings.
     #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
     pub config: Settings,
@@ -179,10 +226,14 @@ impl CatalogProxy {
             local_service_port,
             local_service_socket_path,
             mode,
+            transparent,
+            mesh_gateway_mode,
+            expose,
             config,
             upstreams,
         } = proxy;
         Self {
+            transparent_proxy: transparent.map(TransparentProxy::from_model),
             destination_service_name: text(destination_service.as_ref().map(ServiceName::as_str)),
             destination_service_id: text(destination_service_id.as_ref().map(InstanceId::as_str)),
             local_service_address: local_service_address.clone(),
@@ -191,8 +242,41 @@ impl CatalogProxy {
             mode: mode.clone(),
             config: config.clone(),
             upstreams: upstreams.iter().map(CatalogUpstream::from_model).collect(),
-            mesh_gateway: MeshGateway::default(),
-            expose: Expose {},
+            mesh_gateway: MeshGateway { mode: mesh_gateway_mode.clone() },
+            expose: expose.as_deref().map(Expose::from_model).unwrap_or_default(),
+        }
+    }
+}
+
+// === impl TransparentProxy ===
+
+impl TransparentProxy {
+    fn from_model(model: proxy::TransparentProxy) -> Self {
+        let proxy::TransparentProxy { outbound_listener_port, dialed_directly } = model;
+        Self { outbound_listener_port, dialed_directly }
+    }
+}
+
+// === impl Expose ===
+
+impl Expose {
+    fn from_model(model: &proxy::Expose) -> Self {
+        let proxy::Expose { checks, paths } = model;
+        Self { checks: *checks, paths: paths.iter().map(ExposedPath::from_model).collect() }
+    }
+}
+
+// === impl ExposedPath ===
+
+impl ExposedPath {
+    fn from_model(model: &proxy::ExposedPath) -> Self {
+        let proxy::ExposedPath { listener_port, path, local_path_port, protocol, parsed_from_check } = model;
+        Self {
+            listener_port: *listener_port,
+            path: path.clone(),
+            local_path_port: *local_path_port,
+            protocol: protocol.clone(),
+            parsed_from_check: *parsed_from_check,
         }
     }
 }
@@ -242,6 +326,7 @@ impl AgentProxy {
             return None;
         }
         let CatalogProxy {
+            transparent_proxy,
             destination_service_name,
             destination_service_id,
             local_service_address,
@@ -260,6 +345,7 @@ impl AgentProxy {
             local_service_port,
             local_service_socket_path,
             mode,
+            transparent_proxy,
             config,
             upstreams: upstreams.into_iter().map(AgentUpstream::from_catalog).collect(),
             mesh_gateway,

@@ -76,12 +76,63 @@ pub struct ProxyConfig {
     /// How traffic reaches the proxy: empty, `direct` or `transparent`.
     #[serde(default)]
     pub mode: String,
+    /// How traffic reaches it in transparent mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transparent: Option<TransparentProxy>,
+    /// How to cross to another network, where an upstream does not say: empty, `none`, `local` or `remote`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mesh_gateway_mode: String,
+    /// What it lets through without the mesh's TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose: Option<Box<Expose>>,
     /// Opaque settings of the proxy.
     #[serde(default)]
     pub config: Settings,
     /// What the service calls through the proxy.
     #[serde(default)]
     pub upstreams: Vec<Upstream>,
+}
+
+/// How traffic reaches a proxy in transparent mode.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TransparentProxy {
+    /// The port to which the service's calls are led; 0 for the default.
+    #[serde(default)]
+    pub outbound_listener_port: u16,
+    /// Whether callers may reach the instance at its own address.
+    #[serde(default)]
+    pub dialed_directly: bool,
+}
+
+/// What a proxy lets through without the mesh's TLS.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Expose {
+    /// The paths of the service's checks.
+    #[serde(default)]
+    pub checks: bool,
+    /// These paths.
+    #[serde(default)]
+    pub paths: Vec<ExposedPath>,
+}
+
+/// A path that a proxy lets through.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ExposedPath {
+    /// The port at which the proxy listens for it.
+    #[serde(default)]
+    pub listener_port: u16,
+    /// The path.
+    #[serde(default)]
+    pub path: String,
+    /// The service's port that it leads to.
+    #[serde(default)]
+    pub local_path_port: u16,
+    /// `http` or `http2`.
+    #[serde(default)]
+    pub protocol: String,
+    /// Whether a check of the service names it.
+    #[serde(default)]
+    pub parsed_from_check: bool,
 }
 
 /// What an upstream leads to.

@@ -111,6 +111,9 @@ pub enum ProxyFault {
     /// Transparent mode, or one that does not exist.
     #[error("not available yet: proxy mode {0:?}; use direct")]
     Mode(String),
+    /// Something is to be let through without the mesh's TLS.
+    #[error("not available yet: Proxy.Expose")]
+    Expose,
     /// Nothing to listen at.
     #[error("a sidecar needs a port: set Port, SocketPath or the config key \"bind_port\"")]
     NoPort,
@@ -154,6 +157,9 @@ impl Registration {
         faults.extend(no_identity(&service, datacenter));
         if !matches!(proxy.mode.as_str(), "" | "direct") {
             faults.push(ProxyFault::Mode(proxy.mode.clone()));
+        }
+        if proxy.expose.is_some() {
+            faults.push(ProxyFault::Expose);
         }
         let section = read_section(service, datacenter, instance, proxy, &mut faults);
         let bind = section.as_ref().and_then(|section| section.bind.as_ref());

@@ -122,6 +122,8 @@ pub struct Registration {
 pub struct DeregisterBody {
     datacenter: String,
     node: String,
+    // Consul's clients can say it, and nobody has read it for long.
+    _address: IgnoredAny,
     #[serde(rename = "ServiceID")]
     service_id: String,
     #[serde(rename = "CheckID")]

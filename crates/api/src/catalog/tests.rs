@@ -209,3 +209,11 @@ fn deregistering_takes_the_narrowest_thing_named() {
     );
     assert_eq!(read(r#"{"ServiceID":"s"}"#).unwrap_err().to_string(), "Must provide node");
 }
+
+#[test]
+fn a_deregistration_may_say_the_address_that_nobody_reads() {
+    let body = br#"{"Node":"n","Address":"192.0.2.10"}"#;
+    let found = DeregisterBody::decode(body).unwrap().resolve(&Datacenter::parse("dc1").unwrap()).unwrap();
+    assert_eq!((found.node.as_str(), found.target), ("n", DeregisterTarget::Node));
+    assert!(DeregisterBody::decode(br#"{"Node":"n","Adress":"x"}"#).is_err());
+}

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream, UpstreamKind};
+use concord_model::proxy::{
+    Expose, ExposedPath, ProxyConfig, ServiceKind, Settings, TransparentProxy, Upstream, UpstreamKind,
+};
 use concord_model::{InstanceId, ServiceName};
 use concord_syntax::Node;
 use serde::{Deserialize, Serialize};
 
 use super::field;
 use crate::fault::Fault;
-use crate::limits::UPSTREAMS_MAX;
+use crate::limits::{EXPOSED_PATHS_MAX, UPSTREAMS_MAX};
 use crate::shape::{null_default, says_something};
 
 /// What a proxy or gateway does, as a user writes it.
@@ -27,7 +29,7 @@ pub struct ProxyDefinition {
     pub local_service_port: i64,
     /// The unix socket at which the service itself listens.
     pub local_service_socket_path: String,
-    /// Empty or `direct`; `transparent` is not available yet.
+    /// Empty, `direct` or `transparent`.
     pub mode: String,
     /// Opaque settings.
     #[serde(deserialize_with = "null_default")]
@@ -35,12 +37,12 @@ pub struct ProxyDefinition {
     /// What the service calls.
     #[serde(deserialize_with = "null_default")]
     pub upstreams: Vec<UpstreamDefinition>,
-    /// Not available yet for a whole proxy.
+    /// How to cross to another network, where an upstream does not say.
     mesh_gateway: MeshGatewayDefinition,
-    /// Not available yet.
+    /// What is let through without the mesh's TLS.
     expose: ExposeDefinition,
-    /// Not available yet.
-    transparent_proxy: Option<Node>,
+    /// How traffic reaches it in transparent mode.
+    transparent_proxy: Option<TransparentProxyDefinition>,
     /// Not available yet.
     envoy_extensions: Vec<Node>,
     /// Not available yet.
@@ -60,7 +62,25 @@ struct MeshGatewayDefinition {
 #[serde(default, rename_all = "PascalCase")]
 struct ExposeDefinition {
     checks: bool,
-    paths: Vec<Node>,
+    #[serde(deserialize_with = "null_default")]
+    paths: Vec<ExposedPathDefinition>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ExposedPathDefinition {
+    listener_port: i64,
+    path: String,
+    local_path_port: i64,
+    protocol: String,
+    parsed_from_check: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct TransparentProxyDefinition {
+    outbound_listener_port: i64,
+    dialed_directly: bool,
 }
 
 /// Something a service calls through its proxy, as a user writes it.
@@ -122,6 +142,9 @@ impl ProxyDefinition {
             local_service_port: field::port("Proxy.LocalServicePort", self.local_service_port, faults),
             local_service_socket_path: self.local_service_socket_path.clone(),
             mode: self.mode.clone(),
+            transparent: self.transparent(faults),
+            mesh_gateway_mode: gateway_mode(&self.mesh_gateway, "Proxy.MeshGateway.Mode", faults),
+            expose: self.expose.resolve(faults),
             config: self.config.clone(),
             upstreams,
         }
@@ -137,14 +160,16 @@ impl ProxyDefinition {
         field::optional_name("Proxy.DestinationServiceName", name, faults)
     }
 
+    fn transparent(&self, faults: &mut Vec<Fault>) -> Option<TransparentProxy> {
+        let TransparentProxyDefinition { outbound_listener_port, dialed_directly } =
+            self.transparent_proxy.as_ref()?;
+        let field = "Proxy.TransparentProxy.OutboundListenerPort";
+        let outbound_listener_port = field::port(field, *outbound_listener_port, faults);
+        let read = TransparentProxy { outbound_listener_port, dialed_directly: *dialed_directly };
+        (read != TransparentProxy::default()).then_some(read)
+    }
+
     fn refuse_missing(&self, faults: &mut Vec<Fault>) {
-        let gateway = !matches!(self.mesh_gateway.mode.as_str(), "" | "none");
-        field::not_available("Proxy.MeshGateway", gateway, "Proxy.MeshGateway", faults);
-        let expose = self.expose.checks || !self.expose.paths.is_empty();
-        field::not_available("Proxy.Expose", expose, "Proxy.Expose", faults);
-        let transparent =
-            self.transparent_proxy.as_ref().is_some_and(says_something) || self.mode == "transparent";
-        field::not_available("Proxy.Mode", transparent, "transparent proxy mode", faults);
         let extensions = !self.envoy_extensions.is_empty();
         field::not_available("Proxy.EnvoyExtensions", extensions, "Proxy.EnvoyExtensions", faults);
         let logs = self.access_logs.as_ref().is_some_and(says_something);
@@ -152,13 +177,67 @@ impl ProxyDefinition {
         let mtls = !self.mutual_tls_mode.is_empty();
         field::not_available("Proxy.MutualTLSMode", mtls, "Proxy.MutualTLSMode", faults);
         if !matches!(self.mode.as_str(), "" | "direct" | "transparent") {
-            let text = format!("Proxy.Mode: {:?} is not a mode; use \"direct\" or leave it out", self.mode);
+            let text = format!(
+                "Proxy.Mode: {:?} is not a mode; use \"direct\" or \"transparent\", or leave it out",
+                self.mode
+            );
             faults.push(Fault::rule("Proxy.Mode", text));
         }
     }
 }
 
-/// Whether an object sets anything.
+impl ExposeDefinition {
+    fn resolve(&self, faults: &mut Vec<Fault>) -> Option<Box<Expose>> {
+        if self.paths.len() > EXPOSED_PATHS_MAX {
+            let text = format!("Proxy.Expose.Paths: at most {EXPOSED_PATHS_MAX} paths are allowed");
+            faults.push(Fault::rule("Proxy.Expose.Paths", text));
+            return None;
+        }
+        let mut ports = BTreeSet::new();
+        let mut paths = Vec::new();
+        for (at, path) in self.paths.iter().enumerate() {
+            let within = format!("Proxy.Expose.Paths[{at}]");
+            let mut rule = |field: &str, text: String| {
+                faults.push(Fault::rule(format!("{within}.{field}"), text));
+            };
+            if path.path.is_empty() {
+                rule("Path", "expose.paths: empty path exposed".to_owned());
+            }
+            if !(1..=65535).contains(&path.listener_port) {
+                rule("ListenerPort", format!("expose.paths: invalid listener port: {}", path.listener_port));
+            } else if !ports.insert(path.listener_port) {
+                rule("ListenerPort", "expose.paths: duplicate listener ports exposed".to_owned());
+            }
+            if !matches!(path.protocol.as_str(), "" | "http" | "http2") {
+                let text = format!(
+                    "protocol '{}' not supported for path: {}, must be in: [http http2]",
+                    path.protocol, path.path
+                );
+                rule("Protocol", text);
+            }
+            let mut port = |name: &str, port| field::port(&format!("{within}.{name}"), port, faults);
+            paths.push(ExposedPath {
+                listener_port: port("ListenerPort", path.listener_port.clamp(0, 65535)),
+                path: path.path.clone(),
+                local_path_port: port("LocalPathPort", path.local_path_port),
+                protocol: path.protocol.clone(),
+                parsed_from_check: path.parsed_from_check,
+            });
+        }
+        (self.checks || !paths.is_empty()).then(|| Box::new(Expose { checks: self.checks, paths }))
+    }
+}
+
+/// A mode of mesh gateways, if it is one.
+fn gateway_mode(written: &MeshGatewayDefinition, field: &str, faults: &mut Vec<Fault>) -> String {
+    let mode = written.mode.as_str();
+    if !matches!(mode, "" | "none" | "local" | "remote") {
+        let text = format!("{field}: {mode:?} is not a mode; use none, local or remote");
+        faults.push(Fault::rule(field, text));
+    }
+    mode.to_owned()
+}
+
 impl UpstreamDefinition {
     fn resolve(&self, faults: &mut Vec<Fault>) -> Option<Upstream> {
         field::enterprise("DestinationNamespace", &self.destination_namespace, faults);
@@ -195,11 +274,7 @@ impl UpstreamDefinition {
             )),
             (true, false) | (false, true) => {}
         }
-        let mode = self.mesh_gateway.mode.as_str();
-        if !matches!(mode, "" | "none" | "local" | "remote") {
-            let text = format!("MeshGateway.Mode: {mode:?} is not a mode; use none, local or remote");
-            faults.push(Fault::rule("MeshGateway.Mode", text));
-        }
+        let mode = gateway_mode(&self.mesh_gateway, "MeshGateway.Mode", faults);
         field::not_available("CentrallyConfigured", self.centrally_configured, "CentrallyConfigured", faults);
         if matches!(self.destination_name.as_str(), "" | "*") {
             return None;
@@ -216,7 +291,7 @@ impl UpstreamDefinition {
             local_bind_socket_path: self.local_bind_socket_path.clone(),
             local_bind_socket_mode: self.local_bind_socket_mode.clone(),
             config: self.config.clone(),
-            mesh_gateway_mode: mode.to_owned(),
+            mesh_gateway_mode: mode,
         })
     }
 }

@@ -9,6 +9,7 @@ use concord_syntax::hcl;
 
 use super::*;
 use crate::fault::Faults;
+use crate::proxy::{AgentProxy, CatalogProxy};
 
 fn resolve(body: &str) -> Result<Registration, Faults> {
     ServiceDefinition::decode(body.as_bytes())?.resolve()
@@ -369,12 +370,9 @@ fn proxies_name_what_they_stand_before() {
     proxy_refused(
         r#"{"DestinationServiceName":"web","Mode":"weird"}"#,
         400,
-        "Proxy.Mode: \"weird\" is not a mode; use \"direct\" or leave it out",
+        "Proxy.Mode: \"weird\" is not a mode; use \"direct\" or \"transparent\", or leave it out",
     );
     for (field, what) in [
-        (r#""Mode":"transparent""#, "transparent proxy mode"),
-        (r#""Expose":{"Checks":true}"#, "Proxy.Expose"),
-        (r#""MeshGateway":{"Mode":"local"}"#, "Proxy.MeshGateway"),
         (r#""EnvoyExtensions":[{}]"#, "Proxy.EnvoyExtensions"),
         (r#""AccessLogs":{"Enabled":true}"#, "Proxy.AccessLogs"),
     ] {
@@ -392,6 +390,47 @@ fn proxies_name_what_they_stand_before() {
         400,
         "Validation failed: The Proxy.LocalServicePort configuration is invalid for a mesh-gateway; Port must be \
          non-zero for a mesh-gateway",
+    );
+}
+
+#[test]
+fn what_other_proxies_read_is_kept_as_it_was_written() {
+    let proxy = r#"{"DestinationServiceName":"web","LocalServicePort":1,"Mode":"transparent",
+        "TransparentProxy":{"OutboundListenerPort":15001,"DialedDirectly":true},"MeshGateway":{"Mode":"local"},
+        "Expose":{"Checks":true,"Paths":[{"ListenerPort":2,"Path":"/h","LocalPathPort":1,"Protocol":"http2"}]}}"#;
+    let body = format!(r#"{{"Name":"p","Kind":"connect-proxy","Port":1,"Proxy":{proxy}}}"#);
+    let service = resolved(&body).service;
+    let written: serde_json::Value = serde_json::from_str(proxy).unwrap();
+    let at_agent = AgentProxy::from_model(service.kind, service.proxy.as_ref()).unwrap();
+    assert_eq!(serde_json::to_value(at_agent).unwrap(), written);
+    let in_catalog = CatalogProxy::from_model(service.proxy.as_ref());
+    assert_eq!(serde_json::to_value(in_catalog).unwrap(), written);
+}
+
+#[test]
+fn what_is_exposed_has_a_path_and_a_port_of_its_own() {
+    let exposed = |paths: &str, text: &str| {
+        proxy_refused(
+            &format!(r#"{{"DestinationServiceName":"web","Expose":{{"Paths":[{paths}]}}}}"#),
+            400,
+            text,
+        );
+    };
+    exposed(r#"{"ListenerPort":1}"#, "expose.paths: empty path exposed");
+    exposed(r#"{"Path":"/a"}"#, "expose.paths: invalid listener port: 0");
+    exposed(r#"{"Path":"/a","ListenerPort":70000}"#, "expose.paths: invalid listener port: 70000");
+    exposed(
+        r#"{"Path":"/a","ListenerPort":1},{"Path":"/b","ListenerPort":1}"#,
+        "expose.paths: duplicate listener ports exposed",
+    );
+    exposed(
+        r#"{"Path":"/a","ListenerPort":1,"Protocol":"tcp"}"#,
+        "protocol 'tcp' not supported for path: /a, must be in: [http http2]",
+    );
+    proxy_refused(
+        r#"{"DestinationServiceName":"web","MeshGateway":{"Mode":"odd"}}"#,
+        400,
+        "Proxy.MeshGateway.Mode: \"odd\" is not a mode; use none, local or remote",
     );
 }
 

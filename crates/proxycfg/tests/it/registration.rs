@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord_model::catalog::ServiceInstance;
-use concord_model::proxy::{Upstream, UpstreamKind};
+use concord_model::proxy::{Expose, Upstream, UpstreamKind};
 use concord_model::{Partition, PeerName};
 use concord_proxycfg::{
     BindAddress, Effect, Event, LocalTarget, ProxyFault, ProxySection, Refusal, UPSTREAMS_MAX, UpstreamId,
@@ -155,6 +155,13 @@ fn what_makes_no_sidecar_is_refused() {
     assert!(faults(sidecar("web", many))[0].starts_with("a proxy can have at most"));
     let twice = vec![upstream("api", 9000), upstream("api", 9001)];
     assert_eq!(faults(sidecar("web", twice)), ["upstream api is there twice; keep one of them"]);
+}
+
+#[test]
+fn a_proxy_that_would_have_to_let_paths_through_is_refused() {
+    let mut instance = sidecar("web", vec![]);
+    instance.proxy.as_mut().unwrap().expose = Some(Box::new(Expose { checks: true, paths: vec![] }));
+    assert_eq!(faults(instance), ["not available yet: Proxy.Expose"]);
 }
 
 #[test]

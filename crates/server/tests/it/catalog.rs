@@ -12,16 +12,7 @@ use concord_rpc::{RpcError, ServerApiExt};
 use crate::world::{ROOT, Setup, check, instance, name, node, register, service, target, with};
 
 fn proxy_config(destination: &str) -> ProxyConfig {
-    ProxyConfig {
-        destination_service: Some(service(destination)),
-        destination_service_id: None,
-        local_service_address: String::new(),
-        local_service_port: 0,
-        local_service_socket_path: String::new(),
-        mode: String::new(),
-        config: Default::default(),
-        upstreams: Vec::new(),
-    }
+    ProxyConfig { destination_service: Some(service(destination)), ..ProxyConfig::default() }
 }
 
 /// A sidecar of `of`, registered as `of-sidecar-proxy`.
