@@ -9,7 +9,7 @@ use concord_api::agent::Reloaded;
 use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, expand_sidecar};
 use concord_ca::KeyMaker;
 use concord_model::registration::{CheckSpec, Probe};
-use concord_model::{NodeName, Secret};
+use concord_model::{NodeName, Secret, Timestamp};
 use concord_rpc::{RpcError, ServerApi};
 use concord_runtime::{Scope, World};
 use parking_lot::Mutex;
@@ -174,6 +174,11 @@ impl Agent {
     /// How the agent is set up.
     pub fn config(&self) -> &AgentConfig {
         &self.inner.config
+    }
+
+    /// The time by the machine's clock, for what is shown with its time.
+    pub fn wall_time(&self) -> Timestamp {
+        Timestamp::from_nanos(self.inner.world.clock.wall_nanos())
     }
 
     /// The servers, for requests that are passed on. Pass them on with [`Caller::token`]. What changes

@@ -64,6 +64,8 @@ pub(super) fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
 pub(super) fn meta(config: &Config) -> BTreeMap<String, String> {
     let mut meta = config.agent.node_meta.clone();
     meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
+    // There are no network segments, which is what an empty one says.
+    meta.insert("consul-network-segment".to_owned(), String::new());
     meta
 }
 
@@ -88,6 +90,15 @@ mod tests {
         assert_ne!(made(None, &other), id, "the host has no part in it");
         let own = "11111111-0000-4000-8000-000000000001";
         assert_eq!(made(Some(own), &one), own);
+    }
+
+    #[test]
+    fn programs_find_the_keys_in_a_nodes_metadata_that_they_look_for() {
+        let flags = AgentFlags { dev: true, ..AgentFlags::default() };
+        let loaded = concord_config::load(&[], &flags, &Host::default()).expect("it can be started with");
+        let found = meta(&loaded.config);
+        assert_eq!(found["consul-network-segment"], "");
+        assert!(found.contains_key("consul-version"));
     }
 
     #[test]

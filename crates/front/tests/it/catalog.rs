@@ -35,6 +35,9 @@ async fn records_are_shown_in_every_view() {
     let instances = world.get("/v1/catalog/service/web?tag=blue&near=n2").json().await;
     assert_eq!(names(&instances, "/ServiceID"), ["web1"]);
     assert_eq!(world.get("/v1/catalog/service/web?tag=red").json().await, json!([]));
+    // As in Consul an empty tag is one that nothing has.
+    assert_eq!(world.get("/v1/catalog/service/web?tag=").json().await, json!([]));
+    assert_eq!(world.get("/v1/health/service/web?tag=").json().await, json!([]));
     let mesh = world.get("/v1/catalog/connect/web").json().await;
     assert_eq!(names(&mesh, "/ServiceID"), ["web1-proxy"]);
     let node = world.get("/v1/catalog/node/n2").json().await;

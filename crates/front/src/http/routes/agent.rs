@@ -166,7 +166,7 @@ async fn metrics(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         call.parameter("format") == Some("prometheus") || accepts.contains("application/openmetrics-text");
     match (&ctx.metrics, text) {
         (Some(render), true) => Ok(Reply::bytes("text/plain; version=0.0.4; charset=utf-8", render())),
-        (Some(render), false) => Ok(Reply::json(exposition::tables(&render()))),
+        (Some(render), false) => Ok(Reply::json(exposition::tables(&render(), ctx.agent.wall_time()))),
         (None, true) => {
             let text = "Prometheus is not enabled since its retention time is not positive";
             Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))

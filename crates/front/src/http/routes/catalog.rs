@@ -126,7 +126,7 @@ pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection,
     Ok(InstanceSelection {
         service: ServiceRef::local(call.named(0, ServiceName::parse)?),
         connect,
-        tags: call.parameters("tag").filter(|tag| !tag.is_empty()).map(ToOwned::to_owned).collect(),
+        tags: call.parameters("tag").map(ToOwned::to_owned).collect(),
         node_meta: call.node_meta(),
     })
 }

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use concord_api::Moment;
+use concord_model::Timestamp;
 use serde::Serialize;
 
 /// The answer of `agent/metrics`.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Tables {
+    timestamp: String,
     gauges: Vec<Gauge>,
     points: [(); 0],
     counters: Vec<Counter>,
@@ -45,10 +48,10 @@ struct Sample {
     labels: Labels,
 }
 
-/// Tabulates a text; lines that are not understood are left out.
-pub(super) fn tables(text: &str) -> Tables {
+/// Tabulates a text read at `now`; lines that are not understood are left out.
+pub(super) fn tables(text: &str, now: Timestamp) -> Tables {
     let mut kinds: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut tables = Tables::default();
+    let mut tables = Tables { timestamp: shown(now), ..Tables::default() };
     let mut samples: BTreeMap<(String, Labels), Sample> = BTreeMap::new();
     for line in text.lines() {
         if let Some(declared) = line.strip_prefix("# TYPE ") {
@@ -78,6 +81,12 @@ pub(super) fn tables(text: &str) -> Tables {
     });
     tables.samples = finished.collect();
     tables
+}
+
+/// To the second, as Go prints a time.
+fn shown(now: Timestamp) -> String {
+    let seconds = now.nanos() - now.nanos().rem_euclid(1_000_000_000);
+    Moment::from(Timestamp::from_nanos(seconds)).to_string().replace('T', " ").replace('Z', " +0000 UTC")
 }
 
 /// `name{label="value",…} number`.
@@ -130,7 +139,8 @@ mod tests {
     fn each_kind_of_series_has_its_table() {
         let text = "# HELP x y\n# TYPE open gauge\nopen{a=\"b\\\"}c\",d=\"e\"} 2\n# TYPE all_total counter\n\
                     all_total 7\n# TYPE took summary\ntook{quantile=\"0.5\"} 1\ntook_sum 6\ntook_count 3\nbroken{a\n";
-        let tables = tables(text);
+        let tables = tables(text, Timestamp::from_nanos(1_500_000_000_900_000_000));
+        assert_eq!(tables.timestamp, "2017-07-14 02:40:00 +0000 UTC");
         let labels = Labels::from([("a".to_owned(), "b\"}c".to_owned()), ("d".to_owned(), "e".to_owned())]);
         assert_eq!(tables.gauges, [Gauge { name: "open".to_owned(), value: 2.0, labels }]);
         assert_eq!(tables.counters.len(), 1);
