@@ -28,6 +28,8 @@ mod process;
 mod proxy;
 mod scrape;
 mod stranger;
+mod suite;
+mod tally;
 mod tls;
 mod world;
 
@@ -46,5 +48,7 @@ pub use crate::process::{Process, Signal};
 pub use crate::proxy::{ProxyOptions, ProxyProcess};
 pub use crate::scrape::Scrape;
 pub use crate::stranger::connect_as;
+pub use crate::suite::{as_consul, prepared, run_suite, suite_dir};
+pub use crate::tally::{Runner, Tally};
 pub use crate::tls::{Identity, MeshStream, Presented, authority_of, certificates, uris_of};
 pub use crate::world::{HANG, World, eventually, figure, number_from_env, pick_port};

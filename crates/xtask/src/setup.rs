@@ -2,7 +2,7 @@
 //! languages, a real Envoy to measure beside. Each is optional: what cannot be had is an error here,
 //! which the caller turns into tests that skip loudly.
 //!
-//! Downloads are pinned (tools by version and hash, Python's library by version) and kept in a cache outside the clone
+//! Downloads are pinned (by version and hash, Python's `cryptography` by version) and kept in a cache outside the clone
 //! (`$CONCORD_CACHE`, else `${XDG_CACHE_HOME:-~/.cache}/concord`), or under the target directory
 //! when no such place can be written.
 
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace;
 
+mod suites;
 mod wheel;
 
 use wheel::Wheel;
@@ -74,11 +75,15 @@ pub(crate) struct Client {
 }
 
 /// Everything a test may ask for by environment.
-pub(crate) const CLIENTS: [Client; 4] = [
+pub(crate) const CLIENTS: [Client; 8] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
     Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
+    Client { variable: "CONCORD_TEST_GO_MODULES", find: suites::go_modules },
+    Client { variable: "CONCORD_TEST_PY_CONSUL", find: suites::python },
+    Client { variable: "CONCORD_TEST_NODE", find: suites::node },
+    Client { variable: "CONCORD_TEST_NODE_MODULES", find: suites::node_modules },
 ];
 
 /// The test runner; without it plain `cargo test` does.

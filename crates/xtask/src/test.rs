@@ -3,7 +3,8 @@
 //!
 //! A test that needs a program the machine does not have appends `name: reason` to the file named
 //! by `CONCORD_TEST_SKIPS` and returns. Such tests are listed at the end and counted as skipped,
-//! not as passed.
+//! not as passed. A test that runs a suite in another language appends `language passed failed skipped`
+//! to the file named by `CONCORD_TEST_COUNTS`; these are counted beside it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,9 @@ const PROGRAM_VARIABLE: &str = "CONCORD_BIN";
 /// Where tests write that they skipped, and why.
 const SKIPS_VARIABLE: &str = "CONCORD_TEST_SKIPS";
 
+/// Where tests that run a suite in another language write how its tests went.
+const COUNTS_VARIABLE: &str = "CONCORD_TEST_COUNTS";
+
 pub(crate) fn run(scope: Scope) -> Result<()> {
     let root = workspace::root()?;
     let mut failures = Vec::new();
@@ -45,6 +49,8 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
 
     heading("format");
     step("format", process::run("cargo fmt", process::cargo(&root).args(["fmt", "--all", "--check"])));
+    let client = root.join("interop/rust");
+    step("format", process::run("cargo fmt", process::cargo(&client).args(["fmt", "--check"])));
     heading("tidy");
     step("tidy", tidy::run());
     if scope == Scope::Everything {
@@ -107,11 +113,7 @@ fn dependencies(root: &Path) -> Result<()> {
 }
 
 fn tests(root: &Path, scope: Scope) -> Result<Counts> {
-    let skips = setup::target_dir()?.join(format!("skips-{}.txt", std::process::id()));
-    if let Some(dir) = skips.parent() {
-        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-    }
-    std::fs::write(&skips, b"").with_context(|| format!("writing {}", skips.display()))?;
+    let (skips, suites) = (told("skips")?, told("counts")?);
     let nextest = match scope {
         Scope::Everything => {
             setup::nextest().map_err(|error| println!("plain cargo test runs instead: {error:#}")).ok()
@@ -122,7 +124,7 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
         Some(nextest) => (Runner::Nextest, nextest_command(nextest, root)),
         None => (Runner::CargoTest, cargo_test_command(root, scope)),
     };
-    command.env(SKIPS_VARIABLE, &skips);
+    command.env(SKIPS_VARIABLE, &skips).env(COUNTS_VARIABLE, &suites);
     if scope == Scope::Everything {
         if std::env::var_os(PROGRAM_VARIABLE).is_none() {
             command.env(PROGRAM_VARIABLE, program()?);
@@ -134,11 +136,15 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
     let status = process::stream("the tests", &mut command, |line| counts.read(runner, line))?;
     println!("({} s)", started.elapsed().as_secs());
 
-    let skipped = std::fs::read_to_string(&skips).with_context(|| format!("reading {}", skips.display()))?;
-    std::fs::remove_file(&skips).with_context(|| format!("removing {}", skips.display()))?;
-    for line in skipped.lines() {
+    for line in taken(&skips)?.lines() {
         println!("SKIPPED: {line}");
         counts.skip_one();
+    }
+    for line in taken(&suites)?.lines() {
+        let (language, of_suite) =
+            Counts::of_suite(line).with_context(|| format!("no counts of a suite: {line:?}"))?;
+        println!("{language}: {of_suite}");
+        counts.add(of_suite);
     }
     if !status.success() && counts.failed == 0 {
         println!("{counts}");
@@ -148,6 +154,22 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
         bail!("no test ran");
     }
     Ok(counts)
+}
+
+/// An empty file in which tests tell something.
+fn told(what: &str) -> Result<PathBuf> {
+    let dir = setup::target_dir()?;
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let path = dir.join(format!("{what}-{}.txt", std::process::id()));
+    std::fs::write(&path, b"").with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+/// What tests told; the file is gone then.
+fn taken(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
+    Ok(text)
 }
 
 /// Where the runners leave the program, in cargo's `dev` profile.

@@ -14,7 +14,7 @@ mod clocks;
 mod configuration;
 mod differ;
 mod disk;
-mod go_client;
+mod interop;
 mod isolation;
 mod kill;
 mod outage;

@@ -44,6 +44,22 @@ impl Counts {
         self.skipped += 1;
     }
 
+    /// The language of a suite and its tests, from a line `go 120 0 3`.
+    pub(super) fn of_suite(line: &str) -> Option<(&str, Self)> {
+        let mut words = line.split(' ');
+        let language = words.next()?;
+        let mut number = || words.next()?.parse().ok();
+        let (passed, failed, skipped) = (number()?, number()?, number()?);
+        words.next().is_none().then_some((language, Self { passed, failed, skipped }))
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        let Self { passed, failed, skipped } = other;
+        self.passed += passed;
+        self.failed += failed;
+        self.skipped += skipped;
+    }
+
     /// ` ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`
     fn read_libtest(&mut self, rest: &str) {
         let counts = rest.split_once(". ").map_or(rest, |(_, counts)| counts);
@@ -160,5 +176,17 @@ mod tests {
         let mut counts = Counts { passed: 3, failed: 0, skipped: 0 };
         counts.skip_one();
         assert_eq!(counts.to_string(), "2 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn suites_in_other_languages_are_added() {
+        let mut counts = Counts { passed: 3, failed: 0, skipped: 1 };
+        let (language, suite) = Counts::of_suite("go 120 2 3").unwrap();
+        assert_eq!(language, "go");
+        counts.add(suite);
+        assert_eq!(counts.to_string(), "123 passed, 2 failed, 4 skipped");
+        for bad in ["", "go", "go 1 2", "go 1 2 x", "go 1 2 3 4"] {
+            assert_eq!(Counts::of_suite(bad), None, "{bad}");
+        }
     }
 }
