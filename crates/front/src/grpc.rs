@@ -21,11 +21,12 @@ use concord_runtime::{Clock, Door, Guest, Scope, timeout};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 use self::progress::Progress;
-use self::stream::Streams;
+use self::stream::{Streams, Together};
 use self::wire::Wire;
 use crate::socket::{self, Io, Socket};
 use crate::tls::Tls;
@@ -124,18 +125,21 @@ impl Port {
         guest: &Arc<Guest>,
     ) {
         guest.settled(&*self.clock).await;
-        let (Ok(_speaking), Ok(streams_held)) = (guest.hold(limits::SPEAKING_BYTES), guest.hold(0)) else {
+        let (Ok(speaking), Ok(streams)) = (guest.hold(limits::SPEAKING_BYTES), guest.hold(0)) else {
             return debug!(source = %guest.source(), "gRPC connection ended: no room for what it says");
         };
+        let streams = Arc::new(Mutex::new(streams));
+        let held = Arc::new(Together { _speaking: speaking, _streams: Arc::clone(&streams) });
         let progress = Progress::new(Arc::clone(&self.clock));
         let Self { service, clock, scope, tls: _, door: _ } = self;
+        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), Arc::clone(guest), streams));
         let streams = Streams {
             service,
             clock: Arc::clone(&clock),
             guest: Arc::clone(guest),
             progress: Arc::clone(&progress),
+            held,
         };
-        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), streams_held));
         let connection = http2::Builder::new(OnScope(scope.clone()))
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits::STREAMS)

@@ -15,10 +15,10 @@
 //! about to hold much waits where too much is on its way out ([`Guest::settled`]), so that no more is held than is counted.
 //!
 //! A caller that has proved who it is ([`Guest::prove`]) takes the room of strangers, and they do not take its: many
-//! proxies behind one address hold more than each of many strangers. Only where the known hold nearly everything, the
-//! largest of them makes room for who has yet to say who it is. Among strangers, those that hold little
-//! go last, and not for a stranger of a source that holds more. A caller that is known takes the room of any of them: so one
-//! that can become known by asking, where everybody may, can still end a stranger that is about to.
+//! proxies behind one address hold more than each of many strangers. An eighth is left to strangers: down to that, what is
+//! known takes from the largest, whoever it is, and strangers take from the largest of the known. So nobody who became known by
+//! asking, where everybody may, ends one that is about to. Among strangers, those that hold little
+//! go last, and not for a stranger of a source that holds more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -48,7 +48,7 @@ pub struct Budget {
     connections: usize,
     doors: AtomicUsize,
     inside: Mutex<Inside>,
-    /// Told when an evicted guest has gone.
+    /// Told when an evicted guest has gone; tells one who waits for that, in their order, and that one the next.
     gone: Notify,
 }
 
@@ -254,36 +254,40 @@ impl Budget {
             all.add(own.all());
             of_strangers = own.strangers;
         }
-        let mut little =
+        let little =
             Amount { bytes: self.bytes / BUDGET_LITTLE_SHARE, connections: BUDGET_LITTLE_CONNECTIONS };
-        // Who is known takes the room of any stranger.
-        if known {
-            (of_strangers, little) = Default::default();
-        } else {
+        if !known {
             of_strangers.add(more);
             strangers.add(more);
         }
-        let much = |found: &OfSource| {
-            let strangers = found.strangers.of(short);
-            if strangers > little.of(short) { strangers } else { 0 }
-        };
         let few = strangers.bytes <= self.bytes / BUDGET_STRANGERS_SHARE
             && strangers.connections <= self.connections / BUDGET_STRANGERS_SHARE;
-        let fair = |found: &OfSource| {
-            if found.all().of(short) >= all.of(short) { found.strangers.of(short) } else { 0 }
-        };
-        inside.evict(source, of_strangers, short, Whose::Strangers, much)
-            || few && inside.evict(source, all, short, Whose::Anybody, |found| found.all().of(short))
-            || inside.evict(source, of_strangers, short, Whose::Strangers, fair)
+        let any = |found: &OfSource| found.strangers.of(short);
+        let much = |found: &OfSource| Some(any(found)).filter(|held| *held > little.of(short)).unwrap_or(0);
+        let fair = |found: &OfSource| if found.all().of(short) >= all.of(short) { any(found) } else { 0 };
+        let largest = |found: &OfSource| found.all().of(short);
+        // Who is known takes the room of any stranger, but for what is left to strangers.
+        if known && !few {
+            return inside.evict(source, Amount::default(), short, Whose::Strangers, any);
+        }
+        !known && inside.evict(source, of_strangers, short, Whose::Strangers, much)
+            || few && inside.evict(source, all, short, Whose::Anybody, largest)
+            || !known && inside.evict(source, of_strangers, short, Whose::Strangers, fair)
     }
 
-    /// Completes when little enough of what was evicted is still there.
+    /// Whether little enough of what was evicted is still there.
+    fn is_settled(&self) -> bool {
+        self.inside.lock().leaving_bytes <= self.bytes / BUDGET_LEAVING_SHARE
+    }
+
+    /// Completes when that is so.
     async fn settled(&self, clock: &dyn Clock) {
         let settled = async {
             loop {
                 let mut gone = std::pin::pin!(self.gone.notified());
                 gone.as_mut().enable();
-                if self.inside.lock().leaving_bytes <= self.bytes / BUDGET_LEAVING_SHARE {
+                if self.is_settled() {
+                    self.gone.notify_one();
                     return;
                 }
                 gone.await;
@@ -424,6 +428,11 @@ impl Guest {
         self.budget.settled(clock).await;
     }
 
+    /// Whether [`settled`](Self::settled) would complete at once.
+    pub fn is_settled(&self) -> bool {
+        self.budget.is_settled()
+    }
+
     /// Says that the caller has proved who it is.
     pub fn prove(&self) {
         if self.proved.swap(true, Ordering::Relaxed) {
@@ -469,7 +478,7 @@ impl Drop for Guest {
         if let Some(bytes) = inside.leaving.remove(&self.id) {
             inside.leaving_bytes -= bytes;
             drop(inside);
-            self.budget.gone.notify_waiters();
+            self.budget.gone.notify_one();
         } else {
             inside.remove(self.source, self.id);
         }

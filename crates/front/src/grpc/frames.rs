@@ -5,9 +5,11 @@
 //! nothing. And it keeps the streams of a client that does not read. Nothing but the nine bytes of a frame's head is read here (RFC 9113 §4.1).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_runtime::{Full, Held, Instant};
+use parking_lot::Mutex;
 
 use super::limits::{
     IDLE_FRAME_BYTES, IDLE_FRAMES, IDLE_FRAMES_MAX, IDLE_FRAMES_PER_SECOND, STREAM_BYTES, STREAM_KEPT_BYTES,
@@ -112,11 +114,15 @@ pub(super) struct Open {
     most: usize,
     /// The last one begun: each is begun once (RFC 9113 §5.1.1).
     last: u32,
-    held: Held,
+    held: StreamsHeld,
 }
 
+/// What is held for the streams of a connection. Its streams share it: a connection that is gone has streams that are yet to
+/// be told, and the library keeps all of them until the last one was.
+pub(super) type StreamsHeld = Arc<Mutex<Held>>;
+
 impl Open {
-    pub(super) fn new(held: Held) -> Self {
+    pub(super) fn new(held: StreamsHeld) -> Self {
         Self { streams: BTreeSet::new(), beyond: BTreeSet::new(), most: 0, last: 0, held }
     }
 
@@ -148,15 +154,17 @@ impl Open {
 
     /// Takes what so many open streams cost.
     fn hold(&mut self, open: usize) -> Result<(), Full> {
-        let more = self.cost(open).saturating_sub(self.held.bytes());
-        self.held.grow(more)?;
+        let mut held = self.held.lock();
+        let more = self.cost(open).saturating_sub(held.bytes());
+        held.grow(more)?;
+        drop(held);
         self.most = self.most.max(open);
         Ok(())
     }
 
     fn end(&mut self, frame: Frame) {
         if self.streams.remove(&frame.stream) {
-            self.held.shrink_to(self.cost(self.streams.len()));
+            self.held.lock().shrink_to(self.cost(self.streams.len()));
         } else {
             self.beyond.remove(&frame.stream);
         }
@@ -293,12 +301,12 @@ mod tests {
     fn n_10_a_stream_is_held_until_its_end_is_on_its_way() {
         const ROOM: usize = 3;
         let guest = Budget::new(2 * ROOM * STREAM_BYTES, 1).door(1).enter(Source::UNIX, 0).unwrap();
-        let mut open = Open::new(guest.hold(0).unwrap());
+        let mut open = Open::new(Arc::new(Mutex::new(guest.hold(0).unwrap())));
         let frame = |kind, flags, stream| Frame { kind, flags, stream, bytes: 0 };
         let (head, data, reset) = (|s| frame(1, 4, s), |s, flags| frame(0, flags, s), |s| frame(3, 0, s));
         let held = |open: &Open| {
             let kept = (open.most - open.streams.len()) * STREAM_KEPT_BYTES;
-            (open.held.bytes() - kept) / STREAM_BYTES
+            (open.held.lock().bytes() - kept) / STREAM_BYTES
         };
         for stream in [1, 3, 5] {
             open.received(head(stream)).expect("there is room");
@@ -334,6 +342,6 @@ mod tests {
         assert_eq!(held(&open), 0);
         open.received(head(201)).expect("it was begun");
         assert_eq!(held(&open), 0, "a stream begins once");
-        assert_eq!(open.held.bytes(), ROOM * STREAM_KEPT_BYTES, "its place stays");
+        assert_eq!(open.held.lock().bytes(), ROOM * STREAM_KEPT_BYTES, "its place stays");
     }
 }

@@ -14,6 +14,7 @@ use tonic::codegen::Service as _;
 
 use concord_rpc::grpc::{ATTACH, SnapshotService};
 
+use super::frames::StreamsHeld;
 use super::limits::{ATTACHED_BYTES, REQUEST_TIMEOUT};
 use super::progress::{Piece, Progress};
 
@@ -24,6 +25,13 @@ pub(super) struct Streams {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) guest: Arc<Guest>,
     pub(super) progress: Arc<Progress>,
+    pub(super) held: Arc<Together>,
+}
+
+/// What a connection holds until the last of its streams has gone, which may be after itself.
+pub(super) struct Together {
+    pub(super) _speaking: Held,
+    pub(super) _streams: StreamsHeld,
 }
 
 impl Streams {
@@ -31,6 +39,7 @@ impl Streams {
     pub(super) async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
         let headers: usize =
             request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        self.guest.settled(&*self.clock).await;
         let attached = if request.uri().path() == ATTACH { ATTACHED_BYTES } else { 0 };
         let held = match self.guest.hold(headers + attached) {
             Ok(held) => held,
@@ -51,8 +60,8 @@ impl Streams {
     }
 
     fn wrap(self, response: Response<tonic::body::Body>, held: Option<Held>) -> Response<Answer> {
-        let Self { service: _, clock: _, guest, progress } = self;
-        response.map(|body| Answer { body, guest, progress, ended: false, _held: held })
+        let Self { service: _, clock: _, guest, progress, held: together } = self;
+        response.map(|body| Answer { body, guest, progress, ended: false, _held: held, _together: together })
     }
 }
 
@@ -98,6 +107,7 @@ pub(super) struct Answer {
     progress: Arc<Progress>,
     ended: bool,
     _held: Option<Held>,
+    _together: Arc<Together>,
 }
 
 impl Body for Answer {

@@ -9,8 +9,8 @@ use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
 use concord_rpc::grpc::SnapshotClient;
 use concord_rpc::{ProxyTarget, RpcError, SnapshotStream};
-use concord_runtime::{BoxFuture, Budget, ManualClock, World, timeout};
-use futures::StreamExt as _;
+use concord_runtime::{BoxFuture, Budget, ManualClock, Source, World, timeout};
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -22,6 +22,23 @@ struct Nobody {
     came: AtomicUsize,
     /// Gives whoever attaches a stream on which nothing comes.
     attaches: bool,
+    left: Arc<Left>,
+}
+
+/// What was held whenever a stream of a proxy that was attached ended.
+#[derive(Debug, Default)]
+struct Left {
+    budget: std::sync::OnceLock<Arc<Budget>>,
+    held: Mutex<Vec<usize>>,
+}
+
+/// One such stream.
+struct Leaver(Arc<Left>);
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        self.0.held.lock().extend(self.0.budget.get().map(|budget| budget.held()));
+    }
 }
 
 impl SnapshotSource for Nobody {
@@ -31,9 +48,15 @@ impl SnapshotSource for Nobody {
     }
 
     fn attach(&self, _: ProxyTarget, _: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
-        let attaches = self.attaches;
+        let leaver = self.attaches.then(|| Leaver(Arc::clone(&self.left)));
         Box::pin(async move {
-            if attaches { Ok(futures::stream::pending().boxed()) } else { Err(RpcError::ShuttingDown) }
+            let leaver = leaver.ok_or(RpcError::ShuttingDown)?;
+            Ok(futures::stream::pending()
+                .chain(futures::stream::poll_fn(move |_| {
+                    let _ = &leaver;
+                    std::task::Poll::Ready(None)
+                }))
+                .boxed())
         })
     }
 
@@ -67,6 +90,7 @@ impl Served {
         let (clock, scope) = (ManualClock::new(0), Scope::new("test", World::tokio().clock));
         let budget = Budget::new(1 << 20, 100);
         let door = Arc::new(budget.door(limits::CONNECTIONS_PER_CLIENT));
+        let _ = source.left.budget.set(Arc::clone(&budget));
         let source = Arc::new(source);
         serve(Socket::Tcp(listener), None, Arc::clone(&source) as _, door, Arc::new(clock.clone()), &scope);
         Self { address, clock, budget, source, scope }
@@ -334,6 +358,58 @@ async fn n_10_attached_proxies_are_under_the_budget() {
     };
     let _stream = served.wait(Duration::ZERO, room).await.expect("it is given one");
     served.stop().await;
+}
+
+#[tokio::test]
+async fn n_10_a_connection_is_held_until_the_last_of_its_streams_has_gone() {
+    const STREAMS: usize = 8;
+    let served = Served::of(Nobody { attaches: true, ..Nobody::default() }).await;
+    // A client that ends from one moment to the next, with all it has.
+    let theirs = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let attached = theirs.spawn(async move {
+        let client = SnapshotClient::new(endpoint.connect().await.expect("it listens"));
+        let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS {
+            streams.push(client.attach(proxy.clone(), None).await.expect("it is given one"));
+        }
+        streams
+    });
+    let _streams = attached.await.expect("attached");
+    theirs.shutdown_background();
+    let all = async {
+        while served.source.left.held.lock().len() < STREAMS || served.budget.held() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    served.wait(Duration::ZERO, all).await.expect("all of it comes back");
+    let least = limits::CONNECTION_BYTES + limits::SPEAKING_BYTES + STREAMS * limits::STREAM_KEPT_BYTES;
+    let left = served.source.left.held.lock().clone();
+    assert!(left.iter().all(|held| *held >= least), "{least} until the last has gone: {left:?}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn n_10_nothing_is_read_while_much_of_what_was_evicted_is_still_there() {
+    const BYTES: usize = 1 << 20;
+    let budget = Budget::new(BYTES, 10);
+    let door = budget.door(10);
+    let from = |last| Source::of([127, 0, 0, last].into());
+    let reader = door.enter(from(1), 10).unwrap();
+    let largest = door.enter(from(2), BYTES / 2).unwrap();
+    let _other = door.enter(from(3), BYTES / 2 - 10).unwrap();
+    let held = Arc::new(Mutex::new(reader.hold(0).unwrap()));
+    let (mut client, server) = tokio::io::duplex(1024);
+    let mut wire = Wire::new(server, Arc::new(ManualClock::new(0)), Arc::clone(&reader), held);
+    let mut bytes = [0; 9];
+    client.write_all(HELLO).await.unwrap();
+    assert_eq!(wire.read(&mut bytes).await.unwrap(), 9, "there is room");
+    let _more = reader.hold(100).expect("the largest makes room");
+    assert!(largest.is_evicted());
+    assert!(wire.read(&mut bytes).now_or_never().is_none(), "it has not gone");
+    drop(largest);
+    assert_eq!(wire.read(&mut bytes).await.unwrap(), 9, "it has");
 }
 
 #[tokio::test]

@@ -172,6 +172,14 @@ fn n_10_callers_that_became_known_do_not_end_strangers_that_hold_little() {
     }
     assert!(more.iter().any(Result::is_ok), "some of them get it");
     assert!(!newcomer.is_evicted(), "from each other");
+    // Those that are known want more, and as much as they can get; one address of them goes.
+    known.truncate(63 * 60);
+    let mut grown: Vec<_> = known.iter().filter_map(|one| one.hold(0).ok()).collect();
+    for _ in 0..10 {
+        grown.iter_mut().for_each(|held| _ = held.grow(300));
+    }
+    assert!(grown.iter().any(|held| held.bytes() > 0), "some of them get it");
+    assert!(!newcomer.is_evicted(), "from each other, too");
 }
 
 #[test]
@@ -193,9 +201,12 @@ fn n_10_nobody_gets_much_before_those_who_have_to_go_have_gone() {
     drop(waiting);
     let mut waiting = Box::pin(newcomer.settled(&clock));
     assert!(waiting.as_mut().now_or_never().is_none());
+    let mut second = Box::pin(newcomer.settled(&clock));
+    assert!(second.as_mut().now_or_never().is_none());
     drop(crowd);
-    assert!(waiting.as_mut().now_or_never().is_some() && settled(&newcomer));
-    drop(waiting);
+    assert!(waiting.as_mut().now_or_never().is_some(), "they have gone");
+    assert!(second.as_mut().now_or_never().is_some() && settled(&newcomer), "one tells the next");
+    drop((waiting, second));
     drop(newcomer);
     let inside = budget.inside.lock();
     assert!(inside.leaving.is_empty() && inside.leaving_bytes == 0 && inside.bytes == 0);
