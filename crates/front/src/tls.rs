@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use concord_runtime::{Clock, Guest, Held, timeout};
+use concord_runtime::{Clock, Guest, Held, Turns, timeout};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{Acceptor, NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::{RootCertStore, SupportedCipherSuite, version};
@@ -89,6 +89,7 @@ pub struct Tls {
     config: ArcSwapOption<ServerConfig>,
     handshake_timeout: Duration,
     protocol: Protocol,
+    turns: Arc<Turns>,
 }
 
 /// A caller's socket inside of TLS.
@@ -168,7 +169,8 @@ impl Tls {
         presented: Option<Arc<ServerConfig>>,
         handshake_timeout: Duration,
     ) -> Arc<Self> {
-        Arc::new(Self { config: ArcSwapOption::new(presented), handshake_timeout, protocol })
+        let config = ArcSwapOption::new(presented);
+        Arc::new(Self { config, handshake_timeout, protocol, turns: Turns::of_processors() })
     }
 
     /// Presents something else from now on.
@@ -207,8 +209,8 @@ impl Tls {
         let held = guest.hold(HANDSHAKE_BYTES).map_err(io::Error::other)?;
         let metered = Metered { io, held, read: Some(0) };
         let hello = LazyConfigAcceptor::new(Acceptor::default(), metered).await?;
-        let mut stream =
-            hello.into_stream_with(config, |session| session.set_buffer_limit(Some(WRITE_BYTES))).await?;
+        let shaking = hello.into_stream_with(config, |session| session.set_buffer_limit(Some(WRITE_BYTES)));
+        let mut stream = self.turns.line(guest.source()).compute(shaking).await?;
         let (metered, session) = stream.get_mut();
         metered.settle()?;
         // The handshake has verified it.

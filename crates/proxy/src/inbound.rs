@@ -109,7 +109,7 @@ async fn attempt(shared: &Shared, wire: Wire, remote: Remote, stranger: Stranger
     Ok(())
 }
 
-/// The whole handshake within its time: waiting for the caller's words and for our turn included.
+/// The whole handshake within its time: waiting for the caller's words and for our turns included.
 async fn handshake(
     shared: &Shared,
     proxy: &ProxySection,
@@ -126,14 +126,12 @@ async fn handshake(
         }
         stranger.settled(&*shared.world.clock).await;
         let _held = stranger.begin().ok_or_else(|| refusal("handshake_limit", NO_ROOM))?;
-        // A caller that says nothing waits without a turn; only then there is something to compute.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
         let hello = hello.map_err(|error| failed(&error))?;
-        let _turn = stranger.turn().await;
         if !shared.identity.can_present() {
             return Err(refusal("no_leaf", "no valid certificate to present; is the agent reachable?"));
         }
-        let shaken = hello.into_stream(shared.identity.server_config()).await;
+        let shaken = stranger.compute(hello.into_stream(shared.identity.server_config())).await;
         shaken.map_err(|error| failed(&error))
     };
     let shaken = tokio::select! {

@@ -15,10 +15,6 @@ pub(crate) const STRANGERS_PER_SOURCE: usize = 2_500;
 pub(crate) const STRANGER_BYTES: usize = 4 * 1024;
 /// What a handshake costs until it is done: the session, and what came of a hello and of certificates.
 pub(crate) const HANDSHAKE_BYTES: usize = 48 * 1024;
-/// Handshakes computed at a time: bounds what strangers can make us compute at once.
-pub(crate) const HANDSHAKES: usize = 512;
-/// Those of one source address.
-pub(crate) const HANDSHAKES_PER_SOURCE: usize = HANDSHAKES / 4;
 /// Bytes a relay reads at once to begin with: one TLS record.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
 /// Bytes it reads at once when reads keep filling the buffer.
@@ -66,8 +62,6 @@ mod tests {
         let (count, millis) =
             (|number: usize| written(number as u128), |span: Duration| written(span.as_millis()));
         let seconds = |span: Duration| span.as_secs_f64();
-        let quarter = |part: usize, whole: usize| assert_eq!(part * 4, whole);
-        quarter(HANDSHAKES_PER_SOURCE, HANDSHAKES);
         for sentence in [
             format!("asks again after {} s to {} s", seconds(REATTACH.0), seconds(REATTACH.1)),
             format!("pauses accepting for {} ms at a time", millis(ACCEPT_PAUSE)),
@@ -88,7 +82,6 @@ mod tests {
             ),
             format!("{} MiB held for all of them", BUDGET_BYTES >> 20),
             format!("{} KiB for a handshake that has begun", (STRANGER_BYTES + HANDSHAKE_BYTES) >> 10),
-            format!("{} handshakes computed at a time, a quarter of", count(HANDSHAKES)),
             format!("the first {REFUSALS_TOLD} in {} seconds are told in full", seconds(REFUSALS_WINDOW)),
         ] {
             assert!(page.contains(&sentence), "docs/proxy.md says something else than {sentence:?}");

@@ -26,6 +26,7 @@ pub mod reconcile;
 pub mod scope;
 pub mod socket_file;
 mod trust;
+pub mod turns;
 mod world;
 
 pub use backoff::Backoff;
@@ -40,6 +41,7 @@ pub use reconcile::{Reconciler, ReconcilerSpec};
 pub use scope::{Scope, ShutdownReport, Task, TaskEnd};
 pub use socket_file::{Access, SocketFile};
 pub use trust::system_authorities;
+pub use turns::{Line, Turns};
 pub use world::World;
 
 /// A boxed future that may be sent between threads; the currency of the object-safe traits here.

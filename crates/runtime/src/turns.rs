@@ -1,0 +1,160 @@
+//! Turns to compute something costly for callers, handshakes above all: on all processors but one, and for one source on half of
+//! these. So who asks for much waits for itself, and work that has begun goes on beside it.
+//!
+//! A turn is held while something is computed, never while the caller is waited for: nobody keeps others waiting by silence.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::ready;
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::BoxFuture;
+use crate::budget::Source;
+
+/// How many compute at a time, in all and of one source.
+#[derive(Debug)]
+pub struct Turns {
+    all: Arc<Semaphore>,
+    per_source: usize,
+    sources: Mutex<HashMap<Source, OfSource>>,
+}
+
+#[derive(Debug)]
+struct OfSource {
+    waiting: usize,
+    turns: Arc<Semaphore>,
+}
+
+/// A caller's place among those of its source; given up when dropped.
+#[derive(Debug)]
+pub struct Line {
+    of: Arc<Turns>,
+    source: Source,
+    turns: Arc<Semaphore>,
+}
+
+/// The right to compute; given back when dropped.
+#[derive(Debug)]
+struct Turn {
+    _of_source: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// As many as there are processors but one.
+    pub fn of_processors() -> Arc<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let all = processors.saturating_sub(1).max(1);
+        Self::new(all, all.div_ceil(2))
+    }
+
+    /// So many turns, and so many of them for one source.
+    fn new(all: usize, per_source: usize) -> Arc<Self> {
+        Arc::new(Self { all: Arc::new(Semaphore::new(all)), per_source, sources: Mutex::default() })
+    }
+
+    /// A place for a caller of a source. Places are as many as there are connections, which have limits of their own.
+    pub fn line(self: &Arc<Self>, source: Source) -> Line {
+        let mut sources = self.sources.lock();
+        let new = || OfSource { waiting: 0, turns: Arc::new(Semaphore::new(self.per_source)) };
+        let own = sources.entry(source).or_insert_with(new);
+        own.waiting += 1;
+        let turns = Arc::clone(&own.turns);
+        drop(sources);
+        Line { of: Arc::clone(self), source, turns }
+    }
+}
+
+impl Line {
+    /// Computes a future to its end. Each step, from what it waited for to what it waits for next, has a turn of its own.
+    pub async fn compute<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let mut turn: Option<BoxFuture<'_, Turn>> = None;
+        std::future::poll_fn(move |cx| {
+            let waiting = turn.get_or_insert_with(|| Box::pin(self.turn()));
+            let held = ready!(waiting.as_mut().poll(cx));
+            turn = None;
+            let polled = future.as_mut().poll(cx);
+            drop(held);
+            polled
+        })
+        .await
+    }
+
+    /// Waits for a turn: first among those of the source, then among all, in the order they came.
+    async fn turn(&self) -> Turn {
+        let open = "semaphores of turns are never closed";
+        let of_source = Arc::clone(&self.turns).acquire_owned().await.expect(open);
+        let of_all = Arc::clone(&self.of.all).acquire_owned().await.expect(open);
+        Turn { _of_source: of_source, _of_all: of_all }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let mut sources = self.of.sources.lock();
+        if let Some(own) = sources.get_mut(&self.source) {
+            own.waiting -= 1;
+            if own.waiting == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn source(last: u8) -> Source {
+        Source::of([192, 0, 2, last].into())
+    }
+
+    #[test]
+    fn n_10_one_source_does_not_take_the_turns_of_others() {
+        const PER_SOURCE: usize = 2;
+        let turns = Turns::new(2 * PER_SOURCE, PER_SOURCE);
+        let (busy, second) = (turns.line(source(1)), turns.line(source(1)));
+        let taken: Vec<Turn> = std::iter::from_fn(|| busy.turn().now_or_never()).collect();
+        assert_eq!(taken.len(), PER_SOURCE);
+        assert!(second.turn().now_or_never().is_none(), "of its source");
+        let other = turns.line(source(2));
+        assert!(other.turn().now_or_never().is_some());
+        drop(taken);
+        assert!(busy.turn().now_or_never().is_some(), "turns come back");
+        drop((busy, second, other));
+        assert!(turns.sources.lock().is_empty());
+    }
+
+    #[test]
+    fn n_10_who_is_waited_for_keeps_nobody_waiting() {
+        let turns = Turns::new(1, 1);
+        let (silent, other) = (turns.line(source(1)), turns.line(source(2)));
+        let told = std::cell::Cell::new(false);
+        let mut stopped = pin!(silent.compute(std::future::poll_fn(|_| {
+            if told.get() { std::task::Poll::Ready(7) } else { std::task::Poll::Pending }
+        })));
+        assert!(stopped.as_mut().now_or_never().is_none());
+        assert_eq!(other.compute(async { 7 }).now_or_never(), Some(7), "nothing is computed");
+        // And what is computed has its turn.
+        let taken = other.turn().now_or_never().expect("it is free");
+        told.set(true);
+        assert!(stopped.as_mut().now_or_never().is_none());
+        drop(taken);
+        assert_eq!(stopped.now_or_never(), Some(7));
+    }
+
+    #[test]
+    fn turns_of_all_sources_are_limited() {
+        let turns = Turns::new(3, 2);
+        let lines: Vec<Line> = (1..=3).map(|last| turns.line(source(last))).collect();
+        let taken: Vec<_> =
+            lines.iter().chain(&lines).filter_map(|line| line.turn().now_or_never()).collect();
+        assert_eq!(taken.len(), 3);
+    }
+}
