@@ -23,6 +23,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -35,6 +36,7 @@ use crate::limits::{
     BUDGET_LEAVING_SHARE, BUDGET_LITTLE_CONNECTIONS, BUDGET_LITTLE_SHARE, BUDGET_SHARE,
     BUDGET_STRANGERS_SHARE, SETTLE_TIMEOUT,
 };
+use crate::turns::Turns;
 
 /// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
 /// can have all to itself), or everybody on a unix socket.
@@ -48,8 +50,11 @@ pub struct Budget {
     connections: usize,
     doors: AtomicUsize,
     inside: Mutex<Inside>,
-    /// Told when an evicted guest has gone; tells one who waits for that, in their order, and that one the next.
+    /// Told when an evicted guest has gone.
     gone: Notify,
+    /// Who waits for that: one after the other, of each source in turn.
+    settling: Arc<Turns>,
+    waiting: AtomicUsize,
 }
 
 /// One listener's, or one kind of listeners', way in, with a limit for each source.
@@ -178,6 +183,8 @@ impl Budget {
             doors: AtomicUsize::new(0),
             inside: Mutex::default(),
             gone: Notify::new(),
+            settling: Turns::new(1, 1),
+            waiting: AtomicUsize::new(0),
         })
     }
 
@@ -276,24 +283,50 @@ impl Budget {
     }
 
     /// Whether little enough of what was evicted is still there.
-    fn is_settled(&self) -> bool {
+    fn has_settled(&self) -> bool {
         self.inside.lock().leaving_bytes <= self.bytes / BUDGET_LEAVING_SHARE
     }
 
-    /// Completes when that is so.
-    async fn settled(&self, clock: &dyn Clock) {
+    /// Whether that is so and nobody waits for it.
+    fn is_settled(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0 && self.has_settled()
+    }
+
+    /// Completes when little enough of what was evicted is still there, for one after the other.
+    async fn settled(&self, source: Source, clock: &dyn Clock) {
+        if self.is_settled() {
+            return;
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        let line = self.settling.line(source);
+        let _turn = line.turn().await;
         let settled = async {
             loop {
-                let mut gone = std::pin::pin!(self.gone.notified());
+                let mut gone = pin!(self.gone.notified());
                 gone.as_mut().enable();
-                if self.is_settled() {
-                    self.gone.notify_one();
+                if self.has_settled() {
                     return;
                 }
                 gone.await;
             }
         };
         let _ = timeout(clock, SETTLE_TIMEOUT, settled).await;
+    }
+}
+
+/// Counts who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -422,10 +455,11 @@ impl Guest {
         Ok(held)
     }
 
-    /// Completes when what was taken from others is mostly gone, or after [`SETTLE_TIMEOUT`]. To be awaited before much is
+    /// Completes when what was taken from others is mostly gone, or after [`SETTLE_TIMEOUT`] of nobody's going, for one after the
+    /// other and of each source in turn. To be awaited before much is
     /// held, but not before a connection is taken: those that nobody takes pile up in the kernel, which resets them.
     pub async fn settled(&self, clock: &dyn Clock) {
-        self.budget.settled(clock).await;
+        self.budget.settled(self.source, clock).await;
     }
 
     /// Whether [`settled`](Self::settled) would complete at once.
@@ -478,7 +512,7 @@ impl Drop for Guest {
         if let Some(bytes) = inside.leaving.remove(&self.id) {
             inside.leaving_bytes -= bytes;
             drop(inside);
-            self.budget.gone.notify_one();
+            self.budget.gone.notify_waiters();
         } else {
             inside.remove(self.source, self.id);
         }

@@ -37,8 +37,8 @@ pub const BUDGET_LITTLE_CONNECTIONS: usize = 8;
 /// Which part of a budget may be on its way out before nobody is let in for a moment.
 pub const BUDGET_LEAVING_SHARE: usize = 8;
 
-/// Longest such moment: a connection that has to end does so as soon as its task is run, which many others may be before.
-pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest such moment for who is next: a connection that has to end does so as soon as its task is run.
+pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that callers may make a process hold, all listeners together: requests that are not whole, answers that are not
 /// read, the connections themselves. What this counts costs up to two and a half times as much with all that lies around it.

@@ -38,7 +38,7 @@ pub struct Line {
 
 /// The right to compute; given back when dropped.
 #[derive(Debug)]
-struct Turn {
+pub(crate) struct Turn {
     _of_source: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
@@ -52,7 +52,7 @@ impl Turns {
     }
 
     /// So many turns, and so many of them for one source.
-    fn new(all: usize, per_source: usize) -> Arc<Self> {
+    pub(crate) fn new(all: usize, per_source: usize) -> Arc<Self> {
         Arc::new(Self { all: Arc::new(Semaphore::new(all)), per_source, sources: Mutex::default() })
     }
 
@@ -85,7 +85,7 @@ impl Line {
     }
 
     /// Waits for a turn: first among those of the source, then among all, in the order they came.
-    async fn turn(&self) -> Turn {
+    pub(crate) async fn turn(&self) -> Turn {
         let open = "semaphores of turns are never closed";
         let of_source = Arc::clone(&self.turns).acquire_owned().await.expect(open);
         let of_all = Arc::clone(&self.of.all).acquire_owned().await.expect(open);

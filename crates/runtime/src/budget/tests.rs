@@ -201,12 +201,22 @@ fn n_10_nobody_gets_much_before_those_who_have_to_go_have_gone() {
     drop(waiting);
     let mut waiting = Box::pin(newcomer.settled(&clock));
     assert!(waiting.as_mut().now_or_never().is_none());
+    // Of an address that asks often, and of one that asks once.
     let mut second = Box::pin(newcomer.settled(&clock));
     assert!(second.as_mut().now_or_never().is_none());
+    let other = door.enter(source(4), 10).unwrap();
+    let mut third = Box::pin(other.settled(&clock));
+    assert!(third.as_mut().now_or_never().is_none());
     drop(crowd);
-    assert!(waiting.as_mut().now_or_never().is_some(), "they have gone");
-    assert!(second.as_mut().now_or_never().is_some() && settled(&newcomer), "one tells the next");
-    drop((waiting, second));
+    assert!(third.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+    assert!(waiting.as_mut().now_or_never().is_some(), "it came first");
+    drop(waiting);
+    assert!(second.as_mut().now_or_never().is_none(), "its address has had its turn");
+    assert!(third.as_mut().now_or_never().is_some(), "the other's");
+    drop(third);
+    assert!(!newcomer.is_settled() && second.as_mut().now_or_never().is_some());
+    drop((second, other));
+    assert!(newcomer.is_settled());
     drop(newcomer);
     let inside = budget.inside.lock();
     assert!(inside.leaving.is_empty() && inside.leaving_bytes == 0 && inside.bytes == 0);
