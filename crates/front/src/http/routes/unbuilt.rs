@@ -54,6 +54,48 @@ mod tests {
     use super::*;
     use crate::http::router::Missing;
 
+    /// The paths of Consul 1.21 below `/v1/`; one that ends in a slash goes on with a name.
+    const CONSUL: &str = "\
+        acl/auth-method acl/auth-method/ acl/auth-methods acl/binding-rule acl/binding-rule/ \
+        acl/binding-rules acl/bootstrap acl/login acl/logout acl/policies acl/policy acl/policy/ \
+        acl/policy/name/ acl/replication acl/role acl/role/ acl/role/name/ acl/roles acl/templated-policies \
+        acl/templated-policy/name/ acl/templated-policy/preview/ acl/token acl/token/ acl/token/self \
+        acl/tokens agent/check/deregister/ agent/check/fail/ agent/check/pass/ agent/check/register \
+        agent/check/update/ agent/check/warn/ agent/checks agent/connect/authorize agent/connect/ca/leaf/ \
+        agent/connect/ca/roots agent/force-leave/ agent/health/service/id/ agent/health/service/name/ \
+        agent/host agent/join/ agent/leave agent/maintenance agent/members agent/metrics \
+        agent/metrics/stream agent/monitor agent/reload agent/self agent/service/ agent/service/deregister/ \
+        agent/service/maintenance/ agent/service/register agent/services agent/token/ agent/version \
+        catalog/connect/ catalog/datacenters catalog/deregister catalog/gateway-services/ \
+        catalog/node-services/ catalog/node/ catalog/nodes catalog/register catalog/service/ \
+        catalog/services config config/ connect/ca/configuration connect/ca/roots connect/intentions \
+        connect/intentions/ connect/intentions/check connect/intentions/exact connect/intentions/match \
+        coordinate/datacenters coordinate/node/ coordinate/nodes coordinate/update discovery-chain/ \
+        event/fire/ event/list exported-services health/checks/ health/connect/ health/ingress/ health/node/ \
+        health/service/ health/state/ internal/acl/authorize internal/federation-state/ \
+        internal/federation-states internal/federation-states/mesh-gateways internal/service-virtual-ip \
+        internal/ui/catalog-overview internal/ui/exported-services internal/ui/gateway-intentions/ \
+        internal/ui/gateway-services-nodes/ internal/ui/metrics-proxy/ internal/ui/node/ internal/ui/nodes \
+        internal/ui/service-topology/ internal/ui/services kv/ operator/autopilot/configuration \
+        operator/autopilot/health operator/autopilot/state operator/keyring operator/raft/configuration \
+        operator/raft/peer operator/raft/transfer-leader operator/usage peering/ peering/establish \
+        peering/token peerings query query/ session/create session/destroy/ session/info/ session/list \
+        session/node/ session/renew/ snapshot status/leader status/peers txn";
+
+    #[test]
+    fn every_path_of_consul_is_built_or_said_not_to_be() {
+        let router = crate::http::routes::router();
+        for path in CONSUL.split_whitespace() {
+            let name = if path.ends_with('/') { "x" } else { "" };
+            let path = format!("/v1/{path}{name}");
+            let found = router.find(&Method::GET, &path).unwrap();
+            let built = !matches!(found, Err(Missing::Path));
+            let unbuilt = router.missing(&path, &path).status == StatusCode::NOT_IMPLEMENTED;
+            assert!(built || unbuilt, "{path} is neither built nor said not to be");
+        }
+        assert_eq!(router.missing("/v1/kvs/x", "/v1/kvs/x").status, StatusCode::NOT_FOUND);
+    }
+
     #[test]
     fn paths_stand_in_order_and_once() {
         assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
