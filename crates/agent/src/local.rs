@@ -205,7 +205,7 @@ impl Local {
         }
         self.services_gone.remove(&id);
         let checks = registration.checks.clone();
-        let record = ServiceRecord::new(registration, source, version);
+        let record = ServiceRecord::new(registration, source, version, self.services.get(&id));
         let registration = Arc::clone(&record.registration);
         self.put_service(record);
         for check in others {

@@ -20,12 +20,32 @@ pub(crate) struct ServiceRecord {
     pub(crate) mark: Mark,
     /// Which change of it this is.
     pub(crate) version: u64,
+    /// The tags of its definition; the catalog may have put others in their place.
+    defined_tags: Vec<String>,
 }
 
 impl ServiceRecord {
-    pub(super) fn new(mut registration: LocalService, source: Source, version: u64) -> Self {
+    /// In the place of `last`. What a file says again, as a reload finds it, does not undo the tags that the catalog was
+    /// let set since.
+    pub(super) fn new(
+        mut registration: LocalService,
+        source: Source,
+        version: u64,
+        last: Option<&Self>,
+    ) -> Self {
         tag_addresses(&mut registration.service);
-        Self { registration: Arc::new(registration), source, mark: Mark::Pending, version }
+        let defined_tags = registration.service.tags.clone();
+        let again = last.filter(|last| {
+            let overridden = |one: &ServiceInstance| one.enable_tag_override;
+            (last.source, source) == (Source::File, Source::File)
+                && overridden(&last.registration.service)
+                && overridden(&registration.service)
+                && last.defined_tags == defined_tags
+        });
+        if let Some(last) = again {
+            registration.service.tags.clone_from(&last.registration.service.tags);
+        }
+        Self { registration: Arc::new(registration), source, mark: Mark::Pending, version, defined_tags }
     }
 
     /// The instance's id.

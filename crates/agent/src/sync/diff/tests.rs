@@ -205,6 +205,38 @@ fn tags_of_the_catalog_win_where_the_service_says_so() {
 }
 
 #[test]
+fn a_reload_keeps_tags_that_the_catalog_was_let_set() {
+    let (mut local, mut remote) = (local(), empty());
+    let define = |local: &mut Local, source: Source, overridden: bool, tag: &str| {
+        let mut service = instance("web", "web");
+        (service.enable_tag_override, service.tags) = (overridden, vec![tag.to_owned()]);
+        let registration = LocalService { service, checks: Vec::new(), token: None, sidecar_of: None };
+        let registration = Box::new(registration);
+        local.apply(Change::SetService { registration, source, replace_checks: true }, NOW);
+        local.services[&service_id("web")].registration.service.tags.clone()
+    };
+    let edit = |local: &mut Local, remote: &mut NodeRecords| {
+        drain(local, remote, "");
+        remote.services.iter_mut().for_each(|service| service.tags = vec!["edited".to_owned()]);
+        assert!(compare(local, &config().node_record(), Some(remote)));
+    };
+    define(&mut local, Source::File, true, "defined");
+    edit(&mut local, &mut remote);
+    for _ in 0..2 {
+        assert_eq!(define(&mut local, Source::File, true, "defined"), ["edited"]);
+        drain(&mut local, &mut remote, "");
+        assert_eq!(remote.services[0].tags, ["edited"], "nothing else is told, either");
+    }
+    // Who changes the file, takes the right back or registers it by hand says what the tags are.
+    assert_eq!(define(&mut local, Source::File, true, "other"), ["other"]);
+    edit(&mut local, &mut remote);
+    assert_eq!(define(&mut local, Source::File, false, "other"), ["other"]);
+    define(&mut local, Source::File, true, "other");
+    edit(&mut local, &mut remote);
+    assert_eq!(define(&mut local, Source::Api, true, "other"), ["other"]);
+}
+
+#[test]
 fn virtual_addresses_of_the_servers_are_no_difference() {
     let (mut local, mut remote) = (local(), empty());
     set(&mut local, "web", None, Source::Api, Vec::new());
