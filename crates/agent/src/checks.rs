@@ -19,6 +19,7 @@ mod udp;
 mod url;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::{Check, CheckStatus};
@@ -28,11 +29,14 @@ use concord_rpc::request::NodeChecks;
 use concord_rpc::{Head, ServerApiExt};
 use concord_runtime::{Backoff, Entropy, Instant, World};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::sync::DropGuard;
 
 pub(crate) use self::maker::{Maker, refused_program};
 use crate::agent::Agent;
-use crate::limits::{CHECK_INTERVAL_MIN, DEV_JITTER_MAX, REAP_INTERVAL, REFRESH_WAIT};
+use crate::limits::{
+    CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_MAX, REAP_INTERVAL, REFRESH_WAIT,
+};
 use crate::local::{Plan, Report, alias_of};
 
 /// The tasks that make checks, by check. Dropping one ends it.
@@ -44,6 +48,8 @@ pub(crate) struct Runners {
 #[derive(Debug)]
 struct Runner {
     plan: Plan,
+    /// Rung when its verdict may be about to change.
+    soon: Arc<Notify>,
     _end: DropGuard,
 }
 
@@ -101,12 +107,30 @@ impl Agent {
             }
             running.remove(&id);
             let Some(plan) = plan else { continue };
-            let task = self.inner.scope.spawn("make a check", self.clone().make(id.clone(), plan.clone()));
-            running.insert(id, Runner { plan, _end: task.abort_on_drop() });
+            let soon = Arc::new(Notify::new());
+            let make = self.clone().make(id.clone(), plan.clone(), Arc::clone(&soon));
+            let task = self.inner.scope.spawn("make a check", make);
+            running.insert(id, Runner { plan, soon, _end: task.abort_on_drop() });
         }
     }
 
-    async fn make(self, id: CheckId, plan: Plan) {
+    /// Makes the failing checks of an instance that look whether it listens now, and a few times more: it is about to come
+    /// up. Without that a proxy that listens would be used an interval of its check later.
+    pub(crate) fn expect_up(&self, instance: &InstanceId) {
+        let failing: Vec<CheckId> = {
+            let local = self.inner.local.lock();
+            let of_it =
+                local.checks.values().filter(|record| record.spec.service_id.as_ref() == Some(instance));
+            let listens = |probe: &Probe| matches!(probe, Probe::Tcp { .. });
+            let failing = of_it
+                .filter(|record| listens(&record.spec.probe) && record.check.status != CheckStatus::Passing);
+            failing.map(|record| record.spec.id.clone()).collect()
+        };
+        let running = self.inner.runners.running.lock();
+        failing.iter().filter_map(|id| running.get(id)).for_each(|runner| runner.soon.notify_one());
+    }
+
+    async fn make(self, id: CheckId, plan: Plan, soon: Arc<Notify>) {
         if let Probe::Alias { node: Some(node), service } = plan.probe {
             return self.make_alias(&id, node, service).await;
         }
@@ -116,10 +140,22 @@ impl Agent {
         }
         let pace = Pace::new(every, self.inner.config.dev);
         let World { clock, entropy, disk: _ } = &self.inner.world;
-        clock.sleep(pace.first(&**entropy)).await;
-        while let Some(report) = self.inner.maker.run(&plan).await {
+        let mut next = clock.now() + pace.first(&**entropy);
+        // How many times more it is made before its time, while it fails.
+        let mut sooner = 0;
+        loop {
+            let wake = if sooner > 0 { next.min(clock.now() + CHECK_SOON) } else { next };
+            tokio::select! {
+                biased;
+                () = soon.notified() => sooner = CHECK_SOON_RUNS,
+                () = clock.sleep_until(wake) => sooner = sooner.saturating_sub(1),
+            }
+            let Some(report) = self.inner.maker.run(&plan).await else { return };
+            if report.status == CheckStatus::Passing {
+                sooner = 0;
+            }
             self.observe(&id, report);
-            clock.sleep(pace.interval).await;
+            next = clock.now() + pace.interval;
         }
     }
 

@@ -76,6 +76,11 @@ pub const CHECK_STATES_AT_ONCE: usize = 256;
 pub const CHECK_OUTPUT_FRAME_BYTES_MAX: usize = 4096;
 /// Checks more often than this cost more than they tell; Consul raises them to it too.
 pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Between two runs of a check of what is about to come up, and how many they are at most: a proxy that got its certificate
+/// listens a moment later.
+pub const CHECK_SOON: Duration = Duration::from_millis(100);
+/// See [`CHECK_SOON`].
+pub const CHECK_SOON_RUNS: u32 = 10;
 /// How long a run may take where nothing is said. Consul's documented default.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a program may take where nothing is said. Consul's documented default.

@@ -95,7 +95,7 @@ impl Agent {
         csr: String,
     ) -> Result<LeafCertificate, RpcError> {
         let caller = self.caller(token).await?;
-        let (_, service) = self.standing(target)?;
+        let (standing, service) = self.standing(target)?;
         require_proxy(&caller, &service)?;
         let parsed = Csr::parse(&csr).map_err(|refusal| RpcError::Invalid(refusal.to_string()))?;
         let identity = parsed.identity.service().ok_or_else(|| {
@@ -108,7 +108,12 @@ impl Agent {
             )));
         }
         let head = Head::with_token(caller.token.clone());
-        Ok(self.inner.servers.call(head, SignLeaf { csr }).await?.value)
+        let leaf = self.inner.servers.call(head, SignLeaf { csr }).await?.value;
+        // With it the proxy serves.
+        if let Standing::Registered(id) = &standing {
+            self.expect_up(id);
+        }
+        Ok(leaf)
     }
 
     /// What the agent goes by for a proxy, and the service it stands before.

@@ -90,6 +90,11 @@ impl Error {
         self.status() == Some(404)
     }
 
+    /// Whether the agent does not know the token of the request.
+    pub fn is_unknown_token(&self) -> bool {
+        matches!(self, Self::Status { status: 403, message } if message.ends_with(TOKEN_UNKNOWN))
+    }
+
     /// Whether the same request may succeed later without anybody changing it.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -77,6 +77,11 @@ impl Client {
         &self.inner.config.address
     }
 
+    /// Whether its requests have a token of their own.
+    pub fn has_token(&self) -> bool {
+        self.config().token.as_ref().is_some_and(|token| !token.is_empty())
+    }
+
     fn config(&self) -> &Config {
         &self.inner.config
     }

@@ -81,6 +81,8 @@ pub struct QueryMeta {
     pub cache: Option<CacheHit>,
     /// Whether records were left out because the token may not read them.
     pub filtered_by_acls: bool,
+    /// Whether the agent denies what no rule allows.
+    pub denies_by_default: bool,
     /// The effective consistency: `leader`, `stale`, `consistent`; empty if the answer does not say.
     pub effective_consistency: String,
 }
@@ -173,6 +175,7 @@ impl QueryMeta {
                 _ => None,
             },
             filtered_by_acls: text("x-consul-results-filtered-by-acls") == "true",
+            denies_by_default: text("x-consul-default-acl-policy") == "deny",
             effective_consistency: text("x-consul-effective-consistency").to_owned(),
         }
     }

@@ -48,7 +48,6 @@ pub const DEV_DEFAULTS: &[(&str, &str)] = &[
     ("bind_addr", "127.0.0.1"),
     ("log_level", "DEBUG"),
     ("performance.raft_multiplier", "1"),
-    ("ports.grpc", "8502"),
     ("server", "true"),
     ("bootstrap", "true"),
     ("bootstrap_expect", "1"),
@@ -166,7 +165,7 @@ knobs! {
         |c| plain(c.server.raft.heartbeat_timeout.as_secs());
     "pid_file", "", "File that holds the process id.",
         |c| plain(c.agent.pid_file.as_deref().unwrap_or_default());
-    "ports.grpc", "-1", "Port of gRPC.", |c| plain(c.grpc.port);
+    "ports.grpc", "8502", "Port of gRPC in clear; where nothing is said only servers with connect listen, on this machine, and not beside a certificate for gRPC.", |c| plain(c.grpc.port);
     "ports.grpc_tls", "-1", "Port of gRPC over TLS; 8503 on servers with a certificate for it.", |c| plain(c.grpc_tls.port);
     "ports.http", "8500", "Port of HTTP.", |c| plain(c.http.port);
     "ports.https", "-1", "Port of HTTP over TLS.", |c| plain(c.https.port);

@@ -70,11 +70,11 @@ impl Resolver<'_> {
     ) -> Config {
         let clients = self.client_addresses(raw.client_addr.as_deref());
         let tls = self.tls(&raw);
-        let config = Config {
+        let mut config = Config {
             agent: self.agent(&raw, flags, host),
             server: self.server(&raw, entries, flags),
             http: self.http(&raw, &clients, flags),
-            grpc: self.grpc(&raw, &clients, flags),
+            grpc: self.grpc(&raw, &clients, flags, &tls),
             https: self.https(&raw, &clients, flags),
             grpc_tls: self.grpc_tls(&raw, &clients, flags, &tls),
             tls,
@@ -86,6 +86,7 @@ impl Resolver<'_> {
             log: self.log(&raw),
             definitions,
         };
+        self.yield_grpc(&mut config);
         self.check_ports(&config);
         self.check_tls(&config, &raw);
         config

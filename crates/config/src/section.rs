@@ -161,6 +161,8 @@ pub struct GrpcSection {
     pub addresses: Vec<Place>,
     /// The port.
     pub port: Port,
+    /// Whether somebody asked for it. Without that an agent starts where the port is taken, too.
+    pub asked_for: bool,
 }
 
 /// An interface over TLS.

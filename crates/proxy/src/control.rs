@@ -60,6 +60,8 @@ pub struct ProxyStatus {
     pub leaf_until: Option<Timestamp>,
     /// Whether it is attached to an agent.
     pub attached: bool,
+    /// Why it is not, since it was last.
+    pub turned_away: Option<RpcError>,
 }
 
 impl ProxyStatus {
@@ -180,6 +182,15 @@ const REFUSED: &str =
 /// The same before there was any configuration.
 const REFUSED_AT_FIRST: &str = "the agent refuses this proxy's token; nothing is served until it is accepted";
 
+/// What it is called that the agent does not tell us anything: not every agent that says no is lost.
+fn turned_away(error: &RpcError) -> &'static str {
+    match error {
+        RpcError::NotFound(_) => "not_registered",
+        error if error.is_denial() => "token_refused",
+        _ => "agent_lost",
+    }
+}
+
 struct Follower {
     shared: Arc<Shared>,
     source: Arc<dyn SnapshotSource>,
@@ -213,7 +224,8 @@ impl Follower {
             if ended.is_denial() {
                 error!(error = %ended, "{}", self.shared.current().map_or(REFUSED_AT_FIRST, |_| REFUSED));
             }
-            degraded("agent_lost", &ended);
+            degraded(turned_away(&ended), &ended);
+            self.status.send_modify(|status| status.turned_away = Some(ended));
             self.shared.world.clock.sleep(backoff.next(&*self.shared.world.entropy)).await;
         }
     }
@@ -258,7 +270,7 @@ impl Follower {
             let Some(snapshot) = snapshot.as_ref().filter(|_| complete) else { continue };
             // Only now: a source that lets us attach and then says nothing is no good one.
             backoff.reset();
-            self.status.send_modify(|status| status.attached = true);
+            self.status.send_modify(|status| (status.attached, status.turned_away) = (true, None));
             if let Err(reason) = self.install(snapshot.clone()) {
                 degraded("snapshot_refused", &reason);
             }

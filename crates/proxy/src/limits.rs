@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Instances tried for one connection before it is given up.
 pub(crate) const CONNECT_ATTEMPTS: usize = 3;
+/// How long a connection waits for an instance where none is known: one that has just come up is told in that time.
+pub(crate) const INSTANCE_WAIT: Duration = Duration::from_secs(2);
 /// How long an instance that could not be reached is passed over while others are left.
 pub(crate) const EJECTION: Duration = Duration::from_secs(10);
 /// Connections per listener where the configuration states no limit.
@@ -66,6 +68,7 @@ mod tests {
             format!("asks again after {} s to {} s", seconds(REATTACH.0), seconds(REATTACH.1)),
             format!("pauses accepting for {} ms at a time", millis(ACCEPT_PAUSE)),
             format!("tries again after {} ms to {} s", millis(REBIND.0), seconds(REBIND.1)),
+            format!("holds a connection for up to {} s", seconds(INSTANCE_WAIT)),
             format!("tries up to {CONNECT_ATTEMPTS}, and passes over it for {} s", seconds(EJECTION)),
             format!("open connections get {} s", seconds(DRAIN)),
             format!(

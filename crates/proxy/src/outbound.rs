@@ -12,13 +12,14 @@ use concord_proxycfg::{CONNECT_TIMEOUT_BUILT_IN, Endpoints, UpstreamSection, Ups
 use concord_runtime::timeout;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
+use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::balance::{Address, Balancer};
 use crate::events::{Carrying, Direction, Reached};
 use crate::identity::failed_handshake;
-use crate::limits::{CONNECT_ATTEMPTS, CONNECTIONS};
+use crate::limits::{CONNECT_ATTEMPTS, CONNECTIONS, INSTANCE_WAIT};
 use crate::live::{Live, Place};
 use crate::refusals::Refused;
 use crate::relay::relay;
@@ -31,6 +32,8 @@ pub(crate) struct Upstream {
     section: ArcSwap<UpstreamSection>,
     balancer: Mutex<Balancer>,
     live: Arc<Live>,
+    /// Rung at each new section.
+    news: watch::Sender<()>,
 }
 
 /// An instance that counts a connection; counted down when dropped.
@@ -51,6 +54,7 @@ impl Upstream {
             section: ArcSwap::new(Arc::clone(&section)),
             balancer: Mutex::default(),
             live: Live::new(CONNECTIONS),
+            news: watch::Sender::new(()),
         };
         own.update(section);
         Arc::new(own)
@@ -64,6 +68,7 @@ impl Upstream {
         let most = section.limits.max_connections;
         self.live.limit(most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)));
         self.section.store(section);
+        self.news.send_replace(());
     }
 
     /// Whether there is room for one more; else why not.
@@ -74,6 +79,20 @@ impl Upstream {
     /// Its section.
     pub(crate) fn section(&self) -> Arc<UpstreamSection> {
         self.section.load_full()
+    }
+
+    /// The first instance for a connection. Where none is known it is waited for, as long as one may need to be told.
+    async fn first(&self, shared: &Shared) -> Option<Taken<'_>> {
+        let waited = async {
+            let mut news = self.news.subscribe();
+            loop {
+                if let Some(taken) = self.take(shared, &[]) {
+                    return Some(taken);
+                }
+                news.changed().await.ok()?;
+            }
+        };
+        timeout(&*shared.world.clock, INSTANCE_WAIT, waited).await.unwrap_or(None)
     }
 
     fn take(&self, shared: &Shared, tried: &[Address]) -> Option<Taken<'_>> {
@@ -151,7 +170,9 @@ async fn connect<'u>(
     let mut tried: Vec<Address> = Vec::new();
     let mut last = None;
     while tried.len() < CONNECT_ATTEMPTS {
-        let Some(taken) = upstream.take(shared, &tried) else { break };
+        let next =
+            if tried.is_empty() { upstream.first(shared).await } else { upstream.take(shared, &tried) };
+        let Some(taken) = next else { break };
         match connect_one(shared, current, section, &taken.address).await {
             Ok(stream) => {
                 upstream.balancer.lock().reached(&taken.address);

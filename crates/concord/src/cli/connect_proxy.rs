@@ -63,6 +63,10 @@ pub(crate) static PROXY: Command = Command {
              30s, or 500ms when the agent runs with -dev.",
         ),
         Flag::switch(
+            "wait",
+            "Wait until the agent is there and the proxy is registered. Without it the command ends where it is not.",
+        ),
+        Flag::switch(
             "keep-denied",
             "Leave open the connections of callers that an intention begins to deny.",
         ),

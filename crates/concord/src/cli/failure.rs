@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Api { doing: String, error: Box<concord_client::Error>, code: u8 },
     /// Something given to it cannot be used: a file, a name, a value.
     Input(String),
+    /// What it is about is not there, and what helps.
+    Absent { what: String, remedy: &'static str },
     /// Part of the program that is not there yet.
     NotAvailable(String),
     /// The operating system refused something.
@@ -62,28 +64,54 @@ impl Failure {
         match self {
             Self::Usage { message, .. } => Self::Usage { message, code },
             Self::Api { doing, error, .. } => Self::Api { doing, error, code },
-            other @ (Self::Input(_) | Self::NotAvailable(_) | Self::System { .. } | Self::Output(_)) => other,
+            other @ (Self::Input(_)
+            | Self::Absent { .. }
+            | Self::NotAvailable(_)
+            | Self::System { .. }
+            | Self::Output(_)) => other,
+        }
+    }
+
+    /// What is not there, and what helps.
+    pub(crate) fn absent(what: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Absent { what: what.into(), remedy }
+    }
+
+    /// What happened, in one line.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Usage { message, .. } => message.clone(),
+            Self::Api { doing, error, .. } => format!("cannot {doing}: {error}"),
+            Self::Input(message) => message.clone(),
+            Self::Absent { what, .. } => what.clone(),
+            Self::NotAvailable(what) => format!("not available yet: {what}"),
+            Self::System { doing, error } => format!("cannot {doing}: {error}"),
+            Self::Output(error) => format!("cannot write the output: {error}"),
         }
     }
 
     /// Prints what happened and what to do about it.
     pub(crate) fn report(&self, program: Program, command: &str, err: &mut dyn Write) -> Exit {
-        let (text, code) = match self {
-            Self::Usage { message, code } => {
-                let name = program.name();
-                (format!("Error: {message}\n  See: {name} {command} -help"), *code)
-            }
-            Self::Api { doing, error, code } => {
-                let remedy = error.remedy().map(|remedy| format!("\n  {remedy}")).unwrap_or_default();
-                (format!("Error: cannot {doing}: {error}{remedy}"), *code)
-            }
-            Self::Input(message) => (format!("Error: {message}"), Exit::FAILURE.0),
-            Self::NotAvailable(what) => (format!("Error: not available yet: {what}"), Exit::FAILURE.0),
-            Self::System { doing, error } => (format!("Error: cannot {doing}: {error}"), Exit::FAILURE.0),
-            // Whoever read us has gone, as `head` does; that is no news to anyone.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::FAILURE,
-            Self::Output(error) => (format!("Error: cannot write the output: {error}"), Exit::FAILURE.0),
+        // Whoever read us has gone, as `head` does; that is no news to anyone.
+        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            return Exit::FAILURE;
+        }
+        let remedy = match self {
+            Self::Usage { .. } => Some(format!("See: {} {command} -help", program.name())),
+            Self::Api { error, .. } => error.remedy(),
+            Self::Absent { remedy, .. } => Some((*remedy).to_owned()),
+            Self::Input(_) | Self::NotAvailable(_) | Self::System { .. } | Self::Output(_) => None,
         };
+        let code = match self {
+            Self::Usage { code, .. } | Self::Api { code, .. } => *code,
+            Self::Input(_)
+            | Self::Absent { .. }
+            | Self::NotAvailable(_)
+            | Self::System { .. }
+            | Self::Output(_) => Exit::FAILURE.0,
+        };
+        let remedy = remedy.map(|remedy| format!("\n  {remedy}")).unwrap_or_default();
+        let text = format!("Error: {}{remedy}", self.cause());
         // If even this cannot be written, the exit code has to do.
         let _ = writeln!(err, "{text}");
         Exit(code)

@@ -9,6 +9,7 @@ use concord_config::section::{Config, UnixSocketSection};
 use concord_front::Socket;
 use concord_runtime::{Access, listen, socket_file};
 use tokio::net::UnixListener;
+use tracing::warn;
 
 use crate::cli::Failure;
 
@@ -27,9 +28,23 @@ impl Bound {
         Ok(Self {
             http: bind("HTTP", &http.addresses, http.port, access)?,
             https: bind("HTTPS", &https.addresses, https.port, access)?,
-            grpc: bind("gRPC", &grpc.addresses, grpc.port, access)?,
+            grpc: if_asked_for(grpc.asked_for, bind("gRPC", &grpc.addresses, grpc.port, access))?,
             grpc_tls: bind("gRPC over TLS", &grpc_tls.addresses, grpc_tls.port, access)?,
         })
+    }
+}
+
+/// What nobody asked for keeps nothing from starting.
+fn if_asked_for(asked_for: bool, bound: Result<Vec<Socket>, Failure>) -> Result<Vec<Socket>, Failure> {
+    match bound {
+        Err(failure) if !asked_for => {
+            warn!(
+                reason = failure.cause(),
+                "nothing listens for proxies; set ports.grpc to another port, or to -1"
+            );
+            Ok(Vec::new())
+        }
+        bound => bound,
     }
 }
 
@@ -95,7 +110,25 @@ fn number_in(text: &str, name: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use concord_config::{AgentFlags, Host};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_port_for_proxies_that_nobody_asked_for_keeps_nothing_from_starting() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = taken.local_addr().expect("an address").port();
+        let bind = |asked_for| {
+            let flags = AgentFlags { dev: true, http_port: Some(-1), ..AgentFlags::default() };
+            let host = Host { hostname: "n1".to_owned(), ..Host::default() };
+            let mut config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
+            (config.grpc.port, config.grpc.asked_for) = (Port::At(port), asked_for);
+            Bound::bind(&config).map(|bound| bound.grpc.len()).map_err(|failure| failure.cause())
+        };
+        assert_eq!(bind(false), Ok(0));
+        let refused = bind(true).expect_err("it was asked for");
+        assert!(refused.contains(&format!("listen at 127.0.0.1:{port} for gRPC: ")), "{refused}");
+    }
 
     #[test]
     fn users_and_groups_are_found_by_name_or_number() {

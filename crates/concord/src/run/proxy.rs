@@ -13,13 +13,13 @@ use concord_client::{Address, Client, QueryOptions};
 use concord_config::section::{Level, LogSection};
 use concord_proxy::{Options, Proxy, ProxyStatus};
 use concord_proxycfg::DescribedProxy;
-use concord_rpc::ProxyTarget;
 use concord_rpc::grpc::SnapshotClient;
-use concord_runtime::{Clock, Executor, Scope, TokioClock, World};
+use concord_rpc::{ProxyTarget, RpcError};
+use concord_runtime::{Backoff, Clock, Executor, Scope, TokioClock, World};
 use tracing::{info, warn};
 
 use self::flags::Said;
-use self::registered::Registered;
+use self::registered::{Registered, Sidecar};
 use super::signals::Signals;
 use super::{descriptors, logs, telemetry};
 use crate::cli::http;
@@ -27,6 +27,9 @@ use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 
 /// Spread of re-issues after a change of the root; in development mode nobody waits long (D26).
 const ROTATION_JITTER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(500));
+
+/// How long is waited between two looks for what is not there yet.
+const LOOK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// Where agents take proxies, unless they say otherwise: for a token that may not ask.
 const GRPC_PORT: u16 = 8502;
@@ -64,11 +67,12 @@ enum Own {
 
 impl Own {
     /// Finds or makes the registration that the command line names, if it names one.
-    async fn find(said: Said, client: &Client, world: &World) -> Result<Self, Failure> {
+    async fn find(said: Said, client: &Client) -> Result<Self, Failure> {
         Ok(match said {
-            Said::SidecarFor(service) => {
-                Self::Registered(registered::sidecar(&service, client, world).await?)
-            }
+            Said::SidecarFor(service) => match registered::sidecar(&service, client).await? {
+                Sidecar::Found(own) => Self::Registered(own),
+                Sidecar::Missing { hidden } => return Err(no_sidecar(&service, hidden)),
+            },
             Said::Registered(id) => Self::Registered(Registered::named(id)),
             Said::Register(one) => Self::Registered(registered::register(one, client).await?),
             Said::Described(proxy) => Self::Described(Arc::new(proxy)),
@@ -97,13 +101,13 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
             .await
             .map_err(|error| Failure::system(format!("listen at {address}"), error))?;
     }
-    let own = tokio::select! {
+    let wait = call.values.switch("wait");
+    let (own, grpc, dev) = tokio::select! {
         biased;
         () = signals.end() => return Ok(Exit::SUCCESS),
-        own = Own::find(said, &client, &world) => own?,
+        found = find(said, call, &client, &world) => found?,
     };
     let target = own.target();
-    let (grpc, dev) = agent(call, &client).await?;
     info!(proxy = %target, agent = %grpc, "attaching");
     let files = channel::files(call, http::config(&call.values, call.env)?.tls);
     let source = Arc::new(SnapshotClient::new(channel::open(&grpc, &files)?));
@@ -124,7 +128,11 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
         own.keep_alive(&client, &world, &control);
     }
     announce(&proxy, call.values.text("ready-file").to_owned(), &control);
-    signals.end().await;
+    let unknown = tokio::select! {
+        biased;
+        () = signals.end() => None,
+        unknown = unknown(&proxy, &own), if !wait => Some(unknown),
+    };
     info!("stopping: listeners close, open connections may finish; a second signal ends at once");
     if let Own::Registered(own) = &own {
         own.deregister(&client).await;
@@ -135,7 +143,74 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
         () = signals.end() => warn!("ended at once"),
     }
     io.flush().map_err(Failure::Output)?;
-    Ok(Exit::SUCCESS)
+    unknown.map_or(Ok(Exit::SUCCESS), Err)
+}
+
+/// Which proxy it is, where it attaches, and whether the agent runs for development. What is not there yet is waited for
+/// if that is asked for.
+async fn find(
+    said: Said,
+    call: &Invocation<'_>,
+    client: &Client,
+    world: &World,
+) -> Result<(Own, String, bool), Failure> {
+    let mut backoff = Backoff::new(LOOK.0, LOOK.1);
+    loop {
+        let attempt = async {
+            let own = Own::find(said.clone(), client).await?;
+            let (grpc, dev) = agent(call, client).await?;
+            Ok((own, grpc, dev))
+        };
+        let failure = match attempt.await {
+            Err(failure) if call.values.switch("wait") && may_pass(&failure) => failure,
+            outcome => return outcome,
+        };
+        warn!(reason = failure.cause(), "waiting, as -wait asks for");
+        world.clock.sleep(backoff.next(&*world.entropy)).await;
+    }
+}
+
+/// Whether what failed may succeed later without anybody changing the command.
+fn may_pass(failure: &Failure) -> bool {
+    match failure {
+        Failure::Api { error, .. } => error.is_retryable(),
+        Failure::Absent { .. } => true,
+        Failure::Usage { .. }
+        | Failure::Input(_)
+        | Failure::NotAvailable(_)
+        | Failure::System { .. }
+        | Failure::Output(_) => false,
+    }
+}
+
+/// In Consul's words, and what helps.
+fn no_sidecar(service: &str, hidden: bool) -> Failure {
+    let what = format!("No sidecar proxy registered for {service}");
+    let remedy = "register one with the agent (connect { sidecar_service {} } in the service's definition), or wait for it \
+                  with -wait";
+    Failure::absent(
+        what,
+        if hidden {
+            "the token may not see all that is registered with the agent: give one that has service:read"
+        } else {
+            remedy
+        },
+    )
+}
+
+/// Completes with what to say once the agent has said that it does not know the proxy, and nothing else before.
+async fn unknown(proxy: &Proxy, own: &Own) -> Failure {
+    let mut status = proxy.status();
+    let is_unknown = |status: &ProxyStatus| {
+        status.version == 0 && matches!(status.turned_away, Some(RpcError::NotFound(_)))
+    };
+    match (status.wait_for(is_unknown).await, own) {
+        (Ok(_), Own::Registered(own)) => Failure::absent(
+            format!("No proxy registered with the agent as {}", own.id),
+            "name the id of its registration with -proxy-id, or wait for it with -wait",
+        ),
+        (Ok(_) | Err(_), _) => std::future::pending().await,
+    }
 }
 
 fn metrics_address(call: &Invocation<'_>) -> Result<Option<SocketAddr>, Failure> {
@@ -154,7 +229,16 @@ async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool),
     let about = match client.agent_self(&QueryOptions::default()).await {
         Ok(answer) => Some(answer.value),
         // A proxy needs no right to the agent, only to its service.
-        Err(error) if error.status() == Some(403) => None,
+        Err(error) if error.status() == Some(403) && !error.is_unknown_token() => {
+            if given.is_none() {
+                warn!(
+                    reason = %error,
+                    "the token may not ask the agent for its port for proxies (agent:read), so the usual one, {GRPC_PORT}, is tried; \
+                     name another with -grpc-addr"
+                );
+            }
+            None
+        }
         Err(error) => return Err(Failure::api("ask the agent about itself")(error)),
     };
     let dev = about.as_ref().and_then(|about| about.debug_config.get("DevMode"));

@@ -23,7 +23,6 @@ use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_set
 use super::telemetry::Metrics;
 use super::tls::{Presenting, Read, text};
 use super::{logs, node};
-use crate::cli::Failure;
 use crate::cli::agent::configuration::Configuration;
 
 /// The parts that run, and the configuration they go by.
@@ -44,11 +43,7 @@ impl Running {
     /// Reads the configuration again. If it cannot be used, nothing changes.
     pub(super) async fn reload(&mut self, command: &AgentCommand<'_>) -> Result<Reloaded, RpcError> {
         let Configuration { loaded, .. } = command.load().map_err(|failure| {
-            let text = match failure {
-                Failure::Input(text) => text,
-                Failure::System { doing, error } => format!("cannot {doing}: {error}"),
-                other => format!("{other:?}"),
-            };
+            let text = failure.cause();
             warn!(%text, "the configuration was not reloaded");
             RpcError::Invalid(text)
         })?;

@@ -19,6 +19,8 @@ const TEXT_CHARS_MAX: usize = 200;
 
 /// How long a caller has for its handshake where nothing is said, as in Consul.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Where agents of Consul take proxies in clear.
+const GRPC_PORT: i64 = 8502;
 /// The bits a file's mode has.
 const MODE_MAX: u32 = 0o7777;
 
@@ -189,10 +191,23 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn grpc(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> GrpcSection {
+    /// Servers of a mesh take proxies at the usual port, if nothing is said: on this machine only, as it is in clear, and
+    /// not beside a certificate for gRPC, which is served under TLS then.
+    pub(super) fn grpc(
+        &mut self,
+        raw: &Raw,
+        clients: &[IpAddr],
+        flags: &AgentFlags,
+        tls: &TlsSections,
+    ) -> GrpcSection {
+        let mesh = raw.server == Some(true) && raw.connect.enabled != Some(false);
+        let usual = mesh && raw.ports.grpc.is_none() && tls.grpc.cert_file.is_none();
+        let here = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        let clients = if usual { here.as_slice() } else { clients };
         GrpcSection {
             addresses: self.places("addresses.grpc", raw.addresses.grpc.as_deref(), clients),
-            port: self.port("ports.grpc", raw.ports.grpc, -1, flags),
+            port: self.port("ports.grpc", raw.ports.grpc, if usual { GRPC_PORT } else { -1 }, flags),
+            asked_for: !usual,
         }
     }
 
@@ -281,6 +296,34 @@ impl Resolver<'_> {
             }
             Some(number) => number,
         }
+    }
+
+    /// Gives up the listener for proxies that nobody asked for where somebody asked for its place for something else.
+    pub(super) fn yield_grpc(&mut self, config: &mut Config) {
+        let (agent, own) = ([Place::Ip(config.agent.bind)], &config.grpc);
+        let stated = [
+            ("ports.server", agent.as_slice(), config.server.port),
+            ("ports.http", config.http.addresses.as_slice(), config.http.port),
+            ("ports.https", config.https.addresses.as_slice(), config.https.port),
+            ("ports.grpc_tls", config.grpc_tls.addresses.as_slice(), config.grpc_tls.port),
+        ];
+        let taken = stated.iter().find(|(_, places, port)| {
+            *port != Port::Off
+                && own.addresses.iter().any(|one| match one {
+                    Place::Ip(_) => {
+                        matches!(port, Port::At(_))
+                            && *port == own.port
+                            && places.iter().any(|two| one.overlaps(two))
+                    }
+                    Place::Unix(_) => places.iter().any(|two| one.overlaps(two)),
+                })
+        });
+        let Some((key, ..)) = taken.filter(|_| own.port != Port::Off && !own.asked_for) else { return };
+        let text = format!(
+            "nothing listens for proxies: their usual place is taken by {key}; set ports.grpc to another port, or to -1"
+        );
+        self.warn(key, text);
+        config.grpc.port = Port::Off;
     }
 
     /// Refuses two listeners at one place.

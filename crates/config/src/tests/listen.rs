@@ -36,6 +36,35 @@ fn unix_sockets_stand_beside_addresses() {
     config("addresses { http = \"unix:///run/c.sock\" grpc = \"unix:/run/c.sock\" }");
 }
 
+#[test]
+fn servers_of_a_mesh_take_proxies_on_this_machine_unless_something_else_is_said() {
+    let grpc = |text: &str| {
+        let own = config(text).grpc;
+        let places: Vec<String> = own.addresses.iter().map(ToString::to_string).collect();
+        (own.port, places.join(" "), own.asked_for)
+    };
+    let usual = (Port::At(8502), "127.0.0.1".to_owned(), false);
+    assert_eq!(grpc("connect { enabled = true }"), usual);
+    // In clear it is for this machine, wherever the API is.
+    assert_eq!(grpc("client_addr = \"0.0.0.0\""), usual);
+    assert_eq!(grpc("addresses { grpc = \"127.0.0.2\" }"), (Port::At(8502), "127.0.0.2".to_owned(), false));
+    let asked = (Port::At(8502), "0.0.0.0".to_owned(), true);
+    assert_eq!(grpc("client_addr = \"0.0.0.0\" ports { grpc = 8502 }"), asked);
+    for off in ["connect { enabled = false }", "ports { grpc = -1 }", FILES] {
+        assert_eq!(grpc(off).0, Port::Off, "{off}");
+    }
+    // Who needs the port for something else has it.
+    let own = warned(
+        "ports { https = 8502 }",
+        &server(),
+        &[
+            "a.hcl:1:9: nothing listens for proxies: their usual place is taken by ports.https; set ports.grpc to another port, or to -1",
+            "a.hcl:1:9: ports.https: there is no certificate to present: every connection is refused until tls.https (or tls.defaults) names cert_file and key_file",
+        ],
+    );
+    assert_eq!(own.grpc.port, Port::Off);
+}
+
 /// A certificate for all, and whom to believe.
 const FILES: &str = "tls { defaults { ca_file = \"/ca\" cert_file = \"/cert\" key_file = \"/key\" } }";
 

@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod attach;
 mod authorities;
 mod chains;
 mod checks;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use concord_model::catalog::CheckStatus;
 use concord_proxycfg::{Endpoints, UpstreamState};
 use concord_runtime::ShutdownReport;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::world::{
@@ -163,6 +163,42 @@ async fn an_instance_that_cannot_be_reached_is_passed_over() {
         exchange(&mut app, "hello").await.unwrap();
     }
     eventually(|| logged(&["instance not reached", &gone.to_string(), "reason=\"connect\""])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_waits_for_an_instance_that_comes_up() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let (web, api) = pair(&mesh, &local).await;
+    let known = async |instances: &[std::net::SocketAddr]| {
+        web.change(|parts| {
+            parts.upstreams.get_mut(&upstream_id("api")).unwrap().state =
+                UpstreamParts::known("api", instances);
+        })
+        .await;
+    };
+    known(&[]).await;
+    let mut early = TcpStream::connect(web.upstream("api")).await.unwrap();
+    early.write_all(b"hello").await.unwrap();
+    mesh.clock.advance(Duration::from_secs(1));
+    known(&[api.public()]).await;
+    let mut back = [0; 5];
+    within(early.read_exact(&mut back)).await.unwrap();
+    assert_eq!(&back, b"hello");
+    // And no longer than that.
+    known(&[]).await;
+    let mut late = TcpStream::connect(web.upstream("api")).await.unwrap();
+    let ended = within(async {
+        loop {
+            mesh.clock.advance(Duration::from_millis(500));
+            tokio::select! {
+                read = late.read(&mut back) => return read,
+                () = pause() => {}
+            }
+        }
+    });
+    assert!(matches!(ended.await, Ok(0) | Err(_)));
+    eventually(|| logged(&["no healthy instance of api is known"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use concord_client::{Client, QueryOptions, TtlVerdict};
 use concord_model::InstanceId;
-use concord_runtime::{Backoff, Scope, World};
+use concord_runtime::{Scope, World};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -13,8 +13,6 @@ use crate::cli::Failure;
 
 /// Life of the TTL check of a proxy registered by the command, and how often it is renewed.
 const TTL: (&str, Duration) = ("30s", Duration::from_secs(10));
-/// How long a proxy that is not registered yet is waited for between two looks.
-const LOOK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// A registered proxy.
 #[derive(Debug)]
@@ -69,35 +67,39 @@ fn parse(id: &str) -> Result<InstanceId, Failure> {
     InstanceId::parse(id).map_err(|error| Failure::input(error.to_string()))
 }
 
-/// The one proxy registered for an instance. An instance that has none yet is waited for.
-pub(super) async fn sidecar(service: &str, client: &Client, world: &World) -> Result<Registered, Failure> {
-    let mut backoff = Backoff::new(LOOK.0, LOOK.1);
-    loop {
-        let answer = client.agent_services(&QueryOptions::default()).await;
-        match answer {
-            Ok(answer) => {
-                let fronts = |proxy: &&concord_api::agent::AgentService| {
-                    proxy.proxy.as_ref().is_some_and(|proxy| proxy.destination_service_id == service)
-                };
-                let found: Vec<String> =
-                    answer.value.values().filter(fronts).map(|proxy| proxy.id.clone()).collect();
-                match found.as_slice() {
-                    [] => info!(service, "no sidecar is registered for this service yet; waiting"),
-                    [id] => return Ok(Registered { id: parse(id)?, temporary: None }),
-                    several => {
-                        let text = format!(
-                            "{} proxies are registered for {service}: {}; name one with -proxy-id",
-                            several.len(),
-                            several.join(", ")
-                        );
-                        return Err(Failure::input(text));
-                    }
-                }
-            }
-            Err(error) if error.is_retryable() => warn!(%error, "cannot ask the agent; trying again"),
-            Err(error) => return Err(Failure::api("list the agent's services")(error)),
+/// What came of looking for a sidecar.
+#[derive(Debug)]
+pub(super) enum Sidecar {
+    Found(Registered),
+    /// There is none, as far as the token may see.
+    Missing {
+        hidden: bool,
+    },
+}
+
+/// The one proxy registered for an instance.
+pub(super) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, Failure> {
+    let answer = client
+        .agent_services(&QueryOptions::default())
+        .await
+        .map_err(Failure::api(format!("look up the sidecar of {service}")))?;
+    // As Consul has it, in any case of letters.
+    let fronts = |proxy: &&concord_api::agent::AgentService| {
+        let destination = proxy.proxy.as_ref().map(|proxy| proxy.destination_service_id.as_str());
+        destination.is_some_and(|id| id.eq_ignore_ascii_case(service))
+    };
+    let found: Vec<String> = answer.value.values().filter(fronts).map(|proxy| proxy.id.clone()).collect();
+    match found.as_slice() {
+        // Who has no token is not told that something was left out.
+        [] => {
+            let nobody = answer.meta.denies_by_default && !client.has_token();
+            Ok(Sidecar::Missing { hidden: answer.meta.filtered_by_acls || nobody })
         }
-        world.clock.sleep(backoff.next(&*world.entropy)).await;
+        [id] => Ok(Sidecar::Found(Registered { id: parse(id)?, temporary: None })),
+        several => Err(Failure::input(format!(
+            "More than one sidecar proxy registered for {service}: {}; name one with -proxy-id",
+            several.join(", ")
+        ))),
     }
 }
 
