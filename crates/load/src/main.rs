@@ -24,6 +24,7 @@ mod pair;
 mod peer;
 mod proxy;
 mod relay;
+mod reloads;
 mod spread;
 mod start;
 mod strangers;
@@ -41,8 +42,8 @@ const SECONDS: u64 = 5;
 /// Longer phases say no more and keep the machine busy.
 const SECONDS_MAX: u64 = 10;
 
-const USAGE: &str = "concord-load authorize|leaf|start|memory|growth|proxy [--seconds N]\n\
-    concord-load strangers [<part of a cell's name> [<connections>]]\n\
+const USAGE: &str = "concord-load authorize|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
+    concord-load strangers [<beginning of a cell's name> [<connections>]]\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
 
 fn main() -> Result<()> {
@@ -64,6 +65,7 @@ fn main() -> Result<()> {
         "memory" => memory::run()?,
         "growth" => growth::run()?,
         "proxy" => proxy::run(lasting)?,
+        "reloads" => reloads::run(lasting)?,
         unknown => bail!("`{unknown}` is no question; usage:\n{USAGE}"),
     };
     println!("{}", figures.to_json());

@@ -9,11 +9,13 @@ mod client;
 mod flood;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use concord_e2e::{Agent, AgentOptions, Mesh, ProxyOptions, World, eventually};
+use concord_e2e::{Agent, AgentOptions, Authority, Http, Mesh, ProxyOptions, World, eventually, pick_port};
+use rustls::ClientConfig;
 use serde_json::json;
 
 use self::attack::Attack;
@@ -43,6 +45,7 @@ const LARGE: (usize, usize) = (16, 500);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Port {
     Http,
+    Https,
     Grpc,
     Public,
 }
@@ -51,18 +54,25 @@ impl Port {
     fn name(self) -> &'static str {
         match self {
             Self::Http => "HTTP",
+            Self::Https => "HTTPS",
             Self::Grpc => "gRPC",
             Self::Public => "public listener",
         }
     }
 }
 
-/// The cells with sense. HTTP and gRPC have no TLS, HTTP/1.1 no PING; past its handshake the public listener has no strangers.
-const CELLS: [(Port, Attack); 12] = [
+/// The cells with sense. HTTP and gRPC in clear have no TLS, HTTP/1.1 no PING; past its handshake the public listener has no
+/// strangers.
+const CELLS: [(Port, Attack); 17] = [
     (Port::Http, Attack::Silent),
     (Port::Http, Attack::HalfHead),
     (Port::Http, Attack::HalfBody),
     (Port::Http, Attack::NotReading),
+    (Port::Https, Attack::Silent),
+    (Port::Https, Attack::HalfHello),
+    (Port::Https, Attack::HalfHead),
+    (Port::Https, Attack::HalfBody),
+    (Port::Https, Attack::NotReading),
     (Port::Grpc, Attack::Silent),
     (Port::Grpc, Attack::HalfHead),
     (Port::Grpc, Attack::HalfBody),
@@ -73,19 +83,20 @@ const CELLS: [(Port, Attack); 12] = [
     (Port::Public, Attack::HalfHello),
 ];
 
-/// Runs all cells, or those whose name contains a text; with a number of connections or the usual two.
+/// Runs all cells, or those whose name begins with a text; with a number of connections or the usual two.
 pub(crate) fn run(args: &[&str]) -> Result<Figures> {
     let (only, sizes) = match args {
         [] => ("", CONNECTIONS.to_vec()),
         [only] => (*only, CONNECTIONS.to_vec()),
         [only, size] => (*only, vec![size.parse().with_context(|| format!("connections: {size}"))?]),
-        _ => bail!("usage: concord-load strangers [<part of a cell's name> [<connections>]]"),
+        _ => bail!("usage: concord-load strangers [<beginning of a cell's name> [<connections>]]"),
     };
     let mut figures = Figures::default();
     for (port, attack) in CELLS {
         for connections in &sizes {
             let name = format!("{}, {}, {connections}", port.name(), attack.name());
-            if name.contains(only) {
+            // From its beginning, for HTTPS holds HTTP's name.
+            if name.starts_with(only) {
                 eprintln!("{name}");
                 cell(&name, port, attack, *connections, &mut figures)?;
             }
@@ -99,6 +110,8 @@ struct Target {
     process: Group,
     addr: SocketAddr,
     client: Client,
+    /// How strangers speak TLS.
+    tls: Option<Arc<ClientConfig>>,
     _alive: (Agent, Option<Mesh>),
 }
 
@@ -108,7 +121,7 @@ fn cell(name: &str, port: Port, attack: Attack, connections: usize, figures: &mu
     thread::sleep(REST);
     let idle = target.process.rss()?;
     let cpu = target.process.cpu()?;
-    let flood = Flood::start(port, target.addr, attack, connections)?;
+    let flood = Flood::start(port, target.addr, attack, connections, target.tls.clone())?;
     let served = target.client.begin();
     let (mut most, began) = (idle, Instant::now());
     while began.elapsed() < FLOOD {
@@ -146,20 +159,32 @@ fn start(world: &World, port: Port) -> Result<Target> {
     let acl = format!(
         "acl {{ enabled = true default_policy = \"allow\" tokens {{ initial_management = \"{TOKEN}\" }} }}"
     );
-    let options = AgentOptions { dev: true, hcl: vec![acl], ..AgentOptions::default() };
+    let mut hcl = vec![acl];
+    let authority = (port == Port::Https).then(|| {
+        let authority = Authority::new(world.dir(), "own");
+        let (cert, key) = authority.issue("server");
+        let files = format!("cert_file = \"{}\" key_file = \"{}\"", cert.display(), key.display());
+        hcl.push(format!("ports {{ https = {} }} tls {{ https {{ {files} }} }}", pick_port()));
+        authority
+    });
+    let options = AgentOptions { dev: true, hcl, ..AgentOptions::default() };
     let mut agent = world.agent("n1", options);
     let http = agent.http().with_token(TOKEN);
     let (agent_pid, grpc) = (agent.process().pid(), agent.grpc_addr());
     Ok(match port {
-        Port::Http => {
+        Port::Http | Port::Https => {
             for number in 0..LARGE.0 {
                 let tags = vec!["x".repeat(1_000); LARGE.1];
                 let body = json!({ "Name": format!("service-{number}"), "Tags": tags });
                 http.put("/v1/agent/service/register", &body).ok();
             }
-            let addr = agent.http_addr().parse().context("the address of HTTP")?;
-            let client = Client::Http(agent.http());
-            Target { process: Group::new([agent_pid]), addr, client, _alive: (agent, None) }
+            let tls = authority.map(|authority| Authority::client(&[&authority], None));
+            let (addr, http) = match &tls {
+                None => (agent.http_addr().parse().context("the address of HTTP")?, agent.http()),
+                Some(tls) => (agent.https_addr(), Http::secure(agent.https_addr(), Arc::clone(tls))),
+            };
+            let process = Group::new([agent_pid]);
+            Target { process, addr, client: Client::Http(http), tls, _alive: (agent, None) }
         }
         Port::Grpc => {
             http.put(
@@ -168,7 +193,7 @@ fn start(world: &World, port: Port) -> Result<Target> {
             )
             .ok();
             let client = Client::Grpc(grpc);
-            Target { process: Group::new([agent_pid]), addr: grpc, client, _alive: (agent, None) }
+            Target { process: Group::new([agent_pid]), addr: grpc, client, tls: None, _alive: (agent, None) }
         }
         Port::Public => {
             let options = ProxyOptions { token: Some(TOKEN.to_owned()), ..ProxyOptions::default() };
@@ -176,7 +201,7 @@ fn start(world: &World, port: Port) -> Result<Target> {
             let (pid, addr) = (mesh.api_sidecar.process().pid(), mesh.api_sidecar.public());
             let client = Client::Mesh(mesh.web_sidecar.upstream("api"));
             eventually("the mesh is at rest", || mesh.call().ok());
-            Target { process: Group::new([pid]), addr, client, _alive: (agent, Some(mesh)) }
+            Target { process: Group::new([pid]), addr, client, tls: None, _alive: (agent, Some(mesh)) }
         }
     })
 }

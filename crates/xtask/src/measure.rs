@@ -72,8 +72,13 @@ const MEASUREMENTS: &[Measurement] = &[
         run: load::proxy,
     },
     Measurement {
+        name: "reloads",
+        about: "certificates of HTTPS replaced under 200 requests a second (ten seconds)",
+        run: load::reloads,
+    },
+    Measurement {
         name: "strangers",
-        about: "floods of 2,000 and 10,000 connections against each port, beside a client with a token (twelve minutes)",
+        about: "floods of 2,000 and 10,000 connections against each port, beside a client with a token (fifteen minutes)",
         run: load::strangers,
     },
     Measurement {

@@ -1,7 +1,12 @@
 //! What strangers send.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::Port;
 
@@ -44,15 +49,15 @@ impl Attack {
     /// What is said at once.
     fn words(self, port: Port) -> Vec<u8> {
         match (port, self) {
-            (Port::Http, Self::HalfHead) => {
+            (Port::Http | Port::Https, Self::HalfHead) => {
                 format!("GET /v1/agent/self HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(50_000)).into()
             }
-            (Port::Http, Self::HalfBody) => {
+            (Port::Http | Port::Https, Self::HalfBody) => {
                 let head =
                     "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000";
                 format!("{head}\r\n\r\n{{\"Name\":\"web\"{}", " ".repeat(400_000)).into()
             }
-            (Port::Http, Self::NotReading) => {
+            (Port::Http | Port::Https, Self::NotReading) => {
                 b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n".into()
             }
             (Port::Grpc, Self::HalfHead) => {
@@ -78,7 +83,7 @@ impl Attack {
                 all
             }),
             (Port::Grpc, Self::Pings | Self::LargeRequest) => hello(65_535),
-            (Port::Public, Self::HalfHello) => {
+            (Port::Public | Port::Https, Self::HalfHello) => {
                 // A record of 16 KiB that holds the beginning of a hello of 60 KiB.
                 let mut words = b"\x16\x03\x01\x40\x00\x01\x00\xea\x60\x03\x03".to_vec();
                 words.resize(16_389, 0);
@@ -90,9 +95,24 @@ impl Attack {
         }
     }
 
-    /// Behaves so until the other side ends the connection.
-    pub(crate) async fn run(self, port: Port, mut stream: TcpStream) -> std::io::Result<()> {
+    /// Behaves so until the other side ends the connection, inside of TLS where that is what comes first.
+    pub(crate) async fn begin(
+        self,
+        port: Port,
+        stream: TcpStream,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> std::io::Result<()> {
+        let Some(tls) = tls.filter(|_| !matches!(self, Self::Silent | Self::HalfHello)) else {
+            return self.run(port, stream).await;
+        };
+        let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
+        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
+        self.run(port, stream).await
+    }
+
+    async fn run(self, port: Port, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
         stream.write_all(&self.words(port)).await?;
+        stream.flush().await?;
         match self {
             Self::NotReading => std::future::pending().await,
             Self::Pings => {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustls::ClientConfig;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -33,13 +34,20 @@ pub(crate) struct Flood {
 }
 
 impl Flood {
-    pub(crate) fn start(port: Port, target: SocketAddr, attack: Attack, connections: usize) -> Result<Self> {
+    /// Begins; `tls` is how HTTPS is spoken.
+    pub(crate) fn start(
+        port: Port,
+        target: SocketAddr,
+        attack: Attack,
+        connections: usize,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self> {
         ensure!(connections <= CONNECTIONS_MAX, "at most {CONNECTIONS_MAX} connections");
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.context("starting the flood's thread")?;
         let (opened, opening) = (Arc::new(AtomicU64::new(0)), Arc::new(Semaphore::new(OPENING)));
         for number in 0..connections {
-            let (opened, opening) = (Arc::clone(&opened), Arc::clone(&opening));
+            let (opened, opening, tls) = (Arc::clone(&opened), Arc::clone(&opening), tls.clone());
             let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + (number % SOURCES) as u32);
             runtime.spawn(async move {
                 loop {
@@ -49,7 +57,7 @@ impl Flood {
                     if let Ok(Ok(stream)) = stream {
                         opened.fetch_add(1, Ordering::Relaxed);
                         // However it ends, it is opened again.
-                        let _ = attack.run(port, stream).await;
+                        let _ = attack.begin(port, stream, tls.as_ref()).await;
                     }
                     tokio::time::sleep(AGAIN).await;
                 }

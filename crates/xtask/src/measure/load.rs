@@ -34,6 +34,10 @@ pub(super) fn proxy(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "proxy")
 }
 
+pub(super) fn reloads(bench: &Bench<'_>) -> Result<Report> {
+    run(bench, "reloads")
+}
+
 pub(super) fn strangers(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "strangers")
 }
