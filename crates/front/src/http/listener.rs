@@ -375,6 +375,10 @@ impl<C: Authorise> Http<C> {
         // Room for an answer like the last one: without it none is made in vain, which costs others their turn.
         let last_bytes = self.router.last_bytes(&found);
         let expected = last_bytes.load(Ordering::Relaxed).min(self.expected_max).max(limits::ANSWER_BYTES);
+        // What is large waits until what was taken for the one before it has gone.
+        if expected > limits::ANSWER_BYTES {
+            client.guest.settled(&*self.clock).await;
+        }
         let mut held = client.guest.hold(expected).map_err(no_room)?;
         let reply = self.router.dispatch(&self.context, found, call).await?;
         let (status, mut headers, mut bytes, pieces) = reply.into_parts(layout)?;
