@@ -16,6 +16,7 @@
 
 mod authorizer;
 mod denied;
+pub mod identity;
 mod policy;
 mod right;
 mod table;

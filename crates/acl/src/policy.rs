@@ -149,25 +149,6 @@ impl Policy {
         Self { rules: merged }
     }
 
-    /// What a service identity grants: to be the service and its sidecar, and to find all others.
-    pub fn service_identity(service: &str) -> Self {
-        let sidecar = format!("{service}-sidecar-proxy");
-        Self::from_rules([
-            Rule::exact(Labelled::Service, service, Grant::Allow(Level::Write)),
-            Rule::exact(Labelled::Service, &sidecar, Grant::Allow(Level::Write)),
-            Rule::prefix(Labelled::Service, "", Grant::Allow(Level::Read)),
-            Rule::prefix(Labelled::Node, "", Grant::Allow(Level::Read)),
-        ])
-    }
-
-    /// What a node identity grants: to be the node, and to see all services.
-    pub fn node_identity(node: &str) -> Self {
-        Self::from_rules([
-            Rule::exact(Labelled::Node, node, Grant::Allow(Level::Write)),
-            Rule::prefix(Labelled::Service, "", Grant::Allow(Level::Read)),
-        ])
-    }
-
     /// The rules in the order they were written.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

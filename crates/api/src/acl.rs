@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use concord_model::intention::Action;
-use concord_model::token::{self, ANONYMOUS_ACCESSOR, AclPolicy, HIDDEN};
+use concord_model::token::{self, ANONYMOUS_ACCESSOR, AclPolicy, HIDDEN, Identities, NodeLink, ServiceLink};
 use concord_model::{Datacenter, NodeName, Secret, Timestamp, Uuid};
 use concord_syntax::{Node, duration::serde_go};
 use serde::de::IgnoredAny;
@@ -33,6 +33,27 @@ pub struct PolicyLink {
     pub name: String,
 }
 
+/// A service that a token is the identity of.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ServiceIdentity {
+    /// The service's name.
+    pub service_name: String,
+    /// Datacenters in which it is; left out if all.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub datacenters: Vec<String>,
+}
+
+/// A node that a token is the identity of.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct NodeIdentity {
+    /// The node's name.
+    pub node_name: String,
+    /// Its datacenter.
+    pub datacenter: String,
+}
+
 /// A token: in `acl/token/…` and, with the same fields, in the list.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -49,6 +70,12 @@ pub struct Token {
     /// Its policies.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyLink>,
+    /// Services it is the identity of.
+    #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub service_identities: Vec<ServiceIdentity>,
+    /// Nodes it is the identity of.
+    #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub node_identities: Vec<NodeIdentity>,
     /// Whether it is valid in this datacenter only.
     #[serde(default)]
     pub local: bool,
@@ -69,6 +96,9 @@ pub struct Token {
     pub modify_index: u64,
 }
 
+/// How services and nodes are named in identities.
+const IDENTITY_NAMES: &str = "Only lowercase alphanumeric characters, '-' and '_' are allowed";
+
 /// What holds while no server resolves tokens, where `acl.down_policy` says nothing else.
 const DOWN_POLICY: &str = "extend-cache";
 
@@ -79,7 +109,7 @@ pub struct TokenExpanded {
     /// The token.
     #[serde(flatten)]
     pub token: Token,
-    /// Its policies that exist, with their rules; `null` if there are none.
+    /// Its policies that exist, with their rules, and those its identities stand for; `null` if there are none.
     #[serde(serialize_with = "null_if_empty")]
     pub expanded_policies: Vec<Policy>,
     /// Always `null`: tokens have no roles yet.
@@ -171,9 +201,9 @@ struct TokenBody {
     #[serde(deserialize_with = "null_default")]
     roles: Vec<Node>,
     #[serde(deserialize_with = "null_default")]
-    service_identities: Vec<Node>,
+    service_identities: Vec<ServiceIdentity>,
     #[serde(deserialize_with = "null_default")]
-    node_identities: Vec<Node>,
+    node_identities: Vec<NodeIdentity>,
     #[serde(deserialize_with = "null_default")]
     templated_policies: Vec<Node>,
     local: bool,
@@ -203,6 +233,8 @@ pub struct TokenUpsert {
     pub description: String,
     /// Its policies.
     pub policies: Vec<PolicyRef>,
+    /// What it is the identity of.
+    pub identities: Identities,
     /// Whether it is valid in this datacenter only.
     pub local: bool,
     /// When it stops being valid.
@@ -281,30 +313,60 @@ impl Token {
             secret: _,
             description,
             policies,
+            identities,
             local,
             expires_at,
             created_at,
             stamp,
         } = token;
+        let service_identities =
+            identities.services.iter().map(ServiceIdentity::from_model).collect::<Vec<_>>();
+        let node_identities = identities.nodes.iter().map(NodeIdentity::from_model).collect::<Vec<_>>();
         let hidden = || Secret::new(HIDDEN.to_owned());
         let links: Vec<_> = policies
             .iter()
             .map(|link| PolicyLink { id: link.id.to_string(), name: link.name.clone() })
             .collect();
         let ids = links.iter().map(|link| link.id.as_str());
-        let parts = [description.as_str(), if *local { "local" } else { "global" }].into_iter().chain(ids);
+        let services = service_identities.iter().flat_map(|one| {
+            ["service", one.service_name.as_str()]
+                .into_iter()
+                .chain(one.datacenters.iter().map(String::as_str))
+        });
+        let nodes = node_identities
+            .iter()
+            .flat_map(|one| ["node", one.node_name.as_str(), one.datacenter.as_str()].into_iter());
+        let parts = [description.as_str(), if *local { "local" } else { "global" }].into_iter();
+        let parts = parts.chain(ids).chain(services).chain(nodes);
         Self {
             accessor_id: accessor.to_string(),
             secret_id: secret.cloned().unwrap_or_else(hidden),
             hash: fingerprint(parts),
             description: description.clone(),
             policies: links,
+            service_identities,
+            node_identities,
             local: *local,
             expiration_time: Moment(*expires_at),
             create_time: Moment::from(*created_at),
             create_index: stamp.create,
             modify_index: stamp.modify,
         }
+    }
+}
+
+impl ServiceIdentity {
+    fn from_model(link: &ServiceLink) -> Self {
+        let ServiceLink { service, datacenters } = link;
+        let datacenters = datacenters.iter().map(Datacenter::to_string).collect();
+        Self { service_name: service.to_string(), datacenters }
+    }
+}
+
+impl NodeIdentity {
+    fn from_model(link: &NodeLink) -> Self {
+        let NodeLink { node, datacenter } = link;
+        Self { node_name: node.to_string(), datacenter: datacenter.to_string() }
     }
 }
 
@@ -384,8 +446,6 @@ impl TokenBody {
         field::tenancy(&self.namespace, &self.partition, &mut faults);
         for (name, used) in [
             ("Roles", !self.roles.is_empty()),
-            ("ServiceIdentities", !self.service_identities.is_empty()),
-            ("NodeIdentities", !self.node_identities.is_empty()),
             ("TemplatedPolicies", !self.templated_policies.is_empty()),
             ("AuthMethod", !self.auth_method.is_empty()),
         ] {
@@ -399,11 +459,13 @@ impl TokenBody {
         }
         let expires = self.expiry(&mut faults);
         let policies = self.policy_refs(&mut faults);
+        let identities = self.identities(&mut faults);
         let upsert = TokenUpsert {
             accessor,
             secret: self.secret_id,
             description: self.description,
             policies,
+            identities,
             local: self.local,
             expires,
         };
@@ -452,6 +514,61 @@ impl TokenBody {
                 Expiry::After(ttl)
             }
         }
+    }
+
+    /// What the token is the identity of, each once; refused in Consul's words.
+    fn identities(&self, faults: &mut Vec<Fault>) -> Identities {
+        let mut identities = Identities::default();
+        for (at, ServiceIdentity { service_name, datacenters }) in self.service_identities.iter().enumerate()
+        {
+            let field = format!("ServiceIdentities[{at}]");
+            if service_name.is_empty() {
+                let text = "Service identity is missing the service name field on this token";
+                faults.push(Fault::rule(field, text));
+                continue;
+            }
+            if self.local && !datacenters.is_empty() {
+                let text = format!(
+                    "Service identity {service_name:?} cannot specify a list of datacenters on a local token"
+                );
+                faults.push(Fault::rule(&field, text));
+            }
+            let place = format!("{field}.Datacenters");
+            let datacenters =
+                datacenters.iter().filter_map(|name| field::name(&place, name, faults)).collect();
+            match token::identity_name(service_name) {
+                Some(service) => identities.add_service(ServiceLink { service, datacenters }),
+                None => {
+                    let text =
+                        format!("Service identity {service_name:?} has an invalid name. {IDENTITY_NAMES}");
+                    faults.push(Fault::rule(field, text));
+                }
+            }
+        }
+        for (at, NodeIdentity { node_name, datacenter }) in self.node_identities.iter().enumerate() {
+            let field = format!("NodeIdentities[{at}]");
+            if node_name.is_empty() {
+                faults
+                    .push(Fault::rule(&field, "Node identity is missing the node name field on this token"));
+            }
+            if datacenter.is_empty() {
+                faults
+                    .push(Fault::rule(&field, "Node identity is missing the datacenter field on this token"));
+            }
+            if node_name.is_empty() || datacenter.is_empty() {
+                continue;
+            }
+            let datacenter = field::name(&format!("{field}.Datacenter"), datacenter, faults);
+            match (token::identity_name(node_name), datacenter) {
+                (Some(node), Some(datacenter)) => identities.add_node(NodeLink { node, datacenter }),
+                (Some(_), None) => {}
+                (None, _) => {
+                    let text = format!("Node identity has an invalid name. {IDENTITY_NAMES}");
+                    faults.push(Fault::rule(field, text));
+                }
+            }
+        }
+        identities
     }
 
     fn policy_refs(&self, faults: &mut Vec<Fault>) -> Vec<PolicyRef> {

@@ -227,9 +227,8 @@ pub struct NodeServices {
 pub struct NodeServiceList {
     /// The node.
     pub node: Option<Node>,
-    /// Its services.
-    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
-    pub services: Vec<NodeService>,
+    /// Its services; `null` where there is none that a filter or rights have left out.
+    pub services: Option<Vec<NodeService>>,
 }
 
 // === conversions ===

@@ -27,8 +27,8 @@ pub mod token;
 pub mod uuid;
 
 pub use crate::name::{
-    CheckId, Datacenter, InstanceId, NameError, Namespace, NodeName, Partition, Pattern, PeerName,
-    PolicyName, ServiceName, ServiceRef,
+    CheckId, Datacenter, IdentityName, InstanceId, NameError, Namespace, NodeName, Partition, Pattern,
+    PeerName, PolicyName, ServiceName, ServiceRef,
 };
 pub use crate::secret::Secret;
 pub use crate::spiffe::{ServiceIdentity, SpiffeError, SpiffeId, TrustDomain};

@@ -214,6 +214,10 @@ name!(
     PeerName, "peer name", lower_label, LOWER_LABEL
 );
 name!(
+    /// What a token's identity names: a service or a node, as strictly as Consul does.
+    IdentityName, "name of an identity", lower_label, LOWER_LABEL
+);
+name!(
     /// The name of an ACL policy.
     PolicyName, "policy name", label_or_slash, "letters, digits, \"-\", \"_\" and one \"/\" are allowed"
 );

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ca::Sealed;
-use crate::name::{Datacenter, PolicyName};
+use crate::name::{Datacenter, IdentityName, PolicyName};
 use crate::{Stamp, Timestamp, Uuid};
 
 /// Accessor of the token that stands for requests without one.
@@ -50,6 +50,71 @@ pub struct PolicyLink {
     pub name: String,
 }
 
+/// A service that a token is the identity of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ServiceLink {
+    /// The service.
+    pub service: IdentityName,
+    /// Datacenters in which it is; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datacenters: Vec<Datacenter>,
+}
+
+/// A node that a token is the identity of, in its datacenter alone.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NodeLink {
+    /// The node.
+    pub node: IdentityName,
+    /// Where it is.
+    pub datacenter: Datacenter,
+}
+
+/// What a token is the identity of, beside what its policies say.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Identities {
+    /// Services, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceLink>,
+    /// Nodes, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeLink>,
+}
+
+impl Identities {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.nodes.is_empty()
+    }
+
+    /// Adds a service. One that is there already is in the datacenters that either of the two names.
+    pub fn add_service(&mut self, link: ServiceLink) {
+        let at = self.services.iter().position(|known| known.service == link.service);
+        let at = at.unwrap_or_else(|| {
+            self.services.push(ServiceLink { service: link.service, datacenters: Vec::new() });
+            self.services.len() - 1
+        });
+        let datacenters = &mut self.services[at].datacenters;
+        datacenters.extend(link.datacenters);
+        datacenters.sort();
+        datacenters.dedup();
+    }
+
+    /// Adds a node, unless it is there already.
+    pub fn add_node(&mut self, link: NodeLink) {
+        if !self.nodes.contains(&link) {
+            self.nodes.push(link);
+        }
+    }
+}
+
+/// Reads the name of a service or node that a token is to be the identity of: it begins and ends with a letter
+/// or digit.
+pub fn identity_name(text: &str) -> Option<IdentityName> {
+    let at_the_ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let ends_well = text.starts_with(at_the_ends) && text.ends_with(at_the_ends);
+    IdentityName::parse(text).ok().filter(|_| ends_well)
+}
+
 /// A token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Token {
@@ -66,6 +131,9 @@ pub struct Token {
     /// Its policies.
     #[serde(default)]
     pub policies: Vec<PolicyLink>,
+    /// What it is the identity of.
+    #[serde(default, skip_serializing_if = "Identities::is_empty")]
+    pub identities: Identities,
     /// Whether it is valid in this datacenter only.
     #[serde(default)]
     pub local: bool,
@@ -143,6 +211,38 @@ pub fn policy_name(text: &str) -> Result<PolicyName, PolicyNameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_identity_is_named_as_strictly_as_consul_does() {
+        for good in ["web", "w", "web-v2", "a_b", "9"] {
+            assert_eq!(identity_name(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "Web", "-web", "web-", "_w", "a b", "a/b", "a.b", "*", "w\"eb", &"x".repeat(300)] {
+            assert_eq!(identity_name(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn identities_of_one_name_are_one() {
+        let datacenter = |name: &str| Datacenter::parse(name).unwrap();
+        let service = |at: &[&str]| ServiceLink {
+            service: identity_name("web").unwrap(),
+            datacenters: at.iter().map(|name| datacenter(name)).collect(),
+        };
+        let merged = |parts: &[&[&str]]| {
+            let mut all = Identities::default();
+            parts.iter().for_each(|at| all.add_service(service(at)));
+            all.services
+        };
+        assert_eq!(merged(&[&["dc2"], &["dc1", "dc2"]]), [service(&["dc1", "dc2"])]);
+        // As in Consul: who names a datacenter somewhere means that one.
+        assert_eq!(merged(&[&[], &["dc1"]]), [service(&["dc1"])]);
+        assert_eq!(merged(&[&[], &[]]), [service(&[])]);
+        let node = |at: &str| NodeLink { node: identity_name("n").unwrap(), datacenter: datacenter(at) };
+        let mut all = Identities::default();
+        ["dc1", "dc2", "dc1"].into_iter().for_each(|at| all.add_node(node(at)));
+        assert_eq!(all.nodes, [node("dc1"), node("dc2")]);
+    }
 
     #[test]
     fn a_policy_name_may_have_one_slash_within() {

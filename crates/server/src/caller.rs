@@ -7,13 +7,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use concord_acl::{Access, Authorizer, DefaultPolicy, PermissionDenied, Policy, Right};
-use concord_model::token::{ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, HIDDEN, Token};
-use concord_model::{Datacenter, Secret, Timestamp, Uuid};
+use concord_acl::{Access, Authorizer, DefaultPolicy, PermissionDenied, Policy, Right, identity};
+use concord_model::token::{
+    ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, HIDDEN, NodeLink, ServiceLink, Token,
+};
+use concord_model::{Datacenter, Secret, Stamp, Timestamp, Uuid};
 use concord_rpc::{Need, RpcError, Sight};
 use concord_state::Reader;
 use concord_state::builtin::hash_secret;
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use crate::limits::AUTHORIZERS;
@@ -129,12 +132,12 @@ impl Resolver {
         }
     }
 
-    /// The policies of a token that hold in this datacenter. A dangling link grants nothing.
+    /// The policies of a token, and those its identities stand for, that hold in this datacenter. A dangling
+    /// link grants nothing.
     pub(crate) fn policies(&self, reader: &mut Reader, token: &Token) -> Vec<Arc<AclPolicy>> {
-        let linked = token.policies.iter().filter_map(|link| reader.policy_by_id(link.id));
-        linked
-            .filter(|policy| policy.datacenters.is_empty() || policy.datacenters.contains(&self.datacenter))
-            .collect()
+        let mut all = all_policies(reader, token);
+        all.retain(|policy| policy.datacenters.is_empty() || policy.datacenters.contains(&self.datacenter));
+        all
     }
 
     fn authorizer(&self, policies: &[Arc<AclPolicy>]) -> Authorizer {
@@ -152,6 +155,43 @@ impl Resolver {
         }
         built.insert(key, authorizer.clone());
         authorizer
+    }
+}
+
+/// The policies of a token, and those its identities stand for, whichever datacenter they are for.
+pub(crate) fn all_policies(reader: &mut Reader, token: &Token) -> Vec<Arc<AclPolicy>> {
+    let mut all: Vec<_> = token.policies.iter().filter_map(|link| reader.policy_by_id(link.id)).collect();
+    all.extend(token.identities.services.iter().map(|link| {
+        let ServiceLink { service, datacenters } = link;
+        let what = format!("service identity {service}");
+        Arc::new(standing_for(&what, identity::service_rules(service.as_str()), datacenters.clone()))
+    }));
+    all.extend(token.identities.nodes.iter().map(|link| {
+        let NodeLink { node, datacenter } = link;
+        let what = format!("node identity {node}");
+        Arc::new(standing_for(&what, identity::node_rules(node.as_str()), vec![datacenter.clone()]))
+    }));
+    all
+}
+
+/// A policy that is not stored. Its id follows from what it says, so that whatever is kept by it stays true.
+fn standing_for(what: &str, rules: String, datacenters: Vec<Datacenter>) -> AclPolicy {
+    let mut digest = Sha256::new();
+    digest.update(rules.as_bytes());
+    for datacenter in &datacenters {
+        digest.update([0]);
+        digest.update(datacenter.as_str().as_bytes());
+    }
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest.finalize()[..16]);
+    let id = Uuid(id);
+    AclPolicy {
+        id,
+        name: format!("synthetic-policy-{id}"),
+        description: format!("What the {what} stands for"),
+        rules,
+        datacenters,
+        stamp: Stamp::default(),
     }
 }
 

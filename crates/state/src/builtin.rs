@@ -1,7 +1,8 @@
 //! The policies and tokens every cluster has.
 
 use concord_model::token::{
-    ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, GLOBAL_MANAGEMENT, GLOBAL_READ_ONLY, SecretHash, Token,
+    ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, GLOBAL_MANAGEMENT, GLOBAL_READ_ONLY, Identities,
+    SecretHash, Token,
 };
 use concord_model::{Stamp, Timestamp};
 use sha2::{Digest, Sha256};
@@ -45,6 +46,7 @@ impl EnsureBuiltins {
                 secret: None,
                 description: "Anonymous Token".to_owned(),
                 policies: Vec::new(),
+                identities: Identities::default(),
                 local: false,
                 expires_at: None,
                 created_at: now,

@@ -179,10 +179,13 @@ fn faults_are_bounded() {
 #[test]
 fn identities_grant_what_they_stand_for() {
     assert_eq!(
-        shown(&Policy::service_identity("web")),
+        shown(&Policy::parse(&crate::identity::service_rules("web")).unwrap()),
         "service Exact(\"web\") write\nservice Exact(\"web-sidecar-proxy\") write\nservice Prefix(\"\") read\nnode Prefix(\"\") read"
     );
-    assert_eq!(shown(&Policy::node_identity("n")), "node Exact(\"n\") write\nservice Prefix(\"\") read");
+    assert_eq!(
+        shown(&Policy::parse(&crate::identity::node_rules("n")).unwrap()),
+        "node Exact(\"n\") write\nservice Prefix(\"\") read"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn token() -> token::Token {
         secret: None,
         description: "d".to_owned(),
         policies: vec![ModelLink { id: Uuid::parse(ID).unwrap(), name: "p".to_owned() }],
+        identities: Identities::default(),
         local: false,
         expires_at: None,
         created_at: Timestamp::from_secs(0),
@@ -90,6 +91,62 @@ fn an_expanded_token_has_its_policies_with_rules() {
 }
 
 #[test]
+fn identities_are_read_and_told() {
+    let body = br#"{"ServiceIdentities":[{"ServiceName":"web"},{"ServiceName":"db","Datacenters":["dc2"]},
+        {"ServiceName":"db","Datacenters":["dc1"]}],"NodeIdentities":[{"NodeName":"n1","Datacenter":"dc1"}]}"#;
+    let read = TokenUpsert::decode(body, None).unwrap();
+    let mut model = token();
+    let without = Token::from_model(&model, None).hash;
+    model.identities = read.identities;
+    let told = Token::from_model(&model, None);
+    assert_ne!(told.hash, without);
+    let told = serde_json::to_value(&told).unwrap();
+    let services =
+        serde_json::json!([{"ServiceName": "web"}, {"ServiceName": "db", "Datacenters": ["dc1", "dc2"]}]);
+    assert_eq!(told["ServiceIdentities"], services);
+    assert_eq!(told["NodeIdentities"], serde_json::json!([{"NodeName": "n1", "Datacenter": "dc1"}]));
+}
+
+#[test]
+fn n_166_identities_with_names_that_could_be_rules_are_refused() {
+    let service = |text: &str| format!(r#"{{"ServiceIdentities":[{text}]}}"#);
+    let node = |text: &str| format!(r#"{{"NodeIdentities":[{text}]}}"#);
+    let names = "Only lowercase alphanumeric characters, '-' and '_' are allowed";
+    for name in ["Web", "a b", "-x", "x-", "*", r#"w\" { policy = \"write"#] {
+        let text: String = serde_json::from_str(&format!("\"{name}\"")).unwrap();
+        refused(
+            &service(&format!(r#"{{"ServiceName":"{name}"}}"#)),
+            None,
+            400,
+            &format!("Service identity {text:?} has an invalid name. {names}"),
+        );
+        refused(
+            &node(&format!(r#"{{"NodeName":"{name}","Datacenter":"dc1"}}"#)),
+            None,
+            400,
+            &format!("Node identity has an invalid name. {names}"),
+        );
+    }
+    let text = "Service identity is missing the service name field on this token";
+    refused(&service("{}"), None, 400, text);
+    refused(
+        &node(r#"{"Datacenter":"dc1"}"#),
+        None,
+        400,
+        "Node identity is missing the node name field on this token",
+    );
+    refused(
+        &node(r#"{"NodeName":"n"}"#),
+        None,
+        400,
+        "Node identity is missing the datacenter field on this token",
+    );
+    let local = r#"{"Local":true,"ServiceIdentities":[{"ServiceName":"web","Datacenters":["dc1"]}]}"#;
+    let text = "Service identity \"web\" cannot specify a list of datacenters on a local token";
+    refused(local, None, 400, text);
+}
+
+#[test]
 fn a_token_is_read() {
     let body = format!(
         r#"{{"AccessorID":"{ID}","SecretID":"{ID}","Description":"d","Policies":[{{"ID":"{ID}"}},{{"Name":"p"}}],
@@ -137,13 +194,6 @@ fn tokens_that_cannot_be_are_refused() {
     refused(r#"{"ExpirationTTL":"1s"}"#, None, 400, soon);
     refused(r#"{"Policies":[{}]}"#, None, 400, "Policies[0] needs an ID or a Name");
     refused(r#"{"Roles":[{"Name":"r"}]}"#, None, 501, "not available yet: Roles of tokens");
-    refused(
-        r#"{"ServiceIdentities":[{"ServiceName":"web"}]}"#,
-        None,
-        501,
-        "not available yet: ServiceIdentities of tokens",
-    );
-    refused(r#"{"NodeIdentities":[{}]}"#, None, 501, "not available yet: NodeIdentities of tokens");
     refused(r#"{"TemplatedPolicies":[{}]}"#, None, 501, "not available yet: TemplatedPolicies of tokens");
     refused(r#"{"AuthMethod":"k"}"#, None, 501, "not available yet: AuthMethod of tokens");
 }

@@ -7,7 +7,7 @@ pub(super) mod token;
 
 use std::fmt::Write as _;
 
-use concord_api::acl::{PolicyLink, Token};
+use concord_api::acl::{NodeIdentity, PolicyLink, ServiceIdentity, Token};
 use concord_client::{Client, QueryOptions};
 
 use super::failure::Failure;
@@ -54,6 +54,19 @@ fn token_text(token: &Token, with_meta: bool, with_secret: bool) -> String {
         fields.head("Policies");
         for PolicyLink { id, name } in &token.policies {
             fields.item(format_args!("{id} - {name}"));
+        }
+    }
+    if !token.service_identities.is_empty() {
+        fields.head("Service Identities");
+        for ServiceIdentity { service_name, datacenters } in &token.service_identities {
+            let datacenters = if datacenters.is_empty() { "all".to_owned() } else { datacenters.join(", ") };
+            fields.item(format_args!("{service_name} (Datacenters: {datacenters})"));
+        }
+    }
+    if !token.node_identities.is_empty() {
+        fields.head("Node Identities");
+        for NodeIdentity { node_name, datacenter } in &token.node_identities {
+            fields.item(format_args!("{node_name} (Datacenter: {datacenter})"));
         }
     }
     fields.finish()

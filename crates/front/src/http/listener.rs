@@ -298,7 +298,11 @@ impl<C: Authorise> Http<C> {
         debug!(method = %method, pattern, status = status.as_u16(), "request");
         let mut response = answer.unwrap_or_else(|error| refusal(&error));
         let headers = response.headers_mut();
-        headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(self.settings.default_policy));
+        // Endpoints tell it, as in Consul; a path that leads nowhere has nothing to say.
+        if !pattern.is_empty() {
+            let policy = HeaderValue::from_static(self.settings.default_policy);
+            headers.insert("x-consul-default-acl-policy", policy);
+        }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         if last {

@@ -42,7 +42,8 @@ impl<C> std::fmt::Debug for Right<C> {
 pub trait Endpoint<C>: Send + Sync + 'static {
     /// Its method.
     const METHOD: Method;
-    /// Its path: literal segments, `:name` for one segment, `*name` for all that follows.
+    /// Its path: literal segments, `:name` for one segment or, at the end, for all that follows but nothing,
+    /// `*name` for all that follows.
     const PATH: &'static str;
     /// Where its caller is authorised.
     const RIGHT: Right<C>;
@@ -181,17 +182,19 @@ impl<C: Authorise> Router<C> {
 
     /// Finds the endpoint for a method and a raw, still escaped path.
     ///
-    /// The most literal pattern that fits has the path, whatever the method, as in Consul.
+    /// The most literal pattern that fits has the path, whatever the method, as in Consul; of two that are
+    /// equally literal the one with more segments, so that the other's last name does not swallow them.
     pub fn find(&self, method: &Method, raw_path: &str) -> Result<Result<Found, Missing>, HttpError> {
-        let mut literals = 0;
+        let mut best = (0, 0);
         let mut fitting: Vec<(usize, Fit<'_>)> = Vec::new();
         for (at, route) in self.routes.iter().enumerate() {
             let Some(fit) = fit(&route.segments, raw_path) else { continue };
-            if fit.literals > literals {
-                literals = fit.literals;
+            let rank = (fit.literals, route.segments.len());
+            if rank > best {
+                best = rank;
                 fitting.clear();
             }
-            if fit.literals == literals {
+            if rank == best {
                 fitting.push((at, fit));
             }
         }
@@ -225,6 +228,8 @@ impl<C: Authorise> Router<C> {
     pub async fn dispatch(&self, context: &Arc<C>, found: Found, mut call: Call) -> Result<Reply, HttpError> {
         let route = &self.routes[found.route];
         call.captures = found.captures;
+        // In front of everything else, whatever the endpoint reads.
+        call.require_default_tenancy()?;
         match &route.right {
             Right::Here(right) => {
                 let right = right(&call, context)?;
@@ -269,7 +274,8 @@ struct Fit<'p> {
     has_names: bool,
 }
 
-/// `None` if the path does not fit. A name in the middle may not be empty.
+/// `None` if the path does not fit. A name in the middle may not be empty; one at the end takes the rest of the
+/// path, for ids may have slashes in them and clients do not escape those.
 fn fit<'p>(segments: &[Segment], raw_path: &'p str) -> Option<Fit<'p>> {
     let mut rest = raw_path.strip_prefix('/')?;
     let mut found = Fit { literals: 0, captures: Vec::new(), has_names: true };
@@ -280,9 +286,8 @@ fn fit<'p>(segments: &[Segment], raw_path: &'p str) -> Option<Fit<'p>> {
         }
         let last = at + 1 == segments.len();
         let (own, tail) = match rest.split_once('/') {
-            Some(_) if last => return None,
+            _ if last => (rest, ""),
             Some((own, tail)) => (own, tail),
-            None if last => (rest, ""),
             None => return None,
         };
         match segment {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::world::{ROOT, Response, Setup, World};
 
 /// A token with these rules.
-async fn token(world: &World, rules: &str) -> (String, String) {
+pub(crate) async fn token(world: &World, rules: &str) -> (String, String) {
     let name = format!("p{}", rules.bytes().map(u64::from).sum::<u64>());
     let policy = json!({"Name": name, "Rules": rules}).to_string();
     world.put("/v1/acl/policy", policy).token(ROOT).ok().await;
@@ -550,5 +550,67 @@ async fn names_that_differ_in_their_case_are_two_names() {
         let path = format!("/v1/connect/intentions/check?source={source}&destination=web");
         assert_eq!(world.get(&path).token(ROOT).json().await, json!({"Allowed": allowed}), "{source}");
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_is_made_read_cloned_and_found_by_its_identities() {
+    let world = Setup::guarded().start().await;
+    let body = json!({
+        "ServiceIdentities": [{ "ServiceName": "web" }],
+        "NodeIdentities": [{ "NodeName": "n1", "Datacenter": "dc1" }],
+    });
+    let made = world.put("/v1/acl/token", body.to_string()).token(ROOT).json().await;
+    assert_eq!(
+        (&made["ServiceIdentities"], &made["NodeIdentities"]),
+        (&body["ServiceIdentities"], &body["NodeIdentities"])
+    );
+    let path = format!("/v1/acl/token/{}", made["AccessorID"].as_str().unwrap());
+    let secret = made["SecretID"].as_str().unwrap();
+    let expanded = world.get(&format!("{path}?expanded")).token(ROOT).json().await;
+    assert_eq!(expanded["ExpandedPolicies"].as_array().unwrap().len(), 2);
+    let cloned = world.put(&format!("{path}/clone"), "{}").token(ROOT).json().await;
+    assert_eq!(cloned["ServiceIdentities"], body["ServiceIdentities"]);
+    let of = |service: &str| world.get(&format!("/v1/acl/tokens?servicename={service}")).token(ROOT).json();
+    assert_eq!(of("web").await.as_array().unwrap().len(), 2);
+    // None is an empty list.
+    assert_eq!(of("db").await, json!([]));
+    // The agent goes by it, too: the service and its sidecar may be registered, another one may not.
+    let register = |body: &Value| world.put("/v1/agent/service/register", body.to_string()).token(secret);
+    register(&json!({ "Name": "web", "Port": 80, "Connect": { "SidecarService": {} } })).ok().await;
+    register(&json!({ "Name": "db" })).refused(403, "'service:write' on \"db\"").await;
+    world.get("/v1/agent/connect/ca/leaf/web").token(secret).ok().await;
+    world.get("/v1/agent/connect/ca/leaf/db").token(secret).refused(403, "'service:write'").await;
+    let none = json!({ "Description": "none" }).to_string();
+    assert_eq!(world.put(&path, none).token(ROOT).json().await.get("ServiceIdentities"), None);
+    world.get("/v1/agent/connect/ca/leaf/web").token(secret).refused(403, "'service:write'").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn whom_nobody_knows_is_told_so_before_anything_about_the_questions() {
+    let world = Setup::guarded().start().await;
+    let path = "/v1/internal/acl/authorize";
+    let wrong = r#"[{"Resource":"nope","Access":"read"}]"#;
+    world.post(path, wrong).token("0f0f0f0f-0000-4000-8000-0000000000ff").refused(403, "ACL not found").await;
+    world.post(path, wrong).token(ROOT).refused(400, "Invalid ACL resource requested").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn all_keys_below_a_prefix_are_asked_about_at_once() {
+    let world = Setup::guarded().start().await;
+    let rules = r#"key_prefix "a/" { policy = "write" } key "b/c" { policy = "read" } key_prefix "b/" { policy = "write" }"#;
+    let (_, token) = token(&world, rules).await;
+    let path = "/v1/internal/acl/authorize";
+    let ask = |resource: &str, access: &str, segment: &str| {
+        json!([{ "Resource": resource, "Access": access, "Segment": segment }]).to_string()
+    };
+    for (segment, allow) in [("a/", true), ("a/x", true), ("b/", false), ("c/", false), ("", false)] {
+        let answer = world.post(path, ask("key", "write-prefix", segment)).token(&token).json().await;
+        assert_eq!(answer[0]["Allow"], json!(allow), "{segment}");
+    }
+    let refused = "Invalid access level for service resource: write-prefix";
+    world.post(path, ask("service", "write-prefix", "a")).token(&token).refused(400, refused).await;
     world.stop().await;
 }

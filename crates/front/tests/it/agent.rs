@@ -220,3 +220,26 @@ async fn a_service_and_its_sidecar_have_tagged_addresses() {
     assert!(services["bare"]["TaggedAddresses"].get("lan_ipv4").is_none());
     world.stop().await;
 }
+
+#[tokio::test]
+async fn ids_with_slashes_are_addressed_as_they_are() {
+    let world = Setup::default().start().await;
+    let body = json!({ "ID": "team/web", "Name": "web", "Check": { "TTL": "10m", "CheckID": "team/alive" } });
+    world.put("/v1/agent/service/register", body.to_string()).ok().await;
+    for path in ["team/web", "team%2Fweb"] {
+        assert_eq!(world.get(&format!("/v1/agent/service/{path}")).json().await["ID"], "team/web");
+        let health = world.get(&format!("/v1/agent/health/service/id/{path}")).send().await;
+        assert_eq!(health.header("x-consul-reason"), Some("critical"));
+        world.put(&format!("/v1/agent/service/maintenance/{path}?enable=false"), "").ok().await;
+    }
+    world.put("/v1/agent/check/pass/team/alive", "").ok().await;
+    assert_eq!(world.get("/v1/agent/checks").json().await["team/alive"]["Status"], "passing");
+    world
+        .put("/v1/agent/check/pass/team/nothing", "")
+        .refused(404, "Unknown check ID \"team/nothing\"")
+        .await;
+    world.put("/v1/agent/check/deregister/team/alive", "").ok().await;
+    world.put("/v1/agent/service/deregister/team/web", "").ok().await;
+    assert_eq!(world.get("/v1/agent/services").send().await.body, "{}");
+    world.stop().await;
+}

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Setup, World};
+use crate::acl::token;
+use crate::world::{ROOT, Setup, World};
 
 async fn fill(world: &World) {
     let record = json!({
@@ -186,5 +187,43 @@ async fn the_leader_is_known() {
     let world = Setup::default().start().await;
     assert_eq!(world.get("/v1/status/leader").send().await.body, "\"127.0.0.1:8300\"");
     assert_eq!(world.get("/v1/status/peers").send().await.body, "[\"127.0.0.1:8300\"]");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_of_services_is_null_only_where_there_never_was_one() {
+    let world = Setup::guarded().start().await;
+    let put = |body: &Value| world.put("/v1/catalog/register", body.to_string()).token(ROOT);
+    put(&json!({ "Node": "n2", "Address": "10.0.0.2", "Service": { "Service": "web" } })).ok().await;
+    put(&json!({ "Node": "n3", "Address": "10.0.0.3" })).ok().await;
+    let of =
+        |path: &str, token: &str| world.get(&format!("/v1/catalog/node-services/{path}")).token(token).json();
+    let filter = "?filter=Service+%3D%3D+%22db%22";
+    assert_eq!(of("n3", ROOT).await["Services"], json!(null));
+    assert_eq!(of(&format!("n3{filter}"), ROOT).await["Services"], json!([]));
+    assert_eq!(of(&format!("n2{filter}"), ROOT).await["Services"], json!([]));
+    let (_, sees) = token(&world, r#"node "n2" { policy = "read" }"#).await;
+    assert_eq!(of("n2", &sees).await["Services"], json!([]));
+    // Of who may not see the node nothing is said.
+    let (_, other) = token(&world, r#"node "n3" { policy = "read" }"#).await;
+    assert_eq!(of("n2", &other).await, json!({ "Node": null, "Services": null }));
+    // A selector nothing has is refused, also where there is nothing to select from.
+    for path in ["node-services/nobody", "node/nobody"] {
+        let path = format!("/v1/catalog/{path}?filter=Nope+%3D%3D+1");
+        world.get(&path).token(ROOT).refused(500, "Nope").await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_datacenter_of_a_registration_is_said_in_its_body_alone() {
+    let world = Setup::default().start().await;
+    let body = json!({ "Node": "n2", "Address": "10.0.0.2" });
+    world.put("/v1/catalog/register?dc=nope", body.to_string()).ok().await;
+    assert_eq!(world.get("/v1/catalog/node/n2").json().await["Node"]["Datacenter"], "dc1");
+    let elsewhere = json!({ "Node": "n2", "Address": "10.0.0.2", "Datacenter": "nope" });
+    world.put("/v1/catalog/register", elsewhere.to_string()).refused(500, "No path to datacenter").await;
+    world.put("/v1/catalog/deregister?dc=nope", r#"{"Node":"n2"}"#).ok().await;
+    assert_eq!(world.get("/v1/catalog/node/n2").send().await.body, "null");
     world.stop().await;
 }

@@ -1,8 +1,8 @@
 //! Tokens and policies.
 
 use concord_model::intention::Action;
-use concord_model::token::{AclPolicy, PolicyLink};
-use concord_model::{Datacenter, NodeName, Stamp, Timestamp, Uuid};
+use concord_model::token::{AclPolicy, Identities, PolicyLink};
+use concord_model::{Datacenter, IdentityName, NodeName, Stamp, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 /// What the request's token may do, for agents that authorise by themselves.
@@ -14,7 +14,7 @@ pub struct ResolveToken {}
 pub struct ResolvedToken {
     /// The token's accessor.
     pub accessor: Uuid,
-    /// The rules of its policies.
+    /// The rules of its policies and identities, as far as they hold in the datacenter that answers.
     pub policies: Vec<AclPolicy>,
     /// When it stops being valid.
     #[serde(default)]
@@ -40,6 +40,9 @@ pub struct TokenRecord {
     pub description: String,
     /// Its policies.
     pub policies: Vec<PolicyLink>,
+    /// What it is the identity of.
+    #[serde(default)]
+    pub identities: Identities,
     /// Whether it is valid in this datacenter only.
     pub local: bool,
     /// When it stops being valid.
@@ -81,7 +84,7 @@ pub struct ExpandToken {
 pub struct ExpandedToken {
     /// The token.
     pub token: TokenRecord,
-    /// Its policies that exist, each once; also those of other datacenters.
+    /// Its policies that exist, each once, and the rules its identities stand for; also those of other datacenters.
     pub policies: Vec<AclPolicy>,
     /// What holds where no rule speaks, at the server that answered.
     pub default_policy: Action,
@@ -95,6 +98,9 @@ pub struct ListTokens {
     /// Only those with this policy.
     #[serde(default)]
     pub policy: Option<Uuid>,
+    /// Only those that are the identity of this service.
+    #[serde(default)]
+    pub service: Option<IdentityName>,
 }
 
 /// Makes or changes a token.
@@ -115,6 +121,9 @@ pub struct SetToken {
     /// Its policies, by id or by name.
     #[serde(default)]
     pub policies: Vec<PolicyChoice>,
+    /// What it is the identity of.
+    #[serde(default)]
+    pub identities: Identities,
     /// Valid in this datacenter only.
     #[serde(default)]
     pub local: bool,

@@ -9,7 +9,8 @@ use concord_ca::seal;
 use concord_model::ca::Sealed;
 use concord_model::intention::Action;
 use concord_model::token::{
-    ANONYMOUS_ACCESSOR, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, PolicyLink, Token, is_reserved, policy_name,
+    ANONYMOUS_ACCESSOR, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, Identities, NodeLink, PolicyLink, ServiceLink,
+    Token, is_reserved, policy_name,
 };
 use concord_model::{Stamp, Timestamp, Uuid};
 use concord_rpc::request::{
@@ -23,7 +24,7 @@ use concord_state::command::{self, SetMode};
 use concord_state::{Reader, Reply};
 use sha2::{Digest, Sha256};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, all_policies};
 use crate::paths::{Core, Eval};
 
 /// Shortest life of a token that expires.
@@ -89,6 +90,7 @@ impl Core {
             secret: Some(seal_secret(self, accessor, &secret)?),
             description: "Bootstrap Token (Global Management)".to_owned(),
             policies: vec![PolicyLink { id: GLOBAL_MANAGEMENT, name: GLOBAL_MANAGEMENT_NAME.to_owned() }],
+            identities: Identities::default(),
             local: false,
             expires_at: None,
             created_at: self.now(),
@@ -162,8 +164,8 @@ impl Core {
             let Some(token) = eval.reader.token_by_accessor(request.accessor, eval.now) else {
                 return Ok(None);
             };
-            let policies = token.policies.iter().filter_map(|link| eval.reader.policy_by_id(link.id));
-            let policies = policies.map(|policy| (*policy).clone()).collect();
+            let policies = all_policies(&mut eval.reader, &token);
+            let policies = policies.iter().map(|policy| (**policy).clone()).collect();
             let default_policy = match self.config.acl.default_policy {
                 DefaultPolicy::Allow => Action::Allow,
                 DefaultPolicy::Deny => Action::Deny,
@@ -183,7 +185,12 @@ impl Core {
         self.acls_enabled()?;
         self.read(head, &request.need(), |eval| {
             let wanted = |token: &&Arc<Token>| {
+                let services = &token.identities.services;
                 request.policy.is_none_or(|policy| token.policies.iter().any(|link| link.id == policy))
+                    && request
+                        .service
+                        .as_ref()
+                        .is_none_or(|service| services.iter().any(|link| link.service == *service))
             };
             let tokens = eval.reader.tokens(eval.now);
             let shown = tokens.iter().filter(wanted);
@@ -215,6 +222,11 @@ impl Core {
     ) -> Result<Answer<TokenRecord>, RpcError> {
         self.acls_enabled()?;
         self.authorise(head, &request.need()).await?;
+        if request.local
+            && let Some(link) = request.identities.services.iter().find(|link| !link.datacenters.is_empty())
+        {
+            return Err(words::datacenters_of_a_local_token(&link.service));
+        }
         let mut reader = self.view().read();
         let policies = links(&mut reader, &request.policies)?;
         let now = self.now();
@@ -262,6 +274,7 @@ impl Core {
             secret: Some(seal_secret(self, accessor, &secret)?),
             description: request.description.clone(),
             policies,
+            identities: request.identities.clone(),
             local: request.local,
             expires_at: end_of(request, now)?,
             created_at: now,
@@ -291,7 +304,12 @@ impl Core {
             return Err(RpcError::Rejected(format!("Cannot change expiration time of {accessor}")));
         }
         let opened = existing.secret.as_ref().and_then(|sealed| self.open_secret(accessor, sealed));
-        let token = Token { description: request.description.clone(), policies, ..(*existing).clone() };
+        let token = Token {
+            description: request.description.clone(),
+            policies,
+            identities: request.identities.clone(),
+            ..(*existing).clone()
+        };
         Ok((token, opened.unwrap_or_else(|| HIDDEN.to_owned()), SetMode::Update))
     }
 
@@ -455,11 +473,20 @@ fn record(token: &Token, secret: String) -> TokenRecord {
     for link in &token.policies {
         hash.update(link.id.0);
     }
+    for ServiceLink { service, datacenters } in &token.identities.services {
+        hash.update(service.as_str());
+        datacenters.iter().for_each(|datacenter| hash.update(datacenter.as_str()));
+    }
+    for NodeLink { node, datacenter } in &token.identities.nodes {
+        hash.update(node.as_str());
+        hash.update(datacenter.as_str());
+    }
     TokenRecord {
         accessor: token.accessor,
         secret,
         description: token.description.clone(),
         policies: token.policies.clone(),
+        identities: token.identities.clone(),
         local: token.local,
         expires_at: token.expires_at,
         created_at: token.created_at,

@@ -1,6 +1,6 @@
 //! What every cluster has: an identity, built-in policies, the anonymous and the first token.
 
-use concord_model::token::{GLOBAL_MANAGEMENT, PolicyLink, Token};
+use concord_model::token::{GLOBAL_MANAGEMENT, Identities, PolicyLink, Token};
 use concord_model::{Stamp, Uuid};
 use concord_rpc::RpcError;
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
@@ -52,6 +52,7 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
         secret: Some(seal_secret(core, accessor, secret.expose())?),
         description: "Initial Management Token".to_owned(),
         policies: vec![PolicyLink { id: GLOBAL_MANAGEMENT, name: GLOBAL_MANAGEMENT_NAME.to_owned() }],
+        identities: Identities::default(),
         local: false,
         expires_at: None,
         created_at: core.now(),

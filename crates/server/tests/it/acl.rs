@@ -24,7 +24,7 @@ use crate::world::{
 };
 
 #[track_caller]
-fn invalid<T: std::fmt::Debug>(answer: Result<T, RpcError>, part: &str) {
+pub(crate) fn invalid<T: std::fmt::Debug>(answer: Result<T, RpcError>, part: &str) {
     match answer {
         Err(RpcError::Invalid(text) | RpcError::Conflict(text)) => assert!(text.contains(part), "{text}"),
         other => panic!("{other:?}"),
@@ -40,7 +40,7 @@ fn rejected<T: std::fmt::Debug>(answer: Result<T, RpcError>, expected: &str) {
 }
 
 #[track_caller]
-fn denied<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
+pub(crate) fn denied<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
     assert!(matches!(answer, Err(RpcError::Denied(_))), "{answer:?}");
 }
 

@@ -14,6 +14,7 @@ mod catalog;
 mod csr;
 mod entries;
 mod growth;
+mod identities;
 mod intention;
 mod intention_by_id;
 mod isolation;

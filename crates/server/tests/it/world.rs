@@ -197,6 +197,7 @@ pub(crate) fn new_token() -> SetToken {
         secret: None,
         description: String::new(),
         policies: Vec::new(),
+        identities: concord_model::token::Identities::default(),
         local: false,
         expires_at: None,
         expires_after: None,

@@ -6,7 +6,7 @@ use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, KeyW
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
 use concord_model::intention::{Action, Decision, Destination, Source, SourceIntention};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
-use concord_model::token::{AclPolicy, PolicyLink, Token};
+use concord_model::token::{AclPolicy, Identities, PolicyLink, Token};
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, ServiceName, ServiceRef, Stamp,
     Timestamp, TrustDomain, Uuid,
@@ -255,6 +255,7 @@ pub(crate) fn token(accessor: Uuid, secret: &str) -> Token {
         secret: None,
         description: String::new(),
         policies: Vec::new(),
+        identities: Identities::default(),
         local: false,
         expires_at: None,
         created_at: Timestamp::EPOCH,

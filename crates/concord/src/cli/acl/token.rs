@@ -45,10 +45,10 @@ const ROLE_ID: Flag =
 const ROLE_NAME: Flag =
     Flag::list("role-name", "Name of a role of the token. Not available yet.").placeholder("<name>");
 const SERVICE_IDENTITY: Flag =
-    Flag::list("service-identity", "Service the token speaks for. Not available yet.")
+    Flag::list("service-identity", "Service the token speaks for, everywhere or in these datacenters.")
         .placeholder("<name[:dc1,dc2]>");
 const NODE_IDENTITY: Flag =
-    Flag::list("node-identity", "Node the token speaks for. Not available yet.").placeholder("<name:dc>");
+    Flag::list("node-identity", "Node the token speaks for.").placeholder("<name:dc>");
 
 /// The accessor as given, by either name of the flag.
 fn named<'a>(call: &'a Invocation<'_>) -> Result<&'a str, Failure> {

@@ -2,6 +2,8 @@
 
 use concord_client::testing::{Scripted, Seen};
 
+use serde_json::json;
+
 use super::{Bench, check, file, refuse};
 
 const ACCESSOR: &str = "986193b5-e2b5-eb26-6264-b524ea60cc6d";
@@ -75,7 +77,7 @@ fn a_token_is_created_with_policies_by_id_beginning_and_name() {
 }
 
 #[test]
-fn roles_and_identities_are_sent_for_the_agent_to_judge() {
+fn roles_and_identities_are_sent() {
     let words = [
         "acl",
         "token",
@@ -93,6 +95,62 @@ fn roles_and_identities_are_sent_for_the_agent_to_judge() {
     );
     assert_eq!(ran.asked, [format!("PUT /v1/acl/token {body}")]);
     refuse(&["acl", "token", "create", "-node-identity=n"], 1, "is not name:datacenter");
+}
+
+/// A server whose tokens have an identity of each kind.
+fn of_a_mesh(_: &Seen) -> Scripted {
+    Scripted::ok(format!(
+        r#"{{"AccessorID":"{ACCESSOR}","SecretID":"s","CreateTime":"2018-10-22T15:33:39Z","ServiceIdentities":
+        [{{"ServiceName":"web"}},{{"ServiceName":"db","Datacenters":["dc1","dc2"]}}],
+        "NodeIdentities":[{{"NodeName":"n","Datacenter":"dc1"}}]}}"#
+    ))
+}
+
+#[test]
+fn identities_are_printed() {
+    let ran = Bench::scripted(of_a_mesh).run(&["acl", "token", "read", "-accessor-id", ACCESSOR]);
+    let printed = "Service Identities:\n   web (Datacenters: all)\n   db (Datacenters: dc1, dc2)\n\
+        Node Identities:\n   n (Datacenter: dc1)\n";
+    assert!(ran.out.ends_with(printed), "{}", ran.out);
+}
+
+#[test]
+fn identities_stay_are_replaced_or_added_to() {
+    let sent = |more: &[&str]| {
+        let words: Vec<_> =
+            ["acl", "token", "update", "-accessor-id", ACCESSOR].iter().chain(more).copied().collect();
+        let ran = Bench::scripted(of_a_mesh).run(&words);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let (_, body) = ran.asked.last().unwrap().split_once('{').unwrap();
+        let body: serde_json::Value = serde_json::from_str(&format!("{{{body}")).unwrap();
+        (body["ServiceIdentities"].clone(), body["NodeIdentities"].clone())
+    };
+    let (web, db) =
+        (json!({ "ServiceName": "web" }), json!({ "ServiceName": "db", "Datacenters": ["dc1", "dc2"] }));
+    let node = json!({ "NodeName": "n", "Datacenter": "dc1" });
+    assert_eq!(sent(&["-description=x"]), (json!([web, db]), json!([node])));
+    assert_eq!(sent(&["-service-identity=api"]), (json!([{ "ServiceName": "api" }]), json!([node])));
+    let (services, nodes) = sent(&["-append-service-identity=web", "-append-service-identity=api"]);
+    assert_eq!((services, nodes), (json!([web, db, { "ServiceName": "api" }]), json!([node])));
+    let (services, nodes) = sent(&["-append-node-identity=m:dc2"]);
+    assert_eq!(
+        (services, nodes),
+        (json!([web, db]), json!([node, { "NodeName": "m", "Datacenter": "dc2" }]))
+    );
+    let both = [
+        "acl",
+        "token",
+        "update",
+        "-accessor-id",
+        ACCESSOR,
+        "-node-identity=a:b",
+        "-append-node-identity=c:d",
+    ];
+    let ran = Bench::scripted(of_a_mesh).run(&both);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("-append-node-identity adds to the identities and -node-identity replaces them")
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use concord_api::acl::{
 };
 use concord_api::decode;
 use concord_model::token::{self, SecretHash};
-use concord_model::{Secret, Uuid};
+use concord_model::{IdentityName, Secret, Uuid};
 use concord_rpc::RpcError;
 use concord_rpc::request::{
     BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
@@ -64,6 +64,7 @@ fn shown(record: TokenRecord) -> Token {
         secret,
         description,
         policies,
+        identities,
         local,
         expires_at,
         created_at,
@@ -77,6 +78,7 @@ fn shown(record: TokenRecord) -> Token {
         secret: None,
         description,
         policies,
+        identities,
         local,
         expires_at,
         created_at,
@@ -125,29 +127,31 @@ async fn bootstrap(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn tokens(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let policy = checked(&ctx, &call, Level::Read, policy_of(&call)).await?;
-    let (records, mut meta) = ctx.ask(&call, ListTokens { policy }).await?;
+    let wanted = checked(&ctx, &call, Level::Read, wanted(&call)).await?;
+    let (records, mut meta) = ctx.ask(&call, wanted).await?;
     meta.consistency = None;
     let shown: Vec<Token> = records.into_iter().map(shown).collect();
-    Ok(Reply::json((!shown.is_empty()).then_some(shown)).with_meta(&meta))
+    Ok(Reply::json(shown).with_meta(&meta))
 }
 
-/// The policy whose tokens are asked for.
-fn policy_of(call: &Call) -> Result<Option<Uuid>, HttpError> {
-    for (parameter, what) in
-        [("role", "ACL roles"), ("servicename", "service identities"), ("authmethod", "ACL auth methods")]
-    {
+/// Which tokens are asked for: those with a policy, or of a service.
+fn wanted(call: &Call) -> Result<ListTokens, HttpError> {
+    for (parameter, what) in [("role", "ACL roles"), ("authmethod", "ACL auth methods")] {
         if call.parameter(parameter).is_some_and(|value| !value.is_empty()) {
             return Err(HttpError::not_available(what));
         }
     }
     let policy = call.parameter("policy").filter(|id| !id.is_empty()).map(Uuid::parse).transpose();
-    policy.map_err(|error| HttpError::bad_request(format!("policy: {error}")))
+    let policy = policy.map_err(|error| HttpError::bad_request(format!("policy: {error}")))?;
+    let service = call.parameter("servicename").filter(|name| !name.is_empty()).map(IdentityName::parse);
+    let service =
+        service.transpose().map_err(|error| HttpError::bad_request(format!("servicename: {error}")))?;
+    Ok(ListTokens { policy, service })
 }
 
 /// A body as a request: with `accessor` of a token that is there, else of a new one.
 fn set_token(upsert: TokenUpsert, accessor: Option<Uuid>) -> SetToken {
-    let TokenUpsert { accessor: written, secret, description, policies, local, expires } = upsert;
+    let TokenUpsert { accessor: written, secret, description, policies, identities, local, expires } = upsert;
     let choice = |policy: PolicyRef| match policy {
         PolicyRef::Id(id) => PolicyChoice::Id(id),
         PolicyRef::Name(name) => PolicyChoice::Name(name),
@@ -163,6 +167,7 @@ fn set_token(upsert: TokenUpsert, accessor: Option<Uuid>) -> SetToken {
         secret: secret.map(|secret| secret.expose().to_owned()),
         description,
         policies: policies.into_iter().map(choice).collect(),
+        identities,
         local,
         expires_at,
         expires_after,
@@ -241,6 +246,7 @@ async fn clone_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         secret: None,
         description: if description.is_empty() { like.description } else { description },
         policies: like.policies.into_iter().map(|link| PolicyChoice::Id(link.id)).collect(),
+        identities: like.identities,
         local: like.local,
         expires_at: like.expires_at,
         expires_after: None,

@@ -40,21 +40,15 @@ endpoints! {
     NodeServiceNames: GET "/v1/catalog/node-services/:node", Right::Asked(&["NodeDump"]) => node_services;
 }
 
-/// The head of a write: where the body says, else where the parameter says.
+/// The head of a write: where the body says, which is here if it says nothing. A parameter does not count, as
+/// in Consul.
 fn head_for(ctx: &Ctx, call: &Call, datacenter: Datacenter) -> Result<Head, HttpError> {
-    let head = ctx.head(call)?;
-    if datacenter == ctx.agent.config().datacenter {
-        return Ok(head);
-    }
-    Ok(Head { datacenter: Some(datacenter), ..head })
-}
-
-fn here(ctx: &Ctx, call: &Call) -> Result<Datacenter, HttpError> {
-    Ok(call.head()?.datacenter.unwrap_or_else(|| ctx.agent.config().datacenter.clone()))
+    let elsewhere = (datacenter != ctx.agent.config().datacenter).then_some(datacenter);
+    Ok(Head { datacenter: elsewhere, ..ctx.head(call)? })
 }
 
 async fn register(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let registration = RegisterBody::decode(&call.body)?.resolve(&here(&ctx, &call)?)?;
+    let registration = RegisterBody::decode(&call.body)?.resolve(&ctx.agent.config().datacenter)?;
     let head = head_for(&ctx, &call, registration.node.datacenter.clone())?;
     let concord_api::catalog::Registration { node, service, checks, skip_node_update } = registration;
     ctx.ask_with(&call, head, Register { node, skip_node_update, service, checks }).await?;
@@ -62,7 +56,7 @@ async fn register(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn deregister(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let deregistration = DeregisterBody::decode(&call.body)?.resolve(&here(&ctx, &call)?)?;
+    let deregistration = DeregisterBody::decode(&call.body)?.resolve(&ctx.agent.config().datacenter)?;
     let concord_api::catalog::Deregistration { datacenter, scope: _, node, target } = deregistration;
     let what = match target {
         DeregisterTarget::Node => Registered::Node,
@@ -152,7 +146,10 @@ async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
                 select::keep_values(filter.as_ref(), &NODE_SERVICE, services)?.into_iter().collect();
             Some(NodeServices { node, services })
         }
-        None => None,
+        None => {
+            select::keep::<shapes::NodeService>(filter.as_ref(), &NODE_SERVICE, Vec::new())?;
+            None
+        }
     };
     Ok(Reply::json(shown).with_meta(&meta))
 }
@@ -160,17 +157,16 @@ async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn node_services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
     let (records, meta) = ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)? }).await?;
-    let shown = match records {
+    let (node, services) = match records {
         Some(records) => {
-            let scope = &records.node.scope;
-            let services =
-                records.services.iter().map(|one| shapes::NodeService::from_model(scope, one)).collect();
-            NodeServiceList {
-                node: Some(shapes::Node::from_model(&records.node)),
-                services: select::keep(filter.as_ref(), &NODE_SERVICE, services)?,
-            }
+            let shape = |one| shapes::NodeService::from_model(&records.node.scope, one);
+            (Some(shapes::Node::from_model(&records.node)), records.services.iter().map(shape).collect())
         }
-        None => NodeServiceList::default(),
+        None => (None, Vec::new()),
     };
-    Ok(Reply::json(shown).with_meta(&meta))
+    // As in Consul: nothing left over is an empty list, nothing there from the start is `null`.
+    let left_out = filter.is_some() || meta.filtered && node.is_some();
+    let services = select::keep(filter.as_ref(), &NODE_SERVICE, services)?;
+    let services = (left_out || !services.is_empty()).then_some(services);
+    Ok(Reply::json(NodeServiceList { node, services }).with_meta(&meta))
 }

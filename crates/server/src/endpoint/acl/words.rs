@@ -3,7 +3,7 @@
 //! What is nonsense in itself is [`RpcError::Invalid`]; what only stands against the tokens and policies
 //! there are is [`RpcError::Rejected`]: installers take "already exists" for success by its text and code.
 
-use concord_model::Uuid;
+use concord_model::{IdentityName, Uuid};
 use concord_rpc::RpcError;
 use concord_rpc::request::PolicyChoice;
 use concord_state::Refusal;
@@ -68,6 +68,13 @@ pub(super) fn in_use(field: &str) -> RpcError {
 /// A token that should be there is not.
 pub(super) fn unknown_token(accessor: Uuid) -> RpcError {
     RpcError::Rejected(format!("Cannot find token \"{accessor}\""))
+}
+
+/// A token of one datacenter names others.
+pub(super) fn datacenters_of_a_local_token(service: &IdentityName) -> RpcError {
+    RpcError::Invalid(format!(
+        "Service identity \"{service}\" cannot specify a list of datacenters on a local token"
+    ))
 }
 
 /// A token keeps its secret.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
 use concord_model::intention::{Action, Decision, Destination, LegacyFields, Source, SourceIntention};
 use concord_model::proxy::ServiceKind;
-use concord_model::token::Token;
+use concord_model::token::{Identities, Token};
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, ServiceName, Stamp, Timestamp,
     Uuid,
@@ -169,6 +169,7 @@ fn a_token_more_costs_what_the_first_did() {
             secret: None,
             description: String::new(),
             policies: Vec::new(),
+            identities: Identities::default(),
             local: false,
             expires_at: Some(Timestamp::from_secs(1_000 + i64::from(number))),
             created_at: Timestamp::EPOCH,

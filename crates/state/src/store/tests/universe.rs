@@ -11,7 +11,7 @@ use concord_model::intention::{
     Action, Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
 };
 use concord_model::proxy::{ProxyConfig, ServiceKind};
-use concord_model::token::{AclPolicy, PolicyLink, Token};
+use concord_model::token::{AclPolicy, Identities, PolicyLink, Token};
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, PeerName, ServiceName,
     ServiceRef, Stamp, Timestamp, TrustDomain, Uuid,
@@ -291,6 +291,7 @@ fn token() -> impl Strategy<Value = Token> {
             secret: None,
             description: String::new(),
             policies: policy.into_iter().map(|id| PolicyLink { id, name: String::new() }).collect(),
+            identities: Identities::default(),
             local: false,
             expires_at: expires.map(|at| Timestamp::from_secs(at * 10)),
             created_at: Timestamp::EPOCH,

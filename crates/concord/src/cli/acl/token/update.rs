@@ -1,11 +1,12 @@
 //! `acl token update`: what is not said stays as it is.
 
+use concord_api::acl::Token;
 use concord_client::Client;
 use serde_json::{Map, Value, json};
 
 use super::{
     ACCESSOR_ID, DESCRIPTION, ID, NODE_IDENTITY, POLICY_ID, POLICY_NAME, ROLE_ID, ROLE_NAME,
-    SERVICE_IDENTITY, add_grants, named, policies, show,
+    SERVICE_IDENTITY, add_grants, named, node_identity, policies, service_identity, show,
 };
 use crate::cli::Io;
 use crate::cli::acl::{META, accessor};
@@ -19,11 +20,14 @@ pub(crate) static UPDATE: Command = Command {
     synopsis: "Changes a token",
     usage: &["[options] -accessor-id=<id>"],
     about: "Changes a token and prints it. What is not said stays as it is; -policy-id and -policy-name replace all \
-            policies, the -append flags add to them.",
+            policies, -service-identity and -node-identity all identities of their kind, the -append flags add to them.",
     flags: &[
         ACCESSOR_ID,
+        Flag::list("append-node-identity", "Node the token is to speak for, too.").placeholder("<name:dc>"),
         Flag::list("append-policy-id", "Id of a policy to add.").placeholder("<id>"),
         Flag::list("append-policy-name", "Name of a policy to add.").placeholder("<name>"),
+        Flag::list("append-service-identity", "Service the token is to speak for, too.")
+            .placeholder("<name[:dc1,dc2]>"),
         DESCRIPTION,
         FORMAT,
         ID,
@@ -77,10 +81,43 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     }
     body.insert("Policies".to_owned(), Value::Array(links));
     add_grants(values, &mut body)?;
+    keep_identities(call, &before, &mut body)?;
     let token =
         client.acl_token_update(&id, &body, &options).await.map_err(Failure::api("change the token"))?;
     if !call.wants_json() {
         io.line("Token updated successfully.")?;
     }
     show(&token.value, call, io)
+}
+
+/// Identities stay as they are unless others replace them, or are added.
+fn keep_identities(
+    call: &Invocation<'_>,
+    before: &Token,
+    body: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    let services = before.service_identities.iter().map(|one| json!(one)).collect::<Vec<_>>();
+    let nodes = before.node_identities.iter().map(|one| json!(one)).collect::<Vec<_>>();
+    let more_services = call.values.list("append-service-identity").iter().map(|text| service_identity(text));
+    let more_nodes = call.values.list("append-node-identity").iter().map(|text| node_identity(text));
+    let more_nodes = more_nodes.collect::<Result<Vec<_>, _>>()?;
+    for (key, flag, before, more) in [
+        ("ServiceIdentities", "service-identity", services, more_services.collect()),
+        ("NodeIdentities", "node-identity", nodes, more_nodes),
+    ] {
+        match (body.contains_key(key), more.is_empty()) {
+            (true, false) => {
+                return Err(
+                    call.usage(format!("-append-{flag} adds to the identities and -{flag} replaces them"))
+                );
+            }
+            (true, true) => {}
+            (false, _) if before.is_empty() && more.is_empty() => {}
+            (false, _) => {
+                let added = more.into_iter().filter(|one| !before.contains(one)).collect::<Vec<_>>();
+                body.insert(key.to_owned(), before.iter().cloned().chain(added).collect());
+            }
+        }
+    }
+    Ok(())
 }

@@ -43,8 +43,9 @@ pub(super) async fn probe(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError>
         let text = format!("Refusing to process more than {QUESTIONS_MAX} authorizations at once");
         return Err(HttpError::bad_request(text));
     }
-    let rights: Vec<_> = questions.iter().map(right).collect::<Result<_, _>>()?;
+    // Who nobody knows is told so before anything is said about the questions, as in Consul.
     let caller = ctx.caller(&call).await?;
+    let rights: Vec<_> = questions.iter().map(right).collect::<Result<_, _>>()?;
     let answer =
         |(question, right): (Question, Right<'static>)| Answered { question, allow: caller.may(&right) };
     let answers: Vec<Answered> = questions.into_iter().zip(rights).map(answer).collect();
@@ -57,6 +58,13 @@ fn right(question: &Question) -> Result<Right<'static>, HttpError> {
         "read" => Level::Read,
         "list" if resource == "key" => Level::List,
         "write" => Level::Write,
+        "write-prefix" if resource == "key" => {
+            return Ok(Right::Under {
+                resource: Labelled::Key,
+                prefix: segment.clone().into(),
+                level: Level::Write,
+            });
+        }
         _ => {
             let text = format!("Invalid access level for {resource} resource: {access}");
             return Err(HttpError::bad_request(text));
