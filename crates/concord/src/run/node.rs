@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn programs_find_the_keys_in_a_nodes_metadata_that_they_look_for() {
         let flags = AgentFlags { dev: true, ..AgentFlags::default() };
-        let loaded = concord_config::load(&[], &flags, &Host::default()).expect("it can be started with");
+        let loaded = concord_config::load(&[], &flags, &host()).expect("it can be started with");
         let found = meta(&loaded.config);
         assert_eq!(found["consul-network-segment"], "");
         assert!(found.contains_key("consul-version"));
