@@ -24,12 +24,18 @@ pub enum Error {
         source: io::Error,
     },
     /// The connection broke. The agent may have carried out the request.
-    #[error("the connection to {address} broke before the answer was complete: {source}")]
+    #[error("the connection to {address} broke before the answer was complete: {}", causes(source))]
     Broken {
         /// Whom.
         address: Address,
         /// What HTTP said.
         source: hyper::Error,
+    },
+    /// The other side closed the connection instead of answering. It may have carried out the request.
+    #[error("{address} closed the connection without an answer")]
+    Closed {
+        /// Whom.
+        address: Address,
     },
     /// There was no complete answer in time. The agent may have carried out the request.
     #[error("no answer from {address} within {after:?}")]
@@ -78,6 +84,7 @@ impl Error {
             | Self::Tls(_)
             | Self::Connect { .. }
             | Self::Broken { .. }
+            | Self::Closed { .. }
             | Self::Timeout { .. }
             | Self::TooLarge { .. }
             | Self::Decode { .. }
@@ -98,7 +105,7 @@ impl Error {
     /// Whether the same request may succeed later without anybody changing it.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Broken { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. } | Self::Broken { .. } | Self::Closed { .. } | Self::Timeout { .. } => true,
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             Self::Address(_)
             | Self::Tls(_)
@@ -111,31 +118,100 @@ impl Error {
     /// What a person at a terminal can do about it, where we know.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Connect { address, source } => Some(match source.kind() {
-                io::ErrorKind::PermissionDenied => format!("may this user open {address}?"),
-                io::ErrorKind::InvalidData => {
-                    "check -ca-file, -ca-path, -tls-server-name, -client-cert and -client-key".to_owned()
-                }
-                _ => format!(
-                    "is an agent running at {address}? Set CONCORD_HTTP_ADDR or -http-addr to reach another"
-                ),
-            }),
+            Self::Connect { address, source } => Some(remedy_for_connecting(address, source)),
             Self::Timeout { address, .. } => Some(format!("does {address} speak HTTP, and has it a leader?")),
+            Self::Status { status: 400, message }
+                if message.ends_with("HTTP request to an HTTPS server.") =>
+            {
+                Some("write https:// before the address, or set CONSUL_HTTP_SSL=true".to_owned())
+            }
             Self::Status { status: 401, .. } => {
                 Some("the agent runs without ACLs; set acl.enabled in its configuration".to_owned())
             }
             Self::Status { status: 403, message } => remedy_for_refusal(message).map(ToOwned::to_owned),
-            Self::Broken { address, .. } => {
-                Some(format!("does {address} speak HTTP? An https:// address needs its scheme written out"))
-            }
+            Self::Status { status: 500, message } if message == "No cluster leader" => Some(
+                "no server leads at the moment: try again, and read the servers' logs if it stays so"
+                    .to_owned(),
+            ),
+            Self::Broken { source, .. } => Some(match remedy_for_tls(&causes(source)) {
+                Some(remedy) => remedy.to_owned(),
+                None => NOT_HTTP.to_owned(),
+            }),
+            // The alert that says so may get lost when the other side closes.
+            Self::Closed { address: Address::Https { .. } } => Some(
+                "does the agent ask for a certificate? Give one of an authority that it trusts with -client-cert and -client-key"
+                    .to_owned(),
+            ),
+            Self::Closed { .. } => Some(NOT_HTTP.to_owned()),
+            Self::Decode { .. } => Some("is it an agent that answers there?".to_owned()),
             Self::Status { .. }
             | Self::Address(_)
             | Self::Tls(_)
             | Self::TooLarge { .. }
-            | Self::Decode { .. }
             | Self::Request { .. } => None,
         }
     }
+}
+
+/// Where something else than HTTP is spoken.
+const NOT_HTTP: &str =
+    "does the HTTP API of an agent listen there? One under TLS needs https:// before its address";
+
+/// What happened, and why, as far as it is known.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some repeat what they were caused by.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn remedy_for_connecting(address: &Address, source: &io::Error) -> String {
+    let text = source.to_string();
+    if let Some(remedy) = remedy_for_tls(&text) {
+        return remedy.to_owned();
+    }
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => format!("may this user open {address}?"),
+        io::ErrorKind::InvalidData => {
+            "check -ca-file, -ca-path, -tls-server-name, -client-cert and -client-key".to_owned()
+        }
+        // The resolver's own words are all there is to know it by.
+        _ if text.contains("lookup address") => {
+            "is the name in -http-addr or CONCORD_HTTP_ADDR written as it is known here?".to_owned()
+        }
+        _ => {
+            format!("is an agent running at {address}? Set CONCORD_HTTP_ADDR or -http-addr to reach another")
+        }
+    }
+}
+
+/// What helps where TLS said no, by what it said.
+fn remedy_for_tls(text: &str) -> Option<&'static str> {
+    const SAID: [(&str, &str); 6] = [
+        ("InvalidContentType", "no TLS is spoken there: write http:// before the address"),
+        ("UnknownIssuer", "name the authority that signed the agent's certificate with -ca-file or -ca-path"),
+        (
+            "not valid for name",
+            "call the agent by a name in its certificate, or give one with -tls-server-name",
+        ),
+        ("certificate expired", "the agent's certificate has expired: put another one in its place"),
+        (
+            "CertificateRequired",
+            "the agent asks for a certificate: give one with -client-cert and -client-key",
+        ),
+        (
+            "received fatal alert",
+            "the agent does not take the certificate of -client-cert: give one of an authority that it trusts",
+        ),
+    ];
+    SAID.iter().find(|(said, _)| text.contains(said)).map(|(_, remedy)| *remedy)
 }
 
 /// What helps depends on whose lack it is: the caller's token, its rights, or the thing that was asked for.
@@ -145,6 +221,9 @@ fn remedy_for_refusal(message: &str) -> Option<&'static str> {
             "the first token was made already: use it, or one made with it. If it is lost, write the reset index into \
              the file acl-bootstrap-reset in the leader's data directory and bootstrap again",
         );
+    }
+    if message.starts_with("ACL system must be bootstrapped") {
+        return Some("make the first token with acl bootstrap");
     }
     // Of the thing: the token or policy asked for, not the one it was asked with.
     if message != TOKEN_UNKNOWN && message.ends_with(TOKEN_UNKNOWN) {
@@ -185,6 +264,7 @@ mod tests {
         );
         check(403, "token does not exist: ACL not found", None);
         check(404, "Requested policy does not exist: ACL not found", None);
-        check(500, "No cluster leader", None);
+        check(500, "No cluster leader", Some("no server leads"));
+        check(500, "No path to datacenter", None);
     }
 }

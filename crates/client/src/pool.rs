@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::address::Address;
 use crate::config::Config;
@@ -30,7 +31,11 @@ use crate::limits;
 use crate::pieces::Pieces;
 use crate::tls::Tls;
 
-type Sender = SendRequest<Full<Bytes>>;
+/// A connection: what sends on it, and how it ends where that is a fault.
+struct Sender {
+    requests: SendRequest<Full<Bytes>>,
+    fault: oneshot::Receiver<hyper::Error>,
+}
 
 /// The connections of one client.
 pub(crate) struct Pool {
@@ -89,17 +94,19 @@ impl Pool {
             // A kept connection may have been closed from the other end at any time. What was only read may be
             // read again; anything else is sent again only if it certainly did not leave.
             let again = (*request.method() == Method::GET).then(|| request.clone());
-            match sender.try_send_request(request).await {
+            match sender.requests.try_send_request(request).await {
                 Ok(response) => return self.finish(sender, response, bytes_max).await,
                 Err(mut failed) => match failed.take_message().or(again) {
                     Some(unsent) => request = unsent,
-                    None => return Err(self.broken(failed.into_error())),
+                    None => return Err(self.ended(sender, failed.into_error()).await),
                 },
             }
         }
         let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
-        self.finish(sender, response, bytes_max).await
+        match sender.requests.send_request(request).await {
+            Ok(response) => self.finish(sender, response, bytes_max).await,
+            Err(error) => Err(self.ended(sender, error).await),
+        }
     }
 
     /// Sends a request on a connection of its own; its answer is read as it comes. Its beginning comes within `deadline`.
@@ -111,12 +118,15 @@ impl Pool {
         let clock = Arc::clone(self.scope.clock());
         let opening = async {
             let mut sender = self.connect().await?;
-            let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
+            let response = match sender.requests.send_request(request).await {
+                Ok(response) => response,
+                Err(error) => return Err(self.ended(sender, error).await),
+            };
             if !response.status().is_success() {
                 let (head, body) = self.finish(sender, response, limits::ERROR_BYTES_MAX).await?;
                 return Ok(Opened::Refused(head.status, body));
             }
-            Ok(Opened::Pieces(Pieces::new(response.into_body(), self.address.clone(), sender)))
+            Ok(Opened::Pieces(Pieces::new(response.into_body(), self.address.clone(), sender.requests)))
         };
         timeout(clock.as_ref(), deadline, opening)
             .await
@@ -154,10 +164,12 @@ impl Pool {
             let now = self.scope.clock().now();
             let mut candidate = {
                 let mut idle = self.idle.lock();
-                idle.retain(|idle| !idle.sender.is_closed() && now - idle.since < limits::IDLE_AGE_MAX);
+                idle.retain(|idle| {
+                    !idle.sender.requests.is_closed() && now - idle.since < limits::IDLE_AGE_MAX
+                });
                 idle.pop()?
             };
-            if candidate.sender.ready().await.is_ok() {
+            if candidate.sender.requests.ready().await.is_ok() {
                 return Some(candidate.sender);
             }
         }
@@ -165,7 +177,7 @@ impl Pool {
 
     fn put_back(&self, sender: Sender) {
         let mut idle = self.idle.lock();
-        if !sender.is_closed() && idle.len() < limits::IDLE_CONNECTIONS_MAX {
+        if !sender.requests.is_closed() && idle.len() < limits::IDLE_CONNECTIONS_MAX {
             idle.push(Idle { sender, since: self.scope.clock().now() });
         }
     }
@@ -176,21 +188,34 @@ impl Pool {
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|source| Error::Connect { address: self.address.clone(), source })?;
-        let (sender, connection) = http1::Builder::new()
+        let (requests, connection) = http1::Builder::new()
             .max_buf_size(limits::HEAD_BYTES_MAX)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(error))?;
         let scope = self.scope.clone();
-        // It ends by itself when its sender is dropped; the scope's end cuts it short. Faults reach the sender.
+        let (tell, fault) = oneshot::channel();
+        // It ends by itself when its sender is dropped; the scope's end cuts it short.
         drop(self.scope.spawn("connection", async move {
             tokio::select! {
                 biased;
-                _ = connection => {}
+                ended = connection => if let Err(error) = ended {
+                    // Whoever sent may be gone.
+                    let _ = tell.send(error);
+                },
                 () = scope.cancelled() => {}
             }
         }));
-        Ok(sender)
+        Ok(Sender { requests, fault })
+    }
+
+    /// Why a request had no answer: of a connection that ended first only the connection itself knows.
+    async fn ended(&self, sender: Sender, error: hyper::Error) -> Error {
+        let cause = if error.is_canceled() { sender.fault.await.ok() } else { Some(error) };
+        match cause.filter(|error| !error.is_incomplete_message()) {
+            Some(cause) => self.broken(cause),
+            None => Error::Closed { address: self.address.clone() },
+        }
     }
 
     fn broken(&self, source: hyper::Error) -> Error {

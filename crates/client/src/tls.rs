@@ -56,6 +56,15 @@ pub enum TlsError {
         /// What is wrong with it.
         source: pem::Error,
     },
+    /// A file holds no private key.
+    #[error("{} holds no private key", path.display())]
+    NoKey {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The key is not that of the certificate.
+    #[error("the key of -client-key is not that of the certificate of -client-cert")]
+    OtherKey,
     /// No authority was found.
     #[error("no certificate authority found in {place}; name one with -ca-file or CONCORD_CACERT")]
     NoAuthority {
@@ -104,7 +113,11 @@ impl Tls {
         let mut config = match (&files.client_cert, &files.client_key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(cert), Some(key)) => {
-                builder.with_client_auth_cert(certificates(cert)?, private_key(key)?)?
+                let made = builder.with_client_auth_cert(certificates(cert)?, private_key(key)?);
+                made.map_err(|error| match error {
+                    rustls::Error::InconsistentKeys(_) => TlsError::OtherKey,
+                    other => TlsError::Rustls(other),
+                })?
             }
             (Some(_), None) | (None, Some(_)) => return Err(TlsError::HalfPair),
         };
@@ -169,8 +182,10 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
 
 /// The first private key of a file.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|source| match source {
+        pem::Error::NoItemsFound => TlsError::NoKey { path: path.to_owned() },
+        source => TlsError::Pem { path: path.to_owned(), source },
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

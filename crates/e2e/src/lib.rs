@@ -42,7 +42,7 @@ pub use crate::foreign::{Go, foreign, go_program, ran, skip, source_dir};
 pub use crate::http::{Conn, Http, Reply};
 pub use crate::load::{Load, Outcome};
 pub use crate::mesh::Mesh;
-pub use crate::page::try_page;
+pub use crate::page::{fits, try_page};
 pub use crate::pki::Authority;
 pub use crate::process::{Process, Signal};
 pub use crate::proxy::{ProxyOptions, ProxyProcess};

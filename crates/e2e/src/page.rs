@@ -159,8 +159,8 @@ fn fences(page: &str) -> Vec<Fence<'_>> {
     all
 }
 
-/// Whether a line is what a page shows, in which `…` stands for anything.
-fn fits<'a>(shown: &str, printed: &'a str) -> bool {
+/// Whether a text is what a page shows, in which `…` stands for anything.
+pub fn fits<'a>(shown: &str, printed: &'a str) -> bool {
     let parts: Vec<_> = shown.split('…').collect();
     let [first, between @ .., last] = parts.as_slice() else { return shown == printed };
     let rest = printed.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));

@@ -100,15 +100,15 @@ async fn a_directory_of_authorities_will_do() {
 #[tokio::test]
 async fn an_agent_of_another_authority_or_name_is_not_asked() {
     let (authority, other) = (Authority::new(), Authority::new());
-    for tls in [
-        trusting(&other.path("ca.pem"), "agent.test"),
-        trusting(&authority.path("ca.pem"), "other.test"),
+    for (tls, remedy) in [
+        (trusting(&other.path("ca.pem"), "agent.test"), "-ca-file"),
+        (trusting(&authority.path("ca.pem"), "other.test"), "-tls-server-name"),
         // Without a name the address counts, which the certificate does not have.
-        TlsFiles { ca_file: Some(authority.path("ca.pem")), ..TlsFiles::default() },
+        (TlsFiles { ca_file: Some(authority.path("ca.pem")), ..TlsFiles::default() }, "-tls-server-name"),
     ] {
         let error = ask(authority.acceptor(false), tls).await.unwrap_err();
         assert!(matches!(error, Error::Connect { .. }), "{error:?}");
-        assert!(error.remedy().unwrap().contains("-ca-file"), "{error:?}");
+        assert!(error.remedy().unwrap().contains(remedy), "{error:?}");
     }
 }
 

@@ -138,7 +138,7 @@ async fn a_write_that_may_have_arrived_is_not_repeated() {
     let client = client(address, &scope);
     client.catalog_nodes(&QueryOptions::default()).await.unwrap();
     let error = client.agent_leave(&QueryOptions::default()).await.unwrap_err();
-    assert!(matches!(error, Error::Broken { .. }), "{error:?}");
+    assert!(matches!(error, Error::Closed { .. }), "{error:?}");
     assert_eq!((counts.0.load(Ordering::SeqCst), counts.1.load(Ordering::SeqCst)), (1, 2));
 }
 
@@ -152,7 +152,7 @@ async fn a_read_on_a_kept_connection_is_repeated_once() {
     assert_eq!((counts.0.load(Ordering::SeqCst), counts.1.load(Ordering::SeqCst)), (2, 3));
     let (address, counts) = answering(&scope, 0).await;
     let error = self::client(address, &scope).catalog_nodes(&QueryOptions::default()).await.unwrap_err();
-    assert!(matches!(error, Error::Broken { .. }), "{error:?}");
+    assert!(matches!(error, Error::Closed { .. }), "{error:?}");
     assert_eq!(counts.1.load(Ordering::SeqCst), 1);
 }
 

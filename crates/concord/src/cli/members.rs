@@ -42,6 +42,12 @@ pub(crate) static MEMBERS: Command = Command {
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let pattern = call.values.text("status");
+    // By itself first: what is wrong with it is told in its own words.
+    Regex::new(pattern).map_err(|error| {
+        let text = error.to_string();
+        let cause = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        call.usage(format!("-status: {pattern:?} is no regular expression: {cause}"))
+    })?;
     let status =
         Regex::new(&format!("^(?:{pattern})$")).map_err(|error| call.usage(format!("-status: {error}")))?;
     let mut options = call.options();

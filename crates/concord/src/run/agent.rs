@@ -96,6 +96,7 @@ async fn serve(
     let world = world(config)?;
     let presenting = Presenting::start(config, Timestamp::from_nanos(world.clock.wall_nanos()))?;
     let bound = Bound::bind(config)?;
+    let mut pid_file = PidFile::prepare(config.agent.pid_file.as_deref())?;
     let node_id = node::id(config, &world)?;
     let address = node::address(config);
     let scope = Scope::new("concord", Arc::clone(&world.clock));
@@ -110,7 +111,7 @@ async fn serve(
             .await?;
     let api: Arc<dyn ServerApi> = Arc::new(server.api());
     // Only now: the server holds the lock of the directory.
-    let pid_file = PidFile::write(config.agent.pid_file.as_deref())?;
+    pid_file.write()?;
     if let Some(data_dir) = sealed_beside {
         tidy_up(Path::new(data_dir))?;
     }
@@ -213,9 +214,8 @@ async fn stop(server: &Server, agent: &Agent, faces: &Scope) {
 
 fn world(config: &Config) -> Result<World, Failure> {
     match &config.agent.data_dir {
-        Some(path) if !config.agent.dev => {
-            World::host(Path::new(path)).map_err(|error| Failure::input(format!("data_dir: {path}: {error}")))
-        }
+        Some(path) if !config.agent.dev => World::host(Path::new(path))
+            .map_err(|error| Failure::input(format!("data_dir: cannot make or open the directory: {error}"))),
         Some(_) | None => Ok(World::tokio()),
     }
 }

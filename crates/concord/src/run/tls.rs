@@ -194,7 +194,7 @@ fn doubt(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<&'static str> {
 
 fn secret(file: &TlsFile) -> Result<PrivateKeyDer<'static>, String> {
     private_key(Path::new(&file.path)).map_err(|error| match error {
-        TlsError::Pem { .. } => {
+        TlsError::Pem { .. } | TlsError::NoKey { .. } => {
             format!("{}: there is no private key in it (PEM, BEGIN … PRIVATE KEY, not encrypted)", file.path)
         }
         other => cause(&other),
