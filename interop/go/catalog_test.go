@@ -158,6 +158,89 @@ var catalogParts = []part{
 		must(t, err)
 		want(t, "nobody", nobody == nil, true)
 	}},
+	{"checks come with the registration and go alone", func(t *testing.T, c *api.Client) {
+		outside(t, c, "watched-node", &api.AgentService{ID: "ext", Service: "ext"})
+		_, err := c.Catalog().Register(&api.CatalogRegistration{
+			Node: "watched-node", Address: "192.0.2.10", SkipNodeUpdate: true,
+			Check: &api.AgentCheck{Node: "watched-node", CheckID: "ext-alive", Name: "alive", Status: api.HealthPassing, ServiceID: "ext", Notes: "by hand", Output: "fine"},
+			Checks: api.HealthChecks{{
+				Node: "watched-node", CheckID: "node-alive", Name: "ping", Status: api.HealthWarning, Type: "http",
+				Definition: api.HealthCheckDefinition{HTTP: "http://192.0.2.10/", IntervalDuration: time.Second, TimeoutDuration: 2 * time.Second, DeregisterCriticalServiceAfterDuration: time.Minute},
+			}},
+		}, nil)
+		must(t, err)
+		checks, _, err := c.Health().Node("watched-node", nil)
+		must(t, err)
+		want(t, "checks", len(checks), 2)
+		for _, one := range checks {
+			if one.CheckID == "node-alive" {
+				want(t, "interval", one.Definition.IntervalDuration, time.Second)
+				want(t, "timeout", one.Definition.TimeoutDuration, 2*time.Second)
+				want(t, "span to its end", one.Definition.DeregisterCriticalServiceAfterDuration, time.Minute)
+				want(t, "type", one.Type, "http")
+			} else {
+				want(t, "service", one.ServiceName, "ext")
+				want(t, "notes", one.Notes, "by hand")
+			}
+			one.Status = api.HealthCritical
+		}
+		// What was read is sent back.
+		_, err = c.Catalog().Register(&api.CatalogRegistration{Node: "watched-node", Address: "192.0.2.10", Checks: checks}, nil)
+		must(t, err)
+		failing, _, err := c.Health().State(api.HealthCritical, &api.QueryOptions{Filter: `Node == "watched-node"`})
+		must(t, err)
+		want(t, "critical checks", len(failing), 2)
+		_, err = c.Catalog().Deregister(&api.CatalogDeregistration{Node: "watched-node", CheckID: "node-alive"}, nil)
+		must(t, err)
+		_, err = c.Catalog().Deregister(&api.CatalogDeregistration{Node: "watched-node", ServiceID: "ext", Address: "192.0.2.10"}, nil)
+		must(t, err)
+		checks, _, err = c.Health().Node("watched-node", nil)
+		must(t, err)
+		want(t, "checks after all", len(checks), 0)
+	}},
+	{"cached reads say so", func(t *testing.T, c *api.Client) {
+		outside(t, c, "cached-node", &api.AgentService{ID: "cached", Service: "cached"})
+		cached := &api.QueryOptions{UseCache: true}
+		for name, read := range map[string]func() (*api.QueryMeta, error){
+			"service": func() (*api.QueryMeta, error) {
+				found, meta, err := c.Catalog().Service("cached", "", cached)
+				if err == nil && len(found) != 1 {
+					err = same("instances", len(found), 1)
+				}
+				return meta, err
+			},
+			"services": func() (*api.QueryMeta, error) { _, meta, err := c.Catalog().Services(cached); return meta, err },
+			"connect": func() (*api.QueryMeta, error) {
+				_, meta, err := c.Catalog().Connect("cached", "", cached)
+				return meta, err
+			},
+			"health": func() (*api.QueryMeta, error) {
+				_, meta, err := c.Health().Service("cached", "", false, cached)
+				return meta, err
+			},
+			"mesh": func() (*api.QueryMeta, error) {
+				_, meta, err := c.Health().Connect("cached", "", false, cached)
+				return meta, err
+			},
+			"intentions": func() (*api.QueryMeta, error) {
+				_, meta, err := c.Connect().IntentionMatch(&api.IntentionMatch{By: api.IntentionMatchDestination, Names: []string{"cached"}}, cached)
+				return meta, err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				first, err := read()
+				must(t, err)
+				want(t, "the first from the cache", first.CacheHit, false)
+				again, err := read()
+				must(t, err)
+				want(t, "the second from the cache", again.CacheHit, true)
+				want(t, "age", again.CacheAge < patience, true)
+			})
+		}
+		_, meta, err := c.Catalog().Service("cached", "", nil)
+		must(t, err)
+		want(t, "not from the cache where nobody asks for it", meta.CacheHit, false)
+	}},
 	{"a cached read sees what changed", func(t *testing.T, c *api.Client) {
 		cached := &api.QueryOptions{UseCache: true}
 		found, _, err := c.Catalog().Service("cached-late", "", cached)

@@ -1,5 +1,6 @@
 //! Roots, authorize and cached catalog answers: the cache with the caller's rights kept current.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_api::connect::Authorize;
@@ -9,7 +10,7 @@ use concord_model::catalog::CheckStatus;
 use concord_model::intention::ServiceIntentions;
 use concord_model::{Datacenter, ServiceName, ServiceRef};
 use concord_proxycfg::Leaf;
-use concord_rpc::request::{InstanceHealth, InstanceSelection};
+use concord_rpc::request::{InstanceHealth, InstanceOnNode, InstanceSelection};
 use concord_rpc::{Head, RpcError};
 
 use crate::agent::Agent;
@@ -24,9 +25,9 @@ impl Agent {
         let caller = Caller::unrestricted(None);
         let datacenter = self.foreign(head.datacenter.as_ref());
         let answer = self.cached(&caller, datacenter, &Want::Roots, head).await?;
-        Ok(answer.map(|stored| match stored {
-            Stored::Roots(roots) => roots,
-            Stored::Intentions(_) | Stored::Health(_) => unreachable!("each question has its own answer"),
+        Ok(answer.map(|stored| {
+            let Stored::Roots(roots) = stored else { unreachable!("each question has its own answer") };
+            roots
         }))
     }
 
@@ -41,9 +42,26 @@ impl Agent {
         let want = Want::Health(HealthWant { select, worst });
         let datacenter = self.foreign(head.datacenter.as_ref());
         let answer = self.cached(caller, datacenter, &want, head).await?;
-        Ok(answer.map(|stored| match stored {
-            Stored::Health(instances) => instances,
-            Stored::Roots(_) | Stored::Intentions(_) => unreachable!("each question has its own answer"),
+        Ok(answer.map(|stored| {
+            let Stored::Health(instances) = stored else { unreachable!("each question has its own answer") };
+            instances
+        }))
+    }
+
+    /// All instances on nodes with this metadata, as far as the caller may see them.
+    pub async fn instances(
+        &self,
+        caller: &Caller,
+        node_meta: BTreeMap<String, String>,
+        head: &Head,
+    ) -> Result<CacheAnswer<Arc<Vec<InstanceOnNode>>>, RpcError> {
+        let datacenter = self.foreign(head.datacenter.as_ref());
+        let answer = self.cached(caller, datacenter, &Want::Instances(node_meta), head).await?;
+        Ok(answer.map(|stored| {
+            let Stored::Instances(instances) = stored else {
+                unreachable!("each question has its own answer")
+            };
+            instances
         }))
     }
 
@@ -189,6 +207,8 @@ impl Agent {
 fn into_intentions(stored: Stored) -> Arc<IntentionSet> {
     match stored {
         Stored::Intentions(set) => set,
-        Stored::Roots(_) | Stored::Health(_) => unreachable!("each question has its own answer"),
+        Stored::Roots(_) | Stored::Health(_) | Stored::Instances(_) => {
+            unreachable!("each question has its own answer")
+        }
     }
 }

@@ -252,7 +252,9 @@ impl Leaves {
         let answer = cache.read(&Caller::unrestricted(None), None, &Want::Roots, wait).await?;
         match answer.value {
             Stored::Roots(roots) => Ok((roots, answer.index)),
-            Stored::Intentions(_) | Stored::Health(_) => unreachable!("each question has its own answer"),
+            Stored::Intentions(_) | Stored::Health(_) | Stored::Instances(_) => {
+                unreachable!("each question has its own answer")
+            }
         }
     }
 }

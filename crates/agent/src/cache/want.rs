@@ -1,5 +1,6 @@
 //! What can be cached: the question, the right to it, the answer, and what of it whom is shown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_mesh::intention::Policy;
@@ -8,7 +9,8 @@ use concord_model::ca::CaRoots;
 use concord_model::catalog::{Check, CheckStatus, Node, ServiceInstance};
 use concord_model::intention::ServiceIntentions;
 use concord_rpc::request::{
-    InstanceHealth, InstanceSelection, MatchBy, MatchIntentions, ReadCaRoots, ServiceHealth,
+    InstanceHealth, InstanceOnNode, InstanceSelection, ListInstances, MatchBy, MatchIntentions, ReadCaRoots,
+    ServiceHealth,
 };
 use concord_rpc::{Answer, Consistency, Head, Need, Request, RpcError, ServerApi, ServerApiExt};
 
@@ -23,6 +25,8 @@ pub(crate) enum Want {
     Intentions(ServiceRef),
     /// Instances of a service with their health. Filtered by rights.
     Health(HealthWant),
+    /// All instances on nodes with this metadata. Filtered by rights.
+    Instances(BTreeMap<String, String>),
 }
 
 /// Which instances.
@@ -41,6 +45,8 @@ pub(crate) enum Stored {
     Intentions(Arc<IntentionSet>),
     /// To [`Want::Health`].
     Health(Arc<Vec<InstanceHealth>>),
+    /// To [`Want::Instances`].
+    Instances(Arc<Vec<InstanceOnNode>>),
 }
 
 /// The intentions for one destination with the decision compiled from them.
@@ -60,7 +66,7 @@ impl Want {
         match self {
             Self::Roots => Need::Open,
             Self::Intentions(destination) => match_request(destination).need(),
-            Self::Health(_) => Need::Filtered,
+            Self::Health(_) | Self::Instances(_) => Need::Filtered,
         }
     }
 
@@ -68,7 +74,7 @@ impl Want {
     pub(crate) fn is_shared(&self) -> bool {
         match self {
             Self::Roots | Self::Intentions(_) => true,
-            Self::Health(_) => false,
+            Self::Health(_) | Self::Instances(_) => false,
         }
     }
 
@@ -76,7 +82,7 @@ impl Want {
     pub(crate) fn is_public(&self) -> bool {
         match self {
             Self::Roots => true,
-            Self::Intentions(_) | Self::Health(_) => false,
+            Self::Intentions(_) | Self::Health(_) | Self::Instances(_) => false,
         }
     }
 
@@ -84,7 +90,7 @@ impl Want {
     pub(super) fn consistency(&self) -> Consistency {
         match self {
             Self::Roots | Self::Intentions(_) => Consistency::Default,
-            Self::Health(_) => Consistency::Stale,
+            Self::Health(_) | Self::Instances(_) => Consistency::Stale,
         }
     }
 
@@ -103,6 +109,10 @@ impl Want {
                 let request = ServiceHealth { select: select.clone(), worst: *worst };
                 let answer = servers.call(head, request).await?;
                 Ok(answer.map(|instances| Stored::Health(Arc::new(instances))))
+            }
+            Self::Instances(node_meta) => {
+                let answer = servers.call(head, ListInstances { node_meta: node_meta.clone() }).await?;
+                Ok(answer.map(|instances| Stored::Instances(Arc::new(instances))))
             }
         }
     }
@@ -141,6 +151,14 @@ impl Stored {
                 let shown = instances.iter().filter(sees).cloned().collect();
                 (Self::Health(Arc::new(shown)), true)
             }
+            Self::Instances(instances) => {
+                let sees = |one: &&InstanceOnNode| caller.sees().instance(&one.node.name, &one.service);
+                if instances.iter().all(|one| sees(&one)) {
+                    return (Self::Instances(instances), false);
+                }
+                let shown = instances.iter().filter(sees).cloned().collect();
+                (Self::Instances(Arc::new(shown)), true)
+            }
         }
     }
 
@@ -156,6 +174,9 @@ impl Stored {
             }
             Self::Intentions(set) => set.entries.iter().map(|entry| entry_bytes(entry)).sum(),
             Self::Health(instances) => instances.iter().map(instance_bytes).sum(),
+            Self::Instances(instances) => {
+                instances.iter().map(|one| node_bytes(&one.node) + service_bytes(&one.service)).sum()
+            }
         }
     }
 }

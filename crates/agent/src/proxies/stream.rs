@@ -285,7 +285,9 @@ impl Watching {
                     })
                     .collect(),
             },
-            (_, Stored::Intentions(_) | Stored::Health(_)) => unreachable!("each watch has its own answer"),
+            (_, Stored::Intentions(_) | Stored::Health(_) | Stored::Instances(_)) => {
+                unreachable!("each watch has its own answer")
+            }
         }
     }
 }

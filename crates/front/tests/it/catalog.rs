@@ -149,6 +149,14 @@ async fn the_cache_says_when_it_answers() {
     assert_eq!((hit.header("x-cache"), hit.header("age")), (Some("HIT"), Some("0")));
     assert_eq!(hit.body, miss.body);
     assert_eq!(hit.index(), miss.index());
+    for path in ["/v1/catalog/services", "/v1/catalog/service/db", "/v1/catalog/connect/web"] {
+        let told = world.get(path).json().await;
+        let miss = world.get(&format!("{path}?cached")).send().await;
+        assert_eq!((miss.header("x-cache"), miss.json()), (Some("MISS"), told.clone()), "{path}");
+        let hit = world.get(&format!("{path}?cached")).send().await;
+        assert_eq!((hit.header("x-cache"), hit.json()), (Some("HIT"), told), "{path}");
+        assert_eq!(hit.index(), miss.index());
+    }
     world.stop().await;
 }
 

@@ -7,15 +7,16 @@ use concord_api::catalog as shapes;
 use concord_api::catalog::{
     DeregisterBody, DeregisterTarget, NodeServiceList, NodeServices, RegisterBody, ServiceNode,
 };
+use concord_filter::Expression;
 use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
 use concord_rpc::Head;
 use concord_rpc::request::{
-    Deregister, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices, NodeDump,
-    Register, Registered, ServiceInstances,
+    Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
+    NodeDump, Register, Registered, ServiceInstances,
 };
 
 use super::endpoints;
-use crate::http::context::Ctx;
+use crate::http::context::{Ctx, cached};
 use crate::http::select::{self, NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::http::{Call, HttpError, Reply, Right};
 
@@ -82,20 +83,34 @@ async fn nodes(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (filter, node_meta) = (Ctx::filter(&call)?, call.node_meta());
-    let Some(filter) = filter else {
-        let (services, meta) = ctx.ask(&call, ListServices { node_meta }).await?;
-        let shown: BTreeMap<String, Vec<String>> =
-            services.into_iter().map(|(name, tags)| (name.to_string(), tags)).collect();
-        return Ok(Reply::json(shown).with_meta(&meta));
-    };
-    // What is filtered are the instances, with the node each is on; what is left of them has names and tags.
-    let (instances, meta) = ctx.ask(&call, ListInstances { node_meta }).await?;
+    if ctx.may_cache(&call)? {
+        let caller = ctx.caller(&call).await?;
+        let answer = ctx.agent.instances(&caller, node_meta, &ctx.head(&call)?).await?;
+        let (instances, meta, cached) = cached(answer, &caller);
+        let shown = names(&instances, filter.as_ref())?;
+        return Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age));
+    }
+    if filter.is_some() {
+        let (instances, meta) = ctx.ask(&call, ListInstances { node_meta }).await?;
+        return Ok(Reply::json(names(&instances, filter.as_ref())?).with_meta(&meta));
+    }
+    let (services, meta) = ctx.ask(&call, ListServices { node_meta }).await?;
+    let shown: BTreeMap<String, Vec<String>> =
+        services.into_iter().map(|(name, tags)| (name.to_string(), tags)).collect();
+    Ok(Reply::json(shown).with_meta(&meta))
+}
+
+/// What is filtered are the instances, with the node each is on; what is left of them has names and tags.
+fn names(
+    instances: &[InstanceOnNode],
+    filter: Option<&Expression>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, HttpError> {
     let all = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for one in select::keep(Some(&filter), &SERVICE_NODE, all)? {
+    for one in select::keep(filter, &SERVICE_NODE, all)? {
         shown.entry(one.service_name).or_default().extend(one.service_tags);
     }
-    Ok(Reply::json(shown).with_meta(&meta))
+    Ok(shown)
 }
 
 async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
@@ -108,8 +123,17 @@ async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    let request = ServiceInstances { select: selection(&call, connect)? };
-    let (instances, meta) = ctx.ask(&call, request).await?;
+    let select = selection(&call, connect)?;
+    if ctx.may_cache(&call)? {
+        // The same instances are kept with their health: what is cached for one endpoint is for the other.
+        let caller = ctx.caller(&call).await?;
+        let answer = ctx.agent.health(&caller, select, None, &ctx.head(&call)?).await?;
+        let (instances, meta, cached) = cached(answer, &caller);
+        let all = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
+        let shown = select::keep(filter.as_ref(), &SERVICE_NODE, all)?;
+        return Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age));
+    }
+    let (instances, meta) = ctx.ask(&call, ServiceInstances { select }).await?;
     let shown = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
     Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_NODE, shown)?).with_meta(&meta))
 }

@@ -208,19 +208,21 @@ fn catalog(cases: &mut Vec<Case>) {
         judged: Some(instances(|_| true, None)),
         ..Case::list(path, format!("{path}{query}"), shapes::services, services(on))
     };
-    cases.push(shown(|_| true, "").with(&["filter=ServiceName+%21%3D+x"]));
-    cases.push(shown(|one| one.node == "m1", "?node-meta=rack:b").with(&["filter=ServiceName+%21%3D+x"]));
+    cases.push(shown(|_| true, "").with(&["filter=ServiceName+%21%3D+x", "cached"]));
+    cases.push(
+        shown(|one| one.node == "m1", "?node-meta=rack:b").with(&["filter=ServiceName+%21%3D+x", "cached"]),
+    );
     for name in ["web", "db", "web-proxy", "consul", "nobody"] {
         let fits = |one: &Instance| one.service == name;
         let path = format!("/v1/catalog/service/{name}");
         let case = Case::list("/v1/catalog/service/:name", path, shapes::instances, instances(fits, None));
-        cases.push(case.with(&["filter=ServiceID+%21%3D+x", "near=n1"]));
+        cases.push(case.with(&["filter=ServiceID+%21%3D+x", "near=n1", "cached"]));
     }
     for (name, id) in [("web", "web-2-proxy"), ("web-admin", "admin"), ("db", "")] {
         let rows = instances(|one| one.id == id, Some(service(name)));
         let path = format!("/v1/catalog/connect/{name}");
         let case = Case::list("/v1/catalog/connect/:name", path, shapes::instances, rows);
-        cases.push(case.with(&["filter=ServiceID+%21%3D+x"]));
+        cases.push(case.with(&["filter=ServiceID+%21%3D+x", "cached"]));
     }
     for name in ["n1", "n2", "m1", "nobody"] {
         let mut rows = instances(|one| one.node == name, None);
