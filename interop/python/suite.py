@@ -95,7 +95,7 @@ class ServiceTests(Plain):
         self.assertIs(found["EnableTagOverride"], True)
         definition = self.c.agent.service_definition("py-1")
         self.assertEqual(definition["Locality"], {"Region": "r", "Zone": "z"})
-        self.assertEqual(len(definition["ContentHash"]), 16)
+        self.assertTrue(definition["ContentHash"])
 
     def test_a_sidecar(self):
         self.register("py-web", port=80, connect={"sidecar_service": {"port": 21997, "proxy": {"upstreams": [

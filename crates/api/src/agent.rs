@@ -13,9 +13,10 @@ use crate::catalog::{
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::encode::{Layout, json};
 use crate::fault::{Fault, Faults};
-use crate::fingerprint::hash64;
 use crate::proxy::AgentProxy;
 use crate::shape::{is_default, null_default};
+
+mod content_hash;
 
 #[cfg(test)]
 mod tests;
@@ -261,19 +262,12 @@ impl AgentService {
         }
     }
 
-    /// The same with the fingerprint of all that is printed: what hash-blocking queries compare.
+    /// The same with the fingerprint of its content: what hash-blocking queries compare.
     #[must_use]
     pub fn hashed(mut self) -> Self {
-        self.content_hash = String::new();
-        self.content_hash = content_hash(&self);
+        self.content_hash = content_hash::of(&self);
         self
     }
-}
-
-/// 64 bits in hexadecimal over the printed form, so that they change exactly when a reader could notice.
-fn content_hash(service: &AgentService) -> String {
-    let printed = json(service, Layout::Compact).expect("the shape has text keys only");
-    format!("{:016x}", hash64(&printed))
 }
 
 impl CheckUpdate {

@@ -45,9 +45,9 @@ pub struct ExposedPath {
     /// `http` or `http2`.
     #[serde(skip_serializing_if = "is_default")]
     pub protocol: String,
-    /// Whether a check of the service names it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub parsed_from_check: bool,
+    /// Whether a check of the service names it. Agents always say it, the catalog only if it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parsed_from_check: Option<bool>,
 }
 
 /// `TransparentProxy`, printed if anything of it is set.
@@ -264,6 +264,13 @@ impl Expose {
         let proxy::Expose { checks, paths } = model;
         Self { checks: *checks, paths: paths.iter().map(ExposedPath::from_model).collect() }
     }
+
+    fn of_agent(mut self) -> Self {
+        for path in &mut self.paths {
+            path.parsed_from_check.get_or_insert(false);
+        }
+        self
+    }
 }
 
 // === impl ExposedPath ===
@@ -276,7 +283,7 @@ impl ExposedPath {
             path: path.clone(),
             local_path_port: *local_path_port,
             protocol: protocol.clone(),
-            parsed_from_check: *parsed_from_check,
+            parsed_from_check: parsed_from_check.then_some(true),
         }
     }
 }
@@ -349,7 +356,7 @@ impl AgentProxy {
             config,
             upstreams: upstreams.into_iter().map(AgentUpstream::from_catalog).collect(),
             mesh_gateway,
-            expose,
+            expose: expose.of_agent(),
         })
     }
 }

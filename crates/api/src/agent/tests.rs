@@ -42,7 +42,7 @@ fn a_sidecar_shows_what_it_proxies() {
 #[test]
 fn the_hash_follows_the_content() {
     let one = service(r#"{"Name":"web","Port":80}"#).hashed();
-    assert_eq!(one.content_hash.len(), 16);
+    assert!(!one.content_hash.is_empty());
     assert_eq!(one, one.clone().hashed(), "the hash does not cover itself");
     assert_eq!(one, service(r#"{"Name":"web","Port":80}"#).hashed());
     assert_ne!(one.content_hash, service(r#"{"Name":"web","Port":81}"#).hashed().content_hash);
