@@ -3,6 +3,7 @@ package interop
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -69,6 +70,26 @@ var agentParts = []part{
 		must(t, err)
 		if metrics.Timestamp == "" || len(metrics.Counters)+len(metrics.Gauges)+len(metrics.Samples) == 0 {
 			t.Fatalf("nothing is told: %+v", metrics)
+		}
+	}},
+	{"the log, followed", func(t *testing.T, c *api.Client) {
+		stop := make(chan struct{})
+		defer close(stop)
+		lines, err := c.Agent().Monitor("debug", stop, nil)
+		must(t, err)
+		for end := time.After(patience); ; {
+			// Whatever is asked leaves a line.
+			_, err := c.Agent().Version()
+			must(t, err)
+			select {
+			case line := <-lines:
+				if line != "" {
+					return
+				}
+			case <-time.After(50 * time.Millisecond):
+			case <-end:
+				t.Fatal("nothing is told")
+			}
 		}
 	}},
 	{"reload", func(t *testing.T, c *api.Client) { must(t, c.Agent().Reload()) }},
@@ -188,6 +209,12 @@ var serviceParts = []part{
 			}
 			return same("proxy in the catalog", found[0].ServiceProxy, sent)
 		})
+	}},
+	{"its hash is the one that Consul computes", func(t *testing.T, c *api.Client) {
+		register(t, c, &api.AgentServiceRegistration{Name: "foo", Tags: []string{"bar", "baz"}, Port: 8000})
+		got, _, err := c.Agent().Service("foo", nil)
+		must(t, err)
+		want(t, "hash", got.ContentHash, "3e352f348d44f7eb")
 	}},
 	{"its hash is that of its content", func(t *testing.T, c *api.Client) {
 		service := &api.AgentServiceRegistration{Name: "hashed", Port: 1, Tags: []string{"a"}}

@@ -215,11 +215,11 @@ var catalogParts = []part{
 				return meta, err
 			},
 			"health": func() (*api.QueryMeta, error) {
-				_, meta, err := c.Health().Service("cached", "", false, cached)
+				_, meta, err := c.Health().Service("cached-health", "", false, cached)
 				return meta, err
 			},
 			"mesh": func() (*api.QueryMeta, error) {
-				_, meta, err := c.Health().Connect("cached", "", false, cached)
+				_, meta, err := c.Health().Connect("cached-mesh", "", false, cached)
 				return meta, err
 			},
 			"intentions": func() (*api.QueryMeta, error) {

@@ -11,7 +11,6 @@ use crate::catalog::{
     Locality, NodeService, ServiceAddress, ServiceConnect, Weights, shown_namespace, shown_partition,
 };
 use crate::decode::{self, REQUEST_DECODE_FAILED};
-use crate::encode::{Layout, json};
 use crate::fault::{Fault, Faults};
 use crate::proxy::AgentProxy;
 use crate::shape::{is_default, null_default};

@@ -8,9 +8,9 @@ use crate::catalog::{Node, NodeService, shown_namespace, shown_partition, shown_
 use crate::proxy::text;
 use crate::shape::{is_default, null_default};
 
-/// `Definition` of a check, printed as `{}`: checks made by somebody else than the agent are not available yet.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct CheckDefinition {}
+mod definition;
+
+pub use definition::CheckDefinition;
 
 /// A check, in the catalog as at the agent.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -92,6 +92,7 @@ impl HealthCheck {
             kind,
             interval,
             timeout,
+            definition,
             stamp,
         } = check;
         Self {
@@ -109,7 +110,7 @@ impl HealthCheck {
             timeout: timeout.clone(),
             exposed_port: 0,
             peer_name: shown_peer(scope),
-            definition: CheckDefinition {},
+            definition: CheckDefinition::from_model(definition),
             namespace: shown_namespace(namespace),
             partition: shown_partition(&scope.partition),
             create_index: stamp.create,

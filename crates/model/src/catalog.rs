@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, PeerName, ServiceName, ServiceRef,
 };
-use crate::proxy::{ProxyConfig, ServiceKind};
+use crate::proxy::{ProxyConfig, ServiceKind, Settings};
 use crate::{Stamp, Uuid};
 
 /// What every key of the catalog starts with: where a node is known from.
@@ -227,6 +227,9 @@ pub struct Check {
     /// Its time-out as text; empty if it has none.
     #[serde(default)]
     pub timeout: String,
+    /// How somebody else than an agent makes it, in the API's words. Nothing here reads it.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub definition: Settings,
     /// When it changed.
     #[serde(default)]
     pub stamp: Stamp,

@@ -204,5 +204,6 @@ fn service_bytes(service: &ServiceInstance) -> usize {
 }
 
 fn check_bytes(check: &Check) -> usize {
-    384 + check.name.len() + check.notes.len() + check.output.len()
+    let definition = check.definition.iter().map(|(key, value)| 64 + key.len() + value.to_string().len());
+    384 + check.name.len() + check.notes.len() + check.output.len() + definition.sum::<usize>()
 }

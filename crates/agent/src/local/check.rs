@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use concord_model::catalog::{Check, CheckStatus};
+use concord_model::proxy::Settings;
 use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{InstanceId, Namespace, Stamp};
 use concord_runtime::Instant;
@@ -135,6 +136,8 @@ impl CheckRecord {
             kind: spec.probe.kind().to_owned(),
             interval,
             timeout,
+            // The agent makes it itself.
+            definition: Settings::new(),
             stamp: Stamp::default(),
         };
         let critical = (check.status == CheckStatus::Critical).then_some(now);

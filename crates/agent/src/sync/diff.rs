@@ -299,6 +299,7 @@ fn same_check(own: &Check, theirs: &Check, output_lags: bool) -> bool {
         kind,
         interval,
         timeout,
+        definition,
         stamp: _,
     } = own;
     *name == theirs.name
@@ -311,6 +312,7 @@ fn same_check(own: &Check, theirs: &Check, output_lags: bool) -> bool {
         && *kind == theirs.kind
         && *interval == theirs.interval
         && *timeout == theirs.timeout
+        && *definition == theirs.definition
 }
 
 #[cfg(test)]

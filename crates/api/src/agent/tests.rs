@@ -4,6 +4,7 @@ use concord_model::catalog::NodeScope;
 
 use super::*;
 use crate::definition::ServiceDefinition;
+use crate::encode::{Layout, json};
 
 fn service(body: &str) -> AgentService {
     let registration = ServiceDefinition::decode(body.as_bytes()).unwrap().resolve().unwrap();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
 use concord_model::{CheckId, Datacenter, InstanceId, Namespace, NodeName, ServiceName, Stamp, Uuid};
-use concord_syntax::Node as Tree;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -14,8 +13,9 @@ use crate::definition::{
     WeightsDefinition, field,
 };
 use crate::fault::{Fault, Faults};
+use crate::health::CheckDefinition;
 use crate::limits::CHECKS_MAX;
-use crate::shape::{null_default, says_something};
+use crate::shape::null_default;
 
 /// Body of `catalog/register`, as sent.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -92,7 +92,7 @@ struct CheckBody {
     kind: String,
     interval: String,
     timeout: String,
-    definition: Option<Tree>,
+    definition: Option<CheckDefinition>,
     peer_name: String,
     namespace: String,
     partition: String,
@@ -279,8 +279,6 @@ impl CheckBody {
     ) -> Option<Check> {
         field::tenancy(&self.namespace, &self.partition, faults);
         peer(&self.peer_name, faults);
-        let runs = self.definition.as_ref().is_some_and(says_something);
-        field::not_available("Check.Definition", runs, "Check.Definition in the catalog", faults);
         if !self.node.is_empty() && self.node != node {
             let text = format!("Check.Node: {:?} is not the node being registered; leave it out", self.node);
             faults.push(Fault::rule("Check.Node", text));
@@ -304,6 +302,7 @@ impl CheckBody {
             kind: self.kind.clone(),
             interval: self.interval.clone(),
             timeout: self.timeout.clone(),
+            definition: self.definition.as_ref().map(CheckDefinition::to_model).unwrap_or_default(),
             stamp: Stamp::default(),
         })
     }

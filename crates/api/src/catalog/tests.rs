@@ -85,6 +85,7 @@ fn an_instance_is_nested_in_health() {
         kind: "ttl".to_owned(),
         interval: String::new(),
         timeout: String::new(),
+        definition: Default::default(),
         stamp: Stamp { create: 1, modify: 2 },
     };
     let sidecar = service(
@@ -144,9 +145,9 @@ fn a_definition_of_nothing_but_zeros_is_none() {
     };
     // What the official Go client prints for a check that defines nothing to run.
     let zeros = r#"{"HTTP":"","Header":null,"TLSSkipVerify":false,"Interval":"0s","Timeout":"0s","TCP":""}"#;
-    assert_eq!(register(&with(zeros)).unwrap().checks[0].id.as_str(), "c");
+    assert!(register(&with(zeros)).unwrap().checks[0].definition.is_empty());
     let runs = r#"{"HTTP":"http://a/","Interval":"10s"}"#;
-    assert_eq!(register(&with(runs)).unwrap_err().status(), 501);
+    assert_eq!(register(&with(runs)).unwrap().checks[0].definition.len(), 2);
 }
 
 #[track_caller]
@@ -186,11 +187,6 @@ fn incomplete_registrations_are_refused() {
         "not available yet: PeerName in the catalog",
     );
     refused(
-        r#"{"Node":"n","Address":"a","Check":{"CheckID":"c","Definition":{"TCP":"a:1"}}}"#,
-        501,
-        "not available yet: Check.Definition in the catalog",
-    );
-    refused(
         r#"{"Node":"n","Address":"a","Namespace":"team"}"#,
         400,
         "Invalid Namespace(team): Namespaces is a Consul Enterprise feature",
@@ -216,4 +212,17 @@ fn a_deregistration_may_say_the_address_that_nobody_reads() {
     let found = DeregisterBody::decode(body).unwrap().resolve(&Datacenter::parse("dc1").unwrap()).unwrap();
     assert_eq!((found.node.as_str(), found.target), ("n", DeregisterTarget::Node));
     assert!(DeregisterBody::decode(br#"{"Node":"n","Adress":"x"}"#).is_err());
+}
+
+#[test]
+fn a_check_keeps_how_somebody_else_makes_it() {
+    let body = r#"{"Node":"n","Address":"a","Check":{"CheckID":"c","Definition":{"HTTP":"http://a/","Interval":"10s"}}}"#;
+    let read = RegisterBody::decode(body.as_bytes()).unwrap().resolve(&here()).unwrap();
+    let shown = HealthCheck::from_model(&NodeScope::default(), &read.node.name, &read.checks[0]);
+    let shown = serde_json::to_value(shown).unwrap();
+    assert_eq!(shown["Definition"], serde_json::json!({"HTTP": "http://a/", "Interval": "10s"}));
+    let odd = body.replace("10s", "soon");
+    assert!(RegisterBody::decode(odd.as_bytes()).is_err());
+    let unknown = body.replace("HTTP\"", "HTPP\"");
+    assert!(RegisterBody::decode(unknown.as_bytes()).is_err());
 }

@@ -140,6 +140,30 @@ async fn services_are_filtered_by_their_instances() {
 }
 
 #[tokio::test]
+async fn a_check_of_a_node_is_listed_for_the_service_that_it_names() {
+    let world = Setup::default().start().await;
+    fill(&world).await;
+    let check =
+        json!({"CheckID": "n", "Name": "n", "Status": "warning", "ServiceName": "web", "ServiceTags": ["x"]});
+    let record = json!({"Node": "n2", "Address": "10.0.0.2", "SkipNodeUpdate": true, "Check": check});
+    world.put("/v1/catalog/register", record.to_string()).ok().await;
+    let checks = world.get("/v1/health/checks/web?filter=CheckID==n").json().await;
+    assert_eq!(names(&checks, "/ServiceName"), ["web"]);
+    assert_eq!((&checks[0]["ServiceID"], &checks[0]["ServiceTags"]), (&json!(""), &json!(["x"])));
+    // It is one of the node all the same, and so of all its services.
+    let entry = world.get("/v1/health/service/web-proxy").json().await;
+    assert!(names(&entry[0]["Checks"], "/CheckID").contains(&"n"));
+    // One of an instance has the name and the tags of that, whatever it says.
+    let check = json!({"CheckID": "i", "Name": "i", "Status": "passing", "ServiceID": "web1", "ServiceName": "other"});
+    let record = json!({"Node": "n2", "Address": "10.0.0.2", "SkipNodeUpdate": true, "Check": check});
+    world.put("/v1/catalog/register", record.to_string()).ok().await;
+    let checks = world.get("/v1/health/checks/web?filter=CheckID==i").json().await;
+    assert_eq!(checks[0]["ServiceTags"], json!(["v1", "blue"]));
+    assert_eq!(world.get("/v1/health/checks/other").json().await, json!([]));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn the_cache_says_when_it_answers() {
     let world = Setup::default().start().await;
     fill(&world).await;

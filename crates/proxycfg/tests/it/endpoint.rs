@@ -35,6 +35,7 @@ fn check(status: CheckStatus) -> Check {
         kind: String::new(),
         interval: String::new(),
         timeout: String::new(),
+        definition: Default::default(),
         stamp: Stamp::default(),
     }
 }

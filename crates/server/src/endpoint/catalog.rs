@@ -350,10 +350,15 @@ fn may_register(caller: &Caller, reader: &mut Reader, request: &Register) -> Res
         require_check(caller, &node.name, target.as_ref())?;
         // N-62: and so does taking over a check.
         if let Some(before) = checks.iter().find(|before| before.id == check.id) {
-            require_check(caller, &node.name, before.service_name.as_ref())?;
+            require_check(caller, &node.name, owner(before))?;
         }
     }
     Ok(())
+}
+
+/// The service whose a check is. One of a node may name a service without being its.
+fn owner(check: &Check) -> Option<&ServiceName> {
+    check.service_id.as_ref().and(check.service_name.as_ref())
 }
 
 fn require_check(caller: &Caller, node: &NodeName, service: Option<&ServiceName>) -> Result<(), RpcError> {
@@ -382,7 +387,7 @@ fn may_deregister(
         }
         Registered::Check(id) => {
             let checks = reader.checks_of_node(scope, &request.node);
-            checks.iter().find(|check| check.id == *id).and_then(|check| check.service_name.clone())
+            checks.iter().find(|check| check.id == *id).and_then(|check| owner(check).cloned())
         }
     };
     match service {

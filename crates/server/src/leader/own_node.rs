@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use concord_model::catalog::{
     Check, CheckStatus, Node, NodeScope, SERF_HEALTH, SERVER_SERVICE, ServiceInstance, Weights,
 };
-use concord_model::proxy::ServiceKind;
+use concord_model::proxy::{ServiceKind, Settings};
 use concord_model::{CheckId, InstanceId, Namespace, ServiceName, Stamp};
 use concord_rpc::RpcError;
 use concord_state::command::Register;
@@ -69,6 +69,7 @@ fn wanted(core: &Core) -> Result<Register, RpcError> {
         kind: String::new(),
         interval: String::new(),
         timeout: String::new(),
+        definition: Settings::new(),
         stamp: Stamp::default(),
     };
     Ok(Register {

@@ -1,6 +1,6 @@
 //! Registrations and what is found of them; who may write what.
 
-use concord_model::catalog::{CheckStatus, NodeScope};
+use concord_model::catalog::{Check, CheckStatus, NodeScope};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{CheckId, InstanceId, PeerName, Uuid};
 use concord_rpc::request::{
@@ -139,12 +139,14 @@ async fn n_62_what_belongs_to_another_service_cannot_be_taken_over() {
     let host = Setup::guarded().start().await;
     let mut own = register("a", "api");
     own.checks = vec![check("c", Some("api"), CheckStatus::Passing), check("n", None, CheckStatus::Passing)];
+    // A check of the node that names a service is the node's.
+    own.checks.push(Check { service_name: Some(service("web")), ..check("m", None, CheckStatus::Passing) });
     host.ask_as(ROOT, own).await.unwrap();
     let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
     let mut id = register("a", "web");
     id.service = Some(instance("api", "web"));
     assert!(denied(host.ask_as(&token, id).await), "an instance's id");
-    for of_whom in ["c", "n"] {
+    for of_whom in ["c", "n", "m"] {
         let mut taken = register("a", "web");
         taken.checks = vec![check(of_whom, Some("web"), CheckStatus::Critical)];
         assert!(denied(host.ask_as(&token, taken).await), "the check {of_whom}");

@@ -253,6 +253,7 @@ pub(crate) fn check(id: &str, of: Option<&str>, status: CheckStatus) -> Check {
         kind: String::new(),
         interval: String::new(),
         timeout: String::new(),
+        definition: Default::default(),
         stamp: Stamp::default(),
     }
 }

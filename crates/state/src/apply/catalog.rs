@@ -175,11 +175,8 @@ fn register_check(
 ) -> Result<bool, CatalogRefusal> {
     let mut check = check.clone();
     match &check.service_id {
-        None => {
-            check.namespace = Namespace::default();
-            check.service_name = None;
-            check.service_tags = Vec::new();
-        }
+        // It is the node's. A service it names lists it all the same, as in Consul, and has no say in it.
+        None => check.namespace = Namespace::default(),
         Some(id) => {
             let key = keys::instance(&node.scope, &node.name, &check.namespace, id);
             let instance = tables.instances.get(&key).ok_or_else(|| CatalogRefusal::UnknownService {

@@ -132,6 +132,7 @@ pub(crate) fn check(id: &str, service: Option<&str>, status: CheckStatus) -> Che
         kind: "ttl".to_owned(),
         interval: String::new(),
         timeout: String::new(),
+        definition: Default::default(),
         stamp: Stamp::default(),
     }
 }

@@ -225,6 +225,7 @@ fn register(node: &str, service: &str) -> Register {
         kind: String::new(),
         interval: String::new(),
         timeout: String::new(),
+        definition: Default::default(),
         stamp: Stamp::default(),
     };
     let (service, checks) = (Some(instance), vec![check]);

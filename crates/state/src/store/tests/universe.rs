@@ -111,20 +111,22 @@ fn instance() -> impl Strategy<Value = ServiceInstance> {
 }
 
 fn check() -> impl Strategy<Value = Check> {
-    (check_id(), select(&STATUSES[..]), option::of(instance_id()), select(namespaces())).prop_map(
-        |(id, status, service_id, namespace)| Check {
+    let named = option::of(service_name());
+    (check_id(), select(&STATUSES[..]), option::of(instance_id()), named, select(namespaces())).prop_map(
+        |(id, status, service_id, service_name, namespace)| Check {
             name: id.to_string(),
             id,
             status,
             notes: String::new(),
             output: String::new(),
             service_id,
-            service_name: None,
+            service_name,
             namespace,
             service_tags: Vec::new(),
             kind: String::new(),
             interval: String::new(),
             timeout: String::new(),
+            definition: Default::default(),
             stamp: Stamp::default(),
         },
     )

@@ -1,0 +1,134 @@
+//! `Definition` of a check in the catalog: how somebody else than an agent makes it. Kept and told, never run here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_model::proxy::Settings;
+use concord_syntax::duration::serde_go;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::shape::{is_default, null_default};
+
+/// What is not said is left out, as in Consul; durations are texts, but for `TTL`.
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CheckDefinition {
+    #[serde(with = "serde_go", skip_serializing_if = "is_default")]
+    interval: Duration,
+    #[serde(skip_serializing_if = "is_default")]
+    output_max_size: u64,
+    #[serde(with = "serde_go", skip_serializing_if = "is_default")]
+    timeout: Duration,
+    #[serde(with = "serde_go", skip_serializing_if = "is_default")]
+    deregister_critical_service_after: Duration,
+    #[serde(rename = "HTTP", skip_serializing_if = "is_default")]
+    http: String,
+    #[serde(rename = "TLSServerName", skip_serializing_if = "is_default")]
+    tls_server_name: String,
+    #[serde(rename = "TLSSkipVerify", skip_serializing_if = "is_default")]
+    tls_skip_verify: bool,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
+    header: BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "is_default")]
+    method: String,
+    #[serde(skip_serializing_if = "is_default")]
+    body: String,
+    #[serde(skip_serializing_if = "is_default")]
+    disable_redirects: bool,
+    #[serde(rename = "TCP", skip_serializing_if = "is_default")]
+    tcp: String,
+    #[serde(rename = "TCPUseTLS", skip_serializing_if = "is_default")]
+    tcp_use_tls: bool,
+    #[serde(rename = "UDP", skip_serializing_if = "is_default")]
+    udp: String,
+    #[serde(rename = "H2PING", skip_serializing_if = "is_default")]
+    h2ping: String,
+    #[serde(rename = "OSService", skip_serializing_if = "is_default")]
+    os_service: String,
+    #[serde(rename = "H2PingUseTLS", skip_serializing_if = "is_default")]
+    h2ping_use_tls: bool,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
+    script_args: Vec<String>,
+    #[serde(rename = "DockerContainerID", skip_serializing_if = "is_default")]
+    docker_container_id: String,
+    #[serde(skip_serializing_if = "is_default")]
+    shell: String,
+    #[serde(rename = "GRPC", skip_serializing_if = "is_default")]
+    grpc: String,
+    #[serde(rename = "GRPCUseTLS", skip_serializing_if = "is_default")]
+    grpc_use_tls: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    alias_node: String,
+    #[serde(skip_serializing_if = "is_default")]
+    alias_service: String,
+    #[serde(rename = "TTL", deserialize_with = "serde_go::deserialize", serialize_with = "nanos")]
+    #[serde(skip_serializing_if = "is_default")]
+    ttl: Duration,
+}
+
+/// What a request of it says may be a secret.
+impl std::fmt::Debug for CheckDefinition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CheckDefinition").finish_non_exhaustive()
+    }
+}
+
+impl CheckDefinition {
+    /// As the catalog keeps it: what it says, and nothing if that is nothing.
+    pub(crate) fn to_model(&self) -> Settings {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(members)) => members.into_iter().collect(),
+            _ => unreachable!("the shape is an object with text keys"),
+        }
+    }
+
+    /// What the catalog has kept, which was written by [`Self::to_model`].
+    pub(crate) fn from_model(kept: &Settings) -> Self {
+        let members = kept.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        serde_json::from_value(serde_json::Value::Object(members)).unwrap_or_default()
+    }
+}
+
+fn nanos<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(written: Value, told: Value) {
+        let read: CheckDefinition = serde_json::from_value(written).unwrap();
+        let kept = read.to_model();
+        assert_eq!(serde_json::to_value(CheckDefinition::from_model(&kept)).unwrap(), told);
+    }
+
+    #[test]
+    fn what_is_said_is_told_and_what_is_not_is_left_out() {
+        let all = json!({
+            "Interval": "1s", "OutputMaxSize": 9, "Timeout": "2s", "DeregisterCriticalServiceAfter": "1m0s",
+            "HTTP": "http://a/", "TLSServerName": "n", "TLSSkipVerify": true, "Header": {"A": ["b", "c"]},
+            "Method": "PUT", "Body": "b", "DisableRedirects": true, "TCP": "a:1", "TCPUseTLS": true, "UDP": "a:2",
+            "H2PING": "a:3", "OSService": "s", "H2PingUseTLS": true, "ScriptArgs": ["x"],
+            "DockerContainerID": "d", "Shell": "sh", "GRPC": "a:4", "GRPCUseTLS": true, "AliasNode": "n",
+            "AliasService": "s", "TTL": 1_000_000_000_u64
+        });
+        check(all.clone(), all);
+        let numbers = json!({"TTL": "1s", "Interval": 1_000_000_000_u64});
+        check(numbers, json!({"TTL": 1_000_000_000_u64, "Interval": "1s"}));
+        // Go's clients print every member.
+        let zeros =
+            json!({"HTTP": "", "Header": null, "Interval": "0s", "Timeout": "0s", "TLSSkipVerify": false});
+        check(zeros.clone(), json!({}));
+        let read: CheckDefinition = serde_json::from_value(zeros).unwrap();
+        assert!(read.to_model().is_empty());
+    }
+
+    #[test]
+    fn an_odd_duration_is_refused() {
+        assert!(serde_json::from_value::<CheckDefinition>(json!({"Interval": "soon"})).is_err());
+    }
+}
