@@ -18,8 +18,9 @@
 //! proxies behind one address hold more than each of many strangers. An eighth is left to strangers: down to that, what is
 //! known takes from the largest, whoever it is, and strangers take from the largest of the known. So nobody who became known by
 //! asking, where everybody may, ends one that is about to. Among strangers, those that hold little
-//! go last, and not for a stranger of a source that holds more.
+//! go last, and not for a stranger of a source that holds more; for one that holds as little goes who came first.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -273,13 +274,16 @@ impl Budget {
         let much = |found: &OfSource| Some(any(found)).filter(|held| *held > little.of(short)).unwrap_or(0);
         let fair = |found: &OfSource| if found.all().of(short) >= all.of(short) { any(found) } else { 0 };
         let largest = |found: &OfSource| found.all().of(short);
+        let mut evict = |own, whose, held: &dyn Fn(&OfSource) -> usize| {
+            inside.evict(source, own, short, whose, little.of(short), held)
+        };
         // Who is known takes the room of any stranger, but for what is left to strangers.
         if known && !few {
-            return inside.evict(source, Amount::default(), short, Whose::Strangers, any);
+            return evict(Amount::default(), Whose::Strangers, &any);
         }
-        !known && inside.evict(source, of_strangers, short, Whose::Strangers, much)
-            || few && inside.evict(source, all, short, Whose::Anybody, largest)
-            || !known && inside.evict(source, of_strangers, short, Whose::Strangers, fair)
+        !known && evict(of_strangers, Whose::Strangers, &much)
+            || few && evict(all, Whose::Anybody, &largest)
+            || !known && evict(of_strangers, Whose::Strangers, &fair)
     }
 
     /// Whether little enough of what was evicted is still there.
@@ -351,15 +355,17 @@ impl OfSource {
 }
 
 impl Inside {
-    /// Ends a connection of the source that holds the most of what is short, if it holds more of it than `own`. Where
-    /// connections are short and all have equally many, the one goes that holds least and came first: so a newcomer is
-    /// let in however many addresses have one each. `held` says what counts of a source. False if there is none.
+    /// Ends a connection of the source that holds the most of what is short, if it holds more of it than `own`; `held` says
+    /// what counts of a source. False if there is none. Where all have equally much a newcomer is let in all the same, however
+    /// many addresses have one each: for connections that are short the one goes that holds least and came first, and for bytes,
+    /// among strangers that hold little, the largest that came first, so that who has just come has time to say who it is.
     fn evict(
         &mut self,
         but: Source,
         own: Amount,
         short: Short,
         whose: Whose,
+        little: usize,
         held: impl Fn(&OfSource) -> usize,
     ) -> bool {
         let own = own.of(short);
@@ -367,8 +373,9 @@ impl Inside {
         let Some(most) = others().map(|(_, found)| held(found)).max().filter(|most| *most > 0) else {
             return false;
         };
+        let all_little = whose == Whose::Strangers && most <= little;
         let enough = match short {
-            Short::Bytes => most > own,
+            Short::Bytes => most > own || most == own && all_little,
             Short::Connections => most >= own,
         };
         if !enough {
@@ -379,6 +386,7 @@ impl Inside {
             largest.flat_map(|(source, found)| found.guests.iter().map(|(id, guest)| (*source, *id, guest)));
         let guests = guests.filter(|(_, _, guest)| whose == Whose::Anybody || !guest.known);
         let chosen = match short {
+            Short::Bytes if all_little => guests.max_by_key(|(_, id, guest)| (guest.bytes, Reverse(*id))),
             Short::Bytes => guests.max_by_key(|(_, id, guest)| (guest.bytes, *id)),
             Short::Connections => guests.min_by_key(|(_, id, guest)| (guest.bytes, *id)),
         };

@@ -1,5 +1,7 @@
 //! Who gets room, who gives it, and that all of it comes back.
 
+use std::net::Ipv4Addr;
+
 use futures::FutureExt as _;
 
 use super::*;
@@ -150,6 +152,34 @@ fn n_10_many_addresses_with_one_connection_each_shut_nobody_out() {
     assert!(!busy.is_evicted(), "who says nothing goes before who does");
     assert!(silent[..10].iter().all(|one| one.is_evicted()) && !silent[10].is_evicted());
     assert!(newcomers.iter().all(|one| !one.is_evicted()));
+}
+
+#[test]
+fn n_10_many_addresses_that_hold_equally_little_shut_nobody_out() {
+    const EACH: usize = 100;
+    let budget = Budget::new(2 * EACH * BUDGET_LITTLE_SHARE, 10_000);
+    let (door, crowd) = (budget.door(usize::MAX), budget.bytes() / EACH);
+    let address = |number: usize| Source::of(Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into());
+    let enter = |number| door.enter(address(number), EACH / 10).expect("it holds nothing yet");
+    let strangers: Vec<_> =
+        (0..crowd).map(|number| door.enter(address(number), EACH).expect("there is room")).collect();
+    assert_eq!(budget.held(), budget.bytes());
+    let (newcomer, second) = (enter(crowd), enter(crowd + 1));
+    let held = [&newcomer, &second].map(|one| one.hold(EACH - EACH / 10).expect("no more than each of them"));
+    let evicted: Vec<bool> = strangers.iter().map(|one| one.is_evicted()).collect();
+    assert!(
+        evicted[..2].iter().all(|one| *one) && !evicted[2..].contains(&true),
+        "who came first makes room"
+    );
+    assert_eq!(newcomer.hold(EACH).unwrap_err(), Full::Process, "nobody holds as much");
+    newcomer.prove();
+    let later: Vec<_> = (crowd + 2..).take(crowd).map(enter).collect();
+    let more: Vec<_> = later.iter().map(|one| one.hold(EACH - EACH / 10)).collect();
+    assert!(!newcomer.is_evicted() && more.iter().all(Result::is_ok));
+    newcomer.hold(EACH).expect("it has said who it is");
+    drop((newcomer, second, held, strangers, later, more));
+    let inside = budget.inside.lock();
+    assert!(inside.sources.is_empty() && inside.bytes == 0 && inside.leaving_bytes == 0);
 }
 
 #[test]
