@@ -14,8 +14,9 @@ pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::
 /// From the connection to the end of the client's first words, which HTTP/2 fixes (RFC 9113 §3.4); who has
 /// said them is asked for signs of life from then on.
 pub const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's headers together.
-pub const HEADER_BYTES: u32 = 32 * 1024;
+/// Bytes of a request's headers together, each with the 32 that HTTP/2 counts for it (RFC 9113 §6.5.2): several times what
+/// clients send. A header takes one byte on the wire and a hundred in memory, so [`STREAM_BYTES`] has to pay for as many as fit.
+pub const HEADER_BYTES: u32 = 4 * 1024;
 /// Streams a client may reset before the server has answered them; more is an attack (CVE-2023-44487).
 pub const RESETS: usize = 200;
 /// Streams a client may have the server reset by frames that are against the rules; more is the same attack the

@@ -267,15 +267,29 @@ async fn n_15_a_head_that_never_ends_ends_with_goaway() {
 #[tokio::test]
 async fn n_16_headers_that_grow_when_they_are_read_are_refused() {
     // A cookie kept in the table, and named again and again in one byte each.
-    let cookie = [&b"\x60\x7f\xb9\x16"[..], &[b'c'; 3_000]].concat();
+    let cookie = [&b"\x60\x7f\xe9\x06"[..], &[b'c'; 1_000]].concat();
     let head = |times| [REQUEST, &cookie, &b"\xbe".repeat(times)].concat();
     // As large, and they would be beyond what one client may hold; the library reads none of it to its end.
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(5_000))].concat(), 0).await;
-    assert_eq!(came, 0, "15 MB of headers");
+    assert_eq!(came, 0, "5 MB of headers");
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(40))].concat(), 0).await;
-    assert_eq!(came, 0, "120 KB of headers, less than one client may hold");
+    assert_eq!(came, 0, "40 KB of headers, less than one client may hold");
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(2))].concat(), 1).await;
-    assert_eq!(came, 1, "9 KB of headers");
+    assert_eq!(came, 1, "3 KB of headers");
+}
+
+#[tokio::test]
+async fn n_10_a_stream_has_no_more_headers_than_are_paid_for() {
+    // One without a value, kept in the table and named again and again in one byte each. In memory it is a name, a value, and
+    // where both are found.
+    const COST: usize = size_of::<(http::HeaderName, http::HeaderValue, [usize; 4])>();
+    let head = |times| [REQUEST, &b"\x40\x01x\0"[..], &b"\xbe".repeat(times)].concat();
+    // What is counted costs up to two and a half times as much.
+    let beyond = limits::STREAM_BYTES * 5 / 2 / COST;
+    let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(beyond))].concat(), 0).await;
+    assert_eq!(came, 0, "{beyond} headers in as many bytes");
+    let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(50))].concat(), 1).await;
+    assert_eq!(came, 1, "more than clients send");
 }
 
 #[tokio::test]

@@ -99,10 +99,11 @@ mod tests {
             (
                 differences,
                 format!(
-                    "at most {} KiB within {} s; {} streams a connection",
+                    "at most {} KiB within {} s; {} streams a connection, each with at most {} KiB of headers",
                     kib(grpc::STREAM_WINDOW as usize),
                     seconds(grpc::REQUEST_TIMEOUT),
-                    grpc::STREAMS
+                    grpc::STREAMS,
+                    kib(grpc::HEADER_BYTES as usize)
                 ),
             ),
             (differences, compressed.replace("nswers", "nswer")),
