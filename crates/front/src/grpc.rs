@@ -10,6 +10,7 @@
 mod frames;
 pub mod limits;
 mod progress;
+mod settling;
 mod stream;
 mod wire;
 
@@ -26,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 use self::progress::Progress;
+use self::settling::Settling;
 use self::stream::{Streams, Together};
 use self::wire::Wire;
 use crate::socket::{self, Io, Socket};
@@ -132,7 +134,8 @@ impl Port {
         let held = Arc::new(Together { _speaking: speaking, _streams: Arc::clone(&streams) });
         let progress = Progress::new(Arc::clone(&self.clock));
         let Self { service, clock, scope, tls: _, door: _ } = self;
-        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), Arc::clone(guest), streams));
+        let settling = Settling::new(Arc::clone(guest), Arc::clone(&clock));
+        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), Arc::clone(&settling), streams));
         let streams = Streams {
             service,
             clock: Arc::clone(&clock),
@@ -159,7 +162,7 @@ impl Port {
                 debug!(source = %guest.source(), "gRPC connection ended: the client does not read its answers");
                 return;
             }
-            served = &mut connection => served,
+            served = settling.beside(&mut connection) => served,
             () = scope.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 timeout(&*clock, crate::http::limits::DRAIN, connection).await.unwrap_or(Ok(()))

@@ -415,7 +415,9 @@ async fn n_10_nothing_is_read_while_much_of_what_was_evicted_is_still_there() {
     let _other = door.enter(from(3), BYTES / 2 - 10).unwrap();
     let held = Arc::new(Mutex::new(reader.hold(0).unwrap()));
     let (mut client, server) = tokio::io::duplex(1024);
-    let mut wire = Wire::new(server, Arc::new(ManualClock::new(0)), Arc::clone(&reader), held);
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(0));
+    let settling = Settling::new(Arc::clone(&reader), Arc::clone(&clock));
+    let mut wire = Wire::new(server, clock, settling, held);
     let mut bytes = [0; 9];
     client.write_all(HELLO).await.unwrap();
     assert_eq!(wire.read(&mut bytes).await.unwrap(), 9, "there is room");

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use concord_runtime::{BoxFuture, Clock, Guest};
+use concord_runtime::{BoxFuture, Clock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Calm, Frames, Open, PREFACE_BYTES, StreamsHeld};
 use super::limits::PREFACE_TIMEOUT;
+use super::settling::Settling;
 
 /// Why a client is closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,9 +47,7 @@ const LAST_BYTES: usize = 16 * 1024;
 pub(super) struct Wire<S> {
     stream: S,
     clock: Arc<dyn Clock>,
-    guest: Arc<Guest>,
-    /// Ends when enough of what was taken from others has gone, while it has not.
-    settling: Option<BoxFuture<'static, ()>>,
+    settling: Arc<Settling>,
     /// Bytes read, until the first words are whole.
     heard: usize,
     /// Ends when the client has been silent for too long; none once its first words are whole.
@@ -62,37 +61,11 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A client's socket; `held` grows with each stream that the client begins.
-    pub(super) fn new(stream: S, clock: Arc<dyn Clock>, guest: Arc<Guest>, held: StreamsHeld) -> Self {
+    pub(super) fn new(stream: S, clock: Arc<dyn Clock>, settling: Arc<Settling>, held: StreamsHeld) -> Self {
         let silence = Some(clock.sleep(PREFACE_TIMEOUT));
         let (calm, open) = (Calm::new(clock.now()), Open::new(held));
         let (inbound, outbound) = (Frames::from_client(), Frames::to_client());
-        Self {
-            stream,
-            clock,
-            guest,
-            settling: None,
-            heard: 0,
-            silence,
-            inbound,
-            outbound,
-            calm,
-            open,
-            excess: None,
-        }
-    }
-
-    /// Waits where too much of what was taken from others is still there: a few bytes begin streams that cost a thousand
-    /// times as much, and each may be at the cost of others.
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.settling.is_none() && !self.guest.is_settled() {
-            let (guest, clock) = (Arc::clone(&self.guest), Arc::clone(&self.clock));
-            self.settling = Some(Box::pin(async move { guest.settled(&*clock).await }));
-        }
-        if let Some(settling) = &mut self.settling {
-            ready!(settling.as_mut().poll(cx));
-            self.settling = None;
-        }
-        Poll::Ready(())
+        Self { stream, clock, settling, heard: 0, silence, inbound, outbound, calm, open, excess: None }
     }
 
     /// Looks at what was read; tells what of it is too much.
@@ -146,7 +119,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         if this.silence.as_mut().is_some_and(|silence| silence.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        ready!(this.poll_settled(cx));
+        // A few bytes begin streams that cost a thousand times as much, and each may be at the cost of others.
+        ready!(this.settling.poll(cx));
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if let Err(excess) = this.read(&buffer.filled()[before..]) {
