@@ -49,6 +49,8 @@ struct Connection {
 async fn connect(maker: &Maker, address: &str, tls: Option<&CheckTls>) -> Result<Connection, String> {
     let stream = dial(&maker.tls, address, tls, &[PROTOCOL]).await?;
     let (requests, mut connection) = h2::client::Builder::new()
+        // Nothing is asked of what a target offers by itself, and each offer would be kept.
+        .enable_push(false)
         .max_header_list_size(CHECK_GRPC_BYTES_MAX as u32)
         .handshake(stream)
         .await

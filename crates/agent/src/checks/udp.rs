@@ -13,14 +13,24 @@ use super::maker::Maker;
 use crate::local::Report;
 
 pub(super) async fn run(maker: &Maker, address: &str, within: Duration) -> Report {
-    match timeout(&*maker.clock, within, send(address)).await {
-        Ok(Err(error)) => Report::run(CheckStatus::Critical, format!("udp {address}: {}", said(&error))),
-        Ok(Ok(())) | Err(_) => Report::run(CheckStatus::Passing, format!("UDP connect {address}: Success")),
+    let critical = |why: String| Report::run(CheckStatus::Critical, format!("udp {address}: {why}"));
+    let until = maker.clock.now() + within;
+    let socket = match timeout(&*maker.clock, within, send(address)).await {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) => return critical(said(&error)),
+        // Nothing was sent, so nobody has consented.
+        Err(_) => return critical("i/o timeout".to_owned()),
+    };
+    // Ends when an answer, or a refusal, has come.
+    let left = until.saturating_since(maker.clock.now());
+    match timeout(&*maker.clock, left, socket.recv(&mut [0; 1])).await {
+        Ok(Err(error)) => critical(said(&error)),
+        Ok(Ok(_)) | Err(_) => Report::run(CheckStatus::Passing, format!("UDP connect {address}: Success")),
     }
 }
 
-/// Ends when an answer, or a refusal, has come.
-async fn send(address: &str) -> io::Result<()> {
+/// A socket at which an answer may come.
+async fn send(address: &str) -> io::Result<UdpSocket> {
     let to = lookup_host(address).await?.next().ok_or_else(|| io::Error::other("no such host"))?;
     let from: SocketAddr = match to {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -29,5 +39,5 @@ async fn send(address: &str) -> io::Result<()> {
     let socket = UdpSocket::bind(from).await?;
     socket.connect(to).await?;
     socket.send(&[]).await?;
-    socket.recv(&mut [0; 1]).await.map(|_| ())
+    Ok(socket)
 }

@@ -45,7 +45,10 @@ impl Url {
         } else if location.contains("://") {
             location.to_owned()
         } else {
-            format!("{scheme}://{}{}", self.authority, self.beside(location))
+            // On the same host, and as the same user (RFC 3986 §5.2.2).
+            let url = Self::parse(&format!("{scheme}://{}{}", self.authority, self.beside(location)));
+            let authorization = self.authorization.clone();
+            return url.map(|url| Self { authorization, ..url }).map_err(failed);
         };
         Self::parse(&full).map_err(failed)
     }
@@ -160,6 +163,19 @@ mod tests {
             "gopher://e",
             "failed to parse Location header \"gopher://e\": unsupported protocol scheme \"gopher\"",
         );
+    }
+
+    #[test]
+    fn who_asks_is_told_again_on_the_same_host_alone() {
+        let from = Url::parse("http://u:p@a:1/b").unwrap();
+        let user = |location| from.follow(location).unwrap().authorization;
+        for same in ["/x", "x", "?y", ""] {
+            assert_eq!(user(same), from.authorization, "{same}");
+        }
+        for other in ["//e/", "http://e/", "http://a:1/"] {
+            assert_eq!(user(other), None, "{other}");
+        }
+        assert_eq!(user("http://v@a:1/"), Some("Basic dg==".to_owned()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use ::http::{HeaderMap, Response};
 use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::tls::{Secure, tls};
 use super::*;
@@ -96,6 +97,33 @@ async fn an_answer_that_is_too_long_is_critical() {
     let (status, output) = run(&maker(), health(at.to_string(), "", None)).await;
     let why = "rpc error: code = Internal desc = an answer of more than 4096 bytes";
     assert_eq!((status, output.as_str()), (Critical, why));
+}
+
+#[tokio::test]
+async fn n_168_what_a_target_offers_by_itself_ends_the_run() {
+    let scope = scope();
+    let at = serve(&scope, |mut stream| async move {
+        let mut said = vec![0; 1024];
+        let mut have = 0;
+        // Until the question has begun, whose length and text vary: the head of a frame of headers on stream 1.
+        while !said[..have].windows(9).any(|head| head[3..] == *b"\x01\x04\0\0\0\x01") {
+            match stream.read(&mut said[have..]).await {
+                Ok(0) | Err(_) => return,
+                Ok(more) => have += more,
+            }
+        }
+        let offer = |stream: u32| {
+            let offered = [&stream.to_be_bytes()[..], b"\x82\x86\x84\x41\x01a"].concat();
+            [&[0, 0, u8::try_from(offered.len()).unwrap(), 5, 4, 0, 0, 0, 1][..], &offered].concat()
+        };
+        let settings = b"\0\0\0\x04\0\0\0\0\0".to_vec();
+        let offers = (1..=100).map(|number| offer(2 * number));
+        let _ = stream.write_all(&std::iter::once(settings).chain(offers).collect::<Vec<_>>().concat()).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let (status, output) = run(&maker(), health(at.to_string(), "", None)).await;
+    assert!(status == Critical && output.contains("Unavailable"), "{output}");
 }
 
 #[tokio::test]

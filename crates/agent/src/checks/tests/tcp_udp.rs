@@ -1,5 +1,6 @@
 //! Connections and datagrams.
 
+use concord_runtime::ManualClock;
 use tokio::net::UdpSocket;
 
 use super::*;
@@ -17,6 +18,14 @@ async fn a_connection_passes_and_a_refusal_is_critical() {
     );
     let (status, output) = run(&maker, tcp("host.invalid:1".to_owned())).await;
     assert!(status == Critical && output.starts_with("dial tcp host.invalid:1: "), "{output}");
+}
+
+#[tokio::test]
+async fn a_datagram_that_was_not_sent_in_time_is_critical() {
+    // Its time is over before the name is resolved.
+    let maker = Maker::new(&config(), Arc::new(ManualClock::new(0)));
+    let report = udp::run(&maker, "localhost:1", Duration::ZERO).await;
+    assert_eq!((report.status, report.output.as_str()), (Critical, "udp localhost:1: i/o timeout"));
 }
 
 #[tokio::test]
