@@ -3,6 +3,11 @@
 use concord_e2e::{foreign, try_page};
 
 #[test]
+fn cli() {
+    try_page("cli.md");
+}
+
+#[test]
 fn configuration() {
     try_page("configuration.md");
 }
