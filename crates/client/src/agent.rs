@@ -9,6 +9,7 @@ use http::Method;
 use serde::Serialize;
 
 use crate::Client;
+use crate::call::Call;
 use crate::error::Error;
 use crate::pieces::Pieces;
 use crate::query::{Answer, QueryOptions};
@@ -39,6 +40,12 @@ impl TtlVerdict {
             Self::Fail => "fail",
         }
     }
+}
+
+/// A request about a maintenance mode.
+fn maintenance<'a>(call: Call<'a>, enable: bool, reason: &str) -> Call<'a> {
+    let call = call.parameter("enable", enable.to_string());
+    if reason.is_empty() { call } else { call.parameter("reason", reason) }
 }
 
 impl Client {
@@ -177,6 +184,33 @@ impl Client {
         options: &QueryOptions,
     ) -> Result<Answer<BTreeMap<String, HealthCheck>>, Error> {
         self.get(&["agent", "checks"], options).fetch().await
+    }
+
+    /// Takes the node out of use, or puts it back.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_maintenance(
+        &self,
+        enable: bool,
+        reason: &str,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        maintenance(self.put(&["agent", "maintenance"], options), enable, reason).done().await
+    }
+
+    /// Takes a service of the agent out of use, or puts it back.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn service_maintenance(
+        &self,
+        id: &str,
+        enable: bool,
+        reason: &str,
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        maintenance(self.put(&["agent", "service", "maintenance", id], options), enable, reason).done().await
     }
 
     /// Registers a check: a definition in either key style.

@@ -12,6 +12,7 @@
 mod acl;
 pub(crate) mod agent;
 mod args;
+mod catalog;
 mod columns;
 mod complete;
 mod config;
@@ -31,6 +32,7 @@ mod invocation;
 mod io;
 mod keygen;
 mod leave;
+mod maint;
 mod members;
 mod monitor;
 mod print;

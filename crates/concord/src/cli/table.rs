@@ -7,8 +7,8 @@ use super::flag::Flag;
 use super::invocation::Invocation;
 use super::{Io, Outcome};
 use super::{
-    acl, agent, config, connect, connect_proxy, demo, explain, http, info, intention, keygen, leave, members,
-    monitor, reload, services, tls, unbuilt, validate, version,
+    acl, agent, catalog, config, connect, connect_proxy, demo, explain, http, info, intention, keygen, leave,
+    maint, members, monitor, reload, services, tls, unbuilt, validate, version,
 };
 
 /// One command: what it is called, what it takes and what it does.
@@ -61,6 +61,10 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &acl::token::READ,
     &acl::token::UPDATE,
     &agent::AGENT,
+    &catalog::GROUP,
+    &catalog::datacenters::DATACENTERS,
+    &catalog::nodes::NODES,
+    &catalog::services::SERVICES,
     &config::GROUP,
     &config::DELETE,
     &config::LIST,
@@ -83,6 +87,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &intention::matching::MATCH,
     &keygen::KEYGEN,
     &leave::LEAVE,
+    &maint::MAINT,
     &members::MEMBERS,
     &monitor::MONITOR,
     &reload::RELOAD,
@@ -99,7 +104,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
 ];
 
 /// Commands about the agent itself: no server is asked, so there is none to choose.
-const OF_THE_AGENT: [&str; 5] = ["info", "leave", "members", "monitor", "reload"];
+const OF_THE_AGENT: [&str; 6] = ["info", "leave", "maint", "members", "monitor", "reload"];
 
 /// How to print a result that both people and programs read.
 pub(crate) const FORMAT: Flag = Flag::text("format", "How to print the result.")

@@ -1,6 +1,7 @@
 //! Whole command lines against a scripted server on a real socket.
 
 mod acl;
+mod catalog;
 mod config;
 mod general;
 mod intention;

@@ -224,7 +224,7 @@ fn the_shared_flags_reach_the_request() {
 
 #[test]
 fn commands_about_the_agent_itself_ask_no_other() {
-    for command in ["info", "leave", "members", "monitor", "reload"] {
+    for command in ["info", "leave", "maint", "members", "monitor", "reload"] {
         refuse(&[command, "-datacenter=dc2"], 1, "flag provided but not defined: -datacenter");
         refuse(&[command, "-stale"], 1, "flag provided but not defined: -stale");
         let help = Bench::answering("").run(&[command, "-help"]).out;
