@@ -214,6 +214,33 @@ var tokenParts = []part{
 		_, _, err = c.ACL().TokenCreate(sent, nil)
 		refused(t, err)
 	}},
+	{"that are a service and a node", func(t *testing.T, c *api.Client) {
+		made, _, err := c.ACL().TokenCreate(&api.ACLToken{
+			ServiceIdentities: []*api.ACLServiceIdentity{{ServiceName: "id-web"}},
+			NodeIdentities:    []*api.ACLNodeIdentity{{NodeName: "id-node", Datacenter: "dc1"}},
+		}, nil)
+		must(t, err)
+		read, _, err := c.ACL().TokenRead(made.AccessorID, nil)
+		must(t, err)
+		want(t, "service", read.ServiceIdentities[0].ServiceName, "id-web")
+		want(t, "node", *read.NodeIdentities[0], api.ACLNodeIdentity{NodeName: "id-node", Datacenter: "dc1"})
+		with := &api.QueryOptions{Token: made.SecretID}
+		for _, name := range []string{"id-web", "id-web-sidecar-proxy"} {
+			must(t, c.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{Name: name, Port: 1}, api.ServiceRegisterOpts{Token: made.SecretID}))
+			must(t, c.Agent().ServiceDeregisterOpts(name, with))
+		}
+		_, _, err = c.Agent().ConnectCALeaf("id-web", with)
+		must(t, err)
+		_, _, err = c.Agent().ConnectCALeaf("id-other", with)
+		wantCode(t, err, 403, "service:write")
+		_, err = c.Catalog().Register(&api.CatalogRegistration{Node: "id-node", Address: "192.0.2.9"}, &api.WriteOptions{Token: made.SecretID})
+		must(t, err)
+		_, err = c.Catalog().Register(&api.CatalogRegistration{Node: "id-other", Address: "192.0.2.9"}, &api.WriteOptions{Token: made.SecretID})
+		refused(t, err, "403")
+		list, _, err := c.ACL().TokenListFiltered(api.ACLTokenFilterOptions{ServiceName: "id-web"}, nil)
+		must(t, err)
+		want(t, "tokens of the service", len(list), 1)
+	}},
 	{"that expire", func(t *testing.T, c *api.Client) {
 		made, _, err := c.ACL().TokenCreate(&api.ACLToken{ExpirationTTL: time.Hour}, nil)
 		must(t, err)

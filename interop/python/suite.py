@@ -387,6 +387,15 @@ class AclTests(unittest.TestCase):
         self.assertEqual(len(self.c.acl.token.list(policy=made["Policies"][0]["ID"])), 2)
         self.assertTrue(self.c.acl.token.delete(clone["AccessorID"]))
 
+    def test_tokens_that_are_a_service_and_a_node(self):
+        made = self.c.acl.token.create(service_identities=[{"ServiceName": "py-id"}], node_identities=["py-node:dc1"])
+        self.addCleanup(self.c.acl.token.delete, made["AccessorID"])
+        self.assertEqual(made["ServiceIdentities"][0]["ServiceName"], "py-id")
+        self.assertEqual(made["NodeIdentities"], [{"NodeName": "py-node", "Datacenter": "dc1"}])
+        self.assertTrue(self.c.agent.connect.ca.leaf("py-id", token=made["SecretID"])["CertPEM"])
+        with self.assertRaises(ACLPermissionDenied):
+            self.c.agent.connect.ca.leaf("py-other", token=made["SecretID"])
+
     def test_tokens_with_an_end(self):
         made = self.c.acl.token.create(expiration_ttl="1h", local=True)
         self.assertTrue(made["ExpirationTime"])
