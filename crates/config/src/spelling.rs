@@ -1,6 +1,7 @@
 //! How keys are spelt: in any case, but with their underscores, as Consul reads an agent's keys.
 //! Definitions of services, checks and entries may be spelt either way and are not looked at here.
 
+use concord_syntax::spelling::{edits, edits_max};
 use concord_syntax::{Entry, Kind, Node, Object};
 
 use crate::absent::{ABSENT, BLOCKS};
@@ -111,10 +112,10 @@ fn nearest(prefix: &str, key: &str, members: &[&'static str]) -> Option<String> 
     if key.chars().nth(KEY_CHARS_MAX).is_some() {
         return None;
     }
-    let meant: Vec<char> = plain(key).chars().collect();
-    let beside = members.iter().map(|own| (edits(&meant, &plain(own).chars().collect::<Vec<_>>()), *own));
+    let meant = plain(key);
+    let beside = members.iter().map(|own| (edits(&meant, &plain(own)), *own));
     // A key of earlier days is meant by who spells it almost right.
-    let far = |own: &str| if is_old(&joined(prefix, own)) { 1 } else { 1.max(meant.len() / 3) };
+    let far = |own: &str| if is_old(&joined(prefix, own)) { 1 } else { edits_max(meant.chars().count()) };
     let beside = beside.filter(|(edits, own)| *edits <= far(own)).min();
     let flag = || key_of(&key.to_lowercase().replace('_', "-")).filter(|_| prefix.is_empty());
     let elsewhere =
@@ -150,17 +151,4 @@ fn words(key: &str) -> Vec<String> {
         .map(|word| word.to_lowercase())
         .map(|word| word.strip_suffix('s').map(str::to_owned).unwrap_or(word))
         .collect()
-}
-
-/// The number of characters to insert, delete or replace to turn `a` into `b`.
-fn edits(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let shortest = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], shortest);
-        }
-    }
-    row[b.len()]
 }

@@ -19,6 +19,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use crate::limits::{DIAGNOSTICS_MAX, QUOTED_CHARS_MAX, SUGGESTED_KEY_CHARS_MAX};
+use crate::spelling::{edits, edits_max};
 use crate::tree::{Entry, Node, Pos, plain_key, same_key};
 
 mod scalar;
@@ -249,26 +250,12 @@ fn nearest(key: &str, fields: &'static [&'static str]) -> Option<&'static str> {
     if key.chars().nth(SUGGESTED_KEY_CHARS_MAX).is_some() {
         return None;
     }
-    let key: Vec<char> = plain_key(key).collect();
+    let key: String = plain_key(key).collect();
+    let most = edits_max(key.chars().count());
     fields
         .iter()
-        .map(|field| (edits(&key, &plain_key(field).collect::<Vec<_>>()), *field))
-        .filter(|(edits, _)| *edits <= 1.max(key.len() / 3))
+        .map(|field| (edits(&key, &plain_key(field).collect::<String>()), *field))
+        .filter(|(edits, _)| *edits <= most)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, field)| field)
-}
-
-/// The number of characters to insert, delete or replace to turn `a` into `b`.
-fn edits(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -16,6 +16,7 @@ pub mod duration;
 pub mod hcl;
 pub mod json;
 pub mod limits;
+pub mod spelling;
 mod tree;
 
 pub use decode::{Diagnostic, Fault, Options, decode, decode_exact, decode_with};

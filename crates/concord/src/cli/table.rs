@@ -1,6 +1,7 @@
 //! Every command there is, as data.
 
 use concord_client::Client;
+use concord_syntax::spelling::edits;
 use futures::future::LocalBoxFuture;
 
 use super::flag::Flag;
@@ -187,23 +188,8 @@ pub(crate) fn find(words: &[String]) -> Option<(&'static Command, &[String])> {
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let built = COMMANDS.iter().map(|command| command.name);
     let all = built.chain(unbuilt::TABLE.iter().map(|(name, _)| *name));
-    let scored = all.map(|own| (distance(own, name), own));
-    scored.min().filter(|(distance, near)| *distance <= 2 && *distance < near.len()).map(|(_, near)| near)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            let shortest = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], shortest);
-        }
-    }
-    row[b.len()]
+    let scored = all.map(|own| (edits(own, name), own));
+    scored.min().filter(|(edits, near)| *edits <= 2 && *edits < near.len()).map(|(_, near)| near)
 }
 
 #[cfg(test)]

@@ -3,6 +3,11 @@
 use concord_e2e::{foreign, try_page};
 
 #[test]
+fn acl() {
+    try_page("acl.md");
+}
+
+#[test]
 fn cli() {
     try_page("cli.md");
 }
@@ -15,6 +20,13 @@ fn configuration() {
 #[test]
 fn service() {
     try_page("service.md");
+}
+
+#[test]
+fn services() {
+    if foreign("pages::services", "CONCORD_TEST_CURL", "curl", &["--version"]).is_some() {
+        try_page("services.md");
+    }
 }
 
 #[test]
