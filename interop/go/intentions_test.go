@@ -136,13 +136,6 @@ var intentionParts = []part{
 		must(t, err)
 		want(t, "of another trust domain", answer.Authorized, false)
 	}},
-	{"explain tells which rule decides", func(t *testing.T, c *api.Client) {
-		upsert(t, c, intention("web", "explained", api.IntentionActionDeny))
-		// The client has no call for it; its query parameters are those of Consul.
-		var told map[string]any
-		_, err := c.Raw().Query("/v1/connect/intentions/explain", &told, nil)
-		refused(t, err, "400")
-	}},
 	{"a wait for a match ends at the change", func(t *testing.T, c *api.Client) {
 		match := &api.IntentionMatch{By: api.IntentionMatchDestination, Names: []string{"waited-for"}}
 		_, meta, err := c.Connect().IntentionMatch(match, nil)

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -35,6 +36,7 @@ func TestAgentWithoutACLs(t *testing.T) {
 		c.NodeMeta = map[string]string{"rack": "r1"}
 	})
 	t.Run("harness", func(t *testing.T) { harness(t, server) })
+	t.Run("explain", func(t *testing.T) { explain(t, server) })
 	all(t, clientOf(t, server), map[string][]part{
 		"agent":          agentParts,
 		"services":       serviceParts,
@@ -46,6 +48,21 @@ func TestAgentWithoutACLs(t *testing.T) {
 		"certificates":   certificateParts,
 		"not built":      unbuiltParts,
 	})
+}
+
+// The client has no call for what Consul does not have.
+func explain(t *testing.T, server *testutil.TestServer) {
+	upsert(t, clientOf(t, server), intention("web", "explained", api.IntentionActionDeny))
+	asked := func(source string) map[string]any {
+		answer, err := server.HTTPClient.Get("http://" + server.HTTPAddr + "/v1/connect/intentions/explain?destination=explained&source=" + source)
+		must(t, err)
+		defer answer.Body.Close()
+		var told map[string]any
+		must(t, json.NewDecoder(answer.Body).Decode(&told))
+		return told
+	}
+	want(t, "web is let through", asked("web")["Allowed"], false)
+	want(t, "another is let through", asked("other")["Allowed"], true)
 }
 
 // What the harness offers beside starting and stopping.
