@@ -228,7 +228,7 @@ pub(crate) fn limited(program: &Path, descriptors: u32) -> Command {
 
 /// The verbs of a command line, then what follows them: flags stand between.
 fn split_verbs<'a>(args: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
-    let two = ["intention", "services", "config", "connect", "acl"];
+    let two = ["intention", "services", "config", "connect", "acl", "catalog"];
     let three = [("acl", "token"), ("acl", "policy"), ("connect", "ca")];
     let count = match args {
         [a, b, ..] if three.contains(&(*a, *b)) => 3,

@@ -1,5 +1,7 @@
 //! `services register`: one service by flags, or all in files.
 
+use std::net::IpAddr;
+
 use concord_client::Client;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +13,8 @@ use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, Run};
 
 /// Flags that describe a service; refused beside files.
-const DESCRIBING: [&str; 8] = ["id", "name", "address", "kind", "port", "socket", "meta", "tag"];
+const DESCRIBING: [&str; 9] =
+    ["id", "name", "address", "kind", "port", "socket", "meta", "tag", "tagged-address"];
 
 pub(crate) static REGISTER: Command = Command {
     name: "services register",
@@ -30,6 +33,8 @@ pub(crate) static REGISTER: Command = Command {
             .placeholder("<path>"),
         Flag::pairs("meta", "Metadata of the instance."),
         Flag::list("tag", "Tag of the instance."),
+        Flag::pairs("tagged-address", "Further address of the instance under a name, such as lan or wan.")
+            .placeholder("<name=address[:port]>"),
     ],
     http: true,
     usage_code: 1,
@@ -85,5 +90,30 @@ fn from_flags(call: &Invocation<'_>) -> Result<Value, Failure> {
     if !values.list("meta").is_empty() {
         body.insert("Meta".to_owned(), json!(values.pairs("meta")));
     }
+    let tagged = values.pairs("tagged-address").into_iter().map(|(name, text)| {
+        let (address, port) = tagged_address(&text)
+            .ok_or_else(|| call.usage(format!("-tagged-address: {text:?} is not address[:port]")))?;
+        Ok((name, json!({ "Address": address, "Port": port })))
+    });
+    let tagged = tagged.collect::<Result<Map<_, _>, Failure>>()?;
+    if !tagged.is_empty() {
+        body.insert("TaggedAddresses".to_owned(), Value::Object(tagged));
+    }
     Ok(Value::Object(body))
+}
+
+/// An address with its port, 0 where none is said.
+fn tagged_address(text: &str) -> Option<(&str, u16)> {
+    if text.parse::<IpAddr>().is_ok() {
+        return Some((text, 0));
+    }
+    match text.rsplit_once(':') {
+        None => Some((text, 0)),
+        Some((address, port)) => {
+            let address =
+                address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+            Some((address, port.parse().ok()?))
+        }
+    }
+    .filter(|(address, _)| !address.is_empty())
 }

@@ -132,6 +132,10 @@ fn identities_stay_are_replaced_or_added_to() {
     assert_eq!(sent(&["-service-identity=api"]), (json!([{ "ServiceName": "api" }]), json!([node])));
     let (services, nodes) = sent(&["-append-service-identity=web", "-append-service-identity=api"]);
     assert_eq!((services, nodes), (json!([web, db, { "ServiceName": "api" }]), json!([node])));
+    let merged = sent(&["-service-identity=web", "-service-identity=api", "-merge-service-identities"]);
+    assert_eq!(merged, (json!([db, web, { "ServiceName": "api" }]), json!([node])));
+    let merged = sent(&["-node-identity=m:dc2", "-merge-node-identities"]);
+    assert_eq!(merged, (json!([web, db]), json!([node, { "NodeName": "m", "Datacenter": "dc2" }])));
     let (services, nodes) = sent(&["-append-node-identity=m:dc2"]);
     assert_eq!(
         (services, nodes),

@@ -18,6 +18,46 @@ fn a_service_is_registered_by_flags() {
 }
 
 #[test]
+fn further_addresses_are_registered_by_name() {
+    let words = [
+        "services",
+        "register",
+        "-name=web",
+        "-tagged-address",
+        "lan=10.0.0.1:80",
+        "-tagged-address=wan=[::1]:81",
+    ];
+    check(
+        &Bench::answering("").run(&words),
+        &[
+            r#"PUT /v1/agent/service/register {"Name":"web","TaggedAddresses":{"lan":{"Address":"10.0.0.1","Port":80},"wan":{"Address":"::1","Port":81}}}"#,
+        ],
+        "Registered service: web\n",
+    );
+    let body = |text: &str| {
+        let ran = Bench::answering("").run(&[
+            "services",
+            "register",
+            "-name=web",
+            &format!("-tagged-address=lan={text}"),
+        ]);
+        ran.asked.concat().split_once("\"lan\":").map(|(_, rest)| rest.trim_end_matches('}').to_owned())
+    };
+    assert_eq!(body("fe80::1").as_deref(), Some(r#"{"Address":"fe80::1","Port":0"#));
+    assert_eq!(body("web.example").as_deref(), Some(r#"{"Address":"web.example","Port":0"#));
+    refuse(
+        &["services", "register", "-name=web", "-tagged-address=lan=a:http"],
+        1,
+        "-tagged-address: \"a:http\" is not address[:port]",
+    );
+    refuse(
+        &["services", "register", "-tagged-address=lan=a", "/x.hcl"],
+        1,
+        "-tagged-address describes one service",
+    );
+}
+
+#[test]
 fn what_is_no_service_is_registered_with_its_kind() {
     let words = ["services", "register", "-name=edge", "-kind=mesh-gateway", "-port=8443"];
     check(

@@ -31,7 +31,15 @@ pub(crate) static UPDATE: Command = Command {
         DESCRIPTION,
         FORMAT,
         ID,
+        Flag::switch(
+            "merge-node-identities",
+            "Add the nodes instead of replacing; prefer the -append flags.",
+        ),
         Flag::switch("merge-policies", "Add the policies instead of replacing; prefer the -append flags."),
+        Flag::switch(
+            "merge-service-identities",
+            "Add the services instead of replacing; prefer the -append flags.",
+        ),
         META,
         NODE_IDENTITY,
         POLICY_ID,
@@ -101,10 +109,24 @@ fn keep_identities(
     let more_services = call.values.list("append-service-identity").iter().map(|text| service_identity(text));
     let more_nodes = call.values.list("append-node-identity").iter().map(|text| node_identity(text));
     let more_nodes = more_nodes.collect::<Result<Vec<_>, _>>()?;
-    for (key, flag, before, more) in [
-        ("ServiceIdentities", "service-identity", services, more_services.collect()),
-        ("NodeIdentities", "node-identity", nodes, more_nodes),
+    for (key, flag, merge, before, more) in [
+        (
+            "ServiceIdentities",
+            "service-identity",
+            "merge-service-identities",
+            services,
+            more_services.collect::<Vec<_>>(),
+        ),
+        ("NodeIdentities", "node-identity", "merge-node-identities", nodes, more_nodes),
     ] {
+        if call.values.switch(merge)
+            && more.is_empty()
+            && let Some(Value::Array(given)) = body.get_mut(key)
+        {
+            let kept = before.into_iter().filter(|one| !given.contains(one)).collect::<Vec<_>>();
+            given.splice(0..0, kept);
+            continue;
+        }
         match (body.contains_key(key), more.is_empty()) {
             (true, false) => {
                 return Err(

@@ -34,10 +34,10 @@ fn each_follows_at_a_level_of_its_own_and_what_libraries_do_is_not_told() {
         tracing::debug!(target: "t", "a");
         tracing::warn!(target: "t", x = 2, "b");
         tracing::trace!(target: "hyper::proto", "of each write");
-        tracing::warn!(target: "hyper::proto", "c");
-        assert_eq!(taken(&mut debug), ["DEBUG t: a", "WARN t: b x=2", "WARN hyper::proto: c"]);
-        assert_eq!(taken(&mut warn), ["WARN t: b x=2", "WARN hyper::proto: c"]);
-        assert_eq!(taken(&mut trace), ["DEBUG t: a", "WARN t: b x=2", "WARN hyper::proto: c"]);
+        tracing::warn!(target: "openraft::core", "c");
+        assert_eq!(taken(&mut debug), ["DEBUG t: a", "WARN t: b x=2", "WARN openraft::core: c"]);
+        assert_eq!(taken(&mut warn), ["WARN t: b x=2", "WARN openraft::core: c"]);
+        assert_eq!(taken(&mut trace), ["DEBUG t: a", "WARN t: b x=2", "WARN openraft::core: c"]);
         let lines = taken(&mut json);
         let first: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(
