@@ -152,8 +152,8 @@ fn register_service(chance: &mut Chance) -> Request {
             "Name": name, "ID": "p1", "Kind": "connect-proxy", "Port": 21000, "Proxy": {
                 "DestinationServiceName": "web", "DestinationServiceID": "web-1", "LocalServiceAddress": "127.0.0.1",
                 "LocalServicePort": 80, "Mode": "direct", "MeshGateway": { "Mode": "local" },
-                "Upstreams": [{ "DestinationType": "service", "DestinationName": "db", "DestinationNamespace": "default",
-                    "DestinationPartition": "default", "Datacenter": "dc1", "LocalBindAddress": "127.0.0.1",
+                "Upstreams": [{ "DestinationType": "service", "DestinationName": "db",
+                    "LocalBindAddress": "127.0.0.1",
                     "LocalBindPort": 9002, "MeshGateway": { "Mode": "remote" } }],
                 "Expose": { "Checks": true, "Paths": [{ "Path": "/h", "LocalPathPort": 8080, "ListenerPort": 21500, "Protocol": "http" }] },
             },

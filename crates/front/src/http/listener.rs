@@ -284,10 +284,10 @@ impl<C: Authorise> Http<C> {
         let method = request.method().clone();
         // The gate does not follow chunks, so nothing may come after them.
         let mut last = request.headers().contains_key(TRANSFER_ENCODING);
-        let mut pattern = "";
+        let (mut pattern, mut known) = ("", false);
         let plain = target::check_host(request.version(), request.headers());
         let answer = match plain.and_then(|()| target::check_form(request.uri(), request.headers())) {
-            Ok(()) => self.answer(request, client, &mut pattern).await,
+            Ok(()) => self.answer(request, client, &mut pattern, &mut known).await,
             Err(refused) => {
                 last = true;
                 Err(refused)
@@ -298,8 +298,8 @@ impl<C: Authorise> Http<C> {
         debug!(method = %method, pattern, status = status.as_u16(), "request");
         let mut response = answer.unwrap_or_else(|error| refusal(&error));
         let headers = response.headers_mut();
-        // Endpoints tell it, as in Consul; a path that leads nowhere has nothing to say.
-        if !pattern.is_empty() {
+        // The paths of endpoints tell it, as in Consul; one that leads nowhere has nothing to say.
+        if known {
             let policy = HeaderValue::from_static(self.settings.default_policy);
             headers.insert("x-consul-default-acl-policy", policy);
         }
@@ -319,6 +319,7 @@ impl<C: Authorise> Http<C> {
         request: Request<Incoming>,
         client: &Client,
         pattern: &mut &'static str,
+        known: &mut bool,
     ) -> Result<Response<Sent>, HttpError> {
         let (head, body) = request.into_parts();
         let (raw_path, raw_query) = (head.uri.path(), head.uri.query());
@@ -344,7 +345,9 @@ impl<C: Authorise> Http<C> {
         if path == "/" && matches!(head.method, Method::GET | Method::HEAD) {
             return Ok(plain(StatusCode::OK, INDEX_PAGE));
         }
-        let found = match self.router.find(&head.method, raw_path)? {
+        let found = self.router.find(&head.method, raw_path)?;
+        *known = !matches!(found, Err(Missing::Path));
+        let found = match found {
             Ok(found) => found,
             Err(Missing::Path) => return Err(self.router.missing(raw_path, &path)),
             Err(Missing::Name(pattern)) => {

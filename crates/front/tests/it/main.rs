@@ -11,6 +11,7 @@ mod catalog;
 mod clocks;
 mod compression;
 mod connect;
+mod differences;
 mod framing;
 mod manners;
 mod patience;

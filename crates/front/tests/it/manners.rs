@@ -375,9 +375,14 @@ async fn what_caches_are_told_is_read_or_refused() {
 async fn the_default_policy_is_told_by_endpoints_alone() {
     let world = Setup::default().start().await;
     let header = "x-consul-default-acl-policy";
-    for (path, told) in
-        [("/v1/agent/self", true), ("/v1/agent/service/x", true), ("/v1/nope", false), ("/nope", false)]
-    {
+    for (path, told) in [
+        ("/v1/agent/self", true),
+        ("/v1/agent/service/x", true),
+        ("/v1/agent/service/", true),
+        ("/v1/agent/maintenance", true),
+        ("/v1/nope", false),
+        ("/nope", false),
+    ] {
         assert_eq!(world.get(path).send().await.header(header).is_some(), told, "{path}");
     }
     world.stop().await;

@@ -24,7 +24,8 @@ async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (roots, mut meta) = ctx.ask(&call, ReadCaRoots {}).await?;
     meta.consistency = None;
     let roots = Roots::from_model(&roots);
-    let reply = if call.flag("pem")? {
+    // Without a value it asks for nothing, as in Consul.
+    let reply = if call.parameter("pem").is_some_and(|pem| !pem.is_empty()) && call.flag("pem")? {
         Reply::bytes("application/pem-certificate-chain", roots.pem())
     } else {
         Reply::json(roots)
