@@ -161,6 +161,7 @@ impl Scene {
             ("accessor", field("AccessorID")),
             ("unknown", UNKNOWN.to_owned()),
             ("data", kept.data().display().to_string()),
+            ("program", binary().canonicalize().expect("it is there").display().to_string()),
             ("port", open.http_addr().rsplit(':').next().expect("a port").to_owned()),
         ];
         Self { world, names, _agents: vec![open, strict, unboot, tls, kept] }
