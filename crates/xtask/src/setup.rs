@@ -75,10 +75,11 @@ pub(crate) struct Client {
 }
 
 /// Everything a test may ask for by environment.
-pub(crate) const CLIENTS: [Client; 8] = [
+pub(crate) const CLIENTS: [Client; 9] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
+    Client { variable: "CONCORD_TEST_CURL", find: curl },
     Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
     Client { variable: "CONCORD_TEST_GO_MODULES", find: suites::go_modules },
     Client { variable: "CONCORD_TEST_PY_CONSUL", find: suites::python },
@@ -136,6 +137,12 @@ pub(crate) fn go() -> Result<PathBuf> {
 pub(crate) fn openssl() -> Result<PathBuf> {
     process::capture("openssl version", Command::new("openssl").arg("version"))?;
     on_path("openssl")
+}
+
+/// The HTTP client of the pages.
+pub(crate) fn curl() -> Result<PathBuf> {
+    process::capture("curl --version", Command::new("curl").arg("--version"))?;
+    on_path("curl")
 }
 
 /// The program that lets others see another time.
