@@ -34,7 +34,10 @@ fn two_agents_of_ours_do_not_differ() {
     let world = World::new();
     let (one, other) = (agent(&world, "one", ""), agent(&world, "other", ""));
     let report = run(&one.http(), &other.http(), REQUESTS);
-    assert_eq!(report.groups().count(), 0, "{report}");
+    // What a check says depends on whether it was made already.
+    let groups: Vec<_> =
+        report.groups().filter(|(_, what, _)| !what.contains(".Output: another value")).collect();
+    assert_eq!(groups, [], "{report}");
     assert_eq!(report.requests(), REQUESTS);
     assert!(report.agreed() > REQUESTS / 3, "{report}");
 }
