@@ -107,7 +107,7 @@ impl Port {
             // Whoever has said nothing gets none of the library's buffers.
             let spoken = timeout(&*self.clock, limits::PREFACE_TIMEOUT, stream.is_spoken_to()).await;
             if matches!(spoken, Ok(true)) {
-                self.connection(stream, guest).await;
+                Box::pin(self.connection(stream, guest)).await;
             }
             return;
         };
@@ -117,7 +117,7 @@ impl Port {
             stream = tls.accept(stream, guest, &*self.clock) => stream,
         };
         if let Some(stream) = stream {
-            self.connection(stream, guest).await;
+            Box::pin(self.connection(stream, guest)).await;
         }
     }
 

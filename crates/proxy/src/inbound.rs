@@ -7,6 +7,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use concord_ca::Verified;
 use concord_ca::verify::read_verified_leaf;
@@ -22,7 +23,7 @@ use crate::gate::Stranger;
 use crate::identity::failed_handshake;
 use crate::refusals::{NO_BYTES, Refused};
 use crate::relay::relay;
-use crate::state::Shared;
+use crate::state::{Current, Shared};
 use crate::wire::{Remote, Wire};
 
 /// Why a connection went no further.
@@ -63,8 +64,31 @@ pub(crate) async fn serve(shared: Arc<Shared>, wire: Wire, remote: Remote, stran
 
 async fn attempt(shared: &Shared, wire: Wire, remote: Remote, stranger: Stranger) -> Result<(), Refusal> {
     let before = shared.current().ok_or_else(|| refusal("no_snapshot", "not configured yet"))?;
+    let clock = &*shared.world.clock;
+    let limit = before.snapshot.proxy.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
+    let began = clock.now();
+    within(shared, limit, limit, &stranger, async {
+        let silent =
+            || refusal(NO_BYTES, "the caller went before it sent a byte; a check of the port does that");
+        wire.is_spoken_to().await.then_some(()).ok_or_else(silent)
+    })
+    .await?;
+    // In a place of its own: whoever says nothing costs no more than the wait for it.
+    let left = limit.saturating_sub(clock.now() - began);
+    Box::pin(answer(shared, &before, wire, remote, stranger, (limit, left))).await
+}
+
+/// Takes a caller that has spoken from its first byte to its end.
+async fn answer(
+    shared: &Shared,
+    before: &Current,
+    wire: Wire,
+    remote: Remote,
+    stranger: Stranger,
+    limit: (Duration, Duration),
+) -> Result<(), Refusal> {
     let called = &before.snapshot.proxy.service;
-    let mut stream = handshake(shared, &before.snapshot.proxy, wire, &stranger).await?;
+    let mut stream = within(shared, limit.0, limit.1, &stranger, handshake(shared, wire, &stranger)).await?;
     let caller = caller(&stream)?;
     drop(stranger);
     let source = caller.id.service_ref();
@@ -109,37 +133,33 @@ async fn attempt(shared: &Shared, wire: Wire, remote: Remote, stranger: Stranger
     Ok(())
 }
 
-/// The whole handshake within its time: waiting for the caller's words and for our turns included.
-async fn handshake(
+/// Waits for a stranger no longer than is `left` of its time for the handshake, and until others need the room.
+async fn within<T>(
     shared: &Shared,
-    proxy: &ProxySection,
-    wire: Wire,
+    limit: Duration,
+    left: Duration,
     stranger: &Stranger,
-) -> Result<TlsStream<Wire>, Refusal> {
-    let limit = proxy.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
-    let shaking = async {
-        if !wire.is_spoken_to().await {
-            return Err(refusal(
-                NO_BYTES,
-                "the caller went before it sent a byte; a check of the port does that",
-            ));
-        }
-        stranger.settled(&*shared.world.clock).await;
-        let _held = stranger.begin().ok_or_else(|| refusal("handshake_limit", NO_ROOM))?;
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
-        let hello = hello.map_err(|error| failed(&error))?;
-        if !shared.identity.can_present() {
-            return Err(refusal("no_leaf", "no valid certificate to present; is the agent reachable?"));
-        }
-        let shaken = stranger.compute(hello.into_stream(shared.identity.server_config())).await;
-        shaken.map_err(|error| failed(&error))
-    };
-    let shaken = tokio::select! {
+    future: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let done = tokio::select! {
         biased;
         () = stranger.evicted() => return Err(refusal("handshake_limit", NO_ROOM)),
-        shaken = timeout(&*shared.world.clock, limit, shaking) => shaken,
+        done = timeout(&*shared.world.clock, left, future) => done,
     };
-    shaken.unwrap_or_else(|_| Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))))
+    done.unwrap_or_else(|_| Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))))
+}
+
+/// The handshake, when the caller has spoken; waiting for its further words and for our turns included.
+async fn handshake(shared: &Shared, wire: Wire, stranger: &Stranger) -> Result<TlsStream<Wire>, Refusal> {
+    stranger.settled(&*shared.world.clock).await;
+    let _held = stranger.begin().ok_or_else(|| refusal("handshake_limit", NO_ROOM))?;
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), wire).await;
+    let hello = hello.map_err(|error| failed(&error))?;
+    if !shared.identity.can_present() {
+        return Err(refusal("no_leaf", "no valid certificate to present; is the agent reachable?"));
+    }
+    let shaken = stranger.compute(hello.into_stream(shared.identity.server_config())).await;
+    shaken.map_err(|error| failed(&error))
 }
 
 /// Who calls: the handshake has verified the chain, so that its leaf can be believed.
@@ -164,5 +184,19 @@ async fn connect_local(shared: &Shared, proxy: &ProxySection) -> Result<Wire, Re
             "local_connect_timeout",
             format!("the local service did not accept within {limit:?}"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::STRANGER_BYTES;
+
+    #[test]
+    fn n_10_a_caller_that_says_nothing_costs_what_is_counted_for_it() {
+        fn bytes<F>(_: impl FnOnce(Arc<Shared>, Wire, Remote, Stranger) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(bytes(serve) <= STRANGER_BYTES, "{} bytes", bytes(serve));
     }
 }

@@ -455,3 +455,12 @@ async fn n_10_strangers_do_not_end_the_streams_of_proxies_behind_one_address() {
     }
     served.stop().await;
 }
+
+#[test]
+fn n_10_a_client_that_says_nothing_costs_what_is_counted_for_it() {
+    fn bytes<F>(_: impl FnOnce(Port, Io, &'static Arc<Guest>) -> F) -> usize {
+        size_of::<F>()
+    }
+    let bytes = bytes(|port, stream, guest| port.greet(stream, guest));
+    assert!(bytes <= limits::CONNECTION_BYTES, "{bytes} bytes");
+}

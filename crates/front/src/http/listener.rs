@@ -223,7 +223,7 @@ impl<C: Authorise> Http<C> {
         }
         client.guest.settled(&*self.clock).await;
         let Ok(held) = client.guest.hold(limits::REQUEST_BYTES) else { return refuse(&io, Full::Process) };
-        self.connection(io, client, held, scope).await;
+        Box::pin(self.connection(io, client, held, scope)).await;
     }
 
     async fn in_tls(self: &Arc<Self>, io: Io, client: Client, tls: &Tls, scope: &Scope) {
@@ -234,7 +234,7 @@ impl<C: Authorise> Http<C> {
         };
         let Some(stream) = stream else { return };
         let Ok(held) = client.guest.hold(limits::REQUEST_BYTES) else { return };
-        self.connection(stream, client, held, scope).await;
+        Box::pin(self.connection(stream, client, held, scope)).await;
     }
 
     async fn connection(
