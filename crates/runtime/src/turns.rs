@@ -46,9 +46,8 @@ pub(crate) struct Turn {
 impl Turns {
     /// As many as there are processors but one.
     pub fn of_processors() -> Arc<Self> {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let all = processors.saturating_sub(1).max(1);
-        Self::new(all, all.div_ceil(2))
+        let (all, per_source) = shares(std::thread::available_parallelism().map_or(1, usize::from));
+        Self::new(all, per_source)
     }
 
     /// So many turns, and so many of them for one source.
@@ -66,6 +65,12 @@ impl Turns {
         drop(sources);
         Line { of: Arc::clone(self), source, turns }
     }
+}
+
+/// Turns on so many processors, and those of one source: docs/proxy.md says how many.
+fn shares(processors: usize) -> (usize, usize) {
+    let all = processors.saturating_sub(1).max(1);
+    (all, all.div_ceil(2))
 }
 
 impl Line {
@@ -147,6 +152,13 @@ mod tests {
         assert!(stopped.as_mut().now_or_never().is_none());
         drop(taken);
         assert_eq!(stopped.now_or_never(), Some(7));
+    }
+
+    #[test]
+    fn one_processor_is_left_and_one_source_gets_half_of_the_others() {
+        for (processors, expected) in [(1, (1, 1)), (2, (1, 1)), (4, (3, 2)), (9, (8, 4))] {
+            assert_eq!(shares(processors), expected, "{processors}");
+        }
     }
 
     #[test]
