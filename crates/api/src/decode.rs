@@ -3,7 +3,7 @@
 //! Keys nobody knows are refused, as in Consul: what was misspelt must not be taken for said. In request
 //! bodies every value must also be of its kind; configuration files and entries are read as HCL is.
 
-use concord_syntax::{self as syntax, Node};
+use concord_syntax::{self as syntax, Node, Options};
 use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Faults};
@@ -37,6 +37,27 @@ pub(crate) fn strict<T: DeserializeOwned>(
     context: &'static str,
 ) -> Result<T, Faults> {
     syntax::decode(node, source).map_err(|found| Faults::decode(context, found))
+}
+
+/// Reads what the type names of a tree; the other keys at its top are somebody else's.
+pub(crate) fn part<T: DeserializeOwned>(
+    node: &Node,
+    source: &str,
+    context: &'static str,
+) -> Result<T, Faults> {
+    let options = Options { partial: true, ..Options::default() };
+    syntax::decode_with(node, source, options).map_err(|found| Faults::decode(context, found))
+}
+
+/// Reads a tree but for the keys at its top that were read already. Unknown keys are refused.
+pub(crate) fn beside<T: DeserializeOwned>(
+    node: &Node,
+    source: &str,
+    context: &'static str,
+    read: &'static [&'static str],
+) -> Result<T, Faults> {
+    let options = Options { beside: read, ..Options::default() };
+    syntax::decode_with(node, source, options).map_err(|found| Faults::decode(context, found))
 }
 
 #[cfg(test)]

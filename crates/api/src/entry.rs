@@ -1,56 +1,82 @@
-//! Configuration entries, in bodies, files and answers. `service-intentions` is the kind there is so far.
+//! Configuration entries, in bodies, files and answers.
+//!
+//! What all entries have is read and shown here; what a kind says beside it stands in a file of its own, and
+//! one row of the table leads there.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod service_intentions;
 
-use concord_model::entry::Entry;
-use concord_model::intention::{
-    Destination, LegacyFields, ServiceIntentions, Source, SourceIntention, precedence,
-};
-use concord_model::{Namespace, Pattern, PeerName, Stamp};
+use std::collections::BTreeMap;
+
+use concord_model::entry::{Entry, EntryKind, EntryName, Naming};
+use concord_model::{Pattern, ServiceName, Stamp};
 use concord_syntax::Node;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::Moment;
+pub use self::service_intentions::{EntrySource, ServiceIntentionsEntry};
 use crate::catalog::shown_partition;
 use crate::decode::{self, REQUEST_DECODING_FAILED};
 use crate::definition::field;
 use crate::encode::{Layout, json};
 use crate::fault::{Fault, Faults};
 use crate::fingerprint::hash64;
-use crate::intention::{
-    Jwt, PARTIAL_WILDCARD, Permission, SOURCE_TYPE, check_description, check_source_type, decide,
-};
-use crate::limits::SOURCES_MAX;
-use crate::proxy::text;
+use crate::intention::PARTIAL_WILDCARD;
 use crate::shape::{is_default, null_default};
 
 #[cfg(test)]
 mod tests;
 
-/// An entry in an answer.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum ConfigEntry {
-    /// Intentions of one destination.
-    ServiceIntentions(ServiceIntentionsEntry),
+macro_rules! kinds {
+    ($($kind:ident => $shape:ty;)*) => {
+        /// What an entry of each kind says in an answer.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[allow(missing_docs, reason = "each variant is documented at its type")]
+        pub enum Said { $($kind($shape),)* }
+
+        fn said(entry: &Entry) -> (Said, &BTreeMap<String, String>) {
+            match entry {
+                $(Entry::$kind(entry) => (Said::$kind(<$shape>::from_model(entry)), &entry.meta),)*
+            }
+        }
+
+        fn resolve(kind: EntryKind, source: (&Node, &str), head: Head, faults: &mut Vec<Fault>) -> Result<Option<Entry>, Faults> {
+            match kind {
+                $(EntryKind::$kind => resolve_as::<$shape>(source, head, faults).map(|own| own.map(Entry::$kind)),)*
+            }
+        }
+    };
 }
 
-/// A `service-intentions` entry in an answer.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct ServiceIntentionsEntry {
-    /// `service-intentions`.
-    pub kind: String,
-    /// The destination, or `*`.
+kinds! {
+    ServiceIntentions => ServiceIntentionsEntry;
+}
+
+/// What the entries of one kind say, beside what all entries have.
+trait EntryShape: Sized {
+    /// What it is within.
+    type Model;
+    /// What a user writes; unknown keys are refused.
+    type Body: DeserializeOwned;
+    /// As shown.
+    fn from_model(entry: &Self::Model) -> Self;
+    /// As written, with its faults; none if it cannot be made sense of.
+    fn resolve(body: &Self::Body, head: Head, faults: &mut Vec<Fault>) -> Option<Self::Model>;
+}
+
+/// An entry in an answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ConfigEntry {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name.
     pub name: String,
-    /// Who calls, by falling precedence.
-    #[serde(deserialize_with = "null_default")]
-    pub sources: Vec<EntrySource>,
-    /// Token every request must carry.
-    #[serde(rename = "JWT", skip_serializing_if = "Option::is_none")]
-    pub jwt: Option<Jwt>,
+    /// What its kind says.
+    #[serde(flatten)]
+    pub said: Said,
     /// Metadata.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub meta: BTreeMap<String, String>,
     /// Printed unless it is `default`.
     #[serde(skip_serializing_if = "is_default")]
@@ -64,98 +90,32 @@ pub struct ServiceIntentionsEntry {
     pub modify_index: u64,
 }
 
-/// One source of an entry in an answer.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct EntrySource {
-    /// The source, or `*`.
-    pub name: String,
-    /// `allow` or `deny`; left out where permissions decide.
-    #[serde(skip_serializing_if = "is_default")]
-    pub action: String,
-    /// What decides by request.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub permissions: Vec<Permission>,
-    /// 9 for exact to exact, down to 1.
-    pub precedence: u8,
-    /// Id of the older API.
-    #[serde(rename = "LegacyID", skip_serializing_if = "is_default")]
-    pub legacy_id: String,
-    /// Always `consul`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// What people noted about it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub description: String,
-    /// Metadata of the older API.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
-    pub legacy_meta: BTreeMap<String, String>,
-    /// When it was made with the older API.
-    #[serde(skip_serializing_if = "Moment::is_zero")]
-    pub legacy_create_time: Moment,
-    /// When it was changed with the older API.
-    #[serde(skip_serializing_if = "Moment::is_zero")]
-    pub legacy_update_time: Moment,
-    /// Printed unless it is `default`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub partition: String,
-    /// Peered cluster of the source.
-    #[serde(skip_serializing_if = "is_default")]
-    pub peer: String,
-}
-
-/// A `service-intentions` entry as a user writes it. Fields only told in answers are accepted and not read,
-/// so that an answer can be sent back.
+/// What every entry has as a user writes it. Fields only told in answers are accepted and not read, so that an
+/// answer can be sent back.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-struct IntentionsBody {
-    #[serde(rename = "Kind")]
-    _kind: String,
+struct HeadBody {
     name: String,
-    #[serde(deserialize_with = "null_default")]
-    sources: Vec<SourceBody>,
-    #[serde(rename = "JWT")]
-    jwt: Option<Jwt>,
     #[serde(deserialize_with = "null_default")]
     meta: BTreeMap<String, String>,
     namespace: String,
     partition: String,
-    #[serde(rename = "Hash")]
-    _hash: Option<Node>,
-    #[serde(rename = "CreateIndex")]
-    _create_index: Option<Node>,
-    #[serde(rename = "ModifyIndex")]
-    _modify_index: Option<Node>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct SourceBody {
-    name: String,
-    action: String,
-    #[serde(deserialize_with = "null_default")]
-    permissions: Vec<Permission>,
-    #[serde(rename = "Precedence")]
-    _precedence: Option<Node>,
-    #[serde(rename = "Type")]
-    kind: String,
-    description: String,
-    namespace: String,
-    partition: String,
-    peer: String,
-    sameness_group: String,
-    #[serde(rename = "LegacyID")]
-    _legacy_id: Option<String>,
-    #[serde(deserialize_with = "null_default")]
-    legacy_meta: BTreeMap<String, String>,
-    #[serde(rename = "LegacyCreateTime")]
-    _legacy_create_time: Option<Moment>,
-    #[serde(rename = "LegacyUpdateTime")]
-    _legacy_update_time: Option<Moment>,
+/// The keys that every entry may have.
+const HEAD_KEYS: &[&str] =
+    &["Kind", "Name", "Meta", "Namespace", "Partition", "Hash", "CreateIndex", "ModifyIndex"];
+
+/// What every entry has.
+#[derive(Clone, Debug)]
+struct Head {
+    /// Its name; none if it has no usable one, which is told.
+    name: Option<Pattern<ServiceName>>,
+    meta: BTreeMap<String, String>,
 }
 
 /// Kinds of Consul that are not built yet.
-const OTHER_KINDS: [&str; 18] = [
+const UNBUILT: [&str; 18] = [
     "api-gateway",
     "bound-api-gateway",
     "control-plane-request-limit",
@@ -179,7 +139,7 @@ const OTHER_KINDS: [&str; 18] = [
 /// The kind of an entry that is not built yet, if it is of one.
 pub fn unbuilt_kind(node: &Node) -> Option<&'static str> {
     let written = node.find("Kind")?.as_str()?;
-    OTHER_KINDS.into_iter().find(|kind| *kind == written)
+    UNBUILT.into_iter().find(|kind| *kind == written)
 }
 
 /// Reads the body of `PUT config`. Unknown keys are refused.
@@ -196,133 +156,63 @@ pub fn entry_from_node(node: &Node, source: &str) -> Result<Entry, Faults> {
         .ok_or_else(|| refused("Payload does not contain a kind/Kind key at the top level".to_owned()))?
         .as_str()
         .ok_or_else(|| refused("Kind value in payload is not a string".to_owned()))?;
-    check_kind(kind).map_err(|faults| match faults.status() {
+    let kind = parse_kind(kind).map_err(|faults| match faults.status() {
         400 => Faults { context: REQUEST_DECODING_FAILED, ..faults },
         _ => faults,
     })?;
-    let body: IntentionsBody = decode::strict(node, source, REQUEST_DECODING_FAILED)?;
-    body.resolve().map(Entry::ServiceIntentions)
+    let mut faults = Vec::new();
+    let written: HeadBody = decode::part(node, source, REQUEST_DECODING_FAILED)?;
+    let head = written.resolve(kind, &mut faults);
+    let entry = resolve(kind, (node, source), head, &mut faults)?;
+    entry.filter(|_| faults.is_empty()).ok_or_else(|| Faults::many("", faults))
 }
 
-/// Refuses kinds there are not, and those that are not built yet; for bodies as for paths.
-pub fn check_kind(kind: &str) -> Result<(), Faults> {
-    if kind == concord_model::entry::EntryKind::ServiceIntentions.as_str() {
-        return Ok(());
+fn resolve_as<S: EntryShape>(
+    (node, source): (&Node, &str),
+    head: Head,
+    faults: &mut Vec<Fault>,
+) -> Result<Option<S::Model>, Faults> {
+    let body: S::Body = decode::beside(node, source, REQUEST_DECODING_FAILED, HEAD_KEYS)?;
+    Ok(S::resolve(&body, head, faults))
+}
+
+/// Reads a kind; those there are not and those that are not built yet are refused, in bodies as in paths.
+pub fn parse_kind(kind: &str) -> Result<EntryKind, Faults> {
+    if let Some(known) = EntryKind::parse(kind) {
+        return Ok(known);
     }
-    if OTHER_KINDS.contains(&kind) {
+    if UNBUILT.contains(&kind) {
         return Err(Faults::one(Fault::not_available("Kind", format!("config entry kind {kind}"))));
     }
     let shown: String = kind.chars().take(64).collect();
     Err(Faults::one(Fault::rule("Kind", format!("invalid config entry kind: {shown}"))))
 }
 
-impl IntentionsBody {
-    fn resolve(&self) -> Result<ServiceIntentions, Faults> {
-        let mut faults = Vec::new();
-        field::tenancy(&self.namespace, &self.partition, &mut faults);
-        field::meta("Meta", &self.meta, &mut faults);
-        field::not_available("JWT", self.jwt.is_some(), "JWT requirements of intentions", &mut faults);
-        if self.name.is_empty() {
+/// Reads what an entry is called in a path.
+pub fn parse_name(kind: EntryKind, name: &str) -> Result<EntryName, Faults> {
+    EntryName::parse(kind, name).map_err(|error| Faults::one(Fault::rule("Name", error.to_string())))
+}
+
+impl HeadBody {
+    fn resolve(self, kind: EntryKind, faults: &mut Vec<Fault>) -> Head {
+        field::tenancy(&self.namespace, &self.partition, faults);
+        field::meta("Meta", &self.meta, faults);
+        let written = match kind.naming() {
+            // Where there is one entry only its name need not be said.
+            Naming::Only(only) if self.name.is_empty() => only,
+            Naming::Only(_) | Naming::Service | Naming::ServiceOrAny => &self.name,
+        };
+        let name = if written.is_empty() {
             faults.push(Fault::rule("Name", "Name is required"));
-        }
-        if self.sources.is_empty() {
-            faults.push(Fault::rule("Sources", "At least one source is required"));
-        }
-        if self.sources.len() > SOURCES_MAX {
-            let text = format!("Sources: at most {SOURCES_MAX} sources are allowed in one entry");
-            return Err(Faults::one(Fault::rule("Sources", text)));
-        }
-        let name = if self.name.is_empty() { None } else { pattern("Name", &self.name, &mut faults) };
-        let wildcard = name.as_ref().is_some_and(Pattern::is_any);
-        let mut sources = self.resolve_sources(wildcard, &mut faults);
-        let Some(name) = name.filter(|_| faults.is_empty()) else { return Err(Faults::many("", faults)) };
-        let destination = Destination {
-            partition: field::partition(),
-            namespace: Pattern::Exact(Namespace::default()),
-            name,
+            None
+        } else {
+            pattern("Name", written, faults)
         };
-        sources.sort_by(|a, b| {
-            let rank = |source: &SourceIntention| precedence(&destination, &source.source);
-            rank(b)
-                .cmp(&rank(a))
-                .then_with(|| a.source.peer.cmp(&b.source.peer))
-                .then_with(|| a.source.cmp(&b.source))
-        });
-        Ok(ServiceIntentions {
-            destination,
-            sources,
-            jwt: None,
-            meta: self.meta.clone(),
-            stamp: Stamp::default(),
-        })
-    }
-
-    fn resolve_sources(&self, wildcard: bool, faults: &mut Vec<Fault>) -> Vec<SourceIntention> {
-        let mut seen = BTreeSet::new();
-        let mut sources = Vec::with_capacity(self.sources.len());
-        for (i, written) in self.sources.iter().enumerate() {
-            let Some(source) = written.resolve(&format!("Sources[{i}]"), wildcard, faults) else { continue };
-            if !seen.insert(source.source.clone()) {
-                let text = match &source.source.peer {
-                    Some(peer) => {
-                        format!(
-                            "Sources[{i}] defines peer({:?}) {:?} more than once",
-                            peer.as_str(),
-                            written.name
-                        )
-                    }
-                    None => format!("Sources[{i}] defines {:?} more than once", written.name),
-                };
-                faults.push(Fault::rule(format!("Sources[{i}]"), text));
-            }
-            sources.push(source);
-        }
-        sources
+        Head { name, meta: self.meta }
     }
 }
 
-impl SourceBody {
-    fn resolve(&self, at: &str, wildcard: bool, faults: &mut Vec<Fault>) -> Option<SourceIntention> {
-        field::enterprise(&format!("{at}.Namespace"), &self.namespace, faults);
-        field::enterprise(&format!("{at}.Partition"), &self.partition, faults);
-        let group = !self.sameness_group.is_empty();
-        field::not_available(&format!("{at}.SamenessGroup"), group, "sameness groups", faults);
-        // Ids and times of the older API may be sent back; writing the entry as an entry ends them. Metadata
-        // would be lost with them, so that it is not passed over.
-        if !self.legacy_meta.is_empty() {
-            let field = format!("{at}.LegacyMeta");
-            faults.push(Fault::rule(&field, format!("{field} must be omitted")));
-        }
-        check_source_type(&format!("{at}.Type"), &self.kind, faults);
-        check_description(&format!("{at}.Description"), &self.description, faults);
-        if self.name.is_empty() {
-            faults.push(Fault::rule(format!("{at}.Name"), format!("{at}.Name is required")));
-        }
-        let decision = decide(&format!("{at}."), &self.action, &self.permissions, wildcard, faults);
-        let peer = field::optional_name(&format!("{at}.Peer"), &self.peer, faults);
-        if self.name.is_empty() {
-            return None;
-        }
-        let source = Source {
-            partition: field::partition(),
-            namespace: Pattern::Exact(Namespace::default()),
-            peer,
-            name: pattern(&format!("{at}.Name"), &self.name, faults)?,
-        };
-        Some(SourceIntention {
-            source,
-            decision: decision?,
-            description: self.description.clone(),
-            legacy: None,
-        })
-    }
-}
-
-fn pattern(
-    field: &str,
-    written: &str,
-    faults: &mut Vec<Fault>,
-) -> Option<Pattern<concord_model::ServiceName>> {
+fn pattern(field: &str, written: &str, faults: &mut Vec<Fault>) -> Option<Pattern<ServiceName>> {
     if written != "*" && written.contains('*') {
         let text = format!("{field}: {PARTIAL_WILDCARD}");
         faults.push(Fault::rule(field, text));
@@ -334,58 +224,19 @@ fn pattern(
 impl ConfigEntry {
     /// The shape of an entry.
     pub fn from_model(entry: &Entry) -> Self {
-        match entry {
-            Entry::ServiceIntentions(entry) => {
-                Self::ServiceIntentions(ServiceIntentionsEntry::from_model(entry))
-            }
-        }
-    }
-}
-
-impl ServiceIntentionsEntry {
-    /// The shape of a destination's intentions, in the order kept.
-    pub fn from_model(entry: &ServiceIntentions) -> Self {
-        let ServiceIntentions { destination, sources, jwt, meta, stamp } = entry;
-        let mut own = Self {
-            kind: concord_model::entry::EntryKind::ServiceIntentions.as_str().to_owned(),
-            name: destination.name.to_string(),
-            sources: sources.iter().map(|source| EntrySource::from_model(destination, source)).collect(),
-            jwt: jwt.as_ref().map(Jwt::from_model),
+        let (name, Stamp { create, modify }) = (entry.name(), entry.stamp());
+        let (said, meta) = said(entry);
+        let own = Self {
+            kind: name.kind.as_str(),
+            name: name.as_str().to_owned(),
+            said,
             meta: meta.clone(),
-            partition: shown_partition(&destination.partition),
+            partition: shown_partition(&name.scope.partition),
             hash: 0,
             create_index: 0,
             modify_index: 0,
         };
-        own.hash = hash64(&json(&own, Layout::Compact).expect("the shape has text keys only"));
-        Self { create_index: stamp.create, modify_index: stamp.modify, ..own }
-    }
-}
-
-impl EntrySource {
-    fn from_model(destination: &Destination, intention: &SourceIntention) -> Self {
-        let SourceIntention { source, decision, description, legacy } = intention;
-        let Source { partition, namespace: _, peer, name } = source;
-        let (action, permissions) = crate::intention::split(decision);
-        let (legacy_id, legacy_meta, created, updated) = match legacy {
-            None => (String::new(), BTreeMap::new(), Moment(None), Moment(None)),
-            Some(LegacyFields { id, meta, create_time, update_time }) => {
-                (id.to_string(), meta.clone(), Moment::from(*create_time), Moment::from(*update_time))
-            }
-        };
-        Self {
-            name: name.to_string(),
-            action,
-            permissions,
-            precedence: precedence(destination, source),
-            legacy_id,
-            kind: SOURCE_TYPE.to_owned(),
-            description: description.clone(),
-            legacy_meta,
-            legacy_create_time: created,
-            legacy_update_time: updated,
-            partition: shown_partition(partition),
-            peer: text(peer.as_ref().map(PeerName::as_str)),
-        }
+        let hash = hash64(&json(&own, Layout::Compact).expect("the shape has text keys only"));
+        Self { hash, create_index: create, modify_index: modify, ..own }
     }
 }

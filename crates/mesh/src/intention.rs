@@ -10,10 +10,8 @@
 //! [`Policy`] is compiled for one destination, [`Table`] for all of them; both give the same
 //! verdicts. Trust domain and datacenter play no part: the handshake has checked them.
 
-mod limits;
 mod policy;
 mod table;
-mod validate;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -26,13 +24,8 @@ use concord_model::intention::{
 use concord_model::{Partition, PeerName, Stamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::limits::{
-    CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX,
-    PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
-};
 pub use self::policy::Policy;
 pub use self::table::Table;
-pub use self::validate::{EntryFault, Fault, validate, validate_source};
 
 /// One intention: one source of one destination's entry, with all that is said about it.
 ///

@@ -1,26 +1,159 @@
 //! Configuration entries: what the servers keep to configure the mesh.
+//!
+//! The table below names every kind there is: what its entries are called, and what right reads and writes
+//! them. What an entry may say is the business of `mesh::entry`, how it is written that of `api::entry`; each
+//! has one file a kind.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::Stamp;
-use crate::intention::ServiceIntentions;
+use crate::intention::{Destination, ServiceIntentions};
+use crate::name::{Namespace, Partition, Pattern, ServiceName};
+use crate::{NameError, Stamp};
 
-/// The kinds of entries there are. Those without an [`Entry`] variant are not available yet.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EntryKind {
-    /// Intentions of one destination.
-    ServiceIntentions,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident, $text:literal, named: $naming:expr, read: $read:ident, write: $write:ident;)*) => {
+        /// The kinds of entries there are.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        pub enum EntryKind {
+            $($(#[$doc])* #[serde(rename = $text)] $kind,)*
+        }
+
+        /// One configuration entry.
+        #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+        pub enum Entry {
+            $($(#[$doc])* #[serde(rename = $text)] $kind($kind),)*
+        }
+
+        impl EntryKind {
+            /// All of them, by name.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// As written in the API.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $text,)* }
+            }
+
+            /// What its entries may be called.
+            pub fn naming(self) -> Naming {
+                match self { $(Self::$kind => $naming,)* }
+            }
+
+            /// The right to see its entries.
+            pub fn read_right(self) -> EntryRight {
+                match self { $(Self::$kind => EntryRight::$read,)* }
+            }
+
+            /// The right to write its entries.
+            pub fn write_right(self) -> EntryRight {
+                match self { $(Self::$kind => EntryRight::$write,)* }
+            }
+        }
+
+        impl Entry {
+            /// The entry's kind.
+            pub fn kind(&self) -> EntryKind {
+                match self { $(Self::$kind(_) => EntryKind::$kind,)* }
+            }
+
+            /// What the entry is called.
+            pub fn name(&self) -> EntryName {
+                match self { $(Self::$kind(entry) => EntryName { kind: EntryKind::$kind, scope: entry.scope() },)* }
+            }
+
+            /// When the entry changed.
+            pub fn stamp(&self) -> Stamp {
+                match self { $(Self::$kind(entry) => entry.stamp(),)* }
+            }
+
+            /// The entry, as changed then.
+            #[must_use]
+            pub fn stamped(mut self, stamp: Stamp) -> Self {
+                match &mut self { $(Self::$kind(entry) => entry.set_stamp(stamp),)* }
+                self
+            }
+
+            /// Whether two entries differ in nothing but when they were written.
+            pub fn says_the_same(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $((Self::$kind(own), Self::$kind(other)) => own.says_the_same(other),)*
+                    #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
+                    _ => false,
+                }
+            }
+        }
+    };
 }
 
+kinds! {
+    /// Intentions of one destination.
+    ServiceIntentions, "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
+}
+
+/// What the entries of a kind may be called.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Naming {
+    /// As a service.
+    Service,
+    /// As a service, or `*` for all.
+    ServiceOrAny,
+    /// This alone: there is one such entry.
+    Only(&'static str),
+}
+
+/// What an entry asks of whoever wants to see or write it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryRight {
+    /// Nothing: everybody may.
+    Open,
+    /// The right to the intentions of the destination that it is named for.
+    Intention,
+    /// The right to the service that it is named for.
+    Service,
+    /// The right to the configuration of the mesh.
+    Mesh,
+}
+
+/// Names a configuration entry.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct EntryName {
+    /// The entry's kind.
+    pub kind: EntryKind,
+    /// Partition, namespace and name; wildcards where the kind has such.
+    pub scope: Destination,
+}
+
+/// What the entries of all kinds have.
+pub(crate) trait Kept: Clone + PartialEq {
+    /// Partition, namespace and name.
+    fn scope(&self) -> Destination;
+    /// When it changed.
+    fn stamp(&self) -> Stamp;
+    /// Says when it changed.
+    fn set_stamp(&mut self, stamp: Stamp);
+
+    /// Whether two differ in nothing but when they were written.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.set_stamp(self.stamp());
+        *self == other
+    }
+}
+
+// === impl EntryKind ===
+
 impl EntryKind {
-    /// As written in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ServiceIntentions => "service-intentions",
-        }
+    /// Reads the API's form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+
+    /// As it stands in the log, where kinds have underscores.
+    fn in_log(self) -> String {
+        self.as_str().replace('-', "_")
     }
 }
 
@@ -30,26 +163,88 @@ impl fmt::Display for EntryKind {
     }
 }
 
-/// One configuration entry.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Entry {
-    /// Intentions of one destination.
-    ServiceIntentions(ServiceIntentions),
+// === impl EntryName ===
+
+impl EntryName {
+    /// The entry of a kind with that name in the default partition and namespace.
+    pub fn local(kind: EntryKind, name: Pattern<ServiceName>) -> Self {
+        let (partition, namespace) = (Partition::default(), Pattern::Exact(Namespace::default()));
+        Self { kind, scope: Destination { partition, namespace, name } }
+    }
+
+    /// Reads a name as written in the API. Whether the kind may have such an entry is not asked: whoever looks
+    /// for it does not find it.
+    pub fn parse(kind: EntryKind, name: &str) -> Result<Self, NameError> {
+        Ok(Self::local(kind, Pattern::parse(name)?))
+    }
+
+    /// The intentions of a destination.
+    pub fn intentions(destination: &Destination) -> Self {
+        Self { kind: EntryKind::ServiceIntentions, scope: destination.clone() }
+    }
+
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        self.scope.name.as_str()
+    }
 }
 
-impl Entry {
-    /// The entry's kind.
-    pub fn kind(&self) -> EntryKind {
-        match self {
-            Self::ServiceIntentions(_) => EntryKind::ServiceIntentions,
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind, self.scope.to_string())
+    }
+}
+
+impl Serialize for EntryName {
+    /// `{"service_intentions": {partition, namespace, name}}`, as the first format of the log has it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(&self.kind.in_log(), &self.scope)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = BTreeMap::<String, Destination>::deserialize(deserializer)?;
+        let mut named = named.into_iter();
+        let (Some((text, scope)), None) = (named.next(), named.next()) else {
+            return Err(de::Error::custom("an entry is named by one kind"));
+        };
+        let known = EntryKind::ALL.iter().copied().find(|kind| kind.in_log() == text);
+        let kind = known.ok_or_else(|| de::Error::custom(format!("there is no kind {text:?} of entries")))?;
+        Ok(Self { kind, scope })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_named_in_the_log_as_ever() {
+        let name = EntryName::parse(EntryKind::ServiceIntentions, "web").unwrap();
+        let text = serde_json::to_string(&name).unwrap();
+        assert_eq!(text, r#"{"service_intentions":{"namespace":"default","name":"web"}}"#);
+        assert_eq!(serde_json::from_str::<EntryName>(&text).unwrap(), name);
+        let none = |text: &str| serde_json::from_str::<EntryName>(text).is_err();
+        assert!(none("{}") && none(r#"{"cakes":{"namespace":"default","name":"web"}}"#));
+    }
+
+    #[test]
+    fn no_kind_may_be_written_by_everybody() {
+        for kind in EntryKind::ALL {
+            assert_ne!(kind.write_right(), EntryRight::Open, "{kind}");
         }
     }
 
-    /// When the entry changed.
-    pub fn stamp(&self) -> Stamp {
-        match self {
-            Self::ServiceIntentions(entry) => entry.stamp,
+    #[test]
+    fn every_kind_is_read_as_it_is_written() {
+        for kind in EntryKind::ALL {
+            assert_eq!(EntryKind::parse(kind.as_str()), Some(*kind));
+            let json = serde_json::to_string(kind).unwrap();
+            assert_eq!(json, format!("{:?}", kind.as_str()));
         }
+        assert_eq!(EntryKind::parse("cake"), None);
     }
 }

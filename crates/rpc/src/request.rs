@@ -15,12 +15,13 @@ mod intention;
 mod status;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right, Scalar};
 use concord_mesh::explain::Explanation;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::catalog::{Check, Node};
-use concord_model::entry::Entry;
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::ServiceIntentions;
 use concord_model::token::AclPolicy;
 use concord_model::{Datacenter, ServiceName, Uuid};
@@ -49,6 +50,7 @@ pub use self::intention::{
 };
 pub use self::status::{ReadStatus, ServerStatus};
 use crate::error::RpcError;
+use crate::sight;
 
 /// Whether a request reads the state, writes to the log, or does something at the leader.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -182,12 +184,10 @@ requests! {
     Write CreateIntention -> Uuid, |r| Need::Right(write_intention(r.intention.destination.name.as_str()));
     Write UpdateIntention -> (), |_| Need::Filtered; // likewise
     Write DeleteIntentionById -> (), |_| Need::Filtered; // likewise
-    Read ReadEntry -> Option<Entry>, |r| Need::Right(read_intention(&r.name));
-    Read ListEntries -> Vec<Entry>, |_| Need::Filtered;
-    Write ApplyEntry -> bool, |r| match &r.entry {
-        Entry::ServiceIntentions(e) => Need::Right(write_intention(e.destination.name.as_str())),
-    };
-    Write DeleteEntry -> bool, |r| Need::Right(write_intention(&r.name));
+    Read ReadEntry -> Option<Arc<Entry>>, |r| entry(&r.name, Level::Read);
+    Read ListEntries -> Vec<Arc<Entry>>, |_| Need::Filtered;
+    Write ApplyEntry -> bool, |r| entry(&r.entry.name(), Level::Write);
+    Write DeleteEntry -> bool, |r| entry(&r.name, Level::Write);
 
     // Certificate authority.
     Read ReadCaRoots -> CaRoots, |_| Need::Open; // the public trust bundle
@@ -212,6 +212,11 @@ requests! {
 
     // The servers themselves.
     Read ReadStatus -> ServerStatus, |_| Need::Open; // raft addresses are public, as in Consul
+}
+
+/// What it takes to see or write an entry.
+fn entry(name: &EntryName, level: Level) -> Need {
+    sight::right_to_entry(name, level).map_or(Need::Open, |right| Need::Right(right.into_owned()))
 }
 
 fn read_intention(name: &str) -> Right<'static> {

@@ -3,12 +3,24 @@
 //! Servers filter their answers by it, the agent's cache what it hands out, and the agent the lists of its
 //! own. The rules are Consul's. No rule stands a second time anywhere else.
 
-use concord_acl::{Access, Authorizer, Labelled, Level, Right};
+use concord_acl::{Access, Authorizer, Labelled, Level, Right, Scalar};
 use concord_model::catalog::{Check, ServiceInstance};
+use concord_model::entry::{EntryName, EntryRight};
 use concord_model::intention::{Destination, Source};
 use concord_model::{NodeName, ServiceName};
 
 use crate::request::InstanceSelection;
+
+/// The right to an entry, as the table of kinds has it; none if everybody has it.
+pub(crate) fn right_to_entry(name: &EntryName, level: Level) -> Option<Right<'_>> {
+    let asked = if level == Level::Write { name.kind.write_right() } else { name.kind.read_right() };
+    match asked {
+        EntryRight::Open => None,
+        EntryRight::Intention => Some(Right::named(Labelled::Intention, name.as_str(), level)),
+        EntryRight::Service => Some(Right::named(Labelled::Service, name.as_str(), level)),
+        EntryRight::Mesh => Some(Right::whole(Scalar::Mesh, level)),
+    }
+}
 
 /// What somebody may see.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +73,11 @@ impl<'a> Sight<'a> {
     /// Everything that is said about calls to a destination.
     pub fn intentions_to(self, destination: &Destination) -> bool {
         self.reads(Labelled::Intention, destination.name.as_str())
+    }
+
+    /// A configuration entry.
+    pub fn entry(self, name: &EntryName) -> bool {
+        right_to_entry(name, Level::Read).is_none_or(|right| self.may(&right))
     }
 
     /// One intention: either end of it is enough, but a source at a peer is not ours to have rights to.

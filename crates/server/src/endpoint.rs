@@ -4,7 +4,8 @@ pub(crate) mod acl;
 mod acl_changes;
 mod catalog;
 mod certificate;
-pub(crate) mod intention;
+pub(crate) mod entry;
+mod intention;
 mod status;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
 use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
 use concord_model::token::{AclPolicy, Token};
 use concord_model::{CheckId, InstanceId, Namespace, NodeName, Uuid};
@@ -174,34 +174,10 @@ pub struct SetEntry {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeleteEntry {
     /// Which.
-    pub entry: EntryRef,
+    pub entry: EntryName,
     /// Only if the entry last changed at that index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cas: Option<u64>,
-}
-
-/// Names a configuration entry.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntryRef {
-    /// The intentions of a destination.
-    ServiceIntentions(Destination),
-}
-
-impl EntryRef {
-    /// What an entry is called.
-    pub fn of(entry: &Entry) -> Self {
-        match entry {
-            Entry::ServiceIntentions(intentions) => Self::ServiceIntentions(intentions.destination.clone()),
-        }
-    }
-
-    /// The entry's kind.
-    pub fn kind(&self) -> EntryKind {
-        match self {
-            Self::ServiceIntentions(_) => EntryKind::ServiceIntentions,
-        }
-    }
 }
 
 /// Stores one source of a destination's intentions, leaving the others as they are.

@@ -3,14 +3,13 @@
 use std::fmt::Write;
 
 use concord_model::catalog::{Check, CheckStatus, NodeScope, ServiceInstance};
-use concord_model::entry::EntryKind;
+use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::{Destination, Source};
 use concord_model::token::SecretHash;
 use concord_model::{
     CheckId, InstanceId, Namespace, NodeName, Pattern, ServiceName, ServiceRef, Timestamp, Uuid,
 };
 
-use crate::command::EntryRef;
 use crate::key::{Key, KeyBuilder};
 use crate::row::ServiceScope;
 
@@ -117,11 +116,8 @@ pub(crate) fn entries_of(kind: EntryKind) -> Key {
     key().with(kind.as_str()).build()
 }
 
-pub(crate) fn entry(entry: &EntryRef) -> Key {
-    let builder = key().with(entry.kind().as_str());
-    match entry {
-        EntryRef::ServiceIntentions(to) => destination(builder, to).build(),
-    }
+pub(crate) fn entry(name: &EntryName) -> Key {
+    destination(key().with(name.kind.as_str()), &name.scope).build()
 }
 
 fn destination(key: KeyBuilder, destination: &Destination) -> KeyBuilder {

@@ -1,11 +1,12 @@
 //! Rows of derived tables, and of those that hold no record of `model`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use concord_model::catalog::{Check, Node, ServiceInstance};
-use concord_model::entry::Entry;
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Namespace, Partition, PeerName, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,49 @@ impl ServiceSummary {
     }
 }
 
+/// A configuration entry as it is kept: whole, but for the sources of intentions.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum EntryRow {
+    /// Intentions, whose sources are rows of their own.
+    Intentions(Arc<IntentionHead>),
+    /// An entry of any other kind.
+    Whole(Arc<Entry>),
+}
+
+impl EntryRow {
+    /// What the entry is called.
+    pub fn name(&self) -> EntryName {
+        match self {
+            Self::Intentions(head) => EntryName::intentions(&head.destination),
+            Self::Whole(entry) => entry.name(),
+        }
+    }
+
+    /// When the entry changed.
+    pub fn stamp(&self) -> Stamp {
+        match self {
+            Self::Intentions(head) => head.stamp,
+            Self::Whole(entry) => entry.stamp(),
+        }
+    }
+
+    /// The intentions without their sources, if it is such an entry.
+    pub fn intentions(&self) -> Option<&Arc<IntentionHead>> {
+        match self {
+            Self::Intentions(head) => Some(head),
+            Self::Whole(_) => None,
+        }
+    }
+
+    /// What stands of it in a snapshot; the sources of intentions follow it there.
+    pub(crate) fn to_entry(&self) -> Cow<'_, Entry> {
+        match self {
+            Self::Intentions(head) => Cow::Owned(Entry::ServiceIntentions(head.with(Vec::new()))),
+            Self::Whole(entry) => Cow::Borrowed(entry),
+        }
+    }
+}
+
 /// The intentions of a destination but for their sources, which are rows of their own: writing one of
 /// them costs the same however many there are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -152,11 +196,6 @@ impl IntentionHead {
     /// Whether all that stands in it could have been written by the older API.
     pub fn only_with_ids(&self) -> bool {
         self.without_id == 0 && self.meta.is_empty() && self.jwt.is_none()
-    }
-
-    /// The head as an entry, for a snapshot.
-    pub(crate) fn to_entry(&self) -> Entry {
-        Entry::ServiceIntentions(self.with(Vec::new()))
     }
 }
 

@@ -10,9 +10,7 @@ use concord_model::token::{AclPolicy, Token};
 use concord_model::{Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{
-    AclBootstrap, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceSummary,
-};
+use crate::row::{AclBootstrap, EntryRow, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceSummary};
 use crate::table::{Marked, Shape, Table};
 
 macro_rules! tables {
@@ -80,7 +78,7 @@ tables! {
     /// Checks by (partition, peer, node, id).
     checks: Checks<Check>, exact: true, classes: [0, 3];
     /// Configuration entries by (kind, partition, namespace, name), without the sources of intentions.
-    entries: Entries<IntentionHead>, exact: true, classes: [0, 1];
+    entries: Entries<EntryRow>, exact: true, classes: [0, 1];
     /// Intentions by (partition, namespace, name of the destination; wildcards, peer, partition, namespace, name of the
     /// source), which is the order they are shown in. Whoever reads one reads its entry, which changes with it.
     intentions: Intentions<SourceIntention>, exact: false, classes: [];

@@ -40,6 +40,10 @@ pub struct Options {
     /// Let values turn into each other: `"80"` is a number and `80` is a string where the target asks for it,
     /// a single value is a list of one, a list of one object is that object.
     pub weak: bool,
+    /// Keys at the top that were read already: they are passed over, and are known where a key is misspelt.
+    pub beside: &'static [&'static str],
+    /// Pass over keys at the top that no field is named for: they are somebody else's.
+    pub partial: bool,
 }
 
 /// One fault of an input, with all a person needs to mend it.
@@ -80,7 +84,7 @@ pub enum Fault {
 impl Default for Options {
     /// What configuration files want: unknown keys are faults, repeats are not, values convert.
     fn default() -> Self {
-        Self { strict_duplicates: false, weak: true }
+        Self { strict_duplicates: false, weak: true, beside: &[], partial: false }
     }
 }
 
@@ -163,7 +167,15 @@ struct Error {
 // === impl Context ===
 
 impl Context<'_> {
+    /// Whether a key at that place is somebody else's.
+    fn passes_over(&self, key: &str, path: &Path<'_>) -> bool {
+        let Options { beside, partial, .. } = self.options;
+        matches!(path, Path::Root) && (partial || beside.iter().any(|other| same_key(other, key)))
+    }
+
     fn unknown_key(&self, entry: &Entry, path: &Path<'_>, fields: &'static [&'static str]) {
+        let beside = if matches!(path, Path::Root) { self.options.beside } else { &[] };
+        let suggestion = nearest(&entry.key, fields.iter().chain(beside).copied());
         let mut found = self.found.borrow_mut();
         if found.len() == DIAGNOSTICS_MAX {
             return;
@@ -172,7 +184,7 @@ impl Context<'_> {
             source: self.source.to_owned(),
             pos: entry.key_pos,
             path: Path::Key(path, &entry.key).to_string(),
-            fault: Fault::UnknownKey { key: entry.key.clone(), suggestion: nearest(&entry.key, fields) },
+            fault: Fault::UnknownKey { key: entry.key.clone(), suggestion },
         });
     }
 }
@@ -246,15 +258,14 @@ fn suggested(suggestion: Option<&str>) -> String {
 }
 
 /// The field whose name is fewest edits away, if that is at most a third of the key.
-fn nearest(key: &str, fields: &'static [&'static str]) -> Option<&'static str> {
+fn nearest(key: &str, fields: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     if key.chars().nth(SUGGESTED_KEY_CHARS_MAX).is_some() {
         return None;
     }
     let key: String = plain_key(key).collect();
     let most = edits_max(key.chars().count());
     fields
-        .iter()
-        .map(|field| (edits(&key, &plain_key(field).collect::<String>()), *field))
+        .map(|field| (edits(&key, &plain_key(field).collect::<String>()), field))
         .filter(|(edits, _)| *edits <= most)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, field)| field)

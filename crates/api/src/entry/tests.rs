@@ -2,6 +2,8 @@
 
 use concord_syntax::hcl;
 
+use concord_model::intention::ServiceIntentions;
+
 use super::*;
 
 #[track_caller]
@@ -45,15 +47,16 @@ fn an_answer_can_be_sent_back() {
     let shape = ConfigEntry::from_model(&Entry::ServiceIntentions(entry.clone()));
     let text = json(&shape, Layout::Pretty).unwrap();
     assert_eq!(decoded(std::str::from_utf8(&text).unwrap()), entry);
-    let ConfigEntry::ServiceIntentions(shape) = shape;
-    assert_eq!((shape.sources[0].precedence, shape.sources[0].kind.as_str()), (9, "consul"));
+    let Said::ServiceIntentions(said) = &shape.said;
+    assert_eq!((said.sources[0].precedence, said.sources[0].kind.as_str()), (9, "consul"));
     assert_ne!(shape.hash, 0);
 }
 
 #[test]
 fn the_hash_is_of_the_content_only() {
     let mut entry = decoded(&with_sources(r#"[{"Name":"web","Action":"allow"}]"#));
-    let hash = |entry: &ServiceIntentions| ServiceIntentionsEntry::from_model(entry).hash;
+    let hash =
+        |entry: &ServiceIntentions| ConfigEntry::from_model(&Entry::ServiceIntentions(entry.clone())).hash;
     let before = hash(&entry);
     entry.stamp.modify = 99;
     assert_eq!(hash(&entry), before);
@@ -110,6 +113,15 @@ fn unknown_keys_of_entries_are_refused_with_the_nearest() {
     assert_eq!(found.status(), 400);
     let text = found.to_string();
     assert!(text.contains("Sourcse") && text.contains("Sources"), "{text}");
+    let text = decode_entry(br#"{"Kind":"service-intentions","Nmae":"db"}"#).unwrap_err().to_string();
+    assert!(text.contains(r#"unknown key "Nmae", did you mean "Name"?"#), "{text}");
+    let body =
+        r#"{"Kind":"service-intentions","Name":"db","Sources":[{"Name":"a","Action":"allow","Kind":""}]}"#;
+    let text = decode_entry(body.as_bytes()).unwrap_err().to_string();
+    assert!(
+        text.contains(r#"unknown key "Kind""#),
+        "what an entry has at its top is nothing below it: {text}"
+    );
 }
 
 #[test]

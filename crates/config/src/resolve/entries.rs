@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use concord_api::entry::{check_kind, entry_from_node, unbuilt_kind};
+use concord_api::entry::{entry_from_node, parse_kind, unbuilt_kind};
 use concord_model::entry::{Entry, EntryKind};
 use concord_syntax::{Node, Pos, same_key};
 
@@ -109,18 +109,17 @@ impl Resolver<'_> {
             if let Some((kind, pos)) = unknown_kind(&piece.node) {
                 let mut origin = piece.origin.clone();
                 origin.pos = pos;
-                let text = format!("invalid config entry kind: {kind}; use {}", EntryKind::ServiceIntentions);
+                let kinds = EntryKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+                let text = format!("invalid config entry kind: {kind}; use {kinds}");
                 self.found.push(Diagnostic::error(origin, format!("{key}.Kind"), text));
                 continue;
             }
             let entry = entry_from_node(&piece.node, &piece.origin.source);
             let Some(entry) = self.kept(&key, piece, entry) else { continue };
-            let Entry::ServiceIntentions(intentions) = &entry;
+            let name = entry.name();
             // Only the first would be written: a deny in the second would not hold.
-            if let Some(first) = names.insert(intentions.destination.clone(), piece.origin.clone()) {
-                let (kind, name) = (entry.kind(), intentions.destination.name.as_str());
-                let text =
-                    format!("the entry {kind} {name:?} is already written at {first}; put both into one");
+            if let Some(first) = names.insert(name.clone(), piece.origin.clone()) {
+                let text = format!("the entry {name} is already written at {first}; put both into one");
                 self.found.push(Diagnostic::error(piece.origin.clone(), key, text));
             }
             own.push(entry);
@@ -177,7 +176,7 @@ impl Asks {
 fn unknown_kind(node: &Node) -> Option<(String, Pos)> {
     let written = node.find("Kind")?;
     let kind = written.as_str()?;
-    check_kind(kind).is_err().then(|| (kind.chars().take(64).collect(), written.pos))
+    parse_kind(kind).is_err().then(|| (kind.chars().take(64).collect(), written.pos))
 }
 
 /// The values at a path; blocks may be lists of objects, as HCL's are.

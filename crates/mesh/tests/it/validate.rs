@@ -1,8 +1,9 @@
 //! What an entry may say.
 
-use concord_mesh::intention::{
-    HEADERS_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, validate,
+use concord_mesh::entry::{
+    EntryFault, HEADERS_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX,
 };
+use concord_model::entry::Entry;
 use concord_model::intention::{
     Action, DESCRIPTION_BYTES_MAX, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission,
     JwtRequirement, LegacyFields, PathMatch, Permission, ServiceIntentions, Source,
@@ -10,6 +11,10 @@ use concord_model::intention::{
 use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, Timestamp, Uuid};
 
 use crate::random::{entry, intention, requirement};
+
+fn validate(entry: &ServiceIntentions) -> Result<(), Vec<EntryFault>> {
+    concord_mesh::entry::validate(&Entry::ServiceIntentions(entry.clone()))
+}
 
 fn source(name: &str) -> Source {
     Source {

@@ -1,15 +1,13 @@
 //! Configuration entries, whatever their kind.
 
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::{Entry, EntryKind, EntryName};
 use serde::{Deserialize, Serialize};
 
 /// One configuration entry.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ReadEntry {
-    /// Its kind.
-    pub kind: EntryKind,
-    /// Its name.
-    pub name: String,
+    /// Which.
+    pub name: EntryName,
 }
 
 /// All configuration entries of a kind that the caller may see.
@@ -32,10 +30,8 @@ pub struct ApplyEntry {
 /// Removes a configuration entry.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeleteEntry {
-    /// Its kind.
-    pub kind: EntryKind,
-    /// Its name.
-    pub name: String,
+    /// Which.
+    pub name: EntryName,
     /// Only if it last changed at this index.
     #[serde(default)]
     pub cas: Option<u64>,

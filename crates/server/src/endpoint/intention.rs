@@ -1,25 +1,25 @@
-//! Intentions and configuration entries.
+//! Intentions: one by one, matched, judged and explained.
 
 mod by_id;
 
 use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
+use concord_mesh::entry::validate_source;
 use concord_mesh::explain::{self, Explanation};
-use concord_mesh::intention::{EntryFault, Policy, Table, validate, validate_source};
-use concord_model::entry::{Entry, EntryKind};
-use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
-use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef, Stamp};
+use concord_mesh::intention::{Policy, Table};
+use concord_model::entry::EntryName;
+use concord_model::intention::{Destination, ServiceIntentions, SourceIntention};
+use concord_model::{Pattern, ServiceRef, Stamp};
 use concord_rpc::request::{
-    ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, IntentionAnswer, ListEntries,
-    ListIntentions, MatchBy, MatchIntentions, ReadEntry, ReadPair, UpsertIntention,
+    CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MatchBy,
+    MatchIntentions, ReadPair, UpsertIntention,
 };
-use concord_rpc::{Answer, Head, Need, Request, RpcError};
-use concord_state::command::{self, EntryRef};
-use concord_state::{IntentionHead, Reply, covering};
+use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_state::{IntentionHead, command, covering};
 
-use crate::endpoint::acl::unexpected;
 use crate::endpoint::catalog::seen_services;
+use crate::endpoint::entry::{in_scope, invalid, source_in_scope};
 use crate::paths::{Core, Eval};
 
 /// The part of an entry the caller may see: all of it if they may see the destination's intentions, else
@@ -127,7 +127,7 @@ impl Core {
     ) -> Result<Answer<()>, RpcError> {
         self.authorise(head, &request.need()).await?;
         let UpsertIntention { destination, intention } = request;
-        let _turn = self.turn_of(head, &Need::Right(write_intentions_of(&destination)), &destination).await?;
+        let _turn = self.turn_of(head, &EntryName::intentions(&destination)).await?;
         if intention.source.peer.is_some() {
             let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
             return Err(RpcError::Invalid(text.to_owned()));
@@ -172,158 +172,20 @@ impl Core {
         })
         .await
     }
-
-    pub(crate) async fn read_entry(
-        &self,
-        head: &Head,
-        request: ReadEntry,
-    ) -> Result<Answer<Option<Entry>>, RpcError> {
-        let entry = entry_ref(request.kind, &request.name)?;
-        self.read(head, &request.need(), |eval| Ok(eval.reader.entry(&entry))).await
-    }
-
-    pub(crate) async fn list_entries(
-        &self,
-        head: &Head,
-        request: ListEntries,
-    ) -> Result<Answer<Vec<Entry>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let heads = match request.kind {
-                EntryKind::ServiceIntentions => eval.reader.intention_heads(),
-            };
-            let seen = eval.keep(heads, |head| eval.caller.sees().intentions_to(&head.destination));
-            Ok(seen.iter().map(|head| Entry::ServiceIntentions(eval.reader.whole(head))).collect())
-        })
-        .await
-    }
-
-    pub(crate) async fn apply_entry(
-        &self,
-        head: &Head,
-        request: ApplyEntry,
-    ) -> Result<Answer<bool>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let ApplyEntry { entry, cas } = request;
-        let Entry::ServiceIntentions(wanted) = &entry;
-        valid(wanted)?;
-        let destination = &wanted.destination;
-        let _turn = self.turn_of(head, &Need::Right(write_intentions_of(destination)), destination).await?;
-        let existing = self.view().read().entry(&EntryRef::of(&entry));
-        // What stands already is no lost race, whatever index the writer has seen.
-        if let Some(Entry::ServiceIntentions(existing)) = &existing
-            && says_the_same(existing, wanted)
-        {
-            return self.unchanged(existing.stamp.modify).await;
-        }
-        let (reply, index) = self.write(command::SetEntry { entry, cas }).await?;
-        Ok(self.written(done(&reply)?, index))
-    }
-
-    /// The caller's turn with a destination's entry; what they may is looked at again once they have it.
-    async fn turn_of(
-        &self,
-        head: &Head,
-        need: &Need,
-        destination: &Destination,
-    ) -> Result<tokio::sync::MutexGuard<'_, ()>, RpcError> {
-        let turn = self.turns.take(destination.name.as_str()).await;
-        self.caller(head.token.as_ref())?.meet(need)?;
-        Ok(turn)
-    }
-
-    /// The answer to a write of what stands already: nothing goes through the log, but that this server
-    /// still leads is confirmed, else another one could know better.
-    async fn unchanged(&self, index: u64) -> Result<Answer<bool>, RpcError> {
-        self.barrier().await?;
-        Ok(self.written(true, index))
-    }
-
-    pub(crate) async fn delete_entry(
-        &self,
-        head: &Head,
-        request: DeleteEntry,
-    ) -> Result<Answer<bool>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let entry = entry_ref(request.kind, &request.name)?;
-        let (reply, index) = self.write(command::DeleteEntry { entry, cas: request.cas }).await?;
-        let gone = match reply {
-            // What is not there is as it was to be, whatever index it had.
-            Reply::CasFailed { current: 0 } => true,
-            reply => done(&reply)?,
-        };
-        Ok(self.written(gone, index))
-    }
-}
-
-/// Whether a command with a condition took hold.
-fn done(reply: &Reply) -> Result<bool, RpcError> {
-    match reply {
-        Reply::Done { .. } => Ok(true),
-        Reply::CasFailed { .. } => Ok(false),
-        other => Err(unexpected(other)),
-    }
-}
-
-/// Whether two entries differ in nothing but the order of their sources and when they were written.
-pub(crate) fn says_the_same(one: &ServiceIntentions, other: &ServiceIntentions) -> bool {
-    let ServiceIntentions { destination, sources, jwt, meta, stamp: _ } = one;
-    (destination, jwt, meta) == (&other.destination, &other.jwt, &other.meta)
-        && by_source(sources) == by_source(&other.sources)
-}
-
-fn by_source(sources: &[SourceIntention]) -> BTreeMap<&Source, &SourceIntention> {
-    sources.iter().map(|intention| (&intention.source, intention)).collect()
 }
 
 fn write_intentions_of(destination: &Destination) -> Right<'static> {
     Right::named(Labelled::Intention, destination.name.as_str().to_owned(), Level::Write)
 }
 
-/// Only one partition and one namespace are there; an entry for another would decide about nothing.
-fn in_scope<'a>(
-    destination: &Destination,
-    mut sources: impl Iterator<Item = &'a SourceIntention>,
-) -> Result<(), RpcError> {
-    let default = |partition: &Partition, namespace: &Pattern<Namespace>| {
-        partition.is_default() && namespace.exact().is_some_and(Namespace::is_default)
-    };
-    let all = default(&destination.partition, &destination.namespace)
-        && sources.all(|own| default(&own.source.partition, &own.source.namespace));
-    if all { Ok(()) } else { Err(RpcError::NotAvailable("partitions and namespaces".to_owned())) }
-}
-
-/// Refuses an entry that is nonsense in itself.
-pub(crate) fn valid(entry: &ServiceIntentions) -> Result<(), RpcError> {
-    in_scope(&entry.destination, entry.sources.iter())?;
-    validate(entry).map_err(|faults| invalid(&faults))
-}
-
 /// One source that is to stand beside `others`, none of which is looked at again.
 fn valid_source(destination: &Destination, others: usize, own: &SourceIntention) -> Result<(), RpcError> {
-    in_scope(destination, std::iter::once(own))?;
+    in_scope(destination)?;
+    source_in_scope(own)?;
     validate_source(destination, others, own).map_err(|faults| invalid(&faults))
-}
-
-fn invalid(faults: &[EntryFault]) -> RpcError {
-    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    RpcError::Invalid(texts.join("; "))
 }
 
 /// When a destination's entry changed, and how many sources it has; there may be none.
 fn of_head(head: Option<&IntentionHead>) -> (Stamp, usize) {
     head.map_or_else(|| (Stamp::default(), 0), |head| (head.stamp, head.sources))
-}
-
-fn entry_ref(kind: EntryKind, name: &str) -> Result<EntryRef, RpcError> {
-    match kind {
-        EntryKind::ServiceIntentions => {
-            let name =
-                Pattern::<ServiceName>::parse(name).map_err(|error| RpcError::Invalid(error.to_string()))?;
-            Ok(EntryRef::ServiceIntentions(Destination {
-                partition: Partition::default(),
-                namespace: Pattern::Exact(Namespace::default()),
-                name,
-            }))
-        }
-    }
 }

@@ -7,10 +7,10 @@
 use concord_model::entry::Entry;
 use concord_rpc::RpcError;
 use concord_state::Reply;
-use concord_state::command::{EntryRef, SetEntry};
+use concord_state::command::SetEntry;
 use tracing::{info, warn};
 
-use crate::endpoint::intention::{says_the_same, valid};
+use crate::endpoint::entry::valid;
 use crate::paths::Core;
 
 /// Writes what is missing.
@@ -24,35 +24,23 @@ pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
 }
 
 async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
-    let (kind, name) = (wanted.kind(), name(wanted));
-    match core.view().read().entry(&EntryRef::of(wanted)) {
-        Some(Entry::ServiceIntentions(standing)) => {
-            let Entry::ServiceIntentions(wanted) = wanted;
-            if !says_the_same(&standing, wanted) {
-                warn!(%kind, name, "config_entries.bootstrap: an entry of this kind and name stands and says something else; it is left as it is");
-            }
-            Ok(())
+    let named = wanted.name();
+    let (kind, name) = (named.kind, named.as_str());
+    if let Some(standing) = core.view().read().entry(&named) {
+        if !standing.says_the_same(wanted) {
+            warn!(%kind, name, "config_entries.bootstrap: an entry of this kind and name stands and says something else; it is left as it is");
         }
-        None => {
-            let (reply, index) = core.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
-            // Somebody else's entry may have come in between: it stands.
-            if matches!(reply, Reply::Done { .. }) {
-                info!(%kind, name, index, "config_entries.bootstrap: written");
-            }
-            Ok(())
-        }
+        return Ok(());
     }
-}
-
-fn name(entry: &Entry) -> &str {
-    match entry {
-        Entry::ServiceIntentions(intentions) => intentions.destination.name.as_str(),
+    let (reply, index) = core.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
+    // Somebody else's entry may have come in between: it stands.
+    if matches!(reply, Reply::Done { .. }) {
+        info!(%kind, name, index, "config_entries.bootstrap: written");
     }
+    Ok(())
 }
 
 /// Refuses entries that could never be written.
 pub(crate) fn check(entries: &[Entry]) -> Result<(), RpcError> {
-    entries.iter().try_for_each(|entry| match entry {
-        Entry::ServiceIntentions(intentions) => valid(intentions),
-    })
+    entries.iter().try_for_each(valid)
 }

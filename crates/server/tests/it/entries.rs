@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::Entry;
 use concord_model::intention::Action;
 use concord_raft::Storage;
 use concord_rpc::request::{ApplyEntry, CheckIntention, DeleteEntry, ReadEntry};
@@ -10,7 +10,7 @@ use concord_runtime::MemoryDisk;
 use concord_server::LiveSettings;
 
 use crate::intention::entry;
-use crate::world::{Host, Setup, target};
+use crate::world::{Host, Setup, named, target};
 
 fn with_entries(entries: Vec<Entry>) -> Setup {
     let live = LiveSettings { entries: entries.into(), ..LiveSettings::default() };
@@ -23,13 +23,16 @@ async fn allowed(host: &Host, destination: &str) -> bool {
 }
 
 async fn sources(host: &Host, name: &str) -> Option<usize> {
-    let request = ReadEntry { kind: EntryKind::ServiceIntentions, name: name.to_owned() };
-    let Entry::ServiceIntentions(entry) = host.ask(request).await.unwrap().value?;
-    Some(entry.sources.len())
+    let request = ReadEntry { name: named(name) };
+    match &*host.ask(request).await.unwrap().value? {
+        Entry::ServiceIntentions(entry) => Some(entry.sources.len()),
+        #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
+        other => panic!("another entry: {other:?}"),
+    }
 }
 
 async fn delete(host: &Host, name: &str) {
-    let request = DeleteEntry { kind: EntryKind::ServiceIntentions, name: name.to_owned(), cas: None };
+    let request = DeleteEntry { name: named(name), cas: None };
     assert!(host.ask(request).await.unwrap().value);
 }
 

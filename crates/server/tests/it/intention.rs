@@ -14,7 +14,7 @@ use concord_rpc::request::{
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 
-use crate::world::{Host, ROOT, Setup, register, target, with};
+use crate::world::{Host, ROOT, Setup, named, register, target, with};
 
 fn pattern(text: &str) -> Pattern<ServiceName> {
     Pattern::parse(text).unwrap()
@@ -67,7 +67,7 @@ async fn allowed(host: &Host, source: &str, destination: &str) -> bool {
 }
 
 fn read(name: &str) -> ReadEntry {
-    ReadEntry { kind: EntryKind::ServiceIntentions, name: name.to_owned() }
+    ReadEntry { name: named(name) }
 }
 
 fn denied<T>(answer: Result<T, RpcError>) -> bool {
@@ -155,8 +155,7 @@ async fn an_entry_is_written_and_removed_only_as_last_seen() {
     let seen = host.ask_as(ROOT, read("api")).await.unwrap().unwrap().stamp().modify;
     assert!(host.ask_as(ROOT, apply(second, Some(seen))).await.unwrap());
     assert!(!host.ask_as(ROOT, apply(first, Some(seen))).await.unwrap());
-    let kind = EntryKind::ServiceIntentions;
-    let delete = |cas| DeleteEntry { kind, name: "api".to_owned(), cas };
+    let delete = |cas| DeleteEntry { name: named("api"), cas };
     assert!(!host.ask_as(ROOT, delete(Some(seen))).await.unwrap());
     assert!(!host.ask_as(ROOT, delete(Some(0))).await.unwrap());
     let seen = host.ask_as(ROOT, read("api")).await.unwrap().unwrap().stamp().modify;
@@ -165,7 +164,7 @@ async fn an_entry_is_written_and_removed_only_as_last_seen() {
     for index in [0, 7, seen] {
         assert!(host.ask_as(ROOT, delete(Some(index))).await.unwrap(), "what is not there is gone");
     }
-    assert!(host.ask_as(ROOT, ListEntries { kind }).await.unwrap().is_empty());
+    assert!(host.ask_as(ROOT, ListEntries { kind: EntryKind::ServiceIntentions }).await.unwrap().is_empty());
     host.stop().await;
 }
 
@@ -230,7 +229,7 @@ async fn the_right_to_the_destination_decides_who_writes() {
     let writer = host.token("plain", r#"service "api" { policy = "write" }"#).await.secret;
     assert!(denied(host.ask_as(&writer, upsert("web", "api", Action::Allow)).await), "never implied");
     assert!(denied(host.ask(upsert("web", "api", Action::Allow)).await));
-    let delete = DeleteEntry { kind: EntryKind::ServiceIntentions, name: "api".to_owned(), cas: None };
+    let delete = DeleteEntry { name: named("api"), cas: None };
     assert!(denied(host.ask_as(&writer, delete.clone()).await));
     host.ask_as(&token, delete).await.unwrap();
     host.stop().await;

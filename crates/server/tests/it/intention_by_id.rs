@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concord_model::Uuid;
-use concord_model::entry::EntryKind;
 use concord_model::intention::{Action, Decision, LegacyFields, ServiceIntentions};
 use concord_rpc::request::{
     CreateIntention, DeleteIntention, DeleteIntentionById, ListIntentions, PlainIntention, ReadEntry,
@@ -13,7 +12,7 @@ use concord_rpc::request::{
 use concord_rpc::{RpcError, ServerApiExt};
 
 use crate::intention::{from, to, upsert};
-use crate::world::{Host, ROOT, Setup, with};
+use crate::world::{Host, ROOT, Setup, named, with};
 
 const NOBODYS: Uuid = Uuid([0x7a; 16]);
 
@@ -74,7 +73,7 @@ async fn an_intention_lives_by_its_id() {
     assert!(read(&host, web).await.is_none());
     assert!(read(&host, other).await.is_some());
     host.ask_as(ROOT, DeleteIntentionById { id: other }).await.unwrap();
-    let entry = ReadEntry { kind: EntryKind::ServiceIntentions, name: "db".to_owned() };
+    let entry = ReadEntry { name: named("db") };
     assert!(host.ask_as(ROOT, entry).await.unwrap().is_none(), "the last source takes the entry with it");
     host.stop().await;
 }

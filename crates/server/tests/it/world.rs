@@ -10,6 +10,7 @@ use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Check, CheckStatus, Node as CatalogNode, NodeScope, ServiceInstance, Weights};
+use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::Action;
 use concord_model::proxy::ServiceKind;
 use concord_model::{
@@ -174,6 +175,11 @@ pub(crate) fn name(text: &str) -> NodeName {
 
 pub(crate) fn service(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
+}
+
+/// The name of a destination's intentions.
+pub(crate) fn named(destination: &str) -> EntryName {
+    EntryName::parse(EntryKind::ServiceIntentions, destination).unwrap()
 }
 
 pub(crate) fn target(text: &str) -> ServiceRef {

@@ -6,27 +6,47 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_mesh::intention::validate_source;
+use concord_mesh::entry::validate_source;
 use concord_model::Stamp;
-use concord_model::entry::Entry;
-use concord_model::intention::{Destination, Source, SourceIntention};
+use concord_model::entry::{Entry, EntryName};
+use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 
 use crate::apply::{cas_failed, done};
-use crate::command::{DeleteEntry, DeleteIntention, EditIntention, EntryRef, SetEntry, UpsertIntention};
+use crate::command::{DeleteEntry, DeleteIntention, EditIntention, SetEntry, UpsertIntention};
 use crate::derive::entry as rows;
 use crate::key::Key;
 use crate::keys;
 use crate::reply::{EntryRefusal, Refusal, Reply};
-use crate::row::IntentionHead;
+use crate::row::{EntryRow, IntentionHead};
 use crate::table::Commit;
 use crate::tables::Tables;
 
 pub(super) fn set(tables: &mut Tables, commit: &mut Commit, command: &SetEntry) -> Reply {
-    let Entry::ServiceIntentions(entry) = &command.entry;
-    let old = head_of(tables, &entry.destination);
+    let name = command.entry.name();
+    let old = row_of(tables, &name);
     if let Some(failed) = cas_failed(command.cas, last_change(old.as_deref())) {
         return failed;
     }
+    match &command.entry {
+        Entry::ServiceIntentions(entry) => set_intentions(tables, commit, entry),
+        #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
+        whole => set_whole(tables, commit, whole, old.as_deref()),
+    }
+}
+
+fn set_whole(tables: &mut Tables, commit: &mut Commit, entry: &Entry, old: Option<&EntryRow>) -> Reply {
+    if let Some(EntryRow::Whole(old)) = old
+        && old.says_the_same(entry)
+    {
+        return done(false);
+    }
+    let create = old.map_or(commit.index, |old| old.stamp().create);
+    let entry = entry.clone().stamped(Stamp { create, modify: commit.index });
+    done(rows::put(tables, commit, Arc::new(entry)))
+}
+
+fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceIntentions) -> Reply {
+    let old = head_of(tables, &entry.destination);
     let (wanted, sources) = IntentionHead::split(entry.clone());
     let mut head = IntentionHead { stamp: Stamp::default(), ..wanted };
     let mut is: BTreeMap<Key, SourceIntention> = BTreeMap::new();
@@ -56,8 +76,7 @@ fn absent_in(tables: &Tables, to: &Destination, is: &BTreeMap<Key, SourceIntenti
 }
 
 pub(super) fn delete(tables: &mut Tables, commit: &mut Commit, command: &DeleteEntry) -> Reply {
-    let EntryRef::ServiceIntentions(to) = &command.entry;
-    if let Some(failed) = cas_failed(command.cas, last_change(head_of(tables, to).as_deref())) {
+    if let Some(failed) = cas_failed(command.cas, last_change(row_of(tables, &command.entry).as_deref())) {
         return failed;
     }
     done(rows::remove(tables, commit, &command.entry))
@@ -88,7 +107,8 @@ pub(super) fn edit_intention(
     command: &EditIntention,
 ) -> Result<Reply, Refusal> {
     let EditIntention { destination, cas, remove, put } = command;
-    if let Some(failed) = cas_failed(Some(*cas), last_change(head_of(tables, destination).as_deref())) {
+    let row = row_of(tables, &EntryName::intentions(destination));
+    if let Some(failed) = cas_failed(Some(*cas), last_change(row.as_deref())) {
         return Ok(failed);
     }
     let mut head = head_or_new(tables, destination);
@@ -111,7 +131,7 @@ pub(super) fn edit_intention(
 
 fn store_or_remove(tables: &mut Tables, commit: &mut Commit, head: IntentionHead, changed: bool) -> Reply {
     if changed && head.sources == 0 {
-        return done(rows::remove(tables, commit, &EntryRef::ServiceIntentions(head.destination)));
+        return done(rows::remove(tables, commit, &EntryName::intentions(&head.destination)));
     }
     store(tables, commit, head, changed)
 }
@@ -121,7 +141,7 @@ fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, chan
     if changed {
         let create = if head.stamp == Stamp::default() { commit.index } else { head.stamp.create };
         head.stamp = Stamp { create, modify: commit.index };
-        rows::put_head(tables, commit, &Arc::new(head));
+        rows::put_head(tables, commit, head);
     }
     done(changed)
 }
@@ -136,9 +156,13 @@ fn head_or_new(tables: &Tables, to: &Destination) -> IntentionHead {
 }
 
 fn head_of(tables: &Tables, to: &Destination) -> Option<Arc<IntentionHead>> {
-    tables.entries.get(&keys::entry(&EntryRef::ServiceIntentions(to.clone()))).cloned()
+    row_of(tables, &EntryName::intentions(to))?.intentions().cloned()
 }
 
-fn last_change(head: Option<&IntentionHead>) -> u64 {
-    head.map_or(0, |head| head.stamp.modify)
+fn row_of(tables: &Tables, name: &EntryName) -> Option<Arc<EntryRow>> {
+    tables.entries.get(&keys::entry(name)).cloned()
+}
+
+fn last_change(row: Option<&EntryRow>) -> u64 {
+    row.map_or(0, |row| row.stamp().modify)
 }

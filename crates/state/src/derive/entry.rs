@@ -6,18 +6,24 @@
 use std::sync::Arc;
 
 use concord_model::Uuid;
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
 
-use crate::command::EntryRef;
 use crate::keys;
-use crate::row::{IntentionHead, IntentionRef};
+use crate::row::{EntryRow, IntentionHead, IntentionRef};
 use crate::table::Commit;
 use crate::tables::Tables;
 
+/// Stores an entry that is kept whole. Returns whether it changed.
+pub(crate) fn put(tables: &mut Tables, commit: &mut Commit, entry: Arc<Entry>) -> bool {
+    let key = keys::entry(&entry.name());
+    tables.entries.put(&key, Arc::new(EntryRow::Whole(entry)), commit)
+}
+
 /// Stores a head. Returns whether it changed.
-pub(crate) fn put_head(tables: &mut Tables, commit: &mut Commit, head: &Arc<IntentionHead>) -> bool {
-    let key = keys::entry(&EntryRef::ServiceIntentions(head.destination.clone()));
-    tables.entries.put(&key, Arc::clone(head), commit)
+pub(crate) fn put_head(tables: &mut Tables, commit: &mut Commit, head: IntentionHead) -> bool {
+    let key = keys::entry(&EntryName::intentions(&head.destination));
+    tables.entries.put(&key, Arc::new(EntryRow::Intentions(Arc::new(head))), commit)
 }
 
 /// Stores a source of an entry. Returns whether it changed.
@@ -63,17 +69,22 @@ pub(crate) fn remove_source(
     true
 }
 
-/// Removes an entry with its sources. Returns whether there was one.
-pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, entry: &EntryRef) -> bool {
-    let Some(head) = tables.entries.remove(&keys::entry(entry), commit) else { return false };
-    let to = &head.destination;
+/// Removes an entry, intentions with their sources. Returns whether there was one.
+pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName) -> bool {
+    let Some(row) = tables.entries.remove(&keys::entry(name), commit) else { return false };
+    if let EntryRow::Intentions(head) = &*row {
+        remove_sources(tables, commit, &head.destination);
+    }
+    true
+}
+
+fn remove_sources(tables: &mut Tables, commit: &mut Commit, to: &Destination) {
     let sources: Vec<_> =
         tables.intentions.scan(&keys::intentions_to(to)).map(|(_, row)| Arc::clone(row)).collect();
     for own in sources {
         tables.intentions.remove(&keys::intention(to, &own.source), commit);
         unlist(tables, commit, to, &own);
     }
-    true
 }
 
 fn unlist(tables: &mut Tables, commit: &mut Commit, to: &Destination, own: &SourceIntention) {

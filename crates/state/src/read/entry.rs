@@ -6,31 +6,40 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Uuid};
 
-use crate::command::EntryRef;
 use crate::keys;
 use crate::read::Reader;
-use crate::row::{IntentionHead, IntentionRef};
+use crate::row::{EntryRow, IntentionHead, IntentionRef};
 use crate::tables::TableId;
 
 impl Reader {
-    /// One entry.
-    pub fn entry(&mut self, name: &EntryRef) -> Option<Entry> {
-        let EntryRef::ServiceIntentions(destination) = name;
-        let head = self.intention_head(destination)?;
-        Some(Entry::ServiceIntentions(self.whole(&head)))
+    /// One entry, whole.
+    pub fn entry(&mut self, name: &EntryName) -> Option<Arc<Entry>> {
+        let row = self.entry_row(name)?;
+        Some(self.whole_entry(&row))
     }
 
-    /// All entries of a kind.
-    pub fn entries(&mut self, kind: EntryKind) -> Vec<Entry> {
-        match kind {
-            EntryKind::ServiceIntentions => {
-                self.intentions().into_iter().map(Entry::ServiceIntentions).collect()
-            }
+    /// All entries of a kind, without the sources of intentions.
+    pub fn entry_rows(&mut self, kind: EntryKind) -> Vec<Arc<EntryRow>> {
+        self.scan(|tables| &tables.entries, TableId::Entries, keys::entries_of(kind))
+    }
+
+    /// An entry with all that belongs to it.
+    pub fn whole_entry(&self, row: &EntryRow) -> Arc<Entry> {
+        match row {
+            EntryRow::Intentions(head) => Arc::new(Entry::ServiceIntentions(self.whole(head))),
+            EntryRow::Whole(entry) => Arc::clone(entry),
         }
+    }
+
+    fn entry_row(&mut self, name: &EntryName) -> Option<Arc<EntryRow>> {
+        let key = keys::entry(name);
+        let found = self.tables().entries.get(&key).cloned();
+        self.note(TableId::Entries, key);
+        found
     }
 
     /// All entries that hold intentions.
@@ -40,16 +49,13 @@ impl Reader {
 
     /// All entries that hold intentions, without their sources.
     pub fn intention_heads(&mut self) -> Vec<Arc<IntentionHead>> {
-        let class = keys::entries_of(EntryKind::ServiceIntentions);
-        self.scan(|tables| &tables.entries, TableId::Entries, class)
+        let rows = self.entry_rows(EntryKind::ServiceIntentions);
+        rows.iter().filter_map(|row| row.intentions().cloned()).collect()
     }
 
     /// The entry of a destination, without its sources.
     pub fn intention_head(&mut self, destination: &Destination) -> Option<Arc<IntentionHead>> {
-        let key = keys::entry(&EntryRef::ServiceIntentions(destination.clone()));
-        let found = self.tables().entries.get(&key).cloned();
-        self.note(TableId::Entries, key);
-        found
+        self.entry_row(&EntryName::intentions(destination))?.intentions().cloned()
     }
 
     /// An entry with all its sources, in the order in which they are tried.

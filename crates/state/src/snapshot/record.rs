@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
 use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
-use concord_model::entry::Entry;
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::SourceIntention;
 use concord_model::token::{AclPolicy, Token};
 use concord_model::{NodeName, Uuid};
@@ -13,7 +13,6 @@ use serde::de::{IntoDeserializer, value};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::apply::cluster;
-use crate::command::EntryRef;
 use crate::derive;
 use crate::key::Key;
 use crate::keys;
@@ -84,8 +83,9 @@ type Write<'w> = dyn FnMut(RecordRef<'_>) -> Result<u64, SnapshotError> + 'w;
 /// Writes all rows and indexes. Returns the number of records so far, the header among them.
 pub(super) fn write_all(tables: &Tables, write: &mut Write<'_>) -> Result<u64, SnapshotError> {
     write_catalog(tables, write)?;
-    for (_, head) in tables.entries.iter() {
-        write(RecordRef::Entry(&head.to_entry()))?;
+    for (_, row) in tables.entries.iter() {
+        write(RecordRef::Entry(&row.to_entry()))?;
+        let Some(head) = row.intentions() else { continue };
         for (_, own) in tables.intentions.scan(&keys::intentions_to(&head.destination)) {
             write(RecordRef::Intention(own))?;
         }
@@ -196,7 +196,7 @@ impl Restore {
                 node.is_some_and(|node| derive::catalog::put_check(tables, commit, &node, &check))
             }
             Record::Entry(Entry::ServiceIntentions(entry)) => {
-                let name = EntryRef::ServiceIntentions(entry.destination.clone());
+                let name = EntryName::intentions(&entry.destination);
                 let new = tables.entries.get(&keys::entry(&name)).is_none();
                 let (mut head, sources) = IntentionHead::split(entry);
                 // Format 1 has the sources in the entry. Where one is named twice the first decides.
@@ -206,6 +206,8 @@ impl Restore {
                 self.open = Some(head);
                 new
             }
+            #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
+            Record::Entry(whole) => derive::entry::put(tables, commit, Arc::new(whole)),
             Record::Intention(own) => match &mut self.open {
                 Some(head) => derive::entry::put_source(tables, commit, head, &Arc::new(own)),
                 None => false,
@@ -238,7 +240,7 @@ impl Restore {
     /// Stores the head of the entry whose sources have been read.
     fn close(&mut self) {
         if let Some(head) = self.open.take() {
-            derive::entry::put_head(&mut self.tables, &mut self.commit, &Arc::new(head));
+            derive::entry::put_head(&mut self.tables, &mut self.commit, head);
         }
     }
 

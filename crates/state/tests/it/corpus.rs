@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use concord_model::catalog::{CheckStatus, SERF_HEALTH};
-use concord_model::entry::Entry;
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
     LegacyFields, PathMatch, Permission, ServiceIntentions,
@@ -58,7 +58,7 @@ fn commands() -> Vec<Command> {
         register_everything().into(),
         deregister("n1", DeregisterWhat::Check { id: CheckId::parse("web:1").unwrap() }).into(),
         SetEntry { entry: intentions(), cas: Some(0) }.into(),
-        DeleteEntry { entry: EntryRef::ServiceIntentions(destination("nothing")), cas: None }.into(),
+        DeleteEntry { entry: EntryName::intentions(&destination("nothing")), cas: None }.into(),
         UpsertIntention { destination: destination("api"), intention: intention("web", Action::Allow) }
             .into(),
         DeleteIntention { destination: destination("api"), source: source("cache") }.into(),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Action, Decision, ServiceIntentions};
 use concord_model::{PeerName, ServiceRef, Stamp};
 use concord_state::Reply;
-use concord_state::command::{DeleteEntry, DeleteIntention, EntryRef, SetEntry, UpsertIntention};
+use concord_state::command::{DeleteEntry, DeleteIntention, SetEntry, UpsertIntention};
 
 use crate::samples::*;
 
@@ -28,19 +28,16 @@ fn entry(to: &str, from: &[&str]) -> Entry {
     })
 }
 
-fn name(to: &str) -> EntryRef {
-    EntryRef::ServiceIntentions(destination(to))
+fn name(to: &str) -> EntryName {
+    EntryName::intentions(&destination(to))
 }
 
 /// The sources of a destination's entry, with what they decide.
 fn sources(log: &Log, to: &str) -> Vec<(String, Decision)> {
-    match log.store.view().read().entry(&name(to)) {
-        Some(Entry::ServiceIntentions(entry)) => {
-            let shown = entry.sources.iter().map(|own| (own.source.to_string(), own.decision.clone()));
-            shown.collect()
-        }
-        None => Vec::new(),
-    }
+    let mut reader = log.store.view().read();
+    let Some(head) = reader.intention_head(&destination(to)) else { return Vec::new() };
+    let entry = reader.whole(&head);
+    entry.sources.iter().map(|own| (own.source.to_string(), own.decision.clone())).collect()
 }
 
 #[test]
@@ -86,7 +83,7 @@ fn the_entries_of_a_destination_are_its_own_and_the_wild_ones() {
     }
     let to = |name: &str| {
         let entries = log.store.view().read().intentions_to(&service_ref(name));
-        entries.into_iter().map(|entry| EntryRef::ServiceIntentions(entry.destination)).collect::<Vec<_>>()
+        entries.into_iter().map(|entry| EntryName::intentions(&entry.destination)).collect::<Vec<_>>()
     };
     assert_eq!(to("api"), [name("api"), name("*")]);
     assert_eq!(to("other"), [name("*")]);
@@ -103,7 +100,7 @@ fn the_entries_of_a_source_are_those_that_cover_it() {
     log.changed(upsert("other", "cache", Action::Allow));
     let from = |name: &str| {
         let entries = log.store.view().read().intentions_from(&service_ref(name));
-        entries.into_iter().map(|entry| EntryRef::ServiceIntentions(entry.destination)).collect::<Vec<_>>()
+        entries.into_iter().map(|entry| EntryName::intentions(&entry.destination)).collect::<Vec<_>>()
     };
     assert_eq!(from("web"), [name("api"), name("db")]);
     assert_eq!(from("other"), [name("api"), name("cache"), name("db")]);
@@ -118,5 +115,5 @@ fn waiting_for_a_destination_is_not_disturbed_by_others() {
     let read = reader.finish();
     assert!(!read.touched_by(&log.changed(upsert("web", "db", Action::Allow)).changes));
     assert!(read.touched_by(&log.changed(upsert("web", "*", Action::Allow)).changes));
-    assert_eq!(log.store.view().read().entries(EntryKind::ServiceIntentions).len(), 3);
+    assert_eq!(log.store.view().read().entry_rows(EntryKind::ServiceIntentions).len(), 3);
 }

@@ -1,10 +1,9 @@
 //! Identities that differ in one component never share a row, an index or a wake-up.
 
 use concord_model::catalog::{CheckStatus, NodeScope};
-use concord_model::entry::Entry;
 use concord_model::intention::{Action, Destination, Source};
 use concord_model::{Namespace, NodeName, Partition, Pattern, PeerName, ServiceName, ServiceRef};
-use concord_state::command::{Deregister, DeregisterWhat, EntryRef, Register, UpsertIntention};
+use concord_state::command::{Deregister, DeregisterWhat, Register, UpsertIntention};
 use concord_state::{ReadSet, View};
 use proptest::prelude::*;
 
@@ -138,9 +137,8 @@ proptest! {
         prop_assert_eq!(&before, &about(&log.store.view(), &one).0);
         // In one entry they are two sources.
         log.changed(UpsertIntention { destination: destination("one"), intention: from(&near) });
-        let entry = log.store.view().read().entry(&EntryRef::ServiceIntentions(destination("one"))).unwrap();
-        let Entry::ServiceIntentions(entry) = &entry;
-        prop_assert_eq!(entry.sources.len(), 2);
+        let head = log.store.view().read().intention_head(&destination("one")).unwrap();
+        prop_assert_eq!(head.sources, 2);
     }
 
     #[test]

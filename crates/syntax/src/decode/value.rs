@@ -315,7 +315,9 @@ impl<'de, 'c> Members<'de, 'c> {
         let mut known: Vec<Member<'de>> = Vec::new();
         for member in self.rest {
             let Some(field) = fields.iter().find(|field| same_key(field, member.name)) else {
-                self.context.unknown_key(member.written, self.path, fields);
+                if !self.context.passes_over(member.name, self.path) {
+                    self.context.unknown_key(member.written, self.path, fields);
+                }
                 continue;
             };
             match known.iter_mut().find(|other| other.name == *field) {

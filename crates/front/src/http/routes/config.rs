@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concord_api::entry::{ConfigEntry, check_kind, decode_entry};
+use concord_api::entry::{ConfigEntry, decode_entry, parse_kind, parse_name};
 use concord_model::entry::EntryKind;
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
 use http::StatusCode;
@@ -31,11 +31,13 @@ struct Done {}
 
 /// The kind asked for. An invalid token is told first, whatever else is wrong.
 async fn kind(ctx: &Ctx, call: &Call) -> Result<EntryKind, HttpError> {
-    if let Err(faults) = check_kind(call.capture(0)) {
-        ctx.caller(call).await?;
-        return Err(faults.into());
+    match parse_kind(call.capture(0)) {
+        Ok(kind) => Ok(kind),
+        Err(faults) => {
+            ctx.caller(call).await?;
+            Err(faults.into())
+        }
     }
-    Ok(EntryKind::ServiceIntentions)
 }
 
 /// `?cas=`: the index at which the entry must have changed last.
@@ -60,19 +62,20 @@ async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     }
     let (entries, mut meta) = ctx.ask(&call, ListEntries { kind }).await?;
     meta.consistency = None;
-    Ok(Reply::json(entries.iter().map(ConfigEntry::from_model).collect::<Vec<_>>()).with_meta(&meta))
+    Ok(Reply::json(entries.iter().map(|entry| ConfigEntry::from_model(entry)).collect::<Vec<_>>())
+        .with_meta(&meta))
 }
 
 async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (kind, name) = (kind(&ctx, &call).await?, call.capture(1).to_owned());
-    let (entry, mut meta) = ctx.ask(&call, ReadEntry { kind, name: name.clone() }).await?;
+    let name = parse_name(kind(&ctx, &call).await?, call.capture(1))?;
+    let (entry, mut meta) = ctx.ask(&call, ReadEntry { name: name.clone() }).await?;
     meta.consistency = None;
     match entry {
         Some(entry) => Ok(Reply::json(ConfigEntry::from_model(&entry)).with_meta(&meta)),
         None => {
             // With an index, so that one can wait for the entry to appear.
             let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
-            let text = format!("{missing} for {:?} / {name:?}", kind.as_str());
+            let text = format!("{missing} for {:?} / {:?}", name.kind.as_str(), name.as_str());
             Ok(Reply::text(text).with_status(StatusCode::NOT_FOUND).with_meta(&meta))
         }
     }
@@ -83,7 +86,7 @@ async fn delete_kind(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
 }
 
 async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (kind, name, cas) = (kind(&ctx, &call).await?, call.capture(1).to_owned(), cas(&call)?);
-    let (done, _) = ctx.ask(&call, DeleteEntry { kind, name, cas }).await?;
+    let (name, cas) = (parse_name(kind(&ctx, &call).await?, call.capture(1))?, cas(&call)?);
+    let (done, _) = ctx.ask(&call, DeleteEntry { name, cas }).await?;
     Ok(if cas.is_some() { Reply::json(done) } else { Reply::json(Done {}) })
 }

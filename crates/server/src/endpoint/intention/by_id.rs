@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::Uuid;
+use concord_model::entry::EntryName;
 use concord_model::intention::{
     Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
 };
 use concord_rpc::request::{
     CreateIntention, DeleteIntentionById, PlainIntention, ReadIntention, UpdateIntention,
 };
-use concord_rpc::{Answer, Head, Need, Request, RpcError};
+use concord_rpc::{Answer, Head, Request, RpcError};
 use concord_state::{IntentionHead, Reader, command};
 
-use super::{done, of_head, valid_source, write_intentions_of};
+use super::{of_head, valid_source, write_intentions_of};
 use crate::caller::Caller;
+use crate::endpoint::entry::done;
 use crate::paths::Core;
 
 /// Tries of a change whose entry is removed or replaced by others meanwhile.
@@ -134,8 +136,7 @@ impl Core {
         destination: &Destination,
         change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
     ) -> Result<u64, RpcError> {
-        let need = Need::Right(write_intentions_of(destination));
-        let _turn = self.turn_of(head, &need, destination).await?;
+        let _turn = self.turn_of(head, &EntryName::intentions(destination)).await?;
         for _ in 0..TRIES {
             let command = self.edited(destination, &change)?;
             let (reply, index) = self.write(command).await?;

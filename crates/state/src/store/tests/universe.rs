@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, Sealed};
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{
     Action, Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
 };
@@ -209,7 +209,7 @@ fn entry() -> impl Strategy<Value = Command> {
         },
     );
     let delete = (destination(), cas())
-        .prop_map(|(to, cas)| DeleteEntry { entry: EntryRef::ServiceIntentions(to), cas }.into());
+        .prop_map(|(to, cas)| DeleteEntry { entry: EntryName::intentions(&to), cas }.into());
     let upsert = (destination(), intention())
         .prop_map(|(destination, intention)| UpsertIntention { destination, intention }.into());
     let remove = (destination(), source())
@@ -381,7 +381,10 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
     let mut queries = vec![
         query(|reader| reader.cluster_id()),
         query(|reader| reader.rule_set()),
-        query(|reader| reader.entries(EntryKind::ServiceIntentions)),
+        query(|reader| {
+            let rows = reader.entry_rows(EntryKind::ServiceIntentions);
+            rows.iter().map(|row| reader.whole_entry(row)).collect::<Vec<_>>()
+        }),
         query(|reader| reader.ca_roots()),
         query(|reader| reader.ca_config()),
         query(|reader| reader.ca_provider_states()),

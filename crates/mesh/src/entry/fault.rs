@@ -1,0 +1,172 @@
+//! What is wrong with an entry: each fault with its field and the remedy.
+//!
+//! Fields are named as in the API. The texts begin as Consul's do, which tools compare.
+
+use std::collections::BTreeMap;
+
+use concord_model::entry::{EntryName, Naming};
+
+use super::limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX};
+
+/// One thing that is wrong with an entry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{field} {fault}")]
+pub struct EntryFault {
+    /// Where, as named in the API: `Sources[0].Permissions[1].HTTP.PathExact`.
+    pub field: String,
+    /// What, with the remedy.
+    pub fault: Fault,
+}
+
+/// What is wrong, with the remedy.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// Something that has to be there is not.
+    #[error("is required")]
+    Required,
+    /// All, where one service has to be named.
+    #[error("must be the name of a service, and not a wildcard")]
+    Wildcard,
+    /// Another name than the only one that entries of the kind have.
+    #[error("{name:?} is invalid; only {only:?} is supported")]
+    OtherName {
+        /// The name as given.
+        name: String,
+        /// The name that there is.
+        only: &'static str,
+    },
+    /// A list that must not be empty is.
+    #[error("must hold at least one {what}; add one, or remove the {owner}")]
+    NoneOf {
+        /// What the list holds.
+        what: &'static str,
+        /// What to remove if nothing belongs in it.
+        owner: &'static str,
+    },
+    /// Too many bytes.
+    #[error("exceeds maximum length {max}; it has {len} bytes")]
+    TooLong {
+        /// How many it has.
+        len: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// Too many elements.
+    #[error("exceeds maximum element count {max}; it has {len}")]
+    TooMany {
+        /// How many there are.
+        len: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// An exact name in all namespaces.
+    #[error(
+        "exact value cannot follow wildcard namespace; name the namespace, or use \"*\" for the name too"
+    )]
+    ExactAfterWildcard,
+    /// A source is named twice.
+    #[error("defines {source_text:?} more than once; keep one of them")]
+    Repeated {
+        /// The source.
+        source_text: String,
+    },
+    /// A source of a peered cluster with a partition of our own.
+    #[error("cannot set Peer and Partition at the same time; a peer's partition is not ours to name")]
+    PeerWithPartition,
+    /// Neither an action nor permissions.
+    #[error("must be set to 'allow' or 'deny', or Permissions must hold at least one")]
+    NoDecision,
+    /// Permissions for more than one destination.
+    #[error(
+        "cannot be specified on intentions with wildcarded destinations; name one destination, or use Action"
+    )]
+    PermissionsOnWildcard,
+    /// A permission with neither a condition nor a token.
+    #[error("is required; state HTTP conditions or a JWT requirement")]
+    NoCondition,
+    /// HTTP conditions that are none.
+    #[error("should not be empty; state a path, a header or a method, or leave HTTP out and use JWT")]
+    EmptyCondition,
+    /// A path that is none.
+    #[error("doesn't start with '/': {path:?}; paths of requests do")]
+    NotAPath {
+        /// The path as given.
+        path: String,
+    },
+    /// A header condition without the value it compares.
+    #[error(
+        "should only contain one of Present, Exact, Prefix, Suffix, Contains, or Regex, and that not empty"
+    )]
+    NoValue,
+    /// Case cannot be ignored where nothing is compared by letters.
+    #[error("should set one of Exact, Prefix, Suffix, or Contains when using IgnoreCase")]
+    IgnoreCase,
+    /// No method of HTTP.
+    #[error("contains an invalid method {method:?}; methods are written in capitals")]
+    UnknownMethod {
+        /// The method as given.
+        method: String,
+    },
+    /// A method twice.
+    #[error("contains {method:?} more than once; keep one of them")]
+    RepeatedMethod {
+        /// The method.
+        method: String,
+    },
+    /// The older, id-based API knows no peers and no permissions.
+    #[error("cannot be set by legacy intentions; write the service-intentions entry without ids")]
+    NotInLegacy,
+}
+
+/// The faults of one entry, as they are found.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<EntryFault>);
+
+impl Faults {
+    pub(crate) fn push(&mut self, field: impl Into<String>, fault: Fault) {
+        self.0.push(EntryFault { field: field.into(), fault });
+    }
+
+    pub(crate) fn no_longer(&mut self, field: impl Into<String>, text: &str, max: usize) {
+        if text.len() > max {
+            self.push(field, Fault::TooLong { len: text.len(), max });
+        }
+    }
+
+    pub(crate) fn at_most(&mut self, field: impl Into<String>, len: usize, max: usize) {
+        if len > max {
+            self.push(field, Fault::TooMany { len, max });
+        }
+    }
+
+    /// The entry's name, which not every kind may have.
+    pub(super) fn name(&mut self, name: &EntryName) {
+        match name.kind.naming() {
+            Naming::ServiceOrAny => {}
+            Naming::Service if name.scope.name.is_any() => self.push("Name", Fault::Wildcard),
+            Naming::Service => {}
+            Naming::Only(only) if name.as_str() != only => {
+                self.push("Name", Fault::OtherName { name: name.as_str().to_owned(), only });
+            }
+            Naming::Only(_) => {}
+        }
+    }
+
+    /// Metadata: how many pairs, how long.
+    pub(crate) fn meta(&mut self, at: &str, meta: &BTreeMap<String, String>) {
+        self.at_most(at, meta.len(), META_PAIRS_MAX);
+        for (key, value) in meta.iter().take(META_PAIRS_MAX) {
+            let shown: String = key.chars().take(META_KEY_BYTES_MAX).collect();
+            if key.is_empty() {
+                self.push(format!("{at} key {shown:?}"), Fault::Required);
+            }
+            self.no_longer(format!("{at} key {shown:?}"), key, META_KEY_BYTES_MAX);
+            self.no_longer(format!("{at} value for key {shown:?}"), value, META_VALUE_BYTES_MAX);
+        }
+    }
+
+    /// Whether there are any.
+    pub(crate) fn none_or(self) -> Result<(), Vec<EntryFault>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}

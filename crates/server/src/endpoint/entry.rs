@@ -1,0 +1,130 @@
+//! Configuration entries, whatever their kind.
+
+use std::sync::Arc;
+
+use concord_mesh::entry::{EntryFault, validate};
+use concord_model::entry::{Entry, EntryName};
+use concord_model::intention::{Destination, SourceIntention};
+use concord_model::{Namespace, Partition, Pattern};
+use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
+use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_state::{Reply, command};
+use tokio::sync::MutexGuard;
+
+use crate::endpoint::acl::unexpected;
+use crate::paths::Core;
+
+impl Core {
+    pub(crate) async fn read_entry(
+        &self,
+        head: &Head,
+        request: ReadEntry,
+    ) -> Result<Answer<Option<Arc<Entry>>>, RpcError> {
+        self.read(head, &request.need(), |eval| Ok(eval.reader.entry(&request.name))).await
+    }
+
+    pub(crate) async fn list_entries(
+        &self,
+        head: &Head,
+        request: ListEntries,
+    ) -> Result<Answer<Vec<Arc<Entry>>>, RpcError> {
+        self.read(head, &request.need(), |eval| {
+            let rows = eval.reader.entry_rows(request.kind);
+            let seen = eval.keep(rows, |row| eval.caller.sees().entry(&row.name()));
+            Ok(seen.iter().map(|row| eval.reader.whole_entry(row)).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn apply_entry(
+        &self,
+        head: &Head,
+        request: ApplyEntry,
+    ) -> Result<Answer<bool>, RpcError> {
+        self.authorise(head, &request.need()).await?;
+        let ApplyEntry { entry, cas } = request;
+        valid(&entry)?;
+        let name = entry.name();
+        let _turn = self.turn_of(head, &name).await?;
+        let existing = self.view().read().entry(&name);
+        // What stands already is no lost race, whatever index the writer has seen.
+        if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
+            return self.unchanged(existing.stamp().modify).await;
+        }
+        let (reply, index) = self.write(command::SetEntry { entry, cas }).await?;
+        Ok(self.written(done(&reply)?, index))
+    }
+
+    pub(crate) async fn delete_entry(
+        &self,
+        head: &Head,
+        request: DeleteEntry,
+    ) -> Result<Answer<bool>, RpcError> {
+        self.authorise(head, &request.need()).await?;
+        let DeleteEntry { name: entry, cas } = request;
+        let (reply, index) = self.write(command::DeleteEntry { entry, cas }).await?;
+        let gone = match reply {
+            // What is not there is as it was to be, whatever index it had.
+            Reply::CasFailed { current: 0 } => true,
+            reply => done(&reply)?,
+        };
+        Ok(self.written(gone, index))
+    }
+
+    /// The caller's turn with an entry; whether they may write it is looked at again once they have it.
+    pub(super) async fn turn_of(
+        &self,
+        head: &Head,
+        name: &EntryName,
+    ) -> Result<MutexGuard<'_, ()>, RpcError> {
+        let turn = self.turns.take(name.as_str()).await;
+        let need = DeleteEntry { name: name.clone(), cas: None }.need();
+        self.caller(head.token.as_ref())?.meet(&need)?;
+        Ok(turn)
+    }
+
+    /// The answer to a write of what stands already: nothing goes through the log, but that this server
+    /// still leads is confirmed, else another one could know better.
+    pub(super) async fn unchanged(&self, index: u64) -> Result<Answer<bool>, RpcError> {
+        self.barrier().await?;
+        Ok(self.written(true, index))
+    }
+}
+
+/// Whether a command with a condition took hold.
+pub(super) fn done(reply: &Reply) -> Result<bool, RpcError> {
+    match reply {
+        Reply::Done { .. } => Ok(true),
+        Reply::CasFailed { .. } => Ok(false),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Refuses an entry that is nonsense in itself.
+pub(crate) fn valid(entry: &Entry) -> Result<(), RpcError> {
+    in_scope(&entry.name().scope)?;
+    #[allow(irrefutable_let_patterns, reason = "with a single kind there is no other")]
+    if let Entry::ServiceIntentions(intentions) = entry {
+        intentions.sources.iter().try_for_each(source_in_scope)?;
+    }
+    validate(entry).map_err(|faults| invalid(&faults))
+}
+
+/// Only one partition and one namespace are there; an entry for another would decide about nothing.
+pub(super) fn in_scope(scope: &Destination) -> Result<(), RpcError> {
+    only_default(&scope.partition, &scope.namespace)
+}
+
+pub(super) fn source_in_scope(own: &SourceIntention) -> Result<(), RpcError> {
+    only_default(&own.source.partition, &own.source.namespace)
+}
+
+fn only_default(partition: &Partition, namespace: &Pattern<Namespace>) -> Result<(), RpcError> {
+    let all = partition.is_default() && namespace.exact().is_some_and(Namespace::is_default);
+    if all { Ok(()) } else { Err(RpcError::NotAvailable("partitions and namespaces".to_owned())) }
+}
+
+pub(super) fn invalid(faults: &[EntryFault]) -> RpcError {
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    RpcError::Invalid(texts.join("; "))
+}
