@@ -86,6 +86,8 @@ mod tests {
             assert!(said.starts_with("Request decode failed: ") && said.contains(expected), "{body}: {said}");
         };
         check(r#"{"Name":"web","Conect":{}}"#, r#"unknown key "Conect", did you mean "Connect"?"#);
+        // However it is spelt, HTTP's own spelling is told.
+        check(r#"{"name":"web","prot":80}"#, r#"unknown key "prot", did you mean "Port"?"#);
         check(r#"{"Name":"web","Check":{"Intervall":"1s"}}"#, "Check.Intervall");
         check(r#"{"Name":5}"#, "expected a string, found 5");
         check(r#"{"Name":"web","Port":"80"}"#, "expected a number, found \"80\"");

@@ -403,7 +403,7 @@ fn definitions_keep_their_places() {
         "service {\n name = \"web\"\n prt = 80\n}\nservices = [{ name = \"a\" }, { name = \"a\" }, { name = \"b\" port = -1 }]\n\
          check { http = \"http://x\" name = \"h\" }\nconfig_entries { bootstrap = [{ kind = \"mesh\" }] bootsrtap = [] }",
         &[
-            "a.hcl:3:2: services[0].prt: unknown key \"prt\", did you mean \"Port\"?",
+            "a.hcl:3:2: services[0].prt: unknown key \"prt\", did you mean \"port\"?",
             "a.hcl:5:29: services[2]: the service id \"a\" is already used at a.hcl:5:13; give each its own id",
             "a.hcl:5:45: services[3].Port: Port: -1 is not a port; use 0 to 65535",
             "a.hcl:6:7: checks[0].Interval: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks",

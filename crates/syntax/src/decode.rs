@@ -19,7 +19,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use crate::limits::{DIAGNOSTICS_MAX, QUOTED_CHARS_MAX, SUGGESTED_KEY_CHARS_MAX};
-use crate::spelling::{edits, edits_max};
+use crate::spelling::{edits, edits_max, snake_case};
 use crate::tree::{Entry, Node, Pos, plain_key, same_key};
 
 mod scalar;
@@ -44,6 +44,9 @@ pub struct Options {
     pub beside: &'static [&'static str],
     /// Pass over keys at the top that no field is named for: they are somebody else's.
     pub partial: bool,
+    /// Tell the key that was probably meant in the style of the one that was written: `port` for `prot`, `Port` for
+    /// `Prot`. Otherwise it is told as the field is declared.
+    pub written_style: bool,
 }
 
 /// One fault of an input, with all a person needs to mend it.
@@ -67,8 +70,8 @@ pub enum Fault {
     UnknownKey {
         /// The key as written.
         key: String,
-        /// The nearest field, if one is near.
-        suggestion: Option<&'static str>,
+        /// The nearest field, if one is near, spelt as the options want it.
+        suggestion: Option<String>,
     },
     /// The key is given more than once and only one value has a meaning here.
     #[error("given {count} times; only one is allowed here")]
@@ -84,7 +87,7 @@ pub enum Fault {
 impl Default for Options {
     /// What configuration files want: unknown keys are faults, repeats are not, values convert.
     fn default() -> Self {
-        Self { strict_duplicates: false, weak: true, beside: &[], partial: false }
+        Self { strict_duplicates: false, weak: true, beside: &[], partial: false, written_style: true }
     }
 }
 
@@ -97,7 +100,7 @@ pub fn decode<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<D
 
 /// Decodes a tree in which every value must be of the kind the target asks for, as a request body's must.
 pub fn decode_exact<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
-    decode_with(node, source, Options { weak: false, ..Options::default() })
+    decode_with(node, source, Options { weak: false, written_style: false, ..Options::default() })
 }
 
 /// Decodes a tree with given options; on failure every fault found, in order of their position.
@@ -175,11 +178,13 @@ impl Context<'_> {
 
     fn unknown_key(&self, entry: &Entry, path: &Path<'_>, fields: &'static [&'static str]) {
         let beside = if matches!(path, Path::Root) { self.options.beside } else { &[] };
-        let suggestion = nearest(&entry.key, fields.iter().chain(beside).copied());
         let mut found = self.found.borrow_mut();
         if found.len() == DIAGNOSTICS_MAX {
             return;
         }
+        let snake = self.options.written_style && entry.key.starts_with(|c: char| c.is_lowercase());
+        let told = |field: &str| if snake { snake_case(field) } else { field.to_owned() };
+        let suggestion = nearest(&entry.key, fields.iter().chain(beside).copied()).map(told);
         found.push(Diagnostic {
             source: self.source.to_owned(),
             pos: entry.key_pos,

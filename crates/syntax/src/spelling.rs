@@ -10,9 +10,45 @@ pub fn edits_max(chars: usize) -> usize {
     1.max(chars / 3)
 }
 
+/// A key in CamelCase as files write it: `DestinationServiceID` is `destination_service_id`, `GRPCUseTLS` is
+/// `grpc_use_tls`, `H2PING` is `h2ping`. A key that is written so already stays as it is.
+pub fn snake_case(key: &str) -> String {
+    let letters: Vec<char> = key.chars().collect();
+    let mut told = String::new();
+    for (at, letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| letters[before]);
+        let begins_a_word = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let breaks =
+            before.is_some_and(|before| before.is_lowercase() || (before.is_uppercase() && begins_a_word));
+        if letter.is_uppercase() && breaks {
+            told.push('_');
+        }
+        told.extend(letter.to_lowercase());
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_told_as_files_write_them() {
+        for (declared, written) in [
+            ("Port", "port"),
+            ("EnableTagOverride", "enable_tag_override"),
+            ("DestinationServiceID", "destination_service_id"),
+            ("GRPCUseTLS", "grpc_use_tls"),
+            ("OSService", "os_service"),
+            ("H2PING", "h2ping"),
+            ("H2PingUseTLS", "h2ping_use_tls"),
+            ("SourceNS", "source_ns"),
+            ("TTL", "ttl"),
+            ("node_name", "node_name"),
+        ] {
+            assert_eq!(snake_case(declared), written);
+        }
+    }
 
     #[test]
     fn letters_in_the_wrong_order_are_one_mistake() {

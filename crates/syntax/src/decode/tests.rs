@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Options, decode, decode_with};
+use super::{Options, decode, decode_exact, decode_with};
 use crate::tree::Node;
 use crate::{hcl, json};
 
@@ -91,11 +91,31 @@ fn all_unknown_keys_are_found_with_place_and_neighbour() {
     check_refused::<Agent>(
         "node_nam = \"n\"\nports {\n  htp = 1\n  http = 2\n}\nservices { name = \"a\" connect { zzz {} } }",
         &[
-            "t.hcl:1:1: node_nam: unknown key \"node_nam\", did you mean \"NodeName\"?",
+            "t.hcl:1:1: node_nam: unknown key \"node_nam\", did you mean \"node_name\"?",
             "t.hcl:3:3: ports.htp: unknown key \"htp\", did you mean \"http\"?",
             "t.hcl:6:33: services[0].connect.zzz: unknown key \"zzz\"",
         ],
     );
+}
+
+#[test]
+fn the_key_that_was_meant_is_told_in_the_style_of_the_writer_or_as_it_is_declared() {
+    let told = |text: &str, exact: bool| {
+        let node = hcl::parse(text).unwrap();
+        let read = if exact { decode_exact::<Agent>(&node, "t") } else { decode::<Agent>(&node, "t") };
+        read.expect_err("an unknown key")[0].fault.to_string()
+    };
+    let meant = |key: &str| format!(", did you mean {key:?}?");
+    for (written, exact, expected) in [
+        ("node_nam", false, "node_name"),
+        ("nodenam", false, "node_name"),
+        ("NodeNam", false, "NodeName"),
+        ("node_nam", true, "NodeName"),
+        ("NodeNam", true, "NodeName"),
+    ] {
+        let told = told(&format!("{written} = \"n\""), exact);
+        assert!(told.ends_with(&meant(expected)), "{written}, exact: {exact}: {told}");
+    }
 }
 
 #[test]
