@@ -1,5 +1,6 @@
 //! What of the configuration the agent goes by anew. Services and checks: what is new or changed is registered,
-//! what is gone is removed, and what was registered over HTTP stays as it is. The node's metadata go to the catalog.
+//! what is gone is removed, and what was registered over HTTP stays as it is. The authorities that checks verify their
+//! targets by are read anew. The node's metadata go to the catalog.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ impl Agent {
         services: &[ServiceDefinition],
         checks: &[CheckDefinition],
     ) -> Result<(), RpcError> {
+        self.inner.maker.forget_authorities();
         let (agent, services, checks) = (self.clone(), services.to_vec(), checks.to_vec());
         self.write(move |local| {
             from_files(&agent.inner.config, &services, &checks, local)

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use concord_runtime::{Clock, Guest, Held, Turns, timeout};
+use parking_lot::Mutex;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{Acceptor, NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::{RootCertStore, SupportedCipherSuite, version};
@@ -87,7 +88,7 @@ pub enum Unusable {
 /// The TLS of one kind of listener.
 pub struct Tls {
     config: ArcSwapOption<ServerConfig>,
-    handshake_timeout: Duration,
+    handshake_timeout: Mutex<Duration>,
     protocol: Protocol,
     turns: Arc<Turns>,
 }
@@ -169,7 +170,7 @@ impl Tls {
         presented: Option<Arc<ServerConfig>>,
         handshake_timeout: Duration,
     ) -> Arc<Self> {
-        let config = ArcSwapOption::new(presented);
+        let (config, handshake_timeout) = (ArcSwapOption::new(presented), Mutex::new(handshake_timeout));
         Arc::new(Self { config, handshake_timeout, protocol, turns: Turns::of_processors() })
     }
 
@@ -178,14 +179,20 @@ impl Tls {
         self.config.store(presented);
     }
 
+    /// Gives handshakes that begin from now on this much time.
+    pub fn limit_handshakes(&self, timeout: Duration) {
+        *self.handshake_timeout.lock() = timeout;
+    }
+
     /// The whole handshake within its time, waiting for the caller's words included. `None` if there was none; why is in
     /// the log, for who looks closely: strangers could fill it.
     pub(crate) async fn accept(&self, io: Io, guest: &Arc<Guest>, clock: &dyn Clock) -> Option<Secured> {
-        let shaken = timeout(clock, self.handshake_timeout, self.shake(io, guest, clock)).await;
+        let within = *self.handshake_timeout.lock();
+        let shaken = timeout(clock, within, self.shake(io, guest, clock)).await;
         let refused = match shaken {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no handshake within {:?}", self.handshake_timeout),
+            Err(_) => format!("no handshake within {within:?}"),
         };
         metrics::counter!("concord_tls_handshakes_refused_total", "face" => self.protocol.face())
             .increment(1);

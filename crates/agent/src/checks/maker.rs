@@ -38,6 +38,11 @@ impl Maker {
         }
     }
 
+    /// Has the next run of a check read the authorities that targets are verified by anew.
+    pub(crate) fn forget_authorities(&self) {
+        self.tls.forget_authorities();
+    }
+
     /// Why a check is registered and never made.
     pub(super) fn obstacle(&self, plan: &Plan) -> Option<String> {
         if plan.probe.is_program()

@@ -4,10 +4,11 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use concord_model::registration::CheckTls;
 use concord_runtime::system_authorities;
+use parking_lot::Mutex;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -19,17 +20,26 @@ use tokio_rustls::client::TlsStream;
 
 use crate::limits::CHECK_AUTHORITIES_BYTES_MAX;
 
-/// What handshakes need; read from the disk when the first one does.
+/// What handshakes need; read from the disk when the first one does, and kept until a reload. What could not be read is
+/// read again by the next handshake.
 #[derive(Debug)]
 pub(super) struct Tls {
     authorities: Option<PathBuf>,
-    verified: OnceLock<Result<ClientConfig, String>>,
-    any: OnceLock<Result<ClientConfig, String>>,
+    verified: Kept,
+    any: Kept,
 }
+
+/// What handshakes need, once it could be made.
+type Kept = Mutex<Option<ClientConfig>>;
 
 impl Tls {
     pub(super) fn new(authorities: Option<PathBuf>) -> Self {
-        Self { authorities, verified: OnceLock::new(), any: OnceLock::new() }
+        Self { authorities, verified: Kept::default(), any: Kept::default() }
+    }
+
+    /// Has the next handshake read the authorities anew.
+    pub(super) fn forget_authorities(&self) {
+        *self.verified.lock() = None;
     }
 
     /// A handshake with `host`, offering these protocols.
@@ -55,19 +65,26 @@ impl Tls {
                 ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
             builder.map_err(|error| format!("tls: {error}"))
         };
-        let made = if skip_verify {
-            self.any.get_or_init(|| {
+        if skip_verify {
+            return kept(&self.any, || {
                 let verifier = Arc::new(DangerAnyCertificate(provider()));
                 Ok(builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
-            })
-        } else {
-            self.verified.get_or_init(|| {
-                let roots = roots(self.authorities.as_deref())?;
-                Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
-            })
-        };
-        made.clone()
+            });
+        }
+        kept(&self.verified, || {
+            let roots = roots(self.authorities.as_deref())?;
+            Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
+        })
     }
+}
+
+/// What was made before, or what is made now. A failure is not kept.
+fn kept(kept: &Kept, make: impl FnOnce() -> Result<ClientConfig, String>) -> Result<ClientConfig, String> {
+    let mut kept = kept.lock();
+    if kept.is_none() {
+        *kept = Some(make()?);
+    }
+    Ok(kept.clone().expect("it was made above"))
 }
 
 fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {

@@ -74,7 +74,7 @@ impl Running {
 
     /// Gives each part what is its own. What may be refused comes first, so that then nothing has changed.
     async fn take(&mut self, read: &Config, renewed: &mut Vec<&'static str>) -> Result<(), RpcError> {
-        let Config { agent, server, http, tls, acl, telemetry, log, definitions, .. } = read;
+        let Config { agent, server, http, https, tls, acl, telemetry, log, definitions, .. } = read;
         let AgentSection { node_meta: meta, .. } = agent;
         let ServerSection { entries, raft, .. } = server;
         let RaftSection { snapshot_threshold, snapshot_interval, .. } = raft;
@@ -88,6 +88,8 @@ impl Running {
         self.in_force.definitions = definitions.clone();
         renewed.extend(self.presenting.take(presented));
         self.in_force.tls = tls.clone();
+        self.presenting.https.limit_handshakes(https.handshake_timeout);
+        self.in_force.https.handshake_timeout = https.handshake_timeout;
         self.agent.reload_tokens(agent_tokens(tokens)).await;
         self.in_force.acl.tokens = tokens.clone();
         self.http.limit_connections_per_client(*connections_per_client_max);

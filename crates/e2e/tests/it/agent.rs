@@ -68,7 +68,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
         r#"node_meta { rack = "2" }
         service { name = "late" port = 1 }
         check { name = "c" ttl = "1h" }
-        limits { http_max_conns_per_client = 3 }
+        limits { http_max_conns_per_client = 3 https_handshake_timeout = "2s" }
         telemetry { prefix_filter = ["-consul.api"] }
         config_entries { bootstrap { kind = "service-intentions" name = "db" sources { name = "web" action = "deny" } } }
         max_query_time = "1h"
@@ -81,6 +81,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
         "checks",
         "config_entries.bootstrap",
         "limits.http_max_conns_per_client",
+        "limits.https_handshake_timeout",
         "node_meta",
         "raft_snapshot_interval",
         "raft_snapshot_threshold",
@@ -94,6 +95,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
     let own = http.get("/v1/agent/self").json();
     assert_eq!(own["Meta"]["rack"], "2", "{own}");
     assert_eq!(own["DebugConfig"]["limits.http_max_conns_per_client"], "3", "{own}");
+    assert_eq!(own["DebugConfig"]["limits.https_handshake_timeout"], "2s", "{own}");
     assert_eq!(own["DebugConfig"]["max_query_time"], "10m0s", "what is in force is shown: {own}");
     eventually("the catalog has the new metadata", || {
         let node = http.get("/v1/catalog/node/n1").json();

@@ -270,6 +270,24 @@ async fn n_164_half_a_hello_is_waited_for_within_its_time_and_costs_what_it_says
     until("nothing is held", || served.budget.held() == 0).await;
 }
 
+#[tokio::test]
+async fn another_time_for_handshakes_counts_for_those_that_begin() {
+    let served = Served::start(Some(Authority::new("one").presented(None))).await;
+    let mut before = served.connect().await;
+    before.write_all(&hello_of_1_1()[..20]).await.unwrap();
+    until("the half is held", || served.budget.held() > HANDSHAKE_BYTES).await;
+    served.tls.limit_handshakes(TIMEOUT / 5);
+    let mut after = served.connect().await;
+    after.write_all(&hello_of_1_1()[..20]).await.unwrap();
+    until("both halves are held", || served.budget.held() > 2 * HANDSHAKE_BYTES).await;
+    served.clock.advance(TIMEOUT / 5);
+    assert_eq!(after.read(&mut [0; 8]).await.unwrap_or(0), 0, "it is closed");
+    until("one half is held", || served.budget.held() < 2 * HANDSHAKE_BYTES).await;
+    assert!(served.budget.held() > HANDSHAKE_BYTES, "who began before has the time of before");
+    served.clock.advance(TIMEOUT - TIMEOUT / 5);
+    assert_eq!(before.read(&mut [0; 8]).await.unwrap_or(0), 0, "it is closed");
+}
+
 /// The beginning of a hello that says it is as long as one can be, in as many bytes.
 fn long_hello(bytes: usize) -> Vec<u8> {
     let mut body = vec![1, 0, 0xff, 0xff];

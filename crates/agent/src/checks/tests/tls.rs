@@ -97,6 +97,37 @@ async fn without_authorities_the_check_says_so() {
 }
 
 #[tokio::test]
+async fn authorities_that_could_not_be_read_are_read_by_the_next_run() {
+    let (scope, secure) = (scope(), Secure::new(&["127.0.0.1"], &[]));
+    let there = handshakes(&scope, &secure).await;
+    let file = NamedTempFile::new().unwrap();
+    let config = AgentConfig { check_authorities: Some(file.path().to_owned()), ..config() };
+    let maker = Maker::new(&config, Arc::new(TokioClock::new()));
+    let probe =
+        || Probe::Tcp { address: there.to_string(), tls: Some(tls("", false)), every: every(PATIENT) };
+    let (status, output) = run(&maker, probe()).await;
+    assert!(status == Critical && output.ends_with("no certificate authority in it"), "{output}");
+    std::fs::copy(secure.authority.path(), file.path()).unwrap();
+    assert_eq!(run(&maker, probe()).await, (Passing, format!("TCP+TLS connect {there}: Success")));
+}
+
+#[tokio::test]
+async fn authorities_are_kept_until_a_reload() {
+    let (scope, secure, other) =
+        (scope(), Secure::new(&["127.0.0.1"], &[]), Secure::new(&["127.0.0.1"], &[]));
+    let there = handshakes(&scope, &secure).await;
+    let maker = secure.maker();
+    let probe =
+        || Probe::Tcp { address: there.to_string(), tls: Some(tls("", false)), every: every(PATIENT) };
+    assert_eq!(run(&maker, probe()).await.0, Passing);
+    std::fs::copy(other.authority.path(), secure.authority.path()).unwrap();
+    assert_eq!(run(&maker, probe()).await.0, Passing, "nobody has said that the file is another");
+    maker.forget_authorities();
+    let (status, output) = run(&maker, probe()).await;
+    assert!(status == Critical && output.starts_with("tls: failed to verify certificate: "), "{output}");
+}
+
+#[tokio::test]
 async fn a_target_without_tls_is_critical() {
     let scope = scope();
     let there = serve(&scope, |stream| async move {
