@@ -25,6 +25,7 @@ mod rotation;
 mod service;
 mod sidecar;
 mod strangers;
+mod syslog;
 mod tls;
 mod unix_sockets;
 mod unregistered;
