@@ -103,14 +103,14 @@ const IDENTITY_NAMES: &str = "Only lowercase alphanumeric characters, '-' and '_
 const DOWN_POLICY: &str = "extend-cache";
 
 /// A token with all that decides on what it may do: `acl/token/:accessor?expanded`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TokenExpanded {
     /// The token.
     #[serde(flatten)]
     pub token: Token,
     /// Its policies that exist, with their rules, and those its identities stand for; `null` if there are none.
-    #[serde(serialize_with = "null_if_empty")]
+    #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub expanded_policies: Vec<Policy>,
     /// Always `null`: tokens have no roles yet.
     pub expanded_roles: (),
@@ -122,10 +122,10 @@ pub struct TokenExpanded {
     pub namespace_default_role_ids: (),
     /// What holds where no rule speaks.
     #[serde(rename = "AgentACLDefaultPolicy")]
-    pub agent_acl_default_policy: &'static str,
+    pub agent_acl_default_policy: String,
     /// What holds while tokens cannot be resolved.
     #[serde(rename = "AgentACLDownPolicy")]
-    pub agent_acl_down_policy: &'static str,
+    pub agent_acl_down_policy: String,
     /// The node that answered.
     pub resolved_by_agent: String,
 }
@@ -379,8 +379,8 @@ impl TokenExpanded {
             expanded_roles: (),
             namespace_default_policy_ids: (),
             namespace_default_role_ids: (),
-            agent_acl_default_policy: default.as_str(),
-            agent_acl_down_policy: DOWN_POLICY,
+            agent_acl_default_policy: default.as_str().to_owned(),
+            agent_acl_down_policy: DOWN_POLICY.to_owned(),
             resolved_by_agent: resolved_by.to_string(),
         }
     }

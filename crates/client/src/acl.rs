@@ -1,6 +1,6 @@
 //! Tokens and policies.
 
-use concord_api::acl::{Policy, PolicyStub, Token};
+use concord_api::acl::{Policy, PolicyStub, Token, TokenExpanded};
 use serde::Serialize;
 
 use crate::Client;
@@ -34,6 +34,18 @@ impl Client {
     /// Any [`Error`]; 404 or 403 if there is none.
     pub async fn acl_token(&self, accessor: &str, options: &QueryOptions) -> Result<Answer<Token>, Error> {
         self.get(&["acl", "token", accessor], options).fetch().await
+    }
+
+    /// A token by its accessor, with all that decides on what it may do.
+    ///
+    /// # Errors
+    /// Any [`Error`]; 404 or 403 if there is none.
+    pub async fn acl_token_expanded(
+        &self,
+        accessor: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<TokenExpanded>, Error> {
+        self.get(&["acl", "token", accessor], options).parameter("expanded", "true").fetch().await
     }
 
     /// The token of the request itself.

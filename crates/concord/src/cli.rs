@@ -61,6 +61,7 @@ use std::sync::Arc;
 use concord_runtime::{Executor, Scope, TokioClock};
 
 use self::args::ArgsError;
+use self::flag::Flag;
 use self::table::{Command, Run};
 
 /// The name the program was started under.
@@ -132,7 +133,7 @@ fn dispatch(program: Program, command: &'static Command, rest: &[String], env: &
             let near = table::nearest(&format!("{} {word}", command.name));
             unknown_word(&format!("{} {word}", command.name), near, io)?;
         }
-        help::command(program, command, io)?;
+        io.remark(help::command_text(program, command).trim_end())?;
         return Ok(Exit::FAILURE);
     }
     let values = match args::parse(command.all_flags(), rest, env) {
@@ -140,6 +141,10 @@ fn dispatch(program: Program, command: &'static Command, rest: &[String], env: &
         Err(ArgsError::HelpWanted) => return help::command(program, command, io),
         Err(error) => return Err(Failure::Usage { message: error.to_string(), code: command.usage_code }),
     };
+    let given = |flag: &&Flag| !flag.unbuilt.is_empty() && values.origin(flag.name).is_some();
+    if let Some(flag) = values.flags().iter().find(given) {
+        return Err(Failure::not_available(format!("-{}: {}", flag.name, flag.unbuilt)));
+    }
     let invocation = Invocation { program, command, values, env };
     match command.run {
         Run::Group => unreachable!("answered above"),

@@ -7,8 +7,12 @@ pub(super) mod token;
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use concord_api::acl::{NodeIdentity, PolicyLink, ServiceIdentity, Token};
 use concord_client::{Client, QueryOptions};
+use concord_model::Uuid;
+use concord_model::token::{GLOBAL_MANAGEMENT, GLOBAL_READ_ONLY};
 
 use super::failure::Failure;
 use super::flag::Flag;
@@ -25,6 +29,9 @@ const META: Flag = Flag::switch("meta", "Print the content hash and the log inde
 
 /// Length of a whole id. A shorter one is the beginning of one.
 const UUID_CHARS: usize = 36;
+/// Policies that every cluster has.
+const BUILT_IN: [(&str, Uuid); 2] =
+    [("global-management", GLOBAL_MANAGEMENT), ("builtin/global-read-only", GLOBAL_READ_ONLY)];
 /// Accessor of the token that stands for requests without one.
 const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
 
@@ -32,13 +39,11 @@ const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
 const TOKEN_COLUMN: usize = 18;
 const POLICY_COLUMN: usize = 14;
 
-/// A token as text. Lists leave the secret out.
-fn token_text(token: &Token, with_meta: bool, with_secret: bool) -> String {
+/// The fields that a token has whatever it is linked to.
+fn token_fields(token: &Token, with_meta: bool) -> Fields {
     let mut fields = Fields::at(TOKEN_COLUMN);
     fields.field("AccessorID", &token.accessor_id);
-    if with_secret {
-        fields.field("SecretID", token.secret_id.expose());
-    }
+    fields.field("SecretID", token.secret_id.expose());
     fields.field("Description", &token.description);
     fields.field("Local", token.local);
     fields.field("Create Time", print::time(token.create_time));
@@ -46,10 +51,16 @@ fn token_text(token: &Token, with_meta: bool, with_secret: bool) -> String {
         fields.field("Expiration Time", print::time(token.expiration_time));
     }
     if with_meta {
-        fields.field("Hash", &token.hash);
+        fields.field("Hash", hash(&token.hash));
         fields.field("Create Index", token.create_index);
         fields.field("Modify Index", token.modify_index);
     }
+    fields
+}
+
+/// A token as text.
+fn token_text(token: &Token, with_meta: bool) -> String {
+    let mut fields = token_fields(token, with_meta);
     if !token.policies.is_empty() {
         fields.head("Policies");
         for PolicyLink { id, name } in &token.policies {
@@ -58,18 +69,39 @@ fn token_text(token: &Token, with_meta: bool, with_secret: bool) -> String {
     }
     if !token.service_identities.is_empty() {
         fields.head("Service Identities");
-        for ServiceIdentity { service_name, datacenters } in &token.service_identities {
-            let datacenters = if datacenters.is_empty() { "all".to_owned() } else { datacenters.join(", ") };
-            fields.item(format_args!("{service_name} (Datacenters: {datacenters})"));
+        for identity in &token.service_identities {
+            fields.item(service_identity(identity));
         }
     }
     if !token.node_identities.is_empty() {
         fields.head("Node Identities");
-        for NodeIdentity { node_name, datacenter } in &token.node_identities {
-            fields.item(format_args!("{node_name} (Datacenter: {datacenter})"));
+        for identity in &token.node_identities {
+            fields.item(node_identity(identity));
         }
     }
     fields.finish()
+}
+
+fn service_identity(identity: &ServiceIdentity) -> String {
+    let ServiceIdentity { service_name, datacenters } = identity;
+    let datacenters = if datacenters.is_empty() { "all".to_owned() } else { datacenters.join(", ") };
+    format!("{service_name} (Datacenters: {datacenters})")
+}
+
+fn node_identity(identity: &NodeIdentity) -> String {
+    let NodeIdentity { node_name, datacenter } = identity;
+    format!("{node_name} (Datacenter: {datacenter})")
+}
+
+/// A fingerprint as Consul prints it: hexadecimal, where the API has base64.
+fn hash(base64: &str) -> String {
+    match STANDARD.decode(base64) {
+        Ok(bytes) => bytes.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }),
+        Err(_) => base64.to_owned(),
+    }
 }
 
 /// The whole accessor of a token that is named by the beginning of it, or as `anonymous`.
@@ -84,8 +116,11 @@ async fn accessor(name: &str, client: &Client, options: &QueryOptions) -> Result
     }
 }
 
-/// The whole id of a policy that is named by the beginning of it.
+/// The whole id of a policy that is named by the beginning of it; those that are built in by their names as well.
 async fn policy_id(name: &str, client: &Client, options: &QueryOptions) -> Result<String, Failure> {
+    if let Some((_, id)) = BUILT_IN.into_iter().find(|(own, _)| *own == name) {
+        return Ok(id.to_string());
+    }
     if name.len() >= UUID_CHARS {
         return Ok(name.to_owned());
     }
@@ -118,5 +153,11 @@ mod tests {
         assert!(only("a", "token", ids()).is_err());
         assert!(only("c", "token", ids()).is_err());
         assert!(only("", "token", ["aa1".to_owned()].into_iter()).is_err());
+    }
+
+    #[test]
+    fn a_fingerprint_is_printed_in_hexadecimal() {
+        assert_eq!(hash("AQL/"), "0102ff");
+        assert_eq!(hash("*"), "*", "what is none stays as it is");
     }
 }

@@ -28,14 +28,13 @@ pub(crate) static GROUP: Command = Command::group(
 
 const CAS: Flag = Flag::switch("cas", "Only if the entry has not changed since it had -modify-index.");
 const MODIFY_INDEX: Flag =
-    Flag::unsigned("modify-index", "The entry's ModifyIndex for -cas; 0: it must not be there.");
+    Flag::unsigned("modify-index", "The entry's ModifyIndex for -cas; 0, or nothing: it must not be there.");
 
 /// What `-cas` and `-modify-index` ask for.
 fn cas(call: &Invocation<'_>) -> Result<Cas, Failure> {
     match (call.values.switch("cas"), call.values.unsigned("modify-index")) {
         (false, None) => Ok(Cas::Always),
-        (true, Some(index)) => Ok(Cas::IfModifiedAt(index)),
-        (true, None) => Err(call.usage("-cas needs -modify-index")),
+        (true, index) => Ok(Cas::IfModifiedAt(index.unwrap_or(0))),
         (false, Some(_)) => Err(call.usage("-modify-index counts only with -cas")),
     }
 }

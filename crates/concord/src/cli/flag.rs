@@ -18,6 +18,8 @@ pub(crate) struct Flag {
     /// The only values allowed; empty: any.
     pub(crate) choices: &'static [&'static str],
     pub(crate) help: &'static str,
+    /// What it needs that is not built; empty: it counts. Who gives it is told so.
+    pub(crate) unbuilt: &'static str,
 }
 
 /// What a flag's value is.
@@ -80,7 +82,16 @@ struct Given {
 
 impl Flag {
     const fn new(name: &'static str, kind: Kind, placeholder: &'static str, help: &'static str) -> Self {
-        Self { name, kind, placeholder, default: "", variable: Variable::None, choices: &[], help }
+        Self {
+            name,
+            kind,
+            placeholder,
+            default: "",
+            variable: Variable::None,
+            choices: &[],
+            help,
+            unbuilt: "",
+        }
     }
 
     pub(crate) const fn switch(name: &'static str, help: &'static str) -> Self {
@@ -128,6 +139,12 @@ impl Flag {
 
     pub(crate) const fn choices(mut self, choices: &'static [&'static str]) -> Self {
         self.choices = choices;
+        self
+    }
+
+    /// A flag of Consul's that nothing comes of yet, for this reason.
+    pub(crate) const fn unbuilt(mut self, why: &'static str) -> Self {
+        self.unbuilt = why;
         self
     }
 

@@ -82,6 +82,9 @@ fn group(title: &str, flags: &[Flag], text: &mut String) {
 /// What a flag does, whether it repeats, its default and its variable.
 fn sentence(flag: &Flag) -> String {
     let mut sentence = flag.help.to_owned();
+    if !flag.unbuilt.is_empty() {
+        sentence.push_str(" Not available yet.");
+    }
     if matches!(flag.kind, Kind::List | Kind::Pairs) {
         sentence.push_str(" May be given several times.");
     }

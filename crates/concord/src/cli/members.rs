@@ -28,7 +28,7 @@ pub(crate) static MEMBERS: Command = Command {
         FORMAT,
         Flag::text("segment", "Only members of this network segment. Others than all are not available yet.")
             .default("_all"),
-        Flag::text("status", "Only members whose state this regular expression matches.")
+        Flag::text("status", "Only members in whose state this regular expression is found.")
             .placeholder("<regexp>")
             .default(".*"),
         Flag::text("filter", "Only members this filter expression matches.").placeholder("<expression>"),
@@ -42,14 +42,11 @@ pub(crate) static MEMBERS: Command = Command {
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let pattern = call.values.text("status");
-    // By itself first: what is wrong with it is told in its own words.
-    Regex::new(pattern).map_err(|error| {
+    let status = Regex::new(pattern).map_err(|error| {
         let text = error.to_string();
         let cause = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         call.usage(format!("-status: {pattern:?} is no regular expression: {cause}"))
     })?;
-    let status =
-        Regex::new(&format!("^(?:{pattern})$")).map_err(|error| call.usage(format!("-status: {error}")))?;
     let mut options = call.options();
     options.filter = call.values.text("filter").to_owned();
     let mut members = client
@@ -71,8 +68,11 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-fn order(member: &Member) -> (&str, &str, &str, &str) {
-    (tag(member, "dc"), or(tag(member, "ap"), "default"), tag(member, "segment"), &member.name)
+/// Servers come first, then the default partition, then segments, partitions and names.
+fn order(member: &Member) -> (bool, bool, &str, &str, &str) {
+    let partition = or(tag(member, "ap"), "default");
+    let client = tag(member, "role") != "consul";
+    (client, partition != "default", tag(member, "segment"), partition, &member.name)
 }
 
 fn plain(members: &[Member]) -> String {

@@ -39,13 +39,6 @@ impl Fields {
         let _ = writeln!(self.text, "{}", line.trim_end());
     }
 
-    /// A field that is left out if it is empty.
-    pub(crate) fn optional(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            self.field(name, value);
-        }
-    }
-
     /// A line without value, above what belongs to it.
     pub(crate) fn head(&mut self, name: &str) {
         let _ = writeln!(self.text, "{name}:");
@@ -54,6 +47,17 @@ impl Fields {
     /// A line below a head.
     pub(crate) fn item(&mut self, text: impl std::fmt::Display) {
         let _ = writeln!(self.text, "   {text}");
+    }
+
+    /// A name and its value so many steps further in, beside each other.
+    pub(crate) fn below(&mut self, steps: usize, name: &str, value: impl std::fmt::Display) {
+        self.line_below(steps, &format!("{name}: {value}"));
+    }
+
+    /// A line so many steps further in. A tab in it stays.
+    pub(crate) fn line_below(&mut self, steps: usize, line: &str) {
+        let plain = line.replace(|c: char| c.is_control() && c != '\t', " ");
+        let _ = writeln!(self.text, "{}", format_args!("{}{}", "\t".repeat(steps), plain.trim_end()));
     }
 
     /// Text that brings its own lines.
@@ -74,6 +78,16 @@ pub(crate) fn time(moment: Moment) -> String {
     }
 }
 
+/// A point in time in this machine's zone, as RFC 850 writes it: `Monday, 22-Oct-18 15:33:39 UTC`. Empty if there is none.
+pub(crate) fn local_time(moment: Moment) -> String {
+    match moment.0.and_then(|at| jiff::Timestamp::from_nanosecond(i128::from(at.nanos())).ok()) {
+        Some(at) => {
+            at.to_zoned(jiff::tz::TimeZone::system()).strftime("%A, %d-%b-%y %H:%M:%S %Z").to_string()
+        }
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +98,6 @@ mod tests {
         fields.field("ID", "7");
         fields.field("Expiration Time", "never");
         fields.field("Description", "");
-        fields.optional("Auth Method", "");
         fields.head("Policies");
         fields.item("1 - one");
         assert_eq!(

@@ -4,9 +4,12 @@ pub(super) mod deregister;
 pub(super) mod register;
 
 use concord_api::definition::ServiceDefinition;
-use concord_syntax::{Entry, Node, decode, same_key};
+use concord_config::section::Definitions;
+use concord_config::{AgentFlags, Format, Source, load};
 
+use super::agent::configuration::{Found, refused, sources_at};
 use super::failure::Failure;
+use super::files::STANDARD_INPUT;
 use super::flag::Flag;
 use super::table::Command;
 use super::{Io, files};
@@ -21,45 +24,48 @@ pub(crate) static GROUP: Command = Command::group(
 /// The id flag, which both commands have.
 const ID: Flag = Flag::text("id", "Id of the instance.");
 
-/// A service found in a file.
-struct Found {
-    definition: ServiceDefinition,
+/// The services in files and directories, read as an agent reads its configuration: what an agent would refuse is
+/// refused here.
+fn from_files(paths: &[String], io: &mut Io) -> Result<Vec<ServiceDefinition>, Failure> {
+    let found = sources(paths, io)?;
+    let flags = AgentFlags { dev: true, enable_script_checks: Some(true), ..AgentFlags::default() };
+    let mut loaded = load(&found.sources, &flags, &crate::run::node::host()).map_err(refused)?;
+    found.tell_left_out(&mut loaded);
+    for warning in &loaded.warnings {
+        io.remark(format_args!("warning: {warning}"))?;
+    }
+    let Definitions { services, checks } = loaded.config.definitions;
+    if !checks.is_empty() {
+        io.remark("warning: checks beside services are not registered; write them into the service's block")?;
+    }
+    if services.is_empty() {
+        let shown: Vec<_> = paths.iter().map(|path| files::shown(path)).collect();
+        return Err(Failure::input(format!("{}: no service block found", shown.join(", "))));
+    }
+    Ok(services)
 }
 
-/// The services in files: `service` blocks and `services` lists, as in the agent's own configuration files.
-fn from_files(paths: &[String], io: &mut Io) -> Result<Vec<Found>, Failure> {
-    let mut found = Vec::new();
+fn sources(paths: &[String], io: &mut Io) -> Result<Found, Failure> {
+    let mut all = Found::default();
     for path in paths {
-        let tree = files::tree(path, io)?;
-        let before = found.len();
-        for node in service_nodes(&tree) {
-            found.push(read(node, files::shown(path))?);
-        }
-        if found.len() == before {
-            return Err(Failure::input(format!("{}: no service block found", files::shown(path))));
+        if path == STANDARD_INPUT {
+            all.sources.push(standard_input(io)?);
+        } else {
+            let mut found = sources_at([path.as_str()], None)?;
+            // No HCL begins with a brace: what does is JSON, whatever its name is.
+            for source in &mut found.sources {
+                let json = source.bytes.trim_ascii_start().starts_with(b"{");
+                source.format = json.then_some(Format::Json);
+            }
+            all.append(found);
         }
     }
-    Ok(found)
+    Ok(all)
 }
 
-fn service_nodes(tree: &Node) -> Vec<&Node> {
-    let entries: &[Entry] = tree.as_object().map_or(&[], |object| &object.entries);
-    let named =
-        entries.iter().filter(|entry| same_key(&entry.key, "service") || same_key(&entry.key, "services"));
-    named
-        .flat_map(|entry| {
-            entry.value.as_list().map_or_else(|| vec![&entry.value], |list| list.iter().collect())
-        })
-        .collect()
-}
-
-fn read(node: &Node, source: &str) -> Result<Found, Failure> {
-    let definition: ServiceDefinition = decode(node, source).map_err(|faults| {
-        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        Failure::input(lines.join("\n  "))
-    })?;
-    if definition.name.is_empty() && definition.id.is_empty() {
-        return Err(Failure::input(format!("{source}:{}: the service has neither name nor id", node.pos)));
-    }
-    Ok(Found { definition })
+/// The standard input has no name that says how it is written.
+fn standard_input(io: &mut Io) -> Result<Source, Failure> {
+    let text = files::read(STANDARD_INPUT, io)?;
+    let format = if text.trim_start().starts_with('{') { Format::Json } else { Format::Hcl };
+    Ok(Source { format: Some(format), ..Source::file(files::shown(STANDARD_INPUT), text.into_bytes()) })
 }

@@ -1,11 +1,16 @@
 //! Commands of Consul that are not built here: they say so, so that nobody looks for a mistake in a name that is right.
 
+/// Why there are no roles, of tokens or elsewhere.
+pub(super) const ROLES: &str = "ACL roles are not built; link policies to tokens";
+/// Why there are no templated policies.
+pub(super) const TEMPLATED_POLICIES: &str = "ACL templated policies are not built; write policies";
+
 /// Names, and what is not built; all that begins with one is meant.
 pub(super) const TABLE: &[(&str, &str)] = &[
     ("acl auth-method", "ACL auth methods are not built"),
     ("acl binding-rule", "ACL binding rules are not built"),
-    ("acl role", "ACL roles are not built; link policies to tokens"),
-    ("acl templated-policy", "ACL templated policies are not built; write policies"),
+    ("acl role", ROLES),
+    ("acl templated-policy", TEMPLATED_POLICIES),
     ("connect envoy", "Envoy is not driven; run connect proxy"),
     ("connect expose", "ingress gateways are not built"),
     ("connect redirect-traffic", "transparent proxying is not built"),

@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = &[
     ("bad.hcl", "a = {"),
     ("noname.hcl", "service { port = 1 }"),
     ("port.hcl", "service { name = \"web\" port = 99999 }"),
+    ("beside.hcl", "service { name = \"web\" }\tservise { name = \"db\" }"),
     ("svc.hcl", "service { name = \"web\" port = 80 }"),
     (
         "entry.hcl",

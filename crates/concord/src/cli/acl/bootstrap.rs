@@ -40,6 +40,6 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if call.wants_json() {
         return print::json(&token, io);
     }
-    io.text(&token_text(&token, false, true))?;
+    io.text(&token_text(&token, false))?;
     Ok(Exit::SUCCESS)
 }

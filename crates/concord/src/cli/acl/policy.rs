@@ -15,7 +15,7 @@ pub(crate) use self::update::UPDATE;
 use concord_api::acl::Policy;
 use concord_client::{Client, QueryOptions};
 
-use super::{POLICY_COLUMN, policy_id};
+use super::{POLICY_COLUMN, hash, policy_id};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
 use crate::cli::invocation::Invocation;
@@ -63,7 +63,7 @@ fn show(policy: &Policy, call: &Invocation<'_>, io: &mut Io) -> Outcome {
     fields.field("Description", &policy.description);
     fields.field("Datacenters", policy.datacenters.join(", "));
     if call.values.switch("meta") {
-        fields.field("Hash", &policy.hash);
+        fields.field("Hash", hash(&policy.hash));
         fields.field("Create Index", policy.create_index);
         fields.field("Modify Index", policy.modify_index);
     }

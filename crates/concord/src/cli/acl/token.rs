@@ -16,14 +16,14 @@ pub(crate) use self::update::UPDATE;
 
 use concord_api::acl::Token;
 use concord_client::{Client, QueryOptions};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{policy_id, token_text};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::{Flag, Values};
 use crate::cli::invocation::Invocation;
 use crate::cli::table::Command;
-use crate::cli::{Io, print};
+use crate::cli::{Io, print, unbuilt};
 
 pub(crate) static GROUP: Command = Command::group(
     "acl token",
@@ -41,9 +41,12 @@ const POLICY_ID: Flag =
     Flag::list("policy-id", "Id of a policy of the token; its beginning will do.").placeholder("<id>");
 const POLICY_NAME: Flag = Flag::list("policy-name", "Name of a policy of the token.").placeholder("<name>");
 const ROLE_ID: Flag =
-    Flag::list("role-id", "Id of a role of the token. Not available yet.").placeholder("<id>");
+    Flag::list("role-id", "Id of a role of the token.").placeholder("<id>").unbuilt(unbuilt::ROLES);
 const ROLE_NAME: Flag =
-    Flag::list("role-name", "Name of a role of the token. Not available yet.").placeholder("<name>");
+    Flag::list("role-name", "Name of a role of the token.").placeholder("<name>").unbuilt(unbuilt::ROLES);
+const VARIABLE: Flag = Flag::list("var", "Variable of the templated policy.")
+    .placeholder("<name:value>")
+    .unbuilt(unbuilt::TEMPLATED_POLICIES);
 const SERVICE_IDENTITY: Flag =
     Flag::list("service-identity", "Service the token speaks for, everywhere or in these datacenters.")
         .placeholder("<name[:dc1,dc2]>");
@@ -59,57 +62,43 @@ fn named<'a>(call: &'a Invocation<'_>) -> Result<&'a str, Failure> {
     }
 }
 
-/// The policies that two flags name, as references for the body of a write.
+/// The policies that two flags name, as references for the body of a write: by name first, as in Consul.
 async fn policies(
     ids: &[String],
     names: &[String],
     client: &Client,
     options: &QueryOptions,
 ) -> Result<Vec<Value>, Failure> {
-    let mut links = Vec::new();
+    let mut links: Vec<Value> = names.iter().map(|name| json!({"Name": name})).collect();
     for id in ids {
         links.push(json!({"ID": policy_id(id, client, options).await?}));
     }
-    links.extend(names.iter().map(|name| json!({"Name": name})));
     Ok(links)
 }
 
-/// Adds roles and identities, where some were given.
-fn add_grants(values: &Values, body: &mut Map<String, Value>) -> Result<(), Failure> {
-    let roles: Vec<_> = values
-        .list("role-id")
-        .iter()
-        .map(|id| json!({"ID": id}))
-        .chain(values.list("role-name").iter().map(|name| json!({"Name": name})))
-        .collect();
-    let services: Vec<_> =
-        values.list("service-identity").iter().map(|text| service_identity(text)).collect();
-    let nodes =
-        values.list("node-identity").iter().map(|text| node_identity(text)).collect::<Result<Vec<_>, _>>()?;
-    for (key, grants) in [("Roles", roles), ("ServiceIdentities", services), ("NodeIdentities", nodes)] {
-        if !grants.is_empty() {
-            body.insert(key.to_owned(), Value::Array(grants));
+/// The services that a flag names.
+fn service_identities(flag: &str, values: &Values) -> Result<Vec<Value>, Failure> {
+    let read = |text: &String| match text.split_once(':') {
+        Some((_, datacenters)) if datacenters.contains(':') => {
+            Err(Failure::usage(format!("-{flag}: {text:?} is not name[:dc1,dc2]")))
         }
-    }
-    Ok(())
-}
-
-fn service_identity(text: &str) -> Value {
-    match text.split_once(':') {
         Some((name, datacenters)) => {
-            json!({"ServiceName": name, "Datacenters": datacenters.split(',').collect::<Vec<_>>()})
+            Ok(json!({"ServiceName": name, "Datacenters": datacenters.split(',').collect::<Vec<_>>()}))
         }
-        None => json!({"ServiceName": text}),
-    }
+        None => Ok(json!({"ServiceName": text})),
+    };
+    values.list(flag).iter().map(read).collect()
 }
 
-fn node_identity(text: &str) -> Result<Value, Failure> {
-    match text.split_once(':') {
+/// The nodes that a flag names.
+fn node_identities(flag: &str, values: &Values) -> Result<Vec<Value>, Failure> {
+    let read = |text: &String| match text.split_once(':') {
         Some((node, datacenter)) if !datacenter.contains(':') => {
             Ok(json!({"NodeName": node, "Datacenter": datacenter}))
         }
-        _ => Err(Failure::usage(format!("-node-identity: {text:?} is not name:datacenter"))),
-    }
+        _ => Err(Failure::usage(format!("-{flag}: {text:?} is not name:datacenter"))),
+    };
+    values.list(flag).iter().map(read).collect()
 }
 
 /// Prints a token with its secret.
@@ -117,6 +106,6 @@ fn show(token: &Token, call: &Invocation<'_>, io: &mut Io) -> Outcome {
     if call.wants_json() {
         return print::json(token, io);
     }
-    io.text(&token_text(token, call.values.switch("meta"), true))?;
+    io.text(&token_text(token, call.values.switch("meta")))?;
     Ok(Exit::SUCCESS)
 }

@@ -101,6 +101,12 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Files that are read after these.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.sources.extend(later.sources);
+        self.left_out.extend(later.left_out);
+    }
+
     /// What is not read is told, as somebody may think that it is.
     pub(crate) fn tell_left_out(&self, loaded: &mut Loaded) {
         let told = self.left_out.iter().map(|path| {

@@ -1,6 +1,6 @@
 //! `config delete`.
 
-use concord_client::Client;
+use concord_client::{Cas, Client};
 
 use super::{CAS, MODIFY_INDEX, cas, entry};
 use crate::cli::Io;
@@ -29,6 +29,11 @@ pub(crate) static DELETE: Command = Command {
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let cas = cas(call)?;
+    if cas == Cas::IfModifiedAt(0) {
+        return Err(
+            call.usage("-cas needs -modify-index, and more than 0: what is not there cannot be deleted")
+        );
+    }
     let (kind, name) = named(call, io)?;
     let deleted = client
         .config_entry_delete(&kind, &name, cas, &call.options())

@@ -1,5 +1,6 @@
 //! `intention get`.
 
+use concord_api::intention::Intention;
 use concord_client::Client;
 
 use super::{action, destination, source};
@@ -32,16 +33,33 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if call.wants_json() {
         return print::json(&intention, io);
     }
-    let mut fields = Fields::at(14);
-    fields.field("Source", source(&intention));
-    fields.field("Destination", destination(&intention));
-    fields.field("Action", action(&intention));
-    fields.field("Precedence", intention.precedence);
-    fields.optional("ID", &intention.id);
-    fields.optional("Description", &intention.description);
-    for (key, value) in &intention.meta {
-        fields.field(&format!("Meta[{key}]"), value);
-    }
-    io.text(&fields.finish())?;
+    io.text(&text(&intention)?)?;
     Ok(Exit::SUCCESS)
+}
+
+fn text(intention: &Intention) -> Result<String, Failure> {
+    let mut values = vec![
+        ("Source".to_owned(), source(intention)),
+        ("Destination".to_owned(), destination(intention)),
+        ("Action".to_owned(), action(intention)),
+        ("ID".to_owned(), intention.id.clone()),
+        ("Description".to_owned(), intention.description.clone()),
+    ];
+    values.extend(intention.meta.iter().map(|(key, value)| (format!("Meta[{key}]"), value.clone())));
+    values.push(("Created At".to_owned(), print::local_time(intention.created_at)));
+    values.push(("Precedence".to_owned(), intention.precedence.to_string()));
+    values.retain(|(_, value)| !value.is_empty());
+    let widest = values.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    // A colon behind the name, and two blanks behind the widest.
+    let mut fields = Fields::at(widest + 3);
+    for (name, value) in &values {
+        fields.field(name, value);
+    }
+    if !intention.permissions.is_empty() {
+        let permissions = serde_json::to_string_pretty(&intention.permissions)
+            .map_err(|error| Failure::input(format!("the permissions cannot be written as JSON: {error}")))?;
+        fields.head("Permissions");
+        fields.block(&permissions);
+    }
+    Ok(fields.finish())
 }

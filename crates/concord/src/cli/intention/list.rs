@@ -10,11 +10,14 @@ use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, print};
 
+/// Exit code when there is nothing to list.
+const NOTHING: Exit = Exit(2);
+
 pub(crate) static LIST: Command = Command {
     name: "intention list",
     synopsis: "Lists all intentions",
     usage: &["[options]"],
-    about: "Lists all intentions the token may read, those first that are asked first.",
+    about: "Lists all intentions the token may read, those first that are asked first. Exits with 2 if there are none.",
     flags: &[
         Flag::text("filter", "Only intentions this filter expression matches.").placeholder("<expression>"),
         FORMAT,
@@ -34,7 +37,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     }
     if intentions.is_empty() {
         io.remark("There are no intentions.")?;
-        return Ok(Exit::SUCCESS);
+        return Ok(NOTHING);
     }
     let mut table = Columns::new(["ID", "Source", "Action", "Destination", "Precedence"]);
     for intention in &intentions {

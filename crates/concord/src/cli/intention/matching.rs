@@ -9,6 +9,9 @@ use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, print};
 
+/// Exit code for flags that there are not. What is wrong with the arguments has another, as in Consul.
+const FLAGS_REFUSED: u8 = 2;
+
 pub(crate) static MATCH: Command = Command {
     name: "intention match",
     synopsis: "Lists the intentions about a service",
@@ -20,14 +23,15 @@ pub(crate) static MATCH: Command = Command {
         FORMAT,
     ],
     http: true,
-    usage_code: 1,
+    usage_code: FLAGS_REFUSED,
     run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
 };
 
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
-    let [name] = call.arguments("the service")?;
+    let failure = |failure: Failure| failure.with_code(Exit::FAILURE.0);
+    let [name] = call.arguments("the service").map_err(failure)?;
     if call.values.switch("source") && call.values.switch("destination") {
-        return Err(call.usage("-source and -destination exclude each other"));
+        return Err(failure(call.usage("-source and -destination exclude each other")));
     }
     let by = if call.values.switch("source") { "source" } else { "destination" };
     let mut matches = client

@@ -27,8 +27,8 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if call.values.origin("id").is_some() {
         return Err(call.usage("-id names one instance and cannot stand beside files"));
     }
-    for found in from_files(&call.values.arguments, io)? {
-        let id = if found.definition.id.is_empty() { &found.definition.name } else { &found.definition.id };
+    for service in from_files(&call.values.arguments, io)? {
+        let id = if service.id.is_empty() { &service.name } else { &service.id };
         deregister(id, call, client, io).await?;
     }
     Ok(Exit::SUCCESS)

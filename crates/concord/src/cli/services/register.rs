@@ -20,8 +20,8 @@ pub(crate) static REGISTER: Command = Command {
     name: "services register",
     synopsis: "Registers services with the agent",
     usage: &["[options] -name=<name>", "[options] FILE..."],
-    about: "Registers one service by flags, or every service in the files, which are HCL or JSON as in the agent's \
-            configuration; - stands for the standard input.\n\nA service stays registered until it is \
+    about: "Registers one service by flags, or every service in files and directories of HCL or JSON, which are read as the \
+            agent's configuration is; - stands for the standard input.\n\nA service stays registered until it is \
             deregistered. Give it a check with deregister_critical_service_after if nobody may be there to do so.",
     flags: &[
         ID,
@@ -49,10 +49,8 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if let Some(flag) = DESCRIBING.into_iter().find(|flag| call.values.origin(flag).is_some()) {
         return Err(call.usage(format!("-{flag} describes one service and cannot stand beside files")));
     }
-    for found in from_files(&call.values.arguments, io)? {
-        let name =
-            if found.definition.name.is_empty() { &found.definition.id } else { &found.definition.name };
-        register(&found.definition.to_body(), name, call, client, io).await?;
+    for service in from_files(&call.values.arguments, io)? {
+        register(&service.to_body(), &service.name, call, client, io).await?;
     }
     Ok(Exit::SUCCESS)
 }

@@ -16,6 +16,9 @@ fn an_entry_is_written_from_hcl_and_from_the_standard_input() {
     check(&ran, &[&format!("PUT /v1/config {SENT}")], written);
     let ran = Bench::answering("true").input(SENT).run(&["config", "write", "-cas", "-modify-index=7", "-"]);
     check(&ran, &[&format!("PUT /v1/config?cas=7 {SENT}")], written);
+    // Only if it is not there.
+    let ran = Bench::answering("true").input(SENT).run(&["config", "write", "-cas", "-"]);
+    check(&ran, &[&format!("PUT /v1/config?cas=0 {SENT}")], written);
 }
 
 #[test]
@@ -84,7 +87,9 @@ fn an_entry_is_deleted_by_name_or_file() {
 #[test]
 fn what_is_half_said_is_refused() {
     refuse(&["config", "write"], 1, "expected one argument, the file");
-    refuse(&["config", "write", "-cas", "x"], 1, "-cas needs -modify-index");
+    let cas = ["config", "delete", "-kind=k", "-name=n", "-cas"];
+    refuse(&cas, 1, "-cas needs -modify-index, and more than 0");
+    refuse(&[&cas[..], &["-modify-index=0"]].concat(), 1, "-cas needs -modify-index, and more than 0");
     refuse(&["config", "write", "-modify-index=1", "x"], 1, "-modify-index counts only with -cas");
     refuse(&["config", "read", "-kind=k"], 1, "-name is needed");
     refuse(&["config", "list"], 1, "-kind is needed");

@@ -101,12 +101,17 @@ ID  Source     Action         Destination  Precedence
     peer:eu/*  2 permissions  db           8
 ";
     check(&ran, &["GET /v1/connect/intentions"], table);
+    let ran = Bench::answering("[]").run(&["intention", "list"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (2, "", "There are no intentions.\n"));
+    assert_eq!(Bench::answering("[]").run(&["intention", "list", "-format=json"]).out, "[]\n");
     let ran = Bench::answering(&format!(r#"{{"db":{list}}}"#)).run(&["intention", "match", "db"]);
     let asked = ["GET /v1/connect/intentions/match?by=destination&name=db"];
     check(&ran, &asked, "web => db (deny)\npeer:eu/* => db (2 permissions)\n");
     let ran = Bench::answering("{}").run(&["intention", "match", "-source", "db"]);
     check(&ran, &["GET /v1/connect/intentions/match?by=source&name=db"], "");
     refuse(&["intention", "match", "-source", "-destination", "x"], 1, "exclude each other");
+    refuse(&["intention", "match"], 1, "expected one argument");
+    refuse(&["intention", "match", "-nope", "x"], 2, "flag provided but not defined: -nope");
 }
 
 #[test]
@@ -116,10 +121,29 @@ fn an_intention_is_read_and_deleted_by_pair_or_id() {
 Source:       web
 Destination:  db
 Action:       deny
-Precedence:   9
 Description:  no
+Precedence:   9
 ";
     check(&ran, &[&format!("GET {EXACT}")], text);
+    let whole = r#"{"ID":"i","SourceName":"web","DestinationName":"db","Meta":{"a-long-key":"v"},"Precedence":9,
+        "Permissions":[{"Action":"allow"}],"CreatedAt":"2018-10-22T15:33:39Z"}"#;
+    let ran = Bench::answering(whole).run(&["intention", "get", "web", "db"]);
+    let (values, permissions) = ran.out.split_once("Permissions:\n").expect("permissions");
+    let lines: Vec<_> = values.lines().collect();
+    assert_eq!(
+        [lines[0], lines[1], lines[2], lines[3], lines[4]],
+        [
+            "Source:            web",
+            "Destination:       db",
+            "Action:            1 permission",
+            "ID:                i",
+            "Meta[a-long-key]:  v",
+        ]
+    );
+    // In the zone of this machine.
+    assert!(lines[5].starts_with("Created At:        ") && lines[5].contains("-Oct-18 "), "{values}");
+    let permissions: serde_json::Value = serde_json::from_str(permissions).expect("JSON");
+    assert_eq!(permissions[0]["Action"], "allow");
     let ran = Bench::answering(ONE).run(&["intention", "get", "-format=json", "an-id"]);
     assert_eq!(ran.asked, ["GET /v1/connect/intentions/an-id"]);
     assert!(ran.out.contains("\n    \"Action\": \"deny\",\n"), "{}", ran.out);

@@ -77,7 +77,13 @@ fn what_is_no_service_is_registered_with_its_kind() {
 fn services_are_registered_from_hcl_and_json() {
     let hcl = "service {\n  name = \"web\"\n  port = 80\n  connect { sidecar_service {} }\n}\nservice { name = \"db\" }";
     let (_a, hcl) = file("services.hcl", hcl);
-    let (_b, json) = file("one.json", r#"{"Service": {"Name": "api", "ID": "api-1"}}"#);
+    let json = r#" {"Service": {"Name": "api", "ID": "api-1"}}"#;
+    for name in ["one.json", "one", "one.hcl"] {
+        let (_b, json) = file(name, json);
+        let ran = Bench::answering("").run(&["services", "register", &json]);
+        assert_eq!(ran.asked, [r#"PUT /v1/agent/service/register {"Name":"api","ID":"api-1"}"#], "{name}");
+    }
+    let (_b, json) = file("one.json", json);
     let ran = Bench::answering("").run(&["services", "register", &hcl, &json]);
     check(
         &ran,
@@ -88,6 +94,35 @@ fn services_are_registered_from_hcl_and_json() {
         ],
         "Registered service: web\nRegistered service: db\nRegistered service: api\n",
     );
+}
+
+#[test]
+fn services_are_registered_from_a_directory_as_an_agent_reads_one() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        (
+            "b.json",
+            r#"{"service": {"name": "db", "checks": [{"name": "c", "args": ["true"], "interval": "1s"}]}}"#,
+        ),
+        ("a.hcl", "service { name = \"web\" }\ncheck { name = \"alone\" ttl = \"1h\" }"),
+        ("notes.txt", "service { name = \"no\" }"),
+    ] {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    let path = directory.path().to_str().unwrap();
+    let ran = Bench::answering("").run(&["services", "register", path]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "Registered service: web\nRegistered service: db\n"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.asked[0], r#"PUT /v1/agent/service/register {"Name":"web"}"#);
+    let told: Vec<_> = ran.err.lines().collect();
+    let [left_out, checks] = told.as_slice() else { panic!("{told:?}") };
+    assert!(left_out.starts_with("warning: ") && left_out.contains("notes.txt: is left out"), "{left_out}");
+    assert!(checks.starts_with("warning: checks beside services are not registered"), "{checks}");
+    let ran = Bench::answering("").run(&["services", "deregister", path]);
+    assert_eq!(ran.out, "Deregistered service: web\nDeregistered service: db\n");
 }
 
 #[test]
@@ -107,9 +142,17 @@ fn services_are_deregistered_by_id_or_file() {
 fn what_cannot_be_registered_is_refused_at_its_place() {
     let (_a, typo) = file("typo.hcl", "service {\n  name = \"web\"\n  portt = 80\n}");
     refuse(&["services", "register", &typo], 1, "typo.hcl:3:3: ");
-    refuse(&["services", "register", &typo], 1, "did you mean \"Port\"");
-    let (_b, empty) = file("empty.hcl", "check { name = \"x\" }");
-    refuse(&["services", "register", &empty], 1, "no service block found");
+    refuse(&["services", "register", &typo], 1, "did you mean \"port\"");
+    let (_b, empty) = file("empty.hcl", "datacenter = \"dc1\"");
+    refuse(&["services", "register", &empty], 1, "empty.hcl: no service block found");
+    // A word that is none is not passed over, wherever it stands.
+    let (_d, beside) = file("beside.hcl", "service { name = \"web\" }\nservise { name = \"db\" }");
+    refuse(
+        &["services", "register", &beside],
+        1,
+        "beside.hcl:2:1: unknown key \"servise\", did you mean \"service",
+    );
+    refuse(&["services", "deregister", &beside], 1, "beside.hcl:2:1: unknown key");
     let (_c, broken) = file("broken.hcl", "service {");
     refuse(&["services", "register", &broken], 1, "broken.hcl:1:");
     refuse(&["services", "register"], 1, "-name is needed");
@@ -120,26 +163,26 @@ fn what_cannot_be_registered_is_refused_at_its_place() {
 }
 
 const MEMBERS: &str = r#"[
-    {"Name":"s1","Addr":"10.0.0.1","Port":8301,"Status":1,
-     "Tags":{"role":"consul","dc":"dc1","build":"1.21.0:abc","vsn":"2","ap":"default"}},
     {"Name":"a1","Addr":"fe80::1","Port":8301,"Status":4,
-     "Tags":{"role":"node","dc":"dc1","build":"1.21.0:abc","vsn":"2","segment":"x"}}
+     "Tags":{"role":"node","dc":"dc0","build":"1.21.0:abc","vsn":"2","segment":"x"}},
+    {"Name":"s1","Addr":"10.0.0.1","Port":8301,"Status":1,
+     "Tags":{"role":"consul","dc":"dc1","build":"1.21.0:abc","vsn":"2","ap":"default"}}
 ]"#;
 
 #[test]
-fn members_have_the_columns_that_scripts_read() {
+fn members_have_the_columns_that_scripts_read_and_servers_come_first() {
     let ran = Bench::answering(MEMBERS).run(&["members"]);
     let expected = "\
 Node  Address         Status  Type    Build   Protocol  DC   Partition  Segment
 s1    10.0.0.1:8301   alive   server  1.21.0  2         dc1  default    <all>
-a1    [fe80::1]:8301  failed  client  1.21.0  2         dc1  default    x
+a1    [fe80::1]:8301  failed  client  1.21.0  2         dc0  default    x
 ";
     check(&ran, &["GET /v1/agent/members?segment=_all"], expected);
 }
 
 #[test]
 fn members_are_filtered_by_state() {
-    let ran = Bench::answering(MEMBERS).run(&["members", "-wan", "-status=ali.*", "-detailed"]);
+    let ran = Bench::answering(MEMBERS).run(&["members", "-wan", "-status=liv", "-detailed"]);
     assert_eq!(ran.asked, ["GET /v1/agent/members?wan=1&segment=_all"]);
     assert!(
         ran.out.ends_with(
@@ -149,6 +192,8 @@ fn members_are_filtered_by_state() {
     assert_eq!(ran.out.lines().count(), 2);
     let ran = Bench::answering(MEMBERS).run(&["members", "-status=left"]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    let ran = Bench::answering(MEMBERS).run(&["members", "-status=^live$"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "what is anchored has to be all");
     refuse(&["members", "-status=("], 1, "-status: ");
 }
 

@@ -205,7 +205,7 @@ async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         let (found, mut meta) = ctx.ask(&call, ExpandToken { accessor }).await?;
         meta.consistency = None;
         let mut shape = expanded(known(found)?);
-        shape.agent_acl_down_policy = ctx.agent.config().acl.down_policy.as_str();
+        shape.agent_acl_down_policy = ctx.agent.config().acl.down_policy.as_str().to_owned();
         return Ok(Reply::json(shape).with_meta(&meta));
     }
     let (record, mut meta) = ctx.ask(&call, ReadToken { accessor }).await?;

@@ -3,7 +3,7 @@
 use concord_client::Client;
 
 use crate::cli::Io;
-use crate::cli::acl::META;
+use crate::cli::acl::{META, hash};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::invocation::Invocation;
 use crate::cli::print::{self, Fields};
@@ -37,7 +37,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         fields.field("   Description", &policy.description);
         fields.field("   Datacenters", policy.datacenters.join(", "));
         if call.values.switch("meta") {
-            fields.field("   Hash", &policy.hash);
+            fields.field("   Hash", hash(&policy.hash));
             fields.field("   Create Index", policy.create_index);
             fields.field("   Modify Index", policy.modify_index);
         }

@@ -58,8 +58,5 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         .await
         .map_err(Failure::api("change the policy"))?
         .value;
-    if !call.wants_json() {
-        io.line("Policy updated successfully")?;
-    }
     show(&policy, call, io)
 }

@@ -30,8 +30,5 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         .await
         .map_err(Failure::api("clone the token"))?
         .value;
-    if !call.wants_json() {
-        io.line("Token cloned successfully.")?;
-    }
     show(&token, call, io)
 }

@@ -5,25 +5,24 @@ use concord_syntax::duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    DESCRIPTION, NODE_IDENTITY, POLICY_ID, POLICY_NAME, ROLE_ID, ROLE_NAME, SERVICE_IDENTITY, add_grants,
-    policies, show,
+    DESCRIPTION, NODE_IDENTITY, POLICY_ID, POLICY_NAME, ROLE_ID, ROLE_NAME, SERVICE_IDENTITY, VARIABLE,
+    node_identities, policies, service_identities, show,
 };
-use crate::cli::Io;
 use crate::cli::acl::META;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::flag::Flag;
 use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, FORMAT, Run};
+use crate::cli::{Io, unbuilt};
 
 /// Flags that give the token rights; one without any is most likely a flag forgotten.
-const GRANTS: [&str; 6] =
-    ["policy-name", "policy-id", "role-name", "role-id", "service-identity", "node-identity"];
+const GRANTS: [&str; 4] = ["policy-name", "policy-id", "service-identity", "node-identity"];
 
 pub(crate) static CREATE: Command = Command {
     name: "acl token create",
     synopsis: "Makes a token",
     usage: &["[options]"],
-    about: "Makes a token and prints it with its secret. It needs at least one policy.",
+    about: "Makes a token and prints it with its secret. It needs at least one policy or identity.",
     flags: &[
         Flag::text("accessor", "Accessor of the token, a UUID; made if it is left out.")
             .placeholder("<uuid>"),
@@ -40,6 +39,13 @@ pub(crate) static CREATE: Command = Command {
         Flag::text("secret", "Secret of the token, a UUID that nobody can guess; made if it is left out.")
             .placeholder("<uuid>"),
         SERVICE_IDENTITY,
+        Flag::text("templated-policy", "Templated policy of the token.")
+            .placeholder("<name>")
+            .unbuilt(unbuilt::TEMPLATED_POLICIES),
+        Flag::text("templated-policy-file", "File with templated policies of the token.")
+            .placeholder("<path>")
+            .unbuilt(unbuilt::TEMPLATED_POLICIES),
+        VARIABLE,
     ],
     http: true,
     usage_code: 1,
@@ -62,7 +68,14 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     body.insert("Local".to_owned(), json!(values.switch("local")));
     let links = policies(values.list("policy-id"), values.list("policy-name"), client, &options).await?;
     body.insert("Policies".to_owned(), Value::Array(links));
-    add_grants(values, &mut body)?;
+    for (key, identities) in [
+        ("ServiceIdentities", service_identities("service-identity", values)?),
+        ("NodeIdentities", node_identities("node-identity", values)?),
+    ] {
+        if !identities.is_empty() {
+            body.insert(key.to_owned(), Value::Array(identities));
+        }
+    }
     if let Some(ttl) = values.duration("expires-ttl") {
         body.insert("ExpirationTTL".to_owned(), json!(duration::format(ttl)));
     }

@@ -12,7 +12,7 @@ pub(crate) static LIST: Command = Command {
     name: "acl token list",
     synopsis: "Lists all tokens",
     usage: &["[options]"],
-    about: "Lists all tokens, without their secrets.",
+    about: "Lists all tokens. Their secrets are hidden from those who may not write tokens.",
     flags: &[FORMAT, META],
     http: true,
     usage_code: 1,
@@ -29,7 +29,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         if position > 0 {
             io.line("")?;
         }
-        io.text(&token_text(token, call.values.switch("meta"), false))?;
+        io.text(&token_text(token, call.values.switch("meta")))?;
     }
     Ok(Exit::SUCCESS)
 }

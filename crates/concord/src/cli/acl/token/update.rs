@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ACCESSOR_ID, DESCRIPTION, ID, NODE_IDENTITY, POLICY_ID, POLICY_NAME, ROLE_ID, ROLE_NAME,
-    SERVICE_IDENTITY, add_grants, named, node_identity, policies, service_identity, show,
+    SERVICE_IDENTITY, VARIABLE, named, node_identities, policies, service_identities, show,
 };
-use crate::cli::Io;
 use crate::cli::acl::{META, accessor};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::flag::Flag;
+use crate::cli::flag::{Flag, Values};
 use crate::cli::invocation::Invocation;
 use crate::cli::table::{Command, FORMAT, Run};
+use crate::cli::{Io, unbuilt};
 
 pub(crate) static UPDATE: Command = Command {
     name: "acl token update",
@@ -26,8 +26,18 @@ pub(crate) static UPDATE: Command = Command {
         Flag::list("append-node-identity", "Node the token is to speak for, too.").placeholder("<name:dc>"),
         Flag::list("append-policy-id", "Id of a policy to add.").placeholder("<id>"),
         Flag::list("append-policy-name", "Name of a policy to add.").placeholder("<name>"),
+        Flag::list("append-role-id", "Id of a role to add.").placeholder("<id>").unbuilt(unbuilt::ROLES),
+        Flag::list("append-role-name", "Name of a role to add.")
+            .placeholder("<name>")
+            .unbuilt(unbuilt::ROLES),
         Flag::list("append-service-identity", "Service the token is to speak for, too.")
             .placeholder("<name[:dc1,dc2]>"),
+        Flag::text("append-templated-policy", "Templated policy to add.")
+            .placeholder("<name>")
+            .unbuilt(unbuilt::TEMPLATED_POLICIES),
+        Flag::text("append-templated-policy-file", "File with templated policies to add.")
+            .placeholder("<path>")
+            .unbuilt(unbuilt::TEMPLATED_POLICIES),
         DESCRIPTION,
         FORMAT,
         ID,
@@ -36,6 +46,7 @@ pub(crate) static UPDATE: Command = Command {
             "Add the nodes instead of replacing; prefer the -append flags.",
         ),
         Flag::switch("merge-policies", "Add the policies instead of replacing; prefer the -append flags."),
+        Flag::switch("merge-roles", "Add the roles instead of replacing.").unbuilt(unbuilt::ROLES),
         Flag::switch(
             "merge-service-identities",
             "Add the services instead of replacing; prefer the -append flags.",
@@ -44,9 +55,19 @@ pub(crate) static UPDATE: Command = Command {
         NODE_IDENTITY,
         POLICY_ID,
         POLICY_NAME,
+        Flag::text("replace-templated-policy", "Templated policy instead of those there are.")
+            .placeholder("<name>")
+            .unbuilt(unbuilt::TEMPLATED_POLICIES),
+        Flag::text(
+            "replace-templated-policy-file",
+            "File with templated policies instead of those there are.",
+        )
+        .placeholder("<path>")
+        .unbuilt(unbuilt::TEMPLATED_POLICIES),
         ROLE_ID,
         ROLE_NAME,
         SERVICE_IDENTITY,
+        VARIABLE,
     ],
     http: true,
     usage_code: 1,
@@ -88,58 +109,74 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         body.insert("ExpirationTime".to_owned(), json!(before.expiration_time));
     }
     body.insert("Policies".to_owned(), Value::Array(links));
-    add_grants(values, &mut body)?;
-    keep_identities(call, &before, &mut body)?;
+    for (key, identities) in
+        [("ServiceIdentities", services(call, &before)?), ("NodeIdentities", nodes(call, &before)?)]
+    {
+        if !identities.is_empty() {
+            body.insert(key.to_owned(), Value::Array(identities));
+        }
+    }
     let token =
         client.acl_token_update(&id, &body, &options).await.map_err(Failure::api("change the token"))?;
-    if !call.wants_json() {
-        io.line("Token updated successfully.")?;
-    }
     show(&token.value, call, io)
 }
 
-/// Identities stay as they are unless others replace them, or are added.
-fn keep_identities(
+/// The services the token is to speak for. One that is added under a name that is there takes its place.
+fn services(call: &Invocation<'_>, before: &Token) -> Result<Vec<Value>, Failure> {
+    let before = before.service_identities.iter().map(|one| json!(one)).collect();
+    let given = given(call, "service-identity", service_identities)?;
+    let adds = call.values.switch("merge-service-identities");
+    Ok(changed(before, given, adds, |a, b| a["ServiceName"] == b["ServiceName"]))
+}
+
+/// The nodes the token is to speak for.
+fn nodes(call: &Invocation<'_>, before: &Token) -> Result<Vec<Value>, Failure> {
+    let before = before.node_identities.iter().map(|one| json!(one)).collect();
+    let given = given(call, "node-identity", node_identities)?;
+    let adds = call.values.switch("merge-node-identities");
+    Ok(changed(before, given, adds, |a, b| a == b))
+}
+
+/// Identities that were given.
+struct Given {
+    identities: Vec<Value>,
+    /// By the flag that adds.
+    to_add: bool,
+}
+
+fn given(
     call: &Invocation<'_>,
-    before: &Token,
-    body: &mut Map<String, Value>,
-) -> Result<(), Failure> {
-    let services = before.service_identities.iter().map(|one| json!(one)).collect::<Vec<_>>();
-    let nodes = before.node_identities.iter().map(|one| json!(one)).collect::<Vec<_>>();
-    let more_services = call.values.list("append-service-identity").iter().map(|text| service_identity(text));
-    let more_nodes = call.values.list("append-node-identity").iter().map(|text| node_identity(text));
-    let more_nodes = more_nodes.collect::<Result<Vec<_>, _>>()?;
-    for (key, flag, merge, before, more) in [
-        (
-            "ServiceIdentities",
-            "service-identity",
-            "merge-service-identities",
-            services,
-            more_services.collect::<Vec<_>>(),
-        ),
-        ("NodeIdentities", "node-identity", "merge-node-identities", nodes, more_nodes),
-    ] {
-        if call.values.switch(merge)
-            && more.is_empty()
-            && let Some(Value::Array(given)) = body.get_mut(key)
-        {
-            let kept = before.into_iter().filter(|one| !given.contains(one)).collect::<Vec<_>>();
-            given.splice(0..0, kept);
-            continue;
+    flag: &str,
+    read: impl Fn(&str, &Values) -> Result<Vec<Value>, Failure>,
+) -> Result<Given, Failure> {
+    let adding = format!("append-{flag}");
+    let (own, more) = (read(flag, &call.values)?, read(&adding, &call.values)?);
+    match (own.is_empty(), more.is_empty()) {
+        (false, false) => {
+            Err(call.usage(format!("-append-{flag} adds to the identities and -{flag} replaces them")))
         }
-        match (body.contains_key(key), more.is_empty()) {
-            (true, false) => {
-                return Err(
-                    call.usage(format!("-append-{flag} adds to the identities and -{flag} replaces them"))
-                );
-            }
-            (true, true) => {}
-            (false, _) if before.is_empty() && more.is_empty() => {}
-            (false, _) => {
-                let added = more.into_iter().filter(|one| !before.contains(one)).collect::<Vec<_>>();
-                body.insert(key.to_owned(), before.iter().cloned().chain(added).collect());
-            }
+        (_, true) => Ok(Given { identities: own, to_add: false }),
+        (true, false) => Ok(Given { identities: more, to_add: true }),
+    }
+}
+
+/// Identities stay as they are unless others replace them, or are added.
+fn changed(
+    before: Vec<Value>,
+    given: Given,
+    adds: bool,
+    same: impl Fn(&Value, &Value) -> bool,
+) -> Vec<Value> {
+    let Given { identities, to_add } = given;
+    if !(identities.is_empty() || to_add || adds) {
+        return identities;
+    }
+    let mut all = before;
+    for identity in identities {
+        match all.iter_mut().find(|old| same(old, &identity)) {
+            Some(old) => *old = identity,
+            None => all.push(identity),
         }
     }
-    Ok(())
+    all
 }
