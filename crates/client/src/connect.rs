@@ -143,6 +143,31 @@ impl Client {
         self.get(&["connect", "intentions", id], options).fetch().await
     }
 
+    /// Makes an intention by the older, id-based API: it gets an id, and may have metadata of its own.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_create(
+        &self,
+        body: &(impl Serialize + ?Sized),
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        self.call(Method::POST, &["connect", "intentions"]).options(options).json(body).done().await
+    }
+
+    /// Changes an intention of the older, id-based API.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn intention_update_by_id(
+        &self,
+        id: &str,
+        body: &(impl Serialize + ?Sized),
+        options: &QueryOptions,
+    ) -> Result<(), Error> {
+        self.put(&["connect", "intentions", id], options).json(body).done().await
+    }
+
     /// Deletes an intention of the older, id-based API.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use super::invocation::Invocation;
 use super::table::{Command, FORMAT, Run};
 use super::{Io, print};
 
+/// What `-segment` is when it does not choose.
+const ALL_SEGMENTS: &str = "_all";
 /// Exit code when no member is left to show.
 const NOBODY: Exit = Exit(2);
 
@@ -27,7 +29,7 @@ pub(crate) static MEMBERS: Command = Command {
         Flag::switch("detailed", "Print all tags of each member."),
         FORMAT,
         Flag::text("segment", "Only members of this network segment. Others than all are not available yet.")
-            .default("_all"),
+            .default(ALL_SEGMENTS),
         Flag::text("status", "Only members in whose state this regular expression is found.")
             .placeholder("<regexp>")
             .default(".*"),
@@ -63,16 +65,32 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if call.wants_json() {
         return print::json(&members, io);
     }
+    for member in &mut members {
+        complete(member, call.values.text("segment"));
+    }
     let text = if call.values.switch("detailed") { detailed(&members) } else { plain(&members) };
     io.text(&text)?;
     Ok(Exit::SUCCESS)
 }
 
+/// Fills in what an agent leaves out: the partition, and the segment, where all are asked for that of servers is all.
+fn complete(member: &mut Member, segment: &str) {
+    let server = tag(member, "role") == "consul";
+    if tag(member, "ap").is_empty() {
+        member.tags.insert("ap".to_owned(), "default".to_owned());
+    }
+    if server && segment == ALL_SEGMENTS {
+        member.tags.insert("segment".to_owned(), "<all>".to_owned());
+    } else if tag(member, "segment").is_empty() {
+        member.tags.insert("segment".to_owned(), "<default>".to_owned());
+    }
+}
+
 /// Servers come first, then the default partition, then segments, partitions and names.
 fn order(member: &Member) -> (bool, bool, &str, &str, &str) {
-    let partition = or(tag(member, "ap"), "default");
+    let partition = tag(member, "ap");
     let client = tag(member, "role") != "consul";
-    (client, partition != "default", tag(member, "segment"), partition, &member.name)
+    (client, !matches!(partition, "" | "default"), tag(member, "segment"), partition, &member.name)
 }
 
 fn plain(members: &[Member]) -> String {
@@ -88,18 +106,12 @@ fn plain(members: &[Member]) -> String {
         "Segment",
     ]);
     for member in members {
-        let server = tag(member, "role") == "consul";
         let kind = match tag(member, "role") {
             "consul" => "server",
             "node" => "client",
             _ => "unknown",
         };
         let build = tag(member, "build").split(':').next().unwrap_or_default();
-        let segment = match tag(member, "segment") {
-            "" if server => "<all>",
-            "" => "<default>",
-            segment => segment,
-        };
         table.row([
             &member.name,
             &address(member),
@@ -108,8 +120,8 @@ fn plain(members: &[Member]) -> String {
             if build.is_empty() { "< 0.3" } else { build },
             tag(member, "vsn"),
             tag(member, "dc"),
-            or(tag(member, "ap"), "default"),
-            segment,
+            tag(member, "ap"),
+            tag(member, "segment"),
         ]);
     }
     table.render()
@@ -147,8 +159,4 @@ fn address(member: &Member) -> String {
 
 fn tag<'a>(member: &'a Member, name: &str) -> &'a str {
     member.tags.get(name).map_or("", String::as_str)
-}
-
-fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
-    if text.is_empty() { otherwise } else { text }
 }

@@ -1,7 +1,11 @@
 //! `intention create`: one by its two services, or those in files.
+//!
+//! As Consul's command it goes by the older API, which gives an intention an id, the time it was made and metadata of its
+//! own. What that API does not take is written by the pair: permissions, and intentions of a service whose entry was
+//! written as a whole.
 
 use concord_api::intention::Intention;
-use concord_client::Client;
+use concord_client::{Client, Error, QueryOptions};
 use concord_syntax::decode;
 use serde_json::{Map, Value, json};
 
@@ -34,6 +38,8 @@ pub(crate) static CREATE: Command = Command {
 struct Wanted {
     source: String,
     destination: String,
+    /// Who and whom, as the older API has them in its body.
+    pair: Map<String, Value>,
     body: Map<String, Value>,
 }
 
@@ -49,27 +55,52 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
 }
 
 async fn write(wanted: &Wanted, call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
-    let Wanted { source, destination, body } = wanted;
+    let Wanted { source, destination, body, .. } = wanted;
     let options = call.options();
-    let doing = format!("create the intention from {source} to {destination}");
+    let doing = || Failure::api(format!("create the intention from {source} to {destination}"));
     let there = match client.intention_exact(source, destination, &options).await {
-        Ok(_) => true,
-        Err(error) if error.is_not_found() => false,
-        Err(error) => return Err(Failure::api(doing)(error)),
+        Ok(found) => Some(found.value),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(doing()(error)),
     };
-    if there && !call.values.switch("replace") {
+    if there.is_some() && !call.values.switch("replace") {
         return Err(Failure::input(format!(
             "there is already an intention from {source} to {destination}; -replace changes it"
         )));
     }
-    client
-        .intention_write(source, destination, &Value::Object(body.clone()), &options)
-        .await
-        .map_err(Failure::api(doing))?;
-    let done = if there { "Updated" } else { "Created" };
+    send(wanted, there.as_ref(), client, &options).await.map_err(doing())?;
+    let done = if there.is_some() { "Updated" } else { "Created" };
     let action = body.get("Action").and_then(Value::as_str).unwrap_or("by request");
     io.line(format_args!("{done}: {source} => {destination} ({action})"))?;
     Ok(Exit::SUCCESS)
+}
+
+async fn send(
+    wanted: &Wanted,
+    there: Option<&Intention>,
+    client: &Client,
+    options: &QueryOptions,
+) -> Result<(), Error> {
+    let Wanted { source, destination, pair, body } = wanted;
+    let by_pair = async || client.intention_write(source, destination, body, options).await;
+    if there.is_some_and(|there| there.id.is_empty()) || !is_for_the_older_api(body) {
+        return by_pair().await;
+    }
+    let whole: Map<String, Value> = pair.iter().chain(body).map(|(k, v)| (k.clone(), v.clone())).collect();
+    if let Some(there) = there {
+        return client.intention_update_by_id(&there.id, &whole, options).await;
+    }
+    match client.intention_create(&whole, options).await {
+        // The destination's entry may be one that this API does not edit.
+        Err(refused @ Error::Status { .. }) if !body.contains_key("Meta") => {
+            by_pair().await.map_err(|_| refused)
+        }
+        done => done,
+    }
+}
+
+fn is_for_the_older_api(body: &Map<String, Value>) -> bool {
+    !body.contains_key("Permissions") && !body.contains_key("JWT")
 }
 
 fn from_arguments(call: &Invocation<'_>) -> Result<Wanted, Failure> {
@@ -78,7 +109,31 @@ fn from_arguments(call: &Invocation<'_>) -> Result<Wanted, Failure> {
     body.insert("SourceType".to_owned(), json!("consul"));
     body.insert("Action".to_owned(), json!(flagged_action(call).unwrap_or("allow")));
     add_meta(call, &mut body);
-    Ok(Wanted { source: source.to_owned(), destination: destination.to_owned(), body })
+    let pair = [("Source", source), ("Destination", destination)].into_iter().flat_map(|(side, text)| {
+        let (partition, namespace, name) = parts(text);
+        named(side, partition, namespace, name)
+    });
+    Ok(Wanted { source: source.to_owned(), destination: destination.to_owned(), pair: pair.collect(), body })
+}
+
+/// `name`, `namespace/name` or `partition/namespace/name` in its parts. The agent has said whether they can be.
+fn parts(text: &str) -> (&str, &str, &str) {
+    match text.rsplit_once('/') {
+        None => ("", "", text),
+        Some((scope, name)) => match scope.rsplit_once('/') {
+            None => ("", scope, name),
+            Some((partition, namespace)) => (partition, namespace, name),
+        },
+    }
+}
+
+/// A side of an intention as the older API names it; what is not said is left out.
+fn named(side: &str, partition: &str, namespace: &str, name: &str) -> Vec<(String, Value)> {
+    [("Partition", partition), ("NS", namespace), ("Name", name)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(part, value)| (format!("{side}{part}"), json!(value)))
+        .collect()
 }
 
 fn from_files(call: &Invocation<'_>, io: &mut Io) -> Result<Vec<Wanted>, Failure> {
@@ -122,7 +177,15 @@ fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, F
         body.insert("Action".to_owned(), json!("allow"));
     }
     add_meta(call, &mut body);
-    Ok(Wanted { source: source(&read), destination: destination(&read), body })
+    let mut pair: Map<_, _> =
+        named("Source", &read.source_partition, &read.source_ns, &read.source_name).into_iter().collect();
+    pair.extend(named(
+        "Destination",
+        &read.destination_partition,
+        &read.destination_ns,
+        &read.destination_name,
+    ));
+    Ok(Wanted { source: source(&read), destination: destination(&read), pair, body })
 }
 
 fn flagged_action(call: &Invocation<'_>) -> Option<&'static str> {

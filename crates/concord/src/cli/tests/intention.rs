@@ -21,13 +21,65 @@ fn one(seen: &Seen) -> Scripted {
 #[test]
 fn an_intention_is_created() {
     let ran = Bench::scripted(none).run(&["intention", "create", "web", "db"]);
-    let write = format!(r#"PUT {EXACT} {{"SourceType":"consul","Action":"allow"}}"#);
-    check(&ran, &[&format!("GET {EXACT}"), &write], "Created: web => db (allow)\n");
+    let write = r#"POST /v1/connect/intentions {"SourceName":"web","DestinationName":"db","SourceType":"consul","Action":"allow"}"#;
+    check(&ran, &[&format!("GET {EXACT}"), write], "Created: web => db (allow)\n");
     let ran = Bench::scripted(none).run(&["intention", "create", "-deny", "-meta", "k=v", "web", "db"]);
-    assert!(
-        ran.asked[1].ends_with(r#" {"SourceType":"consul","Action":"deny","Meta":{"k":"v"}}"#),
+    assert!(ran.asked[1].ends_with(r#""SourceType":"consul","Action":"deny","Meta":{"k":"v"}}"#), "{ran:?}");
+    let ran = Bench::scripted(none).run(&["intention", "create", "ns/web", "part/ns/db"]);
+    let names = r#"{"SourceNS":"ns","SourceName":"web","DestinationPartition":"part","DestinationNS":"ns","DestinationName":"db","#;
+    assert!(ran.asked[1].contains(names), "{ran:?}");
+}
+
+#[test]
+fn what_the_older_api_does_not_edit_is_written_by_the_pair() {
+    let script = |seen: &Seen| match seen.method.as_str() {
+        "GET" => not_found(),
+        "POST" => Scripted::status(500, "cannot use legacy intention API"),
+        _ => Scripted::ok("true"),
+    };
+    let ran = Bench::scripted(script).run(&["intention", "create", "web", "db"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str(), ran.asked.len()),
+        (0, "Created: web => db (allow)\n", 3),
         "{ran:?}"
     );
+    assert_eq!(ran.asked[2], format!(r#"PUT {EXACT} {{"SourceType":"consul","Action":"allow"}}"#));
+    // With metadata there is no other way.
+    let ran = Bench::scripted(script).run(&["intention", "create", "-meta=k=v", "web", "db"]);
+    assert_eq!((ran.code, ran.asked.len()), (1, 2), "{ran:?}");
+    assert!(ran.err.contains("cannot use legacy intention API"), "{}", ran.err);
+    // Where neither way is open the first refusal is told.
+    let script = |seen: &Seen| match seen.method.as_str() {
+        "GET" => not_found(),
+        "POST" => Scripted::status(403, "first"),
+        _ => Scripted::status(403, "second"),
+    };
+    let ran = Bench::scripted(script).run(&["intention", "create", "web", "db"]);
+    assert!(ran.code == 1 && ran.err.contains("first") && !ran.err.contains("second"), "{}", ran.err);
+    // Permissions are not for it at all.
+    let (_a, path) = file(
+        "l7.json",
+        r#"{"SourceName":"web","DestinationName":"db","Permissions":[{"Action":"allow","HTTP":{"PathExact":"/"}}]}"#,
+    );
+    let ran = Bench::scripted(none).run(&["intention", "create", "-file", &path]);
+    assert!(ran.asked[1].starts_with(&format!("PUT {EXACT} ")), "{ran:?}");
+}
+
+#[test]
+fn an_intention_is_replaced_by_its_id_where_it_has_one() {
+    let script = |seen: &Seen| {
+        Scripted::ok(if seen.method == "GET" {
+            r#"{"ID":"i","SourceName":"web","DestinationName":"db"}"#
+        } else {
+            "true"
+        })
+    };
+    let ran =
+        Bench::scripted(script).run(&["intention", "create", "-replace", "-deny", "-meta=k=v", "web", "db"]);
+    let write = r#"PUT /v1/connect/intentions/i {"SourceName":"web","DestinationName":"db","SourceType":"consul","Action":"deny","Meta":{"k":"v"}}"#;
+    check(&ran, &[&format!("GET {EXACT}"), write], "Updated: web => db (deny)\n");
+    let ran = Bench::scripted(one).run(&["intention", "create", "-replace", "-deny", "web", "db"]);
+    assert!(ran.asked[1].starts_with(&format!("PUT {EXACT} ")), "one of an entry has none: {ran:?}");
 }
 
 #[test]
@@ -63,7 +115,8 @@ fn names_the_agent_refuses_are_said_and_nothing_is_written() {
 fn intentions_are_created_from_files() {
     let (_a, json) = file("one.json", r#"{"SourceName":"web","DestinationName":"db","Action":"deny"}"#);
     let ran = Bench::scripted(none).run(&["intention", "create", "-file", &json]);
-    assert_eq!(ran.asked[1], format!(r#"PUT {EXACT} {{"Action":"deny"}}"#));
+    let body = r#"{"SourceName":"web","DestinationName":"db","Action":"deny"}"#;
+    assert_eq!(ran.asked[1], format!("POST /v1/connect/intentions {body}"));
     assert_eq!(ran.out, "Created: web => db (deny)\n");
     let (_b, bad) = file("bad.json", r#"{"SourceName":"web"}"#);
     refuse(&["intention", "create", "-file", &bad], 1, "SourceName and DestinationName are needed");
