@@ -53,6 +53,8 @@ pub(crate) use self::env::Env;
 pub(crate) use self::failure::{Exit, Failure, Outcome};
 pub(crate) use self::invocation::Invocation;
 pub(crate) use self::io::Io;
+#[cfg(test)]
+pub(crate) use self::testing::invoked;
 pub(crate) use self::version::{CONSUL_LEVEL, OWN_VERSION};
 
 use std::path::Path;

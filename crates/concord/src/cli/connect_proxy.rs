@@ -72,7 +72,8 @@ pub(crate) static PROXY: Command = Command {
         ),
         Flag::text("ready-file", "File to write the bound addresses to, JSON, once the proxy serves.")
             .placeholder("<path>"),
-        Flag::text("pprof-addr", "Accepted for compatibility; this program has no such endpoint."),
+        Flag::text("pprof-addr", "Has no effect, which the log tells: there are no endpoints for profiling.")
+            .placeholder("<address>"),
     ],
     http: true,
     usage_code: 1,

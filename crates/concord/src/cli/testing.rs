@@ -7,7 +7,8 @@ use concord_client::testing::{Scripted, ScriptedServer, Seen};
 use concord_runtime::{Executor, Scope, TokioClock};
 use parking_lot::Mutex;
 
-use super::{Env, Io, Program};
+use super::table::COMMANDS;
+use super::{Env, Invocation, Io, Program, args};
 
 /// What a command did.
 #[derive(Debug)]
@@ -101,6 +102,14 @@ impl Bench {
         let asked = seen.iter().map(|seen| format!("{} {}", seen.line(), seen.body).trim_end().to_owned());
         Ran { code, out: out.text(), err: err.text(), asked: asked.collect(), seen }
     }
+}
+
+/// One call of a command, not run.
+pub(crate) fn invoked<'a>(program: Program, name: &str, words: &[&str], env: &'a Env) -> Invocation<'a> {
+    let command = COMMANDS.iter().find(|command| command.name == name).expect("a command");
+    let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+    let values = args::parse(command.all_flags(), &words, env).expect("its flags");
+    Invocation { program, command, values, env }
 }
 
 /// A file in a directory that lives as long as the result.

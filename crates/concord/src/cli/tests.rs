@@ -3,6 +3,7 @@
 mod acl;
 mod catalog;
 mod config;
+mod flags;
 mod general;
 mod intention;
 mod mesh;

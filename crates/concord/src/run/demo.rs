@@ -60,14 +60,17 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let wishes = Wishes {
         http_port: Some(port).filter(|port| *port != 0),
         exit: call.values.switch("exit"),
-        colours: std::io::stdout().is_terminal()
-            && !call.values.switch("no-color")
-            && call.env.exact("NO_COLOR").is_none(),
+        colours: is_coloured(call, std::io::stdout().is_terminal()),
     };
     let executor = Executor::new("demo", 1).map_err(|error| Failure::system("start a thread", error))?;
     let outcome = executor.block_on(perform(wishes, io));
     executor.shutdown_background();
     outcome
+}
+
+/// A terminal shows colours unless somebody wants none.
+fn is_coloured(call: &Invocation<'_>, terminal: bool) -> bool {
+    terminal && !call.values.switch("no-color") && call.env.exact("NO_COLOR").is_none()
 }
 
 /// From the first process to the last one's end.
@@ -95,5 +98,26 @@ async fn perform(wishes: Wishes, io: &mut Io) -> Outcome {
         (_, Some(report)) => Err(Failure::Input(report)),
         (_, None) if !complete => Ok(Exit::FAILURE),
         (_, None) => ended.map(|()| Exit::SUCCESS).map_err(|trouble| Failure::input(trouble.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Env, Program, invoked};
+
+    #[test]
+    fn colours_are_for_terminals_and_can_be_turned_off() {
+        for (words, variable, terminal, expected) in [
+            (&[][..], "", true, true),
+            (&["-no-color"], "", true, false),
+            (&["-no-color=false"], "", true, true),
+            (&[], "1", true, false),
+            (&[], "", false, false),
+        ] {
+            let env = Env::new([("NO_COLOR", variable)]);
+            let call = invoked(Program::Concord, "demo", words, &env);
+            assert_eq!(is_coloured(&call, terminal), expected, "{words:?} {variable:?} {terminal}");
+        }
     }
 }

@@ -44,6 +44,11 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
     let log = LogSection { level, json: values.switch("log-json"), file: None, syslog: None };
     logs::start(&log, call.program, &clock)?;
+    if values.origin("pprof-addr").is_some() {
+        warn!(
+            "-pprof-addr has no effect: there are no endpoints for profiling; -metrics-addr serves metrics"
+        );
+    }
     let control = executor("concord-control", 1)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let traffic = executor("concord-traffic", threads)?;

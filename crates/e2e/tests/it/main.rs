@@ -21,6 +21,7 @@ mod isolation;
 mod kill;
 mod outage;
 mod pages;
+mod proxy_flags;
 mod rotation;
 mod service;
 mod sidecar;

@@ -241,6 +241,17 @@ fn proxies_attach_under_tls() {
         ],
         ..ProxyOptions::default()
     };
+    // A directory of authorities does as well as a file.
+    let directory = world.path("authorities");
+    std::fs::create_dir(&directory).expect("a directory");
+    std::fs::copy(authority.ca(), directory.join("ca.pem")).expect("a file");
+    let by_directory = ProxyOptions {
+        args: [&[flag("grpc-ca-path", &directory)], &pair[..]].concat(),
+        ..ProxyOptions::default()
+    };
+    let mut first = ProxyProcess::start(&world, &agent.http_addr(), "api", &by_directory);
+    first.await_ready();
+    drop(first);
     let mut api_sidecar = ProxyProcess::start(&world, &agent.http_addr(), "api", &found);
     let mut web_sidecar = ProxyProcess::start(&world, &agent.http_addr(), "web", &named);
     api_sidecar.await_ready();

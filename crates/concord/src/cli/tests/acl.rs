@@ -332,6 +332,7 @@ fn an_update_keeps_what_is_not_said() {
     let kept = format!(r#"{{"ID":"{POLICY}"}}"#);
     let ran = update(&["-description=new"]);
     check(&ran, &[&read, &sent("new", &kept)], PRINTED);
+    assert_eq!(update(&["-description="]).asked[1], sent("", &kept));
     assert_eq!(update(&["-policy-name=other"]).asked[1], sent("d", r#"{"Name":"other"}"#));
     let both = format!(r#"{kept},{{"Name":"other"}}"#);
     assert_eq!(update(&["-append-policy-name=other"]).asked[1], sent("d", &both));
