@@ -61,7 +61,13 @@ impl Pool {
     pub(crate) fn new(config: &Config, scope: Scope) -> Result<Self, Error> {
         let tls = match &config.address {
             Address::Https { host, .. } => Some(Tls::prepare(&config.tls, host, None)?),
-            Address::Http { .. } | Address::Unix(_) => None,
+            Address::Http { .. } | Address::Unix { .. } => {
+                // Files that were named and cannot be used are a mistake, as in Consul, even where no TLS is spoken.
+                if config.tls.names_files() {
+                    Tls::prepare(&config.tls, "localhost", None)?;
+                }
+                None
+            }
         };
         Ok(Self {
             address: config.address.clone(),

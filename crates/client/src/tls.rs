@@ -37,6 +37,13 @@ pub struct TlsFiles {
     pub danger_accept_any_certificate: bool,
 }
 
+impl TlsFiles {
+    /// Whether any file is named.
+    pub(crate) fn names_files(&self) -> bool {
+        [&self.ca_file, &self.ca_path, &self.client_cert, &self.client_key].into_iter().any(Option::is_some)
+    }
+}
+
 /// The TLS files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -2,7 +2,8 @@
 //!
 //! `-f v`, `-f=v`, and the same with two dashes; a switch takes a value only after `=`; the first argument that is
 //! not a flag ends the flags, and so does `--`, which is dropped; `-` alone is an argument; a repeated flag is set
-//! again. Single letters are never bundled.
+//! again. Single letters are never bundled. An empty value of a flag that has a variable is as good as none, as in
+//! Consul: the variable decides.
 
 use super::env::Env;
 use super::flag::{Flag, Kind, Origin, Values, Variable};
@@ -47,6 +48,9 @@ pub(crate) fn parse(flags: Vec<Flag>, args: &[String], env: &Env) -> Result<Valu
             (None, Kind::Switch) => "true".to_owned(),
             (None, _) => rest.next().cloned().ok_or_else(|| ArgsError::NeedsArgument(name.to_owned()))?,
         };
+        if value.is_empty() && flag.variable != Variable::None {
+            continue;
+        }
         flag.check(&value).map_err(|reason| invalid(&flag, value.clone(), reason))?;
         values.set(&flag, value, Origin::CommandLine);
     }

@@ -149,6 +149,8 @@ mod tests {
         check_address(&[], &[("CONSUL_HTTP_ADDR", "a:1")], "http://a:1");
         check_address(&[], &[("CONSUL_HTTP_ADDR", "a:1"), ("CONCORD_HTTP_ADDR", "b:2")], "http://b:2");
         check_address(&["-http-addr=unix:///s"], &[("CONCORD_HTTP_ADDR", "b:2")], "unix:///s");
+        check_address(&["-http-addr="], &[("CONCORD_HTTP_ADDR", "b:2")], "http://b:2");
+        check_address(&["-http-addr="], &[], "http://127.0.0.1:8500");
     }
 
     #[test]
@@ -184,7 +186,9 @@ mod tests {
             token(&[], &[("CONCORD_HTTP_TOKEN_FILE", path), ("CONCORD_HTTP_TOKEN", "own")]),
             "from-file"
         );
-        assert_eq!(token(&["-token="], &[("CONCORD_HTTP_TOKEN", "own")]), "");
+        // As in Consul.
+        assert_eq!(token(&["-token="], &[("CONCORD_HTTP_TOKEN", "own")]), "own");
+        assert_eq!(token(&["-token="], &[]), "");
     }
 
     #[test]

@@ -7,6 +7,7 @@ fn flags() -> Vec<Flag> {
         Flag::switch("b", ""),
         Flag::switch("other", ""),
         Flag::text("s", "").default("standard").variable(Variable::Product("S")),
+        Flag::text("t", ""),
         Flag::text("format", "").default("pretty").choices(&["pretty", "json"]),
         Flag::integer("i", ""),
         Flag::unsigned("u", ""),
@@ -47,11 +48,24 @@ fn one_or_two_dashes_with_the_value_apart_or_joined() {
     for line in [&["-s", "v"][..], &["-s=v"], &["--s", "v"], &["--s=v"]] {
         check(line, &["s=v"], &[]);
     }
-    check(&["-s="], &["s="], &[]);
-    check(&["-s", ""], &["s="], &[]);
+    check(&["-t="], &["t="], &[]);
+    check(&["-t", ""], &["t="], &[]);
     check(&["-s=a=b"], &["s=a=b"], &[]);
     check(&["-s", "-b"], &["s=-b"], &[]);
     check(&["-s", "--"], &["s=--"], &[]);
+}
+
+#[test]
+fn an_empty_value_leaves_it_to_the_variable() {
+    let read = |line: &[&str], variables: &[(&str, &str)]| {
+        let args: Vec<_> = line.iter().map(|arg| (*arg).to_owned()).collect();
+        parse(flags(), &args, &Env::new(variables.iter().copied())).expect("flags").text("s").to_owned()
+    };
+    for line in [&["-s="][..], &["-s", ""]] {
+        assert_eq!(read(line, &[]), "standard", "{line:?}");
+        assert_eq!(read(line, &[("CONSUL_S", "v")]), "v", "{line:?}");
+    }
+    assert_eq!(read(&["-s=b"], &[("CONSUL_S", "v")]), "b");
 }
 
 #[test]

@@ -30,6 +30,14 @@ fn what_would_start_is_valid() {
 }
 
 #[test]
+fn a_file_that_is_named_is_read_as_hcl_whatever_its_name_is() {
+    let (_kept, path) = file("a.conf", GOOD);
+    valid(&["validate", &path], "Configuration is valid!\n", "");
+    let (_kept, path) = file("b.conf", "data_dri = 1");
+    refuse(&["validate", &path], 1, "b.conf:1:1: unknown key");
+}
+
+#[test]
 fn what_would_not_is_told_whole() {
     let (_kept, path) = file("a.hcl", "data_dri = 1\nbind_addr = \"nowhere\"");
     let ran = Bench::answering("null").run(&["validate", "-quiet", &path]);
