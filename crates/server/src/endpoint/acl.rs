@@ -9,8 +9,8 @@ use concord_ca::seal;
 use concord_model::ca::Sealed;
 use concord_model::intention::Action;
 use concord_model::token::{
-    ANONYMOUS_ACCESSOR, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, Identities, NodeLink, PolicyLink, ServiceLink,
-    Token, is_reserved, policy_name,
+    ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, Identities, NodeLink,
+    PolicyLink, ServiceLink, Token, is_reserved, policy_name,
 };
 use concord_model::{Stamp, Timestamp, Uuid};
 use concord_rpc::request::{
@@ -200,14 +200,18 @@ impl Core {
     }
 
     fn shown(&self, caller: &Caller, token: &Token) -> TokenRecord {
-        let secret = if !caller.may(&Right::whole(Scalar::Acl, Level::Write)) {
-            None
-        } else if token.accessor == ANONYMOUS_ACCESSOR {
-            Some(concord_model::token::ANONYMOUS_SECRET.to_owned())
-        } else {
-            token.secret.as_ref().and_then(|sealed| self.open_secret(token.accessor, sealed))
-        };
-        record(token, secret.unwrap_or_else(|| HIDDEN.to_owned()))
+        let may_see = caller.may(&Right::whole(Scalar::Acl, Level::Write));
+        let secret = if may_see { self.secret_of(token) } else { HIDDEN.to_owned() };
+        record(token, secret)
+    }
+
+    /// The secret of a token, for who may write tokens.
+    fn secret_of(&self, token: &Token) -> String {
+        if token.accessor == ANONYMOUS_ACCESSOR {
+            return ANONYMOUS_SECRET.to_owned();
+        }
+        let opened = token.secret.as_ref().and_then(|sealed| self.open_secret(token.accessor, sealed));
+        opened.unwrap_or_else(|| HIDDEN.to_owned())
     }
 
     fn open_secret(&self, accessor: Uuid, sealed: &Sealed) -> Option<String> {
@@ -303,14 +307,14 @@ impl Core {
         {
             return Err(RpcError::Rejected(format!("Cannot change expiration time of {accessor}")));
         }
-        let opened = existing.secret.as_ref().and_then(|sealed| self.open_secret(accessor, sealed));
+        let secret = self.secret_of(&existing);
         let token = Token {
             description: request.description.clone(),
             policies,
             identities: request.identities.clone(),
             ..(*existing).clone()
         };
-        Ok((token, opened.unwrap_or_else(|| HIDDEN.to_owned()), SetMode::Update))
+        Ok((token, secret, SetMode::Update))
     }
 
     pub(crate) async fn delete_token(

@@ -357,7 +357,8 @@ async fn what_a_caller_may_not_see_is_left_out_and_said_so() {
     host.ask_as(ROOT, policy("everybody", r#"node "a" { policy = "read" }"#)).await.unwrap();
     let anonymous =
         SetToken { accessor: Some(ANONYMOUS_ACCESSOR), policies: choice("everybody"), ..new_token() };
-    host.ask_as(ROOT, anonymous).await.unwrap();
+    let changed = host.ask_as(ROOT, anonymous).await.unwrap();
+    assert_eq!(changed.secret, "anonymous", "what is no secret is not hidden");
     assert_eq!(host.ask(ListNodes::default()).await.unwrap().value.len(), 1);
     host.stop().await;
 }
