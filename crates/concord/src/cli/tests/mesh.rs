@@ -79,6 +79,11 @@ fn what_cannot_be_described_is_refused_with_its_flag_and_the_remedy() {
         &["-upstream=geo.query:9191"],
         "not available yet: prepared-query upstreams (-upstream geo.query:…); name a service",
     );
+    // A service may be called one by its type.
+    for typed in ["-upstream=db.service:9192", "-upstream=db.:9192"] {
+        described(&["-upstream=db:9191", typed], "-upstream: upstream db is there twice");
+    }
+    described(&["-upstream=db.node:9191"], "the type \"node\" is neither service nor query");
     proxy_refused(&["-service=a/b", "-upstream=db:9191"], "-service: ");
 }
 

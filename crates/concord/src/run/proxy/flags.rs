@@ -166,15 +166,21 @@ fn upstreams(call: &Invocation<'_>) -> Result<Vec<Upstream>, Failure> {
     call.values.list("upstream").iter().map(|text| upstream(text, call)).collect()
 }
 
-/// `name:port` or `name:address:port`; `name.query:…` is a prepared query.
+/// `name:port` or `name:address:port`; `name.query:…` is a prepared query, `name.service:…` a service as without a type.
 fn upstream(text: &str, call: &Invocation<'_>) -> Result<Upstream, Failure> {
     let wrong = || call.usage(format!("-upstream: expected name:[address:]port, found {text:?}"));
     let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
     let (host, port) = rest.rsplit_once(':').unwrap_or(("", rest));
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-    let (name, query) = match name.strip_suffix(".query") {
-        Some(name) => (name, true),
-        None => (name, false),
+    let (name, kind) = name.split_once('.').unwrap_or((name, ""));
+    let query = match kind {
+        "" | "service" => false,
+        "query" => true,
+        other => {
+            return Err(
+                call.usage(format!("-upstream: {text:?}: the type {other:?} is neither service nor query"))
+            );
+        }
     };
     if name.is_empty() {
         return Err(wrong());
