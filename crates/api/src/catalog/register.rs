@@ -299,12 +299,18 @@ impl CheckBody {
             service_id,
             namespace: field::namespace(),
             service_tags: self.service_tags.clone(),
-            kind: self.kind.clone(),
+            kind: self.made_how(),
             interval: self.interval.clone(),
             timeout: self.timeout.clone(),
             definition: self.definition.as_ref().map(CheckDefinition::to_model).unwrap_or_default(),
             stamp: Stamp::default(),
         })
+    }
+
+    /// The kind that is said; where none is, that of the definition.
+    fn made_how(&self) -> String {
+        let defined = self.definition.as_ref().map(CheckDefinition::kind).unwrap_or_default();
+        if self.kind.is_empty() { defined.to_owned() } else { self.kind.clone() }
     }
 
     fn status(&self, faults: &mut Vec<Fault>) -> CheckStatus {

@@ -221,8 +221,18 @@ fn a_check_keeps_how_somebody_else_makes_it() {
     let shown = HealthCheck::from_model(&NodeScope::default(), &read.node.name, &read.checks[0]);
     let shown = serde_json::to_value(shown).unwrap();
     assert_eq!(shown["Definition"], serde_json::json!({"HTTP": "http://a/", "Interval": "10s"}));
+    assert_eq!(shown["Type"], "http");
     let odd = body.replace("10s", "soon");
     assert!(RegisterBody::decode(odd.as_bytes()).is_err());
     let unknown = body.replace("HTTP\"", "HTPP\"");
     assert!(RegisterBody::decode(unknown.as_bytes()).is_err());
+}
+
+#[test]
+fn the_type_that_is_said_counts_and_not_that_of_the_definition() {
+    let body =
+        r#"{"Node":"n","Address":"a","Check":{"CheckID":"c","Type":"own","Definition":{"TTL":"10s"}}}"#;
+    assert_eq!(register(body).unwrap().checks[0].kind, "own");
+    assert_eq!(register(&body.replace("own", "")).unwrap().checks[0].kind, "ttl");
+    assert_eq!(register(&body.replace("own", "").replace("10s", "0s")).unwrap().checks[0].kind, "");
 }

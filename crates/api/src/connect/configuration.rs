@@ -136,7 +136,8 @@ impl CaSettings {
     pub fn normalise(written: Settings) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let mut own = Self::default();
-        for (key, value) in written {
+        // A setting that is null is one that is left out, as in Consul.
+        for (key, value) in written.into_iter().filter(|(_, value)| !value.is_null()) {
             let Some((name, form)) = KNOWN.iter().find(|(name, _)| same_key(name, &key)) else {
                 own.plain.insert(key, value);
                 continue;

@@ -112,7 +112,8 @@ fn authorize_refuses_what_is_no_question() {
 fn ca_settings_take_one_form() {
     let read = CaConfigurationBody::decode(
         br#"{"Provider":"consul","Config":{"leaf_cert_ttl":"72h","RootCertTTL":3600000000000,"private_key_bits":"384",
-        "PrivateKeyType":"ec","csr_max_per_second":12.5,"PrivateKey":"PEM","Other":{"x":1}}}"#,
+        "PrivateKeyType":"ec","csr_max_per_second":12.5,"PrivateKey":"PEM","Other":{"x":1},
+        "IntermediateCertTTL":null}}"#,
     )
     .unwrap();
     assert_eq!(

@@ -82,6 +82,26 @@ impl CheckDefinition {
         }
     }
 
+    /// How it is made, in the word that an agent has for it; nothing where it says too little to be made.
+    pub(crate) fn kind(&self) -> &'static str {
+        let every = !self.interval.is_zero();
+        let in_container = !self.docker_container_id.is_empty();
+        // The order counts: Consul takes the first of several.
+        let ways = [
+            ("grpc", every && !self.grpc.is_empty()),
+            ("http", every && !self.http.is_empty()),
+            ("ttl", !self.ttl.is_zero()),
+            ("tcp", every && !self.tcp.is_empty()),
+            ("udp", every && !self.udp.is_empty()),
+            ("alias", !self.alias_node.is_empty() || !self.alias_service.is_empty()),
+            ("docker", every && in_container && !self.script_args.is_empty()),
+            ("script", !self.script_args.is_empty()),
+            ("h2ping", every && !self.h2ping.is_empty()),
+            ("os_service", every && !self.os_service.is_empty()),
+        ];
+        ways.iter().find(|(_, said)| *said).map_or("", |(kind, _)| kind)
+    }
+
     /// What the catalog has kept, which was written by [`Self::to_model`].
     pub(crate) fn from_model(kept: &Settings) -> Self {
         let members = kept.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -125,6 +145,28 @@ mod tests {
         check(zeros.clone(), json!({}));
         let read: CheckDefinition = serde_json::from_value(zeros).unwrap();
         assert!(read.to_model().is_empty());
+    }
+
+    #[test]
+    fn the_kind_is_the_first_way_that_is_said_whole() {
+        for (written, kind) in [
+            (json!({}), ""),
+            (json!({"HTTP": "http://a/"}), ""),
+            (json!({"HTTP": "http://a/", "Interval": "1s"}), "http"),
+            (json!({"HTTP": "http://a/", "TCP": "a:1", "GRPC": "a:2", "Interval": "1s"}), "grpc"),
+            (json!({"TTL": "1s", "TCP": "a:1", "Interval": "1s"}), "ttl"),
+            (json!({"TCP": "a:1", "UDP": "a:2", "Interval": "1s"}), "tcp"),
+            (json!({"UDP": "a:2", "AliasNode": "n", "Interval": "1s"}), "udp"),
+            (json!({"UDP": "a:2", "AliasNode": "n"}), "alias"),
+            (json!({"AliasService": "s", "ScriptArgs": ["x"]}), "alias"),
+            (json!({"ScriptArgs": ["x"], "DockerContainerID": "d", "Interval": "1s"}), "docker"),
+            (json!({"ScriptArgs": ["x"], "H2PING": "a:3", "Interval": "1s"}), "script"),
+            (json!({"H2PING": "a:3", "OSService": "s", "Interval": "1s"}), "h2ping"),
+            (json!({"OSService": "s", "Interval": "1s"}), "os_service"),
+        ] {
+            let read: CheckDefinition = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(read.kind(), kind, "{written}");
+        }
     }
 
     #[test]
