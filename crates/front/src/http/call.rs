@@ -168,13 +168,13 @@ impl Call {
         Ok(found)
     }
 
-    /// `?node-meta=key:value`, repeatable.
+    /// `?node-meta=key:value`, repeatable. An empty one is a key that no node has, as in Consul.
     pub fn node_meta(&self) -> BTreeMap<String, String> {
         let pair = |text: &str| {
             let (key, value) = text.split_once(':').unwrap_or((text, ""));
             (key.to_owned(), value.to_owned())
         };
-        self.parameters("node-meta").filter(|text| !text.is_empty()).map(pair).collect()
+        self.parameters("node-meta").map(pair).collect()
     }
 
     /// Refuses other namespaces and partitions than `default`, in parameters and headers.

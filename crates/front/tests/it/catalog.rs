@@ -90,6 +90,7 @@ async fn checks_are_listed_by_their_state() {
     assert_eq!(list("maint").await, [""; 0]);
     assert_eq!(list("any?node-meta=rack:a").await, ["c1", "c2"]);
     assert_eq!(list("any?node-meta=rack:b").await, [""; 0]);
+    assert_eq!(list("any?node-meta=").await, [""; 0]);
     assert_eq!(list("any?filter=ServiceName+%3D%3D+web").await, ["c1"]);
     assert_eq!(list("any?near=n2&stale").await.len(), 3);
     world.get("/v1/health/state/any?filter=Stauts+%3D%3D+x").refused(500, "not valid here").await;
