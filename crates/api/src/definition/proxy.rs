@@ -151,8 +151,10 @@ impl ProxyDefinition {
     }
 
     fn destination(&self, faults: &mut Vec<Fault>) -> Option<ServiceName> {
-        let name = self.destination_service_name.trim();
-        if name == "*" {
+        // As it is written, so that a sidecar stands for its service and no other; blanks alone are no name.
+        let written = &self.destination_service_name;
+        let name = if written.trim().is_empty() { "" } else { written };
+        if name.trim() == "*" {
             let text = "Proxy.DestinationServiceName must not be a wildcard for Connect proxy services";
             faults.push(Fault::rule("Proxy.DestinationServiceName", text));
             return None;

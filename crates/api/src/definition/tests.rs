@@ -363,6 +363,16 @@ fn proxy_refused(proxy: &str, status: u16, text: &str) {
 fn proxies_name_what_they_stand_before() {
     proxy_refused("{}", 400, "Proxy.DestinationServiceName must be non-empty for Connect proxy services");
     proxy_refused(
+        r#"{"DestinationServiceName":" "}"#,
+        400,
+        "Proxy.DestinationServiceName must be non-empty for Connect proxy services",
+    );
+    proxy_refused(
+        r#"{"DestinationServiceName":" *"}"#,
+        400,
+        "Proxy.DestinationServiceName must not be a wildcard for Connect proxy services",
+    );
+    proxy_refused(
         r#"{"DestinationServiceName":"*"}"#,
         400,
         "Proxy.DestinationServiceName must not be a wildcard for Connect proxy services",
@@ -510,6 +520,13 @@ fn a_sidecar_inherits_what_it_does_not_say() {
     assert_eq!((proxy.local_service_address.as_str(), proxy.local_service_port), ("127.0.0.1", 80));
     assert_eq!(sidecar.sidecar_of.as_ref().unwrap().as_str(), "web1");
     assert!(sidecar.token.unwrap().matches("tok"));
+}
+
+#[test]
+fn a_sidecar_stands_for_its_service_as_that_is_written() {
+    let (service, sidecar) = expanded(r#"{"Name":" web","Port":80,"Connect":{"SidecarService":{}}}"#);
+    let destination = sidecar.service.proxy.unwrap().destination_service.unwrap();
+    assert_eq!((destination.as_str(), &destination), (" web", &service.service.service));
 }
 
 #[test]
