@@ -41,6 +41,11 @@ async fn records_are_shown_in_every_view() {
     assert_eq!(world.get("/v1/health/service/web?tag=").json().await, json!([]));
     let mesh = world.get("/v1/catalog/connect/web").json().await;
     assert_eq!(names(&mesh, "/ServiceID"), ["web1-proxy"]);
+    // Who stands for a service is not asked for tags, as in Consul.
+    assert_eq!(world.get("/v1/catalog/connect/web?tag=red").json().await, mesh);
+    let all = world.get("/v1/health/connect/web").json().await;
+    assert_eq!(names(&all, "/Service/ID"), ["web1-proxy"]);
+    assert_eq!(world.get("/v1/health/connect/web?tag=red").json().await, all);
     let node = world.get("/v1/catalog/node/n2").json().await;
     assert_eq!(node["Services"]["web1"]["Port"], 8080);
     assert_eq!(world.get("/v1/catalog/node/nobody").send().await.body, "null");

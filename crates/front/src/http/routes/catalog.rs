@@ -138,13 +138,15 @@ async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, Ht
     Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_NODE, shown)?).with_meta(&meta))
 }
 
-/// Which instances a request is about: the service in its path, tags, the node's metadata.
+/// Which instances a request is about: the service in its path, tags, the node's metadata. Tags are those of
+/// the service; of who stands for it in the mesh they are not asked, as in Consul.
 pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection, HttpError> {
     refuse_foreign(call)?;
+    let tags = call.parameters("tag").filter(|_| !connect);
     Ok(InstanceSelection {
         service: ServiceRef::local(call.named(0, ServiceName::parse)?),
         connect,
-        tags: call.parameters("tag").map(ToOwned::to_owned).collect(),
+        tags: tags.map(ToOwned::to_owned).collect(),
         node_meta: call.node_meta(),
     })
 }

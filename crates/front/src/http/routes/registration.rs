@@ -70,6 +70,8 @@ async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let id = call.named(0, InstanceId::parse)?;
+    // Only the hash is waited for; an index that is none is refused all the same, as everywhere.
+    call.index()?;
     let service = ctx.agent.service(&caller, &id, call.parameter("hash"), call.wait()?).await?;
     let hash = service.content_hash.clone();
     Ok(Reply::json(service).with_content_hash(&hash))
