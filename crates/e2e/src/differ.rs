@@ -8,6 +8,7 @@
 //! The agents are given by their addresses and must be fresh, alike and ours to change: everything
 //! registered with them is removed. It judges no times.
 
+mod about;
 mod acl;
 mod agent;
 mod catalog;
@@ -24,13 +25,16 @@ mod side;
 mod vary;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use crate::chance::Chance;
 use crate::http::Http;
 
+use self::about::{About, parts};
 pub use self::report::Report;
 use self::request::{Area, Request};
 use self::side::{Ids, Side};
@@ -53,8 +57,12 @@ pub struct Differ {
     pub token: Option<String>,
     /// The course the run takes.
     pub seed: u64,
-    /// How many requests are sent to each.
+    /// How many courses are taken: with this seed, the next one and so on.
+    pub seeds: u64,
+    /// How many requests are sent to each, for each seed.
     pub requests: usize,
+    /// Where every request is written down, with its differences whether known or not.
+    pub list: Option<PathBuf>,
 }
 
 impl Differ {
@@ -62,30 +70,42 @@ impl Differ {
     pub fn run(&self) -> io::Result<Report> {
         let mut ours = Side::new(&self.ours, self.token.as_deref());
         let mut theirs = Side::new(&self.theirs, self.token.as_deref());
-        let mut chance = Chance::of_seed(self.seed);
         let mut report = Report::default();
+        for seed in self.seed..self.seed.saturating_add(self.seeds) {
+            self.course(seed, &mut ours, &mut theirs, &mut report)?;
+        }
+        for side in [&mut ours, &mut theirs] {
+            reset::clean(side)?;
+        }
+        if let Some(list) = &self.list {
+            fs::write(list, report.lines())?;
+        }
+        Ok(report)
+    }
+
+    fn course(&self, seed: u64, ours: &mut Side, theirs: &mut Side, report: &mut Report) -> io::Result<()> {
+        let mut chance = Chance::of_seed(seed);
         let mut sent = 0;
         while sent < self.requests {
-            for side in [&mut ours, &mut theirs] {
+            for side in [&mut *ours, &mut *theirs] {
                 reset::clean(side)?;
             }
+            report.begin_anew();
             let mut ids = Ids::default();
+            let mut about = About::default();
             let mut course = chance.fork();
             let area = Area::any(&mut course);
             for _ in 0..EPISODE.min(self.requests - sent) {
                 let request = request::any(area, &mut course, self.token.is_some());
                 sent += 1;
-                let diverged = exchange(&mut ours, &mut theirs, &request, &mut ids, &mut report)?;
-                if diverged {
+                let diverged = exchange(ours, theirs, &request, &mut ids, report)?;
+                if diverged || about.moved(&request) {
                     // From here on the two hold other things, which says nothing new.
                     break;
                 }
             }
         }
-        for side in [&mut ours, &mut theirs] {
-            reset::clean(side)?;
-        }
-        Ok(report)
+        Ok(())
     }
 }
 
@@ -108,12 +128,13 @@ fn exchange(
     }
     let [one, other] = &replies;
     ids.learn(request, one, other);
-    let [one, other] = [one, other].map(|reply| (200..300).contains(&reply.status));
-    report.add(request, one && other, &found);
-    Ok(request.method != "GET" && one != other)
+    let [accepted, by_other] = [one, other].map(|reply| (200..300).contains(&reply.status));
+    report.add(request, accepted && by_other, &found);
+    Ok(request.method != "GET" && (accepted != by_other || parts(request, accepted, &one.body)))
 }
 
-/// Arguments of the program: `--ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]`.
+/// Arguments of the program: `--ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N]
+/// [--requests N] [--list FILE]`. Without a token both agents must be without ACLs.
 ///
 /// # Errors
 ///
@@ -122,7 +143,9 @@ pub fn parse(args: &[String]) -> Result<Differ, String> {
     let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for pair in args.chunks(2) {
         let [name, value] = pair else { return Err(format!("{} needs a value", pair.concat())) };
-        if !["--ours", "--theirs", "--token", "--seed", "--requests"].contains(&name.as_str()) {
+        if !["--ours", "--theirs", "--token", "--seed", "--seeds", "--requests", "--list"]
+            .contains(&name.as_str())
+        {
             return Err(format!("unknown: {name}"));
         }
         given.insert(name, value);
@@ -141,6 +164,8 @@ pub fn parse(args: &[String]) -> Result<Differ, String> {
         theirs: address("--theirs")?,
         token: given.get("--token").map(|token| (*token).to_owned()),
         seed: number("--seed", SEED)?,
+        seeds: number("--seeds", 1)?,
+        list: given.get("--list").map(PathBuf::from),
         requests: usize::try_from(number("--requests", REQUESTS)?).map_err(|error| error.to_string())?,
     })
 }

@@ -1,5 +1,5 @@
-//! `concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]`: sends generated requests
-//! to two fresh agents and prints in what their answers differ. Ends with 1 if a difference is not known.
+//! `concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--list FILE]`: sends
+//! generated requests to two fresh agents and prints in what their answers differ. Ends with 1 if a difference is not known.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -11,8 +11,9 @@
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]\n\
-    Both agents must be fresh and alike; everything that is registered with them is removed.";
+const USAGE: &str = "usage: concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--list FILE]\n\
+    Both agents must be fresh and alike; everything that is registered with them is removed.\n\
+    Without a token both must be without ACLs. The list holds every request with its differences, one JSON object a line.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

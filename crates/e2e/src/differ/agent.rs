@@ -11,6 +11,9 @@ use crate::chance::Chance;
 const IDS: &[&str] = &["web", "web-1", "db", "web-1-sidecar-proxy", "p1", "a/b"];
 const CHECKS: &[&str] = &["c1", "c2", "c1", "service:web", "service:web-1", "a/b"];
 
+/// Ids of checks that may be of the node.
+pub(super) const NODE_CHECKS: &[&str] = &["c1", "c2", "a/b", "check"];
+
 pub(super) fn any(chance: &mut Chance) -> Request {
     match chance.below(100) {
         0..28 => register_service(chance),
@@ -120,7 +123,8 @@ fn register_check(chance: &mut Chance) -> Request {
     if chance.percent(30) {
         body.insert("ServiceID".to_owned(), json!(chance.one(&["web", "web-1", "nope", ""])));
     }
-    if chance.percent(20) {
+    // Rarely: an agent may take a minute to let go of one.
+    if chance.percent(2) {
         body.insert("AliasNode".to_owned(), json!("n1"));
     }
     let (body, odd) = vary::body(check, chance);

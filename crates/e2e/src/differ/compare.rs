@@ -13,6 +13,7 @@ const META: &[&str] = &[
     "X-Consul-LastContact",
     "X-Consul-Query-Backend",
     "X-Consul-Effective-Consistency",
+    "X-Consul-Results-Filtered-By-ACLs",
 ];
 /// Headers that clients read, and whose value is the same on both sides.
 const SAME: &[&str] = &[
@@ -169,7 +170,9 @@ fn kind(value: &Value) -> &'static str {
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "a text",
+        Value::Array(all) if all.is_empty() => "an empty list",
         Value::Array(_) => "a list",
+        Value::Object(map) if map.is_empty() => "an empty object",
         Value::Object(_) => "an object",
     }
 }
@@ -196,7 +199,8 @@ mod tests {
     fn bodies_differ_in_kinds_and_not_in_what_is_an_agents_own() {
         check(r#"{"CreateIndex":5}"#, r#"{"CreateIndex": 9}"#, &[]);
         check(r#"{"A":{"x":1}}"#, r#"{"A":{"x":2}}"#, &["json .A.*: another value"]);
-        check(r#"{"A":null}"#, r#"{"A":[]}"#, &["json .A: null, theirs a list"]);
+        check(r#"{"A":null}"#, r#"{"A":[]}"#, &["json .A: null, theirs an empty list"]);
+        check(r#"{"A":{}}"#, r#"{"A":[1]}"#, &["json .A: an empty object, theirs a list"]);
         check(r#"[{"A":1},{"A":2}]"#, r#"[{"A":2},{"A":1}]"#, &["json []: another order"]);
         check(
             r#"[{"A":1,"B":1},{"A":1,"B":1}]"#,

@@ -1,9 +1,12 @@
 //! Differences that are meant, each with its reason; those that users can meet stand in docs/differences.md.
 
+use std::fmt;
+
+use super::compare::Difference;
 use super::request::Request;
 
 /// A difference that is meant. In its texts `*` stands for anything.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Known {
     /// Method and endpoint.
     endpoint: &'static str,
@@ -11,102 +14,278 @@ pub(super) struct Known {
     what: &'static str,
     /// What is unusual about the request.
     odd: &'static str,
+    /// What ours says, one of these: the body where statuses differ, else what stands in the place.
+    said: &'static [&'static str],
     pub(super) reason: &'static str,
 }
 
-const fn known(endpoint: &'static str, what: &'static str, odd: &'static str, reason: &'static str) -> Known {
-    Known { endpoint, what, odd, reason }
+impl Known {
+    const fn saying(self, said: &'static [&'static str]) -> Self {
+        Self { said, ..self }
+    }
 }
 
-const TENANCY: &str = "`default` is taken as namespace and partition";
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, what, odd, said, reason } = self;
+        write!(f, "{endpoint}: {what}, odd {odd:?}, saying {said:?} ({reason})")
+    }
+}
+
+const fn known(endpoint: &'static str, what: &'static str, odd: &'static str, reason: &'static str) -> Known {
+    Known { endpoint, what, odd, said: ANYTHING, reason }
+}
+
+const ANYTHING: &[&str] = &["*"];
+
+const TENANCY: &str = "`default` is taken as namespace and partition, and `*` before a name";
 const FAULT_400: &str = "what is wrong with a request is 400, not 500";
 const FAULTS: &str = "of several faults of one request another one is told";
 const FILTERS: &str = "filters: more can be asked, and what cannot is refused also where nothing is there";
 const NAMES: &str = "names: as they are written, without slashes, as certificates and rules can carry them";
 const LEFT_OUT: &str = "what is left out is told as what it means";
-const SIGHT: &str = "who may not see something gets a list without it";
+const SIGHT: &str =
+    "who may not see something gets a list without it, and is told whether anything is hidden";
 const WHOLE: &str = "registrations are taken whole or refused whole, and take nothing over from others";
+const ANEW: &str = "what is registered again is as it was registered last, and its checks follow it";
+const KEEPS_ID: &str = "a node keeps its id";
+const STRICT: &str = "bodies and rules: what nobody knows or can be is refused";
 const KEYS: &str = "keys of bodies are known in both styles, and what answers tell may be sent back";
+const DURATIONS: &str = "durations: an empty one is none, and what is none is refused";
 const PARAMETERS: &str = "parameters that cannot be read are refused wherever they stand";
+const DATACENTERS: &str = "a datacenter that is not there is refused wherever it is named";
 const WORDS: &str = "texts for people are our own";
 const NOT_BUILT: &str = "not built yet, and said to be";
 const HEALTH: &str = "checks in agent/health are shown as in agent/checks";
 const TOKENS: &str = "tokens are listed by accessor";
 const LEAVES: &str =
     "leaves: the right is asked for at every read, and their headers say what the servers' do";
+const CACHE: &str = "what is in the cache follows the servers";
 const STREAMING: &str = "a wait is answered by a blocking query, not by a stream";
 const VERSIONS: &str = "members, versions and coordinates are those of our own wires";
 const PATHS: &str = "paths that are not clean or lead nowhere";
 const FALLS: &str = "theirs ends the connection without an answer";
 const INTENTIONS: &str = "intentions are stored one by one: ids, order and headers follow from that";
+const RANDOM: &str = "theirs has no order";
+
+/// How a refusal of a body that cannot be read begins.
+const UNREADABLE: &[&str] =
+    &["Request decode failed: *", "Request decoding failed: *", "Token decoding failed: *"];
+/// Refusals of names.
+const NAMED_WRONG: &[&str] = &["*contains '*", "*must name one *", "*must not be empty*"];
+/// Refusals of parameters, for whichever endpoint.
+const MISREAD: &[&str] = &[
+    "Invalid index",
+    "Invalid wait time",
+    "Invalid max_stale value *",
+    "Invalid value for ?*",
+    "Invalid query parameter: *",
+    "Cannot specify ?*",
+    "datacenter \"*\" contains *",
+];
+/// Refusals of what is registered in the catalog.
+const CATALOG: &[&str] = &[
+    "*Must provide *",
+    "*Bad node ID: *",
+    "*Check.Node: * is not the node being registered*",
+    "Check \"*\": there is no service *",
+    "*Port or SocketPath must be set*",
+    "*is not a port*",
+    "*Invalid check status*",
+    "*upstream *",
+    "*Proxy.DestinationServiceName must be *",
+];
+/// Refusals of intentions and their entries.
+const INTENTION: &[&str] = &[
+    "*Action must be *",
+    "*Permissions must not be set*",
+    "*Permissions cannot be specified*",
+    "*should only contain one of*",
+    "*wildcard character '\\*' cannot be used with partial values*",
+    "*exact value cannot follow wildcard namespace*",
+    "*Namespaces is a Consul Enterprise feature*",
+    "*it must name one service*",
+    "*SourceType must be *",
+    "*SourcePeer *",
+    "Meta must not be *",
+    "*Name must be set*",
+    "*missing required Name field*",
+    "*defines * more than once*",
+    "*is required",
+    "*Name is required*",
+    "required query parameter *",
+    "'by' parameter must be *",
+    "'source-type' must be *",
+    "Invalid intention ID, it must be a UUID: *",
+    "ID must be empty when creating *",
+    "invalid config entry kind: *",
+];
+/// Refusals of tokens and policies.
+const IDENTITY: &[&str] = &[
+    "*Invalid Token: *",
+    "Invalid Policy: *",
+    "Failed to parse ACL rules: *",
+    "*needs an ID or a Name*",
+    "*Service identity *",
+    "*Node identity *",
+    "*ExpirationTime cannot be *",
+    "*Datacenters: *",
+    "Invalid AccessorID: *",
+    "Invalid policy id: *",
+    "policy: \"*\" is not a UUID*",
+];
+/// Refusals of the authority's settings.
+const AUTHORITY: &[&str] =
+    &["Provider: * is unknown*", "Invalid CA configuration: *", "*CertTTL is *", "*CertTTL must be *"];
 
 const KNOWN: &[Known] = &[
     known("*", "status *, theirs 0", "*", FALLS),
-    known("*", "status *, theirs 400", "*?ns=*", TENANCY),
-    known("*", "status *, theirs 400", "*?partition=*", TENANCY),
-    known("*", "status 400, theirs 500", "*", FAULT_400),
-    known("GET *", "status 200, theirs 500", "*filter *", FILTERS),
-    known("GET *", "status 500, theirs 200", "*filter *", FILTERS),
-    known("GET *", "status 403, theirs 500", "*filter *", FILTERS),
-    known("GET *", "status 500, theirs 40*", "*filter *", FILTERS),
-    known("GET *", "json []: * than theirs", "*matches*", FILTERS),
-    known("*", "status 501, theirs *", "*", NOT_BUILT),
-    known("*", "status 400, theirs 200", "*name \"*", NAMES),
-    known("*", "status 400, theirs 200", "*a/b*", NAMES),
-    known("*", "status 400, theirs 200", "*team/*", NAMES),
-    known("*", "status 400, theirs 200", "*N2*", NAMES),
-    known("*", "json *", "*N2*", NAMES),
-    known("*", "status 400, theirs 200", "*\"*/*", NAMES),
-    known("GET (a path with a slash too many)", "status 40*, theirs *", "*", PATHS),
-    known("GET (a path with a slash too many)", "header *", "*", PATHS),
-    known("GET (a path without its end)", "status *", "*", PATHS),
-    known("GET (a path without its end)", "header *", "*", PATHS),
-    known("GET (a path that leads nowhere)", "status *", "*", PATHS),
-    known("GET (a path that leads nowhere)", "header *", "*", PATHS),
-    known("PUT /v1/config", "status 400, theirs 200", "*", NAMES),
-    known("PUT /v1/acl/*", "status 400, theirs 200", "*", NAMES),
-    known("GET /v1/connect/intentions/check", "status 400, theirs 200", "*", NAMES),
-    known("GET /v1/connect/intentions/match", "status 400, theirs 200", "*", PARAMETERS),
-    known("POST /v1/agent/connect/authorize", "status 400, theirs 200", "*", NAMES),
-    known("GET /v1/catalog/nodes", "json []: more than theirs", "*", NAMES),
-    known("GET *", "json *ID: another value", "", NAMES),
-    known("*", "json *.DestinationType: another value", "*", LEFT_OUT),
-    known("*", "json *.Kind: not ours", "*", LEFT_OUT),
-    known("GET /v1/health/connect/:service", "status 200, theirs 403", "*", SIGHT),
-    known("PUT /v1/agent/service/register", "status 400, theirs 200", "*", WHOLE),
-    known("PUT /v1/catalog/register", "status 409, theirs 200", "*", WHOLE),
-    known("GET /v1/agent/*", "json *.ServiceName: another value", "*", WHOLE),
-    known("GET /v1/agent/*", "json *.Connect: not ours", "*", WHOLE),
-    known("GET /v1/agent/*", "json *.Port: another value", "*", WHOLE),
-    known("GET /v1/agent/checks", "json .\\*: not theirs", "*", WHOLE),
-    known("PUT /v1/agent/check/pass/:id", "status 400, theirs 200", "*", WHOLE),
+    known("GET (a path with a slash too many)", "status 400, theirs *", "*", PATHS),
+    known("GET (a path with a slash too many)", "status 404, theirs *", "*", PATHS),
+    known("GET (a path with a slash too many)", "status 501, theirs *", "*", PATHS),
+    known("GET (a path with a slash too many)", "header X-Consul-*", "/v1/config*", PATHS),
+    known("GET (a path without its end)", "status 40*, theirs *", "*", PATHS),
+    known("GET (a path without its end)", "status 501, theirs *", "/v1/internal*", PATHS),
+    known("GET (a path without its end)", "header X-Consul-*", "/v1/config*", PATHS),
+    known("GET (a path that leads nowhere)", "status 40*, theirs *", "*", PATHS),
+    known("GET (a path that leads nowhere)", "status 200, theirs 301", "/*", PATHS)
+        .saying(&["concord agent: *"]),
+    known("GET (a path that leads nowhere)", "header *", "/v1/agent/*", PATHS),
+    known("GET (a path that leads nowhere)", "header *", "/v1//agent/*", PATHS),
+    known("*", "status 400, theirs 500", "*", FAULT_400).saying(UNREADABLE),
+    known("*", "status 400, theirs 500", "*", FAULT_400).saying(NAMED_WRONG),
+    known("*", "status 400, theirs 500", "*?*", FAULT_400).saying(MISREAD),
+    known("PUT /v1/catalog/*", "status 400, theirs 500", "*", FAULT_400).saying(CATALOG),
+    known("* /v1/con*", "status 400, theirs 500", "*", FAULT_400).saying(INTENTION),
+    known("* /v1/acl/*", "status 400, theirs 500", "*", FAULT_400).saying(IDENTITY),
+    known("* /v1/connect/ca/*", "status 400, theirs 500", "*", FAULT_400).saying(AUTHORITY),
+    known("PUT /v1/agent/check/*", "status 400, theirs 500", "*", FAULT_400)
+        .saying(&["CheckID \"*\" does not have associated TTL"]),
+    known("PUT /v1/agent/service/register", "status 400, theirs 500", "*", FAULT_400)
+        .saying(&["Validation failed: *"]),
+    known("* (any method)", "status 400, theirs 500", "*/v1/con*", FAULT_400).saying(INTENTION),
+    known("* (any method)", "status 400, theirs 500", "*/v1/acl/*", FAULT_400).saying(IDENTITY),
+    known("*", "status *, theirs 400", "*?ns=default*", TENANCY),
+    known("*", "status *, theirs 400", "*?partition=default*", TENANCY),
     known("GET /v1/connect/intentions/check", "status 200, theirs 500", "*\"\\*/*", TENANCY),
+    known("GET /v1/connect/intentions/match", "status 200, theirs 500", "*\"\\*/*", TENANCY),
     known("GET /v1/connect/intentions/exact", "status 404, theirs 500", "*\"\\*/*", TENANCY),
-    known("DELETE /v1/connect/intentions/exact", "status 200, theirs 500", "*peer:*", INTENTIONS),
-    known("GET /v1/connect/intentions/:id", "status 400, theirs 404", "*?*", FAULTS),
+    known("GET /v1/connect/intentions/exact", "status 403, theirs 500", "*\"\\*/*", TENANCY),
+    known("PUT /v1/con*", "status 200, theirs 400", "*with a tenancy*", TENANCY),
+    known("POST /v1/con*", "status 200, theirs 400", "*with a tenancy*", TENANCY),
+    known("* /v1/connect/intentions/exact", "status 400, theirs 200", "*", TENANCY)
+        .saying(&["*Namespaces is a Consul Enterprise feature"]),
+    known("GET *", "status 200, theirs 500", "*filter *", FILTERS),
+    known("GET *", "status 403, theirs 500", "*filter *", FILTERS),
+    known("GET *", "status 500, theirs 200", "*filter *", FILTERS).saying(&["filter*"]),
+    known("GET *", "status 500, theirs 40*", "*filter *", FILTERS).saying(&["filter*"]),
+    known("GET *", "json []: * than theirs", "*matches*", FILTERS),
+    known("GET *", "header X-Consul-Results-Filtered-By-ACLs: true, theirs -", "*", SIGHT),
+    known("GET /v1/health/connect/:service", "status 200, theirs 403", "*", SIGHT).saying(&["[]"]),
+    known("GET /v1/catalog/connect/:name", "header X-Consul-KnownLeader: true, theirs false", "*", SIGHT),
+    known("GET /v1/acl/tokens", "status 501, theirs *", "*authmethod=x*", NOT_BUILT),
+    known("GET /v1/acl/tokens", "status 501, theirs *", "*role=x*", NOT_BUILT),
+    known("PUT /v1/config", "status 501, theirs *", "*", NOT_BUILT)
+        .saying(&["*JWT requirements of intentions*"]),
+    known("*", "json *TaggedAddresses: not ours", "*", NOT_BUILT),
+    known("GET *", "json *.ExposedPort: another value", "*", NOT_BUILT).saying(&["0"]),
+    known("*", "status 400, theirs 200", "*", NAMES).saying(NAMED_WRONG),
+    known("*", "status 400, theirs 200", "*N2*", NAMES).saying(CATALOG),
+    known("GET *", "json *: null, theirs *", "N2*", NAMES),
+    known("GET *", "json []: fewer than theirs", "N2*", NAMES),
+    known("*", "status 400, theirs 200", "*?*", PARAMETERS).saying(MISREAD),
+    known("DELETE *", "status 400, theirs 404", "*?*", PARAMETERS).saying(MISREAD),
+    known("GET /v1/connect/intentions/:id", "status 400, theirs 404", "*?*", PARAMETERS).saying(MISREAD),
+    known("GET /v1/connect/intentions/match", "status 400, theirs 200", "*", PARAMETERS)
+        .saying(&["required query parameter 'name' not set"]),
+    known("GET /v1/connect/intentions/check", "status 400, theirs 200", "*", PARAMETERS)
+        .saying(&["required query parameter '*' not set"]),
+    known("GET /v1/catalog/datacenters", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
+    known("PUT /v1/acl/*", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
+    known("PUT /v1/acl/policy*", "status 400, theirs 200", "*", STRICT).saying(IDENTITY),
+    known("PUT /v1/acl/token*", "status 400, theirs 200", "*", STRICT).saying(&["*is not a time; *"]),
+    known("PUT /v1/catalog/register", "status 400, theirs 200", "*", STRICT).saying(&[
+        "Must provide service name *",
+        "*is not the node being registered*",
+        "*there is no service *",
+        "*is not a port*",
+        "*expected a duration*",
+    ]),
+    known("PUT /v1/agent/service/register", "status 400, theirs 200", "*", STRICT)
+        .saying(&["Validation failed: *", "Request decode failed: *"]),
+    known("PUT /v1/agent/service/register", "status 400, theirs 200", "*", WHOLE)
+        .saying(&["CheckID \"*\" is that of a check of the node*"]),
+    known("PUT /v1/agent/check/register", "status 400, theirs 200", "*", DURATIONS)
+        .saying(&["*expected a duration*"]),
+    known("PUT /v1/catalog/register", "status 409, theirs 200", "*", WHOLE).saying(&["node *belongs to *"]),
+    known("PUT /v1/agent/check/*", "status 400, theirs 200", "*", ANEW)
+        .saying(&["CheckID \"*\" does not have associated TTL"]),
+    known("GET *", "json *.ServiceName: another value", "*", ANEW),
+    known("GET *", "json *.ServiceTags[]: * than theirs", "*", ANEW),
+    known("GET /v1/health/*", "json *.Type: another value", "*", ANEW),
+    known("GET /v1/health/*", "json *.Interval: another value", "*", ANEW),
+    known("GET /v1/health/*", "json *.Timeout: another value", "*", ANEW),
+    known("GET *", "json *Locality: *", "*", ANEW),
+    known("PUT /v1/agent/check/deregister/:id", "status 200, theirs 403", "*", ANEW),
+    known("PUT /v1/catalog/register", "status 200, theirs 403", "*", KEEPS_ID),
+    known("GET *", "json [].ID: another value", "*", KEEPS_ID),
+    known("GET *", "json *Node.ID: another value", "*", KEEPS_ID),
+    known("GET *", "json *.DestinationType: another value", "*", LEFT_OUT).saying(&["\"service\""]),
+    known("GET *", "json *.Kind: not ours", "*", LEFT_OUT),
+    known("GET *", "json *Meta: null, theirs an empty object", "*", LEFT_OUT),
     known("PUT /v1/connect/intentions/:id", "status 500, theirs 400", "*snake case*", KEYS),
-    known("PUT *", "status 200, theirs 400", "*Precedence*", KEYS),
-    known("PUT /v1/config", "status 200, theirs 400", "*", TENANCY),
+    known("PUT /v1/acl/token*", "status 500, theirs 400", "*snake case*", KEYS),
+    known("PUT *", "status 404, theirs 400", "*snake case*", KEYS),
     known("P*", "status 200, theirs 400", "*snake case*", KEYS),
+    known("PUT /v1/connect/intentions/exact", "status 200, theirs 400", "*Precedence*", KEYS),
     known("PUT *", "status 200, theirs 400", "*beside*", KEYS),
-    known("*", "status 400, theirs 200", "*?*", PARAMETERS),
+    known("PUT /v1/acl/token/:accessor/clone", "status 200, theirs 400", "*", KEYS),
     known("*", "status 400, theirs 403", "*", FAULTS),
     known("*", "status 403, theirs 400", "*", FAULTS),
     known("*", "status 403, theirs 404", "*", FAULTS),
     known("PUT /v1/catalog/deregister", "status 403, theirs 500", "*", FAULTS),
-    known("PUT /v1/acl/token/:accessor/clone", "status 200, theirs 400", "*", KEYS),
-    known("*", "json *Description: another value", "*", WORDS),
-    known("*", "json *Rules: another value", "*", WORDS),
+    known("POST /v1/connect/intentions", "status 403, theirs 500", "*", FAULTS),
+    known("PUT /v1/agent/check/register", "status 400, theirs 404", "*", FAULTS)
+        .saying(&["Invalid check: *"]),
+    known("PUT /v1/agent/token/:kind", "status 404, theirs 40*", "*", FAULTS),
+    known("* /v1/*acl/*", "status 400, theirs 401", "*?*", FAULTS).saying(MISREAD),
+    known("PUT /v1/agent/*", "status 500, theirs 400", "*", FAULTS).saying(&["Scripts are disabled *"]),
+    known("PUT *", "status 200, theirs 400", "*zero *Interval*", DURATIONS),
+    known("PUT *", "status 200, theirs 400", "*zero *Timeout*", DURATIONS),
+    known("PUT *", "status 200, theirs 400", "*zero *TTL*", DURATIONS),
+    known("PUT *", "status 200, theirs 400", "*zero *After*", DURATIONS),
+    known("* /v1/acl/*", "json *Description: another value", "*", WORDS),
+    known("* (any method)", "json *Description: another value", "*/v1/acl/*", WORDS),
+    known("GET /v1/acl/*", "json *Rules: another value", "*", WORDS),
     known("GET /v1/acl/token/:accessor", "json .ExpandedPolicies[].ID: another value", "*", WORDS),
     known("GET /v1/acl/token/:accessor", "json .ExpandedPolicies[].Name: another value", "*", WORDS),
-    known("*", "json *.Notes: another value", "*", WORDS),
-    known("*", "json *.Output: another value", "*", WORDS),
-    known("*", "header Content-Type: text/plain; charset=utf-8, theirs text/plain", "*", WORDS),
-    known("GET *", "json []: another order", "*", TOKENS),
+    known("GET *", "json *.Notes: another value", "*", WORDS),
+    known("GET *", "json *.Output: another value", "*", WORDS),
+    known(
+        "GET *",
+        "header Content-Type: text/plain; charset=utf-8, theirs text/plain",
+        "*format=text*",
+        WORDS,
+    ),
+    known("GET /v1/acl/tokens", "json []: another order", "*", TOKENS),
+    known("GET (any method)", "json []: another order", "*/v1/acl/tokens*", TOKENS),
+    known("GET /v1/catalog/services", "json .*[]: another order", "*", RANDOM),
     known("GET /v1/agent/connect/ca/leaf/:service", "header *", "*", LEAVES),
     known("GET /v1/agent/connect/ca/leaf/:service", "status 403, theirs 200", "*", LEAVES),
+    known("GET (any method)", "header *", "*/v1/agent/connect/ca/leaf/web*", LEAVES),
     known("GET /v1/connect/ca/roots", "header *", "*pem*", LEAVES),
-    known("GET /v1/agent/health/service/*", "json *.Checks[].*", "*", HEALTH),
+    known("POST /v1/agent/connect/authorize", "header X-Cache: HIT, theirs MISS", "*", CACHE),
+    known("POST /v1/agent/connect/authorize", "header Age: there, theirs not there", "*", CACHE),
+    known("GET /v1/agent/health/service/*", "json *.Checks[].Definition.*: not ours", "*", HEALTH),
+    known("GET /v1/agent/health/service/*", "json *.Checks[].Interval: not theirs", "*", HEALTH),
+    known("GET /v1/agent/health/service/*", "json *.Checks[].Timeout: not theirs", "*", HEALTH),
+    known("GET /v1/agent/health/service/*", "json *.Checks[].Type: another value", "*", HEALTH),
+    known(
+        "GET /v1/agent/health/service/*",
+        "json *.Checks[].ServiceTags: an empty list, theirs null",
+        "*",
+        HEALTH,
+    ),
     known("GET *", "header X-Consul-*", "*?index=1*", STREAMING),
     known("GET *", "header *: *, theirs HIT", "*?cached*", STREAMING),
     known("GET *", "header Age: *", "*?cached*", STREAMING),
@@ -115,18 +294,32 @@ const KNOWN: &[Known] = &[
     known("*", "json .Coord: *", "*", VERSIONS),
     known("*", "json .HumanVersion: another value", "*", VERSIONS),
     known("*", "json *Services*Meta.\\*: *", "*", VERSIONS),
-    known("*", "json *TaggedAddresses: not ours", "*", NOT_BUILT),
     known("GET /v1/connect/intentions/*", "header X-Consul-*", "*", INTENTIONS),
+    known("GET /v1/connect/intentions*", "json *].CreatedAt: not theirs", "*", INTENTIONS),
+    known("GET /v1/connect/intentions*", "json *].UpdatedAt: not theirs", "*", INTENTIONS),
+    known("GET /v1/connect/intentions*", "json *].Hash: not theirs", "*", INTENTIONS),
+    known("GET /v1/connect/intentions*", "json *].ID: not theirs", "*", INTENTIONS),
+    known("GET /v1/connect/intentions/:id", "status 200, theirs 404", "*", INTENTIONS),
+    known("GET /v1/config*", "json *Sources[]: another order", "*", INTENTIONS),
+    known("DELETE /v1/connect/intentions/exact", "status 200, theirs 500", "*peer:*", INTENTIONS),
     known("PUT /v1/connect/intentions/exact", "status 200, theirs 500", "*", INTENTIONS),
     known("POST /v1/connect/intentions", "status 200, theirs 500", "*", INTENTIONS),
-    known("PUT /v1/config", "status 200, theirs 500", "*Permissions*", INTENTIONS),
+    known("PUT /v1/config", "status 200, theirs 500", "*with permissions*", INTENTIONS),
 ];
 
 /// The entry that names this difference.
-pub(super) fn find(request: &Request, what: &str) -> Option<&'static Known> {
+pub(super) fn find(request: &Request, difference: &Difference) -> Option<&'static Known> {
     KNOWN.iter().find(|known| {
-        fits(known.endpoint, &request.pattern) && fits(known.what, what) && fits(known.odd, &request.odd)
+        fits(known.endpoint, &request.pattern)
+            && fits(known.what, &difference.what)
+            && fits(known.odd, &request.odd)
+            && known.said.iter().any(|said| fits(said, difference.sides[0].trim_end()))
     })
+}
+
+/// The entries that name none of these.
+pub(super) fn others(met: &[&Known]) -> impl Iterator<Item = &'static Known> {
+    KNOWN.iter().filter(|known| !met.contains(known))
 }
 
 /// Whether a text fits a pattern in which `*` stands for anything and `\*` for itself.
@@ -135,6 +328,9 @@ fn fits(pattern: &str, text: &str) -> bool {
         return text.strip_prefix('*').is_some_and(|rest| fits(tail, rest));
     }
     if let Some(tail) = pattern.strip_prefix('*') {
+        if tail.is_empty() {
+            return true;
+        }
         let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
         return ends.into_iter().any(|at| fits(tail, &text[at..]));
     }
@@ -161,16 +357,40 @@ mod tests {
             ("GET *: x*", "GET /v1: xy", true),
             ("*.\\*: x", "json .*: x", true),
             ("*.\\*: x", "json .a: x", false),
+            ("*'\\*' x*", "a '*' x", true),
+            ("*'\\*' x*", "a '+' x", false),
         ] {
             assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
         }
     }
 
     #[test]
+    fn no_entry_stands_twice_and_none_says_nothing() {
+        for (at, one) in KNOWN.iter().enumerate() {
+            assert!(!KNOWN[..at].contains(one), "{one}");
+            assert!(!(one.endpoint == "*" && one.what == "*"), "{one}");
+        }
+        assert_eq!(others(&[]).count(), KNOWN.len());
+        assert_eq!(others(&[&KNOWN[0]]).count(), KNOWN.len() - 1);
+    }
+
+    #[test]
     fn what_nothing_names_is_not_known() {
         let request = Request::new("GET", "/v1/catalog/nodes", "/v1/catalog/nodes");
-        assert!(find(&request, "status 200, theirs 500").is_none());
-        assert!(find(&request.clone().with_odd("filter x"), "status 200, theirs 500").is_some());
-        assert!(find(&request, "json [].Node: another value").is_none());
+        let differ = |what: &str, ours: &str| Difference {
+            what: what.to_owned(),
+            sides: [ours.to_owned(), "other".to_owned()],
+        };
+        let is_known =
+            |request: &Request, what: &str, ours: &str| find(request, &differ(what, ours)).is_some();
+        assert!(!is_known(&request, "status 200, theirs 500", "[]"));
+        assert!(is_known(&request.clone().with_odd("filter x"), "status 200, theirs 500", "[]"));
+        assert!(!is_known(&request, "json [].Node: another value", "1"));
+        // What ours says counts, and where it says it.
+        let register = Request::new("PUT", "/v1/catalog/register", "/v1/catalog/register");
+        assert!(is_known(&register, "status 400, theirs 500", "Must provide node\n"));
+        assert!(!is_known(&register, "status 400, theirs 500", "no reason that is in the table"));
+        assert!(!is_known(&request, "status 400, theirs 500", "Must provide node"));
+        assert!(!is_known(&register, "status 501, theirs 200", "not available yet: all of it"));
     }
 }

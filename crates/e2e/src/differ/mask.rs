@@ -54,7 +54,12 @@ pub(super) fn json(value: Value) -> Value {
                 || ["Service", "ServiceName"]
                     .iter()
                     .any(|key| map.get(*key).is_some_and(|name| name == "consul"));
-            let masked = map.into_iter().map(|(key, value)| {
+            // Theirs lists the checks of an instance of its own in an order drawn anew each time.
+            let is_own_health = map.contains_key("AggregatedStatus");
+            let masked = map.into_iter().map(|(key, mut value)| {
+                if is_own_health && let Some(checks) = value.as_array_mut() {
+                    checks.sort_by_key(|check| check["CheckID"].to_string());
+                }
                 let is_port = has_own_port && ["Port", "ServicePort"].contains(&key.as_str())
                     || key.ends_with("_port")
                     || key == "port";
@@ -153,6 +158,8 @@ mod tests {
             "Own": ["11111111-1111-1111-1111-111111111111"], "Print": "aa:bb:cc:dd:ee:ff:00:11", "Stats": { "a": 1 },
             "Member": { "ProtocolCur": 2, "Port": 8301, "Tags": { "port": "8300", "dc": "dc1" } },
             "One": { "Service": "consul", "Port": 8300 }, "Other": { "Service": "web", "Port": 8300 },
+            "Here": { "AggregatedStatus": "passing", "Checks": [{ "CheckID": "b" }, { "CheckID": "a" }] },
+            "There": { "Checks": [{ "CheckID": "b" }, { "CheckID": "a" }] },
         }));
         let expected = json!({
             "ID": "<id>", "CreateIndex": "<number>", "ModifyIndex": 0, "Hash": "<own>", "Name": "web",
@@ -160,6 +167,8 @@ mod tests {
             "Own": ["11111111-1111-1111-1111-111111111111"], "Print": "<fingerprint>", "Stats": "<object>",
             "Member": { "ProtocolCur": 2, "Port": "<number>", "Tags": { "port": "<own>", "dc": "dc1" } },
             "One": { "Service": "consul", "Port": "<number>" }, "Other": { "Service": "web", "Port": 8300 },
+            "Here": { "AggregatedStatus": "passing", "Checks": [{ "CheckID": "a" }, { "CheckID": "b" }] },
+            "There": { "Checks": [{ "CheckID": "b" }, { "CheckID": "a" }] },
         });
         assert_eq!(masked, expected);
     }

@@ -26,8 +26,10 @@ pub(super) fn any(chance: &mut Chance) -> Request {
         22..28 => create(chance),
         28..31 => by_id("GET", chance),
         31..35 => {
-            let (body, odd) = vary::body(intention(chance), chance);
-            by_id("PUT", chance).with_body(body).with_odd(odd)
+            let intention = intention(chance);
+            let members = odd_members(&intention);
+            let (body, odd) = vary::body(intention, chance);
+            by_id("PUT", chance).with_body(body).with_odd(members).with_odd(odd)
         }
         35..37 => by_id("DELETE", chance),
         37..43 => {
@@ -69,6 +71,15 @@ fn permissions() -> Value {
     json!([{ "Action": "allow", "HTTP": { "PathPrefix": "/a", "Methods": ["GET"], "Header": [{ "Name": "x", "Exact": "y" }] } }])
 }
 
+/// What is said of a body that decides by request, or names a namespace or partition.
+fn odd_members(body: &Value) -> String {
+    let text = body.to_string();
+    let has = |keys: &[&str]| keys.iter().any(|key| text.contains(&format!("\"{key}\"")));
+    let permits = has(&["Permissions"]).then_some("with permissions");
+    let tenancy = has(&["Namespace", "Partition", "SourceNS", "DestinationNS"]).then_some("with a tenancy");
+    permits.into_iter().chain(tenancy).collect::<Vec<_>>().join(", ")
+}
+
 fn upsert(chance: &mut Chance) -> Request {
     let mut body = json!({ "Action": chance.one(&["allow", "deny", "allow", "deny", "allow", "nope"]), "Description": "d" });
     match chance.below(10) {
@@ -84,8 +95,9 @@ fn upsert(chance: &mut Chance) -> Request {
         4 => body["Precedence"] = json!(3),
         _ => {}
     }
+    let members = odd_members(&body);
     let (body, odd) = vary::body(body, chance);
-    pair("PUT", chance).with_body(body).with_odd(odd)
+    pair("PUT", chance).with_body(body).with_odd(members).with_odd(odd)
 }
 
 fn intention(chance: &mut Chance) -> Value {
@@ -109,10 +121,12 @@ fn create(chance: &mut Chance) -> Request {
         intention["SourceName"].as_str().unwrap_or_default(),
         intention["DestinationName"].as_str().unwrap_or_default(),
     );
+    let members = odd_members(&intention);
     let (body, odd) = vary::body(intention, chance);
     Request::new("POST", "/v1/connect/intentions", "/v1/connect/intentions")
         .with_body(body)
         .with_odd(odd_names)
+        .with_odd(members)
         .with_odd(odd)
 }
 
@@ -181,8 +195,10 @@ fn entry(chance: &mut Chance) -> Request {
         4 => body["JWT"] = json!({ "Providers": [{ "Name": "okta" }] }),
         _ => {}
     }
+    let members = odd_members(&body);
     let (body, odd) = vary::body(body, chance);
-    let request = Request::new("PUT", "/v1/config", "/v1/config").with_body(body).with_odd(odd);
+    let request =
+        Request::new("PUT", "/v1/config", "/v1/config").with_body(body).with_odd(members).with_odd(odd);
     match chance.below(20) {
         0 => request.with_query("cas=0").with_odd("cas=0"),
         1 => request.with_query("cas=999999").with_odd("cas=999999"),

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde_json::json;
+
 use super::compare::Difference;
 use super::known::{self, Known};
 use super::request::Request;
@@ -18,6 +20,10 @@ pub struct Report {
     /// Requests by endpoint, and how many of them both agreed to.
     requests: BTreeMap<String, (usize, usize)>,
     groups: BTreeMap<(String, String), Group>,
+    /// Entries of the table that named something.
+    met: Vec<&'static Known>,
+    /// Every request with its differences, one object a line.
+    lines: String,
 }
 
 #[derive(Debug)]
@@ -31,17 +37,25 @@ struct Group {
 impl Report {
     /// Whether one of these differences was not met before.
     pub(super) fn is_new(&self, request: &Request, found: &[Difference]) -> bool {
-        found.iter().any(|one| !self.groups.contains_key(&key(request, &one.what)))
+        found.iter().any(|one| !self.groups.contains_key(&key(request, one, known::find(request, one))))
+    }
+
+    /// From here on both hold nothing.
+    pub(super) fn begin_anew(&mut self) {
+        self.lines.push_str("\"a clean slate\"\n");
     }
 
     /// Counts a request and its differences.
     pub(super) fn add(&mut self, request: &Request, agreed: bool, found: &[Difference]) {
         let counted = self.requests.entry(request.pattern.clone()).or_default();
         *counted = (counted.0 + 1, counted.1 + usize::from(agreed));
+        self.write_down(request, agreed, found);
         for one in found {
-            let group = self.groups.entry(key(request, &one.what)).or_insert_with(|| Group {
+            let known = known::find(request, one);
+            self.met.extend(known.filter(|known| !self.met.contains(known)));
+            let group = self.groups.entry(key(request, one, known)).or_insert_with(|| Group {
                 count: 0,
-                known: known::find(request, &one.what),
+                known,
                 odds: BTreeSet::new(),
                 example: example(request, one),
             });
@@ -50,6 +64,25 @@ impl Report {
                 group.odds.insert(request.odd.clone());
             }
         }
+    }
+
+    fn write_down(&mut self, request: &Request, agreed: bool, found: &[Difference]) {
+        let differences = found.iter().map(|one| {
+            let [ours, theirs] = &one.sides;
+            let known = known::find(request, one).map(|known| known.reason);
+            json!({ "what": one.what, "ours": ours, "theirs": theirs, "known": known })
+        });
+        let line = json!({
+            "endpoint": request.pattern, "target": request.target, "body": request.body, "odd": request.odd,
+            "who": format!("{:?}", request.who), "agreed": agreed,
+            "differences": differences.collect::<Vec<_>>(),
+        });
+        self.lines.push_str(&format!("{line}\n"));
+    }
+
+    /// Every request in its order with its differences, one JSON object a line.
+    pub fn lines(&self) -> &str {
+        &self.lines
     }
 
     /// How many requests were sent to each.
@@ -74,11 +107,12 @@ impl Report {
 }
 
 /// What is known is grouped by its reason, so that a known difference hides no other.
-fn key(request: &Request, what: &str) -> (String, String) {
-    match known::find(request, what) {
-        Some(known) => (request.pattern.clone(), format!("{what} ({})", known.reason)),
-        None => (request.pattern.clone(), what.to_owned()),
-    }
+fn key(request: &Request, one: &Difference, known: Option<&Known>) -> (String, String) {
+    let what = match known {
+        Some(known) => format!("{} ({})", one.what, known.reason),
+        None => one.what.clone(),
+    };
+    (request.pattern.clone(), what)
 }
 
 fn example(request: &Request, one: &Difference) -> String {
@@ -120,12 +154,22 @@ impl fmt::Display for Report {
         for (reason, (groups, count)) in by_reason {
             writeln!(f, "  {count:>6}  in {groups} groups: {reason}")?;
         }
+        writeln!(f, "entries of the table of known differences that named none:")?;
+        for known in known::others(&self.met) {
+            writeln!(f, "          {known}")?;
+        }
         writeln!(f, "other differences:")?;
         for ((pattern, what), group) in self.groups.iter().filter(|(_, group)| group.known.is_none()) {
             writeln!(f, "  {:>6}  {pattern}: {what}", group.count)?;
             let odds: Vec<&str> = group.odds.iter().map(String::as_str).collect();
             writeln!(f, "      odd    {}\n{}", odds.join(" | "), group.example)?;
         }
-        write!(f, "{} requests, {} groups of differences that are not known", self.requests(), self.unknown())
+        let (all, unknown) = (self.groups.len(), self.unknown());
+        write!(
+            f,
+            "{} requests, {all} groups of differences: {} known, {unknown} not",
+            self.requests(),
+            all - unknown
+        )
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::agent::NODE_CHECKS;
 use super::names::escape;
 use super::request::Who;
 use super::side::{Side, TOKENS};
@@ -15,8 +16,15 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Such looks at most.
 const LOOKS: u32 = 200;
 
+/// After so many looks an agent is taken to be stuck, and helped.
+const STUCK: u32 = 50;
+
 /// The token of who has none; it is built in.
 const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
+
+/// The authority's settings as they are at first.
+const AUTHORITY: &str =
+    r#"{ "Provider": "consul", "Config": { "LeafCertTTL": "72h", "IntermediateCertTTL": "8760h" } }"#;
 
 const READER: &str = r#"service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }"#;
 const LIMITED: &str = r#"service "web" { policy = "write" } service "db" { policy = "read" }
@@ -35,11 +43,15 @@ pub(super) fn clean(side: &mut Side) -> io::Result<()> {
             break;
         }
         looks += 1;
+        if looks == STUCK {
+            checks_anew(side)?;
+        }
         if looks == LOOKS {
             return Err(io::Error::other("what is registered cannot be removed"));
         }
         thread::sleep(LOOK);
     }
+    side.own("PUT", "/v1/connect/ca/configuration", Some(AUTHORITY))?;
     let entries = list(side, "/v1/config/service-intentions")?;
     for entry in entries {
         let name = escape(entry["Name"].as_str().unwrap_or_default());
@@ -72,6 +84,16 @@ fn agent(side: &mut Side) -> io::Result<()> {
         side.own("PUT", &format!("/v1/agent/check/deregister/{}", escape(&id)), None)?;
     }
     side.own("PUT", "/v1/agent/maintenance?enable=false", None)?;
+    Ok(())
+}
+
+/// Registers checks of the node once more. Consul can be left with one that it makes and does not list; it then
+/// gives no answer to who removes a service.
+fn checks_anew(side: &mut Side) -> io::Result<()> {
+    for id in NODE_CHECKS {
+        let body = json!({ "ID": id, "Name": "check", "TTL": "1h" }).to_string();
+        side.own("PUT", "/v1/agent/check/register", Some(&body))?;
+    }
     Ok(())
 }
 

@@ -7,24 +7,30 @@ const ROOT: &str = "b0000000-0000-4000-8000-000000000001";
 /// Requests of each run.
 const REQUESTS: usize = 1_000;
 
-fn agent(world: &World, dir: &str, more: &str) -> concord_e2e::Agent {
+fn guarded(world: &World, dir: &str, more: &str) -> concord_e2e::Agent {
     let hcl = format!(
         r#"acl {{ enabled = true default_policy = "deny"
             tokens {{ initial_management = "{ROOT}" agent = "{ROOT}" }} }} {more}"#
     );
+    agent(world, dir, hcl)
+}
+
+fn agent(world: &World, dir: &str, hcl: String) -> concord_e2e::Agent {
     let options = AgentOptions { dev: true, hcl: vec![hcl], ..AgentOptions::default() };
     let place = world.path(dir);
     std::fs::create_dir_all(&place).expect("a directory");
     world.agent_in(&place, "n1", options)
 }
 
-fn run(ours: &Http, theirs: &Http, requests: usize) -> concord_e2e::differ::Report {
+fn run(ours: &Http, theirs: &Http, token: Option<&str>, requests: usize) -> concord_e2e::differ::Report {
     let differ = Differ {
         ours: ours.clone(),
         theirs: theirs.clone(),
-        token: Some(ROOT.to_owned()),
+        token: token.map(ToOwned::to_owned),
         seed: 1,
+        seeds: 1,
         requests,
+        list: None,
     };
     differ.run().expect("both agents answer")
 }
@@ -32,8 +38,19 @@ fn run(ours: &Http, theirs: &Http, requests: usize) -> concord_e2e::differ::Repo
 #[test]
 fn two_agents_of_ours_do_not_differ() {
     let world = World::new();
-    let (one, other) = (agent(&world, "one", ""), agent(&world, "other", ""));
-    let report = run(&one.http(), &other.http(), REQUESTS);
+    let (one, other) = (guarded(&world, "one", ""), guarded(&world, "other", ""));
+    check_alike(&run(&one.http(), &other.http(), Some(ROOT), REQUESTS));
+}
+
+#[test]
+fn two_agents_of_ours_without_acls_do_not_differ() {
+    let world = World::new();
+    let [one, other] = ["one", "other"].map(|dir| agent(&world, dir, String::new()));
+    check_alike(&run(&one.http(), &other.http(), None, REQUESTS));
+}
+
+#[track_caller]
+fn check_alike(report: &concord_e2e::differ::Report) {
     // What a check says depends on whether it was made already.
     let groups: Vec<_> =
         report.groups().filter(|(_, what, _)| !what.contains(".Output: another value")).collect();
@@ -45,9 +62,9 @@ fn two_agents_of_ours_do_not_differ() {
 #[test]
 fn a_planted_difference_is_seen_as_what_it_is() {
     let world = World::new();
-    let one = agent(&world, "one", "");
-    let other = agent(&world, "other", r#"datacenter = "dc9""#);
-    let report = run(&one.http(), &other.http(), 200);
+    let one = guarded(&world, "one", "");
+    let other = guarded(&world, "other", r#"datacenter = "dc9""#);
+    let report = run(&one.http(), &other.http(), Some(ROOT), 400);
     let found =
         |endpoint: &str, what: &str| report.groups().any(|(of, kind, _)| of == endpoint && kind == what);
     assert!(found("GET /v1/catalog/nodes", "json [].Datacenter: another value"), "{report}");
