@@ -91,7 +91,7 @@ impl Client {
         if !segment.is_empty() {
             call = call.parameter("segment", segment);
         }
-        call.fetch().await
+        call.fetch::<Option<_>>().await.map(Answer::or_empty)
     }
 
     /// Makes the agent leave its cluster and end.

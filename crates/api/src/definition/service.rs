@@ -169,7 +169,22 @@ impl ServiceDefinition {
 
     /// The definition as a body of `agent/service/register`. Has the token in it.
     pub fn to_body(&self) -> Value {
-        spoken(serde_json::to_value(self).expect("definitions have text keys only"))
+        let told = self.clone().with_check_ids();
+        spoken(serde_json::to_value(told).expect("definitions have text keys only"))
+    }
+
+    /// In a body the id of a service's check is `CheckID` alone for Consul's agents; files have `id`, too.
+    fn with_check_ids(mut self) -> Self {
+        for check in self.check.iter_mut().chain(&mut self.checks) {
+            if check.check_id.is_empty() {
+                check.check_id = std::mem::take(&mut check.id);
+            }
+        }
+        if let Some(connect) = &mut self.connect {
+            let sidecar = connect.sidecar_service.take();
+            connect.sidecar_service = sidecar.map(|own| Box::new(own.with_check_ids()));
+        }
+        self
     }
 
     /// Reads a block of a file; `source` names the file in faults.

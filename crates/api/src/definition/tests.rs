@@ -101,6 +101,17 @@ fn a_file_goes_out_as_a_body_that_means_the_same() {
     let empty = hcl::parse(r#"name = "web" connect { sidecar_service {} }"#).unwrap();
     let body = ServiceDefinition::from_node(&empty, "web.hcl").unwrap().to_body();
     assert_eq!(body, serde_json::json!({"Name": "web", "Connect": {"SidecarService": {}}}));
+    let named = hcl::parse(
+        r#"name = "web" checks = [{ id = "a" ttl = "1s" }] connect { sidecar_service { check { id = "b" ttl = "1s" } } }"#,
+    )
+    .unwrap();
+    let body = ServiceDefinition::from_node(&named, "web.hcl").unwrap().to_body();
+    let check = |id: &str| serde_json::json!({"CheckID": id, "TTL": "1s"});
+    assert_eq!(
+        (&body["Checks"], &body["Connect"]["SidecarService"]["Check"]),
+        (&serde_json::json!([check("a")]), &check("b")),
+        "as Consul's agents take it"
+    );
     let off = hcl::parse(r#"name = "web" check { h2ping = "a:1" h2ping_use_tls = false interval = "1s" }"#)
         .unwrap();
     let body = ServiceDefinition::from_node(&off, "web.hcl").unwrap().to_body();

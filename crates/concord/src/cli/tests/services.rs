@@ -190,6 +190,8 @@ fn members_are_filtered_by_state() {
     assert_eq!(ran.out.lines().count(), 2);
     let ran = Bench::answering(MEMBERS).run(&["members", "-status=left"]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    let ran = Bench::answering("null").run(&["members", "-wan"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "none at all, as Go writes it: {ran:?}");
     let ran = Bench::answering(MEMBERS).run(&["members", "-status=^live$"]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "what is anchored has to be all");
     refuse(&["members", "-status=("], 1, "-status: ");
