@@ -48,6 +48,7 @@ const SIGHT: &str =
     "who may not see something gets a list without it, and is told whether anything is hidden";
 const WHOLE: &str = "registrations are taken whole or refused whole, and take nothing over from others";
 const ANEW: &str = "what is registered again is as it was registered last, and its checks follow it";
+const ALIASES: &str = "an alias hears of the node's checks at once";
 const KEEPS_ID: &str = "a node keeps its id";
 const STRICT: &str = "bodies and rules: what nobody knows or can be is refused";
 const KEYS: &str = "keys of bodies are known in both styles, and what answers tell may be sent back";
@@ -169,6 +170,7 @@ const KNOWN: &[Known] = &[
     known("*", "status *, theirs 400", "*?partition=default*", TENANCY),
     known("GET /v1/connect/intentions/check", "status 200, theirs 500", "*\"\\*/*", TENANCY),
     known("GET /v1/connect/intentions/match", "status 200, theirs 500", "*\"\\*/*", TENANCY),
+    known("GET /v1/connect/intentions/check", "status 403, theirs 500", "*\"\\*/*", TENANCY),
     known("GET /v1/connect/intentions/exact", "status 404, theirs 500", "*\"\\*/*", TENANCY),
     known("GET /v1/connect/intentions/exact", "status 403, theirs 500", "*\"\\*/*", TENANCY),
     known("PUT /v1/con*", "status 200, theirs 400", "*with a tenancy*", TENANCY),
@@ -192,7 +194,7 @@ const KNOWN: &[Known] = &[
     known("*", "status 400, theirs 200", "*", NAMES).saying(NAMED_WRONG),
     known("*", "status 400, theirs 200", "*N2*", NAMES).saying(CATALOG),
     known("GET *", "json *: null, theirs *", "N2*", NAMES),
-    known("GET *", "json []: fewer than theirs", "N2*", NAMES),
+    known("GET *", "json *[]: fewer than theirs", "N2*", NAMES),
     known("*", "status 400, theirs 200", "*?*", PARAMETERS).saying(MISREAD),
     known("DELETE *", "status 400, theirs 404", "*?*", PARAMETERS).saying(MISREAD),
     known("GET /v1/connect/intentions/:id", "status 400, theirs 404", "*?*", PARAMETERS).saying(MISREAD),
@@ -202,6 +204,8 @@ const KNOWN: &[Known] = &[
         .saying(&["required query parameter '*' not set"]),
     known("GET /v1/catalog/datacenters", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
     known("PUT /v1/acl/*", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
+    known("GET /v1/agent/connect/ca/leaf/:service", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
+    known("GET (any method)", "status 500, theirs 200", "*/ca/leaf/web, ?dc=nope*", DATACENTERS),
     known("PUT /v1/acl/policy*", "status 400, theirs 200", "*", STRICT).saying(IDENTITY),
     known("PUT /v1/acl/token*", "status 400, theirs 200", "*", STRICT).saying(&["*is not a time; *"]),
     known("PUT /v1/catalog/register", "status 400, theirs 200", "*", STRICT).saying(&[
@@ -215,6 +219,8 @@ const KNOWN: &[Known] = &[
         .saying(&["Validation failed: *", "Request decode failed: *"]),
     known("PUT /v1/agent/service/register", "status 400, theirs 200", "*", WHOLE)
         .saying(&["CheckID \"*\" is that of a check of the node*"]),
+    known("PUT /v1/agent/check/register", "status 400, theirs 200", "*", STRICT)
+        .saying(&["*is not host:port"]),
     known("PUT /v1/agent/check/register", "status 400, theirs 200", "*", DURATIONS)
         .saying(&["*expected a duration*"]),
     known("PUT /v1/catalog/register", "status 409, theirs 200", "*", WHOLE).saying(&["node *belongs to *"]),
@@ -222,11 +228,10 @@ const KNOWN: &[Known] = &[
         .saying(&["CheckID \"*\" does not have associated TTL"]),
     known("GET *", "json *.ServiceName: another value", "*", ANEW),
     known("GET *", "json *.ServiceTags[]: * than theirs", "*", ANEW),
+    known("GET *", "json *.Status of an alias: another value", "*", ALIASES),
     known("GET /v1/health/*", "json *.Type: another value", "*", ANEW),
     known("GET /v1/health/*", "json *.Interval: another value", "*", ANEW),
-    known("GET /v1/health/*", "json *.Timeout: another value", "*", ANEW),
     known("GET *", "json *Locality: *", "*", ANEW),
-    known("PUT /v1/agent/check/deregister/:id", "status 200, theirs 403", "*", ANEW),
     known("PUT /v1/catalog/register", "status 200, theirs 403", "*", KEEPS_ID),
     known("GET *", "json [].ID: another value", "*", KEEPS_ID),
     known("GET *", "json *Node.ID: another value", "*", KEEPS_ID),
@@ -250,7 +255,6 @@ const KNOWN: &[Known] = &[
     known("PUT /v1/agent/token/:kind", "status 404, theirs 40*", "*", FAULTS),
     known("* /v1/*acl/*", "status 400, theirs 401", "*?*", FAULTS).saying(MISREAD),
     known("PUT /v1/agent/*", "status 500, theirs 400", "*", FAULTS).saying(&["Scripts are disabled *"]),
-    known("PUT *", "status 200, theirs 400", "*zero *Interval*", DURATIONS),
     known("PUT *", "status 200, theirs 400", "*zero *Timeout*", DURATIONS),
     known("PUT *", "status 200, theirs 400", "*zero *TTL*", DURATIONS),
     known("PUT *", "status 200, theirs 400", "*zero *After*", DURATIONS),
@@ -279,7 +283,6 @@ const KNOWN: &[Known] = &[
     known("GET /v1/agent/health/service/*", "json *.Checks[].Definition.*: not ours", "*", HEALTH),
     known("GET /v1/agent/health/service/*", "json *.Checks[].Interval: not theirs", "*", HEALTH),
     known("GET /v1/agent/health/service/*", "json *.Checks[].Timeout: not theirs", "*", HEALTH),
-    known("GET /v1/agent/health/service/*", "json *.Checks[].Type: another value", "*", HEALTH),
     known(
         "GET /v1/agent/health/service/*",
         "json *.Checks[].ServiceTags: an empty list, theirs null",
@@ -287,6 +290,7 @@ const KNOWN: &[Known] = &[
         HEALTH,
     ),
     known("GET *", "header X-Consul-*", "*?index=1*", STREAMING),
+    known("GET /v1/health/*", "json []: * than theirs", "*?index=1*", STREAMING),
     known("GET *", "header *: *, theirs HIT", "*?cached*", STREAMING),
     known("GET *", "header Age: *", "*?cached*", STREAMING),
     known("GET *", "header X-Consul-*", "*?cached*", STREAMING),

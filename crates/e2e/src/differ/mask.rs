@@ -1,6 +1,6 @@
 //! What two agents cannot have in common is made equal: indexes, times, ids, certificates.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::side::{NO_ID, TOKENS};
 
@@ -54,18 +54,25 @@ pub(super) fn json(value: Value) -> Value {
                 || ["Service", "ServiceName"]
                     .iter()
                     .any(|key| map.get(*key).is_some_and(|name| name == "consul"));
-            // Theirs lists the checks of an instance of its own in an order drawn anew each time.
+            // Theirs lists the checks of an instance of its own in an order drawn anew each time, without a type.
+            // Theirs tells an alias of the node's checks up to a minute later.
+            let is_alias = map.contains_key("CheckID") && is_of_alias(&map);
             let is_own_health = map.contains_key("AggregatedStatus");
             let masked = map.into_iter().map(|(key, mut value)| {
                 if is_own_health && let Some(checks) = value.as_array_mut() {
                     checks.sort_by_key(|check| check["CheckID"].to_string());
+                    checks.iter_mut().filter_map(Value::as_object_mut).for_each(|check| {
+                        check.remove("Type");
+                    });
                 }
                 let is_port = has_own_port && ["Port", "ServicePort"].contains(&key.as_str())
                     || key.ends_with("_port")
                     || key == "port";
                 let is_own = is_port || OWN.contains(&key.as_str());
                 let value = if is_own { own(value) } else { json(value) };
-                (text(&key), value)
+                let key =
+                    if is_alias && key == "Status" { "Status of an alias".to_owned() } else { text(&key) };
+                (key, value)
             });
             Value::Object(masked.collect())
         }
@@ -73,6 +80,12 @@ pub(super) fn json(value: Value) -> Value {
         Value::String(string) => Value::String(text(&string)),
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
+}
+
+/// Whether a check is an alias: by its type or, where that is not told, by the name that a sidecar's has.
+fn is_of_alias(check: &Map<String, Value>) -> bool {
+    let is = |key: &str, fits: fn(&str) -> bool| check.get(key).and_then(Value::as_str).is_some_and(fits);
+    is("Type", |kind| kind == "alias") || is("Name", |name| name.starts_with("Connect Sidecar Aliasing "))
 }
 
 fn own(value: Value) -> Value {
@@ -158,8 +171,12 @@ mod tests {
             "Own": ["11111111-1111-1111-1111-111111111111"], "Print": "aa:bb:cc:dd:ee:ff:00:11", "Stats": { "a": 1 },
             "Member": { "ProtocolCur": 2, "Port": 8301, "Tags": { "port": "8300", "dc": "dc1" } },
             "One": { "Service": "consul", "Port": 8300 }, "Other": { "Service": "web", "Port": 8300 },
-            "Here": { "AggregatedStatus": "passing", "Checks": [{ "CheckID": "b" }, { "CheckID": "a" }] },
+            "Here": { "AggregatedStatus": "passing", "Checks": [{ "CheckID": "b", "Type": "alias", "Status": "x" },
+                { "CheckID": "a" }] },
             "There": { "Checks": [{ "CheckID": "b" }, { "CheckID": "a" }] },
+            "Aliases": [{ "CheckID": "a", "Type": "alias", "Status": "x" },
+                { "CheckID": "a", "Name": "Connect Sidecar Aliasing web", "Status": "x" },
+                { "CheckID": "a", "Type": "ttl", "Status": "x" }, { "Type": "alias", "Status": "x" }],
         }));
         let expected = json!({
             "ID": "<id>", "CreateIndex": "<number>", "ModifyIndex": 0, "Hash": "<own>", "Name": "web",
@@ -167,8 +184,11 @@ mod tests {
             "Own": ["11111111-1111-1111-1111-111111111111"], "Print": "<fingerprint>", "Stats": "<object>",
             "Member": { "ProtocolCur": 2, "Port": "<number>", "Tags": { "port": "<own>", "dc": "dc1" } },
             "One": { "Service": "consul", "Port": "<number>" }, "Other": { "Service": "web", "Port": 8300 },
-            "Here": { "AggregatedStatus": "passing", "Checks": [{ "CheckID": "a" }, { "CheckID": "b" }] },
+            "Here": { "AggregatedStatus": "passing", "Checks": [{ "CheckID": "a" }, { "CheckID": "b", "Status": "x" }] },
             "There": { "Checks": [{ "CheckID": "b" }, { "CheckID": "a" }] },
+            "Aliases": [{ "CheckID": "a", "Type": "alias", "Status of an alias": "x" },
+                { "CheckID": "a", "Name": "Connect Sidecar Aliasing web", "Status of an alias": "x" },
+                { "CheckID": "a", "Type": "ttl", "Status": "x" }, { "Type": "alias", "Status": "x" }],
         });
         assert_eq!(masked, expected);
     }

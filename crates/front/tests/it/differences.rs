@@ -199,6 +199,9 @@ async fn a_datacenter_that_is_not_there_is_asked_for_nothing() {
     world.get("/v1/catalog/datacenters?dc=nope").token(ROOT).refused(500, text).await;
     world.put("/v1/acl/token?dc=nope", "{}").token(ROOT).refused(500, text).await;
     world.put("/v1/acl/token?dc=dc1", "{}").token(ROOT).ok().await;
+    let leaf = "/v1/agent/connect/ca/leaf/web";
+    world.get(leaf).token(ROOT).ok().await;
+    world.get(&format!("{leaf}?dc=nope")).token(ROOT).refused(500, text).await;
     world.get("/v1/catalog/datacenters?dc=dc1").token(ROOT).ok().await;
     world.stop().await;
 }
