@@ -3,16 +3,19 @@
 //! What all entries have is read and shown here; what a kind says beside it stands in a file of its own, and
 //! one row of the table leads there.
 
+mod guard;
 mod service_intentions;
 
 use std::collections::BTreeMap;
 
-use concord_model::entry::{Entry, EntryKind, EntryName, Naming};
+use concord_model::entry::{Entry, EntryKind, EntryName, Naming, Record};
+use concord_model::intention::Destination;
 use concord_model::{Pattern, ServiceName, Stamp};
 use concord_syntax::Node;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::guard::{Unguarded, unguarded};
 pub use self::service_intentions::{EntrySource, ServiceIntentionsEntry};
 use crate::catalog::shown_partition;
 use crate::decode::{self, REQUEST_DECODING_FAILED};
@@ -22,6 +25,7 @@ use crate::fault::{Fault, Faults};
 use crate::fingerprint::hash64;
 use crate::intention::PARTIAL_WILDCARD;
 use crate::shape::{is_default, null_default};
+use crate::spelled::Spelled;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +36,7 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(untagged)]
         #[allow(missing_docs, reason = "each variant is documented at its type")]
-        pub enum Said { $($kind($shape),)* }
+        pub(crate) enum Said { $($kind($shape),)* }
 
         fn said(entry: &Entry) -> (Said, &BTreeMap<String, String>) {
             match entry {
@@ -61,33 +65,44 @@ trait EntryShape: Sized {
     /// As shown.
     fn from_model(entry: &Self::Model) -> Self;
     /// As written, with its faults; none if it cannot be made sense of.
-    fn resolve(body: &Self::Body, head: Head, faults: &mut Vec<Fault>) -> Option<Self::Model>;
+    fn resolve(body: Self::Body, head: Head, faults: &mut Vec<Fault>) -> Option<Self::Model>;
+}
+
+impl<T: Clone + DeserializeOwned> EntryShape for Spelled<T> {
+    type Model = Record<T>;
+    type Body = T;
+
+    fn from_model(entry: &Record<T>) -> Self {
+        Self(entry.said.clone())
+    }
+
+    fn resolve(said: T, head: Head, _: &mut Vec<Fault>) -> Option<Record<T>> {
+        let Head { name, meta } = head;
+        let (partition, namespace) = (field::partition(), Pattern::Exact(field::namespace()));
+        let scope = Destination { partition, namespace, name: name? };
+        Some(Record { scope, said, meta, stamp: Stamp::default() })
+    }
 }
 
 /// An entry in an answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ConfigEntry {
-    /// Its kind.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: String,
+    kind: &'static str,
+    name: String,
     /// What its kind says.
     #[serde(flatten)]
-    pub said: Said,
-    /// Metadata.
+    said: Said,
     #[serde(skip_serializing_if = "is_default")]
-    pub meta: BTreeMap<String, String>,
+    meta: BTreeMap<String, String>,
     /// Printed unless it is `default`.
     #[serde(skip_serializing_if = "is_default")]
-    pub partition: String,
+    partition: String,
     /// Fingerprint of the content.
     #[serde(skip_serializing_if = "is_default")]
-    pub hash: u64,
-    /// When it was made.
-    pub create_index: u64,
-    /// When it changed.
-    pub modify_index: u64,
+    hash: u64,
+    create_index: u64,
+    modify_index: u64,
 }
 
 /// What every entry has as a user writes it. Fields only told in answers are accepted and not read, so that an
@@ -115,7 +130,7 @@ struct Head {
 }
 
 /// Kinds of Consul that are not built yet.
-const UNBUILT: [&str; 18] = [
+const UNBUILT: &[&str] = &[
     "api-gateway",
     "bound-api-gateway",
     "control-plane-request-limit",
@@ -136,10 +151,18 @@ const UNBUILT: [&str; 18] = [
     "terminating-gateway",
 ];
 
+/// Kinds that are kept and shown, but that proxies do not go by yet.
+const UNHEEDED: &[EntryKind] = &[];
+
+/// Whether proxies do not go by entries of a kind yet.
+pub fn unheeded(kind: EntryKind) -> bool {
+    UNHEEDED.contains(&kind)
+}
+
 /// The kind of an entry that is not built yet, if it is of one.
 pub fn unbuilt_kind(node: &Node) -> Option<&'static str> {
     let written = node.find("Kind")?.as_str()?;
-    UNBUILT.into_iter().find(|kind| *kind == written)
+    UNBUILT.iter().copied().find(|kind| *kind == written)
 }
 
 /// Reads the body of `PUT config`. Unknown keys are refused.
@@ -160,7 +183,9 @@ pub fn entry_from_node(node: &Node, source: &str) -> Result<Entry, Faults> {
         400 => Faults { context: REQUEST_DECODING_FAILED, ..faults },
         _ => faults,
     })?;
-    let mut faults = Vec::new();
+    let open = unguarded(node).into_iter();
+    let mut faults: Vec<_> =
+        open.map(|value| Fault { problem: value.problem(), field: value.field }).collect();
     let written: HeadBody = decode::part(node, source, REQUEST_DECODING_FAILED)?;
     let head = written.resolve(kind, &mut faults);
     let entry = resolve(kind, (node, source), head, &mut faults)?;
@@ -173,7 +198,7 @@ fn resolve_as<S: EntryShape>(
     faults: &mut Vec<Fault>,
 ) -> Result<Option<S::Model>, Faults> {
     let body: S::Body = decode::beside(node, source, REQUEST_DECODING_FAILED, HEAD_KEYS)?;
-    Ok(S::resolve(&body, head, faults))
+    Ok(S::resolve(body, head, faults))
 }
 
 /// Reads a kind; those there are not and those that are not built yet are refused, in bodies as in paths.

@@ -32,6 +32,7 @@ pub mod moment;
 pub mod proxy;
 pub mod query;
 mod shape;
+mod spelled;
 
 pub use crate::fault::{Fault, Faults, Problem};
 pub use crate::moment::Moment;

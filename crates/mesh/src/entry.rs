@@ -1,23 +1,38 @@
-//! What configuration entries may say: all faults of one at once.
+//! What configuration entries may say, alone and with the others: all faults of one at once.
 //!
 //! One file a kind, and one row here that leads to it.
 
 mod fault;
+mod graph;
 mod limits;
 mod service_intentions;
 
-use concord_model::entry::Entry;
+use concord_model::ServiceRef;
+use concord_model::entry::{Entry, EntryKind};
 
 use self::fault::Faults;
 pub use self::fault::{EntryFault, Fault};
+use self::graph::Proposed;
+pub use self::graph::{Change, GraphFault, Lookup};
 pub use self::limits::{
-    CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX,
-    PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
+    CLAIM_DEPTH_MAX, CLAIMS_MAX, EXPOSED_PATHS_MAX, HEADERS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX,
+    META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
 };
-pub use self::service_intentions::validate_source;
+pub use self::service_intentions::{links_of, validate_source};
 
 macro_rules! kinds {
     ($($kind:ident => $file:ident;)*) => {
+        /// Checks a change with all that is kept.
+        pub fn check_graph(kept: &dyn Lookup, change: Change<'_>) -> Result<(), GraphFault> {
+            let proposed = Proposed::new(kept, change);
+            match change.name.kind { $(EntryKind::$kind => $file::graph(proposed),)* }
+        }
+
+        /// The services on which an entry depends.
+        pub fn links(entry: &Entry) -> Vec<ServiceRef> {
+            match entry { $(Entry::$kind(entry) => $file::links(entry),)* }
+        }
+
         /// Checks an entry by itself; tells all its faults, in the order of the entry.
         pub fn validate(entry: &Entry) -> Result<(), Vec<EntryFault>> {
             let mut faults = Faults::default();

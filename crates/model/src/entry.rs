@@ -4,18 +4,21 @@
 //! them. What an entry may say is the business of `mesh::entry`, how it is written that of `api::entry`; each
 //! has one file a kind.
 
+mod proxying;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::proxying::{EnvoyExtension, GatewayMode, MeshGateway, MutualTlsMode, Protocol, ProxyMode};
 use crate::intention::{Destination, ServiceIntentions};
-use crate::name::{Namespace, Partition, Pattern, ServiceName};
+use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
 use crate::{NameError, Stamp};
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident, $text:literal, named: $naming:expr, read: $read:ident, write: $write:ident;)*) => {
+    ($($(#[$doc:meta])* $kind:ident($record:ty), $text:literal, named: $naming:expr, read: $read:ident, write: $write:ident;)*) => {
         /// The kinds of entries there are.
         #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         pub enum EntryKind {
@@ -25,7 +28,7 @@ macro_rules! kinds {
         /// One configuration entry.
         #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
         pub enum Entry {
-            $($(#[$doc])* #[serde(rename = $text)] $kind($kind),)*
+            $($(#[$doc])* #[serde(rename = $text)] $kind($record),)*
         }
 
         impl EntryKind {
@@ -90,7 +93,7 @@ macro_rules! kinds {
 
 kinds! {
     /// Intentions of one destination.
-    ServiceIntentions, "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
+    ServiceIntentions(ServiceIntentions), "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
 }
 
 /// What the entries of a kind may be called.
@@ -126,6 +129,21 @@ pub struct EntryName {
     pub scope: Destination,
 }
 
+/// An entry whose kind has nothing special about it: what all entries have, and what its kind says.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Record<T> {
+    /// What it is called.
+    pub scope: Destination,
+    /// What its kind says.
+    pub said: T,
+    /// Metadata.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
+    /// When it changed.
+    #[serde(default)]
+    pub stamp: Stamp,
+}
+
 /// What the entries of all kinds have.
 pub(crate) trait Kept: Clone + PartialEq {
     /// Partition, namespace and name.
@@ -140,6 +158,20 @@ pub(crate) trait Kept: Clone + PartialEq {
         let mut other = other.clone();
         other.set_stamp(self.stamp());
         *self == other
+    }
+}
+
+impl<T: Clone + PartialEq> Kept for Record<T> {
+    fn scope(&self) -> Destination {
+        self.scope.clone()
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn set_stamp(&mut self, stamp: Stamp) {
+        self.stamp = stamp;
     }
 }
 
@@ -176,6 +208,22 @@ impl EntryName {
     /// for it does not find it.
     pub fn parse(kind: EntryKind, name: &str) -> Result<Self, NameError> {
         Ok(Self::local(kind, Pattern::parse(name)?))
+    }
+
+    /// The one entry of a kind that has one.
+    ///
+    /// # Panics
+    /// If the kind has more.
+    pub fn only(kind: EntryKind) -> Self {
+        let Naming::Only(name) = kind.naming() else { panic!("there are many entries of kind {kind}") };
+        Self::local(kind, Pattern::Exact(name.parse().expect("the table has names")))
+    }
+
+    /// The entry of a kind that is named for a service.
+    pub fn of_service(kind: EntryKind, service: &ServiceRef) -> Self {
+        let ServiceRef { partition, namespace, peer: _, name } = service.clone();
+        let (namespace, name) = (Pattern::Exact(namespace), Pattern::Exact(name));
+        Self { kind, scope: Destination { partition, namespace, name } }
     }
 
     /// The intentions of a destination.

@@ -77,6 +77,12 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// The service, if it is one and not all.
+    pub fn service(&self) -> Option<ServiceRef> {
+        let (namespace, name) = (self.namespace.exact()?.clone(), self.name.exact()?.clone());
+        Some(ServiceRef { partition: self.partition.clone(), namespace, peer: None, name })
+    }
+
     /// Whether the entry is about that service. A destination is always in our own cluster.
     pub fn covers(&self, service: &ServiceRef) -> bool {
         service.peer.is_none()
@@ -195,6 +201,13 @@ pub enum Decision {
     Connection(Action),
     /// By the request: the first permission that matches decides; none: the default policy.
     Requests(Vec<Permission>),
+}
+
+impl Decision {
+    /// Whether it takes requests to decide.
+    pub fn is_by_request(&self) -> bool {
+        matches!(self, Self::Requests(_))
+    }
 }
 
 /// One permission of a request-level intention.

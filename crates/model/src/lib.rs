@@ -25,6 +25,7 @@ pub mod spiffe;
 pub mod time;
 pub mod token;
 pub mod uuid;
+mod words;
 
 pub use crate::name::{
     CheckId, Datacenter, IdentityName, InstanceId, NameError, Namespace, NodeName, Partition, Pattern,
@@ -32,10 +33,15 @@ pub use crate::name::{
 };
 pub use crate::secret::Secret;
 pub use crate::spiffe::{ServiceIdentity, SpiffeError, SpiffeId, TrustDomain};
-pub use crate::time::{Now, Timestamp};
+pub use crate::time::{Now, Span, Timestamp};
 pub use crate::uuid::Uuid;
 
 use serde::{Deserialize, Serialize};
+
+/// Whether a value says nothing: it is left out where it is kept, and in answers.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// When a record came into being and when it last changed, as indexes of the log.
 ///

@@ -336,6 +336,30 @@ impl<'de, T: std::str::FromStr<Err = NameError>> Deserialize<'de> for Pattern<T>
     }
 }
 
+/// Names where a user may write an empty text for none.
+pub(crate) mod serde_text {
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, de};
+
+    use super::NameError;
+
+    /// None from an empty text.
+    pub(crate) fn some_text<'de, D: Deserializer<'de>, T: FromStr<Err = NameError>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+        text.map(|text| text.parse()).transpose().map_err(de::Error::custom)
+    }
+
+    /// The default from an empty text.
+    pub(crate) fn text_or_default<'de, D: Deserializer<'de>, T: FromStr<Err = NameError> + Default>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        some_text(deserializer).map(Option::unwrap_or_default)
+    }
+}
+
 /// A service as seen from one cluster: where names alone are never compared, this is.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct ServiceRef {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::is_default;
 use crate::name::{Datacenter, InstanceId, Namespace, Partition, PeerName, ServiceName};
 
 /// The kind of a registered service.
@@ -97,10 +98,10 @@ pub struct ProxyConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TransparentProxy {
     /// The port to which the service's calls are led; 0 for the default.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub outbound_listener_port: u16,
     /// Whether callers may reach the instance at its own address.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub dialed_directly: bool,
 }
 
@@ -108,10 +109,10 @@ pub struct TransparentProxy {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Expose {
     /// The paths of the service's checks.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub checks: bool,
     /// These paths.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub paths: Vec<ExposedPath>,
 }
 
@@ -119,19 +120,19 @@ pub struct Expose {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ExposedPath {
     /// The port at which the proxy listens for it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub listener_port: u16,
     /// The path.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub path: String,
     /// The service's port that it leads to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub local_path_port: u16,
     /// `http` or `http2`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: String,
     /// Whether a check of the service names it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub parsed_from_check: bool,
 }
 

@@ -58,6 +58,27 @@ impl Timestamp {
     }
 }
 
+/// A length of time as a user states it: nanoseconds, as Go counts them.
+///
+/// Bodies and files may state it as a text, too (`1m30s`): their decoder knows this type by its name.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Span(i64);
+
+impl Span {
+    /// The name that serde knows the type by.
+    pub const NAME: &str = "Span";
+
+    /// From nanoseconds.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds; below zero if it was stated so.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+}
+
 /// Both clocks, read together.
 ///
 /// The wall clock may be set in either direction at any moment: it says what certificates and records say. The time

@@ -105,6 +105,7 @@ async fn lead(core: &Arc<Core>) {
 async fn establish(core: &Core) -> Result<(), RpcError> {
     core.raft.read_barrier().await.map_err(|_| RpcError::NoLeader)?;
     builtins::ensure_cluster_id(core).await?;
+    builtins::ensure_rules(core).await?;
     if core.config.acl.enabled {
         builtins::ensure_acl(core).await?;
     }

@@ -9,6 +9,7 @@ use concord_model::{Now, Secret, Timestamp, Uuid};
 use concord_raft::{ProposeError, Raft, ReadError};
 use concord_rpc::{Answer, Consistency, Head, Need, RpcError};
 use concord_runtime::{Instant, Scope, World, timeout};
+use concord_state::reply::EntryRefusal;
 use concord_state::{Command, Envelope, ReadSet, Reader, Refusal, Reply, View};
 use tracing::debug;
 
@@ -297,6 +298,9 @@ fn propose_error(error: &ProposeError) -> RpcError {
 
 /// A refusal of the state in the words of the request.
 pub(crate) fn refused(refusal: &Refusal) -> RpcError {
+    if let Refusal::Entry(EntryRefusal::Graph(fault)) = refusal {
+        return RpcError::Rejected(fault.to_string());
+    }
     match refusal.blame() {
         concord_state::Blame::Caller => RpcError::Invalid(refusal.to_string()),
         concord_state::Blame::Conflict => RpcError::Conflict(refusal.to_string()),

@@ -15,7 +15,7 @@ use crate::limits::{COMMAND_BYTES_MAX, DEPTH_MAX};
 /// The newest form of the log this version reads, and the one it writes.
 pub const FORMAT: u32 = 1;
 /// The newest rules this version can apply commands by.
-pub const RULE_SET: u32 = 1;
+pub const RULE_SET: u32 = 2;
 
 /// A command with what is needed to apply it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

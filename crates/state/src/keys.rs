@@ -120,6 +120,20 @@ pub(crate) fn entry(name: &EntryName) -> Key {
     destination(key().with(name.kind.as_str()), &name.scope).build()
 }
 
+/// The entries that depend on a service.
+pub(crate) fn entry_links_to(service: &ServiceRef) -> Key {
+    linked(service).build()
+}
+
+pub(crate) fn entry_link(service: &ServiceRef, from: &EntryName) -> Key {
+    destination(linked(service).with(from.kind.as_str()), &from.scope).build()
+}
+
+fn linked(service: &ServiceRef) -> KeyBuilder {
+    let ServiceRef { partition, namespace, peer: _, name } = service;
+    key().with(partition.as_str()).with(namespace.as_str()).with(name.as_str())
+}
+
 fn destination(key: KeyBuilder, destination: &Destination) -> KeyBuilder {
     key.with(destination.partition.as_str())
         .with(destination.namespace.as_str())

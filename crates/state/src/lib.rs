@@ -43,8 +43,8 @@ pub use crate::read::Reader;
 pub use crate::read::covering;
 pub use crate::reply::{Blame, Refusal, Reply};
 pub use crate::row::{
-    AclBootstrap, EntryRow, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceScope,
-    ServiceSummary,
+    AclBootstrap, EntryLink, EntryRow, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth,
+    ServiceScope, ServiceSummary,
 };
 pub use crate::snapshot::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
 pub use crate::store::{Applied, Halt, Store, View};

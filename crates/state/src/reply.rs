@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use concord_mesh::entry::GraphFault;
 use concord_model::catalog::NodeScope;
 use concord_model::token::Token;
 use concord_model::{CheckId, InstanceId, NodeName, Uuid};
@@ -175,12 +176,16 @@ pub enum EntryRefusal {
     /// another version or a fault let it through.
     #[error("{0}")]
     Invalid(String),
+    /// A change that cannot stand beside what is kept.
+    #[error(transparent)]
+    Graph(#[from] GraphFault),
 }
 
 impl EntryRefusal {
     fn blame(&self) -> Blame {
         match self {
             Self::Invalid(_) => Blame::Caller,
+            Self::Graph(_) => Blame::Conflict,
         }
     }
 }

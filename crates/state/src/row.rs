@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use concord_mesh::entry as mesh;
 use concord_model::catalog::{Check, Node, ServiceInstance};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source, SourceIntention};
@@ -139,6 +140,14 @@ impl EntryRow {
         }
     }
 
+    /// The services on which the entry depends.
+    pub(crate) fn links(&self) -> Vec<ServiceRef> {
+        match self {
+            Self::Intentions(head) => mesh::links_of(&head.destination, head.by_request > 0),
+            Self::Whole(entry) => mesh::links(entry),
+        }
+    }
+
     /// The intentions without their sources, if it is such an entry.
     pub fn intentions(&self) -> Option<&Arc<IntentionHead>> {
         match self {
@@ -172,24 +181,26 @@ pub struct IntentionHead {
     pub sources: usize,
     /// How many of them have no id of the older API.
     pub without_id: usize,
+    /// How many of them take requests to decide.
+    pub by_request: usize,
 }
 
 impl IntentionHead {
     /// An entry's head, and its sources.
     pub(crate) fn split(entry: ServiceIntentions) -> (Self, Vec<SourceIntention>) {
         let ServiceIntentions { destination, sources, jwt, meta, stamp } = entry;
-        (Self { destination, jwt, meta, stamp, sources: 0, without_id: 0 }, sources)
+        (Self { destination, jwt, meta, stamp, sources: 0, without_id: 0, by_request: 0 }, sources)
     }
 
     /// The head of an entry that is only about to be.
     pub(crate) fn new(destination: Destination) -> Self {
         let (jwt, meta, stamp) = (None, BTreeMap::new(), Stamp::default());
-        Self { destination, jwt, meta, stamp, sources: 0, without_id: 0 }
+        Self { destination, jwt, meta, stamp, sources: 0, without_id: 0, by_request: 0 }
     }
 
     /// The entry with these of its sources.
     pub fn with(&self, sources: Vec<SourceIntention>) -> ServiceIntentions {
-        let Self { destination, jwt, meta, stamp, sources: _, without_id: _ } = self.clone();
+        let Self { destination, jwt, meta, stamp, sources: _, without_id: _, by_request: _ } = self.clone();
         ServiceIntentions { destination, sources, jwt, meta, stamp }
     }
 
@@ -197,6 +208,15 @@ impl IntentionHead {
     pub fn only_with_ids(&self) -> bool {
         self.without_id == 0 && self.meta.is_empty() && self.jwt.is_none()
     }
+}
+
+/// An entry that depends on what a service is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EntryLink {
+    /// The service.
+    pub to: ServiceRef,
+    /// The entry.
+    pub from: EntryName,
 }
 
 /// What an intention is found by.

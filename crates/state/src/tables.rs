@@ -10,7 +10,9 @@ use concord_model::token::{AclPolicy, Token};
 use concord_model::{Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{AclBootstrap, EntryRow, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceSummary};
+use crate::row::{
+    AclBootstrap, EntryLink, EntryRow, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceSummary,
+};
 use crate::table::{Marked, Shape, Table};
 
 macro_rules! tables {
@@ -119,6 +121,8 @@ tables! {
     check_states: CheckStates<NodeCheck>, exact: false, classes: [0, 2, 3];
     /// What intentions there are by (partition, namespace, peer, name) of the source; then those of the destination.
     intention_sources: IntentionSources<IntentionRef>, exact: false, classes: [0, 4];
+    /// Entries by (partition, namespace, name of a service on which they depend; kind, partition, namespace, name).
+    entry_links: EntryLinks<EntryLink>, exact: false, classes: [];
     /// Intentions of the older API by (id); then as they are shown.
     intention_ids: IntentionIds<IntentionRef>, exact: false, classes: [0, 1];
     /// Tokens by hash of their secret.

@@ -119,7 +119,7 @@ impl EntryShape for ServiceIntentionsEntry {
         }
     }
 
-    fn resolve(body: &IntentionsBody, head: Head, faults: &mut Vec<Fault>) -> Option<ServiceIntentions> {
+    fn resolve(body: IntentionsBody, head: Head, faults: &mut Vec<Fault>) -> Option<ServiceIntentions> {
         field::not_available("JWT", body.jwt.is_some(), "JWT requirements of intentions", faults);
         if body.sources.is_empty() {
             faults.push(Fault::rule("Sources", "At least one source is required"));

@@ -53,8 +53,8 @@ fn kinds_that_are_not_built_are_told() {
     let own = loaded(
         &[(
             "a.hcl",
-            "config_entries { bootstrap = [\n{ kind = \"proxy-defaults\" name = \"global\" config { protocol = \"http\" } },
-{ Kind = \"mesh\" TLS { Incoming { TLSMinVersion = \"TLSv1_2\" } } HTTP { SanitizeXForwardedClientCert = false } }] }",
+            "config_entries { bootstrap = [\n{ kind = \"tcp-route\" name = \"x\" },
+{ Kind = \"service-router\" Name = \"y\" }] }",
         )],
         &server(),
     );
@@ -62,7 +62,7 @@ fn kinds_that_are_not_built_are_told() {
     assert_eq!(
         warnings,
         [
-            "a.hcl:2:1: config_entries.bootstrap [0] proxy-defaults, [1] mesh have no effect: their kinds are not available yet",
+            "a.hcl:2:1: config_entries.bootstrap [0] tcp-route, [1] service-router have no effect: their kinds are not available yet",
         ]
     );
     assert!(own.config.server.entries.is_empty());

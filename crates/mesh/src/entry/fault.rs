@@ -2,11 +2,14 @@
 //!
 //! Fields are named as in the API. The texts begin as Consul's do, which tools compare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concord_model::entry::{EntryName, Naming};
+use concord_model::proxy::{Expose, ExposedPath};
 
-use super::limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX};
+use super::limits::{
+    EXPOSED_PATHS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
+};
 
 /// One thing that is wrong with an entry.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -24,6 +27,67 @@ pub enum Fault {
     /// Something that has to be there is not.
     #[error("is required")]
     Required,
+    /// Two fields of which one may be set.
+    #[error("are mutually exclusive; leave one of them out")]
+    Exclusive,
+    /// Something that has no meaning here.
+    #[error("must be empty here")]
+    MustBeEmpty,
+    /// Another namespace or partition than there is.
+    #[error("names another namespace or partition; only \"default\" is there")]
+    OtherTenancy,
+    /// More than all, or less than none.
+    #[error("must be a percentage between 0 and 100")]
+    NotAPercentage,
+    /// A time below zero.
+    #[error("cannot be negative")]
+    Negative,
+    /// Neither an address nor the name of a host.
+    #[error("is not valid: it is neither an IP address nor the name of a host; wildcards are not allowed")]
+    NoHost,
+    /// No protocol.
+    #[error("is {protocol}, which is no protocol; use tcp, http, http2 or grpc")]
+    NoProtocol {
+        /// The value as given.
+        protocol: String,
+    },
+    /// The newest version is older than the oldest.
+    #[error("{max} is below TLSMinVersion {min}")]
+    MaxBelowMin {
+        /// The newest.
+        max: &'static str,
+        /// The oldest.
+        min: &'static str,
+    },
+    /// Suites where none can be chosen.
+    #[error("are only for TLS 1.2 and before; leave them out, or lower TLSMinVersion")]
+    SuitesOfNewTls,
+    /// No suite that proxies know.
+    #[error(
+        "{suite:?} is no cipher suite that proxies know; use IANA names, as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+    )]
+    UnknownSuite {
+        /// The suite as given.
+        suite: String,
+    },
+    /// A path without a file.
+    #[error("is only for access logs of type file")]
+    OnlyForFiles,
+    /// A text that is no JSON.
+    #[error("is not JSON")]
+    NoJson,
+    /// No port.
+    #[error("is not a port; use 1 to 65535")]
+    NoPort,
+    /// A port twice.
+    #[error("is the port of another path, too; give each path a port of its own")]
+    PortTaken,
+    /// A protocol that paths cannot have.
+    #[error("is {protocol:?}; use http or http2")]
+    NoPathProtocol {
+        /// The protocol as given.
+        protocol: String,
+    },
     /// All, where one service has to be named.
     #[error("must be the name of a service, and not a wildcard")]
     Wildcard,
@@ -149,6 +213,31 @@ impl Faults {
                 self.push("Name", Fault::OtherName { name: name.as_str().to_owned(), only });
             }
             Naming::Only(_) => {}
+        }
+    }
+
+    /// What proxies let through without the mesh's TLS.
+    pub(super) fn expose(&mut self, expose: &Expose) {
+        let Expose { checks: _, paths } = expose;
+        self.at_most("Expose.Paths", paths.len(), EXPOSED_PATHS_MAX);
+        let mut ports = BTreeSet::new();
+        for (i, path) in paths.iter().enumerate().take(EXPOSED_PATHS_MAX) {
+            let at = format!("Expose.Paths[{i}]");
+            let ExposedPath { listener_port, path, local_path_port: _, protocol, parsed_from_check: _ } =
+                path;
+            if path.is_empty() {
+                self.push(format!("{at}.Path"), Fault::Required);
+            }
+            self.no_longer(format!("{at}.Path"), path, TEXT_BYTES_MAX);
+            if *listener_port == 0 {
+                self.push(format!("{at}.ListenerPort"), Fault::NoPort);
+            } else if !ports.insert(*listener_port) {
+                self.push(format!("{at}.ListenerPort"), Fault::PortTaken);
+            }
+            if !matches!(protocol.as_str(), "" | "http" | "http2") {
+                let protocol = protocol.chars().take(32).collect();
+                self.push(format!("{at}.Protocol"), Fault::NoPathProtocol { protocol });
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub const PROVIDERS_MAX: usize = 64;
 pub const CLAIMS_MAX: usize = 64;
 /// Steps of the path to a claim: nesting that no token has.
 pub const CLAIM_DEPTH_MAX: usize = 16;
+/// Paths that proxies let through: each is a listener of its own.
+pub const EXPOSED_PATHS_MAX: usize = 1024;
 /// Pairs of metadata (Consul's bound).
 pub const META_PAIRS_MAX: usize = 64;
 /// Bytes of a metadata key (Consul's bound).

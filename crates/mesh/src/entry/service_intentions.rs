@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use concord_model::Pattern;
 use concord_model::intention::{
     DESCRIPTION_BYTES_MAX, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission,
     JwtRequirement, PathMatch, Permission, ServiceIntentions, SourceIntention,
 };
+use concord_model::{Pattern, ServiceRef};
 
 use super::fault::{EntryFault, Fault, Faults};
+use super::graph::{GraphFault, Proposed};
 use super::limits::{
     CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX,
     TEXT_BYTES_MAX,
@@ -53,6 +54,23 @@ pub fn validate_source(
     faults.at_most("Sources", others + 1, SOURCES_MAX);
     check_source(&format!("Sources[{others}]"), one, is_wild(destination), &mut faults);
     faults.none_or()
+}
+
+pub(super) fn graph(_: Proposed<'_>) -> Result<(), GraphFault> {
+    Ok(())
+}
+
+pub(super) fn links(entry: &ServiceIntentions) -> Vec<ServiceRef> {
+    links_of(&entry.destination, by_request(entry))
+}
+
+/// The links of a destination's intentions, of which some have permissions or none has.
+pub fn links_of(destination: &Destination, by_request: bool) -> Vec<ServiceRef> {
+    destination.service().filter(|_| by_request).into_iter().collect()
+}
+
+fn by_request(entry: &ServiceIntentions) -> bool {
+    entry.sources.iter().any(|own| own.decision.is_by_request())
 }
 
 fn check_destination(destination: &Destination, faults: &mut Faults) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concord_mesh::entry::{EntryFault, validate};
+use concord_mesh::entry::{Change, EntryFault, check_graph, validate};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern};
@@ -51,6 +51,7 @@ impl Core {
         if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
             return self.unchanged(existing.stamp().modify).await;
         }
+        self.fits(Change { name: &name, to: Some(&entry) })?;
         let (reply, index) = self.write(command::SetEntry { entry, cas }).await?;
         Ok(self.written(done(&reply)?, index))
     }
@@ -62,6 +63,7 @@ impl Core {
     ) -> Result<Answer<bool>, RpcError> {
         self.authorise(head, &request.need()).await?;
         let DeleteEntry { name: entry, cas } = request;
+        self.fits(Change { name: &entry, to: None })?;
         let (reply, index) = self.write(command::DeleteEntry { entry, cas }).await?;
         let gone = match reply {
             // What is not there is as it was to be, whatever index it had.
@@ -69,6 +71,12 @@ impl Core {
             reply => done(&reply)?,
         };
         Ok(self.written(gone, index))
+    }
+
+    /// Refuses a change that cannot stand beside what is kept now. What others change meanwhile is looked at when
+    /// it is applied.
+    fn fits(&self, change: Change<'_>) -> Result<(), RpcError> {
+        check_graph(&*self.view(), change).map_err(|fault| RpcError::Rejected(fault.to_string()))
     }
 
     /// The caller's turn with an entry; whether they may write it is looked at again once they have it.

@@ -3,8 +3,9 @@
 use concord_model::token::{GLOBAL_MANAGEMENT, Identities, PolicyLink, Token};
 use concord_model::{Stamp, Uuid};
 use concord_rpc::RpcError;
+use concord_state::RULE_SET;
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
-use concord_state::command::{BootstrapAcl, EnsureBuiltins, SetClusterId, SetMode, SetTokens};
+use concord_state::command::{BootstrapAcl, EnsureBuiltins, SetClusterId, SetMode, SetRuleSet, SetTokens};
 use tracing::warn;
 
 use crate::endpoint::acl::seal_secret;
@@ -22,6 +23,14 @@ pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
     }
     let id = core.config.ca.cluster_id.unwrap_or_else(|| core.uuid());
     core.write(SetClusterId { id }).await.map(|_| ())
+}
+
+/// Puts the rules of this version in force. With one voter nobody else has to know them.
+pub(super) async fn ensure_rules(core: &Core) -> Result<(), RpcError> {
+    if core.view().read().rule_set() < RULE_SET {
+        core.write(SetRuleSet { rule_set: RULE_SET }).await?;
+    }
+    Ok(())
 }
 
 /// Creates built-in policies and tokens where they are missing.

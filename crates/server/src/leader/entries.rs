@@ -16,8 +16,27 @@ use crate::paths::Core;
 /// Writes what is missing.
 pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
     let wanted = core.live.entries();
-    for entry in wanted.iter() {
-        ensure_one(core, entry).await?;
+    let mut left: Vec<&Entry> = wanted.iter().collect();
+    // Some stand only beside others, in whatever order they are written down: who is refused is tried again after
+    // the rest, as long as that helps.
+    while !left.is_empty() {
+        let (before, mut refused) = (left.len(), Vec::new());
+        let mut reason = None;
+        for entry in left {
+            match ensure_one(core, entry).await {
+                Ok(()) => {}
+                Err(error @ RpcError::Rejected(_)) => {
+                    refused.push(entry);
+                    reason.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        left = refused;
+        match reason {
+            Some(error) if left.len() == before => return Err(error),
+            _ => {}
+        }
     }
     core.live.entries_stand(&wanted);
     Ok(())

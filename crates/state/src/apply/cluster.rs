@@ -13,6 +13,8 @@ use crate::tables::Tables;
 
 /// The rules of a state nobody has raised them in.
 pub(crate) const FIRST_RULE_SET: u32 = 1;
+/// From these rules on a configuration entry must fit those that are kept.
+pub(crate) const GRAPH_RULES: u32 = 2;
 
 pub(crate) fn id(tables: &Tables) -> Option<Uuid> {
     tables.cluster_id.get(&keys::only()).map(|id| **id)

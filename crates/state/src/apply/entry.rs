@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_mesh::entry::validate_source;
+use concord_mesh::entry::{Change, check_graph, validate_source};
 use concord_model::Stamp;
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 
+use crate::apply::cluster::{GRAPH_RULES, rule_set};
 use crate::apply::{cas_failed, done};
 use crate::command::{DeleteEntry, DeleteIntention, EditIntention, SetEntry, UpsertIntention};
 use crate::derive::entry as rows;
@@ -21,17 +22,26 @@ use crate::row::{EntryRow, IntentionHead};
 use crate::table::Commit;
 use crate::tables::Tables;
 
-pub(super) fn set(tables: &mut Tables, commit: &mut Commit, command: &SetEntry) -> Reply {
+pub(super) fn set(tables: &mut Tables, commit: &mut Commit, command: &SetEntry) -> Result<Reply, Refusal> {
     let name = command.entry.name();
     let old = row_of(tables, &name);
     if let Some(failed) = cas_failed(command.cas, last_change(old.as_deref())) {
-        return failed;
+        return Ok(failed);
     }
-    match &command.entry {
+    fits(tables, Change { name: &name, to: Some(&command.entry) })?;
+    Ok(match &command.entry {
         Entry::ServiceIntentions(entry) => set_intentions(tables, commit, entry),
         #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
         whole => set_whole(tables, commit, whole, old.as_deref()),
+    })
+}
+
+/// Refuses a change that cannot stand beside what is kept. Rules before [`GRAPH_RULES`] did not look.
+fn fits(tables: &Tables, change: Change<'_>) -> Result<(), EntryRefusal> {
+    if rule_set(tables) < GRAPH_RULES {
+        return Ok(());
     }
+    check_graph(tables, change).map_err(EntryRefusal::Graph)
 }
 
 fn set_whole(tables: &mut Tables, commit: &mut Commit, entry: &Entry, old: Option<&EntryRow>) -> Reply {
@@ -57,7 +67,8 @@ fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceInten
     let mut changed = old.is_none();
     if let Some(old) = &old {
         changed = (&head.jwt, &head.meta) != (&old.jwt, &old.meta);
-        (head.stamp, head.sources, head.without_id) = (old.stamp, old.sources, old.without_id);
+        (head.stamp, head.sources) = (old.stamp, old.sources);
+        (head.without_id, head.by_request) = (old.without_id, old.by_request);
     }
     for gone in absent_in(tables, &head.destination, &is) {
         changed |= rows::remove_source(tables, commit, &mut head, &gone);
@@ -75,11 +86,16 @@ fn absent_in(tables: &Tables, to: &Destination, is: &BTreeMap<Key, SourceIntenti
     all.map(|(_, own)| own.source.clone()).collect()
 }
 
-pub(super) fn delete(tables: &mut Tables, commit: &mut Commit, command: &DeleteEntry) -> Reply {
+pub(super) fn delete(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &DeleteEntry,
+) -> Result<Reply, Refusal> {
     if let Some(failed) = cas_failed(command.cas, last_change(row_of(tables, &command.entry).as_deref())) {
-        return failed;
+        return Ok(failed);
     }
-    done(rows::remove(tables, commit, &command.entry))
+    fits(tables, Change { name: &command.entry, to: None })?;
+    Ok(done(rows::remove(tables, commit, &command.entry)))
 }
 
 pub(super) fn upsert_intention(

@@ -1,4 +1,4 @@
-//! Configuration entries: a head for each, a row for each source of an intention, and those rows found
+//! Configuration entries: a row for each, intentions as a head, a row for each source of an intention, and those rows found
 //! by source and by id.
 //!
 //! A source's row is written through its entry's head, which counts it; the head is written last.
@@ -10,20 +10,31 @@ use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
 
 use crate::keys;
-use crate::row::{EntryRow, IntentionHead, IntentionRef};
+use crate::row::{EntryLink, EntryRow, IntentionHead, IntentionRef};
 use crate::table::Commit;
 use crate::tables::Tables;
 
 /// Stores an entry that is kept whole. Returns whether it changed.
 pub(crate) fn put(tables: &mut Tables, commit: &mut Commit, entry: Arc<Entry>) -> bool {
-    let key = keys::entry(&entry.name());
-    tables.entries.put(&key, Arc::new(EntryRow::Whole(entry)), commit)
+    put_row(tables, commit, EntryRow::Whole(entry))
 }
 
 /// Stores a head. Returns whether it changed.
 pub(crate) fn put_head(tables: &mut Tables, commit: &mut Commit, head: IntentionHead) -> bool {
-    let key = keys::entry(&EntryName::intentions(&head.destination));
-    tables.entries.put(&key, Arc::new(EntryRow::Intentions(Arc::new(head))), commit)
+    put_row(tables, commit, EntryRow::Intentions(Arc::new(head)))
+}
+
+fn put_row(tables: &mut Tables, commit: &mut Commit, row: EntryRow) -> bool {
+    let (name, links) = (row.name(), row.links());
+    let Some(old) = tables.entries.exchange(&keys::entry(&name), Arc::new(row), commit) else { return false };
+    for to in old.iter().flat_map(|old| old.links()).filter(|to| !links.contains(to)) {
+        tables.entry_links.remove(&keys::entry_link(&to, &name), commit);
+    }
+    for to in links {
+        let key = keys::entry_link(&to, &name);
+        tables.entry_links.put(&key, Arc::new(EntryLink { to, from: name.clone() }), commit);
+    }
+    true
 }
 
 /// Stores a source of an entry. Returns whether it changed.
@@ -72,6 +83,9 @@ pub(crate) fn remove_source(
 /// Removes an entry, intentions with their sources. Returns whether there was one.
 pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName) -> bool {
     let Some(row) = tables.entries.remove(&keys::entry(name), commit) else { return false };
+    for to in row.links() {
+        tables.entry_links.remove(&keys::entry_link(&to, name), commit);
+    }
     if let EntryRow::Intentions(head) = &*row {
         remove_sources(tables, commit, &head.destination);
     }
@@ -101,9 +115,11 @@ fn id(own: &SourceIntention) -> Option<Uuid> {
 fn count(head: &mut IntentionHead, own: &SourceIntention) {
     head.sources += 1;
     head.without_id += usize::from(own.legacy.is_none());
+    head.by_request += usize::from(own.decision.is_by_request());
 }
 
 fn uncount(head: &mut IntentionHead, own: &SourceIntention) {
     head.sources -= 1;
     head.without_id -= usize::from(own.legacy.is_none());
+    head.by_request -= usize::from(own.decision.is_by_request());
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_mesh::entry::Lookup;
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Uuid};
@@ -13,7 +14,8 @@ use concord_model::{Pattern, ServiceRef, Uuid};
 use crate::keys;
 use crate::read::Reader;
 use crate::row::{EntryRow, IntentionHead, IntentionRef};
-use crate::tables::TableId;
+use crate::store::View;
+use crate::tables::{TableId, Tables};
 
 impl Reader {
     /// One entry, whole.
@@ -137,6 +139,38 @@ impl Reader {
 
     fn source(&self, destination: &Destination, source: &Source) -> Option<&Arc<SourceIntention>> {
         self.tables().intentions.get(&keys::intention(destination, source))
+    }
+}
+
+impl Lookup for View {
+    fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
+        Lookup::entry(&*self.tables, name)
+    }
+
+    fn links_to(&self, service: &ServiceRef) -> Vec<EntryName> {
+        self.tables.links_to(service)
+    }
+
+    fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef> {
+        self.tables.linked_by(kind)
+    }
+}
+
+impl Lookup for Tables {
+    fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
+        match &**self.entries.get(&keys::entry(name))? {
+            EntryRow::Whole(entry) => Some(Arc::clone(entry)),
+            EntryRow::Intentions(_) => None,
+        }
+    }
+
+    fn links_to(&self, service: &ServiceRef) -> Vec<EntryName> {
+        self.entry_links.scan(&keys::entry_links_to(service)).map(|(_, link)| link.from.clone()).collect()
+    }
+
+    fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef> {
+        let of_kind = self.entry_links.iter().filter(|(_, link)| link.from.kind == kind);
+        of_kind.map(|(_, link)| link.to.clone()).collect()
     }
 }
 

@@ -1,13 +1,17 @@
 //! The serde side of decoding: a value is every node written under one key.
 
-use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
+use serde::de::value::{BorrowedStrDeserializer, I64Deserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
+use crate::duration;
 use crate::tree::{Entry, Kind, Node, group, repeated_objects};
 
 use super::scalar::{self, Number, wanted};
 use super::{Context, Error, Fault, Path, same_key};
+
+/// A type of this name over whole nanoseconds is a length of time, and may be written as Go writes one.
+const SPAN: &str = "Span";
 
 /// All that was written under one key, in order.
 #[derive(Clone)]
@@ -195,10 +199,18 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
+        match &self.last.kind {
+            Kind::String(text) if name == SPAN => {
+                self.single()?;
+                let nanos = if text.is_empty() { Ok(0) } else { duration::parse_signed(text) };
+                let nanos = nanos.map_err(|error| Error::new(Fault::Value(error.to_string())))?;
+                visitor.visit_newtype_struct(I64Deserializer::<Error>::new(nanos))
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

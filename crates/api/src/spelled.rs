@@ -1,0 +1,293 @@
+//! A value of the model in the API's spelling: the field `tls_min_version` is `TLSMinVersion`.
+//!
+//! Fields are left out where the model leaves them out. Keys of maps are the user's and stay as they are; maps are
+//! written in the order of their keys at every level, as Go writes them.
+
+use std::collections::BTreeMap;
+
+use serde::ser::{
+    Error, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
+};
+use serde_json::Value;
+
+/// Words that are written in capitals.
+const CAPITALS: [&str; 12] =
+    ["ca", "http", "id", "json", "jwks", "jwt", "sds", "sni", "tls", "ttl", "uri", "url"];
+
+/// Shows the value that it holds in the API's spelling.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Spelled<T>(pub T);
+
+impl<T: Serialize> Serialize for Spelled<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(Speller(serializer))
+    }
+}
+
+/// The API's name of a field.
+fn spelled(field: &str) -> String {
+    let mut name = String::with_capacity(field.len());
+    for word in field.split('_') {
+        if CAPITALS.contains(&word) {
+            name.push_str(&word.to_ascii_uppercase());
+        } else {
+            let mut letters = word.chars();
+            name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+            name.push_str(letters.as_str());
+        }
+    }
+    name
+}
+
+/// Passes all on to another serializer, with the fields of structs spelled anew.
+struct Speller<S>(S);
+
+/// The members of a struct, as those of a map.
+struct Fields<M>(M);
+
+/// The members of a map, until all are known and can be sorted.
+struct Sorted<S: Serializer> {
+    to: S,
+    key: Option<String>,
+    members: BTreeMap<String, Value>,
+}
+
+macro_rules! pass_on {
+    ($($method:ident($type:ty);)*) => {
+        $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
+            self.0.$method(value)
+        })*
+    };
+}
+
+/// What the model does not have where it is shown.
+fn unused<T, E: Error>(what: &str) -> Result<T, E> {
+    Err(E::custom(format!("no record of the model holds {what}")))
+}
+
+impl<S: Serializer> Serializer for Speller<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Fields<S::SerializeSeq>;
+    type SerializeTuple = Fields<S::SerializeTuple>;
+    type SerializeTupleStruct = Impossible<S::Ok, S::Error>;
+    type SerializeTupleVariant = Impossible<S::Ok, S::Error>;
+    type SerializeMap = Sorted<S>;
+    type SerializeStruct = Fields<S::SerializeMap>;
+    type SerializeStructVariant = Impossible<S::Ok, S::Error>;
+
+    pass_on! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_str(&str);
+        serialize_bytes(&[u8]);
+    }
+
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.0.serialize_none()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.0.serialize_unit()
+    }
+
+    fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
+        self.0.serialize_unit_struct(name)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<S::Ok, S::Error> {
+        self.0.serialize_unit_variant(name, index, variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let mut map = self.0.serialize_map(Some(1))?;
+        map.serialize_entry(&spelled(variant), &Spelled(value))?;
+        map.end()
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.0.serialize_seq(len).map(Fields)
+    }
+
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        self.0.serialize_tuple(len).map(Fields)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, S::Error> {
+        unused("a struct without names")
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        unused("a variant without names")
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        Ok(Sorted { to: self.0, key: None, members: BTreeMap::new() })
+    }
+
+    fn serialize_struct(self, _: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
+        self.0.serialize_map(Some(len)).map(Fields)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        unused("a variant with names")
+    }
+}
+
+impl<M: SerializeMap> SerializeStruct for Fields<M> {
+    type Ok = M::Ok;
+    type Error = M::Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        field: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        self.0.serialize_entry(&spelled(field), &Spelled(value))
+    }
+
+    fn end(self) -> Result<M::Ok, M::Error> {
+        self.0.end()
+    }
+}
+
+impl<Q: SerializeSeq> SerializeSeq for Fields<Q> {
+    type Ok = Q::Ok;
+    type Error = Q::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Q::Error> {
+        self.0.serialize_element(&Spelled(value))
+    }
+
+    fn end(self) -> Result<Q::Ok, Q::Error> {
+        self.0.end()
+    }
+}
+
+impl<Q: SerializeTuple> SerializeTuple for Fields<Q> {
+    type Ok = Q::Ok;
+    type Error = Q::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Q::Error> {
+        self.0.serialize_element(&Spelled(value))
+    }
+
+    fn end(self) -> Result<Q::Ok, Q::Error> {
+        self.0.end()
+    }
+}
+
+impl<S: Serializer> SerializeMap for Sorted<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
+        match serde_json::to_value(key).map_err(S::Error::custom)? {
+            Value::String(key) => self.key = Some(key),
+            other => return unused(&format!("the key {other}")),
+        }
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        let key = self.key.take().ok_or_else(|| S::Error::custom("a value came before its key"))?;
+        self.members.insert(key, serde_json::to_value(Spelled(value)).map_err(S::Error::custom)?);
+        Ok(())
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.to.collect_map(self.members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use concord_model::proxy::{Expose, ExposedPath};
+    use serde::Serialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Sample {
+        tls_min_version: &'static str,
+        sanitize_x_forwarded_client_cert: bool,
+        envoy_listener_json: Option<&'static str>,
+        enforcing_consecutive_5xx: u32,
+        opaque: BTreeMap<&'static str, Value>,
+        expose: Expose,
+    }
+
+    #[test]
+    fn fields_are_spelled_as_the_api_does_and_keys_of_maps_stay() {
+        let path = ExposedPath { listener_port: 80, path: "/x".to_owned(), ..ExposedPath::default() };
+        let sample = Sample {
+            tls_min_version: "TLSv1_2",
+            sanitize_x_forwarded_client_cert: true,
+            envoy_listener_json: None,
+            enforcing_consecutive_5xx: 100,
+            opaque: BTreeMap::from([("some_key", json!({ "z_key": 1, "a_key": [{ "b": 2 }] }))]),
+            expose: Expose { checks: false, paths: vec![path] },
+        };
+        let shown = serde_json::to_string(&Spelled(sample)).unwrap();
+        assert_eq!(
+            shown,
+            concat!(
+                r#"{"TLSMinVersion":"TLSv1_2","SanitizeXForwardedClientCert":true,"EnvoyListenerJSON":null,"#,
+                r#""EnforcingConsecutive5xx":100,"Opaque":{"some_key":{"a_key":[{"b":2}],"z_key":1}},"#,
+                r#""Expose":{"Paths":[{"ListenerPort":80,"Path":"/x"}]}}"#
+            )
+        );
+    }
+}
