@@ -8,7 +8,7 @@ mod service_intentions;
 
 use std::collections::BTreeMap;
 
-use concord_model::entry::{Entry, EntryKind, EntryName, Naming, Record};
+use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Naming, Record};
 use concord_model::intention::Destination;
 use concord_model::{Pattern, ServiceName, Stamp};
 use concord_syntax::Node;
@@ -54,6 +54,7 @@ macro_rules! kinds {
 
 kinds! {
     ServiceIntentions => ServiceIntentionsEntry;
+    Mesh => Spelled<Mesh>;
 }
 
 /// What the entries of one kind say, beside what all entries have.
@@ -140,7 +141,6 @@ const UNBUILT: &[&str] = &[
     "ingress-gateway",
     "inline-certificate",
     "jwt-provider",
-    "mesh",
     "proxy-defaults",
     "sameness-group",
     "service-defaults",
@@ -152,7 +152,7 @@ const UNBUILT: &[&str] = &[
 ];
 
 /// Kinds that are kept and shown, but that proxies do not go by yet.
-const UNHEEDED: &[EntryKind] = &[];
+const UNHEEDED: &[EntryKind] = &[EntryKind::Mesh];
 
 /// Whether proxies do not go by entries of a kind yet.
 pub fn unheeded(kind: EntryKind) -> bool {

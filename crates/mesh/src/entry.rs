@@ -5,6 +5,7 @@
 mod fault;
 mod graph;
 mod limits;
+mod mesh;
 mod service_intentions;
 
 use concord_model::ServiceRef;
@@ -45,4 +46,5 @@ macro_rules! kinds {
 
 kinds! {
     ServiceIntentions => service_intentions;
+    Mesh => mesh;
 }

@@ -4,6 +4,7 @@
 //! them. What an entry may say is the business of `mesh::entry`, how it is written that of `api::entry`; each
 //! has one file a kind.
 
+mod mesh;
 mod proxying;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,10 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::mesh::{
+    EscapedSlashes, Mesh, MeshHttp, MeshHttpIncoming, MeshPeering, MeshTls, MeshTransparentProxy,
+    RequestNormalization, TlsLimits, TlsVersion, Underscores,
+};
 pub use self::proxying::{EnvoyExtension, GatewayMode, MeshGateway, MutualTlsMode, Protocol, ProxyMode};
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
@@ -94,6 +99,8 @@ macro_rules! kinds {
 kinds! {
     /// Intentions of one destination.
     ServiceIntentions(ServiceIntentions), "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
+    /// What holds for the whole mesh.
+    Mesh(Record<Mesh>), "mesh", named: Naming::Only("mesh"), read: Open, write: Mesh;
 }
 
 /// What the entries of a kind may be called.
