@@ -8,7 +8,7 @@ mod service_intentions;
 
 use std::collections::BTreeMap;
 
-use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Naming, Record};
+use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, Record};
 use concord_model::intention::Destination;
 use concord_model::{Pattern, ServiceName, Stamp};
 use concord_syntax::Node;
@@ -54,6 +54,7 @@ macro_rules! kinds {
 
 kinds! {
     ServiceIntentions => ServiceIntentionsEntry;
+    ProxyDefaults => Spelled<ProxyDefaults>;
     Mesh => Spelled<Mesh>;
 }
 
@@ -141,7 +142,6 @@ const UNBUILT: &[&str] = &[
     "ingress-gateway",
     "inline-certificate",
     "jwt-provider",
-    "proxy-defaults",
     "sameness-group",
     "service-defaults",
     "service-resolver",
@@ -152,7 +152,7 @@ const UNBUILT: &[&str] = &[
 ];
 
 /// Kinds that are kept and shown, but that proxies do not go by yet.
-const UNHEEDED: &[EntryKind] = &[EntryKind::Mesh];
+const UNHEEDED: &[EntryKind] = &[EntryKind::ProxyDefaults, EntryKind::Mesh];
 
 /// Whether proxies do not go by entries of a kind yet.
 pub fn unheeded(kind: EntryKind) -> bool {

@@ -6,6 +6,7 @@ mod fault;
 mod graph;
 mod limits;
 mod mesh;
+mod proxy_defaults;
 mod service_intentions;
 
 use concord_model::ServiceRef;
@@ -46,5 +47,6 @@ macro_rules! kinds {
 
 kinds! {
     ServiceIntentions => service_intentions;
+    ProxyDefaults => proxy_defaults;
     Mesh => mesh;
 }

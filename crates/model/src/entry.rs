@@ -5,6 +5,7 @@
 //! has one file a kind.
 
 mod mesh;
+mod proxy_defaults;
 mod proxying;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub use self::mesh::{
     EscapedSlashes, Mesh, MeshHttp, MeshHttpIncoming, MeshPeering, MeshTls, MeshTransparentProxy,
     RequestNormalization, TlsLimits, TlsVersion, Underscores,
 };
+pub use self::proxy_defaults::{AccessLogSink, AccessLogs, ProxyDefaults};
 pub use self::proxying::{EnvoyExtension, GatewayMode, MeshGateway, MutualTlsMode, Protocol, ProxyMode};
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
@@ -99,6 +101,8 @@ macro_rules! kinds {
 kinds! {
     /// Intentions of one destination.
     ServiceIntentions(ServiceIntentions), "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
+    /// What holds for all proxies.
+    ProxyDefaults(Record<ProxyDefaults>), "proxy-defaults", named: Naming::Only("global"), read: Open, write: Mesh;
     /// What holds for the whole mesh.
     Mesh(Record<Mesh>), "mesh", named: Naming::Only("mesh"), read: Open, write: Mesh;
 }

@@ -1,0 +1,79 @@
+//! `proxy-defaults`: what holds for all proxies and gateways.
+
+use concord_model::ServiceRef;
+use concord_model::entry::{
+    AccessLogSink, AccessLogs, Entry, EntryKind, EntryName, MutualTlsMode, Protocol, ProxyDefaults, Record,
+};
+use serde::Deserialize;
+
+use super::fault::{Fault, Faults};
+use super::graph::{GraphFault, Proposed};
+use super::limits::TEXT_BYTES_MAX;
+use super::mesh;
+
+pub(super) fn check(entry: &Record<ProxyDefaults>, faults: &mut Faults) {
+    faults.meta("Meta", &entry.meta);
+    let ProxyDefaults { config, expose, access_logs, .. } = &entry.said;
+    if let Some(protocol) = config.get("protocol")
+        && Protocol::deserialize(protocol).is_err()
+    {
+        let shown = protocol.to_string().chars().take(64).collect();
+        faults.push("Config.protocol", Fault::NoProtocol { protocol: shown });
+    }
+    faults.expose(expose);
+    check_logs(access_logs, faults);
+}
+
+fn check_logs(logs: &AccessLogs, faults: &mut Faults) {
+    let AccessLogs { enabled: _, disable_listener_logs: _, sink, path, json_format, text_format } = logs;
+    match (*sink == AccessLogSink::File, path.is_empty()) {
+        (true, true) => faults.push("AccessLogs.Path", Fault::Required),
+        (false, false) => faults.push("AccessLogs.Path", Fault::OnlyForFiles),
+        (true, false) | (false, true) => {}
+    }
+    for (name, text) in [("Path", path), ("JSONFormat", json_format), ("TextFormat", text_format)] {
+        faults.no_longer(format!("AccessLogs.{name}"), text, TEXT_BYTES_MAX);
+    }
+    if !json_format.is_empty() && !text_format.is_empty() {
+        faults.push("AccessLogs.JSONFormat and TextFormat", Fault::Exclusive);
+    }
+    if !json_format.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(json_format).is_err() {
+        faults.push("AccessLogs.JSONFormat", Fault::NoJson);
+    }
+}
+
+pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
+    let mode = |entry: Option<&Entry>| match entry {
+        Some(Entry::ProxyDefaults(entry)) => entry.said.mutual_tls_mode,
+        _ => MutualTlsMode::Unset,
+    };
+    may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)
+}
+
+pub(super) fn links(_: &Record<ProxyDefaults>) -> Vec<ServiceRef> {
+    Vec::new()
+}
+
+/// What services speak that say nothing themselves: bytes, if nothing is said here either.
+pub(super) fn protocol(proposed: Proposed<'_>) -> Protocol {
+    let said = match proposed.entry(&EntryName::only(EntryKind::ProxyDefaults)).as_deref() {
+        Some(Entry::ProxyDefaults(entry)) => {
+            entry.said.config.get("protocol").and_then(|value| Protocol::deserialize(value).ok())
+        }
+        _ => None,
+    };
+    said.unwrap_or_default().or(Protocol::Tcp)
+}
+
+/// Whether a mode of mutual TLS may be set where there was another one: letting in what is without the mesh's TLS
+/// needs the mesh's leave.
+pub(super) fn may_be(
+    mode: MutualTlsMode,
+    before: MutualTlsMode,
+    proposed: Proposed<'_>,
+) -> Result<(), GraphFault> {
+    if mode != MutualTlsMode::Permissive || before == mode || mesh::allows_permissive(proposed) {
+        return Ok(());
+    }
+    Err(GraphFault::Permissive)
+}
