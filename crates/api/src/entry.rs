@@ -8,7 +8,9 @@ mod service_intentions;
 
 use std::collections::BTreeMap;
 
-use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, Record};
+use concord_model::entry::{
+    Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, Record, ServiceDefaults,
+};
 use concord_model::intention::Destination;
 use concord_model::{Pattern, ServiceName, Stamp};
 use concord_syntax::Node;
@@ -54,6 +56,7 @@ macro_rules! kinds {
 
 kinds! {
     ServiceIntentions => ServiceIntentionsEntry;
+    ServiceDefaults => Spelled<ServiceDefaults>;
     ProxyDefaults => Spelled<ProxyDefaults>;
     Mesh => Spelled<Mesh>;
 }
@@ -143,7 +146,6 @@ const UNBUILT: &[&str] = &[
     "inline-certificate",
     "jwt-provider",
     "sameness-group",
-    "service-defaults",
     "service-resolver",
     "service-router",
     "service-splitter",
@@ -152,7 +154,7 @@ const UNBUILT: &[&str] = &[
 ];
 
 /// Kinds that are kept and shown, but that proxies do not go by yet.
-const UNHEEDED: &[EntryKind] = &[EntryKind::ProxyDefaults, EntryKind::Mesh];
+const UNHEEDED: &[EntryKind] = &[EntryKind::ServiceDefaults, EntryKind::ProxyDefaults, EntryKind::Mesh];
 
 /// Whether proxies do not go by entries of a kind yet.
 pub fn unheeded(kind: EntryKind) -> bool {

@@ -7,6 +7,7 @@
 mod mesh;
 mod proxy_defaults;
 mod proxying;
+mod service_defaults;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,10 @@ pub use self::mesh::{
 };
 pub use self::proxy_defaults::{AccessLogSink, AccessLogs, ProxyDefaults};
 pub use self::proxying::{EnvoyExtension, GatewayMode, MeshGateway, MutualTlsMode, Protocol, ProxyMode};
+pub use self::service_defaults::{
+    Balance, OutsideDestination, PassiveHealthCheck, ServiceDefaults, UpstreamDefaults, UpstreamLimits,
+    UpstreamOverride,
+};
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
 use crate::{NameError, Stamp};
@@ -101,6 +106,8 @@ macro_rules! kinds {
 kinds! {
     /// Intentions of one destination.
     ServiceIntentions(ServiceIntentions), "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
+    /// What holds for a service.
+    ServiceDefaults(Record<ServiceDefaults>), "service-defaults", named: Naming::Service, read: Service, write: Service;
     /// What holds for all proxies.
     ProxyDefaults(Record<ProxyDefaults>), "proxy-defaults", named: Naming::Only("global"), read: Open, write: Mesh;
     /// What holds for the whole mesh.
