@@ -7,6 +7,7 @@ mod graph;
 mod limits;
 mod mesh;
 mod proxy_defaults;
+mod requests;
 mod service_defaults;
 mod service_intentions;
 
@@ -21,6 +22,7 @@ pub use self::limits::{
     CLAIM_DEPTH_MAX, CLAIMS_MAX, EXPOSED_PATHS_MAX, HEADERS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX,
     META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
 };
+pub use self::requests::check_source;
 pub use self::service_defaults::{ADDRESSES_MAX, OVERRIDES_MAX};
 pub use self::service_intentions::{links_of, validate_source};
 

@@ -10,7 +10,6 @@ use super::*;
 fn decoded(body: &str) -> ServiceIntentions {
     match decode_entry(body.as_bytes()).unwrap() {
         Entry::ServiceIntentions(entry) => entry,
-        #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
         other => panic!("not intentions: {other:?}"),
     }
 }
@@ -50,7 +49,6 @@ fn an_answer_can_be_sent_back() {
     let shape = ConfigEntry::from_model(&Entry::ServiceIntentions(entry.clone()));
     let text = json(&shape, Layout::Pretty).unwrap();
     assert_eq!(decoded(std::str::from_utf8(&text).unwrap()), entry);
-    #[allow(irrefutable_let_patterns, reason = "with a single kind there is no other")]
     let Said::ServiceIntentions(said) = &shape.said else { panic!("not intentions: {shape:?}") };
     assert_eq!((said.sources[0].precedence, said.sources[0].kind.as_str()), (9, "consul"));
     assert_ne!(shape.hash, 0);
@@ -135,4 +133,115 @@ fn ids_of_the_older_api_may_be_sent_back_and_end_there() {
         "LegacyCreateTime":"2026-01-01T00:00:00Z","LegacyUpdateTime":"2026-01-01T00:00:00Z"}]"#,
     );
     assert_eq!(decoded(&body).sources[0].legacy, None);
+}
+
+#[track_caller]
+fn both_ways(body: &str, shown: &str) -> Entry {
+    let entry = decode_entry(body.as_bytes()).unwrap_or_else(|faults| panic!("{body}: {faults}"));
+    let text = String::from_utf8(json(&ConfigEntry::from_model(&entry), Layout::Compact).unwrap()).unwrap();
+    let (said, rest) = text.split_once(r#","Hash":"#).unwrap();
+    assert_eq!(said, shown);
+    assert!(rest.ends_with(r#","CreateIndex":0,"ModifyIndex":0}"#), "{rest}");
+    assert_eq!(decode_entry(text.as_bytes()).unwrap(), entry, "an answer can be sent back");
+    entry
+}
+
+#[test]
+fn defaults_of_a_service_are_read_in_both_styles_and_shown_as_consul_does() {
+    let shown = concat!(
+        r#"{"Kind":"service-defaults","Name":"web","Protocol":"http","TransparentProxy":{"DialedDirectly":true},"#,
+        r#""MutualTLSMode":"strict","MeshGateway":{"Mode":"local"},"Expose":{"Paths":[{"ListenerPort":21500,"#,
+        r#""Path":"/m","LocalPathPort":80,"Protocol":"http"}]},"ExternalSNI":"x","UpstreamConfig":{"Overrides":"#,
+        r#"[{"Name":"db","Peer":"east","EnvoyListenerJSON":"{}","ConnectTimeoutMs":5,"Limits":"#,
+        r#"{"MaxConnections":0},"PassiveHealthCheck":{"Interval":10000000000,"EnforcingConsecutive5xx":0},"#,
+        r#""MeshGateway":{}}]},"LocalConnectTimeoutMs":7,"Meta":{"a":"b"}"#
+    );
+    let camel = both_ways(
+        r#"{"Kind":"service-defaults","Name":"web","Protocol":"HTTP","TransparentProxy":{"DialedDirectly":true},
+        "MutualTLSMode":"strict","MeshGateway":{"Mode":"local"},"ExternalSNI":"x","LocalConnectTimeoutMs":7,
+        "Expose":{"Paths":[{"ListenerPort":21500,"Path":"/m","LocalPathPort":80,"Protocol":"http"}]},
+        "UpstreamConfig":{"Overrides":[{"Name":"db","Peer":"east","EnvoyListenerJSON":"{}","ConnectTimeoutMs":5,
+        "Limits":{"MaxConnections":0},
+        "PassiveHealthCheck":{"Interval":"10s","EnforcingConsecutive5xx":0}}]},"Meta":{"a":"b"}}"#,
+        shown,
+    );
+    let node = hcl::parse(
+        r#"kind = "service-defaults" name = "web" protocol = "http" transparent_proxy { dialed_directly = true }
+        mutual_tls_mode = "strict" mesh_gateway { mode = "local" } external_sni = "x"
+        local_connect_timeout_ms = 7 meta { a = "b" }
+        expose { paths { listener_port = 21500 path = "/m" local_path_port = 80 protocol = "http" } }
+        upstream_config { overrides { name = "db" peer = "east" envoy_listener_json = "{}" connect_timeout_ms = 5
+        limits { max_connections = 0 } passive_health_check { interval = "10s" enforcing_consecutive_5xx = 0 } } }"#,
+    )
+    .unwrap();
+    assert_eq!(entry_from_node(&node, "x.hcl").unwrap(), camel);
+    both_ways(
+        r#"{"Kind":"service-defaults","Name":"web"}"#,
+        r#"{"Kind":"service-defaults","Name":"web","Protocol":"","TransparentProxy":{},"MeshGateway":{},"Expose":{}"#,
+    );
+}
+
+#[test]
+fn defaults_of_proxies_and_the_mesh_need_no_name_and_keep_what_is_opaque() {
+    both_ways(
+        r#"{"Kind":"proxy-defaults","Config":{"protocol":"grpc","local_connect_timeout_ms":1,"z":{"b":1,"a":2}},
+        "AccessLogs":{"Enabled":true,"Type":"file","Path":"/x"}}"#,
+        concat!(
+            r#"{"Kind":"proxy-defaults","Name":"global","Config":{"local_connect_timeout_ms":1,"protocol":"grpc","#,
+            r#""z":{"a":2,"b":1}},"TransparentProxy":{},"MeshGateway":{},"Expose":{},"AccessLogs":{"Enabled":true,"#,
+            r#""Type":"file","Path":"/x"}"#
+        ),
+    );
+    both_ways(
+        r#"{"Kind":"mesh","AllowEnablingPermissiveMutualTLS":true,"TLS":{"Incoming":{"TLSMinVersion":"TLSv1_2"}},
+        "HTTP":{"Incoming":{"RequestNormalization":{"MergeSlashes":true}}},"Peering":{}}"#,
+        concat!(
+            r#"{"Kind":"mesh","Name":"mesh","TransparentProxy":{"MeshDestinationsOnly":false},"#,
+            r#""AllowEnablingPermissiveMutualTLS":true,"TLS":{"Incoming":{"TLSMinVersion":"TLSv1_2"}},"#,
+            r#""HTTP":{"SanitizeXForwardedClientCert":false,"Incoming":{"RequestNormalization":"#,
+            r#"{"InsecureDisablePathNormalization":false,"MergeSlashes":true,"PathWithEscapedSlashesAction":"","#,
+            r#""HeadersWithUnderscoresAction":""}}},"Peering":{"PeerThroughMeshGateways":false}"#
+        ),
+    );
+}
+
+#[test]
+fn what_the_defaults_cannot_say_is_refused_by_its_field() {
+    let said = |body: &str| decode_entry(body.as_bytes()).expect_err(body).to_string();
+    let defaults = |more: &str| said(&format!(r#"{{"Kind":"service-defaults","Name":"web",{more}}}"#));
+    assert!(
+        defaults(r#""Protocol":"ftp""#)
+            .contains(r#"Protocol: "ftp" is not a protocol; use one of tcp, http"#)
+    );
+    assert!(defaults(r#""Protcol":"tcp""#).contains(r#"unknown key "Protcol", did you mean "Protocol"?"#));
+    assert!(defaults(r#""Scope":{}"#).contains(r#"unknown key "Scope""#), "what only the log has");
+    assert!(defaults(r#""Stamp":{}"#).contains(r#"unknown key "Stamp""#));
+    assert!(defaults(r#""LocalConnectTimeoutMs":-1"#).contains("LocalConnectTimeoutMs"));
+    let interval = r#""UpstreamConfig":{"Defaults":{"PassiveHealthCheck":{"Interval":"10"}}}"#;
+    assert!(
+        defaults(interval).contains("Interval: time: missing unit in duration"),
+        "{}",
+        defaults(interval)
+    );
+    let name = said(r#"{"Kind":"service-defaults"}"#);
+    assert_eq!(name, "Name is required");
+    assert!(defaults(r#""Namespace":"n""#).contains("Namespaces is a Consul Enterprise feature"));
+}
+
+#[test]
+fn n_161_what_would_leave_something_open_is_refused_by_the_api_too() {
+    let refused = |more: &str, field: &str| {
+        let body = format!(r#"{{"Kind":"service-defaults","Name":"web",{more}}}"#);
+        let found = decode_entry(body.as_bytes()).expect_err(&body);
+        assert_eq!(found.status(), 501, "{found}");
+        assert!(
+            found.to_string().starts_with(&format!("not available yet: {field} of service-defaults")),
+            "{found}"
+        );
+    };
+    refused(r#""MaxInboundConnections":5"#, "MaxInboundConnections");
+    refused(r#""EnvoyExtensions":[{"Name":"builtin/ext-authz"}]"#, "EnvoyExtensions");
+    let nothing =
+        r#"{"Kind":"service-defaults","Name":"web","MaxInboundConnections":0,"EnvoyExtensions":[]}"#;
+    assert!(decode_entry(nothing.as_bytes()).is_ok());
 }

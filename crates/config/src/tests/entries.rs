@@ -53,8 +53,9 @@ fn kinds_that_are_not_built_are_told() {
     let own = loaded(
         &[(
             "a.hcl",
-            "config_entries { bootstrap = [\n{ kind = \"tcp-route\" name = \"x\" },
-{ Kind = \"service-router\" Name = \"y\" }] }",
+            "config_entries { bootstrap = [\n{ kind = \"proxy-defaults\" name = \"global\" config { protocol = \"http\" } },
+{ Kind = \"mesh\" TLS { Incoming { TLSMinVersion = \"TLSv1_2\" } } HTTP { SanitizeXForwardedClientCert = false } },
+{ Kind = \"service-router\" Name = \"web\" }] }",
         )],
         &server(),
     );
@@ -62,10 +63,11 @@ fn kinds_that_are_not_built_are_told() {
     assert_eq!(
         warnings,
         [
-            "a.hcl:2:1: config_entries.bootstrap [0] tcp-route, [1] service-router have no effect: their kinds are not available yet",
+            "a.hcl:2:1: config_entries.bootstrap [0] proxy-defaults, [1] mesh are kept and shown, but proxies do not go by them yet",
+            "a.hcl:4:1: config_entries.bootstrap [2] service-router has no effect: its kind is not available yet",
         ]
     );
-    assert!(own.config.server.entries.is_empty());
+    assert_eq!(own.config.server.entries.len(), 2);
 }
 
 #[test]

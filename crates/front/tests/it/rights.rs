@@ -12,7 +12,7 @@ use concord_front::http::routes;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::cases::{Case, INTENTIONS, Kind, Row};
+use self::cases::{Case, DEFAULTS, INTENTIONS, Kind, Row};
 use self::oracle::Rules;
 use crate::world::{ROOT, Response, Setup, World};
 
@@ -84,6 +84,11 @@ async fn fill(world: &World) -> String {
         let path = format!("/v1/connect/intentions/exact?source={from}&destination={to}");
         put(world, &path, json!({"Action": "deny"})).await;
     }
+    for name in DEFAULTS {
+        put(world, "/v1/config", json!({"Kind": "service-defaults", "Name": name, "Protocol": "http"})).await;
+    }
+    put(world, "/v1/config", json!({"Kind": "proxy-defaults", "Config": {"protocol": "http"}})).await;
+    put(world, "/v1/config", json!({"Kind": "mesh"})).await;
     let body = json!({"SourceName": by_id.0, "DestinationName": by_id.1, "Action": "allow"});
     let made = world.post("/v1/connect/intentions", body.to_string()).token(ROOT).json().await;
     // What is registered with the agent is in the catalog a moment later.

@@ -60,6 +60,16 @@ impl<'a> Proposed<'a> {
         Self { kept, change: Some(change) }
     }
 
+    /// What is kept now.
+    pub(super) fn standing(kept: &'a dyn Lookup) -> Self {
+        Self { kept, change: None }
+    }
+
+    /// The same without the change.
+    pub(super) fn before(self) -> Self {
+        Self { change: None, ..self }
+    }
+
     /// The name of the entry that changes.
     pub(super) fn name(&self) -> Option<&'a EntryName> {
         self.change.map(|change| change.name)
@@ -81,5 +91,10 @@ impl<'a> Proposed<'a> {
             Some(change) if change.name == name => change.to.map(|entry| Arc::new(entry.clone())),
             _ => self.kept.entry(name),
         }
+    }
+
+    /// What is kept.
+    pub(super) fn kept(&self) -> &'a dyn Lookup {
+        self.kept
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::limits::TEXT_BYTES_MAX;
-use super::mesh;
+use super::{mesh, requests};
 
 pub(super) fn check(entry: &Record<ProxyDefaults>, faults: &mut Faults) {
     faults.meta("Meta", &entry.meta);
@@ -47,7 +47,8 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
         Some(Entry::ProxyDefaults(entry)) => entry.said.mutual_tls_mode,
         _ => MutualTlsMode::Unset,
     };
-    may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)
+    may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)?;
+    requests::stay(proposed)
 }
 
 pub(super) fn links(_: &Record<ProxyDefaults>) -> Vec<ServiceRef> {

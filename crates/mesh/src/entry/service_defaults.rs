@@ -12,6 +12,7 @@ use concord_model::entry::{
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::proxy_defaults::{self, may_be};
+use super::requests;
 
 /// Overrides of a service's calls: one for each service it calls.
 pub const OVERRIDES_MAX: usize = 4096;
@@ -127,7 +128,8 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
         Some(Entry::ServiceDefaults(entry)) => entry.said.mutual_tls_mode,
         _ => MutualTlsMode::Unset,
     };
-    may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)
+    may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)?;
+    requests::stay(proposed)
 }
 
 pub(super) fn links(_: &Record<ServiceDefaults>) -> Vec<ServiceRef> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use concord_model::entry::Entry;
 use concord_model::intention::{
     DESCRIPTION_BYTES_MAX, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission,
     JwtRequirement, PathMatch, Permission, ServiceIntentions, SourceIntention,
@@ -14,6 +15,7 @@ use super::limits::{
     CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX,
     TEXT_BYTES_MAX,
 };
+use super::requests;
 
 /// Methods a request can have. Compared as written: methods are case-sensitive (RFC 9110 §9.1).
 const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
@@ -56,8 +58,14 @@ pub fn validate_source(
     faults.none_or()
 }
 
-pub(super) fn graph(_: Proposed<'_>) -> Result<(), GraphFault> {
-    Ok(())
+/// Permissions need requests.
+pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
+    match proposed.to() {
+        Some(Entry::ServiceIntentions(to)) if by_request(to) => {
+            requests::permitted(proposed, &to.destination)
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn links(entry: &ServiceIntentions) -> Vec<ServiceRef> {

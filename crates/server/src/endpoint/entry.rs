@@ -111,7 +111,6 @@ pub(super) fn done(reply: &Reply) -> Result<bool, RpcError> {
 /// Refuses an entry that is nonsense in itself.
 pub(crate) fn valid(entry: &Entry) -> Result<(), RpcError> {
     in_scope(&entry.name().scope)?;
-    #[allow(irrefutable_let_patterns, reason = "with a single kind there is no other")]
     if let Entry::ServiceIntentions(intentions) = entry {
         intentions.sources.iter().try_for_each(source_in_scope)?;
     }

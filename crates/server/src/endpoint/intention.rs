@@ -5,7 +5,7 @@ mod by_id;
 use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_mesh::entry::validate_source;
+use concord_mesh::entry::{check_source, validate_source};
 use concord_mesh::explain::{self, Explanation};
 use concord_mesh::intention::{Policy, Table};
 use concord_model::entry::EntryName;
@@ -140,6 +140,8 @@ impl Core {
             return self.unchanged(stamp.modify).await.map(|answer| answer.map(|_| ()));
         }
         valid_source(&destination, all - usize::from(existing.is_some()), &intention)?;
+        check_source(&*self.view(), &destination, &intention)
+            .map_err(|fault| RpcError::Rejected(fault.to_string()))?;
         let (_, index) = self.write(command::UpsertIntention { destination, intention }).await?;
         Ok(self.written((), index))
     }

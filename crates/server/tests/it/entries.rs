@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use concord_model::entry::Entry;
-use concord_model::intention::Action;
+use concord_model::intention::{Action, Decision, HttpPermission, Permission};
 use concord_raft::Storage;
-use concord_rpc::request::{ApplyEntry, CheckIntention, DeleteEntry, ReadEntry};
+use concord_rpc::RpcError;
+use concord_rpc::request::{ApplyEntry, CheckIntention, DeleteEntry, ReadEntry, UpsertIntention};
 use concord_runtime::MemoryDisk;
 use concord_server::LiveSettings;
 
@@ -26,7 +27,6 @@ async fn sources(host: &Host, name: &str) -> Option<usize> {
     let request = ReadEntry { name: named(name) };
     match &*host.ask(request).await.unwrap().value? {
         Entry::ServiceIntentions(entry) => Some(entry.sources.len()),
-        #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
         other => panic!("another entry: {other:?}"),
     }
 }
@@ -90,5 +90,112 @@ async fn rights_are_not_asked_for_entries_of_the_configuration() {
     let request = CheckIntention { source: Some(target("web")), destination: target("db") };
     let verdict = host.ask_as(crate::world::ROOT, request).await.unwrap();
     assert!(verdict.allowed, "default deny, and the entry allows");
+    host.stop().await;
+}
+
+fn defaults(kind: &str, name: &str, more: &str) -> Entry {
+    let body =
+        format!("{{\"scope\": {{\"namespace\": \"default\", \"name\": {name:?}}}, \"said\": {{{more}}}}}");
+    serde_json::from_str(&format!("{{{kind:?}: {body}}}")).unwrap()
+}
+
+fn written(entry: Entry) -> ApplyEntry {
+    ApplyEntry { entry, cas: None }
+}
+
+fn by_request(destination: &str) -> Entry {
+    let mut own = entry(destination, &[("web", Action::Allow)]);
+    if let Entry::ServiceIntentions(own) = &mut own {
+        let http = HttpPermission { methods: vec!["GET".to_owned()], ..HttpPermission::default() };
+        let permission = Permission { action: Action::Allow, http: Some(http), jwt: None };
+        own.sources[0].decision = Decision::Requests(vec![permission]);
+    }
+    own
+}
+
+const BYTES: &str =
+    r#"service "db" has protocol "tcp", which is incompatible with L7 intentions permissions"#;
+
+#[track_caller]
+fn rejected<T: std::fmt::Debug>(answer: Result<T, RpcError>, text: &str) {
+    match answer {
+        Err(RpcError::Rejected(told)) => assert!(told.starts_with(text), "{told}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_174_permissions_need_a_destination_with_requests() {
+    let host = Setup::open().start().await;
+    rejected(host.ask(written(by_request("db"))).await, BYTES);
+    let Entry::ServiceIntentions(own) = by_request("db") else { panic!("not intentions") };
+    let one = UpsertIntention { destination: own.destination.clone(), intention: own.sources[0].clone() };
+    rejected(host.ask(one.clone()).await, BYTES);
+    // As an operator goes on.
+    let http = defaults("service-defaults", "db", r#""protocol": "http""#);
+    assert!(host.ask(written(http.clone())).await.unwrap().value);
+    host.ask(one).await.unwrap();
+    assert!(host.ask(written(by_request("db"))).await.unwrap().value);
+    rejected(host.ask(written(defaults("service-defaults", "db", ""))).await, BYTES);
+    rejected(host.ask(DeleteEntry { name: http.name(), cas: None }).await, BYTES);
+    host.ask(DeleteEntry { name: named("db"), cas: None }).await.unwrap();
+    assert!(host.ask(DeleteEntry { name: http.name(), cas: None }).await.unwrap().value);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_the_configuration_may_stand_in_any_order() {
+    let http = defaults(
+        "proxy-defaults",
+        "global",
+        r#""config": {"protocol": "http"}, "mutual_tls_mode": "permissive""#,
+    );
+    let leave = defaults("mesh", "mesh", r#""allow_enabling_permissive_mutual_tls": true"#);
+    let host = with_entries(vec![by_request("db"), http, leave]).start().await;
+    assert_eq!(sources(&host, "db").await, Some(1));
+    host.stop().await;
+    // What never fits is told by the one who tries, and nothing is served beside it.
+    let host = Setup::open().start().await;
+    let settings = LiveSettings { entries: vec![by_request("db")].into(), ..LiveSettings::default() };
+    rejected(host.server.reload(settings).await, BYTES);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_175_each_kind_of_entry_is_written_with_its_right_and_no_other() {
+    let host = Setup::guarded().start().await;
+    let cases = [
+        (defaults("service-defaults", "db", ""), r#"service "db" { policy = "write" }"#),
+        (defaults("proxy-defaults", "global", ""), r#"mesh = "write""#),
+        (defaults("mesh", "mesh", ""), r#"mesh = "write""#),
+        (entry("db", &[("web", Action::Deny)]), r#"service "db" { policy = "read" intentions = "write" }"#),
+    ];
+    for (at, (entry, rules)) in cases.iter().enumerate() {
+        let token = host.token(&format!("own-{at}"), rules).await;
+        let secret = token.secret.as_str();
+        let others = [
+            r#"service_prefix "" { policy = "read" } mesh = "read" operator = "read""#,
+            r#"node_prefix "" { policy = "write" } service "db2" { policy = "write" intentions = "write" }"#,
+        ];
+        for (other, rules) in others.iter().enumerate() {
+            let token = host.token(&format!("other-{at}-{other}"), rules).await;
+            let secret = token.secret.as_str();
+            let (write, delete) = (written(entry.clone()), DeleteEntry { name: entry.name(), cas: None });
+            assert!(
+                matches!(host.ask_as(secret, write).await, Err(RpcError::Denied(_))),
+                "{entry:?} by {rules}"
+            );
+            assert!(
+                matches!(host.ask_as(secret, delete).await, Err(RpcError::Denied(_))),
+                "{entry:?} by {rules}"
+            );
+        }
+        assert!(host.ask_as(secret, written(entry.clone())).await.unwrap());
+        assert!(host.ask_as(secret, DeleteEntry { name: entry.name(), cas: None }).await.unwrap());
+    }
+    // The operator stands in for the mesh.
+    let token = host.token("operator", r#"operator = "write""#).await;
+    let secret = token.secret.as_str();
+    assert!(host.ask_as(secret, written(defaults("mesh", "mesh", ""))).await.unwrap());
     host.stop().await;
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_mesh::entry::{Change, check_graph, validate_source};
+use concord_mesh::entry::{Change, check_graph, check_source, validate_source};
 use concord_model::Stamp;
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
@@ -31,7 +31,6 @@ pub(super) fn set(tables: &mut Tables, commit: &mut Commit, command: &SetEntry) 
     fits(tables, Change { name: &name, to: Some(&command.entry) })?;
     Ok(match &command.entry {
         Entry::ServiceIntentions(entry) => set_intentions(tables, commit, entry),
-        #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
         whole => set_whole(tables, commit, whole, old.as_deref()),
     })
 }
@@ -42,6 +41,14 @@ fn fits(tables: &Tables, change: Change<'_>) -> Result<(), EntryRefusal> {
         return Ok(());
     }
     check_graph(tables, change).map_err(EntryRefusal::Graph)
+}
+
+/// The same for one source of a destination.
+fn source_fits(tables: &Tables, to: &Destination, own: &SourceIntention) -> Result<(), EntryRefusal> {
+    if rule_set(tables) < GRAPH_RULES {
+        return Ok(());
+    }
+    check_source(tables, to, own).map_err(EntryRefusal::Graph)
 }
 
 fn set_whole(tables: &mut Tables, commit: &mut Commit, entry: &Entry, old: Option<&EntryRow>) -> Reply {
@@ -104,6 +111,7 @@ pub(super) fn upsert_intention(
     command: &UpsertIntention,
 ) -> Result<Reply, Refusal> {
     let UpsertIntention { destination, intention } = command;
+    source_fits(tables, destination, intention)?;
     let mut head = head_or_new(tables, destination);
     let changed = rows::put_source(tables, commit, &mut head, &Arc::new(intention.clone()));
     Ok(store(tables, commit, head, changed))
@@ -140,6 +148,7 @@ pub(super) fn edit_intention(
             let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
             EntryRefusal::Invalid(texts.join("; "))
         })?;
+        source_fits(tables, destination, put)?;
         changed |= rows::put_source(tables, commit, &mut head, &Arc::new(put.clone()));
     }
     Ok(store_or_remove(tables, commit, head, changed))

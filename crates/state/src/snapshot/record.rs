@@ -206,7 +206,6 @@ impl Restore {
                 self.open = Some(head);
                 new
             }
-            #[allow(unreachable_patterns, reason = "with a single kind there is no other")]
             Record::Entry(whole) => derive::entry::put(tables, commit, Arc::new(whole)),
             Record::Intention(own) => match &mut self.open {
                 Some(head) => derive::entry::put_source(tables, commit, head, &Arc::new(own)),

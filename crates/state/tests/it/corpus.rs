@@ -9,13 +9,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use concord_model::catalog::{CheckStatus, SERF_HEALTH};
-use concord_model::entry::{Entry, EntryName};
+use concord_model::entry::*;
 use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
     LegacyFields, PathMatch, Permission, ServiceIntentions,
 };
+use concord_model::proxy::{Expose, ExposedPath, TransparentProxy};
 use concord_model::token::Token;
-use concord_model::{CheckId, Stamp, Timestamp};
+use concord_model::{CheckId, Span, Stamp, Timestamp};
 use concord_state::command::*;
 use concord_state::{Command, Envelope, Store};
 
@@ -201,6 +202,135 @@ fn commands_of_format_1_are_read_as_they_were_meant() {
         let bytes = committed(&name, &envelope.encode().unwrap());
         // They were written under the rules of then.
         assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 1, ..envelope }, "{name}");
+    }
+}
+
+#[test]
+fn entries_of_every_kind_are_read_as_they_were_meant() {
+    let at = Timestamp::from_secs(1_700_000_000);
+    for kind in EntryKind::ALL {
+        let entry = entry_sample(*kind);
+        assert_eq!(entry.kind(), *kind);
+        let envelope = Envelope::new(SetEntry { entry, cas: None }, at, None);
+        let name = format!("format-1/SetEntry.{kind}.command");
+        let bytes = committed(&name, &envelope.encode().unwrap());
+        assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 2, ..envelope }, "{name}");
+    }
+}
+
+/// One entry of a kind that says something in most of its fields.
+fn entry_sample(kind: EntryKind) -> Entry {
+    let scope = |name: &str| EntryName::parse(kind, name).unwrap().scope;
+    let (meta, stamp) = (BTreeMap::from([("team".to_owned(), "shop".to_owned())]), Stamp::default());
+    match kind {
+        EntryKind::ServiceIntentions => intentions(),
+        EntryKind::ServiceDefaults => {
+            Entry::ServiceDefaults(Record { scope: scope("web"), said: service_defaults(), meta, stamp })
+        }
+        EntryKind::ProxyDefaults => {
+            Entry::ProxyDefaults(Record { scope: scope("global"), said: proxy_defaults(), meta, stamp })
+        }
+        EntryKind::Mesh => Entry::Mesh(Record { scope: scope("mesh"), said: mesh(), meta, stamp }),
+    }
+}
+
+fn service_defaults() -> ServiceDefaults {
+    let own = UpstreamOverride {
+        name: Some("db".parse().unwrap()),
+        peer: Some("east".parse().unwrap()),
+        protocol: Protocol::Http2,
+        connect_timeout_ms: 250,
+        limits: Some(UpstreamLimits { max_connections: Some(3), ..UpstreamLimits::default() }),
+        passive_health_check: Some(PassiveHealthCheck {
+            interval: Span::from_nanos(10_000_000_000),
+            max_failures: 5,
+            enforcing_consecutive_5xx: Some(50),
+            max_ejection_percent: Some(20),
+            base_ejection_time: Some(Span::from_nanos(1)),
+        }),
+        mesh_gateway: MeshGateway { mode: GatewayMode::Remote },
+        balance_outbound_connections: Balance::Exact,
+        ..UpstreamOverride::default()
+    };
+    let path = ExposedPath {
+        listener_port: 21_500,
+        path: "/metrics".to_owned(),
+        local_path_port: 8080,
+        protocol: "http".to_owned(),
+        parsed_from_check: false,
+    };
+    ServiceDefaults {
+        protocol: Protocol::Http,
+        mode: ProxyMode::Transparent,
+        transparent_proxy: TransparentProxy { outbound_listener_port: 22_001, dialed_directly: true },
+        mutual_tls_mode: MutualTlsMode::Permissive,
+        mesh_gateway: MeshGateway { mode: GatewayMode::Local },
+        expose: Expose { checks: true, paths: vec![path] },
+        external_sni: "web.example.com".to_owned(),
+        upstream_config: Some(UpstreamDefaults {
+            overrides: vec![own],
+            defaults: Some(UpstreamOverride::default()),
+        }),
+        destination: Some(OutsideDestination { addresses: vec!["192.0.2.1".to_owned()], port: 443 }),
+        max_inbound_connections: 100,
+        local_connect_timeout_ms: 200,
+        local_request_timeout_ms: 300,
+        balance_inbound_connections: Balance::Exact,
+        envoy_extensions: vec![extension()],
+    }
+}
+
+fn extension() -> EnvoyExtension {
+    EnvoyExtension {
+        name: "builtin/lua".to_owned(),
+        required: true,
+        arguments: BTreeMap::from([("Script".to_owned(), serde_json::json!({ "a": [1, "x"] }))]),
+        consul_version: ">= 1.15".to_owned(),
+        envoy_version: "> 1.20".to_owned(),
+    }
+}
+
+fn proxy_defaults() -> ProxyDefaults {
+    ProxyDefaults {
+        config: BTreeMap::from([("protocol".to_owned(), serde_json::json!("grpc"))]),
+        mode: ProxyMode::Direct,
+        mutual_tls_mode: MutualTlsMode::Strict,
+        access_logs: AccessLogs {
+            enabled: true,
+            disable_listener_logs: true,
+            sink: AccessLogSink::File,
+            path: "/var/log/envoy".to_owned(),
+            json_format: "{}".to_owned(),
+            text_format: String::new(),
+        },
+        envoy_extensions: vec![extension()],
+        ..ProxyDefaults::default()
+    }
+}
+
+fn mesh() -> Mesh {
+    let limits = TlsLimits {
+        tls_min_version: TlsVersion::Tls12,
+        tls_max_version: TlsVersion::Tls13,
+        cipher_suites: vec!["TLS_RSA_WITH_AES_128_GCM_SHA256".to_owned()],
+    };
+    Mesh {
+        transparent_proxy: MeshTransparentProxy { mesh_destinations_only: true },
+        allow_enabling_permissive_mutual_tls: true,
+        validate_clusters: true,
+        tls: Some(MeshTls { incoming: Some(limits), outgoing: None }),
+        http: Some(MeshHttp {
+            sanitize_x_forwarded_client_cert: true,
+            incoming: Some(MeshHttpIncoming {
+                request_normalization: Some(RequestNormalization {
+                    merge_slashes: true,
+                    path_with_escaped_slashes_action: EscapedSlashes::Reject,
+                    headers_with_underscores_action: Underscores::Drop,
+                    ..RequestNormalization::default()
+                }),
+            }),
+        }),
+        peering: Some(MeshPeering { peer_through_mesh_gateways: true }),
     }
 }
 

@@ -6,6 +6,7 @@ mod acl;
 mod ca;
 mod catalog;
 mod corpus;
+mod graph;
 mod intention;
 mod isolation;
 mod log;

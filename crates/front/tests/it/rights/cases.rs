@@ -73,6 +73,9 @@ const CHECKS: [Check; 7] = [
     ("m1", "db-check", "db"),
 ];
 
+/// Services that have defaults.
+pub(crate) const DEFAULTS: [&str; 3] = ["db", "web", "web-admin"];
+
 /// Source and destination.
 pub(crate) const INTENTIONS: [(&str, &str); 4] =
     [("web", "db"), ("*", "web"), ("db", "web-admin"), ("web-admin", "db")];
@@ -346,9 +349,17 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
     let route = "/v1/config/:kind";
     let entries = ["db", "web", "web-admin"].map(|name| row(name, only(intention(name)))).to_vec();
     cases.push(Case::list(route, "/v1/config/service-intentions", shapes::entries, entries));
+    let defaults = DEFAULTS.map(|name| row(name, only(service(name)))).to_vec();
+    cases.push(Case::list(route, "/v1/config/service-defaults", shapes::entries, defaults));
     for name in ["db", "web"] {
         let path = format!("/v1/config/service-intentions/{name}");
         cases.push(Case::one("/v1/config/:kind/:name", path, only(intention(name))));
+        let path = format!("/v1/config/service-defaults/{name}");
+        cases.push(Case::one("/v1/config/:kind/:name", path, only(service(name))));
+    }
+    for (kind, name) in [("proxy-defaults", "global"), ("mesh", "mesh")] {
+        cases.push(Case::list(route, format!("/v1/config/{kind}"), shapes::entries, vec![row(name, open())]));
+        cases.push(Case::one("/v1/config/:kind/:name", format!("/v1/config/{kind}/{name}"), open()));
     }
     let path = "/v1/connect/ca/configuration";
     cases.push(Case::one(path, path, only(("operator", "", "write"))));

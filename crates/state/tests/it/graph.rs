@@ -1,0 +1,144 @@
+//! Configuration entries that must fit each other, as they are applied.
+
+use std::collections::BTreeMap;
+
+use concord_model::Stamp;
+use concord_model::entry::*;
+use concord_model::intention::{
+    Action, Decision, HttpPermission, Permission, ServiceIntentions, SourceIntention,
+};
+use concord_state::command::{
+    DeleteEntry, DeleteIntention, EditIntention, SetEntry, SetRuleSet, UpsertIntention,
+};
+use concord_state::{RULE_SET, Store};
+
+use crate::samples::*;
+
+fn current() -> Log {
+    let mut log = Log::new();
+    log.changed(SetRuleSet { rule_set: RULE_SET });
+    log
+}
+
+fn by_request(from: &str) -> SourceIntention {
+    let http = HttpPermission { methods: vec!["GET".to_owned()], ..HttpPermission::default() };
+    let permission = Permission { action: Action::Allow, http: Some(http), jwt: None };
+    SourceIntention { decision: Decision::Requests(vec![permission]), ..intention(from, Action::Allow) }
+}
+
+fn permissions(to: &str) -> UpsertIntention {
+    UpsertIntention { destination: destination(to), intention: by_request("cache") }
+}
+
+fn whole(to: &str, sources: Vec<SourceIntention>) -> SetEntry {
+    let (jwt, meta, stamp) = (None, BTreeMap::new(), Stamp::default());
+    let own = ServiceIntentions { destination: destination(to), sources, jwt, meta, stamp };
+    SetEntry { entry: Entry::ServiceIntentions(own), cas: None }
+}
+
+fn defaults(name: &str, protocol: Protocol) -> SetEntry {
+    let scope = EntryName::parse(EntryKind::ServiceDefaults, name).unwrap().scope;
+    let said = ServiceDefaults { protocol, ..ServiceDefaults::default() };
+    let own = Record { scope, said, meta: BTreeMap::new(), stamp: Stamp::default() };
+    SetEntry { entry: Entry::ServiceDefaults(own), cas: None }
+}
+
+fn removal(kind: EntryKind, name: &str) -> DeleteEntry {
+    DeleteEntry { entry: EntryName::parse(kind, name).unwrap(), cas: None }
+}
+
+fn told(log: &mut Log, command: impl Into<concord_state::Command>) -> String {
+    log.refused(command).to_string()
+}
+
+const BYTES: &str =
+    r#"service "web" has protocol "tcp", which is incompatible with L7 intentions permissions"#;
+
+#[test]
+fn n_174_permissions_without_requests_are_refused_however_they_come() {
+    let mut log = current();
+    assert!(told(&mut log, permissions("web")).starts_with(BYTES));
+    assert!(told(&mut log, whole("web", vec![by_request("cache")])).starts_with(BYTES));
+    let (remove, put) = (None, Some(by_request("cache")));
+    let edit = EditIntention { destination: destination("web"), cas: 0, remove, put };
+    assert!(told(&mut log, edit).starts_with(BYTES));
+    assert!(log.store.view().read().intention_head(&destination("web")).is_none());
+
+    log.changed(defaults("web", Protocol::Http));
+    log.changed(permissions("web"));
+    log.changed(whole("web", vec![by_request("cache"), intention("*", Action::Deny)]));
+}
+
+#[test]
+fn a_destination_keeps_its_requests_while_somebody_looks_at_them() {
+    let mut log = current();
+    log.changed(defaults("web", Protocol::Http));
+    log.changed(permissions("web"));
+    assert!(told(&mut log, defaults("web", Protocol::Tcp)).starts_with(BYTES));
+    assert!(told(&mut log, removal(EntryKind::ServiceDefaults, "web")).starts_with(BYTES));
+    log.changed(defaults("db", Protocol::Tcp));
+    // Nobody looks any more: in each of the ways in which that can come about.
+    log.changed(UpsertIntention {
+        destination: destination("web"),
+        intention: intention("cache", Action::Deny),
+    });
+    log.changed(defaults("web", Protocol::Tcp));
+    log.changed(defaults("web", Protocol::Grpc));
+    log.changed(permissions("web"));
+    log.changed(DeleteIntention { destination: destination("web"), source: source("cache") });
+    log.changed(defaults("web", Protocol::Tcp));
+    log.changed(defaults("web", Protocol::Http2));
+    log.changed(whole("web", vec![by_request("cache")]));
+    assert!(told(&mut log, removal(EntryKind::ServiceDefaults, "web")).starts_with(BYTES));
+    log.changed(removal(EntryKind::ServiceIntentions, "web"));
+    log.changed(removal(EntryKind::ServiceDefaults, "web"));
+}
+
+#[test]
+fn the_rules_of_before_look_at_nothing_and_what_they_let_in_stays() {
+    let mut log = Log::new();
+    log.changed(permissions("web"));
+    log.changed(SetRuleSet { rule_set: RULE_SET });
+    assert_eq!(log.store.view().read().intention_head(&destination("web")).unwrap().by_request, 1);
+    log.changed(defaults("web", Protocol::Tcp));
+    assert!(told(&mut log, permissions("other")).contains("other"));
+}
+
+#[test]
+fn what_depends_on_a_service_is_known_after_a_restart() {
+    let mut log = current();
+    log.changed(defaults("web", Protocol::Http));
+    log.changed(permissions("web"));
+    let snapshot = log.store.view().snapshot(1).unwrap();
+    let mut restored = Store::new();
+    restored.restore(&snapshot).unwrap();
+    log.store = restored;
+    assert!(told(&mut log, defaults("web", Protocol::Tcp)).starts_with(BYTES));
+}
+
+#[test]
+fn an_entry_that_says_the_same_is_not_written_again() {
+    let mut log = current();
+    let applied = log.changed(defaults("web", Protocol::Http));
+    assert!(!applied.changes.is_empty());
+    log.unchanged(defaults("web", Protocol::Http));
+    let name = EntryName::parse(EntryKind::ServiceDefaults, "web").unwrap();
+    let stamp = |log: &Log| log.store.view().read().entry(&name).unwrap().stamp();
+    let first = stamp(&log);
+    assert_eq!(first.create, first.modify);
+    log.changed(defaults("web", Protocol::Grpc));
+    let second = stamp(&log);
+    assert_eq!(second.create, first.create);
+    assert!(second.modify > first.modify);
+    // Of another kind of the same name, and of the kind as a list.
+    let mut reader = log.store.view().read();
+    assert_eq!(reader.entry_rows(EntryKind::ServiceDefaults).len(), 1);
+    let read = reader.finish();
+    let applied = log.changed(UpsertIntention {
+        destination: destination("web"),
+        intention: intention("a", Action::Deny),
+    });
+    assert!(!read.touched_by(&applied.changes), "intentions are no news to who reads defaults");
+    let applied = log.changed(defaults("db", Protocol::Http));
+    assert!(read.touched_by(&applied.changes));
+}
