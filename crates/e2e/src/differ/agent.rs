@@ -92,23 +92,23 @@ fn formatted(request: Request, chance: &mut Chance) -> Request {
     if chance.percent(30) { request.with_query("format=text").with_odd("format=text") } else { request }
 }
 
-/// What makes a check; nothing of it runs within a test.
+/// What makes a check. Its first run comes at random within its interval, so that none comes within a test.
 pub(super) fn check(chance: &mut Chance) -> Value {
     match chance.below(12) {
         0..4 => json!({ "TTL": "1h" }),
         4 => json!({ "TTL": "1h", "Status": "passing", "Notes": "n", "SuccessBeforePassing": 2 }),
         5 => json!({
-            "HTTP": "http://127.0.0.1:1/health", "Interval": "1h", "Timeout": "2s", "Method": "POST",
+            "HTTP": "http://127.0.0.1:1/health", "Interval": "1000h", "Timeout": "2s", "Method": "POST",
             "Header": { "X-A": ["b"] }, "Body": "x", "TLSSkipVerify": true, "TLSServerName": "s",
             "FailuresBeforeCritical": 3, "FailuresBeforeWarning": 1, "DeregisterCriticalServiceAfter": "90h",
             "DisableRedirects": true,
         }),
-        6 => json!({ "TCP": "127.0.0.1:1", "Interval": "1h", "Timeout": "1s", "TCPUseTLS": false }),
-        7 => json!({ "GRPC": "127.0.0.1:1/web", "Interval": "1h", "GRPCUseTLS": true }),
-        8 => json!({ "UDP": "127.0.0.1:1", "Interval": "1h" }),
-        9 => json!({ "H2PING": "127.0.0.1:1", "Interval": "1h", "H2PingUseTLS": false }),
+        6 => json!({ "TCP": "127.0.0.1:1", "Interval": "1000h", "Timeout": "1s", "TCPUseTLS": false }),
+        7 => json!({ "GRPC": "127.0.0.1:1/web", "Interval": "1000h", "GRPCUseTLS": true }),
+        8 => json!({ "UDP": "127.0.0.1:1", "Interval": "1000h" }),
+        9 => json!({ "H2PING": "127.0.0.1:1", "Interval": "1000h", "H2PingUseTLS": false }),
         10 => json!({ "AliasService": "db" }),
-        _ => json!({ "Args": ["true"], "Interval": "1h", "OutputMaxSize": 100 }),
+        _ => json!({ "Args": ["true"], "Interval": "1000h", "OutputMaxSize": 100 }),
     }
 }
 
