@@ -204,7 +204,6 @@ const KNOWN: &[Known] = &[
         .saying(&["required query parameter '*' not set"]),
     known("GET /v1/catalog/datacenters", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
     known("PUT /v1/acl/*", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
-    known("GET /v1/agent/connect/ca/leaf/:service", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
     known("GET (any method)", "status 500, theirs 200", "*/ca/leaf/web, ?dc=nope*", DATACENTERS),
     known("PUT /v1/acl/policy*", "status 400, theirs 200", "*", STRICT).saying(IDENTITY),
     known("PUT /v1/acl/token*", "status 400, theirs 200", "*", STRICT).saying(&["*is not a time; *"]),
