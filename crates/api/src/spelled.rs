@@ -5,14 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use concord_syntax::spelling::camel_case;
 use serde::ser::{
     Error, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
 };
 use serde_json::Value;
-
-/// Words that are written in capitals.
-const CAPITALS: [&str; 12] =
-    ["ca", "http", "id", "json", "jwks", "jwt", "sds", "sni", "tls", "ttl", "uri", "url"];
 
 /// Shows the value that it holds in the API's spelling.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,21 +19,6 @@ impl<T: Serialize> Serialize for Spelled<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(Speller(serializer))
     }
-}
-
-/// The API's name of a field.
-fn spelled(field: &str) -> String {
-    let mut name = String::with_capacity(field.len());
-    for word in field.split('_') {
-        if CAPITALS.contains(&word) {
-            name.push_str(&word.to_ascii_uppercase());
-        } else {
-            let mut letters = word.chars();
-            name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-            name.push_str(letters.as_str());
-        }
-    }
-    name
 }
 
 /// Passes all on to another serializer, with the fields of structs spelled anew.
@@ -134,7 +116,7 @@ impl<S: Serializer> Serializer for Speller<S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let mut map = self.0.serialize_map(Some(1))?;
-        map.serialize_entry(&spelled(variant), &Spelled(value))?;
+        map.serialize_entry(&camel_case(variant), &Spelled(value))?;
         map.end()
     }
 
@@ -192,7 +174,7 @@ impl<M: SerializeMap> SerializeStruct for Fields<M> {
         field: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        self.0.serialize_entry(&spelled(field), &Spelled(value))
+        self.0.serialize_entry(&camel_case(field), &Spelled(value))
     }
 
     fn end(self) -> Result<M::Ok, M::Error> {

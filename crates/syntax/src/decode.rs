@@ -19,7 +19,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use crate::limits::{DIAGNOSTICS_MAX, QUOTED_CHARS_MAX, SUGGESTED_KEY_CHARS_MAX};
-use crate::spelling::{edits, edits_max, snake_case};
+use crate::spelling::{camel_case, edits, edits_max, snake_case};
 use crate::tree::{Entry, Node, Pos, plain_key, same_key};
 
 mod scalar;
@@ -182,8 +182,12 @@ impl Context<'_> {
         if found.len() == DIAGNOSTICS_MAX {
             return;
         }
-        let snake = self.options.written_style && entry.key.starts_with(|c: char| c.is_lowercase());
-        let told = |field: &str| if snake { snake_case(field) } else { field.to_owned() };
+        let small = entry.key.starts_with(|c: char| c.is_lowercase());
+        let told = |field: &str| match (self.options.written_style, small) {
+            (true, true) => snake_case(field),
+            (true, false) => camel_case(field),
+            (false, _) => field.to_owned(),
+        };
         let suggestion = nearest(&entry.key, fields.iter().chain(beside).copied()).map(told);
         found.push(Diagnostic {
             source: self.source.to_owned(),

@@ -28,9 +28,43 @@ pub fn snake_case(key: &str) -> String {
     told
 }
 
+/// Words that the API writes in capitals.
+const CAPITALS: [&str; 12] =
+    ["ca", "http", "id", "json", "jwks", "jwt", "sds", "sni", "tls", "ttl", "uri", "url"];
+
+/// A key in snake case as the API writes it: `tls_min_version` is `TLSMinVersion`. A key that is written so already
+/// stays as it is.
+pub fn camel_case(key: &str) -> String {
+    let mut told = String::with_capacity(key.len());
+    for word in key.split('_') {
+        if CAPITALS.contains(&word) {
+            told.push_str(&word.to_ascii_uppercase());
+        } else {
+            let mut letters = word.chars();
+            told.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+            told.push_str(letters.as_str());
+        }
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_told_as_the_api_writes_them() {
+        for (declared, written) in [
+            ("port", "Port"),
+            ("tls_min_version", "TLSMinVersion"),
+            ("envoy_listener_json", "EnvoyListenerJSON"),
+            ("enforcing_consecutive_5xx", "EnforcingConsecutive5xx"),
+            ("allow_enabling_permissive_mutual_tls", "AllowEnablingPermissiveMutualTLS"),
+            ("DestinationServiceID", "DestinationServiceID"),
+        ] {
+            assert_eq!(camel_case(declared), written);
+        }
+    }
 
     #[test]
     fn keys_are_told_as_files_write_them() {
