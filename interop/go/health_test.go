@@ -90,7 +90,7 @@ var healthParts = []part{
 		}
 		found, _, err := c.Health().ConnectMultipleTags("m", []string{"absent"}, false, nil)
 		must(t, err)
-		want(t, "with a tag that none has", len(found), 0)
+		want(t, "tags are not asked of who stands for a service", len(found), 1)
 	}},
 	{"a wait ends when the health changes", func(t *testing.T, c *api.Client) {
 		register(t, c, &api.AgentServiceRegistration{Name: "hw", Port: 1, Check: &api.AgentServiceCheck{CheckID: "hw", TTL: "10m"}})
