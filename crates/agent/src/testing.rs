@@ -153,8 +153,7 @@ impl Servers {
                 at = self.look(|catalog| catalog.acl_index).max(1);
             }
             let answer = self.evaluate(&head, &request, at)?;
-            if head.min_index < at || request.kind() == concord_rpc::Kind::Write || self.clock.now() >= until
-            {
+            if head.min_index < at || request.terms().writes || self.clock.now() >= until {
                 let late = self.look(|catalog| catalog.late);
                 if !late.is_zero() {
                     self.clock.sleep(late).await;

@@ -23,7 +23,7 @@ pub mod snapshot;
 
 pub use crate::error::RpcError;
 pub use crate::head::{Answer, Consistency, Head};
-pub use crate::request::{AnyReply, AnyRequest, Kind, Need, Request};
+pub use crate::request::{AnyReply, AnyRequest, Identity, Need, Request, Runs, Terms};
 pub use crate::server_api::{ServerApi, ServerApiExt};
 pub use crate::sight::Sight;
 pub use crate::snapshot::{ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};

@@ -13,6 +13,7 @@ mod config;
 mod health;
 mod intention;
 mod status;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,32 +50,10 @@ pub use self::intention::{
     UpsertIntention,
 };
 pub use self::status::{ReadStatus, ServerStatus};
+pub use self::terms::{Identity, Need, Runs, Terms};
+use self::terms::{READ, WRITE};
 use crate::error::RpcError;
 use crate::sight;
-
-/// Whether a request reads the state, writes to the log, or does something at the leader.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// Answered from a view; can wait for changes.
-    Read,
-    /// Proposed to the log by the leader.
-    Write,
-}
-
-/// The right a request needs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Need {
-    /// None: the answer is public by design; the reason stands with the request.
-    Open,
-    /// Each thing in the answer is shown to who may read it; the rest is left out.
-    Filtered,
-    /// This one.
-    Right(Right<'static>),
-    /// All of these.
-    All(Vec<Right<'static>>),
-    /// The token itself is the proof: it must be a valid one.
-    OwnToken,
-}
 
 /// A request with its reply.
 pub trait Request: Clone + DeserializeOwned + Serialize + Send + 'static {
@@ -82,8 +61,8 @@ pub trait Request: Clone + DeserializeOwned + Serialize + Send + 'static {
     type Reply: DeserializeOwned + Serialize + Send + 'static;
     /// Its name on the wire and in metrics.
     const NAME: &'static str;
-    /// Whether it reads or writes.
-    const KIND: Kind;
+    /// How it is carried out.
+    const TERMS: Terms;
     /// The right it needs.
     fn need(&self) -> Need;
     /// As one of all requests.
@@ -93,7 +72,7 @@ pub trait Request: Clone + DeserializeOwned + Serialize + Send + 'static {
 }
 
 macro_rules! requests {
-    ($( $kind:ident $name:ident -> $reply:ty, $need:expr; )+) => {
+    ($( $name:ident -> $reply:ty, $terms:expr, $need:expr; )+) => {
         /// One of all requests.
         #[derive(Clone, Debug, Deserialize, Serialize)]
         #[serde(rename_all = "snake_case")]
@@ -111,14 +90,18 @@ macro_rules! requests {
             /// The names of all requests.
             pub const NAMES: &'static [&'static str] = &[ $( stringify!($name), )+ ];
 
+            /// How each of them is carried out, by name.
+            pub const DECLARED: &'static [(&'static str, Terms)] =
+                &[ $( (stringify!($name), <$name as Request>::TERMS), )+ ];
+
             /// The request's name on the wire and in metrics.
             pub fn name(&self) -> &'static str {
                 match self { $( Self::$name(_) => stringify!($name), )+ }
             }
 
-            /// Whether it reads or writes.
-            pub fn kind(&self) -> Kind {
-                match self { $( Self::$name(_) => Kind::$kind, )+ }
+            /// How it is carried out.
+            pub fn terms(&self) -> Terms {
+                match self { $( Self::$name(_) => <$name as Request>::TERMS, )+ }
             }
 
             /// The right it needs.
@@ -131,7 +114,7 @@ macro_rules! requests {
             impl Request for $name {
                 type Reply = $reply;
                 const NAME: &'static str = stringify!($name);
-                const KIND: Kind = Kind::$kind;
+                const TERMS: Terms = $terms;
 
                 fn need(&self) -> Need {
                     let need: fn(&$name) -> Need = $need;
@@ -156,62 +139,62 @@ macro_rules! requests {
 
 requests! {
     // Catalog and health.
-    Read ListDatacenters -> Vec<Datacenter>, |_| Need::Open; // names of datacenters are public, as in Consul
-    Read ListNodes -> Vec<Node>, |_| Need::Filtered;
-    Read ListServices -> BTreeMap<ServiceName, Vec<String>>, |_| Need::Filtered;
-    Read ListInstances -> Vec<InstanceOnNode>, |_| Need::Filtered;
-    Read ServiceInstances -> Vec<InstanceOnNode>, |_| Need::Filtered;
-    Read NodeDump -> Option<NodeRecords>, |_| Need::Filtered;
-    Read NodeChecks -> Vec<Check>, |_| Need::Filtered;
-    Read ServiceChecks -> Vec<NodeCheck>, |_| Need::Filtered;
-    Read ChecksInState -> Vec<NodeCheck>, |_| Need::Filtered;
-    Read ServiceHealth -> Vec<InstanceHealth>, |_| Need::Filtered;
-    Write Register -> (), |_| Need::Filtered; // node and service rights depend on what changes: checked there
-    Write Deregister -> (), |_| Need::Filtered; // likewise
+    ListDatacenters -> Vec<Datacenter>, READ.once().for_anybody(), |_| Need::Open; // names are public; no index tells when one comes
+    ListNodes -> Vec<Node>, READ, |_| Need::Filtered;
+    ListServices -> BTreeMap<ServiceName, Vec<String>>, READ, |_| Need::Filtered;
+    ListInstances -> Vec<InstanceOnNode>, READ, |_| Need::Filtered;
+    ServiceInstances -> Vec<InstanceOnNode>, READ, |_| Need::Filtered;
+    NodeDump -> Option<NodeRecords>, READ, |_| Need::Filtered;
+    NodeChecks -> Vec<Check>, READ, |_| Need::Filtered;
+    ServiceChecks -> Vec<NodeCheck>, READ, |_| Need::Filtered;
+    ChecksInState -> Vec<NodeCheck>, READ, |_| Need::Filtered;
+    ServiceHealth -> Vec<InstanceHealth>, READ, |_| Need::Filtered;
+    Register -> (), WRITE, |_| Need::CheckedAt("the node, service and checks that are there");
+    Deregister -> (), WRITE, |_| Need::CheckedAt("what is removed");
 
     // Intentions and entries.
-    Read ListIntentions -> Vec<ServiceIntentions>, |_| Need::Filtered;
-    Read MatchIntentions -> Vec<ServiceIntentions>, |r| Need::Right(read_intention(r.by.name()));
-    Read CheckIntention -> IntentionAnswer, |r| Need::Right(read_service(r.destination.name.as_str()));
-    Read ExplainIntention -> Explanation, |r| Need::All(vec![
+    ListIntentions -> Vec<ServiceIntentions>, READ, |_| Need::Filtered;
+    MatchIntentions -> Vec<ServiceIntentions>, READ, |r| Need::Right(read_intention(r.by.name()));
+    CheckIntention -> IntentionAnswer, READ.once(), |r| Need::Right(read_service(r.destination.name.as_str()));
+    ExplainIntention -> Explanation, READ, |r| Need::All(vec![
         read_intention(r.source.name.as_str()),
         read_intention(r.destination.name.as_str()),
     ]);
-    Write UpsertIntention -> (), |r| Need::Right(write_intention(r.destination.name.as_str()));
-    Write DeleteIntention -> (), |r| Need::Right(write_intention(r.destination.name.as_str()));
-    Read ReadPair -> Option<ServiceIntentions>, |_| Need::Filtered; // the right to either side will do: checked there
-    Read ReadIntention -> Option<ServiceIntentions>, |_| Need::Filtered; // the right depends on what has the id: checked there
-    Write CreateIntention -> Uuid, |r| Need::Right(write_intention(r.intention.destination.name.as_str()));
-    Write UpdateIntention -> (), |_| Need::Filtered; // likewise
-    Write DeleteIntentionById -> (), |_| Need::Filtered; // likewise
-    Read ReadEntry -> Option<Arc<Entry>>, |r| entry(&r.name, Level::Read);
-    Read ListEntries -> Vec<Arc<Entry>>, |_| Need::Filtered;
-    Write ApplyEntry -> bool, |r| entry(&r.entry.name(), Level::Write);
-    Write DeleteEntry -> bool, |r| entry(&r.name, Level::Write);
+    UpsertIntention -> (), WRITE.primary(), |r| Need::Right(write_intention(r.destination.name.as_str()));
+    DeleteIntention -> (), WRITE.primary(), |r| Need::Right(write_intention(r.destination.name.as_str()));
+    ReadPair -> Option<ServiceIntentions>, READ, |_| Need::CheckedAt("the right to either side will do");
+    ReadIntention -> Option<ServiceIntentions>, READ, |_| Need::CheckedAt("the intention that has the id");
+    CreateIntention -> Uuid, WRITE.primary(), |r| Need::Right(write_intention(r.intention.destination.name.as_str()));
+    UpdateIntention -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
+    DeleteIntentionById -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
+    ReadEntry -> Option<Arc<Entry>>, READ, |r| entry(&r.name, Level::Read);
+    ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
+    ApplyEntry -> bool, WRITE.primary(), |r| entry(&r.entry.name(), Level::Write);
+    DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);
 
     // Certificate authority.
-    Read ReadCaRoots -> CaRoots, |_| Need::Open; // the public trust bundle
-    Read ReadCaConfig -> CaConfig, |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
-    Write SetCaConfig -> (), |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
-    Write SignLeaf -> LeafCertificate, |_| Need::Filtered; // the right depends on the identity in the CSR: checked there
+    ReadCaRoots -> CaRoots, READ.for_anybody(), |_| Need::Open; // the public trust bundle
+    ReadCaConfig -> CaConfig, READ.once(), |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
+    SetCaConfig -> (), WRITE, |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
+    SignLeaf -> LeafCertificate, WRITE, |_| Need::CheckedAt("the identity in the request for a certificate");
 
     // Tokens and policies.
-    Read ResolveToken -> ResolvedToken, |_| Need::OwnToken;
-    Read AwaitAclChange -> (), |_| Need::Open; // an index alone: that something changed, not what, nor for whom
-    Write BootstrapAcl -> TokenRecord, |_| Need::Open; // succeeds once, before there is anybody to have a right
-    Read ReadOwnToken -> TokenRecord, |_| Need::OwnToken;
-    Read ReadToken -> Option<TokenRecord>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    Read ExpandToken -> Option<ExpandedToken>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    Read ListTokens -> Vec<TokenRecord>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    Write SetToken -> TokenRecord, |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    Write DeleteToken -> (), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    Read ReadPolicy -> Option<AclPolicy>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    Read ListPolicies -> Vec<AclPolicy>, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    Write SetPolicy -> AclPolicy, |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    Write DeletePolicy -> (), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    ResolveToken -> ResolvedToken, READ, |_| Need::OwnToken;
+    AwaitAclChange -> (), READ.for_anybody(), |_| Need::Open; // an index alone: that something changed, not what, nor for whom
+    BootstrapAcl -> TokenRecord, WRITE.primary().for_anybody(), |_| Need::Open; // succeeds once, before there is anybody to have a right
+    ReadOwnToken -> TokenRecord, READ, |_| Need::OwnToken;
+    ReadToken -> Option<TokenRecord>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    ExpandToken -> Option<ExpandedToken>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    ListTokens -> Vec<TokenRecord>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    SetToken -> TokenRecord, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    DeleteToken -> (), WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    ReadPolicy -> Option<AclPolicy>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    ListPolicies -> Vec<AclPolicy>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    SetPolicy -> AclPolicy, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    DeletePolicy -> (), WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
 
     // The servers themselves.
-    Read ReadStatus -> ServerStatus, |_| Need::Open; // raft addresses are public, as in Consul
+    ReadStatus -> ServerStatus, READ.here().once().for_anybody(), |_| Need::Open; // raft addresses are public, as in Consul
 }
 
 /// What it takes to see or write an entry.

@@ -72,7 +72,7 @@ impl Caller {
     /// Succeeds if the caller has what a request needs before anything is read.
     pub fn meet(&self, need: &Need) -> Result<(), RpcError> {
         match need {
-            Need::Open | Need::Filtered | Need::OwnToken => Ok(()),
+            Need::Open | Need::Filtered | Need::CheckedAt(_) | Need::OwnToken => Ok(()),
             Need::Right(right) => self.require(right),
             Need::All(rights) => rights.iter().try_for_each(|right| self.require(right)),
         }

@@ -14,6 +14,7 @@ use concord_rpc::{Answer, AnyReply, AnyRequest, Head, RpcError, ServerApi};
 use futures::future::BoxFuture;
 
 use crate::paths::Core;
+use crate::router::{self, Place};
 
 /// A server's own handle: requests go straight to the state, without a wire between.
 #[derive(Clone, Debug)]
@@ -38,7 +39,13 @@ macro_rules! answer_with {
 impl ServerApi for LocalApi {
     fn call_any(&self, head: Head, request: AnyRequest) -> BoxFuture<'_, Result<Answer<AnyReply>, RpcError>> {
         Box::pin(async move {
-            let (core, head) = (&*self.core, &head);
+            let (core, terms) = (&*self.core, request.terms());
+            let head = &terms.applied_to(head);
+            match router::within_reach(&core.location, terms, head)? {
+                Place::Here => {}
+                Place::Leader => core.lead().await?,
+                Place::Datacenter(_) => return Err(RpcError::UnknownDatacenter),
+            }
             answer_with!(core, head, request;
                 ListDatacenters => list_datacenters,
                 ListNodes => list_nodes,

@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod machine;
 mod paths;
+mod router;
 mod server;
 mod turns;
 

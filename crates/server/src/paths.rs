@@ -20,6 +20,7 @@ use crate::leader::tokens::ClockWatch;
 use crate::limits;
 use crate::live::Live;
 use crate::machine::Published;
+use crate::router::Location;
 use crate::turns::Turns;
 
 /// What all parts of a server share.
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) ca: CaHost,
     pub(crate) clock_watch: ClockWatch,
     pub(crate) duties: crate::leader::Duties,
+    pub(crate) location: Location,
 }
 
 impl std::fmt::Debug for Core {
@@ -100,7 +102,6 @@ impl Core {
         need: &Need,
         evaluate: impl Fn(&mut Eval<'_>) -> Result<T, RpcError> + Send + Sync,
     ) -> Result<Answer<T>, RpcError> {
-        self.route(head)?;
         let deadline = self.deadline(head);
         loop {
             let read = || self.evaluate(&self.view(), head, need, &evaluate);
@@ -119,7 +120,7 @@ impl Core {
             // Other rights are another answer, so that a change of them ends the wait: with less, or with more.
             let index = match need {
                 Need::Open => set.index(),
-                Need::Filtered | Need::Right(_) | Need::All(_) | Need::OwnToken => {
+                Need::Filtered | Need::CheckedAt(_) | Need::Right(_) | Need::All(_) | Need::OwnToken => {
                     set.index().max(of_token.index())
                 }
             };
@@ -174,14 +175,6 @@ impl Core {
         Answer { value, index, known_leader: stats.leader.is_some(), last_contact, filtered, consistency }
     }
 
-    /// Only our own datacenter can be reached so far.
-    pub(crate) fn route(&self, head: &Head) -> Result<(), RpcError> {
-        match &head.datacenter {
-            Some(datacenter) if *datacenter != self.config.datacenter => Err(RpcError::UnknownDatacenter),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// Confirms that this server leads and has applied all that was committed before.
     pub(crate) async fn barrier(&self) -> Result<(), RpcError> {
         self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
@@ -189,7 +182,7 @@ impl Core {
 
     /// Waits a little for this server to lead and to have caught up. That it still leads when a view is read is for the
     /// lease or the barrier to say.
-    async fn lead(&self) -> Result<(), RpcError> {
+    pub(crate) async fn lead(&self) -> Result<(), RpcError> {
         if self.scope.is_cancelled() {
             return Err(RpcError::ShuttingDown);
         }
@@ -227,8 +220,6 @@ impl Core {
 
     /// Resolves the caller of a write on the newest view and checks what the request needs.
     pub(crate) async fn authorise(&self, head: &Head, need: &Need) -> Result<Caller, RpcError> {
-        self.route(head)?;
-        self.lead().await?;
         let resolve = || self.caller(head.token.as_ref());
         let caller = self.raft.leased(resolve).await.map_err(|error| read_error(&error))??;
         caller.meet(need)?;

@@ -21,6 +21,7 @@ use crate::leader::{self, Duties};
 use crate::live::{Live, LiveSettings};
 use crate::machine::Machine;
 use crate::paths::Core;
+use crate::router::Location;
 use crate::turns::Turns;
 
 /// Why a server did not start.
@@ -107,6 +108,8 @@ impl Server {
             ca: CaHost::new(),
             clock_watch: ClockWatch::default(),
             duties: Duties::new(),
+            // There is one datacenter so far, which is the primary one.
+            location: Location { own: config.datacenter.clone(), primary: config.datacenter.clone() },
             live: Live::new(config.live.clone()),
             config,
             world,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use concord_acl::{Level, Right, Scalar};
 use concord_rpc::request::AwaitAclChange;
-use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Kind, Need, RpcError, ServerApi, ServerApiExt};
+use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Need, RpcError, ServerApi, ServerApiExt};
 use concord_runtime::Backoff;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -102,6 +102,5 @@ impl Tokens {
 /// such request needs no mention here.
 fn changes_rights(request: &AnyRequest) -> bool {
     let writes_acl = Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    request.kind() == Kind::Write
-        && (request.need() == writes_acl || matches!(request, AnyRequest::BootstrapAcl(_)))
+    request.terms().writes && (request.need() == writes_acl || matches!(request, AnyRequest::BootstrapAcl(_)))
 }

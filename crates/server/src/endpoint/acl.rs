@@ -78,7 +78,7 @@ impl Core {
         request: BootstrapAcl,
     ) -> Result<Answer<TokenRecord>, RpcError> {
         self.acls_enabled()?;
-        self.authorise(&Head { token: None, ..head.clone() }, &request.need()).await?;
+        self.authorise(head, &request.need()).await?;
         let accessor = self.uuid();
         let secret = match request.secret {
             Some(secret) => secret_text(&secret)?,

@@ -12,9 +12,7 @@ impl Core {
         request: AwaitAclChange,
     ) -> Result<Answer<()>, RpcError> {
         self.acls_enabled()?;
-        // Whoever asks: a token that has just gone must not keep its agent from hearing of it.
-        let head = Head { token: None, ..head.clone() };
-        self.read(&head, &request.need(), |eval| {
+        self.read(head, &request.need(), |eval| {
             eval.reader.note_acl();
             Ok(())
         })

@@ -40,10 +40,7 @@ impl Core {
         head: &Head,
         request: ListDatacenters,
     ) -> Result<Answer<Vec<Datacenter>>, RpcError> {
-        // As in Consul nobody waits here: no index tells when a datacenter comes. And nobody is asked who
-        // they are: clients try out with this whether a server is there.
-        let head = Head { min_index: 0, token: None, ..head.clone() };
-        self.read(&head, &request.need(), |_| Ok(vec![self.config.datacenter.clone()])).await
+        self.read(head, &request.need(), |_| Ok(vec![self.config.datacenter.clone()])).await
     }
 
     pub(crate) async fn list_nodes(

@@ -22,12 +22,10 @@ impl Core {
         request: ReadCaRoots,
     ) -> Result<Answer<CaRoots>, RpcError> {
         self.ca_enabled()?;
-        // The bundle is public: an unknown token is no reason to withhold it.
-        let head = Head { token: None, ..head.clone() };
         // A new cluster has its first root a moment after it serves.
         let first = timeout(&*self.world.clock, FIRST_ROOT_HOLD, self.first_root()).await;
         first.unwrap_or(Ok(()))?;
-        self.read(&head, &request.need(), |eval| {
+        self.read(head, &request.need(), |eval| {
             let roots = eval.reader.ca_roots();
             roots
                 .map(|roots| (*roots).clone())
@@ -63,9 +61,7 @@ impl Core {
         request: ReadCaConfig,
     ) -> Result<Answer<CaConfig>, RpcError> {
         self.ca_enabled()?;
-        // As in Consul nobody waits here.
-        let head = Head { min_index: 0, ..head.clone() };
-        self.read(&head, &request.need(), |eval| {
+        self.read(head, &request.need(), |eval| {
             let config = eval.reader.ca_config();
             config
                 .map(|config| CaConfig { state: public_state(&config), ..(*config).clone() })

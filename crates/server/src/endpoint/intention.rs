@@ -77,9 +77,7 @@ impl Core {
         head: &Head,
         request: CheckIntention,
     ) -> Result<Answer<IntentionAnswer>, RpcError> {
-        // As in Consul nobody waits here: who wants to know when it changes watches the match.
-        let head = Head { min_index: 0, ..head.clone() };
-        self.read(&head, &request.need(), |eval| {
+        self.read(head, &request.need(), |eval| {
             let heads = eval.reader.heads_to(&request.destination);
             let heads = heads.iter();
             // What does not cover the source cannot decide about it.

@@ -1,7 +1,7 @@
 //! Who leads, and who votes.
 
 use concord_rpc::request::{ReadStatus, ServerStatus};
-use concord_rpc::{Answer, Consistency, Head, Request, RpcError};
+use concord_rpc::{Answer, Head, Request, RpcError};
 
 use crate::paths::Core;
 
@@ -12,9 +12,7 @@ impl Core {
         head: &Head,
         request: ReadStatus,
     ) -> Result<Answer<ServerStatus>, RpcError> {
-        // It is not made from the state, so that no index tells when it changes: nobody waits for it.
-        let head = Head { consistency: Consistency::Stale, token: None, min_index: 0, ..head.clone() };
-        self.read(&head, &request.need(), |_| {
+        self.read(head, &request.need(), |_| {
             let stats = self.raft.stats();
             Ok(ServerStatus {
                 leader: stats.leader.as_ref().map_or_else(String::new, |member| member.node.address.clone()),
