@@ -66,6 +66,7 @@ const STREAMING: &str = "a wait is answered by a blocking query, not by a stream
 const VERSIONS: &str = "members, versions and coordinates are those of our own wires";
 const PATHS: &str = "paths that are not clean or lead nowhere";
 const FALLS: &str = "theirs ends the connection without an answer";
+const DEFAULTS: &str = "the entry of the mesh has a name";
 const INTENTIONS: &str = "intentions are stored one by one: ids, order and headers follow from that";
 const RANDOM: &str = "theirs has no order";
 
@@ -307,7 +308,25 @@ const KNOWN: &[Known] = &[
     known("DELETE /v1/connect/intentions/exact", "status 200, theirs 500", "*peer:*", INTENTIONS),
     known("PUT /v1/connect/intentions/exact", "status 200, theirs 500", "*", INTENTIONS),
     known("POST /v1/connect/intentions", "status 200, theirs 500", "*", INTENTIONS),
-    known("PUT /v1/config", "status 200, theirs 500", "*with permissions*", INTENTIONS),
+    known("GET /v1/config/*", "json *.Config: an empty object, theirs null", "*", LEFT_OUT),
+    known("GET /v1/config/*", "json *.Name: not theirs", "*", DEFAULTS),
+    known("PUT /v1/config", "status 400, theirs 200", "*defaults*", STRICT).saying(&[
+        "Request decoding failed: *Mode: * is not a mode of *",
+        "Expose.*",
+        "AccessLogs.*",
+    ]),
+    known("PUT /v1/config", "status 400, theirs 500", "*defaults*", FAULT_400).saying(&[
+        "AccessLogs.*",
+        "Destination.*",
+        "Expose.*",
+        "Name * is invalid*",
+        "Name must be *",
+        "TLS.*",
+        "UpstreamConfig*",
+        "Request decoding failed: * is not *; use one of *",
+    ]),
+    known("PUT /v1/config", "status 500, theirs 400", "*with permissions, with a tenancy*", TENANCY)
+        .saying(&["service * is incompatible with L7 intentions permissions*"]),
 ];
 
 /// The entry that names this difference.

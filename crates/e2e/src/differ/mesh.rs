@@ -38,9 +38,10 @@ pub(super) fn any(chance: &mut Chance) -> Request {
         }
         43..50 => matching(chance),
         50..57 => check(chance),
-        57..70 => entry(chance),
-        70..77 => of_entry(chance),
-        77..80 => certificates(chance),
+        57..65 => entry(chance),
+        65..71 => defaults(chance),
+        71..78 => of_entry(chance),
+        78..80 => certificates(chance),
         80..88 => at("GET", "/v1/agent/connect/ca/leaf/:service", chance),
         88..92 => configuration(chance),
         _ => authorize(chance),
@@ -206,10 +207,111 @@ fn entry(chance: &mut Chance) -> Request {
     }
 }
 
+/// What holds for a service, for all proxies, or for the whole mesh.
+fn defaults(chance: &mut Chance) -> Request {
+    let mut body = match chance.below(10) {
+        0..6 => json!({ "Kind": "service-defaults", "Name": chance.one(&["db", "web", "api", "*", "a/b"]) }),
+        6..8 => {
+            json!({ "Kind": "proxy-defaults", "Name": chance.one(&["global", "global", "global", "other"]) })
+        }
+        _ => json!({ "Kind": "mesh" }),
+    };
+    let all = if body["Kind"] == "mesh" { MESH } else { DEFAULTS };
+    for _ in 0..*chance.one(&[0, 1, 1, 2, 3]) {
+        let (key, value) = chance.one(all);
+        body[*key] = serde_json::from_str(value).expect("the table holds JSON");
+    }
+    match body["Kind"].as_str() {
+        Some("service-defaults") if chance.percent(70) => {
+            body["Protocol"] = json!(chance.one(&["http", "tcp", "grpc", "HTTP2", "", "udp"]));
+        }
+        Some("proxy-defaults") if chance.percent(50) => {
+            body["Config"] =
+                json!({ "protocol": chance.one(&["http", "tcp", "grpc"]), "x": { "b": 1, "a": [2] } });
+        }
+        _ => {}
+    }
+    let members = odd_members(&body);
+    let (body, odd) = vary::body(body, chance);
+    Request::new("PUT", "/v1/config", "/v1/config")
+        .with_body(body)
+        .with_odd("defaults")
+        .with_odd(members)
+        .with_odd(odd)
+}
+
+/// What the defaults of services and proxies may say, and some that they may not.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("Mode", r#""transparent""#),
+    ("Mode", r#""nope""#),
+    ("TransparentProxy", r#"{ "OutboundListenerPort": 15001, "DialedDirectly": true }"#),
+    ("MutualTLSMode", r#""strict""#),
+    ("MutualTLSMode", r#""permissive""#),
+    ("MeshGateway", r#"{ "Mode": "local" }"#),
+    (
+        "Expose",
+        r#"{ "Paths": [{ "Path": "/m", "ListenerPort": 21500, "LocalPathPort": 80, "Protocol": "http" }] }"#,
+    ),
+    ("Meta", r#"{ "k": "v" }"#),
+    ("ExternalSNI", r#""x.example.com""#),
+    ("LocalConnectTimeoutMs", "100"),
+    ("LocalRequestTimeoutMs", "200"),
+    ("BalanceInboundConnections", r#""exact_balance""#),
+    ("BalanceInboundConnections", r#""nope""#),
+    ("Destination", r#"{ "Addresses": ["192.0.2.1", "x.example.com"], "Port": 443 }"#),
+    ("Destination", r#"{ "Addresses": ["*.example.com"], "Port": 443 }"#),
+    ("UpstreamConfig", r#"{ "Defaults": { "ConnectTimeoutMs": 5, "MeshGateway": { "Mode": "remote" } } }"#),
+    (
+        "UpstreamConfig",
+        r#"{ "Overrides": [{ "Name": "db", "Protocol": "http", "Limits": { "MaxConnections": 3 } }] }"#,
+    ),
+    ("UpstreamConfig", r#"{ "Overrides": [{ "Protocol": "http" }] }"#),
+    (
+        "UpstreamConfig",
+        r#"{ "Defaults": { "PassiveHealthCheck": { "Interval": "10s", "MaxFailures": 3 } } }"#,
+    ),
+    ("UpstreamConfig", r#"{ "Defaults": { "PassiveHealthCheck": { "MaxEjectionPercent": 101 } } }"#),
+    ("AccessLogs", r#"{ "Enabled": true, "Type": "file", "Path": "/x" }"#),
+    ("AccessLogs", r#"{ "Enabled": true, "Path": "/x" }"#),
+    ("AccessLogs", r#"{ "JSONFormat": "{}", "TextFormat": "x" }"#),
+    ("Namespace", r#""default""#),
+];
+
+/// What the entry of the mesh may say, and some that it may not.
+const MESH: &[(&str, &str)] = &[
+    ("AllowEnablingPermissiveMutualTLS", "true"),
+    ("AllowEnablingPermissiveMutualTLS", "false"),
+    ("ValidateClusters", "true"),
+    ("TransparentProxy", r#"{ "MeshDestinationsOnly": false }"#),
+    ("TLS", r#"{ "Incoming": { "TLSMinVersion": "TLSv1_1", "TLSMaxVersion": "TLSv1_2" } }"#),
+    ("TLS", r#"{ "Outgoing": { "TLSMinVersion": "TLSv1_2", "TLSMaxVersion": "TLSv1_1" } }"#),
+    ("TLS", r#"{ "Incoming": { "CipherSuites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"] } }"#),
+    ("TLS", r#"{ "Incoming": { "CipherSuites": ["nope"] } }"#),
+    ("HTTP", r#"{ "SanitizeXForwardedClientCert": false }"#),
+    ("HTTP", r#"{ "Incoming": { "RequestNormalization": { "MergeSlashes": true } } }"#),
+    ("HTTP", r#"{ "Incoming": { "RequestNormalization": { "PathWithEscapedSlashesAction": "nope" } } }"#),
+    ("Peering", r#"{ "PeerThroughMeshGateways": true }"#),
+    ("Meta", r#"{ "k": "v" }"#),
+];
+
 fn of_entry(chance: &mut Chance) -> Request {
-    let kind = *chance.one(&["service-intentions", "service-intentions", "service-intentions", "nope"]);
+    let kind = *chance.one(&[
+        "service-intentions",
+        "service-intentions",
+        "service-intentions",
+        "service-defaults",
+        "service-defaults",
+        "proxy-defaults",
+        "mesh",
+        "nope",
+    ]);
+    let usual = match kind {
+        "proxy-defaults" => "global",
+        "mesh" => "mesh",
+        _ => "db",
+    };
     let (name, odd) =
-        if chance.percent(70) { ("db".to_owned(), String::new()) } else { names::segment(chance) };
+        if chance.percent(70) { (usual.to_owned(), String::new()) } else { names::segment(chance) };
     let request = match chance.below(6) {
         0 => Request::new("GET", "/v1/config/:kind", format!("/v1/config/{kind}")),
         1 => Request::new("DELETE", "/v1/config/:kind", format!("/v1/config/{kind}")),

@@ -52,10 +52,13 @@ pub(super) fn clean(side: &mut Side) -> io::Result<()> {
         thread::sleep(LOOK);
     }
     side.own("PUT", "/v1/connect/ca/configuration", Some(AUTHORITY))?;
-    let entries = list(side, "/v1/config/service-intentions")?;
-    for entry in entries {
-        let name = escape(entry["Name"].as_str().unwrap_or_default());
-        side.own("DELETE", &format!("/v1/config/service-intentions/{name}"), None)?;
+    // Who depends on others goes before them.
+    for kind in ["service-intentions", "service-defaults", "proxy-defaults", "mesh"] {
+        for entry in list(side, &format!("/v1/config/{kind}"))? {
+            // The mesh's entry has no name in the answers of Consul.
+            let name = escape(entry["Name"].as_str().unwrap_or(kind));
+            side.own("DELETE", &format!("/v1/config/{kind}/{name}"), None)?;
+        }
     }
     Ok(())
 }
