@@ -7,27 +7,39 @@
 //!          refused         wait for it
 //! ```
 //!
+//! What can be cached is a type that says so ([`Cached`]); from the question to the answer that type is
+//! known, and only what bounds the cache does not know it (D34).
+//!
 //! A key is (kind, datacenter, what the caller may see, request); never the secret. Two ways keep
-//! callers apart: where one right opens the whole answer ([`Want::is_shared`]), the entry is shared
+//! callers apart: where one right opens the whole answer ([`Shared::WhoMayAsk`]), the entry is shared
 //! and that right is asked of every reader. Where servers filter by rights, the key holds the
 //! reader's rights, and what is read is filtered once more by the rights the reader has *now*; an
 //! entry that was filled by somebody whose rights have changed since shows nothing it should not.
 //! Entries are filled with the token of the reader that caused them; when that one is refused, the
 //! entry goes, and whoever still waits begins anew with their own.
 
+mod cached;
+mod health;
+mod instances;
+mod intentions;
+mod roots;
+mod slot;
 mod table;
-mod want;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::{Datacenter, Secret};
-use concord_rpc::{Head, RpcError, ServerApi};
+use concord_rpc::{Head, Need, RpcError, ServerApi};
 use concord_runtime::{Instant, Scope, World};
 use parking_lot::Mutex;
 
-use self::table::{Found, Key, Pinned, Slot, Table, View};
-pub(crate) use self::want::{HealthWant, IntentionSet, Stored, Want};
+pub use self::cached::{Cached, Shared};
+pub(crate) use self::cached::{is_shared, need, shown};
+pub use self::intentions::{IntentionSet, IntentionsTo};
+use self::slot::{Pinned, Read, Slot};
+use self::table::{Found, Key, Table, View};
 use crate::answer::CacheAnswer;
 use crate::caller::Caller;
 use crate::limits::{
@@ -71,29 +83,35 @@ impl Cache {
     }
 
     /// The answer if it is there now, for callers that cannot wait.
-    pub(crate) fn peek(&self, caller: &Caller, want: &Want) -> Result<Option<CacheAnswer<Stored>>, RpcError> {
-        caller.meet(&want.need())?;
-        let key = key(caller, None, want);
+    pub(crate) fn peek<C: Cached>(
+        &self,
+        caller: &Caller,
+        question: &C,
+    ) -> Result<Option<CacheAnswer<Arc<C::Kept>>>, RpcError> {
+        let need = need(question);
+        caller.meet(&need)?;
+        let key = key(caller, None, question, &need);
         let now = self.world.clock.now();
         let Some(pin) = self.table.lock().find(&key, now) else { return Ok(None) };
-        Ok(pin.slot().read(0, now).map(|read| shown(read, want, caller, true)))
+        Ok(pin.slot().read(0, now).map(|read| answer(read, question, caller, true)))
     }
 
     /// The answer, waiting for it or for a newer one.
-    pub(crate) async fn read(
+    pub(crate) async fn read<C: Cached>(
         self: &Arc<Self>,
         caller: &Caller,
         datacenter: Option<&Datacenter>,
-        want: &Want,
+        question: &C,
         wait: Wait,
-    ) -> Result<CacheAnswer<Stored>, RpcError> {
-        caller.meet(&want.need())?;
+    ) -> Result<CacheAnswer<Arc<C::Kept>>, RpcError> {
+        let need = need(question);
+        caller.meet(&need)?;
         let mut hit = true;
         for _ in 0..CACHE_READ_ATTEMPTS {
-            let (pin, made) = self.pin(caller, datacenter, want)?;
+            let (pin, made) = self.pin(caller, datacenter, question, &need)?;
             hit = hit && !made;
             match self.wait_for(&pin, wait).await {
-                Ok(read) => return Ok(shown(read, want, caller, hit)),
+                Ok(read) => return Ok(answer(read, question, caller, hit)),
                 // Given up on account of a token: if it was ours the refusal is ours.
                 Err(Waited::Gone(error)) if made => return Err(error),
                 Err(Waited::Gone(_)) => {}
@@ -103,7 +121,7 @@ impl Cache {
         Err(RpcError::Busy("the cached answer was given up repeatedly, try again later".to_owned()))
     }
 
-    async fn wait_for(&self, pin: &Pinned, mut wait: Wait) -> Result<table::Read, Waited> {
+    async fn wait_for<K>(&self, pin: &Pinned<K>, mut wait: Wait) -> Result<Read<K>, Waited> {
         // A short wait is for news; the first answer of all has its own patience.
         let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut changes = pin.slot().subscribe();
@@ -144,17 +162,18 @@ impl Cache {
     }
 
     /// The slot for a question, begun if need be; whether it was.
-    fn pin(
+    fn pin<C: Cached>(
         self: &Arc<Self>,
         caller: &Caller,
         datacenter: Option<&Datacenter>,
-        want: &Want,
-    ) -> Result<(Pinned, bool), RpcError> {
-        let key = key(caller, datacenter, want);
-        match self.table.lock().want(&key, self.world.clock.now()) {
+        question: &C,
+        need: &Need,
+    ) -> Result<(Pinned<C::Kept>, bool), RpcError> {
+        let key = key(caller, datacenter, question, need);
+        match self.table.lock().find_or_begin(&key, self.world.clock.now()) {
             Found::There(pin) => Ok((pin, false)),
             Found::Begun(pin) => {
-                let token = if want.is_public() { None } else { caller.token.clone() };
+                let token = if cached::is_public::<C>(need) { None } else { caller.token.clone() };
                 let slot = Arc::clone(pin.slot());
                 self.scope.spawn("keep a cached answer", Arc::clone(self).keep(key, slot, token));
                 Ok((pin, true))
@@ -167,14 +186,14 @@ impl Cache {
     }
 
     /// Asks, and keeps asking, until the entry is given up.
-    async fn keep(self: Arc<Self>, key: Key, slot: Arc<Slot>, token: Option<Secret>) {
+    async fn keep<C: Cached>(self: Arc<Self>, key: Key<C>, slot: Arc<Slot<C::Kept>>, token: Option<Secret>) {
         let mut index = 0;
         let mut failures = 0;
         loop {
             let head = Head {
                 datacenter: key.datacenter.clone(),
                 token: token.clone(),
-                consistency: key.want.consistency(),
+                consistency: C::CONSISTENCY,
                 min_index: index,
                 wait: Some(REFRESH_WAIT),
             };
@@ -182,13 +201,13 @@ impl Cache {
                 biased;
                 () = self.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
                 () = slot.given_up() => return,
-                answer = key.want.ask(&*self.servers.0, head) => answer,
+                answer = cached::ask(&key.question, &*self.servers.0, head) => answer,
             };
             let pause = match answer {
                 Ok(answer) => {
                     failures = 0;
                     index = answer.index.max(1);
-                    let bytes = answer.value.bytes();
+                    let bytes = C::bytes(&answer.value);
                     if self.table.lock().account(&key, &slot, bytes) {
                         slot.fill(answer.value, index, answer.filtered);
                         digest_pause(bytes)
@@ -220,7 +239,7 @@ impl Cache {
         }
     }
 
-    fn give_up(&self, key: &Key, slot: &Arc<Slot>, error: RpcError) {
+    fn give_up<C: Cached>(&self, key: &Key<C>, slot: &Arc<Slot<C::Kept>>, error: RpcError) {
         // The reason first: taking it out of the table gives a lesser one.
         slot.give_up(error);
         self.table.lock().forget(key, slot);
@@ -255,14 +274,19 @@ enum Waited {
     Failed(RpcError),
 }
 
-fn key(caller: &Caller, datacenter: Option<&Datacenter>, want: &Want) -> Key {
-    let view = if want.is_shared() { View::All } else { View::Rights(caller.rights) };
-    Key { datacenter: datacenter.cloned(), view, want: want.clone() }
+fn key<C: Cached>(caller: &Caller, datacenter: Option<&Datacenter>, question: &C, need: &Need) -> Key<C> {
+    let view = if is_shared::<C>(need) { View::All } else { View::Rights(caller.rights) };
+    Key { datacenter: datacenter.cloned(), view, question: question.clone() }
 }
 
-fn shown(read: table::Read, want: &Want, caller: &Caller, hit: bool) -> CacheAnswer<Stored> {
-    let table::Read { stored, index, filtered, age } = read;
-    let (value, hidden) = stored.shown_to(want, caller);
+fn answer<C: Cached>(
+    read: Read<C::Kept>,
+    question: &C,
+    caller: &Caller,
+    hit: bool,
+) -> CacheAnswer<Arc<C::Kept>> {
+    let Read { kept, index, filtered, age } = read;
+    let (value, hidden) = shown(question, kept, caller);
     CacheAnswer { value, index, hit, age, filtered: filtered || hidden }
 }
 
@@ -284,3 +308,6 @@ fn refresh_pause(failures: u32, jitter: impl FnOnce(Duration) -> Duration) -> Du
     let pause = Duration::from_secs(1 << doublings).min(REFRESH_PAUSE_MAX);
     pause + jitter(pause)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use concord_model::{
     Datacenter, Namespace, Now, Partition, Secret, ServiceIdentity, ServiceName, SpiffeId, Timestamp,
 };
 use concord_proxycfg::Leaf;
-use concord_rpc::request::SignLeaf;
+use concord_rpc::request::{ReadCaRoots, SignLeaf};
 use concord_rpc::{Head, RpcError, ServerApi, ServerApiExt};
 use concord_runtime::{Instant, Scope, World};
 use futures::future::BoxFuture;
@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::answer::CacheAnswer;
-use crate::cache::{Cache, Stored, Wait, Want};
+use crate::cache::{Cache, Wait};
 use crate::caller::Caller;
 use crate::config::AgentConfig;
 use crate::limits::{
@@ -249,13 +249,8 @@ impl Leaves {
     async fn roots(&self, cache: &Arc<Cache>, index: u64) -> Result<(Arc<CaRoots>, u64), RpcError> {
         let wait = if index == 0 { FIRST_ANSWER_WAIT } else { REFRESH_WAIT };
         let wait = Wait { index, until: self.world.clock.now() + wait };
-        let answer = cache.read(&Caller::unrestricted(None), None, &Want::Roots, wait).await?;
-        match answer.value {
-            Stored::Roots(roots) => Ok((roots, answer.index)),
-            Stored::Intentions(_) | Stored::Health(_) | Stored::Instances(_) => {
-                unreachable!("each question has its own answer")
-            }
-        }
+        let answer = cache.read(&Caller::unrestricted(None), None, &ReadCaRoots {}, wait).await?;
+        Ok((answer.value, answer.index))
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::catalog::NodeScope;
-use concord_model::{InstanceId, ServiceRef};
+use concord_model::{Datacenter, InstanceId, ServiceRef};
 use concord_proxycfg::{
     Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
 };
-use concord_rpc::request::InstanceSelection;
+use concord_rpc::request::{InstanceHealth, InstanceSelection, ReadCaRoots, ServiceHealth};
 use concord_rpc::{Head, RpcError, SnapshotEvent};
 use concord_runtime::Backoff;
 use tokio::sync::{mpsc, watch};
@@ -16,7 +16,7 @@ use tokio_util::sync::DropGuard;
 
 use super::{Standing, require_proxy};
 use crate::agent::Agent;
-use crate::cache::{HealthWant, Stored, Want};
+use crate::cache::{Cached, IntentionSet, IntentionsTo};
 use crate::limits::PROXY_INPUTS;
 use crate::tokens::Follow;
 
@@ -221,23 +221,54 @@ struct Watching {
 
 impl Watching {
     async fn run(self) {
-        let mut index = 0;
+        match &self.key {
+            WatchKey::Roots => self.follow(ReadCaRoots {}, None, Event::RootsChanged).await,
+            WatchKey::Intentions(destination) => {
+                let event = |set: Arc<IntentionSet>| Event::IntentionsChanged {
+                    destination: destination.clone(),
+                    entries: set.entries.clone(),
+                    default: self.agent.config().intention_default(),
+                };
+                self.follow(IntentionsTo(destination.clone()), None, event).await;
+            }
+            WatchKey::Endpoints(target) => {
+                let select = InstanceSelection::connect(target.service.clone());
+                let here = &self.agent.config().datacenter;
+                let endpoint =
+                    |one: &InstanceHealth| Endpoint::of_catalog(&one.node, &one.service, &one.checks, here);
+                let event = |instances: Arc<Vec<InstanceHealth>>| Event::EndpointsChanged {
+                    target: target.clone(),
+                    endpoints: instances.iter().filter_map(endpoint).collect(),
+                };
+                let question = ServiceHealth { select, worst: None };
+                self.follow(question, Some(target.datacenter.clone()), event).await;
+            }
+            // Proxies that attach make their own certificates.
+            WatchKey::Leaf(_) => {
+                self.give_up(RpcError::NotAvailable(format!("{:?} for proxies", self.key))).await;
+            }
+        }
+    }
+
+    /// Tells the machine of each answer to a question, until it is refused or nobody listens any more.
+    async fn follow<C: Cached>(
+        &self,
+        question: C,
+        datacenter: Option<Datacenter>,
+        event: impl Fn(Arc<C::Kept>) -> Event,
+    ) {
+        let mut head = Head { datacenter, ..Head::default() };
         let mut backoff = Backoff::default();
         let caller = match &self.caller {
             Ok(caller) => caller,
             Err(error) => return self.give_up(error.clone()).await,
         };
-        let Some((want, datacenter)) = self.want() else {
-            return self.give_up(RpcError::NotAvailable(format!("{:?} for proxies", self.key))).await;
-        };
-        let datacenter = self.agent.foreign(datacenter.as_ref()).cloned();
         loop {
-            let head = Head::default().after(index, None);
-            match self.agent.cached(caller, datacenter.as_ref(), &want, &head).await {
+            match self.agent.cached(caller, &question, &head).await {
                 Ok(answer) => {
                     backoff.reset();
-                    index = answer.index;
-                    if self.tell.send(Ok(self.event(answer.value))).await.is_err() {
+                    head.min_index = answer.index;
+                    if self.tell.send(Ok(event(answer.value))).await.is_err() {
                         return;
                     }
                 }
@@ -252,43 +283,6 @@ impl Watching {
 
     async fn give_up(&self, error: RpcError) {
         let _ = self.tell.send(Err(error)).await;
-    }
-
-    fn want(&self) -> Option<(Want, Option<concord_model::Datacenter>)> {
-        match &self.key {
-            WatchKey::Roots => Some((Want::Roots, None)),
-            WatchKey::Intentions(service) => Some((Want::Intentions(service.clone()), None)),
-            WatchKey::Endpoints(target) => {
-                let select = InstanceSelection::connect(target.service.clone());
-                Some((Want::Health(HealthWant { select, worst: None }), Some(target.datacenter.clone())))
-            }
-            // Proxies that attach make their own certificates.
-            WatchKey::Leaf(_) => None,
-        }
-    }
-
-    fn event(&self, stored: Stored) -> Event {
-        let config = self.agent.config();
-        match (&self.key, stored) {
-            (_, Stored::Roots(roots)) => Event::RootsChanged(roots),
-            (WatchKey::Intentions(destination), Stored::Intentions(set)) => Event::IntentionsChanged {
-                destination: destination.clone(),
-                entries: set.entries.clone(),
-                default: config.intention_default(),
-            },
-            (WatchKey::Endpoints(target), Stored::Health(instances)) => Event::EndpointsChanged {
-                target: target.clone(),
-                endpoints: instances
-                    .iter()
-                    .filter_map(|one| {
-                        Endpoint::of_catalog(&one.node, &one.service, &one.checks, &config.datacenter)
-                    })
-                    .collect(),
-            },
-            (_, Stored::Intentions(_) | Stored::Health(_) | Stored::Instances(_)) => {
-                unreachable!("each watch has its own answer")
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use concord_acl::{Labelled, Level, Right, Scalar};
-use concord_agent::{Agent, CacheAnswer, Caller};
+use concord_agent::{Agent, CacheAnswer, Cached, Caller};
 use concord_config::section::Level as LogLevel;
 use concord_filter::Expression;
 use concord_model::Secret;
@@ -105,8 +105,21 @@ impl Ctx {
         Ok(Meta::of(answer))
     }
 
+    /// The answer out of the agent's cache; `None` if the request has to be put to the servers.
+    pub async fn ask_cache<C: Cached>(
+        &self,
+        call: &Call,
+        question: &C,
+    ) -> Result<Option<(Arc<C::Kept>, Meta, FromCache)>, HttpError> {
+        if !self.may_cache(call)? {
+            return Ok(None);
+        }
+        let caller = self.caller(call).await?;
+        Ok(Some(cached(self.agent.cached(&caller, question, &self.head(call)?).await?, &caller)))
+    }
+
     /// Whether the agent's cache may answer: asked for, and not ruled out by `Cache-Control`.
-    pub fn may_cache(&self, call: &Call) -> Result<bool, HttpError> {
+    fn may_cache(&self, call: &Call) -> Result<bool, HttpError> {
         Ok(self.use_cache && call.flag("cached")? && !call.must_revalidate()?)
     }
 
@@ -128,7 +141,7 @@ impl Ctx {
 }
 
 /// What is known about an answer out of the cache, and the answer.
-pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, Cached) {
+pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, FromCache) {
     let CacheAnswer { value, index, hit, age, filtered } = answer;
     let meta = Meta {
         index,
@@ -137,12 +150,12 @@ pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, Cached) {
         filtered: filtered && !caller.is_anonymous(),
         consistency: None,
     };
-    (value, meta, Cached { hit, age })
+    (value, meta, FromCache { hit, age })
 }
 
 /// Where in its life an answer out of the cache is.
 #[derive(Clone, Copy, Debug)]
-pub struct Cached {
+pub struct FromCache {
     /// Whether it was there when it was asked for.
     pub hit: bool,
     /// How long ago contact with the servers was lost.

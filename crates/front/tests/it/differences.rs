@@ -203,6 +203,10 @@ async fn a_datacenter_that_is_not_there_is_asked_for_nothing() {
     world.get(leaf).token(ROOT).ok().await;
     world.get(&format!("{leaf}?dc=nope")).token(ROOT).refused(500, text).await;
     world.get("/v1/catalog/datacenters?dc=dc1").token(ROOT).ok().await;
+    // The cache of this datacenter does not answer for another.
+    let intentions = "/v1/connect/intentions/match?by=destination&name=web&cached";
+    world.get(intentions).token(ROOT).ok().await;
+    world.get(&format!("{intentions}&dc=nope")).token(ROOT).refused(500, text).await;
     world.stop().await;
 }
 

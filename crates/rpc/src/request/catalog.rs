@@ -7,7 +7,7 @@ use concord_model::{CheckId, InstanceId, NodeName, ServiceRef};
 use serde::{Deserialize, Serialize};
 
 /// Names of all known datacenters, our own first.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ListDatacenters {}
 
 /// All nodes.
@@ -27,7 +27,7 @@ pub struct ListServices {
 }
 
 /// All instances of all services.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ListInstances {
     /// Only on nodes whose metadata has all of these.
     #[serde(default)]

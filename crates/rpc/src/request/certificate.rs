@@ -6,7 +6,7 @@ use concord_model::proxy::Settings;
 use serde::{Deserialize, Serialize};
 
 /// The published roots.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ReadCaRoots {}
 
 /// The CA's configuration, without secrets.

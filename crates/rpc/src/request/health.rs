@@ -57,7 +57,7 @@ pub struct NodeCheck {
 }
 
 /// Instances of a service with their health.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ServiceHealth {
     /// Which.
     pub select: InstanceSelection,

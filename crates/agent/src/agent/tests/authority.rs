@@ -8,6 +8,7 @@ use concord_model::{Secret, ServiceRef};
 use concord_rpc::{Head, RpcError};
 use futures::future::join_all;
 
+use crate::cache::IntentionsTo;
 use crate::config::AclConfig;
 use crate::testing::{Bench, DAY, intention, name, open, settle, strict};
 
@@ -176,10 +177,10 @@ async fn n_30_warm_intentions_are_shown_to_nobody_without_the_right_to_them() {
     let bench = Bench::new(strict());
     let reads = bench.servers.token("reads", r#"service "api" { policy = "read" }"#);
     let other = bench.servers.token("other", r#"service "web" { policy = "write" }"#);
-    let api = || ServiceRef::local(name("api"));
-    bench.agent.intentions(&bench.caller(&reads).await, api(), &Head::default()).await.unwrap();
+    let api = || IntentionsTo(ServiceRef::local(name("api")));
+    bench.agent.cached(&bench.caller(&reads).await, &api(), &Head::default()).await.unwrap();
     for head in [Head::default(), blocking(1)] {
-        let refused = bench.agent.intentions(&bench.caller(&other).await, api(), &head).await.unwrap_err();
+        let refused = bench.agent.cached(&bench.caller(&other).await, &api(), &head).await.unwrap_err();
         assert!(matches!(refused, RpcError::Denied(_)), "{refused}");
     }
 }

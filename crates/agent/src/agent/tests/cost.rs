@@ -9,6 +9,7 @@ use concord_model::intention::{Action, ServiceIntentions};
 use concord_model::{CheckId, ServiceRef};
 use concord_rpc::{Head, ProxyTarget, SnapshotSource};
 
+use crate::cache::IntentionsTo;
 use crate::limits::{CHECK_STATE_PAUSE, REFRESH_DIGEST_MAX};
 use crate::testing::{Asked, Bench, intention, name, open, service_id, settle};
 
@@ -137,6 +138,10 @@ async fn a_change_costs_the_same_whether_little_or_much_is_registered() {
     );
 }
 
+fn to_api() -> IntentionsTo {
+    IntentionsTo(ServiceRef::local(name("api")))
+}
+
 /// An entry for `api` with that many sources.
 fn many(sources: usize) -> ServiceIntentions {
     let mut entry = intention("web", "api", Action::Allow);
@@ -151,7 +156,7 @@ async fn fetched(sources: usize, changes: usize) -> usize {
     let bench = Bench::new(open());
     bench.servers.change(|catalog| catalog.intentions = vec![many(sources)]);
     let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.intentions(&caller, ServiceRef::local(name("api")), &Head::default()).await.unwrap();
+    bench.agent.cached(&caller, &to_api(), &Head::default()).await.unwrap();
     bench.world.clock.sleep(Duration::from_secs(1)).await;
     let before = bench.servers.asked("MatchIntentions");
     for _ in 0..changes {
@@ -172,14 +177,13 @@ async fn the_first_change_after_a_quiet_while_is_fetched_at_once_however_many_in
     let bench = Bench::new(open());
     bench.servers.change(|catalog| catalog.intentions = vec![many(20_000)]);
     let caller = bench.agent.caller(None).await.unwrap();
-    let first =
-        bench.agent.intentions(&caller, ServiceRef::local(name("api")), &Head::default()).await.unwrap();
+    let first = bench.agent.cached(&caller, &to_api(), &Head::default()).await.unwrap();
     bench.world.clock.sleep(REFRESH_DIGEST_MAX).await;
     for change in 0..2 {
         let changed = bench.world.clock.now();
         bench.servers.change(|catalog| catalog.intentions[0].sources[0].description.push('x'));
         let head = Head::default().after(first.index + change, Some(Duration::from_secs(60)));
-        bench.agent.intentions(&caller, ServiceRef::local(name("api")), &head).await.unwrap();
+        bench.agent.cached(&caller, &to_api(), &head).await.unwrap();
         let took = bench.world.clock.now() - changed;
         // The second comes while the first is being digested, and waits for that and no longer.
         let longest = if change == 0 { Duration::ZERO } else { REFRESH_DIGEST_MAX };

@@ -8,7 +8,7 @@ use concord_acl::{Labelled, Level, Right};
 use concord_api::connect::Authorize;
 use concord_model::intention::Action;
 use concord_model::{Secret, ServiceRef};
-use concord_rpc::request::InstanceSelection;
+use concord_rpc::request::{InstanceSelection, ServiceHealth};
 use concord_rpc::{Head, RpcError};
 use concord_runtime::{Entropy, SeededEntropy, Task};
 
@@ -54,12 +54,16 @@ fn rules(entropy: &SeededEntropy) -> String {
     text
 }
 
+fn health(service: &str) -> ServiceHealth {
+    ServiceHealth { select: InstanceSelection::of(ServiceRef::local(name(service))), worst: None }
+}
+
 async fn read(agent: &crate::Agent, token: Secret, kind: Kind, service: &str, head: Head) -> Seen {
     let Ok(caller) = agent.caller(Some(&token)).await else { return Seen::Refused };
     let target = ServiceRef::local(name(service));
     match kind {
         Kind::Health => {
-            let found = agent.health(&caller, InstanceSelection::of(target), None, &head).await;
+            let found = agent.cached(&caller, &health(service), &head).await;
             found.map_or(Seen::Refused, |found| Seen::Instances((*found.value).clone()))
         }
         Kind::Leaf => {
@@ -186,19 +190,17 @@ async fn n_30_two_tokens_with_different_rights_see_their_own_share() {
         .token("wide", r#"service "web" { policy = "read" } node_prefix "" { policy = "read" }"#);
     let narrow =
         bench.servers.token("narrow", r#"service "web" { policy = "read" } node "n1" { policy = "read" }"#);
-    let web = || InstanceSelection::of(ServiceRef::local(name("web")));
+    let web = health("web");
     let (wide, narrow) = (bench.caller(&wide).await, bench.caller(&narrow).await);
     let head = Head::default();
-    let (a, b) = futures::join!(
-        bench.agent.health(&wide, web(), None, &head),
-        bench.agent.health(&narrow, web(), None, &head)
-    );
+    let (a, b) =
+        futures::join!(bench.agent.cached(&wide, &web, &head), bench.agent.cached(&narrow, &web, &head));
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!((a.value.len(), a.filtered), (2, false));
     assert_eq!((b.value.len(), b.filtered), (1, true));
     let (again_a, again_b) = (
-        bench.agent.health(&wide, web(), None, &head).await.unwrap(),
-        bench.agent.health(&narrow, web(), None, &head).await.unwrap(),
+        bench.agent.cached(&wide, &web, &head).await.unwrap(),
+        bench.agent.cached(&narrow, &web, &head).await.unwrap(),
     );
     assert!(again_a.hit && again_b.hit && again_a.value.len() == 2 && again_b.value.len() == 1);
 }
@@ -208,16 +210,15 @@ async fn the_last_good_answer_is_served_while_no_server_answers() {
     let bench = Bench::new(crate::testing::open());
     bench.servers.change(|catalog| catalog.instances.push(healthy("n1", "web-1", "web")));
     let caller = bench.agent.caller(None).await.unwrap();
-    let web = || InstanceSelection::of(ServiceRef::local(name("web")));
-    let first = bench.agent.health(&caller, web(), None, &Head::default()).await.unwrap();
+    let web = health("web");
+    let first = bench.agent.cached(&caller, &web, &Head::default()).await.unwrap();
     bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
     settle().await;
     bench.world.clock.sleep(Duration::from_secs(40)).await;
-    let kept = bench.agent.health(&caller, web(), None, &Head::default()).await.unwrap();
+    let kept = bench.agent.cached(&caller, &web, &Head::default()).await.unwrap();
     assert_eq!(kept.value, first.value);
     assert!(kept.hit && kept.age >= Duration::from_secs(39), "{:?}", kept.age);
-    let unknown = InstanceSelection::of(ServiceRef::local(name("db")));
-    let refused = bench.agent.health(&caller, unknown, None, &Head::default()).await.unwrap_err();
+    let refused = bench.agent.cached(&caller, &health("db"), &Head::default()).await.unwrap_err();
     assert_eq!(refused, RpcError::NoLeader);
     assert_eq!(bench.agent.inner.cache.load().0, 1, "an error makes no entry");
 }
@@ -228,14 +229,9 @@ async fn beyond_the_budget_idle_answers_go_and_those_in_use_make_new_ones_be_ref
         config.cache_bytes = 4 * crate::limits::CACHE_ENTRY_BYTES
     });
     let caller = bench.agent.caller(None).await.unwrap();
-    let health = async |service: &str, head: Head| {
-        bench
-            .agent
-            .health(&caller, InstanceSelection::of(ServiceRef::local(name(service))), None, &head)
-            .await
-    };
+    let ask = async |service: &str| bench.agent.cached(&caller, &health(service), &Head::default()).await;
     for n in 0..50 {
-        health(&format!("s{n}"), Head::default()).await.unwrap();
+        ask(&format!("s{n}")).await.unwrap();
     }
     assert!(bench.agent.inner.cache.load().0 <= 4);
     let mut held = Vec::new();
@@ -243,15 +239,14 @@ async fn beyond_the_budget_idle_answers_go_and_those_in_use_make_new_ones_be_ref
         let (agent, caller) = (bench.agent.clone(), caller.clone());
         let service = format!("held{n}");
         held.push(bench.agent.scope().spawn("held", async move {
-            let select = InstanceSelection::of(ServiceRef::local(name(&service)));
-            let index = agent.health(&caller, select.clone(), None, &Head::default()).await?.index;
-            agent.health(&caller, select, None, &Head::default().after(index, None)).await
+            let index = agent.cached(&caller, &health(&service), &Head::default()).await?.index;
+            agent.cached(&caller, &health(&service), &Head::default().after(index, None)).await
         }));
         settle().await;
     }
-    let refused = health("one-more", Head::default()).await.unwrap_err();
+    let refused = ask("one-more").await.unwrap_err();
     assert!(matches!(refused, RpcError::Busy(_)), "{refused}");
     held.iter().for_each(Task::abort);
     settle().await;
-    assert!(health("one-more", Head::default()).await.is_ok());
+    assert!(ask("one-more").await.is_ok());
 }

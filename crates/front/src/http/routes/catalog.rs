@@ -12,11 +12,11 @@ use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
 use concord_rpc::Head;
 use concord_rpc::request::{
     Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
-    NodeDump, Register, Registered, ServiceInstances,
+    NodeDump, Register, Registered, ServiceHealth, ServiceInstances,
 };
 
 use super::endpoints;
-use crate::http::context::{Ctx, cached};
+use crate::http::context::Ctx;
 use crate::http::select::{self, NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::http::{Call, HttpError, Reply, Right};
 
@@ -83,18 +83,16 @@ async fn nodes(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (filter, node_meta) = (Ctx::filter(&call)?, call.node_meta());
-    if ctx.may_cache(&call)? {
-        let caller = ctx.caller(&call).await?;
-        let answer = ctx.agent.instances(&caller, node_meta, &ctx.head(&call)?).await?;
-        let (instances, meta, cached) = cached(answer, &caller);
+    let question = ListInstances { node_meta };
+    if let Some((instances, meta, cached)) = ctx.ask_cache(&call, &question).await? {
         let shown = names(&instances, filter.as_ref())?;
         return Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age));
     }
     if filter.is_some() {
-        let (instances, meta) = ctx.ask(&call, ListInstances { node_meta }).await?;
+        let (instances, meta) = ctx.ask(&call, question).await?;
         return Ok(Reply::json(names(&instances, filter.as_ref())?).with_meta(&meta));
     }
-    let (services, meta) = ctx.ask(&call, ListServices { node_meta }).await?;
+    let (services, meta) = ctx.ask(&call, ListServices { node_meta: question.node_meta }).await?;
     let shown: BTreeMap<String, Vec<String>> =
         services.into_iter().map(|(name, tags)| (name.to_string(), tags)).collect();
     Ok(Reply::json(shown).with_meta(&meta))
@@ -123,17 +121,14 @@ async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    let select = selection(&call, connect)?;
-    if ctx.may_cache(&call)? {
-        // The same instances are kept with their health: what is cached for one endpoint is for the other.
-        let caller = ctx.caller(&call).await?;
-        let answer = ctx.agent.health(&caller, select, None, &ctx.head(&call)?).await?;
-        let (instances, meta, cached) = cached(answer, &caller);
+    // The same instances are kept with their health: what is cached for one endpoint is for the other.
+    let kept = ServiceHealth { select: selection(&call, connect)?, worst: None };
+    if let Some((instances, meta, cached)) = ctx.ask_cache(&call, &kept).await? {
         let all = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
         let shown = select::keep(filter.as_ref(), &SERVICE_NODE, all)?;
         return Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age));
     }
-    let (instances, meta) = ctx.ask(&call, ServiceInstances { select }).await?;
+    let (instances, meta) = ctx.ask(&call, ServiceInstances { select: kept.select }).await?;
     let shown = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
     Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_NODE, shown)?).with_meta(&meta))
 }

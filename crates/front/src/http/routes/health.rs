@@ -11,7 +11,7 @@ use concord_rpc::request::{
 
 use super::catalog::selection;
 use super::endpoints;
-use crate::http::context::{Ctx, cached};
+use crate::http::context::Ctx;
 use crate::http::select::{self, CHECK, SERVICE_ENTRY};
 use crate::http::{Call, HttpError, Reply, Right};
 
@@ -73,17 +73,14 @@ async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
     let worst = call.flag("passing")?.then_some(CheckStatus::Passing);
-    let select = selection(&call, connect)?;
+    let question = ServiceHealth { select: selection(&call, connect)?, worst };
     let shown = |all: &[InstanceHealth]| {
         let shapes = all.iter().map(|one| ServiceEntry::from_model(&one.node, &one.service, &one.checks));
         select::keep(filter.as_ref(), &SERVICE_ENTRY, shapes.collect())
     };
-    if ctx.may_cache(&call)? {
-        let caller = ctx.caller(&call).await?;
-        let answer = ctx.agent.health(&caller, select, worst, &ctx.head(&call)?).await?;
-        let (instances, meta, cached) = cached(answer, &caller);
+    if let Some((instances, meta, cached)) = ctx.ask_cache(&call, &question).await? {
         return Ok(Reply::json(shown(&instances)?).with_meta(&meta).with_cache(cached.hit, cached.age));
     }
-    let (instances, meta) = ctx.ask(&call, ServiceHealth { select, worst }).await?;
+    let (instances, meta) = ctx.ask(&call, question).await?;
     Ok(Reply::json(shown(&instances)?).with_meta(&meta))
 }

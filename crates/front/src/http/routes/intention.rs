@@ -6,6 +6,7 @@ mod explain;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_agent::IntentionsTo;
 use concord_api::intention::{
     Intention, IntentionBody, IntentionCheck, IntentionParts, IntentionUpsert, parse_any_service,
     parse_destination, parse_service, parse_source,
@@ -22,7 +23,7 @@ use futures::future::{select_all, try_join_all};
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
 use super::endpoints;
-use crate::http::context::{Ctx, cached};
+use crate::http::context::Ctx;
 use crate::http::reply::Meta;
 use crate::http::select::{self, INTENTION};
 use crate::http::{Call, HttpError, Reply, Right};
@@ -155,9 +156,10 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         )));
     }
     if let [(name, MatchBy::Destination(service))] = wanted.as_slice()
-        && ctx.may_cache(&call)?
+        && let Some((set, meta, cached)) = ctx.ask_cache(&call, &IntentionsTo(service.clone())).await?
     {
-        return matching_cached(&ctx, &call, name, service.clone()).await;
+        let shown = BTreeMap::from([(name.clone(), matched(set.entries.iter().map(|entry| &**entry)))]);
+        return Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age));
     }
     let (lists, meta) = match_all(&ctx, &call, &wanted).await?;
     let shown: BTreeMap<String, Option<Vec<Intention>>> =
@@ -169,19 +171,6 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 fn matched<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Option<Vec<Intention>> {
     let shapes = shapes(entries);
     (!shapes.is_empty()).then_some(shapes)
-}
-
-async fn matching_cached(
-    ctx: &Ctx,
-    call: &Call,
-    name: &str,
-    service: ServiceRef,
-) -> Result<Reply, HttpError> {
-    let caller = ctx.caller(call).await?;
-    let answer = ctx.agent.intentions(&caller, service, &ctx.head(call)?).await?;
-    let (entries, meta, cached) = cached(answer, &caller);
-    let shown = BTreeMap::from([(name.to_owned(), matched(entries.iter().map(|entry| &**entry)))]);
-    Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age))
 }
 
 /// One query per service. They wait together: the first that has something new ends the wait of all.

@@ -1,0 +1,56 @@
+//! The intentions for one destination, with the decision compiled from them. One right opens all of it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use concord_mesh::intention::Policy;
+use concord_model::ServiceRef;
+use concord_model::intention::{ServiceIntentions, SourceIntention};
+use concord_rpc::Consistency;
+use concord_rpc::request::{MatchBy, MatchIntentions};
+
+use crate::cache::{Cached, Shared};
+use crate::caller::Caller;
+
+/// The intentions that can decide on calls to a service.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct IntentionsTo(pub ServiceRef);
+
+/// The intentions for one destination with the decision compiled from them.
+#[derive(Debug)]
+pub struct IntentionSet {
+    /// The entries, for whoever compiles them itself.
+    pub entries: Vec<Arc<ServiceIntentions>>,
+    /// Compiled once, when the answer came.
+    pub policy: Policy,
+}
+
+impl Cached for IntentionsTo {
+    type Request = MatchIntentions;
+    type Kept = IntentionSet;
+    const SHARED: Shared = Shared::WhoMayAsk;
+    const CONSISTENCY: Consistency = Consistency::Default;
+
+    fn request(&self) -> Cow<'_, MatchIntentions> {
+        Cow::Owned(MatchIntentions { by: MatchBy::Destination(self.0.clone()) })
+    }
+
+    fn keep(&self, entries: Vec<ServiceIntentions>) -> IntentionSet {
+        let policy = Policy::compile(&self.0, &entries);
+        IntentionSet { entries: entries.into_iter().map(Arc::new).collect(), policy }
+    }
+
+    fn bytes(set: &IntentionSet) -> usize {
+        set.entries.iter().map(|entry| entry_bytes(entry)).sum()
+    }
+
+    fn less_for(&self, _: &IntentionSet, _: &Caller) -> Option<IntentionSet> {
+        None
+    }
+}
+
+/// An entry twice: as it is, and compiled.
+fn entry_bytes(entry: &ServiceIntentions) -> usize {
+    let source = |one: &SourceIntention| 600 + 2 * one.description.len();
+    1024 + entry.sources.iter().map(source).sum::<usize>()
+}

@@ -1,0 +1,20 @@
+//! Roughly what records of the catalog occupy, for questions that keep them.
+
+use concord_model::catalog::{Check, Node, ServiceInstance};
+
+pub(super) fn node_bytes(node: &Node) -> usize {
+    let pairs = node.meta.iter().chain(&node.tagged_addresses);
+    256 + pairs.map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>()
+}
+
+pub(super) fn service_bytes(service: &ServiceInstance) -> usize {
+    let pairs = service.meta.iter().map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>();
+    let tags = service.tags.iter().map(|tag| 24 + tag.len()).sum::<usize>();
+    let upstreams = service.proxy.as_ref().map_or(0, |proxy| 256 + 512 * proxy.upstreams.len());
+    512 + pairs + tags + upstreams
+}
+
+pub(super) fn check_bytes(check: &Check) -> usize {
+    let definition = check.definition.iter().map(|(key, value)| 64 + key.len() + value.to_string().len());
+    384 + check.name.len() + check.notes.len() + check.output.len() + definition.sum::<usize>()
+}
