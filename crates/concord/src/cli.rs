@@ -14,6 +14,7 @@ pub(crate) mod agent;
 mod args;
 mod catalog;
 mod columns;
+pub(crate) mod command;
 mod complete;
 mod config;
 mod connect;
@@ -28,7 +29,6 @@ mod help;
 pub(crate) mod http;
 mod info;
 mod intention;
-mod invocation;
 mod io;
 mod keygen;
 mod leave;
@@ -36,6 +36,7 @@ mod maint;
 mod members;
 mod monitor;
 mod print;
+mod program;
 mod reload;
 mod services;
 mod table;
@@ -49,47 +50,22 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::command::Invocation;
 pub(crate) use self::env::Env;
 pub(crate) use self::failure::{Exit, Failure, Outcome};
-pub(crate) use self::invocation::Invocation;
 pub(crate) use self::io::Io;
+pub(crate) use self::program::Program;
 #[cfg(test)]
 pub(crate) use self::testing::invoked;
 pub(crate) use self::version::{CONSUL_LEVEL, OWN_VERSION};
 
-use std::path::Path;
 use std::sync::Arc;
 
 use concord_runtime::{Executor, Scope, TokioClock};
 
 use self::args::ArgsError;
+use self::command::{Command, Run};
 use self::flag::Flag;
-use self::table::{Command, Run};
-
-/// The name the program was started under.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Program {
-    Concord,
-    /// For those who come from Consul: the same program, which then says `consul` where it says its name.
-    Consul,
-}
-
-impl Program {
-    /// From the path the program was started by.
-    pub(crate) fn of(path: &str) -> Self {
-        match Path::new(path).file_stem().and_then(|stem| stem.to_str()) {
-            Some("consul") => Self::Consul,
-            _ => Self::Concord,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Concord => "concord",
-            Self::Consul => "consul",
-        }
-    }
-}
 
 /// Exit code for a command that does not exist, as shells have it.
 const UNKNOWN_COMMAND: u8 = 127;

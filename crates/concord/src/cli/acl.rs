@@ -14,10 +14,10 @@ use concord_client::{Client, QueryOptions};
 use concord_model::Uuid;
 use concord_model::token::{GLOBAL_MANAGEMENT, GLOBAL_READ_ONLY};
 
+use super::command::Command;
 use super::failure::Failure;
 use super::flag::Flag;
 use super::print::{self, Fields};
-use super::table::Command;
 
 pub(crate) static GROUP: Command = Command::group(
     "acl",

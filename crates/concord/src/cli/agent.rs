@@ -4,8 +4,8 @@ pub(crate) mod configuration;
 #[cfg(test)]
 mod page;
 
+use super::command::{Command, Run};
 use super::flag::Flag;
-use super::table::{Command, Run};
 
 pub(crate) static AGENT: Command = Command {
     name: "agent",

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 
 use concord_client::QueryOptions;
 
+use super::command::{Command, Invocation};
 use super::flag::Flag;
-use super::invocation::Invocation;
-use super::table::Command;
 
 pub(crate) static GROUP: Command = Command::group(
     "catalog",

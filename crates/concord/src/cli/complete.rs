@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::command::{Command, Run};
 use super::flag::{Flag, Kind};
-use super::table::{self, Command, Run};
+use super::table;
 use super::{Env, Exit, Failure, Io, Outcome, Program};
 
 /// Start files of shells, and what each needs before the line that sets completion up.

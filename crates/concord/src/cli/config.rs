@@ -13,10 +13,9 @@ pub(crate) use self::write::WRITE;
 use concord_client::Cas;
 use concord_syntax::Node;
 
+use super::command::{Command, Invocation};
 use super::failure::Failure;
 use super::flag::Flag;
-use super::invocation::Invocation;
-use super::table::Command;
 use super::{Io, files};
 
 pub(crate) static GROUP: Command = Command::group(

@@ -2,7 +2,7 @@
 
 pub(super) mod ca;
 
-use super::table::Command;
+use super::command::Command;
 
 pub(crate) static GROUP: Command = Command::group(
     "connect",

@@ -1,7 +1,7 @@
 //! `connect proxy`: the built-in proxy of one service.
 
+use super::command::{Command, Run};
 use super::flag::{Flag, Variable};
-use super::table::{Command, Run};
 
 pub(crate) static PROXY: Command = Command {
     name: "connect proxy",

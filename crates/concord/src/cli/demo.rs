@@ -1,7 +1,7 @@
 //! `demo`: the whole mesh on one machine, telling its story.
 
+use super::command::{Command, Run};
 use super::flag::Flag;
-use super::table::{Command, Run};
 
 pub(crate) static DEMO: Command = Command {
     name: "demo",

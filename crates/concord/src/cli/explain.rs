@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use concord_api::explain::{ExplainPair, ExplainProposal, IntentionExplain};
 use concord_client::Client;
 
+use super::command::{Command, FORMAT, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::intention;
-use super::invocation::Invocation;
-use super::table::{Command, FORMAT, Run};
 use super::{Io, print};
 
 /// Pairs of services printed with a change; `-format=json` has more.

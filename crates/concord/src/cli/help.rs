@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::command::{Command, Run};
 use super::flag::{Flag, Kind, Variable};
-use super::table::{self, Command, Run};
+use super::table;
 use super::{Exit, Failure, Io, Outcome, Program};
 
 /// Width of running text; terminals are at least 80 wide.
@@ -42,7 +43,7 @@ pub(super) fn command_text(program: Program, command: &Command) -> String {
     paragraphs(command.about, &mut text);
     if let Run::Group = command.run {
         text.push_str("\nSubcommands:\n");
-        list(command.children(), &mut text);
+        list(table::below(command.name), &mut text);
     }
     group("Command Options", command.flags, &mut text);
     if command.http {

@@ -3,9 +3,8 @@
 use concord_client::Client;
 
 use super::Io;
+use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
-use super::invocation::Invocation;
-use super::table::{Command, Run};
 
 pub(crate) static INFO: Command = Command {
     name: "info",

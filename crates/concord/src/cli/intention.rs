@@ -9,7 +9,7 @@ pub(super) mod matching;
 
 use concord_api::intention::Intention;
 
-use super::table::Command;
+use super::command::Command;
 
 pub(crate) static GROUP: Command = Command::group(
     "intention",

@@ -5,9 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use concord_runtime::{Entropy as _, OsEntropy};
 
 use super::Io;
+use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Outcome};
-use super::invocation::Invocation;
-use super::table::{Command, Run};
 
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;

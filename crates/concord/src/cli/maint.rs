@@ -3,10 +3,9 @@
 use concord_client::Client;
 
 use super::Io;
+use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
-use super::invocation::Invocation;
-use super::table::{Command, Run};
 
 /// The check that holds the node in maintenance, and how those of services begin, as in Consul.
 const OF_THE_NODE: &str = "_node_maintenance";

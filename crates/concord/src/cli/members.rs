@@ -8,10 +8,9 @@ use concord_client::Client;
 use regex::Regex;
 
 use super::columns::Columns;
+use super::command::{Command, FORMAT, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
-use super::invocation::Invocation;
-use super::table::{Command, FORMAT, Run};
 use super::{Io, print};
 
 /// What `-segment` is when it does not choose.

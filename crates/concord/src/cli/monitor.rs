@@ -3,10 +3,9 @@
 use concord_client::Client;
 
 use super::Io;
+use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
-use super::invocation::Invocation;
-use super::table::{Command, Run};
 use crate::run::signals::Signals;
 
 pub(crate) static MONITOR: Command = Command {

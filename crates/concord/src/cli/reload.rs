@@ -4,9 +4,8 @@ use concord_api::agent::Reloaded;
 use concord_client::Client;
 
 use super::Io;
+use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
-use super::invocation::Invocation;
-use super::table::{Command, Run};
 
 pub(crate) static RELOAD: Command = Command {
     name: "reload",

@@ -8,10 +8,10 @@ use concord_config::section::Definitions;
 use concord_config::{AgentFlags, Format, Source, load};
 
 use super::agent::configuration::{Found, refused, sources_at};
+use super::command::Command;
 use super::failure::Failure;
 use super::files::STANDARD_INPUT;
 use super::flag::Flag;
-use super::table::Command;
 use super::{Io, files};
 
 pub(crate) static GROUP: Command = Command::group(

@@ -1,47 +1,12 @@
-//! Every command there is, as data.
+//! Every command there is, in one list. No command names it.
 
-use concord_client::Client;
 use concord_syntax::spelling::edits;
-use futures::future::LocalBoxFuture;
 
-use super::flag::Flag;
-use super::invocation::Invocation;
-use super::{Io, Outcome};
+use super::command::Command;
 use super::{
-    acl, agent, catalog, config, connect, connect_proxy, demo, explain, http, info, intention, keygen, leave,
+    acl, agent, catalog, config, connect, connect_proxy, demo, explain, info, intention, keygen, leave,
     maint, members, monitor, reload, services, tls, unbuilt, validate, version,
 };
-
-/// One command: what it is called, what it takes and what it does.
-#[derive(Debug)]
-pub(crate) struct Command {
-    /// Its words after the program's name: `acl token create`.
-    pub(crate) name: &'static str,
-    /// What it does, in a few words.
-    pub(crate) synopsis: &'static str,
-    /// What follows the name, one per form.
-    pub(crate) usage: &'static [&'static str],
-    /// What it does, in sentences; paragraphs are separated by empty lines, indented lines are kept as they are.
-    pub(crate) about: &'static str,
-    /// Its own flags.
-    pub(crate) flags: &'static [Flag],
-    /// Whether it takes the flags for reaching an agent.
-    pub(crate) http: bool,
-    /// Exit code when it is called in a way it does not allow.
-    pub(crate) usage_code: u8,
-    pub(crate) run: Run,
-}
-
-/// What a command does.
-#[derive(Clone, Copy)]
-pub(crate) enum Run {
-    /// It only holds others and prints its help.
-    Group,
-    /// It runs on the calling thread and brings what it needs.
-    Here(fn(&Invocation<'_>, &mut Io) -> Outcome),
-    /// It asks an agent.
-    Api(for<'a> fn(&'a Invocation<'a>, &'a Client, &'a mut Io) -> LocalBoxFuture<'a, Outcome>),
-}
 
 /// All commands. Groups stand before what they hold.
 pub(crate) static COMMANDS: &[&Command] = &[
@@ -104,66 +69,6 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &version::VERSION,
 ];
 
-/// Commands about the agent itself: no server is asked, so there is none to choose.
-const OF_THE_AGENT: [&str; 6] = ["info", "leave", "maint", "members", "monitor", "reload"];
-
-/// How to print a result that both people and programs read.
-pub(crate) const FORMAT: Flag = Flag::text("format", "How to print the result.")
-    .placeholder("<pretty|json>")
-    .default("pretty")
-    .choices(&["pretty", "json"]);
-
-impl Command {
-    /// A command that only holds others.
-    pub(crate) const fn group(name: &'static str, synopsis: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            synopsis,
-            usage: &["<subcommand> [options] [args]"],
-            about,
-            flags: &[],
-            http: false,
-            usage_code: 1,
-            run: Run::Group,
-        }
-    }
-
-    /// Its own flags and those for reaching an agent.
-    pub(crate) fn all_flags(&self) -> Vec<Flag> {
-        self.flags.iter().copied().chain(self.http_flags()).collect()
-    }
-
-    /// The flags for reaching an agent that it takes.
-    pub(crate) fn http_flags(&self) -> Vec<Flag> {
-        if !self.http {
-            return Vec::new();
-        }
-        let here = OF_THE_AGENT.contains(&self.name);
-        let fits = |flag: &&Flag| !(here && http::FOR_SERVERS.contains(&flag.name));
-        http::FLAGS.iter().filter(fits).copied().collect()
-    }
-
-    /// Commands one word longer than this one.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &'static Self> {
-        below(self.name)
-    }
-
-    /// The last word of its name.
-    pub(crate) fn last_word(&self) -> &'static str {
-        self.name.rsplit(' ').next().unwrap_or(self.name)
-    }
-}
-
-impl std::fmt::Debug for Run {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Group => "Group",
-            Self::Here(_) => "Here",
-            Self::Api(_) => "Api",
-        })
-    }
-}
-
 /// Commands one word longer than `name`; an empty name stands for the program itself.
 pub(crate) fn below(name: &str) -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().copied().filter(move |command| {
@@ -196,6 +101,7 @@ pub(crate) fn nearest(name: &str) -> Option<&'static str> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::command::Run;
     use super::super::flag::{Kind, parse_bool};
     use super::*;
 
@@ -208,7 +114,7 @@ mod tests {
                 assert!(names.contains(group), "{}", command.name);
             }
             let is_group = matches!(command.run, Run::Group);
-            assert_eq!(is_group, command.children().next().is_some(), "{}", command.name);
+            assert_eq!(is_group, below(command.name).next().is_some(), "{}", command.name);
         }
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod cert;
 mod make;
 mod place;
 
-use super::table::Command;
+use super::command::Command;
 
 pub(crate) static GROUP: Command = Command::group(
     "tls",

@@ -3,11 +3,10 @@
 use concord_config::{AgentFlags, Format, load};
 
 use super::agent::configuration::{refused, sources_at};
+use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
-use super::invocation::Invocation;
 use super::io::Io;
-use super::table::{Command, Run};
 
 pub(crate) static VALIDATE: Command = Command {
     name: "validate",

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
+use super::command::{Command, FORMAT, Invocation, Run};
 use super::failure::{Exit, Outcome};
-use super::invocation::Invocation;
-use super::table::{Command, FORMAT, Run};
 use super::{Io, Program, print};
 
 /// The level of Consul whose public behaviour this program has; what version sniffers are told.

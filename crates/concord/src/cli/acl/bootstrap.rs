@@ -3,9 +3,8 @@
 use concord_client::Client;
 
 use super::token_text;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, files, print};
 
 pub(crate) static BOOTSTRAP: Command = Command {

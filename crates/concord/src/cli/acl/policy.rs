@@ -16,11 +16,10 @@ use concord_api::acl::Policy;
 use concord_client::{Client, QueryOptions};
 
 use super::{POLICY_COLUMN, hash, policy_id};
+use crate::cli::command::{Command, Invocation};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
 use crate::cli::print::Fields;
-use crate::cli::table::Command;
 use crate::cli::{Io, print};
 
 pub(crate) static GROUP: Command = Command::group(

@@ -3,9 +3,8 @@
 use concord_client::Client;
 use concord_model::Secret;
 
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 use crate::cli::{Io, files};
 
 /// What the first argument may be, and what the API calls it.

@@ -19,10 +19,9 @@ use concord_client::{Client, QueryOptions};
 use serde_json::{Value, json};
 
 use super::{policy_id, token_text};
+use crate::cli::command::{Command, Invocation};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::{Flag, Values};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::Command;
 use crate::cli::{Io, print, unbuilt};
 
 pub(crate) static GROUP: Command = Command::group(

@@ -3,9 +3,8 @@
 use concord_client::Client;
 
 use super::super::Io;
+use super::super::command::{Command, Invocation, Run};
 use super::super::failure::{Exit, Failure, Outcome};
-use super::super::invocation::Invocation;
-use super::super::table::{Command, Run};
 
 pub(crate) static DATACENTERS: Command = Command {
     name: "catalog datacenters",

@@ -5,11 +5,10 @@ use concord_client::{Client, QueryOptions};
 
 use super::super::Io;
 use super::super::columns::Columns;
+use super::super::command::{Command, Invocation, Run};
 use super::super::failure::{Exit, Failure, Outcome};
 use super::super::files;
 use super::super::flag::Flag;
-use super::super::invocation::Invocation;
-use super::super::table::{Command, Run};
 use super::{NODE_META, options, pairs};
 
 pub(crate) static NODES: Command = Command {

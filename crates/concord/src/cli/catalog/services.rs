@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use concord_client::Client;
 
 use super::super::Io;
+use super::super::command::{Command, Invocation, Run};
 use super::super::failure::{Exit, Failure, Outcome};
 use super::super::flag::Flag;
-use super::super::invocation::Invocation;
-use super::super::table::{Command, Run};
 use super::{NODE_META, options};
 
 /// Blanks between a name and its tags, as Consul has it.

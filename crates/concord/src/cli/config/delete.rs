@@ -4,10 +4,9 @@ use concord_client::{Cas, Client};
 
 use super::{CAS, MODIFY_INDEX, cas, entry};
 use crate::cli::Io;
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 
 pub(crate) static DELETE: Command = Command {
     name: "config delete",

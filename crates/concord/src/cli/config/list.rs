@@ -4,10 +4,9 @@ use concord_client::Client;
 use serde_json::Value;
 
 use crate::cli::Io;
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 
 pub(crate) static LIST: Command = Command {
     name: "config list",

@@ -3,10 +3,9 @@
 use concord_client::Client;
 use serde_json::Value;
 
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 use crate::cli::{Io, print};
 
 pub(crate) static READ: Command = Command {

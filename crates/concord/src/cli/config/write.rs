@@ -6,9 +6,8 @@ use concord_client::Client;
 use concord_syntax::Node;
 
 use super::{CAS, MODIFY_INDEX, cas, entry};
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 use crate::cli::{Io, files};
 
 pub(crate) static WRITE: Command = Command {

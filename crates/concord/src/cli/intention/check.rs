@@ -3,9 +3,8 @@
 use concord_client::Client;
 
 use crate::cli::Io;
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 
 /// Exit code when the answer is no.
 const DENIED: Exit = Exit(1);

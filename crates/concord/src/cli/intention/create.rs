@@ -10,10 +10,9 @@ use concord_syntax::decode;
 use serde_json::{Map, Value, json};
 
 use super::{destination, source};
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 use crate::cli::{Io, files};
 
 pub(crate) static CREATE: Command = Command {

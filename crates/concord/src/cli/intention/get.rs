@@ -5,10 +5,9 @@ use concord_client::Client;
 
 use super::{action, destination, source};
 use crate::cli::Io;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
 use crate::cli::print::{self, Fields};
-use crate::cli::table::{Command, FORMAT, Run};
 
 pub(crate) static GET: Command = Command {
     name: "intention get",

@@ -4,10 +4,9 @@ use concord_client::Client;
 
 use super::{action, destination, source};
 use crate::cli::columns::Columns;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, print};
 
 /// Exit code when there is nothing to list.

@@ -3,10 +3,9 @@
 use concord_client::Client;
 
 use super::line;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, print};
 
 /// Exit code for flags that there are not. What is wrong with the arguments has another, as in Consul.

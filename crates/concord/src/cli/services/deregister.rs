@@ -4,9 +4,8 @@ use concord_client::Client;
 
 use super::{ID, from_files};
 use crate::cli::Io;
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 
 pub(crate) static DEREGISTER: Command = Command {
     name: "services deregister",

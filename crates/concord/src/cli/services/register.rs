@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{ID, from_files};
 use crate::cli::Io;
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 
 /// Flags that describe a service; refused beside files.
 const DESCRIBING: [&str; 9] =

@@ -2,7 +2,8 @@
 
 use concord_client::testing::Scripted;
 
-use super::super::table::{COMMANDS, Run};
+use super::super::command::Run;
+use super::super::table::COMMANDS;
 use super::super::version::{CONSUL_LEVEL, OWN_VERSION};
 use super::super::{Program, help};
 use super::{Bench, check, refuse};

@@ -1,10 +1,9 @@
 //! `tls ca create`: an authority of its own.
 
 use super::super::Io;
+use super::super::command::{Command, Invocation, Run};
 use super::super::failure::{Exit, Outcome};
 use super::super::flag::Flag;
-use super::super::invocation::Invocation;
-use super::super::table::{Command, Run};
 use super::make::{self, AuthorityTemplate};
 use super::place;
 

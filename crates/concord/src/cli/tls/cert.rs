@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 
 use super::super::Io;
+use super::super::command::{Command, Invocation, Run};
 use super::super::failure::{Exit, Failure, Outcome};
 use super::super::files;
 use super::super::flag::Flag;
-use super::super::invocation::Invocation;
-use super::super::table::{Command, Run};
 use super::make::{self, CertificateTemplate, Use};
 use super::place;
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::super::Io;
+use super::super::command::Invocation;
 use super::super::failure::Failure;
-use super::super::invocation::Invocation;
 use super::make::Pair;
 
 /// Modes of a certificate, but for what the umask takes away, and of a key.

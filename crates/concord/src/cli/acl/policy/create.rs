@@ -5,9 +5,8 @@ use serde_json::{Map, json};
 
 use super::{DESCRIPTION, NAME, RULES, VALID_DATACENTER, show};
 use crate::cli::acl::META;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, files};
 
 pub(crate) static CREATE: Command = Command {

@@ -4,10 +4,9 @@ use concord_client::Client;
 
 use crate::cli::Io;
 use crate::cli::acl::{META, hash};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
 use crate::cli::print::{self, Fields};
-use crate::cli::table::{Command, FORMAT, Run};
 
 /// Where the values begin: three spaces further in than those of one policy.
 const COLUMN: usize = 17;

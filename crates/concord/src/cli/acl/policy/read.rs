@@ -5,9 +5,8 @@ use concord_client::Client;
 use super::{ID, NAME, id_of, show};
 use crate::cli::Io;
 use crate::cli::acl::META;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 
 pub(crate) static READ: Command = Command {
     name: "acl policy read",

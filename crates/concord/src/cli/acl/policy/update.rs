@@ -5,10 +5,9 @@ use serde_json::{Map, json};
 
 use super::{DESCRIPTION, ID, NAME, RULES, VALID_DATACENTER, id_of, show};
 use crate::cli::acl::META;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, files};
 
 pub(crate) static UPDATE: Command = Command {

@@ -5,9 +5,8 @@ use concord_client::Client;
 use super::{ACCESSOR_ID, DESCRIPTION, ID, named, show};
 use crate::cli::Io;
 use crate::cli::acl::{META, accessor};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 
 pub(crate) static CLONE: Command = Command {
     name: "acl token clone",

@@ -9,10 +9,9 @@ use super::{
     node_identities, policies, service_identities, show,
 };
 use crate::cli::acl::META;
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, unbuilt};
 
 /// Flags that give the token rights; one without any is most likely a flag forgotten.

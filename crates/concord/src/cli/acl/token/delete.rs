@@ -5,9 +5,8 @@ use concord_client::Client;
 use super::{ACCESSOR_ID, ID, named};
 use crate::cli::Io;
 use crate::cli::acl::accessor;
+use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, Run};
 
 pub(crate) static DELETE: Command = Command {
     name: "acl token delete",

@@ -3,9 +3,8 @@
 use concord_client::Client;
 
 use crate::cli::acl::{META, token_text};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, print};
 
 pub(crate) static LIST: Command = Command {

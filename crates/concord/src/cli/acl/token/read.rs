@@ -7,11 +7,10 @@ use concord_client::Client;
 use super::{ACCESSOR_ID, ID, named, show};
 use crate::cli::Io;
 use crate::cli::acl::{META, accessor, node_identity, service_identity, token_fields};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
-use crate::cli::invocation::Invocation;
 use crate::cli::print::{self, Fields};
-use crate::cli::table::{Command, FORMAT, Run};
 
 pub(crate) static READ: Command = Command {
     name: "acl token read",

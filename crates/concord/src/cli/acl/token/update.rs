@@ -9,10 +9,9 @@ use super::{
     SERVICE_IDENTITY, VARIABLE, named, node_identities, policies, service_identities, show,
 };
 use crate::cli::acl::{META, accessor};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::flag::{Flag, Values};
-use crate::cli::invocation::Invocation;
-use crate::cli::table::{Command, FORMAT, Run};
 use crate::cli::{Io, unbuilt};
 
 pub(crate) static UPDATE: Command = Command {
