@@ -4,18 +4,18 @@
 //!
 //! To add one: a file below `measure/` with a `run` function, and a row in [`MEASUREMENTS`].
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
 
 use crate::setup;
 use crate::workspace;
 
+mod bench;
 mod build;
 mod endurance;
 mod load;
 mod report;
 
+use bench::Bench;
 use report::Report;
 
 /// One measurement, by the name it is called by.
@@ -24,15 +24,6 @@ struct Measurement {
     /// What is measured, and roughly how long that takes.
     about: &'static str,
     run: fn(&Bench<'_>) -> Result<Report>,
-}
-
-/// What a measurement is given.
-struct Bench<'a> {
-    root: PathBuf,
-    /// A directory it may fill.
-    scratch: PathBuf,
-    /// Arguments after the name.
-    args: &'a [&'a str],
 }
 
 const MEASUREMENTS: &[Measurement] = &[

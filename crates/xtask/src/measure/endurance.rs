@@ -3,7 +3,8 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Bench, Report};
+use super::bench::Bench;
+use super::report::Report;
 use crate::process;
 
 /// A test and the variables that make it long.

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Bench, Report};
+use super::bench::Bench;
+use super::report::Report;
 use crate::{process, setup};
 
 pub(super) fn authorize(bench: &Bench<'_>) -> Result<Report> {

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{cache, go};
+use super::go;
+use super::places::{cache, on_path};
 use crate::process;
 use crate::workspace;
 
@@ -17,7 +18,7 @@ const NODE_OLDEST: u32 = 20;
 /// Where the Go modules of the suite lie.
 pub(super) fn go_modules() -> Result<PathBuf> {
     let (dir, modules) = (sources("go")?, cache()?.join("go-modules"));
-    let mut command = Command::new(go()?);
+    let mut command = Command::new(go::toolchain()?);
     command.current_dir(dir).args(["mod", "download"]).env("GOMODCACHE", &modules);
     command.env("GOFLAGS", "-mod=readonly -modcacherw").env("GOWORK", "off").env("GOTOOLCHAIN", "local");
     process::capture("go mod download", &mut command)?;
@@ -47,7 +48,7 @@ pub(super) fn node() -> Result<PathBuf> {
     if found < NODE_OLDEST {
         bail!("Node {found} is older than {NODE_OLDEST}");
     }
-    super::on_path("node")
+    on_path("node")
 }
 
 /// Where the Node modules of the suite lie.

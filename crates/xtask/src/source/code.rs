@@ -6,25 +6,53 @@ pub(crate) fn only(text: &str) -> String {
     Blanker { rest: text, out: String::with_capacity(text.len()) }.run()
 }
 
+const TEST_ONLY: &str = "#[cfg(test)]";
+
 /// `code` without the `#[cfg(test)] mod … { … }` blocks in it.
 pub(crate) fn without_test_modules(code: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
+    without(code, |item| ["mod ", "pub mod ", "pub(crate) mod "].iter().any(|start| item.starts_with(start)))
+}
+
+/// `code` without what is under `#[cfg(test)]`, whatever it is.
+pub(crate) fn without_test_items(code: &str) -> String {
+    without(code, |_| true)
+}
+
+/// `code` without the items under `#[cfg(test)]` that `is_cut` chooses by their text. Lines stay.
+fn without(code: &str, is_cut: impl Fn(&str) -> bool) -> String {
     let mut out = code.to_owned();
     let mut from = 0;
-    while let Some(found) = out[from..].find(MARK) {
-        let start = from + found;
-        from = start + MARK.len();
-        let after = out[from..].trim_start();
-        let is_module = after.starts_with("mod ")
-            || after.starts_with("pub mod ")
-            || after.starts_with("pub(crate) mod ");
-        let open = out[from..].find(['{', ';']).map(|at| from + at);
-        let Some(open) = open.filter(|at| is_module && out.as_bytes()[*at] == b'{') else { continue };
-        let end = matching_brace(&out, open);
-        let blank: String = out[open..end].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
-        out.replace_range(open..end, &blank);
+    while let Some(found) = out[from..].find(TEST_ONLY) {
+        from += found + TEST_ONLY.len();
+        if !is_cut(out[from..].trim_start()) {
+            continue;
+        }
+        let end = item_end(&out, from);
+        let blank: String = out[from..end].chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
+        out.replace_range(from..end, &blank);
     }
     out
+}
+
+/// The position after the item that starts at `from`: after its semicolon, or the brace that closes its
+/// body. The list of a `use` is no body, and a field ends with its comma.
+fn item_end(code: &str, from: usize) -> usize {
+    let is_use = code[from..].trim_start().trim_start_matches("pub").trim_start().starts_with("use ")
+        || code[from..].trim_start().starts_with("pub(crate) use ");
+    let mut depth = 0_usize;
+    for (at, byte) in code.bytes().enumerate().skip(from) {
+        match byte {
+            b'{' if depth == 0 && !is_use => return matching_brace(code, at),
+            b';' if depth == 0 => return at + 1,
+            b',' if depth == 0 && !is_use => return at + 1,
+            b'(' | b'[' | b'{' | b'<' => depth += 1,
+            b'>' if code.as_bytes()[at - 1] == b'-' => {}
+            b'}' if depth == 0 => return at,
+            b')' | b']' | b'}' | b'>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    code.len()
 }
 
 /// The position after the brace that closes the one at `open`; the end if nothing does.
@@ -216,5 +244,20 @@ mod tests {
         assert_eq!(cut.lines().count(), code.lines().count());
         let single = "#[cfg(test)]\nfn only_one() {}\nfn kept() {}";
         assert_eq!(without_test_modules(single), single);
+    }
+
+    #[test]
+    fn test_items_are_cut_and_what_follows_stays() {
+        for item in [
+            "fn gone(x: Vec<(A, B)>) -> C<D, E> { gone() }",
+            "use gone::{a, b};",
+            "pub(crate) use gone::a;",
+            "mod gone;",
+            "gone: Option<Gone>,",
+        ] {
+            let code = format!("fn a() {{}}\n#[cfg(test)]\n{item}\nfn kept() {{}}");
+            let cut = without_test_items(&code);
+            assert!(!cut.contains("gone") && cut.ends_with("\nfn kept() {}"), "{item}: {cut}");
+        }
     }
 }

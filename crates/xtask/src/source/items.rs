@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{self, Token};
+use super::uses::{self, Leaf};
 use super::{SourceFile, Target};
 
-type ModulePath = Vec<String>;
+pub(crate) type ModulePath = Vec<String>;
 
 /// The items of one crate's main target.
 #[derive(Debug, Default)]
@@ -131,6 +132,17 @@ pub(crate) fn functions(module: &[String], text: &str) -> Vec<Function> {
         .filter_map(
             |declared| if let Declared::Function(function) = declared { Some(function) } else { None },
         )
+        .collect()
+}
+
+/// All items declared in a file with the module each is in, modules included.
+pub(crate) fn declared(module: &[String], text: &str) -> Vec<(ModulePath, String)> {
+    scan(module, text)
+        .into_iter()
+        .filter_map(|declared| match declared {
+            Declared::Item { module, name, .. } => Some((module, name)),
+            _ => None,
+        })
         .collect()
 }
 
@@ -315,35 +327,12 @@ impl<'a> Scanner<'a> {
     fn use_item(&mut self) {
         let is_public =
             matches!(self.tokens.get(self.at.wrapping_sub(2)), Some(Token::Word("pub") | Token::Mark(')')));
+        let (leaves, read) = uses::tree(&self.tokens[self.at..]);
+        self.at += read;
         let module = self.module();
-        let mut prefixes: Vec<Vec<String>> = vec![Vec::new()];
-        let mut path: Vec<String> = Vec::new();
-        while let Some(token) = self.peek(0) {
-            self.at += 1;
-            match token {
-                Token::Word("as") => {
-                    path.pop();
-                }
-                Token::Word(word) => path.push(word.to_owned()),
-                Token::Mark('*') => path.push("*".to_owned()),
-                Token::Mark('{') => prefixes.push(path.clone()),
-                Token::Mark(end @ (',' | '}' | ';')) => {
-                    let prefix = prefixes.last().cloned().unwrap_or_default();
-                    if is_public && path.len() > prefix.len() {
-                        let name = path.pop().expect("longer than its prefix");
-                        self.out.push(Declared::Reexport { module: module.clone(), path, name });
-                    }
-                    path = prefix;
-                    if end == '}' {
-                        prefixes.pop();
-                        path = prefixes.last().cloned().unwrap_or_default();
-                    }
-                    if end == ';' {
-                        return;
-                    }
-                }
-                _ => {}
-            }
+        for Leaf { mut path, name } in leaves.into_iter().filter(|_| is_public) {
+            path.pop();
+            self.out.push(Declared::Reexport { module: module.clone(), path, name });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rule `absence`: what a crate must not reach, however far away, whatever its row allows.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::workspace::{PREFIX, Workspace, package_name};
 
 const RULE: &str = "absence";

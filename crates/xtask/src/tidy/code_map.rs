@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, table_after};
+use super::finding::Finding;
+use super::tables::table_after;
 use crate::workspace::{PREFIX, Workspace, member_name};
 
 const RULE: &str = "map";
 const HEADING: &str = "## Code map";
-const PLACE: &str = super::ARCHITECTURE;
+const PLACE: &str = super::tree::ARCHITECTURE;
 
 /// The layers a crate can be in, from the bottom up.
 pub(crate) const LAYERS: [&str; 7] = ["words", "meaning", "wires", "services", "faces", "program", "dev"];

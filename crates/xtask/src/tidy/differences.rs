@@ -2,7 +2,8 @@
 //! what it says of us. A row that is no behaviour says `–` and why. (That the tests exist: `documents`.)
 
 use super::documents::is_test_name;
-use super::{Finding, cells};
+use super::finding::Finding;
+use super::tables::cells;
 
 const RULE: &str = "differences";
 pub(crate) const DOCUMENT: &str = "docs/differences.md";

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::{Finding, Tree};
+use super::finding::Finding;
+use super::tree::Tree;
 use crate::source::{SourceFile, items};
 
 const RULE: &str = "file";

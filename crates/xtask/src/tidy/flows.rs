@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::source::SourceFile;
 use crate::source::items::Index;
 
@@ -25,7 +25,7 @@ pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>, architecture: &
             continue;
         };
         let name = root.strip_prefix("concord_").unwrap_or(root).replace('_', "-");
-        let place = format!("{}:{line}", super::ARCHITECTURE);
+        let place = format!("{}:{line}", super::tree::ARCHITECTURE);
         let Some((name, files)) = sources.get_key_value(&name) else {
             found.push(Finding::new(RULE, place, format!("`{path}`: no crate `{name}`")));
             continue;
@@ -39,7 +39,7 @@ pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>, architecture: &
     }
     let (heading, least) = MUST_NAME;
     if !architecture.lines().any(|line| line.trim() == heading) || resolved < least {
-        found.push(Finding::new(RULE, super::ARCHITECTURE, format!("`{heading}` names no item")));
+        found.push(Finding::new(RULE, super::tree::ARCHITECTURE, format!("`{heading}` names no item")));
     }
     found
 }

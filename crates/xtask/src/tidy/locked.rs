@@ -1,6 +1,6 @@
 //! Rule `shipped`: what the product is built from has one TLS library and one crypto provider.
 
-use super::Finding;
+use super::finding::Finding;
 
 const RULE: &str = "shipped";
 

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 
-use super::{Finding, cells};
+use super::finding::Finding;
+use super::tables::cells;
 use crate::source::{SourceFile, Target, items};
 
 const RULE: &str = "negative";

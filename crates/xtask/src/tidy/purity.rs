@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Finding;
 use super::absence::PURE;
+use super::finding::Finding;
 use crate::source::SourceFile;
 use crate::source::code::{self, Token};
 

@@ -1,0 +1,234 @@
+//! Rule `circle`: files of a crate that need each other to be understood are few and small.
+//!
+//! File A depends on file B if code of A names an item that B declares. An item is named by a `use` or by a
+//! path whose head is `crate`, `super`, `self`, a module or an imported name; it is followed through `use` and
+//! `pub use` to the file that declares it, so that a name taken from a parent that only passes it on is a
+//! name of the child. These name nothing: the `mod` that declares a module; the `pub use` itself, unless the
+//! same file uses the name in its code; a module, as long as no item of it is named. What is compiled only
+//! for tests does not count.
+//!
+//! A circle is a strongly connected component of more than one file. Not seen is what no path tells: a method
+//! called on a value, an item that a macro makes, a trait used by its methods alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::finding::Finding;
+use crate::source::items::{self, ModulePath};
+use crate::source::uses::{self, What};
+use crate::source::{SourceFile, Target, code};
+
+const RULE: &str = "circle";
+
+/// More circles in the whole house are refused.
+const CIRCLES_MAX: usize = 36;
+/// A circle of more files is refused.
+const FILES_MAX: usize = 10;
+/// Passing a name on more often than this is taken for a name that leads nowhere.
+const STEPS_MAX: usize = 16;
+
+/// Files that name each other's items, in the order of their paths.
+struct Circle<'a> {
+    files: Vec<&'a Path>,
+    /// Who names what of whom, for the reader who breaks the circle.
+    arrows: Vec<(&'a Path, String, &'a Path)>,
+}
+
+/// All circles, by crate and first path.
+fn circles(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Circle<'_>> {
+    sources.values().flat_map(|files| Crate::of(files).circles()).collect()
+}
+
+pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Finding> {
+    let circles = circles(sources);
+    let too_many = circles.len() > CIRCLES_MAX;
+    circles.iter().filter(|circle| too_many || circle.files.len() > FILES_MAX).map(finding).collect()
+}
+
+fn finding(circle: &Circle<'_>) -> Finding {
+    let mut what = format!("is in a circle of {} files", circle.files.len());
+    for (from, names, to) in &circle.arrows {
+        what.push_str(&format!("\n  {} names {names} of {}", from.display(), to.display()));
+    }
+    Finding::new(RULE, circle.files[0].display(), what)
+}
+
+/// How many there are, and how large the largest.
+pub(crate) fn count(sources: &BTreeMap<String, Vec<SourceFile>>) -> String {
+    let circles = circles(sources);
+    let largest = circles.iter().map(|circle| circle.files.len()).max().unwrap_or(0);
+    let count = circles.len();
+    format!(
+        "{count} circles of files (at most {CIRCLES_MAX}), the largest of {largest} (at most {FILES_MAX})"
+    )
+}
+
+/// What one crate's files declare and name.
+struct Crate<'a> {
+    paths: Vec<&'a Path>,
+    codes: Vec<String>,
+    homes: Vec<ModulePath>,
+    modules: BTreeMap<ModulePath, Module>,
+}
+
+#[derive(Default)]
+struct Module {
+    file: usize,
+    items: BTreeSet<String>,
+    imports: BTreeMap<String, Vec<String>>,
+    globs: Vec<Vec<String>>,
+}
+
+/// What a path leads to.
+enum Place {
+    Module(ModulePath),
+    /// An item of this name, declared in this file.
+    Item(usize, String),
+}
+
+// === impl Crate ===
+
+impl<'a> Crate<'a> {
+    fn of(sources: &'a [SourceFile]) -> Self {
+        let product = |file: &&SourceFile| file.target == Target::Main && !file.is_test_only();
+        let mut krate =
+            Self { paths: Vec::new(), codes: Vec::new(), homes: Vec::new(), modules: BTreeMap::new() };
+        for (at, file) in sources.iter().filter(product).enumerate() {
+            let code = code::without_test_items(&code::only(&file.text));
+            krate.module(&file.module, at);
+            for (module, name) in items::declared(&file.module, &code) {
+                krate.module(&module, at).items.insert(name);
+            }
+            for named in uses::named(&file.module, &code) {
+                let (What::Import(leaf) | What::Reexport(leaf)) = named.what else { continue };
+                let module = krate.module(&named.module, at);
+                if leaf.name == "*" {
+                    module.globs.push(leaf.path[..leaf.path.len() - 1].to_vec());
+                } else {
+                    module.imports.insert(leaf.name, leaf.path);
+                }
+            }
+            krate.paths.push(&file.path);
+            krate.codes.push(code);
+            krate.homes.push(file.module.clone());
+        }
+        krate
+    }
+
+    /// The module at this path, which stands in this file.
+    fn module(&mut self, path: &[String], file: usize) -> &mut Module {
+        self.modules.entry(path.to_vec()).or_insert_with(|| Module { file, ..Module::default() })
+    }
+
+    fn circles(&self) -> Vec<Circle<'a>> {
+        let named: Vec<BTreeMap<usize, BTreeSet<String>>> =
+            (0..self.paths.len()).map(|at| self.named_by(at)).collect();
+        let arrows: Vec<BTreeSet<usize>> =
+            named.iter().map(|named| named.keys().copied().collect()).collect();
+        components(&arrows)
+            .into_iter()
+            .map(|circle| {
+                let within = circle.iter().flat_map(|from| {
+                    let inside = named[*from].iter().filter(|(to, _)| circle.contains(to));
+                    inside.map(move |(to, names)| {
+                        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                        (self.paths[*from], names.join(", "), self.paths[*to])
+                    })
+                });
+                let arrows = within.collect();
+                Circle { files: circle.iter().map(|at| self.paths[*at]).collect(), arrows }
+            })
+            .collect()
+    }
+
+    /// The other files whose items this one names, with the names.
+    fn named_by(&self, file: usize) -> BTreeMap<usize, BTreeSet<String>> {
+        let mut found: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+        for named in uses::named(&self.homes[file], &self.codes[file]) {
+            let path = match named.what {
+                What::Import(leaf) => leaf.path,
+                What::Path(path) => path,
+                What::Word(word) => vec![word],
+                What::Reexport(_) => continue,
+            };
+            let path = path.strip_suffix(&["*".to_owned()]).unwrap_or(&path);
+            if let Some(Place::Item(at, name)) = self.find(&named.module, path, STEPS_MAX) {
+                found.entry(at).or_default().insert(name);
+            }
+        }
+        found.remove(&file);
+        found
+    }
+
+    /// Where a path leads that is written in `module`.
+    fn find(&self, module: &[String], path: &[String], steps: usize) -> Option<Place> {
+        let (head, rest) = path.split_first()?;
+        let place = match head.as_str() {
+            "crate" => Place::Module(Vec::new()),
+            "self" => Place::Module(module.to_vec()),
+            "super" => Place::Module(module.split_last()?.1.to_vec()),
+            name => self.name(module, name, steps)?,
+        };
+        rest.iter().try_fold(place, |place, name| match place {
+            // What is named inside an item is the item's.
+            Place::Item(file, item) => Some(Place::Item(file, item)),
+            Place::Module(module) if name == "super" => Some(Place::Module(module.split_last()?.1.to_vec())),
+            Place::Module(module) => self.name(&module, name, steps),
+        })
+    }
+
+    /// What a single name stands for in `module`.
+    fn name(&self, module: &[String], name: &str, steps: usize) -> Option<Place> {
+        let steps = steps.checked_sub(1)?;
+        let mut child = module.to_vec();
+        child.push(name.to_owned());
+        if self.modules.contains_key(&child) {
+            return Some(Place::Module(child));
+        }
+        let here = self.modules.get(module)?;
+        if here.items.contains(name) {
+            return Some(Place::Item(here.file, name.to_owned()));
+        }
+        if let Some(path) = here.imports.get(name) {
+            // `use a::a;` names what lies outside.
+            let is_itself = path.len() == 1 && path[0] == name;
+            return if is_itself { None } else { self.find(module, path, steps) };
+        }
+        here.globs.iter().find_map(|glob| match self.find(module, glob, steps)? {
+            Place::Module(inner) if inner != module => self.name(&inner, name, steps),
+            Place::Module(_) | Place::Item(..) => None,
+        })
+    }
+}
+
+/// The strongly connected components of more than one node: those that reach each other.
+fn components(arrows: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
+    let reached: Vec<BTreeSet<usize>> = (0..arrows.len()).map(|from| reached(arrows, from)).collect();
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for from in 0..arrows.len() {
+        if seen.contains(&from) || !reached[from].contains(&from) {
+            continue;
+        }
+        let circle: Vec<usize> =
+            reached[from].iter().copied().filter(|at| reached[*at].contains(&from)).collect();
+        seen.extend(circle.iter().copied());
+        found.push(circle);
+    }
+    found
+}
+
+/// What can be reached from a node over one arrow or more.
+fn reached(arrows: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<usize> = arrows[from].iter().copied().collect();
+    while let Some(at) = open.pop() {
+        if found.insert(at) {
+            open.extend(arrows[at].iter().copied());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

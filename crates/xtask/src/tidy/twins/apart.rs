@@ -1,0 +1,127 @@
+//! Twins that stay apart, by the reason why.
+
+/// Why, and the pairs it holds for: both as `crate::module::Name`, in their order.
+pub(super) type Reason = (&'static str, &'static [(&'static str, &'static str)]);
+
+pub(super) const APART: &[Reason] = &[
+    (
+        "the public JSON has its own spellings, empty values and order of keys; the other is what it means",
+        &[
+            ("api::acl::Policy", "model::token::AclPolicy"),
+            ("api::acl::Policy", "rpc::request::acl::SetPolicy"),
+            ("api::acl::PolicyBody", "model::token::AclPolicy"),
+            ("api::acl::PolicyBody", "rpc::request::acl::SetPolicy"),
+            ("api::acl::PolicyStub", "rpc::request::acl::SetPolicy"),
+            ("api::acl::PolicyUpsert", "model::token::AclPolicy"),
+            ("api::acl::PolicyUpsert", "rpc::request::acl::SetPolicy"),
+            ("api::acl::TokenUpsert", "model::token::Token"),
+            ("api::acl::TokenUpsert", "rpc::request::acl::SetToken"),
+            ("api::acl::TokenUpsert", "rpc::request::acl::TokenRecord"),
+            ("api::agent::AgentService", "model::catalog::ServiceInstance"),
+            ("api::catalog::NodeService", "model::catalog::ServiceInstance"),
+            ("api::catalog::register::CheckBody", "model::catalog::Check"),
+            ("api::catalog::register::ServiceBody", "model::catalog::ServiceInstance"),
+            ("api::connect::configuration::Body", "rpc::request::certificate::SetCaConfig"),
+            ("api::connect::configuration::CaConfigurationBody", "ca::rotation::Change"),
+            ("api::connect::configuration::CaConfigurationBody", "model::ca::CaConfig"),
+            ("api::connect::configuration::CaConfigurationBody", "rpc::request::certificate::SetCaConfig"),
+            ("api::definition::proxy::ExposedPathDefinition", "model::proxy::ExposedPath"),
+            ("api::definition::service::ServiceDefinition", "model::catalog::ServiceInstance"),
+            ("api::explain::IntentionExplain", "mesh::explain::Explanation"),
+            ("api::health::HealthCheck", "model::catalog::Check"),
+            ("api::intention::IntentionParts", "mesh::intention::Intention"),
+            ("api::intention::IntentionParts", "rpc::request::intention::PlainIntention"),
+            ("api::intention::by_id::IntentionWithId", "mesh::intention::Intention"),
+            ("api::intention::by_id::IntentionWithId", "rpc::request::intention::PlainIntention"),
+            ("api::proxy::ExposedPath", "model::proxy::ExposedPath"),
+            ("api::query::ReadQuery", "client::query::QueryOptions"),
+            ("api::query::ReadQuery", "rpc::head::Head"),
+        ],
+    ),
+    (
+        "endpoints of the public JSON show or take the same record in shapes that differ in their keys and their empty values",
+        &[
+            ("api::acl::Policy", "api::acl::PolicyStub"),
+            ("api::agent::AgentService", "api::catalog::Node"),
+            ("api::agent::AgentService", "api::catalog::NodeService"),
+            ("api::catalog::Node", "api::catalog::NodeService"),
+            ("api::catalog::Node", "api::catalog::ServiceNode"),
+            ("api::proxy::AgentProxy", "api::proxy::CatalogProxy"),
+            ("api::proxy::AgentUpstream", "api::proxy::CatalogUpstream"),
+        ],
+    ),
+    (
+        "one is read leniently from a caller, the other is an answer or what was read after its faults were told",
+        &[
+            ("api::acl::Policy", "api::acl::PolicyUpsert"),
+            ("api::acl::PolicyBody", "api::acl::PolicyUpsert"),
+            ("api::acl::PolicyStub", "api::acl::PolicyUpsert"),
+            ("api::agent::AgentService", "api::catalog::register::ServiceBody"),
+            ("api::catalog::NodeService", "api::catalog::register::ServiceBody"),
+            ("api::catalog::register::CheckBody", "api::health::HealthCheck"),
+            ("api::connect::configuration::Body", "api::connect::configuration::CaConfigurationBody"),
+            ("api::definition::check::CheckDefinition", "api::health::definition::CheckDefinition"),
+            ("api::definition::proxy::ExposedPathDefinition", "api::proxy::ExposedPath"),
+            ("api::definition::proxy::ProxyDefinition", "api::proxy::AgentProxy"),
+            ("api::definition::proxy::ProxyDefinition", "api::proxy::CatalogProxy"),
+            ("api::definition::proxy::UpstreamDefinition", "api::proxy::AgentUpstream"),
+            ("api::definition::proxy::UpstreamDefinition", "api::proxy::CatalogUpstream"),
+            ("api::intention::IntentionParts", "api::intention::by_id::IntentionWithId"),
+            ("config::raw::Acl", "config::section::AclSection"),
+        ],
+    ),
+    (
+        "one is kept or replicated with its stamp, the other asks for it or shows it",
+        &[
+            ("ca::rotation::Change", "rpc::request::certificate::SetCaConfig"),
+            ("model::ca::CaConfig", "rpc::request::certificate::SetCaConfig"),
+            ("model::intention::ServiceIntentions", "state::row::IntentionHead"),
+            ("model::token::AclPolicy", "rpc::request::acl::SetPolicy"),
+            ("model::token::Token", "rpc::request::acl::TokenRecord"),
+        ],
+    ),
+    (
+        "the client takes names unparsed and fills in its own defaults, the servers' head is parsed",
+        &[("client::query::QueryOptions", "rpc::head::Head")],
+    ),
+    (
+        "a file on disk has its own form, which stays readable when the model changes",
+        &[
+            ("agent::local::check::Verdict", "agent::persist::verdicts::VerdictFile"),
+            ("agent::persist::CheckFile", "model::registration::CheckSpec"),
+        ],
+    ),
+    (
+        "the answer's body has gone when its head is written, and Consul leaves the consistency out of some",
+        &[("front::http::reply::Meta", "rpc::head::Answer")],
+    ),
+    (
+        "one goes with each entry of the log, the other with the whole state",
+        &[("state::envelope::Envelope", "state::snapshot::SnapshotHeader")],
+    ),
+    (
+        "tasks of one proxy hold handles to the same parts",
+        &[
+            ("proxy::control::Follower", "proxy::control::Proxy"),
+            ("proxy::control::Follower", "proxy::control::leaf::Keeper"),
+        ],
+    ),
+    (
+        "one borrows what is about to be signed, the other owns what was read from bytes",
+        &[("ca::x509::Certificate", "ca::x509::build::Body")],
+    ),
+    (
+        "the names are those of a place or of a time, the things are different ones",
+        &[
+            ("agent::cache::table::State", "agent::leaves::State"),
+            ("api::agent::AgentService", "model::spiffe::ServiceIdentity"),
+            ("api::catalog::register::RegisterBody", "model::spiffe::ServiceIdentity"),
+            ("api::definition::proxy::ProxyDefinition", "model::entry::proxy_defaults::ProxyDefaults"),
+            ("api::intention::IntentionParts", "model::intention::ServiceIntentions"),
+            ("ca::csr::SigningScope", "model::spiffe::ServiceIdentity"),
+            ("ca::verify::Verified", "model::ca::CaRoot"),
+            ("mesh::intention::Intention", "model::intention::ServiceIntentions"),
+            ("mesh::intention::Intention", "rpc::request::intention::PlainIntention"),
+        ],
+    ),
+];
