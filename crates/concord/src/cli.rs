@@ -66,12 +66,17 @@ use concord_runtime::{Executor, Scope, TokioClock};
 use self::args::ArgsError;
 use self::command::{Command, Run};
 use self::flag::Flag;
+use crate::run::demo::part;
 
 /// Exit code for a command that does not exist, as shells have it.
 const UNKNOWN_COMMAND: u8 = 127;
 
 /// Runs one command line to its end and returns the exit code.
 pub(crate) fn run(program: Program, words: &[String], env: &Env, io: &mut Io) -> u8 {
+    if let Some(words) = part::command_line(words) {
+        let code = part::on_leash(|| run(program, words, env, io));
+        return code.unwrap_or_else(|failure| finish(program, "demo", Err(failure), io));
+    }
     if let Some(line) = env.exact("COMP_LINE") {
         let point = env.exact("COMP_POINT").and_then(|found| found.value.parse().ok());
         return finish(program, "", complete::print(line.value, point, io).map(|()| Exit::SUCCESS), io);

@@ -13,6 +13,7 @@ pub(crate) mod proxy;
 mod ready;
 mod reload;
 mod sealing;
+mod settings;
 pub(crate) mod signals;
 mod telemetry;
 pub(crate) mod tls;

@@ -5,47 +5,41 @@
 //! use is found first.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_acl::DefaultPolicy;
-use concord_agent::{
-    About, AclConfig, Agent, AgentConfig, AgentRequest, AgentTokens, DownPolicy, ScriptChecks,
-};
+use concord_agent::{Agent, AgentConfig, AgentRequest};
 use concord_api::agent::Reloaded;
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
+use concord_config::Loaded;
 use concord_config::address::Port;
-use concord_config::section::{
-    self, AclSection, AgentSection, Config, ConnectSection, HttpSection, ServerSection, TokensSection,
-};
-use concord_config::{Host, Loaded};
-use concord_front::http::Names;
-use concord_front::http::listener::{Http, Settings};
+use concord_config::section::{Config, ConnectSection, ServerSection};
+use concord_front::http::listener::Http;
 use concord_front::{grpc, http};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
-use concord_model::intention::Action;
-use concord_model::proxy::Settings as CaSettings;
 use concord_model::{Timestamp, Uuid};
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::{RpcError, ServerApi};
 use concord_runtime::{Clock, Executor, HostDisk, Modes, Scope, TokioClock, World};
-use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
+use concord_server::{AclSettings, CaStart, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::listen::{Bound, port_of, told};
+use super::listen::{Bound, told};
 use super::notify::Manager;
 use super::pid::PidFile;
-use super::reload::Running;
+use super::reload::{AgentCommand, Running};
+use super::settings::{
+    Listening, agent_config, ca_settings_of, default_policy, effective_default, http_settings, live_settings,
+};
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
 use super::tls::Presenting;
 use super::{descriptors, logs, node, ready, sealing};
-use crate::cli::agent::configuration::{self, Configuration};
+use crate::cli::agent::configuration::Configuration;
 use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
 /// Grace after the first signal; a second one ends at once (D25).
@@ -67,20 +61,6 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let outcome = executor.block_on(serve(&command, loaded, ready_file, io));
     executor.shutdown_background();
     outcome
-}
-
-/// The command line, from which configuration is read at the start and at each reload.
-#[derive(Debug)]
-pub(crate) struct AgentCommand<'a> {
-    call: &'a Invocation<'a>,
-    host: Host,
-}
-
-impl AgentCommand<'_> {
-    /// Reads and checks the configuration; all faults at once.
-    pub(super) fn load(&self) -> Result<Configuration, Failure> {
-        configuration::read(&self.call.values, &self.host)
-    }
 }
 
 async fn serve(
@@ -220,21 +200,6 @@ fn world(config: &Config) -> Result<World, Failure> {
     }
 }
 
-/// Ports that are listened at, as they are told.
-#[derive(Debug)]
-pub(super) struct Listening {
-    pub(super) grpc: Option<u16>,
-    pub(super) grpc_tls: Option<u16>,
-}
-
-impl Listening {
-    fn of(bound: &Bound, config: &Config) -> Self {
-        // Where nothing can be presented nobody is sent.
-        let presents = config.tls.grpc.certificate().is_some();
-        Self { grpc: port_of(&bound.grpc), grpc_tls: port_of(&bound.grpc_tls).filter(|_| presents) }
-    }
-}
-
 /// Removes what the agent's last life left half written, and closes to others what we made.
 fn tidy_up(data_dir: &Path) -> Result<(), Failure> {
     HostDisk::drop_unfinished(data_dir, &["", "services", "checks", "registered"])
@@ -270,18 +235,6 @@ fn close_to_others(data_dir: &Path) {
              directories 0700, or see to it that nobody else reaches the volume"
         );
     }
-}
-
-fn default_policy(action: Action) -> DefaultPolicy {
-    match action {
-        Action::Allow => DefaultPolicy::Allow,
-        Action::Deny => DefaultPolicy::Deny,
-    }
-}
-
-/// While ACLs are off everything is allowed, whatever their default says.
-fn effective_default(config: &Config) -> Action {
-    if config.acl.enabled { config.acl.default_policy } else { Action::Allow }
 }
 
 #[allow(clippy::too_many_arguments, reason = "the parts of one server, each made a line above the call")]
@@ -370,135 +323,6 @@ async fn server(
         .map_err(|error| Failure::input(error.to_string()))
 }
 
-/// The certificate authority's settings with the key that was brought along, as its provider reads them.
-fn ca_settings_of(written: &concord_api::connect::CaSettings) -> CaSettings {
-    let mut settings = written.plain.clone();
-    if let Some(key) = &written.private_key {
-        settings.insert("PrivateKey".to_owned(), Value::String(key.expose().to_owned()));
-    }
-    settings
-}
-
-/// The agent's own settings.
-pub(super) fn agent_config(
-    config: &Config,
-    node_id: Uuid,
-    address: &str,
-    listening: &Listening,
-) -> AgentConfig {
-    let AgentSection {
-        dev,
-        datacenter,
-        primary_datacenter,
-        node_name,
-        serf_lan,
-        check_update_interval,
-        check_output_bytes_max,
-        discard_check_output,
-        script_checks,
-        local_script_checks,
-        sidecar_ports,
-        // Taken above, where the node gets its place, its id and its addresses.
-        data_dir: _,
-        pid_file: _,
-        node_id: _,
-        bind: _,
-        advertise: _,
-        // Kept for the day on which agents talk to each other; its warning says so.
-        encrypt: _,
-        // Taken by `node::meta` and `http_settings`.
-        node_meta: _,
-        domain: _,
-        alt_domain: _,
-    } = &config.agent;
-    let AclSection {
-        enabled,
-        default_policy: acl_default,
-        down_policy,
-        token_ttl,
-        policy_ttl,
-        role_ttl,
-        // Taken by the server.
-        initial_management: _,
-        tokens,
-        token_persistence,
-        default_intention_policy,
-    } = &config.acl;
-    let signed = |port: Option<u16>| port.map_or(-1, i32::from);
-    AgentConfig {
-        node_id: Some(node_id),
-        primary_datacenter: Some(primary_datacenter.clone()),
-        tagged_addresses: node::tagged_addresses(address),
-        meta: node::meta(config),
-        acl: AclConfig {
-            enabled: *enabled,
-            default_policy: default_policy(*acl_default),
-            // A token is resolved together with its policies: none of them is believed longer than it may be.
-            token_ttl: *token_ttl.min(policy_ttl).min(role_ttl),
-            down_policy: match down_policy {
-                section::DownPolicy::Deny => DownPolicy::Deny,
-                section::DownPolicy::ExtendCache => DownPolicy::ExtendCache,
-                section::DownPolicy::AsyncCache => DownPolicy::AsyncCache,
-            },
-        },
-        tokens: agent_tokens(tokens),
-        token_persistence: *token_persistence,
-        default_intention_policy: *default_intention_policy,
-        // Without a range no port is free, and a sidecar that names none is refused.
-        sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
-        services: config.definitions.services.clone(),
-        checks: config.definitions.checks.clone(),
-        check_update_interval: *check_update_interval,
-        check_output_bytes_max: *check_output_bytes_max,
-        discard_check_output: *discard_check_output,
-        script_checks: match (script_checks, local_script_checks) {
-            (true, _) => ScriptChecks::FromAnywhere,
-            (false, true) => ScriptChecks::FromFiles,
-            (false, false) => ScriptChecks::Refused,
-        },
-        default_query_time: config.server.default_query_time,
-        max_query_time: config.server.max_query_time,
-        dev: *dev,
-        about: About {
-            version: CONSUL_LEVEL.to_owned(),
-            revision: String::new(),
-            build_date: "1970-01-01T00:00:01Z".to_owned(),
-            server: config.server.enabled,
-            bootstrap: config.server.bootstrap,
-            grpc_port: signed(listening.grpc),
-            grpc_tls_port: signed(listening.grpc_tls),
-            serf_port: if let Port::At(port) = serf_lan { *port } else { 8301 },
-            server_port: if let Port::At(port) = config.server.port { port } else { 8300 },
-            envoy_versions: Vec::new(),
-            debug_config: debug_config(config, listening),
-        },
-        ..AgentConfig::new(node_name.clone(), datacenter.clone(), address.to_owned())
-    }
-}
-
-/// What of the server's settings may change while it runs.
-pub(super) fn live_settings(config: &Config) -> LiveSettings {
-    LiveSettings { entries: config.server.entries.clone().into(), node_meta: node::meta(config) }
-}
-
-/// The tokens the agent uses itself.
-pub(super) fn agent_tokens(section: &TokensSection) -> AgentTokens {
-    let TokensSection { default, agent, config_file_service_registration } = section.clone();
-    AgentTokens { default, agent, config_file_service_registration }
-}
-
-/// The resolved configuration as `agent/self` shows it. Knobs show no secrets.
-pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<String, Value> {
-    let mut all: BTreeMap<String, Value> = concord_config::knob::KNOBS
-        .iter()
-        .map(|knob| (knob.key.to_owned(), Value::String((knob.value)(config).to_string())))
-        .collect();
-    all.insert("DevMode".to_owned(), Value::Bool(config.agent.dev));
-    all.insert("GRPCPort".to_owned(), json!(listening.grpc.map_or(-1, i32::from)));
-    all.insert("GRPCTLSPort".to_owned(), json!(listening.grpc_tls.map_or(-1, i32::from)));
-    all
-}
-
 fn serve_faces(
     config: &Config,
     bound: Bound,
@@ -530,50 +354,6 @@ fn serve_faces(
         grpc::serve(socket, tls, source, Arc::clone(&door), clock, scope);
     }
     Ok(face)
-}
-
-fn http_settings(config: &Config) -> Result<Settings, Failure> {
-    let HttpSection {
-        // Taken where the sockets are bound.
-        addresses: _,
-        port: _,
-        response_headers,
-        allow_write_from,
-        allow_origins,
-        allowed_hosts,
-        block_endpoints,
-        header_bytes_max,
-        // Taken by what the endpoints run on.
-        use_cache: _,
-        connections_per_client_max,
-    } = &config.http;
-    let mut headers = Vec::new();
-    for (name, value) in response_headers {
-        let wrong = || {
-            Failure::input(format!("http_config.response_headers: {name:?} is no header that can be sent"))
-        };
-        headers.push((name.parse().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?));
-    }
-    let writers = allow_write_from.iter().map(|network| network.to_string().parse());
-    Ok(Settings {
-        connections_per_client: *connections_per_client_max,
-        header_bytes: *header_bytes_max,
-        blocked: block_endpoints.clone(),
-        writers: writers
-            .collect::<Result<_, _>>()
-            .map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
-        origins: allow_origins.clone(),
-        names: Names {
-            node: config.agent.node_name.to_string(),
-            domains: std::iter::once(&config.agent.domain).chain(&config.agent.alt_domain).cloned().collect(),
-            allowed: allowed_hosts.clone(),
-            tokens_count: config.acl.enabled,
-        },
-        headers,
-        pretty: config.agent.dev,
-        default_policy: effective_default(config).as_str(),
-        ..Settings::default()
-    })
 }
 
 /// What a person sees first.

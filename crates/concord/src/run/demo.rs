@@ -15,7 +15,7 @@ mod child;
 mod http;
 mod limits;
 mod log;
-mod part;
+pub(crate) mod part;
 mod place;
 mod service;
 mod story;
@@ -49,7 +49,7 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     if let [word, words @ ..] = call.values.arguments.as_slice()
         && word == part::WORD
     {
-        return part::run(call, words, io);
+        return part::run(call, words);
     }
     call.arguments::<0>("")?;
     let port: u16 = call

@@ -6,7 +6,10 @@
 //!       ──► level of each reader ──► line ──► those who follow (`agent/monitor`)
 //! ```
 
+mod complaint;
 mod file;
+mod layer;
+mod levels;
 mod stream;
 mod syslog;
 
@@ -16,27 +19,17 @@ use std::sync::{Arc, OnceLock};
 use concord_config::section::{Level, LogSection};
 use concord_runtime::Clock;
 use tracing::Metadata;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use self::file::LogFile;
+use self::layer::{BoxedLayer, LevelHandle, lines};
+use self::levels::filter;
 use self::stream::Streams;
 use self::syslog::Syslog;
 use crate::cli::{Failure, Program};
-
-/// Libraries whose decisions are of no interest to operators: they speak up from warnings on, or at trace level.
-const QUIET: &[&str] = &["openraft", "tonic", "tower"];
-
-/// Libraries that warn of what a caller says, once for each time it does: whoever wanted to could fill the log. They speak up
-/// from errors on, or as the others for who looks closely.
-const WIRES: &[&str] = &["h2", "hyper", "hyper_util", "rustls"];
-
-type LevelHandle = reload::Handle<Targets, Registry>;
-type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// What can be changed of the log while it runs.
 struct Log {
@@ -77,15 +70,6 @@ fn layers(level: Level, json: bool, file: Option<LogFile>, syslog: Option<Syslog
     (Log { levels, streams }, layers)
 }
 
-/// Lines as standard error, files and readers get them.
-fn lines<W>(writer: W, json: bool) -> BoxedLayer
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let lines = fmt::layer().with_writer(writer).with_target(true);
-    if json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() }
-}
-
 /// Logs from this level on from now on. Gives what is in force then.
 pub(super) fn set_level(now: Level, wanted: Level) -> Level {
     let Some(log) = LOG.get() else { return now };
@@ -96,30 +80,6 @@ pub(super) fn set_level(now: Level, wanted: Level) -> Level {
 /// Those who follow the log.
 pub(super) fn streams() -> Option<Arc<Streams>> {
     LOG.get().map(|log| Arc::clone(&log.streams))
-}
-
-/// What is told at a level.
-fn filter(level: Level) -> Targets {
-    let own = own_level(level);
-    let theirs = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
-    targets(own, theirs)
-}
-
-fn targets(own: LevelFilter, theirs: LevelFilter) -> Targets {
-    let wires = if own < LevelFilter::DEBUG { theirs.min(LevelFilter::ERROR) } else { theirs };
-    let quiet = QUIET.iter().map(|target| (*target, theirs));
-    let wires = WIRES.iter().map(|target| (*target, wires));
-    Targets::new().with_default(own).with_targets(quiet.chain(wires))
-}
-
-fn own_level(level: Level) -> LevelFilter {
-    match level {
-        Level::Trace => LevelFilter::TRACE,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Info => LevelFilter::INFO,
-        Level::Warn => LevelFilter::WARN,
-        Level::Error => LevelFilter::ERROR,
-    }
 }
 
 /// Standard error, and the file if there is one.
@@ -156,45 +116,5 @@ impl Write for Line<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Tells standard error, and nobody else, what the log cannot tell of itself: once, until it works again.
-#[derive(Debug, Default)]
-struct Complaint {
-    told: bool,
-}
-
-impl Complaint {
-    fn of(&mut self, what: &str, outcome: io::Result<()>) {
-        match outcome {
-            Ok(()) => self.told = false,
-            Err(error) if !self.told => {
-                self.told = true;
-                let _ =
-                    writeln!(stderr(), "concord: {what}: {error}; lines are lost there until it works again");
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn n_169_what_callers_make_libraries_warn_of_is_told_to_who_looks_closely() {
-        let told = |level, target, what| filter(level).would_enable(target, &what);
-        for wire in ["h2::proto::ping_pong", "hyper::proto", "rustls::msgs::handshake"] {
-            for level in [Level::Warn, Level::Info] {
-                assert!(!told(level, wire, tracing::Level::WARN), "{wire}");
-                assert!(told(level, wire, tracing::Level::ERROR), "{wire}");
-            }
-            assert!(told(Level::Debug, wire, tracing::Level::WARN), "{wire}");
-            assert!(!told(Level::Debug, wire, tracing::Level::DEBUG), "{wire}");
-        }
-        assert!(told(Level::Info, "openraft::core", tracing::Level::WARN), "no caller makes it say so");
-        assert!(told(Level::Info, "concord_front::http", tracing::Level::INFO));
     }
 }

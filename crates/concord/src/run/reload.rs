@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use concord_agent::Agent;
 use concord_api::agent::Reloaded;
-use concord_config::changed;
 use concord_config::section::{
     AclSection, AgentSection, Config, HttpSection, LogSection, RaftSection, ServerSection, TelemetrySection,
 };
+use concord_config::{Host, changed};
 use concord_front::http::Ctx;
 use concord_front::http::listener::Http;
 use concord_model::Timestamp;
@@ -19,11 +19,26 @@ use concord_runtime::Clock;
 use concord_server::Server;
 use tracing::{error, info, warn};
 
-use super::agent::{AgentCommand, Listening, agent_tokens, debug_config, live_settings};
+use super::settings::{Listening, agent_tokens, debug_config, live_settings};
 use super::telemetry::Metrics;
 use super::tls::{Presenting, Read, text};
 use super::{logs, node};
-use crate::cli::agent::configuration::Configuration;
+use crate::cli::agent::configuration::{self, Configuration};
+use crate::cli::{Failure, Invocation};
+
+/// The command line, from which configuration is read at the start and at each reload.
+#[derive(Debug)]
+pub(super) struct AgentCommand<'a> {
+    pub(super) call: &'a Invocation<'a>,
+    pub(super) host: Host,
+}
+
+impl AgentCommand<'_> {
+    /// Reads and checks the configuration; all faults at once.
+    pub(super) fn load(&self) -> Result<Configuration, Failure> {
+        configuration::read(&self.call.values, &self.host)
+    }
+}
 
 /// The parts that run, and the configuration they go by.
 #[derive(Debug)]

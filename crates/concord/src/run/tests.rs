@@ -3,10 +3,10 @@
 use concord_config::{AgentFlags, Host};
 use concord_model::{Secret, Uuid};
 
-use super::agent::{Listening, agent_config};
+use super::settings::{Listening, agent_config};
 
 /// What takes the sections of the configuration apart.
-const WIRING: [&str; 9] = [
+const WIRING: [&str; 10] = [
     include_str!("agent.rs"),
     include_str!("listen.rs"),
     include_str!("logs.rs"),
@@ -14,6 +14,7 @@ const WIRING: [&str; 9] = [
     include_str!("node.rs"),
     include_str!("reload.rs"),
     include_str!("sealing.rs"),
+    include_str!("settings.rs"),
     include_str!("telemetry.rs"),
     include_str!("tls.rs"),
 ];

@@ -15,7 +15,7 @@ use concord_config::section::{Archives, LogFileSection};
 use concord_runtime::Clock;
 use parking_lot::Mutex;
 
-use super::Complaint;
+use super::complaint::Complaint;
 
 /// Its name where only a directory is said.
 const NAME: &str = "consul.log";

@@ -22,7 +22,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{Layer as _, reload};
 
-use super::{BoxedLayer, LevelHandle, lines, own_level, targets};
+use super::layer::{BoxedLayer, LevelHandle, lines};
+use super::levels::{own_level, targets};
 
 /// Who may follow at once: each line is written for each of them.
 const FOLLOWERS_MAX: usize = 16;

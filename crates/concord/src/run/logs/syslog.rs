@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::Complaint;
+use super::complaint::Complaint;
 
 /// Where the log of a machine takes lines, as Go looks for it.
 pub(super) const SOCKETS: &[&str] = &["/dev/log", "/var/run/syslog", "/var/run/log"];

@@ -1,0 +1,23 @@
+//! What the log cannot tell of itself.
+
+use std::io::{self, Write as _, stderr};
+
+/// Tells standard error, and nobody else, what the log cannot tell of itself: once, until it works again.
+#[derive(Debug, Default)]
+pub(super) struct Complaint {
+    told: bool,
+}
+
+impl Complaint {
+    pub(super) fn of(&mut self, what: &str, outcome: io::Result<()>) {
+        match outcome {
+            Ok(()) => self.told = false,
+            Err(error) if !self.told => {
+                self.told = true;
+                let _ =
+                    writeln!(stderr(), "concord: {what}: {error}; lines are lost there until it works again");
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Layers of the log: lines, and the level from which they are told.
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+pub(super) type LevelHandle = reload::Handle<Targets, Registry>;
+pub(super) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Lines as standard error, files and readers get them.
+pub(super) fn lines<W>(writer: W, json: bool) -> BoxedLayer
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer).with_target(true);
+    if json { lines.json().with_current_span(false).boxed() } else { lines.with_ansi(false).boxed() }
+}
