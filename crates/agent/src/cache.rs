@@ -22,6 +22,7 @@ mod cached;
 mod health;
 mod instances;
 mod intentions;
+mod matching;
 mod roots;
 mod slot;
 mod table;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::{Datacenter, Secret};
-use concord_rpc::{Head, Need, RpcError, ServerApi};
+use concord_rpc::{Head, Need, Request, RpcError, ServerApi};
 use concord_runtime::{Instant, Scope, World};
 use parking_lot::Mutex;
 
@@ -187,6 +188,12 @@ impl Cache {
 
     /// Asks, and keeps asking, until the entry is given up.
     async fn keep<C: Cached>(self: Arc<Self>, key: Key<C>, slot: Arc<Slot<C::Kept>>, token: Option<Secret>) {
+        const {
+            assert!(
+                C::Request::TERMS.waits,
+                "what is kept is asked for by waiting, or there is no end of asking"
+            )
+        };
         let mut index = 0;
         let mut failures = 0;
         loop {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use concord_mesh::intention::Policy;
 use concord_model::ServiceRef;
-use concord_model::intention::{ServiceIntentions, SourceIntention};
+use concord_model::intention::ServiceIntentions;
 use concord_rpc::Consistency;
 use concord_rpc::request::{MatchBy, MatchIntentions};
 
+use crate::cache::weight::intention_bytes;
 use crate::cache::{Cached, Shared};
 use crate::caller::Caller;
 
@@ -41,16 +42,10 @@ impl Cached for IntentionsTo {
     }
 
     fn bytes(set: &IntentionSet) -> usize {
-        set.entries.iter().map(|entry| entry_bytes(entry)).sum()
+        set.entries.iter().map(|entry| intention_bytes(entry)).sum()
     }
 
     fn less_for(&self, _: &IntentionSet, _: &Caller) -> Option<IntentionSet> {
         None
     }
-}
-
-/// An entry twice: as it is, and compiled.
-fn entry_bytes(entry: &ServiceIntentions) -> usize {
-    let source = |one: &SourceIntention| 600 + 2 * one.description.len();
-    1024 + entry.sources.iter().map(source).sum::<usize>()
 }

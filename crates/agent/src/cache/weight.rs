@@ -1,6 +1,13 @@
-//! Roughly what records of the catalog occupy, for questions that keep them.
+//! Roughly what records occupy, for questions that keep them.
 
 use concord_model::catalog::{Check, Node, ServiceInstance};
+use concord_model::intention::{ServiceIntentions, SourceIntention};
+
+/// An entry twice: as it is, and compiled.
+pub(super) fn intention_bytes(entry: &ServiceIntentions) -> usize {
+    let source = |one: &SourceIntention| 600 + 2 * one.description.len();
+    1024 + entry.sources.iter().map(source).sum::<usize>()
+}
 
 pub(super) fn node_bytes(node: &Node) -> usize {
     let pairs = node.meta.iter().chain(&node.tagged_addresses);

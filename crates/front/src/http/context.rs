@@ -111,11 +111,21 @@ impl Ctx {
         call: &Call,
         question: &C,
     ) -> Result<Option<(Arc<C::Kept>, Meta, FromCache)>, HttpError> {
+        self.ask_cache_with(call, &self.head(call)?, question).await
+    }
+
+    /// The same with a head made otherwise.
+    pub async fn ask_cache_with<C: Cached>(
+        &self,
+        call: &Call,
+        head: &Head,
+        question: &C,
+    ) -> Result<Option<(Arc<C::Kept>, Meta, FromCache)>, HttpError> {
         if !self.may_cache(call)? {
             return Ok(None);
         }
         let caller = self.caller(call).await?;
-        Ok(Some(cached(self.agent.cached(&caller, question, &self.head(call)?).await?, &caller)))
+        Ok(Some(cached(self.agent.cached(&caller, question, head).await?, &caller)))
     }
 
     /// Whether the agent's cache may answer: asked for, and not ruled out by `Cache-Control`.

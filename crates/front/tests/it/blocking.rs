@@ -111,9 +111,15 @@ async fn where_no_index_is_told_nobody_waits_for_one() {
 
 #[tokio::test]
 async fn several_matches_wait_together() {
+    for cached in ["", "&cached"] {
+        several_matches_wait(cached).await;
+    }
+}
+
+async fn several_matches_wait(cached: &str) {
     let world = Setup::default().start().await;
-    let path = "/v1/connect/intentions/match?by=destination&name=a&name=b";
-    let first = world.get(path).send().await;
+    let path = format!("/v1/connect/intentions/match?by=destination&name=a&name=b{cached}");
+    let first = world.get(&path).send().await;
     assert_eq!(first.json(), json!({"a": null, "b": null}));
     let waiting = format!("{path}&index={}&wait=10m", first.index());
     let wait = async { world.get(&waiting).send().await };
@@ -128,6 +134,7 @@ async fn several_matches_wait_together() {
     let (answer, ()) = tokio::join!(world.guard(wait), change);
     assert_eq!(answer.json()["b"][0]["SourceName"], "web");
     assert_eq!(answer.json()["a"], json!(null));
+    assert_eq!(answer.header("x-cache"), (!cached.is_empty()).then_some("HIT"));
     world.stop().await;
 }
 

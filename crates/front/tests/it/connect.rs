@@ -65,6 +65,34 @@ async fn an_intention_is_written_read_and_removed() {
 }
 
 #[tokio::test]
+async fn matches_by_either_side_are_cached_and_follow_what_changes() {
+    let world = Setup::default().start().await;
+    world.put(EXACT, r#"{"Action":"deny"}"#).ok().await;
+    let path = "/v1/connect/intentions/match?by=source&name=web&cached";
+    let (miss, hit) = (world.get(path).send().await, world.get(path).send().await);
+    assert_eq!((miss.header("x-cache"), miss.header("age")), (Some("MISS"), None));
+    assert_eq!((hit.header("x-cache"), hit.header("age")), (Some("HIT"), Some("0")));
+    assert_eq!((hit.json(), hit.index()), (miss.json(), miss.index()));
+    assert_eq!(hit.json()["web"][0]["DestinationName"], "db");
+    // Who asks for one that is not there yet gets it from the servers, and is told so.
+    let some = world.get(&format!("{path}&name=*")).send().await;
+    assert_eq!((some.header("x-cache"), some.json()["*"].clone()), (Some("MISS"), json!(null)));
+    let both = world.get(&format!("{path}&name=*")).send().await;
+    assert_eq!((both.header("x-cache"), both.json()), (Some("HIT"), some.json()));
+    let revalidated = world.get(path).header("Cache-Control", "must-revalidate").send().await;
+    assert_eq!((revalidated.header("x-cache"), revalidated.json()), (None, hit.json()));
+
+    world.put(EXACT, r#"{"Action":"allow"}"#).ok().await;
+    let changed = world.get(&format!("{path}&index={}&wait=10m", hit.index())).send().await;
+    assert_eq!(
+        (changed.header("x-cache"), changed.json()["web"][0]["Action"].clone()),
+        (Some("HIT"), json!("allow"))
+    );
+    assert!(changed.index() > hit.index());
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn an_intention_is_kept_by_its_id() {
     let world = Setup::default().start().await;
     let all = "/v1/connect/intentions";

@@ -35,7 +35,7 @@ impl MatchBy {
 }
 
 /// The entries that can decide on calls by or to a service.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct MatchIntentions {
     /// The service and its side.
     pub by: MatchBy,

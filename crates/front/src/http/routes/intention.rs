@@ -23,7 +23,7 @@ use futures::future::{select_all, try_join_all};
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
 use super::endpoints;
-use crate::http::context::Ctx;
+use crate::http::context::{Ctx, FromCache};
 use crate::http::reply::Meta;
 use crate::http::select::{self, INTENTION};
 use crate::http::{Call, HttpError, Reply, Right};
@@ -155,50 +155,77 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
             "at most {MATCH_NAMES_MAX} names are allowed in one request"
         )));
     }
-    if let [(name, MatchBy::Destination(service))] = wanted.as_slice()
-        && let Some((set, meta, cached)) = ctx.ask_cache(&call, &IntentionsTo(service.clone())).await?
-    {
-        let shown = BTreeMap::from([(name.clone(), matched(set.entries.iter().map(|entry| &**entry)))]);
-        return Ok(Reply::json(shown).with_meta(&meta).with_cache(cached.hit, cached.age));
-    }
-    let (lists, meta) = match_all(&ctx, &call, &wanted).await?;
+    let Matched { lists, meta, cached } = match_all(&ctx, &call, &wanted).await?;
     let shown: BTreeMap<String, Option<Vec<Intention>>> =
-        wanted.into_iter().zip(lists).map(|((name, _), entries)| (name, matched(&entries))).collect();
-    Ok(Reply::json(shown).with_meta(&meta))
+        wanted.into_iter().map(|(name, _)| name).zip(lists).collect();
+    let reply = Reply::json(shown).with_meta(&meta);
+    Ok(match cached {
+        Some(FromCache { hit, age }) => reply.with_cache(hit, age),
+        None => reply,
+    })
 }
 
-/// What `match` tells of one name; nothing is `null` there, as in Consul.
-fn matched<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Option<Vec<Intention>> {
-    let shapes = shapes(entries);
-    (!shapes.is_empty()).then_some(shapes)
+/// What `match` tells, a list for each name. Nothing is `null` there, as in Consul.
+struct Matched {
+    lists: Vec<Option<Vec<Intention>>>,
+    meta: Meta,
+    cached: Option<FromCache>,
 }
 
-/// One query per service. They wait together: the first that has something new ends the wait of all.
-async fn match_all(
-    ctx: &Ctx,
-    call: &Call,
-    wanted: &[(String, MatchBy)],
-) -> Result<(Vec<Vec<ServiceIntentions>>, Meta), HttpError> {
+/// One query per name. They wait together: the first that has something new ends the wait of all.
+async fn match_all(ctx: &Ctx, call: &Call, wanted: &[(String, MatchBy)]) -> Result<Matched, HttpError> {
     let head = ctx.head(call)?;
-    let ask = |head: Head| {
-        wanted.iter().map(move |(_, by)| {
-            Box::pin(ctx.ask_with(call, head.clone(), MatchIntentions { by: by.clone() }))
-        })
-    };
-    if head.min_index > 0 {
-        let now = joined(try_join_all(ask(Head { min_index: 0, ..head.clone() })).await?);
-        if now.1.index > head.min_index {
-            return Ok(now);
-        }
-        select_all(ask(head.clone())).await.0?;
+    if let [(_, by)] = wanted {
+        return match_one(ctx, call, head, by).await;
     }
-    Ok(joined(try_join_all(ask(Head { min_index: 0, ..head })).await?))
+    let ask = |head: Head| wanted.iter().map(move |(_, by)| Box::pin(match_one(ctx, call, head.clone(), by)));
+    let now = joined(try_join_all(ask(Head { min_index: 0, ..head.clone() })).await?);
+    if head.min_index == 0 || now.meta.index > head.min_index {
+        return Ok(now);
+    }
+    select_all(ask(head.clone())).await.0?;
+    let then = joined(try_join_all(ask(Head { min_index: 0, ..head })).await?);
+    // What was not there when it was asked for is there by now.
+    let was_there = now.cached.is_some_and(|now| now.hit);
+    let cached = then.cached.map(|then| FromCache { hit: then.hit && was_there, ..then });
+    Ok(Matched { cached, ..then })
 }
 
-fn joined(answers: Vec<(Vec<ServiceIntentions>, Meta)>) -> (Vec<Vec<ServiceIntentions>>, Meta) {
-    let newest = answers.iter().map(|(_, meta)| *meta).max_by_key(|meta| meta.index);
-    let meta = newest.expect("at least one name was given");
-    (answers.into_iter().map(|(entries, _)| entries).collect(), meta)
+async fn match_one(ctx: &Ctx, call: &Call, head: Head, by: &MatchBy) -> Result<Matched, HttpError> {
+    if let MatchBy::Destination(service) = by
+        && let Some((set, meta, cached)) =
+            ctx.ask_cache_with(call, &head, &IntentionsTo(service.clone())).await?
+    {
+        // The agent decides by these, too: what is cached for one is for the other.
+        return Ok(Matched::one(set.entries.iter().map(|entry| &**entry), meta, Some(cached)));
+    }
+    let question = MatchIntentions { by: by.clone() };
+    if let Some((entries, meta, cached)) = ctx.ask_cache_with(call, &head, &question).await? {
+        return Ok(Matched::one(&*entries, meta, Some(cached)));
+    }
+    let (entries, meta) = ctx.ask_with(call, head, question).await?;
+    Ok(Matched::one(&entries, meta, None))
+}
+
+/// The answers to all names as one: as new as the newest, out of the cache if all are.
+fn joined(answers: Vec<Matched>) -> Matched {
+    let both = |a: Matched, b: Matched| Matched {
+        meta: if a.meta.index > b.meta.index { a.meta } else { b.meta },
+        cached: a.cached.zip(b.cached).map(|(a, b)| FromCache { hit: a.hit && b.hit, age: a.age.max(b.age) }),
+        lists: [a.lists, b.lists].concat(),
+    };
+    answers.into_iter().reduce(both).expect("at least one name was given")
+}
+
+impl Matched {
+    fn one<'a>(
+        entries: impl IntoIterator<Item = &'a ServiceIntentions>,
+        meta: Meta,
+        cached: Option<FromCache>,
+    ) -> Self {
+        let shapes = shapes(entries);
+        Self { lists: vec![(!shapes.is_empty()).then_some(shapes)], meta, cached }
+    }
 }
 
 fn require_consul_source(call: &Call) -> Result<(), HttpError> {

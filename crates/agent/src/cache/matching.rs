@@ -1,0 +1,36 @@
+//! Intentions by either side, as they are. One right opens all of them.
+//!
+//! What decides on calls to one service is [`IntentionsTo`](super::IntentionsTo), which has them compiled.
+
+use std::borrow::Cow;
+
+use concord_model::intention::ServiceIntentions;
+use concord_rpc::Consistency;
+use concord_rpc::request::MatchIntentions;
+
+use crate::cache::weight::intention_bytes;
+use crate::cache::{Cached, Shared};
+use crate::caller::Caller;
+
+impl Cached for MatchIntentions {
+    type Request = Self;
+    type Kept = Vec<ServiceIntentions>;
+    const SHARED: Shared = Shared::WhoMayAsk;
+    const CONSISTENCY: Consistency = Consistency::Default;
+
+    fn request(&self) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
+    }
+
+    fn keep(&self, entries: Vec<ServiceIntentions>) -> Vec<ServiceIntentions> {
+        entries
+    }
+
+    fn bytes(entries: &Vec<ServiceIntentions>) -> usize {
+        entries.iter().map(intention_bytes).sum()
+    }
+
+    fn less_for(&self, _: &Vec<ServiceIntentions>, _: &Caller) -> Option<Vec<ServiceIntentions>> {
+        None
+    }
+}
