@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use concord_model::Secret;
+use concord_rpc::Request;
 use http::{Method, StatusCode};
 
 use super::call::Call;
@@ -21,8 +22,10 @@ pub enum Right<C> {
     Open(&'static str),
     /// Here, before the endpoint runs: the right follows from the request.
     Here(fn(&Call, &C) -> Result<concord_acl::Right<'static>, HttpError>),
-    /// By whoever answers the named requests, as their types declare.
+    /// By whoever answers these requests, as their types declare; see [`Right::asked`].
     Asked(&'static [&'static str]),
+    /// By the agent, where it holds the record: the right follows from what is registered.
+    Agent,
     /// Where the agent reads its own records: each is shown to who may read it.
     Filtered,
 }
@@ -33,8 +36,30 @@ impl<C> std::fmt::Debug for Right<C> {
             Self::Open(why) => write!(f, "open: {why}"),
             Self::Here(_) => f.write_str("checked before it runs"),
             Self::Asked(requests) => write!(f, "by {}", requests.join(", ")),
+            Self::Agent => f.write_str("by the agent, from what is registered"),
             Self::Filtered => f.write_str("each record shown to who may read it"),
         }
+    }
+}
+
+/// Requests that an endpoint asks.
+pub trait Asks {
+    /// Their names.
+    const NAMES: &'static [&'static str];
+}
+
+impl<A: Request> Asks for (A,) {
+    const NAMES: &'static [&'static str] = &[A::NAME];
+}
+
+impl<A: Request, B: Request> Asks for (A, B) {
+    const NAMES: &'static [&'static str] = &[A::NAME, B::NAME];
+}
+
+impl<C> Right<C> {
+    /// By whoever answers these requests.
+    pub const fn asked<R: Asks>() -> Self {
+        Self::Asked(R::NAMES)
     }
 }
 
@@ -235,7 +260,7 @@ impl<C: Authorise> Router<C> {
                 let right = right(&call, context)?;
                 context.authorise(call.token(), right).await?;
             }
-            Right::Open(_) | Right::Asked(_) | Right::Filtered => {}
+            Right::Open(_) | Right::Asked(_) | Right::Agent | Right::Filtered => {}
         }
         (route.answer)(Arc::clone(context), call).await
     }

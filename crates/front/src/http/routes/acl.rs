@@ -26,33 +26,33 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// Makes the first management token.
-    Bootstrap: PUT "/v1/acl/bootstrap", Right::Asked(&["BootstrapAcl"]) => bootstrap;
+    Bootstrap: PUT "/v1/acl/bootstrap", Right::asked::<(BootstrapAcl,)>() => bootstrap;
     /// All tokens.
-    Tokens: GET "/v1/acl/tokens", Right::Asked(&["ListTokens"]) => tokens;
+    Tokens: GET "/v1/acl/tokens", Right::asked::<(ListTokens,)>() => tokens;
     /// Makes a token.
-    CreateToken: PUT "/v1/acl/token", Right::Asked(&["SetToken"]) => create_token;
+    CreateToken: PUT "/v1/acl/token", Right::asked::<(SetToken,)>() => create_token;
     /// The token the request is made with.
-    OwnToken: GET "/v1/acl/token/self", Right::Asked(&["ReadOwnToken"]) => own_token;
+    OwnToken: GET "/v1/acl/token/self", Right::asked::<(ReadOwnToken,)>() => own_token;
     /// A token.
-    TokenByAccessor: GET "/v1/acl/token/:accessor", Right::Asked(&["ReadToken", "ExpandToken"]) => token;
+    TokenByAccessor: GET "/v1/acl/token/:accessor", Right::asked::<(ReadToken, ExpandToken)>() => token;
     /// Changes a token.
-    UpdateToken: PUT "/v1/acl/token/:accessor", Right::Asked(&["SetToken"]) => update_token;
+    UpdateToken: PUT "/v1/acl/token/:accessor", Right::asked::<(SetToken,)>() => update_token;
     /// Removes a token.
-    RemoveToken: DELETE "/v1/acl/token/:accessor", Right::Asked(&["DeleteToken"]) => delete_token;
+    RemoveToken: DELETE "/v1/acl/token/:accessor", Right::asked::<(DeleteToken,)>() => delete_token;
     /// Makes a token like another one.
-    CloneToken: PUT "/v1/acl/token/:accessor/clone", Right::Asked(&["ReadToken", "SetToken"]) => clone_token;
+    CloneToken: PUT "/v1/acl/token/:accessor/clone", Right::asked::<(ReadToken, SetToken)>() => clone_token;
     /// All policies, without their rules.
-    Policies: GET "/v1/acl/policies", Right::Asked(&["ListPolicies"]) => policies;
+    Policies: GET "/v1/acl/policies", Right::asked::<(ListPolicies,)>() => policies;
     /// Makes a policy.
-    CreatePolicy: PUT "/v1/acl/policy", Right::Asked(&["SetPolicy"]) => create_policy;
+    CreatePolicy: PUT "/v1/acl/policy", Right::asked::<(SetPolicy,)>() => create_policy;
     /// A policy.
-    PolicyById: GET "/v1/acl/policy/:id", Right::Asked(&["ReadPolicy"]) => policy;
+    PolicyById: GET "/v1/acl/policy/:id", Right::asked::<(ReadPolicy,)>() => policy;
     /// A policy by its name.
-    PolicyByName: GET "/v1/acl/policy/name/:name", Right::Asked(&["ReadPolicy"]) => policy_by_name;
+    PolicyByName: GET "/v1/acl/policy/name/:name", Right::asked::<(ReadPolicy,)>() => policy_by_name;
     /// Changes a policy.
-    UpdatePolicy: PUT "/v1/acl/policy/:id", Right::Asked(&["SetPolicy"]) => update_policy;
+    UpdatePolicy: PUT "/v1/acl/policy/:id", Right::asked::<(SetPolicy,)>() => update_policy;
     /// Removes a policy.
-    RemovePolicy: DELETE "/v1/acl/policy/:id", Right::Asked(&["DeletePolicy"]) => delete_policy;
+    RemovePolicy: DELETE "/v1/acl/policy/:id", Right::asked::<(DeletePolicy,)>() => delete_policy;
     /// What the request's token may do of a list of things.
     Probe: POST "/v1/internal/acl/authorize", Right::Open("tells a caller only about itself") => probe;
 }

@@ -22,23 +22,23 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// Writes a node, and with it a service and checks.
-    RegisterRecords: PUT "/v1/catalog/register", Right::Asked(&["Register"]) => register;
+    RegisterRecords: PUT "/v1/catalog/register", Right::asked::<(Register,)>() => register;
     /// Removes a node, a service or a check.
-    DeregisterRecords: PUT "/v1/catalog/deregister", Right::Asked(&["Deregister"]) => deregister;
+    DeregisterRecords: PUT "/v1/catalog/deregister", Right::asked::<(Deregister,)>() => deregister;
     /// Names of all datacenters.
-    Datacenters: GET "/v1/catalog/datacenters", Right::Asked(&["ListDatacenters"]) => datacenters;
+    Datacenters: GET "/v1/catalog/datacenters", Right::asked::<(ListDatacenters,)>() => datacenters;
     /// All nodes.
-    Nodes: GET "/v1/catalog/nodes", Right::Asked(&["ListNodes"]) => nodes;
+    Nodes: GET "/v1/catalog/nodes", Right::asked::<(ListNodes,)>() => nodes;
     /// Names of all services with their tags.
-    Services: GET "/v1/catalog/services", Right::Asked(&["ListServices", "ListInstances"]) => services;
+    Services: GET "/v1/catalog/services", Right::asked::<(ListServices, ListInstances)>() => services;
     /// Instances of a service.
-    Service: GET "/v1/catalog/service/:name", Right::Asked(&["ServiceInstances"]) => service;
+    Service: GET "/v1/catalog/service/:name", Right::asked::<(ServiceInstances,)>() => service;
     /// Instances that take mesh traffic for a service.
-    Connect: GET "/v1/catalog/connect/:name", Right::Asked(&["ServiceInstances"]) => connect;
+    Connect: GET "/v1/catalog/connect/:name", Right::asked::<(ServiceInstances,)>() => connect;
     /// A node with its services, by id.
-    Node: GET "/v1/catalog/node/:node", Right::Asked(&["NodeDump"]) => node;
+    Node: GET "/v1/catalog/node/:node", Right::asked::<(NodeDump,)>() => node;
     /// A node with its services, as a list.
-    NodeServiceNames: GET "/v1/catalog/node-services/:node", Right::Asked(&["NodeDump"]) => node_services;
+    NodeServiceNames: GET "/v1/catalog/node-services/:node", Right::asked::<(NodeDump,)>() => node_services;
 }
 
 /// The head of a write: where the body says, which is here if it says nothing. A parameter does not count, as

@@ -12,9 +12,9 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// The roots of trust.
-    CaRoots: GET "/v1/connect/ca/roots", Right::Asked(&["ReadCaRoots"]) => roots;
+    CaRoots: GET "/v1/connect/ca/roots", Right::asked::<(ReadCaRoots,)>() => roots;
     /// The authority's configuration, without keys.
-    ReadConfiguration: GET "/v1/connect/ca/configuration", Right::Asked(&["ReadCaConfig"]) => configuration;
+    ReadConfiguration: GET "/v1/connect/ca/configuration", Right::asked::<(ReadCaConfig,)>() => configuration;
     /// Changes the configuration, and with it perhaps the root.
     SetConfiguration: PUT "/v1/connect/ca/configuration",
         Right::Here(|_, _| Ok(Ctx::operator(Level::Write))) => set_configuration;

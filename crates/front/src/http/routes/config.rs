@@ -14,13 +14,13 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// Writes an entry.
-    Apply: PUT "/v1/config", Right::Asked(&["ApplyEntry"]) => apply;
+    Apply: PUT "/v1/config", Right::asked::<(ApplyEntry,)>() => apply;
     /// All entries of a kind.
-    List: GET "/v1/config/:kind", Right::Asked(&["ListEntries"]) => list;
+    List: GET "/v1/config/:kind", Right::asked::<(ListEntries,)>() => list;
     /// An entry.
-    Read: GET "/v1/config/:kind/:name", Right::Asked(&["ReadEntry"]) => read;
+    Read: GET "/v1/config/:kind/:name", Right::asked::<(ReadEntry,)>() => read;
     /// Removes an entry.
-    Delete: DELETE "/v1/config/:kind/:name", Right::Asked(&["DeleteEntry"]) => delete;
+    Delete: DELETE "/v1/config/:kind/:name", Right::asked::<(DeleteEntry,)>() => delete;
     /// Says that this takes a name.
     DeleteKind: DELETE "/v1/config/:kind", Right::Open("removes nothing") => delete_kind;
 }

@@ -13,11 +13,11 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// May this connection be made?
-    Authorize: POST "/v1/agent/connect/authorize", Right::Asked(&["Agent::authorize"]) => authorize;
+    Authorize: POST "/v1/agent/connect/authorize", Right::Agent => authorize;
     /// The roots of trust.
     AgentRoots: GET "/v1/agent/connect/ca/roots", Right::Open("the public trust bundle") => roots;
     /// Certificate and key of a service.
-    AgentLeaf: GET "/v1/agent/connect/ca/leaf/:service", Right::Asked(&["Agent::leaf"]) => leaf;
+    AgentLeaf: GET "/v1/agent/connect/ca/leaf/:service", Right::Agent => leaf;
 }
 
 async fn authorize(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

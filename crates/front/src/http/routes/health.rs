@@ -17,15 +17,15 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// Checks of a node and of its services.
-    Node: GET "/v1/health/node/:node", Right::Asked(&["NodeChecks"]) => node;
+    Node: GET "/v1/health/node/:node", Right::asked::<(NodeChecks,)>() => node;
     /// Checks of a service's instances.
-    Checks: GET "/v1/health/checks/:service", Right::Asked(&["ServiceChecks"]) => checks;
+    Checks: GET "/v1/health/checks/:service", Right::asked::<(ServiceChecks,)>() => checks;
     /// Checks in one state, wherever they are.
-    State: GET "/v1/health/state/:state", Right::Asked(&["ChecksInState"]) => state;
+    State: GET "/v1/health/state/:state", Right::asked::<(ChecksInState,)>() => state;
     /// Instances of a service with their health.
-    Service: GET "/v1/health/service/:service", Right::Asked(&["ServiceHealth"]) => service;
+    Service: GET "/v1/health/service/:service", Right::asked::<(ServiceHealth,)>() => service;
     /// Instances that take mesh traffic for a service, with their health.
-    Connect: GET "/v1/health/connect/:service", Right::Asked(&["ServiceHealth"]) => connect;
+    Connect: GET "/v1/health/connect/:service", Right::asked::<(ServiceHealth,)>() => connect;
 }
 
 async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

@@ -15,8 +15,8 @@ use concord_mesh::intention::Intention as Flat;
 use concord_model::ServiceRef;
 use concord_model::intention::{Destination, ServiceIntentions, Source};
 use concord_rpc::request::{
-    CheckIntention, DeleteIntention, ExplainIntention, ListIntentions, MatchBy, MatchIntentions, ReadPair,
-    UpsertIntention,
+    CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, ListIntentions,
+    MatchBy, MatchIntentions, ReadIntention, ReadPair, UpdateIntention, UpsertIntention,
 };
 use concord_rpc::{Head, RpcError};
 use futures::future::{select_all, try_join_all};
@@ -33,27 +33,27 @@ const MATCH_NAMES_MAX: usize = 64;
 
 endpoints! {
     /// All intentions.
-    List: GET "/v1/connect/intentions", Right::Asked(&["ListIntentions"]) => list;
+    List: GET "/v1/connect/intentions", Right::asked::<(ListIntentions,)>() => list;
     /// Makes one by the older API, which gives it an id.
-    Create: POST "/v1/connect/intentions", Right::Asked(&["CreateIntention"]) => create;
+    Create: POST "/v1/connect/intentions", Right::asked::<(CreateIntention,)>() => create;
     /// The intention with an id.
-    ReadById: GET "/v1/connect/intentions/:id", Right::Asked(&["ReadIntention"]) => read_by_id;
+    ReadById: GET "/v1/connect/intentions/:id", Right::asked::<(ReadIntention,)>() => read_by_id;
     /// Changes it.
-    UpdateById: PUT "/v1/connect/intentions/:id", Right::Asked(&["UpdateIntention"]) => update_by_id;
+    UpdateById: PUT "/v1/connect/intentions/:id", Right::asked::<(UpdateIntention,)>() => update_by_id;
     /// Removes it.
-    DeleteById: DELETE "/v1/connect/intentions/:id", Right::Asked(&["DeleteIntentionById"]) => delete_by_id;
+    DeleteById: DELETE "/v1/connect/intentions/:id", Right::asked::<(DeleteIntentionById,)>() => delete_by_id;
     /// The intention of one source and one destination.
-    Read: GET "/v1/connect/intentions/exact", Right::Asked(&["ReadPair"]) => read;
+    Read: GET "/v1/connect/intentions/exact", Right::asked::<(ReadPair,)>() => read;
     /// Sets it.
-    Upsert: PUT "/v1/connect/intentions/exact", Right::Asked(&["UpsertIntention"]) => upsert;
+    Upsert: PUT "/v1/connect/intentions/exact", Right::asked::<(UpsertIntention,)>() => upsert;
     /// Removes it.
-    Delete: DELETE "/v1/connect/intentions/exact", Right::Asked(&["DeleteIntention"]) => delete;
+    Delete: DELETE "/v1/connect/intentions/exact", Right::asked::<(DeleteIntention,)>() => delete;
     /// The intentions that can decide on calls by or to a service.
-    Match: GET "/v1/connect/intentions/match", Right::Asked(&["MatchIntentions"]) => matching;
+    Match: GET "/v1/connect/intentions/match", Right::asked::<(MatchIntentions,)>() => matching;
     /// Whether a connection would be let through.
-    Check: GET "/v1/connect/intentions/check", Right::Asked(&["CheckIntention"]) => check;
+    Check: GET "/v1/connect/intentions/check", Right::asked::<(CheckIntention,)>() => check;
     /// Why, and what would change that.
-    Explain: GET "/v1/connect/intentions/explain", Right::Asked(&["ExplainIntention"]) => explain;
+    Explain: GET "/v1/connect/intentions/explain", Right::asked::<(ExplainIntention,)>() => explain;
 }
 
 /// The shape of one intention.

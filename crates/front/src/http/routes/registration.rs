@@ -24,35 +24,35 @@ endpoints! {
     /// Services, by id.
     Services: GET "/v1/agent/services", Right::Filtered => services;
     /// A service; with a hash, once it is another one.
-    Service: GET "/v1/agent/service/:id", Right::Asked(&["Agent::service"]) => service;
+    Service: GET "/v1/agent/service/:id", Right::Agent => service;
     /// Registers a service.
     RegisterService: PUT "/v1/agent/service/register",
-        Right::Asked(&["Agent::register_service"]) => register_service;
+        Right::Agent => register_service;
     /// Removes a service.
     DeregisterService: PUT "/v1/agent/service/deregister/:id",
-        Right::Asked(&["Agent::deregister_service"]) => deregister_service;
+        Right::Agent => deregister_service;
     /// Checks, by id.
     Checks: GET "/v1/agent/checks", Right::Filtered => checks;
     /// Registers a check.
-    RegisterCheck: PUT "/v1/agent/check/register", Right::Asked(&["Agent::register_check"]) => register_check;
+    RegisterCheck: PUT "/v1/agent/check/register", Right::Agent => register_check;
     /// Removes a check.
     DeregisterCheck: PUT "/v1/agent/check/deregister/:id",
-        Right::Asked(&["Agent::deregister_check"]) => deregister_check;
+        Right::Agent => deregister_check;
     /// All is well, says the service.
-    Pass: PUT "/v1/agent/check/pass/:id", Right::Asked(&["Agent::report_check"]) => pass;
+    Pass: PUT "/v1/agent/check/pass/:id", Right::Agent => pass;
     /// Somebody should look, says the service.
-    Warn: PUT "/v1/agent/check/warn/:id", Right::Asked(&["Agent::report_check"]) => warn;
+    Warn: PUT "/v1/agent/check/warn/:id", Right::Agent => warn;
     /// It does not work, says the service.
-    Fail: PUT "/v1/agent/check/fail/:id", Right::Asked(&["Agent::report_check"]) => fail;
+    Fail: PUT "/v1/agent/check/fail/:id", Right::Agent => fail;
     /// One of these, with output.
-    Update: PUT "/v1/agent/check/update/:id", Right::Asked(&["Agent::report_check"]) => update;
+    Update: PUT "/v1/agent/check/update/:id", Right::Agent => update;
     /// Takes the node out of use, or back.
-    MaintainNode: PUT "/v1/agent/maintenance", Right::Asked(&["Agent::maintain_node"]) => maintain_node;
+    MaintainNode: PUT "/v1/agent/maintenance", Right::Agent => maintain_node;
     /// Takes a service out of use, or back.
-    MaintainService: PUT "/v1/agent/service/maintenance/:id", Right::Asked(&["Agent::maintain_service"])
+    MaintainService: PUT "/v1/agent/service/maintenance/:id", Right::Agent
         => maintain_service;
     /// Health of one instance.
-    HealthById: GET "/v1/agent/health/service/id/:id", Right::Asked(&["Agent::service"]) => health_by_id;
+    HealthById: GET "/v1/agent/health/service/id/:id", Right::Agent => health_by_id;
     /// Health of all instances of a service here.
     HealthByName: GET "/v1/agent/health/service/name/:name", Right::Here(|call, _| Ok(read(call.capture(0))))
         => health_by_name;

@@ -10,9 +10,9 @@ use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
     /// The leader's address.
-    Leader: GET "/v1/status/leader", Right::Asked(&["ReadStatus"]) => leader;
+    Leader: GET "/v1/status/leader", Right::asked::<(ReadStatus,)>() => leader;
     /// Addresses of all voters.
-    Peers: GET "/v1/status/peers", Right::Asked(&["ReadStatus"]) => peers;
+    Peers: GET "/v1/status/peers", Right::asked::<(ReadStatus,)>() => peers;
 }
 
 async fn leader(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
