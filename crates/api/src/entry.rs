@@ -220,6 +220,18 @@ pub fn parse_name(kind: EntryKind, name: &str) -> Result<EntryName, Faults> {
     EntryName::parse(kind, name).map_err(|error| Faults::one(Fault::rule("Name", error.to_string())))
 }
 
+/// Reads what an entry is called that is to be removed. Where there is one only, another name is a mistake.
+pub fn parse_name_to_remove(kind: EntryKind, name: &str) -> Result<EntryName, Faults> {
+    match kind.naming() {
+        Naming::Only(only) if name != only => {
+            let shown: String = name.chars().take(64).collect();
+            let text = format!("invalid name ({shown:?}), only {only:?} is supported");
+            Err(Faults::one(Fault::rule("Name", text)))
+        }
+        Naming::Only(_) | Naming::Service | Naming::ServiceOrAny => parse_name(kind, name),
+    }
+}
+
 impl HeadBody {
     fn resolve(self, kind: EntryKind, faults: &mut Vec<Fault>) -> Head {
         field::tenancy(&self.namespace, &self.partition, faults);

@@ -30,9 +30,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::acl::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
-    PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken,
-    TokenRecord,
+    BootstrapAcl, CloneToken, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies,
+    ListTokens, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy,
+    SetToken, TokenRecord,
 };
 pub use self::acl_changes::AwaitAclChange;
 pub use self::catalog::{
@@ -187,6 +187,7 @@ requests! {
     ExpandToken -> Option<ExpandedToken>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
     ListTokens -> Vec<TokenRecord>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
     SetToken -> TokenRecord, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    CloneToken -> Option<TokenRecord>, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
     DeleteToken -> (), WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
     ReadPolicy -> Option<AclPolicy>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
     ListPolicies -> Vec<AclPolicy>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));

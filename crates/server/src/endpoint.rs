@@ -86,6 +86,7 @@ impl ServerApi for LocalApi {
                 ExpandToken => expand_token,
                 ListTokens => list_tokens,
                 SetToken => set_token,
+                CloneToken => clone_token,
                 DeleteToken => delete_token,
                 ReadPolicy => read_policy,
                 ListPolicies => list_policies,

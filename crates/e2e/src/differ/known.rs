@@ -66,6 +66,7 @@ const STREAMING: &str = "a wait is answered by a blocking query, not by a stream
 const VERSIONS: &str = "members, versions and coordinates are those of our own wires";
 const PATHS: &str = "paths that are not clean or lead nowhere";
 const FALLS: &str = "theirs ends the connection without an answer";
+const UNMERGED: &str = "proxies do not go by the defaults yet";
 const DEFAULTS: &str = "the entry of the mesh has a name";
 const INTENTIONS: &str = "intentions are stored one by one: ids, order and headers follow from that";
 const RANDOM: &str = "theirs has no order";
@@ -206,6 +207,7 @@ const KNOWN: &[Known] = &[
     known("GET /v1/catalog/datacenters", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
     known("PUT /v1/acl/*", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
     known("GET (any method)", "status 500, theirs 200", "*/ca/leaf/web, ?dc=nope*", DATACENTERS),
+    known("GET /v1/agent/connect/ca/leaf/:service", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
     known("PUT /v1/acl/policy*", "status 400, theirs 200", "*", STRICT).saying(IDENTITY),
     known("PUT /v1/acl/token*", "status 400, theirs 200", "*", STRICT).saying(&["*is not a time; *"]),
     known("PUT /v1/catalog/register", "status 400, theirs 200", "*", STRICT).saying(&[
@@ -315,6 +317,16 @@ const KNOWN: &[Known] = &[
         "Expose.*",
         "AccessLogs.*",
     ]),
+    known("PUT /v1/config", "status 400, theirs 200", "*defaults*", STRICT)
+        .saying(&["Request decoding failed: *expected a string, found *"]),
+    known("PUT /v1/config", "status 403, theirs 500", "*defaults*", FAULTS)
+        .saying(&["Permission denied: *lacks permission 'service:write' on \"\\*\""]),
+    known("* /v1/config/:kind/:name", "status 400, theirs 500", "*", FAULT_400)
+        .saying(&["invalid name *, only * is supported", "Invalid cas value; *"]),
+    known("* (any method)", "status 400, theirs 500", "*/v1/config/*", FAULT_400)
+        .saying(&["invalid name *, only * is supported", "Invalid cas value; *"]),
+    known("GET *", "json *Proxy.Config*: not ours", "*", UNMERGED),
+    known("GET *", "json *Upstreams[].Config*: not ours", "*", UNMERGED),
     known("PUT /v1/config", "status 400, theirs 500", "*defaults*", FAULT_400).saying(&[
         "AccessLogs.*",
         "Destination.*",
@@ -325,8 +337,10 @@ const KNOWN: &[Known] = &[
         "UpstreamConfig*",
         "Request decoding failed: * is not *; use one of *",
     ]),
-    known("PUT /v1/config", "status 500, theirs 400", "*with permissions, with a tenancy*", TENANCY)
-        .saying(&["service * is incompatible with L7 intentions permissions*"]),
+    known("PUT /v1/config", "status 500, theirs 400", "*with a tenancy*", TENANCY).saying(&[
+        "service * is incompatible with L7 intentions permissions*",
+        "cannot set MutualTLSMode=permissive because *",
+    ]),
 ];
 
 /// The entry that names this difference.

@@ -135,6 +135,16 @@ pub struct SetToken {
     pub expires_after: Option<std::time::Duration>,
 }
 
+/// Makes a token like another one, with an accessor and a secret of its own.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CloneToken {
+    /// The accessor of the other.
+    pub accessor: Uuid,
+    /// What people note about the new one; `None`: as about the other.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
 impl std::fmt::Debug for SetToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SetToken").field("accessor", &self.accessor).finish_non_exhaustive()

@@ -75,6 +75,9 @@ pub struct UpsertIntention {
     pub destination: Destination,
     /// Who calls, and what then.
     pub intention: SourceIntention,
+    /// Metadata of the entry: none, or what it has. It belongs to the entry and is not changed with one source.
+    #[serde(default)]
+    pub meta: BTreeMap<String, String>,
 }
 
 /// Removes one source from a destination's entry; it need not be there.

@@ -14,9 +14,9 @@ use concord_model::token::{
 };
 use concord_model::{Stamp, Timestamp, Uuid};
 use concord_rpc::request::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
-    PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy, SetToken,
-    TokenRecord,
+    BootstrapAcl, CloneToken, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies,
+    ListTokens, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy,
+    SetToken, TokenRecord,
 };
 use concord_rpc::{Answer, Head, Request, RpcError};
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
@@ -226,6 +226,37 @@ impl Core {
     ) -> Result<Answer<TokenRecord>, RpcError> {
         self.acls_enabled()?;
         self.authorise(head, &request.need()).await?;
+        self.store_token(&request).await
+    }
+
+    pub(crate) async fn clone_token(
+        &self,
+        head: &Head,
+        request: CloneToken,
+    ) -> Result<Answer<Option<TokenRecord>>, RpcError> {
+        self.acls_enabled()?;
+        self.authorise(head, &request.need()).await?;
+        let CloneToken { accessor, description } = request;
+        let mut reader = self.view().read();
+        let Some(like) = reader.token_by_accessor(accessor, self.now()) else {
+            return Ok(self.written(None, reader.finish().index()));
+        };
+        let like = linked(&mut reader, &like);
+        let made = SetToken {
+            accessor: None,
+            new_accessor: None,
+            secret: None,
+            description: description.unwrap_or_else(|| like.description.clone()),
+            policies: like.policies.iter().map(|link| PolicyChoice::Id(link.id)).collect(),
+            identities: like.identities.clone(),
+            local: like.local,
+            expires_at: like.expires_at,
+            expires_after: None,
+        };
+        self.store_token(&made).await.map(|answer| answer.map(Some))
+    }
+
+    async fn store_token(&self, request: &SetToken) -> Result<Answer<TokenRecord>, RpcError> {
         if request.local
             && let Some(link) = request.identities.services.iter().find(|link| !link.datacenters.is_empty())
         {
@@ -235,8 +266,8 @@ impl Core {
         let policies = links(&mut reader, &request.policies)?;
         let now = self.now();
         let (token, secret, mode) = match request.accessor {
-            None => self.new_token(&mut reader, &request, policies, now)?,
-            Some(accessor) => self.changed_token(&mut reader, accessor, &request, policies)?,
+            None => self.new_token(&mut reader, request, policies, now)?,
+            Some(accessor) => self.changed_token(&mut reader, accessor, request, policies)?,
         };
         let (reply, index) = self.propose(command::SetTokens { tokens: vec![token], mode }).await?;
         match reply {

@@ -124,14 +124,19 @@ impl Core {
         request: UpsertIntention,
     ) -> Result<Answer<()>, RpcError> {
         self.authorise(head, &request.need()).await?;
-        let UpsertIntention { destination, intention } = request;
+        let UpsertIntention { destination, intention, meta } = request;
         let _turn = self.turn_of(head, &EntryName::intentions(&destination)).await?;
         if intention.source.peer.is_some() {
             let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
             return Err(RpcError::Invalid(text.to_owned()));
         }
         let mut reader = self.view().read();
-        let (stamp, all) = of_head(reader.intention_head(&destination).as_deref());
+        let head = reader.intention_head(&destination);
+        let (stamp, all) = of_head(head.as_deref());
+        if !meta.is_empty() && head.is_none_or(|head| head.meta != meta) {
+            let text = "Meta must not be specified, or should be unchanged during an update.";
+            return Err(RpcError::Invalid(text.to_owned()));
+        }
         let existing = reader.intention(&destination, &intention.source);
         drop(reader);
         if existing.as_deref() == Some(&intention) {

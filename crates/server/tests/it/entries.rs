@@ -129,7 +129,8 @@ async fn n_174_permissions_need_a_destination_with_requests() {
     let host = Setup::open().start().await;
     rejected(host.ask(written(by_request("db"))).await, BYTES);
     let Entry::ServiceIntentions(own) = by_request("db") else { panic!("not intentions") };
-    let one = UpsertIntention { destination: own.destination.clone(), intention: own.sources[0].clone() };
+    let (destination, intention) = (own.destination.clone(), own.sources[0].clone());
+    let one = UpsertIntention { destination, intention, meta: std::collections::BTreeMap::new() };
     rejected(host.ask(one.clone()).await, BYTES);
     // As an operator goes on.
     let http = defaults("service-defaults", "db", r#""protocol": "http""#);

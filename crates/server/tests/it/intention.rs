@@ -38,7 +38,7 @@ pub(crate) fn from(name: &str) -> Source {
 }
 
 pub(crate) fn upsert(source: &str, destination: &str, action: Action) -> UpsertIntention {
-    UpsertIntention { destination: to(destination), intention: single(source, action) }
+    UpsertIntention { destination: to(destination), intention: single(source, action), meta: BTreeMap::new() }
 }
 
 fn single(source: &str, action: Action) -> SourceIntention {

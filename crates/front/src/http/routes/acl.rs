@@ -14,8 +14,8 @@ use concord_model::token::{self, SecretHash};
 use concord_model::{IdentityName, Secret, Uuid};
 use concord_rpc::RpcError;
 use concord_rpc::request::{
-    BootstrapAcl, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies, ListTokens,
-    PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, SetPolicy, SetToken, TokenRecord,
+    BootstrapAcl, CloneToken, DeletePolicy, DeleteToken, ExpandToken, ExpandedToken, ListPolicies,
+    ListTokens, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, SetPolicy, SetToken, TokenRecord,
 };
 use serde::Deserialize;
 
@@ -40,7 +40,7 @@ endpoints! {
     /// Removes a token.
     RemoveToken: DELETE "/v1/acl/token/:accessor", Right::asked::<(DeleteToken,)>() => delete_token;
     /// Makes a token like another one.
-    CloneToken: PUT "/v1/acl/token/:accessor/clone", Right::asked::<(ReadToken, SetToken)>() => clone_token;
+    TokenClone: PUT "/v1/acl/token/:accessor/clone", Right::asked::<(CloneToken,)>() => clone_token;
     /// All policies, without their rules.
     Policies: GET "/v1/acl/policies", Right::asked::<(ListPolicies,)>() => policies;
     /// Makes a policy.
@@ -191,6 +191,7 @@ async fn update_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn own_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let unknown = HttpError::from(RpcError::TokenNotFound);
+    enabled(&ctx)?;
     let asked = ctx.ask(&call, ReadOwnToken {}).await;
     let (record, mut meta) =
         asked.or_else(|error| if error == unknown { known(None) } else { Err(error) })?;
@@ -238,24 +239,13 @@ async fn clone_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         body => decode::body(body, "Token decoding failed"),
     };
     let CloneBody { description } = checked(&ctx, &call, Level::Write, body).await?;
-    let (record, _) = ctx.ask(&call, ReadToken { accessor }).await?;
-    let like = known(record)?;
-    let request = SetToken {
-        accessor: None,
-        new_accessor: None,
-        secret: None,
-        description: if description.is_empty() { like.description } else { description },
-        policies: like.policies.into_iter().map(|link| PolicyChoice::Id(link.id)).collect(),
-        identities: like.identities,
-        local: like.local,
-        expires_at: like.expires_at,
-        expires_after: None,
-    };
-    let (record, _) = ctx.ask(&call, request).await?;
-    Ok(Reply::json(shown(record)))
+    let description = Some(description).filter(|text| !text.is_empty());
+    let (record, _) = ctx.ask(&call, CloneToken { accessor, description }).await?;
+    Ok(Reply::json(shown(known(record)?)))
 }
 
 async fn policies(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    enabled(&ctx)?;
     let (policies, mut meta) = ctx.ask(&call, ListPolicies {}).await?;
     meta.consistency = None;
     let shown: Vec<PolicyStub> = policies.iter().map(PolicyStub::from_model).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concord_api::entry::{ConfigEntry, decode_entry, parse_kind, parse_name};
+use concord_api::entry::{ConfigEntry, decode_entry, parse_kind, parse_name, parse_name_to_remove};
 use concord_model::entry::EntryKind;
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
 use http::StatusCode;
@@ -86,7 +86,7 @@ async fn delete_kind(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
 }
 
 async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (name, cas) = (parse_name(kind(&ctx, &call).await?, call.capture(1))?, cas(&call)?);
+    let (name, cas) = (parse_name_to_remove(kind(&ctx, &call).await?, call.capture(1))?, cas(&call)?);
     let (done, _) = ctx.ask(&call, DeleteEntry { name, cas }).await?;
     Ok(if cas.is_some() { Reply::json(done) } else { Reply::json(Done {}) })
 }

@@ -107,29 +107,8 @@ async fn upsert(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (source, destination) = pair(&call)?;
     let IntentionUpsert { destination, intention, meta } =
         IntentionBody::decode(&call.body)?.resolve(source, destination)?;
-    let request = UpsertIntention { destination, intention };
-    if !meta.is_empty() {
-        require_same_meta(&ctx, &call, &request, &meta).await?;
-    }
-    ctx.ask(&call, request).await?;
+    ctx.ask(&call, UpsertIntention { destination, intention, meta }).await?;
     Ok(Reply::json(true))
-}
-
-/// Metadata belongs to the entry and cannot be changed with one of its sources.
-async fn require_same_meta(
-    ctx: &Ctx,
-    call: &Call,
-    request: &UpsertIntention,
-    meta: &BTreeMap<String, String>,
-) -> Result<(), HttpError> {
-    let (destination, source) = (request.destination.clone(), request.intention.source.clone());
-    let (entry, _) = ctx.ask(call, ReadPair { destination, source }).await?;
-    match entry {
-        Some(entry) if entry.meta == *meta => Ok(()),
-        Some(_) | None => Err(HttpError::bad_request(
-            "Meta must not be specified, or should be unchanged during an update.",
-        )),
-    }
 }
 
 async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
