@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::{Datacenter, Secret};
-use concord_rpc::{Head, Need, Request, RpcError, ServerApi};
+use concord_rpc::{Head, Need, RpcError, ServerApi};
 use concord_runtime::{Instant, Scope, World};
 use parking_lot::Mutex;
 
@@ -45,8 +45,9 @@ use crate::answer::CacheAnswer;
 use crate::caller::Caller;
 use crate::limits::{
     CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, FIRST_ANSWER_WAIT, REFRESH_BYTES_PER_SECOND,
-    REFRESH_DIGEST_MAX, REFRESH_DIGEST_MIN, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE, REFRESH_WAIT,
+    REFRESH_DIGEST_MAX, REFRESH_DIGEST_MIN, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE,
 };
+use crate::watch::{Told, Watch};
 
 /// The cache. Owned by the agent, shared by its handles.
 #[derive(Debug)]
@@ -188,59 +189,40 @@ impl Cache {
 
     /// Asks, and keeps asking, until the entry is given up.
     async fn keep<C: Cached>(self: Arc<Self>, key: Key<C>, slot: Arc<Slot<C::Kept>>, token: Option<Secret>) {
-        const {
-            assert!(
-                C::Request::TERMS.waits,
-                "what is kept is asked for by waiting, or there is no end of asking"
-            )
+        let head = Head {
+            datacenter: key.datacenter.clone(),
+            token,
+            consistency: C::CONSISTENCY,
+            ..Head::default()
         };
-        let mut index = 0;
-        let mut failures = 0;
+        let request = key.question.request().into_owned();
+        let mut watch = Watch::new(&self.servers.0, &self.world, head, request);
         loop {
-            let head = Head {
-                datacenter: key.datacenter.clone(),
-                token: token.clone(),
-                consistency: C::CONSISTENCY,
-                min_index: index,
-                wait: Some(REFRESH_WAIT),
-            };
-            let answer = tokio::select! {
+            let told = tokio::select! {
                 biased;
                 () = self.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
                 () = slot.given_up() => return,
-                answer = cached::ask(&key.question, &*self.servers.0, head) => answer,
+                told = watch.next() => told,
             };
-            let pause = match answer {
-                Ok(answer) => {
-                    failures = 0;
-                    index = answer.index.max(1);
-                    let bytes = C::bytes(&answer.value);
-                    if self.table.lock().account(&key, &slot, bytes) {
-                        slot.fill(answer.value, index, answer.filtered);
-                        digest_pause(bytes)
-                    } else {
+            match told {
+                Ok(Told { answer, is_news: _ }) => {
+                    let kept = key.question.keep(answer.value);
+                    let bytes = C::bytes(&kept);
+                    if !self.table.lock().account(&key, &slot, bytes) {
                         let full = "the agent's cache is full of answers in use, try again later";
                         return self.give_up(&key, &slot, RpcError::Busy(full.to_owned()));
                     }
+                    slot.fill(kept, answer.index.max(1), answer.filtered);
+                    watch.pause(digest_pause(bytes));
                 }
                 Err(error) if error.is_denial() => return self.give_up(&key, &slot, error),
-                // An error makes no entry: the next reader asks again.
-                Err(error) if !slot.is_filled() => {
-                    slot.fail(error.clone(), self.world.clock.now());
-                    return self.give_up(&key, &slot, error);
-                }
                 Err(error) => {
-                    failures += 1;
-                    slot.fail(error, self.world.clock.now());
-                    refresh_pause(failures, |max| self.world.entropy.jitter(max))
-                }
-            };
-            if !pause.is_zero() {
-                tokio::select! {
-                    biased;
-                    () = self.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
-                    () = slot.given_up() => return,
-                    () = self.world.clock.sleep(pause) => {}
+                    slot.fail(error.clone(), self.world.clock.now());
+                    if !slot.is_filled() {
+                        // An error makes no entry: the next reader asks again.
+                        return self.give_up(&key, &slot, error);
+                    }
+                    watch.pause(refresh_pause(watch.failures(), |max| self.world.entropy.jitter(max)));
                 }
             }
         }

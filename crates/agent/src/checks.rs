@@ -25,19 +25,18 @@ use std::time::Duration;
 use concord_model::catalog::{Check, CheckStatus};
 use concord_model::registration::{Every, Probe};
 use concord_model::{CheckId, InstanceId, NodeName};
+use concord_rpc::Head;
 use concord_rpc::request::NodeChecks;
-use concord_rpc::{Head, ServerApiExt};
-use concord_runtime::{Backoff, Entropy, Instant, World};
+use concord_runtime::{Entropy, Instant, World};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::DropGuard;
 
 pub(crate) use self::maker::{Maker, refused_program};
 use crate::agent::Agent;
-use crate::limits::{
-    CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_MAX, REAP_INTERVAL, REFRESH_WAIT,
-};
+use crate::limits::{CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_MAX, REAP_INTERVAL};
 use crate::local::{Plan, Report, alias_of};
+use crate::watch::Watch;
 
 /// The tasks that make checks, by check. Dropping one ends it.
 #[derive(Debug, Default)]
@@ -161,24 +160,24 @@ impl Agent {
 
     /// Follows the checks of another node in the catalog.
     async fn make_alias(&self, id: &CheckId, node: NodeName, service: Option<InstanceId>) {
-        let mut backoff = Backoff::default();
-        let mut index = 0;
+        let mut watch = Watch::new(
+            &self.inner.servers,
+            &self.inner.world,
+            Head::default(),
+            NodeChecks { node: node.clone() },
+        );
         loop {
-            let token = self.inner.own.now().tokens.default.clone();
-            let head = Head::with_token(token).after(index, Some(REFRESH_WAIT));
-            match self.inner.servers.call(head, NodeChecks { node: node.clone() }).await {
-                Ok(answer) => {
-                    backoff.reset();
-                    index = answer.index.max(1);
+            watch.set_token(self.inner.own.now().tokens.default.clone());
+            match watch.next().await {
+                Ok(told) => {
                     // A service on a failing node is failing.
                     let follows = |check: &&Check| check.service_id.is_none() || check.service_id == service;
-                    let of_it = answer.value.iter().filter(follows);
+                    let of_it = told.answer.value.iter().filter(follows);
                     self.observe(id, alias_of(of_it));
                 }
                 Err(error) => {
                     let text = format!("the catalog does not tell the checks of node {node}: {error}");
                     self.observe(id, Report::decided(CheckStatus::Critical, text));
-                    self.inner.world.clock.sleep(backoff.next(&*self.inner.world.entropy)).await;
                 }
             }
         }

@@ -12,6 +12,7 @@
 //!   `checks` runs its checks, `sync` brings it to the catalog: the agent is the authority for its
 //!   node, and nothing of it is written straight to the log.
 //! - `own_tokens`: those the agent uses itself, which change while it runs.
+//! - `watch`: how a request at the servers is followed, for `cache`, `tokens` and `checks`.
 //! - `vault`: seals what the agent keeps on the disk.
 //! - `tokens`: who asks and what they may do; `cache`: answers shared without being shown to whom
 //!   they are not allowed; `connect`: roots, authorize, leaves; `proxies`: the stream of snapshots.
@@ -44,6 +45,7 @@ mod sync;
 mod testing;
 mod tokens;
 mod vault;
+mod watch;
 
 pub use crate::agent::{Agent, AgentRequest, StartError};
 pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};

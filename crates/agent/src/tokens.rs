@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use concord_model::{Secret, Timestamp};
 use concord_rpc::request::ResolveToken;
 use concord_rpc::{Head, RpcError, ServerApi, ServerApiExt};
-use concord_runtime::{Backoff, Scope, World};
+use concord_runtime::{Scope, World};
 use futures::FutureExt;
 use futures::future::{BoxFuture, WeakShared};
 use parking_lot::Mutex;
@@ -27,7 +27,8 @@ pub(crate) use self::heed::Heeding;
 use self::table::{Epoch, Look, Table};
 use crate::caller::{Caller, Resolved, TokenKey};
 use crate::config::{AclConfig, DownPolicy};
-use crate::limits::{FOLLOWS_MAX, REFRESH_WAIT, RESOLVES_MAX, RESOLVES_WAITING_MAX};
+use crate::limits::{FOLLOWS_MAX, RESOLVES_MAX, RESOLVES_WAITING_MAX};
+use crate::watch::{Told, Watch};
 
 type Outcome = Result<Arc<Resolved>, RpcError>;
 type Flight = BoxFuture<'static, Outcome>;
@@ -238,12 +239,15 @@ impl Tokens {
         token: Option<Secret>,
         sender: Arc<watch::Sender<Outcome>>,
     ) {
-        let mut index = 0;
-        let mut backoff = Backoff::default();
+        let mut watch = Watch::new(&self.servers, &self.world, Head::with_token(token), ResolveToken {});
         loop {
-            let head = Head::with_token(token.clone()).after(index, Some(REFRESH_WAIT));
-            let epoch = self.table.lock().epoch();
-            let answer = tokio::select! {
+            let ask = async {
+                watch.ready().await;
+                // As old as its question is what it is answered with.
+                let epoch = self.table.lock().epoch();
+                (epoch, watch.ask().await)
+            };
+            let (epoch, told) = tokio::select! {
                 // The end first; then what nobody wants any more; then news.
                 biased;
                 () = self.scope.cancelled() => return,
@@ -251,16 +255,13 @@ impl Tokens {
                     if self.stop_following(&key, &sender) { return }
                     continue;
                 }
-                answer = self.servers.call(head, ResolveToken {}) => answer,
+                told = ask => told,
             };
-            let pause = match answer {
-                Ok(answer) => {
-                    backoff.reset();
-                    index = answer.index.max(1);
+            match told {
+                Ok(Told { answer, is_news: _ }) => {
                     let resolved = Arc::new(Resolved::build(&answer.value, self.settings.default_policy));
                     let told = self.learn(key, epoch, Ok((resolved, answer.index)));
                     sender.send_if_modified(|last| replace_if_new(last, told));
-                    None
                 }
                 Err(error) if error.is_denial() || self.settings.down_policy == DownPolicy::Deny => {
                     let told = self.learn(key, epoch, Err(error));
@@ -273,17 +274,9 @@ impl Tokens {
                     if self.stop_following(&key, &sender) {
                         return;
                     }
-                    index = 0;
-                    Some(backoff.next(&*self.world.entropy))
+                    watch.restart();
                 }
-                Err(_) => Some(backoff.next(&*self.world.entropy)),
-            };
-            if let Some(pause) = pause {
-                tokio::select! {
-                    biased;
-                    () = self.scope.cancelled() => return,
-                    () = self.world.clock.sleep(pause) => {}
-                }
+                Err(_) => {}
             }
         }
     }

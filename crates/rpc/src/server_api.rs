@@ -1,7 +1,6 @@
 //! The one trait behind which a server's own handle and a remote client stand.
 
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::error::RpcError;
 use crate::head::{Answer, Head};
@@ -19,37 +18,6 @@ pub trait ServerApiExt: ServerApi {
     fn call<R: Request>(&self, head: Head, request: R) -> BoxFuture<'_, Result<Answer<R::Reply>, RpcError>> {
         let answer = self.call_any(head, request.into_any());
         Box::pin(async move { answer.await?.try_map(R::reply_from_any) })
-    }
-
-    /// The answer now, and again each time something it was made from has changed.
-    ///
-    /// Each answer is authorised anew. The stream ends with its first error; the caller decides
-    /// whether to start again.
-    fn watch<R: Request + Clone + Sync>(
-        &self,
-        head: Head,
-        request: R,
-    ) -> BoxStream<'_, Result<Answer<R::Reply>, RpcError>>
-    where
-        Self: Sized,
-    {
-        let start = (Some(0u64), head, request);
-        stream::unfold(start, move |(index, head, request)| async move {
-            let seen = index?;
-            let mut seen = seen;
-            loop {
-                match self.call(head.after(seen, None), request.clone()).await {
-                    // The wait ended without a change.
-                    Ok(answer) if seen != 0 && answer.index == seen => {}
-                    Ok(answer) => {
-                        seen = answer.index;
-                        return Some((Ok(answer), (Some(seen), head, request)));
-                    }
-                    Err(error) => return Some((Err(error), (None, head, request))),
-                }
-            }
-        })
-        .boxed()
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use concord_rpc::{Answer, Consistency, Head, Need, Request, RpcError, ServerApi, ServerApiExt};
+use concord_rpc::{Consistency, Need, Request};
 
 use crate::caller::Caller;
 
@@ -70,15 +70,6 @@ pub(crate) fn shown<C: Cached>(question: &C, kept: Arc<C::Kept>, caller: &Caller
         None => (kept, false),
         Some(less) => (Arc::new(less), true),
     }
-}
-
-pub(super) async fn ask<C: Cached>(
-    question: &C,
-    servers: &dyn ServerApi,
-    head: Head,
-) -> Result<Answer<C::Kept>, RpcError> {
-    let answer = servers.call(head, question.request().into_owned()).await?;
-    Ok(answer.map(|reply| question.keep(reply)))
 }
 
 /// The rows a caller sees if there are others.

@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use concord_acl::{Level, Right, Scalar};
 use concord_rpc::request::AwaitAclChange;
-use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Need, RpcError, ServerApi, ServerApiExt};
-use concord_runtime::Backoff;
+use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Need, RpcError, ServerApi};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::limits::REFRESH_WAIT;
 use crate::tokens::Tokens;
+use crate::watch::Watch;
 
 /// The servers, for requests of others that are passed on.
 pub(crate) struct Heeding {
@@ -62,29 +61,18 @@ impl Drop for Outdating<'_> {
 impl Tokens {
     /// Waits for changes of tokens and policies, and outdates what is known whenever there is one.
     pub(crate) async fn keep_heeding(self: Arc<Self>) {
-        let (mut index, mut backoff) = (0, Backoff::default());
+        let mut watch = Watch::new(&self.servers, &self.world, Head::default(), AwaitAclChange {});
         loop {
-            let head = Head::default().after(index, Some(REFRESH_WAIT));
-            let answer = tokio::select! {
+            let told = tokio::select! {
                 biased;
                 () = self.scope.cancelled() => return,
-                answer = self.servers.call(head, AwaitAclChange {}) => answer,
+                told = watch.next() => told,
             };
-            match answer {
-                Ok(answer) => {
-                    backoff.reset();
-                    if answer.index != index {
-                        self.outdate();
-                    }
-                    index = answer.index.max(1);
-                }
+            match told {
+                Ok(told) if told.is_news => self.outdate(),
+                Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(%error, "no server tells of changed tokens; they are believed for their time");
-                    tokio::select! {
-                        biased;
-                        () = self.scope.cancelled() => return,
-                        () = self.world.clock.sleep(backoff.next(&*self.world.entropy)) => {}
-                    }
                 }
             }
         }
