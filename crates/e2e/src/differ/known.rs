@@ -67,7 +67,8 @@ const VERSIONS: &str = "members, versions and coordinates are those of our own w
 const PATHS: &str = "paths that are not clean or lead nowhere";
 const FALLS: &str = "theirs ends the connection without an answer";
 const UNMERGED: &str = "proxies do not go by the defaults yet";
-const DEFAULTS: &str = "the entry of the mesh has a name";
+const LOOKS: &str = "in -dev a check looks within half a second, theirs within its interval";
+const MESH: &str = "the entry of the mesh has a name";
 const INTENTIONS: &str = "intentions are stored one by one: ids, order and headers follow from that";
 const RANDOM: &str = "theirs has no order";
 
@@ -311,7 +312,7 @@ const KNOWN: &[Known] = &[
     known("PUT /v1/connect/intentions/exact", "status 200, theirs 500", "*", INTENTIONS),
     known("POST /v1/connect/intentions", "status 200, theirs 500", "*", INTENTIONS),
     known("GET /v1/config/*", "json *.Config: an empty object, theirs null", "*", LEFT_OUT),
-    known("GET /v1/config/*", "json *.Name: not theirs", "*", DEFAULTS),
+    known("GET /v1/config/*", "json *.Name: not theirs", "*", MESH),
     known("PUT /v1/config", "status 400, theirs 200", "*defaults*", STRICT).saying(&[
         "Request decoding failed: *Mode: * is not a mode of *",
         "Expose.*",
@@ -325,6 +326,10 @@ const KNOWN: &[Known] = &[
         .saying(&["invalid name *, only * is supported", "Invalid cas value; *"]),
     known("* (any method)", "status 400, theirs 500", "*/v1/config/*", FAULT_400)
         .saying(&["invalid name *, only * is supported", "Invalid cas value; *"]),
+    known("DELETE /v1/config/:kind/:name", "status 400, theirs 200", "*", MESH)
+        .saying(&["invalid name *, only \"mesh\" is supported"]),
+    known("GET /v1/agent/*", "json *.Status: another value", "*", LOOKS).saying(&["\"critical\""]),
+    known("PUT /v1/catalog/register", "status 400, theirs 200", "*null Service.Weights.*", STRICT),
     known("GET *", "json *Proxy.Config*: not ours", "*", UNMERGED),
     known("GET *", "json *Upstreams[].Config*: not ours", "*", UNMERGED),
     known("PUT /v1/config", "status 400, theirs 500", "*defaults*", FAULT_400).saying(&[
