@@ -81,6 +81,7 @@ var entryParts = []part{
 		want(t, "deleted with the one that stands", done, true)
 	}},
 	{"permissions and tokens are kept", func(t *testing.T, c *api.Client) {
+		speaks(t, c, "layer7", "grpc")
 		entry := intentionsEntry("layer7", &api.SourceIntention{Name: "web", Permissions: []*api.IntentionPermission{
 			{Action: api.IntentionActionAllow, HTTP: &api.IntentionHTTPPermission{PathPrefix: "/admin", Methods: []string{"GET", "PUT"}, Header: []api.IntentionHTTPHeaderPermission{{Name: "x-a", Exact: "b", Invert: true}}}},
 			{Action: api.IntentionActionDeny, HTTP: &api.IntentionHTTPPermission{PathRegex: "/x.*"}},
@@ -91,6 +92,65 @@ var entryParts = []part{
 		got, _, err := c.ConfigEntries().Get(api.ServiceIntentions, "layer7", nil)
 		must(t, err)
 		want(t, "permissions", got.(*api.ServiceIntentionsConfigEntry).Sources[0].Permissions, entry.Sources[0].Permissions)
+	}},
+	{"permissions need a service with requests", func(t *testing.T, c *api.Client) {
+		entry := intentionsEntry("bytes", &api.SourceIntention{Name: "web", Permissions: []*api.IntentionPermission{
+			{Action: api.IntentionActionAllow, HTTP: &api.IntentionHTTPPermission{PathPrefix: "/"}},
+		}})
+		_, _, err := c.ConfigEntries().Set(entry, nil)
+		refused(t, err, "500", "has protocol \"tcp\"", "incompatible with L7 intentions permissions")
+	}},
+	{"defaults of a service", func(t *testing.T, c *api.Client) {
+		five := 5
+		entry := &api.ServiceConfigEntry{
+			Kind: api.ServiceDefaults, Name: "defaults", Protocol: "http2", Mode: api.ProxyModeTransparent,
+			TransparentProxy: &api.TransparentProxyConfig{OutboundListenerPort: 15001, DialedDirectly: true},
+			MutualTLSMode:    api.MutualTLSModeStrict, MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeLocal},
+			Expose:      api.ExposeConfig{Paths: []api.ExposePath{{ListenerPort: 21500, Path: "/m", LocalPathPort: 80, Protocol: "http"}}},
+			ExternalSNI: "x.example.com", LocalConnectTimeoutMs: 100, LocalRequestTimeoutMs: 200, BalanceInboundConnections: "exact_balance",
+			UpstreamConfig: &api.UpstreamConfiguration{
+				Defaults: &api.UpstreamConfig{ConnectTimeoutMs: 7, MeshGateway: api.MeshGatewayConfig{Mode: api.MeshGatewayModeRemote}},
+				Overrides: []*api.UpstreamConfig{{
+					Name: "db", Protocol: "http", Limits: &api.UpstreamLimits{MaxConnections: &five},
+					PassiveHealthCheck: &api.PassiveHealthCheck{Interval: 10 * time.Second, MaxFailures: 3},
+				}},
+			},
+			Meta: map[string]string{"a": "b"},
+		}
+		kept(t, c, entry, func(got api.ConfigEntry) {
+			own := got.(*api.ServiceConfigEntry)
+			own.CreateIndex, own.ModifyIndex = 0, 0
+			own.Partition, own.Namespace = entry.Partition, entry.Namespace
+			want(t, "entry", own, entry)
+		})
+	}},
+	{"defaults of all proxies", func(t *testing.T, c *api.Client) {
+		entry := &api.ProxyConfigEntry{
+			Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal, Config: map[string]any{"protocol": "http", "x": map[string]any{"y": 1.5}},
+			AccessLogs: &api.AccessLogsConfig{Enabled: true, Type: api.FileLogSinkType, Path: "/x", TextFormat: "t"},
+		}
+		kept(t, c, entry, func(got api.ConfigEntry) {
+			own := got.(*api.ProxyConfigEntry)
+			want(t, "settings", own.Config, entry.Config)
+			want(t, "access logs", own.AccessLogs, entry.AccessLogs)
+		})
+	}},
+	{"what holds for the mesh", func(t *testing.T, c *api.Client) {
+		permissive := &api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: "permissive", MutualTLSMode: api.MutualTLSModePermissive}
+		_, _, err := c.ConfigEntries().Set(permissive, nil)
+		refused(t, err, "cannot set MutualTLSMode=permissive")
+		entry := &api.MeshConfigEntry{
+			AllowEnablingPermissiveMutualTLS: true, ValidateClusters: true,
+			TLS:     &api.MeshTLSConfig{Incoming: &api.MeshDirectionalTLSConfig{TLSMinVersion: "TLSv1_2", CipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}}},
+			HTTP:    &api.MeshHTTPConfig{Incoming: &api.MeshDirectionalHTTPConfig{RequestNormalization: &api.RequestNormalizationMeshConfig{MergeSlashes: true}}},
+			Peering: &api.PeeringMeshConfig{PeerThroughMeshGateways: true}, Meta: map[string]string{"a": "b"},
+		}
+		kept(t, c, entry, func(got api.ConfigEntry) {
+			own := got.(*api.MeshConfigEntry)
+			own.CreateIndex, own.ModifyIndex = 0, 0
+			want(t, "entry", own, entry)
+			kept(t, c, permissive, func(api.ConfigEntry) {})
+		})
 	}},
 	{"a wait ends at the change", func(t *testing.T, c *api.Client) {
 		_, meta, err := c.ConfigEntries().List(api.ServiceIntentions, nil)
@@ -125,4 +185,37 @@ var entryParts = []part{
 		_, _, err := c.ConfigEntries().Get("no-such-kind", "x", nil)
 		refused(t, err, "no-such-kind")
 	}},
+}
+
+// kept writes an entry, reads it alone and in the list of its kind, and removes it again.
+func kept(t *testing.T, c *api.Client, entry api.ConfigEntry, same func(api.ConfigEntry)) {
+	t.Helper()
+	_, _, err := c.ConfigEntries().Set(entry, nil)
+	must(t, err)
+	got, _, err := c.ConfigEntries().Get(entry.GetKind(), entry.GetName(), nil)
+	must(t, err)
+	want(t, "name", got.GetName(), entry.GetName())
+	all, _, err := c.ConfigEntries().List(entry.GetKind(), nil)
+	must(t, err)
+	found := false
+	for _, one := range all {
+		found = found || one.GetName() == entry.GetName()
+	}
+	want(t, "in the list", found, true)
+	same(got)
+	_, err = c.ConfigEntries().Delete(entry.GetKind(), entry.GetName(), nil)
+	must(t, err)
+	_, _, err = c.ConfigEntries().Get(entry.GetKind(), entry.GetName(), nil)
+	wantCode(t, err, 404, "")
+}
+
+// speaks says what a service speaks, until the part ends.
+func speaks(t *testing.T, c *api.Client, name, protocol string) {
+	t.Helper()
+	_, _, err := c.ConfigEntries().Set(&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: name, Protocol: protocol}, nil)
+	must(t, err)
+	t.Cleanup(func() {
+		_, err := c.ConfigEntries().Delete(api.ServiceDefaults, name, nil)
+		must(t, err)
+	})
 }

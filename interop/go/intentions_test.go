@@ -56,6 +56,7 @@ var intentionParts = []part{
 		must(t, err)
 	}},
 	{"permissions", func(t *testing.T, c *api.Client) {
+		speaks(t, c, "with-permissions", "http")
 		one := intention("web", "with-permissions", "")
 		one.Permissions = []*api.IntentionPermission{{Action: api.IntentionActionAllow, HTTP: &api.IntentionHTTPPermission{PathExact: "/a"}}}
 		upsert(t, c, one)

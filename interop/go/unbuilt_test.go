@@ -45,10 +45,9 @@ var unbuiltParts = []part{
 	unbuilt("exported services", "exported services", func(c *api.Client) error { _, _, err := c.ExportedServices(nil); return err }),
 	{"entries of kinds not built: each is refused by its kind", func(t *testing.T, c *api.Client) {
 		for _, entry := range []api.ConfigEntry{
-			&api.ServiceConfigEntry{Kind: api.ServiceDefaults, Name: "x", Protocol: "http"},
-			&api.ProxyConfigEntry{Kind: api.ProxyDefaults, Name: api.ProxyConfigGlobal},
 			&api.ServiceResolverConfigEntry{Kind: api.ServiceResolver, Name: "x"},
-			&api.MeshConfigEntry{},
+			&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: "x"},
+			&api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "x"},
 		} {
 			t.Run(entry.GetKind(), func(t *testing.T) {
 				_, _, err := c.ConfigEntries().Set(entry, nil)
