@@ -12,12 +12,12 @@ mod table;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use concord_model::{Secret, Timestamp};
 use concord_rpc::request::ResolveToken;
 use concord_rpc::{Head, RpcError, ServerApi, ServerApiExt};
-use concord_runtime::{Scope, World};
+use concord_runtime::{Counted, Scope, World};
 use futures::FutureExt;
 use futures::future::{BoxFuture, WeakShared};
 use parking_lot::Mutex;
@@ -204,7 +204,9 @@ impl Tokens {
     }
 
     async fn fly(self: Arc<Self>, key: TokenKey, token: Option<Secret>) -> Outcome {
-        let waiting = Waiting::begin(&self.waiting)?;
+        let waiting = Counted::below(RESOLVES_WAITING_MAX, &self.waiting).ok_or_else(|| {
+            RpcError::Busy("too many tokens to resolve at this agent, try again later".to_owned())
+        })?;
         let _turn = self.turns.acquire().await.map_err(|_| RpcError::ShuttingDown)?;
         drop(waiting);
         let epoch = self.table.lock().epoch();
@@ -306,27 +308,6 @@ fn replace_if_new(last: &mut Outcome, told: Outcome) -> bool {
     };
     *last = told;
     !same
-}
-
-/// A place in the queue; beyond its length callers are told to retry.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Result<Self, RpcError> {
-        let place = Self(count);
-        if count.fetch_add(1, Ordering::Relaxed) >= RESOLVES_WAITING_MAX {
-            return Err(RpcError::Busy(
-                "too many tokens to resolve at this agent, try again later".to_owned(),
-            ));
-        }
-        Ok(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 // === impl Follow ===

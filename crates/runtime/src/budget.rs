@@ -22,8 +22,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -33,16 +31,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, timeout};
+use crate::counted::Counted;
 use crate::limits::{
     BUDGET_LEAVING_SHARE, BUDGET_LITTLE_CONNECTIONS, BUDGET_LITTLE_SHARE, BUDGET_SHARE,
     BUDGET_STRANGERS_SHARE, SETTLE_TIMEOUT,
 };
+use crate::source::Source;
 use crate::turns::Turns;
-
-/// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
-/// can have all to itself), or everybody on a unix socket.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Source(Option<IpAddr>);
 
 /// The account of a process.
 #[derive(Debug)]
@@ -143,34 +138,6 @@ enum Short {
 enum Whose {
     Strangers,
     Anybody,
-}
-
-// === impl Source ===
-
-impl Source {
-    /// Everybody on a unix socket.
-    pub const UNIX: Self = Self(None);
-
-    /// Of an address.
-    pub fn of(address: IpAddr) -> Self {
-        Self(Some(match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        }))
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("a unix socket"),
-            Some(IpAddr::V4(address)) => address.fmt(f),
-            Some(IpAddr::V6(network)) => write!(f, "{network}/64"),
-        }
-    }
 }
 
 // === impl Budget ===
@@ -301,7 +268,7 @@ impl Budget {
         if self.is_settled() {
             return;
         }
-        let _waiting = Waiting::new(&self.waiting);
+        let _waiting = Counted::enter(&self.waiting);
         let line = self.settling.line(source);
         let _turn = line.turn().await;
         let settled = async {
@@ -315,22 +282,6 @@ impl Budget {
             }
         };
         let _ = timeout(clock, SETTLE_TIMEOUT, settled).await;
-    }
-}
-
-/// Counts who waits.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

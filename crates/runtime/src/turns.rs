@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::BoxFuture;
-use crate::budget::Source;
+use crate::source::Source;
 
 /// How many compute at a time, in all and of one source.
 #[derive(Debug)]

@@ -7,12 +7,12 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use concord_model::Secret;
-use concord_runtime::{Budget, Clock, Door, Full, Guest, Held, Scope, timeout};
+use concord_runtime::{Budget, Clock, Counted, Door, Full, Guest, Held, Scope, timeout};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -249,7 +249,7 @@ impl<C: Authorise> Http<C> {
         let gate = Gate::new(stream, Arc::clone(&self.clock), patience, held);
         let busy = gate.busy();
         let service = service_fn(|request| {
-            let (http, client, busy) = (Arc::clone(self), client.clone(), Busy::new(&busy));
+            let (http, client, busy) = (Arc::clone(self), client.clone(), Counted::enter(Arc::clone(&busy)));
             async move {
                 let mut response = http.respond(request, &client).await;
                 response.body_mut().keep(busy);
@@ -477,22 +477,6 @@ impl<C: Authorise> Http<C> {
 
 /// What stands at `/`, for whoever looks whether something answers here.
 const INDEX_PAGE: &str = "concord agent: there is no web interface here; the HTTP API is below /v1/.\n";
-
-/// Counts a request while it is being answered.
-pub(super) struct Busy(Arc<AtomicUsize>);
-
-impl Busy {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 fn no_room(full: Full) -> HttpError {
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("{full}; try again later"))

@@ -5,14 +5,15 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use concord_runtime::Held;
+use concord_runtime::{Counted, Held};
 use futures::StreamExt as _;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::listener::Busy;
 use super::reply::Pieces;
 
 /// A body of one piece, or none, or of pieces that are still to come.
@@ -22,7 +23,7 @@ pub(super) struct Sent {
     more: Option<Pieces>,
     /// What is held for pieces to come, and what counts their request as one that is being answered.
     _held: Option<Held>,
-    busy: Option<Busy>,
+    busy: Option<Counted<Arc<AtomicUsize>>>,
 }
 
 impl std::fmt::Debug for Sent {
@@ -50,7 +51,7 @@ impl Sent {
     }
 
     /// Keeps the request among those that are being answered until the last piece is out.
-    pub(super) fn keep(&mut self, busy: Busy) {
+    pub(super) fn keep(&mut self, busy: Counted<Arc<AtomicUsize>>) {
         self.busy = self.more.is_some().then_some(busy);
     }
 }

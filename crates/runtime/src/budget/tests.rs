@@ -1,6 +1,6 @@
 //! Who gets room, who gives it, and that all of it comes back.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use futures::FutureExt as _;
 
