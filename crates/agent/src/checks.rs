@@ -13,12 +13,13 @@ mod http;
 mod http2;
 mod maker;
 mod program;
+mod runners;
 mod tail;
 mod tls;
+mod tools;
 mod udp;
 mod url;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,29 +29,15 @@ use concord_model::{CheckId, InstanceId, NodeName};
 use concord_rpc::Head;
 use concord_rpc::request::NodeChecks;
 use concord_runtime::{Entropy, Instant, World};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio_util::sync::DropGuard;
 
 pub(crate) use self::maker::{Maker, refused_program};
+use self::runners::Runner;
+pub(crate) use self::runners::Runners;
 use crate::agent::Agent;
 use crate::limits::{CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_MAX, REAP_INTERVAL};
 use crate::local::{Plan, Report, alias_of};
 use crate::watch::Watch;
-
-/// The tasks that make checks, by check. Dropping one ends it.
-#[derive(Debug, Default)]
-pub(crate) struct Runners {
-    running: Mutex<HashMap<CheckId, Runner>>,
-}
-
-#[derive(Debug)]
-struct Runner {
-    plan: Plan,
-    /// Rung when its verdict may be about to change.
-    soon: Arc<Notify>,
-    _end: DropGuard,
-}
 
 impl Agent {
     /// Lets checks run as they are registered, lets time pass, removes what was critical too long.

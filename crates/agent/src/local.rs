@@ -8,6 +8,7 @@ mod alias;
 mod check;
 mod gone;
 mod index;
+mod mark;
 mod part;
 mod ports;
 mod records;
@@ -17,7 +18,6 @@ mod streak;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
@@ -26,43 +26,12 @@ use concord_runtime::Instant;
 
 pub(crate) use self::alias::alias_of;
 use self::check::Standing;
-pub(crate) use self::check::{CheckRecord, Report, Verdict};
+pub(crate) use self::check::{CheckRecord, CheckSettings, Report, Verdict};
 use self::gone::Gone;
 use self::index::Index;
+pub(crate) use self::mark::{Mark, Source};
 use self::records::Records;
 pub(crate) use self::service::ServiceRecord;
-
-/// Where a registration comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
-    /// Over the API; persisted.
-    Api,
-    /// From configuration files; read anew at each start.
-    File,
-}
-
-/// Whether the catalog knows.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Mark {
-    /// It has to be told.
-    #[default]
-    Pending,
-    /// It knows.
-    Synced,
-    /// It refused; asked again at the next full comparison.
-    Blocked,
-}
-
-/// How checks behave on this agent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CheckSettings {
-    /// How long output alone may lag behind in the catalog; zero: not at all.
-    pub(crate) update_interval: Duration,
-    /// Bytes of output kept.
-    pub(crate) output_bytes_max: usize,
-    /// Keep none at all.
-    pub(crate) discard_output: bool,
-}
 
 /// How a check is made from here, which decides about the task that makes it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -8,18 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_acl::{Labelled, Level, Right};
 use concord_model::Secret;
-use concord_rpc::RpcError;
 use concord_runtime::DiskError;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::agent::Agent;
-use crate::caller::Caller;
 use crate::config::{AgentConfig, AgentTokens};
-use crate::registrar::not_kept;
 use crate::vault::{Content, Vault, VaultError};
 
 /// The file of the tokens that were set; Consul's name for it.
@@ -227,60 +222,7 @@ fn same(a: &AgentTokens, b: &AgentTokens) -> bool {
     })
 }
 
-// === impl Agent ===
-
-impl Agent {
-    /// Uses another token from now on, or none if it is empty. Where tokens are kept it is durable on
-    /// return. Needs `agent:write` on the node.
-    ///
-    /// # Errors
-    /// [`RpcError::AclDisabled`] while ACLs are off; then no token is used for anything.
-    pub async fn set_token(&self, caller: &Caller, kind: TokenKind, token: Secret) -> Result<(), RpcError> {
-        if !self.config().acl.enabled {
-            return Err(RpcError::AclDisabled);
-        }
-        caller.require(Right::named(Labelled::Agent, self.config().node.as_str(), Level::Write))?;
-        let agent = self.clone();
-        // Whoever asked may go away: what is on the disk has to be what is used.
-        let task = self.scope().spawn("set a token", async move { agent.set_token_now(kind, token).await });
-        task.join().await.map_err(|_| RpcError::ShuttingDown)?
-    }
-
-    async fn set_token_now(self, kind: TokenKind, token: Secret) -> Result<(), RpcError> {
-        let own = &self.inner.own;
-        let _writing = own.writing.lock().await;
-        let mut next = own.state.lock().clone();
-        next.set.insert(kind, token);
-        if let Some(vault) = own.vault.clone() {
-            let content = serde_json::to_vec(&next.kept()).expect("texts only");
-            let content =
-                vault.seal(FILE, &content).map_err(|error| RpcError::Internal(error.to_string()))?;
-            let keep = move || vault.disk().write_atomic(FILE, &content);
-            let kept = self.scope().spawn_blocking("keep tokens", keep);
-            if let Err(error) = kept.join().await.map_err(|_| RpcError::ShuttingDown)? {
-                let text = format!("{FILE} in the data directory: {error}");
-                if error.is_fatal() {
-                    self.must_end(text.clone());
-                }
-                return Err(not_kept(text, error.is_full()));
-            }
-        }
-        own.put(next);
-        tracing::info!(kind = kind.as_str(), "the agent's token was changed");
-        Ok(())
-    }
-
-    /// Goes by the tokens of a configuration that was read again. Those that are kept on disk still go
-    /// before it; others that were set do not, as in Consul.
-    pub async fn reload_tokens(&self, configured: AgentTokens) {
-        let own = &self.inner.own;
-        let _writing = own.writing.lock().await;
-        let mut next = own.state.lock().clone();
-        next.configured = configured;
-        next.set.retain(|_, token| own.vault.is_some() && !token.is_empty());
-        own.put(next);
-    }
-}
+mod setting;
 
 #[cfg(test)]
 mod tests;

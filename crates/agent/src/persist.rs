@@ -5,6 +5,7 @@
 //! the remedy, since dropping it silently would lose an acknowledged registration. One that vanished
 //! is told by name: [`registered`]. A change of several files happens as a whole or not at all: [`undo`].
 
+mod file;
 mod registered;
 mod undo;
 pub(crate) mod verdicts;
@@ -22,6 +23,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::file::PersistError;
+use self::file::{File, bytes};
 use self::registered::{Changed, Missing, Names};
 use crate::local::{CheckRecord, Local, ServiceRecord, Source};
 use crate::vault::{Content, Vault, VaultError};
@@ -30,63 +33,6 @@ use crate::vault::{Content, Vault, VaultError};
 const FORMAT: u32 = 1;
 const SERVICES: &str = "services";
 const CHECKS: &str = "checks";
-
-/// Why registrations cannot be kept or read.
-#[derive(Debug, thiserror::Error)]
-pub enum PersistError {
-    /// The disk said no.
-    #[error("registrations in the data directory: {0}")]
-    Disk(#[from] DiskError),
-    /// A file cannot be sealed or opened.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// A file is damaged.
-    #[error(
-        "{path}: cannot be read as a registration ({error}); restore the file or remove it and register again"
-    )]
-    Damaged {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        error: serde_json::Error,
-    },
-    /// A file of a later version.
-    #[error(
-        "{path}: written by a later version (format {format}); start that version, or remove the file and register again"
-    )]
-    Later {
-        /// The file.
-        path: String,
-        /// Its format.
-        format: u32,
-    },
-    /// Half a change is on the disk and cannot be taken back now; the next start will.
-    #[error(
-        "registrations in the data directory: {error}; what was written before cannot be taken back: {undo}"
-    )]
-    HalfWritten {
-        /// Why the change failed.
-        error: Box<Self>,
-        /// Why it cannot be taken back.
-        undo: Box<Self>,
-    },
-}
-
-impl PersistError {
-    /// Whether it is only that there is no space: nothing has changed then.
-    pub(crate) fn is_full(&self) -> bool {
-        matches!(self, Self::Disk(error) if error.is_full())
-    }
-
-    /// Whether what is on the disk can no longer be believed.
-    pub(crate) fn is_fatal(&self) -> bool {
-        match self {
-            Self::Disk(error) => error.is_fatal(),
-            Self::HalfWritten { .. } => true,
-            Self::Vault(_) | Self::Damaged { .. } | Self::Later { .. } => false,
-        }
-    }
-}
 
 /// The directory of registrations.
 #[derive(Clone, Debug)]
@@ -173,12 +119,6 @@ struct CheckFile {
 #[derive(Deserialize)]
 struct FormatOnly {
     format: u32,
-}
-
-/// A file as it should lie on the disk; without content there should be none.
-struct File {
-    path: String,
-    content: Option<Vec<u8>>,
 }
 
 /// What is kept of registrations, and in which version.
@@ -295,10 +235,6 @@ fn path(dir: &str, id: &str) -> String {
     let digest = Sha256::digest(id.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{dir}/{hex}")
-}
-
-fn bytes(path: &str, file: &impl Serialize) -> Result<Vec<u8>, PersistError> {
-    serde_json::to_vec(file).map_err(|error| PersistError::Damaged { path: path.to_owned(), error })
 }
 
 impl FileChange {

@@ -16,12 +16,10 @@ mod stream;
 
 use std::sync::Arc;
 
-use concord_acl::{Labelled, Level, Right};
 use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{InstanceId, Secret, ServiceRef};
-use concord_proxycfg::DescribedProxy;
 use concord_rpc::request::SignLeaf;
 use concord_rpc::{Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
 use futures::future::BoxFuture;
@@ -29,19 +27,9 @@ use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::stream::Attached;
+use self::stream::{Attached, Standing, require_proxy};
 use crate::agent::Agent;
-use crate::caller::Caller;
 use crate::limits::PROXY_MESSAGES;
-
-/// What the agent goes by for a proxy.
-#[derive(Clone, Debug)]
-pub(crate) enum Standing {
-    /// Its registration here, as it is at each moment.
-    Registered(InstanceId),
-    /// What its process said of it when it attached.
-    Described(Arc<DescribedProxy>),
-}
 
 impl SnapshotSource for Agent {
     fn admit(&self, token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
@@ -138,9 +126,4 @@ impl Agent {
     pub(crate) fn local_instance(&self, id: &InstanceId) -> Option<ServiceInstance> {
         self.inner.local.lock().services.get(id).map(|record| record.registration.service.clone())
     }
-}
-
-/// The right to be a service's proxy.
-pub(crate) fn require_proxy(caller: &Caller, service: &ServiceRef) -> Result<(), RpcError> {
-    caller.require(Right::named(Labelled::Service, service.name.as_str(), Level::Write))
 }

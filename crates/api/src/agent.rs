@@ -260,13 +260,6 @@ impl AgentService {
             locality,
         }
     }
-
-    /// The same with the fingerprint of its content: what hash-blocking queries compare.
-    #[must_use]
-    pub fn hashed(mut self) -> Self {
-        self.content_hash = content_hash::of(&self);
-        self
-    }
 }
 
 impl CheckUpdate {

@@ -11,15 +11,17 @@
 mod check;
 pub(crate) mod field;
 mod proxy;
+mod registration;
 mod service;
 mod sidecar;
 
 pub use check::{CheckDefinition, CheckOwner};
 pub use proxy::{ProxyDefinition, UpstreamDefinition};
+pub use registration::{Registration, expand_sidecar};
 pub use service::{
     AddressDefinition, ConnectDefinition, LocalityDefinition, ServiceDefinition, WeightsDefinition,
 };
-pub use sidecar::{Registration, SIDECAR_SUFFIX, Sidecar, expand_sidecar, lowest_free_port};
+pub use sidecar::{SIDECAR_SUFFIX, Sidecar, lowest_free_port};
 
 #[cfg(test)]
 mod tests;

@@ -5,27 +5,24 @@
 
 mod guard;
 mod service_intentions;
+mod shape;
 
 use std::collections::BTreeMap;
 
-use concord_model::entry::{
-    Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, Record, ServiceDefaults,
-};
-use concord_model::intention::Destination;
-use concord_model::{Pattern, ServiceName, Stamp};
+use concord_model::Stamp;
+use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, ServiceDefaults};
 use concord_syntax::Node;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::guard::{Unguarded, unguarded};
 pub use self::service_intentions::{EntrySource, ServiceIntentionsEntry};
+use self::shape::{EntryShape, Head, pattern};
 use crate::catalog::shown_partition;
 use crate::decode::{self, REQUEST_DECODING_FAILED};
 use crate::definition::field;
 use crate::encode::{Layout, json};
 use crate::fault::{Fault, Faults};
 use crate::fingerprint::hash64;
-use crate::intention::PARTIAL_WILDCARD;
 use crate::shape::{is_default, null_default};
 use crate::spelled::Spelled;
 
@@ -59,34 +56,6 @@ kinds! {
     ServiceDefaults => Spelled<ServiceDefaults>;
     ProxyDefaults => Spelled<ProxyDefaults>;
     Mesh => Spelled<Mesh>;
-}
-
-/// What the entries of one kind say, beside what all entries have.
-trait EntryShape: Sized {
-    /// What it is within.
-    type Model;
-    /// What a user writes; unknown keys are refused.
-    type Body: DeserializeOwned;
-    /// As shown.
-    fn from_model(entry: &Self::Model) -> Self;
-    /// As written, with its faults; none if it cannot be made sense of.
-    fn resolve(body: Self::Body, head: Head, faults: &mut Vec<Fault>) -> Option<Self::Model>;
-}
-
-impl<T: Clone + DeserializeOwned> EntryShape for Spelled<T> {
-    type Model = Record<T>;
-    type Body = T;
-
-    fn from_model(entry: &Record<T>) -> Self {
-        Self(entry.said.clone())
-    }
-
-    fn resolve(said: T, head: Head, _: &mut Vec<Fault>) -> Option<Record<T>> {
-        let Head { name, meta } = head;
-        let (partition, namespace) = (field::partition(), Pattern::Exact(field::namespace()));
-        let scope = Destination { partition, namespace, name: name? };
-        Some(Record { scope, said, meta, stamp: Stamp::default() })
-    }
 }
 
 /// An entry in an answer.
@@ -125,14 +94,6 @@ struct HeadBody {
 /// The keys that every entry may have.
 const HEAD_KEYS: &[&str] =
     &["Kind", "Name", "Meta", "Namespace", "Partition", "Hash", "CreateIndex", "ModifyIndex"];
-
-/// What every entry has.
-#[derive(Clone, Debug)]
-struct Head {
-    /// Its name; none if it has no usable one, which is told.
-    name: Option<Pattern<ServiceName>>,
-    meta: BTreeMap<String, String>,
-}
 
 /// Kinds of Consul that are not built yet.
 const UNBUILT: &[&str] = &[
@@ -249,15 +210,6 @@ impl HeadBody {
         };
         Head { name, meta: self.meta }
     }
-}
-
-fn pattern(field: &str, written: &str, faults: &mut Vec<Fault>) -> Option<Pattern<ServiceName>> {
-    if written != "*" && written.contains('*') {
-        let text = format!("{field}: {PARTIAL_WILDCARD}");
-        faults.push(Fault::rule(field, text));
-        return None;
-    }
-    Pattern::parse(written).map_err(|error| faults.push(Fault::rule(field, format!("{field}: {error}")))).ok()
 }
 
 impl ConfigEntry {

@@ -12,6 +12,7 @@ use concord_model::ca::KeyKind;
 use concord_model::secret::SecretBytes;
 
 use crate::der::{self, DerError, Reader};
+use crate::hex::colon_hex;
 use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN, RSA_EXPONENT_MIN};
 use crate::oid;
 
@@ -134,7 +135,7 @@ pub struct PublicKey {
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({:?}, {})", self.kind, crate::x509::colon_hex(&self.key_id()[..4]))
+        write!(f, "PublicKey({:?}, {})", self.kind, colon_hex(&self.key_id()[..4]))
     }
 }
 

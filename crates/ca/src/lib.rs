@@ -14,6 +14,7 @@
 
 pub mod csr;
 pub mod der;
+pub mod hex;
 pub mod key;
 pub mod leaf;
 pub mod limiter;

@@ -25,6 +25,7 @@ mod tests;
 
 pub use self::authority::{AuthorityFault, check_beside, check_intermediate, check_root};
 pub use self::bundle::{BundleError, Bundles, TrustBundle};
+pub use self::leaf::Verified;
 pub use self::refusal::Refusal;
 
 use self::bundle::Pool;
@@ -36,21 +37,6 @@ pub enum Usage {
     Client,
     /// By a server, to us as client.
     Server,
-}
-
-/// Who a chain speaks for, and until when.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Verified<I = SpiffeId> {
-    /// The identity.
-    pub id: I,
-    /// First second of the leaf's life.
-    pub not_before: Timestamp,
-    /// Last second of the leaf's life.
-    pub not_after: Timestamp,
-    /// The leaf's serial number, colon-separated hexadecimal.
-    pub serial: String,
-    /// Key id of the leaf's issuer, colon-separated hexadecimal.
-    pub authority_key_id: String,
 }
 
 /// Judges a chain, leaf first. Any identity but a bare trust domain is accepted: see

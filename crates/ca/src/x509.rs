@@ -11,6 +11,7 @@ use concord_model::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use crate::der::{self, DerError, Reader};
+use crate::hex::colon_hex;
 use crate::key::{KeyRefusal, PublicKey};
 use crate::limits::{ALTERNATIVE_NAMES_MAX, CERTIFICATE_BYTES_MAX, EXTENSIONS_MAX, SERIAL_BYTES_MAX};
 use crate::oid;
@@ -458,16 +459,4 @@ fn read_names(body: &[u8]) -> Result<Vec<GeneralName>, CertificateError> {
         });
     }
     Ok(names)
-}
-
-/// Bytes as Consul shows ids: two hexadecimal digits each, colons between.
-pub fn colon_hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 3);
-    for (at, byte) in bytes.iter().enumerate() {
-        if at > 0 {
-            out.push(':');
-        }
-        out.push_str(&format!("{byte:02x}"));
-    }
-    out
 }

@@ -99,7 +99,7 @@ impl Call<'_> {
     pub async fn send(self) -> Result<Reply, Error> {
         let what = format!("{} {}", self.method, self.path);
         let config = self.client.config();
-        let deadline = config.deadline(&self.options);
+        let deadline = self.options.deadline(config);
         let request = self.request()?;
         let (head, body) = self.client.pool().exchange(request, deadline, config.response_bytes_max).await?;
         if !head.status.is_success() {
@@ -113,7 +113,7 @@ impl Call<'_> {
     /// # Errors
     /// Any [`Error`]; a status that is not 2xx among them.
     pub async fn follow(self) -> Result<Pieces, Error> {
-        let deadline = self.client.config().deadline(&self.options);
+        let deadline = self.options.deadline(self.client.config());
         let request = self.request()?;
         match self.client.pool().open(request, deadline).await? {
             Opened::Pieces(pieces) => Ok(pieces),

@@ -7,7 +7,6 @@ use concord_model::Secret;
 
 use crate::address::Address;
 use crate::limits;
-use crate::query::QueryOptions;
 use crate::tls::TlsFiles;
 
 /// How to reach an agent, and what every request to it carries.
@@ -60,16 +59,6 @@ impl Config {
             response_bytes_max: limits::RESPONSE_BYTES_MAX,
         }
     }
-
-    /// How long to wait for the answer to a request with these options.
-    pub(crate) fn deadline(&self, options: &QueryOptions) -> Duration {
-        if !options.blocks() {
-            return self.answer_timeout;
-        }
-        let wait = options.wait.unwrap_or(limits::DEFAULT_WAIT);
-        // The agent adds up to a sixteenth, so that those who wait do not all come back at once.
-        wait.saturating_add(wait / 16).saturating_add(self.answer_timeout)
-    }
 }
 
 impl Default for Config {
@@ -95,18 +84,6 @@ impl BasicAuth {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_blocking_request_gets_its_wait_and_the_margin() {
-        let config = Config::default();
-        let plain = QueryOptions::default();
-        assert_eq!(config.deadline(&plain), limits::ANSWER_TIMEOUT);
-        let waiting = QueryOptions { wait: Some(Duration::from_secs(160)), index: 7, ..plain.clone() };
-        assert_eq!(config.deadline(&waiting), Duration::from_secs(170) + limits::ANSWER_TIMEOUT);
-        // Without an index or a hash the agent answers at once, whatever the wait.
-        let idle = QueryOptions { wait: Some(Duration::from_secs(160)), ..plain };
-        assert_eq!(config.deadline(&idle), limits::ANSWER_TIMEOUT);
-    }
 
     #[test]
     fn a_password_is_not_printed() {

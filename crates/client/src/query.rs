@@ -7,6 +7,7 @@ use concord_model::Secret;
 use http::HeaderMap;
 
 use crate::config::Config;
+use crate::limits;
 
 /// Options of a request. The default asks for the newest state at once, with the client's own token.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +113,16 @@ impl QueryOptions {
         self.index > 0 || !self.hash.is_empty()
     }
 
+    /// How long to wait for the answer to a request with these options.
+    pub(crate) fn deadline(&self, config: &Config) -> Duration {
+        if !self.blocks() {
+            return config.answer_timeout;
+        }
+        let wait = self.wait.unwrap_or(limits::DEFAULT_WAIT);
+        // The agent adds up to a sixteenth, so that those who wait do not all come back at once.
+        wait.saturating_add(wait / 16).saturating_add(config.answer_timeout)
+    }
+
     /// The parameters these options become, in a fixed order.
     pub(crate) fn parameters(&self, config: &Config) -> Vec<(&'static str, String)> {
         let or = |own: &str, default: &str| if own.is_empty() { default.to_owned() } else { own.to_owned() };
@@ -192,6 +203,18 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
+    }
+
+    #[test]
+    fn a_blocking_request_gets_its_wait_and_the_margin() {
+        let config = Config::default();
+        let plain = QueryOptions::default();
+        assert_eq!(plain.deadline(&config), limits::ANSWER_TIMEOUT);
+        let waiting = QueryOptions { wait: Some(Duration::from_secs(160)), index: 7, ..plain.clone() };
+        assert_eq!(waiting.deadline(&config), Duration::from_secs(170) + limits::ANSWER_TIMEOUT);
+        // Without an index or a hash the agent answers at once, whatever the wait.
+        let idle = QueryOptions { wait: Some(Duration::from_secs(160)), ..plain };
+        assert_eq!(idle.deadline(&config), limits::ANSWER_TIMEOUT);
     }
 
     #[test]

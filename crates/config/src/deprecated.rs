@@ -6,7 +6,7 @@
 use concord_syntax::{Entry, Kind, Node, Object};
 
 use crate::diagnostic::{Diagnostic, Origin};
-use crate::spelling::{joined, plain};
+use crate::key::{joined, plain};
 
 /// A key and the one that replaced it.
 #[derive(Clone, Copy, Debug)]

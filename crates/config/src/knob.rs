@@ -10,8 +10,7 @@ use concord_model::Secret;
 use concord_model::intention::Action;
 use concord_syntax::duration;
 
-use crate::resolve::{CLUSTER_ID, LOG_ROTATE_AFTER};
-use crate::section::{Archives, Config, TlsFile};
+use crate::section::{Archives, CLUSTER_ID, Config, LOG_ROTATE_AFTER, TlsFile};
 
 /// One knob.
 #[derive(Clone, Copy, Debug)]

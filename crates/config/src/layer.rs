@@ -7,8 +7,9 @@ use concord_syntax::{self as syntax, Kind, Node, Object, same_key};
 use crate::absent::{ABSENT, Absent, Answer};
 use crate::deprecated;
 use crate::diagnostic::{Diagnostic, Origin};
+use crate::key::{joined, plain};
 use crate::raw::Raw;
-use crate::spelling::{joined, plain, spelt};
+use crate::spelling::spelt;
 
 /// A definition or entry, taken out of its source. Has no `Debug`: there may be tokens in it.
 #[derive(Clone)]

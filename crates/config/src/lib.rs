@@ -19,7 +19,9 @@ pub mod address;
 pub mod deprecated;
 mod diagnostic;
 pub mod flags;
+mod host;
 pub mod interfaces;
+mod key;
 pub mod knob;
 mod layer;
 mod load;
@@ -34,7 +36,8 @@ mod template;
 
 pub use crate::diagnostic::{Diagnostic, Origin, Severity};
 pub use crate::flags::AgentFlags;
-pub use crate::load::{Host, Loaded, load};
+pub use crate::host::Host;
+pub use crate::load::{Loaded, load};
 pub use crate::reload::changed;
 pub use crate::section::{
     AclSection, AgentSection, Config, ConnectSection, Definitions, FilterSection, GrpcSection, HttpSection,

@@ -2,21 +2,12 @@
 
 use crate::diagnostic::{Diagnostic, Origin, Severity};
 use crate::flags::{AgentFlags, flag_of};
-use crate::interfaces::Interfaces;
+use crate::host::Host;
 use crate::layer::{Layer, Origins};
 use crate::merge::Merge;
 use crate::resolve::{Resolver, dev_preset};
 use crate::section::Config;
 use crate::source::{Format, Source};
-
-/// What the loader cannot know by itself.
-#[derive(Clone, Debug, Default)]
-pub struct Host {
-    /// The machine's name, which is the node's where nothing else is said.
-    pub hostname: String,
-    /// The machine's addresses, for templates in addresses.
-    pub interfaces: Interfaces,
-}
 
 /// Configuration that can be started with.
 #[derive(Debug)]

@@ -12,13 +12,14 @@ use concord_syntax::same_key;
 
 use crate::diagnostic::Diagnostic;
 use crate::flags::AgentFlags;
+use crate::host::Host;
 use crate::interfaces::Interfaces;
 use crate::layer::Origins;
-use crate::load::Host;
 use crate::raw::{Raw, Telemetry};
 use crate::section::{
-    AclSection, Archives, Config, ConnectSection, Definitions, DownPolicy, Facility, FilterSection, Level,
-    LogFileSection, LogSection, SealingSection, TelemetrySection, TokensSection,
+    AclSection, Archives, CLUSTER_ID, Config, ConnectSection, Definitions, DownPolicy, Facility,
+    FilterSection, LOG_ROTATE_AFTER, Level, LogFileSection, LogSection, SealingSection, TelemetrySection,
+    TokensSection,
 };
 
 mod agent;
@@ -27,10 +28,6 @@ mod entries;
 mod listen;
 mod tls;
 
-/// The setting of the certificate authority that fixes the trust domain.
-pub(crate) const CLUSTER_ID: &str = "cluster_id";
-/// How long a log file is written to where nothing is said, as in Consul.
-pub(crate) const LOG_ROTATE_AFTER: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 /// Number of seconds resolved tokens and policies are kept.
 const ACL_TTL_SECS: u64 = 30;
 

@@ -15,6 +15,12 @@ use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use crate::address::{Network, Place, Port};
 use crate::diagnostic::Origin;
 
+/// The setting of the certificate authority that fixes the trust domain.
+pub(crate) const CLUSTER_ID: &str = "cluster_id";
+
+/// How long a log file is written to where nothing is said, as in Consul.
+pub(crate) const LOG_ROTATE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// All of it.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -8,6 +8,7 @@ use crate::absent::{ABSENT, BLOCKS};
 use crate::deprecated::DEPRECATED;
 use crate::diagnostic::{Diagnostic, Origin};
 use crate::flags::key_of;
+use crate::key::{joined, plain};
 use crate::knob::KNOBS;
 
 /// Keys whose content is decoded elsewhere, in its own spelling.
@@ -16,16 +17,6 @@ const DEFINITIONS: [&str; 4] = ["service", "services", "check", "checks"];
 const FREE: [&str; 3] = ["node_meta", "connect.ca_config", "http_config.response_headers"];
 /// Longest key that is compared with others; beyond it nothing is near.
 const KEY_CHARS_MAX: usize = 64;
-
-/// A key inside of a block.
-pub(crate) fn joined(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
-}
-
-/// A key with case and `_` put aside, to find what was meant.
-pub(crate) fn plain(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
-}
 
 /// The tree without keys that are not known, each of which is a fault, and with blocks that were
 /// written as lists of objects, as JSON converted from HCL has them, written as blocks.

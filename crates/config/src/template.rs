@@ -10,31 +10,19 @@
 //! `.` is what `GetAllInterfaces` gives. The rest of Go's template language (`if`, `range`, variables) is not there,
 //! nor is `math`. Nothing here asks the system: the machine's addresses are an argument.
 
-use std::fmt;
-
 use crate::interfaces::Interfaces;
 
 mod functions;
 mod parse;
+mod wrong;
+
+pub(crate) use self::wrong::Wrong;
 
 #[cfg(test)]
 mod tests;
 
 /// Longest text with a template. Real ones are below 200 bytes.
 const TEMPLATE_BYTES_MAX: usize = 4096;
-/// How deep parentheses may nest; one level is already rare.
-const NESTING_MAX: usize = 8;
-
-/// What is wrong with a template.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Wrong(String);
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Whether a text has templates in it.
 pub(crate) fn is_in(text: &str) -> bool {
     text.contains("{{")

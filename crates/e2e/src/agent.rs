@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::binary::binary;
 use crate::http::Http;
+use crate::patience::{eventually, pick_port, run};
 use crate::process::Process;
-use crate::world::{eventually, pick_port, run};
 
 /// How an agent is run.
 #[derive(Clone, Debug, Default)]

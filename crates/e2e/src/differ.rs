@@ -11,6 +11,7 @@
 mod about;
 mod acl;
 mod agent;
+mod area;
 mod catalog;
 mod compare;
 mod known;
@@ -35,8 +36,9 @@ use crate::chance::Chance;
 use crate::http::Http;
 
 use self::about::{About, parts};
+use self::area::Area;
 pub use self::report::Report;
-use self::request::{Area, Request};
+use self::request::Request;
 use self::side::{Ids, Side};
 
 /// Requests between two clean slates.
@@ -96,7 +98,7 @@ impl Differ {
             let mut course = chance.fork();
             let area = Area::any(&mut course);
             for _ in 0..EPISODE.min(self.requests - sent) {
-                let request = request::any(area, &mut course, self.token.is_some());
+                let request = area::any(area, &mut course, self.token.is_some());
                 sent += 1;
                 let diverged = exchange(ours, theirs, &request, &mut ids, report)?;
                 if diverged || about.moved(&request) {

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 
-use crate::world::HANG;
+use crate::patience::HANG;
 
 /// Bytes of an answer at most.
 const BODY_MAX: u64 = 64 << 20;

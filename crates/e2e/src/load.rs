@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::world::HANG;
+use crate::patience::HANG;
 
 /// Threads that open connections.
 const WORKERS: u64 = 8;

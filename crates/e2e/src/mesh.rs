@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::agent::Agent;
 use crate::echo::Echo;
+use crate::patience::{HANG, eventually, pick_port};
 use crate::proxy::{ProxyOptions, ProxyProcess};
-use crate::world::{HANG, World, eventually, pick_port};
+use crate::world::World;
 
 /// `web`, `api` and their sidecars.
 #[derive(Debug)]

@@ -17,7 +17,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::binary::binary;
-use crate::world::{HANG, World, pick_port};
+use crate::patience::{HANG, pick_port};
+use crate::world::World;
 
 /// What stands in a fence.
 struct Fence<'a> {

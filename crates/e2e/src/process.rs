@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
-use crate::world::HANG;
+use crate::patience::HANG;
 
 /// How long a child may take to end after SIGTERM when its owner is dropped.
 const GRACE: Duration = Duration::from_secs(3);

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::agent::limited;
 use crate::binary::binary;
+use crate::patience::{eventually, pick_port};
 use crate::process::Process;
 use crate::scrape::Scrape;
-use crate::world::{World, eventually, pick_port};
+use crate::world::World;
 
 /// How a proxy is run.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
-use crate::world::HANG;
+use crate::patience::HANG;
 
 /// Bytes the system takes in for a stranger, so that what waits for it waits at the other side.
 const RECEIVE_BYTES: usize = 8 * 1024;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::world::HANG;
+use crate::patience::HANG;
 
 /// A certificate with its key, as `agent/connect/ca/leaf/<service>` gives it.
 #[derive(Debug)]

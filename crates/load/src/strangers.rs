@@ -7,6 +7,7 @@
 mod attack;
 mod client;
 mod flood;
+mod port;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use rustls::ClientConfig;
 use serde_json::json;
 
 use self::attack::Attack;
-use self::client::Client;
+use self::client::{Client, TOKEN};
 use self::flood::Flood;
+use self::port::Port;
 use crate::figures::Figures;
 use crate::usage::Group;
 
@@ -36,30 +38,8 @@ const RETURN: Duration = Duration::from_secs(30);
 const RETURN_PERCENT: f64 = 20.0;
 /// Between two looks at memory.
 const LOOK: Duration = Duration::from_millis(50);
-/// The token of the client.
-pub(crate) const TOKEN: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
 /// Services with tags of half a megabyte each: one list of them is an answer of eight.
 const LARGE: (usize, usize) = (16, 500);
-
-/// A port that is flooded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Port {
-    Http,
-    Https,
-    Grpc,
-    Public,
-}
-
-impl Port {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Http => "HTTP",
-            Self::Https => "HTTPS",
-            Self::Grpc => "gRPC",
-            Self::Public => "public listener",
-        }
-    }
-}
 
 /// The cells with sense. HTTP and gRPC in clear have no TLS, HTTP/1.1 no PING; past its handshake the public listener has no
 /// strangers.

@@ -6,6 +6,7 @@ mod fault;
 mod graph;
 mod limits;
 mod mesh;
+mod protocol;
 mod proxy_defaults;
 mod requests;
 mod service_defaults;

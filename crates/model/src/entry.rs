@@ -4,6 +4,7 @@
 //! them. What an entry may say is the business of `mesh::entry`, how it is written that of `api::entry`; each
 //! has one file a kind.
 
+mod kept;
 mod mesh;
 mod proxy_defaults;
 mod proxying;
@@ -15,6 +16,7 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub(crate) use self::kept::Kept;
 pub use self::mesh::{
     EscapedSlashes, Mesh, MeshHttp, MeshHttpIncoming, MeshPeering, MeshTls, MeshTransparentProxy,
     RequestNormalization, TlsLimits, TlsVersion, Underscores,
@@ -160,23 +162,6 @@ pub struct Record<T> {
     /// When it changed.
     #[serde(default)]
     pub stamp: Stamp,
-}
-
-/// What the entries of all kinds have.
-pub(crate) trait Kept: Clone + PartialEq {
-    /// Partition, namespace and name.
-    fn scope(&self) -> Destination;
-    /// When it changed.
-    fn stamp(&self) -> Stamp;
-    /// Says when it changed.
-    fn set_stamp(&mut self, stamp: Stamp);
-
-    /// Whether two differ in nothing but when they were written.
-    fn says_the_same(&self, other: &Self) -> bool {
-        let mut other = other.clone();
-        other.set_stamp(self.stamp());
-        *self == other
-    }
 }
 
 impl<T: Clone + PartialEq> Kept for Record<T> {

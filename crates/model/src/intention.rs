@@ -8,7 +8,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::Kept;
 use crate::name::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
 use crate::{Stamp, Timestamp, Uuid};
 
@@ -316,31 +315,4 @@ pub struct ServiceIntentions {
     /// When it changed.
     #[serde(default)]
     pub stamp: Stamp,
-}
-
-// === impl ServiceIntentions ===
-
-impl Kept for ServiceIntentions {
-    fn scope(&self) -> Destination {
-        self.destination.clone()
-    }
-
-    fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    fn set_stamp(&mut self, stamp: Stamp) {
-        self.stamp = stamp;
-    }
-
-    /// The order of the sources says nothing: they are tried by precedence.
-    fn says_the_same(&self, other: &Self) -> bool {
-        let Self { destination, sources, jwt, meta, stamp: _ } = self;
-        (destination, jwt, meta) == (&other.destination, &other.jwt, &other.meta)
-            && by_source(sources) == by_source(&other.sources)
-    }
-}
-
-fn by_source(sources: &[SourceIntention]) -> BTreeMap<&Source, &SourceIntention> {
-    sources.iter().map(|intention| (&intention.source, intention)).collect()
 }

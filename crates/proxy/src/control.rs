@@ -5,16 +5,20 @@
 //! that could not be bound is tried again, agent or no agent.
 
 mod leaf;
+mod options;
+mod status;
+
+pub use self::options::Options;
+pub use self::status::ProxyStatus;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::{KeyMaker, TrustBundle};
-use concord_model::{Secret, Timestamp};
 use concord_proxycfg::{BindAddress, ProxySnapshot, UpstreamId, UpstreamState};
-use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
-use concord_runtime::{Backoff, Budget, Scope, ShutdownReport, World};
+use concord_rpc::{RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
+use concord_runtime::{Backoff, Scope, ShutdownReport, World};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -27,50 +31,6 @@ use crate::listen::Listener;
 use crate::outbound::{self, Upstream};
 use crate::state::{Current, Shared};
 use crate::{inbound, limits};
-
-/// How a proxy is run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Which proxy it is.
-    pub target: ProxyTarget,
-    /// The token to attach and to sign with.
-    pub token: Option<Secret>,
-    /// Cut live connections that an intention begins to deny.
-    pub cut_denied: bool,
-    /// Longest pause before a certificate of a new root is asked for; spreads the load of a rotation.
-    pub rotation_jitter: Duration,
-    /// What callers that have not proved who they are may make the process hold.
-    pub budget: Arc<Budget>,
-}
-
-/// What a proxy tells of itself.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ProxyStatus {
-    /// Version of the snapshot it goes by; 0: none yet.
-    pub version: u64,
-    /// Whether it is to take connections from the mesh; one that only calls has no public listener.
-    pub takes_connections: bool,
-    /// Address of the public listener.
-    pub public: Option<String>,
-    /// Addresses of the upstream listeners.
-    pub upstreams: BTreeMap<String, String>,
-    /// Key id of the certificate that signed its leaf.
-    pub leaf_authority: Option<String>,
-    /// Last second of its leaf's life.
-    pub leaf_until: Option<Timestamp>,
-    /// Whether it is attached to an agent.
-    pub attached: bool,
-    /// Why it is not, since it was last.
-    pub turned_away: Option<RpcError>,
-}
-
-impl ProxyStatus {
-    /// Whether it serves: configured, and with a certificate.
-    pub fn is_ready(&self) -> bool {
-        let listens = self.public.is_some() || !self.takes_connections;
-        self.version > 0 && listens && self.leaf_authority.is_some()
-    }
-}
 
 /// A running proxy.
 #[derive(Debug)]

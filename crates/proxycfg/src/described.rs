@@ -11,8 +11,8 @@ use concord_model::proxy::{Settings, Upstream, UpstreamKind};
 use concord_model::{InstanceId, Namespace, Partition, ServiceName, ServiceRef};
 use serde::{Deserialize, Serialize};
 
+use crate::address::LocalTarget;
 use crate::limits::UPSTREAMS_MAX;
-use crate::registration::LocalTarget;
 
 /// A proxy without a registration, as its process describes it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

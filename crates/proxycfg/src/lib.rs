@@ -13,8 +13,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod address;
 mod described;
 mod endpoint;
+mod id;
 mod limits;
 mod machine;
 mod registration;
@@ -22,17 +24,19 @@ mod settings;
 mod snapshot;
 mod upstream;
 
+pub use crate::address::{BindAddress, LocalTarget};
 pub use crate::described::{DescribedInbound, DescribedProxy, DescribedUpstream, DescriptionFault};
 pub use crate::endpoint::{Endpoint, Endpoints, ExpectedIdentity};
+pub use crate::id::ProxyId;
 pub use crate::limits::{
     CONNECT_TIMEOUT_BUILT_IN, CONNECT_TIMEOUT_ENVOY, ENDPOINTS_MAX, HANDSHAKE_TIMEOUT,
     LOCAL_CONNECT_TIMEOUT_BUILT_IN, LOCAL_CONNECT_TIMEOUT_ENVOY, TIMEOUT_MAX, UPSTREAMS_MAX,
 };
 pub use crate::machine::{Effect, Event, LeafFrom, Proxy, WatchKey};
-pub use crate::registration::{BindAddress, LocalTarget, ProxyFault, ProxySection};
+pub use crate::registration::{ProxyFault, ProxySection};
 pub use crate::settings::SettingFault;
 pub use crate::snapshot::section::{ApplyError, Section, SectionBody, SectionUpdate};
-pub use crate::snapshot::{IntentionSection, Leaf, MixedSections, ProxyId, ProxySnapshot, Versioned};
+pub use crate::snapshot::{IntentionSection, Leaf, MixedSections, ProxySnapshot, Versioned};
 pub use crate::upstream::{
     Refusal, UpstreamId, UpstreamLimits, UpstreamSection, UpstreamState, UpstreamTarget,
 };

@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::described::DescribedProxy;
 use crate::endpoint::{Endpoint, Endpoints};
+use crate::id::ProxyId;
 use crate::registration::{ProxyFault, Registration};
-use crate::snapshot::{IntentionSection, Leaf, ProxyId, ProxySnapshot, Versioned};
+use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Versioned};
 use crate::upstream::{UpstreamId, UpstreamSection, UpstreamState, UpstreamTarget};
 
 /// Something the machine has to be told about: its state now, and each change of it.

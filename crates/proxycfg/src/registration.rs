@@ -2,7 +2,6 @@
 //! before, what it calls.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +11,11 @@ use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeError, TrustDomain};
 use serde::{Deserialize, Serialize};
 
+use crate::address::{BindAddress, LocalTarget};
 use crate::described::DescribedProxy;
+use crate::id::ProxyId;
 use crate::limits::UPSTREAMS_MAX;
 use crate::settings::{Reader, SettingFault};
-use crate::snapshot::ProxyId;
 use crate::upstream::{Refusal, UpstreamId, UpstreamSection, UpstreamState};
 
 /// What the proxy is, and how it takes connections for its service.
@@ -48,49 +48,6 @@ pub struct ProxySection {
     /// All opaque settings as written, for the keys of other proxies.
     #[serde(default)]
     pub settings: Settings,
-}
-
-/// Where a listener listens.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BindAddress {
-    /// An address and port of TCP.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix {
-        /// Its path.
-        path: String,
-        /// Its mode, octal; `None`: what the process makes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        mode: Option<u32>,
-    },
-}
-
-impl fmt::Display for BindAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => fmt::Display::fmt(address, f),
-            Self::Unix { path, .. } => write!(f, "unix://{path}"),
-        }
-    }
-}
-
-/// Where the local service listens.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LocalTarget {
-    /// TCP.
-    Tcp {
-        /// Host or IP address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// A unix socket.
-    Unix {
-        /// Its path.
-        path: String,
-    },
 }
 
 /// Why a registration makes no proxy.

@@ -8,28 +8,13 @@ use std::sync::Arc;
 
 use concord_mesh::intention::{DefaultPolicy, Policy};
 use concord_model::ca::{CaRoots, LeafCertificate};
-use concord_model::catalog::NodeScope;
 use concord_model::intention::ServiceIntentions;
-use concord_model::{InstanceId, Namespace, NodeName, Secret, ServiceIdentity, ServiceRef, SpiffeError};
+use concord_model::{Secret, ServiceIdentity, ServiceRef, SpiffeError};
 use serde::{Deserialize, Serialize};
 
+use crate::id::ProxyId;
 use crate::registration::{ProxySection, identity};
 use crate::upstream::{UpstreamId, UpstreamSection};
-
-/// Which proxy: the key of its registration, or the name by which one without goes.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct ProxyId {
-    /// Where its node is known from.
-    #[serde(default)]
-    pub scope: NodeScope,
-    /// Its node.
-    pub node: NodeName,
-    /// Its namespace.
-    #[serde(default)]
-    pub namespace: Namespace,
-    /// Its id on the node; of a described proxy [`crate::DescribedProxy::id`].
-    pub instance: InstanceId,
-}
 
 /// A part of a snapshot with the version at which it last changed.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -9,8 +9,8 @@ use concord_model::proxy::{Settings, Upstream, UpstreamKind};
 use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
+use crate::address::BindAddress;
 use crate::endpoint::Endpoints;
-use crate::registration::BindAddress;
 use crate::settings::{Reader, SettingFault};
 
 /// The name of an upstream in its proxy; as [`Upstream::id`] makes it.

@@ -39,7 +39,6 @@ openraft::declare_raft_types!(
         AsyncRuntime = EngineRuntime,
 );
 
-pub(crate) type Engine = openraft::Raft<TypeConfig, crate::machine::Machine>;
 pub(crate) type Entry = <TypeConfig as RaftTypeConfig>::Entry;
 pub(crate) type LogId = LogIdOf<TypeConfig>;
 pub(crate) type Vote = VoteOf<TypeConfig>;

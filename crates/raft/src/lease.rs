@@ -12,12 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use concord_runtime::Instant;
-use openraft::async_runtime::{Instant as _, WatchReceiver as _};
 use openraft::{RaftMetrics, ServerState};
 
-use crate::engine::{EngineInstant, TypeConfig};
-use crate::error::ReadError;
-use crate::raft::Raft;
+use crate::engine::TypeConfig;
 
 /// What this process has done that a lease must not outlive.
 #[derive(Debug, Default)]
@@ -50,7 +47,12 @@ impl Lease {
 
     /// The term in which this server leads and nobody else can, if there is one now. It has applied all that was
     /// committed before that term.
-    fn term(&self, metrics: &RaftMetrics<TypeConfig>, lease: Duration, now: Instant) -> Option<u64> {
+    pub(crate) fn term(
+        &self,
+        metrics: &RaftMetrics<TypeConfig>,
+        lease: Duration,
+        now: Instant,
+    ) -> Option<u64> {
         let term = metrics.current_term;
         let leads = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
         // The first entry of a term comes behind all that was committed before.
@@ -79,40 +81,6 @@ impl VotesHeld {
     }
 }
 
-// === impl Raft ===
-
-impl<R> Raft<R> {
-    /// Whether this server leads and nobody else can now.
-    #[must_use]
-    pub fn has_lease(&self) -> bool {
-        self.leased_term().is_some()
-    }
-
-    fn leased_term(&self) -> Option<u64> {
-        let inner = &*self.inner;
-        let metrics = inner.engine.metrics();
-        let metrics: &RaftMetrics<TypeConfig> = &metrics.borrow_watched();
-        inner.lease.term(metrics, inner.config.timings.lease, EngineInstant::now().0)
-    }
-
-    /// Runs `read` on the state, and returns its result if nobody else led while it ran. The lease is looked at before,
-    /// so that the state has all that earlier leaders have committed, and afterwards: a process that was stopped in
-    /// between finds it over. Without it the others are asked, and `read` is run again.
-    ///
-    /// # Errors
-    /// As [`Raft::read_barrier`].
-    pub async fn leased<T>(&self, read: impl Fn() -> T) -> Result<T, ReadError> {
-        if let Some(term) = self.leased_term() {
-            let result = read();
-            if self.leased_term() == Some(term) {
-                return Ok(result);
-            }
-        }
-        self.read_barrier().await?;
-        Ok(read())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -120,7 +88,7 @@ mod tests {
     use openraft::{LogId, Membership};
 
     use super::*;
-    use crate::engine::{Node, StoredMembership};
+    use crate::engine::{EngineInstant, Node, StoredMembership};
 
     const LEASE: Duration = Duration::from_secs(1);
 

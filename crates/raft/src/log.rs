@@ -6,6 +6,7 @@ mod durable;
 mod memory;
 mod record;
 pub(crate) mod reserve;
+mod shared;
 mod tail;
 mod writer;
 

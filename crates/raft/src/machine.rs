@@ -20,7 +20,10 @@ use crate::engine::{Entry, LogId, Reply, SnapshotMeta, StoredMembership, TypeCon
 use crate::fatal::{Fatal, FatalSlot};
 use crate::limits::{SNAPSHOT_RETRY_MAX, SNAPSHOT_RETRY_MIN};
 use crate::snapshot::Snapshots;
-use crate::snapshot::keeper::Progress;
+use crate::snapshot::progress::Progress;
+
+/// The engine with our state machine.
+pub(crate) type Engine = openraft::Raft<TypeConfig, Machine>;
 
 /// Writes a snapshot of the moment it was made at, or says why it cannot; runs beside later changes, on a thread that
 /// may block.

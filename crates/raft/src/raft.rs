@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::RaftConfig;
-use crate::engine::{Engine, Node, NodeId, Payload, Reply, TypeConfig, seeded};
+use crate::engine::{Node, NodeId, Payload, Reply, TypeConfig, seeded};
 use crate::error::{BootstrapError, HandleError, ProposeError, ReadError, StartError};
 use crate::fatal::{Fatal, FatalSlot};
 use crate::lease::{Lease, VotesHeld};
@@ -26,11 +26,14 @@ use crate::limits::{COMMAND_BYTES_MAX, RESERVE_LOOK, SHUTDOWN_TIMEOUT, SNAPSHOT_
 use crate::link::Links;
 use crate::log::reserve::{READ_ONLY, Reserve};
 use crate::log::{Durable, MemoryLog, Storage};
-use crate::machine::{Machine, StateMachine};
-use crate::snapshot::keeper::{Keeper, Plan, Progress};
+use crate::machine::{Engine, Machine, StateMachine};
+use crate::snapshot::keeper::{Keeper, Plan};
+use crate::snapshot::progress::Progress;
 use crate::snapshot::{SnapshotError, Snapshots};
 use crate::stats::{Member, Stats};
 use crate::transport::{ReplyBody, Rpc, RpcBody, RpcReply, SnapshotRequest, Transport};
+
+mod leased;
 
 /// A node of a cluster whose commands return `R`. Clones are the same node.
 ///

@@ -19,6 +19,7 @@ use crate::engine::{LogId, SnapshotMeta};
 use crate::limits::SNAPSHOTS_KEPT;
 
 pub(crate) mod keeper;
+pub(crate) mod progress;
 
 const DIR: &str = "raft/snapshots";
 const SUFFIX: &str = ".snapshot";

@@ -6,48 +6,22 @@
 //! served once all but the last have succeeded; they never wait for the certificate authority.
 
 mod builtins;
+pub(crate) mod clock_watch;
+mod duties;
 pub(crate) mod entries;
 pub(crate) mod own_node;
 pub(crate) mod tokens;
+
+pub(crate) use self::duties::Duties;
 
 use std::sync::Arc;
 
 use concord_rpc::RpcError;
 use concord_runtime::Backoff;
-use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::limits::DUTY_PERIOD;
 use crate::paths::Core;
-
-/// Whether this server leads and has done what must be done before it serves.
-#[derive(Debug)]
-pub(crate) struct Duties {
-    leading: watch::Sender<bool>,
-}
-
-impl Duties {
-    pub(crate) fn new() -> Self {
-        Self { leading: watch::Sender::new(false) }
-    }
-
-    /// Whether this server leads and serves.
-    pub(crate) fn has_led(&self) -> bool {
-        *self.leading.borrow()
-    }
-
-    /// Whether it leads, as it changes.
-    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
-        self.leading.subscribe()
-    }
-
-    /// Completes when this server leads and serves.
-    pub(crate) async fn leading(&self) {
-        let mut leading = self.leading.subscribe();
-        // The sender lives as long as the server: the wait cannot fail.
-        let _ = leading.wait_for(|leads| *leads).await;
-    }
-}
 
 /// Runs until the scope ends.
 pub(crate) async fn run(core: Arc<Core>) {

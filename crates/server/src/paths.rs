@@ -16,7 +16,7 @@ use tracing::debug;
 use crate::ca::CaHost;
 use crate::caller::{Caller, Resolver};
 use crate::config::ServerConfig;
-use crate::leader::tokens::ClockWatch;
+use crate::leader::clock_watch::ClockWatch;
 use crate::limits;
 use crate::live::Live;
 use crate::machine::Published;

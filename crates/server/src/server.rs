@@ -16,7 +16,7 @@ use crate::ca::CaHost;
 use crate::caller::Resolver;
 use crate::config::ServerConfig;
 use crate::endpoint::LocalApi;
-use crate::leader::tokens::ClockWatch;
+use crate::leader::clock_watch::ClockWatch;
 use crate::leader::{self, Duties};
 use crate::live::{Live, LiveSettings};
 use crate::machine::Machine;

@@ -7,8 +7,10 @@ pub(crate) mod ca;
 pub(crate) mod catalog;
 pub(crate) mod cluster;
 pub(crate) mod entry;
+mod outcome;
 mod stamp;
 
+use self::outcome::done;
 use crate::command::Command;
 use crate::reply::{Refusal, Reply};
 use crate::table::Commit;
@@ -40,13 +42,4 @@ pub(crate) fn apply(tables: &mut Tables, commit: &mut Commit, command: &Command)
         Command::SetPolicies(command) => acl::set_policies(tables, commit, command),
         Command::DeletePolicy(command) => acl::delete_policy(tables, commit, command),
     }
-}
-
-fn done(changed: bool) -> Reply {
-    Reply::Done { changed }
-}
-
-/// Refuses to go on if a record changed since its writer read it; 0 stands for no record.
-fn cas_failed(asked: Option<u64>, current: u64) -> Option<Reply> {
-    (asked? != current).then_some(Reply::CasFailed { current })
 }

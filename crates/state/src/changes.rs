@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use concord_model::Timestamp;
 
-use crate::key::WatchKey;
-use crate::store::View;
 use crate::table::Commit;
+use crate::table::WatchKey;
+use crate::view::View;
 
 /// Every row and class of rows a command changed.
 #[derive(Clone)]

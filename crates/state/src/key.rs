@@ -13,8 +13,6 @@ use concord_model::catalog::NodeScope;
 use concord_model::{Namespace, NodeName, Partition, PeerName, ServiceRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::tables::TableId;
-
 const END: u8 = 0;
 const ESCAPE: u8 = 1;
 const ESCAPED_END: u8 = 1;
@@ -135,24 +133,6 @@ impl KeyBuilder {
 
     pub(crate) fn build(self) -> Key {
         Key(self.0.into())
-    }
-}
-
-/// What can be waited for: one row, or one registered class of rows of a table.
-///
-/// A watch hub keeps its waiters in a map by `WatchKey` and looks up those of
-/// [`Changes::iter`](crate::Changes::iter): work proportional to what changed.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct WatchKey {
-    /// The table.
-    pub table: TableId,
-    /// The row's key or the first components of it.
-    pub key: Key,
-}
-
-impl fmt::Debug for WatchKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}[{:?}]", self.table, self.key)
     }
 }
 

@@ -34,11 +34,12 @@ mod snapshot;
 mod store;
 mod table;
 mod tables;
+mod view;
 
 pub use crate::changes::{Changes, ReadSet};
 pub use crate::command::Command;
 pub use crate::envelope::{DecodeError, EncodeError, Envelope, FORMAT, RULE_SET};
-pub use crate::key::{Key, WatchKey};
+pub use crate::key::Key;
 pub use crate::read::Reader;
 pub use crate::read::covering;
 pub use crate::reply::{Blame, Refusal, Reply};
@@ -47,5 +48,7 @@ pub use crate::row::{
     ServiceScope, ServiceSummary,
 };
 pub use crate::snapshot::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
-pub use crate::store::{Applied, Halt, Store, View};
+pub use crate::store::{Applied, Halt, Store};
+pub use crate::table::WatchKey;
 pub use crate::tables::TableId;
+pub use crate::view::View;

@@ -19,11 +19,12 @@ use concord_model::{Timestamp, Uuid};
 
 use crate::apply::cluster;
 use crate::changes::ReadSet;
-use crate::key::{Key, WatchKey};
+use crate::key::Key;
 use crate::keys;
 use crate::limits::READ_KEYS_MAX;
-use crate::store::View;
+use crate::table::WatchKey;
 use crate::tables::{TableId, Tables};
+use crate::view::View;
 
 /// Reads one view.
 #[derive(Debug)]
@@ -31,6 +32,13 @@ pub struct Reader {
     view: View,
     reads: BTreeSet<WatchKey>,
     valid_until: Option<Timestamp>,
+}
+
+impl View {
+    /// Starts reading, with a record of what is read.
+    pub fn read(&self) -> Reader {
+        Reader::new(self.clone())
+    }
 }
 
 impl Reader {

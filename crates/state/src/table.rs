@@ -6,12 +6,13 @@
 //! remember is the floor. An index therefore never goes down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::key::{Key, WatchKey};
+use crate::key::Key;
 use crate::limits::TOMBSTONES_MAX;
 use crate::tables::TableId;
 
@@ -31,6 +32,24 @@ pub(crate) struct Shape {
 struct Mark {
     changed: u64,
     rows: u64,
+}
+
+/// What can be waited for: one row, or one registered class of rows of a table.
+///
+/// A watch hub keeps its waiters in a map by `WatchKey` and looks up those of
+/// [`Changes::iter`](crate::Changes::iter): work proportional to what changed.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WatchKey {
+    /// The table.
+    pub table: TableId,
+    /// The row's key or the first components of it.
+    pub key: Key,
+}
+
+impl fmt::Debug for WatchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}[{:?}]", self.table, self.key)
+    }
 }
 
 /// The index being applied, and what it has changed so far.

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use concord_syntax::{Entry, Kind, Node, Object, Pos, same_key};
 
-use super::{FAULTS_MAX, Fault, Grant, Labelled, Level, PolicyFault, Rule, Scalar, Scope};
+use super::fault::{FAULTS_MAX, Fault, PolicyFault};
+use super::rule::{Rule, Scope};
+use crate::right::{Grant, Labelled, Level, Scalar};
 
 /// What a key at the top of the rules stands for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

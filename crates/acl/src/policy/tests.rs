@@ -173,7 +173,7 @@ fn what_is_neither_hcl_nor_json_is_refused() {
 fn faults_are_bounded() {
     let rules: String = (0..5000).map(|i| format!("k{i} = 1\n")).collect();
     let Err(PolicyError::Rules(faults)) = Policy::parse(&rules) else { panic!("accepted") };
-    assert_eq!(faults.len(), super::FAULTS_MAX);
+    assert_eq!(faults.len(), super::fault::FAULTS_MAX);
 }
 
 #[test]

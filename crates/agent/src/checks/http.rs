@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 
 use super::alongside::Driver;
 use super::dial::dial;
-use super::maker::Maker;
 use super::tail::Tail;
+use super::tools::Tools;
 use super::url::{Url, shown};
 use crate::limits::{CHECK_HTTP_BODY_BYTES_MAX, CHECK_HTTP_HEAD_BYTES_MAX, CHECK_HTTP_REDIRECTS_MAX};
 use crate::local::Report;
@@ -43,15 +43,15 @@ struct Next {
     body: Bytes,
 }
 
-pub(super) async fn run(maker: &Maker, request: &CheckRequest, within: Duration, keep: usize) -> Report {
+pub(super) async fn run(tools: &Tools, request: &CheckRequest, within: Duration, keep: usize) -> Report {
     let method = if request.method.is_empty() { "GET" } else { &request.method };
     let critical = |why: String| {
         let word = method.chars().take(1).chain(method.chars().skip(1).flat_map(char::to_lowercase));
         let word: String = word.collect();
         Report::run(CheckStatus::Critical, format!("{word} \"{}\": {why}", shown(&request.url)))
     };
-    let until = maker.clock.now() + within;
-    let reply = match timeout(&*maker.clock, within, ask(maker, request, method)).await {
+    let until = tools.clock.now() + within;
+    let reply = match timeout(&*tools.clock, within, ask(tools, request, method)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(why)) => return critical(why),
         Err(_) => return critical("context deadline exceeded while awaiting headers".to_owned()),
@@ -59,8 +59,8 @@ pub(super) async fn run(maker: &Maker, request: &CheckRequest, within: Duration,
     let (status, said) = (reply.response.status(), status_line(&reply.response));
     let mut tail = Tail::new(keep);
     // Its status has been told: a body that does not end changes nothing.
-    let left = until.saturating_since(maker.clock.now());
-    let _ = timeout(&*maker.clock, left, read(reply, &mut tail)).await;
+    let left = until.saturating_since(tools.clock.now());
+    let _ = timeout(&*tools.clock, left, read(reply, &mut tail)).await;
     let verdict = match status {
         StatusCode::TOO_MANY_REQUESTS => CheckStatus::Warning,
         status if status.is_success() => CheckStatus::Passing,
@@ -89,10 +89,10 @@ fn status_line(response: &Response<Incoming>) -> String {
     format!("{} {reason}", status.as_u16()).trim_end().to_owned()
 }
 
-async fn ask(maker: &Maker, request: &CheckRequest, method: &str) -> Result<Reply, String> {
+async fn ask(tools: &Tools, request: &CheckRequest, method: &str) -> Result<Reply, String> {
     let mut next = first(request, method)?;
     for _ in 0..=CHECK_HTTP_REDIRECTS_MAX {
-        let reply = send(maker, request, &next).await?;
+        let reply = send(tools, request, &next).await?;
         if request.disable_redirects || !redirect(&mut next, &reply.response)? {
             return Ok(reply);
         }
@@ -118,10 +118,10 @@ fn first(request: &CheckRequest, method: &str) -> Result<Next, String> {
     Ok(Next { method, url, headers, body: Bytes::copy_from_slice(request.body.as_bytes()) })
 }
 
-async fn send(maker: &Maker, request: &CheckRequest, next: &Next) -> Result<Reply, String> {
+async fn send(tools: &Tools, request: &CheckRequest, next: &Next) -> Result<Reply, String> {
     let Next { method, url, headers, body } = next;
     let tls = url.secure.then_some(&request.tls);
-    let stream = dial(&maker.tls, &url.address(), tls, &[PROTOCOL]).await?;
+    let stream = dial(&tools.tls, &url.address(), tls, &[PROTOCOL]).await?;
     let (mut requests, connection) = http1::Builder::new()
         .max_buf_size(CHECK_HTTP_HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))

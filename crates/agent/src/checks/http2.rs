@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 
 use super::alongside::Driver;
 use super::dial::dial;
-use super::maker::Maker;
+use super::tools::Tools;
 use super::url::unescaped;
 use crate::limits::CHECK_GRPC_BYTES_MAX;
 use crate::local::Report;
@@ -46,8 +46,8 @@ struct Connection {
     driver: Driver,
 }
 
-async fn connect(maker: &Maker, address: &str, tls: Option<&CheckTls>) -> Result<Connection, String> {
-    let stream = dial(&maker.tls, address, tls, &[PROTOCOL]).await?;
+async fn connect(tools: &Tools, address: &str, tls: Option<&CheckTls>) -> Result<Connection, String> {
+    let stream = dial(&tools.tls, address, tls, &[PROTOCOL]).await?;
     let (requests, mut connection) = h2::client::Builder::new()
         // Nothing is asked of what a target offers by itself, and each offer would be kept.
         .enable_push(false)
@@ -63,8 +63,8 @@ async fn connect(maker: &Maker, address: &str, tls: Option<&CheckTls>) -> Result
 }
 
 /// Whether the other side answers a ping.
-pub(super) async fn ping(maker: &Maker, address: &str, tls: Option<&CheckTls>) -> Report {
-    let mut connection = match connect(maker, address, tls).await {
+pub(super) async fn ping(tools: &Tools, address: &str, tls: Option<&CheckTls>) -> Report {
+    let mut connection = match connect(tools, address, tls).await {
         Ok(connection) => connection,
         Err(why) => return Report::run(CheckStatus::Critical, format!("Failed to dial to {address}: {why}")),
     };
@@ -75,9 +75,9 @@ pub(super) async fn ping(maker: &Maker, address: &str, tls: Option<&CheckTls>) -
 }
 
 /// What a server says about one of its services, or itself.
-pub(super) async fn health(maker: &Maker, address: &str, service: &str, tls: Option<&CheckTls>) -> Report {
+pub(super) async fn health(tools: &Tools, address: &str, service: &str, tls: Option<&CheckTls>) -> Report {
     let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
-    match ask(maker, address, service, tls).await {
+    match ask(tools, address, service, tls).await {
         Ok(1) => Report::run(CheckStatus::Passing, format!("gRPC check {target}: success")),
         Ok(other) => {
             let status =
@@ -99,12 +99,12 @@ const INTERNAL: usize = 13;
 const UNAVAILABLE: usize = 14;
 
 async fn ask(
-    maker: &Maker,
+    tools: &Tools,
     address: &str,
     service: &str,
     tls: Option<&CheckTls>,
 ) -> Result<u64, (usize, String)> {
-    let connected = connect(maker, address, tls).await;
+    let connected = connect(tools, address, tls).await;
     let connection = connected.map_err(|why| (UNAVAILABLE, format!("connection error: desc = {why:?}")))?;
     let Connection { requests, pings: _, mut driver } = connection;
     let scheme = if tls.is_some() { "https" } else { "http" };

@@ -9,6 +9,7 @@ use concord_runtime::{Clock, timeout};
 use tokio::sync::Semaphore;
 
 use super::tls::Tls;
+use super::tools::Tools;
 use super::{dial, http, http2, program, udp};
 use crate::config::{AgentConfig, ScriptChecks};
 use crate::limits::{CHECK_PROGRAM_TIMEOUT, CHECK_PROGRAMS_AT_ONCE, CHECK_RUNS_AT_ONCE, CHECK_TIMEOUT};
@@ -17,10 +18,7 @@ use crate::local::{Plan, Report, Source};
 /// What runs need.
 #[derive(Debug)]
 pub(crate) struct Maker {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) tls: Tls,
-    /// The program that knows the operating system's services.
-    pub(super) service_manager: String,
+    pub(super) tools: Tools,
     scripts: ScriptChecks,
     runs: Semaphore,
     programs: Semaphore,
@@ -29,9 +27,11 @@ pub(crate) struct Maker {
 impl Maker {
     pub(crate) fn new(config: &AgentConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
-            clock,
-            tls: Tls::new(config.check_authorities.clone()),
-            service_manager: "systemctl".to_owned(),
+            tools: Tools {
+                clock,
+                tls: Tls::new(config.check_authorities.clone()),
+                service_manager: "systemctl".to_owned(),
+            },
             scripts: config.script_checks,
             runs: Semaphore::new(CHECK_RUNS_AT_ONCE),
             programs: Semaphore::new(CHECK_PROGRAMS_AT_ONCE),
@@ -40,7 +40,7 @@ impl Maker {
 
     /// Has the next run of a check read the authorities that targets are verified by anew.
     pub(crate) fn forget_authorities(&self) {
-        self.tls.forget_authorities();
+        self.tools.tls.forget_authorities();
     }
 
     /// Why a check is registered and never made.
@@ -72,7 +72,7 @@ impl Maker {
                 let late = || format!("dial tcp {address}: i/o timeout");
                 let way = if tls.is_some() { "TCP+TLS" } else { "TCP" };
                 let run = async {
-                    match dial::dial(&self.tls, address, tls.as_ref(), &[]).await {
+                    match dial::dial(&self.tools.tls, address, tls.as_ref(), &[]).await {
                         Ok(_) => {
                             Report::run(CheckStatus::Passing, format!("{way} connect {address}: Success"))
                         }
@@ -81,18 +81,18 @@ impl Maker {
                 };
                 self.within(within, run, late).await
             }
-            Probe::Udp { address, every: _ } => udp::run(self, address, within).await,
-            Probe::Http { request, every: _ } => http::run(self, request, within, keep).await,
+            Probe::Udp { address, every: _ } => udp::run(&self.tools, address, within).await,
+            Probe::Http { request, every: _ } => http::run(&self.tools, request, within, keep).await,
             Probe::Grpc { address, service, tls, every: _ } => {
-                let run = http2::health(self, address, service, tls.as_ref());
+                let run = http2::health(&self.tools, address, service, tls.as_ref());
                 self.within(within, run, || http2::failure(4, "context deadline exceeded")).await
             }
             Probe::H2ping { address, tls, every: _ } => {
-                let run = http2::ping(self, address, tls.as_ref());
+                let run = http2::ping(&self.tools, address, tls.as_ref());
                 self.within(within, run, || "HTTP2 ping failed: context deadline exceeded".to_owned()).await
             }
-            Probe::OsService { name, every: _ } => program::os_service(self, name, within, keep).await,
-            Probe::Script { args, every: _ } => program::script(self, args, within, keep).await,
+            Probe::OsService { name, every: _ } => program::os_service(&self.tools, name, within, keep).await,
+            Probe::Script { args, every: _ } => program::script(&self.tools, args, within, keep).await,
         })
     }
 
@@ -108,7 +108,7 @@ impl Maker {
         run: impl Future<Output = Report>,
         late: impl FnOnce() -> String,
     ) -> Report {
-        let ran = timeout(&*self.clock, within, run).await;
+        let ran = timeout(&*self.tools.clock, within, run).await;
         ran.unwrap_or_else(|_| Report::run(CheckStatus::Critical, late()))
     }
 }

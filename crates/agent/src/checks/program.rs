@@ -16,14 +16,14 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-use super::maker::Maker;
 use super::tail::Tail;
+use super::tools::Tools;
 use crate::limits::CHECK_PROGRAM_READ_BYTES;
 use crate::local::Report;
 
 /// A program whose exit code is the verdict.
-pub(super) async fn script(maker: &Maker, args: &[String], within: Duration, keep: usize) -> Report {
-    let (status, tail) = match run(maker, args, within, keep).await {
+pub(super) async fn script(tools: &Tools, args: &[String], within: Duration, keep: usize) -> Report {
+    let (status, tail) = match run(tools, args, within, keep).await {
         Ok(ended) => ended,
         Err(stopped) => return stopped.report(within),
     };
@@ -37,9 +37,9 @@ pub(super) async fn script(maker: &Maker, args: &[String], within: Duration, kee
 }
 
 /// A service of the operating system, as systemd sees it. No shell and no program of anybody's choice is run.
-pub(super) async fn os_service(maker: &Maker, name: &str, within: Duration, keep: usize) -> Report {
-    let args = [maker.service_manager.as_str(), "is-active", "--", name].map(str::to_owned);
-    let (_, tail) = match run(maker, &args, within, keep).await {
+pub(super) async fn os_service(tools: &Tools, name: &str, within: Duration, keep: usize) -> Report {
+    let args = [tools.service_manager.as_str(), "is-active", "--", name].map(str::to_owned);
+    let (_, tail) = match run(tools, &args, within, keep).await {
         Ok(ended) => ended,
         Err(stopped) => return stopped.report(within),
     };
@@ -81,7 +81,7 @@ impl Stopped {
 
 /// Runs a program until it and whoever holds what it prints to have ended, or its time is over.
 async fn run(
-    maker: &Maker,
+    tools: &Tools,
     args: &[String],
     within: Duration,
     keep: usize,
@@ -92,7 +92,7 @@ async fn run(
     // Dropped before the child, which keeps its id until then: the group is still its own.
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let mut tail = Tail::new(keep);
-    let ended = timeout(&*maker.clock, within, end_of(&mut child, &mut printed, &mut tail)).await;
+    let ended = timeout(&*tools.clock, within, end_of(&mut child, &mut printed, &mut tail)).await;
     match ended {
         Ok(Ok(status)) => {
             group.0 = None;

@@ -9,21 +9,21 @@ use concord_runtime::timeout;
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::dial::said;
-use super::maker::Maker;
+use super::tools::Tools;
 use crate::local::Report;
 
-pub(super) async fn run(maker: &Maker, address: &str, within: Duration) -> Report {
+pub(super) async fn run(tools: &Tools, address: &str, within: Duration) -> Report {
     let critical = |why: String| Report::run(CheckStatus::Critical, format!("udp {address}: {why}"));
-    let until = maker.clock.now() + within;
-    let socket = match timeout(&*maker.clock, within, send(address)).await {
+    let until = tools.clock.now() + within;
+    let socket = match timeout(&*tools.clock, within, send(address)).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return critical(said(&error)),
         // Nothing was sent, so nobody has consented.
         Err(_) => return critical("i/o timeout".to_owned()),
     };
     // Ends when an answer, or a refusal, has come.
-    let left = until.saturating_since(maker.clock.now());
-    match timeout(&*maker.clock, left, socket.recv(&mut [0; 1])).await {
+    let left = until.saturating_since(tools.clock.now());
+    match timeout(&*tools.clock, left, socket.recv(&mut [0; 1])).await {
         Ok(Err(error)) => critical(said(&error)),
         Ok(Ok(_)) | Err(_) => Report::run(CheckStatus::Passing, format!("UDP connect {address}: Success")),
     }

@@ -12,9 +12,20 @@ use concord_runtime::Instant;
 use concord_syntax::duration;
 use sha2::{Digest, Sha256};
 
+use super::mark::{Mark, Source};
 use super::streak::Streak;
-use super::{CheckSettings, Mark, Source};
 use crate::limits::{CHECK_OUTPUT_FRAME_BYTES_MAX, CHECK_STATE_OUTPUT_BYTES_MAX};
+
+/// How checks behave on this agent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckSettings {
+    /// How long output alone may lag behind in the catalog; zero: not at all.
+    pub(crate) update_interval: Duration,
+    /// Bytes of output kept.
+    pub(crate) output_bytes_max: usize,
+    /// Keep none at all.
+    pub(crate) discard_output: bool,
+}
 
 /// A check with its verdict and what the catalog knows of it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use concord_model::catalog::{ServiceAddress, ServiceInstance};
 use concord_model::registration::LocalService;
 use concord_model::{CheckId, InstanceId};
 
-use super::{Mark, Source};
+use super::mark::{Mark, Source};
 
 /// A service with what the catalog knows of it.
 #[derive(Clone, Debug)]

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use concord_acl::{Labelled, Level, Right};
 use concord_model::Secret;
 use concord_rpc::RpcError;
 
 use super::*;
+use crate::caller::Caller;
 use crate::testing::{Bench, open, service_id, strict};
 
 fn secret(text: &str) -> Secret {

@@ -3,10 +3,9 @@
 //! Small sealed files below `registered/`, each with the names of those whose digests begin alike, so that a
 //! registration writes a few names and not all. They change together with what they name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{File, PersistError, Registrations, bytes};
-use crate::vault::{Content, VaultError};
+mod settle;
 
 const DIR: &str = "registered";
 /// Says that everything is sealed from here on.
@@ -57,62 +56,6 @@ impl Names {
 
     fn file(&self, file: &str) -> Part {
         self.0.get(file).cloned().unwrap_or_default()
-    }
-}
-
-impl Registrations {
-    /// Whether everything was sealed already, so that what is not sealed is not ours.
-    pub(super) fn has_begun(&self) -> Result<bool, PersistError> {
-        Ok(self.vault.disk().exists(BEGUN)?)
-    }
-
-    /// Holds what was found against what should be there, and goes on from what is. What is missing.
-    pub(super) fn settle_names(&self, found: Names) -> Result<Vec<Missing>, PersistError> {
-        let (begun, kept, mut missing) = (self.has_begun()?, self.kept_names()?, Vec::new());
-        let files: BTreeSet<&String> = kept.0.keys().chain(found.0.keys()).collect();
-        let mut changed = Changed::default();
-        for file in files {
-            let (kept, found) = (kept.file(file), found.file(file));
-            let gone = kept.iter().filter(|(path, _)| !found.contains_key(*path));
-            missing.extend(gone.map(|(path, what)| Missing { what: what.clone(), path: path.clone() }));
-            if !kept.keys().eq(found.keys()) {
-                changed.0.insert(file.clone(), found);
-            }
-        }
-        self.files_of(&changed)?.iter().try_for_each(|file| self.set(file))?;
-        if !begun {
-            let content = Some(self.vault.seal(BEGUN, b"{}")?);
-            self.set(&File { path: BEGUN.to_owned(), content })?;
-        }
-        *self.names.lock() = found;
-        Ok(missing)
-    }
-
-    /// The files of names as they should lie on the disk.
-    pub(super) fn files_of(&self, changed: &Changed) -> Result<Vec<File>, PersistError> {
-        // One without names stays: it is needed again.
-        let file = |(path, names): (&String, &Part)| {
-            let content = Some(self.vault.seal(path, &bytes(path, names)?)?);
-            Ok(File { path: path.clone(), content })
-        };
-        changed.0.iter().map(file).collect()
-    }
-
-    /// The names as they were kept.
-    fn kept_names(&self) -> Result<Names, PersistError> {
-        let mut names = Names::default();
-        for name in self.vault.disk().list(DIR)? {
-            let path = format!("{DIR}/{name}");
-            let raw = self.vault.disk().read(&path)?;
-            let Content::Sealed(plain) = self.vault.open(&path, raw)? else {
-                return Err(VaultError::NotSealed { path }.into());
-            };
-            let own: Part = serde_json::from_slice(plain.expose())
-                .map_err(|error| PersistError::Damaged { path: path.clone(), error })?;
-            names.0.insert(path, own);
-        }
-        names.0.retain(|_, own| !own.is_empty());
-        Ok(names)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::NodeScope;
 use concord_model::{Datacenter, InstanceId, ServiceRef};
 use concord_proxycfg::{
-    Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
+    DescribedProxy, Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
 };
 use concord_rpc::request::{InstanceHealth, InstanceSelection, ReadCaRoots, ServiceHealth};
 use concord_rpc::{Head, RpcError, SnapshotEvent};
@@ -14,11 +15,25 @@ use concord_runtime::Backoff;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
-use super::{Standing, require_proxy};
 use crate::agent::Agent;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
+use crate::caller::Caller;
 use crate::limits::PROXY_INPUTS;
 use crate::tokens::Follow;
+
+/// What the agent goes by for a proxy.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// Its registration here, as it is at each moment.
+    Registered(InstanceId),
+    /// What its process said of it when it attached.
+    Described(Arc<DescribedProxy>),
+}
+
+/// The right to be a service's proxy.
+pub(crate) fn require_proxy(caller: &Caller, service: &ServiceRef) -> Result<(), RpcError> {
+    caller.require(Right::named(Labelled::Service, service.name.as_str(), Level::Write))
+}
 
 type Message = Result<SnapshotEvent, RpcError>;
 
@@ -214,7 +229,7 @@ impl Standing {
 /// One thing a proxy has to be told about.
 struct Watching {
     agent: Agent,
-    caller: Result<crate::caller::Caller, RpcError>,
+    caller: Result<Caller, RpcError>,
     key: WatchKey,
     tell: mpsc::Sender<Result<Event, RpcError>>,
 }

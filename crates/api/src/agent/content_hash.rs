@@ -15,6 +15,15 @@ use crate::proxy::{AgentProxy, AgentUpstream, Expose, ExposedPath, MeshGateway, 
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
+impl AgentService {
+    /// The same with the fingerprint of its content: what hash-blocking queries compare.
+    #[must_use]
+    pub fn hashed(mut self) -> Self {
+        self.content_hash = of(&self);
+        self
+    }
+}
+
 /// The hash of a service, as it is printed.
 pub(super) fn of(service: &AgentService) -> String {
     let AgentService {

@@ -115,3 +115,12 @@ pub(crate) fn not_available(field: &str, used: bool, what: &str, faults: &mut Ve
         faults.push(Fault::not_available(field, what));
     }
 }
+
+/// `host:port`, IPv6 addresses in brackets.
+pub(super) fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}

@@ -344,7 +344,7 @@ fn bind_address(upstream: &Upstream) -> String {
         "" => "127.0.0.1",
         host => host,
     };
-    super::sidecar::host_port(host, upstream.local_bind_port)
+    field::host_port(host, upstream.local_bind_port)
 }
 
 fn validate_gateway(kind: ServiceKind, proxy: Option<&ProxyConfig>, faults: &mut Vec<Fault>) {

@@ -13,7 +13,6 @@ use serde_json::Value;
 use super::check::{CheckDefinition, CheckOwner};
 use super::field;
 use super::proxy::{self, ProxyDefinition};
-use super::sidecar::{self, Registration};
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
 use crate::limits::CHECKS_MAX;
@@ -190,22 +189,6 @@ impl ServiceDefinition {
     /// Reads a block of a file; `source` names the file in faults.
     pub fn from_node(node: &Node, source: &str) -> Result<Self, Faults> {
         decode::strict(node, source, "")
-    }
-
-    /// Validates the definition, its checks and its sidecar, and gives their defaults.
-    pub fn resolve(&self) -> Result<Registration, Faults> {
-        if self.name.is_empty() {
-            return Err(Faults::one(Fault::rule("Name", "Missing service name")));
-        }
-        if field::is_any_address(&self.address) {
-            return Err(Faults::one(Fault::rule("Address", "Invalid service address")));
-        }
-        let service = self.resolve_service(None)?;
-        let sidecar = match self.sidecar() {
-            Some(definition) => Some(sidecar::resolve(definition, &service)?),
-            None => None,
-        };
-        Ok(Registration { service, sidecar })
     }
 
     /// The nested definition, if there is one.

@@ -16,34 +16,11 @@ use crate::limits::SIDECAR_CHECK_INTERVAL;
 /// What follows the parent's id and name in those of its sidecar.
 pub const SIDECAR_SUFFIX: &str = "-sidecar-proxy";
 
-/// A validated definition: a service and perhaps its sidecar, whose port may still be open.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// The service.
-    pub service: LocalService,
-    /// Its sidecar.
-    pub sidecar: Option<Sidecar>,
-}
-
 /// A sidecar that may not have a port yet.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
     service: LocalService,
     default_checks: bool,
-}
-
-impl Registration {
-    /// The services to register, the parent first. `pick` is asked for a port if the sidecar has none: the one
-    /// it already has, or one that is free.
-    pub fn expand(
-        self,
-        pick: impl FnOnce(&InstanceId) -> Option<u16>,
-    ) -> Result<(LocalService, Option<LocalService>), Faults> {
-        match self.sidecar {
-            Some(sidecar) => Ok((self.service, Some(sidecar.place(pick)?))),
-            None => Ok((self.service, None)),
-        }
-    }
 }
 
 impl Sidecar {
@@ -67,15 +44,6 @@ impl Sidecar {
         }
         Ok(self.service)
     }
-}
-
-/// Validates a definition and expands it: the service, then its sidecar if it has one.
-pub fn expand_sidecar(
-    definition: &ServiceDefinition,
-    pick: impl FnOnce(&InstanceId) -> Option<u16>,
-) -> Result<Vec<LocalService>, Faults> {
-    let (service, sidecar) = definition.resolve()?.expand(pick)?;
-    Ok(std::iter::once(service).chain(sidecar).collect())
 }
 
 /// The port a sidecar gets: the one it has if that is in the range, else the lowest nobody has.
@@ -185,7 +153,7 @@ fn default_checks(sidecar: &LocalService) -> Result<Vec<CheckSpec>, Faults> {
     let proxy_address = own.proxy.as_ref().map_or("", |proxy| proxy.local_service_address.as_str());
     let host = [own.address.as_str(), proxy_address].into_iter().find(|host| !host.is_empty());
     let listening = (own.port != 0).then(|| Probe::Tcp {
-        address: host_port(host.unwrap_or("127.0.0.1"), own.port),
+        address: field::host_port(host.unwrap_or("127.0.0.1"), own.port),
         tls: None,
         every: Every { interval: SIDECAR_CHECK_INTERVAL, timeout: Duration::ZERO },
     });
@@ -217,13 +185,4 @@ fn default_checks(sidecar: &LocalService) -> Result<Vec<CheckSpec>, Faults> {
         })
     };
     present.into_iter().enumerate().map(spec).collect()
-}
-
-/// `host:port`, IPv6 addresses in brackets.
-pub(super) fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
 }

@@ -9,7 +9,7 @@ use concord_model::{Namespace, Pattern, PeerName, Stamp};
 use concord_syntax::Node;
 use serde::{Deserialize, Serialize};
 
-use super::{EntryShape, Head, pattern};
+use super::shape::{EntryShape, Head, pattern};
 use crate::Moment;
 use crate::catalog::shown_partition;
 use crate::definition::field;

@@ -1,11 +1,26 @@
 //! The leaf's own form, which webpki does not look at, and why no path was found.
 
-use concord_model::SpiffeId;
+use concord_model::{SpiffeId, Timestamp};
 use rustls_pki_types::CertificateDer;
 
-use super::{Refusal, Verified};
+use super::refusal::Refusal;
 use crate::oid;
 use crate::x509::{AlternativeNames, Certificate, CertificateError, Extensions, GeneralName, usage};
+
+/// Who a chain speaks for, and until when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verified<I = SpiffeId> {
+    /// The identity.
+    pub id: I,
+    /// First second of the leaf's life.
+    pub not_before: Timestamp,
+    /// Last second of the leaf's life.
+    pub not_after: Timestamp,
+    /// The leaf's serial number, colon-separated hexadecimal.
+    pub serial: String,
+    /// Key id of the leaf's issuer, colon-separated hexadecimal.
+    pub authority_key_id: String,
+}
 
 /// Reads a leaf and refuses all that is not a leaf of the mesh.
 pub(super) fn read(leaf: &CertificateDer<'_>) -> Result<(Certificate, Verified), Refusal> {

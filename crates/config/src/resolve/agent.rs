@@ -10,7 +10,7 @@ use concord_syntax::duration;
 
 use super::Resolver;
 use crate::flags::AgentFlags;
-use crate::load::Host;
+use crate::host::Host;
 use crate::raw::Raw;
 use crate::section::{AgentSection, RaftSection, ServerSection};
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use regex::Regex;
 
-use super::Wrong;
 use super::parse::{Argument, Command, Pipeline};
+use super::wrong::Wrong;
 use crate::address::Network;
 use crate::interfaces::{InterfaceAddress, Interfaces, known_rfcs, networks_of_rfc};
 

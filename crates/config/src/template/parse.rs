@@ -1,6 +1,9 @@
 //! The text between `{{` and `}}`, read into commands.
 
-use super::{NESTING_MAX, Wrong};
+use super::wrong::Wrong;
+
+/// How deep parentheses may nest; one level is already rare.
+const NESTING_MAX: usize = 8;
 
 /// Commands, each of which gets what comes out of the one before it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -25,7 +25,7 @@ fn arguments_are_read_or_refused() {
 fn a_seed_draws_the_same_requests_and_another_seed_others() {
     let drawn = |seed| {
         let mut chance = Chance::of_seed(seed);
-        (0..300).map(|_| format!("{:?}", request::any(Area::Mesh, &mut chance, true))).collect::<Vec<_>>()
+        (0..300).map(|_| format!("{:?}", area::any(Area::Mesh, &mut chance, true))).collect::<Vec<_>>()
     };
     assert_eq!(drawn(1), drawn(1));
     assert_ne!(drawn(1), drawn(2));
@@ -37,7 +37,7 @@ fn every_area_is_drawn() {
     let drawn: Vec<_> = (0..5_000)
         .map(|_| {
             let area = Area::any(&mut chance);
-            request::any(area, &mut chance, true).pattern
+            area::any(area, &mut chance, true).pattern
         })
         .collect();
     for endpoint in [

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::Port;
+use super::port::Port;
 
 /// How a stranger behaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -15,8 +15,10 @@ use futures::StreamExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Endpoint;
 
-use super::TOKEN;
 use crate::spread::Spread;
+
+/// The token of the client.
+pub(crate) const TOKEN: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
 
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -11,8 +11,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
-use super::Port;
 use super::attack::Attack;
+use super::port::Port;
 
 /// Addresses the flood comes from: 127.0.1.1 and on.
 const SOURCES: usize = 64;

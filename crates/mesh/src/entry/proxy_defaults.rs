@@ -2,7 +2,7 @@
 
 use concord_model::ServiceRef;
 use concord_model::entry::{
-    AccessLogSink, AccessLogs, Entry, EntryKind, EntryName, MutualTlsMode, Protocol, ProxyDefaults, Record,
+    AccessLogSink, AccessLogs, Entry, MutualTlsMode, Protocol, ProxyDefaults, Record,
 };
 use serde::Deserialize;
 
@@ -53,17 +53,6 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
 
 pub(super) fn links(_: &Record<ProxyDefaults>) -> Vec<ServiceRef> {
     Vec::new()
-}
-
-/// What services speak that say nothing themselves: bytes, if nothing is said here either.
-pub(super) fn protocol(proposed: Proposed<'_>) -> Protocol {
-    let said = match proposed.entry(&EntryName::only(EntryKind::ProxyDefaults)).as_deref() {
-        Some(Entry::ProxyDefaults(entry)) => {
-            entry.said.config.get("protocol").and_then(|value| Protocol::deserialize(value).ok())
-        }
-        _ => None,
-    };
-    said.unwrap_or_default().or(Protocol::Tcp)
 }
 
 /// Whether a mode of mutual TLS may be set where there was another one: letting in what is without the mesh's TLS

@@ -5,12 +5,12 @@ use concord_model::entry::EntryKind;
 use concord_model::intention::{Destination, SourceIntention};
 
 use super::graph::{GraphFault, Lookup, Proposed};
-use super::service_defaults::protocol;
+use super::protocol;
 
 /// Whether permissions may be given for a destination. Those for all services are not asked about.
 pub(super) fn permitted(proposed: Proposed<'_>, destination: &Destination) -> Result<(), GraphFault> {
     let Some(service) = destination.service() else { return Ok(()) };
-    let protocol = protocol(proposed, &service);
+    let protocol = protocol::of(proposed, &service);
     if protocol.is_http() { Ok(()) } else { Err(GraphFault::PermissionsOnBytes { service, protocol }) }
 }
 
@@ -26,7 +26,7 @@ pub fn check_source(
 /// Whether the destinations of intentions with permissions keep their requests under a change of the defaults.
 pub(super) fn stay(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     for service in affected(proposed) {
-        let (before, after) = (protocol(proposed.before(), &service), protocol(proposed, &service));
+        let (before, after) = (protocol::of(proposed.before(), &service), protocol::of(proposed, &service));
         if before.is_http() && !after.is_http() {
             return Err(GraphFault::PermissionsOnBytes { service, protocol: after });
         }

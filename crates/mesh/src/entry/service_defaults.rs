@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{
-    Entry, EntryKind, EntryName, MutualTlsMode, OutsideDestination, PassiveHealthCheck, Protocol, Record,
-    ServiceDefaults, UpstreamDefaults, UpstreamOverride,
+    Entry, MutualTlsMode, OutsideDestination, PassiveHealthCheck, Record, ServiceDefaults, UpstreamDefaults,
+    UpstreamOverride,
 };
 
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
-use super::proxy_defaults::{self, may_be};
+use super::proxy_defaults::may_be;
 use super::requests;
 
 /// Overrides of a service's calls: one for each service it calls.
@@ -134,13 +134,4 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
 
 pub(super) fn links(_: &Record<ServiceDefaults>) -> Vec<ServiceRef> {
     Vec::new()
-}
-
-/// What a service speaks: as its defaults say, else as those of all proxies do.
-pub(super) fn protocol(proposed: Proposed<'_>, service: &ServiceRef) -> Protocol {
-    let own = match proposed.entry(&EntryName::of_service(EntryKind::ServiceDefaults, service)).as_deref() {
-        Some(Entry::ServiceDefaults(entry)) => entry.said.protocol,
-        _ => Protocol::Unset,
-    };
-    own.or(proxy_defaults::protocol(proposed))
 }

@@ -18,7 +18,8 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{Options, ProxyStatus};
+use super::options::Options;
+use super::status::ProxyStatus;
 use crate::events::degraded;
 use crate::limits::CLOCK_CHECK;
 use crate::state::Shared;

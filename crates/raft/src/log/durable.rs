@@ -31,6 +31,7 @@ use crate::limits::{LOG_CACHE_BYTES, READ_ENTRIES_MAX, TAIL_BYTES_MAX, WRITER_QU
 use crate::log::fitting;
 use crate::log::record::{self, RecordError};
 use crate::log::reserve::Reserve;
+use crate::log::shared::{Shared, State};
 use crate::log::tail::Tail;
 use crate::log::writer::{self, COMMITTED, Command, LOG, META, PURGED, SERVER, VOTE, Writer, WriterHandle};
 use crate::snapshot::{PurgeFloor, Snapshots};
@@ -48,26 +49,6 @@ const REDB_BEGIN: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 pub(crate) struct Durable {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: WriterHandle,
-}
-
-pub(crate) struct Shared {
-    db: RwLock<Option<Arc<Database>>>,
-    pub(crate) state: Mutex<State>,
-    pub(crate) fatal: Arc<FatalSlot>,
-    pub(crate) reserve: Arc<Reserve>,
-    snapshots: Arc<Snapshots>,
-    scope: Scope,
-}
-
-/// What is known without the disk.
-#[derive(Debug)]
-pub(crate) struct State {
-    vote: Option<Vote>,
-    pub(crate) committed: Option<LogId>,
-    purged: Option<LogId>,
-    last: Option<LogId>,
-    pub(crate) tail: Tail,
-    batch: u64,
 }
 
 /// Whose log it is, and in which format.
@@ -313,18 +294,6 @@ impl RaftLogStorage<TypeConfig> for Durable {
             }
         }
         self.acknowledged(|ack| Command::Purge { upto, ack }).await
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    pub(crate) fn db(&self) -> Option<Arc<Database>> {
-        self.db.read().clone()
-    }
-
-    pub(crate) fn close(&self) {
-        self.db.write().take();
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::StartError;
 use crate::fatal::{Fatal, FatalSlot};
 use crate::machine::{ApplyHalt, Machine, RestoreError, SnapshotJob, StateMachine};
 use crate::snapshot::Snapshots;
-use crate::snapshot::keeper::Progress;
+use crate::snapshot::progress::Progress;
 
 /// A state machine that counts.
 struct Counter(u64);
@@ -363,7 +363,7 @@ impl Durable {
         self.shared.db().expect("open")
     }
 
-    fn hold(&self) -> parking_lot::MutexGuard<'_, durable::State> {
+    fn hold(&self) -> parking_lot::MutexGuard<'_, shared::State> {
         self.shared.state.lock()
     }
 

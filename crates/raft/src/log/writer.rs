@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::engine::{LogId, TypeConfig, Vote};
 use crate::fatal::Fatal;
 use crate::limits::{WRITER_BATCH_BYTES_MAX, WRITER_BATCH_MAX};
-use crate::log::durable::Shared;
 use crate::log::record;
+use crate::log::shared::Shared;
 
 pub(crate) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

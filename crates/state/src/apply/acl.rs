@@ -9,7 +9,7 @@ use std::sync::Arc;
 use concord_model::Uuid;
 use concord_model::token::{AclPolicy, Token, is_reserved};
 
-use crate::apply::done;
+use super::outcome::done;
 use crate::apply::stamp::renewed;
 use crate::command::{
     BootstrapAcl, DeletePolicy, DeleteTokens, EnsureBuiltins, ReapExpiredTokens, SetMode, SetPolicies,

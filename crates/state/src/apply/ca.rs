@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
 
+use super::outcome::{cas_failed, done};
 use crate::apply::stamp::renewed;
-use crate::apply::{cas_failed, done};
 use crate::command::{AllocateSerials, DeleteCaProviderState, SetCaConfig, SetCaProviderState, SetCaRoots};
 use crate::keys;
 use crate::limits::SERIALS_MAX;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use concord_model::catalog::{Check, CheckStatus, Node, SERF_HEALTH, ServiceInstance};
 use concord_model::{CheckId, Namespace};
 
-use crate::apply::done;
+use super::outcome::done;
 use crate::apply::stamp::renewed;
 use crate::command::{Deregister, DeregisterWhat, Register};
 use crate::derive::catalog as rows;

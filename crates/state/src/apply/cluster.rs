@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use concord_model::Uuid;
 
-use crate::apply::done;
+use super::outcome::done;
 use crate::command::{SetClusterId, SetRuleSet};
 use crate::keys;
 use crate::reply::{ClusterRefusal, Refusal, Reply};

@@ -11,8 +11,8 @@ use concord_model::Stamp;
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 
+use super::outcome::{cas_failed, done};
 use crate::apply::cluster::{GRAPH_RULES, rule_set};
-use crate::apply::{cas_failed, done};
 use crate::command::{DeleteEntry, DeleteIntention, EditIntention, SetEntry, UpsertIntention};
 use crate::derive::entry as rows;
 use crate::key::Key;

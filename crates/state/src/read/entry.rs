@@ -14,8 +14,8 @@ use concord_model::{Pattern, ServiceRef, Uuid};
 use crate::keys;
 use crate::read::Reader;
 use crate::row::{EntryRow, IntentionHead, IntentionRef};
-use crate::store::View;
 use crate::tables::{TableId, Tables};
+use crate::view::View;
 
 impl Reader {
     /// One entry, whole.

@@ -17,7 +17,7 @@ use crate::derive;
 use crate::key::Key;
 use crate::keys;
 use crate::row::{AclBootstrap, IntentionHead};
-use crate::snapshot::{SnapshotError, SnapshotHeader};
+use crate::snapshot::header::{SnapshotError, SnapshotHeader};
 use crate::table::Commit;
 use crate::tables::{TableId, Tables};
 

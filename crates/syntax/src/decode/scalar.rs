@@ -2,7 +2,7 @@
 
 use crate::tree::{Kind, Node};
 
-use super::{Fault, quoted};
+use super::fault::{Fault, quoted};
 
 /// A number of either form.
 #[derive(Clone, Copy, Debug, PartialEq)]

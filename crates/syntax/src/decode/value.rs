@@ -5,10 +5,11 @@ use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use crate::duration;
-use crate::tree::{Entry, Kind, Node, group, repeated_objects};
+use crate::tree::{Entry, Kind, Node, group, repeated_objects, same_key};
 
+use super::context::{Context, Error, Path};
+use super::fault::Fault;
 use super::scalar::{self, Number, wanted};
-use super::{Context, Error, Fault, Path, same_key};
 
 /// A type of this name over whole nanoseconds is a length of time, and may be written as Go writes one.
 const SPAN: &str = "Span";

@@ -21,9 +21,9 @@ use crate::source::{SourceFile, Target, code};
 const RULE: &str = "circle";
 
 /// More circles in the whole house are refused.
-const CIRCLES_MAX: usize = 34;
+const CIRCLES_MAX: usize = 4;
 /// A circle of more files is refused.
-const FILES_MAX: usize = 10;
+const FILES_MAX: usize = 3;
 /// Passing a name on more often than this is taken for a name that leads nowhere.
 const STEPS_MAX: usize = 16;
 

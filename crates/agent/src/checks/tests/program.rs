@@ -110,7 +110,7 @@ async fn a_check_that_goes_takes_its_program_with_it() {
 
 fn managed_by(service_manager: String) -> Maker {
     let mut maker = maker();
-    maker.service_manager = service_manager;
+    maker.tools.service_manager = service_manager;
     maker
 }
 

@@ -24,7 +24,7 @@ async fn a_connection_passes_and_a_refusal_is_critical() {
 async fn a_datagram_that_was_not_sent_in_time_is_critical() {
     // Its time is over before the name is resolved.
     let maker = Maker::new(&config(), Arc::new(ManualClock::new(0)));
-    let report = udp::run(&maker, "localhost:1", Duration::ZERO).await;
+    let report = udp::run(&maker.tools, "localhost:1", Duration::ZERO).await;
     assert_eq!((report.status, report.output.as_str()), (Critical, "udp localhost:1: i/o timeout"));
 }
 

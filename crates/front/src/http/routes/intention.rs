@@ -2,14 +2,15 @@
 
 mod by_id;
 mod explain;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_agent::IntentionsTo;
 use concord_api::intention::{
-    Intention, IntentionBody, IntentionCheck, IntentionParts, IntentionUpsert, parse_any_service,
-    parse_destination, parse_service, parse_source,
+    Intention, IntentionBody, IntentionCheck, IntentionUpsert, parse_any_service, parse_destination,
+    parse_service, parse_source,
 };
 use concord_mesh::intention::Intention as Flat;
 use concord_model::ServiceRef;
@@ -22,6 +23,7 @@ use concord_rpc::{Head, RpcError};
 use futures::future::{select_all, try_join_all};
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
+use self::shape::{shape, shapes};
 use super::endpoints;
 use crate::http::context::{Ctx, FromCache};
 use crate::http::reply::Meta;
@@ -54,29 +56,6 @@ endpoints! {
     Check: GET "/v1/connect/intentions/check", Right::asked::<(CheckIntention,)>() => check;
     /// Why, and what would change that.
     Explain: GET "/v1/connect/intentions/explain", Right::asked::<(ExplainIntention,)>() => explain;
-}
-
-/// The shape of one intention.
-fn shape(flat: &Flat) -> Intention {
-    let Flat { destination, source, precedence, decision, description, legacy, jwt, meta, stamp } = flat;
-    Intention::from_model(IntentionParts {
-        destination,
-        source,
-        precedence: *precedence,
-        decision,
-        description,
-        legacy: legacy.as_ref(),
-        jwt: jwt.as_deref(),
-        meta,
-        stamp: *stamp,
-    })
-}
-
-/// The intentions of entries, in the order in which they are tried.
-fn shapes<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Vec<Intention> {
-    let mut flat: Vec<Flat> = entries.into_iter().flat_map(Flat::of_entry).collect();
-    flat.sort_by(Flat::order);
-    flat.iter().map(shape).collect()
 }
 
 async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

@@ -97,7 +97,7 @@ pub(super) const APART: &[Reason] = &[
     ),
     (
         "one goes with each entry of the log, the other with the whole state",
-        &[("state::envelope::Envelope", "state::snapshot::SnapshotHeader")],
+        &[("state::envelope::Envelope", "state::snapshot::header::SnapshotHeader")],
     ),
     (
         "tasks of one proxy hold handles to the same parts",
@@ -119,7 +119,7 @@ pub(super) const APART: &[Reason] = &[
             ("api::definition::proxy::ProxyDefinition", "model::entry::proxy_defaults::ProxyDefaults"),
             ("api::intention::IntentionParts", "model::intention::ServiceIntentions"),
             ("ca::csr::SigningScope", "model::spiffe::ServiceIdentity"),
-            ("ca::verify::Verified", "model::ca::CaRoot"),
+            ("ca::verify::leaf::Verified", "model::ca::CaRoot"),
             ("mesh::intention::Intention", "model::intention::ServiceIntentions"),
             ("mesh::intention::Intention", "rpc::request::intention::PlainIntention"),
         ],

@@ -10,7 +10,7 @@ use concord_rpc::request::{
 };
 use serde::Serialize;
 
-use super::shape;
+use super::shape::shape;
 use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply};
 

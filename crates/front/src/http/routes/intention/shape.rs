@@ -1,0 +1,28 @@
+//! How intentions are shown.
+
+use concord_api::intention::{Intention, IntentionParts};
+use concord_mesh::intention::Intention as Flat;
+use concord_model::intention::ServiceIntentions;
+
+/// The shape of one intention.
+pub(super) fn shape(flat: &Flat) -> Intention {
+    let Flat { destination, source, precedence, decision, description, legacy, jwt, meta, stamp } = flat;
+    Intention::from_model(IntentionParts {
+        destination,
+        source,
+        precedence: *precedence,
+        decision,
+        description,
+        legacy: legacy.as_ref(),
+        jwt: jwt.as_deref(),
+        meta,
+        stamp: *stamp,
+    })
+}
+
+/// The intentions of entries, in the order in which they are tried.
+pub(super) fn shapes<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Vec<Intention> {
+    let mut flat: Vec<Flat> = entries.into_iter().flat_map(Flat::of_entry).collect();
+    flat.sort_by(Flat::order);
+    flat.iter().map(shape).collect()
+}

@@ -1,0 +1,40 @@
+//! Reading under the lease.
+
+use openraft::RaftMetrics;
+use openraft::async_runtime::{Instant as _, WatchReceiver as _};
+
+use super::Raft;
+use crate::engine::{EngineInstant, TypeConfig};
+use crate::error::ReadError;
+
+impl<R> Raft<R> {
+    /// Whether this server leads and nobody else can now.
+    #[must_use]
+    pub fn has_lease(&self) -> bool {
+        self.leased_term().is_some()
+    }
+
+    fn leased_term(&self) -> Option<u64> {
+        let inner = &*self.inner;
+        let metrics = inner.engine.metrics();
+        let metrics: &RaftMetrics<TypeConfig> = &metrics.borrow_watched();
+        inner.lease.term(metrics, inner.config.timings.lease, EngineInstant::now().0)
+    }
+
+    /// Runs `read` on the state, and returns its result if nobody else led while it ran. The lease is looked at before,
+    /// so that the state has all that earlier leaders have committed, and afterwards: a process that was stopped in
+    /// between finds it over. Without it the others are asked, and `read` is run again.
+    ///
+    /// # Errors
+    /// As [`Raft::read_barrier`].
+    pub async fn leased<T>(&self, read: impl Fn() -> T) -> Result<T, ReadError> {
+        if let Some(term) = self.leased_term() {
+            let result = read();
+            if self.leased_term() == Some(term) {
+                return Ok(result);
+            }
+        }
+        self.read_barrier().await?;
+        Ok(read())
+    }
+}

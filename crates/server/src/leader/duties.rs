@@ -1,0 +1,32 @@
+//! Whether this server leads, for those who wait for it.
+
+use tokio::sync::watch;
+
+/// Whether this server leads and has done what must be done before it serves.
+#[derive(Debug)]
+pub(crate) struct Duties {
+    pub(super) leading: watch::Sender<bool>,
+}
+
+impl Duties {
+    pub(crate) fn new() -> Self {
+        Self { leading: watch::Sender::new(false) }
+    }
+
+    /// Whether this server leads and serves.
+    pub(crate) fn has_led(&self) -> bool {
+        *self.leading.borrow()
+    }
+
+    /// Whether it leads, as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        self.leading.subscribe()
+    }
+
+    /// Completes when this server leads and serves.
+    pub(crate) async fn leading(&self) {
+        let mut leading = self.leading.subscribe();
+        // The sender lives as long as the server: the wait cannot fail.
+        let _ = leading.wait_for(|leads| *leads).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! What a command comes to, where several kinds of command say the same.
+
+use crate::reply::Reply;
+
+pub(super) fn done(changed: bool) -> Reply {
+    Reply::Done { changed }
+}
+
+/// Refuses to go on if a record changed since its writer read it; 0 stands for no record.
+pub(super) fn cas_failed(asked: Option<u64>, current: u64) -> Option<Reply> {
+    (asked? != current).then_some(Reply::CasFailed { current })
+}
