@@ -40,7 +40,7 @@ pub use self::cached::{Cached, Shared};
 pub(crate) use self::cached::{is_shared, need, shown};
 pub use self::intentions::{IntentionSet, IntentionsTo};
 use self::slot::{Pinned, Read, Slot};
-use self::table::{Found, Key, Table, View};
+use self::table::{CacheTable, Found, Key, View};
 use crate::answer::CacheAnswer;
 use crate::caller::Caller;
 use crate::limits::{
@@ -55,7 +55,7 @@ pub(crate) struct Cache {
     servers: Servers,
     world: World,
     scope: Scope,
-    table: Mutex<Table>,
+    table: Mutex<CacheTable>,
 }
 
 /// The servers, with something to print.
@@ -78,7 +78,7 @@ pub(crate) struct Wait {
 
 impl Cache {
     pub(crate) fn new(servers: Arc<dyn ServerApi>, world: World, scope: Scope, budget: usize) -> Arc<Self> {
-        let table = Mutex::new(Table::new(budget));
+        let table = Mutex::new(CacheTable::new(budget));
         let cache = Arc::new(Self { servers: Servers(servers), world, scope, table });
         cache.scope.spawn("sweep the cache", Arc::clone(&cache).sweep());
         cache

@@ -47,13 +47,13 @@ pub(crate) struct Leaves {
     cache: Arc<Cache>,
     world: World,
     scope: Scope,
-    entries: Mutex<HashMap<ServiceName, Arc<Entry>>>,
+    entries: Mutex<HashMap<ServiceName, Arc<LeafEntry>>>,
 }
 
 /// One identity's leaf, where readers and the driver meet.
 #[derive(Debug)]
-struct Entry {
-    state: watch::Sender<State>,
+struct LeafEntry {
+    state: watch::Sender<LeafState>,
     /// The token of the latest authorised reader.
     token: Mutex<Option<Secret>>,
     used: Mutex<Instant>,
@@ -63,8 +63,8 @@ struct Entry {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    held: Option<Held>,
+struct LeafState {
+    held: Option<HeldLeaf>,
     error: Option<RpcError>,
     errors: u64,
     gone: bool,
@@ -72,19 +72,19 @@ struct State {
 }
 
 #[derive(Clone, Debug)]
-struct Held {
+struct HeldLeaf {
     leaf: Arc<Leaf>,
     at: Instant,
 }
 
 /// A reader of an entry; while there is one the entry stays.
-struct Reader(Arc<Entry>);
+struct LeafReader(Arc<LeafEntry>);
 
 /// Runs one identity's manager.
-struct Driver {
+struct LeafDriver {
     leaves: Arc<Leaves>,
     service: ServiceName,
-    entry: Arc<Entry>,
+    entry: Arc<LeafEntry>,
     manager: Manager,
     roots: Option<(Arc<CaRoots>, u64)>,
     /// Keys of attempts whose answer is awaited.
@@ -188,7 +188,7 @@ impl Leaves {
     }
 
     /// What is held, if it is another one than that of `index`, and valid.
-    fn answer(&self, state: &State, index: u64, hit: bool) -> Option<CacheAnswer<Arc<Leaf>>> {
+    fn answer(&self, state: &LeafState, index: u64, hit: bool) -> Option<CacheAnswer<Arc<Leaf>>> {
         let held = state.held.as_ref().filter(|_| state.index != index)?;
         if !self.is_valid(held) {
             return None;
@@ -198,24 +198,28 @@ impl Leaves {
     }
 
     /// Whether a leaf is valid by the clock of this machine.
-    fn is_valid(&self, held: &Held) -> bool {
+    fn is_valid(&self, held: &HeldLeaf) -> bool {
         let (wall, certificate) = (self.wall(), &held.leaf.certificate);
         certificate.valid_after <= wall && wall < certificate.valid_before
     }
 
     /// The entry of a service, begun if need be; whether it was.
-    fn entry(self: &Arc<Self>, caller: &Caller, service: &ServiceName) -> Result<(Reader, bool), RpcError> {
+    fn entry(
+        self: &Arc<Self>,
+        caller: &Caller,
+        service: &ServiceName,
+    ) -> Result<(LeafReader, bool), RpcError> {
         let now = self.world.clock.now();
         let mut entries = self.entries.lock();
         if let Some(entry) = entries.get(service) {
             entry.token.lock().clone_from(&caller.token);
             *entry.used.lock() = now;
-            return Ok((Reader::new(entry), false));
+            return Ok((LeafReader::new(entry), false));
         }
         if entries.len() >= LEAVES_MAX {
             return Err(RpcError::Busy(format!("at most {LEAVES_MAX} certificates are held by one agent")));
         }
-        let entry = Arc::new(Entry {
+        let entry = Arc::new(LeafEntry {
             state: watch::Sender::default(),
             token: Mutex::new(caller.token.clone()),
             used: Mutex::new(now),
@@ -223,13 +227,13 @@ impl Leaves {
             look: Notify::new(),
         });
         entries.insert(service.clone(), Arc::clone(&entry));
-        let reader = Reader::new(&entry);
+        let reader = LeafReader::new(&entry);
         drop(entries);
-        self.scope.spawn("keep a leaf", Driver::new(Arc::clone(self), service.clone(), entry).run());
+        self.scope.spawn("keep a leaf", LeafDriver::new(Arc::clone(self), service.clone(), entry).run());
         Ok((reader, true))
     }
 
-    fn forget(&self, service: &ServiceName, entry: &Arc<Entry>) {
+    fn forget(&self, service: &ServiceName, entry: &Arc<LeafEntry>) {
         let mut entries = self.entries.lock();
         if entries.get(service).is_some_and(|own| Arc::ptr_eq(own, entry)) {
             entries.remove(service);
@@ -254,25 +258,25 @@ impl Leaves {
     }
 }
 
-// === impl Reader ===
+// === impl LeafReader ===
 
-impl Reader {
-    fn new(entry: &Arc<Entry>) -> Self {
+impl LeafReader {
+    fn new(entry: &Arc<LeafEntry>) -> Self {
         entry.readers.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(entry))
     }
 }
 
-impl Drop for Reader {
+impl Drop for LeafReader {
     fn drop(&mut self) {
         self.0.readers.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-// === impl Driver ===
+// === impl LeafDriver ===
 
-impl Driver {
-    fn new(leaves: Arc<Leaves>, service: ServiceName, entry: Arc<Entry>) -> Self {
+impl LeafDriver {
+    fn new(leaves: Arc<Leaves>, service: ServiceName, entry: Arc<LeafEntry>) -> Self {
         Self {
             manager: Manager::new(leaves.behaviour),
             leaves,
@@ -466,7 +470,7 @@ impl Driver {
         metrics::counter!("concord_agent_leaves_issued_total").increment(1);
         let at = self.leaves.world.clock.now();
         let index = certificate.stamp.modify;
-        let held = Held { leaf: Arc::new(Leaf { certificate, key }), at };
+        let held = HeldLeaf { leaf: Arc::new(Leaf { certificate, key }), at };
         self.entry.state.send_modify(|state| {
             state.index = index.max(state.index + 1);
             state.held = Some(held);

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::heed::Heeding;
-use self::table::{Epoch, Look, Table};
+use self::table::{Epoch, KnownTokens, Look};
 use crate::caller::{Caller, Resolved, TokenKey};
 use crate::config::{AclConfig, DownPolicy};
 use crate::limits::{FOLLOWS_MAX, RESOLVES_MAX, RESOLVES_WAITING_MAX};
@@ -39,7 +39,7 @@ pub(crate) struct Tokens {
     servers: Arc<dyn ServerApi>,
     world: World,
     scope: Scope,
-    table: Mutex<Table>,
+    table: Mutex<KnownTokens>,
     flights: Mutex<HashMap<TokenKey, WeakShared<Flight>>>,
     follows: Mutex<HashMap<TokenKey, Arc<watch::Sender<Outcome>>>>,
     turns: Semaphore,
@@ -66,7 +66,7 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     pub(crate) fn new(settings: AclConfig, servers: Arc<dyn ServerApi>, world: World, scope: Scope) -> Self {
         Self {
-            table: Mutex::new(Table::new(settings.token_ttl)),
+            table: Mutex::new(KnownTokens::new(settings.token_ttl)),
             settings,
             servers,
             world,

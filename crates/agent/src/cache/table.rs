@@ -1,7 +1,7 @@
 //! Entries of the cache: found by key, counted in bytes, kept while somebody holds them.
 //!
 //! ```text
-//! Table ── by type of question ──► dyn AnyShelf ── downcast, here alone ──► Shelf<C> ──► Pinned<C::Kept>
+//! table ── by type of question ──► dyn AnyShelf ── downcast, here alone ──► Shelf<C> ──► Pinned<C::Kept>
 //!   counts and evicts over all of them                                       finds by key, typed
 //! ```
 
@@ -40,7 +40,7 @@ pub(super) enum View {
 
 /// All entries.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct CacheTable {
     budget: usize,
     bytes: usize,
     shelves: HashMap<TypeId, Box<dyn AnyShelf>>,
@@ -57,7 +57,7 @@ pub(super) enum Found<K> {
     Full,
 }
 
-impl Table {
+impl CacheTable {
     pub(super) fn new(budget: usize) -> Self {
         Self { budget, bytes: 0, shelves: HashMap::new() }
     }

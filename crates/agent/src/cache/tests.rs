@@ -10,7 +10,7 @@ use concord_rpc::{Consistency, Need};
 use concord_runtime::Instant;
 
 use super::cached::{is_public, need};
-use super::table::{Found, Key, Table, View};
+use super::table::{CacheTable, Found, Key, View};
 use super::{Cached, Shared, is_shared};
 use crate::caller::Caller;
 use crate::limits::{CACHE_ENTRY_BYTES, CACHE_IDLE};
@@ -79,7 +79,7 @@ fn key<C: Cached>(question: C) -> Key<C> {
 
 /// Begins an entry that nobody holds.
 #[track_caller]
-fn begin<C: Cached>(table: &mut Table, question: C, seconds: u64) {
+fn begin<C: Cached>(table: &mut CacheTable, question: C, seconds: u64) {
     let found = table.find_or_begin(&key(question), at(seconds));
     assert!(matches!(found, Found::Begun(_)), "{found:?}");
 }
@@ -96,7 +96,7 @@ fn n_30_what_servers_filter_is_shared_by_nobody_whatever_its_type_says() {
 
 #[test]
 fn questions_of_two_types_are_two_questions() {
-    let mut table = Table::new(10 * CACHE_ENTRY_BYTES);
+    let mut table = CacheTable::new(10 * CACHE_ENTRY_BYTES);
     begin(&mut table, Nodes("n"), 0);
     assert!(table.find(&key(Status("n")), at(0)).is_none());
     begin(&mut table, Status("n"), 0);
@@ -107,7 +107,7 @@ fn questions_of_two_types_are_two_questions() {
 
 #[test]
 fn room_is_made_by_what_was_read_longest_ago_whatever_its_type() {
-    let mut table = Table::new(3 * CACHE_ENTRY_BYTES);
+    let mut table = CacheTable::new(3 * CACHE_ENTRY_BYTES);
     begin(&mut table, Nodes("first"), 1);
     begin(&mut table, Status("second"), 2);
     begin(&mut table, Nodes("third"), 3);
@@ -124,7 +124,7 @@ fn room_is_made_by_what_was_read_longest_ago_whatever_its_type() {
 
 #[test]
 fn bytes_of_all_types_count_together_and_are_given_back() {
-    let mut table = Table::new(4 * CACHE_ENTRY_BYTES);
+    let mut table = CacheTable::new(4 * CACHE_ENTRY_BYTES);
     let Found::Begun(nodes) = table.find_or_begin(&key(Nodes("n")), at(0)) else { panic!("there is room") };
     begin(&mut table, Status("n"), 1);
     assert!(table.account(&key(Nodes("n")), nodes.slot(), 2 * CACHE_ENTRY_BYTES));
@@ -142,7 +142,7 @@ fn bytes_of_all_types_count_together_and_are_given_back() {
 
 #[test]
 fn what_nobody_reads_and_nobody_holds_expires_whatever_its_type() {
-    let mut table = Table::new(10 * CACHE_ENTRY_BYTES);
+    let mut table = CacheTable::new(10 * CACHE_ENTRY_BYTES);
     begin(&mut table, Nodes("n"), 0);
     begin(&mut table, Status("n"), 0);
     let held = table.find(&key(Status("n")), at(0));

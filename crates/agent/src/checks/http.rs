@@ -30,7 +30,7 @@ const AGENT: HeaderValue = HeaderValue::from_static("Consul Health Check");
 const ACCEPTED: HeaderValue = HeaderValue::from_static("text/plain, text/*, */*");
 
 /// An answer whose body has not been read.
-struct Reply {
+struct ProbedReply {
     response: Response<Incoming>,
     driver: Driver,
 }
@@ -69,7 +69,7 @@ pub(super) async fn run(tools: &Tools, request: &CheckRequest, within: Duration,
     Report::run(verdict, format!("HTTP {method} {}: {said} Output: {}", shown(&request.url), tail.text()))
 }
 
-async fn read(mut reply: Reply, tail: &mut Tail) {
+async fn read(mut reply: ProbedReply, tail: &mut Tail) {
     let mut body = reply.response.into_body();
     while let Some(Ok(frame)) = reply.driver.alongside(body.frame()).await {
         if let Some(data) = frame.data_ref() {
@@ -89,7 +89,7 @@ fn status_line(response: &Response<Incoming>) -> String {
     format!("{} {reason}", status.as_u16()).trim_end().to_owned()
 }
 
-async fn ask(tools: &Tools, request: &CheckRequest, method: &str) -> Result<Reply, String> {
+async fn ask(tools: &Tools, request: &CheckRequest, method: &str) -> Result<ProbedReply, String> {
     let mut next = first(request, method)?;
     for _ in 0..=CHECK_HTTP_REDIRECTS_MAX {
         let reply = send(tools, request, &next).await?;
@@ -118,7 +118,7 @@ fn first(request: &CheckRequest, method: &str) -> Result<Next, String> {
     Ok(Next { method, url, headers, body: Bytes::copy_from_slice(request.body.as_bytes()) })
 }
 
-async fn send(tools: &Tools, request: &CheckRequest, next: &Next) -> Result<Reply, String> {
+async fn send(tools: &Tools, request: &CheckRequest, next: &Next) -> Result<ProbedReply, String> {
     let Next { method, url, headers, body } = next;
     let tls = url.secure.then_some(&request.tls);
     let stream = dial(&tools.tls, &url.address(), tls, &[PROTOCOL]).await?;
@@ -144,7 +144,7 @@ async fn send(tools: &Tools, request: &CheckRequest, next: &Next) -> Result<Repl
         built.headers_mut().insert(AUTHORIZATION, value);
     }
     let response = driver.alongside(requests.send_request(built)).await.map_err(|error| told(&error))?;
-    Ok(Reply { response, driver })
+    Ok(ProbedReply { response, driver })
 }
 
 /// Whether an answer says to ask elsewhere, and then what.

@@ -12,7 +12,7 @@ use crate::limits::{TOKENS_MAX, UNKNOWN_TOKEN_WINDOW, UNKNOWN_TOKENS_MAX};
 
 /// The table of tokens. Holds hashes of secrets, never secrets.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct KnownTokens {
     ttl: Duration,
     /// How often everything was outdated.
     epoch: Epoch,
@@ -47,7 +47,7 @@ pub(super) enum Look {
     Missing,
 }
 
-impl Table {
+impl KnownTokens {
     pub(super) fn new(ttl: Duration) -> Self {
         Self { ttl, epoch: Epoch::default(), known: HashMap::new(), unknown: HashMap::new() }
     }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_fresh_then_stale_and_never_forgotten_by_time_alone() {
-        let mut table = Table::new(Duration::from_secs(30));
+        let mut table = KnownTokens::new(Duration::from_secs(30));
         table.learn(key("a"), &resolved(), 5, table.epoch(), at(0));
         assert!(matches!(table.look(&key("a"), at(29)), Look::Fresh(_)));
         assert!(matches!(table.look(&key("a"), at(30)), Look::Stale(_)));
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_unknown_token_is_refused_for_a_moment_only() {
-        let mut table = Table::new(Duration::from_secs(30));
+        let mut table = KnownTokens::new(Duration::from_secs(30));
         table.learn(key("a"), &resolved(), 5, table.epoch(), at(0));
         table.refuse(key("a"), RpcError::TokenNotFound, table.epoch(), at(1));
         assert!(matches!(table.look(&key("a"), at(1)), Look::Unknown(_)));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn n_29_floods_of_tokens_stay_within_bounds() {
-        let mut table = Table::new(Duration::from_secs(30));
+        let mut table = KnownTokens::new(Duration::from_secs(30));
         for n in 0..100_000u32 {
             table.refuse(
                 key(&n.to_string()),
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_took_long_does_not_undo_a_later_one() {
-        let mut table = Table::new(Duration::from_secs(30));
+        let mut table = KnownTokens::new(Duration::from_secs(30));
         let (old, new) = (resolved(), resolved());
         table.learn(key("a"), &new, 9, table.epoch(), at(0));
         table.learn(key("a"), &old, 5, table.epoch(), at(1));
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_change_outdates_what_was_asked_before_it_and_nothing_that_is_asked_after() {
-        let mut table = Table::new(Duration::from_secs(30));
+        let mut table = KnownTokens::new(Duration::from_secs(30));
         let before = table.epoch();
         table.learn(key("a"), &resolved(), 5, before, at(0));
         table.refuse(key("b"), RpcError::TokenNotFound, before, at(0));
