@@ -85,11 +85,11 @@ impl<'a> Proposed<'a> {
         self.kept.entry(self.name()?)
     }
 
-    /// An entry, as it would be.
-    pub(super) fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
+    /// What is seen of an entry, as it would be.
+    pub(super) fn see<T>(&self, name: &EntryName, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         match self.change {
-            Some(change) if change.name == name => change.to.map(|entry| Arc::new(entry.clone())),
-            _ => self.kept.entry(name),
+            Some(change) if change.name == name => change.to.map(look),
+            _ => self.kept.entry(name).map(|entry| look(&entry)),
         }
     }
 

@@ -63,8 +63,9 @@ pub(super) fn links(_: &Record<Mesh>) -> Vec<ServiceRef> {
 
 /// Whether proxies may be told to let connections in without the mesh's TLS.
 pub(super) fn allows_permissive(proposed: Proposed<'_>) -> bool {
-    match proposed.entry(&EntryName::only(EntryKind::Mesh)).as_deref() {
-        Some(Entry::Mesh(entry)) => entry.said.allow_enabling_permissive_mutual_tls,
+    let allowed = proposed.see(&EntryName::only(EntryKind::Mesh), |entry| match entry {
+        Entry::Mesh(entry) => entry.said.allow_enabling_permissive_mutual_tls,
         _ => false,
-    }
+    });
+    allowed.unwrap_or(false)
 }

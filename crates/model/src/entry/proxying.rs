@@ -27,12 +27,6 @@ impl Protocol {
     pub fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Http2 | Self::Grpc)
     }
-
-    /// This one, or the other where it says nothing.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        if self == Self::Unset { other } else { self }
-    }
 }
 
 words! {
