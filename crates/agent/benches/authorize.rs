@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_agent::{Agent, AgentConfig, Caller};
+use concord_agent::{Agent, AgentConfig};
 use concord_api::connect::Authorize;
 use concord_ca::OsKeys;
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Datacenter, Namespace, NodeName, Partition, Pattern, ServiceName, ServiceRef, Stamp};
 use concord_rpc::request::MatchBy;
-use concord_rpc::{Answer, AnyReply, AnyRequest, Consistency, Head, RpcError, ServerApi};
+use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{BoxFuture, Entropy as _, Executor, Scope, SeededEntropy, World};
 use divan::{Bencher, black_box};
 

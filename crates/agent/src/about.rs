@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::agent::{AgentSelf, Member, MemberStatus, SelfConfig, SelfXds, XdsPorts};
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 
 use crate::agent::Agent;
 use crate::answer::Listed;
-use crate::caller::Caller;
 use crate::config::{About, AgentConfig};
 
 impl Agent {
     /// `agent/self`. Needs `agent:read` on the node.
     pub fn about(&self, caller: &Caller) -> Result<AgentSelf, RpcError> {
         let config = &*self.inner.own.now();
-        caller.require(Right::named(Labelled::Agent, config.node.as_str(), Level::Read))?;
+        caller.require(&Right::named(Labelled::Agent, config.node.as_str(), Level::Read))?;
         let AgentConfig { node, node_id, datacenter, primary_datacenter, meta, about, .. } = config;
         Ok(AgentSelf {
             config: SelfConfig {

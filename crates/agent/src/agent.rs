@@ -10,13 +10,12 @@ use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, ex
 use concord_ca::KeyMaker;
 use concord_model::registration::{CheckSpec, Probe};
 use concord_model::{NodeName, Secret, Timestamp};
-use concord_rpc::{RpcError, ServerApi};
+use concord_rpc::{Caller, RpcError, ServerApi};
 use concord_runtime::{Scope, World};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::cache::Cache;
-use crate::caller::Caller;
 use crate::checks::{Maker, Runners};
 use crate::config::AgentConfig;
 use crate::leaves::Leaves;
@@ -242,7 +241,7 @@ impl Agent {
         caller: &Caller,
         request: impl FnOnce(oneshot::Sender<Result<T, RpcError>>) -> AgentRequest,
     ) -> Result<T, RpcError> {
-        caller.require(Right::named(Labelled::Agent, self.inner.config.node.as_str(), Level::Write))?;
+        caller.require(&Right::named(Labelled::Agent, self.inner.config.node.as_str(), Level::Write))?;
         let (done, outcome) = oneshot::channel();
         let busy = || RpcError::Busy("the agent is busy leaving or reloading, try again later".to_owned());
         self.inner.requests.try_send(request(done)).map_err(|_| busy())?;

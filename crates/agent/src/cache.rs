@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::{Datacenter, Secret};
-use concord_rpc::{Head, Need, RpcError, ServerApi};
+use concord_rpc::{Caller, Head, Need, RpcError, ServerApi};
 use concord_runtime::{Instant, Scope, World};
 use parking_lot::Mutex;
 
@@ -42,7 +42,6 @@ pub use self::intentions::{IntentionSet, IntentionsTo};
 use self::slot::{Pinned, Read, Slot};
 use self::table::{CacheTable, Found, Key, View};
 use crate::answer::CacheAnswer;
-use crate::caller::Caller;
 use crate::limits::{
     CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, FIRST_ANSWER_WAIT, REFRESH_BYTES_PER_SECOND,
     REFRESH_DIGEST_MAX, REFRESH_DIGEST_MIN, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE,
@@ -264,7 +263,7 @@ enum Waited {
 }
 
 fn key<C: Cached>(caller: &Caller, datacenter: Option<&Datacenter>, question: &C, need: &Need) -> Key<C> {
-    let view = if is_shared::<C>(need) { View::All } else { View::Rights(caller.rights) };
+    let view = if is_shared::<C>(need) { View::All } else { View::Rights(caller.rights_key()) };
     Key { datacenter: datacenter.cloned(), view, question: question.clone() }
 }
 

@@ -8,12 +8,11 @@ use concord_model::ca::CaRoots;
 use concord_model::{Datacenter, ServiceName};
 use concord_proxycfg::Leaf;
 use concord_rpc::request::ReadCaRoots;
-use concord_rpc::{Head, RpcError};
+use concord_rpc::{Caller, Head, RpcError};
 
 use crate::agent::Agent;
 use crate::answer::{AuthorizeAnswer, CacheAnswer};
 use crate::cache::{Cached, IntentionSet, IntentionsTo, Wait, is_shared, need, shown};
-use crate::caller::Caller;
 use crate::limits::FIRST_ANSWER_WAIT;
 
 impl Agent {
@@ -102,10 +101,10 @@ impl Agent {
         let need = need(question);
         caller.meet(&need)?;
         let mut wait = Wait { index: head.min_index, until: self.deadline(head.wait) };
-        let (mut follow, before) = (self.inner.tokens.follow(caller)?, caller.rights);
+        let (mut follow, before) = (self.inner.tokens.follow(caller)?, caller.rights_key());
         loop {
             let caller = follow.caller()?;
-            if caller.rights != before && !is_shared::<C>(&need) {
+            if caller.rights_key() != before && !is_shared::<C>(&need) {
                 // With other rights it is another answer, whatever its index.
                 wait.index = 0;
             }

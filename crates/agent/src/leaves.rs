@@ -20,7 +20,7 @@ use concord_model::{
 };
 use concord_proxycfg::Leaf;
 use concord_rpc::request::{ReadCaRoots, SignLeaf};
-use concord_rpc::{Head, RpcError, ServerApi, ServerApiExt};
+use concord_rpc::{Caller, Head, RpcError, ServerApi, ServerApiExt};
 use concord_runtime::{Instant, Scope, World};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -29,7 +29,6 @@ use tokio::sync::{Notify, watch};
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cache, Wait};
-use crate::caller::Caller;
 use crate::config::AgentConfig;
 use crate::limits::{
     CACHE_IDLE, CACHE_READ_ATTEMPTS, FIRST_ANSWER_WAIT, LEAF_TICK_MAX, LEAVES_MAX, REFRESH_WAIT, ROOTS_RETRY,

@@ -6,10 +6,9 @@ use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId, Secret};
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 
 use crate::agent::Agent;
-use crate::caller::Caller;
 use crate::limits::CHECK_NOTES_BYTES_MAX;
 use crate::local::{Change, Source};
 use crate::registrar::unknown_service;
@@ -32,7 +31,7 @@ impl Agent {
     /// Takes the node out of use with all that runs on it, or back. Needs `node:write`.
     pub async fn maintain_node(&self, caller: &Caller, wish: Maintenance) -> Result<(), RpcError> {
         let node = &self.inner.config.node;
-        caller.require(Right::named(Labelled::Node, node.as_str(), Level::Write))?;
+        caller.require(&Right::named(Labelled::Node, node.as_str(), Level::Write))?;
         let id = CheckId::parse(OF_NODE).expect("a plain word is an id");
         let own = self.own_token(caller);
         let change = change(wish, id, None, own)?;

@@ -8,12 +8,11 @@ use concord_api::agent::AgentService;
 use concord_api::health::HealthCheck;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{CheckId, InstanceId};
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 use concord_runtime::Instant;
 
 use crate::agent::Agent;
 use crate::answer::Listed;
-use crate::caller::Caller;
 use crate::config::AgentConfig;
 use crate::local::{CheckRecord, ServiceRecord};
 
@@ -89,7 +88,7 @@ impl Agent {
             return Err(RpcError::NotFound(format!("unknown service ID: {id}")));
         };
         let service = &record.registration.service;
-        caller.require(Right::named(Labelled::Service, service.service.as_str(), Level::Read))?;
+        caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Read))?;
         Ok(self.shown(service).hashed())
     }
 

@@ -10,11 +10,10 @@ use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition};
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId, Secret};
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 use concord_runtime::Instant;
 
 use crate::agent::{Agent, localise};
-use crate::caller::Caller;
 use crate::checks::refused_program;
 use crate::config::ScriptChecks;
 use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
@@ -141,7 +140,7 @@ impl Agent {
         match &spec.service_name {
             Some(service) => caller.require_service_write(service.as_str()),
             None => {
-                caller.require(Right::named(Labelled::Node, self.inner.config.node.as_str(), Level::Write))
+                caller.require(&Right::named(Labelled::Node, self.inner.config.node.as_str(), Level::Write))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_acl::DefaultPolicy;
+use concord_acl::{DefaultPolicy, Labelled, Level, Right};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
@@ -19,7 +19,7 @@ use concord_model::{
     TrustDomain, Uuid,
 };
 use concord_rpc::request::{InstanceHealth, NodeRecords, Registered, ResolvedToken};
-use concord_rpc::{Answer, AnyReply, AnyRequest, Consistency, Head, RpcError, ServerApi};
+use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{Clock, Scope, TokioClock, World};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::agent::Agent;
-use crate::caller::{Caller, Resolved};
+use crate::caller::Resolved;
 use crate::config::{AclConfig, AgentConfig};
 pub(crate) use crate::testing::disk::{Asked, Fault, TestDisk};
 
@@ -125,7 +125,7 @@ impl Servers {
             return Ok(Caller::unrestricted(token.cloned()));
         }
         let resolved = self.resolve(token)?;
-        Ok(Caller::of(&Resolved::build(&resolved, self.acl.default_policy), token.cloned()))
+        Ok(Resolved::build(&resolved, self.acl.default_policy).caller(token))
     }
 
     fn resolve(&self, token: Option<&Secret>) -> Result<ResolvedToken, RpcError> {
@@ -305,8 +305,8 @@ impl ServerApi for Servers {
 
 /// Whether an instance may be seen, decided from the rules alone.
 pub(crate) fn oracle_sees(caller: &Caller, one: &InstanceHealth) -> bool {
-    caller.authorizer.service_read(one.service.service.as_str()).is_allowed()
-        && caller.authorizer.node_read(one.node.name.as_str()).is_allowed()
+    let reads = |of, name| caller.may(&Right::named(of, name, Level::Read));
+    reads(Labelled::Service, one.service.service.as_str()) && reads(Labelled::Node, one.node.name.as_str())
 }
 
 fn accessor(secret: &str) -> Uuid {

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicUsize;
 
 use concord_model::{Secret, Timestamp};
 use concord_rpc::request::ResolveToken;
-use concord_rpc::{Head, RpcError, ServerApi, ServerApiExt};
+use concord_rpc::{Caller, Head, RpcError, ServerApi, ServerApiExt};
 use concord_runtime::{Counted, Scope, World};
 use futures::FutureExt;
 use futures::future::{BoxFuture, WeakShared};
@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::heed::Heeding;
 use self::table::{Epoch, KnownTokens, Look};
-use crate::caller::{Caller, Resolved, TokenKey};
+use crate::caller::{Resolved, TokenKey};
 use crate::config::{AclConfig, DownPolicy};
 use crate::limits::{FOLLOWS_MAX, RESOLVES_MAX, RESOLVES_WAITING_MAX};
 use crate::watch::{Told, Watch};
@@ -91,9 +91,7 @@ impl Tokens {
             return Some(Caller::unrestricted(token.cloned()));
         }
         match self.table.lock().look(&TokenKey::of(token), self.world.clock.now()) {
-            Look::Fresh(resolved) if resolved.is_valid_at(self.wall()) => {
-                Some(Caller::of(&resolved, token.cloned()))
-            }
+            Look::Fresh(resolved) if resolved.is_valid_at(self.wall()) => Some(resolved.caller(token)),
             Look::Fresh(_) | Look::Stale(_) | Look::Outdated(_) | Look::Unknown(_) | Look::Missing => None,
         }
     }
@@ -139,7 +137,9 @@ impl Tokens {
         let mut follows = self.follows.lock();
         // One that ended with a refusal is for those who followed it; the token is known again.
         // Nor is one shared that has not heard yet of what this caller was just judged by.
-        let same = |told: &Outcome| told.as_ref().is_ok_and(|known| known.rights == caller.rights);
+        let same = |told: &Outcome| {
+            told.as_ref().is_ok_and(|known| known.rights.version() == caller.rights.version())
+        };
         if let Some(sender) = follows.get(&key).filter(|sender| same(&sender.borrow())) {
             return Ok(Follow { tokens: Arc::clone(self), token, rights: Some(sender.subscribe()) });
         }
@@ -152,8 +152,7 @@ impl Tokens {
             Look::Fresh(known) | Look::Stale(known) | Look::Outdated(known) => known.expires_at,
             Look::Unknown(_) | Look::Missing => None,
         };
-        let authorizer = caller.authorizer.clone();
-        let resolved = Resolved { accessor, authorizer, rights: caller.rights, expires_at };
+        let resolved = Resolved { accessor, rights: caller.rights.clone(), expires_at };
         let (sender, rights) = watch::channel(Ok(Arc::new(resolved)));
         let sender = Arc::new(sender);
         follows.insert(key, Arc::clone(&sender));
@@ -166,7 +165,7 @@ impl Tokens {
         if !resolved.is_valid_at(self.wall()) {
             return Err(RpcError::TokenNotFound);
         }
-        Ok(Caller::of(resolved, token.cloned()))
+        Ok(resolved.caller(token))
     }
 
     fn wall(&self) -> Timestamp {
@@ -302,7 +301,7 @@ impl Tokens {
 
 fn replace_if_new(last: &mut Outcome, told: Outcome) -> bool {
     let same = match (&*last, &told) {
-        (Ok(a), Ok(b)) => a.rights == b.rights && a.expires_at == b.expires_at,
+        (Ok(a), Ok(b)) => a.rights.version() == b.rights.version() && a.expires_at == b.expires_at,
         (Err(a), Err(b)) => a == b,
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
     };

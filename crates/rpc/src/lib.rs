@@ -2,6 +2,7 @@
 //!
 //! - [`request`]: every request as a type that declares its reply, its right and whether it
 //!   writes. A request without a right does not compile.
+//! - [`caller`]: who asks, and the one way from policies to rights.
 //! - [`sight`]: which records a caller may see, one rule for each kind.
 //! - [`head`]: what comes with a request: datacenter, token, consistency, the index to wait for.
 //! - [`error`]: what can go wrong, sorted by who must act.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod caller;
 pub mod error;
 pub mod grpc;
 pub mod head;
@@ -21,6 +23,7 @@ pub mod server_api;
 pub mod sight;
 pub mod snapshot;
 
+pub use crate::caller::{Caller, Rights, RightsKey, RightsVersion};
 pub use crate::error::RpcError;
 pub use crate::head::{Answer, Consistency, Head};
 pub use crate::request::{AnyReply, AnyRequest, Identity, Need, Request, Runs, Terms};

@@ -7,17 +7,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use concord_acl::{Access, Authorizer, DefaultPolicy, PermissionDenied, Policy, Right, identity};
+use concord_acl::{DefaultPolicy, identity};
 use concord_model::token::{
     ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, HIDDEN, NodeLink, ServiceLink, Token,
 };
 use concord_model::{Datacenter, Secret, Stamp, Timestamp, Uuid};
-use concord_rpc::{Need, RpcError, Sight};
+use concord_rpc::{Caller, Rights, RpcError};
 use concord_state::Reader;
 use concord_state::builtin::hash_secret;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tracing::warn;
 
 use crate::limits::AUTHORIZERS;
 
@@ -30,61 +29,12 @@ pub struct AclSettings {
     pub default_policy: DefaultPolicy,
 }
 
-/// A caller, as far as rights go.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Accessor of the token; `None` while ACLs are off.
-    pub accessor: Option<Uuid>,
-    /// What it may do.
-    pub authorizer: Authorizer,
-}
-
-impl Caller {
-    /// Somebody who may do everything: while ACLs are off, and for the server's own work.
-    pub fn unrestricted() -> Self {
-        Self { accessor: None, authorizer: Authorizer::manage_all() }
-    }
-
-    /// Whether the caller has no token of its own.
-    pub fn is_anonymous(&self) -> bool {
-        self.accessor == Some(ANONYMOUS_ACCESSOR)
-    }
-
-    /// Whether the caller has a right.
-    pub fn may(&self, right: &Right<'_>) -> bool {
-        self.authorizer.check(right) == Access::Allow
-    }
-
-    /// Which records the caller may see.
-    pub fn sees(&self) -> Sight<'_> {
-        Sight::of(&self.authorizer)
-    }
-
-    /// Succeeds if the caller has a right, else says which one is missing.
-    pub fn require(&self, right: &Right<'_>) -> Result<(), RpcError> {
-        if self.may(right) {
-            return Ok(());
-        }
-        let accessor = self.accessor.map_or_else(String::new, |accessor| accessor.to_string());
-        Err(RpcError::Denied(PermissionDenied::new(accessor, right.clone()).to_string()))
-    }
-
-    /// Succeeds if the caller has what a request needs before anything is read.
-    pub fn meet(&self, need: &Need) -> Result<(), RpcError> {
-        match need {
-            Need::Open | Need::Filtered | Need::CheckedAt(_) | Need::OwnToken => Ok(()),
-            Need::Right(right) => self.require(right),
-            Need::All(rights) => rights.iter().try_for_each(|right| self.require(right)),
-        }
-    }
-}
-
-/// Resolves tokens; keeps the authorizers it built.
+/// Resolves tokens; keeps the rights it built.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     pub(crate) settings: AclSettings,
     pub(crate) datacenter: Datacenter,
-    built: Mutex<HashMap<Vec<(Uuid, u64)>, Authorizer>>,
+    built: Mutex<HashMap<Vec<(Uuid, u64)>, Rights>>,
 }
 
 impl Resolver {
@@ -100,14 +50,12 @@ impl Resolver {
         now: Timestamp,
     ) -> Result<Caller, RpcError> {
         if !self.settings.enabled {
-            return Ok(Caller::unrestricted());
+            return Ok(Caller::unrestricted(secret.cloned()));
         }
         let token = self.token(reader, secret, now)?;
-        let Some(token) = token else {
-            return Ok(Caller { accessor: Some(ANONYMOUS_ACCESSOR), authorizer: self.authorizer(&[]) });
-        };
-        let policies = self.policies(reader, &token);
-        Ok(Caller { accessor: Some(token.accessor), authorizer: self.authorizer(&policies) })
+        let policies = token.as_ref().map(|token| self.policies(reader, token)).unwrap_or_default();
+        let accessor = token.map_or(ANONYMOUS_ACCESSOR, |token| token.accessor);
+        Ok(Caller { accessor: Some(accessor), rights: self.rights(&policies), token: secret.cloned() })
     }
 
     /// The token behind a secret; `None` if none was sent and no anonymous token is stored.
@@ -140,21 +88,21 @@ impl Resolver {
         all
     }
 
-    fn authorizer(&self, policies: &[Arc<AclPolicy>]) -> Authorizer {
+    fn rights(&self, policies: &[Arc<AclPolicy>]) -> Rights {
         let mut key: Vec<(Uuid, u64)> =
             policies.iter().map(|policy| (policy.id, policy.stamp.modify)).collect();
         key.sort_unstable();
         key.dedup();
         let mut built = self.built.lock();
-        if let Some(authorizer) = built.get(&key) {
-            return authorizer.clone();
+        if let Some(rights) = built.get(&key) {
+            return rights.clone();
         }
-        let authorizer = build(policies.iter().map(|policy| &**policy), self.settings.default_policy);
+        let rights = Rights::of(policies.iter().map(|policy| &**policy), self.settings.default_policy);
         if built.len() >= AUTHORIZERS {
             built.clear();
         }
-        built.insert(key, authorizer.clone());
-        authorizer
+        built.insert(key, rights.clone());
+        rights
     }
 }
 
@@ -193,20 +141,4 @@ fn standing_for(what: &str, rules: String, datacenters: Vec<Datacenter>) -> AclP
         datacenters,
         stamp: Stamp::default(),
     }
-}
-
-/// Builds an authorizer. A policy that cannot be read any more denies everything: its rules were
-/// checked when it was written, so something is wrong, and nothing must open because of it.
-fn build<'a>(policies: impl Iterator<Item = &'a AclPolicy>, default: DefaultPolicy) -> Authorizer {
-    let mut parsed = Vec::new();
-    for policy in policies {
-        match Policy::parse(&policy.rules) {
-            Ok(rules) => parsed.push(rules),
-            Err(error) => {
-                warn!(policy = %policy.name, %error, "an ACL policy cannot be read; its tokens may do nothing");
-                return Authorizer::deny_all();
-            }
-        }
-    }
-    Authorizer::new(&parsed.iter().collect::<Vec<_>>(), default)
 }

@@ -23,7 +23,7 @@ mod router;
 mod server;
 mod turns;
 
-pub use crate::caller::{AclSettings, Caller};
+pub use crate::caller::AclSettings;
 pub use crate::config::{CaStart, ServerConfig};
 pub use crate::endpoint::LocalApi;
 pub use crate::live::LiveSettings;

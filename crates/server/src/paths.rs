@@ -7,14 +7,14 @@ use bytes::Bytes;
 
 use concord_model::{Now, Secret, Timestamp, Uuid};
 use concord_raft::{ProposeError, Raft, ReadError};
-use concord_rpc::{Answer, Consistency, Head, Need, RpcError};
+use concord_rpc::{Answer, Caller, Consistency, Head, Need, RpcError};
 use concord_runtime::{Instant, Scope, World, timeout};
 use concord_state::reply::EntryRefusal;
 use concord_state::{Command, Envelope, ReadSet, Reader, Refusal, Reply, View};
 use tracing::debug;
 
 use crate::ca::CaHost;
-use crate::caller::{Caller, Resolver};
+use crate::caller::Resolver;
 use crate::config::ServerConfig;
 use crate::leader::clock_watch::ClockWatch;
 use crate::limits;

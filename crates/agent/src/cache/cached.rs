@@ -8,9 +8,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use concord_rpc::{Consistency, Need, Request};
-
-use crate::caller::Caller;
+use concord_rpc::{Caller, Consistency, Need, Request};
 
 /// A question to the servers whose answer the agent keeps.
 pub trait Cached: Clone + Debug + Eq + Hash + Send + Sync + 'static {

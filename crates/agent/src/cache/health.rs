@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use concord_rpc::Consistency;
 use concord_rpc::request::{InstanceHealth, ServiceHealth};
+use concord_rpc::{Caller, Consistency};
 
 use crate::cache::cached::fewer;
 use crate::cache::weight::{check_bytes, node_bytes, service_bytes};
 use crate::cache::{Cached, Shared};
-use crate::caller::Caller;
 
 impl Cached for ServiceHealth {
     type Request = Self;

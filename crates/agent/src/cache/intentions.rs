@@ -6,12 +6,11 @@ use std::sync::Arc;
 use concord_mesh::intention::Policy;
 use concord_model::ServiceRef;
 use concord_model::intention::ServiceIntentions;
-use concord_rpc::Consistency;
 use concord_rpc::request::{MatchBy, MatchIntentions};
+use concord_rpc::{Caller, Consistency};
 
 use crate::cache::weight::intention_bytes;
 use crate::cache::{Cached, Shared};
-use crate::caller::Caller;
 
 /// The intentions that can decide on calls to a service.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

@@ -5,12 +5,11 @@
 use std::borrow::Cow;
 
 use concord_model::intention::ServiceIntentions;
-use concord_rpc::Consistency;
 use concord_rpc::request::MatchIntentions;
+use concord_rpc::{Caller, Consistency};
 
 use crate::cache::weight::intention_bytes;
 use crate::cache::{Cached, Shared};
-use crate::caller::Caller;
 
 impl Cached for MatchIntentions {
     type Request = Self;

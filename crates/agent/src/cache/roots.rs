@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use concord_model::ca::{CaRoot, CaRoots};
-use concord_rpc::Consistency;
 use concord_rpc::request::ReadCaRoots;
+use concord_rpc::{Caller, Consistency};
 
 use crate::cache::{Cached, Shared};
-use crate::caller::Caller;
 
 impl Cached for ReadCaRoots {
     type Request = Self;

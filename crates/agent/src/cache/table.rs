@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::Datacenter;
+use concord_rpc::RightsKey;
 use concord_runtime::Instant;
 
 use self::shelf::{AnyShelf, Shelf};
 use super::cached::Cached;
 use super::slot::{Pinned, Slot};
-use crate::caller::RightsKey;
 use crate::limits::{CACHE_ENTRIES_MAX, CACHE_ENTRY_BYTES};
 
 /// What an entry is found by, beside the type of its question. Never holds a secret.

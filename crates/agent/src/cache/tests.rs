@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use concord_model::catalog::Node;
 use concord_rpc::request::{ListNodes, ReadCaRoots, ReadStatus, ServerStatus};
-use concord_rpc::{Consistency, Need};
+use concord_rpc::{Caller, Consistency, Need};
 use concord_runtime::Instant;
 
 use super::cached::{is_public, need};
 use super::table::{CacheTable, Found, Key, View};
 use super::{Cached, Shared, is_shared};
-use crate::caller::Caller;
 use crate::limits::{CACHE_ENTRY_BYTES, CACHE_IDLE};
 
 /// Says that it is shared, though servers leave out what the caller may not see.

@@ -2,11 +2,10 @@
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::Secret;
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 
 use super::{FILE, TokenKind};
 use crate::agent::Agent;
-use crate::caller::Caller;
 use crate::config::AgentTokens;
 use crate::registrar::not_kept;
 
@@ -20,7 +19,7 @@ impl Agent {
         if !self.config().acl.enabled {
             return Err(RpcError::AclDisabled);
         }
-        caller.require(Right::named(Labelled::Agent, self.config().node.as_str(), Level::Write))?;
+        caller.require(&Right::named(Labelled::Agent, self.config().node.as_str(), Level::Write))?;
         let agent = self.clone();
         // Whoever asked may go away: what is on the disk has to be what is used.
         let task = self.scope().spawn("set a token", async move { agent.set_token_now(kind, token).await });

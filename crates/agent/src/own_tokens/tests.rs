@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::Secret;
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 
 use super::*;
-use crate::caller::Caller;
 use crate::testing::{Bench, open, service_id, strict};
 
 fn secret(text: &str) -> Secret {
@@ -107,11 +106,11 @@ async fn who_has_no_token_uses_the_default_of_the_moment() {
     let operator = operator(&bench).await;
     bench.servers.token("reader", r#"service "web" { policy = "read" }"#);
     let right = || Right::named(Labelled::Service, "web", Level::Read);
-    assert!(bench.agent.caller(None).await.unwrap().require(right()).is_err());
+    assert!(bench.agent.caller(None).await.unwrap().require(&right()).is_err());
     bench.agent.set_token(&operator, TokenKind::Default, secret("reader")).await.unwrap();
-    assert!(bench.agent.caller(None).await.unwrap().require(right()).is_ok());
+    assert!(bench.agent.caller(None).await.unwrap().require(&right()).is_ok());
     bench.agent.set_token(&operator, TokenKind::Default, secret("")).await.unwrap();
-    assert!(bench.agent.caller(None).await.unwrap().require(right()).is_err());
+    assert!(bench.agent.caller(None).await.unwrap().require(&right()).is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,14 +10,13 @@ use concord_proxycfg::{
     DescribedProxy, Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
 };
 use concord_rpc::request::{InstanceHealth, InstanceSelection, ReadCaRoots, ServiceHealth};
-use concord_rpc::{Head, RpcError, SnapshotEvent};
+use concord_rpc::{Caller, Head, RpcError, SnapshotEvent};
 use concord_runtime::Backoff;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
 use crate::agent::Agent;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
-use crate::caller::Caller;
 use crate::limits::PROXY_INPUTS;
 use crate::tokens::Follow;
 
@@ -32,7 +31,7 @@ pub(crate) enum Standing {
 
 /// The right to be a service's proxy.
 pub(crate) fn require_proxy(caller: &Caller, service: &ServiceRef) -> Result<(), RpcError> {
-    caller.require(Right::named(Labelled::Service, service.name.as_str(), Level::Write))
+    caller.require(&Right::named(Labelled::Service, service.name.as_str(), Level::Write))
 }
 
 type Message = Result<SnapshotEvent, RpcError>;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use concord_acl::{Labelled, Level, Right, Scalar};
-use concord_agent::{Agent, CacheAnswer, Cached, Caller};
+use concord_agent::{Agent, CacheAnswer, Cached};
 use concord_config::section::Level as LogLevel;
 use concord_filter::Expression;
 use concord_model::Secret;
-use concord_rpc::{Answer, Consistency, Head, Request, ServerApiExt};
+use concord_rpc::{Answer, Caller, Consistency, Head, Request, ServerApiExt};
 use futures::stream::BoxStream;
 
 use super::call::Call;
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Ctx {
 impl Authorise for Ctx {
     async fn authorise(&self, token: Option<Secret>, right: Right<'static>) -> Result<(), HttpError> {
         let caller = self.agent.caller(token.as_ref()).await?;
-        Ok(caller.require(right)?)
+        Ok(caller.require(&right)?)
     }
 
     async fn knows(&self, token: &Secret) -> bool {

@@ -18,13 +18,13 @@ use concord_rpc::request::{
     ListTokens, PolicyChoice, ReadOwnToken, ReadPolicy, ReadToken, ResolveToken, ResolvedToken, SetPolicy,
     SetToken, TokenRecord,
 };
-use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_rpc::{Answer, Caller, Head, Request, RpcError};
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
 use concord_state::command::{self, SetMode};
 use concord_state::{Reader, Reply};
 use sha2::{Digest, Sha256};
 
-use crate::caller::{Caller, all_policies};
+use crate::caller::all_policies;
 use crate::paths::{Core, Eval};
 
 /// Shortest life of a token that expires.

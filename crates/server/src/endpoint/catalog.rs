@@ -11,11 +11,10 @@ use concord_rpc::request::{
     ListDatacenters, ListInstances, ListNodes, ListServices, NodeCheck, NodeChecks, NodeDump, NodeRecords,
     Register, Registered, ServiceChecks, ServiceHealth, ServiceInstances,
 };
-use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_rpc::{Answer, Caller, Head, Request, RpcError};
 use concord_state::command::{self, DeregisterWhat};
 use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope, ServiceSummary};
 
-use crate::caller::Caller;
 use crate::paths::{Core, Eval};
 
 fn node_right(name: &NodeName, level: Level) -> Right<'_> {

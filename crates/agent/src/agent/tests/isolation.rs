@@ -9,10 +9,9 @@ use concord_api::connect::Authorize;
 use concord_model::intention::Action;
 use concord_model::{Secret, ServiceRef};
 use concord_rpc::request::{InstanceSelection, ServiceHealth};
-use concord_rpc::{Head, RpcError};
+use concord_rpc::{Caller, Head, RpcError};
 use concord_runtime::{Entropy, SeededEntropy, Task};
 
-use crate::caller::Caller;
 use crate::limits::UNKNOWN_TOKEN_WINDOW;
 use crate::testing::{Bench, healthy, intention, name, oracle_sees, settle, strict};
 

@@ -108,7 +108,7 @@ async fn checked<T>(
     match read {
         Ok(value) => Ok(value),
         Err(error) => {
-            ctx.caller(call).await?.require(Rule::whole(Scalar::Acl, level))?;
+            ctx.caller(call).await?.require(&Rule::whole(Scalar::Acl, level))?;
             Err(error.into())
         }
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level};
-use concord_agent::{Caller, Maintenance};
+use concord_agent::Maintenance;
 use concord_api::agent::{AgentService, CheckUpdate};
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_api::health::HealthCheck;
 use concord_model::catalog::CheckStatus;
 use concord_model::{CheckId, InstanceId};
-use concord_rpc::RpcError;
+use concord_rpc::{Caller, RpcError};
 use http::StatusCode;
 use serde::Serialize;
 

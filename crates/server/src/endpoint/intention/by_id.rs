@@ -14,11 +14,10 @@ use concord_model::intention::{
 use concord_rpc::request::{
     CreateIntention, DeleteIntentionById, PlainIntention, ReadIntention, UpdateIntention,
 };
-use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_rpc::{Answer, Caller, Head, Request, RpcError};
 use concord_state::{IntentionHead, Reader, command};
 
 use super::{of_head, valid_source, write_intentions_of};
-use crate::caller::Caller;
 use crate::endpoint::entry::done;
 use crate::paths::Core;
 
