@@ -1,22 +1,22 @@
-//! Leaf certificates of local services: one manager per identity, keys made on this node (D16).
+//! Leaf certificates of local services: one host per identity, keys made on this node (D16).
 //!
-//! The manager ([`concord_ca::leaf::Manager`]) decides when; this makes keys, asks the servers to
+//! The host ([`concord_ca::leaf::Host`]) decides when and makes the keys; this asks the servers to
 //! sign and holds what was signed. Renewal goes by the clock, whether or not somebody reads, until
 //! nobody has read for [`CACHE_IDLE`]. Entries are keyed by identity alone, so **every** read is
 //! authorised by the caller of this module first (`service:write` on the service), and the token of
 //! the latest authorised reader is the one signatures are asked for with.
 
+mod entry;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use concord_ca::leaf::{Alarm, Attempt, Config, Effect, Event, Issued, Manager, SignFailure};
-use concord_ca::{Csr, KeyMaker, Signer};
-use concord_model::ca::{CaRoots, KeyKind, LeafCertificate};
+use concord_ca::KeyMaker;
+use concord_ca::leaf::{Alarm, Attempt, Config, Host, Input, SignFailure, Task};
+use concord_model::ca::{CaRoots, LeafCertificate};
 use concord_model::{
-    Datacenter, Namespace, Now, Partition, Secret, ServiceIdentity, ServiceName, SpiffeId, Timestamp,
+    Datacenter, Namespace, Now, Partition, ServiceIdentity, ServiceName, Timestamp, TrustDomain,
 };
 use concord_proxycfg::Leaf;
 use concord_rpc::request::{ReadCaRoots, SignLeaf};
@@ -25,13 +25,13 @@ use concord_runtime::{Instant, Scope, World};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
 
+use self::entry::{LeafEntry, LeafReader};
 use crate::answer::CacheAnswer;
 use crate::cache::{Cache, Wait};
 use crate::config::AgentConfig;
 use crate::limits::{
-    CACHE_IDLE, CACHE_READ_ATTEMPTS, FIRST_ANSWER_WAIT, LEAF_TICK_MAX, LEAVES_MAX, REFRESH_WAIT, ROOTS_RETRY,
+    CACHE_READ_ATTEMPTS, FIRST_ANSWER_WAIT, LEAF_TICK_MAX, LEAVES_MAX, REFRESH_WAIT, ROOTS_RETRY,
 };
 
 /// A signature asked for.
@@ -49,49 +49,16 @@ pub(crate) struct Leaves {
     entries: Mutex<HashMap<ServiceName, Arc<LeafEntry>>>,
 }
 
-/// One identity's leaf, where readers and the driver meet.
-#[derive(Debug)]
-struct LeafEntry {
-    state: watch::Sender<LeafState>,
-    /// The token of the latest authorised reader.
-    token: Mutex<Option<Secret>>,
-    used: Mutex<Instant>,
-    readers: AtomicUsize,
-    /// Told by a reader who found the leaf not valid: somebody has set the clock.
-    look: Notify,
-}
-
-#[derive(Debug, Default)]
-struct LeafState {
-    held: Option<HeldLeaf>,
-    error: Option<RpcError>,
-    errors: u64,
-    gone: bool,
-    index: u64,
-}
-
-#[derive(Clone, Debug)]
-struct HeldLeaf {
-    leaf: Arc<Leaf>,
-    at: Instant,
-}
-
-/// A reader of an entry; while there is one the entry stays.
-struct LeafReader(Arc<LeafEntry>);
-
-/// Runs one identity's manager.
+/// Runs one identity's host.
 struct LeafDriver {
     leaves: Arc<Leaves>,
     service: ServiceName,
     entry: Arc<LeafEntry>,
-    manager: Manager,
-    roots: Option<(Arc<CaRoots>, u64)>,
-    /// Keys of attempts whose answer is awaited.
-    making: HashMap<Attempt, Arc<dyn Signer>>,
-    /// What came for an attempt, until it is presented or dropped.
-    signed: Option<(Attempt, LeafCertificate)>,
+    /// There is one once the roots are known, which name the trust domain.
+    host: Option<Host>,
+    /// The index of the roots.
+    index: u64,
     signatures: FuturesUnordered<Signature>,
-    timer: Option<Instant>,
     /// Why the last attempt failed, in full.
     error: RpcError,
 }
@@ -147,16 +114,16 @@ impl Leaves {
         for _ in 0..CACHE_READ_ATTEMPTS {
             let (reader, made) = self.entry(caller, service)?;
             hit = hit && !made;
-            let mut changes = reader.0.state.subscribe();
+            let mut changes = reader.subscribe();
             let errors = if made { 0 } else { changes.borrow().errors };
             loop {
                 {
                     let state = changes.borrow_and_update();
-                    if let Some(answer) = self.answer(&state, wait.index, hit) {
+                    if let Some(answer) = state.answer(wait.index, hit, self.now()) {
                         return Ok(answer);
                     }
-                    if state.held.as_ref().is_some_and(|held| !self.is_valid(held)) {
-                        reader.0.look.notify_one();
+                    if state.is_held_in_vain(self.now()) {
+                        reader.look();
                     }
                     match &state.error {
                         // Refused on account of somebody else's token: try with ours.
@@ -171,7 +138,7 @@ impl Leaves {
                     biased;
                     _ = changes.changed() => {}
                     () = self.world.clock.sleep_until(wait.until) => {
-                        if let Some(answer) = self.answer(&changes.borrow(), 0, hit) {
+                        if let Some(answer) = changes.borrow().answer(0, hit, self.now()) {
                             return Ok(answer);
                         }
                         if self.world.clock.now() >= patience {
@@ -186,22 +153,6 @@ impl Leaves {
         Err(RpcError::Busy("the certificate was given up repeatedly, try again later".to_owned()))
     }
 
-    /// What is held, if it is another one than that of `index`, and valid.
-    fn answer(&self, state: &LeafState, index: u64, hit: bool) -> Option<CacheAnswer<Arc<Leaf>>> {
-        let held = state.held.as_ref().filter(|_| state.index != index)?;
-        if !self.is_valid(held) {
-            return None;
-        }
-        let age = if hit { self.world.clock.now() - held.at } else { Duration::ZERO };
-        Some(CacheAnswer { value: Arc::clone(&held.leaf), index: state.index, hit, age, filtered: false })
-    }
-
-    /// Whether a leaf is valid by the clock of this machine.
-    fn is_valid(&self, held: &HeldLeaf) -> bool {
-        let (wall, certificate) = (self.wall(), &held.leaf.certificate);
-        certificate.valid_after <= wall && wall < certificate.valid_before
-    }
-
     /// The entry of a service, begun if need be; whether it was.
     fn entry(
         self: &Arc<Self>,
@@ -211,20 +162,13 @@ impl Leaves {
         let now = self.world.clock.now();
         let mut entries = self.entries.lock();
         if let Some(entry) = entries.get(service) {
-            entry.token.lock().clone_from(&caller.token);
-            *entry.used.lock() = now;
+            entry.used_by(caller.token.clone(), now);
             return Ok((LeafReader::new(entry), false));
         }
         if entries.len() >= LEAVES_MAX {
             return Err(RpcError::Busy(format!("at most {LEAVES_MAX} certificates are held by one agent")));
         }
-        let entry = Arc::new(LeafEntry {
-            state: watch::Sender::default(),
-            token: Mutex::new(caller.token.clone()),
-            used: Mutex::new(now),
-            readers: AtomicUsize::new(0),
-            look: Notify::new(),
-        });
+        let entry = LeafEntry::new(caller.token.clone(), now);
         entries.insert(service.clone(), Arc::clone(&entry));
         let reader = LeafReader::new(&entry);
         drop(entries);
@@ -244,10 +188,6 @@ impl Leaves {
         Now { wall: Timestamp::from_nanos(wall), uptime }
     }
 
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_nanos(self.world.clock.wall_nanos())
-    }
-
     /// The roots, when they are newer than `index`.
     async fn roots(&self, cache: &Arc<Cache>, index: u64) -> Result<(Arc<CaRoots>, u64), RpcError> {
         let wait = if index == 0 { FIRST_ANSWER_WAIT } else { REFRESH_WAIT };
@@ -257,246 +197,157 @@ impl Leaves {
     }
 }
 
-// === impl LeafReader ===
-
-impl LeafReader {
-    fn new(entry: &Arc<LeafEntry>) -> Self {
-        entry.readers.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(entry))
-    }
-}
-
-impl Drop for LeafReader {
-    fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 // === impl LeafDriver ===
 
 impl LeafDriver {
     fn new(leaves: Arc<Leaves>, service: ServiceName, entry: Arc<LeafEntry>) -> Self {
         Self {
-            manager: Manager::new(leaves.behaviour),
             leaves,
             service,
             entry,
-            roots: None,
-            making: HashMap::new(),
-            signed: None,
+            host: None,
+            index: 0,
             signatures: FuturesUnordered::new(),
-            timer: None,
             error: RpcError::NoLeader,
         }
     }
 
     async fn run(mut self) {
-        loop {
+        if let Err(error) = self.drive().await {
+            self.error = error;
+        }
+        if !self.entry.is_gone() {
+            self.fail();
+        }
+    }
+
+    /// Keeps the leaf until it is given up; an error says why that is, if it was no failure of the leaf.
+    async fn drive(&mut self) -> Result<(), RpcError> {
+        while !self.entry.is_gone() && !self.is_idle() {
             match self.woken().await {
-                Woken::End => {
-                    self.error = RpcError::ShuttingDown;
-                    return self.give_up();
-                }
+                Woken::End => return Err(RpcError::ShuttingDown),
                 Woken::Roots(Ok((roots, index))) => {
-                    let first = self.roots.is_none();
-                    let signing_key_id = roots.active().map(|root| root.signing_key_id.clone());
-                    self.roots = Some((roots, index));
-                    if let Some(signing_key_id) = signing_key_id {
-                        self.take(Event::RootsChanged { signing_key_id });
-                    }
-                    if first {
-                        self.take(Event::Wanted);
-                    }
+                    self.index = index;
+                    self.roots_changed(roots)?;
                 }
-                Woken::Roots(Err(error)) if self.roots.is_none() => {
-                    self.error = error;
-                    return self.give_up();
-                }
+                Woken::Roots(Err(error)) if self.host.is_none() => return Err(error),
                 Woken::Roots(Err(_)) => self.leaves.world.clock.sleep(ROOTS_RETRY).await,
                 Woken::Signature(attempt, answer) => self.answered(attempt, answer),
-                Woken::Time => self.take(Event::Tick),
-            }
-            if self.entry.state.borrow().gone || self.is_idle() {
-                return self.give_up();
+                Woken::Time => self.feed(Input::Tick),
             }
         }
+        Ok(())
     }
 
     async fn woken(&mut self) -> Woken {
         let (leaves, entry) = (Arc::clone(&self.leaves), Arc::clone(&self.entry));
-        let index = self.roots.as_ref().map_or(0, |(_, index)| *index);
         // The wall clock may be set: it is looked at often enough to notice.
-        let now = leaves.world.clock.now();
-        let pause = self.timer.map_or(LEAF_TICK_MAX, |at| (at - now).min(LEAF_TICK_MAX));
+        let (now, timer) = (leaves.world.clock.now(), self.host.as_ref().and_then(Host::timer));
+        let pause = timer.map_or(LEAF_TICK_MAX, |at| (Instant::from_epoch(at) - now).min(LEAF_TICK_MAX));
         tokio::select! {
             // The end first, then answers, then the rest.
             biased;
             () = leaves.scope.cancelled() => Woken::End,
             Some((attempt, answer)) = self.signatures.next(), if !self.signatures.is_empty() => Woken::Signature(attempt, answer),
-            roots = leaves.roots(&leaves.cache, index) => {
+            roots = leaves.roots(&leaves.cache, self.index) => {
                 // A wait that ended without news.
                 match roots {
-                    Ok((_, same)) if same == index => Woken::Time,
+                    Ok((_, same)) if same == self.index => Woken::Time,
                     other => Woken::Roots(other),
                 }
             }
-            () = entry.look.notified() => Woken::Time,
+            () = entry.looked_at() => Woken::Time,
             () = leaves.world.clock.sleep(pause) => Woken::Time,
         }
     }
 
-    fn answered(&mut self, attempt: Attempt, answer: Result<LeafCertificate, RpcError>) {
-        match answer {
-            Ok(certificate) => {
-                let issued = Issued::from(&certificate);
-                self.signed = Some((attempt, certificate));
-                self.take(Event::Signed(attempt, issued));
-            }
-            Err(error) => {
-                let why = match &error {
-                    RpcError::RateLimited => SignFailure::RateLimited,
-                    error if error.is_denial() => SignFailure::Denied,
-                    _ => SignFailure::Unreachable,
-                };
-                self.error = error;
-                self.take(Event::Failed(attempt, why));
-            }
+    fn roots_changed(&mut self, roots: Arc<CaRoots>) -> Result<(), RpcError> {
+        let identity = self.identity(&roots.trust_domain)?;
+        if self.host.as_ref().is_none_or(|host| *host.identity() != identity) {
+            let keys = Arc::clone(&self.leaves.keys);
+            self.host = Some(Host::new(identity, self.leaves.behaviour, keys));
+            self.signatures.clear();
         }
+        self.feed(Input::Roots(roots));
+        self.feed(Input::Wanted);
+        Ok(())
     }
 
-    /// Gives the manager an event, and performs what follows until nothing does.
-    fn take(&mut self, event: Event) {
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
-            let mut effects = Vec::new();
-            let entropy = Arc::clone(&self.leaves.world.entropy);
-            self.manager.on(self.leaves.now(), event, &mut || entropy.u64(), &mut effects);
-            for effect in effects {
-                events.extend(self.perform(effect));
-            }
-        }
-    }
-
-    fn perform(&mut self, effect: Effect) -> Option<Event> {
-        match effect {
-            Effect::MakeKey(attempt) => Some(match self.leaves.keys.make(KeyKind::EcP256) {
-                Ok(key) => {
-                    self.making.insert(attempt, key);
-                    Event::KeyMade(attempt)
-                }
-                Err(error) => {
-                    self.error = RpcError::Internal(error.to_string());
-                    Event::Failed(attempt, SignFailure::NoKey)
-                }
-            }),
-            Effect::RequestSignature(attempt) => match self.request(attempt) {
-                Ok(answer) => {
-                    self.signatures.push(answer);
-                    None
-                }
-                Err(error) => {
-                    self.error = error;
-                    Some(Event::Failed(attempt, SignFailure::NoKey))
-                }
-            },
-            Effect::Publish(attempt) => {
-                self.publish(attempt);
-                None
-            }
-            Effect::Forget(attempt) => {
-                self.making.remove(&attempt);
-                self.signed.take_if(|(signed, _)| *signed == attempt);
-                None
-            }
-            Effect::Withdraw => {
-                self.entry.state.send_modify(|state| state.held = None);
-                None
-            }
-            Effect::Fail(why) => {
-                if why == SignFailure::NotValidNow {
-                    self.error = RpcError::Internal(why.to_string());
-                }
-                self.fail();
-                None
-            }
-            Effect::ArmTimer(at) => {
-                self.timer = Some(Instant::from_epoch(at));
-                None
-            }
-            Effect::Alarm(alarm) => {
-                self.tell(alarm);
-                None
-            }
-            Effect::AlarmOver => {
-                tracing::info!(service = %self.service, "the leaf certificate is renewed again");
-                None
-            }
-        }
-    }
-
-    /// Asks for a signature with the latest reader's token.
-    fn request(&self, attempt: Attempt) -> Result<Signature, RpcError> {
-        let internal = |error: &dyn fmt::Display| RpcError::Internal(error.to_string());
-        let (Some((roots, _)), Some(key)) = (&self.roots, self.making.get(&attempt)) else {
-            return Err(RpcError::CaNotReady("no roots are known yet".to_owned()));
-        };
-        let identity = ServiceIdentity::try_new(
-            roots.trust_domain.clone(),
+    fn identity(&self, trust_domain: &TrustDomain) -> Result<ServiceIdentity, RpcError> {
+        ServiceIdentity::try_new(
+            trust_domain.clone(),
             Partition::default(),
             Namespace::default(),
             self.leaves.datacenter.clone(),
             self.service.clone(),
         )
-        .map_err(|error| RpcError::Invalid(error.to_string()))?;
-        let csr = Csr::build(&**key, &SpiffeId::Service(identity)).map_err(|error| internal(&error))?;
-        let head = Head::with_token(self.entry.token.lock().clone());
-        let servers = Arc::clone(&self.leaves.servers);
-        Ok(Box::pin(async move {
-            (attempt, servers.call(head, SignLeaf { csr }).await.map(|answer| answer.value))
-        }))
+        .map_err(|error| RpcError::Invalid(error.to_string()))
     }
 
-    fn publish(&mut self, attempt: Attempt) {
-        let Some((_, certificate)) = self.signed.take_if(|(signed, _)| *signed == attempt) else { return };
-        let Some(key) = self.making.remove(&attempt) else { return };
-        let key = match key.private_key() {
-            Ok(key) => key,
-            Err(error) => {
-                self.error = RpcError::Internal(error.to_string());
-                return self.fail();
-            }
-        };
-        metrics::counter!("concord_agent_leaves_issued_total").increment(1);
-        let at = self.leaves.world.clock.now();
-        let index = certificate.stamp.modify;
-        let held = HeldLeaf { leaf: Arc::new(Leaf { certificate, key }), at };
-        self.entry.state.send_modify(|state| {
-            state.index = index.max(state.index + 1);
-            state.held = Some(held);
-            state.error = None;
+    fn answered(&mut self, attempt: Attempt, answer: Result<LeafCertificate, RpcError>) {
+        let outcome = answer.map_err(|error| {
+            let why = match &error {
+                RpcError::RateLimited => SignFailure::RateLimited,
+                error if error.is_denial() => SignFailure::Denied,
+                _ => SignFailure::Unreachable,
+            };
+            self.error = error;
+            why
         });
+        self.feed(Input::Answered(attempt, outcome));
+    }
+
+    fn feed(&mut self, input: Input) {
+        let Some(host) = &mut self.host else { return };
+        let (mut tasks, world) = (Vec::new(), &self.leaves.world);
+        host.on(self.leaves.now(), input, &mut || world.entropy.u64(), &mut tasks);
+        for task in tasks {
+            self.perform(task);
+        }
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Sign { attempt, csr } => self.sign(attempt, csr),
+            Task::Present { certificate, key } => self.present(Leaf { certificate: *certificate, key }),
+            Task::Withdraw => self.entry.withdraw(),
+            Task::Trouble(error) => self.error = RpcError::Internal(error.to_string()),
+            Task::Fail(why) => {
+                if why == SignFailure::NotValidNow {
+                    self.error = RpcError::Internal(why.to_string());
+                }
+                self.fail();
+            }
+            Task::Alarm(alarm) => self.tell(alarm),
+            Task::AlarmOver => {
+                tracing::info!(service = %self.service, "the leaf certificate is renewed again");
+            }
+        }
+    }
+
+    /// Asks for a signature with the latest reader's token.
+    fn sign(&mut self, attempt: Attempt, csr: String) {
+        let head = Head::with_token(self.entry.token());
+        let servers = Arc::clone(&self.leaves.servers);
+        self.signatures.clear();
+        self.signatures.push(Box::pin(async move {
+            (attempt, servers.call(head, SignLeaf { csr }).await.map(|answer| answer.value))
+        }));
+    }
+
+    fn present(&mut self, leaf: Leaf) {
+        metrics::counter!("concord_agent_leaves_issued_total").increment(1);
+        self.entry.present(leaf, self.leaves.world.clock.now());
     }
 
     /// Tells those who wait for a first leaf; the next reader begins anew.
     fn fail(&mut self) {
         self.leaves.forget(&self.service, &self.entry);
-        let error = self.error.clone();
-        self.entry.state.send_modify(|state| {
-            state.error = Some(error);
-            state.errors += 1;
-            state.gone = true;
-        });
-    }
-
-    fn give_up(&mut self) {
-        if !self.entry.state.borrow().gone {
-            self.fail();
-        }
+        self.entry.give_up(self.error.clone());
     }
 
     fn is_idle(&self) -> bool {
-        let idle = self.leaves.world.clock.now() - *self.entry.used.lock() >= CACHE_IDLE;
-        idle && self.entry.readers.load(Ordering::Acquire) == 0
+        self.entry.is_idle(self.leaves.world.clock.now())
     }
 
     fn tell(&self, alarm: Alarm) {

@@ -9,9 +9,9 @@
 //!     └──────────────────────── Pausing ◄──────────────────── MakingKey
 //! ```
 //!
-//! It runs by the clock, not only when somebody reads: the host arms one timer and performs effects
-//! in order. Keys are made anew for each leaf and never enter the machine; the host keeps the key
-//! of the running attempt and of the leaf it presents. An answer that comes for an attempt given up is dropped.
+//! It runs by the clock, not only when somebody reads. [`Host`] is what everybody who keeps a leaf runs it in: it performs
+//! the effects in order and keeps the key of the running attempt. Keys are made anew for each leaf and never enter the
+//! machine. An answer that comes for an attempt given up is dropped.
 //!
 //! The wall clock says whether a leaf is valid; pauses and deadlines go by the time that only goes forward. So the
 //! first event after the wall clock was set, of any kind, withdraws what has expired and asks for another leaf in
@@ -28,8 +28,11 @@ use crate::limits::{
     RETRY_MAX, RETRY_MIN, ROOT_CHANGE_JITTER, SIGN_TIMEOUT,
 };
 
+mod host;
 #[cfg(test)]
 mod tests;
+
+pub use self::host::{Host, Input, Task};
 
 /// Counts attempts; answers carry the number of the attempt they are for.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -1,16 +1,16 @@
-//! Hosts the leaf manager: makes keys, has them signed over the stream's source, presents leaves.
+//! The proxy's leaf: has it signed over the stream's source, presents it.
 //!
-//! The key is made here and never leaves the process (D16). A change of identity — the proxy was
-//! registered anew for another service — begins with a new manager and nothing to present.
+//! The key is made in this process and never leaves it (D16). A change of identity — the proxy was registered anew for
+//! another service — begins with a new host and nothing to present.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use concord_ca::leaf::{Attempt, Config, Effect, Event, Issued, Manager, SignFailure};
+use concord_ca::KeyMaker;
+use concord_ca::leaf::{Attempt, Config, Host, Input, SignFailure, Task};
 use concord_ca::tls::Presented;
-use concord_ca::{Csr, KeyMaker, Signer};
-use concord_model::ca::{KeyKind, LeafCertificate};
-use concord_model::{ServiceIdentity, SpiffeId};
+use concord_model::Secret;
+use concord_model::ca::LeafCertificate;
 use concord_rpc::{RpcError, SnapshotSource};
 use concord_runtime::Instant;
 use futures::future::BoxFuture;
@@ -36,14 +36,10 @@ pub(super) struct Keeper {
 /// What a signature request came to.
 type Answer = (Attempt, Result<LeafCertificate, RpcError>);
 
-/// One identity's manager with the keys of its attempts.
+/// One identity's host, and the answer it waits for.
 struct Running {
-    identity: ServiceIdentity,
-    manager: Manager,
-    keys: HashMap<Attempt, Arc<dyn Signer>>,
-    signed: HashMap<Attempt, LeafCertificate>,
+    host: Host,
     pending: FuturesUnordered<BoxFuture<'static, Answer>>,
-    timer: Option<Instant>,
 }
 
 impl Keeper {
@@ -51,30 +47,30 @@ impl Keeper {
     pub(super) async fn run(self, mut changes: watch::Receiver<u64>) {
         let mut running: Option<Running> = None;
         loop {
-            let due = self.due(running.as_ref().and_then(|running| running.timer));
-            let event = tokio::select! {
+            let due = self.due(running.as_ref().and_then(|running| running.host.timer()));
+            let answer = tokio::select! {
                 biased;
                 changed = changes.changed() => match changed {
-                    Ok(()) => None,
+                    Ok(()) => {
+                        self.snapshot_changed(&mut running);
+                        continue;
+                    }
                     Err(_) => return,
                 },
-                Some(answer) = next_answer(&mut running) => Some(Some(answer)),
-                () = due => Some(None),
+                Some(answer) = next_answer(&mut running) => Some(answer),
+                () = due => None,
             };
-            match (event, &mut running) {
-                (None, _) => self.snapshot_changed(&mut running),
-                (Some(Some((attempt, outcome))), Some(running)) => self.answered(running, attempt, outcome),
-                (Some(None), Some(running)) => self.feed(running, Event::Tick),
-                (Some(_), None) => {}
+            if let Some(running) = &mut running {
+                self.feed(running, answer.map_or(Input::Tick, answered));
             }
         }
     }
 
     /// Completes at the moment, and often enough to notice that somebody has set the wall clock.
-    async fn due(&self, at: Option<Instant>) {
+    async fn due(&self, at: Option<Duration>) {
         let Some(at) = at else { return std::future::pending().await };
         let clock = &self.shared.world.clock;
-        clock.sleep_until(at.min(clock.now() + CLOCK_CHECK)).await;
+        clock.sleep_until(Instant::from_epoch(at).min(clock.now() + CLOCK_CHECK)).await;
     }
 
     fn snapshot_changed(&self, running: &mut Option<Running>) {
@@ -83,91 +79,43 @@ impl Keeper {
             Ok(identity) => identity,
             Err(error) => return degraded("identity", &error),
         };
-        if running.as_ref().is_none_or(|running| running.identity != identity) {
+        if running.as_ref().is_none_or(|running| *running.host.identity() != identity) {
             self.tell(None);
             let config = Config { root_change_jitter: self.options.rotation_jitter };
-            *running = Some(Running {
-                identity,
-                manager: Manager::new(config),
-                keys: HashMap::new(),
-                signed: HashMap::new(),
-                pending: FuturesUnordered::new(),
-                timer: None,
-            });
+            let host = Host::new(identity, config, Arc::clone(&self.keys));
+            *running = Some(Running { host, pending: FuturesUnordered::new() });
         }
         let Some(running) = running else { return };
-        if let Some(active) = current.snapshot.roots.active() {
-            self.feed(running, Event::RootsChanged { signing_key_id: active.signing_key_id.clone() });
-        }
-        self.feed(running, Event::Wanted);
+        self.feed(running, Input::Roots(Arc::clone(&current.snapshot.roots.value)));
+        self.feed(running, Input::Wanted);
     }
 
-    fn answered(&self, running: &mut Running, attempt: Attempt, outcome: Result<LeafCertificate, RpcError>) {
-        match outcome {
-            Ok(leaf) => {
-                let issued = Issued::from(&leaf);
-                running.signed.insert(attempt, leaf);
-                self.feed(running, Event::Signed(attempt, issued));
-            }
-            Err(error) => {
-                warn!(%error, "the certificate was not signed");
-                let failure = match error {
-                    RpcError::RateLimited | RpcError::Busy(_) => SignFailure::RateLimited,
-                    ref denied if denied.is_denial() => SignFailure::Denied,
-                    _ => SignFailure::Unreachable,
-                };
-                self.feed(running, Event::Failed(attempt, failure));
-            }
+    fn feed(&self, running: &mut Running, input: Input) {
+        let mut tasks = Vec::new();
+        running.host.on(self.shared.both(), input, &mut || self.shared.world.entropy.u64(), &mut tasks);
+        for task in tasks {
+            self.perform(running, task);
         }
     }
 
-    /// Lets the manager act on an event, and on what follows from its own effects.
-    fn feed(&self, running: &mut Running, event: Event) {
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
-            let mut effects = Vec::new();
-            let mut random = || self.shared.world.entropy.u64();
-            running.manager.on(self.shared.both(), event, &mut random, &mut effects);
-            for effect in effects {
-                events.extend(self.perform(running, effect));
+    fn perform(&self, running: &mut Running, task: Task) {
+        match task {
+            Task::Sign { attempt, csr } => {
+                let source = Arc::clone(&self.source);
+                let Options { target, token, .. } = self.options.clone();
+                running.pending.clear();
+                let answer = async move { (attempt, source.sign_leaf(target, token, csr).await) };
+                running.pending.push(Box::pin(answer));
             }
-        }
-    }
-
-    fn perform(&self, running: &mut Running, effect: Effect) -> Option<Event> {
-        match effect {
-            Effect::MakeKey(attempt) => Some(self.make_key(running, attempt)),
-            Effect::RequestSignature(attempt) => self.request(running, attempt),
-            Effect::Publish(attempt) => {
-                self.publish(running, attempt);
-                None
-            }
-            Effect::Forget(attempt) => {
-                running.keys.remove(&attempt);
-                running.signed.remove(&attempt);
-                None
-            }
-            Effect::Withdraw => {
+            Task::Present { certificate, key } => self.present(&certificate, &key),
+            Task::Withdraw => {
                 self.shared.identity.withdraw();
                 self.tell(None);
-                None
             }
-            Effect::Fail(why) => {
-                degraded("leaf", &why);
-                None
-            }
-            Effect::ArmTimer(at) => {
-                running.timer = Some(Instant::from_epoch(at));
-                None
-            }
-            Effect::Alarm(alarm) => {
-                degraded(alarm.name(), &alarm);
-                None
-            }
-            Effect::AlarmOver => {
-                info!("the certificate is fresh again");
-                None
-            }
+            Task::Trouble(error) => degraded("key", &error),
+            Task::Fail(why) => degraded("leaf", &why),
+            Task::Alarm(alarm) => degraded(alarm.name(), &alarm),
+            Task::AlarmOver => info!("the certificate is fresh again"),
         }
     }
 
@@ -179,52 +127,12 @@ impl Keeper {
         });
     }
 
-    fn make_key(&self, running: &mut Running, attempt: Attempt) -> Event {
-        match self.keys.make(KeyKind::EcP256) {
-            Ok(key) => {
-                running.keys.insert(attempt, key);
-                Event::KeyMade(attempt)
-            }
-            Err(error) => {
-                degraded("key", &error);
-                Event::Failed(attempt, SignFailure::NoKey)
-            }
-        }
-    }
-
-    fn request(&self, running: &mut Running, attempt: Attempt) -> Option<Event> {
-        let key = running.keys.get(&attempt)?;
-        let identity = SpiffeId::Service(running.identity.clone());
-        let csr = match Csr::build(&**key, &identity) {
-            Ok(csr) => csr,
-            Err(error) => {
-                degraded("csr", &error);
-                return Some(Event::Failed(attempt, SignFailure::NoKey));
-            }
-        };
-        let source = Arc::clone(&self.source);
-        let Options { target, token, .. } = self.options.clone();
-        // One attempt at a time; what an earlier one still waits for is of no use any more.
-        running.pending.clear();
-        running.pending.push(Box::pin(async move { (attempt, source.sign_leaf(target, token, csr).await) }));
-        None
-    }
-
-    fn publish(&self, running: &mut Running, attempt: Attempt) {
-        let (Some(key), Some(leaf)) = (running.keys.remove(&attempt), running.signed.remove(&attempt)) else {
-            return;
-        };
-        running.keys.clear();
-        running.signed.clear();
-        let presented = key
-            .private_key()
-            .map_err(|error| error.to_string())
-            .and_then(|key| Presented::try_new(&leaf.cert_pem, &key).map_err(|error| error.to_string()));
-        let presented = presented.map(|presented| self.shared.identity.present(presented));
-        match presented {
+    fn present(&self, leaf: &LeafCertificate, key: &Secret) {
+        let presented = Presented::try_new(&leaf.cert_pem, key);
+        match presented.map(|presented| self.shared.identity.present(presented)) {
             Ok(true) => {
                 info!(identity = %leaf.uri, serial = %leaf.serial, authority = %leaf.authority_key_id, "new certificate");
-                self.tell(Some(&leaf));
+                self.tell(Some(leaf));
             }
             Ok(false) => {
                 degraded(
@@ -235,6 +143,18 @@ impl Keeper {
             Err(error) => degraded("leaf", &error),
         }
     }
+}
+
+fn answered((attempt, outcome): Answer) -> Input {
+    let outcome = outcome.map_err(|error| {
+        warn!(%error, "the certificate was not signed");
+        match error {
+            RpcError::RateLimited | RpcError::Busy(_) => SignFailure::RateLimited,
+            denied if denied.is_denial() => SignFailure::Denied,
+            _ => SignFailure::Unreachable,
+        }
+    });
+    Input::Answered(attempt, outcome)
 }
 
 /// The next answer of a signature request, if any is awaited.

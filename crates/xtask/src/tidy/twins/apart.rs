@@ -113,7 +113,7 @@ pub(super) const APART: &[Reason] = &[
     (
         "the names are those of a place or of a time, the things are different ones",
         &[
-            ("agent::cache::slot::State", "agent::leaves::LeafState"),
+            ("agent::cache::slot::State", "agent::leaves::entry::LeafState"),
             ("api::agent::AgentService", "model::spiffe::ServiceIdentity"),
             ("api::catalog::register::RegisterBody", "model::spiffe::ServiceIdentity"),
             ("api::definition::proxy::ProxyDefinition", "model::entry::proxy_defaults::ProxyDefaults"),
