@@ -5,12 +5,13 @@
 //! no other component boundary can imitate. Zero and one bytes inside a component are escaped.
 //! Keys stand in snapshots: their form is part of the snapshot's format.
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::sync::Arc;
+pub(crate) mod part;
 
-use concord_model::catalog::NodeScope;
-use concord_model::{Namespace, NodeName, Partition, PeerName, ServiceRef};
+use std::borrow::Borrow;
+use std::sync::Arc;
+use std::{fmt, iter};
+
+use concord_model::PeerName;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const END: u8 = 0;
@@ -23,25 +24,15 @@ const ESCAPED_ESCAPE: u8 = 2;
 pub struct Key(Arc<[u8]>);
 
 impl Key {
-    /// The first `components` components of the key.
-    pub(crate) fn class(&self, components: usize) -> Self {
-        let mut left = components;
-        let end = self.0.iter().position(|byte| {
-            if left > 0 && *byte == END {
-                left -= 1;
-                return false;
-            }
-            left == 0
-        });
-        match end {
-            Some(end) => Self(self.0[..end].into()),
-            None => self.clone(),
-        }
+    /// The beginnings of the key that end with a component, the shortest first: none of its components, one, ... all.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.0.iter().enumerate().filter(|(_, byte)| **byte == END).map(|(at, _)| at + 1);
+        iter::once(0).chain(ends).map(|end| &self.0[..end])
     }
 
-    /// Whether the key is of that class, or is it.
-    pub(crate) fn is_in(&self, class: &Self) -> bool {
-        self.0.starts_with(&class.0)
+    /// The first bytes of the key, as a key. All of it is the key itself, without a copy.
+    pub(crate) fn up_to(&self, length: usize) -> Self {
+        if length == self.0.len() { self.clone() } else { Self(self.0[..length].into()) }
     }
 
     /// The bytes of the key.
@@ -111,26 +102,6 @@ impl KeyBuilder {
         self.with(peer.map_or("", PeerName::as_str))
     }
 
-    /// Appends partition and peer.
-    pub(crate) fn node_scope(self, scope: &NodeScope) -> Self {
-        self.with(scope.partition.as_str()).peer(scope.peer.as_ref())
-    }
-
-    /// Appends partition, peer and node.
-    pub(crate) fn node(self, scope: &NodeScope, node: &NodeName) -> Self {
-        self.node_scope(scope).with(node.as_str())
-    }
-
-    /// Appends partition, namespace and peer.
-    pub(crate) fn scope(self, partition: &Partition, namespace: &Namespace, peer: Option<&PeerName>) -> Self {
-        self.with(partition.as_str()).with(namespace.as_str()).peer(peer)
-    }
-
-    /// Appends partition, namespace, peer and name.
-    pub(crate) fn service(self, service: &ServiceRef) -> Self {
-        self.scope(&service.partition, &service.namespace, service.peer.as_ref()).with(service.name.as_str())
-    }
-
     pub(crate) fn build(self) -> Key {
         Key(self.0.into())
     }
@@ -145,12 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_cut_at_component_boundaries() {
+    fn a_key_begins_with_each_of_its_components() {
         let whole = key(&["default", "", "web"]);
-        assert_eq!(whole.class(0), key(&[]));
-        assert_eq!(whole.class(1), key(&["default"]));
-        assert_eq!(whole.class(2), key(&["default", ""]));
-        assert_eq!(whole.class(3), whole);
+        let beginnings = [key(&[]), key(&["default"]), key(&["default", ""]), whole.clone()];
+        assert!(whole.prefixes().eq(beginnings.iter().map(Key::as_bytes)));
     }
 
     #[test]

@@ -1,194 +1,235 @@
-//! The keys of all tables, in one place: what a row is kept under, and which classes are scanned.
+//! The keys of all tables: what a row is kept under, and which classes of rows can be scanned and watched.
+//!
+//! Each table of the declaration (`schema`) has a module here, whose functions make its keys and classes of
+//! their parts. A class that is not declared has no function, and a table that no query reads cannot be
+//! named to a [`Reader`](crate::Reader): neither compiles.
 
-use std::fmt::Write;
+use std::marker::PhantomData;
+use std::ops::{Deref, RangeInclusive};
 
-use concord_model::catalog::{Check, CheckStatus, NodeScope, ServiceInstance};
+use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
+use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
 use concord_model::entry::{EntryKind, EntryName};
-use concord_model::intention::{Destination, Source};
-use concord_model::token::SecretHash;
+use concord_model::intention::{Destination, Source, SourceIntention};
+use concord_model::token::{AclPolicy, SecretHash, Token};
 use concord_model::{
     CheckId, InstanceId, Namespace, NodeName, Pattern, ServiceName, ServiceRef, Timestamp, Uuid,
 };
+use serde::{Deserialize, Serialize};
 
+use crate::key::part::{Local, Part, Shown, SpeaksFor};
 use crate::key::{Key, KeyBuilder};
-use crate::row::ServiceScope;
+use crate::row::{
+    AclBootstrap, EntryLink, EntryRow, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceScope,
+    ServiceSummary,
+};
 
-fn key() -> KeyBuilder {
-    KeyBuilder::new()
+/// What a table is, and what of it can be watched.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) id: TableId,
+    /// Whether single rows can be read and so are watched by their own key.
+    pub(crate) exact: bool,
+    /// Whether the whole table is a class. It is unless no query reads the table.
+    pub(crate) watched: bool,
+    /// The other classes: after how many components of a key each of them ends. A class whose last part is
+    /// a path has a range: it ends after each step.
+    pub(crate) classes: &'static [RangeInclusive<usize>],
 }
 
-/// Everything in a table.
+impl Shape {
+    /// All that is watched of a row: the classes it belongs to, the widest first, then the row itself.
+    pub(crate) fn watched_of<'k>(&self, key: &'k Key) -> impl Iterator<Item = &'k [u8]> {
+        let whole = key.as_bytes().len();
+        let watched = move |(components, prefix): &(usize, &[u8])| match prefix.len() {
+            0 => self.watched,
+            length if length == whole => self.exact,
+            _ => self.classes.iter().any(|class| class.contains(components)),
+        };
+        key.prefixes().enumerate().filter(watched).map(|(_, prefix)| prefix)
+    }
+}
+
+/// The rows of one table, as a type.
+pub(crate) trait Keyed: 'static {
+    /// What a row is.
+    type Row: PartialEq + 'static;
+    const SHAPE: &'static Shape;
+}
+
+/// Rows that queries read.
+pub(crate) trait Watched: Keyed {}
+
+/// The key of a row that can be read on its own.
+pub(crate) struct RowKey<K>(Key, PhantomData<K>);
+
+impl<K> Deref for RowKey<K> {
+    type Target = Key;
+    fn deref(&self) -> &Key {
+        &self.0
+    }
+}
+
+impl<K> From<RowKey<K>> for Key {
+    fn from(key: RowKey<K>) -> Self {
+        key.0
+    }
+}
+
+/// A declared class of the rows of a table.
+pub(crate) struct Class<K>(Key, PhantomData<K>);
+
+impl<K: Watched> Class<K> {
+    /// The whole table.
+    pub(crate) fn all() -> Self {
+        Self(all(), PhantomData)
+    }
+}
+
+impl<K> Deref for Class<K> {
+    type Target = Key;
+    fn deref(&self) -> &Key {
+        &self.0
+    }
+}
+
+impl<K> From<Class<K>> for Key {
+    fn from(class: Class<K>) -> Self {
+        class.0
+    }
+}
+
+/// The class that is a whole table.
 pub(crate) fn all() -> Key {
-    key().build()
+    KeyBuilder::new().build()
 }
 
-/// The one row of a table that has one.
+/// The key of the row of a table that has one.
 pub(crate) fn only() -> Key {
-    key().with("").build()
+    KeyBuilder::new().with("").build()
 }
 
-pub(crate) fn id(id: Uuid) -> Key {
-    key().with(&id.to_string()).build()
+macro_rules! key_of {
+    () => { only() };
+    ($($part:ident)+) => {{
+        let key = KeyBuilder::new();
+        $(let key = $part.append(key);)+
+        key.build()
+    }};
 }
 
-pub(crate) fn text(text: &str) -> Key {
-    key().with(text).build()
-}
-
-// === Catalog ===
-
-pub(crate) fn nodes_of(scope: &NodeScope) -> Key {
-    key().node_scope(scope).build()
-}
-
-pub(crate) fn node(scope: &NodeScope, node: &NodeName) -> Key {
-    key().node(scope, node).build()
-}
-
-pub(crate) fn node_id(scope: &NodeScope, id: Uuid) -> Key {
-    key().node_scope(scope).with(&id.to_string()).build()
-}
-
-pub(crate) fn instance(scope: &NodeScope, node: &NodeName, namespace: &Namespace, id: &InstanceId) -> Key {
-    key().node(scope, node).with(namespace.as_str()).with(id.as_str()).build()
-}
-
-pub(crate) fn check(scope: &NodeScope, node: &NodeName, id: &CheckId) -> Key {
-    key().node(scope, node).with(id.as_str()).build()
-}
-
-pub(crate) fn services_of(scope: &ServiceScope) -> Key {
-    key().scope(&scope.partition, &scope.namespace, scope.peer.as_ref()).build()
-}
-
-pub(crate) fn service(service: &ServiceRef) -> Key {
-    key().service(service).build()
-}
-
-/// Key of an instance among those of `service`. Namespace, partition and peer are the service's.
-pub(crate) fn instance_of(service: &ServiceRef, node: &NodeName, instance: &ServiceInstance) -> Key {
-    key().service(service).with(node.as_str()).with(instance.id.as_str()).build()
-}
-
-/// The checks of a node itself.
-pub(crate) fn checks_of_node_itself(scope: &NodeScope, node: &NodeName) -> Key {
-    key().node(scope, node).with("").with("").build()
-}
-
-/// The checks of an instance.
-pub(crate) fn checks_of_instance(
-    scope: &NodeScope,
-    node: &NodeName,
-    namespace: &Namespace,
-    id: &InstanceId,
-) -> Key {
-    key().node(scope, node).with(namespace.as_str()).with(id.as_str()).build()
-}
-
-/// Key of a check among those of what it speaks for.
-pub(crate) fn check_by_instance(scope: &NodeScope, node: &NodeName, check: &Check) -> Key {
-    let key = key().node(scope, node);
-    let key = match &check.service_id {
-        Some(id) => key.with(check.namespace.as_str()).with(id.as_str()),
-        None => key.with("").with(""),
+/// One function of a table's module.
+macro_rules! function {
+    (row $(#[$attribute:meta])* ($($name:ident: $part:ty),*)) => {
+        $(#[$attribute])*
+        pub(crate) fn row($($name: $part),*) -> RowKey<Rows> {
+            RowKey(key_of!($($name)*), PhantomData)
+        }
+        impl Watched for Rows {}
     };
-    key.with(check.id.as_str()).build()
+    (key $(#[$attribute:meta])* ($($name:ident: $part:ty),*)) => {
+        $(#[$attribute])*
+        pub(crate) fn key($($name: $part),*) -> Key {
+            key_of!($($name)*)
+        }
+        impl Watched for Rows {}
+    };
+    (unread ($($name:ident: $part:ty),*)) => {
+        pub(crate) fn key($($name: $part),*) -> Key {
+            key_of!($($name)*)
+        }
+    };
+    (class $class:ident $(#[$attribute:meta])* ($($name:ident: $part:ty),*)) => {
+        $(#[$attribute])*
+        pub(crate) fn $class($($name: $part),*) -> Class<Rows> {
+            Class(key_of!($($name)*), PhantomData)
+        }
+    };
+    (part $beginning:ident ($($name:ident: $part:ty),*)) => {
+        pub(crate) fn $beginning($($name: $part),*) -> Key {
+            key_of!($($name)*)
+        }
+    };
 }
 
-/// Key of a check among those of its service, if it has one.
-pub(crate) fn check_by_service(scope: &NodeScope, node: &NodeName, check: &Check) -> Option<Key> {
-    let name = check.service_name.as_ref()?;
-    let key = key().scope(&scope.partition, &check.namespace, scope.peer.as_ref()).with(name.as_str());
-    Some(key.with(node.as_str()).with(check.id.as_str()).build())
+/// Whether rows that are found so can be read one by one.
+macro_rules! is_exact {
+    (row) => {
+        true
+    };
+    (key) => {
+        false
+    };
+    (unread) => {
+        false
+    };
 }
 
-pub(crate) fn checks_in_state(scope: &NodeScope, status: CheckStatus) -> Key {
-    key().node_scope(scope).with(status.as_str()).build()
+/// Whether they are read at all.
+macro_rules! is_watched {
+    (row) => {
+        true
+    };
+    (key) => {
+        true
+    };
+    (unread) => {
+        false
+    };
 }
 
-pub(crate) fn check_by_state(scope: &NodeScope, node: &NodeName, check: &Check) -> Key {
-    key().node_scope(scope).with(check.status.as_str()).with(node.as_str()).with(check.id.as_str()).build()
+/// The module of one table.
+macro_rules! module {
+    ($table:ident: $id:ident<$row:ty> {
+        $(#[$own:meta])* $found:ident $parts:tt;
+        $($(#[$attribute:meta])* class $class:ident($($name:ident: $part:ty),*);)*
+        $(part $beginning:ident $beginning_parts:tt;)*
+    }) => {
+        pub(crate) mod $table {
+            use super::*;
+
+            #[derive(Debug)]
+            pub(crate) enum Rows {}
+
+            impl Keyed for Rows {
+                type Row = $row;
+                const SHAPE: &'static Shape = &Shape {
+                    id: TableId::$id,
+                    exact: is_exact!($found),
+                    watched: is_watched!($found),
+                    classes: &[$(
+                        0usize$(.saturating_add(<$part as Part>::LEAST))*
+                            ..=0usize$(.saturating_add(<$part as Part>::MOST))*,
+                    )*],
+                };
+            }
+
+            function!($found $(#[$own])* $parts);
+            $(function!(class $class $(#[$attribute])* ($($name: $part),*));)*
+            $(function!(part $beginning $beginning_parts);)*
+        }
+    };
 }
 
-// === Configuration entries ===
+macro_rules! keys {
+    ($($(#[$doc:meta])* $table:ident: $id:ident<$row:ty> $found:tt $saved:tt;)*) => {
+        /// Names a table.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum TableId {
+            $($(#[$doc])* $id,)*
+        }
 
-pub(crate) fn entries_of(kind: EntryKind) -> Key {
-    key().with(kind.as_str()).build()
+        impl TableId {
+            /// All tables.
+            pub const ALL: &[Self] = &[$(Self::$id,)*];
+        }
+
+        $(module! { $table: $id<$row> $found })*
+    };
 }
 
-pub(crate) fn entry(name: &EntryName) -> Key {
-    destination(key().with(name.kind.as_str()), &name.scope).build()
-}
-
-/// The entries that depend on a service.
-pub(crate) fn entry_links_to(service: &ServiceRef) -> Key {
-    linked(service).build()
-}
-
-pub(crate) fn entry_link(service: &ServiceRef, from: &EntryName) -> Key {
-    destination(linked(service).with(from.kind.as_str()), &from.scope).build()
-}
-
-fn linked(service: &ServiceRef) -> KeyBuilder {
-    let ServiceRef { partition, namespace, peer: _, name } = service;
-    key().with(partition.as_str()).with(namespace.as_str()).with(name.as_str())
-}
-
-fn destination(key: KeyBuilder, destination: &Destination) -> KeyBuilder {
-    key.with(destination.partition.as_str())
-        .with(destination.namespace.as_str())
-        .with(destination.name.as_str())
-}
-
-/// All intentions of a destination, in the order they are shown in: by precedence, then by name.
-pub(crate) fn intentions_to(to: &Destination) -> Key {
-    destination(key(), to).build()
-}
-
-/// Those of them whose source has that many wildcards.
-pub(crate) fn intentions_to_wild(to: &Destination, wildcards: u8) -> Key {
-    destination(key(), to).with(&wildcards.to_string()).build()
-}
-
-pub(crate) fn intention(to: &Destination, source: &Source) -> Key {
-    shown(key(), to, source).build()
-}
-
-pub(crate) fn intentions_of_id(id: Uuid) -> Key {
-    key().with(&id.to_string()).build()
-}
-
-pub(crate) fn intention_by_id(id: Uuid, to: &Destination, source: &Source) -> Key {
-    shown(key().with(&id.to_string()), to, source).build()
-}
-
-/// Within one destination precedence falls by one with each wildcard of the source.
-fn shown(key: KeyBuilder, to: &Destination, source: &Source) -> KeyBuilder {
-    let wildcards = u8::from(source.namespace.is_any()) + u8::from(source.name.is_any());
-    destination(key, to)
-        .with(&wildcards.to_string())
-        .peer(source.peer.as_ref())
-        .with(source.partition.as_str())
-        .with(source.namespace.as_str())
-        .with(source.name.as_str())
-}
-
-/// All intentions with that source, written as it is.
-pub(crate) fn intentions_from(source: &Source) -> Key {
-    source_of(source).build()
-}
-
-pub(crate) fn intention_by_source(source: &Source, to: &Destination) -> Key {
-    destination(source_of(source), to).build()
-}
-
-fn source_of(source: &Source) -> KeyBuilder {
-    key()
-        .with(source.partition.as_str())
-        .with(source.namespace.as_str())
-        .peer(source.peer.as_ref())
-        .with(source.name.as_str())
-}
+each_table!(keys);
 
 /// Name and namespace of a service in each form a pattern that covers it can have.
 pub(crate) fn patterns(service: &ServiceRef) -> [(Pattern<Namespace>, Pattern<ServiceName>); 4] {
@@ -197,19 +238,5 @@ pub(crate) fn patterns(service: &ServiceRef) -> [(Pattern<Namespace>, Pattern<Se
     [(namespace(), name()), (namespace(), Pattern::Any), (Pattern::Any, name()), (Pattern::Any, Pattern::Any)]
 }
 
-// === Tokens ===
-
-pub(crate) fn secret(hash: &SecretHash) -> Key {
-    let mut hex = String::with_capacity(64);
-    for byte in hash.0 {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    key().with(&hex).build()
-}
-
-/// Orders by moment, then accessor.
-pub(crate) fn expiry(at: Timestamp, accessor: Uuid) -> Key {
-    let ordered = at.nanos().cast_unsigned() ^ (1 << 63);
-    key().with(&format!("{ordered:016x}")).with(&accessor.to_string()).build()
-}
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[macro_use]
+mod schema;
+
 mod apply;
 pub mod builtin;
 mod changes;
@@ -40,6 +43,7 @@ pub use crate::changes::{Changes, ReadSet};
 pub use crate::command::Command;
 pub use crate::envelope::{DecodeError, EncodeError, Envelope, FORMAT, RULE_SET};
 pub use crate::key::Key;
+pub use crate::keys::TableId;
 pub use crate::read::Reader;
 pub use crate::read::covering;
 pub use crate::reply::{Blame, Refusal, Reply};
@@ -50,5 +54,4 @@ pub use crate::row::{
 pub use crate::snapshot::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
 pub use crate::store::{Applied, Halt, Store};
 pub use crate::table::WatchKey;
-pub use crate::tables::TableId;
 pub use crate::view::View;

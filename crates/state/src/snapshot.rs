@@ -4,8 +4,8 @@
 //!   MAGIC │ length record │ length record │ … │ length End │ SHA-256 of everything before it
 //! ```
 //!
-//! The first record is the header. The others are the primary rows, in an order in which each
-//! finds what it refers to, then for every table, derived ones too, its remembered indexes and
+//! The first record is the header. The others are the rows of the primary tables, in the order of their
+//! declaration, then for every table, derived ones too, its remembered indexes and
 //! its floor. Derived rows are left out and arranged again. Records are MessagePack with named
 //! fields. One state has one encoding, which is why its hash is the state's fingerprint.
 
@@ -14,12 +14,14 @@ mod record;
 
 pub use self::header::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use crate::apply::cluster;
 use crate::envelope::RULE_SET;
 use crate::limits::RECORD_BYTES_MAX;
-use crate::snapshot::record::{Record, RecordRef};
+use crate::snapshot::record::Record;
 use crate::tables::Tables;
 
 const MAGIC: &[u8; 16] = b"concord-snapshot";
@@ -37,9 +39,9 @@ pub(crate) fn encode(tables: &Tables, term: u64, sink: &mut dyn FnMut(&[u8])) ->
     hashed(MAGIC);
     let header = header(tables, term);
     let mut number = 0;
-    let mut write = |record: RecordRef<'_>| {
+    let mut write = |record: &Record<'_>| {
         number += 1;
-        let bytes = rmp_serde::to_vec_named(&record)
+        let bytes = rmp_serde::to_vec_named(record)
             .map_err(|error| SnapshotError::Unencodable { reason: error.to_string() })?;
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(SnapshotError::TooLarge { bytes: bytes.len() });
@@ -49,9 +51,9 @@ pub(crate) fn encode(tables: &Tables, term: u64, sink: &mut dyn FnMut(&[u8])) ->
         hashed(&bytes);
         Ok(number)
     };
-    write(RecordRef::Header(&header))?;
+    write(&Record::Header(Cow::Borrowed(&header)))?;
     let records = record::write_all(tables, &mut write)?;
-    write(RecordRef::End { records })?;
+    write(&Record::End { records })?;
     let digest = hash.finalize();
     sink(&digest);
     Ok(())
@@ -104,7 +106,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(SnapshotHeader, Tables), SnapshotE
     }
     let number = records.number;
     let tables = restore.finish(&header).ok_or(SnapshotError::Contradiction { number })?;
-    Ok((header, tables))
+    Ok((header.into_owned(), tables))
 }
 
 struct Records<'a> {
@@ -126,7 +128,7 @@ impl<'a> Records<'a> {
         Ok(Self { rest: &body[MAGIC.len()..], number: 0 })
     }
 
-    fn next_record(&mut self) -> Result<Option<Record>, SnapshotError> {
+    fn next_record(&mut self) -> Result<Option<Record<'static>>, SnapshotError> {
         if self.rest.is_empty() {
             return Ok(None);
         }

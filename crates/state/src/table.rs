@@ -1,4 +1,4 @@
-//! A table: rows by key, and for every key and registered class the index of its last change.
+//! A table: rows by key, and for every key and declared class the index of its last change.
 //!
 //! Rows and marks are persistent maps, so a copy of a table costs a few reference counts and the
 //! copy never changes. The index of a key survives the deletion of its row, until collection
@@ -13,19 +13,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use crate::key::Key;
+use crate::keys::{Keyed, Shape, TableId};
 use crate::limits::TOMBSTONES_MAX;
-use crate::tables::TableId;
-
-/// What a table is and which classes of its keys can be watched.
-#[derive(Debug)]
-pub(crate) struct Shape {
-    pub(crate) id: TableId,
-    /// Whether single rows can be read and so are watched by their own key.
-    pub(crate) exact: bool,
-    /// Lengths, in components, of the prefixes that are classes. Zero, the whole table, is among
-    /// them unless nobody reads the table but the code that keeps it.
-    pub(crate) classes: &'static [usize],
-}
 
 /// When a key or class last changed, and how many rows it has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +23,7 @@ struct Mark {
     rows: u64,
 }
 
-/// What can be waited for: one row, or one registered class of rows of a table.
+/// What can be waited for: one row, or one declared class of rows of a table.
 ///
 /// A watch hub keeps its waiters in a map by `WatchKey` and looks up those of
 /// [`Changes::iter`](crate::Changes::iter): work proportional to what changed.
@@ -80,21 +69,19 @@ enum Rows {
     OneLess,
 }
 
-/// Rows of one kind by key.
+/// The rows of one table by key.
 #[derive(Debug)]
-pub(crate) struct Table<R> {
-    shape: &'static Shape,
-    rows: OrdMap<Key, Arc<R>>,
+pub(crate) struct Table<K: Keyed> {
+    rows: OrdMap<Key, Arc<K::Row>>,
     marks: OrdMap<Key, Mark>,
     /// Marks without rows, by age.
     graves: OrdSet<(u64, Key)>,
     floor: u64,
 }
 
-impl<R> Clone for Table<R> {
+impl<K: Keyed> Clone for Table<K> {
     fn clone(&self) -> Self {
         Self {
-            shape: self.shape,
             rows: self.rows.clone(),
             marks: self.marks.clone(),
             graves: self.graves.clone(),
@@ -103,13 +90,13 @@ impl<R> Clone for Table<R> {
     }
 }
 
-impl<R: PartialEq> Table<R> {
-    pub(crate) fn new(shape: &'static Shape) -> Self {
-        Self { shape, rows: OrdMap::new(), marks: OrdMap::new(), graves: OrdSet::new(), floor: 0 }
+impl<K: Keyed> Table<K> {
+    pub(crate) fn new() -> Self {
+        Self { rows: OrdMap::new(), marks: OrdMap::new(), graves: OrdSet::new(), floor: 0 }
     }
 
     /// Stores a row. A row equal to the one that is there changes nothing. Returns whether it changed.
-    pub(crate) fn put(&mut self, key: &Key, row: Arc<R>, commit: &mut Commit) -> bool {
+    pub(crate) fn put(&mut self, key: &Key, row: Arc<K::Row>, commit: &mut Commit) -> bool {
         visits::one();
         if self.rows.get(key).is_some_and(|old| Arc::ptr_eq(old, &row) || **old == *row) {
             return false;
@@ -121,7 +108,12 @@ impl<R: PartialEq> Table<R> {
 
     /// Stores a row as [`Table::put`] does. What was there, or `None` if it was the same.
     #[allow(clippy::option_option, reason = "whether it changed, and what was there")]
-    pub(crate) fn exchange(&mut self, key: &Key, row: Arc<R>, commit: &mut Commit) -> Option<Option<Arc<R>>> {
+    pub(crate) fn exchange(
+        &mut self,
+        key: &Key,
+        row: Arc<K::Row>,
+        commit: &mut Commit,
+    ) -> Option<Option<Arc<K::Row>>> {
         let old = self.get(key).cloned();
         if old.as_ref().is_some_and(|old| **old == *row) {
             return None;
@@ -132,36 +124,36 @@ impl<R: PartialEq> Table<R> {
     }
 
     /// Replaces a row that is there by one that no query tells apart from it.
-    pub(crate) fn replace_unseen(&mut self, key: &Key, row: Arc<R>) {
+    pub(crate) fn replace_unseen(&mut self, key: &Key, row: Arc<K::Row>) {
         if let Some(old) = self.rows.get_mut(key) {
             *old = row;
         }
     }
 
     /// Removes a row.
-    pub(crate) fn remove(&mut self, key: &Key, commit: &mut Commit) -> Option<Arc<R>> {
+    pub(crate) fn remove(&mut self, key: &Key, commit: &mut Commit) -> Option<Arc<K::Row>> {
         visits::one();
         let old = self.rows.remove(key)?;
         self.mark(key, Rows::OneLess, commit);
         Some(old)
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<R>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<K::Row>> {
         visits::one();
         self.rows.get(key)
     }
 
     /// All rows in the order of their keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<R>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<K::Row>)> {
         self.rows.iter()
     }
 
     /// The rows whose keys start with `class`, in the order of their keys.
-    pub(crate) fn scan<'a>(&'a self, class: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Arc<R>)> {
-        let prefix = class.as_bytes();
+    pub(crate) fn scan(&self, class: &Key) -> impl Iterator<Item = (&Key, &Arc<K::Row>)> + use<'_, K> {
+        let class = class.clone();
         self.rows
-            .range::<_, [u8]>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(move |(key, _)| key.as_bytes().starts_with(prefix))
+            .range::<_, [u8]>((Bound::Included(class.as_bytes()), Bound::Unbounded))
+            .take_while(move |(key, _)| key.as_bytes().starts_with(class.as_bytes()))
             .inspect(|_| visits::one())
     }
 
@@ -169,12 +161,8 @@ impl<R: PartialEq> Table<R> {
         if !commit.noting {
             return;
         }
-        let shape = self.shape;
-        if shape.exact {
-            self.mark_one(key.clone(), rows, commit);
-        }
-        for components in shape.classes {
-            self.mark_one(key.class(*components), rows, commit);
+        for watched in K::SHAPE.watched_of(key) {
+            self.mark_one(key.up_to(watched.len()), rows, commit);
         }
     }
 
@@ -195,33 +183,19 @@ impl<R: PartialEq> Table<R> {
             self.collect();
         }
         visits::one();
-        commit.keys.insert(WatchKey { table: self.shape.id, key });
+        commit.keys.insert(WatchKey { table: K::SHAPE.id, key });
     }
 
     /// How many rows each key and class has that can be watched; none of them has none.
     fn counted(&self) -> BTreeMap<Key, u64> {
-        let mut counts = BTreeMap::new();
+        let mut counts: BTreeMap<Key, u64> = BTreeMap::new();
         for key in self.rows.keys() {
-            if self.shape.exact {
-                *counts.entry(key.clone()).or_default() += 1;
-            }
-        }
-        for components in self.shape.classes {
-            // Rows of one class follow each other.
-            let mut class: Option<(Key, u64)> = None;
-            for key in self.rows.keys() {
-                match &mut class {
-                    Some((class, rows)) if key.is_in(class) => *rows += 1,
-                    _ => {
-                        let next = (key.class(*components), 1);
-                        class
-                            .replace(next)
-                            .into_iter()
-                            .for_each(|(class, rows)| _ = counts.insert(class, rows));
-                    }
+            for watched in K::SHAPE.watched_of(key) {
+                match counts.get_mut(watched) {
+                    Some(rows) => *rows += 1,
+                    None => _ = counts.insert(key.up_to(watched.len()), 1),
                 }
             }
-            class.into_iter().for_each(|(class, rows)| _ = counts.insert(class, rows));
         }
         counts
     }
@@ -261,7 +235,7 @@ pub(crate) mod visits {
 
 /// What can be done with a table whatever its rows are.
 pub(crate) trait Marked {
-    fn id(&self) -> TableId;
+    fn shape(&self) -> &'static Shape;
     /// The index at which the key or class last changed.
     fn changed_at(&self, key: &Key) -> u64;
     /// The least index of a key that is not remembered.
@@ -274,9 +248,9 @@ pub(crate) trait Marked {
     fn set_all_marks(&mut self, index: u64);
 }
 
-impl<R: PartialEq> Marked for Table<R> {
-    fn id(&self) -> TableId {
-        self.shape.id
+impl<K: Keyed> Marked for Table<K> {
+    fn shape(&self) -> &'static Shape {
+        K::SHAPE
     }
 
     fn changed_at(&self, key: &Key) -> u64 {
@@ -314,6 +288,6 @@ impl<R: PartialEq> Marked for Table<R> {
         self.marks = self.counted().into_iter().map(all).collect();
         self.graves = OrdSet::new();
         // What nobody can watch has no index.
-        self.floor = if self.shape.exact || !self.shape.classes.is_empty() { index } else { 0 };
+        self.floor = if K::SHAPE.watched { index } else { 0 };
     }
 }

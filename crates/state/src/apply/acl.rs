@@ -50,7 +50,7 @@ pub(super) fn ensure_builtins(
     }
     for token in &command.tokens {
         reserved(token.accessor)?;
-        if tables.tokens.get(&keys::id(token.accessor)).is_some() {
+        if tables.tokens.get(&keys::tokens::row(token.accessor)).is_some() {
             continue;
         }
         check_secret(tables, token)?;
@@ -98,7 +98,8 @@ pub(super) fn reap_expired(tables: &mut Tables, commit: &mut Commit, command: &R
     let now = tables.at;
     let mut count = 0;
     for accessor in &command.accessors {
-        let expired = tables.tokens.get(&keys::id(*accessor)).is_some_and(|token| !token.valid_at(now));
+        let expired =
+            tables.tokens.get(&keys::tokens::row(*accessor)).is_some_and(|token| !token.valid_at(now));
         if expired && rows::remove_token(tables, commit, *accessor) {
             count += 1;
         }
@@ -112,7 +113,7 @@ fn store_token(
     token: &Token,
     mode: SetMode,
 ) -> Result<Arc<Token>, AclRefusal> {
-    let old = tables.tokens.get(&keys::id(token.accessor)).cloned();
+    let old = tables.tokens.get(&keys::tokens::row(token.accessor)).cloned();
     match (&old, mode) {
         (Some(_), SetMode::Create) => return Err(AclRefusal::AccessorTaken(token.accessor)),
         (None, SetMode::Update) => return Err(AclRefusal::UnknownToken(token.accessor)),
@@ -133,14 +134,15 @@ fn store_token(
 }
 
 fn check_secret(tables: &Tables, token: &Token) -> Result<(), AclRefusal> {
-    match tables.token_secrets.get(&keys::secret(&token.secret_hash)) {
+    match tables.token_secrets.get(&keys::token_secrets::row(&token.secret_hash)) {
         Some(other) if other.accessor != token.accessor => Err(AclRefusal::SecretTaken),
         _ => Ok(()),
     }
 }
 
 fn check_links(tables: &Tables, token: &Token) -> Result<(), AclRefusal> {
-    let missing = token.policies.iter().find(|link| tables.policies.get(&keys::id(link.id)).is_none());
+    let missing =
+        token.policies.iter().find(|link| tables.policies.get(&keys::policies::row(link.id)).is_none());
     missing.map_or(Ok(()), |link| Err(AclRefusal::UnknownPolicy(link.id)))
 }
 
@@ -154,7 +156,7 @@ pub(super) fn set_policies(
     let mut changed = false;
     for policy in &command.policies {
         unreserved(policy.id)?;
-        let exists = tables.policies.get(&keys::id(policy.id)).is_some();
+        let exists = tables.policies.get(&keys::policies::row(policy.id)).is_some();
         match (exists, command.mode) {
             (true, SetMode::Create) => return Err(AclRefusal::PolicyIdTaken(policy.id).into()),
             (false, SetMode::Update) => return Err(AclRefusal::UnknownPolicy(policy.id).into()),
@@ -175,11 +177,11 @@ pub(super) fn delete_policy(
 }
 
 fn store_policy(tables: &mut Tables, commit: &mut Commit, policy: &AclPolicy) -> Result<bool, AclRefusal> {
-    match tables.policy_names.get(&keys::text(&policy.name)) {
+    match tables.policy_names.get(&keys::policy_names::row(&policy.name)) {
         Some(other) if other.id != policy.id => return Err(AclRefusal::PolicyNameTaken(policy.name.clone())),
         _ => {}
     }
-    let old = tables.policies.get(&keys::id(policy.id)).cloned();
+    let old = tables.policies.get(&keys::policies::row(policy.id)).cloned();
     let row = renewed(old.as_deref(), policy.clone(), commit.index);
     Ok(row.is_some_and(|row| rows::put_policy(tables, commit, &row)))
 }

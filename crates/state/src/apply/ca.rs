@@ -66,7 +66,7 @@ pub(super) fn delete_provider_state(
     commit: &mut Commit,
     command: &DeleteCaProviderState,
 ) -> Reply {
-    done(tables.ca_provider_states.remove(&keys::text(&command.id), commit).is_some())
+    done(tables.ca_provider_states.remove(&keys::ca_provider_states::row(&command.id), commit).is_some())
 }
 
 pub(super) fn allocate_serials(
@@ -149,7 +149,7 @@ fn store_config(tables: &mut Tables, commit: &mut Commit, config: &CaConfig) -> 
 }
 
 fn store_provider_state(tables: &mut Tables, commit: &mut Commit, state: &BuiltinCaState) -> bool {
-    let key = keys::text(&state.id);
+    let key = keys::ca_provider_states::row(&state.id);
     let old = tables.ca_provider_states.get(&key).cloned();
     match renewed(old.as_deref(), state.clone(), commit.index) {
         Some(row) => tables.ca_provider_states.put(&key, row, commit),

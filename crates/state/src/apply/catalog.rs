@@ -51,7 +51,7 @@ fn register_node(
     commit: &mut Commit,
     command: &Register,
 ) -> Result<(Arc<Node>, bool), CatalogRefusal> {
-    let key = keys::node(&command.scope, &command.node_name);
+    let key = keys::nodes::row(&command.scope, &command.node_name);
     let existing = tables.nodes.get(&key).cloned();
     let Some(described) = &command.node else {
         let unknown = || CatalogRefusal::UnknownNode { node: command.node_name.clone() };
@@ -88,7 +88,7 @@ fn claim(
         return Err(CatalogRefusal::NodeNameTaken { node: node.name.clone(), holder });
     }
     let of_id =
-        tables.node_ids.get(&keys::node_id(&node.scope, id)).filter(|holder| holder.name != node.name);
+        tables.node_ids.get(&keys::node_ids::key(&node.scope, id)).filter(|holder| holder.name != node.name);
     if let Some(holder) = of_id
         && (command.skip_node_update || !failed(tables, holder))
     {
@@ -101,7 +101,7 @@ fn claim(
 /// Whether the gossip pool is known to have lost a node. One that is not in the pool is not.
 fn failed(tables: &Tables, node: &Node) -> bool {
     let serf_health = CheckId::parse(SERF_HEALTH).expect("a constant that is a check id");
-    let check = tables.checks.get(&keys::check(&node.scope, &node.name, &serf_health));
+    let check = tables.checks.get(&keys::checks::row(&node.scope, &node.name, &serf_health));
     check.is_some_and(|check| check.service_id.is_none() && check.status == CheckStatus::Critical)
 }
 
@@ -114,7 +114,7 @@ fn store_node(
     for gone in failed {
         rows::remove_node(tables, commit, &gone.scope, &gone.name);
     }
-    let existing = tables.nodes.get(&keys::node(&described.scope, &described.name)).cloned();
+    let existing = tables.nodes.get(&keys::nodes::row(&described.scope, &described.name)).cloned();
     let mut node = described.clone();
     // Whoever registers without an id does not take away the one the node has told.
     node.id = node.id.or_else(|| existing.as_ref().and_then(|existing| existing.id));
@@ -134,7 +134,7 @@ fn register_instance(
     instance: &ServiceInstance,
     checks: &[Check],
 ) -> bool {
-    let key = keys::instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let key = keys::instances::row(&node.scope, &node.name, &instance.namespace, &instance.id);
     let old = tables.instances.get(&key).cloned();
     let Some(row) = renewed(old.as_deref(), instance.clone(), commit.index) else { return false };
     rows::put_instance(tables, commit, node, &row);
@@ -154,7 +154,7 @@ fn rename_checks(
     instance: &ServiceInstance,
     registered: &[Check],
 ) {
-    let own = keys::checks_of_instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let own = keys::instance_checks::of(&node.scope, &node.name, Some((&instance.namespace, &instance.id)));
     let checks: Vec<_> = tables.instance_checks.scan(&own).map(|(_, check)| Arc::clone(check)).collect();
     let stay = |check: &&Arc<Check>| registered.iter().all(|other| other.id != check.id);
     for check in checks.iter().filter(stay) {
@@ -178,7 +178,7 @@ fn register_check(
         // It is the node's. A service it names lists it all the same, as in Consul, and has no say in it.
         None => check.namespace = Namespace::default(),
         Some(id) => {
-            let key = keys::instance(&node.scope, &node.name, &check.namespace, id);
+            let key = keys::instances::row(&node.scope, &node.name, &check.namespace, id);
             let instance = tables.instances.get(&key).ok_or_else(|| CatalogRefusal::UnknownService {
                 node: node.name.clone(),
                 service: id.clone(),
@@ -188,7 +188,7 @@ fn register_check(
             check.service_tags = instance.tags.clone();
         }
     }
-    let old = tables.checks.get(&keys::check(&node.scope, &node.name, &check.id)).cloned();
+    let old = tables.checks.get(&keys::checks::row(&node.scope, &node.name, &check.id)).cloned();
     let Some(row) = renewed(old.as_deref(), check, commit.index) else { return Ok(false) };
     Ok(rows::put_check(tables, commit, node, &row))
 }

@@ -16,6 +16,7 @@ use crate::apply::cluster::{GRAPH_RULES, rule_set};
 use crate::command::{DeleteEntry, DeleteIntention, EditIntention, SetEntry, UpsertIntention};
 use crate::derive::entry as rows;
 use crate::key::Key;
+use crate::key::part::Shown;
 use crate::keys;
 use crate::reply::{EntryRefusal, Refusal, Reply};
 use crate::row::{EntryRow, IntentionHead};
@@ -69,7 +70,7 @@ fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceInten
     let mut is: BTreeMap<Key, SourceIntention> = BTreeMap::new();
     for own in sources {
         // Where a source is named twice, which the leader refuses, the first decides.
-        is.entry(keys::intention(&head.destination, &own.source)).or_insert(own);
+        is.entry(keys::intentions::key(&head.destination, Shown(&own.source))).or_insert(own);
     }
     let mut changed = old.is_none();
     if let Some(old) = &old {
@@ -88,7 +89,7 @@ fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceInten
 
 /// The sources of a destination that a new entry says nothing of.
 fn absent_in(tables: &Tables, to: &Destination, is: &BTreeMap<Key, SourceIntention>) -> Vec<Source> {
-    let class = keys::intentions_to(to);
+    let class = keys::intentions::of(to);
     let all = tables.intentions.scan(&class).filter(|(key, _)| !is.contains_key(*key));
     all.map(|(_, own)| own.source.clone()).collect()
 }
@@ -172,7 +173,7 @@ fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, chan
 }
 
 fn is_there(tables: &Tables, to: &Destination, source: &Source) -> bool {
-    tables.intentions.get(&keys::intention(to, source)).is_some()
+    tables.intentions.get(&keys::intentions::key(to, Shown(source))).is_some()
 }
 
 fn head_or_new(tables: &Tables, to: &Destination) -> IntentionHead {
@@ -185,7 +186,7 @@ fn head_of(tables: &Tables, to: &Destination) -> Option<Arc<IntentionHead>> {
 }
 
 fn row_of(tables: &Tables, name: &EntryName) -> Option<Arc<EntryRow>> {
-    tables.entries.get(&keys::entry(name)).cloned()
+    tables.entries.get(&keys::entries::row(name)).cloned()
 }
 
 fn last_change(row: Option<&EntryRow>) -> u64 {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
-use concord_model::{CheckId, InstanceId, Namespace, NodeName};
+use concord_model::{CheckId, InstanceId, Namespace, NodeName, ServiceRef};
 
 use crate::key::Key;
 use crate::keys;
@@ -18,16 +18,16 @@ use crate::tables::Tables;
 
 /// Stores a node. Returns whether it changed.
 pub(crate) fn put_node(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>) -> bool {
-    let key = keys::node(&node.scope, &node.name);
+    let key = keys::nodes::row(&node.scope, &node.name);
     let old = tables.nodes.get(&key).cloned();
     if !tables.nodes.put(&key, Arc::clone(node), commit) {
         return false;
     }
     if let Some(id) = old.and_then(|old| old.id).filter(|id| Some(*id) != node.id) {
-        tables.node_ids.remove(&keys::node_id(&node.scope, id), commit);
+        tables.node_ids.remove(&keys::node_ids::key(&node.scope, id), commit);
     }
     if let Some(id) = node.id {
-        tables.node_ids.put(&keys::node_id(&node.scope, id), Arc::clone(node), commit);
+        tables.node_ids.put(&keys::node_ids::key(&node.scope, id), Arc::clone(node), commit);
     }
     for check in rows(tables.checks.scan(&key)) {
         arrange_check(tables, commit, node, &check);
@@ -43,7 +43,7 @@ pub(crate) fn remove_node(
     scope: &NodeScope,
     name: &NodeName,
 ) -> bool {
-    let key = keys::node(scope, name);
+    let key = keys::nodes::row(scope, name);
     let Some(node) = tables.nodes.get(&key).cloned() else { return false };
     for instance in rows(tables.instances.scan(&key)) {
         remove_instance(tables, commit, scope, name, &instance.namespace, &instance.id);
@@ -52,7 +52,7 @@ pub(crate) fn remove_node(
         remove_check(tables, commit, scope, name, &check.id);
     }
     if let Some(id) = node.id {
-        tables.node_ids.remove(&keys::node_id(scope, id), commit);
+        tables.node_ids.remove(&keys::node_ids::key(scope, id), commit);
     }
     tables.nodes.remove(&key, commit);
     true
@@ -67,7 +67,7 @@ pub(crate) fn put_instance(
     node: &Arc<Node>,
     instance: &Arc<ServiceInstance>,
 ) -> bool {
-    let key = keys::instance(&node.scope, &node.name, &instance.namespace, &instance.id);
+    let key = keys::instances::row(&node.scope, &node.name, &instance.namespace, &instance.id);
     let old = tables.instances.get(&key).cloned();
     if !tables.instances.put(&key, Arc::clone(instance), commit) {
         return false;
@@ -95,7 +95,7 @@ pub(crate) fn remove_instance(
     namespace: &Namespace,
     id: &InstanceId,
 ) -> bool {
-    let key = keys::instance(scope, node, namespace, id);
+    let key = keys::instances::row(scope, node, namespace, id);
     let Some(old) = tables.instances.remove(&key, commit) else { return false };
     let was = InstanceKeys::on(scope, node, &old);
     scatter_served(tables, commit, &was.service);
@@ -103,7 +103,9 @@ pub(crate) fn remove_instance(
         scatter_connect(tables, commit, target);
     }
     count(tables, commit, scope, Some(&old), None);
-    for check in rows(tables.instance_checks.scan(&keys::checks_of_instance(scope, node, namespace, id))) {
+    for check in
+        rows(tables.instance_checks.scan(&keys::instance_checks::of(scope, node, Some((namespace, id)))))
+    {
         remove_check(tables, commit, scope, node, &check.id);
     }
     true
@@ -121,9 +123,10 @@ impl InstanceKeys {
     }
 
     fn on(scope: &NodeScope, node: &NodeName, instance: &ServiceInstance) -> Self {
+        let target = instance.connect_target(scope);
         Self {
-            service: keys::instance_of(&instance.service_ref(scope), node, instance),
-            target: instance.connect_target(scope).map(|target| keys::instance_of(&target, node, instance)),
+            service: keys::placed::key(&instance.service_ref(scope), node, &instance.id),
+            target: target.map(|target| keys::connect_placed::key(&target, node, &instance.id)),
         }
     }
 }
@@ -139,7 +142,7 @@ fn scatter_connect(tables: &mut Tables, commit: &mut Commit, key: &Key) {
 }
 
 fn arrange_instances(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>) {
-    for instance in rows(tables.instances.scan(&keys::node(&node.scope, &node.name))) {
+    for instance in rows(tables.instances.scan(&keys::instances::on_node(&node.scope, &node.name))) {
         arrange_instance(tables, commit, node, &instance);
     }
 }
@@ -150,8 +153,9 @@ fn arrange_instance(
     node: &Arc<Node>,
     instance: &Arc<ServiceInstance>,
 ) {
-    let own = keys::checks_of_instance(&node.scope, &node.name, &instance.namespace, &instance.id);
-    let mut checks = rows(tables.instance_checks.scan(&keys::checks_of_node_itself(&node.scope, &node.name)));
+    let own = keys::instance_checks::of(&node.scope, &node.name, Some((&instance.namespace, &instance.id)));
+    let mut checks =
+        rows(tables.instance_checks.scan(&keys::instance_checks::of(&node.scope, &node.name, None)));
     checks.extend(tables.instance_checks.scan(&own).map(|(_, check)| Arc::clone(check)));
     let placed = Arc::new(Placed { node: Arc::clone(node), service: Arc::clone(instance) });
     let health = Arc::new(ServiceHealth { node: Arc::clone(node), service: Arc::clone(instance), checks });
@@ -195,12 +199,13 @@ fn count(
 
 fn summary(tables: &Tables, scope: &NodeScope, instance: &ServiceInstance) -> ServiceSummary {
     let service = instance.service_ref(scope);
-    let found = tables.service_names.get(&keys::service(&service)).map(|row| ServiceSummary::clone(row));
+    let found =
+        tables.service_names.get(&keys::service_names::row(&service)).map(|row| ServiceSummary::clone(row));
     found.unwrap_or_else(|| ServiceSummary::new(service))
 }
 
 fn store_summary(tables: &mut Tables, commit: &mut Commit, summary: ServiceSummary) {
-    let key = keys::service(&summary.service);
+    let key = keys::service_names::row(&summary.service);
     if summary.is_empty() {
         tables.service_names.remove(&key, commit);
     } else if tables.service_names.get(&key).is_some_and(|old| **old == summary) {
@@ -219,7 +224,7 @@ pub(crate) fn put_check(
     node: &Arc<Node>,
     check: &Arc<Check>,
 ) -> bool {
-    let key = keys::check(&node.scope, &node.name, &check.id);
+    let key = keys::checks::row(&node.scope, &node.name, &check.id);
     let old = tables.checks.get(&key).cloned();
     if !tables.checks.put(&key, Arc::clone(check), commit) {
         return false;
@@ -243,11 +248,37 @@ pub(crate) fn remove_check(
     node: &NodeName,
     id: &CheckId,
 ) -> bool {
-    let Some(node) = tables.nodes.get(&keys::node(scope, node)).cloned() else { return false };
-    let Some(old) = tables.checks.remove(&keys::check(scope, &node.name, id), commit) else { return false };
+    let Some(node) = tables.nodes.get(&keys::nodes::row(scope, node)).cloned() else { return false };
+    let Some(old) = tables.checks.remove(&keys::checks::row(scope, &node.name, id), commit) else {
+        return false;
+    };
     scatter_check(tables, commit, &node, &old, None);
     arrange_instances_of(tables, commit, &node, &old);
     true
+}
+
+/// Where a check stands among those of what it speaks for, of its state, and of its service if it has one.
+struct CheckKeys {
+    instance: Key,
+    state: Key,
+    service: Option<Key>,
+}
+
+impl CheckKeys {
+    fn of(node: &Node, check: &Check) -> Self {
+        let (scope, name) = (&node.scope, &node.name);
+        let service = check.service_name.clone().map(|service| ServiceRef {
+            partition: scope.partition.clone(),
+            namespace: check.namespace.clone(),
+            peer: scope.peer.clone(),
+            name: service,
+        });
+        Self {
+            instance: keys::instance_checks::key(scope, name, speaks_for(check), &check.id),
+            state: keys::check_states::key(scope, check.status, name, &check.id),
+            service: service.map(|service| keys::service_checks::key(&service, name, &check.id)),
+        }
+    }
 }
 
 /// Removes the rows arranged from `old` that will not be replaced by those from `new`.
@@ -258,29 +289,25 @@ fn scatter_check(
     old: &Check,
     new: Option<&Arc<Check>>,
 ) {
-    let (scope, name) = (&node.scope, &node.name);
-    let gone = |was: &Key, is: Option<Key>| is.as_ref() != Some(was);
-    let was = keys::check_by_instance(scope, name, old);
-    if gone(&was, new.map(|new| keys::check_by_instance(scope, name, new))) {
-        tables.instance_checks.remove(&was, commit);
+    let was = CheckKeys::of(node, old);
+    let is = new.map(|new| CheckKeys::of(node, new));
+    if is.as_ref().is_none_or(|is| is.instance != was.instance) {
+        tables.instance_checks.remove(&was.instance, commit);
     }
-    let was = keys::check_by_state(scope, name, old);
-    if gone(&was, new.map(|new| keys::check_by_state(scope, name, new))) {
-        tables.check_states.remove(&was, commit);
+    if is.as_ref().is_none_or(|is| is.state != was.state) {
+        tables.check_states.remove(&was.state, commit);
     }
-    if let Some(was) = keys::check_by_service(scope, name, old)
-        && gone(&was, new.and_then(|new| keys::check_by_service(scope, name, new)))
-    {
-        tables.service_checks.remove(&was, commit);
+    if let Some(gone) = was.service.filter(|was| is.and_then(|is| is.service).as_ref() != Some(was)) {
+        tables.service_checks.remove(&gone, commit);
     }
 }
 
 fn arrange_check(tables: &mut Tables, commit: &mut Commit, node: &Arc<Node>, check: &Arc<Check>) {
-    let (scope, name) = (&node.scope, &node.name);
     let row = Arc::new(NodeCheck { node: Arc::clone(node), check: Arc::clone(check) });
-    tables.instance_checks.put(&keys::check_by_instance(scope, name, check), Arc::clone(check), commit);
-    tables.check_states.put(&keys::check_by_state(scope, name, check), Arc::clone(&row), commit);
-    if let Some(key) = keys::check_by_service(scope, name, check) {
+    let at = CheckKeys::of(node, check);
+    tables.instance_checks.put(&at.instance, Arc::clone(check), commit);
+    tables.check_states.put(&at.state, Arc::clone(&row), commit);
+    if let Some(key) = at.service {
         tables.service_checks.put(&key, row, commit);
     }
 }
@@ -293,7 +320,7 @@ fn arrange_instances_of(tables: &mut Tables, commit: &mut Commit, node: &Arc<Nod
     let Some((namespace, id)) = speaks_for(check) else {
         return arrange_instances(tables, commit, node);
     };
-    let key = keys::instance(&node.scope, &node.name, namespace, id);
+    let key = keys::instances::row(&node.scope, &node.name, namespace, id);
     if let Some(instance) = tables.instances.get(&key).cloned() {
         arrange_instance(tables, commit, node, &instance);
     }

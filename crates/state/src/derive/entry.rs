@@ -9,6 +9,7 @@ use concord_model::Uuid;
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
 
+use crate::key::part::{Local, Shown};
 use crate::keys;
 use crate::row::{EntryLink, EntryRow, IntentionHead, IntentionRef};
 use crate::table::Commit;
@@ -26,12 +27,14 @@ pub(crate) fn put_head(tables: &mut Tables, commit: &mut Commit, head: Intention
 
 fn put_row(tables: &mut Tables, commit: &mut Commit, row: EntryRow) -> bool {
     let (name, links) = (row.name(), row.links());
-    let Some(old) = tables.entries.exchange(&keys::entry(&name), Arc::new(row), commit) else { return false };
+    let Some(old) = tables.entries.exchange(&keys::entries::row(&name), Arc::new(row), commit) else {
+        return false;
+    };
     for to in old.iter().flat_map(|old| old.links()).filter(|to| !links.contains(to)) {
-        tables.entry_links.remove(&keys::entry_link(&to, &name), commit);
+        tables.entry_links.remove(&keys::entry_links::key(Local(&to), &name), commit);
     }
     for to in links {
-        let key = keys::entry_link(&to, &name);
+        let key = keys::entry_links::key(Local(&to), &name);
         tables.entry_links.put(&key, Arc::new(EntryLink { to, from: name.clone() }), commit);
     }
     true
@@ -44,7 +47,7 @@ pub(crate) fn put_source(
     head: &mut IntentionHead,
     intention: &Arc<SourceIntention>,
 ) -> bool {
-    let key = keys::intention(&head.destination, &intention.source);
+    let key = keys::intentions::key(&head.destination, Shown(&intention.source));
     let Some(old) = tables.intentions.exchange(&key, Arc::clone(intention), commit) else { return false };
     let (is, was) = (id(intention), old.as_deref().and_then(id));
     if let Some(old) = &old {
@@ -53,14 +56,14 @@ pub(crate) fn put_source(
     count(head, intention);
     let (to, source) = (&head.destination, &intention.source);
     if let Some(was) = was.filter(|was| Some(*was) != is) {
-        tables.intention_ids.remove(&keys::intention_by_id(was, to, source), commit);
+        tables.intention_ids.remove(&keys::intention_ids::key(was, to, Shown(source)), commit);
     }
     let named = || Arc::new(IntentionRef { destination: to.clone(), source: source.clone() });
     if old.is_none() {
-        tables.intention_sources.put(&keys::intention_by_source(source, to), named(), commit);
+        tables.intention_sources.put(&keys::intention_sources::key(source, to), named(), commit);
     }
     if let Some(is) = is.filter(|is| Some(*is) != was) {
-        tables.intention_ids.put(&keys::intention_by_id(is, to, source), named(), commit);
+        tables.intention_ids.put(&keys::intention_ids::key(is, to, Shown(source)), named(), commit);
     }
     true
 }
@@ -72,7 +75,9 @@ pub(crate) fn remove_source(
     head: &mut IntentionHead,
     source: &Source,
 ) -> bool {
-    let Some(old) = tables.intentions.remove(&keys::intention(&head.destination, source), commit) else {
+    let Some(old) =
+        tables.intentions.remove(&keys::intentions::key(&head.destination, Shown(source)), commit)
+    else {
         return false;
     };
     uncount(head, &old);
@@ -82,9 +87,9 @@ pub(crate) fn remove_source(
 
 /// Removes an entry, intentions with their sources. Returns whether there was one.
 pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName) -> bool {
-    let Some(row) = tables.entries.remove(&keys::entry(name), commit) else { return false };
+    let Some(row) = tables.entries.remove(&keys::entries::row(name), commit) else { return false };
     for to in row.links() {
-        tables.entry_links.remove(&keys::entry_link(&to, name), commit);
+        tables.entry_links.remove(&keys::entry_links::key(Local(&to), name), commit);
     }
     if let EntryRow::Intentions(head) = &*row {
         remove_sources(tables, commit, &head.destination);
@@ -94,17 +99,17 @@ pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName)
 
 fn remove_sources(tables: &mut Tables, commit: &mut Commit, to: &Destination) {
     let sources: Vec<_> =
-        tables.intentions.scan(&keys::intentions_to(to)).map(|(_, row)| Arc::clone(row)).collect();
+        tables.intentions.scan(&keys::intentions::of(to)).map(|(_, row)| Arc::clone(row)).collect();
     for own in sources {
-        tables.intentions.remove(&keys::intention(to, &own.source), commit);
+        tables.intentions.remove(&keys::intentions::key(to, Shown(&own.source)), commit);
         unlist(tables, commit, to, &own);
     }
 }
 
 fn unlist(tables: &mut Tables, commit: &mut Commit, to: &Destination, own: &SourceIntention) {
-    tables.intention_sources.remove(&keys::intention_by_source(&own.source, to), commit);
+    tables.intention_sources.remove(&keys::intention_sources::key(&own.source, to), commit);
     if let Some(id) = id(own) {
-        tables.intention_ids.remove(&keys::intention_by_id(id, to, &own.source), commit);
+        tables.intention_ids.remove(&keys::intention_ids::key(id, to, Shown(&own.source)), commit);
     }
 }
 

@@ -6,41 +6,35 @@ use std::sync::Arc;
 use concord_model::token::{AclPolicy, SecretHash, Token};
 use concord_model::{Timestamp, Uuid};
 
-use crate::keys;
+use crate::keys::{self, Class};
 use crate::read::Reader;
 use crate::row::AclBootstrap;
-use crate::tables::TableId;
 
 impl Reader {
     /// The valid token with that secret.
     pub fn token_by_secret_hash(&mut self, hash: &SecretHash, now: Timestamp) -> Option<Arc<Token>> {
-        let key = keys::secret(hash);
-        let found = self.tables().token_secrets.get(&key).cloned();
-        self.note(TableId::TokenSecrets, key);
+        let found = self.row(keys::token_secrets::row(hash));
         self.valid(found, now)
     }
 
     /// The valid token of that accessor.
     pub fn token_by_accessor(&mut self, accessor: Uuid, now: Timestamp) -> Option<Arc<Token>> {
-        let key = keys::id(accessor);
-        let found = self.tables().tokens.get(&key).cloned();
-        self.note(TableId::Tokens, key);
+        let found = self.row(keys::tokens::row(accessor));
         self.valid(found, now)
     }
 
     /// All valid tokens, by accessor.
     pub fn tokens(&mut self, now: Timestamp) -> Vec<Arc<Token>> {
-        let all = self.scan(|tables| &tables.tokens, TableId::Tokens, keys::all());
+        let all = self.rows(Class::<keys::tokens::Rows>::all());
         all.into_iter().filter_map(|token| self.valid(Some(token), now)).collect()
     }
 
     /// Accessors of tokens that have expired, at most `limit`, those that expired first first. The
     /// answer holds until the next one expires.
     pub fn expired_tokens(&mut self, now: Timestamp, limit: usize) -> Vec<Uuid> {
-        self.note(TableId::TokenExpiries, keys::all());
         let mut expired = Vec::new();
         let mut next = None;
-        for (_, token) in self.view.tables.token_expiries.iter() {
+        for token in self.scan(Class::<keys::token_expiries::Rows>::all()) {
             if token.valid_at(now) {
                 next = token.expires_at;
                 break;
@@ -56,29 +50,22 @@ impl Reader {
 
     /// The policy of that id.
     pub fn policy_by_id(&mut self, id: Uuid) -> Option<Arc<AclPolicy>> {
-        let key = keys::id(id);
-        let found = self.tables().policies.get(&key).cloned();
-        self.note(TableId::Policies, key);
-        found
+        self.row(keys::policies::row(id))
     }
 
     /// The policy of that name.
     pub fn policy_by_name(&mut self, name: &str) -> Option<Arc<AclPolicy>> {
-        let key = keys::text(name);
-        let found = self.tables().policy_names.get(&key).cloned();
-        self.note(TableId::PolicyNames, key);
-        found
+        self.row(keys::policy_names::row(name))
     }
 
     /// All policies, by id.
     pub fn policies(&mut self) -> Vec<Arc<AclPolicy>> {
-        self.scan(|tables| &tables.policies, TableId::Policies, keys::all())
+        self.rows(Class::<keys::policies::Rows>::all())
     }
 
     /// Whether the ACL system was bootstrapped, and what has to be named to do it once more.
     pub fn acl_bootstrap(&mut self) -> Option<AclBootstrap> {
-        self.note(TableId::AclBootstrap, keys::only());
-        self.tables().acl_bootstrap.get(&keys::only()).map(|row| **row)
+        self.row(keys::acl_bootstrap::row()).map(|row| *row)
     }
 
     fn valid(&mut self, token: Option<Arc<Token>>, now: Timestamp) -> Option<Arc<Token>> {

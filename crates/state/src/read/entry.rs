@@ -11,10 +11,11 @@ use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Uuid};
 
+use crate::key::part::{Local, Shown};
 use crate::keys;
 use crate::read::Reader;
 use crate::row::{EntryRow, IntentionHead, IntentionRef};
-use crate::tables::{TableId, Tables};
+use crate::tables::Tables;
 use crate::view::View;
 
 impl Reader {
@@ -26,7 +27,7 @@ impl Reader {
 
     /// All entries of a kind, without the sources of intentions.
     pub fn entry_rows(&mut self, kind: EntryKind) -> Vec<Arc<EntryRow>> {
-        self.scan(|tables| &tables.entries, TableId::Entries, keys::entries_of(kind))
+        self.rows(keys::entries::of_kind(kind))
     }
 
     /// An entry with all that belongs to it.
@@ -38,10 +39,7 @@ impl Reader {
     }
 
     fn entry_row(&mut self, name: &EntryName) -> Option<Arc<EntryRow>> {
-        let key = keys::entry(name);
-        let found = self.tables().entries.get(&key).cloned();
-        self.note(TableId::Entries, key);
-        found
+        self.row(keys::entries::row(name))
     }
 
     /// All entries that hold intentions.
@@ -62,43 +60,41 @@ impl Reader {
 
     /// An entry with all its sources, in the order in which they are tried.
     pub fn whole(&self, head: &IntentionHead) -> ServiceIntentions {
-        let class = keys::intentions_to(&head.destination);
-        head.with(self.tables().intentions.scan(&class).map(|(_, own)| SourceIntention::clone(own)).collect())
+        let all = self.sources(head, &keys::intentions::of(&head.destination));
+        head.with(all.map(|(_, own)| SourceIntention::clone(own)).collect())
     }
 
     /// An entry with those of its sources that are written so; none if it has none of them.
     pub fn part(&self, head: &IntentionHead, sources: &[Source]) -> Option<ServiceIntentions> {
-        let to = &head.destination;
-        let found = sources.iter().filter_map(|source| self.source(to, source));
+        let found = sources.iter().filter_map(|source| self.source(head, source));
         let found: Vec<_> = found.map(|own| SourceIntention::clone(own)).collect();
         (!found.is_empty()).then(|| head.with(found))
     }
 
     /// An entry with those of its sources that are all services: of one namespace, of all.
     pub fn about_any(&self, head: &IntentionHead) -> ServiceIntentions {
-        let classes = [1, 2].map(|wildcards| keys::intentions_to_wild(&head.destination, wildcards));
-        let wild = classes.iter().flat_map(|class| self.tables().intentions.scan(class));
+        let parts = [1, 2].map(|wildcards| keys::intentions::wild(&head.destination, wildcards));
+        let wild = parts.iter().flat_map(|part| self.sources(head, part));
         let any = |own: &&Arc<SourceIntention>| own.source.peer.is_none() && own.source.name == Pattern::Any;
         head.with(wild.map(|(_, own)| own).filter(any).map(|own| SourceIntention::clone(own)).collect())
     }
 
     /// What is said of one source of a destination.
     pub fn intention(&mut self, destination: &Destination, source: &Source) -> Option<Arc<SourceIntention>> {
-        self.intention_head(destination)?;
-        self.source(destination, source).cloned()
+        let head = self.intention_head(destination)?;
+        self.source(&head, source).cloned()
     }
 
     /// How many sources of a destination stand before that one.
     pub fn position(&mut self, destination: &Destination, source: &Source) -> usize {
-        self.intention_head(destination);
-        let (class, own) = (keys::intentions_to(destination), keys::intention(destination, source));
-        self.tables().intentions.scan(&class).take_while(|(key, _)| **key < own).count()
+        let Some(head) = self.intention_head(destination) else { return 0 };
+        let own = keys::intentions::key(destination, Shown(source));
+        self.sources(&head, &keys::intentions::of(destination)).take_while(|(key, _)| **key < own).count()
     }
 
     /// The intention that has an id of the older API: its entry with that source alone.
     pub fn intention_by_id(&mut self, id: Uuid) -> Option<ServiceIntentions> {
-        let class = keys::intentions_of_id(id);
-        let found = self.scan(|tables| &tables.intention_ids, TableId::IntentionIds, class);
+        let found = self.rows(keys::intention_ids::of_id(id));
         let IntentionRef { destination, source } = IntentionRef::clone(found.first()?);
         let head = self.intention_head(&destination)?;
         self.part(&head, &[source])
@@ -128,8 +124,7 @@ impl Reader {
         let sources = covering(source);
         let mut found = BTreeMap::new();
         for source in &sources {
-            let class = keys::intentions_from(source);
-            for row in self.scan(|tables| &tables.intention_sources, TableId::IntentionSources, class) {
+            for row in self.rows(keys::intention_sources::from(source)) {
                 let Some(head) = self.intention_head(&row.destination) else { continue };
                 found.insert(head.destination.clone(), head);
             }
@@ -137,8 +132,9 @@ impl Reader {
         found.values().filter_map(|head| self.part(head, &sources)).collect()
     }
 
-    fn source(&self, destination: &Destination, source: &Source) -> Option<&Arc<SourceIntention>> {
-        self.tables().intentions.get(&keys::intention(destination, source))
+    fn source(&self, head: &IntentionHead, source: &Source) -> Option<&Arc<SourceIntention>> {
+        let key = keys::intentions::key(&head.destination, Shown(source));
+        self.sources(head, &key).map(|(_, own)| own).next()
     }
 }
 
@@ -158,14 +154,17 @@ impl Lookup for View {
 
 impl Lookup for Tables {
     fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
-        match &**self.entries.get(&keys::entry(name))? {
+        match &**self.entries.get(&keys::entries::row(name))? {
             EntryRow::Whole(entry) => Some(Arc::clone(entry)),
             EntryRow::Intentions(_) => None,
         }
     }
 
     fn links_to(&self, service: &ServiceRef) -> Vec<EntryName> {
-        self.entry_links.scan(&keys::entry_links_to(service)).map(|(_, link)| link.from.clone()).collect()
+        self.entry_links
+            .scan(&keys::entry_links::to(Local(service)))
+            .map(|(_, link)| link.from.clone())
+            .collect()
     }
 
     fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef> {

@@ -1,66 +1,138 @@
 //! The records of a snapshot, and how a state is taken apart into them and put together again.
+//!
+//! Which record the rows of a table are, and how they are stored again, is part of the table's declaration
+//! (`schema`). Rows that are told by the row they belong to stand behind it: instances and checks behind
+//! their node, the sources of an intention behind its entry.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
-use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
+use concord_model::NodeName;
+use concord_model::catalog::{Check, NodeScope, ServiceInstance};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::SourceIntention;
-use concord_model::token::{AclPolicy, Token};
-use concord_model::{NodeName, Uuid};
 use serde::de::{IntoDeserializer, value};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::apply::cluster;
-use crate::derive;
+use crate::derive::{self, acl, catalog};
 use crate::key::Key;
-use crate::keys;
-use crate::row::{AclBootstrap, IntentionHead};
+use crate::keys::{self, Keyed, TableId};
+use crate::row::IntentionHead;
 use crate::snapshot::header::{SnapshotError, SnapshotHeader};
 use crate::table::Commit;
-use crate::tables::{TableId, Tables};
+use crate::tables::Tables;
+
+/// Hands one record on; returns how many were handed on so far.
+type Write<'w> = dyn FnMut(&Record<'_>) -> Result<u64, SnapshotError> + 'w;
+
+/// Writes all rows of a table.
+macro_rules! save {
+    ($tables:ident, $write:ident, $table:ident, $record:ident, $save:ident) => {
+        $save($tables, $write)?
+    };
+    ($tables:ident, $write:ident, $table:ident, $record:ident) => {
+        for (_, row) in $tables.$table.iter() {
+            $write(&Record::$record(Cow::Borrowed(row)))?;
+        }
+    };
+}
+
+/// Stores a row as the declaration of its table says; `false` if it does not fit those before it.
+macro_rules! restore {
+    // Under its key and nowhere else.
+    ($to:ident, $table:ident, $own:ident, at()) => {
+        $to.tables.$table.put(&keys::$table::row(), Arc::new($own), &mut $to.commit)
+    };
+    ($to:ident, $table:ident, $own:ident, at($row:ident => $($part:expr),+)) => {{
+        let $row = Arc::new($own);
+        $to.tables.$table.put(&keys::$table::row($($part),+), Arc::clone(&$row), &mut $to.commit)
+    }};
+    // With all that is derived from it.
+    ($to:ident, $table:ident, $own:ident, by($put:path)) => {
+        $put(&mut $to.tables, &mut $to.commit, &Arc::new($own))
+    };
+    // As part of what was restored before.
+    ($to:ident, $table:ident, $own:ident, through($put:ident)) => {
+        $put($to, $own)
+    };
+}
+
+/// What is written of a row: the row itself where nothing else is said.
+macro_rules! recorded {
+    ($table:ident) => {
+        <keys::$table::Rows as Keyed>::Row
+    };
+    ($table:ident $own:ty) => {
+        $own
+    };
+}
 
 macro_rules! records {
-    ($($name:ident($own:ty, $borrowed:ty),)*) => {
-        /// A record as read.
-        #[derive(Deserialize)]
-        pub(crate) enum Record {
-            $($name($own),)*
-            Instance { scope: NodeScope, node: NodeName, instance: ServiceInstance },
-            Check { scope: NodeScope, node: NodeName, check: Check },
+    ($($(#[$doc:meta])* $table:ident: $id:ident<$row:ty> $found:tt {
+        $(derived)?
+        $(record $record:ident $(($own:ty))? $(, saved: $save:ident)?; $how:ident $with:tt)?
+    };)*) => {
+        /// A record.
+        #[derive(Deserialize, Serialize)]
+        pub(crate) enum Record<'a> {
+            Header(Cow<'a, SnapshotHeader>),
+            $($($record(Cow<'a, recorded!($table $($own)?)>),)?)*
             Changed { table: KnownTable, key: Key, index: u64 },
             Floor { table: KnownTable, index: u64 },
             End { records: u64 },
         }
 
-        /// A record as written.
-        #[derive(Serialize)]
-        pub(crate) enum RecordRef<'a> {
-            $($name($borrowed),)*
-            Instance { scope: &'a NodeScope, node: &'a NodeName, instance: &'a ServiceInstance },
-            Check { scope: &'a NodeScope, node: &'a NodeName, check: &'a Check },
-            Changed { table: TableId, key: &'a Key, index: u64 },
-            Floor { table: TableId, index: u64 },
-            End { records: u64 },
+        /// Writes the rows of all primary tables.
+        fn write_rows(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotError> {
+            $($(save!(tables, write, $table, $record $(, $save)?);)?)*
+            Ok(())
+        }
+
+        impl Restore {
+            /// Takes in one record; `false` if it does not fit those before it.
+            pub(super) fn take(&mut self, record: Record<'_>, number: u64) -> bool {
+                if self.ended {
+                    return false;
+                }
+                if !matches!(record, Record::Intention(_)) {
+                    self.close();
+                }
+                match record {
+                    Record::Header(_) => false,
+                    $($(Record::$record(own) => {
+                        let own = own.into_owned();
+                        restore!(self, $table, own, $how $with)
+                    })?)*
+                    Record::Changed { table, key, index } => self.changed(table, key, index),
+                    Record::Floor { table, index } => self.floor(table, index),
+                    Record::End { records } => {
+                        self.ended = true;
+                        records == number
+                    }
+                }
+            }
         }
     };
 }
 
-records! {
-    Header(SnapshotHeader, &'a SnapshotHeader),
-    ClusterId(Uuid, Uuid),
-    RuleSet(u32, u32),
-    Node(Node, &'a Node),
-    Entry(Entry, &'a Entry),
-    Intention(SourceIntention, &'a SourceIntention),
-    CaRoots(CaRoots, &'a CaRoots),
-    CaConfig(CaConfig, &'a CaConfig),
-    CaProviderState(BuiltinCaState, &'a BuiltinCaState),
-    CaSerial(u64, u64),
-    Token(Token, &'a Token),
-    Policy(AclPolicy, &'a AclPolicy),
-    AclBootstrap(AclBootstrap, AclBootstrap),
+each_table!(records);
+
+/// An instance, told by its node.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct InstanceOnNode<'a> {
+    scope: NodeScope,
+    node: NodeName,
+    instance: Cow<'a, ServiceInstance>,
+}
+
+/// A check, told by its node.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct CheckOnNode<'a> {
+    scope: NodeScope,
+    node: NodeName,
+    check: Cow<'a, Check>,
 }
 
 /// A table by its name, or none if a newer version has one that this one has not. Such a table
@@ -75,79 +147,62 @@ impl<'de> Deserialize<'de> for KnownTable {
     }
 }
 
-/// Hands one record on; returns how many were handed on so far.
-type Write<'w> = dyn FnMut(RecordRef<'_>) -> Result<u64, SnapshotError> + 'w;
+impl Serialize for KnownTable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 // === Writing ===
 
 /// Writes all rows and indexes. Returns the number of records so far, the header among them.
 pub(super) fn write_all(tables: &Tables, write: &mut Write<'_>) -> Result<u64, SnapshotError> {
-    write_catalog(tables, write)?;
-    for (_, row) in tables.entries.iter() {
-        write(RecordRef::Entry(&row.to_entry()))?;
-        let Some(head) = row.intentions() else { continue };
-        for (_, own) in tables.intentions.scan(&keys::intentions_to(&head.destination)) {
-            write(RecordRef::Intention(own))?;
-        }
-    }
-    write_ca(tables, write)?;
-    write_acl(tables, write)?;
-    for (_, row) in tables.cluster_id.iter() {
-        write(RecordRef::ClusterId(**row))?;
-    }
-    for (_, row) in tables.rule_set.iter() {
-        write(RecordRef::RuleSet(**row))?;
-    }
+    write_rows(tables, write)?;
     let mut written = 0;
     for table in tables.each() {
+        let known = || KnownTable(Some(table.shape().id));
         for (key, index) in table.marks() {
-            write(RecordRef::Changed { table: table.id(), key, index })?;
+            write(&Record::Changed { table: known(), key: key.clone(), index })?;
         }
-        written = write(RecordRef::Floor { table: table.id(), index: table.floor() })?;
+        written = write(&Record::Floor { table: known(), index: table.floor() })?;
     }
     Ok(written)
 }
 
-fn write_catalog(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotError> {
-    for (key, node) in tables.nodes.iter() {
-        write(RecordRef::Node(node))?;
-        let (scope, name) = (&node.scope, &node.name);
-        for (_, instance) in tables.instances.scan(key) {
-            write(RecordRef::Instance { scope, node: name, instance })?;
+/// Writes each node with its instances and checks.
+fn save_catalog(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotError> {
+    for (key, row) in tables.nodes.iter() {
+        write(&Record::Node(Cow::Borrowed(row)))?;
+        let (scope, node) = (&row.scope, &row.name);
+        for (_, row) in tables.instances.scan(key) {
+            let instance = Cow::Borrowed(&**row);
+            let own = InstanceOnNode { scope: scope.clone(), node: node.clone(), instance };
+            write(&Record::Instance(Cow::Owned(own)))?;
         }
-        for (_, check) in tables.checks.scan(key) {
-            write(RecordRef::Check { scope, node: name, check })?;
+        for (_, row) in tables.checks.scan(key) {
+            let check = Cow::Borrowed(&**row);
+            let own = CheckOnNode { scope: scope.clone(), node: node.clone(), check };
+            write(&Record::Check(Cow::Owned(own)))?;
         }
     }
     Ok(())
 }
 
-fn write_ca(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotError> {
-    for (_, row) in tables.ca_roots.iter() {
-        write(RecordRef::CaRoots(row))?;
-    }
-    for (_, row) in tables.ca_config.iter() {
-        write(RecordRef::CaConfig(row))?;
-    }
-    for (_, row) in tables.ca_provider_states.iter() {
-        write(RecordRef::CaProviderState(row))?;
-    }
-    for (_, row) in tables.ca_serial.iter() {
-        write(RecordRef::CaSerial(**row))?;
+/// Writes each entry with the sources of its intentions.
+fn save_entries(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotError> {
+    for (_, row) in tables.entries.iter() {
+        write(&Record::Entry(row.to_entry()))?;
+        let Some(head) = row.intentions() else { continue };
+        for (_, own) in tables.intentions.scan(&keys::intentions::of(&head.destination)) {
+            write(&Record::Intention(Cow::Borrowed(own)))?;
+        }
     }
     Ok(())
 }
 
-fn write_acl(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotError> {
-    for (_, row) in tables.policies.iter() {
-        write(RecordRef::Policy(row))?;
-    }
-    for (_, row) in tables.tokens.iter() {
-        write(RecordRef::Token(row))?;
-    }
-    for (_, row) in tables.acl_bootstrap.iter() {
-        write(RecordRef::AclBootstrap(**row))?;
-    }
+/// These rows were written behind those they belong to.
+#[allow(clippy::unnecessary_wraps, reason = "it stands in the place of others that can fail")]
+fn with_its_owner(_: &Tables, _: &mut Write<'_>) -> Result<(), SnapshotError> {
     Ok(())
 }
 
@@ -171,69 +226,16 @@ impl Restore {
         Self { tables, commit, open: None, marks, floors, ended: false }
     }
 
-    /// Takes in one record; `false` if it does not fit those before it.
-    pub(super) fn take(&mut self, record: Record, number: u64) -> bool {
-        if self.ended {
-            return false;
+    fn changed(&mut self, table: KnownTable, key: Key, index: u64) -> bool {
+        if let KnownTable(Some(table)) = table {
+            self.marks.entry(table).or_default().push((key, index));
         }
-        if !matches!(record, Record::Intention(_)) {
-            self.close();
-        }
-        let (tables, commit) = (&mut self.tables, &mut self.commit);
-        match record {
-            Record::Header(_) => false,
-            Record::ClusterId(id) => tables.cluster_id.put(&keys::only(), Arc::new(id), commit),
-            Record::RuleSet(rules) => tables.rule_set.put(&keys::only(), Arc::new(rules), commit),
-            Record::Node(node) => derive::catalog::put_node(tables, commit, &Arc::new(node)),
-            Record::Instance { scope, node, instance } => {
-                let node = tables.nodes.get(&keys::node(&scope, &node)).cloned();
-                let instance = Arc::new(instance);
-                node.is_some_and(|node| derive::catalog::put_instance(tables, commit, &node, &instance))
-            }
-            Record::Check { scope, node, check } => {
-                let node = tables.nodes.get(&keys::node(&scope, &node)).cloned();
-                let check = Arc::new(check);
-                node.is_some_and(|node| derive::catalog::put_check(tables, commit, &node, &check))
-            }
-            Record::Entry(Entry::ServiceIntentions(entry)) => {
-                let name = EntryName::intentions(&entry.destination);
-                let new = tables.entries.get(&keys::entry(&name)).is_none();
-                let (mut head, sources) = IntentionHead::split(entry);
-                // Format 1 has the sources in the entry. Where one is named twice the first decides.
-                for own in sources.into_iter().rev() {
-                    derive::entry::put_source(tables, commit, &mut head, &Arc::new(own));
-                }
-                self.open = Some(head);
-                new
-            }
-            Record::Entry(whole) => derive::entry::put(tables, commit, Arc::new(whole)),
-            Record::Intention(own) => match &mut self.open {
-                Some(head) => derive::entry::put_source(tables, commit, head, &Arc::new(own)),
-                None => false,
-            },
-            Record::CaRoots(row) => tables.ca_roots.put(&keys::only(), Arc::new(row), commit),
-            Record::CaConfig(row) => tables.ca_config.put(&keys::only(), Arc::new(row), commit),
-            Record::CaProviderState(row) => {
-                tables.ca_provider_states.put(&keys::text(&row.id.clone()), Arc::new(row), commit)
-            }
-            Record::CaSerial(next) => tables.ca_serial.put(&keys::only(), Arc::new(next), commit),
-            Record::Token(token) => derive::acl::put_token(tables, commit, &Arc::new(token)),
-            Record::Policy(policy) => derive::acl::put_policy(tables, commit, &Arc::new(policy)),
-            Record::AclBootstrap(row) => tables.acl_bootstrap.put(&keys::only(), Arc::new(row), commit),
-            Record::Changed { table: KnownTable(Some(table)), key, index } => {
-                self.marks.entry(table).or_default().push((key, index));
-                true
-            }
-            Record::Floor { table: KnownTable(Some(table)), index } => {
-                self.floors.insert(table, index).is_none()
-            }
-            Record::Changed { table: KnownTable(None), .. }
-            | Record::Floor { table: KnownTable(None), .. } => true,
-            Record::End { records } => {
-                self.ended = true;
-                records == number
-            }
-        }
+        true
+    }
+
+    fn floor(&mut self, table: KnownTable, index: u64) -> bool {
+        let KnownTable(Some(table)) = table else { return true };
+        self.floors.insert(table, index).is_none()
     }
 
     /// Stores the head of the entry whose sources have been read.
@@ -263,4 +265,41 @@ impl Restore {
             cluster::id(&self.tables) == header.cluster && cluster::rule_set(&self.tables) == header.rule_set;
         (self.ended && fits).then_some(self.tables)
     }
+}
+
+fn restore_instance(to: &mut Restore, own: InstanceOnNode<'_>) -> bool {
+    let Some(node) = to.tables.nodes.get(&keys::nodes::row(&own.scope, &own.node)).cloned() else {
+        return false;
+    };
+    let instance = Arc::new(own.instance.into_owned());
+    catalog::put_instance(&mut to.tables, &mut to.commit, &node, &instance)
+}
+
+fn restore_check(to: &mut Restore, own: CheckOnNode<'_>) -> bool {
+    let Some(node) = to.tables.nodes.get(&keys::nodes::row(&own.scope, &own.node)).cloned() else {
+        return false;
+    };
+    let check = Arc::new(own.check.into_owned());
+    catalog::put_check(&mut to.tables, &mut to.commit, &node, &check)
+}
+
+fn restore_entry(to: &mut Restore, own: Entry) -> bool {
+    let (tables, commit) = (&mut to.tables, &mut to.commit);
+    let Entry::ServiceIntentions(entry) = own else {
+        return derive::entry::put(tables, commit, Arc::new(own));
+    };
+    let name = EntryName::intentions(&entry.destination);
+    let new = tables.entries.get(&keys::entries::row(&name)).is_none();
+    let (mut head, sources) = IntentionHead::split(entry);
+    // Format 1 has the sources in the entry. Where one is named twice the first decides.
+    for own in sources.into_iter().rev() {
+        derive::entry::put_source(tables, commit, &mut head, &Arc::new(own));
+    }
+    to.open = Some(head);
+    new
+}
+
+fn restore_source(to: &mut Restore, own: SourceIntention) -> bool {
+    let Some(head) = &mut to.open else { return false };
+    derive::entry::put_source(&mut to.tables, &mut to.commit, head, &Arc::new(own))
 }

@@ -3,6 +3,8 @@
 mod growth;
 mod universe;
 
+use std::collections::BTreeSet;
+
 use concord_model::catalog::NodeScope;
 use concord_model::{Timestamp, Uuid};
 use proptest::prelude::*;
@@ -11,7 +13,7 @@ use super::*;
 use crate::command::{Command, EditIntention, SetCaRoots};
 use crate::read::Reader;
 use crate::row::ServiceHealth;
-use crate::{ReadSet, ServiceScope, TableId};
+use crate::{ReadSet, ServiceScope, TableId, WatchKey};
 use universe::{Answer, Query, command, queries, services};
 
 /// The moment at which tokens are looked at: between those that expire early and late.
@@ -20,7 +22,41 @@ const NOW: Timestamp = Timestamp::from_secs(35);
 fn ask(view: &View, query: &Query) -> (Answer, ReadSet) {
     let mut reader = view.read();
     let answer = query(&mut reader);
-    (answer, reader.finish())
+    let read = reader.finish();
+    assert!(read.keys().all(|key| declared_class(view, key).is_some()), "not declared: {read:?}");
+    (answer, read)
+}
+
+/// Which of the declared classes of its table that is, none standing for a row; `None` if it is not declared.
+#[allow(clippy::option_option, reason = "whether it is declared, and as what")]
+fn declared_class(view: &View, key: &WatchKey) -> Option<Option<usize>> {
+    let shape = view.tables.table(key.table).shape();
+    let components = key.key.prefixes().count() - 1;
+    if shape.watched && (components == 0 || shape.classes.iter().any(|class| class.contains(&components))) {
+        return Some(Some(components));
+    }
+    shape.exact.then_some(None)
+}
+
+#[test]
+fn queries_read_every_declared_class_and_nothing_else() {
+    let view = Store::new().view();
+    let read: BTreeSet<_> = queries(NOW)
+        .iter()
+        .flat_map(|query| ask(&view, query).1.keys)
+        .map(|key| (key.table, declared_class(&view, &key).unwrap()))
+        .collect();
+    for table in view.tables.each() {
+        let shape = table.shape();
+        // These indexes nobody reads any more, but they stand in snapshots.
+        let unread = [(TableId::Health, Some(3)), (TableId::Checks, None)];
+        let classes = shape.classes.iter().map(|class| Some(*class.start()));
+        for class in classes.chain(shape.exact.then_some(None)) {
+            let class = (shape.id, class);
+            assert_ne!(read.contains(&class), unread.contains(&class), "{shape:?} {class:?}");
+        }
+        assert_eq!(read.iter().any(|(id, _)| *id == shape.id), shape.watched, "{shape:?}");
+    }
 }
 
 /// Envelopes for a history. Time goes forwards and backwards, as with leaders that disagree.

@@ -1,0 +1,207 @@
+//! The tables there are, each declared once: everything about a table stands in its row here.
+//!
+//! ```text
+//!   field: Id<Row> { how its rows are found and watched } { what they are in a snapshot };
+//! ```
+//!
+//! Rows are found by a key, which is put together from parts (`key::part`):
+//!
+//! - `row(…)`: one row can be read, and is watched by its own key;
+//! - `key(…)`: rows are read by class only;
+//! - `unread(…)`: no query reads the table, only the code that keeps it.
+//!
+//! A `class` is the rows whose keys begin alike. It can be scanned and watched; what is not declared here
+//! cannot be named by a query. The whole table is a class of every table that is not `unread`. A `part` is
+//! a beginning of keys that only the code that keeps the table scans.
+//!
+//! Primary tables hold what commands wrote, and say which record of a snapshot a row is. Derived tables
+//! hold the same records arranged for one query each; `derive` keeps them, and a snapshot leaves their rows
+//! out. The records of a snapshot have the order of this list, in which each finds what it refers to.
+//!
+//! Nothing is compiled here. `keys` makes keys and classes of the list, `tables` the tables,
+//! `snapshot::record` the records.
+
+/// Hands all rows of the declaration to the macro of that name.
+macro_rules! each_table {
+    ($then:ident) => {
+        $then! {
+            // Primary: what commands wrote.
+
+            /// Nodes by (partition, peer, node).
+            nodes: Nodes<Node> {
+                row(scope: &NodeScope, name: &NodeName);
+                class of_scope(scope: &NodeScope);
+            } {
+                record Node, saved: save_catalog; by(catalog::put_node)
+            };
+            /// Instances by (partition, peer, node, namespace, id).
+            instances: Instances<ServiceInstance> {
+                row(scope: &NodeScope, node: &NodeName, namespace: &Namespace, id: &InstanceId);
+                class on_node(scope: &NodeScope, node: &NodeName);
+            } {
+                record Instance(InstanceOnNode<'a>), saved: with_its_owner; through(restore_instance)
+            };
+            /// Checks by (partition, peer, node, id).
+            checks: Checks<Check> {
+                row(scope: &NodeScope, node: &NodeName, id: &CheckId);
+                class on_node(scope: &NodeScope, node: &NodeName);
+            } {
+                record Check(CheckOnNode<'a>), saved: with_its_owner; through(restore_check)
+            };
+            /// Configuration entries by (kind, partition, namespace, name), without the sources of intentions.
+            entries: Entries<EntryRow> {
+                row(name: &EntryName);
+                class of_kind(kind: EntryKind);
+            } {
+                record Entry(Entry), saved: save_entries; through(restore_entry)
+            };
+            /// Intentions by (partition, namespace, name of the destination; wildcards, peer, partition, namespace,
+            /// name of the source), which is the order they are shown in. Whoever reads one reads its entry, which
+            /// changes with it.
+            intentions: Intentions<SourceIntention> {
+                unread(to: &Destination, source: Shown<'_>);
+                part of(to: &Destination);
+                part wild(to: &Destination, wildcards: u8);
+            } {
+                record Intention, saved: with_its_owner; through(restore_source)
+            };
+            /// The published roots.
+            ca_roots: CaRoots<CaRoots> {
+                row();
+            } {
+                record CaRoots; at()
+            };
+            /// Configuration of the certificate authority.
+            ca_config: CaConfig<CaConfig> {
+                row();
+            } {
+                record CaConfig; at()
+            };
+            /// What the built-in provider keeps, by id of its configuration.
+            ca_provider_states: CaProviderStates<BuiltinCaState> {
+                row(id: &str);
+            } {
+                record CaProviderState; at(row => &row.id)
+            };
+            /// The next serial number.
+            ca_serial: CaSerial<u64> {
+                row();
+            } {
+                record CaSerial; at()
+            };
+            /// Policies by id.
+            policies: Policies<AclPolicy> {
+                row(id: Uuid);
+            } {
+                record Policy; by(acl::put_policy)
+            };
+            /// Tokens by accessor.
+            tokens: Tokens<Token> {
+                row(accessor: Uuid);
+            } {
+                record Token; by(acl::put_token)
+            };
+            /// Whether the ACL system was bootstrapped.
+            acl_bootstrap: AclBootstrap<AclBootstrap> {
+                row();
+            } {
+                record AclBootstrap; at()
+            };
+            /// Identity of the cluster.
+            cluster_id: ClusterId<Uuid> {
+                row();
+            } {
+                record ClusterId; at()
+            };
+            /// Number of the rules commands are applied by.
+            rule_set: RuleSet<u32> {
+                row();
+            } {
+                record RuleSet; at()
+            };
+
+            // Derived: the same records, arranged for a query.
+
+            /// Node names by (partition, peer, node id).
+            node_ids: NodeIds<Node> {
+                unread(scope: &NodeScope, id: Uuid);
+            } { derived };
+            /// Services by (partition, namespace, peer, name).
+            service_names: ServiceNames<ServiceSummary> {
+                row(service: &ServiceRef);
+                class of_scope(scope: &ServiceScope);
+            } { derived };
+            /// Instances with their nodes by (partition, namespace, peer, service; node, id).
+            placed: Placed<Placed> {
+                key(service: &ServiceRef, node: &NodeName, id: &InstanceId);
+                class of_scope(scope: &ServiceScope);
+                class of_service(service: &ServiceRef);
+            } { derived };
+            /// Instances with nodes and checks, by the same key.
+            health: Health<ServiceHealth> {
+                #[expect(dead_code, reason = "its rows have the keys of those of `placed`")]
+                key(service: &ServiceRef, node: &NodeName, id: &InstanceId);
+                #[expect(dead_code, reason = "no query scans it, but its indexes stand in snapshots")]
+                class of_scope(scope: &ServiceScope);
+                class of_service(service: &ServiceRef);
+            } { derived };
+            /// Instances taking mesh traffic for a service, by (partition, namespace, peer, service; node, id).
+            connect_placed: ConnectPlaced<Placed> {
+                key(service: &ServiceRef, node: &NodeName, id: &InstanceId);
+                class of_service(service: &ServiceRef);
+            } { derived };
+            /// Those with their checks, by the same key.
+            connect_health: ConnectHealth<ServiceHealth> {
+                #[expect(dead_code, reason = "its rows have the keys of those of `connect_placed`")]
+                key(service: &ServiceRef, node: &NodeName, id: &InstanceId);
+                class of_service(service: &ServiceRef);
+            } { derived };
+            /// Checks by (partition, peer, node, namespace, instance; id); those of the node have no namespace and
+            /// instance.
+            instance_checks: InstanceChecks<Check> {
+                unread(scope: &NodeScope, node: &NodeName, of: SpeaksFor<'_>, id: &CheckId);
+                part of(scope: &NodeScope, node: &NodeName, of: SpeaksFor<'_>);
+            } { derived };
+            /// Checks with their nodes by (partition, namespace, peer, service; node, id).
+            service_checks: ServiceChecks<NodeCheck> {
+                key(service: &ServiceRef, node: &NodeName, id: &CheckId);
+                class of_service(service: &ServiceRef);
+            } { derived };
+            /// Checks with their nodes by (partition, peer, status; node, id).
+            check_states: CheckStates<NodeCheck> {
+                key(scope: &NodeScope, status: CheckStatus, node: &NodeName, id: &CheckId);
+                class of_scope(scope: &NodeScope);
+                class in_state(scope: &NodeScope, status: CheckStatus);
+            } { derived };
+            /// What intentions there are by (partition, namespace, peer, name) of the source; then those of the
+            /// destination.
+            intention_sources: IntentionSources<IntentionRef> {
+                key(source: &Source, to: &Destination);
+                class from(source: &Source);
+            } { derived };
+            /// Entries by (partition, namespace, name of a service on which they depend; kind, partition, namespace,
+            /// name).
+            entry_links: EntryLinks<EntryLink> {
+                unread(to: Local<'_>, from: &EntryName);
+                part to(service: Local<'_>);
+            } { derived };
+            /// Intentions of the older API by (id); then as they are shown.
+            intention_ids: IntentionIds<IntentionRef> {
+                key(id: Uuid, to: &Destination, source: Shown<'_>);
+                class of_id(id: Uuid);
+            } { derived };
+            /// Tokens by hash of their secret.
+            token_secrets: TokenSecrets<Token> {
+                row(hash: &SecretHash);
+            } { derived };
+            /// Tokens that expire by (moment, accessor).
+            token_expiries: TokenExpiries<Token> {
+                key(at: Timestamp, accessor: Uuid);
+            } { derived };
+            /// Policies by name.
+            policy_names: PolicyNames<AclPolicy> {
+                row(name: &str);
+            } { derived };
+        }
+    };
+}
