@@ -23,7 +23,7 @@ use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
 use crate::local::{Change, CheckSettings, Local, Source};
 use crate::own_tokens::{OwnTokens, TokensError};
 use crate::persist::{PersistError, Registrations, verdicts};
-use crate::tokens::{Heeding, Tokens};
+use crate::tokens::{PassedOn, Tokens};
 use crate::vault::Vault;
 
 /// The agent of a node. Cheap to clone.
@@ -131,7 +131,7 @@ impl Agent {
         let tokens =
             Tokens::new(config.acl.clone(), Arc::clone(&servers), world.clone(), scope.child("tokens"));
         let tokens = Arc::new(tokens);
-        let servers: Arc<dyn ServerApi> = Arc::new(Heeding::new(servers, Arc::clone(&tokens)));
+        let servers: Arc<dyn ServerApi> = Arc::new(PassedOn::new(servers, Arc::clone(&tokens)));
         let cache = Cache::new(Arc::clone(&servers), world.clone(), scope.child("cache"), config.cache_bytes);
         let leaves = Leaves::new(
             &config,

@@ -1,12 +1,12 @@
 //! Tokens resolved to callers, believed for a while, and watched while somebody waits.
 //!
 //! Asked of the servers once per token and [`AclConfig::token_ttl`], and again after any change of a
-//! token or policy ([`heed`]); a token with open streams or blocking reads is watched besides, so
+//! token or policy ([`changes`]); a token with open streams or blocking reads is watched besides, so
 //! that its revocation ends them at once. Unknown tokens leave
 //! nothing behind but a small, short memory. While no server answers, what was known goes on or not,
 //! as [`DownPolicy`] says; what was not known is refused.
 
-mod heed;
+mod changes;
 mod table;
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use futures::future::{BoxFuture, WeakShared};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use self::heed::Heeding;
+pub(crate) use self::changes::PassedOn;
 use self::table::{Epoch, KnownTokens, Look};
 use crate::caller::{Resolved, TokenKey};
 use crate::config::{AclConfig, DownPolicy};
@@ -81,7 +81,7 @@ impl Tokens {
     /// Begins to hear of changes, while there are rights at all.
     pub(crate) fn begin(self: &Arc<Self>) {
         if self.settings.enabled {
-            self.scope.spawn("hear of changed tokens", Arc::clone(self).keep_heeding());
+            self.scope.spawn("hear of changed tokens", Arc::clone(self).watch_changes());
         }
     }
 
@@ -179,7 +179,7 @@ impl Tokens {
             match flights.get(&key).and_then(WeakShared::upgrade) {
                 Some(flight) => flight,
                 None => {
-                    let flight = Arc::clone(self).fly(key, token.cloned()).boxed().shared();
+                    let flight = Arc::clone(self).ask_servers(key, token.cloned()).boxed().shared();
                     flights.retain(|_, flight| flight.upgrade().is_some());
                     if let Some(weak) = flight.downgrade() {
                         flights.insert(key, weak);
@@ -202,7 +202,7 @@ impl Tokens {
         });
     }
 
-    async fn fly(self: Arc<Self>, key: TokenKey, token: Option<Secret>) -> Outcome {
+    async fn ask_servers(self: Arc<Self>, key: TokenKey, token: Option<Secret>) -> Outcome {
         let waiting = Counted::below(RESOLVES_WAITING_MAX, &self.waiting).ok_or_else(|| {
             RpcError::Busy("too many tokens to resolve at this agent, try again later".to_owned())
         })?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::Secret;
-use concord_rpc::{Answer, Head, Request, RpcError, ServerApi, ServerApiExt};
+use concord_rpc::{Answer, Head, Request, RpcError, ServerApi, Watching};
 use concord_runtime::{Backoff, Instant, World};
 
 use crate::limits::REFRESH_WAIT;
@@ -23,7 +23,10 @@ pub(crate) struct Watch<R> {
     servers: Arc<dyn ServerApi>,
     world: World,
     request: R,
+    /// With the index of the last answer.
     head: Head,
+    /// The servers follow it for us, from the first question on.
+    watching: Option<Box<dyn Watching>>,
     backoff: Backoff,
     /// Nothing is asked before.
     ready_at: Option<Instant>,
@@ -45,6 +48,7 @@ impl<R: Request> Watch<R> {
             world: world.clone(),
             request,
             head: head.after(0, Some(REFRESH_WAIT)),
+            watching: None,
             backoff: Backoff::default(),
             ready_at: None,
         }
@@ -52,12 +56,17 @@ impl<R: Request> Watch<R> {
 
     /// Asks with another token from now on.
     pub(crate) fn set_token(&mut self, token: Option<Secret>) {
-        self.head.token = token;
+        let text = |token: &Option<Secret>| token.as_ref().map(|token| token.expose().to_owned());
+        if text(&token) != text(&self.head.token) {
+            self.head.token = token;
+            self.watching = None;
+        }
     }
 
     /// The next answer is the one that there is, whether it is known or not.
     pub(crate) fn restart(&mut self) {
         self.head.min_index = 0;
+        self.watching = None;
     }
 
     /// Asks no sooner than after this pause, whatever was set before.
@@ -86,7 +95,11 @@ impl<R: Request> Watch<R> {
 
     /// The same as [`Watch::next`], without regard to the pause.
     pub(crate) async fn ask(&mut self) -> Result<Told<R::Reply>, RpcError> {
-        match self.servers.call(self.head.clone(), self.request.clone()).await {
+        let watching = self.watching.get_or_insert_with(|| {
+            Arc::clone(&self.servers).watch_any(self.head.clone(), self.request.clone().into_any())
+        });
+        let told = watching.next().await;
+        match told.and_then(|answer| answer.try_map(R::reply_from_any)) {
             Ok(answer) => {
                 self.backoff.reset();
                 let index = answer.index.max(1);

@@ -30,11 +30,13 @@ impl Consistency {
 }
 
 /// What comes with a request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Head {
     /// Where the request is to be carried out; `None`: here.
     pub datacenter: Option<Datacenter>,
     /// The caller's token; `None`: anonymous.
+    #[serde(with = "crate::exposed")]
     pub token: Option<Secret>,
     /// How fresh the answer must be.
     pub consistency: Consistency,

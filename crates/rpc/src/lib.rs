@@ -7,6 +7,7 @@
 //! - [`head`]: what comes with a request: datacenter, token, consistency, the index to wait for.
 //! - [`error`]: what can go wrong, sorted by who must act.
 //! - [`server_api`]: the one trait behind which a server's own handle and a remote client stand.
+//! - [`wire`]: many requests on one line, as bytes.
 //! - [`snapshot`]: the stream of proxy snapshots (D15), and its gRPC form in [`grpc`].
 //!
 //! Nothing here decides anything: the server authorises and answers.
@@ -16,17 +17,19 @@
 
 pub mod caller;
 pub mod error;
+mod exposed;
 pub mod grpc;
 pub mod head;
 pub mod request;
 pub mod server_api;
 pub mod sight;
 pub mod snapshot;
+pub mod wire;
 
 pub use crate::caller::{Caller, Rights, RightsKey, RightsVersion};
 pub use crate::error::RpcError;
 pub use crate::head::{Answer, Consistency, Head};
 pub use crate::request::{AnyReply, AnyRequest, Identity, Need, Request, Runs, Terms};
-pub use crate::server_api::{ServerApi, ServerApiExt};
+pub use crate::server_api::{ServerApi, ServerApiExt, Watching};
 pub use crate::sight::Sight;
 pub use crate::snapshot::{ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};

@@ -126,28 +126,28 @@ pub struct ConnectDefinition {
 /// Members whose own members are the user's, whatever they are.
 const OPAQUE: [&str; 3] = ["Config", "Header", "Meta"];
 /// Members that say something by being there: an empty one, and a no where yes is usual.
-const TELLING: [&str; 2] = ["SidecarService", "H2PingUseTLS"];
+const SAYS_BY_PRESENCE: [&str; 2] = ["SidecarService", "H2PingUseTLS"];
 
 /// A body without what is left at its zero value.
-fn spoken(body: Value) -> Value {
+fn without_zeros(body: Value) -> Value {
     let Value::Object(members) = body else { return body };
-    let spoken = members.into_iter().filter_map(|(key, value)| {
+    let kept = members.into_iter().filter_map(|(key, value)| {
         let value = match value {
-            Value::Object(_) if !OPAQUE.contains(&key.as_str()) => spoken(value),
-            Value::Array(items) => Value::Array(items.into_iter().map(spoken).collect()),
+            Value::Object(_) if !OPAQUE.contains(&key.as_str()) => without_zeros(value),
+            Value::Array(items) => Value::Array(items.into_iter().map(without_zeros).collect()),
             other => other,
         };
-        let silent = match &value {
+        let is_zero = match &value {
             Value::Null => true,
-            Value::Bool(yes) => !yes && !TELLING.contains(&key.as_str()),
+            Value::Bool(yes) => !yes && !SAYS_BY_PRESENCE.contains(&key.as_str()),
             Value::Number(number) => number.as_f64() == Some(0.0),
             Value::String(text) => matches!(text.as_str(), "" | "0s"),
             Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.is_empty() && !TELLING.contains(&key.as_str()),
+            Value::Object(members) => members.is_empty() && !SAYS_BY_PRESENCE.contains(&key.as_str()),
         };
-        (!silent).then_some((key, value))
+        (!is_zero).then_some((key, value))
     });
-    Value::Object(spoken.collect())
+    Value::Object(kept.collect())
 }
 
 impl ServiceDefinition {
@@ -169,7 +169,7 @@ impl ServiceDefinition {
     /// The definition as a body of `agent/service/register`. Has the token in it.
     pub fn to_body(&self) -> Value {
         let told = self.clone().with_check_ids();
-        spoken(serde_json::to_value(told).expect("definitions have text keys only"))
+        without_zeros(serde_json::to_value(told).expect("definitions have text keys only"))
     }
 
     /// In a body the id of a service's check is `CheckID` alone for Consul's agents; files have `id`, too.

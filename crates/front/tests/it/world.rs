@@ -17,6 +17,8 @@ use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use concord_raft::{RaftConfig, Storage};
+use concord_rpc::ServerApi;
+use concord_rpc::wire::{self, Line, Remote};
 use concord_runtime::limits::BUDGET_BYTES;
 use concord_runtime::{Budget, Scope, SetClock, World as Ports, timeout};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
@@ -79,6 +81,15 @@ pub(crate) struct Ask<'w> {
     body: String,
 }
 
+/// The server at the other end of a line: whatever an agent asks and follows goes over it in its encoded form.
+fn over_a_line(server: &Server, scope: &Scope) -> Arc<dyn ServerApi> {
+    let (near, far) = Line::pair();
+    let (remote, carry) = Remote::new(near);
+    scope.spawn("answer a line", wire::answer(Arc::new(server.api()), far));
+    scope.spawn("carry a line", carry);
+    Arc::new(remote)
+}
+
 impl Setup {
     /// ACLs on, what no rule allows is denied.
     pub(crate) fn guarded() -> Self {
@@ -135,7 +146,7 @@ impl Setup {
         config.about.version = "1.21.0".to_owned();
         let agent = Agent::start(
             config,
-            Arc::new(server.api()),
+            over_a_line(&server, &scope),
             Arc::new(OsKeys),
             ports.clone(),
             scope.child("agent"),

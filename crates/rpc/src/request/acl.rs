@@ -2,7 +2,7 @@
 
 use concord_model::intention::Action;
 use concord_model::token::{AclPolicy, Identities, PolicyLink};
-use concord_model::{Datacenter, IdentityName, NodeName, Stamp, Timestamp, Uuid};
+use concord_model::{Datacenter, IdentityName, NodeName, Secret, Stamp, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 /// What the request's token may do, for agents that authorise by themselves.
@@ -25,8 +25,8 @@ pub struct ResolvedToken {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct BootstrapAcl {
     /// The secret it should have; `None`: a random one.
-    #[serde(default)]
-    pub secret: Option<String>,
+    #[serde(default, with = "crate::exposed")]
+    pub secret: Option<Secret>,
 }
 
 /// A token as its readers see it.
@@ -104,7 +104,7 @@ pub struct ListTokens {
 }
 
 /// Makes or changes a token.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SetToken {
     /// The token to change; `None`: make a new one.
     #[serde(default)]
@@ -113,8 +113,8 @@ pub struct SetToken {
     #[serde(default)]
     pub new_accessor: Option<Uuid>,
     /// Make it with this secret.
-    #[serde(default)]
-    pub secret: Option<String>,
+    #[serde(default, with = "crate::exposed")]
+    pub secret: Option<Secret>,
     /// What people note about it.
     #[serde(default)]
     pub description: String,
@@ -143,12 +143,6 @@ pub struct CloneToken {
     /// What people note about the new one; `None`: as about the other.
     #[serde(default)]
     pub description: Option<String>,
-}
-
-impl std::fmt::Debug for SetToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SetToken").field("accessor", &self.accessor).finish_non_exhaustive()
-    }
 }
 
 /// A policy meant by its id or by its name.

@@ -81,7 +81,7 @@ impl Core {
         self.authorise(head, &request.need()).await?;
         let accessor = self.uuid();
         let secret = match request.secret {
-            Some(secret) => secret_text(&secret)?,
+            Some(secret) => secret_text(secret.expose())?,
             None => self.uuid().to_string(),
         };
         let token = Token {
@@ -297,7 +297,7 @@ impl Core {
             return Err(words::in_use("AccessorID"));
         }
         let secret = match &request.secret {
-            Some(secret) => secret_text(secret)?,
+            Some(secret) => secret_text(secret.expose())?,
             None => self.uuid().to_string(),
         };
         if Uuid::parse(&secret).is_ok_and(|bits| reader.token_by_accessor(bits, now).is_some()) {
@@ -327,7 +327,8 @@ impl Core {
     ) -> Result<(Token, String, SetMode), RpcError> {
         let existing = reader.token_by_accessor(accessor, self.now());
         let existing = existing.ok_or_else(|| words::unknown_token(accessor))?;
-        if request.secret.as_ref().is_some_and(|secret| hash_secret(secret) != existing.secret_hash) {
+        if request.secret.as_ref().is_some_and(|secret| hash_secret(secret.expose()) != existing.secret_hash)
+        {
             return Err(words::secret_changed());
         }
         if request.local != existing.local {

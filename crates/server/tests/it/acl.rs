@@ -121,7 +121,7 @@ async fn n_77_a_cluster_with_a_management_token_is_bootstrapped_already() {
 #[tokio::test(start_paused = true)]
 async fn the_bootstrap_secret_may_be_chosen_and_must_be_a_uuid() {
     let host = Setup { initial_management: false, ..Setup::guarded() }.start().await;
-    let ask = |secret: &str| host.ask(BootstrapAcl { secret: Some(secret.to_owned()) });
+    let ask = |secret: &str| host.ask(BootstrapAcl { secret: Some(secret.to_owned().into()) });
     invalid(ask("hunter2").await, "SecretID");
     invalid(ask("00000000-0000-0000-0000-000000000003").await, "reserved");
     assert_eq!(ask(ROOT).await.unwrap().value.secret, ROOT);
@@ -145,8 +145,8 @@ async fn tokens_keep_the_rules_of_their_fields() {
     let host = Setup::guarded().start().await;
     let set = |token: SetToken| host.ask_as(ROOT, token);
     invalid(set(SetToken { new_accessor: Some(reserved(9)), ..new_token() }).await, "reserved");
-    invalid(set(SetToken { secret: Some(reserved(9).to_string()), ..new_token() }).await, "reserved");
-    invalid(set(SetToken { secret: Some("short".to_owned()), ..new_token() }).await, "UUID");
+    invalid(set(SetToken { secret: Some(reserved(9).to_string().into()), ..new_token() }).await, "reserved");
+    invalid(set(SetToken { secret: Some("short".to_owned().into()), ..new_token() }).await, "UUID");
     invalid(set(SetToken { expires_after: Some(SECOND * 59), ..new_token() }).await, "1m0s");
     let at = Timestamp::from_secs(NEW_YEAR + 1_000_000);
     let both = SetToken { expires_after: Some(HOUR), expires_at: Some(at), ..new_token() };
@@ -161,7 +161,7 @@ async fn tokens_keep_the_rules_of_their_fields() {
     let other = Some("7b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01".to_owned());
     let of = made.accessor;
     rejected(
-        set(SetToken { secret: other, ..change() }).await,
+        set(SetToken { secret: other.map(Into::into), ..change() }).await,
         "Changing a token's SecretID is not permitted",
     );
     rejected(set(SetToken { local: true, ..change() }).await, &format!("Cannot toggle local mode of {of}"));
@@ -172,7 +172,8 @@ async fn tokens_keep_the_rules_of_their_fields() {
     let changed = set(SetToken { description: "second".to_owned(), ..change() }).await.unwrap();
     assert_eq!((changed.secret.as_str(), changed.description.as_str()), (made.secret.as_str(), "second"));
     assert_ne!(changed.hash, made.hash);
-    let same = SetToken { secret: Some(made.secret.clone()), description: "second".to_owned(), ..change() };
+    let same =
+        SetToken { secret: Some(made.secret.clone().into()), description: "second".to_owned(), ..change() };
     assert_eq!(set(same).await.unwrap().stamp, changed.stamp);
     let missing = SetToken { accessor: Some(Uuid([9; 16])), ..new_token() };
     rejected(set(missing).await, "Cannot find token \"09090909-0909-0909-0909-090909090909\"");
@@ -197,12 +198,12 @@ async fn an_accessor_or_secret_in_use_is_neither_for_another_token() {
     for taken in [made.accessor, secret] {
         let accessor = SetToken { new_accessor: Some(taken), ..new_token() };
         rejected(host.ask_as(ROOT, accessor).await, "Invalid Token: AccessorID is already in use");
-        let secret = SetToken { secret: Some(taken.to_string()), ..new_token() };
+        let secret = SetToken { secret: Some(taken.to_string().into()), ..new_token() };
         rejected(host.ask_as(ROOT, secret).await, "Invalid Token: SecretID is already in use");
     }
     let free = SetToken {
         new_accessor: Some(Uuid([9; 16])),
-        secret: Some(Uuid([8; 16]).to_string()),
+        secret: Some(Uuid([8; 16]).to_string().into()),
         ..new_token()
     };
     assert_eq!(host.ask_as(ROOT, free).await.unwrap().accessor, Uuid([9; 16]));
@@ -397,7 +398,7 @@ async fn expired_tokens_are_removed_while_writes_go_on() {
     let host = setup.start().await;
     let secret = "8b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
     let short = || SetToken { expires_after: Some(SECOND * 60), ..new_token() };
-    let made = SetToken { secret: Some(secret.to_owned()), ..short() };
+    let made = SetToken { secret: Some(secret.to_owned().into()), ..short() };
     host.ask_as(ROOT, made).await.unwrap();
     // A write a second: the duties must not wait for a pause.
     for round in 0..120 {
@@ -405,7 +406,7 @@ async fn expired_tokens_are_removed_while_writes_go_on() {
         tokio::time::sleep(SECOND).await;
     }
     // Only a token that is gone makes its secret free.
-    host.ask_as(ROOT, SetToken { secret: Some(secret.to_owned()), ..short() }).await.unwrap();
+    host.ask_as(ROOT, SetToken { secret: Some(secret.to_owned().into()), ..short() }).await.unwrap();
     host.stop().await;
 }
 

@@ -121,7 +121,7 @@ fn uuid(call: &Call, what: &str) -> Result<Uuid, HttpError> {
 async fn bootstrap(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     enabled(&ctx)?;
     let secret = decode_bootstrap(&call.body)?;
-    let request = BootstrapAcl { secret: secret.map(|secret| secret.expose().to_owned()) };
+    let request = BootstrapAcl { secret };
     let (record, _) = ctx.ask(&call, request).await?;
     Ok(Reply::json(Bootstrapped::new(shown(record))))
 }
@@ -164,7 +164,7 @@ fn set_token(upsert: TokenUpsert, accessor: Option<Uuid>) -> SetToken {
     SetToken {
         accessor,
         new_accessor: if accessor.is_none() { written } else { None },
-        secret: secret.map(|secret| secret.expose().to_owned()),
+        secret,
         description,
         policies: policies.into_iter().map(choice).collect(),
         identities,

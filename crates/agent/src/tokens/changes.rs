@@ -1,7 +1,7 @@
 //! How the agent hears that rights have changed: at once from its own writes, and from a watch.
 //!
 //! ```text
-//! PUT, DELETE acl/… ──► Heeding ──► servers          the answer goes out after the table was outdated
+//! PUT, DELETE acl/… ──► PassedOn ──► servers         the answer goes out after the table was outdated
 //! anybody else's    ──► AwaitAclChange ──► outdated  a moment later
 //! neither works     ──► token_ttl                    the bound while servers cannot be reached
 //! ```
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use concord_acl::{Level, Right, Scalar};
 use concord_rpc::request::AwaitAclChange;
-use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Need, RpcError, ServerApi};
+use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Need, RpcError, ServerApi, Watching};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -18,7 +18,7 @@ use crate::tokens::Tokens;
 use crate::watch::Watch;
 
 /// The servers, for requests of others that are passed on.
-pub(crate) struct Heeding {
+pub(crate) struct PassedOn {
     servers: Arc<dyn ServerApi>,
     tokens: Arc<Tokens>,
 }
@@ -26,13 +26,13 @@ pub(crate) struct Heeding {
 /// Outdates the table when it goes, also when nobody waits for the answer any more.
 struct Outdating<'a>(Option<&'a Tokens>);
 
-impl Heeding {
+impl PassedOn {
     pub(crate) fn new(servers: Arc<dyn ServerApi>, tokens: Arc<Tokens>) -> Self {
         Self { servers, tokens }
     }
 }
 
-impl ServerApi for Heeding {
+impl ServerApi for PassedOn {
     fn call_any(&self, head: Head, request: AnyRequest) -> BoxFuture<'_, Result<Answer<AnyReply>, RpcError>> {
         if !changes_rights(&request) {
             return self.servers.call_any(head, request);
@@ -48,6 +48,11 @@ impl ServerApi for Heeding {
         }
         .boxed()
     }
+
+    fn watch_any(self: Arc<Self>, head: Head, request: AnyRequest) -> Box<dyn Watching> {
+        // What can be watched writes nothing.
+        Arc::clone(&self.servers).watch_any(head, request)
+    }
 }
 
 impl Drop for Outdating<'_> {
@@ -60,7 +65,7 @@ impl Drop for Outdating<'_> {
 
 impl Tokens {
     /// Waits for changes of tokens and policies, and outdates what is known whenever there is one.
-    pub(crate) async fn keep_heeding(self: Arc<Self>) {
+    pub(crate) async fn watch_changes(self: Arc<Self>) {
         let mut watch = Watch::new(&self.servers, &self.world, Head::default(), AwaitAclChange {});
         loop {
             let told = tokio::select! {
