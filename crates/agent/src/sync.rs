@@ -6,6 +6,7 @@
 
 mod diff;
 
+use concord_model::catalog::{Deregistration, Registration};
 use concord_rpc::request::{Deregister, NodeDump, Register};
 use concord_rpc::{Consistency, Head, RpcError, ServerApiExt};
 use concord_runtime::Backoff;
@@ -125,17 +126,17 @@ impl Agent {
     async fn register(
         &self,
         token: Option<concord_model::Secret>,
-        request: Register,
+        request: Registration,
     ) -> Result<(), RpcError> {
-        self.inner.servers.call(Head::with_token(token), request).await.map(|_| ())
+        self.inner.servers.call(Head::with_token(token), Register(request)).await.map(|_| ())
     }
 
     async fn deregister(
         &self,
         token: Option<concord_model::Secret>,
-        request: Deregister,
+        request: Deregistration,
     ) -> Result<(), RpcError> {
-        self.inner.servers.call(Head::with_token(token), request).await.map(|_| ())
+        self.inner.servers.call(Head::with_token(token), Deregister(request)).await.map(|_| ())
     }
 
     async fn pause(&self, pause: std::time::Duration) {

@@ -10,7 +10,7 @@ use concord_acl::{DefaultPolicy, Labelled, Level, Right};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
-use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
+use concord_model::catalog::{Check, Node, NodeScope, Registered, Registration, ServiceInstance};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::proxy::ServiceKind;
 use concord_model::token::{ANONYMOUS_ACCESSOR, AclPolicy};
@@ -18,7 +18,7 @@ use concord_model::{
     Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, Secret, ServiceName, Stamp, Timestamp,
     TrustDomain, Uuid,
 };
-use concord_rpc::request::{InstanceHealth, NodeRecords, Registered, ResolvedToken};
+use concord_rpc::request::{Deregister, InstanceHealth, NodeRecords, Register, ResolvedToken};
 use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{Clock, Scope, TokioClock, World};
 use futures::FutureExt;
@@ -217,24 +217,24 @@ impl Servers {
                     checks: catalog.checks.values().cloned().collect(),
                 })
             })),
-            AnyRequest::Register(told) => {
+            AnyRequest::Register(Register(told)) => {
                 if let Some(service) = &told.service {
                     caller.require_service_write(service.service.as_str())?;
                 }
                 self.register(head, told);
                 AnyReply::Register(())
             }
-            AnyRequest::Deregister(told) => {
+            AnyRequest::Deregister(Deregister(told)) => {
                 self.change(|catalog| {
                     let token = head.token.as_ref().map(|token| token.expose().to_owned());
                     catalog.told.push((token, format!("-{:?}", told.what)));
                     match &told.what {
                         Registered::Node => catalog.node = None,
-                        Registered::Service(id) => {
+                        Registered::Service { id, .. } => {
                             catalog.services.remove(id);
                             catalog.checks.retain(|_, check| check.service_id.as_ref() != Some(id));
                         }
-                        Registered::Check(id) => {
+                        Registered::Check { id } => {
                             catalog.checks.remove(id);
                         }
                     }
@@ -254,7 +254,7 @@ impl Servers {
         })
     }
 
-    fn register(&self, head: &Head, told: &concord_rpc::request::Register) {
+    fn register(&self, head: &Head, told: &Registration) {
         self.change(|catalog| {
             let token = head.token.as_ref().map(|token| token.expose().to_owned());
             let what =

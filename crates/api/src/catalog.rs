@@ -12,7 +12,7 @@ use crate::shape::{is_default, null_default, null_if_empty};
 
 mod register;
 
-pub use register::{DeregisterBody, DeregisterTarget, Deregistration, RegisterBody, Registration};
+pub use register::{DeregisterBody, RegisterBody};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::name::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, PeerName, ServiceName, ServiceRef,
@@ -156,6 +157,82 @@ impl ServiceInstance {
         };
         Some(ServiceRef { name, ..self.service_ref(scope) })
     }
+}
+
+/// What is put into the catalog: a node, an instance on it, and checks; all of it or nothing.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct Registration {
+    /// The node, as it should be.
+    pub node: Node,
+    /// Leave a node that exists as it is.
+    #[serde(default)]
+    pub skip_node_update: bool,
+    /// An instance on it.
+    #[serde(default)]
+    pub service: Option<ServiceInstance>,
+    /// Checks of the node or of its instances. The service name of an instance's check is filled in from the
+    /// instance.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+}
+
+impl Registration {
+    /// Of a node alone.
+    pub fn of(node: Node) -> Self {
+        Self { node, skip_node_update: false, service: None, checks: Vec::new() }
+    }
+}
+
+/// The log has scope and name of the node once more beside it, and other versions read them there.
+impl Serialize for Registration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { node, skip_node_update, service, checks } = self;
+        let mut fields = serializer.serialize_struct("Registration", 5 + usize::from(service.is_some()))?;
+        fields.serialize_field("scope", &node.scope)?;
+        fields.serialize_field("node_name", &node.name)?;
+        fields.serialize_field("node", node)?;
+        fields.serialize_field("skip_node_update", skip_node_update)?;
+        match service {
+            Some(service) => fields.serialize_field("service", service)?,
+            None => fields.skip_field("service")?,
+        }
+        fields.serialize_field("checks", checks)?;
+        fields.end()
+    }
+}
+
+/// What is taken out of the catalog. What is not there counts as taken out.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Deregistration {
+    /// Where the node is known from.
+    #[serde(default)]
+    pub scope: NodeScope,
+    /// The node.
+    #[serde(rename = "node_name")]
+    pub node: NodeName,
+    /// What of it.
+    pub what: Registered,
+}
+
+/// Something registered on a node.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// The node with all its instances and checks.
+    Node,
+    /// An instance with its checks.
+    Service {
+        /// The instance's namespace.
+        #[serde(default)]
+        namespace: Namespace,
+        /// The instance.
+        id: InstanceId,
+    },
+    /// A check.
+    Check {
+        /// The check.
+        id: CheckId,
+    },
 }
 
 /// How well something is.

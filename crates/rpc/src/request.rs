@@ -37,7 +37,7 @@ pub use self::acl::{
 pub use self::acl_changes::AwaitAclChange;
 pub use self::catalog::{
     Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
-    NodeDump, NodeRecords, Register, Registered, ServiceInstances,
+    NodeDump, NodeRecords, Register, ServiceInstances,
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};

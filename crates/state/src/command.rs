@@ -5,12 +5,12 @@
 //! function of the log: identifiers, sealed keys, certificates. Fields are added, never renamed,
 //! and a new field is used only after [`SetRuleSet`] said that every voter knows it.
 
+use concord_model::Uuid;
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
-use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
+use concord_model::catalog::{Deregistration, Registration};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
 use concord_model::token::{AclPolicy, Token};
-use concord_model::{CheckId, InstanceId, Namespace, NodeName, Uuid};
 use serde::{Deserialize, Serialize};
 
 macro_rules! commands {
@@ -105,59 +105,24 @@ pub struct SetRuleSet {
     pub rule_set: u32,
 }
 
-/// Registers a node, a service instance on it, and checks; all of it or nothing.
+/// Puts something into the catalog.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Register {
-    /// Where the node is known from.
-    #[serde(default)]
-    pub scope: NodeScope,
-    /// The node's name.
-    pub node_name: NodeName,
-    /// The node itself, of that scope and name; `None` if it has to exist already.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<Node>,
-    /// Leave a node that exists as it is.
-    #[serde(default)]
-    pub skip_node_update: bool,
-    /// The service instance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ServiceInstance>,
-    /// The checks. The service name of a service's check is filled in from the instance.
-    #[serde(default)]
-    pub checks: Vec<Check>,
+pub struct Register(pub Registration);
+
+/// Takes something out of the catalog.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Deregister(pub Deregistration);
+
+impl From<Registration> for Command {
+    fn from(registration: Registration) -> Self {
+        Register(registration).into()
+    }
 }
 
-/// Removes something from the catalog. What is not there counts as removed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Deregister {
-    /// Where the node is known from.
-    #[serde(default)]
-    pub scope: NodeScope,
-    /// The node.
-    pub node_name: NodeName,
-    /// What of it.
-    pub what: DeregisterWhat,
-}
-
-/// What is removed from the catalog.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeregisterWhat {
-    /// The node with all its instances and checks.
-    Node,
-    /// An instance with its checks.
-    Service {
-        /// The instance's namespace.
-        #[serde(default)]
-        namespace: Namespace,
-        /// The instance.
-        id: InstanceId,
-    },
-    /// A check.
-    Check {
-        /// The check.
-        id: CheckId,
-    },
+impl From<Deregistration> for Command {
+    fn from(deregistration: Deregistration) -> Self {
+        Deregister(deregistration).into()
+    }
 }
 
 /// Stores a configuration entry.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use concord_mesh::entry::GraphFault;
-use concord_model::catalog::NodeScope;
 use concord_model::token::Token;
 use concord_model::{CheckId, InstanceId, NodeName, Uuid};
 
@@ -105,12 +104,6 @@ impl Refusal {
 /// Why a registration was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CatalogRefusal {
-    /// The node has to exist and does not.
-    #[error("node {node} is not registered")]
-    UnknownNode {
-        /// The node.
-        node: NodeName,
-    },
     /// A check speaks for an instance that is not registered on its node.
     #[error("check {check} is for service {service}, which is not registered on node {node}")]
     UnknownService {
@@ -120,16 +113,6 @@ pub enum CatalogRefusal {
         service: InstanceId,
         /// The check.
         check: CheckId,
-    },
-    /// The node in the command is not the one the command names.
-    #[error("the registration names node {named} and describes node {described}")]
-    OtherNode {
-        /// As named.
-        named: NodeName,
-        /// As described.
-        described: NodeName,
-        /// Where the described node is known from.
-        scope: NodeScope,
     },
     /// A node that is not known to be dead has that id under another name.
     #[error(
@@ -160,11 +143,9 @@ pub enum CatalogRefusal {
 impl CatalogRefusal {
     fn blame(&self) -> Blame {
         match self {
-            Self::OtherNode { .. } => Blame::Caller,
-            Self::UnknownNode { .. }
-            | Self::UnknownService { .. }
-            | Self::NodeIdTaken { .. }
-            | Self::NodeNameTaken { .. } => Blame::Conflict,
+            Self::UnknownService { .. } | Self::NodeIdTaken { .. } | Self::NodeNameTaken { .. } => {
+                Blame::Conflict
+            }
         }
     }
 }

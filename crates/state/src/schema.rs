@@ -39,14 +39,14 @@ macro_rules! each_table {
                 row(scope: &NodeScope, node: &NodeName, namespace: &Namespace, id: &InstanceId);
                 class on_node(scope: &NodeScope, node: &NodeName);
             } {
-                record Instance(InstanceOnNode<'a>), saved: with_its_owner; through(restore_instance)
+                record Instance(RecordedInstance<'a>), saved: with_its_owner; through(restore_instance)
             };
             /// Checks by (partition, peer, node, id).
             checks: Checks<Check> {
                 row(scope: &NodeScope, node: &NodeName, id: &CheckId);
                 class on_node(scope: &NodeScope, node: &NodeName);
             } {
-                record Check(CheckOnNode<'a>), saved: with_its_owner; through(restore_check)
+                record Check(RecordedCheck<'a>), saved: with_its_owner; through(restore_check)
             };
             /// Configuration entries by (kind, partition, namespace, name), without the sources of intentions.
             entries: Entries<EntryRow> {

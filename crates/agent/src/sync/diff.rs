@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::catalog::{Check, Node, SERF_HEALTH, SERVER_SERVICE, ServiceInstance};
-use concord_model::{CheckId, InstanceId, Secret, Stamp};
-use concord_rpc::request::{Deregister, NodeRecords, Register, Registered};
+use concord_model::catalog::{
+    Check, Deregistration, Node, NodeScope, Registered, Registration, SERF_HEALTH, SERVER_SERVICE,
+    ServiceInstance,
+};
+use concord_model::{CheckId, InstanceId, Namespace, Secret, Stamp};
+use concord_rpc::request::NodeRecords;
 use concord_runtime::Instant;
 
 use crate::config::AgentConfig;
@@ -16,8 +19,8 @@ const VIRTUAL_ADDRESS: &str = "consul-virtual";
 /// One exchange with the catalog.
 #[derive(Debug)]
 pub(super) enum Step {
-    Register { request: Box<Register>, token: Option<Secret>, covers: Covers },
-    Deregister { request: Deregister, token: Option<Secret>, covers: Covers },
+    Register { request: Box<Registration>, token: Option<Secret>, covers: Covers },
+    Deregister { request: Deregistration, token: Option<Secret>, covers: Covers },
 }
 
 /// What a step tells, and in which version.
@@ -132,11 +135,15 @@ pub(super) fn next_step(local: &mut Local, config: &AgentConfig, now: Instant) -
     }
     if let Some(id) = local.services_gone.first() {
         let covers = Covers { gone_service: Some(id.clone()), ..Covers::default() };
-        return Some(removal(config, Registered::Service(id.clone()), covers));
+        return Some(removal(
+            config,
+            Registered::Service { namespace: Namespace::default(), id: id.clone() },
+            covers,
+        ));
     }
     if let Some(id) = local.checks_gone.first() {
         let covers = Covers { gone_check: Some(id.clone()), ..Covers::default() };
-        return Some(removal(config, Registered::Check(id.clone()), covers));
+        return Some(removal(config, Registered::Check { id: id.clone() }, covers));
     }
     if let Some(record) = local.next_service() {
         return Some(service_step(local, config, record));
@@ -184,14 +191,13 @@ pub(super) fn done(local: &mut Local, covers: &Covers, outcome: Outcome) {
 }
 
 fn node_step(config: &AgentConfig) -> Step {
-    let request =
-        Register { node: config.node_record(), skip_node_update: false, service: None, checks: Vec::new() };
+    let request = Registration::of(config.node_record());
     let covers = Covers { node: true, ..Covers::default() };
     Step::Register { request: Box::new(request), token: config.tokens.for_node().cloned(), covers }
 }
 
 fn removal(config: &AgentConfig, what: Registered, covers: Covers) -> Step {
-    let request = Deregister { node: config.node.clone(), what };
+    let request = Deregistration { scope: NodeScope::default(), node: config.node.clone(), what };
     Step::Deregister { request, token: config.tokens.for_node().cloned(), covers }
 }
 
@@ -223,7 +229,7 @@ fn register_step(
         checks: checks.iter().map(|check| (check.spec.id.clone(), check.version)).collect(),
         ..Covers::default()
     };
-    let request = Register {
+    let request = Registration {
         node: config.node_record(),
         skip_node_update: true,
         service: service.map(|record| record.registration.service.clone()),

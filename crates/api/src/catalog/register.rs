@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
-use concord_model::{CheckId, Datacenter, InstanceId, Namespace, NodeName, ServiceName, Stamp, Uuid};
+use concord_model::catalog::{
+    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance,
+};
+use concord_model::{Datacenter, InstanceId, ServiceName, Stamp, Uuid};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -103,19 +105,6 @@ struct CheckBody {
     _modify_index: IgnoredAny,
 }
 
-/// What is to be put into the catalog.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Registration {
-    /// The node; with `skip_node_update` its address may be empty.
-    pub node: Node,
-    /// An instance on it.
-    pub service: Option<ServiceInstance>,
-    /// Checks of the node or of its instances.
-    pub checks: Vec<Check>,
-    /// Leave the node as it is if it exists.
-    pub skip_node_update: bool,
-}
-
 /// Body of `catalog/deregister`, as sent.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -131,30 +120,6 @@ pub struct DeregisterBody {
     peer_name: String,
     namespace: String,
     partition: String,
-}
-
-/// What is to be taken out of the catalog.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Deregistration {
-    /// The datacenter to do it in.
-    pub datacenter: Datacenter,
-    /// Where the node is known from.
-    pub scope: NodeScope,
-    /// The node.
-    pub node: NodeName,
-    /// What of it.
-    pub target: DeregisterTarget,
-}
-
-/// What of a node is taken out of the catalog.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum DeregisterTarget {
-    /// The node with all that is on it.
-    Node,
-    /// One instance with its checks.
-    Service(Namespace, InstanceId),
-    /// One check.
-    Check(CheckId),
 }
 
 // === impl RegisterBody ===
@@ -333,7 +298,7 @@ impl DeregisterBody {
     }
 
     /// Validates the body; a datacenter that is left out is `here`. An instance goes before a check.
-    pub fn resolve(&self, here: &Datacenter) -> Result<Deregistration, Faults> {
+    pub fn resolve(&self, here: &Datacenter) -> Result<(Datacenter, Deregistration), Faults> {
         let mut faults = Vec::new();
         field::tenancy(&self.namespace, &self.partition, &mut faults);
         peer(&self.peer_name, &mut faults);
@@ -344,18 +309,16 @@ impl DeregisterBody {
         let datacenter = field::optional_name("Datacenter", &self.datacenter, &mut faults);
         let service = field::optional_name("ServiceID", &self.service_id, &mut faults);
         let check = field::optional_name("CheckID", &self.check_id, &mut faults);
-        let target = match (service, check) {
-            (Some(id), _) => DeregisterTarget::Service(field::namespace(), id),
-            (None, Some(id)) => DeregisterTarget::Check(id),
-            (None, None) => DeregisterTarget::Node,
+        let what = match (service, check) {
+            (Some(id), _) => Registered::Service { namespace: field::namespace(), id },
+            (None, Some(id)) => Registered::Check { id },
+            (None, None) => Registered::Node,
         };
         match node {
-            Some(node) if faults.is_empty() => Ok(Deregistration {
-                datacenter: datacenter.unwrap_or_else(|| here.clone()),
-                scope: NodeScope::default(),
-                node,
-                target,
-            }),
+            Some(node) if faults.is_empty() => {
+                let deregistration = Deregistration { scope: NodeScope::default(), node, what };
+                Ok((datacenter.unwrap_or_else(|| here.clone()), deregistration))
+            }
             _ => Err(Faults::many("", faults)),
         }
     }

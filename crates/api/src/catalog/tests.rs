@@ -1,6 +1,6 @@
 //! Catalog and health answers, registrations and their quirks.
 
-use concord_model::catalog::{Check, CheckStatus, NodeScope, ServiceInstance};
+use concord_model::catalog::{Check, CheckStatus, NodeScope, Registered, Registration, ServiceInstance};
 use concord_model::{Datacenter, NodeName, Stamp, Uuid};
 use serde::Serialize;
 
@@ -196,12 +196,13 @@ fn incomplete_registrations_are_refused() {
 
 #[test]
 fn deregistering_takes_the_narrowest_thing_named() {
-    let read = |body: &str| DeregisterBody::decode(body.as_bytes())?.resolve(&here()).map(|read| read.target);
-    assert_eq!(read(r#"{"Node":"n"}"#), Ok(DeregisterTarget::Node));
-    assert_eq!(read(r#"{"Node":"n","CheckID":"c"}"#), Ok(DeregisterTarget::Check("c".parse().unwrap())));
+    let read =
+        |body: &str| DeregisterBody::decode(body.as_bytes())?.resolve(&here()).map(|(_, read)| read.what);
+    assert_eq!(read(r#"{"Node":"n"}"#), Ok(Registered::Node));
+    assert_eq!(read(r#"{"Node":"n","CheckID":"c"}"#), Ok(Registered::Check { id: "c".parse().unwrap() }));
     assert_eq!(
         read(r#"{"Node":"n","CheckID":"c","ServiceID":"s"}"#),
-        Ok(DeregisterTarget::Service(Namespace::default(), "s".parse().unwrap()))
+        Ok(Registered::Service { namespace: Namespace::default(), id: "s".parse().unwrap() })
     );
     assert_eq!(read(r#"{"ServiceID":"s"}"#).unwrap_err().to_string(), "Must provide node");
 }
@@ -209,8 +210,9 @@ fn deregistering_takes_the_narrowest_thing_named() {
 #[test]
 fn a_deregistration_may_say_the_address_that_nobody_reads() {
     let body = br#"{"Node":"n","Address":"192.0.2.10"}"#;
-    let found = DeregisterBody::decode(body).unwrap().resolve(&Datacenter::parse("dc1").unwrap()).unwrap();
-    assert_eq!((found.node.as_str(), found.target), ("n", DeregisterTarget::Node));
+    let (_, found) =
+        DeregisterBody::decode(body).unwrap().resolve(&Datacenter::parse("dc1").unwrap()).unwrap();
+    assert_eq!((found.node.as_str(), found.what), ("n", Registered::Node));
     assert!(DeregisterBody::decode(br#"{"Node":"n","Adress":"x"}"#).is_err());
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::catalog::{Check, Node, ServiceInstance};
-use concord_model::{CheckId, InstanceId, NodeName, ServiceRef};
+use concord_model::catalog::{Check, Deregistration, Node, Registration, ServiceInstance};
+use concord_model::{NodeName, ServiceRef};
 use serde::{Deserialize, Serialize};
 
 /// Names of all known datacenters, our own first.
@@ -96,39 +96,10 @@ pub struct NodeRecords {
     pub checks: Vec<Check>,
 }
 
-/// Registers a node, and with it a service and checks, as one change.
+/// Puts something into the catalog, as one change.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Register {
-    /// The node, as it should be.
-    pub node: Node,
-    /// Leave an existing node as it is.
-    #[serde(default)]
-    pub skip_node_update: bool,
-    /// The service instance, if one is registered.
-    #[serde(default)]
-    pub service: Option<ServiceInstance>,
-    /// The checks, if any are.
-    #[serde(default)]
-    pub checks: Vec<Check>,
-}
+pub struct Register(pub Registration);
 
-/// Removes a node, a service or a check, with all that hangs on it.
+/// Takes something out of the catalog, with all that hangs on it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Deregister {
-    /// The node, in the default partition of this cluster.
-    pub node: NodeName,
-    /// What of it.
-    pub what: Registered,
-}
-
-/// Something registered on a node.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Registered {
-    /// The node with everything on it.
-    Node,
-    /// A service with its checks.
-    Service(InstanceId),
-    /// A check.
-    Check(CheckId),
-}
+pub struct Deregister(pub Deregistration);

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
+use concord_model::catalog::{
+    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance,
+};
 use concord_model::{Datacenter, InstanceId, Namespace, NodeName, ServiceName};
 use concord_rpc::request::{
     CheckState, ChecksInState, Deregister, InstanceHealth, InstanceOnNode, InstanceSelection,
     ListDatacenters, ListInstances, ListNodes, ListServices, NodeCheck, NodeChecks, NodeDump, NodeRecords,
-    Register, Registered, ServiceChecks, ServiceHealth, ServiceInstances,
+    Register, ServiceChecks, ServiceHealth, ServiceInstances,
 };
 use concord_rpc::{Answer, Caller, Head, Request, RpcError};
-use concord_state::command::{self, DeregisterWhat};
 use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope, ServiceSummary};
 
 use crate::paths::{Core, Eval};
@@ -200,38 +201,29 @@ impl Core {
     /// Writes a registration: `node:write` where the node changes, `service:write` on the service
     /// registered and on that which it replaces, and the right to whatever its checks belong to.
     pub(crate) async fn register(&self, head: &Head, request: Register) -> Result<Answer<()>, RpcError> {
-        let request = normal(request, &self.config.datacenter)?;
-        self.authorise(head, &request.need()).await?;
-        let _turn = self.turns.take(request.node.name.as_str()).await;
+        let need = request.need();
+        let registration = normal(request.0, &self.config.datacenter)?;
+        self.authorise(head, &need).await?;
+        let _turn = self.turns.take(registration.node.name.as_str()).await;
         let caller = self.caller(head.token.as_ref())?;
-        let mut reader = self.view().read();
-        may_register(&caller, &mut reader, &request)?;
-        let Register { node, skip_node_update, service, checks } = request;
-        let command = command::Register {
-            scope: node.scope.clone(),
-            node_name: node.name.clone(),
-            node: Some(node),
-            skip_node_update,
-            service,
-            checks,
-        };
-        let (_, index) = self.write(command).await?;
+        may_register(&caller, &mut self.view().read(), &registration)?;
+        let (_, index) = self.write(registration).await?;
         Ok(self.written((), index))
     }
 
     pub(crate) async fn deregister(&self, head: &Head, request: Deregister) -> Result<Answer<()>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let _turn = self.turns.take(request.node.as_str()).await;
-        let caller = self.caller(head.token.as_ref())?;
-        let mut reader = self.view().read();
-        let scope = NodeScope::default();
-        may_deregister(&caller, &mut reader, &scope, &request)?;
-        let what = match request.what {
-            Registered::Node => DeregisterWhat::Node,
-            Registered::Service(id) => DeregisterWhat::Service { namespace: Namespace::default(), id },
-            Registered::Check(id) => DeregisterWhat::Check { id },
+        let need = request.need();
+        let Deregister(deregistration) = request;
+        let namespace = match &deregistration.what {
+            Registered::Service { namespace, .. } => Some(namespace),
+            Registered::Node | Registered::Check { .. } => None,
         };
-        let (_, index) = self.write(command::Deregister { scope, node_name: request.node, what }).await?;
+        is_built(&deregistration.scope, namespace)?;
+        self.authorise(head, &need).await?;
+        let _turn = self.turns.take(deregistration.node.as_str()).await;
+        let caller = self.caller(head.token.as_ref())?;
+        may_deregister(&caller, &mut self.view().read(), &deregistration)?;
+        let (_, index) = self.write(deregistration).await?;
         Ok(self.written((), index))
     }
 }
@@ -282,22 +274,31 @@ fn health(row: &HealthRow) -> InstanceHealth {
     }
 }
 
-/// A registration as it is judged and written: in our own datacenter and scope.
-fn normal(request: Register, datacenter: &Datacenter) -> Result<Register, RpcError> {
-    let Register { mut node, skip_node_update, service, checks } = request;
-    if node.scope != NodeScope::default() {
+/// A registration as it is judged and written: in our own datacenter.
+fn normal(registration: Registration, datacenter: &Datacenter) -> Result<Registration, RpcError> {
+    let Registration { mut node, skip_node_update, service, checks } = registration;
+    let namespaces = service.iter().map(|service| &service.namespace);
+    is_built(&node.scope, namespaces.chain(checks.iter().map(|check| &check.namespace)))?;
+    node.datacenter = datacenter.clone();
+    Ok(Registration { node, skip_node_update, service, checks })
+}
+
+/// Refuses what lies outside our own partition, cluster and namespace.
+fn is_built<'a>(
+    scope: &NodeScope,
+    namespaces: impl IntoIterator<Item = &'a Namespace>,
+) -> Result<(), RpcError> {
+    if *scope != NodeScope::default() {
         return Err(RpcError::NotAvailable("nodes in partitions and of peers".to_owned()));
     }
-    let namespaces = service.iter().map(|service| &service.namespace);
-    if !namespaces.chain(checks.iter().map(|check| &check.namespace)).all(Namespace::is_default) {
+    if !namespaces.into_iter().all(Namespace::is_default) {
         return Err(RpcError::NotAvailable("namespaces".to_owned()));
     }
-    node.datacenter = datacenter.clone();
-    Ok(Register { node, skip_node_update, service, checks })
+    Ok(())
 }
 
 /// Whether the node itself would become another one.
-fn changes_node(existing: Option<&Node>, request: &Register) -> bool {
+fn changes_node(existing: Option<&Node>, request: &Registration) -> bool {
     let Some(existing) = existing else { return true };
     let wanted = &request.node;
     !request.skip_node_update
@@ -308,7 +309,7 @@ fn changes_node(existing: Option<&Node>, request: &Register) -> bool {
             || (wanted.id.is_some() && existing.id != wanted.id))
 }
 
-fn may_register(caller: &Caller, reader: &mut Reader, request: &Register) -> Result<(), RpcError> {
+fn may_register(caller: &Caller, reader: &mut Reader, request: &Registration) -> Result<(), RpcError> {
     let node = &request.node;
     if changes_node(reader.node(&node.scope, &node.name).as_deref(), request) {
         caller.require(&node_right(&node.name, Level::Write))?;
@@ -365,24 +366,20 @@ fn require_check(caller: &Caller, node: &NodeName, service: Option<&ServiceName>
 }
 
 /// Who may change a node may remove anything of it; else the right to the service decides.
-fn may_deregister(
-    caller: &Caller,
-    reader: &mut Reader,
-    scope: &NodeScope,
-    request: &Deregister,
-) -> Result<(), RpcError> {
-    let node = node_right(&request.node, Level::Write);
+fn may_deregister(caller: &Caller, reader: &mut Reader, request: &Deregistration) -> Result<(), RpcError> {
+    let Deregistration { scope, node: name, what } = request;
+    let node = node_right(name, Level::Write);
     if caller.may(&node) {
         return Ok(());
     }
-    let service = match &request.what {
+    let service = match what {
         Registered::Node => None,
-        Registered::Service(id) => {
-            let services = reader.node_services(scope, &request.node);
+        Registered::Service { id, .. } => {
+            let services = reader.node_services(scope, name);
             services.iter().find(|service| service.id == *id).map(|service| service.service.clone())
         }
-        Registered::Check(id) => {
-            let checks = reader.checks_of_node(scope, &request.node);
+        Registered::Check { id } => {
+            let checks = reader.checks_of_node(scope, name);
             checks.iter().find(|check| check.id == *id).and_then(|check| owner(check).cloned())
         }
     };

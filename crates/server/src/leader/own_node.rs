@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use concord_model::catalog::{
-    Check, CheckStatus, Node, NodeScope, SERF_HEALTH, SERVER_SERVICE, ServiceInstance, Weights,
+    Check, CheckStatus, Node, NodeScope, Registration, SERF_HEALTH, SERVER_SERVICE, ServiceInstance, Weights,
 };
 use concord_model::proxy::{ServiceKind, Settings};
 use concord_model::{CheckId, InstanceId, Namespace, ServiceName, Stamp};
 use concord_rpc::RpcError;
-use concord_state::command::Register;
 
 use crate::paths::Core;
 
@@ -22,13 +21,12 @@ pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
     Ok(())
 }
 
-fn wanted(core: &Core) -> Result<Register, RpcError> {
+fn wanted(core: &Core) -> Result<Registration, RpcError> {
     let config = &core.config;
     let invalid = |error: concord_model::NameError| RpcError::Internal(error.to_string());
-    let scope = NodeScope::default();
     let tags = ["lan", "lan_ipv4", "wan", "wan_ipv4"];
     let node = Node {
-        scope: scope.clone(),
+        scope: NodeScope::default(),
         name: config.node.clone(),
         id: Some(config.node_id),
         address: config.address.clone(),
@@ -72,27 +70,20 @@ fn wanted(core: &Core) -> Result<Register, RpcError> {
         definition: Settings::new(),
         stamp: Stamp::default(),
     };
-    Ok(Register {
-        scope,
-        node_name: config.node.clone(),
-        node: Some(node),
-        skip_node_update: false,
-        service: Some(service),
-        checks: vec![check],
-    })
+    Ok(Registration { node, skip_node_update: false, service: Some(service), checks: vec![check] })
 }
 
-fn stands(core: &Core, wanted: &Register) -> bool {
+fn stands(core: &Core, wanted: &Registration) -> bool {
     let mut reader = core.view().read();
-    let scope = &wanted.scope;
-    let same_node = reader.node(scope, &wanted.node_name).is_some_and(|node| {
-        Some(&Node { stamp: Stamp::default(), ..(*node).clone() }) == wanted.node.as_ref()
-    });
-    let services = reader.node_services(scope, &wanted.node_name);
+    let (scope, name) = (&wanted.node.scope, &wanted.node.name);
+    let same_node = reader
+        .node(scope, name)
+        .is_some_and(|node| Node { stamp: Stamp::default(), ..(*node).clone() } == wanted.node);
+    let services = reader.node_services(scope, name);
     let same_service = services.iter().any(|service| {
         Some(&ServiceInstance { stamp: Stamp::default(), ..(**service).clone() }) == wanted.service.as_ref()
     });
-    let checks = reader.checks_of_node(scope, &wanted.node_name);
+    let checks = reader.checks_of_node(scope, name);
     let same_check = wanted
         .checks
         .iter()

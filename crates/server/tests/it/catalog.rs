@@ -1,15 +1,17 @@
 //! Registrations and what is found of them; who may write what.
 
-use concord_model::catalog::{Check, CheckStatus, NodeScope};
+use concord_model::catalog::{Check, CheckStatus, NodeScope, Registered, Registration};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
-use concord_model::{CheckId, InstanceId, PeerName, Uuid};
+use concord_model::{CheckId, Namespace, PeerName, Uuid};
 use concord_rpc::request::{
-    CheckState, ChecksInState, Deregister, InstanceSelection, ListInstances, ListNodes, ListServices,
-    NodeChecks, NodeDump, Register, Registered, ServiceChecks, ServiceHealth, ServiceInstances,
+    CheckState, ChecksInState, InstanceSelection, ListInstances, ListNodes, ListServices, NodeChecks,
+    NodeDump, Register, ServiceChecks, ServiceHealth, ServiceInstances,
 };
 use concord_rpc::{RpcError, ServerApiExt};
 
-use crate::world::{ROOT, Setup, check, instance, name, node, register, service, target, with};
+use crate::world::{
+    ROOT, Setup, check, deregister, instance, name, node, register, registered, service, target, with,
+};
 
 fn proxy_config(destination: &str) -> ProxyConfig {
     ProxyConfig { destination_service: Some(service(destination)), ..ProxyConfig::default() }
@@ -18,7 +20,7 @@ fn proxy_config(destination: &str) -> ProxyConfig {
 /// A sidecar of `of`, registered as `of-sidecar-proxy`.
 pub(crate) fn sidecar(on: &str, of: &str) -> Register {
     let mut request = register(on, &format!("{of}-sidecar-proxy"));
-    let own = request.service.as_mut().unwrap();
+    let own = request.0.service.as_mut().unwrap();
     (own.kind, own.proxy) = (ServiceKind::ConnectProxy, Some(proxy_config(of)));
     request
 }
@@ -27,12 +29,12 @@ pub(crate) fn sidecar(on: &str, of: &str) -> Register {
 async fn what_is_registered_is_found_and_what_is_removed_is_not() {
     let host = Setup::open().start().await;
     let mut request = register("a", "web");
-    request.node.meta.insert("zone".to_owned(), "one".to_owned());
-    request.service.as_mut().unwrap().tags = vec!["v1".to_owned()];
-    request.checks =
+    request.0.node.meta.insert("zone".to_owned(), "one".to_owned());
+    request.0.service.as_mut().unwrap().tags = vec!["v1".to_owned()];
+    request.0.checks =
         vec![check("node", None, CheckStatus::Passing), check("web", Some("web"), CheckStatus::Warning)];
     host.ask(request).await.unwrap();
-    host.ask(Register { skip_node_update: true, ..sidecar("a", "web") }).await.unwrap();
+    host.ask(Register(Registration { skip_node_update: true, ..sidecar("a", "web").0 })).await.unwrap();
 
     let services = host.ask(ListServices::default()).await.unwrap().value;
     assert_eq!(services[&service("web")], ["v1"]);
@@ -59,10 +61,10 @@ async fn what_is_registered_is_found_and_what_is_removed_is_not() {
     assert_eq!(host.ask(of_service).await.unwrap().value.len(), 1);
     assert_eq!(host.ask(NodeChecks { node: name("a") }).await.unwrap().value.len(), 2);
 
-    let remove = |what| Deregister { node: name("a"), what };
-    host.ask(remove(Registered::Check(CheckId::parse("web").unwrap()))).await.unwrap();
+    let remove = |what| deregister("a", what);
+    host.ask(remove(Registered::Check { id: CheckId::parse("web").unwrap() })).await.unwrap();
     assert_eq!(host.ask(NodeChecks { node: name("a") }).await.unwrap().value.len(), 1);
-    host.ask(remove(Registered::Service(InstanceId::parse("web").unwrap()))).await.unwrap();
+    host.ask(remove(registered("web"))).await.unwrap();
     let dump = host.ask(NodeDump { node: name("a") }).await.unwrap().value.unwrap();
     assert_eq!(dump.services.len(), 1);
     host.ask(remove(Registered::Node)).await.unwrap();
@@ -85,8 +87,26 @@ async fn a_registration_that_changes_nothing_moves_no_index() {
 async fn a_node_of_a_peer_or_partition_cannot_be_registered_from_outside() {
     let host = Setup::open().start().await;
     let mut request = register("a", "web");
-    request.node.scope = NodeScope { peer: Some(PeerName::parse("east").unwrap()), ..NodeScope::default() };
+    request.0.node.scope = NodeScope { peer: Some(PeerName::parse("east").unwrap()), ..NodeScope::default() };
     assert!(matches!(host.ask(request).await, Err(RpcError::NotAvailable(_))));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_elsewhere_is_not_removed_in_its_name_here() {
+    let host = Setup::open().start().await;
+    host.ask(register("a", "web")).await.unwrap();
+    let mut of_peer = deregister("a", Registered::Node);
+    of_peer.0.scope.peer = Some(PeerName::parse("east").unwrap());
+    let mut of_partition = deregister("a", Registered::Node);
+    of_partition.0.scope.partition = "other".parse().unwrap();
+    let other = Namespace::parse("other").unwrap();
+    let id = "web".parse().unwrap();
+    let of_namespace = deregister("a", Registered::Service { namespace: other, id });
+    for request in [of_peer, of_partition, of_namespace] {
+        assert!(matches!(host.ask(request).await, Err(RpcError::NotAvailable(_))));
+    }
+    assert_eq!(host.ask(NodeDump { node: name("a") }).await.unwrap().value.unwrap().services.len(), 1);
     host.stop().await;
 }
 
@@ -99,20 +119,19 @@ async fn registrations_need_the_right_to_what_changes() {
     // The node stands as it is: no right to it is needed.
     host.ask_as(&only, register("a", "web")).await.unwrap();
     let mut changed = register("a", "web");
-    changed.node.address = "10.9.9.9".to_owned();
+    changed.0.node.address = "10.9.9.9".to_owned();
     assert!(denied(host.ask_as(&only, changed).await));
     assert!(denied(host.ask_as(&only, register("b", "web")).await));
     assert!(denied(host.ask_as(&only, register("a", "api")).await));
     let mut with_check = register("a", "web");
-    with_check.checks = vec![check("node-check", None, CheckStatus::Passing)];
+    with_check.0.checks = vec![check("node-check", None, CheckStatus::Passing)];
     assert!(denied(host.ask_as(&only, with_check).await));
     assert!(denied(host.ask(register("a", "web")).await.map(|answer| answer.value)), "anonymous");
 
-    let service_of =
-        |id| Deregister { node: name("a"), what: Registered::Service(InstanceId::parse(id).unwrap()) };
+    let service_of = |id| deregister("a", registered(id));
     host.ask_as(ROOT, register("a", "api")).await.unwrap();
     assert!(denied(host.ask_as(&only, service_of("api")).await));
-    assert!(denied(host.ask_as(&only, Deregister { node: name("a"), what: Registered::Node }).await));
+    assert!(denied(host.ask_as(&only, deregister("a", Registered::Node)).await));
     host.ask_as(&only, service_of("web")).await.unwrap();
     host.stop().await;
 }
@@ -138,21 +157,22 @@ async fn n_62_a_proxy_for_another_service_cannot_be_registered() {
 async fn n_62_what_belongs_to_another_service_cannot_be_taken_over() {
     let host = Setup::guarded().start().await;
     let mut own = register("a", "api");
-    own.checks = vec![check("c", Some("api"), CheckStatus::Passing), check("n", None, CheckStatus::Passing)];
+    own.0.checks =
+        vec![check("c", Some("api"), CheckStatus::Passing), check("n", None, CheckStatus::Passing)];
     // A check of the node that names a service is the node's.
-    own.checks.push(Check { service_name: Some(service("web")), ..check("m", None, CheckStatus::Passing) });
+    own.0.checks.push(Check { service_name: Some(service("web")), ..check("m", None, CheckStatus::Passing) });
     host.ask_as(ROOT, own).await.unwrap();
     let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
     let mut id = register("a", "web");
-    id.service = Some(instance("api", "web"));
+    id.0.service = Some(instance("api", "web"));
     assert!(denied(host.ask_as(&token, id).await), "an instance's id");
     for of_whom in ["c", "n", "m"] {
         let mut taken = register("a", "web");
-        taken.checks = vec![check(of_whom, Some("web"), CheckStatus::Critical)];
+        taken.0.checks = vec![check(of_whom, Some("web"), CheckStatus::Critical)];
         assert!(denied(host.ask_as(&token, taken).await), "the check {of_whom}");
     }
     let mut speaks = register("a", "web");
-    speaks.checks = vec![check("mine", Some("api"), CheckStatus::Critical)];
+    speaks.0.checks = vec![check("mine", Some("api"), CheckStatus::Critical)];
     assert!(denied(host.ask_as(&token, speaks).await), "a check for another's instance");
     host.ask_as(&token, register("a", "web")).await.unwrap();
     host.stop().await;
@@ -165,7 +185,7 @@ async fn n_63_a_registration_of_which_part_is_denied_does_nothing() {
     let before = host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap();
     let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
     let mut mixed = register("a", "web");
-    mixed.checks = vec![
+    mixed.0.checks = vec![
         check("allowed", Some("web"), CheckStatus::Passing),
         check("not", Some("api"), CheckStatus::Critical),
     ];
@@ -180,8 +200,8 @@ async fn n_103_the_id_of_another_node_cannot_be_taken() {
     let id = Uuid::parse("22222222-0000-4000-8000-000000000002").unwrap();
     let alive = |on: &str, id: Uuid| {
         let mut request = register(on, "web");
-        request.node.id = Some(id);
-        request.checks = vec![check("serfHealth", None, CheckStatus::Passing)];
+        request.0.node.id = Some(id);
+        request.0.checks = vec![check("serfHealth", None, CheckStatus::Passing)];
         request
     };
     host.ask_as(ROOT, alive("victim", id)).await.unwrap();
@@ -204,12 +224,12 @@ async fn n_103_the_id_of_another_node_cannot_be_taken() {
 async fn checks_are_found_by_their_state() {
     let host = Setup::open().start().await;
     let mut request = register("a", "web");
-    request.node.meta.insert("zone".to_owned(), "one".to_owned());
-    request.checks =
+    request.0.node.meta.insert("zone".to_owned(), "one".to_owned());
+    request.0.checks =
         vec![check("disk", None, CheckStatus::Warning), check("web", Some("web"), CheckStatus::Critical)];
     host.ask(request).await.unwrap();
     let mut request = register("b", "web");
-    request.checks = vec![check("web", Some("web"), CheckStatus::Passing)];
+    request.0.checks = vec![check("web", Some("web"), CheckStatus::Passing)];
     host.ask(request).await.unwrap();
     let ask = async |state: CheckState, zone: &str| {
         let node_meta = (!zone.is_empty()).then(|| ("zone".to_owned(), zone.to_owned()));
@@ -231,7 +251,7 @@ async fn checks_are_found_by_their_state() {
 async fn n_33_checks_and_instances_need_the_right_to_node_and_service() {
     let host = Setup::guarded().start().await;
     let mut request = register("a", "web");
-    request.checks =
+    request.0.checks =
         vec![check("disk", None, CheckStatus::Passing), check("web", Some("web"), CheckStatus::Passing)];
     host.ask_as(ROOT, request).await.unwrap();
     for (at, rules, checks, instances) in [

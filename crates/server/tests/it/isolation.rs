@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 
 use concord_acl::{Authorizer, DefaultPolicy, Labelled, Level, Policy, Right};
-use concord_model::catalog::CheckStatus;
+use concord_model::catalog::{CheckStatus, Registered};
 use concord_model::intention::Action;
 use concord_model::{ServiceName, Uuid};
 use concord_rpc::request::{
-    CheckState, ChecksInState, DeleteToken, Deregister, InstanceSelection, ListInstances, ListIntentions,
-    ListNodes, ListServices, MatchBy, MatchIntentions, NodeChecks, NodeDump, PolicyChoice, Registered,
-    ServiceHealth, SetPolicy, SetToken,
+    CheckState, ChecksInState, DeleteToken, InstanceSelection, ListInstances, ListIntentions, ListNodes,
+    ListServices, MatchBy, MatchIntentions, NodeChecks, NodeDump, PolicyChoice, ServiceHealth, SetPolicy,
+    SetToken,
 };
 use concord_rpc::{Answer, Head, RpcError, ServerApiExt};
 use concord_runtime::{Entropy, SeededEntropy};
@@ -22,7 +22,9 @@ use tokio::task::JoinHandle;
 
 use crate::catalog::sidecar;
 use crate::intention::upsert;
-use crate::world::{Host, ROOT, SECOND, Setup, check, name, new_token, policy, register, target, with};
+use crate::world::{
+    Host, ROOT, SECOND, Setup, check, deregister, name, new_token, policy, register, target, with,
+};
 
 /// `cargo xtask measure isolation` asks for ten times as many.
 const STEPS: usize = 10_000;
@@ -300,8 +302,7 @@ async fn mutate(host: &Host, entropy: &SeededEntropy) {
     match entropy.below(5) {
         0 => host.ask_as(ROOT, sidecar(node, service)).await.unwrap(),
         1 => {
-            let what = Registered::Node;
-            host.ask_as(ROOT, Deregister { node: name(node), what }).await.unwrap();
+            host.ask_as(ROOT, deregister(node, Registered::Node)).await.unwrap();
         }
         2 => {
             let action = if entropy.below(2) == 0 { Action::Allow } else { Action::Deny };
@@ -310,7 +311,7 @@ async fn mutate(host: &Host, entropy: &SeededEntropy) {
         _ => {
             let status = if entropy.below(2) == 0 { CheckStatus::Passing } else { CheckStatus::Critical };
             let mut request = register(node, service);
-            request.checks = vec![check("node", None, status), check(service, Some(service), status)];
+            request.0.checks = vec![check("node", None, status), check(service, Some(service), status)];
             host.ask_as(ROOT, request).await.unwrap();
         }
     }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_model::catalog::CheckStatus;
+use concord_model::catalog::{CheckStatus, Registered};
 use concord_model::{Datacenter, NodeName};
 use concord_raft::Storage;
 use concord_rpc::request::{
-    Deregister, InstanceSelection, ListNodes, ListServices, NodeDump, ReadCaRoots, ReadStatus, Registered,
-    ServiceHealth, ServiceInstances,
+    InstanceSelection, ListNodes, ListServices, NodeDump, ReadCaRoots, ReadStatus, ServiceHealth,
+    ServiceInstances,
 };
 use concord_rpc::{Consistency, Head, RpcError, ServerApiExt};
 use concord_runtime::{Clock, HostDisk, MemoryDisk, TokioClock};
 
-use crate::world::{Host, SECOND, Setup, check, name, register, target};
+use crate::world::{Host, SECOND, Setup, check, deregister, name, register, target};
 
 fn instances(of: &str) -> ServiceInstances {
     ServiceInstances { select: InstanceSelection::of(target(of)) }
@@ -113,8 +113,7 @@ async fn an_index_is_at_least_one_and_never_goes_back() {
     for round in 0..20 {
         let at = format!("n{}", round % 3);
         if round % 4 == 3 {
-            let what = Registered::Node;
-            host.ask(Deregister { node: name(&at), what }).await.unwrap();
+            host.ask(deregister(&at, Registered::Node)).await.unwrap();
         } else {
             host.ask(register(&at, "web")).await.unwrap();
         }
@@ -254,7 +253,7 @@ async fn no_wake_up_is_lost_between_reading_and_sleeping() {
             _ => CheckStatus::Passing,
         };
         let mut request = register("a", "web");
-        request.checks = vec![check("c", Some("web"), status)];
+        request.0.checks = vec![check("c", Some("web"), status)];
         last = host.ask(request).await.unwrap().index;
         for _ in 0..round % 7 {
             tokio::task::yield_now().await;
@@ -305,7 +304,7 @@ async fn no_wake_up_is_lost_between_threads() {
     let mut reached = [0; WATCHERS];
     for round in 0..2_000 {
         let mut request = register("a", "web");
-        request.service.as_mut().unwrap().port = 1_000 + round;
+        request.0.service.as_mut().unwrap().port = 1_000 + round;
         last = host.ask(request).await.unwrap().index;
         // Once in a while all have to be where the writer is; in between each races with the next write.
         let all = round % 8 == 7;

@@ -9,7 +9,10 @@ use concord_acl::DefaultPolicy;
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
-use concord_model::catalog::{Check, CheckStatus, Node as CatalogNode, NodeScope, ServiceInstance, Weights};
+use concord_model::catalog::{
+    Check, CheckStatus, Deregistration, Node as CatalogNode, NodeScope, Registered, Registration,
+    ServiceInstance, Weights,
+};
 use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::Action;
 use concord_model::proxy::ServiceKind;
@@ -17,7 +20,7 @@ use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Secret, ServiceName, ServiceRef, Stamp, Uuid,
 };
 use concord_raft::{RaftConfig, Storage, Timings};
-use concord_rpc::request::{PolicyChoice, Register, SetPolicy, SetToken, TokenRecord};
+use concord_rpc::request::{Deregister, PolicyChoice, Register, SetPolicy, SetToken, TokenRecord};
 use concord_rpc::{Answer, Head, Request, RpcError, ServerApiExt};
 use concord_runtime::{Clock, Disk, MemoryDisk, Scope, SeededEntropy, TokioClock, World};
 use concord_server::{AclSettings, CaStart, LiveSettings, LocalApi, Server, ServerConfig};
@@ -264,7 +267,16 @@ pub(crate) fn check(id: &str, of: Option<&str>, status: CheckStatus) -> Check {
     }
 }
 
+pub(crate) fn deregister(on: &str, what: Registered) -> Deregister {
+    Deregister(Deregistration { scope: NodeScope::default(), node: name(on), what })
+}
+
+/// An instance, by its id.
+pub(crate) fn registered(id: &str) -> Registered {
+    Registered::Service { namespace: Namespace::default(), id: InstanceId::parse(id).unwrap() }
+}
+
 /// Registers an instance of a service under the service's name.
 pub(crate) fn register(on: &str, of: &str) -> Register {
-    Register { node: node(on), skip_node_update: false, service: Some(instance(of, of)), checks: Vec::new() }
+    Register(Registration { service: Some(instance(of, of)), ..Registration::of(node(on)) })
 }

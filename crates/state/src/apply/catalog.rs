@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use concord_model::catalog::{Check, CheckStatus, Node, SERF_HEALTH, ServiceInstance};
+use concord_model::catalog::{
+    Check, CheckStatus, Deregistration, Node, Registered, Registration, SERF_HEALTH, ServiceInstance,
+};
 use concord_model::{CheckId, Namespace};
 
 use super::outcome::done;
 use crate::apply::stamp::renewed;
-use crate::command::{Deregister, DeregisterWhat, Register};
 use crate::derive::catalog as rows;
 use crate::keys;
 use crate::reply::{CatalogRefusal, Refusal, Reply};
@@ -21,7 +22,7 @@ use crate::tables::Tables;
 pub(super) fn register(
     tables: &mut Tables,
     commit: &mut Commit,
-    command: &Register,
+    command: &Registration,
 ) -> Result<Reply, Refusal> {
     let (node, mut changed) = register_node(tables, commit, command)?;
     if let Some(instance) = &command.service {
@@ -33,14 +34,14 @@ pub(super) fn register(
     Ok(done(changed))
 }
 
-pub(super) fn deregister(tables: &mut Tables, commit: &mut Commit, command: &Deregister) -> Reply {
-    let (scope, node) = (&command.scope, &command.node_name);
+pub(super) fn deregister(tables: &mut Tables, commit: &mut Commit, command: &Deregistration) -> Reply {
+    let (scope, node) = (&command.scope, &command.node);
     done(match &command.what {
-        DeregisterWhat::Node => rows::remove_node(tables, commit, scope, node),
-        DeregisterWhat::Service { namespace, id } => {
+        Registered::Node => rows::remove_node(tables, commit, scope, node),
+        Registered::Service { namespace, id } => {
             rows::remove_instance(tables, commit, scope, node, namespace, id)
         }
-        DeregisterWhat::Check { id } => rows::remove_check(tables, commit, scope, node, id),
+        Registered::Check { id } => rows::remove_check(tables, commit, scope, node, id),
     })
 }
 
@@ -49,25 +50,14 @@ pub(super) fn deregister(tables: &mut Tables, commit: &mut Commit, command: &Der
 fn register_node(
     tables: &mut Tables,
     commit: &mut Commit,
-    command: &Register,
+    command: &Registration,
 ) -> Result<(Arc<Node>, bool), CatalogRefusal> {
-    let key = keys::nodes::row(&command.scope, &command.node_name);
-    let existing = tables.nodes.get(&key).cloned();
-    let Some(described) = &command.node else {
-        let unknown = || CatalogRefusal::UnknownNode { node: command.node_name.clone() };
-        return existing.map(|node| (node, false)).ok_or_else(unknown);
-    };
-    if described.name != command.node_name || described.scope != command.scope {
-        return Err(CatalogRefusal::OtherNode {
-            named: command.node_name.clone(),
-            described: described.name.clone(),
-            scope: described.scope.clone(),
-        });
-    }
-    let failed = claim(tables, command, described, existing.as_deref())?;
+    let node = &command.node;
+    let existing = tables.nodes.get(&keys::nodes::row(&node.scope, &node.name)).cloned();
+    let failed = claim(tables, command, existing.as_deref())?;
     match existing {
         Some(existing) if command.skip_node_update => Ok((existing, false)),
-        _ => Ok(store_node(tables, commit, described, &failed)),
+        _ => Ok(store_node(tables, commit, node, &failed)),
     }
 }
 
@@ -75,10 +65,10 @@ fn register_node(
 /// had them and have to go, with what was registered on them.
 fn claim(
     tables: &Tables,
-    command: &Register,
-    node: &Node,
+    command: &Registration,
     existing: Option<&Node>,
 ) -> Result<Vec<Arc<Node>>, CatalogRefusal> {
+    let node = &command.node;
     let Some(id) = node.id else { return Ok(Vec::new()) };
     let of_name = existing.filter(|existing| existing.id.is_some_and(|own| own != id));
     if let Some(holder) = of_name

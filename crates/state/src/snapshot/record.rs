@@ -121,7 +121,7 @@ each_table!(records);
 
 /// An instance, told by its node.
 #[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct InstanceOnNode<'a> {
+pub(crate) struct RecordedInstance<'a> {
     scope: NodeScope,
     node: NodeName,
     instance: Cow<'a, ServiceInstance>,
@@ -129,7 +129,7 @@ pub(crate) struct InstanceOnNode<'a> {
 
 /// A check, told by its node.
 #[derive(Clone, Deserialize, Serialize)]
-pub(crate) struct CheckOnNode<'a> {
+pub(crate) struct RecordedCheck<'a> {
     scope: NodeScope,
     node: NodeName,
     check: Cow<'a, Check>,
@@ -176,12 +176,12 @@ fn save_catalog(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotEr
         let (scope, node) = (&row.scope, &row.name);
         for (_, row) in tables.instances.scan(key) {
             let instance = Cow::Borrowed(&**row);
-            let own = InstanceOnNode { scope: scope.clone(), node: node.clone(), instance };
+            let own = RecordedInstance { scope: scope.clone(), node: node.clone(), instance };
             write(&Record::Instance(Cow::Owned(own)))?;
         }
         for (_, row) in tables.checks.scan(key) {
             let check = Cow::Borrowed(&**row);
-            let own = CheckOnNode { scope: scope.clone(), node: node.clone(), check };
+            let own = RecordedCheck { scope: scope.clone(), node: node.clone(), check };
             write(&Record::Check(Cow::Owned(own)))?;
         }
     }
@@ -267,7 +267,7 @@ impl Restore {
     }
 }
 
-fn restore_instance(to: &mut Restore, own: InstanceOnNode<'_>) -> bool {
+fn restore_instance(to: &mut Restore, own: RecordedInstance<'_>) -> bool {
     let Some(node) = to.tables.nodes.get(&keys::nodes::row(&own.scope, &own.node)).cloned() else {
         return false;
     };
@@ -275,7 +275,7 @@ fn restore_instance(to: &mut Restore, own: InstanceOnNode<'_>) -> bool {
     catalog::put_instance(&mut to.tables, &mut to.commit, &node, &instance)
 }
 
-fn restore_check(to: &mut Restore, own: CheckOnNode<'_>) -> bool {
+fn restore_check(to: &mut Restore, own: RecordedCheck<'_>) -> bool {
     let Some(node) = to.tables.nodes.get(&keys::nodes::row(&own.scope, &own.node)).cloned() else {
         return false;
     };

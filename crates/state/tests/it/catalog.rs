@@ -1,8 +1,9 @@
 //! Registering and deregistering, and who may have which node name and id.
 
-use concord_model::catalog::{CheckStatus, NodeScope, SERF_HEALTH, ServiceInstance};
+use concord_model::catalog::{
+    CheckStatus, NodeScope, Registered, Registration, SERF_HEALTH, ServiceInstance,
+};
 use concord_model::{CheckId, InstanceId, Namespace, PeerName, ServiceName, Uuid};
-use concord_state::command::{DeregisterWhat, Register};
 use concord_state::reply::CatalogRefusal;
 use concord_state::{Blame, Refusal};
 
@@ -19,7 +20,7 @@ fn alive(status: CheckStatus) -> concord_model::catalog::Check {
 /// A log with one node, its id, a service on it and the state of its member check, if it has one.
 fn with_node(name: &str, id: Option<Uuid>, health: Option<CheckStatus>) -> Log {
     let mut log = Log::new();
-    log.changed(Register {
+    log.changed(Registration {
         service: Some(instance("web", "web")),
         checks: health.map(alive).into_iter().collect(),
         ..register(node(name, id))
@@ -30,14 +31,14 @@ fn with_node(name: &str, id: Option<Uuid>, health: Option<CheckStatus>) -> Log {
 #[test]
 fn a_registration_is_stored_once_and_stamped() {
     let mut log = Log::new();
-    let command = Register {
+    let command = Registration {
         service: Some(instance("web-1", "web")),
         checks: vec![check("alive", Some("web-1"), CheckStatus::Passing)],
         ..register(node("n1", Some(uuid(1))))
     };
     log.changed(command.clone());
     log.unchanged(command.clone());
-    log.changed(Register {
+    log.changed(Registration {
         service: Some(ServiceInstance { port: 81, ..instance("web-1", "web") }),
         ..command
     });
@@ -54,27 +55,13 @@ fn a_registration_is_stored_once_and_stamped() {
 #[test]
 fn a_registration_is_all_or_nothing() {
     let mut log = Log::new();
-    let refusal = log.refused(Register {
+    let refusal = log.refused(Registration {
         checks: vec![check("c", Some("gone"), CheckStatus::Passing)],
         ..register(node("n1", None))
     });
     assert!(matches!(refusal, Refusal::Catalog(CatalogRefusal::UnknownService { .. })));
     assert_eq!(refusal.blame(), Blame::Conflict);
     assert!(log.store.view().read().nodes(&all()).is_empty());
-}
-
-#[test]
-fn a_service_needs_its_node() {
-    let refusal = Log::new().refused(register_on("gone", Some(instance("web", "web")), vec![]));
-    assert!(matches!(refusal, Refusal::Catalog(CatalogRefusal::UnknownNode { .. })));
-}
-
-#[test]
-fn the_node_described_is_the_node_named() {
-    let command = Register { node_name: node_name("n2"), ..register(node("n1", None)) };
-    let refusal = Log::new().refused(command);
-    assert!(matches!(refusal, Refusal::Catalog(CatalogRefusal::OtherNode { .. })));
-    assert_eq!(refusal.blame(), Blame::Caller);
 }
 
 #[test]
@@ -89,7 +76,7 @@ fn what_is_removed_takes_along_what_hangs_on_it() {
         ],
     ));
     let id = InstanceId::parse("web-proxy").unwrap();
-    let proxy = DeregisterWhat::Service { namespace: Namespace::default(), id };
+    let proxy = Registered::Service { namespace: Namespace::default(), id };
     log.changed(deregister("n1", proxy.clone()));
     log.unchanged(deregister("n1", proxy));
     let view = log.store.view();
@@ -97,8 +84,8 @@ fn what_is_removed_takes_along_what_hangs_on_it() {
     let checks = view.read().checks_of_node(&all(), &node_name("n1"));
     assert_eq!(checks.iter().map(|check| check.id.as_str()).collect::<Vec<_>>(), ["c2", SERF_HEALTH]);
 
-    log.changed(deregister("n1", DeregisterWhat::Check { id: CheckId::parse("c2").unwrap() }));
-    log.changed(deregister("n1", DeregisterWhat::Node));
+    log.changed(deregister("n1", Registered::Check { id: CheckId::parse("c2").unwrap() }));
+    log.changed(deregister("n1", Registered::Node));
     let mut reader = log.store.view().read();
     assert!(reader.nodes(&all()).is_empty());
     assert!(reader.checks_in_state(&all(), None).is_empty());
@@ -129,7 +116,7 @@ fn a_renamed_instance_takes_its_checks_along() {
 fn a_check_that_leaves_an_instance_as_it_is_renamed_wakes_nobody_of_the_new_name() {
     for (moved_to, other) in [(None, None), (Some("other"), Some(instance("other", "cache")))] {
         let mut log = Log::new();
-        log.changed(Register {
+        log.changed(Registration {
             service: Some(instance("i1", "web")),
             checks: vec![check("c", Some("i1"), CheckStatus::Passing)],
             ..register(node("n1", None))
@@ -178,7 +165,7 @@ fn a_change_wakes_only_those_it_concerns() {
 #[test]
 fn the_index_outlives_what_it_was_about() {
     let mut log = with_node("n1", None, None);
-    log.changed(deregister("n1", DeregisterWhat::Node));
+    log.changed(deregister("n1", Registered::Node));
     let mut reader = log.store.view().read();
     assert!(reader.service_instances(&service_ref("web")).is_empty());
     assert_eq!(reader.finish().index(), 2);
@@ -208,7 +195,7 @@ fn n_103_a_living_nodes_name_is_not_taken_by_another_id() {
     for skip_node_update in [false, true] {
         let thief = register(node("n1", Some(uuid(2))));
         let refusal =
-            log.refused(Register { skip_node_update, service: Some(instance("web", "evil")), ..thief });
+            log.refused(Registration { skip_node_update, service: Some(instance("web", "evil")), ..thief });
         assert!(
             matches!(refusal, Refusal::Catalog(CatalogRefusal::NodeNameTaken { holder, .. }) if holder == uuid(1))
         );
@@ -219,8 +206,8 @@ fn n_103_a_living_nodes_name_is_not_taken_by_another_id() {
 fn n_103_a_registration_that_leaves_the_node_alone_proves_no_failure() {
     let mut log = with_node("n1", Some(uuid(1)), Some(CheckStatus::Critical));
     for (name, id) in [("n1", 2), ("n2", 1)] {
-        let thief = Register { skip_node_update: true, ..register(node(name, Some(uuid(id)))) };
-        log.refused(Register { service: Some(instance("web", "evil")), ..thief });
+        let thief = Registration { skip_node_update: true, ..register(node(name, Some(uuid(id)))) };
+        log.refused(Registration { service: Some(instance("web", "evil")), ..thief });
     }
 }
 
@@ -263,7 +250,7 @@ fn n_109_a_peers_service_of_our_name_leaves_ours_alone() {
     let mut reader = log.store.view().read();
     let ours = reader.health_service(&service_ref("web"));
     let read = reader.finish();
-    let applied = log.changed(Register { service: Some(instance("web", "web")), ..register(theirs) });
+    let applied = log.changed(Registration { service: Some(instance("web", "web")), ..register(theirs) });
     assert!(!read.touched_by(&applied.changes));
     assert_eq!(log.store.view().read().health_service(&service_ref("web")), ours);
     let imported = concord_model::ServiceRef { peer: scope.peer, ..service_ref("web") };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use concord_model::catalog::{CheckStatus, SERF_HEALTH};
+use concord_model::catalog::{CheckStatus, Registered, Registration, SERF_HEALTH};
 use concord_model::entry::*;
 use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
@@ -57,7 +57,7 @@ fn commands() -> Vec<Command> {
         SetClusterId { id: uuid(0x11) }.into(),
         SetRuleSet { rule_set: 1 }.into(),
         register_everything().into(),
-        deregister("n1", DeregisterWhat::Check { id: CheckId::parse("web:1").unwrap() }).into(),
+        deregister("n1", Registered::Check { id: CheckId::parse("web:1").unwrap() }).into(),
         SetEntry { entry: intentions(), cas: Some(0) }.into(),
         DeleteEntry { entry: EntryName::intentions(&destination("nothing")), cas: None }.into(),
         UpsertIntention { destination: destination("api"), intention: intention("web", Action::Allow) }
@@ -92,7 +92,7 @@ fn commands() -> Vec<Command> {
     ]
 }
 
-fn register_everything() -> Register {
+fn register_everything() -> Registration {
     let mut described = node("n1", Some(uuid(0x12)));
     described.meta = BTreeMap::from([("rack".to_owned(), "r1".to_owned())]);
     described.tagged_addresses = BTreeMap::from([("wan".to_owned(), "192.0.2.1".to_owned())]);
@@ -102,7 +102,7 @@ fn register_everything() -> Register {
         proxy.config.insert("local_connect_timeout_ms".to_owned(), serde_json::json!(1000));
         proxy.config.insert("nested".to_owned(), serde_json::json!({ "a": [1, 2.5, null, true, "x"] }));
     }
-    Register {
+    Registration {
         service: Some(proxy),
         checks: vec![
             check(SERF_HEALTH, None, CheckStatus::Passing),
@@ -202,6 +202,14 @@ fn commands_of_format_1_are_read_as_they_were_meant() {
         let bytes = committed(&name, &envelope.encode().unwrap());
         // They were written under the rules of then.
         assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 1, ..envelope }, "{name}");
+    }
+}
+
+#[test]
+fn registrations_are_written_as_other_versions_read_them() {
+    for name in ["Register", "Deregister"] {
+        let bytes = committed(&format!("format-1/{name}.command"), b"cannot be written any more");
+        assert_eq!(Envelope::decode(&bytes).unwrap().encode().unwrap(), bytes, "{name}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! Identities that differ in one component never share a row, an index or a wake-up.
 
-use concord_model::catalog::{CheckStatus, NodeScope};
+use concord_model::catalog::{CheckStatus, Deregistration, NodeScope, Registered, Registration};
 use concord_model::intention::{Action, Destination, Source};
 use concord_model::{Namespace, NodeName, Partition, Pattern, PeerName, ServiceName, ServiceRef};
-use concord_state::command::{Deregister, DeregisterWhat, Register, UpsertIntention};
+use concord_state::command::UpsertIntention;
 use concord_state::{ReadSet, View};
 use proptest::prelude::*;
 
@@ -51,7 +51,7 @@ fn scope(service: &ServiceRef) -> NodeScope {
 }
 
 /// Node, instance, sidecar and checks, all named after the service.
-fn registrations(service: &ServiceRef) -> Vec<Register> {
+fn registrations(service: &ServiceRef) -> Vec<Registration> {
     let mut host = node("host", None);
     host.scope = scope(service);
     host.name = NodeName::parse(service.name.as_str()).unwrap();
@@ -63,8 +63,8 @@ fn registrations(service: &ServiceRef) -> Vec<Register> {
     let mut alive = check(name, Some(name), CheckStatus::Passing);
     alive.namespace = service.namespace.clone();
     vec![
-        Register { service: Some(own), checks: vec![alive], ..register(host.clone()) },
-        Register { service: Some(proxy), ..register(host) },
+        Registration { service: Some(own), checks: vec![alive], ..register(host.clone()) },
+        Registration { service: Some(proxy), ..register(host) },
     ]
 }
 
@@ -100,16 +100,16 @@ proptest! {
         for command in registrations(&near) {
             let shared_node = scope(&one) == scope(&near) && one.name == near.name;
             // Namespaces share nodes: checks of a node are unique on it, whatever their namespace.
-            let command = if shared_node { Register { checks: vec![], ..command } } else { command };
+            let command = if shared_node { Registration { checks: vec![], ..command } } else { command };
             let applied = log.write(command);
             prop_assert!(!read.touched_by(&applied.changes), "{:?}", applied.changes);
         }
         prop_assert_eq!(log.store.view().read().health_connect(&near).len(), 1);
         let ids = [near.name.as_str(), "proxy"].map(|id| concord_model::InstanceId::parse(id).unwrap());
         for id in ids {
-            let what = DeregisterWhat::Service { namespace: near.namespace.clone(), id };
+            let what = Registered::Service { namespace: near.namespace.clone(), id };
             let node_name = NodeName::parse(near.name.as_str()).unwrap();
-            let applied = log.changed(Deregister { scope: scope(&near), node_name, what });
+            let applied = log.changed(Deregistration { scope: scope(&near), node: node_name, what });
             prop_assert!(!read.touched_by(&applied.changes), "{:?}", applied.changes);
         }
         let (after, read_again) = about(&log.store.view(), &one);

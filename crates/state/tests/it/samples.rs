@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, KeyWrap, Sealed};
-use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
+use concord_model::catalog::{
+    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance, Weights,
+};
 use concord_model::intention::{Action, Decision, Destination, Source, SourceIntention};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::token::{AclPolicy, Identities, PolicyLink, Token};
@@ -12,7 +14,6 @@ use concord_model::{
     Timestamp, TrustDomain, Uuid,
 };
 use concord_state::builtin::hash_secret;
-use concord_state::command::{Deregister, DeregisterWhat, Register};
 use concord_state::{Applied, Command, Envelope, Refusal, Reply, Store};
 
 /// A state with its log.
@@ -138,31 +139,17 @@ pub(crate) fn check(id: &str, service: Option<&str>, status: CheckStatus) -> Che
 }
 
 /// Registers a node alone.
-pub(crate) fn register(node: Node) -> Register {
-    Register {
-        scope: node.scope.clone(),
-        node_name: node.name.clone(),
-        node: Some(node),
-        skip_node_update: false,
-        service: None,
-        checks: Vec::new(),
-    }
+pub(crate) fn register(node: Node) -> Registration {
+    Registration::of(node)
 }
 
-/// Registers something on a node that is there.
-pub(crate) fn register_on(node: &str, service: Option<ServiceInstance>, checks: Vec<Check>) -> Register {
-    Register {
-        scope: NodeScope::default(),
-        node_name: node_name(node),
-        node: None,
-        skip_node_update: false,
-        service,
-        checks,
-    }
+/// Registers something on a node, which is left as it is if it is there.
+pub(crate) fn register_on(name: &str, service: Option<ServiceInstance>, checks: Vec<Check>) -> Registration {
+    Registration { node: node(name, None), skip_node_update: true, service, checks }
 }
 
-pub(crate) fn deregister(node: &str, what: DeregisterWhat) -> Deregister {
-    Deregister { scope: NodeScope::default(), node_name: node_name(node), what }
+pub(crate) fn deregister(node: &str, what: Registered) -> Deregistration {
+    Deregistration { scope: NodeScope::default(), node: node_name(node), what }
 }
 
 // === Intentions ===

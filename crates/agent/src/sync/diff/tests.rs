@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use concord_model::catalog::CheckStatus;
+use concord_model::catalog::{CheckStatus, Registered};
 use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, Datacenter, NodeName};
-use concord_rpc::request::{NodeRecords, Registered};
+use concord_rpc::request::NodeRecords;
 use concord_runtime::Instant;
 
 use super::{Outcome, Step, compare, done, next_step, recall};
@@ -102,8 +102,8 @@ fn take(remote: &mut NodeRecords, step: &Step) {
         }
         Step::Deregister { request, .. } => match &request.what {
             Registered::Node => {}
-            Registered::Service(id) => remote.services.retain(|one| one.id != *id),
-            Registered::Check(id) => remote.checks.retain(|one| one.id != *id),
+            Registered::Service { id, .. } => remote.services.retain(|one| one.id != *id),
+            Registered::Check { id } => remote.checks.retain(|one| one.id != *id),
         },
     }
 }

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use concord_api::catalog as shapes;
-use concord_api::catalog::{
-    DeregisterBody, DeregisterTarget, NodeServiceList, NodeServices, RegisterBody, ServiceNode,
-};
+use concord_api::catalog::{DeregisterBody, NodeServiceList, NodeServices, RegisterBody, ServiceNode};
 use concord_filter::Expression;
 use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
 use concord_rpc::Head;
 use concord_rpc::request::{
     Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
-    NodeDump, Register, Registered, ServiceHealth, ServiceInstances,
+    NodeDump, Register, ServiceHealth, ServiceInstances,
 };
 
 use super::endpoints;
@@ -51,21 +49,15 @@ fn head_for(ctx: &Ctx, call: &Call, datacenter: Datacenter) -> Result<Head, Http
 async fn register(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let registration = RegisterBody::decode(&call.body)?.resolve(&ctx.agent.config().datacenter)?;
     let head = head_for(&ctx, &call, registration.node.datacenter.clone())?;
-    let concord_api::catalog::Registration { node, service, checks, skip_node_update } = registration;
-    ctx.ask_with(&call, head, Register { node, skip_node_update, service, checks }).await?;
+    ctx.ask_with(&call, head, Register(registration)).await?;
     Ok(Reply::json(true))
 }
 
 async fn deregister(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let deregistration = DeregisterBody::decode(&call.body)?.resolve(&ctx.agent.config().datacenter)?;
-    let concord_api::catalog::Deregistration { datacenter, scope: _, node, target } = deregistration;
-    let what = match target {
-        DeregisterTarget::Node => Registered::Node,
-        DeregisterTarget::Service(_, id) => Registered::Service(id),
-        DeregisterTarget::Check(id) => Registered::Check(id),
-    };
+    let body = DeregisterBody::decode(&call.body)?;
+    let (datacenter, deregistration) = body.resolve(&ctx.agent.config().datacenter)?;
     let head = head_for(&ctx, &call, datacenter)?;
-    ctx.ask_with(&call, head, Deregister { node, what }).await?;
+    ctx.ask_with(&call, head, Deregister(deregistration)).await?;
     Ok(Reply::json(true))
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
+use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, Registration, ServiceInstance, Weights};
 use concord_model::intention::{Action, Decision, Destination, LegacyFields, Source, SourceIntention};
 use concord_model::proxy::ServiceKind;
 use concord_model::token::{Identities, Token};
@@ -180,12 +180,10 @@ fn a_token_more_costs_what_the_first_did() {
 }
 
 /// An instance of a service on a node of its own, with a check.
-fn register(node: &str, service: &str) -> Register {
-    let scope = NodeScope::default();
-    let node_name = NodeName::parse(node).unwrap();
+fn register(node: &str, service: &str) -> Registration {
     let node = Node {
-        scope: scope.clone(),
-        name: node_name.clone(),
+        scope: NodeScope::default(),
+        name: NodeName::parse(node).unwrap(),
         id: None,
         address: "10.0.0.1".to_owned(),
         datacenter: Datacenter::parse("dc1").unwrap(),
@@ -229,5 +227,5 @@ fn register(node: &str, service: &str) -> Register {
         stamp: Stamp::default(),
     };
     let (service, checks) = (Some(instance), vec![check]);
-    Register { scope, node_name, node: Some(node), skip_node_update: false, service, checks }
+    Registration { node, skip_node_update: false, service, checks }
 }

@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, Sealed};
-use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance, Weights};
+use concord_model::catalog::{
+    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance, Weights,
+};
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{
     Action, Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
@@ -143,28 +145,22 @@ fn register() -> impl Strategy<Value = Command> {
         .prop_flat_map(|(scope, name, mut checks, service, skip_node_update)| {
             // A check named twice would come and go within one command.
             checks.dedup_by(|one, other| one.id == other.id);
-            option::weighted(0.8, node(scope.clone(), name.clone())).prop_map(move |node| {
-                Command::from(Register {
-                    scope: scope.clone(),
-                    node_name: name.clone(),
-                    node,
-                    skip_node_update,
-                    service: service.clone(),
-                    checks: checks.clone(),
-                })
+            node(scope, name).prop_map(move |node| {
+                let (service, checks) = (service.clone(), checks.clone());
+                Registration { node, skip_node_update, service, checks }.into()
             })
         })
 }
 
 fn deregister() -> impl Strategy<Value = Command> {
     let what = prop_oneof![
-        Just(DeregisterWhat::Node),
+        Just(Registered::Node),
         (select(namespaces()), instance_id())
-            .prop_map(|(namespace, id)| DeregisterWhat::Service { namespace, id }),
-        check_id().prop_map(|id| DeregisterWhat::Check { id }),
+            .prop_map(|(namespace, id)| Registered::Service { namespace, id }),
+        check_id().prop_map(|id| Registered::Check { id }),
     ];
     (select(scopes()), node_name(), what)
-        .prop_map(|(scope, node_name, what)| Deregister { scope, node_name, what }.into())
+        .prop_map(|(scope, node, what)| Deregistration { scope, node, what }.into())
 }
 
 // === Intentions ===
