@@ -121,7 +121,7 @@ pub const DEV_JITTER_MAX: Duration = Duration::from_millis(500);
 pub const PROXY_STREAMS_MAX: usize = 8192;
 /// Changes on their way into one proxy's machine.
 pub const PROXY_INPUTS: usize = 64;
-/// Messages on their way to one proxy. Few: what is not sent yet is replaced by what is newer.
+/// Messages on their way to one proxy. Few: more are waiting their turn as references to sections that are there anyway.
 pub const PROXY_MESSAGES: usize = 16;
 
 /// Wishes to leave or reload that the binary has not taken up yet.

@@ -4,13 +4,13 @@
 //! ```text
 //! local registrations, ┐
 //! or what it says      │
-//! cache, per watch ────┼─► proxycfg::Proxy ─► latest snapshot ─► full, then what differs ─► proxy
+//! cache, per watch ────┼─► proxycfg::Proxy ─► latest snapshot ─► what differs, by section ─► proxy
 //! the token's rights ──┘ (denied: the stream ends with the error)
 //! ```
 //!
 //! Each stream has a machine of its own that sees with the rights of whoever attached: two streams
-//! of one proxy share what the cache shares, and nothing else. A slow proxy is not queued for: what
-//! it has not been sent yet is replaced by what is newer.
+//! of one proxy share what the cache shares, and nothing else. A slow proxy is sent one change to its end; the changes
+//! that come meanwhile become one.
 
 mod stream;
 
@@ -20,8 +20,9 @@ use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{InstanceId, Secret, ServiceRef};
+use concord_proxycfg::LeafFrom;
 use concord_rpc::request::SignLeaf;
-use concord_rpc::{Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
+use concord_rpc::{Attach, Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -38,10 +39,10 @@ impl SnapshotSource for Agent {
 
     fn attach(
         &self,
-        proxy: ProxyTarget,
+        proxy: Attach,
         token: Option<Secret>,
     ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
-        async move { self.attach_proxy(&proxy, token.as_ref()).await }.boxed()
+        async move { self.attach_proxy(proxy, token.as_ref()).await }.boxed()
     }
 
     fn sign_leaf(
@@ -55,20 +56,17 @@ impl SnapshotSource for Agent {
 }
 
 impl Agent {
-    async fn attach_proxy(
-        &self,
-        target: &ProxyTarget,
-        token: Option<&Secret>,
-    ) -> Result<SnapshotStream, RpcError> {
+    async fn attach_proxy(&self, attach: Attach, token: Option<&Secret>) -> Result<SnapshotStream, RpcError> {
         let caller = self.caller(token).await?;
-        let (standing, service) = self.standing(target)?;
+        let (standing, service) = self.standing(&attach.proxy)?;
         require_proxy(&caller, &service)?;
+        require_understanding(&attach)?;
         let busy =
             || RpcError::Busy("too many proxies are attached to this agent, try again later".to_owned());
         let permit = self.inner.streams.clone().try_acquire_owned().map_err(|_| busy())?;
         let follow = self.inner.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
-        let attached = Attached::new(self.clone(), standing, follow, messages);
+        let attached = Attached::new(self.clone(), standing, attach.understands, follow, messages);
         self.inner.scope.spawn("follow a proxy", async move {
             attached.run().await;
             drop(permit);
@@ -125,5 +123,18 @@ impl Agent {
 
     pub(crate) fn local_instance(&self, id: &InstanceId) -> Option<ServiceInstance> {
         self.inner.local.lock().services.get(id).map(|record| record.registration.service.clone())
+    }
+}
+
+/// A proxy has to say what it understands, and to make its own key.
+fn require_understanding(attach: &Attach) -> Result<(), RpcError> {
+    if attach.understands.is_empty() {
+        let text = "the proxy does not say what it understands of its configuration: it is older than the agent; \
+                    run a proxy of the agent's version";
+        return Err(RpcError::Invalid(text.to_owned()));
+    }
+    match attach.leaf {
+        LeafFrom::Proxy => Ok(()),
+        LeafFrom::Agent => Err(RpcError::NotAvailable("keys made by the agent for a proxy".to_owned())),
     }
 }

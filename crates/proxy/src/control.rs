@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::{KeyMaker, TrustBundle};
-use concord_proxycfg::{BindAddress, ProxySnapshot, UpstreamId, UpstreamState};
-use concord_rpc::{RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
+use concord_proxycfg::{BindAddress, Feature, ListenerId, ProxySnapshot, Understood, UpstreamId};
+use concord_rpc::{Attach, Received, RpcError, SnapshotSource, SnapshotStream};
 use concord_runtime::{Backoff, Scope, ShutdownReport, World};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
@@ -28,9 +28,19 @@ use crate::events::{Direction, degraded};
 use crate::identity::Identity;
 use crate::limits::{CONNECTIONS, DRAIN};
 use crate::listen::Listener;
-use crate::outbound::{self, Upstream};
+use crate::outbound::{self, Upstream, Way};
 use crate::state::{Current, Shared};
 use crate::{inbound, limits};
+
+/// What this proxy does of a snapshot. A feature joins with the code that acts by it, not with the type that carries it.
+const UNDERSTANDS: [Feature; 6] = [
+    Feature::Proxy,
+    Feature::Roots,
+    Feature::Intentions,
+    Feature::Targets,
+    Feature::Chains,
+    Feature::Listeners,
+];
 
 /// A running proxy.
 #[derive(Debug)]
@@ -54,7 +64,7 @@ impl Listeners {
     /// Whether a listener that should be there could not be bound.
     fn is_missing(&self) -> bool {
         let upstream = |(listener, upstream): &(Option<Listener>, Arc<Upstream>)| {
-            listener.is_none() && upstream.section().bind.is_some()
+            listener.is_none() && upstream.way().bind.is_some()
         };
         let public = self.wanted.is_some() && self.public.is_none();
         public || self.upstreams.values().any(upstream)
@@ -175,7 +185,8 @@ impl Follower {
         let (first, longest) = limits::REATTACH;
         let mut backoff = Backoff::new(first, longest);
         loop {
-            let attached = self.source.attach(self.options.target.clone(), self.options.token.clone()).await;
+            let attach = Attach::new(self.options.target.clone(), Understood::of(UNDERSTANDS));
+            let attached = self.source.attach(attach, self.options.token.clone()).await;
             let ended = match attached {
                 Ok(stream) => self.follow(stream, &mut backoff).await,
                 Err(error) => error,
@@ -207,31 +218,21 @@ impl Follower {
 
     /// Goes by what the stream says until it ends; returns why it did.
     async fn follow(&self, mut stream: SnapshotStream, backoff: &mut Backoff) -> RpcError {
-        let mut snapshot: Option<ProxySnapshot> = None;
+        let mut received = Received::default();
         loop {
-            let Some(event) = stream.next().await else { return RpcError::ShuttingDown };
-            let complete = match (event, &mut snapshot) {
-                (Err(error), _) => return error,
-                (Ok(SnapshotEvent::Full(whole)), _) => {
-                    snapshot = Some(*whole);
-                    true
-                }
-                (Ok(SnapshotEvent::Section(_)), None) => {
-                    return RpcError::Internal("a section came before the first snapshot".to_owned());
-                }
-                (Ok(SnapshotEvent::Section(update)), Some(snapshot)) => {
-                    let complete = !update.more;
-                    if let Err(error) = snapshot.apply(update) {
-                        return RpcError::Internal(error.to_string());
-                    }
-                    complete
-                }
+            let snapshot = match stream.next().await.unwrap_or(Err(RpcError::ShuttingDown)) {
+                Ok(event) => received.take(event),
+                Err(error) => return error,
             };
-            let Some(snapshot) = snapshot.as_ref().filter(|_| complete) else { continue };
+            let snapshot = match snapshot {
+                Ok(Some(snapshot)) => snapshot.clone(),
+                Ok(None) => continue,
+                Err(error) => return error,
+            };
             // Only now: a source that lets us attach and then says nothing is no good one.
             backoff.reset();
             self.status.send_modify(|status| (status.attached, status.turned_away) = (true, None));
-            if let Err(reason) = self.install(snapshot.clone()) {
+            if let Err(reason) = self.install(snapshot) {
                 degraded("snapshot_refused", &reason);
             }
         }
@@ -273,11 +274,12 @@ impl Follower {
     }
 
     fn public(&self, snapshot: &ProxySnapshot) {
-        let most = snapshot.proxy.max_inbound_connections;
+        let inbound = snapshot.inbound();
+        let most = inbound.and_then(|inbound| inbound.max_connections);
         self.shared
             .inbound
             .limit(most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)));
-        let wanted = snapshot.proxy.bind.clone();
+        let wanted = inbound.map(|inbound| inbound.bind.clone());
         {
             let mut listeners = self.listeners.lock();
             listeners.public.take_if(|listener| Some(&listener.bind) != wanted.as_ref());
@@ -305,22 +307,24 @@ impl Follower {
             let mut listeners = self.listeners.lock();
             std::mem::take(&mut listeners.upstreams)
         };
-        known.retain(|id, _| snapshot.upstreams.contains_key(id));
-        for (id, (listener, _)) in &mut known {
-            let bind = snapshot.upstreams.get(id).and_then(|section| section.bind.as_ref());
-            listener.take_if(|listener| Some(&listener.bind) != bind);
+        let ways: Vec<Way> = snapshot.outbound().map(|listener| Way::of(listener, snapshot)).collect();
+        known.retain(|id, _| snapshot.listeners.contains_key(&ListenerId::Upstream(id.clone())));
+        for way in &ways {
+            if let Some((listener, _)) = known.get_mut(&way.upstream) {
+                listener.take_if(|listener| Some(&listener.bind) != way.bind.as_ref());
+            }
         }
-        for (id, section) in &snapshot.upstreams {
-            let section = &section.value;
-            let (listener, upstream) = match known.remove(id) {
+        for way in ways {
+            let (id, bind) = (way.upstream.clone(), way.bind.clone());
+            let (listener, upstream) = match known.remove(&id) {
                 Some((listener, upstream)) => {
-                    upstream.update(Arc::clone(section));
+                    upstream.update(way);
                     (listener, upstream)
                 }
-                None => (None, Upstream::new(Arc::clone(section))),
+                None => (None, Upstream::new(way)),
             };
-            let listener = listener.or_else(|| self.upstream_listener(id, section.bind.clone(), &upstream));
-            self.listeners.lock().upstreams.insert(id.clone(), (listener, upstream));
+            let listener = listener.or_else(|| self.upstream_listener(&id, bind, &upstream));
+            self.listeners.lock().upstreams.insert(id, (listener, upstream));
         }
     }
 
@@ -338,7 +342,7 @@ impl Follower {
         };
         match Listener::start(&self.shared, &self.traffic, Direction::Upstream, bind.clone(), admit, serve) {
             Ok(listener) => {
-                if let UpstreamState::Refused(why) = &upstream.section().state {
+                if let Err(why) = &upstream.way().to {
                     degraded("upstream_refused", &format!("{id}: {why}; its connections are refused"));
                 }
                 info!(upstream = %id, address = %listener.address, "upstream listener");

@@ -8,7 +8,7 @@ use concord_ca::TrustBundle;
 use concord_ca::tls::{self, LeafSlot, MeshVerifier, Presented, TimeSource};
 use concord_ca::verify::{Bundles, Refusal};
 use concord_model::{ServiceIdentity, SpiffeId, Timestamp, TrustDomain};
-use concord_proxycfg::UpstreamTarget;
+use concord_proxycfg::TargetId;
 use concord_runtime::Clock;
 use parking_lot::Mutex;
 use rustls::{ClientConfig, ServerConfig};
@@ -105,9 +105,9 @@ impl Identity {
     pub(crate) fn client_config(
         &self,
         trust_domain: &TrustDomain,
-        target: &UpstreamTarget,
+        target: &TargetId,
     ) -> Result<Arc<ClientConfig>, String> {
-        let UpstreamTarget { service, datacenter } = target;
+        let TargetId { service, datacenter } = target;
         let expected = ServiceIdentity::try_new(
             trust_domain.clone(),
             service.partition.clone(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use concord_ca::Verified;
 use concord_ca::verify::read_verified_leaf;
 use concord_model::ServiceIdentity;
-use concord_proxycfg::{HANDSHAKE_TIMEOUT, LOCAL_CONNECT_TIMEOUT_BUILT_IN, ProxySection};
+use concord_proxycfg::{HANDSHAKE_TIMEOUT, InboundListener, LOCAL_CONNECT_TIMEOUT_BUILT_IN};
 use concord_runtime::timeout;
 use rustls::server::Acceptor;
 use tokio_rustls::LazyConfigAcceptor;
@@ -65,7 +65,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, wire: Wire, remote: Remote, stran
 async fn attempt(shared: &Shared, wire: Wire, remote: Remote, stranger: Stranger) -> Result<(), Refusal> {
     let before = shared.current().ok_or_else(|| refusal("no_snapshot", "not configured yet"))?;
     let clock = &*shared.world.clock;
-    let limit = before.snapshot.proxy.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
+    let limit =
+        before.snapshot.inbound().and_then(|inbound| inbound.handshake_timeout).unwrap_or(HANDSHAKE_TIMEOUT);
     let began = clock.now();
     within(shared, limit, limit, &stranger, async {
         let silent =
@@ -118,7 +119,7 @@ async fn answer(
     let mut local = tokio::select! {
         biased;
         () = place.cut() => return Err(refusal("intention", CUT)),
-        local = connect_local(shared, proxy) => local?,
+        local = connect_local(shared, current.snapshot.inbound()) => local?,
     };
     let clock = Arc::clone(&shared.world.clock);
     let mut carrying = Carrying::begin(Direction::Inbound, remote, &source, &proxy.service, clock);
@@ -170,11 +171,12 @@ fn caller(stream: &TlsStream<Wire>) -> Result<Verified<ServiceIdentity>, Refusal
     read_verified_leaf(leaf).and_then(Verified::into_service).map_err(|error| refusal("handshake", error))
 }
 
-async fn connect_local(shared: &Shared, proxy: &ProxySection) -> Result<Wire, Refusal> {
-    let local = proxy.local.as_ref();
+async fn connect_local(shared: &Shared, inbound: Option<&InboundListener>) -> Result<Wire, Refusal> {
+    let local = inbound.and_then(|inbound| inbound.local.as_ref());
     let local =
         local.ok_or_else(|| refusal("no_local_service", "the registration names no local service"))?;
-    let limit = proxy.local_connect_timeout.unwrap_or(LOCAL_CONNECT_TIMEOUT_BUILT_IN);
+    let limit = inbound.and_then(|inbound| inbound.local_connect_timeout);
+    let limit = limit.unwrap_or(LOCAL_CONNECT_TIMEOUT_BUILT_IN);
     match timeout(&*shared.world.clock, limit, Wire::connect_local(local)).await {
         Ok(Ok(wire)) => Ok(wire),
         Ok(Err(error)) => {

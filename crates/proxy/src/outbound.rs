@@ -4,11 +4,15 @@
 //! asked for. If it cannot be reached or proves another identity, the next instance is tried.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use concord_ca::verify::read_verified_leaf;
 use concord_model::sni;
-use concord_proxycfg::{CONNECT_TIMEOUT_BUILT_IN, Endpoints, UpstreamSection, UpstreamState};
+use concord_proxycfg::{
+    BindAddress, CONNECT_TIMEOUT_BUILT_IN, Endpoints, Leads, OutboundListener, ProxySnapshot, Target,
+    UpstreamId,
+};
 use concord_runtime::timeout;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
@@ -29,11 +33,56 @@ use crate::wire::{Remote, Wire};
 /// One upstream, as its listener serves it.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    section: ArcSwap<UpstreamSection>,
+    way: ArcSwap<Way>,
     balancer: Mutex<Balancer>,
     live: Arc<Live>,
-    /// Rung at each new section.
+    /// Rung at each new way.
     news: watch::Sender<()>,
+}
+
+/// Where an upstream's connections go, by one snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) upstream: UpstreamId,
+    /// Where they come in; `None`: nowhere.
+    pub(crate) bind: Option<BindAddress>,
+    /// Where they go, or why nowhere.
+    pub(crate) to: Result<Goal, String>,
+    max_connections: usize,
+}
+
+/// The end of a way.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    target: Arc<Target>,
+    connect_timeout: Duration,
+}
+
+impl Way {
+    /// The way that a snapshot gives the connections of one of its listeners.
+    pub(crate) fn of(listener: &OutboundListener, snapshot: &ProxySnapshot) -> Self {
+        let to = match &listener.leads {
+            Leads::Refused(refusal) => Err(refusal.to_string()),
+            Leads::Chain(chain) => snapshot
+                .resolve(chain)
+                .map(|(resolve, target)| Goal {
+                    target: Arc::clone(target),
+                    connect_timeout: resolve.connect_timeout.unwrap_or(CONNECT_TIMEOUT_BUILT_IN),
+                })
+                .ok_or_else(|| format!("nothing is known of chain {chain}")),
+        };
+        let most = listener.limits.max_connections;
+        Self {
+            upstream: listener.upstream.clone(),
+            bind: listener.bind.clone(),
+            to,
+            max_connections: most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)),
+        }
+    }
+
+    fn target(&self) -> Option<&Arc<Target>> {
+        self.to.as_ref().ok().map(|goal| &goal.target)
+    }
 }
 
 /// An instance that counts a connection; counted down when dropped.
@@ -49,25 +98,33 @@ impl Drop for Taken<'_> {
 }
 
 impl Upstream {
-    pub(crate) fn new(section: Arc<UpstreamSection>) -> Arc<Self> {
+    pub(crate) fn new(way: Way) -> Arc<Self> {
         let own = Self {
-            section: ArcSwap::new(Arc::clone(&section)),
+            way: ArcSwap::from_pointee(Way { to: Err("not configured yet".to_owned()), ..way.clone() }),
             balancer: Mutex::default(),
             live: Live::new(CONNECTIONS),
             news: watch::Sender::new(()),
         };
-        own.update(section);
+        own.update(way);
         Arc::new(own)
     }
 
-    /// Goes by a new section from now on. Open connections stay.
-    pub(crate) fn update(&self, section: Arc<UpstreamSection>) {
-        if let UpstreamState::Known(endpoints) = &section.state {
-            self.balancer.lock().replace(usable(endpoints));
+    /// Goes another way from now on. Open connections stay. The instances of a target stay known while it is told
+    /// again that it is the target, and not yet where it is.
+    pub(crate) fn update(&self, way: Way) {
+        let before = self.way.load_full();
+        if let Some(target) =
+            way.target().filter(|new| before.target().is_none_or(|old| !Arc::ptr_eq(old, new)))
+        {
+            let is_another = before.target().is_none_or(|old| old.id != target.id);
+            match &target.endpoints {
+                Some(endpoints) => self.balancer.lock().replace(usable(endpoints)),
+                None if is_another => self.balancer.lock().replace([]),
+                None => {}
+            }
         }
-        let most = section.limits.max_connections;
-        self.live.limit(most.map_or(CONNECTIONS, |most| usize::try_from(most).unwrap_or(CONNECTIONS)));
-        self.section.store(section);
+        self.live.limit(way.max_connections);
+        self.way.store(Arc::new(way));
         self.news.send_replace(());
     }
 
@@ -76,9 +133,9 @@ impl Upstream {
         self.live.enter(None).ok_or("connection_limit")
     }
 
-    /// Its section.
-    pub(crate) fn section(&self) -> Arc<UpstreamSection> {
-        self.section.load_full()
+    /// Where its connections go now.
+    pub(crate) fn way(&self) -> Arc<Way> {
+        self.way.load_full()
     }
 
     /// The first instance for a connection. Where none is known it is waited for, as long as one may need to be told.
@@ -130,16 +187,14 @@ async fn attempt(
     remote: Remote,
 ) -> Result<(), Failure> {
     let current = shared.current().ok_or_else(|| ("no_snapshot", "not configured yet".to_owned()))?;
-    let section = upstream.section();
-    if let UpstreamState::Refused(refusal) = &section.state {
-        return Err(("refused_upstream", refusal.to_string()));
-    }
+    let way = upstream.way();
+    let goal = way.to.as_ref().map_err(|refusal| ("refused_upstream", refusal.clone()))?;
     if !shared.identity.can_present() {
         return Err(("no_leaf", "no valid certificate to present; is the agent reachable?".to_owned()));
     }
-    let (mut stream, taken) = connect(shared, &current, upstream, &section).await?;
+    let (mut stream, taken) = connect(shared, &current, upstream, goal).await?;
     proved(&stream, &taken.address, remote)?;
-    let (own, called) = (&current.snapshot.proxy.service, &section.target.service);
+    let (own, called) = (&current.snapshot.proxy.service, &goal.target.id.service);
     let clock = Arc::clone(&shared.world.clock);
     let mut carrying = Carrying::begin(Direction::Upstream, remote, own, called, clock);
     wire.reset_on_drop(true);
@@ -165,7 +220,7 @@ async fn connect<'u>(
     shared: &Shared,
     current: &Current,
     upstream: &'u Upstream,
-    section: &UpstreamSection,
+    goal: &Goal,
 ) -> Result<(TlsStream<Wire>, Taken<'u>), Failure> {
     let mut tried: Vec<Address> = Vec::new();
     let mut last = None;
@@ -173,14 +228,14 @@ async fn connect<'u>(
         let next =
             if tried.is_empty() { upstream.first(shared).await } else { upstream.take(shared, &tried) };
         let Some(taken) = next else { break };
-        match connect_one(shared, current, section, &taken.address).await {
+        match connect_one(shared, current, goal, &taken.address).await {
             Ok(stream) => {
                 upstream.balancer.lock().reached(&taken.address);
                 return Ok((stream, taken));
             }
             Err((reason, detail)) => {
                 metrics::counter!("concord_proxy_connect_failures_total", "reason" => reason).increment(1);
-                tracing::warn!(upstream = %section.id, instance = %taken.address, reason, detail, "instance not reached");
+                tracing::warn!(upstream = %upstream.way().upstream, instance = %taken.address, reason, detail, "instance not reached");
                 upstream.balancer.lock().eject(&taken.address, shared.world.clock.now());
                 tried.push(taken.address.clone());
                 last = Some((reason, detail));
@@ -188,19 +243,19 @@ async fn connect<'u>(
         }
     }
     Err(last.unwrap_or_else(|| {
-        ("no_instance", format!("no healthy instance of {} is known", section.target.service))
+        ("no_instance", format!("no healthy instance of {} is known", goal.target.id.service))
     }))
 }
 
 async fn connect_one(
     shared: &Shared,
     current: &Current,
-    section: &UpstreamSection,
+    goal: &Goal,
     address: &Address,
 ) -> Result<TlsStream<Wire>, Failure> {
-    let limit = section.connect_timeout.unwrap_or(CONNECT_TIMEOUT_BUILT_IN);
+    let limit = goal.connect_timeout;
     let trust_domain = &current.snapshot.roots.trust_domain;
-    let target = &section.target;
+    let target = &goal.target.id;
     let name = sni::service(&target.service, None, &target.datacenter, trust_domain)
         .map_err(|error| ("sni", error.to_string()))?;
     let name = ServerName::try_from(name).map_err(|error| ("sni", error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Instances of an upstream: where they are, who they must prove to be, how well they are.
+//! Instances of a target: where they are, who they must prove to be, how well they are.
 
 use concord_model::catalog::{Check, CheckStatus, Locality, Node, NodeScope, ServiceInstance, Weights};
 use concord_model::{Datacenter, InstanceId, Namespace, NodeName, ServiceIdentity, ServiceRef, TrustDomain};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::ENDPOINTS_MAX;
 
-/// The instances of an upstream, in the order of scope, node, namespace and instance.
+/// The instances of a target, in the order of scope, node, namespace and instance.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Endpoints {
     /// The instances, good and bad.

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 /// Upstreams of one proxy: each is a port, an address of loopback, and a watch.
 pub const UPSTREAMS_MAX: usize = 512;
-/// Endpoints of one upstream in a snapshot: 10,000 instances of a service are about 3 MB.
+/// Sections that a receiver holds: 512 upstreams have a listener, a chain and a target each, and while they are replaced
+/// by others both are there.
+pub const SECTIONS_MAX: usize = 8 * UPSTREAMS_MAX;
+/// Endpoints of one target in a snapshot: 10,000 instances of a service are about 3 MB.
 pub const ENDPOINTS_MAX: usize = 10_000;
 /// Longest time-out that can be configured: a day, beyond which it is a slip of the unit.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);

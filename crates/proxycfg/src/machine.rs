@@ -29,7 +29,7 @@ use crate::endpoint::{Endpoint, Endpoints};
 use crate::id::ProxyId;
 use crate::registration::{ProxyFault, Registration};
 use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Versioned};
-use crate::upstream::{UpstreamId, UpstreamSection, UpstreamState, UpstreamTarget};
+use crate::target::{Target, TargetId};
 
 /// Something the machine has to be told about: its state now, and each change of it.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -42,7 +42,7 @@ pub enum WatchKey {
     /// The intentions for a service, and the default. Answer with [`Event::IntentionsChanged`].
     Intentions(ServiceRef),
     /// What takes mesh connections for a service. Answer with [`Event::EndpointsChanged`].
-    Endpoints(UpstreamTarget),
+    Endpoints(TargetId),
 }
 
 /// What happened.
@@ -75,7 +75,7 @@ pub enum Event {
     /// What takes mesh connections for a service is this.
     EndpointsChanged {
         /// The service, as in the watch.
-        target: UpstreamTarget,
+        target: TargetId,
         /// Its instances, in any order.
         endpoints: Vec<Endpoint>,
     },
@@ -96,10 +96,12 @@ pub enum Effect {
     Withdraw,
 }
 
-/// Who makes the certificate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Who makes the key of the leaf, and has it signed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LeafFrom {
-    /// The proxy itself, over its stream (built-in proxy).
+    /// The process that presents it, which asks for a signature (built-in proxy).
+    #[default]
     Proxy,
     /// The agent; snapshots carry it (Envoy).
     Agent,
@@ -118,7 +120,8 @@ pub struct Proxy {
     roots: Option<Arc<CaRoots>>,
     leaf: Option<Arc<Leaf>>,
     intentions: Option<Arc<IntentionSection>>,
-    endpoints: BTreeMap<UpstreamTarget, Arc<Endpoints>>,
+    /// What is known of the targets that are watched.
+    targets: BTreeMap<TargetId, Arc<Target>>,
     /// The version last given out; counts on when the proxy goes and comes back.
     version: u64,
     published: Option<Arc<ProxySnapshot>>,
@@ -137,7 +140,7 @@ impl Proxy {
             roots: None,
             leaf: None,
             intentions: None,
-            endpoints: BTreeMap::new(),
+            targets: BTreeMap::new(),
             version: 0,
             published: None,
         }
@@ -170,8 +173,9 @@ impl Proxy {
                 }
             }
             Event::EndpointsChanged { target, endpoints } => {
-                if self.watches.contains(&WatchKey::Endpoints(target.clone())) {
-                    self.endpoints.insert(target, Arc::new(Endpoints::from_unordered(endpoints)));
+                if let Some(known) = self.targets.get_mut(&target) {
+                    let endpoints = Some(Endpoints::from_unordered(endpoints));
+                    *known = Arc::new(Target { id: target, endpoints });
                 }
             }
         }
@@ -222,13 +226,16 @@ impl Proxy {
                 WatchKey::Roots => self.roots = None,
                 WatchKey::Leaf(_) => self.leaf = None,
                 WatchKey::Intentions(_) => self.intentions = None,
-                WatchKey::Endpoints(target) => {
-                    self.endpoints.remove(target);
-                }
+                WatchKey::Endpoints(target) => drop(self.targets.remove(target)),
             }
             out.push(Effect::StopWatch(key));
         }
-        out.extend(wanted.difference(&self.watches).cloned().map(Effect::StartWatch));
+        for key in wanted.difference(&self.watches) {
+            if let WatchKey::Endpoints(target) = key {
+                self.targets.insert(target.clone(), Arc::new(Target::unknown(target.clone())));
+            }
+            out.push(Effect::StartWatch(key.clone()));
+        }
         self.watches = wanted;
     }
 
@@ -243,18 +250,15 @@ impl Proxy {
         }
         let next = self.version + 1;
         let last = self.published.as_deref();
-        let upstreams = own.upstreams.iter().map(|(id, upstream)| {
-            let section = self.with_endpoints(upstream);
-            let last = last.and_then(|last| last.upstreams.get(id));
-            (id.clone(), versioned(section, last, next))
-        });
         let snapshot = ProxySnapshot {
             id: self.id.clone(),
             version: next,
             proxy: versioned(Arc::clone(&own.proxy), last.map(|last| &last.proxy), next),
             roots: versioned(Arc::clone(roots), last.map(|last| &last.roots), next),
             intentions: versioned(Arc::clone(intentions), last.map(|last| &last.intentions), next),
-            upstreams: upstreams.collect::<BTreeMap<UpstreamId, _>>(),
+            targets: all_versioned(&self.targets, last.map(|last| &last.targets), next),
+            chains: all_versioned(&own.chains, last.map(|last| &last.chains), next),
+            listeners: all_versioned(&own.listeners, last.map(|last| &last.listeners), next),
             leaf: self.leaf.clone(),
         };
         if last.is_some_and(|last| last.leaf == snapshot.leaf && snapshot.differing(last).is_empty()) {
@@ -264,19 +268,6 @@ impl Proxy {
         self.version = next;
         self.published = Some(Arc::clone(&snapshot));
         out.push(Effect::Publish(snapshot));
-    }
-
-    fn with_endpoints(&self, upstream: &Arc<UpstreamSection>) -> Arc<UpstreamSection> {
-        match (&upstream.state, self.endpoints.get(&upstream.target)) {
-            (UpstreamState::ExpectEndpoints, Some(endpoints)) => Arc::new(UpstreamSection {
-                state: UpstreamState::Known(Arc::clone(endpoints)),
-                ..UpstreamSection::clone(upstream)
-            }),
-            (
-                UpstreamState::ExpectEndpoints | UpstreamState::Known(_) | UpstreamState::Refused(_),
-                None | Some(_),
-            ) => Arc::clone(upstream),
-        }
     }
 }
 
@@ -288,8 +279,8 @@ impl Registration {
         if leaf_from == LeafFrom::Agent {
             keys.insert(WatchKey::Leaf(service.clone()));
         }
-        let served = self.upstreams.values().filter(|upstream| !upstream.is_refused());
-        keys.extend(served.map(|upstream| WatchKey::Endpoints(upstream.target.clone())));
+        let targets = self.chains.values().flat_map(|chain| chain.targets());
+        keys.extend(targets.cloned().map(WatchKey::Endpoints));
         keys
     }
 }
@@ -300,4 +291,16 @@ fn versioned<T: PartialEq>(value: Arc<T>, last: Option<&Versioned<T>>, next: u64
         Some(last) if last.says_the_same_as(&value) => last.clone(),
         Some(_) | None => Versioned { version: next, value },
     }
+}
+
+fn all_versioned<K: Clone + Ord, T: PartialEq>(
+    values: &BTreeMap<K, Arc<T>>,
+    last: Option<&BTreeMap<K, Versioned<T>>>,
+    next: u64,
+) -> BTreeMap<K, Versioned<T>> {
+    let one = |(id, value): (&K, &Arc<T>)| {
+        let last = last.and_then(|last| last.get(id));
+        (id.clone(), versioned(Arc::clone(value), last, next))
+    };
+    values.iter().map(one).collect()
 }

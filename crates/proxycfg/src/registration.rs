@@ -1,10 +1,9 @@
 //! A proxy's registration, or its description of itself, read: what it listens at, what it stands
 //! before, what it calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use concord_model::catalog::ServiceInstance;
 use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream};
@@ -12,13 +11,16 @@ use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeE
 use serde::{Deserialize, Serialize};
 
 use crate::address::{BindAddress, LocalTarget};
+use crate::chain::{Chain, ChainId};
 use crate::described::DescribedProxy;
-use crate::id::ProxyId;
+use crate::id::{ProxyId, UpstreamId};
 use crate::limits::UPSTREAMS_MAX;
+use crate::listener::{InboundListener, Listener, ListenerId};
+use crate::refusal::Refusal;
 use crate::settings::{Reader, SettingFault};
-use crate::upstream::{Refusal, UpstreamId, UpstreamSection, UpstreamState};
+use crate::upstream::ReadUpstream;
 
-/// What the proxy is, and how it takes connections for its service.
+/// What the proxy is.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProxySection {
     /// The service it stands before: whose identity it presents, whose intentions it enforces.
@@ -28,21 +30,6 @@ pub struct ProxySection {
     pub service_id: Option<InstanceId>,
     /// The datacenter it runs in, part of its identity.
     pub datacenter: Datacenter,
-    /// Where it takes connections from the mesh; `None`: it only calls, and takes none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bind: Option<BindAddress>,
-    /// Where its service listens; `None`: it only calls, and has nowhere to pass a connection to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<LocalTarget>,
-    /// Time for connecting to the local service; `None`: the proxy's own default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_connect_timeout: Option<Duration>,
-    /// Time a caller has for its handshake; `None`: [`crate::HANDSHAKE_TIMEOUT`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub handshake_timeout: Option<Duration>,
-    /// Connections from the mesh at a time; `None`: the proxy's own bound.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_inbound_connections: Option<u32>,
     /// The protocol its service speaks, as configured; `tcp` if nothing is said.
     pub protocol: String,
     /// All opaque settings as written, for the keys of other proxies.
@@ -89,7 +76,8 @@ pub enum ProxyFault {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Registration {
     pub(crate) proxy: Arc<ProxySection>,
-    pub(crate) upstreams: BTreeMap<UpstreamId, Arc<UpstreamSection>>,
+    pub(crate) listeners: BTreeMap<ListenerId, Arc<Listener>>,
+    pub(crate) chains: BTreeMap<ChainId, Arc<Chain>>,
 }
 
 impl Registration {
@@ -118,13 +106,11 @@ impl Registration {
         if proxy.expose.is_some() {
             faults.push(ProxyFault::Expose);
         }
-        let section = read_section(service, datacenter, instance, proxy, &mut faults);
-        let bind = section.as_ref().and_then(|section| section.bind.as_ref());
-        let upstreams = read_upstreams(&proxy.upstreams, datacenter, bind, &mut faults);
-        match section {
-            Some(section) if faults.is_empty() => Ok(Self { proxy: Arc::new(section), upstreams }),
-            Some(_) | None => Err(faults),
+        let (section, inbound) = read_proxy(service, datacenter, instance, proxy, &mut faults);
+        if inbound.is_none() {
+            faults.push(ProxyFault::NoPort);
         }
+        Self::assemble(section, inbound, &proxy.upstreams, faults)
     }
 
     /// Reads a description: what a registration of the same proxy would come to.
@@ -133,23 +119,40 @@ impl Registration {
         described: &DescribedProxy,
     ) -> Result<Self, Vec<ProxyFault>> {
         let service = described.service();
-        let mut faults = Vec::from_iter(no_identity(&service, datacenter));
-        let inbound = described.inbound();
+        let faults = Vec::from_iter(no_identity(&service, datacenter));
         let section = ProxySection {
             service,
             service_id: None,
             datacenter: datacenter.clone(),
-            bind: inbound.map(|inbound| BindAddress::Tcp(inbound.bind)),
-            local: inbound.map(|inbound| inbound.local.clone()),
-            local_connect_timeout: None,
-            handshake_timeout: None,
-            max_inbound_connections: None,
             protocol: "tcp".to_owned(),
             settings: Settings::new(),
         };
-        let upstreams = described.registered_upstreams();
-        let upstreams = read_upstreams(&upstreams, datacenter, section.bind.as_ref(), &mut faults);
-        if faults.is_empty() { Ok(Self { proxy: Arc::new(section), upstreams }) } else { Err(faults) }
+        let inbound = described.inbound().map(|inbound| InboundListener {
+            bind: BindAddress::Tcp(inbound.bind),
+            local: Some(inbound.local.clone()),
+            local_connect_timeout: None,
+            handshake_timeout: None,
+            max_connections: None,
+        });
+        Self::assemble(section, inbound, &described.registered_upstreams(), faults)
+    }
+
+    /// Reads the upstreams, and puts all together if there are no faults.
+    fn assemble(
+        proxy: ProxySection,
+        inbound: Option<InboundListener>,
+        upstreams: &[Upstream],
+        mut faults: Vec<ProxyFault>,
+    ) -> Result<Self, Vec<ProxyFault>> {
+        let (mut listeners, mut chains) = (BTreeMap::new(), BTreeMap::new());
+        let read = read_upstreams(upstreams, &proxy.datacenter, inbound.as_ref(), &mut faults);
+        for ReadUpstream { listener, chain } in read {
+            let listener = Listener::Outbound(listener);
+            listeners.insert(listener.id(), Arc::new(listener));
+            chains.extend(chain.map(|chain| (chain.id.clone(), Arc::new(chain))));
+        }
+        listeners.extend(inbound.map(|own| (ListenerId::Inbound, Arc::new(Listener::Inbound(own)))));
+        if faults.is_empty() { Ok(Self { proxy: Arc::new(proxy), listeners, chains }) } else { Err(faults) }
     }
 }
 
@@ -169,35 +172,36 @@ pub(crate) fn identity(
     ServiceIdentity::try_new(trust_domain, partition, namespace, datacenter.clone(), name)
 }
 
-fn read_section(
+fn read_proxy(
     service: ServiceRef,
     datacenter: &Datacenter,
     instance: &ServiceInstance,
     proxy: &ProxyConfig,
     faults: &mut Vec<ProxyFault>,
-) -> Option<ProxySection> {
+) -> (ProxySection, Option<InboundListener>) {
     let mut reader = Reader::new(&proxy.config);
     let bind_ip = reader.ip("bind_address");
     let bind_port = reader.port("bind_port");
     let local_key = reader.host_port("local_service_address");
+    let local_connect_timeout = reader.millis("local_connect_timeout_ms");
+    let handshake_timeout = reader.millis("handshake_timeout_ms");
+    let max_connections = reader.limit("max_inbound_connections");
     let section = ProxySection {
         service,
         service_id: proxy.destination_service_id.clone(),
         datacenter: datacenter.clone(),
-        bind: bind(instance, bind_ip, bind_port),
-        local: local(proxy, local_key),
-        local_connect_timeout: reader.millis("local_connect_timeout_ms"),
-        handshake_timeout: reader.millis("handshake_timeout_ms"),
-        max_inbound_connections: reader.limit("max_inbound_connections"),
         protocol: reader.text("protocol").unwrap_or("tcp").to_owned(),
         settings: proxy.config.clone(),
     };
     faults.extend(reader.faults.into_iter().map(ProxyFault::Setting));
-    if section.bind.is_none() {
-        faults.push(ProxyFault::NoPort);
-        return None;
-    }
-    Some(section)
+    let inbound = bind(instance, bind_ip, bind_port).map(|bind| InboundListener {
+        bind,
+        local: local(proxy, local_key),
+        local_connect_timeout,
+        handshake_timeout,
+        max_connections,
+    });
+    (section, inbound)
 }
 
 /// The configured address before the registered one; a host name says where others find the proxy,
@@ -227,32 +231,31 @@ fn local(proxy: &ProxyConfig, key: Option<(String, u16)>) -> Option<LocalTarget>
 fn read_upstreams(
     registered: &[Upstream],
     datacenter: &Datacenter,
-    bind: Option<&BindAddress>,
+    inbound: Option<&InboundListener>,
     faults: &mut Vec<ProxyFault>,
-) -> BTreeMap<UpstreamId, Arc<UpstreamSection>> {
-    let mut upstreams = BTreeMap::new();
+) -> Vec<ReadUpstream> {
     if registered.len() > UPSTREAMS_MAX {
         faults.push(ProxyFault::TooManyUpstreams(registered.len()));
-        return upstreams;
+        return Vec::new();
     }
-    let mut taken: BTreeMap<BindAddress, String> = BTreeMap::new();
-    if let Some(bind) = bind {
-        taken.insert(bind.clone(), "the proxy itself".to_owned());
-    }
+    let mut taken: BTreeMap<BindAddress, ListenerId> = BTreeMap::new();
+    taken.extend(inbound.map(|inbound| (inbound.bind.clone(), ListenerId::Inbound)));
+    let mut known = BTreeSet::new();
+    let mut all = Vec::with_capacity(registered.len());
     for upstream in registered {
-        let mut one = UpstreamSection::read(upstream, datacenter);
-        if let Some(bind) = &one.bind {
-            if let Some(by) = taken.get(bind) {
-                let refusal = Refusal::BindTaken { bind: bind.to_string(), by: by.clone() };
-                one.state = UpstreamState::Refused(refusal);
+        let mut one = ReadUpstream::read(upstream, datacenter);
+        let id = one.listener.upstream.clone();
+        if let Some(bind) = one.listener.bind.clone() {
+            if let Some(by) = taken.get(&bind) {
+                one.refuse(Refusal::BindTaken { bind: bind.to_string(), by: by.to_string() });
             } else {
-                taken.insert(bind.clone(), format!("upstream {}", one.id));
+                taken.insert(bind, ListenerId::Upstream(id.clone()));
             }
         }
-        let id = one.id.clone();
-        if upstreams.insert(id.clone(), Arc::new(one)).is_some() {
+        if !known.insert(id.clone()) {
             faults.push(ProxyFault::RepeatedUpstream(id));
         }
+        all.push(one);
     }
-    upstreams
+    all
 }

@@ -12,9 +12,11 @@ use concord_model::intention::ServiceIntentions;
 use concord_model::{Secret, ServiceIdentity, ServiceRef, SpiffeError};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::{Chain, ChainId, ChainStep, Resolve};
 use crate::id::ProxyId;
+use crate::listener::{InboundListener, Listener, ListenerId, OutboundListener};
 use crate::registration::{ProxySection, identity};
-use crate::upstream::{UpstreamId, UpstreamSection};
+use crate::target::{Target, TargetId};
 
 /// A part of a snapshot with the version at which it last changed.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -46,26 +48,36 @@ impl<T: PartialEq> Versioned<T> {
     }
 }
 
-/// All a proxy needs to do its work, at one moment. Cheap to clone: parts are shared.
+/// All a proxy needs to do its work, at one moment: sections that name each other. Cheap to clone, for they are shared.
 ///
-/// Versions count up from 1 for one [`crate::Proxy`]; they are comparable within one stream, whose
-/// first message replaces all. Roots and intentions are always there; an upstream may still be
-/// waiting for its endpoints.
+/// Every chain that a listener names is here, and every target that a chain names: [`ProxySnapshot::apply`] takes no
+/// section that would break it. Roots and intentions are always there; a target may still wait for its endpoints.
+///
+/// Versions count up from 1 for one [`crate::Proxy`]; they are comparable within one stream.
+///
+/// Its wire form is that of [`ProxySnapshot::beginning`]: targets, chains and listeners follow one by one, each in a
+/// message of its own.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProxySnapshot {
     /// The proxy.
     pub id: ProxyId,
     /// Version of the whole: that of its youngest change.
     pub version: u64,
-    /// What the proxy is, and how it takes connections.
+    /// What the proxy is.
     pub proxy: Versioned<ProxySection>,
     /// The roots of trust.
     pub roots: Versioned<CaRoots>,
     /// Who may call its service.
     pub intentions: Versioned<IntentionSection>,
-    /// What its service calls.
-    #[serde(default)]
-    pub upstreams: BTreeMap<UpstreamId, Versioned<UpstreamSection>>,
+    /// Where chains lead.
+    #[serde(skip)]
+    pub targets: BTreeMap<TargetId, Versioned<Target>>,
+    /// How connections find their targets.
+    #[serde(skip)]
+    pub chains: BTreeMap<ChainId, Versioned<Chain>>,
+    /// Where it accepts connections.
+    #[serde(skip)]
+    pub listeners: BTreeMap<ListenerId, Versioned<Listener>>,
     /// Certificate and key, for proxies that do not make their own (D16). Stays in the process
     /// that made the key: it has no wire form.
     #[serde(skip)]
@@ -73,6 +85,35 @@ pub struct ProxySnapshot {
 }
 
 impl ProxySnapshot {
+    /// The same without targets, chains and listeners: what a stream begins with.
+    pub fn beginning(&self) -> Self {
+        let (targets, chains, listeners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let Self { id, version, proxy, roots, intentions, leaf, .. } = self.clone();
+        Self { id, version, proxy, roots, intentions, targets, chains, listeners, leaf }
+    }
+
+    /// The listener for connections from the mesh; `None`: the proxy only calls.
+    pub fn inbound(&self) -> Option<&InboundListener> {
+        match &*self.listeners.get(&ListenerId::Inbound)?.value {
+            Listener::Inbound(own) => Some(own),
+            Listener::Outbound(_) => None,
+        }
+    }
+
+    /// The listeners for connections to upstreams, in the order of their names.
+    pub fn outbound(&self) -> impl Iterator<Item = &OutboundListener> {
+        self.listeners.values().filter_map(|listener| match &*listener.value {
+            Listener::Outbound(own) => Some(own),
+            Listener::Inbound(_) => None,
+        })
+    }
+
+    /// Where a chain leads, for a proxy that carries connections without looking into them.
+    pub fn resolve(&self, chain: &ChainId) -> Option<(&Resolve, &Arc<Target>)> {
+        let ChainStep::Resolve(resolve) = &self.chains.get(chain)?.start;
+        Some((resolve, &self.targets.get(&resolve.target)?.value))
+    }
+
     /// The identity of the local service, which the proxy presents.
     pub fn identity(&self) -> Result<ServiceIdentity, SpiffeError> {
         identity(self.roots.trust_domain.clone(), &self.proxy.service, &self.proxy.datacenter)

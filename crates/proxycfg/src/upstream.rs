@@ -1,147 +1,25 @@
-//! What a service calls through its proxy.
+//! A registered upstream, read: the listener and the chain that it comes to, or why it is refused.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 
-use concord_model::proxy::{Settings, Upstream, UpstreamKind};
+use concord_model::proxy::{Upstream, UpstreamKind};
 use concord_model::{Datacenter, ServiceRef};
-use serde::{Deserialize, Serialize};
 
 use crate::address::BindAddress;
-use crate::endpoint::Endpoints;
+use crate::chain::{Chain, ChainId, ChainStep, Resolve};
+use crate::id::UpstreamId;
+use crate::listener::{Leads, OutboundListener, UpstreamLimits};
+use crate::refusal::Refusal;
 use crate::settings::{Reader, SettingFault};
+use crate::target::TargetId;
 
-/// The name of an upstream in its proxy; as [`Upstream::id`] makes it.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct UpstreamId(Arc<str>);
-
-impl UpstreamId {
-    /// The name of a registered upstream.
-    pub fn of(upstream: &Upstream) -> Self {
-        Self(upstream.id().into())
-    }
-
-    /// The name as text: `name`, `name?dc=<dc>`, `name?peer=<peer>`, `prepared_query:<name>`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// An upstream that has been read: its listener, and its chain unless it is refused.
+pub(crate) struct ReadUpstream {
+    pub(crate) listener: OutboundListener,
+    pub(crate) chain: Option<Chain>,
 }
 
-impl fmt::Display for UpstreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Where an upstream leads to: what has to be watched for its endpoints.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct UpstreamTarget {
-    /// The service.
-    pub service: ServiceRef,
-    /// Its datacenter.
-    pub datacenter: Datacenter,
-}
-
-/// One upstream, with all that is needed to serve it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct UpstreamSection {
-    /// Its name.
-    pub id: UpstreamId,
-    /// Where it leads to. For a prepared query the name is the query's.
-    pub target: UpstreamTarget,
-    /// Where the proxy listens for it; `None` only if it is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bind: Option<BindAddress>,
-    /// Time for connecting to an instance; `None`: the proxy's own default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connect_timeout: Option<Duration>,
-    /// Its limits.
-    #[serde(default)]
-    pub limits: UpstreamLimits,
-    /// All opaque settings as written, for the keys of other proxies.
-    #[serde(default)]
-    pub settings: Settings,
-    /// What can be done with it.
-    pub state: UpstreamState,
-}
-
-/// Limits of an upstream; `None`: the proxy's own.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct UpstreamLimits {
-    /// Connections at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_connections: Option<u32>,
-    /// Requests waiting for a connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_pending_requests: Option<u32>,
-    /// Requests at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_concurrent_requests: Option<u32>,
-}
-
-/// What can be done with an upstream.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpstreamState {
-    /// It is not known yet where its instances are; calls cannot be served.
-    ExpectEndpoints,
-    /// Its instances, good and bad, perhaps none.
-    Known(Arc<Endpoints>),
-    /// It cannot be served as it is configured; calls must not be passed anywhere.
-    Refused(Refusal),
-}
-
-/// Why an upstream cannot be served.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// It leads to a prepared query.
-    #[error("not available yet: prepared-query upstreams")]
-    PreparedQuery,
-    /// It leads to a peered cluster.
-    #[error("not available yet: upstreams in peered clusters")]
-    Peer,
-    /// It is to go through a gateway, and going without one is not what was asked.
-    #[error("not available yet: mesh gateway mode {mode:?}")]
-    MeshGateway {
-        /// The mode.
-        mode: String,
-    },
-    /// It has neither a port nor a socket.
-    #[error("the upstream has no place to listen at: set LocalBindPort or LocalBindSocketPath")]
-    NoBind,
-    /// Its address is none.
-    #[error("LocalBindAddress {address:?} is no IP address")]
-    BindAddress {
-        /// The address as written.
-        address: String,
-    },
-    /// The mode of its socket is none.
-    #[error("LocalBindSocketMode {mode:?} is no file mode in octal digits, such as 0600")]
-    SocketMode {
-        /// The mode as written.
-        mode: String,
-    },
-    /// Another listener of the proxy has its address.
-    #[error("{bind} is taken by {by}")]
-    BindTaken {
-        /// The address.
-        bind: String,
-        /// Whose it is.
-        by: String,
-    },
-    /// Settings that cannot be read.
-    #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Settings {
-        /// All of them.
-        faults: Vec<SettingFault>,
-    },
-}
-
-impl UpstreamSection {
+impl ReadUpstream {
     /// Reads a registered upstream of a proxy in `local`.
     pub(crate) fn read(upstream: &Upstream, local: &Datacenter) -> Self {
         let mut reader = Reader::new(&upstream.config);
@@ -153,28 +31,29 @@ impl UpstreamSection {
             max_concurrent_requests: reader.nested_limit("limits", "max_concurrent_requests"),
         };
         let faults = reader.faults;
+        let id = UpstreamId::of(upstream);
         let bind = bind(upstream);
-        let state = refusal(upstream, bind.as_ref().err(), faults)
-            .map_or(UpstreamState::ExpectEndpoints, UpstreamState::Refused);
-        Self {
-            id: UpstreamId::of(upstream),
-            target: target(upstream, local),
-            bind: bind.ok(),
-            connect_timeout,
-            limits,
-            settings: upstream.config.clone(),
-            state,
-        }
+        let (leads, chain) = match refusal(upstream, bind.as_ref().err(), faults) {
+            Some(refusal) => (Leads::Refused(refusal), None),
+            None => {
+                let resolve = Resolve { target: target(upstream, local), connect_timeout };
+                let chain = Chain { id: ChainId::of(&id), start: ChainStep::Resolve(resolve) };
+                (Leads::Chain(chain.id.clone()), Some(chain))
+            }
+        };
+        let (bind, settings) = (bind.ok(), upstream.config.clone());
+        Self { listener: OutboundListener { upstream: id, bind, leads, limits, settings }, chain }
     }
 
-    /// Whether calls can be served once endpoints are known.
-    pub fn is_refused(&self) -> bool {
-        matches!(self.state, UpstreamState::Refused(_))
+    /// Refuses it, as its registration with others stands against it.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.listener.leads = Leads::Refused(refusal);
+        self.chain = None;
     }
 }
 
-fn target(upstream: &Upstream, local: &Datacenter) -> UpstreamTarget {
-    UpstreamTarget {
+fn target(upstream: &Upstream, local: &Datacenter) -> TargetId {
+    TargetId {
         service: ServiceRef {
             partition: upstream.partition.clone(),
             namespace: upstream.namespace.clone(),

@@ -17,18 +17,17 @@ pub use self::client::SnapshotClient;
 pub use self::service::SnapshotService;
 
 use crate::error::RpcError;
-use crate::snapshot::ProxyTarget;
+use crate::snapshot::{Attach, ProxyTarget};
 
 /// The gRPC service's full name.
 pub const SERVICE: &str = "concord.proxy.v1.Snapshots";
-/// Path of the streaming method.
-/// The path of the request that attaches a proxy.
+/// Path of the method that attaches a proxy; its answer is a stream.
 pub const ATTACH: &str = "/concord.proxy.v1.Snapshots/Attach";
 /// Path of the signing method.
 pub(crate) const SIGN_LEAF: &str = "/concord.proxy.v1.Snapshots/SignLeaf";
 /// Metadata key of the caller's token, as Consul's gRPC services have it.
 pub const TOKEN_METADATA: &str = "x-consul-token";
-/// Largest answer a client accepts: a snapshot with 100,000 endpoints stays below it.
+/// Largest message a client accepts: one section. Intentions with 100,000 sources stay below it.
 pub const MESSAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
 /// Largest request a server accepts, unless its type says more: names, and a certificate request of a few KiB.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -39,12 +38,6 @@ pub(crate) const PREFIX_BYTES: usize = 5;
 pub(crate) trait Asked: DeserializeOwned + Send + 'static {
     /// Bytes it may have.
     const BYTES_MAX: usize = REQUEST_BYTES_MAX;
-}
-
-/// Asks for the stream of one proxy.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Attach {
-    pub(crate) proxy: ProxyTarget,
 }
 
 impl Asked for Attach {}

@@ -32,4 +32,4 @@ pub use crate::head::{Answer, Consistency, Head};
 pub use crate::request::{AnyReply, AnyRequest, Identity, Need, Request, Runs, Terms};
 pub use crate::server_api::{ServerApi, ServerApiExt, Watching};
 pub use crate::sight::Sight;
-pub use crate::snapshot::{ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};
+pub use crate::snapshot::{Attach, ProxyTarget, Received, SnapshotEvent, SnapshotSource, SnapshotStream};

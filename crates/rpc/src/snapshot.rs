@@ -1,11 +1,12 @@
-//! How a proxy learns what to do: a full snapshot first, then whatever section changes (D15).
+//! How a proxy learns what to do: a whole snapshot first, section by section, then whatever section changes (D15, D37).
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use concord_model::ca::LeafCertificate;
 use concord_model::{InstanceId, NodeName, Secret};
-use concord_proxycfg::{DescribedProxy, ProxySnapshot, SectionUpdate};
+use concord_proxycfg::{DescribedProxy, LeafFrom, ProxySnapshot, SectionUpdate, Understood};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -86,14 +87,81 @@ impl From<ProxyTarget> for TargetWire {
     }
 }
 
+/// What a proxy says when it attaches.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Attach {
+    /// Which proxy it is.
+    pub proxy: ProxyTarget,
+    /// What it understands of a snapshot. Whatever needs more is not sent: the stream ends and says why.
+    #[serde(default)]
+    pub understands: Understood,
+    /// Who makes the key of its leaf.
+    #[serde(default)]
+    pub leaf: LeafFrom,
+}
+
+impl Attach {
+    /// A proxy that makes its own key.
+    pub fn new(proxy: ProxyTarget, understands: Understood) -> Self {
+        Self { proxy, understands, leaf: LeafFrom::Proxy }
+    }
+}
+
 /// One message of the stream.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotEvent {
-    /// Everything, first and after each break.
-    Full(Box<ProxySnapshot>),
-    /// One section, replaced.
+    /// First, and alone of its kind in a stream: [`ProxySnapshot::beginning`].
+    Begin {
+        /// What there is but targets, chains and listeners.
+        snapshot: Box<ProxySnapshot>,
+        /// Whether these follow.
+        #[serde(default)]
+        more: bool,
+    },
+    /// One section, replaced or gone.
     Section(SectionUpdate),
+}
+
+impl SnapshotEvent {
+    /// The messages that lead whoever has `old`, or nothing, to `new`.
+    pub fn between(old: Option<&ProxySnapshot>, new: &ProxySnapshot) -> VecDeque<Self> {
+        let Some(old) = old else {
+            let snapshot = Box::new(new.beginning());
+            let mut events = Self::between(Some(&snapshot), new);
+            events.push_front(Self::Begin { snapshot, more: !events.is_empty() });
+            return events;
+        };
+        new.diff(old).into_iter().map(Self::Section).collect()
+    }
+}
+
+/// What has come of a stream so far.
+#[derive(Debug, Default)]
+pub struct Received(Option<ProxySnapshot>);
+
+impl Received {
+    /// Takes a message. Gives the snapshot to go by from now on; `None`: more of its sections follow.
+    ///
+    /// # Errors
+    /// A message that does not fit to those before it. Attach anew.
+    pub fn take(&mut self, event: SnapshotEvent) -> Result<Option<&ProxySnapshot>, RpcError> {
+        let more = match (event, &mut self.0) {
+            (SnapshotEvent::Begin { snapshot, more }, own) => {
+                *own = Some(*snapshot);
+                more
+            }
+            (SnapshotEvent::Section(_), None) => {
+                return Err(RpcError::Internal("a section came before the first snapshot".to_owned()));
+            }
+            (SnapshotEvent::Section(update), Some(own)) => {
+                let more = update.more;
+                own.apply(update).map_err(|error| RpcError::Internal(error.to_string()))?;
+                more
+            }
+        };
+        Ok(self.0.as_ref().filter(|_| !more))
+    }
 }
 
 /// A stream of snapshots; ends with its first error.
@@ -108,11 +176,8 @@ pub trait SnapshotSource: Send + Sync + 'static {
     fn admit(&self, token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>>;
 
     /// Begins a stream of snapshots for a proxy.
-    fn attach(
-        &self,
-        proxy: ProxyTarget,
-        token: Option<Secret>,
-    ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>>;
+    fn attach(&self, proxy: Attach, token: Option<Secret>)
+    -> BoxFuture<'_, Result<SnapshotStream, RpcError>>;
 
     /// Signs a leaf for the service the proxy stands before; the key stays with the caller.
     fn sign_leaf(
@@ -126,7 +191,7 @@ pub trait SnapshotSource: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use concord_model::ServiceName;
-    use concord_proxycfg::DescribedUpstream;
+    use concord_proxycfg::{DescribedUpstream, Feature, ListenerId, SectionBody};
 
     use super::*;
 
@@ -175,5 +240,39 @@ mod tests {
         // To an agent of the version before, a description names no proxy: it is refused.
         let bytes = rmp_serde::to_vec_named(&target).unwrap();
         assert!(rmp_serde::from_slice::<Before>(&bytes).is_err());
+    }
+
+    #[test]
+    fn an_attach_says_what_the_proxy_understands_and_passes_over_what_is_newer() {
+        #[derive(Serialize)]
+        struct Newer {
+            proxy: ProxyTarget,
+            understands: Vec<&'static str>,
+            leaf: &'static str,
+            speaks: &'static str,
+        }
+        let proxy = ProxyTarget::registered(InstanceId::parse("web-proxy").unwrap());
+        let leaf = "agent";
+        let newer = Newer { proxy: proxy.clone(), understands: vec!["roots", "quic"], leaf, speaks: "more" };
+        let bytes = rmp_serde::to_vec_named(&newer).unwrap();
+        let understands = Understood::of([Feature::Roots]);
+        let expected = Attach { proxy: proxy.clone(), understands, leaf: LeafFrom::Agent };
+        assert_eq!(rmp_serde::from_slice::<Attach>(&bytes).unwrap(), expected);
+        // A proxy of the version before says nothing of it.
+        #[derive(Serialize)]
+        struct Older {
+            proxy: ProxyTarget,
+        }
+        let bytes = rmp_serde::to_vec_named(&Older { proxy: proxy.clone() }).unwrap();
+        let expected = Attach::new(proxy, Understood::default());
+        assert_eq!(rmp_serde::from_slice::<Attach>(&bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_stream_that_does_not_begin_at_the_beginning_is_refused() {
+        let gone =
+            SectionUpdate { version: 1, more: false, body: SectionBody::ListenerGone(ListenerId::Inbound) };
+        let refused = Received::default().take(SnapshotEvent::Section(gone)).unwrap_err();
+        assert_eq!(refused.to_string(), "internal error: a section came before the first snapshot");
     }
 }

@@ -1,13 +1,14 @@
 //! One attached proxy: its machine, its watches, its stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::NodeScope;
 use concord_model::{Datacenter, InstanceId, ServiceRef};
 use concord_proxycfg::{
-    DescribedProxy, Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, WatchKey,
+    DescribedProxy, Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood,
+    WatchKey,
 };
 use concord_rpc::request::{InstanceHealth, InstanceSelection, ReadCaRoots, ServiceHealth};
 use concord_rpc::{Caller, Head, RpcError, SnapshotEvent};
@@ -42,14 +43,17 @@ pub(super) struct Attached {
     standing: Standing,
     follow: Follow,
     machine: Proxy,
+    understands: Understood,
     messages: mpsc::Sender<Message>,
     news: mpsc::Receiver<Result<Event, RpcError>>,
     tell: mpsc::Sender<Result<Event, RpcError>>,
     watches: BTreeMap<WatchKey, DropGuard>,
     /// What the proxy should have, unless it has it already.
     latest: Option<Arc<ProxySnapshot>>,
-    /// What the proxy has.
+    /// What the proxy has once it has got what is queued.
     sent: Option<Arc<ProxySnapshot>>,
+    /// The rest of the change that is being sent.
+    queued: VecDeque<SnapshotEvent>,
     changes: watch::Receiver<u64>,
     /// The version of the registration the machine goes by.
     version: Option<u64>,
@@ -59,6 +63,7 @@ impl Attached {
     pub(super) fn new(
         agent: Agent,
         standing: Standing,
+        understands: Understood,
         follow: Follow,
         messages: mpsc::Sender<Message>,
     ) -> Self {
@@ -77,12 +82,14 @@ impl Attached {
             standing,
             follow,
             machine,
+            understands,
             messages,
             news,
             tell,
             watches: BTreeMap::new(),
             latest: None,
             sent: None,
+            queued: VecDeque::new(),
             changes,
             version: None,
         }
@@ -101,7 +108,7 @@ impl Attached {
         self.registration_changed()?;
         loop {
             let room = self.messages.clone();
-            let waiting = self.latest.is_some();
+            let waiting = self.latest.is_some() || !self.queued.is_empty();
             tokio::select! {
                 // Rights first, then news, then what there is to send.
                 biased;
@@ -112,8 +119,9 @@ impl Attached {
                 _ = self.changes.changed() => self.registrations_changed()?,
                 permit = room.reserve(), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
-                    drop(permit);
-                    self.send();
+                    if let Some(event) = self.next_event() {
+                        permit.send(Ok(event));
+                    }
                 }
             }
         }
@@ -173,7 +181,10 @@ impl Attached {
             Effect::StopWatch(key) => {
                 self.watches.remove(&key);
             }
-            Effect::Publish(snapshot) => self.latest = Some(snapshot),
+            Effect::Publish(snapshot) => {
+                self.require_understood(&snapshot)?;
+                self.latest = Some(snapshot);
+            }
             Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
             Effect::Refuse(faults) => {
                 tracing::warn!(proxy = %self.standing.id(), faults = %told(&faults), "the proxy's registration cannot be followed; it keeps the last good one");
@@ -183,24 +194,20 @@ impl Attached {
         Ok(())
     }
 
-    /// Sends what there is: all of it the first time, then what differs. A difference that does not
-    /// fit is sent as a whole.
-    fn send(&mut self) {
-        let Some(latest) = self.latest.take() else { return };
-        let updates = self.sent.as_deref().map(|sent| latest.diff(sent));
-        let messages: Vec<SnapshotEvent> = match updates {
-            Some(updates) if updates.len() <= self.messages.capacity() => {
-                updates.into_iter().map(SnapshotEvent::Section).collect()
-            }
-            Some(_) | None => vec![SnapshotEvent::Full(Box::new(ProxySnapshot::clone(&latest)))],
-        };
-        for message in messages {
-            if self.messages.try_send(Ok(message)).is_err() {
-                // Gone; the next turn notices.
-                return;
-            }
+    /// What a proxy does not understand is not sent to it, nor is the rest without it.
+    fn require_understood(&self, snapshot: &ProxySnapshot) -> Result<(), RpcError> {
+        self.understands.covers(snapshot).map_err(|lacking| RpcError::Invalid(lacking.to_string()))
+    }
+
+    /// What to send next: the rest of a change, or the first of what differs by now.
+    fn next_event(&mut self) -> Option<SnapshotEvent> {
+        if self.queued.is_empty()
+            && let Some(latest) = self.latest.take()
+        {
+            self.queued = SnapshotEvent::between(self.sent.as_deref(), &latest);
+            self.sent = Some(latest);
         }
-        self.sent = Some(latest);
+        self.queued.pop_front()
     }
 
     fn start_watch(&mut self, key: WatchKey) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
 use concord_rpc::grpc::SnapshotClient;
-use concord_rpc::{ProxyTarget, RpcError, SnapshotStream};
+use concord_rpc::{Attach, ProxyTarget, RpcError, SnapshotStream};
 use concord_runtime::{BoxFuture, Budget, ManualClock, Source, World, timeout};
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -41,13 +41,18 @@ impl Drop for Leaver {
     }
 }
 
+fn attach() -> Attach {
+    let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+    Attach::new(proxy, concord_proxycfg::Understood::default())
+}
+
 impl SnapshotSource for Nobody {
     fn admit(&self, _: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
         self.came.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(()) })
     }
 
-    fn attach(&self, _: ProxyTarget, _: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
+    fn attach(&self, _: Attach, _: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
         let leaver = self.attaches.then(|| Leaver(Arc::clone(&self.left)));
         Box::pin(async move {
             let leaver = leaver.ok_or(RpcError::ShuttingDown)?;
@@ -347,7 +352,7 @@ async fn n_10_attached_proxies_are_under_the_budget() {
     let served = Served::of(Nobody { attaches: true, ..Nobody::default() }).await;
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
     let client = SnapshotClient::new(endpoint.connect().await.expect("it listens"));
-    let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+    let proxy = attach();
     let share = (1 << 20) / 2;
     let each = limits::STREAM_BYTES + limits::ATTACHED_BYTES;
     let (mut streams, mut refused) = (Vec::new(), None);
@@ -383,7 +388,7 @@ async fn n_10_a_connection_is_held_until_the_last_of_its_streams_has_gone() {
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
     let attached = theirs.spawn(async move {
         let client = SnapshotClient::new(endpoint.connect().await.expect("it listens"));
-        let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+        let proxy = attach();
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
             streams.push(client.attach(proxy.clone(), None).await.expect("it is given one"));
@@ -435,7 +440,7 @@ async fn n_10_strangers_do_not_end_the_streams_of_proxies_behind_one_address() {
     for _ in 0..4 {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
         let client = SnapshotClient::new(endpoint.connect().await.expect("it listens"));
-        let proxy = ProxyTarget::registered(concord_model::InstanceId::parse("web-proxy").unwrap());
+        let proxy = attach();
         streams.push((client.attach(proxy, None).await.expect("it is given one"), client));
     }
     let mut crowd = Vec::new();

@@ -77,8 +77,9 @@ impl Attack {
             (Port::Grpc, Self::NotReading) => (0..STREAMS).fold(hello(0), |mut all, number| {
                 let stream = 2 * number + 1;
                 all.extend(frame(1, 4, stream, &request("/concord.proxy.v1.Snapshots/Attach")));
-                // MessagePack: {"proxy": {"proxy": "web-sidecar-proxy"}}
-                let attach = b"\x81\xa5proxy\x81\xa5proxy\xb1web-sidecar-proxy";
+                // MessagePack: {"proxy": {"proxy": "web-sidecar-proxy"}, "understands": [...]}
+                let attach = b"\x82\xa5proxy\x81\xa5proxy\xb1web-sidecar-proxy\xabunderstands\x96\
+                    \xa5proxy\xa5roots\xaaintentions\xa7targets\xa6chains\xa9listeners";
                 all.extend(frame(0, 1, stream, &message(attach.len() as u32, attach)));
                 all
             }),

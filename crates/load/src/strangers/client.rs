@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use concord_e2e::{Http, Mesh};
 use concord_model::{InstanceId, Secret};
+use concord_proxycfg::{Feature, Understood};
 use concord_rpc::grpc::SnapshotClient;
-use concord_rpc::{ProxyTarget, SnapshotSource as _};
+use concord_rpc::{Attach, ProxyTarget, SnapshotSource as _};
 use futures::StreamExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Endpoint;
@@ -93,7 +94,8 @@ impl Client {
 async fn attach(addr: SocketAddr) -> Result<()> {
     let channel = Endpoint::from_shared(format!("http://{addr}"))?.connect().await?;
     let proxy = ProxyTarget::registered(InstanceId::parse("web-sidecar-proxy")?);
-    let mut stream = SnapshotClient::new(channel).attach(proxy, Some(Secret::new(TOKEN.to_owned()))).await?;
+    let attach = Attach::new(proxy, Understood::of(Feature::ALL));
+    let mut stream = SnapshotClient::new(channel).attach(attach, Some(Secret::new(TOKEN.to_owned()))).await?;
     stream.next().await.context("the stream ended")??;
     Ok(())
 }

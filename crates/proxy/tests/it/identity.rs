@@ -70,7 +70,7 @@ async fn n_85_every_bad_server_certificate_is_refused() {
     for (case, _) in cases(&mesh, Usage::Server) {
         let server = Peer::shameless_server(&mesh, &case.chain, &*case.key).await;
         web.change(|parts| {
-            parts.upstreams.get_mut(&id).unwrap().state = UpstreamParts::known("web", &[server.address]);
+            parts.upstreams.get_mut(&id).unwrap().endpoints = UpstreamParts::known("web", &[server.address]);
         })
         .await;
         assert!(app_is_refused(web.upstream("web")).await, "{}", case.name);
@@ -80,7 +80,7 @@ async fn n_85_every_bad_server_certificate_is_refused() {
     let leaf = mesh.trust.leaf(&mesh.trust.service("web"), &mesh.trust.root);
     let server = Peer::shameless_server(&mesh, &[leaf.der().clone()], &*mesh.trust.leaf_key).await;
     web.change(|parts| {
-        parts.upstreams.get_mut(&id).unwrap().state = UpstreamParts::known("web", &[server.address]);
+        parts.upstreams.get_mut(&id).unwrap().endpoints = UpstreamParts::known("web", &[server.address]);
     })
     .await;
     let mut app = TcpStream::connect(web.upstream("web")).await.unwrap();
@@ -117,10 +117,10 @@ async fn n_85_an_instance_that_is_another_service_is_passed_over() {
         let impostor = Peer::shameless_server(&mesh, &[leaf_for(&mesh, &uri)], &*mesh.trust.leaf_key).await;
         let id = crate::world::upstream_id("api");
         let only = UpstreamParts::known("api", &[impostor.address]);
-        web.change(|parts| parts.upstreams.get_mut(&id).unwrap().state = only).await;
+        web.change(|parts| parts.upstreams.get_mut(&id).unwrap().endpoints = only).await;
         assert!(app_is_refused(web.upstream("api")).await, "{uri}");
         let both = UpstreamParts::known("api", &[impostor.address, api.public()]);
-        web.change(|parts| parts.upstreams.get_mut(&id).unwrap().state = both).await;
+        web.change(|parts| parts.upstreams.get_mut(&id).unwrap().endpoints = both).await;
         for _ in 0..4 {
             let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
             exchange(&mut app, "hello").await.unwrap();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
-use concord_proxycfg::{Endpoints, UpstreamState};
+use concord_proxycfg::Endpoints;
 use concord_runtime::ShutdownReport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::world::{
     Local, Mesh, Mood, Peer, Script, Sidecar, UpstreamParts, allow, app_is_refused, closed_without_a_byte,
-    eventually, exchange, logged, metric, pause, upstream_id, within,
+    eventually, exchange, logged, metric, pause, service, upstream_id, within,
 };
 
 async fn pair(mesh: &Arc<Mesh>, local: &Local) -> (Sidecar, Sidecar) {
@@ -125,20 +125,20 @@ async fn only_healthy_instances_are_called_and_changes_count_at_once() {
             UpstreamParts::endpoint("api", first.public(), status),
             UpstreamParts::endpoint("api", second.public(), CheckStatus::Passing),
         ];
-        UpstreamState::Known(Arc::new(Endpoints::from_unordered(list)))
+        Some(Endpoints::from_unordered(list))
     };
     let mut held = TcpStream::connect(web.upstream("api")).await.unwrap();
     exchange(&mut held, "held").await.unwrap();
     let before = (one.connections(), two.connections());
     web.change(|parts| {
-        parts.upstreams.get_mut(&upstream_id("api")).unwrap().state = sick(CheckStatus::Critical)
+        parts.upstreams.get_mut(&upstream_id("api")).unwrap().endpoints = sick(CheckStatus::Critical)
     })
     .await;
     let (a, b) = call(10).await;
     assert_eq!((a, b), (before.0, before.1 + 10));
     exchange(&mut held, "open connections stay").await.unwrap();
     web.change(|parts| {
-        parts.upstreams.get_mut(&upstream_id("api")).unwrap().state = UpstreamParts::known("api", &[]);
+        parts.upstreams.get_mut(&upstream_id("api")).unwrap().endpoints = UpstreamParts::known("api", &[]);
     })
     .await;
     let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
@@ -148,13 +148,33 @@ async fn only_healthy_instances_are_called_and_changes_count_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_stay_known_while_their_target_is_not_told_anew() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let (web, _api) = pair(&mesh, &local).await;
+    // An agent that has just started knows the target before it knows its instances.
+    web.change(|parts| parts.upstreams.get_mut(&upstream_id("api")).unwrap().endpoints = None).await;
+    let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
+    exchange(&mut app, "as before").await.unwrap();
+    // Those of another target are no instances of this one.
+    web.change(|parts| {
+        parts.upstreams.get_mut(&upstream_id("api")).unwrap().target.service = service("db");
+    })
+    .await;
+    let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();
+    assert!(closed_without_a_byte(&mut app).await);
+    let remote = format!("remote={}", app.local_addr().unwrap());
+    eventually(|| logged(&["connection refused", "no_instance", "instance of db", &remote])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_cannot_be_reached_is_passed_over() {
     let mesh = Mesh::new();
     let local = Local::echo(&mesh).await;
     let (web, api) = pair(&mesh, &local).await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     web.change(|parts| {
-        parts.upstreams.get_mut(&upstream_id("api")).unwrap().state =
+        parts.upstreams.get_mut(&upstream_id("api")).unwrap().endpoints =
             UpstreamParts::known("api", &[gone, api.public()]);
     })
     .await;
@@ -172,7 +192,7 @@ async fn a_connection_waits_for_an_instance_that_comes_up() {
     let (web, api) = pair(&mesh, &local).await;
     let known = async |instances: &[std::net::SocketAddr]| {
         web.change(|parts| {
-            parts.upstreams.get_mut(&upstream_id("api")).unwrap().state =
+            parts.upstreams.get_mut(&upstream_id("api")).unwrap().endpoints =
                 UpstreamParts::known("api", instances);
         })
         .await;
@@ -222,7 +242,7 @@ async fn a_drain_closes_listeners_at_once_and_connections_at_the_deadline() {
     })
     .await;
     // A snapshot that comes now opens nothing.
-    script.change(|parts| parts.proxy.handshake_timeout = Some(Duration::from_secs(9)));
+    script.change(|parts| parts.inbound.handshake_timeout = Some(Duration::from_secs(9)));
     for stream in [&mut polite, &mut deaf] {
         exchange(stream, "still here").await.unwrap();
     }

@@ -33,7 +33,7 @@ async fn n_11_silence_is_ended_by_the_handshake_timeout() {
     let local = Local::echo(&mesh).await;
     let api = Sidecar::before(&mesh, "api", local.address, |parts| {
         parts.entries = vec![allow("*", "api")];
-        parts.proxy.handshake_timeout = Some(Duration::from_secs(3600));
+        parts.inbound.handshake_timeout = Some(Duration::from_secs(3600));
     })
     .await;
     let words = hello(&mesh).await;
@@ -71,7 +71,7 @@ async fn a_local_service_that_does_not_accept_is_given_up() {
     }
     let api = Sidecar::before(&mesh, "api", address, |parts| {
         parts.entries = vec![allow("web", "api")];
-        parts.proxy.local_connect_timeout = Some(Duration::from_millis(50));
+        parts.inbound.local_connect_timeout = Some(Duration::from_millis(50));
     })
     .await;
     let mut stream = Peer::dial(api.public(), Peer::client(&mesh, "web", "api")).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_local_service_that_does_not_accept_is_given_up() {
     // Nobody there at all is told apart.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     api.change(|parts| {
-        parts.proxy.local = Some(LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: nobody.port() });
+        parts.inbound.local = Some(LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: nobody.port() });
     })
     .await;
     let mut stream = Peer::dial(api.public(), Peer::client(&mesh, "web", "api")).await.unwrap();
@@ -97,7 +97,7 @@ async fn inbound_connections_are_limited_and_room_comes_back() {
     let local = Local::echo(&mesh).await;
     let api = Sidecar::before(&mesh, "api", local.address, |parts| {
         parts.entries = vec![allow("web", "api")];
-        parts.proxy.max_inbound_connections = Some(2);
+        parts.inbound.max_connections = Some(2);
     })
     .await;
     let config = Peer::client(&mesh, "web", "api");
@@ -112,7 +112,7 @@ async fn inbound_connections_are_limited_and_room_comes_back() {
     let mut three = Peer::dial(api.public(), config.clone()).await.unwrap();
     exchange(&mut three, "three").await.unwrap();
     // Strangers take no room of those who have proved who they are.
-    api.change(|parts| parts.proxy.max_inbound_connections = Some(3)).await;
+    api.change(|parts| parts.inbound.max_connections = Some(3)).await;
     let silent: Vec<_> = futures::future::join_all((0..20).map(|_| TcpStream::connect(api.public()))).await;
     let mut four = Peer::dial(api.public(), config).await.unwrap();
     exchange(&mut four, "four").await.unwrap();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use concord_proxycfg::{BindAddress, LocalTarget, Refusal, UpstreamState};
+use concord_proxycfg::{BindAddress, LocalTarget, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -136,7 +136,7 @@ async fn an_upstream_that_cannot_be_served_is_refused_by_name() {
     let mesh = Mesh::new();
     let (api, local) = called(&mesh, "api").await;
     let mut section = UpstreamParts::of("api", &[api.public()]);
-    section.state = UpstreamState::Refused(Refusal::PreparedQuery);
+    section.refused = Some(Refusal::PreparedQuery);
     let web = Sidecar::calling(&mesh, "web", [section]).await;
     eventually(|| logged(&["degraded", "upstream_refused", "not available yet: prepared-query upstreams"]))
         .await;
@@ -155,13 +155,14 @@ async fn the_public_listener_moves_and_open_connections_stay() {
     let mut live = TcpStream::connect(web.upstream("api")).await.unwrap();
     exchange(&mut live, "before").await.unwrap();
     let (before, moved) = (api.public(), free().await);
-    api.change(|parts| parts.proxy.bind = Some(BindAddress::Tcp(moved))).await;
+    api.change(|parts| parts.bind = Some(BindAddress::Tcp(moved))).await;
     api.until(|status| status.public == Some(moved.to_string())).await;
     gone(before).await;
     exchange(&mut live, "after").await.unwrap();
     assert_eq!(api.proxy.inbound_connections(), 1, "counted over the move");
     web.change(|parts| {
-        parts.upstreams.get_mut(&upstream_id("api")).unwrap().state = UpstreamParts::known("api", &[moved]);
+        parts.upstreams.get_mut(&upstream_id("api")).unwrap().endpoints =
+            UpstreamParts::known("api", &[moved]);
     })
     .await;
     exchange(&mut TcpStream::connect(web.upstream("api")).await.unwrap(), "moved").await.unwrap();
@@ -174,7 +175,7 @@ async fn unix_sockets_serve_on_both_ends() {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let service = UnixListener::bind(path("service")).unwrap();
     let (api, _) = called(&mesh, "api").await;
-    api.change(|parts| parts.proxy.local = Some(LocalTarget::Unix { path: path("service") })).await;
+    api.change(|parts| parts.inbound.local = Some(LocalTarget::Unix { path: path("service") })).await;
     let mut section = UpstreamParts::of("api", &[api.public()]);
     section.bind = Some(BindAddress::Unix { path: path("upstream"), mode: Some(0o660) });
     let web = Sidecar::calling(&mesh, "web", [section]).await;
@@ -204,7 +205,7 @@ async fn one_that_only_calls_listens_for_its_upstreams_alone() {
     let (api, _) = called(&mesh, "api").await;
     let script = Script::new(&mesh, "web", None);
     script.change(|parts| {
-        parts.proxy.bind = None;
+        parts.bind = None;
         parts.upstreams.insert(upstream_id("api"), UpstreamParts::of("api", &[api.public()]));
     });
     let web = Sidecar::start(&mesh, script);
@@ -214,9 +215,9 @@ async fn one_that_only_calls_listens_for_its_upstreams_alone() {
     exchange(&mut app, "out").await.unwrap();
     // It begins to take connections, and stops: what it calls is not touched.
     let at = free().await;
-    web.change(|parts| parts.proxy.bind = Some(BindAddress::Tcp(at))).await;
+    web.change(|parts| parts.bind = Some(BindAddress::Tcp(at))).await;
     web.until(|status| status.public == Some(at.to_string()) && status.takes_connections).await;
-    web.change(|parts| parts.proxy.bind = None).await;
+    web.change(|parts| parts.bind = None).await;
     gone(at).await;
     assert!(!web.status.borrow().takes_connections && web.status.borrow().is_ready());
     exchange(&mut app, "out").await.unwrap();

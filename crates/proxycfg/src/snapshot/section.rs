@@ -1,8 +1,19 @@
-//! Sections: a snapshot's parts, replaced one by one on the way to a proxy (D15).
+//! Sections: a snapshot's parts, replaced one by one on the way to a proxy (D15, D37).
 //!
-//! The first message of a stream is a whole snapshot; then come sections, each whole in itself.
-//! Sections of one change carry one version, and all but the last say that more follow: a proxy
-//! applies them as they come and goes by the outcome once nothing more follows.
+//! A stream begins with [`ProxySnapshot::beginning`]; then come sections, each whole in itself. Sections of one change
+//! carry one version, and all but the last say that more follow: a proxy applies them as they come and goes by the
+//! outcome once nothing more follows.
+//!
+//! Sections name each other, and what is named comes first and goes last:
+//!
+//! ```text
+//! Proxy, Roots, Intentions │ Target │ Chain │ Listener │ Listener gone │ Chain gone │ Target gone
+//!                            new or changed, with the     what nothing names any more, from the
+//!                            named before the naming      naming to the named
+//! ```
+//!
+//! So after each single section every listener finds its chain and every chain its targets. What would break this is
+//! refused ([`ApplyError`]), and the snapshot is as before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +22,14 @@ use concord_model::ca::CaRoots;
 use serde::{Deserialize, Serialize};
 
 use super::{IntentionSection, ProxySnapshot, Versioned};
+use crate::chain::{Chain, ChainId};
+use crate::limits::SECTIONS_MAX;
+use crate::listener::{Listener, ListenerId};
 use crate::registration::ProxySection;
-use crate::upstream::{UpstreamId, UpstreamSection};
+use crate::target::{Target, TargetId};
 
 /// The name of a section.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Section {
     /// What the proxy is.
     Proxy,
@@ -24,8 +37,12 @@ pub enum Section {
     Roots,
     /// Who may call.
     Intentions,
-    /// One upstream.
-    Upstream(UpstreamId),
+    /// One target.
+    Target(TargetId),
+    /// One chain.
+    Chain(ChainId),
+    /// One listener.
+    Listener(ListenerId),
 }
 
 /// One section, replaced or gone.
@@ -50,14 +67,22 @@ pub enum SectionBody {
     Roots(Versioned<CaRoots>),
     /// Who may call.
     Intentions(Versioned<IntentionSection>),
-    /// One upstream, new or changed.
-    Upstream(Versioned<UpstreamSection>),
-    /// One upstream is no more.
-    UpstreamGone(UpstreamId),
+    /// One target, new or changed.
+    Target(Versioned<Target>),
+    /// One chain, new or changed.
+    Chain(Versioned<Chain>),
+    /// One listener, new or changed.
+    Listener(Versioned<Listener>),
+    /// One listener is no more.
+    ListenerGone(ListenerId),
+    /// One chain is no more.
+    ChainGone(ChainId),
+    /// One target is no more.
+    TargetGone(TargetId),
 }
 
-/// Why an update cannot be applied. Ask for a whole snapshot.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+/// Why an update cannot be applied. Attach anew.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ApplyError {
     /// It is older than what is there.
     #[error("the update leads to version {got}, but version {have} is here already")]
@@ -67,6 +92,28 @@ pub enum ApplyError {
         /// The version the update leads to.
         got: u64,
     },
+    /// A chain names a target that is not there.
+    #[error("chain {chain} leads to {target}, of which nothing is known")]
+    NoTarget {
+        /// The chain.
+        chain: ChainId,
+        /// The target.
+        target: TargetId,
+    },
+    /// A listener names a chain that is not there.
+    #[error("the listener of {listener} leads to chain {chain}, of which nothing is known")]
+    NoChain {
+        /// The listener.
+        listener: ListenerId,
+        /// The chain.
+        chain: ChainId,
+    },
+    /// A section is to go that another one names.
+    #[error("a section that is still in use cannot go: {0:?}")]
+    InUse(Section),
+    /// There would be too many.
+    #[error("a snapshot can have at most {SECTIONS_MAX} sections")]
+    TooMany,
 }
 
 impl SectionUpdate {
@@ -76,8 +123,12 @@ impl SectionUpdate {
             SectionBody::Proxy(_) => Section::Proxy,
             SectionBody::Roots(_) => Section::Roots,
             SectionBody::Intentions(_) => Section::Intentions,
-            SectionBody::Upstream(upstream) => Section::Upstream(upstream.id.clone()),
-            SectionBody::UpstreamGone(id) => Section::Upstream(id.clone()),
+            SectionBody::Target(target) => Section::Target(target.id.clone()),
+            SectionBody::Chain(chain) => Section::Chain(chain.id.clone()),
+            SectionBody::Listener(listener) => Section::Listener(listener.id()),
+            SectionBody::ListenerGone(id) => Section::Listener(id.clone()),
+            SectionBody::ChainGone(id) => Section::Chain(id.clone()),
+            SectionBody::TargetGone(id) => Section::Target(id.clone()),
         }
     }
 }
@@ -110,44 +161,91 @@ impl ProxySnapshot {
         if differ(&self.intentions, &old.intentions) {
             bodies.push(SectionBody::Intentions(self.intentions.clone()));
         }
-        bodies.extend(gone(&self.upstreams, &old.upstreams).cloned().map(SectionBody::UpstreamGone));
-        for (id, upstream) in &self.upstreams {
-            if old.upstreams.get(id).is_none_or(|old| differ(upstream, old)) {
-                bodies.push(SectionBody::Upstream(upstream.clone()));
-            }
-        }
+        bodies.extend(changed(&self.targets, &old.targets).map(SectionBody::Target));
+        bodies.extend(changed(&self.chains, &old.chains).map(SectionBody::Chain));
+        bodies.extend(changed(&self.listeners, &old.listeners).map(SectionBody::Listener));
+        bodies.extend(gone(&self.listeners, &old.listeners).map(SectionBody::ListenerGone));
+        bodies.extend(gone(&self.chains, &old.chains).map(SectionBody::ChainGone));
+        bodies.extend(gone(&self.targets, &old.targets).map(SectionBody::TargetGone));
         bodies
     }
 
     /// Puts a section in its place. After an error the snapshot is as before.
     pub fn apply(&mut self, update: SectionUpdate) -> Result<(), ApplyError> {
+        self.check(&update)?;
         let SectionUpdate { version, more: _, body } = update;
-        if version < self.version {
-            return Err(ApplyError::Stale { have: self.version, got: version });
-        }
         self.version = version;
         match body {
             SectionBody::Proxy(proxy) => self.proxy = proxy,
             SectionBody::Roots(roots) => self.roots = roots,
             SectionBody::Intentions(intentions) => self.intentions = intentions,
-            SectionBody::Upstream(upstream) => {
-                self.upstreams.insert(upstream.id.clone(), upstream);
-            }
-            SectionBody::UpstreamGone(id) => {
-                self.upstreams.remove(&id);
-            }
+            SectionBody::Target(target) => drop(self.targets.insert(target.id.clone(), target)),
+            SectionBody::Chain(chain) => drop(self.chains.insert(chain.id.clone(), chain)),
+            SectionBody::Listener(listener) => drop(self.listeners.insert(listener.id(), listener)),
+            SectionBody::ListenerGone(id) => drop(self.listeners.remove(&id)),
+            SectionBody::ChainGone(id) => drop(self.chains.remove(&id)),
+            SectionBody::TargetGone(id) => drop(self.targets.remove(&id)),
         }
         Ok(())
     }
+
+    /// Whether a section can be put in its place.
+    fn check(&self, update: &SectionUpdate) -> Result<(), ApplyError> {
+        if update.version < self.version {
+            return Err(ApplyError::Stale { have: self.version, got: update.version });
+        }
+        match &update.body {
+            SectionBody::Proxy(_) | SectionBody::Roots(_) | SectionBody::Intentions(_) => Ok(()),
+            SectionBody::Target(target) => self.room(self.targets.contains_key(&target.id)),
+            SectionBody::Chain(chain) => {
+                let missing = chain.targets().find(|target| !self.targets.contains_key(*target));
+                if let Some(target) = missing.cloned() {
+                    return Err(ApplyError::NoTarget { chain: chain.id.clone(), target });
+                }
+                self.room(self.chains.contains_key(&chain.id))
+            }
+            SectionBody::Listener(listener) => {
+                if let Some(chain) = listener.chain().filter(|chain| !self.chains.contains_key(*chain)) {
+                    return Err(ApplyError::NoChain { listener: listener.id(), chain: chain.clone() });
+                }
+                self.room(self.listeners.contains_key(&listener.id()))
+            }
+            SectionBody::ListenerGone(_) => Ok(()),
+            SectionBody::ChainGone(id) => {
+                let used = self.listeners.values().any(|listener| listener.chain() == Some(id));
+                if used { Err(ApplyError::InUse(update.section())) } else { Ok(()) }
+            }
+            SectionBody::TargetGone(id) => {
+                let used = self.chains.values().any(|chain| chain.targets().any(|target| target == id));
+                if used { Err(ApplyError::InUse(update.section())) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Whether there is room for a section, which there is for one that takes its own place.
+    fn room(&self, is_here: bool) -> Result<(), ApplyError> {
+        let sections = SINGLE_SECTIONS + self.targets.len() + self.chains.len() + self.listeners.len();
+        if is_here || sections < SECTIONS_MAX { Ok(()) } else { Err(ApplyError::TooMany) }
+    }
 }
+
+/// Sections that every snapshot has once: Proxy, Roots, Intentions.
+const SINGLE_SECTIONS: usize = 3;
 
 fn differ<T: PartialEq>(new: &Versioned<T>, old: &Versioned<T>) -> bool {
     new.version != old.version || !(Arc::ptr_eq(&new.value, &old.value) || new.value == old.value)
 }
 
-fn gone<'a, T>(
-    new: &BTreeMap<UpstreamId, T>,
-    old: &'a BTreeMap<UpstreamId, T>,
-) -> impl Iterator<Item = &'a UpstreamId> {
-    old.keys().filter(|id| !new.contains_key(*id))
+/// The sections that are new or not as they were.
+fn changed<'a, K: Ord, T: PartialEq>(
+    new: &'a BTreeMap<K, Versioned<T>>,
+    old: &'a BTreeMap<K, Versioned<T>>,
+) -> impl Iterator<Item = Versioned<T>> {
+    let is_as_it_was = |id: &K, new: &Versioned<T>| old.get(id).is_some_and(|old| !differ(new, old));
+    new.iter().filter(move |(id, section)| !is_as_it_was(id, section)).map(|(_, section)| section.clone())
+}
+
+/// The names of sections that are no more.
+fn gone<'a, K: Clone + Ord, T>(new: &'a BTreeMap<K, T>, old: &'a BTreeMap<K, T>) -> impl Iterator<Item = K> {
+    old.keys().filter(|id| !new.contains_key(*id)).cloned()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use concord_model::intention::Action;
 use concord_proxycfg::{
     BindAddress, DescribedInbound, DescribedProxy, DescribedUpstream, DescriptionFault, Effect, Event,
-    LeafFrom, LocalTarget, Proxy, UPSTREAMS_MAX, UpstreamId, UpstreamState, WatchKey,
+    LeafFrom, LocalTarget, Proxy, UPSTREAMS_MAX, WatchKey,
 };
 
 use crate::world::{DENY, World, dc, endpoint, entry, name, roots, service, sidecar, target, upstream};
@@ -47,13 +47,13 @@ fn told(proxy: DescribedProxy) -> World {
 fn one_that_only_calls_takes_no_connections_and_is_told_the_rest() {
     let mut world = told(described(None, vec![to("api", "127.0.0.1:9000")]));
     let snapshot = world.snapshot();
-    assert_eq!((&snapshot.proxy.bind, &snapshot.proxy.local), (&None, &None));
+    assert_eq!(snapshot.inbound(), None);
     assert_eq!(snapshot.proxy.service, service("web"));
     assert_eq!(snapshot.intentions.entries.len(), 1);
     world.endpoints("api", vec![endpoint("api", "n2", 21000)]);
-    let api = world.snapshot().upstreams.values().next().expect("an upstream").value.clone();
+    let api = world.snapshot().outbound().next().expect("an upstream");
     assert_eq!(api.bind, Some(BindAddress::Tcp(at("127.0.0.1:9000"))));
-    assert!(matches!(&api.state, UpstreamState::Known(known) if known.list.len() == 1));
+    assert!(world.known("api").is_some_and(|known| known.list.len() == 1));
 }
 
 #[test]
@@ -67,9 +67,8 @@ fn it_watches_what_a_registered_sidecar_of_the_same_service_watches() {
     registered.on(Event::RootsChanged(roots(1)));
     registered.intentions("web", vec![entry("db", "web", Action::Allow)], DENY);
     let (one, other) = (described.snapshot(), registered.snapshot());
-    assert_eq!((&one.proxy.bind, &one.proxy.local), (&other.proxy.bind, &other.proxy.local));
-    let api = UpstreamId::of(&upstream("api", 9000));
-    assert_eq!(one.upstreams[&api].state, other.upstreams[&api].state);
+    assert_eq!(one.inbound(), other.inbound());
+    assert_eq!((&one.chains, &one.targets), (&other.chains, &other.targets));
 }
 
 #[test]

@@ -3,15 +3,11 @@
 use concord_mesh::intention::DefaultPolicy;
 use concord_model::intention::Action;
 use concord_model::proxy::ServiceKind;
-use concord_proxycfg::{Effect, Event, ProxyFault, UpstreamId, UpstreamState, WatchKey};
+use concord_proxycfg::{Effect, Event, ProxyFault, WatchKey};
 
 use crate::world::{
     DENY, World, dc, endpoint, entry, id, leaf, roots, service, settings, sidecar, target, upstream,
 };
-
-fn api() -> UpstreamId {
-    UpstreamId::of(&upstream("api", 9000))
-}
 
 #[test]
 fn a_registration_starts_its_watches() {
@@ -51,10 +47,10 @@ fn an_upstream_without_endpoints_does_not_hold_up_the_rest() {
     world.register(sidecar("web", vec![upstream("api", 9000)]));
     world.on(Event::RootsChanged(roots(1)));
     world.intentions("web", vec![], DENY);
-    assert_eq!(world.snapshot().upstreams[&api()].state, UpstreamState::ExpectEndpoints);
+    assert_eq!(world.known("api"), None);
     world.endpoints("api", vec![]);
-    let state = &world.publication().expect("known to have none is news").upstreams[&api()].state;
-    assert!(matches!(state, UpstreamState::Known(endpoints) if endpoints.list.is_empty()));
+    assert!(world.publication().is_some(), "known to have none is news");
+    assert!(world.known("api").is_some_and(|known| known.list.is_empty()));
 }
 
 #[test]
@@ -73,6 +69,7 @@ fn a_leaf_of_the_agent_is_waited_for() {
     let second = world.publication().expect("the leaf was renewed");
     assert_eq!(second.version, first.version + 1);
     assert_eq!((&second.proxy, &second.roots), (&first.proxy, &first.roots), "no section changed");
+    assert_eq!(second.listeners, first.listeners);
     world.on(Event::LeafChanged { service: service("web"), leaf: leaf("02") });
     assert!(world.publication().is_none(), "nothing new");
     let wire = serde_json::to_string(world.snapshot()).unwrap();
@@ -117,7 +114,8 @@ fn only_what_changed_gets_a_new_version() {
     assert_eq!(after.intentions.version, after.version);
     assert_eq!(after.roots.version, before.roots.version);
     assert_eq!(after.proxy.version, before.proxy.version);
-    assert_eq!(after.upstreams, before.upstreams);
+    assert_eq!((&after.targets, &after.chains), (&before.targets, &before.chains));
+    assert_eq!(after.listeners, before.listeners);
 }
 
 #[test]
@@ -162,18 +160,16 @@ fn a_new_upstream_changes_its_watch_only() {
     assert_eq!(world.last[0], Effect::StopWatch(WatchKey::Endpoints(target("api"))));
     assert_eq!(world.last[1], Effect::StartWatch(WatchKey::Endpoints(target("db"))));
     let snapshot = world.publication().expect("an upstream came and one went");
-    assert_eq!(snapshot.upstreams.keys().map(UpstreamId::as_str).collect::<Vec<_>>(), ["db"]);
+    assert_eq!(snapshot.outbound().map(|one| one.upstream.as_str()).collect::<Vec<_>>(), ["db"]);
+    assert_eq!(snapshot.targets.keys().collect::<Vec<_>>(), [&target("db")]);
+    assert_eq!(snapshot.chains.len(), 1);
     world.register(sidecar("web", vec![upstream("api", 9000)]));
-    let snapshot = world.publication().expect("and back");
-    assert_eq!(
-        snapshot.upstreams[&api()].state,
-        UpstreamState::ExpectEndpoints,
-        "old endpoints are forgotten"
-    );
+    assert!(world.publication().is_some(), "and back");
+    assert_eq!(world.known("api"), None, "old endpoints are forgotten");
 }
 
 #[test]
-fn two_upstreams_of_one_target_share_a_watch() {
+fn two_upstreams_of_one_target_share_it_and_its_watch() {
     let mut world = World::new();
     let mut named = upstream("api", 9001);
     named.datacenter = Some(dc("dc1"));
@@ -183,9 +179,13 @@ fn two_upstreams_of_one_target_share_a_watch() {
     world.on(Event::RootsChanged(roots(1)));
     world.intentions("web", vec![], DENY);
     world.endpoints("api", vec![endpoint("api", "n2", 21000)]);
-    let upstreams = &world.snapshot().upstreams;
-    assert_eq!(upstreams.len(), 2);
-    assert!(upstreams.values().all(|one| matches!(one.state, UpstreamState::Known(_))));
+    let snapshot = world.snapshot();
+    assert_eq!((snapshot.outbound().count(), snapshot.chains.len(), snapshot.targets.len()), (2, 2, 1));
+    for chain in snapshot.chains.keys() {
+        let (_, found) = snapshot.resolve(chain).expect("it leads somewhere");
+        assert!(std::sync::Arc::ptr_eq(found, &snapshot.targets[&target("api")].value));
+        assert!(found.endpoints.is_some());
+    }
 }
 
 #[test]

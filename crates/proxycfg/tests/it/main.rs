@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod corpus;
 mod described;
 mod endpoint;
+mod feature;
 mod machine;
 mod registration;
 mod section;

@@ -6,8 +6,8 @@ use concord_model::catalog::ServiceInstance;
 use concord_model::proxy::{Expose, Upstream, UpstreamKind};
 use concord_model::{Partition, PeerName};
 use concord_proxycfg::{
-    BindAddress, Effect, Event, LocalTarget, ProxyFault, ProxySection, Refusal, UPSTREAMS_MAX, UpstreamId,
-    UpstreamSection, UpstreamState,
+    BindAddress, Effect, Event, InboundListener, Leads, LocalTarget, OutboundListener, ProxyFault,
+    ProxySection, Refusal, Resolve, UPSTREAMS_MAX, UpstreamId,
 };
 
 use crate::world::{DENY, World, dc, roots, settings, sidecar, upstream};
@@ -23,6 +23,10 @@ fn published(instance: ServiceInstance) -> World {
 
 fn section(instance: ServiceInstance) -> ProxySection {
     (*published(instance).snapshot().proxy.value).clone()
+}
+
+fn inbound(instance: ServiceInstance) -> InboundListener {
+    published(instance).snapshot().inbound().expect("a sidecar takes connections").clone()
 }
 
 #[track_caller]
@@ -41,40 +45,50 @@ fn configured(json: &str) -> ServiceInstance {
     instance
 }
 
-fn one_upstream(upstream: Upstream) -> UpstreamSection {
+fn one_upstream(upstream: Upstream) -> OutboundListener {
     let id = UpstreamId::of(&upstream);
-    (*published(sidecar("web", vec![upstream])).snapshot().upstreams[&id].value).clone()
+    published(sidecar("web", vec![upstream])).outbound(&id).clone()
+}
+
+/// The target of an upstream, of whose instances nothing is known yet.
+fn resolved(upstream: Upstream) -> Resolve {
+    let world = published(sidecar("web", vec![upstream]));
+    let (resolve, target) = world.snapshot().resolve(world.snapshot().chains.keys().next().unwrap()).unwrap();
+    assert_eq!((&target.id, &target.endpoints), (&resolve.target, &None));
+    resolve.clone()
 }
 
 #[track_caller]
 fn refused(upstream: Upstream, expected: &str) {
     let watched = published(sidecar("web", vec![upstream.clone()])).proxy.watches().count();
     assert_eq!(watched, 2, "what is refused is not watched");
-    match one_upstream(upstream).state {
-        UpstreamState::Refused(refusal) => assert_eq!(refusal.to_string(), expected),
+    match one_upstream(upstream).leads {
+        Leads::Refused(refusal) => assert_eq!(refusal.to_string(), expected),
         other => panic!("must be refused: {other:?}"),
     }
 }
 
 #[test]
 fn a_plain_sidecar_has_consul_s_defaults() {
-    let section = section(sidecar("web", vec![]));
-    assert_eq!(section.bind, Some(BindAddress::Tcp("0.0.0.0:21000".parse().unwrap())));
-    assert_eq!(section.local, Some(LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: 8080 }));
-    assert_eq!((section.protocol.as_str(), section.max_inbound_connections), ("tcp", None));
-    assert_eq!((section.local_connect_timeout, section.handshake_timeout), (None, None));
+    let inbound = inbound(sidecar("web", vec![]));
+    assert_eq!(inbound.bind, BindAddress::Tcp("0.0.0.0:21000".parse().unwrap()));
+    assert_eq!(inbound.local, Some(LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: 8080 }));
+    assert_eq!((inbound.local_connect_timeout, inbound.handshake_timeout), (None, None));
+    assert_eq!(inbound.max_connections, None);
+    assert_eq!(section(sidecar("web", vec![])).protocol, "tcp");
 }
 
 #[test]
 fn settings_are_typed() {
-    let section = section(configured(
+    let instance = configured(
         r#"{"bind_address": "127.0.0.1", "bind_port": "7000", "local_connect_timeout_ms": 250.0,
             "handshake_timeout_ms": 3000, "max_inbound_connections": 10, "protocol": "http", "envoy_x": {"y": 1}}"#,
-    ));
-    assert_eq!(section.bind, Some(BindAddress::Tcp("127.0.0.1:7000".parse().unwrap())));
-    assert_eq!(section.local_connect_timeout, Some(Duration::from_millis(250)));
-    assert_eq!(section.handshake_timeout, Some(Duration::from_secs(3)));
-    assert_eq!(section.max_inbound_connections, Some(10));
+    );
+    let (inbound, section) = (inbound(instance.clone()), section(instance));
+    assert_eq!(inbound.bind, BindAddress::Tcp("127.0.0.1:7000".parse().unwrap()));
+    assert_eq!(inbound.local_connect_timeout, Some(Duration::from_millis(250)));
+    assert_eq!(inbound.handshake_timeout, Some(Duration::from_secs(3)));
+    assert_eq!(inbound.max_connections, Some(10));
     assert_eq!(section.protocol, "http");
     assert!(section.settings.contains_key("envoy_x"), "what others read is handed on");
 }
@@ -118,12 +132,12 @@ fn a_faulty_value_is_shown_cut_short() {
 fn the_listener_follows_the_registration() {
     let mut instance = sidecar("web", vec![]);
     instance.address = "10.1.2.3".to_owned();
-    assert_eq!(section(instance.clone()).bind, Some(BindAddress::Tcp("10.1.2.3:21000".parse().unwrap())));
+    assert_eq!(inbound(instance.clone()).bind, BindAddress::Tcp("10.1.2.3:21000".parse().unwrap()));
     instance.address = "web.example".to_owned();
-    assert_eq!(section(instance.clone()).bind, Some(BindAddress::Tcp("0.0.0.0:21000".parse().unwrap())));
+    assert_eq!(inbound(instance.clone()).bind, BindAddress::Tcp("0.0.0.0:21000".parse().unwrap()));
     instance.port = 0;
     instance.socket_path = "/run/web.sock".to_owned();
-    assert_eq!(section(instance).bind.unwrap().to_string(), "unix:///run/web.sock");
+    assert_eq!(inbound(instance).bind.to_string(), "unix:///run/web.sock");
 }
 
 #[test]
@@ -132,11 +146,11 @@ fn the_local_service_follows_the_registration() {
     let proxy = instance.proxy.as_mut().unwrap();
     proxy.local_service_port = 0;
     proxy.config = settings(r#"{"local_service_address": "[::1]:80"}"#);
-    assert_eq!(section(instance.clone()).local, Some(LocalTarget::Tcp { host: "::1".to_owned(), port: 80 }));
+    assert_eq!(inbound(instance.clone()).local, Some(LocalTarget::Tcp { host: "::1".to_owned(), port: 80 }));
     instance.proxy.as_mut().unwrap().config.clear();
-    assert_eq!(section(instance.clone()).local, None);
+    assert_eq!(inbound(instance.clone()).local, None);
     instance.proxy.as_mut().unwrap().local_service_socket_path = "/run/app".to_owned();
-    assert_eq!(section(instance).local, Some(LocalTarget::Unix { path: "/run/app".to_owned() }));
+    assert_eq!(inbound(instance).local, Some(LocalTarget::Unix { path: "/run/app".to_owned() }));
 }
 
 #[test]
@@ -168,8 +182,9 @@ fn a_proxy_that_would_have_to_let_paths_through_is_refused() {
 fn upstreams_have_their_defaults() {
     let one = one_upstream(upstream("api", 9000));
     assert_eq!(one.bind, Some(BindAddress::Tcp("127.0.0.1:9000".parse().unwrap())));
-    assert_eq!((one.connect_timeout, one.limits.max_connections), (None, None));
-    assert_eq!(one.target.datacenter, dc("dc1"));
+    let to = resolved(upstream("api", 9000));
+    assert_eq!((to.connect_timeout, one.limits.max_connections), (None, None));
+    assert_eq!(to.target.datacenter, dc("dc1"));
 }
 
 #[test]
@@ -183,14 +198,13 @@ fn upstream_settings_are_typed() {
         r#"{"connect_timeout_ms": 500, "limits": {"max_connections": 3, "max_pending_requests": null,
             "max_concurrent_requests": 0}}"#,
     );
-    let one = one_upstream(with);
+    let (one, to) = (one_upstream(with.clone()), resolved(with));
     assert_eq!(one.bind, Some(BindAddress::Unix { path: "/run/api".to_owned(), mode: Some(0o600) }));
-    assert_eq!(one.connect_timeout, Some(Duration::from_millis(500)));
+    assert_eq!(to.connect_timeout, Some(Duration::from_millis(500)));
     assert_eq!(one.limits.max_connections, Some(3));
     assert_eq!(one.limits.max_pending_requests, None);
     assert_eq!(one.limits.max_concurrent_requests, Some(0));
-    assert_eq!((one.target.datacenter, one.target.service.partition.as_str()), (dc("dc2"), "eu"));
-    assert_eq!(one.state, UpstreamState::ExpectEndpoints);
+    assert_eq!((to.target.datacenter, to.target.service.partition.as_str()), (dc("dc2"), "eu"));
 }
 
 #[test]
@@ -227,14 +241,15 @@ fn an_upstream_that_cannot_be_served_is_refused_by_name() {
 fn one_refused_upstream_leaves_the_others_be() {
     let query = Upstream { kind: UpstreamKind::PreparedQuery, ..upstream("nearest", 9001) };
     let world = published(sidecar("web", vec![upstream("api", 9000), query]));
-    let refused: Vec<_> = world.snapshot().upstreams.values().map(|one| one.is_refused()).collect();
+    let refused = world.snapshot().outbound().map(|one| matches!(one.leads, Leads::Refused(_)));
+    let refused: Vec<_> = refused.collect();
     assert_eq!(refused, [false, true]);
 }
 
 #[test]
 fn two_listeners_at_one_address_are_refused() {
     let world = published(sidecar("web", vec![upstream("api", 9000), upstream("db", 9000)]));
-    let db = &world.snapshot().upstreams[&UpstreamId::of(&upstream("db", 9000))];
+    let db = world.outbound(&UpstreamId::of(&upstream("db", 9000)));
     let expected = Refusal::BindTaken { bind: "127.0.0.1:9000".to_owned(), by: "upstream api".to_owned() };
-    assert_eq!(db.state, UpstreamState::Refused(expected));
+    assert_eq!(db.leads, Leads::Refused(expected));
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use concord_mesh::intention::DefaultPolicy;
 use concord_model::intention::Action;
-use concord_proxycfg::{ApplyError, Event, ProxySnapshot, Section, SectionUpdate};
+use concord_proxycfg::{
+    ApplyError, ChainId, Event, ListenerId, ProxySnapshot, SECTIONS_MAX, Section, SectionBody, SectionUpdate,
+    Target, UPSTREAMS_MAX, UpstreamId, Versioned,
+};
 
-use crate::world::{DENY, World, endpoint, entry, roots, settings, sidecar, upstream};
+use crate::world::{DENY, World, endpoint, entry, roots, settings, sidecar, target, upstream};
 
 /// A small deterministic generator (xorshift64); one seed is one history.
 struct Random(u64);
@@ -60,6 +63,24 @@ fn sent(update: &SectionUpdate) -> SectionUpdate {
     rmp_serde::from_slice(&rmp_serde::to_vec_named(update).unwrap()).unwrap()
 }
 
+/// What a proxy has after the first message of a stream, in the form of the wire.
+fn begun(snapshot: &ProxySnapshot) -> ProxySnapshot {
+    rmp_serde::from_slice(&rmp_serde::to_vec_named(&snapshot.beginning()).unwrap()).unwrap()
+}
+
+/// Every listener finds its chain, every chain its targets.
+#[track_caller]
+fn assert_whole(snapshot: &ProxySnapshot) {
+    for (id, listener) in &snapshot.listeners {
+        assert_eq!(*id, listener.id());
+        assert!(listener.chain().is_none_or(|chain| snapshot.chains.contains_key(chain)), "{id}");
+    }
+    for (id, chain) in &snapshot.chains {
+        assert_eq!(*id, chain.id);
+        assert!(chain.targets().all(|target| snapshot.targets.contains_key(target)), "{id}");
+    }
+}
+
 #[test]
 fn sections_lead_to_the_snapshot() {
     let (mut compared, mut sections) = (0, 0);
@@ -72,20 +93,20 @@ fn sections_lead_to_the_snapshot() {
         for _ in 0..100 {
             step(&mut world, &mut random);
             let Some(new) = world.publication() else { continue };
+            assert_whole(new);
             for (follower, follows) in [(&mut close, true), (&mut distant, random.below(5) == 0)] {
-                let Some(own) = follower else {
-                    *follower = Some(ProxySnapshot::clone(new));
-                    continue;
-                };
-                if !follows {
+                let first = follower.is_none();
+                let own = follower.get_or_insert_with(|| begun(new));
+                if !first && !follows {
                     continue;
                 }
                 let updates = new.diff(own);
                 assert!(!updates.is_empty(), "a publication is news");
-                let (last, first) = updates.split_last().unwrap();
-                assert!(!last.more && first.iter().all(|update| update.more));
+                let (last, rest) = updates.split_last().unwrap();
+                assert!(!last.more && rest.iter().all(|update| update.more));
                 for update in &updates {
                     own.apply(sent(update)).unwrap();
+                    assert_whole(own);
                 }
                 assert_eq!(own, &**new);
                 assert!(new.diff(own).is_empty());
@@ -96,6 +117,34 @@ fn sections_lead_to_the_snapshot() {
         }
     }
     assert!(compared > 5_000 && sections > compared, "{compared} snapshots, {sections} sections");
+}
+
+#[test]
+fn in_whatever_order_they_come_no_section_lacks_what_it_names() {
+    let (mut taken, mut refused) = (0, 0);
+    for seed in 1..=200u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut world = World::new();
+        let mut own: Option<ProxySnapshot> = None;
+        for _ in 0..50 {
+            step(&mut world, &mut random);
+            let Some(new) = world.publication() else { continue };
+            let own = own.get_or_insert_with(|| begun(new));
+            let mut updates = new.diff(own);
+            while !updates.is_empty() {
+                let before = own.clone();
+                match own.apply(updates.swap_remove(random.below(updates.len()))) {
+                    Ok(()) => taken += 1,
+                    Err(_) => {
+                        assert_eq!(*own, before, "a refused section changes nothing");
+                        refused += 1;
+                    }
+                }
+                assert_whole(own);
+            }
+        }
+    }
+    assert!(taken > 1_000 && refused > 100, "{taken} taken, {refused} refused");
 }
 
 #[test]
@@ -112,24 +161,125 @@ fn a_change_that_came_and_went_leads_to_the_same_version() {
     assert_eq!(world.snapshot().diff(&own), []);
 }
 
-#[test]
-fn a_snapshot_survives_its_wire_form() {
-    let world = World::published();
-    let text = serde_json::to_string(world.snapshot()).unwrap();
-    assert_eq!(serde_json::from_str::<ProxySnapshot>(&text).unwrap(), *world.snapshot());
-    let bytes = rmp_serde::to_vec_named(world.snapshot()).unwrap();
-    assert_eq!(rmp_serde::from_slice::<ProxySnapshot>(&bytes).unwrap(), *world.snapshot());
+/// A sidecar with many upstreams, fully told.
+fn with_upstreams(names: impl Iterator<Item = String>) -> World {
+    let mut world = World::new();
+    let names: Vec<_> = names.collect();
+    let upstreams = names.iter().enumerate().map(|(i, name)| upstream(name, 9000 + i as u16)).collect();
+    world.register(sidecar("web", upstreams));
+    world.on(Event::RootsChanged(roots(1)));
+    world.intentions("web", vec![entry("db", "web", Action::Allow)], DENY);
+    for name in &names {
+        world.endpoints(name, vec![endpoint(name, "n1", 21000)]);
+    }
+    world
 }
 
 #[test]
-fn only_the_section_that_changed_travels() {
+fn a_change_of_endpoints_sends_them_and_nothing_else() {
+    let mut world = with_upstreams((0..50).map(|i| format!("s{i}")));
+    let before = world.snapshot().clone();
+    let changed = endpoint("s7", "n2", 21000);
+    let bytes = rmp_serde::to_vec_named(&changed).unwrap().len();
+    world.endpoints("s7", vec![endpoint("s7", "n1", 21000), changed]);
+    let after = world.snapshot();
+    let stream: Vec<_> =
+        after.diff(&before).iter().map(|update| rmp_serde::to_vec_named(update).unwrap()).collect();
+    assert_eq!(stream.len(), 1, "one message");
+    assert!(stream[0].len() <= 2 * bytes + 256, "{} bytes for two endpoints of {bytes}", stream[0].len());
+    let update: SectionUpdate = rmp_serde::from_slice(&stream[0]).unwrap();
+    assert_eq!((update.section(), update.more), (Section::Target(target("s7")), false));
+    let whole = after.diff(&begun(after)).len();
+    assert_eq!(whole, 151, "a listener, a chain and a target each, and the inbound listener");
+    assert!(Arc::ptr_eq(&after.roots.value, &before.roots.value), "parts are shared");
+    // The same endpoints again, in another order, send nothing.
+    world.endpoints("s7", vec![endpoint("s7", "n2", 21000), endpoint("s7", "n1", 21000)]);
+    assert!(world.publication().is_none());
+}
+
+#[test]
+fn what_is_named_comes_first_and_goes_last() {
     let mut world = World::published();
     let before = world.snapshot().clone();
-    world.endpoints("api", vec![]);
+    world.register(sidecar("web", vec![upstream("db", 9000)]));
+    let id = |to: &str| UpstreamId::of(&upstream(to, 9000));
+    let (api, db) = (ListenerId::Upstream(id("api")), ListenerId::Upstream(id("db")));
     let updates = world.snapshot().diff(&before);
     let names: Vec<_> = updates.iter().map(SectionUpdate::section).collect();
-    assert_eq!(names, [Section::Upstream(before.upstreams.keys().next().unwrap().clone())]);
-    assert!(Arc::ptr_eq(&world.snapshot().roots.value, &before.roots.value), "parts are shared");
+    assert_eq!(
+        names,
+        [
+            Section::Target(target("db")),
+            Section::Chain(ChainId::of(&id("db"))),
+            Section::Listener(db),
+            Section::Listener(api),
+            Section::Chain(ChainId::of(&id("api"))),
+            Section::Target(target("api")),
+        ]
+    );
+    let gone = updates.iter().skip(3).all(|update| {
+        let body = &update.body;
+        matches!(body, SectionBody::ListenerGone(_) | SectionBody::ChainGone(_) | SectionBody::TargetGone(_))
+    });
+    assert!(gone, "that a section is no more is told");
+}
+
+#[track_caller]
+fn refused(own: &ProxySnapshot, body: SectionBody, expected: &str) {
+    let mut after = own.clone();
+    let update = SectionUpdate { version: own.version + 1, more: false, body };
+    let error = after.apply(update).expect_err("must be refused");
+    assert!(error.to_string().contains(expected), "{error}");
+    assert_eq!(after, *own);
+}
+
+#[test]
+fn n_176_a_section_that_lacks_what_it_names_is_refused() {
+    let mut world = World::published();
+    let own = world.snapshot().clone();
+    world.register(sidecar("web", vec![upstream("db", 9000)]));
+    let new = world.snapshot().clone();
+    let (chain, listener) = (new.chains.values().next(), new.listeners.values().last());
+    refused(&own, SectionBody::Chain(chain.unwrap().clone()), "chain db leads to db in dc1");
+    refused(&own, SectionBody::Listener(listener.unwrap().clone()), "upstream db leads to chain db");
+    let (chain, target) = (own.chains.keys().next().unwrap(), own.targets.keys().next().unwrap());
+    refused(&own, SectionBody::ChainGone(chain.clone()), "still in use");
+    refused(&own, SectionBody::TargetGone(target.clone()), "still in use");
+}
+
+#[test]
+fn as_many_upstreams_as_there_may_be_can_be_replaced_by_others() {
+    let world = with_upstreams((0..UPSTREAMS_MAX).map(|i| format!("old{i}")));
+    let mut own = begun(world.snapshot());
+    let first = world.snapshot().diff(&own);
+    first.into_iter().for_each(|update| own.apply(update).unwrap());
+    let mut other = with_upstreams((0..UPSTREAMS_MAX).map(|i| format!("new{i}")));
+    for version in 0.. {
+        if other.snapshot().version > own.version {
+            break;
+        }
+        other.on(Event::RootsChanged(roots(2 + version)));
+    }
+    other.snapshot().diff(&own).into_iter().for_each(|update| own.apply(update).unwrap());
+    assert_eq!(own, *other.snapshot());
+}
+
+#[test]
+fn there_is_an_end_to_the_sections_that_are_taken() {
+    let mut own = World::published().snapshot().clone();
+    let sections = 3 + own.targets.len() + own.chains.len() + own.listeners.len();
+    let unknown = |i: usize| {
+        SectionBody::Target(Versioned {
+            version: 1,
+            value: Arc::new(Target { id: target(&format!("s{i}")), endpoints: None }),
+        })
+    };
+    for i in sections..SECTIONS_MAX {
+        own.apply(SectionUpdate { version: own.version, more: true, body: unknown(i) }).unwrap();
+    }
+    refused(&own, unknown(0), "at most 4096 sections");
+    let again = SectionUpdate { version: own.version, more: false, body: unknown(sections) };
+    assert_eq!(own.apply(again), Ok(()), "one that is here takes its own place");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use concord_model::{
     Timestamp, TrustDomain,
 };
 use concord_proxycfg::{
-    Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot, UpstreamTarget,
+    Effect, Endpoint, Endpoints, Event, ExpectedIdentity, Leaf, LeafFrom, OutboundListener, Proxy, ProxyId,
+    ProxySnapshot, TargetId, UpstreamId,
 };
 
 pub(crate) const DENY: DefaultPolicy =
@@ -134,8 +135,8 @@ pub(crate) fn entry(from: &str, to: &str, action: Action) -> Arc<ServiceIntentio
     })
 }
 
-pub(crate) fn target(to: &str) -> UpstreamTarget {
-    UpstreamTarget { service: service(to), datacenter: dc("dc1") }
+pub(crate) fn target(to: &str) -> TargetId {
+    TargetId { service: service(to), datacenter: dc("dc1") }
 }
 
 pub(crate) fn endpoint(of: &str, node: &str, port: u16) -> Endpoint {
@@ -213,5 +214,15 @@ impl World {
 
     pub(crate) fn snapshot(&self) -> &ProxySnapshot {
         self.proxy.snapshot().expect("a snapshot is published")
+    }
+
+    /// What is known of the instances of a service.
+    pub(crate) fn known(&self, of: &str) -> Option<&Endpoints> {
+        self.snapshot().targets[&target(of)].endpoints.as_ref()
+    }
+
+    /// The listener of an upstream.
+    pub(crate) fn outbound(&self, id: &UpstreamId) -> &OutboundListener {
+        self.snapshot().outbound().find(|listener| listener.upstream == *id).expect("it is registered")
     }
 }

@@ -10,9 +10,9 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::codec::Named;
-use super::{ATTACH, Attach, MESSAGE_BYTES_MAX, SIGN_LEAF, SignLeaf, TOKEN_METADATA, error_of};
+use super::{ATTACH, MESSAGE_BYTES_MAX, SIGN_LEAF, SignLeaf, TOKEN_METADATA, error_of};
 use crate::error::RpcError;
-use crate::snapshot::{ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};
+use crate::snapshot::{Attach, ProxyTarget, SnapshotEvent, SnapshotSource, SnapshotStream};
 
 /// Gets snapshots from an agent over a gRPC channel.
 #[derive(Clone, Debug)]
@@ -54,12 +54,12 @@ impl SnapshotSource for SnapshotClient {
 
     fn attach(
         &self,
-        proxy: ProxyTarget,
+        proxy: Attach,
         token: Option<Secret>,
     ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
         Box::pin(async move {
             let mut grpc = self.ready().await?;
-            let request = with_token(Attach { proxy }, token.as_ref())?;
+            let request = with_token(proxy, token.as_ref())?;
             let codec = Named::<Attach, SnapshotEvent>::new();
             let answer = grpc.server_streaming(request, PathAndQuery::from_static(ATTACH), codec).await;
             let stream = answer.map_err(|status| error_of(&status))?.into_inner();

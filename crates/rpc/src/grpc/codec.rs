@@ -54,8 +54,10 @@ impl<T: DeserializeOwned> Decoder for Half<T> {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<T>, Status> {
         // tonic hands over exactly one message, already bounded by its message limit.
         let bytes = buffer.copy_to_bytes(buffer.remaining());
-        rmp_serde::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| Status::invalid_argument(format!("cannot decode a message: {error}")))
+        rmp_serde::from_slice(&bytes).map(Some).map_err(|error| {
+            Status::invalid_argument(format!(
+                "cannot decode a message: {error}; is the other side of another version?"
+            ))
+        })
     }
 }

@@ -18,10 +18,8 @@ use tonic::{Request, Response, Status};
 
 use super::body::OneMessage;
 use super::codec::Named;
-use super::{
-    ATTACH, Asked, Attach, MESSAGE_BYTES_MAX, SERVICE, SIGN_LEAF, SignLeaf, TOKEN_METADATA, status_of,
-};
-use crate::snapshot::{SnapshotEvent, SnapshotSource};
+use super::{ATTACH, Asked, MESSAGE_BYTES_MAX, SERVICE, SIGN_LEAF, SignLeaf, TOKEN_METADATA, status_of};
+use crate::snapshot::{Attach, SnapshotEvent, SnapshotSource};
 
 /// Serves snapshots from a source.
 #[derive(Clone)]
@@ -68,7 +66,7 @@ impl ServerStreamingService<Attach> for AttachMethod {
         let Method { source, token } = self.0.taken();
         Box::pin(async move {
             let stream =
-                source.attach(request.into_inner().proxy, token).await.map_err(|error| status_of(&error))?;
+                source.attach(request.into_inner(), token).await.map_err(|error| status_of(&error))?;
             Ok(Response::new(stream.map(|event| event.map_err(|error| status_of(&error))).boxed()))
         })
     }

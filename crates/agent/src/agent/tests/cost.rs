@@ -7,7 +7,8 @@ use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_model::catalog::CheckStatus;
 use concord_model::intention::{Action, ServiceIntentions};
 use concord_model::{CheckId, ServiceRef};
-use concord_rpc::{Head, ProxyTarget, SnapshotSource};
+use concord_proxycfg::{Feature, Understood};
+use concord_rpc::{Attach, Head, ProxyTarget, SnapshotSource};
 
 use crate::cache::IntentionsTo;
 use crate::limits::{CHECK_STATE_PAUSE, REFRESH_DIGEST_MAX};
@@ -104,7 +105,8 @@ async fn an_attached_proxy_looks_once_at_a_change_that_is_not_about_it() {
         bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
         costs.push(since(&bench, before).records);
         let target = ProxyTarget::registered(service_id("web-sidecar-proxy"));
-        streams.push(bench.agent.attach(target, None).await.unwrap());
+        let attach = Attach::new(target, Understood::of(Feature::ALL));
+        streams.push(bench.agent.attach(attach, None).await.unwrap());
         settle().await;
         // The first change it hears of tells it which version it has.
         bench.agent.report_check(&caller, &other, CheckStatus::Passing, String::new()).unwrap();

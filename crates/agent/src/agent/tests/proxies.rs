@@ -10,10 +10,11 @@ use concord_model::intention::Action;
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{Secret, SpiffeId};
 use concord_proxycfg::{
-    DescribedInbound, DescribedProxy, DescribedUpstream, LocalTarget, SectionBody, UpstreamState,
+    DescribedInbound, DescribedProxy, DescribedUpstream, Feature, LeafFrom, LocalTarget, ProxySnapshot,
+    SectionBody, SectionUpdate, Understood,
 };
 use concord_rpc::request::InstanceHealth;
-use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
+use concord_rpc::{Attach, ProxyTarget, Received, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::timeout;
 use futures::StreamExt;
 
@@ -25,6 +26,29 @@ const WEB: &str = r#"{"Name":"web","Port":8080,"Connect":{"SidecarService":{"Pro
 
 fn target() -> ProxyTarget {
     ProxyTarget::registered(service_id("web-sidecar-proxy"))
+}
+
+/// A proxy that understands all there is.
+fn attach(proxy: ProxyTarget) -> Attach {
+    Attach::new(proxy, Understood::of(Feature::ALL))
+}
+
+/// The snapshot that a stream begins with.
+async fn first(stream: &mut SnapshotStream) -> ProxySnapshot {
+    let mut received = Received::default();
+    loop {
+        let event = stream.next().await.expect("it goes on").expect("no error");
+        if let Some(snapshot) = received.take(event).unwrap() {
+            return snapshot.clone();
+        }
+    }
+}
+
+/// The next section, which comes soon.
+async fn section(bench: &Bench, stream: &mut SnapshotStream) -> SectionUpdate {
+    let told = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("news");
+    let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
+    update
 }
 
 async fn registered(bench: &Bench, token: &Secret) {
@@ -69,27 +93,23 @@ async fn a_proxy_is_told_everything_then_what_changes_then_that_it_must_go() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let mut stream = bench.agent.attach(target(), Some(token.clone())).await.unwrap();
-    let Some(Ok(SnapshotEvent::Full(full))) = stream.next().await else { panic!("a whole snapshot first") };
-    assert_eq!(full.proxy.service.name, name("web"));
-    assert!(full.leaf.is_none());
+    let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
+    let whole = first(&mut stream).await;
+    assert_eq!(whole.proxy.service.name, name("web"));
+    assert_eq!((whole.listeners.len(), whole.chains.len(), whole.targets.len()), (2, 1, 1));
+    assert!(whole.leaf.is_none());
 
     bench.servers.change(|catalog| catalog.intentions.push(intention("db", "web", Action::Deny)));
     let mut told = false;
     while !told {
-        match stream.next().await {
-            Some(Ok(SnapshotEvent::Section(update))) => {
-                if let SectionBody::Intentions(section) = &update.body {
-                    told = section.entries.len() == 1;
-                }
-            }
-            other => panic!("{other:?}"),
+        if let SectionBody::Intentions(section) = section(&bench, &mut stream).await.body {
+            told = section.entries.len() == 1;
         }
     }
     bench.servers.change(|catalog| catalog.instances.push(api()));
-    let told = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("endpoints");
-    let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
-    assert!(matches!(update.body, SectionBody::Upstream(_)));
+    let update = section(&bench, &mut stream).await;
+    assert!(matches!(&update.body, SectionBody::Target(target) if target.endpoints.is_some()));
+    assert!(!update.more, "endpoints alone");
 
     bench.servers.revoke(&token);
     let last = rest(&bench, stream).await.pop();
@@ -104,14 +124,14 @@ async fn attaching_needs_the_right_to_the_service_and_a_sidecar_that_is_here() {
     let reader = bench.servers.token("reader", r#"service_prefix "" { policy = "read" }"#);
     let proxy_only = bench.servers.token("proxy", r#"service "web-sidecar-proxy" { policy = "write" }"#);
     for other in [None, Some(reader), Some(proxy_only)] {
-        let refused = bench.agent.attach(target(), other).await.err().expect("refused");
+        let refused = bench.agent.attach(attach(target()), other).await.err().expect("refused");
         assert!(refused.is_denial(), "{refused}");
     }
     let missing = ProxyTarget::registered(service_id("none"));
-    let refused = bench.agent.attach(missing, Some(token.clone())).await.err();
+    let refused = bench.agent.attach(attach(missing), Some(token.clone())).await.err();
     assert!(matches!(refused, Some(RpcError::NotFound(_))));
     let plain = ProxyTarget::registered(service_id("web"));
-    let refused = bench.agent.attach(plain, Some(token)).await.err();
+    let refused = bench.agent.attach(attach(plain), Some(token)).await.err();
     assert!(matches!(refused, Some(RpcError::Invalid(_))));
 }
 
@@ -120,7 +140,7 @@ async fn a_narrowed_token_ends_the_stream() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let mut stream = bench.agent.attach(target(), Some(token)).await.unwrap();
+    let mut stream = bench.agent.attach(attach(target()), Some(token)).await.unwrap();
     assert!(stream.next().await.is_some_and(|first| first.is_ok()));
     bench.servers.token("web", r#"service "web" { policy = "read" }"#);
     settle().await;
@@ -133,7 +153,7 @@ async fn deregistering_ends_the_stream() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let mut stream = bench.agent.attach(target(), Some(token.clone())).await.unwrap();
+    let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
     assert!(stream.next().await.is_some_and(|first| first.is_ok()));
     bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
     let last = rest(&bench, stream).await.pop().expect("an error");
@@ -168,23 +188,19 @@ async fn a_proxy_nobody_registered_is_told_what_a_registered_one_is() {
         catalog.intentions.push(intention("db", "web", Action::Allow));
         catalog.instances.push(api());
     });
-    let mut stream = bench.agent.attach(unregistered(), Some(token.clone())).await.unwrap();
-    let Some(Ok(SnapshotEvent::Full(full))) = stream.next().await else { panic!("a whole snapshot first") };
-    assert_eq!((&full.proxy.service.name, full.intentions.entries.len()), (&name("web"), 1));
-    assert_eq!(full.proxy.bind.as_ref().unwrap().to_string(), "0.0.0.0:8443");
-    if !matches!(full.upstreams.values().next().unwrap().state, UpstreamState::Known(_)) {
-        let told =
-            timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("endpoints");
-        let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
-        assert!(matches!(update.body, SectionBody::Upstream(_)));
+    let mut stream = bench.agent.attach(attach(unregistered()), Some(token.clone())).await.unwrap();
+    let whole = first(&mut stream).await;
+    assert_eq!((&whole.proxy.service.name, whole.intentions.entries.len()), (&name("web"), 1));
+    assert_eq!(whole.inbound().unwrap().bind.to_string(), "0.0.0.0:8443");
+    if whole.targets.values().next().unwrap().endpoints.is_none() {
+        assert!(matches!(section(&bench, &mut stream).await.body, SectionBody::Target(_)));
     }
     // Registrations here are none of its business, not even one of the service it speaks for.
     registered(&bench, &token).await;
     bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
     settle().await;
     bench.servers.change(|catalog| catalog.intentions.push(intention("*", "web", Action::Deny)));
-    let told = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("it goes on");
-    assert!(matches!(told, Some(Ok(SnapshotEvent::Section(_)))), "{told:?}");
+    assert!(matches!(section(&bench, &mut stream).await.body, SectionBody::Intentions(_)), "it goes on");
 
     bench.servers.token("web", r#"service "web" { policy = "read" }"#);
     let last = rest(&bench, stream).await.pop();
@@ -198,7 +214,7 @@ async fn a_proxy_nobody_registered_needs_the_right_to_its_service() {
     let reader = bench.servers.token("reader", r#"service_prefix "" { policy = "read" }"#);
     let other = bench.servers.token("other", r#"service "api" { policy = "write" }"#);
     for token in [None, Some(reader), Some(other)] {
-        let refused = bench.agent.attach(unregistered(), token.clone()).await.err().expect("refused");
+        let refused = bench.agent.attach(attach(unregistered()), token.clone()).await.err().expect("refused");
         assert!(refused.is_denial(), "{refused}");
         let text = refused.to_string();
         assert!(text.contains("service:write") && text.contains("\"web\""), "{text}");
@@ -221,4 +237,69 @@ async fn a_proxy_nobody_registered_gets_a_certificate_for_its_service_only() {
         let refused = sign(other).await.unwrap_err();
         assert!(refused.is_denial() && refused.to_string().contains("web (not registered)"), "{refused}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_does_not_say_what_it_understands_is_refused_by_name() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    // As a proxy of the version before writes it.
+    let older: Attach = serde_json::from_str(r#"{"proxy": {"proxy": "web-sidecar-proxy"}}"#).unwrap();
+    let refused = bench.agent.attach(older, Some(token.clone())).await.err().expect("refused");
+    assert!(refused.to_string().contains("is older than the agent"), "{refused}");
+    // Who has no right learns nothing of it.
+    let older = Attach::new(target(), Understood::default());
+    assert!(bench.agent.attach(older, None).await.err().expect("refused").is_denial());
+    let text = r#"{"proxy": {"proxy": "web-sidecar-proxy"}, "leaf": "agent",
+        "understands": ["proxy", "roots", "intentions", "targets", "chains", "listeners", "something newer"]}"#;
+    let keyless: Attach = serde_json::from_str(text).unwrap();
+    assert_eq!(keyless, Attach { leaf: LeafFrom::Agent, ..attach(target()) });
+    let refused = bench.agent.attach(keyless, Some(token)).await.err().expect("refused");
+    assert_eq!(refused.to_string(), "not available yet: keys made by the agent for a proxy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_176_a_snapshot_that_a_proxy_does_not_understand_is_not_sent_to_it() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let without_chains = Feature::ALL.into_iter().filter(|feature| *feature != Feature::Chains);
+    let proxy = Attach::new(target(), Understood::of(without_chains));
+    let stream = bench.agent.attach(proxy, Some(token)).await.unwrap();
+    let all = rest(&bench, stream).await;
+    let [Err(refused)] = &all[..] else { panic!("nothing but the error: {all:?}") };
+    assert!(refused.to_string().contains("needs chains, which the proxy does not understand"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_is_slow_is_sent_each_change_to_its_end() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    let caller = bench.caller(&token).await;
+    let upstreams: Vec<_> =
+        (0..50).map(|i| format!(r#"{{"DestinationName":"s{i}","LocalBindPort":{}}}"#, 9100 + i)).collect();
+    let text = format!(
+        r#"{{"Name":"web","Port":8080,"Connect":{{"SidecarService":{{"Proxy":{{"Upstreams":[{}]}}}}}}}}"#,
+        upstreams.join(",")
+    );
+    let definition = ServiceDefinition::decode(text.as_bytes()).unwrap();
+    bench.agent.register_service(&caller, &definition, false).await.unwrap();
+    let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
+    // It reads nothing while there are more messages than the channel holds, and then something changes.
+    settle().await;
+    bench.servers.change(|catalog| catalog.intentions.push(intention("db", "web", Action::Deny)));
+    settle().await;
+    let mut received = Received::default();
+    let (mut versions, mut events) = (Vec::new(), 0);
+    while versions.last().is_none_or(|(_, intentions)| *intentions == 0) {
+        let event = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("news");
+        events += 1;
+        if let Some(snapshot) = received.take(event.unwrap().unwrap()).unwrap() {
+            assert_eq!(snapshot.outbound().count(), 50);
+            versions.push((snapshot.version, snapshot.intentions.entries.len()));
+        }
+    }
+    assert!(events > 151 && versions.len() >= 2, "{events} messages, {versions:?}");
+    assert!(versions.is_sorted(), "{versions:?}");
 }

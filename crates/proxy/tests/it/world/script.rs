@@ -13,10 +13,11 @@ use concord_model::{
     InstanceId, Namespace, NodeName, Partition, Pattern, Secret, ServiceName, ServiceRef, Stamp,
 };
 use concord_proxycfg::{
-    BindAddress, Endpoint, Endpoints, ExpectedIdentity, IntentionSection, LocalTarget, ProxyId, ProxySection,
-    ProxySnapshot, UpstreamId, UpstreamLimits, UpstreamSection, UpstreamState, UpstreamTarget, Versioned,
+    BindAddress, Chain, ChainId, ChainStep, Endpoint, Endpoints, ExpectedIdentity, InboundListener,
+    IntentionSection, Leads, Listener, LocalTarget, OutboundListener, ProxyId, ProxySection, ProxySnapshot,
+    Refusal, Resolve, Target, TargetId, UpstreamId, UpstreamLimits, Versioned,
 };
-use concord_rpc::{ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
+use concord_rpc::{Attach, ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use futures::future::BoxFuture;
 use futures::stream::StreamExt as _;
 use parking_lot::Mutex;
@@ -40,10 +41,24 @@ pub(crate) enum Mood {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parts {
     pub(crate) proxy: ProxySection,
+    /// Where it takes connections from the mesh; `None`: it takes none.
+    pub(crate) bind: Option<BindAddress>,
+    pub(crate) inbound: InboundListener,
     pub(crate) roots: CaRoots,
     pub(crate) entries: Vec<ServiceIntentions>,
     pub(crate) default: Action,
-    pub(crate) upstreams: BTreeMap<UpstreamId, UpstreamSection>,
+    pub(crate) upstreams: BTreeMap<UpstreamId, UpstreamPart>,
+}
+
+/// An upstream: what its listener, its chain and its target are made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct UpstreamPart {
+    pub(crate) id: UpstreamId,
+    pub(crate) bind: Option<BindAddress>,
+    pub(crate) limits: UpstreamLimits,
+    pub(crate) refused: Option<Refusal>,
+    pub(crate) target: TargetId,
+    pub(crate) endpoints: Option<Endpoints>,
 }
 
 type Sender = mpsc::UnboundedSender<Result<SnapshotEvent, RpcError>>;
@@ -87,22 +102,21 @@ pub(crate) struct UpstreamParts;
 
 impl UpstreamParts {
     /// The upstream of a service at a free port.
-    pub(crate) fn of(to: &str, instances: &[SocketAddr]) -> UpstreamSection {
-        UpstreamSection {
+    pub(crate) fn of(to: &str, instances: &[SocketAddr]) -> UpstreamPart {
+        UpstreamPart {
             id: upstream_id(to),
-            target: UpstreamTarget { service: service(to), datacenter: dc("dc1") },
             bind: Some(BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into())),
-            connect_timeout: None,
             limits: UpstreamLimits::default(),
-            settings: Settings::new(),
-            state: Self::known(to, instances),
+            refused: None,
+            target: TargetId { service: service(to), datacenter: dc("dc1") },
+            endpoints: Self::known(to, instances),
         }
     }
 
-    pub(crate) fn known(to: &str, instances: &[SocketAddr]) -> UpstreamState {
+    pub(crate) fn known(to: &str, instances: &[SocketAddr]) -> Option<Endpoints> {
         let list =
             instances.iter().map(|address| Self::endpoint(to, *address, CheckStatus::Passing)).collect();
-        UpstreamState::Known(Arc::new(Endpoints::from_unordered(list)))
+        Some(Endpoints::from_unordered(list))
     }
 
     pub(crate) fn endpoint(to: &str, address: SocketAddr, status: CheckStatus) -> Endpoint {
@@ -162,16 +176,21 @@ impl Script {
             service: service(of),
             service_id: None,
             datacenter: dc("dc1"),
-            bind: Some(BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into())),
-            local,
-            local_connect_timeout: None,
-            handshake_timeout: None,
-            max_inbound_connections: None,
             protocol: "tcp".to_owned(),
             settings: Settings::new(),
         };
+        let bind = BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+        let inbound = InboundListener {
+            bind: bind.clone(),
+            local,
+            local_connect_timeout: None,
+            handshake_timeout: None,
+            max_connections: None,
+        };
         let parts = Parts {
             proxy,
+            bind: Some(bind),
+            inbound,
             roots: mesh.roots(),
             entries: Vec::new(),
             default: Action::Deny,
@@ -198,11 +217,8 @@ impl Script {
         inner.version += 1;
         let old = inner.snapshot.take();
         let new = build(&inner.parts, inner.version, old.as_ref());
-        if let Some(old) = old {
-            for update in new.diff(&old) {
-                let event = SnapshotEvent::Section(update);
-                inner.streams.retain(|stream| stream.send(Ok(event.clone())).is_ok());
-            }
+        for event in old.iter().flat_map(|old| SnapshotEvent::between(Some(old), &new)) {
+            inner.streams.retain(|stream| stream.send(Ok(event.clone())).is_ok());
         }
         inner.snapshot = Some(new);
         inner.version
@@ -250,9 +266,28 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
     let default = DefaultPolicy::resolve(None, parts.default);
     let entries = parts.entries.iter().cloned().map(Arc::new);
     let intentions = IntentionSection::new(destination, entries, default);
-    let upstream = |(id, section): (&UpstreamId, &UpstreamSection)| {
-        (id.clone(), part(section, old.and_then(|old| old.upstreams.get(id)), version))
+    let (mut targets, mut chains, mut listeners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut listen = |listener: Listener| {
+        let id = listener.id();
+        let old = old.and_then(|old| old.listeners.get(&id));
+        listeners.insert(id, part(&listener, old, version));
     };
+    if let Some(bind) = parts.bind.clone() {
+        listen(Listener::Inbound(InboundListener { bind, ..parts.inbound.clone() }));
+    }
+    for (id, own) in &parts.upstreams {
+        let (upstream, chain_id) = (id.clone(), ChainId::of(id));
+        let leads = own.refused.clone().map_or_else(|| Leads::Chain(chain_id.clone()), Leads::Refused);
+        let (bind, limits, settings) = (own.bind.clone(), own.limits, Settings::new());
+        listen(Listener::Outbound(OutboundListener { upstream, bind, leads, limits, settings }));
+        let target = Target { id: own.target.clone(), endpoints: own.endpoints.clone() };
+        let found = old.and_then(|old| old.targets.get(&target.id));
+        targets.insert(target.id.clone(), part(&target, found, version));
+        let resolve = Resolve { target: target.id, connect_timeout: None };
+        let chain = Chain { id: chain_id.clone(), start: ChainStep::Resolve(resolve) };
+        let found = old.and_then(|old| old.chains.get(&chain_id));
+        chains.insert(chain_id, part(&chain, found, version));
+    }
     ProxySnapshot {
         id: ProxyId {
             scope: NodeScope::default(),
@@ -264,7 +299,9 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
         proxy: part(&parts.proxy, old.map(|old| &old.proxy), version),
         roots: part(&parts.roots, old.map(|old| &old.roots), version),
         intentions: part(&intentions, old.map(|old| &old.intentions), version),
-        upstreams: parts.upstreams.iter().map(upstream).collect(),
+        targets,
+        chains,
+        listeners,
         leaf: None,
     }
 }
@@ -276,7 +313,7 @@ impl SnapshotSource for Script {
 
     fn attach(
         &self,
-        _proxy: ProxyTarget,
+        _proxy: Attach,
         _token: Option<Secret>,
     ) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
         Box::pin(async {
@@ -286,8 +323,10 @@ impl SnapshotSource for Script {
             }
             inner.attached += 1;
             let (sender, receiver) = mpsc::unbounded_channel();
-            let snapshot = inner.snapshot.clone().expect("made at the beginning");
-            sender.send(Ok(SnapshotEvent::Full(Box::new(snapshot)))).expect("the receiver is here");
+            let snapshot = inner.snapshot.as_ref().expect("made at the beginning");
+            for event in SnapshotEvent::between(None, snapshot) {
+                sender.send(Ok(event)).expect("the receiver is here");
+            }
             inner.streams.push(sender);
             Ok(UnboundedReceiverStream::new(receiver).boxed())
         })

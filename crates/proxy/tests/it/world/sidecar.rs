@@ -7,13 +7,13 @@ use std::time::Duration;
 use concord_ca::OsKeys;
 use concord_model::InstanceId;
 use concord_proxy::{Options, Proxy, ProxyStatus};
-use concord_proxycfg::{LocalTarget, UpstreamSection};
+use concord_proxycfg::LocalTarget;
 use concord_rpc::{ProxyTarget, SnapshotSource};
 use concord_runtime::Budget;
 use concord_runtime::limits::BUDGET_BYTES;
 use tokio::sync::watch;
 
-use super::script::Parts;
+use super::script::{Parts, UpstreamPart};
 use super::{Mesh, Script, eventually, within};
 
 pub(crate) struct Sidecar {
@@ -70,7 +70,7 @@ impl Sidecar {
     pub(crate) async fn calling(
         mesh: &Arc<Mesh>,
         of: &str,
-        upstreams: impl IntoIterator<Item = UpstreamSection>,
+        upstreams: impl IntoIterator<Item = UpstreamPart>,
     ) -> Self {
         let script = Script::new(mesh, of, None);
         script.change(|parts| {

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use concord_model::InstanceId;
+use concord_proxycfg::Understood;
 use futures::FutureExt as _;
 use http_body::Frame;
 
-use super::super::{Attach, PREFIX_BYTES, REQUEST_BYTES_MAX};
+use super::super::{PREFIX_BYTES, REQUEST_BYTES_MAX};
 use super::*;
 use crate::error::RpcError;
 use crate::snapshot::{ProxyTarget, SnapshotStream};
@@ -23,7 +24,7 @@ impl SnapshotSource for Nobody {
         async move { if known { Ok(()) } else { Err(RpcError::TokenNotFound) } }.boxed()
     }
 
-    fn attach(&self, _: ProxyTarget, _: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
+    fn attach(&self, _: Attach, _: Option<Secret>) -> BoxFuture<'_, Result<SnapshotStream, RpcError>> {
         async { Err(RpcError::ShuttingDown) }.boxed()
     }
 
@@ -96,7 +97,8 @@ async fn n_37_a_request_over_its_limit_is_refused_by_what_it_says() {
 #[tokio::test]
 async fn n_37_a_request_over_its_limit_is_refused_by_what_comes() {
     // A good message, and after it another, and another.
-    let attach = Attach { proxy: ProxyTarget::registered(InstanceId::parse("web").unwrap()) };
+    let proxy = ProxyTarget::registered(InstanceId::parse("web").unwrap());
+    let attach = Attach::new(proxy, Understood::default());
     let bytes = rmp_serde::to_vec_named(&attach).unwrap();
     let piece = message(bytes.len(), &bytes);
     let (code, read) = ask(ATTACH, "known", piece.clone()).await;

@@ -1,0 +1,114 @@
+//! What a snapshot needs its receiver to understand, and what a receiver says that it does.
+//!
+//! A proxy names its features when it attaches. Names that this version does not know are passed over: the proxy is
+//! newer, and no snapshot of ours needs them. A snapshot that needs more than the proxy has named is not sent.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chain::{Chain, ChainStep};
+use crate::snapshot::ProxySnapshot;
+
+/// Something that a snapshot can need its receiver to understand.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Feature {
+    /// Section Proxy: whom it speaks for.
+    Proxy,
+    /// Section Roots.
+    Roots,
+    /// Section Intentions, with decisions about connections and, for these, about requests.
+    Intentions,
+    /// Sections Target: endpoints by reference.
+    Targets,
+    /// Sections Chain that lead to one target.
+    Chains,
+    /// Sections Listener, inbound and outbound.
+    Listeners,
+}
+
+impl Feature {
+    /// All that this version knows.
+    pub const ALL: [Self; 6] =
+        [Self::Proxy, Self::Roots, Self::Intentions, Self::Targets, Self::Chains, Self::Listeners];
+
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Roots => "roots",
+            Self::Intentions => "intentions",
+            Self::Targets => "targets",
+            Self::Chains => "chains",
+            Self::Listeners => "listeners",
+        }
+    }
+}
+
+/// The features that a receiver of snapshots understands.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct Understood(BTreeSet<Feature>);
+
+/// A snapshot needs what its receiver does not understand.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the proxy's configuration needs {}, which the proxy does not understand; run a proxy of the agent's version", list(.0))]
+pub struct NotUnderstood(pub BTreeSet<Feature>);
+
+impl Understood {
+    /// Exactly these.
+    pub fn of(features: impl IntoIterator<Item = Feature>) -> Self {
+        Self(features.into_iter().collect())
+    }
+
+    /// Whether the receiver has named nothing that this version knows: it is older than the naming of features.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a snapshot can be given to the receiver.
+    ///
+    /// # Errors
+    /// What it needs beyond.
+    pub fn covers(&self, snapshot: &ProxySnapshot) -> Result<(), NotUnderstood> {
+        let missing = &snapshot.needs() - &self.0;
+        if missing.is_empty() { Ok(()) } else { Err(NotUnderstood(missing)) }
+    }
+}
+
+impl From<Vec<String>> for Understood {
+    fn from(names: Vec<String>) -> Self {
+        let known = |feature: &Feature| names.iter().any(|name| name == feature.as_str());
+        Self::of(Feature::ALL.into_iter().filter(known))
+    }
+}
+
+impl From<Understood> for Vec<String> {
+    fn from(own: Understood) -> Self {
+        own.0.into_iter().map(|feature| feature.as_str().to_owned()).collect()
+    }
+}
+
+impl ProxySnapshot {
+    /// What its receiver has to understand.
+    pub fn needs(&self) -> BTreeSet<Feature> {
+        let mut needs = BTreeSet::from([Feature::Proxy, Feature::Roots, Feature::Intentions]);
+        needs.extend((!self.targets.is_empty()).then_some(Feature::Targets));
+        needs.extend((!self.listeners.is_empty()).then_some(Feature::Listeners));
+        needs.extend(self.chains.values().map(|chain| chain.needs()));
+        needs
+    }
+}
+
+impl Chain {
+    fn needs(&self) -> Feature {
+        match &self.start {
+            ChainStep::Resolve(_) => Feature::Chains,
+        }
+    }
+}
+
+fn list(features: &BTreeSet<Feature>) -> impl fmt::Display {
+    features.iter().map(|feature| feature.as_str()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,120 @@
+//! Listeners: where a proxy accepts connections, and what it does with them.
+
+use std::fmt;
+use std::time::Duration;
+
+use concord_model::proxy::Settings;
+use serde::{Deserialize, Serialize};
+
+use crate::address::{BindAddress, LocalTarget};
+use crate::chain::ChainId;
+use crate::id::UpstreamId;
+use crate::refusal::Refusal;
+
+/// The name of a listener in its proxy.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenerId {
+    /// The one for connections from the mesh.
+    Inbound,
+    /// The one for the local service's connections to an upstream.
+    Upstream(UpstreamId),
+}
+
+impl fmt::Display for ListenerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inbound => f.write_str("the proxy itself"),
+            Self::Upstream(id) => write!(f, "upstream {id}"),
+        }
+    }
+}
+
+/// Where a proxy accepts connections, and what it does with them.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listener {
+    /// Takes connections from the mesh for the local service.
+    Inbound(InboundListener),
+    /// Takes the local service's connections to an upstream.
+    Outbound(OutboundListener),
+}
+
+/// Takes connections from the mesh for the local service.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct InboundListener {
+    /// Where it listens.
+    pub bind: BindAddress,
+    /// Where its service listens; `None`: the registration does not say, and connections are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalTarget>,
+    /// Time for connecting to the local service; `None`: the proxy's own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_connect_timeout: Option<Duration>,
+    /// Time a caller has for its handshake; `None`: [`crate::HANDSHAKE_TIMEOUT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake_timeout: Option<Duration>,
+    /// Connections at a time; `None`: the proxy's own bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+}
+
+/// Takes the local service's connections to an upstream.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct OutboundListener {
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// Where it listens; `None` only if its connections are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind: Option<BindAddress>,
+    /// Where its connections go.
+    pub leads: Leads,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: UpstreamLimits,
+    /// All opaque settings as written, for the keys of other proxies.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// Where an upstream's connections go.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leads {
+    /// Along this chain.
+    Chain(ChainId),
+    /// Nowhere: the upstream cannot be served as it is configured, and calls must not be passed anywhere.
+    Refused(Refusal),
+}
+
+/// Limits of an upstream; `None`: the proxy's own.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UpstreamLimits {
+    /// Connections at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// Requests waiting for a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pending_requests: Option<u32>,
+    /// Requests at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_requests: Option<u32>,
+}
+
+impl Listener {
+    /// Its name.
+    pub fn id(&self) -> ListenerId {
+        match self {
+            Self::Inbound(_) => ListenerId::Inbound,
+            Self::Outbound(own) => ListenerId::Upstream(own.upstream.clone()),
+        }
+    }
+
+    /// The chain its connections go along; `None`: they go to the local service, or nowhere.
+    pub fn chain(&self) -> Option<&ChainId> {
+        match self {
+            Self::Outbound(OutboundListener { leads: Leads::Chain(chain), .. }) => Some(chain),
+            Self::Outbound(OutboundListener { leads: Leads::Refused(_), .. }) | Self::Inbound(_) => None,
+        }
+    }
+}

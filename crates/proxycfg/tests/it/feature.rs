@@ -1,0 +1,48 @@
+//! What a proxy says that it understands, and what a snapshot needs.
+
+use std::collections::BTreeSet;
+
+use concord_proxycfg::{Feature, NotUnderstood, Understood};
+
+use crate::world::{World, sidecar};
+
+fn understood(names: &[&str]) -> Understood {
+    let bytes = rmp_serde::to_vec_named(names).unwrap();
+    rmp_serde::from_slice(&bytes).unwrap()
+}
+
+#[test]
+fn features_travel_by_name_and_unknown_ones_are_passed_over() {
+    let all = Understood::of(Feature::ALL);
+    let bytes = rmp_serde::to_vec_named(&all).unwrap();
+    assert_eq!(rmp_serde::from_slice::<Vec<String>>(&bytes).unwrap().len(), Feature::ALL.len());
+    assert_eq!(rmp_serde::from_slice::<Understood>(&bytes).unwrap(), all);
+    let newer = understood(&["roots", "quic", "proxy", "roots", ""]);
+    assert_eq!(newer, Understood::of([Feature::Proxy, Feature::Roots]));
+    assert!(understood(&["quic"]).is_empty() && understood(&[]).is_empty() && !newer.is_empty());
+}
+
+#[test]
+fn a_snapshot_needs_what_is_in_it() {
+    let mut world = World::published();
+    assert_eq!(world.snapshot().needs(), BTreeSet::from(Feature::ALL));
+    world.register(sidecar("web", vec![]));
+    let needs = BTreeSet::from([Feature::Proxy, Feature::Roots, Feature::Intentions, Feature::Listeners]);
+    assert_eq!(world.snapshot().needs(), needs);
+}
+
+#[test]
+fn a_snapshot_is_not_for_a_proxy_that_does_not_understand_all_of_it() {
+    let mut world = World::published();
+    assert_eq!(Understood::of(Feature::ALL).covers(world.snapshot()), Ok(()));
+    for lacking in Feature::ALL {
+        let others = Understood::of(Feature::ALL.into_iter().filter(|feature| *feature != lacking));
+        let refused = others.covers(world.snapshot()).expect_err("it lacks one");
+        assert_eq!(refused, NotUnderstood([lacking].into()));
+        assert!(refused.to_string().contains(lacking.as_str()), "{refused}");
+    }
+    let no_upstreams = understood(&["proxy", "roots", "intentions", "listeners"]);
+    assert!(no_upstreams.covers(world.snapshot()).is_err());
+    world.register(sidecar("web", vec![]));
+    assert_eq!(no_upstreams.covers(world.snapshot()), Ok(()));
+}
