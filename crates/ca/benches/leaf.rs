@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use concord_ca::csr::Csr;
 use concord_ca::key::{KeyMaker, OsKeys, Signer};
-use concord_ca::provider::{BuiltinProvider, CaSettings, Issue, LeafRequest, Provider};
+use concord_ca::provider::means::at_once;
+use concord_ca::provider::{Issue, Kinds, LeafRequest, Means, Provider};
 use concord_ca::verify::{TrustBundle, Usage, verify_service};
 use concord_ca::x509::build::{Authority, LeafTemplate, Serial, Validity, build_leaf};
 use concord_model::ca::KeyKind;
@@ -29,11 +30,12 @@ fn issue() -> Issue {
     Issue { now: NOW, serial: Serial::from_counter(7).expect("positive") }
 }
 
-fn provider(kind: KeyKind) -> BuiltinProvider {
-    let settings = CaSettings { key_kind: kind, ..CaSettings::default() };
-    let mut provider =
-        BuiltinProvider::configure(settings, domain(), None, Arc::new(OsKeys)).expect("a provider");
-    provider.generate_ca_chain(issue()).expect("a root");
+fn provider(kind: KeyKind) -> Arc<dyn Provider> {
+    let (kinds, means) = (Kinds::default(), Means::inline(domain(), Arc::new(OsKeys)));
+    let mut settings = kinds.default_kind().parse(&Default::default()).expect("no settings");
+    settings.common.key_kind = kind;
+    let provider = at_once(kinds.default_kind().configure(&means, &settings)).expect("a provider");
+    at_once(provider.generate_ca_chain(issue())).expect("a root");
     provider
 }
 
@@ -79,7 +81,7 @@ fn keygen_and_request(bencher: divan::Bencher<'_, '_>) {
 /// The server's part: read and check a request, sign a leaf.
 #[divan::bench(args = [KeyKind::EcP256, KeyKind::EcP384, KeyKind::Rsa2048])]
 fn parse_request_and_sign(bencher: divan::Bencher<'_, '_>, kind: &KeyKind) {
-    let mut provider = provider(*kind);
+    let provider = provider(*kind);
     let csr = Csr::build(&*key(), &web()).expect("a request");
     bencher.bench_local(|| {
         let parsed = Csr::parse(&csr).expect("a good request");
@@ -89,19 +91,19 @@ fn parse_request_and_sign(bencher: divan::Bencher<'_, '_>, kind: &KeyKind) {
             addresses: &[],
             public_key: &parsed.public_key,
         };
-        provider.sign(&request, issue()).expect("a leaf")
+        at_once(provider.sign(request, issue())).expect("a leaf")
     });
 }
 
 /// The peer's part of a handshake: a leaf directly under the root.
 #[divan::bench]
 fn judge_a_chain(bencher: divan::Bencher<'_, '_>) {
-    let mut provider = provider(KeyKind::EcP256);
-    let root = provider.generate_ca_chain(issue()).expect("a root").root;
+    let provider = provider(KeyKind::EcP256);
+    let root = at_once(provider.generate_ca_chain(issue())).expect("a root").chain.root.clone();
     let (holder, identity) = (key(), web());
     let request =
         LeafRequest { identity: &identity, dns_names: &[], addresses: &[], public_key: holder.public_key() };
-    let chain = [provider.sign(&request, issue()).expect("a leaf").der().clone()];
+    let chain = [at_once(provider.sign(request, issue())).expect("a leaf").der().clone()];
     let mut bundle = TrustBundle::default();
     bundle.add(&domain(), root, &[]).expect("a root");
     bencher.bench_local(|| verify_service(&chain, &bundle, NOW, Usage::Client).expect("a good chain"));

@@ -1,126 +1,109 @@
 //! Providers: who holds the CA's key and signs with it.
 //!
-//! The interface is Consul's. The built-in provider implements it here, pure: what
-//! it must remember is given out as a record with the key sealed. Providers that talk to other
-//! systems are hosted by the server behind the same trait.
+//! A provider is of a kind. A [`Kind`] is one row of the table in [`kinds`]: its name, how it reads its settings, how a
+//! provider is configured anew, and how it is opened again from what the log keeps. A [`Provider`] is Consul's
+//! interface, asynchronous: whoever hosts it waits for each [`Call`] outside every lock, bounds it in time, cuts it by
+//! dropping it, and makes it again where that may help. Nothing here knows a runtime.
+//!
+//! What a provider keeps is sealed by its host and stands in the log as `{kind, sealed bytes}`
+//! ([`ProviderRecord`](concord_model::ca::ProviderRecord)). Nothing outside a kind's own folder names it.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
-use concord_model::Timestamp;
-use concord_model::ca::{CaRoot, KeyKind};
-use concord_model::{SpiffeId, TrustDomain};
+use concord_model::ca::CaRoot;
+use concord_model::proxy::Settings;
+use concord_model::secret::SecretBytes;
+use concord_model::{SpiffeId, Timestamp, TrustDomain};
 
-use crate::csr::CsrRefusal;
-use crate::key::{KeyError, PublicKey};
-use crate::seal::SealError;
-use crate::verify::{AuthorityFault, Refusal};
-use crate::x509::build::{BuildError, Serial};
-use crate::x509::{Certificate, CertificateError};
+use crate::key::PublicKey;
+use crate::x509::Certificate;
+use crate::x509::build::Serial;
 
-pub mod builtin;
+pub mod assess;
+mod builtin;
+pub mod error;
+pub mod kinds;
+pub mod means;
+pub mod record;
 pub mod settings;
-mod trial;
 
-pub use self::builtin::BuiltinProvider;
-pub use self::settings::{CaSettings, ParsedSettings, SettingFault};
+pub use self::error::{ProviderError, RootCertFault, Unreachable};
+pub use self::kinds::{Kinds, UnknownKind};
+pub use self::means::{Means, Workers};
+pub use self::settings::{CommonSettings, ParsedSettings, SettingFault, SettingReader};
 
 #[cfg(test)]
 mod tests;
 
-/// The built-in provider's name in configurations.
-pub const BUILTIN: &str = "consul";
+/// A call of a provider, under way. Dropping it cuts it.
+pub type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;
 
-/// Why a provider did not do what it was asked for.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ProviderError {
-    /// The provider has no root or intermediate yet.
-    #[error("the CA provider has not been initialised")]
-    NotInitialised,
-    /// The provider is of a kind that is not built in.
-    #[error("not available yet: CA provider {0:?}")]
-    Unavailable(String),
-    /// It cannot sign another root.
-    #[error("the CA provider cannot cross-sign")]
-    NoCrossSigning,
-    /// What the user supplied as root cannot be one here.
-    #[error("RootCert: {0}")]
-    RootCert(#[from] RootCertFault),
-    /// What was supplied as intermediate does not fit.
-    #[error("the intermediate is not for this provider's key")]
-    ForeignIntermediate,
-    /// The signing certificate has expired.
-    #[error("the CA's signing certificate has expired; rotate the root or renew the intermediate")]
-    Expired,
-    /// An intermediate that not all verifiers accept.
-    #[error("intermediate: {0}")]
-    Intermediate(AuthorityFault),
-    /// A leaf that it signs is not accepted below its root alone.
-    #[error(
-        "a leaf that this CA signs would be refused ({0}), so nothing was changed; supply another root or key"
-    )]
-    Trial(Refusal),
-    /// The request is not accepted.
-    #[error(transparent)]
-    Csr(#[from] CsrRefusal),
-    /// A certificate cannot be read.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// A certificate was not built.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// A key failed.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The sealed key cannot be opened, or the key not be sealed.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The provider's system did not answer, or refused for now.
-    #[error("the CA provider is not reachable or busy: {0}")]
-    Unreachable(Unreachable),
+/// A kind of provider.
+pub trait Kind: fmt::Debug + Send + Sync {
+    /// Its name in configurations and records.
+    fn name(&self) -> &'static str;
+
+    /// What people call its roots.
+    fn root_name(&self) -> &'static str;
+
+    /// What its records are sealed for, unlike that of every other kind: no record opens as one of another kind.
+    fn purpose(&self) -> &'static str;
+
+    /// Reads settings, those of its own among them. All faults at once, each naming the setting.
+    fn parse(&self, settings: &Settings) -> Result<ParsedSettings, Vec<SettingFault>>;
+
+    /// A provider that has no root yet, or the one that the settings bring along.
+    fn configure<'a>(&'a self, means: &'a Means, settings: &'a ParsedSettings)
+    -> Call<'a, Arc<dyn Provider>>;
+
+    /// The provider of a published root, from what it kept: after a restart, or on a new leader.
+    fn open<'a>(
+        &'a self,
+        means: &'a Means,
+        settings: &'a ParsedSettings,
+        root: &'a CaRoot,
+        kept: &'a SecretBytes,
+    ) -> Call<'a, Arc<dyn Provider>>;
 }
 
-/// In which way a provider's system failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unreachable {
-    /// No connection, or no answer in time.
-    #[error("no answer")]
-    NoAnswer,
-    /// It asked us to slow down.
-    #[error("rate limited")]
-    RateLimited,
-    /// It does not know us, or does not let us.
-    #[error("not permitted")]
-    NotPermitted,
-}
+/// Holds a CA's key and signs with it.
+///
+/// Calls may run at the same time. Each may be cut and made again, by this leader or the next one: a call finds what an
+/// earlier one has begun. A failure that may pass is [`ProviderError::Unreachable`].
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Its certificates as it knows them, without asking anybody; `None` before there are any.
+    fn chain(&self) -> Option<Arc<CaChain>>;
 
-/// Why a root supplied by the user is not accepted.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum RootCertFault {
-    /// A certificate without its key.
-    #[error("PrivateKey is required with RootCert")]
-    NoPrivateKey,
-    /// The key is not the certificate's.
-    #[error("PrivateKey does not belong to it")]
-    WrongKey,
-    /// Not an authority that all verifiers accept.
-    #[error(transparent)]
-    Authority(#[from] AuthorityFault),
-    /// It does not name the cluster's trust domain, and that alone.
-    #[error("it must have exactly one name in its subjectAltName, the URI spiffe://{0}")]
-    TrustDomain(TrustDomain),
-    /// It is not valid now.
-    #[error("it is not valid now")]
-    NotValidNow,
-    /// It ends before the leaves it would sign.
-    #[error("it ends before a leaf that it signs now (LeafCertTTL is {leaf}); supply one that lives longer")]
-    EndsTooSoon {
-        /// How long a leaf lives.
-        leaf: String,
-    },
-    /// Its key is of a kind that cannot be used for a CA here.
-    #[error("its key must be ec 256, ec 384 or rsa 2048")]
-    KeyKind,
+    /// In a primary: its root, made on the first call, the same ever after.
+    fn generate_ca_chain(&self, issue: Issue) -> Call<'_, Made>;
+
+    /// In a secondary: a request for an intermediate, to be signed by the primary.
+    fn generate_intermediate_csr(&self) -> Call<'_, String>;
+
+    /// In a secondary: takes the intermediate over and signs leaves with it from now on.
+    fn set_intermediate(&self, intermediate: Certificate, root: Certificate) -> Call<'_, ()>;
+
+    /// Signs a leaf.
+    fn sign<'a>(&'a self, request: LeafRequest<'a>, issue: Issue) -> Call<'a, Certificate>;
+
+    /// In a primary: signs a secondary's request for an intermediate.
+    fn sign_intermediate<'a>(&'a self, csr: &'a str, issue: Issue) -> Call<'a, Certificate>;
+
+    /// Signs another root, so that those who trust only this one follow. [`ProviderError::NoCrossSigning`] where it
+    /// cannot.
+    fn cross_sign_ca<'a>(&'a self, new_root: &'a Certificate, issue: Issue) -> Call<'a, Certificate>;
+
+    /// Whether settings of its own kind ask for a provider configured anew, which may have another root. Life times and
+    /// limits do not; a root that has expired does.
+    fn needs_rotation<'a>(&'a self, settings: &'a ParsedSettings, now: Timestamp) -> Call<'a, bool>;
+
+    /// Goes by settings that need no new provider: life times and limits.
+    fn reconfigure(&self, settings: &ParsedSettings);
+
+    /// Lets go of what it holds elsewhere, once another provider has replaced it or it is not going to be used.
+    fn cleanup(&self) -> Call<'_, ()>;
 }
 
 /// When a certificate is issued, and under which serial number.
@@ -133,7 +116,7 @@ pub struct Issue {
 }
 
 /// A leaf to be signed: what the server has authorised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct LeafRequest<'a> {
     /// Who it is for.
     pub identity: &'a SpiffeId,
@@ -143,6 +126,15 @@ pub struct LeafRequest<'a> {
     pub addresses: &'a [std::net::IpAddr],
     /// The key, taken from a request that proved its possession.
     pub public_key: &'a PublicKey,
+}
+
+/// A root, and what its provider has to remember.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The certificates.
+    pub chain: Arc<CaChain>,
+    /// From this, and from the published root, the provider is opened again. Sealed before it is written.
+    pub kept: SecretBytes,
 }
 
 /// The certificates of a CA, as published.
@@ -155,15 +147,20 @@ pub struct CaChain {
 }
 
 impl CaChain {
+    /// A root that signs leaves itself.
+    pub fn of_root(root: Certificate) -> Self {
+        Self { root, intermediates: Vec::new() }
+    }
+
     /// The certificate that signs leaves.
     pub fn signing(&self) -> &Certificate {
         self.intermediates.last().unwrap_or(&self.root)
     }
 
-    /// The record of a root, not active yet.
-    pub fn record(&self, name: &str, trust_domain: &TrustDomain, key_kind: KeyKind) -> CaRoot {
+    /// The record of a root, not active yet. Refuses a root whose key is of a kind that cannot be used here.
+    pub fn record(&self, name: &str, trust_domain: &TrustDomain) -> Result<CaRoot, ProviderError> {
         let domain = trust_domain.as_str();
-        CaRoot {
+        Ok(CaRoot {
             id: self.root.id(),
             name: name.to_owned(),
             serial: self.root.serial_u64(),
@@ -175,47 +172,10 @@ impl CaChain {
             intermediate_certs: self.intermediates.iter().map(Certificate::pem).collect(),
             active: false,
             rotated_out_at: None,
-            key_kind,
+            key_kind: self.root.public_key().kind().ca_kind().ok_or(RootCertFault::KeyKind)?,
             stamp: concord_model::Stamp::default(),
-        }
+        })
     }
-}
-
-/// Holds a CA's key and signs with it.
-pub trait Provider: fmt::Debug + Send {
-    /// Its name in configurations.
-    fn name(&self) -> &'static str;
-
-    /// What it keeps in the configuration record; never secrets.
-    fn state(&self) -> BTreeMap<String, String>;
-
-    /// In a primary: its root, made on the first call, the same ever after.
-    fn generate_ca_chain(&mut self, issue: Issue) -> Result<CaChain, ProviderError>;
-
-    /// In a secondary: a request for an intermediate, to be signed by the primary.
-    fn generate_intermediate_csr(&mut self) -> Result<String, ProviderError>;
-
-    /// In a secondary: takes the intermediate over and signs leaves with it from now on.
-    fn set_intermediate(&mut self, intermediate: Certificate, root: Certificate)
-    -> Result<(), ProviderError>;
-
-    /// The certificate that signs leaves.
-    fn active_leaf_signing_cert(&self) -> Result<Certificate, ProviderError>;
-
-    /// Signs a leaf.
-    fn sign(&mut self, request: &LeafRequest<'_>, issue: Issue) -> Result<Certificate, ProviderError>;
-
-    /// In a primary: signs a secondary's request for an intermediate.
-    fn sign_intermediate(&mut self, csr: &str, issue: Issue) -> Result<Certificate, ProviderError>;
-
-    /// Signs another root, so that those who trust only this one follow.
-    fn cross_sign_ca(&mut self, new_root: &Certificate, issue: Issue) -> Result<Certificate, ProviderError>;
-
-    /// Whether it can do that.
-    fn supports_cross_signing(&self) -> bool;
-
-    /// Lets go of what it holds elsewhere, after another configuration has replaced it.
-    fn cleanup(&mut self) -> Result<(), ProviderError>;
 }
 
 /// The PEM of a leaf as it is handed out: the leaf, then the root's intermediates, never the root.

@@ -23,9 +23,6 @@ mod tests;
 /// Fills a buffer with bytes nobody can guess; the port through which randomness comes.
 pub type Entropy<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// Purpose of an envelope that holds a CA's private key.
-pub const PURPOSE_CA_KEY: &str = "concord ca private key";
-
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 

@@ -1,13 +1,15 @@
-//! For tests and simulation only: keys that replay, certificates bent in every way, and the matrix
-//! of chains that must be refused, each with its reason.
+//! For tests and simulation only: keys that replay, certificates bent in every way, the matrix of chains that must be
+//! refused, each with its reason, and a kind of provider whose calls do as they are told.
 
 mod forge;
+mod gated;
 mod keys;
 mod matrix;
 mod roots;
 mod world;
 
 pub use self::forge::Forge;
+pub use self::gated::{Gate, Gated, Op};
 pub use self::keys::SeededKeys;
 pub use self::matrix::{Case, matrix};
 pub use self::roots::{OfferedRoot, offered_roots};

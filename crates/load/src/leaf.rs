@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use concord_ca::csr::Csr;
 use concord_ca::key::{KeyMaker, OsKeys};
-use concord_ca::provider::{BuiltinProvider, CaSettings, Issue, LeafRequest, Provider};
+use concord_ca::provider::means::at_once;
+use concord_ca::provider::settings::describe;
+use concord_ca::provider::{Issue, Kinds, LeafRequest, Means};
 use concord_ca::x509::build::{
     Authority, LeafTemplate, RootTemplate, Serial, Validity, build_leaf, build_root,
 };
@@ -111,9 +113,11 @@ fn bare(lasting: Duration, figures: &mut Figures) -> Result<()> {
     })?;
     figures.add("bare key and signature, one core", rate, "/s");
 
-    let mut provider =
-        BuiltinProvider::configure(CaSettings::default(), domain.clone(), None, Arc::new(OsKeys))?;
-    provider.generate_ca_chain(Issue { now: NOW, serial: serial(7)? })?;
+    let (kinds, means) = (Kinds::default(), Means::inline(domain.clone(), Arc::new(OsKeys)));
+    let settings = kinds.default_kind().parse(&Default::default());
+    let settings = settings.map_err(|faults| anyhow::anyhow!(describe(&faults)))?;
+    let provider = at_once(kinds.default_kind().configure(&means, &settings))?;
+    at_once(provider.generate_ca_chain(Issue { now: NOW, serial: serial(7)? }))?;
     let rate = repeated(lasting, || {
         let csr = Csr::build(&*OsKeys.make(KeyKind::EcP256)?, &identity)?;
         let parsed = Csr::parse(&csr)?;
@@ -123,7 +127,7 @@ fn bare(lasting: Duration, figures: &mut Figures) -> Result<()> {
             addresses: &[],
             public_key: &parsed.public_key,
         };
-        provider.sign(&request, Issue { now: NOW, serial: serial(8)? })?;
+        at_once(provider.sign(request, Issue { now: NOW, serial: serial(8)? }))?;
         Ok(())
     })?;
     figures.add("bare key, request, check of it and signature, one core", rate, "/s");

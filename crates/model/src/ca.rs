@@ -117,7 +117,7 @@ impl CaRoots {
 pub struct CaConfig {
     /// The cluster's id, generated once; never changes by rotation.
     pub cluster_id: Uuid,
-    /// Name of the provider: `consul` is the built-in one.
+    /// The kind of provider.
     pub provider: String,
     /// The provider's settings, without secrets.
     #[serde(default)]
@@ -133,15 +133,17 @@ pub struct CaConfig {
     pub stamp: Stamp,
 }
 
-/// What the built-in provider keeps in the log: its root and the sealed key to it.
+/// What a provider keeps in the log for one root. Only its kind of provider knows what is sealed there.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct BuiltinCaState {
-    /// Identifies the provider's configuration; a rotation makes a new one.
+pub struct ProviderRecord {
+    /// Id of the root.
     pub id: String,
-    /// The root certificate, PEM.
-    pub root_cert: String,
-    /// The root's key, sealed.
-    pub key: Sealed,
+    /// The kind of provider. Empty in records from before they named it.
+    #[serde(default)]
+    pub kind: String,
+    /// What it keeps. Earlier versions called it `key`, and kept the root beside it, which is published anyway.
+    #[serde(alias = "key")]
+    pub sealed: Sealed,
     /// When it changed.
     #[serde(default)]
     pub stamp: Stamp,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_ca::KeyMaker;
+use concord_ca::provider::{Kinds, Workers};
 use concord_ca::seal::Kek;
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::proxy::Settings;
@@ -43,6 +44,8 @@ pub struct ServerConfig {
     pub keks: Vec<Kek>,
     /// Makes and uses private keys.
     pub keys: Arc<dyn KeyMaker>,
+    /// Does the work of the certificate authority that keeps a processor busy: [`Aside`](crate::Aside) in the program.
+    pub workers: Arc<dyn Workers>,
     /// How long a blocking query waits if the caller does not say.
     pub default_query_time: Duration,
     /// How long a blocking query may wait.
@@ -60,7 +63,9 @@ impl std::fmt::Debug for ServerConfig {
 pub struct CaStart {
     /// Whether there is one at all (`connect.enabled`).
     pub enabled: bool,
-    /// Name of the provider.
+    /// The kinds of providers there are.
+    pub kinds: Kinds,
+    /// The kind of provider.
     pub provider: String,
     /// Its settings.
     pub settings: Settings,
@@ -70,7 +75,9 @@ pub struct CaStart {
 
 impl Default for CaStart {
     fn default() -> Self {
-        Self { enabled: true, provider: "consul".to_owned(), settings: Settings::default(), cluster_id: None }
+        let kinds = Kinds::default();
+        let provider = kinds.default_kind().name().to_owned();
+        Self { enabled: true, kinds, provider, settings: Settings::default(), cluster_id: None }
     }
 }
 

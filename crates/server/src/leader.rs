@@ -55,7 +55,7 @@ async fn lead(core: &Arc<Core>) {
         }
     }
     info!(term, node = %core.config.node, "leading");
-    core.duties.leading.send_replace(true);
+    core.duties.set(true);
     let mut stats = core.raft.watch();
     let mut due = core.world.clock.now() + DUTY_PERIOD;
     while leads() {
@@ -70,7 +70,7 @@ async fn lead(core: &Arc<Core>) {
             changed = stats.changed() => if changed.is_err() { break },
         }
     }
-    core.duties.leading.send_replace(false);
+    core.duties.set(false);
     core.published.hub.wake_all();
     info!(term, "no longer leading");
 }

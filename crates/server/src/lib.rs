@@ -23,6 +23,7 @@ mod router;
 mod server;
 mod turns;
 
+pub use crate::ca::Aside;
 pub use crate::caller::AclSettings;
 pub use crate::config::{CaStart, ServerConfig};
 pub use crate::endpoint::LocalApi;

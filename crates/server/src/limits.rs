@@ -28,7 +28,25 @@ pub(crate) const CA_CHANGES_WAITING: usize = 16;
 pub(crate) const CA_TIMER_MAX: Duration = Duration::from_secs(10);
 /// Shortest time between them: a timer whose time has come must not become a loop.
 pub(crate) const CA_TIMER_MIN: Duration = Duration::from_millis(100);
+/// How long a change of the CA's configuration waits while another is under way, before it is told to come back: longer
+/// than a slow machine takes to make an RSA key.
+pub(crate) const CA_CHANGE_HOLD: Duration = Duration::from_secs(10);
 /// How long a signature waits while the root is being changed; a change takes two writes to the log.
 pub(crate) const SIGNING_HOLD: Duration = Duration::from_secs(5);
+/// Longest time for a signature, whatever its provider does: well within the 30 s after which a leaf manager counts it as
+/// failed, and asks again.
+pub(crate) const SIGNING_TIME: Duration = Duration::from_secs(20);
+/// Signatures of leaves that a provider makes at once: with an authority 100 ms away that is 320 a second.
+pub(crate) const SIGNATURES_AT_ONCE: usize = 32;
+/// How long one call for the signature of a leaf may take.
+pub(crate) const SIGN_CALL: Duration = Duration::from_secs(5);
+/// How long any other call of a provider may take: a remote authority makes a key and a root meanwhile.
+pub(crate) const PROVIDER_CALL: Duration = Duration::from_secs(15);
+/// How long a call that was not answered is made again: as long as an operator waits for a change.
+pub(crate) const PROVIDER_TIME: Duration = Duration::from_secs(60);
+/// First pause before a call of a provider is made again; doubles up to [`PROVIDER_PAUSE_MAX`].
+pub(crate) const PROVIDER_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// Longest pause before a call of a provider is made again: short beside the time there is for it.
+pub(crate) const PROVIDER_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a reader of the roots waits for the first one of a new cluster.
 pub(crate) const FIRST_ROOT_HOLD: Duration = Duration::from_secs(5);

@@ -24,6 +24,9 @@ use crate::paths::Core;
 use crate::router::Location;
 use crate::turns::Turns;
 
+#[cfg(test)]
+mod tests;
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -6,7 +6,7 @@
 //! and a new field is used only after [`SetRuleSet`] said that every voter knows it.
 
 use concord_model::Uuid;
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
+use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
 use concord_model::catalog::{Deregistration, Registration};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
@@ -65,9 +65,9 @@ commands! {
     SetCaConfig,
     /// Publishes a set of roots.
     SetCaRoots,
-    /// Stores what the built-in CA provider keeps.
+    /// Stores what a CA provider keeps for one root.
     SetCaProviderState,
-    /// Forgets what a former configuration of the built-in CA provider kept.
+    /// Forgets what a CA provider kept for a root that is gone.
     DeleteCaProviderState,
     /// Hands out certificate serial numbers.
     AllocateSerials,
@@ -200,22 +200,22 @@ pub struct SetCaRoots {
     /// The configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<SetCaConfig>,
-    /// The provider's state.
+    /// What the provider keeps for a new root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider_state: Option<BuiltinCaState>,
+    pub provider_state: Option<ProviderRecord>,
 }
 
-/// Stores what the built-in CA provider keeps for one of its configurations.
+/// Stores what a CA provider keeps for one root.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SetCaProviderState {
-    /// The state.
-    pub state: BuiltinCaState,
+    /// What it keeps.
+    pub state: ProviderRecord,
 }
 
-/// Forgets what a former configuration of the built-in CA provider kept.
+/// Forgets what a CA provider kept for a root that is gone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeleteCaProviderState {
-    /// Its id.
+    /// Id of the root.
     pub id: String,
 }
 

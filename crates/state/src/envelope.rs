@@ -14,8 +14,9 @@ use crate::limits::{COMMAND_BYTES_MAX, DEPTH_MAX};
 
 /// The newest form of the log this version reads, and the one it writes.
 pub const FORMAT: u32 = 1;
-/// The newest rules this version can apply commands by.
-pub const RULE_SET: u32 = 2;
+/// The newest rules this version can apply commands by. From 2 on a configuration entry must fit those that are kept;
+/// from 3 on what a provider of the certificate authority keeps names its kind.
+pub const RULE_SET: u32 = 3;
 
 /// A command with what is needed to apply it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, RangeInclusive};
 
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
+use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
 use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};

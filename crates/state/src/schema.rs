@@ -78,7 +78,7 @@ macro_rules! each_table {
                 record CaConfig; at()
             };
             /// What the built-in provider keeps, by id of its configuration.
-            ca_provider_states: CaProviderStates<BuiltinCaState> {
+            ca_provider_states: CaProviderStates<ProviderRecord> {
                 row(id: &str);
             } {
                 record CaProviderState; at(row => &row.id)

@@ -1,9 +1,9 @@
-//! The settings common to all providers, read as leniently as Consul reads them.
+//! Settings of providers, read as leniently as Consul reads them: those that all kinds have, and what a kind needs to
+//! read its own.
 //!
-//! Keys in either style, numbers as text and the other way round, durations in Go's notation,
-//! unknown keys without effect. A private key never stays among the settings: it is given back as a
-//! secret, to be sealed (N-71). Life times must fit into each other; every fault is named with its
-//! remedy, all at once.
+//! Keys in either style, numbers as text and the other way round, durations in Go's notation, unknown keys without
+//! effect. A secret never stays among the settings: it is given back as one, to be sealed (N-71). Life times must fit
+//! into each other; every fault is named with its remedy, all at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +26,10 @@ pub const LEAF_LIFE_MAX: Duration = Duration::from_secs(8760 * 3600);
 pub const INTERMEDIATE_LIFE_MIN: Duration = Duration::from_secs(3 * 3600);
 /// An intermediate must live this many leaf lives.
 pub const INTERMEDIATE_LEAF_LIVES_MIN: u32 = 3;
+
+const LEAF_LIFE: &str = "LeafCertTTL";
+const INTERMEDIATE_LIFE: &str = "IntermediateCertTTL";
+const ROOT_LIFE: &str = "RootCertTTL";
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -86,9 +90,9 @@ pub enum SettingFault {
     },
 }
 
-/// What a provider is configured with.
+/// The settings that all kinds have.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CaSettings {
+pub struct CommonSettings {
     /// `LeafCertTTL`, `IntermediateCertTTL`, `RootCertTTL`.
     pub life: CertificateLife,
     /// `PrivateKeyType` and `PrivateKeyBits`.
@@ -97,66 +101,36 @@ pub struct CaSettings {
     pub limits: CsrLimits,
     /// `SkipValidate`: life times need not be within the usual bounds; they must still make sense.
     pub skip_validate: bool,
-    /// `RootCert`: a root supplied by the user, PEM.
-    pub root_cert: Option<String>,
 }
 
-/// Settings, read.
+/// Settings, read. What else a kind's own settings say it reads again from those stored.
 #[derive(Clone, Debug)]
 pub struct ParsedSettings {
-    /// The typed form.
-    pub settings: CaSettings,
-    /// What may be stored and shown: the settings as written, without the private key.
+    /// Those that all kinds have.
+    pub common: CommonSettings,
+    /// Whether the operator brings a root along, which is not ours to replace then.
+    pub supplied: bool,
+    /// What may be stored and shown: the settings as written, without secrets.
     pub stored: Settings,
-    /// `PrivateKey`, PEM; to be sealed.
-    pub private_key: Option<Secret>,
+    /// The secrets among them, by the name of the setting; to be sealed.
+    pub secrets: BTreeMap<&'static str, Secret>,
 }
 
-impl ParsedSettings {
-    /// Reads settings; all faults at once.
-    pub fn parse(settings: &Settings) -> Result<Self, Vec<SettingFault>> {
-        let mut reader = Reader { values: BTreeMap::new(), faults: Vec::new() };
-        for (key, value) in settings {
-            reader.values.entry(folded(key)).or_default().push(value);
+/// Settings with the life times that hold where none is written, so that who reads the configuration reads how long
+/// certificates live.
+pub fn with_lives(mut settings: Settings) -> Settings {
+    let CertificateLife { leaf, intermediate, root } = CertificateLife::default();
+    for (key, life) in [(INTERMEDIATE_LIFE, intermediate), (LEAF_LIFE, leaf), (ROOT_LIFE, root)] {
+        if !settings.keys().any(|written| folded(written) == folded(key)) {
+            settings.insert(key.to_owned(), go_text(life).into());
         }
-        let defaults = CaSettings::default();
-        let life = CertificateLife {
-            leaf: reader.duration("LeafCertTTL", defaults.life.leaf),
-            intermediate: reader.duration("IntermediateCertTTL", defaults.life.intermediate),
-            root: reader.duration("RootCertTTL", defaults.life.root),
-        };
-        let limits = CsrLimits {
-            max_per_second: reader.number("CSRMaxPerSecond", defaults.limits.max_per_second),
-            max_concurrent: reader.whole("CSRMaxConcurrent", defaults.limits.max_concurrent),
-        };
-        let kind = reader.text("PrivateKeyType").unwrap_or_else(|| "ec".to_owned());
-        let bits = reader.whole("PrivateKeyBits", if kind == "rsa" { 2048 } else { 256 });
-        let key_kind = KeyKind::parse(&kind, bits).unwrap_or_else(|| {
-            reader.faults.push(SettingFault::KeyKind { kind, bits });
-            KeyKind::default()
-        });
-        let skip_validate = reader.switch("SkipValidate");
-        let root_cert = reader.text("RootCert").filter(|text| !text.trim().is_empty());
-        let private_key = reader.text("PrivateKey").filter(|text| !text.trim().is_empty()).map(Secret::new);
-        let mut faults = reader.faults;
-        if skip_validate {
-            check_sense(life, &mut faults);
-        } else {
-            check_lives(life, &mut faults);
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let stored = without_secrets(settings);
-        let settings = CaSettings { life, key_kind, limits, skip_validate, root_cert };
-        Ok(Self { settings, stored, private_key })
     }
+    settings
 }
 
-/// The settings without the private key, whatever the style of its name (N-71).
-pub fn without_secrets(settings: &Settings) -> Settings {
-    let open = |key: &str| folded(key) != folded("PrivateKey");
-    settings.iter().filter(|(key, _)| open(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+/// Faults of settings, as one text for an answer.
+pub fn describe(faults: &[SettingFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Both styles of a key, made one.
@@ -164,12 +138,78 @@ fn folded(key: &str) -> String {
     key.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect()
 }
 
-struct Reader<'a> {
+/// Reads settings one by one and collects what is wrong with them.
+#[derive(Debug)]
+pub struct SettingReader<'a> {
+    written: &'a Settings,
     values: BTreeMap<String, Vec<&'a Value>>,
     faults: Vec<SettingFault>,
+    secrets: BTreeMap<&'static str, Option<Secret>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingReader<'a> {
+    /// Reads these.
+    pub fn of(written: &'a Settings) -> Self {
+        let mut values = BTreeMap::<String, Vec<&Value>>::new();
+        for (key, value) in written {
+            values.entry(folded(key)).or_default().push(value);
+        }
+        Self { written, values, faults: Vec::new(), secrets: BTreeMap::new() }
+    }
+
+    /// The settings that all kinds have.
+    pub fn common(&mut self) -> CommonSettings {
+        let defaults = CommonSettings::default();
+        let life = CertificateLife {
+            leaf: self.duration(LEAF_LIFE, defaults.life.leaf),
+            intermediate: self.duration(INTERMEDIATE_LIFE, defaults.life.intermediate),
+            root: self.duration(ROOT_LIFE, defaults.life.root),
+        };
+        let limits = CsrLimits {
+            max_per_second: self.number("CSRMaxPerSecond", defaults.limits.max_per_second),
+            max_concurrent: self.whole("CSRMaxConcurrent", defaults.limits.max_concurrent),
+        };
+        let kind = self.text("PrivateKeyType").unwrap_or_else(|| "ec".to_owned());
+        let bits = self.whole("PrivateKeyBits", if kind == "rsa" { 2048 } else { 256 });
+        let key_kind = KeyKind::parse(&kind, bits).unwrap_or_else(|| {
+            self.faults.push(SettingFault::KeyKind { kind, bits });
+            KeyKind::default()
+        });
+        CommonSettings { life, key_kind, limits, skip_validate: self.switch("SkipValidate") }
+    }
+
+    /// Text, unless it is blank.
+    pub fn filled(&mut self, key: &'static str) -> Option<String> {
+        self.text(key).filter(|text| !text.trim().is_empty())
+    }
+
+    /// A secret: it does not stay among the settings (N-71).
+    pub fn secret(&mut self, key: &'static str) {
+        let secret = self.filled(key).map(Secret::new);
+        self.secrets.insert(key, secret);
+    }
+
+    /// All of it, or all faults. `supplied` says whether the operator brings a root along.
+    pub fn finish(
+        mut self,
+        common: CommonSettings,
+        supplied: bool,
+    ) -> Result<ParsedSettings, Vec<SettingFault>> {
+        if common.skip_validate {
+            check_sense(common.life, &mut self.faults);
+        } else {
+            check_lives(common.life, &mut self.faults);
+        }
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        let is_secret = |key: &str| self.secrets.keys().any(|secret| folded(key) == folded(secret));
+        let open = self.written.iter().filter(|(key, _)| !is_secret(key));
+        let stored = open.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let secrets = self.secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect();
+        Ok(ParsedSettings { common, supplied, stored, secrets })
+    }
+
     fn take(&mut self, key: &'static str) -> Option<&'a Value> {
         let found = self.values.get(&folded(key))?;
         if found.len() > 1 {
@@ -178,7 +218,8 @@ impl<'a> Reader<'a> {
         found.first().copied().filter(|value| !value.is_null())
     }
 
-    fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
+    /// A duration in Go's notation.
+    pub fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
         let Some(value) = self.take(key) else { return default };
         let read = match value {
             Value::String(text) => parse_duration(text),
@@ -192,7 +233,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn number(&mut self, key: &'static str, default: f64) -> f64 {
+    /// A number of 0 or more.
+    pub fn number(&mut self, key: &'static str, default: f64) -> f64 {
         let Some(value) = self.take(key) else { return default };
         let read = match value {
             Value::String(text) => text.trim().parse().ok(),
@@ -207,7 +249,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn whole(&mut self, key: &'static str, default: u32) -> u32 {
+    /// A whole number of 0 or more.
+    pub fn whole(&mut self, key: &'static str, default: u32) -> u32 {
         let Some(value) = self.take(key) else { return default };
         let read = match value {
             Value::String(text) => text.trim().parse().ok(),
@@ -219,7 +262,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn text(&mut self, key: &'static str) -> Option<String> {
+    /// Text.
+    pub fn text(&mut self, key: &'static str) -> Option<String> {
         match self.take(key)? {
             Value::String(text) => Some(text.clone()),
             _ => {
@@ -229,7 +273,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn switch(&mut self, key: &'static str) -> bool {
+    /// Whether something is on; off where it is not written.
+    pub fn switch(&mut self, key: &'static str) -> bool {
         match self.take(key) {
             None => false,
             Some(Value::Bool(on)) => *on,
@@ -251,14 +296,14 @@ fn shown(value: &Value) -> String {
 fn check_lives(life: CertificateLife, faults: &mut Vec<SettingFault>) {
     let CertificateLife { leaf, intermediate, root } = life;
     let leaf_bound = format!("between {} and {}", go_text(LEAF_LIFE_MIN), go_text(LEAF_LIFE_MAX));
-    demand(faults, (LEAF_LIFE_MIN..=LEAF_LIFE_MAX).contains(&leaf), "LeafCertTTL", leaf, leaf_bound);
+    demand(faults, (LEAF_LIFE_MIN..=LEAF_LIFE_MAX).contains(&leaf), LEAF_LIFE, leaf, leaf_bound);
     let least = INTERMEDIATE_LIFE_MIN.max(leaf.saturating_mul(INTERMEDIATE_LEAF_LIVES_MIN));
     let least_text =
         format!("at least {}: 3h and three times LeafCertTTL; raise it or lower LeafCertTTL", go_text(least));
-    demand(faults, intermediate >= least, "IntermediateCertTTL", intermediate, least_text);
+    demand(faults, intermediate >= least, INTERMEDIATE_LIFE, intermediate, least_text);
     let root_bound =
         format!("at least IntermediateCertTTL, which is {}; raise it or lower that", go_text(intermediate));
-    demand(faults, root >= intermediate, "RootCertTTL", root, root_bound);
+    demand(faults, root >= intermediate, ROOT_LIFE, root, root_bound);
 }
 
 /// What `SkipValidate` does not skip: without it there would be no valid leaf at all (N-141).
@@ -267,13 +312,13 @@ fn check_sense(life: CertificateLife, faults: &mut Vec<SettingFault>) {
     let least = go_text(LEAF_LIFE_SKIPPED_MIN);
     let bound =
         format!("at least {least}, with SkipValidate too: a shorter one is over before it is renewed");
-    demand(faults, leaf >= LEAF_LIFE_SKIPPED_MIN, "LeafCertTTL", leaf, bound);
+    demand(faults, leaf >= LEAF_LIFE_SKIPPED_MIN, LEAF_LIFE, leaf, bound);
     let bound = format!(
         "at least LeafCertTTL, which is {}, with SkipValidate too: a CA ends after the leaves it signs",
         go_text(leaf)
     );
-    demand(faults, intermediate >= leaf, "IntermediateCertTTL", intermediate, bound.clone());
-    demand(faults, root >= leaf, "RootCertTTL", root, bound);
+    demand(faults, intermediate >= leaf, INTERMEDIATE_LIFE, intermediate, bound.clone());
+    demand(faults, root >= leaf, ROOT_LIFE, root, bound);
 }
 
 fn demand(faults: &mut Vec<SettingFault>, ok: bool, key: &'static str, found: Duration, bound: String) {

@@ -4,27 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use concord_model::Timestamp;
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
+use concord_model::ca::{CaConfig, CaRoot, CaRoots, ProviderRecord};
 
-use super::{Alarm, Change, Failure, Machine, PROGRESS_KEY, Pending, Progress, Proposal};
+use super::Machine;
+use super::alarm::Alarm;
+use super::event::{Change, Failure, Proposal};
+use super::progress::{Pending, Progress};
 use crate::limits::{
     CARRIED_CROSS_SIGNATURES_MAX, DISTRIBUTION_WAIT_FORCED, DISTRIBUTION_WAIT_MAX, INACTIVE_ROOTS_MAX,
     PRUNE_AFTER_LEAF_LIVES, ROOT_ALARM_PERCENT, ROOT_RENEW_PERCENT,
 };
-use crate::provider::ParsedSettings;
 use crate::x509::Certificate;
-
-impl Progress {
-    /// From the configuration; what cannot be read counts as nothing under way.
-    pub fn of(config: &CaConfig) -> Self {
-        config.state.get(PROGRESS_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    }
-
-    fn store(&self, config: &mut CaConfig) {
-        let text = serde_json::to_string(self).expect("plain data has a JSON form");
-        config.state.insert(PROGRESS_KEY.to_owned(), text);
-    }
-}
 
 impl Machine {
     pub(super) fn progress(&self) -> Progress {
@@ -40,7 +30,7 @@ impl Machine {
         self.persisted.roots.as_ref()?.roots.iter().find(|root| root.id == root_id && !root.active)
     }
 
-    /// Records of the built-in provider whose root is gone.
+    /// What providers keep for roots that are gone.
     pub(super) fn orphaned_records(&self) -> Vec<String> {
         let published = |id: &String| {
             self.persisted.roots.as_ref().is_some_and(|roots| roots.roots.iter().any(|root| root.id == *id))
@@ -62,7 +52,7 @@ impl Machine {
     }
 
     /// The first root, active from the beginning.
-    pub(super) fn first_proposal(&self, mut root: CaRoot, record: Option<BuiltinCaState>) -> Proposal {
+    pub(super) fn first_proposal(&self, mut root: CaRoot, record: Option<ProviderRecord>) -> Proposal {
         root.active = true;
         let mut config = self.persisted.config.clone().unwrap_or_else(|| self.initial.clone());
         Progress { longest_leaf_life: self.initial_leaf_life.as_secs(), ..Progress::default() }
@@ -77,7 +67,7 @@ impl Machine {
     }
 
     /// Another configuration under the same root.
-    pub(super) fn reconfiguration(&self, change: &Change, record: Option<BuiltinCaState>) -> Proposal {
+    pub(super) fn reconfiguration(&self, change: &Change, record: Option<ProviderRecord>) -> Proposal {
         let (roots, mut config) = self.current();
         let mut progress = self.progress();
         progress.longest_leaf_life = progress.longest_leaf_life.max(change.leaf_life.as_secs());
@@ -99,7 +89,7 @@ impl Machine {
     /// What is wrong with the active root.
     pub(super) fn root_alarm(&self, now: Timestamp) -> Option<Alarm> {
         let root = self.active()?;
-        let supplied = self.is_supplied();
+        let supplied = self.persisted.supplied;
         if now < root.not_before {
             return Some(Alarm::RootNotYetValid { not_before: root.not_before, supplied });
         }
@@ -108,12 +98,6 @@ impl Machine {
         }
         is_used_up(root, now, ROOT_ALARM_PERCENT)
             .then_some(Alarm::RootEnding { not_after: root.not_after, supplied })
-    }
-
-    /// Whether the operator has brought the active root along. Then it is not ours to replace.
-    fn is_supplied(&self) -> bool {
-        let settings = self.persisted.config.as_ref().map(|config| ParsedSettings::parse(&config.settings));
-        settings.is_some_and(|parsed| parsed.is_ok_and(|parsed| parsed.settings.root_cert.is_some()))
     }
 
     /// When the active root is old enough to be replaced.
@@ -125,18 +109,14 @@ impl Machine {
     pub(super) fn renewal(&self, now: Timestamp) -> Option<Change> {
         let (root, config) = (self.active()?, self.persisted.config.as_ref()?);
         let valid = self.is_valid(now);
-        if self.is_supplied() || valid && !is_used_up(root, now, ROOT_RENEW_PERCENT) {
+        if self.persisted.supplied || valid && !is_used_up(root, now, ROOT_RENEW_PERCENT) {
             return None;
         }
-        let leaf_life = match ParsedSettings::parse(&config.settings) {
-            Ok(parsed) => parsed.settings.life.leaf,
-            Err(_) => self.initial_leaf_life,
-        };
         let change = Change {
             provider: config.provider.clone(),
             settings: config.settings.clone(),
             force_without_cross_signing: config.force_without_cross_signing,
-            leaf_life,
+            leaf_life: self.persisted.leaf_life.unwrap_or(self.initial_leaf_life),
             rotates: true,
             // Nothing can be signed until then.
             force_without_oldest_root: !valid,
@@ -171,7 +151,7 @@ impl Machine {
         now: Timestamp,
         change: &Change,
         mut root: CaRoot,
-        record: Option<BuiltinCaState>,
+        record: Option<ProviderRecord>,
         cross_signed: Option<String>,
     ) -> Proposal {
         let (mut roots, mut config) = self.current();
@@ -277,21 +257,10 @@ impl Machine {
         (roots, config)
     }
 
-    fn proposal(&self, roots: CaRoots, config: CaConfig, record: Option<BuiltinCaState>) -> Proposal {
+    fn proposal(&self, roots: CaRoots, config: CaConfig, record: Option<ProviderRecord>) -> Proposal {
         let roots_cas = self.persisted.roots.as_ref().map_or(0, |roots| roots.index);
         let config_cas = self.persisted.config.as_ref().map_or(0, |config| config.stamp.modify);
         Proposal { roots, roots_cas, config, config_cas, record }
-    }
-}
-
-impl Progress {
-    /// When the last leaf that an inactive root may have signed has ended.
-    fn free_at(&self, root: &CaRoot) -> Timestamp {
-        let Some(out) = root.rotated_out_at else { return Timestamp::EPOCH };
-        match self.retire_at.get(&root.id) {
-            Some(retire_at) => out.plus(retire_at.since(out) / PRUNE_AFTER_LEAF_LIVES),
-            None => out.plus(Duration::from_secs(self.longest_leaf_life)),
-        }
     }
 }
 

@@ -15,7 +15,10 @@ use crate::der;
 use crate::key::{KeyMaker, OsKeys, Signer, signature_algorithm};
 use crate::oid;
 use crate::pem;
-use crate::provider::{BuiltinProvider, CaSettings, Issue, LeafRequest, Provider};
+use crate::provider::assess::assess;
+use crate::provider::means::at_once;
+use crate::provider::settings::describe;
+use crate::provider::{Issue, Kinds, LeafRequest, Means, ParsedSettings, Provider};
 use crate::x509::build::Serial;
 use crate::x509::{Certificate, usage};
 
@@ -39,18 +42,26 @@ pub struct OfferedRoot {
 impl OfferedRoot {
     /// What the built-in provider says of it.
     pub fn judgement(&self, now: Timestamp) -> Result<(), String> {
-        let settings = CaSettings { root_cert: Some(self.root.clone()), ..CaSettings::default() };
-        BuiltinProvider::configure(settings, domain(), Some(self.key.clone()), Arc::new(OsKeys))
-            .and_then(|own| own.assess(now))
-            .map_err(|error| error.to_string())
+        let means = Means::inline(domain(), Arc::new(OsKeys));
+        let (settings, own) = self.configured(&means)?;
+        let judged = at_once(assess(&*own, &means, settings.common.life.leaf, now));
+        judged.map_err(|error| error.to_string())
+    }
+
+    /// The built-in provider with this root.
+    fn configured(&self, means: &Means) -> Result<(ParsedSettings, Arc<dyn Provider>), String> {
+        let written = [("RootCert", self.root.as_str()), ("PrivateKey", self.key.expose())];
+        let settings = written.map(|(key, text)| (key.to_owned(), text.into())).into();
+        let kinds = Kinds::default();
+        let settings = kinds.default_kind().parse(&settings).map_err(|faults| describe(&faults))?;
+        let own = at_once(kinds.default_kind().configure(means, &settings));
+        own.map(|own| (settings, own)).map_err(|error| error.to_string())
     }
 
     /// A leaf as the built-in provider signs it with a root that it has taken, PEM.
     pub fn product_leaf(&self, now: Timestamp) -> String {
-        let settings = CaSettings { root_cert: Some(self.root.clone()), ..CaSettings::default() };
-        let mut own =
-            BuiltinProvider::configure(settings, domain(), Some(self.key.clone()), Arc::new(OsKeys))
-                .expect("it was taken");
+        let means = Means::inline(domain(), Arc::new(OsKeys));
+        let (_, own) = self.configured(&means).expect("it was taken");
         let holder = OsKeys.make(KeyKind::EcP256).expect("a key");
         let identity = concord_model::SpiffeId::parse(IDENTITY).expect("an identity");
         let csr = Csr::parse(&Csr::build(&*holder, &identity).expect("a request")).expect("a request");
@@ -61,7 +72,7 @@ impl OfferedRoot {
             public_key: &csr.public_key,
         };
         let issue = Issue { now, serial: Serial::from_counter(77).expect("positive") };
-        own.sign(&request, issue).expect("a leaf").pem()
+        at_once(own.sign(request, issue)).expect("a leaf").pem()
     }
 }
 

@@ -1,5 +1,5 @@
 //! A cluster in miniature, stepped without an executor: a log, a leader that hosts the rotation
-//! machine and the built-in provider, and peers with leaf managers and bundles of their own age.
+//! machine and a provider of the default kind, and peers with leaf managers and bundles of their own age.
 //!
 //! At every instant at which anything changed, each peer's presented leaf must verify against the
 //! current bundle of every other live peer.
@@ -11,9 +11,10 @@ use std::time::Duration;
 use concord_ca::csr::{Csr, IdentityKind, SigningScope, check_csr_for};
 use concord_ca::key::{KeyMaker, Signer};
 use concord_ca::leaf::{self, Issued, Manager, SignFailure};
-use concord_ca::provider::{
-    BuiltinProvider, Issue, LeafRequest, ParsedSettings, Provider, ProviderError, chain_pem,
-};
+use concord_ca::provider::assess::make_root;
+use concord_ca::provider::means::at_once;
+use concord_ca::provider::record::{open_record, seal_record};
+use concord_ca::provider::{Issue, Kinds, LeafRequest, Means, Provider, ProviderError, chain_pem};
 use concord_ca::rotation::{
     Change, Effect, Event, Failure, Machine, Persisted, Proposal, RequestId, Step, may_sign,
 };
@@ -22,7 +23,7 @@ use concord_ca::testing::SeededKeys;
 use concord_ca::verify::{TrustBundle, Usage, verify_service};
 use concord_ca::x509::Certificate;
 use concord_ca::x509::build::Serial;
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots};
+use concord_model::ca::{CaConfig, CaRoot, CaRoots, ProviderRecord};
 use concord_model::proxy::Settings;
 use concord_model::{Datacenter, Namespace, Now, Partition, SpiffeId, Timestamp, TrustDomain, Uuid};
 use rustls_pki_types::CertificateDer;
@@ -71,18 +72,15 @@ pub(crate) enum Fault {
 struct Log {
     roots: Option<CaRoots>,
     config: Option<CaConfig>,
-    records: BTreeMap<String, BuiltinCaState>,
+    records: BTreeMap<String, ProviderRecord>,
     index: u64,
     serial: u64,
 }
 
 impl Log {
     fn persisted(&self) -> Persisted {
-        Persisted {
-            roots: self.roots.clone(),
-            config: self.config.clone(),
-            records: self.records.keys().cloned().collect(),
-        }
+        let records = self.records.keys().cloned().collect();
+        Persisted::read(self.roots.clone(), self.config.clone(), records, &Kinds::default())
     }
 
     fn apply(&mut self, proposal: Proposal) -> bool {
@@ -111,8 +109,8 @@ struct Leader {
     machine: Machine,
     queue: VecDeque<Effect>,
     timer: Option<Timestamp>,
-    provider: Option<BuiltinProvider>,
-    prepared: Option<BuiltinProvider>,
+    provider: Option<Arc<dyn Provider>>,
+    prepared: Option<Arc<dyn Provider>>,
     awaiting: Option<String>,
 }
 
@@ -264,12 +262,13 @@ impl Cluster {
 
     fn ask(&mut self, request: u64, settings: &str, bend: impl FnOnce(Change) -> Change) {
         let settings: Settings = serde_json::from_str(settings).unwrap();
-        let parsed = ParsedSettings::parse(&settings).unwrap();
+        let kinds = Kinds::default();
+        let parsed = kinds.default_kind().parse(&settings).unwrap();
         let change = Change {
-            provider: "consul".to_owned(),
+            provider: kinds.default_kind().name().to_owned(),
             settings: parsed.stored,
             force_without_cross_signing: false,
-            leaf_life: parsed.settings.life.leaf,
+            leaf_life: parsed.common.life.leaf,
             rotates: true,
             force_without_oldest_root: false,
             idle: BTreeSet::new(),
@@ -357,7 +356,7 @@ impl Cluster {
     fn elect(&mut self) {
         let initial = CaConfig {
             cluster_id: CLUSTER,
-            provider: "consul".to_owned(),
+            provider: Kinds::default().default_kind().name().to_owned(),
             settings: Settings::default(),
             state: BTreeMap::new(),
             force_without_cross_signing: false,
@@ -434,8 +433,9 @@ impl Cluster {
             Effect::CrossSign(step, pem) => {
                 let wall = self.wall();
                 let issue = self.log.issue(wall);
-                let provider = self.leader.as_mut().unwrap().provider.as_mut().unwrap();
-                Some(match provider.cross_sign_ca(&Certificate::parse_pem(&pem).unwrap(), issue) {
+                let provider = self.leader.as_ref().unwrap().provider.as_ref().unwrap();
+                let root = Certificate::parse_pem(&pem).unwrap();
+                Some(match at_once(provider.cross_sign_ca(&root, issue)) {
                     Ok(crossed) => Event::CrossSigned(step, crossed.pem()),
                     Err(ProviderError::Expired) => Event::Failed(step, Failure::NoCrossSigning),
                     Err(error) => panic!("{error}"),
@@ -449,12 +449,13 @@ impl Cluster {
                 false => Event::Failed(step, Failure::Conflict),
             }),
             Effect::UseProvider(step, root_id, config) => {
-                let settings = ParsedSettings::parse(&config.settings).unwrap().settings;
                 let record = &self.log.records[&root_id];
-                let keks = std::slice::from_ref(&self.kek);
-                let keys = Arc::clone(&self.keys) as Arc<dyn KeyMaker>;
-                let provider =
-                    BuiltinProvider::open(settings, self.trust_domain.clone(), record, keks, keys).unwrap();
+                let kinds = Kinds::default();
+                let kind = kinds.of_record(record).unwrap();
+                let settings = kind.parse(&config.settings).unwrap();
+                let kept = open_record(&**kind, record, std::slice::from_ref(&self.kek)).unwrap();
+                let root = self.roots().roots.iter().find(|root| root.id == root_id).unwrap();
+                let provider = at_once(kind.open(&self.means(), &settings, root, &kept)).unwrap();
                 self.leader.as_mut().unwrap().provider = Some(provider);
                 Some(Event::ProviderReady(step))
             }
@@ -482,18 +483,23 @@ impl Cluster {
         }
     }
 
-    fn generate(&mut self, change: &Change) -> (CaRoot, BuiltinCaState, BuiltinProvider) {
-        let settings = ParsedSettings::parse(&change.settings).unwrap().settings;
-        let keys = Arc::clone(&self.keys) as Arc<dyn KeyMaker>;
-        let mut provider =
-            BuiltinProvider::configure(settings, self.trust_domain.clone(), None, keys).unwrap();
+    fn means(&self) -> Means {
+        Means::inline(self.trust_domain.clone(), Arc::clone(&self.keys) as Arc<dyn KeyMaker>)
+    }
+
+    fn generate(&mut self, change: &Change) -> (CaRoot, ProviderRecord, Arc<dyn Provider>) {
+        let (kinds, means) = (Kinds::default(), self.means());
+        let kind = kinds.find(&change.provider).unwrap();
+        let settings = kind.parse(&change.settings).unwrap();
+        let provider = at_once(kind.configure(&means, &settings)).unwrap();
         let wall = self.wall();
         let issue = self.log.issue(wall);
-        let chain = provider.generate_ca_chain(issue).unwrap();
+        let made = at_once(make_root(&*provider, &means, &settings, issue)).unwrap();
+        let root = made.chain.record(kind.root_name(), &self.trust_domain).unwrap();
         let random = &mut self.random;
         let mut entropy = |buffer: &mut [u8]| buffer.iter_mut().for_each(|byte| *byte = random.next() as u8);
-        let record = provider.record(std::slice::from_ref(&self.kek), &mut entropy).unwrap();
-        let root = chain.record("Consul CA Primary Cert", &self.trust_domain, provider.key_kind());
+        let keks = std::slice::from_ref(&self.kek);
+        let record = seal_record(&**kind, &root.id, &made.kept, keks, &mut entropy).unwrap();
         (root, record, provider)
     }
 
@@ -528,13 +534,13 @@ impl Cluster {
         let roots = self.log.roots.clone().ok_or(SignFailure::Unreachable)?;
         let wall = self.wall();
         let issue = self.log.issue(wall);
-        let provider = self.leader.as_mut().and_then(|leader| leader.provider.as_mut());
+        let provider = self.leader.as_ref().and_then(|leader| leader.provider.clone());
         let provider = provider.ok_or(SignFailure::Unreachable)?;
-        if !may_sign(&provider.active_leaf_signing_cert().unwrap(), &roots) {
+        if !may_sign(provider.chain().unwrap().signing(), &roots) {
             return Err(SignFailure::Unreachable);
         }
         let request = LeafRequest { identity, dns_names: &[], addresses: &[], public_key: &csr.public_key };
-        let leaf = provider.sign(&request, issue).map_err(|_| SignFailure::Unreachable)?;
+        let leaf = at_once(provider.sign(request, issue)).map_err(|_| SignFailure::Unreachable)?;
         let chain = chain_pem(&leaf, roots.active().unwrap());
         Ok((leaf, chain))
     }

@@ -3,5 +3,6 @@
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test may say why and stop")]
 
 mod cluster;
+mod names;
 mod openssl;
 mod rotation;

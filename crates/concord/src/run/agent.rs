@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use concord_agent::{Agent, AgentConfig, AgentRequest};
 use concord_api::agent::Reloaded;
+use concord_ca::provider::Kinds;
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_config::Loaded;
@@ -23,7 +24,7 @@ use concord_model::{Timestamp, Uuid};
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::{RpcError, ServerApi};
 use concord_runtime::{Clock, Executor, HostDisk, Modes, Scope, TokioClock, World};
-use concord_server::{AclSettings, CaStart, Server, ServerConfig};
+use concord_server::{AclSettings, Aside, CaStart, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -290,12 +291,14 @@ async fn server(
         ),
         ca: CaStart {
             enabled: *mesh,
+            kinds: Kinds::default(),
             provider: ca_provider.clone(),
             settings: ca_settings_of(ca_settings),
             cluster_id: *cluster_id,
         },
         keks,
         keys,
+        workers: Arc::new(Aside(scope.clone())),
         default_query_time: *default_query_time,
         max_query_time: *max_query_time,
     };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use concord_acl::DefaultPolicy;
 use concord_agent::{AclConfig, Agent, AgentConfig};
 use concord_ca::OsKeys;
+use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
 use concord_config::section::Level;
 use concord_front::Socket;
@@ -125,6 +126,7 @@ impl Setup {
             ca: CaStart::default(),
             keks: vec![Kek::from_bytes(&[7; 32]).unwrap()],
             keys: Arc::new(OsKeys),
+            workers: Arc::new(Inline),
             default_query_time: ServerConfig::QUERY_TIMES.0,
             max_query_time: ServerConfig::QUERY_TIMES.1,
         };

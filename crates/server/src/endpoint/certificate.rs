@@ -3,7 +3,7 @@
 use concord_acl::{Labelled, Level, Right};
 use concord_ca::Csr;
 use concord_ca::csr::{IdentityKind, ScopeRefusal, SigningScope, check_csr_for};
-use concord_ca::provider::{LeafRequest, Provider, chain_pem};
+use concord_ca::provider::LeafRequest;
 use concord_ca::rotation::public_state;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::{Namespace, Partition, Stamp};
@@ -12,6 +12,7 @@ use concord_rpc::{Answer, Head, Request, RpcError};
 use concord_runtime::timeout;
 
 use crate::ca;
+use crate::ca::signing::{self, Signed};
 use crate::limits::FIRST_ROOT_HOLD;
 use crate::paths::Core;
 
@@ -118,27 +119,24 @@ impl Core {
         let service =
             csr.identity.service().ok_or_else(|| RpcError::Denied("Permission denied".to_owned()))?;
         caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Write))?;
-        let _admitted = ca::admit(self).await?;
-        let (issue, index) = ca::issue_at(self).await?;
-        let leaf = ca::with_provider(self, issue, |signing, issue| {
-            let request = LeafRequest {
-                identity: &csr.identity,
-                dns_names: &[],
-                addresses: &[],
-                public_key: &csr.public_key,
-            };
-            let certificate = signing.provider.sign(&request, issue)?;
-            Ok(LeafCertificate {
-                serial: certificate.serial_text(),
-                cert_pem: chain_pem(&certificate, signing.active),
-                uri: csr.identity.to_string(),
-                valid_after: certificate.not_before(),
-                valid_before: certificate.not_after(),
-                authority_key_id: certificate.authority_key_id_text(),
-                stamp: Stamp { create: index, modify: index },
-            })
-        })
-        .await?;
+        let _admitted = signing::admit(self).await?;
+        let (issue, index) = signing::issue_at(self).await?;
+        let request = LeafRequest {
+            identity: &csr.identity,
+            dns_names: &[],
+            addresses: &[],
+            public_key: &csr.public_key,
+        };
+        let Signed { leaf, chain_pem } = signing::sign(self, request, &issue).await?;
+        let leaf = LeafCertificate {
+            serial: leaf.serial_text(),
+            cert_pem: chain_pem,
+            uri: csr.identity.to_string(),
+            valid_after: leaf.not_before(),
+            valid_before: leaf.not_after(),
+            authority_key_id: leaf.authority_key_id_text(),
+            stamp: Stamp { create: index, modify: index },
+        };
         Ok(self.written(leaf, index))
     }
 

@@ -5,12 +5,17 @@ use tokio::sync::watch;
 /// Whether this server leads and has done what must be done before it serves.
 #[derive(Debug)]
 pub(crate) struct Duties {
-    pub(super) leading: watch::Sender<bool>,
+    leading: watch::Sender<bool>,
 }
 
 impl Duties {
     pub(crate) fn new() -> Self {
         Self { leading: watch::Sender::new(false) }
+    }
+
+    /// Says whether it does from now on.
+    pub(crate) fn set(&self, leads: bool) {
+        self.leading.send_replace(leads);
     }
 
     /// Whether this server leads and serves.

@@ -18,6 +18,7 @@ mod identities;
 mod intention;
 mod intention_by_id;
 mod isolation;
+mod provider;
 mod reading;
 mod rotation;
 mod sealing;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use concord_acl::DefaultPolicy;
+use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
@@ -23,7 +24,7 @@ use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::request::{Deregister, PolicyChoice, Register, SetPolicy, SetToken, TokenRecord};
 use concord_rpc::{Answer, Head, Request, RpcError, ServerApiExt};
 use concord_runtime::{Clock, Disk, MemoryDisk, Scope, SeededEntropy, TokioClock, World};
-use concord_server::{AclSettings, CaStart, LiveSettings, LocalApi, Server, ServerConfig};
+use concord_server::{AclSettings, Aside, CaStart, LiveSettings, LocalApi, Server, ServerConfig};
 
 /// Start of the tests' wall clock: 2026-01-01, in seconds since the Unix epoch.
 pub(crate) const NEW_YEAR: i64 = 1_767_225_600;
@@ -45,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Arc<dyn KeyMaker>,
+    /// Whether costly work is done on other threads. Else it is done at once, the same way in each run.
+    pub(crate) aside: bool,
     pub(crate) inline_writes: bool,
     pub(crate) snapshot_after: Option<u64>,
 }
@@ -71,6 +74,7 @@ impl Setup {
             disk: Arc::new(MemoryDisk::new()),
             clock: Arc::new(TokioClock::with_wall(NEW_YEAR * 1_000_000_000)),
             keys: Arc::new(OsKeys),
+            aside: false,
             inline_writes: true,
             snapshot_after: None,
         }
@@ -105,6 +109,7 @@ impl Setup {
             ca: self.ca.clone(),
             keks: vec![self.kek.clone()],
             keys: Arc::clone(&self.keys),
+            workers: if self.aside { Arc::new(Aside(scope.clone())) } else { Arc::new(Inline) },
             default_query_time: ServerConfig::QUERY_TIMES.0,
             max_query_time: ServerConfig::QUERY_TIMES.1,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
+use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
 
 use super::outcome::{cas_failed, done};
 use crate::apply::stamp::renewed;
@@ -148,7 +148,7 @@ fn store_config(tables: &mut Tables, commit: &mut Commit, config: &CaConfig) -> 
     }
 }
 
-fn store_provider_state(tables: &mut Tables, commit: &mut Commit, state: &BuiltinCaState) -> bool {
+fn store_provider_state(tables: &mut Tables, commit: &mut Commit, state: &ProviderRecord) -> bool {
     let key = keys::ca_provider_states::row(&state.id);
     let old = tables.ca_provider_states.get(&key).cloned();
     match renewed(old.as_deref(), state.clone(), commit.index) {

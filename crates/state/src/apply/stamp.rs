@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use concord_model::Stamp;
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot};
+use concord_model::ca::{CaConfig, CaRoot, ProviderRecord};
 use concord_model::catalog::{Check, Node, ServiceInstance};
 use concord_model::token::{AclPolicy, Token};
 
@@ -26,7 +26,7 @@ macro_rules! stamped {
     };
 }
 
-stamped!(Node, ServiceInstance, Check, CaConfig, CaRoot, BuiltinCaState, Token, AclPolicy);
+stamped!(Node, ServiceInstance, Check, CaConfig, CaRoot, ProviderRecord, Token, AclPolicy);
 
 /// The row to store for `new`, or `None` if `old` says the same already.
 pub(crate) fn renewed<R: Stamped>(old: Option<&R>, mut new: R, index: u64) -> Option<Arc<R>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoots};
+use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
 
 use crate::apply::ca::FIRST_SERIAL;
 use crate::keys::{self, Class};
@@ -19,13 +19,13 @@ impl Reader {
         self.row(keys::ca_config::row())
     }
 
-    /// What the built-in provider keeps for one of its configurations.
-    pub fn ca_provider_state(&mut self, id: &str) -> Option<Arc<BuiltinCaState>> {
+    /// What a provider keeps for the root of that id.
+    pub fn ca_provider_state(&mut self, id: &str) -> Option<Arc<ProviderRecord>> {
         self.row(keys::ca_provider_states::row(id))
     }
 
-    /// What the built-in provider keeps for all of its configurations.
-    pub fn ca_provider_states(&mut self) -> Vec<Arc<BuiltinCaState>> {
+    /// What providers keep, by the ids of their roots.
+    pub fn ca_provider_states(&mut self) -> Vec<Arc<ProviderRecord>> {
         self.rows(Class::<keys::ca_provider_states::Rows>::all())
     }
 

@@ -7,8 +7,8 @@ use crate::envelope::RULE_SET;
 use crate::limits::RECORD_BYTES_MAX;
 
 /// The newest form of snapshots this version reads, and the one it writes. In 1 an entry held its sources;
-/// in 2 they follow it, each a record of its own.
-pub const SNAPSHOT_FORMAT: u32 = 2;
+/// in 2 they follow it, each a record of its own; in 3 what a provider of the certificate authority keeps names its kind.
+pub const SNAPSHOT_FORMAT: u32 = 3;
 
 /// What a snapshot is of.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -240,7 +240,7 @@ fn join(view: &View, scope: &NodeScope) -> Vec<ServiceHealth> {
 fn the_oldest_tombstones_become_the_floor() {
     use crate::command::{DeleteCaProviderState, SetCaProviderState};
     use crate::limits::TOMBSTONES_MAX;
-    use concord_model::ca::{BuiltinCaState, Sealed};
+    use concord_model::ca::{ProviderRecord, Sealed};
 
     let mut store = Store::new();
     let mut index = 1;
@@ -259,9 +259,8 @@ fn the_oldest_tombstones_become_the_floor() {
     let mut deleted = Vec::new();
     for number in 0..=TOMBSTONES_MAX {
         let id = format!("state-{number}");
-        let key = Sealed { purpose: String::new(), nonce: vec![], ciphertext: vec![], wraps: vec![] };
-        let state =
-            BuiltinCaState { id: id.clone(), root_cert: String::new(), key, stamp: Default::default() };
+        let sealed = Sealed { purpose: String::new(), nonce: vec![], ciphertext: vec![], wraps: vec![] };
+        let state = ProviderRecord { id: id.clone(), kind: String::new(), sealed, stamp: Default::default() };
         apply(&mut store, SetCaProviderState { state }.into());
         deleted.push((apply(&mut store, DeleteCaProviderState { id: id.clone() }.into()), id));
     }

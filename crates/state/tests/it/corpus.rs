@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use concord_model::ca::ProviderRecord;
 use concord_model::catalog::{CheckStatus, Registered, Registration, SERF_HEALTH};
 use concord_model::entry::*;
 use concord_model::intention::{
@@ -222,8 +223,35 @@ fn entries_of_every_kind_are_read_as_they_were_meant() {
         let envelope = Envelope::new(SetEntry { entry, cas: None }, at, None);
         let name = format!("format-1/SetEntry.{kind}.command");
         let bytes = committed(&name, &envelope.encode().unwrap());
-        assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 2, ..envelope }, "{name}");
+        let read = Envelope::decode(&bytes).unwrap();
+        // Written under the rules of the version that brought the kind.
+        assert_eq!(read, Envelope { rule_set: read.rule_set, ..envelope }, "{name}");
     }
+}
+
+/// What a provider keeps, since records name their kind.
+fn with_kind() -> SetCaProviderState {
+    SetCaProviderState { state: ProviderRecord { kind: "far".to_owned(), ..provider_state("three") } }
+}
+
+#[test]
+fn what_a_provider_keeps_is_read_with_its_kind() {
+    let at = Timestamp::from_secs(1_700_000_000);
+    let envelope = Envelope::new(with_kind(), at, None);
+    let bytes = committed("format-1/SetCaProviderState.kind.command", &envelope.encode().unwrap());
+    assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 3, ..envelope });
+}
+
+#[test]
+fn what_a_provider_keeps_in_both_forms_is_refused() {
+    let legacy = committed("format-1/SetCaProviderState.command", b"cannot be written any more");
+    assert!(Envelope::decode(&legacy).is_ok());
+    // `root_cert` becomes a second `sealed`, so that there are two.
+    let (old, new) = (b"\xa9root_cert\xb1not a certificate".as_slice(), b"\xa6sealed\xc0".as_slice());
+    let at = legacy.windows(old.len()).position(|part| part == old).unwrap();
+    let both = [&legacy[..at], new, &legacy[at + old.len()..]].concat();
+    let told = Envelope::decode(&both).unwrap_err().to_string();
+    assert!(told.contains("SetCaProviderState cannot be read"), "{told}");
 }
 
 /// One entry of a kind that says something in most of its fields.
@@ -369,9 +397,24 @@ fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
 #[test]
 fn a_snapshot_of_format_2_is_read_as_it_was_meant() {
     let store = applied();
-    let bytes = committed("format-2/state.snapshot", &store.view().snapshot(2).unwrap());
+    let bytes = committed("format-2/state.snapshot", b"cannot be written any more");
     let mut restored = Store::new();
     let header = restored.restore(&bytes).unwrap();
     assert_eq!((header.format, header.term, header.index), (2, 2, store.view().index()));
     assert_eq!(restored.view().digest(), store.view().digest());
+}
+
+#[test]
+fn a_snapshot_of_format_3_is_read_as_it_was_meant() {
+    let mut store = applied();
+    let at = Timestamp::from_secs(1_700_000_000);
+    store
+        .apply_envelope(store.view().index() + 1, &Envelope::new(with_kind(), at, Some(uuid(0x11))))
+        .unwrap();
+    let bytes = committed("format-3/state.snapshot", &store.view().snapshot(2).unwrap());
+    let mut restored = Store::new();
+    let header = restored.restore(&bytes).unwrap();
+    assert_eq!((header.format, header.term, header.index), (3, 2, store.view().index()));
+    assert_eq!(restored.view().digest(), store.view().digest());
+    assert_eq!(restored.view().read().ca_provider_state("three").unwrap().kind, "far");
 }

@@ -128,7 +128,7 @@ fn nesting_without_end_is_no_command() {
 #[test]
 fn a_command_too_large_for_the_log_is_not_encoded() {
     let mut state = provider_state("large");
-    state.root_cert = "x".repeat(COMMAND_BYTES_MAX);
+    state.kind = "x".repeat(COMMAND_BYTES_MAX);
     let refused = Envelope::new(SetCaProviderState { state }, Timestamp::EPOCH, None).encode();
     assert!(matches!(refused, Err(EncodeError::TooLarge { command: "SetCaProviderState", .. })));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, KeyWrap, Sealed};
+use concord_model::ca::{CaConfig, CaRoot, CaRoots, KeyKind, KeyWrap, ProviderRecord, Sealed};
 use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance, Weights,
 };
@@ -216,11 +216,12 @@ pub(crate) fn ca_config(provider: &str) -> CaConfig {
     }
 }
 
-pub(crate) fn provider_state(id: &str) -> BuiltinCaState {
-    BuiltinCaState {
+/// As it is read from before records named their kind.
+pub(crate) fn provider_state(id: &str) -> ProviderRecord {
+    ProviderRecord {
         id: id.to_owned(),
-        root_cert: "not a certificate".to_owned(),
-        key: sealed("ca-key"),
+        kind: String::new(),
+        sealed: sealed("ca-key"),
         stamp: Stamp::default(),
     }
 }

@@ -11,7 +11,7 @@ use concord_ca::x509::build::{
     LeafTemplate, RootTemplate, Serial, Validity, build_leaf, build_root, common_name, cross_sign,
 };
 use concord_ca::{Certificate, Csr, TrustBundle};
-use concord_model::ca::{CaRoots, KeyKind, LeafCertificate};
+use concord_model::ca::{CaRoots, LeafCertificate};
 use concord_model::{Datacenter, ServiceIdentity, ServiceName, ServiceRef, SpiffeId, Stamp, Timestamp};
 use concord_runtime::{Clock as _, Scope, World};
 use parking_lot::Mutex;
@@ -102,7 +102,7 @@ impl Mesh {
         let roots = self.roots.lock();
         let record = |held: &Held| {
             let chain = CaChain { root: held.certificate.clone(), intermediates: Vec::new() };
-            chain.record("root", &self.trust.trust_domain, KeyKind::EcP256)
+            chain.record("root", &self.trust.trust_domain).unwrap()
         };
         let mut records: Vec<_> = roots.iter().map(record).collect();
         let active = records.last_mut().unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use concord_model::ca::{BuiltinCaState, CaConfig, CaRoot, CaRoots, KeyKind, Sealed};
+use concord_model::ca::{CaConfig, CaRoot, CaRoots, KeyKind, ProviderRecord, Sealed};
 use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance, Weights,
 };
@@ -250,11 +250,11 @@ fn config(force: bool) -> CaConfig {
     }
 }
 
-fn provider_state() -> impl Strategy<Value = BuiltinCaState> {
-    (0..2u8, 0..2u8).prop_map(|(id, cert)| BuiltinCaState {
+fn provider_state() -> impl Strategy<Value = ProviderRecord> {
+    (0..2u8, 0..2u8).prop_map(|(id, kind)| ProviderRecord {
         id: format!("state-{id}"),
-        root_cert: format!("cert-{cert}"),
-        key: sealed(),
+        kind: format!("kind-{kind}"),
+        sealed: sealed(),
         stamp: Stamp::default(),
     })
 }

@@ -22,7 +22,7 @@ pub(super) const APART: &[Reason] = &[
             ("api::catalog::register::CheckBody", "model::catalog::Check"),
             ("api::catalog::register::ServiceBody", "model::catalog::ServiceInstance"),
             ("api::connect::configuration::Body", "rpc::request::certificate::SetCaConfig"),
-            ("api::connect::configuration::CaConfigurationBody", "ca::rotation::Change"),
+            ("api::connect::configuration::CaConfigurationBody", "ca::rotation::event::Change"),
             ("api::connect::configuration::CaConfigurationBody", "model::ca::CaConfig"),
             ("api::connect::configuration::CaConfigurationBody", "rpc::request::certificate::SetCaConfig"),
             ("api::definition::proxy::ExposedPathDefinition", "model::proxy::ExposedPath"),
@@ -73,7 +73,7 @@ pub(super) const APART: &[Reason] = &[
     (
         "one is kept or replicated with its stamp, the other asks for it or shows it",
         &[
-            ("ca::rotation::Change", "rpc::request::certificate::SetCaConfig"),
+            ("ca::rotation::event::Change", "rpc::request::certificate::SetCaConfig"),
             ("model::ca::CaConfig", "rpc::request::certificate::SetCaConfig"),
             ("model::intention::ServiceIntentions", "state::row::IntentionHead"),
             ("model::token::AclPolicy", "rpc::request::acl::SetPolicy"),

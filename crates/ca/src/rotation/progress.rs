@@ -1,0 +1,77 @@
+//! How far a rotation has come, as it is kept in the configuration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use concord_model::Timestamp;
+use concord_model::ca::{CaConfig, CaRoot};
+use concord_model::proxy::Settings;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::PRUNE_AFTER_LEAF_LIVES;
+
+/// Where in the configuration's state the progress of a rotation is kept; not shown to users.
+pub const PROGRESS_KEY: &str = "rotation";
+
+/// How far a rotation has come, and when old roots go.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Progress {
+    /// A root that is published but not active yet, and the configuration that comes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// When each root that was rotated out goes.
+    #[serde(default)]
+    pub retire_at: BTreeMap<String, Timestamp>,
+    /// Longest life of leaves since the active root became active, in seconds: a life lowered later
+    /// does not shorten the leaves already out.
+    #[serde(default)]
+    pub longest_leaf_life: u64,
+}
+
+/// A rotation between `stage` and `activate`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Pending {
+    /// Id of the new root.
+    pub root_id: String,
+    /// The kind of provider to come.
+    pub provider: String,
+    /// Its settings, without secrets.
+    pub settings: Settings,
+    /// Whether the new root may lack the old one's signature.
+    pub force_without_cross_signing: bool,
+    /// Life of leaves to come, in seconds.
+    pub leaf_life: u64,
+    /// When it is activated even if not all have confirmed.
+    pub confirm_by: Timestamp,
+}
+
+impl Progress {
+    /// From the configuration; what cannot be read counts as nothing under way.
+    pub fn of(config: &CaConfig) -> Self {
+        config.state.get(PROGRESS_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    pub(super) fn store(&self, config: &mut CaConfig) {
+        let text = serde_json::to_string(self).expect("plain data has a JSON form");
+        config.state.insert(PROGRESS_KEY.to_owned(), text);
+    }
+
+    /// When the last leaf that an inactive root may have signed has ended.
+    pub(super) fn free_at(&self, root: &CaRoot) -> Timestamp {
+        let Some(out) = root.rotated_out_at else { return Timestamp::EPOCH };
+        match self.retire_at.get(&root.id) {
+            Some(retire_at) => out.plus(retire_at.since(out) / PRUNE_AFTER_LEAF_LIVES),
+            None => out.plus(Duration::from_secs(self.longest_leaf_life)),
+        }
+    }
+}
+
+/// The configuration's state as users may see it: without our own notes.
+pub fn public_state(config: &CaConfig) -> BTreeMap<String, String> {
+    config
+        .state
+        .iter()
+        .filter(|(key, _)| *key != PROGRESS_KEY)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}

@@ -1,0 +1,162 @@
+//! Leaves: within the configured limits, by the provider of the active root, several at a time.
+
+use std::sync::Arc;
+
+use concord_ca::Certificate;
+use concord_ca::limiter::Admission;
+use concord_ca::limits::CSR_WAIT_MAX;
+use concord_ca::provider::{Issue, LeafRequest, ProviderError, Unreachable, chain_pem};
+use concord_ca::rotation::may_sign;
+use concord_ca::x509::build::Serial;
+use concord_model::ca::{CaRoot, CaRoots};
+use concord_rpc::RpcError;
+use concord_runtime::timeout;
+use concord_state::Reply;
+use concord_state::command::AllocateSerials;
+
+use super::call::{Patience, patiently, provider_error};
+use super::host::{CaHost, InUse};
+use crate::limits::{SIGNING_HOLD, SIGNING_TIME};
+use crate::paths::Core;
+
+/// A signature within the limits; its place is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Admitted<'a> {
+    host: &'a CaHost,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.host.limiter.lock().leave();
+        self.host.freed.notify_one();
+    }
+}
+
+/// Waits for a turn within the configured limits, or refuses.
+pub(crate) async fn admit(core: &Core) -> Result<Admitted<'_>, RpcError> {
+    let host = &core.ca;
+    let _place = host.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
+    let clock = &core.world.clock;
+    let until = clock.now() + CSR_WAIT_MAX;
+    let admission = host.limiter.lock().admit(clock.now().since_epoch());
+    match admission {
+        Admission::Refused => return Err(RpcError::RateLimited),
+        Admission::After(wait) => clock.sleep(wait).await,
+    }
+    loop {
+        if host.limiter.lock().enter() {
+            return Ok(Admitted { host });
+        }
+        tokio::select! {
+            biased;
+            () = host.freed.notified() => {}
+            () = clock.sleep_until(until) => return Err(RpcError::RateLimited),
+        }
+    }
+}
+
+/// A leaf, as it is handed out.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    pub(crate) leaf: Certificate,
+    /// The leaf and the intermediates above it.
+    pub(crate) chain_pem: String,
+}
+
+/// Has the provider of the active root sign a leaf; waits a little while roots are being changed. Ends when this server
+/// no longer leads.
+pub(crate) async fn sign(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<Signed, RpcError> {
+    let mut leading = core.duties.watch();
+    let signed = timeout(&*core.world.clock, SIGNING_TIME, signed(core, request, issue));
+    tokio::select! {
+        biased;
+        () = core.scope.cancelled() => Err(RpcError::ShuttingDown),
+        _ = leading.wait_for(|leads| !*leads) => Err(RpcError::NoLeader),
+        signed = signed => signed.unwrap_or_else(|_| {
+            Err(provider_error(&ProviderError::Unreachable(Unreachable::NoAnswer)))
+        }),
+    }
+}
+
+async fn signed(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<Signed, RpcError> {
+    loop {
+        let (own, roots) = timeout(&*core.world.clock, SIGNING_HOLD, signing(core))
+            .await
+            .unwrap_or_else(|_| Err(core.ca.not_ready("signing is closed while the root is changed")))?;
+        let active = valid(core, &roots, issue)?;
+        core.ca.signs_until(&own.root, issue.now.plus(own.leaf_life));
+        let call = async {
+            let _place = core.ca.signatures.acquire().await.expect("the semaphore is never closed");
+            patiently(core, Patience::LEAF, || own.provider.sign(request, issue.clone())).await
+        };
+        let leaf = tokio::select! {
+            biased;
+            signed = call => signed.map_err(|error| provider_error(&error))?,
+            // Another provider signs now, or none.
+            () = replaced(core, &own) => continue,
+        };
+        // Life times may have been changed meanwhile.
+        core.ca.signs_until(&own.root, leaf.not_after());
+        if core.view().read().ca_roots().is_some_and(|now| Arc::ptr_eq(&now, &roots) || signs(&own, &now)) {
+            return Ok(Signed { chain_pem: chain_pem(&leaf, active), leaf });
+        }
+    }
+}
+
+/// The active root, if it is valid.
+fn valid<'a>(core: &Core, roots: &'a CaRoots, issue: &Issue) -> Result<&'a CaRoot, RpcError> {
+    let active = roots.active().ok_or_else(|| RpcError::CaNotReady("no root is active".to_owned()))?;
+    let refused = if active.not_after <= issue.now {
+        "the active root has expired; rotate it"
+    } else if issue.now < active.not_before {
+        "the active root is not valid yet by the clock of this server: compare its clock, or rotate the root"
+    } else {
+        return Ok(active);
+    };
+    core.ca.look.notify_one();
+    Err(RpcError::CaNotReady(refused.to_owned()))
+}
+
+/// The provider, as soon as it is that of the active root.
+async fn signing(core: &Core) -> Result<(Arc<InUse>, Arc<CaRoots>), RpcError> {
+    let mut slot = core.ca.slot.subscribe();
+    loop {
+        let now = slot.borrow_and_update().clone();
+        let roots = core.view().read().ca_roots();
+        if let (Some(own), Some(roots)) = (now.in_use, roots)
+            && signs(&own, &roots)
+        {
+            return Ok((own, roots));
+        }
+        if let Some(trouble) = now.trouble {
+            return Err(RpcError::CaNotReady(trouble));
+        }
+        // The sender lives as long as the server: the wait cannot fail.
+        let _ = slot.changed().await;
+    }
+}
+
+fn signs(own: &InUse, roots: &CaRoots) -> bool {
+    own.provider.chain().is_some_and(|chain| may_sign(chain.signing(), roots))
+}
+
+/// Completes once another provider than this one signs, or none.
+async fn replaced(core: &Core, own: &InUse) {
+    let is_another =
+        |now: &Option<Arc<InUse>>| now.as_ref().is_none_or(|now| !Arc::ptr_eq(&now.provider, &own.provider));
+    // The sender lives as long as the server: the wait cannot fail.
+    let _ = core.ca.slot.subscribe().wait_for(|slot| is_another(&slot.in_use)).await;
+}
+
+/// Time and serial number for one certificate, with the index of the log entry that recorded it.
+pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
+    let (reply, index) = core.write(AllocateSerials { count: 1 }).await?;
+    match reply {
+        Reply::Serials { first, .. } => {
+            let serial =
+                Serial::from_counter(first).map_err(|error| RpcError::Internal(error.to_string()))?;
+            Ok((Issue { now: core.now(), serial }, index))
+        }
+        other => Err(crate::endpoint::acl::unexpected(&other)),
+    }
+}
