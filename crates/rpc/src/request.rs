@@ -81,7 +81,7 @@ macro_rules! requests {
         pub enum AnyRequest { $( $name($name), )+ }
 
         /// One of all replies.
-        #[derive(Clone, Debug, Deserialize, Serialize)]
+        #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs, reason = "each variant is documented at its request")]
         pub enum AnyReply { $( $name($reply), )+ }

@@ -100,7 +100,7 @@ pub enum Asked {
 }
 
 /// What whoever answers says: an answer, or why there is none. Either takes one credit.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Told {
     /// Of which watch.
     pub watch: WatchId,

@@ -1,0 +1,181 @@
+//! Configuration entries: one of each kind, and lists in which every word stands somewhere.
+
+use std::sync::Arc;
+
+use concord_model::entry::*;
+use concord_model::proxy::TransparentProxy;
+use concord_model::{Pattern, Span};
+use concord_rpc::request::*;
+use concord_rpc::{AnyReply, AnyRequest};
+
+use super::catalog::expose;
+use super::{Sample, meta, name, sample, settings, stamp};
+
+/// How many entries it takes to say every word once.
+const WORDS: usize = 6;
+
+pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
+    let mut all = Vec::new();
+    for kind in EntryKind::ALL {
+        let (what, entry) = (kind.as_str(), entry(*kind, 0));
+        let delete = DeleteEntry { name: entry.name(), cas: Some(15) };
+        all.push(sample!(AnyRequest, ReadEntry, what, ReadEntry { name: entry.name() }));
+        all.push(sample!(AnyRequest, ListEntries, what, ListEntries { kind: *kind }));
+        all.push(sample!(AnyRequest, ApplyEntry, what, ApplyEntry { entry, cas: Some(14) }));
+        all.push(sample!(AnyRequest, DeleteEntry, what, delete));
+    }
+    all
+}
+
+pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
+    let mut all = vec![
+        sample!(AnyReply, ReadEntry, "none", None),
+        sample!(AnyReply, ApplyEntry, "", true),
+        sample!(AnyReply, DeleteEntry, "", true),
+    ];
+    for kind in EntryKind::ALL {
+        let list = (0..WORDS).map(|number| Arc::new(entry(*kind, number))).collect();
+        all.push(sample!(AnyReply, ReadEntry, kind.as_str(), Some(Arc::new(entry(*kind, 0)))));
+        all.push(sample!(AnyReply, ListEntries, kind.as_str(), list));
+    }
+    all
+}
+
+/// One of the words, but not the first: that one is not written.
+fn word<T: Copy>(all: &[T], number: usize) -> T {
+    all[1 + number % (all.len() - 1)]
+}
+
+fn entry(kind: EntryKind, number: usize) -> Entry {
+    match kind {
+        EntryKind::ServiceIntentions => Entry::ServiceIntentions(super::intention::entry()),
+        EntryKind::ServiceDefaults => Entry::ServiceDefaults(record(kind, service_defaults(number))),
+        EntryKind::ProxyDefaults => Entry::ProxyDefaults(record(kind, proxy_defaults(number))),
+        EntryKind::Mesh => Entry::Mesh(record(kind, mesh(number))),
+    }
+}
+
+fn record<T>(kind: EntryKind, said: T) -> Record<T> {
+    let text = match kind.naming() {
+        Naming::Only(text) => text,
+        Naming::Service | Naming::ServiceOrAny => "web",
+    };
+    let mut scope = EntryName::parse(kind, text).unwrap().scope;
+    (scope.partition, scope.namespace) = (name("part"), Pattern::Exact(name("space")));
+    Record { scope, said, meta: meta(), stamp: stamp() }
+}
+
+fn gateway(number: usize) -> MeshGateway {
+    MeshGateway { mode: word(GatewayMode::ALL, number) }
+}
+
+fn transparent() -> TransparentProxy {
+    TransparentProxy { outbound_listener_port: 22_001, dialed_directly: true }
+}
+
+fn extension() -> EnvoyExtension {
+    EnvoyExtension {
+        name: "builtin/lua".to_owned(),
+        required: true,
+        arguments: settings(),
+        consul_version: ">= 1.15".to_owned(),
+        envoy_version: "> 1.20".to_owned(),
+    }
+}
+
+fn service_defaults(number: usize) -> ServiceDefaults {
+    ServiceDefaults {
+        protocol: word(Protocol::ALL, number),
+        mode: word(ProxyMode::ALL, number),
+        transparent_proxy: transparent(),
+        mutual_tls_mode: word(MutualTlsMode::ALL, number),
+        mesh_gateway: gateway(number),
+        expose: expose(),
+        external_sni: "web.example.com".to_owned(),
+        upstream_config: Some(UpstreamDefaults {
+            overrides: vec![calls_to(number)],
+            defaults: Some(calls_to(number + 1)),
+        }),
+        destination: Some(OutsideDestination { addresses: vec!["192.0.2.1".to_owned()], port: 443 }),
+        max_inbound_connections: 100,
+        local_connect_timeout_ms: 200,
+        local_request_timeout_ms: 300,
+        balance_inbound_connections: word(Balance::ALL, number),
+        envoy_extensions: vec![extension()],
+    }
+}
+
+fn calls_to(number: usize) -> UpstreamOverride {
+    UpstreamOverride {
+        name: Some(name("db")),
+        partition: name("part"),
+        namespace: name("space"),
+        peer: Some(name("east")),
+        envoy_listener_json: "{\"listener\":1}".to_owned(),
+        envoy_cluster_json: "{\"cluster\":1}".to_owned(),
+        protocol: word(Protocol::ALL, number),
+        connect_timeout_ms: 250,
+        limits: Some(UpstreamLimits {
+            max_connections: Some(3),
+            max_pending_requests: Some(4),
+            max_concurrent_requests: Some(5),
+        }),
+        passive_health_check: Some(PassiveHealthCheck {
+            interval: Span::from_nanos(10_000_000_000),
+            max_failures: 5,
+            enforcing_consecutive_5xx: Some(50),
+            max_ejection_percent: Some(20),
+            base_ejection_time: Some(Span::from_nanos(-1)),
+        }),
+        mesh_gateway: gateway(number),
+        balance_outbound_connections: word(Balance::ALL, number),
+    }
+}
+
+fn proxy_defaults(number: usize) -> ProxyDefaults {
+    ProxyDefaults {
+        config: settings(),
+        mode: word(ProxyMode::ALL, number),
+        transparent_proxy: transparent(),
+        mutual_tls_mode: word(MutualTlsMode::ALL, number),
+        mesh_gateway: gateway(number),
+        expose: expose(),
+        access_logs: AccessLogs {
+            enabled: true,
+            disable_listener_logs: true,
+            sink: word(AccessLogSink::ALL, number),
+            path: "/var/log/envoy".to_owned(),
+            json_format: "{}".to_owned(),
+            text_format: "%START_TIME%".to_owned(),
+        },
+        envoy_extensions: vec![extension()],
+    }
+}
+
+fn limits(number: usize) -> TlsLimits {
+    TlsLimits {
+        tls_min_version: word(TlsVersion::ALL, number),
+        tls_max_version: word(TlsVersion::ALL, number + 1),
+        cipher_suites: vec!["TLS_RSA_WITH_AES_128_GCM_SHA256".to_owned()],
+    }
+}
+
+fn mesh(number: usize) -> Mesh {
+    let normalization = RequestNormalization {
+        insecure_disable_path_normalization: true,
+        merge_slashes: true,
+        path_with_escaped_slashes_action: word(EscapedSlashes::ALL, number),
+        headers_with_underscores_action: word(Underscores::ALL, number),
+    };
+    Mesh {
+        transparent_proxy: MeshTransparentProxy { mesh_destinations_only: true },
+        allow_enabling_permissive_mutual_tls: true,
+        validate_clusters: true,
+        tls: Some(MeshTls { incoming: Some(limits(number)), outgoing: Some(limits(number + 1)) }),
+        http: Some(MeshHttp {
+            sanitize_x_forwarded_client_cert: true,
+            incoming: Some(MeshHttpIncoming { request_normalization: Some(normalization) }),
+        }),
+        peering: Some(MeshPeering { peer_through_mesh_gateways: true }),
+    }
+}

@@ -1,0 +1,229 @@
+//! Intentions.
+
+use std::sync::Arc;
+
+use concord_mesh::explain::{Affected, Change, Explanation, NoChange, Pair, Proposal, Step};
+use concord_mesh::intention::{Because, DefaultSource, Intention, Verdict};
+use concord_model::intention::{
+    Action, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement,
+    JwtRequirement, LegacyFields, PathMatch, Permission, ServiceIntentions, Source, SourceIntention,
+};
+use concord_rpc::request::*;
+use concord_rpc::{AnyReply, AnyRequest};
+
+use super::{Sample, at, every, meta, name, sample, service, stamp, uuid};
+
+pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
+    let (id, pair) = (uuid(0x13), (service("web"), service("db")));
+    let check = CheckIntention { source: Some(service("web")), destination: service("db") };
+    let explain = ExplainIntention { source: pair.0, destination: pair.1 };
+    let upsert = UpsertIntention { destination: destination("db"), intention: told(), meta: meta() };
+    let delete = DeleteIntention { destination: destination("*"), source: source("*") };
+    let read = ReadPair { destination: destination("db"), source: source("web") };
+    let update = UpdateIntention { id, intention: plain(Action::Allow) };
+    let mut all = vec![
+        sample!(AnyRequest, ListIntentions, "", ListIntentions {}),
+        sample!(AnyRequest, CheckIntention, "", check),
+        sample!(AnyRequest, ExplainIntention, "", explain),
+        sample!(AnyRequest, UpsertIntention, "", upsert),
+        sample!(AnyRequest, DeleteIntention, "", delete),
+        sample!(AnyRequest, ReadPair, "", read),
+        sample!(AnyRequest, ReadIntention, "", ReadIntention { id }),
+        sample!(AnyRequest, UpdateIntention, "", update),
+        sample!(AnyRequest, DeleteIntentionById, "", DeleteIntentionById { id }),
+    ];
+    let sides = every!(MatchBy:
+        MatchBy::Source(_) => MatchBy::Source(service("web")),
+        MatchBy::Destination(_) => MatchBy::Destination(service("db")),
+        MatchBy::AnySource => MatchBy::AnySource,
+        MatchBy::AnyDestination => MatchBy::AnyDestination,
+    );
+    for (what, by) in ["source", "destination", "any-source", "any-destination"].into_iter().zip(sides) {
+        all.push(sample!(AnyRequest, MatchIntentions, what, MatchIntentions { by }));
+    }
+    for action in actions() {
+        let create = CreateIntention { intention: plain(action) };
+        all.push(sample!(AnyRequest, CreateIntention, action.as_str(), create));
+    }
+    all
+}
+
+pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
+    let answer = IntentionAnswer { allowed: true, reason: "a rule said so".to_owned() };
+    let mut all = vec![
+        sample!(AnyReply, ListIntentions, "", vec![entry()]),
+        sample!(AnyReply, MatchIntentions, "", vec![entry()]),
+        sample!(AnyReply, CheckIntention, "", answer),
+        sample!(AnyReply, UpsertIntention, "", ()),
+        sample!(AnyReply, DeleteIntention, "", ()),
+        sample!(AnyReply, ReadPair, "", Some(entry())),
+        sample!(AnyReply, ReadPair, "none", None),
+        sample!(AnyReply, ReadIntention, "", Some(entry())),
+        sample!(AnyReply, ReadIntention, "none", None),
+        sample!(AnyReply, CreateIntention, "", uuid(0x13)),
+        sample!(AnyReply, UpdateIntention, "", ()),
+        sample!(AnyReply, DeleteIntentionById, "", ()),
+    ];
+    let names = ["connection", "requests", "default", "peer", "token"];
+    let explanations = explanations();
+    assert_eq!(names.len(), explanations.len());
+    for (what, explanation) in names.into_iter().zip(explanations) {
+        all.push(sample!(AnyReply, ExplainIntention, what, explanation));
+    }
+    all
+}
+
+pub(super) fn actions() -> Vec<Action> {
+    every!(Action:
+        Action::Allow => Action::Allow,
+        Action::Deny => Action::Deny,
+    )
+}
+
+fn destination(text: &str) -> Destination {
+    Destination { partition: name("part"), namespace: name("*"), name: name(text) }
+}
+
+fn source(text: &str) -> Source {
+    Source { partition: name("part"), namespace: name("space"), peer: Some(name("east")), name: name(text) }
+}
+
+fn plain(action: Action) -> PlainIntention {
+    PlainIntention {
+        destination: destination("db"),
+        source: source("web"),
+        action,
+        description: "the shop asks".to_owned(),
+        meta: meta(),
+    }
+}
+
+fn legacy() -> LegacyFields {
+    LegacyFields { id: uuid(0x13), meta: meta(), create_time: at(1), update_time: at(2) }
+}
+
+fn jwt() -> JwtRequirement {
+    let provider = JwtProviderRequirement {
+        name: "okta".to_owned(),
+        verify_claims: vec![(vec!["realm".to_owned(), "aud".to_owned()], "api".to_owned())],
+    };
+    JwtRequirement { providers: vec![provider] }
+}
+
+fn decisions() -> Vec<Decision> {
+    every!(Decision:
+        Decision::Connection(_) => Decision::Connection(Action::Deny),
+        Decision::Requests(_) => Decision::Requests(permissions()),
+    )
+}
+
+/// Every condition on paths, with every condition on headers.
+fn permissions() -> Vec<Permission> {
+    let text = || "x".to_owned();
+    let paths = every!(PathMatch:
+        PathMatch::Exact(_) => PathMatch::Exact(text()),
+        PathMatch::Prefix(_) => PathMatch::Prefix(text()),
+        PathMatch::Regex(_) => PathMatch::Regex(text()),
+    );
+    let values = || {
+        every!(HeaderValueMatch:
+            HeaderValueMatch::Present => HeaderValueMatch::Present,
+            HeaderValueMatch::Exact(_) => HeaderValueMatch::Exact("x".to_owned()),
+            HeaderValueMatch::Prefix(_) => HeaderValueMatch::Prefix("x".to_owned()),
+            HeaderValueMatch::Suffix(_) => HeaderValueMatch::Suffix("x".to_owned()),
+            HeaderValueMatch::Contains(_) => HeaderValueMatch::Contains("x".to_owned()),
+            HeaderValueMatch::Regex(_) => HeaderValueMatch::Regex("x".to_owned()),
+        )
+    };
+    let header = |value| HeaderMatch { name: "x-team".to_owned(), value, ignore_case: true, invert: true };
+    let permission = |path| Permission {
+        action: Action::Allow,
+        http: Some(HttpPermission {
+            path: Some(path),
+            headers: values().into_iter().map(header).collect(),
+            methods: vec!["GET".to_owned(), "PUT".to_owned()],
+        }),
+        jwt: Some(jwt()),
+    };
+    paths.into_iter().map(permission).collect()
+}
+
+fn told() -> SourceIntention {
+    by(Decision::Connection(Action::Allow))
+}
+
+fn by(decision: Decision) -> SourceIntention {
+    SourceIntention {
+        source: source("web"),
+        decision,
+        description: "the shop asks".to_owned(),
+        legacy: Some(legacy()),
+    }
+}
+
+pub(super) fn entry() -> ServiceIntentions {
+    ServiceIntentions {
+        destination: destination("db"),
+        sources: decisions().into_iter().map(by).collect(),
+        jwt: Some(jwt()),
+        meta: meta(),
+        stamp: stamp(),
+    }
+}
+
+fn rule(decision: Decision) -> Arc<Intention> {
+    Arc::new(Intention {
+        destination: destination("db"),
+        source: source("web"),
+        precedence: 9,
+        decision,
+        description: "the shop asks".to_owned(),
+        legacy: Some(legacy()),
+        jwt: Some(Arc::new(jwt())),
+        meta: Arc::new(meta()),
+        stamp: stamp(),
+    })
+}
+
+/// Every reason of a verdict and every change that would flip it, spread over as many explanations as it takes.
+fn explanations() -> Vec<Explanation> {
+    let rule = || rule(Decision::Requests(permissions()));
+    let mut reasons = every!(Because:
+        Because::Connection { .. } => Because::Connection { rule: rule() },
+        Because::Requests { .. } => Because::Requests { rule: rule() },
+        Because::Default(_) => Because::Default(DefaultSource::AclDefault),
+    );
+    let defaults = every!(DefaultSource:
+        DefaultSource::DefaultIntentionPolicy => DefaultSource::DefaultIntentionPolicy,
+        DefaultSource::AclDefault => DefaultSource::AclDefault,
+    );
+    reasons.extend(defaults.into_iter().map(Because::Default));
+    let steps = every!(Step:
+        Step::Set { .. } => Step::Set { from: Decision::Connection(Action::Deny), to: Action::Allow },
+        Step::Add { .. } => Step::Add { action: Action::Deny },
+        Step::Remove { .. } => Step::Remove { was: Decision::Requests(permissions()) },
+    );
+    let obstacles = every!(NoChange:
+        NoChange::DecidedByPeer => NoChange::DecidedByPeer,
+        NoChange::TokenDemanded => NoChange::TokenDemanded,
+    );
+    let proposals = || steps.iter().cloned().map(proposal);
+    let smallest = proposals().map(Ok).chain(obstacles.into_iter().map(Err));
+    let explanation = |(because, smallest_change)| Explanation {
+        source: service("web"),
+        destination: service("db"),
+        verdict: Verdict { allowed: true, because },
+        shadows: vec![rule()],
+        smallest_change,
+        alternatives: proposals().collect(),
+    };
+    reasons.into_iter().zip(smallest).map(explanation).collect()
+}
+
+fn proposal(step: Step) -> Proposal {
+    let pair = Pair { source: service("web"), destination: service("db"), allowed: true };
+    Proposal {
+        change: Change { source: source("*"), destination: destination("*"), step },
+        also_affects: Affected { count: 3, listed: vec![pair], complete: true },
+    }
+}
