@@ -25,7 +25,7 @@ use concord_model::{CheckId, InstanceId};
 use concord_runtime::Instant;
 
 pub(crate) use self::alias::alias_of;
-use self::check::Standing;
+use self::check::CheckStanding;
 pub(crate) use self::check::{CheckRecord, CheckSettings, Report, Verdict};
 use self::gone::Gone;
 use self::index::Index;
@@ -131,7 +131,7 @@ impl Local {
             Change::SetCheck { spec, source } => {
                 // From now on it stands on its own.
                 self.forget_inline(&spec.id);
-                self.set_check(*spec, Standing::Alone, source, now);
+                self.set_check(*spec, CheckStanding::Alone, source, now);
             }
             Change::RemoveService(id) => self.remove_service(&id),
             Change::RemoveCheck(id) => self.drop_check(&id),
@@ -185,11 +185,11 @@ impl Local {
             });
         }
         for spec in checks.into_iter().filter(|spec| named.contains(&spec.id)) {
-            self.set_check(spec, Standing::Inline, source, now);
+            self.set_check(spec, CheckStanding::Inline, source, now);
         }
     }
 
-    fn set_check(&mut self, spec: CheckSpec, standing: Standing, source: Source, now: Instant) {
+    fn set_check(&mut self, spec: CheckSpec, standing: CheckStanding, source: Source, now: Instant) {
         let version = self.bump();
         let service = spec.service_id.as_ref().and_then(|id| self.services.get(id));
         let service = service.map(|record| Arc::clone(&record.registration));

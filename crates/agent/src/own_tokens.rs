@@ -73,7 +73,7 @@ struct State {
 
 /// The file. Has no `Debug`: it is nothing but secrets.
 #[derive(Default, Deserialize, Serialize)]
-struct Kept {
+struct KeptTokens {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     default: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -118,9 +118,9 @@ impl OwnTokens {
     /// The tokens of a configuration, and those that were kept.
     pub(crate) fn load(config: &AgentConfig, vault: &Vault) -> Result<Self, TokensError> {
         let vault = config.token_persistence.then(|| vault.clone());
-        let Kept { default, agent, config_file_service_registration, others } = match &vault {
+        let KeptTokens { default, agent, config_file_service_registration, others } = match &vault {
             Some(vault) => read(vault)?,
-            None => Kept::default(),
+            None => KeptTokens::default(),
         };
         let kept = [default, agent, config_file_service_registration];
         let set = TokenKind::ALL.into_iter().zip(kept).filter(|(_, token)| !token.is_empty());
@@ -188,9 +188,9 @@ impl State {
         tokens
     }
 
-    fn kept(&self) -> Kept {
+    fn kept(&self) -> KeptTokens {
         let set = |kind| self.set.get(&kind).map_or_else(String::new, |token| token.expose().to_owned());
-        Kept {
+        KeptTokens {
             default: set(TokenKind::Default),
             agent: set(TokenKind::Agent),
             config_file_service_registration: set(TokenKind::ConfigFileServiceRegistration),
@@ -200,8 +200,8 @@ impl State {
 }
 
 /// What was kept. Another program's file, and one of an earlier version, is in the clear: it is sealed.
-fn read(vault: &Vault) -> Result<Kept, TokensError> {
-    let Some(raw) = vault.raw(FILE)? else { return Ok(Kept::default()) };
+fn read(vault: &Vault) -> Result<KeptTokens, TokensError> {
+    let Some(raw) = vault.raw(FILE)? else { return Ok(KeptTokens::default()) };
     let damaged = |error: serde_json::Error| TokensError::Damaged { line: error.line() };
     match vault.open(FILE, raw)? {
         Content::Sealed(content) => serde_json::from_slice(content.expose()).map_err(damaged),

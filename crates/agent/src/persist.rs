@@ -44,7 +44,7 @@ pub(crate) struct Registrations {
 
 /// What was kept.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct FoundOnDisk {
     /// Sidecars first, so that one registered anew on its own wins.
     pub(crate) services: Vec<LocalService>,
     /// Those that stand on their own.
@@ -123,7 +123,7 @@ struct FormatOnly {
 
 /// What is kept of registrations, and in which version.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct KeptVersions {
     families: BTreeMap<InstanceId, Vec<(InstanceId, u64)>>,
     checks: BTreeMap<CheckId, u64>,
 }
@@ -158,7 +158,7 @@ impl Registrations {
     }
 
     /// All that was kept. What was in the clear is sealed.
-    pub(crate) fn load(&self) -> Result<Found, PersistError> {
+    pub(crate) fn load(&self) -> Result<FoundOnDisk, PersistError> {
         let mut names = Names::default();
         let families: Vec<FamilyFile> = self.read_all(SERVICES, &mut names, |file: &FamilyFile| {
             let root = file.services.first().map_or("", |root| root.service.id.as_str());
@@ -171,7 +171,7 @@ impl Registrations {
             families.into_iter().flat_map(|file| file.services).map(ServiceFile::into_local).collect();
         services.sort_by_key(|local| local.sidecar_of.is_none());
         let checks = checks.into_iter().map(|file| file.check.into_spec()).collect();
-        Ok(Found { services, checks, missing })
+        Ok(FoundOnDisk { services, checks, missing })
     }
 
     fn set(&self, file: &File) -> Result<(), PersistError> {
@@ -269,7 +269,7 @@ impl FileChange {
     }
 }
 
-impl Kept {
+impl KeptVersions {
     /// What is to be kept of these registrations.
     pub(crate) fn of(local: &Local) -> Self {
         let version = |record: &ServiceRecord| (record.id().clone(), record.version);

@@ -18,7 +18,7 @@ use crate::checks::refused_program;
 use crate::config::ScriptChecks;
 use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
 use crate::local::{Change, CheckRecord, Local, Report, Source};
-use crate::persist::{FileChange, Kept};
+use crate::persist::{FileChange, KeptVersions};
 
 impl Agent {
     /// Registers a service, with its sidecar if it defines one. Needs `service:write` on every name
@@ -216,7 +216,7 @@ pub(crate) fn not_kept(error: String, full: bool) -> RpcError {
 fn files_of(local: &Local, changes: &[Change], now: Instant) -> Result<Vec<FileChange>, RpcError> {
     let mut part = local.part(changes);
     let (services, checks) = (part.services.len(), part.checks.len());
-    let before = Kept::of(&part);
+    let before = KeptVersions::of(&part);
     changes.iter().for_each(|change| part.carry_out(change.clone(), now));
     within_bounds(
         local.services.len() + part.services.len() - services,

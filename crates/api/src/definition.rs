@@ -1,7 +1,7 @@
 //! Definitions: what users write to register services and checks, in request bodies as in files.
 //!
 //! ```text
-//! text ──► Node ──► ServiceDefinition ──resolve──► Registration ──expand──► LocalService, its sidecar's
+//! text ──► Node ──► ServiceDefinition ──resolve──► LocalRegistration ──expand──► LocalService, its sidecar's
 //!                   CheckDefinition   ──resolve──► CheckSpec
 //! ```
 //!
@@ -17,7 +17,7 @@ mod sidecar;
 
 pub use check::{CheckDefinition, CheckOwner};
 pub use proxy::{ProxyDefinition, UpstreamDefinition};
-pub use registration::{Registration, expand_sidecar};
+pub use registration::{LocalRegistration, expand_sidecar};
 pub use service::{
     AddressDefinition, ConnectDefinition, LocalityDefinition, ServiceDefinition, WeightsDefinition,
 };

@@ -33,7 +33,7 @@ pub(crate) fn says_something(node: &Node) -> bool {
         Kind::Float(value) => *value != 0.0,
         Kind::String(text) => !matches!(text.as_str(), "" | "0s"),
         Kind::List(items) => !items.is_empty(),
-        Kind::Object(object) => object.entries.iter().any(|entry| says_something(&entry.value)),
+        Kind::Object(object) => object.members.iter().any(|entry| says_something(&entry.value)),
     }
 }
 

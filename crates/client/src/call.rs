@@ -30,7 +30,7 @@ pub struct Call<'a> {
 
 /// A successful answer.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct HttpReply {
     /// Method and path, for messages.
     what: String,
     /// HTTP status, 2xx.
@@ -96,7 +96,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// Any [`Error`]; a status that is not 2xx among them.
-    pub async fn send(self) -> Result<Reply, Error> {
+    pub async fn send(self) -> Result<HttpReply, Error> {
         let what = format!("{} {}", self.method, self.path);
         let config = self.client.config();
         let deadline = self.options.deadline(config);
@@ -105,7 +105,7 @@ impl Call<'_> {
         if !head.status.is_success() {
             return Err(Error::Status { status: head.status.as_u16(), message: message(&body) });
         }
-        Ok(Reply { what, status: head.status, headers: head.headers, body })
+        Ok(HttpReply { what, status: head.status, headers: head.headers, body })
     }
 
     /// Sends it, and gives the answer piece by piece as it comes. Only its beginning has to come in time.
@@ -180,7 +180,7 @@ impl Call<'_> {
     }
 }
 
-impl Reply {
+impl HttpReply {
     /// Decodes the body as JSON.
     ///
     /// # Errors

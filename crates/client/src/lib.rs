@@ -35,7 +35,7 @@ pub mod tls;
 
 pub use crate::address::{Address, AddressError, DEFAULT_PORT};
 pub use crate::agent::TtlVerdict;
-pub use crate::call::{Call, Reply};
+pub use crate::call::{Call, HttpReply};
 pub use crate::config::{BasicAuth, Config};
 pub use crate::dial::{Stream, dial};
 pub use crate::entries::Cas;

@@ -303,7 +303,7 @@ pub(crate) fn asks_for_nothing(value: &Node) -> bool {
         Kind::Float(number) => *number <= 0.0,
         Kind::String(text) => text.is_empty(),
         Kind::List(items) => items.iter().all(asks_for_nothing),
-        Kind::Object(object) => object.entries.iter().all(|entry| asks_for_nothing(&entry.value)),
+        Kind::Object(object) => object.members.iter().all(|entry| asks_for_nothing(&entry.value)),
         Kind::Bool(true) | Kind::Int(1..) => false,
     }
 }

@@ -16,7 +16,7 @@ pub enum Port {
 
 /// Where a listener is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Place {
+pub enum ListenHost {
     /// At an address, with the listener's port.
     Ip(IpAddr),
     /// At a unix socket.
@@ -65,7 +65,7 @@ impl fmt::Display for Port {
     }
 }
 
-impl Place {
+impl ListenHost {
     /// Reads an IP address, in brackets or not, or `unix:///path`; `unix:path` is the same.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
@@ -86,7 +86,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ListenHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn places_are_addresses_or_sockets() {
-        let read = |text: &str| Place::parse(text).map(|place| place.to_string());
+        let read = |text: &str| ListenHost::parse(text).map(|place| place.to_string());
         for (text, expected) in [
             ("127.0.0.1", "127.0.0.1"),
             ("[::1]", "::1"),
@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn places_overlap_where_one_takes_the_other() {
-        let meet = |one: &str, two: &str| Place::parse(one).unwrap().overlaps(&Place::parse(two).unwrap());
+        let meet =
+            |one: &str, two: &str| ListenHost::parse(one).unwrap().overlaps(&ListenHost::parse(two).unwrap());
         assert!(meet("0.0.0.0", "127.0.0.1") && meet("unix:/a", "unix:///a") && meet("::1", "[::1]"));
         assert!(!meet("127.0.0.1", "127.0.0.2") && !meet("unix:/a", "unix:/b") && !meet("::", "unix:/a"));
     }

@@ -3,7 +3,7 @@
 //! Where one source says both, the key of today counts. Old keys whose meaning is not built stand in
 //! [`crate::absent`], beside the keys that replaced them.
 
-use concord_syntax::{Entry, Kind, Node, Object};
+use concord_syntax::{Kind, Member, Node, Object};
 
 use crate::diagnostic::{Diagnostic, Origin};
 use crate::key::{joined, plain};
@@ -63,22 +63,27 @@ pub(crate) fn rewritten(root: Object, named: &dyn Fn(&str) -> String, found: &mu
         found.push(Diagnostic::warning(origin, *key, text));
         if *key == IMPLIES_ACLS {
             let on = Node { pos: entry.value.pos, kind: Kind::Bool(true) };
-            put(&mut root, "acl.enabled", Entry { value: on, ..entry.clone() }, Existing::Replace);
+            put(&mut root, "acl.enabled", Member { value: on, ..entry.clone() }, Existing::Replace);
         }
         if *key == SPARES_GRPC {
             let off = Node { pos: entry.value.pos, kind: Kind::Bool(false) };
-            put(&mut root, "tls.grpc.verify_incoming", Entry { value: off, ..entry.clone() }, Existing::Keep);
+            put(
+                &mut root,
+                "tls.grpc.verify_incoming",
+                Member { value: off, ..entry.clone() },
+                Existing::Keep,
+            );
         }
         put(&mut root, now, entry, Existing::Keep);
     }
     root
 }
 
-type Moved = (&'static Deprecated, Entry);
+type Moved = (&'static Deprecated, Member);
 
 fn without_old(object: Object, prefix: &str, moved: &mut Vec<Moved>) -> Object {
     let mut rest = Object::default();
-    for mut entry in object.entries {
+    for mut entry in object.members {
         let key = joined(prefix, &entry.key);
         if let Some(old) = DEPRECATED.iter().find(|old| plain(old.key) == plain(&key)) {
             moved.push((old, entry));
@@ -89,7 +94,7 @@ fn without_old(object: Object, prefix: &str, moved: &mut Vec<Moved>) -> Object {
         if DEPRECATED.iter().any(|old| plain(old.key).starts_with(&block)) {
             entry.value = descend(entry.value, &key, moved);
         }
-        rest.entries.push(entry);
+        rest.members.push(entry);
     }
     rest
 }
@@ -111,21 +116,21 @@ enum Existing {
 }
 
 /// Puts a value under a key of today, with the place of the old one.
-fn put(object: &mut Object, key: &str, old: Entry, existing: Existing) {
+fn put(object: &mut Object, key: &str, old: Member, existing: Existing) {
     let (own, inner) = key.split_once('.').map_or((key, None), |(block, inner)| (block, Some(inner)));
     // `null` says nothing.
-    object.entries.retain(|entry| plain(&entry.key) != plain(own) || entry.value.kind != Kind::Null);
-    let at = object.entries.iter().position(|entry| plain(&entry.key) == plain(own));
+    object.members.retain(|entry| plain(&entry.key) != plain(own) || entry.value.kind != Kind::Null);
+    let at = object.members.iter().position(|entry| plain(&entry.key) == plain(own));
     match (at, inner) {
         (Some(at), None) => {
             if let Existing::Replace = existing {
-                object.entries[at] = Entry { key: own.to_owned(), ..old };
+                object.members[at] = Member { key: own.to_owned(), ..old };
             }
         }
-        (None, None) => object.entries.push(Entry { key: own.to_owned(), ..old }),
+        (None, None) => object.members.push(Member { key: own.to_owned(), ..old }),
         (Some(at), Some(inner)) => {
             // Anything but a block there is a fault of its own.
-            if let Kind::Object(block) = &mut object.entries[at].value.kind {
+            if let Kind::Object(block) = &mut object.members[at].value.kind {
                 put(block, inner, old, existing);
             }
         }
@@ -133,7 +138,7 @@ fn put(object: &mut Object, key: &str, old: Entry, existing: Existing) {
             let (key_pos, mut block) = (old.key_pos, Object::default());
             put(&mut block, inner, old, existing);
             let value = Node { pos: key_pos, kind: Kind::Object(block) };
-            object.entries.push(Entry { key: own.to_owned(), key_pos, value });
+            object.members.push(Member { key: own.to_owned(), key_pos, value });
         }
     }
 }

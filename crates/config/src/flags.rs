@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use concord_model::Secret;
-use concord_syntax::{Entry, Kind, Node, Object, Pos};
+use concord_syntax::{Kind, Member, Node, Object, Pos};
 
 use crate::absent::ABSENT;
 use crate::knob::{KNOBS, Knob};
@@ -273,7 +273,7 @@ impl AgentFlags {
             ("log_rotate_max_files", number(log_rotate_max_files)),
             ("max_query_time", text(max_query_time)),
             ("node_id", text(node_id)),
-            ("node_meta", (!node_meta.is_empty()).then_some(Kind::Object(Object { entries: meta }))),
+            ("node_meta", (!node_meta.is_empty()).then_some(Kind::Object(Object { members: meta }))),
             ("node_name", text(node)),
             ("pid_file", text(pid_file)),
             ("ports.dns", number(dns_port)),
@@ -292,30 +292,30 @@ impl AgentFlags {
         for (key, value) in all {
             let Some(value) = value else { continue };
             match key.split_once('.') {
-                None => root.entries.push(entry(key, value)),
+                None => root.members.push(entry(key, value)),
                 Some((block, key)) => inside(&mut root, block, entry(key, value)),
             }
         }
         for flag in absent {
             if let Some(key) = key_of(flag) {
-                root.entries.push(entry(key, Kind::Bool(true)));
+                root.members.push(entry(key, Kind::Bool(true)));
             }
         }
         Node::new(Kind::Object(root))
     }
 }
 
-fn entry(key: &str, kind: Kind) -> Entry {
-    Entry { key: key.to_owned(), key_pos: Pos::default(), value: Node::new(kind) }
+fn entry(key: &str, kind: Kind) -> Member {
+    Member { key: key.to_owned(), key_pos: Pos::default(), value: Node::new(kind) }
 }
 
 /// Puts a member into a block, which is made if it is not there.
-fn inside(root: &mut Object, block: &str, member: Entry) {
-    let at = root.entries.iter().position(|entry| entry.key == block).unwrap_or_else(|| {
-        root.entries.push(entry(block, Kind::Object(Object::default())));
-        root.entries.len() - 1
+fn inside(root: &mut Object, block: &str, member: Member) {
+    let at = root.members.iter().position(|entry| entry.key == block).unwrap_or_else(|| {
+        root.members.push(entry(block, Kind::Object(Object::default())));
+        root.members.len() - 1
     });
-    if let Kind::Object(object) = &mut root.entries[at].value.kind {
-        object.entries.push(member);
+    if let Kind::Object(object) = &mut root.members[at].value.kind {
+        object.members.push(member);
     }
 }

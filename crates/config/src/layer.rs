@@ -67,7 +67,7 @@ impl Layer {
         };
         let object = deprecated::rewritten(spelt(object, "", named, found), named, found);
         let mut own = Self::default();
-        let mut reader = Reader { named, found, idle: Vec::new() };
+        let mut reader = LayerReader { named, found, idle: Vec::new() };
         let rest = own.take_pieces(object, &mut reader);
         let rest = reader.without_absent(rest, "");
         reader.tell_idle();
@@ -77,9 +77,9 @@ impl Layer {
     }
 
     /// Takes definitions and entries out of the tree, so that each is decoded with its own place.
-    fn take_pieces(&mut self, object: Object, reader: &mut Reader<'_>) -> Object {
+    fn take_pieces(&mut self, object: Object, reader: &mut LayerReader<'_>) -> Object {
         let mut rest = Object::default();
-        for entry in object.entries {
+        for entry in object.members {
             let piece = |node: Node| Piece {
                 origin: Origin { source: (reader.named)(&entry.key), pos: node.pos },
                 node,
@@ -93,13 +93,13 @@ impl Layer {
                     self.take_entries(block, reader);
                 }
             } else {
-                rest.entries.push(entry);
+                rest.members.push(entry);
             }
         }
         rest
     }
 
-    fn take_entries(&mut self, block: Node, reader: &mut Reader<'_>) {
+    fn take_entries(&mut self, block: Node, reader: &mut LayerReader<'_>) {
         let origin = |pos| Origin { source: (reader.named)("config_entries"), pos };
         let pos = block.pos;
         let Kind::Object(object) = block.kind else {
@@ -107,7 +107,7 @@ impl Layer {
             reader.found.push(Diagnostic::error(origin(pos), "config_entries", text));
             return;
         };
-        for entry in object.entries {
+        for entry in object.members {
             if same_key(&entry.key, "bootstrap") {
                 let piece = |node: Node| Piece { origin: origin(node.pos), node };
                 self.entries.extend(each(entry.value).map(piece));
@@ -132,7 +132,7 @@ fn each(node: Node) -> impl Iterator<Item = Node> {
     .into_iter()
 }
 
-struct Reader<'a> {
+struct LayerReader<'a> {
     named: &'a dyn Fn(&str) -> String,
     found: &'a mut Vec<Diagnostic>,
     idle: Vec<Idle>,
@@ -147,11 +147,11 @@ struct Idle {
 /// How often what is left of a source is decoded anew without a value that was refused.
 const DECODED_MAX: usize = 64;
 
-impl Reader<'_> {
+impl LayerReader<'_> {
     /// The tree without the keys that are not built yet, each of which is answered.
     fn without_absent(&mut self, object: Object, prefix: &str) -> Object {
         let mut rest = Object::default();
-        for mut entry in object.entries {
+        for mut entry in object.members {
             let key = joined(prefix, &entry.key);
             if let Some(absent) = ABSENT.iter().find(|absent| plain(absent.key) == plain(&key)) {
                 let origin = Origin { source: (self.named)(&key), pos: entry.key_pos };
@@ -166,7 +166,7 @@ impl Reader<'_> {
                     Node { pos, kind }
                 }
             };
-            rest.entries.push(entry);
+            rest.members.push(entry);
         }
         rest
     }
@@ -246,7 +246,7 @@ impl Reader<'_> {
 
     /// Remembers where each key was written.
     fn record(&self, object: &Object, prefix: &str, origins: &mut Origins) {
-        for entry in &object.entries {
+        for entry in &object.members {
             let key = joined(prefix, &entry.key);
             let origin = Origin { source: (self.named)(&key), pos: entry.key_pos };
             origins.record(&key, origin);
@@ -266,10 +266,10 @@ impl Reader<'_> {
 fn remove(object: &mut Object, prefix: &str, path: &str) -> bool {
     let is_at =
         |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
-    let before = object.entries.len();
-    object.entries.retain(|entry| !is_at(&joined(prefix, &entry.key)));
-    let mut removed = object.entries.len() < before;
-    for entry in &mut object.entries {
+    let before = object.members.len();
+    object.members.retain(|entry| !is_at(&joined(prefix, &entry.key)));
+    let mut removed = object.members.len() < before;
+    for entry in &mut object.members {
         let key = joined(prefix, &entry.key);
         if let Kind::Object(inner) = &mut entry.value.kind
             && path.starts_with(&key)

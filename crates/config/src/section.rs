@@ -6,13 +6,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use concord_api::connect::CaSettings;
-use concord_api::definition::{CheckDefinition, CheckOwner, Registration, ServiceDefinition};
+use concord_api::definition::{CheckDefinition, CheckOwner, LocalRegistration, ServiceDefinition};
 use concord_model::entry::Entry;
 use concord_model::intention::Action;
 use concord_model::registration::CheckSpec;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
 
-use crate::address::{Network, Place, Port};
+use crate::address::{ListenHost, Network, Port};
 use crate::diagnostic::Origin;
 
 /// The setting of the certificate authority that fixes the trust domain.
@@ -139,7 +139,7 @@ pub struct RaftSection {
 #[derive(Clone, Debug)]
 pub struct HttpSection {
     /// Where to listen.
-    pub addresses: Vec<Place>,
+    pub addresses: Vec<ListenHost>,
     /// The port.
     pub port: Port,
     /// Headers added to every answer.
@@ -164,7 +164,7 @@ pub struct HttpSection {
 #[derive(Clone, Debug)]
 pub struct GrpcSection {
     /// Where to listen.
-    pub addresses: Vec<Place>,
+    pub addresses: Vec<ListenHost>,
     /// The port.
     pub port: Port,
     /// Whether somebody asked for it. Without that an agent starts where the port is taken, too.
@@ -175,7 +175,7 @@ pub struct GrpcSection {
 #[derive(Clone, Debug)]
 pub struct TlsListenerSection {
     /// Where to listen.
-    pub addresses: Vec<Place>,
+    pub addresses: Vec<ListenHost>,
     /// The port.
     pub port: Port,
     /// How long a caller has for its handshake.
@@ -444,7 +444,7 @@ pub struct Definitions {
 
 impl Definitions {
     /// The services, complete but for ports of sidecars that have none.
-    pub fn registrations(&self) -> impl Iterator<Item = Registration> {
+    pub fn registrations(&self) -> impl Iterator<Item = LocalRegistration> {
         self.services.iter().map(|one| one.resolve().expect("definitions are resolved when they are loaded"))
     }
 

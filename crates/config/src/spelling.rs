@@ -2,7 +2,7 @@
 //! Definitions of services, checks and entries may be spelt either way and are not looked at here.
 
 use concord_syntax::spelling::{edits, edits_max};
-use concord_syntax::{Entry, Kind, Node, Object};
+use concord_syntax::{Kind, Member, Node, Object};
 
 use crate::absent::{ABSENT, BLOCKS};
 use crate::deprecated::DEPRECATED;
@@ -28,7 +28,7 @@ pub(crate) fn spelt(
 ) -> Object {
     let members = members(&prefix.to_lowercase());
     let mut rest = Object::default();
-    for entry in object.entries {
+    for entry in object.members {
         let key = joined(prefix, &entry.key);
         if !members.is_empty() && !members.contains(&&*entry.key.to_lowercase()) {
             let origin = Origin { source: named(&key), pos: entry.key_pos };
@@ -43,10 +43,10 @@ pub(crate) fn spelt(
             continue;
         }
         if !is_block(&key) {
-            rest.entries.push(entry);
+            rest.members.push(entry);
             continue;
         }
-        let Entry { key: own, key_pos, value } = entry;
+        let Member { key: own, key_pos, value } = entry;
         let nodes = match value.kind {
             Kind::List(items) if items.iter().all(|item| item.as_object().is_some()) => items,
             kind => vec![Node { pos: value.pos, kind }],
@@ -56,7 +56,7 @@ pub(crate) fn spelt(
                 Kind::Object(inner) => Kind::Object(spelt(inner, &key, named, found)),
                 kind => kind,
             };
-            rest.entries.push(Entry { key: own.clone(), key_pos, value: Node { pos, kind } });
+            rest.members.push(Member { key: own.clone(), key_pos, value: Node { pos, kind } });
         }
     }
     rest

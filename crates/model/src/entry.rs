@@ -16,7 +16,7 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub(crate) use self::kept::Kept;
+pub(crate) use self::kept::KeptEntry;
 pub use self::mesh::{
     EscapedSlashes, Mesh, MeshHttp, MeshHttpIncoming, MeshPeering, MeshTls, MeshTransparentProxy,
     RequestNormalization, TlsLimits, TlsVersion, Underscores,
@@ -164,7 +164,7 @@ pub struct Record<T> {
     pub stamp: Stamp,
 }
 
-impl<T: Clone + PartialEq> Kept for Record<T> {
+impl<T: Clone + PartialEq> KeptEntry for Record<T> {
     fn scope(&self) -> Destination {
         self.scope.clone()
     }

@@ -17,7 +17,7 @@ use crate::id::{ProxyId, UpstreamId};
 use crate::limits::UPSTREAMS_MAX;
 use crate::listener::{InboundListener, Listener, ListenerId};
 use crate::refusal::Refusal;
-use crate::settings::{Reader, SettingFault};
+use crate::settings::{SettingFault, SettingsReader};
 use crate::upstream::ReadUpstream;
 
 /// What the proxy is.
@@ -179,7 +179,7 @@ fn read_proxy(
     proxy: &ProxyConfig,
     faults: &mut Vec<ProxyFault>,
 ) -> (ProxySection, Option<InboundListener>) {
-    let mut reader = Reader::new(&proxy.config);
+    let mut reader = SettingsReader::new(&proxy.config);
     let bind_ip = reader.ip("bind_address");
     let bind_port = reader.port("bind_port");
     let local_key = reader.host_port("local_service_address");

@@ -30,12 +30,12 @@ pub struct SettingFault {
 const SHOWN_CHARS: usize = 40;
 
 /// Reads settings one by one and collects their faults.
-pub(crate) struct Reader<'a> {
+pub(crate) struct SettingsReader<'a> {
     settings: &'a Settings,
     pub(crate) faults: Vec<SettingFault>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     pub(crate) fn new(settings: &'a Settings) -> Self {
         Self { settings, faults: Vec::new() }
     }

@@ -10,7 +10,7 @@ use crate::chain::{Chain, ChainId, ChainStep, Resolve};
 use crate::id::UpstreamId;
 use crate::listener::{Leads, OutboundListener, UpstreamLimits};
 use crate::refusal::Refusal;
-use crate::settings::{Reader, SettingFault};
+use crate::settings::{SettingFault, SettingsReader};
 use crate::target::TargetId;
 
 /// An upstream that has been read: its listener, and its chain unless it is refused.
@@ -22,7 +22,7 @@ pub(crate) struct ReadUpstream {
 impl ReadUpstream {
     /// Reads a registered upstream of a proxy in `local`.
     pub(crate) fn read(upstream: &Upstream, local: &Datacenter) -> Self {
-        let mut reader = Reader::new(&upstream.config);
+        let mut reader = SettingsReader::new(&upstream.config);
         let connect_timeout = reader.millis("connect_timeout_ms");
         reader.object("limits");
         let limits = UpstreamLimits {

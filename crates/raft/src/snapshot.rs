@@ -32,11 +32,11 @@ const DIGEST_BYTES: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     disk: Option<Arc<dyn Disk>>,
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptSnapshot>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptSnapshot {
     /// Oldest first.
     metas: Vec<SnapshotMeta>,
     /// The newest one's content, when there is no disk.
@@ -70,7 +70,7 @@ pub(crate) enum SnapshotError {
 impl Snapshots {
     /// Opens the snapshots of a disk, or an empty place in memory. Damaged files are reported and left alone.
     pub(crate) fn open(disk: Option<Arc<dyn Disk>>) -> Result<Self, SnapshotError> {
-        let mut kept = Kept::default();
+        let mut kept = KeptSnapshot::default();
         if let Some(disk) = &disk {
             // Each is as large as a snapshot and has a name of its own, so that no later one takes its place.
             if let Err(error) = disk.remove_unfinished(DIR) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use concord_raft::{ApplyHalt, RestoreError, SnapshotJob, StateMachine};
-use concord_state::{Halt, Reply, Store, View};
+use concord_state::{CommandReply, Halt, Store, View};
 use tracing::info;
 
 use crate::hub::Hub;
@@ -48,9 +48,9 @@ impl Machine {
 }
 
 impl StateMachine for Machine {
-    type Reply = Reply;
+    type Reply = CommandReply;
 
-    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Reply, ApplyHalt> {
+    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<CommandReply, ApplyHalt> {
         let applied = self.store.apply(index, command).map_err(|halt| halted(&halt))?;
         self.term = term;
         // Published before anybody is woken: who wakes up finds what woke them.

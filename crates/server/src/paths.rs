@@ -10,7 +10,7 @@ use concord_raft::{ProposeError, Raft, ReadError};
 use concord_rpc::{Answer, Caller, Consistency, Head, Need, RpcError};
 use concord_runtime::{Instant, Scope, World, timeout};
 use concord_state::reply::EntryRefusal;
-use concord_state::{Command, Envelope, ReadSet, Reader, Refusal, Reply, View};
+use concord_state::{Command, CommandReply, Envelope, ReadSet, Reader, Refusal, View};
 use tracing::debug;
 
 use crate::ca::CaHost;
@@ -28,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) config: ServerConfig,
     pub(crate) world: World,
     pub(crate) scope: Scope,
-    pub(crate) raft: Raft<Reply>,
+    pub(crate) raft: Raft<CommandReply>,
     pub(crate) published: Arc<Published>,
     pub(crate) live: Live,
     pub(crate) resolver: Resolver,
@@ -232,7 +232,7 @@ impl Core {
     }
 
     /// Writes a command to the log and returns what applying it came to.
-    pub(crate) async fn propose(&self, command: impl Into<Command>) -> Result<(Reply, u64), RpcError> {
+    pub(crate) async fn propose(&self, command: impl Into<Command>) -> Result<(CommandReply, u64), RpcError> {
         let command = command.into();
         let name = command.name();
         let envelope = Envelope::new(command, self.now(), self.cluster_id());
@@ -243,7 +243,7 @@ impl Core {
     }
 
     /// As [`Core::propose`], with refusals as errors.
-    pub(crate) async fn write(&self, command: impl Into<Command>) -> Result<(Reply, u64), RpcError> {
+    pub(crate) async fn write(&self, command: impl Into<Command>) -> Result<(CommandReply, u64), RpcError> {
         let (reply, index) = self.propose(command).await?;
         let reply = reply.accepted().map_err(|refusal| refused(&refusal))?;
         Ok((reply, index))

@@ -12,12 +12,16 @@ mod stamp;
 
 use self::outcome::done;
 use crate::command::Command;
-use crate::reply::{Refusal, Reply};
+use crate::reply::{CommandReply, Refusal};
 use crate::table::Commit;
 use crate::tables::Tables;
 
 /// Applies one command. `tables.at` is the command's time already.
-pub(crate) fn apply(tables: &mut Tables, commit: &mut Commit, command: &Command) -> Result<Reply, Refusal> {
+pub(crate) fn apply(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &Command,
+) -> Result<CommandReply, Refusal> {
     match command {
         Command::Noop(_) => Ok(done(false)),
         Command::SetClusterId(command) => cluster::set_id(tables, commit, command),

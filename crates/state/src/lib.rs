@@ -46,7 +46,7 @@ pub use crate::key::Key;
 pub use crate::keys::TableId;
 pub use crate::read::Reader;
 pub use crate::read::covering;
-pub use crate::reply::{Blame, Refusal, Reply};
+pub use crate::reply::{Blame, CommandReply, Refusal};
 pub use crate::row::{
     AclBootstrap, EntryLink, EntryRow, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth,
     ServiceScope, ServiceSummary,

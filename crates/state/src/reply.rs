@@ -9,7 +9,7 @@ use concord_model::{CheckId, InstanceId, NodeName, Uuid};
 
 /// What applying a command came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Reply {
+pub enum CommandReply {
     /// The command holds. `changed` is false if it held already: nothing was written and no index
     /// moved.
     Done {
@@ -49,7 +49,7 @@ pub enum Reply {
     Refused(Refusal),
 }
 
-impl Reply {
+impl CommandReply {
     /// The reply, or why the command was refused.
     pub fn accepted(self) -> Result<Self, Refusal> {
         match self {

@@ -10,7 +10,7 @@ use crate::apply;
 use crate::changes::Changes;
 use crate::command::Command;
 use crate::envelope::{DecodeError, Envelope, RULE_SET};
-use crate::reply::Reply;
+use crate::reply::CommandReply;
 use crate::snapshot::{self, SnapshotError, SnapshotHeader};
 use crate::table::Commit;
 use crate::tables::Tables;
@@ -27,7 +27,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 pub struct Applied {
     /// The command's answer.
-    pub reply: Reply,
+    pub reply: CommandReply,
     /// What changed; empty if the command was refused or held already.
     pub changes: Changes,
 }
@@ -112,7 +112,7 @@ impl Store {
                 next = Tables::clone(&self.tables);
                 next.at = next.at.max(envelope.at);
                 commit = Commit::new(index);
-                Reply::Refused(refusal)
+                CommandReply::Refused(refusal)
             }
         };
         next.applied = index;

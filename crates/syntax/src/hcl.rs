@@ -16,7 +16,7 @@
 
 use crate::cursor::Cursor;
 use crate::json;
-use crate::tree::{Entry, Kind, Node, Object, Pos, SyntaxError};
+use crate::tree::{Kind, Member, Node, Object, Pos, SyntaxError};
 
 mod token;
 
@@ -57,14 +57,14 @@ impl Parser<'_> {
                     return Ok(object);
                 }
                 None => return Err(self.cursor.expected("a key or `}`")),
-                Some(_) => object.entries.push(self.item()?),
+                Some(_) => object.members.push(self.item()?),
             }
             token::space(&mut self.cursor)?;
             self.cursor.eat(",");
         }
     }
 
-    fn item(&mut self) -> Result<Entry, SyntaxError> {
+    fn item(&mut self) -> Result<Member, SyntaxError> {
         let (key, key_pos) = self.key()?;
         let mut labels = Vec::new();
         loop {
@@ -73,7 +73,7 @@ impl Parser<'_> {
                 Some('=') if labels.is_empty() => {
                     self.cursor.bump();
                     token::space(&mut self.cursor)?;
-                    return Ok(Entry { key, key_pos, value: self.value()? });
+                    return Ok(Member { key, key_pos, value: self.value()? });
                 }
                 Some('=') => return Err(self.cursor.expected("`{` after a block's labels")),
                 Some('{') => return self.block(key, key_pos, labels),
@@ -85,17 +85,22 @@ impl Parser<'_> {
     }
 
     /// A block whose keys and labels have been read; each label makes one object around the next.
-    fn block(&mut self, key: String, key_pos: Pos, labels: Vec<(String, Pos)>) -> Result<Entry, SyntaxError> {
+    fn block(
+        &mut self,
+        key: String,
+        key_pos: Pos,
+        labels: Vec<(String, Pos)>,
+    ) -> Result<Member, SyntaxError> {
         for _ in &labels {
             self.cursor.enter()?;
         }
         let mut value = self.object()?;
         for (label, pos) in labels.into_iter().rev() {
             self.cursor.leave();
-            let entries = vec![Entry { key: label, key_pos: pos, value }];
-            value = Node { pos, kind: Kind::Object(Object { entries }) };
+            let members = vec![Member { key: label, key_pos: pos, value }];
+            value = Node { pos, kind: Kind::Object(Object { members }) };
         }
-        Ok(Entry { key, key_pos, value })
+        Ok(Member { key, key_pos, value })
     }
 
     fn key(&mut self) -> Result<(String, Pos), SyntaxError> {

@@ -5,7 +5,7 @@
 //! Go's decoder.
 
 use crate::cursor::{Cursor, hex_digits};
-use crate::tree::{Entry, Kind, Node, Object, SyntaxError};
+use crate::tree::{Kind, Member, Node, Object, SyntaxError};
 
 #[cfg(test)]
 mod tests;
@@ -60,7 +60,7 @@ impl Parser<'_> {
         self.space();
         if !self.cursor.eat("}") {
             loop {
-                object.entries.push(self.entry()?);
+                object.members.push(self.entry()?);
                 self.space();
                 if self.cursor.eat("}") {
                     break;
@@ -75,7 +75,7 @@ impl Parser<'_> {
         Ok(object)
     }
 
-    fn entry(&mut self) -> Result<Entry, SyntaxError> {
+    fn entry(&mut self) -> Result<Member, SyntaxError> {
         let key_pos = self.cursor.pos();
         if self.cursor.peek() != Some('"') {
             return Err(self.cursor.expected("a key in double quotes"));
@@ -86,7 +86,7 @@ impl Parser<'_> {
             return Err(self.cursor.expected("`:`"));
         }
         self.space();
-        Ok(Entry { key, key_pos, value: self.value()? })
+        Ok(Member { key, key_pos, value: self.value()? })
     }
 
     fn list(&mut self) -> Result<Vec<Node>, SyntaxError> {
@@ -218,7 +218,7 @@ fn print_node(node: &Node, out: &mut String) {
         }
         Kind::Object(object) => {
             out.push('{');
-            for (index, entry) in object.entries.iter().enumerate() {
+            for (index, entry) in object.members.iter().enumerate() {
                 if index > 0 {
                     out.push(',');
                 }

@@ -20,4 +20,4 @@ pub mod spelling;
 mod tree;
 
 pub use decode::{Diagnostic, Fault, Options, decode, decode_exact, decode_with};
-pub use tree::{Entry, Kind, Node, Object, Pos, SyntaxError, same_key};
+pub use tree::{Kind, Member, Node, Object, Pos, SyntaxError, same_key};

@@ -61,14 +61,14 @@ pub enum Kind {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object {
     /// The members in the order they were written.
-    pub entries: Vec<Entry>,
+    pub members: Vec<Member>,
 }
 
 /// One member of an object.
 ///
 /// Equality ignores the position of the key.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct Member {
     /// The key as written.
     pub key: String,
     /// Where the key begins.
@@ -193,20 +193,20 @@ impl<'de> Deserialize<'de> for Node {
 impl Object {
     /// The last value written under a key, compared as [`same_key`] does.
     pub fn find(&self, key: &str) -> Option<&Node> {
-        self.entries.iter().rev().find(|entry| same_key(&entry.key, key)).map(|entry| &entry.value)
+        self.members.iter().rev().find(|entry| same_key(&entry.key, key)).map(|entry| &entry.value)
     }
 
     /// The members grouped by their exact key, groups in order of first appearance.
-    pub fn groups(&self) -> Vec<(&Entry, Vec<&Node>)> {
-        group(self.entries.iter())
+    pub fn groups(&self) -> Vec<(&Member, Vec<&Node>)> {
+        group(self.members.iter())
     }
 }
 
 /// Groups members by exact key, in order of first appearance.
-pub(crate) fn group<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(&'a Entry, Vec<&'a Node>)> {
-    let mut groups: Vec<(&Entry, Vec<&Node>)> = Vec::new();
+pub(crate) fn group<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<(&'a Member, Vec<&'a Node>)> {
+    let mut groups: Vec<(&Member, Vec<&Node>)> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
-    for entry in entries {
+    for entry in members {
         let place = *places.entry(&entry.key).or_insert(groups.len());
         match groups.get_mut(place) {
             Some((_, values)) => values.push(&entry.value),
@@ -262,9 +262,9 @@ impl Serialize for Blocks<'_> {
     }
 }
 
-// === impl Entry ===
+// === impl Member ===
 
-impl PartialEq for Entry {
+impl PartialEq for Member {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key && self.value == other.value
     }
@@ -334,7 +334,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut object = Object::default();
         while let Some((key, value)) = map.next_entry()? {
-            object.entries.push(Entry { key, key_pos: Pos::default(), value });
+            object.members.push(Member { key, key_pos: Pos::default(), value });
         }
         Ok(Node::new(Kind::Object(object)))
     }

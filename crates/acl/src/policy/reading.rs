@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use concord_syntax::{Entry, Kind, Node, Object, Pos, same_key};
+use concord_syntax::{Kind, Member, Node, Object, Pos, same_key};
 
 use super::fault::{FAULTS_MAX, Fault, PolicyFault};
 use super::rule::{Rule, Scope};
@@ -44,7 +44,7 @@ const LEVELS: &[&str] = &["deny", "read", "write"];
 const KEY_LEVELS: &[&str] = &["deny", "read", "list", "write"];
 
 pub(super) fn read(root: &Node) -> Result<Vec<Rule>, Vec<PolicyFault>> {
-    let mut reader = Reader::default();
+    let mut reader = RulesReader::default();
     match root.as_object() {
         Some(object) => reader.top(object),
         None => reader.fault(root.pos, "", Fault::Shape { expected: "an object of rules" }),
@@ -53,14 +53,14 @@ pub(super) fn read(root: &Node) -> Result<Vec<Rule>, Vec<PolicyFault>> {
 }
 
 #[derive(Default)]
-struct Reader {
+struct RulesReader {
     rules: Vec<Rule>,
     faults: Vec<PolicyFault>,
     wholes: HashSet<Scalar>,
     scopes: HashSet<(Labelled, Scope)>,
 }
 
-impl Reader {
+impl RulesReader {
     fn fault(&mut self, pos: Pos, path: &str, fault: Fault) {
         if self.faults.len() < FAULTS_MAX {
             let path = path.chars().take(concord_syntax::limits::QUOTED_CHARS_MAX * 3).collect();
@@ -68,7 +68,7 @@ impl Reader {
         }
     }
 
-    fn unknown(&mut self, entry: &Entry, path: &str, known: impl Iterator<Item = &'static str>) {
+    fn unknown(&mut self, entry: &Member, path: &str, known: impl Iterator<Item = &'static str>) {
         let enterprise = ENTERPRISE.into_iter().find(|field| same_key(field, &entry.key));
         let fault = match enterprise {
             Some(field) => Fault::Enterprise { field },
@@ -78,7 +78,7 @@ impl Reader {
     }
 
     fn top(&mut self, object: &Object) {
-        for entry in &object.entries {
+        for entry in &object.members {
             match RESOURCES.iter().find(|(key, _)| *key == entry.key) {
                 Some((_, Resource::Whole(resource))) => self.whole(entry, *resource),
                 Some((_, Resource::Exact(resource))) => self.labels(entry, *resource, Scope::Exact),
@@ -88,7 +88,7 @@ impl Reader {
         }
     }
 
-    fn whole(&mut self, entry: &Entry, resource: Scalar) {
+    fn whole(&mut self, entry: &Member, resource: Scalar) {
         if !self.wholes.insert(resource) {
             return self.fault(entry.key_pos, &entry.key, Fault::Repeated);
         }
@@ -98,14 +98,14 @@ impl Reader {
     }
 
     /// The labels below a resource: an object of rules, in JSON also a list of such objects.
-    fn labels(&mut self, entry: &Entry, resource: Labelled, scope: fn(Box<str>) -> Scope) {
+    fn labels(&mut self, entry: &Member, resource: Labelled, scope: fn(Box<str>) -> Scope) {
         for node in one_or_list(&entry.value) {
             let Some(labels) = node.as_object() else {
                 let expected = "a label and an object, such as service \"web\" { policy = \"read\" }";
                 self.fault(node.pos, &entry.key, Fault::Shape { expected });
                 continue;
             };
-            for label in &labels.entries {
+            for label in &labels.members {
                 let path = format!("{}.{:?}", entry.key, label.key);
                 let scope = scope(label.key.as_str().into());
                 if self.scopes.insert((resource, scope.clone())) {
@@ -117,7 +117,7 @@ impl Reader {
         }
     }
 
-    fn rule(&mut self, label: &Entry, path: &str, resource: Labelled, scope: Scope) {
+    fn rule(&mut self, label: &Member, path: &str, resource: Labelled, scope: Scope) {
         let [Node { kind: Kind::Object(object), .. }] = one_or_list(&label.value) else {
             return self.fault(label.value.pos, path, Fault::Shape { expected: "an object with a policy" });
         };
@@ -125,7 +125,7 @@ impl Reader {
         let parts: &[&'static str] =
             if resource == Labelled::Service { &["policy", "intentions"] } else { &["policy"] };
         let mut grants = [None, None];
-        for entry in &object.entries {
+        for entry in &object.members {
             let path = format!("{path}.{}", entry.key);
             match parts.iter().position(|part| *part == entry.key) {
                 None => self.unknown(entry, &path, parts.iter().copied()),

@@ -20,7 +20,7 @@ pub(super) struct Slot<K> {
 /// What is known in a slot.
 #[derive(Debug)]
 pub(super) struct State<K> {
-    held: Option<Held<K>>,
+    held: Option<HeldAnswer<K>>,
     /// Since when there is no contact.
     lost: Option<Instant>,
     /// The last failure, while there is no contact.
@@ -32,7 +32,7 @@ pub(super) struct State<K> {
 }
 
 #[derive(Debug)]
-struct Held<K> {
+struct HeldAnswer<K> {
     kept: Arc<K>,
     index: u64,
     filtered: bool,
@@ -71,7 +71,7 @@ impl<K> Slot<K> {
     pub(super) fn fill(&self, kept: K, index: u64, filtered: bool) {
         let kept = Arc::new(kept);
         self.state.send_modify(|state| {
-            state.held = Some(Held { kept, index, filtered });
+            state.held = Some(HeldAnswer { kept, index, filtered });
             state.lost = None;
             state.error = None;
         });

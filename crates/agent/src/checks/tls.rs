@@ -25,16 +25,16 @@ use crate::limits::CHECK_AUTHORITIES_BYTES_MAX;
 #[derive(Debug)]
 pub(super) struct Tls {
     authorities: Option<PathBuf>,
-    verified: Kept,
-    any: Kept,
+    verified: KeptConfig,
+    any: KeptConfig,
 }
 
 /// What handshakes need, once it could be made.
-type Kept = Mutex<Option<ClientConfig>>;
+type KeptConfig = Mutex<Option<ClientConfig>>;
 
 impl Tls {
     pub(super) fn new(authorities: Option<PathBuf>) -> Self {
-        Self { authorities, verified: Kept::default(), any: Kept::default() }
+        Self { authorities, verified: KeptConfig::default(), any: KeptConfig::default() }
     }
 
     /// Has the next handshake read the authorities anew.
@@ -79,7 +79,10 @@ impl Tls {
 }
 
 /// What was made before, or what is made now. A failure is not kept.
-fn kept(kept: &Kept, make: impl FnOnce() -> Result<ClientConfig, String>) -> Result<ClientConfig, String> {
+fn kept(
+    kept: &KeptConfig,
+    make: impl FnOnce() -> Result<ClientConfig, String>,
+) -> Result<ClientConfig, String> {
     let mut kept = kept.lock();
     if kept.is_none() {
         *kept = Some(make()?);

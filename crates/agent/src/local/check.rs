@@ -60,7 +60,7 @@ pub(crate) struct CheckRecord {
 
 /// How a check came to be registered, which decides how its times are shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Standing {
+pub(crate) enum CheckStanding {
     /// With the definition of its service.
     Inline,
     /// On its own.
@@ -121,7 +121,7 @@ impl CheckRecord {
     /// What a check was found to be is kept when it is registered again, in whatever way it is made then.
     pub(super) fn new(
         mut spec: CheckSpec,
-        standing: Standing,
+        standing: CheckStanding,
         source: Source,
         version: u64,
         service: Option<&LocalService>,
@@ -283,10 +283,10 @@ fn ttl(probe: &Probe) -> Duration {
 
 /// Period and time-out as the API shows them: as they are written, and what is not written only for a check
 /// that stands on its own.
-fn shown_times(probe: &Probe, standing: Standing) -> (String, String) {
+fn shown_times(probe: &Probe, standing: CheckStanding) -> (String, String) {
     let shown = |time: Duration| match (time.is_zero(), standing) {
-        (true, Standing::Inline) => String::new(),
-        (true, Standing::Alone) | (false, _) => duration::format(time),
+        (true, CheckStanding::Inline) => String::new(),
+        (true, CheckStanding::Alone) | (false, _) => duration::format(time),
     };
     let every = probe.every();
     let time = |time: fn(&Every) -> Duration| shown(every.as_ref().map_or(Duration::ZERO, time));

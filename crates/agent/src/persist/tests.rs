@@ -30,7 +30,7 @@ fn path_of(name: &str) -> String {
     path(SERVICES, name)
 }
 
-fn names(found: &Found) -> Vec<&str> {
+fn names(found: &FoundOnDisk) -> Vec<&str> {
     found.services.iter().map(|local| local.service.service.as_str()).collect()
 }
 
@@ -169,7 +169,7 @@ fn what_was_deregistered_is_not_missing() {
 #[test]
 fn a_full_disk_takes_a_change_of_registrations_back_and_ends_nothing() {
     const BLOCK: usize = 4096;
-    let names_of = |found: Found| names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let names_of = |found: FoundOnDisk| names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let (mut refused, mut carried_out) = (0, 0);
     for free in 0..8 {
         let disk = MemoryDisk::new();

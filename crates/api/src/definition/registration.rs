@@ -10,14 +10,14 @@ use crate::fault::{Fault, Faults};
 
 /// A validated definition: a service and perhaps its sidecar, whose port may still be open.
 #[derive(Clone, Debug)]
-pub struct Registration {
+pub struct LocalRegistration {
     /// The service.
     pub service: LocalService,
     /// Its sidecar.
     pub sidecar: Option<Sidecar>,
 }
 
-impl Registration {
+impl LocalRegistration {
     /// The services to register, the parent first. `pick` is asked for a port if the sidecar has none: the one
     /// it already has, or one that is free.
     pub fn expand(
@@ -33,7 +33,7 @@ impl Registration {
 
 impl ServiceDefinition {
     /// Validates the definition, its checks and its sidecar, and gives their defaults.
-    pub fn resolve(&self) -> Result<Registration, Faults> {
+    pub fn resolve(&self) -> Result<LocalRegistration, Faults> {
         if self.name.is_empty() {
             return Err(Faults::one(Fault::rule("Name", "Missing service name")));
         }
@@ -45,7 +45,7 @@ impl ServiceDefinition {
             Some(definition) => Some(sidecar::resolve(definition, &service)?),
             None => None,
         };
-        Ok(Registration { service, sidecar })
+        Ok(LocalRegistration { service, sidecar })
     }
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::fault::Faults;
 use crate::proxy::{AgentProxy, CatalogProxy};
 
-fn resolve(body: &str) -> Result<Registration, Faults> {
+fn resolve(body: &str) -> Result<LocalRegistration, Faults> {
     ServiceDefinition::decode(body.as_bytes())?.resolve()
 }
 
@@ -95,7 +95,8 @@ fn a_file_goes_out_as_a_body_that_means_the_same() {
     assert_eq!(body, expected);
     let read = ServiceDefinition::decode(body.to_string().as_bytes()).unwrap();
     let (own, read) = (own.resolve().unwrap(), read.resolve().unwrap());
-    let sidecar = |own: &Registration| own.sidecar.as_ref().map(|sidecar| sidecar.service().service.clone());
+    let sidecar =
+        |own: &LocalRegistration| own.sidecar.as_ref().map(|sidecar| sidecar.service().service.clone());
     assert_eq!(own.service.service, read.service.service);
     assert_eq!(sidecar(&own), sidecar(&read));
     let empty = hcl::parse(r#"name = "web" connect { sidecar_service {} }"#).unwrap();

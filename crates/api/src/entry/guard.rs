@@ -135,6 +135,6 @@ fn found<'a>(node: &'a Node, path: &[&str]) -> Vec<&'a Node> {
     let Some((first, rest)) = path.split_first() else { return vec![node] };
     let nodes = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));
     let blocks = nodes.iter().filter_map(Node::as_object);
-    let members = blocks.flat_map(|block| &block.entries).filter(|entry| same_key(&entry.key, first));
+    let members = blocks.flat_map(|block| &block.members).filter(|entry| same_key(&entry.key, first));
     members.flat_map(|entry| found(&entry.value, rest)).collect()
 }

@@ -27,7 +27,7 @@ pub(crate) struct Env {
 }
 
 /// A variable that was found.
-pub(crate) struct Found<'a> {
+pub(crate) struct FoundVariable<'a> {
     pub(crate) name: String,
     pub(crate) value: &'a str,
     pub(crate) origin: Origin,
@@ -53,19 +53,19 @@ impl Env {
     }
 
     /// `CONCORD_<name>`, or else `CONSUL_<name>`. An empty variable is as good as none.
-    pub(crate) fn product(&self, name: &str) -> Option<Found<'_>> {
+    pub(crate) fn product(&self, name: &str) -> Option<FoundVariable<'_>> {
         self.find(format!("{OWN}{name}"), Origin::ConcordVariable)
             .or_else(|| self.find(format!("{CONSUL}{name}"), Origin::ConsulVariable))
     }
 
     /// The variable of exactly this name.
-    pub(crate) fn exact(&self, name: &str) -> Option<Found<'_>> {
+    pub(crate) fn exact(&self, name: &str) -> Option<FoundVariable<'_>> {
         self.find(name.to_owned(), Origin::ConsulVariable)
     }
 
-    fn find(&self, name: String, origin: Origin) -> Option<Found<'_>> {
+    fn find(&self, name: String, origin: Origin) -> Option<FoundVariable<'_>> {
         let value = self.variables.get(&name)?;
-        Some(Found { name, value, origin })
+        Some(FoundVariable { name, value, origin })
     }
 }
 

@@ -7,7 +7,7 @@ use concord_client::{Address, BasicAuth, Client, Config, TlsFiles};
 use concord_model::Secret;
 use concord_runtime::Scope;
 
-use super::env::{Env, Found};
+use super::env::{Env, FoundVariable};
 use super::failure::Failure;
 use super::flag::{Flag, Values, Variable, parse_bool};
 
@@ -93,7 +93,7 @@ fn address(values: &Values, env: &Env) -> Result<Address, Failure> {
     Ok(if secured { address.secured() } else { address })
 }
 
-fn switch(found: Option<Found<'_>>, default: bool) -> Result<bool, Failure> {
+fn switch(found: Option<FoundVariable<'_>>, default: bool) -> Result<bool, Failure> {
     let Some(found) = found else { return Ok(default) };
     parse_bool(found.value).ok_or_else(|| {
         Failure::usage(format!(

@@ -7,7 +7,7 @@ use concord_api::definition::ServiceDefinition;
 use concord_config::section::Definitions;
 use concord_config::{AgentFlags, Format, Source, load};
 
-use super::agent::configuration::{Found, refused, sources_at};
+use super::agent::configuration::{FoundFiles, refused, sources_at};
 use super::command::Command;
 use super::failure::Failure;
 use super::files::STANDARD_INPUT;
@@ -45,8 +45,8 @@ fn from_files(paths: &[String], io: &mut Io) -> Result<Vec<ServiceDefinition>, F
     Ok(services)
 }
 
-fn sources(paths: &[String], io: &mut Io) -> Result<Found, Failure> {
-    let mut all = Found::default();
+fn sources(paths: &[String], io: &mut Io) -> Result<FoundFiles, Failure> {
+    let mut all = FoundFiles::default();
     for path in paths {
         if path == STANDARD_INPUT {
             all.sources.push(standard_input(io)?);

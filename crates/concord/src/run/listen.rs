@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use concord_config::address::{Place, Port};
+use concord_config::address::{ListenHost, Port};
 use concord_config::section::{Config, UnixSocketSection};
 use concord_front::Socket;
 use concord_runtime::{Access, listen, socket_file};
@@ -48,18 +48,18 @@ fn if_asked_for(asked_for: bool, bound: Result<Vec<Socket>, Failure>) -> Result<
     }
 }
 
-fn bind(what: &str, places: &[Place], port: Port, access: Access) -> Result<Vec<Socket>, Failure> {
+fn bind(what: &str, places: &[ListenHost], port: Port, access: Access) -> Result<Vec<Socket>, Failure> {
     let Some(port) = port.to_bind() else { return Ok(Vec::new()) };
     let mut bound = Vec::new();
     for place in places {
         let socket = match place {
-            Place::Ip(address) => {
+            ListenHost::Ip(address) => {
                 let at = SocketAddr::new(*address, port);
                 listen(at)
                     .map(Socket::Tcp)
                     .map_err(|error| Failure::system(format!("listen at {at} for {what}"), error))
             }
-            Place::Unix(path) => socket_file::listen(Path::new(path), access)
+            ListenHost::Unix(path) => socket_file::listen(Path::new(path), access)
                 .and_then(|(listener, file)| Ok(Socket::Unix(UnixListener::from_std(listener)?, file)))
                 .map_err(|error| Failure::system(format!("listen at unix://{path} for {what}"), error)),
         };

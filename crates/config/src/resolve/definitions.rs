@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use concord_api::definition::{CheckDefinition, CheckOwner, Registration, ServiceDefinition};
+use concord_api::definition::{CheckDefinition, CheckOwner, LocalRegistration, ServiceDefinition};
 use concord_api::{Faults, Problem};
 use concord_model::registration::CheckSpec;
 use concord_syntax::{Node, same_key};
@@ -108,14 +108,14 @@ impl Resolver<'_> {
 
 /// The label of `service "web" { … }`, as HCL of other products has it: one block whose name is no key of a service.
 fn label(node: &Node) -> Option<String> {
-    let [only] = node.as_object()?.entries.as_slice() else { return None };
+    let [only] = node.as_object()?.members.as_slice() else { return None };
     only.value.as_object()?;
     let is_block = ["check", "checks", "connect", "locality", "meta", "proxy", "tagged_addresses", "weights"];
     let known = is_block.iter().any(|block| same_key(block, &only.key));
     (!known).then(|| only.key.chars().take(64).collect())
 }
 
-fn service(piece: &Piece) -> Result<(ServiceDefinition, Registration), Faults> {
+fn service(piece: &Piece) -> Result<(ServiceDefinition, LocalRegistration), Faults> {
     let definition = ServiceDefinition::from_node(&piece.node, &piece.origin.source)?;
     let registration = definition.resolve()?;
     Ok((definition, registration))

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::Resolver;
-use crate::address::{Network, Place, Port};
+use crate::address::{ListenHost, Network, Port};
 use crate::flags::AgentFlags;
 use crate::raw::{Raw, UnixSockets};
 use crate::section::{Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections, UnixSocketSection};
@@ -97,11 +97,11 @@ impl Resolver<'_> {
     }
 
     /// Where a listener for clients is: as written, or at the addresses of all of them.
-    fn places(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<Place> {
+    fn places(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<ListenHost> {
         match written.map(|text| self.expanded(key, text)) {
             Some(None) => Vec::new(),
             Some(Some(text)) if !text.trim().is_empty() => self.each_place(key, &text),
-            Some(Some(_)) | None => clients.iter().copied().map(Place::Ip).collect(),
+            Some(Some(_)) | None => clients.iter().copied().map(ListenHost::Ip).collect(),
         }
     }
 
@@ -110,8 +110,8 @@ impl Resolver<'_> {
         let mut own = Vec::new();
         for place in self.each_place(key, text) {
             match place {
-                Place::Ip(address) => own.push(address),
-                Place::Unix(_) => {
+                ListenHost::Ip(address) => own.push(address),
+                ListenHost::Unix(_) => {
                     self.fail(
                         key,
                         format!(
@@ -125,10 +125,10 @@ impl Resolver<'_> {
     }
 
     /// IP addresses and unix sockets, separated by blanks.
-    fn each_place(&mut self, key: &str, text: &str) -> Vec<Place> {
+    fn each_place(&mut self, key: &str, text: &str) -> Vec<ListenHost> {
         let mut own = Vec::new();
         for part in text.split_whitespace() {
-            match Place::parse(part) {
+            match ListenHost::parse(part) {
                 Some(place) => own.push(place),
                 None if part.starts_with("unix:") => {
                     self.fail(
@@ -300,7 +300,7 @@ impl Resolver<'_> {
 
     /// Gives up the listener for proxies that nobody asked for where somebody asked for its place for something else.
     pub(super) fn yield_grpc(&mut self, config: &mut Config) {
-        let (agent, own) = ([Place::Ip(config.agent.bind)], &config.grpc);
+        let (agent, own) = ([ListenHost::Ip(config.agent.bind)], &config.grpc);
         let stated = [
             ("ports.server", agent.as_slice(), config.server.port),
             ("ports.http", config.http.addresses.as_slice(), config.http.port),
@@ -310,12 +310,12 @@ impl Resolver<'_> {
         let taken = stated.iter().find(|(_, places, port)| {
             *port != Port::Off
                 && own.addresses.iter().any(|one| match one {
-                    Place::Ip(_) => {
+                    ListenHost::Ip(_) => {
                         matches!(port, Port::At(_))
                             && *port == own.port
                             && places.iter().any(|two| one.overlaps(two))
                     }
-                    Place::Unix(_) => places.iter().any(|two| one.overlaps(two)),
+                    ListenHost::Unix(_) => places.iter().any(|two| one.overlaps(two)),
                 })
         });
         let Some((key, ..)) = taken.filter(|_| own.port != Port::Off && !own.asked_for) else { return };
@@ -328,7 +328,7 @@ impl Resolver<'_> {
 
     /// Refuses two listeners at one place.
     pub(super) fn check_ports(&mut self, config: &Config) {
-        let agent = [Place::Ip(config.agent.bind)];
+        let agent = [ListenHost::Ip(config.agent.bind)];
         let all = [
             ("ports.server", agent.as_slice(), config.server.port),
             ("ports.http", config.http.addresses.as_slice(), config.http.port),
@@ -344,10 +344,10 @@ impl Resolver<'_> {
                 let mut met =
                     places.iter().filter(|one| others.iter().any(|two| one.overlaps(two))).peekable();
                 let text = match (met.peek(), port, taken) {
-                    (Some(Place::Unix(path)), _, _) => {
+                    (Some(ListenHost::Unix(path)), _, _) => {
                         format!("{key}: the socket {path} is already taken by {other}; choose another one")
                     }
-                    (Some(Place::Ip(_)), Port::At(port), Port::At(taken)) if port == taken => {
+                    (Some(ListenHost::Ip(_)), Port::At(port), Port::At(taken)) if port == taken => {
                         format!("{key}: port {port} is already taken by {other}; choose another one")
                     }
                     (_, _, _) => continue,

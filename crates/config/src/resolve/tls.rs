@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Resolver;
-use crate::address::{Place, Port};
+use crate::address::{ListenHost, Port};
 use crate::raw::{Raw, TlsProtocol};
 use crate::section::{Config, TlsFile, TlsSection, TlsSections, TlsVersion};
 
@@ -308,8 +308,8 @@ impl Resolver<'_> {
         ];
         for (key, places, port, what, instead) in listeners {
             let beyond = places.iter().find_map(|place| match place {
-                Place::Ip(address) if !address.to_canonical().is_loopback() => Some(*address),
-                Place::Ip(_) | Place::Unix(_) => None,
+                ListenHost::Ip(address) if !address.to_canonical().is_loopback() => Some(*address),
+                ListenHost::Ip(_) | ListenHost::Unix(_) => None,
             });
             let Some(address) = beyond.filter(|_| port != Port::Off) else { continue };
             let key = if self.origins.states(key) { key } else { "client_addr" };

@@ -31,7 +31,7 @@ const STATEMENTS: [&str; 9] = ["if", "else", "end", "range", "with", "define", "
 
 /// Reads up to and including `}}`; gives what follows.
 pub(super) fn pipeline(text: &str) -> Result<(Pipeline, &str), Wrong> {
-    let mut reader = Reader { rest: text };
+    let mut reader = TemplateReader { rest: text };
     let own = reader.pipeline(0)?;
     reader.blanks();
     // A `-` takes away the blanks that follow.
@@ -43,11 +43,11 @@ pub(super) fn pipeline(text: &str) -> Result<(Pipeline, &str), Wrong> {
     Ok((own, if trims { after.trim_start() } else { after }))
 }
 
-struct Reader<'a> {
+struct TemplateReader<'a> {
     rest: &'a str,
 }
 
-impl Reader<'_> {
+impl TemplateReader<'_> {
     fn pipeline(&mut self, depth: usize) -> Result<Pipeline, Wrong> {
         if depth > NESTING_MAX {
             return Err(Wrong(format!("parentheses nest deeper than {NESTING_MAX}")));

@@ -1,7 +1,7 @@
 //! Addresses, ports, and templates in addresses.
 
 use super::{config, host, refused, server, sources};
-use crate::address::{Place, Port};
+use crate::address::{ListenHost, Port};
 use crate::interfaces::{Flags, InterfaceAddress, Interfaces};
 use crate::{Host, load};
 
@@ -51,7 +51,7 @@ fn templates_in_addresses_are_filled_in_from_the_machine() {
     let own = load(&sources(&[("a.hcl", text)]), &server(), &host)
         .unwrap_or_else(|found| panic!("{found:?}"))
         .config;
-    let shown = |all: &[Place]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let shown = |all: &[ListenHost]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(own.agent.bind.to_string(), "10.0.0.5");
     assert_eq!(own.agent.advertise.unwrap().to_string(), "192.168.1.2");
     assert_eq!(shown(&own.http.addresses), "10.0.0.5 192.168.1.2");

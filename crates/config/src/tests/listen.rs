@@ -1,7 +1,7 @@
 //! Where is listened, and what is presented and asked for there.
 
 use super::{config, dev, loaded, refused, refused_with, server};
-use crate::address::{Place, Port};
+use crate::address::{ListenHost, Port};
 use crate::section::TlsVersion;
 use crate::{AgentFlags, Config};
 
@@ -13,7 +13,7 @@ fn unix_sockets_stand_beside_addresses() {
     );
     let written: Vec<String> = own.http.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(written, ["127.0.0.1", "unix:///run/c.sock", "::1"]);
-    assert_eq!(own.grpc.addresses, [Place::Unix("g.sock".to_owned())]);
+    assert_eq!(own.grpc.addresses, [ListenHost::Unix("g.sock".to_owned())]);
     let sockets = own.unix_sockets;
     assert_eq!((sockets.user.as_deref(), sockets.group.as_deref()), (Some("consul"), Some("20")));
     assert_eq!(sockets.mode, Some(0o660));

@@ -231,14 +231,14 @@ const NAME_BYTES: usize = 20;
 /// Where in a request the next byte stands.
 #[derive(Debug, Default)]
 struct Framing {
-    place: Place,
+    place: HeadPlace,
     head: Head,
     /// Heads that have ended.
     heads: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Place {
+enum HeadPlace {
     /// In a line of a head, or before one.
     #[default]
     Line,
@@ -270,7 +270,7 @@ struct Head {
 
 impl Framing {
     fn in_head(&self) -> bool {
-        self.place == Place::Line
+        self.place == HeadPlace::Line
     }
 
     fn head_begun(&self) -> bool {
@@ -282,21 +282,21 @@ impl Framing {
         let mut at = 0;
         while let Some(byte) = bytes.get_mut(at) {
             match self.place {
-                Place::Opaque | Place::Refused => return,
-                Place::Body(left) => {
+                HeadPlace::Opaque | HeadPlace::Refused => return,
+                HeadPlace::Body(left) => {
                     let here = (bytes.len() - at) as u64;
                     if left > here {
-                        self.place = Place::Body(left - here);
+                        self.place = HeadPlace::Body(left - here);
                         return;
                     }
                     at += usize::try_from(left).expect("no more than the bytes at hand");
-                    self.place = Place::Line;
+                    self.place = HeadPlace::Line;
                     continue;
                 }
-                Place::Line => {
+                HeadPlace::Line => {
                     if !self.line_byte(*byte) {
                         *byte = 0;
-                        self.place = Place::Refused;
+                        self.place = HeadPlace::Refused;
                     }
                 }
             }
@@ -336,9 +336,9 @@ impl Framing {
         }
         self.heads += 1;
         self.place = match head.length {
-            _ if head.encodings > 0 => Place::Opaque,
-            Some(length) if length > 0 => Place::Body(length),
-            Some(_) | None => Place::Line,
+            _ if head.encodings > 0 => HeadPlace::Opaque,
+            Some(length) if length > 0 => HeadPlace::Body(length),
+            Some(_) | None => HeadPlace::Line,
         };
         true
     }
@@ -416,38 +416,47 @@ mod tests {
 
     /// Passes a text whole and byte by byte; whether it stayed as it was, and what of it was left alone.
     #[track_caller]
-    fn check(text: &str, place: Place) {
+    fn check(text: &str, place: HeadPlace) {
         for size in [1, 3, text.len()] {
             let mut framing = Framing::default();
             let mut bytes = text.as_bytes().to_vec();
             bytes.chunks_mut(size).for_each(|part| framing.pass(part));
             assert_eq!(framing.place, place, "{text:?} in parts of {size}");
-            assert_eq!(bytes == text.as_bytes(), place != Place::Refused, "{text:?} in parts of {size}");
+            assert_eq!(bytes == text.as_bytes(), place != HeadPlace::Refused, "{text:?} in parts of {size}");
         }
     }
 
     #[test]
     fn requests_are_followed_to_their_end() {
-        check("GET / HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\n", Place::Line);
-        check("\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", Place::Line);
-        check("PUT / HTTP/1.1\r\nContent-Length: 12\r\n\r\nab\n", Place::Body(9));
-        check("PUT / HTTP/1.1\r\ncontent-length:3\r\n\r\na\nbGET / HTTP/1.1\r\n\r\n", Place::Line);
-        check("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\na", Place::Opaque);
-        check("GET / HTTP/1.1\r\nX-Content-Length: 5\r\nX: Content-Length: 6\r\n\r\n", Place::Line);
+        check("GET / HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\n", HeadPlace::Line);
+        check("\r\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", HeadPlace::Line);
+        check("PUT / HTTP/1.1\r\nContent-Length: 12\r\n\r\nab\n", HeadPlace::Body(9));
+        check("PUT / HTTP/1.1\r\ncontent-length:3\r\n\r\na\nbGET / HTTP/1.1\r\n\r\n", HeadPlace::Line);
+        check("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\na", HeadPlace::Opaque);
+        check("GET / HTTP/1.1\r\nX-Content-Length: 5\r\nX: Content-Length: 6\r\n\r\n", HeadPlace::Line);
     }
 
     #[test]
     fn n_44_requests_others_could_read_differently_are_spoiled() {
-        check("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Place::Refused);
-        check("GET / HTTP/1.1\nHost: a\n\n", Place::Refused);
-        check("GET / HTTP/1.1\r\nHost: a\n\r\n", Place::Refused);
-        check("PUT / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", Place::Refused);
-        check("PUT / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", Place::Refused);
-        check("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-LENGTH: 3\r\n\r\n", Place::Refused);
+        check("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", HeadPlace::Refused);
+        check("GET / HTTP/1.1\nHost: a\n\n", HeadPlace::Refused);
+        check("GET / HTTP/1.1\r\nHost: a\n\r\n", HeadPlace::Refused);
+        check("PUT / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", HeadPlace::Refused);
+        check(
+            "PUT / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            HeadPlace::Refused,
+        );
+        check(
+            "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-LENGTH: 3\r\n\r\n",
+            HeadPlace::Refused,
+        );
         check(
             "PUT / HTTP/1.1\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n",
-            Place::Refused,
+            HeadPlace::Refused,
         );
-        check("PUT / HTTP/1.1\r\nContent-Length: 1\r\n\r\naGET / HTTP/1.1\r\nHost: a\n\r\n", Place::Refused);
+        check(
+            "PUT / HTTP/1.1\r\nContent-Length: 1\r\n\r\naGET / HTTP/1.1\r\nHost: a\n\r\n",
+            HeadPlace::Refused,
+        );
     }
 }

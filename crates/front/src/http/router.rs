@@ -130,7 +130,7 @@ impl<C> std::fmt::Debug for Router<C> {
 
 /// What a path leads to.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundRoute {
     route: usize,
     captures: Vec<String>,
 }
@@ -209,7 +209,7 @@ impl<C: Authorise> Router<C> {
     ///
     /// The most literal pattern that fits has the path, whatever the method, as in Consul; of two that are
     /// equally literal the one with more segments, so that the other's last name does not swallow them.
-    pub fn find(&self, method: &Method, raw_path: &str) -> Result<Result<Found, Missing>, HttpError> {
+    pub fn find(&self, method: &Method, raw_path: &str) -> Result<Result<FoundRoute, Missing>, HttpError> {
         let mut best = (0, 0);
         let mut fitting: Vec<(usize, Fit<'_>)> = Vec::new();
         for (at, route) in self.routes.iter().enumerate() {
@@ -231,26 +231,31 @@ impl<C: Authorise> Router<C> {
             return Ok(Err(Missing::Name(self.routes[*at].pattern)));
         }
         let captures = fit.captures.iter().map(|text| super::call::unescape(text, false));
-        Ok(Ok(Found { route: *at, captures: captures.collect::<Result<_, _>>()? }))
+        Ok(Ok(FoundRoute { route: *at, captures: captures.collect::<Result<_, _>>()? }))
     }
 
     /// The pattern of an endpoint, for metrics and logs: it has no names of users in it.
-    pub fn pattern(&self, found: &Found) -> &'static str {
+    pub fn pattern(&self, found: &FoundRoute) -> &'static str {
         self.routes[found.route].pattern
     }
 
     /// Bytes the body of a request to an endpoint may have.
-    pub fn body_bytes(&self, found: &Found) -> usize {
+    pub fn body_bytes(&self, found: &FoundRoute) -> usize {
         self.routes[found.route].body_bytes
     }
 
     /// Bytes of an endpoint's last answer: the next one is expected to be as large.
-    pub fn last_bytes(&self, found: &Found) -> &AtomicUsize {
+    pub fn last_bytes(&self, found: &FoundRoute) -> &AtomicUsize {
         &self.routes[found.route].last_bytes
     }
 
     /// Checks the endpoint's right, then lets it answer.
-    pub async fn dispatch(&self, context: &Arc<C>, found: Found, mut call: Call) -> Result<Reply, HttpError> {
+    pub async fn dispatch(
+        &self,
+        context: &Arc<C>,
+        found: FoundRoute,
+        mut call: Call,
+    ) -> Result<Reply, HttpError> {
         let route = &self.routes[found.route];
         call.captures = found.captures;
         // In front of everything else, whatever the endpoint reads.

@@ -6,7 +6,7 @@ use crate::Stamp;
 use crate::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 
 /// What the entries of all kinds have.
-pub(crate) trait Kept: Clone + PartialEq {
+pub(crate) trait KeptEntry: Clone + PartialEq {
     /// Partition, namespace and name.
     fn scope(&self) -> Destination;
     /// When it changed.
@@ -22,7 +22,7 @@ pub(crate) trait Kept: Clone + PartialEq {
     }
 }
 
-impl Kept for ServiceIntentions {
+impl KeptEntry for ServiceIntentions {
     fn scope(&self) -> Destination {
         self.destination.clone()
     }

@@ -18,11 +18,11 @@ pub(crate) const FILE: &str = "raft/reserve";
 
 pub(crate) struct Reserve {
     bytes: u64,
-    held: Mutex<Held>,
+    held: Mutex<HeldSpace>,
     full: watch::Sender<bool>,
 }
 
-struct Held {
+struct HeldSpace {
     file: Box<dyn DiskFile>,
     bytes: u64,
 }
@@ -32,7 +32,7 @@ impl Reserve {
     pub(crate) fn open(disk: &dyn Disk, bytes: u64) -> Result<Self, DiskError> {
         let file = disk.open(FILE)?;
         let reserve =
-            Self { bytes, held: Mutex::new(Held { file, bytes: 0 }), full: watch::Sender::new(false) };
+            Self { bytes, held: Mutex::new(HeldSpace { file, bytes: 0 }), full: watch::Sender::new(false) };
         if !reserve.refill()? {
             reserve.now_full();
         }

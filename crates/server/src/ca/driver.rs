@@ -17,7 +17,7 @@ use concord_ca::rotation::{Change, Effect, Event, Failure, Machine, Persisted, P
 use concord_model::ca::{CaConfig, CaRoots, CertificateLife};
 use concord_model::{Secret, Stamp, TrustDomain};
 use concord_rpc::RpcError;
-use concord_state::Reply;
+use concord_state::CommandReply;
 use concord_state::command::{DeleteCaProviderState, SetCaConfig, SetCaRoots};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -320,7 +320,7 @@ impl<'a> Driver<'a> {
             provider_state: record,
         };
         match self.core.write(command).await {
-            Ok((Reply::Done { .. }, index)) => {
+            Ok((CommandReply::Done { .. }, index)) => {
                 self.written = index;
                 info!(active, index, "roots and configuration of the certificate authority written");
                 Event::Applied(step, self.persisted())

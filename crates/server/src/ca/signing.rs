@@ -11,7 +11,7 @@ use concord_ca::x509::build::Serial;
 use concord_model::ca::{CaRoot, CaRoots};
 use concord_rpc::RpcError;
 use concord_runtime::timeout;
-use concord_state::Reply;
+use concord_state::CommandReply;
 use concord_state::command::AllocateSerials;
 
 use super::call::{Patience, patiently, provider_error};
@@ -152,7 +152,7 @@ async fn replaced(core: &Core, own: &InUse) {
 pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
     let (reply, index) = core.write(AllocateSerials { count: 1 }).await?;
     match reply {
-        Reply::Serials { first, .. } => {
+        CommandReply::Serials { first, .. } => {
             let serial =
                 Serial::from_counter(first).map_err(|error| RpcError::Internal(error.to_string()))?;
             Ok((Issue { now: core.now(), serial }, index))

@@ -21,7 +21,7 @@ use concord_rpc::request::{
 use concord_rpc::{Answer, Caller, Head, Request, RpcError};
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
 use concord_state::command::{self, SetMode};
-use concord_state::{Reader, Reply};
+use concord_state::{CommandReply, Reader};
 use sha2::{Digest, Sha256};
 
 use crate::caller::all_policies;
@@ -100,8 +100,8 @@ impl Core {
         let command = command::BootstrapAcl { token, allowed_reset_index: named };
         let (reply, index) = self.propose(command).await?;
         match reply {
-            Reply::Bootstrapped { token, .. } => Ok(self.written(record(&token, secret), index)),
-            Reply::Refused(refusal) => Err(words::bootstrap_refused(&refusal, named)),
+            CommandReply::Bootstrapped { token, .. } => Ok(self.written(record(&token, secret), index)),
+            CommandReply::Refused(refusal) => Err(words::bootstrap_refused(&refusal, named)),
             other => Err(unexpected(&other)),
         }
     }
@@ -271,8 +271,8 @@ impl Core {
         };
         let (reply, index) = self.propose(command::SetTokens { tokens: vec![token], mode }).await?;
         match reply {
-            Reply::Refused(refusal) => Err(words::token_refused(&refusal)),
-            Reply::Tokens { tokens } => match tokens.first() {
+            CommandReply::Refused(refusal) => Err(words::token_refused(&refusal)),
+            CommandReply::Tokens { tokens } => match tokens.first() {
                 Some(token) => Ok(self.written(record(token, secret), index)),
                 None => Err(RpcError::Internal("a stored token is missing from the reply".to_owned())),
             },
@@ -541,6 +541,6 @@ fn secret_text(secret: &str) -> Result<String, RpcError> {
     Ok(secret.to_owned())
 }
 
-pub(crate) fn unexpected(reply: &Reply) -> RpcError {
+pub(crate) fn unexpected(reply: &CommandReply) -> RpcError {
     RpcError::Internal(format!("a command was answered with another reply: {reply:?}"))
 }

@@ -8,7 +8,7 @@ use concord_model::intention::{Destination, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern};
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
 use concord_rpc::{Answer, Head, Request, RpcError};
-use concord_state::{Reply, command};
+use concord_state::{CommandReply, command};
 use tokio::sync::MutexGuard;
 
 use crate::endpoint::acl::unexpected;
@@ -67,7 +67,7 @@ impl Core {
         let (reply, index) = self.write(command::DeleteEntry { entry, cas }).await?;
         let gone = match reply {
             // What is not there is as it was to be, whatever index it had.
-            Reply::CasFailed { current: 0 } => true,
+            CommandReply::CasFailed { current: 0 } => true,
             reply => done(&reply)?,
         };
         Ok(self.written(gone, index))
@@ -100,10 +100,10 @@ impl Core {
 }
 
 /// Whether a command with a condition took hold.
-pub(super) fn done(reply: &Reply) -> Result<bool, RpcError> {
+pub(super) fn done(reply: &CommandReply) -> Result<bool, RpcError> {
     match reply {
-        Reply::Done { .. } => Ok(true),
-        Reply::CasFailed { .. } => Ok(false),
+        CommandReply::Done { .. } => Ok(true),
+        CommandReply::CasFailed { .. } => Ok(false),
         other => Err(unexpected(other)),
     }
 }

@@ -6,7 +6,7 @@
 
 use concord_model::entry::Entry;
 use concord_rpc::RpcError;
-use concord_state::Reply;
+use concord_state::CommandReply;
 use concord_state::command::SetEntry;
 use tracing::{info, warn};
 
@@ -53,7 +53,7 @@ async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
     }
     let (reply, index) = core.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
     // Somebody else's entry may have come in between: it stands.
-    if matches!(reply, Reply::Done { .. }) {
+    if matches!(reply, CommandReply::Done { .. }) {
         info!(%kind, name, index, "config_entries.bootstrap: written");
     }
     Ok(())

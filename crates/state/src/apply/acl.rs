@@ -17,7 +17,7 @@ use crate::command::{
 };
 use crate::derive::acl as rows;
 use crate::keys;
-use crate::reply::{AclRefusal, Refusal, Reply};
+use crate::reply::{AclRefusal, CommandReply, Refusal};
 use crate::row::AclBootstrap;
 use crate::table::Commit;
 use crate::tables::Tables;
@@ -26,7 +26,7 @@ pub(super) fn bootstrap(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &BootstrapAcl,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     if let Some(done) = tables.acl_bootstrap.get(&keys::only())
         && command.allowed_reset_index != Some(done.reset_index)
     {
@@ -35,14 +35,14 @@ pub(super) fn bootstrap(
     let token = store_token(tables, commit, &command.token, SetMode::Create)?;
     let reset_index = commit.index;
     tables.acl_bootstrap.put(&keys::only(), Arc::new(AclBootstrap { reset_index }), commit);
-    Ok(Reply::Bootstrapped { token, reset_index })
+    Ok(CommandReply::Bootstrapped { token, reset_index })
 }
 
 pub(super) fn ensure_builtins(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &EnsureBuiltins,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let mut changed = false;
     for policy in &command.policies {
         reserved(policy.id)?;
@@ -75,17 +75,17 @@ pub(super) fn set_tokens(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetTokens,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let stored = |token| store_token(tables, commit, token, command.mode);
     let tokens = command.tokens.iter().map(stored).collect::<Result<_, _>>()?;
-    Ok(Reply::Tokens { tokens })
+    Ok(CommandReply::Tokens { tokens })
 }
 
 pub(super) fn delete_tokens(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &DeleteTokens,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let mut changed = false;
     for accessor in &command.accessors {
         unreserved(*accessor)?;
@@ -94,7 +94,11 @@ pub(super) fn delete_tokens(
     Ok(done(changed))
 }
 
-pub(super) fn reap_expired(tables: &mut Tables, commit: &mut Commit, command: &ReapExpiredTokens) -> Reply {
+pub(super) fn reap_expired(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &ReapExpiredTokens,
+) -> CommandReply {
     let now = tables.at;
     let mut count = 0;
     for accessor in &command.accessors {
@@ -104,7 +108,7 @@ pub(super) fn reap_expired(tables: &mut Tables, commit: &mut Commit, command: &R
             count += 1;
         }
     }
-    Reply::Reaped { count }
+    CommandReply::Reaped { count }
 }
 
 fn store_token(
@@ -152,7 +156,7 @@ pub(super) fn set_policies(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetPolicies,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let mut changed = false;
     for policy in &command.policies {
         unreserved(policy.id)?;
@@ -171,7 +175,7 @@ pub(super) fn delete_policy(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &DeletePolicy,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     unreserved(command.id)?;
     Ok(done(rows::remove_policy(tables, commit, command.id)))
 }

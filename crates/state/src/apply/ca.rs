@@ -10,7 +10,7 @@ use crate::apply::stamp::renewed;
 use crate::command::{AllocateSerials, DeleteCaProviderState, SetCaConfig, SetCaProviderState, SetCaRoots};
 use crate::keys;
 use crate::limits::SERIALS_MAX;
-use crate::reply::{CaRefusal, Refusal, Reply};
+use crate::reply::{CaRefusal, CommandReply, Refusal};
 use crate::table::Commit;
 use crate::tables::Tables;
 
@@ -21,7 +21,7 @@ pub(super) fn set_config(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetCaConfig,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     if let Some(failed) = check_config(tables, command)? {
         return Ok(failed);
     }
@@ -32,7 +32,7 @@ pub(super) fn set_roots(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetCaRoots,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let current = tables.ca_roots.get(&keys::only()).cloned();
     if let Some(failed) = cas_failed(Some(command.cas), current.as_ref().map_or(0, |roots| roots.index)) {
         return Ok(failed);
@@ -57,7 +57,7 @@ pub(super) fn set_provider_state(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetCaProviderState,
-) -> Reply {
+) -> CommandReply {
     done(store_provider_state(tables, commit, &command.state))
 }
 
@@ -65,7 +65,7 @@ pub(super) fn delete_provider_state(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &DeleteCaProviderState,
-) -> Reply {
+) -> CommandReply {
     done(tables.ca_provider_states.remove(&keys::ca_provider_states::row(&command.id), commit).is_some())
 }
 
@@ -73,7 +73,7 @@ pub(super) fn allocate_serials(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &AllocateSerials,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let count = command.count;
     if count == 0 || count > SERIALS_MAX {
         return Err(CaRefusal::SerialCount { count, max: SERIALS_MAX }.into());
@@ -81,7 +81,7 @@ pub(super) fn allocate_serials(
     let first = next_serial(tables);
     let next = first.checked_add(u64::from(count)).ok_or(CaRefusal::SerialsExhausted)?;
     tables.ca_serial.put(&keys::only(), Arc::new(next), commit);
-    Ok(Reply::Serials { first, count })
+    Ok(CommandReply::Serials { first, count })
 }
 
 /// The serial number handed out next.
@@ -128,7 +128,7 @@ fn store_roots(tables: &mut Tables, commit: &mut Commit, roots: &CaRoots, curren
 
 // === Configuration and the provider's state ===
 
-fn check_config(tables: &Tables, command: &SetCaConfig) -> Result<Option<Reply>, CaRefusal> {
+fn check_config(tables: &Tables, command: &SetCaConfig) -> Result<Option<CommandReply>, CaRefusal> {
     let current = tables.ca_config.get(&keys::only());
     if let Some(failed) = cas_failed(command.cas, current.map_or(0, |config| config.stamp.modify)) {
         return Ok(Some(failed));

@@ -15,7 +15,7 @@ use super::outcome::done;
 use crate::apply::stamp::renewed;
 use crate::derive::catalog as rows;
 use crate::keys;
-use crate::reply::{CatalogRefusal, Refusal, Reply};
+use crate::reply::{CatalogRefusal, CommandReply, Refusal};
 use crate::table::Commit;
 use crate::tables::Tables;
 
@@ -23,7 +23,7 @@ pub(super) fn register(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &Registration,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let (node, mut changed) = register_node(tables, commit, command)?;
     if let Some(instance) = &command.service {
         changed |= register_instance(tables, commit, &node, instance, &command.checks);
@@ -34,7 +34,7 @@ pub(super) fn register(
     Ok(done(changed))
 }
 
-pub(super) fn deregister(tables: &mut Tables, commit: &mut Commit, command: &Deregistration) -> Reply {
+pub(super) fn deregister(tables: &mut Tables, commit: &mut Commit, command: &Deregistration) -> CommandReply {
     let (scope, node) = (&command.scope, &command.node);
     done(match &command.what {
         Registered::Node => rows::remove_node(tables, commit, scope, node),

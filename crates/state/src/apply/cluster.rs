@@ -7,7 +7,7 @@ use concord_model::Uuid;
 use super::outcome::done;
 use crate::command::{SetClusterId, SetRuleSet};
 use crate::keys;
-use crate::reply::{ClusterRefusal, Refusal, Reply};
+use crate::reply::{ClusterRefusal, CommandReply, Refusal};
 use crate::table::Commit;
 use crate::tables::Tables;
 
@@ -28,7 +28,7 @@ pub(super) fn set_id(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetClusterId,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     match id(tables) {
         Some(current) if current != command.id => Err(ClusterRefusal::ClusterIdSet { current }.into()),
         _ => Ok(done(tables.cluster_id.put(&keys::only(), Arc::new(command.id), commit))),
@@ -39,7 +39,7 @@ pub(super) fn set_rule_set(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &SetRuleSet,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let (current, asked) = (rule_set(tables), command.rule_set);
     if asked < current {
         return Err(ClusterRefusal::RuleSetLowered { current, asked }.into());

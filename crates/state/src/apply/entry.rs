@@ -18,12 +18,16 @@ use crate::derive::entry as rows;
 use crate::key::Key;
 use crate::key::part::Shown;
 use crate::keys;
-use crate::reply::{EntryRefusal, Refusal, Reply};
+use crate::reply::{CommandReply, EntryRefusal, Refusal};
 use crate::row::{EntryRow, IntentionHead};
 use crate::table::Commit;
 use crate::tables::Tables;
 
-pub(super) fn set(tables: &mut Tables, commit: &mut Commit, command: &SetEntry) -> Result<Reply, Refusal> {
+pub(super) fn set(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &SetEntry,
+) -> Result<CommandReply, Refusal> {
     let name = command.entry.name();
     let old = row_of(tables, &name);
     if let Some(failed) = cas_failed(command.cas, last_change(old.as_deref())) {
@@ -52,7 +56,12 @@ fn source_fits(tables: &Tables, to: &Destination, own: &SourceIntention) -> Resu
     check_source(tables, to, own).map_err(EntryRefusal::Graph)
 }
 
-fn set_whole(tables: &mut Tables, commit: &mut Commit, entry: &Entry, old: Option<&EntryRow>) -> Reply {
+fn set_whole(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    entry: &Entry,
+    old: Option<&EntryRow>,
+) -> CommandReply {
     if let Some(EntryRow::Whole(old)) = old
         && old.says_the_same(entry)
     {
@@ -63,7 +72,7 @@ fn set_whole(tables: &mut Tables, commit: &mut Commit, entry: &Entry, old: Optio
     done(rows::put(tables, commit, Arc::new(entry)))
 }
 
-fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceIntentions) -> Reply {
+fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceIntentions) -> CommandReply {
     let old = head_of(tables, &entry.destination);
     let (wanted, sources) = IntentionHead::split(entry.clone());
     let mut head = IntentionHead { stamp: Stamp::default(), ..wanted };
@@ -98,7 +107,7 @@ pub(super) fn delete(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &DeleteEntry,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     if let Some(failed) = cas_failed(command.cas, last_change(row_of(tables, &command.entry).as_deref())) {
         return Ok(failed);
     }
@@ -110,7 +119,7 @@ pub(super) fn upsert_intention(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &UpsertIntention,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let UpsertIntention { destination, intention } = command;
     source_fits(tables, destination, intention)?;
     let mut head = head_or_new(tables, destination);
@@ -118,7 +127,11 @@ pub(super) fn upsert_intention(
     Ok(store(tables, commit, head, changed))
 }
 
-pub(super) fn delete_intention(tables: &mut Tables, commit: &mut Commit, command: &DeleteIntention) -> Reply {
+pub(super) fn delete_intention(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    command: &DeleteIntention,
+) -> CommandReply {
     let DeleteIntention { destination, source } = command;
     let Some(head) = head_of(tables, destination) else { return done(false) };
     let mut head = IntentionHead::clone(&head);
@@ -130,7 +143,7 @@ pub(super) fn edit_intention(
     tables: &mut Tables,
     commit: &mut Commit,
     command: &EditIntention,
-) -> Result<Reply, Refusal> {
+) -> Result<CommandReply, Refusal> {
     let EditIntention { destination, cas, remove, put } = command;
     let row = row_of(tables, &EntryName::intentions(destination));
     if let Some(failed) = cas_failed(Some(*cas), last_change(row.as_deref())) {
@@ -155,7 +168,12 @@ pub(super) fn edit_intention(
     Ok(store_or_remove(tables, commit, head, changed))
 }
 
-fn store_or_remove(tables: &mut Tables, commit: &mut Commit, head: IntentionHead, changed: bool) -> Reply {
+fn store_or_remove(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    head: IntentionHead,
+    changed: bool,
+) -> CommandReply {
     if changed && head.sources == 0 {
         return done(rows::remove(tables, commit, &EntryName::intentions(&head.destination)));
     }
@@ -163,7 +181,7 @@ fn store_or_remove(tables: &mut Tables, commit: &mut Commit, head: IntentionHead
 }
 
 /// Stores a head as changed now.
-fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, changed: bool) -> Reply {
+fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, changed: bool) -> CommandReply {
     if changed {
         let create = if head.stamp == Stamp::default() { commit.index } else { head.stamp.create };
         head.stamp = Stamp { create, modify: commit.index };

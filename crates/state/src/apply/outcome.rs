@@ -1,12 +1,12 @@
 //! What a command comes to, where several kinds of command say the same.
 
-use crate::reply::Reply;
+use crate::reply::CommandReply;
 
-pub(super) fn done(changed: bool) -> Reply {
-    Reply::Done { changed }
+pub(super) fn done(changed: bool) -> CommandReply {
+    CommandReply::Done { changed }
 }
 
 /// Refuses to go on if a record changed since its writer read it; 0 stands for no record.
-pub(super) fn cas_failed(asked: Option<u64>, current: u64) -> Option<Reply> {
-    (asked? != current).then_some(Reply::CasFailed { current })
+pub(super) fn cas_failed(asked: Option<u64>, current: u64) -> Option<CommandReply> {
+    (asked? != current).then_some(CommandReply::CasFailed { current })
 }

@@ -205,12 +205,12 @@ proptest! {
         for (step, (at, command)) in history.iter().enumerate() {
             let before = store.view();
             let applied = store.apply_envelope(step as u64 + 1, &envelopes(&store, *at, command)).unwrap();
-            if matches!(applied.reply, Reply::Refused(_) | Reply::CasFailed { .. } | Reply::Done { changed: false }) {
+            if matches!(applied.reply, CommandReply::Refused(_) | CommandReply::CasFailed { .. } | CommandReply::Done { changed: false }) {
                 prop_assert!(applied.changes.is_empty(), "{:?} {:?}", applied.reply, applied.changes);
                 for (one, other) in before.tables.each().iter().zip(store.view().tables.each()) {
                     prop_assert!(one.marks().eq(other.marks()));
                 }
-            } else if matches!(applied.reply, Reply::Done { changed: true }) {
+            } else if matches!(applied.reply, CommandReply::Done { changed: true }) {
                 prop_assert!(!applied.changes.is_empty());
             }
             prop_assert!(store.view().at() >= before.at());

@@ -10,7 +10,7 @@ use concord_state::command::{
     SetTokens,
 };
 use concord_state::reply::AclRefusal;
-use concord_state::{Refusal, Reply};
+use concord_state::{CommandReply, Refusal};
 
 use crate::samples::*;
 
@@ -81,8 +81,8 @@ fn n_77_of_a_hundred_bootstraps_exactly_one_succeeds() {
     for caller in 0..100u8 {
         let token = token(uuid(caller + 1), &format!("secret {caller}"));
         match log.write(BootstrapAcl { token, allowed_reset_index: None }).reply {
-            Reply::Bootstrapped { token, reset_index } => won.push((token.accessor, reset_index)),
-            Reply::Refused(refusal) => {
+            CommandReply::Bootstrapped { token, reset_index } => won.push((token.accessor, reset_index)),
+            CommandReply::Refused(refusal) => {
                 let reset_index = won[0].1;
                 assert_eq!(acl_refusal(refusal), AclRefusal::BootstrapDone { reset_index });
             }
@@ -112,7 +112,7 @@ fn n_77_a_reset_index_bootstraps_once_and_not_again() {
 #[test]
 fn accessors_and_secrets_are_unique() {
     let mut log = log();
-    assert!(matches!(log.write(create(token(uuid(1), "one"))).reply, Reply::Tokens { .. }));
+    assert!(matches!(log.write(create(token(uuid(1), "one"))).reply, CommandReply::Tokens { .. }));
     assert_eq!(acl_refusal(log.refused(create(token(uuid(1), "two")))), AclRefusal::AccessorTaken(uuid(1)));
     assert_eq!(acl_refusal(log.refused(create(token(uuid(2), "one")))), AclRefusal::SecretTaken);
     assert_eq!(acl_refusal(log.refused(create(token(uuid(2), "anonymous")))), AclRefusal::SecretTaken);
@@ -124,7 +124,7 @@ fn accessors_and_secrets_are_unique() {
     // Once a token is gone its secret opens nothing, and may be used again.
     log.changed(DeleteTokens { accessors: vec![uuid(1), uuid(9)] });
     assert!(log.store.view().read().token_by_secret_hash(&hash_secret("one"), NOW).is_none());
-    assert!(matches!(log.write(create(token(uuid(2), "one"))).reply, Reply::Tokens { .. }));
+    assert!(matches!(log.write(create(token(uuid(2), "one"))).reply, CommandReply::Tokens { .. }));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_token_links_policies_that_exist() {
     let linked = Token { policies: vec![link(&known)], ..token(uuid(2), "s") };
     assert_eq!(acl_refusal(log.refused(create(linked.clone()))), AclRefusal::UnknownPolicy(uuid(1)));
     log.changed(SetPolicies { policies: vec![known], mode: SetMode::Create });
-    assert!(matches!(log.write(create(linked)).reply, Reply::Tokens { .. }));
+    assert!(matches!(log.write(create(linked)).reply, CommandReply::Tokens { .. }));
     log.changed(DeletePolicy { id: uuid(1) });
     log.unchanged(DeletePolicy { id: uuid(1) });
 }
@@ -189,10 +189,10 @@ fn only_expired_tokens_are_reaped_by_the_logs_clock() {
     log.now = Timestamp::from_secs(20);
     assert_eq!(
         log.write(ReapExpiredTokens { accessors: accessors.clone() }).reply,
-        Reply::Reaped { count: 2 }
+        CommandReply::Reaped { count: 2 }
     );
     // A leader whose clock is behind does not turn time back.
     log.now = Timestamp::from_secs(5);
-    assert_eq!(log.write(ReapExpiredTokens { accessors }).reply, Reply::Reaped { count: 0 });
+    assert_eq!(log.write(ReapExpiredTokens { accessors }).reply, CommandReply::Reaped { count: 0 });
     assert_eq!(log.store.view().at(), Timestamp::from_secs(20));
 }

@@ -7,7 +7,7 @@ use concord_state::command::{
 };
 use concord_state::limits::SERIALS_MAX;
 use concord_state::reply::CaRefusal;
-use concord_state::{Blame, Refusal, Reply};
+use concord_state::{Blame, CommandReply, Refusal};
 
 use crate::samples::*;
 
@@ -36,7 +36,7 @@ fn roots_configuration_and_key_change_together() {
         ..set(roots(vec![root("a", false), root("b", true)]), 1)
     };
     let applied = log.write(rotation.clone());
-    assert_eq!(applied.reply, Reply::CasFailed { current: 1 });
+    assert_eq!(applied.reply, CommandReply::CasFailed { current: 1 });
     assert!(applied.changes.is_empty());
     assert!(log.store.view().read().ca_provider_state("two").is_none());
 
@@ -47,7 +47,7 @@ fn roots_configuration_and_key_change_together() {
     let stored = log.store.view().read().ca_roots().unwrap();
     assert_eq!((stored.index, stored.active().unwrap().id.as_str()), (3, "b"));
     assert_eq!((stored.roots[0].stamp.create, stored.roots[0].stamp.modify), (1, 3));
-    assert_eq!(log.write(all).reply, Reply::CasFailed { current: 3 });
+    assert_eq!(log.write(all).reply, CommandReply::CasFailed { current: 3 });
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_serial_number_is_handed_out_once() {
     let mut log = Log::new();
     assert_eq!(log.store.view().read().next_serial(), 1);
     for (count, first) in [(1, 1), (10, 2), (SERIALS_MAX, 12)] {
-        assert_eq!(log.write(AllocateSerials { count }).reply, Reply::Serials { first, count });
+        assert_eq!(log.write(AllocateSerials { count }).reply, CommandReply::Serials { first, count });
     }
     assert_eq!(log.store.view().read().next_serial(), 12 + u64::from(SERIALS_MAX));
     for count in [0, SERIALS_MAX + 1] {

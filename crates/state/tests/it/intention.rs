@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Action, Decision, ServiceIntentions};
 use concord_model::{PeerName, ServiceRef, Stamp};
-use concord_state::Reply;
+use concord_state::CommandReply;
 use concord_state::command::{DeleteEntry, DeleteIntention, SetEntry, UpsertIntention};
 
 use crate::samples::*;
@@ -64,13 +64,13 @@ fn one_source_is_edited_at_a_time() {
 fn an_entry_is_stored_only_over_the_one_that_was_read() {
     let mut log = Log::new();
     let set = |entry, cas| SetEntry { entry, cas };
-    assert_eq!(log.write(set(entry("api", &["web"]), Some(5))).reply, Reply::CasFailed { current: 0 });
+    assert_eq!(log.write(set(entry("api", &["web"]), Some(5))).reply, CommandReply::CasFailed { current: 0 });
     log.changed(set(entry("api", &["web"]), Some(0)));
-    assert_eq!(log.write(set(entry("api", &["db"]), Some(0))).reply, Reply::CasFailed { current: 2 });
+    assert_eq!(log.write(set(entry("api", &["db"]), Some(0))).reply, CommandReply::CasFailed { current: 2 });
     log.unchanged(set(entry("api", &["web"]), Some(2)));
     log.changed(set(entry("api", &["db"]), Some(2)));
     let remove = |cas| DeleteEntry { entry: name("api"), cas };
-    assert_eq!(log.write(remove(Some(2))).reply, Reply::CasFailed { current: 5 });
+    assert_eq!(log.write(remove(Some(2))).reply, CommandReply::CasFailed { current: 5 });
     log.changed(remove(Some(5)));
     log.unchanged(remove(None));
 }

@@ -14,7 +14,7 @@ use concord_model::{
     Timestamp, TrustDomain, Uuid,
 };
 use concord_state::builtin::hash_secret;
-use concord_state::{Applied, Command, Envelope, Refusal, Reply, Store};
+use concord_state::{Applied, Command, CommandReply, Envelope, Refusal, Store};
 
 /// A state with its log.
 pub(crate) struct Log {
@@ -38,7 +38,7 @@ impl Log {
     #[track_caller]
     pub(crate) fn changed(&mut self, command: impl Into<Command>) -> Applied {
         let applied = self.write(command);
-        assert_eq!(applied.reply, Reply::Done { changed: true });
+        assert_eq!(applied.reply, CommandReply::Done { changed: true });
         assert!(!applied.changes.is_empty());
         applied
     }
@@ -46,7 +46,7 @@ impl Log {
     #[track_caller]
     pub(crate) fn unchanged(&mut self, command: impl Into<Command>) {
         let applied = self.write(command);
-        assert_eq!(applied.reply, Reply::Done { changed: false });
+        assert_eq!(applied.reply, CommandReply::Done { changed: false });
         assert!(applied.changes.is_empty());
     }
 
@@ -55,7 +55,7 @@ impl Log {
         let applied = self.write(command);
         assert!(applied.changes.is_empty());
         match applied.reply {
-            Reply::Refused(refusal) => refusal,
+            CommandReply::Refused(refusal) => refusal,
             other => panic!("must be refused: {other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use super::fault::{Diagnostic, Fault, quoted, shortened};
 use crate::limits::{DIAGNOSTICS_MAX, SUGGESTED_KEY_CHARS_MAX};
 use crate::spelling::{camel_case, edits, edits_max, snake_case};
-use crate::tree::{Entry, Pos, plain_key, same_key};
+use crate::tree::{Member, Pos, plain_key, same_key};
 
 /// How to read what the types leave open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,7 +64,7 @@ impl Context<'_> {
         matches!(path, Path::Root) && (partial || beside.iter().any(|other| same_key(other, key)))
     }
 
-    pub(super) fn unknown_key(&self, entry: &Entry, path: &Path<'_>, fields: &'static [&'static str]) {
+    pub(super) fn unknown_key(&self, entry: &Member, path: &Path<'_>, fields: &'static [&'static str]) {
         let beside = if matches!(path, Path::Root) { self.options.beside } else { &[] };
         let mut found = self.found.borrow_mut();
         if found.len() == DIAGNOSTICS_MAX {

@@ -5,7 +5,7 @@ use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use crate::duration;
-use crate::tree::{Entry, Kind, Node, group, repeated_objects, same_key};
+use crate::tree::{Kind, Member, Node, group, repeated_objects, same_key};
 
 use super::context::{Context, Error, Path};
 use super::fault::Fault;
@@ -80,7 +80,7 @@ impl<'de, 'c> Value<'de, 'c> {
         if objects.len() > 1 {
             return Err(Error::new(Fault::Repeated { count: objects.len() }));
         }
-        Ok(Members::new(self.context, self.path, group(entries(&objects))))
+        Ok(Members::new(self.context, self.path, group(members(&objects))))
     }
 
     fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -110,7 +110,7 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
                 visitor.visit_seq(Items::new(self.context, self.path, items.iter().collect::<Vec<_>>()))
             }
             Kind::Object(object) => {
-                visitor.visit_map(Members::new(self.context, self.path, group(object.entries.iter())))
+                visitor.visit_map(Members::new(self.context, self.path, group(object.members.iter())))
             }
         }
     }
@@ -253,7 +253,7 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let objects = self.objects("an object")?;
-        visitor.visit_map(Members::new(self.context, self.path, group(entries(&objects))))
+        visitor.visit_map(Members::new(self.context, self.path, group(members(&objects))))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -293,31 +293,31 @@ fn is_scalar(node: &Node) -> bool {
     }
 }
 
-fn entries<'a>(objects: &[&'a Node]) -> impl Iterator<Item = &'a Entry> {
-    objects.iter().filter_map(|node| node.as_object()).flat_map(|object| &object.entries)
+fn members<'a>(objects: &[&'a Node]) -> impl Iterator<Item = &'a Member> {
+    objects.iter().filter_map(|node| node.as_object()).flat_map(|object| &object.members)
 }
 
 /// One key of an object as the target shall see it.
-struct Member<'de> {
+struct NamedMember<'de> {
     /// What the target is told: the field's name for a struct, the key as written for a map.
     name: &'de str,
     /// The key as written, for messages.
-    written: &'de Entry,
+    written: &'de Member,
     nodes: Vec<&'de Node>,
 }
 
 struct Members<'de, 'c> {
     context: &'c Context<'c>,
     path: &'c Path<'c>,
-    rest: std::vec::IntoIter<Member<'de>>,
-    next: Option<Member<'de>>,
+    rest: std::vec::IntoIter<NamedMember<'de>>,
+    next: Option<NamedMember<'de>>,
 }
 
 impl<'de, 'c> Members<'de, 'c> {
-    fn new(context: &'c Context<'c>, path: &'c Path<'c>, groups: Vec<(&'de Entry, Vec<&'de Node>)>) -> Self {
+    fn new(context: &'c Context<'c>, path: &'c Path<'c>, groups: Vec<(&'de Member, Vec<&'de Node>)>) -> Self {
         let members: Vec<_> = groups
             .into_iter()
-            .map(|(written, nodes)| Member { name: &written.key, written, nodes })
+            .map(|(written, nodes)| NamedMember { name: &written.key, written, nodes })
             .collect();
         Self { context, path, rest: members.into_iter(), next: None }
     }
@@ -325,7 +325,7 @@ impl<'de, 'c> Members<'de, 'c> {
     /// Renames the keys to the fields they mean, joins keys that mean the same field, reports the others, and
     /// drops fields that are `null`.
     fn for_fields(mut self, fields: &'static [&'static str]) -> Self {
-        let mut known: Vec<Member<'de>> = Vec::new();
+        let mut known: Vec<NamedMember<'de>> = Vec::new();
         for member in self.rest {
             let Some(field) = fields.iter().find(|field| same_key(field, member.name)) else {
                 if !self.context.passes_over(member.name, self.path) {
@@ -335,7 +335,7 @@ impl<'de, 'c> Members<'de, 'c> {
             };
             match known.iter_mut().find(|other| other.name == *field) {
                 Some(other) => other.nodes.extend(member.nodes),
-                None => known.push(Member { name: field, ..member }),
+                None => known.push(NamedMember { name: field, ..member }),
             }
         }
         known.retain(|member| member.nodes.last().is_some_and(|node| node.kind != Kind::Null));

@@ -37,7 +37,7 @@ fn unpaired_surrogates_become_replacement_characters() {
 #[test]
 fn positions_count_lines_and_characters() {
     let node = json::parse("{\n  \"é\": [1,\n 2]\n}").unwrap();
-    let entry = &node.as_object().unwrap().entries[0];
+    let entry = &node.as_object().unwrap().members[0];
     assert_eq!(entry.key_pos, Pos { line: 2, column: 3 });
     assert_eq!(entry.value.pos, Pos { line: 2, column: 8 });
     assert_eq!(entry.value.as_list().unwrap()[1].pos, Pos { line: 3, column: 2 });
@@ -46,7 +46,7 @@ fn positions_count_lines_and_characters() {
 #[test]
 fn repeated_keys_are_kept() {
     let node = json::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap();
-    let keys: Vec<_> = node.as_object().unwrap().entries.iter().map(|entry| entry.key.as_str()).collect();
+    let keys: Vec<_> = node.as_object().unwrap().members.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(keys, ["a", "b", "a"]);
     assert_eq!(node.find("A"), Some(&Node::new(Kind::Int(3))));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use concord_syntax::{Entry, Kind, Node, Object, Pos, decode, duration, hcl, json};
+use concord_syntax::{Kind, Member, Node, Object, Pos, decode, duration, hcl, json};
 use proptest::prelude::*;
 
 /// Any tree of few levels. With `hcl`, only what HCL can write: no null, floats with a fraction.
@@ -26,10 +26,10 @@ fn nodes(hcl: bool) -> impl Strategy<Value = Node> {
 
 fn objects(values: impl Strategy<Value = Node>) -> impl Strategy<Value = Node> {
     let entry = ("[a-c_]{0,2}|.{0,3}", values);
-    proptest::collection::vec(entry, 0..6).prop_map(|entries| {
-        let entries =
-            entries.into_iter().map(|(key, value)| Entry { key, key_pos: Pos::default(), value }).collect();
-        Node::new(Kind::Object(Object { entries }))
+    proptest::collection::vec(entry, 0..6).prop_map(|members| {
+        let members =
+            members.into_iter().map(|(key, value)| Member { key, key_pos: Pos::default(), value }).collect();
+        Node::new(Kind::Object(Object { members }))
     })
 }
 
@@ -58,7 +58,7 @@ fn print_hcl(node: &Node, out: &mut String) {
 }
 
 fn print_body(object: &Object, out: &mut String) {
-    for entry in &object.entries {
+    for entry in &object.members {
         out.push_str(&quoted(&entry.key));
         out.push_str(if entry.value.as_object().is_some() { " " } else { "=" });
         print_hcl(&entry.value, out);

@@ -78,13 +78,13 @@ fn leaf(mut path: Vec<String>, alias: Option<String>) -> Option<Leaf> {
 /// Everything `code` names, which is without comments and literals. `module` is that of the file.
 pub(crate) fn named(module: &[String], code: &str) -> Vec<Named> {
     let tokens: Vec<Token<'_>> = code::tokens(code).into_iter().map(|(_, token)| token).collect();
-    Reader { tokens, at: 0, module: module.to_vec(), opened: Vec::new(), out: Vec::new() }.run()
+    UsesReader { tokens, at: 0, module: module.to_vec(), opened: Vec::new(), out: Vec::new() }.run()
 }
 
 /// Words of the language that stand before parentheses and call nothing.
 const BEFORE_PARENTHESES: [&str; 9] = ["for", "if", "in", "let", "match", "move", "pub", "return", "while"];
 
-struct Reader<'a> {
+struct UsesReader<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
     module: Vec<String>,
@@ -93,9 +93,9 @@ struct Reader<'a> {
     out: Vec<Named>,
 }
 
-// === impl Reader ===
+// === impl UsesReader ===
 
-impl<'a> Reader<'a> {
+impl<'a> UsesReader<'a> {
     fn run(mut self) -> Vec<Named> {
         while self.at < self.tokens.len() {
             self.step();

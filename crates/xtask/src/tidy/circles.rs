@@ -80,7 +80,7 @@ struct Module {
 }
 
 /// What a path leads to.
-enum Place {
+enum LeadsTo {
     Module(ModulePath),
     /// An item of this name, declared in this file.
     Item(usize, String),
@@ -152,7 +152,7 @@ impl<'a> Crate<'a> {
                 What::Reexport(_) => continue,
             };
             let path = path.strip_suffix(&["*".to_owned()]).unwrap_or(&path);
-            if let Some(Place::Item(at, name)) = self.find(&named.module, path, STEPS_MAX) {
+            if let Some(LeadsTo::Item(at, name)) = self.find(&named.module, path, STEPS_MAX) {
                 found.entry(at).or_default().insert(name);
             }
         }
@@ -161,33 +161,35 @@ impl<'a> Crate<'a> {
     }
 
     /// Where a path leads that is written in `module`.
-    fn find(&self, module: &[String], path: &[String], steps: usize) -> Option<Place> {
+    fn find(&self, module: &[String], path: &[String], steps: usize) -> Option<LeadsTo> {
         let (head, rest) = path.split_first()?;
         let place = match head.as_str() {
-            "crate" => Place::Module(Vec::new()),
-            "self" => Place::Module(module.to_vec()),
-            "super" => Place::Module(module.split_last()?.1.to_vec()),
+            "crate" => LeadsTo::Module(Vec::new()),
+            "self" => LeadsTo::Module(module.to_vec()),
+            "super" => LeadsTo::Module(module.split_last()?.1.to_vec()),
             name => self.name(module, name, steps)?,
         };
         rest.iter().try_fold(place, |place, name| match place {
             // What is named inside an item is the item's.
-            Place::Item(file, item) => Some(Place::Item(file, item)),
-            Place::Module(module) if name == "super" => Some(Place::Module(module.split_last()?.1.to_vec())),
-            Place::Module(module) => self.name(&module, name, steps),
+            LeadsTo::Item(file, item) => Some(LeadsTo::Item(file, item)),
+            LeadsTo::Module(module) if name == "super" => {
+                Some(LeadsTo::Module(module.split_last()?.1.to_vec()))
+            }
+            LeadsTo::Module(module) => self.name(&module, name, steps),
         })
     }
 
     /// What a single name stands for in `module`.
-    fn name(&self, module: &[String], name: &str, steps: usize) -> Option<Place> {
+    fn name(&self, module: &[String], name: &str, steps: usize) -> Option<LeadsTo> {
         let steps = steps.checked_sub(1)?;
         let mut child = module.to_vec();
         child.push(name.to_owned());
         if self.modules.contains_key(&child) {
-            return Some(Place::Module(child));
+            return Some(LeadsTo::Module(child));
         }
         let here = self.modules.get(module)?;
         if here.items.contains(name) {
-            return Some(Place::Item(here.file, name.to_owned()));
+            return Some(LeadsTo::Item(here.file, name.to_owned()));
         }
         if let Some(path) = here.imports.get(name) {
             // `use a::a;` names what lies outside.
@@ -195,8 +197,8 @@ impl<'a> Crate<'a> {
             return if is_itself { None } else { self.find(module, path, steps) };
         }
         here.globs.iter().find_map(|glob| match self.find(module, glob, steps)? {
-            Place::Module(inner) if inner != module => self.name(&inner, name, steps),
-            Place::Module(_) | Place::Item(..) => None,
+            LeadsTo::Module(inner) if inner != module => self.name(&inner, name, steps),
+            LeadsTo::Module(_) | LeadsTo::Item(..) => None,
         })
     }
 }

@@ -93,14 +93,14 @@ pub(crate) fn refused(found: Vec<Diagnostic>) -> Failure {
 
 /// Files that were named, themselves or by their directory.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct FoundFiles {
     /// Those that are read.
     pub(crate) sources: Vec<Source>,
     /// Those of directories that are not, for their names.
     left_out: Vec<PathBuf>,
 }
 
-impl Found {
+impl FoundFiles {
     /// Files that are read after these.
     pub(crate) fn append(&mut self, later: Self) {
         self.sources.extend(later.sources);
@@ -122,7 +122,7 @@ impl Found {
 }
 
 /// The files, in the order in which later ones win: as the flags name them, directories by file name.
-fn sources(values: &Values) -> Result<Found, Failure> {
+fn sources(values: &Values) -> Result<FoundFiles, Failure> {
     let format = values.optional("config-format").and_then(Format::parse);
     sources_at(values.in_order(&["config-file", "config-dir"]), format)
 }
@@ -131,7 +131,7 @@ fn sources(values: &Values) -> Result<Found, Failure> {
 pub(crate) fn sources_at<'a>(
     named: impl IntoIterator<Item = &'a str>,
     format: Option<Format>,
-) -> Result<Found, Failure> {
+) -> Result<FoundFiles, Failure> {
     let (mut paths, mut left_out) = (Vec::new(), Vec::new());
     for named in named {
         let path = PathBuf::from(named);
@@ -146,7 +146,7 @@ pub(crate) fn sources_at<'a>(
         }
     }
     let sources = paths.into_iter().map(|path| source(&path, format)).collect::<Result<_, _>>()?;
-    Ok(Found { sources, left_out })
+    Ok(FoundFiles { sources, left_out })
 }
 
 fn source(path: &Path, format: Option<Format>) -> Result<Source, Failure> {

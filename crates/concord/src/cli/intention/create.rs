@@ -154,7 +154,7 @@ fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, F
         )));
     }
     let mut body = Map::new();
-    let written = tree.as_object().into_iter().flat_map(|object| &object.entries);
+    let written = tree.as_object().into_iter().flat_map(|object| &object.members);
     for entry in written {
         // Who and whom stand in the parameters.
         let plain: String = entry.key.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();

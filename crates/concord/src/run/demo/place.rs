@@ -11,7 +11,7 @@ use super::trouble::Trouble;
 
 /// A directory that only this user may look into, removed when dropped.
 #[derive(Debug)]
-pub(super) struct Place(PathBuf);
+pub(super) struct PrivateDirectory(PathBuf);
 
 /// The ports that must be known before somebody listens at them.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Ports {
     pub(super) upstream: u16,
 }
 
-impl Place {
+impl PrivateDirectory {
     pub(super) fn make() -> Result<Self, Trouble> {
         let parent = std::env::temp_dir();
         let mut names =
@@ -46,7 +46,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for PrivateDirectory {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             tracing::warn!(%error, path = %self.0.display(), "cannot remove the demo's directory");
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_directory_is_private_and_goes_with_its_owner() {
         use std::os::unix::fs::PermissionsExt as _;
-        let place = Place::make().unwrap();
+        let place = PrivateDirectory::make().unwrap();
         let path = place.0.clone();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(place.file("left"), "behind").unwrap();

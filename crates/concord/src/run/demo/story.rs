@@ -17,7 +17,7 @@ use super::child::{Child, Recipe};
 use super::http::get;
 use super::limits::{LOOK, READY_WITHIN, REQUEST_WITHIN, SEEN_WITHIN, WATCH};
 use super::log::{self, LogReader};
-use super::place::{Place, Ports};
+use super::place::{Ports, PrivateDirectory};
 use super::teller::{Teller, seconds};
 use super::trouble::Trouble;
 
@@ -41,7 +41,7 @@ pub(super) struct Story<'a> {
     parts: Vec<Part>,
     told: bool,
     /// Last: what lies in it is used until all parts have ended.
-    place: Place,
+    place: PrivateDirectory,
 }
 
 /// A part of the demo; no child while it has been killed.
@@ -91,7 +91,7 @@ impl<'a> Story<'a> {
         let address = Address::Http { host: Ipv4Addr::LOCALHOST.to_string(), port: ports.http };
         let config = Config { answer_timeout: REQUEST_WITHIN, ..Config::new(address) };
         let client = Client::new(config, &scope).map_err(Trouble::api("make a client"))?;
-        let (place, clock) = (Place::make()?, Arc::clone(scope.clock()));
+        let (place, clock) = (PrivateDirectory::make()?, Arc::clone(scope.clock()));
         Ok(Self { teller, scope, clock, client, program, ports, parts: Vec::new(), told: false, place })
     }
 

@@ -19,29 +19,29 @@ pub(super) enum Said {
     /// The one registered under this id.
     Registered(InstanceId),
     /// One to register while the command runs.
-    Register(Registration),
+    Register(ProxyRegistration),
     /// One that nobody registers.
     Described(DescribedProxy),
 }
 
 /// A proxy to register.
 #[derive(Clone, Debug)]
-pub(super) struct Registration {
+pub(super) struct ProxyRegistration {
     /// The service it stands before.
     pub(super) service: String,
     /// What to add to its id.
     pub(super) suffix: String,
     /// Where it listens.
-    pub(super) listen: Place,
+    pub(super) listen: HostPort,
     /// Where its service listens.
-    pub(super) local: Place,
+    pub(super) local: HostPort,
     /// What its service calls.
     pub(super) upstreams: Vec<Upstream>,
 }
 
 /// An address as written, which may be empty, and a port, which is not 0.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct HostPort {
     pub(super) host: String,
     pub(super) port: u16,
 }
@@ -52,7 +52,7 @@ pub(super) struct Upstream {
     pub(super) name: String,
     /// Whether the name is that of a prepared query.
     pub(super) query: bool,
-    pub(super) bind: Place,
+    pub(super) bind: HostPort,
 }
 
 /// Reads the flags.
@@ -88,7 +88,7 @@ fn alone(naming: &str, call: &Invocation<'_>) -> Result<(), Failure> {
     }
 }
 
-fn registration(call: &Invocation<'_>, service: &str) -> Result<Registration, Failure> {
+fn registration(call: &Invocation<'_>, service: &str) -> Result<ProxyRegistration, Failure> {
     let values = &call.values;
     let needs = |flag: &str, why: &str| call.usage(format!("-register needs -{flag}: {why}"));
     if values.text("listen").is_empty() {
@@ -97,7 +97,7 @@ fn registration(call: &Invocation<'_>, service: &str) -> Result<Registration, Fa
     if values.text("service-addr").is_empty() {
         return Err(needs("service-addr", "connections of the mesh go there"));
     }
-    Ok(Registration {
+    Ok(ProxyRegistration {
         service: service.to_owned(),
         suffix: values.text("register-id").to_owned(),
         listen: place("listen", values.text("listen"), call)?,
@@ -185,11 +185,11 @@ fn upstream(text: &str, call: &Invocation<'_>) -> Result<Upstream, Failure> {
     if name.is_empty() {
         return Err(wrong());
     }
-    Ok(Upstream { name: name.to_owned(), query, bind: Place { host: bare(host), port } })
+    Ok(Upstream { name: name.to_owned(), query, bind: HostPort { host: bare(host), port } })
 }
 
 /// `host:port`, or `:port`.
-fn place(flag: &str, text: &str, call: &Invocation<'_>) -> Result<Place, Failure> {
+fn place(flag: &str, text: &str, call: &Invocation<'_>) -> Result<HostPort, Failure> {
     let wrong = || {
         call.usage(format!(
             "-{flag}: expected address:port with a port from 1 to 65535, such as 127.0.0.1:8443, found {text:?}"
@@ -197,7 +197,7 @@ fn place(flag: &str, text: &str, call: &Invocation<'_>) -> Result<Place, Failure
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-    Ok(Place { host: bare(host), port })
+    Ok(HostPort { host: bare(host), port })
 }
 
 /// A host without the brackets that IPv6 addresses are written in.
@@ -205,7 +205,7 @@ fn bare(host: &str) -> String {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned()
 }
 
-impl Place {
+impl HostPort {
     /// The place as a socket's address; `usual` if no address was written.
     fn socket(&self, usual: IpAddr, flag: &str, call: &Invocation<'_>) -> Result<SocketAddr, Failure> {
         let ip = match self.host.as_str() {

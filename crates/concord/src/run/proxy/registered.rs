@@ -8,7 +8,7 @@ use concord_runtime::{Scope, World};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::flags::{Registration, Upstream};
+use super::flags::{ProxyRegistration, Upstream};
 use crate::cli::Failure;
 
 /// Life of the TTL check of a proxy registered by the command, and how often it is renewed.
@@ -104,8 +104,11 @@ pub(super) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, F
 }
 
 /// Registers a proxy from the command line.
-pub(super) async fn register(registration: Registration, client: &Client) -> Result<Registered, Failure> {
-    let Registration { service, suffix, listen, local, upstreams } = registration;
+pub(super) async fn register(
+    registration: ProxyRegistration,
+    client: &Client,
+) -> Result<Registered, Failure> {
+    let ProxyRegistration { service, suffix, listen, local, upstreams } = registration;
     let id = if suffix.is_empty() { format!("{service}-proxy") } else { format!("{service}-proxy-{suffix}") };
     let definition = json!({
         "ID": id,
@@ -146,7 +149,7 @@ mod tests {
     use concord_client::testing::{Scripted, ScriptedServer};
     use concord_client::{Address, Config};
 
-    use super::super::flags::Place;
+    use super::super::flags::HostPort;
     use super::*;
 
     #[tokio::test]
@@ -166,8 +169,8 @@ mod tests {
         let address = server.listen(&scope, None).await.expect("a port of loopback");
         let address = Address::parse(&address.to_string()).expect("an address");
         let client = Client::new(Config::new(address), &scope).expect("a client");
-        let place = |port| Place { host: String::new(), port };
-        let registration = Registration {
+        let place = |port| HostPort { host: String::new(), port };
+        let registration = ProxyRegistration {
             service: "web".to_owned(),
             suffix: String::new(),
             listen: place(8443),

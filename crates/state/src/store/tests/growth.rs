@@ -15,7 +15,7 @@ use concord_model::{
 use crate::builtin::hash_secret;
 use crate::command::*;
 use crate::table::visits;
-use crate::{Envelope, Reply, Store};
+use crate::{CommandReply, Envelope, Store};
 
 /// Writes of one kind. More than a table's tombstones, and enough that a scan of all would stand out.
 const WRITES: u32 = 2_000;
@@ -38,7 +38,7 @@ fn check_flat(mut store: Store, command: impl Fn(&Store, u32) -> Command) {
         visits::taken();
         let applied = store.apply(store.view().index() + 1, &bytes).unwrap();
         assert!(applied.reply.clone().accepted().is_ok(), "{:?}", applied.reply);
-        assert_ne!(applied.reply, Reply::Done { changed: false });
+        assert_ne!(applied.reply, CommandReply::Done { changed: false });
         // The first of all makes what the others find.
         let sample = match number {
             1..=SAMPLE => &mut first,
