@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use concord_e2e::{Agent, Chance, Conn, World};
+use concord_e2e::{Agent, Chance, World};
 use concord_mesh::intention::{DefaultPolicy, DefaultSource, Table};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
@@ -12,16 +12,13 @@ use serde_json::json;
 
 use crate::agents::Kind;
 use crate::figures::Figures;
+use crate::requests::{Question, beside_bare};
 use crate::spread::Spread;
-use crate::traffic::{in_parallel, together};
-use crate::usage::Group;
 
 /// Intentions in all.
 const SIZES: [usize; 3] = [10, 10_000, 100_000];
 /// Intentions of one destination: more are more destinations.
 const SOURCES: usize = 1_000;
-/// Kept connections that ask at once.
-const CONNECTIONS: usize = 16;
 /// Decisions between two looks at the clock in process.
 const BATCH: u32 = 1_000;
 const PATH: &str = "/v1/agent/connect/authorize";
@@ -52,49 +49,12 @@ fn over_http(size: usize, lasting: Duration, figures: &mut Figures) -> Result<()
     let roots = agent.http().get("/v1/agent/connect/ca/roots").json();
     let domain = roots["TrustDomain"].as_str().unwrap_or_default().to_owned();
     let http = agent.http();
-    let mut warm = http.connect()?;
     for callee in 0..callees(size) {
-        ask(&mut warm, &domain, Pairing { caller: 0, callee })?;
+        let Question { method, path, body, .. } = ask(&domain, Pairing { caller: 0, callee });
+        http.send(method, &path, body.as_deref());
     }
-    let agent_process = Group::new([agent.process().pid()]);
-    let mut chance = Chance::from_env();
-    for connections in [1, CONNECTIONS] {
-        let mut clients = Vec::new();
-        for _ in 0..connections {
-            clients.push((http.connect()?, chance.fork()));
-        }
-        let (cpu, began) = (agent_process.cpu()?, Instant::now());
-        let until = began + lasting;
-        let times = in_parallel(&mut clients, |(conn, chance)| {
-            let mut times = Vec::new();
-            while Instant::now() < until {
-                let pairing = pick(chance, size);
-                let began = Instant::now();
-                ask(conn, &domain, pairing)?;
-                times.push(began.elapsed());
-            }
-            Ok(times)
-        })?;
-        let (cpu, took) = (agent_process.cpu()?.saturating_sub(cpu), began.elapsed());
-        report(figures, size, connections, &times, cpu, took);
-    }
-    Ok(())
-}
-
-fn report(
-    figures: &mut Figures,
-    size: usize,
-    connections: usize,
-    times: &Spread,
-    cpu: Duration,
-    took: Duration,
-) {
-    let what = |of: &str| format!("authorize over HTTP, {size} intentions, {}: {of}", together(connections));
-    let count = times.count() as f64;
-    figures.add(what("requests a second"), count / took.as_secs_f64(), "/s");
-    figures.add(what("requests a second and core of the agent"), count / cpu.as_secs_f64().max(1e-9), "/s");
-    figures.add(what("p50"), times.micros(50), "µs");
-    figures.add(what("p99"), times.micros(99), "µs");
+    let what = format!("authorize over HTTP, {size} intentions");
+    beside_bare(&what, (&world, &mut agent), lasting, figures, |chance| ask(&domain, pick(chance, size)))
 }
 
 fn in_process(size: usize, lasting: Duration, figures: &mut Figures) -> Result<()> {
@@ -152,18 +112,15 @@ fn fill(agent: &Agent, size: usize) -> Result<()> {
     Ok(())
 }
 
-/// One question; any answer but "allowed, by an intention" fails the run.
-fn ask(conn: &mut Conn, domain: &str, Pairing { caller, callee }: Pairing) -> Result<()> {
+/// May they? Yes, by an intention of theirs.
+fn ask(domain: &str, Pairing { caller, callee }: Pairing) -> Question {
     let body = format!(
         "{{\"Target\":\"callee-{callee}\",\"ClientCertURI\":\"spiffe://{domain}/ns/default/dc/dc1/svc/caller-{caller}\",\
          \"ClientCertSerial\":\"01:02\"}}"
     );
-    let reply = conn.send("POST", PATH, Some(&body))?;
-    let allowed = reply.status == 200
-        && ["\"Authorized\":true", "\"Authorized\": true"].iter().any(|yes| reply.body.contains(yes))
-        && reply.body.contains(&format!("caller-{caller}"));
-    ensure!(allowed, "caller-{caller} to callee-{callee}: {} {}", reply.status, reply.body);
-    Ok(())
+    // A denial names no intention that allows.
+    let expected = format!("default/caller-{caller} => default/callee-{callee}");
+    Question { method: "POST", path: PATH.to_owned(), body: Some(body), expected }
 }
 
 fn name(text: &str) -> ServiceName {

@@ -15,6 +15,7 @@
 
 mod agents;
 mod authorize;
+mod bare_http;
 mod envoy;
 mod figures;
 mod growth;
@@ -23,8 +24,10 @@ mod memory;
 mod pair;
 mod peer;
 mod proxy;
+mod reads;
 mod relay;
 mod reloads;
+mod requests;
 mod spread;
 mod start;
 mod strangers;
@@ -42,8 +45,9 @@ const SECONDS: u64 = 5;
 /// Longer phases say no more and keep the machine busy.
 const SECONDS_MAX: u64 = 10;
 
-const USAGE: &str = "concord-load authorize|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
+const USAGE: &str = "concord-load authorize|reads|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
     concord-load strangers [<beginning of a cell's name> [<connections>]]\n\
+    concord-load bare-http <listen> <headers.json> <body>\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
 
 fn main() -> Result<()> {
@@ -53,6 +57,9 @@ fn main() -> Result<()> {
     if question == "relay" {
         return relay::run(rest);
     }
+    if question == "bare-http" {
+        return bare_http::run(rest);
+    }
     if question == "strangers" {
         println!("{}", strangers::run(rest)?.to_json());
         return Ok(());
@@ -60,6 +67,7 @@ fn main() -> Result<()> {
     let lasting = lasting(rest)?;
     let figures: Figures = match question {
         "authorize" => authorize::run(lasting)?,
+        "reads" => reads::run(lasting)?,
         "leaf" => leaf::run(lasting)?,
         "start" => start::run()?,
         "memory" => memory::run()?,

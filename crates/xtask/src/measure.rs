@@ -34,8 +34,13 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         name: "authorize",
-        about: "authorize over HTTP and in process, with 10, 10,000 and 100,000 intentions (a minute)",
+        about: "authorize over HTTP beside a bare server, and in process, with 10, 10,000 and 100,000 intentions (two minutes)",
         run: load::authorize,
+    },
+    Measurement {
+        name: "reads",
+        about: "health of a service and a leaf over HTTP, beside a bare server (a minute)",
+        run: load::reads,
     },
     Measurement {
         name: "leaf",

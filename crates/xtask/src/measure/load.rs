@@ -15,6 +15,10 @@ pub(super) fn authorize(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "authorize")
 }
 
+pub(super) fn reads(bench: &Bench<'_>) -> Result<Report> {
+    run(bench, "reads")
+}
+
 pub(super) fn leaf(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "leaf")
 }
