@@ -50,7 +50,7 @@ pub use self::intention::{
     UpsertIntention,
 };
 pub use self::status::{ReadStatus, ServerStatus};
-pub use self::terms::{Identity, Need, Runs, Terms};
+pub use self::terms::{Identity, Need, Part, Runs, Terms};
 use self::terms::{READ, WRITE};
 use crate::error::RpcError;
 use crate::sight;
@@ -173,26 +173,26 @@ requests! {
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);
 
     // Certificate authority.
-    ReadCaRoots -> CaRoots, READ.for_anybody(), |_| Need::Open; // the public trust bundle
-    ReadCaConfig -> CaConfig, READ.once(), |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
-    SetCaConfig -> (), WRITE, |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
-    SignLeaf -> LeafCertificate, WRITE, |_| Need::CheckedAt("the identity in the request for a certificate");
+    ReadCaRoots -> CaRoots, READ.of_connect().for_anybody(), |_| Need::Open; // the public trust bundle
+    ReadCaConfig -> CaConfig, READ.of_connect().once(), |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
+    SetCaConfig -> (), WRITE.of_connect(), |_| Need::Right(Right::whole(Scalar::Operator, Level::Write));
+    SignLeaf -> LeafCertificate, WRITE.of_connect(), |_| Need::CheckedAt("the identity in the request for a certificate");
 
     // Tokens and policies.
-    ResolveToken -> ResolvedToken, READ, |_| Need::OwnToken;
-    AwaitAclChange -> (), READ.for_anybody(), |_| Need::Open; // an index alone: that something changed, not what, nor for whom
-    BootstrapAcl -> TokenRecord, WRITE.primary().for_anybody(), |_| Need::Open; // succeeds once, before there is anybody to have a right
-    ReadOwnToken -> TokenRecord, READ, |_| Need::OwnToken;
-    ReadToken -> Option<TokenRecord>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    ExpandToken -> Option<ExpandedToken>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    ListTokens -> Vec<TokenRecord>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    SetToken -> TokenRecord, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    CloneToken -> Option<TokenRecord>, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    DeleteToken -> (), WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    ReadPolicy -> Option<AclPolicy>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    ListPolicies -> Vec<AclPolicy>, READ, |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
-    SetPolicy -> AclPolicy, WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
-    DeletePolicy -> (), WRITE.primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    ResolveToken -> ResolvedToken, READ.of_acl(), |_| Need::OwnToken;
+    AwaitAclChange -> (), READ.of_acl().for_anybody(), |_| Need::Open; // an index alone: that something changed, not what, nor for whom
+    BootstrapAcl -> TokenRecord, WRITE.of_acl().primary().for_anybody(), |_| Need::Open; // succeeds once, before there is anybody to have a right
+    ReadOwnToken -> TokenRecord, READ.of_acl(), |_| Need::OwnToken;
+    ReadToken -> Option<TokenRecord>, READ.of_acl(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    ExpandToken -> Option<ExpandedToken>, READ.of_acl(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    ListTokens -> Vec<TokenRecord>, READ.of_acl(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    SetToken -> TokenRecord, WRITE.of_acl().primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    CloneToken -> Option<TokenRecord>, WRITE.of_acl().primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    DeleteToken -> (), WRITE.of_acl().primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    ReadPolicy -> Option<AclPolicy>, READ.of_acl(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    ListPolicies -> Vec<AclPolicy>, READ.of_acl(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Read));
+    SetPolicy -> AclPolicy, WRITE.of_acl().primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
+    DeletePolicy -> (), WRITE.of_acl().primary(), |_| Need::Right(Right::whole(Scalar::Acl, Level::Write));
 
     // The servers themselves.
     ReadStatus -> ServerStatus, READ.here().once().for_anybody(), |_| Need::Open; // raft addresses are public, as in Consul

@@ -24,7 +24,7 @@ use concord_rpc::RpcError;
 use tokio::sync::oneshot;
 
 use self::host::Ask;
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// Changes the configuration; another root follows if it asks for one. Returns the index of the
 /// change once it holds; for a rotation without cross-signing, once both roots are published.
@@ -35,7 +35,7 @@ pub(crate) async fn change(
     state: &BTreeMap<String, String>,
     force: Force,
 ) -> Result<u64, RpcError> {
-    let Some(config) = core.view().read().ca_config() else {
+    let Some(config) = core.log.view().read().ca_config() else {
         return Err(core.ca.not_ready("it has not been initialised"));
     };
     if !state.is_empty() && *state != concord_ca::rotation::public_state(&config) {

@@ -10,10 +10,10 @@ mod status;
 
 use std::sync::Arc;
 
-use concord_rpc::{Answer, AnyReply, AnyRequest, Head, RpcError, ServerApi};
+use concord_rpc::{Answer, AnyReply, AnyRequest, Head, Request, RpcError, ServerApi};
 use futures::future::BoxFuture;
 
-use crate::paths::Core;
+use crate::parts::Core;
 use crate::router::{self, Place};
 
 /// A server's own handle: requests go straight to the state, without a wire between.
@@ -28,12 +28,24 @@ impl LocalApi {
     }
 }
 
+/// How each request is answered: a query on a view, or a write by a caller who has what it needs. Whoever has to wait
+/// for something before a query says so.
 macro_rules! answer_with {
-    ($core:expr, $head:expr, $request:expr; $($name:ident => $method:ident,)+) => {
+    ($core:expr, $head:expr, $request:expr; $($kind:ident $name:ident => $function:path $(, after $first:path)?;)+) => {
         match $request {
-            $( AnyRequest::$name(request) => $core.$method($head, request).await.map(|answer| answer.map(AnyReply::$name)), )+
+            $( AnyRequest::$name(request) => {
+                $( $first($core).await?; )?
+                answer_with!(@$kind $core, $head, request, $function).map(|answer| answer.map(AnyReply::$name))
+            } )+
         }
     };
+    (@read $core:expr, $head:expr, $request:ident, $function:path) => {
+        $core.read($head, &$request, $function).await
+    };
+    (@write $core:expr, $head:expr, $request:ident, $function:path) => {{
+        let caller = $core.authorise($head, &$request.need()).await?;
+        $function($core.writing(&caller), $request).await
+    }};
 }
 
 impl ServerApi for LocalApi {
@@ -46,53 +58,54 @@ impl ServerApi for LocalApi {
                 Place::Leader => core.lead().await?,
                 Place::Datacenter(_) => return Err(RpcError::UnknownDatacenter),
             }
+            core.has(terms.part)?;
             answer_with!(core, head, request;
-                ListDatacenters => list_datacenters,
-                ListNodes => list_nodes,
-                ListServices => list_services,
-                ListInstances => list_instances,
-                ServiceInstances => service_instances,
-                NodeDump => node_dump,
-                NodeChecks => node_checks,
-                ServiceChecks => service_checks,
-                ChecksInState => checks_in_state,
-                ServiceHealth => service_health,
-                Register => register,
-                Deregister => deregister,
-                ListIntentions => list_intentions,
-                MatchIntentions => match_intentions,
-                CheckIntention => check_intention,
-                ExplainIntention => explain_intention,
-                UpsertIntention => upsert_intention,
-                DeleteIntention => delete_intention,
-                ReadPair => read_pair,
-                ReadIntention => read_intention,
-                CreateIntention => create_intention,
-                UpdateIntention => update_intention,
-                DeleteIntentionById => delete_intention_by_id,
-                ReadEntry => read_entry,
-                ListEntries => list_entries,
-                ApplyEntry => apply_entry,
-                DeleteEntry => delete_entry,
-                ReadCaRoots => read_ca_roots,
-                ReadCaConfig => read_ca_config,
-                SetCaConfig => set_ca_config,
-                SignLeaf => sign_leaf,
-                ResolveToken => resolve_token,
-                AwaitAclChange => await_acl_change,
-                BootstrapAcl => bootstrap_acl,
-                ReadOwnToken => read_own_token,
-                ReadToken => read_token,
-                ExpandToken => expand_token,
-                ListTokens => list_tokens,
-                SetToken => set_token,
-                CloneToken => clone_token,
-                DeleteToken => delete_token,
-                ReadPolicy => read_policy,
-                ListPolicies => list_policies,
-                SetPolicy => set_policy,
-                DeletePolicy => delete_policy,
-                ReadStatus => read_status,
+                read ListDatacenters => catalog::list_datacenters;
+                read ListNodes => catalog::list_nodes;
+                read ListServices => catalog::list_services;
+                read ListInstances => catalog::list_instances;
+                read ServiceInstances => catalog::service_instances;
+                read NodeDump => catalog::node_dump;
+                read NodeChecks => catalog::node_checks;
+                read ServiceChecks => catalog::service_checks;
+                read ChecksInState => catalog::checks_in_state;
+                read ServiceHealth => catalog::service_health;
+                write Register => catalog::register;
+                write Deregister => catalog::deregister;
+                read ListIntentions => intention::list_intentions;
+                read MatchIntentions => intention::match_intentions;
+                read CheckIntention => intention::check_intention;
+                read ExplainIntention => intention::explain_intention;
+                write UpsertIntention => intention::upsert_intention;
+                write DeleteIntention => intention::delete_intention;
+                read ReadPair => intention::read_pair;
+                read ReadIntention => intention::by_id::read_intention;
+                write CreateIntention => intention::by_id::create_intention;
+                write UpdateIntention => intention::by_id::update_intention;
+                write DeleteIntentionById => intention::by_id::delete_intention_by_id;
+                read ReadEntry => entry::read_entry;
+                read ListEntries => entry::list_entries;
+                write ApplyEntry => entry::apply_entry;
+                write DeleteEntry => entry::delete_entry;
+                read ReadCaRoots => certificate::read_ca_roots, after certificate::await_first_root;
+                read ReadCaConfig => certificate::read_ca_config;
+                write SetCaConfig => certificate::set_ca_config;
+                write SignLeaf => certificate::sign_leaf;
+                read ResolveToken => acl::resolve_token;
+                read AwaitAclChange => acl_changes::await_acl_change;
+                write BootstrapAcl => acl::bootstrap_acl;
+                read ReadOwnToken => acl::read_own_token;
+                read ReadToken => acl::read_token;
+                read ExpandToken => acl::expand_token;
+                read ListTokens => acl::list_tokens;
+                write SetToken => acl::set_token;
+                write CloneToken => acl::clone_token;
+                write DeleteToken => acl::delete_token;
+                read ReadPolicy => acl::read_policy;
+                read ListPolicies => acl::list_policies;
+                write SetPolicy => acl::set_policy;
+                write DeletePolicy => acl::delete_policy;
+                read ReadStatus => status::read_status;
             )
         })
     }

@@ -21,13 +21,13 @@ use concord_runtime::Backoff;
 use tracing::{info, warn};
 
 use crate::limits::DUTY_PERIOD;
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// Runs until the scope ends.
 pub(crate) async fn run(core: Arc<Core>) {
-    let mut stats = core.raft.watch();
+    let mut stats = core.log.raft.watch();
     loop {
-        if core.raft.is_leader() {
+        if core.log.raft.is_leader() {
             lead(&core).await;
         }
         tokio::select! {
@@ -40,8 +40,8 @@ pub(crate) async fn run(core: Arc<Core>) {
 
 /// One leadership, from its beginning to its end.
 async fn lead(core: &Arc<Core>) {
-    let term = core.raft.term();
-    let leads = || core.raft.is_leader() && core.raft.term() == term && !core.scope.is_cancelled();
+    let term = core.log.raft.term();
+    let leads = || core.log.raft.is_leader() && core.log.raft.term() == term && !core.scope.is_cancelled();
     let mut backoff = Backoff::default();
     while let Err(error) = establish(core).await {
         warn!(%error, term, "cannot begin to lead yet");
@@ -56,7 +56,7 @@ async fn lead(core: &Arc<Core>) {
     }
     info!(term, node = %core.config.node, "leading");
     core.duties.set(true);
-    let mut stats = core.raft.watch();
+    let mut stats = core.log.raft.watch();
     let mut due = core.world.clock.now() + DUTY_PERIOD;
     while leads() {
         tokio::select! {
@@ -71,13 +71,13 @@ async fn lead(core: &Arc<Core>) {
         }
     }
     core.duties.set(false);
-    core.published.hub.wake_all();
+    core.log.published.hub.wake_all();
     info!(term, "no longer leading");
 }
 
 /// What must hold before anything is served.
 async fn establish(core: &Core) -> Result<(), RpcError> {
-    core.raft.read_barrier().await.map_err(|_| RpcError::NoLeader)?;
+    core.log.raft.read_barrier().await.map_err(|_| RpcError::NoLeader)?;
     builtins::ensure_cluster_id(core).await?;
     builtins::ensure_rules(core).await?;
     if core.config.acl.enabled {

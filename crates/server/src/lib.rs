@@ -1,6 +1,6 @@
 //! A server agent's half that holds the state.
 //!
-//! - `paths`: reads from views, waiting on what they read; writes through the log;
+//! - `reading`, `writing`: what an endpoint may use, to read a view and to write to the log;
 //! - `endpoint`: every request of [`concord_rpc::AnyRequest`], answered where its data is read;
 //! - `leader`: what the leader does besides answering;
 //! - `ca`: the certificate authority's host, a side task nothing else waits for.
@@ -17,11 +17,14 @@ mod hub;
 mod leader;
 mod limits;
 mod live;
+mod log;
 mod machine;
-mod paths;
+mod parts;
+mod reading;
 mod router;
 mod server;
 mod turns;
+mod writing;
 
 pub use crate::ca::Aside;
 pub use crate::caller::AclSettings;

@@ -19,8 +19,9 @@ use crate::endpoint::LocalApi;
 use crate::leader::clock_watch::ClockWatch;
 use crate::leader::{self, Duties};
 use crate::live::{Live, LiveSettings};
+use crate::log::Log;
 use crate::machine::Machine;
-use crate::paths::Core;
+use crate::parts::Core;
 use crate::router::Location;
 use crate::turns::Turns;
 
@@ -115,10 +116,9 @@ impl Server {
             location: Location { own: config.datacenter.clone(), primary: config.datacenter.clone() },
             live: Live::new(config.live.clone()),
             config,
+            log: Log { raft, published, world: world.clone() },
             world,
             scope: scope.child("server"),
-            raft,
-            published,
         });
         core.scope.spawn("leader duties", leader::run(Arc::clone(&core)));
         core.scope.spawn("certificate authority", crate::ca::driver::run(Arc::clone(&core)));
@@ -143,7 +143,7 @@ impl Server {
 
     /// Takes snapshots after so many entries, looking so often, from now on.
     pub fn plan_snapshots(&self, entries: u64, interval: Duration) {
-        self.core.raft.plan_snapshots(entries, interval);
+        self.core.log.raft.plan_snapshots(entries, interval);
     }
 
     /// Completes when the server leads and a consistent read would succeed.
@@ -153,14 +153,14 @@ impl Server {
 
     /// Stops: no new work, then the log.
     pub async fn shutdown(&self, soft: Duration, hard: Duration) {
-        self.core.published.hub.wake_all();
+        self.core.log.published.hub.wake_all();
         self.core.scope.shutdown(soft, hard).await;
-        self.core.raft.shutdown().await;
+        self.core.log.raft.shutdown().await;
     }
 
     /// Number of blocking queries that wait.
     pub fn waiting(&self) -> u64 {
-        self.core.published.hub.len()
+        self.core.log.published.hub.len()
     }
 }
 

@@ -32,6 +32,19 @@ pub struct Terms {
     pub waits: bool,
     /// As whom.
     pub identity: Identity,
+    /// Which part of the server it belongs to.
+    pub part: Part,
+}
+
+/// A part of the server that can be switched off; what belongs to it is refused then.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// None: it is always there.
+    Always,
+    /// Tokens and policies (`acl.enabled`).
+    Acl,
+    /// The certificate authority (`connect.enabled`).
+    Connect,
 }
 
 /// Who carries a request out.
@@ -56,10 +69,10 @@ pub enum Identity {
 
 /// A read by the leader that can wait, as its caller.
 pub(super) const READ: Terms =
-    Terms { writes: false, runs: Runs::Leader, waits: true, identity: Identity::Caller };
+    Terms { writes: false, runs: Runs::Leader, waits: true, identity: Identity::Caller, part: Part::Always };
 /// A write by the leader, as its caller.
 pub(super) const WRITE: Terms =
-    Terms { writes: true, runs: Runs::Leader, waits: false, identity: Identity::Caller };
+    Terms { writes: true, runs: Runs::Leader, waits: false, identity: Identity::Caller, part: Part::Always };
 
 impl Terms {
     /// The same, by the server that it came to.
@@ -82,10 +95,20 @@ impl Terms {
         Self { identity: Identity::Anybody, ..self }
     }
 
+    /// The same, where there are tokens and policies.
+    pub(super) const fn of_acl(self) -> Self {
+        Self { part: Part::Acl, ..self }
+    }
+
+    /// The same, where there is a certificate authority.
+    pub(super) const fn of_connect(self) -> Self {
+        Self { part: Part::Connect, ..self }
+    }
+
     /// What of a head counts for a request on these terms.
     #[must_use]
     pub fn applied_to(self, head: Head) -> Head {
-        let Self { writes: _, runs, waits, identity } = self;
+        let Self { writes: _, runs, waits, identity, part: _ } = self;
         let Head { datacenter, token, consistency, min_index, wait } = head;
         Head {
             datacenter,

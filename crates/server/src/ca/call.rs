@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::limits::{
     PROVIDER_CALL, PROVIDER_PAUSE_MAX, PROVIDER_PAUSE_MIN, PROVIDER_TIME, SIGN_CALL, SIGNING_TIME,
 };
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// How long a call is waited for.
 #[derive(Clone, Copy, Debug)]

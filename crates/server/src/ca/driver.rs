@@ -26,7 +26,7 @@ use super::host::Ask;
 use super::parse;
 use super::queue::Queue;
 use crate::limits::{CA_TIMER_MAX, CA_TIMER_MIN};
-use crate::paths::Core;
+use crate::parts::Core;
 
 mod provider;
 
@@ -115,10 +115,10 @@ impl<'a> Driver<'a> {
     fn begin(core: &'a Core) -> Result<Self, RpcError> {
         let start = &core.config.ca;
         let cluster_id =
-            core.cluster_id().ok_or_else(|| RpcError::Internal("the cluster has no id".to_owned()))?;
+            core.log.cluster_id().ok_or_else(|| RpcError::Internal("the cluster has no id".to_owned()))?;
         // Settings of the agent count for the first root only; later wrong ones harm nobody.
         let parsed = match parse(&start.kinds, &start.provider, &start.settings) {
-            Err(error) if core.view().read().ca_roots().is_none() => return Err(error),
+            Err(error) if core.log.view().read().ca_roots().is_none() => return Err(error),
             parsed => parsed.ok(),
         };
         let life = parsed.as_ref().map_or_else(CertificateLife::default, |parsed| parsed.common.life);
@@ -132,7 +132,7 @@ impl<'a> Driver<'a> {
             force_without_cross_signing: false,
             stamp: Stamp::default(),
         };
-        let ahead = core.view().at().since(core.now());
+        let ahead = core.log.view().at().since(core.log.now());
         if ahead >= CLOCK_STEP_MIN {
             metrics::counter!("concord_ca_alarms_total", "alarm" => "clock_behind").increment(1);
             warn!(
@@ -148,7 +148,7 @@ impl<'a> Driver<'a> {
             workers: Arc::clone(&core.config.workers),
         };
         let mut effects = Vec::new();
-        let machine = Machine::start(core.both(), trust_domain, initial, life.leaf, &mut effects);
+        let machine = Machine::start(core.log.both(), trust_domain, initial, life.leaf, &mut effects);
         Ok(Self {
             core,
             machine,
@@ -178,21 +178,22 @@ impl<'a> Driver<'a> {
 
     fn tell(&mut self, event: Event) {
         let mut out = Vec::new();
-        self.machine.on(self.core.both(), event, &mut out);
+        self.machine.on(self.core.log.both(), event, &mut out);
         self.effects.extend(out);
     }
 
     /// How long the active root still lives, for dashboards: below zero once it is over.
     fn show_expiry(&self) {
-        if let Some(active) = self.core.view().read().ca_roots().as_ref().and_then(|roots| roots.active()) {
-            let left = active.not_after.secs().saturating_sub(self.core.now().secs());
+        if let Some(active) = self.core.log.view().read().ca_roots().as_ref().and_then(|roots| roots.active())
+        {
+            let left = active.not_after.secs().saturating_sub(self.core.log.now().secs());
             metrics::gauge!("concord_ca_active_root_expiry_seconds").set(left as f64);
         }
     }
 
     /// Until the machine's timer; never long, because somebody may set the wall clock.
     fn pause(&self) -> Duration {
-        let uptime = self.core.both().uptime;
+        let uptime = self.core.log.both().uptime;
         let until = self.timer.map_or(CA_TIMER_MAX, |at| at.saturating_sub(uptime));
         until.clamp(CA_TIMER_MIN, CA_TIMER_MAX)
     }
@@ -217,7 +218,7 @@ impl<'a> Driver<'a> {
             leaf_life: common.life.leaf,
             rotates,
             force_without_oldest_root: force.without_oldest_root,
-            idle: self.core.ca.idle(self.core.view().read().ca_roots().as_deref(), self.core.now()),
+            idle: self.core.ca.idle(self.core.log.view().read().ca_roots().as_deref(), self.core.log.now()),
         };
         self.tell(Event::Configure(id, change));
     }
@@ -254,7 +255,7 @@ impl<'a> Driver<'a> {
                 None
             }
             Effect::ForgetRecord(id) => {
-                if let Err(error) = self.core.write(DeleteCaProviderState { id: id.clone() }).await {
+                if let Err(error) = self.core.log.write(DeleteCaProviderState { id: id.clone() }).await {
                     warn!(root = %id, %error, "the key of a root that is gone was not removed yet");
                 }
                 None
@@ -277,7 +278,7 @@ impl<'a> Driver<'a> {
     }
 
     fn persisted(&self) -> Persisted {
-        let mut reader = self.core.view().read();
+        let mut reader = self.core.log.view().read();
         let records = reader.ca_provider_states().iter().map(|record| record.id.clone()).collect();
         let roots = reader.ca_roots().map(Arc::unwrap_or_clone);
         let config = reader.ca_config().map(Arc::unwrap_or_clone);
@@ -319,7 +320,7 @@ impl<'a> Driver<'a> {
             config: Some(SetCaConfig { config, cas: Some(config_cas) }),
             provider_state: record,
         };
-        match self.core.write(command).await {
+        match self.core.log.write(command).await {
             Ok((CommandReply::Done { .. }, index)) => {
                 self.written = index;
                 info!(active, index, "roots and configuration of the certificate authority written");
@@ -339,7 +340,7 @@ impl<'a> Driver<'a> {
     /// A root that carries the active one's signature is followed by whoever trusts that one: nobody has
     /// to confirm it. Without that signature all that is left is time; the operator need not wait for it.
     fn confirmation(&mut self, root_id: String) -> Option<Event> {
-        let roots = self.core.view().read().ca_roots()?;
+        let roots = self.core.log.view().read().ca_roots()?;
         if is_cross_signed(&roots, &root_id) {
             return Some(Event::Confirmed { root_id });
         }

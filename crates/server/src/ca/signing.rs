@@ -17,7 +17,7 @@ use concord_state::command::AllocateSerials;
 use super::call::{Patience, patiently, provider_error};
 use super::host::{CaHost, InUse};
 use crate::limits::{SIGNING_HOLD, SIGNING_TIME};
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// A signature within the limits; its place is free again when this is dropped.
 #[derive(Debug)]
@@ -97,7 +97,8 @@ async fn signed(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<
         };
         // Life times may have been changed meanwhile.
         core.ca.signs_until(&own.root, leaf.not_after());
-        if core.view().read().ca_roots().is_some_and(|now| Arc::ptr_eq(&now, &roots) || signs(&own, &now)) {
+        if core.log.view().read().ca_roots().is_some_and(|now| Arc::ptr_eq(&now, &roots) || signs(&own, &now))
+        {
             return Ok(Signed { chain_pem: chain_pem(&leaf, active), leaf });
         }
     }
@@ -122,7 +123,7 @@ async fn signing(core: &Core) -> Result<(Arc<InUse>, Arc<CaRoots>), RpcError> {
     let mut slot = core.ca.slot.subscribe();
     loop {
         let now = slot.borrow_and_update().clone();
-        let roots = core.view().read().ca_roots();
+        let roots = core.log.view().read().ca_roots();
         if let (Some(own), Some(roots)) = (now.in_use, roots)
             && signs(&own, &roots)
         {
@@ -150,12 +151,12 @@ async fn replaced(core: &Core, own: &InUse) {
 
 /// Time and serial number for one certificate, with the index of the log entry that recorded it.
 pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
-    let (reply, index) = core.write(AllocateSerials { count: 1 }).await?;
+    let (reply, index) = core.log.write(AllocateSerials { count: 1 }).await?;
     match reply {
         CommandReply::Serials { first, .. } => {
             let serial =
                 Serial::from_counter(first).map_err(|error| RpcError::Internal(error.to_string()))?;
-            Ok((Issue { now: core.now(), serial }, index))
+            Ok((Issue { now: core.log.now(), serial }, index))
         }
         other => Err(crate::endpoint::acl::unexpected(&other)),
     }

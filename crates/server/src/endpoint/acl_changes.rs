@@ -1,21 +1,11 @@
 //! Tells agents that tokens or policies have changed.
 
+use concord_rpc::RpcError;
 use concord_rpc::request::AwaitAclChange;
-use concord_rpc::{Answer, Head, Request, RpcError};
 
-use crate::paths::Core;
+use crate::reading::Reading;
 
-impl Core {
-    pub(crate) async fn await_acl_change(
-        &self,
-        head: &Head,
-        request: AwaitAclChange,
-    ) -> Result<Answer<()>, RpcError> {
-        self.acls_enabled()?;
-        self.read(head, &request.need(), |eval| {
-            eval.reader.note_acl();
-            Ok(())
-        })
-        .await
-    }
+pub(crate) fn await_acl_change(reading: &mut Reading<'_>, _: &AwaitAclChange) -> Result<(), RpcError> {
+    reading.reader.note_acl();
+    Ok(())
 }

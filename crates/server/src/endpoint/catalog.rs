@@ -13,10 +13,11 @@ use concord_rpc::request::{
     ListDatacenters, ListInstances, ListNodes, ListServices, NodeCheck, NodeChecks, NodeDump, NodeRecords,
     Register, ServiceChecks, ServiceHealth, ServiceInstances,
 };
-use concord_rpc::{Answer, Caller, Head, Request, RpcError};
+use concord_rpc::{Answer, Caller, RpcError};
 use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope, ServiceSummary};
 
-use crate::paths::{Core, Eval};
+use crate::reading::Reading;
+use crate::writing::Writing;
 
 fn node_right(name: &NodeName, level: Level) -> Right<'_> {
     Right::named(Labelled::Node, name.as_str(), level)
@@ -34,216 +35,161 @@ fn has_tags(service: &ServiceInstance, wanted: &[String]) -> bool {
     wanted.iter().all(|tag| service.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
 }
 
-impl Core {
-    pub(crate) async fn list_datacenters(
-        &self,
-        head: &Head,
-        request: ListDatacenters,
-    ) -> Result<Answer<Vec<Datacenter>>, RpcError> {
-        self.read(head, &request.need(), |_| Ok(vec![self.config.datacenter.clone()])).await
-    }
+pub(crate) fn list_datacenters(
+    reading: &mut Reading<'_>,
+    _: &ListDatacenters,
+) -> Result<Vec<Datacenter>, RpcError> {
+    Ok(vec![reading.config.datacenter.clone()])
+}
 
-    pub(crate) async fn list_nodes(
-        &self,
-        head: &Head,
-        request: ListNodes,
-    ) -> Result<Answer<Vec<Node>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let nodes = eval.reader.nodes(&NodeScope::default());
-            let seen = eval.keep(nodes, |node| eval.caller.sees().node(&node.name));
-            let wanted = seen.iter().filter(|node| has_meta(node, &request.node_meta));
-            Ok(wanted.map(|node| (**node).clone()).collect())
-        })
-        .await
-    }
+pub(crate) fn list_nodes(reading: &mut Reading<'_>, request: &ListNodes) -> Result<Vec<Node>, RpcError> {
+    let nodes = reading.reader.nodes(&NodeScope::default());
+    let seen = reading.keep(nodes, |node| reading.caller.sees().node(&node.name));
+    let wanted = seen.iter().filter(|node| has_meta(node, &request.node_meta));
+    Ok(wanted.map(|node| (**node).clone()).collect())
+}
 
-    pub(crate) async fn list_services(
-        &self,
-        head: &Head,
-        request: ListServices,
-    ) -> Result<Answer<BTreeMap<ServiceName, Vec<String>>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let seen = seen_services(eval, &request.node_meta);
-            Ok(seen.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
-        })
-        .await
-    }
+pub(crate) fn list_services(
+    reading: &mut Reading<'_>,
+    request: &ListServices,
+) -> Result<BTreeMap<ServiceName, Vec<String>>, RpcError> {
+    let seen = seen_services(reading, &request.node_meta);
+    Ok(seen.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
+}
 
-    pub(crate) async fn list_instances(
-        &self,
-        head: &Head,
-        request: ListInstances,
-    ) -> Result<Answer<Vec<InstanceOnNode>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            Ok(seen_instances(eval, &request.node_meta).iter().map(|placed| on_node(placed)).collect())
-        })
-        .await
-    }
+pub(crate) fn list_instances(
+    reading: &mut Reading<'_>,
+    request: &ListInstances,
+) -> Result<Vec<InstanceOnNode>, RpcError> {
+    Ok(seen_instances(reading, &request.node_meta).iter().map(|placed| on_node(placed)).collect())
+}
 
-    pub(crate) async fn service_instances(
-        &self,
-        head: &Head,
-        request: ServiceInstances,
-    ) -> Result<Answer<Vec<InstanceOnNode>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let select = &request.select;
-            let all = match select.connect {
-                true => eval.reader.connect_instances(&select.service),
-                false => eval.reader.service_instances(&select.service),
-            };
-            let selected = eval
-                .keep(all, |placed| eval.caller.sees().selected(select, &placed.node.name, &placed.service));
-            let wanted = selected.iter().filter(|placed| wants(select, &placed.node, &placed.service));
-            Ok(wanted.map(|placed| on_node(placed)).collect())
-        })
-        .await
-    }
+pub(crate) fn service_instances(
+    reading: &mut Reading<'_>,
+    request: &ServiceInstances,
+) -> Result<Vec<InstanceOnNode>, RpcError> {
+    let select = &request.select;
+    let all = match select.connect {
+        true => reading.reader.connect_instances(&select.service),
+        false => reading.reader.service_instances(&select.service),
+    };
+    let selected = reading
+        .keep(all, |placed| reading.caller.sees().selected(select, &placed.node.name, &placed.service));
+    let wanted = selected.iter().filter(|placed| wants(select, &placed.node, &placed.service));
+    Ok(wanted.map(|placed| on_node(placed)).collect())
+}
 
-    pub(crate) async fn service_health(
-        &self,
-        head: &Head,
-        request: ServiceHealth,
-    ) -> Result<Answer<Vec<InstanceHealth>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let select = &request.select;
-            let all = match select.connect {
-                true => eval.reader.health_connect(&select.service),
-                false => eval.reader.health_service(&select.service),
-            };
-            let selected =
-                eval.keep(all, |row| eval.caller.sees().selected(select, &row.node.name, &row.service));
-            let wanted = selected.iter().filter(|row| wants(select, &row.node, &row.service));
-            let worst = request.worst.unwrap_or(CheckStatus::Critical);
-            let health = wanted.map(|row| health(row));
-            Ok(health.filter(|instance| instance.status() <= worst).collect())
-        })
-        .await
-    }
+pub(crate) fn service_health(
+    reading: &mut Reading<'_>,
+    request: &ServiceHealth,
+) -> Result<Vec<InstanceHealth>, RpcError> {
+    let select = &request.select;
+    let all = match select.connect {
+        true => reading.reader.health_connect(&select.service),
+        false => reading.reader.health_service(&select.service),
+    };
+    let selected =
+        reading.keep(all, |row| reading.caller.sees().selected(select, &row.node.name, &row.service));
+    let wanted = selected.iter().filter(|row| wants(select, &row.node, &row.service));
+    let worst = request.worst.unwrap_or(CheckStatus::Critical);
+    let health = wanted.map(|row| health(row));
+    Ok(health.filter(|instance| instance.status() <= worst).collect())
+}
 
-    pub(crate) async fn node_dump(
-        &self,
-        head: &Head,
-        request: NodeDump,
-    ) -> Result<Answer<Option<NodeRecords>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let scope = NodeScope::default();
-            let Some(node) = eval.reader.node(&scope, &request.node) else { return Ok(None) };
-            let sees = eval.caller.sees();
-            if !sees.node(&node.name) {
-                eval.hide();
-                return Ok(None);
-            }
-            let services = eval.reader.node_services(&scope, &node.name);
-            let services = eval.keep(services, |service| sees.instance(&node.name, service));
-            let checks = eval.reader.checks_of_node(&scope, &node.name);
-            let checks = eval.keep(checks, |check| sees.check(&node.name, check));
-            Ok(Some(NodeRecords {
-                node: (*node).clone(),
-                services: services.iter().map(|service| (**service).clone()).collect(),
-                checks: checks.iter().map(|check| (**check).clone()).collect(),
-            }))
-        })
-        .await
+pub(crate) fn node_dump(
+    reading: &mut Reading<'_>,
+    request: &NodeDump,
+) -> Result<Option<NodeRecords>, RpcError> {
+    let scope = NodeScope::default();
+    let Some(node) = reading.reader.node(&scope, &request.node) else { return Ok(None) };
+    let sees = reading.caller.sees();
+    if !sees.node(&node.name) {
+        reading.hide();
+        return Ok(None);
     }
+    let services = reading.reader.node_services(&scope, &node.name);
+    let services = reading.keep(services, |service| sees.instance(&node.name, service));
+    let checks = reading.reader.checks_of_node(&scope, &node.name);
+    let checks = reading.keep(checks, |check| sees.check(&node.name, check));
+    Ok(Some(NodeRecords {
+        node: (*node).clone(),
+        services: services.iter().map(|service| (**service).clone()).collect(),
+        checks: checks.iter().map(|check| (**check).clone()).collect(),
+    }))
+}
 
-    pub(crate) async fn node_checks(
-        &self,
-        head: &Head,
-        request: NodeChecks,
-    ) -> Result<Answer<Vec<Check>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let checks = eval.reader.checks_of_node(&NodeScope::default(), &request.node);
-            let seen = eval.keep(checks, |check| eval.caller.sees().check(&request.node, check));
-            Ok(seen.iter().map(|check| (**check).clone()).collect())
-        })
-        .await
-    }
+pub(crate) fn node_checks(reading: &mut Reading<'_>, request: &NodeChecks) -> Result<Vec<Check>, RpcError> {
+    let checks = reading.reader.checks_of_node(&NodeScope::default(), &request.node);
+    let seen = reading.keep(checks, |check| reading.caller.sees().check(&request.node, check));
+    Ok(seen.iter().map(|check| (**check).clone()).collect())
+}
 
-    pub(crate) async fn service_checks(
-        &self,
-        head: &Head,
-        request: ServiceChecks,
-    ) -> Result<Answer<Vec<NodeCheck>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let checks = eval.reader.checks_of_service(&request.service);
-            let seen = eval.keep(checks, |row| eval.caller.sees().check(&row.node.name, &row.check));
-            let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
-            Ok(wanted
-                .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
-                .collect())
-        })
-        .await
-    }
+pub(crate) fn service_checks(
+    reading: &mut Reading<'_>,
+    request: &ServiceChecks,
+) -> Result<Vec<NodeCheck>, RpcError> {
+    let checks = reading.reader.checks_of_service(&request.service);
+    let seen = reading.keep(checks, |row| reading.caller.sees().check(&row.node.name, &row.check));
+    let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
+    Ok(wanted.map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() }).collect())
+}
 
-    pub(crate) async fn checks_in_state(
-        &self,
-        head: &Head,
-        request: ChecksInState,
-    ) -> Result<Answer<Vec<NodeCheck>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let scope = NodeScope::default();
-            let mut checks = match request.state {
-                CheckState::Any => eval.reader.checks_in_state(&scope, None),
-                CheckState::Is(status) => eval.reader.checks_in_state(&scope, Some(status)),
-                CheckState::Never => Vec::new(),
-            };
-            // The table has them by state first.
-            checks.sort_by(|a, b| (&a.node.name, &a.check.id).cmp(&(&b.node.name, &b.check.id)));
-            let seen = eval.keep(checks, |row| eval.caller.sees().check(&row.node.name, &row.check));
-            let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
-            Ok(wanted
-                .map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() })
-                .collect())
-        })
-        .await
-    }
+pub(crate) fn checks_in_state(
+    reading: &mut Reading<'_>,
+    request: &ChecksInState,
+) -> Result<Vec<NodeCheck>, RpcError> {
+    let scope = NodeScope::default();
+    let mut checks = match request.state {
+        CheckState::Any => reading.reader.checks_in_state(&scope, None),
+        CheckState::Is(status) => reading.reader.checks_in_state(&scope, Some(status)),
+        CheckState::Never => Vec::new(),
+    };
+    // The table has them by state first.
+    checks.sort_by(|a, b| (&a.node.name, &a.check.id).cmp(&(&b.node.name, &b.check.id)));
+    let seen = reading.keep(checks, |row| reading.caller.sees().check(&row.node.name, &row.check));
+    let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
+    Ok(wanted.map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() }).collect())
+}
 
-    /// Writes a registration: `node:write` where the node changes, `service:write` on the service
-    /// registered and on that which it replaces, and the right to whatever its checks belong to.
-    pub(crate) async fn register(&self, head: &Head, request: Register) -> Result<Answer<()>, RpcError> {
-        let need = request.need();
-        let registration = normal(request.0, &self.config.datacenter)?;
-        self.authorise(head, &need).await?;
-        let _turn = self.turns.take(registration.node.name.as_str()).await;
-        let caller = self.caller(head.token.as_ref())?;
-        may_register(&caller, &mut self.view().read(), &registration)?;
-        let (_, index) = self.write(registration).await?;
-        Ok(self.written((), index))
-    }
+/// Writes a registration: `node:write` where the node changes, `service:write` on the service
+/// registered and on that which it replaces, and the right to whatever its checks belong to.
+pub(crate) async fn register(writing: Writing<'_>, request: Register) -> Result<Answer<()>, RpcError> {
+    let registration = normal(request.0, &writing.config.datacenter)?;
+    let (_turn, caller) = writing.turn(registration.node.name.as_str()).await?;
+    may_register(&caller, &mut writing.log.view().read(), &registration)?;
+    let (_, index) = writing.log.write(registration).await?;
+    Ok(writing.log.written((), index))
+}
 
-    pub(crate) async fn deregister(&self, head: &Head, request: Deregister) -> Result<Answer<()>, RpcError> {
-        let need = request.need();
-        let Deregister(deregistration) = request;
-        let namespace = match &deregistration.what {
-            Registered::Service { namespace, .. } => Some(namespace),
-            Registered::Node | Registered::Check { .. } => None,
-        };
-        is_built(&deregistration.scope, namespace)?;
-        self.authorise(head, &need).await?;
-        let _turn = self.turns.take(deregistration.node.as_str()).await;
-        let caller = self.caller(head.token.as_ref())?;
-        may_deregister(&caller, &mut self.view().read(), &deregistration)?;
-        let (_, index) = self.write(deregistration).await?;
-        Ok(self.written((), index))
-    }
+pub(crate) async fn deregister(writing: Writing<'_>, request: Deregister) -> Result<Answer<()>, RpcError> {
+    let Deregister(deregistration) = request;
+    let namespace = match &deregistration.what {
+        Registered::Service { namespace, .. } => Some(namespace),
+        Registered::Node | Registered::Check { .. } => None,
+    };
+    is_built(&deregistration.scope, namespace)?;
+    let (_turn, caller) = writing.turn(deregistration.node.as_str()).await?;
+    may_deregister(&caller, &mut writing.log.view().read(), &deregistration)?;
+    let (_, index) = writing.log.write(deregistration).await?;
+    Ok(writing.log.written((), index))
 }
 
 /// The services of which the caller may see an instance, with the tags of those they may see, on nodes with
 /// that metadata.
 pub(super) fn seen_services(
-    eval: &mut Eval<'_>,
+    reading: &mut Reading<'_>,
     node_meta: &BTreeMap<String, String>,
 ) -> BTreeMap<ServiceName, BTreeSet<String>> {
-    let sees = eval.caller.sees();
+    let sees = reading.caller.sees();
     // Who may see every node needs none of them: the names change less often than the instances.
     if node_meta.is_empty() && sees.every_node() {
-        let all = eval.reader.services(&ServiceScope::default());
-        let seen = eval.keep(all, |row| sees.service(&row.service.name));
+        let all = reading.reader.services(&ServiceScope::default());
+        let seen = reading.keep(all, |row| sees.service(&row.service.name));
         let tags = |row: &ServiceSummary| row.tags().map(ToOwned::to_owned).collect();
         return seen.iter().map(|row| (row.service.name.clone(), tags(row))).collect();
     }
     let mut seen: BTreeMap<ServiceName, BTreeSet<String>> = BTreeMap::new();
-    for placed in seen_instances(eval, node_meta) {
+    for placed in seen_instances(reading, node_meta) {
         let tags = seen.entry(placed.service.service.clone()).or_default();
         tags.extend(placed.service.tags.iter().cloned());
     }
@@ -251,10 +197,10 @@ pub(super) fn seen_services(
 }
 
 /// All instances of all services that the caller may see, on nodes with that metadata.
-fn seen_instances(eval: &mut Eval<'_>, node_meta: &BTreeMap<String, String>) -> Vec<Arc<Placed>> {
-    let all = eval.reader.instances(&ServiceScope::default());
+fn seen_instances(reading: &mut Reading<'_>, node_meta: &BTreeMap<String, String>) -> Vec<Arc<Placed>> {
+    let all = reading.reader.instances(&ServiceScope::default());
     // What is hidden is told of whatever was asked for: else the answer would say what a hidden node has.
-    let seen = eval.keep(all, |placed| eval.caller.sees().instance(&placed.node.name, &placed.service));
+    let seen = reading.keep(all, |placed| reading.caller.sees().instance(&placed.node.name, &placed.service));
     seen.into_iter().filter(|placed| has_meta(&placed.node, node_meta)).collect()
 }
 

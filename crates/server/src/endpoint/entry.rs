@@ -7,96 +7,81 @@ use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern};
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
-use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_rpc::{Answer, Request, RpcError};
 use concord_state::{CommandReply, command};
 use tokio::sync::MutexGuard;
 
 use crate::endpoint::acl::unexpected;
-use crate::paths::Core;
+use crate::reading::Reading;
+use crate::writing::Writing;
 
-impl Core {
-    pub(crate) async fn read_entry(
-        &self,
-        head: &Head,
-        request: ReadEntry,
-    ) -> Result<Answer<Option<Arc<Entry>>>, RpcError> {
-        self.read(head, &request.need(), |eval| Ok(eval.reader.entry(&request.name))).await
-    }
+pub(crate) fn read_entry(
+    reading: &mut Reading<'_>,
+    request: &ReadEntry,
+) -> Result<Option<Arc<Entry>>, RpcError> {
+    Ok(reading.reader.entry(&request.name))
+}
 
-    pub(crate) async fn list_entries(
-        &self,
-        head: &Head,
-        request: ListEntries,
-    ) -> Result<Answer<Vec<Arc<Entry>>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let rows = eval.reader.entry_rows(request.kind);
-            let seen = eval.keep(rows, |row| eval.caller.sees().entry(&row.name()));
-            Ok(seen.iter().map(|row| eval.reader.whole_entry(row)).collect())
-        })
-        .await
-    }
+pub(crate) fn list_entries(
+    reading: &mut Reading<'_>,
+    request: &ListEntries,
+) -> Result<Vec<Arc<Entry>>, RpcError> {
+    let rows = reading.reader.entry_rows(request.kind);
+    let seen = reading.keep(rows, |row| reading.caller.sees().entry(&row.name()));
+    Ok(seen.iter().map(|row| reading.reader.whole_entry(row)).collect())
+}
 
-    pub(crate) async fn apply_entry(
-        &self,
-        head: &Head,
-        request: ApplyEntry,
-    ) -> Result<Answer<bool>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let ApplyEntry { entry, cas } = request;
-        valid(&entry)?;
-        let name = entry.name();
-        let _turn = self.turn_of(head, &name).await?;
-        let existing = self.view().read().entry(&name);
-        // What stands already is no lost race, whatever index the writer has seen.
-        if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
-            return self.unchanged(existing.stamp().modify).await;
-        }
-        self.fits(Change { name: &name, to: Some(&entry) })?;
-        let (reply, index) = self.write(command::SetEntry { entry, cas }).await?;
-        Ok(self.written(done(&reply)?, index))
+pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Result<Answer<bool>, RpcError> {
+    let ApplyEntry { entry, cas } = request;
+    valid(&entry)?;
+    let name = entry.name();
+    let _turn = turn_of(writing, &name).await?;
+    let existing = writing.log.view().read().entry(&name);
+    // What stands already is no lost race, whatever index the writer has seen.
+    if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
+        return unchanged(writing, existing.stamp().modify).await;
     }
+    fits(writing, Change { name: &name, to: Some(&entry) })?;
+    let (reply, index) = writing.log.write(command::SetEntry { entry, cas }).await?;
+    Ok(writing.log.written(done(&reply)?, index))
+}
 
-    pub(crate) async fn delete_entry(
-        &self,
-        head: &Head,
-        request: DeleteEntry,
-    ) -> Result<Answer<bool>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let DeleteEntry { name: entry, cas } = request;
-        self.fits(Change { name: &entry, to: None })?;
-        let (reply, index) = self.write(command::DeleteEntry { entry, cas }).await?;
-        let gone = match reply {
-            // What is not there is as it was to be, whatever index it had.
-            CommandReply::CasFailed { current: 0 } => true,
-            reply => done(&reply)?,
-        };
-        Ok(self.written(gone, index))
-    }
+pub(crate) async fn delete_entry(
+    writing: Writing<'_>,
+    request: DeleteEntry,
+) -> Result<Answer<bool>, RpcError> {
+    let DeleteEntry { name: entry, cas } = request;
+    fits(writing, Change { name: &entry, to: None })?;
+    let (reply, index) = writing.log.write(command::DeleteEntry { entry, cas }).await?;
+    let gone = match reply {
+        // What is not there is as it was to be, whatever index it had.
+        CommandReply::CasFailed { current: 0 } => true,
+        reply => done(&reply)?,
+    };
+    Ok(writing.log.written(gone, index))
+}
 
-    /// Refuses a change that cannot stand beside what is kept now. What others change meanwhile is looked at when
-    /// it is applied.
-    fn fits(&self, change: Change<'_>) -> Result<(), RpcError> {
-        check_graph(&*self.view(), change).map_err(|fault| RpcError::Rejected(fault.to_string()))
-    }
+/// Refuses a change that cannot stand beside what is kept now. What others change meanwhile is looked at when
+/// it is applied.
+fn fits(writing: Writing<'_>, change: Change<'_>) -> Result<(), RpcError> {
+    check_graph(&*writing.log.view(), change).map_err(|fault| RpcError::Rejected(fault.to_string()))
+}
 
-    /// The caller's turn with an entry; whether they may write it is looked at again once they have it.
-    pub(super) async fn turn_of(
-        &self,
-        head: &Head,
-        name: &EntryName,
-    ) -> Result<MutexGuard<'_, ()>, RpcError> {
-        let turn = self.turns.take(name.as_str()).await;
-        let need = DeleteEntry { name: name.clone(), cas: None }.need();
-        self.caller(head.token.as_ref())?.meet(&need)?;
-        Ok(turn)
-    }
+/// The caller's turn with an entry; whether they may write it is looked at again once they have it.
+pub(super) async fn turn_of<'a>(
+    writing: Writing<'a>,
+    name: &EntryName,
+) -> Result<MutexGuard<'a, ()>, RpcError> {
+    let (turn, caller) = writing.turn(name.as_str()).await?;
+    caller.meet(&DeleteEntry { name: name.clone(), cas: None }.need())?;
+    Ok(turn)
+}
 
-    /// The answer to a write of what stands already: nothing goes through the log, but that this server
-    /// still leads is confirmed, else another one could know better.
-    pub(super) async fn unchanged(&self, index: u64) -> Result<Answer<bool>, RpcError> {
-        self.barrier().await?;
-        Ok(self.written(true, index))
-    }
+/// The answer to a write of what stands already: nothing goes through the log, but that this server
+/// still leads is confirmed, else another one could know better.
+pub(super) async fn unchanged(writing: Writing<'_>, index: u64) -> Result<Answer<bool>, RpcError> {
+    writing.log.barrier().await?;
+    Ok(writing.log.written(true, index))
 }
 
 /// Whether a command with a condition took hold.

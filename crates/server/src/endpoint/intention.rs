@@ -1,6 +1,6 @@
 //! Intentions: one by one, matched, judged and explained.
 
-mod by_id;
+pub(crate) mod by_id;
 
 use std::collections::BTreeMap;
 
@@ -15,168 +15,143 @@ use concord_rpc::request::{
     CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MatchBy,
     MatchIntentions, ReadPair, UpsertIntention,
 };
-use concord_rpc::{Answer, Head, Request, RpcError};
+use concord_rpc::{Answer, RpcError};
 use concord_state::{IntentionHead, command, covering};
 
 use crate::endpoint::catalog::seen_services;
-use crate::endpoint::entry::{in_scope, invalid, source_in_scope};
-use crate::paths::{Core, Eval};
+use crate::endpoint::entry::{in_scope, invalid, source_in_scope, turn_of, unchanged};
+use crate::reading::Reading;
+use crate::writing::Writing;
 
 /// The part of an entry the caller may see: all of it if they may see the destination's intentions, else
 /// the sources whose intentions they may see.
-fn visible(eval: &Eval<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
-    let (entry, sees) = (eval.reader.whole(head), eval.caller.sees());
+fn visible(reading: &Reading<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
+    let (entry, sees) = (reading.reader.whole(head), reading.caller.sees());
     if sees.intentions_to(&entry.destination) {
         return Some(entry);
     }
     let ServiceIntentions { destination, sources, .. } = entry;
-    let sources = eval.keep(sources, |own| sees.intention(&destination, &own.source));
+    let sources = reading.keep(sources, |own| sees.intention(&destination, &own.source));
     (!sources.is_empty()).then(|| head.with(sources))
 }
 
-impl Core {
-    pub(crate) async fn list_intentions(
-        &self,
-        head: &Head,
-        request: ListIntentions,
-    ) -> Result<Answer<Vec<ServiceIntentions>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let heads = eval.reader.intention_heads();
-            Ok(heads.iter().filter_map(|head| visible(eval, head)).collect())
-        })
-        .await
-    }
+pub(crate) fn list_intentions(
+    reading: &mut Reading<'_>,
+    _: &ListIntentions,
+) -> Result<Vec<ServiceIntentions>, RpcError> {
+    let heads = reading.reader.intention_heads();
+    Ok(heads.iter().filter_map(|head| visible(reading, head)).collect())
+}
 
-    pub(crate) async fn match_intentions(
-        &self,
-        head: &Head,
-        request: MatchIntentions,
-    ) -> Result<Answer<Vec<ServiceIntentions>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            // Whoever asks by destination may read all about it; by source, what is said of that source.
-            Ok(match &request.by {
-                MatchBy::Destination(service) => eval.reader.intentions_to(service),
-                MatchBy::Source(service) => eval.reader.intentions_from(service),
-                MatchBy::AnyDestination => {
-                    let heads = eval.reader.intention_heads();
-                    let any = heads.iter().filter(|head| head.destination.name == Pattern::Any);
-                    any.map(|head| eval.reader.whole(head)).collect()
-                }
-                MatchBy::AnySource => {
-                    let heads = eval.reader.intention_heads();
-                    let told = heads.iter().map(|head| eval.reader.about_any(head));
-                    told.filter(|entry| !entry.sources.is_empty()).collect()
-                }
-            })
-        })
-        .await
-    }
-
-    pub(crate) async fn check_intention(
-        &self,
-        head: &Head,
-        request: CheckIntention,
-    ) -> Result<Answer<IntentionAnswer>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let heads = eval.reader.heads_to(&request.destination);
-            let heads = heads.iter();
-            // What does not cover the source cannot decide about it.
-            let (told, source): (Vec<_>, _) = match &request.source {
-                Some(source) => {
-                    let covering = covering(source);
-                    (heads.filter_map(|head| eval.reader.part(head, &covering)).collect(), source)
-                }
-                // What is about all is about any, this one too.
-                None => (heads.map(|head| eval.reader.about_any(head)).collect(), &request.destination),
-            };
-            let policy = Policy::compile(&request.destination, &told);
-            let verdict = policy.decide(source, self.config.intention_default);
-            Ok(IntentionAnswer { allowed: verdict.allowed, reason: verdict.reason() })
-        })
-        .await
-    }
-
-    pub(crate) async fn explain_intention(
-        &self,
-        head: &Head,
-        request: ExplainIntention,
-    ) -> Result<Answer<Explanation>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let entries = eval.reader.intentions();
-            let table = Table::compile(&entries);
-            // Pairs with services the caller may not see are not listed.
-            let seen = seen_services(eval, &BTreeMap::new());
-            let universe: Vec<ServiceRef> = seen.into_keys().map(ServiceRef::local).collect();
-            Ok(explain::explain(
-                &table,
-                &request.source,
-                &request.destination,
-                self.config.intention_default,
-                &universe,
-            ))
-        })
-        .await
-    }
-
-    pub(crate) async fn upsert_intention(
-        &self,
-        head: &Head,
-        request: UpsertIntention,
-    ) -> Result<Answer<()>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let UpsertIntention { destination, intention, meta } = request;
-        let _turn = self.turn_of(head, &EntryName::intentions(&destination)).await?;
-        if intention.source.peer.is_some() {
-            let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
-            return Err(RpcError::Invalid(text.to_owned()));
+pub(crate) fn match_intentions(
+    reading: &mut Reading<'_>,
+    request: &MatchIntentions,
+) -> Result<Vec<ServiceIntentions>, RpcError> {
+    // Whoever asks by destination may read all about it; by source, what is said of that source.
+    Ok(match &request.by {
+        MatchBy::Destination(service) => reading.reader.intentions_to(service),
+        MatchBy::Source(service) => reading.reader.intentions_from(service),
+        MatchBy::AnyDestination => {
+            let heads = reading.reader.intention_heads();
+            let any = heads.iter().filter(|head| head.destination.name == Pattern::Any);
+            any.map(|head| reading.reader.whole(head)).collect()
         }
-        let mut reader = self.view().read();
-        let head = reader.intention_head(&destination);
-        let (stamp, all) = of_head(head.as_deref());
-        if !meta.is_empty() && head.is_none_or(|head| head.meta != meta) {
-            let text = "Meta must not be specified, or should be unchanged during an update.";
-            return Err(RpcError::Invalid(text.to_owned()));
+        MatchBy::AnySource => {
+            let heads = reading.reader.intention_heads();
+            let told = heads.iter().map(|head| reading.reader.about_any(head));
+            told.filter(|entry| !entry.sources.is_empty()).collect()
         }
-        let existing = reader.intention(&destination, &intention.source);
-        drop(reader);
-        if existing.as_deref() == Some(&intention) {
-            return self.unchanged(stamp.modify).await.map(|answer| answer.map(|_| ()));
+    })
+}
+
+pub(crate) fn check_intention(
+    reading: &mut Reading<'_>,
+    request: &CheckIntention,
+) -> Result<IntentionAnswer, RpcError> {
+    let heads = reading.reader.heads_to(&request.destination);
+    let heads = heads.iter();
+    // What does not cover the source cannot decide about it.
+    let (told, source): (Vec<_>, _) = match &request.source {
+        Some(source) => {
+            let covering = covering(source);
+            (heads.filter_map(|head| reading.reader.part(head, &covering)).collect(), source)
         }
-        valid_source(&destination, all - usize::from(existing.is_some()), &intention)?;
-        check_source(&*self.view(), &destination, &intention)
-            .map_err(|fault| RpcError::Rejected(fault.to_string()))?;
-        let (_, index) = self.write(command::UpsertIntention { destination, intention }).await?;
-        Ok(self.written((), index))
-    }
+        // What is about all is about any, this one too.
+        None => (heads.map(|head| reading.reader.about_any(head)).collect(), &request.destination),
+    };
+    let policy = Policy::compile(&request.destination, &told);
+    let verdict = policy.decide(source, reading.config.intention_default);
+    Ok(IntentionAnswer { allowed: verdict.allowed, reason: verdict.reason() })
+}
 
-    pub(crate) async fn delete_intention(
-        &self,
-        head: &Head,
-        request: DeleteIntention,
-    ) -> Result<Answer<()>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let DeleteIntention { destination, source } = request;
-        let (_, index) = self.write(command::DeleteIntention { destination, source }).await?;
-        Ok(self.written((), index))
-    }
+pub(crate) fn explain_intention(
+    reading: &mut Reading<'_>,
+    request: &ExplainIntention,
+) -> Result<Explanation, RpcError> {
+    let entries = reading.reader.intentions();
+    let table = Table::compile(&entries);
+    // Pairs with services the caller may not see are not listed.
+    let seen = seen_services(reading, &BTreeMap::new());
+    let universe: Vec<ServiceRef> = seen.into_keys().map(ServiceRef::local).collect();
+    Ok(explain::explain(
+        &table,
+        &request.source,
+        &request.destination,
+        reading.config.intention_default,
+        &universe,
+    ))
+}
 
-    pub(crate) async fn read_pair(
-        &self,
-        head: &Head,
-        request: ReadPair,
-    ) -> Result<Answer<Option<ServiceIntentions>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let ReadPair { destination, source } = &request;
-            if !eval.caller.sees().intention(destination, source) {
-                let name = destination.name.as_str().to_owned();
-                eval.caller.require(&Right::named(Labelled::Intention, name, Level::Read))?;
-            }
-            let found = eval.reader.intention_head(destination);
-            let part = |head: &IntentionHead| eval.reader.part(head, std::slice::from_ref(source));
-            Ok(found.map(|head| part(&head).unwrap_or_else(|| head.with(Vec::new()))))
-        })
-        .await
+pub(crate) async fn upsert_intention(
+    writing: Writing<'_>,
+    request: UpsertIntention,
+) -> Result<Answer<()>, RpcError> {
+    let UpsertIntention { destination, intention, meta } = request;
+    let _turn = turn_of(writing, &EntryName::intentions(&destination)).await?;
+    if intention.source.peer.is_some() {
+        let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
+        return Err(RpcError::Invalid(text.to_owned()));
     }
+    let mut reader = writing.log.view().read();
+    let head = reader.intention_head(&destination);
+    let (stamp, all) = of_head(head.as_deref());
+    if !meta.is_empty() && head.is_none_or(|head| head.meta != meta) {
+        let text = "Meta must not be specified, or should be unchanged during an update.";
+        return Err(RpcError::Invalid(text.to_owned()));
+    }
+    let existing = reader.intention(&destination, &intention.source);
+    drop(reader);
+    if existing.as_deref() == Some(&intention) {
+        return unchanged(writing, stamp.modify).await.map(|answer| answer.map(|_| ()));
+    }
+    valid_source(&destination, all - usize::from(existing.is_some()), &intention)?;
+    check_source(&*writing.log.view(), &destination, &intention)
+        .map_err(|fault| RpcError::Rejected(fault.to_string()))?;
+    let (_, index) = writing.log.write(command::UpsertIntention { destination, intention }).await?;
+    Ok(writing.log.written((), index))
+}
+
+pub(crate) async fn delete_intention(
+    writing: Writing<'_>,
+    request: DeleteIntention,
+) -> Result<Answer<()>, RpcError> {
+    let DeleteIntention { destination, source } = request;
+    let (_, index) = writing.log.write(command::DeleteIntention { destination, source }).await?;
+    Ok(writing.log.written((), index))
+}
+
+pub(crate) fn read_pair(
+    reading: &mut Reading<'_>,
+    request: &ReadPair,
+) -> Result<Option<ServiceIntentions>, RpcError> {
+    let ReadPair { destination, source } = &request;
+    if !reading.caller.sees().intention(destination, source) {
+        let name = destination.name.as_str().to_owned();
+        reading.caller.require(&Right::named(Labelled::Intention, name, Level::Read))?;
+    }
+    let found = reading.reader.intention_head(destination);
+    let part = |head: &IntentionHead| reading.reader.part(head, std::slice::from_ref(source));
+    Ok(found.map(|head| part(&head).unwrap_or_else(|| head.with(Vec::new()))))
 }
 
 fn write_intentions_of(destination: &Destination) -> Right<'static> {

@@ -9,11 +9,11 @@ use concord_state::command::{BootstrapAcl, EnsureBuiltins, SetClusterId, SetMode
 use tracing::warn;
 
 use crate::endpoint::acl::seal_secret;
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// Gives the cluster an identity if it has none.
 pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
-    if let Some(current) = core.cluster_id() {
+    if let Some(current) = core.log.cluster_id() {
         if let Some(asked) = core.config.ca.cluster_id
             && asked != current
         {
@@ -21,21 +21,21 @@ pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
         }
         return Ok(());
     }
-    let id = core.config.ca.cluster_id.unwrap_or_else(|| core.uuid());
-    core.write(SetClusterId { id }).await.map(|_| ())
+    let id = core.config.ca.cluster_id.unwrap_or_else(|| core.log.uuid());
+    core.log.write(SetClusterId { id }).await.map(|_| ())
 }
 
 /// Puts the rules of this version in force. With one voter nobody else has to know them.
 pub(super) async fn ensure_rules(core: &Core) -> Result<(), RpcError> {
-    if core.view().read().rule_set() < RULE_SET {
-        core.write(SetRuleSet { rule_set: RULE_SET }).await?;
+    if core.log.view().read().rule_set() < RULE_SET {
+        core.log.write(SetRuleSet { rule_set: RULE_SET }).await?;
     }
     Ok(())
 }
 
 /// Creates built-in policies and tokens where they are missing.
 pub(super) async fn ensure_acl(core: &Core) -> Result<(), RpcError> {
-    core.write(EnsureBuiltins::standard(core.now())).await?;
+    core.log.write(EnsureBuiltins::standard(core.log.now())).await?;
     ensure_initial_management(core).await
 }
 
@@ -45,7 +45,7 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
         return Ok(());
     };
     let secret_hash = hash_secret(secret.expose());
-    if core.view().read().token_by_secret_hash(&secret_hash, core.now()).is_some() {
+    if core.log.view().read().token_by_secret_hash(&secret_hash, core.log.now()).is_some() {
         return Ok(());
     }
     if Uuid::parse(secret.expose()).is_err() {
@@ -54,25 +54,25 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
             "acl.tokens.initial_management is not a UUID; such secrets are deprecated: use one as `uuidgen` prints it"
         );
     }
-    let accessor = core.uuid();
+    let accessor = core.log.uuid();
     let token = Token {
         accessor,
         secret_hash,
-        secret: Some(seal_secret(core, accessor, secret.expose())?),
+        secret: Some(seal_secret(&core.config, &core.world, accessor, secret.expose())?),
         description: "Initial Management Token".to_owned(),
         policies: vec![PolicyLink { id: GLOBAL_MANAGEMENT, name: GLOBAL_MANAGEMENT_NAME.to_owned() }],
         identities: Identities::default(),
         local: false,
         expires_at: None,
-        created_at: core.now(),
+        created_at: core.log.now(),
         stamp: Stamp::default(),
     };
     // A cluster that begins with a management token has been bootstrapped by its operator: nobody else
     // may do it over the API.
-    if core.view().read().acl_bootstrap().is_none() {
-        return core.write(BootstrapAcl { token, allowed_reset_index: None }).await.map(|_| ());
+    if core.log.view().read().acl_bootstrap().is_none() {
+        return core.log.write(BootstrapAcl { token, allowed_reset_index: None }).await.map(|_| ());
     }
-    core.write(SetTokens { tokens: vec![token], mode: SetMode::Create }).await.map(|_| ())
+    core.log.write(SetTokens { tokens: vec![token], mode: SetMode::Create }).await.map(|_| ())
 }
 
 #[cfg(test)]

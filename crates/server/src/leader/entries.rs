@@ -11,7 +11,7 @@ use concord_state::command::SetEntry;
 use tracing::{info, warn};
 
 use crate::endpoint::entry::valid;
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// Writes what is missing.
 pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
@@ -45,13 +45,13 @@ pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
 async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
     let named = wanted.name();
     let (kind, name) = (named.kind, named.as_str());
-    if let Some(standing) = core.view().read().entry(&named) {
+    if let Some(standing) = core.log.view().read().entry(&named) {
         if !standing.says_the_same(wanted) {
             warn!(%kind, name, "config_entries.bootstrap: an entry of this kind and name stands and says something else; it is left as it is");
         }
         return Ok(());
     }
-    let (reply, index) = core.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
+    let (reply, index) = core.log.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
     // Somebody else's entry may have come in between: it stands.
     if matches!(reply, CommandReply::Done { .. }) {
         info!(%kind, name, index, "config_entries.bootstrap: written");

@@ -10,13 +10,13 @@ use concord_model::proxy::{ServiceKind, Settings};
 use concord_model::{CheckId, InstanceId, Namespace, ServiceName, Stamp};
 use concord_rpc::RpcError;
 
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// Registers the node if the catalog has it otherwise.
 pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
     let wanted = wanted(core)?;
     if !stands(core, &wanted) {
-        core.write(wanted).await?;
+        core.log.write(wanted).await?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn wanted(core: &Core) -> Result<Registration, RpcError> {
 }
 
 fn stands(core: &Core, wanted: &Registration) -> bool {
-    let mut reader = core.view().read();
+    let mut reader = core.log.view().read();
     let (scope, name) = (&wanted.node.scope, &wanted.node.name);
     let same_node = reader
         .node(scope, name)

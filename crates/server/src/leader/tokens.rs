@@ -7,16 +7,16 @@ use concord_rpc::RpcError;
 use concord_state::command::ReapExpiredTokens;
 
 use crate::limits::REAP_BATCH;
-use crate::paths::Core;
+use crate::parts::Core;
 
 /// Removes one batch of expired tokens.
 pub(super) async fn reap(core: &Core) -> Result<(), RpcError> {
-    if !core.clock_watch.is_settled(core.both()) {
+    if !core.clock_watch.is_settled(core.log.both()) {
         return Ok(());
     }
-    let accessors = core.view().read().expired_tokens(core.now(), REAP_BATCH);
+    let accessors = core.log.view().read().expired_tokens(core.log.now(), REAP_BATCH);
     if accessors.is_empty() {
         return Ok(());
     }
-    core.write(ReapExpiredTokens { accessors }).await.map(|_| ())
+    core.log.write(ReapExpiredTokens { accessors }).await.map(|_| ())
 }

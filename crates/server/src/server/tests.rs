@@ -65,7 +65,7 @@ async fn under_way(server: &Server, gated: &Gated, op: Op) {
 async fn what_hangs_at_the_provider_ends_with_leadership() {
     let gated = Gated::default();
     let server = behind(&gated).await;
-    let domain = TrustDomain::of_cluster(server.core.cluster_id().unwrap());
+    let domain = TrustDomain::of_cluster(server.core.log.cluster_id().unwrap());
     let web = SpiffeId::parse(&format!("spiffe://{domain}/ns/default/dc/dc1/svc/web")).unwrap();
     let csr = Csr::build(&*OsKeys.make(KeyKind::EcP256).unwrap(), &web).unwrap();
     let change = SetCaConfig {

@@ -23,7 +23,7 @@ impl Driver<'_> {
         let core = self.core;
         let rotates = match core.ca.in_use() {
             Some(own) if own.kind == ask.provider => {
-                let needs = || own.provider.needs_rotation(&ask.parsed, core.now());
+                let needs = || own.provider.needs_rotation(&ask.parsed, core.log.now());
                 patiently(core, Patience::STEP, needs).await.map_err(|error| provider_error(&error))?
             }
             Some(_) => true,
@@ -36,9 +36,9 @@ impl Driver<'_> {
             let candidate = self.configure(kind, &ask.parsed).await?;
             let life = ask.parsed.common.life.leaf;
             let judged =
-                patiently(core, Patience::STEP, || assess(&*candidate, &self.means, life, core.now()));
+                patiently(core, Patience::STEP, || assess(&*candidate, &self.means, life, core.log.now()));
             judged.await.map_err(|error| provider_error(&error))?;
-            if let Some(published) = core.view().read().ca_roots() {
+            if let Some(published) = core.log.view().read().ca_roots() {
                 stands_apart(&*candidate, &published).map_err(|error| provider_error(&error))?;
             }
         }
@@ -66,7 +66,7 @@ impl Driver<'_> {
         settings.secrets = match &self.request {
             Some(request) => request.secrets.clone(),
             // A later root that nobody asked for gets a new key.
-            None if core.view().read().ca_roots().is_some() => Default::default(),
+            None if core.log.view().read().ca_roots().is_some() => Default::default(),
             None => self.initial_secrets.clone(),
         };
         let provider = self.configure(kind, &settings).await?;
@@ -78,7 +78,7 @@ impl Driver<'_> {
         let mut fill = |buffer: &mut [u8]| core.world.entropy.fill(buffer);
         let record = seal_record(kind, &root.id, &made.kept, &core.config.keks, &mut fill)
             .map_err(|error| provider_error(&error))?;
-        let published = core.view().read().ca_roots();
+        let published = core.log.view().read().ca_roots();
         if published.is_none_or(|roots| roots.roots.iter().all(|own| own.id != root.id)) {
             core.ca.made(&root.id);
         }
@@ -104,7 +104,7 @@ impl Driver<'_> {
             Err(error) => return Err(provider_error(&error)),
         };
         let Some((_, candidate)) = &self.candidate else { return Ok(Some(signed.pem())) };
-        let followed = || is_followed_from(&**candidate, &self.means, &old.root, &signed, core.now());
+        let followed = || is_followed_from(&**candidate, &self.means, &old.root, &signed, core.log.now());
         Ok(match patiently(core, Patience::STEP, followed).await {
             Ok(()) => Some(signed.pem()),
             Err(error) => {
@@ -134,7 +134,8 @@ impl Driver<'_> {
             leaf_life: settings.common.life.leaf,
         });
         let life = settings.common.life.leaf;
-        let judged = patiently(core, Patience::ONCE, || assess(&*provider, &self.means, life, core.now()));
+        let judged =
+            patiently(core, Patience::ONCE, || assess(&*provider, &self.means, life, core.log.now()));
         if let Err(error) = judged.await {
             warn!(root, %error, "the active root is not one that all verifiers accept; rotate to another");
         }
@@ -148,7 +149,7 @@ impl Driver<'_> {
     async fn open(&self, root: &str, settings: &ParsedSettings) -> Result<Arc<dyn Provider>, RpcError> {
         let core = self.core;
         let missing = || RpcError::CaNotReady("the active root's key is not in the state".to_owned());
-        let mut reader = core.view().read();
+        let mut reader = core.log.view().read();
         let record = reader.ca_provider_state(root).ok_or_else(missing)?;
         let roots = reader.ca_roots().ok_or_else(missing)?;
         let published = roots.roots.iter().find(|own| own.id == root).ok_or_else(missing)?;
@@ -161,7 +162,7 @@ impl Driver<'_> {
 
     /// Lets a provider go that is not going to sign, unless its root still is the active one.
     pub(super) async fn let_go(&self, root: &str, provider: &dyn Provider) {
-        let roots = self.core.view().read().ca_roots();
+        let roots = self.core.log.view().read().ca_roots();
         if roots.and_then(|roots| roots.active().map(|active| active.id == root)).unwrap_or(false) {
             return;
         }

@@ -10,7 +10,7 @@ use concord_state::Refusal;
 use concord_state::command::SetMode;
 use concord_state::reply::AclRefusal;
 
-use crate::paths::refused;
+use crate::log::refused;
 
 /// A refusal of a change of tokens.
 pub(super) fn token_refused(refusal: &Refusal) -> RpcError {

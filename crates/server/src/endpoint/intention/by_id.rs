@@ -14,12 +14,13 @@ use concord_model::intention::{
 use concord_rpc::request::{
     CreateIntention, DeleteIntentionById, PlainIntention, ReadIntention, UpdateIntention,
 };
-use concord_rpc::{Answer, Caller, Head, Request, RpcError};
+use concord_rpc::{Answer, Caller, RpcError};
 use concord_state::{IntentionHead, Reader, command};
 
 use super::{of_head, valid_source, write_intentions_of};
-use crate::endpoint::entry::done;
-use crate::paths::Core;
+use crate::endpoint::entry::{done, turn_of};
+use crate::reading::Reading;
+use crate::writing::Writing;
 
 /// Tries of a change whose entry is removed or replaced by others meanwhile.
 const TRIES: usize = 4;
@@ -31,139 +32,122 @@ struct Change {
     put: Option<SourceIntention>,
 }
 
-impl Core {
-    pub(crate) async fn read_intention(
-        &self,
-        head: &Head,
-        request: ReadIntention,
-    ) -> Result<Answer<Option<ServiceIntentions>>, RpcError> {
-        self.read(head, &request.need(), |eval| {
-            let found = eval.reader.intention_by_id(request.id);
-            found.map(|entry| may_read(eval.caller, &entry).map(|()| entry)).transpose()
-        })
-        .await
-    }
+pub(crate) fn read_intention(
+    reading: &mut Reading<'_>,
+    request: &ReadIntention,
+) -> Result<Option<ServiceIntentions>, RpcError> {
+    let found = reading.reader.intention_by_id(request.id);
+    found.map(|entry| may_read(reading.caller, &entry).map(|()| entry)).transpose()
+}
 
-    pub(crate) async fn create_intention(
-        &self,
-        head: &Head,
-        request: CreateIntention,
-    ) -> Result<Answer<Uuid>, RpcError> {
-        self.authorise(head, &request.need()).await?;
-        let CreateIntention { intention } = request;
-        let (id, now) = (self.uuid(), self.now());
-        let destination = intention.destination.clone();
-        let fields = LegacyFields { id, meta: intention.meta.clone(), create_time: now, update_time: now };
-        let made = source_of(intention, fields);
-        let index = self
-            .edit(head, &destination, |reader| {
-                if reader.intention(&destination, &made.source).is_some() {
-                    return Err(repeated(reader.position(&destination, &made.source), &made));
-                }
-                Ok(Change { remove: None, put: Some(made.clone()) })
-            })
-            .await?;
-        Ok(self.written(id, index))
-    }
-
-    pub(crate) async fn update_intention(
-        &self,
-        head: &Head,
-        request: UpdateIntention,
-    ) -> Result<Answer<()>, RpcError> {
-        let caller = self.authorise(head, &request.need()).await?;
-        let UpdateIntention { id, intention } = request;
-        let gone = || RpcError::Rejected(format!("Cannot modify non-existent intention: '{id}'"));
-        let destination = self.destination_of(&caller, id, gone)?;
-        if destination != intention.destination {
-            let text = "Cannot modify Destination partition/namespace/name for an intention once it exists.";
-            return Err(RpcError::Rejected(text.to_owned()));
+pub(crate) async fn create_intention(
+    writing: Writing<'_>,
+    request: CreateIntention,
+) -> Result<Answer<Uuid>, RpcError> {
+    let CreateIntention { intention } = request;
+    let (id, now) = (writing.log.uuid(), writing.log.now());
+    let destination = intention.destination.clone();
+    let fields = LegacyFields { id, meta: intention.meta.clone(), create_time: now, update_time: now };
+    let made = source_of(intention, fields);
+    let index = edit(writing, &destination, |reader| {
+        if reader.intention(&destination, &made.source).is_some() {
+            return Err(repeated(reader.position(&destination, &made.source), &made));
         }
-        let now = self.now();
-        let index = self
-            .edit(head, &destination, |reader| {
-                let old = standing(reader, &destination, id).ok_or_else(gone)?;
-                let created = old.legacy.as_ref().map_or(now, |fields| fields.create_time);
-                let meta = intention.meta.clone();
-                let fields = LegacyFields { id, meta, create_time: created, update_time: now };
-                let own = source_of(intention.clone(), fields);
-                if own.source != old.source && reader.intention(&destination, &own.source).is_some() {
-                    let at = [&own.source, &old.source].map(|source| reader.position(&destination, source));
-                    return Err(repeated(at[0].min(at[1]), &own));
-                }
-                Ok(Change { remove: Some(old.source), put: Some(own) })
-            })
-            .await?;
-        Ok(self.written((), index))
-    }
+        Ok(Change { remove: None, put: Some(made.clone()) })
+    })
+    .await?;
+    Ok(writing.log.written(id, index))
+}
 
-    pub(crate) async fn delete_intention_by_id(
-        &self,
-        head: &Head,
-        request: DeleteIntentionById,
-    ) -> Result<Answer<()>, RpcError> {
-        let caller = self.authorise(head, &request.need()).await?;
-        let id = request.id;
-        let gone = || RpcError::Rejected(format!("Cannot delete non-existent intention: '{id}'"));
-        let destination = self.destination_of(&caller, id, gone)?;
-        let index = self
-            .edit(head, &destination, |reader| {
-                let old = standing(reader, &destination, id).ok_or_else(gone)?;
-                Ok(Change { remove: Some(old.source), put: None })
-            })
-            .await?;
-        Ok(self.written((), index))
+pub(crate) async fn update_intention(
+    writing: Writing<'_>,
+    request: UpdateIntention,
+) -> Result<Answer<()>, RpcError> {
+    let UpdateIntention { id, intention } = request;
+    let gone = || RpcError::Rejected(format!("Cannot modify non-existent intention: '{id}'"));
+    let destination = destination_of(writing, id, gone)?;
+    if destination != intention.destination {
+        let text = "Cannot modify Destination partition/namespace/name for an intention once it exists.";
+        return Err(RpcError::Rejected(text.to_owned()));
     }
-
-    /// The destination of the intention with an id, if the caller may write its intentions.
-    fn destination_of(
-        &self,
-        caller: &Caller,
-        id: Uuid,
-        gone: impl Fn() -> RpcError,
-    ) -> Result<Destination, RpcError> {
-        let entry = self.view().read().intention_by_id(id).ok_or_else(gone)?;
-        caller.require(&write_intentions_of(&entry.destination))?;
-        Ok(entry.destination)
-    }
-
-    /// Changes one source of a destination's entry in the caller's turn, on the condition that the entry is
-    /// still the one looked at. An entry without sources is removed.
-    async fn edit(
-        &self,
-        head: &Head,
-        destination: &Destination,
-        change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
-    ) -> Result<u64, RpcError> {
-        let _turn = self.turn_of(head, &EntryName::intentions(destination)).await?;
-        for _ in 0..TRIES {
-            let command = self.edited(destination, &change)?;
-            let (reply, index) = self.write(command).await?;
-            if done(&reply)? {
-                return Ok(index);
-            }
+    let now = writing.log.now();
+    let index = edit(writing, &destination, |reader| {
+        let old = standing(reader, &destination, id).ok_or_else(gone)?;
+        let created = old.legacy.as_ref().map_or(now, |fields| fields.create_time);
+        let meta = intention.meta.clone();
+        let fields = LegacyFields { id, meta, create_time: created, update_time: now };
+        let own = source_of(intention.clone(), fields);
+        if own.source != old.source && reader.intention(&destination, &own.source).is_some() {
+            let at = [&own.source, &old.source].map(|source| reader.position(&destination, source));
+            return Err(repeated(at[0].min(at[1]), &own));
         }
-        Err(RpcError::Conflict(format!("the intentions for {destination} keep changing; try again")))
-    }
+        Ok(Change { remove: Some(old.source), put: Some(own) })
+    })
+    .await?;
+    Ok(writing.log.written((), index))
+}
 
-    /// The command that makes a change, as the entry stands now.
-    fn edited(
-        &self,
-        destination: &Destination,
-        change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
-    ) -> Result<command::EditIntention, RpcError> {
-        let mut reader = self.view().read();
-        let entry: Option<Arc<IntentionHead>> = reader.intention_head(destination);
-        let (stamp, all) = of_head(entry.as_deref());
-        if let Some(entry) = &entry {
-            only_with_ids(entry)?;
+pub(crate) async fn delete_intention_by_id(
+    writing: Writing<'_>,
+    request: DeleteIntentionById,
+) -> Result<Answer<()>, RpcError> {
+    let id = request.id;
+    let gone = || RpcError::Rejected(format!("Cannot delete non-existent intention: '{id}'"));
+    let destination = destination_of(writing, id, gone)?;
+    let index = edit(writing, &destination, |reader| {
+        let old = standing(reader, &destination, id).ok_or_else(gone)?;
+        Ok(Change { remove: Some(old.source), put: None })
+    })
+    .await?;
+    Ok(writing.log.written((), index))
+}
+
+/// The destination of the intention with an id, if the caller may write its intentions.
+fn destination_of(
+    writing: Writing<'_>,
+    id: Uuid,
+    gone: impl Fn() -> RpcError,
+) -> Result<Destination, RpcError> {
+    let entry = writing.log.view().read().intention_by_id(id).ok_or_else(gone)?;
+    writing.caller.require(&write_intentions_of(&entry.destination))?;
+    Ok(entry.destination)
+}
+
+/// Changes one source of a destination's entry in the caller's turn, on the condition that the entry is
+/// still the one looked at. An entry without sources is removed.
+async fn edit(
+    writing: Writing<'_>,
+    destination: &Destination,
+    change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
+) -> Result<u64, RpcError> {
+    let _turn = turn_of(writing, &EntryName::intentions(destination)).await?;
+    for _ in 0..TRIES {
+        let command = edited(writing, destination, &change)?;
+        let (reply, index) = writing.log.write(command).await?;
+        if done(&reply)? {
+            return Ok(index);
         }
-        let Change { remove, put } = change(&mut reader)?;
-        if let Some(own) = &put {
-            valid_source(destination, all - usize::from(remove.is_some()), own)?;
-        }
-        Ok(command::EditIntention { destination: destination.clone(), cas: stamp.modify, remove, put })
     }
+    Err(RpcError::Conflict(format!("the intentions for {destination} keep changing; try again")))
+}
+
+/// The command that makes a change, as the entry stands now.
+fn edited(
+    writing: Writing<'_>,
+    destination: &Destination,
+    change: impl Fn(&mut Reader) -> Result<Change, RpcError>,
+) -> Result<command::EditIntention, RpcError> {
+    let mut reader = writing.log.view().read();
+    let entry: Option<Arc<IntentionHead>> = reader.intention_head(destination);
+    let (stamp, all) = of_head(entry.as_deref());
+    if let Some(entry) = &entry {
+        only_with_ids(entry)?;
+    }
+    let Change { remove, put } = change(&mut reader)?;
+    if let Some(own) = &put {
+        valid_source(destination, all - usize::from(remove.is_some()), own)?;
+    }
+    Ok(command::EditIntention { destination: destination.clone(), cas: stamp.modify, remove, put })
 }
 
 /// The intention with an id, if it is one of that destination.

@@ -1,0 +1,131 @@
+//! The log and the state that comes of it: what is looked at, and what is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use concord_model::{Now, Timestamp, Uuid};
+use concord_raft::{ProposeError, Raft, ReadError};
+use concord_rpc::{Answer, Consistency, RpcError};
+use concord_runtime::World;
+use concord_state::reply::EntryRefusal;
+use concord_state::{Command, CommandReply, Envelope, Refusal, View};
+use tracing::debug;
+
+use crate::machine::Published;
+
+/// The log and the state that comes of it.
+pub(crate) struct Log {
+    pub(crate) raft: Raft<CommandReply>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) world: World,
+}
+
+impl Log {
+    /// Both clocks.
+    pub(crate) fn both(&self) -> Now {
+        let (wall, uptime) = self.world.clock.both();
+        Now { wall: Timestamp::from_nanos(wall), uptime }
+    }
+
+    /// The wall clock, as it goes into commands.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.world.clock.wall_nanos())
+    }
+
+    /// The newest view.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.published.view()
+    }
+
+    /// The cluster's identity, once it has one.
+    pub(crate) fn cluster_id(&self) -> Option<Uuid> {
+        self.view().read().cluster_id()
+    }
+
+    /// A fresh random identifier.
+    pub(crate) fn uuid(&self) -> Uuid {
+        let mut bits = [0u8; 16];
+        self.world.entropy.fill(&mut bits);
+        Uuid(bits)
+    }
+
+    /// Confirms that this server leads and has applied all that was committed before.
+    pub(crate) async fn barrier(&self) -> Result<(), RpcError> {
+        self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
+    }
+
+    /// Looks at the state as long as this server holds its lease, or asks the others whether it still leads.
+    pub(crate) async fn leased<T>(&self, look: impl Fn() -> Result<T, RpcError>) -> Result<T, RpcError> {
+        self.raft.leased(look).await.map_err(|error| read_error(&error))?
+    }
+
+    /// Writes a command to the log and returns what applying it came to.
+    pub(crate) async fn propose(&self, command: impl Into<Command>) -> Result<(CommandReply, u64), RpcError> {
+        let command = command.into();
+        let name = command.name();
+        let envelope = Envelope::new(command, self.now(), self.cluster_id());
+        let bytes = envelope.encode().map_err(|error| RpcError::Internal(error.to_string()))?;
+        let committed = self.raft.propose(Bytes::from(bytes)).await.map_err(|error| propose_error(&error))?;
+        debug!(command = name, index = committed.index, "applied");
+        Ok((committed.reply, committed.index))
+    }
+
+    /// As [`Log::propose`], with refusals as errors.
+    pub(crate) async fn write(&self, command: impl Into<Command>) -> Result<(CommandReply, u64), RpcError> {
+        let (reply, index) = self.propose(command).await?;
+        let reply = reply.accepted().map_err(|refusal| refused(&refusal))?;
+        Ok((reply, index))
+    }
+
+    /// An answer, with what is known about the leader now.
+    pub(crate) fn answer<T>(
+        &self,
+        value: T,
+        index: u64,
+        filtered: bool,
+        consistency: Consistency,
+    ) -> Answer<T> {
+        let stats = self.raft.stats();
+        let contact = stats.last_leader_contact.map_or(Duration::ZERO, |at| self.world.clock.now() - at);
+        // A leader that nobody confirms any more has no news either.
+        let last_contact = if self.raft.has_lease() { Duration::ZERO } else { contact };
+        Answer { value, index, known_leader: stats.leader.is_some(), last_contact, filtered, consistency }
+    }
+
+    /// A write's answer.
+    pub(crate) fn written<T>(&self, value: T, index: u64) -> Answer<T> {
+        self.answer(value, index, false, Consistency::Default)
+    }
+}
+
+fn read_error(error: &ReadError) -> RpcError {
+    match error {
+        ReadError::NotLeader { .. } | ReadError::Timeout => RpcError::NoLeader,
+        ReadError::Shutdown => RpcError::ShuttingDown,
+        ReadError::Fatal(fatal) => RpcError::Internal(fatal.to_string()),
+    }
+}
+
+fn propose_error(error: &ProposeError) -> RpcError {
+    match error {
+        ProposeError::NotLeader { .. } => RpcError::NoLeader,
+        ProposeError::ReadOnly { reason } => RpcError::ReadOnly((*reason).to_owned()),
+        ProposeError::Busy => RpcError::Busy("too many writes are under way, try again later".to_owned()),
+        ProposeError::TooLarge { .. } => RpcError::Invalid(error.to_string()),
+        ProposeError::Unknown { .. } => RpcError::OutcomeUnknown,
+        ProposeError::Shutdown => RpcError::ShuttingDown,
+        ProposeError::Fatal(fatal) => RpcError::Internal(fatal.to_string()),
+    }
+}
+
+/// A refusal of the state in the words of the request.
+pub(crate) fn refused(refusal: &Refusal) -> RpcError {
+    if let Refusal::Entry(EntryRefusal::Graph(fault)) = refusal {
+        return RpcError::Rejected(fault.to_string());
+    }
+    match refusal.blame() {
+        concord_state::Blame::Caller => RpcError::Invalid(refusal.to_string()),
+        concord_state::Blame::Conflict => RpcError::Conflict(refusal.to_string()),
+    }
+}

@@ -1,0 +1,175 @@
+//! Reads: a query is evaluated on a view, and again when something it was made from has changed.
+
+use std::cell::Cell;
+
+use concord_model::{Secret, Timestamp};
+use concord_raft::Stats;
+use concord_rpc::{Answer, Caller, Consistency, Head, Need, Request, RpcError};
+use concord_runtime::Instant;
+use concord_state::{ReadSet, Reader, View};
+
+use crate::caller::Resolver;
+use crate::config::ServerConfig;
+use crate::limits::WAIT_JITTER_PART;
+use crate::log::Log;
+use crate::parts::Core;
+
+/// What a query may use: one view, read as a caller, at one moment.
+pub(crate) struct Reading<'a> {
+    /// Reads the view and records what was read.
+    pub(crate) reader: Reader,
+    /// Who asks.
+    pub(crate) caller: &'a Caller,
+    /// The same moment for the whole evaluation.
+    pub(crate) now: Timestamp,
+    /// How the server is set up.
+    pub(crate) config: &'a ServerConfig,
+    /// What tokens may do.
+    pub(crate) resolver: &'a Resolver,
+    log: &'a Log,
+    hidden: Cell<bool>,
+}
+
+impl Reading<'_> {
+    /// Notes that the caller's rights hid something.
+    pub(crate) fn hide(&self) {
+        self.hidden.set(true);
+    }
+
+    /// Keeps what the caller may see and notes whether anything was hidden.
+    pub(crate) fn keep<T>(&self, all: impl IntoIterator<Item = T>, may: impl Fn(&T) -> bool) -> Vec<T> {
+        let keep = |item: &T| {
+            let seen = may(item);
+            if !seen {
+                self.hide();
+            }
+            seen
+        };
+        all.into_iter().filter(keep).collect()
+    }
+
+    /// The caller's token, if it has one of its own.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        self.caller.token.as_ref().filter(|secret| !secret.is_empty())
+    }
+
+    /// How this server and its log stand.
+    pub(crate) fn stats(&self) -> Stats {
+        self.log.raft.stats()
+    }
+}
+
+/// What one evaluation came to.
+struct Evaluated<T> {
+    value: T,
+    /// Whether the caller's rights hid something, and the caller is to know.
+    hidden: bool,
+    read: ReadSet,
+    /// What the caller's rights were read from.
+    of_token: ReadSet,
+}
+
+/// A query: what a request is answered with from one view.
+pub(crate) type Query<R> = fn(&mut Reading<'_>, &R) -> Result<<R as Request>::Reply, RpcError>;
+
+impl Core {
+    /// Answers a read: evaluates, and while the answer is not newer than what the caller knows,
+    /// waits for a change of something it was made from, and evaluates again. The caller's token and
+    /// policies are a part of what an answer is made from, unless everybody may know it.
+    pub(crate) async fn read<R: Request>(
+        &self,
+        head: &Head,
+        request: &R,
+        query: Query<R>,
+    ) -> Result<Answer<R::Reply>, RpcError> {
+        let need = request.need();
+        let deadline = self.deadline(head);
+        loop {
+            let evaluate = || self.evaluate(&self.log.view(), head, &need, request, query);
+            let Evaluated { value, hidden, mut read, of_token } = match head.consistency {
+                Consistency::Stale => evaluate()?,
+                Consistency::Default => {
+                    self.lead().await?;
+                    self.log.leased(evaluate).await?
+                }
+                Consistency::Consistent => {
+                    self.lead().await?;
+                    self.log.barrier().await?;
+                    evaluate()?
+                }
+            };
+            // Other rights are another answer, so that a change of them ends the wait: with less, or with more.
+            let index = match need {
+                Need::Open => read.index(),
+                Need::Filtered | Need::CheckedAt(_) | Need::Right(_) | Need::All(_) | Need::OwnToken => {
+                    read.index().max(of_token.index())
+                }
+            };
+            // A smaller index is news as well: the state was replaced, or the caller's number was never ours.
+            let news = head.min_index == 0 || index != head.min_index;
+            if news || self.world.clock.now() >= deadline {
+                return Ok(self.log.answer(value, index, hidden, head.consistency));
+            }
+            read.merge(of_token);
+            let keys = read.keys().cloned().collect();
+            let waiter = self.log.published.hub.register(keys);
+            let waiter = waiter.map_err(|error| RpcError::Busy(error.to_string()))?;
+            // Only what was read counts: other writes must not keep a query from going to sleep.
+            if !read.holds_in(&self.log.view()) {
+                continue;
+            }
+            let until = self.until(deadline, read.valid_until());
+            tokio::select! {
+                biased;
+                () = self.scope.cancelled() => return Err(RpcError::ShuttingDown),
+                () = waiter.woken() => {}
+                () = self.world.clock.sleep_until(until) => {}
+            }
+        }
+    }
+
+    fn evaluate<R: Request>(
+        &self,
+        view: &View,
+        head: &Head,
+        need: &Need,
+        request: &R,
+        query: Query<R>,
+    ) -> Result<Evaluated<R::Reply>, RpcError> {
+        let now = self.log.now();
+        let mut of_token = view.read();
+        let caller = self.resolver.resolve(&mut of_token, head.token.as_ref(), now)?;
+        caller.meet(need)?;
+        let mut reading = Reading {
+            reader: view.read(),
+            caller: &caller,
+            now,
+            config: &self.config,
+            resolver: &self.resolver,
+            log: &self.log,
+            hidden: Cell::new(false),
+        };
+        let value = query(&mut reading, request)?;
+        let Reading { reader, hidden, .. } = reading;
+        let hidden = hidden.get() && !caller.is_anonymous();
+        Ok(Evaluated { value, hidden, read: reader.finish(), of_token: of_token.finish() })
+    }
+
+    fn deadline(&self, head: &Head) -> Instant {
+        let now = self.world.clock.now();
+        if head.min_index == 0 {
+            return now;
+        }
+        let asked = head.wait.filter(|wait| !wait.is_zero()).unwrap_or(self.config.default_query_time);
+        let wait = asked.min(self.config.max_query_time);
+        now + wait + self.world.entropy.jitter(wait / WAIT_JITTER_PART)
+    }
+
+    /// The earlier of the deadline and the moment the answer changes by itself.
+    fn until(&self, deadline: Instant, valid_until: Option<Timestamp>) -> Instant {
+        match valid_until {
+            Some(end) => deadline.min(self.world.clock.now() + end.since(self.log.now())),
+            None => deadline,
+        }
+    }
+}
