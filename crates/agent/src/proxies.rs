@@ -20,7 +20,6 @@ use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{InstanceId, Secret, ServiceRef};
-use concord_proxycfg::LeafFrom;
 use concord_rpc::request::SignLeaf;
 use concord_rpc::{Attach, Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
 use futures::future::BoxFuture;
@@ -66,7 +65,7 @@ impl Agent {
         let permit = self.inner.streams.clone().try_acquire_owned().map_err(|_| busy())?;
         let follow = self.inner.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
-        let attached = Attached::new(self.clone(), standing, attach.understands, follow, messages);
+        let attached = Attached::new(self.clone(), standing, attach, follow, messages);
         self.inner.scope.spawn("follow a proxy", async move {
             attached.run().await;
             drop(permit);
@@ -126,15 +125,12 @@ impl Agent {
     }
 }
 
-/// A proxy has to say what it understands, and to make its own key.
+/// A proxy has to say what it understands.
 fn require_understanding(attach: &Attach) -> Result<(), RpcError> {
-    if attach.understands.is_empty() {
-        let text = "the proxy does not say what it understands of its configuration: it is older than the agent; \
-                    run a proxy of the agent's version";
-        return Err(RpcError::Invalid(text.to_owned()));
+    if !attach.understands.is_empty() {
+        return Ok(());
     }
-    match attach.leaf {
-        LeafFrom::Proxy => Ok(()),
-        LeafFrom::Agent => Err(RpcError::NotAvailable("keys made by the agent for a proxy".to_owned())),
-    }
+    let text = "the proxy does not say what it understands of its configuration: it is older than the agent; \
+                run a proxy of the agent's version";
+    Err(RpcError::Invalid(text.to_owned()))
 }

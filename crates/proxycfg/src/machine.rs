@@ -261,7 +261,7 @@ impl Proxy {
             listeners: all_versioned(&own.listeners, last.map(|last| &last.listeners), next),
             leaf: self.leaf.clone(),
         };
-        if last.is_some_and(|last| last.leaf == snapshot.leaf && snapshot.differing(last).is_empty()) {
+        if last.is_some_and(|last| snapshot.differing(last).is_empty()) {
             return;
         }
         let snapshot = Arc::new(snapshot);

@@ -1,22 +1,23 @@
 //! One attached proxy: its machine, its watches, its stream.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::NodeScope;
 use concord_model::{Datacenter, InstanceId, ServiceRef};
 use concord_proxycfg::{
-    DescribedProxy, Effect, Endpoint, Event, LeafFrom, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood,
-    WatchKey,
+    DescribedProxy, Effect, Endpoint, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey,
 };
 use concord_rpc::request::{InstanceHealth, InstanceSelection, ReadCaRoots, ServiceHealth};
-use concord_rpc::{Caller, Head, RpcError, SnapshotEvent};
+use concord_rpc::{Attach, Caller, Head, RpcError, SnapshotEvent};
 use concord_runtime::Backoff;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
 use crate::agent::Agent;
+use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
 use crate::limits::PROXY_INPUTS;
 use crate::tokens::Follow;
@@ -63,7 +64,7 @@ impl Attached {
     pub(super) fn new(
         agent: Agent,
         standing: Standing,
-        understands: Understood,
+        attach: Attach,
         follow: Follow,
         messages: mpsc::Sender<Message>,
     ) -> Self {
@@ -74,7 +75,7 @@ impl Attached {
             namespace: concord_model::Namespace::default(),
             instance: standing.id(),
         };
-        let machine = Proxy::new(proxy, config.datacenter.clone(), LeafFrom::Proxy);
+        let machine = Proxy::new(proxy, config.datacenter.clone(), attach.leaf);
         let (tell, news) = mpsc::channel(PROXY_INPUTS);
         let changes = agent.inner.changed.subscribe();
         Self {
@@ -82,7 +83,7 @@ impl Attached {
             standing,
             follow,
             machine,
-            understands,
+            understands: attach.understands,
             messages,
             news,
             tell,
@@ -240,17 +241,35 @@ struct Watching {
     tell: mpsc::Sender<Result<Event, RpcError>>,
 }
 
+/// How a watch goes on: what to ask next, and how long to wait after errors.
+#[derive(Default)]
+struct Pace {
+    head: Head,
+    backoff: Backoff,
+}
+
 impl Watching {
     async fn run(self) {
+        let ended = match &self.caller {
+            Ok(caller) => self.watch(caller).await,
+            Err(error) => Some(error.clone()),
+        };
+        if let Some(error) = ended {
+            let _ = self.tell.send(Err(error)).await;
+        }
+    }
+
+    /// Follows what is watched until nobody listens any more, or until it is refused: then says why.
+    async fn watch(&self, caller: &Caller) -> Option<RpcError> {
         match &self.key {
-            WatchKey::Roots => self.follow(ReadCaRoots {}, None, Event::RootsChanged).await,
+            WatchKey::Roots => self.follow(caller, ReadCaRoots {}, None, Event::RootsChanged).await,
             WatchKey::Intentions(destination) => {
                 let event = |set: Arc<IntentionSet>| Event::IntentionsChanged {
                     destination: destination.clone(),
                     entries: set.entries.clone(),
                     default: self.agent.config().intention_default(),
                 };
-                self.follow(IntentionsTo(destination.clone()), None, event).await;
+                self.follow(caller, IntentionsTo(destination.clone()), None, event).await
             }
             WatchKey::Endpoints(target) => {
                 let select = InstanceSelection::connect(target.service.clone());
@@ -262,48 +281,61 @@ impl Watching {
                     endpoints: instances.iter().filter_map(endpoint).collect(),
                 };
                 let question = ServiceHealth { select, worst: None };
-                self.follow(question, Some(target.datacenter.clone()), event).await;
+                self.follow(caller, question, Some(target.datacenter.clone()), event).await
             }
-            // Proxies that attach make their own certificates.
-            WatchKey::Leaf(_) => {
-                self.give_up(RpcError::NotAvailable(format!("{:?} for proxies", self.key))).await;
+            WatchKey::Leaf(service) => {
+                let event = |leaf| Event::LeafChanged { service: service.clone(), leaf };
+                let mut pace = Pace::default();
+                loop {
+                    let answer = self.agent.leaf(caller, &service.name, &pace.head).await;
+                    if let Break(ended) = self.tell(&mut pace, answer, event).await {
+                        return ended;
+                    }
+                }
             }
         }
     }
 
-    /// Tells the machine of each answer to a question, until it is refused or nobody listens any more.
+    /// Follows a question that the cache answers.
     async fn follow<C: Cached>(
         &self,
+        caller: &Caller,
         question: C,
         datacenter: Option<Datacenter>,
         event: impl Fn(Arc<C::Kept>) -> Event,
-    ) {
-        let mut head = Head { datacenter, ..Head::default() };
-        let mut backoff = Backoff::default();
-        let caller = match &self.caller {
-            Ok(caller) => caller,
-            Err(error) => return self.give_up(error.clone()).await,
-        };
+    ) -> Option<RpcError> {
+        let mut pace = Pace { head: Head { datacenter, ..Head::default() }, ..Pace::default() };
         loop {
-            match self.agent.cached(caller, &question, &head).await {
-                Ok(answer) => {
-                    backoff.reset();
-                    head.min_index = answer.index;
-                    if self.tell.send(Ok(event(answer.value))).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) if error.is_denial() => return self.give_up(error).await,
-                Err(error) => {
-                    tracing::debug!(watch = ?self.key, %error, "a proxy's watch failed, will retry");
-                    self.agent.inner.world.clock.sleep(backoff.next(&*self.agent.inner.world.entropy)).await;
-                }
+            let answer = self.agent.cached(caller, &question, &pace.head).await;
+            if let Break(ended) = self.tell(&mut pace, answer, &event).await {
+                return ended;
             }
         }
     }
 
-    async fn give_up(&self, error: RpcError) {
-        let _ = self.tell.send(Err(error)).await;
+    /// Tells the machine of an answer, or waits until it is time to ask again.
+    async fn tell<T>(
+        &self,
+        pace: &mut Pace,
+        answer: Result<CacheAnswer<Arc<T>>, RpcError>,
+        event: impl Fn(Arc<T>) -> Event,
+    ) -> ControlFlow<Option<RpcError>> {
+        match answer {
+            Ok(answer) => {
+                pace.backoff.reset();
+                pace.head.min_index = answer.index;
+                if self.tell.send(Ok(event(answer.value))).await.is_err() {
+                    return Break(None);
+                }
+            }
+            Err(error) if error.is_denial() => return Break(Some(error)),
+            Err(error) => {
+                tracing::debug!(watch = ?self.key, %error, "a proxy's watch failed, will retry");
+                let world = &self.agent.inner.world;
+                world.clock.sleep(pace.backoff.next(&*world.entropy)).await;
+            }
+        }
+        Continue(())
     }
 }
 

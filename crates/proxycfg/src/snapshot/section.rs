@@ -7,9 +7,9 @@
 //! Sections name each other, and what is named comes first and goes last:
 //!
 //! ```text
-//! Proxy, Roots, Intentions │ Target │ Chain │ Listener │ Listener gone │ Chain gone │ Target gone
-//!                            new or changed, with the     what nothing names any more, from the
-//!                            named before the naming      naming to the named
+//! Proxy, Roots, Intentions, Leaf │ Target │ Chain │ Listener │ Listener gone │ Chain gone │ Target gone
+//!                                  new or changed, with the     what nothing names any more, from the
+//!                                  named before the naming      naming to the named
 //! ```
 //!
 //! So after each single section every listener finds its chain and every chain its targets. What would break this is
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use concord_model::ca::CaRoots;
 use serde::{Deserialize, Serialize};
 
-use super::{IntentionSection, ProxySnapshot, Versioned};
+use super::{IntentionSection, Leaf, ProxySnapshot, Versioned};
 use crate::chain::{Chain, ChainId};
 use crate::limits::SECTIONS_MAX;
 use crate::listener::{Listener, ListenerId};
@@ -43,6 +43,8 @@ pub enum Section {
     Chain(ChainId),
     /// One listener.
     Listener(ListenerId),
+    /// The certificate and its key.
+    Leaf,
 }
 
 /// One section, replaced or gone.
@@ -79,6 +81,9 @@ pub enum SectionBody {
     ChainGone(ChainId),
     /// One target is no more.
     TargetGone(TargetId),
+    /// The certificate and its key, made by the agent for a proxy in its own process: it has no wire form.
+    #[serde(skip)]
+    Leaf(Arc<Leaf>),
 }
 
 /// Why an update cannot be applied. Attach anew.
@@ -129,13 +134,14 @@ impl SectionUpdate {
             SectionBody::ListenerGone(id) => Section::Listener(id.clone()),
             SectionBody::ChainGone(id) => Section::Chain(id.clone()),
             SectionBody::TargetGone(id) => Section::Target(id.clone()),
+            SectionBody::Leaf(_) => Section::Leaf,
         }
     }
 }
 
 impl ProxySnapshot {
     /// What leads from `old` to this snapshot, both of one proxy: every section that differs. Applied
-    /// in order, they make `old` equal to this snapshot, but for the leaf, which does not travel.
+    /// in order, they make `old` equal to this snapshot.
     ///
     /// Empty only if the version is the same. Where a change came and went between the two, there is
     /// no section left to carry the new version, and the first is sent again to carry it.
@@ -161,6 +167,9 @@ impl ProxySnapshot {
         if differ(&self.intentions, &old.intentions) {
             bodies.push(SectionBody::Intentions(self.intentions.clone()));
         }
+        if self.leaf != old.leaf {
+            bodies.extend(self.leaf.clone().map(SectionBody::Leaf));
+        }
         bodies.extend(changed(&self.targets, &old.targets).map(SectionBody::Target));
         bodies.extend(changed(&self.chains, &old.chains).map(SectionBody::Chain));
         bodies.extend(changed(&self.listeners, &old.listeners).map(SectionBody::Listener));
@@ -185,6 +194,7 @@ impl ProxySnapshot {
             SectionBody::ListenerGone(id) => drop(self.listeners.remove(&id)),
             SectionBody::ChainGone(id) => drop(self.chains.remove(&id)),
             SectionBody::TargetGone(id) => drop(self.targets.remove(&id)),
+            SectionBody::Leaf(leaf) => self.leaf = Some(leaf),
         }
         Ok(())
     }
@@ -195,7 +205,11 @@ impl ProxySnapshot {
             return Err(ApplyError::Stale { have: self.version, got: update.version });
         }
         match &update.body {
-            SectionBody::Proxy(_) | SectionBody::Roots(_) | SectionBody::Intentions(_) => Ok(()),
+            SectionBody::Proxy(_)
+            | SectionBody::Roots(_)
+            | SectionBody::Intentions(_)
+            | SectionBody::ListenerGone(_)
+            | SectionBody::Leaf(_) => Ok(()),
             SectionBody::Target(target) => self.room(self.targets.contains_key(&target.id)),
             SectionBody::Chain(chain) => {
                 let missing = chain.targets().find(|target| !self.targets.contains_key(*target));
@@ -210,7 +224,6 @@ impl ProxySnapshot {
                 }
                 self.room(self.listeners.contains_key(&listener.id()))
             }
-            SectionBody::ListenerGone(_) => Ok(()),
             SectionBody::ChainGone(id) => {
                 let used = self.listeners.values().any(|listener| listener.chain() == Some(id));
                 if used { Err(ApplyError::InUse(update.section())) } else { Ok(()) }

@@ -132,6 +132,7 @@ fn sample(number: usize) -> Option<(&'static str, SectionBody)> {
         SectionBody::ListenerGone(_) => ("listener-gone", 6),
         SectionBody::ChainGone(_) => ("chain-gone", 7),
         SectionBody::TargetGone(_) => ("target-gone", 8),
+        SectionBody::Leaf(_) => panic!("a key has no wire form"),
     };
     assert_eq!(number, at, "one sample of each");
     Some((name, body))

@@ -3,7 +3,7 @@
 use concord_mesh::intention::DefaultPolicy;
 use concord_model::intention::Action;
 use concord_model::proxy::ServiceKind;
-use concord_proxycfg::{Effect, Event, ProxyFault, WatchKey};
+use concord_proxycfg::{Effect, Event, ProxyFault, Section, SectionUpdate, WatchKey};
 
 use crate::world::{
     DENY, World, dc, endpoint, entry, id, leaf, roots, service, settings, sidecar, target, upstream,
@@ -70,6 +70,12 @@ fn a_leaf_of_the_agent_is_waited_for() {
     assert_eq!(second.version, first.version + 1);
     assert_eq!((&second.proxy, &second.roots), (&first.proxy, &first.roots), "no section changed");
     assert_eq!(second.listeners, first.listeners);
+    let updates = second.diff(&first);
+    assert_eq!(updates.iter().map(SectionUpdate::section).collect::<Vec<_>>(), [Section::Leaf]);
+    assert!(rmp_serde::to_vec_named(&updates[0]).is_err(), "nor has its section");
+    let mut own = (*first).clone();
+    updates.into_iter().for_each(|update| own.apply(update).unwrap());
+    assert_eq!((&own, own.leaf.as_ref()), (&**second, Some(&leaf("02"))));
     world.on(Event::LeafChanged { service: service("web"), leaf: leaf("02") });
     assert!(world.publication().is_none(), "nothing new");
     let wire = serde_json::to_string(world.snapshot()).unwrap();

@@ -122,7 +122,7 @@ fn sections_lead_to_the_snapshot() {
 #[test]
 fn in_whatever_order_they_come_no_section_lacks_what_it_names() {
     let (mut taken, mut refused) = (0, 0);
-    for seed in 1..=200u64 {
+    for seed in 1..=100u64 {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut world = World::new();
         let mut own: Option<ProxySnapshot> = None;
@@ -144,7 +144,7 @@ fn in_whatever_order_they_come_no_section_lacks_what_it_names() {
             }
         }
     }
-    assert!(taken > 1_000 && refused > 100, "{taken} taken, {refused} refused");
+    assert!(taken > 500 && refused > 50, "{taken} taken, {refused} refused");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
+use concord_proxycfg::LeafFrom;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 use http::HeaderMap;
@@ -19,6 +20,7 @@ use tonic::{Request, Response, Status};
 use super::body::OneMessage;
 use super::codec::Named;
 use super::{ATTACH, Asked, MESSAGE_BYTES_MAX, SERVICE, SIGN_LEAF, SignLeaf, TOKEN_METADATA, status_of};
+use crate::error::RpcError;
 use crate::snapshot::{Attach, SnapshotEvent, SnapshotSource};
 
 /// Serves snapshots from a source.
@@ -65,8 +67,12 @@ impl ServerStreamingService<Attach> for AttachMethod {
     fn call(&mut self, request: Request<Attach>) -> Self::Future {
         let Method { source, token } = self.0.taken();
         Box::pin(async move {
-            let stream =
-                source.attach(request.into_inner(), token).await.map_err(|error| status_of(&error))?;
+            let attach = request.into_inner();
+            if attach.leaf == LeafFrom::Agent {
+                let what = "keys made by the agent for other processes; a key does not leave its process";
+                return Err(status_of(&RpcError::NotAvailable(what.to_owned())));
+            }
+            let stream = source.attach(attach, token).await.map_err(|error| status_of(&error))?;
             Ok(Response::new(stream.map(|event| event.map_err(|error| status_of(&error))).boxed()))
         })
     }

@@ -14,7 +14,9 @@ use concord_proxycfg::{
     SectionBody, SectionUpdate, Understood,
 };
 use concord_rpc::request::InstanceHealth;
-use concord_rpc::{Attach, ProxyTarget, Received, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
+use concord_rpc::{
+    Attach, Head, ProxyTarget, Received, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream,
+};
 use concord_runtime::timeout;
 use futures::StreamExt;
 
@@ -80,11 +82,15 @@ async fn rest(bench: &Bench, stream: SnapshotStream) -> Vec<Result<SnapshotEvent
 /// A sidecar of `api` somewhere else; registered under the service's own name here, as the servers of
 /// these tests find instances by it.
 fn api() -> InstanceHealth {
-    let mut one = healthy("n2", "api-proxy", "api");
+    sidecar_of("api")
+}
+
+fn sidecar_of(service: &str) -> InstanceHealth {
+    let mut one = healthy("n2", &format!("{service}-proxy"), service);
     one.service.kind = ServiceKind::ConnectProxy;
     one.service.port = 21_000;
     one.service.proxy =
-        Some(ProxyConfig { destination_service: Some(name("api")), ..ProxyConfig::default() });
+        Some(ProxyConfig { destination_service: Some(name(service)), ..ProxyConfig::default() });
     one
 }
 
@@ -251,12 +257,33 @@ async fn a_proxy_that_does_not_say_what_it_understands_is_refused_by_name() {
     // Who has no right learns nothing of it.
     let older = Attach::new(target(), Understood::default());
     assert!(bench.agent.attach(older, None).await.err().expect("refused").is_denial());
-    let text = r#"{"proxy": {"proxy": "web-sidecar-proxy"}, "leaf": "agent",
-        "understands": ["proxy", "roots", "intentions", "targets", "chains", "listeners", "something newer"]}"#;
-    let keyless: Attach = serde_json::from_str(text).unwrap();
-    assert_eq!(keyless, Attach { leaf: LeafFrom::Agent, ..attach(target()) });
-    let refused = bench.agent.attach(keyless, Some(token)).await.err().expect("refused");
-    assert_eq!(refused.to_string(), "not available yet: keys made by the agent for a proxy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_in_the_agent_s_process_can_have_its_key_made_by_the_agent() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let keyless = Attach { leaf: LeafFrom::Agent, ..attach(target()) };
+    let mut stream = bench.agent.attach(keyless, Some(token.clone())).await.unwrap();
+    let leaf = first(&mut stream).await.leaf.expect("it comes with the first snapshot");
+    assert!(leaf.certificate.uri.ends_with("/svc/web"));
+    let caller = bench.caller(&token).await;
+    let shared = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap();
+    assert_eq!(shared.value.key.expose(), leaf.key.expose(), "the one that the agent holds for everybody");
+    // It is renewed by the clock, and sent alone.
+    bench.world.clock.sleep(Duration::from_secs(3 * 24 * 3600)).await;
+    let renewed = loop {
+        let event = stream.next().await.expect("it goes on").expect("no error");
+        if let SnapshotEvent::Section(SectionUpdate { body: SectionBody::Leaf(leaf), more, .. }) = event {
+            assert!(!more);
+            break leaf;
+        }
+    };
+    assert_ne!(renewed.key.expose(), leaf.key.expose());
+    bench.servers.revoke(&token);
+    let last = rest(&bench, stream).await.pop().expect("an error");
+    assert!(last.unwrap_err().is_denial());
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,7 +300,7 @@ async fn n_176_a_snapshot_that_a_proxy_does_not_understand_is_not_sent_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proxy_that_is_slow_is_sent_each_change_to_its_end() {
+async fn a_slow_proxy_is_sent_each_change_to_its_end_and_then_what_changes_alone() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     let caller = bench.caller(&token).await;
@@ -302,4 +329,15 @@ async fn a_proxy_that_is_slow_is_sent_each_change_to_its_end() {
     }
     assert!(events > 151 && versions.len() >= 2, "{events} messages, {versions:?}");
     assert!(versions.is_sorted(), "{versions:?}");
+
+    // All is told. Of an instance that comes up it is told that alone, though fifty services are watched.
+    settle().await;
+    while timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.is_ok() {}
+    bench.servers.change(|catalog| catalog.instances.push(sidecar_of("s7")));
+    let update = section(&bench, &mut stream).await;
+    assert!(!update.more, "{update:?}");
+    let SectionBody::Target(s7) = &update.body else { panic!("{update:?}") };
+    assert_eq!((&s7.id.service.name, s7.endpoints.as_ref().unwrap().list.len()), (&name("s7"), 1));
+    let more = timeout(&*bench.world.clock, Duration::from_secs(60), stream.next()).await;
+    assert!(more.is_err(), "{more:?}");
 }

@@ -11,7 +11,6 @@ use http_body::Frame;
 
 use super::super::{PREFIX_BYTES, REQUEST_BYTES_MAX};
 use super::*;
-use crate::error::RpcError;
 use crate::snapshot::{ProxyTarget, SnapshotStream};
 
 /// Knows one token, and gives nobody anything.
@@ -104,4 +103,17 @@ async fn n_37_a_request_over_its_limit_is_refused_by_what_comes() {
     let (code, read) = ask(ATTACH, "known", piece.clone()).await;
     assert_eq!(code, RESOURCE_EXHAUSTED);
     assert!(read <= REQUEST_BYTES_MAX + PREFIX_BYTES + piece.len(), "{read}");
+}
+
+#[tokio::test]
+async fn a_key_that_the_agent_makes_does_not_go_to_another_process() {
+    let proxy = ProxyTarget::registered(InstanceId::parse("web").unwrap());
+    for (leaf, expected) in [(LeafFrom::Proxy, "14"), (LeafFrom::Agent, "12")] {
+        let attach = Attach { leaf, ..Attach::new(proxy.clone(), Understood::default()) };
+        let bytes = rmp_serde::to_vec_named(&attach).unwrap();
+        let body = http_body_util::Full::new(message(bytes.len(), &bytes));
+        let request = http::Request::post(ATTACH).header(TOKEN_METADATA, "known").body(body).unwrap();
+        let answer = SnapshotService::new(Arc::new(Nobody)).call(request).await.unwrap();
+        assert_eq!(answer.headers()["grpc-status"], expected, "{leaf:?}");
+    }
 }
