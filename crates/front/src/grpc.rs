@@ -1,4 +1,4 @@
-//! The gRPC port: proxies attach here. (Envoy's xDS and the public services will join them.)
+//! The gRPC port, to which proxies attach. (Envoy's xDS and the public gRPC services will use the same port.)
 //!
 //! ```text
 //! accept ─► a place? ─► first byte ─► HTTP/2 ─► headers ─► token known? ─► message ─► answer
@@ -33,7 +33,7 @@ use self::wire::Wire;
 use crate::socket::{self, Io, Socket};
 use crate::tls::Tls;
 
-/// Serves a source of snapshots on a socket until the scope ends, under TLS if there is any.
+/// Serves proxy snapshots from `source` on a socket until the scope ends. With `tls`, every connection uses TLS.
 pub fn serve(
     socket: Socket,
     tls: Option<Arc<Tls>>,
@@ -62,7 +62,7 @@ struct Port {
     scope: Scope,
 }
 
-/// Runs the tasks of a connection's streams where those of the connection run.
+/// Spawns the tasks of a connection's HTTP/2 streams in the scope of that connection.
 #[derive(Clone)]
 struct OnScope(Scope);
 
@@ -104,7 +104,7 @@ impl Port {
 
     async fn greet(self, stream: Io, guest: &Arc<Guest>) {
         let Some(tls) = self.tls.clone() else {
-            // Whoever has said nothing gets none of the library's buffers.
+            // Do not give a client any buffers of the HTTP/2 library before it has sent its first byte.
             let spoken = timeout(&*self.clock, limits::PREFACE_TIMEOUT, stream.is_spoken_to()).await;
             if matches!(spoken, Ok(true)) {
                 Box::pin(self.connection(stream, guest)).await;

@@ -5,7 +5,8 @@
 //! - [`call`] is what an endpoint gets, [`reply`] what it returns, [`error`] what can go wrong;
 //! - [`listener`] takes connections, with limits on their number, headers, bodies and patience;
 //! - [`routes`] is the table of endpoints, one file per area below it;
-//! - `target` judges host and path, `browser` tells pages of strangers, `compression` answers for who takes gzip.
+//! - `target` checks host and path, `browser` detects requests that foreign web pages send, `compression` decides
+//!   about gzip.
 
 mod browser;
 pub mod call;

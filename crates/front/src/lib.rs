@@ -1,7 +1,8 @@
-//! The faces of an agent: HTTP API and gRPC. They decode, authorise and encode; no rule lives here.
+//! The network interfaces of an agent: HTTP API and gRPC. They decode, authorise and encode; they contain no domain
+//! rules.
 //!
-//! [`http`] is the public HTTP API under `/v1`; [`grpc`] the port on which proxies attach;
-//! [`tls`] is around both where a port asks for it.
+//! [`http`] is the public HTTP API under `/v1`. [`grpc`] is the port to which proxies attach. [`tls`] wraps both
+//! where a port is configured for TLS.
 
 #![forbid(unsafe_code)]
 

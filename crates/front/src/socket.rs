@@ -1,4 +1,4 @@
-//! The sockets of both faces: TCP or unix, bound by the program, accepted from here.
+//! The listening sockets of HTTP and gRPC, TCP or unix. The program binds them; this module accepts connections.
 
 use std::fmt;
 use std::io;
@@ -30,7 +30,7 @@ pub(crate) enum Io {
 }
 
 impl Socket {
-    /// The next connection, and from which address it comes: none through a unix socket.
+    /// Accepts the next connection. Returns the client's address, or `None` for a unix socket.
     pub(crate) async fn accept(&self) -> io::Result<(Io, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener) => {
@@ -46,7 +46,7 @@ impl Socket {
 }
 
 impl fmt::Display for Socket {
-    /// As a client is told: `127.0.0.1:8500` or `unix:///run/concord.sock`.
+    /// The form that is shown to clients: `127.0.0.1:8500` or `unix:///run/concord.sock`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(listener) => match listener.local_addr() {
@@ -58,22 +58,22 @@ impl fmt::Display for Socket {
     }
 }
 
-/// With whose connections one of that address counts.
+/// The source under which the budget counts connections from this address.
 pub(crate) fn source(address: Option<IpAddr>) -> Source {
     address.map_or(Source::UNIX, Source::of)
 }
 
 impl Io {
-    /// Waits for the first byte, which stays where it is; false if the other side goes without one.
+    /// Waits for the first byte without consuming it. Returns false if the client closes the connection first.
     pub(crate) async fn is_spoken_to(&self) -> bool {
         match self {
             Self::Tcp(stream) => matches!(stream.peek(&mut [0]).await, Ok(1..)),
-            // Tokio cannot peek here: that it ended is found by whoever reads.
+            // Tokio cannot peek at a unix socket. The next reader finds out whether the client closed it.
             Self::Unix(stream) => stream.readable().await.is_ok(),
         }
     }
 
-    /// Whether a caller's first words are letters, as those of HTTP in clear; not known of unix sockets.
+    /// Whether the client's first bytes are letters, as in plain HTTP. Always false for unix sockets.
     pub(crate) async fn begins_with_a_letter(&self) -> bool {
         let first = &mut [0];
         match self {
@@ -82,7 +82,7 @@ impl Io {
         }
     }
 
-    /// Whether it came to us on a loopback address.
+    /// Whether the client connected to a loopback address of this machine.
     pub(crate) fn is_on_loopback(&self) -> bool {
         match self {
             Self::Tcp(stream) => stream.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback()),
@@ -90,7 +90,7 @@ impl Io {
         }
     }
 
-    /// Writes what fits at once.
+    /// Writes as many bytes as the socket takes without waiting.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
@@ -98,7 +98,8 @@ impl Io {
         }
     }
 
-    /// Reads what is there: to close over something unread would take our last words back.
+    /// Reads the bytes that have arrived. If a socket is closed with unread bytes, the kernel resets the connection
+    /// and the client loses our last answer.
     pub(crate) fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_read(bytes),

@@ -1,4 +1,5 @@
-//! TLS of the faces: the ordinary one of an API, with host names. (The mesh's, with SPIFFE identities, is elsewhere.)
+//! TLS of the HTTP and gRPC ports: ordinary server TLS with host names. (TLS of the mesh, with SPIFFE identities, is
+//! in `proxy`.)
 //!
 //! ```text
 //! accept ─► a place? ─► first byte ─► ClientHello ─► handshake ─► the face's own protocol
@@ -6,9 +7,9 @@
 //!              └────────────┴──────────────┴─────────────┴── within one time, and what is read under the budget
 //! ```
 //!
-//! What is presented and asked for can be replaced at any time: it counts for the handshakes that begin from then on,
-//! and connections that stand are not touched. Nothing is resumed, so that a certificate of a caller is judged by the
-//! authorities of the moment.
+//! Certificates and authorities can be replaced at any time. New handshakes use the new ones; open connections are
+//! not touched. Sessions are never resumed, so that every client certificate is checked against the current
+//! authorities.
 
 use std::fmt;
 use std::io;
@@ -34,21 +35,21 @@ use crate::socket::Io;
 #[cfg(test)]
 mod tests;
 
-/// What a handshake costs besides what is read for it: the session, its keys, what is sent.
+/// Memory that a handshake needs besides the bytes it reads: the session, its keys, the bytes to send.
 pub const HANDSHAKE_BYTES: usize = 32 * 1024;
-/// Bytes a caller may send until its handshake is done: a long chain of its own fits several times.
+/// Bytes that a client may send before its handshake is done. A long certificate chain fits several times.
 pub const HELLO_BYTES_MAX: usize = 32 * 1024;
-/// What the session costs from then on: a record each way, and the keys.
+/// Memory that a session needs after the handshake: one record in each direction, and the keys.
 pub const SESSION_BYTES: usize = 40 * 1024;
-/// Bytes written that may wait for the socket: one record.
+/// Written bytes that may wait for the socket: one record.
 const WRITE_BYTES: usize = 16 * 1024;
-/// Alert `internal_error`, as Go's servers say that they have no certificate (RFC 8446 §6).
+/// Alert `internal_error`. Go's servers send the same when they have no certificate (RFC 8446 §6).
 const NO_CERTIFICATE: &[u8] = b"\x15\x03\x03\x00\x02\x02\x50";
 
-/// Told to a caller that speaks HTTP in clear, in the words of Go's servers.
+/// Answer to a client that sends plain HTTP to this port. The text is that of Go's servers.
 const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
-/// The protocol that is spoken inside (RFC 7301).
+/// The protocol inside TLS, negotiated by ALPN (RFC 7301).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Protocol {
     /// HTTP/1.1.
@@ -57,35 +58,35 @@ pub enum Protocol {
     Http2,
 }
 
-/// What a listener presents and asks for.
+/// The certificate that a listener presents, and what it demands of clients.
 #[derive(Debug)]
 pub struct Presented {
-    /// Its certificate and the intermediates, in order.
+    /// The listener's certificate and the intermediates, in order.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The key to it.
+    /// The private key of the certificate.
     pub key: PrivateKeyDer<'static>,
-    /// Whose certificates callers must show; none: they are not asked.
+    /// The authorities that must have signed the client's certificate. `None`: clients are not asked for one.
     pub callers: Option<Vec<CertificateDer<'static>>>,
-    /// Whether TLS 1.3 alone is spoken.
+    /// Whether only TLS 1.3 is accepted.
     pub only_1_3: bool,
-    /// The suites of TLS 1.2, by IANA's names; empty: all that are known.
+    /// The cipher suites allowed for TLS 1.2, by IANA name. Empty: all supported ones.
     pub suites: Vec<&'static str>,
-    /// What is spoken inside.
+    /// The protocol inside TLS.
     pub protocol: Protocol,
 }
 
-/// Why a listener cannot present that.
+/// Why a listener cannot use this configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// Certificate or key.
+    /// The certificate or the key is unusable.
     #[error("{0}")]
     Certificate(rustls::Error),
-    /// The authorities of callers.
+    /// The authorities for client certificates are unusable.
     #[error("{0}")]
     Callers(String),
 }
 
-/// The TLS of one kind of listener.
+/// The TLS configuration of one kind of listener.
 pub struct Tls {
     config: ArcSwapOption<ServerConfig>,
     handshake_timeout: Mutex<Duration>,
@@ -93,15 +94,15 @@ pub struct Tls {
     turns: Arc<Turns>,
 }
 
-/// A caller's socket inside of TLS.
+/// A client's socket with TLS on top.
 pub(crate) type Secured = TlsStream<Metered>;
 
-/// A socket whose bytes count against its guest until the handshake is done.
+/// A socket that counts the bytes read from it against the client's budget until the handshake is done.
 #[derive(Debug)]
 pub(crate) struct Metered {
     io: Io,
     held: Held,
-    /// Bytes read so far; none once the handshake is done.
+    /// Bytes read so far; `None` after the handshake.
     read: Option<usize>,
 }
 
@@ -126,7 +127,7 @@ impl Protocol {
 // === impl Presented ===
 
 impl Presented {
-    /// As the library takes it.
+    /// Converts this into the configuration of the TLS library.
     pub fn config(self) -> Result<Arc<ServerConfig>, Unusable> {
         let Self { chain, key, callers, only_1_3, suites, protocol } = self;
         let mut provider = aws_lc_rs::default_provider();
@@ -164,7 +165,7 @@ impl Presented {
 // === impl Tls ===
 
 impl Tls {
-    /// For a face, with what it presents; without a certificate every connection is refused.
+    /// TLS for a listener. Without a certificate every connection is refused.
     pub fn new(
         protocol: Protocol,
         presented: Option<Arc<ServerConfig>>,
@@ -174,18 +175,18 @@ impl Tls {
         Arc::new(Self { config, handshake_timeout, protocol, turns: Turns::of_processors() })
     }
 
-    /// Presents something else from now on.
+    /// Replaces the certificate and the authorities for new handshakes.
     pub fn replace(&self, presented: Option<Arc<ServerConfig>>) {
         self.config.store(presented);
     }
 
-    /// Gives handshakes that begin from now on this much time.
+    /// Sets the time limit of handshakes that begin from now on.
     pub fn limit_handshakes(&self, timeout: Duration) {
         *self.handshake_timeout.lock() = timeout;
     }
 
-    /// The whole handshake within its time, waiting for the caller's words included. `None` if there was none; why is in
-    /// the log, for who looks closely: strangers could fill it.
+    /// Performs the whole handshake within the time limit; waiting for the client's first byte counts. Returns `None`
+    /// if the handshake failed. The reason is logged at debug level only, because any stranger can cause it.
     pub(crate) async fn accept(&self, io: Io, guest: &Arc<Guest>, clock: &dyn Clock) -> Option<Secured> {
         let within = *self.handshake_timeout.lock();
         let shaken = timeout(clock, within, self.shake(io, guest, clock)).await;
@@ -212,7 +213,7 @@ impl Tls {
             let _ = io.try_write(NO_CERTIFICATE).map(|_| io.try_read(&mut [0; 4096]));
             return Err(io::Error::other("there is no certificate to present"));
         };
-        // In a place of its own: whoever says nothing costs no more than the wait for it.
+        // Boxed, so that a client that sends nothing costs only the memory of the wait for it.
         Box::pin(self.handshake(io, guest, clock, config)).await
     }
 
@@ -231,7 +232,7 @@ impl Tls {
         let mut stream = self.turns.line(guest.source()).compute(shaking).await?;
         let (metered, session) = stream.get_mut();
         metered.settle()?;
-        // The handshake has verified it.
+        // The handshake has verified this certificate.
         if session.peer_certificates().is_some() {
             guest.prove();
         }
@@ -248,7 +249,7 @@ impl fmt::Debug for Tls {
 // === impl Metered ===
 
 impl Metered {
-    /// The handshake is done: what was read for it is gone, and the session stays.
+    /// Called after the handshake: releases the budget for the bytes read so far, and keeps that of the session.
     fn settle(&mut self) -> io::Result<()> {
         self.read = None;
         self.held.shrink_to(SESSION_BYTES);

@@ -1,8 +1,9 @@
-//! The frames of an HTTP/2 connection, followed by their heads: how many of those without content a client may send, and
+//! Follows the frame headers of an HTTP/2 connection. Counts how many frames without content a client may send, and
 //! which streams are open.
 //!
-//! The library answers PING and SETTINGS as fast as they come and reads the rest as fast as it can, which costs a core for
-//! nothing. And it keeps the streams of a client that does not read. Nothing but the nine bytes of a frame's head is read here (RFC 9113 §4.1).
+//! The HTTP/2 library answers PING and SETTINGS as fast as they come and reads the rest as fast as it can. A flood of
+//! such frames would cost a whole core. The library also keeps the streams of a client that does not read. This
+//! module reads only the nine bytes of each frame header (RFC 9113 §4.1).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,22 +17,22 @@ use super::limits::{
     STREAMS_BEYOND,
 };
 
-/// Bytes of a client's first words.
+/// Bytes of the HTTP/2 client preface.
 pub(super) const PREFACE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 9;
-/// Bytes of content below which a frame of data is no better than an empty one.
+/// A DATA frame with fewer bytes of content than this counts as empty.
 const SMALL_BYTES: usize = 64;
 
-/// Where in a direction's frames the next byte stands.
+/// The position in the frames of one direction.
 #[derive(Debug)]
 pub(super) struct Frames {
     head: [u8; HEAD_BYTES],
     have: usize,
-    /// Bytes until the next head.
+    /// Bytes until the next frame header.
     left: usize,
 }
 
-/// A frame, by its head.
+/// A frame, as its header describes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Frame {
     kind: u8,
@@ -41,17 +42,17 @@ pub(super) struct Frame {
 }
 
 impl Frames {
-    /// What comes from the client: its first words, then frames.
+    /// The frames from the client: first the preface, then frames.
     pub(super) fn from_client() -> Self {
         Self { head: [0; HEAD_BYTES], have: 0, left: PREFACE_BYTES }
     }
 
-    /// What goes to the client.
+    /// The frames to the client.
     pub(super) fn to_client() -> Self {
         Self { left: 0, ..Self::from_client() }
     }
 
-    /// Follows bytes and tells each head that becomes whole.
+    /// Consumes bytes and calls `seen` for each complete frame header.
     pub(super) fn pass(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Frame)) {
         while !bytes.is_empty() {
             let skipped = self.left.min(bytes.len());
@@ -68,14 +69,14 @@ impl Frames {
                 let [a, b, c, kind, flags, stream @ ..] = self.head;
                 let length = u32::from_be_bytes([0, a, b, c]) as usize;
                 (self.have, self.left) = (0, length);
-                // One bit of it is reserved.
+                // The highest bit is reserved.
                 let stream = u32::from_be_bytes(stream) & !(1 << 31);
                 seen(Frame { kind, flags, stream, bytes: length });
             }
         }
     }
 
-    /// Whether a frame of our own may stand next.
+    /// Whether the position is between two frames, so that a frame of our own can be inserted.
     pub(super) fn at_boundary(&self) -> bool {
         self.have == 0 && self.left == 0
     }
@@ -86,12 +87,12 @@ impl Frame {
         self.kind == 1
     }
 
-    /// Whether the frame carries something.
+    /// Whether the frame carries content.
     fn fills_request(self) -> bool {
         self.kind == 0 && self.bytes >= SMALL_BYTES
     }
 
-    /// Whether it is the last one of its direction.
+    /// Whether the frame is the last one of its stream in this direction.
     fn ends(self) -> bool {
         const END_STREAM: u8 = 1;
         self.kind <= 1 && self.flags & END_STREAM != 0
@@ -102,23 +103,23 @@ impl Frame {
     }
 }
 
-/// The streams of a connection, each from the frame that begins it to the one that ends it and is on its way. What the
-/// library cannot write it keeps, and only the frames tell how long.
+/// The open streams of a connection. A stream is open from the frame that begins it until the frame that ends it has
+/// been sent. The library keeps what it cannot write yet; only the frames show for how long.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// Those that something is held for.
+    /// Open streams that are counted in the budget.
     streams: BTreeSet<u32>,
-    /// Those for which there was no room: a few, that have time to be refused.
+    /// Streams that did not fit into the budget: a few, which wait to be refused.
     beyond: BTreeSet<u32>,
-    /// The most that were open at a time: the library keeps its places for them.
+    /// The most streams that were open at the same time. The library never frees the memory of their slots.
     most: usize,
-    /// The last one begun: each is begun once (RFC 9113 §5.1.1).
+    /// The highest stream begun so far. A stream number is used only once (RFC 9113 §5.1.1).
     last: u32,
     held: StreamsHeld,
 }
 
-/// What is held for the streams of a connection. Its streams share it: a connection that is gone has streams that are yet to
-/// be told, and the library keeps all of them until the last one was.
+/// The budget held for all streams of a connection. The streams share it, because they can outlive the connection:
+/// the library keeps all of them until the last one has been told that the connection is gone.
 pub(super) type StreamsHeld = Arc<Mutex<Held>>;
 
 impl Open {
@@ -126,7 +127,7 @@ impl Open {
         Self { streams: BTreeSet::new(), beyond: BTreeSet::new(), most: 0, last: 0, held }
     }
 
-    /// Follows a frame of the client.
+    /// Records a frame from the client.
     pub(super) fn received(&mut self, frame: Frame) -> Result<(), Full> {
         if frame.is_reset() {
             self.end(frame);
@@ -141,7 +142,7 @@ impl Open {
         Ok(())
     }
 
-    /// Follows a frame of ours.
+    /// Records a frame that we sent.
     pub(super) fn sent(&mut self, frame: Frame) {
         if frame.is_reset() || frame.ends() {
             self.end(frame);
@@ -152,7 +153,7 @@ impl Open {
         open * STREAM_BYTES + self.most.saturating_sub(open) * STREAM_KEPT_BYTES
     }
 
-    /// Takes what so many open streams cost.
+    /// Takes the budget for this number of open streams.
     fn hold(&mut self, open: usize) -> Result<(), Full> {
         let mut held = self.held.lock();
         let more = self.cost(open).saturating_sub(held.bytes());
@@ -175,9 +176,9 @@ impl Open {
 #[derive(Debug)]
 pub(super) struct Calm {
     left: u32,
-    /// Requests begun whose end may still come with an empty frame.
+    /// Requests that have begun and whose end may still come as an empty frame.
     begun: u32,
-    /// Until when time has been credited.
+    /// Time up to which frames have been credited.
     at: Instant,
     /// Bytes written that have not earned a frame yet.
     written: usize,
@@ -188,13 +189,13 @@ impl Calm {
         Self { left: IDLE_FRAMES, begun: 0, at: now, written: 0 }
     }
 
-    /// Counts a frame; false if it is one too many.
+    /// Counts a frame. Returns false if the client has sent too many.
     pub(super) fn take(&mut self, frame: Frame, now: Instant) -> bool {
         if frame.is_head() {
             self.begun = self.begun.saturating_add(u32::from(!frame.ends()));
             return true;
         }
-        // Each request ends once; whatever else says so is as empty as the rest.
+        // Each request ends only once. Any further end frame counts as an empty frame.
         if frame.ends() && self.begun > 0 {
             self.begun -= 1;
             return true;
@@ -213,7 +214,7 @@ impl Calm {
         left.is_some()
     }
 
-    /// Credits what the client will have to open its window for.
+    /// Credits frames for written bytes: the client has to open its window for them.
     pub(super) fn wrote(&mut self, bytes: usize) {
         self.written += bytes;
         let more = u32::try_from(self.written / IDLE_FRAME_BYTES).unwrap_or(u32::MAX);
@@ -292,7 +293,7 @@ mod tests {
             calm.wrote(IDLE_FRAME_BYTES / 2);
         }
         assert_eq!(drain(&mut calm, at(100_000)), 1);
-        // A snapshot of 50 MiB, with a window opened as often as by anybody.
+        // A snapshot of 50 MiB, whose reader opens its window as often as any client does.
         calm.wrote(50 << 20);
         assert!(drain(&mut calm, at(100_000)) > 20_000);
     }
@@ -310,7 +311,7 @@ mod tests {
         };
         for stream in [1, 3, 5] {
             open.received(head(stream)).expect("there is room");
-            // Its body, what follows it, and whatever else names it begin nothing.
+            // The body, later frames and other mentions of the same stream begin no new stream.
             for more in [data(stream, 0), frame(1, 5, stream), data(stream, 1), frame(8, 0, stream)] {
                 open.received(more).expect("the same stream");
             }

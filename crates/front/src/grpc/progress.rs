@@ -1,7 +1,7 @@
-//! Whether a client takes what waits for it.
+//! Detects clients that do not take their answers.
 //!
-//! The sockets do not tell: a client that opens no window has nothing written to it. So what is handed to
-//! the library is counted when it goes in and when it has gone out.
+//! The socket does not show it: nothing is written to a client that opens no window. So this module counts the bytes
+//! that are handed to the library and those that the library has sent.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::limits::{PROGRESS_BYTES, PROGRESS_TIMEOUT};
 
-/// What waits for one client.
+/// The bytes that wait for one client.
 #[derive(Debug)]
 pub(super) struct Progress {
     clock: Arc<dyn Clock>,
@@ -23,9 +23,9 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: usize,
-    /// Taken since then.
+    /// Bytes taken since `since`.
     taken: usize,
-    /// Since when; counts while something waits.
+    /// Start of the current interval. Counts only while bytes wait.
     since: Instant,
 }
 
@@ -68,7 +68,7 @@ impl Progress {
     }
 }
 
-/// A part of an answer; held until it has gone out.
+/// A part of an answer. It counts as waiting until it has been sent.
 #[derive(Debug)]
 pub(super) struct Piece {
     bytes: Bytes,

@@ -1,7 +1,8 @@
-//! Waiting before more is read of a connection, while too much of what was taken from others is still there.
+//! Delays reading from a connection while memory taken from evicted clients has not been freed yet.
 //!
-//! Whoever waits has a place among others, who wait for it to go on. The library does not read while it cannot write; so the
-//! connection's own task moves the place on, whatever the library does.
+//! A waiting connection has a place in a queue, and the connections behind it depend on its progress. The library
+//! does not poll a read while it cannot write. So the connection's own task polls the wait, whatever the library
+//! does.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -19,10 +20,10 @@ pub(super) struct Settling {
 }
 
 enum Now {
-    /// Nobody has asked since it last could.
+    /// No read has asked since the last wait ended.
     Idle,
     Waiting(BoxFuture<'static, ()>),
-    /// It can, once.
+    /// The wait is over: the next read may proceed.
     Over,
 }
 
@@ -49,7 +50,7 @@ impl Settling {
         Poll::Ready(())
     }
 
-    /// Runs a connection, and goes on waiting whether it asks or not.
+    /// Runs a connection and also polls the wait, so that the wait proceeds even if the connection does not ask.
     pub(super) async fn beside<F: Future>(&self, connection: F) -> F::Output {
         let mut connection = pin!(connection);
         poll_fn(|cx| {
@@ -98,7 +99,7 @@ mod tests {
         drop(largest);
         assert!(connection.as_mut().now_or_never().is_none(), "it does not ask again");
         assert!(waits.as_mut().now_or_never().is_some(), "and keeps nobody waiting");
-        // Once it asks it reads, before anything else makes it wait.
+        // The first read after the wait proceeds before anything else can delay it.
         assert!(poll_fn(|cx| settling.poll(cx)).now_or_never().is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! One request on a connection: read within its time, and with its answer under the budget of its client.
+//! One request on a connection: it has a time limit, and its answer counts against the client's budget.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ pub(super) struct Streams {
     pub(super) held: Arc<Together>,
 }
 
-/// What a connection holds until the last of its streams has gone, which may be after itself.
+/// What a connection holds until the last of its streams has ended. That can be after the connection itself.
 pub(super) struct Together {
     pub(super) _speaking: Held,
     pub(super) _streams: StreamsHeld,
@@ -52,7 +52,7 @@ impl Streams {
         let late = self.clock.sleep(REQUEST_TIMEOUT);
         let request = request.map(|body| Bounded { body, held: reading, late });
         let Ok(response) = self.service.call(request).await;
-        // Whoever is given what it asks for is no stranger; a refusal says so in its headers.
+        // A client that gets what it asks for is authenticated. A refusal has `grpc-status` in its headers.
         if !response.headers().contains_key("grpc-status") {
             self.guest.prove();
         }
@@ -69,7 +69,7 @@ fn exhausted(full: Full) -> Status {
     Status::resource_exhausted(format!("{full}; try again later"))
 }
 
-/// A request's body: in time, and under the budget.
+/// A request's body, with a time limit and counted against the budget.
 pub(super) struct Bounded {
     body: Incoming,
     held: Held,
@@ -100,7 +100,8 @@ impl Body for Bounded {
     }
 }
 
-/// An answer whose parts are held until they have gone out. One that does not fit ends the stream.
+/// The body of an answer. Each part counts against the budget until it has been sent; a part that does not fit ends
+/// the stream.
 pub(super) struct Answer {
     body: tonic::body::Body,
     guest: Arc<Guest>,

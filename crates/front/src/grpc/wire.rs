@@ -1,5 +1,5 @@
-//! A client's socket on the way to the HTTP/2 library: its first words in time, no flood of empty frames, and no more
-//! streams than there is room for.
+//! A client's socket below the HTTP/2 library. It limits the time for the preface, the number of empty frames, and
+//! the number of streams to the budget.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::frames::{Calm, Frames, Open, PREFACE_BYTES, StreamsHeld};
 use super::limits::PREFACE_TIMEOUT;
 use super::settling::Settling;
 
-/// Why a client is closed.
+/// Why a client is disconnected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Excess {
     Frames,
@@ -28,8 +28,8 @@ impl Excess {
         }
     }
 
-    /// GOAWAY with ENHANCE_YOUR_CALM (RFC 9113 §6.8). It names the highest stream there can be, for what was asked
-    /// before is not at fault.
+    /// GOAWAY with ENHANCE_YOUR_CALM (RFC 9113 §6.8). It names the highest possible stream number, because earlier
+    /// requests did nothing wrong.
     fn goaway(self) -> Vec<u8> {
         let body = [b"\x7f\xff\xff\xff\0\0\0\x0b", self.text().as_bytes()].concat();
         let length = u32::try_from(body.len()).unwrap_or_default().to_be_bytes();
@@ -41,16 +41,17 @@ impl Excess {
     }
 }
 
-/// Bytes read and thrown away when a client is closed: to close over something unread would take the last words back.
+/// Bytes read and dropped when a client is disconnected. If a socket is closed with unread bytes, the client loses
+/// the GOAWAY.
 const LAST_BYTES: usize = 16 * 1024;
 
 pub(super) struct Wire<S> {
     stream: S,
     clock: Arc<dyn Clock>,
     settling: Arc<Settling>,
-    /// Bytes read, until the first words are whole.
+    /// Bytes of the preface read so far.
     heard: usize,
-    /// Ends when the client has been silent for too long; none once its first words are whole.
+    /// Ends when the client has been silent for too long. `None` after the preface is complete.
     silence: Option<BoxFuture<'static, ()>>,
     inbound: Frames,
     outbound: Frames,
@@ -60,7 +61,7 @@ pub(super) struct Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// A client's socket; `held` grows with each stream that the client begins.
+    /// Wraps a client's socket. `held` grows with each stream that the client begins.
     pub(super) fn new(stream: S, clock: Arc<dyn Clock>, settling: Arc<Settling>, held: StreamsHeld) -> Self {
         let silence = Some(clock.sleep(PREFACE_TIMEOUT));
         let (calm, open) = (Calm::new(clock.now()), Open::new(held));
@@ -68,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Self { stream, clock, settling, heard: 0, silence, inbound, outbound, calm, open, excess: None }
     }
 
-    /// Looks at what was read; tells what of it is too much.
+    /// Checks bytes that were read. Returns the limit that they exceed.
     fn read(&mut self, bytes: &[u8]) -> Result<(), Excess> {
         if self.silence.is_some() {
             self.heard += bytes.len();
@@ -93,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.calm.wrote(bytes.len());
     }
 
-    /// Says why the connection ends, without waiting for anything.
+    /// Sends the reason why the connection ends, without waiting.
     fn end(&mut self, excess: Excess, cx: &mut Context<'_>) -> io::Error {
         self.excess = Some(excess);
         tracing::debug!(why = excess.text(), "gRPC connection ended");
@@ -119,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         if this.silence.as_mut().is_some_and(|silence| silence.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        // A few bytes begin streams that cost a thousand times as much, and each may be at the cost of others.
+        // A few bytes can begin streams that need a thousand times as much memory, and each may evict another client.
         ready!(this.settling.poll(cx));
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);

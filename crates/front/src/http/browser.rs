@@ -1,8 +1,8 @@
-//! Web pages of strangers: what a browser on this machine sends for one is told from what its user sends.
+//! Tells requests that a foreign web page sends through the user's browser from requests of the user.
 //!
-//! A page may ask any address of this machine for anything; the browser says where it comes from and keeps the answer
-//! from it. But a page whose own name is made to resolve to us has the same origin as we, and reads: only that name in
-//! `Host` gives it away (DNS rebinding). What it cannot have is a token.
+//! A page may send requests to any address of this machine. The browser names the page's origin and keeps the answer
+//! from the page. But a page whose own host name resolves to our address has the same origin as we do, so it can read
+//! the answer (DNS rebinding). Only the name in `Host` shows the attack. The page cannot have a token.
 
 use std::net::IpAddr;
 
@@ -11,22 +11,22 @@ use http::header::HOST;
 
 use super::error::HttpError;
 
-/// By which names this agent is called.
+/// The names under which clients call this agent.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// The node's name.
     pub node: String,
-    /// Names below these are ours, with or without a dot at their end.
+    /// Names below these domains are ours, with or without a dot at the end.
     pub domains: Vec<String>,
-    /// Others (`http_config.allowed_hosts`). With any, all listeners are particular about names, not only those on
+    /// Further names (`http_config.allowed_hosts`). If there are any, all listeners check names, not only those on
     /// loopback.
     pub allowed: Vec<String>,
-    /// Whether a token says who asks. While rights are not enforced any text passes for one.
+    /// Whether a valid token authenticates the caller. While ACLs are not enforced, any text is accepted as a token.
     pub tokens_count: bool,
 }
 
 impl Names {
-    /// Refuses a request that calls us by a name that is not ours, if a page of a stranger could have sent it.
+    /// Refuses a request whose `Host` is not ours, if a foreign web page could have sent it.
     pub(super) fn check(
         &self,
         headers: &HeaderMap,
@@ -34,7 +34,7 @@ impl Names {
         has_token: bool,
     ) -> Result<(), HttpError> {
         let particular = on_loopback || !self.allowed.is_empty();
-        // A request has one host, or comes from a time before there was any; browsers send it.
+        // Browsers always send `Host`. Only HTTP/1.0 clients may leave it out.
         let host = headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
         if !particular || (self.tokens_count && has_token) || host.is_empty() {
             return Ok(());
@@ -69,7 +69,8 @@ impl Names {
     }
 }
 
-/// The host of a host and port; an IPv6 address without its brackets. Of anything else all of it, which is no name.
+/// The host of a `host:port` text, and an IPv6 address without its brackets. Any other text is returned unchanged; it
+/// is not a valid name.
 fn without_port(authority: &str) -> &str {
     let (host, rest) = match authority.strip_prefix('[') {
         Some(inside) => inside.split_once(']').unwrap_or((authority, "")),
@@ -81,9 +82,8 @@ fn without_port(authority: &str) -> &str {
 
 /// Whether a browser says that a page of another origin sends this (Origin, Sec-Fetch-Site).
 ///
-/// A page reached under a name that resolves to us by trickery has that name in `Host`, too; so
-/// the origin must be a loopback name or an address literal, or be listed. What is said twice or cannot be read
-/// is no origin of ours.
+/// A page that uses DNS rebinding has its own name in `Host`, too. So the origin must be a loopback name, an IP
+/// address, or listed. A header that is repeated or unreadable counts as foreign.
 pub(super) fn is_foreign(headers: &HeaderMap, listed: &[String]) -> bool {
     let said = |name: &str| {
         let mut all = headers.get_all(name).iter();
@@ -210,7 +210,7 @@ mod tests {
             called(&names(), host, true, true, true);
             called(&names(), host, false, false, true);
         }
-        // No token means anything where everybody may do everything.
+        // Without ACLs a token proves nothing.
         called(&Names { tokens_count: false, ..names() }, "evil.example", true, true, false);
     }
 

@@ -1,4 +1,4 @@
-//! What an endpoint gets: the request, taken apart and bounded.
+//! The request as an endpoint gets it: parsed and limited in size.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ pub struct Call {
     pub method: Method,
     /// Path, decoded.
     pub path: String,
-    /// What the route's pattern took from the path, in order.
+    /// Path segments that the route's pattern captured, in order.
     pub captures: Vec<String>,
     /// Query parameters, decoded, in order.
     pub query: Vec<(String, String)>,
@@ -36,7 +36,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// The first value of a query parameter; present without value is the empty text.
+    /// The first value of a query parameter. A parameter without a value gives the empty text.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -58,19 +58,19 @@ impl Call {
         }
     }
 
-    /// A query parameter that must be there.
+    /// A query parameter that must be present.
     pub fn required(&self, name: &str) -> Result<&str, HttpError> {
         self.parameter(name)
             .filter(|value| !value.is_empty())
             .ok_or_else(|| HttpError::bad_request(format!("required query parameter '{name}' not set")))
     }
 
-    /// What the route's pattern took from the path at that place.
+    /// The path segment captured at this position.
     pub fn capture(&self, at: usize) -> &str {
         self.captures.get(at).map_or("", String::as_str)
     }
 
-    /// The same, as a name: `call.named(0, ServiceName::parse)`.
+    /// The same, parsed as a name: `call.named(0, ServiceName::parse)`.
     pub fn named<T, E: Display>(
         &self,
         at: usize,
@@ -81,7 +81,7 @@ impl Call {
 
     /// The token the caller sent: `?token=`, `X-Consul-Token`, `Authorization: Bearer`, in this order.
     ///
-    /// The agent's own default applies where the token is used, not here.
+    /// This is only the caller's token. The agent's default token is applied later, where the token is used.
     pub fn token(&self) -> Option<Secret> {
         token(&self.query, &self.headers).map(|found| Secret::new(found.to_owned()))
     }
@@ -105,7 +105,7 @@ impl Call {
     }
 
     fn consistency(&self) -> Result<Consistency, HttpError> {
-        // What may be stale is, even beside `?leader`.
+        // `?stale` wins over `?leader`.
         let stale = self.parameter("stale").is_some() || self.max_stale()?.is_some();
         let consistent = self.parameter("consistent").is_some();
         match (stale, consistent) {
@@ -129,7 +129,7 @@ impl Call {
         }
     }
 
-    /// `?wait=`; a Go duration. What is not longer than nothing is as if it were not there, as in Consul.
+    /// `?wait=`, a Go duration. Zero and negative values count as absent, as in Consul.
     pub fn wait(&self) -> Result<Option<Duration>, HttpError> {
         match self.parameter("wait") {
             None | Some("") => Ok(None),
@@ -139,7 +139,8 @@ impl Call {
         }
     }
 
-    /// `?max_stale=`: how old the answer of any server may be; zero and less ask for nothing.
+    /// `?max_stale=`: the greatest age of an answer that any server may give. Zero and negative values count as
+    /// absent.
     pub fn max_stale(&self) -> Result<Option<Duration>, HttpError> {
         match self.parameter("max_stale") {
             None | Some("") => Ok(None),
@@ -149,8 +150,8 @@ impl Call {
         }
     }
 
-    /// Whether `Cache-Control` has the servers asked in any case. The other words of that header need
-    /// nothing done here: the cache follows its servers, so that what it has is not old while they answer.
+    /// Whether `Cache-Control` demands an answer from the servers. The other directives of that header need no
+    /// action: the cache follows the servers, so its content is current while the servers answer.
     pub fn must_revalidate(&self) -> Result<bool, HttpError> {
         let invalid = || HttpError::bad_request("Invalid Cache-Control header.");
         let Some(header) = self.headers.get(CACHE_CONTROL) else { return Ok(false) };
@@ -168,7 +169,7 @@ impl Call {
         Ok(found)
     }
 
-    /// `?node-meta=key:value`, repeatable. An empty one is a key that no node has, as in Consul.
+    /// `?node-meta=key:value`, repeatable. An empty value gives an empty key, which no node has, as in Consul.
     pub fn node_meta(&self) -> BTreeMap<String, String> {
         let pair = |text: &str| {
             let (key, value) = text.split_once(':').unwrap_or((text, ""));
@@ -197,13 +198,13 @@ impl Call {
         Ok(())
     }
 
-    /// Whether the answer is to be indented.
+    /// Whether the JSON answer is to be indented.
     pub fn pretty(&self) -> bool {
         self.parameter("pretty").is_some()
     }
 }
 
-/// The token in a query and headers, if there is one.
+/// The token in a query or in headers, if any.
 pub(super) fn token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -> Option<&'r str> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = || {
@@ -216,17 +217,17 @@ pub(super) fn token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -
     Some(found).filter(|found| !found.is_empty())
 }
 
-/// The token by which a caller says who it is: that of everybody without one is known to all.
+/// The token that identifies the caller. The anonymous token does not count, because everybody knows it.
 pub(super) fn own_token<'r>(query: &'r [(String, String)], headers: &'r HeaderMap) -> Option<&'r str> {
     token(query, headers).filter(|token| *token != ANONYMOUS_SECRET)
 }
 
-/// A time in nanoseconds, if it is one.
+/// Nanoseconds as a duration; `None` unless positive.
 fn positive(nanos: i64) -> Option<Duration> {
     u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
 }
 
-/// Takes a query string apart, as browsers and Go do; refuses broken escapes.
+/// Parses a query string as browsers and Go do. Refuses broken escapes.
 pub fn parse_query(query: &str) -> Result<Vec<(String, String)>, HttpError> {
     let mut parameters = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -267,7 +268,7 @@ fn broken_escape() -> HttpError {
     HttpError::bad_request("URL contains a broken percent escape")
 }
 
-/// Yes or no as Go reads it.
+/// A boolean, as Go parses it.
 pub(crate) fn go_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),

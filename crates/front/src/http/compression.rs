@@ -1,7 +1,7 @@
-//! Compresses answers for clients that ask for it: long ones, and none that carries a secret.
+//! Compresses long answers for clients that accept gzip. Answers with secrets are never compressed.
 //!
-//! A secret that is compressed together with text an attacker chooses can be told from the lengths of
-//! answers (BREACH). So only what is listed here is compressed: an endpoint that nobody thought of is not.
+//! If a secret is compressed together with text that an attacker chooses, the length of the answer reveals the secret
+//! (BREACH). So only the listed paths are compressed; a new endpoint is not compressed until it is listed.
 
 use std::io::Write as _;
 
@@ -13,8 +13,8 @@ use http::header::ACCEPT_ENCODING;
 
 use super::limits;
 
-/// What paths that may be compressed begin with. Tokens, policies, leaves and the settings of the
-/// certificate authority are not among them.
+/// Prefixes of paths that may be compressed. Tokens, policies, leaf certificates and the CA configuration must not be
+/// listed.
 const COMPRESSED: [&str; 13] = [
     "/v1/agent/checks",
     "/v1/agent/connect/ca/roots",
@@ -31,12 +31,12 @@ const COMPRESSED: [&str; 13] = [
     "/v1/health/",
 ];
 
-/// Whether answers of an endpoint may be compressed, by its pattern.
+/// Whether answers of the endpoint with this pattern may be compressed.
 pub(super) fn is_allowed(pattern: &str) -> bool {
     COMPRESSED.iter().any(|prefix| pattern.starts_with(prefix))
 }
 
-/// Whether the client takes gzip: by its name, with a weight that is not zero.
+/// Whether the client accepts gzip: it is named, with a weight above zero.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|coding| {
@@ -46,20 +46,20 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The weight a parameter states; what cannot be read counts as none at all.
+/// The weight in a parameter. An unreadable weight counts as `None`.
 fn weight(parameter: &str) -> Option<f32> {
     let (name, value) = parameter.split_once('=')?;
     name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
 }
 
-/// The bytes compressed; `None` where it is not worth it.
+/// Compresses the bytes. Returns `None` if compression does not make them smaller.
 ///
-/// Between two pieces others on the thread have their turn.
+/// Yields to other tasks between two pieces.
 pub(super) async fn gzip(bytes: &Bytes) -> Option<Bytes> {
     if bytes.len() < limits::GZIP_BYTES_MIN {
         return None;
     }
-    // The fastest level: answers are made anew for each request, and JSON shrinks well at any.
+    // The fastest level: every request has a new answer, and JSON compresses well at any level.
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
     for piece in bytes.chunks(limits::GZIP_PIECE_BYTES) {
         encoder.write_all(piece).ok()?;
@@ -143,7 +143,7 @@ mod tests {
     async fn what_is_short_or_does_not_shrink_stays_as_it_is() {
         let short = Bytes::from(vec![b' '; limits::GZIP_BYTES_MIN - 1]);
         assert_eq!(gzip(&short).await, None);
-        // A linear congruential generator: nothing to find for a compressor.
+        // A linear congruential generator: its output does not compress.
         let mut seed = 1_u64;
         let noise = (0..4096).map(|_| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -16,15 +16,16 @@ use super::error::HttpError;
 use super::reply::Meta;
 use super::router::Authorise;
 
-/// Renders all metrics in Prometheus' text format; the exporter behind it is the program's.
+/// Renders all metrics in Prometheus' text format. The program provides the exporter.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Lines of the log.
 pub type LogLines = BoxStream<'static, Bytes>;
 
-/// Where the log can be followed while it is written; the log behind it is the program's.
+/// A log that can be followed while it is written. The program provides it.
 pub trait LogSource: Send + Sync {
-    /// Lines from this level on, whatever the agent's own; `None` if as many follow it as may.
+    /// Lines of this level and above, whatever the agent's own level. `None` if too many readers follow the log
+    /// already.
     fn follow(self: Arc<Self>, level: LogLevel, json: bool) -> Option<LogLines>;
 }
 
@@ -64,24 +65,25 @@ impl Ctx {
         Self { agent, use_cache: true, metrics: None, log: None }
     }
 
-    /// Who makes a request.
+    /// Resolves the caller of a request.
     pub async fn caller(&self, call: &Call) -> Result<Caller, HttpError> {
         Ok(self.agent.caller(call.token().as_ref()).await?)
     }
 
-    /// The head for a request that is passed on: without a token of its own it has the agent's.
+    /// The head of a request that is forwarded to the servers. A request without a token gets the agent's default
+    /// token.
     pub fn head(&self, call: &Call) -> Result<Head, HttpError> {
         let head = call.head()?;
         Ok(Head { token: self.agent.token_or_default(head.token.as_ref()), ..head })
     }
 
-    /// Passes a request on. An answer older than `?max_stale` is asked for again from the leader.
+    /// Forwards a request to the servers. If the answer is older than `?max_stale`, asks the leader again.
     pub async fn ask<R: Request>(&self, call: &Call, request: R) -> Result<(R::Reply, Meta), HttpError> {
         let head = self.head(call)?;
         self.ask_with(call, head, request).await
     }
 
-    /// The same with a head made otherwise.
+    /// The same with a given head.
     pub async fn ask_with<R: Request>(
         &self,
         call: &Call,
@@ -105,7 +107,7 @@ impl Ctx {
         Ok(Meta::of(answer))
     }
 
-    /// The answer out of the agent's cache; `None` if the request has to be put to the servers.
+    /// The answer from the agent's cache. `None` if the servers have to be asked.
     pub async fn ask_cache<C: Cached>(
         &self,
         call: &Call,
@@ -114,7 +116,7 @@ impl Ctx {
         self.ask_cache_with(call, &self.head(call)?, question).await
     }
 
-    /// The same with a head made otherwise.
+    /// The same with a given head.
     pub async fn ask_cache_with<C: Cached>(
         &self,
         call: &Call,
@@ -128,29 +130,29 @@ impl Ctx {
         Ok(Some(cached(self.agent.cached(&caller, question, head).await?, &caller)))
     }
 
-    /// Whether the agent's cache may answer: asked for, and not ruled out by `Cache-Control`.
+    /// Whether the agent's cache may answer: the request asks for it, and `Cache-Control` allows it.
     fn may_cache(&self, call: &Call) -> Result<bool, HttpError> {
         Ok(self.use_cache && call.flag("cached")? && !call.must_revalidate()?)
     }
 
-    /// The filter of a list, if there is one.
+    /// The `filter` parameter, parsed, if there is one.
     pub fn filter(call: &Call) -> Result<Option<Expression>, HttpError> {
         let text = call.parameter("filter").filter(|text| !text.is_empty());
         Ok(text.map(Expression::parse).transpose()?)
     }
 
-    /// The right to what the agent itself can tell or do.
+    /// The right to read or change the agent itself.
     pub fn own(&self, level: Level) -> Right<'static> {
         Right::named(Labelled::Agent, self.agent.config().node.as_str().to_owned(), level)
     }
 
-    /// The right to the cluster's operation.
+    /// The operator right.
     pub fn operator(level: Level) -> Right<'static> {
         Right::whole(Scalar::Operator, level)
     }
 }
 
-/// What is known about an answer out of the cache, and the answer.
+/// Splits an answer from the cache into its value, its metadata and its cache state.
 pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, FromCache) {
     let CacheAnswer { value, index, hit, age, filtered } = answer;
     let meta = Meta {
@@ -163,11 +165,11 @@ pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, FromCache
     (value, meta, FromCache { hit, age })
 }
 
-/// Where in its life an answer out of the cache is.
+/// The cache state of an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct FromCache {
-    /// Whether it was there when it was asked for.
+    /// Whether the cache had the answer when the request came.
     pub hit: bool,
-    /// How long ago contact with the servers was lost.
+    /// Time since the agent lost contact with the servers; zero while it has contact.
     pub age: std::time::Duration,
 }

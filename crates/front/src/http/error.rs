@@ -1,13 +1,13 @@
-//! What an endpoint answers when it cannot: a status and a plain text, as Consul's clients expect.
+//! The error answer of an endpoint: a status and a plain text, as Consul's clients expect.
 //!
-//! This is the one place where errors of the inside become codes of HTTP.
+//! This is the only place that maps internal errors to HTTP status codes.
 
 use concord_api::Faults;
 use concord_filter::FilterError;
 use concord_rpc::RpcError;
 use http::StatusCode;
 
-/// A refusal, as sent.
+/// An error answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{status}: {text}")]
 pub struct HttpError {
@@ -28,17 +28,17 @@ impl HttpError {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
-    /// 403: the caller may not.
+    /// 403: the caller lacks the right.
     pub fn forbidden(text: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, text)
     }
 
-    /// 404: it is not there.
+    /// 404: the thing does not exist.
     pub fn not_found(text: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, text)
     }
 
-    /// 501: documented in Consul, not built here yet.
+    /// 501: Consul documents it, but it is not built here yet.
     pub fn not_available(what: impl AsRef<str>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, format!("not available yet: {}", what.as_ref()))
     }
@@ -55,7 +55,7 @@ impl From<Faults> for HttpError {
 }
 
 impl From<FilterError> for HttpError {
-    /// Consul does not sort out faults of filters: they are 500 there, and clients know it so.
+    /// Consul answers filter errors with status 500, and clients expect that.
     fn from(error: FilterError) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }

@@ -1,17 +1,17 @@
-//! What the bytes of a connection pass before the HTTP library reads them: patience and framing.
+//! Checks the bytes of a connection before the HTTP library reads them: time limits and request framing.
 //!
 //! ```text
 //! Line ──head ends──► Line (no body) · Body (length) · Opaque (chunked: the last request)
 //!   └──not ours──► Refused: the library is given a byte it must refuse, and answers 400
 //! ```
 //!
-//! The library is lenient where two programs in a row can disagree about where a request ends: it takes
-//! a bare line feed for a line's end, equal lengths twice, and a length beside chunks. The gate is not.
-//! It knows of heads only what it needs for that; all else about them is the library's to judge.
-//! After a chunked body the connection is closed, so the gate need not follow chunks.
+//! The library is lenient in cases where two programs in a row can disagree about where a request ends: it accepts a
+//! bare line feed as a line end, a repeated equal length, and a length beside chunks. The gate refuses them. It
+//! parses only what it needs for that; the library checks everything else in the head. After a chunked body the
+//! connection is closed, so the gate need not parse chunks.
 //!
-//! What a head makes us keep beyond a usual one is under the budget of its client, and a client that
-//! does not take its answer is given up.
+//! A head larger than usual counts against the client's budget. A client that does not take its answer is
+//! disconnected.
 
 use std::io;
 use std::pin::Pin;
@@ -25,14 +25,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::limits::{ANSWER_PROGRESS_BYTES, READ_BYTES, REQUEST_BYTES, USUAL_HEAD_BYTES};
 
-/// How long a connection may stay silent.
+/// The time limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// From the connection, or a head's first byte, to the head's end.
+    /// From the connection, or the first byte of a head, to the end of the head.
     pub(super) head: Duration,
     /// Between two requests.
     pub(super) idle: Duration,
-    /// For the client to take some of an answer.
+    /// Time in which the client must take part of an answer.
     pub(super) answer: Duration,
 }
 
@@ -42,19 +42,19 @@ pub(super) struct Gate<S> {
     framing: Framing,
     clock: Arc<dyn Clock>,
     patience: Patience,
-    /// Requests being answered: while there are any nobody is waited for.
+    /// Requests being answered. While there are any, the client may be silent.
     busy: Arc<AtomicUsize>,
     waits: Option<(Waiting, BoxFuture<'static, ()>)>,
     fresh: bool,
-    /// What is held for requests on this connection.
+    /// Budget held for requests on this connection.
     held: Held,
     /// Bytes of the current head.
     head_bytes: usize,
-    /// While the socket takes nothing: until when it must have taken some.
+    /// Set while the socket takes no bytes: ends when the client has had enough time.
     stuck: Option<BoxFuture<'static, ()>>,
-    /// Bytes it took since that time was set.
+    /// Bytes that the socket took since then.
     taken: usize,
-    /// Whether something of an answer has not gone out yet: then the client is not waited for.
+    /// Whether part of an answer is not yet sent. Meanwhile the client may be silent.
     writing: bool,
 }
 
@@ -65,7 +65,7 @@ enum Waiting {
 }
 
 impl<S> Gate<S> {
-    /// With what is held for the first request.
+    /// A gate whose `held` covers the first request.
     pub(super) fn new(stream: S, clock: Arc<dyn Clock>, patience: Patience, held: Held) -> Self {
         let busy = Arc::new(AtomicUsize::new(0));
         let framing = Framing::default();
@@ -85,7 +85,7 @@ impl<S> Gate<S> {
         }
     }
 
-    /// The count of requests being answered on this connection.
+    /// The counter of requests being answered on this connection.
     pub(super) fn busy(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.busy)
     }
@@ -97,7 +97,7 @@ impl<S> Gate<S> {
         Some(if self.fresh || self.framing.head_begun() { Waiting::Head } else { Waiting::Idle })
     }
 
-    /// Takes what a head of that many more bytes costs.
+    /// Takes the budget for this many more bytes of a head.
     fn hold(&mut self, bytes: usize) -> io::Result<()> {
         if self.head_bytes == 0 {
             self.held.shrink_to(REQUEST_BYTES);
@@ -108,7 +108,7 @@ impl<S> Gate<S> {
         self.held.grow(more).map_err(io::Error::other)
     }
 
-    /// What came of a try to write; an error if the client has taken too little for too long.
+    /// Handles the result of a write. Returns an error if the client has taken too little for too long.
     fn watched(&mut self, cx: &mut Context<'_>, tried: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.writing = true;
         if let Poll::Ready(Ok(bytes)) = tried {
@@ -156,7 +156,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        // The library's buffer grows while reads fill it, once for each connection.
+        // The library's buffer grows with the size of reads, and keeps its size for the connection's lifetime.
         let room = buffer.remaining().min(READ_BYTES);
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
         let read = Pin::new(&mut this.stream).poll_read(cx, &mut part);
@@ -173,7 +173,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     }
                     let heads = this.framing.heads;
                     this.framing.pass(&mut buffer.filled_mut()[before..]);
-                    // Only a whole head buys more time: empty lines and single bytes do not.
+                    // Only a complete head restarts the time limit; empty lines and single bytes do not.
                     if this.framing.heads != heads {
                         this.fresh = false;
                         this.waits = None;
@@ -199,10 +199,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // The library flushes when it has written all it has.
+        // The library flushes when it has written everything.
         (self.stuck, self.writing) = (None, false);
-        // The library looked for the next request while this one was answered and does not look again by
-        // itself: patience begins when the answer is out.
+        // The library looked for the next request while it answered this one, and does not look again by itself. So
+        // the time limit begins when the answer has been sent.
         let _ = self.is_late(cx);
         Poll::Ready(Ok(()))
     }
@@ -225,40 +225,40 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     }
 }
 
-/// Bytes of a name that are looked at; the names of interest are shorter.
+/// Bytes of a header name that are compared. The names that matter here are shorter.
 const NAME_BYTES: usize = 20;
 
-/// Where in a request the next byte stands.
+/// The position within a request.
 #[derive(Debug, Default)]
 struct Framing {
     place: HeadPlace,
     head: Head,
-    /// Heads that have ended.
+    /// Complete heads so far.
     heads: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum HeadPlace {
-    /// In a line of a head, or before one.
+    /// In a line of a head, or before the first one.
     #[default]
     Line,
-    /// In a body with so many bytes left.
+    /// In a body, with this many bytes left.
     Body(u64),
-    /// In the connection's last request.
+    /// In the last request of the connection.
     Opaque,
-    /// Behind something that was refused.
+    /// After a request that was refused.
     Refused,
 }
 
-/// What has been seen of a head.
+/// What the gate has parsed of a head.
 #[derive(Debug, Default)]
 struct Head {
-    /// Lines that are complete, the request line included.
+    /// Complete lines, including the request line.
     lines: u32,
     /// Bytes of the current line.
     column: usize,
     return_before: bool,
-    /// The current line's name, in lower case, up to the colon.
+    /// The name in the current line, in lower case, up to the colon.
     name: [u8; NAME_BYTES],
     name_len: usize,
     in_value: bool,
@@ -277,7 +277,7 @@ impl Framing {
         self.in_head() && (self.head.lines > 0 || self.head.column > 0)
     }
 
-    /// Follows bytes; spoils one of a head that must be refused.
+    /// Consumes bytes. Overwrites one byte of a head that must be refused, so that the library answers 400.
     fn pass(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while let Some(byte) = bytes.get_mut(at) {
@@ -304,10 +304,10 @@ impl Framing {
         }
     }
 
-    /// Whether the byte may stand where it does.
+    /// Whether the byte is allowed at this position.
     fn line_byte(&mut self, byte: u8) -> bool {
         let head = &mut self.head;
-        // The library drops what follows this in a target; a reader before us may have judged by it.
+        // The library drops the part of a target after `#`; a proxy in front of us may have used it for a decision.
         if byte == b'#' && head.lines == 0 {
             return false;
         }
@@ -318,7 +318,7 @@ impl Framing {
         if !head.return_before {
             return false;
         }
-        // The line's own carriage return was counted.
+        // `column` counts the line's own carriage return.
         let empty = head.column == 1;
         head.end_line();
         if !empty {
@@ -366,7 +366,7 @@ impl Head {
         }
     }
 
-    /// What is no plain number the library refuses, so it is enough to follow plain ones.
+    /// The library refuses lengths that are not plain numbers, so plain ones are enough here.
     fn value_byte(&mut self, byte: u8) {
         if &self.name[..self.name_len] != b"content-length" {
             return;
@@ -414,7 +414,8 @@ mod tests {
         assert!(late(&mut gate));
     }
 
-    /// Passes a text whole and byte by byte; whether it stayed as it was, and what of it was left alone.
+    /// Passes a text at once and byte by byte. Checks whether it stayed unchanged, and which bytes the gate did not
+    /// inspect.
     #[track_caller]
     fn check(text: &str, place: HeadPlace) {
         for size in [1, 3, text.len()] {

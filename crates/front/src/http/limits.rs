@@ -1,18 +1,19 @@
-//! Every limit of the HTTP face, by name.
+//! Every limit of the HTTP API, by name.
 
 use std::time::Duration;
 
-/// Connections one client address may hold (Consul's `limits.http_max_conns_per_client`).
+/// Connections per client address (Consul's `limits.http_max_conns_per_client`).
 pub const CONNECTIONS_PER_CLIENT: usize = 200;
-/// Read, if it is there already, of a request on a connection that is refused: most are no longer.
+/// Bytes read, if they have arrived, from a connection that is refused. Most requests are not longer.
 pub const REFUSED_READ_BYTES: usize = 4 * 1024;
-/// From the first byte of a request to the end of its headers; a slower client is cut off.
+/// Time from the first byte of a request to the end of its headers. A slower client is disconnected.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two requests on a connection: more than clients keep one (Go's 90 s), so that they close first.
+/// Time between two requests on a connection. It is longer than clients wait (Go: 90 s), so that the client closes
+/// first.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-/// From the end of the headers to the end of the body.
+/// Time from the end of the headers to the end of the body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's line and headers together, unless `http_config.max_header_bytes` says otherwise.
+/// Bytes of the request line and all headers, unless `http_config.max_header_bytes` is set.
 pub const HEADER_BYTES: usize = 64 * 1024;
 /// Number of headers in a request.
 pub const HEADERS: usize = 100;
@@ -22,35 +23,35 @@ pub const BODY_BYTES: usize = 512 * 1024;
 pub const TARGET_BYTES: usize = 16 * 1024;
 /// Query parameters in one request.
 pub const QUERY_PARAMETERS: usize = 256;
-/// How long requests in flight may go on once the listener stops.
+/// How long running requests may continue after the listener stops.
 pub const DRAIN: Duration = Duration::from_secs(5);
-/// Pause after `accept` failed, most often for want of descriptors.
+/// Pause after a failed `accept`, whose usual cause is a lack of file descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Answers below this go as they are: a packet holds them anyway (Consul's handler has the same).
+/// Shorter answers are not compressed: they fit into one packet anyway (Consul has the same limit).
 pub const GZIP_BYTES_MIN: usize = 1400;
-/// Bytes compressed before others have their turn: a millisecond or so.
+/// Bytes compressed before other tasks run: about a millisecond of work.
 pub const GZIP_PIECE_BYTES: usize = 64 * 1024;
-/// A client that takes less than [`ANSWER_PROGRESS_BYTES`] of what waits for it in this time is closed.
+/// A client that takes less than [`ANSWER_PROGRESS_BYTES`] of the waiting bytes in this time is disconnected.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// What counts as progress; less a second than the slowest line carries.
+/// Bytes that count as progress: less than the slowest line carries in a second.
 pub const ANSWER_PROGRESS_BYTES: usize = 16 * 1024;
-/// Bytes read from a client at a time: what the library's buffer grows to follows it.
+/// Bytes read from a client at a time. The library's buffer grows with this size.
 pub const READ_BYTES: usize = 8 * 1024;
-/// What a connection costs before its first byte, in memory.
+/// Memory of a connection before its first byte.
 pub const CONNECTION_BYTES: usize = 4 * 1024;
-/// What it costs once it speaks: the library's buffers both ways, and the request's headers.
+/// Memory of a connection after its first byte: the library's buffers in both directions, and the request's headers.
 pub const REQUEST_BYTES: usize = 24 * 1024;
-/// Bytes of a head that are paid for with that.
+/// Bytes of a head that [`REQUEST_BYTES`] covers.
 pub const USUAL_HEAD_BYTES: usize = 8 * 1024;
-/// Taken for an answer before it is made, or as much as the last one of its endpoint had if that is more: none is made
-/// for a client that has no room for it.
+/// Budget taken before an answer is built. If the endpoint's last answer was larger, its size is taken instead. So no
+/// answer is built for a client whose budget cannot hold it.
 pub const ANSWER_BYTES: usize = 16 * 1024;
-/// Which part of the budget an answer is expected to need at most: an address that holds little else always has that, so
-/// that a large answer is tried again, and may be smaller.
+/// The expected size of an answer is at most the budget divided by this. An address that holds little else always
+/// gets that much. So a large answer is tried again, and may be smaller by then.
 pub const EXPECTED_SHARE: usize = 8;
 
-/// Bytes that may wait for one reader of an answer without end: some thousand lines of a log. They are held for as long as it
-/// reads.
+/// Bytes that may wait for one reader of an endless answer: some thousand lines of a log. They are held for as long
+/// as the client reads.
 pub const STREAM_BYTES: usize = 256 << 10;
 
 #[cfg(test)]

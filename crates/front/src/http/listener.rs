@@ -1,8 +1,8 @@
-//! Takes connections and serves requests on them, within limits.
+//! Accepts connections and serves their requests, within limits.
 //!
-//! A connection passes three gates before an endpoint sees anything of it: the number of
-//! connections (in all and per client), the time and size of its headers, the time and size of
-//! its body. Whatever is refused is refused with a status where the protocol still allows one.
+//! A connection passes three checks before an endpoint sees a request: the number of connections (in total and per
+//! client), the time and size of the headers, and the time and size of the body. A refused request gets a status if
+//! the protocol still allows one.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -39,12 +39,12 @@ use super::{compression, target};
 use crate::socket::{Io, Socket, source};
 use crate::tls::Tls;
 
-/// What the operator may set (Consul's `http_config` and `limits`).
+/// Settings of the operator (Consul's `http_config` and `limits`).
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Connections one client address may hold.
+    /// Connections per client address.
     pub connections_per_client: usize,
-    /// Bytes of a request's line and headers together.
+    /// Bytes of the request line and all headers.
     pub header_bytes: usize,
     /// From a request's first byte to the end of its headers.
     pub header_timeout: Duration,
@@ -52,21 +52,21 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// From the end of the headers to the end of the body.
     pub body_timeout: Duration,
-    /// For a client to take some of an answer that waits for it.
+    /// Time in which a client must take part of an answer.
     pub answer_timeout: Duration,
     /// Path prefixes that answer 403.
     pub blocked: Vec<String>,
-    /// Networks that may write; empty: all.
+    /// Networks that may send write requests. Empty: all.
     pub writers: Vec<IpNet>,
-    /// Origins of web pages, besides our own, that may write (`scheme://host[:port]`).
+    /// Origins of web pages, besides our own, that may send write requests (`scheme://host[:port]`).
     pub origins: Vec<String>,
-    /// By which names we are called, where web pages of strangers could call us by theirs.
+    /// The agent's own names, which protect against DNS rebinding.
     pub names: Names,
     /// Headers added to every response.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Indent all JSON, as `-dev` does.
     pub pretty: bool,
-    /// `allow` or `deny`, told in `X-Consul-Default-ACL-Policy`.
+    /// `allow` or `deny`; sent in `X-Consul-Default-ACL-Policy`.
     pub default_policy: &'static str,
 }
 
@@ -97,7 +97,7 @@ pub struct Http<C> {
     settings: Settings,
     clock: Arc<dyn Clock>,
     door: Door,
-    /// Bytes of an answer that are expected at most.
+    /// The largest size that is expected of an answer, in bytes.
     expected_max: usize,
 }
 
@@ -107,30 +107,30 @@ impl<C> std::fmt::Debug for Http<C> {
     }
 }
 
-/// Who is at the other end of a connection.
+/// The client of a connection.
 #[derive(Clone, Debug)]
 struct Client {
     /// `None` for a unix socket.
     address: Option<IpAddr>,
-    /// Whether it came to us on a loopback address.
+    /// Whether the client connected to a loopback address of this machine.
     on_loopback: bool,
     guest: Arc<Guest>,
 }
 
-/// Told to a client that has too many connections, in Consul's words.
+/// Answer to a client that has too many connections, in Consul's words.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 80\r\n\
     Connection: close\r\n\r\n\
     Your IP is issuing too many concurrent connections, please rate limit your calls";
 
-/// Told to a client when as much is held for all clients as may be, and its part for it.
+/// Answer to a client when the budget of all clients is used up, and this client has used its share.
 const NO_ROOM: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
     Connection: close\r\n\r\n\
     as much is held for clients as may be, and its part for this one; try again later";
 
-/// Says why a connection is closed, without waiting for anything: what does not fit into the socket's
-/// empty buffer at once stays unsaid.
+/// Sends the reason why a connection is closed, without waiting. What does not fit into the socket's empty buffer is
+/// not sent.
 fn refuse(io: &Io, full: Full) {
     let text = match full {
         Full::Source => TOO_MANY,
@@ -141,7 +141,7 @@ fn refuse(io: &Io, full: Full) {
 }
 
 impl<C: Authorise> Http<C> {
-    /// Ready to serve under a process's budget; nothing listens yet.
+    /// Prepares to serve under the process's budget. Does not listen yet.
     pub fn new(
         router: Router<C>,
         context: Arc<C>,
@@ -154,12 +154,12 @@ impl<C: Authorise> Http<C> {
         Arc::new(Self { router, context, settings, clock, door, expected_max })
     }
 
-    /// Changes how many connections one client address may hold; those beyond it stay.
+    /// Changes the limit of connections per client address. Open connections beyond it stay.
     pub fn limit_connections_per_client(&self, most: usize) {
         self.door.limit(most);
     }
 
-    /// Takes connections from a socket until the scope ends, under TLS if there is any.
+    /// Accepts connections from a socket until the scope ends. With `tls`, every connection uses TLS.
     pub fn serve(self: &Arc<Self>, socket: Socket, tls: Option<Arc<Tls>>, scope: &Scope) {
         let (http, inner) = (Arc::clone(self), scope.clone());
         scope.spawn("http listener", async move {
@@ -176,7 +176,7 @@ impl<C: Authorise> Http<C> {
             match socket.accept().await {
                 Ok((io, address)) => match self.door.enter(source(address), limits::CONNECTION_BYTES) {
                     Ok(guest) => self.start(io, address, guest, tls.cloned(), scope),
-                    // A refusal that could be read would have to be encrypted first.
+                    // A readable refusal would need a TLS handshake first.
                     Err(full) if tls.is_some() => debug!(%full, "connection refused"),
                     Err(full) => refuse(&io, full),
                 },
@@ -214,7 +214,7 @@ impl<C: Authorise> Http<C> {
     }
 
     async fn in_clear(self: &Arc<Self>, io: Io, client: Client, scope: &Scope) {
-        // Whoever has said nothing gets none of the library's buffers.
+        // Do not give a client any buffers of the HTTP library before it has sent its first byte.
         let spoken = timeout(&*self.clock, self.settings.header_timeout, io.is_spoken_to());
         tokio::select! {
             biased;
@@ -257,9 +257,9 @@ impl<C: Authorise> Http<C> {
             }
         });
         let connection = http1::Builder::new()
-            // The gate has its own, which tells an idle connection from a slow request.
+            // The gate has its own time limit, which tells an idle connection from a slow request.
             .header_read_timeout(None)
-            // As Go writes them, and scripts look for them: `X-Consul-Index`.
+            // Go writes headers in this case, and scripts search for `X-Consul-Index`.
             .title_case_headers(true)
             .max_buf_size(self.settings.header_bytes.max(8 * 1024))
             .max_headers(limits::HEADERS)
@@ -278,11 +278,11 @@ impl<C: Authorise> Http<C> {
         }
     }
 
-    /// Answers one request, whatever it is.
+    /// Answers one request.
     async fn respond(&self, request: Request<Incoming>, client: &Client) -> Response<Sent> {
         let began = self.clock.now();
         let method = request.method().clone();
-        // The gate does not follow chunks, so nothing may come after them.
+        // The gate does not parse chunks, so a chunked request must be the last one.
         let mut last = request.headers().contains_key(TRANSFER_ENCODING);
         let (mut pattern, mut known) = ("", false);
         let plain = target::check_host(request.version(), request.headers());
@@ -298,7 +298,7 @@ impl<C: Authorise> Http<C> {
         debug!(method = %method, pattern, status = status.as_u16(), "request");
         let mut response = answer.unwrap_or_else(|error| refusal(&error));
         let headers = response.headers_mut();
-        // The paths of endpoints tell it, as in Consul; one that leads nowhere has nothing to say.
+        // Only known endpoints send this header, as in Consul.
         if known {
             let policy = HeaderValue::from_static(self.settings.default_policy);
             headers.insert("x-consul-default-acl-policy", policy);
@@ -327,7 +327,7 @@ impl<C: Authorise> Http<C> {
         if raw_path.len() + query.len() > limits::TARGET_BYTES {
             return Err(HttpError::new(StatusCode::URI_TOO_LONG, "the URL is longer than 16 KiB"));
         }
-        // The library reads in large pieces and stops somewhere between once and twice the limit.
+        // The library reads large pieces, so it stops somewhere between one and two times the limit.
         let header_bytes: usize =
             head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if header_bytes + raw_path.len() + query.len() > self.settings.header_bytes {
@@ -360,7 +360,8 @@ impl<C: Authorise> Http<C> {
         let query = parse_query(query)?;
         let token = call::own_token(&query, &head.headers);
         self.settings.names.check(&head.headers, client.on_loopback, token.is_some())?;
-        // As soon as it is said: a blocking query would else be a stranger's for as long as it waits.
+        // Check the token before the endpoint runs. Otherwise a blocking query would count as anonymous for as long
+        // as it waits.
         if let Some(token) = token
             && !client.guest.has_proved()
             && self.context.knows(&Secret::new(token.to_owned())).await
@@ -379,10 +380,11 @@ impl<C: Authorise> Http<C> {
             client: client.address,
         };
         let layout = if self.settings.pretty || call.pretty() { Layout::Pretty } else { Layout::Compact };
-        // Room for an answer like the last one: without it none is made in vain, which costs others their turn.
+        // Reserve room for an answer as large as the last one. Without room none is built: that would be in vain, and
+        // would cost other clients their share.
         let last_bytes = self.router.last_bytes(&found);
         let expected = last_bytes.load(Ordering::Relaxed).min(self.expected_max).max(limits::ANSWER_BYTES);
-        // What is large waits until what was taken for the one before it has gone.
+        // Before a large answer, wait until the memory taken from evicted clients has been freed.
         if expected > limits::ANSWER_BYTES {
             client.guest.settled(&*self.clock).await;
         }
@@ -409,7 +411,7 @@ impl<C: Authorise> Http<C> {
         Ok(response)
     }
 
-    /// Block list, write restriction, and web pages of strangers (N-40).
+    /// Applies the block list, the write restriction and the check for foreign web pages (N-40).
     fn screen(
         &self,
         method: &Method,
@@ -435,7 +437,7 @@ impl<C: Authorise> Http<C> {
         Ok(())
     }
 
-    /// The body, and what is held for it.
+    /// The request's body, and the budget held for it.
     async fn read_body(
         &self,
         mut body: Incoming,
@@ -452,7 +454,8 @@ impl<C: Authorise> Http<C> {
             return Err(too_large());
         }
         let read = async {
-            // As much as it says it has: growing would copy, and keep both for a moment. What does not come costs no memory.
+            // Allocate the announced length at once: growing would copy, and keep both copies for a moment. Bytes
+            // that never come cost no memory.
             let length = usize::try_from(body.size_hint().upper().unwrap_or(0)).unwrap_or(limit).min(limit);
             let (mut bytes, mut held) =
                 (BytesMut::with_capacity(length), client.guest.hold(0).map_err(no_room)?);
@@ -475,7 +478,7 @@ impl<C: Authorise> Http<C> {
     }
 }
 
-/// What stands at `/`, for whoever looks whether something answers here.
+/// The page at `/`, for users who check whether the agent answers.
 const INDEX_PAGE: &str = "concord agent: there is no web interface here; the HTTP API is below /v1/.\n";
 
 fn no_room(full: Full) -> HttpError {
@@ -498,7 +501,7 @@ fn method_response(method: &Method, allowed: &[Method]) -> Result<Response<Sent>
     Ok(response)
 }
 
-/// Where to ask instead; with 307 a client repeats method and body there.
+/// Redirects to another location. A client repeats the method and the body after a 307.
 fn redirect(location: &str) -> Result<Response<Sent>, HttpError> {
     let location = HeaderValue::from_str(location)
         .map_err(|_| HttpError::bad_request("the URL contains a character that is not printable"))?;
@@ -519,7 +522,7 @@ fn refusal(error: &HttpError) -> Response<Sent> {
 }
 
 mod metrics {
-    //! What is counted of requests; labels are bounded by the table of endpoints.
+    //! Metrics of requests. The labels are bounded by the table of endpoints.
 
     use std::time::Duration;
 

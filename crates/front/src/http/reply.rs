@@ -1,4 +1,4 @@
-//! What an endpoint returns, before it becomes bytes.
+//! The answer of an endpoint, before it is encoded.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use serde::Serialize;
 
 use super::error::HttpError;
 
-/// A body that comes in pieces.
+/// A body that is produced in pieces.
 pub type Pieces = BoxStream<'static, Bytes>;
 
 /// The body of a reply.
 pub enum Body {
     /// Nothing.
     Empty,
-    /// A value, to be written as JSON in the form the request asks for.
+    /// A value; encoded as JSON, in the layout that the request asks for.
     Json(Box<dyn FnOnce(Layout) -> Result<Vec<u8>, serde_json::Error> + Send>),
     /// Bytes with their media type.
     Bytes(&'static str, Bytes),
-    /// Bytes as they come, with their media type; each piece goes out at once.
+    /// Pieces with their media type. Each piece is sent at once.
     Stream(&'static str, Pieces),
 }
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Never what it says: that may be a key.
+        // Never print the content: it may be a key.
         f.write_str(match self {
             Self::Empty => "Empty",
             Self::Json(_) => "Json(..)",
@@ -90,7 +90,7 @@ impl Reply {
         Self { body: Body::Bytes(media, bytes.into()), ..Self::empty() }
     }
 
-    /// Bytes as they come, with their media type.
+    /// Pieces with their media type, sent as they come.
     pub fn stream(media: &'static str, pieces: Pieces) -> Self {
         Self { body: Body::Stream(media, pieces), ..Self::empty() }
     }
@@ -102,7 +102,7 @@ impl Reply {
         self
     }
 
-    /// The same reply with what is known about it in headers.
+    /// The same reply with its metadata in headers.
     #[must_use]
     pub fn with_meta(mut self, meta: &Meta) -> Self {
         self.headers.insert(INDEX, HeaderValue::from(meta.index.max(1)));
@@ -120,7 +120,7 @@ impl Reply {
         self
     }
 
-    /// The same reply, saying that the caller's rights hid something, if they did.
+    /// The same reply. If `filtered`, a header says that the caller's rights hid something.
     #[must_use]
     pub fn with_filtered(mut self, filtered: bool) -> Self {
         if filtered {
@@ -129,7 +129,7 @@ impl Reply {
         self
     }
 
-    /// The same reply with words for its status; those a header cannot hold are left out.
+    /// The same reply with a reason phrase. Characters that a header cannot carry are left out.
     #[must_use]
     pub fn with_reason(mut self, reason: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(reason) {
@@ -145,7 +145,7 @@ impl Reply {
         self
     }
 
-    /// The same reply, saying whether it came from the cache and how old it is.
+    /// The same reply with headers about the cache: whether it had the answer, and the answer's age.
     #[must_use]
     pub fn with_cache(mut self, hit: bool, age: Duration) -> Self {
         self.headers.insert(CACHE, HeaderValue::from_static(if hit { "HIT" } else { "MISS" }));
@@ -164,7 +164,7 @@ impl Reply {
         self
     }
 
-    /// The parts that are sent: a body that comes in pieces has none of them yet.
+    /// The parts to send. A body of pieces has no bytes here.
     pub fn into_parts(
         self,
         layout: Layout,
@@ -172,7 +172,7 @@ impl Reply {
         let Self { status, mut headers, body } = self;
         let mut pieces = None;
         let (media, bytes) = match body {
-            // As Consul has it: nothing, but of this kind.
+            // An empty body has this content type in Consul.
             Body::Empty => ("application/json", Bytes::new()),
             Body::Bytes(media, bytes) => (media, bytes),
             Body::Stream(media, more) => {
@@ -186,7 +186,7 @@ impl Reply {
                         format!("cannot encode the answer: {error}"),
                     )
                 })?;
-                // It may wait for a slow client: what it grew by in advance goes back.
+                // The bytes may wait for a slow client, so free the unused capacity.
                 bytes.shrink_to_fit();
                 ("application/json", bytes.into())
             }
@@ -196,23 +196,23 @@ impl Reply {
     }
 }
 
-/// What is known about an answer.
+/// Metadata of an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Meta {
-    /// Index of the last change to what it was made from.
+    /// Index of the last change to the data that the answer was built from.
     pub index: u64,
-    /// Whether the answering server knew a leader.
+    /// Whether the server that answered knew a leader.
     pub known_leader: bool,
-    /// How long ago that server heard from the leader.
+    /// Time since that server heard from the leader.
     pub last_contact: Duration,
-    /// Whether the caller's rights hid something; never told to anonymous callers.
+    /// Whether the caller's rights hid something. Anonymous callers are never told.
     pub filtered: bool,
-    /// How the answer was made; `None` where Consul does not tell.
+    /// The consistency of the read. `None` where Consul does not send it.
     pub consistency: Option<Consistency>,
 }
 
 impl Meta {
-    /// What is known about an answer of the servers, and the answer.
+    /// Splits an answer of the servers into its value and its metadata.
     pub fn of<T>(answer: Answer<T>) -> (T, Self) {
         let Answer { value, index, known_leader, last_contact, filtered, consistency } = answer;
         (value, Self { index, known_leader, last_contact, filtered, consistency: Some(consistency) })

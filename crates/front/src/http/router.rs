@@ -1,7 +1,7 @@
 //! Finds the endpoint for a request and checks its right before it runs.
 //!
-//! An endpoint is a type; the right it needs is part of that type. One without a right does not
-//! compile, and no request reaches an endpoint past [`Router::dispatch`].
+//! An endpoint is a type, and the right it needs is part of that type. An endpoint without a right does not compile.
+//! No request reaches an endpoint except through [`Router::dispatch`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,17 +16,18 @@ use super::call::Call;
 use super::error::HttpError;
 use super::reply::Reply;
 
-/// Where an endpoint's caller is authorised.
+/// Where the caller of an endpoint is authorised.
 pub enum Right<C> {
-    /// Nowhere: the answer is public by design. The text says why.
+    /// Nowhere: the answer is public by design. The text is the reason.
     Open(&'static str),
-    /// Here, before the endpoint runs: the right follows from the request.
+    /// Here, before the endpoint runs. The request alone decides which right is needed.
     Here(fn(&Call, &C) -> Result<concord_acl::Right<'static>, HttpError>),
-    /// By whoever answers these requests, as their types declare; see [`Right::asked`].
+    /// By the server or cache that answers these requests; each request type declares its right. See
+    /// [`Right::asked`].
     Asked(&'static [&'static str]),
-    /// By the agent, where it holds the record: the right follows from what is registered.
+    /// By the agent, which has the record: the registered service or check decides which right is needed.
     Agent,
-    /// Where the agent reads its own records: each is shown to who may read it.
+    /// By the agent, which lists its own records and leaves out those that the caller may not read.
     Filtered,
 }
 
@@ -42,7 +43,7 @@ impl<C> std::fmt::Debug for Right<C> {
     }
 }
 
-/// Requests that an endpoint asks.
+/// The requests that an endpoint sends.
 pub trait Asks {
     /// Their names.
     const NAMES: &'static [&'static str];
@@ -57,7 +58,7 @@ impl<A: Request, B: Request> Asks for (A, B) {
 }
 
 impl<C> Right<C> {
-    /// By whoever answers these requests.
+    /// The right of an endpoint that sends the requests `R`.
     pub const fn asked<R: Asks>() -> Self {
         Self::Asked(R::NAMES)
     }
@@ -67,19 +68,19 @@ impl<C> Right<C> {
 pub trait Endpoint<C>: Send + Sync + 'static {
     /// Its method.
     const METHOD: Method;
-    /// Its path: literal segments, `:name` for one segment or, at the end, for all that follows but nothing,
-    /// `*name` for all that follows.
+    /// The endpoint's path. It consists of literal segments; `:name` takes one segment or, at the end, the non-empty
+    /// rest of the path; `*name` takes the rest, which may be empty.
     const PATH: &'static str;
-    /// Where its caller is authorised.
+    /// Where the caller is authorised.
     const RIGHT: Right<C>;
-    /// Bytes its body may have.
+    /// The largest body in bytes.
     const BODY_BYTES: usize = super::limits::BODY_BYTES;
 
     /// Answers a request.
     fn answer(context: Arc<C>, call: Call) -> impl Future<Output = Result<Reply, HttpError>> + Send;
 }
 
-/// Checks a right of a caller; implemented by what endpoints run on.
+/// Checks a caller's rights. Implemented by the context of the endpoints.
 pub trait Authorise: Send + Sync + 'static {
     /// Succeeds if the token has the right.
     fn authorise(
@@ -88,7 +89,7 @@ pub trait Authorise: Send + Sync + 'static {
         right: concord_acl::Right<'static>,
     ) -> impl Future<Output = Result<(), HttpError>> + Send;
 
-    /// Whether a token says who its caller is: a valid one, where tokens count, and not everybody's.
+    /// Whether the token identifies its caller: it is valid, ACLs are enforced, and it is not the anonymous token.
     fn knows(&self, token: &Secret) -> impl Future<Output = bool> + Send;
 }
 
@@ -100,7 +101,7 @@ struct Route<C> {
     segments: Vec<Segment>,
     right: Right<C>,
     body_bytes: usize,
-    /// Bytes of the last answer.
+    /// Size of the last answer in bytes.
     last_bytes: AtomicUsize,
     answer: fn(Arc<C>, Call) -> Answering,
 }
@@ -111,8 +112,7 @@ enum Segment {
     Rest,
 }
 
-/// The pattern of an endpoint, and the status and text its path is refused with when the name at its end is
-/// left out.
+/// The pattern of an endpoint, and the status and text for a path that lacks the name at its end.
 pub type Nameless = (&'static str, StatusCode, &'static str);
 
 /// The table of endpoints.
@@ -128,21 +128,21 @@ impl<C> std::fmt::Debug for Router<C> {
     }
 }
 
-/// What a path leads to.
+/// The endpoint that a path leads to.
 #[derive(Debug)]
 pub struct FoundRoute {
     route: usize,
     captures: Vec<String>,
 }
 
-/// Why a path leads nowhere.
+/// Why no endpoint answers a path.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Missing {
     /// No endpoint has this path.
     Path,
-    /// The path of the endpoint with this pattern, without the name at its end.
+    /// The path lacks the name at the end of this pattern.
     Name(&'static str),
-    /// The path is known, the method is not; these are.
+    /// The path exists, but not with this method. These are its methods.
     Method(Vec<Method>),
 }
 
@@ -152,7 +152,7 @@ impl<C: Authorise> Router<C> {
         Self { routes: Vec::new(), unbuilt: Vec::new(), nameless: &[] }
     }
 
-    /// The same table with one more endpoint. Of two that fit a path the more literal one answers.
+    /// Adds an endpoint. If two patterns fit a path, the more literal one answers.
     #[must_use]
     pub fn with<E: Endpoint<C>>(mut self) -> Self {
         self.routes.push(Route {
@@ -167,21 +167,21 @@ impl<C: Authorise> Router<C> {
         self
     }
 
-    /// The same table, knowing also which paths of Consul are not built yet, and what they are.
+    /// Adds the Consul paths that are not built yet, with a description of each.
     #[must_use]
     pub fn with_unbuilt(mut self, table: &[(&'static str, &'static str)]) -> Self {
         self.unbuilt.extend(table.iter().map(|(path, what)| (segments(path), *what)));
         self
     }
 
-    /// The same table, knowing also how paths without the name at their end are refused.
+    /// Adds the answers to paths that lack the name at their end.
     #[must_use]
     pub fn with_nameless(mut self, table: &'static [Nameless]) -> Self {
         self.nameless = table;
         self
     }
 
-    /// The answer to a path that leads nowhere: 501 if Consul has it, else 404.
+    /// The answer to an unknown path: 501 if Consul has it, else 404.
     pub fn missing(&self, raw_path: &str, path: &str) -> HttpError {
         let unbuilt = self
             .unbuilt
@@ -190,7 +190,7 @@ impl<C: Authorise> Router<C> {
         if let Some((_, what)) = unbuilt {
             return HttpError::not_available(what);
         }
-        // The path is not repeated: these texts are Consul's to the letter.
+        // The text does not repeat the path: it is exactly Consul's.
         HttpError::not_found(match path.contains("/v1/") {
             true => "Invalid URL path: not a recognized HTTP API endpoint\n",
             false => {
@@ -199,7 +199,7 @@ impl<C: Authorise> Router<C> {
         })
     }
 
-    /// The answer to the path of an endpoint without the name at its end, if Consul has one of its own.
+    /// The answer to a path that lacks the name at its end, if Consul has a special one.
     pub fn missing_name(&self, pattern: &str) -> Option<HttpError> {
         let (_, status, text) = self.nameless.iter().find(|(path, ..)| *path == pattern)?;
         Some(HttpError::new(*status, *text))
@@ -207,8 +207,9 @@ impl<C: Authorise> Router<C> {
 
     /// Finds the endpoint for a method and a raw, still escaped path.
     ///
-    /// The most literal pattern that fits has the path, whatever the method, as in Consul; of two that are
-    /// equally literal the one with more segments, so that the other's last name does not swallow them.
+    /// The most literal pattern that fits gets the path, whatever the method, as in Consul. Between two equally
+    /// literal patterns the one with more segments wins; otherwise the last name of the shorter one would take them
+    /// all.
     pub fn find(&self, method: &Method, raw_path: &str) -> Result<Result<FoundRoute, Missing>, HttpError> {
         let mut best = (0, 0);
         let mut fitting: Vec<(usize, Fit<'_>)> = Vec::new();
@@ -234,22 +235,22 @@ impl<C: Authorise> Router<C> {
         Ok(Ok(FoundRoute { route: *at, captures: captures.collect::<Result<_, _>>()? }))
     }
 
-    /// The pattern of an endpoint, for metrics and logs: it has no names of users in it.
+    /// The pattern of an endpoint, for metrics and logs. It contains no names that users chose.
     pub fn pattern(&self, found: &FoundRoute) -> &'static str {
         self.routes[found.route].pattern
     }
 
-    /// Bytes the body of a request to an endpoint may have.
+    /// The largest body, in bytes, of a request to this endpoint.
     pub fn body_bytes(&self, found: &FoundRoute) -> usize {
         self.routes[found.route].body_bytes
     }
 
-    /// Bytes of an endpoint's last answer: the next one is expected to be as large.
+    /// Size of the endpoint's last answer in bytes. The next one is expected to be as large.
     pub fn last_bytes(&self, found: &FoundRoute) -> &AtomicUsize {
         &self.routes[found.route].last_bytes
     }
 
-    /// Checks the endpoint's right, then lets it answer.
+    /// Checks the endpoint's right, then calls the endpoint.
     pub async fn dispatch(
         &self,
         context: &Arc<C>,
@@ -258,7 +259,7 @@ impl<C: Authorise> Router<C> {
     ) -> Result<Reply, HttpError> {
         let route = &self.routes[found.route];
         call.captures = found.captures;
-        // In front of everything else, whatever the endpoint reads.
+        // This check comes first, whatever the endpoint reads.
         call.require_default_tenancy()?;
         match &route.right {
             Right::Here(right) => {
@@ -294,18 +295,18 @@ fn segments(path: &'static str) -> Vec<Segment> {
     path.split('/').skip(1).map(segment).collect()
 }
 
-/// How a path fits a pattern.
+/// How a path matches a pattern.
 struct Fit<'p> {
-    /// How many segments are literally those of the pattern.
+    /// How many segments match literally.
     literals: usize,
-    /// What the others take.
+    /// The captured segments.
     captures: Vec<&'p str>,
-    /// Whether the last of them takes something.
+    /// Whether the last segment captures something.
     has_names: bool,
 }
 
-/// `None` if the path does not fit. A name in the middle may not be empty; one at the end takes the rest of the
-/// path, for ids may have slashes in them and clients do not escape those.
+/// Matches a path; `None` if it does not fit. A name in the middle must not be empty. A name at the end takes the
+/// rest of the path, because ids may contain slashes that clients do not escape.
 fn fit<'p>(segments: &[Segment], raw_path: &'p str) -> Option<Fit<'p>> {
     let mut rest = raw_path.strip_prefix('/')?;
     let mut found = Fit { literals: 0, captures: Vec::new(), has_names: true };

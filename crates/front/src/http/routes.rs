@@ -1,4 +1,4 @@
-//! The table of endpoints: one file per area, each beginning with its part of the table.
+//! The table of endpoints: one file per area. Each file begins with its part of the table.
 
 mod acl;
 mod agent;
@@ -16,8 +16,8 @@ mod unbuilt;
 use super::context::Ctx;
 use super::router::Router;
 
-/// Declares endpoints, each with its method, path, right and answer, and `add`, which puts all of them
-/// into a table: what is declared cannot be forgotten there.
+/// Declares endpoints with their method, path, right and function, and `add`, which puts all of them into a router.
+/// So a declared endpoint cannot be left out of the router.
 macro_rules! endpoints {
     ($( $(#[$doc:meta])* $name:ident: $method:ident $path:literal, $right:expr => $answer:ident; )+) => {
         $(

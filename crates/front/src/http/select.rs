@@ -1,8 +1,7 @@
-//! Filters over what is printed: which selectors each kind of record has.
+//! Filters of JSON records: which selectors each kind of record has.
 //!
-//! A shape is a record with one example of everything; `"*"` stands for any key of a map. Whether a
-//! selector exists is the shape's to say, what it leads to the record's, whose fields may be left out
-//! where they have their zero value.
+//! A shape is a record with one example of every field; `"*"` stands for any key of a map. The shape decides whether
+//! a selector exists. The record gives its value, and may leave out fields that are zero.
 
 use std::sync::LazyLock;
 
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::error::HttpError;
 
-/// What can be selected of one kind of record.
+/// The selectors of one kind of record.
 #[derive(Debug)]
 pub(crate) struct Shape(LazyLock<Value>);
 
@@ -37,7 +36,7 @@ pub(crate) static MEMBER: Shape = shape(member);
 /// `connect/intentions`.
 pub(crate) static INTENTION: Shape = shape(intention);
 
-/// Keeps what satisfies a filter.
+/// Keeps the records that match a filter.
 pub(crate) fn keep<T: Serialize>(
     filter: Option<&Expression>,
     shape: &'static Shape,
@@ -47,7 +46,7 @@ pub(crate) fn keep<T: Serialize>(
     keep_by(filter, shape, records, |record| record)
 }
 
-/// Keeps the pairs whose record satisfies a filter.
+/// Keeps the pairs whose record matches a filter.
 pub(crate) fn keep_values<K, T: Serialize>(
     filter: Option<&Expression>,
     shape: &'static Shape,
@@ -64,7 +63,7 @@ fn keep_by<T, R: Serialize>(
     records: Vec<T>,
     record: impl Fn(&T) -> &R,
 ) -> Result<Vec<T>, HttpError> {
-    // Also of an empty list a wrong selector is refused.
+    // A wrong selector is an error even if the list is empty.
     filter.check(&Record { shape: &shape.0, value: &Value::Null })?;
     let mut kept = Vec::new();
     for item in records {
@@ -141,7 +140,7 @@ fn node() -> Value {
     })
 }
 
-/// Its `Config` is whatever people put there and cannot be selected, as in Consul.
+/// `Config` of a proxy has free content and cannot be selected, as in Consul.
 fn proxy() -> Value {
     json!({
         "DestinationServiceName": "", "DestinationServiceID": "", "LocalServiceAddress": "", "LocalServicePort": 0,

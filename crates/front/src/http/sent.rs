@@ -1,7 +1,7 @@
-//! The body of an answer on its way out, held until the socket has taken it.
+//! The body of an answer while it is sent. It holds its budget until the socket has taken it.
 //!
-//! The answer is there once, in whole, and goes to the socket in the pieces that the socket takes; nothing
-//! is copied into buffers on the way. What comes piece by piece is taken as the socket takes it.
+//! The answer is in memory once, as a whole, and goes to the socket in the sizes that the socket takes. Nothing is
+//! copied into buffers in between. A body of pieces is read only as fast as the socket takes it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::reply::Pieces;
 
-/// A body of one piece, or none, or of pieces that are still to come.
+/// A body: one piece, none, or a stream of pieces.
 #[derive(Default)]
 pub(super) struct Sent {
     piece: Option<Piece>,
     more: Option<Pieces>,
-    /// What is held for pieces to come, and what counts their request as one that is being answered.
+    /// The budget of a stream of pieces, and the counter of requests being answered.
     _held: Option<Held>,
     busy: Option<Counted<Arc<AtomicUsize>>>,
 }
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Sent {
     }
 }
 
-/// Bytes that give back what is held for them when they are gone.
+/// Bytes that release their budget when they are dropped.
 #[derive(Debug)]
 pub(super) struct Piece {
     bytes: Bytes,
@@ -40,17 +40,17 @@ pub(super) struct Piece {
 }
 
 impl Sent {
-    /// Bytes, and what is held for them.
+    /// A body of bytes with their budget.
     pub(super) fn new(bytes: Bytes, held: Option<Held>) -> Self {
         Self { piece: (!bytes.is_empty()).then_some(Piece { bytes, _held: held }), ..Self::default() }
     }
 
-    /// Pieces that are still to come, and what is held for those that wait.
+    /// A body of pieces, with the budget for those that wait.
     pub(super) fn stream(pieces: Pieces, held: Held) -> Self {
         Self { more: Some(pieces), _held: Some(held), ..Self::default() }
     }
 
-    /// Keeps the request among those that are being answered until the last piece is out.
+    /// Counts the request as being answered until the last piece has been sent.
     pub(super) fn keep(&mut self, busy: Counted<Arc<AtomicUsize>>) {
         self.busy = self.more.is_some().then_some(busy);
     }

@@ -1,7 +1,7 @@
-//! What a request is addressed to: its host, and the one clean form of its path.
+//! Checks a request's host and the form of its path.
 //!
-//! A path with empty or dot segments is not read as if it were clean, since whoever stands before us may
-//! have judged it as it was: the client is told the clean form and asks again (as Go's mux does).
+//! A path with empty or dot segments is not cleaned and then served: a proxy in front of us may have judged the path
+//! as it was sent. Instead the client is redirected to the clean path, as Go's mux does.
 
 use http::header::HOST;
 use http::uri::Scheme;
@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, Uri, Version};
 
 use super::error::HttpError;
 
-/// Refuses a request whose host could be understood differently by another reader, or is not said.
+/// Refuses a request that has no host, or whose host another program could read differently.
 pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), HttpError> {
     let mut hosts = headers.get_all(HOST).iter();
     let refused = |what: &str| {
@@ -22,14 +22,14 @@ pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Ht
             refused(": malformed Host header")
         }
         (Some(_), None) => Ok(()),
-        // Before 1.1 there was no such header.
+        // HTTP before 1.1 has no `Host` header.
         (None, _) if version < Version::HTTP_11 => Ok(()),
         (None, _) => refused(": missing required Host header"),
     }
 }
 
-/// Refuses a target that is no path of ours: the forms of proxies and of the whole server (RFC 9112 §3.2.3, §3.2.4), and
-/// a whole URL (§3.2.2) but for one of ours that names the same host as the header does.
+/// Refuses a target that is not a path of this API: the forms for proxies and for the whole server (RFC 9112 §3.2.3,
+/// §3.2.4), and a full URL (§3.2.2) unless it names the same host as the header.
 pub(super) fn check_form(uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
     let refused =
         |what: &str| Err(HttpError::new(StatusCode::BAD_REQUEST, format!("400 Bad Request: {what}")));
@@ -41,24 +41,24 @@ pub(super) fn check_form(uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError
     if uri.scheme() != Some(&Scheme::HTTP) {
         return refused("the request target has another scheme than http");
     }
-    // The user of a URL would make them differ, too: no host has one.
+    // A user name in the URL also makes this comparison fail: `Host` has none.
     if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) {
         return refused("the request target and the Host header name different hosts");
     }
     Ok(())
 }
 
-/// What may stand in a host and port (RFC 3986 §3.2.2), without the user of a URL.
+/// Bytes allowed in a host and port (RFC 3986 §3.2.2); no user name.
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
 }
 
-/// Where a request for this path should have gone, if its path is not clean; with the query as it was.
+/// The clean form of a path, with the original query. `None` if the path is clean.
 pub(super) fn clean_target(raw_path: &str, query: Option<&str>) -> Option<String> {
     let path = clean_path(raw_path)?;
     let mut target = String::with_capacity(path.len());
     for byte in path.bytes() {
-        // A browser takes `/\` for `//`, and what follows for a host.
+        // A browser reads `/\` as `//`, and takes the next segment for a host.
         if byte.is_ascii_graphic() && byte != b'\\' {
             target.push(char::from(byte));
         } else {
@@ -72,11 +72,11 @@ pub(super) fn clean_target(raw_path: &str, query: Option<&str>) -> Option<String
     Some(target)
 }
 
-/// The path without empty and dot segments; `None` if it has none. Escapes stay what they are.
+/// The path without empty and dot segments; `None` if it has none of them. Escapes are not decoded.
 fn clean_path(raw_path: &str) -> Option<String> {
     let segments = raw_path.strip_prefix('/')?;
     let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
-    // One empty segment at the end is a slash there.
+    // One empty segment at the end is a trailing slash.
     let body = segments.strip_suffix('/').unwrap_or(segments);
     if segments.is_empty() || !body.split('/').any(is_odd) {
         return None;

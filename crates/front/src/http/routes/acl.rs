@@ -53,11 +53,11 @@ endpoints! {
     UpdatePolicy: PUT "/v1/acl/policy/:id", Right::asked::<(SetPolicy,)>() => update_policy;
     /// Removes a policy.
     RemovePolicy: DELETE "/v1/acl/policy/:id", Right::asked::<(DeletePolicy,)>() => delete_policy;
-    /// What the request's token may do of a list of things.
+    /// Answers which rights the request's token has, for a list of resources.
     Probe: POST "/v1/internal/acl/authorize", Right::Open("tells a caller only about itself") => probe;
 }
 
-/// The shape of a token as its reader may see it.
+/// A token in the form in which its reader may see it.
 fn shown(record: TokenRecord) -> Token {
     let TokenRecord {
         accessor,
@@ -73,7 +73,7 @@ fn shown(record: TokenRecord) -> Token {
     } = record;
     let token = token::Token {
         accessor,
-        // Not a part of the shape.
+        // The JSON form does not contain the hash.
         secret_hash: SecretHash([0; 32]),
         secret: None,
         description,
@@ -87,17 +87,18 @@ fn shown(record: TokenRecord) -> Token {
     Token::from_model(&token, Some(&Secret::new(secret)))
 }
 
-/// A token that is not there is answered as in Consul: 403, and Consul's Go client knows it by the text.
+/// A missing token gets 403 with Consul's text, by which Consul's Go client recognises it.
 fn known<T>(found: Option<T>) -> Result<T, HttpError> {
     found.ok_or_else(|| HttpError::forbidden(format!("token does not exist: {}", RpcError::TokenNotFound)))
 }
 
-/// Where ACLs are off there is nothing to ask, and nothing that could be asked wrongly.
+/// Refuses the request if ACLs are disabled.
 fn enabled(ctx: &Ctx) -> Result<(), HttpError> {
     if ctx.agent.config().acl.enabled { Ok(()) } else { Err(RpcError::AclDisabled.into()) }
 }
 
-/// What is wrong with a request is told to who may make it; others are told that they may not.
+/// Returns the parsed request. The text of a parse error is shown only to a caller that has the right; others get
+/// 403.
 async fn checked<T>(
     ctx: &Ctx,
     call: &Call,
@@ -134,7 +135,7 @@ async fn tokens(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     Ok(Reply::json(shown).with_meta(&meta))
 }
 
-/// Which tokens are asked for: those with a policy, or of a service.
+/// The tokens that the query asks for: those with a policy, or those of a service.
 fn wanted(call: &Call) -> Result<ListTokens, HttpError> {
     for (parameter, what) in [("role", "ACL roles"), ("authmethod", "ACL auth methods")] {
         if call.parameter(parameter).is_some_and(|value| !value.is_empty()) {
@@ -149,7 +150,7 @@ fn wanted(call: &Call) -> Result<ListTokens, HttpError> {
     Ok(ListTokens { policy, service })
 }
 
-/// A body as a request: with `accessor` of a token that is there, else of a new one.
+/// Turns a body into a request. With `accessor` it updates that token; without, it creates one.
 fn set_token(upsert: TokenUpsert, accessor: Option<Uuid>) -> SetToken {
     let TokenUpsert { accessor: written, secret, description, policies, identities, local, expires } = upsert;
     let choice = |policy: PolicyRef| match policy {
@@ -201,7 +202,7 @@ async fn own_token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let accessor = checked(&ctx, &call, Level::Read, uuid(&call, "AccessorID")).await?;
-    // Whatever its value.
+    // The parameter counts with any value.
     if call.parameter("expanded").is_some() {
         let (found, mut meta) = ctx.ask(&call, ExpandToken { accessor }).await?;
         meta.consistency = None;

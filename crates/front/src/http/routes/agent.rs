@@ -1,4 +1,4 @@
-//! `agent`: what the agent tells about itself, and what it does for whoever runs it.
+//! `agent`: information about the agent itself, and commands for its operator.
 
 mod exposition;
 mod monitor;
@@ -24,7 +24,7 @@ use crate::http::{Call, HttpError, Reply, Right};
 endpoints! {
     /// Configuration, ports and counters.
     AgentSelf: GET "/v1/agent/self", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => about;
-    /// What it was built from.
+    /// The version that was built.
     Version: GET "/v1/agent/version", Right::Open("tells nothing a port scan would not") => version;
     /// Members of the gossip pool.
     Members: GET "/v1/agent/members", Right::Filtered => members;
@@ -32,7 +32,7 @@ endpoints! {
     Leave: PUT "/v1/agent/leave", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => leave;
     /// Reads the configuration again.
     Reload: PUT "/v1/agent/reload", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => reload;
-    /// Changes a token the agent uses itself.
+    /// Changes one of the agent's own tokens.
     Token: PUT "/v1/agent/token/:kind", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => token;
     /// The log while it is written.
     Monitor: GET "/v1/agent/monitor", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => monitor;
@@ -43,7 +43,7 @@ endpoints! {
 async fn about(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let mut about = ctx.agent.about(&caller)?;
-    // A server tells how its log is. What it cannot ask itself is left out, not a reason to say nothing.
+    // A server adds the state of its log. If that query fails, it is left out of the answer.
     if ctx.agent.config().about.server
         && let Ok((status, _)) = ctx.ask(&call, ReadStatus {}).await
     {
@@ -128,14 +128,14 @@ async fn reload(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     Ok(Reply::json(ctx.agent.reload(&caller).await?))
 }
 
-/// Body of `agent/token/:kind`. Has no `Debug`.
+/// Body of `agent/token/:kind`. It has no `Debug`, because it holds a secret.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct TokenBody {
     token: String,
 }
 
-/// The token a path names, also by the names of its past; else what is to be answered.
+/// The token kind that a path names; old names are accepted. An unknown name gives the error to answer.
 fn token_kind(name: &str) -> Result<TokenKind, HttpError> {
     match name {
         "default" | "acl_token" => Ok(TokenKind::Default),

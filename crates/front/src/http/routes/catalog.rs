@@ -1,4 +1,4 @@
-//! `catalog`: nodes and services as the servers know them, and records written straight to them.
+//! `catalog`: the servers' view of nodes and services, and direct writes to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::http::select::{self, NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
-    /// Writes a node, and with it a service and checks.
+    /// Writes a node, optionally with a service and checks.
     RegisterRecords: PUT "/v1/catalog/register", Right::asked::<(Register,)>() => register;
     /// Removes a node, a service or a check.
     DeregisterRecords: PUT "/v1/catalog/deregister", Right::asked::<(Deregister,)>() => deregister;
@@ -31,7 +31,7 @@ endpoints! {
     Services: GET "/v1/catalog/services", Right::asked::<(ListServices, ListInstances)>() => services;
     /// Instances of a service.
     Service: GET "/v1/catalog/service/:name", Right::asked::<(ServiceInstances,)>() => service;
-    /// Instances that take mesh traffic for a service.
+    /// Instances that accept mesh traffic for a service.
     Connect: GET "/v1/catalog/connect/:name", Right::asked::<(ServiceInstances,)>() => connect;
     /// A node with its services, by id.
     Node: GET "/v1/catalog/node/:node", Right::asked::<(NodeDump,)>() => node;
@@ -39,8 +39,8 @@ endpoints! {
     NodeServiceNames: GET "/v1/catalog/node-services/:node", Right::asked::<(NodeDump,)>() => node_services;
 }
 
-/// The head of a write: where the body says, which is here if it says nothing. A parameter does not count, as
-/// in Consul.
+/// The head of a write. The datacenter comes from the body; an empty one means ours. The `dc` parameter is ignored,
+/// as in Consul.
 fn head_for(ctx: &Ctx, call: &Call, datacenter: Datacenter) -> Result<Head, HttpError> {
     let elsewhere = (datacenter != ctx.agent.config().datacenter).then_some(datacenter);
     Ok(Head { datacenter: elsewhere, ..ctx.head(call)? })
@@ -90,7 +90,7 @@ async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     Ok(Reply::json(shown).with_meta(&meta))
 }
 
-/// What is filtered are the instances, with the node each is on; what is left of them has names and tags.
+/// The filter applies to the instances and their nodes. The names and tags of the remaining instances are returned.
 fn names(
     instances: &[InstanceOnNode],
     filter: Option<&Expression>,
@@ -113,7 +113,7 @@ async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    // The same instances are kept with their health: what is cached for one endpoint is for the other.
+    // The health endpoint caches the same instances, so both endpoints share one cache entry.
     let kept = ServiceHealth { select: selection(&call, connect)?, worst: None };
     if let Some((instances, meta, cached)) = ctx.ask_cache(&call, &kept).await? {
         let all = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
@@ -125,8 +125,8 @@ async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, Ht
     Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_NODE, shown)?).with_meta(&meta))
 }
 
-/// Which instances a request is about: the service in its path, tags, the node's metadata. Tags are those of
-/// the service; of who stands for it in the mesh they are not asked, as in Consul.
+/// Which instances a request asks for: the service in its path, tags, node metadata. Tags apply to the service
+/// itself; with `connect` they are ignored, as in Consul.
 pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection, HttpError> {
     refuse_foreign(call)?;
     let tags = call.parameters("tag").filter(|_| !connect);
@@ -138,7 +138,7 @@ pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection,
     })
 }
 
-/// Peers and sameness groups are not there yet.
+/// Refuses peers and sameness groups, which are not built yet.
 fn refuse_foreign(call: &Call) -> Result<(), HttpError> {
     let given = |name: &str| call.parameter(name).is_some_and(|value| !value.is_empty());
     match (given("peer"), given("sg") || given("sameness-group")) {
@@ -177,7 +177,7 @@ async fn node_services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         }
         None => (None, Vec::new()),
     };
-    // As in Consul: nothing left over is an empty list, nothing there from the start is `null`.
+    // As in Consul: an empty list if the filter or the rights left nothing, `null` if there was nothing.
     let left_out = filter.is_some() || meta.filtered && node.is_some();
     let services = select::keep(filter.as_ref(), &NODE_SERVICE, services)?;
     let services = (left_out || !services.is_empty()).then_some(services);

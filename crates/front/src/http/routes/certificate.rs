@@ -1,4 +1,4 @@
-//! `connect/ca`: the roots of trust as the servers publish them, and the authority's configuration.
+//! `connect/ca`: the root certificates that the servers publish, and the CA configuration.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
-    /// The roots of trust.
+    /// The root certificates.
     CaRoots: GET "/v1/connect/ca/roots", Right::asked::<(ReadCaRoots,)>() => roots;
-    /// The authority's configuration, without keys.
+    /// The CA configuration, without keys.
     ReadConfiguration: GET "/v1/connect/ca/configuration", Right::asked::<(ReadCaConfig,)>() => configuration;
-    /// Changes the configuration, and with it perhaps the root.
+    /// Changes the CA configuration. This can replace the root.
     SetConfiguration: PUT "/v1/connect/ca/configuration",
         Right::Here(|_, _| Ok(Ctx::operator(Level::Write))) => set_configuration;
 }
@@ -24,7 +24,7 @@ async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (roots, mut meta) = ctx.ask(&call, ReadCaRoots {}).await?;
     meta.consistency = None;
     let roots = Roots::from_model(&roots);
-    // Without a value it asks for nothing, as in Consul.
+    // `?pem` without a value is ignored, as in Consul.
     let reply = if call.parameter("pem").is_some_and(|pem| !pem.is_empty()) && call.flag("pem")? {
         Reply::bytes("application/pem-certificate-chain", roots.pem())
     } else {

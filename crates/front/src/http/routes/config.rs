@@ -21,15 +21,15 @@ endpoints! {
     Read: GET "/v1/config/:kind/:name", Right::asked::<(ReadEntry,)>() => read;
     /// Removes an entry.
     Delete: DELETE "/v1/config/:kind/:name", Right::asked::<(DeleteEntry,)>() => delete;
-    /// Says that this takes a name.
+    /// Answers that the name is missing in the path.
     DeleteKind: DELETE "/v1/config/:kind", Right::Open("removes nothing") => delete_kind;
 }
 
-/// `{}`.
+/// The answer `{}`.
 #[derive(Serialize)]
 struct Done {}
 
-/// The kind asked for. An invalid token is told first, whatever else is wrong.
+/// The entry kind in the path. An invalid token is reported before any other error.
 async fn kind(ctx: &Ctx, call: &Call) -> Result<EntryKind, HttpError> {
     match parse_kind(call.capture(0)) {
         Ok(kind) => Ok(kind),
@@ -40,7 +40,7 @@ async fn kind(ctx: &Ctx, call: &Call) -> Result<EntryKind, HttpError> {
     }
 }
 
-/// `?cas=`: the index at which the entry must have changed last.
+/// `?cas=`: the modify index that the entry must have.
 fn cas(call: &Call) -> Result<Option<u64>, HttpError> {
     let Some(text) = call.parameter("cas").filter(|text| !text.is_empty()) else { return Ok(None) };
     let index =
@@ -73,7 +73,7 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     match entry {
         Some(entry) => Ok(Reply::json(ConfigEntry::from_model(&entry)).with_meta(&meta)),
         None => {
-            // With an index, so that one can wait for the entry to appear.
+            // The 404 carries an index, so that a client can wait for the entry to appear.
             let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
             let text = format!("{missing} for {:?} / {:?}", name.kind.as_str(), name.as_str());
             Ok(Reply::text(text).with_status(StatusCode::NOT_FOUND).with_meta(&meta))

@@ -1,4 +1,4 @@
-//! `agent/connect`: what services and proxies of this node ask for on every connection, from memory.
+//! `agent/connect`: requests that services and proxies of this node make for every connection. Answered from memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::http::reply::Meta;
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
-    /// May this connection be made?
+    /// Decides whether a connection is allowed.
     Authorize: POST "/v1/agent/connect/authorize", Right::Agent => authorize;
-    /// The roots of trust.
+    /// The root certificates.
     AgentRoots: GET "/v1/agent/connect/ca/roots", Right::Open("the public trust bundle") => roots;
     /// Certificate and key of a service.
     AgentLeaf: GET "/v1/agent/connect/ca/leaf/:service", Right::Agent => leaf;
@@ -34,7 +34,7 @@ async fn authorize(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let answer = ctx.agent.roots(&call.head()?).await?;
     let (index, hit, age) = (answer.index, answer.hit, answer.age);
-    // Consul's Go client reads nothing of the cache's headers where these are missing.
+    // Consul's Go client ignores the cache headers if these headers are missing.
     let meta =
         Meta { index, known_leader: age.is_zero(), last_contact: age, filtered: false, consistency: None };
     Ok(Reply::json(Roots::from_model(&answer.value)).with_meta(&meta).with_cache(hit, age))
@@ -46,7 +46,7 @@ async fn leaf(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let answer = ctx.agent.leaf(&caller, &service, &ctx.head(&call)?).await?;
     let (leaf, meta, cached) = cached(answer, &caller);
     let shape = Leaf::from_model(&service, &leaf.certificate, &leaf.key);
-    // A leaf's age is the time since it was signed, which says nothing of the servers.
+    // A leaf's age is the time since it was signed. It says nothing about the contact with the servers.
     let meta = Meta {
         index: meta.index,
         known_leader: true,

@@ -1,4 +1,4 @@
-//! `health`: nodes, services and their checks as the servers know them.
+//! `health`: the servers' view of nodes, services and their checks.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ endpoints! {
     Node: GET "/v1/health/node/:node", Right::asked::<(NodeChecks,)>() => node;
     /// Checks of a service's instances.
     Checks: GET "/v1/health/checks/:service", Right::asked::<(ServiceChecks,)>() => checks;
-    /// Checks in one state, wherever they are.
+    /// Checks in one state, on all nodes.
     State: GET "/v1/health/state/:state", Right::asked::<(ChecksInState,)>() => state;
     /// Instances of a service with their health.
     Service: GET "/v1/health/service/:service", Right::asked::<(ServiceHealth,)>() => service;
-    /// Instances that take mesh traffic for a service, with their health.
+    /// Instances that accept mesh traffic for a service, with their health.
     Connect: GET "/v1/health/connect/:service", Right::asked::<(ServiceHealth,)>() => connect;
 }
 
@@ -45,7 +45,7 @@ async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     Ok(Reply::json(select::keep(filter.as_ref(), &CHECK, shown)?).with_meta(&meta))
 }
 
-/// A word that is no state names one no check is ever in, as in Consul.
+/// An unknown word selects a state that no check has, as in Consul.
 fn state_named(word: &str) -> CheckState {
     match word {
         "any" => CheckState::Any,

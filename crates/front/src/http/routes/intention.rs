@@ -1,4 +1,4 @@
-//! `connect/intentions`: who may call whom, and why.
+//! `connect/intentions`: which service may call which, and the reasons.
 
 mod by_id;
 mod explain;
@@ -30,31 +30,31 @@ use crate::http::reply::Meta;
 use crate::http::select::{self, INTENTION};
 use crate::http::{Call, HttpError, Reply, Right};
 
-/// Services one `match` may name; each is a query of its own.
+/// Services that one `match` request may name. Each needs its own query.
 const MATCH_NAMES_MAX: usize = 64;
 
 endpoints! {
     /// All intentions.
     List: GET "/v1/connect/intentions", Right::asked::<(ListIntentions,)>() => list;
-    /// Makes one by the older API, which gives it an id.
+    /// Creates one through the older API, which gives it an id.
     Create: POST "/v1/connect/intentions", Right::asked::<(CreateIntention,)>() => create;
     /// The intention with an id.
     ReadById: GET "/v1/connect/intentions/:id", Right::asked::<(ReadIntention,)>() => read_by_id;
-    /// Changes it.
+    /// Changes the intention with an id.
     UpdateById: PUT "/v1/connect/intentions/:id", Right::asked::<(UpdateIntention,)>() => update_by_id;
-    /// Removes it.
+    /// Removes the intention with an id.
     DeleteById: DELETE "/v1/connect/intentions/:id", Right::asked::<(DeleteIntentionById,)>() => delete_by_id;
     /// The intention of one source and one destination.
     Read: GET "/v1/connect/intentions/exact", Right::asked::<(ReadPair,)>() => read;
-    /// Sets it.
+    /// Creates or replaces the intention of one source and one destination.
     Upsert: PUT "/v1/connect/intentions/exact", Right::asked::<(UpsertIntention,)>() => upsert;
-    /// Removes it.
+    /// Removes the intention of one source and one destination.
     Delete: DELETE "/v1/connect/intentions/exact", Right::asked::<(DeleteIntention,)>() => delete;
-    /// The intentions that can decide on calls by or to a service.
+    /// The intentions that can decide about calls to or from a service.
     Match: GET "/v1/connect/intentions/match", Right::asked::<(MatchIntentions,)>() => matching;
-    /// Whether a connection would be let through.
+    /// Whether a connection would be allowed.
     Check: GET "/v1/connect/intentions/check", Right::asked::<(CheckIntention,)>() => check;
-    /// Why, and what would change that.
+    /// Why a connection would be allowed or denied, and which change would reverse that.
     Explain: GET "/v1/connect/intentions/explain", Right::asked::<(ExplainIntention,)>() => explain;
 }
 
@@ -123,14 +123,14 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     })
 }
 
-/// What `match` tells, a list for each name. Nothing is `null` there, as in Consul.
+/// The answer of `match`: one list per name. An empty list is `null`, as in Consul.
 struct Matched {
     lists: Vec<Option<Vec<Intention>>>,
     meta: Meta,
     cached: Option<FromCache>,
 }
 
-/// One query per name. They wait together: the first that has something new ends the wait of all.
+/// Sends one query per name. They wait together; the first query with a new answer ends the wait.
 async fn match_all(ctx: &Ctx, call: &Call, wanted: &[(String, MatchBy)]) -> Result<Matched, HttpError> {
     let head = ctx.head(call)?;
     if let [(_, by)] = wanted {
@@ -143,7 +143,8 @@ async fn match_all(ctx: &Ctx, call: &Call, wanted: &[(String, MatchBy)]) -> Resu
     }
     select_all(ask(head.clone())).await.0?;
     let then = joined(try_join_all(ask(Head { min_index: 0, ..head })).await?);
-    // What was not there when it was asked for is there by now.
+    // The first answers may have missed the cache and filled it. So the reply is a cache hit only if they were hits,
+    // too.
     let was_there = now.cached.is_some_and(|now| now.hit);
     let cached = then.cached.map(|then| FromCache { hit: then.hit && was_there, ..then });
     Ok(Matched { cached, ..then })
@@ -154,7 +155,7 @@ async fn match_one(ctx: &Ctx, call: &Call, head: Head, by: &MatchBy) -> Result<M
         && let Some((set, meta, cached)) =
             ctx.ask_cache_with(call, &head, &IntentionsTo(service.clone())).await?
     {
-        // The agent decides by these, too: what is cached for one is for the other.
+        // The agent uses the same cache entry for its own decisions.
         return Ok(Matched::one(set.entries.iter().map(|entry| &**entry), meta, Some(cached)));
     }
     let question = MatchIntentions { by: by.clone() };
@@ -165,7 +166,7 @@ async fn match_one(ctx: &Ctx, call: &Call, head: Head, by: &MatchBy) -> Result<M
     Ok(Matched::one(&entries, meta, None))
 }
 
-/// The answers to all names as one: as new as the newest, out of the cache if all are.
+/// Joins the answers to all names. The newest index counts; it is a cache hit only if all are.
 fn joined(answers: Vec<Matched>) -> Matched {
     let both = |a: Matched, b: Matched| Matched {
         meta: if a.meta.index > b.meta.index { a.meta } else { b.meta },

@@ -1,6 +1,6 @@
-//! Paths that end where a name should stand: what Consul says to them, before it asks who is there.
+//! Paths that lack the name at their end. Consul answers them before it checks the token.
 //!
-//! Where Consul answers 500 to this, it is 400 here: nothing is wrong with the server.
+//! Where Consul answers 500, this answers 400: the client made the mistake, not the server.
 
 use http::StatusCode;
 
@@ -10,7 +10,7 @@ const SERVICE_ID: &str =
     "Unknown service ID \"\". Ensure that the service ID is passed, not the service name.";
 const CHECK_ID: &str = "Unknown check ID \"\". Ensure that the check ID is passed, not the check name.";
 
-/// Patterns of endpoints, and how their paths are refused without the name.
+/// Patterns of endpoints, each with the status and text for a path without the name.
 pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
     ("/v1/acl/policy/:id", StatusCode::BAD_REQUEST, "Missing policy ID"),
     ("/v1/acl/policy/name/:name", StatusCode::BAD_REQUEST, "Missing policy Name"),

@@ -1,4 +1,4 @@
-//! `agent/service`, `agent/check`, `agent/health`: what is registered with this agent.
+//! `agent/service`, `agent/check`, `agent/health`: the services and checks registered with this agent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::http::{Call, HttpError, Reply, Right};
 endpoints! {
     /// Services, by id.
     Services: GET "/v1/agent/services", Right::Filtered => services;
-    /// A service; with a hash, once it is another one.
+    /// A service. With `?hash=`, waits until the service differs from that hash.
     Service: GET "/v1/agent/service/:id", Right::Agent => service;
     /// Registers a service.
     RegisterService: PUT "/v1/agent/service/register",
@@ -38,22 +38,22 @@ endpoints! {
     /// Removes a check.
     DeregisterCheck: PUT "/v1/agent/check/deregister/:id",
         Right::Agent => deregister_check;
-    /// All is well, says the service.
+    /// The service reports the check as passing.
     Pass: PUT "/v1/agent/check/pass/:id", Right::Agent => pass;
-    /// Somebody should look, says the service.
+    /// The service reports the check as warning.
     Warn: PUT "/v1/agent/check/warn/:id", Right::Agent => warn;
-    /// It does not work, says the service.
+    /// The service reports the check as critical.
     Fail: PUT "/v1/agent/check/fail/:id", Right::Agent => fail;
-    /// One of these, with output.
+    /// The service reports a state together with output.
     Update: PUT "/v1/agent/check/update/:id", Right::Agent => update;
-    /// Takes the node out of use, or back.
+    /// Turns maintenance mode of the node on or off.
     MaintainNode: PUT "/v1/agent/maintenance", Right::Agent => maintain_node;
-    /// Takes a service out of use, or back.
+    /// Turns maintenance mode of a service on or off.
     MaintainService: PUT "/v1/agent/service/maintenance/:id", Right::Agent
         => maintain_service;
-    /// Health of one instance.
+    /// Health of one instance, by id.
     HealthById: GET "/v1/agent/health/service/id/:id", Right::Agent => health_by_id;
-    /// Health of all instances of a service here.
+    /// Health of all instances of a service on this agent.
     HealthByName: GET "/v1/agent/health/service/name/:name", Right::Here(|call, _| Ok(read(call.capture(0))))
         => health_by_name;
 }
@@ -70,7 +70,7 @@ async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let id = call.named(0, InstanceId::parse)?;
-    // Only the hash is waited for; an index that is none is refused all the same, as everywhere.
+    // Only the hash is waited for, but an invalid index is refused here as everywhere.
     call.index()?;
     let service = ctx.agent.service(&caller, &id, call.parameter("hash"), call.wait()?).await?;
     let hash = service.content_hash.clone();
@@ -140,7 +140,7 @@ async fn report(ctx: &Ctx, call: &Call, status: CheckStatus, output: String) -> 
     Ok(Reply::empty())
 }
 
-/// The kind of a check of maintenance, and how a service is that has one.
+/// The kind of a maintenance check, and the status of a service that has one.
 const MAINTENANCE: &str = "maintenance";
 
 /// Health of one instance, as `agent/health` shows it.
@@ -148,9 +148,9 @@ const MAINTENANCE: &str = "maintenance";
 #[serde(rename_all = "PascalCase")]
 struct Health {
     aggregated_status: &'static str,
-    /// `null` where there is none.
+    /// `null` if the instance does not exist.
     service: Option<AgentService>,
-    /// `null` where there is no service.
+    /// `null` if the service does not exist.
     checks: Option<Vec<HealthCheck>>,
 }
 
@@ -168,7 +168,7 @@ async fn maintain_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError>
     Ok(Reply::empty())
 }
 
-/// What a caller wants, who has to say it.
+/// The maintenance request: on or off, with a reason.
 fn maintenance(call: &Call) -> Result<Maintenance, HttpError> {
     let enable =
         call.parameter("enable").ok_or_else(|| HttpError::bad_request("Missing value for enable"))?;
@@ -183,7 +183,8 @@ fn read(service: &str) -> concord_acl::Right<'static> {
     concord_acl::Right::named(Labelled::Service, service.to_owned(), Level::Read)
 }
 
-/// The services that fit and may be seen, each with its checks and those of the node, and its worst verdict.
+/// The services that match and that the caller may see. Each has its checks, those of the node, and the worst status
+/// of all.
 fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> Vec<(CheckStatus, Health)> {
     let checks = ctx.agent.checks(caller).value;
     let of = |service: AgentService| {
@@ -192,7 +193,7 @@ fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> V
         let own: Vec<HealthCheck> = own.cloned().collect();
         let verdicts = own.iter().filter_map(|check| CheckStatus::parse(&check.status));
         let status = verdicts.max().unwrap_or(CheckStatus::Passing);
-        // Critical on purpose has a word of its own.
+        // A service in maintenance has a status of its own.
         let on_purpose = own.iter().any(|check| check.kind == MAINTENANCE);
         let aggregated_status = if on_purpose { MAINTENANCE } else { status.as_str() };
         (status, Health { aggregated_status, service: Some(service), checks: Some(own) })
@@ -214,7 +215,7 @@ fn verdict<T: Serialize + Send + 'static>(
     told(call, code, reason, shape)
 }
 
-/// An answer with its reason: in words where they are asked for, else in shape.
+/// An answer with its reason: as plain text for `format=text`, else as JSON.
 fn told<T: Serialize + Send + 'static>(call: &Call, code: StatusCode, reason: &str, shape: T) -> Reply {
     let reply = match call.parameter("format") {
         Some("text") => Reply::text(reason),
@@ -228,7 +229,7 @@ async fn health_by_id(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let id = call.capture(0);
     if let Ok(id) = InstanceId::parse(id) {
         match ctx.agent.service(&caller, &id, None, None).await {
-            // Said in this endpoint's own words below.
+            // If the service is missing, this endpoint answers with its own text below.
             Ok(_) | Err(RpcError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }

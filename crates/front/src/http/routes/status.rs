@@ -1,4 +1,4 @@
-//! `status`: who leads, and who votes.
+//! `status`: the leader and the voters.
 
 use std::sync::Arc;
 

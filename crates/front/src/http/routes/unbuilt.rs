@@ -1,7 +1,7 @@
-//! What Consul documents and is not built here yet: it answers 501 rather than 404, so that nobody looks
-//! for a mistake in a path that is right.
+//! Endpoints that Consul documents and that are not built here yet. They answer 501 instead of 404, so that users do
+//! not search for a mistake in a correct path.
 
-/// Paths, and what they are for. An endpoint that exists goes before these.
+/// Paths, each with a description. A real endpoint wins over an entry of this table.
 pub(super) const TABLE: &[(&str, &str)] = &[
     ("/v1/acl/auth-method", "ACL auth methods"),
     ("/v1/acl/auth-method/*rest", "ACL auth methods"),
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::http::router::Missing;
 
-    /// The paths of Consul 1.21 below `/v1/`; one that ends in a slash goes on with a name.
+    /// The paths of Consul 1.21 below `/v1/`. A path that ends in a slash is followed by a name.
     const CONSUL: &str = "\
         acl/auth-method acl/auth-method/ acl/auth-methods acl/binding-rule acl/binding-rule/ \
         acl/binding-rules acl/bootstrap acl/login acl/logout acl/policies acl/policy acl/policy/ \

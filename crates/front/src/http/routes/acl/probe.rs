@@ -1,4 +1,4 @@
-//! What a caller may do of a list of things: the web interface shows and hides by it.
+//! Tells a caller which rights it has, for a list of resources. The web interface uses it to show and hide elements.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply};
 
-/// Questions in one request. Consul's documented bound.
+/// Questions in one request; Consul documents this limit.
 const QUESTIONS_MAX: usize = 64;
 
 const SCALARS: [Scalar; 5] = [Scalar::Acl, Scalar::Keyring, Scalar::Mesh, Scalar::Operator, Scalar::Peering];
 
-/// One question, and with `Allow` its answer.
+/// One question. With `Allow` it is the answer.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Question {
@@ -43,7 +43,7 @@ pub(super) async fn probe(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError>
         let text = format!("Refusing to process more than {QUESTIONS_MAX} authorizations at once");
         return Err(HttpError::bad_request(text));
     }
-    // Who nobody knows is told so before anything is said about the questions, as in Consul.
+    // Refuse an unknown token before any error in the questions, as in Consul.
     let caller = ctx.caller(&call).await?;
     let rights: Vec<_> = questions.iter().map(right).collect::<Result<_, _>>()?;
     let answer =
@@ -70,7 +70,7 @@ fn right(question: &Question) -> Result<Right<'static>, HttpError> {
             return Err(HttpError::bad_request(text));
         }
     };
-    // No name is the empty name, not any name: a right to one thing is none to all.
+    // A missing name means the empty name, not any name: a right to one thing gives no right to all.
     if let Some(labelled) = Labelled::ALL.into_iter().find(|known| known.as_str() == resource) {
         return Ok(Right::named(labelled, segment.to_owned(), level));
     }

@@ -1,7 +1,7 @@
-//! Metrics as `agent/metrics` tabulates them, read off Prometheus' text format.
+//! Metrics in the form of `agent/metrics`, parsed from Prometheus' text format.
 //!
-//! That format is what the exporter gives; reading it back keeps one source for both views. Values are
-//! those since the start of the process, not of an interval.
+//! The exporter produces that text. Parsing it keeps one source for both forms. Values count from the start of the
+//! process, not per interval.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ struct Sample {
     labels: Labels,
 }
 
-/// Tabulates a text read at `now`; lines that are not understood are left out.
+/// Parses a text that was read at `now`. Lines that cannot be parsed are left out.
 pub(super) fn tables(text: &str, now: Timestamp) -> Tables {
     let mut kinds: BTreeMap<&str, &str> = BTreeMap::new();
     let mut tables = Tables { timestamp: shown(now), ..Tables::default() };
@@ -83,7 +83,7 @@ pub(super) fn tables(text: &str, now: Timestamp) -> Tables {
     tables
 }
 
-/// To the second, as Go prints a time.
+/// A time in Go's format, to the second.
 fn shown(now: Timestamp) -> String {
     let seconds = now.nanos() - now.nanos().rem_euclid(1_000_000_000);
     Moment::from(Timestamp::from_nanos(seconds)).to_string().replace('T', " ").replace('Z', " +0000 UTC")
@@ -114,7 +114,7 @@ fn series(line: &str) -> Option<(&str, Labels, f64)> {
     value.is_finite().then_some((name, labels, value))
 }
 
-/// A label's value up to its closing quote, and what follows.
+/// The value of a label up to its closing quote, and the rest of the text.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

@@ -1,4 +1,4 @@
-//! `agent/monitor`: the log while it is written, for as long as its reader may read it.
+//! `agent/monitor`: streams the log while the reader has the right to read it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::http::context::Ctx;
 use crate::http::router::Authorise as _;
 use crate::http::{Call, HttpError, Reply};
 
-/// How often it is looked whether the reader still may: the log holds names of all that happens.
+/// How often the reader's right is checked again: the log names everything that happens.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) async fn monitor(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

@@ -1,4 +1,4 @@
-//! The older API, by id; the official command line and terraform still speak it.
+//! The older API with ids. The official command line and Terraform still use it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::shape::shape;
 use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply};
 
-/// The id of what was written.
+/// The id of the intention that was written.
 #[derive(Serialize)]
 struct Written {
     #[serde(rename = "ID")]

@@ -1,4 +1,4 @@
-//! An explanation as the API shows it, with each change as a sentence.
+//! The JSON form of an explanation. Each suggested change is a sentence.
 
 use concord_api::explain::{DecidedBy, ExplainPair, ExplainProposal, ExplainStep, IntentionExplain};
 use concord_mesh::explain::{Affected, Change, Explanation, Pair, Proposal, Step};
@@ -7,7 +7,7 @@ use concord_model::intention::{Decision, Destination, Source};
 use concord_model::name::DEFAULT;
 use concord_model::{PeerName, ServiceRef};
 
-/// The shape of an explanation.
+/// Converts an explanation to its JSON form.
 pub(super) fn shape(explanation: &Explanation) -> IntentionExplain {
     let Explanation { source, destination, verdict, shadows, smallest_change, alternatives } = explanation;
     IntentionExplain {
@@ -87,7 +87,7 @@ fn called(destination: &Destination) -> String {
     scoped(None, partition.as_str(), namespace.as_str(), name.as_str())
 }
 
-/// As in query strings; what is `default` is left out.
+/// A name in the form of query strings. Parts that are `default` are left out.
 fn scoped(peer: Option<&PeerName>, partition: &str, namespace: &str, name: &str) -> String {
     let name = match (partition, namespace) {
         (DEFAULT, DEFAULT) => name.to_owned(),

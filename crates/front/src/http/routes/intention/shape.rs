@@ -1,10 +1,10 @@
-//! How intentions are shown.
+//! The JSON form of intentions.
 
 use concord_api::intention::{Intention, IntentionParts};
 use concord_mesh::intention::Intention as Flat;
 use concord_model::intention::ServiceIntentions;
 
-/// The shape of one intention.
+/// Converts one intention to its JSON form.
 pub(super) fn shape(flat: &Flat) -> Intention {
     let Flat { destination, source, precedence, decision, description, legacy, jwt, meta, stamp } = flat;
     Intention::from_model(IntentionParts {
@@ -20,7 +20,7 @@ pub(super) fn shape(flat: &Flat) -> Intention {
     })
 }
 
-/// The intentions of entries, in the order in which they are tried.
+/// Converts the intentions of entries, in order of precedence.
 pub(super) fn shapes<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Vec<Intention> {
     let mut flat: Vec<Flat> = entries.into_iter().flat_map(Flat::of_entry).collect();
     flat.sort_by(Flat::order);
