@@ -20,6 +20,7 @@ mod intention_by_id;
 mod isolation;
 mod provider;
 mod reading;
+mod replies;
 mod rotation;
 mod sealing;
 mod world;
