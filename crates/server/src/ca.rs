@@ -1,9 +1,9 @@
-//! The certificate authority's host: signs within limits, and changes its configuration.
+//! Hosts the certificate authority on the leader: signs certificates within limits, and changes the CA configuration.
 //!
-//! A side task of the leader (D7): leadership, catalog and intentions never wait for it. How roots
-//! come and go is decided by [`concord_ca::rotation::Machine`], which [`driver`] feeds; [`signing`] gives out leaves.
-//! Both call the provider ([`concord_ca::provider::Provider`]) outside every lock, bounded in time (D36). What a provider
-//! opens is in the leader's memory only, and dropped when it no longer leads.
+//! It is a side task of the leader (D7): leadership, catalog and intentions never wait for it.
+//! [`concord_ca::rotation::Machine`] decides how roots come and go, and [`driver`] feeds it. [`signing`] issues leaf
+//! certificates. Both call the provider ([`concord_ca::provider::Provider`]) outside every lock and within a time
+//! limit (D36). An opened provider exists only in the leader's memory, and is dropped when leadership ends.
 
 mod aside;
 mod call;
@@ -26,8 +26,8 @@ use tokio::sync::oneshot;
 use self::host::Ask;
 use crate::parts::Core;
 
-/// Changes the configuration; another root follows if it asks for one. Returns the index of the
-/// change once it holds; for a rotation without cross-signing, once both roots are published.
+/// Changes the CA configuration; a new root follows if the change needs one. Returns the log index of the change once
+/// it is in force. For a rotation without cross-signing, returns once both roots are published.
 pub(crate) async fn change(
     core: &Core,
     provider: &str,
@@ -53,7 +53,7 @@ pub(crate) async fn change(
     }
 }
 
-/// Reads settings as the provider's kind reads them.
+/// Parses settings in the form that the provider's kind expects.
 fn parse(kinds: &Kinds, provider: &str, settings: &Settings) -> Result<ParsedSettings, RpcError> {
     kind(kinds, provider)?.parse(settings).map_err(|faults| RpcError::Invalid(describe(&faults)))
 }

@@ -1,8 +1,7 @@
-//! Who asks: a token resolved to what it may do, anew for every evaluation.
+//! Resolves the token of a request to its rights, anew for every evaluation.
 //!
-//! Resolution reads the same view as the query it is for, so that an answer never mixes the
-//! rights of one moment with the data of another; what it read is waited on, too, so that a
-//! revoked token ends its blocking queries.
+//! The token is read from the same view as the data, so that an answer never mixes old rights with new data. The read
+//! set includes the token and its policies, so that revoking a token ends its blocking queries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,16 +19,16 @@ use sha2::{Digest, Sha256};
 
 use crate::limits::AUTHORIZERS;
 
-/// How ACLs are set up.
+/// The ACL settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AclSettings {
-    /// Whether tokens are asked for at all.
+    /// Whether ACLs are enabled.
     pub enabled: bool,
-    /// What holds where no rule speaks.
+    /// The policy where no rule matches.
     pub default_policy: DefaultPolicy,
 }
 
-/// Resolves tokens; keeps the rights it built.
+/// Resolves tokens and caches the authorizers that it builds.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     pub(crate) settings: AclSettings,
@@ -42,7 +41,7 @@ impl Resolver {
         Self { settings, datacenter, built: Mutex::default() }
     }
 
-    /// The caller behind a secret. The reader records what was looked at.
+    /// The caller with this secret. The reader records what was read.
     pub(crate) fn resolve(
         &self,
         reader: &mut Reader,
@@ -58,7 +57,7 @@ impl Resolver {
         Ok(Caller { accessor: Some(accessor), rights: self.rights(&policies), token: secret.cloned() })
     }
 
-    /// The token behind a secret; `None` if none was sent and no anonymous token is stored.
+    /// The token with this secret. `None` if no token was sent and no anonymous token is stored.
     pub(crate) fn token(
         &self,
         reader: &mut Reader,
@@ -80,8 +79,8 @@ impl Resolver {
         }
     }
 
-    /// The policies of a token, and those its identities stand for, that hold in this datacenter. A dangling
-    /// link grants nothing.
+    /// The policies of a token, including those that its identities stand for, as far as they apply in this
+    /// datacenter. A link to a deleted policy grants nothing.
     pub(crate) fn policies(&self, reader: &mut Reader, token: &Token) -> Vec<Arc<AclPolicy>> {
         let mut all = all_policies(reader, token);
         all.retain(|policy| policy.datacenters.is_empty() || policy.datacenters.contains(&self.datacenter));
@@ -106,7 +105,7 @@ impl Resolver {
     }
 }
 
-/// The policies of a token, and those its identities stand for, whichever datacenter they are for.
+/// The policies of a token, including those that its identities stand for, for all datacenters.
 pub(crate) fn all_policies(reader: &mut Reader, token: &Token) -> Vec<Arc<AclPolicy>> {
     let mut all: Vec<_> = token.policies.iter().filter_map(|link| reader.policy_by_id(link.id)).collect();
     all.extend(token.identities.services.iter().map(|link| {
@@ -122,7 +121,7 @@ pub(crate) fn all_policies(reader: &mut Reader, token: &Token) -> Vec<Arc<AclPol
     all
 }
 
-/// A policy that is not stored. Its id follows from what it says, so that whatever is kept by it stays true.
+/// A policy that is not stored. Its id is derived from its content, so that caches keyed by the id stay correct.
 fn standing_for(what: &str, rules: String, datacenters: Vec<Datacenter>) -> AclPolicy {
     let mut digest = Sha256::new();
     digest.update(rules.as_bytes());

@@ -1,4 +1,4 @@
-//! What a server is told at its start.
+//! The settings that a server starts with.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use crate::live::LiveSettings;
 /// Settings of a server.
 #[derive(Clone)]
 pub struct ServerConfig {
-    /// The node it runs on.
+    /// Name of the server's node.
     pub node: NodeName,
-    /// That node's lasting id.
+    /// The permanent id of that node.
     pub node_id: Uuid,
     /// Address at which others reach the node.
     pub address: String,
@@ -30,23 +30,23 @@ pub struct ServerConfig {
     pub server_meta: BTreeMap<String, String>,
     /// The datacenter.
     pub datacenter: Datacenter,
-    /// What may change while it runs.
+    /// Settings that a reload may change.
     pub live: LiveSettings,
-    /// How ACLs are set up.
+    /// The ACL settings.
     pub acl: AclSettings,
-    /// Secret of the management token every new cluster begins with.
+    /// Secret of the management token that every new cluster starts with.
     pub initial_management: Option<Secret>,
-    /// What holds between services that no intention is about.
+    /// The decision about a connection that no intention matches.
     pub intention_default: IntentionDefault,
-    /// How the certificate authority begins.
+    /// How the certificate authority of a new cluster starts.
     pub ca: CaStart,
-    /// Keys that seal what must not lie in the log in clear; the first seals, all open.
+    /// Keys that encrypt secrets in the log. The first one encrypts; all can decrypt.
     pub keks: Vec<Kek>,
-    /// Makes and uses private keys.
+    /// Creates and uses private keys.
     pub keys: Arc<dyn KeyMaker>,
-    /// Does the work of the certificate authority that keeps a processor busy: [`Aside`](crate::Aside) in the program.
+    /// Runs CPU-intensive work of the certificate authority; the program uses [`Aside`](crate::Aside).
     pub workers: Arc<dyn Workers>,
-    /// How long a blocking query waits if the caller does not say.
+    /// How long a blocking query waits by default.
     pub default_query_time: Duration,
     /// How long a blocking query may wait.
     pub max_query_time: Duration,
@@ -58,18 +58,18 @@ impl std::fmt::Debug for ServerConfig {
     }
 }
 
-/// How the certificate authority of a new cluster begins.
+/// How the certificate authority of a new cluster starts.
 #[derive(Clone, Debug)]
 pub struct CaStart {
-    /// Whether there is one at all (`connect.enabled`).
+    /// Whether there is a certificate authority (`connect.enabled`).
     pub enabled: bool,
-    /// The kinds of providers there are.
+    /// The known kinds of providers.
     pub kinds: Kinds,
     /// The kind of provider.
     pub provider: String,
     /// Its settings.
     pub settings: Settings,
-    /// The cluster's identity, if it is to be a given one.
+    /// The cluster id, if the operator chose one.
     pub cluster_id: Option<Uuid>,
 }
 

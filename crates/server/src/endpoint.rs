@@ -1,4 +1,4 @@
-//! The requests, answered: one file per area, and the table that leads each to its answer.
+//! Answers the requests: one file per area, and a table that maps each request to its function.
 
 pub(crate) mod acl;
 mod acl_changes;
@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use crate::parts::Core;
 use crate::router::{self, Place};
 
-/// A server's own handle: requests go straight to the state, without a wire between.
+/// A handle for callers in the same process: requests reach the state without encoding.
 #[derive(Clone, Debug)]
 pub struct LocalApi {
     core: Arc<Core>,
@@ -28,8 +28,8 @@ impl LocalApi {
     }
 }
 
-/// How each request is answered: a query on a view, or a write by a caller who has what it needs. Whoever has to wait
-/// for something before a query says so.
+/// How each request is answered: a query on a view, or a write by an authorised caller. A request that has to wait
+/// for something before its query declares that here.
 macro_rules! answer_with {
     ($core:expr, $head:expr, $request:expr; $($kind:ident $name:ident => $function:path $(, after $first:path)?;)+) => {
         match $request {

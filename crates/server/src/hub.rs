@@ -1,8 +1,8 @@
 //! Wakes queries when something they read has changed, and only then.
 //!
-//! A waiter registers the keys of its read set, looks once more whether the state has moved on,
-//! and sleeps. Applying a command wakes the waiters of exactly the keys it changed. In this
-//! order no change can fall between reading and sleeping.
+//! A waiter first registers the keys of its read set, then checks once more whether the state has changed, and only
+//! then sleeps. Applying a command wakes exactly the waiters of the keys that changed. In this order no change can be
+//! missed between reading and sleeping.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::limits::WAITERS;
 
-/// Who waits for what.
+/// The waiters by key.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     waiting: Mutex<HashMap<WatchKey, HashMap<u64, Arc<Notify>>>>,
@@ -22,7 +22,7 @@ pub(crate) struct Hub {
     next: AtomicU64,
 }
 
-/// A registered waiter; forgotten when dropped.
+/// A registered waiter. Dropping it removes the registration.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     hub: Arc<Hub>,
@@ -31,13 +31,13 @@ pub(crate) struct Waiter {
     woken: Arc<Notify>,
 }
 
-/// Too many wait already.
+/// The limit of waiters is reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("too many blocking queries: the server keeps at most {WAITERS}")]
 pub(crate) struct TooManyWaiters;
 
 impl Hub {
-    /// Registers interest in keys.
+    /// Registers a waiter for keys.
     pub(crate) fn register(self: &Arc<Self>, keys: Vec<WatchKey>) -> Result<Waiter, TooManyWaiters> {
         if self.count.fetch_add(1, Ordering::Relaxed) >= WAITERS as u64 {
             self.count.fetch_sub(1, Ordering::Relaxed);
@@ -53,7 +53,7 @@ impl Hub {
         Ok(waiter)
     }
 
-    /// Wakes those who wait for anything that changed.
+    /// Wakes the waiters of the changed keys.
     pub(crate) fn wake(&self, changes: &Changes) {
         let waiting = self.waiting.lock();
         for waiters in changes.iter().filter_map(|key| waiting.get(key)) {
@@ -61,7 +61,7 @@ impl Hub {
         }
     }
 
-    /// Wakes everybody: the state was replaced, or nobody leads any more.
+    /// Wakes all waiters: the state was replaced, or there is no leader any more.
     pub(crate) fn wake_all(&self) {
         let waiting = self.waiting.lock();
         waiting.values().flat_map(HashMap::values).for_each(|woken| woken.notify_one());
@@ -74,7 +74,7 @@ impl Hub {
 }
 
 impl Waiter {
-    /// Completes after a change of one of the keys, also one that came before the call.
+    /// Completes after a change of one of the keys, even if the change came before this call.
     pub(crate) async fn woken(&self) {
         self.woken.notified().await;
     }

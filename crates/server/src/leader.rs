@@ -1,9 +1,10 @@
-//! What the leader does besides answering: makes the cluster what every cluster is, writes the entries of the
-//! configuration, keeps its own node in the catalog, removes expired tokens. The certificate authority runs beside it, in `ca`.
+//! The duties of the leader besides answering requests: create what every cluster has, write the entries of the
+//! configuration file, register its own node in the catalog, remove expired tokens. The certificate authority runs
+//! beside it, in `ca`.
 //!
-//! Each duty is idempotent and takes no input: it looks at the state and brings it to where it
-//! should be, when leadership begins and every [`DUTY_PERIOD`]. Reads and writes are
-//! served once all but the last have succeeded; they never wait for the certificate authority.
+//! Each duty is idempotent and takes no input: it reads the state and corrects it, when leadership begins and every
+//! [`DUTY_PERIOD`]. The leader serves reads and writes once all duties but the last have succeeded. The duties never
+//! wait for the certificate authority.
 
 mod builtins;
 pub(crate) mod clock_watch;
@@ -38,7 +39,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-/// One leadership, from its beginning to its end.
+/// One term of leadership, from its beginning to its end.
 async fn lead(core: &Arc<Core>) {
     let term = core.log.raft.term();
     let leads = || core.log.raft.is_leader() && core.log.raft.term() == term && !core.scope.is_cancelled();
@@ -62,7 +63,7 @@ async fn lead(core: &Arc<Core>) {
         tokio::select! {
             biased;
             () = core.scope.cancelled() => break,
-            // The log's numbers change with every write: the duties have a time of their own.
+            // The log's statistics change with every write, so the duties need their own timer.
             () = core.world.clock.sleep_until(due) => {
                 duties(core).await;
                 due = core.world.clock.now() + DUTY_PERIOD;
@@ -75,7 +76,7 @@ async fn lead(core: &Arc<Core>) {
     info!(term, "no longer leading");
 }
 
-/// What must hold before anything is served.
+/// The duties that must succeed before the leader serves requests.
 async fn establish(core: &Core) -> Result<(), RpcError> {
     core.log.raft.read_barrier().await.map_err(|_| RpcError::NoLeader)?;
     builtins::ensure_cluster_id(core).await?;
@@ -88,7 +89,8 @@ async fn establish(core: &Core) -> Result<(), RpcError> {
 }
 
 async fn duties(core: &Core) {
-    // What an operator deletes stays deleted: only entries told since the last look are of interest.
+    // An entry that an operator deleted must stay deleted. So only entries that were configured since the last run
+    // are written.
     let entries = if core.live.entries_wait() { entries::ensure(core).await } else { Ok(()) };
     for (name, outcome) in [
         ("bootstrap entries", entries),

@@ -1,11 +1,11 @@
-//! A server agent's half that holds the state.
+//! The server part of an agent, which holds the state.
 //!
-//! - `reading`, `writing`: what an endpoint may use, to read a view and to write to the log;
-//! - `endpoint`: every request of [`concord_rpc::AnyRequest`], answered where its data is read;
-//! - `leader`: what the leader does besides answering;
-//! - `ca`: the certificate authority's host, a side task nothing else waits for.
+//! - `reading`, `writing`: what an endpoint may use to read a view or to write to the log;
+//! - `endpoint`: answers every request of [`concord_rpc::AnyRequest`];
+//! - `leader`: the leader's other duties;
+//! - `ca`: hosts the certificate authority in a side task that nothing waits for.
 //!
-//! It never sees the agent: what it offers is [`LocalApi`], a [`concord_rpc::ServerApi`].
+//! This crate does not know the agent. It offers [`LocalApi`], which is a [`concord_rpc::ServerApi`].
 
 #![forbid(unsafe_code)]
 

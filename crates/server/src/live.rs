@@ -1,4 +1,4 @@
-//! What a running server is told anew by a reload.
+//! The settings of a running server that a reload changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use parking_lot::Mutex;
 /// Settings that may change while the server runs.
 #[derive(Clone, Debug, Default)]
 pub struct LiveSettings {
-    /// Entries written where there is none of that kind and name.
+    /// Entries to write if no entry of that kind and name exists.
     pub entries: Arc<[Entry]>,
     /// Metadata of the node the server runs on.
     pub node_meta: BTreeMap<String, String>,
 }
 
-/// Those in force.
+/// The current settings.
 #[derive(Debug)]
 pub(crate) struct Live(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     settings: LiveSettings,
-    /// Whether no leader has looked at the entries since they were told.
+    /// Whether the leader has not yet processed the configured entries.
     entries_wait: bool,
 }
 
@@ -47,7 +47,7 @@ impl Live {
         self.0.lock().entries_wait
     }
 
-    /// These entries have been looked at; others may have been told meanwhile.
+    /// The leader has processed these entries. A reload may have configured others in the meantime.
     pub(crate) fn entries_stand(&self, entries: &Arc<[Entry]>) {
         let mut state = self.0.lock();
         if Arc::ptr_eq(&state.settings.entries, entries) {

@@ -1,4 +1,4 @@
-//! The log and the state that comes of it: what is looked at, and what is written.
+//! The log and the state that it produces: access for reading and writing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::debug;
 
 use crate::machine::Published;
 
-/// The log and the state that comes of it.
+/// The log and the state that it produces.
 pub(crate) struct Log {
     pub(crate) raft: Raft<CommandReply>,
     pub(crate) published: Arc<Published>,
@@ -22,13 +22,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Both clocks.
+    /// The time of both clocks.
     pub(crate) fn both(&self) -> Now {
         let (wall, uptime) = self.world.clock.both();
         Now { wall: Timestamp::from_nanos(wall), uptime }
     }
 
-    /// The wall clock, as it goes into commands.
+    /// The time of the wall clock, as commands record it.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.world.clock.wall_nanos())
     }
@@ -38,7 +38,7 @@ impl Log {
         self.published.view()
     }
 
-    /// The cluster's identity, once it has one.
+    /// The cluster id, once the cluster has one.
     pub(crate) fn cluster_id(&self) -> Option<Uuid> {
         self.view().read().cluster_id()
     }
@@ -55,12 +55,13 @@ impl Log {
         self.raft.read_barrier().await.map(|_| ()).map_err(|error| read_error(&error))
     }
 
-    /// Looks at the state as long as this server holds its lease, or asks the others whether it still leads.
+    /// Reads the state while this server holds its lease. Without a lease it first asks the other servers whether it
+    /// still leads.
     pub(crate) async fn leased<T>(&self, look: impl Fn() -> Result<T, RpcError>) -> Result<T, RpcError> {
         self.raft.leased(look).await.map_err(|error| read_error(&error))?
     }
 
-    /// Writes a command to the log and returns what applying it came to.
+    /// Writes a command to the log. Returns the result of applying it, and its index.
     pub(crate) async fn propose(&self, command: impl Into<Command>) -> Result<(CommandReply, u64), RpcError> {
         let command = command.into();
         let name = command.name();
@@ -71,14 +72,14 @@ impl Log {
         Ok((committed.reply, committed.index))
     }
 
-    /// As [`Log::propose`], with refusals as errors.
+    /// Like [`Log::propose`], but returns refusals as errors.
     pub(crate) async fn write(&self, command: impl Into<Command>) -> Result<(CommandReply, u64), RpcError> {
         let (reply, index) = self.propose(command).await?;
         let reply = reply.accepted().map_err(|refusal| refused(&refusal))?;
         Ok((reply, index))
     }
 
-    /// An answer, with what is known about the leader now.
+    /// Builds an answer with the current information about the leader.
     pub(crate) fn answer<T>(
         &self,
         value: T,
@@ -88,12 +89,12 @@ impl Log {
     ) -> Answer<T> {
         let stats = self.raft.stats();
         let contact = stats.last_leader_contact.map_or(Duration::ZERO, |at| self.world.clock.now() - at);
-        // A leader that nobody confirms any more has no news either.
+        // A leader without a lease has had no contact either.
         let last_contact = if self.raft.has_lease() { Duration::ZERO } else { contact };
         Answer { value, index, known_leader: stats.leader.is_some(), last_contact, filtered, consistency }
     }
 
-    /// A write's answer.
+    /// The answer to a write.
     pub(crate) fn written<T>(&self, value: T, index: u64) -> Answer<T> {
         self.answer(value, index, false, Consistency::Default)
     }
@@ -119,7 +120,7 @@ fn propose_error(error: &ProposeError) -> RpcError {
     }
 }
 
-/// A refusal of the state in the words of the request.
+/// Translates a refusal of the state into an error of the request.
 pub(crate) fn refused(refusal: &Refusal) -> RpcError {
     if let Refusal::Entry(EntryRefusal::Graph(fault)) = refusal {
         return RpcError::Rejected(fault.to_string());

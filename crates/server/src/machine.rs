@@ -1,4 +1,4 @@
-//! The state as the log's state machine: applies, publishes the new view, wakes who waits.
+//! The state as the log's state machine: applies commands, publishes the new view, wakes waiting queries.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::hub::Hub;
 
-/// What readers see: the newest view, and the hub that says when there is a newer one.
+/// What readers use: the newest view, and the hub that signals changes.
 #[derive(Debug)]
 pub(crate) struct Published {
     view: ArcSwap<View>,
@@ -27,7 +27,7 @@ impl Published {
     }
 }
 
-/// Owns the store; driven by the log alone.
+/// Owns the store. Only the log calls it.
 #[derive(Debug)]
 pub(crate) struct Machine {
     store: Store,
@@ -53,7 +53,7 @@ impl StateMachine for Machine {
     fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<CommandReply, ApplyHalt> {
         let applied = self.store.apply(index, command).map_err(|halt| halted(&halt))?;
         self.term = term;
-        // Published before anybody is woken: who wakes up finds what woke them.
+        // Publish before waking: a woken query must find the change that woke it.
         self.publish();
         self.published.hub.wake(&applied.changes);
         Ok(applied.reply)

@@ -1,4 +1,4 @@
-//! What all parts of a server share.
+//! The data that all parts of a server share.
 
 use concord_rpc::RpcError;
 use concord_rpc::request::Part;
@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::router::Location;
 use crate::turns::Turns;
 
-/// What all parts of a server share. Endpoints get less of it: [`Reading`](crate::reading::Reading) or
+/// The data that all parts of a server share. Endpoints get only part of it: [`Reading`](crate::reading::Reading) or
 /// [`Writing`](crate::writing::Writing).
 pub(crate) struct Core {
     pub(crate) config: ServerConfig,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// Refuses what belongs to a part that is switched off.
+    /// Returns an error if the request belongs to a part that is switched off.
     pub(crate) fn has(&self, part: Part) -> Result<(), RpcError> {
         match part {
             Part::Acl if !self.config.acl.enabled => Err(RpcError::AclDisabled),
@@ -49,8 +49,8 @@ impl Core {
         }
     }
 
-    /// Waits a little for this server to lead and to have caught up. That it still leads when a view is read is for the
-    /// lease or the barrier to say.
+    /// Waits a short time until this server leads and has applied the log. The lease or the barrier decides later
+    /// whether it still leads when a view is read.
     pub(crate) async fn lead(&self) -> Result<(), RpcError> {
         if self.scope.is_cancelled() {
             return Err(RpcError::ShuttingDown);

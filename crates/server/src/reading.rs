@@ -1,4 +1,4 @@
-//! Reads: a query is evaluated on a view, and again when something it was made from has changed.
+//! Reads: a query is evaluated on a view, and again when data that it read has changed.
 
 use std::cell::Cell;
 
@@ -14,17 +14,17 @@ use crate::limits::WAIT_JITTER_PART;
 use crate::log::Log;
 use crate::parts::Core;
 
-/// What a query may use: one view, read as a caller, at one moment.
+/// What a query may use: one view, one caller, one moment.
 pub(crate) struct Reading<'a> {
-    /// Reads the view and records what was read.
+    /// Reads the view and records the keys that were read.
     pub(crate) reader: Reader,
-    /// Who asks.
+    /// The caller.
     pub(crate) caller: &'a Caller,
-    /// The same moment for the whole evaluation.
+    /// The time of the evaluation; it does not change during one.
     pub(crate) now: Timestamp,
-    /// How the server is set up.
+    /// The server's settings.
     pub(crate) config: &'a ServerConfig,
-    /// What tokens may do.
+    /// Resolves tokens to rights.
     pub(crate) resolver: &'a Resolver,
     log: &'a Log,
     hidden: Cell<bool>,
@@ -53,29 +53,29 @@ impl Reading<'_> {
         self.caller.token.as_ref().filter(|secret| !secret.is_empty())
     }
 
-    /// How this server and its log stand.
+    /// The statistics of this server and its log.
     pub(crate) fn stats(&self) -> Stats {
         self.log.raft.stats()
     }
 }
 
-/// What one evaluation came to.
+/// The result of one evaluation.
 struct Evaluated<T> {
     value: T,
-    /// Whether the caller's rights hid something, and the caller is to know.
+    /// Whether the caller's rights hid something and the caller may be told.
     hidden: bool,
     read: ReadSet,
-    /// What the caller's rights were read from.
+    /// The keys that the caller's rights were read from.
     of_token: ReadSet,
 }
 
-/// A query: what a request is answered with from one view.
+/// A query: computes the reply to a request from one view.
 pub(crate) type Query<R> = fn(&mut Reading<'_>, &R) -> Result<<R as Request>::Reply, RpcError>;
 
 impl Core {
-    /// Answers a read: evaluates, and while the answer is not newer than what the caller knows,
-    /// waits for a change of something it was made from, and evaluates again. The caller's token and
-    /// policies are a part of what an answer is made from, unless everybody may know it.
+    /// Answers a read. It evaluates the query. While the answer is not newer than the caller's index, it waits for a
+    /// change of the keys that were read, and evaluates again. These keys include the caller's token and policies,
+    /// unless the answer is public.
     pub(crate) async fn read<R: Request>(
         &self,
         head: &Head,
@@ -98,14 +98,15 @@ impl Core {
                     evaluate()?
                 }
             };
-            // Other rights are another answer, so that a change of them ends the wait: with less, or with more.
+            // Other rights can give another answer, so a change of the token or its policies also ends the wait.
             let index = match need {
                 Need::Open => read.index(),
                 Need::Filtered | Need::CheckedAt(_) | Need::Right(_) | Need::All(_) | Need::OwnToken => {
                     read.index().max(of_token.index())
                 }
             };
-            // A smaller index is news as well: the state was replaced, or the caller's number was never ours.
+            // A smaller index also counts as a new answer: the state was replaced, or the caller's index came from
+            // elsewhere.
             let news = head.min_index == 0 || index != head.min_index;
             if news || self.world.clock.now() >= deadline {
                 return Ok(self.log.answer(value, index, hidden, head.consistency));
@@ -114,7 +115,7 @@ impl Core {
             let keys = read.keys().cloned().collect();
             let waiter = self.log.published.hub.register(keys);
             let waiter = waiter.map_err(|error| RpcError::Busy(error.to_string()))?;
-            // Only what was read counts: other writes must not keep a query from going to sleep.
+            // Compare only the keys that were read: other writes must not keep the query from sleeping.
             if !read.holds_in(&self.log.view()) {
                 continue;
             }
@@ -165,7 +166,7 @@ impl Core {
         now + wait + self.world.entropy.jitter(wait / WAIT_JITTER_PART)
     }
 
-    /// The earlier of the deadline and the moment the answer changes by itself.
+    /// The earlier of two times: the deadline, and the moment when the answer changes because something expires.
     fn until(&self, deadline: Instant, valid_until: Option<Timestamp>) -> Instant {
         match valid_until {
             Some(end) => deadline.min(self.world.clock.now() + end.since(self.log.now())),

@@ -1,22 +1,22 @@
-//! Where a request is carried out: the one place that decides it.
+//! Decides which server carries out a request. No other place decides this.
 
 use concord_model::Datacenter;
 use concord_rpc::request::{Runs, Terms};
 use concord_rpc::{Consistency, Head, RpcError};
 
-/// Where a server is, and where the primary datacenter is.
+/// The server's own datacenter, and the primary one.
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
     /// The server's own datacenter.
     pub(crate) own: Datacenter,
-    /// The one that the others follow in intentions, entries and rights.
+    /// The datacenter that the others follow for intentions, entries and ACLs.
     pub(crate) primary: Datacenter,
 }
 
-/// Who is to carry a request out.
+/// The server that carries out a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Place {
-    /// This server, whoever leads.
+    /// This server, whether it leads or not.
     Here,
     /// The leader of this server's datacenter.
     Leader,
@@ -24,8 +24,8 @@ pub(crate) enum Place {
     Datacenter(Datacenter),
 }
 
-/// Where a request on these terms belongs. The datacenter comes before the right (D21): who may what is for those to
-/// say who have the data.
+/// Where a request with these terms is carried out. The datacenter is decided before the right is checked (D21): the
+/// servers that have the data check the rights.
 pub(crate) fn place(location: &Location, terms: Terms, head: &Head) -> Place {
     let asked = match terms.runs {
         Runs::Primary => &location.primary,
@@ -39,8 +39,8 @@ pub(crate) fn place(location: &Location, terms: Terms, head: &Head) -> Place {
     }
 }
 
-/// The same, as long as there is one datacenter: a request for another one is refused. One that is for the primary
-/// is refused, too, where it names a datacenter that nobody knows.
+/// The same, while there is only one datacenter: a request for another one is refused. A request for the primary
+/// datacenter is also refused if it names an unknown datacenter.
 pub(crate) fn within_reach(location: &Location, terms: Terms, head: &Head) -> Result<Place, RpcError> {
     if head.datacenter.as_ref().is_some_and(|named| *named != location.own) {
         return Err(RpcError::UnknownDatacenter);

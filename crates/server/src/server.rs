@@ -1,4 +1,4 @@
-//! Starts a server, stops it, and hands out what others use of it.
+//! Starts and stops a server, and gives other crates access to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,18 +37,18 @@ pub enum StartError {
     /// The log could not be given its first voter.
     #[error("cannot bootstrap the log: {0}")]
     Bootstrap(#[from] BootstrapError),
-    /// An entry of the configuration could never be written.
+    /// An entry of the configuration file can never be written.
     #[error("config_entries.bootstrap: {0}")]
     Entries(RpcError),
 }
 
-/// A running server. Clones are the same server.
+/// A running server. Clones refer to the same server.
 #[derive(Clone, Debug)]
 pub struct Server {
     core: Arc<Core>,
 }
 
-/// A sole voter has nobody to talk to.
+/// A transport without peers: there is only one voter.
 struct Alone;
 
 impl Transport for Alone {
@@ -65,12 +65,12 @@ impl Transport for Alone {
 }
 
 impl Server {
-    /// The number under which a node stands in the log.
+    /// The id of a node in the Raft log.
     pub fn raft_id(config: &ServerConfig) -> NodeId {
         Node::number(&config.node_id.to_string())
     }
 
-    /// Starts a server: opens the log, replays it, and begins to lead as soon as it may.
+    /// Starts a server: opens the log, replays it, and leads as soon as possible.
     ///
     /// A server without a log becomes the first voter of a new cluster.
     pub async fn start(
@@ -112,7 +112,7 @@ impl Server {
             ca: CaHost::new(),
             clock_watch: ClockWatch::default(),
             duties: Duties::new(),
-            // There is one datacenter so far, which is the primary one.
+            // There is only one datacenter so far, so it is the primary one.
             location: Location { own: config.datacenter.clone(), primary: config.datacenter.clone() },
             live: Live::new(config.live.clone()),
             config,
@@ -125,12 +125,12 @@ impl Server {
         Ok(Self { core })
     }
 
-    /// What answers requests.
+    /// The interface that answers requests.
     pub fn api(&self) -> LocalApi {
         LocalApi::new(Arc::clone(&self.core))
     }
 
-    /// Goes by other settings from now on. What could not be written is tried again while this server leads.
+    /// Applies new settings. What could not be written is tried again while this server leads.
     pub async fn reload(&self, settings: LiveSettings) -> Result<(), RpcError> {
         leader::entries::check(&settings.entries)?;
         self.core.live.replace(settings);
@@ -141,7 +141,7 @@ impl Server {
         Ok(())
     }
 
-    /// Takes snapshots after so many entries, looking so often, from now on.
+    /// Changes how many entries lead to a snapshot, and how often this is checked.
     pub fn plan_snapshots(&self, entries: u64, interval: Duration) {
         self.core.log.raft.plan_snapshots(entries, interval);
     }
@@ -151,14 +151,14 @@ impl Server {
         self.core.duties.leading().await;
     }
 
-    /// Stops: no new work, then the log.
+    /// Stops: first refuses new work, then closes the log.
     pub async fn shutdown(&self, soft: Duration, hard: Duration) {
         self.core.log.published.hub.wake_all();
         self.core.scope.shutdown(soft, hard).await;
         self.core.log.raft.shutdown().await;
     }
 
-    /// Number of blocking queries that wait.
+    /// Number of waiting blocking queries.
     pub fn waiting(&self) -> u64 {
         self.core.log.published.hub.len()
     }

@@ -1,7 +1,8 @@
-//! Turns: writers that look at the state before they write take turns where they touch the same thing.
+//! Locks for writers that read the state before they write.
 //!
-//! A right is checked on the state a write finds. Between that look and the write no other writer may
-//! change whose the thing is, else rights of before would decide about what is there now.
+//! A writer checks the caller's right against the state that it reads. Between this check and the write, no other
+//! writer may change the owner of the record. Otherwise the old owner's right would decide about the new owner's
+//! record. So writers of the same name take turns.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -9,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::limits::TURNS;
 
-/// One turn per hash of a name; two names that share one wait for each other without need, no more.
+/// One lock per hash of a name. Two names with the same hash wait for each other without need; nothing worse happens.
 #[derive(Debug)]
 pub(crate) struct Turns {
     locks: Vec<Mutex<()>>,
@@ -20,7 +21,7 @@ impl Turns {
         Self { locks: (0..TURNS).map(|_| Mutex::new(())).collect() }
     }
 
-    /// Waits until nobody else is between looking at and writing what has this name.
+    /// Waits until no other writer is between its check and its write of this name.
     pub(crate) async fn take(&self, name: &str) -> MutexGuard<'_, ()> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(name);
         let at = usize::try_from(hash % TURNS as u64).expect("less than the number of turns");

@@ -1,4 +1,4 @@
-//! Writes: what a request that was authorised may look at and write.
+//! Writes: what an authorised request may read and write.
 
 use concord_rpc::{Caller, Head, Need, RpcError};
 use concord_runtime::{Scope, World};
@@ -8,21 +8,20 @@ use crate::config::ServerConfig;
 use crate::log::Log;
 use crate::parts::Core;
 
-/// What a write may use. Its caller has what the request needs before anything is read.
+/// What a write may use. The caller's right is checked before this exists.
 #[derive(Clone, Copy)]
 pub(crate) struct Writing<'a> {
-    /// Who writes, by the rights of when it began.
+    /// The caller, with the rights at the start of the write.
     pub(crate) caller: &'a Caller,
-    /// What is looked at, and what is written.
+    /// The log: gives the state to read, and takes the commands to write.
     pub(crate) log: &'a Log,
-    /// How the server is set up.
+    /// The server's settings.
     pub(crate) config: &'a ServerConfig,
     core: &'a Core,
 }
 
 impl<'a> Writing<'a> {
-    /// The caller's turn with what has this name, and the caller by the rights of now: whoever has waited may have
-    /// lost some.
+    /// Takes the lock of this name, and resolves the caller again: the caller may have lost rights during the wait.
     pub(crate) async fn turn(&self, name: &str) -> Result<(MutexGuard<'a, ()>, Caller), RpcError> {
         let turn = self.core.turns.take(name).await;
         Ok((turn, self.core.caller(self.caller.token.as_ref())?))
@@ -38,26 +37,26 @@ impl<'a> Writing<'a> {
         &self.core.world
     }
 
-    /// Owns what is done in the background for this write.
+    /// The scope of background tasks that this write starts.
     pub(crate) fn scope(&self) -> &'a Scope {
         &self.core.scope
     }
 }
 
 impl Core {
-    /// Resolves the caller of a write on the newest view and checks what the request needs.
+    /// Resolves the caller of a write on the newest view and checks the required right.
     pub(crate) async fn authorise(&self, head: &Head, need: &Need) -> Result<Caller, RpcError> {
         let caller = self.log.leased(|| self.caller(head.token.as_ref())).await?;
         caller.meet(need)?;
         Ok(caller)
     }
 
-    /// What a write by this caller may use.
+    /// What a write of this caller may use.
     pub(crate) fn writing<'a>(&'a self, caller: &'a Caller) -> Writing<'a> {
         Writing { caller, log: &self.log, config: &self.config, core: self }
     }
 
-    /// The caller behind a secret, as of now.
+    /// The caller with this secret, resolved now.
     fn caller(&self, secret: Option<&concord_model::Secret>) -> Result<Caller, RpcError> {
         self.resolver.resolve(&mut self.log.view().read(), secret, self.log.now())
     }

@@ -1,9 +1,9 @@
-//! Work of providers that keeps a processor busy: on the threads for what blocks.
+//! Runs CPU-intensive work of providers on the threads for blocking work.
 
 use concord_ca::provider::Workers;
 use concord_runtime::{BoxFuture, Scope};
 
-/// Does work aside, in tasks of this scope that block their threads.
+/// Runs work in blocking tasks of this scope.
 #[derive(Debug)]
 pub struct Aside(pub Scope);
 
@@ -11,7 +11,7 @@ impl Workers for Aside {
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         let task = self.0.spawn_blocking("certificate authority's work", work);
         Box::pin(async move {
-            // A panic is logged by the scope, and the work counts as not done.
+            // The scope logs a panic; the work then counts as not done.
             let _ = task.join().await;
         })
     }

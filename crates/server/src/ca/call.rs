@@ -1,6 +1,7 @@
-//! Calls of a provider: outside every lock, bounded in time, made again with back-off where that may help.
+//! Calls of a provider: outside every lock, within a time limit, and repeated with back-off where that may help.
 //!
-//! Whoever drops one of these futures cuts the call: the driver when leadership ends, a signature when its caller goes.
+//! Dropping one of these futures cancels the call. The driver does so when leadership ends; a signature is cancelled
+//! when its caller goes away.
 
 use std::time::Duration;
 
@@ -14,25 +15,25 @@ use crate::limits::{
 };
 use crate::parts::Core;
 
-/// How long a call is waited for.
+/// Time limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// One attempt.
+    /// Of one attempt.
     attempt: Duration,
-    /// All of them, with the pauses between them.
+    /// Of all attempts and the pauses between them.
     whole: Duration,
 }
 
 impl Patience {
-    /// For the signature of a leaf.
+    /// For a leaf signature.
     pub(super) const LEAF: Self = Self { attempt: SIGN_CALL, whole: SIGNING_TIME };
-    /// For a step of a change.
+    /// For a step of a configuration change.
     pub(super) const STEP: Self = Self { attempt: PROVIDER_CALL, whole: PROVIDER_TIME };
-    /// For what is done once, and left if it does not come through.
+    /// For a call that is tried once and given up if it fails.
     pub(super) const ONCE: Self = Self { attempt: PROVIDER_CALL, whole: Duration::ZERO };
 }
 
-/// Makes a call, and makes it again while it fails in a way that may pass and there is time.
+/// Makes a call. Repeats it while time is left, if the failure may be temporary.
 pub(super) async fn patiently<T, F>(
     core: &Core,
     patience: Patience,
@@ -59,7 +60,7 @@ where
     }
 }
 
-/// A provider's failure in the words of the request.
+/// Translates a provider's failure into an error of the request.
 pub(super) fn provider_error(error: &ProviderError) -> RpcError {
     match error {
         ProviderError::Setting { .. }

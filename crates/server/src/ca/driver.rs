@@ -1,9 +1,9 @@
-//! Drives the rotation machine on the leader: does what it asks for and tells it what came of it.
+//! Drives the rotation machine on the leader: performs its effects and reports the results to it.
 //!
-//! One step after the other; the machine alone decides the order, and what counts of it stands in the
-//! log. Dropped in the middle of a step when leadership ends, and with it a call of the provider that hangs: the next
-//! leader's machine goes on from what the log holds. While a step is under way the queue of changes is kept, so that
-//! nobody waits long for a slow provider.
+//! It performs one step at a time. The machine alone decides the order, and the log holds every result that counts.
+//! When leadership ends, the driver is dropped, even in the middle of a step or of a provider call that hangs. The
+//! next leader's machine continues from the log. While a step runs, the driver also serves the queue of changes, so
+//! that a slow provider makes nobody wait long.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::parts::Core;
 
 mod provider;
 
-/// Runs until the scope ends: looks after the roots while this server leads.
+/// Runs until the scope ends: manages the roots while this server leads.
 pub(crate) async fn run(core: Arc<Core>) {
     let queue = core.ca.queue();
     let Some(mut queue) = queue.filter(|_| core.config.ca.enabled) else { return };
@@ -52,7 +52,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-/// One leadership.
+/// One term of leadership.
 async fn lead(core: &Core, queue: &mut Queue) {
     let mut driver = match Driver::begin(core) {
         Ok(driver) => driver,
@@ -87,12 +87,12 @@ struct Driver<'a> {
     core: &'a Core,
     machine: Machine,
     means: Means,
-    /// The secrets that came with the agent's settings, for the very first root.
+    /// The secrets from the agent's settings, for the very first root only.
     initial_secrets: BTreeMap<&'static str, Secret>,
     effects: VecDeque<Effect>,
-    /// The provider configured last, with its root; not in use yet.
+    /// The provider that was configured last, with its root. It is not in use yet.
     candidate: Option<(String, Arc<dyn Provider>)>,
-    /// The change to begin with.
+    /// The next change to begin.
     asked: Option<Ask>,
     request: Option<Pending>,
     requests: u64,
@@ -102,12 +102,12 @@ struct Driver<'a> {
     written: u64,
 }
 
-/// A request that is under way.
+/// A request in progress.
 struct Pending {
     id: RequestId,
     secrets: BTreeMap<&'static str, Secret>,
     answer: oneshot::Sender<Result<u64, RpcError>>,
-    /// Why a step failed, in more words than the machine has.
+    /// Why a step failed, in more detail than the machine keeps.
     why: Option<RpcError>,
 }
 
@@ -116,7 +116,7 @@ impl<'a> Driver<'a> {
         let start = &core.config.ca;
         let cluster_id =
             core.log.cluster_id().ok_or_else(|| RpcError::Internal("the cluster has no id".to_owned()))?;
-        // Settings of the agent count for the first root only; later wrong ones harm nobody.
+        // The agent's settings apply to the first root only. If they are wrong later, nothing is affected.
         let parsed = match parse(&start.kinds, &start.provider, &start.settings) {
             Err(error) if core.log.view().read().ca_roots().is_none() => return Err(error),
             parsed => parsed.ok(),
@@ -164,7 +164,7 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// Does all there is to do.
+    /// Performs all waiting effects.
     async fn work(&mut self) {
         if let Some(ask) = self.asked.take() {
             self.ask(ask).await;
@@ -182,7 +182,7 @@ impl<'a> Driver<'a> {
         self.effects.extend(out);
     }
 
-    /// How long the active root still lives, for dashboards: below zero once it is over.
+    /// Publishes the remaining life of the active root as a metric. Negative once the root has expired.
     fn show_expiry(&self) {
         if let Some(active) = self.core.log.view().read().ca_roots().as_ref().and_then(|roots| roots.active())
         {
@@ -191,7 +191,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Until the machine's timer; never long, because somebody may set the wall clock.
+    /// Time until the machine's timer. It is never long, because somebody may set the wall clock.
     fn pause(&self) -> Duration {
         let uptime = self.core.log.both().uptime;
         let until = self.timer.map_or(CA_TIMER_MAX, |at| at.saturating_sub(uptime));
@@ -337,8 +337,9 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// A root that carries the active one's signature is followed by whoever trusts that one: nobody has
-    /// to confirm it. Without that signature all that is left is time; the operator need not wait for it.
+    /// If a new root carries the active root's signature, everybody who trusts the active root also trusts the new
+    /// one, so nobody has to confirm it. Without that signature the machine can only wait; the operator's request
+    /// does not wait for it.
     fn confirmation(&mut self, root_id: String) -> Option<Event> {
         let roots = self.core.log.view().read().ca_roots()?;
         if is_cross_signed(&roots, &root_id) {
@@ -356,7 +357,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Whether a published root comes with the active one's signature over its key.
+/// Whether a published root is cross-signed by the active one.
 fn is_cross_signed(roots: &CaRoots, root_id: &str) -> bool {
     let Some(root) = roots.roots.iter().find(|root| root.id == root_id) else { return false };
     let own = |text: &str| Certificate::parse_pem(text).ok();

@@ -1,4 +1,4 @@
-//! What the leader holds of the certificate authority.
+//! The leader's data about the certificate authority.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use super::queue::Queue;
 use crate::limits::{CA_CHANGES_WAITING, SIGNATURES_AT_ONCE, SIGNATURES_WAITING};
 
-/// What the leader holds of the certificate authority. Its locks are held for a look, never while somebody is waited
-/// for.
+/// The leader's data about the certificate authority. Its locks are held only for a short access, never during a
+/// wait.
 #[derive(Debug)]
 pub(crate) struct CaHost {
     /// The provider that signs.
@@ -27,49 +27,50 @@ pub(crate) struct CaHost {
     pub(super) limiter: Mutex<CsrLimiter>,
     pub(super) freed: Notify,
     pub(super) waiting: Semaphore,
-    /// Places for calls of the provider that sign leaves.
+    /// Limits the parallel calls for leaf signatures.
     pub(super) signatures: Semaphore,
-    /// Told by a request that found the active root not valid: somebody may have set the clock.
+    /// Signalled by a request that found the active root not valid: somebody may have set the clock.
     pub(super) look: Notify,
-    /// When the last leaf ends that each root made under this leadership has signed; `None` if it has signed none.
+    /// For each root made in this term of leadership, when its last leaf expires. `None` if the root has signed no
+    /// leaf.
     signed: Mutex<BTreeMap<String, Option<Timestamp>>>,
 }
 
-/// The provider that signs, or why none does.
+/// The provider that signs, or the reason why there is none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     pub(super) in_use: Option<Arc<InUse>>,
-    /// What is wrong, if the last attempt to make or open a provider failed.
+    /// The error of the last attempt to create or open a provider, if it failed.
     pub(super) trouble: Option<String>,
 }
 
-/// The provider that signs, and whose root it holds.
+/// The provider that signs, and its root.
 #[derive(Debug)]
 pub(crate) struct InUse {
     pub(super) root: String,
-    /// The name of its kind.
+    /// The provider's kind.
     pub(super) kind: String,
     pub(super) provider: Arc<dyn Provider>,
-    /// How long its leaves live.
+    /// Lifetime of its leaf certificates.
     pub(super) leaf_life: Duration,
 }
 
-/// The risks that an operator accepts.
+/// The risks that the operator accepts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Force {
     /// Rotate even if the old root cannot sign the new one.
     pub(crate) without_cross_signing: bool,
-    /// Rotate even if leaves depend on the root that has to make room.
+    /// Rotate even if leaf certificates still depend on the oldest root, which has to be dropped.
     pub(crate) without_oldest_root: bool,
 }
 
-/// A change of the configuration, on its way to the driver.
+/// A change of the CA configuration, sent to the driver.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) provider: String,
     pub(super) parsed: ParsedSettings,
     pub(super) force: Force,
-    /// Told the index of the log entry that made the change.
+    /// Receives the index of the log entry that made the change.
     pub(super) answer: oneshot::Sender<Result<u64, RpcError>>,
 }
 
@@ -96,12 +97,12 @@ impl CaHost {
         }
     }
 
-    /// Hands a change to the driver.
+    /// Sends a change to the driver.
     pub(super) fn ask(&self, ask: Ask) -> Result<(), RpcError> {
         self.changes.try_send(ask).map_err(|_| RpcError::Busy(Failure::Busy.to_string()))
     }
 
-    /// The changes that are asked for; for the one driver.
+    /// The queue of requested changes. Only the driver takes it.
     pub(super) fn queue(&self) -> Option<Queue> {
         self.asked.lock().take().map(Queue::new)
     }
@@ -111,22 +112,22 @@ impl CaHost {
         self.slot.borrow().in_use.clone()
     }
 
-    /// Has a provider sign from now on.
+    /// Sets the provider that signs from now on.
     pub(super) fn sign_with(&self, in_use: InUse) {
         self.slot.send_replace(Slot { in_use: Some(Arc::new(in_use)), trouble: None });
     }
 
-    /// Says what is wrong with the provider.
+    /// Records what is wrong with the provider.
     pub(super) fn report(&self, trouble: String) {
         self.slot.send_modify(|slot| slot.trouble = Some(trouble));
     }
 
-    /// Has no provider sign any more.
+    /// From now on no provider signs.
     pub(super) fn sign_with_none(&self) {
         self.slot.send_modify(|slot| slot.in_use = None);
     }
 
-    /// Lets go of the provider, and of the keys it holds.
+    /// Drops the provider and the keys that it holds.
     pub(super) fn close(&self) {
         self.slot.send_replace(Slot::default());
         self.signed.lock().clear();
@@ -137,19 +138,19 @@ impl CaHost {
         RpcError::CaNotReady(trouble.unwrap_or_else(|| otherwise.to_owned()))
     }
 
-    /// Keeps account of a root that has been made here: it has signed nothing yet.
+    /// Records a root that this server made: it has signed nothing yet.
     pub(super) fn made(&self, root: &str) {
         self.signed.lock().insert(root.to_owned(), None);
     }
 
-    /// Keeps account of a leaf that this root signs, which ends then.
+    /// Records that this root signs a leaf that expires at `end`.
     pub(super) fn signs_until(&self, root: &str, end: Timestamp) {
         if let Some(last) = self.signed.lock().get_mut(root) {
             *last = (*last).max(Some(end));
         }
     }
 
-    /// Of these roots, those that are known to have signed no leaf that is valid at `now`.
+    /// The roots that certainly have signed no leaf that is valid at `now`.
     pub(super) fn idle(&self, roots: Option<&CaRoots>, now: Timestamp) -> BTreeSet<String> {
         let mut signed = self.signed.lock();
         let published =

@@ -1,4 +1,4 @@
-//! Changes of the configuration that wait for their turn: one after the other, and nobody for long.
+//! The queue of CA configuration changes: they run one after the other, and none waits for long.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use super::host::Ask;
 use crate::limits::{CA_CHANGE_HOLD, CA_CHANGES_WAITING};
 
-/// Changes that wait.
+/// The waiting changes.
 #[derive(Debug)]
 pub(super) struct Queue {
     asked: mpsc::Receiver<Ask>,
-    /// Those that came while another was under way, and until when they wait.
+    /// Changes that arrived while another one was in progress, each with the end of its wait.
     waiting: VecDeque<(Instant, Ask)>,
 }
 
@@ -33,7 +33,7 @@ impl Queue {
         }
     }
 
-    /// Keeps the queue while a change is under way: who has waited long is told to come back.
+    /// Serves the queue while a change is in progress: a change that has waited too long is told to retry.
     pub(super) async fn keep(&mut self, clock: &dyn Clock) -> Infallible {
         loop {
             let late = self.waiting.front().map(|(until, _)| *until);
@@ -50,7 +50,7 @@ impl Queue {
         }
     }
 
-    /// Refuses all that wait.
+    /// Refuses all waiting changes.
     pub(super) fn refuse(&mut self, error: &RpcError) {
         let waiting = self.waiting.drain(..).map(|(_, ask)| ask);
         for ask in waiting.chain(std::iter::from_fn(|| self.asked.try_recv().ok())) {

@@ -1,4 +1,4 @@
-//! Leaves: within the configured limits, by the provider of the active root, several at a time.
+//! Leaf certificates: signed by the provider of the active root, within the configured limits, several in parallel.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::host::{CaHost, InUse};
 use crate::limits::{SIGNING_HOLD, SIGNING_TIME};
 use crate::parts::Core;
 
-/// A signature within the limits; its place is free again when this is dropped.
+/// Permission for one signature. Dropping it frees its place within the limits.
 #[derive(Debug)]
 pub(crate) struct Admitted<'a> {
     host: &'a CaHost,
@@ -32,7 +32,7 @@ impl Drop for Admitted<'_> {
     }
 }
 
-/// Waits for a turn within the configured limits, or refuses.
+/// Waits for permission within the configured limits, or returns an error.
 pub(crate) async fn admit(core: &Core) -> Result<Admitted<'_>, RpcError> {
     let host = &core.ca;
     let _place = host.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
@@ -55,16 +55,16 @@ pub(crate) async fn admit(core: &Core) -> Result<Admitted<'_>, RpcError> {
     }
 }
 
-/// A leaf, as it is handed out.
+/// A leaf certificate, as it is returned.
 #[derive(Debug)]
 pub(crate) struct Signed {
     pub(crate) leaf: Certificate,
-    /// The leaf and the intermediates above it.
+    /// The leaf and its intermediates.
     pub(crate) chain_pem: String,
 }
 
-/// Has the provider of the active root sign a leaf; waits a little while roots are being changed. Ends when this server
-/// no longer leads.
+/// Lets the provider of the active root sign a leaf. Waits a short time while roots change. Fails when this server no
+/// longer leads.
 pub(crate) async fn sign(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<Signed, RpcError> {
     let mut leading = core.duties.watch();
     let signed = timeout(&*core.world.clock, SIGNING_TIME, signed(core, request, issue));
@@ -92,10 +92,10 @@ async fn signed(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<
         let leaf = tokio::select! {
             biased;
             signed = call => signed.map_err(|error| provider_error(&error))?,
-            // Another provider signs now, or none.
+            // Another provider signs now, or none: start again.
             () = replaced(core, &own) => continue,
         };
-        // Life times may have been changed meanwhile.
+        // The lifetime of leaf certificates may have been changed in the meantime, so record the actual end.
         core.ca.signs_until(&own.root, leaf.not_after());
         if core.log.view().read().ca_roots().is_some_and(|now| Arc::ptr_eq(&now, &roots) || signs(&own, &now))
         {
@@ -104,7 +104,7 @@ async fn signed(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<
     }
 }
 
-/// The active root, if it is valid.
+/// The active root, if it is valid now.
 fn valid<'a>(core: &Core, roots: &'a CaRoots, issue: &Issue) -> Result<&'a CaRoot, RpcError> {
     let active = roots.active().ok_or_else(|| RpcError::CaNotReady("no root is active".to_owned()))?;
     let refused = if active.not_after <= issue.now {
@@ -118,7 +118,7 @@ fn valid<'a>(core: &Core, roots: &'a CaRoots, issue: &Issue) -> Result<&'a CaRoo
     Err(RpcError::CaNotReady(refused.to_owned()))
 }
 
-/// The provider, as soon as it is that of the active root.
+/// The provider, once it belongs to the active root.
 async fn signing(core: &Core) -> Result<(Arc<InUse>, Arc<CaRoots>), RpcError> {
     let mut slot = core.ca.slot.subscribe();
     loop {
@@ -132,7 +132,7 @@ async fn signing(core: &Core) -> Result<(Arc<InUse>, Arc<CaRoots>), RpcError> {
         if let Some(trouble) = now.trouble {
             return Err(RpcError::CaNotReady(trouble));
         }
-        // The sender lives as long as the server: the wait cannot fail.
+        // The sender lives as long as the server, so the wait cannot fail.
         let _ = slot.changed().await;
     }
 }
@@ -141,15 +141,15 @@ fn signs(own: &InUse, roots: &CaRoots) -> bool {
     own.provider.chain().is_some_and(|chain| may_sign(chain.signing(), roots))
 }
 
-/// Completes once another provider than this one signs, or none.
+/// Completes once another provider signs, or none.
 async fn replaced(core: &Core, own: &InUse) {
     let is_another =
         |now: &Option<Arc<InUse>>| now.as_ref().is_none_or(|now| !Arc::ptr_eq(&now.provider, &own.provider));
-    // The sender lives as long as the server: the wait cannot fail.
+    // The sender lives as long as the server, so the wait cannot fail.
     let _ = core.ca.slot.subscribe().wait_for(|slot| is_another(&slot.in_use)).await;
 }
 
-/// Time and serial number for one certificate, with the index of the log entry that recorded it.
+/// Time and serial number for one certificate, and the index of the log entry that recorded them.
 pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
     let (reply, index) = core.log.write(AllocateSerials { count: 1 }).await?;
     match reply {

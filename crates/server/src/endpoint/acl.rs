@@ -30,10 +30,10 @@ use crate::config::ServerConfig;
 use crate::reading::Reading;
 use crate::writing::Writing;
 
-/// Shortest life of a token that expires.
+/// Shortest lifetime of a token that expires.
 const LIFE_MIN: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Seals a token's secret for those who may read it again.
+/// Encrypts a token's secret, so that callers with `acl:write` can read it again.
 pub(crate) fn seal_secret(
     config: &ServerConfig,
     world: &World,
@@ -93,7 +93,7 @@ pub(crate) async fn bootstrap_acl(
     }
 }
 
-/// The index an operator wrote into `acl-bootstrap-reset`; the file is used up by reading it.
+/// Reads the index that an operator wrote into `acl-bootstrap-reset`, and removes the file.
 async fn reset_index(writing: Writing<'_>) -> Option<u64> {
     const FILE: &str = "acl-bootstrap-reset";
     let disk = Arc::clone(&writing.world().disk);
@@ -101,7 +101,7 @@ async fn reset_index(writing: Writing<'_>) -> Option<u64> {
         let bytes = disk.read(FILE).ok()?;
         let index = std::str::from_utf8(&bytes).ok()?.trim().parse().ok();
         if let Err(error) = disk.remove(FILE) {
-            // One that stays could be used again by whoever comes next.
+            // If the file stays, anybody could use it again.
             tracing::error!(%error, "cannot remove {FILE}; it is not used");
             return None;
         }
@@ -112,7 +112,8 @@ async fn reset_index(writing: Writing<'_>) -> Option<u64> {
 
 pub(crate) fn read_own_token(reading: &mut Reading<'_>, _: &ReadOwnToken) -> Result<TokenRecord, RpcError> {
     let token = reading.resolver.token(&mut reading.reader, reading.caller.token.as_ref(), reading.now)?;
-    // Whoever sends none asks whether none is a valid token. It is not, though it may have rights.
+    // A caller without a token asks about a token that does not exist. The anonymous rights it may have do not change
+    // that.
     let secret = reading.secret().ok_or(RpcError::TokenNotFound)?.expose().to_owned();
     let token = token.ok_or(RpcError::TokenNotFound)?;
     Ok(record(&linked(&mut reading.reader, &token), secret))
@@ -160,7 +161,7 @@ pub(crate) fn list_tokens(
     Ok(tokens.iter().filter(wanted).map(|token| shown(reading, token)).collect())
 }
 
-/// A token as the caller of a query sees it.
+/// A token in the form that the caller of a query may see.
 fn shown(reading: &mut Reading<'_>, token: &Token) -> TokenRecord {
     let token = linked(&mut reading.reader, token);
     let may_see = reading.caller.may(&Right::whole(Scalar::Acl, Level::Write));
@@ -168,7 +169,7 @@ fn shown(reading: &mut Reading<'_>, token: &Token) -> TokenRecord {
     record(&token, secret)
 }
 
-/// The secret of a token, for who may write tokens.
+/// The secret of a token, for callers that may write tokens.
 fn secret_of(config: &ServerConfig, token: &Token) -> String {
     if token.accessor == ANONYMOUS_ACCESSOR {
         return ANONYMOUS_SECRET.to_owned();
@@ -248,8 +249,8 @@ fn new_token(
     if is_reserved(accessor) {
         return Err(words::reserved("AccessorID"));
     }
-    // What is somebody's accessor is nobody else's secret, and the other way round. The same kind twice
-    // is found out where it is stored.
+    // An accessor must differ from every secret, and a secret from every accessor. The state itself refuses a
+    // repeated accessor or a repeated secret.
     if reader.token_by_secret_hash(&hash_secret(&accessor.to_string()), now).is_some() {
         return Err(words::in_use("AccessorID"));
     }
@@ -329,7 +330,7 @@ pub(crate) fn read_policy(
 
 pub(crate) fn list_policies(reading: &mut Reading<'_>, _: &ListPolicies) -> Result<Vec<AclPolicy>, RpcError> {
     let mut policies: Vec<_> = reading.reader.policies().iter().map(|own| (**own).clone()).collect();
-    // Consul's order: by name, whatever its case.
+    // Consul's order: by name, ignoring case.
     policies.sort_by_cached_key(|policy| policy.name.to_lowercase());
     Ok(policies)
 }
@@ -402,15 +403,15 @@ fn links(reader: &mut Reader, choices: &[PolicyChoice]) -> Result<Vec<PolicyLink
     Ok(links)
 }
 
-/// A token with its links as they lead now: a deleted policy leaves none behind, a renamed one is told by
-/// its new name. So what was read can be sent back.
+/// A token with its current links: a deleted policy is left out, and a renamed one has its new name. So a client can
+/// send back what it read.
 fn linked(reader: &mut Reader, token: &Token) -> Token {
     let policies = token.policies.iter().filter_map(|link| reader.policy_by_id(link.id));
     let policies = policies.map(|policy| PolicyLink { id: policy.id, name: policy.name.clone() }).collect();
     Token { policies, ..token.clone() }
 }
 
-/// When a new token stops being valid.
+/// When a new token expires.
 fn end_of(request: &SetToken, now: Timestamp) -> Result<Option<Timestamp>, RpcError> {
     let end = match (request.expires_at, request.expires_after) {
         (Some(_), Some(_)) => {
@@ -455,7 +456,7 @@ fn record(token: &Token, secret: String) -> TokenRecord {
     }
 }
 
-/// A secret given by a caller: 128 bits in UUID form, so that its hash cannot be guessed.
+/// Checks a secret that a caller chose: it must be a UUID, whose 128 bits make its hash impossible to guess.
 fn secret_text(secret: &str) -> Result<String, RpcError> {
     let wrong = |_| RpcError::Invalid("Invalid Token: SecretID - not a valid UUID".to_owned());
     let bits = Uuid::parse(secret).map_err(wrong)?;

@@ -1,4 +1,4 @@
-//! Tells agents that tokens or policies have changed.
+//! Wakes agents when tokens or policies have changed.
 
 use concord_rpc::RpcError;
 use concord_rpc::request::AwaitAclChange;

@@ -144,15 +144,15 @@ pub(crate) fn checks_in_state(
         CheckState::Is(status) => reading.reader.checks_in_state(&scope, Some(status)),
         CheckState::Never => Vec::new(),
     };
-    // The table has them by state first.
+    // The table has them in the order of their states.
     checks.sort_by(|a, b| (&a.node.name, &a.check.id).cmp(&(&b.node.name, &b.check.id)));
     let seen = reading.keep(checks, |row| reading.caller.sees().check(&row.node.name, &row.check));
     let wanted = seen.iter().filter(|row| has_meta(&row.node, &request.node_meta));
     Ok(wanted.map(|row| NodeCheck { node: row.node.name.clone(), check: (*row.check).clone() }).collect())
 }
 
-/// Writes a registration: `node:write` where the node changes, `service:write` on the service
-/// registered and on that which it replaces, and the right to whatever its checks belong to.
+/// Writes a registration. It needs `node:write` if the node changes, `service:write` on the new service and on the
+/// one it replaces, and the write right to the owner of each of its checks.
 pub(crate) async fn register(writing: Writing<'_>, request: Register) -> Result<Answer<()>, RpcError> {
     let registration = normal(request.0, &writing.config.datacenter)?;
     let (_turn, caller) = writing.turn(registration.node.name.as_str()).await?;
@@ -174,14 +174,15 @@ pub(crate) async fn deregister(writing: Writing<'_>, request: Deregister) -> Res
     Ok(writing.log.written((), index))
 }
 
-/// The services of which the caller may see an instance, with the tags of those they may see, on nodes with
-/// that metadata.
+/// The services with at least one instance that the caller may see, with the tags of these instances. Only nodes with
+/// that metadata count.
 pub(super) fn seen_services(
     reading: &mut Reading<'_>,
     node_meta: &BTreeMap<String, String>,
 ) -> BTreeMap<ServiceName, BTreeSet<String>> {
     let sees = reading.caller.sees();
-    // Who may see every node needs none of them: the names change less often than the instances.
+    // A caller that may see every node needs none of the instances here. Service names change less often than
+    // instances, so the query wakes less often.
     if node_meta.is_empty() && sees.every_node() {
         let all = reading.reader.services(&ServiceScope::default());
         let seen = reading.keep(all, |row| sees.service(&row.service.name));
@@ -199,7 +200,8 @@ pub(super) fn seen_services(
 /// All instances of all services that the caller may see, on nodes with that metadata.
 fn seen_instances(reading: &mut Reading<'_>, node_meta: &BTreeMap<String, String>) -> Vec<Arc<Placed>> {
     let all = reading.reader.instances(&ServiceScope::default());
-    // What is hidden is told of whatever was asked for: else the answer would say what a hidden node has.
+    // Filter by rights before filtering by metadata. Otherwise the `filtered` flag would reveal whether a hidden node
+    // has the metadata.
     let seen = reading.keep(all, |placed| reading.caller.sees().instance(&placed.node.name, &placed.service));
     seen.into_iter().filter(|placed| has_meta(&placed.node, node_meta)).collect()
 }
@@ -220,7 +222,7 @@ fn health(row: &HealthRow) -> InstanceHealth {
     }
 }
 
-/// A registration as it is judged and written: in our own datacenter.
+/// Normalises a registration and checks that it is for our own datacenter.
 fn normal(registration: Registration, datacenter: &Datacenter) -> Result<Registration, RpcError> {
     let Registration { mut node, skip_node_update, service, checks } = registration;
     let namespaces = service.iter().map(|service| &service.namespace);
@@ -229,7 +231,7 @@ fn normal(registration: Registration, datacenter: &Datacenter) -> Result<Registr
     Ok(Registration { node, skip_node_update, service, checks })
 }
 
-/// Refuses what lies outside our own partition, cluster and namespace.
+/// Refuses any partition, peer or namespace but our own.
 fn is_built<'a>(
     scope: &NodeScope,
     namespaces: impl IntoIterator<Item = &'a Namespace>,
@@ -243,7 +245,7 @@ fn is_built<'a>(
     Ok(())
 }
 
-/// Whether the node itself would become another one.
+/// Whether the registration changes the node itself.
 fn changes_node(existing: Option<&Node>, request: &Registration) -> bool {
     let Some(existing) = existing else { return true };
     let wanted = &request.node;
@@ -264,13 +266,13 @@ fn may_register(caller: &Caller, reader: &mut Reader, request: &Registration) ->
     let existing = |id: &InstanceId| services.iter().find(|service| service.id == *id);
     if let Some(service) = &request.service {
         caller.require(&service_right(&service.service, Level::Write))?;
-        // N-62: who stands for a service takes its calls.
+        // N-62: a proxy receives the calls of its destination service.
         if let Some(proxy) = &service.proxy
             && let Some(destination) = &proxy.destination_service
         {
             caller.require(&service_right(destination, Level::Write))?;
         }
-        // N-62: taking over an id needs the right to whose it was.
+        // N-62: taking over an instance id needs the right to the service that has it.
         if let Some(existing) = existing(&service.id) {
             caller.require(&service_right(&existing.service, Level::Write))?;
         }
@@ -291,7 +293,7 @@ fn may_register(caller: &Caller, reader: &mut Reader, request: &Registration) ->
             }
         };
         require_check(caller, &node.name, target.as_ref())?;
-        // N-62: and so does taking over a check.
+        // N-62: taking over a check id needs the right to the check's owner.
         if let Some(before) = checks.iter().find(|before| before.id == check.id) {
             require_check(caller, &node.name, owner(before))?;
         }
@@ -299,7 +301,7 @@ fn may_register(caller: &Caller, reader: &mut Reader, request: &Registration) ->
     Ok(())
 }
 
-/// The service whose a check is. One of a node may name a service without being its.
+/// The service that owns a check. A check of the node may name a service that does not own it.
 fn owner(check: &Check) -> Option<&ServiceName> {
     check.service_id.as_ref().and(check.service_name.as_ref())
 }
@@ -311,7 +313,7 @@ fn require_check(caller: &Caller, node: &NodeName, service: Option<&ServiceName>
     }
 }
 
-/// Who may change a node may remove anything of it; else the right to the service decides.
+/// The right to write the node allows to remove anything on it. Otherwise the right to the service decides.
 fn may_deregister(caller: &Caller, reader: &mut Reader, request: &Deregistration) -> Result<(), RpcError> {
     let Deregistration { scope, node: name, what } = request;
     let node = node_right(name, Level::Write);

@@ -1,4 +1,4 @@
-//! Roots, CA configuration, signatures.
+//! Root certificates, CA configuration, leaf signatures.
 
 use concord_acl::{Labelled, Level, Right};
 use concord_ca::Csr;
@@ -24,7 +24,7 @@ pub(crate) fn read_ca_roots(reading: &mut Reading<'_>, _: &ReadCaRoots) -> Resul
     Ok((*roots).clone())
 }
 
-/// Waits a little for the first root: a new cluster has it a moment after it serves.
+/// Waits a short time for the first root: a new cluster gets it a moment after it begins to serve.
 pub(crate) async fn await_first_root(core: &Core) -> Result<(), RpcError> {
     timeout(&*core.world.clock, FIRST_ROOT_HOLD, first_root(core)).await.unwrap_or(Ok(()))
 }
@@ -71,8 +71,8 @@ pub(crate) async fn set_ca_config(
     Ok(writing.log.written((), index))
 }
 
-/// Signs for the identity the CSR names, if the caller may be it. Of the CSR only the identity
-/// and the public key are used; everything else of the leaf is ours.
+/// Signs a leaf for the identity in the CSR, if the caller has the right to it. Only the identity and the public key
+/// are taken from the CSR; the server sets everything else.
 pub(crate) async fn sign_leaf(
     writing: Writing<'_>,
     request: SignLeaf,

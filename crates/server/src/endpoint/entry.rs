@@ -1,4 +1,4 @@
-//! Configuration entries, whatever their kind.
+//! Configuration entries of every kind.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Re
     let name = entry.name();
     let _turn = turn_of(writing, &name).await?;
     let existing = writing.log.view().read().entry(&name);
-    // What stands already is no lost race, whatever index the writer has seen.
+    // The stored entry already has this content, so the write succeeds whatever index `cas` names.
     if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
         return unchanged(writing, existing.stamp().modify).await;
     }
@@ -54,20 +54,20 @@ pub(crate) async fn delete_entry(
     fits(writing, Change { name: &entry, to: None })?;
     let (reply, index) = writing.log.write(command::DeleteEntry { entry, cas }).await?;
     let gone = match reply {
-        // What is not there is as it was to be, whatever index it had.
+        // The entry does not exist, so the delete succeeds whatever index `cas` names.
         CommandReply::CasFailed { current: 0 } => true,
         reply => done(&reply)?,
     };
     Ok(writing.log.written(gone, index))
 }
 
-/// Refuses a change that cannot stand beside what is kept now. What others change meanwhile is looked at when
-/// it is applied.
+/// Refuses a change that conflicts with the stored entries. Applying the command checks again, because others may
+/// write in the meantime.
 fn fits(writing: Writing<'_>, change: Change<'_>) -> Result<(), RpcError> {
     check_graph(&*writing.log.view(), change).map_err(|fault| RpcError::Rejected(fault.to_string()))
 }
 
-/// The caller's turn with an entry; whether they may write it is looked at again once they have it.
+/// Takes the caller's turn with an entry, then checks the write right again.
 pub(super) async fn turn_of<'a>(
     writing: Writing<'a>,
     name: &EntryName,
@@ -77,14 +77,14 @@ pub(super) async fn turn_of<'a>(
     Ok(turn)
 }
 
-/// The answer to a write of what stands already: nothing goes through the log, but that this server
-/// still leads is confirmed, else another one could know better.
+/// The answer to a write that changes nothing. It writes nothing to the log, but confirms that this server still
+/// leads: another leader could have newer data.
 pub(super) async fn unchanged(writing: Writing<'_>, index: u64) -> Result<Answer<bool>, RpcError> {
     writing.log.barrier().await?;
     Ok(writing.log.written(true, index))
 }
 
-/// Whether a command with a condition took hold.
+/// Whether a conditional command was carried out.
 pub(super) fn done(reply: &CommandReply) -> Result<bool, RpcError> {
     match reply {
         CommandReply::Done { .. } => Ok(true),
@@ -93,7 +93,7 @@ pub(super) fn done(reply: &CommandReply) -> Result<bool, RpcError> {
     }
 }
 
-/// Refuses an entry that is nonsense in itself.
+/// Refuses an entry that is invalid in itself.
 pub(crate) fn valid(entry: &Entry) -> Result<(), RpcError> {
     in_scope(&entry.name().scope)?;
     if let Entry::ServiceIntentions(intentions) = entry {
@@ -102,7 +102,7 @@ pub(crate) fn valid(entry: &Entry) -> Result<(), RpcError> {
     validate(entry).map_err(|faults| invalid(&faults))
 }
 
-/// Only one partition and one namespace are there; an entry for another would decide about nothing.
+/// Refuses an entry for another partition or namespace: only `default` exists, so the entry would have no effect.
 pub(super) fn in_scope(scope: &Destination) -> Result<(), RpcError> {
     only_default(&scope.partition, &scope.namespace)
 }

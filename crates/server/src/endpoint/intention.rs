@@ -1,4 +1,4 @@
-//! Intentions: one by one, matched, judged and explained.
+//! Intentions: read and write single ones, match, check and explain.
 
 pub(crate) mod by_id;
 
@@ -23,8 +23,8 @@ use crate::endpoint::entry::{in_scope, invalid, source_in_scope, turn_of, unchan
 use crate::reading::Reading;
 use crate::writing::Writing;
 
-/// The part of an entry the caller may see: all of it if they may see the destination's intentions, else
-/// the sources whose intentions they may see.
+/// The part of an entry that the caller may see. A right to the destination's intentions shows all of it. Otherwise
+/// the caller sees the sources whose intentions it may read.
 fn visible(reading: &Reading<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
     let (entry, sees) = (reading.reader.whole(head), reading.caller.sees());
     if sees.intentions_to(&entry.destination) {
@@ -47,7 +47,7 @@ pub(crate) fn match_intentions(
     reading: &mut Reading<'_>,
     request: &MatchIntentions,
 ) -> Result<Vec<ServiceIntentions>, RpcError> {
-    // Whoever asks by destination may read all about it; by source, what is said of that source.
+    // The right to a destination shows its whole entries. A query by source shows only the part about that source.
     Ok(match &request.by {
         MatchBy::Destination(service) => reading.reader.intentions_to(service),
         MatchBy::Source(service) => reading.reader.intentions_from(service),
@@ -70,13 +70,13 @@ pub(crate) fn check_intention(
 ) -> Result<IntentionAnswer, RpcError> {
     let heads = reading.reader.heads_to(&request.destination);
     let heads = heads.iter();
-    // What does not cover the source cannot decide about it.
+    // Only the parts of the entries that cover the source can decide.
     let (told, source): (Vec<_>, _) = match &request.source {
         Some(source) => {
             let covering = covering(source);
             (heads.filter_map(|head| reading.reader.part(head, &covering)).collect(), source)
         }
-        // What is about all is about any, this one too.
+        // Without a source, the wildcard source is meant: only intentions that cover every source count.
         None => (heads.map(|head| reading.reader.about_any(head)).collect(), &request.destination),
     };
     let policy = Policy::compile(&request.destination, &told);
@@ -90,7 +90,7 @@ pub(crate) fn explain_intention(
 ) -> Result<Explanation, RpcError> {
     let entries = reading.reader.intentions();
     let table = Table::compile(&entries);
-    // Pairs with services the caller may not see are not listed.
+    // Pairs with services that the caller may not see are not listed.
     let seen = seen_services(reading, &BTreeMap::new());
     let universe: Vec<ServiceRef> = seen.into_keys().map(ServiceRef::local).collect();
     Ok(explain::explain(
@@ -158,14 +158,14 @@ fn write_intentions_of(destination: &Destination) -> Right<'static> {
     Right::named(Labelled::Intention, destination.name.as_str().to_owned(), Level::Write)
 }
 
-/// One source that is to stand beside `others`, none of which is looked at again.
+/// Validates one new source beside `others` existing ones, which are not validated again.
 fn valid_source(destination: &Destination, others: usize, own: &SourceIntention) -> Result<(), RpcError> {
     in_scope(destination)?;
     source_in_scope(own)?;
     validate_source(destination, others, own).map_err(|faults| invalid(&faults))
 }
 
-/// When a destination's entry changed, and how many sources it has; there may be none.
+/// When a destination's entry changed and how many sources it has; zero if there is none.
 fn of_head(head: Option<&IntentionHead>) -> (Stamp, usize) {
     head.map_or_else(|| (Stamp::default(), 0), |head| (head.stamp, head.sources))
 }

@@ -1,11 +1,11 @@
-//! Who leads, and who votes.
+//! The leader and the voters.
 
 use concord_rpc::RpcError;
 use concord_rpc::request::{ReadStatus, ServerStatus};
 
 use crate::reading::Reading;
 
-/// Answers also without a leader: this is how one finds out.
+/// This request is answered even without a leader, because clients use it to find out.
 pub(crate) fn read_status(reading: &mut Reading<'_>, _: &ReadStatus) -> Result<ServerStatus, RpcError> {
     let stats = reading.stats();
     Ok(ServerStatus {

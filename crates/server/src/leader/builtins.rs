@@ -1,4 +1,4 @@
-//! What every cluster has: an identity, built-in policies, the anonymous and the first token.
+//! What every cluster has: a cluster id, built-in policies, the anonymous token and the first token.
 
 use concord_model::token::{GLOBAL_MANAGEMENT, Identities, PolicyLink, Token};
 use concord_model::{Stamp, Uuid};
@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::endpoint::acl::seal_secret;
 use crate::parts::Core;
 
-/// Gives the cluster an identity if it has none.
+/// Gives the cluster an id if it has none.
 pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
     if let Some(current) = core.log.cluster_id() {
         if let Some(asked) = core.config.ca.cluster_id
@@ -25,7 +25,7 @@ pub(super) async fn ensure_cluster_id(core: &Core) -> Result<(), RpcError> {
     core.log.write(SetClusterId { id }).await.map(|_| ())
 }
 
-/// Puts the rules of this version in force. With one voter nobody else has to know them.
+/// Puts the rule set of this version into force. There is only one voter, so no other server has to support it.
 pub(super) async fn ensure_rules(core: &Core) -> Result<(), RpcError> {
     if core.log.view().read().rule_set() < RULE_SET {
         core.log.write(SetRuleSet { rule_set: RULE_SET }).await?;
@@ -33,13 +33,13 @@ pub(super) async fn ensure_rules(core: &Core) -> Result<(), RpcError> {
     Ok(())
 }
 
-/// Creates built-in policies and tokens where they are missing.
+/// Creates missing built-in policies and tokens.
 pub(super) async fn ensure_acl(core: &Core) -> Result<(), RpcError> {
     core.log.write(EnsureBuiltins::standard(core.log.now())).await?;
     ensure_initial_management(core).await
 }
 
-/// Stores the configured first token, unless a token with its secret exists.
+/// Stores the configured first token, unless a token with this secret exists.
 async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
     let Some(secret) = &core.config.initial_management else {
         return Ok(());
@@ -49,7 +49,7 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
         return Ok(());
     }
     if Uuid::parse(secret.expose()).is_err() {
-        // Taken all the same: what clients were given must go on working.
+        // Accept it anyway: tokens that clients already use must continue to work.
         warn!(
             "acl.tokens.initial_management is not a UUID; such secrets are deprecated: use one as `uuidgen` prints it"
         );
@@ -67,8 +67,8 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
         created_at: core.log.now(),
         stamp: Stamp::default(),
     };
-    // A cluster that begins with a management token has been bootstrapped by its operator: nobody else
-    // may do it over the API.
+    // If the configuration names a management token, the operator has bootstrapped the cluster. Then nobody else may
+    // bootstrap it through the API.
     if core.log.view().read().acl_bootstrap().is_none() {
         return core.log.write(BootstrapAcl { token, allowed_reset_index: None }).await.map(|_| ());
     }

@@ -1,4 +1,4 @@
-//! Notices that somebody has set the wall clock.
+//! Detects that somebody has set the wall clock.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use concord_ca::limits::{CLOCK_STEP_MIN, PRUNE_AFTER_STEP};
 use concord_model::Now;
 use parking_lot::Mutex;
 
-/// Notices that somebody has set the wall clock.
+/// Detects that somebody has set the wall clock.
 #[derive(Debug, Default)]
 pub(crate) struct ClockWatch(Mutex<Option<Seen>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     clocks: Now,
-    /// The uptime from which on the wall clock is believed.
+    /// The uptime from which the wall clock is trusted again.
     settled_from: Duration,
 }
 
 impl ClockWatch {
-    /// Whether the wall clock has not been set for a day, as far as this server has seen.
+    /// Whether the wall clock has not been set within the last day, as far as this server has seen.
     pub(super) fn is_settled(&self, now: Now) -> bool {
         let mut seen = self.0.lock();
         let settled_from = match *seen {

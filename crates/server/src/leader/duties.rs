@@ -1,8 +1,8 @@
-//! Whether this server leads, for those who wait for it.
+//! Tells waiting tasks whether this server leads.
 
 use tokio::sync::watch;
 
-/// Whether this server leads and has done what must be done before it serves.
+/// Whether this server leads and has completed the duties that come before serving.
 #[derive(Debug)]
 pub(crate) struct Duties {
     leading: watch::Sender<bool>,
@@ -13,7 +13,7 @@ impl Duties {
         Self { leading: watch::Sender::new(false) }
     }
 
-    /// Says whether it does from now on.
+    /// Sets whether this server leads and serves.
     pub(crate) fn set(&self, leads: bool) {
         self.leading.send_replace(leads);
     }
@@ -23,7 +23,7 @@ impl Duties {
         *self.leading.borrow()
     }
 
-    /// Whether it leads, as it changes.
+    /// A receiver that is notified when this changes.
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {
         self.leading.subscribe()
     }
@@ -31,7 +31,7 @@ impl Duties {
     /// Completes when this server leads and serves.
     pub(crate) async fn leading(&self) {
         let mut leading = self.leading.subscribe();
-        // The sender lives as long as the server: the wait cannot fail.
+        // The sender lives as long as the server, so the wait cannot fail.
         let _ = leading.wait_for(|leads| *leads).await;
     }
 }

@@ -1,8 +1,9 @@
-//! Entries of the configuration (`config_entries.bootstrap`), written where there is none of that kind and
-//! name, as in Consul. Nobody's right is asked: whoever writes the server's configuration rules the server.
+//! Entries of the configuration file (`config_entries.bootstrap`). The leader writes each one if no entry of its kind
+//! and name exists, as in Consul. No right is checked: whoever writes the server's configuration controls the server.
 //!
-//! What stands is never overwritten, and what an operator deletes stays deleted until the next leadership or
-//! reload. They are written before the leader serves, so that nobody is let in by the want of a deny.
+//! An existing entry is never overwritten. An entry that an operator deletes stays deleted until the next leadership
+//! or reload. The entries are written before the leader serves, so that no connection is allowed because a deny
+//! intention is not written yet.
 
 use concord_model::entry::Entry;
 use concord_rpc::RpcError;
@@ -13,12 +14,12 @@ use tracing::{info, warn};
 use crate::endpoint::entry::valid;
 use crate::parts::Core;
 
-/// Writes what is missing.
+/// Writes the missing entries.
 pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
     let wanted = core.live.entries();
     let mut left: Vec<&Entry> = wanted.iter().collect();
-    // Some stand only beside others, in whatever order they are written down: who is refused is tried again after
-    // the rest, as long as that helps.
+    // Some entries are valid only beside others, and the file may list them in any order. So a refused entry is tried
+    // again after the rest, as long as each round makes progress.
     while !left.is_empty() {
         let (before, mut refused) = (left.len(), Vec::new());
         let mut reason = None;
@@ -52,14 +53,14 @@ async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
         return Ok(());
     }
     let (reply, index) = core.log.write(SetEntry { entry: wanted.clone(), cas: Some(0) }).await?;
-    // Somebody else's entry may have come in between: it stands.
+    // Another writer may have created the entry at the same time; it is kept.
     if matches!(reply, CommandReply::Done { .. }) {
         info!(%kind, name, index, "config_entries.bootstrap: written");
     }
     Ok(())
 }
 
-/// Refuses entries that could never be written.
+/// Refuses entries that can never be written.
 pub(crate) fn check(entries: &[Entry]) -> Result<(), RpcError> {
     entries.iter().try_for_each(valid)
 }

@@ -1,5 +1,5 @@
-//! The leader's own node in the catalog, with the service `consul` and the check `serfHealth`,
-//! which many tools rely on.
+//! Registers the leader's own node in the catalog, with the service `consul` and the check `serfHealth`, which many
+//! tools rely on.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use concord_rpc::RpcError;
 
 use crate::parts::Core;
 
-/// Registers the node if the catalog has it otherwise.
+/// Registers the node if its record in the catalog is missing or different.
 pub(crate) async fn ensure(core: &Core) -> Result<(), RpcError> {
     let wanted = wanted(core)?;
     if !stands(core, &wanted) {

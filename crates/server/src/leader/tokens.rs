@@ -1,7 +1,7 @@
-//! Removes tokens that have expired. Until then they are refused all the same.
+//! Removes expired tokens. Until they are removed, requests with them are refused.
 //!
-//! A token that is gone does not come back when the clock is right again. So none is removed for a day after the wall
-//! clock was set: meanwhile it may be wrong.
+//! A removed token does not return when a wrong clock is corrected. So no token is removed within a day after the
+//! wall clock was set.
 
 use concord_rpc::RpcError;
 use concord_state::command::ReapExpiredTokens;

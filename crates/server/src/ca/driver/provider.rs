@@ -1,4 +1,4 @@
-//! The driver's calls of providers, which it makes with no lock held.
+//! The driver's calls of providers. No lock is held during them.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::ca::signing::issue_at;
 use crate::ca::{kind, parse};
 
 impl Driver<'_> {
-    /// Whether settings ask for another root; refuses a root that cannot be one before anything is done.
+    /// Whether the settings require another root. Refuses an unusable root before anything is changed.
     pub(super) async fn judge(&self, ask: &Ask) -> Result<bool, RpcError> {
         let core = self.core;
         let rotates = match core.ca.in_use() {
@@ -27,7 +27,7 @@ impl Driver<'_> {
                 patiently(core, Patience::STEP, needs).await.map_err(|error| provider_error(&error))?
             }
             Some(_) => true,
-            // The key of the active root cannot be opened: whatever is asked for, another root has to come.
+            // The key of the active root cannot be opened, so any change needs another root.
             None if ask.force.without_cross_signing => true,
             None => return Err(core.ca.not_ready("no provider signs")),
         };
@@ -53,19 +53,19 @@ impl Driver<'_> {
         let configured = patiently(self.core, Patience::STEP, || kind.configure(&self.means, settings)).await;
         configured.map_err(|error| match error {
             ProviderError::Unreachable(_) => provider_error(&error),
-            // What cannot be made of settings is wrong with them.
+            // Any other error means that the settings are wrong.
             other => RpcError::Invalid(other.to_string()),
         })
     }
 
-    /// A root made by a provider that is configured for it, and what that provider keeps, sealed.
+    /// Lets a provider with these settings create a root. Returns the root and the provider's encrypted record.
     pub(super) async fn generate(&mut self, change: &Change) -> Result<(CaRoot, ProviderRecord), RpcError> {
         let core = self.core;
         let kind = kind(&core.config.ca.kinds, &change.provider)?;
         let mut settings = parse(&core.config.ca.kinds, &change.provider, &change.settings)?;
         settings.secrets = match &self.request {
             Some(request) => request.secrets.clone(),
-            // A later root that nobody asked for gets a new key.
+            // A later root that no operator asked for gets a new key.
             None if core.log.view().read().ca_roots().is_some() => Default::default(),
             None => self.initial_secrets.clone(),
         };
@@ -86,7 +86,7 @@ impl Driver<'_> {
         Ok((root, record))
     }
 
-    /// The root under the signature of the one in use; `None` if that one cannot give it.
+    /// The new root, signed by the active root. `None` if the active root cannot sign it.
     pub(super) async fn cross_sign(&self, root: &str) -> Result<Option<String>, RpcError> {
         let core = self.core;
         let root = Certificate::parse_pem(root).map_err(|error| RpcError::Internal(error.to_string()))?;
@@ -114,7 +114,7 @@ impl Driver<'_> {
         })
     }
 
-    /// Has the provider of this root sign from now on.
+    /// Makes the provider of this root the one that signs.
     pub(super) async fn use_provider(&mut self, root: &str, config: &CaConfig) -> Result<(), RpcError> {
         let core = self.core;
         let settings = parse(&core.config.ca.kinds, &config.provider, &config.settings)?;
@@ -145,7 +145,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// The provider of a root, from what the log keeps of it.
+    /// Opens the provider of a root from its record in the log.
     async fn open(&self, root: &str, settings: &ParsedSettings) -> Result<Arc<dyn Provider>, RpcError> {
         let core = self.core;
         let missing = || RpcError::CaNotReady("the active root's key is not in the state".to_owned());
@@ -160,7 +160,7 @@ impl Driver<'_> {
         patiently(core, Patience::STEP, opened).await.map_err(|error| not_ready(&error))
     }
 
-    /// Lets a provider go that is not going to sign, unless its root still is the active one.
+    /// Releases a provider that will not sign, unless its root is still the active one.
     pub(super) async fn let_go(&self, root: &str, provider: &dyn Provider) {
         let roots = self.core.log.view().read().ca_roots();
         if roots.and_then(|roots| roots.active().map(|active| active.id == root)).unwrap_or(false) {

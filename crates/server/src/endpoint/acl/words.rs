@@ -1,7 +1,8 @@
-//! Refusals about tokens and policies, in the words and with the blame clients of Consul match on.
+//! Error texts about tokens and policies, with the wording and status that Consul's clients match.
 //!
-//! What is nonsense in itself is [`RpcError::Invalid`]; what only stands against the tokens and policies
-//! there are is [`RpcError::Rejected`]: installers take "already exists" for success by its text and code.
+//! A request that is invalid in itself is [`RpcError::Invalid`]. One that only conflicts with existing tokens and
+//! policies is [`RpcError::Rejected`]: installers recognise "already exists" by its text and status, and treat it as
+//! success.
 
 use concord_model::{IdentityName, Uuid};
 use concord_rpc::RpcError;
@@ -12,7 +13,7 @@ use concord_state::reply::AclRefusal;
 
 use crate::log::refused;
 
-/// A refusal of a change of tokens.
+/// Translates a refused change of tokens.
 pub(super) fn token_refused(refusal: &Refusal) -> RpcError {
     let Refusal::Acl(acl) = refusal else { return refused(refusal) };
     match acl {
@@ -28,8 +29,7 @@ pub(super) fn token_refused(refusal: &Refusal) -> RpcError {
     }
 }
 
-/// A refusal of the first management token. Whoever named an index in the data directory is told that it
-/// is the wrong one.
+/// Translates a refused bootstrap. If a reset file named an index, the text says that it is the wrong one.
 pub(super) fn bootstrap_refused(refusal: &Refusal, named: Option<u64>) -> RpcError {
     match (refusal, named) {
         (Refusal::Acl(AclRefusal::BootstrapDone { reset_index }), Some(named)) => RpcError::Rejected(
@@ -45,7 +45,7 @@ pub(super) fn bootstrap_refused(refusal: &Refusal, named: Option<u64>) -> RpcErr
     }
 }
 
-/// A refusal of a change of policies.
+/// Translates a refused change of policies.
 pub(super) fn policy_refused(refusal: &Refusal, mode: SetMode) -> RpcError {
     let Refusal::Acl(acl) = refusal else { return refused(refusal) };
     match (acl, mode) {
@@ -60,29 +60,29 @@ pub(super) fn policy_refused(refusal: &Refusal, mode: SetMode) -> RpcError {
     }
 }
 
-/// An accessor or a secret that some token has, as either of the two.
+/// An accessor or secret that a token already uses, as accessor or as secret.
 pub(super) fn in_use(field: &str) -> RpcError {
     RpcError::Rejected(format!("Invalid Token: {field} is already in use"))
 }
 
-/// A token that should be there is not.
+/// The token to change does not exist.
 pub(super) fn unknown_token(accessor: Uuid) -> RpcError {
     RpcError::Rejected(format!("Cannot find token \"{accessor}\""))
 }
 
-/// A token of one datacenter names others.
+/// A token of one datacenter names other datacenters.
 pub(super) fn datacenters_of_a_local_token(service: &IdentityName) -> RpcError {
     RpcError::Invalid(format!(
         "Service identity \"{service}\" cannot specify a list of datacenters on a local token"
     ))
 }
 
-/// A token keeps its secret.
+/// The secret of a token cannot be changed.
 pub(super) fn secret_changed() -> RpcError {
     RpcError::Rejected("Changing a token's SecretID is not permitted".to_owned())
 }
 
-/// A token is to have a policy there is none of.
+/// The token links to a policy that does not exist.
 pub(super) fn unknown_link(choice: &PolicyChoice) -> RpcError {
     RpcError::Rejected(match choice {
         PolicyChoice::Id(id) => format!("No such ACL policy with ID \"{id}\""),
@@ -90,7 +90,7 @@ pub(super) fn unknown_link(choice: &PolicyChoice) -> RpcError {
     })
 }
 
-/// An accessor or a secret kept for what is built in.
+/// An accessor or secret that is reserved for built-in tokens.
 pub(super) fn reserved(field: &str) -> RpcError {
     RpcError::Invalid(format!(
         "Invalid Token: {field} - UUIDs with the prefix \"00000000-0000-0000-0000-0000000000\" are reserved"

@@ -1,7 +1,7 @@
-//! The older API, where each intention has an id of its own.
+//! The older API, in which each intention has its own id.
 //!
-//! Its intentions live in the destinations' entries like all others, with their ids beside them. An entry
-//! that was also written otherwise is beyond this API: it could not say all that stands there.
+//! Its intentions are stored in the destinations' entries like all others, together with their ids. If an entry was
+//! also written through another API, this API cannot change it, because it could not express all of its content.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::endpoint::entry::{done, turn_of};
 use crate::reading::Reading;
 use crate::writing::Writing;
 
-/// Tries of a change whose entry is removed or replaced by others meanwhile.
+/// How often a change is tried again if others remove or replace the entry at the same time.
 const TRIES: usize = 4;
 
-/// What a destination's entry becomes.
+/// The new content of a destination's entry.
 #[derive(Debug)]
 struct Change {
     remove: Option<Source>,
@@ -113,8 +113,8 @@ fn destination_of(
     Ok(entry.destination)
 }
 
-/// Changes one source of a destination's entry in the caller's turn, on the condition that the entry is
-/// still the one looked at. An entry without sources is removed.
+/// Changes one source in a destination's entry, holding the caller's turn. The write is conditional on the entry that
+/// was read. An entry without sources is removed.
 async fn edit(
     writing: Writing<'_>,
     destination: &Destination,
@@ -131,7 +131,7 @@ async fn edit(
     Err(RpcError::Conflict(format!("the intentions for {destination} keep changing; try again")))
 }
 
-/// The command that makes a change, as the entry stands now.
+/// The command for a change of the entry as it is now.
 fn edited(
     writing: Writing<'_>,
     destination: &Destination,
@@ -150,7 +150,7 @@ fn edited(
     Ok(command::EditIntention { destination: destination.clone(), cas: stamp.modify, remove, put })
 }
 
-/// The intention with an id, if it is one of that destination.
+/// The intention with an id, if it belongs to that destination.
 fn standing(reader: &mut Reader, destination: &Destination, id: Uuid) -> Option<SourceIntention> {
     let entry = reader.intention_by_id(id)?;
     if entry.destination == *destination { entry.sources.into_iter().next() } else { None }
@@ -170,7 +170,7 @@ fn source_of(intention: PlainIntention, fields: LegacyFields) -> SourceIntention
     SourceIntention { source, decision: Decision::Connection(action), description, legacy: Some(fields) }
 }
 
-/// What was written without ids cannot be edited by them.
+/// Refuses an entry with sources that have no ids.
 fn only_with_ids(entry: &IntentionHead) -> Result<(), RpcError> {
     if entry.only_with_ids() {
         return Ok(());
@@ -182,7 +182,7 @@ fn only_with_ids(entry: &IntentionHead) -> Result<(), RpcError> {
     )))
 }
 
-/// Two intentions for one pair. `at` is where the first of them stands.
+/// The error for two intentions of the same pair. `at` is the position of the first one.
 fn repeated(at: usize, own: &SourceIntention) -> RpcError {
     RpcError::Rejected(format!("Sources[{}] defines {:?} more than once", at + 1, own.source.name.as_str()))
 }
