@@ -1,4 +1,4 @@
-//! What the agent tells about itself: `agent/self` and `agent/members`.
+//! What the agent reports about itself: `agent/self` and `agent/members`.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl Agent {
         })
     }
 
-    /// `agent/members`: the members of the pool that the caller may see. One server is a pool of one.
+    /// `agent/members`: the members of the gossip pool that the caller may see. A single server is a pool of one.
     pub fn members(&self, caller: &Caller) -> Listed<Vec<Member>> {
         let sees = caller.sees().node(&self.inner.config.node);
         let value = if sees { vec![member(&self.inner.config)] } else { Vec::new() };
@@ -87,7 +87,7 @@ fn xds(about: &About) -> Option<SelfXds> {
     })
 }
 
-/// The agent as a member of its pool, with the tags Consul's clients look at.
+/// The agent as a member of its pool, with the tags that Consul's clients read.
 fn member(config: &AgentConfig) -> Member {
     let about = &config.about;
     let mut tags = BTreeMap::from([

@@ -1,4 +1,4 @@
-//! The handle everything is asked through, and how an agent starts.
+//! The handle for everything the agent does, and the start of an agent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,30 +26,30 @@ use crate::persist::{PersistError, Registrations, verdicts};
 use crate::tokens::{PassedOn, Tokens};
 use crate::vault::Vault;
 
-/// The agent of a node. Cheap to clone.
+/// The agent of a node. Clones are cheap and refer to the same agent.
 #[derive(Clone, Debug)]
 pub struct Agent {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// What the handles share.
+/// The data that all handles share.
 pub(crate) struct Inner {
     pub(crate) config: AgentConfig,
     pub(crate) servers: Arc<dyn ServerApi>,
     pub(crate) world: World,
     pub(crate) scope: Scope,
-    /// The tokens the agent uses itself; those of `config` may be old.
+    /// The agent's own tokens. Those in `config` may be outdated.
     pub(crate) own: OwnTokens,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) leaves: Arc<Leaves>,
     pub(crate) local: Mutex<Local>,
-    /// The revision of `local`, for whoever waits for a change of it.
+    /// The revision of `local`; tasks that wait for a change subscribe to it.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) registrations: Registrations,
-    /// Rung when a verdict was told that is to be saved, or went with its check.
+    /// Signalled when a verdict has to be saved, or when one was removed with its check.
     pub(crate) told: Notify,
-    /// Held by the one change of registrations that is under way.
+    /// Lock for changes of registrations: one at a time.
     pub(crate) writing: tokio::sync::Mutex<()>,
     pub(crate) runners: Runners,
     pub(crate) maker: Maker,
@@ -58,20 +58,20 @@ pub(crate) struct Inner {
     taken: Mutex<Option<mpsc::Receiver<AgentRequest>>>,
 }
 
-/// What only the program around the agent can do.
+/// Requests that only the program around the agent can carry out.
 #[derive(Debug)]
 pub enum AgentRequest {
-    /// Leave the cluster and end.
+    /// Leave the cluster and stop.
     Leave {
-        /// Told when leaving has begun, or why it cannot.
+        /// Receives the result once leaving has begun, or the reason why it cannot.
         done: oneshot::Sender<Result<(), RpcError>>,
     },
     /// Read the configuration again.
     Reload {
-        /// Told what is in force now, or why nothing has changed.
+        /// Receives the new settings, or the reason why nothing has changed.
         done: oneshot::Sender<Result<Reloaded, RpcError>>,
     },
-    /// The disk can no longer be believed: the process must end.
+    /// The data on disk can no longer be trusted, so the process must stop.
     End {
         /// What happened.
         reason: String,
@@ -81,10 +81,10 @@ pub enum AgentRequest {
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// What was registered before cannot be read.
+    /// The stored registrations cannot be read.
     #[error(transparent)]
     Registrations(#[from] PersistError),
-    /// The agent's own tokens that were kept cannot be read.
+    /// The agent's stored tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokensError),
     /// A service in the configuration is wrong.
@@ -112,8 +112,8 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Agent {
-    /// Starts an agent: reads what was registered before, then checks, synchronises and serves until
-    /// the scope ends.
+    /// Starts an agent. It reads the stored registrations; then it runs checks, synchronises with the catalog and
+    /// serves requests until the scope ends.
     ///
     /// # Errors
     /// When registrations or definitions cannot be read; nothing runs then.
@@ -170,18 +170,18 @@ impl Agent {
         Ok(agent)
     }
 
-    /// How the agent is set up.
+    /// The agent's settings.
     pub fn config(&self) -> &AgentConfig {
         &self.inner.config
     }
 
-    /// The time by the machine's clock, for what is shown with its time.
+    /// The time of the machine's wall clock, for records that show a time.
     pub fn wall_time(&self) -> Timestamp {
         Timestamp::from_nanos(self.inner.world.clock.wall_nanos())
     }
 
-    /// The servers, for requests that are passed on. Pass them on with [`Caller::token`]. What changes
-    /// rights counts here before its answer is out, so let it go no other way.
+    /// The servers, for requests that are forwarded; forward them with [`Caller::token`]. Requests that change rights
+    /// must use this handle: it makes the agent forget cached rights before the answer is returned.
     pub fn servers(&self) -> &Arc<dyn ServerApi> {
         &self.inner.servers
     }
@@ -191,13 +191,13 @@ impl Agent {
         &self.inner.scope
     }
 
-    /// The token a request is made with: its own, else the agent's default.
+    /// The token of a request; without one, the agent's default token.
     pub fn token_or_default(&self, token: Option<&Secret>) -> Option<Secret> {
         let own = token.filter(|token| !token.is_empty()).cloned();
         own.or_else(|| self.inner.own.now().tokens.default.clone())
     }
 
-    /// Who makes a request with this token; without one, the agent's default token stands in.
+    /// The caller with this token; without one, the agent's default token is used.
     ///
     /// # Errors
     /// [`RpcError::TokenNotFound`] if no server knows the token.
@@ -209,12 +209,12 @@ impl Agent {
         self.inner.tokens.resolve(token.as_ref()).await
     }
 
-    /// What only the program around the agent can do. `None` if somebody has it already.
+    /// The requests to the program around the agent. `None` if they were taken already.
     pub fn requests(&self) -> Option<mpsc::Receiver<AgentRequest>> {
         self.inner.taken.lock().take()
     }
 
-    /// Leaves the cluster, after which the process ends. Needs `agent:write` on the node.
+    /// Leaves the cluster; then the process stops. Needs `agent:write` on the node.
     pub async fn leave(&self, caller: &Caller) -> Result<(), RpcError> {
         self.wish(caller, |done| AgentRequest::Leave { done }).await
     }
@@ -224,13 +224,13 @@ impl Agent {
         self.wish(caller, |done| AgentRequest::Reload { done }).await
     }
 
-    /// Tells the program that it must end.
+    /// Asks the program to stop the process.
     pub(crate) fn must_end(&self, reason: String) {
         tracing::error!(%reason, "the agent cannot go on");
         let _ = self.inner.requests.try_send(AgentRequest::End { reason });
     }
 
-    /// Tells whoever waits that `local` has changed.
+    /// Notifies tasks that wait for a change of `local`.
     pub(crate) fn noticed(&self) {
         let revision = self.inner.local.lock().revision();
         self.inner.changed.send_if_modified(|last| std::mem::replace(last, revision) != revision);
@@ -249,7 +249,7 @@ impl Agent {
     }
 }
 
-/// What was registered before and what the configuration says, with the verdicts that still count.
+/// Loads the stored registrations, the definitions of the configuration and the verdicts that are still valid.
 fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> Result<Local, StartError> {
     let now = world.clock.now();
     let settings = CheckSettings {
@@ -281,7 +281,8 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
     for change in from_files(config, &config.services, &config.checks, &local)? {
         local.apply(change, now);
     }
-    // Last, for they may be about services of files; but where files say something they win.
+    // Last, because these checks may belong to services from configuration files. If a file defines the same check,
+    // the file wins.
     for spec in found.checks {
         let of_files = local.checks.get(&spec.id).is_some_and(|record| record.source == Source::File);
         if !of_files && spec.service_id.as_ref().is_none_or(|id| local.services.contains_key(id)) {
@@ -293,8 +294,8 @@ fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> R
     Ok(local)
 }
 
-/// The services and checks of configuration files, as changes; those that were there and are no
-/// longer named go.
+/// The services and checks of configuration files, as changes. Those that earlier files defined and that are no
+/// longer named are removed.
 pub(crate) fn from_files(
     config: &AgentConfig,
     services: &[ServiceDefinition],
@@ -335,7 +336,7 @@ pub(crate) fn from_files(
     Ok(removals)
 }
 
-/// An alias that names this very node is one without a node.
+/// An alias check that names this node is the same as one without a node.
 pub(crate) fn localise(spec: &mut CheckSpec, own: &NodeName) {
     if let Probe::Alias { node, .. } = &mut spec.probe {
         node.take_if(|node| node == own);

@@ -1,17 +1,17 @@
-//! What the agent answers with, beside the value.
+//! Answers of the agent: a value with its metadata.
 
 use std::time::Duration;
 
-/// An answer out of the cache.
+/// An answer from the cache.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CacheAnswer<T> {
     /// The answer itself.
     pub value: T,
-    /// Index of the last change to it; at least 1.
+    /// Index of its last change; at least 1.
     pub index: u64,
-    /// Whether it was there when it was asked for (`X-Cache`).
+    /// Whether the cache had it when the request came (`X-Cache`).
     pub hit: bool,
-    /// How long ago contact with the servers was lost; zero while it is there (`Age`).
+    /// Time since the agent lost contact with the servers; zero while it has contact (`Age`).
     pub age: Duration,
     /// Whether the caller's rights hid something.
     pub filtered: bool,
@@ -25,24 +25,24 @@ impl<T> CacheAnswer<T> {
     }
 }
 
-/// A list of the agent's own, and whether the caller's rights hid something.
+/// A list of the agent's own records, and whether the caller's rights hid something.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listed<T> {
-    /// What may be seen.
+    /// The records that the caller may see.
     pub value: T,
-    /// Whether something was left out.
+    /// Whether records were left out.
     pub filtered: bool,
 }
 
-/// May this connection be made?
+/// The decision about a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AuthorizeAnswer {
-    /// Whether it may.
+    /// Whether it is allowed.
     pub authorized: bool,
-    /// Why, in Consul's words.
+    /// The reason, in Consul's words.
     pub reason: String,
-    /// Whether the intentions were there when asked for.
+    /// Whether the cache had the intentions when the request came.
     pub hit: bool,
-    /// How long ago contact with the servers was lost.
+    /// Time since the agent lost contact with the servers.
     pub age: Duration,
 }

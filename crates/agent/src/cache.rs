@@ -1,4 +1,5 @@
-//! The agent's cache: asked once, refreshed in the background, authorised on every read (D8, D22).
+//! The agent's cache: each question is sent to the servers once, refreshed in the background, and authorised on every
+//! read (D8, D22).
 //!
 //! ```text
 //! read ──► need met? ──► slot of the key ──► value there ──► shown to the caller's rights
@@ -7,16 +8,16 @@
 //!          refused         wait for it
 //! ```
 //!
-//! What can be cached is a type that says so ([`Cached`]); from the question to the answer that type is
-//! known, and only what bounds the cache does not know it (D34).
+//! Each question that can be cached is a type that implements [`Cached`]. The type is known from the question to the
+//! answer; only the code that limits the cache works without it (D34).
 //!
-//! A key is (kind, datacenter, what the caller may see, request); never the secret. Two ways keep
-//! callers apart: where one right opens the whole answer ([`Shared::WhoMayAsk`]), the entry is shared
-//! and that right is asked of every reader. Where servers filter by rights, the key holds the
-//! reader's rights, and what is read is filtered once more by the rights the reader has *now*; an
-//! entry that was filled by somebody whose rights have changed since shows nothing it should not.
-//! Entries are filled with the token of the reader that caused them; when that one is refused, the
-//! entry goes, and whoever still waits begins anew with their own.
+//! A key consists of the kind, the datacenter, what the caller may see, and the request. It never contains the
+//! secret. Two rules keep callers apart. If one right opens the whole answer ([`Shared::WhoMayAsk`]), all readers
+//! share the entry, and every reader must have that right. If servers filter the answer by rights, the key contains
+//! the reader's rights, and the answer is filtered again by the rights that the reader has *now*. So a reader whose
+//! rights have changed sees nothing that it may not see. An entry is filled with the token of the reader that caused
+//! it. If that token is refused, the entry is removed, and the other waiting readers begin a new one with their own
+//! tokens.
 
 mod cached;
 mod health;
@@ -48,7 +49,7 @@ use crate::limits::{
 };
 use crate::watch::{Told, Watch};
 
-/// The cache. Owned by the agent, shared by its handles.
+/// The cache. The agent owns it, and its handles share it.
 #[derive(Debug)]
 pub(crate) struct Cache {
     servers: Servers,
@@ -57,7 +58,7 @@ pub(crate) struct Cache {
     table: Mutex<CacheTable>,
 }
 
-/// The servers, with something to print.
+/// The servers, with a `Debug` implementation.
 struct Servers(Arc<dyn ServerApi>);
 
 impl std::fmt::Debug for Servers {
@@ -66,12 +67,12 @@ impl std::fmt::Debug for Servers {
     }
 }
 
-/// Until when a read waits, and for what.
+/// How long a read waits, and for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
-    /// Answer when the index is another than this; 0: as soon as there is an answer.
+    /// Answer when the index differs from this one. 0: answer as soon as there is a value.
     pub(crate) index: u64,
-    /// Answer by then with what is there.
+    /// At this time, answer with the current value.
     pub(crate) until: Instant,
 }
 
@@ -83,7 +84,7 @@ impl Cache {
         cache
     }
 
-    /// The answer if it is there now, for callers that cannot wait.
+    /// The answer if the cache has it now, for callers that cannot wait.
     pub(crate) fn peek<C: Cached>(
         &self,
         caller: &Caller,
@@ -97,7 +98,7 @@ impl Cache {
         Ok(pin.slot().read(0, now).map(|read| answer(read, question, caller, true)))
     }
 
-    /// The answer, waiting for it or for a newer one.
+    /// The answer. Waits for the first one, or for a newer one.
     pub(crate) async fn read<C: Cached>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -113,7 +114,8 @@ impl Cache {
             hit = hit && !made;
             match self.wait_for(&pin, wait).await {
                 Ok(read) => return Ok(answer(read, question, caller, hit)),
-                // Given up on account of a token: if it was ours the refusal is ours.
+                // The entry was removed because its token was refused. If this read began the entry, the refused
+                // token is its own.
                 Err(Waited::Gone(error)) if made => return Err(error),
                 Err(Waited::Gone(_)) => {}
                 Err(Waited::Failed(error)) => return Err(error),
@@ -123,7 +125,7 @@ impl Cache {
     }
 
     async fn wait_for<K>(&self, pin: &Pinned<K>, mut wait: Wait) -> Result<Read<K>, Waited> {
-        // A short wait is for news; the first answer of all has its own patience.
+        // `wait.until` limits the wait for a change. The first answer has its own time limit.
         let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut changes = pin.slot().subscribe();
         let errors = changes.borrow().errors;
@@ -144,7 +146,8 @@ impl Cache {
                 }
             }
             tokio::select! {
-                // News first: an answer that is there is not thrown away because the wait is over.
+                // Check for a new answer before the timers, so that an answer that has just come is not lost to the
+                // end of the wait.
                 biased;
                 _ = changes.changed() => {}
                 () = self.world.clock.sleep_until(wait.until) => {
@@ -162,7 +165,7 @@ impl Cache {
         }
     }
 
-    /// The slot for a question, begun if need be; whether it was.
+    /// The slot for a question; begins a new one if needed. The flag says whether it is new.
     fn pin<C: Cached>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -186,7 +189,7 @@ impl Cache {
         }
     }
 
-    /// Asks, and keeps asking, until the entry is given up.
+    /// Asks the servers again and again until the entry is removed.
     async fn keep<C: Cached>(self: Arc<Self>, key: Key<C>, slot: Arc<Slot<C::Kept>>, token: Option<Secret>) {
         let head = Head {
             datacenter: key.datacenter.clone(),
@@ -218,7 +221,7 @@ impl Cache {
                 Err(error) => {
                     slot.fail(error.clone(), self.world.clock.now());
                     if !slot.is_filled() {
-                        // An error makes no entry: the next reader asks again.
+                        // An error is not cached: the next reader asks again.
                         return self.give_up(&key, &slot, error);
                     }
                     watch.pause(refresh_pause(watch.failures(), |max| self.world.entropy.jitter(max)));
@@ -228,7 +231,7 @@ impl Cache {
     }
 
     fn give_up<C: Cached>(&self, key: &Key<C>, slot: &Arc<Slot<C::Kept>>, error: RpcError) {
-        // The reason first: taking it out of the table gives a lesser one.
+        // Set the real reason first, because removing the entry from the table sets a less exact one.
         slot.give_up(error);
         self.table.lock().forget(key, slot);
     }
@@ -248,7 +251,7 @@ impl Cache {
         }
     }
 
-    /// How many entries there are, and how many bytes they count for.
+    /// Number of entries, and the bytes that they count for.
     pub(crate) fn load(&self) -> (usize, usize) {
         self.table.lock().load()
     }
@@ -256,9 +259,9 @@ impl Cache {
 
 /// Why a wait ended without an answer.
 enum Waited {
-    /// The entry was given up.
+    /// The entry was removed.
     Gone(RpcError),
-    /// Asking failed while we waited.
+    /// The request failed during the wait.
     Failed(RpcError),
 }
 
@@ -278,16 +281,16 @@ fn answer<C: Cached>(
     CacheAnswer { value, index, hit, age, filtered: filtered || hidden }
 }
 
-/// Pause after an answer, by its size: changes that come meanwhile are fetched together. A stream of small
-/// changes to something large costs servers, agent and proxies a share of their time, not all of it; what
-/// changes after a quiet while is fetched at once all the same, for by then the next question waits.
+/// Pause after an answer, in proportion to its size. Changes during the pause are fetched together. So a series of
+/// small changes to a large answer costs servers, agent and proxies only part of their time. A change after a quiet
+/// time is still fetched at once, because the next request is already waiting by then.
 fn digest_pause(bytes: usize) -> Duration {
     let nanos = (bytes as u64).saturating_mul(1_000_000_000) / REFRESH_BYTES_PER_SECOND;
     let pause = Duration::from_nanos(nanos);
     if pause < REFRESH_DIGEST_MIN { Duration::ZERO } else { pause.min(REFRESH_DIGEST_MAX) }
 }
 
-/// Pause after failures in a row, as Consul's cache has it: none at first, then doubling.
+/// Pause after several failures in a row, as in Consul's cache: none at first, then doubling.
 fn refresh_pause(failures: u32, jitter: impl FnOnce(Duration) -> Duration) -> Duration {
     if failures <= REFRESH_RETRIES_AT_ONCE {
         return Duration::ZERO;

@@ -1,4 +1,4 @@
-//! What the servers told about a token, and what stands for it here.
+//! What the servers reported about a token, and the key that stands for the token.
 
 use concord_acl::DefaultPolicy;
 use concord_model::token::ANONYMOUS_SECRET;
@@ -7,11 +7,11 @@ use concord_rpc::request::ResolvedToken;
 use concord_rpc::{Caller, Rights};
 use sha2::{Digest, Sha256};
 
-/// Stands for a token without revealing it: SHA-256 of the secret.
+/// Identifies a token without revealing it: the SHA-256 hash of the secret.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct TokenKey([u8; 32]);
 
-/// What a token may do, as the servers told it.
+/// A token's rights, as the servers reported them.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     pub(crate) accessor: Uuid,

@@ -1,4 +1,4 @@
-//! Making checks: a task for each that is made from here, one for the passing of time.
+//! Runs the checks: one task per check that this agent runs, and one task for timers.
 //!
 //! ```text
 //! keep_checks ─► a task per check ─► Maker::run ─► dial, http, http2, udp, program
@@ -40,7 +40,8 @@ use crate::local::{Plan, Report, alias_of};
 use crate::watch::Watch;
 
 impl Agent {
-    /// Lets checks run as they are registered, lets time pass, removes what was critical too long.
+    /// Starts a task for each registered check, applies time limits, and removes services that were critical too
+    /// long.
     pub(crate) async fn keep_checks(self) {
         let mut changes = self.inner.changed.subscribe();
         let mut reap_at = self.inner.world.clock.now() + REAP_INTERVAL;
@@ -82,7 +83,7 @@ impl Agent {
         }
     }
 
-    /// Gives checks that were added, changed or removed the task they need.
+    /// Starts or ends the tasks of checks that were added, changed or removed.
     fn reconcile_runners(&self) {
         let rerun = self.inner.local.lock().take_rerun();
         let mut running = self.inner.runners.running.lock();
@@ -100,8 +101,8 @@ impl Agent {
         }
     }
 
-    /// Makes the failing checks of an instance that look whether it listens now, and a few times more: it is about to come
-    /// up. Without that a proxy that listens would be used an interval of its check later.
+    /// Runs the failing checks that test whether an instance listens, now and a few times more: the instance is about
+    /// to come up. Otherwise a proxy that already listens would be used only after the interval of its check.
     pub(crate) fn expect_up(&self, instance: &InstanceId) {
         let failing: Vec<CheckId> = {
             let local = self.inner.local.lock();
@@ -127,7 +128,7 @@ impl Agent {
         let pace = Pace::new(every, self.inner.config.dev);
         let World { clock, entropy, disk: _ } = &self.inner.world;
         let mut next = clock.now() + pace.first(&**entropy);
-        // How many times more it is made before its time, while it fails.
+        // How many more early runs there are, while the check fails.
         let mut sooner = 0;
         loop {
             let wake = if sooner > 0 { next.min(clock.now() + CHECK_SOON) } else { next };
@@ -157,7 +158,8 @@ impl Agent {
             watch.set_token(self.inner.own.now().tokens.default.clone());
             match watch.next().await {
                 Ok(told) => {
-                    // A service on a failing node is failing.
+                    // A check of the node also decides about the service, because a service on a failing node is
+                    // failing.
                     let follows = |check: &&Check| check.service_id.is_none() || check.service_id == service;
                     let of_it = told.answer.value.iter().filter(follows);
                     self.observe(id, alias_of(of_it));
@@ -176,8 +178,8 @@ impl Agent {
     }
 }
 
-/// When a check is made: for the first time at random within an interval, so that those that are registered
-/// together are not made together, and then an interval after each run.
+/// When a check runs. The first run is at a random time within the interval, so that checks registered together do
+/// not run together. Each later run follows one interval after the end of the last.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     interval: Duration,

@@ -1,4 +1,4 @@
-//! The agent's section of the configuration, as the binary hands it over.
+//! The agent's section of the configuration, as the program passes it in.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,117 +19,118 @@ use crate::limits::{
     WAIT_MAX,
 };
 
-/// How an agent is set up.
+/// The settings of an agent.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
     /// The node's name.
     pub node: NodeName,
-    /// The node's lasting id.
+    /// The node's permanent id.
     pub node_id: Option<Uuid>,
     /// The node's datacenter.
     pub datacenter: Datacenter,
-    /// The datacenter that decides on intentions, entries and tokens; `None`: the agent's own.
+    /// The datacenter that decides about intentions, entries and tokens. `None`: the agent's own.
     pub primary_datacenter: Option<Datacenter>,
-    /// The address the node is reached at.
+    /// The node's address for other nodes.
     pub address: String,
     /// Further addresses of the node.
     pub tagged_addresses: BTreeMap<String, String>,
     /// The node's metadata.
     pub meta: BTreeMap<String, String>,
-    /// Where the node stands.
+    /// The node's locality.
     pub locality: Option<Locality>,
-    /// How callers are judged.
+    /// How callers are authorised.
     pub acl: AclConfig,
-    /// The tokens the agent uses itself, until they are set to others.
+    /// The agent's own tokens, until others are set.
     pub tokens: AgentTokens,
-    /// Whether tokens set while the agent runs outlive a restart.
+    /// Whether tokens that are set at run time survive a restart.
     pub token_persistence: bool,
-    /// The keys that what is kept on the disk is sealed with; without one nothing can be kept.
+    /// Keys that encrypt the agent's files. Without a key nothing can be stored.
     pub keks: Vec<Kek>,
-    /// What decides where no intention does; `None`: the ACLs' default.
+    /// The decision where no intention matches. `None`: the ACL default.
     pub default_intention_policy: Option<Action>,
-    /// Ports sidecars get where their definition names none.
+    /// Ports for sidecars whose definition names none.
     pub sidecar_ports: RangeInclusive<u16>,
     /// Services from configuration files.
     pub services: Vec<ServiceDefinition>,
     /// Checks from configuration files.
     pub checks: Vec<CheckDefinition>,
-    /// How long output alone may lag behind in the catalog; zero: not at all.
+    /// How long a change of output alone may be missing in the catalog. Zero: not at all.
     pub check_update_interval: Duration,
-    /// Bytes of output kept of a check.
+    /// Bytes of output kept per check.
     pub check_output_bytes_max: usize,
-    /// Keep no output of checks at all.
+    /// Keep no output of checks.
     pub discard_check_output: bool,
-    /// Whose checks may run programs.
+    /// Which checks may run programs.
     pub script_checks: ScriptChecks,
-    /// PEM file with the authorities that the certificates of checks' targets are verified by; `None`: the system's.
+    /// PEM file with the authorities that sign the certificates of check targets. `None`: the system's.
     pub check_authorities: Option<PathBuf>,
     /// Time between full comparisons with the catalog.
     pub sync_interval: Duration,
-    /// How long a blocking read waits that names no time.
+    /// How long a blocking read waits by default.
     pub default_query_time: Duration,
     /// How long a blocking read may wait.
     pub max_query_time: Duration,
-    /// Bytes of cached answers.
+    /// Limit of the cache in bytes.
     pub cache_bytes: usize,
-    /// Development mode: nothing waits long at random (D26).
+    /// Development mode: random waits are short (D26).
     pub dev: bool,
-    /// What the agent tells about itself.
+    /// What the agent reports about itself.
     pub about: About,
 }
 
-/// Whose checks may run programs on this machine.
+/// Which checks may run programs on this machine.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ScriptChecks {
-    /// Nobody's.
+    /// None.
     #[default]
     Refused,
-    /// Those of configuration files.
+    /// Those from configuration files.
     FromFiles,
-    /// Those registered over the API, too: whoever may register there runs programs here.
+    /// Also those registered over the API: whoever may register a check can run programs here.
     FromAnywhere,
 }
 
-/// How callers are judged.
+/// How callers are authorised.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AclConfig {
-    /// Whether tokens are asked for at all.
+    /// Whether ACLs are enabled.
     pub enabled: bool,
-    /// What holds where no rule speaks.
+    /// The policy where no rule matches.
     pub default_policy: DefaultPolicy,
-    /// How long a resolved token is believed.
+    /// How long a resolved token is used without asking again.
     pub token_ttl: Duration,
-    /// What holds while no server resolves tokens.
+    /// The policy while no server can resolve tokens.
     pub down_policy: DownPolicy,
 }
 
-/// What holds while no server resolves tokens. There is none that opens: who cannot be judged is refused.
+/// The policy while no server can resolve tokens. There is no policy that allows everything: a caller whose rights
+/// are unknown is refused.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DownPolicy {
-    /// Nothing beyond the time a token is believed for.
+    /// Refuse a token once its `token_ttl` is over.
     Deny,
-    /// What was resolved last.
+    /// Use the last known rights.
     #[default]
     ExtendCache,
-    /// The same; and what is believed no more is asked for while the caller goes on with it.
+    /// The same, but once `token_ttl` is over, ask in the background while the request continues.
     AsyncCache,
 }
 
-/// The tokens the agent uses itself.
+/// The agent's own tokens.
 #[derive(Clone, Debug, Default)]
 pub struct AgentTokens {
-    /// For requests without a token, and for services that have none of their own.
+    /// For requests without a token, and for services without a token of their own.
     pub default: Option<Secret>,
-    /// For the node itself and for what is removed; the default one if there is none.
+    /// For the node itself and for deregistrations. If it is missing, the default token is used.
     pub agent: Option<Secret>,
-    /// For services from configuration files that have none of their own.
+    /// For services from configuration files without a token of their own.
     pub config_file_service_registration: Option<Secret>,
 }
 
-/// What the agent tells about itself at `agent/self` and `agent/members`.
+/// What the agent reports at `agent/self` and `agent/members`.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// The level of Consul it is compatible with.
+    /// The version of Consul that it is compatible with.
     pub version: String,
     /// Revision of the source it was built from.
     pub revision: String,
@@ -137,17 +138,17 @@ pub struct About {
     pub build_date: String,
     /// Whether it is a server.
     pub server: bool,
-    /// Whether it was started as the only server to expect.
+    /// Whether it was started as the only server.
     pub bootstrap: bool,
-    /// Port of gRPC without TLS; -1 if off.
+    /// Port of gRPC without TLS; -1 if disabled.
     pub grpc_port: i32,
-    /// Port of gRPC with TLS; -1 if off.
+    /// Port of gRPC with TLS; -1 if disabled.
     pub grpc_tls_port: i32,
     /// Port of the gossip pool.
     pub serf_port: u16,
     /// Port of the servers.
     pub server_port: u16,
-    /// Versions of Envoy that can be served, newest first; empty while none can.
+    /// Supported versions of Envoy, newest first; empty while there are none.
     pub envoy_versions: Vec<String>,
     /// The resolved configuration, without secrets.
     pub debug_config: BTreeMap<String, Value>,
@@ -187,7 +188,7 @@ impl AgentConfig {
         }
     }
 
-    /// The node as it should stand in the catalog.
+    /// The node as the catalog should have it.
     pub(crate) fn node_record(&self) -> Node {
         Node {
             scope: NodeScope::default(),
@@ -202,7 +203,7 @@ impl AgentConfig {
         }
     }
 
-    /// What decides about connections no intention speaks about.
+    /// The decision about connections that no intention matches.
     pub fn intention_default(&self) -> IntentionDefault {
         let allows = !self.acl.enabled || self.acl.default_policy == DefaultPolicy::Allow;
         let acl = if allows { Action::Allow } else { Action::Deny };
@@ -211,7 +212,7 @@ impl AgentConfig {
 }
 
 impl Default for AclConfig {
-    /// ACLs are off, as in Consul.
+    /// ACLs are disabled, as in Consul.
     fn default() -> Self {
         Self {
             enabled: false,
@@ -223,7 +224,7 @@ impl Default for AclConfig {
 }
 
 impl DownPolicy {
-    /// As in the configuration.
+    /// The text used in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",

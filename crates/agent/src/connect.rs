@@ -1,4 +1,4 @@
-//! Roots, authorize, leaves and whatever is cached: the cache with the caller's rights kept current.
+//! Roots, authorize, leaves and cached reads: the cache, with the caller's current rights.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::cache::{Cached, IntentionSet, IntentionsTo, Wait, is_shared, need, sh
 use crate::limits::FIRST_ANSWER_WAIT;
 
 impl Agent {
-    /// The roots of trust. Public: no token is looked at, none leaves a trace.
+    /// The root certificates. They are public: no token is checked or remembered.
     pub async fn roots(&self, head: &Head) -> Result<CacheAnswer<Arc<CaRoots>>, RpcError> {
         self.cached(&Caller::unrestricted(None), &ReadCaRoots {}, head).await
     }
 
-    /// Whether a connection may be made. Needs `service:write` on the service called; trust domain
-    /// and datacenter of the caller were checked in the handshake and do not enter.
+    /// Decides whether a connection is allowed. Needs `service:write` on the called service. The handshake has
+    /// checked the caller's trust domain and datacenter already; they are ignored here.
     pub async fn authorize(
         &self,
         caller: &Caller,
@@ -35,7 +35,7 @@ impl Agent {
         Ok(self.decide(question, &found))
     }
 
-    /// The same without waiting: `None` if the intentions are not here yet.
+    /// The same without waiting. `None` if the cache does not have the intentions yet.
     pub fn authorize_now(
         &self,
         caller: &Caller,
@@ -51,8 +51,8 @@ impl Agent {
         Ok(found.map(|found| self.decide(question, &found)))
     }
 
-    /// Certificate and key for a service. Needs `service:write`, asked on every read and again
-    /// whenever a wait ends. Only the agent's own datacenter signs for it.
+    /// Certificate and key for a service. Needs `service:write`; the right is checked on every read, and again after
+    /// every wait. Only the agent's own datacenter signs it.
     pub async fn leaf(
         &self,
         caller: &Caller,
@@ -74,7 +74,7 @@ impl Agent {
             caller.require_service_write(service.as_str())?;
             let wait = Wait { index: head.min_index, until };
             tokio::select! {
-                // Rights first: no key goes to somebody who has just lost them.
+                // Check the rights first: a caller that has just lost them must not get a key.
                 biased;
                 () = follow.changed() => {}
                 answer = self.inner.leaves.read(&caller, service, wait) => {
@@ -85,8 +85,8 @@ impl Agent {
         }
     }
 
-    /// Reads through the cache, as far as the caller may see the answer. While it waits, the caller's rights are
-    /// watched, and asked again before anything is handed out.
+    /// Reads through the cache; the answer contains only what the caller may see. During a wait the caller's rights
+    /// are watched, and they are checked again before the answer is returned.
     pub async fn cached<C: Cached>(
         &self,
         caller: &Caller,
@@ -105,11 +105,11 @@ impl Agent {
         loop {
             let caller = follow.caller()?;
             if caller.rights_key() != before && !is_shared::<C>(&need) {
-                // With other rights it is another answer, whatever its index.
+                // With other rights the answer may differ, whatever its index.
                 wait.index = 0;
             }
             tokio::select! {
-                // Rights first: with other rights it is another question.
+                // Check the rights first: other rights need another cache entry.
                 biased;
                 () = follow.changed() => {}
                 answer = self.inner.cache.read(&caller, datacenter, question, wait) => {
@@ -134,7 +134,7 @@ impl Agent {
         }
     }
 
-    /// A datacenter other than the agent's own.
+    /// The datacenter, if it is not the agent's own.
     fn foreign<'a>(&self, datacenter: Option<&'a Datacenter>) -> Option<&'a Datacenter> {
         datacenter.filter(|datacenter| **datacenter != self.inner.config.datacenter)
     }

@@ -1,10 +1,9 @@
-//! Leaf certificates of local services: one host per identity, keys made on this node (D16).
+//! Leaf certificates of local services: one host per identity, with keys created on this node (D16).
 //!
-//! The host ([`concord_ca::leaf::Host`]) decides when and makes the keys; this asks the servers to
-//! sign and holds what was signed. Renewal goes by the clock, whether or not somebody reads, until
-//! nobody has read for [`CACHE_IDLE`]. Entries are keyed by identity alone, so **every** read is
-//! authorised by the caller of this module first (`service:write` on the service), and the token of
-//! the latest authorised reader is the one signatures are asked for with.
+//! The host ([`concord_ca::leaf::Host`]) decides when to renew, and creates the keys. This module asks the servers
+//! for signatures and stores the certificates. Renewal follows the clock, whether or not somebody reads, until nobody
+//! has read for [`CACHE_IDLE`]. Entries are keyed by identity alone, so every read is **first** authorised here
+//! (`service:write` on the service). The token of the latest authorised reader is used for signature requests.
 
 mod entry;
 
@@ -34,10 +33,10 @@ use crate::limits::{
     CACHE_READ_ATTEMPTS, FIRST_ANSWER_WAIT, LEAF_TICK_MAX, LEAVES_MAX, REFRESH_WAIT, ROOTS_RETRY,
 };
 
-/// A signature asked for.
+/// A pending signature request.
 type Signature = BoxFuture<'static, (Attempt, Result<LeafCertificate, RpcError>)>;
 
-/// The leaves held by this agent.
+/// The leaf certificates of this agent.
 pub(crate) struct Leaves {
     datacenter: Datacenter,
     behaviour: Config,
@@ -49,21 +48,21 @@ pub(crate) struct Leaves {
     entries: Mutex<HashMap<ServiceName, Arc<LeafEntry>>>,
 }
 
-/// Runs one identity's host.
+/// Runs the host of one identity.
 struct LeafDriver {
     leaves: Arc<Leaves>,
     service: ServiceName,
     entry: Arc<LeafEntry>,
-    /// There is one once the roots are known, which name the trust domain.
+    /// Exists once the roots are known, because they name the trust domain.
     host: Option<Host>,
     /// The index of the roots.
     index: u64,
     signatures: FuturesUnordered<Signature>,
-    /// Why the last attempt failed, in full.
+    /// The full error of the last attempt.
     error: RpcError,
 }
 
-/// What a driver woke up for.
+/// Why a driver woke up.
 enum Woken {
     Roots(Result<(Arc<CaRoots>, u64), RpcError>),
     Signature(Attempt, Result<LeafCertificate, RpcError>),
@@ -100,7 +99,7 @@ impl Leaves {
         })
     }
 
-    /// The leaf of a service, waiting for it or for a newer one. The caller has been authorised.
+    /// The leaf of a service. Waits for the first one, or for a newer one. Checks the caller's right.
     pub(crate) async fn read(
         self: &Arc<Self>,
         caller: &Caller,
@@ -108,7 +107,7 @@ impl Leaves {
         mut wait: Wait,
     ) -> Result<CacheAnswer<Arc<Leaf>>, RpcError> {
         caller.require_service_write(service.as_str())?;
-        // A short wait is for news; the first leaf of all has its own patience.
+        // `wait.until` limits the wait for a change. The first leaf has its own time limit.
         let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut hit = true;
         for _ in 0..CACHE_READ_ATTEMPTS {
@@ -126,7 +125,7 @@ impl Leaves {
                         reader.look();
                     }
                     match &state.error {
-                        // Refused on account of somebody else's token: try with ours.
+                        // The request was refused because of another reader's token: try again with our own.
                         Some(error) if state.errors != errors && error.is_denial() && !made => break,
                         Some(error) if state.errors != errors => return Err(error.clone()),
                         Some(_) | None if state.gone => break,
@@ -134,7 +133,8 @@ impl Leaves {
                     }
                 }
                 tokio::select! {
-                    // News first: a leaf that is there is not thrown away because the wait is over.
+                    // Check for a new leaf before the timers, so that a leaf that has just come is not lost to the
+                    // end of the wait.
                     biased;
                     _ = changes.changed() => {}
                     () = self.world.clock.sleep_until(wait.until) => {
@@ -153,7 +153,7 @@ impl Leaves {
         Err(RpcError::Busy("the certificate was given up repeatedly, try again later".to_owned()))
     }
 
-    /// The entry of a service, begun if need be; whether it was.
+    /// The entry of a service; begins a new one if needed. The flag says whether it is new.
     fn entry(
         self: &Arc<Self>,
         caller: &Caller,
@@ -188,7 +188,7 @@ impl Leaves {
         Now { wall: Timestamp::from_nanos(wall), uptime }
     }
 
-    /// The roots, when they are newer than `index`.
+    /// The roots, once they are newer than `index`.
     async fn roots(&self, cache: &Arc<Cache>, index: u64) -> Result<(Arc<CaRoots>, u64), RpcError> {
         let wait = if index == 0 { FIRST_ANSWER_WAIT } else { REFRESH_WAIT };
         let wait = Wait { index, until: self.world.clock.now() + wait };
@@ -221,7 +221,7 @@ impl LeafDriver {
         }
     }
 
-    /// Keeps the leaf until it is given up; an error says why that is, if it was no failure of the leaf.
+    /// Maintains the leaf until nobody needs it. An error is a reason to stop that is not a failure of the leaf.
     async fn drive(&mut self) -> Result<(), RpcError> {
         while !self.entry.is_gone() && !self.is_idle() {
             match self.woken().await {
@@ -241,16 +241,16 @@ impl LeafDriver {
 
     async fn woken(&mut self) -> Woken {
         let (leaves, entry) = (Arc::clone(&self.leaves), Arc::clone(&self.entry));
-        // The wall clock may be set: it is looked at often enough to notice.
+        // Somebody may set the wall clock, so check it often.
         let (now, timer) = (leaves.world.clock.now(), self.host.as_ref().and_then(Host::timer));
         let pause = timer.map_or(LEAF_TICK_MAX, |at| (Instant::from_epoch(at) - now).min(LEAF_TICK_MAX));
         tokio::select! {
-            // The end first, then answers, then the rest.
+            // The order of the branches: end of the scope, signatures, everything else.
             biased;
             () = leaves.scope.cancelled() => Woken::End,
             Some((attempt, answer)) = self.signatures.next(), if !self.signatures.is_empty() => Woken::Signature(attempt, answer),
             roots = leaves.roots(&leaves.cache, self.index) => {
-                // A wait that ended without news.
+                // The wait ended without new roots.
                 match roots {
                     Ok((_, same)) if same == self.index => Woken::Time,
                     other => Woken::Roots(other),
@@ -325,7 +325,7 @@ impl LeafDriver {
         }
     }
 
-    /// Asks for a signature with the latest reader's token.
+    /// Sends a signature request with the latest reader's token.
     fn sign(&mut self, attempt: Attempt, csr: String) {
         let head = Head::with_token(self.entry.token());
         let servers = Arc::clone(&self.leaves.servers);
@@ -340,7 +340,7 @@ impl LeafDriver {
         self.entry.present(leaf, self.leaves.world.clock.now());
     }
 
-    /// Tells those who wait for a first leaf; the next reader begins anew.
+    /// Reports the error to readers that wait for a first leaf. The next reader begins anew.
     fn fail(&mut self) {
         self.leaves.forget(&self.service, &self.entry);
         self.entry.give_up(self.error.clone());

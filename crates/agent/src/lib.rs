@@ -7,17 +7,17 @@
 //!  persist     sync ─► ServerApi
 //! ```
 //!
-//! - [`Agent`]: the handle everything is asked through; cheap to clone.
-//! - `local`: what is registered here, a pure machine; `persist` keeps it, `registrar` changes it,
-//!   `checks` runs its checks, `sync` brings it to the catalog: the agent is the authority for its
-//!   node, and nothing of it is written straight to the log.
-//! - `own_tokens`: those the agent uses itself, which change while it runs.
-//! - `watch`: how a request at the servers is followed, for `cache`, `tokens` and `checks`.
-//! - `vault`: seals what the agent keeps on the disk.
-//! - `tokens`: who asks and what they may do; `cache`: answers shared without being shown to whom
-//!   they are not allowed; `connect`: roots, authorize, leaves; `proxies`: the stream of snapshots.
+//! - [`Agent`]: the handle for everything; clones are cheap.
+//! - `local`: the local registrations, a pure state machine. `persist` stores them, `registrar` changes them,
+//!   `checks` runs their checks, and `sync` copies them to the catalog. The agent is the authority for its node;
+//!   nothing here writes to the log directly.
+//! - `own_tokens`: the agent's own tokens, which can change at run time.
+//! - `watch`: repeats a request to the servers until its answer changes; used by `cache`, `tokens` and `checks`.
+//! - `vault`: encrypts the agent's files.
+//! - `tokens`: resolves callers and their rights; `cache`: shares answers, and shows each caller only what it may
+//!   see; `connect`: roots, authorize, leaves; `proxies`: the streams of proxy snapshots.
 //!
-//! It knows the servers only as [`concord_rpc::ServerApi`], and neither their state nor their log.
+//! It uses the servers only through [`concord_rpc::ServerApi`], and knows neither their state nor their log.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

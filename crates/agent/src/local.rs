@@ -1,8 +1,8 @@
-//! What is registered with this agent: the authority over its node's part of the catalog.
+//! The local registrations, which are the authority for this node's part of the catalog.
 //!
-//! A pure machine: registrations, reports and the passing of time go in; what runs, what is due and
-//! what still has to be told to the catalog can be read off. [`crate::registrar`] writes it,
-//! [`crate::checks`] makes the checks, [`crate::sync`] tells the catalog.
+//! A pure state machine. Registrations, reports and time go in. It tells which checks run, what is due, and what the
+//! catalog has to be told. [`crate::registrar`] changes it, [`crate::checks`] runs the checks, [`crate::sync`]
+//! updates the catalog.
 
 mod alias;
 mod check;
@@ -33,34 +33,34 @@ pub(crate) use self::mark::{Mark, Source};
 use self::records::Records;
 pub(crate) use self::service::ServiceRecord;
 
-/// How a check is made from here, which decides about the task that makes it.
+/// How this agent runs a check; it decides which task the check needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Plan {
-    /// How it comes to its verdict.
+    /// What the check tests.
     pub(crate) probe: Probe,
-    /// Where it comes from: programs are not run for everybody.
+    /// Where the check was registered; this decides whether it may run programs.
     pub(crate) source: Source,
     /// Bytes of output that are kept.
     pub(crate) output_bytes_max: usize,
 }
 
-/// A change of what is registered.
+/// A change of the local registrations.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// Registers a service with its checks, or replaces it.
+    /// Registers or replaces a service with its checks.
     SetService {
         /// The service.
         registration: Box<LocalService>,
-        /// Where it comes from.
+        /// Where it was registered.
         source: Source,
-        /// Whether checks it no longer names go.
+        /// Whether earlier checks that the service no longer names are removed.
         replace_checks: bool,
     },
-    /// Registers a check on its own, or replaces it.
+    /// Registers or replaces a separate check.
     SetCheck {
         /// The check.
         spec: Box<CheckSpec>,
-        /// Where it comes from.
+        /// Where it was registered.
         source: Source,
     },
     /// Removes a service with its checks and its sidecar.
@@ -69,31 +69,31 @@ pub(crate) enum Change {
     RemoveCheck(CheckId),
 }
 
-/// What is registered with this agent. It cannot be copied: what a change costs must not depend on
-/// how much is registered ([`Local::part`] copies what a change concerns).
+/// The local registrations. They cannot be copied as a whole, because the cost of a change must not depend on how
+/// many there are. [`Local::part`] copies the part that a change concerns.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) settings: CheckSettings,
     pub(crate) services: Records<InstanceId, ServiceRecord>,
     pub(crate) checks: Records<CheckId, CheckRecord>,
-    /// Services to take out of the catalog.
+    /// Services to remove from the catalog.
     pub(crate) services_gone: Gone<InstanceId>,
-    /// Checks to take out of the catalog.
+    /// Checks to remove from the catalog.
     pub(crate) checks_gone: Gone<CheckId>,
-    /// The node itself.
+    /// Whether the catalog has the current node record.
     pub(crate) node: Mark,
     index: Index,
-    /// Services, and `None` for the node, whose aliases have to look again.
+    /// Services (`None`: the node) whose checks have changed, so that aliases of them must be updated.
     moved: BTreeSet<Option<InstanceId>>,
-    /// Aliases that have to look at what they follow.
+    /// Aliases that must be updated.
     stale_aliases: BTreeSet<CheckId>,
-    /// What aliases of services were told of the node last.
+    /// The node's status that aliases of services saw last.
     node_verdict: Option<(CheckStatus, String)>,
-    /// Checks that may need another task than the one that makes them.
+    /// Checks whose task may have to be replaced.
     rerun: BTreeSet<CheckId>,
-    /// Checks whose verdict on disk is not the one their service told last.
+    /// Checks whose stored verdict differs from the last report.
     unsaved: BTreeSet<CheckId>,
-    /// Counts changes of any record.
+    /// Counts the changes of all records.
     revision: u64,
 }
 
@@ -116,20 +116,20 @@ impl Local {
         }
     }
 
-    /// Carries out a change.
+    /// Applies a change.
     pub(crate) fn apply(&mut self, change: Change, now: Instant) {
         self.carry_out(change, now);
         self.follow_aliases(now);
     }
 
-    /// Carries out a change, but for the aliases that follow it.
+    /// Applies a change, but does not update the aliases that depend on it.
     pub(crate) fn carry_out(&mut self, change: Change, now: Instant) {
         match change {
             Change::SetService { registration, source, replace_checks } => {
                 self.set_service(*registration, source, replace_checks, now);
             }
             Change::SetCheck { spec, source } => {
-                // From now on it stands on its own.
+                // From now on the check is separate from its service's definition.
                 self.forget_inline(&spec.id);
                 self.set_check(*spec, CheckStanding::Alone, source, now);
             }
@@ -138,7 +138,8 @@ impl Local {
         }
     }
 
-    /// Checks that stay keep their verdict; with `replace_checks` those it no longer names go.
+    /// Checks that stay keep their verdict. With `replace_checks`, checks that the service no longer names are
+    /// removed.
     fn set_service(
         &mut self,
         registration: LocalService,
@@ -153,7 +154,7 @@ impl Local {
             self.checks_of(Some(&id)).filter(|check| !named.contains(*check)).cloned().collect();
         let mut registration = registration;
         if replace_checks {
-            // A reload does not put a service back into use that somebody took out of it.
+            // Keep maintenance checks: a reload must not end the maintenance mode of a service.
             let stays = |check: &CheckId| {
                 let probe = self.checks.get(check).map(|record| &record.spec.probe);
                 source == Source::File && probe == Some(&Probe::Maintenance)
@@ -161,11 +162,11 @@ impl Local {
             let go: Vec<CheckId> = others.iter().filter(|check| !stays(check)).cloned().collect();
             go.iter().for_each(|check| self.drop_check(check));
         } else if let Some(last) = self.services.get(&id) {
-            // Inline checks that are no longer named stay, and stay with the service.
+            // Inline checks that are no longer named are kept with the service.
             let kept = last.registration.checks.iter().filter(|check| !named.contains(&check.id)).cloned();
             registration.checks.extend(kept.collect::<Vec<_>>());
         }
-        // A check of another service that comes with this one's definition is this one's now.
+        // A check of another service that this definition names belongs to this service from now on.
         let taken = |check: &&CheckId| {
             self.checks.get(check).is_some_and(|record| record.spec.service_id.as_ref() != Some(&id))
         };
@@ -210,13 +211,13 @@ impl Local {
             for check in &checks {
                 self.take_check(check);
             }
-            // The catalog removes a service's checks with it.
+            // The catalog removes a service's checks together with it.
             self.services_gone.insert(id.clone());
         }
     }
 
-    /// The service that one is kept in one file with: the one it is a sidecar of, unless that one is
-    /// a sidecar itself or kept in configuration files.
+    /// The service whose file also holds this one: the service of which it is a sidecar, unless that one is itself a
+    /// sidecar or comes from configuration files.
     pub(crate) fn kept_with(&self, record: &ServiceRecord) -> Option<&InstanceId> {
         let parent_of = |record: &ServiceRecord| {
             let parent = self.services.get(record.registration.sidecar_of.as_ref()?)?;
@@ -226,7 +227,7 @@ impl Local {
         parent_of(parent).is_none().then(|| parent.id())
     }
 
-    /// A service, then its sidecars that are kept with it: what is kept in one file.
+    /// A service and then the sidecars that its file also holds.
     pub(crate) fn family<'a>(&'a self, root: &'a ServiceRecord) -> impl Iterator<Item = &'a ServiceRecord> {
         let sidecars = self.sidecars(root.id()).filter_map(|id| self.services.get(id));
         let kept = sidecars
@@ -234,14 +235,14 @@ impl Local {
         std::iter::once(root).chain(kept)
     }
 
-    /// Whether a check came with its service's definition.
+    /// Whether a check was registered in its service's definition.
     pub(crate) fn is_inline(&self, check: &CheckRecord) -> bool {
         let service = check.spec.service_id.as_ref().and_then(|id| self.services.get(id));
         service
             .is_some_and(|record| record.registration.checks.iter().any(|inline| inline.id == check.spec.id))
     }
 
-    /// Takes a verdict of a check; `None` if there is no such check.
+    /// Applies a report to a check. `None` if the check does not exist.
     pub(crate) fn report(&mut self, id: &CheckId, report: Report, now: Instant) -> Option<()> {
         let heard = report.heard;
         if self.take_report(id, report, now)? {
@@ -253,7 +254,7 @@ impl Local {
         Some(())
     }
 
-    /// Whether anything changed.
+    /// Returns whether the report changed the check.
     fn take_report(&mut self, id: &CheckId, report: Report, now: Instant) -> Option<bool> {
         let (settings, version) = (self.settings, self.revision + 1);
         let about = self.edit_check(id, |record| {
@@ -264,12 +265,12 @@ impl Local {
         })?;
         let Some(about) = about else { return Some(false) };
         self.bump();
-        // What follows it shows its output too.
+        // Aliases of this service copy the output as well, so they must be updated.
         self.moved.insert(about);
         Some(true)
     }
 
-    /// Takes a verdict told before a restart, if the check is still such a one.
+    /// Restores a verdict from before a restart, if it still fits the check.
     pub(crate) fn restore(&mut self, id: &CheckId, verdict: Verdict, now: Instant) {
         let settings = self.settings;
         let about = self.edit_check(id, |record| {
@@ -282,14 +283,14 @@ impl Local {
         }
     }
 
-    /// The agent has started: checks that are run from here have not run yet.
+    /// Called at the start of the agent: no check that the agent runs has run yet.
     pub(crate) fn await_first_runs(&mut self) {
         for id in self.checks.keys().cloned().collect::<Vec<_>>() {
             self.edit_check(&id, CheckRecord::await_first_run);
         }
     }
 
-    /// Lets time pass: checks nobody reported for become critical.
+    /// Applies the passage of time: checks without a report in their TTL become critical.
     pub(crate) fn tick(&mut self, now: Instant) {
         while let Some((_, id)) = self.next_silent().filter(|(at, _)| *at <= now).cloned() {
             let silence = Report::silence(self.checks.get(&id).map_or("", |record| &record.check.output));
@@ -297,12 +298,12 @@ impl Local {
         }
     }
 
-    /// When [`Local::tick`] has something to do next.
+    /// When [`Local::tick`] has to be called next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         self.next_silent().map(|(at, _)| *at)
     }
 
-    /// Checks that were added, changed or removed since this was asked last; for the removed `None`.
+    /// The checks that were added, changed or removed since the last call; `None` for removed ones.
     pub(crate) fn take_rerun(&mut self) -> Vec<(CheckId, Option<Plan>)> {
         let ids = std::mem::take(&mut self.rerun).into_iter();
         let plan = |record: &CheckRecord| Plan {
@@ -313,7 +314,7 @@ impl Local {
         ids.map(|id| (id.clone(), self.checks.get(&id).map(plan))).collect()
     }
 
-    /// Verdicts that are to be saved, at most so many at a time; `None` where there is none any more.
+    /// At most `max` verdicts to save; `None` for a check without a verdict, whose file must be removed.
     pub(crate) fn take_unsaved(&mut self, max: usize, now: Instant) -> Vec<(CheckId, Option<Verdict>)> {
         let ids: Vec<CheckId> = std::iter::from_fn(|| self.unsaved.pop_first()).take(max).collect();
         let verdict = |id: CheckId| {
@@ -323,7 +324,7 @@ impl Local {
         ids.into_iter().map(verdict).collect()
     }
 
-    /// Services that were critical for longer than they may be.
+    /// Services that were critical for longer than allowed.
     pub(crate) fn overdue(&self, now: Instant) -> Vec<InstanceId> {
         let overdue = self.checks.values().filter_map(|record| {
             let (since, after) = (record.critical_since?, record.spec.deregister_after?);
@@ -332,12 +333,12 @@ impl Local {
         overdue.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Counts changes of any record.
+    /// The number of changes of all records so far.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// The next version of a record.
+    /// Counts a change and returns the new revision.
     pub(crate) fn bump(&mut self) -> u64 {
         self.revision += 1;
         self.revision
@@ -351,7 +352,7 @@ impl Local {
         }
     }
 
-    /// A check no longer comes with the definition of the service it is about.
+    /// Removes a check from the inline checks of its service.
     fn forget_inline(&mut self, id: &CheckId) {
         let Some(about) = self.checks.get(id).and_then(|record| record.spec.service_id.clone()) else {
             return;

@@ -1,4 +1,4 @@
-//! Taking the node or one of its services out of use by hand: a check that is critical until it is removed.
+//! Maintenance mode of the node or of one service: a check that stays critical until it is removed.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::limits::CHECK_NOTES_BYTES_MAX;
 use crate::local::{Change, Source};
 use crate::registrar::unknown_service;
 
-/// The id of the node's check. Tools match on it.
+/// The id of the node's maintenance check. Tools match it.
 const OF_NODE: &str = "_node_maintenance";
-/// What the id of a service's check begins with.
+/// The prefix of the id of a service's maintenance check.
 const OF_SERVICE: &str = "_service_maintenance:";
 
-/// What somebody wants.
+/// The requested change.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Maintenance {
-    /// Out of use, and why; empty: nobody says.
+    /// Begin maintenance for this reason; the text may be empty.
     Enter(String),
-    /// Back into use.
+    /// End maintenance.
     Leave,
 }
 
 impl Agent {
-    /// Takes the node out of use with all that runs on it, or back. Needs `node:write`.
+    /// Begins or ends maintenance of the node and everything on it. Needs `node:write`.
     pub async fn maintain_node(&self, caller: &Caller, wish: Maintenance) -> Result<(), RpcError> {
         let node = &self.inner.config.node;
         caller.require(&Right::named(Labelled::Node, node.as_str(), Level::Write))?;
@@ -38,7 +38,7 @@ impl Agent {
         self.maintain(change).await
     }
 
-    /// Takes a service out of use, or back. Needs `service:write`.
+    /// Begins or ends maintenance of a service. Needs `service:write`.
     pub async fn maintain_service(
         &self,
         caller: &Caller,
@@ -58,7 +58,7 @@ impl Agent {
         self.maintain(change).await
     }
 
-    /// What is so already stays so.
+    /// Applies the change, unless the maintenance mode already is as requested.
     async fn maintain(&self, change: Change) -> Result<(), RpcError> {
         self.write(move |local| {
             let done = match &change {

@@ -1,9 +1,9 @@
-//! The tokens the agent uses itself, as they are now: of the configuration, or set while it runs.
+//! The current tokens of the agent itself: from the configuration, or set at run time.
 //!
-//! One that was set goes before the configuration until that is read again. With
-//! `acl.enable_token_persistence` it is also kept in the data directory, sealed, and goes
-//! before the configuration from then on; a file in Consul's form is taken over. Kinds that nothing here uses yet are left in the file as they
-//! are.
+//! A token that was set at run time wins over the configuration until the configuration is read again. With
+//! `acl.enable_token_persistence` it is also stored encrypted in the data directory, and wins over the configuration
+//! permanently. A file in Consul's format is read and converted. Tokens of a kind that is not used yet stay in the
+//! file unchanged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use tokio::sync::watch;
 use crate::config::{AgentConfig, AgentTokens};
 use crate::vault::{Content, Vault, VaultError};
 
-/// The file of the tokens that were set; Consul's name for it.
+/// The file of the tokens that were set, under Consul's name.
 const FILE: &str = "acl-tokens.json";
 
-/// A token of the agent that can be changed while it runs.
+/// The kinds of tokens that can be set at run time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum TokenKind {
     /// See [`AgentTokens::default`](AgentTokens#structfield.default).
@@ -31,47 +31,47 @@ pub enum TokenKind {
     ConfigFileServiceRegistration,
 }
 
-/// Why tokens that were kept cannot be used.
+/// Why stored tokens cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
-    /// The disk said no.
+    /// The disk reported an error.
     #[error("{FILE} in the data directory: {0}")]
     Disk(#[from] DiskError),
-    /// The file cannot be sealed or opened.
+    /// The file cannot be encrypted or decrypted.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The file is damaged. What is in it is not repeated: it holds secrets.
+    /// The file is damaged. The text must not quote the content, which holds secrets.
     #[error(
         "{FILE} in the data directory: cannot be read as tokens (line {line}); restore it, or remove it and set the tokens again"
     )]
     Damaged {
-        /// Where.
+        /// The line of the error.
         line: usize,
     },
 }
 
 /// The agent's own tokens.
 pub(crate) struct OwnTokens {
-    /// The agent's configuration as it is now.
+    /// The agent's current configuration.
     now: RwLock<Arc<AgentConfig>>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
-    /// What keeps tokens, if they are kept.
+    /// Encrypts the stored tokens, if they are stored.
     vault: Option<Vault>,
-    /// Held by the one change that is under way.
+    /// Lock for changes: one at a time.
     writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
 struct State {
     configured: AgentTokens,
-    /// What was set; an empty one: none, whatever is configured.
+    /// The tokens that were set. An empty one means no token, whatever is configured.
     set: BTreeMap<TokenKind, Secret>,
-    /// What else stands in the file.
+    /// Other content of the file.
     others: BTreeMap<String, String>,
 }
 
-/// The file. Has no `Debug`: it is nothing but secrets.
+/// The content of the file. It has no `Debug`, because it holds only secrets.
 #[derive(Default, Deserialize, Serialize)]
 struct KeptTokens {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -94,7 +94,7 @@ impl TokenKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Default, Self::Agent, Self::ConfigFileServiceRegistration];
 
-    /// As in the configuration, in the file and in paths.
+    /// The name in the configuration, in the file and in paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -115,7 +115,7 @@ impl TokenKind {
 // === impl OwnTokens ===
 
 impl OwnTokens {
-    /// The tokens of a configuration, and those that were kept.
+    /// Loads the configured tokens and the stored ones.
     pub(crate) fn load(config: &AgentConfig, vault: &Vault) -> Result<Self, TokensError> {
         let vault = config.token_persistence.then(|| vault.clone());
         let KeptTokens { default, agent, config_file_service_registration, others } = match &vault {
@@ -146,17 +146,18 @@ impl OwnTokens {
         })
     }
 
-    /// The agent's configuration, with what has changed since the start: tokens, metadata, what it shows of itself.
+    /// The agent's configuration with all changes since the start: tokens, metadata, and what it reports about
+    /// itself.
     pub(crate) fn now(&self) -> Arc<AgentConfig> {
         Arc::clone(&self.now.read())
     }
 
-    /// Tells when a token or another of these settings has become another one.
+    /// A receiver that is notified when a token or another of these settings changes.
     pub(crate) fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Goes by other settings from now on; what the catalog knows is compared with them.
+    /// Applies new settings from now on; the next synchronisation compares the catalog with them.
     pub(crate) fn alter(&self, change: impl FnOnce(&mut AgentConfig)) {
         let mut now = self.now.write();
         let mut next = (**now).clone();
@@ -179,7 +180,7 @@ impl OwnTokens {
 }
 
 impl State {
-    /// What counts.
+    /// The tokens in force.
     fn tokens(&self) -> AgentTokens {
         let mut tokens = self.configured.clone();
         for (kind, token) in &self.set {
@@ -199,7 +200,8 @@ impl State {
     }
 }
 
-/// What was kept. Another program's file, and one of an earlier version, is in the clear: it is sealed.
+/// Reads the stored tokens. A file of another program or of an earlier version is not encrypted; it is encrypted
+/// here.
 fn read(vault: &Vault) -> Result<KeptTokens, TokensError> {
     let Some(raw) = vault.raw(FILE)? else { return Ok(KeptTokens::default()) };
     let damaged = |error: serde_json::Error| TokensError::Damaged { line: error.line() };

@@ -1,9 +1,9 @@
-//! Registrations on disk: one file each below `services/` and `checks/`, replaced whole.
+//! Registrations on disk: one file each below `services/` and `checks/`, always replaced as a whole.
 //!
-//! The files hold tokens: each lies sealed ([`Vault`]). What is in them is our own format, with
-//! named fields and a format number; a file that cannot be read stops the start with its name and
-//! the remedy, since dropping it silently would lose an acknowledged registration. One that vanished
-//! is told by name: [`registered`]. A change of several files happens as a whole or not at all: [`undo`].
+//! The files hold tokens, so each is encrypted ([`Vault`]). The content has our own format, with named fields and a
+//! format number. A file that cannot be read stops the start, with an error that names the file and the remedy:
+//! skipping it silently would lose an acknowledged registration. A missing file is reported by the name of its
+//! registration ([`registered`]). A change of several files is done completely or not at all ([`undo`]).
 
 mod file;
 mod registered;
@@ -29,7 +29,7 @@ use self::registered::{Changed, Missing, Names};
 use crate::local::{CheckRecord, Local, ServiceRecord, Source};
 use crate::vault::{Content, Vault, VaultError};
 
-/// The number of the format written now.
+/// The current format number.
 const FORMAT: u32 = 1;
 const SERVICES: &str = "services";
 const CHECKS: &str = "checks";
@@ -38,35 +38,35 @@ const CHECKS: &str = "checks";
 #[derive(Clone, Debug)]
 pub(crate) struct Registrations {
     vault: Vault,
-    /// What there is; changed by the one change that is under way.
+    /// The names of the stored registrations. Only the change in progress modifies them.
     names: Arc<Mutex<Names>>,
 }
 
-/// What was kept.
+/// The stored registrations.
 #[derive(Debug, Default)]
 pub(crate) struct FoundOnDisk {
-    /// Sidecars first, so that one registered anew on its own wins.
+    /// Sidecars come first, so that one that was later registered separately wins.
     pub(crate) services: Vec<LocalService>,
-    /// Those that stand on their own.
+    /// Separate checks.
     pub(crate) checks: Vec<CheckSpec>,
-    /// What should have been there, too.
+    /// Registrations whose files are missing.
     pub(crate) missing: Vec<Missing>,
 }
 
 /// A change of the files.
 #[derive(Clone, Debug)]
 pub(crate) enum FileChange {
-    /// A service with its sidecars.
+    /// Store a service with its sidecars.
     KeepServices(Vec<Arc<LocalService>>),
-    /// No such service any more.
+    /// Remove a service.
     DropService(InstanceId),
-    /// A check that stands on its own.
+    /// Store a separate check.
     KeepCheck(Box<CheckSpec>),
-    /// No such check any more.
+    /// Remove a check.
     DropCheck(CheckId),
 }
 
-/// A service with its sidecars: registered together, kept together.
+/// A service with its sidecars: they are registered together, so they share a file.
 #[derive(Deserialize, Serialize)]
 struct FamilyFile {
     format: u32,
@@ -121,7 +121,7 @@ struct FormatOnly {
     format: u32,
 }
 
-/// What is kept of registrations, and in which version.
+/// Which registrations are stored, and in which version.
 #[derive(Debug)]
 pub(crate) struct KeptVersions {
     families: BTreeMap<InstanceId, Vec<(InstanceId, u64)>>,
@@ -133,7 +133,7 @@ impl Registrations {
         Self { vault, names: Arc::default() }
     }
 
-    /// Carries out changes, all or none; durable on return.
+    /// Carries out all changes or none. They are durable on return.
     pub(crate) fn carry_out(&self, changes: &[FileChange]) -> Result<(), PersistError> {
         let mut files = Vec::new();
         let mut names = Changed::default();
@@ -149,7 +149,7 @@ impl Registrations {
         files.extend(self.files_of(&names)?);
         match files.as_slice() {
             [] => {}
-            // A single file is replaced or removed as a whole anyway.
+            // A single file is replaced or removed atomically anyway.
             [file] => self.set(file)?,
             several => self.set_all(several)?,
         }
@@ -157,7 +157,7 @@ impl Registrations {
         Ok(())
     }
 
-    /// All that was kept. What was in the clear is sealed.
+    /// Loads everything that is stored. Encrypts files that were not encrypted.
     pub(crate) fn load(&self) -> Result<FoundOnDisk, PersistError> {
         let mut names = Names::default();
         let families: Vec<FamilyFile> = self.read_all(SERVICES, &mut names, |file: &FamilyFile| {
@@ -209,7 +209,8 @@ impl Registrations {
         Ok(all)
     }
 
-    /// What is in a file, and whether it lay in the clear, which it may until everything is sealed.
+    /// Decrypts a file. The flag says whether it was not encrypted, which is allowed only until everything has been
+    /// encrypted once.
     fn opened(&self, path: &str, raw: Vec<u8>) -> Result<(SecretBytes, bool), PersistError> {
         match self.vault.open(path, raw)? {
             Content::Sealed(content) => Ok((content, false)),
@@ -230,7 +231,7 @@ fn decoded<T: for<'de> Deserialize<'de>>(path: &str, content: &[u8]) -> Result<T
     serde_json::from_slice(content).map_err(damaged)
 }
 
-/// Ids may hold any printable character; file names hold their digest.
+/// Ids may contain any printable character, so file names contain a digest of the id.
 fn path(dir: &str, id: &str) -> String {
     let digest = Sha256::digest(id.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -238,7 +239,7 @@ fn path(dir: &str, id: &str) -> String {
 }
 
 impl FileChange {
-    /// What it is about in words, and the file it makes, in the clear.
+    /// A description of the change, and the unencrypted file that it writes.
     fn file(&self) -> Result<(String, File), PersistError> {
         let what = match self {
             Self::KeepServices(family) => {
@@ -270,7 +271,7 @@ impl FileChange {
 }
 
 impl KeptVersions {
-    /// What is to be kept of these registrations.
+    /// The parts of the registrations that are to be stored.
     pub(crate) fn of(local: &Local) -> Self {
         let version = |record: &ServiceRecord| (record.id().clone(), record.version);
         let families =
@@ -279,7 +280,7 @@ impl KeptVersions {
         Self { families: families.collect(), checks: checks.collect() }
     }
 
-    /// What has to change on disk for that to become this.
+    /// The file changes that lead from `self` to `after`.
     pub(crate) fn changes_to(&self, after: &Local) -> Vec<FileChange> {
         let new = Self::of(after);
         let mut changes = Vec::new();
@@ -298,7 +299,7 @@ impl KeptVersions {
     }
 }
 
-/// Services that have a file, with what is kept with them.
+/// The services that have a file of their own.
 fn roots(local: &Local) -> impl Iterator<Item = &ServiceRecord> {
     local.services.values().filter(|record| record.source == Source::Api && local.kept_with(record).is_none())
 }

@@ -1,5 +1,5 @@
-//! Snapshots for the sidecars registered here, and for proxies that say themselves what they are (D15):
-//! one machine per stream, fed by the cache.
+//! Snapshots for the sidecars registered here, and for proxies that describe themselves (D15). Each stream has one
+//! state machine, which the cache feeds.
 //!
 //! ```text
 //! local registrations, ┐
@@ -8,9 +8,9 @@
 //! the token's rights ──┘ (denied: the stream ends with the error)
 //! ```
 //!
-//! Each stream has a machine of its own that sees with the rights of whoever attached: two streams
-//! of one proxy share what the cache shares, and nothing else. A slow proxy is sent one change to its end; the changes
-//! that come meanwhile become one.
+//! Each stream's machine uses the rights of the caller that attached. Two streams of the same proxy share what the
+//! cache shares, and nothing else. A slow proxy first gets one change completely; changes that arrive meanwhile are
+//! merged into one.
 
 mod stream;
 
@@ -94,14 +94,14 @@ impl Agent {
         }
         let head = Head::with_token(caller.token.clone());
         let leaf = self.inner.servers.call(head, SignLeaf { csr }).await?.value;
-        // With it the proxy serves.
+        // The proxy serves with this snapshot.
         if let Standing::Registered(id) = &standing {
             self.expect_up(id);
         }
         Ok(leaf)
     }
 
-    /// What the agent goes by for a proxy, and the service it stands before.
+    /// How the proxy was described (registered or by itself), and the service that it serves.
     fn standing(&self, target: &ProxyTarget) -> Result<(Standing, ServiceRef), RpcError> {
         let (node, proxy) = match target {
             ProxyTarget::Registered { node, proxy } => (node, proxy),

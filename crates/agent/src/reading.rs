@@ -1,4 +1,4 @@
-//! Reading what is registered here: lists filtered by rights, and the watch of one service.
+//! Reads of the local registrations: lists filtered by rights, and a watch of one service.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,8 +44,8 @@ impl Agent {
         Listed { filtered: shown.len() < records.len(), value: shown }
     }
 
-    /// One service registered here, with its fingerprint. With `hash`, waits until the fingerprint is
-    /// another one or the wait is over. Needs `service:read`, also when the wait ends.
+    /// One local service, with its fingerprint. With `hash`, waits until the fingerprint differs from it or the wait
+    /// is over. Needs `service:read`, which is checked again when the wait ends.
     pub async fn service(
         &self,
         caller: &Caller,
@@ -64,7 +64,7 @@ impl Agent {
                 return Ok(service);
             }
             tokio::select! {
-                // Rights first: nothing is shown to somebody who has just lost them.
+                // Check the rights first: a caller that has just lost them must see nothing.
                 biased;
                 () = follow.changed() => {}
                 _ = changes.changed() => {}
@@ -74,8 +74,8 @@ impl Agent {
         }
     }
 
-    /// Until when a blocking read waits: as long as asked, at most `max_query_time`, and a sixteenth more
-    /// at random, so that many do not come back in step.
+    /// The end of a blocking read's wait: the requested time, at most `max_query_time`, plus up to a sixteenth at
+    /// random, so that callers do not return at the same time.
     pub(crate) fn deadline(&self, wait: Option<Duration>) -> Instant {
         let AgentConfig { default_query_time, max_query_time, .. } = &self.inner.config;
         let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(*default_query_time).min(*max_query_time);

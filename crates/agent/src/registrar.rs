@@ -1,8 +1,7 @@
-//! Registering and deregistering: rights, then disk, then memory, then the acknowledgement.
+//! Registering and deregistering: check the rights, write to disk, change the memory, then answer.
 //!
-//! A change runs in a task of its own, so that a caller who goes away cannot leave disk and memory
-//! telling different things. One change at a time; what it costs depends on what it names, not on
-//! how much is registered.
+//! A change runs in its own task, so that disk and memory stay consistent even if the caller goes away. Changes run
+//! one at a time. The cost of a change depends on what it names, not on the number of registrations.
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
@@ -21,8 +20,8 @@ use crate::local::{Change, CheckRecord, Local, Report, Source};
 use crate::persist::{FileChange, KeptVersions};
 
 impl Agent {
-    /// Registers a service, with its sidecar if it defines one. Needs `service:write` on every name
-    /// involved, that of a service replaced included. Durable before it returns.
+    /// Registers a service, with its sidecar if it defines one. Needs `service:write` on every service name involved,
+    /// also on that of a replaced service. The registration is durable on return.
     pub async fn register_service(
         &self,
         caller: &Caller,
@@ -43,7 +42,7 @@ impl Agent {
             let (service, sidecar) = registration.expand(|id| local.ports().pick(id)).map_err(refused)?;
             let change = |mut registration: LocalService| {
                 registration.checks.iter_mut().for_each(|spec| localise(spec, &node));
-                // Without a token of its own it is brought to the catalog with its registrar's.
+                // A service without a token of its own is written to the catalog with its registrar's token.
                 registration.token = registration.token.or_else(|| own.clone());
                 Change::SetService {
                     registration: Box::new(registration),
@@ -67,8 +66,8 @@ impl Agent {
         .await
     }
 
-    /// Registers a check of its own, for the node or for a service that is registered. Needs
-    /// `service:write` on that service, or `node:write`.
+    /// Registers a separate check, for the node or for a registered service. Needs `service:write` on that service,
+    /// or `node:write`.
     pub async fn register_check(
         &self,
         caller: &Caller,
@@ -95,7 +94,7 @@ impl Agent {
         .await
     }
 
-    /// Removes a check. Needs the right to what it is about.
+    /// Removes a check. Needs the write right to the service or node it belongs to.
     pub async fn deregister_check(&self, caller: &Caller, id: &CheckId) -> Result<(), RpcError> {
         let (caller, id, agent) = (caller.clone(), id.clone(), self.clone());
         self.write(move |local| {
@@ -105,7 +104,7 @@ impl Agent {
         .await
     }
 
-    /// Takes the word of a service about itself, for a TTL check.
+    /// Accepts a service's report for a TTL check.
     pub fn report_check(
         &self,
         caller: &Caller,
@@ -127,7 +126,7 @@ impl Agent {
         Ok(())
     }
 
-    /// The caller's token, unless the agent's default stands in: that one may be replaced later.
+    /// The caller's token. `None` if it is the agent's default token, because that one may be replaced later.
     pub(crate) fn own_token(&self, caller: &Caller) -> Option<Secret> {
         let config = self.inner.own.now();
         let default = config.tokens.default.as_ref();
@@ -135,7 +134,7 @@ impl Agent {
         caller.token.as_ref().filter(own).cloned()
     }
 
-    /// Whether a caller may change what a check is about.
+    /// Whether a caller may write the service or node that a check belongs to.
     fn may_write_check(&self, caller: &Caller, spec: &CheckSpec) -> Result<(), RpcError> {
         match &spec.service_name {
             Some(service) => caller.require_service_write(service.as_str()),
@@ -145,7 +144,7 @@ impl Agent {
         }
     }
 
-    /// Removes services without asking whether somebody may: the agent's own decision.
+    /// Removes services without checking rights, because the agent decides this itself.
     pub(crate) async fn reap(&self, ids: Vec<InstanceId>) -> Result<(), RpcError> {
         self.write(move |local| {
             let there = ids.into_iter().filter(|id| local.services.contains_key(id));
@@ -179,7 +178,7 @@ impl Agent {
             self.keep(files).await?;
         }
         {
-            // Checks may have reported meanwhile; registrations only change here.
+            // Checks may have reported in the meantime, but registrations change only here.
             let mut local = self.inner.local.lock();
             changes.into_iter().for_each(|change| local.apply(change, now));
         }
@@ -202,7 +201,7 @@ impl Agent {
     }
 }
 
-/// What a caller is told whose change could not be kept.
+/// The error for a caller whose change could not be stored.
 pub(crate) fn not_kept(error: String, full: bool) -> RpcError {
     if !full {
         return RpcError::Internal(error);
@@ -212,7 +211,7 @@ pub(crate) fn not_kept(error: String, full: bool) -> RpcError {
     ))
 }
 
-/// The files that changes touch, told by trying the changes out on the part they concern.
+/// The files that the changes affect. They are found by applying the changes to a copy of the part that they concern.
 fn files_of(local: &Local, changes: &[Change], now: Instant) -> Result<Vec<FileChange>, RpcError> {
     let mut part = local.part(changes);
     let (services, checks) = (part.services.len(), part.checks.len());
@@ -225,13 +224,13 @@ fn files_of(local: &Local, changes: &[Change], now: Instant) -> Result<Vec<FileC
     Ok(before.changes_to(&part))
 }
 
-/// Whether a caller may register a service in the place of what is there.
+/// Whether a caller may replace the existing service by this one.
 fn may_replace(caller: &Caller, local: &Local, new: &LocalService) -> Result<(), RpcError> {
     caller.require_service_write(new.service.service.as_str())?;
     if let Some(old) = local.services.get(&new.service.id) {
         caller.require_service_write(old.registration.service.service.as_str())?;
     }
-    // A check of that id may belong to somebody else.
+    // A check with that id may belong to another service.
     for spec in &new.checks {
         let Some(old) = local.checks.get(&spec.id) else { continue };
         match &old.spec.service_name {
@@ -247,7 +246,7 @@ fn may_replace(caller: &Caller, local: &Local, new: &LocalService) -> Result<(),
     Ok(())
 }
 
-/// Whether the programs that checks name may run, if somebody registers them over the API.
+/// Whether the programs in checks may run if the checks are registered over the API.
 fn programs_may_run<'a>(
     scripts: ScriptChecks,
     mut specs: impl Iterator<Item = &'a CheckSpec>,
@@ -299,7 +298,7 @@ fn within_bounds(services: usize, checks: usize) -> Result<(), RpcError> {
     Ok(())
 }
 
-/// What the definition lacks, as an error.
+/// The errors of a definition as one error.
 fn refused(faults: Faults) -> RpcError {
     if faults.status() == 501 {
         let whats = faults.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

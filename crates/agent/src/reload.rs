@@ -1,6 +1,6 @@
-//! What of the configuration the agent goes by anew. Services and checks: what is new or changed is registered,
-//! what is gone is removed, and what was registered over HTTP stays as it is. The authorities that checks verify their
-//! targets by are read anew. The node's metadata go to the catalog.
+//! Applies a new configuration. New or changed services and checks are registered, and removed ones are deregistered.
+//! Registrations over HTTP stay as they are. The authorities for check targets are read again. The node's metadata
+//! are written to the catalog.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::agent::{Agent, from_files};
 
 impl Agent {
-    /// Goes by these definitions from now on. If one of them is wrong nothing changes.
+    /// Applies these definitions. If one of them is wrong, nothing changes.
     pub async fn reload_definitions(
         &self,
         services: &[ServiceDefinition],
@@ -26,7 +26,7 @@ impl Agent {
         .await
     }
 
-    /// Gives the node other metadata and shows this configuration at `agent/self` from now on.
+    /// Sets the node's metadata and the configuration that `agent/self` shows.
     pub fn reload_node(&self, meta: BTreeMap<String, String>, debug_config: BTreeMap<String, Value>) {
         self.inner.own.alter(|config| {
             config.meta = meta;

@@ -1,8 +1,8 @@
-//! Anti-entropy: the catalog is brought to what is registered here, never the other way round.
+//! Anti-entropy: the catalog is made to match the local registrations, never the other way round.
 //!
-//! Every change is told at once; a full comparison follows each minute and some. The agent is the
-//! authority for its node: what the catalog has and the agent does not know is removed, but for the
-//! servers' own service and the pool's own check. [`diff`] decides, this exchanges.
+//! Every change is sent at once. A full comparison follows about every minute. The agent is the authority for its
+//! node: records that only the catalog has are removed, except the servers' own service and the gossip pool's own
+//! check. [`diff`] decides what to send; this module sends it.
 
 mod diff;
 
@@ -16,7 +16,7 @@ use crate::agent::Agent;
 use crate::limits::{DEV_JITTER_MAX, SYNC_RETRY_MAX, SYNC_RETRY_MIN};
 
 impl Agent {
-    /// Exchanges with the catalog until the agent ends.
+    /// Synchronises with the catalog until the agent ends.
     pub(crate) async fn keep_synchronised(self) {
         let mut changes = self.inner.changed.subscribe();
         let mut tokens = self.inner.own.changed();
@@ -41,7 +41,7 @@ impl Agent {
                 Err(error) => {
                     tracing::debug!(%error, "the catalog cannot be told, will retry");
                     let pause = backoff.next(&*self.inner.world.entropy);
-                    // A change alone is no reason to try sooner while nobody answers; another token may be.
+                    // While no server answers, a local change is no reason to try earlier. A new token is one.
                     tokio::select! {
                         biased;
                         () = self.pause(pause) => {}
@@ -54,7 +54,7 @@ impl Agent {
                 biased;
                 () = self.inner.scope.cancelled() => return,
                 _ = changes.changed() => {}
-                // What was refused with the old token is told again.
+                // Send again what was refused with the old token.
                 _ = tokens.changed() => full_at = self.inner.world.clock.now(),
                 () = self.inner.world.clock.sleep_until(wake_at) => {}
             }
@@ -64,7 +64,7 @@ impl Agent {
         }
     }
 
-    /// Tells the catalog all that it does not know; first finds out what that is, if it is time.
+    /// Sends all differences to the catalog. With `full`, first compares everything.
     async fn exchange(&self, full: bool) -> Result<(), RpcError> {
         if self.inner.scope.is_cancelled() {
             return Ok(());

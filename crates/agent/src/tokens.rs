@@ -1,10 +1,9 @@
-//! Tokens resolved to callers, believed for a while, and watched while somebody waits.
+//! Resolves tokens to callers, caches the result for a while, and watches tokens while somebody waits.
 //!
-//! Asked of the servers once per token and [`AclConfig::token_ttl`], and again after any change of a
-//! token or policy ([`changes`]); a token with open streams or blocking reads is watched besides, so
-//! that its revocation ends them at once. Unknown tokens leave
-//! nothing behind but a small, short memory. While no server answers, what was known goes on or not,
-//! as [`DownPolicy`] says; what was not known is refused.
+//! The servers are asked once per token and [`AclConfig::token_ttl`], and again after any change of a token or policy
+//! ([`changes`]). A token with open streams or blocking reads is also watched, so that its revocation ends them at
+//! once. Unknown tokens are remembered only briefly. While no server answers, [`DownPolicy`] decides whether known
+//! tokens remain valid; unknown ones are refused.
 
 mod changes;
 mod table;
@@ -46,12 +45,12 @@ pub(crate) struct Tokens {
     waiting: AtomicUsize,
 }
 
-/// A token's rights as they change.
+/// The rights of a token, with notification of changes.
 #[derive(Debug)]
 pub(crate) struct Follow {
     tokens: Arc<Tokens>,
     token: Option<Secret>,
-    /// `None` while ACLs are off: then nothing ever changes.
+    /// `None` while ACLs are off, because then nothing changes.
     rights: Option<watch::Receiver<Outcome>>,
 }
 
@@ -78,14 +77,14 @@ impl Tokens {
         }
     }
 
-    /// Begins to hear of changes, while there are rights at all.
+    /// Starts to watch for changes, if ACLs are enabled.
     pub(crate) fn begin(self: &Arc<Self>) {
         if self.settings.enabled {
             self.scope.spawn("hear of changed tokens", Arc::clone(self).watch_changes());
         }
     }
 
-    /// The caller behind a token, if that is known without asking.
+    /// The caller with this token, if the agent knows it already.
     pub(crate) fn known(&self, token: Option<&Secret>) -> Option<Caller> {
         if !self.settings.enabled {
             return Some(Caller::unrestricted(token.cloned()));
@@ -96,7 +95,7 @@ impl Tokens {
         }
     }
 
-    /// The caller behind a token.
+    /// The caller with this token; asks the servers if needed.
     pub(crate) async fn resolve(self: &Arc<Self>, token: Option<&Secret>) -> Result<Caller, RpcError> {
         if !self.settings.enabled {
             return Ok(Caller::unrestricted(token.cloned()));
@@ -111,7 +110,7 @@ impl Tokens {
             Look::Missing => (None, false),
         };
         let policy = self.settings.down_policy;
-        // Not where something has changed: then only an answer will do.
+        // Not for outdated rights: after a change only a new answer counts.
         if let Some(resolved) = stale.as_ref().filter(|_| late && policy == DownPolicy::AsyncCache) {
             self.ask_aside(key, token);
             return self.caller(resolved, token);
@@ -127,7 +126,7 @@ impl Tokens {
         }
     }
 
-    /// Follows the rights of a caller as they change.
+    /// Follows a caller's rights.
     pub(crate) fn follow(self: &Arc<Self>, caller: &Caller) -> Result<Follow, RpcError> {
         let token = caller.token.clone();
         let Some(accessor) = caller.accessor.filter(|_| self.settings.enabled) else {
@@ -135,8 +134,8 @@ impl Tokens {
         };
         let key = TokenKey::of(token.as_ref());
         let mut follows = self.follows.lock();
-        // One that ended with a refusal is for those who followed it; the token is known again.
-        // Nor is one shared that has not heard yet of what this caller was just judged by.
+        // Do not share a watch that ended with a refusal: the token is known again. Do not share one that has not yet
+        // seen the rights that this caller was resolved with, either.
         let same = |told: &Outcome| {
             told.as_ref().is_ok_and(|known| known.rights.version() == caller.rights.version())
         };
@@ -172,7 +171,7 @@ impl Tokens {
         Timestamp::from_nanos(self.world.clock.wall_nanos())
     }
 
-    /// Asks the servers, once for all who want to know at the same time.
+    /// Asks the servers. Concurrent questions about the same token share one request.
     async fn ask(self: &Arc<Self>, key: TokenKey, token: Option<&Secret>) -> Outcome {
         let flight = {
             let mut flights = self.flights.lock();
@@ -191,7 +190,7 @@ impl Tokens {
         flight.await
     }
 
-    /// Asks without waiting, unless somebody asks already.
+    /// Asks in the background, unless a request is already running.
     fn ask_aside(self: &Arc<Self>, key: TokenKey, token: Option<&Secret>) {
         if self.flights.lock().get(&key).is_some_and(|flight| flight.upgrade().is_some()) {
             return;
@@ -233,7 +232,7 @@ impl Tokens {
         }
     }
 
-    /// Watches one token until nobody cares any more.
+    /// Watches one token until nobody follows it.
     async fn keep_following(
         self: Arc<Self>,
         key: TokenKey,
@@ -244,12 +243,12 @@ impl Tokens {
         loop {
             let ask = async {
                 watch.ready().await;
-                // As old as its question is what it is answered with.
+                // The answer counts for the epoch in which the question was asked.
                 let epoch = self.table.lock().epoch();
                 (epoch, watch.ask().await)
             };
             let (epoch, told) = tokio::select! {
-                // The end first; then what nobody wants any more; then news.
+                // The order of the branches: end of the scope, no followers left, new answer.
                 biased;
                 () = self.scope.cancelled() => return,
                 () = sender.closed() => {
@@ -282,7 +281,7 @@ impl Tokens {
         }
     }
 
-    /// Takes the token off the list unless somebody has come in the meantime.
+    /// Removes the token's watch, unless a new follower has come in the meantime.
     fn stop_following(&self, key: &TokenKey, sender: &Arc<watch::Sender<Outcome>>) -> bool {
         let mut follows = self.follows.lock();
         let nobody = sender.receiver_count() == 0;
@@ -312,7 +311,7 @@ fn replace_if_new(last: &mut Outcome, told: Outcome) -> bool {
 // === impl Follow ===
 
 impl Follow {
-    /// The caller as of now.
+    /// The caller with its current rights.
     pub(crate) fn caller(&self) -> Result<Caller, RpcError> {
         match &self.rights {
             None => Ok(Caller::unrestricted(self.token.clone())),
@@ -323,7 +322,7 @@ impl Follow {
         }
     }
 
-    /// Completes when the rights have changed since the last time this completed.
+    /// Completes when the rights have changed since it last completed.
     pub(crate) async fn changed(&mut self) {
         match &mut self.rights {
             None => std::future::pending().await,

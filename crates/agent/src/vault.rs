@@ -1,8 +1,8 @@
-//! Files of the agent that hold tokens, each sealed whole under the keys the authority's keys are sealed under.
+//! The agent's files that hold tokens. Each is encrypted as a whole, with the keys that also encrypt the CA's keys.
 //!
-//! Sealing is also the checksum: an envelope is opened for its own path only, and no byte of it can be
-//! changed. What landed versions and other programs wrote in the clear is read once; who reads it writes it
-//! anew.
+//! Encryption also serves as a checksum: a file can be decrypted only under its own path, and no byte of it can be
+//! changed. Unencrypted files of earlier versions and of other programs are read once; the reader writes them again
+//! encrypted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use concord_model::secret::SecretBytes;
 use concord_runtime::{Disk, DiskError, World};
 use serde::{Deserialize, Serialize};
 
-/// The number of the format written now; what has a smaller one, or none, is in the clear.
+/// The current format number. A file with a smaller one, or with none, is not encrypted.
 const FORMAT: u32 = 2;
 
-/// Seals files on their way to the disk, and opens them.
+/// Encrypts files before they are written, and decrypts them.
 #[derive(Clone)]
 pub(crate) struct Vault {
     keks: Arc<[Kek]>,
     world: World,
 }
 
-/// What was in a file.
+/// The content of a file.
 pub(crate) enum Content {
-    /// It was sealed.
+    /// It was encrypted.
     Sealed(SecretBytes),
-    /// It was not.
+    /// It was not encrypted.
     Clear(Vec<u8>),
 }
 
-/// Why a file cannot be sealed or opened.
+/// Why a file cannot be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// It is not what was written.
+    /// The file was changed or is damaged.
     #[error(
         "{path} in the data directory has been changed or is damaged; restore it, or remove it and register or set anew \
          what was in it"
@@ -43,7 +43,7 @@ pub enum VaultError {
         /// The file.
         path: String,
     },
-    /// It is in the clear where nothing is any more.
+    /// The file is not encrypted, although all files are by now.
     #[error(
         "{path} in the data directory is not sealed, and this agent did not write it so; remove it and register again"
     )]
@@ -51,7 +51,7 @@ pub enum VaultError {
         /// The file.
         path: String,
     },
-    /// It was sealed with a key that is not at hand.
+    /// It was encrypted with a key that is not configured.
     #[error(
         "{path} in the data directory: {error}. Name the key it was sealed with in sealing.key_file or sealing.key_env. If \
          that is lost for good, remove acl-tokens.json and the directories services, checks and registered from the data \
@@ -60,10 +60,10 @@ pub enum VaultError {
     Key {
         /// The file.
         path: String,
-        /// Which key it wants.
+        /// Which key is missing.
         error: SealError,
     },
-    /// A file of a later version.
+    /// The file was written by a later version.
     #[error(
         "{path} in the data directory: written by a later version (format {format}); start that version, or remove the file \
          and register or set anew what was in it"
@@ -71,27 +71,27 @@ pub enum VaultError {
     Later {
         /// The file.
         path: String,
-        /// Its format.
+        /// Its format number.
         format: u32,
     },
-    /// Sealing itself failed.
+    /// The encryption failed.
     #[error("{path} in the data directory cannot be sealed: {error}")]
     Sealing {
         /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         error: SealError,
     },
 }
 
-/// A file as it lies on the disk.
+/// A file as it is on disk.
 #[derive(Deserialize, Serialize)]
 struct SealedFile {
     format: u32,
     sealed: Sealed,
 }
 
-/// As much of any file as tells whether it is sealed.
+/// The fields that show whether a file is encrypted.
 #[derive(Deserialize)]
 struct Outside {
     #[serde(default)]
@@ -113,7 +113,7 @@ impl Vault {
         &*self.world.disk
     }
 
-    /// A file's bytes as they lie on the disk; `None` if there is none.
+    /// The bytes of a file on disk; `None` if it does not exist.
     pub(crate) fn raw(&self, path: &str) -> Result<Option<Vec<u8>>, DiskError> {
         match self.disk().read(path) {
             Ok(content) => Ok(Some(content)),
@@ -122,7 +122,7 @@ impl Vault {
         }
     }
 
-    /// What is to lie on the disk at this path, and nowhere else.
+    /// The encrypted bytes for a file at this path. They are valid for no other path.
     pub(crate) fn seal(&self, path: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let mut fill = |buffer: &mut [u8]| self.world.entropy.fill(buffer);
         let sealed = seal::seal(&purpose(path), plain, &self.keks, &mut fill)
@@ -131,7 +131,7 @@ impl Vault {
         Ok(serde_json::to_vec(&file).expect("numbers and texts have a form in JSON"))
     }
 
-    /// What lies on the disk at this path, opened.
+    /// Decrypts the bytes of the file at this path.
     pub(crate) fn open(&self, path: &str, raw: Vec<u8>) -> Result<Content, VaultError> {
         let own = || path.to_owned();
         match serde_json::from_slice(&raw) {
@@ -139,7 +139,7 @@ impl Vault {
             Ok(Outside { format }) if format > FORMAT => {
                 return Err(VaultError::Later { path: own(), format });
             }
-            // What is no JSON at all is told by whoever expects something in the clear.
+            // If the bytes are not JSON, the caller reports it: it expects unencrypted content.
             Ok(Outside { .. }) | Err(_) => return Ok(Content::Clear(raw)),
         }
         let file: SealedFile =

@@ -1,13 +1,13 @@
-//! A watch on a request at the servers: asked, and asked again after what it was answered with last.
+//! A watch on a request to the servers: it repeats the request, each time with the index of the last answer.
 //!
 //! ```text
 //! ready ──► ask ──► an answer, or an error ──► whoever watches works on it ──► ready
 //!   └ sleeps out the pause that an error or the watcher has set
 //! ```
 //!
-//! One question is under way at most, and none while its watcher works: who is slow is asked for less.
-//! Dropping a future loses no answer that was told. What an answer means, and when a watch ends, is for its
-//! watcher to say.
+//! At most one request is under way, and none while the watcher processes an answer, so a slow watcher causes fewer
+//! requests. Dropping a future loses no answer that was returned. The watcher decides what an answer means, and when
+//! the watch ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use concord_runtime::{Backoff, Instant, World};
 
 use crate::limits::REFRESH_WAIT;
 
-/// A watch on a request at the servers.
+/// A watch on a request to the servers.
 pub(crate) struct Watch<R> {
     servers: Arc<dyn ServerApi>,
     world: World,
     request: R,
-    /// With the index of the last answer.
+    /// Its index is that of the last answer.
     head: Head,
-    /// The servers follow it for us, from the first question on.
+    /// The open watch at the servers; begins with the first request.
     watching: Option<Box<dyn Watching>>,
     backoff: Backoff,
-    /// Nothing is asked before.
+    /// No request is sent before this time.
     ready_at: Option<Instant>,
 }
 
-/// An answer, and whether it is another one than the last.
+/// An answer, and whether it differs from the last one.
 #[derive(Debug)]
 pub(crate) struct Told<T> {
     pub(crate) answer: Answer<T>,
@@ -40,7 +40,7 @@ pub(crate) struct Told<T> {
 }
 
 impl<R: Request> Watch<R> {
-    /// A watch with this head, whose index and wait do not count.
+    /// A watch with this head. The index and the wait of the head are ignored.
     pub(crate) fn new(servers: &Arc<dyn ServerApi>, world: &World, head: Head, request: R) -> Self {
         const { assert!(R::TERMS.waits, "what is watched can be waited for, or there is no end of asking") };
         Self {
@@ -54,7 +54,7 @@ impl<R: Request> Watch<R> {
         }
     }
 
-    /// Asks with another token from now on.
+    /// Uses another token from now on.
     pub(crate) fn set_token(&mut self, token: Option<Secret>) {
         let text = |token: &Option<Secret>| token.as_ref().map(|token| token.expose().to_owned());
         if text(&token) != text(&self.head.token) {
@@ -63,29 +63,29 @@ impl<R: Request> Watch<R> {
         }
     }
 
-    /// The next answer is the one that there is, whether it is known or not.
+    /// Makes the next request return the current answer, even if it is known already.
     pub(crate) fn restart(&mut self) {
         self.head.min_index = 0;
         self.watching = None;
     }
 
-    /// Asks no sooner than after this pause, whatever was set before.
+    /// Delays the next request by this pause, which replaces any earlier one.
     pub(crate) fn pause(&mut self, pause: Duration) {
         self.ready_at = (!pause.is_zero()).then(|| self.world.clock.now() + pause);
     }
 
-    /// How often asking has failed since the last answer.
+    /// The number of failed requests since the last answer.
     pub(crate) fn failures(&self) -> u32 {
         self.backoff.failures()
     }
 
-    /// The next answer, or why there is none. After an error it can be asked again, which takes longer each time.
+    /// The next answer, or an error. After an error the watch can be used again; the pause grows with each error.
     pub(crate) async fn next(&mut self) -> Result<Told<R::Reply>, RpcError> {
         self.ready().await;
         self.ask().await
     }
 
-    /// Sleeps out the pause.
+    /// Waits until the pause is over.
     pub(crate) async fn ready(&mut self) {
         if let Some(at) = self.ready_at {
             self.world.clock.sleep_until(at).await;
@@ -93,7 +93,7 @@ impl<R: Request> Watch<R> {
         }
     }
 
-    /// The same as [`Watch::next`], without regard to the pause.
+    /// Like [`Watch::next`], but ignores the pause.
     pub(crate) async fn ask(&mut self) -> Result<Told<R::Reply>, RpcError> {
         let watching = self.watching.get_or_insert_with(|| {
             Arc::clone(&self.servers).watch_any(self.head.clone(), self.request.clone().into_any())

@@ -1,7 +1,7 @@
-//! What can be cached says so itself.
+//! The trait of questions that can be cached.
 //!
-//! A question is a type with an `impl Cached` in a file of its own here. Nothing else in the cache
-//! knows which questions there are.
+//! A question is a type that implements `Cached` in its own file here. Nothing else in the cache knows which
+//! questions there are.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -12,44 +12,44 @@ use concord_rpc::{Caller, Consistency, Need, Request};
 
 /// A question to the servers whose answer the agent keeps.
 pub trait Cached: Clone + Debug + Eq + Hash + Send + Sync + 'static {
-    /// The request it is asked with. The right that the request needs is asked of every reader.
+    /// The request sent to the servers. Every reader needs the right that this request declares.
     type Request: Request;
-    /// The answer as it is kept and given out.
+    /// The form in which the answer is stored and returned.
     type Kept: Debug + Send + Sync + 'static;
-    /// Who shares one answer.
+    /// Which callers share one answer.
     const SHARED: Shared;
-    /// Who may answer: any server where Consul lets any.
+    /// Which server may answer: any one, where Consul allows that.
     const CONSISTENCY: Consistency;
 
-    /// The request it is asked with.
+    /// The request sent to the servers.
     fn request(&self) -> Cow<'_, Self::Request>;
 
-    /// Makes a reply into what is kept.
+    /// Converts a reply into the stored form.
     fn keep(&self, reply: <Self::Request as Request>::Reply) -> Self::Kept;
 
-    /// Roughly what an answer occupies; counted, not measured.
+    /// The approximate size of an answer in bytes; computed, not measured.
     fn bytes(kept: &Self::Kept) -> usize;
 
-    /// What a caller is shown of an answer if that is less than all of it.
+    /// The part of an answer that the caller may see; `None` if it may see everything.
     fn less_for(&self, kept: &Self::Kept, caller: &Caller) -> Option<Self::Kept>;
 }
 
-/// Who shares one answer.
+/// Which callers share one answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Shared {
-    /// All who have the right that the request needs. They are shown all of it.
+    /// All callers with the right that the request needs. They see the whole answer.
     WhoMayAsk,
-    /// Those with exactly the same rights. Servers leave out what these rights do not open.
+    /// Callers with exactly the same rights. The servers leave out what these rights do not cover.
     SameRights,
 }
 
-/// The right that is asked of every reader before anything is looked at.
+/// The right that every reader needs.
 pub(crate) fn need<C: Cached>(question: &C) -> Need {
     question.request().need()
 }
 
-/// Whether all who have the right in question share one answer. Never where servers leave things out by
-/// rights, whatever the question says.
+/// Whether all callers with this right share one answer. Never if the servers filter by rights, whatever the question
+/// says.
 pub(crate) fn is_shared<C: Cached>(need: &Need) -> bool {
     match need {
         Need::Open | Need::Right(_) | Need::All(_) => C::SHARED == Shared::WhoMayAsk,
@@ -57,12 +57,12 @@ pub(crate) fn is_shared<C: Cached>(need: &Need) -> bool {
     }
 }
 
-/// Whether it is asked without a token, because everybody may know the whole answer.
+/// Whether the request is sent without a token, because the whole answer is public.
 pub(super) fn is_public<C: Cached>(need: &Need) -> bool {
     *need == Need::Open && is_shared::<C>(need)
 }
 
-/// What of an answer a caller is shown, and whether that is less.
+/// The part of an answer that the caller may see, and whether something was left out.
 pub(crate) fn shown<C: Cached>(question: &C, kept: Arc<C::Kept>, caller: &Caller) -> (Arc<C::Kept>, bool) {
     match question.less_for(&kept, caller) {
         None => (kept, false),
@@ -70,7 +70,7 @@ pub(crate) fn shown<C: Cached>(question: &C, kept: Arc<C::Kept>, caller: &Caller
     }
 }
 
-/// The rows a caller sees if there are others.
+/// The rows that a caller may see; `None` if it may see all of them.
 pub(super) fn fewer<T: Clone>(rows: &[T], sees: impl Fn(&T) -> bool) -> Option<Vec<T>> {
     if rows.iter().all(&sees) {
         return None;

@@ -1,4 +1,4 @@
-//! Instances of a service with their health. Filtered by rights.
+//! Instances of a service with their health, filtered by rights.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! All instances of all services. Filtered by rights.
+//! All instances of all services, filtered by rights.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The intentions for one destination, with the decision compiled from them. One right opens all of it.
+//! The intentions for one destination, and the policy compiled from them. One right opens the whole answer.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use concord_rpc::{Caller, Consistency};
 use crate::cache::weight::intention_bytes;
 use crate::cache::{Cached, Shared};
 
-/// The intentions that can decide on calls to a service.
+/// The intentions that can decide about calls to a service.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct IntentionsTo(pub ServiceRef);
 
-/// The intentions for one destination with the decision compiled from them.
+/// The intentions for one destination, and the policy compiled from them.
 #[derive(Debug)]
 pub struct IntentionSet {
-    /// The entries, for whoever compiles them itself.
+    /// The entries, for readers that compile them themselves.
     pub entries: Vec<Arc<ServiceIntentions>>,
-    /// Compiled once, when the answer came.
+    /// Compiled once, when the answer arrived.
     pub policy: Policy,
 }
 

@@ -1,6 +1,6 @@
-//! Intentions by either side, as they are. One right opens all of them.
+//! The intentions of a source or a destination, not compiled. One right opens the whole answer.
 //!
-//! What decides on calls to one service is [`IntentionsTo`](super::IntentionsTo), which has them compiled.
+//! [`IntentionsTo`](super::IntentionsTo) has the compiled intentions for calls to one service.
 
 use std::borrow::Cow;
 

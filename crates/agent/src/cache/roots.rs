@@ -1,4 +1,4 @@
-//! The roots of trust. Public.
+//! The root certificates. Public.
 
 use std::borrow::Cow;
 

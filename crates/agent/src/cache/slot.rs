@@ -1,4 +1,4 @@
-//! Where readers of one answer and the task that refreshes it meet.
+//! A slot holds one answer. Readers wait at it, and one task refreshes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use concord_runtime::Instant;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Where readers and the task that refreshes meet. `K` is what is kept.
+/// Holds one answer of type `K` for its readers and the refreshing task.
 #[derive(Debug)]
 pub(super) struct Slot<K> {
     state: watch::Sender<State<K>>,
@@ -17,17 +17,17 @@ pub(super) struct Slot<K> {
     pins: AtomicUsize,
 }
 
-/// What is known in a slot.
+/// The content of a slot.
 #[derive(Debug)]
 pub(super) struct State<K> {
     held: Option<HeldAnswer<K>>,
-    /// Since when there is no contact.
+    /// When contact with the servers was lost.
     lost: Option<Instant>,
     /// The last failure, while there is no contact.
     pub(super) error: Option<RpcError>,
-    /// How many failures there were, so that each is told once to who waits.
+    /// The number of failures, so that each waiting reader sees each failure once.
     pub(super) errors: u64,
-    /// Given up, and why.
+    /// The reason why the slot was given up, if it was.
     pub(super) gone: Option<RpcError>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Read<K> {
     pub(super) age: Duration,
 }
 
-/// A slot somebody holds: it is not evicted.
+/// A slot in use: it is not evicted.
 #[derive(Debug)]
 pub(super) struct Pinned<K>(Arc<Slot<K>>);
 
@@ -59,7 +59,7 @@ impl<K> Slot<K> {
         Self { state: watch::Sender::new(state), end: CancellationToken::new(), pins: AtomicUsize::new(0) }
     }
 
-    /// The answer, if it is there and another one than that of `index`.
+    /// The answer, if there is one and its index differs from `index`.
     pub(super) fn read(&self, index: u64, now: Instant) -> Option<Read<K>> {
         self.state.borrow().read(index, now)
     }
@@ -85,7 +85,7 @@ impl<K> Slot<K> {
         });
     }
 
-    /// Ends the slot; the first reason stays. What it held is not handed out any more.
+    /// Gives up the slot; the first reason is kept. Its answer is not returned any more.
     pub(super) fn give_up(&self, error: RpcError) {
         self.end.cancel();
         self.state.send_modify(|state| {
@@ -108,7 +108,7 @@ impl<K> Slot<K> {
 
 impl<K> State<K> {
     pub(super) fn read(&self, index: u64, now: Instant) -> Option<Read<K>> {
-        // An index beyond ours came from another state than the servers have now: nothing will reach it.
+        // An index higher than ours came from another state than that of the servers now, so waiting would never end.
         let held = self.held.as_ref().filter(|held| held.index != index && self.gone.is_none())?;
         Some(Read {
             kept: Arc::clone(&held.kept),

@@ -1,4 +1,4 @@
-//! Entries of the cache: found by key, counted in bytes, kept while somebody holds them.
+//! The entries of the cache: found by key, counted in bytes, and kept while somebody uses them.
 //!
 //! ```text
 //! table ── by type of question ──► dyn AnyShelf ── downcast, here alone ──► Shelf<C> ──► Pinned<C::Kept>
@@ -21,7 +21,7 @@ use super::cached::Cached;
 use super::slot::{Pinned, Slot};
 use crate::limits::{CACHE_ENTRIES_MAX, CACHE_ENTRY_BYTES};
 
-/// What an entry is found by, beside the type of its question. Never holds a secret.
+/// The key of an entry within its type of question. Never holds a secret.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Key<C> {
     pub(super) datacenter: Option<Datacenter>,
@@ -29,12 +29,12 @@ pub(super) struct Key<C> {
     pub(super) question: C,
 }
 
-/// Whose view of the answer it is.
+/// Whose view of the answer an entry holds.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum View {
-    /// Everybody's who has the right to it.
+    /// Of every caller with the right to it.
     All,
-    /// Of those with exactly these rights.
+    /// Of callers with exactly these rights.
     Rights(RightsKey),
 }
 
@@ -46,14 +46,14 @@ pub(super) struct CacheTable {
     shelves: HashMap<TypeId, Box<dyn AnyShelf>>,
 }
 
-/// What was found for a key.
+/// The result of looking up a key.
 #[derive(Debug)]
 pub(super) enum Found<K> {
-    /// An entry that was there.
+    /// An existing entry.
     There(Pinned<K>),
-    /// A new one, to be filled.
+    /// A new entry, still to be filled.
     Begun(Pinned<K>),
-    /// No room.
+    /// There is no room for a new one.
     Full,
 }
 
@@ -62,12 +62,12 @@ impl CacheTable {
         Self { budget, bytes: 0, shelves: HashMap::new() }
     }
 
-    /// The entry of a key if it is there.
+    /// The entry of a key, if it exists.
     pub(super) fn find<C: Cached>(&mut self, key: &Key<C>, now: Instant) -> Option<Pinned<C::Kept>> {
         self.shelf().find(key, now)
     }
 
-    /// The entry of a key; a new one if there is room.
+    /// The entry of a key; begins a new one if there is room.
     pub(super) fn find_or_begin<C: Cached>(&mut self, key: &Key<C>, now: Instant) -> Found<C::Kept> {
         if let Some(pin) = self.find(key, now) {
             return Found::There(pin);
@@ -79,8 +79,8 @@ impl CacheTable {
         Found::Begun(self.shelf().begin(key.clone(), now))
     }
 
-    /// Counts an answer about to be put into a slot; whether it may be. An answer that was there
-    /// before may grow beyond the budget: then there is no room for new ones.
+    /// Counts an answer before it is put into a slot. Returns whether it may be put there. An answer of an existing
+    /// entry may grow beyond the budget; then there is no room for new entries.
     pub(super) fn account<C: Cached>(
         &mut self,
         key: &Key<C>,
@@ -89,29 +89,29 @@ impl CacheTable {
     ) -> bool {
         let bytes = bytes + CACHE_ENTRY_BYTES;
         let Some(before) = self.shelf().recount(key, slot, bytes) else {
-            // Forgotten meanwhile; whoever waits may still have it.
+            // The entry was removed in the meantime; readers that still wait may use the answer.
             return true;
         };
         self.bytes = self.bytes - before + bytes;
         let filled = slot.is_filled();
-        // It must not make room for itself by going.
+        // Pin the entry, so that it is not evicted to make room for itself.
         let _pin = Pinned::new(slot);
         self.make_room(0) || filled
     }
 
-    /// Takes an entry out, if it is still this one.
+    /// Removes an entry, if it is still this one.
     pub(super) fn forget<C: Cached>(&mut self, key: &Key<C>, slot: &Arc<Slot<C::Kept>>) {
         self.bytes -= self.shelf().forget(key, slot);
     }
 
-    /// Takes out what nobody has read for long and nobody holds.
+    /// Removes entries that nobody uses and that nobody has read for a long time.
     pub(super) fn expire(&mut self, now: Instant, idle: Duration) {
         for shelf in self.shelves.values_mut() {
             self.bytes -= shelf.expire(now, idle);
         }
     }
 
-    /// How many entries there are, and how many bytes they count for.
+    /// Number of entries, and the bytes that they count for.
     pub(super) fn load(&self) -> (usize, usize) {
         (self.entries(), self.bytes)
     }
@@ -120,7 +120,7 @@ impl CacheTable {
         self.shelves.values().map(|shelf| shelf.len()).sum()
     }
 
-    /// Makes room by giving up what was read longest ago, but nothing that somebody holds.
+    /// Makes room by evicting the entries that were read longest ago. Entries in use are kept.
     fn make_room(&mut self, bytes: usize) -> bool {
         while self.bytes + bytes > self.budget || self.entries() >= CACHE_ENTRIES_MAX {
             let idlest = self.shelves.values_mut().filter_map(|shelf| Some((shelf.idle_since()?, shelf)));

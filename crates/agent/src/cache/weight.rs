@@ -1,9 +1,9 @@
-//! Roughly what records occupy, for questions that keep them.
+//! The approximate size of records, for the questions that cache them.
 
 use concord_model::catalog::{Check, Node, ServiceInstance};
 use concord_model::intention::{ServiceIntentions, SourceIntention};
 
-/// An entry twice: as it is, and compiled.
+/// Counts an entry twice: as it is, and compiled.
 pub(super) fn intention_bytes(entry: &ServiceIntentions) -> usize {
     let source = |one: &SourceIntention| 600 + 2 * one.description.len();
     1024 + entry.sources.iter().map(source).sum::<usize>()

@@ -1,4 +1,4 @@
-//! A connection's own work, done while somebody uses it: no task outlives the run of its check.
+//! Runs a connection's own future while a check uses the connection, so that no task outlives the check's run.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use concord_runtime::BoxFuture;
 
-/// What moves the bytes of a connection.
+/// The future that moves the bytes of a connection.
 pub(super) struct Driver(Option<BoxFuture<'static, ()>>);
 
 impl Driver {
@@ -14,7 +14,7 @@ impl Driver {
         Self(Some(Box::pin(work)))
     }
 
-    /// Waits for something on the connection. Once the connection has ended what it has received counts still.
+    /// Waits for `work` on the connection. If the connection ends first, data that was already received still counts.
     pub(super) async fn alongside<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Connections to what is checked, and why there is none in the words of Consul's agents.
+//! Connections to check targets, with failures in the words of Consul's agents.
 
 use std::io;
 
@@ -8,17 +8,17 @@ use tokio::net::TcpStream;
 
 use super::tls::Tls;
 
-/// Bytes in both directions.
+/// A byte stream in both directions.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection to `host:port`.
+/// Connects to `host:port`.
 pub(super) async fn tcp(address: &str) -> Result<TcpStream, String> {
     TcpStream::connect(address).await.map_err(|error| format!("dial tcp {address}: {}", said(&error)))
 }
 
-/// The same, with a handshake on it where one is asked for.
+/// Connects and, if asked for, performs a TLS handshake.
 pub(super) async fn dial(
     tls: &Tls,
     address: &str,
@@ -38,7 +38,7 @@ pub(super) fn host_of(address: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Why a connection failed, in the words of Consul's agents where it is one of the common reasons.
+/// Why a connection failed. Common reasons have the words of Consul's agents.
 pub(super) fn said(error: &io::Error) -> String {
     let words = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connect: connection refused",

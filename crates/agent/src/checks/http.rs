@@ -1,6 +1,6 @@
-//! HTTP checks: one request on one connection, which is followed through redirects and judged by its status.
+//! HTTP checks: one request on one connection. It follows redirects, and the status decides.
 //!
-//! It goes straight to where its URL says, whatever the environment says of proxies.
+//! It connects directly to the URL and ignores proxy settings in the environment.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::limits::{CHECK_HTTP_BODY_BYTES_MAX, CHECK_HTTP_HEAD_BYTES_MAX, CHECK_
 use crate::local::Report;
 
 const PROTOCOL: &[u8] = b"http/1.1";
-/// What services and their logs know the requests of health checks by.
+/// The user agent by which services recognise health checks.
 const AGENT: HeaderValue = HeaderValue::from_static("Consul Health Check");
 const ACCEPTED: HeaderValue = HeaderValue::from_static("text/plain, text/*, */*");
 
@@ -35,7 +35,7 @@ struct ProbedReply {
     driver: Driver,
 }
 
-/// A request as it goes out next.
+/// The next request to send.
 struct Next {
     method: Method,
     url: Url,
@@ -58,7 +58,7 @@ pub(super) async fn run(tools: &Tools, request: &CheckRequest, within: Duration,
     };
     let (status, said) = (reply.response.status(), status_line(&reply.response));
     let mut tail = Tail::new(keep);
-    // Its status has been told: a body that does not end changes nothing.
+    // The status is known already, so a body that does not end changes nothing.
     let left = until.saturating_since(tools.clock.now());
     let _ = timeout(&*tools.clock, left, read(reply, &mut tail)).await;
     let verdict = match status {
@@ -81,7 +81,7 @@ async fn read(mut reply: ProbedReply, tail: &mut Tail) {
     }
 }
 
-/// As it came: `200 OK`.
+/// The status line as received: `200 OK`.
 fn status_line(response: &Response<Incoming>) -> String {
     let status = response.status();
     let own = response.extensions().get::<ReasonPhrase>().map(|own| String::from_utf8_lossy(own.as_bytes()));
@@ -107,7 +107,7 @@ fn first(request: &CheckRequest, method: &str) -> Result<Next, String> {
     for (name, values) in &request.header {
         let key = HeaderName::try_from(name).map_err(|_| format!("invalid header field name {name:?}"))?;
         for value in values {
-            // Its value may be a secret.
+            // Do not print the value: it may be a secret.
             let value = HeaderValue::try_from(value)
                 .map_err(|_| format!("invalid value of header field {name:?}"))?;
             headers.append(key.clone(), value);
@@ -147,7 +147,7 @@ async fn send(tools: &Tools, request: &CheckRequest, next: &Next) -> Result<Prob
     Ok(ProbedReply { response, driver })
 }
 
-/// Whether an answer says to ask elsewhere, and then what.
+/// Whether an answer is a redirect; if so, sets the next request.
 fn redirect(next: &mut Next, response: &Response<Incoming>) -> Result<bool, String> {
     let keeps = match response.status().as_u16() {
         301..=303 => false,
@@ -158,7 +158,7 @@ fn redirect(next: &mut Next, response: &Response<Incoming>) -> Result<bool, Stri
     let location = location.to_str().map_err(|_| "a Location header that is no text".to_owned())?;
     let url = next.url.follow(location)?;
     if url.authority != next.url.authority {
-        // What was meant for one host is not told to another.
+        // Do not send these headers to another host: they were meant for the first one.
         [HOST, AUTHORIZATION, COOKIE].iter().for_each(|name| drop(next.headers.remove(name)));
     }
     if !keeps && next.method != Method::HEAD {

@@ -1,6 +1,6 @@
-//! Checks over HTTP/2: a ping, and the health protocol of gRPC.
+//! Checks over HTTP/2: a ping, and gRPC's health protocol.
 //!
-//! That protocol is one message with one field in each direction, which is written and read here by hand.
+//! That protocol has one message with one field in each direction, so it is encoded and decoded here by hand.
 
 use bytes::Bytes;
 use concord_model::catalog::CheckStatus;
@@ -37,7 +37,7 @@ const CODES: [&str; 17] = [
     "DataLoss",
     "Unauthenticated",
 ];
-/// How a gRPC server says that a service is, by number.
+/// The serving states of gRPC's health protocol, by number.
 const SERVING: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 
 struct Connection {
@@ -49,7 +49,7 @@ struct Connection {
 async fn connect(tools: &Tools, address: &str, tls: Option<&CheckTls>) -> Result<Connection, String> {
     let stream = dial(&tools.tls, address, tls, &[PROTOCOL]).await?;
     let (requests, mut connection) = h2::client::Builder::new()
-        // Nothing is asked of what a target offers by itself, and each offer would be kept.
+        // Refuse server push: the check needs none, and each pushed stream would use memory.
         .enable_push(false)
         .max_header_list_size(CHECK_GRPC_BYTES_MAX as u32)
         .handshake(stream)
@@ -74,7 +74,7 @@ pub(super) async fn ping(tools: &Tools, address: &str, tls: Option<&CheckTls>) -
     }
 }
 
-/// What a server says about one of its services, or itself.
+/// Asks a gRPC server for the health of one of its services, or of the whole server.
 pub(super) async fn health(tools: &Tools, address: &str, service: &str, tls: Option<&CheckTls>) -> Report {
     let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
     match ask(tools, address, service, tls).await {
@@ -130,7 +130,7 @@ async fn exchange(
     if !head.status.is_success() {
         return Err((UNKNOWN, format!("unexpected HTTP status code received from server: {}", head.status)));
     }
-    // An error without a message is told in the head.
+    // An error without a message is in the headers.
     judged(&head.headers)?;
     let mut read = Vec::new();
     while let Some(data) = answer.data().await {
@@ -145,7 +145,7 @@ async fn exchange(
     status(&read).ok_or_else(|| (INTERNAL, "the answer is not one of gRPC's health protocol".to_owned()))
 }
 
-/// The error that headers or trailers tell.
+/// The gRPC error in headers or trailers, if there is one.
 fn judged(headers: &HeaderMap) -> Result<(), (usize, String)> {
     let Some(code) = headers.get("grpc-status") else { return Ok(()) };
     let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(UNKNOWN);
@@ -156,7 +156,7 @@ fn judged(headers: &HeaderMap) -> Result<(), (usize, String)> {
     Err((code, String::from_utf8_lossy(&unescaped(why)).into_owned()))
 }
 
-/// The question: field 1 is the service, left out for the server as a whole.
+/// The request: field 1 is the service; it is left out for the whole server.
 fn message(service: &str) -> Bytes {
     let mut field = Vec::new();
     if !service.is_empty() {
@@ -175,7 +175,7 @@ fn message(service: &str) -> Bytes {
     framed.into()
 }
 
-/// The answer: field 1 is the status, left out where it is unknown.
+/// The reply: field 1 is the status; it is left out if the status is unknown.
 fn status(framed: &[u8]) -> Option<u64> {
     let (head, field) = framed.split_at_checked(5)?;
     let length = u32::from_be_bytes(head[1..].try_into().ok()?);

@@ -1,4 +1,4 @@
-//! One run of a check, of whatever kind: the one place that knows them all.
+//! One run of a check of any kind. Only this module knows all kinds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::config::{AgentConfig, ScriptChecks};
 use crate::limits::{CHECK_PROGRAM_TIMEOUT, CHECK_PROGRAMS_AT_ONCE, CHECK_RUNS_AT_ONCE, CHECK_TIMEOUT};
 use crate::local::{Plan, Report, Source};
 
-/// What runs need.
+/// What runs of checks need.
 #[derive(Debug)]
 pub(crate) struct Maker {
     pub(super) tools: Tools,
@@ -38,12 +38,12 @@ impl Maker {
         }
     }
 
-    /// Has the next run of a check read the authorities that targets are verified by anew.
+    /// Makes the next run read the authorities for check targets again.
     pub(crate) fn forget_authorities(&self) {
         self.tools.tls.forget_authorities();
     }
 
-    /// Why a check is registered and never made.
+    /// Why a registered check can never run.
     pub(super) fn obstacle(&self, plan: &Plan) -> Option<String> {
         if plan.probe.is_program()
             && let Some(refused) = refused_program(self.scripts, plan.source)
@@ -56,7 +56,7 @@ impl Maker {
         })
     }
 
-    /// Makes a check once, when it is its turn. `None`: it is none that is made from here.
+    /// Runs a check once, when its turn comes. `None` if it is of a kind that the agent does not run.
     pub(super) async fn run(&self, plan: &Plan) -> Option<Report> {
         let Every { interval: _, timeout: within } = plan.probe.every()?;
         let or = |usual: Duration| if within.is_zero() { usual } else { within };
@@ -96,7 +96,7 @@ impl Maker {
         })
     }
 
-    /// Runs that could begin now.
+    /// The number of runs that could begin now.
     #[cfg(test)]
     pub(super) fn free_runs(&self) -> usize {
         self.runs.available_permits()
@@ -113,7 +113,7 @@ impl Maker {
     }
 }
 
-/// Why a program of a check from there is not run; in Consul's words, which tools show.
+/// Why the program of a check from this source may not run, in Consul's words, which tools show.
 pub(crate) fn refused_program(scripts: ScriptChecks, source: Source) -> Option<&'static str> {
     match (scripts, source) {
         (ScriptChecks::FromAnywhere, _) | (ScriptChecks::FromFiles, Source::File) => None,

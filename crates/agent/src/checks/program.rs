@@ -1,7 +1,7 @@
-//! Programs: those of script checks, and the service manager of the operating system.
+//! Runs programs: those of script checks, and the operating system's service manager.
 //!
-//! A program gets its arguments as they are, without a shell, and a process group of its own. When its time is
-//! over, or its check is, the whole group is killed, so that what it has started does not stay.
+//! A program gets its arguments unchanged, without a shell, in its own process group. When its time is over or its
+//! check is removed, the whole group is killed, so that the processes it started do not remain.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use super::tools::Tools;
 use crate::limits::CHECK_PROGRAM_READ_BYTES;
 use crate::local::Report;
 
-/// A program whose exit code is the verdict.
+/// Runs a program whose exit code is the verdict.
 pub(super) async fn script(tools: &Tools, args: &[String], within: Duration, keep: usize) -> Report {
     let (status, tail) = match run(tools, args, within, keep).await {
         Ok(ended) => ended,
@@ -30,13 +30,13 @@ pub(super) async fn script(tools: &Tools, args: &[String], within: Duration, kee
     let verdict = match status.code() {
         Some(0) => CheckStatus::Passing,
         Some(1) => CheckStatus::Warning,
-        // Killed by a signal, too.
+        // This includes programs killed by a signal.
         _ => CheckStatus::Critical,
     };
     Report::run(verdict, tail.captured())
 }
 
-/// A service of the operating system, as systemd sees it. No shell and no program of anybody's choice is run.
+/// The state of an operating system service, according to systemd. No shell and no user-chosen program runs.
 pub(super) async fn os_service(tools: &Tools, name: &str, within: Duration, keep: usize) -> Report {
     let args = [tools.service_manager.as_str(), "is-active", "--", name].map(str::to_owned);
     let (_, tail) = match run(tools, &args, within, keep).await {
@@ -56,16 +56,16 @@ pub(super) async fn os_service(tools: &Tools, name: &str, within: Duration, keep
     Report::run(verdict, format!("OS Service unhealthy: systemd says {state} of {name:?}"))
 }
 
-/// Why a program has come to no end of its own.
+/// Why a program did not end by itself.
 enum Stopped {
-    /// It cannot be started.
+    /// It could not be started.
     NotStarted(String),
-    /// It took too long; what it had printed.
+    /// It took too long; this is its output so far.
     TooLong(Tail),
 }
 
 impl Stopped {
-    /// Decides by itself, however many failures a check would bear, as in Consul.
+    /// The verdict. It decides at once, whatever the check's failure threshold, as in Consul.
     fn report(self, within: Duration) -> Report {
         let text = match self {
             Self::NotStarted(why) => why,
@@ -79,7 +79,7 @@ impl Stopped {
     }
 }
 
-/// Runs a program until it and whoever holds what it prints to have ended, or its time is over.
+/// Runs a program until it has ended and its output is closed, or until its time is over.
 async fn run(
     tools: &Tools,
     args: &[String],
@@ -89,7 +89,7 @@ async fn run(
     let started = start(args);
     let name = args.first().map_or("", String::as_str);
     let (mut child, mut printed) = started.map_err(|error| Stopped::NotStarted(not_started(name, &error)))?;
-    // Dropped before the child, which keeps its id until then: the group is still its own.
+    // Dropped before the child. The child keeps its process id until then, so the group id is still valid.
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let mut tail = Tail::new(keep);
     let ended = timeout(&*tools.clock, within, end_of(&mut child, &mut printed, &mut tail)).await;
@@ -101,14 +101,15 @@ async fn run(
         Ok(Err(error)) => Err(Stopped::NotStarted(not_started(name, &error))),
         Err(_) => {
             group.kill();
-            // Never two of them at a time: killed, it ends soon.
+            // Wait, so that two programs of a check never run at the same time. The killed one ends soon.
             let _ = child.wait().await;
             Err(Stopped::TooLong(tail))
         }
     }
 }
 
-/// First what is printed, then the end: while somebody of the group holds the pipe its leader is not forgotten.
+/// Waits for the end of the output, then for the exit. While a process of the group holds the pipe, the leader must
+/// not be reaped.
 async fn end_of(child: &mut Child, printed: &mut pipe::Receiver, tail: &mut Tail) -> io::Result<ExitStatus> {
     let mut buffer = vec![0; CHECK_PROGRAM_READ_BYTES];
     loop {
@@ -141,7 +142,7 @@ fn not_started(name: &str, error: &io::Error) -> String {
     }
 }
 
-/// A process group that is killed unless its leader has ended by itself.
+/// A process group. It is killed unless its leader has ended by itself.
 struct Group(Option<Pid>);
 
 impl Group {

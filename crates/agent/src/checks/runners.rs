@@ -1,4 +1,4 @@
-//! The tasks that make checks.
+//! The tasks that run checks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::local::Plan;
 
-/// The tasks that make checks, by check. Dropping one ends it.
+/// The tasks that run checks, by check. Dropping a task ends it.
 #[derive(Debug, Default)]
 pub(crate) struct Runners {
     pub(super) running: Mutex<HashMap<CheckId, Runner>>,
@@ -19,7 +19,7 @@ pub(crate) struct Runners {
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) plan: Plan,
-    /// Rung when its verdict may be about to change.
+    /// Signalled when the verdict may change soon.
     pub(super) soon: Arc<Notify>,
     pub(super) _end: DropGuard,
 }

@@ -1,8 +1,8 @@
-//! The end of what a target says, and how much it said.
+//! Keeps the end of a target's output, and counts all of it.
 
 use std::collections::VecDeque;
 
-/// Keeps the last bytes. What comes before them is counted, not kept.
+/// Keeps the last bytes. Earlier bytes are only counted.
 #[derive(Debug)]
 pub(super) struct Tail {
     kept: VecDeque<u8>,
@@ -33,7 +33,7 @@ impl Tail {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The text, saying first if there was more, in the words of Consul's agents.
+    /// The text. If bytes are missing, it says so first, in the words of Consul's agents.
     pub(super) fn captured(&self) -> String {
         let (kept, text) = (self.kept.len(), self.text());
         if self.total <= kept as u64 {

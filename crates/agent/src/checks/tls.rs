@@ -1,5 +1,5 @@
-//! The TLS of checks: ordinary TLS of servers with host names, verified by the system's authorities unless a
-//! check takes any certificate. The mesh's own TLS, with SPIFFE identities, is elsewhere.
+//! TLS of checks: ordinary server TLS with host names. The system's authorities verify the certificates, unless a
+//! check accepts any certificate. TLS of the mesh, with SPIFFE identities, is elsewhere.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -20,8 +20,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::limits::CHECK_AUTHORITIES_BYTES_MAX;
 
-/// What handshakes need; read from the disk when the first one does, and kept until a reload. What could not be read is
-/// read again by the next handshake.
+/// The configuration for handshakes. The first handshake reads it from disk, and it is kept until a reload. If
+/// reading fails, the next handshake tries again.
 #[derive(Debug)]
 pub(super) struct Tls {
     authorities: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct Tls {
     any: KeptConfig,
 }
 
-/// What handshakes need, once it could be made.
+/// The configuration, once it could be read.
 type KeptConfig = Mutex<Option<ClientConfig>>;
 
 impl Tls {
@@ -37,12 +37,12 @@ impl Tls {
         Self { authorities, verified: KeptConfig::default(), any: KeptConfig::default() }
     }
 
-    /// Has the next handshake read the authorities anew.
+    /// Makes the next handshake read the authorities again.
     pub(super) fn forget_authorities(&self) {
         *self.verified.lock() = None;
     }
 
-    /// A handshake with `host`, offering these protocols.
+    /// Performs a handshake with `host`, offering these protocols.
     pub(super) async fn handshake(
         &self,
         tls: &CheckTls,
@@ -78,7 +78,7 @@ impl Tls {
     }
 }
 
-/// What was made before, or what is made now. A failure is not kept.
+/// The stored configuration, or a new one. A failure is not stored.
 fn kept(
     kept: &KeptConfig,
     make: impl FnOnce() -> Result<ClientConfig, String>,
@@ -103,7 +103,7 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {
         .and_then(|file| file.take(CHECK_AUTHORITIES_BYTES_MAX).read_to_end(&mut pem))
         .map_err(fault)?;
     let mut store = RootCertStore::empty();
-    // One that cannot be read is none: a bundle of the system may hold what this library does not know.
+    // Skip certificates that cannot be parsed: a system's bundle may contain kinds that this library does not know.
     store.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
     if store.is_empty() {
         return Err(format!("tls: {}: no certificate authority in it", path.display()));
@@ -122,7 +122,7 @@ fn said(error: &std::io::Error) -> String {
     }
 }
 
-/// Takes any certificate, as a check with `TLSSkipVerify` asks for. The peer still proves that it has its key.
+/// Accepts any certificate, as `TLSSkipVerify` of a check demands. The peer still has to prove that it has the key.
 #[derive(Debug)]
 struct DangerAnyCertificate(Arc<CryptoProvider>);
 

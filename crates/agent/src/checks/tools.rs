@@ -1,4 +1,4 @@
-//! What runs of checks share, whatever they are.
+//! What all runs of checks share.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use concord_runtime::Clock;
 
 use super::tls::Tls;
 
-/// A clock, TLS, and the program that knows the operating system's services.
+/// A clock, TLS, and the program that reports the operating system's services.
 #[derive(Debug)]
 pub(super) struct Tools {
     pub(super) clock: Arc<dyn Clock>,

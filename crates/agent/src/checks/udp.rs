@@ -1,4 +1,4 @@
-//! UDP checks: an empty datagram that nobody refuses. Silence is consent, once the time is over.
+//! UDP checks: send an empty datagram. If the time ends without a refusal, the check passes.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,10 +18,10 @@ pub(super) async fn run(tools: &Tools, address: &str, within: Duration) -> Repor
     let socket = match timeout(&*tools.clock, within, send(address)).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return critical(said(&error)),
-        // Nothing was sent, so nobody has consented.
+        // Nothing was sent, so silence proves nothing.
         Err(_) => return critical("i/o timeout".to_owned()),
     };
-    // Ends when an answer, or a refusal, has come.
+    // Ends early when an answer or a refusal arrives.
     let left = until.saturating_since(tools.clock.now());
     match timeout(&*tools.clock, left, socket.recv(&mut [0; 1])).await {
         Ok(Err(error)) => critical(said(&error)),
@@ -29,7 +29,7 @@ pub(super) async fn run(tools: &Tools, address: &str, within: Duration) -> Repor
     }
 }
 
-/// A socket at which an answer may come.
+/// Sends the datagram and returns the socket that receives the answer.
 async fn send(address: &str) -> io::Result<UdpSocket> {
     let to = lookup_host(address).await?.next().ok_or_else(|| io::Error::other("no such host"))?;
     let from: SocketAddr = match to {

@@ -1,18 +1,18 @@
-//! URLs of HTTP checks, and where a redirect leads from one.
+//! URLs of HTTP checks, and the resolution of redirects.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery};
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Url {
     pub(super) secure: bool,
     /// `host` or `host:port`, as written.
     pub(super) authority: String,
     pub(super) path: PathAndQuery,
-    /// What `user:password@` stands for in a header.
+    /// The `Authorization` value that stands for `user:password@`.
     pub(super) authorization: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl Url {
         Ok(Self { secure, authority: authority.to_owned(), path, authorization })
     }
 
-    /// Where `location` leads from here.
+    /// Resolves the `Location` header of a redirect.
     pub(super) fn follow(&self, location: &str) -> Result<Self, String> {
         let failed = |why: String| format!("failed to parse Location header {location:?}: {why}");
         let location = location.split('#').next().unwrap_or_default();
@@ -45,7 +45,7 @@ impl Url {
         } else if location.contains("://") {
             location.to_owned()
         } else {
-            // On the same host, and as the same user (RFC 3986 §5.2.2).
+            // The same host and the same user (RFC 3986 §5.2.2).
             let url = Self::parse(&format!("{scheme}://{}{}", self.authority, self.beside(location)));
             let authorization = self.authorization.clone();
             return url.map(|url| Self { authorization, ..url }).map_err(failed);
@@ -53,7 +53,7 @@ impl Url {
         Self::parse(&full).map_err(failed)
     }
 
-    /// A path that is relative to this one's.
+    /// Resolves a path relative to this URL's path.
     fn beside(&self, path: &str) -> String {
         let own = self.path.path();
         match path.as_bytes().first() {
@@ -64,7 +64,7 @@ impl Url {
         }
     }
 
-    /// `host:port` to connect to.
+    /// The `host:port` to connect to.
     pub(super) fn address(&self) -> String {
         let has_port = self.authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
         match (has_port, self.secure) {
@@ -75,7 +75,7 @@ impl Url {
     }
 }
 
-/// A URL as everybody may read it, who may read the outcome of its check: without its password.
+/// A URL without its password, for readers of the check's output.
 pub(super) fn shown(text: &str) -> String {
     let hidden = || {
         let (scheme, rest) = text.split_once("://")?;
@@ -94,7 +94,7 @@ fn parted(authority: &Authority) -> (Option<&str>, &str) {
     }
 }
 
-/// What stands for other bytes; an escape that is none stands for itself.
+/// Decodes percent escapes. An invalid escape stays as it is.
 pub(super) fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     let mut plain = Vec::with_capacity(rest.len());

@@ -1,4 +1,4 @@
-//! One identity's leaf, where readers and the driver meet.
+//! The leaf of one identity. Readers and the driver share it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::answer::CacheAnswer;
 use crate::limits::CACHE_IDLE;
 
-/// The leaf of an identity, and who uses it.
+/// The leaf of an identity, and its readers.
 #[derive(Debug)]
 pub(super) struct LeafEntry {
     state: watch::Sender<LeafState>,
@@ -22,7 +22,7 @@ pub(super) struct LeafEntry {
     token: Mutex<Option<Secret>>,
     used: Mutex<Instant>,
     readers: AtomicUsize,
-    /// Told by a reader who found the leaf not valid: somebody has set the clock.
+    /// Signalled by a reader that found the leaf not valid: somebody may have set the clock.
     look: Notify,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct LeafEntry {
 pub(super) struct LeafState {
     held: Option<HeldLeaf>,
     pub(super) error: Option<RpcError>,
-    /// How often there was an error.
+    /// The number of errors so far.
     pub(super) errors: u64,
-    /// Whether the driver has given up; a new entry takes the place of this one.
+    /// Whether the driver has ended; a new entry replaces this one.
     pub(super) gone: bool,
     index: u64,
 }
@@ -44,7 +44,7 @@ struct HeldLeaf {
     at: Instant,
 }
 
-/// A reader of an entry; while there is one the entry stays.
+/// A reader of an entry. While there is one, the entry is kept.
 pub(super) struct LeafReader(Arc<LeafEntry>);
 
 impl LeafEntry {
@@ -58,7 +58,7 @@ impl LeafEntry {
         })
     }
 
-    /// Whoever reads has been authorised: signatures are asked for with its token from now on.
+    /// Records an authorised reader; signature requests use its token from now on.
     pub(super) fn used_by(&self, token: Option<Secret>, now: Instant) {
         *self.token.lock() = token;
         *self.used.lock() = now;
@@ -68,7 +68,7 @@ impl LeafEntry {
         self.token.lock().clone()
     }
 
-    /// Gives readers this leaf from now on.
+    /// Publishes a new leaf to the readers.
     pub(super) fn present(&self, leaf: Leaf, at: Instant) {
         let index = leaf.certificate.stamp.modify;
         self.state.send_modify(|state| {
@@ -82,7 +82,7 @@ impl LeafEntry {
         self.state.send_modify(|state| state.held = None);
     }
 
-    /// Tells readers why there will be no leaf here.
+    /// Reports to the readers why there will be no leaf.
     pub(super) fn give_up(&self, error: RpcError) {
         self.state.send_modify(|state| {
             state.error = Some(error);
@@ -95,7 +95,7 @@ impl LeafEntry {
         self.state.borrow().gone
     }
 
-    /// Whether nobody has read for long.
+    /// Whether nobody has read for a long time.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         now - *self.used.lock() >= CACHE_IDLE && self.readers.load(Ordering::Acquire) == 0
     }
@@ -107,21 +107,21 @@ impl LeafEntry {
 }
 
 impl LeafState {
-    /// What is held, if it is another one than that of `index`, and valid.
+    /// The leaf, if it is valid and its index differs from `index`.
     pub(super) fn answer(&self, index: u64, hit: bool, now: Now) -> Option<CacheAnswer<Arc<Leaf>>> {
         let held = self.held.as_ref().filter(|held| self.index != index && held.is_valid(now))?;
         let age = if hit { Instant::from_epoch(now.uptime) - held.at } else { Duration::ZERO };
         Some(CacheAnswer { value: Arc::clone(&held.leaf), index: self.index, hit, age, filtered: false })
     }
 
-    /// Whether a leaf is held that is not valid.
+    /// Whether there is a leaf that is not valid.
     pub(super) fn is_held_in_vain(&self, now: Now) -> bool {
         self.held.as_ref().is_some_and(|held| !held.is_valid(now))
     }
 }
 
 impl HeldLeaf {
-    /// Whether it is valid by the clock of this machine.
+    /// Whether the leaf is valid by this machine's clock.
     fn is_valid(&self, now: Now) -> bool {
         let certificate = &self.leaf.certificate;
         certificate.valid_after <= now.wall && now.wall < certificate.valid_before
@@ -138,7 +138,7 @@ impl LeafReader {
         self.0.state.subscribe()
     }
 
-    /// Has the driver look at the clock.
+    /// Asks the driver to check the clock.
     pub(super) fn look(&self) {
         self.0.look.notify_one();
     }

@@ -1,8 +1,8 @@
-//! Aliases: checks that take over the health of something else on this node.
+//! Alias checks: they copy the health of a service or of the node.
 //!
-//! An alias of a service follows the checks of the service and those of the node, as in Consul: a
-//! service on a failing node is failing. Aliases that stand at the node themselves do not count for
-//! others there, or two of them could keep each other critical for ever.
+//! An alias of a service follows the checks of the service and those of the node, as in Consul: a service on a
+//! failing node is failing. Aliases that are themselves checks of the node are not followed there, because two of
+//! them could keep each other critical for ever.
 
 use concord_model::CheckId;
 use concord_model::catalog::{Check, CheckStatus};
@@ -13,8 +13,8 @@ use super::{CheckRecord, Local, Report};
 use crate::limits::ALIAS_DEPTH_MAX;
 
 impl Local {
-    /// Brings local aliases of what has moved up to date. Aliases of aliases settle within a bounded
-    /// number of rounds; those in a circle wait for the next change.
+    /// Updates the local aliases of everything that has changed. Aliases of aliases settle within a limited number of
+    /// rounds; aliases in a cycle wait for the next change.
     pub(super) fn follow_aliases(&mut self, now: Instant) {
         for _ in 0..ALIAS_DEPTH_MAX {
             let moved = std::mem::take(&mut self.moved);
@@ -34,7 +34,7 @@ impl Local {
         }
     }
 
-    /// `None` if it is no alias of something on this node, or not there any more.
+    /// The alias's new verdict. `None` if it is no alias of something on this node, or no longer exists.
     fn alias_verdict(&self, own: &CheckId) -> Option<Report> {
         let Probe::Alias { node: None, service } = &self.checks.get(own)?.spec.probe else { return None };
         if let Some(id) = service
@@ -43,7 +43,7 @@ impl Local {
             let text = format!("Service {id} could not be found on this node");
             return Some(Report::decided(CheckStatus::Critical, text));
         }
-        // The worst one decides, so the first of them will do.
+        // The worst check decides, and the index has it first.
         let worst = self.checks_of(service.as_ref()).find(|id| *id != own);
         let of_node = service.as_ref().and_then(|_| self.worst_of_node());
         let both = worst.and_then(|id| self.checks.get(id)).into_iter().chain(of_node);
@@ -56,8 +56,8 @@ impl Local {
         of_node.find(|record| !matches!(record.spec.probe, Probe::Alias { .. }))
     }
 
-    /// Whether aliases of services are told something else about the node than the last time. They are
-    /// many, and most that is reported about a node changes nothing for them.
+    /// Whether the node's status has changed for aliases of services since the last call. There are many aliases, and
+    /// most reports about a node change nothing for them.
     pub(super) fn node_verdict_moved(&mut self) -> bool {
         let verdict = alias_of(self.worst_of_node().map(|record| &record.check).into_iter());
         let verdict = Some((verdict.status, verdict.output));
@@ -67,7 +67,7 @@ impl Local {
     }
 }
 
-/// The verdict that follows from some checks: the worst of them.
+/// The verdict of an alias: that of the worst of these checks.
 pub(crate) fn alias_of<'a>(checks: impl Iterator<Item = &'a Check>) -> Report {
     let mut worst: Option<&Check> = None;
     for check in checks {

@@ -1,6 +1,6 @@
-//! One check: from reports to a verdict, and when the catalog has to hear of it.
+//! One check: turns reports into a verdict, and decides when the catalog has to be told.
 //!
-//! How many runs make a verdict is [`super::streak`].
+//! [`super::streak`] counts how many runs make a verdict.
 
 use std::time::Duration;
 
@@ -16,83 +16,83 @@ use super::mark::{Mark, Source};
 use super::streak::Streak;
 use crate::limits::{CHECK_OUTPUT_FRAME_BYTES_MAX, CHECK_STATE_OUTPUT_BYTES_MAX};
 
-/// How checks behave on this agent.
+/// Settings of all checks on this agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckSettings {
-    /// How long output alone may lag behind in the catalog; zero: not at all.
+    /// How long a change of output alone may be missing in the catalog. Zero: not at all.
     pub(crate) update_interval: Duration,
     /// Bytes of output kept.
     pub(crate) output_bytes_max: usize,
-    /// Keep none at all.
+    /// Keep no output.
     pub(crate) discard_output: bool,
 }
 
-/// A check with its verdict and what the catalog knows of it.
+/// A check with its verdict and its state in the catalog.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckRecord {
-    /// How it is made.
+    /// Its definition.
     pub(crate) spec: CheckSpec,
-    /// Its verdict, as the catalog should have it.
+    /// The check as the catalog should have it.
     pub(crate) check: Check,
-    /// Where it comes from.
+    /// Where it was registered.
     pub(crate) source: Source,
-    /// Whether the catalog knows.
+    /// Whether the catalog has the current state.
     pub(crate) mark: Mark,
-    /// Which change of it this is.
+    /// The revision of its last change.
     pub(crate) version: u64,
-    /// Which definition of it this is.
+    /// The revision of its definition.
     pub(crate) spec_version: u64,
     /// Since when it has been critical.
     pub(crate) critical_since: Option<Instant>,
-    /// When output that lags behind is to be told.
+    /// When a delayed change of output has to be sent.
     pub(crate) deferred: Option<Instant>,
-    /// Which token of its own it has, without telling it.
+    /// A digest of the check's own token, which does not reveal the token.
     pub(crate) token_digest: Option<[u8; 32]>,
-    /// When what its service reported last counts no longer, for a TTL check.
+    /// For a TTL check: when the last report expires.
     silent_at: Instant,
-    /// Whether its service has reported, in this life of the agent or a former one.
+    /// Whether its service has reported, since the start or before it.
     told: bool,
-    /// Whether it has not run since the agent started, though it did before.
+    /// Whether it has not run since the agent started, although it ran before.
     untried: bool,
     /// Runs in a row with the same outcome.
     streak: Streak,
 }
 
-/// How a check came to be registered, which decides how its times are shown.
+/// How a check was registered; it decides how its times are shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CheckStanding {
-    /// With the definition of its service.
+    /// In the definition of its service.
     Inline,
-    /// On its own.
+    /// Separately.
     Alone,
 }
 
-/// What a service said about itself, as it is kept over a restart.
+/// A service's report about itself, as it is stored over a restart.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Verdict {
     /// The instance the check is about.
     pub(crate) service: Option<InstanceId>,
-    /// How long a report counts.
+    /// How long a report is valid.
     pub(crate) ttl: Duration,
     pub(crate) status: CheckStatus,
     pub(crate) output: String,
-    /// How long this one still counts.
+    /// How long this report is still valid.
     pub(crate) left: Duration,
 }
 
-/// What a run of a check, or its service, says.
+/// The result of one run, or a service's report.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) status: CheckStatus,
     pub(crate) output: String,
-    /// Whether it counts as one run of several, or decides by itself.
+    /// Whether it counts as one of several runs. Otherwise it decides at once.
     pub(crate) counted: bool,
-    /// Whether it is a sign of life.
+    /// Whether it proves that the service is alive.
     pub(crate) heard: bool,
 }
 
 impl Report {
-    /// The word of a service about itself.
+    /// A service's report about itself.
     pub(crate) fn told(status: CheckStatus, output: String) -> Self {
         Self { status, output, counted: false, heard: true }
     }
@@ -102,12 +102,12 @@ impl Report {
         Self { status, output, counted: true, heard: false }
     }
 
-    /// What decides by itself: taken over from something else, or beyond doubt.
+    /// A verdict that decides at once: copied from another check, or certain.
     pub(crate) fn decided(status: CheckStatus, output: String) -> Self {
         Self { status, output, counted: false, heard: false }
     }
 
-    /// Nobody said anything for too long after what was said last.
+    /// The report for a TTL check that received no report in time. `last` is the last output.
     pub(crate) fn silence(last: &str) -> Self {
         let output = match last {
             "" => "TTL expired".to_owned(),
@@ -118,7 +118,7 @@ impl Report {
 }
 
 impl CheckRecord {
-    /// What a check was found to be is kept when it is registered again, in whatever way it is made then.
+    /// Builds a record. A check that is registered again keeps its last verdict, even if it is run differently now.
     pub(super) fn new(
         mut spec: CheckSpec,
         standing: CheckStanding,
@@ -147,7 +147,7 @@ impl CheckRecord {
             kind: spec.probe.kind().to_owned(),
             interval,
             timeout,
-            // The agent makes it itself.
+            // Empty: the agent itself runs the check.
             definition: Settings::new(),
             stamp: Stamp::default(),
         };
@@ -170,7 +170,7 @@ impl CheckRecord {
         }
     }
 
-    /// Goes by what its service is called now; whether the catalog has to hear of it.
+    /// Takes over the service's current name and tags. Returns whether the catalog has to be told.
     pub(super) fn follow_service(&mut self, service: &LocalService) -> bool {
         let (name, namespace) = (Some(&service.service.service), &service.service.namespace);
         service.service.tags.clone_into(&mut self.check.service_tags);
@@ -183,7 +183,7 @@ impl CheckRecord {
         true
     }
 
-    /// When silence becomes critical; `None` if it is already, or if nobody has to report.
+    /// When the check becomes critical without a report. `None` if it is critical already, or needs no reports.
     pub(super) fn silent_since(&self) -> Option<Instant> {
         let waits = matches!(self.spec.probe, Probe::Ttl(_)) && self.check.status != CheckStatus::Critical;
         waits.then_some(self.silent_at)
@@ -194,7 +194,7 @@ impl CheckRecord {
         self.told
     }
 
-    /// What its service reported last, while it counts.
+    /// The service's last report, while it is valid.
     pub(super) fn verdict(&self, now: Instant) -> Option<Verdict> {
         let Probe::Ttl(ttl) = self.spec.probe else { return None };
         let left = self.silent_at.saturating_since(now);
@@ -207,29 +207,29 @@ impl CheckRecord {
         })
     }
 
-    /// Takes a verdict of before a restart for the rest of its time; whether it is one of this check.
+    /// Restores a report from before a restart for the rest of its time. Returns whether it fits this check.
     pub(super) fn restore(&mut self, verdict: Verdict, settings: CheckSettings, now: Instant) -> bool {
         let Verdict { service, ttl, status, output, left } = verdict;
         if self.told || service != self.spec.service_id || self.spec.probe != Probe::Ttl(ttl) {
             return false;
         }
         self.take(Report::told(status, output), settings, now);
-        // A wall clock that was set back gives no more time than there was.
+        // If the wall clock was set back, the report is still valid for no longer than its TTL.
         self.silent_at = now + left.min(ttl);
         true
     }
 
-    /// The agent has started: it knows no run of this check, though there may have been some.
+    /// The agent has started. It knows of no run of this check, although there may have been some.
     pub(super) fn await_first_run(&mut self) {
         self.untried = self.spec.probe.every().is_some();
     }
 
-    /// Whether the catalog knows better what became of it, until it runs.
+    /// Whether the catalog's verdict is better than ours until the first run.
     pub(crate) fn is_untried(&self) -> bool {
         self.untried
     }
 
-    /// Takes a report; whether anything changed.
+    /// Applies a report. Returns whether anything changed.
     pub(super) fn take(&mut self, report: Report, settings: CheckSettings, now: Instant) -> bool {
         self.untried = false;
         if report.heard {
@@ -240,11 +240,11 @@ impl CheckRecord {
             true => self.streak.judge(&self.spec, report.status),
             false => Some(report.status),
         };
-        // Too few runs say so: all stays as it is, the output too.
+        // There are too few runs for a new verdict: keep everything, also the output.
         let Some(status) = status else { return false };
         let output = match settings.discard_output {
             true => String::new(),
-            // Who makes a check bounds what its target said; what is said around it comes on top.
+            // The run itself limits the target's output. The text around the output is added on top.
             false if report.counted => {
                 shortened(report.output, self.output_limit(settings) + CHECK_OUTPUT_FRAME_BYTES_MAX)
             }
@@ -270,19 +270,18 @@ impl CheckRecord {
         true
     }
 
-    /// Bytes of output that are kept: a check may ask for less than the agent keeps, not for more.
+    /// Bytes of output that are kept. A check may ask for less than the agent's limit, not for more.
     pub(super) fn output_limit(&self, settings: CheckSettings) -> usize {
         self.spec.output_bytes_max.map_or(settings.output_bytes_max, |own| own.min(settings.output_bytes_max))
     }
 }
 
-/// How long a report counts; nothing where nobody reports.
+/// How long a report is valid; zero for checks without reports.
 fn ttl(probe: &Probe) -> Duration {
     if let Probe::Ttl(ttl) = probe { *ttl } else { Duration::ZERO }
 }
 
-/// Period and time-out as the API shows them: as they are written, and what is not written only for a check
-/// that stands on its own.
+/// Interval and timeout as the API shows them: as they were written. Defaults are shown only for separate checks.
 fn shown_times(probe: &Probe, standing: CheckStanding) -> (String, String) {
     let shown = |time: Duration| match (time.is_zero(), standing) {
         (true, CheckStanding::Inline) => String::new(),
@@ -296,7 +295,7 @@ fn shown_times(probe: &Probe, standing: CheckStanding) -> (String, String) {
     }
 }
 
-/// Output cut to its bound, saying that it was.
+/// The output, cut to the limit with a note that it was cut.
 fn shortened(mut output: String, limit: usize) -> String {
     let total = output.len();
     if total <= limit {

@@ -1,12 +1,13 @@
-//! What the catalog still has and should not: to be removed there, or refused and asked again later.
+//! Records that the catalog still has and should not have. They are removed there; a refused removal is tried again
+//! later.
 
 use std::collections::BTreeSet;
 
-/// Ids to take out of the catalog.
+/// Ids to remove from the catalog.
 #[derive(Debug)]
 pub(crate) struct Gone<K> {
     pending: BTreeSet<K>,
-    /// The catalog refused; asked again at the next full comparison.
+    /// The catalog refused these; they are tried again at the next full comparison.
     blocked: BTreeSet<K>,
 }
 
@@ -15,7 +16,7 @@ impl<K: Ord> Gone<K> {
         Self { pending: BTreeSet::new(), blocked: BTreeSet::new() }
     }
 
-    /// All of these, and nothing else.
+    /// Replaces the ids by these.
     pub(crate) fn replace(&mut self, ids: BTreeSet<K>) {
         *self = Self { pending: ids, blocked: BTreeSet::new() };
     }
@@ -25,7 +26,7 @@ impl<K: Ord> Gone<K> {
         self.pending.insert(id);
     }
 
-    /// It is gone there, or here again.
+    /// The catalog has removed it, or it is registered here again.
     pub(crate) fn remove(&mut self, id: &K) {
         self.pending.remove(id);
         self.blocked.remove(id);
@@ -38,7 +39,7 @@ impl<K: Ord> Gone<K> {
         }
     }
 
-    /// The next one to tell.
+    /// The next id to remove.
     pub(crate) fn first(&self) -> Option<&K> {
         self.pending.first()
     }

@@ -1,5 +1,5 @@
-//! The indexes over what is registered, kept in one place: every record is added, changed and
-//! removed here, and nobody has to look at all of them to find those he wants.
+//! The indexes of the local registrations. Every record is added, changed and removed through this module, so that
+//! lookups need not scan all records.
 
 mod upkeep;
 
@@ -16,33 +16,33 @@ use super::check::CheckRecord;
 use super::mark::Mark;
 use super::ports::Ports;
 
-/// What a check is about: a service of this node, or the node itself.
+/// The service of this node that a check belongs to; `None`: the node itself.
 type About = Option<InstanceId>;
 
-/// Checks of one thing with one token of their own: they are told together.
+/// Checks of one service (or the node) with the same token of their own; they are sent together.
 type Group = (About, Option<[u8; 32]>);
 
-/// Where to find records without looking at all of them.
+/// Lookup tables, so that records are found without a scan.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// Checks by what they are about, the worst first.
+    /// Checks by the service (or node) they belong to, the worst first.
     of: BTreeMap<About, BTreeSet<(Reverse<CheckStatus>, CheckId)>>,
     /// Aliases by what they follow.
     aliases: BTreeMap<About, BTreeSet<CheckId>>,
-    /// Checks that can be told now.
+    /// Checks that can be sent to the catalog now.
     ready: BTreeMap<Group, BTreeSet<CheckId>>,
-    /// Checks whose output is told later, by when.
+    /// Checks with a delayed change of output, by the time to send it.
     deferred: BTreeSet<(Instant, CheckId)>,
-    /// Checks that become critical unless somebody reports, by when.
+    /// Checks that become critical without a report, by time.
     silent: BTreeSet<(Instant, CheckId)>,
-    /// Services to tell.
+    /// Services to send to the catalog.
     pending: BTreeSet<InstanceId>,
-    /// Sidecars by the service they were expanded from.
+    /// Sidecars by the service whose definition contains them.
     sidecars: BTreeMap<InstanceId, BTreeSet<InstanceId>>,
     ports: Ports,
 }
 
-/// Where a check stands in the indexes.
+/// The positions of a check in the indexes.
 #[derive(Eq, PartialEq)]
 struct Places {
     about: About,
@@ -107,7 +107,7 @@ fn take_from<K: Ord, V: Ord>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value
 }
 
 impl Places {
-    /// While the catalog does not have the service it would refuse the check: it is held back.
+    /// If `held`, the catalog does not have the service yet and would refuse the check, so the check is not sent.
     fn of(record: &CheckRecord, held: bool) -> Self {
         let alias_of = if let Probe::Alias { node: None, service } = &record.spec.probe {
             Some(service.clone())

@@ -1,22 +1,22 @@
-//! Where a registration comes from, and whether the catalog knows it.
+//! Where a registration was made, and whether the catalog has it.
 
-/// Where a registration comes from.
+/// Where a registration was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Source {
-    /// Over the API; persisted.
+    /// Over the API; stored on disk.
     Api,
-    /// From configuration files; read anew at each start.
+    /// In configuration files; read at each start.
     File,
 }
 
-/// Whether the catalog knows.
+/// Whether the catalog has a record.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Mark {
-    /// It has to be told.
+    /// The record has to be sent.
     #[default]
     Pending,
-    /// It knows.
+    /// The catalog has it.
     Synced,
-    /// It refused; asked again at the next full comparison.
+    /// The catalog refused it; it is sent again at the next full comparison.
     Blocked,
 }

@@ -1,4 +1,4 @@
-//! The part of what is registered that changes concern: small enough to try them out on.
+//! Copies the part of the registrations that some changes concern; it is small enough to try the changes on.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use concord_model::{CheckId, InstanceId};
 
 use super::{Change, CheckRecord, Local};
 
-/// What changes name.
+/// The ids that changes name.
 #[derive(Default)]
 struct Named {
     services: BTreeSet<InstanceId>,
@@ -16,16 +16,16 @@ struct Named {
 }
 
 impl Local {
-    /// A copy of what these changes concern: the services they name with all they are expanded from
-    /// and all that is expanded from them, the checks of those, and the checks they name. What it
-    /// costs depends on the changes, not on how much is registered. Whatever files the changes touch
-    /// can be told from it; aliases cannot, since they may follow what is not in it.
+    /// A copy of what these changes concern: the services that they name, the services and sidecars related to those,
+    /// all their checks, and the checks that the changes name. Its cost depends on the changes, not on the number of
+    /// registrations. The copy is enough to find the files that the changes affect. It is not enough for aliases,
+    /// which may follow records outside it.
     pub(crate) fn part(&self, changes: &[Change]) -> Self {
         let mut named = Named::default();
         changes.iter().for_each(|change| named.name(change));
         let owners = named.checks.iter().filter_map(|id| self.checks.get(id)?.spec.service_id.clone());
         named.services.extend(owners);
-        // Nobody asks a part for a port.
+        // An empty range: the copy assigns no ports.
         let mut part = Self::new(self.settings, RangeInclusive::new(1, 0));
         part.revision = self.revision;
         for id in self.relatives(named.services) {
@@ -39,7 +39,7 @@ impl Local {
         part
     }
 
-    /// Services with those they are expanded from and those that are expanded from them, however far.
+    /// Services with everything that is their sidecar or whose sidecar they are, over any number of steps.
     fn relatives(&self, services: BTreeSet<InstanceId>) -> BTreeSet<InstanceId> {
         let mut open: Vec<InstanceId> = services.into_iter().collect();
         let mut found = BTreeSet::new();

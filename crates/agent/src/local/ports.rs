@@ -1,16 +1,16 @@
-//! Who has which port, so that a sidecar gets one without asking everybody.
+//! The ports in use, so that a sidecar gets a free one without a scan of all services.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use concord_model::InstanceId;
 
-/// The ports of the services registered here, and those of the sidecars' range that nobody has.
+/// The ports of the local services, and the free ports of the sidecar range.
 #[derive(Clone, Debug)]
 pub(crate) struct Ports {
     range: RangeInclusive<u16>,
     of: BTreeMap<InstanceId, u16>,
-    /// How many have a port of the range.
+    /// How many services use each port of the range.
     taken: BTreeMap<u16, usize>,
     free: BTreeSet<u16>,
 }
@@ -21,14 +21,14 @@ impl Ports {
         Self { range, of: BTreeMap::new(), taken: BTreeMap::new(), free }
     }
 
-    /// The port a sidecar gets, as [`concord_api::definition::lowest_free_port`] says it: the one it
-    /// has if that is in the range, else the lowest nobody has.
+    /// The port for a sidecar, by the rule of [`concord_api::definition::lowest_free_port`]: its current port if that
+    /// is in the range, otherwise the lowest free one.
     pub(crate) fn pick(&self, sidecar: &InstanceId) -> Option<u16> {
         let own = self.of.get(sidecar).filter(|port| self.range.contains(port));
         own.or_else(|| self.free.first()).copied()
     }
 
-    /// A service has this port now.
+    /// Records a service's port.
     pub(crate) fn set(&mut self, id: InstanceId, port: u16) {
         self.remove(&id);
         self.of.insert(id, port);
@@ -38,7 +38,7 @@ impl Ports {
         }
     }
 
-    /// A service is gone.
+    /// Removes a service.
     pub(super) fn remove(&mut self, id: &InstanceId) {
         let Some(port) = self.of.remove(id) else { return };
         let Some(count) = self.taken.get_mut(&port) else { return };

@@ -1,6 +1,6 @@
-//! A map of records by id that knows, in tests, how many records anybody looked at.
+//! A map of records by id. In tests it counts how many records were read.
 //!
-//! Reading is open; adding, changing and removing belong to [`super::index`], which keeps the indexes.
+//! Reading is public; adding, changing and removing is done in [`super::index`], which maintains the indexes.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Records<K, V> {
     by_id: BTreeMap<K, V>,
-    /// Records somebody looked at: what an operation costs, counted.
+    /// The number of records read so far: the cost of an operation.
     #[cfg(test)]
     looked_at: std::cell::Cell<usize>,
 }
@@ -62,7 +62,7 @@ impl<K: Ord, V> Records<K, V> {
         self.by_id.len()
     }
 
-    /// How many records anybody looked at so far.
+    /// The number of records read so far.
     #[cfg(test)]
     pub(crate) fn looked_at(&self) -> usize {
         self.looked_at.get()

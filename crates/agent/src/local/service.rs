@@ -9,24 +9,24 @@ use concord_model::{CheckId, InstanceId};
 
 use super::mark::{Mark, Source};
 
-/// A service with what the catalog knows of it.
+/// A service with its state in the catalog.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceRecord {
-    /// The service, with the checks that came with its definition.
+    /// The service, with its inline checks.
     pub(crate) registration: Arc<LocalService>,
-    /// Where it comes from.
+    /// Where it was registered.
     pub(crate) source: Source,
-    /// Whether the catalog knows.
+    /// Whether the catalog has the current state.
     pub(crate) mark: Mark,
-    /// Which change of it this is.
+    /// The revision of its last change.
     pub(crate) version: u64,
-    /// The tags of its definition; the catalog may have put others in their place.
+    /// The tags of its definition. The catalog may have replaced them.
     defined_tags: Vec<String>,
 }
 
 impl ServiceRecord {
-    /// In the place of `last`. What a file says again, as a reload finds it, does not undo the tags that the catalog was
-    /// let set since.
+    /// Builds the record that replaces `last`. If a reload finds the same definition in a file, the tags that were
+    /// set through the catalog in the meantime stay.
     pub(super) fn new(
         mut registration: LocalService,
         source: Source,
@@ -53,7 +53,7 @@ impl ServiceRecord {
         &self.registration.service.id
     }
 
-    /// A check no longer comes with the definition; whether it did.
+    /// Removes a check from the inline checks. Returns whether it was one.
     pub(super) fn forget_inline(&mut self, check: &CheckId) -> bool {
         let had = self.registration.checks.iter().any(|inline| inline.id == *check);
         if had {
@@ -62,7 +62,7 @@ impl ServiceRecord {
         had
     }
 
-    /// Takes over the catalog's tags, which win if the service says so.
+    /// Takes over the catalog's tags, if the service allows that.
     pub(crate) fn take_tags(&mut self, tags: &[String]) -> bool {
         let own = &self.registration.service;
         if !own.enable_tag_override || own.tags == tags {
@@ -73,8 +73,8 @@ impl ServiceRecord {
     }
 }
 
-/// Gives a service whose address is an IP address the tagged addresses of that kind it does not have
-/// itself, as Consul's agents do.
+/// If the service's address is an IP address, adds the missing tagged addresses of that IP version, as Consul's
+/// agents do.
 fn tag_addresses(service: &mut ServiceInstance) {
     let Ok(ip) = service.address.parse::<IpAddr>() else { return };
     let tags = match ip.to_canonical() {

@@ -1,7 +1,7 @@
-//! How many runs of a check make a verdict: a pure machine.
+//! Counts how many runs of a check make a verdict. A pure state machine.
 //!
-//! A check that asks for several successes or failures in a row stays as it is until there are that many. Its
-//! first run decides by itself, as in Consul: nobody waits for a service that works.
+//! A check may demand several successes or failures in a row; its verdict stays until there are that many. The first
+//! run decides at once, as in Consul, so that a working service is available immediately.
 
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::CheckSpec;
@@ -14,17 +14,17 @@ pub(super) struct Streak {
 }
 
 impl Streak {
-    /// Of a check that has not run: its first run is one too many, whatever comes of it.
+    /// The start value for a check that has not run. One more run reaches every threshold.
     pub(super) fn new(spec: &CheckSpec) -> Self {
         Self { good: spec.success_before_passing, bad: spec.failures_before_critical }
     }
 
-    /// The same runs, unless they were counted towards something else.
+    /// The same count, unless the thresholds have changed.
     pub(super) fn for_thresholds(self, then: &CheckSpec, now: &CheckSpec) -> Self {
         if thresholds(then) == thresholds(now) { self } else { Self::new(now) }
     }
 
-    /// The verdict after one more run; `None`: it stands.
+    /// The verdict after one more run; `None` if it stays.
     pub(super) fn judge(&mut self, spec: &CheckSpec, run: CheckStatus) -> Option<CheckStatus> {
         let (passing, warning, critical) = thresholds(spec);
         match run {
@@ -43,7 +43,7 @@ impl Streak {
     }
 }
 
-/// Successes before it passes, failures before it warns and before it is critical.
+/// Successes before it is passing, failures before it is warning, and failures before it is critical.
 fn thresholds(spec: &CheckSpec) -> (u32, u32, u32) {
     let critical = spec.failures_before_critical;
     let warning = if spec.failures_before_warning == 0 { critical } else { spec.failures_before_warning };
@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs (`p`assing, `w`arning, `c`ritical) and what the check is after each.
+    /// Applies runs (`p`assing, `w`arning, `c`ritical) and compares the verdict after each.
     #[track_caller]
     fn check(passing: u32, warning: u32, critical: u32, runs: &str, expected: &str) {
         let spec = CheckSpec {

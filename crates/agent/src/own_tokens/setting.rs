@@ -1,4 +1,4 @@
-//! Sets the agent's tokens while it runs.
+//! Sets the agent's tokens at run time.
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::Secret;
@@ -10,18 +10,18 @@ use crate::config::AgentTokens;
 use crate::registrar::not_kept;
 
 impl Agent {
-    /// Uses another token from now on, or none if it is empty. Where tokens are kept it is durable on
-    /// return. Needs `agent:write` on the node.
+    /// Uses another token from now on, or none if it is empty. If tokens are stored, the change is durable on return.
+    /// Needs `agent:write` on the node.
     ///
     /// # Errors
-    /// [`RpcError::AclDisabled`] while ACLs are off; then no token is used for anything.
+    /// [`RpcError::AclDisabled`] while ACLs are off, because no token is used then.
     pub async fn set_token(&self, caller: &Caller, kind: TokenKind, token: Secret) -> Result<(), RpcError> {
         if !self.config().acl.enabled {
             return Err(RpcError::AclDisabled);
         }
         caller.require(&Right::named(Labelled::Agent, self.config().node.as_str(), Level::Write))?;
         let agent = self.clone();
-        // Whoever asked may go away: what is on the disk has to be what is used.
+        // In its own task, because the caller may go away: the stored token and the token in use must stay the same.
         let task = self.scope().spawn("set a token", async move { agent.set_token_now(kind, token).await });
         task.join().await.map_err(|_| RpcError::ShuttingDown)?
     }
@@ -50,8 +50,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Goes by the tokens of a configuration that was read again. Those that are kept on disk still go
-    /// before it; others that were set do not, as in Consul.
+    /// Applies the tokens of a new configuration. Tokens stored on disk still win over it; other tokens that were set
+    /// do not, as in Consul.
     pub async fn reload_tokens(&self, configured: AgentTokens) {
         let own = &self.inner.own;
         let _writing = own.writing.lock().await;

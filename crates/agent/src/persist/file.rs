@@ -1,17 +1,17 @@
-//! Files of registrations, and what can be wrong with them.
+//! Files of registrations, and their errors.
 
 use concord_runtime::DiskError;
 use serde::Serialize;
 
 use crate::vault::VaultError;
 
-/// Why registrations cannot be kept or read.
+/// Why registrations cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PersistError {
-    /// The disk said no.
+    /// The disk reported an error.
     #[error("registrations in the data directory: {0}")]
     Disk(#[from] DiskError),
-    /// A file cannot be sealed or opened.
+    /// A file cannot be encrypted or decrypted.
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// A file is damaged.
@@ -24,7 +24,7 @@ pub enum PersistError {
         /// What is wrong with it.
         error: serde_json::Error,
     },
-    /// A file of a later version.
+    /// A file was written by a later version.
     #[error(
         "{path}: written by a later version (format {format}); start that version, or remove the file and register again"
     )]
@@ -34,25 +34,25 @@ pub enum PersistError {
         /// Its format.
         format: u32,
     },
-    /// Half a change is on the disk and cannot be taken back now; the next start will.
+    /// Half of a change is on disk and cannot be undone now; the next start will undo it.
     #[error(
         "registrations in the data directory: {error}; what was written before cannot be taken back: {undo}"
     )]
     HalfWritten {
         /// Why the change failed.
         error: Box<Self>,
-        /// Why it cannot be taken back.
+        /// Why it cannot be undone.
         undo: Box<Self>,
     },
 }
 
 impl PersistError {
-    /// Whether it is only that there is no space: nothing has changed then.
+    /// Whether the disk is full. Then nothing has changed.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Disk(error) if error.is_full())
     }
 
-    /// Whether what is on the disk can no longer be believed.
+    /// Whether the data on disk can no longer be trusted.
     pub(crate) fn is_fatal(&self) -> bool {
         match self {
             Self::Disk(error) => error.is_fatal(),
@@ -62,7 +62,7 @@ impl PersistError {
     }
 }
 
-/// A file as it should lie on the disk; without content there should be none.
+/// A file as it should be on disk. Without content, the file should not exist.
 pub(super) struct File {
     pub(super) path: String,
     pub(super) content: Option<Vec<u8>>,

@@ -1,31 +1,32 @@
-//! Which registrations there should be: a file that vanished is told by name.
+//! The list of stored registrations, so that a missing file can be reported by name.
 //!
-//! Small sealed files below `registered/`, each with the names of those whose digests begin alike, so that a
-//! registration writes a few names and not all. They change together with what they name.
+//! The list is split into small encrypted files below `registered/`. Each holds the names of registrations whose
+//! digests begin alike, so that one registration rewrites only a few names. The list changes together with the
+//! registrations.
 
 use std::collections::BTreeMap;
 
 mod settle;
 
 const DIR: &str = "registered";
-/// Says that everything is sealed from here on.
+/// This file marks that everything has been encrypted.
 const BEGUN: &str = "registered/begun";
 
-/// What each of some registrations is in words, by the path of its file.
+/// Descriptions of some registrations, by the path of their files.
 type Part = BTreeMap<String, String>;
 
-/// All of them, by the file that names them.
+/// All names, by the file that holds them.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<String, Part>);
 
-/// A registration that was acknowledged and whose file is not there.
+/// An acknowledged registration whose file is missing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Missing {
     pub(crate) what: String,
     pub(crate) path: String,
 }
 
-/// Files of names as they will be.
+/// The new content of changed name files.
 #[derive(Debug, Default)]
 pub(super) struct Changed(BTreeMap<String, Part>);
 
@@ -34,7 +35,7 @@ impl Names {
         self.0.entry(of(&path)).or_default().insert(path, what);
     }
 
-    /// Notes that a registration will be there, or will not.
+    /// Records that a registration will exist, or will not.
     pub(super) fn change(&self, changed: &mut Changed, path: &str, what: Option<String>) {
         let file = of(path);
         let now = changed.0.get(&file).or_else(|| self.0.get(&file));
@@ -59,7 +60,7 @@ impl Names {
     }
 }
 
-/// The file that names a registration, by the digest in its path.
+/// The name file of a registration, chosen by the digest in its path.
 fn of(path: &str) -> String {
     let digest = path.rsplit('/').next().unwrap_or_default();
     format!("{DIR}/{}", digest.get(..2).unwrap_or(digest))

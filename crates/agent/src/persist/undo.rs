@@ -1,5 +1,5 @@
-//! A change of several files as a whole: what they were is written down first, and taken back if the
-//! change fails or the process ends before it is done.
+//! Changes several files as a whole. The old content is written down first; it is restored if the change fails or the
+//! process ends early.
 //!
 //! ```text
 //! write the undo file ─► change the files ─► remove the undo file: done
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, File, PersistError, Registrations, bytes, decoded};
 
-/// What files were before the change under way.
+/// The old content of the files in the current change.
 const UNDO: &str = "registrations.undo";
 
 #[derive(Deserialize, Serialize)]
@@ -24,12 +24,12 @@ struct UndoFile {
 #[derive(Deserialize, Serialize)]
 struct Before {
     path: String,
-    /// As it lay on the disk; `None`: there was no such file.
+    /// The bytes on disk; `None` if the file did not exist.
     content: Option<String>,
 }
 
 impl Registrations {
-    /// Takes back a change that was under way when the process ended. Nobody was told of it.
+    /// Undoes a change that was interrupted when the process ended. It was never acknowledged.
     pub(crate) fn recover(&self) -> Result<(), PersistError> {
         let Some(raw) = self.vault.raw(UNDO)? else { return Ok(()) };
         let undo: UndoFile = decoded(UNDO, self.opened(UNDO, raw)?.0.expose())?;
@@ -47,7 +47,7 @@ impl Registrations {
         self.vault.disk().write_atomic(UNDO, &sealed)?;
         let done = files.iter().try_for_each(|file| self.set(file)).and_then(|()| self.drop_file(UNDO));
         let Err(error) = done else { return Ok(()) };
-        // After a failed flush nothing is tried on these disks any more; the next start takes it back.
+        // After a failed flush nothing more is written to this disk; the next start undoes the change.
         if !error.is_fatal()
             && let Err(undo) = self.take_back(&undo)
         {
@@ -57,8 +57,8 @@ impl Registrations {
     }
 
     fn take_back(&self, undo: &UndoFile) -> Result<(), PersistError> {
-        // Backwards, and only what differs: so it needs no more space than the change itself has found, and a disk
-        // that is full lets it be done.
+        // In reverse order, and only the files that differ. So this needs no more space than the change itself, and
+        // works on a full disk.
         for Before { path, content } in undo.files.iter().rev() {
             let content = content.as_ref().map(|content| content.clone().into_bytes());
             if self.vault.raw(path)? != content {

@@ -1,11 +1,10 @@
-//! What services told about themselves, over a restart: one file for each TTL check below
-//! `checks/state/`, until its time to live is over.
+//! Stores the reports of services for TTL checks over a restart: one file per check below `checks/state/`, until the
+//! report's TTL is over.
 //!
-//! A verdict is not a registration: it is told anew every few seconds, and without it a check begins
-//! with its initial state. So a report is not held up until it is on the disk, nor is it flushed: it
-//! is written in place by [`Agent::keep_verdicts`] soon after. That outlives the end of the process;
-//! what a loss of power leaves is told from its checksum, dropped with a warning, and told anew by
-//! the service.
+//! A verdict is not a registration: the service repeats it every few seconds, and without it the check only begins
+//! with its initial state. So a report does not wait for the disk, and the file is not flushed:
+//! [`Agent::keep_verdicts`] writes it in place soon afterwards. That survives the end of the process. After a power
+//! loss the checksum shows a damaged file; it is dropped with a warning, and the service reports again.
 
 mod saving;
 
@@ -23,16 +22,16 @@ use sha2::{Digest, Sha256};
 use crate::limits::CHECK_STATE_FILE_BYTES_MAX;
 use crate::local::{Local, Verdict};
 
-/// The number of the format written now.
+/// The current format number.
 const FORMAT: u32 = 1;
 const STATES: &str = "checks/state";
 /// Hexadecimal digits of the checksum before each verdict.
 const CHECKSUM: usize = 16;
 
-/// Why a verdict is not taken over: the check begins anew.
+/// Why a stored verdict is not used. The check then begins with its initial state.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Dropped {
-    /// The disk said no.
+    /// The disk reported an error.
     #[error("the verdict of a check in the data directory: {0}; the check begins anew")]
     Disk(#[from] DiskError),
     /// A file is damaged.
@@ -50,13 +49,13 @@ pub(crate) enum Dropped {
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Damage {
-    /// It is longer than any that was written.
+    /// It is longer than any file that was written.
     #[error("{0} bytes are too many")]
     TooLong(u64),
-    /// It was not written to its end.
+    /// It was not completely written.
     #[error("its checksum is not that of its content")]
     Checksum,
-    /// Its content is of another version, or none.
+    /// Its content is not of this version, or not valid.
     #[error(transparent)]
     Content(#[from] serde_json::Error),
     /// It was written by a later version.
@@ -73,7 +72,7 @@ struct VerdictFile {
     ttl: Duration,
     status: CheckStatus,
     output: String,
-    /// When it no longer counts, by the wall clock.
+    /// When it expires, by the wall clock.
     expires_at: Timestamp,
 }
 
@@ -88,8 +87,8 @@ pub(crate) struct Verdicts {
     disk: Arc<dyn Disk>,
 }
 
-/// Takes over what was told before the restart and still counts. Files of checks that are not there
-/// any more, are no TTL checks, or were silent for too long are removed.
+/// Restores the stored verdicts that are still valid. Removes files of checks that do not exist, that are no TTL
+/// checks, or whose report has expired.
 pub(crate) fn restore(local: &mut Local, world: &World) {
     let verdicts = Verdicts::new(Arc::clone(&world.disk));
     let of_ttl = local.checks.values().filter(|record| matches!(record.spec.probe, Probe::Ttl(_)));
@@ -107,7 +106,7 @@ impl Verdicts {
         Self { disk }
     }
 
-    /// The verdicts of these checks, by file name, that count; what else there is is removed.
+    /// Loads the valid verdicts of these checks, by file name. Removes all other files.
     fn load(
         &self,
         known: &BTreeMap<String, CheckId>,
@@ -136,7 +135,7 @@ impl Verdicts {
         (found, dropped)
     }
 
-    /// `None` if it no longer counts or is another check's.
+    /// Reads one verdict. `None` if it has expired or belongs to another check.
     fn read(&self, path: &str, id: &CheckId, wall: Timestamp) -> Result<Option<(CheckId, Verdict)>, Dropped> {
         let content = self.disk.read(path)?;
         let file = decoded(&content).map_err(|error| Dropped::Damaged { path: path.to_owned(), error })?;
@@ -148,7 +147,7 @@ impl Verdicts {
         Ok(Some((check, Verdict { service, ttl, status, output, left })))
     }
 
-    /// Saves these, each for itself; the worst error is told.
+    /// Saves each of these verdicts. Returns the worst error.
     fn save_all(&self, batch: &[(CheckId, Option<Verdict>)], wall: Timestamp) -> Result<(), DiskError> {
         let mut outcome = Ok(());
         for (id, verdict) in batch {
@@ -161,7 +160,7 @@ impl Verdicts {
                 Ok(()) => {}
                 Err(error) if error.is_fatal() => return Err(error),
                 Err(error) => {
-                    // What is there is of an older report: rather none than a wrong one.
+                    // The file holds an older report: no report is better than a wrong one.
                     let _ = self.remove(&path);
                     outcome = Err(error);
                 }
@@ -170,7 +169,7 @@ impl Verdicts {
         outcome
     }
 
-    /// In place and without a flush. What follows the line is left of a longer one.
+    /// Writes in place and without a flush. Bytes after the line may remain from a longer one.
     fn save(&self, path: &str, id: &CheckId, verdict: &Verdict, wall: Timestamp) -> Result<(), DiskError> {
         let content = encoded(id, verdict, wall);
         let file = self.disk.open(path)?;

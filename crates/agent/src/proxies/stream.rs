@@ -22,16 +22,16 @@ use crate::cache::{Cached, IntentionSet, IntentionsTo};
 use crate::limits::PROXY_INPUTS;
 use crate::tokens::Follow;
 
-/// What the agent goes by for a proxy.
+/// The agent's description of a proxy.
 #[derive(Clone, Debug)]
 pub(crate) enum Standing {
-    /// Its registration here, as it is at each moment.
+    /// Its current registration on this agent.
     Registered(InstanceId),
-    /// What its process said of it when it attached.
+    /// The proxy's own description when it attached.
     Described(Arc<DescribedProxy>),
 }
 
-/// The right to be a service's proxy.
+/// Checks the right to be a proxy of this service.
 pub(crate) fn require_proxy(caller: &Caller, service: &ServiceRef) -> Result<(), RpcError> {
     caller.require(&Right::named(Labelled::Service, service.name.as_str(), Level::Write))
 }
@@ -49,14 +49,14 @@ pub(super) struct Attached {
     news: mpsc::Receiver<Result<Event, RpcError>>,
     tell: mpsc::Sender<Result<Event, RpcError>>,
     watches: BTreeMap<WatchKey, DropGuard>,
-    /// What the proxy should have, unless it has it already.
+    /// The snapshot to send, unless the proxy has it already.
     latest: Option<Arc<ProxySnapshot>>,
-    /// What the proxy has once it has got what is queued.
+    /// The snapshot that the proxy has once it receives what is queued.
     sent: Option<Arc<ProxySnapshot>>,
     /// The rest of the change that is being sent.
     queued: VecDeque<SnapshotEvent>,
     changes: watch::Receiver<u64>,
-    /// The version of the registration the machine goes by.
+    /// The version of the registration that the machine uses.
     version: Option<u64>,
 }
 
@@ -96,11 +96,11 @@ impl Attached {
         }
     }
 
-    /// Runs until the proxy goes, its registration goes, or it may no longer be here.
+    /// Runs until the proxy disconnects, its registration is removed, or it loses its rights.
     pub(super) async fn run(mut self) {
         if let Err(error) = self.serve().await {
             tracing::info!(proxy = %self.standing.id(), %error, "the stream of a proxy ends");
-            // It may be gone, or full of what it does not read: then the end of the stream tells it.
+            // The proxy may be gone, or its queue may be full; then the end of the stream tells it.
             let _ = self.messages.try_send(Err(error));
         }
     }
@@ -111,7 +111,7 @@ impl Attached {
             let room = self.messages.clone();
             let waiting = self.latest.is_some() || !self.queued.is_empty();
             tokio::select! {
-                // Rights first, then news, then what there is to send.
+                // The order of the branches: rights, new data, sending.
                 biased;
                 () = self.agent.inner.scope.cancelled() => return Err(RpcError::ShuttingDown),
                 () = self.follow.changed() => self.check_rights()?,
@@ -128,14 +128,14 @@ impl Attached {
         }
     }
 
-    /// The token, its policies or what the proxy stands before have changed.
+    /// The token, its policies or the proxy's service have changed: checks the right again.
     fn check_rights(&self) -> Result<(), RpcError> {
         let caller = self.follow.caller()?;
         let service = self.service().ok_or_else(|| self.unknown())?;
         require_proxy(&caller, &service)
     }
 
-    /// Something registered here has changed: mostly another service, or a check.
+    /// A local registration has changed; usually it is another service or a check.
     fn registrations_changed(&mut self) -> Result<(), RpcError> {
         let Standing::Registered(id) = &self.standing else { return Ok(()) };
         let version = self.agent.inner.local.lock().services.get(id).map(|record| record.version);
@@ -158,7 +158,7 @@ impl Attached {
         self.take(event)
     }
 
-    /// The service the proxy stands before; `None` if its registration is gone.
+    /// The service of the proxy; `None` if its registration is gone.
     fn service(&self) -> Option<ServiceRef> {
         match &self.standing {
             Standing::Described(proxy) => Some(proxy.service()),
@@ -195,12 +195,13 @@ impl Attached {
         Ok(())
     }
 
-    /// What a proxy does not understand is not sent to it, nor is the rest without it.
+    /// Refuses a snapshot that contains parts this proxy does not understand. Sending the rest without them would be
+    /// wrong.
     fn require_understood(&self, snapshot: &ProxySnapshot) -> Result<(), RpcError> {
         self.understands.covers(snapshot).map_err(|lacking| RpcError::Invalid(lacking.to_string()))
     }
 
-    /// What to send next: the rest of a change, or the first of what differs by now.
+    /// The next event to send: the rest of a change, or the first difference of the newest snapshot.
     fn next_event(&mut self) -> Option<SnapshotEvent> {
         if self.queued.is_empty()
             && let Some(latest) = self.latest.take()
@@ -224,7 +225,7 @@ impl Attached {
 }
 
 impl Standing {
-    /// The name the proxy goes by.
+    /// The proxy's id.
     fn id(&self) -> InstanceId {
         match self {
             Self::Registered(id) => id.clone(),
@@ -233,7 +234,7 @@ impl Standing {
     }
 }
 
-/// One thing a proxy has to be told about.
+/// One watch of a proxy.
 struct Watching {
     agent: Agent,
     caller: Result<Caller, RpcError>,

@@ -1,4 +1,4 @@
-//! What the catalog has to be told, decided without asking anybody.
+//! Decides what the catalog has to be told. A pure module.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use concord_runtime::Instant;
 use crate::config::AgentConfig;
 use crate::local::{CheckRecord, Local, Mark, Report, ServiceRecord, Source};
 
-/// Tagged addresses that servers add themselves.
+/// The tagged address that servers add themselves.
 const VIRTUAL_ADDRESS: &str = "consul-virtual";
 
-/// One exchange with the catalog.
+/// One request to the catalog.
 #[derive(Debug)]
 pub(super) enum Step {
     Register { request: Box<Registration>, token: Option<Secret>, covers: Covers },
     Deregister { request: Deregistration, token: Option<Secret>, covers: Covers },
 }
 
-/// What a step tells, and in which version.
+/// The records that a step sends, and their versions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Covers {
     pub(super) node: bool,
@@ -33,17 +33,17 @@ pub(super) struct Covers {
     pub(super) gone_check: Option<CheckId>,
 }
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
-    /// The catalog knows now.
+    /// The catalog has accepted it.
     Told,
-    /// It refuses.
+    /// The catalog refused it.
     Refused,
 }
 
 impl Covers {
-    /// As metrics name it.
+    /// The name in metrics.
     pub(super) fn kind(&self) -> &'static str {
         if self.gone_service.is_some() {
             "service_deregistration"
@@ -59,9 +59,9 @@ impl Covers {
     }
 }
 
-/// Takes over what the catalog has kept of checks that have not run since the agent started: an agent
-/// that comes back knows nothing of services that went on, and must not take them out of use until
-/// each was tried. What they are worth shows at their first run, within their interval.
+/// Takes over the catalog's verdict for checks that have not run since the agent started. An agent that restarts
+/// knows nothing about services that continued to run, and must not mark them critical before their checks have run.
+/// The first run, within the interval, gives the real verdict.
 pub(super) fn recall(local: &mut Local, remote: Option<&NodeRecords>, now: Instant) {
     for theirs in remote.into_iter().flat_map(|remote| &remote.checks) {
         let same = |own: &CheckRecord| {
@@ -73,8 +73,8 @@ pub(super) fn recall(local: &mut Local, remote: Option<&NodeRecords>, now: Insta
     }
 }
 
-/// Compares everything with what the catalog has for the node, and marks what differs. What was
-/// refused before is tried again. Whether anything registered here changed (tags the catalog owns).
+/// Compares everything with the catalog's records of the node, and marks the differences. Records that were refused
+/// are tried again. Returns whether a local registration changed (tags that the catalog owns).
 pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecords>) -> bool {
     local.node = mark(remote.is_some_and(|remote| same_node(node, &remote.node)));
     let services: BTreeMap<&InstanceId, &ServiceInstance> =
@@ -126,8 +126,8 @@ pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecord
     changed
 }
 
-/// The next thing the catalog has to be told: the node, then what is gone, then services with their
-/// checks, then checks. Found in the indexes: telling everything is no more than looking at each once.
+/// The next request to the catalog: first the node, then removals, then services with their checks, then checks. The
+/// indexes find it, so that sending everything reads each record only once.
 pub(super) fn next_step(local: &mut Local, config: &AgentConfig, now: Instant) -> Option<Step> {
     local.end_deferral(now);
     if local.node == Mark::Pending {
@@ -151,7 +151,7 @@ pub(super) fn next_step(local: &mut Local, config: &AgentConfig, now: Instant) -
     Some(check_step(local, config, local.next_checks()?.collect()))
 }
 
-/// Records how a step ended, for whatever has not changed since.
+/// Records the result of a step, for all records that have not changed since.
 pub(super) fn done(local: &mut Local, covers: &Covers, outcome: Outcome) {
     let mark = match outcome {
         Outcome::Told => Mark::Synced,
@@ -211,7 +211,7 @@ fn service_step(local: &Local, config: &AgentConfig, record: &ServiceRecord) -> 
     register_step(config, Some(record), checks, token)
 }
 
-/// Checks of one service, or of the node, that are told with the same token.
+/// A step for checks of the same service (or the node) that use the same token.
 fn check_step(local: &Local, config: &AgentConfig, checks: Vec<&CheckRecord>) -> Step {
     let token = checks.first().and_then(|check| check_token(local, config, check));
     register_step(config, None, checks, token)
@@ -238,7 +238,7 @@ fn register_step(
     Step::Register { request: Box::new(request), token, covers }
 }
 
-/// A service's own token, that of services from files, the default.
+/// The service's own token, else the token for services from files, else the default.
 fn service_token(config: &AgentConfig, record: &ServiceRecord) -> Option<Secret> {
     let of_files = match record.source {
         Source::File => config.tokens.config_file_service_registration.as_ref(),
@@ -247,7 +247,7 @@ fn service_token(config: &AgentConfig, record: &ServiceRecord) -> Option<Secret>
     record.registration.token.as_ref().or(of_files).or(config.tokens.default.as_ref()).cloned()
 }
 
-/// A check's own token, else that of its service; for the node's checks that of files or the default.
+/// The check's own token, else that of its service. For checks of the node: the token for files or the default.
 fn check_token(local: &Local, config: &AgentConfig, check: &CheckRecord) -> Option<Secret> {
     if let Some(own) = &check.spec.token {
         return Some(own.clone());
@@ -284,7 +284,7 @@ fn same_service(own: &ServiceInstance, theirs: &ServiceInstance) -> bool {
     plain(own) == plain(theirs)
 }
 
-/// Without what the servers add.
+/// The service without the parts that servers add.
 fn plain(service: &ServiceInstance) -> ServiceInstance {
     let mut plain = ServiceInstance { stamp: Stamp::default(), ..service.clone() };
     plain.tagged_addresses.retain(|tag, _| !tag.starts_with(VIRTUAL_ADDRESS));

@@ -1,4 +1,4 @@
-//! How the agent hears that rights have changed: at once from its own writes, and from a watch.
+//! How the agent learns of changed rights: at once from its own writes, and otherwise from a watch.
 //!
 //! ```text
 //! PUT, DELETE acl/… ──► PassedOn ──► servers         the answer goes out after the table was outdated
@@ -17,13 +17,13 @@ use futures::future::BoxFuture;
 use crate::tokens::Tokens;
 use crate::watch::Watch;
 
-/// The servers, for requests of others that are passed on.
+/// The servers, for requests that the agent forwards.
 pub(crate) struct PassedOn {
     servers: Arc<dyn ServerApi>,
     tokens: Arc<Tokens>,
 }
 
-/// Outdates the table when it goes, also when nobody waits for the answer any more.
+/// Marks the table as outdated when it is dropped, even if nobody waits for the answer any more.
 struct Outdating<'a>(Option<&'a Tokens>);
 
 impl PassedOn {
@@ -41,7 +41,7 @@ impl ServerApi for PassedOn {
             let mut outdating = Outdating(Some(&self.tokens));
             let answer = self.servers.call_any(head, request).await;
             if answer.as_ref().is_err_and(RpcError::is_denial) {
-                // Nothing was written. Somebody without rights must not cost the others theirs.
+                // Nothing was written. A caller without rights must not make the agent forget the others' rights.
                 outdating.0 = None;
             }
             answer
@@ -50,7 +50,7 @@ impl ServerApi for PassedOn {
     }
 
     fn watch_any(self: Arc<Self>, head: Head, request: AnyRequest) -> Box<dyn Watching> {
-        // What can be watched writes nothing.
+        // Requests that can be watched never write.
         Arc::clone(&self.servers).watch_any(head, request)
     }
 }
@@ -64,7 +64,7 @@ impl Drop for Outdating<'_> {
 }
 
 impl Tokens {
-    /// Waits for changes of tokens and policies, and outdates what is known whenever there is one.
+    /// Waits for changes of tokens and policies, and marks all known rights as outdated after each.
     pub(crate) async fn watch_changes(self: Arc<Self>) {
         let mut watch = Watch::new(&self.servers, &self.world, Head::default(), AwaitAclChange {});
         loop {
@@ -83,16 +83,16 @@ impl Tokens {
         }
     }
 
-    /// From now on nothing that was asked before is believed without asking again.
+    /// From now on, known rights are used only after asking again.
     pub(super) fn outdate(&self) {
         self.table.lock().outdate();
-        // Whoever asks from here on must not be answered from before.
+        // New questions must not join requests that were sent before this moment.
         self.flights.lock().clear();
     }
 }
 
-/// Whether a request can change what some token may do: by the right it asks for, so that one more
-/// such request needs no mention here.
+/// Whether a request can change a token's rights. Decided by the right that the request needs, so that new requests
+/// need no entry here.
 fn changes_rights(request: &AnyRequest) -> bool {
     let writes_acl = Need::Right(Right::whole(Scalar::Acl, Level::Write));
     request.terms().writes && (request.need() == writes_acl || matches!(request, AnyRequest::BootstrapAcl(_)))

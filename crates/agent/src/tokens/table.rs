@@ -1,4 +1,4 @@
-//! What is known about tokens, for how long, and at most how many.
+//! The known tokens: what is known about them, for how long, and how many at most.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use concord_runtime::Instant;
 use crate::caller::{Resolved, TokenKey};
 use crate::limits::{TOKENS_MAX, UNKNOWN_TOKEN_WINDOW, UNKNOWN_TOKENS_MAX};
 
-/// The table of tokens. Holds hashes of secrets, never secrets.
+/// The table of tokens. It holds hashes of secrets, never secrets.
 #[derive(Debug)]
 pub(super) struct KnownTokens {
     ttl: Duration,
-    /// How often everything was outdated.
+    /// How often all rights were marked as outdated.
     epoch: Epoch,
     known: HashMap<TokenKey, Known>,
     unknown: HashMap<TokenKey, (Instant, RpcError)>,
 }
 
-/// The time between two changes of tokens or policies, counted.
+/// A number that grows with each change of tokens or policies.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Epoch(u64);
 
@@ -32,18 +32,18 @@ struct Known {
     at: Instant,
 }
 
-/// What is known about a token.
+/// What the table knows about a token.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
-    /// This, a short while ago.
+    /// Recent rights.
     Fresh(Arc<Resolved>),
-    /// This, but too long ago.
+    /// Rights that are older than the TTL.
     Stale(Arc<Resolved>),
-    /// This, but tokens or policies have changed since.
+    /// Rights from before a change of tokens or policies.
     Outdated(Arc<Resolved>),
-    /// A moment ago no server knew it, and said so like this.
+    /// No server knew the token a moment ago; this was the error.
     Unknown(RpcError),
-    /// Nothing.
+    /// Nothing is known.
     Missing,
 }
 
@@ -66,18 +66,18 @@ impl KnownTokens {
         }
     }
 
-    /// The epoch in which a question that is asked now is asked.
+    /// The current epoch, for a question that is asked now.
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Tokens or policies have changed: nothing that was asked before now is fresh any more.
+    /// Tokens or policies have changed: rights from before are not fresh any more.
     pub(super) fn outdate(&mut self) {
         self.epoch.0 += 1;
         self.unknown.clear();
     }
 
-    /// Records rights as of a state's index, asked for in an epoch. What is known from later stays.
+    /// Records rights from a state index, asked for in an epoch. Newer rights are not replaced.
     pub(super) fn learn(
         &mut self,
         key: TokenKey,
@@ -99,14 +99,14 @@ impl KnownTokens {
         self.known.insert(key, Known { resolved: Arc::clone(resolved), index, epoch, at: now });
     }
 
-    /// Records how it was refused that no server knows the token, asked in an epoch.
+    /// Records that no server knows the token, asked for in an epoch.
     pub(super) fn refuse(&mut self, key: TokenKey, refusal: RpcError, epoch: Epoch, now: Instant) {
         if self.known.get(&key).is_some_and(|known| known.epoch > epoch) {
             return;
         }
         self.known.remove(&key);
         if epoch < self.epoch {
-            // It may have been made since.
+            // The token may have been created since the question was asked.
             return;
         }
         if self.unknown.len() >= UNKNOWN_TOKENS_MAX {
@@ -209,7 +209,7 @@ mod tests {
         table.outdate();
         assert!(matches!(table.look(&key("a"), at(0)), Look::Outdated(_)));
         assert!(matches!(table.look(&key("b"), at(0)), Look::Missing), "it may have been made");
-        // An answer under way while it changed is as old as its question.
+        // An answer that was under way during the change belongs to the epoch of its question.
         table.learn(key("a"), &resolved(), 7, before, at(0));
         assert!(matches!(table.look(&key("a"), at(0)), Look::Outdated(_)));
         table.learn(key("a"), &resolved(), 6, table.epoch(), at(0));

@@ -27,15 +27,16 @@ struct CacheEntry<K> {
     used: Instant,
 }
 
-/// A shelf, whatever is on it: what bounds and age ask of all of them. Each answers with the bytes it gave up.
+/// Operations on a shelf of any type, for the limits of size and age. Those that remove entries return the freed
+/// bytes.
 pub(super) trait AnyShelf: Any + Debug + Send {
     /// How many entries there are.
     fn len(&self) -> usize;
-    /// When the entry that nobody holds and nobody has read for longest was read.
+    /// When the entry was last read that has been idle longest. Entries in use do not count.
     fn idle_since(&self) -> Option<Instant>;
-    /// Gives that one up.
+    /// Removes that entry.
     fn evict_idlest(&mut self) -> usize;
-    /// Gives up what nobody has read for long and nobody holds.
+    /// Removes entries that nobody uses and that nobody has read for a long time.
     fn expire(&mut self, now: Instant, idle: Duration) -> usize;
 }
 
@@ -52,7 +53,7 @@ impl<C: Cached> Shelf<C> {
         Some(Pinned::new(&entry.slot))
     }
 
-    /// Puts up a new entry, to be filled.
+    /// Adds a new entry, still to be filled.
     pub(super) fn begin(&mut self, key: Key<C>, now: Instant) -> Pinned<C::Kept> {
         let slot = Arc::new(Slot::new());
         let pin = Pinned::new(&slot);
@@ -60,13 +61,13 @@ impl<C: Cached> Shelf<C> {
         pin
     }
 
-    /// Counts an entry anew, if it is still this one; what it counted for before.
+    /// Sets the size of an entry, if it is still this one. Returns the former size.
     pub(super) fn recount(&mut self, key: &Key<C>, slot: &Arc<Slot<C::Kept>>, bytes: usize) -> Option<usize> {
         let entry = self.entries.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.slot, slot))?;
         Some(std::mem::replace(&mut entry.bytes, bytes))
     }
 
-    /// Gives an entry up, if it is still this one.
+    /// Removes an entry, if it is still this one.
     pub(super) fn forget(&mut self, key: &Key<C>, slot: &Arc<Slot<C::Kept>>) -> usize {
         match self.entries.get(key) {
             Some(entry) if Arc::ptr_eq(&entry.slot, slot) => self.evict(key),

@@ -1,4 +1,4 @@
-//! Records and indexes changed together.
+//! Changes records and indexes together.
 
 use concord_model::{CheckId, InstanceId};
 use concord_runtime::Instant;
@@ -38,7 +38,7 @@ impl Local {
         Some(record)
     }
 
-    /// Changes a check, but not what it is.
+    /// Changes a check, but neither its id nor its definition.
     pub(crate) fn edit_check<T>(
         &mut self,
         id: &CheckId,
@@ -76,7 +76,7 @@ impl Local {
         self.hold(&id, held);
     }
 
-    /// Removes a service, and nothing with it.
+    /// Removes a service, but not its checks or sidecars.
     pub(in crate::local) fn take_service(&mut self, id: &InstanceId) -> Option<ServiceRecord> {
         let held = self.holds(Some(id));
         let record = self.forget_service(id)?;
@@ -85,7 +85,7 @@ impl Local {
         Some(record)
     }
 
-    /// Changes a service, but neither its port nor what it is a sidecar of.
+    /// Changes a service, but neither its port nor the service of which it is a sidecar.
     pub(crate) fn edit_service<T>(
         &mut self,
         id: &InstanceId,
@@ -123,18 +123,18 @@ impl Local {
         self.index.aliases.values().flatten()
     }
 
-    /// The first service to tell.
+    /// The next service to send to the catalog.
     pub(crate) fn next_service(&self) -> Option<&ServiceRecord> {
         self.index.pending.first().and_then(|id| self.services.get(id))
     }
 
-    /// Checks to tell together: of one service, or of the node, and with the same token.
+    /// Checks to send together: they belong to the same service (or the node) and use the same token.
     pub(crate) fn next_checks(&self) -> Option<impl Iterator<Item = &CheckRecord>> {
         let (_, ids) = self.index.ready.first_key_value()?;
         Some(ids.iter().filter_map(|id| self.checks.get(id)))
     }
 
-    /// Output that lagged behind long enough is to be told.
+    /// Marks the delayed changes of output whose time has come as ready to send.
     pub(crate) fn end_deferral(&mut self, now: Instant) {
         while let Some((_, id)) = self.index.deferred.first().filter(|(at, _)| *at <= now).cloned() {
             self.edit_check(&id, |record| {
@@ -144,27 +144,27 @@ impl Local {
         }
     }
 
-    /// When output that lags behind is to be told next.
+    /// When the next delayed change of output has to be sent.
     pub(crate) fn next_deferred(&self) -> Option<Instant> {
         self.index.deferred.first().map(|(at, _)| *at)
     }
 
-    /// The check that is to become critical first, and when.
+    /// The check that becomes critical next without a report, and when.
     pub(in crate::local) fn next_silent(&self) -> Option<&(Instant, CheckId)> {
         self.index.silent.first()
     }
 
-    /// Who has which port.
+    /// The ports in use.
     pub(crate) fn ports(&self) -> &Ports {
         &self.index.ports
     }
 
-    /// Whether the catalog lacks the service that checks are about.
+    /// Whether checks of this service are held back because the catalog lacks the service.
     fn holds(&self, about: Option<&InstanceId>) -> bool {
         about.and_then(|id| self.services.get(id)).is_some_and(|service| service.mark != Mark::Synced)
     }
 
-    /// A service's checks stand elsewhere if it is held back now and was not, or the other way round.
+    /// Moves a service's checks in the indexes, if they are held back now and were not before, or the reverse.
     fn hold(&mut self, id: &InstanceId, before: bool) {
         let after = self.holds(Some(id));
         if before == after {

@@ -1,4 +1,4 @@
-//! The names held against what was found, and kept.
+//! Compares the list of names with the files that exist, and stores it.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::persist::file::{File, PersistError, bytes};
 use crate::vault::{Content, VaultError};
 
 impl Registrations {
-    /// Whether everything was sealed already, so that what is not sealed is not ours.
+    /// Whether everything was already encrypted, so that an unencrypted file is not ours.
     pub(in crate::persist) fn has_begun(&self) -> Result<bool, PersistError> {
         Ok(self.vault.disk().exists(BEGUN)?)
     }
 
-    /// Holds what was found against what should be there, and goes on from what is. What is missing.
+    /// Compares the files that were found with the list, and continues with those found. Returns what is missing.
     pub(in crate::persist) fn settle_names(&self, found: Names) -> Result<Vec<Missing>, PersistError> {
         let (begun, kept, mut missing) = (self.has_begun()?, self.kept_names()?, Vec::new());
         let files: BTreeSet<&String> = kept.0.keys().chain(found.0.keys()).collect();
@@ -35,9 +35,9 @@ impl Registrations {
         Ok(missing)
     }
 
-    /// The files of names as they should lie on the disk.
+    /// The name files as they should be on disk.
     pub(in crate::persist) fn files_of(&self, changed: &Changed) -> Result<Vec<File>, PersistError> {
-        // One without names stays: it is needed again.
+        // A name file stays even without names, because it will be needed again.
         let file = |(path, names): (&String, &Part)| {
             let content = Some(self.vault.seal(path, &bytes(path, names)?)?);
             Ok(File { path: path.clone(), content })
@@ -45,7 +45,7 @@ impl Registrations {
         changed.0.iter().map(file).collect()
     }
 
-    /// The names as they were kept.
+    /// The stored names.
     fn kept_names(&self) -> Result<Names, PersistError> {
         let mut names = Names::default();
         for name in self.vault.disk().list(DIR)? {

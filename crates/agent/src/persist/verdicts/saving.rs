@@ -9,7 +9,7 @@ use crate::agent::Agent;
 use crate::limits::{CHECK_STATE_PAUSE, CHECK_STATES_AT_ONCE};
 
 impl Agent {
-    /// Saves verdicts soon after they were told, until the agent ends, and then what is left.
+    /// Saves verdicts soon after each report until the agent ends, and then the remaining ones.
     pub(crate) async fn keep_verdicts(self) {
         let mut fails = false;
         loop {
@@ -49,7 +49,7 @@ impl Agent {
                     self.must_end(error.to_string());
                     return any;
                 }
-                // Told once: it will fail for every report.
+                // Log this once: it would happen for every report.
                 Ok(Err(error)) if !*fails => {
                     *fails = true;
                     tracing::warn!(%error, "verdicts of checks cannot be saved and would not outlive a restart");
