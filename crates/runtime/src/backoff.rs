@@ -1,11 +1,12 @@
-//! Exponential back-off with jitter; deterministic when the entropy is.
+//! Exponential back-off with jitter. It is deterministic if the entropy is.
 
 use std::time::Duration;
 
 use crate::entropy::Entropy;
 use crate::limits::{BACKOFF_BASE, BACKOFF_DOUBLINGS_MAX, BACKOFF_MAX};
 
-/// The delays of one retried thing. Keep one per key: a sick peer must not slow down a healthy one.
+/// The delays for one thing that is retried. Keep one per peer or key, so that a failing peer does not slow down a
+/// healthy one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backoff {
     base: Duration,
@@ -20,7 +21,7 @@ impl Backoff {
         Self { base, max, failures: 0 }
     }
 
-    /// Records a failure and says how long to wait: the upper half of the doubled delay, drawn at random.
+    /// Records a failure and returns the next delay: a random time in the upper half of the doubled delay.
     pub fn next(&mut self, entropy: &(impl Entropy + ?Sized)) -> Duration {
         let doublings = self.failures.min(BACKOFF_DOUBLINGS_MAX);
         self.failures = self.failures.saturating_add(1);

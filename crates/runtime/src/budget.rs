@@ -1,4 +1,4 @@
-//! What a process lets its callers hold: bytes and connections, in one account for all its listeners.
+//! Limits what the clients of a process may make it hold: bytes and connections, in one account for all listeners.
 //!
 //! ```text
 //! accept ─► Door::enter ─► Guest ──hold──► Held, Held …      all of it comes back when it is dropped
@@ -6,18 +6,23 @@
 //!              └─ no room ───┴─ evicted: the largest guest of the source that holds the most
 //! ```
 //!
-//! Whoever needs room when none is left gets it from the source that holds the most, if that one would
-//! still hold more; else it is refused. So a source that holds little is served however many others hold as much as
-//! they can get, and in whatever order they came. What is counted is what a caller makes us keep: a connection's own
-//! memory, what was read of a request that is not whole, what is not yet written of an answer.
+//! If no room is left, a client that needs room gets it from the source that holds the most, provided that this
+//! source would still hold more afterwards. Otherwise the client is refused. So a source that holds little is always
+//! served, however much others hold, and in whatever order they came. The account counts what a client makes us keep:
+//! the memory of its connection, the part of a request that has been read, and the part of an answer that is not
+//! written yet.
 //!
-//! An evicted guest's room counts as free at once, while what it held goes a moment later, when its task is dropped. Whoever is
-//! about to hold much waits where too much is on its way out ([`Guest::settled`]), so that no more is held than is counted.
+//! The room of an evicted guest counts as free at once, but its memory is freed a moment later, when its task is
+//! dropped. If too much is still being freed, a client that is about to hold much waits ([`Guest::settled`]), so that
+//! the process does not hold more than it counts.
 //!
-//! A caller that has proved who it is ([`Guest::prove`]) takes the room of strangers, and they do not take its: many
-//! proxies behind one address hold more than each of many strangers. An eighth is left to strangers: down to that, what is
-//! known takes from the largest, whoever it is, and strangers take from the largest of the known. So nobody who became known by
-//! asking, where everybody may, ends one that is about to. Among strangers, those that hold little
+//! A client that has authenticated ([`Guest::prove`]) may take the room of strangers, and strangers may not take its
+//! room. So many proxies behind one address can hold more than each of many strangers. One eighth of the account is
+//! reserved for strangers. While strangers hold less than that, an authenticated client takes room from the largest
+//! holder of any kind, and strangers take room from the largest authenticated one. So clients that only had to send a
+//! request to become known cannot evict a client that is about to authenticate. Among strangers, those that hold
+//! little are evicted last, and never for a stranger whose source holds more. Among strangers that hold equally
+//! little, the oldest is evicted first.
 //! go last, and not for a stranger of a source that holds more; for one that holds as little goes who came first.
 
 use std::cmp::Reverse;
@@ -46,14 +51,14 @@ pub struct Budget {
     connections: usize,
     doors: AtomicUsize,
     inside: Mutex<Inside>,
-    /// Told when an evicted guest has gone.
+    /// Signalled when an evicted guest has been dropped.
     gone: Notify,
-    /// Who waits for that: one after the other, of each source in turn.
+    /// The clients that wait for this: one after the other, each source in turn.
     settling: Arc<Turns>,
     waiting: AtomicUsize,
 }
 
-/// One listener's, or one kind of listeners', way in, with a limit for each source.
+/// The entrance of one listener, or of one kind of listeners, with a limit per source.
 #[derive(Debug)]
 pub struct Door {
     budget: Arc<Budget>,
@@ -61,7 +66,7 @@ pub struct Door {
     per_source: AtomicUsize,
 }
 
-/// A connection with its place; given up when dropped.
+/// A connection with its place in the account. Dropping it frees the place.
 #[derive(Debug)]
 pub struct Guest {
     budget: Arc<Budget>,
@@ -71,20 +76,20 @@ pub struct Guest {
     evicted: CancellationToken,
 }
 
-/// Bytes held for a guest; given back when dropped.
+/// Bytes held for a guest. Dropping this frees them.
 #[derive(Debug)]
 pub struct Held {
     guest: Arc<Guest>,
     bytes: usize,
 }
 
-/// Why there is no place.
+/// Why there is no room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Full {
-    /// The source has as many connections as one may have.
+    /// The source has as many connections as it may have.
     #[error("this address has as many connections open as one may have")]
     Source,
-    /// The process holds as much as it may, and this source holds its part.
+    /// The process holds as much as it may, and this source has its share.
     #[error("as much is held for callers as may be, and its part for this one")]
     Process,
 }
@@ -92,14 +97,14 @@ pub enum Full {
 #[derive(Debug, Default)]
 struct Inside {
     bytes: usize,
-    /// The most since that was last asked.
+    /// The highest amount since it was last read.
     most: usize,
     connections: usize,
     next: u64,
-    /// What those hold of whom it is not known who they are.
+    /// The amount that unauthenticated clients hold.
     strangers: Amount,
     sources: HashMap<Source, OfSource>,
-    /// Evicted guests that have not gone yet, with what they held.
+    /// Evicted guests that are not dropped yet, with the bytes they held.
     leaving: HashMap<u64, usize>,
     leaving_bytes: usize,
 }
@@ -108,7 +113,7 @@ struct Inside {
 struct OfSource {
     bytes: usize,
     strangers: Amount,
-    /// By when they came.
+    /// The guests in the order in which they came.
     guests: BTreeMap<u64, OfGuest>,
 }
 
@@ -126,14 +131,14 @@ struct Amount {
     connections: usize,
 }
 
-/// Of what there is too little.
+/// What there is too little of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Short {
     Bytes,
     Connections,
 }
 
-/// Whose room is taken.
+/// Whose room may be taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Whose {
     Strangers,
@@ -143,7 +148,7 @@ enum Whose {
 // === impl Budget ===
 
 impl Budget {
-    /// An account of so many bytes and connections, with nothing taken out.
+    /// An empty account with this many bytes and connections.
     pub fn new(bytes: usize, connections: usize) -> Arc<Self> {
         Arc::new(Self {
             bytes,
@@ -156,35 +161,35 @@ impl Budget {
         })
     }
 
-    /// A way in through which a source may hold so many connections.
+    /// An entrance with this limit of connections per source.
     pub fn door(self: &Arc<Self>, per_source: usize) -> Door {
         let id = self.doors.fetch_add(1, Ordering::Relaxed);
         Door { budget: Arc::clone(self), id, per_source: AtomicUsize::new(per_source) }
     }
 
-    /// Bytes that may be held in all.
+    /// The limit of bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes that are held.
+    /// The bytes that are held now.
     pub fn held(&self) -> usize {
         self.inside.lock().bytes
     }
 
-    /// The most bytes that were held since this was last asked.
+    /// The highest number of bytes held since the last call.
     pub fn take_most(&self) -> usize {
         let mut inside = self.inside.lock();
         let held = inside.bytes;
         std::mem::replace(&mut inside.most, held)
     }
 
-    /// Connections that are open.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.inside.lock().connections
     }
 
-    /// Takes something out of the account, if need be at the cost of others.
+    /// Takes an amount from the account. If needed, evicts other guests.
     fn take(&self, inside: &mut Inside, source: Source, known: bool, more: Amount) -> bool {
         let own = inside.sources.get(&source).map_or(0, |own| own.bytes) + more.bytes;
         if own > self.bytes / BUDGET_SHARE {
@@ -214,7 +219,7 @@ impl Budget {
         true
     }
 
-    /// Ends one connection of others, if there is one that has to go before this one is refused.
+    /// Evicts one guest, if there is one that has to go before this request is refused.
     fn make_room(
         &self,
         inside: &mut Inside,
@@ -244,7 +249,7 @@ impl Budget {
         let mut evict = |own, whose, held: &dyn Fn(&OfSource) -> usize| {
             inside.evict(source, own, short, whose, little.of(short), held)
         };
-        // Who is known takes the room of any stranger, but for what is left to strangers.
+        // An authenticated client takes the room of any stranger, except the part reserved for strangers.
         if known && !few {
             return evict(Amount::default(), Whose::Strangers, &any);
         }
@@ -253,7 +258,7 @@ impl Budget {
             || !known && evict(of_strangers, Whose::Strangers, &fair)
     }
 
-    /// Whether little enough of what was evicted is still there.
+    /// Whether most memory of evicted guests has been freed.
     fn has_settled(&self) -> bool {
         self.inside.lock().leaving_bytes <= self.bytes / BUDGET_LEAVING_SHARE
     }
@@ -263,7 +268,7 @@ impl Budget {
         self.waiting.load(Ordering::Relaxed) == 0 && self.has_settled()
     }
 
-    /// Completes when little enough of what was evicted is still there, for one after the other.
+    /// Completes when most memory of evicted guests has been freed. Waiting clients are released one after the other.
     async fn settled(&self, source: Source, clock: &dyn Clock) {
         if self.is_settled() {
             return;
@@ -306,10 +311,12 @@ impl OfSource {
 }
 
 impl Inside {
-    /// Ends a connection of the source that holds the most of what is short, if it holds more of it than `own`; `held` says
-    /// what counts of a source. False if there is none. Where all have equally much a newcomer is let in all the same, however
-    /// many addresses have one each: for connections that are short the one goes that holds least and came first, and for bytes,
-    /// among strangers that hold little, the largest that came first, so that who has just come has time to say who it is.
+    /// Evicts a guest of the source that holds the most of what is short, if that is more than `own`; `held` gives
+    /// the amount that counts for a source. Returns false if there is no such guest. If all sources hold equally
+    /// much, a newcomer is still let in, however many addresses hold one connection each. If connections are short,
+    /// the guest that holds the least is evicted, the oldest first. If bytes are short among strangers that hold
+    /// little, the largest is evicted, the oldest first. So a client that has just connected has time to
+    /// authenticate.
     fn evict(
         &mut self,
         but: Source,
@@ -349,7 +356,7 @@ impl Inside {
         true
     }
 
-    /// Takes a guest out with all it holds.
+    /// Removes a guest with everything it holds.
     fn remove(&mut self, source: Source, id: u64) -> Option<OfGuest> {
         let own = self.sources.get_mut(&source)?;
         let guest = own.guests.remove(&id)?;
@@ -368,7 +375,7 @@ impl Inside {
         Some(guest)
     }
 
-    /// Whether the guest is known; `None` if it was evicted.
+    /// Whether the guest has authenticated; `None` if it was evicted.
     fn is_known(&self, source: Source, id: u64) -> Option<bool> {
         self.sources.get(&source)?.guests.get(&id).map(|guest| guest.known)
     }
@@ -377,7 +384,7 @@ impl Inside {
 // === impl Door ===
 
 impl Door {
-    /// Lets a connection in that holds so many bytes from its beginning.
+    /// Lets in a connection that holds this many bytes from the start.
     pub fn enter(&self, source: Source, bytes: usize) -> Result<Arc<Guest>, Full> {
         let mut inside = self.budget.inside.lock();
         let guests = inside.sources.get(&source).map(|own| &own.guests);
@@ -398,7 +405,7 @@ impl Door {
         Ok(Arc::new(Guest { budget: Arc::clone(&self.budget), source, id, proved, evicted }))
     }
 
-    /// Changes how many connections a source may hold. Those beyond it stay.
+    /// Changes the limit of connections per source. Open connections beyond it stay.
     pub fn limit(&self, per_source: usize) {
         self.per_source.store(per_source, Ordering::Relaxed);
     }
@@ -407,16 +414,17 @@ impl Door {
 // === impl Guest ===
 
 impl Guest {
-    /// Takes bytes for this connection until they are dropped.
+    /// Takes bytes for this connection until the result is dropped.
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Full> {
         let mut held = Held { guest: Arc::clone(self), bytes: 0 };
         held.grow(bytes)?;
         Ok(held)
     }
 
-    /// Completes when what was taken from others is mostly gone, or after [`SETTLE_TIMEOUT`] of nobody's going, for one after the
-    /// other and of each source in turn. To be awaited before much is
-    /// held, but not before a connection is taken: those that nobody takes pile up in the kernel, which resets them.
+    /// Completes when most memory of evicted guests has been freed, or when none was freed for [`SETTLE_TIMEOUT`].
+    /// Waiting clients are released one after the other, each source in turn. Await this before holding much. Do not
+    /// await it before accepting a connection: connections that are not accepted pile up in the kernel, which resets
+    /// them.
     pub async fn settled(&self, clock: &dyn Clock) {
         self.budget.settled(self.source, clock).await;
     }
@@ -426,7 +434,7 @@ impl Guest {
         self.budget.is_settled()
     }
 
-    /// Says that the caller has proved who it is.
+    /// Records that the client has authenticated.
     pub fn prove(&self) {
         if self.proved.swap(true, Ordering::Relaxed) {
             return;
@@ -444,17 +452,17 @@ impl Guest {
         }
     }
 
-    /// Whose connection it is.
+    /// The source of the connection.
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// Whether the caller has proved who it is.
+    /// Whether the client has authenticated.
     pub fn has_proved(&self) -> bool {
         self.proved.load(Ordering::Relaxed)
     }
 
-    /// Completes when the connection has to end, because somebody who holds less needs the room.
+    /// Completes when the connection has to end, because a client that holds less needs the room.
     pub async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
@@ -481,11 +489,11 @@ impl Drop for Guest {
 // === impl Held ===
 
 impl Held {
-    /// Takes more.
+    /// Takes more bytes.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         let Guest { budget, source, id, .. } = &*self.guest;
         let mut inside = budget.inside.lock();
-        // Whoever was evicted holds nothing any more and gets nothing.
+        // An evicted guest holds nothing any more, and gets nothing.
         let Some(known) = inside.is_known(*source, *id) else { return Err(Full::Process) };
         if !budget.take(&mut inside, *source, known, Amount { bytes, connections: 0 }) {
             return Err(Full::Process);
@@ -498,7 +506,7 @@ impl Held {
         Ok(())
     }
 
-    /// Gives back all but so many.
+    /// Frees everything beyond this many bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
         let Guest { budget, source, id, .. } = &*self.guest;

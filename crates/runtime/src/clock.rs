@@ -1,7 +1,7 @@
 //! Time: a monotonic clock with timers, and the wall clock.
 //!
-//! Intervals and deadlines use [`Instant`] only; the wall clock is for stamping records and judging certificates,
-//! and may jump either way.
+//! Intervals and deadlines use [`Instant`] only. The wall clock is for time stamps and the validity of certificates;
+//! it may jump in both directions.
 
 use std::fmt;
 use std::future::Future;
@@ -45,7 +45,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The error of [`timeout`]: the time was over first.
+/// The error of [`timeout`]: the time was over before the future completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("deadline has elapsed")]
 pub struct Elapsed;
@@ -61,7 +61,7 @@ pub async fn timeout<F: Future>(
 ) -> Result<F::Output, Elapsed> {
     let sleep = clock.sleep(duration);
     tokio::select! {
-        // The work first: an answer that is there is not thrown away because the timer fired as well.
+        // Poll the work first, so that a result that is ready is not lost because the timer fired as well.
         biased;
         output = future => Ok(output),
         () = sleep => Err(Elapsed),
@@ -89,7 +89,7 @@ pub struct SetClock {
     set_by: Arc<AtomicI64>,
 }
 
-/// A clock moved by hand, for tests of code that takes a clock.
+/// A clock that tests move by hand.
 ///
 /// Clones share one time. Sleepers wake inside [`ManualClock::advance`].
 #[derive(Clone, Default)]
@@ -285,7 +285,7 @@ impl ManualClock {
         };
         due.sort_by_key(|(at, _)| *at);
         for (_, wake) in due {
-            // A sleeper that gave up has dropped its end.
+            // The receiver is gone if the sleeper was dropped.
             let _ = wake.send(());
         }
     }
@@ -326,7 +326,7 @@ impl Clock for ManualClock {
         inner.sleepers.push((deadline, wake));
         let clock = Arc::clone(&self.inner);
         async move {
-            // The sender lives in the clock, which the future keeps alive.
+            // The sender lives in the clock, so the future keeps the clock alive.
             let _clock = clock;
             let _ = woken.await;
         }

@@ -1,20 +1,21 @@
-//! A number of things under way, which each of them takes back when it is dropped.
+//! Counts things in progress. Each one lowers the counter when it is dropped.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One of those that a counter counts, from now until it is dropped. It holds the counter as a reference or as an `Arc`.
+/// One counted thing: it counts from its creation until it is dropped. It holds the counter as a reference or as an
+/// `Arc`.
 pub struct Counted<C: Deref<Target = AtomicUsize>>(C);
 
 impl<C: Deref<Target = AtomicUsize>> Counted<C> {
-    /// One more.
+    /// Counts one more.
     pub fn enter(counter: C) -> Self {
         counter.fetch_add(1, Ordering::Relaxed);
         Self(counter)
     }
 
-    /// One more, unless there are as many as there may be.
+    /// Counts one more, unless the limit is reached.
     pub fn below(most: usize, counter: C) -> Option<Self> {
         let more = |count: usize| (count < most).then_some(count + 1);
         counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;

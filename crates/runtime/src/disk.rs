@@ -4,8 +4,9 @@
 //! `/`, and never leave the root. Files are created with mode 0600 and directories with 0700;
 //! [`Modes::restore`] brings them back to that.
 //!
-//! A failed flush is [`DiskError::Sync`]: what is on the disk is unknown then, so the caller ends the process and
-//! never retries on the same file (the kernel may have dropped the dirty pages and report success the next time).
+//! A failed flush is [`DiskError::Sync`]. It is then unknown what is on the disk, so the caller must end the process.
+//! It must never retry on the same file, because the kernel may have dropped the dirty pages and report success the
+//! next time.
 
 mod host;
 mod memory;
@@ -53,7 +54,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// When the directory cannot be read.
     fn list(&self, dir: &str) -> Result<Vec<String>, DiskError>;
 
-    /// Removes from a directory what a crash left of [`Disk::write_atomic`]. Nobody may be writing there.
+    /// Removes from a directory the temporary files that a crash left behind in [`Disk::write_atomic`]. Nobody may
+    /// write there at the same time.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -103,11 +105,11 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// When the length could not be set.
     fn set_len(&self, len: u64) -> Result<(), DiskError>;
 
-    /// Makes the file at least `len` bytes long and takes the space for all of them, so that writing there later does
-    /// not meet a full disk. On file systems that write elsewhere each time it is a hint only.
+    /// Makes the file at least `len` bytes long and reserves the space for it, so that later writes there do not find
+    /// a full disk. On copy-on-write file systems this is only a hint.
     ///
     /// # Errors
-    /// [`DiskError::Full`] when there is not so much; part of it may have been taken.
+    /// [`DiskError::Full`] when there is not enough space; part of it may have been reserved.
     fn allocate(&self, len: u64) -> Result<(), DiskError>;
 
     /// Makes everything written before durable.
@@ -120,7 +122,7 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
 /// A held lock; dropping it releases it.
 pub trait DiskLock: fmt::Debug + Send + Sync + 'static {}
 
-/// Why the disk could not do it.
+/// Why a disk operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// There is no such file.
@@ -141,7 +143,7 @@ pub enum DiskError {
         /// The path as given.
         path: String,
     },
-    /// The file is larger than the bound for reading it whole.
+    /// The file is too large to be read as a whole.
     #[error("{path}: {len} bytes is more than is ever read at once")]
     TooLarge {
         /// The path below the root.
@@ -155,34 +157,34 @@ pub enum DiskError {
         /// The path below the root.
         path: String,
     },
-    /// A flush failed: what is durable is unknown, the process must end.
+    /// A flush failed. It is unknown what is durable, so the process must end.
     #[error("{path}: flush to disk failed: {source}; what was written may be lost, so the process must end")]
     Sync {
         /// The path below the root.
         path: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Anything else the operating system said.
+    /// Any other error of the operating system.
     #[error("{path}: {action}: {source}")]
     Io {
         /// What was being attempted.
         action: &'static str,
         /// The path below the root.
         path: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl DiskError {
-    /// Whether the process must end, because what is durable is unknown.
+    /// Whether the process must end, because it is unknown what is durable.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
         matches!(self, Self::Sync { .. })
     }
 
-    /// Whether it is only that there is no space.
+    /// Whether the disk is full.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })

@@ -1,6 +1,6 @@
-//! Two-ended drain: one side says "finish", the other finishes and lets go.
+//! A drain with two ends: one side asks the other to finish, and waits until it has.
 //!
-//! Unlike a [`crate::Scope`] it knows nothing of tasks: a connection, a listener or a stream holds a watch.
+//! Unlike a [`crate::Scope`] it knows nothing of tasks: each connection, listener or stream holds a watch.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

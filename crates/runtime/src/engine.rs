@@ -1,7 +1,7 @@
-//! What an engine needs that brings its own task ownership and asks for time without a handle.
+//! Functions for an engine that owns its tasks and needs time without a handle.
 //!
-//! openraft calls its runtime through static functions and joins its tasks itself when it is shut down. Such an
-//! engine gets these wrappers, nobody else: ordinary tasks belong to a [`crate::Scope`].
+//! openraft calls its runtime through static functions, and joins its own tasks on shutdown. Only such an engine may
+//! use these wrappers; all other tasks belong to a [`crate::Scope`].
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,12 +21,12 @@ where
     tokio::spawn(future)
 }
 
-/// Bounds `future` by a point of [`TokioClock::monotonic`].
+/// Limits `future` to a deadline in the time of [`TokioClock::monotonic`].
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     tokio::time::timeout_at(TokioClock::tokio_instant(deadline), future)
 }
 
-/// Bounds `future` by a duration from now.
+/// Limits `future` to a duration from now.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     tokio::time::timeout(duration, future)
 }

@@ -1,6 +1,6 @@
-//! Randomness: from the operating system in the product, from a seed in tests and simulation.
+//! Randomness: from the operating system in production, from a seed in tests and simulation.
 //!
-//! Keys are not made here: the certificate crates have their own port for that.
+//! Keys are not created here: the certificate crates have their own port for that.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,19 +14,20 @@ pub trait Entropy: fmt::Debug + Send + Sync + 'static {
     /// Fills the buffer with random bytes.
     fn fill(&self, buffer: &mut [u8]);
 
-    /// A number from the whole range.
+    /// A random number from the full range.
     fn u64(&self) -> u64 {
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
 
-    /// A number below `bound`, each equally likely; 0 when `bound` is 0.
+    /// A random number below `bound`, each equally likely. 0 if `bound` is 0.
     fn below(&self, bound: u64) -> u64 {
         if bound == 0 {
             return 0;
         }
-        // Values past the last whole multiple of the bound are drawn again, else small ones were more likely.
+        // Draw again if the value is beyond the last whole multiple of the bound. Otherwise small numbers would be
+        // more likely.
         let excess = (u64::MAX % bound + 1) % bound;
         loop {
             let value = self.u64();
@@ -62,7 +63,7 @@ pub trait Entropy: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsEntropy;
 
-/// A reproducible generator: the same seed gives the same bytes. Never for secrets.
+/// A reproducible generator: the same seed gives the same bytes. Never use it for secrets.
 pub struct SeededEntropy {
     rng: Mutex<StdRng>,
 }

@@ -1,11 +1,11 @@
-//! A pool of threads that runs tasks: control work and traffic each get their own.
+//! A thread pool that runs tasks. Control work and traffic each have their own pool.
 
 use std::future::Future;
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// An owned tokio runtime. Dropping it ends its tasks; call it from outside any runtime.
+/// An owned tokio runtime. Dropping it ends its tasks; drop it outside of any runtime.
 #[derive(Debug)]
 pub struct Executor {
     runtime: Runtime,
@@ -14,8 +14,7 @@ pub struct Executor {
 impl Executor {
     /// A pool of `threads` threads (at least one) whose names start with `name`.
     ///
-    /// # Errors
-    /// When the operating system refuses threads or the poller.
+    /// When the operating system refuses threads or the I/O poller.
     pub fn new(name: &str, threads: usize) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
@@ -36,7 +35,7 @@ impl Executor {
         self.runtime.block_on(future)
     }
 
-    /// Ends without waiting for blocking work; for use inside another runtime or at the end of the process.
+    /// Ends without waiting for blocking work. For use inside another runtime, or at the end of the process.
     pub fn shutdown_background(self) {
         self.runtime.shutdown_background();
     }

@@ -1,13 +1,13 @@
-//! Ports to the world and the tokio implementation beside them.
+//! Interfaces to the outside world, and their implementation with tokio.
 //!
-//! Time, randomness, disk and tasks reach every other crate through the traits and owners defined here, so that a
-//! whole cluster can run in one process on a virtual clock, a seeded generator and a disk that can lose power.
-//! This crate alone calls `tokio::spawn`, `tokio::time`, the system clock, the random generator of the operating
-//! system and `std::fs`; everyone else is refused by clippy.
+//! All other crates get time, randomness, disk and tasks through the traits and owners defined here. So a whole
+//! cluster can run in one process on a virtual clock, a seeded generator and a disk that can lose power. Only this
+//! crate calls `tokio::spawn`, `tokio::time`, the system clock, the operating system's random generator and
+//! `std::fs`; clippy refuses these calls elsewhere.
 //!
-//! What it is not: a place for helpers, a second tokio, or an abstraction over sockets. Sockets are used through
-//! tokio directly until a simulated network needs a seam, but for the files of unix sockets; messages between servers
-//! have their own transport traits.
+//! This crate is not a place for helpers, not a second tokio, and not an abstraction over sockets. Other crates use
+//! tokio's sockets directly until a simulated network needs an interface; only the files of unix sockets are managed
+//! here. Messages between servers have their own transport traits.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "this crate is where the disallowed methods are wrapped")]
@@ -48,5 +48,5 @@ pub use trust::system_authorities;
 pub use turns::{Line, Turns};
 pub use world::World;
 
-/// A boxed future that may be sent between threads; the currency of the object-safe traits here.
+/// A boxed future that is `Send`; the object-safe traits here return it.
 pub use futures::future::BoxFuture;

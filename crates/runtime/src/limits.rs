@@ -1,53 +1,56 @@
-//! The bounds of this crate, each with its reason.
+//! The limits of this crate, each with its reason.
 
 use std::time::Duration;
 
-/// Largest file [`crate::Disk::read`] loads whole. Larger files are read through [`crate::Disk::open`]; a state
-/// snapshot of a very large datacenter stays below this.
+/// The largest file that [`crate::Disk::read`] loads as a whole; a state snapshot of a very large datacenter is
+/// smaller. Larger files are read through [`crate::Disk::open`].
 pub const READ_BYTES_MAX: u64 = 4 << 30;
 
-/// First delay of a retry unless the caller says otherwise: long enough to spare a peer that just restarted.
+/// Default first delay of a retry: long enough for a peer that has just restarted.
 pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
 
-/// Longest delay of a retry unless the caller says otherwise: an operator does not wait a minute after a repair.
+/// Default longest delay of a retry: after a repair an operator should not have to wait a minute.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// Doublings after which a back-off stops growing by itself, so that the shift cannot overflow.
+/// Doublings after which a back-off no longer grows, so that the shift cannot overflow.
 pub const BACKOFF_DOUBLINGS_MAX: u32 = 20;
 
-/// How far before the first use the tokio clock's epoch lies. A paused test clock may have been started a little
-/// before the epoch was taken; a day is more than any process spends in between.
+/// How far the tokio clock's epoch lies before its first use. A paused test clock may have been started a little
+/// before the epoch was taken. A day is longer than any process spends in between.
 pub const EPOCH_LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Longest stretch of a reconciler's error text that its status keeps; errors are for a person to read.
+/// Longest error text that a reconciler's status keeps; it is meant for a person.
 pub const STATUS_ERROR_BYTES_MAX: usize = 512;
 
-/// Which part of a budget one source may hold: half, so that there is always room for another without ending anything.
+/// The share of the budget that one source may hold: half (1/2). So another source always finds room without evicting
+/// anything.
 pub const BUDGET_SHARE: usize = 2;
 
-/// Which part of a budget is left to strangers by callers that are known: an eighth, enough for many to say who they are.
+/// The share of the budget that authenticated clients leave to strangers: one eighth, enough for many clients to
+/// authenticate.
 pub const BUDGET_STRANGERS_SHARE: usize = 8;
 
-/// Which part of a budget a stranger's source holds at most that keeps it from sources that hold more: a few connections.
+/// A stranger's source that holds at most this share of the budget is protected from sources that hold more: a few
+/// connections.
 pub const BUDGET_LITTLE_SHARE: usize = 384;
 
-/// And how many connections.
+/// The same limit in connections.
 pub const BUDGET_LITTLE_CONNECTIONS: usize = 8;
 
-/// Which part of a budget may be on its way out before nobody is let in for a moment.
+/// If more than this share of the budget is still being freed, new clients wait a moment.
 pub const BUDGET_LEAVING_SHARE: usize = 8;
 
-/// Longest such moment for who is next: a connection that has to end does so as soon as its task is run.
+/// Longest such wait for the next client: an evicted connection ends as soon as its task runs.
 pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes that callers may make a process hold, all listeners together: requests that are not whole, answers that are not
-/// read, the connections themselves. What this counts costs up to two and a half times as much with all that lies around it.
+/// Bytes that clients may make the process hold, over all listeners: incomplete requests, unread answers, and the
+/// connections themselves. With everything around it, a counted byte can cost up to two and a half bytes.
 pub const BUDGET_BYTES: usize = 96 << 20;
 
-/// Which part of the descriptors a process may open goes to connections, in percent; the rest is for files and for
-/// connections of our own.
+/// The percentage of the process's file descriptors that connections may use. The rest is for files and for outgoing
+/// connections.
 pub const BUDGET_DESCRIPTORS_PERCENT: usize = 90;
 
-/// Connections that wait in the kernel to be accepted; it takes no more than `net.core.somaxconn`, which is as many where
-/// nobody has changed it.
+/// Connections that wait in the kernel to be accepted. The kernel allows at most `net.core.somaxconn`, which has this
+/// value by default.
 pub const BACKLOG: u32 = 4_096;

@@ -1,7 +1,7 @@
-//! The driver of reconcilers: idempotent duties that run by period or by wake-up.
+//! Runs reconcilers: idempotent duties that run periodically and when woken.
 //!
-//! A reconciler receives no hint about what changed; it compares what is with what should be. That keeps one code
-//! path and makes a lost wake-up harmless. Failures are retried sooner than the period, with back-off.
+//! A reconciler is not told what changed; it compares the actual state with the wanted one. So there is one code
+//! path, and a lost wake-up does no harm. Failed runs are repeated sooner than the period, with back-off.
 
 use std::fmt;
 use std::future::Future;
@@ -28,7 +28,7 @@ pub struct ReconcilerSpec {
     pub backoff: Backoff,
 }
 
-/// A running duty. Dropping it leaves the duty running, for its scope owns it.
+/// A running duty. Dropping this handle does not stop the duty, because its scope owns it.
 #[derive(Debug)]
 pub struct Reconciler {
     wake: Arc<Notify>,
@@ -54,7 +54,7 @@ pub struct Status {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What is, is what should be.
+    /// The actual state is the wanted one.
     Reconciled,
     /// The error's text, shortened.
     Failed(String),
@@ -88,7 +88,7 @@ impl Reconciler {
         Self { task: scope.spawn(&name, run), wake, status }
     }
 
-    /// Asks for a run now; requests during a run lead to exactly one more.
+    /// Requests a run now. All requests during a run lead to exactly one more run.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
@@ -146,7 +146,7 @@ async fn run<F, Fut, E>(
             status.next = Some(now + delay);
         });
         tokio::select! {
-            // The end first, then a wish for a run, then the period.
+            // The order of the branches: end of the scope, requested run, period.
             biased;
             () = scope.cancelled() => return,
             () = wake.notified() => {}

@@ -1,4 +1,4 @@
-//! The owner of tasks: everything that runs belongs to a scope, and a scope can be ended.
+//! The owner of tasks: every task belongs to a scope, and a scope can be ended.
 //!
 //! ```text
 //! root ──► child ──► child          cancel flows down (soft, then hard)
@@ -6,9 +6,9 @@
 //!   └────────┴─────────┘            "still running" flows up: a parent waits for all below it
 //! ```
 //!
-//! Shutdown has two phases: the soft token asks tasks to finish; after the soft deadline the hard token drops their
-//! futures. Blocking work and threads cannot be cut, only waited for and named in the report. A panic ends its task,
-//! is logged and counted, and reaches whoever joins the task.
+//! Shutdown has two phases. The soft token asks tasks to finish; after the soft deadline, the hard token drops their
+//! futures. Blocking work and threads cannot be cut: shutdown waits for them and names them in the report. A panic
+//! ends only its task; it is logged, counted, and reported to the task that joins it.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -43,12 +43,12 @@ struct Inner {
     handle: Handle,
     soft: CancellationToken,
     hard: CancellationToken,
-    /// Own tracker first, then those of the ancestors.
+    /// First the scope's own tracker, then those of its ancestors.
     trackers: Vec<TaskTracker>,
     roll: Arc<Roll>,
 }
 
-/// The names of what runs, and the panics, of a whole tree of scopes.
+/// The names of the running tasks and the number of panics, for a whole tree of scopes.
 #[derive(Default)]
 struct Roll {
     running: Mutex<BTreeMap<u64, String>>,
@@ -56,7 +56,7 @@ struct Roll {
     panics: AtomicU64,
 }
 
-/// A running task. Dropping it leaves the task running, for its scope owns it.
+/// A running task. Dropping this handle does not stop the task, because its scope owns it.
 #[derive(Debug)]
 pub struct Task<T> {
     result: oneshot::Receiver<Result<T, TaskEnd>>,
@@ -147,7 +147,7 @@ impl Scope {
         let span = tracing::trace_span!("task", name = %run.name);
         let body = async move {
             let end = tokio::select! {
-                // Cutting first: a task that is always ready must still end.
+                // Check the hard token first: a task that is always ready must end, too.
                 biased;
                 () = hard.cancelled() => Err(TaskEnd::Cut),
                 () = cut.cancelled() => Err(TaskEnd::Cut),
@@ -160,7 +160,7 @@ impl Scope {
         task
     }
 
-    /// Starts work that blocks its thread for a short while: file access, signing, decoding of something large.
+    /// Starts work that blocks its thread for a short time: file access, signing, decoding of large data.
     pub fn spawn_blocking<T, F>(&self, name: &str, work: F) -> Task<T>
     where
         T: Send + 'static,
@@ -172,7 +172,7 @@ impl Scope {
         task
     }
 
-    /// Starts a thread of its own, for an owner that blocks for the life of the scope.
+    /// Starts a separate thread, for an owner that blocks for the life of the scope.
     ///
     /// # Errors
     /// When the operating system refuses the thread.
@@ -219,12 +219,12 @@ impl Scope {
         report
     }
 
-    /// Completes when nothing runs in the scope or below it.
+    /// Completes when no task runs in the scope or below it.
     pub async fn wait(&self) {
         self.own_tracker().wait().await;
     }
 
-    /// The names of what runs in the scope or below it, oldest first.
+    /// The names of the running tasks in the scope and below it, oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<String> {
         let prefix = format!("{}/", self.inner.name);
@@ -277,7 +277,7 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// One entry of the roll; leaving it takes the name off and releases the trackers.
+/// The entry of one running task. Dropping it removes the name and releases the trackers.
 struct Run {
     number: u64,
     name: String,
@@ -308,7 +308,7 @@ impl Drop for Run {
 }
 
 fn closed_tracker() -> TaskTracker {
-    // A tracker only reports emptiness once closed; closing does not refuse new tasks.
+    // A tracker reports that it is empty only after it is closed. Closing it does not refuse new tasks.
     let tracker = TaskTracker::new();
     tracker.close();
     tracker

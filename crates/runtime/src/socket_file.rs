@@ -1,7 +1,7 @@
-//! Unix sockets as files: made with their owner and mode before anybody can connect, and gone at the end.
+//! Files of unix sockets: created with owner and mode before anybody can connect, and removed at the end.
 //!
-//! Whoever is told to listen at a path takes over a socket that a process left behind. One that somebody listens at,
-//! and any file that is no socket, stays as it is.
+//! If a dead process left its socket at the path, the new listener replaces it. A socket in use, and a file that is
+//! not a socket, are not touched.
 
 use std::fs;
 use std::io;
@@ -18,24 +18,24 @@ use crate::limits::BACKLOG;
 /// Who may connect.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Access {
-    /// Who owns the file; whoever runs the process if none.
+    /// The owner of the file; `None`: the user of the process.
     pub user: Option<u32>,
-    /// The file's group; that of whoever runs the process if none.
+    /// The group of the file; `None`: the group of the process.
     pub group: Option<u32>,
-    /// The file's mode; what the process's mask leaves if none.
+    /// The mode of the file; `None`: what the process's umask leaves.
     pub mode: Option<u32>,
 }
 
-/// The file of a unix socket; removed when dropped, if it is still ours.
+/// The file of a unix socket. Dropping this removes the file, if it is still ours.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and number of what we made: somebody else may have put another one there.
+    /// Device and inode number of the file that we created: somebody else may have replaced it.
     made: Option<(u64, u64)>,
 }
 
 impl SocketFile {
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -62,7 +62,7 @@ fn number(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Listens at a path, without blocking. Nobody can connect before the file has its owner and mode.
+/// Listens at a path, non-blocking. Nobody can connect before the file has its owner and mode.
 pub fn listen(path: &Path, access: Access) -> io::Result<(UnixListener, SocketFile)> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -80,7 +80,7 @@ pub fn listen(path: &Path, access: Access) -> io::Result<(UnixListener, SocketFi
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     let file = SocketFile::of(path);
-    // Until it listens, whoever connects is refused.
+    // Until the socket listens, the kernel refuses connections.
     if access.user.is_some() || access.group.is_some() {
         chown(path, access.user, access.group).map_err(|error| with("give it to its owner", &error))?;
     }
@@ -131,7 +131,7 @@ mod tests {
     fn what_was_left_behind_is_taken_over_and_nothing_else() {
         let directory = directory();
         let path = directory.path().join("s.sock");
-        // The standard library leaves the file.
+        // The standard library does not remove the file.
         drop(UnixListener::bind(&path).unwrap());
         let (_listener, file) = listen(&path, open(0o600)).unwrap();
         let taken = listen(&path, open(0o600)).expect_err("somebody listens");

@@ -1,18 +1,18 @@
-//! Where a caller comes from, as far as limits go.
+//! The source of a connection, for limits.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whose connections count together: an IPv4 address, an IPv6 network of 64 bits (which one host
-/// can have all to itself), or everybody on a unix socket.
+/// Connections of one source are counted together. A source is an IPv4 address, an IPv6 /64 network (which one host
+/// may own completely), or all clients of unix sockets.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Source(Option<IpAddr>);
 
 impl Source {
-    /// Everybody on a unix socket.
+    /// All clients of unix sockets.
     pub const UNIX: Self = Self(None);
 
-    /// Of an address.
+    /// The source of an address.
     pub fn of(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {
             IpAddr::V6(v6) => {

@@ -1,8 +1,8 @@
-//! Where the machine keeps the certificate authorities that it trusts.
+//! Finds the certificate authorities that the machine trusts.
 
 use std::path::{Path, PathBuf};
 
-/// Where systems keep them; the first that exists counts.
+/// The usual paths; the first existing one is used.
 const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",

@@ -1,7 +1,9 @@
-//! Turns to compute something costly for callers, handshakes above all: on all processors but one, and for one source on half of
-//! these. So who asks for much waits for itself, and work that has begun goes on beside it.
+//! Turns limit expensive computation for clients, mainly TLS handshakes. They run on all processors but one, and
+//! those of one source on half of these. So a client that asks for much waits only for itself, and other work
+//! continues beside it.
 //!
-//! A turn is held while something is computed, never while the caller is waited for: nobody keeps others waiting by silence.
+//! A turn is held only while something is computed, never while the client is waited for. So a silent client delays
+//! nobody.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -14,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::BoxFuture;
 use crate::source::Source;
 
-/// How many compute at a time, in all and of one source.
+/// How many computations may run at the same time, in total and per source.
 #[derive(Debug)]
 pub struct Turns {
     all: Arc<Semaphore>,
@@ -28,7 +30,7 @@ struct OfSource {
     turns: Arc<Semaphore>,
 }
 
-/// A caller's place among those of its source; given up when dropped.
+/// A client's place among the clients of its source. Dropping it frees the place.
 #[derive(Debug)]
 pub struct Line {
     of: Arc<Turns>,
@@ -36,7 +38,7 @@ pub struct Line {
     turns: Arc<Semaphore>,
 }
 
-/// The right to compute; given back when dropped.
+/// The right to compute. Dropping it returns the turn.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _of_source: OwnedSemaphorePermit,
@@ -44,18 +46,18 @@ pub(crate) struct Turn {
 }
 
 impl Turns {
-    /// As many as there are processors but one.
+    /// As many turns as there are processors, minus one.
     pub fn of_processors() -> Arc<Self> {
         let (all, per_source) = shares(std::thread::available_parallelism().map_or(1, usize::from));
         Self::new(all, per_source)
     }
 
-    /// So many turns, and so many of them for one source.
+    /// This many turns, and this many of them per source.
     pub(crate) fn new(all: usize, per_source: usize) -> Arc<Self> {
         Arc::new(Self { all: Arc::new(Semaphore::new(all)), per_source, sources: Mutex::default() })
     }
 
-    /// A place for a caller of a source. Places are as many as there are connections, which have limits of their own.
+    /// A place for a client of a source. Connections have their own limits, so places have none.
     pub fn line(self: &Arc<Self>, source: Source) -> Line {
         let mut sources = self.sources.lock();
         let new = || OfSource { waiting: 0, turns: Arc::new(Semaphore::new(self.per_source)) };
@@ -67,14 +69,14 @@ impl Turns {
     }
 }
 
-/// Turns on so many processors, and those of one source: docs/proxy.md says how many.
+/// The number of turns for this many processors, in total and per source; see docs/proxy.md.
 fn shares(processors: usize) -> (usize, usize) {
     let all = processors.saturating_sub(1).max(1);
     (all, all.div_ceil(2))
 }
 
 impl Line {
-    /// Computes a future to its end. Each step, from what it waited for to what it waits for next, has a turn of its own.
+    /// Runs a future to its end. Each poll has a turn of its own; no turn is held while the future waits.
     pub async fn compute<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         let mut turn: Option<BoxFuture<'_, Turn>> = None;
@@ -89,7 +91,7 @@ impl Line {
         .await
     }
 
-    /// Waits for a turn: first among those of the source, then among all, in the order they came.
+    /// Waits for a turn, first among the clients of the source, then among all, in order of arrival.
     pub(crate) async fn turn(&self) -> Turn {
         let open = "semaphores of turns are never closed";
         let of_source = Arc::clone(&self.turns).acquire_owned().await.expect(open);
@@ -146,7 +148,7 @@ mod tests {
         })));
         assert!(stopped.as_mut().now_or_never().is_none());
         assert_eq!(other.compute(async { 7 }).now_or_never(), Some(7), "nothing is computed");
-        // And what is computed has its turn.
+        // The computation still gets its turn.
         let taken = other.turn().now_or_never().expect("it is free");
         told.set(true);
         assert!(stopped.as_mut().now_or_never().is_none());

@@ -1,4 +1,4 @@
-//! The bundle of ports that a component receives.
+//! The set of interfaces that a component receives.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct World {
 }
 
 impl World {
-    /// Real time and randomness with a disk in memory, as `-dev` uses it: nothing outlives the process.
+    /// Real time and randomness, with a disk in memory, as `-dev` uses it: nothing survives the process.
     #[must_use]
     pub fn tokio() -> Self {
         Self {

@@ -12,11 +12,11 @@ use rustix::io::{Errno, retry_on_intr};
 use super::{Disk, DiskError, DiskFile, DiskLock, checked};
 use crate::limits::READ_BYTES_MAX;
 
-/// Unfinished files of [`Disk::write_atomic`] end so; `list` leaves them out and `new` does not need to remove them,
-/// for the next write of the same file replaces them.
+/// Suffix of the temporary files of [`Disk::write_atomic`]. `list` leaves them out. `new` need not remove them,
+/// because the next write of the same file replaces them.
 const UNFINISHED: &str = ".unfinished";
 
-/// Bytes written at once where space can only be taken by writing.
+/// Bytes written at a time where space can be reserved only by writing.
 const ALLOCATE_STEP: usize = 64 * 1024;
 
 /// Files below a directory of the machine.
@@ -47,8 +47,8 @@ impl HostDisk {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// Removes what a crash left unfinished in some directories, `""` being the root. Nobody may be writing
-    /// there.
+    /// Removes the temporary files that a crash left in some directories; `""` is the root. Nobody may write there at
+    /// the same time.
     ///
     /// # Errors
     /// When a directory cannot be read or a file not be removed.
@@ -96,13 +96,14 @@ impl Disk for HostDisk {
         let mut name = OsString::from(full.as_os_str());
         name.push(UNFINISHED);
         let unfinished = PathBuf::from(name);
-        // A left-over of a crash may have another mode; a fresh file has ours.
+        // A file left by a crash may have another mode; a new file has the right one.
         match fs::remove_file(&unfinished) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(DiskError::of("remove", path, e)),
             _ => {}
         }
         if let Err(error) = put_in_place(&unfinished, &full, path, content) {
-            // On a full disk it would hold the space that others need. Why it was not written is what is told.
+            // On a full disk the file would take space that others need. The error of the write is returned, not that
+            // of the removal.
             let _ = fs::remove_file(&unfinished);
             return Err(error);
         }
@@ -143,7 +144,7 @@ impl Disk for HostDisk {
         for entry in entries {
             let entry = entry.map_err(|e| DiskError::of("list", dir, e))?;
             let is_file = entry.file_type().map_err(|e| DiskError::of("list", dir, e))?.is_file();
-            // A name that is not UTF-8 is none of ours.
+            // A name that is not UTF-8 is not one of ours.
             if let Ok(name) = entry.file_name().into_string()
                 && is_file
                 && !name.ends_with(UNFINISHED)
@@ -206,7 +207,7 @@ impl DiskFile for HostFile {
         let failed = |e: io::Error| DiskError::of("allocate", &self.path, e);
         match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)) {
             Ok(()) => Ok(()),
-            // A file system that cannot: writing is what takes space everywhere.
+            // The file system cannot reserve space. Writing reserves it everywhere.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                 let mut at = self.len()?;
                 let zeros = vec![0; ALLOCATE_STEP];

@@ -1,11 +1,11 @@
-//! A disk in memory that can lose power, fill up, fail and decay.
+//! A disk in memory that can lose power, fill up, fail, and lose bits.
 //!
-//! Every file keeps its durable content and the writes since its last flush. A crash drops those writes, or keeps an
-//! arbitrary part of them, torn at sector boundaries, as a real disk may. Handles and locks from before a crash are
-//! dead afterwards, so that a component that was "killed" cannot write into the next life.
+//! Every file has its durable content and the writes since its last flush. A crash drops those writes, or keeps any
+//! part of them, torn at sector boundaries, as a real disk may. Handles and locks from before a crash are invalid
+//! afterwards, so that a component that was "killed" cannot write into the next life.
 //!
-//! Space is counted in blocks, and a file takes those that were written, not those its length spans: a full disk lets
-//! what lies there be overwritten, and refuses a write into a hole.
+//! Space is counted in blocks. A file takes the blocks that were written, not those that its length spans. So a full
+//! disk allows overwriting existing blocks, and refuses a write into a hole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::{Disk, DiskError, DiskFile, DiskLock, checked};
 use crate::entropy::Entropy;
 
-/// What space is counted in, as usual file systems do.
+/// The unit in which space is counted, as in usual file systems.
 const BLOCK: usize = 4096;
 
 /// A write may be torn between two sectors, never inside one.
@@ -33,13 +33,13 @@ pub struct MemoryDisk {
 struct Inner {
     files: BTreeMap<String, Content>,
     locks: BTreeSet<String>,
-    /// Raised by a crash; handles of an older life are refused.
+    /// Counts the crashes. Handles from an earlier life are refused.
     life: u64,
     fail_syncs: u64,
     faults: BTreeSet<(Fault, String)>,
-    /// Blocks there are; without bound if nothing is said.
+    /// The number of blocks; `None`: unlimited.
     blocks_max: Option<usize>,
-    /// Writing calls left until the power goes.
+    /// The number of write calls until the power fails.
     fuel: Option<u64>,
     syncs: u64,
 }
@@ -53,12 +53,12 @@ struct Content {
     blocks: BTreeSet<usize>,
 }
 
-/// A call that fails, every time, until [`MemoryDisk::mend`].
+/// A kind of call that fails every time until [`MemoryDisk::mend`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// Reads meet a bad block.
+    /// Reads fail with a bad block.
     Read,
-    /// Writes meet a bad block.
+    /// Writes fail with a bad block.
     Write,
     /// Flushes fail.
     Sync,
@@ -90,12 +90,12 @@ impl MemoryDisk {
         Self::default()
     }
 
-    /// Loses power and comes back: everything that was not flushed is gone.
+    /// Simulates a power loss: everything that was not flushed is lost.
     pub fn crash(&self) {
         self.crash_keeping(|_| Vec::new());
     }
 
-    /// Loses power and comes back: of what was not flushed, an arbitrary part was written, possibly torn.
+    /// Simulates a power loss: an arbitrary part of the unflushed writes is kept, possibly torn.
     pub fn crash_torn(&self, entropy: &dyn Entropy) {
         self.crash_keeping(|pending| {
             let mut kept = Vec::new();
@@ -118,7 +118,7 @@ impl MemoryDisk {
         });
     }
 
-    /// Lets `writes` more writing calls through; then the power is off and every call fails until a crash.
+    /// Allows `writes` more write calls. Then the power is off, and every call fails until a crash.
     pub fn cut_power_after(&self, writes: u64) {
         self.inner.lock().fuel = Some(writes);
     }
@@ -128,7 +128,7 @@ impl MemoryDisk {
         self.inner.lock().fail_syncs += 1;
     }
 
-    /// Lets calls of this kind fail for all files whose path begins so, until [`MemoryDisk::mend`].
+    /// Makes calls of this kind fail for all files whose path has this prefix, until [`MemoryDisk::mend`].
     pub fn fail(&self, fault: Fault, prefix: &str) {
         self.inner.lock().faults.insert((fault, prefix.to_owned()));
     }
@@ -138,31 +138,31 @@ impl MemoryDisk {
         self.inner.lock().faults.clear();
     }
 
-    /// Makes the disk full as it is, or gives it space without bound again.
+    /// Makes the disk full with its current content, or gives it unlimited space again.
     pub fn set_full(&self, full: bool) {
         let mut inner = self.inner.lock();
         inner.blocks_max = full.then(|| inner.blocks());
     }
 
-    /// Leaves this much space, in whole blocks.
+    /// Leaves this much free space, in whole blocks.
     pub fn set_free(&self, bytes: usize) {
         let mut inner = self.inner.lock();
         inner.blocks_max = Some(inner.blocks() + bytes / BLOCK);
     }
 
-    /// The space that is taken.
+    /// The space in use.
     #[must_use]
     pub fn used(&self) -> usize {
         self.inner.lock().blocks() * BLOCK
     }
 
-    /// How many flushes have been asked for; to check that a batch costs one.
+    /// The number of flush calls so far; to check that a batch needs only one.
     #[must_use]
     pub fn syncs(&self) -> u64 {
         self.inner.lock().syncs
     }
 
-    /// Flips the bits of one durable byte, as a decaying disk would.
+    /// Flips the bits of one durable byte, as a failing disk would.
     ///
     /// # Panics
     /// When there is no such byte.
@@ -173,7 +173,7 @@ impl MemoryDisk {
         content.durable[offset] ^= 0xff;
     }
 
-    /// Changes the durable bytes of a file behind everybody's back.
+    /// Changes the durable bytes of a file without the knowledge of its writer.
     ///
     /// # Panics
     /// When there is no such file.
@@ -221,7 +221,7 @@ impl Disk for MemoryDisk {
         let mut inner = self.inner.lock();
         inner.writing("write", path)?;
         let blocks: BTreeSet<usize> = (0..content.len().div_ceil(BLOCK)).collect();
-        // The old content lies there until the new one is in its place.
+        // The old content stays until the new one replaces it.
         inner.room(path, blocks.len())?;
         inner.syncing(path)?;
         let (durable, live) = (content.to_vec(), content.to_vec());
@@ -304,7 +304,7 @@ impl Inner {
         self.files.values().map(|content| content.blocks.len()).sum()
     }
 
-    /// Whether so many more blocks can be had.
+    /// Checks whether this many more blocks are free.
     fn room(&self, path: &str, more: usize) -> Result<(), DiskError> {
         match self.blocks_max {
             Some(max) if more > 0 && self.blocks() + more > max => {

@@ -1,33 +1,34 @@
-//! Files and directories of ours that others can read are closed to them again.
+//! Removes the access of other users from our files and directories.
 //!
-//! A backup that was restored, a volume or a careless hand gives them wider modes than they were made with.
+//! A restored backup, a volume or a careless user may have given them wider modes than ours.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Bits of a mode that are for others than the owner.
+/// The mode bits for users other than the owner.
 const OTHERS: u32 = 0o077;
 
-/// Files looked at; a directory of ours has far fewer, and what is beyond is told as not looked at.
+/// The most files that are checked. Our directories have far fewer; files beyond the limit are reported as not
+/// checked.
 const ENTRIES_MAX: usize = 100_000;
 
-/// What became of the modes.
+/// The result of the check.
 #[derive(Debug, Default)]
 pub struct Modes {
-    /// How many were wider and are as they were made again.
+    /// How many files had wider modes and now have ours again.
     pub restored: usize,
-    /// How many stay open to others.
+    /// How many files other users can still access.
     pub open: usize,
-    /// One of these, and why it cannot be changed.
+    /// One of these, and why its mode cannot be changed.
     pub example: Option<(PathBuf, io::Error)>,
     looked_at: usize,
 }
 
 impl Modes {
-    /// Closes what we made below `root`, by name: files to 0600, directories with all that is in them to 0700.
-    /// What is missing is passed over, links are not followed, and nothing else below the root is touched.
+    /// Restores the modes of what we created below `root`, by name: files to 0600, directories and everything in them
+    /// to 0700. Missing names are skipped, links are not followed, and nothing else below the root is touched.
     pub fn restore(root: &Path, ours: &[&str]) -> Self {
         let mut modes = Self::default();
         ours.iter().for_each(|name| modes.close(&root.join(name)));
@@ -67,7 +68,7 @@ impl Modes {
         }
         let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
         match fs::set_permissions(path, Permissions::from_mode(mode)) {
-            // A file system without modes says yes and changes nothing.
+            // A file system without modes reports success and changes nothing.
             Ok(()) if fs::metadata(path).is_ok_and(|now| now.permissions().mode() & OTHERS == 0) => {
                 self.restored += 1;
             }
