@@ -1,6 +1,6 @@
 //! Applies commands: a deterministic function of the state and the log entry.
 //!
-//! A command that is refused may have written already; the store throws its copy away.
+//! A refused command may already have written; the store then drops that copy of the tables.
 
 pub(crate) mod acl;
 pub(crate) mod ca;
@@ -16,7 +16,7 @@ use crate::reply::{CommandReply, Refusal};
 use crate::table::Commit;
 use crate::tables::Tables;
 
-/// Applies one command. `tables.at` is the command's time already.
+/// Applies one command. `tables.at` already is the time of the command.
 pub(crate) fn apply(
     tables: &mut Tables,
     commit: &mut Commit,

@@ -11,21 +11,21 @@ use crate::command::EnsureBuiltins;
 
 /// Name of the policy that allows everything.
 pub const GLOBAL_MANAGEMENT_NAME: &str = "global-management";
-/// Name of the policy that allows reading everything.
+/// Name of the policy that allows to read everything.
 pub const GLOBAL_READ_ONLY_NAME: &str = "builtin/global-read-only";
 
-/// Resources with one level for all.
+/// Resources with one access level for all of them.
 const SCALARS: [&str; 5] = ["acl", "keyring", "mesh", "operator", "peering"];
-/// Resources with a level per name.
+/// Resources with an access level per name.
 const LABELLED: [&str; 6] = ["agent", "event", "key", "node", "query", "session"];
 
-/// How tokens are found: the hash of their secret.
+/// The hash of a token's secret; tokens are looked up by it.
 pub fn hash_secret(secret: &str) -> SecretHash {
     SecretHash(Sha256::digest(secret.as_bytes()).into())
 }
 
 impl EnsureBuiltins {
-    /// What this version has built in.
+    /// The built-in policies and tokens of this version.
     pub fn standard(now: Timestamp) -> Self {
         let policy = |id, name: &str, description: &str, level| AclPolicy {
             id,

@@ -1,4 +1,4 @@
-//! What a command changed, and what a query read: the two halves of waiting.
+//! What a command changed and what a query read. Comparing the two decides which waiting queries are woken.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::table::Commit;
 use crate::table::WatchKey;
 use crate::view::View;
 
-/// Every row and class of rows a command changed.
+/// All rows and classes of rows that a command changed.
 #[derive(Clone)]
 pub struct Changes {
     index: u64,
@@ -32,8 +32,8 @@ impl Changes {
         self.keys.is_empty()
     }
 
-    /// What changed: each row, and each registered class it belongs to. Whoever waits for a key
-    /// that is not among them need not be woken.
+    /// The changed rows, and every registered class that contains them. A query that waits for any other key need not
+    /// be woken.
     pub fn iter(&self) -> impl Iterator<Item = &WatchKey> {
         self.keys.iter()
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// What a query read.
+/// The rows and classes that a query read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReadSet {
     pub(crate) keys: BTreeSet<WatchKey>,
@@ -61,28 +61,28 @@ pub struct ReadSet {
 }
 
 impl ReadSet {
-    /// The index of the answer: the last change of anything read, at least 1. It never goes down
-    /// for one query within one [`ReadSet::epoch`].
+    /// The index of the answer: that of the last change of anything it read, at least 1. Within one
+    /// [`ReadSet::epoch`] it never decreases for the same query.
     pub fn index(&self) -> u64 {
         self.index
     }
 
-    /// How often the state had been replaced by a snapshot when this was read.
+    /// How often the state had been replaced by a snapshot when the query ran.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The moment at which the answer changes without any command: a token expires. `None`: never.
+    /// When the answer changes without a command, because a token expires. `None`: never.
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until
     }
 
-    /// The rows and classes read; what to register with a watch hub.
+    /// The rows and classes read; register these keys with a watch hub.
     pub fn keys(&self) -> impl Iterator<Item = &WatchKey> {
         self.keys.iter()
     }
 
-    /// Whether the answer can be another one after these changes. If not, it is the same.
+    /// Whether these changes can change the answer. If not, the answer stays the same.
     pub fn touched_by(&self, changes: &Changes) -> bool {
         let (few, many) = if self.keys.len() <= changes.keys.len() {
             (&self.keys, &*changes.keys)
@@ -92,13 +92,13 @@ impl ReadSet {
         few.iter().any(|key| many.contains(key))
     }
 
-    /// Whether nothing that was read has changed by this later view.
+    /// Whether nothing that was read differs in this later view.
     pub fn holds_in(&self, view: &View) -> bool {
         let unchanged = |key: &WatchKey| view.tables.table(key.table).changed_at(&key.key) <= self.index;
         self.epoch == view.epoch() && self.keys.iter().all(unchanged)
     }
 
-    /// Adds what another part of the same query read.
+    /// Adds the rows and classes that another part of the same query read.
     pub fn merge(&mut self, other: Self) {
         self.keys.extend(other.keys);
         self.index = self.index.max(other.index);

@@ -1,9 +1,9 @@
-//! Commands: everything that can change the state, as it stands in the log.
+//! Commands: everything that can change the state, in the form in which the log holds it.
 //!
-//! The leader has validated and normalised a command before it proposes it; applying it checks
-//! again only what concurrent commands can have changed. A command carries whatever is not a
-//! function of the log: identifiers, sealed keys, certificates. Fields are added, never renamed,
-//! and a new field is used only after [`SetRuleSet`] said that every voter knows it.
+//! The leader validates and normalises a command before it proposes it. Applying it checks again only what concurrent
+//! commands can have changed. A command carries everything that does not follow from the log: identifiers, encrypted
+//! keys, certificates. Fields are added and never renamed. A new field is used only after [`SetRuleSet`] has recorded
+//! that every voter knows it.
 
 use concord_model::Uuid;
 use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
@@ -43,9 +43,9 @@ macro_rules! commands {
 commands! {
     /// Changes nothing.
     Noop,
-    /// Gives the cluster its identity.
+    /// Gives the cluster its id.
     SetClusterId,
-    /// Raises the rules commands are applied by.
+    /// Raises the rule set by which commands are applied.
     SetRuleSet,
     /// Registers a node, a service instance and checks.
     Register,
@@ -59,21 +59,21 @@ commands! {
     UpsertIntention,
     /// Removes one source of a destination's intentions.
     DeleteIntention,
-    /// Changes one source of a destination's intentions if nothing else has changed meanwhile.
+    /// Changes one source of a destination's intentions, if the entry has not changed in the meantime.
     EditIntention,
     /// Stores the configuration of the certificate authority.
     SetCaConfig,
     /// Publishes a set of roots.
     SetCaRoots,
-    /// Stores what a CA provider keeps for one root.
+    /// Stores the data that a CA provider keeps for one root.
     SetCaProviderState,
-    /// Forgets what a CA provider kept for a root that is gone.
+    /// Removes the data that a CA provider kept for a removed root.
     DeleteCaProviderState,
-    /// Hands out certificate serial numbers.
+    /// Allocates certificate serial numbers.
     AllocateSerials,
     /// Creates the first management token.
     BootstrapAcl,
-    /// Creates the policies and tokens every cluster has.
+    /// Creates the built-in policies and tokens.
     EnsureBuiltins,
     /// Stores tokens.
     SetTokens,
@@ -87,29 +87,29 @@ commands! {
     DeletePolicy,
 }
 
-/// Changes nothing; a leader proposes it to learn that it leads.
+/// Changes nothing. A leader proposes it to find out whether it leads.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Noop {}
 
-/// Gives the cluster its identity. Once set it never changes.
+/// Gives the cluster its id. Once set, it never changes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SetClusterId {
-    /// The identity.
+    /// The cluster id.
     pub id: Uuid,
 }
 
-/// Raises the rules commands are applied by, once every voter supports them.
+/// Raises the rule set by which commands are applied, once every voter supports it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SetRuleSet {
-    /// Number of the rules; at least the number in force.
+    /// Number of the rule set; at least the current one.
     pub rule_set: u32,
 }
 
-/// Puts something into the catalog.
+/// Adds to the catalog.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Register(pub Registration);
 
-/// Takes something out of the catalog.
+/// Removes from the catalog.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Deregister(pub Deregistration);
 
@@ -130,7 +130,7 @@ impl From<Deregistration> for Command {
 pub struct SetEntry {
     /// The entry.
     pub entry: Entry,
-    /// Only if the entry last changed at that index; 0: only if there is none.
+    /// Only if the entry last changed at this index; 0: only if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cas: Option<u64>,
 }
@@ -138,43 +138,43 @@ pub struct SetEntry {
 /// Removes a configuration entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeleteEntry {
-    /// Which.
+    /// The name of the entry.
     pub entry: EntryName,
-    /// Only if the entry last changed at that index.
+    /// Only if the entry last changed at this index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cas: Option<u64>,
 }
 
-/// Stores one source of a destination's intentions, leaving the others as they are.
+/// Stores one source of a destination's intentions. The other sources do not change.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UpsertIntention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls, and what then.
+    /// The calling service, and what applies to its calls.
     pub intention: SourceIntention,
 }
 
-/// Removes one source of a destination's intentions; the last one takes the entry with it.
+/// Removes one source of a destination's intentions. Removing the last source removes the entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeleteIntention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
 }
 
-/// Changes one source of a destination's intentions, leaving the others as they are, if the entry is
-/// still the one that was looked at. The last source takes the entry with it.
+/// Changes one source of a destination's intentions, if the entry is still the one that the writer read. The other
+/// sources do not change. Removing the last source removes the entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct EditIntention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
     /// The index at which the entry last changed; 0: there is none.
     pub cas: u64,
-    /// The source to take away, which may be absent.
+    /// The source to remove; it need not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<Source>,
-    /// The source to store, in the place of what is said about it.
+    /// The source to store; it replaces an existing one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put: Option<SourceIntention>,
 }
@@ -184,50 +184,49 @@ pub struct EditIntention {
 pub struct SetCaConfig {
     /// The configuration.
     pub config: CaConfig,
-    /// Only if it last changed at that index; 0: only if there is none.
+    /// Only if it last changed at this index; 0: only if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cas: Option<u64>,
 }
 
-/// Publishes a set of roots, with the configuration and the provider's state that belong to it;
-/// all of it or nothing.
+/// Publishes a set of roots, with the configuration and the provider data that belong to it. All of it or nothing.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SetCaRoots {
     /// The roots, exactly one of them active.
     pub roots: CaRoots,
-    /// Only if the set last changed at that index; 0: only if there is none.
+    /// Only if the set last changed at this index; 0: only if there is none.
     pub cas: u64,
     /// The configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<SetCaConfig>,
-    /// What the provider keeps for a new root.
+    /// The provider's data for a new root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_state: Option<ProviderRecord>,
 }
 
-/// Stores what a CA provider keeps for one root.
+/// Stores the data that a CA provider keeps for one root.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SetCaProviderState {
-    /// What it keeps.
+    /// The provider's data.
     pub state: ProviderRecord,
 }
 
-/// Forgets what a CA provider kept for a root that is gone.
+/// Removes the data that a CA provider kept for a removed root.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeleteCaProviderState {
     /// Id of the root.
     pub id: String,
 }
 
-/// Hands out serial numbers; roots, intermediates and leaves share one counter.
+/// Allocates serial numbers. Roots, intermediates and leaves share one counter.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AllocateSerials {
-    /// How many, 1 to [`SERIALS_MAX`](crate::limits::SERIALS_MAX).
+    /// How many, from 1 to [`SERIALS_MAX`](crate::limits::SERIALS_MAX).
     pub count: u32,
 }
 
-/// Creates the first management token. Succeeds once; once more for whoever knows the index at
-/// which it succeeded last.
+/// Creates the first management token. It succeeds once. It succeeds again only if the command names the index at
+/// which it last succeeded.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BootstrapAcl {
     /// The token.
@@ -237,19 +236,19 @@ pub struct BootstrapAcl {
     pub allowed_reset_index: Option<u64>,
 }
 
-/// Creates the policies and tokens every cluster has, where they are missing, and brings the
-/// rules of built-in policies up to date. A token that exists stays as it is.
+/// Creates missing built-in policies and tokens, and updates the rules of built-in policies. An existing token is not
+/// changed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct EnsureBuiltins {
-    /// Policies, all of reserved ids.
+    /// Policies, all with reserved ids.
     #[serde(default)]
     pub policies: Vec<AclPolicy>,
-    /// Tokens, all of reserved accessors.
+    /// Tokens, all with reserved accessors.
     #[serde(default)]
     pub tokens: Vec<Token>,
 }
 
-/// Whether what is stored has to be new.
+/// Whether the record must already exist.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SetMode {
@@ -257,27 +256,27 @@ pub enum SetMode {
     Create,
     /// It must exist.
     Update,
-    /// Either way, as replication does it.
+    /// Either is allowed; replication uses this.
     Upsert,
 }
 
-/// Stores tokens; all of them or none. A token keeps the secret it was created with.
+/// Stores tokens, all or none. The secret of an existing token cannot change.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SetTokens {
     /// The tokens.
     pub tokens: Vec<Token>,
-    /// Whether they have to be new.
+    /// Whether they must already exist.
     pub mode: SetMode,
 }
 
-/// Removes tokens. Those that are not there count as removed.
+/// Removes tokens. A missing token counts as removed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeleteTokens {
     /// Their accessors.
     pub accessors: Vec<Uuid>,
 }
 
-/// Removes those of the named tokens that have expired by the command's time.
+/// Removes those of the named tokens that have expired at the command's time.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ReapExpiredTokens {
     /// Their accessors.
@@ -289,11 +288,11 @@ pub struct ReapExpiredTokens {
 pub struct SetPolicies {
     /// The policies.
     pub policies: Vec<AclPolicy>,
-    /// Whether they have to be new.
+    /// Whether they must already exist.
     pub mode: SetMode,
 }
 
-/// Removes a policy. Tokens keep the dangling link, which grants nothing.
+/// Removes a policy. Tokens keep their link to it, which then grants nothing.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeletePolicy {
     /// Its id.

@@ -1,8 +1,7 @@
-//! Writes primary rows and keeps the derived tables with them. Every write of a record goes
-//! through here, so that no query can see it in one arrangement and miss it in another.
+//! Writes primary rows together with the derived tables. Every write of a record goes through this module, so that no
+//! query can find a record in one table and miss it in another.
 //!
-//! What may be written is decided in `apply`; here it is carried out. Restoring a snapshot comes
-//! the same way.
+//! `apply` decides what may be written; this module only writes it. Restoring a snapshot uses the same functions.
 
 pub(crate) mod acl;
 pub(crate) mod catalog;

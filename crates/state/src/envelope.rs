@@ -1,8 +1,8 @@
-//! The form of a command in the log: a header every version can read, then the command.
+//! The form of a command in the log: a header that every version can read, then the command.
 //!
-//! Encoded as MessagePack with named fields. Bytes that cannot be understood stop the server
-//! from applying anything further and name the remedy; skipping a command would make this server
-//! disagree with the others in silence.
+//! Encoded as MessagePack with named fields. If a server cannot decode an entry, it applies nothing further and its
+//! error names the remedy. Skipping the command would make this server's state differ from the others' without
+//! notice.
 
 use concord_model::{Timestamp, Uuid};
 use rmp_serde::Deserializer;
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::limits::{COMMAND_BYTES_MAX, DEPTH_MAX};
 
-/// The newest form of the log this version reads, and the one it writes.
+/// The newest log format that this version reads; it writes this one.
 pub const FORMAT: u32 = 1;
-/// The newest rules this version can apply commands by. From 2 on a configuration entry must fit those that are kept;
-/// from 3 on what a provider of the certificate authority keeps names its kind.
+/// The newest rule set that this version supports. Since rule set 2, a configuration entry must be consistent with
+/// the stored ones. Since 3, the data of a CA provider names its kind.
 pub const RULE_SET: u32 = 3;
 
-/// A command with what is needed to apply it.
+/// A command with everything needed to apply it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Envelope {
-    /// Form of the encoding.
+    /// Format of the encoding.
     pub format: u32,
-    /// Rules the leader reckoned with. Those in force are in the state.
+    /// The rule set that the leader assumed. The state holds the one in force.
     pub rule_set: u32,
-    /// Identity of the cluster; `None` until it has one.
+    /// The cluster id; `None` until there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Uuid>,
     /// The leader's clock when it proposed the command.
@@ -45,55 +45,55 @@ pub enum EncodeError {
         /// Its size when encoded.
         bytes: usize,
     },
-    /// It would read as another command.
+    /// Decoding it gives another command.
     #[error("{command} does not survive its encoding")]
     Unfaithful {
         /// Name of the command.
         command: &'static str,
     },
-    /// It has no encoding, or none that can be read.
+    /// It cannot be encoded, or the result cannot be decoded.
     #[error("{command} cannot be encoded: {reason}")]
     Unencodable {
         /// Name of the command.
         command: &'static str,
-        /// What the encoder said.
+        /// The error of the encoder.
         reason: String,
     },
 }
 
-/// Why bytes of the log cannot be understood. Whoever applies them has to stop.
+/// Why bytes of the log cannot be decoded. The server then has to stop applying.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DecodeError {
-    /// Written in a newer form.
+    /// Written in a newer format.
     #[error("it is written in format {found}, this version reads up to {FORMAT}; {UPGRADE}")]
     NewerFormat {
-        /// The form.
+        /// The format.
         found: u32,
     },
-    /// Written under newer rules.
+    /// Written under a newer rule set.
     #[error("it needs rule set {found}, this version knows up to {RULE_SET}; {UPGRADE}")]
     NewerRules {
-        /// The rules.
+        /// The rule set.
         found: u32,
     },
-    /// A command this version does not know.
+    /// This version does not know the command.
     #[error("this version does not know the command {name:?}; {UPGRADE}")]
     UnknownCommand {
         /// Its name.
         name: String,
     },
-    /// A command this version knows, with content it cannot read.
+    /// This version knows the command but cannot decode its content.
     #[error("the command {name} cannot be read ({reason}); {DAMAGED}")]
     UnreadableCommand {
         /// Its name.
         name: String,
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
-    /// No envelope at all.
+    /// The bytes are not an envelope.
     #[error("it is not a command of this program ({reason}); {DAMAGED}")]
     NoEnvelope {
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
 }
@@ -103,14 +103,14 @@ const UPGRADE: &str = "upgrade this server to the version its leader runs and st
 const DAMAGED: &str = "the log of this server is damaged: remove its data directory and let it join again, \
                        or restore a snapshot if it is the only server";
 
-/// What every version can read of an envelope.
+/// The part of an envelope that every version can read.
 #[derive(Deserialize)]
 struct Header {
     format: u32,
     rule_set: u32,
 }
 
-/// The name of the command in an envelope, whatever its content.
+/// The name of the command in an envelope, without its content.
 #[derive(Deserialize)]
 struct Named {
     command: Name,
@@ -130,13 +130,13 @@ impl<'de> Deserialize<'de> for Name {
 }
 
 impl Envelope {
-    /// Puts a command in an envelope of the current format.
+    /// Puts a command into an envelope of the current format.
     pub fn new(command: impl Into<Command>, at: Timestamp, cluster: Option<Uuid>) -> Self {
         Self { format: FORMAT, rule_set: RULE_SET, cluster, at, command: command.into() }
     }
 
-    /// The bytes of the log entry. They are read back before they are given out: what one server
-    /// cannot read would stop all of them.
+    /// The bytes of the log entry. They are decoded once as a check: an entry that one server cannot decode would
+    /// stop all servers.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let command = self.command.name();
         let bytes = rmp_serde::to_vec_named(self)
@@ -151,7 +151,7 @@ impl Envelope {
         }
     }
 
-    /// Reads a log entry.
+    /// Decodes a log entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let envelope: Self = decode(bytes).map_err(|reason| explain(bytes, reason))?;
         envelope.check()?;
@@ -176,7 +176,7 @@ impl Header {
     }
 }
 
-/// Finds out what is wrong with bytes that are no envelope.
+/// Finds out why bytes are not a valid envelope.
 fn explain(bytes: &[u8], reason: String) -> DecodeError {
     if let Ok(header) = decode::<Header>(bytes)
         && let Err(newer) = header.check()
@@ -193,7 +193,7 @@ fn explain(bytes: &[u8], reason: String) -> DecodeError {
     }
 }
 
-/// Reads one value that fills `bytes` entirely.
+/// Decodes one value that fills `bytes` completely.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut decoder = Deserializer::new(bytes);
     decoder.set_max_depth(DEPTH_MAX);

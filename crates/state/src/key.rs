@@ -1,9 +1,8 @@
-//! Keys: the compact byte strings rows are kept and watched under.
+//! Keys: the compact byte strings by which rows are stored and watched.
 //!
-//! A key is a sequence of components, each closed by a zero byte, so that two keys are equal only
-//! if all components are, and so that the first *n* components of a key are a prefix of it that
-//! no other component boundary can imitate. Zero and one bytes inside a component are escaped.
-//! Keys stand in snapshots: their form is part of the snapshot's format.
+//! A key is a sequence of components, each closed by a zero byte. So two keys are equal only if all their components
+//! are, and the first *n* components of a key form a prefix that no other sequence of components has. Zero and one
+//! bytes inside a component are escaped. Snapshots contain keys, so their form is part of the snapshot format.
 
 pub(crate) mod part;
 
@@ -19,18 +18,19 @@ const ESCAPE: u8 = 1;
 const ESCAPED_END: u8 = 1;
 const ESCAPED_ESCAPE: u8 = 2;
 
-/// The key of a row, or of a class of rows: the first components of their keys.
+/// The key of a row, or of a class of rows (the first components of the rows' keys).
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key(Arc<[u8]>);
 
 impl Key {
-    /// The beginnings of the key that end with a component, the shortest first: none of its components, one, ... all.
+    /// The prefixes of the key that end at a component boundary, the shortest first: the empty one, one component,
+    /// and so on up to the whole key.
     pub(crate) fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.0.iter().enumerate().filter(|(_, byte)| **byte == END).map(|(at, _)| at + 1);
         iter::once(0).chain(ends).map(|end| &self.0[..end])
     }
 
-    /// The first bytes of the key, as a key. All of it is the key itself, without a copy.
+    /// The first bytes of the key, as a key. For the whole length it returns the key itself without a copy.
     pub(crate) fn up_to(&self, length: usize) -> Self {
         if length == self.0.len() { self.clone() } else { Self(self.0[..length].into()) }
     }
@@ -97,7 +97,7 @@ impl KeyBuilder {
         self
     }
 
-    /// Appends an optional peer; our own cluster is the empty component, which no peer is called.
+    /// Appends an optional peer. Our own cluster is the empty component, which no peer can be named.
     pub(crate) fn peer(self, peer: Option<&PeerName>) -> Self {
         self.with(peer.map_or("", PeerName::as_str))
     }

@@ -1,8 +1,8 @@
-//! The keys of all tables: what a row is kept under, and which classes of rows can be scanned and watched.
+//! The keys of all tables: by which key a row is stored, and which classes of rows can be scanned and watched.
 //!
-//! Each table of the declaration (`schema`) has a module here, whose functions make its keys and classes of
-//! their parts. A class that is not declared has no function, and a table that no query reads cannot be
-//! named to a [`Reader`](crate::Reader): neither compiles.
+//! Each table of the declaration (`schema`) has a module here. Its functions build keys and classes from their parts.
+//! A class that is not declared has no function, and a table that no query reads cannot be passed to a
+//! [`Reader`](crate::Reader). Both mistakes fail to compile.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, RangeInclusive};
@@ -24,21 +24,21 @@ use crate::row::{
     ServiceSummary,
 };
 
-/// What a table is, and what of it can be watched.
+/// The properties of a table, and what of it can be watched.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) id: TableId,
-    /// Whether single rows can be read and so are watched by their own key.
+    /// Whether single rows can be read; such a row is watched by its own key.
     pub(crate) exact: bool,
-    /// Whether the whole table is a class. It is unless no query reads the table.
+    /// Whether the whole table is a class. It is, unless no query reads the table.
     pub(crate) watched: bool,
-    /// The other classes: after how many components of a key each of them ends. A class whose last part is
-    /// a path has a range: it ends after each step.
+    /// The other classes: the number of key components after which each of them ends. A class whose last part is a
+    /// path has a range, because it ends after each step of the path.
     pub(crate) classes: &'static [RangeInclusive<usize>],
 }
 
 impl Shape {
-    /// All that is watched of a row: the classes it belongs to, the widest first, then the row itself.
+    /// All keys by which a row is watched: the classes it belongs to, the widest first, then the row itself.
     pub(crate) fn watched_of<'k>(&self, key: &'k Key) -> impl Iterator<Item = &'k [u8]> {
         let whole = key.as_bytes().len();
         let watched = move |(components, prefix): &(usize, &[u8])| match prefix.len() {
@@ -52,15 +52,15 @@ impl Shape {
 
 /// The rows of one table, as a type.
 pub(crate) trait Keyed: 'static {
-    /// What a row is.
+    /// The type of a row.
     type Row: PartialEq + 'static;
     const SHAPE: &'static Shape;
 }
 
-/// Rows that queries read.
+/// Tables that queries read.
 pub(crate) trait Watched: Keyed {}
 
-/// The key of a row that can be read on its own.
+/// The key of a row that can be read alone.
 pub(crate) struct RowKey<K>(Key, PhantomData<K>);
 
 impl<K> Deref for RowKey<K> {
@@ -118,7 +118,7 @@ macro_rules! key_of {
     }};
 }
 
-/// One function of a table's module.
+/// Generates one function of a table's module.
 macro_rules! function {
     (row $(#[$attribute:meta])* ($($name:ident: $part:ty),*)) => {
         $(#[$attribute])*
@@ -152,7 +152,7 @@ macro_rules! function {
     };
 }
 
-/// Whether rows that are found so can be read one by one.
+/// Whether rows of this declaration can be read one by one.
 macro_rules! is_exact {
     (row) => {
         true
@@ -165,7 +165,7 @@ macro_rules! is_exact {
     };
 }
 
-/// Whether they are read at all.
+/// Whether queries read them at all.
 macro_rules! is_watched {
     (row) => {
         true
@@ -178,7 +178,7 @@ macro_rules! is_watched {
     };
 }
 
-/// The module of one table.
+/// Generates the module of one table.
 macro_rules! module {
     ($table:ident: $id:ident<$row:ty> {
         $(#[$own:meta])* $found:ident $parts:tt;
@@ -231,7 +231,7 @@ macro_rules! keys {
 
 each_table!(keys);
 
-/// Name and namespace of a service in each form a pattern that covers it can have.
+/// The forms that a pattern covering this service can have: namespace and name, each exact or a wildcard.
 pub(crate) fn patterns(service: &ServiceRef) -> [(Pattern<Namespace>, Pattern<ServiceName>); 4] {
     let namespace = || Pattern::Exact(service.namespace.clone());
     let name = || Pattern::Exact(service.name.clone());

@@ -1,4 +1,4 @@
-//! What the log means: commands, their application, tables, and views with recorded reads.
+//! The meaning of the log: commands, their application, tables, and views that record what is read.
 //!
 //! ```text
 //!   bytes of the log ─► Envelope ─► Store::apply ─► Applied { reply, changes }
@@ -7,13 +7,12 @@
 //!                         View ─► Reader ─► rows + ReadSet ◄─ touched by?
 //! ```
 //!
-//! Applying is a deterministic function of the log: the same entries give the same bytes on every
-//! server. Time and identifiers come in with the commands. A query is a pure function of a view
-//! and knows exactly what it read, so that whoever waits for another answer is woken when, and
-//! only when, one of those rows or classes changes.
+//! Applying is a deterministic function of the log: the same entries give the same bytes on every server. Time and
+//! identifiers are part of the commands. A query is a pure function of a view and records exactly what it read. So a
+//! query that waits for another answer is woken if and only if one of those rows or classes changes.
 //!
-//! Not here: who may do what (the server authorises as it reads), what the records mean together
-//! (`mesh`), how commands reach the log (`raft`), who waits (the server's watch hub).
+//! Not here: authorisation (the server authorises as it reads), the joint meaning of records (`mesh`), how commands
+//! reach the log (`raft`), waiting (the server's watch hub).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

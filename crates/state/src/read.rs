@@ -1,9 +1,8 @@
-//! Reads a view and records what was read.
+//! Reads a view and records what is read.
 //!
-//! Every query is a method of [`Reader`], in the file of its subject. A query returns shared rows
-//! and records the rows or classes its answer depends on, absent ones included; [`Reader::finish`]
-//! says what to wait for and which index the answer has. Nothing here authorises: whoever hands
-//! rows out filters them first.
+//! Every query is a method of [`Reader`], in the file of its subject. It returns shared rows and records the rows or
+//! classes that its answer depends on, even if they do not exist. [`Reader::finish`] returns what to wait for, and
+//! the index of the answer. Nothing here authorises: the caller filters rows before it returns them to a client.
 
 mod acl;
 mod acl_changes;
@@ -21,12 +20,12 @@ use crate::apply::cluster;
 use crate::keys;
 
 impl Reader {
-    /// The identity of the cluster, once it has one.
+    /// The cluster id, once there is one.
     pub fn cluster_id(&mut self) -> Option<Uuid> {
         self.row(keys::cluster_id::row()).map(|id| *id)
     }
 
-    /// Number of the rules commands are applied by.
+    /// Number of the rule set in force.
     pub fn rule_set(&mut self) -> u32 {
         self.row(keys::rule_set::row()).map_or(cluster::FIRST_RULE_SET, |rules| *rules)
     }

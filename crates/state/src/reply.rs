@@ -1,5 +1,5 @@
-//! What a command answers, refusals among it. A refusal is an ordinary, deterministic result of
-//! applying a command: every server comes to the same one.
+//! The replies to commands, including refusals. A refusal is an ordinary, deterministic result of applying a command:
+//! every server gets the same one.
 
 use std::sync::Arc;
 
@@ -7,50 +7,50 @@ use concord_mesh::entry::GraphFault;
 use concord_model::token::Token;
 use concord_model::{CheckId, InstanceId, NodeName, Uuid};
 
-/// What applying a command came to.
+/// The result of applying a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CommandReply {
-    /// The command holds. `changed` is false if it held already: nothing was written and no index
-    /// moved.
+    /// The command is in effect. `changed` is false if it was in effect before: then nothing was written and no index
+    /// changed.
     Done {
         /// Whether anything was written.
         changed: bool,
     },
-    /// The record last changed at another index than the one the command named.
+    /// The record last changed at another index than the command named.
     CasFailed {
-        /// The index it last changed at; 0 if there is no record.
+        /// The index at which it last changed; 0 if there is no record.
         current: u64,
     },
-    /// Answer of [`AllocateSerials`](crate::command::AllocateSerials).
+    /// Reply to [`AllocateSerials`](crate::command::AllocateSerials).
     Serials {
-        /// The first of the numbers; the others follow it.
+        /// The first serial number; the others follow it.
         first: u64,
         /// How many.
         count: u32,
     },
-    /// Answer of [`BootstrapAcl`](crate::command::BootstrapAcl).
+    /// Reply to [`BootstrapAcl`](crate::command::BootstrapAcl).
     Bootstrapped {
         /// The token as stored.
         token: Arc<Token>,
-        /// What has to be named to bootstrap once more.
+        /// The index that a later bootstrap has to name.
         reset_index: u64,
     },
-    /// Answer of the commands that store tokens: the tokens as stored.
+    /// Reply to the commands that store tokens: the stored tokens.
     Tokens {
         /// In the order of the command.
         tokens: Vec<Arc<Token>>,
     },
-    /// Answer of [`ReapExpiredTokens`](crate::command::ReapExpiredTokens).
+    /// Reply to [`ReapExpiredTokens`](crate::command::ReapExpiredTokens).
     Reaped {
         /// How many tokens had expired.
         count: usize,
     },
-    /// The command does not apply; nothing was written.
+    /// The command was refused; nothing was written.
     Refused(Refusal),
 }
 
 impl CommandReply {
-    /// The reply, or why the command was refused.
+    /// The reply, or the refusal as an error.
     pub fn accepted(self) -> Result<Self, Refusal> {
         match self {
             Self::Refused(refusal) => Err(refusal),
@@ -62,9 +62,9 @@ impl CommandReply {
 /// Who has to act on a refusal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Blame {
-    /// The command is wrong as it is.
+    /// The command itself is wrong.
     Caller,
-    /// The command is at odds with what others have written meanwhile; read again and decide.
+    /// The command conflicts with what others have written in the meantime: read again and decide.
     Conflict,
 }
 
@@ -104,7 +104,7 @@ impl Refusal {
 /// Why a registration was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CatalogRefusal {
-    /// A check speaks for an instance that is not registered on its node.
+    /// A check names an instance that is not registered on its node.
     #[error("check {check} is for service {service}, which is not registered on node {node}")]
     UnknownService {
         /// The node.
@@ -114,7 +114,7 @@ pub enum CatalogRefusal {
         /// The check.
         check: CheckId,
     },
-    /// A node that is not known to be dead has that id under another name.
+    /// Another node, which is not known to have failed, has this id.
     #[error(
         "node id {id} belongs to node {holder}, which is not known to have failed; \
          deregister {holder} first, or start {node} with an id of its own"
@@ -122,12 +122,12 @@ pub enum CatalogRefusal {
     NodeIdTaken {
         /// The id.
         id: Uuid,
-        /// Who has it.
+        /// The node that has the id.
         holder: NodeName,
-        /// Who asked for it.
+        /// The node that asked for it.
         node: NodeName,
     },
-    /// A node that is not known to be dead has that name with another id.
+    /// Another node, which is not known to have failed, has this name.
     #[error(
         "node name {node} belongs to the node with id {holder}, which is not known to have failed; \
          deregister it first, or choose another name"
@@ -135,7 +135,7 @@ pub enum CatalogRefusal {
     NodeNameTaken {
         /// The name.
         node: NodeName,
-        /// The id of who has it.
+        /// The id of the node that has the name.
         holder: Uuid,
     },
 }
@@ -153,11 +153,11 @@ impl CatalogRefusal {
 /// Why a change of a configuration entry was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum EntryRefusal {
-    /// An intention that must not be. The leader has refused it before it came into the log, unless
-    /// another version or a fault let it through.
+    /// An invalid intention. The leader refuses it before it reaches the log, unless another version or a fault let
+    /// it through.
     #[error("{0}")]
     Invalid(String),
-    /// A change that cannot stand beside what is kept.
+    /// A change that conflicts with the stored entries.
     #[error(transparent)]
     Graph(#[from] GraphFault),
 }
@@ -174,10 +174,10 @@ impl EntryRefusal {
 /// Why a change of the certificate authority was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CaRefusal {
-    /// Not exactly one root is active, or it is not the one named as active.
+    /// Not exactly one root is active, or the active root is not the named one.
     #[error("a set of roots needs exactly one active root, the one it names; {active} are active")]
     ActiveRoots {
-        /// How many are.
+        /// How many are active.
         active: usize,
     },
     /// Two roots have one id.
@@ -186,28 +186,28 @@ pub enum CaRefusal {
         /// The id.
         id: String,
     },
-    /// The roots vouch for another trust domain than those published.
+    /// The roots belong to another trust domain than the published ones.
     #[error("roots of trust domain {asked} cannot replace those of {current}")]
     TrustDomain {
-        /// As published.
+        /// The published trust domain.
         current: String,
-        /// As in the command.
+        /// The trust domain in the command.
         asked: String,
     },
-    /// The configuration is of another cluster.
+    /// The configuration belongs to another cluster.
     #[error("the CA configuration is for cluster {asked}; this is cluster {current}")]
     ClusterId {
-        /// As configured.
+        /// The configured cluster id.
         current: Uuid,
-        /// As in the command.
+        /// The cluster id in the command.
         asked: Uuid,
     },
-    /// None, or more serial numbers than one command may take.
+    /// The count is zero, or more serial numbers than one command may allocate.
     #[error("{count} serial numbers asked for; between 1 and {max} can be had at a time")]
     SerialCount {
-        /// As asked.
+        /// The count in the command.
         count: u32,
-        /// The bound.
+        /// The limit.
         max: u32,
     },
     /// All serial numbers are used up.
@@ -227,22 +227,22 @@ impl CaRefusal {
 /// Why a change of tokens or policies was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AclRefusal {
-    /// The ACL system was bootstrapped already.
+    /// The ACL system has already been bootstrapped.
     #[error("ACL bootstrap no longer allowed (reset index: {reset_index})")]
     BootstrapDone {
-        /// What has to be named to bootstrap once more.
+        /// The index that a later bootstrap has to name.
         reset_index: u64,
     },
-    /// The id is one of those kept for what is built in, or is not where one of those is needed.
+    /// The id is reserved for built-in records, or a reserved id is needed and this is none.
     #[error("{0} is built in, or reserved for what is: it cannot be changed this way")]
     Reserved(Uuid),
     /// A token of that accessor exists.
     #[error("a token with accessor {0} exists already")]
     AccessorTaken(Uuid),
-    /// Another token has that secret. Which one is not said.
+    /// Another token has this secret. The reply does not say which one.
     #[error("the token's secret is in use already")]
     SecretTaken,
-    /// A token keeps its secret.
+    /// The secret of a token cannot change.
     #[error("the secret of token {0} cannot be changed")]
     SecretChanged(Uuid),
     /// There is no such token.
@@ -277,18 +277,18 @@ impl AclRefusal {
 /// Why a change of the cluster as a whole was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ClusterRefusal {
-    /// The cluster has its identity.
+    /// The cluster already has an id.
     #[error("this is cluster {current}; a cluster keeps its identity")]
     ClusterIdSet {
-        /// The identity.
+        /// The cluster id.
         current: Uuid,
     },
-    /// Rules are only raised.
+    /// A rule set can only be raised.
     #[error("rule set {current} is in force; it cannot go back to {asked}")]
     RuleSetLowered {
-        /// In force.
+        /// The rule set in force.
         current: u32,
-        /// As asked.
+        /// The rule set in the command.
         asked: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! Rows of derived tables, and of those that hold no record of `model`.
+//! Rows of derived tables, and of primary tables whose rows are not records of `model`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, S
 use concord_model::{Namespace, Partition, PeerName, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
 
-/// Where services have unlike names: partition, namespace and peer.
+/// The scope in which service names are unique: partition, namespace and peer.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ServiceScope {
     /// The admin partition.
@@ -32,7 +32,7 @@ pub struct Placed {
     pub service: Arc<ServiceInstance>,
 }
 
-/// An instance of a service with its node and the checks that speak for it.
+/// An instance of a service with its node and all checks that count for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceHealth {
     /// The node.
@@ -52,9 +52,9 @@ pub struct NodeCheck {
     pub check: Arc<Check>,
 }
 
-/// A service that has instances, with what they are tagged.
+/// A service that has instances, with their tags.
 ///
-/// How many they are is kept to know when the last one goes, and is nobody else's business: two
+/// The number of instances is kept only to know when the last one is removed. It does not count for equality: two
 /// summaries are equal if service and tags are.
 #[derive(Clone)]
 pub struct ServiceSummary {
@@ -114,17 +114,17 @@ impl ServiceSummary {
     }
 }
 
-/// A configuration entry as it is kept: whole, but for the sources of intentions.
+/// A stored configuration entry: complete, except for the sources of intentions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum EntryRow {
-    /// Intentions, whose sources are rows of their own.
+    /// Intentions; each source is a row of its own.
     Intentions(Arc<IntentionHead>),
     /// An entry of any other kind.
     Whole(Arc<Entry>),
 }
 
 impl EntryRow {
-    /// What the entry is called.
+    /// The name of the entry.
     pub fn name(&self) -> EntryName {
         match self {
             Self::Intentions(head) => EntryName::intentions(&head.destination),
@@ -148,7 +148,7 @@ impl EntryRow {
         }
     }
 
-    /// The intentions without their sources, if it is such an entry.
+    /// The head of the intentions, if it is such an entry.
     pub fn intentions(&self) -> Option<&Arc<IntentionHead>> {
         match self {
             Self::Intentions(head) => Some(head),
@@ -156,7 +156,7 @@ impl EntryRow {
         }
     }
 
-    /// What stands of it in a snapshot; the sources of intentions follow it there.
+    /// The form in a snapshot; the sources of intentions follow as separate records.
     pub(crate) fn to_entry(&self) -> Cow<'_, Entry> {
         match self {
             Self::Intentions(head) => Cow::Owned(Entry::ServiceIntentions(head.with(Vec::new()))),
@@ -165,34 +165,34 @@ impl EntryRow {
     }
 }
 
-/// The intentions of a destination but for their sources, which are rows of their own: writing one of
-/// them costs the same however many there are.
+/// The intentions of a destination without their sources, which are separate rows. So writing one source costs the
+/// same however many there are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IntentionHead {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Token every request to the destination must carry.
+    /// The token that every request to the destination must carry.
     pub jwt: Option<JwtRequirement>,
     /// Metadata.
     pub meta: BTreeMap<String, String>,
-    /// When anything of it changed, its sources included.
+    /// When anything of it changed, including its sources.
     pub stamp: Stamp,
     /// How many sources there are.
     pub sources: usize,
-    /// How many of them have no id of the older API.
+    /// How many sources have no id of the older API.
     pub without_id: usize,
-    /// How many of them take requests to decide.
+    /// How many sources need the content of a request to decide.
     pub by_request: usize,
 }
 
 impl IntentionHead {
-    /// An entry's head, and its sources.
+    /// Splits an entry into its head and its sources.
     pub(crate) fn split(entry: ServiceIntentions) -> (Self, Vec<SourceIntention>) {
         let ServiceIntentions { destination, sources, jwt, meta, stamp } = entry;
         (Self { destination, jwt, meta, stamp, sources: 0, without_id: 0, by_request: 0 }, sources)
     }
 
-    /// The head of an entry that is only about to be.
+    /// The head of an entry that does not exist yet.
     pub(crate) fn new(destination: Destination) -> Self {
         let (jwt, meta, stamp) = (None, BTreeMap::new(), Stamp::default());
         Self { destination, jwt, meta, stamp, sources: 0, without_id: 0, by_request: 0 }
@@ -204,13 +204,13 @@ impl IntentionHead {
         ServiceIntentions { destination, sources, jwt, meta, stamp }
     }
 
-    /// Whether all that stands in it could have been written by the older API.
+    /// Whether the older API could have written everything in it.
     pub fn only_with_ids(&self) -> bool {
         self.without_id == 0 && self.meta.is_empty() && self.jwt.is_none()
     }
 }
 
-/// An entry that depends on what a service is.
+/// An entry that depends on a property of a service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntryLink {
     /// The service.
@@ -219,18 +219,18 @@ pub struct EntryLink {
     pub from: EntryName,
 }
 
-/// What an intention is found by.
+/// The names that identify an intention.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IntentionRef {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
 }
 
-/// That the ACL system was bootstrapped.
+/// Records that the ACL system was bootstrapped.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AclBootstrap {
-    /// Index of the command that did it. Whoever names it may bootstrap once more.
+    /// Index of the command that did it. A command that names this index may bootstrap again.
     pub reset_index: u64,
 }

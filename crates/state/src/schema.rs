@@ -1,31 +1,31 @@
-//! The tables there are, each declared once: everything about a table stands in its row here.
+//! The declaration of all tables. Everything about a table is declared once, in its entry here.
 //!
 //! ```text
 //!   field: Id<Row> { how its rows are found and watched } { what they are in a snapshot };
 //! ```
 //!
-//! Rows are found by a key, which is put together from parts (`key::part`):
+//! A row is found by a key, which is built from parts (`key::part`):
 //!
 //! - `row(…)`: one row can be read, and is watched by its own key;
 //! - `key(…)`: rows are read by class only;
 //! - `unread(…)`: no query reads the table, only the code that keeps it.
 //!
-//! A `class` is the rows whose keys begin alike. It can be scanned and watched; what is not declared here
-//! cannot be named by a query. The whole table is a class of every table that is not `unread`. A `part` is
-//! a beginning of keys that only the code that keeps the table scans.
+//! A `class` is a set of rows whose keys share a prefix. Classes can be scanned and watched; a query cannot name a
+//! class that is not declared here. The whole table is a class of every table that is not `unread`. A `part` is a key
+//! prefix that only the code that maintains the table scans.
 //!
-//! Primary tables hold what commands wrote, and say which record of a snapshot a row is. Derived tables
-//! hold the same records arranged for one query each; `derive` keeps them, and a snapshot leaves their rows
-//! out. The records of a snapshot have the order of this list, in which each finds what it refers to.
+//! Primary tables hold what commands wrote; their declaration says which snapshot record a row is. Derived tables
+//! hold the same records, arranged for one query each. `derive` maintains them, and snapshots do not contain their
+//! rows. The records of a snapshot have the order of this list, so that each record comes after those it refers to.
 //!
-//! Nothing is compiled here. `keys` makes keys and classes of the list, `tables` the tables,
+//! This file only declares. `keys` generates keys and classes from the list, `tables` the tables, and
 //! `snapshot::record` the records.
 
-/// Hands all rows of the declaration to the macro of that name.
+/// Passes all entries of the declaration to the macro of that name.
 macro_rules! each_table {
     ($then:ident) => {
         $then! {
-            // Primary: what commands wrote.
+            // Primary tables: what commands wrote.
 
             /// Nodes by (partition, peer, node).
             nodes: Nodes<Node> {
@@ -56,8 +56,8 @@ macro_rules! each_table {
                 record Entry(Entry), saved: save_entries; through(restore_entry)
             };
             /// Intentions by (partition, namespace, name of the destination; wildcards, peer, partition, namespace,
-            /// name of the source), which is the order they are shown in. Whoever reads one reads its entry, which
-            /// changes with it.
+            /// name of the source), which is the order in which they are shown. A query that reads one also reads its
+            /// entry's head, which changes with it.
             intentions: Intentions<SourceIntention> {
                 unread(to: &Destination, source: Shown<'_>);
                 part of(to: &Destination);
@@ -77,7 +77,7 @@ macro_rules! each_table {
             } {
                 record CaConfig; at()
             };
-            /// What the built-in provider keeps, by id of its configuration.
+            /// Data of the CA providers, by id of the root.
             ca_provider_states: CaProviderStates<ProviderRecord> {
                 row(id: &str);
             } {
@@ -107,20 +107,20 @@ macro_rules! each_table {
             } {
                 record AclBootstrap; at()
             };
-            /// Identity of the cluster.
+            /// The cluster id.
             cluster_id: ClusterId<Uuid> {
                 row();
             } {
                 record ClusterId; at()
             };
-            /// Number of the rules commands are applied by.
+            /// Number of the rule set in force.
             rule_set: RuleSet<u32> {
                 row();
             } {
                 record RuleSet; at()
             };
 
-            // Derived: the same records, arranged for a query.
+            // Derived tables: the same records, arranged for queries.
 
             /// Node names by (partition, peer, node id).
             node_ids: NodeIds<Node> {
@@ -150,7 +150,7 @@ macro_rules! each_table {
                 key(service: &ServiceRef, node: &NodeName, id: &InstanceId);
                 class of_service(service: &ServiceRef);
             } { derived };
-            /// Those with their checks, by the same key.
+            /// The same instances with their checks, by the same key.
             connect_health: ConnectHealth<ServiceHealth> {
                 #[expect(dead_code, reason = "its rows have the keys of those of `connect_placed`")]
                 key(service: &ServiceRef, node: &NodeName, id: &InstanceId);
@@ -173,7 +173,7 @@ macro_rules! each_table {
                 class of_scope(scope: &NodeScope);
                 class in_state(scope: &NodeScope, status: CheckStatus);
             } { derived };
-            /// What intentions there are by (partition, namespace, peer, name) of the source; then those of the
+            /// References to intentions by (partition, namespace, peer, name) of the source; then those of the
             /// destination.
             intention_sources: IntentionSources<IntentionRef> {
                 key(source: &Source, to: &Destination);

@@ -4,10 +4,10 @@
 //!   MAGIC │ length record │ length record │ … │ length End │ SHA-256 of everything before it
 //! ```
 //!
-//! The first record is the header. The others are the rows of the primary tables, in the order of their
-//! declaration, then for every table, derived ones too, its remembered indexes and
-//! its floor. Derived rows are left out and arranged again. Records are MessagePack with named
-//! fields. One state has one encoding, which is why its hash is the state's fingerprint.
+//! The first record is the header. Then follow the rows of the primary tables, in the order of their declaration.
+//! Then follow, for every table including derived ones, the remembered indexes and the floor. Derived rows are not
+//! stored, but computed again. Records are MessagePack with named fields. Each state has exactly one encoding, so the
+//! hash identifies the state.
 
 mod header;
 mod record;
@@ -61,7 +61,7 @@ pub(crate) fn encode(tables: &Tables, term: u64, sink: &mut dyn FnMut(&[u8])) ->
 
 pub(crate) fn digest(tables: &Tables) -> Result<[u8; DIGEST_BYTES], SnapshotError> {
     let mut last = [0; DIGEST_BYTES];
-    // The last piece of a snapshot is the hash of the others.
+    // The last piece of a snapshot is the hash of all others.
     encode(tables, 0, &mut |piece| {
         if let Ok(piece) = piece.try_into() {
             last = piece;
@@ -115,7 +115,7 @@ struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Checks the whole before a single record is looked at.
+    /// Verifies the checksum of the whole before any record is decoded.
     fn verified(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
         if !bytes.starts_with(MAGIC) {
             return Err(SnapshotError::NoSnapshot);

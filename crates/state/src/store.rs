@@ -1,6 +1,6 @@
-//! The store: applies commands in the order of the log and hands out views.
+//! The store: applies commands in the order of the log and provides views.
 //!
-//! One owner applies; readers hold views, which never change and keep nobody waiting.
+//! One owner applies commands. Readers hold views, which never change and block nobody.
 
 use std::sync::Arc;
 
@@ -16,31 +16,31 @@ use crate::table::Commit;
 use crate::tables::Tables;
 use crate::view::View;
 
-/// The state of a cluster, as far as its log was applied.
+/// The state of a cluster, up to the last applied log entry.
 #[derive(Debug)]
 pub struct Store {
     tables: Arc<Tables>,
     epoch: u64,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Applied {
-    /// The command's answer.
+    /// The reply to the command.
     pub reply: CommandReply,
-    /// What changed; empty if the command was refused or held already.
+    /// What changed; empty if the command was refused or already in effect.
     pub changes: Changes,
 }
 
-/// Why nothing more can be applied. The state is as it was before.
+/// Why nothing more can be applied. The state is unchanged.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Halt {
-    /// The bytes cannot be understood.
+    /// The bytes cannot be decoded.
     #[error("entry {index} of the log cannot be applied: {reason}")]
     Undecodable {
         /// Index of the entry.
         index: u64,
-        /// Why, with the remedy.
+        /// The reason, with the remedy.
         #[source]
         reason: DecodeError,
     },
@@ -52,12 +52,12 @@ pub enum Halt {
     ForeignCluster {
         /// Index of the entry.
         index: u64,
-        /// Identity in the entry.
+        /// Cluster id in the entry.
         found: Uuid,
-        /// Identity in the state.
+        /// Cluster id in the state.
         own: Uuid,
     },
-    /// The command raises the rules beyond what this version knows.
+    /// The command raises the rule set beyond what this version supports.
     #[error(
         "entry {index} of the log puts rule set {found} in force, this version knows up to {RULE_SET}; \
          upgrade this server to the version its leader runs and start it again, it continues where it stopped"
@@ -65,10 +65,10 @@ pub enum Halt {
     NewerRules {
         /// Index of the entry.
         index: u64,
-        /// The rules.
+        /// The rule set.
         found: u32,
     },
-    /// The entry was applied already.
+    /// The entry was applied before.
     #[error(
         "entry {index} of the log came after entry {applied} was applied; \
          this is a fault of the program: start the server again, it replays its log"
@@ -76,7 +76,7 @@ pub enum Halt {
     OutOfOrder {
         /// Index of the entry.
         index: u64,
-        /// Index applied last.
+        /// Index of the last applied entry.
         applied: u64,
     },
 }
@@ -93,8 +93,8 @@ impl Store {
         Self { tables: Arc::new(Tables::new()), epoch: 0 }
     }
 
-    /// Applies the entry of the log at `index`. Indexes grow; some may be missing, where the log
-    /// holds entries of the consensus engine.
+    /// Applies the log entry at `index`. Indexes increase; some are missing, because the log also holds entries of
+    /// the consensus engine.
     pub fn apply(&mut self, index: u64, bytes: &[u8]) -> Result<Applied, Halt> {
         let envelope = Envelope::decode(bytes).map_err(|reason| Halt::Undecodable { index, reason })?;
         self.apply_envelope(index, &envelope)
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// Replaces the whole state by that of a snapshot, which is checked before anything is touched.
+    /// Replaces the whole state by that of a snapshot. The snapshot is checked before anything is changed.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
         let (header, tables) = snapshot::decode(snapshot)?;
         self.tables = Arc::new(tables);
@@ -144,7 +144,7 @@ impl Store {
         Ok(header)
     }
 
-    /// The state as of the last command applied.
+    /// The state after the last applied command.
     pub fn view(&self) -> View {
         View { tables: Arc::clone(&self.tables), epoch: self.epoch }
     }

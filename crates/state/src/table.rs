@@ -1,9 +1,8 @@
-//! A table: rows by key, and for every key and declared class the index of its last change.
+//! A table: rows by key, and the index of the last change for every key and declared class.
 //!
-//! Rows and marks are persistent maps, so a copy of a table costs a few reference counts and the
-//! copy never changes. The index of a key survives the deletion of its row, until collection
-//! folds the oldest of those into the table's floor; the index of a key the table does not
-//! remember is the floor. An index therefore never goes down.
+//! Rows and marks are persistent maps, so copying a table costs a few reference counts, and the copy never changes.
+//! The index of a key survives the deletion of its row, until collection merges the oldest of these into the table's
+//! floor. The index of a key that the table does not remember is the floor. So an index never decreases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,15 +22,15 @@ struct Mark {
     rows: u64,
 }
 
-/// What can be waited for: one row, or one declared class of rows of a table.
+/// What a query can wait for: one row, or one declared class of rows of a table.
 ///
-/// A watch hub keeps its waiters in a map by `WatchKey` and looks up those of
-/// [`Changes::iter`](crate::Changes::iter): work proportional to what changed.
+/// A watch hub keeps its waiters in a map by `WatchKey`, and looks up the keys of
+/// [`Changes::iter`](crate::Changes::iter). So its work is proportional to what changed.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct WatchKey {
     /// The table.
     pub table: TableId,
-    /// The row's key or the first components of it.
+    /// The row's key, or its first components.
     pub key: Key,
 }
 
@@ -41,12 +40,12 @@ impl fmt::Debug for WatchKey {
     }
 }
 
-/// The index being applied, and what it has changed so far.
+/// The index that is being applied, and what it has changed so far.
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) index: u64,
     pub(crate) keys: BTreeSet<WatchKey>,
-    /// Whether indexes are noted. Those of what is restored come from the snapshot, all at once.
+    /// Whether changes are recorded. On restore they are not: the snapshot contains all indexes.
     noting: bool,
 }
 
@@ -55,7 +54,7 @@ impl Commit {
         Self { index, keys: BTreeSet::new(), noting: true }
     }
 
-    /// For rows whose indexes follow by [`Marked::set_marks`] or [`Marked::set_all_marks`].
+    /// For rows whose indexes are set afterwards by [`Marked::set_marks`] or [`Marked::set_all_marks`].
     pub(crate) fn restoring() -> Self {
         Self { index: 0, keys: BTreeSet::new(), noting: false }
     }
@@ -74,7 +73,7 @@ enum Rows {
 pub(crate) struct Table<K: Keyed> {
     rows: OrdMap<Key, Arc<K::Row>>,
     marks: OrdMap<Key, Mark>,
-    /// Marks without rows, by age.
+    /// Marks of deleted rows, by age.
     graves: OrdSet<(u64, Key)>,
     floor: u64,
 }
@@ -95,7 +94,7 @@ impl<K: Keyed> Table<K> {
         Self { rows: OrdMap::new(), marks: OrdMap::new(), graves: OrdSet::new(), floor: 0 }
     }
 
-    /// Stores a row. A row equal to the one that is there changes nothing. Returns whether it changed.
+    /// Stores a row. Returns whether that changed anything; storing an equal row does not.
     pub(crate) fn put(&mut self, key: &Key, row: Arc<K::Row>, commit: &mut Commit) -> bool {
         visits::one();
         if self.rows.get(key).is_some_and(|old| Arc::ptr_eq(old, &row) || **old == *row) {
@@ -106,7 +105,7 @@ impl<K: Keyed> Table<K> {
         true
     }
 
-    /// Stores a row as [`Table::put`] does. What was there, or `None` if it was the same.
+    /// Stores a row like [`Table::put`]. Returns the row that was there, or `None` if it was equal.
     #[allow(clippy::option_option, reason = "whether it changed, and what was there")]
     pub(crate) fn exchange(
         &mut self,
@@ -123,7 +122,7 @@ impl<K: Keyed> Table<K> {
         Some(old)
     }
 
-    /// Replaces a row that is there by one that no query tells apart from it.
+    /// Replaces an existing row by one that no query can tell apart from it.
     pub(crate) fn replace_unseen(&mut self, key: &Key, row: Arc<K::Row>) {
         if let Some(old) = self.rows.get_mut(key) {
             *old = row;
@@ -186,7 +185,7 @@ impl<K: Keyed> Table<K> {
         commit.keys.insert(WatchKey { table: K::SHAPE.id, key });
     }
 
-    /// How many rows each key and class has that can be watched; none of them has none.
+    /// The number of rows of each key and class that can be watched and has rows.
     fn counted(&self) -> BTreeMap<Key, u64> {
         let mut counts: BTreeMap<Key, u64> = BTreeMap::new();
         for key in self.rows.keys() {
@@ -200,7 +199,7 @@ impl<K: Keyed> Table<K> {
         counts
     }
 
-    /// Folds the oldest tombstones beyond the limit into the floor.
+    /// Merges the oldest tombstones beyond the limit into the floor.
     fn collect(&mut self) {
         while self.graves.len() > TOMBSTONES_MAX {
             let Some((changed, key)) = self.graves.remove_min() else { return };
@@ -210,7 +209,7 @@ impl<K: Keyed> Table<K> {
     }
 }
 
-/// Counts rows and marks that are looked at or written, for tests of what a command costs.
+/// Counts the rows and marks that are read or written, for tests of the cost of commands.
 pub(crate) mod visits {
     #[cfg(test)]
     thread_local! {
@@ -226,25 +225,25 @@ pub(crate) mod visits {
     #[inline]
     pub(super) fn one() {}
 
-    /// Those of this thread since it was last asked.
+    /// The count of this thread since the last call.
     #[cfg(test)]
     pub(crate) fn taken() -> u64 {
         COUNT.with(|count| count.replace(0))
     }
 }
 
-/// What can be done with a table whatever its rows are.
+/// Operations on a table of any row type.
 pub(crate) trait Marked {
     fn shape(&self) -> &'static Shape;
     /// The index at which the key or class last changed.
     fn changed_at(&self, key: &Key) -> u64;
-    /// The least index of a key that is not remembered.
+    /// The index that applies to keys that are not remembered.
     fn floor(&self) -> u64;
-    /// All remembered indexes, in the order of keys.
+    /// All remembered indexes, in key order.
     fn marks(&self) -> Box<dyn Iterator<Item = (&Key, u64)> + '_>;
-    /// Replaces the remembered indexes by those of a snapshot; `false` if they do not fit the rows.
+    /// Replaces the remembered indexes by those of a snapshot. Returns `false` if they do not fit the rows.
     fn set_marks(&mut self, marks: Vec<(Key, u64)>, floor: u64) -> bool;
-    /// Takes everything as changed at one index.
+    /// Marks everything as changed at one index.
     fn set_all_marks(&mut self, index: u64);
 }
 
@@ -287,7 +286,7 @@ impl<K: Keyed> Marked for Table<K> {
         let all = |(key, rows)| (key, Mark { changed: index, rows });
         self.marks = self.counted().into_iter().map(all).collect();
         self.graves = OrdSet::new();
-        // What nobody can watch has no index.
+        // A table that nobody can watch has no indexes.
         self.floor = if K::SHAPE.watched { index } else { 0 };
     }
 }

@@ -5,7 +5,7 @@ use concord_model::Timestamp;
 use crate::keys::{self, Keyed, TableId};
 use crate::table::{Marked, Table};
 
-/// Where the rows of a table are.
+/// Gives access to one table by its row type.
 pub(crate) trait Keeps<K: Keyed> {
     fn rows(&self) -> &Table<K>;
 }

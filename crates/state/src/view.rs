@@ -7,7 +7,7 @@ use concord_model::Timestamp;
 use crate::snapshot::{self, SnapshotError};
 use crate::tables::Tables;
 
-/// The state at one index of the log; never changes, costs next to nothing to clone.
+/// The state at one index of the log. It never changes, and cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct View {
     pub(crate) tables: Arc<Tables>,
@@ -25,26 +25,26 @@ impl View {
         self.tables.at
     }
 
-    /// How often the state was replaced by a snapshot. A reader that waits has to read again when
-    /// it changes: indexes of before mean nothing after.
+    /// How often the state was replaced by a snapshot. If this changes, a waiting query has to read again, because
+    /// earlier indexes mean nothing any more.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The state as bytes, for [`Store::restore`](crate::Store::restore). `term` is that of the last entry applied and
-    /// stands in the header only.
+    /// The state as bytes, for [`Store::restore`](crate::Store::restore). `term` is that of the last applied entry
+    /// and is only in the header.
     pub fn snapshot(&self, term: u64) -> Result<Vec<u8>, SnapshotError> {
         let mut bytes = Vec::new();
         self.snapshot_into(term, &mut |piece| bytes.extend_from_slice(piece))?;
         Ok(bytes)
     }
 
-    /// Hands out the state as bytes piece by piece.
+    /// Passes the state as bytes to `sink`, piece by piece.
     pub fn snapshot_into(&self, term: u64, sink: &mut dyn FnMut(&[u8])) -> Result<(), SnapshotError> {
         snapshot::encode(&self.tables, term, sink)
     }
 
-    /// Fingerprint of the whole state; equal on all servers at one index of one log.
+    /// Fingerprint of the whole state. It is equal on all servers at the same index of the same log.
     pub fn digest(&self) -> Result<[u8; 32], SnapshotError> {
         snapshot::digest(&self.tables)
     }

@@ -1,8 +1,8 @@
 //! Stores tokens and policies.
 //!
-//! What concurrency can break is checked here: accessors, secrets, policy names and ids are
-//! unique, linked policies exist, bootstrap happens once. Reserved ids come and go only with the
-//! command that keeps what is built in.
+//! Checks what concurrent commands can break: accessors, secrets, policy names and policy ids are unique, linked
+//! policies exist, and bootstrap happens once. Only the command for built-in records can create or remove records
+//! with reserved ids.
 
 use std::sync::Arc;
 
@@ -121,7 +121,8 @@ fn store_token(
     match (&old, mode) {
         (Some(_), SetMode::Create) => return Err(AclRefusal::AccessorTaken(token.accessor)),
         (None, SetMode::Update) => return Err(AclRefusal::UnknownToken(token.accessor)),
-        // The anonymous token can be given policies; a reserved accessor cannot be made up.
+        // A command may give policies to the anonymous token, which exists. It must not create a token with a
+        // reserved accessor.
         (None, SetMode::Create | SetMode::Upsert) => unreserved(token.accessor)?,
         (Some(_), SetMode::Update | SetMode::Upsert) => {}
     }

@@ -1,4 +1,4 @@
-//! Stores what the certificate authority publishes, is configured with and keeps sealed.
+//! Stores the CA's published roots, its configuration, and its encrypted data.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub(super) fn allocate_serials(
     Ok(CommandReply::Serials { first, count })
 }
 
-/// The serial number handed out next.
+/// The next serial number.
 pub(crate) fn next_serial(tables: &Tables) -> u64 {
     tables.ca_serial.get(&keys::only()).map_or(FIRST_SERIAL, |next| **next)
 }

@@ -1,8 +1,8 @@
 //! Registers and deregisters nodes, instances and checks.
 //!
-//! A node's name and its id belong to one node at a time. They go over to another only when the
-//! check every member carries says that the holder has failed: without that, registering a node
-//! under somebody else's id or name would take its place.
+//! A node name and a node id each belong to one node at a time. Another node gets them only if the `serfHealth` check
+//! of the holder says that it has failed. Otherwise a node could replace another one by registering under its id or
+//! name.
 
 use std::sync::Arc;
 
@@ -61,8 +61,8 @@ fn register_node(
     }
 }
 
-/// Decides whether a node may have the name and the id it asks for. Returns the failed nodes that
-/// had them and have to go, with what was registered on them.
+/// Decides whether a node may have the name and the id it asks for. Returns the failed nodes that have them; these
+/// must be removed together with their registrations.
 fn claim(
     tables: &Tables,
     command: &Registration,
@@ -88,7 +88,7 @@ fn claim(
     Ok(of_name.map(|node| Arc::new(node.clone())).into_iter().chain(of_id.cloned()).collect())
 }
 
-/// Whether the gossip pool is known to have lost a node. One that is not in the pool is not.
+/// Whether the gossip pool reports the node as failed. A node outside the pool never counts as failed.
 fn failed(tables: &Tables, node: &Node) -> bool {
     let serf_health = CheckId::parse(SERF_HEALTH).expect("a constant that is a check id");
     let check = tables.checks.get(&keys::checks::row(&node.scope, &node.name, &serf_health));
@@ -106,7 +106,7 @@ fn store_node(
     }
     let existing = tables.nodes.get(&keys::nodes::row(&described.scope, &described.name)).cloned();
     let mut node = described.clone();
-    // Whoever registers without an id does not take away the one the node has told.
+    // A registration without an id keeps the id that the node already has.
     node.id = node.id.or_else(|| existing.as_ref().and_then(|existing| existing.id));
     let Some(node) = renewed(existing.as_deref(), node, commit.index) else {
         return (existing.expect("only a record that exists can be the same already"), !failed.is_empty());
@@ -134,9 +134,8 @@ fn register_instance(
     true
 }
 
-/// Checks of an instance whose service got another name are found under that name. Those registered by
-/// the same command get what that says of them, once: they may be no longer the instance's, and never
-/// have been of the service of that name.
+/// Renames the checks of an instance whose service got another name. Checks that the same command registers are
+/// skipped: they get the new name when they are registered, and some may no longer belong to the instance.
 fn rename_checks(
     tables: &mut Tables,
     commit: &mut Commit,
@@ -165,7 +164,8 @@ fn register_check(
 ) -> Result<bool, CatalogRefusal> {
     let mut check = check.clone();
     match &check.service_id {
-        // It is the node's. A service it names lists it all the same, as in Consul, and has no say in it.
+        // The check belongs to the node. A service that it names also lists it, as in Consul, but has no rights to
+        // it.
         None => check.namespace = Namespace::default(),
         Some(id) => {
             let key = keys::instances::row(&node.scope, &node.name, &check.namespace, id);

@@ -1,4 +1,4 @@
-//! Identity of the cluster and the rules in force.
+//! The cluster id and the rule set in force.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::reply::{ClusterRefusal, CommandReply, Refusal};
 use crate::table::Commit;
 use crate::tables::Tables;
 
-/// The rules of a state nobody has raised them in.
+/// The rule set of a state in which it was never raised.
 pub(crate) const FIRST_RULE_SET: u32 = 1;
-/// From these rules on a configuration entry must fit those that are kept.
+/// Since this rule set, a configuration entry must be consistent with the stored ones.
 pub(crate) const GRAPH_RULES: u32 = 2;
 
 pub(crate) fn id(tables: &Tables) -> Option<Uuid> {

@@ -1,7 +1,7 @@
-//! Stores and removes configuration entries, whole or one intention at a time.
+//! Stores and removes configuration entries, as a whole or one intention at a time.
 //!
-//! One intention at a time costs the same however many its destination has: its entry's head and its
-//! own row are written, no other.
+//! Changing one intention costs the same however many its destination has: only the entry's head and the intention's
+//! own row are written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn set(
     })
 }
 
-/// Refuses a change that cannot stand beside what is kept. Rules before [`GRAPH_RULES`] did not look.
+/// Refuses a change that conflicts with the stored entries. Rule sets before [`GRAPH_RULES`] did not check this.
 fn fits(tables: &Tables, change: Change<'_>) -> Result<(), EntryRefusal> {
     if rule_set(tables) < GRAPH_RULES {
         return Ok(());
@@ -48,7 +48,7 @@ fn fits(tables: &Tables, change: Change<'_>) -> Result<(), EntryRefusal> {
     check_graph(tables, change).map_err(EntryRefusal::Graph)
 }
 
-/// The same for one source of a destination.
+/// The same check for one source of a destination.
 fn source_fits(tables: &Tables, to: &Destination, own: &SourceIntention) -> Result<(), EntryRefusal> {
     if rule_set(tables) < GRAPH_RULES {
         return Ok(());
@@ -78,7 +78,7 @@ fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceInten
     let mut head = IntentionHead { stamp: Stamp::default(), ..wanted };
     let mut is: BTreeMap<Key, SourceIntention> = BTreeMap::new();
     for own in sources {
-        // Where a source is named twice, which the leader refuses, the first decides.
+        // If an entry names a source twice, the first one counts. The leader refuses such entries.
         is.entry(keys::intentions::key(&head.destination, Shown(&own.source))).or_insert(own);
     }
     let mut changed = old.is_none();
@@ -96,7 +96,7 @@ fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceInten
     store(tables, commit, head, changed)
 }
 
-/// The sources of a destination that a new entry says nothing of.
+/// The stored sources of a destination that a new entry does not contain.
 fn absent_in(tables: &Tables, to: &Destination, is: &BTreeMap<Key, SourceIntention>) -> Vec<Source> {
     let class = keys::intentions::of(to);
     let all = tables.intentions.scan(&class).filter(|(key, _)| !is.contains_key(*key));
@@ -151,7 +151,7 @@ pub(super) fn edit_intention(
     }
     let mut head = head_or_new(tables, destination);
     let mut changed = false;
-    // What is replaced by its own kind does not come and go.
+    // A source that is replaced under the same name is not removed first.
     let gone = remove.as_ref().filter(|gone| put.as_ref().is_none_or(|put| put.source != **gone));
     if let Some(gone) = gone {
         changed |= rows::remove_source(tables, commit, &mut head, gone);
@@ -180,7 +180,7 @@ fn store_or_remove(
     store(tables, commit, head, changed)
 }
 
-/// Stores a head as changed now.
+/// Stores a head with the current index as its last change.
 fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, changed: bool) -> CommandReply {
     if changed {
         let create = if head.stamp == Stamp::default() { commit.index } else { head.stamp.create };

@@ -1,4 +1,4 @@
-//! What a command comes to, where several kinds of command say the same.
+//! Replies that several kinds of commands share.
 
 use crate::reply::CommandReply;
 
@@ -6,7 +6,7 @@ pub(super) fn done(changed: bool) -> CommandReply {
     CommandReply::Done { changed }
 }
 
-/// Refuses to go on if a record changed since its writer read it; 0 stands for no record.
+/// Returns a failure if the record changed since its writer read it. 0 stands for no record.
 pub(super) fn cas_failed(asked: Option<u64>, current: u64) -> Option<CommandReply> {
     (asked? != current).then_some(CommandReply::CasFailed { current })
 }

@@ -1,4 +1,4 @@
-//! Gives records the indexes of their creation and last change.
+//! Sets the create and modify indexes of records.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use concord_model::ca::{CaConfig, CaRoot, ProviderRecord};
 use concord_model::catalog::{Check, Node, ServiceInstance};
 use concord_model::token::{AclPolicy, Token};
 
-/// A record that knows when it changed.
+/// A record with create and modify indexes.
 pub(crate) trait Stamped: Clone + PartialEq {
     fn stamp_mut(&mut self) -> &mut Stamp;
     fn stamp(&self) -> Stamp;
@@ -28,7 +28,7 @@ macro_rules! stamped {
 
 stamped!(Node, ServiceInstance, Check, CaConfig, CaRoot, ProviderRecord, Token, AclPolicy);
 
-/// The row to store for `new`, or `None` if `old` says the same already.
+/// The row to store for `new`, or `None` if `old` already has this content.
 pub(crate) fn renewed<R: Stamped>(old: Option<&R>, mut new: R, index: u64) -> Option<Arc<R>> {
     let create = match old {
         Some(old) => {

@@ -1,7 +1,7 @@
-//! Nodes, instances and checks with everything arranged from them.
+//! Nodes, instances and checks, with all derived rows.
 //!
-//! A change of a node reaches the rows of all its instances and checks, a change of a check those
-//! of the instances it speaks for.
+//! A change of a node updates the rows of all its instances and checks. A change of a check updates the rows of the
+//! instances it counts for.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(crate) fn remove_node(
 
 // === Instances ===
 
-/// Stores an instance on a node that is there. Returns whether it changed.
+/// Stores an instance on an existing node. Returns whether it changed.
 pub(crate) fn put_instance(
     tables: &mut Tables,
     commit: &mut Commit,
@@ -111,7 +111,7 @@ pub(crate) fn remove_instance(
     true
 }
 
-/// Where an instance stands among those of its service, and of the service it takes traffic for.
+/// The keys of an instance: in the tables of its service, and of the service for which it takes traffic.
 struct InstanceKeys {
     service: Key,
     target: Option<Key>,
@@ -168,7 +168,7 @@ fn arrange_instance(
     }
 }
 
-/// Counts instances and tags of services.
+/// Updates the counts of a service's instances and tags.
 fn count(
     tables: &mut Tables,
     commit: &mut Commit,
@@ -217,7 +217,7 @@ fn store_summary(tables: &mut Tables, commit: &mut Commit, summary: ServiceSumma
 
 // === Checks ===
 
-/// Stores a check on a node that is there. Returns whether it changed.
+/// Stores a check on an existing node. Returns whether it changed.
 pub(crate) fn put_check(
     tables: &mut Tables,
     commit: &mut Commit,
@@ -257,7 +257,7 @@ pub(crate) fn remove_check(
     true
 }
 
-/// Where a check stands among those of what it speaks for, of its state, and of its service if it has one.
+/// The keys of a check: by what it belongs to, by its state, and by its service if it has one.
 struct CheckKeys {
     instance: Key,
     state: Key,
@@ -281,7 +281,7 @@ impl CheckKeys {
     }
 }
 
-/// Removes the rows arranged from `old` that will not be replaced by those from `new`.
+/// Removes the derived rows of `old` that the rows of `new` will not replace.
 fn scatter_check(
     tables: &mut Tables,
     commit: &mut Commit,

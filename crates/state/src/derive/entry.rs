@@ -1,7 +1,7 @@
-//! Configuration entries: a row for each, intentions as a head, a row for each source of an intention, and those rows found
-//! by source and by id.
+//! Configuration entries: one row per entry. Intentions are a head and one row per source; further rows find the
+//! sources by source and by id.
 //!
-//! A source's row is written through its entry's head, which counts it; the head is written last.
+//! A source's row is written through its entry's head, which counts it. The head is written last.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::row::{EntryLink, EntryRow, IntentionHead, IntentionRef};
 use crate::table::Commit;
 use crate::tables::Tables;
 
-/// Stores an entry that is kept whole. Returns whether it changed.
+/// Stores an entry that is a single row. Returns whether it changed.
 pub(crate) fn put(tables: &mut Tables, commit: &mut Commit, entry: Arc<Entry>) -> bool {
     put_row(tables, commit, EntryRow::Whole(entry))
 }
@@ -85,7 +85,7 @@ pub(crate) fn remove_source(
     true
 }
 
-/// Removes an entry, intentions with their sources. Returns whether there was one.
+/// Removes an entry; intentions with their sources. Returns whether there was one.
 pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName) -> bool {
     let Some(row) = tables.entries.remove(&keys::entries::row(name), commit) else { return false };
     for to in row.links() {

@@ -1,4 +1,4 @@
-//! What keys are put together from, in one place: how each kind of name stands in a key.
+//! The parts of keys: how each kind of name is encoded in a key.
 
 use std::fmt::Write;
 
@@ -15,9 +15,9 @@ use crate::row::ServiceScope;
 
 /// A part of a key: one component or several.
 pub(crate) trait Part {
-    /// How many components it has, at least.
+    /// The least number of components.
     const LEAST: usize;
-    /// At most. A part without a fixed number ends the key: a path has a component for each of its steps.
+    /// The greatest number. A part without a fixed number ends the key: a path has one component per step.
     const MOST: usize = Self::LEAST;
 
     /// Appends its components.
@@ -59,7 +59,7 @@ fn hex(hash: &SecretHash) -> String {
     hex
 }
 
-/// Texts of moments have the order of the moments.
+/// A text of the moment whose order is the order of time.
 fn in_order(at: Timestamp) -> String {
     format!("{:016x}", at.nanos().cast_unsigned() ^ (1 << 63))
 }
@@ -108,7 +108,7 @@ impl Part for Local<'_> {
     }
 }
 
-/// Namespace and id of the instance that a check speaks for. One that speaks for its node has neither.
+/// Namespace and id of the instance that a check belongs to. `None`: the check belongs to the node.
 pub(crate) type SpeaksFor<'a> = Option<(&'a Namespace, &'a InstanceId)>;
 
 impl Part for SpeaksFor<'_> {
@@ -136,7 +136,7 @@ impl Part for &EntryName {
     }
 }
 
-/// Partition, namespace, peer and name, as they are written: a wildcard stands for itself.
+/// Partition, namespace, peer and name as written; a wildcard is encoded as itself.
 impl Part for &Source {
     const LEAST: usize = 4;
     fn append(&self, key: KeyBuilder) -> KeyBuilder {
@@ -145,8 +145,8 @@ impl Part for &Source {
     }
 }
 
-/// A source in the order in which those of one destination are shown: precedence falls by one with each
-/// wildcard, then by name. Wildcards, peer, partition, namespace and name.
+/// A source in the order in which the sources of a destination are shown: each wildcard lowers the precedence; then
+/// by name. Wildcards, peer, partition, namespace and name.
 pub(crate) struct Shown<'a>(pub(crate) &'a Source);
 
 impl Part for Shown<'_> {

@@ -1,5 +1,5 @@
-//! Queries about tokens and policies. A token that has expired is not there, whether or not it
-//! was reaped; the answer says until when it holds.
+//! Queries about tokens and policies. An expired token counts as missing, even if it is not removed yet. The answer
+//! records when the next token expires.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::read::Reader;
 use crate::row::AclBootstrap;
 
 impl Reader {
-    /// The valid token with that secret.
+    /// The valid token with this secret hash.
     pub fn token_by_secret_hash(&mut self, hash: &SecretHash, now: Timestamp) -> Option<Arc<Token>> {
         let found = self.row(keys::token_secrets::row(hash));
         self.valid(found, now)
     }
 
-    /// The valid token of that accessor.
+    /// The valid token with this accessor.
     pub fn token_by_accessor(&mut self, accessor: Uuid, now: Timestamp) -> Option<Arc<Token>> {
         let found = self.row(keys::tokens::row(accessor));
         self.valid(found, now)
@@ -29,8 +29,8 @@ impl Reader {
         all.into_iter().filter_map(|token| self.valid(Some(token), now)).collect()
     }
 
-    /// Accessors of tokens that have expired, at most `limit`, those that expired first first. The
-    /// answer holds until the next one expires.
+    /// Accessors of expired tokens, at most `limit`, in the order of expiry. The answer is valid until the next token
+    /// expires.
     pub fn expired_tokens(&mut self, now: Timestamp, limit: usize) -> Vec<Uuid> {
         let mut expired = Vec::new();
         let mut next = None;
@@ -48,12 +48,12 @@ impl Reader {
         expired
     }
 
-    /// The policy of that id.
+    /// The policy with this id.
     pub fn policy_by_id(&mut self, id: Uuid) -> Option<Arc<AclPolicy>> {
         self.row(keys::policies::row(id))
     }
 
-    /// The policy of that name.
+    /// The policy with this name.
     pub fn policy_by_name(&mut self, name: &str) -> Option<Arc<AclPolicy>> {
         self.row(keys::policy_names::row(name))
     }
@@ -63,7 +63,7 @@ impl Reader {
         self.rows(Class::<keys::policies::Rows>::all())
     }
 
-    /// Whether the ACL system was bootstrapped, and what has to be named to do it once more.
+    /// Whether the ACL system was bootstrapped, and the index that a later bootstrap has to name.
     pub fn acl_bootstrap(&mut self) -> Option<AclBootstrap> {
         self.row(keys::acl_bootstrap::row()).map(|row| *row)
     }

@@ -1,10 +1,10 @@
-//! The query about tokens and policies as a whole: only its index is of interest.
+//! A query that depends on all tokens and policies; only its index matters.
 
 use crate::keys::{self, Class};
 use crate::read::Reader;
 
 impl Reader {
-    /// Notes every token and every policy as read, without looking at one.
+    /// Records every token and every policy as read, without reading one.
     pub fn note_acl(&mut self) {
         self.note(Class::<keys::tokens::Rows>::all());
         self.note(Class::<keys::policies::Rows>::all());

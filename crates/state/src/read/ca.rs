@@ -19,17 +19,17 @@ impl Reader {
         self.row(keys::ca_config::row())
     }
 
-    /// What a provider keeps for the root of that id.
+    /// The provider's data for the root with this id.
     pub fn ca_provider_state(&mut self, id: &str) -> Option<Arc<ProviderRecord>> {
         self.row(keys::ca_provider_states::row(id))
     }
 
-    /// What providers keep, by the ids of their roots.
+    /// The data of all providers, by the ids of their roots.
     pub fn ca_provider_states(&mut self) -> Vec<Arc<ProviderRecord>> {
         self.rows(Class::<keys::ca_provider_states::Rows>::all())
     }
 
-    /// The serial number handed out next.
+    /// The next serial number.
     pub fn next_serial(&mut self) -> u64 {
         self.row(keys::ca_serial::row()).map_or(FIRST_SERIAL, |next| *next)
     }

@@ -1,5 +1,4 @@
-//! Queries about nodes, services and checks. Answers are in the order of their keys: by node,
-//! then by id.
+//! Queries about nodes, services and checks. Answers are in key order: by node, then by id.
 
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ impl Reader {
         self.rows(keys::service_names::of_scope(scope))
     }
 
-    /// Whether a service has instances, and how they are tagged.
+    /// A service's summary with its tags, if it has instances.
     pub fn service(&mut self, service: &ServiceRef) -> Option<Arc<ServiceSummary>> {
         self.row(keys::service_names::row(service))
     }
@@ -41,18 +40,18 @@ impl Reader {
         self.rows(keys::placed::of_service(service))
     }
 
-    /// The instances that take mesh traffic for a service: its sidecars, and its own instances
-    /// where they speak the mesh's TLS themselves.
+    /// The instances that accept mesh traffic for a service: its sidecars, and its own instances that speak the
+    /// mesh's TLS themselves.
     pub fn connect_instances(&mut self, service: &ServiceRef) -> Vec<Arc<Placed>> {
         self.rows(keys::connect_placed::of_service(service))
     }
 
-    /// The instances of a service with the checks that speak for them.
+    /// The instances of a service with the checks that count for them.
     pub fn health_service(&mut self, service: &ServiceRef) -> Vec<Arc<ServiceHealth>> {
         self.rows(keys::health::of_service(service))
     }
 
-    /// The instances that take mesh traffic for a service, with the checks that speak for them.
+    /// The instances that accept mesh traffic for a service, with the checks that count for them.
     pub fn health_connect(&mut self, service: &ServiceRef) -> Vec<Arc<ServiceHealth>> {
         self.rows(keys::connect_health::of_service(service))
     }
@@ -73,7 +72,7 @@ impl Reader {
         self.rows(keys::instances::on_node(scope, node))
     }
 
-    /// All checks on a node, those of its instances among them.
+    /// All checks on a node, including those of its instances.
     pub fn checks_of_node(&mut self, scope: &NodeScope, node: &NodeName) -> Vec<Arc<Check>> {
         self.rows(keys::checks::on_node(scope, node))
     }
@@ -83,7 +82,7 @@ impl Reader {
         self.rows(keys::service_checks::of_service(service))
     }
 
-    /// The checks in one state, or in any.
+    /// The checks with this status; `None`: with any.
     pub fn checks_in_state(&mut self, scope: &NodeScope, status: Option<CheckStatus>) -> Vec<Arc<NodeCheck>> {
         let class = match status {
             Some(status) => keys::check_states::in_state(scope, status),

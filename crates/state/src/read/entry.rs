@@ -1,7 +1,7 @@
 //! Queries about configuration entries and intentions.
 //!
-//! An entry changes with each of its sources, and so does every answer that shows its index: whoever
-//! reads a source depends on its entry's head.
+//! An entry changes with each of its sources, and so does every answer that shows its index. So reading a source also
+//! reads the head of its entry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::tables::Tables;
 use crate::view::View;
 
 impl Reader {
-    /// One entry, whole.
+    /// One entry, complete.
     pub fn entry(&mut self, name: &EntryName) -> Option<Arc<Entry>> {
         let row = self.entry_row(name)?;
         Some(self.whole_entry(&row))
@@ -30,7 +30,7 @@ impl Reader {
         self.rows(keys::entries::of_kind(kind))
     }
 
-    /// An entry with all that belongs to it.
+    /// A row as a complete entry.
     pub fn whole_entry(&self, row: &EntryRow) -> Arc<Entry> {
         match row {
             EntryRow::Intentions(head) => Arc::new(Entry::ServiceIntentions(self.whole(head))),
@@ -58,20 +58,20 @@ impl Reader {
         self.entry_row(&EntryName::intentions(destination))?.intentions().cloned()
     }
 
-    /// An entry with all its sources, in the order in which they are tried.
+    /// An entry with all its sources, in order of precedence.
     pub fn whole(&self, head: &IntentionHead) -> ServiceIntentions {
         let all = self.sources(head, &keys::intentions::of(&head.destination));
         head.with(all.map(|(_, own)| SourceIntention::clone(own)).collect())
     }
 
-    /// An entry with those of its sources that are written so; none if it has none of them.
+    /// An entry with only those of its sources that are written like this; `None` if it has none of them.
     pub fn part(&self, head: &IntentionHead, sources: &[Source]) -> Option<ServiceIntentions> {
         let found = sources.iter().filter_map(|source| self.source(head, source));
         let found: Vec<_> = found.map(|own| SourceIntention::clone(own)).collect();
         (!found.is_empty()).then(|| head.with(found))
     }
 
-    /// An entry with those of its sources that are all services: of one namespace, of all.
+    /// An entry with only its sources that stand for every service: of one namespace, or of all.
     pub fn about_any(&self, head: &IntentionHead) -> ServiceIntentions {
         let parts = [1, 2].map(|wildcards| keys::intentions::wild(&head.destination, wildcards));
         let wild = parts.iter().flat_map(|part| self.sources(head, part));
@@ -79,20 +79,20 @@ impl Reader {
         head.with(wild.map(|(_, own)| own).filter(any).map(|own| SourceIntention::clone(own)).collect())
     }
 
-    /// What is said of one source of a destination.
+    /// The intention of one source of a destination.
     pub fn intention(&mut self, destination: &Destination, source: &Source) -> Option<Arc<SourceIntention>> {
         let head = self.intention_head(destination)?;
         self.source(&head, source).cloned()
     }
 
-    /// How many sources of a destination stand before that one.
+    /// How many sources of a destination come before this one.
     pub fn position(&mut self, destination: &Destination, source: &Source) -> usize {
         let Some(head) = self.intention_head(destination) else { return 0 };
         let own = keys::intentions::key(destination, Shown(source));
         self.sources(&head, &keys::intentions::of(destination)).take_while(|(key, _)| **key < own).count()
     }
 
-    /// The intention that has an id of the older API: its entry with that source alone.
+    /// The intention with this id of the older API: its entry with only that source.
     pub fn intention_by_id(&mut self, id: Uuid) -> Option<ServiceIntentions> {
         let found = self.rows(keys::intention_ids::of_id(id));
         let IntentionRef { destination, source } = IntentionRef::clone(found.first()?);
@@ -100,8 +100,8 @@ impl Reader {
         self.part(&head, &[source])
     }
 
-    /// The entries whose destination covers a service: its own and those with wildcards, the most
-    /// specific first. A destination in a peered cluster has none here.
+    /// The entries whose destination covers a service: its own and those with wildcards, the most specific first. A
+    /// destination in a peered cluster has none here.
     pub fn intentions_to(&mut self, destination: &ServiceRef) -> Vec<ServiceIntentions> {
         self.heads_to(destination).iter().map(|head| self.whole(head)).collect()
     }
@@ -118,8 +118,8 @@ impl Reader {
         named.iter().filter_map(|to| self.intention_head(to)).collect()
     }
 
-    /// The entries with an intention whose source covers a service, each once, by destination, and of
-    /// their sources those.
+    /// The entries with an intention whose source covers a service. Each entry occurs once, ordered by destination,
+    /// with only those sources.
     pub fn intentions_from(&mut self, source: &ServiceRef) -> Vec<ServiceIntentions> {
         let sources = covering(source);
         let mut found = BTreeMap::new();
@@ -173,7 +173,7 @@ impl Lookup for Tables {
     }
 }
 
-/// The ways in which a source that covers a service can be written, the most specific first.
+/// The forms in which a source that covers a service can be written, the most specific first.
 pub fn covering(service: &ServiceRef) -> [Source; 4] {
     keys::patterns(service).map(|(namespace, name)| Source {
         partition: service.partition.clone(),

@@ -1,7 +1,7 @@
 //! Reads a view, and records what is read.
 //!
-//! The files of the queries see nothing of a view but by [`Reader`], which notes each key and class it is
-//! asked for; a class that was not declared with its table cannot be named to it.
+//! Queries read a view only through [`Reader`], which records each key and class that they ask for. They cannot name
+//! a class that was not declared with its table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Reader {
 }
 
 impl View {
-    /// Starts reading, with a record of what is read.
+    /// Starts to read this view and to record what is read.
     pub fn read(&self) -> Reader {
         Reader { view: self.clone(), reads: BTreeSet::new(), valid_until: None }
     }
@@ -39,7 +39,7 @@ impl Reader {
         &self.view
     }
 
-    /// Ends the reading: what the answer depends on, and its index.
+    /// Ends reading. Returns what the answer depends on, and its index.
     pub fn finish(self) -> ReadSet {
         let keys = if self.reads.len() > READ_KEYS_MAX { whole_tables(self.reads) } else { self.reads };
         let changed_at = |key: &WatchKey| self.view.tables.table(key.table).changed_at(&key.key);
@@ -47,7 +47,7 @@ impl Reader {
         ReadSet { keys, index, epoch: self.view.epoch(), valid_until: self.valid_until }
     }
 
-    /// The row of that key, if there is one.
+    /// The row with this key, if there is one.
     pub(super) fn row<K: Watched>(&mut self, key: RowKey<K>) -> Option<Arc<K::Row>>
     where
         Tables: Keeps<K>,
@@ -57,7 +57,7 @@ impl Reader {
         found
     }
 
-    /// The rows of a class, in the order of their keys.
+    /// The rows of a class, in key order.
     pub(super) fn rows<K: Watched>(&mut self, class: Class<K>) -> Vec<Arc<K::Row>>
     where
         Tables: Keeps<K>,
@@ -65,7 +65,7 @@ impl Reader {
         self.scan(class).cloned().collect()
     }
 
-    /// The rows of a class, for whoever may need only the first. All of the class counts as read.
+    /// The rows of a class, for queries that may need only the first. The whole class counts as read.
     pub(super) fn scan<K: Watched>(&mut self, class: Class<K>) -> impl Iterator<Item = &Arc<K::Row>>
     where
         Tables: Keeps<K>,
@@ -75,18 +75,18 @@ impl Reader {
         self.view.tables.rows().scan(&key).map(|(_, row)| row)
     }
 
-    /// Takes a class as read without looking at a row.
+    /// Records a class as read without reading a row.
     pub(super) fn note<K: Watched>(&mut self, class: Class<K>) {
         self.record::<K>(class.into());
     }
 
-    /// The answer holds until then at the latest.
+    /// Records that the answer is valid only until this time.
     pub(super) fn note_expiry(&mut self, at: Timestamp) {
         self.valid_until = Some(self.valid_until.map_or(at, |until| until.min(at)));
     }
 
-    /// Sources of an entry whose head was read, in the order in which they are tried: those whose keys begin
-    /// so. The head changes with each of them, so nothing is recorded.
+    /// The sources of an entry whose keys have this prefix, in order of precedence. Its head must have been read; the
+    /// head changes with each source, so nothing more is recorded.
     pub(super) fn sources<'a>(
         &'a self,
         _: &IntentionHead,
@@ -100,7 +100,7 @@ impl Reader {
     }
 }
 
-/// Replaces the keys of every table that has more than its share by the whole table.
+/// For every table with more keys than its share, replaces them by the whole table.
 fn whole_tables(reads: BTreeSet<WatchKey>) -> BTreeSet<WatchKey> {
     let mut counts: BTreeMap<TableId, usize> = BTreeMap::new();
     for key in &reads {

@@ -1,8 +1,7 @@
-//! The records of a snapshot, and how a state is taken apart into them and put together again.
+//! The records of a snapshot: how a state is split into them, and how it is restored from them.
 //!
-//! Which record the rows of a table are, and how they are stored again, is part of the table's declaration
-//! (`schema`). Rows that are told by the row they belong to stand behind it: instances and checks behind
-//! their node, the sources of an intention behind its entry.
+//! The declaration of a table (`schema`) says which record its rows are, and how they are restored. Rows that belong
+//! to another row follow it: instances and checks follow their node, the sources of an intention follow their entry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,7 +23,7 @@ use crate::snapshot::header::{SnapshotError, SnapshotHeader};
 use crate::table::Commit;
 use crate::tables::Tables;
 
-/// Hands one record on; returns how many were handed on so far.
+/// Writes one record. Returns the number of records written so far.
 type Write<'w> = dyn FnMut(&Record<'_>) -> Result<u64, SnapshotError> + 'w;
 
 /// Writes all rows of a table.
@@ -39,9 +38,9 @@ macro_rules! save {
     };
 }
 
-/// Stores a row as the declaration of its table says; `false` if it does not fit those before it.
+/// Restores a row as the declaration of its table says. `false` if it does not fit the earlier records.
 macro_rules! restore {
-    // Under its key and nowhere else.
+    // The row alone, under its key.
     ($to:ident, $table:ident, $own:ident, at()) => {
         $to.tables.$table.put(&keys::$table::row(), Arc::new($own), &mut $to.commit)
     };
@@ -49,17 +48,17 @@ macro_rules! restore {
         let $row = Arc::new($own);
         $to.tables.$table.put(&keys::$table::row($($part),+), Arc::clone(&$row), &mut $to.commit)
     }};
-    // With all that is derived from it.
+    // The row with everything that is derived from it.
     ($to:ident, $table:ident, $own:ident, by($put:path)) => {
         $put(&mut $to.tables, &mut $to.commit, &Arc::new($own))
     };
-    // As part of what was restored before.
+    // As part of the row that was restored before.
     ($to:ident, $table:ident, $own:ident, through($put:ident)) => {
         $put($to, $own)
     };
 }
 
-/// What is written of a row: the row itself where nothing else is said.
+/// The value that is written for a row: the row itself, unless the declaration says otherwise.
 macro_rules! recorded {
     ($table:ident) => {
         <keys::$table::Rows as Keyed>::Row
@@ -91,7 +90,7 @@ macro_rules! records {
         }
 
         impl Restore {
-            /// Takes in one record; `false` if it does not fit those before it.
+            /// Restores one record. `false` if it does not fit the earlier ones.
             pub(super) fn take(&mut self, record: Record<'_>, number: u64) -> bool {
                 if self.ended {
                     return false;
@@ -119,7 +118,7 @@ macro_rules! records {
 
 each_table!(records);
 
-/// An instance, told by its node.
+/// An instance; the record before it names its node.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct RecordedInstance<'a> {
     scope: NodeScope,
@@ -127,7 +126,7 @@ pub(crate) struct RecordedInstance<'a> {
     instance: Cow<'a, ServiceInstance>,
 }
 
-/// A check, told by its node.
+/// A check; the record before it names its node.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct RecordedCheck<'a> {
     scope: NodeScope,
@@ -135,8 +134,8 @@ pub(crate) struct RecordedCheck<'a> {
     check: Cow<'a, Check>,
 }
 
-/// A table by its name, or none if a newer version has one that this one has not. Such a table
-/// is derived, or no command has written to it yet: what is remembered of it can be left out.
+/// A table by name; `None` if only a newer version has it. Such a table is derived, or no command has written to it
+/// yet, so its remembered indexes can be dropped.
 pub(crate) struct KnownTable(Option<TableId>);
 
 impl<'de> Deserialize<'de> for KnownTable {
@@ -155,7 +154,7 @@ impl Serialize for KnownTable {
 
 // === Writing ===
 
-/// Writes all rows and indexes. Returns the number of records so far, the header among them.
+/// Writes all rows and indexes. Returns the number of records so far, including the header.
 pub(super) fn write_all(tables: &Tables, write: &mut Write<'_>) -> Result<u64, SnapshotError> {
     write_rows(tables, write)?;
     let mut written = 0;
@@ -200,7 +199,7 @@ fn save_entries(tables: &Tables, write: &mut Write<'_>) -> Result<(), SnapshotEr
     Ok(())
 }
 
-/// These rows were written behind those they belong to.
+/// Nothing to write: these rows follow the rows they belong to.
 #[allow(clippy::unnecessary_wraps, reason = "it stands in the place of others that can fail")]
 fn with_its_owner(_: &Tables, _: &mut Write<'_>) -> Result<(), SnapshotError> {
     Ok(())
@@ -208,10 +207,10 @@ fn with_its_owner(_: &Tables, _: &mut Write<'_>) -> Result<(), SnapshotError> {
 
 // === Reading ===
 
-/// Puts a state together again.
+/// Restores a state.
 pub(super) struct Restore {
     tables: Tables,
-    /// Nobody waits for what is restored; the indexes come from the snapshot.
+    /// Nobody waits for restored rows; the snapshot contains the indexes.
     commit: Commit,
     /// The entry whose sources are being read.
     open: Option<IntentionHead>,
@@ -238,20 +237,20 @@ impl Restore {
         self.floors.insert(table, index).is_none()
     }
 
-    /// Stores the head of the entry whose sources have been read.
+    /// Stores the head of the entry whose sources have all been read.
     fn close(&mut self) {
         if let Some(head) = self.open.take() {
             derive::entry::put_head(&mut self.tables, &mut self.commit, head);
         }
     }
 
-    /// The state, if all of it is there and as its header says.
+    /// The state, if it is complete and matches its header.
     pub(super) fn finish(mut self, header: &SnapshotHeader) -> Option<Tables> {
         for table in TableId::ALL {
             let marks = self.marks.remove(table).unwrap_or_default();
             let restored = match self.floors.remove(table) {
                 Some(floor) => self.tables.table_mut(*table).set_marks(marks, floor),
-                // An older version did not have the table: everything in it changed just now.
+                // The older version did not have this table, so everything in it counts as changed now.
                 None => {
                     self.tables.table_mut(*table).set_all_marks(header.index);
                     marks.is_empty()
@@ -291,7 +290,7 @@ fn restore_entry(to: &mut Restore, own: Entry) -> bool {
     let name = EntryName::intentions(&entry.destination);
     let new = tables.entries.get(&keys::entries::row(&name)).is_none();
     let (mut head, sources) = IntentionHead::split(entry);
-    // Format 1 has the sources in the entry. Where one is named twice the first decides.
+    // In format 1 the entry contains its sources. If one is named twice, the first counts.
     for own in sources.into_iter().rev() {
         derive::entry::put_source(tables, commit, &mut head, &Arc::new(own));
     }
