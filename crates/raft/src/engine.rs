@@ -32,7 +32,7 @@ pub struct Node {
 openraft::declare_raft_types!(
     pub(crate) TypeConfig:
         D = Payload,
-        R = Reply,
+        R = ErasedReply,
         NodeId = NodeId,
         Node = Node,
         LeaderId = openraft::impls::leader_id_std::LeaderId<u64, NodeId>,
@@ -51,7 +51,7 @@ pub(crate) struct Payload(pub(crate) Bytes);
 
 /// What applying an entry returned; nothing for entries that are not commands.
 #[derive(Default)]
-pub(crate) struct Reply(pub(crate) Option<Box<dyn Any + Send + Sync>>);
+pub(crate) struct ErasedReply(pub(crate) Option<Box<dyn Any + Send + Sync>>);
 
 impl Node {
     /// The number of the server with this text id: the first eight bytes of its SHA-256.
@@ -107,21 +107,21 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for ErasedReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reply")
+        f.write_str("ErasedReply")
     }
 }
 
 // The engine demands serde of replies, though they never leave the process.
 
-impl Serialize for Reply {
+impl Serialize for ErasedReply {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(serde::ser::Error::custom("replies do not leave the process"))
     }
 }
 
-impl<'de> Deserialize<'de> for Reply {
+impl<'de> Deserialize<'de> for ErasedReply {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(D::Error::custom("replies do not leave the process"))
     }

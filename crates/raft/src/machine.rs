@@ -16,7 +16,7 @@ use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 
-use crate::engine::{Entry, LogId, Reply, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::engine::{Entry, ErasedReply, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::fatal::{Fatal, FatalSlot};
 use crate::limits::{SNAPSHOT_RETRY_MAX, SNAPSHOT_RETRY_MIN};
 use crate::snapshot::Snapshots;
@@ -73,15 +73,15 @@ pub struct RestoreError {
 
 /// The state machine with its reply's type erased.
 trait Erased: Send {
-    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Reply, ApplyHalt>;
+    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<ErasedReply, ApplyHalt>;
     fn begin_snapshot(&self) -> SnapshotJob;
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError>;
 }
 
 impl<M: StateMachine> Erased for M {
-    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Reply, ApplyHalt> {
+    fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<ErasedReply, ApplyHalt> {
         let reply = StateMachine::apply(self, index, term, command)?;
-        Ok(Reply(Some(Box::new(reply))))
+        Ok(ErasedReply(Some(Box::new(reply))))
     }
 
     fn begin_snapshot(&self) -> SnapshotJob {
@@ -140,13 +140,13 @@ impl Machine {
         }
     }
 
-    fn apply_one(&mut self, entry: Entry) -> io::Result<Reply> {
+    fn apply_one(&mut self, entry: Entry) -> io::Result<ErasedReply> {
         let Entry { log_id, payload } = entry;
         let reply = match payload {
-            EntryPayload::Blank => Reply::default(),
+            EntryPayload::Blank => ErasedReply::default(),
             EntryPayload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(log_id), membership);
-                Reply::default()
+                ErasedReply::default()
             }
             EntryPayload::Normal(command) => self.apply_command(log_id, &command.0)?,
         };
@@ -154,7 +154,7 @@ impl Machine {
         Ok(reply)
     }
 
-    fn apply_command(&mut self, log_id: LogId, command: &Bytes) -> io::Result<Reply> {
+    fn apply_command(&mut self, log_id: LogId, command: &Bytes) -> io::Result<ErasedReply> {
         let state = self.state.get_mut();
         let term = log_id.committed_leader_id().term;
         let applied = catch_unwind(AssertUnwindSafe(|| state.apply(log_id.index(), term, command)));

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::RaftConfig;
-use crate::engine::{Node, NodeId, Payload, Reply, TypeConfig, seeded};
+use crate::engine::{ErasedReply, Node, NodeId, Payload, TypeConfig, seeded};
 use crate::error::{BootstrapError, HandleError, ProposeError, ReadError, StartError};
 use crate::fatal::{Fatal, FatalSlot};
 use crate::lease::{Lease, VotesHeld};
@@ -237,7 +237,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
             .await
             .map_err(|_| ProposeError::Unknown { reason: "not committed in time" })?;
         let written = written.map_err(|error| inner.propose_error(error))?;
-        let Reply(reply) = written.data;
+        let ErasedReply(reply) = written.data;
         let reply = reply.and_then(|reply| reply.downcast::<R>().ok());
         let reply = *reply.expect("a command's reply has the type of the state machine");
         let log_id = written.log_id;

@@ -187,15 +187,21 @@ impl<K: Keyed> Table<K> {
 
     /// The number of rows of each key and class that can be watched and has rows.
     fn counted(&self) -> BTreeMap<Key, u64> {
-        let mut counts: BTreeMap<Key, u64> = BTreeMap::new();
+        let mut counts = BTreeMap::new();
+        // The classes of a row lie one within the other, and the rows of a class follow each other.
+        let mut open: Vec<(Key, u64)> = Vec::new();
         for key in self.rows.keys() {
-            for watched in K::SHAPE.watched_of(key) {
-                match counts.get_mut(watched) {
-                    Some(rows) => *rows += 1,
-                    None => _ = counts.insert(key.up_to(watched.len()), 1),
+            for (depth, watched) in K::SHAPE.watched_of(key).enumerate() {
+                match open.get_mut(depth) {
+                    Some((class, rows)) if class.as_bytes() == watched => *rows += 1,
+                    _ => {
+                        counts.extend(open.drain(depth..));
+                        open.push((key.up_to(watched.len()), 1));
+                    }
                 }
             }
         }
+        counts.extend(open);
         counts
     }
 

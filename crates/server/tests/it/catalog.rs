@@ -93,7 +93,7 @@ async fn a_node_of_a_peer_or_partition_cannot_be_registered_from_outside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_elsewhere_is_not_removed_in_its_name_here() {
+async fn n_109_what_is_elsewhere_is_not_removed_in_its_name_here() {
     let host = Setup::open().start().await;
     host.ask(register("a", "web")).await.unwrap();
     let mut of_peer = deregister("a", Registered::Node);
