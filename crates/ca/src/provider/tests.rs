@@ -226,6 +226,9 @@ fn n_118_the_record_holds_the_key_only_sealed() {
     }
     let unknown = ProviderRecord { kind: "far".to_owned(), ..record.clone() };
     assert!(Kinds::default().of_record(&unknown).is_err());
+    // Nor does it open as what another kind keeps.
+    let gated = crate::testing::Gated::default();
+    assert!(matches!(open_record(&gated, &record, std::slice::from_ref(&kek)), Err(ProviderError::Seal(_))));
     // An envelope does not open under another root's id.
     let swapped = ProviderRecord { id: "00".to_owned(), ..record };
     assert!(matches!(open(&swapped, &kek), Err(ProviderError::Seal(_))));

@@ -61,3 +61,20 @@ fn a_token_is_kept_no_longer_than_its_policies() {
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 45);
     assert_eq!(kept("acl { token_ttl = \"30s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 30);
 }
+
+/// The configuration is checked without the authority's table of kinds, and must not disagree with it.
+#[test]
+fn the_kinds_of_authorities_are_those_of_the_configuration() {
+    let kinds = concord_ca::provider::Kinds::default();
+    let provider = |hcl: &str| {
+        let flags = AgentFlags { dev: true, hcl: vec![Secret::new(hcl.to_owned())], ..AgentFlags::default() };
+        let host = Host { hostname: "n1".to_owned(), ..Host::default() };
+        Some(concord_config::load(&[], &flags, &host).ok()?.config.connect.ca_provider)
+    };
+    let default = kinds.default_kind().name();
+    assert_eq!(provider("").as_deref(), Some(default));
+    for name in [default, "vault", "aws-pca", "own"] {
+        let written = provider(&format!("connect {{ ca_provider = \"{name}\" }}"));
+        assert_eq!(written.is_some(), kinds.find(name).is_ok(), "{name}");
+    }
+}

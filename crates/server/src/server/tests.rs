@@ -62,7 +62,7 @@ async fn under_way(server: &Server, gated: &Gated, op: Op) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hangs_at_the_provider_ends_with_leadership() {
+async fn n_179_what_hangs_at_the_provider_ends_with_leadership() {
     let gated = Gated::default();
     let server = behind(&gated).await;
     let domain = TrustDomain::of_cluster(server.core.log.cluster_id().unwrap());
