@@ -5,3 +5,4 @@
 
 mod corpus;
 mod samples;
+mod stream;
