@@ -125,7 +125,7 @@ impl Agent {
     }
 }
 
-/// A proxy has to say what it understands.
+/// Refuses a proxy that does not say what it understands.
 fn require_understanding(attach: &Attach) -> Result<(), RpcError> {
     if !attach.understands.is_empty() {
         return Ok(());

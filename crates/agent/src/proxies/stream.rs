@@ -242,7 +242,7 @@ struct Watching {
     tell: mpsc::Sender<Result<Event, RpcError>>,
 }
 
-/// How a watch goes on: what to ask next, and how long to wait after errors.
+/// The next request of a watch, and the pause after errors.
 #[derive(Default)]
 struct Pace {
     head: Head,
@@ -260,7 +260,7 @@ impl Watching {
         }
     }
 
-    /// Follows what is watched until nobody listens any more, or until it is refused: then says why.
+    /// Watches until the proxy is gone, or until the watch is refused. Returns the reason of a refusal.
     async fn watch(&self, caller: &Caller) -> Option<RpcError> {
         match &self.key {
             WatchKey::Roots => self.follow(caller, ReadCaRoots {}, None, Event::RootsChanged).await,
@@ -314,7 +314,7 @@ impl Watching {
         }
     }
 
-    /// Tells the machine of an answer, or waits until it is time to ask again.
+    /// Passes an answer to the machine. After an error waits until it is time to ask again.
     async fn tell<T>(
         &self,
         pace: &mut Pace,
