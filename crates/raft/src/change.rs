@@ -1,7 +1,8 @@
-//! Changes of the membership and of the leader.
+//! Changes of the membership and transfers of leadership.
 //!
-//! One change at a time. A change of voters goes through a joint configuration; if its leader dies half way, the
-//! next leader finishes it. So [`ChangeError::NotLeader`] may mean "half done" here, and the membership says which.
+//! Changes run one at a time. A change of voters goes through a joint configuration. If the leader dies during the
+//! change, the next leader finishes it. So after [`ChangeError::NotLeader`] a change may be half done; the membership
+//! shows its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -18,12 +19,12 @@ use crate::raft::{Inner, Raft, leader_of};
 use crate::stats::Stats;
 
 impl<R> Raft<R> {
-    /// Adds a server that follows without a vote, or replaces what is known of a learner. Waits until it has caught
-    /// up if `catch_up` says so.
+    /// Adds a server that replicates without a vote, or replaces the record of a learner. With `catch_up`, waits
+    /// until the learner has caught up.
     ///
     /// # Errors
-    /// See [`ChangeError`]. While waiting for it to catch up, [`ChangeError::Unknown`] means it is a learner but not
-    /// there yet.
+    /// See [`ChangeError`]. During the wait, [`ChangeError::Unknown`] means that the server is a learner but has not
+    /// caught up.
     pub async fn add_learner(&self, id: NodeId, node: Node, catch_up: CatchUp) -> Result<(), ChangeError> {
         let _one = self.one_change()?;
         let added = self.inner.engine.add_learner(id, node, catch_up == CatchUp::Wait);
@@ -45,7 +46,7 @@ impl<R> Raft<R> {
         self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await
     }
 
-    /// Takes the vote from a server, which goes on as a learner.
+    /// Removes the vote of a server, which continues as a learner.
     ///
     /// # Errors
     /// [`ChangeError::LastVoter`] when it is the only voter.
@@ -62,7 +63,7 @@ impl<R> Raft<R> {
         self.bounded(change).await
     }
 
-    /// Removes a server, voter or learner. A removed leader hands over first.
+    /// Removes a server, voter or learner. A leader that is removed transfers the leadership first.
     ///
     /// # Errors
     /// [`ChangeError::LastVoter`] when it is the only voter.
@@ -80,10 +81,10 @@ impl<R> Raft<R> {
         self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id]))).await
     }
 
-    /// Replaces what the cluster knows of a member, its address usually.
+    /// Replaces the record of a member, usually to change its address.
     ///
     /// # Errors
-    /// [`ChangeError::NotMember`] when it is none.
+    /// [`ChangeError::NotMember`] when it is not a member.
     pub async fn update_node(&self, id: NodeId, node: Node) -> Result<(), ChangeError> {
         let _one = self.one_change()?;
         let stats = self.stats();
@@ -93,11 +94,11 @@ impl<R> Raft<R> {
         self.change(ChangeMembers::SetNodes(BTreeMap::from([(id, node)]))).await
     }
 
-    /// Hands the leadership to a voter, or to the one that is furthest when none is named, and waits until another
+    /// Transfers the leadership to a voter, or to the most advanced voter if none is named. Waits until another
     /// server leads.
     ///
     /// # Errors
-    /// [`ChangeError::Unknown`] when nobody has taken over in time; this server may go on leading then.
+    /// [`ChangeError::Unknown`] when no server has taken over in time. Then this server may still be the leader.
     pub async fn transfer_leader(&self, to: Option<NodeId>) -> Result<NodeId, ChangeError> {
         let inner = &*self.inner;
         let stats = self.stats();
@@ -119,7 +120,7 @@ impl<R> Raft<R> {
         let taken = changes.wait_for(|now| {
             !now.is_running || now.leader.as_ref().is_some_and(|leader| leader.id != stats.id)
         });
-        // A transfer is one vote; one that takes longer than an election has failed.
+        // A transfer needs one vote. If it takes longer than an election, it has failed.
         let patience = inner.config.timings.election_max * 2 + Duration::from_secs(1);
         match timeout(&*inner.world.clock, patience, taken).await {
             Ok(Ok(now)) if now.is_running => Ok(now.leader.as_ref().map_or(to, |leader| leader.id)),
@@ -128,7 +129,7 @@ impl<R> Raft<R> {
         }
     }
 
-    /// Finishes, as a new leader, a change of voters that its predecessor left half done.
+    /// As a new leader, finishes a change of voters that the previous leader left half done.
     pub(crate) async fn finish_changes(self) {
         let mut metrics = self.inner.engine.metrics();
         let mut seen_term = None;
@@ -142,7 +143,7 @@ impl<R> Raft<R> {
                 let wanted = joint.last().filter(|_| joint.len() > 1 && leads && settled && fresh);
                 wanted.map(|voters| (now.current_term, voters.clone()))
             };
-            // A change of our own holds the lock while it is joint, and finishes by itself.
+            // A change of our own holds this lock while the configuration is joint, and finishes by itself.
             if let Some((term, voters)) = pending
                 && let Ok(_one) = self.inner.changing.try_lock()
             {
@@ -178,7 +179,7 @@ impl<R> Raft<R> {
         self.inner.changing.try_lock().map_err(|_| ChangeError::InProgress)
     }
 
-    /// A leader that is removed or demoted hands over.
+    /// A leader that is removed or demoted gives up its lease.
     fn give_up_lease(&self, stats: &Stats, id: NodeId) {
         if id == stats.id {
             self.inner.lease.hand_over(stats.term);
@@ -233,6 +234,6 @@ impl Inner {
 
 fn furthest(stats: &Stats) -> Option<NodeId> {
     let others = stats.voters.iter().map(|voter| voter.id).filter(|id| *id != stats.id);
-    // The lowest number wins among equals, so that the choice is the same everywhere.
+    // Among equally advanced voters the lowest number wins, so that the choice is the same everywhere.
     others.max_by_key(|id| (stats.followers.get(id).map_or(0, |f| f.match_index), std::cmp::Reverse(*id)))
 }

@@ -12,22 +12,22 @@ use crate::limits::{
     SNAPSHOT_INTERVAL, SNAPSHOT_LOG_BYTES, SNAPSHOT_THRESHOLD, SNAPSHOT_TIMEOUT, SNAPSHOT_TRAILING,
 };
 
-/// The settings of a node. None of them may change while it runs, but for when snapshots are taken.
+/// The settings of a node. Only the snapshot plan may change while the node runs.
 #[derive(Clone, Debug)]
 pub struct RaftConfig {
     /// This server's number; see [`crate::Node::number`].
     pub id: NodeId,
-    /// The cluster's name; messages of another cluster are refused. The datacenter, usually.
+    /// The cluster's name, usually the datacenter. Messages of another cluster are refused.
     pub cluster: String,
     /// Heartbeats and elections.
     pub timings: Timings,
-    /// Entries since the last snapshot after which the next is taken, at the next look.
+    /// Entries since the last snapshot after which the next check takes a new one.
     pub snapshot_threshold: u64,
-    /// Time between two looks; up to as much again is added at random.
+    /// Time between two such checks; up to the same time is added at random.
     pub snapshot_interval: Duration,
-    /// Bytes of commands since the last snapshot after which the next is taken at once.
+    /// Bytes of commands since the last snapshot after which a new one is taken at once.
     pub snapshot_log_bytes: u64,
-    /// Entries kept behind a snapshot.
+    /// Entries kept in the log before the last snapshot.
     pub snapshot_trailing: u64,
     /// How long a proposal may take before its outcome is reported as unknown.
     pub propose_timeout: Duration,
@@ -35,28 +35,28 @@ pub struct RaftConfig {
     pub read_timeout: Duration,
     /// How long a membership change may take.
     pub change_timeout: Duration,
-    /// Proposals under way at once.
+    /// Proposals that may run at the same time.
     pub proposals_max: usize,
-    /// Space set aside for a full disk.
+    /// Disk space reserved for the case of a full disk.
     pub reserve_bytes: u64,
-    /// Write the log on the calling task instead of a thread: for deterministic worlds, where the disk is memory.
+    /// Write the log on the calling task instead of a thread. For deterministic tests, where the disk is in memory.
     pub inline_writes: bool,
-    /// With `inline_writes`: how long each flush takes, in the time of the world.
+    /// With `inline_writes`: how long each flush takes, in simulated time.
     pub flush_delay: Duration,
 }
 
-/// Heartbeats and elections. A leader is missed after `election_max`, then each follower waits its own part of
-/// `election_min..election_max`; so a leader's death is repaired within twice `election_max`.
+/// Heartbeats and elections. A follower considers the leader lost after `election_max`; then it waits for a further
+/// time of its own from `election_min..election_max`. So a dead leader is replaced within twice `election_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timings {
     /// Time between two heartbeats.
     pub heartbeat: Duration,
-    /// Shortest wait before standing for election.
+    /// Shortest wait before becoming a candidate.
     pub election_min: Duration,
-    /// Longest wait before standing for election, and the time after which a silent leader is missed.
+    /// Longest wait before becoming a candidate, and the time after which a silent leader counts as lost.
     pub election_max: Duration,
-    /// How long a leader answers reads on the word that a majority gave it; not longer than `election_min`. What it is
-    /// shorter than `election_max` is the difference of clocks that is borne.
+    /// How long a leader answers reads after a majority has confirmed it; at most `election_min`. The difference to
+    /// `election_max` is the clock error that is tolerated.
     pub lease: Duration,
 }
 
@@ -97,12 +97,13 @@ impl RaftConfig {
             install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
             max_payload_entries: APPEND_ENTRIES_MAX,
             replication_lag_threshold: self.snapshot_threshold.saturating_mul(2),
-            // Ours decides: see `snapshot::keeper`. The engine would try again after each entry.
+            // `snapshot::keeper` decides when to take snapshots. The engine's own policy would retry after each
+            // entry.
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: self.snapshot_trailing,
             enable_pre_vote: Some(true),
-            // A restarted leader wins an election again: its state may lag behind what it had committed, for the
-            // commit index is persisted lazily.
+            // A restarted leader must win an election again. Its state may lag behind what it had committed, because
+            // the commit index is written lazily.
             enable_leader_restore: Some(false),
             ..Config::default()
         };
@@ -112,8 +113,8 @@ impl RaftConfig {
 }
 
 impl Timings {
-    /// The timings for Consul's `raft_multiplier`: 1 is for production, 5 the default for small machines. The
-    /// multiplier is held between 1 and 10.
+    /// The timings for Consul's `raft_multiplier`: 1 is for production, 5 is the default, for small machines. The
+    /// multiplier is limited to 1 to 10.
     #[must_use]
     pub fn scaled(multiplier: u32) -> Self {
         let scale = multiplier.clamp(1, 10);

@@ -1,6 +1,6 @@
-//! The types openraft is instantiated with.
+//! The types with which openraft is instantiated.
 //!
-//! Standard leader ids: one leader per term, so that a term means what operators expect.
+//! Standard leader ids: each term has one leader, so that a term means what operators expect.
 
 mod runtime;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use runtime::{EngineInstant, EngineRuntime, seeded};
 
-/// A server's number in the log. Servers are known by text ids; [`Node::number`] derives one from the other.
+/// A server's number in the log. Servers are known by text ids; [`Node::number`] derives the number from the id.
 pub type NodeId = u64;
 
 /// What the cluster knows about a server, replicated with the membership.
@@ -25,7 +25,7 @@ pub struct Node {
     pub id: String,
     /// Its name, for people.
     pub name: String,
-    /// Where its messages go, in whatever form the transport uses.
+    /// The address for its messages, in the form that the transport uses.
     pub address: String,
 }
 
@@ -45,7 +45,7 @@ pub(crate) type Vote = VoteOf<TypeConfig>;
 pub(crate) type SnapshotMeta = SnapshotMetaOf<TypeConfig>;
 pub(crate) type StoredMembership = StoredMembershipOf<TypeConfig>;
 
-/// A command as the log carries it.
+/// A command as the log stores it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Payload(pub(crate) Bytes);
 
@@ -66,7 +66,7 @@ impl Node {
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Commands may carry secrets; only their size is for logs.
+        // Commands may contain secrets, so only their size is logged.
         write!(f, "{} bytes", self.0.len())
     }
 }
@@ -113,7 +113,7 @@ impl fmt::Debug for ErasedReply {
     }
 }
 
-// The engine demands serde of replies, though they never leave the process.
+// The engine requires serde for replies, although they never leave the process.
 
 impl Serialize for ErasedReply {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {

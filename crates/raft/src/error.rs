@@ -1,4 +1,4 @@
-//! Errors of the public port, by who must act.
+//! Errors of the public interface, grouped by who must act.
 
 use concord_runtime::DiskError;
 
@@ -8,7 +8,7 @@ use crate::stats::Member;
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration contradicts itself.
+    /// The configuration is inconsistent.
     #[error("raft configuration: {reason}")]
     Config {
         /// What is wrong.
@@ -23,9 +23,9 @@ pub enum StartError {
          Start with the matching node id, or with an empty data directory to join anew"
     )]
     WrongNode {
-        /// Whose log it is.
+        /// The server the log belongs to.
         found: u64,
-        /// Who we are.
+        /// This server.
         expected: u64,
     },
     /// The log was written in a format this version does not know.
@@ -36,13 +36,13 @@ pub enum StartError {
         /// The format this version reads.
         supported: u32,
     },
-    /// The log or every snapshot needed is damaged.
+    /// The log, or every usable snapshot, is damaged.
     #[error("raft storage is damaged: {reason}; restore a snapshot, or remove the data and join anew")]
     Damaged {
         /// What was found.
         reason: String,
     },
-    /// The state machine refused what was stored.
+    /// The state machine refused stored data.
     #[error(transparent)]
     Fatal(#[from] Fatal),
 }
@@ -50,30 +50,30 @@ pub enum StartError {
 /// Why a proposal has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    /// Another server leads, or none: nothing was written. Ask the leader, if it is known.
+    /// Another server leads, or none. Nothing was written. Ask the leader, if it is known.
     #[error("not the leader")]
     NotLeader {
         /// The leader as far as this server knows.
         leader: Option<Member>,
     },
-    /// The disk is full: nothing was written. Retry once there is space.
+    /// The disk is full. Nothing was written. Retry once there is space.
     #[error("{reason}")]
     ReadOnly {
-        /// What is missing, and what helps.
+        /// What is missing, and the remedy.
         reason: &'static str,
     },
-    /// Too many proposals are under way: nothing was written. Retry later.
+    /// Too many proposals are running. Nothing was written. Retry later.
     #[error("too many proposals are under way")]
     Busy,
-    /// The command is larger than is ever accepted: nothing was written.
+    /// The command is too large. Nothing was written.
     #[error("the command has {bytes} bytes, at most {max} are accepted")]
     TooLarge {
         /// Its size.
         bytes: usize,
-        /// The bound.
+        /// The limit.
         max: usize,
     },
-    /// The command may or may not be or become committed. Retry only what is idempotent.
+    /// The command may be committed, now or later. Retry only idempotent commands.
     #[error("the outcome is unknown: {reason}")]
     Unknown {
         /// Why it is unknown.
@@ -96,7 +96,7 @@ pub enum ReadError {
         /// The leader as far as this server knows.
         leader: Option<Member>,
     },
-    /// No majority confirmed the leadership, or the state did not catch up, in time. Retry.
+    /// No majority confirmed the leadership in time, or the state did not catch up in time. Retry.
     #[error("leadership could not be confirmed in time")]
     Timeout,
     /// This server is shutting down.
@@ -116,7 +116,7 @@ pub enum ChangeError {
         /// The leader as far as this server knows.
         leader: Option<Member>,
     },
-    /// Another change is under way. Retry when it is done.
+    /// Another change is in progress. Retry when it is done.
     #[error("another membership change is under way")]
     InProgress,
     /// There is no such member.
@@ -128,12 +128,12 @@ pub enum ChangeError {
     /// The last voter cannot be removed.
     #[error("the last voter cannot be removed")]
     LastVoter,
-    /// A server cannot be transferred to or promoted in its present role.
+    /// The server's present role does not allow this promotion or transfer.
     #[error("server number {id} is not a {wanted}")]
     WrongRole {
         /// The number given.
         id: u64,
-        /// The role it would need.
+        /// The role that it would need.
         wanted: &'static str,
     },
     /// The change may or may not happen.
@@ -142,10 +142,10 @@ pub enum ChangeError {
         /// Why it is unknown.
         reason: &'static str,
     },
-    /// The engine refused.
+    /// The engine refused the change.
     #[error("the change was refused: {reason}")]
     Refused {
-        /// What it said.
+        /// The engine's error.
         reason: String,
     },
     /// This server is shutting down.
@@ -159,7 +159,7 @@ pub enum ChangeError {
 /// Why a cluster was not bootstrapped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BootstrapError {
-    /// This server has a log already; nothing was changed.
+    /// This server already has a log; nothing was changed.
     #[error("already bootstrapped")]
     AlreadyBootstrapped,
     /// The voters given do not contain this server.
@@ -181,16 +181,16 @@ pub enum HandleError {
     WrongCluster {
         /// The cluster it names.
         found: String,
-        /// Ours.
+        /// Our own cluster.
         expected: String,
     },
-    /// The disk of this server is full: it takes no entries.
+    /// The disk of this server is full, so it accepts no entries.
     #[error("{reason}")]
     ReadOnly {
-        /// What is missing, and what helps.
+        /// What is missing, and the remedy.
         reason: &'static str,
     },
-    /// This server has just started, and may have promised its leader to wait.
+    /// This server has just started, and may have promised to its leader not to vote yet.
     #[error("no vote is granted yet: this server has just started")]
     TooEarly,
     /// This server is shutting down.

@@ -1,36 +1,36 @@
-//! The end of a node: what happened first, told once.
+//! Fatal errors of a node. The first one is reported, once.
 //!
-//! After a failed flush nobody knows what is durable, and after an entry that cannot be applied every later state
-//! would differ from the other servers'. In both cases the node stops and the process is expected to end; guessing
-//! on is never right.
+//! After a failed flush it is unknown what is durable. After an entry that cannot be applied, every later state would
+//! differ from that of the other servers. In both cases the node stops and the process must end; continuing would be
+//! wrong.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use concord_runtime::DiskError;
 
-/// Why a node cannot go on.
+/// Why a node cannot continue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
-    /// A flush failed; what is durable is unknown. The process must end and may be started again.
+    /// A flush failed, so it is unknown what is durable. The process must end; it may be started again.
     #[error("flushing the raft log failed, the process must end: {reason}")]
     Flush {
-        /// What the disk said.
+        /// The error of the disk.
         reason: String,
     },
     /// The disk is full. The process may be started again once there is space.
     #[error("no space left for the raft log: {reason}; free some and start again")]
     DiskFull {
-        /// What the disk said.
+        /// The error of the disk.
         reason: String,
     },
-    /// Reading or writing the log or a snapshot failed, or what was read is damaged.
+    /// Reading or writing the log or a snapshot failed, or the data is damaged.
     #[error("raft storage failed: {reason}")]
     Storage {
         /// What failed.
         reason: String,
     },
-    /// A committed entry cannot be applied; skipping it would make this server differ from the others.
+    /// A committed entry cannot be applied. Skipping it would make this server differ from the others.
     #[error("entry {index} cannot be applied: {reason}; {remedy}")]
     Halted {
         /// The entry's index.
@@ -43,15 +43,15 @@ pub enum Fatal {
     /// The consensus engine stopped by itself.
     #[error("the consensus engine stopped: {reason}")]
     Engine {
-        /// What it said.
+        /// The engine's error.
         reason: String,
     },
 }
 
-/// What to do about a fatal condition; called once, with the first.
+/// Called once, with the first fatal error.
 pub(crate) type FatalHook = Arc<dyn Fn(&Fatal) + Send + Sync>;
 
-/// Remembers the first fatal condition of a node and tells the hook.
+/// Stores the first fatal error of a node and calls the hook.
 pub(crate) struct FatalSlot {
     first: OnceLock<Fatal>,
     hook: FatalHook,
@@ -78,7 +78,7 @@ impl FatalSlot {
         self.first.get().cloned()
     }
 
-    /// The condition that stopped the node, or `otherwise` when it was nothing of ours.
+    /// The error that stopped the node, or `otherwise` if it was none of ours.
     pub(crate) fn first_or(&self, otherwise: impl FnOnce() -> String) -> Fatal {
         self.first().unwrap_or_else(|| Fatal::Engine { reason: otherwise() })
     }

@@ -1,12 +1,12 @@
 //! The leader's lease: how long a leader may answer reads without asking the others.
 //!
-//! Who answers a message of its leader grants nobody else a vote for `election_max` from then on (the engine's rule;
-//! [`VotesHeld`] keeps it across a restart of the voter). So a leader knows, of a message sent at `t` that a majority
-//! answered, that nobody else leads before `t + lease`, as long as no voter's clock runs so much faster than its own
-//! that `election_max` there is shorter than `lease` here.
+//! A voter that answers a message of its leader grants no other server a vote for `election_max` from then on. This
+//! is the engine's rule; [`VotesHeld`] keeps it across a restart of the voter. So if a majority answered a message
+//! that the leader sent at `t`, no other server leads before `t + lease`. This holds unless a voter's clock runs so
+//! fast that its `election_max` is shorter than the leader's `lease`.
 //!
-//! The rule has two exceptions, and both are ours to know: a leader that hands over asks for a vote in spite of it,
-//! and a sole voter that promotes another one is no longer its own majority.
+//! The rule has two exceptions, which this module tracks: a leader that transfers its leadership asks for a vote in
+//! spite of the rule, and a sole voter that promotes another one is no longer a majority by itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,17 +16,17 @@ use openraft::{RaftMetrics, ServerState};
 
 use crate::engine::TypeConfig;
 
-/// What this process has done that a lease must not outlive.
+/// Actions of this process after which a lease is no longer valid.
 #[derive(Debug, Default)]
 pub(crate) struct Lease {
-    /// The last term in which it was asked to hand over.
+    /// The last term in which this server was asked to transfer its leadership.
     handed_over: AtomicU64,
     /// Whether it ever gave a vote to another server.
     promoted: AtomicBool,
 }
 
-/// A voter that has just started may have promised, before, to wait for its leader: it grants no vote until that
-/// promise would be over.
+/// A voter that has just started may earlier have promised its leader not to vote. It grants no vote until that
+/// promise would have ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VotesHeld {
     until: Option<Instant>,
@@ -35,18 +35,18 @@ pub(crate) struct VotesHeld {
 // === impl Lease ===
 
 impl Lease {
-    /// To be called before the engine is asked to hand over.
+    /// Must be called before the engine is asked to transfer the leadership.
     pub(crate) fn hand_over(&self, term: u64) {
         self.handed_over.fetch_max(term, Ordering::SeqCst);
     }
 
-    /// To be called before the engine is asked to promote.
+    /// Must be called before the engine is asked to promote a server.
     pub(crate) fn promote(&self) {
         self.promoted.store(true, Ordering::SeqCst);
     }
 
-    /// The term in which this server leads and nobody else can, if there is one now. It has applied all that was
-    /// committed before that term.
+    /// The term in which this server leads and no other server can lead, if that is so now. It has applied everything
+    /// that was committed before that term.
     pub(crate) fn term(
         &self,
         metrics: &RaftMetrics<TypeConfig>,
@@ -55,7 +55,7 @@ impl Lease {
     ) -> Option<u64> {
         let term = metrics.current_term;
         let leads = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
-        // The first entry of a term comes behind all that was committed before.
+        // The first entry of a term comes after everything that was committed before.
         let caught_up = metrics.last_applied.is_some_and(|last| last.committed_leader_id().term == term);
         if !leads || !caught_up || self.handed_over.load(Ordering::SeqCst) >= term {
             return None;
@@ -71,7 +71,7 @@ impl Lease {
 // === impl VotesHeld ===
 
 impl VotesHeld {
-    /// `voted` says whether there was a log or a vote at the start: who has neither has promised nothing.
+    /// `voted` says whether a log or a vote existed at the start. A server without either has promised nothing.
     pub(crate) fn new(voted: bool, now: Instant, promise: Duration) -> Self {
         Self { until: voted.then(|| now + promise) }
     }
@@ -92,7 +92,7 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(1);
 
-    /// A leader of three in term 4 that a majority confirmed at the epoch.
+    /// The leader of three servers in term 4, confirmed by a majority at the epoch.
     fn leader() -> RaftMetrics<TypeConfig> {
         let mut metrics = RaftMetrics::new_initial(1);
         let nodes: BTreeMap<u64, Node> = (1..=3).map(|id| (id, Node::default())).collect();
@@ -119,7 +119,7 @@ mod tests {
         check(&lease, LEASE, |_| {}, false);
         check(&lease, early, |metrics| metrics.last_quorum_acked = None, false);
         check(&lease, early, |metrics| metrics.state = ServerState::Follower, false);
-        // Elected again: what another leader committed meanwhile may not be applied yet.
+        // It is elected again: entries that another leader committed in between may not be applied yet.
         check(&lease, early, |metrics| metrics.last_applied = Some(LogId::new_term_index(3, 9)), false);
         lease.hand_over(3);
         check(&lease, early, |_| {}, true);

@@ -1,8 +1,8 @@
 //! Consensus on opaque bytes: propose, read barrier, membership, snapshots.
 //!
-//! The engine is openraft, pinned exactly, and hidden: no type of it appears in the public interface, so that it can
-//! be replaced. What is ours is all that touches the world: the log (in memory, or durable in redb with group
-//! commit), the snapshot files, the messages, the runtime openraft runs on.
+//! The engine is openraft, pinned to an exact version and hidden: the public interface contains none of its types, so
+//! that it can be replaced. This crate provides everything that touches the outside world: the log (in memory, or
+//! durable in redb with group commit), the snapshot files, the messages, and the runtime on which openraft runs.
 //!
 //! ```text
 //!   propose ─► openraft core ─► log (memory │ redb: one writer thread, one flush per batch)
@@ -12,7 +12,7 @@
 //!                  └───► snapshot file (checksummed, two kept) ─► log purged behind them
 //! ```
 //!
-//! It knows no domain type: commands and snapshots are bytes, and what is in them is the state machine's business.
+//! It knows no domain types: commands and snapshots are bytes that only the state machine interprets.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The engine's outgoing side: turns its calls into messages and back.
+//! The outgoing side of the engine: converts its calls to messages and replies.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::engine::{Node, NodeId, Payload, TypeConfig, Vote};
 use crate::limits::{SNAPSHOT_BYTES_PER_SECOND, SNAPSHOT_TIMEOUT_MIN};
 use crate::transport::{ReplyBody, Rpc, RpcBody, SnapshotRequest, Transport, TransportError};
 
-/// Makes links; one per peer and purpose.
+/// Creates links, one per peer and purpose.
 #[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) transport: Arc<dyn Transport>,
@@ -27,7 +27,7 @@ pub(crate) struct Links {
     pub(crate) cluster: Arc<str>,
 }
 
-/// The way to one peer.
+/// The connection to one peer.
 pub(crate) struct Link {
     links: Links,
     to: NodeId,
@@ -47,7 +47,8 @@ impl Link {
         let Links { transport, clock, cluster } = &self.links;
         let rpc = Rpc { cluster: Arc::clone(cluster), body };
         let reply = transport.call(self.to, &self.node, rpc, deadline);
-        // The transport is asked to keep the deadline; a message that never returns must not stall the engine.
+        // The transport should keep the deadline itself. This timeout ensures that a lost message does not stall the
+        // engine.
         let reply = timeout(&**clock, deadline, reply).await.map_err(|_| TransportError::Timeout)??;
         Ok(reply.0)
     }
@@ -100,7 +101,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         let body = SnapshotRequest { vote, meta: snapshot.meta, body: Payload(snapshot.snapshot) };
         let sent = self.call(RpcBody::Snapshot(body), deadline);
         let reply = tokio::select! {
-            // Cancelling first: the engine has no use for the reply then.
+            // Check for cancellation first: the engine no longer needs the reply then.
             biased;
             closed = cancel => return Err(closed.into()),
             reply = sent => reply,
@@ -127,7 +128,8 @@ impl RaftNetworkV2<TypeConfig> for Link {
     }
 }
 
-/// By size: a peer that was lost in the middle must not hold up its own catching up for minutes.
+/// The deadline depends on the size: if a peer is lost during a small transfer, its catch-up must not wait for
+/// minutes.
 fn snapshot_deadline(bytes: usize) -> Duration {
     let seconds = u32::try_from(bytes / SNAPSHOT_BYTES_PER_SECOND).unwrap_or(u32::MAX);
     SNAPSHOT_TIMEOUT_MIN.saturating_add(Duration::from_secs(1).saturating_mul(seconds))

@@ -1,6 +1,6 @@
 //! The log: in memory, or durable.
 //!
-//! Both implement the engine's storage port and pass its own suite. Which one a node uses is [`Storage`].
+//! Both implement the engine's storage interface and pass its test suite. [`Storage`] selects the one for a node.
 
 mod durable;
 mod memory;
@@ -22,13 +22,13 @@ pub(crate) use memory::MemoryLog;
 /// Where a node keeps its log and snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// In memory; nothing outlives the process. For `-dev`.
+    /// In memory; nothing survives the process. For `-dev`.
     Memory,
     /// Below `raft/` of the world's disk.
     Disk,
 }
 
-/// The first of `entries` that fit into one message; at least one, however large.
+/// The first of `entries` that fit into one message; at least one, however large it is.
 fn fitting(entries: Vec<Entry>) -> Vec<Entry> {
     let mut bytes = 0_usize;
     let fits = |entry: &Entry| {
@@ -39,7 +39,7 @@ fn fitting(entries: Vec<Entry>) -> Vec<Entry> {
     entries.into_iter().take_while(fits).collect()
 }
 
-/// About how large an entry is, and never zero.
+/// The approximate size of an entry; never zero.
 fn size(entry: &Entry) -> usize {
     const FRAME: usize = 64;
     match &entry.payload {

@@ -1,7 +1,7 @@
-//! The state machine's port, and the adapter that feeds it from the engine.
+//! The state machine's interface, and the adapter between it and the engine.
 //!
-//! The state lives in memory only. It is rebuilt from the newest good snapshot and the log behind it; so `apply`
-//! must be a function of the entries alone.
+//! The state is only in memory. It is rebuilt from the newest good snapshot and the log after it. So `apply` must
+//! depend on the entries alone.
 
 use std::any::Any;
 use std::fmt;
@@ -25,28 +25,29 @@ use crate::snapshot::progress::Progress;
 /// The engine with our state machine.
 pub(crate) type Engine = openraft::Raft<TypeConfig, Machine>;
 
-/// Writes a snapshot of the moment it was made at, or says why it cannot; runs beside later changes, on a thread that
-/// may block.
+/// Writes a snapshot of the state at its creation, or returns an error. Runs while the state changes further, on a
+/// thread that may block.
 pub type SnapshotJob = Box<dyn FnOnce() -> Result<Vec<u8>, String> + Send>;
 
-/// What the log drives.
+/// The state machine that the log drives.
 pub trait StateMachine: Send + 'static {
-    /// What applying a command returns to its proposer, and to nobody else.
+    /// The reply to a command; only its proposer gets it.
     type Reply: Send + Sync + 'static;
 
-    /// Applies a committed command. A function of the commands before it alone: no clock, no randomness.
+    /// Applies a committed command. The result must depend only on the earlier commands: no clock, no randomness.
     ///
-    /// A command the state machine *refuses* (a failed compare-and-set, say) is a reply. An error is for a command
-    /// it cannot *understand*: then this server stops, for going on would make its state differ from the others'.
+    /// If the state machine *refuses* a command (for example a failed compare-and-set), that is a reply. An error
+    /// means that it cannot *decode* the command. Then this server stops, because its state would differ from that of
+    /// the others.
     ///
     /// # Errors
     /// [`ApplyHalt`] stops the server.
     fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<Self::Reply, ApplyHalt>;
 
-    /// Takes a view of the present state and returns the job that writes it out. Must be cheap.
+    /// Takes a view of the present state and returns the job that writes it. Must be cheap.
     fn begin_snapshot(&self) -> SnapshotJob;
 
-    /// Replaces the whole state by a snapshot. On an error the state stays as it was.
+    /// Replaces the whole state by a snapshot. On an error the state is unchanged.
     ///
     /// # Errors
     /// When the snapshot is damaged or of a format this version does not know.
@@ -59,7 +60,7 @@ pub trait StateMachine: Send + 'static {
 pub struct ApplyHalt {
     /// Why.
     pub reason: String,
-    /// What the operator can do: usually, start a newer version.
+    /// The remedy for the operator: usually to start a newer version.
     pub remedy: String,
 }
 
@@ -71,7 +72,7 @@ pub struct RestoreError {
     pub reason: String,
 }
 
-/// The state machine with its reply's type erased.
+/// The state machine with the type of its reply erased.
 trait Erased: Send {
     fn apply(&mut self, index: u64, term: u64, command: &[u8]) -> Result<ErasedReply, ApplyHalt>;
     fn begin_snapshot(&self) -> SnapshotJob;
@@ -93,9 +94,9 @@ impl<M: StateMachine> Erased for M {
     }
 }
 
-/// The engine's view of the state machine; its owner is the engine's apply task.
+/// The engine's interface to the state machine. The engine's apply task owns it.
 pub(crate) struct Machine {
-    // The mutex is never contended: it only makes the machine shareable, which the engine's trait asks for.
+    // The mutex is never contended. It exists because the engine's trait requires `Sync`.
     state: Mutex<Box<dyn Erased>>,
     applied: Option<LogId>,
     membership: StoredMembership,
@@ -177,8 +178,8 @@ impl Machine {
 }
 
 impl Machine {
-    /// Keeps a snapshot of the leader. Until it is durable nothing may be told of it, for the log before it is given
-    /// up; so this server waits for its disk, and is a late follower meanwhile.
+    /// Stores a snapshot from the leader. Until it is durable, the engine must not be told, because it would purge
+    /// the log before it. So this server waits for its disk, and is late meanwhile.
     async fn keep_installed(&self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
         let mut backoff = Backoff::new(SNAPSHOT_RETRY_MIN, SNAPSHOT_RETRY_MAX);
         loop {
@@ -232,7 +233,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Bytes) -> io::Result<()> {
-        // Restored before it is kept: a snapshot this version cannot read must not be found at the next start.
+        // Restore before storing: the next start must not find a snapshot that this version cannot read.
         if let Err(error) = self.state.get_mut().restore(&snapshot) {
             let reason = format!("the snapshot up to {:?} cannot be restored: {error}", meta.last_log_id);
             self.fatal.raise(Fatal::Storage { reason: reason.clone() });
@@ -268,8 +269,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
                 if !self.scope.is_cancelled() {
                     self.progress.failed(reason);
                 }
-                // An error would end the engine. It looks at the meta alone, and takes that of the snapshot it has for
-                // no news: nothing is purged.
+                // An error here would stop the engine. The engine reads only the meta, and if it is that of a known
+                // snapshot, nothing is purged.
                 Ok(Snapshot { meta: self.snapshots.newest_meta(), snapshot: Bytes::new() })
             }
         }

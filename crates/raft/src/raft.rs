@@ -1,4 +1,4 @@
-//! The handle of a node: start, propose, read, and everything peers ask.
+//! The handle of a node: start, propose, read, and answer the messages of peers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +35,7 @@ use crate::transport::{ReplyBody, Rpc, RpcBody, RpcReply, SnapshotRequest, Trans
 
 mod leased;
 
-/// A node of a cluster whose commands return `R`. Clones are the same node.
+/// A node of a cluster whose commands return `R`. Clones refer to the same node.
 ///
 /// Dropping the last handle does not stop the node; [`Raft::shutdown`] does.
 pub struct Raft<R> {
@@ -43,19 +43,19 @@ pub struct Raft<R> {
     reply: PhantomData<fn() -> R>,
 }
 
-/// What a node is built from.
+/// The parts from which a node is built.
 pub struct Parts<M> {
     /// Where the log and snapshots are kept.
     pub storage: Storage,
-    /// The way to the other servers.
+    /// Sends messages to the other servers.
     pub transport: Arc<dyn Transport>,
-    /// What the log drives; its state is replaced by what is stored.
+    /// The state machine. Its state is replaced by the stored one.
     pub machine: M,
     /// Time, randomness and disk.
     pub world: World,
     /// The owner of the node's threads and tasks; it should outlive [`Raft::shutdown`].
     pub scope: Scope,
-    /// Told once when the node cannot go on; should end the process.
+    /// Called once when the node cannot continue; it should end the process.
     pub on_fatal: Arc<dyn Fn(&Fatal) + Send + Sync>,
 }
 
@@ -89,16 +89,16 @@ pub(crate) struct Inner {
     lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
-/// When the leader was last heard of, in nanoseconds since the clock's epoch; 0 is never.
+/// When the leader was last heard from, in nanoseconds since the clock's epoch; 0 means never.
 #[derive(Debug, Default)]
 struct Contact(AtomicU64);
 
 impl<R: Send + Sync + 'static> Raft<R> {
-    /// Starts a node: restores the newest good snapshot, replays what was committed behind it, and takes part. A
-    /// sole voter stands for election at once; a node without a log waits to be bootstrapped or added.
+    /// Starts a node: restores the newest good snapshot, replays the committed entries after it, and joins the
+    /// cluster. A sole voter becomes a candidate at once. A node without a log waits to be bootstrapped or added.
     ///
     /// # Errors
-    /// [`StartError`]; nothing keeps running then.
+    /// [`StartError`]; nothing runs then.
     pub async fn start<M>(config: RaftConfig, parts: Parts<M>) -> Result<Self, StartError>
     where
         M: StateMachine<Reply = R>,
@@ -163,7 +163,7 @@ impl<R: Send + Sync + 'static> Raft<R> {
                     (Err(_), Some(first)) => first.into(),
                     (Err(error), None) => StartError::Damaged { reason: error.to_string() },
                 };
-                // Before the directory's lock is given up.
+                // Close the log before the lock of the directory is released.
                 if let Some(durable) = &durable {
                     durable.close().await;
                 }
@@ -220,11 +220,11 @@ impl<R: Send + Sync + 'static> Raft<R> {
         Ok(raft)
     }
 
-    /// Proposes a command and waits until it is committed and applied here.
+    /// Proposes a command and waits until it is committed and applied on this server.
     ///
     /// # Errors
-    /// See [`ProposeError`]; only [`ProposeError::Unknown`] and [`ProposeError::Fatal`] leave open whether the
-    /// command is or will be committed.
+    /// See [`ProposeError`]. After [`ProposeError::Unknown`] or [`ProposeError::Fatal`] the command may or may not be
+    /// committed.
     pub async fn propose(&self, command: Bytes) -> Result<Committed<R>, ProposeError> {
         let inner = &*self.inner;
         if command.len() > COMMAND_BYTES_MAX {
@@ -246,8 +246,8 @@ impl<R: Send + Sync + 'static> Raft<R> {
 }
 
 impl<R> Raft<R> {
-    /// Confirms with a majority that this server leads, and waits until everything that was committed before the
-    /// call is applied here. A read of the state afterwards is linearizable. Returns the index waited for.
+    /// Confirms with a majority that this server leads. Then waits until everything committed before the call is
+    /// applied here. A read of the state after that is linearizable. Returns the awaited index.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -281,7 +281,7 @@ impl<R> Raft<R> {
                 return Err(HandleError::TooEarly);
             }
             RpcBody::Append(request) => {
-                // Heartbeats pass: this server can still be one of the majority that the leader needs.
+                // Allow heartbeats: this server can still be part of the majority that the leader needs.
                 if !request.entries.is_empty() {
                     inner.writable().map_err(|reason| HandleError::ReadOnly { reason })?;
                 }
@@ -314,7 +314,7 @@ impl<R> Raft<R> {
     /// Makes these servers the first voters of a new cluster. Call it on one of them, or on all with the same set.
     ///
     /// # Errors
-    /// [`BootstrapError::AlreadyBootstrapped`] when this server has a log; that is safe to ignore.
+    /// [`BootstrapError::AlreadyBootstrapped`] when this server has a log; it is safe to ignore.
     pub async fn bootstrap(&self, voters: BTreeMap<NodeId, Node>) -> Result<(), BootstrapError> {
         self.inner.engine.initialize(voters).await.map_err(|error| match error {
             RaftError::APIError(InitializeError::NotAllowed(_)) => BootstrapError::AlreadyBootstrapped,
@@ -326,10 +326,10 @@ impl<R> Raft<R> {
         })
     }
 
-    /// Takes a snapshot of everything applied so far and waits until it is durable. Returns the last index in it.
+    /// Takes a snapshot of everything applied so far and waits until it is durable. Returns its last index.
     ///
     /// # Errors
-    /// [`ReadError::Timeout`] when it takes longer than the given time; it goes on by itself.
+    /// [`ReadError::Timeout`] when it takes longer than the given time; the snapshot still continues.
     pub async fn snapshot(&self, at_most: Duration) -> Result<u64, ReadError> {
         let inner = &*self.inner;
         let applied = self.stats().applied_index;
@@ -339,7 +339,8 @@ impl<R> Raft<R> {
                 let triggered = inner.engine.trigger().snapshot().await;
                 triggered.map_err(|error| inner.read_error(RaftError::Fatal(error)))?;
                 let done = stats.wait_for(|stats| stats.snapshot_index >= applied || !stats.is_running);
-                // A snapshot begun just before swallows the trigger, and may end short of what is wanted.
+                // If a snapshot had just begun, the trigger is ignored, and that snapshot may end before the wanted
+                // index.
                 match timeout(&*inner.world.clock, SNAPSHOT_RETRIGGER, done).await {
                     Ok(Ok(stats)) if stats.is_running => return Ok(stats.snapshot_index),
                     Ok(_) => return Err(inner.fatal.first().map_or(ReadError::Shutdown, ReadError::Fatal)),
@@ -350,7 +351,7 @@ impl<R> Raft<R> {
         timeout(&*inner.world.clock, at_most, taken).await.unwrap_or(Err(ReadError::Timeout))
     }
 
-    /// Whether this server believes to lead. To be sure, use [`Raft::read_barrier`].
+    /// Whether this server believes that it leads. To be sure, use [`Raft::read_barrier`].
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.inner.stats.borrow().is_leader()
@@ -368,7 +369,7 @@ impl<R> Raft<R> {
         self.inner.stats.borrow().term
     }
 
-    /// The state of the node now.
+    /// The current state of the node.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.inner.stats.borrow().clone();
@@ -380,32 +381,32 @@ impl<R> Raft<R> {
         stats
     }
 
-    /// The state of the node as it changes. The contact with the leader is not kept fresh in it.
+    /// A receiver of the node's state. The time of the last contact with the leader is not kept current in it.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Stats> {
         self.inner.stats.clone()
     }
 
-    /// The condition that stopped the node, if one did.
+    /// The fatal error that stopped the node, if there was one.
     #[must_use]
     pub fn fatal(&self) -> Option<Fatal> {
         self.inner.fatal.first()
     }
 
-    /// Takes snapshots after so many entries, looking so often, from now on.
+    /// Changes how many entries lead to a snapshot, and how often this is checked.
     pub fn plan_snapshots(&self, entries: u64, interval: Duration) {
         let plan = Plan { interval, entries };
         self.inner.plan.send_if_modified(|own| std::mem::replace(own, plan) != plan);
     }
 
-    /// The settings it was started with.
+    /// The settings with which the node was started.
     #[must_use]
     pub fn config(&self) -> &RaftConfig {
         &self.inner.config
     }
 
-    /// Stops the node: no more messages and proposals, the log flushed and closed. Leadership is not handed over;
-    /// see [`Raft::transfer_leader`]. Idempotent.
+    /// Stops the node: it refuses messages and proposals, then flushes and closes the log. It does not transfer the
+    /// leadership; see [`Raft::transfer_leader`]. Idempotent.
     pub async fn shutdown(&self) {
         let inner = &*self.inner;
         if let Err(error) = inner.engine.shutdown().await {
@@ -439,7 +440,7 @@ impl Inner {
         }
     }
 
-    /// What stopped the engine; `None` when it was asked to.
+    /// The error that stopped the engine; `None` if it was asked to stop.
     pub(crate) fn stopped(&self, error: &EngineFatal<TypeConfig>) -> Option<Fatal> {
         match (self.fatal.first(), error) {
             (Some(first), _) => Some(first),
@@ -501,7 +502,7 @@ impl Contact {
     }
 }
 
-/// The leader named by a redirect. A leader that is not known with its node is no help to anyone.
+/// The leader that a redirect names. `None` if its address is not known, because then the redirect helps nobody.
 pub(crate) fn leader_of(forward: ForwardToLeader<TypeConfig>) -> Option<Member> {
     forward.leader_id.zip(forward.leader_node).map(|(id, node)| Member { id, node })
 }
@@ -525,7 +526,7 @@ async fn publish_stats(
             (Stats::of(metrics, contact.last()), ended)
         };
         if let Some(reason) = ended {
-            // Whatever ended it: a process whose consensus is gone must not look as if it lived.
+            // Whatever stopped the engine: the process must not continue without consensus.
             fatal.raise(Fatal::Engine { reason });
         }
         let over = changed.is_err() || !stats.is_running;
@@ -540,7 +541,7 @@ async fn publish_stats(
     }
 }
 
-/// While the disk is full, looks again and again whether there is space.
+/// While the disk is full, checks periodically whether there is space again.
 async fn set_aside_again(reserve: Arc<Reserve>, world: World, scope: Scope) {
     let mut full = reserve.watch();
     loop {

@@ -1,12 +1,12 @@
-//! Snapshots: files with a checksum, the two newest kept, or one in memory.
+//! Snapshots: files with a checksum, of which the two newest are kept; or one snapshot in memory.
 //!
-//! A file is `magic · format · length of meta · length of body · meta · body · SHA-256 of all before`; the meta says
-//! up to which entry it goes and who the members are. It is written whole (temporary file, flush, rename), so a torn
-//! one can only come from a decaying disk; then the one before it serves, with the log, which is purged only up to
-//! the older of the two.
+//! A file is `magic · format · length of meta · length of body · meta · body · SHA-256 of everything before`. The
+//! meta names the last entry and the members. A file is written as a whole (temporary file, flush, rename), so only a
+//! failing disk can damage it. Then the older snapshot is used, together with the log, which is purged only up to the
+//! older of the two.
 //!
-//! Nothing that happens to a snapshot's file ends the node: what is not durable is not counted, and the log behind it
-//! is kept.
+//! A failed snapshot file never stops the node: a snapshot that is not durable does not count, and the log after the
+//! last good one is kept.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const FORMAT: u32 = 1;
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
 const DIGEST_BYTES: usize = 32;
 
-/// The snapshots of one node. Its calls may block.
+/// The snapshots of one node. Calls may block.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     disk: Option<Arc<dyn Disk>>,
@@ -39,20 +39,20 @@ pub(crate) struct Snapshots {
 struct KeptSnapshot {
     /// Oldest first.
     metas: Vec<SnapshotMeta>,
-    /// The newest one's content, when there is no disk.
+    /// The content of the newest one, if there is no disk.
     body: Option<Bytes>,
-    /// The size of the newest one's content.
+    /// The size of the newest one's content in bytes.
     newest_bytes: u64,
 }
 
-/// How far the log may be purged, seen from the snapshots.
+/// How far the snapshots allow to purge the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PurgeFloor {
     /// No snapshot needs the log.
     Free,
-    /// There is one snapshot, and should it decay the log is needed from the beginning.
+    /// There is only one snapshot. If its file is damaged, the log is needed from the beginning.
     KeepAll,
-    /// The older snapshot goes up to here.
+    /// The older snapshot ends at this entry.
     UpTo(LogId),
 }
 
@@ -68,11 +68,11 @@ pub(crate) enum SnapshotError {
 }
 
 impl Snapshots {
-    /// Opens the snapshots of a disk, or an empty place in memory. Damaged files are reported and left alone.
+    /// Opens the snapshots on a disk, or an empty store in memory. Damaged files are reported and not removed.
     pub(crate) fn open(disk: Option<Arc<dyn Disk>>) -> Result<Self, SnapshotError> {
         let mut kept = KeptSnapshot::default();
         if let Some(disk) = &disk {
-            // Each is as large as a snapshot and has a name of its own, so that no later one takes its place.
+            // Each of these files is as large as a snapshot, and has its own name, so no later file replaces it.
             if let Err(error) = disk.remove_unfinished(DIR) {
                 tracing::warn!(%error, "what is left of unfinished snapshots takes space");
             }
@@ -91,21 +91,21 @@ impl Snapshots {
         Ok(Self { disk, kept: Mutex::new(kept) })
     }
 
-    /// The size of the newest one's content; 0 when there is none.
+    /// The size of the newest one's content; 0 if there is none.
     pub(crate) fn newest_bytes(&self) -> u64 {
         self.kept.lock().newest_bytes
     }
 
-    /// What is known of the newest one; of nothing at all when there is none.
+    /// The meta of the newest one; the empty meta if there is none.
     pub(crate) fn newest_meta(&self) -> SnapshotMeta {
         self.kept.lock().metas.last().cloned().unwrap_or_default()
     }
 
-    /// Keeps a snapshot durably and removes those that are no longer needed.
+    /// Stores a snapshot durably and removes those that are no longer needed.
     pub(crate) fn save(&self, meta: &SnapshotMeta, body: Bytes) -> Result<(), SnapshotError> {
         let mut kept = self.kept.lock();
         if kept.metas.last().is_some_and(|newest| newest.last_log_id >= meta.last_log_id) {
-            // The same state again: the one restored at start, or nothing was applied since.
+            // The same state again: it was restored at the start, or nothing was applied since the last snapshot.
             return Ok(());
         }
         let bytes = body.len() as u64;
@@ -115,7 +115,7 @@ impl Snapshots {
                 kept.body = Some(body);
             }
             Some(disk) => {
-                // Also a failed flush leaves the others as they are, and the next attempt writes a new file.
+                // Even a failed flush does not change the other files, and the next attempt writes a new one.
                 disk.write_atomic(&format!("{DIR}/{}", name(meta)), &encode(meta, &body))?;
                 kept.metas.push(meta.clone());
                 let excess = kept.metas.len().saturating_sub(SNAPSHOTS_KEPT);
@@ -130,7 +130,7 @@ impl Snapshots {
         Ok(())
     }
 
-    /// The newest good snapshot. A file that was good at the start and has decayed since is passed over.
+    /// The newest good snapshot. A file that was damaged since the start is skipped.
     pub(crate) fn newest(&self) -> Result<Option<(SnapshotMeta, Bytes)>, SnapshotError> {
         let mut kept = self.kept.lock();
         let Some(disk) = &self.disk else {
@@ -153,7 +153,7 @@ impl Snapshots {
         if self.disk.is_none() {
             return PurgeFloor::Free;
         }
-        // A snapshot of nothing at all can be had without a file.
+        // A snapshot of the empty state needs no file.
         let ends: Vec<LogId> = self.kept.lock().metas.iter().filter_map(|meta| meta.last_log_id).collect();
         match ends.as_slice() {
             [] => PurgeFloor::Free,

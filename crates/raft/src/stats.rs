@@ -1,4 +1,4 @@
-//! What a node tells about itself.
+//! The state that a node reports.
 
 use std::collections::BTreeMap;
 
@@ -12,44 +12,44 @@ use crate::engine::{Node, NodeId, TypeConfig};
 pub struct Stats {
     /// This server's number.
     pub id: NodeId,
-    /// What it is.
+    /// Its role in the cluster.
     pub role: Role,
-    /// The term it knows.
+    /// The current term, as far as it knows.
     pub term: u64,
     /// The leader it knows.
     pub leader: Option<Member>,
-    /// The last entry in its log, flushed or not; 0 when there is none.
+    /// The last entry in its log, flushed or not; 0 if there is none.
     pub last_log_index: u64,
-    /// The last entry it knows to be committed; 0 when there is none.
+    /// The last entry that it knows to be committed; 0 if there is none.
     pub commit_index: u64,
     /// The last entry applied; 0 when there is none.
     pub applied_index: u64,
     /// The last entry in its newest snapshot; 0 when there is none.
     pub snapshot_index: u64,
-    /// The servers whose majority decides, by number. During a change, those of both sides.
+    /// The voters, by number. During a change, the voters of both configurations.
     pub voters: Vec<Member>,
-    /// The servers that only follow, by number.
+    /// The servers without a vote, by number.
     pub learners: Vec<Member>,
-    /// Whether a membership change is under way.
+    /// Whether a membership change is in progress.
     pub changing: bool,
-    /// When this server last heard of its leader; for a leader, when a majority last confirmed it.
+    /// When this server last heard from its leader. For a leader, when a majority last confirmed it.
     pub last_leader_contact: Option<Instant>,
-    /// For a leader: how far each other server is.
+    /// For a leader: the progress of each other server.
     pub followers: BTreeMap<NodeId, Follower>,
-    /// Whether it runs; a stopped node says why where it failed.
+    /// Whether the node runs. If it failed, `Raft::fatal` has the reason.
     pub is_running: bool,
-    /// Why it takes no writes, if it does not. It goes on by itself once the reason is gone.
+    /// Why it accepts no writes, if so. It recovers by itself once the reason is gone.
     pub read_only: Option<String>,
-    /// Why no snapshot can be written, if the last one could not. The log grows meanwhile.
+    /// Why no snapshot can be written, if the last one failed. Meanwhile the log grows.
     pub snapshot_failure: Option<SnapshotFailure>,
 }
 
-/// Snapshots that could not be written.
+/// Failed snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotFailure {
-    /// What the last one met.
+    /// The error of the last attempt.
     pub reason: String,
-    /// How many in a row failed.
+    /// How many attempts in a row failed.
     pub times: u64,
 }
 
@@ -58,18 +58,18 @@ pub struct SnapshotFailure {
 pub struct Member {
     /// The number in the log.
     pub id: NodeId,
-    /// What the cluster knows of it.
+    /// The cluster's record of it.
     pub node: Node,
 }
 
-/// What a server is in the cluster.
+/// The role of a server in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Follows and does not vote, or belongs to no cluster yet.
+    /// Replicates without a vote, or belongs to no cluster yet.
     Learner,
-    /// Follows and votes.
+    /// Replicates and votes.
     Follower,
-    /// Stands for election.
+    /// Asks for votes.
     Candidate,
     /// Leads.
     Leader,
@@ -77,10 +77,10 @@ pub enum Role {
     Stopped,
 }
 
-/// How far a follower is, as its leader knows.
+/// The progress of a follower, as the leader knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Follower {
-    /// The last entry known to be in its log; 0 when nothing is known.
+    /// The last entry known to be in its log; 0 if nothing is known.
     pub match_index: u64,
     /// When it last answered.
     pub last_contact: Option<Instant>,

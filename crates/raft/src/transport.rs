@@ -1,7 +1,8 @@
-//! Messages between servers, and the port that carries them.
+//! Messages between servers, and the interface of their transport.
 //!
-//! A message is opaque outside of this crate: bytes of a self-describing format with named fields, so that
-//! neighbouring versions understand each other. Whoever carries it bounds its size and authenticates its sender.
+//! Outside of this crate a message is opaque bytes. Their format is self-describing, with named fields, so that
+//! neighbouring versions understand each other. The transport limits the size of messages and authenticates their
+//! senders.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,9 +20,9 @@ use crate::engine::{Node, NodeId, Payload, SnapshotMeta, TypeConfig, Vote};
 
 /// Carries messages to other servers.
 pub trait Transport: Send + Sync + 'static {
-    /// Delivers `rpc` to the server `to`, whose [`crate::Raft::handle`] makes the reply. Must give up after `deadline`.
-    /// A heartbeat must not wait behind a snapshot: see [`Rpc::kind`]. A dead connection should be noticed by itself:
-    /// the deadline of a large snapshot is minutes away.
+    /// Delivers `rpc` to the server `to`, where [`crate::Raft::handle`] answers it. Must give up after `deadline`. A
+    /// heartbeat must not wait behind a snapshot: see [`Rpc::kind`]. The transport should detect a dead connection by
+    /// itself, because the deadline of a large snapshot is minutes away.
     fn call(
         &self,
         to: NodeId,
@@ -31,7 +32,7 @@ pub trait Transport: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<RpcReply, TransportError>>;
 }
 
-/// Why a message has no reply. A message that was lost may still have been handled.
+/// Why a message has no reply. The peer may still have handled the message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// No connection; the sender waits before the next attempt.
@@ -40,7 +41,7 @@ pub enum TransportError {
     /// No reply within the deadline.
     #[error("no reply in time")]
     Timeout,
-    /// The peer refused or could not handle it.
+    /// The peer refused the message or could not handle it.
     #[error("refused: {0}")]
     Refused(String),
 }
@@ -56,22 +57,22 @@ pub struct Rpc {
 #[derive(Clone, Debug)]
 pub struct RpcReply(pub(crate) ReplyBody);
 
-/// What a message is for; for metrics and for choosing a connection.
+/// The purpose of a message, for metrics and for choosing a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RpcKind {
     /// Entries, or none as a heartbeat.
     Append,
     /// A request for a vote.
     Vote,
-    /// A question whether a vote would be granted.
+    /// Asks whether a vote would be granted.
     PreVote,
     /// A whole snapshot; may be large.
     Snapshot,
-    /// A request to stand for election now.
+    /// Asks the peer to become a candidate now.
     TransferLeader,
 }
 
-/// Bytes that are no message of this format.
+/// The bytes are not a message of this format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a raft message: {reason}")]
 pub struct DecodeError {
@@ -102,7 +103,7 @@ pub(crate) enum ReplyBody {
     TransferLeader(TransferLeaderResponse<TypeConfig>),
 }
 
-/// The form on the wire. The format number is checked first.
+/// The encoded form. The format number is checked first.
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
     format: u32,
@@ -114,7 +115,7 @@ struct Envelope<T> {
 const FORMAT: u32 = 1;
 
 impl Rpc {
-    /// What the message is for.
+    /// The purpose of the message.
     #[must_use]
     pub const fn kind(&self) -> RpcKind {
         match &self.body {

@@ -1,9 +1,10 @@
-//! openraft's asynchronous runtime over ours: time through the clock, randomness through the node's entropy.
+//! Implements openraft's asynchronous runtime with ours: time through the clock, randomness through the node's
+//! entropy.
 //!
-//! openraft calls its runtime statically. Each node therefore carries a seed, drawn from its [`Entropy`] when it is
-//! started, in a task-local that every task the engine starts inherits in a derived form: with seeded entropy the
-//! election timeouts of a whole cluster are reproducible. Outside of such a task the operating system's generator
-//! serves.
+//! openraft calls its runtime statically. So each node draws a seed from its [`Entropy`] when it starts, and keeps it
+//! in a task-local variable. Every task that the engine starts inherits a seed derived from it. With seeded entropy,
+//! the election timeouts of a whole cluster are reproducible. Outside of such a task the operating system's generator
+//! is used.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -169,7 +170,7 @@ impl async_runtime::instant::Instant for EngineInstant {
 // === impl EngineRng ===
 
 impl EngineRng {
-    /// The next number: mixes the task's seed (SplitMix64) and moves it on.
+    /// The next number: mixes the task's seed (SplitMix64) and advances it.
     fn draw(self) -> u64 {
         let seeded = SEED.try_with(|seed| {
             let state = seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -5,8 +5,8 @@
 //!   read   ──► tail, else redb
 //! ```
 //!
-//! Every record carries a checksum, so that a decayed page is found when it is read and not applied. The log is
-//! purged behind the older of the two snapshots only, so that the older one can serve in place of a damaged newer.
+//! Every record has a checksum, so that a damaged page is detected when it is read, and is not applied. The log is
+//! purged only up to the older of the two snapshots, so that the older one can replace a damaged newer one.
 
 use std::fmt::{self, Debug};
 use std::io;
@@ -37,28 +37,28 @@ use crate::log::writer::{self, COMMITTED, Command, LOG, META, PURGED, SERVER, VO
 use crate::snapshot::{PurgeFloor, Snapshots};
 
 const FILE: &str = "raft/log.redb";
-/// The file that tells, below the data directory, that a log was begun here. It outlives a log that vanished:
-/// a server that lost its log must not begin a new one in silence.
+/// The file below the data directory that records that a log was created here. It remains if the log is lost: a
+/// server that lost its log must not silently begin a new one.
 pub const BEGUN: &str = "raft/begun";
 const FORMAT: u32 = 1;
-/// How a file of redb begins.
+/// The first bytes of a redb file.
 const REDB_BEGIN: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
-/// Clones are the same log.
+/// The durable log. Clones refer to the same log.
 #[derive(Clone)]
 pub(crate) struct Durable {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: WriterHandle,
 }
 
-/// Whose log it is, and in which format.
+/// The server that owns the log, and the format.
 #[derive(Debug, Serialize, Deserialize)]
 struct Server {
     format: u32,
     id: NodeId,
 }
 
-/// redb's view of a file of ours.
+/// Gives redb access to one of our files.
 #[derive(Debug)]
 struct Backend {
     file: Box<dyn DiskFile>,
@@ -117,18 +117,18 @@ impl Durable {
         Ok(Self { shared, writer })
     }
 
-    /// Whether anything was promised to others: a vote, or entries.
+    /// Whether this server has promised anything to others: it has a vote, or entries.
     pub(crate) fn has_promised(&self) -> bool {
         let state = self.shared.state.lock();
         state.vote.is_some() || state.last.is_some() || state.purged.is_some()
     }
 
-    /// The space set aside for a full disk.
+    /// The disk space reserved for the case of a full disk.
     pub(crate) fn reserve(&self) -> &Arc<Reserve> {
         &self.shared.reserve
     }
 
-    /// Writes what is left, and closes the file. Later calls fail.
+    /// Writes what is left and closes the file. Later calls fail.
     pub(crate) async fn close(&self) {
         let closed = self.acknowledged(|ack| Command::Close { ack }).await;
         if let Err(error) = closed {
@@ -139,7 +139,7 @@ impl Durable {
     async fn acknowledged(&self, command: impl FnOnce(writer::Ack) -> Command) -> io::Result<()> {
         let (ack, done) = oneshot::channel();
         self.writer.send(command(ack)).await?;
-        // The writer answers everything it takes, unless it ends first.
+        // The writer answers every command that it takes, unless it ends first.
         done.await.unwrap_or_else(|_| Err(writer::closed()))
     }
 
@@ -154,10 +154,10 @@ impl Durable {
         })
     }
 
-    /// How far may really be purged when the engine wants it up to `upto`.
+    /// How far the log may be purged if the engine wants to purge it up to `upto`.
     fn purge_target(&self, upto: LogId) -> Option<LogId> {
         let state = self.shared.state.lock();
-        // A snapshot from the leader that goes beyond our log: what we have ends in a hole and is of no use.
+        // The leader sent a snapshot beyond the end of our log. Our entries end before it and are of no use any more.
         let beyond = state.last.is_none_or(|last| upto.index() > last.index());
         let target = match self.shared.snapshots.purge_floor() {
             _ if beyond => Some(upto),
@@ -350,14 +350,14 @@ fn open(
         return Err(StartError::Damaged { reason });
     }
     if !begun && is_unfinished(&*file)? {
-        // The power went while it was made: nothing was promised yet, so it is made again.
+        // The power failed while the file was being created. Nothing was promised yet, so create it again.
         file.set_len(0)?;
     }
     let reserve = Arc::new(Reserve::open(disk, reserve)?);
     let backend = Backend { file, reserve: Arc::clone(&reserve), fatal };
     let db = redb::Builder::new()
         .set_cache_size(LOG_CACHE_BYTES)
-        // A file that was altered behind redb's back is refused here instead of being trusted.
+        // Check the file when it is opened: a file that something else than redb has changed is refused.
         .set_check_integrity_on_open(true)
         .create_with_backend(backend)
         .map_err(damaged)?;
@@ -369,8 +369,9 @@ fn open(
     Ok((db, state, reserve))
 }
 
-/// Whether redb was still making its file: how the file begins is what it writes last then. What is there
-/// instead is nothing, or a part of it; anything else was altered, and holds what nobody may throw away.
+/// Whether redb had not finished creating its file. redb writes the first bytes last, so an unfinished file has none
+/// of them, or only a part. Any other beginning means that something changed the file. Its content must not be thrown
+/// away.
 fn is_unfinished(file: &dyn DiskFile) -> Result<bool, StartError> {
     let mut begin = [0; REDB_BEGIN.len()];
     if file.len()? < begin.len() as u64 {
@@ -380,7 +381,7 @@ fn is_unfinished(file: &dyn DiskFile) -> Result<bool, StartError> {
     Ok(begin != REDB_BEGIN && begin.iter().zip(REDB_BEGIN).all(|(is, whole)| *is == 0 || *is == whole))
 }
 
-/// Checks whose log this is, or makes it ours when it is new.
+/// Checks that the log belongs to this server. A new log is assigned to it.
 fn claim(db: &Database, id: NodeId) -> Result<(), StartError> {
     if let Some(record) = writer::read_meta(db, SERVER).map_err(damaged)? {
         let found: Server = readable(record::decode(SERVER, &record))?;

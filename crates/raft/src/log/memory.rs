@@ -1,4 +1,4 @@
-//! The log in memory, for `-dev` and simulation: durable as long as the process is.
+//! The log in memory, for `-dev` and simulation: it lives as long as the process.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::engine::{Entry, LogId, TypeConfig, Vote};
 use crate::log::fitting;
 
-/// Clones are the same log.
+/// The log in memory. Clones refer to the same log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryLog {
     inner: Arc<Mutex<Inner>>,

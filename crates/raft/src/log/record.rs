@@ -1,6 +1,6 @@
-//! How entries and metadata are written: a format byte, a checksum, and named fields.
+//! The encoding of entries and metadata: a format byte, a checksum, and named fields.
 //!
-//! The checksum covers the place as well as the content, so that a record that turns up at the wrong index is found.
+//! The checksum covers the record's position as well as its content, so that a record at the wrong index is detected.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

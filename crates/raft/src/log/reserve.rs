@@ -1,9 +1,9 @@
-//! Space set aside for the log, so that a full disk makes a server read-only and does not end it.
+//! Disk space reserved for the log, so that a full disk makes a server read-only instead of stopping it.
 //!
-//! redb gives up a file after one failed write, so none may fail for want of space. A file beside the log holds space.
-//! When a write of the log finds the disk full, a part of it is given back to the file system and the write is done
-//! again: what is under way is written, flushed and acknowledged as always. From then on nothing new is taken, until
-//! the whole reserve can be set aside again.
+//! redb closes a file after one failed write, so no write may fail for lack of space. A file beside the log reserves
+//! space. When a write finds the disk full, a part of this file is released and the write is repeated. So writes in
+//! progress are written, flushed and acknowledged as usual. After that, new writes are refused until the whole
+//! reserve is available again.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::limits::RESERVE_PARTS;
 
-/// The file that holds the space.
+/// The file that reserves the space.
 pub(crate) const FILE: &str = "raft/reserve";
 
 pub(crate) struct Reserve {
@@ -28,7 +28,7 @@ struct HeldSpace {
 }
 
 impl Reserve {
-    /// Sets the space aside, or as much of it as there is.
+    /// Reserves the space, or as much of it as there is.
     pub(crate) fn open(disk: &dyn Disk, bytes: u64) -> Result<Self, DiskError> {
         let file = disk.open(FILE)?;
         let reserve =
@@ -39,7 +39,7 @@ impl Reserve {
         Ok(reserve)
     }
 
-    /// Gives a part back to the file system; false when there is none left.
+    /// Releases a part to the file system. Returns false if none is left.
     pub(crate) fn release(&self) -> bool {
         let mut held = self.held.lock();
         let part = (self.bytes / RESERVE_PARTS).max(1);
@@ -53,7 +53,7 @@ impl Reserve {
         true
     }
 
-    /// Tries to set aside the whole again; true if all of it is there.
+    /// Tries to reserve the whole space again. Returns true if all of it is reserved.
     pub(crate) fn refill(&self) -> Result<bool, DiskError> {
         let mut held = self.held.lock();
         match held.file.allocate(self.bytes) {
@@ -68,7 +68,7 @@ impl Reserve {
                 Ok(true)
             }
             Err(DiskError::Full { .. }) => {
-                // What an earlier life has set aside, or this attempt, is held all the same.
+                // Space that an earlier process or this attempt reserved still counts.
                 held.bytes = held.file.len()?.min(self.bytes);
                 Ok(false)
             }
@@ -76,12 +76,12 @@ impl Reserve {
         }
     }
 
-    /// Whether the disk is full, and nothing new may be taken.
+    /// Whether the disk is full and no new writes are accepted.
     pub(crate) fn is_full(&self) -> bool {
         *self.full.borrow()
     }
 
-    /// [`Reserve::is_full`] as it changes.
+    /// A receiver of [`Reserve::is_full`].
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {
         self.full.subscribe()
     }
@@ -94,7 +94,7 @@ impl Reserve {
     }
 }
 
-/// What whoever wants to write is told.
+/// The error for new writes.
 pub(crate) const READ_ONLY: &str = "read-only: no space is left on the disk for the log; free some below the data \
                                     directory's file system, and writes go on by themselves";
 

@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     pub(super) scope: Scope,
 }
 
-/// What is known without the disk.
+/// What is known without reading the disk.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(super) vote: Option<Vote>,

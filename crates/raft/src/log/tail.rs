@@ -1,4 +1,4 @@
-//! The end of the log in memory: everything not flushed yet, and as much behind it as the bound allows.
+//! The end of the log in memory: all entries that are not flushed yet, and as many flushed ones as the limit allows.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ pub(crate) struct Tail {
 struct Slot {
     entry: Entry,
     bytes: usize,
-    /// The batch it was appended in; batches are flushed in order.
+    /// The batch in which it was appended. Batches are flushed in order.
     batch: u64,
 }
 
@@ -33,7 +33,7 @@ impl Tail {
         self.slots.push_back(Slot { entry, bytes, batch });
     }
 
-    /// The first index held; everything from there to the end of the log is here.
+    /// The first index held. All entries from there to the end of the log are here.
     pub(crate) fn first_index(&self) -> Option<u64> {
         self.slots.front().map(|slot| slot.entry.index())
     }
@@ -58,7 +58,7 @@ impl Tail {
         }
     }
 
-    /// Records that all batches up to this one are on disk, and lets go of what the bound does not allow.
+    /// Records that all batches up to this one are on disk, and drops the entries beyond the limit.
     pub(crate) fn flushed(&mut self, batch: u64) {
         self.flushed = self.flushed.max(batch);
         while self.bytes > self.bytes_max

@@ -1,4 +1,5 @@
-//! The one writer of the log: takes what is waiting, writes it in one transaction, flushes once, then reports.
+//! The only writer of the log. It takes the waiting commands, writes them in one transaction, flushes once, and
+//! reports.
 
 use std::io;
 use std::sync::Arc;
@@ -23,10 +24,10 @@ pub(crate) const COMMITTED: &str = "committed";
 pub(crate) const PURGED: &str = "purged";
 pub(crate) const SERVER: &str = "server";
 
-/// Told once the command is durable, or that it is not.
+/// Receives the result once the command is durable, or has failed.
 pub(crate) type Ack = oneshot::Sender<io::Result<()>>;
 
-/// What can be asked of the writer; done in the order given.
+/// The commands of the writer, carried out in order.
 pub(crate) enum Command {
     Append { records: Vec<(u64, Vec<u8>)>, batch: u64, callback: IOFlushed<TypeConfig> },
     Vote { vote: Vote, ack: Ack },
@@ -35,7 +36,7 @@ pub(crate) enum Command {
     Close { ack: Ack },
 }
 
-/// The way to the writer. Inline, the caller is the writer.
+/// Sends commands to the writer. With inline writes, the caller writes.
 #[derive(Clone)]
 pub(crate) enum WriterHandle {
     Thread(mpsc::Sender<Command>),
@@ -74,18 +75,18 @@ impl Writer {
         Self { shared, committed, failed: None }
     }
 
-    /// The loop of the writer's thread.
+    /// The main loop of the writer's thread.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(first) = queue.blocking_recv() {
             self.execute(batch(first, &mut queue));
-            // Not when the last sender is gone: handles of a stopped node may live on.
+            // Do not wait until the last sender is gone: handles of a stopped node may still exist.
             if self.shared.db().is_none() {
                 return;
             }
         }
     }
 
-    /// The same on a disk that takes its time, for simulations.
+    /// The same with slow flushes, for simulations.
     pub(crate) async fn run_slowly(
         mut self,
         mut queue: mpsc::Receiver<Command>,
@@ -101,7 +102,8 @@ impl Writer {
         }
     }
 
-    /// Makes a batch durable and reports. After a failure everything is refused: what is on disk is unknown.
+    /// Makes a batch durable and reports. After a failure it refuses everything, because it is unknown what is on
+    /// disk.
     pub(crate) fn execute(&mut self, batch: Vec<Command>) {
         if self.failed.is_none()
             && let Err(error) = self.commit(&batch)
@@ -142,7 +144,8 @@ impl Writer {
                     Command::Close { .. } => {}
                 }
             }
-            // Carried along: how far the log was committed is good to know at the next start, and not worth a flush.
+            // Write the commit index along with other data: it helps the next start, but is not worth a flush of its
+            // own.
             if let Some(id) = committed.filter(|_| committed != self.committed) {
                 meta.insert(COMMITTED, record::encode(COMMITTED, &id).as_slice())?;
             }
@@ -157,7 +160,7 @@ impl Writer {
             None => Ok(()),
             Some(reason) => Err(io::Error::other(reason.clone())),
         };
-        // Whoever asked may be gone; then nobody needs to know.
+        // The receiver may be gone; then nobody needs the result.
         match command {
             Command::Append { batch, callback, .. } => {
                 if result.is_ok() {
@@ -177,7 +180,7 @@ impl Writer {
     }
 }
 
-/// What is waiting behind `first`, as much as one flush may make durable.
+/// `first` and the commands waiting after it, as many as one flush may make durable.
 fn batch(first: Command, queue: &mut mpsc::Receiver<Command>) -> Vec<Command> {
     let mut bytes = first.bytes();
     let mut batch = vec![first];
@@ -193,7 +196,7 @@ fn batch(first: Command, queue: &mut mpsc::Receiver<Command>) -> Vec<Command> {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A defect in the storage engine: nobody would ever hear of the appends that were waiting.
+        // A bug in the storage engine. Without this, the waiting appends would never get an answer.
         if std::thread::panicking() {
             self.shared.fatal.raise(Fatal::Storage { reason: "the log's writer panicked".to_owned() });
         }

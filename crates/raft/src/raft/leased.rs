@@ -8,7 +8,7 @@ use crate::engine::{EngineInstant, TypeConfig};
 use crate::error::ReadError;
 
 impl<R> Raft<R> {
-    /// Whether this server leads and nobody else can now.
+    /// Whether this server leads and no other server can lead now.
     #[must_use]
     pub fn has_lease(&self) -> bool {
         self.leased_term().is_some()
@@ -21,9 +21,9 @@ impl<R> Raft<R> {
         inner.lease.term(metrics, inner.config.timings.lease, EngineInstant::now().0)
     }
 
-    /// Runs `read` on the state, and returns its result if nobody else led while it ran. The lease is looked at before,
-    /// so that the state has all that earlier leaders have committed, and afterwards: a process that was stopped in
-    /// between finds it over. Without it the others are asked, and `read` is run again.
+    /// Runs `read` on the state. Returns its result if no other server led while it ran. The lease is checked before,
+    /// so that the state has everything that earlier leaders committed. It is checked again afterwards, because the
+    /// process may have been paused in between. Without a lease this server asks the others and runs `read` again.
     ///
     /// # Errors
     /// As [`Raft::read_barrier`].

@@ -1,8 +1,8 @@
-//! When a snapshot is taken, and what happens when one cannot be written.
+//! Decides when a snapshot is taken, and what happens if it cannot be written.
 //!
-//! Two things make one due. Every interval it is looked whether so many entries were applied since the last one. And
-//! at any moment so many bytes of commands: few but large entries would else make the next start long. A snapshot that
-//! cannot be written is told, and tried again later and later; the log goes on meanwhile, and grows.
+//! Two conditions make a snapshot due. Once per interval: enough entries were applied since the last one. At any
+//! time: enough bytes of commands were applied, because a few large entries would make the next start slow. A failed
+//! snapshot is reported and tried again with growing delays. Meanwhile the log continues to grow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,23 +16,23 @@ use crate::snapshot::Snapshots;
 use crate::snapshot::progress::{Attempts, Progress};
 use crate::stats::Stats;
 
-/// What makes a snapshot due.
+/// The conditions for a snapshot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Plan {
-    /// Time between two looks at the number of entries; up to as much again is added at random, so that the servers of
-    /// a cluster do not all write at once.
+    /// Time between two checks of the number of entries. Up to the same time is added at random, so that the servers
+    /// of a cluster do not all write at once.
     pub(crate) interval: Duration,
-    /// So many entries make one due.
+    /// This many entries make a snapshot due.
     pub(crate) entries: u64,
 }
 
-/// Decides, for as long as the node runs.
+/// Takes snapshots for as long as the node runs.
 pub(crate) struct Keeper {
     pub(crate) engine: Engine,
     pub(crate) stats: watch::Receiver<Stats>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) snapshots: Arc<Snapshots>,
-    /// As it is now: it may change while the node runs.
+    /// The current plan; it may change while the node runs.
     pub(crate) plan: watch::Receiver<Plan>,
     pub(crate) world: World,
     pub(crate) seed: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) async fn run(mut self) {
-        // A generator of its own: how often it looks must not change what others draw.
+        // A separate generator: how often this task draws numbers must not change the numbers of other tasks.
         let (clock, entropy) = (Arc::clone(&self.world.clock), &SeededEntropy::new(self.seed));
         let mut backoff = Backoff::new(SNAPSHOT_RETRY_MIN, SNAPSHOT_RETRY_MAX);
         loop {
@@ -73,20 +73,20 @@ impl Keeper {
     }
 
     fn is_due(&self) -> bool {
-        // What the engine says of snapshots is late, and the one it has yet to hear of would be taken twice.
+        // The engine's statistics are delayed. A snapshot that it does not know of yet would be taken twice.
         let newest = self.snapshots.newest_index().map_or(0, |id| id.index());
-        // Nothing new is nothing to write.
+        // If nothing was applied, there is nothing to write.
         let news = self.stats.borrow().applied_index.saturating_sub(newest);
         news > 0 && (news >= self.plan.borrow().entries || self.progress.is_due())
     }
 
-    /// Takes a snapshot and waits for its outcome; nothing when the node stops.
+    /// Takes a snapshot and waits for the result; `None` if the node stops.
     async fn take(&self) -> Option<Attempts> {
         let mut attempts = self.progress.attempts.subscribe();
         let before = attempts.borrow_and_update().ended;
         loop {
             self.engine.trigger().snapshot().await.ok()?;
-            // One that is under way swallows the trigger.
+            // If one is already being written, the trigger is ignored.
             let ended = attempts.wait_for(|attempts| attempts.ended > before);
             tokio::select! {
                 biased;

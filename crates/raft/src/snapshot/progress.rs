@@ -1,4 +1,4 @@
-//! What was applied since the last snapshot, and how the last attempt went.
+//! Counts what was applied since the last snapshot, and records the result of the last attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use tokio::sync::{Notify, watch};
 use crate::limits::SNAPSHOT_LOG_SHARE;
 use crate::stats::SnapshotFailure;
 
-/// What was applied since the last snapshot, and how the last attempt went. Shared by who applies, who writes and who
-/// decides.
+/// Counts what was applied since the last snapshot, and records the result of the last attempt. Shared by the tasks
+/// that apply, write and decide.
 #[derive(Debug)]
 pub(crate) struct Progress {
     applied_bytes: AtomicU64,
-    /// So many of them make a snapshot due at once.
+    /// This many applied bytes make a snapshot due at once.
     due_bytes: AtomicU64,
-    /// The setting; `due_bytes` is never below it.
+    /// The configured value; `due_bytes` is never below it.
     least_bytes: u64,
     pub(super) due: Notify,
     pub(super) attempts: watch::Sender<Attempts>,
@@ -29,7 +29,7 @@ pub(crate) struct Attempts {
 }
 
 impl Progress {
-    /// `newest_bytes` is the size of the newest snapshot there is.
+    /// `newest_bytes` is the size of the newest existing snapshot.
     pub(crate) fn new(least_bytes: u64, newest_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             applied_bytes: AtomicU64::new(0),
@@ -40,7 +40,7 @@ impl Progress {
         })
     }
 
-    /// A command of this size was applied.
+    /// Records that a command of this size was applied.
     pub(crate) fn applied(&self, bytes: usize) {
         let bytes = bytes as u64;
         let before = self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -50,16 +50,17 @@ impl Progress {
         }
     }
 
-    /// Bytes applied so far, to be handed back by [`Progress::written`].
+    /// The bytes applied so far. Pass the number to [`Progress::written`].
     pub(crate) fn mark(&self) -> u64 {
         self.applied_bytes.load(Ordering::Relaxed)
     }
 
-    /// A snapshot of `bytes` that was begun at `mark` is durable. The next one is due after a part of that in bytes of
-    /// log: what is written stays in proportion to what is applied, and what a start applies again to the state.
+    /// A snapshot of `bytes` that began at `mark` is durable. The next one is due after a fraction of its size in log
+    /// bytes. So the written bytes stay in proportion to the applied ones, and the commands that a start applies
+    /// again in proportion to the state.
     pub(crate) fn written(&self, mark: u64, bytes: usize) {
         self.due_bytes.store(due_after(self.least_bytes, bytes as u64), Ordering::Relaxed);
-        // Another snapshot may have been counted meanwhile.
+        // Another snapshot may have been counted in the meantime.
         let take = |applied: u64| Some(applied.saturating_sub(mark));
         let _ = self.applied_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         if self.attempts.borrow().failure.is_some() {
@@ -72,7 +73,7 @@ impl Progress {
         });
     }
 
-    /// A snapshot could not be written.
+    /// Records that a snapshot could not be written.
     pub(crate) fn failed(&self, reason: String) {
         metrics::counter!("concord_raft_snapshot_failures_total").increment(1);
         metrics::gauge!("concord_raft_snapshot_failing").set(1.0);
@@ -84,7 +85,7 @@ impl Progress {
         });
     }
 
-    /// The failure since which no snapshot could be written.
+    /// The failure of the last attempt, if no snapshot has succeeded since.
     pub(crate) fn failure(&self) -> Option<SnapshotFailure> {
         self.attempts.borrow().failure.clone()
     }
@@ -94,7 +95,7 @@ impl Progress {
     }
 }
 
-/// The bytes of log after which a snapshot is due, when the newest one has so many.
+/// The log bytes that make a snapshot due, if the newest one has `newest_bytes`.
 fn due_after(least_bytes: u64, newest_bytes: u64) -> u64 {
     least_bytes.max(newest_bytes / SNAPSHOT_LOG_SHARE)
 }
