@@ -1,6 +1,7 @@
-//! What configuration entries may say, alone and with the others: all faults of one at once.
+//! Validation of configuration entries, alone and together with the others. All errors of an entry are reported at
+//! once.
 //!
-//! One file a kind, and one row here that leads to it.
+//! Each kind has a file and a row in the table here.
 
 mod fault;
 mod graph;
@@ -29,7 +30,7 @@ pub use self::service_intentions::{links_of, validate_source};
 
 macro_rules! kinds {
     ($($kind:ident => $file:ident;)*) => {
-        /// Checks a change with all that is kept.
+        /// Checks a change against all stored entries.
         pub fn check_graph(kept: &dyn Lookup, change: Change<'_>) -> Result<(), GraphFault> {
             let proposed = Proposed::new(kept, change);
             match change.name.kind { $(EntryKind::$kind => $file::graph(proposed),)* }
@@ -40,7 +41,7 @@ macro_rules! kinds {
             match entry { $(Entry::$kind(entry) => $file::links(entry),)* }
         }
 
-        /// Checks an entry by itself; tells all its faults, in the order of the entry.
+        /// Validates an entry alone. Returns all its errors, in the order of the entry's fields.
         pub fn validate(entry: &Entry) -> Result<(), Vec<EntryFault>> {
             let mut faults = Faults::default();
             faults.name(&entry.name());

@@ -1,16 +1,16 @@
-//! Why a connection may or may not be made, and the smallest change that would flip it.
+//! Explains why a connection is allowed or denied, and finds the smallest change that would reverse this.
 //!
-//! A change is small if few things change with it. In this order:
+//! A change is small if it changes few other things. Changes are compared in this order:
 //!
-//! 1. intentions touched: every change considered touches one (the default is none of them: changing
-//!    it touches every pair without an intention);
-//! 2. other pairs of known services whose verdict changes too;
-//! 3. reach: the more exact intention before the less exact one, for services not known yet;
-//! 4. changing an intention before adding one before removing one: what is written down stays so.
+//! 1. intentions touched: every proposed change touches exactly one (the default policy is not proposed, because
+//! changing it affects every pair without an intention);
+//! 2. other pairs of known services whose verdict also changes;
+//! 3. scope: the more exact intention before the less exact one, because of services that are not known yet;
+//! 4. changing an intention before adding one before removing one: existing intentions are kept if possible.
 //!
-//! An intention for exactly this pair therefore comes first, changed if it is there, else added. It
-//! cannot help where the destination's entry demands a token: no intention in that entry lets a
-//! connection through, and what an entry demands of all is not undone for one.
+//! So an intention for exactly this pair comes first: it is changed if it exists, else added. It does not help if the
+//! destination's entry demands a token. Then no intention in that entry allows a connection, and a demand that
+//! applies to all sources is not removed for one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,43 +21,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::intention::{DefaultPolicy, Intention, Table, Verdict};
 
-/// Other pairs listed with a change; all are counted.
+/// The most other pairs listed with a change; all are counted.
 pub const PAIRS_LISTED_MAX: usize = 100;
-/// Pairs looked at for one change: about a third of a second. Beyond, counts are lower bounds.
+/// The most pairs examined for one change: about a third of a second. Beyond this, counts are lower bounds.
 pub const PAIRS_EXAMINED_MAX: usize = 250_000;
 
-/// Why a connection may or may not be made.
+/// Why a connection is allowed or denied.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Explanation {
-    /// Who calls.
+    /// The calling service.
     pub source: ServiceRef,
-    /// Who is called.
+    /// The called service.
     pub destination: ServiceRef,
-    /// The verdict, with the rule that decides.
+    /// The verdict, with the deciding rule.
     pub verdict: Verdict,
-    /// Intentions that cover the pair too but do not get to decide, in the order they would.
+    /// Intentions that also cover the pair but do not decide, in order of precedence.
     pub shadows: Vec<Arc<Intention>>,
-    /// The smallest change that flips the verdict.
+    /// The smallest change that reverses the verdict.
     pub smallest_change: Result<Proposal, NoChange>,
-    /// Changes of the deciding intention itself that flip the verdict, where the smallest is another.
+    /// Changes of the deciding intention itself that reverse the verdict, if the smallest change is another one.
     pub alternatives: Vec<Proposal>,
 }
 
-/// A change, and what else would change with it.
+/// A change and its side effects.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Proposal {
     /// The change.
     pub change: Change,
-    /// The other pairs whose verdict it changes.
+    /// The other pairs whose verdict changes.
     pub also_affects: Affected,
 }
 
 /// A change of one intention.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Change {
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
     /// What to do.
     pub step: Step,
@@ -67,48 +67,48 @@ pub struct Change {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Let it decide otherwise; its permissions, if it has any, are dropped.
+    /// Change its action. Its permissions, if it has any, are dropped.
     Set {
-        /// What it decides now.
+        /// The present decision.
         from: Decision,
-        /// What it is to decide.
+        /// The new action.
         to: Action,
     },
     /// Add it.
     Add {
-        /// What it is to decide.
+        /// Its action.
         action: Action,
     },
     /// Remove it.
     Remove {
-        /// What it decides now.
+        /// The present decision.
         was: Decision,
     },
 }
 
-/// The other pairs whose verdict a change would change.
+/// The other pairs whose verdict a change reverses.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Affected {
     /// How many there are among the known services.
     pub count: usize,
     /// The first of them, at most [`PAIRS_LISTED_MAX`].
     pub listed: Vec<Pair>,
-    /// Whether all pairs were looked at; if not, `count` is a lower bound.
+    /// Whether all pairs were examined; if not, `count` is a lower bound.
     pub complete: bool,
 }
 
-/// A pair of services and what would become of it.
+/// A pair of services and its verdict after the change.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Pair {
-    /// Who calls.
+    /// The calling service.
     pub source: ServiceRef,
-    /// Who is called.
+    /// The called service.
     pub destination: ServiceRef,
     /// Whether it would be allowed after the change.
     pub allowed: bool,
 }
 
-/// Why no change of one intention flips a verdict.
+/// Why no change of a single intention reverses the verdict.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum NoChange {
@@ -120,10 +120,10 @@ pub enum NoChange {
     TokenDemanded,
 }
 
-/// Explains the verdict on a pair.
+/// Explains the verdict for a pair.
 ///
-/// `known` are the services whose pairs a change could affect, each once; an imported one can only be
-/// a source. The order of affected pairs is that of `known`.
+/// `known` lists the services whose pairs a change could affect, each once. An imported service can only be a source.
+/// Affected pairs are returned in the order of `known`.
 pub fn explain(
     table: &Table,
     source: &ServiceRef,
@@ -155,7 +155,7 @@ pub fn explain(
     Explanation { source, destination, verdict, shadows, smallest_change, alternatives }
 }
 
-/// Every change of one intention that covers the pair and could bring about what is wanted.
+/// Every change of one intention that covers the pair and could reverse the verdict.
 fn candidates(
     chain: &[Arc<Intention>],
     source: &ServiceRef,
@@ -197,7 +197,7 @@ fn patterns(service: &ServiceRef) -> [Patterns; 3] {
     ]
 }
 
-/// What changes are judged against.
+/// The data that changes are evaluated with.
 struct Mesh<'a> {
     table: &'a Table,
     default: DefaultPolicy,
@@ -205,7 +205,7 @@ struct Mesh<'a> {
 }
 
 impl Mesh<'_> {
-    /// The smallest of changes that are in order of reach and kind.
+    /// The smallest of these changes, which are already in order of scope and kind.
     fn smallest(
         &self,
         changes: &[Change],
@@ -231,7 +231,7 @@ impl Mesh<'_> {
         Proposal { change: change.clone(), also_affects: self.affected(change, source, destination) }
     }
 
-    /// The pairs but this one whose verdict changes.
+    /// The other pairs whose verdict changes.
     fn affected(&self, change: &Change, source: &ServiceRef, destination: &ServiceRef) -> Affected {
         let mut affected = Affected { complete: true, ..Affected::default() };
         let mut examined = 0;
@@ -261,7 +261,8 @@ impl Mesh<'_> {
         affected
     }
 
-    /// The verdict on a pair after a change that covers it, by all intentions that cover it before.
+    /// The verdict for a pair after a change that covers it. `chain` are the intentions that cover the pair before
+    /// the change.
     fn allowed_after(&self, chain: &[Arc<Intention>], change: &Change) -> bool {
         let kept = chain.iter().find(|rule| !change.is_about(rule));
         let changed = self.outcome(change);
@@ -276,7 +277,7 @@ impl Mesh<'_> {
         )
     }
 
-    /// The intention a change leaves; `None` if it removes it.
+    /// The intention after a change; `None` if the change removes it.
     fn outcome(&self, change: &Change) -> Option<Intention> {
         let action = match change.step {
             Step::Set { to, .. } => to,
@@ -298,7 +299,7 @@ impl Mesh<'_> {
 }
 
 impl Affected {
-    /// What could not be counted to the end weighs more than what could.
+    /// A count that is only a lower bound ranks behind a complete one.
     fn weight(&self) -> (bool, usize) {
         (!self.complete, self.count)
     }

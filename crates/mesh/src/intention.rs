@@ -1,14 +1,14 @@
-//! The intention decision: may this service call that one, and which rule says so.
+//! The intention decision: whether a service may call another one, and which rule decides.
 //!
-//! Of all intentions that cover a source and a destination, the one of highest precedence decides,
-//! alone; the destination's exactness counts before the source's. None: the default decides.
-//! This is the decision about a *connection*. An intention with permissions decides about requests,
-//! which a connection cannot show, so for a connection it means no (as Consul's `authorize` and
-//! `check` answer). The same holds for an entry that demands a token of every request: whoever looks
-//! at connections only cannot see the token, and letting the connection through would waive it.
+//! Of all intentions that cover a source and a destination, only the one with the highest precedence decides. The
+//! exactness of the destination counts before that of the source. Without such an intention, the default decides.
+//! This is the decision about a *connection*. An intention with permissions decides about requests, which are not
+//! visible at connection level, so it denies the connection (Consul's `authorize` and `check` answer the same). The
+//! same holds for an entry that demands a token of every request: the token is not visible at connection level, and
+//! allowing the connection would waive the demand.
 //!
-//! [`Policy`] is compiled for one destination, [`Table`] for all of them; both give the same
-//! verdicts. Trust domain and datacenter play no part: the handshake has checked them.
+//! [`Policy`] is compiled for one destination, [`Table`] for all of them; both give the same verdicts. Trust domain
+//! and datacenter are ignored here: the handshake has checked them.
 
 mod policy;
 mod table;
@@ -27,26 +27,26 @@ use serde::{Deserialize, Serialize};
 pub use self::policy::Policy;
 pub use self::table::Table;
 
-/// One intention: one source of one destination's entry, with all that is said about it.
+/// One intention: one source of one destination's entry, with everything that applies to it.
 ///
-/// What the entry says for all of its sources is shared between them.
+/// What the entry says about all of its sources is shared between them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Intention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
-    /// 9 for the most exact, down to 1; see [`precedence`].
+    /// From 9, the most exact, down to 1; see [`precedence`].
     pub precedence: u8,
-    /// What then.
+    /// The decision.
     pub decision: Decision,
-    /// What people noted about it.
+    /// A description for people.
     #[serde(default)]
     pub description: String,
     /// Fields of the older, id-based API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<LegacyFields>,
-    /// Token that every request to the destination must carry, whatever its source.
+    /// The token that every request to the destination must carry, whatever its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Arc<JwtRequirement>>,
     /// Metadata of the entry.
@@ -75,7 +75,7 @@ impl Intention {
         })
     }
 
-    /// What it says about a connection, or `None` if it only speaks of requests.
+    /// The action for a connection; `None` if the intention only decides about requests.
     pub fn connection(&self) -> Option<Action> {
         match (&self.decision, &self.jwt) {
             (Decision::Connection(Action::Deny), _) => Some(Action::Deny),
@@ -84,9 +84,9 @@ impl Intention {
         }
     }
 
-    /// The order in which intentions are tried and listed: by precedence, the highest first; among
-    /// equals by the text of peer, partition, namespace and name of the source, then of the
-    /// destination. Equal only for one and the same pair of patterns.
+    /// The order in which intentions are tried and listed: highest precedence first. Ties are ordered by peer,
+    /// partition, namespace and name of the source, then of the destination. Two intentions are equal only if they
+    /// have the same pair of patterns.
     pub fn order(&self, other: &Self) -> Ordering {
         other.precedence.cmp(&self.precedence).then_with(|| {
             let (a, b) = (&self.source, &other.source);
@@ -119,7 +119,7 @@ fn peer_text(peer: Option<&PeerName>) -> &str {
 }
 
 impl fmt::Display for Intention {
-    /// As Consul words an intention in its reasons:
+    /// The text that Consul uses for an intention in its reasons:
     /// `default/web => default/api (Precedence: 9, Action: ALLOW)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(peer) = &self.source.peer {
@@ -140,23 +140,23 @@ impl fmt::Display for Intention {
     }
 }
 
-/// The default partition is not written, as in Consul's community edition.
+/// The default partition is left out, as in Consul's community edition.
 fn write_partition(f: &mut fmt::Formatter<'_>, partition: &Partition) -> fmt::Result {
     if partition.is_default() { Ok(()) } else { write!(f, "{partition}/") }
 }
 
-/// What decides where no intention does.
+/// The policy where no intention matches.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct DefaultPolicy {
-    /// What then happens.
+    /// The action.
     pub action: Action,
-    /// Which setting says so.
+    /// The setting it comes from.
     pub source: DefaultSource,
 }
 
 impl DefaultPolicy {
-    /// The default of a configuration: `default_intention_policy` if it is set, else what ACLs say:
-    /// their `default_policy`, and allow while they are off.
+    /// The default of a configuration: `default_intention_policy` if it is set, else `default_policy` of the ACLs,
+    /// which is allow while ACLs are disabled.
     pub fn resolve(default_intention_policy: Option<Action>, acl_default: Action) -> Self {
         match default_intention_policy {
             Some(action) => Self { action, source: DefaultSource::DefaultIntentionPolicy },
@@ -169,18 +169,18 @@ impl DefaultPolicy {
     }
 }
 
-/// The setting a default comes from.
+/// The setting that a default comes from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultSource {
     /// The setting `default_intention_policy`.
     DefaultIntentionPolicy,
-    /// The default policy of ACLs, which is allow while they are off.
+    /// The default policy of the ACLs, which is allow while they are disabled.
     AclDefault,
 }
 
 impl DefaultSource {
-    /// Consul's words for it.
+    /// Consul's text for it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::DefaultIntentionPolicy => "Default intention policy",
@@ -193,14 +193,14 @@ impl DefaultSource {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[must_use]
 pub struct Verdict {
-    /// Whether the connection may be made.
+    /// Whether the connection is allowed.
     pub allowed: bool,
     /// What decided.
     pub because: Because,
 }
 
 impl Verdict {
-    /// The reason in Consul's words, as `authorize` answers it.
+    /// The reason in Consul's words, as `authorize` returns it.
     pub fn reason(&self) -> String {
         match &self.because {
             Because::Connection { rule } => format!("Matched L4 intention: {rule}"),
@@ -222,12 +222,12 @@ impl Verdict {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Because {
-    /// An intention about connections.
+    /// An intention for connections.
     Connection {
         /// The intention.
         rule: Arc<Intention>,
     },
-    /// An intention about requests; a connection is refused, since it cannot show what is asked.
+    /// An intention with permissions. The connection is denied, because it does not show the request.
     Requests {
         /// The intention.
         rule: Arc<Intention>,

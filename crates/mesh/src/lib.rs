@@ -1,8 +1,7 @@
-//! What configuration means: which connection may be made, by which rule, and what would change it.
+//! The meaning of configuration: which connections are allowed, by which rule, and which change would reverse that.
 //!
-//! Pure: configuration in, meaning out. How entries are stored is the business of `state`, how they
-//! are written in JSON that of `api`, how a decision is enforced that of `proxy` and `xds`. All of
-//! them ask the one evaluator in [`intention`], so that no two faces of the mesh disagree.
+//! This crate is pure. `state` stores entries, `api` defines their JSON form, and `proxy` and `xds` enforce
+//! decisions. All of them use the single evaluator in [`intention`], so that all parts of the mesh agree.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

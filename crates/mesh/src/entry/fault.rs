@@ -1,6 +1,6 @@
-//! What is wrong with an entry: each fault with its field and the remedy.
+//! Errors of an entry: each with its field and the remedy.
 //!
-//! Fields are named as in the API. The texts begin as Consul's do, which tools compare.
+//! Fields have their names in the API. The texts begin like Consul's, because tools compare them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,58 +11,58 @@ use super::limits::{
     EXPOSED_PATHS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
 };
 
-/// One thing that is wrong with an entry.
+/// One error of an entry.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{field} {fault}")]
 pub struct EntryFault {
-    /// Where, as named in the API: `Sources[0].Permissions[1].HTTP.PathExact`.
+    /// The field, as named in the API: `Sources[0].Permissions[1].HTTP.PathExact`.
     pub field: String,
-    /// What, with the remedy.
+    /// The error, with the remedy.
     pub fault: Fault,
 }
 
-/// What is wrong, with the remedy.
+/// An error, with the remedy.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// Something that has to be there is not.
+    /// A required value is missing.
     #[error("is required")]
     Required,
-    /// Two fields of which one may be set.
+    /// Only one of two fields may be set.
     #[error("are mutually exclusive; leave one of them out")]
     Exclusive,
-    /// Something that has no meaning here.
+    /// The field has no meaning here and must be empty.
     #[error("must be empty here")]
     MustBeEmpty,
-    /// Another namespace or partition than there is.
+    /// A namespace or partition that does not exist.
     #[error("names another namespace or partition; only \"default\" is there")]
     OtherTenancy,
-    /// More than all, or less than none.
+    /// More than 100 % or less than 0 %.
     #[error("must be a percentage between 0 and 100")]
     NotAPercentage,
-    /// A time below zero.
+    /// A negative duration.
     #[error("cannot be negative")]
     Negative,
-    /// Neither an address nor the name of a host.
+    /// Neither an address nor a host name.
     #[error("is not valid: it is neither an IP address nor the name of a host; wildcards are not allowed")]
     NoHost,
-    /// No protocol.
+    /// An unknown protocol.
     #[error("is {protocol}, which is no protocol; use tcp, http, http2 or grpc")]
     NoProtocol {
         /// The value as given.
         protocol: String,
     },
-    /// The newest version is older than the oldest.
+    /// The maximum version is older than the minimum version.
     #[error("{max} is below TLSMinVersion {min}")]
     MaxBelowMin {
-        /// The newest.
+        /// The maximum.
         max: &'static str,
-        /// The oldest.
+        /// The minimum.
         min: &'static str,
     },
-    /// Suites where none can be chosen.
+    /// Cipher suites for a TLS version that does not allow to choose them.
     #[error("are only for TLS 1.2 and before; leave them out, or lower TLSMinVersion")]
     SuitesOfNewTls,
-    /// No suite that proxies know.
+    /// A cipher suite that proxies do not support.
     #[error(
         "{suite:?} is no cipher suite that proxies know; use IANA names, as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
     )]
@@ -70,41 +70,41 @@ pub enum Fault {
         /// The suite as given.
         suite: String,
     },
-    /// A path without a file.
+    /// A setting that applies only to files, without a file.
     #[error("is only for access logs of type file")]
     OnlyForFiles,
-    /// A text that is no JSON.
+    /// A text that is not JSON.
     #[error("is not JSON")]
     NoJson,
-    /// No port.
+    /// Not a port number.
     #[error("is not a port; use 1 to 65535")]
     NoPort,
-    /// A port twice.
+    /// A port that is used twice.
     #[error("is the port of another path, too; give each path a port of its own")]
     PortTaken,
-    /// A protocol that paths cannot have.
+    /// A protocol that exposed paths cannot have.
     #[error("is {protocol:?}; use http or http2")]
     NoPathProtocol {
         /// The protocol as given.
         protocol: String,
     },
-    /// All, where one service has to be named.
+    /// A wildcard where one service has to be named.
     #[error("must be the name of a service, and not a wildcard")]
     Wildcard,
-    /// Another name than the only one that entries of the kind have.
+    /// Another name than the only one that this kind allows.
     #[error("{name:?} is invalid; only {only:?} is supported")]
     OtherName {
         /// The name as given.
         name: String,
-        /// The name that there is.
+        /// The allowed name.
         only: &'static str,
     },
-    /// A list that must not be empty is.
+    /// An empty list that must not be empty.
     #[error("must hold at least one {what}; add one, or remove the {owner}")]
     NoneOf {
-        /// What the list holds.
+        /// What the list contains.
         what: &'static str,
-        /// What to remove if nothing belongs in it.
+        /// What to remove if the list should be empty.
         owner: &'static str,
     },
     /// Too many bytes.
@@ -123,24 +123,24 @@ pub enum Fault {
         /// How many are allowed.
         max: usize,
     },
-    /// An exact name in all namespaces.
+    /// An exact name in a wildcard namespace.
     #[error(
         "exact value cannot follow wildcard namespace; name the namespace, or use \"*\" for the name too"
     )]
     ExactAfterWildcard,
-    /// A source is named twice.
+    /// A source that occurs twice.
     #[error("defines {source_text:?} more than once; keep one of them")]
     Repeated {
         /// The source.
         source_text: String,
     },
-    /// A source of a peered cluster with a partition of our own.
+    /// A source with both a peer and a partition of our own.
     #[error("cannot set Peer and Partition at the same time; a peer's partition is not ours to name")]
     PeerWithPartition,
     /// Neither an action nor permissions.
     #[error("must be set to 'allow' or 'deny', or Permissions must hold at least one")]
     NoDecision,
-    /// Permissions for more than one destination.
+    /// Permissions for a wildcard destination.
     #[error(
         "cannot be specified on intentions with wildcarded destinations; name one destination, or use Action"
     )]
@@ -148,41 +148,41 @@ pub enum Fault {
     /// A permission with neither a condition nor a token.
     #[error("is required; state HTTP conditions or a JWT requirement")]
     NoCondition,
-    /// HTTP conditions that are none.
+    /// Empty HTTP conditions.
     #[error("should not be empty; state a path, a header or a method, or leave HTTP out and use JWT")]
     EmptyCondition,
-    /// A path that is none.
+    /// Not a path.
     #[error("doesn't start with '/': {path:?}; paths of requests do")]
     NotAPath {
         /// The path as given.
         path: String,
     },
-    /// A header condition without the value it compares.
+    /// A header condition without exactly one comparison.
     #[error(
         "should only contain one of Present, Exact, Prefix, Suffix, Contains, or Regex, and that not empty"
     )]
     NoValue,
-    /// Case cannot be ignored where nothing is compared by letters.
+    /// Ignoring case without a comparison of text.
     #[error("should set one of Exact, Prefix, Suffix, or Contains when using IgnoreCase")]
     IgnoreCase,
-    /// No method of HTTP.
+    /// An unknown HTTP method.
     #[error("contains an invalid method {method:?}; methods are written in capitals")]
     UnknownMethod {
         /// The method as given.
         method: String,
     },
-    /// A method twice.
+    /// A method that occurs twice.
     #[error("contains {method:?} more than once; keep one of them")]
     RepeatedMethod {
         /// The method.
         method: String,
     },
-    /// The older, id-based API knows no peers and no permissions.
+    /// The older API with ids supports neither peers nor permissions.
     #[error("cannot be set by legacy intentions; write the service-intentions entry without ids")]
     NotInLegacy,
 }
 
-/// The faults of one entry, as they are found.
+/// Collects the errors of one entry.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<EntryFault>);
 
@@ -203,7 +203,7 @@ impl Faults {
         }
     }
 
-    /// The entry's name, which not every kind may have.
+    /// Checks the entry's name.
     pub(super) fn name(&mut self, name: &EntryName) {
         match name.kind.naming() {
             Naming::ServiceOrAny => {}
@@ -216,7 +216,7 @@ impl Faults {
         }
     }
 
-    /// What proxies let through without the mesh's TLS.
+    /// Checks the ports and paths that proxies expose without the mesh's TLS.
     pub(super) fn expose(&mut self, expose: &Expose) {
         let Expose { checks: _, paths } = expose;
         self.at_most("Expose.Paths", paths.len(), EXPOSED_PATHS_MAX);
@@ -241,7 +241,7 @@ impl Faults {
         }
     }
 
-    /// Metadata: how many pairs, how long.
+    /// Checks the number and length of metadata pairs.
     pub(crate) fn meta(&mut self, at: &str, meta: &BTreeMap<String, String>) {
         self.at_most(at, meta.len(), META_PAIRS_MAX);
         for (key, value) in meta.iter().take(META_PAIRS_MAX) {
@@ -254,7 +254,7 @@ impl Faults {
         }
     }
 
-    /// Whether there are any.
+    /// Returns the collected errors, if there are any.
     pub(crate) fn none_or(self) -> Result<(), Vec<EntryFault>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }

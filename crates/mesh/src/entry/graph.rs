@@ -1,18 +1,19 @@
-//! What entries may say with the others that are kept.
+//! Rules about entries in relation to the other stored entries.
 //!
-//! The leader asks before it proposes a change, and every server asks again when it applies it: others may have
-//! changed the rest meanwhile. A change answers for what it would break, not for what was broken before.
+//! The leader checks a change before it proposes it, and every server checks it again when it applies it, because
+//! other entries may have changed in between. A change is refused only for what it would break, not for what was
+//! already broken.
 
 use std::sync::Arc;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol};
 
-/// What is kept, as far as rules look.
+/// The stored data that the rules read.
 pub trait Lookup {
-    /// An entry of a kind that is kept whole.
+    /// An entry of a kind that is a single row.
     fn entry(&self, name: &EntryName) -> Option<Arc<Entry>>;
-    /// The entries that depend on what a service is.
+    /// The entries that depend on a property of a service.
     fn links_to(&self, service: &ServiceRef) -> Vec<EntryName>;
     /// The services on which entries of a kind depend.
     fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef>;
@@ -21,16 +22,16 @@ pub trait Lookup {
 /// A change of one entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
-    /// Which.
+    /// The name of the entry.
     pub name: &'a EntryName,
-    /// What it becomes; none if it is removed.
+    /// The new content; `None` if it is removed.
     pub to: Option<&'a Entry>,
 }
 
-/// Why a change cannot stand beside what is kept. The texts begin as Consul's do.
+/// Why a change conflicts with the stored entries. The texts begin like Consul's.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum GraphFault {
-    /// Permissions look at requests, which bytes do not have.
+    /// Permissions check requests, and a TCP service has none.
     #[error(
         "service {:?} has protocol {:?}, which is incompatible with L7 intentions permissions; \
          set Protocol to http, http2 or grpc in its service-defaults, or use Action", .service.to_string(), .protocol.as_str()
@@ -38,17 +39,17 @@ pub enum GraphFault {
     PermissionsOnBytes {
         /// The destination.
         service: ServiceRef,
-        /// What it speaks, or would.
+        /// Its present or future protocol.
         protocol: Protocol,
     },
-    /// The mesh does not allow it.
+    /// The mesh entry does not allow it.
     #[error(
         "cannot set MutualTLSMode=permissive because AllowEnablingPermissiveMutualTLS=false in the mesh config entry"
     )]
     Permissive,
 }
 
-/// What is kept, and what would be kept after a change.
+/// The stored entries, with the change applied.
 #[derive(Clone, Copy)]
 pub(super) struct Proposed<'a> {
     kept: &'a dyn Lookup,
@@ -60,7 +61,7 @@ impl<'a> Proposed<'a> {
         Self { kept, change: Some(change) }
     }
 
-    /// What is kept now.
+    /// The stored entries without a change.
     pub(super) fn standing(kept: &'a dyn Lookup) -> Self {
         Self { kept, change: None }
     }
@@ -75,17 +76,17 @@ impl<'a> Proposed<'a> {
         self.change.map(|change| change.name)
     }
 
-    /// What the entry that changes becomes.
+    /// The new content of the changed entry.
     pub(super) fn to(&self) -> Option<&'a Entry> {
         self.change?.to
     }
 
-    /// What the entry that changes is before.
+    /// The stored content of the changed entry.
     pub(super) fn from(&self) -> Option<Arc<Entry>> {
         self.kept.entry(self.name()?)
     }
 
-    /// What is seen of an entry, as it would be.
+    /// Applies `look` to an entry as it would be after the change.
     pub(super) fn see<T>(&self, name: &EntryName, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         match self.change {
             Some(change) if change.name == name => change.to.map(look),
@@ -93,7 +94,7 @@ impl<'a> Proposed<'a> {
         }
     }
 
-    /// What is kept.
+    /// The stored entries.
     pub(super) fn kept(&self) -> &'a dyn Lookup {
         self.kept
     }

@@ -1,27 +1,27 @@
-//! How much one entry may hold. Each bound is far above use and keeps one write from weighing on
-//! every reader.
+//! The largest size of one entry. Each limit is far above real use, and keeps one write from slowing down every
+//! reader.
 
-/// Sources of one entry: ten times the largest mesh's services; a compiled policy stays near 100 MB.
+/// Sources of one entry: ten times the services of the largest meshes. A compiled policy then needs about 100 MB.
 pub const SOURCES_MAX: usize = 100_000;
-/// Permissions of one source: they are tried one after another, by every request.
+/// Permissions of one source: every request tries them one after another.
 pub const PERMISSIONS_MAX: usize = 256;
-/// Header conditions of one permission: all of them are checked, by every request.
+/// Header conditions of one permission: every request checks all of them.
 pub const HEADERS_MAX: usize = 64;
-/// Bytes of a regular expression: compiled by every proxy of the destination.
+/// Bytes of a regular expression: every proxy of the destination compiles it.
 pub const PATTERN_BYTES_MAX: usize = 1024;
-/// Bytes of a path, a header's name or its value: what servers accept in a request line.
+/// Bytes of a path, a header name or a header value: as much as servers accept in a request line.
 pub const TEXT_BYTES_MAX: usize = 8192;
 /// Token providers of one requirement.
 pub const PROVIDERS_MAX: usize = 64;
-/// Claims verified of one provider's tokens.
+/// Claims that are verified per provider.
 pub const CLAIMS_MAX: usize = 64;
-/// Steps of the path to a claim: nesting that no token has.
+/// Steps of the path to a claim: deeper than the nesting of any token.
 pub const CLAIM_DEPTH_MAX: usize = 16;
-/// Paths that proxies let through: each is a listener of its own.
+/// Paths that proxies expose: each is a separate listener.
 pub const EXPOSED_PATHS_MAX: usize = 1024;
-/// Pairs of metadata (Consul's bound).
+/// Metadata pairs (Consul's limit).
 pub const META_PAIRS_MAX: usize = 64;
-/// Bytes of a metadata key (Consul's bound).
+/// Bytes of a metadata key (Consul's limit).
 pub const META_KEY_BYTES_MAX: usize = 128;
-/// Bytes of a metadata value (Consul's bound).
+/// Bytes of a metadata value (Consul's limit).
 pub const META_VALUE_BYTES_MAX: usize = 512;

@@ -1,4 +1,4 @@
-//! `mesh`: what holds for the whole mesh.
+//! `mesh`: settings for the whole mesh.
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Record, TlsLimits, TlsVersion};
@@ -6,7 +6,7 @@ use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Record, TlsLimits,
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 
-/// The suites of TLS 1.2 and before that proxies know, by their IANA names.
+/// The cipher suites of TLS 1.2 and before that proxies support, by their IANA names.
 const CIPHER_SUITES: [&str; 13] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -52,7 +52,7 @@ fn check_tls(at: &str, limits: &TlsLimits, faults: &mut Faults) {
     }
 }
 
-/// Taking the leave to be permissive away leaves those who are so as they are, as in Consul.
+/// If permissive mode is no longer allowed, services that already use it keep it, as in Consul.
 pub(super) fn graph(_: Proposed<'_>) -> Result<(), GraphFault> {
     Ok(())
 }
@@ -61,7 +61,7 @@ pub(super) fn links(_: &Record<Mesh>) -> Vec<ServiceRef> {
     Vec::new()
 }
 
-/// Whether proxies may be told to let connections in without the mesh's TLS.
+/// Whether proxies may be configured to accept connections without the mesh's TLS.
 pub(super) fn allows_permissive(proposed: Proposed<'_>) -> bool {
     let allowed = proposed.see(&EntryName::only(EntryKind::Mesh), |entry| match entry {
         Entry::Mesh(entry) => entry.said.allow_enabling_permissive_mutual_tls,

@@ -1,4 +1,4 @@
-//! What a service speaks, as the entries say.
+//! The protocol of a service according to the entries.
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::graph::Proposed;
 
-/// What a service speaks: as its defaults say, else as those of all proxies do.
+/// The protocol of a service: from its `service-defaults`, else from `proxy-defaults`.
 pub(super) fn of(proposed: Proposed<'_>, service: &ServiceRef) -> Protocol {
     let own =
         proposed.see(&EntryName::of_service(EntryKind::ServiceDefaults, service), |entry| match entry {
@@ -16,7 +16,7 @@ pub(super) fn of(proposed: Proposed<'_>, service: &ServiceRef) -> Protocol {
     own.filter(|own| *own != Protocol::Unset).unwrap_or_else(|| of_all(proposed))
 }
 
-/// What services speak that say nothing themselves: bytes, if nothing is said here either.
+/// The protocol of services without one of their own; TCP if `proxy-defaults` has none either.
 fn of_all(proposed: Proposed<'_>) -> Protocol {
     let said = proposed.see(&EntryName::only(EntryKind::ProxyDefaults), |entry| match entry {
         Entry::ProxyDefaults(entry) => {

@@ -1,4 +1,4 @@
-//! `proxy-defaults`: what holds for all proxies and gateways.
+//! `proxy-defaults`: settings for all proxies and gateways.
 
 use concord_model::ServiceRef;
 use concord_model::entry::{
@@ -55,8 +55,8 @@ pub(super) fn links(_: &Record<ProxyDefaults>) -> Vec<ServiceRef> {
     Vec::new()
 }
 
-/// Whether a mode of mutual TLS may be set where there was another one: letting in what is without the mesh's TLS
-/// needs the mesh's leave.
+/// Whether a mode of mutual TLS may replace another one. Changing to permissive mode needs the permission of the
+/// `mesh` entry.
 pub(super) fn may_be(
     mode: MutualTlsMode,
     before: MutualTlsMode,

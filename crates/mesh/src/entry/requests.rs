@@ -1,4 +1,4 @@
-//! Permissions of intentions look at requests: their destination must have some.
+//! Permissions of intentions apply to requests, so the destination needs an HTTP-like protocol.
 
 use concord_model::ServiceRef;
 use concord_model::entry::EntryKind;
@@ -7,14 +7,14 @@ use concord_model::intention::{Destination, SourceIntention};
 use super::graph::{GraphFault, Lookup, Proposed};
 use super::protocol;
 
-/// Whether permissions may be given for a destination. Those for all services are not asked about.
+/// Whether permissions are allowed for a destination. Wildcard destinations are not checked.
 pub(super) fn permitted(proposed: Proposed<'_>, destination: &Destination) -> Result<(), GraphFault> {
     let Some(service) = destination.service() else { return Ok(()) };
     let protocol = protocol::of(proposed, &service);
     if protocol.is_http() { Ok(()) } else { Err(GraphFault::PermissionsOnBytes { service, protocol }) }
 }
 
-/// The same for one source that is to join its destination's.
+/// The same check for one source that is to be added to a destination.
 pub fn check_source(
     kept: &dyn Lookup,
     destination: &Destination,
@@ -23,7 +23,7 @@ pub fn check_source(
     if own.decision.is_by_request() { permitted(Proposed::standing(kept), destination) } else { Ok(()) }
 }
 
-/// Whether the destinations of intentions with permissions keep their requests under a change of the defaults.
+/// Whether destinations of intentions with permissions keep an HTTP-like protocol after a change of the defaults.
 pub(super) fn stay(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     for service in affected(proposed) {
         let (before, after) = (protocol::of(proposed.before(), &service), protocol::of(proposed, &service));
@@ -34,7 +34,7 @@ pub(super) fn stay(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     Ok(())
 }
 
-/// The destinations with permissions whose protocol follows from the entry that changes.
+/// The destinations with permissions whose protocol depends on the changed entry.
 fn affected(proposed: Proposed<'_>) -> Vec<ServiceRef> {
     let Some(name) = proposed.name() else { return Vec::new() };
     let kept = proposed.kept();

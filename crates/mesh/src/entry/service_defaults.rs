@@ -1,4 +1,4 @@
-//! `service-defaults`: what holds for a service, and for its calls.
+//! `service-defaults`: settings for a service and its calls.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,11 +14,11 @@ use super::graph::{GraphFault, Proposed};
 use super::proxy_defaults::may_be;
 use super::requests;
 
-/// Overrides of a service's calls: one for each service it calls.
+/// Overrides of a service's upstreams: one per called service.
 pub const OVERRIDES_MAX: usize = 4096;
 /// Addresses of a destination outside of the mesh.
 pub const ADDRESSES_MAX: usize = 1024;
-/// Bytes of a host's name (RFC 1035 §2.3.4).
+/// Bytes of a host name (RFC 1035 §2.3.4).
 const HOST_BYTES_MAX: usize = 255;
 
 pub(super) fn check(entry: &Record<ServiceDefaults>, faults: &mut Faults) {
@@ -113,7 +113,7 @@ fn check_destination(destination: &OutsideDestination, faults: &mut Faults) {
     }
 }
 
-/// An address, or the name of a host (RFC 1123 §2.1), which has no wildcard.
+/// Whether the text is an address or a host name without a wildcard (RFC 1123 §2.1).
 fn is_host(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

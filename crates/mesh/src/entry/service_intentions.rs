@@ -17,10 +17,10 @@ use super::limits::{
 };
 use super::requests;
 
-/// Methods a request can have. Compared as written: methods are case-sensitive (RFC 9110 §9.1).
+/// The methods of requests. Compared exactly, because methods are case-sensitive (RFC 9110 §9.1).
 const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
-/// Checks an entry, in its order. That token providers exist is checked where entries are kept.
+/// Validates an entry, in the order of its fields. Whether token providers exist is checked where entries are stored.
 pub(super) fn check(entry: &ServiceIntentions, faults: &mut Faults) {
     let ServiceIntentions { destination, sources, jwt, meta, stamp: _ } = entry;
     check_destination(destination, faults);
@@ -43,9 +43,8 @@ pub(super) fn check(entry: &ServiceIntentions, faults: &mut Faults) {
     }
 }
 
-/// Checks one source that is to join `others` of its destination, all of which are valid and none of
-/// which has that source. Says what [`validate`](super::validate) would say of the entry with this source as
-/// its last.
+/// Validates one source that is to be added to `others` valid sources of its destination, none of which is this
+/// source. Returns what [`validate`](super::validate) would return for the entry with this source at the end.
 pub fn validate_source(
     destination: &Destination,
     others: usize,
@@ -58,7 +57,7 @@ pub fn validate_source(
     faults.none_or()
 }
 
-/// Permissions need requests.
+/// Permissions need a protocol with requests.
 pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     match proposed.to() {
         Some(Entry::ServiceIntentions(to)) if by_request(to) => {
@@ -72,7 +71,7 @@ pub(super) fn links(entry: &ServiceIntentions) -> Vec<ServiceRef> {
     links_of(&entry.destination, by_request(entry))
 }
 
-/// The links of a destination's intentions, of which some have permissions or none has.
+/// The links of a destination's intentions; `by_request` says whether any of them has permissions.
 pub fn links_of(destination: &Destination, by_request: bool) -> Vec<ServiceRef> {
     destination.service().filter(|_| by_request).into_iter().collect()
 }

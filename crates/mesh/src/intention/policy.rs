@@ -1,9 +1,8 @@
-//! Intentions compiled for deciding: by exact source in one step, wildcards in fixed places.
+//! Intentions compiled for decisions: exact sources are found in one lookup, wildcards in fixed places.
 //!
-//! An entry is compiled once and shared. A [`Policy`] is the few compiled entries that can concern
-//! one destination (its own, its namespace's, everybody's), the most exact first. A decision costs
-//! a handful of hash look-ups however many intentions there are. The hash maps are only ever asked
-//! for a key, never walked, so their order is not observable.
+//! An entry is compiled once and shared. A [`Policy`] holds the few compiled entries that can cover one destination
+//! (exact, whole namespace, all services), the most exact first. A decision needs a few hash lookups, however many
+//! intentions there are. The hash maps are never iterated, so their order has no effect.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,21 +12,20 @@ use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, Servic
 
 use super::{DefaultPolicy, Intention, Verdict};
 
-/// The intentions that concern one destination, ready to decide.
+/// The intentions for one destination, ready for decisions.
 ///
-/// Cheap to clone. Where a list names a source twice for one destination, which validation refuses,
-/// the first stands.
+/// Cheap to clone. If a list names a source twice for one destination, which validation refuses, the first one
+/// counts.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Highest possible precedence first.
+    /// Ordered by the highest possible precedence.
     parts: Vec<Arc<Compiled>>,
 }
 
 impl Policy {
-    /// Compiles the entries that concern `destination`; others are passed over, so the whole match
-    /// list or simply all entries may be given.
+    /// Compiles the entries that cover `destination`. Other entries are ignored, so the caller may pass all entries.
     ///
-    /// A destination in a peered cluster is decided about there: no entry of ours covers it.
+    /// The peer decides about a destination in a peered cluster: no entry of ours covers it.
     pub fn compile<'a>(
         destination: &ServiceRef,
         entries: impl IntoIterator<Item = &'a ServiceIntentions>,
@@ -36,39 +34,39 @@ impl Policy {
         Self::from_parts(covering.map(|entry| Arc::new(Compiled::of_entry(entry))).collect())
     }
 
-    /// From compiled entries, all of which cover the destination.
+    /// Builds a policy from compiled entries, all of which cover the destination.
     pub(super) fn from_parts(mut parts: Vec<Arc<Compiled>>) -> Self {
         parts.retain(|part| !part.rules.is_empty());
         parts.sort_by_key(|part| std::cmp::Reverse(part.ceiling));
         Self { parts }
     }
 
-    /// Whether `source` may connect, and what says so.
+    /// Whether `source` may connect, and which rule decides.
     pub fn decide(&self, source: &ServiceRef, default: DefaultPolicy) -> Verdict {
         self.best(source).map_or_else(|| default.verdict(), Intention::verdict)
     }
 
-    /// The intentions that cover `source`, in the order they are tried: the first decides, the
-    /// others are shadowed by it.
+    /// The intentions that cover `source`, in order of precedence. The first one decides; the others are shadowed by
+    /// it.
     pub fn covering(&self, source: &ServiceRef) -> Vec<Arc<Intention>> {
         let mut all: Vec<_> = self.parts.iter().flat_map(|part| part.covering(source)).cloned().collect();
         all.sort_by(|a, b| a.order(b));
         all
     }
 
-    /// All intentions for the destination, in the order they are tried.
+    /// All intentions for the destination, in order of precedence.
     pub fn rules(&self) -> Vec<Arc<Intention>> {
         let mut all: Vec<_> = self.parts.iter().flat_map(|part| part.rules.iter()).cloned().collect();
         all.sort_by(|a, b| a.order(b));
         all
     }
 
-    /// How many intentions there are for the destination.
+    /// The number of intentions for the destination.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.rules.len()).sum()
     }
 
-    /// Whether there is no intention for the destination, so that the default always decides.
+    /// Whether the destination has no intentions, so that the default always decides.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
@@ -78,7 +76,7 @@ impl Policy {
     }
 }
 
-/// The intention that decides about `source`, of entries that all cover the destination.
+/// The intention that decides about `source`, from entries that all cover the destination.
 pub(super) fn first_of<'a>(
     parts: impl Iterator<Item = &'a Compiled>,
     source: &ServiceRef,
@@ -97,31 +95,31 @@ pub(super) fn first_of<'a>(
     best
 }
 
-/// One entry, compiled: its intentions in order, and for each pattern of sources the first.
+/// One compiled entry: its intentions in order, and the first intention of each source pattern.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    /// In the order they are tried.
+    /// In order of precedence.
     rules: Vec<Arc<Intention>>,
-    /// Precedence of the first rule; none of the others has more.
+    /// Precedence of the first rule, which is the highest.
     ceiling: u8,
-    /// Token demanded of every request, also of sources yet to be added.
+    /// The token demanded of every request, also from sources added later.
     jwt: Option<Arc<JwtRequirement>>,
-    /// Partition and namespace of the exact source indexed last.
+    /// Partition and namespace of the exact source that was indexed last.
     last_scope: Option<(Partition, Namespace)>,
     /// Exact sources.
     exact: HashMap<ServiceRef, u32>,
-    /// Sources with a wildcard, by what is never one.
+    /// Sources with a wildcard, by the parts that cannot be wildcards.
     wild: HashMap<(Partition, Option<PeerName>), Wild>,
 }
 
-/// Wildcard sources of one partition and peer. Values are indexes of rules.
+/// Wildcard sources of one partition and peer. The values are indexes of rules.
 #[derive(Debug, Default)]
 struct Wild {
-    /// All services everywhere.
+    /// All services in all namespaces.
     any: Option<u32>,
-    /// All services of a namespace.
+    /// All services of one namespace.
     in_namespace: HashMap<Namespace, u32>,
-    /// One name in all namespaces. Validation refuses it; it is decided all the same.
+    /// One name in all namespaces. Validation refuses it, but decisions still respect it.
     named: HashMap<ServiceName, u32>,
 }
 
@@ -166,8 +164,8 @@ impl Compiled {
         }
     }
 
-    /// Lets a key share the texts that thousands of keys have in common, so that comparing it with a
-    /// caller touches memory that is warm. Rules come sorted by these components.
+    /// Lets keys share equal texts, which thousands of keys have in common, so that comparing a key with a caller
+    /// stays within the CPU cache. The rules are sorted by these components.
     fn share(&mut self, key: &mut ServiceRef) {
         match &mut self.last_scope {
             Some((partition, namespace)) if *partition == key.partition && *namespace == key.namespace => {
@@ -178,7 +176,7 @@ impl Compiled {
         }
     }
 
-    /// Indexes of the rules that cover `source`, in no order.
+    /// Indexes of the rules that cover `source`, in no particular order.
     fn indexes(&self, source: &ServiceRef) -> impl Iterator<Item = u32> {
         let wild = if self.wild.is_empty() {
             None
@@ -200,7 +198,7 @@ impl Compiled {
         self.indexes(source).map(|index| self.rule(index))
     }
 
-    /// The intention with exactly that source.
+    /// The intention with exactly this source.
     pub(super) fn exactly(&self, source: &Source) -> Option<&Arc<Intention>> {
         let index = match (&source.namespace, &source.name) {
             (Pattern::Exact(namespace), Pattern::Exact(name)) => {
@@ -237,8 +235,8 @@ impl Compiled {
     }
 }
 
-/// The destinations whose entries can cover a service: its own, its namespace's, all; and its name in
-/// all namespaces, which validation refuses but a decision does not overlook.
+/// The destinations whose entries can cover a service: the service itself, its namespace, and all services. Its name
+/// in all namespaces is included, too: validation refuses that form, but decisions respect it.
 pub(super) fn destinations(service: &ServiceRef) -> [Destination; 4] {
     let of = |namespace, name| Destination { partition: service.partition.clone(), namespace, name };
     let namespace = || Pattern::Exact(service.namespace.clone());

@@ -1,4 +1,4 @@
-//! All intentions of a cluster: for lists, matches and decisions about any pair.
+//! All intentions of a cluster, for lists, matches and decisions about any pair.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use super::{DefaultPolicy, Intention, Verdict};
 
 /// All intentions of a cluster.
 ///
-/// Changing one entry compiles that entry only. A clone shares the compiled entries.
+/// Changing one entry compiles only that entry. Clones share the compiled entries.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// Walked only where the outcome is sorted afterwards.
+    /// Iterated only where the result is sorted afterwards.
     entries: HashMap<Destination, Arc<Compiled>>,
 }
 
 impl Table {
-    /// Compiles all entries. Of two for one destination the later stands, as in the store.
+    /// Compiles all entries. Of two entries for one destination the later one counts, as in the store.
     pub fn compile<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Self {
         let mut table = Self::default();
         for entry in entries {
@@ -28,17 +28,17 @@ impl Table {
         table
     }
 
-    /// Puts an entry in the place of the one for its destination.
+    /// Replaces the entry of its destination.
     pub fn set(&mut self, entry: &ServiceIntentions) {
         self.entries.insert(entry.destination.clone(), Arc::new(Compiled::of_entry(entry)));
     }
 
-    /// Takes away the entry for a destination; says whether there was one.
+    /// Removes the entry of a destination. Returns whether there was one.
     pub fn remove(&mut self, destination: &Destination) -> bool {
         self.entries.remove(destination).is_some()
     }
 
-    /// The policy of one destination. Shares what is compiled here.
+    /// The policy of one destination. It shares the compiled entries.
     pub fn policy(&self, destination: &ServiceRef) -> Policy {
         if destination.peer.is_some() {
             return Policy::default();
@@ -47,7 +47,7 @@ impl Table {
         Policy::from_parts(parts.iter().filter_map(|key| self.entries.get(key)).cloned().collect())
     }
 
-    /// Whether `source` may connect to `destination`, and what says so.
+    /// Whether `source` may connect to `destination`, and which rule decides.
     pub fn decide(&self, source: &ServiceRef, destination: &ServiceRef, default: DefaultPolicy) -> Verdict {
         if destination.peer.is_some() {
             return default.verdict();
@@ -62,17 +62,17 @@ impl Table {
         self.entries.get(destination)?.exactly(source)
     }
 
-    /// The intentions of one entry, in the order they are tried.
+    /// The intentions of one entry, in order of precedence.
     pub fn of_destination(&self, destination: &Destination) -> &[Arc<Intention>] {
         self.entries.get(destination).map_or(&[], |compiled| compiled.rules())
     }
 
-    /// The token an entry demands of every request to its destination.
+    /// The token that an entry demands of every request to its destination.
     pub fn jwt(&self, destination: &Destination) -> Option<&Arc<JwtRequirement>> {
         self.entries.get(destination)?.jwt()
     }
 
-    /// All intentions that cover a destination, in the order they are tried.
+    /// All intentions that cover a destination, in order of precedence.
     pub fn matching_destination(&self, destination: &ServiceRef) -> Vec<Arc<Intention>> {
         self.policy(destination).rules()
     }
@@ -87,12 +87,12 @@ impl Table {
         sorted(self.entries.values().flat_map(|entry| entry.rules()))
     }
 
-    /// How many intentions there are.
+    /// The number of intentions.
     pub fn len(&self) -> usize {
         self.entries.values().map(|entry| entry.rules().len()).sum()
     }
 
-    /// Whether there is none.
+    /// Whether there are no intentions.
     pub fn is_empty(&self) -> bool {
         self.entries.values().all(|entry| entry.rules().is_empty())
     }
