@@ -1,7 +1,9 @@
-//! Keys of Consul that this version does not implement, or that mean nothing in it, and how an agent answers them.
+//! Consul's keys that this version does not implement, or that have no meaning here, and the agent's reaction to
+//! them.
 //!
-//! Where going on without the key would leave something open that its author takes for closed, the agent does not
-//! start. Every other key is told with its reason, one warning a block, unless it asks for what is the case anyway.
+//! If ignoring the key would leave something open that the operator believes to be closed, the agent does not start.
+//! For every other key it logs the reason, with one warning per block. There is no warning if the key asks for what
+//! is the case anyway.
 
 use concord_syntax::{Kind, Node};
 
@@ -9,16 +11,16 @@ mod blocks;
 
 pub(crate) use self::blocks::BLOCKS;
 
-/// How such a key is answered.
+/// The reaction to such a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// Going on would be unsafe or pointless: the agent does not start.
+    /// Ignoring it would be unsafe or pointless: the agent does not start.
     Refuse,
-    /// The agent starts and says so.
+    /// The agent starts and logs a warning.
     Warn,
-    /// As its `mode` says: a limit that would be enforced stops the start, one that would be logged is told.
+    /// Depends on its `mode`: a limit to be enforced prevents the start, a limit to be logged gives a warning.
     ByMode,
-    /// Asks for what is the case anyway, or for nothing that anybody could miss.
+    /// No warning: the key asks for what is the case anyway, or nobody can miss its effect.
     Accept,
 }
 
@@ -27,20 +29,20 @@ pub enum Answer {
 pub struct Absent {
     /// The key with the blocks around it, joined by dots.
     pub key: &'static str,
-    /// How it is answered.
+    /// The reaction.
     pub answer: Answer,
-    /// The key of today, if this is one of earlier days.
+    /// The current name, if this is an old name.
     pub now: &'static str,
-    /// Why it has no effect, or why nothing starts with it.
+    /// Why it has no effect, or why the agent does not start.
     pub why: &'static str,
-    /// What is the case anyway.
+    /// The value that is the case anyway.
     pub so: So,
 }
 
-/// The value of a key that asks for what is the case anyway.
+/// A value that is the case anyway.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum So {
-    /// `false`, or nothing.
+    /// `false`, or empty.
     Off,
     /// `true`.
     On,
@@ -52,7 +54,7 @@ const fn refuse(key: &'static str, why: &'static str) -> Absent {
     Absent { key, answer: Answer::Refuse, now: "", why, so: So::Off }
 }
 
-/// A key that has no effect, and why.
+/// A key without effect, and the reason.
 const fn idle(key: &'static str, why: &'static str) -> Absent {
     Absent { answer: Answer::Warn, ..refuse(key, why) }
 }
@@ -61,7 +63,7 @@ const fn accept(key: &'static str) -> Absent {
     Absent { answer: Answer::Accept, ..refuse(key, "") }
 }
 
-/// The same key under the name of today.
+/// The same key under its current name.
 const fn now(now: &'static str, old: Absent) -> Absent {
     Absent { now, ..old }
 }
@@ -85,11 +87,11 @@ const ENTERPRISE: &str = "a part of Consul Enterprise that is not available yet"
 const NO_OWN_TLS: &str =
     "checks show no certificate of the agent's yet, and verify by the system's authorities";
 
-/// All of them.
+/// All such keys.
 pub const ABSENT: &[Absent] = &[
     // TLS.
     idle("tls_prefer_server_cipher_suites", "the suites of servers always come first"),
-    // Encryption between agents: nothing is sent that could be read.
+    // Encryption between agents: agents send each other nothing.
     is_so(So::On, idle("encrypt_verify_incoming", NO_AGENTS)),
     is_so(So::On, idle("encrypt_verify_outgoing", NO_AGENTS)),
     idle("server_name", NO_AGENTS),
@@ -101,7 +103,7 @@ pub const ABSENT: &[Absent] = &[
         "auto_encrypt.tls",
         "auto_encrypt.tls can only be used on a client, and there are no client agents yet",
     ),
-    // Joining others. Whether this server may be a cluster of its own is decided by `bootstrap` and `bootstrap_expect`.
+    // Joining other agents. `bootstrap` and `bootstrap_expect` decide whether this server may form a cluster alone.
     idle("retry_join", NOBODY_TO_JOIN),
     idle("retry_interval", NOBODY_TO_JOIN),
     idle("retry_max", NOBODY_TO_JOIN),
@@ -120,7 +122,7 @@ pub const ABSENT: &[Absent] = &[
     idle("segment_limit", ENTERPRISE),
     idle("segment_name_limit", ENTERPRISE),
     idle("partition", ENTERPRISE),
-    // Rights.
+    // ACLs.
     idle("acl.enable_token_replication", ONE_DATACENTER),
     idle("acl.tokens.replication", ONE_DATACENTER),
     now("acl.enable_token_replication", idle("enable_acl_replication", ONE_DATACENTER)),
@@ -252,7 +254,7 @@ pub const ABSENT: &[Absent] = &[
     is_so(So::On, idle("disable_remote_exec", "there is no remote execution")),
     accept("disable_update_check"),
     idle("disable_http_unprintable_char_filter", "paths are taken as they are sent"),
-    // What Consul's builds say about themselves.
+    // Keys that Consul's builds set about themselves.
     accept("version"),
     accept("version_prerelease"),
     accept("version_metadata"),
@@ -261,12 +263,12 @@ pub const ABSENT: &[Absent] = &[
 ];
 
 impl Absent {
-    /// The key as it is told, with that of today.
+    /// The key as it is printed, with its current name.
     pub(crate) fn name(&self) -> String {
         if self.now.is_empty() { self.key.to_owned() } else { format!("{} (now {})", self.key, self.now) }
     }
 
-    /// The answer to a value: what asks for what is the case anyway is taken.
+    /// The reaction to a value. A value that is the case anyway is accepted.
     pub(crate) fn to(&self, value: &Node) -> Answer {
         let Self { answer, so, .. } = *self;
         let as_it_is = match (so, &value.kind) {
@@ -282,7 +284,8 @@ impl Absent {
     }
 }
 
-/// A limit of requests counts in the mode `enforcing`, is logged in `permissive`, and is off otherwise or without rates.
+/// A request limit counts in mode `enforcing`, is logged in `permissive`, and is off in any other mode or without
+/// rates.
 fn by_mode(value: &Node) -> Answer {
     if value.as_object().is_none() {
         return Answer::Refuse;
@@ -296,7 +299,7 @@ fn by_mode(value: &Node) -> Answer {
     }
 }
 
-/// Whether a value turns nothing on: `false`, zero and less, empty, or only such values.
+/// Whether a value turns nothing on: `false`, zero or less, empty, or only such values.
 pub(crate) fn asks_for_nothing(value: &Node) -> bool {
     match &value.kind {
         Kind::Null | Kind::Bool(false) | Kind::Int(..=0) => true,

@@ -1,4 +1,4 @@
-//! Addresses, ports and networks as they stand in configuration.
+//! Addresses, ports and networks in the form that configuration uses.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,24 +6,24 @@ use std::net::IpAddr;
 /// The port of a listener.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Port {
-    /// There is no such listener.
+    /// The listener is disabled.
     Off,
-    /// Whatever the system gives.
+    /// The system chooses a free port.
     Pick,
     /// This one.
     At(u16),
 }
 
-/// Where a listener is.
+/// Where a listener listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ListenHost {
-    /// At an address, with the listener's port.
+    /// At an IP address, with the listener's port.
     Ip(IpAddr),
     /// At a unix socket.
     Unix(String),
 }
 
-/// A network: an address and how many of its first bits count.
+/// A network: an address and the length of its prefix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Network {
     address: IpAddr,
@@ -31,12 +31,12 @@ pub struct Network {
 }
 
 impl Port {
-    /// A number from a file: 0 and below mean off.
+    /// A number from a file; 0 and below disable the listener.
     pub fn try_new(number: i64) -> Option<Self> {
         if number <= 0 { Some(Self::Off) } else { u16::try_from(number).ok().map(Self::At) }
     }
 
-    /// What to give the system when listening: 0 to pick; none if off.
+    /// The port to bind: 0 lets the system choose; `None` if disabled.
     pub fn to_bind(self) -> Option<u16> {
         match self {
             Self::Off => None,
@@ -45,7 +45,7 @@ impl Port {
         }
     }
 
-    /// The same listener at whatever port the system gives; what is off stays off.
+    /// The same listener at a port that the system chooses. A disabled listener stays disabled.
     #[must_use]
     pub fn ephemeral(self) -> Self {
         match self {
@@ -66,7 +66,7 @@ impl fmt::Display for Port {
 }
 
 impl ListenHost {
-    /// Reads an IP address, in brackets or not, or `unix:///path`; `unix:path` is the same.
+    /// Parses an IP address, with or without brackets, or `unix:///path`; `unix:path` is the same.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -76,7 +76,7 @@ impl ListenHost {
         bare.parse().ok().map(Self::Ip)
     }
 
-    /// Whether listening at both with one port fails.
+    /// Whether listening at both with the same port fails.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Ip(one), Self::Ip(two)) => one == two || one.is_unspecified() || two.is_unspecified(),
@@ -96,7 +96,7 @@ impl fmt::Display for ListenHost {
 }
 
 impl Network {
-    /// Reads `10.0.0.0/8`.
+    /// Parses `10.0.0.0/8`.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/')?;
         let address: IpAddr = address.parse().ok()?;
@@ -105,7 +105,7 @@ impl Network {
         (bits <= width).then_some(Self { address, bits })
     }
 
-    /// The network that an address is in.
+    /// The network that contains an address.
     pub(crate) fn of(address: IpAddr, bits: u8) -> Self {
         let mask = |width: u32| u128::MAX.checked_shl(width - u32::from(bits).min(width)).unwrap_or(0);
         let address = match address {

@@ -1,19 +1,19 @@
-//! Keys of earlier days that mean what another key means: read as that one, with a warning, as in Consul.
+//! Old names of keys: they are read as their current names, with a warning, as in Consul.
 //!
-//! Where one source says both, the key of today counts. Old keys whose meaning is not built stand in
-//! [`crate::absent`], beside the keys that replaced them.
+//! If one source has both, the current name wins. Old keys whose meaning is not built are in [`crate::absent`],
+//! beside the keys that replaced them.
 
 use concord_syntax::{Kind, Member, Node, Object};
 
 use crate::diagnostic::{Diagnostic, Origin};
 use crate::key::{joined, plain};
 
-/// A key and the one that replaced it.
+/// An old key and the one that replaced it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deprecated {
     /// The key with the blocks around it, joined by dots.
     pub key: &'static str,
-    /// The key of today.
+    /// The current key.
     pub now: &'static str,
 }
 
@@ -21,7 +21,7 @@ const fn old(key: &'static str, now: &'static str) -> Deprecated {
     Deprecated { key, now }
 }
 
-/// All of them.
+/// All old keys.
 pub const DEPRECATED: &[Deprecated] = &[
     old("acl.tokens.master", "acl.tokens.initial_management"),
     old("acl_agent_token", "acl.tokens.agent"),
@@ -44,13 +44,13 @@ pub const DEPRECATED: &[Deprecated] = &[
     old("verify_server_hostname", "tls.internal_rpc.verify_server_hostname"),
 ];
 
-/// The key that turns rights on by being there, whatever else the same source says.
+/// If this key is present, ACLs are enabled, whatever else the same source says.
 const IMPLIES_ACLS: &str = "acl_datacenter";
 
-/// The key from the days when gRPC never asked callers for certificates: it does not begin to.
+/// This key is older than client certificates for gRPC, so it does not demand them for gRPC.
 const SPARES_GRPC: &str = "verify_incoming";
 
-/// The same source in the keys of today.
+/// The same source with current keys.
 pub(crate) fn rewritten(root: Object, named: &dyn Fn(&str) -> String, found: &mut Vec<Diagnostic>) -> Object {
     let mut moved = Vec::new();
     let mut root = without_old(root, "", &mut moved);
@@ -89,7 +89,7 @@ fn without_old(object: Object, prefix: &str, moved: &mut Vec<Moved>) -> Object {
             moved.push((old, entry));
             continue;
         }
-        // Only blocks that can hold such a key are of interest.
+        // Only blocks that can contain such a key need to be searched.
         let block = format!("{}.", plain(&key));
         if DEPRECATED.iter().any(|old| plain(old.key).starts_with(&block)) {
             entry.value = descend(entry.value, &key, moved);
@@ -108,17 +108,17 @@ fn descend(node: Node, key: &str, moved: &mut Vec<Moved>) -> Node {
     Node { pos: node.pos, kind }
 }
 
-/// What becomes of a value that is there already.
+/// What happens if the current key already has a value.
 #[derive(Clone, Copy)]
 enum Existing {
     Keep,
     Replace,
 }
 
-/// Puts a value under a key of today, with the place of the old one.
+/// Stores a value under a current key, with the position of the old one.
 fn put(object: &mut Object, key: &str, old: Member, existing: Existing) {
     let (own, inner) = key.split_once('.').map_or((key, None), |(block, inner)| (block, Some(inner)));
-    // `null` says nothing.
+    // `null` counts as absent.
     object.members.retain(|entry| plain(&entry.key) != plain(own) || entry.value.kind != Kind::Null);
     let at = object.members.iter().position(|entry| plain(&entry.key) == plain(own));
     match (at, inner) {
@@ -129,7 +129,7 @@ fn put(object: &mut Object, key: &str, old: Member, existing: Existing) {
         }
         (None, None) => object.members.push(Member { key: own.to_owned(), ..old }),
         (Some(at), Some(inner)) => {
-            // Anything but a block there is a fault of its own.
+            // If the value is not a block, that is reported elsewhere.
             if let Kind::Object(block) = &mut object.members[at].value.kind {
                 put(block, inner, old, existing);
             }

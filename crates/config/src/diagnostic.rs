@@ -1,4 +1,4 @@
-//! What is wrong or doubtful, and where it was written.
+//! Errors and warnings about configuration, with their positions.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use concord_syntax::Pos;
 /// Where a value was written.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Origin {
-    /// A file's name, `-hcl` or a flag; empty for a value nobody wrote.
+    /// A file name, `-hcl` or a flag; empty for a value that nobody wrote.
     pub source: String,
-    /// The place in it; line 0 for flags.
+    /// The position in it; line 0 for flags.
     pub pos: Pos,
 }
 
@@ -22,26 +22,26 @@ pub enum Severity {
     Error,
 }
 
-/// One finding.
+/// One error or warning.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// Where it was written.
     pub origin: Origin,
-    /// The key, `ports.http`; empty for a whole source.
+    /// The key, such as `ports.http`; empty for a whole source.
     pub key: String,
-    /// What is wrong, with the value and the remedy.
+    /// The problem, with the value and the remedy.
     pub message: String,
 }
 
 impl Diagnostic {
-    /// Something that keeps the agent from starting.
+    /// An error, which prevents the start.
     pub fn error(origin: Origin, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, origin, key: key.into(), message: message.into() }
     }
 
-    /// Something a person should know.
+    /// A warning for the operator.
     pub fn warning(origin: Origin, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, origin, key: key.into(), message: message.into() }
     }
@@ -66,7 +66,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Whether a message names a key as a whole word.
+/// Whether a message contains a key as a whole word.
 fn names(message: &str, key: &str) -> bool {
     let within = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     message.match_indices(key).any(|(at, _)| {

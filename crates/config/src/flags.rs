@@ -1,4 +1,4 @@
-//! Flags of `concord agent`, as the last layer.
+//! The flags of `concord agent`, which are the last layer.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,15 @@ use concord_syntax::{Kind, Member, Node, Object, Pos};
 use crate::absent::ABSENT;
 use crate::knob::{KNOBS, Knob};
 
-/// The flags that were given; those left out are `None` or empty. The command line fills this in, and turns
-/// `-config-file` and `-config-dir` into sources.
+/// The given flags; missing ones are `None` or empty. The command line fills this in, and turns `-config-file` and
+/// `-config-dir` into sources.
 #[derive(Clone, Debug, Default)]
 pub struct AgentFlags {
-    /// `-dev`: a server of its own in memory, for trying things out.
+    /// `-dev`: a single server in memory, for trying things out.
     pub dev: bool,
-    /// `-ephemeral-ports`: every listener that is on and whose port nobody stated gets whatever port the
-    /// system gives.
+    /// `-ephemeral-ports`: every enabled listener without a configured port gets a port that the system chooses.
     pub ephemeral_ports: bool,
-    /// `-hcl`, repeatable: fragments read as files are, after the files. There may be tokens in them.
+    /// `-hcl`, repeatable: fragments that are read like files, after the files. They may contain tokens.
     pub hcl: Vec<Secret>,
     /// `-advertise`.
     pub advertise: Option<String>,
@@ -97,11 +96,11 @@ pub struct AgentFlags {
     pub syslog: Option<bool>,
     /// `-ui`.
     pub ui: Option<bool>,
-    /// Names of other flags that ask for something, without the dash: what they ask for is not built yet.
+    /// Names, without the dash, of other given flags whose function is not built yet.
     pub absent: Vec<&'static str>,
 }
 
-/// Which flag says which key.
+/// The key that each flag sets.
 const FLAGS: &[(&str, &str)] = &[
     ("-advertise", "advertise_addr"),
     ("-allow-write-http-from", "http_config.allow_write_http_from"),
@@ -142,7 +141,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("-server-port", "ports.server"),
     ("-syslog", "enable_syslog"),
     ("-ui", "ui_config.enabled"),
-    // What is not built yet is answered as its key is.
+    // A flag whose function is not built is answered like its key.
     ("-advertise-wan", "advertise_addr_wan"),
     ("-auto-reload-config", "auto_reload_config"),
     ("-disable-host-node-id", "disable_host_node_id"),
@@ -167,14 +166,14 @@ const FLAGS: &[(&str, &str)] = &[
     ("-ui-dir", "ui_dir"),
 ];
 
-/// The flag that says a key, for messages.
+/// The flag that sets a key, for messages.
 pub(crate) fn flag_of(key: &str) -> String {
     let within = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('.'));
     let own = FLAGS.iter().find(|(_, own)| *own == key || within(key, own) || within(own, key));
     own.map_or("command line", |(flag, _)| flag).to_owned()
 }
 
-/// Whether nothing comes of a flag but a refusal or a warning, as yet. Its name without the dash.
+/// Whether a flag so far only causes an error or a warning. The name is given without the dash.
 pub fn is_absent(flag: &str) -> bool {
     let unbuilt = |knob: &Knob| knob.doc.ends_with("Not available yet.");
     key_of(flag).is_some_and(|key| {
@@ -186,13 +185,13 @@ pub fn is_absent(flag: &str) -> bool {
     })
 }
 
-/// The key that a flag says. Its name without the dash.
+/// The key that a flag sets. The name is given without the dash.
 pub(crate) fn key_of(flag: &str) -> Option<&'static str> {
     FLAGS.iter().find(|(own, _)| own.strip_prefix('-') == Some(flag)).map(|(_, key)| *key)
 }
 
 impl AgentFlags {
-    /// The flags as a tree, so that they are read, merged and refused as files are.
+    /// The flags as a tree, so that they are parsed, merged and refused like files.
     pub(crate) fn tree(&self) -> Node {
         let Self {
             dev: _,
@@ -309,7 +308,7 @@ fn entry(key: &str, kind: Kind) -> Member {
     Member { key: key.to_owned(), key_pos: Pos::default(), value: Node::new(kind) }
 }
 
-/// Puts a member into a block, which is made if it is not there.
+/// Adds a member to a block, and creates the block if needed.
 fn inside(root: &mut Object, block: &str, member: Member) {
     let at = root.members.iter().position(|entry| entry.key == block).unwrap_or_else(|| {
         root.members.push(entry(block, Kind::Object(Object::default())));

@@ -1,18 +1,18 @@
-//! Addresses of the machine, as the program finds them, for templates in addresses.
+//! The machine's addresses for templates in addresses. The program finds them.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::address::Network;
 
-/// The machine's addresses and its way out.
+/// The machine's addresses and its default route.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Interfaces {
-    /// One for each address of each interface, in the system's order.
+    /// One per address of each interface, in the system's order.
     pub addresses: Vec<InterfaceAddress>,
-    /// The interface that the default route leaves by; none: there is no such route.
+    /// The interface of the default route; `None`: there is no default route.
     pub default: Option<String>,
-    /// Why the system did not tell them, if it did not.
+    /// The error, if the system could not be queried.
     pub fault: Option<String>,
 }
 
@@ -23,29 +23,29 @@ pub struct InterfaceAddress {
     pub name: String,
     /// The address.
     pub address: IpAddr,
-    /// How many of its first bits are the network's.
+    /// The length of the network prefix.
     pub bits: u8,
-    /// What the interface can and does.
+    /// The flags of the interface.
     pub flags: Flags,
 }
 
-/// What an interface can and does.
+/// The flags of an interface.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "the system's flags, one by one")]
 pub struct Flags {
-    /// It is on.
+    /// It is up.
     pub up: bool,
-    /// It reaches all hosts of its network at once.
+    /// It supports broadcast.
     pub broadcast: bool,
-    /// It leads nowhere but here.
+    /// It is a loopback interface.
     pub loopback: bool,
-    /// It leads to one other host.
+    /// It is a point-to-point link.
     pub point_to_point: bool,
-    /// It reaches groups of hosts.
+    /// It supports multicast.
     pub multicast: bool,
 }
 
-/// Networks by the number of the RFC that sets them aside. 0 stands for what no router passes on.
+/// Special networks by the number of the RFC that defines them. 0 stands for networks that routers do not forward.
 const SPECIAL: &[(u32, &[&str])] = &[
     (
         0,
@@ -107,13 +107,13 @@ const SPECIAL: &[(u32, &[&str])] = &[
     ),
 ];
 
-/// The networks that an RFC sets aside, if it is known here.
+/// The networks that an RFC defines, if it is known here.
 pub(crate) fn networks_of_rfc(number: u32) -> Option<Vec<Network>> {
     let (_, written) = SPECIAL.iter().find(|(own, _)| *own == number)?;
     Some(written.iter().map(|text| Network::parse(text).expect("the table holds networks")).collect())
 }
 
-/// The numbers of the RFCs that are known.
+/// The numbers of the known RFCs.
 pub(crate) fn known_rfcs() -> impl Iterator<Item = u32> {
     SPECIAL.iter().map(|(number, _)| *number).filter(|number| *number != 0)
 }
@@ -124,14 +124,14 @@ impl InterfaceAddress {
         networks.iter().any(|network| network.contains(self.address))
     }
 
-    /// Whether routers pass on what is sent to it.
+    /// Whether routers forward packets to this address.
     pub(crate) fn is_forwardable(&self) -> bool {
         !self.is_of_rfc(0)
     }
 }
 
 impl fmt::Display for InterfaceAddress {
-    /// `10.0.0.5/24`, and without bits if it is a network of its own.
+    /// `10.0.0.5/24`; without the prefix length for a single address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = if self.address.is_ipv4() { 32 } else { 128 };
         if self.bits == own { self.address.fmt(f) } else { write!(f, "{}/{}", self.address, self.bits) }
@@ -139,7 +139,7 @@ impl fmt::Display for InterfaceAddress {
 }
 
 impl fmt::Display for Interfaces {
-    /// What the machine has, for whoever wrote a template that finds nothing.
+    /// The list of addresses, for a message about a template that finds nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(fault) = &self.fault {
             return write!(f, "the system does not tell its addresses: {fault}");

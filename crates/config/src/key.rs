@@ -1,11 +1,11 @@
-//! Keys as text: with the blocks around them, and as they are compared.
+//! Keys as text: with their blocks, and in the form for comparison.
 
-/// A key inside of a block.
+/// The full name of a key inside a block.
 pub(crate) fn joined(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
-/// A key with case and `_` put aside, to find what was meant.
+/// A key without case and `_`, for comparison.
 pub(crate) fn plain(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }

@@ -1,4 +1,4 @@
-//! The table of knobs: what each key means, its default, its value in force.
+//! The table of knobs: each key's meaning, its default, and how to read its current value.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -19,29 +19,29 @@ pub struct Knob {
     pub key: &'static str,
     /// The default as [`Shown`] prints it; `-dev` changes some, see [`DEV_DEFAULTS`].
     pub default: &'static str,
-    /// What it means.
+    /// Its meaning.
     pub doc: &'static str,
-    /// Its value in force.
+    /// Its current value.
     pub value: fn(&Config) -> Shown,
 }
 
-/// A value in force: comparable, and printable without telling a secret.
+/// A current value: it can be compared, and printed without revealing a secret.
 #[derive(Clone)]
 pub enum Shown {
-    /// As it is.
+    /// Printed as it is.
     Plain(String),
     /// Compared but never printed.
     Hidden(Option<Secret>),
     /// Too long to print; compared by its fingerprint.
     Content {
-        /// How many there are.
+        /// The number of elements.
         count: usize,
-        /// Fingerprint of the whole.
+        /// Fingerprint of all of them.
         hash: u64,
     },
 }
 
-/// What `-dev` makes of defaults.
+/// The defaults that `-dev` changes.
 pub const DEV_DEFAULTS: &[(&str, &str)] = &[
     ("advertise_addr", "127.0.0.1"),
     ("bind_addr", "127.0.0.1"),
@@ -314,8 +314,8 @@ fn list<T: fmt::Display>(values: &[T]) -> Shown {
     Shown::Plain(values.iter().map(T::to_string).collect::<Vec<_>>().join(" "))
 }
 
-/// Definitions have no printed form; their debug form has all of them but secrets, which are added for the
-/// fingerprint. It is compared and not printed.
+/// Definitions have no printed form. Their debug form contains everything but secrets, which are added to the
+/// fingerprint. The result is compared and not printed.
 fn content<T: fmt::Debug>(values: &[T], secrets: u64) -> Shown {
     content_of(values.len(), &(values, secrets))
 }

@@ -1,4 +1,4 @@
-//! One source, taken apart: plain keys, definitions, entries, and where each was written.
+//! One source, split into plain keys, definitions and entries, with the position of each.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::key::{joined, plain};
 use crate::raw::Raw;
 use crate::spelling::spelt;
 
-/// A definition or entry, taken out of its source. Has no `Debug`: there may be tokens in it.
+/// A definition or entry from a source. It has no `Debug`, because it may contain tokens.
 #[derive(Clone)]
 pub(crate) struct Piece {
     pub(crate) node: Node,
     pub(crate) origin: Origin,
 }
 
-/// What a source says.
+/// The content of one source.
 #[derive(Default)]
 pub(crate) struct Layer {
     pub(crate) raw: Raw,
@@ -28,17 +28,17 @@ pub(crate) struct Layer {
     pub(crate) entries: Vec<Piece>,
 }
 
-/// Where keys were written last.
+/// Where each key was last written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins(BTreeMap<String, Origin>);
 
 impl Origins {
-    /// Where a key, or the block it is in, was written.
+    /// Where a key, or its block, was written.
     pub(crate) fn of(&self, key: &str) -> Origin {
         self.0.get(&plain(key)).cloned().unwrap_or_default()
     }
 
-    /// Whether somebody wrote a key, in a file or by a flag; `-dev` and defaults are nobody.
+    /// Whether a file or a flag sets a key. `-dev` and defaults do not count.
     pub(crate) fn states(&self, key: &str) -> bool {
         self.0.contains_key(&plain(key))
     }
@@ -53,7 +53,7 @@ impl Origins {
 }
 
 impl Layer {
-    /// Takes a tree apart. `named` gives the source's name for a key: the file's, or the flag's.
+    /// Splits a tree. `named` returns the source's name for a key: the file, or the flag.
     pub(crate) fn read(
         tree: Node,
         named: &dyn Fn(&str) -> String,
@@ -76,7 +76,7 @@ impl Layer {
         Some(own)
     }
 
-    /// Takes definitions and entries out of the tree, so that each is decoded with its own place.
+    /// Takes definitions and entries out of the tree, so that each is decoded with its own position.
     fn take_pieces(&mut self, object: Object, reader: &mut LayerReader<'_>) -> Object {
         let mut rest = Object::default();
         for entry in object.members {
@@ -120,7 +120,7 @@ impl Layer {
     }
 }
 
-/// The elements of a list, or the one value.
+/// The elements of a list, or the single value.
 fn each(node: Node) -> impl Iterator<Item = Node> {
     match node.kind {
         Kind::List(items) => items,
@@ -138,17 +138,17 @@ struct LayerReader<'a> {
     idle: Vec<Idle>,
 }
 
-/// A key without effect, to be told with the others of its block.
+/// A key without effect, to be reported with the others of its block.
 struct Idle {
     absent: &'static Absent,
     origin: Origin,
 }
 
-/// How often what is left of a source is decoded anew without a value that was refused.
+/// How often the rest of a source is decoded again without a refused value.
 const DECODED_MAX: usize = 64;
 
 impl LayerReader<'_> {
-    /// The tree without the keys that are not built yet, each of which is answered.
+    /// The tree without the keys that are not built yet. Each of them is reported.
     fn without_absent(&mut self, object: Object, prefix: &str) -> Object {
         let mut rest = Object::default();
         for mut entry in object.members {
@@ -193,7 +193,8 @@ impl LayerReader<'_> {
         }
     }
 
-    /// One warning for the keys of a block, and one for those outside of blocks that have the same reason.
+    /// One warning per block for its keys without effect. Keys outside of blocks share a warning if they have the
+    /// same reason.
     fn tell_idle(&mut self) {
         let mut groups: Vec<(Origin, &str, Vec<&Absent>)> = Vec::new();
         for Idle { absent, origin } in std::mem::take(&mut self.idle) {
@@ -225,7 +226,7 @@ impl LayerReader<'_> {
         }
     }
 
-    /// The plain keys. A value that is refused is left out, so that one does not hide the others.
+    /// The plain keys. A refused value is left out, so that one error does not hide the others.
     fn decoded(&mut self, mut node: Node) -> Raw {
         for _ in 0..DECODED_MAX {
             let faults = match syntax::decode_exact::<Raw>(&node, "") {
@@ -244,7 +245,7 @@ impl LayerReader<'_> {
         Raw::default()
     }
 
-    /// Remembers where each key was written.
+    /// Records where each key was written.
     fn record(&self, object: &Object, prefix: &str, origins: &mut Origins) {
         for entry in &object.members {
             let key = joined(prefix, &entry.key);
@@ -262,7 +263,7 @@ impl LayerReader<'_> {
     }
 }
 
-/// Takes the key out that a fault is about, in all blocks of its name. Whether there was one.
+/// Removes the key that an error names, in all blocks of its name. Returns whether it was there.
 fn remove(object: &mut Object, prefix: &str, path: &str) -> bool {
     let is_at =
         |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));

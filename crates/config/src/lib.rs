@@ -6,10 +6,10 @@
 //! flags ─► tree ─► Layer ┘             (later wins; lists append; maps join)
 //! ```
 //!
-//! Loading is a pure function: it opens no file, reads no clock and no environment. All faults of all sources
-//! are found at once, each with its source, key, value and remedy. What each knob means and its default stands
-//! in one table ([`knob::KNOBS`]); which of Consul's keys are not built yet or mean nothing here in another
-//! ([`absent::ABSENT`]), which have a new name in a third ([`deprecated::DEPRECATED`]). There is no fourth kind.
+//! Loading is a pure function: it opens no file, and reads no clock and no environment. It reports all errors of all
+//! sources at once, each with its source, key, value and remedy. One table has the meaning and default of each knob
+//! ([`knob::KNOBS`]). A second one has Consul's keys that are not built yet or mean nothing here
+//! ([`absent::ABSENT`]). A third one has the renamed keys ([`deprecated::DEPRECATED`]). There are no other keys.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

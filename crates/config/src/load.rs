@@ -1,4 +1,4 @@
-//! From sources and flags to configuration, in one pure function.
+//! Turns sources and flags into configuration, in one pure function.
 
 use crate::diagnostic::{Diagnostic, Origin, Severity};
 use crate::flags::{AgentFlags, flag_of};
@@ -9,19 +9,19 @@ use crate::resolve::{Resolver, dev_preset};
 use crate::section::Config;
 use crate::source::{Format, Source};
 
-/// Configuration that can be started with.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What a person should know about it.
+    /// Warnings for the operator.
     pub warnings: Vec<Diagnostic>,
     origins: Origins,
 }
 
-/// Loads configuration from files, in their order, then `-hcl` fragments, then flags.
+/// Loads configuration from files, in their order, then from `-hcl` fragments, then from flags.
 ///
-/// On failure all faults of all sources, as they would be read. What is only a warning is told once it starts.
+/// On failure it returns all errors of all sources, in reading order. Warnings are returned only on success.
 pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loaded, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let mut all = Layer::default();
@@ -34,7 +34,7 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
         bytes: text.expose().as_bytes().to_vec(),
     });
     for source in sources.iter().cloned().chain(fragments) {
-        // As in Consul an empty file says nothing.
+        // An empty file counts as absent, as in Consul.
         if source.bytes.trim_ascii().is_empty() {
             continue;
         }
@@ -57,7 +57,7 @@ pub fn load(sources: &[Source], flags: &AgentFlags, host: &Host) -> Result<Loade
     let definitions = resolver.definitions(&services, &checks, raw.runs_local_scripts());
     let entries = resolver.entries(&entries);
     let config = resolver.config(raw, definitions, entries, flags, host);
-    // As they are read: what nobody wrote comes last, behind the flags.
+    // In reading order. Errors without a source come last, after the flags.
     let mut found = resolver.found;
     let order = |name: &str| sources.iter().position(|source| source.name == name);
     let late = |name: &str| sources.len() + usize::from(name != "-hcl") + usize::from(name.is_empty());
@@ -85,7 +85,7 @@ impl Layer {
 }
 
 impl Loaded {
-    /// Where a key was written last; an empty source if nobody wrote it.
+    /// Where a key was last written; an empty source if nobody wrote it.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.of(key)
     }

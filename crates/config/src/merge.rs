@@ -1,8 +1,8 @@
-//! How a later source changes what earlier ones said: scalars are replaced, lists grow, maps join by key.
+//! Merges a later source into earlier ones: scalars are replaced, lists are appended, maps are joined by key.
 
 use std::collections::BTreeMap;
 
-/// Takes over what a later source says.
+/// Merges a later value into this one.
 pub(crate) trait Merge {
     fn merge(&mut self, later: Self);
 }

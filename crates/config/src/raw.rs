@@ -1,7 +1,7 @@
-//! The keys as written: everything optional, nothing checked but its type.
+//! The keys as written: everything is optional, and only types are checked.
 //!
-//! Services, checks and `config_entries` are not here: they are taken out of the tree first, so that their
-//! faults keep their places. The meaning of each key stands in [`crate::knob::KNOBS`].
+//! Services, checks and `config_entries` are not here: they are taken out of the tree first, so that their errors
+//! keep their positions. [`crate::knob::KNOBS`] has the meaning of each key.
 
 #![allow(missing_docs, reason = "a knob is documented once, in the table of knobs")]
 
@@ -228,7 +228,7 @@ keys! {
     }
 }
 
-/// A block of which nothing is built yet, so that its unknown keys are told from those.
+/// A block that is not built at all, so that its keys are reported as such and not as unknown.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
 #[serde(default)]
@@ -242,7 +242,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, 
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()).map(Secret::new))
 }
 
-/// A duration as people write it. A bare number is refused: of what would it be a number?
+/// A duration with a unit. A bare number is refused, because its unit is unclear.
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     deserializer.deserialize_any(Written)
 }
@@ -283,7 +283,7 @@ fn nothing<S: serde::Serializer>(_: &Option<Secret>, serializer: S) -> Result<S:
 }
 
 impl Raw {
-    /// Whether checks of files may run programs.
+    /// Whether checks from files may run programs.
     pub(crate) fn runs_local_scripts(&self) -> bool {
         self.enable_local_script_checks.unwrap_or(false) || self.enable_script_checks.unwrap_or(false)
     }

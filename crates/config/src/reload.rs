@@ -1,12 +1,12 @@
-//! What differs between two configurations.
+//! Compares two configurations.
 //!
-//! What a reload may change stands in no table: the parts of the program say what they put into force, and that is
-//! compared with what was in force before and with what was read.
+//! No table says what a reload may change. The parts of the program report which settings they have applied; this is
+//! compared with the old configuration and the new one.
 
 use crate::knob::KNOBS;
 use crate::section::Config;
 
-/// The keys whose values differ, in the order of the table of knobs.
+/// The keys with different values, in the order of the table of knobs.
 pub fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
     KNOBS.iter().filter(|knob| (knob.value)(old) != (knob.value)(new)).map(|knob| knob.key).collect()
 }

@@ -1,7 +1,7 @@
-//! From what was written to sections: defaults, rules, and all faults at once.
+//! Turns written values into sections: applies defaults and rules, and collects all errors.
 //!
-//! Values that cannot be used are replaced by their default while the rest is looked at; a fault keeps the
-//! result from being used.
+//! An unusable value is replaced by its default while the rest is checked. The error prevents the result from being
+//! used.
 
 use std::collections::BTreeMap;
 
@@ -28,22 +28,22 @@ mod entries;
 mod listen;
 mod tls;
 
-/// Number of seconds resolved tokens and policies are kept.
+/// How many seconds resolved tokens and policies are cached.
 const ACL_TTL_SECS: u64 = 30;
 
-/// Collects faults while sections are made.
+/// Collects errors while the sections are built.
 pub(crate) struct Resolver<'a> {
     pub(crate) origins: &'a Origins,
     pub(crate) found: Vec<Diagnostic>,
     pub(crate) dev: bool,
-    /// Whether all that was written could be read. If not, what is missing or does not fit together may well stand
-    /// in what could not, and is not complained about.
+    /// Whether everything that was written could be parsed. If not, a missing or inconsistent value is not reported,
+    /// because the unreadable part may contain it.
     pub(crate) whole: bool,
     /// The machine's addresses.
     pub(crate) interfaces: &'a Interfaces,
 }
 
-/// What `-dev` says before any file does. What it changes besides stands with the knobs.
+/// The settings that `-dev` applies before any file. The table of knobs has its other changes.
 pub(crate) fn dev_preset() -> Raw {
     let mut raw = Raw {
         bind_addr: Some("127.0.0.1".to_owned()),
@@ -89,20 +89,20 @@ impl Resolver<'_> {
         config
     }
 
-    /// A fault at the place a key was written.
+    /// Reports an error at the position of a key.
     pub(crate) fn fail(&mut self, key: &str, message: impl Into<String>) {
         let origin = self.origins.of(key);
         self.found.push(Diagnostic::error(origin, key, message));
     }
 
-    /// A fault about what is missing, or about keys that do not fit together.
+    /// Reports an error about a missing key, or about keys that conflict.
     pub(crate) fn conflict(&mut self, key: &str, message: impl Into<String>) {
         if self.whole {
             self.fail(key, message);
         }
     }
 
-    /// A doubt at the place a key was written.
+    /// Reports a warning at the position of a key.
     pub(crate) fn warn(&mut self, key: &str, message: impl Into<String>) {
         let origin = self.origins.of(key);
         self.found.push(Diagnostic::warning(origin, key, message));
@@ -113,7 +113,7 @@ impl Resolver<'_> {
         let ttl = std::time::Duration::from_secs(ACL_TTL_SECS);
         let down = acl.down_policy.as_deref().unwrap_or("extend-cache");
         let down_policy = DownPolicy::parse(down).unwrap_or_else(|| {
-            // Whoever cut the agent off from its servers would be let in everywhere.
+            // With `allow`, whoever disconnected the agent from its servers would get every right.
             let text = match down {
                 "allow" => "not available: acl.down_policy allow would open everything while no server answers; use extend-cache, async-cache or deny".to_owned(),
                 _ => format!("{down:?} is not a policy; use deny, extend-cache or async-cache"),
@@ -185,7 +185,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The cluster's id, which is no setting of the provider though it stands among them.
+    /// The cluster id. It is no setting of the CA provider, although it is written among them.
     fn cluster_id(&mut self, settings: &mut Settings) -> Option<Uuid> {
         let key = settings.keys().find(|key| same_key(key, CLUSTER_ID)).cloned()?;
         let id = match settings.remove(&key)? {
@@ -246,7 +246,7 @@ impl Resolver<'_> {
         let files = raw.log_rotate_max_files.unwrap_or(0);
         Some(LogFileSection {
             path: path?,
-            // As in Consul, 0 and less is no limit.
+            // 0 and below mean no limit, as in Consul.
             rotate_bytes: raw
                 .log_rotate_bytes
                 .and_then(|bytes| u64::try_from(bytes).ok())

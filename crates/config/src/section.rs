@@ -1,4 +1,4 @@
-//! Configuration as components take it: checked, complete, typed.
+//! Configuration in the form that components use: checked, complete and typed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,15 +18,15 @@ use crate::diagnostic::Origin;
 /// The setting of the certificate authority that fixes the trust domain.
 pub(crate) const CLUSTER_ID: &str = "cluster_id";
 
-/// How long a log file is written to where nothing is said, as in Consul.
+/// How long a log file is used by default, as in Consul.
 pub(crate) const LOG_ROTATE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// All of it.
+/// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What makes the agent itself.
+    /// The agent itself.
     pub agent: AgentSection,
-    /// What makes it a server.
+    /// The server.
     pub server: ServerSection,
     /// The HTTP interface.
     pub http: HttpSection,
@@ -36,15 +36,15 @@ pub struct Config {
     pub https: TlsListenerSection,
     /// The gRPC interface over TLS.
     pub grpc_tls: TlsListenerSection,
-    /// What is presented and asked for over TLS.
+    /// The TLS settings of each kind of listener.
     pub tls: TlsSections,
     /// Who may connect to unix sockets.
     pub unix_sockets: UnixSocketSection,
-    /// Rights.
+    /// ACLs.
     pub acl: AclSection,
     /// The mesh and its certificate authority.
     pub connect: ConnectSection,
-    /// How keys of the certificate authority are sealed.
+    /// The keys that encrypt the CA's private keys.
     pub sealing: SealingSection,
     /// Metrics.
     pub telemetry: TelemetrySection,
@@ -54,65 +54,65 @@ pub struct Config {
     pub definitions: Definitions,
 }
 
-/// What makes the agent itself.
+/// The agent itself.
 #[derive(Clone, Debug)]
 pub struct AgentSection {
-    /// Started with `-dev`: in memory, short timings, answers always indented.
+    /// Started with `-dev`: data in memory, short timings, indented answers.
     pub dev: bool,
     /// Its datacenter.
     pub datacenter: Datacenter,
-    /// The datacenter that decides on intentions, entries and tokens. Ours, so far.
+    /// The datacenter that decides about intentions, entries and tokens. So far always our own.
     pub primary_datacenter: Datacenter,
     /// Domain of DNS names.
     pub domain: String,
-    /// A second one.
+    /// A second domain.
     pub alt_domain: Option<String>,
     /// Its node's name.
     pub node_name: NodeName,
-    /// Its node's id; none: kept in the data directory, made at first start.
+    /// Its node's id. `None`: created at the first start and kept in the data directory.
     pub node_id: Option<Uuid>,
     /// Its node's metadata.
     pub node_meta: BTreeMap<String, String>,
-    /// Where it keeps what lasts; none: nothing lasts.
+    /// The directory for persistent data. `None`: nothing is stored.
     pub data_dir: Option<String>,
     /// Address of the ports between agents.
     pub bind: IpAddr,
-    /// Address others are told; none: to be found out from the system.
+    /// The address that others are told. `None`: determined from the system.
     pub advertise: Option<IpAddr>,
-    /// Key of what agents tell each other of their membership.
+    /// The key that encrypts gossip between agents.
     pub encrypt: Option<Secret>,
-    /// Port of the LAN pool, told to others.
+    /// Port of the LAN gossip pool, as told to others.
     pub serf_lan: Port,
-    /// How long changes of a check's output alone may wait.
+    /// How long a change of output alone may be missing in the catalog.
     pub check_update_interval: Duration,
     /// Bytes of a check's output that are kept.
     pub check_output_bytes_max: usize,
     /// Keep no output of checks.
     pub discard_check_output: bool,
-    /// Whether checks may run programs, wherever they were registered.
+    /// Whether checks may run programs, also if they are registered over the API.
     pub script_checks: bool,
-    /// Whether checks of files may run programs.
+    /// Whether checks from files may run programs.
     pub local_script_checks: bool,
-    /// Ports given to sidecars that have none; none: no port is given.
+    /// Ports for sidecars without a port of their own. `None`: no ports are assigned.
     pub sidecar_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.
     pub pid_file: Option<String>,
 }
 
-/// What makes it a server.
+/// The server.
 #[derive(Clone, Debug)]
 pub struct ServerSection {
-    /// Whether it is one.
+    /// Whether the agent is a server.
     pub enabled: bool,
-    /// Whether it may make a cluster of its own where there is none.
+    /// Whether it may form a new cluster alone.
     pub bootstrap: bool,
-    /// Port of internal calls.
+    /// Port for internal RPC.
     pub port: Port,
     /// Consensus.
     pub raft: RaftSection,
-    /// Entries written at start if they are not there.
+    /// Entries written at the start if they do not exist.
     pub entries: Vec<Entry>,
-    /// How long a blocking query waits where it does not say.
+    /// How long a blocking query waits by default.
     pub default_query_time: Duration,
     /// How long a blocking query may wait.
     pub max_query_time: Duration,
@@ -121,17 +121,17 @@ pub struct ServerSection {
 /// Consensus.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RaftSection {
-    /// A follower that hears nothing for so long asks for votes.
+    /// How long a follower waits for a heartbeat before it becomes a candidate.
     pub heartbeat_timeout: Duration,
-    /// An election takes no longer than this.
+    /// How long an election may take.
     pub election_timeout: Duration,
-    /// A leader without a majority for so long steps down.
+    /// How long a leader may be without a majority before it steps down.
     pub leader_lease: Duration,
-    /// Log entries after which a snapshot is made.
+    /// Log entries after which a snapshot is taken.
     pub snapshot_threshold: u64,
-    /// How often that is looked at.
+    /// How often this is checked.
     pub snapshot_interval: Duration,
-    /// Log entries kept behind a snapshot for followers that lag.
+    /// Log entries kept before a snapshot, for late followers.
     pub trailing_logs: u64,
 }
 
@@ -144,19 +144,19 @@ pub struct HttpSection {
     pub port: Port,
     /// Headers added to every answer.
     pub response_headers: BTreeMap<String, String>,
-    /// Networks that may write; empty: all.
+    /// Networks that may send write requests. Empty: all.
     pub allow_write_from: Vec<Network>,
-    /// Origins of web pages that may write, besides our own.
+    /// Origins of web pages, besides our own, that may send write requests.
     pub allow_origins: Vec<String>,
-    /// What the agent is called in `Host`, besides by its own names. With any, all listeners are particular.
+    /// Further names of the agent for `Host`. If there are any, all listeners check the name.
     pub allowed_hosts: Vec<String>,
-    /// Prefixes of paths that are answered with 403.
+    /// Prefixes of paths that answer 403.
     pub block_endpoints: Vec<String>,
-    /// Longest header of a request.
+    /// The most bytes of a request's head.
     pub header_bytes_max: usize,
-    /// Whether `?cached` counts.
+    /// Whether `?cached` has an effect.
     pub use_cache: bool,
-    /// Connections one client may have open.
+    /// Connections per client address.
     pub connections_per_client_max: usize,
 }
 
@@ -167,7 +167,7 @@ pub struct GrpcSection {
     pub addresses: Vec<ListenHost>,
     /// The port.
     pub port: Port,
-    /// Whether somebody asked for it. Without that an agent starts where the port is taken, too.
+    /// Whether the operator asked for it. If not, the agent starts even if the port is in use.
     pub asked_for: bool,
 }
 
@@ -178,14 +178,14 @@ pub struct TlsListenerSection {
     pub addresses: Vec<ListenHost>,
     /// The port.
     pub port: Port,
-    /// How long a caller has for its handshake.
+    /// Time limit of a client's handshake.
     pub handshake_timeout: Duration,
 }
 
-/// TLS, by the kind of listener; each complete in itself.
+/// TLS, by kind of listener; each section is complete.
 #[derive(Clone, Debug)]
 pub struct TlsSections {
-    /// What holds where a block says nothing.
+    /// The values for keys that a block leaves out.
     pub defaults: TlsSection,
     /// RPC between servers; has no effect yet.
     pub internal_rpc: TlsSection,
@@ -198,34 +198,34 @@ pub struct TlsSections {
 /// TLS of one kind of listener.
 #[derive(Clone, Debug)]
 pub struct TlsSection {
-    /// The authorities whose certificates are believed.
+    /// The trusted authorities.
     pub ca_file: Option<TlsFile>,
-    /// A directory of such files; used if there is no file.
+    /// A directory of such files; used if `ca_file` is not set.
     pub ca_path: Option<TlsFile>,
-    /// The certificate that is presented, with its intermediates.
+    /// The certificate to present, with its intermediates.
     pub cert_file: Option<TlsFile>,
-    /// The key to it.
+    /// The private key of the certificate.
     pub key_file: Option<TlsFile>,
-    /// The oldest version that is spoken.
+    /// The oldest accepted TLS version.
     pub min_version: TlsVersion,
-    /// Suites of TLS 1.2; empty: all that are known.
+    /// Cipher suites for TLS 1.2. Empty: all supported ones.
     pub cipher_suites: Vec<&'static str>,
-    /// Whether callers must show a certificate.
+    /// Whether clients must present a certificate.
     pub verify_incoming: bool,
-    /// Whether servers that are called must show one; has no effect yet.
+    /// Whether called servers must present a certificate; has no effect yet.
     pub verify_outgoing: bool,
-    /// Whether its name must be a server's; has no effect yet.
+    /// Whether a server's certificate must have a server's name; has no effect yet.
     pub verify_server_hostname: bool,
 }
 
 /// A file that a key names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TlsFile {
-    /// Where it is.
+    /// Its path.
     pub path: String,
-    /// The key that names it, `tls.defaults.cert_file`.
+    /// The key that names it, such as `tls.defaults.cert_file`.
     pub key: String,
-    /// Where that was written.
+    /// Where the key was written.
     pub origin: Origin,
 }
 
@@ -246,7 +246,7 @@ impl TlsSection {
 }
 
 impl TlsVersion {
-    /// As written.
+    /// As written in configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1_2 => "TLSv1_2",
@@ -255,136 +255,136 @@ impl TlsVersion {
     }
 }
 
-/// Who may connect to unix sockets: their files belong to.
+/// Owner and mode of the files of unix sockets, which decide who may connect.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UnixSocketSection {
-    /// A user, by name or number; none: whoever runs the agent.
+    /// The user, by name or number. `None`: the user of the process.
     pub user: Option<String>,
-    /// A group, by name or number; none: that of whoever runs the agent.
+    /// The group, by name or number. `None`: the group of the process.
     pub group: Option<String>,
-    /// The files' mode; none: what the process's mask leaves.
+    /// The files' mode. `None`: what the process's umask leaves.
     pub mode: Option<u32>,
 }
 
-/// Rights.
+/// ACLs.
 #[derive(Clone, Debug)]
 pub struct AclSection {
-    /// Whether they are enforced.
+    /// Whether ACLs are enforced.
     pub enabled: bool,
-    /// What holds where no rule says anything.
+    /// The policy where no rule matches.
     pub default_policy: Action,
-    /// What holds while tokens cannot be resolved.
+    /// The policy while tokens cannot be resolved.
     pub down_policy: DownPolicy,
-    /// How long a resolved token is kept.
+    /// How long a resolved token is cached.
     pub token_ttl: Duration,
-    /// How long a resolved policy is kept.
+    /// How long a resolved policy is cached.
     pub policy_ttl: Duration,
-    /// How long a resolved role is kept.
+    /// How long a resolved role is cached.
     pub role_ttl: Duration,
-    /// Secret of the first management token, made at start.
+    /// Secret of the first management token, which is created at the start.
     pub initial_management: Option<Secret>,
-    /// The tokens the agent uses itself.
+    /// The agent's own tokens.
     pub tokens: TokensSection,
-    /// Whether tokens set through the API outlive a restart.
+    /// Whether tokens set through the API survive a restart.
     pub token_persistence: bool,
-    /// What holds where no intention matches; none: as `default_policy`.
+    /// The policy where no intention matches. `None`: `default_policy`.
     pub default_intention_policy: Option<Action>,
 }
 
-/// The tokens the agent uses itself.
+/// The agent's own tokens.
 #[derive(Clone, Debug, Default)]
 pub struct TokensSection {
-    /// For requests that have none.
+    /// For requests without a token.
     pub default: Option<Secret>,
-    /// For the agent's own work.
+    /// For the agent's own requests.
     pub agent: Option<Secret>,
-    /// For services from files that have none of their own.
+    /// For services from files without a token of their own.
     pub config_file_service_registration: Option<Secret>,
 }
 
-/// What holds while tokens cannot be resolved.
+/// The policy while tokens cannot be resolved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DownPolicy {
-    /// Nothing is allowed.
+    /// Deny everything.
     Deny,
-    /// What was resolved last holds on.
+    /// Use the last known rights.
     ExtendCache,
-    /// The same, resolving in the background.
+    /// The same, and resolve in the background.
     AsyncCache,
 }
 
 /// The mesh and its certificate authority.
 #[derive(Clone, Debug)]
 pub struct ConnectSection {
-    /// Whether there is one.
+    /// Whether the mesh is enabled.
     pub enabled: bool,
-    /// The provider of certificates at the first start.
+    /// The CA provider at the first start.
     pub ca_provider: String,
     /// Its settings at the first start.
     pub ca_settings: CaSettings,
-    /// The cluster's id, which makes its trust domain, at the first start; none: made at random.
+    /// The cluster id at the first start; it determines the trust domain. `None`: random.
     pub cluster_id: Option<Uuid>,
 }
 
-/// How keys of the certificate authority are sealed: the key-encryption key comes from one of these.
+/// The source of the key that encrypts the CA's private keys; one of these.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SealingSection {
-    /// A file, outside of the data directory.
+    /// A file outside of the data directory.
     pub key_file: Option<String>,
-    /// A variable of the environment.
+    /// An environment variable.
     pub key_env: Option<String>,
 }
 
 /// Metrics.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TelemetrySection {
-    /// What names of Consul's metrics begin with, instead of `consul`.
+    /// The prefix of Consul's metric names, instead of `consul`.
     pub metrics_prefix: String,
-    /// Which metrics are kept.
+    /// Which metrics are recorded.
     pub filter: FilterSection,
 }
 
-/// Which metrics are kept, by how their names begin: the longest beginning that fits decides.
+/// Which metrics are recorded, by the prefix of their names. The longest matching prefix decides.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FilterSection {
-    /// Beginnings, and whether what begins so is kept.
+    /// Prefixes, and whether metrics with this prefix are recorded.
     pub beginnings: BTreeMap<String, bool>,
-    /// Whether what begins otherwise is kept.
+    /// Whether all other metrics are recorded.
     pub others: bool,
 }
 
 /// Logs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogSection {
-    /// The least that is written.
+    /// The lowest level that is written.
     pub level: Level,
     /// Whether lines are JSON.
     pub json: bool,
-    /// The file they go to besides standard error.
+    /// A log file, in addition to standard error.
     pub file: Option<LogFileSection>,
-    /// Whether they go to syslog as well, and as what.
+    /// The syslog facility, if lines are also sent to syslog.
     pub syslog: Option<Facility>,
 }
 
-/// A log file, and when another one is begun.
+/// A log file and its rotation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogFileSection {
     /// The file, or a directory if it ends in a slash.
     pub path: String,
-    /// Bytes after which another one is begun.
+    /// Bytes after which a new file is begun.
     pub rotate_bytes: Option<u64>,
-    /// Time after which another one is begun.
+    /// Time after which a new file is begun.
     pub rotate_after: Duration,
-    /// What is kept of earlier ones.
+    /// Which earlier files are kept.
     pub keep: Archives,
 }
 
 /// Which earlier log files are kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Archives {
-    /// However many there are.
+    /// All of them.
     All,
-    /// So many, the newest.
+    /// The newest ones, this many.
     Newest(usize),
     /// None of them.
     None,
@@ -394,7 +394,7 @@ pub enum Archives {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Facility(u8);
 
-/// Facilities by their names, which are those Consul takes.
+/// The facilities by the names that Consul accepts.
 const FACILITIES: [(&str, u8); 20] = [
     ("KERN", 0),
     ("USER", 1),
@@ -429,21 +429,21 @@ pub enum Level {
     Info,
     /// Degraded, will retry.
     Warn,
-    /// A person should look.
+    /// An operator should look.
     Error,
 }
 
-/// Services and checks from files, in order of appearance; all of them have been resolved once.
+/// Services and checks from files, in order of appearance. All of them have been validated.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// Services.
     pub services: Vec<ServiceDefinition>,
-    /// Checks on their own.
+    /// Separate checks.
     pub checks: Vec<CheckDefinition>,
 }
 
 impl Definitions {
-    /// The services, complete but for ports of sidecars that have none.
+    /// The services, complete except for missing ports of sidecars.
     pub fn registrations(&self) -> impl Iterator<Item = LocalRegistration> {
         self.services.iter().map(|one| one.resolve().expect("definitions are resolved when they are loaded"))
     }
@@ -458,7 +458,7 @@ impl Definitions {
 }
 
 impl std::fmt::Display for Archives {
-    /// As `log_rotate_max_files` says it.
+    /// The number for `log_rotate_max_files`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::All => f.write_str("0"),
@@ -476,7 +476,7 @@ impl Default for Facility {
 }
 
 impl Facility {
-    /// By its name, in whatever case.
+    /// Finds a facility by its name, ignoring case.
     pub fn parse(text: &str) -> Option<Self> {
         let found = FACILITIES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
         found.map(|(_, number)| Self(*number))
@@ -500,7 +500,7 @@ impl Facility {
 }
 
 impl FilterSection {
-    /// The rules as they are written: `+` or `-` and a beginning.
+    /// The rules as written: `+` or `-` and a prefix.
     pub fn written(&self) -> Vec<String> {
         let rule = |(begin, kept): (&String, &bool)| format!("{}{begin}", if *kept { '+' } else { '-' });
         self.beginnings.iter().map(rule).collect()
@@ -508,7 +508,7 @@ impl FilterSection {
 }
 
 impl Level {
-    /// Reads a level, in any case.
+    /// Parses a level, ignoring case.
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "trace" => Some(Self::Trace),
@@ -520,7 +520,7 @@ impl Level {
         }
     }
 
-    /// In capitals, as Consul writes it.
+    /// In capitals, as Consul writes levels.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trace => "TRACE",
@@ -533,7 +533,7 @@ impl Level {
 }
 
 impl DownPolicy {
-    /// Reads the written form.
+    /// Parses the text used in configuration.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "deny" => Some(Self::Deny),
@@ -543,7 +543,7 @@ impl DownPolicy {
         }
     }
 
-    /// As written.
+    /// The text used in configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",

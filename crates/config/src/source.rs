@@ -1,4 +1,4 @@
-//! Texts configuration is read from.
+//! The texts from which configuration is read.
 
 use std::fmt;
 
@@ -6,10 +6,11 @@ use concord_syntax::{Node, Pos, hcl, json};
 
 use crate::diagnostic::{Diagnostic, Origin};
 
-/// Longest text of one source, in bytes. Far above any real file; keeps a mistaken path from filling memory.
+/// Longest text of one source in bytes. It is far above any real file, and keeps a wrong path from filling the
+/// memory.
 pub const SOURCE_BYTES_MAX: usize = 16 << 20;
 
-/// How a text is written.
+/// The format of a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     /// HCL version 1.
@@ -18,12 +19,12 @@ pub enum Format {
     Json,
 }
 
-/// One text, in the order in which later ones win. Its `Debug` leaves the text out: there may be tokens in it.
+/// One text; later ones win. Its `Debug` leaves the text out, because it may contain tokens.
 #[derive(Clone)]
 pub struct Source {
     /// The file's name, or `-hcl`.
     pub name: String,
-    /// How it is written; none: by the name's extension, and HCL without one.
+    /// Its format. `None`: chosen by the name's extension; HCL without one.
     pub format: Option<Format>,
     /// The text.
     pub bytes: Vec<u8>,
@@ -36,7 +37,7 @@ impl fmt::Debug for Source {
 }
 
 impl Format {
-    /// Reads the value of `-config-format`.
+    /// Parses the value of `-config-format`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "hcl" => Some(Self::Hcl),
@@ -47,12 +48,12 @@ impl Format {
 }
 
 impl Source {
-    /// A file as found on disk.
+    /// A file from disk.
     pub fn file(name: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { name: name.into(), format: None, bytes }
     }
 
-    /// Reads the text into a tree.
+    /// Parses the text into a tree.
     pub(crate) fn tree(&self) -> Result<Node, Diagnostic> {
         let refused = |pos: Pos, message: String| {
             Diagnostic::error(Origin { source: self.name.clone(), pos }, "", message)

@@ -1,5 +1,5 @@
-//! How keys are spelt: in any case, but with their underscores, as Consul reads an agent's keys.
-//! Definitions of services, checks and entries may be spelt either way and are not looked at here.
+//! The spelling of keys: case is ignored, but underscores count, as in Consul. Definitions of services, checks and
+//! entries allow both spellings and are not checked here.
 
 use concord_syntax::spelling::{edits, edits_max};
 use concord_syntax::{Kind, Member, Node, Object};
@@ -11,15 +11,15 @@ use crate::flags::key_of;
 use crate::key::{joined, plain};
 use crate::knob::KNOBS;
 
-/// Keys whose content is decoded elsewhere, in its own spelling.
+/// Keys whose content is decoded elsewhere, with its own spelling.
 const DEFINITIONS: [&str; 4] = ["service", "services", "check", "checks"];
-/// Maps with keys of their author's choice.
+/// Maps with free keys.
 const FREE: [&str; 3] = ["node_meta", "connect.ca_config", "http_config.response_headers"];
-/// Longest key that is compared with others; beyond it nothing is near.
+/// Longest key that is compared with others; a longer one is similar to none.
 const KEY_CHARS_MAX: usize = 64;
 
-/// The tree without keys that are not known, each of which is a fault, and with blocks that were
-/// written as lists of objects, as JSON converted from HCL has them, written as blocks.
+/// The tree without unknown keys, each of which is an error. Blocks that were written as lists of objects, as in JSON
+/// converted from HCL, become blocks.
 pub(crate) fn spelt(
     object: Object,
     prefix: &str,
@@ -62,18 +62,18 @@ pub(crate) fn spelt(
     rest
 }
 
-/// All keys there are, but for those inside of [`BLOCKS`].
+/// All keys, except those inside of [`BLOCKS`].
 fn known() -> impl Iterator<Item = &'static str> {
     current().chain(DEPRECATED.iter().map(|old| old.key)).chain(DEFINITIONS)
 }
 
-/// The keys of today.
+/// The current keys.
 fn current() -> impl Iterator<Item = &'static str> {
     let knobs = KNOBS.iter().map(|knob| knob.key);
     knobs.chain(ABSENT.iter().filter(|absent| absent.now.is_empty()).map(|absent| absent.key))
 }
 
-/// The keys that may stand in a block, or at the top; none if any may.
+/// The keys that a block, or the top level, may contain; empty if any key is allowed.
 fn members(block: &str) -> Vec<&'static str> {
     if FREE.contains(&block) {
         return Vec::new();
@@ -97,15 +97,15 @@ fn is_block(key: &str) -> bool {
     own != "config_entries" && (FREE.contains(&&*own) || !members(&own).is_empty())
 }
 
-/// What was probably meant by a key, as it is told: a key beside it, the key that a flag of that name says, or a key of
-/// another place that has the same words.
+/// The key that was probably meant, for messages: a key of the same block, the key of a flag with that name, or a key
+/// elsewhere with the same words.
 fn nearest(prefix: &str, key: &str, members: &[&'static str]) -> Option<String> {
     if key.chars().nth(KEY_CHARS_MAX).is_some() {
         return None;
     }
     let meant = plain(key);
     let beside = members.iter().map(|own| (edits(&meant, &plain(own)), *own));
-    // A key of earlier days is meant by who spells it almost right.
+    // For an old key only one edit is allowed.
     let far = |own: &str| if is_old(&joined(prefix, own)) { 1 } else { edits_max(meant.chars().count()) };
     let beside = beside.filter(|(edits, own)| *edits <= far(own)).min();
     let flag = || key_of(&key.to_lowercase().replace('_', "-")).filter(|_| prefix.is_empty());
@@ -121,7 +121,7 @@ fn nearest(prefix: &str, key: &str, members: &[&'static str]) -> Option<String> 
     }
 }
 
-/// The key or block that has all of these words and the fewest others, at most one.
+/// The key or block that contains all of these words and at most one other word; the one with the fewest others.
 fn of_words(asked: &[String]) -> Option<&'static str> {
     let paths = current().flat_map(|key| {
         let ends = key.match_indices('.').map(|(at, _)| at).chain([key.len()]);

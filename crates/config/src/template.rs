@@ -7,8 +7,8 @@
 //! argument = "text" | `text` | number | function | "(" pipeline ")" | "."
 //! ```
 //!
-//! `.` is what `GetAllInterfaces` gives. The rest of Go's template language (`if`, `range`, variables) is not there,
-//! nor is `math`. Nothing here asks the system: the machine's addresses are an argument.
+//! `.` is the result of `GetAllInterfaces`. The rest of Go's template language (`if`, `range`, variables) is not
+//! supported, and neither is `math`. Nothing here queries the system: the machine's addresses are an argument.
 
 use crate::interfaces::Interfaces;
 
@@ -21,14 +21,14 @@ pub(crate) use self::wrong::Wrong;
 #[cfg(test)]
 mod tests;
 
-/// Longest text with a template. Real ones are below 200 bytes.
+/// Longest text with a template; real ones are below 200 bytes.
 const TEMPLATE_BYTES_MAX: usize = 4096;
-/// Whether a text has templates in it.
+/// Whether a text contains templates.
 pub(crate) fn is_in(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// The text with what its templates give in their places.
+/// The text with each template replaced by its result.
 pub(crate) fn render(text: &str, interfaces: &Interfaces) -> Result<String, Wrong> {
     if text.len() > TEMPLATE_BYTES_MAX {
         return Err(Wrong(format!("it is longer than {TEMPLATE_BYTES_MAX} bytes")));
@@ -51,7 +51,7 @@ pub(crate) fn render(text: &str, interfaces: &Interfaces) -> Result<String, Wron
     Ok(out)
 }
 
-/// What follows a `-` that takes away the blanks before the template.
+/// The text after a `-` that removes the blanks before the template.
 fn trims(after: &str) -> Option<&str> {
     after.strip_prefix('-').filter(|rest| rest.starts_with(char::is_whitespace))
 }

@@ -1,6 +1,6 @@
-//! Keys of blocks that are answered as a whole, so that a misspelt one is found all the same.
+//! Keys of blocks that get one reaction as a whole, so that a misspelt key is still found.
 
-/// Blocks of [`super::ABSENT`] and the keys that may stand in them. Of other blocks nothing inside is looked at.
+/// Blocks of [`super::ABSENT`] and the keys that they may contain. The content of other blocks is not checked.
 pub(crate) const BLOCKS: &[(&str, &[&str])] = &[
     ("audit", &["enabled", "rpc_enabled", "sink"]),
     (

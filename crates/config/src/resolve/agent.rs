@@ -1,4 +1,4 @@
-//! Sections of the agent itself and of its being a server.
+//! The sections of the agent itself and of the server.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::host::Host;
 use crate::raw::Raw;
 use crate::section::{AgentSection, RaftSection, ServerSection};
 
-/// Largest factor of consensus timings; beyond it a dead leader goes unnoticed for minutes.
+/// Largest factor of the consensus timings. Beyond it, a dead leader would go unnoticed for minutes.
 const RAFT_MULTIPLIER_MAX: i64 = 10;
-/// Heartbeat and election time-out that the factor multiplies.
+/// Heartbeat and election timeout before the factor is applied.
 const RAFT_TIMEOUT_BASE: Duration = Duration::from_secs(1);
-/// Leader lease that the factor multiplies.
+/// Leader lease before the factor is applied.
 const RAFT_LEASE_BASE: Duration = Duration::from_millis(500);
-/// How often it is looked whether a snapshot is due, if nothing is said.
+/// How often the agent checks by default whether a snapshot is due.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);
-/// Shortest such interval: one that is shorter is a loop.
+/// Shortest such interval: a shorter one would be a busy loop.
 const SNAPSHOT_INTERVAL_MIN: Duration = Duration::from_millis(5);
 
 impl Resolver<'_> {
@@ -64,7 +64,7 @@ impl Resolver<'_> {
         self.named("datacenter", &text, "dc1")
     }
 
-    /// A datacenter's name, or the default's while faults are collected.
+    /// A datacenter name. While errors are collected, an invalid one is replaced by the default.
     fn named(&mut self, key: &str, text: &str, default: &str) -> Datacenter {
         Datacenter::parse(text).unwrap_or_else(|error| {
             self.fail(key, error.to_string());
@@ -98,7 +98,7 @@ impl Resolver<'_> {
         Uuid::parse(text).map_err(|error| self.fail("node_id", format!("node_id: {error}"))).ok()
     }
 
-    /// The key of membership traffic. It is checked now, so that it is good when there are others.
+    /// The key for gossip. It is checked now, so that it is valid when gossip is built.
     fn encrypt(&mut self, raw: &Raw) -> Option<Secret> {
         let key = raw.encrypt.clone().filter(|key| !key.is_empty())?;
         let size = STANDARD.decode(key.expose()).map(|bytes| bytes.len());
@@ -165,7 +165,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether it may make a cluster of its own. Clusters of several, and client agents, are not available yet.
+    /// Whether the server may form a new cluster alone. Clusters of several servers, and client agents, are not
+    /// available yet.
     fn bootstrap(&mut self, raw: &Raw, server: bool) -> bool {
         let (sole, expect) = (raw.bootstrap.unwrap_or(false), raw.bootstrap_expect.unwrap_or(0));
         if !server {
@@ -190,7 +191,7 @@ impl Resolver<'_> {
                     format!("bootstrap_expect cannot be {expect}. Must be greater than or equal to zero");
                 self.fail("bootstrap_expect", text);
             }
-            // One is the same as `bootstrap`.
+            // 1 is the same as `bootstrap`.
             2.. if self.dev => {
                 self.conflict(
                     "bootstrap_expect",
@@ -225,7 +226,7 @@ impl Resolver<'_> {
             self.fail("performance.raft_multiplier", text);
             5
         });
-        // As in Consul 0 is the default.
+        // 0 means the default, as in Consul.
         let given =
             |number: Option<i64>| number.and_then(|own| u64::try_from(own).ok()).filter(|own| *own > 0);
         let interval = raw.raft_snapshot_interval.filter(|interval| !interval.is_zero());

@@ -13,7 +13,7 @@ use crate::layer::Piece;
 use crate::section::Definitions;
 
 impl Resolver<'_> {
-    /// `programs`: whether checks of files may run programs.
+    /// `programs`: whether checks from files may run programs.
     pub(crate) fn definitions(
         &mut self,
         services: &[Piece],
@@ -55,7 +55,7 @@ impl Resolver<'_> {
         own
     }
 
-    /// What was read, or its faults, each at its place.
+    /// The result of parsing a piece. Errors are reported at their positions.
     pub(super) fn kept<T>(&mut self, key: &str, piece: &Piece, result: Result<T, Faults>) -> Option<T> {
         let faults = match result {
             Ok(value) => return Some(value),
@@ -79,7 +79,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// A check that would run a program where none may.
+    /// Reports a check that would run a program although programs are not allowed.
     fn may_run(&mut self, key: &str, check: &CheckSpec, piece: &Piece, programs: bool) {
         if check.probe.is_program() && !programs {
             let text = format!(
@@ -106,7 +106,8 @@ impl Resolver<'_> {
     }
 }
 
-/// The label of `service "web" { … }`, as HCL of other products has it: one block whose name is no key of a service.
+/// The label of `service "web" { … }`, a form that HCL of other products uses: one block whose name is no key of a
+/// service.
 fn label(node: &Node) -> Option<String> {
     let [only] = node.as_object()?.members.as_slice() else { return None };
     only.value.as_object()?;

@@ -1,7 +1,7 @@
-//! Entries from files (`config_entries.bootstrap`), those of kinds that are not built yet among them.
+//! Entries from files (`config_entries.bootstrap`), including those of kinds that are not built yet.
 //!
-//! An entry that is not built has no effect and is told by one warning. Where going on without it would leave
-//! something unprotected that its author takes for protected, the agent does not start.
+//! An entry of a kind that is not built has no effect and causes one warning. If ignoring it would leave something
+//! unprotected that the operator believes to be protected, the agent does not start.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl Resolver<'_> {
             let entry = entry_from_node(&piece.node, &piece.origin.source);
             let Some(entry) = self.kept(&key, piece, entry) else { continue };
             let name = entry.name();
-            // Only the first would be written: a deny in the second would not hold.
+            // Only the first one would be written, so a deny in the second one would not be in force.
             if let Some(first) = names.insert(name.clone(), piece.origin.clone()) {
                 let text = format!("the entry {name} is already written at {first}; put both into one");
                 self.found.push(Diagnostic::error(piece.origin.clone(), key, text));
@@ -58,7 +58,7 @@ impl Resolver<'_> {
         own
     }
 
-    /// One warning a source for entries that have no effect, or not all of it: in the words for one, and for more.
+    /// One warning per source for entries without full effect. The two texts are for one entry and for several.
     fn tell_without_effect(&mut self, entries: &[(usize, &str, Origin)], [of_one, of_more]: [&str; 2]) {
         for of_source in entries.chunk_by(|(.., one), (.., next)| one.source == next.source) {
             let names = of_source.iter().map(|(at, kind, _)| format!("[{at}] {kind}")).collect::<Vec<_>>();
@@ -69,7 +69,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether something would be open that the entry is to close, since what closes it is not built; that is told.
+    /// Whether the entry should close something that stays open, because its kind is not built. If so, reports an
+    /// error.
     fn unguarded(&mut self, key: &str, piece: &Piece) -> bool {
         let open = unguarded(&piece.node);
         for value in &open {
@@ -82,7 +83,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The kind of an entry, and where it stands, if there is none such.
+/// The kind of an entry and its position, if the kind is unknown.
 fn unknown_kind(node: &Node) -> Option<(String, Pos)> {
     let written = node.find("Kind")?;
     let kind = written.as_str()?;

@@ -1,4 +1,4 @@
-//! Addresses and ports, and the sections of what listens at them.
+//! Addresses and ports, and the sections of the listeners.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::raw::{Raw, UnixSockets};
 use crate::section::{Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections, UnixSocketSection};
 use crate::template;
 
-/// Longest head of a request where nothing is said: names and a token fit many times over.
+/// Default limit of a request's head: names and a token fit many times over.
 const HEADER_BYTES_MAX: usize = 64 << 10;
-/// Connections one client may have open where nothing is said, as in Consul.
+/// Default limit of connections per client, as in Consul.
 const CONNECTIONS_PER_CLIENT: usize = 200;
-/// How much of a template is repeated in a message.
+/// How many characters of a template a message repeats.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// How long a caller has for its handshake where nothing is said, as in Consul.
+/// Default time limit of a client's handshake, as in Consul.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Where agents of Consul take proxies in clear.
+/// The port at which Consul's agents accept proxies without TLS.
 const GRPC_PORT: i64 = 8502;
-/// The bits a file's mode has.
+/// The permission bits of a file's mode.
 const MODE_MAX: u32 = 0o7777;
 
 impl Resolver<'_> {
@@ -49,7 +49,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The address others are told: as written, or that bound to if it is one.
+    /// The address that others are told: as written, or the bound address if it is a specific one.
     pub(super) fn advertise(&mut self, raw: &Raw, bind: IpAddr) -> Option<IpAddr> {
         let key = "advertise_addr";
         let written = raw.advertise_addr.as_deref().and_then(|text| self.expanded(key, text));
@@ -82,7 +82,7 @@ impl Resolver<'_> {
         self.addresses(key, &text)
     }
 
-    /// A text with what its templates give. None: a template is wrong, or gives nothing.
+    /// A text with its templates replaced. `None`: a template is wrong or gives nothing.
     fn expanded(&mut self, key: &str, text: &str) -> Option<String> {
         if !template::is_in(text) {
             return Some(text.to_owned());
@@ -96,7 +96,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// Where a listener for clients is: as written, or at the addresses of all of them.
+    /// The addresses of a listener for clients: as written, or `client_addr`.
     fn places(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<ListenHost> {
         match written.map(|text| self.expanded(key, text)) {
             Some(None) => Vec::new(),
@@ -162,7 +162,7 @@ impl Resolver<'_> {
             self.fail(key, format!("{key}: {number} is not a port; use 1 to 65535, or -1 to turn it off"));
             Port::Off
         });
-        // A port that somebody stated is the one they will look at.
+        // Keep a port that the operator configured, because clients expect it there.
         if flags.ephemeral_ports && !self.origins.states(key) { port.ephemeral() } else { port }
     }
 
@@ -180,7 +180,7 @@ impl Resolver<'_> {
             allow_origins,
             allowed_hosts,
             block_endpoints: http.block_endpoints.clone(),
-            // As in Consul 0 is the default.
+            // 0 means the default, as in Consul.
             header_bytes_max: http
                 .max_header_bytes
                 .and_then(|number| usize::try_from(number).ok())
@@ -191,8 +191,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Servers of a mesh take proxies at the usual port, if nothing is said: on this machine only, as it is in clear, and
-    /// not beside a certificate for gRPC, which is served under TLS then.
+    /// By default a server with a mesh accepts proxies at the usual port without TLS, on this machine only. If a
+    /// certificate for gRPC is configured, gRPC is served over TLS instead.
     pub(super) fn grpc(
         &mut self,
         raw: &Raw,
@@ -223,7 +223,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Servers serve gRPC over TLS where a certificate is named for it, at Consul's port.
+    /// A server with a certificate for gRPC serves gRPC over TLS at Consul's port.
     pub(super) fn grpc_tls(
         &mut self,
         raw: &Raw,
@@ -249,7 +249,7 @@ impl Resolver<'_> {
         network
     }
 
-    /// An origin as browsers write it (RFC 6454 §6.2), for it is compared as text.
+    /// An origin as browsers write it (RFC 6454 §6.2), because it is compared as text.
     fn origin(&mut self, text: &str) -> Option<String> {
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"/\\?#@\",".contains(&byte);
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -269,7 +269,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// A host's name, without port.
+    /// A host name without a port.
     fn host(&mut self, text: &str) -> Option<String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if !text.trim_matches('.').is_empty() && text.bytes().all(plain) {
@@ -285,7 +285,8 @@ impl Resolver<'_> {
         None
     }
 
-    /// Connections one client may have open. What means "no limit" in Consul is one here, and is told.
+    /// The limit of connections per client. Consul's value for "no limit" becomes the default limit here, with a
+    /// warning.
     fn connections(&mut self, written: Option<i64>) -> usize {
         let key = "limits.http_max_conns_per_client";
         match written.map(|number| usize::try_from(number).unwrap_or(0)) {
@@ -298,7 +299,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Gives up the listener for proxies that nobody asked for where somebody asked for its place for something else.
+    /// If the operator configured another listener at the address of the default gRPC listener, disables the default
+    /// one.
     pub(super) fn yield_grpc(&mut self, config: &mut Config) {
         let (agent, own) = ([ListenHost::Ip(config.agent.bind)], &config.grpc);
         let stated = [
@@ -326,7 +328,7 @@ impl Resolver<'_> {
         config.grpc.port = Port::Off;
     }
 
-    /// Refuses two listeners at one place.
+    /// Reports two listeners at the same address and port.
     pub(super) fn check_ports(&mut self, config: &Config) {
         let agent = [ListenHost::Ip(config.agent.bind)];
         let all = [
@@ -358,7 +360,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The beginning of a text that may be of any length.
+/// The beginning of a text that may be very long.
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }

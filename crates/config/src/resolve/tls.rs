@@ -1,7 +1,8 @@
-//! TLS of the listeners for clients: what each kind presents, asks for and speaks.
+//! TLS of the listeners for clients.
 //!
-//! A block says what is particular, `tls.defaults` what holds where it says nothing. Files are named here and read where
-//! they are used. There is no RPC between servers yet: what concerns it is read, checked and told.
+//! A block has the settings of one listener; `tls.defaults` has the values that the block leaves out. This module
+//! names files; they are read where they are used. There is no RPC between servers yet: its settings are read,
+//! checked and reported.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::address::{ListenHost, Port};
 use crate::raw::{Raw, TlsProtocol};
 use crate::section::{Config, TlsFile, TlsSection, TlsSections, TlsVersion};
 
-/// Suites of TLS 1.2 that are spoken, by their names in IANA's list.
+/// The supported cipher suites of TLS 1.2, by their IANA names.
 const CIPHER_SUITES: [&str; 6] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
@@ -20,7 +21,7 @@ const CIPHER_SUITES: [&str; 6] = [
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
 
-/// Suites that Consul speaks besides, without authenticated encryption.
+/// Cipher suites without authenticated encryption, which only Consul supports.
 const OLD_SUITES: [&str; 4] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
@@ -58,7 +59,7 @@ impl Resolver<'_> {
         own
     }
 
-    /// Keys that mean nothing where they stand; Consul refuses them, too.
+    /// Reports keys that have no meaning in their block; Consul refuses them, too.
     fn check_places(&mut self, raw: &Raw) {
         let tls = &raw.tls;
         if tls.grpc.verify_outgoing.is_some() {
@@ -92,7 +93,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// One warning for all that concerns RPC between servers.
+    /// One warning for all settings of RPC between servers.
     fn tell_internal(&mut self, raw: &Raw) {
         let (own, defaults) = (&raw.tls.internal_rpc, &raw.tls.defaults);
         let TlsProtocol {
@@ -105,7 +106,7 @@ impl Resolver<'_> {
             verify_incoming,
             verify_outgoing,
             verify_server_hostname,
-            // Refused above.
+            // Reported above.
             use_auto_cert: _,
         } = own;
         let on = |value: &Option<bool>| *value == Some(true);
@@ -137,7 +138,7 @@ impl Resolver<'_> {
 
     fn protocol(&mut self, block: &str, own: &TlsProtocol, defaults: &TlsProtocol) -> TlsSection {
         let file = |name: &str, own: &Option<String>, default: &Option<String>| {
-            // An empty text is an answer: not the default's file.
+            // An empty text overrides the file of `tls.defaults`.
             let (block, text) = match own {
                 Some(text) => (block, text),
                 None => (DEFAULTS, default.as_ref()?),
@@ -160,7 +161,7 @@ impl Resolver<'_> {
                 .or(defaults.verify_server_hostname)
                 .unwrap_or(false),
         };
-        // What is inherited was judged where it stands.
+        // Inherited values were checked where they are written.
         let judged_before = self.found.len();
         section.min_version = self.min_version(block, own, defaults);
         section.cipher_suites = self.cipher_suites(block, own, defaults, section.min_version);
@@ -187,7 +188,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The suites of TLS 1.2; empty: all that are spoken.
+    /// The cipher suites of TLS 1.2. Empty: all supported ones.
     fn cipher_suites(
         &mut self,
         block: &str,
@@ -200,7 +201,7 @@ impl Resolver<'_> {
             return Vec::new();
         };
         if min == TlsVersion::V1_3 {
-            // Inherited ones are left out, as in Consul.
+            // Inherited suites are left out, as in Consul.
             if own.tls_cipher_suites.is_some() {
                 let text = format!("{key}: TLS 1.3 cipher suites are not configurable; leave it out");
                 self.fail(&key, text);
@@ -238,7 +239,7 @@ impl Resolver<'_> {
         suites
     }
 
-    /// Who asks callers for certificates needs to know whose to believe, and one to show them.
+    /// A listener that demands client certificates needs authorities to verify them, and a certificate of its own.
     fn check_verify(
         &mut self,
         asking: &[(&str, &TlsSection)],
@@ -260,7 +261,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a person should know about what listens.
+    /// Warnings about the configured listeners.
     pub(super) fn check_tls(&mut self, config: &Config, raw: &Raw) {
         let tls = &config.tls;
         for (block, section) in [(HTTPS, &tls.https), (GRPC, &tls.grpc)] {
@@ -297,7 +298,7 @@ impl Resolver<'_> {
         self.warn_of_clear(config);
     }
 
-    /// Tokens that pass a network in clear are everybody's.
+    /// Warns if tokens pass a network without TLS: everybody there can read them.
     fn warn_of_clear(&mut self, config: &Config) {
         if !config.acl.enabled {
             return;

@@ -1,4 +1,4 @@
-//! What the functions of a template do.
+//! The functions of templates.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use super::wrong::Wrong;
 use crate::address::Network;
 use crate::interfaces::{InterfaceAddress, Interfaces, known_rfcs, networks_of_rfc};
 
-/// What comes out of a function or goes into one.
+/// An argument or result of a function.
 #[derive(Clone, Debug)]
 enum Value<'a> {
     Text(String),
@@ -18,12 +18,12 @@ enum Value<'a> {
     List(Vec<&'a InterfaceAddress>),
 }
 
-/// Whether a selector fits an interface.
+/// Whether a selector matches an interface.
 type Fits = Box<dyn Fn(&InterfaceAddress) -> bool>;
 
 type List<'a> = Vec<&'a InterfaceAddress>;
 
-/// Every function, for who misspelt one.
+/// All functions, for the message about a misspelt one.
 const FUNCTIONS: [&str; 18] = [
     "GetAllInterfaces",
     "GetDefaultInterfaces",
@@ -45,7 +45,7 @@ const FUNCTIONS: [&str; 18] = [
     "unique",
 ];
 
-/// What a pipeline gives, as text.
+/// The result of a pipeline, as text.
 pub(super) fn run(pipeline: &Pipeline, interfaces: &Interfaces) -> Result<String, Wrong> {
     if let Some(fault) = &interfaces.fault {
         return Err(Wrong(format!("the system does not tell its addresses: {fault}")));
@@ -179,13 +179,13 @@ impl<'a> Machine<'a> {
         self.0.addresses.iter().collect()
     }
 
-    /// The addresses of the interface that the default route leaves by.
+    /// The addresses of the interface of the default route.
     fn default(&self) -> Result<List<'a>, Wrong> {
         let name = self.0.default.as_ref().ok_or_else(|| Wrong("there is no default route".to_owned()))?;
         Ok(self.0.addresses.iter().filter(|one| one.name == *name).collect())
     }
 
-    /// What others reach: private addresses (RFC 6890) or public ones, those of the default route first.
+    /// Private addresses (RFC 6890) or public ones, those of the default route first.
     fn reachable(&self, private: bool) -> List<'a> {
         let up = self.0.addresses.iter().filter(|one| one.flags.up && one.is_forwardable());
         let mut own = up.filter(|one| one.is_of_rfc(6890) == private).collect::<Vec<_>>();
@@ -266,7 +266,7 @@ fn one(given: Vec<Value<'_>>) -> Result<Value<'_>, Wrong> {
     takes("a pipeline", given).map(|[value]| value)
 }
 
-/// The arguments of a function, if they are as many as it takes.
+/// The arguments of a function, if their number is right.
 fn takes<'a, const N: usize>(function: &str, given: Vec<Value<'a>>) -> Result<[Value<'a>; N], Wrong> {
     let count = given.len();
     given.try_into().map_err(|_| {
@@ -294,7 +294,7 @@ fn by_type(a: &InterfaceAddress, b: &InterfaceAddress) -> Ordering {
     a.address.is_ipv6().cmp(&b.address.is_ipv6())
 }
 
-/// Larger networks first; those of the other type are not compared.
+/// Larger networks first; addresses of different types are not compared.
 fn by_size(a: &InterfaceAddress, b: &InterfaceAddress) -> Ordering {
     if a.address.is_ipv4() == b.address.is_ipv4() { a.bits.cmp(&b.bits) } else { Ordering::Equal }
 }
@@ -316,7 +316,7 @@ fn unique<'a>(by: &str, list: List<'a>) -> Result<List<'a>, Wrong> {
     Ok(own)
 }
 
-/// The interfaces that a selector fits, or those it does not.
+/// The interfaces that a selector matches, or those that it does not match.
 fn keep<'a>(selector: &str, wanted: &str, fitting: bool, list: List<'a>) -> Result<List<'a>, Wrong> {
     let fits: Fits = match selector.to_lowercase().as_str() {
         "address" => {
@@ -363,7 +363,7 @@ fn keep<'a>(selector: &str, wanted: &str, fitting: bool, list: List<'a>) -> Resu
             })
         }
         "port" => {
-            // An interface has no port, which counts as 0.
+            // An interface has no port; this counts as 0.
             let pattern = pattern(wanted)?;
             Box::new(move |_| pattern.is_match("0"))
         }
@@ -384,14 +384,14 @@ fn pattern(text: &str) -> Result<Regex, Wrong> {
     Regex::new(text).map_err(|_| Wrong(format!("{text:?} is no regular expression")))
 }
 
-/// Flags of the interface have to be there all; of what the address itself is, one is enough, as in Consul.
+/// All named flags of the interface must be set. Of the named properties of the address one is enough, as in Consul.
 fn flags(wanted: &str) -> Result<Fits, Wrong> {
     type Is = fn(&InterfaceAddress) -> bool;
     let (mut of_interface, mut of_address): (Vec<Is>, Vec<Is>) = (Vec::new(), Vec::new());
     for flag in wanted.to_lowercase().split('|') {
         match flag {
             "broadcast" => of_interface.push(|one| one.flags.broadcast),
-            // As in Consul, where it asks for nothing.
+            // As in Consul, this flag selects everything.
             "down" => of_interface.push(|_| true),
             "point-to-point" => of_interface.push(|one| one.flags.point_to_point),
             "up" => of_interface.push(|one| one.flags.up),
@@ -441,7 +441,7 @@ fn link_local(ip: IpAddr) -> bool {
     }
 }
 
-/// Multicast within an interface (1) or a link (2).
+/// Whether this is a multicast address of the interface (1) or the link (2).
 fn multicast_scope(ip: IpAddr, scope: u8) -> bool {
     match ip {
         IpAddr::V4(ip) => scope == 2 && ip.octets()[..3] == [224, 0, 0],

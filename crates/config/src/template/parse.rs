@@ -1,11 +1,11 @@
-//! The text between `{{` and `}}`, read into commands.
+//! Parses the text between `{{` and `}}`.
 
 use super::wrong::Wrong;
 
-/// How deep parentheses may nest; one level is already rare.
+/// The deepest nesting of parentheses; even one level is rare.
 const NESTING_MAX: usize = 8;
 
-/// Commands, each of which gets what comes out of the one before it.
+/// Commands; each one gets the result of the one before it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Pipeline(pub(super) Vec<Command>);
 
@@ -26,15 +26,15 @@ pub(super) enum Argument {
     Inner(Pipeline),
 }
 
-/// Words of Go's template language that begin something else than a pipeline.
+/// Keywords of Go's template language that begin something other than a pipeline.
 const STATEMENTS: [&str; 9] = ["if", "else", "end", "range", "with", "define", "template", "block", "break"];
 
-/// Reads up to and including `}}`; gives what follows.
+/// Parses up to and including `}}`. Returns the rest of the text.
 pub(super) fn pipeline(text: &str) -> Result<(Pipeline, &str), Wrong> {
     let mut reader = TemplateReader { rest: text };
     let own = reader.pipeline(0)?;
     reader.blanks();
-    // A `-` takes away the blanks that follow.
+    // A `-` removes the blanks that follow.
     let (rest, trims) = match reader.rest.strip_prefix('-') {
         Some(rest) => (rest, true),
         None => (reader.rest, false),
@@ -63,7 +63,7 @@ impl TemplateReader<'_> {
 
     fn command(&mut self, depth: usize) -> Result<Command, Wrong> {
         self.blanks();
-        // What is in parentheses, or everything, may begin a pipeline too.
+        // A pipeline may also begin with parentheses or with `.`.
         if self.rest.starts_with(['(', '.']) {
             let arguments = self.argument(depth)?.into_iter().collect();
             return Ok(Command { function: String::new(), arguments });

@@ -1,8 +1,8 @@
-//! What is wrong with a template.
+//! The error of a template.
 
 use std::fmt;
 
-/// What is wrong with a template.
+/// The error of a template.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Wrong(pub(super) String);
 
