@@ -1,4 +1,4 @@
-//! ACL tokens and policies: shapes, and bodies of their writes.
+//! ACL tokens and policies: the JSON of answers and of request bodies.
 
 use std::time::Duration;
 
@@ -33,18 +33,18 @@ pub struct PolicyLink {
     pub name: String,
 }
 
-/// A service that a token is the identity of.
+/// A service whose identity a token has.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ServiceIdentity {
     /// The service's name.
     pub service_name: String,
-    /// Datacenters in which it is; left out if all.
+    /// Datacenters for which it holds; left out if all.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub datacenters: Vec<String>,
 }
 
-/// A node that a token is the identity of.
+/// A node whose identity a token has.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct NodeIdentity {
@@ -58,58 +58,59 @@ pub struct NodeIdentity {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Token {
-    /// How people speak of it.
+    /// The public id of the token.
     #[serde(rename = "AccessorID")]
     pub accessor_id: String,
-    /// What proves it; `<hidden>` for those who may not see it.
+    /// The secret; `<hidden>` for readers that may not see it.
     #[serde(rename = "SecretID", with = "exposed")]
     pub secret_id: Secret,
-    /// What people noted about it.
+    /// A description for people.
     #[serde(default)]
     pub description: String,
     /// Its policies.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyLink>,
-    /// Services it is the identity of.
+    /// Services whose identity it has.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub service_identities: Vec<ServiceIdentity>,
-    /// Nodes it is the identity of.
+    /// Nodes whose identity it has.
     #[serde(default, deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub node_identities: Vec<NodeIdentity>,
     /// Whether it is valid in this datacenter only.
     #[serde(default)]
     pub local: bool,
-    /// When it stops being valid; left out if never.
+    /// When it expires; left out if never.
     #[serde(default, skip_serializing_if = "Moment::is_zero")]
     pub expiration_time: Moment,
-    /// When it was made.
+    /// When it was created.
     #[serde(default)]
     pub create_time: Moment,
     /// Fingerprint of the content, base64.
     #[serde(default)]
     pub hash: String,
-    /// When it was made.
+    /// Index of its creation.
     #[serde(default)]
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     #[serde(default)]
     pub modify_index: u64,
 }
 
-/// How services and nodes are named in identities.
+/// The rule for names in identities.
 const IDENTITY_NAMES: &str = "Only lowercase alphanumeric characters, '-' and '_' are allowed";
 
-/// What holds while no server resolves tokens, where `acl.down_policy` says nothing else.
+/// The default of `acl.down_policy`.
 const DOWN_POLICY: &str = "extend-cache";
 
-/// A token with all that decides on what it may do: `acl/token/:accessor?expanded`.
+/// A token with everything that decides its rights: `acl/token/:accessor?expanded`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TokenExpanded {
     /// The token.
     #[serde(flatten)]
     pub token: Token,
-    /// Its policies that exist, with their rules, and those its identities stand for; `null` if there are none.
+    /// Its existing policies with their rules, and the policies that its identities stand for; `null` if there are
+    /// none.
     #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub expanded_policies: Vec<Policy>,
     /// Always `null`: tokens have no roles yet.
@@ -120,17 +121,17 @@ pub struct TokenExpanded {
     /// Always `null`: there is one namespace.
     #[serde(rename = "NamespaceDefaultRoleIDs")]
     pub namespace_default_role_ids: (),
-    /// What holds where no rule speaks.
+    /// The policy where no rule matches.
     #[serde(rename = "AgentACLDefaultPolicy")]
     pub agent_acl_default_policy: String,
-    /// What holds while tokens cannot be resolved.
+    /// The policy while tokens cannot be resolved.
     #[serde(rename = "AgentACLDownPolicy")]
     pub agent_acl_down_policy: String,
     /// The node that answered.
     pub resolved_by_agent: String,
 }
 
-/// Answer of `acl/bootstrap`: the secret also as `ID`, as in the oldest clients.
+/// Answer of `acl/bootstrap`. It has the secret also as `ID`, for the oldest clients.
 #[derive(Clone, Debug, Serialize)]
 pub struct Bootstrapped {
     /// The secret.
@@ -150,7 +151,7 @@ pub struct Policy {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What people noted about it.
+    /// A description for people.
     pub description: String,
     /// The rules.
     pub rules: String,
@@ -159,9 +160,9 @@ pub struct Policy {
     pub datacenters: Vec<String>,
     /// Fingerprint of the content, base64.
     pub hash: String,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -174,16 +175,16 @@ pub struct PolicyStub {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What people noted about it.
+    /// A description for people.
     pub description: String,
     /// Datacenters it is valid in.
     #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub datacenters: Vec<String>,
     /// Fingerprint of the content, base64.
     pub hash: String,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -214,7 +215,7 @@ struct TokenBody {
     namespace: String,
     partition: String,
 
-    // Told in answers; people send back what they read.
+    // Answers contain these fields, and clients send back what they read.
     _create_time: IgnoredAny,
     _hash: IgnoredAny,
     _auth_method_namespace: IgnoredAny,
@@ -222,42 +223,42 @@ struct TokenBody {
     _modify_index: IgnoredAny,
 }
 
-/// A token to be made or changed.
+/// A token to create or change.
 #[derive(Clone, Debug)]
 pub struct TokenUpsert {
-    /// Which; none: a new one.
+    /// The accessor; `None`: a new token.
     pub accessor: Option<Uuid>,
-    /// Its secret; none: made for it, or left as it is.
+    /// Its secret; `None`: generated for a new token, unchanged for an existing one.
     pub secret: Option<Secret>,
-    /// What people note about it.
+    /// A description for people.
     pub description: String,
     /// Its policies.
     pub policies: Vec<PolicyRef>,
-    /// What it is the identity of.
+    /// The services and nodes whose identity it has.
     pub identities: Identities,
     /// Whether it is valid in this datacenter only.
     pub local: bool,
-    /// When it stops being valid.
+    /// When it expires.
     pub expires: Expiry,
 }
 
 /// How a write names a policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PolicyRef {
-    /// By id, which goes first.
+    /// By id; this wins over a name.
     Id(Uuid),
     /// By name.
     Name(String),
 }
 
-/// When a token stops being valid.
+/// When a token expires.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expiry {
     /// Never.
     Never,
     /// At this moment.
     At(Timestamp),
-    /// So long after it is made.
+    /// This long after its creation.
     After(Duration),
 }
 
@@ -274,20 +275,20 @@ struct PolicyBody {
     namespace: String,
     partition: String,
 
-    // Told in answers; people send back what they read.
+    // Answers contain these fields, and clients send back what they read.
     _hash: IgnoredAny,
     _create_index: IgnoredAny,
     _modify_index: IgnoredAny,
 }
 
-/// A policy to be made or changed. Its rules are still text.
+/// A policy to create or change. Its rules are not parsed yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PolicyUpsert {
-    /// Which; none: a new one.
+    /// The id; `None`: a new policy.
     pub id: Option<Uuid>,
     /// Its name.
     pub name: String,
-    /// What people note about it.
+    /// A description for people.
     pub description: String,
     /// The rules.
     pub rules: String,
@@ -305,7 +306,7 @@ struct BootstrapBody {
 // === shapes ===
 
 impl Token {
-    /// The shape of a token. Without `secret`, those who read it may not see it.
+    /// The JSON of a token. `secret` is `None` if the reader may not see it.
     pub fn from_model(token: &token::Token, secret: Option<&Secret>) -> Self {
         let token::Token {
             accessor,
@@ -371,7 +372,7 @@ impl NodeIdentity {
 }
 
 impl TokenExpanded {
-    /// The shape of a token with its policies, as the server on a node has resolved it.
+    /// The JSON of a token with its policies, as the server on a node resolved it.
     pub fn new(token: Token, policies: &[AclPolicy], default: Action, resolved_by: &NodeName) -> Self {
         Self {
             token,
@@ -421,7 +422,8 @@ impl PolicyStub {
     }
 }
 
-/// Base64 of 32 bytes over parts, each with its length, so that no two lists of parts look alike.
+/// Base64 of a 32-byte hash over the parts. Each part is preceded by its length, so that different lists give
+/// different input.
 fn fingerprint<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     let mut bytes = Vec::new();
     for part in parts {
@@ -434,7 +436,7 @@ fn fingerprint<'a>(parts: impl Iterator<Item = &'a str>) -> String {
 // === bodies ===
 
 impl TokenUpsert {
-    /// Reads the body of `PUT acl/token`; with `accessor` of `PUT acl/token/:accessor`.
+    /// Parses the body of `PUT acl/token`, or with `accessor` that of `PUT acl/token/:accessor`.
     pub fn decode(body: &[u8], accessor: Option<Uuid>) -> Result<Self, Faults> {
         decode::body::<TokenBody>(body, "Token decoding failed")?.resolve(accessor)
     }
@@ -516,7 +518,7 @@ impl TokenBody {
         }
     }
 
-    /// What the token is the identity of, each once; refused in Consul's words.
+    /// The identities, without repetitions. Errors have Consul's wording.
     fn identities(&self, faults: &mut Vec<Fault>) -> Identities {
         let mut identities = Identities::default();
         for (at, ServiceIdentity { service_name, datacenters }) in self.service_identities.iter().enumerate()
@@ -589,7 +591,7 @@ impl TokenBody {
 }
 
 impl PolicyUpsert {
-    /// Reads the body of `PUT acl/policy`; with `id` of `PUT acl/policy/:id`.
+    /// Parses the body of `PUT acl/policy`, or with `id` that of `PUT acl/policy/:id`.
     pub fn decode(body: &[u8], id: Option<Uuid>) -> Result<Self, Faults> {
         decode::body::<PolicyBody>(body, "Policy decoding failed")?.resolve(id)
     }
@@ -626,7 +628,7 @@ impl PolicyBody {
     }
 }
 
-/// Reads the body of `acl/bootstrap`, which may be empty: the secret the caller wants.
+/// Parses the body of `acl/bootstrap`, which may be empty. Returns the secret that the caller chose.
 pub fn decode_bootstrap(body: &[u8]) -> Result<Option<Secret>, Faults> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Shapes of the agent's own endpoints: self, members, local services, reports of TTL checks.
+//! The JSON of the agent's own endpoints: self, members, local services, reports of TTL checks.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ mod content_hash;
 #[cfg(test)]
 mod tests;
 
-/// `PUT agent/reload`: what came of it, by key. Consul answers nothing; its clients do not look.
+/// `PUT agent/reload`: the result, by key. Consul answers nothing, and its clients ignore the answer.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Reloaded {
-    /// Put into force.
+    /// Keys whose new values are in force.
     pub reloaded: Vec<String>,
-    /// Changed in the configuration, with effect only after a restart.
+    /// Keys that changed in the configuration but need a restart.
     pub after_restart: Vec<String>,
 }
 
@@ -34,19 +34,19 @@ pub struct Reloaded {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct AgentSelf {
-    /// What clients look up first.
+    /// The part that clients read first.
     pub config: SelfConfig,
     /// The resolved configuration, without secrets. Clients read `GRPCPort` from it as a last resort.
     pub debug_config: BTreeMap<String, Value>,
-    /// Round-trip coordinate; `null` while there is none.
+    /// Network coordinate; `null` if there is none.
     pub coord: Option<Value>,
-    /// The agent as a member of its pool.
+    /// The agent as a member of its gossip pool.
     pub member: Member,
     /// Counters by component.
     pub stats: BTreeMap<String, BTreeMap<String, String>>,
     /// The node's metadata.
     pub meta: BTreeMap<String, String>,
-    /// Where proxies get their configuration; left out if nowhere.
+    /// Where proxies get their configuration; left out if there is no such port.
     #[serde(rename = "xDS", skip_serializing_if = "Option::is_none")]
     pub xds: Option<SelfXds>,
 }
@@ -57,7 +57,7 @@ pub struct AgentSelf {
 pub struct SelfConfig {
     /// The agent's datacenter.
     pub datacenter: String,
-    /// The datacenter that decides on intentions, entries and tokens.
+    /// The datacenter that decides about intentions, entries and tokens.
     pub primary_datacenter: String,
     /// The node's name.
     pub node_name: String,
@@ -68,7 +68,7 @@ pub struct SelfConfig {
     pub revision: String,
     /// Whether it is a server.
     pub server: bool,
-    /// The level of Consul it is compatible with.
+    /// The version of Consul that it is compatible with.
     pub version: String,
     /// When it was built.
     pub build_date: String,
@@ -80,13 +80,13 @@ pub struct SelfConfig {
 pub struct SelfXds {
     /// Versions by proxy: `{"envoy": [...]}`.
     pub supported_proxies: BTreeMap<String, Vec<String>>,
-    /// The port to use: that with TLS if there is one.
+    /// The port to use: the one with TLS, if there is one.
     pub port: i32,
     /// Both ports.
     pub ports: XdsPorts,
 }
 
-/// Ports of the gRPC listeners; -1 if off.
+/// Ports of the gRPC listeners; -1 if disabled.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct XdsPorts {
@@ -107,7 +107,7 @@ pub struct Member {
     pub addr: String,
     /// Its gossip port.
     pub port: u16,
-    /// What it tells about itself.
+    /// Its own tags.
     pub tags: BTreeMap<String, String>,
     /// See [`MemberStatus`].
     pub status: u8,
@@ -115,26 +115,26 @@ pub struct Member {
     pub protocol_min: u8,
     /// Newest gossip protocol it speaks.
     pub protocol_max: u8,
-    /// Gossip protocol in use.
+    /// Gossip protocol that it uses.
     pub protocol_cur: u8,
-    /// Oldest protocol above gossip it speaks.
+    /// Oldest protocol above gossip that it speaks.
     pub delegate_min: u8,
-    /// Newest protocol above gossip it speaks.
+    /// Newest protocol above gossip that it speaks.
     pub delegate_max: u8,
-    /// Protocol above gossip in use.
+    /// Protocol above gossip that it uses.
     pub delegate_cur: u8,
 }
 
-/// How a member is, as the number in [`Member::status`].
+/// The state of a member, as the number in [`Member::status`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MemberStatus {
-    /// It answers.
+    /// It responds.
     Alive = 1,
-    /// It is about to leave.
+    /// It is leaving.
     Leaving = 2,
     /// It has left.
     Left = 3,
-    /// It does not answer.
+    /// It does not respond.
     Failed = 4,
 }
 
@@ -168,7 +168,7 @@ pub struct AgentService {
     pub tagged_addresses: BTreeMap<String, ServiceAddress>,
     /// Weights.
     pub weights: Weights,
-    /// Whether tags changed in the catalog win.
+    /// Whether tags that are changed in the catalog win.
     pub enable_tag_override: bool,
     /// Left out: local services have none.
     #[serde(skip_serializing_if = "is_default")]
@@ -176,16 +176,16 @@ pub struct AgentService {
     /// Left out: local services have none.
     #[serde(skip_serializing_if = "is_default")]
     pub modify_index: u64,
-    /// Fingerprint of all the rest; only in `agent/service/:id`.
+    /// Hash of all other fields; only in `agent/service/:id`.
     #[serde(skip_serializing_if = "is_default")]
     pub content_hash: String,
-    /// What it proxies.
+    /// Its proxy settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<AgentProxy>,
-    /// Whether it is native.
+    /// Whether it speaks the mesh's TLS itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<ServiceConnect>,
-    /// Always left out: local services are our own.
+    /// Always left out: local services are not imported.
     #[serde(skip_serializing_if = "is_default")]
     pub peer_name: String,
     /// Printed unless it is `default`.
@@ -197,7 +197,7 @@ pub struct AgentService {
     /// The agent's datacenter.
     #[serde(skip_serializing_if = "is_default")]
     pub datacenter: String,
-    /// Where it stands.
+    /// The locality.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality: Option<Locality>,
 }
@@ -208,12 +208,12 @@ pub struct AgentService {
 pub struct CheckUpdate {
     /// `passing`, `warning` or `critical`.
     pub status: String,
-    /// What the check printed.
+    /// The output of the check.
     pub output: String,
 }
 
 impl AgentService {
-    /// The shape of a local service, without its hash.
+    /// The JSON of a local service, without its hash.
     pub fn from_model(scope: &NodeScope, datacenter: &Datacenter, instance: &ServiceInstance) -> Self {
         let NodeService {
             kind,

@@ -1,4 +1,4 @@
-//! Shapes of the catalog: nodes, instances flat and nested, and the bodies of register and deregister.
+//! The JSON of the catalog: nodes, instances flat and nested, and the bodies of register and deregister.
 
 use std::collections::BTreeMap;
 
@@ -31,13 +31,13 @@ pub struct ServiceAddress {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Weights {
-    /// While all its checks pass.
+    /// The weight while all checks pass.
     pub passing: u32,
-    /// While a check warns.
+    /// The weight while a check is warning.
     pub warning: u32,
 }
 
-/// Where something runs.
+/// Where a node or instance runs.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Locality {
@@ -60,7 +60,7 @@ pub struct ServiceConnect {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Node {
-    /// Its lasting id, or empty.
+    /// Its permanent id, or empty.
     #[serde(rename = "ID")]
     pub id: String,
     /// Its name.
@@ -81,12 +81,12 @@ pub struct Node {
     /// Metadata.
     #[serde(deserialize_with = "null_default", serialize_with = "null_if_empty")]
     pub meta: BTreeMap<String, String>,
-    /// Where it stands.
+    /// The locality.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality: Option<Locality>,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -94,7 +94,7 @@ pub struct Node {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ServiceNode {
-    /// The node's lasting id, or empty.
+    /// The node's permanent id, or empty.
     #[serde(rename = "ID")]
     pub id: String,
     /// The node's name.
@@ -133,13 +133,13 @@ pub struct ServiceNode {
     pub service_port: u16,
     /// Unix socket.
     pub service_socket_path: String,
-    /// Whether tags changed in the catalog win.
+    /// Whether tags that are changed in the catalog win.
     pub service_enable_tag_override: bool,
-    /// What it proxies.
+    /// Its proxy settings.
     pub service_proxy: CatalogProxy,
-    /// Whether it is native.
+    /// Whether it speaks the mesh's TLS itself.
     pub service_connect: ServiceConnect,
-    /// Where it stands; `null` if not told.
+    /// The locality; `null` if unknown.
     pub service_locality: Option<Locality>,
     /// The peered cluster it is imported from.
     #[serde(skip_serializing_if = "is_default")]
@@ -150,9 +150,9 @@ pub struct ServiceNode {
     /// Printed unless it is `default`.
     #[serde(skip_serializing_if = "is_default")]
     pub partition: String,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -187,14 +187,14 @@ pub struct NodeService {
     pub socket_path: String,
     /// Weights.
     pub weights: Weights,
-    /// Whether tags changed in the catalog win.
+    /// Whether tags that are changed in the catalog win.
     pub enable_tag_override: bool,
-    /// Where it stands.
+    /// The locality.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality: Option<Locality>,
-    /// What it proxies.
+    /// Its proxy settings.
     pub proxy: CatalogProxy,
-    /// Whether it is native.
+    /// Whether it speaks the mesh's TLS itself.
     pub connect: ServiceConnect,
     /// Printed unless it is `default`.
     #[serde(skip_serializing_if = "is_default")]
@@ -204,9 +204,9 @@ pub struct NodeService {
     pub partition: String,
     /// Always printed.
     pub peer_name: String,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -227,7 +227,7 @@ pub struct NodeServices {
 pub struct NodeServiceList {
     /// The node.
     pub node: Option<Node>,
-    /// Its services; `null` where there is none that a filter or rights have left out.
+    /// Its services; `null` if there are none, unless a filter or the caller's rights left them out.
     pub services: Option<Vec<NodeService>>,
 }
 
@@ -269,7 +269,7 @@ pub(crate) fn shown_peer(scope: &NodeScope) -> String {
 }
 
 impl Node {
-    /// The shape of a node.
+    /// The JSON of a node.
     pub fn from_model(node: &catalog::Node) -> Self {
         let catalog::Node { scope, name, id, address, datacenter, tagged_addresses, meta, locality, stamp } =
             node;
@@ -290,7 +290,7 @@ impl Node {
 }
 
 impl NodeService {
-    /// The shape of an instance on a node known from `scope`.
+    /// The JSON of an instance on a node in `scope`.
     pub fn from_model(scope: &NodeScope, instance: &ServiceInstance) -> Self {
         let ServiceInstance {
             namespace,
@@ -335,7 +335,7 @@ impl NodeService {
 }
 
 impl ServiceNode {
-    /// The shape of an instance and its node.
+    /// The JSON of an instance and its node.
     pub fn from_model(node: &catalog::Node, instance: &ServiceInstance) -> Self {
         let node_shape = Node::from_model(node);
         let service = NodeService::from_model(&node.scope, instance);
@@ -368,14 +368,14 @@ impl ServiceNode {
         }
     }
 
-    /// Whether it is a sidecar or speaks the mesh's TLS itself.
+    /// Whether it is a sidecar, or speaks the mesh's TLS itself.
     pub fn in_mesh(&self) -> bool {
         self.service_connect.native || self.service_kind == ServiceKind::ConnectProxy.as_str()
     }
 }
 
 impl NodeServices {
-    /// The shape of a node and its services.
+    /// The JSON of a node and its services.
     pub fn from_model<'a>(
         node: &catalog::Node,
         services: impl IntoIterator<Item = &'a ServiceInstance>,

@@ -1,4 +1,4 @@
-//! Shapes of the mesh's trust: roots, leaves, the authorize endpoint, CA configuration.
+//! The JSON of the mesh's trust: roots, leaves, the authorize endpoint, CA configuration.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ pub struct Root {
     /// SHA-1 of the certificate.
     #[serde(rename = "ID")]
     pub id: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
     /// Its serial number as a number, cut to 64 bits.
     pub serial_number: u64,
@@ -63,9 +63,9 @@ pub struct Root {
     pub private_key_type: String,
     /// Size of its key.
     pub private_key_bits: u32,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -81,7 +81,7 @@ pub struct Leaf {
     /// The private key, PEM.
     #[serde(rename = "PrivateKeyPEM", with = "exposed")]
     pub private_key_pem: Secret,
-    /// The service it is for.
+    /// The service that it belongs to.
     pub service: String,
     /// Its identity.
     #[serde(rename = "ServiceURI")]
@@ -90,22 +90,22 @@ pub struct Leaf {
     pub valid_after: Moment,
     /// End of its validity.
     pub valid_before: Moment,
-    /// When it was issued.
+    /// Index of its issue.
     #[serde(default)]
     pub create_index: u64,
-    /// When it was issued.
+    /// Index of its issue.
     #[serde(default)]
     pub modify_index: u64,
 }
 
-/// Body of `agent/connect/authorize`, as sent. Borrowed, because it is read once per connection.
+/// Body of `agent/connect/authorize`, as sent. It borrows, because it is parsed for every connection.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthorizeBody<'a> {
     /// The service called.
     #[serde(borrow, rename = "Target", alias = "target")]
     pub target: Cow<'a, str>,
-    /// Who calls: the first URI of the client's certificate.
+    /// The caller: the first URI of the client's certificate.
     #[serde(borrow, rename = "ClientCertURI", alias = "client_cert_uri")]
     pub client_cert_uri: Cow<'a, str>,
     /// Serial of the client's certificate. Not used.
@@ -113,13 +113,13 @@ pub struct AuthorizeBody<'a> {
     pub client_cert_serial: Cow<'a, str>,
 }
 
-/// The question of one connection: may `source` call `target`? Trust domain and datacenter were checked in the
-/// handshake and do not enter.
+/// The question about one connection: may `source` call `target`? The handshake has checked trust domain and
+/// datacenter; they are ignored here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Authorize {
-    /// Who is called.
+    /// The called service.
     pub target: ServiceRef,
-    /// Who calls.
+    /// The calling service.
     pub source: ServiceRef,
 }
 
@@ -127,16 +127,16 @@ pub struct Authorize {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Authorized {
-    /// Whether it may.
+    /// Whether the connection is allowed.
     pub authorized: bool,
-    /// Why, in Consul's words.
+    /// The reason, in Consul's words.
     pub reason: String,
 }
 
 // === conversions ===
 
 impl Roots {
-    /// The shape of the published roots.
+    /// The JSON of the published roots.
     pub fn from_model(roots: &CaRoots) -> Self {
         let CaRoots { active_root_id, trust_domain, roots, index: _ } = roots;
         Self {
@@ -157,7 +157,7 @@ impl Roots {
 }
 
 impl Root {
-    /// The shape of one root. When it was rotated out is not told.
+    /// The JSON of one root. The time of its rotation is not shown.
     pub fn from_model(root: &CaRoot) -> Self {
         let CaRoot {
             id,
@@ -194,7 +194,7 @@ impl Root {
 }
 
 impl Leaf {
-    /// The shape of a service's leaf together with its key.
+    /// The JSON of a service's leaf with its key.
     pub fn from_model(service: &ServiceName, leaf: &LeafCertificate, key: &Secret) -> Self {
         let LeafCertificate { serial, cert_pem, uri, valid_after, valid_before, authority_key_id: _, stamp } =
             leaf;
@@ -213,7 +213,7 @@ impl Leaf {
 }
 
 impl AuthorizeBody<'_> {
-    /// Reads and resolves the body. Keys in the usual spelling take the fast path.
+    /// Parses and resolves the body. Keys in the usual spelling take the fast path.
     pub fn decode(body: &[u8]) -> Result<Authorize, Faults> {
         match serde_json::from_slice::<AuthorizeBody<'_>>(body) {
             Ok(read) if !read.target.is_empty() && !read.client_cert_uri.is_empty() => read.resolve(),
@@ -237,7 +237,7 @@ impl AuthorizeBody<'_> {
     }
 }
 
-/// The same body with keys in any spelling, read by the tolerant decoder.
+/// The same body with keys in any spelling, parsed by the tolerant decoder.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct SpelledBody {

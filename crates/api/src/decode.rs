@@ -1,21 +1,21 @@
-//! Bodies into definitions.
+//! Decodes request bodies.
 //!
-//! Keys nobody knows are refused, as in Consul: what was misspelt must not be taken for said. In request
-//! bodies every value must also be of its kind; configuration files and entries are read as HCL is.
+//! Unknown keys are refused, as in Consul: a misspelt key must not be ignored silently. In request bodies every value
+//! must also have the right type. Configuration files and entries are decoded as tolerantly as HCL.
 
 use concord_syntax::{self as syntax, Node, Options};
 use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Faults};
 
-/// What the text is called in faults.
+/// The name of the text in error messages.
 const SOURCE: &str = "request body";
-/// How Consul begins most refusals of a body.
+/// The text with which Consul begins most refusals of a body.
 pub const REQUEST_DECODE_FAILED: &str = "Request decode failed";
-/// How Consul begins refusals of a configuration entry.
+/// The text with which Consul begins refusals of a configuration entry.
 pub const REQUEST_DECODING_FAILED: &str = "Request decoding failed";
 
-/// Reads a JSON body into a tree.
+/// Parses a JSON body into a tree.
 pub fn tree(body: &[u8], context: &'static str) -> Result<Node, Faults> {
     let text = std::str::from_utf8(body).map_err(|_| Faults {
         context,
@@ -24,13 +24,13 @@ pub fn tree(body: &[u8], context: &'static str) -> Result<Node, Faults> {
     syntax::json::parse(text).map_err(|error| Faults::syntax(context, error))
 }
 
-/// Reads a JSON body. Keys match in any of their spellings.
+/// Parses a JSON body. Keys match in any of their spellings.
 pub fn body<T: DeserializeOwned>(body: &[u8], context: &'static str) -> Result<T, Faults> {
     let node = tree(body, context)?;
     syntax::decode_exact(&node, SOURCE).map_err(|found| Faults::decode(context, found))
 }
 
-/// Reads a tree, refusing unknown keys.
+/// Decodes a tree; refuses unknown keys.
 pub(crate) fn strict<T: DeserializeOwned>(
     node: &Node,
     source: &str,
@@ -39,7 +39,7 @@ pub(crate) fn strict<T: DeserializeOwned>(
     syntax::decode(node, source).map_err(|found| Faults::decode(context, found))
 }
 
-/// Reads what the type names of a tree; the other keys at its top are somebody else's.
+/// Decodes the keys of a tree that the type names. Other code decodes the other top-level keys.
 pub(crate) fn part<T: DeserializeOwned>(
     node: &Node,
     source: &str,
@@ -49,7 +49,7 @@ pub(crate) fn part<T: DeserializeOwned>(
     syntax::decode_with(node, source, options).map_err(|found| Faults::decode(context, found))
 }
 
-/// Reads a tree but for the keys at its top that were read already. Unknown keys are refused.
+/// Decodes a tree except for top-level keys that were decoded before. Unknown keys are refused.
 pub(crate) fn beside<T: DeserializeOwned>(
     node: &Node,
     source: &str,
@@ -86,7 +86,7 @@ mod tests {
             assert!(said.starts_with("Request decode failed: ") && said.contains(expected), "{body}: {said}");
         };
         check(r#"{"Name":"web","Conect":{}}"#, r#"unknown key "Conect", did you mean "Connect"?"#);
-        // However it is spelt, HTTP's own spelling is told.
+        // Whatever the spelling in the body, the message has the spelling of the HTTP API.
         check(r#"{"name":"web","prot":80}"#, r#"unknown key "prot", did you mean "Port"?"#);
         check(r#"{"Name":"web","Check":{"Intervall":"1s"}}"#, "Check.Intervall");
         check(r#"{"Name":5}"#, "expected a string, found 5");

@@ -1,12 +1,12 @@
-//! Definitions: what users write to register services and checks, in request bodies as in files.
+//! Definitions: what users write to register services and checks, in request bodies and in files.
 //!
 //! ```text
 //! text ──► Node ──► ServiceDefinition ──resolve──► LocalRegistration ──expand──► LocalService, its sidecar's
 //!                   CheckDefinition   ──resolve──► CheckSpec
 //! ```
 //!
-//! Keys are read in both styles. Resolving validates everything at once and gives defaults; what it returns
-//! can be registered as it is. Expanding picks the sidecar's port and is therefore last.
+//! Keys are accepted in both styles. Resolving validates everything at once and applies defaults; its result can be
+//! registered as it is. Expanding chooses the sidecar's port, so it comes last.
 
 mod check;
 pub(crate) mod field;
@@ -26,7 +26,7 @@ pub use sidecar::{SIDECAR_SUFFIX, Sidecar, lowest_free_port};
 #[cfg(test)]
 mod tests;
 
-/// Checks metadata written elsewhere (of the agent's node) by the rules all metadata follow.
+/// Checks other metadata (of the agent's node) by the rules for all metadata.
 pub fn check_meta(field: &str, meta: &std::collections::BTreeMap<String, String>) -> Vec<crate::Fault> {
     let mut faults = Vec::new();
     field::meta(field, meta, &mut faults);

@@ -1,23 +1,23 @@
-//! JSON as Go's encoder prints it: its escapes, its numbers, compact or with four spaces.
+//! JSON as Go's encoder writes it: its escapes and numbers, compact or indented with four spaces.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-/// How an answer is laid out.
+/// The layout of an answer.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Layout {
-    /// On one line, without anything after it.
+    /// On one line, with nothing after it.
     #[default]
     Compact,
-    /// `?pretty`, and always in `-dev`: four spaces, and a line end after it.
+    /// With `?pretty`, and always in `-dev`: four spaces, and a line break at the end.
     Pretty,
 }
 
 /// Encodes an answer.
 ///
-/// Fails only for values no JSON stands for, such as maps with keys that are not text; ours have none.
+/// Fails only for values that JSON cannot represent, such as maps with keys that are not text. We have none.
 pub fn json<T: Serialize + ?Sized>(value: &T, layout: Layout) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::with_capacity(256);
     match layout {
@@ -33,7 +33,7 @@ pub fn json<T: Serialize + ?Sized>(value: &T, layout: Layout) -> Result<Vec<u8>,
     Ok(out)
 }
 
-/// Lays out as `F` does, escapes and prints numbers as Go does.
+/// Uses the layout of `F`, with Go's escapes and numbers.
 struct GoFormatter<F>(F);
 
 impl<F: Formatter> Formatter for GoFormatter<F> {

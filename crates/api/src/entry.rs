@@ -1,7 +1,7 @@
 //! Configuration entries, in bodies, files and answers.
 //!
-//! What all entries have is read and shown here; what a kind says beside it stands in a file of its own, and
-//! one row of the table leads there.
+//! This file has what all entries share. Each kind has its own fields in a file of its own, and a row in the table
+//! here.
 
 mod guard;
 mod service_intentions;
@@ -31,7 +31,7 @@ mod tests;
 
 macro_rules! kinds {
     ($($kind:ident => $shape:ty;)*) => {
-        /// What an entry of each kind says in an answer.
+        /// The fields of each kind in an answer.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(untagged)]
         #[allow(missing_docs, reason = "each variant is documented at its type")]
@@ -64,7 +64,7 @@ kinds! {
 pub struct ConfigEntry {
     kind: &'static str,
     name: String,
-    /// What its kind says.
+    /// The fields of its kind.
     #[serde(flatten)]
     said: Said,
     #[serde(skip_serializing_if = "is_default")]
@@ -79,8 +79,8 @@ pub struct ConfigEntry {
     modify_index: u64,
 }
 
-/// What every entry has as a user writes it. Fields only told in answers are accepted and not read, so that an
-/// answer can be sent back.
+/// The fields that all entries share, as a user writes them. Fields that exist only in answers are accepted and
+/// ignored, so that an answer can be sent back.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct HeadBody {
@@ -114,26 +114,26 @@ const UNBUILT: &[&str] = &[
     "terminating-gateway",
 ];
 
-/// Kinds that are kept and shown, but that proxies do not go by yet.
+/// Kinds that are stored and shown, but that proxies do not use yet.
 const UNHEEDED: &[EntryKind] = &[EntryKind::ServiceDefaults, EntryKind::ProxyDefaults, EntryKind::Mesh];
 
-/// Whether proxies do not go by entries of a kind yet.
+/// Whether proxies do not use entries of this kind yet.
 pub fn unheeded(kind: EntryKind) -> bool {
     UNHEEDED.contains(&kind)
 }
 
-/// The kind of an entry that is not built yet, if it is of one.
+/// The kind of an entry, if it is a kind that is not built yet.
 pub fn unbuilt_kind(node: &Node) -> Option<&'static str> {
     let written = node.find("Kind")?.as_str()?;
     UNBUILT.iter().copied().find(|kind| *kind == written)
 }
 
-/// Reads the body of `PUT config`. Unknown keys are refused.
+/// Parses the body of `PUT config`. Unknown keys are refused.
 pub fn decode_entry(body: &[u8]) -> Result<Entry, Faults> {
     entry_from_node(&decode::tree(body, REQUEST_DECODING_FAILED)?, "request body")
 }
 
-/// Reads an entry from a tree: from a file or from `config_entries.bootstrap`.
+/// Decodes an entry from a tree, from a file or from `config_entries.bootstrap`.
 pub fn entry_from_node(node: &Node, source: &str) -> Result<Entry, Faults> {
     let refused =
         |text: String| Faults { context: REQUEST_DECODING_FAILED, faults: vec![Fault::rule("Kind", text)] };
@@ -164,7 +164,7 @@ fn resolve_as<S: EntryShape>(
     Ok(S::resolve(body, head, faults))
 }
 
-/// Reads a kind; those there are not and those that are not built yet are refused, in bodies as in paths.
+/// Parses a kind. Unknown kinds, and kinds that are not built yet, are refused in bodies and in paths.
 pub fn parse_kind(kind: &str) -> Result<EntryKind, Faults> {
     if let Some(known) = EntryKind::parse(kind) {
         return Ok(known);
@@ -176,12 +176,12 @@ pub fn parse_kind(kind: &str) -> Result<EntryKind, Faults> {
     Err(Faults::one(Fault::rule("Kind", format!("invalid config entry kind: {shown}"))))
 }
 
-/// Reads what an entry is called in a path.
+/// Parses the name of an entry in a path.
 pub fn parse_name(kind: EntryKind, name: &str) -> Result<EntryName, Faults> {
     EntryName::parse(kind, name).map_err(|error| Faults::one(Fault::rule("Name", error.to_string())))
 }
 
-/// Reads what an entry is called that is to be removed. Where there is one only, another name is a mistake.
+/// Parses the name of an entry to be removed. For a kind with only one entry, another name is an error.
 pub fn parse_name_to_remove(kind: EntryKind, name: &str) -> Result<EntryName, Faults> {
     match kind.naming() {
         Naming::Only(only) if name != only => {
@@ -198,7 +198,7 @@ impl HeadBody {
         field::tenancy(&self.namespace, &self.partition, faults);
         field::meta("Meta", &self.meta, faults);
         let written = match kind.naming() {
-            // Where there is one entry only its name need not be said.
+            // For a kind with only one entry the name may be left out.
             Naming::Only(only) if self.name.is_empty() => only,
             Naming::Only(_) | Naming::Service | Naming::ServiceOrAny => &self.name,
         };
@@ -213,7 +213,7 @@ impl HeadBody {
 }
 
 impl ConfigEntry {
-    /// The shape of an entry.
+    /// The JSON of an entry.
     pub fn from_model(entry: &Entry) -> Self {
         let (name, Stamp { create, modify }) = (entry.name(), entry.stamp());
         let (said, meta) = said(entry);

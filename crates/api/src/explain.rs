@@ -1,8 +1,8 @@
-//! Shape of `connect/intentions/explain`: why a connection may or may not be made, and what would change that.
+//! The JSON of `connect/intentions/explain`: why a connection is allowed or denied, and which change would reverse
+//! that.
 //!
-//! The endpoint is ours; Consul has none like it. Services and intentions are named as in query strings:
-//! `name`, `namespace/name` or `partition/namespace/name`, sources of a peered cluster with `peer:<peer>/`
-//! before it.
+//! This endpoint is our own; Consul has none like it. Services and intentions are named as in query strings: `name`,
+//! `namespace/name` or `partition/namespace/name`. Sources of a peered cluster have the prefix `peer:<peer>/`.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,29 +13,29 @@ use crate::shape::{is_default, null_default};
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct IntentionExplain {
-    /// Who calls.
+    /// The calling service.
     pub source: String,
-    /// Who is called.
+    /// The called service.
     pub destination: String,
-    /// Whether the connection may be made.
+    /// Whether the connection is allowed.
     pub allowed: bool,
-    /// Why, in Consul's words.
+    /// The reason, in Consul's words.
     pub reason: String,
     /// What decided.
     pub decided_by: DecidedBy,
     /// The intention that decided; left out if the default did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intention: Option<Intention>,
-    /// Intentions that cover the pair too but do not get to decide, in the order they would.
+    /// Intentions that also cover the pair but do not decide, in order of precedence.
     #[serde(deserialize_with = "null_default")]
     pub shadows: Vec<Intention>,
-    /// The smallest change that flips the verdict; left out if no single one does.
+    /// The smallest change that reverses the verdict; left out if no single change does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smallest_change: Option<ExplainProposal>,
-    /// Why no single change flips the verdict; left out if one does.
+    /// Why no single change reverses the verdict; left out if one does.
     #[serde(skip_serializing_if = "is_default")]
     pub no_change: String,
-    /// Changes of the deciding intention itself that flip the verdict, where the smallest is another.
+    /// Changes of the deciding intention itself that reverse the verdict, if the smallest change is another one.
     #[serde(deserialize_with = "null_default")]
     pub alternatives: Vec<ExplainProposal>,
 }
@@ -44,16 +44,16 @@ pub struct IntentionExplain {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DecidedBy {
-    /// An intention about connections.
+    /// An intention for connections.
     Intention,
-    /// An intention about requests, which refuses connections that only look at identities.
+    /// An intention with permissions. It denies connections, because they do not show the request.
     Permissions,
     /// No intention covers the pair.
     #[default]
     Default,
 }
 
-/// A change of one intention, and what else would change with it.
+/// A change of one intention, and its side effects.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ExplainProposal {
@@ -65,15 +65,15 @@ pub struct ExplainProposal {
     pub source: String,
     /// Destination of the intention; its name may be `*`.
     pub destination: String,
-    /// What it decides now: `allow`, `deny` or `permissions`; left out if it is to be added.
+    /// The present decision: `allow`, `deny` or `permissions`; left out if the intention is to be added.
     #[serde(skip_serializing_if = "is_default")]
     pub from: String,
-    /// What it is to decide: `allow` or `deny`; left out if it is to be removed.
+    /// The new decision: `allow` or `deny`; left out if the intention is to be removed.
     #[serde(skip_serializing_if = "is_default")]
     pub to: String,
-    /// How many other pairs of known services get another verdict.
+    /// The number of other pairs of known services whose verdict changes.
     pub affected: usize,
-    /// Whether all pairs were looked at; if not, `Affected` is a lower bound.
+    /// Whether all pairs were examined; if not, `Affected` is a lower bound.
     pub affected_complete: bool,
     /// The first of those pairs.
     #[serde(deserialize_with = "null_default")]
@@ -84,7 +84,7 @@ pub struct ExplainProposal {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExplainStep {
-    /// Let it decide otherwise.
+    /// Change its decision.
     #[default]
     Set,
     /// Add it.
@@ -93,13 +93,13 @@ pub enum ExplainStep {
     Remove,
 }
 
-/// A pair of services and what would become of it.
+/// A pair of services and its verdict after the change.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ExplainPair {
-    /// Who calls.
+    /// The calling service.
     pub source: String,
-    /// Who is called.
+    /// The called service.
     pub destination: String,
     /// Whether it would be allowed after the change.
     pub allowed: bool,

@@ -1,6 +1,6 @@
-//! Why an input is refused, and as which HTTP status.
+//! Why an input is refused, and the HTTP status for it.
 //!
-//! The texts are complete sentences for a person; where Consul's clients match on a text, it is that one.
+//! The texts are complete sentences for a person. Where Consul's clients match a text, it is exactly that text.
 
 use std::fmt;
 
@@ -10,42 +10,42 @@ use crate::limits::FAULTS_MAX;
 
 /// Answer of every ACL endpoint while ACLs are off (401).
 pub const ACL_DISABLED: &str = "ACL support disabled";
-/// Answer to a token nobody knows (403).
+/// Answer to an unknown token (403).
 pub const ACL_NOT_FOUND: &str = "ACL not found";
-/// How every refusal for lack of a right begins (403).
+/// The beginning of every refusal for a missing right (403).
 pub const PERMISSION_DENIED: &str = "Permission denied";
 /// Answer while there is no leader (500).
 pub const NO_LEADER: &str = "No cluster leader";
-/// Answer for a datacenter nobody knows (500).
+/// Answer for an unknown datacenter (500).
 pub const NO_PATH_TO_DATACENTER: &str = "No path to datacenter";
-/// Beginning of the answer for an entry that is not there (404).
+/// Beginning of the answer for a missing entry (404).
 pub const CONFIG_ENTRY_NOT_FOUND: &str = "Config entry not found";
 /// Answer to a change of a provider's state (400).
 pub const CA_STATE_READ_ONLY: &str =
     "Provider State is read-only. It must be omitted or identical to the current value";
 
-/// What is wrong with one field.
+/// The error of one field.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
-    /// The field as in the API (`Proxy.Upstreams[2].DestinationName`); empty for the whole.
+    /// The field as in the API (`Proxy.Upstreams[2].DestinationName`); empty for the whole input.
     pub field: String,
-    /// What is wrong with it.
+    /// The error.
     pub problem: Problem,
 }
 
-/// Kinds of wrong.
+/// The kinds of errors.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Problem {
-    /// The text is not JSON or HCL, or does not fit the shape.
+    /// The text is not JSON or HCL, or does not have the expected structure.
     #[error("{0}")]
     Decode(Diagnostic),
-    /// The text cannot be read at all.
+    /// The text cannot be parsed.
     #[error("{0}")]
     Syntax(SyntaxError),
     /// A rule is broken; the sentence names the field and the remedy.
     #[error("{0}")]
     Rule(String),
-    /// Another namespace or partition than `default`; worded as the community edition does.
+    /// Another namespace or partition than `default`, refused with the words of the community edition.
     #[error("Invalid {field}({value}): {feature} is a Consul Enterprise feature")]
     Enterprise {
         /// The field.
@@ -60,10 +60,10 @@ pub enum Problem {
     NotAvailable(String),
 }
 
-/// All faults of one input, in order of appearance, with what was being attempted.
+/// All errors of one input, in order of appearance, with their context.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Faults {
-    /// What was being attempted, as Consul words it (`Validation failed`); empty if nothing precedes.
+    /// What was attempted, in Consul's words (`Validation failed`); empty if there is no prefix.
     pub context: &'static str,
     /// At least one fault, at most [`FAULTS_MAX`].
     pub faults: Vec<Fault>,
@@ -82,7 +82,7 @@ impl Fault {
         Self { field: field.into(), problem: Problem::NotAvailable(what.into()) }
     }
 
-    /// The same fault, found in a part of something larger.
+    /// The same error within a parent field.
     #[must_use]
     pub fn within(mut self, parent: &str) -> Self {
         self.field = match (parent, self.field.as_str()) {
@@ -103,34 +103,34 @@ impl fmt::Display for Fault {
 // === impl Faults ===
 
 impl Faults {
-    /// One fault with nothing before its text.
+    /// One error without a prefix.
     pub fn one(fault: Fault) -> Self {
         Self { context: "", faults: vec![fault] }
     }
 
-    /// `value` if nothing was found.
+    /// `value` if there are no errors.
     pub fn or<T>(context: &'static str, faults: Vec<Fault>, value: T) -> Result<T, Self> {
         if faults.is_empty() { Ok(value) } else { Err(Self::many(context, faults)) }
     }
 
-    /// Several faults; what exceeds [`FAULTS_MAX`] is left out.
+    /// Several errors; those beyond [`FAULTS_MAX`] are left out.
     pub fn many(context: &'static str, mut faults: Vec<Fault>) -> Self {
         faults.truncate(FAULTS_MAX);
         Self { context, faults }
     }
 
-    /// Faults of decoding.
+    /// Errors of decoding.
     pub fn decode(context: &'static str, diagnostics: Vec<Diagnostic>) -> Self {
         let fault = |found: Diagnostic| Fault { field: found.path.clone(), problem: Problem::Decode(found) };
         Self::many(context, diagnostics.into_iter().map(fault).collect())
     }
 
-    /// A text that cannot be read at all.
+    /// A text that cannot be parsed.
     pub fn syntax(context: &'static str, error: SyntaxError) -> Self {
         Self { context, faults: vec![Fault { field: String::new(), problem: Problem::Syntax(error) }] }
     }
 
-    /// 501 if all that is wrong is that something is not built yet, else 400.
+    /// 501 if all errors are about parts that are not built yet, else 400.
     pub fn status(&self) -> u16 {
         let missing = |fault: &Fault| matches!(fault.problem, Problem::NotAvailable(_));
         if self.faults.iter().all(missing) { 501 } else { 400 }

@@ -1,4 +1,4 @@
-//! Shapes of health: checks, and instances with their node and checks.
+//! The JSON of health: checks, and instances with their node and checks.
 
 use concord_model::catalog::{self, Check, NodeScope, ServiceInstance};
 use concord_model::{InstanceId, NodeName, ServiceName};
@@ -12,7 +12,7 @@ mod definition;
 
 pub use definition::CheckDefinition;
 
-/// A check, in the catalog as at the agent.
+/// A check, in the catalog or at the agent.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct HealthCheck {
@@ -21,15 +21,15 @@ pub struct HealthCheck {
     /// Its id.
     #[serde(rename = "CheckID")]
     pub check_id: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
     /// `passing`, `warning` or `critical`.
     pub status: String,
-    /// What people noted about it.
+    /// Notes for people.
     pub notes: String,
-    /// What it last printed.
+    /// Its last output.
     pub output: String,
-    /// The instance it is about, or empty.
+    /// The instance that it belongs to, or empty.
     #[serde(rename = "ServiceID")]
     pub service_id: String,
     /// That instance's service, or empty.
@@ -37,19 +37,19 @@ pub struct HealthCheck {
     /// That instance's tags.
     #[serde(deserialize_with = "null_default")]
     pub service_tags: Vec<String>,
-    /// How it is made.
+    /// The kind of check.
     #[serde(rename = "Type")]
     pub kind: String,
-    /// Its period.
+    /// Its interval.
     pub interval: String,
-    /// Its time-out.
+    /// Its timeout.
     pub timeout: String,
     /// Always 0: exposing checks is not available yet.
     pub exposed_port: u16,
     /// The peered cluster it is imported from.
     #[serde(skip_serializing_if = "is_default")]
     pub peer_name: String,
-    /// How somebody else is to make it.
+    /// How an external program should run it.
     pub definition: CheckDefinition,
     /// Printed unless it is `default`.
     #[serde(skip_serializing_if = "is_default")]
@@ -57,9 +57,9 @@ pub struct HealthCheck {
     /// Printed unless it is `default`.
     #[serde(skip_serializing_if = "is_default")]
     pub partition: String,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
@@ -77,7 +77,7 @@ pub struct ServiceEntry {
 }
 
 impl HealthCheck {
-    /// The shape of a check on a node known from `scope`.
+    /// The JSON of a check on a node in `scope`.
     pub fn from_model(scope: &NodeScope, node: &NodeName, check: &Check) -> Self {
         let Check {
             id,
@@ -120,7 +120,7 @@ impl HealthCheck {
 }
 
 impl ServiceEntry {
-    /// The shape of an instance with its node and the checks of both.
+    /// The JSON of an instance with its node and the checks of both.
     pub fn from_model<'a>(
         node: &catalog::Node,
         service: &ServiceInstance,

@@ -1,4 +1,4 @@
-//! Intentions as single rules: their shape, the body of an upsert, and their names in query strings.
+//! Intentions as single rules: their JSON, the body of an upsert, and names in query strings.
 
 use std::collections::BTreeMap;
 
@@ -31,19 +31,19 @@ pub(crate) use permission::{decide, split};
 #[cfg(test)]
 mod tests;
 
-/// What Consul says of `w*`.
+/// Consul's error for `w*`.
 pub(crate) const PARTIAL_WILDCARD: &str = "wildcard character '*' cannot be used with partial values";
-/// The only type of source there is.
+/// The only type of source.
 pub const SOURCE_TYPE: &str = "consul";
 
-/// One intention: an element of the list, the answer to `intentions/exact`, a value of `intentions/match`.
+/// One intention: an element of the list, the answer of `intentions/exact`, a value of `intentions/match`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Intention {
-    /// Only for intentions made with the older, id-based API.
+    /// Only for intentions made with the older API, which has ids.
     #[serde(rename = "ID", skip_serializing_if = "is_default")]
     pub id: String,
-    /// What people noted about it.
+    /// A description for people.
     #[serde(skip_serializing_if = "is_default")]
     pub description: String,
     /// Namespace of the source.
@@ -67,19 +67,19 @@ pub struct Intention {
     pub source_peer: String,
     /// Always `consul`.
     pub source_type: String,
-    /// `allow` or `deny`; left out where permissions decide.
+    /// `allow` or `deny`; left out if permissions decide.
     #[serde(skip_serializing_if = "is_default")]
     pub action: String,
-    /// What decides by request.
+    /// The permissions, which decide per request.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<Permission>,
-    /// Token every request must carry.
+    /// The token that every request must carry.
     #[serde(rename = "JWT", skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
     /// Metadata of the destination's entry.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
     pub meta: BTreeMap<String, String>,
-    /// 9 for exact to exact, down to 1.
+    /// From 9 (exact to exact) down to 1.
     pub precedence: u8,
     /// Only for intentions made with the older API.
     #[serde(skip_serializing_if = "is_default")]
@@ -90,32 +90,32 @@ pub struct Intention {
     /// Fingerprint of the content, base64. Only for intentions made with the older API.
     #[serde(skip_serializing_if = "is_default")]
     pub hash: String,
-    /// When the destination's entry was made.
+    /// Index of the creation of the destination's entry.
     pub create_index: u64,
-    /// When the destination's entry changed.
+    /// Index of the last change of the destination's entry.
     pub modify_index: u64,
 }
 
-/// What one intention consists of.
+/// The parts of an intention.
 #[derive(Clone, Copy, Debug)]
 pub struct IntentionParts<'a> {
-    /// Who is called.
+    /// The called service.
     pub destination: &'a Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: &'a Source,
-    /// Rank among the intentions that match.
+    /// Precedence among the matching intentions.
     pub precedence: u8,
-    /// What then.
+    /// The decision.
     pub decision: &'a Decision,
-    /// What people noted about it.
+    /// A description for people.
     pub description: &'a str,
     /// Fields of the older API.
     pub legacy: Option<&'a LegacyFields>,
-    /// Token every request must carry.
+    /// The token that every request must carry.
     pub jwt: Option<&'a JwtRequirement>,
     /// Metadata of the destination's entry.
     pub meta: &'a BTreeMap<String, String>,
-    /// When the destination's entry changed.
+    /// Create and modify indexes of the destination's entry.
     pub stamp: Stamp,
 }
 
@@ -127,8 +127,8 @@ pub struct IntentionCheck {
     pub allowed: bool,
 }
 
-/// An intention as sent. To `intentions/exact` the query string says who calls whom, and what the body says
-/// about it is not read; the older API has it in the body.
+/// An intention as sent. For `intentions/exact` the query string has source and destination, and those in the body
+/// are ignored. The older API has them in the body.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct IntentionBody {
@@ -149,13 +149,13 @@ pub struct IntentionBody {
     source_sameness_group: String,
     #[serde(deserialize_with = "null_default")]
     meta: BTreeMap<String, String>,
-    // Read by the older API only.
+    // Only the older API reads these.
     #[serde(rename = "ID")]
     id: String,
     source_name: String,
     destination_name: String,
 
-    // Told in answers; people send back what they read.
+    // Answers contain these fields, and clients send back what they read.
     _default_addr: IgnoredAny,
     _default_port: IgnoredAny,
     _precedence: IgnoredAny,
@@ -166,19 +166,19 @@ pub struct IntentionBody {
     _modify_index: IgnoredAny,
 }
 
-/// An intention to be put in place of the one with the same source.
+/// An intention that replaces the one with the same source.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IntentionUpsert {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls, and what then.
+    /// The calling service and the decision.
     pub intention: SourceIntention,
     /// Must be empty or equal to the entry's.
     pub meta: BTreeMap<String, String>,
 }
 
 impl Intention {
-    /// The shape of one intention.
+    /// The JSON of one intention.
     pub fn from_model(parts: IntentionParts<'_>) -> Self {
         let IntentionParts {
             destination,
@@ -235,7 +235,7 @@ impl IntentionBody {
         decode::body(body, REQUEST_DECODE_FAILED)
     }
 
-    /// Validates the body for the pair the query string names.
+    /// Validates the body for the source and destination in the query string.
     pub fn resolve(&self, source: Source, destination: Destination) -> Result<IntentionUpsert, Faults> {
         let mut faults = Vec::new();
         for (name, value) in [
@@ -286,13 +286,13 @@ pub(crate) fn check_description(field: &str, written: &str, faults: &mut Vec<Fau
 
 // === names in query strings ===
 
-/// Reads a destination: `name`, `namespace/name` or `partition/namespace/name`; the name may be `*`.
+/// Parses a destination: `name`, `namespace/name` or `partition/namespace/name`; the name may be `*`.
 pub fn parse_destination(text: &str) -> Result<Destination, Faults> {
     let name = pattern("destination", text, text)?;
     Ok(Destination { partition: field::partition(), namespace: Pattern::Exact(Namespace::default()), name })
 }
 
-/// Reads a source: as a destination, or `peer:<peer>/<name>`.
+/// Parses a source: like a destination, or `peer:<peer>/<name>`.
 pub fn parse_source(text: &str) -> Result<Source, Faults> {
     let (peer, rest) = match text.strip_prefix("peer:") {
         Some(rest) => {
@@ -308,7 +308,7 @@ pub fn parse_source(text: &str) -> Result<Source, Faults> {
     Ok(Source { partition: field::partition(), namespace: Pattern::Exact(Namespace::default()), peer, name })
 }
 
-/// Reads the name of one service: as a destination, but not `*`. `parameter` is named in faults.
+/// Parses the name of one service: like a destination, but not `*`. `parameter` is named in errors.
 pub fn parse_service(parameter: &'static str, text: &str) -> Result<ServiceRef, Faults> {
     match pattern(parameter, text, text)? {
         Pattern::Exact(name) => Ok(ServiceRef::local(name)),
@@ -316,7 +316,7 @@ pub fn parse_service(parameter: &'static str, text: &str) -> Result<ServiceRef, 
     }
 }
 
-/// The same where `*` may stand for all services, which is `None`.
+/// The same, but `*` is allowed for all services and gives `None`.
 pub fn parse_any_service(parameter: &'static str, text: &str) -> Result<Option<ServiceRef>, Faults> {
     Ok(match pattern(parameter, text, text)? {
         Pattern::Exact(name) => Some(ServiceRef::local(name)),
@@ -334,7 +334,7 @@ fn pattern(parameter: &str, whole: &str, text: &str) -> Result<Pattern<ServiceNa
     };
     let mut faults = Vec::new();
     field::enterprise(&format!("{parameter} partition"), partition, &mut faults);
-    // All namespaces are the one there is.
+    // A wildcard for all namespaces means the only one that exists.
     if namespace != "*" {
         field::enterprise(&format!("{parameter} namespace"), namespace, &mut faults);
     }

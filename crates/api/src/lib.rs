@@ -1,15 +1,14 @@
-//! The public HTTP contract: what goes over the wire to and from Consul's clients, and how it becomes the
-//! vocabulary of `model`.
+//! The public HTTP contract: the JSON exchanged with Consul's clients, and its conversion to the types of `model`.
 //!
 //! ```text
 //! body ──► decode ──► definition, *Body ──► model      (faults name field and remedy)
 //! model ──► one shape per answer (`from_model`) ──► encode::json
 //! ```
 //!
-//! All quirks of that JSON live here and nowhere else: key styles, `null` beside `[]`, Go's escapes, times
-//! and durations, the order of fields. What this crate is not: it makes no decision, reads no request and
-//! knows no route. Answers that are plain lists, maps or texts (datacenters, the map of services with their
-//! tags, leader, peers) have no type of their own.
+//! All special cases of that JSON are here and nowhere else: key styles, `null` beside `[]`, Go's escapes, times and
+//! durations, the order of fields. This crate makes no decisions, reads no HTTP requests and knows no routes. Answers
+//! that are plain lists, maps or texts (datacenters, the map of services with their tags, leader, peers) have no type
+//! of their own.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,23 +1,23 @@
-//! Points in time as Go prints them: RFC 3339 in UTC, and year one for "never set".
+//! Times as Go prints them: RFC 3339 in UTC. Year one stands for "never set".
 
 use std::fmt;
 
 use concord_model::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A point in time, or none; Go writes none as `0001-01-01T00:00:00Z`.
+/// A time or none. Go writes none as `0001-01-01T00:00:00Z`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Moment(pub Option<Timestamp>);
 
 const ZERO: &str = "0001-01-01T00:00:00Z";
 
-/// The text is not a point in time between the years 1678 and 2262.
+/// The text is not a time between the years 1678 and 2262.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is not a time; write it as 2006-01-02T15:04:05Z, from the year 1678 to 2262")]
 pub struct MomentError(String);
 
 impl Moment {
-    /// Reads RFC 3339 with any offset; the empty text and Go's zero time are none.
+    /// Parses RFC 3339 with any offset. The empty text and Go's zero time give none.
     pub fn parse(text: &str) -> Result<Self, MomentError> {
         if text.is_empty() || text == ZERO {
             return Ok(Self(None));

@@ -1,6 +1,6 @@
-//! Shapes of what a proxy is registered to do: one in catalog and health, one at the agent.
+//! The JSON of a proxy's settings: one form in the catalog and in health, one at the agent.
 //!
-//! They differ in what is left out when empty, and in the order of an upstream's fields.
+//! They differ in which empty fields are left out, and in the order of an upstream's fields.
 
 use concord_model::proxy::{self, ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, PeerName, ServiceName};
@@ -21,15 +21,15 @@ pub struct MeshGateway {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Expose {
-    /// Whether the paths of the service's checks are let through.
+    /// Whether the paths of the service's HTTP checks are exposed.
     #[serde(skip_serializing_if = "is_default")]
     pub checks: bool,
-    /// Paths that are let through.
+    /// The exposed paths.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<ExposedPath>,
 }
 
-/// A path that a proxy lets through without the mesh's TLS.
+/// A path that a proxy serves without the mesh's TLS.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ExposedPath {
@@ -39,22 +39,22 @@ pub struct ExposedPath {
     /// The path.
     #[serde(skip_serializing_if = "is_default")]
     pub path: String,
-    /// The service's port that it leads to.
+    /// The service's port that serves it.
     #[serde(skip_serializing_if = "is_default")]
     pub local_path_port: u16,
     /// `http` or `http2`.
     #[serde(skip_serializing_if = "is_default")]
     pub protocol: String,
-    /// Whether a check of the service names it. Agents always say it, the catalog only if it is so.
+    /// Whether it comes from a check of the service. Agents always print it, the catalog only if it is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parsed_from_check: Option<bool>,
 }
 
-/// `TransparentProxy`, printed if anything of it is set.
+/// `TransparentProxy`, printed if any of its fields is set.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct TransparentProxy {
-    /// The port to which the service's calls are led.
+    /// The port to which the service's outgoing connections are redirected.
     #[serde(skip_serializing_if = "is_default")]
     pub outbound_listener_port: u16,
     /// Whether callers may reach the instance at its own address.
@@ -66,16 +66,16 @@ pub struct TransparentProxy {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CatalogProxy {
-    /// How traffic reaches it in transparent mode.
+    /// Settings of transparent mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transparent_proxy: Option<TransparentProxy>,
-    /// The service it stands before.
+    /// The service that it serves.
     #[serde(skip_serializing_if = "is_default")]
     pub destination_service_name: String,
-    /// The instance it stands before.
+    /// The instance that it serves.
     #[serde(rename = "DestinationServiceID", skip_serializing_if = "is_default")]
     pub destination_service_id: String,
-    /// Where the service itself listens.
+    /// The address at which the service itself listens.
     #[serde(skip_serializing_if = "is_default")]
     pub local_service_address: String,
     /// The port at which the service itself listens.
@@ -89,7 +89,7 @@ pub struct CatalogProxy {
     /// Opaque settings.
     #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
     pub config: Settings,
-    /// What the service calls.
+    /// The services that the service calls.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<CatalogUpstream>,
     /// Always printed.
@@ -140,13 +140,13 @@ pub struct CatalogUpstream {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct AgentProxy {
-    /// The service it stands before.
+    /// The service that it serves.
     #[serde(skip_serializing_if = "is_default")]
     pub destination_service_name: String,
-    /// The instance it stands before.
+    /// The instance that it serves.
     #[serde(rename = "DestinationServiceID", skip_serializing_if = "is_default")]
     pub destination_service_id: String,
-    /// Where the service itself listens.
+    /// The address at which the service itself listens.
     #[serde(skip_serializing_if = "is_default")]
     pub local_service_address: String,
     /// The port at which the service itself listens.
@@ -158,13 +158,13 @@ pub struct AgentProxy {
     /// Empty, `direct` or `transparent`.
     #[serde(skip_serializing_if = "is_default")]
     pub mode: String,
-    /// How traffic reaches it in transparent mode.
+    /// Settings of transparent mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transparent_proxy: Option<TransparentProxy>,
     /// Opaque settings.
     #[serde(with = "settings", skip_serializing_if = "Settings::is_empty")]
     pub config: Settings,
-    /// What the service calls.
+    /// The services that the service calls.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<AgentUpstream>,
     /// Always printed.
@@ -216,7 +216,7 @@ pub struct AgentUpstream {
 // === impl CatalogProxy ===
 
 impl CatalogProxy {
-    /// The shape of an instance's proxy part; empty for a service that is none.
+    /// The JSON of an instance's proxy settings; empty for a service that is no proxy.
     pub fn from_model(proxy: Option<&ProxyConfig>) -> Self {
         let Some(proxy) = proxy else { return Self::default() };
         let ProxyConfig {
@@ -291,7 +291,7 @@ impl ExposedPath {
 // === impl CatalogUpstream ===
 
 impl CatalogUpstream {
-    /// The shape of one upstream.
+    /// The JSON of one upstream.
     pub fn from_model(upstream: &Upstream) -> Self {
         let Upstream {
             kind,
@@ -327,7 +327,7 @@ impl CatalogUpstream {
 // === impl AgentProxy ===
 
 impl AgentProxy {
-    /// The shape of an instance's proxy part; none for a service that is neither proxy nor gateway.
+    /// The JSON of an instance's proxy settings; `None` for a service that is neither proxy nor gateway.
     pub fn from_model(kind: ServiceKind, proxy: Option<&ProxyConfig>) -> Option<Self> {
         if kind == ServiceKind::Typical {
             return None;
@@ -396,7 +396,7 @@ impl AgentUpstream {
     }
 }
 
-/// Absent names are the empty text.
+/// The name, or the empty text if it is absent.
 pub(crate) fn text(name: Option<&str>) -> String {
     name.unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! What all reading endpoints take from the query string: blocking, consistency, caching, filters.
+//! The query parameters of all reading endpoints: blocking, consistency, caching, filters.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::fault::{Fault, Faults};
 /// The parameters common to all reading endpoints.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ReadQuery {
-    /// The datacenter to ask; none: our own.
+    /// The datacenter to ask; `None`: our own.
     pub datacenter: Option<Datacenter>,
-    /// Answer when the result's index is above this; 0: at once.
+    /// Answer when the result's index is above this one; 0: at once.
     pub min_index: u64,
-    /// Answer at the latest after this; none: the agent's default.
+    /// Answer after this time at the latest; `None`: the agent's default.
     pub wait: Option<Duration>,
-    /// Answer when the content's hash is another one.
+    /// Answer when the hash of the content differs from this one.
     pub hash: Option<String>,
-    /// Which copy may answer.
+    /// Which copy of the data may answer.
     pub consistency: Consistency,
-    /// With `stale`: how old the answer may be.
+    /// With `stale`: the greatest age of the answer.
     pub max_stale: Option<Duration>,
     /// Whether the agent's cache may answer.
     pub cached: bool,
@@ -48,18 +48,18 @@ pub enum Consistency {
     Consistent,
 }
 
-/// What to sort by distance from.
+/// The node from which distances are measured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Near {
-    /// The agent asked.
+    /// The agent that was asked.
     Agent,
     /// This node.
     Node(NodeName),
 }
 
 impl ReadQuery {
-    /// Reads decoded pairs of a query string; pairs of other meaning are passed over. The last of a repeated
-    /// key counts. `ns` and `partition` other than `default` are refused.
+    /// Parses decoded pairs of a query string; unknown keys are ignored. If a key is repeated, the last value counts.
+    /// `ns` and `partition` other than `default` are refused.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Faults> {
         let mut own = Self::default();
         let (mut dc, mut datacenter) = ("", "");
@@ -96,7 +96,7 @@ impl ReadQuery {
         Ok(own)
     }
 
-    /// Whether the query waits for a change.
+    /// Whether the query blocks until a change.
     pub fn blocks(&self) -> bool {
         self.min_index > 0 || self.hash.is_some()
     }

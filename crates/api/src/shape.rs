@@ -1,4 +1,4 @@
-//! Small serde pieces of the shapes: what is left out, what is `null`, what stays secret.
+//! Small serde helpers of the JSON types: what is left out, what is `null`, what stays secret.
 
 use concord_syntax::{Kind, Node};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,14 +8,14 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Go reads `null` as the empty value.
+/// Reads `null` as the empty value, as Go does.
 pub(crate) fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Go writes a list or map nobody made as `null`.
+/// Writes an empty list or map as `null`, as Go does for one that was never created.
 pub(crate) fn null_if_empty<S: Serializer, T: Default + PartialEq + Serialize>(
     value: &T,
     serializer: S,
@@ -23,8 +23,8 @@ pub(crate) fn null_if_empty<S: Serializer, T: Default + PartialEq + Serialize>(
     if is_default(value) { serializer.serialize_none() } else { value.serialize(serializer) }
 }
 
-/// Whether anything in a tree differs from its zero value. Go's clients print every member of a structure, a
-/// duration of nothing as `0s`; that is the same as not to mention it.
+/// Whether anything in a tree differs from its zero value. Go's clients print every field of a structure, and a zero
+/// duration as `0s`; that means the same as leaving it out.
 pub(crate) fn says_something(node: &Node) -> bool {
     match &node.kind {
         Kind::Null => false,
@@ -37,7 +37,7 @@ pub(crate) fn says_something(node: &Node) -> bool {
     }
 }
 
-/// A secret text at the only places where it belongs on the wire.
+/// Serialises a secret text; used only where the API contains one.
 pub(crate) mod exposed {
     use concord_model::Secret;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -63,7 +63,7 @@ pub(crate) fn secret<'de, D: Deserializer<'de>>(
     Ok(text.filter(|text| !text.is_empty()).map(concord_model::Secret::new))
 }
 
-/// Free-form settings with the keys of every level in order, as Go prints maps.
+/// Free-form settings with sorted keys at every level, as Go prints maps.
 pub(crate) mod settings {
     use std::collections::BTreeMap;
 

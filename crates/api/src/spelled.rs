@@ -1,7 +1,7 @@
-//! A value of the model in the API's spelling: the field `tls_min_version` is `TLSMinVersion`.
+//! Serialises a value of the model with the API's spelling: the field `tls_min_version` becomes `TLSMinVersion`.
 //!
-//! Fields are left out where the model leaves them out. Keys of maps are the user's and stay as they are; maps are
-//! written in the order of their keys at every level, as Go writes them.
+//! Fields that the model leaves out are left out. Keys of maps belong to the user and are not changed. Maps are
+//! sorted by key at every level, as in Go.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::ser::{
 };
 use serde_json::Value;
 
-/// Shows the value that it holds in the API's spelling.
+/// Serialises its value with the API's spelling.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Spelled<T>(pub T);
 
@@ -21,13 +21,13 @@ impl<T: Serialize> Serialize for Spelled<T> {
     }
 }
 
-/// Passes all on to another serializer, with the fields of structs spelled anew.
+/// Passes everything to another serializer, with the struct fields renamed.
 struct Speller<S>(S);
 
-/// The members of a struct, as those of a map.
+/// The fields of a struct, written as members of a map.
 struct Fields<M>(M);
 
-/// The members of a map, until all are known and can be sorted.
+/// Collects the members of a map, which are sorted at the end.
 struct Sorted<S: Serializer> {
     to: S,
     key: Option<String>,
@@ -42,7 +42,7 @@ macro_rules! pass_on {
     };
 }
 
-/// What the model does not have where it is shown.
+/// An error for kinds of values that the model does not contain.
 fn unused<T, E: Error>(what: &str) -> Result<T, E> {
     Err(E::custom(format!("no record of the model holds {what}")))
 }

@@ -1,9 +1,9 @@
-//! `ContentHash`: the fingerprint of a local service that Consul's agent tells and waits by.
+//! `ContentHash`: the hash of a local service that Consul's agent returns and that hash-based blocking uses.
 //!
-//! Clients keep it and compare it, some across agents; so it is computed as there, by the rules of
-//! `mitchellh/hashstructure` (version 1) over the structures of Consul 1.21's Go client: FNV-1 of each scalar, an
-//! ordered pair for each field, item or entry, and exclusive or where order does not count. Namespace, partition,
-//! datacenter and locality do not enter.
+//! Clients store this hash and compare it, some across agents. So it is computed as in Consul: by the rules of
+//! `mitchellh/hashstructure` (version 1), over the structures of Consul 1.21's Go client. That is FNV-1 of each
+//! scalar, an ordered pair for each field, item or entry, and exclusive-or where the order does not matter.
+//! Namespace, partition, datacenter and locality are not included.
 
 use concord_model::proxy::Settings;
 use serde_json::Value;
@@ -16,7 +16,7 @@ const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
 impl AgentService {
-    /// The same with the fingerprint of its content: what hash-blocking queries compare.
+    /// The service with the hash of its content, which hash-based blocking queries compare.
     #[must_use]
     pub fn hashed(mut self) -> Self {
         self.content_hash = of(&self);
@@ -63,7 +63,7 @@ pub(super) fn of(service: &AgentService) -> String {
         .with("EnableTagOverride", flag(*enable_tag_override))
         .with("CreateIndex", index(*create_index))
         .with("ModifyIndex", index(*modify_index))
-        // The hash is computed before it is filled in.
+        // The hash is computed before this field is set.
         .with("ContentHash", text(""))
         .with("Proxy", proxy.as_ref().map_or_else(nothing, proxy_of))
         .with("Connect", connect.map_or_else(nothing, connect_of))
@@ -184,7 +184,7 @@ fn settings(settings: &Settings) -> u64 {
     map(settings.iter().map(|(key, one)| (text(key), value(one))))
 }
 
-/// A value out of JSON, in which Go has all numbers as floats.
+/// The hash of a JSON value. In Go all JSON numbers are floats.
 fn value(value: &Value) -> u64 {
     match value {
         Value::Null => nothing(),
@@ -196,7 +196,7 @@ fn value(value: &Value) -> u64 {
     }
 }
 
-/// A structure as far as it has been read.
+/// The hash of a structure, for the fields added so far.
 struct Structure(u64);
 
 impl Structure {
@@ -204,7 +204,7 @@ impl Structure {
         Self(text(name))
     }
 
-    /// The order of fields does not count.
+    /// Adds a field. The order of fields does not matter.
     fn with(self, field: &str, hash: u64) -> Self {
         Self(self.0 ^ ordered(text(field), hash))
     }
@@ -238,7 +238,7 @@ fn flag(flag: bool) -> u64 {
     bytes(&[u8::from(flag)])
 }
 
-/// What is not there counts as the number 0.
+/// The hash of an absent value, which counts as the number 0.
 fn nothing() -> u64 {
     number(0)
 }
@@ -247,7 +247,7 @@ fn bytes(bytes: &[u8]) -> u64 {
     fnv1(BASIS, bytes)
 }
 
-/// FNV-1: multiplied first, then the byte. (FNV-1a does it the other way round.)
+/// FNV-1: multiply first, then combine with the byte. (FNV-1a does it in the other order.)
 fn fnv1(seed: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(seed, |hash, byte| hash.wrapping_mul(PRIME) ^ u64::from(*byte))
 }
@@ -267,7 +267,7 @@ mod tests {
         let plain = r#"{"ID":"foo","Service":"foo","Tags":["bar","baz"],"Meta":{},"Port":8000,
             "Weights":{"Passing":1,"Warning":1}}"#;
         check(plain, "3e352f348d44f7eb");
-        // What does not enter changes nothing, the hash itself neither.
+        // Fields that are not included do not change the hash, and neither does the hash field itself.
         check(&plain.replacen('{', r#"{"Datacenter":"dc9","ContentHash":"x","#, 1), "3e352f348d44f7eb");
         let native = r#"{"ID":"n","Service":"n","Port":1,"Weights":{"Passing":1,"Warning":1},
             "Connect":{"Native":true}}"#;

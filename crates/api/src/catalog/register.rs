@@ -1,4 +1,4 @@
-//! Bodies of `catalog/register` and `catalog/deregister`: records written straight into the catalog.
+//! Bodies of `catalog/register` and `catalog/deregister`, which write records directly to the catalog.
 
 use std::collections::BTreeMap;
 
@@ -69,12 +69,12 @@ struct ServiceBody {
     namespace: String,
     partition: String,
 
-    // Told in answers; people send back what they read.
+    // Answers contain these fields, and clients send back what they read.
     _create_index: IgnoredAny,
     _modify_index: IgnoredAny,
 }
 
-/// A check in that body: a verdict, not something to run.
+/// A check in that body: a status, not something to run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct CheckBody {
@@ -99,7 +99,7 @@ struct CheckBody {
     namespace: String,
     partition: String,
 
-    // Told in answers; people send back what they read.
+    // Answers contain these fields, and clients send back what they read.
     _exposed_port: IgnoredAny,
     _create_index: IgnoredAny,
     _modify_index: IgnoredAny,
@@ -111,7 +111,7 @@ struct CheckBody {
 pub struct DeregisterBody {
     datacenter: String,
     node: String,
-    // Consul's clients can say it, and nobody has read it for long.
+    // Consul's clients can send this field; no server has used it for a long time.
     _address: IgnoredAny,
     #[serde(rename = "ServiceID")]
     service_id: String,
@@ -130,7 +130,7 @@ impl RegisterBody {
         decode::body(body, REQUEST_DECODE_FAILED)
     }
 
-    /// Validates the body; a datacenter that is left out is `here`.
+    /// Validates the body. A missing datacenter means `here`.
     pub fn resolve(&self, here: &Datacenter) -> Result<Registration, Faults> {
         let mut faults = Vec::new();
         field::tenancy(&self.namespace, &self.partition, &mut faults);
@@ -211,7 +211,7 @@ impl ServiceBody {
             socket_path: self.socket_path.clone(),
             check: None,
             checks: Vec::new(),
-            // Consul's Go client always sends weights, 0 and 0 where its user said nothing.
+            // Consul's Go client always sends weights: 0 and 0 if its user set none.
             weights: self
                 .weights
                 .clone()
@@ -272,7 +272,7 @@ impl CheckBody {
         })
     }
 
-    /// The kind that is said; where none is, that of the definition.
+    /// The kind in the body, or else the kind that follows from the definition.
     fn made_how(&self) -> String {
         let defined = self.definition.as_ref().map(CheckDefinition::kind).unwrap_or_default();
         if self.kind.is_empty() { defined.to_owned() } else { self.kind.clone() }
@@ -297,7 +297,8 @@ impl DeregisterBody {
         decode::body(body, REQUEST_DECODE_FAILED)
     }
 
-    /// Validates the body; a datacenter that is left out is `here`. An instance goes before a check.
+    /// Validates the body. A missing datacenter means `here`. If both are named, the instance is removed and not the
+    /// check.
     pub fn resolve(&self, here: &Datacenter) -> Result<(Datacenter, Deregistration), Faults> {
         let mut faults = Vec::new();
         field::tenancy(&self.namespace, &self.partition, &mut faults);

@@ -1,8 +1,8 @@
-//! CA configuration: the shape of the answer, the body of a change, the settings all providers share.
+//! CA configuration: the JSON of the answer, the body of a change, and the settings that all providers share.
 //!
-//! Settings are accepted in both key styles and any scalar form, as Consul does, and kept in one: known keys in
-//! CamelCase, durations in Go's notation. Unknown keys are kept as they are, since a provider may know them.
-//! Secrets are taken out; they travel beside the settings and are never printed.
+//! Settings are accepted in both key styles and with any scalar type, as in Consul, and are stored in one form: known
+//! keys in CamelCase, durations in Go's notation. Unknown keys are stored unchanged, because a provider may know
+//! them. Secrets are taken out; they are stored beside the settings and never printed.
 
 use std::collections::BTreeMap;
 
@@ -27,18 +27,18 @@ pub struct CaConfiguration {
     /// The provider's settings, without secrets.
     #[serde(with = "settings")]
     pub config: Settings,
-    /// What the provider keeps; `null` if nothing.
+    /// The provider's data; `null` if there is none.
     #[serde(serialize_with = "null_if_empty", deserialize_with = "null_default")]
     pub state: BTreeMap<String, String>,
     /// Rotate even if the old root cannot sign the new one.
     pub force_without_cross_signing: bool,
-    /// When it was made.
+    /// Index of its creation.
     pub create_index: u64,
-    /// When it changed.
+    /// Index of its last change.
     pub modify_index: u64,
 }
 
-/// Has no `Debug`: a private key may still be in the settings.
+/// It has no `Debug`, because the settings may still contain a private key.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Body {
@@ -50,38 +50,38 @@ struct Body {
     force_without_cross_signing: bool,
     force_without_oldest_root: bool,
 
-    // Told in answers; people send back what they read.
+    // Answers contain these fields, and clients send back what they read.
     #[serde(rename = "ClusterID")]
     _cluster_id: IgnoredAny,
     _create_index: IgnoredAny,
     _modify_index: IgnoredAny,
 }
 
-/// A change of the CA's configuration.
+/// A change of the CA configuration.
 #[derive(Clone, Debug)]
 pub struct CaConfigurationBody {
     /// Name of the provider.
     pub provider: String,
     /// Its settings.
     pub settings: CaSettings,
-    /// What the caller believes the provider keeps: must be empty or unchanged.
+    /// The provider's data as the caller knows it: must be empty or unchanged.
     pub state: BTreeMap<String, String>,
     /// Rotate even if the old root cannot sign the new one.
     pub force_without_cross_signing: bool,
-    /// Rotate even if leaves depend on the root that has to make room; not in Consul.
+    /// Rotate even if leaves still depend on the oldest root, which is dropped. Not in Consul.
     pub force_without_oldest_root: bool,
 }
 
-/// Settings in their one form, secrets beside them.
+/// Normalised settings, and the secrets separately.
 #[derive(Clone, Debug, Default)]
 pub struct CaSettings {
-    /// Known keys in CamelCase with normal values, others as given.
+    /// Known keys in CamelCase with normalised values; other keys as given.
     pub plain: Settings,
-    /// A private key brought along, PEM.
+    /// A private key that the operator supplies, PEM.
     pub private_key: Option<Secret>,
 }
 
-/// How the value of a known key is to look.
+/// The type of a known key's value.
 #[derive(Clone, Copy)]
 enum Form {
     Duration,
@@ -106,7 +106,7 @@ const KNOWN: [(&str, Form); 11] = [
 ];
 
 impl CaConfiguration {
-    /// The shape of the configuration in force. The cluster's id is not told.
+    /// The JSON of the configuration in force. It does not contain the cluster id.
     pub fn from_model(config: &CaConfig) -> Self {
         let CaConfig { cluster_id: _, provider, settings, state, force_without_cross_signing, stamp } =
             config;
@@ -122,7 +122,7 @@ impl CaConfiguration {
 }
 
 impl CaConfigurationBody {
-    /// Reads the body. An empty provider means the one in force.
+    /// Parses the body. An empty provider means the one in force.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
         let Body { provider, config, state, force_without_cross_signing, force_without_oldest_root, .. } =
             decode::body(body, REQUEST_DECODE_FAILED)?;
@@ -132,11 +132,11 @@ impl CaConfigurationBody {
 }
 
 impl CaSettings {
-    /// Brings settings into their one form and takes the private key out.
+    /// Normalises settings and takes out the private key.
     pub fn normalise(written: Settings) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let mut own = Self::default();
-        // A setting that is null is one that is left out, as in Consul.
+        // A setting that is `null` counts as left out, as in Consul.
         for (key, value) in written.into_iter().filter(|(_, value)| !value.is_null()) {
             let Some((name, form)) = KNOWN.iter().find(|(name, _)| same_key(name, &key)) else {
                 own.plain.insert(key, value);
@@ -171,7 +171,7 @@ impl Form {
     }
 }
 
-/// The normal form of a value, or none if it is not of that form. Durations as text keep their spelling.
+/// The normalised value; `None` if it does not have this type. Durations as text keep their spelling.
 fn normal(form: Form, value: &Value) -> Option<Value> {
     match (form, value) {
         (Form::Duration, Value::String(text)) => duration::parse(text).ok().map(|_| value.clone()),

@@ -1,4 +1,4 @@
-//! Check definitions, inline in a service or on their own.
+//! Check definitions, inline in a service or separate.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::fault::{Fault, Faults};
 use crate::limits::DEREGISTER_AFTER_MIN;
 use crate::shape::{exposed, null_default, secret};
 
-/// A check as a user writes it; exactly one of the ways to make it is used.
+/// A check as a user writes it. It uses exactly one way to run.
 ///
 /// `Args` is also known as `ScriptArgs`, `ID` as `CheckID`.
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -27,27 +27,27 @@ pub struct CheckDefinition {
     /// Another name for the id.
     #[serde(rename = "CheckID")]
     pub check_id: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// What people note about it.
+    /// Notes for people.
     pub notes: String,
-    /// The instance it is about; only where the check stands on its own.
+    /// The instance it belongs to; only for separate checks.
     #[serde(rename = "ServiceID")]
     pub service_id: String,
-    /// Token of a check on its own.
+    /// Token of a separate check.
     #[serde(deserialize_with = "secret", serialize_with = "exposed::optional")]
     pub token: Option<Secret>,
-    /// Verdict before the first run; critical if not said.
+    /// Status before the first run; the default is critical.
     pub status: String,
-    /// How long a service may stay silent.
+    /// The longest time between two reports of the service.
     #[serde(rename = "TTL", with = "serde_go")]
     pub ttl: Duration,
     /// `host:port` to connect to.
     #[serde(rename = "TCP")]
     pub tcp: String,
-    /// The instance whose health it takes over.
+    /// The instance whose health it copies.
     pub alias_service: String,
-    /// The node whose health it takes over.
+    /// The node whose health it copies.
     pub alias_node: String,
     /// Time between runs.
     #[serde(with = "serde_go")]
@@ -55,13 +55,13 @@ pub struct CheckDefinition {
     /// How long one run may take.
     #[serde(with = "serde_go")]
     pub timeout: Duration,
-    /// Successes in a row before it passes.
+    /// Successes in a row until it is passing.
     pub success_before_passing: u32,
-    /// Failures in a row before it warns.
+    /// Failures in a row until it is warning.
     pub failures_before_warning: u32,
-    /// Failures in a row before it is critical.
+    /// Failures in a row until it is critical.
     pub failures_before_critical: u32,
-    /// Deregister the service after it was critical for so long.
+    /// Deregister the service after it was critical for this long.
     #[serde(with = "serde_go")]
     pub deregister_critical_service_after: Duration,
     /// Bytes of output to keep.
@@ -77,31 +77,31 @@ pub struct CheckDefinition {
     /// URL to ask.
     #[serde(rename = "HTTP")]
     pub http: String,
-    /// Fields of the request.
+    /// Headers of the request.
     #[serde(deserialize_with = "null_default")]
     pub header: BTreeMap<String, Vec<String>>,
-    /// Method of the request; GET if not said.
+    /// Method of the request; the default is GET.
     pub method: String,
     /// Body of the request.
     pub body: String,
-    /// Judge by a redirect instead of following it.
+    /// Let the redirect itself decide, instead of following it.
     pub disable_redirects: bool,
-    /// Shake hands on the TCP connection.
+    /// Perform a TLS handshake on the TCP connection.
     #[serde(rename = "TCPUseTLS")]
     pub tcp_use_tls: bool,
     /// `host:port` to send a datagram to.
     #[serde(rename = "UDP")]
     pub udp: String,
-    /// `host:port` or `host:port/service` to ask about its health.
+    /// `host:port` or `host:port/service` to ask for its health.
     #[serde(rename = "GRPC")]
     pub grpc: String,
-    /// Over TLS.
+    /// Use TLS for gRPC.
     #[serde(rename = "GRPCUseTLS")]
     pub grpc_use_tls: bool,
     /// `host:port` to ping over HTTP/2.
     #[serde(rename = "H2PING")]
     pub h2ping: String,
-    /// Over TLS; yes if not said.
+    /// Use TLS for the ping; the default is yes.
     #[serde(rename = "H2PingUseTLS")]
     pub h2ping_use_tls: Option<bool>,
     /// Container to run `Args` in.
@@ -112,15 +112,15 @@ pub struct CheckDefinition {
     /// Service of the operating system.
     #[serde(rename = "OSService")]
     pub os_service: String,
-    /// Name expected in certificates.
+    /// The name that the certificate must have.
     #[serde(rename = "TLSServerName")]
     pub tls_server_name: String,
-    /// Take any certificate.
+    /// Accept any certificate.
     #[serde(rename = "TLSSkipVerify")]
     pub tls_skip_verify: bool,
 }
 
-/// What a request of it says may be a secret.
+/// The request in it may contain secrets.
 impl std::fmt::Debug for CheckDefinition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ways: Vec<&str> = self.ways().iter().map(|(way, ..)| *way).collect();
@@ -132,10 +132,10 @@ impl std::fmt::Debug for CheckDefinition {
     }
 }
 
-/// A way to make a check: how messages call it, whether it is written down, and what it says.
+/// A way to run a check: its name in messages, whether the definition uses it, and how to resolve it.
 type Way = (&'static str, fn(&CheckDefinition) -> bool, fn(&CheckDefinition, &mut Vec<Fault>) -> Probe);
 
-/// All of them. A check is made in exactly one.
+/// All ways to run a check. A check uses exactly one.
 const WAYS: &[Way] = &[
     ("TTL", |own| !own.ttl.is_zero(), |own, _| Probe::Ttl(own.ttl)),
     ("TCP", |own| !own.tcp.is_empty(), CheckDefinition::tcp_probe),
@@ -189,24 +189,24 @@ const WAYS: &[Way] = &[
     ),
 ];
 
-/// What a check belongs to, and where its id comes from if it has none.
+/// The owner of a check, and the source of its id if it has none.
 #[derive(Clone, Copy, Debug)]
 pub enum CheckOwner<'a> {
-    /// It stands on its own; the id is its name.
+    /// A separate check; its name becomes the id.
     Itself,
-    /// It is inline in a service; the id is `service:<id>` or, among several, `service:<id>:<n>` from 1.
+    /// A check inline in a service; the id is `service:<id>`, or `service:<id>:<n>` from 1 if there are several.
     Service {
         /// The instance.
         id: &'a InstanceId,
         /// Its service.
         name: &'a ServiceName,
-        /// Which of how many, counted from 0.
+        /// Its position, counted from 0, and the number of checks.
         place: (usize, usize),
     },
 }
 
 impl CheckDefinition {
-    /// Reads the body of `agent/check/register`, which needs a name even beside an id.
+    /// Parses the body of `agent/check/register`, which needs a name even if it has an id.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
         let check: Self = decode::body(body, REQUEST_DECODE_FAILED)?;
         let fault = if check.name.is_empty() {
@@ -219,12 +219,12 @@ impl CheckDefinition {
         Err(Faults::one(fault))
     }
 
-    /// Reads a block of a file; `source` names the file in faults.
+    /// Decodes a block of a file; `source` names the file in errors.
     pub fn from_node(node: &Node, source: &str) -> Result<Self, Faults> {
         decode::strict(node, source, "")
     }
 
-    /// Whether nothing at all was written.
+    /// Whether the definition is empty.
     pub fn is_empty(&self) -> bool {
         self.id.is_empty()
             && self.check_id.is_empty()
@@ -236,7 +236,7 @@ impl CheckDefinition {
             && self.ways().is_empty()
     }
 
-    /// Validates the check and gives its defaults.
+    /// Validates the check and applies defaults.
     pub fn resolve(&self, owner: CheckOwner<'_>) -> Result<CheckSpec, Faults> {
         let mut faults = Vec::new();
         field::tenancy(&self.namespace, &self.partition, &mut faults);
@@ -266,7 +266,7 @@ impl CheckDefinition {
         Faults::or("Invalid check", faults, spec)
     }
 
-    /// The ways to make it that are written down.
+    /// The ways to run it that the definition uses.
     fn ways(&self) -> Vec<&'static Way> {
         WAYS.iter().filter(|(_, used, _)| used(self)).collect()
     }

@@ -1,4 +1,4 @@
-//! Rules on single fields, shared by all definitions. Each adds its faults to a list.
+//! Rules for single fields, shared by all definitions. Each adds its errors to a list.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::limits::{
     META_KEY_BYTES_MAX, META_PAIRS_MAX, META_RESERVED_PREFIX, META_VALUE_BYTES_MAX, WEIGHT_MAX,
 };
 
-/// A name, or a fault and none.
+/// Parses a name. On an error returns `None`.
 pub(crate) fn name<T>(field: &str, text: &str, faults: &mut Vec<Fault>) -> Option<T>
 where
     T: std::str::FromStr<Err = NameError>,
@@ -24,7 +24,7 @@ where
     }
 }
 
-/// A name where the text is not empty.
+/// Parses a name unless the text is empty.
 pub(crate) fn optional_name<T>(field: &str, text: &str, faults: &mut Vec<Fault>) -> Option<T>
 where
     T: std::str::FromStr<Err = NameError>,
@@ -40,13 +40,13 @@ pub(crate) fn port(field: &str, value: i64, faults: &mut Vec<Fault>) -> u16 {
     })
 }
 
-/// Whether an address means "any of them", which nobody can connect to.
+/// Whether an address stands for all addresses, so that nobody can connect to it.
 pub(crate) fn is_any_address(address: &str) -> bool {
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
     bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
 }
 
-/// Metadata: number, lengths, characters of keys, no reserved prefix. Words are Consul's.
+/// Checks metadata: number, lengths, characters of keys, no reserved prefix. Errors have Consul's wording.
 pub(crate) fn meta(field: &str, meta: &BTreeMap<String, String>, faults: &mut Vec<Fault>) {
     if meta.len() > META_PAIRS_MAX {
         let text = format!("{field} cannot contain more than {META_PAIRS_MAX} key/value pairs");
@@ -79,13 +79,13 @@ pub(crate) fn weight(field: &str, value: i64, min: i64, faults: &mut Vec<Fault>)
     u32::try_from(value).unwrap_or_default()
 }
 
-/// The namespace and partition written in a body: only `default`, or nothing, exists so far.
+/// Checks the namespace and partition in a body: only `default` or none is allowed so far.
 pub(crate) fn tenancy(namespace: &str, partition: &str, faults: &mut Vec<Fault>) {
     enterprise("Namespace", namespace, faults);
     enterprise("Partition", partition, faults);
 }
 
-/// One field of another namespace or partition, refused in the community edition's words.
+/// Refuses another namespace or partition in one field, with the words of the community edition.
 pub(crate) fn enterprise(field: &str, value: &str, faults: &mut Vec<Fault>) {
     if !value.is_empty() && value != concord_model::name::DEFAULT {
         let feature = if field.contains("Partition") || field.contains("partition") {
@@ -99,17 +99,17 @@ pub(crate) fn enterprise(field: &str, value: &str, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The only namespace there is so far.
+/// The only namespace so far.
 pub(crate) fn namespace() -> Namespace {
     Namespace::default()
 }
 
-/// The only partition there is so far.
+/// The only partition so far.
 pub(crate) fn partition() -> Partition {
     Partition::default()
 }
 
-/// A part of Consul that is not built yet, where it is used.
+/// Refuses a part of Consul that is not built yet, if it is used.
 pub(crate) fn not_available(field: &str, used: bool, what: &str, faults: &mut Vec<Fault>) {
     if used {
         faults.push(Fault::not_available(field, what));

@@ -1,4 +1,4 @@
-//! The proxy part of a service definition: what it stands before and what it calls.
+//! The proxy settings of a service definition: the service that it serves, and its upstreams.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use crate::fault::Fault;
 use crate::limits::{EXPOSED_PATHS_MAX, UPSTREAMS_MAX};
 use crate::shape::{null_default, says_something};
 
-/// What a proxy or gateway does, as a user writes it.
+/// The settings of a proxy or gateway, as a user writes them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ProxyDefinition {
-    /// The service it stands before.
+    /// The service that it serves.
     pub destination_service_name: String,
-    /// The instance it stands before.
+    /// The instance that it serves.
     #[serde(rename = "DestinationServiceID")]
     pub destination_service_id: String,
-    /// Where the service itself listens.
+    /// The address at which the service itself listens.
     pub local_service_address: String,
     /// The port at which the service itself listens.
     pub local_service_port: i64,
@@ -34,20 +34,20 @@ pub struct ProxyDefinition {
     /// Opaque settings.
     #[serde(deserialize_with = "null_default")]
     pub config: Settings,
-    /// What the service calls.
+    /// The services that the service calls.
     #[serde(deserialize_with = "null_default")]
     pub upstreams: Vec<UpstreamDefinition>,
-    /// How to cross to another network, where an upstream does not say.
+    /// The mesh gateway mode for upstreams without their own.
     mesh_gateway: MeshGatewayDefinition,
-    /// What is let through without the mesh's TLS.
+    /// What the proxy exposes without the mesh's TLS.
     expose: ExposeDefinition,
-    /// How traffic reaches it in transparent mode.
+    /// Settings of transparent mode.
     transparent_proxy: Option<TransparentProxyDefinition>,
     /// Not available yet.
     envoy_extensions: Vec<Node>,
     /// Not available yet.
     access_logs: Option<Node>,
-    /// Told in answers, not accepted from users.
+    /// Exists in answers, but users must not set it.
     #[serde(rename = "MutualTLSMode")]
     mutual_tls_mode: String,
 }
@@ -83,7 +83,7 @@ struct TransparentProxyDefinition {
     dialed_directly: bool,
 }
 
-/// Something a service calls through its proxy, as a user writes it.
+/// An upstream of a proxy, as a user writes it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct UpstreamDefinition {
@@ -110,14 +110,14 @@ pub struct UpstreamDefinition {
     /// Opaque settings.
     #[serde(deserialize_with = "null_default")]
     pub config: Settings,
-    /// How to cross to another network.
+    /// The mesh gateway mode.
     mesh_gateway: MeshGatewayDefinition,
-    /// Told in answers, not accepted from users.
+    /// Exists in answers, but users must not set it.
     centrally_configured: bool,
 }
 
 impl ProxyDefinition {
-    /// Reads the fields; rules that depend on the kind of service are [`validate`]'s.
+    /// Decodes the fields. [`validate`] checks the rules that depend on the kind of service.
     pub(super) fn resolve(&self, faults: &mut Vec<Fault>) -> ProxyConfig {
         self.refuse_missing(faults);
         if self.upstreams.len() > UPSTREAMS_MAX {
@@ -151,7 +151,8 @@ impl ProxyDefinition {
     }
 
     fn destination(&self, faults: &mut Vec<Fault>) -> Option<ServiceName> {
-        // As it is written, so that a sidecar stands for its service and no other; blanks alone are no name.
+        // Keep the name exactly as written, so that a sidecar serves this service and no other. Only blanks count as
+        // no name.
         let written = &self.destination_service_name;
         let name = if written.trim().is_empty() { "" } else { written };
         if name.trim() == "*" {
@@ -230,7 +231,7 @@ impl ExposeDefinition {
     }
 }
 
-/// A mode of mesh gateways, if it is one.
+/// Checks the mode of a mesh gateway.
 fn gateway_mode(written: &MeshGatewayDefinition, field: &str, faults: &mut Vec<Fault>) -> String {
     let mode = written.mode.as_str();
     if !matches!(mode, "" | "none" | "local" | "remote") {
@@ -298,7 +299,7 @@ impl UpstreamDefinition {
     }
 }
 
-/// Rules on the proxy part that depend on the kind of service.
+/// Checks the proxy settings by the rules that depend on the kind of service.
 pub(super) fn validate(kind: ServiceKind, proxy: Option<&ProxyConfig>, faults: &mut Vec<Fault>) {
     match kind {
         ServiceKind::Typical => {}
@@ -335,7 +336,7 @@ fn validate_sidecar(proxy: Option<&ProxyConfig>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Where the proxy listens for an upstream: `address:port` or the socket's path.
+/// The address at which the proxy listens for an upstream: `address:port`, or the socket's path.
 fn bind_address(upstream: &Upstream) -> String {
     if !upstream.local_bind_socket_path.is_empty() {
         return upstream.local_bind_socket_path.clone();

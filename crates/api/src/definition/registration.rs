@@ -8,7 +8,7 @@ use super::service::ServiceDefinition;
 use super::sidecar::{self, Sidecar};
 use crate::fault::{Fault, Faults};
 
-/// A validated definition: a service and perhaps its sidecar, whose port may still be open.
+/// A validated definition: a service and possibly its sidecar, whose port may still be open.
 #[derive(Clone, Debug)]
 pub struct LocalRegistration {
     /// The service.
@@ -18,8 +18,8 @@ pub struct LocalRegistration {
 }
 
 impl LocalRegistration {
-    /// The services to register, the parent first. `pick` is asked for a port if the sidecar has none: the one
-    /// it already has, or one that is free.
+    /// The services to register, the parent first. If the sidecar has no port, `pick` returns one: the sidecar's
+    /// current port, or a free one.
     pub fn expand(
         self,
         pick: impl FnOnce(&InstanceId) -> Option<u16>,
@@ -32,7 +32,7 @@ impl LocalRegistration {
 }
 
 impl ServiceDefinition {
-    /// Validates the definition, its checks and its sidecar, and gives their defaults.
+    /// Validates the definition, its checks and its sidecar, and applies defaults.
     pub fn resolve(&self) -> Result<LocalRegistration, Faults> {
         if self.name.is_empty() {
             return Err(Faults::one(Fault::rule("Name", "Missing service name")));

@@ -51,14 +51,14 @@ pub struct ServiceDefinition {
     pub checks: Vec<CheckDefinition>,
     /// Weights.
     pub weights: Option<WeightsDefinition>,
-    /// Token to bring it to the catalog with.
+    /// The token used to write it to the catalog.
     #[serde(deserialize_with = "secret", serialize_with = "exposed::optional")]
     pub token: Option<Secret>,
-    /// Whether tags changed in the catalog win.
+    /// Whether tags that are changed in the catalog win.
     pub enable_tag_override: bool,
-    /// Where it stands.
+    /// The locality.
     pub locality: Option<LocalityDefinition>,
-    /// What it proxies.
+    /// Its proxy settings.
     pub proxy: Option<ProxyDefinition>,
     /// How it takes part in the mesh.
     pub connect: Option<ConnectDefinition>,
@@ -78,32 +78,32 @@ pub struct AddressDefinition {
     pub port: i64,
 }
 
-/// Weights, as a user writes them. What is left out is 1 in files and 0 over HTTP, as in Consul.
+/// Weights as a user writes them. A missing weight is 1 in files and 0 over HTTP, as in Consul.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct WeightsDefinition {
-    /// While all checks pass; at least 1.
+    /// The weight while all checks pass; at least 1.
     #[serde(serialize_with = "one_if_left_out")]
     pub passing: Option<i64>,
-    /// While a check warns.
+    /// The weight while a check is warning.
     #[serde(serialize_with = "one_if_left_out")]
     pub warning: Option<i64>,
 }
 
-/// A file's weight as a body says it: nothing would be another one there.
+/// Writes a missing weight as 1: in files a missing weight means 1, but in a body it would mean 0.
 fn one_if_left_out<S: Serializer>(weight: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_i64(weight.unwrap_or(1))
 }
 
 impl WeightsDefinition {
-    /// The same with nothing for what is left out.
+    /// The same with 0 for a missing weight.
     #[must_use]
     pub fn or_nothing(self) -> Self {
         Self { passing: self.passing.or(Some(0)), warning: self.warning.or(Some(0)) }
     }
 }
 
-/// Where something runs, as a user writes it.
+/// Where an instance runs, as a user writes it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct LocalityDefinition {
@@ -117,18 +117,18 @@ pub struct LocalityDefinition {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ConnectDefinition {
-    /// It speaks the mesh's TLS itself.
+    /// The service speaks the mesh's TLS itself.
     pub native: bool,
     /// A sidecar to register along with it; may be empty.
     pub sidecar_service: Option<Box<ServiceDefinition>>,
 }
 
-/// Members whose own members are the user's, whatever they are.
+/// Fields whose content belongs to the user.
 const OPAQUE: [&str; 3] = ["Config", "Header", "Meta"];
-/// Members that say something by being there: an empty one, and a no where yes is usual.
+/// Fields that matter even if empty or `false`, because their absence means something else.
 const SAYS_BY_PRESENCE: [&str; 2] = ["SidecarService", "H2PingUseTLS"];
 
-/// A body without what is left at its zero value.
+/// A body without fields that have their zero value.
 fn without_zeros(body: Value) -> Value {
     let Value::Object(members) = body else { return body };
     let kept = members.into_iter().filter_map(|(key, value)| {
@@ -151,7 +151,7 @@ fn without_zeros(body: Value) -> Value {
 }
 
 impl ServiceDefinition {
-    /// Reads the body of `agent/service/register`.
+    /// Parses the body of `agent/service/register`.
     pub fn decode(body: &[u8]) -> Result<Self, Faults> {
         let decoded: Self = decode::body(body, REQUEST_DECODE_FAILED)?;
         Ok(decoded.with_own_weights())
@@ -166,13 +166,13 @@ impl ServiceDefinition {
         self
     }
 
-    /// The definition as a body of `agent/service/register`. Has the token in it.
+    /// The definition as a body of `agent/service/register`. It contains the token.
     pub fn to_body(&self) -> Value {
         let told = self.clone().with_check_ids();
         without_zeros(serde_json::to_value(told).expect("definitions have text keys only"))
     }
 
-    /// In a body the id of a service's check is `CheckID` alone for Consul's agents; files have `id`, too.
+    /// Renames the ids of inline checks: in bodies Consul's agents accept only `CheckID`; files also allow `id`.
     fn with_check_ids(mut self) -> Self {
         for check in self.check.iter_mut().chain(&mut self.checks) {
             if check.check_id.is_empty() {
@@ -186,7 +186,7 @@ impl ServiceDefinition {
         self
     }
 
-    /// Reads a block of a file; `source` names the file in faults.
+    /// Decodes a block of a file; `source` names the file in errors.
     pub fn from_node(node: &Node, source: &str) -> Result<Self, Faults> {
         decode::strict(node, source, "")
     }
@@ -196,7 +196,8 @@ impl ServiceDefinition {
         self.connect.as_ref()?.sidecar_service.as_deref()
     }
 
-    /// This one service with its checks. `sidecar_of` is set for a nested definition already filled up.
+    /// This single service with its checks. `sidecar_of` is set for a nested definition that was completed from its
+    /// parent.
     pub(super) fn resolve_service(&self, sidecar_of: Option<&InstanceId>) -> Result<LocalService, Faults> {
         let mut faults = Vec::new();
         let service = self.resolve_instance(sidecar_of.is_some(), &mut faults);
@@ -262,7 +263,8 @@ impl ServiceDefinition {
         }
     }
 
-    /// Rules on ports, native services and nested sidecars, by kind. A sidecar's port may be picked later.
+    /// Checks the rules for ports, native services and nested sidecars, by kind. A sidecar's port may be chosen
+    /// later.
     fn check_mesh(&self, kind: ServiceKind, port: u16, sidecar: bool, faults: &mut Vec<Fault>) {
         let shown = kind.as_str();
         let nowhere = port == 0 && self.socket_path.is_empty();

@@ -1,4 +1,4 @@
-//! From a service with `Connect.SidecarService` to two services: the sidecar inherits what it does not say.
+//! Turns a service with `Connect.SidecarService` into two services. The sidecar inherits what it does not define.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -13,10 +13,10 @@ use super::service::{LocalityDefinition, ServiceDefinition};
 use crate::fault::{Fault, Faults};
 use crate::limits::SIDECAR_CHECK_INTERVAL;
 
-/// What follows the parent's id and name in those of its sidecar.
+/// The suffix that turns the parent's id and name into those of its sidecar.
 pub const SIDECAR_SUFFIX: &str = "-sidecar-proxy";
 
-/// A sidecar that may not have a port yet.
+/// A sidecar whose port may still be open.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
     service: LocalService,
@@ -24,7 +24,7 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// The sidecar as defined, its port perhaps 0. For asking whether it may be registered before placing it.
+    /// The sidecar as defined; its port may be 0. Used to check whether it may be registered before it gets a port.
     pub fn service(&self) -> &LocalService {
         &self.service
     }
@@ -46,7 +46,7 @@ impl Sidecar {
     }
 }
 
-/// The port a sidecar gets: the one it has if that is in the range, else the lowest nobody has.
+/// The port of a sidecar: its current port if that is in the range, else the lowest free one.
 pub fn lowest_free_port<'a>(
     range: RangeInclusive<u16>,
     sidecar: &InstanceId,
@@ -62,7 +62,7 @@ pub fn lowest_free_port<'a>(
     range.into_iter().find(|port| *port != 0 && !taken.contains(port))
 }
 
-/// Fills up a nested definition from its parent and validates the result.
+/// Completes a nested definition from its parent and validates the result.
 pub(super) fn resolve(definition: &ServiceDefinition, parent: &LocalService) -> Result<Sidecar, Faults> {
     check_nesting(definition)?;
     let own = inherit(definition.clone(), parent);
@@ -146,7 +146,7 @@ fn inherit(mut own: ServiceDefinition, parent: &LocalService) -> ServiceDefiniti
     own
 }
 
-/// A TCP check of the sidecar's port, if it has one, and an alias of its service.
+/// A TCP check of the sidecar's port, if it has one, and an alias check of its service.
 fn default_checks(sidecar: &LocalService) -> Result<Vec<CheckSpec>, Faults> {
     let own = &sidecar.service;
     let parent = sidecar.sidecar_of.clone();

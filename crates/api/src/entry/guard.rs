@@ -1,28 +1,29 @@
-//! Values of entries whose effect is not built, where something would be open that its author takes for closed.
+//! Fields of entries whose effect is not built, so that something would stay open that the author believes to be
+//! closed.
 //!
-//! An entry with such a value is refused, wherever it comes from; every other value without effect yet is kept and
-//! shown. A row goes when its effect is built.
+//! An entry with such a field is refused, wherever it comes from. All other fields without effect are stored and
+//! shown. When an effect is built, its row here is removed.
 
 use concord_syntax::{Node, Pos, same_key};
 
 use crate::fault::Problem;
 use crate::shape::says_something;
 
-/// A value of an entry whose effect is not built, without which something would be open.
+/// A field of an entry whose effect is not built, so that something would stay open.
 struct Guard {
     kinds: &'static [&'static str],
-    /// Keys from the entry down; empty: the entry as such.
+    /// The keys from the entry down to the field; empty: the entry itself.
     path: &'static [&'static str],
     asks: Asks,
-    /// What would happen without it.
+    /// What would happen if the field were ignored.
     without: &'static str,
 }
 
-/// When such a value asks for protection.
+/// Which values ask for protection.
 enum Asks {
-    /// Always, unless it is empty, zero or `false`.
+    /// Any value that is not empty, zero or `false`.
     Given,
-    /// If it is this text.
+    /// Exactly this text.
     Text(&'static str),
 }
 
@@ -90,16 +91,16 @@ const GUARDS: &[Guard] = &[
 /// A value that would leave something open.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unguarded {
-    /// The value's field; empty for the entry as such.
+    /// The field; empty for the entry itself.
     pub field: String,
-    /// Where it stands.
+    /// Its position.
     pub pos: Pos,
     kind: &'static str,
     without: &'static str,
 }
 
 impl Unguarded {
-    /// What is wrong with it.
+    /// The error about it.
     pub fn problem(&self) -> Problem {
         let Self { field, pos: _, kind, without } = self;
         let what = if field.is_empty() { (*kind).to_owned() } else { format!("{field} of {kind}") };
@@ -130,7 +131,7 @@ impl Asks {
     }
 }
 
-/// The values at a path; blocks may be lists of objects, as HCL's are.
+/// The values at a path. Blocks may be lists of objects, as in HCL.
 fn found<'a>(node: &'a Node, path: &[&str]) -> Vec<&'a Node> {
     let Some((first, rest)) = path.split_first() else { return vec![node] };
     let nodes = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));

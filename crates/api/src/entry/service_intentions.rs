@@ -19,14 +19,14 @@ use crate::limits::SOURCES_MAX;
 use crate::proxy::text;
 use crate::shape::{is_default, null_default};
 
-/// What such an entry says in an answer.
+/// Such an entry in an answer.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ServiceIntentionsEntry {
-    /// Who calls, by falling precedence.
+    /// The sources, highest precedence first.
     #[serde(deserialize_with = "null_default")]
     pub sources: Vec<EntrySource>,
-    /// Token every request must carry.
+    /// The token that every request must carry.
     #[serde(rename = "JWT", skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
 }
@@ -37,30 +37,30 @@ pub struct ServiceIntentionsEntry {
 pub struct EntrySource {
     /// The source, or `*`.
     pub name: String,
-    /// `allow` or `deny`; left out where permissions decide.
+    /// `allow` or `deny`; left out if permissions decide.
     #[serde(skip_serializing_if = "is_default")]
     pub action: String,
-    /// What decides by request.
+    /// The permissions, which decide per request.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<Permission>,
-    /// 9 for exact to exact, down to 1.
+    /// From 9 (exact to exact) down to 1.
     pub precedence: u8,
-    /// Id of the older API.
+    /// Id in the older API.
     #[serde(rename = "LegacyID", skip_serializing_if = "is_default")]
     pub legacy_id: String,
     /// Always `consul`.
     #[serde(rename = "Type")]
     pub kind: String,
-    /// What people noted about it.
+    /// A description for people.
     #[serde(skip_serializing_if = "is_default")]
     pub description: String,
     /// Metadata of the older API.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
     pub legacy_meta: BTreeMap<String, String>,
-    /// When it was made with the older API.
+    /// When the older API created it.
     #[serde(skip_serializing_if = "Moment::is_zero")]
     pub legacy_create_time: Moment,
-    /// When it was changed with the older API.
+    /// When the older API last changed it.
     #[serde(skip_serializing_if = "Moment::is_zero")]
     pub legacy_update_time: Moment,
     /// Printed unless it is `default`.
@@ -71,7 +71,7 @@ pub struct EntrySource {
     pub peer: String,
 }
 
-/// What a user writes of it.
+/// Such an entry as a user writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct IntentionsBody {
@@ -177,8 +177,8 @@ impl SourceBody {
         field::enterprise(&format!("{at}.Partition"), &self.partition, faults);
         let group = !self.sameness_group.is_empty();
         field::not_available(&format!("{at}.SamenessGroup"), group, "sameness groups", faults);
-        // Ids and times of the older API may be sent back; writing the entry as an entry ends them. Metadata
-        // would be lost with them, so that it is not passed over.
+        // Ids and times of the older API may be sent back; writing the whole entry removes them. Metadata of the
+        // older API would be lost, so it is refused instead of ignored.
         if !self.legacy_meta.is_empty() {
             let field = format!("{at}.LegacyMeta");
             faults.push(Fault::rule(&field, format!("{field} must be omitted")));

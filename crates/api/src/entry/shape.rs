@@ -1,4 +1,4 @@
-//! The shape an entry of one kind has, beside what all entries have.
+//! The JSON of an entry's kind, without the fields that all entries share.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::fault::Fault;
 use crate::intention::PARTIAL_WILDCARD;
 use crate::spelled::Spelled;
 
-/// What the entries of one kind say, beside what all entries have.
+/// The fields of one kind of entry.
 pub(super) trait EntryShape: Sized {
-    /// What it is within.
+    /// The type in the model.
     type Model;
-    /// What a user writes; unknown keys are refused.
+    /// The JSON that a user writes; unknown keys are refused.
     type Body: DeserializeOwned;
-    /// As shown.
+    /// Converts from the model.
     fn from_model(entry: &Self::Model) -> Self;
-    /// As written, with its faults; none if it cannot be made sense of.
+    /// Converts to the model and adds errors; `None` if the body makes no sense.
     fn resolve(body: Self::Body, head: Head, faults: &mut Vec<Fault>) -> Option<Self::Model>;
 }
 
@@ -40,10 +40,10 @@ impl<T: Clone + DeserializeOwned> EntryShape for Spelled<T> {
     }
 }
 
-/// What every entry has.
+/// The fields that all entries share.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
-    /// Its name; none if it has no usable one, which is told.
+    /// Its name; `None` if it has no valid one, which has been reported.
     pub(super) name: Option<Pattern<ServiceName>>,
     pub(super) meta: BTreeMap<String, String>,
 }

@@ -1,4 +1,5 @@
-//! `Definition` of a check in the catalog: how somebody else than an agent makes it. Kept and told, never run here.
+//! `Definition` of a check in the catalog: how an external program should run it. It is stored and returned, and
+//! never run here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::shape::{is_default, null_default};
 
-/// What is not said is left out, as in Consul; durations are texts, but for `TTL`.
+/// Empty fields are left out, as in Consul. Durations are texts, except `TTL`.
 #[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CheckDefinition {
@@ -66,7 +67,7 @@ pub struct CheckDefinition {
     ttl: Duration,
 }
 
-/// What a request of it says may be a secret.
+/// The request in it may contain secrets.
 impl std::fmt::Debug for CheckDefinition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CheckDefinition").finish_non_exhaustive()
@@ -74,7 +75,7 @@ impl std::fmt::Debug for CheckDefinition {
 }
 
 impl CheckDefinition {
-    /// As the catalog keeps it: what it says, and nothing if that is nothing.
+    /// The form that the catalog stores; empty for an empty definition.
     pub(crate) fn to_model(&self) -> Settings {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(members)) => members.into_iter().collect(),
@@ -82,11 +83,11 @@ impl CheckDefinition {
         }
     }
 
-    /// How it is made, in the word that an agent has for it; nothing where it says too little to be made.
+    /// The kind of check in an agent's words; empty if the definition is incomplete.
     pub(crate) fn kind(&self) -> &'static str {
         let every = !self.interval.is_zero();
         let in_container = !self.docker_container_id.is_empty();
-        // The order counts: Consul takes the first of several.
+        // The order matters: Consul uses the first that applies.
         let ways = [
             ("grpc", every && !self.grpc.is_empty()),
             ("http", every && !self.http.is_empty()),
@@ -102,7 +103,7 @@ impl CheckDefinition {
         ways.iter().find(|(_, said)| *said).map_or("", |(kind, _)| kind)
     }
 
-    /// What the catalog has kept, which was written by [`Self::to_model`].
+    /// Restores what [`Self::to_model`] has stored.
     pub(crate) fn from_model(kept: &Settings) -> Self {
         let members = kept.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         serde_json::from_value(serde_json::Value::Object(members)).unwrap_or_default()
@@ -139,7 +140,7 @@ mod tests {
         check(all.clone(), all);
         let numbers = json!({"TTL": "1s", "Interval": 1_000_000_000_u64});
         check(numbers, json!({"TTL": 1_000_000_000_u64, "Interval": "1s"}));
-        // Go's clients print every member.
+        // Go's clients print every field.
         let zeros =
             json!({"HTTP": "", "Header": null, "Interval": "0s", "Timeout": "0s", "TLSSkipVerify": false});
         check(zeros.clone(), json!({}));

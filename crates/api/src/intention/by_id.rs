@@ -1,4 +1,4 @@
-//! The body of the older, id-based API, which names both sides and knows no permissions.
+//! The body of the older API with ids. It names source and destination, and has no permissions.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use super::{IntentionBody, PARTIAL_WILDCARD, check_description, check_source_typ
 use crate::definition::field;
 use crate::fault::{Fault, Faults};
 
-/// An intention as the older API writes it.
+/// An intention in the form of the older API.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IntentionWithId {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
-    /// What then.
+    /// The decision.
     pub action: Action,
-    /// What people noted about it.
+    /// A description for people.
     pub description: String,
-    /// Its metadata, its own and not the destination's.
+    /// The metadata of the intention itself, not of the destination's entry.
     pub meta: BTreeMap<String, String>,
 }
 
 impl IntentionBody {
-    /// Validates the body of a new intention, whose id is not the caller's to choose.
+    /// Validates the body of a new intention. The caller cannot choose its id.
     pub fn resolve_new(&self) -> Result<IntentionWithId, Faults> {
         if !self.id.is_empty() {
             return Err(Faults::one(Fault::rule("ID", "ID must be empty when creating a new intention")));
@@ -33,7 +33,7 @@ impl IntentionBody {
         self.resolve_with_id()
     }
 
-    /// Validates the body of an intention whose id stands in the path.
+    /// Validates the body of an intention whose id is in the path.
     pub fn resolve_with_id(&self) -> Result<IntentionWithId, Faults> {
         let mut faults = Vec::new();
         let scopes = [
@@ -88,7 +88,7 @@ impl IntentionBody {
     }
 }
 
-/// The name of one side. All namespaces are the one there is.
+/// The name of the source or destination. A wildcard namespace means the only one that exists.
 fn side(side: &str, namespace: &str, name: &str, faults: &mut Vec<Fault>) -> Option<Pattern<ServiceName>> {
     let field = format!("{side}Name");
     if namespace == "*" {

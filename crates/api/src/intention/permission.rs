@@ -1,4 +1,4 @@
-//! Permissions of request-level intentions; one shape for reading and printing.
+//! Permissions of request-level intentions. Requests and answers have the same JSON.
 
 use std::collections::BTreeSet;
 
@@ -18,25 +18,25 @@ use crate::shape::{is_default, null_default};
 pub struct Permission {
     /// `allow` or `deny`.
     pub action: String,
-    /// Which requests it matches.
+    /// The requests that it matches.
     #[serde(rename = "HTTP", skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpPermission>,
-    /// Which token the request must carry.
+    /// The token that the request must carry.
     #[serde(rename = "JWT", skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
 }
 
-/// Which requests a permission matches.
+/// The requests that a permission matches.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct HttpPermission {
     /// The whole path.
     #[serde(skip_serializing_if = "is_default")]
     pub path_exact: String,
-    /// How the path begins.
+    /// A prefix of the path.
     #[serde(skip_serializing_if = "is_default")]
     pub path_prefix: String,
-    /// A regular expression over the path.
+    /// A regular expression for the path.
     #[serde(skip_serializing_if = "is_default")]
     pub path_regex: String,
     /// Conditions on headers.
@@ -47,34 +47,34 @@ pub struct HttpPermission {
     pub methods: Vec<String>,
 }
 
-/// Condition on a header; exactly one of the six ways to match.
+/// A condition on a header; exactly one of the six comparisons is used.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct HeaderPermission {
     /// The header's name.
     pub name: String,
-    /// It is there at all.
+    /// The header is present.
     #[serde(skip_serializing_if = "is_default")]
     pub present: bool,
     /// The whole value.
     #[serde(skip_serializing_if = "is_default")]
     pub exact: String,
-    /// How the value begins.
+    /// A prefix of the value.
     #[serde(skip_serializing_if = "is_default")]
     pub prefix: String,
-    /// How the value ends.
+    /// A suffix of the value.
     #[serde(skip_serializing_if = "is_default")]
     pub suffix: String,
-    /// What the value contains.
+    /// A part of the value.
     #[serde(skip_serializing_if = "is_default")]
     pub contains: String,
-    /// A regular expression over the value.
+    /// A regular expression for the value.
     #[serde(skip_serializing_if = "is_default")]
     pub regex: String,
-    /// Match where the condition does not hold.
+    /// Match if the condition does not hold.
     #[serde(skip_serializing_if = "is_default")]
     pub invert: bool,
-    /// Compare without regard to case.
+    /// Ignore case.
     #[serde(skip_serializing_if = "is_default")]
     pub ignore_case: bool,
 }
@@ -83,38 +83,39 @@ pub struct HeaderPermission {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Jwt {
-    /// Providers, any of which may have issued it.
+    /// Providers; any of them may have issued the token.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<JwtProvider>,
 }
 
-/// A provider and what its tokens must claim.
+/// A provider, and the claims that its tokens must have.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct JwtProvider {
     /// Name of the `jwt-provider` entry.
     #[serde(skip_serializing_if = "is_default")]
     pub name: String,
-    /// Claims that must hold.
+    /// Claims that the token must have.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub verify_claims: Vec<JwtClaim>,
 }
 
-/// A claim that must hold.
+/// A claim that a token must have.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct JwtClaim {
-    /// Where it stands.
+    /// The path of the claim.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// What it must be.
+    /// The value that it must have.
     #[serde(skip_serializing_if = "is_default")]
     pub value: String,
 }
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"];
 
-/// What decides, from `Action` and `Permissions`, of which exactly one is given. `at` precedes field names.
+/// The decision from `Action` and `Permissions`, exactly one of which must be given. `at` is the prefix of field
+/// names in errors.
 pub(crate) fn decide(
     at: &str,
     action: &str,
@@ -315,7 +316,7 @@ impl HeaderPermission {
 }
 
 impl Jwt {
-    /// The shape of a requirement.
+    /// The JSON of a requirement.
     pub fn from_model(jwt: &JwtRequirement) -> Self {
         let JwtRequirement { providers } = jwt;
         Self { providers: providers.iter().map(JwtProvider::from_model).collect() }
