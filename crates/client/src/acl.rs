@@ -8,10 +8,11 @@ use crate::error::Error;
 use crate::query::{Answer, QueryOptions};
 
 impl Client {
-    /// Makes the first token, once. The secret may be brought along; empty: it is made.
+    /// Creates the first token; this works only once. `secret` may be chosen by the caller; if empty, it is
+    /// generated.
     ///
     /// # Errors
-    /// Any [`Error`]; 403 once it has been done.
+    /// Any [`Error`]; 403 if the ACL system was bootstrapped already.
     pub async fn acl_bootstrap(&self, secret: &str, options: &QueryOptions) -> Result<Answer<Token>, Error> {
         let mut call = self.put(&["acl", "bootstrap"], options);
         if !secret.is_empty() {
@@ -36,7 +37,7 @@ impl Client {
         self.get(&["acl", "token", accessor], options).fetch().await
     }
 
-    /// A token by its accessor, with all that decides on what it may do.
+    /// A token by its accessor, with everything that decides its rights.
     ///
     /// # Errors
     /// Any [`Error`]; 404 or 403 if there is none.
@@ -56,7 +57,7 @@ impl Client {
         self.get(&["acl", "token", "self"], options).fetch().await
     }
 
-    /// Makes a token.
+    /// Creates a token.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -68,7 +69,7 @@ impl Client {
         self.put(&["acl", "token"], options).json(token).fetch().await
     }
 
-    /// Replaces what a token is.
+    /// Replaces the content of a token.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -81,7 +82,7 @@ impl Client {
         self.put(&["acl", "token", accessor], options).json(token).fetch().await
     }
 
-    /// Makes a token like another one. The description is taken over unless one is given.
+    /// Creates a copy of a token. The description is copied unless one is given.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -130,7 +131,7 @@ impl Client {
         self.get(&["acl", "policy", "name", name], options).fetch().await
     }
 
-    /// Makes a policy.
+    /// Creates a policy.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -142,7 +143,7 @@ impl Client {
         self.put(&["acl", "policy"], options).json(policy).fetch().await
     }
 
-    /// Replaces what a policy is.
+    /// Replaces the content of a policy.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -155,7 +156,7 @@ impl Client {
         self.put(&["acl", "policy", id], options).json(policy).fetch().await
     }
 
-    /// Deletes a policy. Tokens lose it.
+    /// Deletes a policy. Tokens lose its rights.
     ///
     /// # Errors
     /// Any [`Error`].

@@ -1,4 +1,4 @@
-//! Where an agent is: what `-http-addr` and `CONSUL_HTTP_ADDR` accept.
+//! The address of an agent, in the forms that `-http-addr` and `CONSUL_HTTP_ADDR` accept.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ pub const DEFAULT_PORT: u16 = 8500;
 /// The address of an agent.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Address {
-    /// TCP, in clear.
+    /// TCP without TLS.
     Http {
         /// Host name or IP address, without brackets.
         host: String,
         /// Port.
         port: u16,
     },
-    /// TCP under TLS.
+    /// TCP with TLS.
     Https {
         /// Host name or IP address, without brackets.
         host: String,
@@ -27,15 +27,15 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// The text is not an address of an agent.
+/// The text is not the address of an agent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AddressError {
-    /// A scheme nobody speaks here.
+    /// An unsupported scheme.
     #[error("address {text:?}: scheme {scheme:?} is not http, https or unix")]
     Scheme {
         /// The text as given.
         text: String,
-        /// The scheme found in it.
+        /// The scheme.
         scheme: String,
     },
     /// Not `host:port`.
@@ -44,7 +44,7 @@ pub enum AddressError {
         /// The text as given.
         text: String,
     },
-    /// A path after the port, which the API does not have.
+    /// There is a path after the port; the API has none.
     #[error("address {text:?}: a path after the port is not supported")]
     Path {
         /// The text as given.
@@ -53,7 +53,8 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// Reads `host:port`, `host`, `http://…`, `https://…` or `unix:///path`. Without a scheme it is TCP in clear.
+    /// Parses `host:port`, `host`, `http://…`, `https://…` or `unix:///path`. Without a scheme it means TCP without
+    /// TLS.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         match text.split_once("://") {
             None => host_port(text, text).map(|(host, port)| Self::Http { host, port }),
@@ -67,7 +68,7 @@ impl Address {
         }
     }
 
-    /// The same agent under TLS. A unix socket stays what it is.
+    /// The same address with TLS. A unix socket stays unchanged.
     #[must_use]
     pub fn secured(self) -> Self {
         match self {
@@ -76,7 +77,7 @@ impl Address {
         }
     }
 
-    /// What the `Host` header says.
+    /// The value of the `Host` header.
     pub(crate) fn authority(&self) -> String {
         match self {
             Self::Http { host, port } | Self::Https { host, port } => join(host, *port),

@@ -1,4 +1,4 @@
-//! Endpoints of the agent itself: what it is, whom it knows, what it announces.
+//! Endpoints of the agent itself: information about it, its members, its registrations.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use crate::error::Error;
 use crate::pieces::Pieces;
 use crate::query::{Answer, QueryOptions};
 
-/// Verdicts of a TTL check that have endpoints of their own.
+/// Reports for a TTL check that have their own endpoints.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TtlVerdict {
-    /// All is well.
+    /// The service is healthy.
     Pass,
-    /// Somebody should look.
+    /// The service needs attention.
     Warn,
-    /// Not to be used.
+    /// The service must not be used.
     Fail,
 }
 
-/// Has no `Debug`.
+/// It has no `Debug`, because it holds a secret.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct AgentToken<'a> {
@@ -49,7 +49,7 @@ fn maintenance<'a>(call: Call<'a>, enable: bool, reason: &str) -> Call<'a> {
 }
 
 impl Client {
-    /// What the agent says of itself.
+    /// Information about the agent.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -57,7 +57,7 @@ impl Client {
         self.get(&["agent", "self"], options).fetch().await
     }
 
-    /// The agent's log while it is written, from this level on.
+    /// Follows the agent's log; lines of this level and above.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -74,7 +74,8 @@ impl Client {
         call.follow().await
     }
 
-    /// Members of the agent's pool, or of that between datacenters; `segment` is empty for the agent's own.
+    /// Members of the agent's gossip pool, or of the pool between datacenters. `segment` is empty for the agent's
+    /// own.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -94,7 +95,7 @@ impl Client {
         call.fetch::<Option<_>>().await.map(Answer::or_empty)
     }
 
-    /// Makes the agent leave its cluster and end.
+    /// Makes the agent leave its cluster and stop.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -102,17 +103,17 @@ impl Client {
         self.put(&["agent", "leave"], options).done().await
     }
 
-    /// Makes the agent read its configuration files again, and tells what came of it.
+    /// Makes the agent read its configuration files again. Returns which changes are in force.
     ///
     /// # Errors
     /// Any [`Error`].
     pub async fn agent_reload(&self, options: &QueryOptions) -> Result<Reloaded, Error> {
         let reply = self.put(&["agent", "reload"], options).send().await?;
-        // Consul says nothing about what it did.
+        // Consul returns no body.
         if reply.body.is_empty() { Ok(Reloaded::default()) } else { Ok(reply.decode()?.value) }
     }
 
-    /// Changes a token the agent uses itself, by the name the API has for it; an empty one takes it away.
+    /// Changes one of the agent's own tokens, by its name in the API. An empty token removes it.
     ///
     /// # Errors
     /// Any [`Error`]; 401 without ACLs.
@@ -137,8 +138,8 @@ impl Client {
         self.get(&["agent", "services"], options).fetch().await
     }
 
-    /// One of the agent's services. Blocks by hash: pass the options through
-    /// [`QueryOptions::after`] to wait for the next change.
+    /// One of the agent's services. Hash-based blocking: pass the options through [`QueryOptions::after`] to wait for
+    /// the next change.
     ///
     /// # Errors
     /// Any [`Error`]; 404 if there is none.
@@ -186,7 +187,7 @@ impl Client {
         self.get(&["agent", "checks"], options).fetch().await
     }
 
-    /// Takes the node out of use, or puts it back.
+    /// Begins or ends maintenance mode of the node.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -199,7 +200,7 @@ impl Client {
         maintenance(self.put(&["agent", "maintenance"], options), enable, reason).done().await
     }
 
-    /// Takes a service of the agent out of use, or puts it back.
+    /// Begins or ends maintenance mode of one of the agent's services.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -233,7 +234,7 @@ impl Client {
         self.put(&["agent", "check", "deregister", id], options).done().await
     }
 
-    /// Reports a TTL check, with a remark that becomes its output.
+    /// Reports a status for a TTL check, with a note that becomes its output.
     ///
     /// # Errors
     /// Any [`Error`].

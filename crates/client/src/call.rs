@@ -1,4 +1,4 @@
-//! One request: built in parts, sent once, its answer read whole within bounds.
+//! One request: built step by step, sent once; the answer is read as a whole, within limits.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,7 +42,7 @@ pub struct HttpReply {
 }
 
 impl Client {
-    /// Begins a request. Each of `segments` is escaped by itself and may contain anything.
+    /// Begins a request. Each of `segments` is escaped separately and may contain any character.
     pub fn call(&self, method: Method, segments: &[&str]) -> Call<'_> {
         let mut path = String::from("/v1");
         for segment in segments {
@@ -95,7 +95,7 @@ impl Call<'_> {
     /// Sends it and reads the answer.
     ///
     /// # Errors
-    /// Any [`Error`]; a status that is not 2xx among them.
+    /// Any [`Error`], including a status that is not 2xx.
     pub async fn send(self) -> Result<HttpReply, Error> {
         let what = format!("{} {}", self.method, self.path);
         let config = self.client.config();
@@ -108,10 +108,10 @@ impl Call<'_> {
         Ok(HttpReply { what, status: head.status, headers: head.headers, body })
     }
 
-    /// Sends it, and gives the answer piece by piece as it comes. Only its beginning has to come in time.
+    /// Sends it and returns the answer piece by piece. Only the beginning of the answer has a time limit.
     ///
     /// # Errors
-    /// Any [`Error`]; a status that is not 2xx among them.
+    /// Any [`Error`], including a status that is not 2xx.
     pub async fn follow(self) -> Result<Pieces, Error> {
         let deadline = self.options.deadline(self.client.config());
         let request = self.request()?;
@@ -131,7 +131,7 @@ impl Call<'_> {
         self.send().await?.decode()
     }
 
-    /// Sends it and takes success for an answer.
+    /// Sends it and ignores the body of a successful answer.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -191,7 +191,7 @@ impl HttpReply {
         Ok(Answer { value, meta: self.meta() })
     }
 
-    /// What the headers say.
+    /// The metadata in the headers.
     pub fn meta(&self) -> QueryMeta {
         QueryMeta::from_headers(&self.headers)
     }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::query::{Answer, QueryOptions};
 
 impl Client {
-    /// Writes a node with services and checks straight to the catalog.
+    /// Writes a node with services and checks directly to the catalog.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -74,7 +74,7 @@ impl Client {
         self.get(&["catalog", "service", name], options).fetch().await
     }
 
-    /// What takes the mesh's traffic for a service: its proxies, or its own native instances.
+    /// The instances that accept mesh traffic for a service: its proxies, or its own native instances.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -158,7 +158,7 @@ impl Client {
         self.get(&["health", "service", name], options).fetch().await
     }
 
-    /// What takes the mesh's traffic for a service, with nodes and checks.
+    /// The instances that accept mesh traffic for a service, with nodes and checks.
     ///
     /// # Errors
     /// Any [`Error`].

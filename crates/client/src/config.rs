@@ -1,4 +1,4 @@
-//! What a client needs to know about its agent.
+//! The settings of a client.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use crate::address::Address;
 use crate::limits;
 use crate::tls::TlsFiles;
 
-/// How to reach an agent, and what every request to it carries.
+/// How to reach an agent, and what every request carries.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where it is.
+    /// The agent's address.
     pub address: Address,
-    /// Token of requests that bring none.
+    /// Token of requests without their own.
     pub token: Option<Secret>,
     /// User and password for a proxy in front of the agent.
     pub basic_auth: Option<BasicAuth>,
-    /// Datacenter of requests that name none; empty: the agent's.
+    /// Datacenter of requests without one; empty: the agent's.
     pub datacenter: String,
-    /// Namespace of requests that name none; empty: the token's.
+    /// Namespace of requests without one; empty: the token's.
     pub namespace: String,
-    /// Partition of requests that name none; empty: the agent's.
+    /// Partition of requests without one; empty: the agent's.
     pub partition: String,
-    /// What TLS needs; used for `https` only.
+    /// The TLS files; used only for `https`.
     pub tls: TlsFiles,
-    /// How long connecting may take.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
-    /// How long an answer may take beyond the wait the request asked for.
+    /// Time limit for an answer, in addition to the wait that the request asks for.
     pub answer_timeout: Duration,
-    /// Largest body accepted, in bytes.
+    /// Largest accepted body in bytes.
     pub response_bytes_max: usize,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for BasicAuth {
 }
 
 impl BasicAuth {
-    /// Reads `user:password`; without a colon the password is empty.
+    /// Parses `user:password`; without a colon the password is empty.
     pub fn parse(text: &str) -> Self {
         let (user, password) = text.split_once(':').unwrap_or((text, ""));
         Self { user: user.to_owned(), password: Secret::new(password.to_owned()) }

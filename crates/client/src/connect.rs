@@ -31,7 +31,7 @@ impl Client {
             .await
     }
 
-    /// The trusted roots, as the agent has them in its cache.
+    /// The trusted roots from the agent's cache.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -47,7 +47,7 @@ impl Client {
         self.get(&["agent", "connect", "ca", "leaf", service], options).fetch().await
     }
 
-    /// The trusted roots, as the servers have them.
+    /// The trusted roots from the servers.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -63,7 +63,7 @@ impl Client {
         self.get(&["connect", "ca", "configuration"], options).fetch().await
     }
 
-    /// Changes the configuration of the certificate authority, which may rotate the root.
+    /// Changes the configuration of the certificate authority. This can rotate the root.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -75,7 +75,7 @@ impl Client {
         self.put(&["connect", "ca", "configuration"], options).json(configuration).done().await
     }
 
-    /// All intentions, those first that are asked first.
+    /// All intentions, in order of precedence.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -116,7 +116,7 @@ impl Client {
         call.json(body).done().await
     }
 
-    /// Deletes the intention of exactly this source and destination; it need not be there.
+    /// Deletes the intention of exactly this source and destination. It need not exist.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -131,7 +131,7 @@ impl Client {
         call.done().await
     }
 
-    /// An intention of the older, id-based API.
+    /// An intention of the older API with ids.
     ///
     /// # Errors
     /// Any [`Error`]; 404 if there is none.
@@ -143,7 +143,7 @@ impl Client {
         self.get(&["connect", "intentions", id], options).fetch().await
     }
 
-    /// Makes an intention by the older, id-based API: it gets an id, and may have metadata of its own.
+    /// Creates an intention with the older API: it gets an id and may have its own metadata.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -155,7 +155,7 @@ impl Client {
         self.call(Method::POST, &["connect", "intentions"]).options(options).json(body).done().await
     }
 
-    /// Changes an intention of the older, id-based API.
+    /// Changes an intention of the older API with ids.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -168,7 +168,7 @@ impl Client {
         self.put(&["connect", "intentions", id], options).json(body).done().await
     }
 
-    /// Deletes an intention of the older, id-based API.
+    /// Deletes an intention of the older API with ids.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -176,7 +176,7 @@ impl Client {
         self.delete(&["connect", "intentions", id], options).done().await
     }
 
-    /// The intentions about services, `by` `source` or `destination`, by the names as given.
+    /// The intentions for services, `by` `source` or `destination`, under the names as given.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -210,7 +210,7 @@ impl Client {
         call.parameter("source", source).parameter("destination", destination).fetch().await
     }
 
-    /// Why a source may or may not open a connection to a destination, and what would change that.
+    /// Why a source may or may not open a connection to a destination, and which change would reverse that.
     ///
     /// # Errors
     /// Any [`Error`].

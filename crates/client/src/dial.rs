@@ -1,4 +1,4 @@
-//! A stream to an address: TCP, TLS over it, or a unix socket.
+//! Connects to an address: TCP, TLS over TCP, or a unix socket.
 
 use std::io;
 
@@ -8,11 +8,11 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::address::Address;
 use crate::tls::Tls;
 
-/// A stream that bytes go both ways on.
+/// A byte stream in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects, with the handshake done where there is TLS.
+/// Connects; with TLS, also performs the handshake.
 ///
 /// # Errors
 /// When nobody listens there, or the handshake fails.

@@ -1,4 +1,4 @@
-//! Configuration entries. Their shape depends on their kind, so callers say what they read them as.
+//! Configuration entries. Their JSON depends on their kind, so callers choose the type.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,13 +7,13 @@ use crate::Client;
 use crate::error::Error;
 use crate::query::{Answer, QueryOptions};
 
-/// Whether a write depends on what is there.
+/// Whether a write depends on the stored entry.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Cas {
-    /// It does not.
+    /// No condition.
     #[default]
     Always,
-    /// Only if the entry was last modified at this index; 0: only if it is not there.
+    /// Only if the entry was last modified at this index; 0: only if it does not exist.
     IfModifiedAt(u64),
 }
 
@@ -43,7 +43,7 @@ impl Client {
         self.get(&["config", kind], options).fetch::<Option<Vec<T>>>().await.map(Answer::or_empty)
     }
 
-    /// Writes an entry; its body names kind and name. `false` if `cas` did not hold.
+    /// Writes an entry; its body contains kind and name. Returns `false` if the `cas` condition failed.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -60,7 +60,7 @@ impl Client {
         Ok(call.fetch().await?.value)
     }
 
-    /// Deletes an entry. `false` if `cas` did not hold.
+    /// Deletes an entry. Returns `false` if the `cas` condition failed.
     ///
     /// # Errors
     /// Any [`Error`].

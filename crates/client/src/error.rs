@@ -1,4 +1,4 @@
-//! What can go wrong with a request, by who must act.
+//! Errors of a request, grouped by who must act.
 
 use std::io;
 use std::time::Duration;
@@ -9,74 +9,74 @@ use crate::tls::TlsError;
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is none.
+    /// The address is invalid.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Nobody could be reached, or the TLS handshake failed. The agent has not seen the request.
+    /// The connection failed, or the TLS handshake did. The agent has not seen the request.
     #[error("cannot connect to {address}: {source}")]
     Connect {
-        /// Whom.
+        /// The agent's address.
         address: Address,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The connection broke. The agent may have carried out the request.
     #[error("the connection to {address} broke before the answer was complete: {}", causes(source))]
     Broken {
-        /// Whom.
+        /// The agent's address.
         address: Address,
-        /// What HTTP said.
+        /// The error of the HTTP library.
         source: hyper::Error,
     },
-    /// The other side closed the connection instead of answering. It may have carried out the request.
+    /// The agent closed the connection instead of answering. It may have carried out the request.
     #[error("{address} closed the connection without an answer")]
     Closed {
-        /// Whom.
+        /// The agent's address.
         address: Address,
     },
     /// There was no complete answer in time. The agent may have carried out the request.
     #[error("no answer from {address} within {after:?}")]
     Timeout {
-        /// Whom.
+        /// The agent's address.
         address: Address,
-        /// How long was waited.
+        /// The time limit.
         after: Duration,
     },
     /// The answer is larger than the client accepts.
     #[error("the answer is larger than {bytes_max} bytes")]
     TooLarge {
-        /// The bound.
+        /// The limit.
         bytes_max: usize,
     },
-    /// The agent refused or failed. Its message is what it said, in plain text.
+    /// The agent returned an error status. The message is its plain text.
     #[error("Unexpected response code: {status} ({message})")]
     Status {
         /// HTTP status.
         status: u16,
-        /// What the agent said.
+        /// The agent's message.
         message: String,
     },
-    /// The answer is not what the endpoint promises.
+    /// The answer does not have the promised form.
     #[error("cannot read the answer to {what}: {source}")]
     Decode {
         /// Method and path.
         what: String,
-        /// What is wrong with it.
+        /// The error.
         source: serde_json::Error,
     },
-    /// The request cannot be written: a header value or a body that has no written form.
+    /// The request cannot be encoded: an invalid header value, or a body without a JSON form.
     #[error("cannot write the request: {reason}")]
     Request {
-        /// What cannot be written.
+        /// What cannot be encoded.
         reason: String,
     },
 }
 
 impl Error {
-    /// The HTTP status, if the agent answered with one that is not success.
+    /// The HTTP status, if the agent answered with an error status.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
@@ -92,7 +92,7 @@ impl Error {
         }
     }
 
-    /// Whether the agent said that the thing is not there.
+    /// Whether the agent answered that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(404)
     }
@@ -102,7 +102,7 @@ impl Error {
         matches!(self, Self::Status { status: 403, message } if message.ends_with(TOKEN_UNKNOWN))
     }
 
-    /// Whether the same request may succeed later without anybody changing it.
+    /// Whether the same request may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Broken { .. } | Self::Closed { .. } | Self::Timeout { .. } => true,
@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// What a person at a terminal can do about it, where we know.
+    /// What the user can do about it, if known.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Connect { address, source } => Some(remedy_for_connecting(address, source)),
@@ -137,7 +137,7 @@ impl Error {
                 Some(remedy) => remedy.to_owned(),
                 None => NOT_HTTP.to_owned(),
             }),
-            // The alert that says so may get lost when the other side closes.
+            // The TLS alert with the reason can get lost when the other side closes the connection.
             Self::Closed { address: Address::Https { .. } } => Some(
                 "does the agent ask for a certificate? Give one of an authority that it trusts with -client-cert and -client-key"
                     .to_owned(),
@@ -153,17 +153,17 @@ impl Error {
     }
 }
 
-/// Where something else than HTTP is spoken.
+/// The remedy if the other side does not speak HTTP.
 const NOT_HTTP: &str =
     "does the HTTP API of an agent listen there? One under TLS needs https:// before its address";
 
-/// What happened, and why, as far as it is known.
+/// The error with its causes, as far as they are known.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        // Some repeat what they were caused by.
+        // Some errors already contain the text of their cause.
         if !text.ends_with(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
@@ -182,7 +182,7 @@ fn remedy_for_connecting(address: &Address, source: &io::Error) -> String {
         io::ErrorKind::InvalidData => {
             "check -ca-file, -ca-path, -tls-server-name, -client-cert and -client-key".to_owned()
         }
-        // The resolver's own words are all there is to know it by.
+        // The resolver's text is the only way to recognise this error.
         _ if text.contains("lookup address") => {
             "is the name in -http-addr or CONCORD_HTTP_ADDR written as it is known here?".to_owned()
         }
@@ -192,7 +192,7 @@ fn remedy_for_connecting(address: &Address, source: &io::Error) -> String {
     }
 }
 
-/// What helps where TLS said no, by what it said.
+/// The remedy for a TLS error, recognised by its text.
 fn remedy_for_tls(text: &str) -> Option<&'static str> {
     const SAID: [(&str, &str); 6] = [
         ("InvalidContentType", "no TLS is spoken there: write http:// before the address"),
@@ -214,7 +214,7 @@ fn remedy_for_tls(text: &str) -> Option<&'static str> {
     SAID.iter().find(|(said, _)| text.contains(said)).map(|(_, remedy)| *remedy)
 }
 
-/// What helps depends on whose lack it is: the caller's token, its rights, or the thing that was asked for.
+/// The remedy depends on what is missing: the caller's token, its rights, or the requested thing.
 fn remedy_for_refusal(message: &str) -> Option<&'static str> {
     if message.contains("ACL bootstrap no longer allowed") {
         return Some(
@@ -225,7 +225,7 @@ fn remedy_for_refusal(message: &str) -> Option<&'static str> {
     if message.starts_with("ACL system must be bootstrapped") {
         return Some("make the first token with acl bootstrap");
     }
-    // Of the thing: the token or policy asked for, not the one it was asked with.
+    // This is about the token or policy that was requested, not about the caller's token.
     if message != TOKEN_UNKNOWN && message.ends_with(TOKEN_UNKNOWN) {
         return None;
     }
@@ -237,7 +237,7 @@ fn remedy_for_refusal(message: &str) -> Option<&'static str> {
     Some("give a token that has the right with -token, -token-file or CONCORD_HTTP_TOKEN")
 }
 
-/// What an agent says of a token it does not know.
+/// The agent's text for an unknown token.
 const TOKEN_UNKNOWN: &str = "ACL not found";
 
 #[cfg(test)]

@@ -6,11 +6,11 @@
 //!    └── Answer { value, meta }  or  Error by kind ◄────────────────┘
 //! ```
 //!
-//! One method per endpoint, named for what it does; [`Client::call`] reaches anything else. Connections are kept and
-//! reused, every answer is bounded in size and in time.
+//! There is one method per endpoint; [`Client::call`] reaches any other. Connections are kept and reused. Every
+//! answer is limited in size and time.
 //!
-//! What it is not: it holds no cache, repeats no write that may have reached the agent, follows no redirect, reads
-//! no environment and knows no command-line flag.
+//! The client has no cache, repeats no write that may have reached the agent, follows no redirects, and reads neither
+//! the environment nor command-line flags.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -63,21 +63,21 @@ struct Inner {
 }
 
 impl Client {
-    /// A client of the agent at `config.address`. Nothing is sent yet; connections run as tasks of `scope`.
+    /// A client of the agent at `config.address`. It sends nothing yet; connections run as tasks of `scope`.
     ///
     /// # Errors
-    /// When the address wants TLS and its files cannot be read.
+    /// When the address needs TLS and the TLS files cannot be read.
     pub fn new(config: Config, scope: &Scope) -> Result<Self, Error> {
         let pool = Pool::new(&config, scope.child("http-client"))?;
         Ok(Self { inner: Arc::new(Inner { config, pool }) })
     }
 
-    /// Where the agent is.
+    /// The agent's address.
     pub fn address(&self) -> &Address {
         &self.inner.config.address
     }
 
-    /// Whether its requests have a token of their own.
+    /// Whether its requests have a token by default.
     pub fn has_token(&self) -> bool {
         self.config().token.as_ref().is_some_and(|token| !token.is_empty())
     }

@@ -1,27 +1,29 @@
-//! The bounds of this crate, each with its reason.
+//! The limits of this crate, each with its reason.
 
 use std::time::Duration;
 
-/// Largest body accepted. A list of every intention or instance of a very large datacenter stays below it; a peer
-/// that sends without end does not exhaust the process.
+/// Largest accepted body. A list of all intentions or instances of a very large datacenter is smaller. A peer that
+/// sends without end cannot exhaust the memory.
 pub const RESPONSE_BYTES_MAX: usize = 256 << 20;
 
-/// Largest part of an error's body kept as its message; messages are for a person to read.
+/// Largest part of an error's body that becomes its message; messages are for a person.
 pub const ERROR_BYTES_MAX: usize = 16 << 10;
 
-/// How long connecting may take, TLS included. An agent is near; a person waits for the answer.
+/// Time limit for connecting, including TLS. The agent is near, and a person waits for the answer.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an answer may take beyond what the request asked the agent to wait for.
+/// Time limit for an answer, in addition to the wait that the request asks for.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What an agent waits for when a blocking request names no time: its `default_query_time`.
+/// How long an agent waits for a blocking request without a wait time: its `default_query_time`.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 
-/// Idle connections kept. More than a program's usual parallel requests; the rest are closed when they fall idle.
+/// Idle connections kept: more than a program usually needs in parallel. Further ones are closed when they become
+/// idle.
 pub const IDLE_CONNECTIONS_MAX: usize = 16;
 
-/// How long an idle connection is kept: below the agent's own idle time, so that reuse seldom meets a closed one.
+/// How long an idle connection is kept. This is shorter than the agent's own limit, so that a reused connection is
+/// seldom closed already.
 pub const IDLE_AGE_MAX: Duration = Duration::from_secs(45);
 
 /// Largest head of an answer; an agent's own headers take less than two KiB.
@@ -30,5 +32,5 @@ pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Largest TLS file read; a bundle of every public root is below half a MiB.
 pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// Most files taken from a directory of certificates; the systems' own directories hold a few hundred.
+/// Most files read from a directory of certificates; the systems' own directories contain a few hundred.
 pub const TLS_DIRECTORY_FILES_MAX: usize = 4096;

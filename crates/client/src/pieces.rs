@@ -1,4 +1,4 @@
-//! An answer that comes piece by piece, for as long as the agent has something to say: its log.
+//! An answer that arrives piece by piece for as long as the agent sends: its log.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -8,7 +8,7 @@ use hyper::client::conn::http1::SendRequest;
 use crate::address::Address;
 use crate::error::Error;
 
-/// What comes. Its connection is its own and ends with it.
+/// The pieces. They have their own connection, which ends with them.
 #[derive(Debug)]
 pub struct Pieces {
     body: Incoming,
@@ -21,7 +21,7 @@ impl Pieces {
         Self { body, address, _sender: sender }
     }
 
-    /// The next piece; `None` when the agent has ended it. However long that takes.
+    /// The next piece; `None` when the agent has ended the answer. There is no time limit.
     ///
     /// # Errors
     /// [`Error::Broken`] when the connection breaks.

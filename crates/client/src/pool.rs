@@ -1,4 +1,4 @@
-//! Connections: made on demand, kept while idle, one request at a time on each.
+//! Connections: created on demand, kept while idle; each carries one request at a time.
 //!
 //! ```text
 //! take: newest idle one that is still open and young ── none ──► connect
@@ -31,7 +31,7 @@ use crate::limits;
 use crate::pieces::Pieces;
 use crate::tls::Tls;
 
-/// A connection: what sends on it, and how it ends where that is a fault.
+/// A connection: its request sender, and the error with which it may end.
 struct Sender {
     requests: SendRequest<Full<Bytes>>,
     fault: oneshot::Receiver<hyper::Error>,
@@ -46,7 +46,7 @@ pub(crate) struct Pool {
     idle: Mutex<Vec<Idle>>,
 }
 
-/// What came of opening.
+/// The result of opening an answer.
 pub(crate) enum Opened {
     Pieces(Pieces),
     Refused(StatusCode, Bytes),
@@ -62,7 +62,7 @@ impl Pool {
         let tls = match &config.address {
             Address::Https { host, .. } => Some(Tls::prepare(&config.tls, host, None)?),
             Address::Http { .. } | Address::Unix { .. } => {
-                // Files that were named and cannot be used are a mistake, as in Consul, even where no TLS is spoken.
+                // If TLS files are named but cannot be used, that is an error even without TLS, as in Consul.
                 if config.tls.names_files() {
                     Tls::prepare(&config.tls, "localhost", None)?;
                 }
@@ -78,7 +78,7 @@ impl Pool {
         })
     }
 
-    /// Sends a request and reads its answer whole, within `deadline` and `bytes_max`.
+    /// Sends a request and reads its whole answer, within `deadline` and `bytes_max`.
     pub(crate) async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
@@ -97,8 +97,8 @@ impl Pool {
         bytes_max: usize,
     ) -> Result<(Parts, Bytes), Error> {
         if let Some(mut sender) = self.take().await {
-            // A kept connection may have been closed from the other end at any time. What was only read may be
-            // read again; anything else is sent again only if it certainly did not leave.
+            // The agent may have closed an idle connection at any time. A read may be repeated. Any other request is
+            // sent again only if it certainly was not sent.
             let again = (*request.method() == Method::GET).then(|| request.clone());
             match sender.requests.try_send_request(request).await {
                 Ok(response) => return self.finish(sender, response, bytes_max).await,
@@ -115,7 +115,8 @@ impl Pool {
         }
     }
 
-    /// Sends a request on a connection of its own; its answer is read as it comes. Its beginning comes within `deadline`.
+    /// Sends a request on a separate connection, whose answer is read piece by piece. The answer must begin within
+    /// `deadline`.
     pub(crate) async fn open(
         &self,
         request: Request<Full<Bytes>>,
@@ -146,7 +147,8 @@ impl Pool {
         bytes_max: usize,
     ) -> Result<(Parts, Bytes), Error> {
         let (head, mut body) = response.into_parts();
-        // What is not success is a message; more of it than fits one is not read, and its connection is not kept.
+        // The body of an error status becomes the message. Bytes beyond the limit are not read, and the connection is
+        // not kept.
         let bytes_max = if head.status.is_success() { bytes_max } else { limits::ERROR_BYTES_MAX };
         let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
@@ -164,7 +166,7 @@ impl Pool {
         Ok((head, read.freeze()))
     }
 
-    /// The newest idle connection that can still be used.
+    /// The newest idle connection that is still usable.
     async fn take(&self) -> Option<Sender> {
         loop {
             let now = self.scope.clock().now();
@@ -201,12 +203,12 @@ impl Pool {
             .map_err(|error| self.broken(error))?;
         let scope = self.scope.clone();
         let (tell, fault) = oneshot::channel();
-        // It ends by itself when its sender is dropped; the scope's end cuts it short.
+        // The task ends when its sender is dropped, or with the scope.
         drop(self.scope.spawn("connection", async move {
             tokio::select! {
                 biased;
                 ended = connection => if let Err(error) = ended {
-                    // Whoever sent may be gone.
+                    // The receiver may be gone.
                     let _ = tell.send(error);
                 },
                 () = scope.cancelled() => {}
@@ -215,7 +217,7 @@ impl Pool {
         Ok(Sender { requests, fault })
     }
 
-    /// Why a request had no answer: of a connection that ended first only the connection itself knows.
+    /// Why a request had no answer. If the connection ended first, only the connection knows the reason.
     async fn ended(&self, sender: Sender, error: hyper::Error) -> Error {
         let cause = if error.is_canceled() { sender.fault.await.ok() } else { Some(error) };
         match cause.filter(|error| !error.is_incomplete_message()) {

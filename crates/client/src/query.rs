@@ -1,4 +1,4 @@
-//! What a request may ask for besides its subject, and what an answer says about itself.
+//! Options that a request may have besides its subject, and the metadata of an answer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use http::HeaderMap;
 use crate::config::Config;
 use crate::limits;
 
-/// Options of a request. The default asks for the newest state at once, with the client's own token.
+/// Options of a request. By default the current state is requested at once, with the client's token.
 #[derive(Clone, Debug, Default)]
 pub struct QueryOptions {
-    /// Datacenter to ask; empty: the client's.
+    /// The datacenter; empty: the client's.
     pub datacenter: String,
     /// Namespace; empty: the client's.
     pub namespace: String,
     /// Partition; empty: the client's.
     pub partition: String,
-    /// Peered cluster the result is imported from; empty: none.
+    /// The peered cluster from which the result is imported; empty: none.
     pub peer: String,
     /// How fresh the answer must be.
     pub consistency: Consistency,
-    /// Block until the index of the result is above this; 0: do not block.
+    /// Block until the index of the result is above this one; 0: do not block.
     pub index: u64,
-    /// Block until the hash of the result differs; empty: do not block.
+    /// Block until the hash of the result differs from this one; empty: do not block.
     pub hash: String,
     /// How long to block; `None`: the agent's default.
     pub wait: Option<Duration>,
@@ -34,7 +34,7 @@ pub struct QueryOptions {
     pub filter: String,
     /// Whether the agent may answer from its cache.
     pub cached: bool,
-    /// Sort by distance from this node, `_agent` for the agent's; empty: do not.
+    /// Sort by distance from this node; `_agent`: from the agent's node; empty: do not sort.
     pub near: String,
     /// Only instances all of whose checks pass.
     pub passing: bool,
@@ -42,7 +42,7 @@ pub struct QueryOptions {
     pub tags: Vec<String>,
     /// Only nodes with this metadata.
     pub node_meta: BTreeMap<String, String>,
-    /// How stale an answer may be; implies [`Consistency::Stale`]. `None`: as stale as it is.
+    /// The greatest age of an answer; implies [`Consistency::Stale`]. `None`: any age.
     pub max_stale: Option<Duration>,
 }
 
@@ -58,16 +58,16 @@ pub enum Consistency {
     Consistent,
 }
 
-/// A value with what its answer said about it.
+/// A value with the metadata of its answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer<T> {
     /// The value.
     pub value: T,
-    /// What the headers said.
+    /// The metadata in the headers.
     pub meta: QueryMeta,
 }
 
-/// What the headers of an answer say. Absent or unreadable headers leave the default.
+/// Metadata from the headers of an answer. Missing or invalid headers give the default.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct QueryMeta {
     /// Index of the result, for the next blocking request; 0 if the endpoint has none.
@@ -76,34 +76,34 @@ pub struct QueryMeta {
     pub content_hash: String,
     /// Whether the servers know a leader; `None` if the answer does not say.
     pub known_leader: Option<bool>,
-    /// Since when the answering server has not heard from the leader.
+    /// Time since the answering server heard from the leader.
     pub last_contact: Duration,
-    /// Whether the agent's cache answered; `None` if it was not asked.
+    /// Whether the agent's cache had the result; `None` if the cache was not used.
     pub cache: Option<CacheHit>,
     /// Whether records were left out because the token may not read them.
     pub filtered_by_acls: bool,
-    /// Whether the agent denies what no rule allows.
+    /// Whether the default policy denies.
     pub denies_by_default: bool,
     /// The effective consistency: `leader`, `stale`, `consistent`; empty if the answer does not say.
     pub effective_consistency: String,
 }
 
-/// What the agent's cache did.
+/// The result of the agent's cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CacheHit {
-    /// It had the result; so old, in whole seconds.
+    /// It had the result, which is this old (in whole seconds).
     Hit(Duration),
-    /// It fetched the result.
+    /// It had to fetch the result.
     Miss,
 }
 
 // === impl QueryOptions ===
 
 impl QueryOptions {
-    /// Options that block until the result is newer than what `meta` described.
+    /// Options that block until the result is newer than the one that `meta` describes.
     #[must_use]
     pub fn after(mut self, meta: &QueryMeta) -> Self {
-        // An index that went backwards means a restored or rebuilt state: start over. 0 would not block, so 1.
+        // An index that decreases means a restored or rebuilt state, so start again. 0 would not block, so use 1.
         self.index = if meta.index < self.index { 0 } else { meta.index.max(1) };
         self.hash.clone_from(&meta.content_hash);
         self
@@ -113,17 +113,17 @@ impl QueryOptions {
         self.index > 0 || !self.hash.is_empty()
     }
 
-    /// How long to wait for the answer to a request with these options.
+    /// The time limit for the answer to a request with these options.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
         if !self.blocks() {
             return config.answer_timeout;
         }
         let wait = self.wait.unwrap_or(limits::DEFAULT_WAIT);
-        // The agent adds up to a sixteenth, so that those who wait do not all come back at once.
+        // The agent adds up to a sixteenth, so that waiting clients do not all return at once.
         wait.saturating_add(wait / 16).saturating_add(config.answer_timeout)
     }
 
-    /// The parameters these options become, in a fixed order.
+    /// The query parameters for these options, in a fixed order.
     pub(crate) fn parameters(&self, config: &Config) -> Vec<(&'static str, String)> {
         let or = |own: &str, default: &str| if own.is_empty() { default.to_owned() } else { own.to_owned() };
         let mut found = vec![
@@ -163,7 +163,7 @@ impl QueryOptions {
 }
 
 impl<T: Default> Answer<Option<T>> {
-    /// Go writes an empty list or map as `null`; here it is empty.
+    /// Reads `null`, which Go writes for an empty list or map, as empty.
     pub(crate) fn or_empty(self) -> Answer<T> {
         Answer { value: self.value.unwrap_or_default(), meta: self.meta }
     }

@@ -1,6 +1,6 @@
-//! TLS towards an agent: which authorities are trusted, which certificate is shown, which name is expected.
+//! TLS to an agent: the trusted authorities, the client certificate, the expected name.
 //!
-//! This is the ordinary TLS of an API, with host names. The mesh's own TLS, with SPIFFE identities, is elsewhere.
+//! This is ordinary server TLS with host names. TLS of the mesh, with SPIFFE identities, is elsewhere.
 
 use std::fmt;
 use std::fs;
@@ -20,20 +20,20 @@ use tokio_rustls::client::TlsStream;
 
 use crate::limits;
 
-/// What TLS to an agent needs, as files.
+/// The files for TLS to an agent.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFiles {
     /// PEM file with the trusted authorities.
     pub ca_file: Option<PathBuf>,
-    /// Directory of such files; used if there is no file.
+    /// Directory of such files; used if `ca_file` is not set.
     pub ca_path: Option<PathBuf>,
     /// PEM file with the client's certificate and intermediates.
     pub client_cert: Option<PathBuf>,
-    /// PEM file with the key to it.
+    /// PEM file with its private key.
     pub client_key: Option<PathBuf>,
-    /// Name to expect in the agent's certificate; `None`: the address's host.
+    /// The name that the agent's certificate must have; `None`: the host of the address.
     pub server_name: Option<String>,
-    /// Accept any certificate. Whoever is in between then reads tokens and keys.
+    /// Accept any certificate. Somebody between client and agent can then read tokens and keys.
     pub danger_accept_any_certificate: bool,
 }
 
@@ -50,49 +50,49 @@ pub enum TlsError {
     /// A file or directory cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file is not PEM of what is wanted.
+    /// A file does not contain the expected PEM.
     #[error("{}: {source}", path.display())]
     Pem {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         source: pem::Error,
     },
     /// A file holds no private key.
     #[error("{} holds no private key", path.display())]
     NoKey {
-        /// Which.
+        /// The path.
         path: PathBuf,
     },
-    /// The key is not that of the certificate.
+    /// The key does not belong to the certificate.
     #[error("the key of -client-key is not that of the certificate of -client-cert")]
     OtherKey,
     /// No authority was found.
     #[error("no certificate authority found in {place}; name one with -ca-file or CONCORD_CACERT")]
     NoAuthority {
-        /// Where was looked.
+        /// Where the search was.
         place: String,
     },
-    /// A certificate without its key or the other way round.
+    /// A certificate without its key, or a key without its certificate.
     #[error("a client certificate needs both -client-cert and -client-key")]
     HalfPair,
-    /// The name cannot be expected of a certificate.
+    /// The expected name is not a valid server name.
     #[error("{name:?} cannot be the name in a certificate")]
     ServerName {
         /// The name.
         name: String,
     },
-    /// What TLS itself refuses.
+    /// An error of the TLS library.
     #[error("TLS: {0}")]
     Rustls(#[from] rustls::Error),
 }
 
-/// What a connection needs.
+/// The TLS settings of connections.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -100,8 +100,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads the files. `host` is whose name is expected where the files name none, `protocol` what is spoken inside
-    /// (ALPN; none: nothing is said).
+    /// Reads the files. `host` is the expected name if the files name none. `protocol` is the protocol inside TLS
+    /// (ALPN); `None`: not negotiated.
     ///
     /// # Errors
     /// When a file cannot be read or used.
@@ -132,7 +132,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), server_name })
     }
 
-    /// Goes through the handshake on a stream that is connected.
+    /// Performs the handshake on a connected stream.
     pub async fn secure<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         TlsConnector::from(Arc::clone(&self.config)).connect(self.server_name.clone(), stream).await
     }
@@ -204,7 +204,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(bytes)
 }
 
-/// Accepts any certificate, but still checks that the peer holds its key.
+/// Accepts any certificate, but still checks that the peer has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
