@@ -22,7 +22,8 @@ use concord_rpc::{Answer, RpcError};
 use concord_runtime::World;
 use concord_state::builtin::{GLOBAL_MANAGEMENT_NAME, hash_secret};
 use concord_state::command::{self, SetMode};
-use concord_state::{CommandReply, Reader};
+use concord_state::reply::AclRefusal;
+use concord_state::{AclBootstrap, CommandReply, Reader};
 use sha2::{Digest, Sha256};
 
 use crate::caller::all_policies;
@@ -71,6 +72,13 @@ pub(crate) async fn bootstrap_acl(
         Some(secret) => secret_text(secret.expose())?,
         None => writing.log.uuid().to_string(),
     };
+    let named = reset_index(writing).await;
+    // Anybody may ask. A refusal that is known already must not cost an entry of the log.
+    if let Some(AclBootstrap { reset_index }) = writing.log.view().read().acl_bootstrap()
+        && named != Some(reset_index)
+    {
+        return Err(words::bootstrap_refused(&AclRefusal::BootstrapDone { reset_index }.into(), named));
+    }
     let token = Token {
         accessor,
         secret_hash: hash_secret(&secret),
@@ -83,7 +91,6 @@ pub(crate) async fn bootstrap_acl(
         created_at: writing.log.now(),
         stamp: Stamp::default(),
     };
-    let named = reset_index(writing).await;
     let command = command::BootstrapAcl { token, allowed_reset_index: named };
     let (reply, index) = writing.log.propose(command).await?;
     match reply {
