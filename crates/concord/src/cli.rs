@@ -1,4 +1,4 @@
-//! The command line: one static table per command, from which parsing, help and shell completion follow.
+//! The command line. One static table per command gives parsing, help and shell completion.
 //!
 //! ```text
 //! words ──► table::find ──► args::parse ──► Invocation ──► the command's own function ──► exit code
@@ -6,8 +6,8 @@
 //!                └── help, completion   flags and environment
 //! ```
 //!
-//! Commands print through [`Io`] only and return a [`Failure`] instead of ending the process. To add one: a module
-//! with a `Command` table and its function, and a line in `table::COMMANDS`.
+//! Commands print only through [`Io`], and return a [`Failure`] instead of ending the process. To add a command,
+//! write a module with a `Command` table and its function, and add a line to `table::COMMANDS`.
 
 mod acl;
 pub(crate) mod agent;
@@ -68,10 +68,10 @@ use self::command::{Command, Run};
 use self::flag::Flag;
 use crate::run::demo::part;
 
-/// Exit code for a command that does not exist, as shells have it.
+/// Exit code for an unknown command, as in shells.
 const UNKNOWN_COMMAND: u8 = 127;
 
-/// Runs one command line to its end and returns the exit code.
+/// Runs one command line and returns the exit code.
 pub(crate) fn run(program: Program, words: &[String], env: &Env, io: &mut Io) -> u8 {
     if let Some(words) = part::command_line(words) {
         let code = part::on_leash(|| run(program, words, env, io));

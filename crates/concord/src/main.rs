@@ -1,6 +1,6 @@
-//! The one program: agent, built-in proxy, demo and command line.
+//! The program: agent, built-in proxy, demo and command line.
 //!
-//! Reads the process's arguments and environment, hands them to the command line, and ends with its exit code.
+//! Passes the process's arguments and environment to the command line, and exits with its exit code.
 
 #![deny(unsafe_code)]
 

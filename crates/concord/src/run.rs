@@ -1,4 +1,4 @@
-//! Long-running commands, wired: each in one linear place that reads from top to bottom.
+//! Long-running commands. Each is wired in one linear function that reads from top to bottom.
 
 pub(crate) mod agent;
 pub(crate) mod demo;

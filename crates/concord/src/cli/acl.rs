@@ -27,19 +27,19 @@ pub(crate) static GROUP: Command = Command::group(
 
 const META: Flag = Flag::switch("meta", "Print the content hash and the log indexes too.");
 
-/// Length of a whole id. A shorter one is the beginning of one.
+/// Length of a full id. A shorter text is a prefix of an id.
 const UUID_CHARS: usize = 36;
-/// Policies that every cluster has.
+/// The built-in policies.
 const BUILT_IN: [(&str, Uuid); 2] =
     [("global-management", GLOBAL_MANAGEMENT), ("builtin/global-read-only", GLOBAL_READ_ONLY)];
-/// Accessor of the token that stands for requests without one.
+/// Accessor of the anonymous token, which applies to requests without a token.
 const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
 
-/// Where the values of a token and of a policy begin, as in Consul's output.
+/// The column of a token's and a policy's values in the output, as in Consul.
 const TOKEN_COLUMN: usize = 18;
 const POLICY_COLUMN: usize = 14;
 
-/// The fields that a token has whatever it is linked to.
+/// The fields of a token, without its links.
 fn token_fields(token: &Token, with_meta: bool) -> Fields {
     let mut fields = Fields::at(TOKEN_COLUMN);
     fields.field("AccessorID", &token.accessor_id);
@@ -93,7 +93,7 @@ fn node_identity(identity: &NodeIdentity) -> String {
     format!("{node_name} (Datacenter: {datacenter})")
 }
 
-/// A fingerprint as Consul prints it: hexadecimal, where the API has base64.
+/// A hash in hexadecimal, as Consul prints it. The API has it in base64.
 fn hash(base64: &str) -> String {
     match STANDARD.decode(base64) {
         Ok(bytes) => bytes.iter().fold(String::new(), |mut hex, byte| {
@@ -104,7 +104,7 @@ fn hash(base64: &str) -> String {
     }
 }
 
-/// The whole accessor of a token that is named by the beginning of it, or as `anonymous`.
+/// The full accessor of a token that is given as a prefix, or as `anonymous`.
 async fn accessor(name: &str, client: &Client, options: &QueryOptions) -> Result<String, Failure> {
     match name {
         "anonymous" => Ok(ANONYMOUS.to_owned()),
@@ -116,7 +116,7 @@ async fn accessor(name: &str, client: &Client, options: &QueryOptions) -> Result
     }
 }
 
-/// The whole id of a policy that is named by the beginning of it; those that are built in by their names as well.
+/// The full id of a policy that is given as a prefix. Built-in policies may also be given by name.
 async fn policy_id(name: &str, client: &Client, options: &QueryOptions) -> Result<String, Failure> {
     if let Some((_, id)) = BUILT_IN.into_iter().find(|(own, _)| *own == name) {
         return Ok(id.to_string());
@@ -128,7 +128,7 @@ async fn policy_id(name: &str, client: &Client, options: &QueryOptions) -> Resul
     only(name, "policy", policies.into_iter().map(|policy| policy.id))
 }
 
-/// The one id that begins so.
+/// The only id with this prefix.
 fn only(beginning: &str, what: &str, ids: impl Iterator<Item = String>) -> Result<String, Failure> {
     let mut found = ids.filter(|id| !beginning.is_empty() && id.starts_with(beginning));
     match (found.next(), found.next()) {

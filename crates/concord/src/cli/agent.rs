@@ -1,4 +1,4 @@
-//! `agent`: the agent itself. Its flags are one more layer of its configuration.
+//! `agent`: runs an agent. Its flags are one more layer of its configuration.
 
 pub(crate) mod configuration;
 #[cfg(test)]
@@ -20,7 +20,7 @@ pub(crate) static AGENT: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    // Where configuration comes from.
+    // The sources of the configuration.
     Flag::list("config-file", "Configuration file, HCL or JSON.").placeholder("<path>"),
     Flag::list(
         "config-dir",
@@ -32,7 +32,7 @@ const FLAGS: &[Flag] = &[
         .choices(&["hcl", "json"]),
     Flag::list("hcl", "Piece of configuration, HCL, read after the files.").placeholder("<hcl>"),
     Flag::switch("auto-reload-config", "Reload when a configuration file changes. Not available yet."),
-    // What it is.
+    // The kind of agent.
     Flag::switch("dev", "Run a server for development, which keeps nothing."),
     Flag::switch("server", "Run a server."),
     Flag::switch("bootstrap", "Start a cluster with this server alone."),
@@ -57,7 +57,7 @@ const FLAGS: &[Flag] = &[
     Flag::text("domain", "Domain of the datacenter's names; names below it are the agent's own in Host.")
         .placeholder("<name>"),
     Flag::text("alt-domain", "Second domain, as -domain.").placeholder("<name>"),
-    // Where it listens and how others reach it.
+    // The addresses at which it listens, and those that it tells others.
     Flag::text("bind", "Address of the agent, told to others where it is a particular one.")
         .placeholder("<address>"),
     Flag::text("client", "Addresses for HTTP and gRPC.").placeholder("<address>"),
@@ -105,7 +105,7 @@ const FLAGS: &[Flag] = &[
     ),
     Flag::text("ready-file", "File to write the bound addresses to, JSON, once the agent serves.")
         .placeholder("<path>"),
-    // How it finds the others.
+    // How it finds other agents.
     Flag::list("retry-join", "Address of a member to join, tried until it works. Not available yet.")
         .placeholder("<address>"),
     Flag::text("retry-interval", "Time between attempts to join. Not available yet.")
@@ -131,7 +131,7 @@ const FLAGS: &[Flag] = &[
     Flag::switch("rejoin", "Join again even after having left. Not available yet."),
     Flag::text("encrypt", "Key for membership traffic, base64 of 16, 24 or 32 bytes; checked and kept. Not available yet.").placeholder("<key>"),
     Flag::switch("disable-keyring-file", "Keep the membership keys in memory only. Not available yet."),
-    // What it does.
+    // Its functions.
     Flag::switch("enable-script-checks", "Allow checks that run programs, wherever they were registered."),
     Flag::switch("enable-local-script-checks", "Allow checks that run programs if they come from files."),
     Flag::integer("check_output_max_size", "Bytes of a check's output to keep."),
@@ -141,7 +141,7 @@ const FLAGS: &[Flag] = &[
     Flag::switch("ui", "Serve the user interface. Not available yet."),
     Flag::text("ui-content-path", "Path of the user interface. Not available yet.").placeholder("<path>"),
     Flag::text("ui-dir", "Directory of another user interface. Not available yet.").placeholder("<path>"),
-    // How it reports.
+    // Logging and reports.
     Flag::text("log-level", "How much to log: trace, debug, info, warn or error.").placeholder("<level>"),
     Flag::switch("log-json", "Log as JSON, one object per line."),
     Flag::text("log-file", "File to log to as well; in a directory (it ends in /) consul.log.").placeholder("<path>"),
@@ -151,7 +151,7 @@ const FLAGS: &[Flag] = &[
     Flag::integer("log-rotate-max-files", "Earlier log files to keep; 0 keeps all, -1 none."),
     Flag::switch("syslog", "Log to syslog as well."),
     Flag::text("pid-file", "File to write the process id to.").placeholder("<path>"),
-    // Numbers of protocols between Consul's own servers, which are not ours.
+    // Versions of protocols between Consul's own servers, which this program does not speak.
     Flag::integer(
         "protocol",
         "Accepted for compatibility; this program has its own protocol between agents.",

@@ -1,17 +1,17 @@
-//! The grammar of flags, as Go's `flag` package has it.
+//! The syntax of flags, as in Go's `flag` package.
 //!
-//! `-f v`, `-f=v`, and the same with two dashes; a switch takes a value only after `=`; the first argument that is
-//! not a flag ends the flags, and so does `--`, which is dropped; `-` alone is an argument; a repeated flag is set
-//! again. Single letters are never bundled. An empty value of a flag that has a variable is as good as none, as in
-//! Consul: the variable decides.
+//! `-f v`, `-f=v`, and the same with two dashes. A switch takes a value only after `=`. The first argument that is
+//! not a flag ends the flags; so does `--`, which is dropped. `-` alone is an argument. A repeated flag is set again.
+//! Single letters are never combined. If a flag has a variable, an empty value counts as missing, as in Consul: the
+//! variable decides.
 
 use super::env::Env;
 use super::flag::{Flag, Kind, Origin, Values, Variable};
 
-/// What is wrong with a command line, in Go's words.
+/// An error in a command line, in Go's words.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum ArgsError {
-    /// `-h`, `-help`: not declared by any command, asks for help.
+    /// `-h` or `-help`: asks for help; no command declares it.
     #[error("flag: help requested")]
     HelpWanted,
     #[error("bad flag syntax: {0}")]
@@ -28,7 +28,7 @@ pub(crate) enum ArgsError {
     Variable { variable: String, value: String, reason: String },
 }
 
-/// Reads a command line and the environment against the flags a command declares.
+/// Parses a command line and the environment, using the flags that a command declares.
 pub(crate) fn parse(flags: Vec<Flag>, args: &[String], env: &Env) -> Result<Values, ArgsError> {
     let mut values = Values::new(flags);
     read_environment(&mut values, env)?;
@@ -58,7 +58,7 @@ pub(crate) fn parse(flags: Vec<Flag>, args: &[String], env: &Env) -> Result<Valu
     Ok(values)
 }
 
-/// The name and the value after `=`, if this is a flag. `--` is a flag without a name.
+/// The name, and the value after `=`, if this is a flag. `--` is a flag with an empty name.
 fn split(arg: &str) -> Result<Option<(&str, Option<&str>)>, ArgsError> {
     let Some(name) = arg.strip_prefix('-').filter(|name| !name.is_empty()) else { return Ok(None) };
     if name == "-" {

@@ -1,4 +1,4 @@
-//! `catalog`: what all agents of a datacenter have registered.
+//! `catalog`: the registrations of all agents of a datacenter.
 
 pub(super) mod datacenters;
 pub(super) mod nodes;
@@ -17,11 +17,11 @@ pub(crate) static GROUP: Command = Command::group(
     "Shows what is registered in a datacenter, by whichever agent.",
 );
 
-/// The flag for metadata of nodes, which two commands have.
+/// The flag for node metadata, shared by two commands.
 const NODE_META: Flag = Flag::pairs("node-meta", "Only nodes with this metadata, and services on them.")
     .placeholder("<key=value>");
 
-/// What the shared flags and that one say about the request.
+/// The request options from the shared flags and this one.
 fn options(call: &Invocation<'_>) -> QueryOptions {
     QueryOptions { node_meta: call.values.pairs("node-meta"), ..call.options() }
 }

@@ -1,13 +1,14 @@
-//! Output in columns: two spaces between them, each as wide as its widest cell, nothing after the last.
+//! Output in columns. Each column is as wide as its widest cell; two spaces separate columns; the last one has no
+//! padding.
 
-/// Rows of cells, printed aligned.
+/// Rows of cells, printed in aligned columns.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     rows: Vec<Vec<String>>,
 }
 
 impl Columns {
-    /// A table with these heads.
+    /// A table with these column titles.
     pub(crate) fn new<const N: usize>(heads: [&str; N]) -> Self {
         Self { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()] }
     }
@@ -16,7 +17,7 @@ impl Columns {
         self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
-    /// The table as text; each line ends with a line end.
+    /// The table as text; each line ends with a line break.
     pub(crate) fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
@@ -42,7 +43,7 @@ impl Columns {
     }
 }
 
-/// A cell stays on its line, and what an agent sends does not steer the terminal.
+/// Removes control characters, so that a cell stays on its line and an agent's text cannot control the terminal.
 fn plain(cell: &str) -> String {
     cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

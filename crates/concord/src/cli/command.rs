@@ -1,4 +1,4 @@
-//! What a command is, and one call of it. Which commands there are stands in the table.
+//! The definition of a command, and one call of it. The table lists all commands.
 
 use concord_client::{Client, Consistency, QueryOptions};
 use futures::future::LocalBoxFuture;
@@ -10,34 +10,34 @@ use super::http;
 use super::io::Io;
 use super::program::Program;
 
-/// One command: what it is called, what it takes and what it does.
+/// One command: its name, its flags and its function.
 #[derive(Debug)]
 pub(crate) struct Command {
-    /// Its words after the program's name: `acl token create`.
+    /// The words after the program's name: `acl token create`.
     pub(crate) name: &'static str,
     /// What it does, in a few words.
     pub(crate) synopsis: &'static str,
-    /// What follows the name, one per form.
+    /// The arguments after the name, one line per form.
     pub(crate) usage: &'static [&'static str],
-    /// What it does, in sentences; paragraphs are separated by empty lines, indented lines are kept as they are.
+    /// What it does, in sentences. Empty lines separate paragraphs; indented lines are printed unchanged.
     pub(crate) about: &'static str,
     /// Its own flags.
     pub(crate) flags: &'static [Flag],
-    /// Whether it takes the flags for reaching an agent.
+    /// Whether it takes the flags for connecting to an agent.
     pub(crate) http: bool,
-    /// Exit code when it is called in a way it does not allow.
+    /// Exit code for wrong usage.
     pub(crate) usage_code: u8,
     pub(crate) run: Run,
 }
 
-/// What a command does.
+/// How a command runs.
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
-    /// It only holds others and prints its help.
+    /// It only groups other commands and prints its help.
     Group,
-    /// It runs on the calling thread and brings what it needs.
+    /// It runs on the calling thread.
     Here(fn(&Invocation<'_>, &mut Io) -> Outcome),
-    /// It asks an agent.
+    /// It sends requests to an agent.
     Api(for<'a> fn(&'a Invocation<'a>, &'a Client, &'a mut Io) -> LocalBoxFuture<'a, Outcome>),
 }
 
@@ -50,17 +50,17 @@ pub(crate) struct Invocation<'a> {
     pub(crate) env: &'a Env,
 }
 
-/// Commands about the agent itself: no server is asked, so there is none to choose.
+/// Commands about the agent itself. They ask no server, so they have no flags to choose one.
 const OF_THE_AGENT: [&str; 6] = ["info", "leave", "maint", "members", "monitor", "reload"];
 
-/// How to print a result that both people and programs read.
+/// The output format of results for people and programs.
 pub(crate) const FORMAT: Flag = Flag::text("format", "How to print the result.")
     .placeholder("<pretty|json>")
     .default("pretty")
     .choices(&["pretty", "json"]);
 
 impl Command {
-    /// A command that only holds others.
+    /// A command that only groups other commands.
     pub(crate) const fn group(name: &'static str, synopsis: &'static str, about: &'static str) -> Self {
         Self {
             name,
@@ -74,12 +74,12 @@ impl Command {
         }
     }
 
-    /// Its own flags and those for reaching an agent.
+    /// Its own flags and those for connecting to an agent.
     pub(crate) fn all_flags(&self) -> Vec<Flag> {
         self.flags.iter().copied().chain(self.http_flags()).collect()
     }
 
-    /// The flags for reaching an agent that it takes.
+    /// The flags for connecting to an agent that it takes.
     pub(crate) fn http_flags(&self) -> Vec<Flag> {
         if !self.http {
             return Vec::new();
@@ -106,7 +106,7 @@ impl std::fmt::Debug for Run {
 }
 
 impl Invocation<'_> {
-    /// Exactly `N` arguments, or a complaint that names them.
+    /// Exactly `N` arguments, or an error that names them.
     pub(crate) fn arguments<const N: usize>(&self, names: &str) -> Result<[&str; N], Failure> {
         let given: Vec<&str> = self.values.arguments.iter().map(String::as_str).collect();
         <[&str; N]>::try_from(given).map_err(|given| {
@@ -121,12 +121,12 @@ impl Invocation<'_> {
         })
     }
 
-    /// A complaint about how the command was called, with the exit code the command has for that.
+    /// An error about wrong usage, with the command's exit code for that.
     pub(crate) fn usage(&self, message: impl Into<String>) -> Failure {
         Failure::Usage { message: message.into(), code: self.command.usage_code }
     }
 
-    /// The value of a text flag that must be given.
+    /// The value of a text flag that is required.
     pub(crate) fn required(&self, flag: &str) -> Result<&str, Failure> {
         match self.values.text(flag) {
             "" => Err(self.usage(format!("-{flag} is needed"))),
@@ -139,9 +139,9 @@ impl Invocation<'_> {
         self.values.text("format") == "json"
     }
 
-    /// What the shared flags say about the request.
+    /// The request options from the shared flags.
     pub(crate) fn options(&self) -> QueryOptions {
-        // Commands about the agent itself do not have it.
+        // Commands about the agent itself do not have this flag.
         let stale = self.values.find("stale").is_some() && self.values.switch("stale");
         let consistency = if stale { Consistency::Stale } else { Consistency::Default };
         QueryOptions { consistency, ..QueryOptions::default() }

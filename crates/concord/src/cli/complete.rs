@@ -1,7 +1,7 @@
-//! Shell completion: the shell runs the program with `COMP_LINE` set and reads candidates, one per line.
+//! Shell completion: the shell runs the program with `COMP_LINE` set and reads the candidates, one per line.
 //!
-//! Set up by `complete -o default -C concord concord`, which `-autocomplete-install` adds to the start files of bash
-//! and zsh; where nothing is printed, the shell completes file names.
+//! `complete -o default -C concord concord` enables it; `-autocomplete-install` adds this line to the start files of
+//! bash and zsh. If the program prints nothing, the shell completes file names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use super::flag::{Flag, Kind};
 use super::table;
 use super::{Env, Exit, Failure, Io, Outcome, Program};
 
-/// Start files of shells, and what each needs before the line that sets completion up.
+/// Start files of shells, and the line that each needs before the completion line.
 const START_FILES: [(&str, &str); 2] =
     [(".bashrc", ""), (".zshrc", "autoload -U +X bashcompinit && bashcompinit\n")];
 
-/// Adds completion to the start files that are there, or takes it out of them.
+/// Adds completion to the existing start files, or removes it from them.
 pub(crate) fn set_up(program: Program, add: bool, env: &Env, io: &mut Io) -> Outcome {
     let own =
         std::env::current_exe().map_err(|error| Failure::system("find the program's own path", error))?;
@@ -40,7 +40,7 @@ pub(crate) fn set_up(program: Program, add: bool, env: &Env, io: &mut Io) -> Out
     Ok(Exit::SUCCESS)
 }
 
-/// Whether the file had to be changed.
+/// Edits a file. Returns whether it had to be changed.
 fn edit(path: &Path, line: &str, preparation: &str, add: bool) -> Result<bool, Failure> {
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(|error| Failure::system(format!("read {shown}"), error))?;
@@ -57,13 +57,13 @@ fn edit(path: &Path, line: &str, preparation: &str, add: bool) -> Result<bool, F
     Ok(true)
 }
 
-/// A path as one word of a shell.
+/// A path, quoted as one word of a shell.
 fn quoted(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
-/// Prints the candidates for the word that ends at `point`, a byte position in `line`.
+/// Prints the candidates for the word that ends at `point`, a byte offset in `line`.
 pub(crate) fn print(line: &str, point: Option<usize>, io: &mut Io) -> Result<(), Failure> {
     for candidate in candidates(line, point) {
         io.line(candidate)?;
@@ -125,7 +125,7 @@ fn of_command(command: &Command, rest: &[String], partial: &str) -> Vec<String> 
             .map(|flag| format!("-{}", flag.name))
             .collect();
     }
-    // Arguments are names or files; the shell completes the files.
+    // Arguments are names or files. The shell completes file names.
     Vec::new()
 }
 

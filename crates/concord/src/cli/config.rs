@@ -29,7 +29,7 @@ const CAS: Flag = Flag::switch("cas", "Only if the entry has not changed since i
 const MODIFY_INDEX: Flag =
     Flag::unsigned("modify-index", "The entry's ModifyIndex for -cas; 0, or nothing: it must not be there.");
 
-/// What `-cas` and `-modify-index` ask for.
+/// The condition from `-cas` and `-modify-index`.
 fn cas(call: &Invocation<'_>) -> Result<Cas, Failure> {
     match (call.values.switch("cas"), call.values.unsigned("modify-index")) {
         (false, None) => Ok(Cas::Always),
@@ -38,7 +38,7 @@ fn cas(call: &Invocation<'_>) -> Result<Cas, Failure> {
     }
 }
 
-/// The tree of a file that is one entry, with its kind and name.
+/// The tree of a file with one entry, and the entry's kind and name.
 fn entry(path: &str, io: &mut Io) -> Result<(Node, String, String), Failure> {
     let tree = files::tree(path, io)?;
     let text = |key: &str| tree.find(key).and_then(Node::as_str).unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! `demo`: the whole mesh on one machine, telling its story.
+//! `demo`: runs a whole mesh on one machine and explains what happens.
 
 use super::command::{Command, Run};
 use super::flag::Flag;

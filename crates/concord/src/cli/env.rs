@@ -1,12 +1,12 @@
-//! The environment, read once at the start of the process and passed on from there.
+//! The environment. It is read once when the process starts, and passed on from there.
 
 use std::collections::BTreeMap;
 
 use super::flag::Origin;
 
-/// Prefix of our own variables; they win.
+/// Prefix of our own variables, which win.
 const OWN: &str = "CONCORD_";
-/// Prefix of the variables honoured for those who come from Consul.
+/// Prefix of Consul's variables, which are also accepted.
 const CONSUL: &str = "CONSUL_";
 /// Other variables that are read, each for one purpose.
 const OTHERS: [&str; 8] = [
@@ -20,13 +20,13 @@ const OTHERS: [&str; 8] = [
     "SSL_CERT_FILE",
 ];
 
-/// The variables that mean something to the program. Nothing else of the environment is kept.
+/// The variables that the program uses. The rest of the environment is not kept.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Env {
     variables: BTreeMap<String, String>,
 }
 
-/// A variable that was found.
+/// A variable that is set.
 pub(crate) struct FoundVariable<'a> {
     pub(crate) name: String,
     pub(crate) value: &'a str,
@@ -34,7 +34,7 @@ pub(crate) struct FoundVariable<'a> {
 }
 
 impl Env {
-    /// The variables among `all` that mean something here. Names and values that are not UTF-8 are passed over.
+    /// The variables among `all` that the program uses. Names and values that are not UTF-8 are ignored.
     pub(crate) fn new<K: Into<String>, V: Into<String>>(all: impl IntoIterator<Item = (K, V)>) -> Self {
         let all = all.into_iter().map(|(name, value)| (name.into(), value.into()));
         let variables = all.filter(|(name, value): &(String, String)| {
@@ -44,7 +44,7 @@ impl Env {
         Self { variables: variables.collect() }
     }
 
-    /// The process's own environment.
+    /// The environment of the process.
     pub(crate) fn of_process() -> Self {
         Self::new(
             std::env::vars_os()
@@ -52,13 +52,13 @@ impl Env {
         )
     }
 
-    /// `CONCORD_<name>`, or else `CONSUL_<name>`. An empty variable is as good as none.
+    /// `CONCORD_<name>`, or else `CONSUL_<name>`. An empty variable counts as missing.
     pub(crate) fn product(&self, name: &str) -> Option<FoundVariable<'_>> {
         self.find(format!("{OWN}{name}"), Origin::ConcordVariable)
             .or_else(|| self.find(format!("{CONSUL}{name}"), Origin::ConsulVariable))
     }
 
-    /// The variable of exactly this name.
+    /// The variable with exactly this name.
     pub(crate) fn exact(&self, name: &str) -> Option<FoundVariable<'_>> {
         self.find(name.to_owned(), Origin::ConsulVariable)
     }

@@ -1,4 +1,4 @@
-//! `explain`: why a service may or may not call another, and the smallest change that flips it.
+//! `explain`: why a service may or may not call another, and the smallest change that would reverse this.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure, Outcome};
 use super::intention;
 use super::{Io, print};
 
-/// Pairs of services printed with a change; `-format=json` has more.
+/// The most service pairs printed with a change; `-format=json` prints more.
 const PAIRS_SHOWN_MAX: usize = 10;
 
 pub(crate) static EXPLAIN: Command = Command {

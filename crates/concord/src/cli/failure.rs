@@ -1,10 +1,10 @@
-//! Why a command failed, and what the person at the terminal is told.
+//! Why a command failed, and what the user is told.
 
 use std::io::{self, Write};
 
 use super::Program;
 
-/// How a command ended.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Exit(pub(crate) u8);
 
@@ -13,21 +13,21 @@ impl Exit {
     pub(crate) const FAILURE: Self = Self(1);
 }
 
-/// How a command ended, or why it failed.
+/// The exit code of a command, or why it failed.
 pub(crate) type Outcome = Result<Exit, Failure>;
 
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was called in a way its table does not allow; `code` is the command's own for that.
+    /// The command was used wrongly; `code` is the command's exit code for that.
     Usage { message: String, code: u8 },
-    /// The agent could not be asked, or refused. `code` is what the command promises for that.
+    /// The agent could not be reached, or it refused. `code` is the command's exit code for that.
     Api { doing: String, error: Box<concord_client::Error>, code: u8 },
-    /// Something given to it cannot be used: a file, a name, a value.
+    /// An input cannot be used: a file, a name, a value.
     Input(String),
-    /// What it is about is not there, and what helps.
+    /// The thing does not exist; with the remedy.
     Absent { what: String, remedy: &'static str },
-    /// Part of the program that is not there yet.
+    /// A part of the program that is not built yet.
     NotAvailable(String),
     /// The operating system refused something.
     System { doing: String, error: io::Error },
@@ -52,13 +52,13 @@ impl Failure {
         Self::System { doing: doing.into(), error }
     }
 
-    /// For `map_err` on a request: `doing` completes "cannot …".
+    /// For `map_err` on a request: `doing` completes the text "cannot …".
     pub(crate) fn api(doing: impl Into<String>) -> impl FnOnce(concord_client::Error) -> Self {
         let doing = doing.into();
         |error| Self::Api { doing, error: Box::new(error), code: Exit::FAILURE.0 }
     }
 
-    /// The same failure with another exit code, where it has one.
+    /// The same failure with another exit code, if this kind has one.
     #[must_use]
     pub(crate) fn with_code(self, code: u8) -> Self {
         match self {
@@ -72,12 +72,12 @@ impl Failure {
         }
     }
 
-    /// What is not there, and what helps.
+    /// A missing thing, with the remedy.
     pub(crate) fn absent(what: impl Into<String>, remedy: &'static str) -> Self {
         Self::Absent { what: what.into(), remedy }
     }
 
-    /// What happened, in one line.
+    /// The cause, in one line.
     pub(crate) fn cause(&self) -> String {
         match self {
             Self::Usage { message, .. } => message.clone(),
@@ -90,9 +90,9 @@ impl Failure {
         }
     }
 
-    /// Prints what happened and what to do about it.
+    /// Prints the cause and the remedy.
     pub(crate) fn report(&self, program: Program, command: &str, err: &mut dyn Write) -> Exit {
-        // Whoever read us has gone, as `head` does; that is no news to anyone.
+        // The reader of our output has closed it, as `head` does. This is not worth a message.
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return Exit::FAILURE;
         }
@@ -112,7 +112,7 @@ impl Failure {
         };
         let remedy = remedy.map(|remedy| format!("\n  {remedy}")).unwrap_or_default();
         let text = format!("Error: {}{remedy}", self.cause());
-        // If even this cannot be written, the exit code has to do.
+        // If even this cannot be written, the exit code must suffice.
         let _ = writeln!(err, "{text}");
         Exit(code)
     }

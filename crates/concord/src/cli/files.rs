@@ -1,4 +1,4 @@
-//! Files named on the command line: read within bounds, HCL or JSON by what they are.
+//! Files named on the command line. Their size is limited; the content decides whether they are HCL or JSON.
 
 use std::fs;
 use std::io::Read;
@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::Io;
 use super::failure::Failure;
 
-/// Largest file read; an entry with every intention of a large datacenter stays below it.
+/// Largest file that is read; an entry with all intentions of a large datacenter is smaller.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Name of the standard input where a file is asked for.
+/// The file name that stands for the standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
 
-/// The text of a file, or of the standard input for `-`.
+/// The content of a file, or of the standard input for `-`.
 pub(crate) fn read(path: &str, io: &mut Io) -> Result<String, Failure> {
     let fault = |error| Failure::system(format!("read {}", shown(path)), error);
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub(crate) fn read(path: &str, io: &mut Io) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// A flag's text as it stands, or what it points to: `@path`, or `-` for the standard input.
+/// The text of a flag, or the text that it refers to: `@path`, or `-` for the standard input.
 pub(crate) fn text_or_file(value: &str, io: &mut Io) -> Result<String, Failure> {
     match value.strip_prefix('@') {
         Some(path) => read(path, io),
@@ -40,19 +40,19 @@ pub(crate) fn text_or_file(value: &str, io: &mut Io) -> Result<String, Failure> 
     }
 }
 
-/// The tree of a file: JSON if it begins with a brace, else HCL.
+/// Parses a file: JSON if it begins with a brace, else HCL.
 pub(crate) fn tree(path: &str, io: &mut Io) -> Result<Node, Failure> {
     let text = read(path, io)?;
     let parsed = if text.trim_start().starts_with('{') { json::parse(&text) } else { hcl::parse(&text) };
     parsed.map_err(|error| Failure::input(format!("{}:{error}", shown(path))))
 }
 
-/// What a file is called in messages.
+/// The name of a file in messages.
 pub(crate) fn shown(path: &str) -> &str {
     if path == STANDARD_INPUT { "the standard input" } else { path }
 }
 
-/// A tree as JSON, as the agent reads it: repeated blocks become a list.
+/// A tree as JSON, as the agent decodes it: repeated blocks become a list.
 pub(crate) fn value(node: &Node) -> Value {
     serde_json::to_value(node).expect("a tree has text keys and finite numbers only")
 }

@@ -1,4 +1,4 @@
-//! Flags as data: what a command declares and what was given. The grammar that fills it is `args`.
+//! Flags as data: the flags that a command declares, and the values that were given. `args` parses them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,24 +10,25 @@ use concord_syntax::duration;
 pub(crate) struct Flag {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    /// What stands for the value in the help.
+    /// The text that stands for the value in the help.
     pub(crate) placeholder: &'static str,
-    /// The value when nothing was given; empty: none.
+    /// The default value; empty: none.
     pub(crate) default: &'static str,
     pub(crate) variable: Variable,
-    /// The only values allowed; empty: any.
+    /// The allowed values; empty: any.
     pub(crate) choices: &'static [&'static str],
     pub(crate) help: &'static str,
-    /// What it needs that is not built; empty: it counts. Who gives it is told so.
+    /// The missing function on which the flag depends; empty: the flag works. A user who gives the flag is told this
+    /// text.
     pub(crate) unbuilt: &'static str,
 }
 
-/// What a flag's value is.
+/// The type of a flag's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// Present or not; a value only after `=`.
+    /// Given or not; a value only after `=`.
     Switch,
-    /// Any text; given twice, the last counts.
+    /// Any text; the last one counts.
     Text,
     /// A whole number.
     Integer,
@@ -35,23 +36,23 @@ pub(crate) enum Kind {
     Unsigned,
     /// A duration in Go's notation.
     Duration,
-    /// Any text, as often as wanted.
+    /// Any text; may be repeated.
     List,
-    /// `key=value`, as often as wanted.
+    /// `key=value`; may be repeated.
     Pairs,
 }
 
-/// The environment variable that stands in for a flag.
+/// The environment variable that is used if a flag is missing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Variable {
     None,
-    /// `CONCORD_<this>`, or else `CONSUL_<this>`.
+    /// `CONCORD_<name>`, or else `CONSUL_<name>`.
     Product(&'static str),
-    /// Exactly this.
+    /// Exactly this name.
     Exact(&'static str),
 }
 
-/// Where a value came from; the later wins.
+/// The source of a value; the later one wins.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Origin {
     ConsulVariable,
@@ -59,21 +60,21 @@ pub(crate) enum Origin {
     CommandLine,
 }
 
-/// What was given to a command.
+/// The values given to a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
     flags: Vec<Flag>,
     given: BTreeMap<&'static str, Given>,
     /// How many values have been set.
     set: usize,
-    /// What remained after the flags.
+    /// The arguments after the flags.
     pub(crate) arguments: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct Given {
     values: Vec<String>,
-    /// How many values of any flag stood before each of them.
+    /// For each value, how many values of any flag came before it.
     places: Vec<usize>,
     origin: Origin,
 }
@@ -142,13 +143,13 @@ impl Flag {
         self
     }
 
-    /// A flag of Consul's that nothing comes of yet, for this reason.
+    /// A flag of Consul's that has no effect yet, for this reason.
     pub(crate) const fn unbuilt(mut self, why: &'static str) -> Self {
         self.unbuilt = why;
         self
     }
 
-    /// Checks a value, in the words Go's flag package uses for what is wrong with it.
+    /// Checks a value. Errors have the wording of Go's flag package.
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
         let parses = match self.kind {
             Kind::Switch => parse_bool(value).is_some(),
@@ -201,7 +202,7 @@ impl Values {
         self.flags.iter().find(|flag| flag.name == name).copied()
     }
 
-    /// Notes a checked value.
+    /// Stores a checked value.
     pub(crate) fn set(&mut self, flag: &Flag, value: String, origin: Origin) {
         let none = || Given { values: Vec::new(), places: Vec::new(), origin };
         let given = self.given.entry(flag.name).or_insert_with(none);
@@ -215,17 +216,17 @@ impl Values {
         self.set += 1;
     }
 
-    /// Whether the flag or its variable was given, and where.
+    /// The source of the flag's value, if the flag or its variable was given.
     pub(crate) fn origin(&self, name: &str) -> Option<Origin> {
         self.given(name).map(|given| given.origin)
     }
 
-    /// The value given, if one was.
+    /// The given value, if there is one.
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
         self.given(name).and_then(|given| given.values.last()).map(String::as_str)
     }
 
-    /// The value given, or the flag's default, which may be empty.
+    /// The given value, or the flag's default, which may be empty.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.optional(name).unwrap_or_else(|| self.declared(name).default)
     }
@@ -251,7 +252,7 @@ impl Values {
         self.given(name).map_or(&[], |given| &given.values)
     }
 
-    /// The values of several repeated flags, as they followed each other on the command line.
+    /// The values of several repeated flags, in their order on the command line.
     pub(crate) fn in_order(&self, names: &[&str]) -> Vec<&str> {
         let given = names.iter().filter_map(|name| self.given(name));
         let mut all: Vec<_> = given.flat_map(|given| given.places.iter().zip(&given.values)).collect();
@@ -259,7 +260,7 @@ impl Values {
         all.into_iter().map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The pairs given; a key given twice keeps its last value.
+    /// The given pairs; if a key is repeated, its last value counts.
     pub(crate) fn pairs(&self, name: &str) -> BTreeMap<String, String> {
         let pairs = self.list(name).iter().filter_map(|pair| pair.split_once('='));
         pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()

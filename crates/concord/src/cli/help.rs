@@ -1,4 +1,4 @@
-//! Help, made from the tables.
+//! Help, generated from the tables.
 
 use std::fmt::Write as _;
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) fn command(program: Program, command: &Command, io: &mut Io) -> Outco
     Ok(Exit::SUCCESS)
 }
 
-/// Prints what there is.
+/// Prints the list of commands.
 pub(crate) fn program(program: Program, out: &mut dyn io::Write) -> Outcome {
     let name = program.name();
     let mut text =
@@ -80,7 +80,7 @@ fn group(title: &str, flags: &[Flag], text: &mut String) {
     }
 }
 
-/// What a flag does, whether it repeats, its default and its variable.
+/// The description of a flag: its effect, whether it may be repeated, its default and its variable.
 fn sentence(flag: &Flag) -> String {
     let mut sentence = flag.help.to_owned();
     if !flag.unbuilt.is_empty() {

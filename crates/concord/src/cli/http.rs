@@ -1,4 +1,4 @@
-//! The flags and variables for reaching an agent, and the client they make.
+//! The flags and variables for connecting to an agent, and the client that they configure.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,10 +11,10 @@ use super::env::{Env, FoundVariable};
 use super::failure::Failure;
 use super::flag::{Flag, Values, Variable, parse_bool};
 
-/// Largest token file read; a token is a UUID, a login's may be a JSON web token.
+/// Largest token file; a token is a UUID, that of a login may be a JSON web token.
 const TOKEN_FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// Flags every command takes that asks an agent.
+/// The flags of every command that sends requests to an agent.
 pub(crate) const FLAGS: &[Flag] = &[
     Flag::text(
         "http-addr",
@@ -54,15 +54,15 @@ pub(crate) const FLAGS: &[Flag] = &[
         .variable(Variable::Product("PARTITION")),
 ];
 
-/// Those of them that say which server is to answer.
+/// The flags among them that choose the server to answer.
 pub(crate) const FOR_SERVERS: [&str; 2] = ["datacenter", "stale"];
 
-/// The client that flags and variables describe.
+/// The client that flags and variables configure.
 pub(crate) fn client(values: &Values, env: &Env, scope: &Scope) -> Result<Client, Failure> {
     Client::new(config(values, env)?, scope).map_err(Failure::api("prepare the connection"))
 }
 
-/// What flags and variables say about the agent.
+/// The client's settings from flags and variables.
 pub(crate) fn config(values: &Values, env: &Env) -> Result<Config, Failure> {
     let path = |name: &str| values.optional(name).filter(|value| !value.is_empty()).map(Into::into);
     let text = |name: &str| values.text(name).to_owned();
@@ -87,7 +87,7 @@ pub(crate) fn config(values: &Values, env: &Env) -> Result<Config, Failure> {
 fn address(values: &Values, env: &Env) -> Result<Address, Failure> {
     let text = values.text("http-addr");
     let address = Address::parse(text).map_err(|error| Failure::usage(error.to_string()))?;
-    // The variable decides for addresses that do not say themselves.
+    // The variable decides for addresses without a scheme.
     let says_scheme = values.optional("http-addr").is_some_and(|text| text.contains("://"));
     let secured = !says_scheme && switch(env.product("HTTP_SSL"), false)?;
     Ok(if secured { address.secured() } else { address })
@@ -103,7 +103,7 @@ fn switch(found: Option<FoundVariable<'_>>, default: bool) -> Result<bool, Failu
     })
 }
 
-/// The token that wins: the command line before our variables before Consul's, and among equals the file.
+/// The token that wins: the command line before our variables before Consul's. At the same level the token file wins.
 fn token(values: &Values) -> Result<Option<Secret>, Failure> {
     let file = values.optional("token-file").filter(|path| !path.is_empty());
     let text = values.optional("token").filter(|token| !token.is_empty());

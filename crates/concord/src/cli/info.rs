@@ -1,4 +1,4 @@
-//! `info`: counters of the agent, for whoever runs it.
+//! `info`: counters of the agent, for its operator.
 
 use concord_client::Client;
 
@@ -25,7 +25,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     for (component, counters) in about.value.stats {
         io.line(format_args!("{component}:"))?;
         for (name, value) in counters {
-            // What an agent sends stays on its line.
+            // Keep an agent's text on its line.
             let value = value.replace(char::is_control, " ");
             io.line(format_args!("\t{name} = {value}"))?;
         }

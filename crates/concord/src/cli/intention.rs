@@ -1,4 +1,4 @@
-//! `intention`: who may call whom.
+//! `intention`: which service may call which.
 
 pub(super) mod check;
 pub(super) mod create;
@@ -36,7 +36,7 @@ fn destination(intention: &Intention) -> String {
     scoped(&intention.destination_partition, &intention.destination_ns, &intention.destination_name)
 }
 
-/// What it decides: its action, or how many permissions decide by the request.
+/// The decision: the action, or the number of permissions.
 fn action(intention: &Intention) -> String {
     match intention.permissions.len() {
         0 => intention.action.clone(),
@@ -45,7 +45,7 @@ fn action(intention: &Intention) -> String {
     }
 }
 
-/// The name, with what is not `default` before it.
+/// The name, with namespace and partition as a prefix unless they are `default`.
 fn scoped(partition: &str, namespace: &str, name: &str) -> String {
     let plain = |part: &str| part.is_empty() || part == "default";
     match (plain(partition), plain(namespace)) {

@@ -1,4 +1,4 @@
-//! Where commands read from and print to; nothing else of the process is touched.
+//! The input and output of commands. Commands use nothing else of the process.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    /// The process's own streams. Output is collected and leaves when it is flushed.
+    /// The process's own streams. Output is buffered until it is flushed.
     pub(crate) fn of_process() -> Self {
         Self {
             out: Box::new(io::BufWriter::new(io::stdout())),
@@ -24,17 +24,17 @@ impl Io {
         self.out.flush()
     }
 
-    /// Prints text and a line end.
+    /// Prints text and a line break.
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> Result<(), super::Failure> {
         writeln!(self.out, "{text}").map_err(super::Failure::Output)
     }
 
-    /// Prints text that brings its own line ends.
+    /// Prints text that contains its own line breaks.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), super::Failure> {
         self.out.write_all(text.as_bytes()).map_err(super::Failure::Output)
     }
 
-    /// Prints a remark that is not part of the result.
+    /// Prints a note that is not part of the result.
     pub(crate) fn remark(&mut self, text: impl fmt::Display) -> Result<(), super::Failure> {
         writeln!(self.err, "{text}").map_err(super::Failure::Output)
     }

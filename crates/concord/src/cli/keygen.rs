@@ -1,4 +1,4 @@
-//! `keygen`: a key for what agents tell each other of their membership.
+//! `keygen`: generates a gossip encryption key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! `leave`: the agent leaves its cluster and ends.
+//! `leave`: the agent leaves its cluster and stops.
 
 use concord_client::Client;
 

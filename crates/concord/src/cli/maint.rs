@@ -1,4 +1,4 @@
-//! `maint`: takes the node or a service of it out of use, and back.
+//! `maint`: begins or ends maintenance mode of the node or of one of its services.
 
 use concord_client::Client;
 
@@ -7,7 +7,7 @@ use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
 
-/// The check that holds the node in maintenance, and how those of services begin, as in Consul.
+/// The id of the node's maintenance check, and the prefix of those of services, as in Consul.
 const OF_THE_NODE: &str = "_node_maintenance";
 /// See [`OF_THE_NODE`].
 const OF_A_SERVICE: &str = "_service_maintenance:";
@@ -64,7 +64,7 @@ async fn list(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     let checks =
         client.agent_checks(&call.options()).await.map_err(Failure::api("list the agent's checks"))?;
     for check in checks.value.values() {
-        // What an agent sends stays on its line.
+        // Keep an agent's text on its line.
         let notes = check.notes.replace(char::is_control, " ");
         if check.check_id == OF_THE_NODE {
             io.text(&format!("Node:\n  Name:   {}\n  Reason: {notes}\n\n", check.node))?;

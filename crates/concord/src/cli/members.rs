@@ -1,4 +1,4 @@
-//! `members`: who is in the agent's gossip pool.
+//! `members`: the members of the agent's gossip pool.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
 use super::{Io, print};
 
-/// What `-segment` is when it does not choose.
+/// The value of `-segment` that selects all segments.
 const ALL_SEGMENTS: &str = "_all";
-/// Exit code when no member is left to show.
+/// Exit code if there is no member to show.
 const NOBODY: Exit = Exit(2);
 
 pub(crate) static MEMBERS: Command = Command {
@@ -72,7 +72,8 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-/// Fills in what an agent leaves out: the partition, and the segment, where all are asked for that of servers is all.
+/// Fills in what an agent leaves out: the partition and the segment. If all segments are requested, a server's
+/// segment is `<all>`.
 fn complete(member: &mut Member, segment: &str) {
     let server = tag(member, "role") == "consul";
     if tag(member, "ap").is_empty() {
@@ -85,7 +86,7 @@ fn complete(member: &mut Member, segment: &str) {
     }
 }
 
-/// Servers come first, then the default partition, then segments, partitions and names.
+/// The sort key: servers first, then the default partition, then by segment, partition and name.
 fn order(member: &Member) -> (bool, bool, &str, &str, &str) {
     let partition = tag(member, "ap");
     let client = tag(member, "role") != "consul";

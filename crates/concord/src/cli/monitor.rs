@@ -1,4 +1,4 @@
-//! `monitor`: the agent's log while it is written.
+//! `monitor`: follows the agent's log.
 
 use concord_client::Client;
 
@@ -35,7 +35,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
             () = signals.end() => return Ok(Exit::SUCCESS),
             piece = log.next() => piece,
         };
-        // A connection that breaks is an agent that ends, too.
+        // A broken connection also means that the agent has ended.
         let Ok(Some(piece)) = piece else { break };
         io.text(&String::from_utf8_lossy(&piece))?;
         io.flush().map_err(Failure::Output)?;

@@ -1,4 +1,4 @@
-//! Results as JSON and as names with values.
+//! Prints results as JSON, or as names with values.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Io;
 use super::failure::{Exit, Failure, Outcome};
 
-/// Prints a result as JSON, four spaces deep, as Go's tools do.
+/// Prints a result as JSON with four spaces of indentation, as Go's tools do.
 pub(crate) fn json(value: &(impl Serialize + ?Sized), io: &mut Io) -> Outcome {
     let bytes = encode::json(value, Layout::Pretty)
         .map_err(|error| Failure::input(format!("the answer cannot be written as JSON: {error}")))?;
@@ -17,50 +17,50 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized), io: &mut Io) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-/// Names with their values, one per line, the values in one column.
+/// Names and values, one pair per line, with the values in one column.
 #[derive(Debug)]
 pub(crate) struct Fields {
     text: String,
-    /// Where the values begin.
+    /// The column of the values.
     column: usize,
 }
 
 impl Fields {
-    /// Fields whose values begin at this column.
+    /// Fields with values at this column.
     pub(crate) fn at(column: usize) -> Self {
         Self { text: String::new(), column }
     }
 
     pub(crate) fn field(&mut self, name: &str, value: impl std::fmt::Display) {
         let name = format!("{name}:");
-        // What an agent sends stays on its line and does not steer the terminal.
+        // Keep an agent's text on its line, and remove control characters, so that it cannot control the terminal.
         let value = value.to_string().replace(char::is_control, " ");
         let line = format!("{name:0$}{value}", self.column);
         let _ = writeln!(self.text, "{}", line.trim_end());
     }
 
-    /// A line without value, above what belongs to it.
+    /// A heading for the lines below it.
     pub(crate) fn head(&mut self, name: &str) {
         let _ = writeln!(self.text, "{name}:");
     }
 
-    /// A line below a head.
+    /// A line below a heading.
     pub(crate) fn item(&mut self, text: impl std::fmt::Display) {
         let _ = writeln!(self.text, "   {text}");
     }
 
-    /// A name and its value so many steps further in, beside each other.
+    /// A name and its value, indented by this many steps.
     pub(crate) fn below(&mut self, steps: usize, name: &str, value: impl std::fmt::Display) {
         self.line_below(steps, &format!("{name}: {value}"));
     }
 
-    /// A line so many steps further in. A tab in it stays.
+    /// A line, indented by this many steps. A tab in it is kept.
     pub(crate) fn line_below(&mut self, steps: usize, line: &str) {
         let plain = line.replace(|c: char| c.is_control() && c != '\t', " ");
         let _ = writeln!(self.text, "{}", format_args!("{}{}", "\t".repeat(steps), plain.trim_end()));
     }
 
-    /// Text that brings its own lines.
+    /// Text with its own line breaks.
     pub(crate) fn block(&mut self, text: &str) {
         let _ = writeln!(self.text, "{}", text.trim_end_matches('\n'));
     }
@@ -70,7 +70,7 @@ impl Fields {
     }
 }
 
-/// A point in time as Go prints one: `2006-01-02 15:04:05.999 +0000 UTC`.
+/// A time as Go prints it: `2006-01-02 15:04:05.999 +0000 UTC`.
 pub(crate) fn time(moment: Moment) -> String {
     match moment.to_string().trim_end_matches('Z').split_once('T') {
         Some((date, time)) => format!("{date} {time} +0000 UTC"),
@@ -78,7 +78,7 @@ pub(crate) fn time(moment: Moment) -> String {
     }
 }
 
-/// A point in time in this machine's zone, as RFC 850 writes it: `Monday, 22-Oct-18 15:33:39 UTC`. Empty if there is none.
+/// A time in this machine's zone, in the form of RFC 850: `Monday, 22-Oct-18 15:33:39 UTC`. Empty if there is none.
 pub(crate) fn local_time(moment: Moment) -> String {
     match moment.0.and_then(|at| jiff::Timestamp::from_nanosecond(i128::from(at.nanos())).ok()) {
         Some(at) => {

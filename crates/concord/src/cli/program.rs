@@ -1,17 +1,17 @@
-//! The name the program goes by, of which it has two.
+//! The two names of the program.
 
 use std::path::Path;
 
-/// The name the program was started under.
+/// The name under which the program was started.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Program {
     Concord,
-    /// For those who come from Consul: the same program, which then says `consul` where it says its name.
+    /// The program was started as `consul`, for users of Consul. It then uses this name for itself.
     Consul,
 }
 
 impl Program {
-    /// From the path the program was started by.
+    /// From the path by which the program was started.
     pub(crate) fn of(path: &str) -> Self {
         match Path::new(path).file_stem().and_then(|stem| stem.to_str()) {
             Some("consul") => Self::Consul,

@@ -1,4 +1,4 @@
-//! `services`: what the agent announces.
+//! `services`: registers and deregisters services with the agent.
 
 pub(super) mod deregister;
 pub(super) mod register;
@@ -21,11 +21,11 @@ pub(crate) static GROUP: Command = Command::group(
      restarts until it is deregistered.",
 );
 
-/// The id flag, which both commands have.
+/// The id flag, shared by both commands.
 const ID: Flag = Flag::text("id", "Id of the instance.");
 
-/// The services in files and directories, read as an agent reads its configuration: what an agent would refuse is
-/// refused here.
+/// The services in files and directories, read like an agent's configuration. What an agent would refuse is refused
+/// here.
 fn from_files(paths: &[String], io: &mut Io) -> Result<Vec<ServiceDefinition>, Failure> {
     let found = sources(paths, io)?;
     let flags = AgentFlags { dev: true, enable_script_checks: Some(true), ..AgentFlags::default() };
@@ -52,7 +52,7 @@ fn sources(paths: &[String], io: &mut Io) -> Result<FoundFiles, Failure> {
             all.sources.push(standard_input(io)?);
         } else {
             let mut found = sources_at([path.as_str()], None)?;
-            // No HCL begins with a brace: what does is JSON, whatever its name is.
+            // HCL never begins with a brace, so such a text is JSON, whatever the file's name.
             for source in &mut found.sources {
                 let json = source.bytes.trim_ascii_start().starts_with(b"{");
                 source.format = json.then_some(Format::Json);
@@ -63,7 +63,7 @@ fn sources(paths: &[String], io: &mut Io) -> Result<FoundFiles, Failure> {
     Ok(all)
 }
 
-/// The standard input has no name that says how it is written.
+/// Reads the standard input, whose format no file name tells.
 fn standard_input(io: &mut Io) -> Result<Source, Failure> {
     let text = files::read(STANDARD_INPUT, io)?;
     let format = if text.trim_start().starts_with('{') { Format::Json } else { Format::Hcl };

@@ -1,4 +1,4 @@
-//! Every command there is, in one list. No command names it.
+//! The list of all commands. No command refers to it.
 
 use concord_syntax::spelling::edits;
 
@@ -8,7 +8,7 @@ use super::{
     maint, members, monitor, reload, services, tls, unbuilt, validate, version,
 };
 
-/// All commands. Groups stand before what they hold.
+/// All commands. A group comes before its commands.
 pub(crate) static COMMANDS: &[&Command] = &[
     &acl::GROUP,
     &acl::bootstrap::BOOTSTRAP,
@@ -69,7 +69,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &version::VERSION,
 ];
 
-/// Commands one word longer than `name`; an empty name stands for the program itself.
+/// Commands with one word more than `name`; an empty name stands for the program itself.
 pub(crate) fn below(name: &str) -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().copied().filter(move |command| {
         let rest = match name {
@@ -80,7 +80,7 @@ pub(crate) fn below(name: &str) -> impl Iterator<Item = &'static Command> {
     })
 }
 
-/// The command with the longest name that the words begin with, and the words after it.
+/// The command with the longest name that the words begin with, and the remaining words.
 pub(crate) fn find(words: &[String]) -> Option<(&'static Command, &[String])> {
     let longest = COMMANDS.iter().map(|command| command.name.split(' ').count()).max().unwrap_or(0);
     (1..=longest.min(words.len())).rev().find_map(|count| {
@@ -89,7 +89,7 @@ pub(crate) fn find(words: &[String]) -> Option<(&'static Command, &[String])> {
     })
 }
 
-/// The name most like a word that is no command, if one is like it.
+/// The command name that is most similar to an unknown word, if any is similar.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let built = COMMANDS.iter().map(|command| command.name);
     let all = built.chain(unbuilt::TABLE.iter().map(|(name, _)| *name));

@@ -1,6 +1,6 @@
-//! `tls`: certificates for the API and gRPC under TLS, made here; no agent is asked.
+//! `tls`: creates certificates for TLS of the API and gRPC, without an agent.
 //!
-//! They are the ordinary certificates of hosts, and have nothing to do with those of the mesh.
+//! These are ordinary host certificates, independent of those of the mesh.
 
 pub(crate) mod ca;
 pub(crate) mod cert;

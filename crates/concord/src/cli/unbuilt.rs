@@ -1,11 +1,12 @@
-//! Commands of Consul that are not built here: they say so, so that nobody looks for a mistake in a name that is right.
+//! Commands of Consul that are not built here. They say so, so that users do not search for a mistake in a correct
+//! name.
 
-/// Why there are no roles, of tokens or elsewhere.
+/// The message where roles are used, of tokens or elsewhere.
 pub(super) const ROLES: &str = "ACL roles are not built; link policies to tokens";
-/// Why there are no templated policies.
+/// The message where templated policies are used.
 pub(super) const TEMPLATED_POLICIES: &str = "ACL templated policies are not built; write policies";
 
-/// Names, and what is not built; all that begins with one is meant.
+/// Command names, and what is not built. A row applies to all commands that begin with its name.
 pub(super) const TABLE: &[(&str, &str)] = &[
     ("acl auth-method", "ACL auth methods are not built"),
     ("acl binding-rule", "ACL binding rules are not built"),
@@ -38,7 +39,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("watch", "watches are not built"),
 ];
 
-/// The command that words name and what is not built of it.
+/// The row for these words: the command and what is not built.
 pub(super) fn find(words: &[String]) -> Option<(&'static str, &'static str)> {
     let names = words.iter().take_while(|word| !word.starts_with('-'));
     let named = names.map(String::as_str).collect::<Vec<_>>().join(" ");
@@ -52,7 +53,7 @@ mod tests {
     use super::super::table::COMMANDS;
     use super::*;
 
-    /// The commands of Consul 1.21, by their names; groups are those that others begin with.
+    /// The commands of Consul 1.21. A group is a name that other names begin with.
     const CONSUL: &str = "acl bootstrap, acl policy create, acl policy list, acl policy read, acl policy update, \
         acl policy delete, acl set-agent-token, acl token create, acl token clone, acl token list, acl token read, \
         acl token update, acl token delete, acl role create, acl role list, acl role read, acl role update, \

@@ -1,4 +1,4 @@
-//! `validate`: whether an agent would start with these files. Nothing is started, and nothing is written.
+//! `validate`: checks whether an agent would start with these files. Starts and writes nothing.
 
 use concord_config::{AgentFlags, Format, load};
 
@@ -34,7 +34,7 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     let host = crate::run::node::host();
     let mut loaded = load(&found.sources, &AgentFlags::default(), &host).map_err(refused)?;
     found.tell_left_out(&mut loaded);
-    // An agent would not start with files for TLS that cannot be used, either.
+    // An agent would not start with unusable TLS files either.
     crate::run::tls::check(&loaded.config)?;
     if !values.switch("quiet") {
         for warning in &loaded.warnings {

@@ -1,4 +1,4 @@
-//! `version`: what this program is, and which level of Consul it stands for.
+//! `version`: the version of this program, and the version of Consul that it is compatible with.
 
 use serde::Serialize;
 
@@ -6,11 +6,11 @@ use super::command::{Command, FORMAT, Invocation, Run};
 use super::failure::{Exit, Outcome};
 use super::{Io, Program, print};
 
-/// The level of Consul whose public behaviour this program has; what version sniffers are told.
+/// The version of Consul whose public behaviour this program has; clients that check the version get this one.
 pub(crate) const CONSUL_LEVEL: &str = "1.21.0";
 /// The version of the program itself.
 pub(crate) const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Consul's protocol numbers between agents, as its own `version` states them.
+/// Consul's protocol versions between agents, as its own `version` prints them.
 const PROTOCOL: Protocol = Protocol { default: 2, min: 2, max: 3 };
 
 pub(crate) static VERSION: Command = Command {
@@ -24,7 +24,7 @@ pub(crate) static VERSION: Command = Command {
     run: Run::Here(run),
 };
 
-/// `version -format=json`, with the keys Consul's has and two of our own.
+/// `version -format=json`, with Consul's keys and two of our own.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Version {
@@ -56,7 +56,7 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
             version: CONSUL_LEVEL,
             revision: "",
             prerelease: "",
-            // Not stamped into the program, so that the same source gives the same bytes.
+            // The build date is left out, so that the same source gives the same binary.
             build_date: "0001-01-01T00:00:00Z",
             rpc: PROTOCOL,
             product: Program::Concord.name(),
@@ -66,7 +66,7 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     )
 }
 
-/// The version for people, and for tools that read its first line.
+/// Prints the version for people, and for tools that parse the first line.
 pub(crate) fn print_pretty(program: Program, io: &mut Io) -> Outcome {
     let Protocol { default, min, max } = PROTOCOL;
     match program {

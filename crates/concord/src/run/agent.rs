@@ -1,8 +1,7 @@
-//! `agent`: a server agent, wired in one place from configuration to the last signal.
+//! `agent`: runs a server agent. It is wired in one place, from the configuration to the last signal.
 //!
-//! Order of the start: configuration, disk, keys, sockets, server, agent, faces. Order of the end:
-//! faces, agent, server. What is bound is bound before anything is written, so that an address in
-//! use is found first.
+//! Order of the start: configuration, disk, keys, sockets, server, agent, listeners. Order of the end: listeners,
+//! agent, server. Sockets are bound before anything is written, so that an address in use is found first.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +42,7 @@ use super::{descriptors, logs, node, ready, sealing};
 use crate::cli::agent::configuration::Configuration;
 use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
 
-/// Grace after the first signal; a second one ends at once (D25).
+/// Grace period after the first signal; a second signal ends the process at once (D25).
 const GRACE: Duration = Duration::from_secs(15);
 
 /// Runs an agent until a signal ends it.
@@ -91,12 +90,12 @@ async fn serve(
         server(config, node_id, &address, &listening, Arc::clone(&keys), keks.clone(), &world, &scope, fatal)
             .await?;
     let api: Arc<dyn ServerApi> = Arc::new(server.api());
-    // Only now: the server holds the lock of the directory.
+    // Write it only now, because the server holds the lock of the directory.
     pid_file.write()?;
     if let Some(data_dir) = sealed_beside {
         tidy_up(Path::new(data_dir))?;
     }
-    // What programs in Go, and those who use OpenSSL, go by.
+    // Programs in Go and programs that use OpenSSL read this variable.
     let check_authorities = env.exact("SSL_CERT_FILE").map(|found| PathBuf::from(found.value));
     let agent_config =
         AgentConfig { keks, check_authorities, ..agent_config(config, node_id, &address, &listening) };
@@ -125,7 +124,7 @@ async fn serve(
             biased;
             reason = died.recv() => break End::Fatal(reason.unwrap_or_default()),
             asked = signals.next() => match asked {
-                // What came of it is in the log.
+                // The log has the result.
                 Asked::Reload => { let _ = reload(&mut running, command, &manager).await; }
                 Asked::End => break End::Asked,
             },
@@ -149,7 +148,7 @@ async fn serve(
             Exit::FAILURE
         }
         End::Asked => {
-            // The last voter never removes itself: there would be nobody to come back to.
+            // The last voter never removes itself, because no server would be left to rejoin.
             info!("stopping; a second signal ends at once");
             Exit::SUCCESS
         }
@@ -169,7 +168,7 @@ enum End {
     Fatal(String),
 }
 
-/// Reloads, and tells the service manager before and after.
+/// Reloads, and notifies the service manager before and after.
 async fn reload(
     running: &mut Running,
     command: &AgentCommand<'_>,
@@ -182,7 +181,7 @@ async fn reload(
 }
 
 async fn stop(server: &Server, agent: &Agent, faces: &Scope) {
-    // Blocking queries and those who follow the log end first: the faces wait for their answers.
+    // End blocking queries and log readers first, because the listeners wait for their answers.
     if let Some(streams) = logs::streams() {
         streams.end();
     }
@@ -201,7 +200,7 @@ fn world(config: &Config) -> Result<World, Failure> {
     }
 }
 
-/// Removes what the agent's last life left half written, and closes to others what we made.
+/// Removes unfinished files of the last run, and removes the access of other users from our files.
 fn tidy_up(data_dir: &Path) -> Result<(), Failure> {
     HostDisk::drop_unfinished(data_dir, &["", "services", "checks", "registered"])
         .map_err(|error| Failure::system("remove unfinished files from data_dir", error))?;
@@ -209,7 +208,7 @@ fn tidy_up(data_dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the program makes in the data directory.
+/// The files and directories that the program creates in the data directory.
 const OURS: [&str; 8] = [
     "raft",
     "services",
@@ -221,7 +220,8 @@ const OURS: [&str; 8] = [
     "sealing-key",
 ];
 
-/// A directory or volume that others can read is no reason not to start: it is told once, whatever is in it.
+/// A directory or volume that other users can read does not prevent the start. One warning reports it, whatever it
+/// contains.
 fn close_to_others(data_dir: &Path) {
     let modes = Modes::restore(data_dir, &OURS);
     if modes.restored > 0 {
@@ -306,7 +306,7 @@ async fn server(
     let raft = RaftConfig {
         timings: Timings {
             heartbeat: section.heartbeat_timeout / 5,
-            // A voter that starts again may stand after the shortest wait: the lease stays below it.
+            // A restarted voter may become a candidate after the shortest wait, so the lease must be shorter.
             election_min: section.election_timeout * 3 / 4,
             election_max: section.election_timeout,
             lease: section.leader_lease,
@@ -318,7 +318,7 @@ async fn server(
     };
     let storage = if config.agent.dev { Storage::Memory } else { Storage::Disk };
     let on_fatal = Arc::new(move |reason: &concord_raft::Fatal| {
-        // A full channel means the end is under way already.
+        // If the channel is full, the process is already ending.
         let _ = fatal.try_send(reason.to_string());
     });
     Server::start(settings, raft, storage, world.clone(), scope.clone(), on_fatal)
@@ -359,7 +359,7 @@ fn serve_faces(
     Ok(face)
 }
 
-/// What a person sees first.
+/// Prints the summary that the user sees first.
 fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mut Io) -> Result<(), Failure> {
     let list = |key: &str| match report[key].as_array() {
         Some(all) if !all.is_empty() => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
@@ -388,7 +388,7 @@ fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mu
     io.flush().map_err(Failure::Output)
 }
 
-/// Tells the service manager and writes the ready file once a consistent read would succeed.
+/// Notifies the service manager and writes the ready file once a consistent read would succeed.
 fn announce(
     ready_file: Option<PathBuf>,
     server: &Server,

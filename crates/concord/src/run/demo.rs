@@ -1,4 +1,4 @@
-//! `demo`: a small mesh on this machine, told as a story.
+//! `demo`: runs a small mesh on this machine and explains it step by step.
 //!
 //! ```text
 //!   demo ──── HTTP ────► agent ◄──── gRPC ──── sidecar of api ──► api
@@ -7,9 +7,9 @@
 //!    └── HTTP ─► web ─► upstream port of sidecar of web
 //! ```
 //!
-//! Agent, services and sidecars are child processes of this one program and meet only at their public ports. What is
-//! printed was observed: in an answer, in a log line of a sidecar, or at a socket. Nothing here knows the mesh from
-//! within, and no step sleeps and hopes: each waits for what it is about to claim.
+//! Agent, services and sidecars are child processes of this program and use only public ports. Everything printed was
+//! observed: in an answer, in a log line of a sidecar, or at a socket. The demo has no internal access to the mesh.
+//! No step sleeps and hopes for the best: each waits for the result that it prints.
 
 mod child;
 mod http;
@@ -34,17 +34,17 @@ use self::trouble::Trouble;
 use super::signals::Signals;
 use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 
-/// What the person asked for.
+/// The options of the demo.
 #[derive(Clone, Copy, Debug)]
 struct Wishes {
-    /// Port of the API; `None`: any that is free.
+    /// Port of the API; `None`: any free port.
     http_port: Option<u16>,
-    /// End after the story.
+    /// Whether to end after the last step.
     exit: bool,
     colours: bool,
 }
 
-/// Tells the story, or is one of its parts.
+/// Runs the demo, or one of its parts.
 pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     if let [word, words @ ..] = call.values.arguments.as_slice()
         && word == part::WORD
@@ -68,12 +68,12 @@ pub(crate) fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     outcome
 }
 
-/// A terminal shows colours unless somebody wants none.
+/// A terminal shows colours unless they are disabled.
 fn is_coloured(call: &Invocation<'_>, terminal: bool) -> bool {
     terminal && !call.values.switch("no-color") && call.env.exact("NO_COLOR").is_none()
 }
 
-/// From the first process to the last one's end.
+/// Runs everything from the start of the first process to the end of the last.
 async fn perform(wishes: Wishes, io: &mut Io) -> Outcome {
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
     let clock = Arc::new(TokioClock::new());
@@ -81,7 +81,7 @@ async fn perform(wishes: Wishes, io: &mut Io) -> Outcome {
     let teller = Teller::new(io, wishes.colours, Arc::clone(scope.clock()));
     let mut story = Story::prepare(teller, scope, wishes.http_port)
         .map_err(|trouble| Failure::input(trouble.to_string()))?;
-    // None: interrupted by a signal; that of a terminal that has gone is one of them.
+    // `None` if a signal interrupted the demo; closing the terminal also sends one.
     let told = tokio::select! {
         biased;
         _ = signals.next() => None,

@@ -1,5 +1,5 @@
-//! What callers may make the process hold: connections by the limit of its descriptors, bytes by a constant. What they no
-//! longer hold goes back to the system.
+//! The budget for clients of the process: the descriptor limit gives the number of connections, a constant gives the
+//! bytes. Memory that clients no longer hold is returned to the system.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +11,21 @@ use tracing::{debug, warn};
 
 use crate::sys;
 
-/// Where the system states no limit.
+/// Used if the system has no limit.
 const UNLIMITED: u64 = 1 << 20;
-/// With fewer there is no room for a log, its files and a few callers.
+/// With fewer descriptors there is no room for a log, its files and a few clients.
 const LEAST: u64 = 128;
 
-/// How often it is looked whether callers hold less.
+/// How often the budget's use is checked.
 const LOOK: Duration = Duration::from_secs(2);
-/// So much less, and the allocator is asked for it: below that it will need it again soon.
+/// If clients hold this many bytes less, the allocator is asked to return memory. Smaller amounts would be needed
+/// again soon.
 const GIVE_BACK_BYTES: usize = 4 << 20;
 
-/// What callers may make this process hold.
+/// The budget for clients of this process.
 ///
-/// The soft limit is first raised to the hard one: the soft one is low for programs that use `select`, which this
-/// one does not.
+/// First raises the soft descriptor limit to the hard one. The soft limit is low for the sake of programs that use
+/// `select`, which this one does not use.
 pub(super) fn budget(clock: &Arc<dyn Clock>, scope: &Scope) -> Arc<Budget> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -40,7 +41,7 @@ pub(super) fn budget(clock: &Arc<dyn Clock>, scope: &Scope) -> Arc<Budget> {
     budget
 }
 
-/// Asks the allocator for memory each time callers hold much less than they did.
+/// Asks the allocator to return memory each time clients hold much less than before.
 fn give_back(budget: Arc<Budget>, clock: Arc<dyn Clock>, scope: &Scope) {
     let inner = scope.clone();
     scope.spawn("give memory back", async move {
@@ -55,14 +56,14 @@ fn give_back(budget: Arc<Budget>, clock: Arc<dyn Clock>, scope: &Scope) {
             most = most.max(budget.take_most());
             if most - held >= GIVE_BACK_BYTES {
                 most = held;
-                // It waits for the locks of all arenas in turn.
+                // The call waits for the locks of all arenas, one after the other.
                 let _ = inner.spawn_blocking("malloc_trim", sys::give_memory_back).join().await;
             }
         }
     });
 }
 
-/// Connections out of so many descriptors; the rest is for files and connections of our own.
+/// The number of connections for this many descriptors. The rest is for files and outgoing connections.
 fn connections(descriptors: u64) -> usize {
     let most = descriptors.min(UNLIMITED);
     let part = usize::try_from(most).unwrap_or(usize::MAX) * BUDGET_DESCRIPTORS_PERCENT / 100;

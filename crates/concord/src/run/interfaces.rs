@@ -1,4 +1,4 @@
-//! The machine's interfaces, as the system tells them, for templates in addresses.
+//! The machine's interfaces, as the system reports them, for templates in addresses.
 
 use std::net::IpAddr;
 
@@ -7,12 +7,12 @@ use nix::ifaddrs::{InterfaceAddress as Told, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 
-/// Most addresses taken over; machines full of containers have some thousands.
+/// Most addresses that are used; machines with many containers have some thousands.
 const ADDRESSES_MAX: usize = 16_384;
-/// Where Linux tells its routes of IPv4.
+/// Linux's table of IPv4 routes.
 const ROUTES: &str = "/proc/net/route";
 
-/// What the machine has now.
+/// The machine's current interfaces.
 pub(super) fn of_machine() -> Interfaces {
     let default = std::fs::read_to_string(ROUTES).ok().and_then(|table| default_of(&table));
     match getifaddrs() {
@@ -52,12 +52,12 @@ fn bits_of(mask: IpAddr) -> u8 {
     u8::try_from(bits).unwrap_or(u8::MAX)
 }
 
-/// The interface of the first route to everywhere in Linux's table.
+/// The interface of the first default route in Linux's table.
 fn default_of(table: &str) -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_whitespace();
         let (name, destination) = (fields.next()?, fields.next()?);
-        // Destination, gateway, flags, counts and metric; then the mask.
+        // Destination, gateway, flags, counters and metric come first; then the mask.
         let mask = fields.nth(5)?;
         (destination == "00000000" && mask == "00000000").then(|| name.to_owned())
     })

@@ -1,4 +1,4 @@
-//! The sockets of the faces: bound before anything is written, so that an address in use is found first.
+//! The sockets of the listeners. They are bound before anything is written, so that an address in use is found first.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::cli::Failure;
 
-/// Sockets of the faces, bound.
+/// The bound sockets of the listeners.
 pub(super) struct Bound {
     pub(super) http: Vec<Socket>,
     pub(super) https: Vec<Socket>,
@@ -34,7 +34,7 @@ impl Bound {
     }
 }
 
-/// What nobody asked for keeps nothing from starting.
+/// If the operator did not ask for a listener, its failure does not prevent the start.
 fn if_asked_for(asked_for: bool, bound: Result<Vec<Socket>, Failure>) -> Result<Vec<Socket>, Failure> {
     match bound {
         Err(failure) if !asked_for => {
@@ -68,12 +68,12 @@ fn bind(what: &str, places: &[ListenHost], port: Port, access: Access) -> Result
     Ok(bound)
 }
 
-/// As they are told.
+/// The addresses of sockets, as printed.
 pub(super) fn told(sockets: &[Socket]) -> Vec<String> {
     sockets.iter().map(ToString::to_string).collect()
 }
 
-/// The port of those that have one.
+/// The port of the first socket that has one.
 pub(super) fn port_of(sockets: &[Socket]) -> Option<u16> {
     sockets.iter().find_map(|socket| match socket {
         Socket::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
@@ -88,7 +88,7 @@ fn access(section: &UnixSocketSection) -> Result<Access, Failure> {
     Ok(Access { user, group, mode: *mode })
 }
 
-/// The number of a user or group, which may be written as such.
+/// The number of a user or group, given by name or number.
 fn id(key: &str, name: &str, file: &str) -> Result<u32, Failure> {
     if let Ok(number) = name.parse() {
         return Ok(number);
@@ -101,7 +101,7 @@ fn id(key: &str, name: &str, file: &str) -> Result<u32, Failure> {
     })
 }
 
-/// The third field of the line whose first is `name` (passwd(5), group(5)).
+/// The third field of the line whose first field is `name` (passwd(5), group(5)).
 fn number_in(text: &str, name: &str) -> Option<u32> {
     let mut lines = text.lines().map(|line| line.split(':'));
     let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;

@@ -1,4 +1,4 @@
-//! The log: what is told, and where it goes. The only place where it is given somewhere to go.
+//! The log: which events are written, and where. Only this module sets up the outputs.
 //!
 //! ```text
 //! event ──► level ──► line ──► standard error, log file
@@ -31,7 +31,7 @@ use self::stream::Streams;
 use self::syslog::Syslog;
 use crate::cli::{Failure, Program};
 
-/// What can be changed of the log while it runs.
+/// The parts of the log that can change at run time.
 struct Log {
     levels: Vec<LevelHandle>,
     streams: Arc<Streams>,
@@ -39,7 +39,7 @@ struct Log {
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Begins to log, unless somebody else in the process already does.
+/// Starts logging, unless another part of the process already has.
 pub(crate) fn start(log: &LogSection, program: Program, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
     let LogSection { level, json, file, syslog } = log;
     let opened = file.as_ref().map(|section| LogFile::open(section, Arc::clone(clock)));
@@ -63,26 +63,26 @@ fn layers(level: Level, json: bool, file: Option<LogFile>, syslog: Option<Syslog
     };
     add(lines(Lines { file }, json));
     if let Some(syslog) = syslog {
-        // Syslog has its own time and severity.
+        // Syslog adds its own time and severity.
         let plain = fmt::layer().with_writer(syslog).with_ansi(false).without_time().with_level(false);
         add(if json { plain.json().with_current_span(false).boxed() } else { plain.boxed() });
     }
     (Log { levels, streams }, layers)
 }
 
-/// Logs from this level on from now on. Gives what is in force then.
+/// Sets the lowest level that is logged. Returns the level in force.
 pub(super) fn set_level(now: Level, wanted: Level) -> Level {
     let Some(log) = LOG.get() else { return now };
     let set = log.levels.iter().all(|handle| handle.modify(|level| *level = filter(wanted)).is_ok());
     if set { wanted } else { now }
 }
 
-/// Those who follow the log.
+/// The streams for readers that follow the log.
 pub(super) fn streams() -> Option<Arc<Streams>> {
     LOG.get().map(|log| Arc::clone(&log.streams))
 }
 
-/// Standard error, and the file if there is one.
+/// Standard error, and the log file if there is one.
 struct Lines {
     file: Option<LogFile>,
 }
@@ -99,7 +99,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// One line on its way.
+/// One line that is being written.
 struct Line<'a> {
     file: Option<&'a LogFile>,
 }
@@ -109,7 +109,7 @@ impl Write for Line<'_> {
         if let Some(file) = self.file {
             file.write_line(line);
         }
-        // Whoever starts us may have closed it; that keeps the line from no other place.
+        // The parent process may have closed standard error. The line must still reach the other outputs.
         let _ = stderr().write_all(line);
         Ok(line.len())
     }

@@ -1,4 +1,4 @@
-//! Who the node is to others: its id, its address, its metadata.
+//! The node's identity for others: its id, its address, its metadata.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
@@ -11,7 +11,7 @@ use concord_runtime::World;
 use super::interfaces;
 use crate::cli::{CONSUL_LEVEL, Failure};
 
-/// The machine, as configuration may refer to it.
+/// The facts about the machine that configuration may use.
 pub(crate) fn host() -> Host {
     Host {
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -19,7 +19,7 @@ pub(crate) fn host() -> Host {
     }
 }
 
-/// The node's lasting id: configured, kept in the data directory, or made now.
+/// The node's permanent id: configured, stored in the data directory, or generated now.
 pub(super) fn id(config: &Config, world: &World) -> Result<Uuid, Failure> {
     const FILE: &str = "node-id";
     if let Some(id) = config.agent.node_id {
@@ -37,12 +37,12 @@ pub(super) fn id(config: &Config, world: &World) -> Result<Uuid, Failure> {
     Ok(id)
 }
 
-/// The address others are told: configured, or that from which this machine reaches others.
+/// The address that others are told: configured, or the address from which this machine reaches others.
 pub(super) fn address(config: &Config) -> String {
     let agent = &config.agent;
     let specific = Some(agent.bind).filter(|bind| !bind.is_unspecified());
     let found = || {
-        // Nothing is sent: connecting a datagram socket only asks for the route.
+        // This sends nothing: connecting a datagram socket only looks up the route.
         let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
         socket.connect("192.0.2.1:9").ok()?;
         socket.local_addr().ok().map(|address| address.ip())
@@ -51,7 +51,7 @@ pub(super) fn address(config: &Config) -> String {
     address.to_string()
 }
 
-/// The node's address under the names that Consul gives it.
+/// The node's address under the names that Consul uses.
 pub(super) fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
     let tags = match address.parse() {
         Ok(IpAddr::V6(_)) => ["lan", "lan_ipv6", "wan", "wan_ipv6"],
@@ -60,11 +60,11 @@ pub(super) fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
     tags.map(|tag| (tag.to_owned(), address.to_owned())).into()
 }
 
-/// The node's metadata: as configured, and what Consul's tools look for.
+/// The node's metadata: the configured pairs, and those that Consul's tools expect.
 pub(super) fn meta(config: &Config) -> BTreeMap<String, String> {
     let mut meta = config.agent.node_meta.clone();
     meta.insert("consul-version".to_owned(), CONSUL_LEVEL.to_owned());
-    // There are no network segments, which is what an empty one says.
+    // There are no network segments; an empty value says so.
     meta.insert("consul-network-segment".to_owned(), String::new());
     meta
 }

@@ -1,4 +1,4 @@
-//! What the service manager is told (sd_notify(3)): ready, reloading, stopping. Without `NOTIFY_SOCKET` nothing.
+//! Notifies the service manager (sd_notify(3)): ready, reloading, stopping. Does nothing without `NOTIFY_SOCKET`.
 
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::time::{ClockId, clock_gettime};
 use tracing::warn;
 
-/// The line to the service manager, if one started us.
+/// The connection to the service manager, if there is one.
 #[derive(Debug)]
 pub(super) struct Manager {
     socket: Option<String>,
@@ -15,22 +15,22 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    /// The one behind that socket: a path, or a name after `@`.
+    /// The service manager at this socket: a path, or an abstract name after `@`.
     pub(super) fn new(socket: Option<&str>) -> Self {
         Self { socket: socket.map(str::to_owned), ready: AtomicBool::new(false) }
     }
 
-    /// It serves: units of `Type=notify` have started.
+    /// The agent serves: units of `Type=notify` have started.
     pub(super) fn ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
         self.tell("READY=1");
     }
 
-    /// It reads its configuration again; [`Manager::reloaded`] follows.
+    /// The agent reads its configuration again; [`Manager::reloaded`] follows.
     pub(super) fn reloading(&self) {
-        // Before the start is done there is nothing to reload to a manager, and READY=1 after it would be untrue.
+        // Before the start is complete, a manager expects no reload, and the READY=1 after it would be false.
         if self.ready.load(Ordering::Relaxed) {
-            // `Type=notify-reload` wants to know when.
+            // `Type=notify-reload` requires the time.
             let now = clock_gettime(ClockId::Monotonic);
             self.tell(&format!(
                 "RELOADING=1\nMONOTONIC_USEC={}",
@@ -39,14 +39,14 @@ impl Manager {
         }
     }
 
-    /// It has, whatever came of it.
+    /// The reload has ended, with or without success.
     pub(super) fn reloaded(&self) {
         if self.ready.load(Ordering::Relaxed) {
             self.tell("READY=1");
         }
     }
 
-    /// It ends.
+    /// The agent stops.
     pub(super) fn stopping(&self) {
         self.tell("STOPPING=1");
     }
@@ -68,7 +68,7 @@ fn send(socket: &str, state: &str) -> io::Result<()> {
     UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(|_| ())
 }
 
-/// A name that is no file.
+/// The address of an abstract socket.
 #[cfg(target_os = "linux")]
 fn named(name: &str) -> io::Result<SocketAddr> {
     <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name)

@@ -1,4 +1,4 @@
-//! The process id in a file, for as long as the process runs.
+//! A file with the process id, for as long as the process runs.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use tracing::warn;
 
 use crate::cli::Failure;
 
-/// A file with our process id, if there is to be one.
+/// The file with our process id, if one is configured.
 #[derive(Debug)]
 pub(super) struct PidFile {
     path: Option<PathBuf>,
-    /// Whether it is there because of us, without the id as yet.
+    /// Whether we created the file and it does not contain the id yet.
     empty: bool,
 }
 
 impl PidFile {
-    /// Looks whether it can be written, so that nothing is begun that could not be kept up. What another agent wrote
-    /// stays as it is.
+    /// Checks that the file can be written, so that the agent does not start and then fail. The id of another agent
+    /// in it is not changed.
     pub(super) fn prepare(path: Option<&str>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self { path: None, empty: false }) };
         let failed = |error| Failure::system(format!("write pid_file {path}"), error);
@@ -26,7 +26,8 @@ impl PidFile {
         Ok(Self { path: Some(PathBuf::from(path)), empty: !there })
     }
 
-    /// Writes it. Comes once nothing keeps us from starting: the file of an agent that runs stays its own.
+    /// Writes the id. Called once nothing can prevent the start any more, so that the file of a running agent is not
+    /// overwritten.
     pub(super) fn write(&mut self) -> Result<(), Failure> {
         let Some(path) = &self.path else { return Ok(()) };
         fs::write(path, std::process::id().to_string())
@@ -47,7 +48,7 @@ impl Drop for PidFile {
     }
 }
 
-/// Whether somebody else has not written the file since.
+/// Whether the file still contains our id.
 fn holds_us(path: &Path) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.trim() == std::process::id().to_string())
 }
@@ -71,7 +72,7 @@ mod tests {
         fs::write(&path, "1").unwrap();
         drop(own);
         assert_eq!(fs::read_to_string(&path).unwrap(), "1");
-        // An agent that does not come to start: it leaves what is there, and nothing where nothing was.
+        // An agent that does not start leaves an existing file unchanged, and creates none.
         drop(prepare());
         assert_eq!(fs::read_to_string(&path).unwrap(), "1");
         fs::remove_file(&path).unwrap();

@@ -25,13 +25,13 @@ use super::{descriptors, logs, telemetry};
 use crate::cli::http;
 use crate::cli::{Exit, Failure, Invocation, Io, Outcome};
 
-/// Spread of re-issues after a change of the root; in development mode nobody waits long (D26).
+/// Spread of new certificates after a change of the root. In development mode it is short (D26).
 const ROTATION_JITTER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(500));
 
-/// How long is waited between two looks for what is not there yet.
+/// Time between two attempts to find something that does not exist yet.
 const LOOK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// Where agents take proxies, unless they say otherwise: for a token that may not ask.
+/// The usual gRPC port of agents, for tokens that may not read the agent's own information.
 const GRPC_PORT: u16 = 8502;
 
 /// Runs until a signal ends it.
@@ -63,7 +63,7 @@ fn executor(name: &str, threads: usize) -> Result<Executor, Failure> {
     Executor::new(name, threads).map_err(|error| Failure::system("start threads", error))
 }
 
-/// Which proxy the command has come to be.
+/// How the command's proxy is described.
 #[derive(Debug)]
 enum Own {
     Registered(Registered),
@@ -71,7 +71,7 @@ enum Own {
 }
 
 impl Own {
-    /// Finds or makes the registration that the command line names, if it names one.
+    /// Finds or creates the registration that the command line names, if it names one.
     async fn find(said: Said, client: &Client) -> Result<Self, Failure> {
         Ok(match said {
             Said::SidecarFor(service) => match registered::sidecar(&service, client).await? {
@@ -151,8 +151,8 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
     unknown.map_or(Ok(Exit::SUCCESS), Err)
 }
 
-/// Which proxy it is, where it attaches, and whether the agent runs for development. What is not there yet is waited for
-/// if that is asked for.
+/// Finds out which proxy this is, where it attaches, and whether the agent runs in development mode. If requested,
+/// waits for what does not exist yet.
 async fn find(
     said: Said,
     call: &Invocation<'_>,
@@ -175,7 +175,7 @@ async fn find(
     }
 }
 
-/// Whether what failed may succeed later without anybody changing the command.
+/// Whether a failed attempt may succeed later without a change of the command.
 fn may_pass(failure: &Failure) -> bool {
     match failure {
         Failure::Api { error, .. } => error.is_retryable(),
@@ -188,7 +188,7 @@ fn may_pass(failure: &Failure) -> bool {
     }
 }
 
-/// In Consul's words, and what helps.
+/// The error in Consul's words, with the remedy.
 fn no_sidecar(service: &str, hidden: bool) -> Failure {
     let what = format!("No sidecar proxy registered for {service}");
     let remedy = "register one with the agent (connect { sidecar_service {} } in the service's definition), or wait for it \
@@ -203,7 +203,7 @@ fn no_sidecar(service: &str, hidden: bool) -> Failure {
     )
 }
 
-/// Completes with what to say once the agent has said that it does not know the proxy, and nothing else before.
+/// Completes with an error if the agent answers that it does not know the proxy. Otherwise never completes.
 async fn unknown(proxy: &Proxy, own: &Own) -> Failure {
     let mut status = proxy.status();
     let is_unknown = |status: &ProxyStatus| {
@@ -228,12 +228,12 @@ fn metrics_address(call: &Invocation<'_>) -> Result<Option<SocketAddr>, Failure>
     }
 }
 
-/// Where the agent takes proxies, and whether it runs for development.
+/// The address at which the agent accepts proxies, and whether it runs in development mode.
 async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool), Failure> {
     let given = call.values.optional("grpc-addr").filter(|address| !address.is_empty()).map(str::to_owned);
     let about = match client.agent_self(&QueryOptions::default()).await {
         Ok(answer) => Some(answer.value),
-        // A proxy needs no right to the agent, only to its service.
+        // A proxy needs a right only to its service, not to the agent.
         Err(error) if error.status() == Some(403) && !error.is_unknown_token() => {
             if given.is_none() {
                 warn!(
@@ -260,7 +260,7 @@ async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool),
     Ok((grpc_address(told, client.address())?, dev))
 }
 
-/// The agent's ports for proxies; zero and less: off.
+/// The agent's ports for proxies; zero and below: disabled.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     clear: i64,
@@ -271,8 +271,8 @@ impl Told {
     const OFF: Self = Self { clear: -1, tls: -1 };
 }
 
-/// The gRPC address of the agent whose HTTP address is `agent`: the port it told, that under TLS first, as Consul's
-/// tools choose, or the usual one where it told none.
+/// The gRPC address of the agent whose HTTP address is `agent`. The port is the one that the agent reports; the one
+/// with TLS is preferred, as in Consul's tools. If it reports none, the usual port is used.
 fn grpc_address(told: Option<Told>, agent: &Address) -> Result<String, Failure> {
     let valid = |port: i64| u16::try_from(port).ok().filter(|port| *port > 0);
     let found = match told {
@@ -292,7 +292,7 @@ fn grpc_address(told: Option<Told>, agent: &Address) -> Result<String, Failure> 
     Ok(if scheme == "https" { format!("https://{host}:{port}") } else { format!("{host}:{port}") })
 }
 
-/// Says once that the proxy serves, and writes where to the ready file.
+/// Prints once that the proxy serves, and writes its addresses to the ready file.
 fn announce(proxy: &Proxy, ready_file: String, control: &Scope) {
     let mut status = proxy.status();
     control.spawn("ready", async move {
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(address(Some((9000, -1)), "http://10.0.0.1:8500").as_deref(), Some("10.0.0.1:9000"));
         assert_eq!(address(Some((9000, 9001)), "http://[::1]:8500").as_deref(), Some("https://[::1]:9001"));
         assert_eq!(address(Some((-1, 8503)), "https://a.example").as_deref(), Some("https://a.example:8503"));
-        // A token that may not ask the agent about itself.
+        // The token may not read the agent's information.
         assert_eq!(address(None, "https://agent.example").as_deref(), Some("agent.example:8502"));
         assert_eq!(address(None, "http://[::1]:8500").as_deref(), Some("[::1]:8502"));
         assert_eq!(address(None, "unix:///agent.sock").as_deref(), Some("127.0.0.1:8502"));

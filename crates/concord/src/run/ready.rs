@@ -1,4 +1,4 @@
-//! The ready file: what is bound, as JSON, written once everything serves.
+//! The ready file: the bound addresses as JSON, written once everything serves.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use tracing::error;
 
-/// Writes the file whole or not at all: who waits for it never reads half of it.
+/// Writes the file atomically, so that a waiting reader never sees half of it.
 pub(crate) fn write(path: &Path, bound: &Value) {
     let unfinished = path.with_extension("unfinished");
     let written = fs::write(&unfinished, bound.to_string()).and_then(|()| fs::rename(&unfinished, path));

@@ -1,7 +1,7 @@
-//! SIGHUP, `reload` and PUT agent/reload: the configuration is read again, and what can change does.
+//! SIGHUP, `reload` and PUT agent/reload: the configuration is read again, and everything that can change is applied.
 //!
-//! No table says what can change. Each part of the program is given what is its own; what it goes by from then on is
-//! in force, and only that is told as reloaded. What differs all the same waits for a restart, and is told, too.
+//! No table lists what can change. Each part of the program gets its own settings. The settings that it applies are
+//! in force, and only these are reported as reloaded. All other differences need a restart, and are reported as such.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use super::{logs, node};
 use crate::cli::agent::configuration::{self, Configuration};
 use crate::cli::{Failure, Invocation};
 
-/// The command line, from which configuration is read at the start and at each reload.
+/// The command line, from which the configuration is read at the start and on each reload.
 #[derive(Debug)]
 pub(super) struct AgentCommand<'a> {
     pub(super) call: &'a Invocation<'a>,
@@ -34,16 +34,16 @@ pub(super) struct AgentCommand<'a> {
 }
 
 impl AgentCommand<'_> {
-    /// Reads and checks the configuration; all faults at once.
+    /// Reads and checks the configuration. Reports all errors at once.
     pub(super) fn load(&self) -> Result<Configuration, Failure> {
         configuration::read(&self.call.values, &self.host)
     }
 }
 
-/// The parts that run, and the configuration they go by.
+/// The running parts, and the configuration that they use.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// That of the start, but for what reloads have put into force since.
+    /// The configuration of the start, with the changes that reloads have applied.
     pub(super) in_force: Config,
     pub(super) agent: Agent,
     pub(super) server: Server,
@@ -55,7 +55,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Reads the configuration again. If it cannot be used, nothing changes.
+    /// Reads the configuration again. If it is invalid, nothing changes.
     pub(super) async fn reload(&mut self, command: &AgentCommand<'_>) -> Result<Reloaded, RpcError> {
         let Configuration { loaded, .. } = command.load().map_err(|failure| {
             let text = failure.cause();
@@ -69,7 +69,7 @@ impl Running {
         let mut renewed = Vec::new();
         let outcome = self.take(&loaded.config, &mut renewed).await;
         let mut reloaded = changed(&before, &self.in_force);
-        // Files whose names are the same, with something else in them.
+        // Files with the same names but new content.
         renewed.retain(|block| !reloaded.iter().any(|key| key.starts_with(block)));
         reloaded.extend(renewed);
         let after_restart = changed(&self.in_force, &loaded.config);
@@ -87,7 +87,7 @@ impl Running {
         Ok(Reloaded { reloaded: owned(reloaded), after_restart: owned(after_restart) })
     }
 
-    /// Gives each part what is its own. What may be refused comes first, so that then nothing has changed.
+    /// Gives each part its own settings. Steps that may fail come first, so that a failure changes nothing.
     async fn take(&mut self, read: &Config, renewed: &mut Vec<&'static str>) -> Result<(), RpcError> {
         let Config { agent, server, http, https, tls, acl, telemetry, log, definitions, .. } = read;
         let AgentSection { node_meta: meta, .. } = agent;
@@ -119,7 +119,7 @@ impl Running {
         self.in_force.server.raft.snapshot_threshold = *snapshot_threshold;
         self.in_force.server.raft.snapshot_interval = *snapshot_interval;
 
-        // The agent and the server both tell the catalog about the node: they have to say the same.
+        // The agent and the server both write the node to the catalog, so they must use the same metadata.
         let written = self.server.reload(live_settings(read)).await;
         self.in_force.agent.node_meta = meta.clone();
         if written.is_ok() {

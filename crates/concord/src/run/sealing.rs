@@ -1,8 +1,7 @@
-//! The key-encryption key: with it the CA's keys and token secrets are sealed in the log (D16).
+//! The key-encryption key. It encrypts the CA's keys and the token secrets in the log (D16).
 //!
-//! It should come from outside the data directory: a file or a variable. If neither is configured
-//! one is made and kept beside the data, and the log says so: whoever has the directory then has
-//! the keys, too.
+//! It should come from outside the data directory: from a file or a variable. If neither is configured, a key is
+//! generated and stored beside the data, and the log warns: whoever has the directory then also has the key.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -16,10 +15,10 @@ use tracing::{info, warn};
 
 use crate::cli::{Env, Failure};
 
-/// File of the key that was made because none was configured.
+/// File of the generated key, if none is configured.
 const OWN_FILE: &str = "sealing-key";
 
-/// The keys to seal and open with; the first seals.
+/// The keys for encryption and decryption; the first one encrypts.
 pub(crate) fn keys(
     section: &SealingSection,
     env: &Env,
@@ -68,12 +67,12 @@ fn from_file(path: &str, data_dir: Option<&str>) -> Result<Kek, Failure> {
     Kek::parse(&text).map_err(|error| Failure::input(format!("sealing.key_file: {path}: {error}")))
 }
 
-/// Whether this server has written a log, so that something is sealed already.
+/// Whether this server has written a log, so that encrypted data exists.
 fn begun(world: &World) -> Result<bool, Failure> {
     world.disk.exists(BEGUN).map_err(|error| Failure::input(error.to_string()))
 }
 
-/// A key of our own making, kept beside the data.
+/// A generated key, stored beside the data.
 fn own(world: &World, data_dir: Option<&str>) -> Result<Kek, Failure> {
     let known = world.disk.exists(OWN_FILE).map_err(|error| Failure::input(error.to_string()))?;
     if !known && begun(world)? {
@@ -111,7 +110,8 @@ mod tests {
 
     use super::*;
 
-    /// A line is judged where it is told first, for all threads: a test that listens is alone with it.
+    /// tracing decides once per log statement, for all threads, whether anybody listens. So only one test that
+    /// listens may run at a time.
     static ALONE: Mutex<()> = Mutex::new(());
 
     #[derive(Clone, Default)]
@@ -137,7 +137,7 @@ mod tests {
             let writer = log.clone();
             let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
             tracing::subscriber::with_default(subscriber, || {
-                // Another thread, which has no subscriber, may have judged for all that nobody listens.
+                // Another thread without a subscriber may have decided that nobody listens.
                 tracing::callsite::rebuild_interest_cache();
                 own(&world, data_dir).expect("a key");
             });

@@ -1,4 +1,4 @@
-//! What each part of an agent is given of the configuration. Nothing is read or bound here.
+//! The settings that each part of an agent gets from the configuration. Nothing is read or bound here.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,7 +19,7 @@ use super::listen::{Bound, port_of};
 use super::node;
 use crate::cli::{CONSUL_LEVEL, Failure};
 
-/// Ports that are listened at, as they are told.
+/// The ports of the listeners, as reported.
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) grpc: Option<u16>,
@@ -28,7 +28,7 @@ pub(super) struct Listening {
 
 impl Listening {
     pub(super) fn of(bound: &Bound, config: &Config) -> Self {
-        // Where nothing can be presented nobody is sent.
+        // Without a certificate, clients must not be sent to this port.
         let presents = config.tls.grpc.certificate().is_some();
         Self { grpc: port_of(&bound.grpc), grpc_tls: port_of(&bound.grpc_tls).filter(|_| presents) }
     }
@@ -53,15 +53,15 @@ pub(super) fn agent_config(
         script_checks,
         local_script_checks,
         sidecar_ports,
-        // Taken above, where the node gets its place, its id and its addresses.
+        // Used above, for the node's directory, id and addresses.
         data_dir: _,
         pid_file: _,
         node_id: _,
         bind: _,
         advertise: _,
-        // Kept for the day on which agents talk to each other; its warning says so.
+        // Kept for a later version in which agents talk to each other; a warning says so.
         encrypt: _,
-        // Taken by `node::meta` and `http_settings`.
+        // Used by `node::meta` and `http_settings`.
         node_meta: _,
         domain: _,
         alt_domain: _,
@@ -73,7 +73,7 @@ pub(super) fn agent_config(
         token_ttl,
         policy_ttl,
         role_ttl,
-        // Taken by the server.
+        // Used by the server.
         initial_management: _,
         tokens,
         token_persistence,
@@ -88,7 +88,7 @@ pub(super) fn agent_config(
         acl: AclConfig {
             enabled: *enabled,
             default_policy: default_policy(*acl_default),
-            // A token is resolved together with its policies: none of them is believed longer than it may be.
+            // A token is resolved together with its policies, so the shortest of these times counts.
             token_ttl: *token_ttl.min(policy_ttl).min(role_ttl),
             down_policy: match down_policy {
                 section::DownPolicy::Deny => DownPolicy::Deny,
@@ -99,7 +99,7 @@ pub(super) fn agent_config(
         tokens: agent_tokens(tokens),
         token_persistence: *token_persistence,
         default_intention_policy: *default_intention_policy,
-        // Without a range no port is free, and a sidecar that names none is refused.
+        // Without a range no port is free, so a sidecar without a port is refused.
         sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
         services: config.definitions.services.clone(),
         checks: config.definitions.checks.clone(),
@@ -138,12 +138,12 @@ pub(super) fn default_policy(action: Action) -> DefaultPolicy {
     }
 }
 
-/// While ACLs are off everything is allowed, whatever their default says.
+/// While ACLs are disabled, everything is allowed, whatever their default policy.
 pub(super) fn effective_default(config: &Config) -> Action {
     if config.acl.enabled { config.acl.default_policy } else { Action::Allow }
 }
 
-/// The certificate authority's settings with the key that was brought along, as its provider reads them.
+/// The CA settings with the supplied private key, as the provider reads them.
 pub(super) fn ca_settings_of(written: &concord_api::connect::CaSettings) -> CaSettings {
     let mut settings = written.plain.clone();
     if let Some(key) = &written.private_key {
@@ -152,18 +152,18 @@ pub(super) fn ca_settings_of(written: &concord_api::connect::CaSettings) -> CaSe
     settings
 }
 
-/// What of the server's settings may change while it runs.
+/// The server's settings that can change at run time.
 pub(super) fn live_settings(config: &Config) -> LiveSettings {
     LiveSettings { entries: config.server.entries.clone().into(), node_meta: node::meta(config) }
 }
 
-/// The tokens the agent uses itself.
+/// The agent's own tokens.
 pub(super) fn agent_tokens(section: &TokensSection) -> AgentTokens {
     let TokensSection { default, agent, config_file_service_registration } = section.clone();
     AgentTokens { default, agent, config_file_service_registration }
 }
 
-/// The resolved configuration as `agent/self` shows it. Knobs show no secrets.
+/// The resolved configuration as `agent/self` shows it. Knobs never show secrets.
 pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<String, Value> {
     let mut all: BTreeMap<String, Value> = concord_config::knob::KNOBS
         .iter()
@@ -177,7 +177,7 @@ pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<S
 
 pub(super) fn http_settings(config: &Config) -> Result<Settings, Failure> {
     let HttpSection {
-        // Taken where the sockets are bound.
+        // Used where the sockets are bound.
         addresses: _,
         port: _,
         response_headers,
@@ -186,7 +186,7 @@ pub(super) fn http_settings(config: &Config) -> Result<Settings, Failure> {
         allowed_hosts,
         block_endpoints,
         header_bytes_max,
-        // Taken by what the endpoints run on.
+        // Used by the context of the endpoints.
         use_cache: _,
         connections_per_client_max,
     } = &config.http;

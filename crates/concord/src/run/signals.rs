@@ -1,19 +1,19 @@
-//! Signals, as one stream of what they ask for (D25).
+//! Signals, as one stream of requests (D25).
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// What a signal requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Asked {
     /// SIGHUP: read the configuration again.
     Reload,
-    /// SIGINT or SIGTERM: end.
+    /// SIGINT or SIGTERM: stop.
     End,
 }
 
-/// The signals the process listens to.
+/// The signals that the process handles.
 #[derive(Debug)]
 pub(crate) struct Signals {
     hangup: Signal,
@@ -22,7 +22,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen; from now on these signals no longer end the process by themselves.
+    /// Starts to handle the signals. From now on they do not end the process by themselves.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
@@ -31,7 +31,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// The next request.
     pub(crate) async fn next(&mut self) -> Asked {
         tokio::select! {
             biased;
@@ -41,7 +41,7 @@ impl Signals {
         }
     }
 
-    /// The next one that asks for the end.
+    /// The next request to stop.
     pub(crate) async fn end(&mut self) {
         while self.next().await == Asked::Reload {}
     }

@@ -1,4 +1,4 @@
-//! Metrics: the only place where they are given somewhere to go.
+//! Metrics. Only this module sets up their output.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,10 +20,10 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
-/// Connections that may ask for metrics at once.
+/// Connections that may read metrics at the same time.
 const METRICS_CONNECTIONS: usize = 16;
 
-/// The metrics of an agent, told as its configuration wants them told.
+/// The metrics of an agent, in the form that its configuration asks for.
 pub(super) struct Metrics {
     handle: PrometheusHandle,
     prefix: String,
@@ -31,12 +31,12 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// All that are kept, in Prometheus' text form.
+    /// All recorded metrics, in Prometheus' text format.
     pub(super) fn render(&self) -> String {
         told(&self.handle.render(), &self.prefix, &self.filter.read())
     }
 
-    /// Tells others from now on.
+    /// Changes which metrics are shown.
     pub(super) fn reload(&self, filter: FilterSection) {
         *self.filter.write() = filter;
     }
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Collects the metrics of an agent from now on; `None` if somebody else in the process already does.
+/// Starts to record the agent's metrics; `None` if another part of the process already does.
 pub(super) fn start_metrics(section: &TelemetrySection) -> Option<Arc<Metrics>> {
     let TelemetrySection { metrics_prefix, filter } = section;
     let handle = start_recorder()?;
@@ -56,12 +56,12 @@ pub(super) fn start_metrics(section: &TelemetrySection) -> Option<Arc<Metrics>> 
     Some(Arc::new(Metrics { handle, prefix, filter }))
 }
 
-/// Collects metrics from now on; `None` if somebody else in the process already does.
+/// Starts to record metrics; `None` if another part of the process already does.
 pub(crate) fn start_recorder() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()
 }
 
-/// Consul's names under another prefix, and of all metrics those that are to be told.
+/// Applies the configured prefix to Consul's names, and removes metrics that the filter excludes.
 fn told(text: &str, prefix: &str, filter: &FilterSection) -> String {
     let prefix = plain(prefix);
     let FilterSection { beginnings, others } = filter;
@@ -87,12 +87,12 @@ fn told(text: &str, prefix: &str, filter: &FilterSection) -> String {
     out
 }
 
-/// A name as Prometheus has it.
+/// A name in Prometheus' form.
 fn plain(name: &str) -> String {
     name.replace(['.', '-'], "_")
 }
 
-/// Serves metrics in Prometheus' text form at `/metrics` until the scope ends.
+/// Serves metrics in Prometheus' text format at `/metrics` until the scope ends.
 pub(crate) async fn serve_metrics(
     address: SocketAddr,
     handle: PrometheusHandle,
@@ -161,7 +161,7 @@ mod tests {
         check("my.mesh", &[], true, &both.replace("consul_", "my_mesh_"));
         check("consul", &[], false, "\n");
         check("consul", &[("consul.api", false)], true, &["\n", OWN].concat());
-        // The longest beginning decides, whatever the order.
+        // The longest matching prefix decides, whatever the order.
         check("consul", &[("consul", false), ("consul.api", true)], false, &[API, "\n"].concat());
         check("x", &[("x.api", true)], false, &[&API.replace("consul_", "x_"), "\n"].concat());
     }

@@ -1,4 +1,5 @@
-//! What the listeners for clients present: read from files at the start and at each reload, and never half.
+//! The certificates of the client listeners. They are read from files at the start and on each reload, completely or
+//! not at all.
 
 use std::fmt;
 use std::io;
@@ -18,14 +19,14 @@ use tracing::warn;
 
 use crate::cli::Failure;
 
-/// The TLS of the listeners, and what they present.
+/// The TLS of the listeners, and the certificates they present.
 pub(super) struct Presenting {
     pub(super) https: Arc<Tls>,
     pub(super) grpc: Arc<Tls>,
     read: Read,
 }
 
-/// What stands in the files, complete.
+/// The content of the files, complete.
 #[derive(Clone)]
 pub(super) struct Read {
     https: Side,
@@ -36,7 +37,7 @@ pub(super) struct Read {
 #[derive(Clone, Default)]
 struct Side {
     config: Option<Arc<rustls::ServerConfig>>,
-    /// What the files held, to tell whether a reload found something else.
+    /// The bytes of the files, to detect whether a reload found other content.
     content: Vec<Vec<u8>>,
 }
 
@@ -49,7 +50,7 @@ impl Presenting {
         Ok(Self { https, grpc, read })
     }
 
-    /// Presents what was read from now on; gives the blocks whose files held something else before.
+    /// Presents the new certificates from now on. Returns the blocks whose files had other content before.
     pub(super) fn take(&mut self, read: Read) -> Vec<&'static str> {
         self.https.replace(read.https.config.clone());
         self.grpc.replace(read.grpc.config.clone());
@@ -71,24 +72,24 @@ impl fmt::Debug for Presenting {
 }
 
 impl Read {
-    /// Reads all files that are named; all faults at once.
+    /// Reads all named files. Reports all errors at once.
     pub(super) fn files(config: &Config, now: Timestamp) -> Result<Self, Vec<Diagnostic>> {
         let (mut faults, tls) = (Vec::new(), &config.tls);
         let https = side(&tls.https, Protocol::Http1, now, &mut faults);
         let grpc = side(&tls.grpc, Protocol::Http2, now, &mut faults);
-        // What is named for RPC between servers is read to be told of faults, and presented to nobody.
+        // Files for RPC between servers are read only to report errors; no listener presents them.
         let _ = side(&tls.internal_rpc, Protocol::Http2, now, &mut faults);
         if faults.is_empty() { Ok(Self { https, grpc }) } else { Err(faults) }
     }
 }
 
-/// Whether an agent could start with the files that are named.
+/// Whether an agent could start with the named files.
 pub(crate) fn check(config: &Config) -> Result<(), Failure> {
     let now = Timestamp::from_nanos(World::tokio().clock.wall_nanos());
     Read::files(config, now).map(|_| ()).map_err(|faults| Failure::input(text(&faults)))
 }
 
-/// Faults as one text, one a line.
+/// Errors as one text, one per line.
 pub(super) fn text(faults: &[Diagnostic]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -96,7 +97,7 @@ pub(super) fn text(faults: &[Diagnostic]) -> String {
 fn side(section: &TlsSection, protocol: Protocol, now: Timestamp, faults: &mut Vec<Diagnostic>) -> Side {
     let mut fault = |file: &TlsFile, message: String| {
         let found = Diagnostic::error(file.origin.clone(), file.key.clone(), message);
-        // What is inherited is read for each block, and told once.
+        // Inherited files are read for each block, but each error is reported once.
         if !faults.contains(&found) {
             faults.push(found);
         }
@@ -151,7 +152,7 @@ fn side(section: &TlsSection, protocol: Protocol, now: Timestamp, faults: &mut V
     }
 }
 
-/// Whose certificates are believed; none if nobody is named.
+/// The trusted authorities; `None` if no file is named.
 fn authorities(
     section: &TlsSection,
     fault: &mut impl FnMut(&TlsFile, String),
@@ -186,7 +187,7 @@ fn chain(file: &TlsFile, now: Timestamp) -> Result<Vec<CertificateDer<'static>>,
     Ok(chain)
 }
 
-/// What is wrong with the time of a certificate. One that we do not read, callers judge all the same.
+/// The problem with the validity of a certificate. If this code cannot parse it, clients will check it anyway.
 fn doubt(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<&'static str> {
     let leaf = Certificate::parse(leaf).ok().filter(|leaf| !leaf.is_valid_at(now))?;
     Some(if leaf.not_after() < now { "has expired" } else { "is not valid yet" })
@@ -222,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// As `openssl req -x509 -newkey rsa:2048 -days 1` makes one, on the last days of November 2026.
+    /// A certificate like those of `openssl req -x509 -newkey rsa:2048 -days 1`, from the last days of November 2026.
     const AGENT: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIDVTCCAj2gAwIBAgIUcDw7qwDRM+C2zXqrK+l3gC+HpvEwDQYJKoZIhvcNAQEL
@@ -250,7 +251,7 @@ jC5bOsse8D35PJfeX+3Ry1FpAzgnU4H4/uDuI+wkweC2i2hZlBaooYU=
     fn a_certificate_outside_of_its_time_is_doubted() {
         let leaf = CertificateDer::from_pem_slice(AGENT.as_bytes()).expect("a certificate");
         let at = |seconds: i64| doubt(&leaf, Timestamp::from_nanos(seconds * 1_000_000_000));
-        // 2026-11-01, the day itself, 2027-01-01.
+        // 2026-11-01, a time within the validity, 2027-01-01.
         assert_eq!(at(1_793_491_200), Some("is not valid yet"));
         assert_eq!(at(1_795_998_213), None);
         assert_eq!(at(1_798_761_600), Some("has expired"));

@@ -1,4 +1,4 @@
-//! `acl bootstrap`: the first token.
+//! `acl bootstrap`: creates the first token.
 
 use concord_client::Client;
 

@@ -1,4 +1,4 @@
-//! `acl policy`: what a token may do.
+//! `acl policy`: the rules that tokens link to.
 
 mod create;
 mod delete;

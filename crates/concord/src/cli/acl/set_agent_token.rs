@@ -1,4 +1,4 @@
-//! `acl set-agent-token`: the tokens the agent uses itself.
+//! `acl set-agent-token`: sets the agent's own tokens.
 
 use concord_client::Client;
 use concord_model::Secret;
@@ -7,7 +7,7 @@ use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::{Io, files};
 
-/// What the first argument may be, and what the API calls it.
+/// The possible first arguments, and their names in the API.
 const KINDS: [(&str, &str); 6] = [
     ("default", "default"),
     ("agent", "agent"),

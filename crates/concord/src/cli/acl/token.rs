@@ -1,4 +1,4 @@
-//! `acl token`: what proves who asks.
+//! `acl token`: the tokens that identify callers.
 
 mod clone;
 mod create;
@@ -52,7 +52,7 @@ const SERVICE_IDENTITY: Flag =
 const NODE_IDENTITY: Flag =
     Flag::list("node-identity", "Node the token speaks for.").placeholder("<name:dc>");
 
-/// The accessor as given, by either name of the flag.
+/// The given accessor, from either of the two flags for it.
 fn named<'a>(call: &'a Invocation<'_>) -> Result<&'a str, Failure> {
     match (call.values.text("accessor-id"), call.values.text("id")) {
         ("", "") => Err(call.usage("-accessor-id is needed")),
@@ -61,7 +61,7 @@ fn named<'a>(call: &'a Invocation<'_>) -> Result<&'a str, Failure> {
     }
 }
 
-/// The policies that two flags name, as references for the body of a write: by name first, as in Consul.
+/// The policies from two flags, as references for a request body: names first, as in Consul.
 async fn policies(
     ids: &[String],
     names: &[String],
@@ -75,7 +75,7 @@ async fn policies(
     Ok(links)
 }
 
-/// The services that a flag names.
+/// The service identities from a flag.
 fn service_identities(flag: &str, values: &Values) -> Result<Vec<Value>, Failure> {
     let read = |text: &String| match text.split_once(':') {
         Some((_, datacenters)) if datacenters.contains(':') => {
@@ -89,7 +89,7 @@ fn service_identities(flag: &str, values: &Values) -> Result<Vec<Value>, Failure
     values.list(flag).iter().map(read).collect()
 }
 
-/// The nodes that a flag names.
+/// The node identities from a flag.
 fn node_identities(flag: &str, values: &Values) -> Result<Vec<Value>, Failure> {
     let read = |text: &String| match text.split_once(':') {
         Some((node, datacenter)) if !datacenter.contains(':') => {

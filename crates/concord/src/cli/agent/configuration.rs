@@ -1,4 +1,4 @@
-//! From the agent's flags to its configuration: files are read here, everything else is decided by `config`.
+//! Turns the agent's flags into its configuration. This module reads the files; `config` decides everything else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use concord_model::Secret;
 use crate::cli::failure::Failure;
 use crate::cli::flag::Values;
 
-/// Most files taken from one directory; more is a mistaken path.
+/// Most files read from one directory; more mean a wrong path.
 const DIRECTORY_FILES_MAX: usize = 4096;
 
-/// Flags that mean nothing here and may be given all the same.
+/// Flags without effect that are accepted.
 const WITHOUT_MEANING: [&str; 2] = ["protocol", "raft-protocol"];
-/// Flags that are read here or taken over by [`flags`].
+/// Flags that are handled here or converted by [`flags`].
 const KNOWN: [&str; 49] = [
     "advertise",
     "allow-write-http-from",
@@ -67,16 +67,16 @@ const KNOWN: [&str; 49] = [
     "ui",
 ];
 
-/// What the agent's flags say.
+/// The result of the agent's flags.
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    /// The configuration with its warnings.
+    /// The configuration and its warnings.
     pub(crate) loaded: Loaded,
-    /// Where to write the bound addresses once the agent serves.
+    /// The file for the bound addresses, written once the agent serves.
     pub(crate) ready_file: Option<PathBuf>,
 }
 
-/// Reads the files that the flags name and loads the configuration. A reload calls it again.
+/// Reads the files that the flags name, and loads the configuration. A reload calls it again.
 pub(crate) fn read(values: &Values, host: &Host) -> Result<Configuration, Failure> {
     let flags = flags(values)?;
     let found = sources(values)?;
@@ -85,29 +85,29 @@ pub(crate) fn read(values: &Values, host: &Host) -> Result<Configuration, Failur
     Ok(Configuration { loaded, ready_file: values.optional("ready-file").map(PathBuf::from) })
 }
 
-/// The faults of a configuration, each on a line of its own.
+/// The errors of a configuration, one per line.
 pub(crate) fn refused(found: Vec<Diagnostic>) -> Failure {
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     Failure::input(format!("the configuration cannot be used\n  {}", lines.join("\n  ")))
 }
 
-/// Files that were named, themselves or by their directory.
+/// Files that were named directly or through their directory.
 #[derive(Debug, Default)]
 pub(crate) struct FoundFiles {
-    /// Those that are read.
+    /// The files that are read.
     pub(crate) sources: Vec<Source>,
-    /// Those of directories that are not, for their names.
+    /// The files in directories that are skipped because of their names.
     left_out: Vec<PathBuf>,
 }
 
 impl FoundFiles {
-    /// Files that are read after these.
+    /// Adds files that are read after these.
     pub(crate) fn append(&mut self, later: Self) {
         self.sources.extend(later.sources);
         self.left_out.extend(later.left_out);
     }
 
-    /// What is not read is told, as somebody may think that it is.
+    /// Warns about skipped files, because the user may believe that they are read.
     pub(crate) fn tell_left_out(&self, loaded: &mut Loaded) {
         let told = self.left_out.iter().map(|path| {
             let origin = Origin { source: path.display().to_string(), ..Origin::default() };
@@ -121,7 +121,7 @@ impl FoundFiles {
     }
 }
 
-/// The files, in the order in which later ones win: as the flags name them, directories by file name.
+/// The files in the order in which later ones win: in flag order, and by name within a directory.
 fn sources(values: &Values) -> Result<FoundFiles, Failure> {
     let format = values.optional("config-format").and_then(Format::parse);
     sources_at(values.in_order(&["config-file", "config-dir"]), format)
@@ -135,7 +135,7 @@ pub(crate) fn sources_at<'a>(
     let (mut paths, mut left_out) = (Vec::new(), Vec::new());
     for named in named {
         let path = PathBuf::from(named);
-        // As in Consul either flag takes either.
+        // Either flag accepts files and directories, as in Consul.
         if path.is_dir() {
             let (read, other) =
                 directory_files(&path)?.into_iter().partition(|path| format.is_some() || is_named(path));
@@ -155,7 +155,7 @@ fn source(path: &Path, format: Option<Format>) -> Result<Source, Failure> {
     Ok(Source { format, ..Source::file(shown.to_string(), bytes) })
 }
 
-/// Whether a file's name says how it is written.
+/// Whether a file's name tells its format.
 fn is_named(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "hcl" || extension == "json")
 }
@@ -181,7 +181,7 @@ fn directory_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
 fn flags(values: &Values) -> Result<AgentFlags, Failure> {
     let given = |name: &&str| values.origin(name).is_some() && !WITHOUT_MEANING.contains(name);
     let names: Vec<_> = values.flags().iter().map(|flag| flag.name).filter(given).collect();
-    // A switch that is given as off asks for what is the case.
+    // A switch that is explicitly off asks for what is the case anyway.
     let off = |name: &&str| values.optional(name) == Some("false");
     let absent = names.into_iter().filter(|name| !KNOWN.contains(name) && !off(name)).collect();
     let text = |name: &str| values.optional(name).map(str::to_owned);
@@ -282,7 +282,7 @@ mod tests {
         }
     }
 
-    /// A value that a flag takes, with what it cannot go without.
+    /// A valid value for a flag, with the other flags that it needs.
     fn sample(flag: &Flag, directory: &str) -> Vec<String> {
         let value = match flag.name {
             "bind" | "advertise" | "client" => "127.0.0.1",
@@ -304,7 +304,7 @@ mod tests {
         };
         let mode: &[&str] = match flag.name {
             "bootstrap" | "bootstrap-expect" => &["-server", "-data-dir=/d"],
-            // They are about a file.
+            // These flags need a log file.
             "log-rotate-bytes" | "log-rotate-duration" | "log-rotate-max-files" => &["-dev", "-log-file=/l"],
             _ => &["-dev"],
         };
@@ -328,8 +328,7 @@ mod tests {
                 Err(Failure::Input(text)) if text.contains("not available yet") => true,
                 Err(other) => panic!("{line:?}: {other:?}"),
             };
-            // There are no keys of membership, on the disk or elsewhere, and an id is made at random: they ask for what
-            // is the case.
+            // Gossip keys do not exist, and node ids are random, so these two flags ask for what is the case anyway.
             let needs_word = !matches!(flag.name, "disable-keyring-file" | "disable-host-node-id");
             assert_eq!(told, needs_word && flag.help.ends_with("Not available yet."), "{line:?}");
         }
@@ -369,7 +368,7 @@ mod tests {
         assert_eq!(last(&[&file, &dir]), "d-b");
         assert_eq!(last(&[&dir, &file]), "f");
         assert_eq!(last(&[&dir, &file, &dir]), "d-b");
-        // Either flag takes either.
+        // Either flag accepts files and directories.
         let (file, dir) = (format!("-config-dir={}", path("f.hcl")), format!("-config-file={}", path("d")));
         assert_eq!((last(&[&file, &dir]), last(&[&dir, &file])), ("d-b".to_owned(), "f".to_owned()));
     }

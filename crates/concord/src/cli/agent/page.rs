@@ -1,6 +1,6 @@
-//! The tables of keys in `docs/configuration.md`: every key there is, as the configuration itself knows it.
+//! Generates the tables of keys in `docs/configuration.md` from the configuration's own tables.
 //!
-//! `CONCORD_BLESS=1 cargo test -p concord --bin concord page` writes them anew.
+//! `CONCORD_BLESS=1 cargo test -p concord --bin concord page` writes them again.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use concord_config::absent::{ABSENT, Answer};
 use concord_config::deprecated::DEPRECATED;
 use concord_config::knob::{DEV_DEFAULTS, KNOBS};
 
-/// Where the tables begin; they reach to the end of the page.
+/// The heading before the tables; they end with the page.
 const BEGIN: &str = "## Every key that counts\n";
 
 fn tables() -> String {

@@ -55,7 +55,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
             instances.into_iter().map(node).collect()
         }
     };
-    // As Consul's: nothing to show is no failure.
+    // As in Consul, an empty list is not an error.
     if nodes.is_empty() {
         io.remark("No nodes match the given query - try expanding your search.")?;
         return Ok(Exit::SUCCESS);

@@ -10,7 +10,7 @@ use super::super::failure::{Exit, Failure, Outcome};
 use super::super::flag::Flag;
 use super::{NODE_META, options};
 
-/// Blanks between a name and its tags, as Consul has it.
+/// Blanks between a name and its tags, as in Consul.
 const GAP: usize = 6;
 
 pub(crate) static SERVICES: Command = Command {

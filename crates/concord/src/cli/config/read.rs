@@ -25,7 +25,7 @@ pub(crate) static READ: Command = Command {
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
     let (kind, name) = (call.required("kind")?, call.required("name")?);
-    // As the agent wrote it: a kind this program does not know is printed whole.
+    // As the agent sent it, so that kinds this program does not know are printed completely.
     let entry = client
         .config_entry::<Value>(kind, name, &call.options())
         .await

@@ -39,8 +39,8 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-/// Refuses keys and values that do not fit the entry, where they stand. Whether the entry makes sense is for the
-/// agent to say, which may know more kinds than this program.
+/// Refuses keys and values that the entry's kind does not have, with their position. The agent decides whether the
+/// entry is valid; it may know more kinds than this program.
 fn check_shape(tree: &Node, path: &str) -> Result<(), Failure> {
     let Err(found) = entry_from_node(tree, files::shown(path)) else { return Ok(()) };
     let misfits = found.faults.iter().filter(|fault| matches!(fault.problem, Problem::Decode(_)));

@@ -1,4 +1,4 @@
-//! `intention check`: may this service call that one? The answer is also the exit code.
+//! `intention check`: whether one service may call another. The answer is also the exit code.
 
 use concord_client::Client;
 
@@ -6,9 +6,9 @@ use crate::cli::Io;
 use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 
-/// Exit code when the answer is no.
+/// Exit code if the connection is denied.
 const DENIED: Exit = Exit(1);
-/// Exit code when there is no answer.
+/// Exit code if there is no answer.
 const NO_ANSWER: u8 = 2;
 
 pub(crate) static CHECK: Command = Command {

@@ -1,8 +1,8 @@
-//! `intention create`: one by its two services, or those in files.
+//! `intention create`: one intention from two arguments, or those in files.
 //!
-//! As Consul's command it goes by the older API, which gives an intention an id, the time it was made and metadata of its
-//! own. What that API does not take is written by the pair: permissions, and intentions of a service whose entry was
-//! written as a whole.
+//! Like Consul's command it uses the older API, which gives an intention an id, a creation time and its own metadata.
+//! Intentions that this API refuses are written by source and destination: those with permissions, and those of a
+//! service whose entry was written as a whole.
 
 use concord_api::intention::Intention;
 use concord_client::{Client, Error, QueryOptions};
@@ -37,7 +37,7 @@ pub(crate) static CREATE: Command = Command {
 struct Wanted {
     source: String,
     destination: String,
-    /// Who and whom, as the older API has them in its body.
+    /// Source and destination, as the older API has them in its body.
     pair: Map<String, Value>,
     body: Map<String, Value>,
 }
@@ -90,7 +90,7 @@ async fn send(
         return client.intention_update_by_id(&there.id, &whole, options).await;
     }
     match client.intention_create(&whole, options).await {
-        // The destination's entry may be one that this API does not edit.
+        // The older API may be unable to edit the destination's entry.
         Err(refused @ Error::Status { .. }) if !body.contains_key("Meta") => {
             by_pair().await.map_err(|_| refused)
         }
@@ -115,7 +115,7 @@ fn from_arguments(call: &Invocation<'_>) -> Result<Wanted, Failure> {
     Ok(Wanted { source: source.to_owned(), destination: destination.to_owned(), pair: pair.collect(), body })
 }
 
-/// `name`, `namespace/name` or `partition/namespace/name` in its parts. The agent has said whether they can be.
+/// Splits `name`, `namespace/name` or `partition/namespace/name`. The agent has checked that the parts are valid.
 fn parts(text: &str) -> (&str, &str, &str) {
     match text.rsplit_once('/') {
         None => ("", "", text),
@@ -126,7 +126,7 @@ fn parts(text: &str) -> (&str, &str, &str) {
     }
 }
 
-/// A side of an intention as the older API names it; what is not said is left out.
+/// Source or destination in the form of the older API; missing parts are left out.
 fn named(side: &str, partition: &str, namespace: &str, name: &str) -> Vec<(String, Value)> {
     [("Partition", partition), ("NS", namespace), ("Name", name)]
         .into_iter()
@@ -156,7 +156,7 @@ fn from_file(path: &str, call: &Invocation<'_>, io: &mut Io) -> Result<Wanted, F
     let mut body = Map::new();
     let written = tree.as_object().into_iter().flat_map(|object| &object.members);
     for entry in written {
-        // Who and whom stand in the parameters.
+        // Source and destination are in the query parameters.
         let plain: String = entry.key.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();
         let (key, value) = match plain.as_str() {
             "action" => ("Action", json!(read.action)),

@@ -49,7 +49,7 @@ fn text(intention: &Intention) -> Result<String, Failure> {
     values.push(("Precedence".to_owned(), intention.precedence.to_string()));
     values.retain(|(_, value)| !value.is_empty());
     let widest = values.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    // A colon behind the name, and two blanks behind the widest.
+    // A colon follows the name, and two blanks follow the widest name.
     let mut fields = Fields::at(widest + 3);
     for (name, value) in &values {
         fields.field(name, value);

@@ -9,7 +9,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
 use crate::cli::{Io, print};
 
-/// Exit code when there is nothing to list.
+/// Exit code if there is nothing to list.
 const NOTHING: Exit = Exit(2);
 
 pub(crate) static LIST: Command = Command {

@@ -1,4 +1,4 @@
-//! `intention match`: which intentions are about a service, in the order in which they are asked.
+//! `intention match`: the intentions for a service, in order of precedence.
 
 use concord_client::Client;
 
@@ -8,7 +8,7 @@ use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
 use crate::cli::{Io, print};
 
-/// Exit code for flags that there are not. What is wrong with the arguments has another, as in Consul.
+/// Exit code for unknown flags. Wrong arguments have another code, as in Consul.
 const FLAGS_REFUSED: u8 = 2;
 
 pub(crate) static MATCH: Command = Command {

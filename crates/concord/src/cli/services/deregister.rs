@@ -1,4 +1,4 @@
-//! `services deregister`: one instance by its id, or all in files.
+//! `services deregister`: one instance by its id, or all instances in files.
 
 use concord_client::Client;
 

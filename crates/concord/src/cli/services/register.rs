@@ -1,4 +1,4 @@
-//! `services register`: one service by flags, or all in files.
+//! `services register`: one service from flags, or all services in files.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::cli::command::{Command, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
 
-/// Flags that describe a service; refused beside files.
+/// Flags that describe a service; they are refused together with files.
 const DESCRIBING: [&str; 9] =
     ["id", "name", "address", "kind", "port", "socket", "meta", "tag", "tagged-address"];
 
@@ -99,7 +99,7 @@ fn from_flags(call: &Invocation<'_>) -> Result<Value, Failure> {
     Ok(Value::Object(body))
 }
 
-/// An address with its port, 0 where none is said.
+/// An address and its port; 0 if there is none.
 fn tagged_address(text: &str) -> Option<(&str, u16)> {
     if text.parse::<IpAddr>().is_ok() {
         return Some((text, 0));

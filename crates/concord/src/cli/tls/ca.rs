@@ -1,4 +1,4 @@
-//! `tls ca create`: an authority of its own.
+//! `tls ca create`: creates a certificate authority.
 
 use super::super::Io;
 use super::super::command::{Command, Invocation, Run};
@@ -44,7 +44,7 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
             additional.iter().map(String::as_str).chain([domain, "localhost"]).map(str::to_owned).collect()
         }
         (false, []) => Vec::new(),
-        // Whoever names a domain takes the authority for one that is good for it alone.
+        // Without `-name-constraint` the user would believe that the authority is limited to the additional domain.
         (false, _) => return Err(call.usage("-additional-name-constraint needs -name-constraint")),
     };
     let pair = [format!("{domain}-agent-ca.pem"), format!("{domain}-agent-ca-key.pem")];

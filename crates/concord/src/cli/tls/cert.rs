@@ -1,4 +1,4 @@
-//! `tls cert create`: a certificate for an agent or for who calls one.
+//! `tls cert create`: creates a certificate for an agent or for a client.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::super::flag::Flag;
 use super::make::{self, CertificateTemplate, Use};
 use super::place;
 
-/// What stands for the domain in the names of files.
+/// The placeholder for the domain in file names.
 const DOMAIN: &str = "#DOMAIN#";
 /// Most certificates of one kind in a directory.
 const NUMBERS: u32 = 10_000;
@@ -86,7 +86,7 @@ fn run(call: &Invocation<'_>, io: &mut Io) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
-/// The names of the host, those that were asked for first.
+/// The host names of the certificate; requested names come first.
 fn names(call: &Invocation<'_>, own: &str, node: &[&str]) -> Vec<String> {
     let asked = call.values.list("additional-dnsname").iter().map(|name| name.trim().to_owned());
     let node = Some(node.join(".")).filter(|_| !node[0].is_empty());
@@ -112,7 +112,7 @@ fn addresses(call: &Invocation<'_>, kind: &str) -> Result<Vec<IpAddr>, Failure> 
     asked.map(parse).chain(loopback).collect()
 }
 
-/// The first pair of names of which neither is taken.
+/// The first pair of file names that are both free.
 fn free_pair(prefix: &str) -> Result<[String; 2], Failure> {
     let pair = |number| [format!("{prefix}-{number}.pem"), format!("{prefix}-{number}-key.pem")];
     (0..NUMBERS).map(pair).find(|pair| place::refuse_existing(pair).is_ok()).ok_or_else(|| {

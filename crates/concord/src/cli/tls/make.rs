@@ -1,4 +1,4 @@
-//! Authorities and certificates of hosts, as PEM.
+//! Creates certificate authorities and host certificates, as PEM.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,19 +31,19 @@ pub(super) struct Pair {
     pub(super) key: Secret,
 }
 
-/// What an authority is to be.
+/// The properties of a new authority.
 pub(super) struct AuthorityTemplate<'a> {
-    /// Empty: named by its number.
+    /// Empty: named by its serial number.
     pub(super) common_name: &'a str,
     pub(super) days: u32,
     pub(super) domain: &'a str,
     /// Empty: none.
     pub(super) cluster_id: &'a str,
-    /// Domains it may sign for; none: any.
+    /// Domains for which it may sign; empty: any.
     pub(super) constraints: Vec<String>,
 }
 
-/// What a certificate is to be.
+/// The properties of a new certificate.
 pub(super) struct CertificateTemplate {
     pub(super) common_name: String,
     pub(super) names: Vec<String>,
@@ -52,14 +52,14 @@ pub(super) struct CertificateTemplate {
     pub(super) uses: Vec<Use>,
 }
 
-/// What a certificate is good for.
+/// The purpose of a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Use {
     Server,
     Client,
 }
 
-/// An authority that signs itself.
+/// Creates a self-signed authority.
 pub(super) fn authority(template: AuthorityTemplate<'_>) -> Result<Pair, Failure> {
     let AuthorityTemplate { common_name, days, domain, cluster_id, constraints } = template;
     let (number, mut params) = params(days)?;
@@ -84,7 +84,7 @@ pub(super) fn authority(template: AuthorityTemplate<'_>) -> Result<Pair, Failure
     Ok(Pair { certificate: certificate.pem(), key: Secret::new(key.serialize_pem()) })
 }
 
-/// A certificate that an authority signs; `ca` and `ca_key` are its files, each with its name.
+/// Creates a certificate signed by an authority; `ca` and `ca_key` are the authority's files, each with its name.
 pub(super) fn certificate(
     template: CertificateTemplate,
     (ca_file, ca): (&str, &str),
@@ -125,7 +125,7 @@ pub(super) fn certificate(
     Ok(Pair { certificate: certificate.pem(), key: Secret::new(key.serialize_pem()) })
 }
 
-/// Whether those who trust the authority will take the certificate: the key fits, the authority lives, and its
+/// Checks that clients of the authority will accept the certificate: the key fits, the authority is valid, and its
 /// constraints allow the name.
 fn verify(root: &CertificateDer<'_>, certificate: &CertificateDer<'_>, name: &str) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
@@ -141,11 +141,11 @@ fn verify(root: &CertificateDer<'_>, certificate: &CertificateDer<'_>, name: &st
     verified.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// What all certificates have: a number and a time in which they hold.
+/// The common parts of all certificates: a serial number and a validity period.
 fn params(days: u32) -> Result<(u128, CertificateParams), Failure> {
     let mut bytes = [0; SERIAL_BYTES];
     OsEntropy.fill(&mut bytes);
-    // Numbers are positive (RFC 5280 §4.1.2.2), and none begins with a zero byte.
+    // A serial number must be positive (RFC 5280 §4.1.2.2). The first byte is never zero.
     bytes[0] = bytes[0] & 0x7f | 0x40;
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(&bytes));
@@ -164,7 +164,7 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// A name as certificates hold it.
+/// A name in the form that certificates use.
 fn text(flag: &str, name: &str) -> Result<Ia5String, Failure> {
     Ia5String::try_from(name)
         .map_err(|error| Failure::input(format!("{flag}: {name:?} cannot stand in a certificate: {error}")))

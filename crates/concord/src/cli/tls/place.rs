@@ -1,4 +1,5 @@
-//! The files that `tls` writes, in the current directory: none is ever overwritten, and a pair is written whole or not.
+//! The files that `tls` writes to the current directory. It never overwrites a file, and writes a pair completely or
+//! not at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -10,10 +11,10 @@ use super::super::command::Invocation;
 use super::super::failure::Failure;
 use super::make::Pair;
 
-/// Modes of a certificate, but for what the umask takes away, and of a key.
+/// Modes of a certificate (before the umask) and of a key.
 const MODES: [u32; 2] = [0o666, 0o600];
 
-/// A flag that becomes part of the names of files and hosts.
+/// A flag whose value becomes part of file and host names.
 pub(super) fn named<'a>(flag: &str, call: &'a Invocation<'_>) -> Result<&'a str, Failure> {
     let text = call.values.text(flag);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
@@ -24,14 +25,14 @@ pub(super) fn named<'a>(flag: &str, call: &'a Invocation<'_>) -> Result<&'a str,
     Ok(text)
 }
 
-/// The days of validity, at least one.
+/// The validity in days, at least one.
 pub(super) fn days(call: &Invocation<'_>) -> Result<u32, Failure> {
     let text = call.values.text("days");
     let days = text.parse().ok().filter(|days| (1..=36_500).contains(days));
     days.ok_or_else(|| call.usage(format!("-days: {text} is not between 1 and 36500")))
 }
 
-/// Refuses names that are taken.
+/// Refuses file names that exist.
 pub(super) fn refuse_existing(pair: &[String; 2]) -> Result<(), Failure> {
     match pair.iter().find(|path| Path::new(path).symlink_metadata().is_ok()) {
         None => Ok(()),
@@ -39,7 +40,7 @@ pub(super) fn refuse_existing(pair: &[String; 2]) -> Result<(), Failure> {
     }
 }
 
-/// Writes a certificate and its key, and says so.
+/// Writes a certificate and its key, and prints their names.
 pub(super) fn save(names: &[String; 2], made: &Pair, io: &mut Io) -> Result<(), Failure> {
     let texts = [made.certificate.as_str(), made.key.expose()];
     for (at, ((name, text), mode)) in names.iter().zip(texts).zip(MODES).enumerate() {

@@ -1,8 +1,8 @@
-//! A part of the demo as a child process: it ends with the demo, however that ends.
+//! A part of the demo as a child process. It ends with the demo, however the demo ends.
 //!
-//! Each child holds the reading end of a pipe as its standard input and ends when the pipe closes, which the system
-//! does even for a parent that was killed. Children have a process group of their own, so that Ctrl-C reaches the
-//! demo alone, which then ends them in order.
+//! Each child has the reading end of a pipe as its standard input, and ends when the pipe closes. The system closes
+//! the pipe even if the parent is killed. Children are in their own process group, so that Ctrl-C reaches only the
+//! demo, which then stops them in order.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -18,28 +18,28 @@ use super::limits::{END_WITHIN, LOOK};
 use super::part;
 use super::trouble::Trouble;
 
-/// A running part. Dropped, it is killed.
+/// A running part. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Child {
     name: &'static str,
     process: process::Child,
-    /// Held open: when it closes, the part ends.
+    /// Kept open: the part ends when it closes.
     _leash: Option<ChildStdin>,
 }
 
-/// How a part is started; the same again after it was killed.
+/// How to start a part, also again after it was killed.
 #[derive(Clone, Debug)]
 pub(super) struct Recipe {
     pub(super) name: &'static str,
     /// The command line after the program's name.
     pub(super) words: Vec<String>,
-    /// Where the part writes its addresses once it serves.
+    /// The file to which the part writes its addresses once it serves.
     pub(super) ready: PathBuf,
     pub(super) log: PathBuf,
 }
 
 impl Recipe {
-    /// Starts the part and waits until it says that it serves.
+    /// Starts the part and waits until it serves.
     pub(super) async fn start(
         &self,
         program: &Path,
@@ -74,7 +74,7 @@ impl Recipe {
         command
             .args(["demo", part::WORD])
             .args(&self.words)
-            // Variables for other agents must not lead a part astray.
+            // Variables meant for other agents must not affect a part.
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -87,7 +87,7 @@ impl Recipe {
 }
 
 impl Child {
-    /// Kills the part as a crash would and waits until it is gone.
+    /// Kills the part, as a crash would, and waits until it has ended.
     pub(super) async fn kill(mut self) -> Result<ExitStatus, Trouble> {
         let doing = || format!("kill {}", self.name);
         self.process.start_kill().map_err(Trouble::system(doing()))?;
@@ -99,7 +99,7 @@ impl Child {
         if let Some(pid) = self.pid()
             && let Err(error) = kill_process(pid, Signal::TERM)
         {
-            // It may just have ended by itself; the wait below tells.
+            // It may just have ended by itself; the wait below finds out.
             tracing::debug!(%error, part = self.name, "cannot signal");
         }
         let doing = format!("end {}", self.name);
@@ -109,13 +109,13 @@ impl Child {
         }
     }
 
-    /// Complains if the part has ended by itself.
+    /// Returns an error if the part has ended by itself.
     pub(super) fn running(&mut self) -> Result<(), Trouble> {
         let status = self.process.try_wait().map_err(Trouble::system(format!("look at {}", self.name)))?;
         status.map_or(Ok(()), |status| Err(Trouble::Ended { part: self.name, status }))
     }
 
-    /// Its process id, for as long as it has not been waited for.
+    /// Its process id, until the process has been waited for.
     pub(super) fn pid(&self) -> Option<Pid> {
         self.process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
     }

@@ -1,4 +1,4 @@
-//! The little HTTP that the story and its services speak among themselves.
+//! The small subset of HTTP that the demo and its services use among themselves.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(super) enum HttpError {
     Status { address: SocketAddr, status: StatusCode, body: String },
 }
 
-/// A connection over which one request goes after the other.
+/// A connection that carries one request after the other.
 #[derive(Debug)]
 pub(super) struct Connection {
     address: SocketAddr,
@@ -54,7 +54,7 @@ impl Connection {
         Ok(Self { address, sender, end, scope: scope.clone() })
     }
 
-    /// The answer's text, if the answer was 200.
+    /// The body of the answer, if its status is 200.
     pub(super) async fn get(&mut self, path: &str) -> Result<String, HttpError> {
         let address = self.address;
         let request = Request::get(path).header(header::HOST, address.to_string()).body(Empty::new());
@@ -73,16 +73,16 @@ impl Connection {
         within(&self.scope, address, asking).await
     }
 
-    /// Completes when the other side has closed it.
+    /// Completes when the other side has closed the connection.
     pub(super) async fn closed(self) {
         let Self { sender, end, .. } = self;
-        // How it ended makes no difference: it has.
+        // Only the end matters, not its cause.
         let _ = end.join().await;
         drop(sender);
     }
 }
 
-/// One request over a connection of its own.
+/// Sends one request over a separate connection.
 pub(super) async fn get(address: SocketAddr, path: &str, scope: &Scope) -> Result<String, HttpError> {
     Connection::open(address, scope).await?.get(path).await
 }

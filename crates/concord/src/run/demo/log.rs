@@ -1,4 +1,4 @@
-//! Reads what a sidecar tells: the JSON lines of its log, as they are written.
+//! Follows the JSON log of a sidecar while it is written.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -14,12 +14,12 @@ use super::trouble::Trouble;
 #[derive(Clone, Debug)]
 pub(super) struct Event(Value);
 
-/// A place in a log, from which it is read on.
+/// A position in a log, from which it is read.
 #[derive(Debug)]
 pub(super) struct LogReader {
     path: PathBuf,
     offset: u64,
-    /// Bytes read that are not yet looked at.
+    /// Bytes that were read and are not parsed yet.
     unread: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl Event {
         self.0.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether this is the line about such a thing.
+    /// Whether the line has this message.
     pub(super) fn is(&self, message: &str) -> bool {
         self.text("message") == message
     }
@@ -45,14 +45,14 @@ impl LogReader {
         Self { path, offset: 0, unread: Vec::new() }
     }
 
-    /// Passes over all that was written so far.
+    /// Skips everything written so far.
     pub(super) fn skip(&mut self) -> Result<(), Trouble> {
         self.unread.clear();
         self.offset = std::fs::metadata(&self.path).map_err(self.failed())?.len();
         Ok(())
     }
 
-    /// The next line that is wanted; those before it are passed over.
+    /// The next line that matches; earlier lines are skipped.
     pub(super) async fn find(
         &mut self,
         clock: &dyn Clock,
@@ -74,7 +74,7 @@ impl LogReader {
         }
     }
 
-    /// The next whole line, if there is one.
+    /// The next complete line, if there is one.
     fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
@@ -99,7 +99,7 @@ impl LogReader {
     }
 }
 
-/// The last lines of a log, for a report.
+/// The last lines of a log, for an error report.
 pub(super) fn tail(path: &Path) -> String {
     let read = || -> io::Result<String> {
         let mut file = File::open(path)?;

@@ -1,4 +1,4 @@
-//! The child's side: a command line run on a leash, or one of the demo's two services.
+//! The child process: runs a command line, or one of the demo's two services, and ends when the demo ends.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::limits::END_WITHIN;
 use super::service;
 use crate::cli::{Failure, Invocation, Outcome};
 
-/// The argument of `demo` that makes it a part: `demo part <command line>`.
+/// The argument of `demo` that starts a part: `demo part <command line>`.
 pub(super) const WORD: &str = "part";
 /// The command line of a service: `service <name> <ready file> [<upstream address>]`.
 pub(super) const SERVICE: &str = "service";
@@ -29,7 +29,7 @@ pub(super) fn run(call: &Invocation<'_>, words: &[String]) -> Outcome {
     })?
 }
 
-/// The command line that these words are with a leash, if they are one.
+/// The command line of a part, if these words start one.
 pub(crate) fn command_line(words: &[String]) -> Option<&[String]> {
     match words {
         [demo, part, words @ ..] if demo == "demo" && part == WORD => {
@@ -39,7 +39,7 @@ pub(crate) fn command_line(words: &[String]) -> Option<&[String]> {
     }
 }
 
-/// Does something that ends when it is done, or when the demo has gone.
+/// Runs `act`. Ends the process if the demo ends first.
 pub(crate) fn on_leash<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
     let executor = Executor::new("leash", 1).map_err(|error| Failure::system("start a thread", error))?;
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
@@ -50,7 +50,7 @@ pub(crate) fn on_leash<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
     Ok(done)
 }
 
-/// Ends this process when the demo's end of the pipe has closed.
+/// Ends this process when the demo's end of the pipe closes.
 async fn leash(clock: Arc<dyn Clock>) {
     let (mut input, mut ignored) = (tokio::io::stdin(), [0; 64]);
     while matches!(input.read(&mut ignored).await, Ok(bytes) if bytes > 0) {}

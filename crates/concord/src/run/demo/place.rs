@@ -1,4 +1,4 @@
-//! What the demo takes of the machine: a directory of its own, and ports.
+//! The demo's use of the machine: its own directory, and ports.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -9,18 +9,18 @@ use std::path::PathBuf;
 use super::limits::{DIRECTORY_NAMES, PORTS, PORTS_STRIDE};
 use super::trouble::Trouble;
 
-/// A directory that only this user may look into, removed when dropped.
+/// A directory that only this user can read; it is removed when dropped.
 #[derive(Debug)]
 pub(super) struct PrivateDirectory(PathBuf);
 
-/// The ports that must be known before somebody listens at them.
+/// The ports that must be known before a process listens at them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
     pub(super) http: u16,
     pub(super) grpc: u16,
     pub(super) api_sidecar: u16,
     pub(super) web_sidecar: u16,
-    /// Where web's sidecar takes web's connections to api.
+    /// The port at which web's sidecar accepts connections to api.
     pub(super) upstream: u16,
 }
 
@@ -29,7 +29,7 @@ impl PrivateDirectory {
         let parent = std::env::temp_dir();
         let mut names =
             (0..DIRECTORY_NAMES).map(|number| format!("concord-demo-{}-{number}", std::process::id()));
-        // One left behind by a demo that was killed is passed over: it is not ours to remove.
+        // Skip a directory that a killed demo left behind: it is not ours to remove.
         let made = names.find_map(|name| {
             let path = parent.join(name);
             match DirBuilder::new().mode(0o700).create(&path) {
@@ -55,7 +55,7 @@ impl Drop for PrivateDirectory {
 }
 
 impl Ports {
-    /// Ports that are free now. `http` is taken as it is.
+    /// Ports that are free now. `http` is used as given.
     pub(super) fn find(http: Option<u16>) -> Result<Self, Trouble> {
         const WANTED: usize = 5;
         let free: Vec<u16> = candidates(std::process::id())
@@ -69,7 +69,7 @@ impl Ports {
     }
 }
 
-/// All ports that may be tried, beginning elsewhere for another process.
+/// All ports that may be tried, with a start that depends on the process id.
 fn candidates(pid: u32) -> impl Iterator<Item = u16> {
     let span = u32::from(*PORTS.end() - *PORTS.start()) + 1;
     let first = pid.wrapping_mul(PORTS_STRIDE) % span;

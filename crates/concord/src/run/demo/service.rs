@@ -1,6 +1,6 @@
-//! The two services: `api` greets and counts, `web` asks its upstream and passes on what it hears.
+//! The two services: `api` greets and counts; `web` calls its upstream and returns the answer.
 //!
-//! Neither knows of the mesh: `web` opens plain connections to a port of its own machine.
+//! Neither knows of the mesh: `web` opens plain connections to a local port.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,7 +25,7 @@ use crate::cli::{Exit, Failure, Outcome};
 use crate::run::ready;
 use crate::run::signals::Signals;
 
-/// How many requests were answered; asking this does not count.
+/// The path that returns the number of answered requests. Requests to it are not counted.
 pub(super) const SERVED: &str = "/served";
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Service {
     scope: Scope,
 }
 
-/// Serves on a free port of this machine until a signal ends it.
+/// Serves on a free local port until a signal ends it.
 pub(super) fn run(name: &str, ready_file: &Path, upstream: Option<SocketAddr>) -> Outcome {
     let executor = Executor::new("service", 1).map_err(|error| Failure::system("start a thread", error))?;
     let outcome = executor.block_on(serve(name, ready_file, upstream));

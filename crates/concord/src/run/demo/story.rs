@@ -1,4 +1,4 @@
-//! The story: who takes part, and how it is told and ended. What happens is in the steps.
+//! The frame of the demo: its parts, its start and its end. The steps are in separate files.
 
 mod change;
 mod start;
@@ -21,14 +21,14 @@ use super::place::{Ports, PrivateDirectory};
 use super::teller::{Teller, seconds};
 use super::trouble::Trouble;
 
-/// Who calls, and who is called.
+/// The calling service, and the called one.
 const WEB: &str = "web";
 const API: &str = "api";
 const AGENT: &str = "agent";
 const WEB_SIDECAR: &str = "web-sidecar";
 const API_SIDECAR: &str = "api-sidecar";
 
-/// All that the demo has started, and where it is.
+/// Everything that the demo has started, and its addresses.
 #[derive(Debug)]
 pub(super) struct Story<'a> {
     teller: Teller<'a>,
@@ -37,14 +37,14 @@ pub(super) struct Story<'a> {
     client: Client,
     program: PathBuf,
     ports: Ports,
-    /// In the order in which they were started.
+    /// In the order of their start.
     parts: Vec<Part>,
     told: bool,
-    /// Last: what lies in it is used until all parts have ended.
+    /// Must be the last field, because the parts use the directory until they have ended.
     place: PrivateDirectory,
 }
 
-/// A part of the demo; no child while it has been killed.
+/// A part of the demo; without a child while it is killed.
 #[derive(Debug)]
 struct Part {
     recipe: Recipe,
@@ -59,32 +59,32 @@ impl Part {
     }
 }
 
-/// The mesh once it stands.
+/// The running mesh.
 #[derive(Debug)]
 struct Mesh {
-    /// Where web answers.
+    /// The address of web.
     web: SocketAddr,
-    /// Where api answers, past the mesh; only asked for its count.
+    /// The direct address of api, outside of the mesh; used only to read its count.
     api: SocketAddr,
-    /// Where web's sidecar takes connections to api.
+    /// The address at which web's sidecar accepts connections to api.
     upstream: SocketAddr,
-    /// What web's sidecar tells.
+    /// The log of web's sidecar.
     web_log: LogReader,
-    /// What api's sidecar tells.
+    /// The log of api's sidecar.
     api_log: LogReader,
     trust_domain: String,
     datacenter: String,
 }
 
 impl Mesh {
-    /// The identity a service of this mesh must have.
+    /// The identity that a service of this mesh must have.
     fn identity(&self, service: &str) -> String {
         format!("spiffe://{}/ns/default/dc/{}/svc/{service}", self.trust_domain, self.datacenter)
     }
 }
 
 impl<'a> Story<'a> {
-    /// Finds a place and ports. Nothing is started yet.
+    /// Finds a directory and ports. Starts nothing yet.
     pub(super) fn prepare(teller: Teller<'a>, scope: Scope, http_port: Option<u16>) -> Result<Self, Trouble> {
         let program = std::env::current_exe().map_err(Trouble::system("find this program's own file"))?;
         let ports = Ports::find(http_port)?;
@@ -95,7 +95,7 @@ impl<'a> Story<'a> {
         Ok(Self { teller, scope, clock, client, program, ports, parts: Vec::new(), told: false, place })
     }
 
-    /// Tells all of it. Unless it is to `exit` then, it goes on until a part ends.
+    /// Runs all steps. Without `exit`, it then continues until a part ends.
     pub(super) async fn tell(&mut self, exit: bool) -> Result<(), Trouble> {
         self.teller.title("A small mesh on this machine")?;
         self.teller.line(
@@ -118,12 +118,12 @@ impl<'a> Story<'a> {
         self.watch().await
     }
 
-    /// Whether the story came to its end.
+    /// Whether all steps have been run.
     pub(super) fn is_told(&self) -> bool {
         self.told
     }
 
-    /// What went wrong, where, and what the parts said last: those that have ended, if any has, else all.
+    /// The error, its step, and the last log lines of the parts: of those that have ended, or else of all.
     pub(super) fn report(&mut self, trouble: &Trouble) -> String {
         let place = if self.told { "after its story".to_owned() } else { self.teller.current() };
         let mut text = format!("the demo failed {place}: {trouble}");
@@ -141,7 +141,7 @@ impl<'a> Story<'a> {
         text
     }
 
-    /// Ends all parts, the last started first, and removes what the demo has written.
+    /// Ends all parts, the last one first, and removes the demo's files.
     pub(super) async fn end(mut self) -> Result<(), Trouble> {
         let mut first = Ok(());
         while let Some(part) = self.parts.pop() {
@@ -152,7 +152,7 @@ impl<'a> Story<'a> {
         first
     }
 
-    /// Starts a part and waits until it serves; returns what it says of where.
+    /// Starts a part and waits until it serves. Returns the addresses that it reports.
     async fn start_part(&mut self, name: &'static str, words: Vec<String>) -> Result<Value, Trouble> {
         let ready = self.place.file(&format!("{name}.ready"));
         let log = self.place.file(&format!("{name}.log"));
@@ -160,7 +160,7 @@ impl<'a> Story<'a> {
         self.start_again(name).await
     }
 
-    /// Starts a part that was started before, just as then.
+    /// Starts a part again, exactly as before.
     async fn start_again(&mut self, name: &'static str) -> Result<Value, Trouble> {
         let (program, clock) = (self.program.clone(), Arc::clone(&self.clock));
         let part = self.part(name);
@@ -178,7 +178,7 @@ impl<'a> Story<'a> {
         self.place.file(&format!("{name}.ready")).display().to_string()
     }
 
-    /// The root under which new leaves are signed, once there is one.
+    /// The active root, once there is one.
     async fn active_root(&self) -> Result<(Root, usize, String), Trouble> {
         let since = self.clock.now();
         loop {
@@ -190,7 +190,7 @@ impl<'a> Story<'a> {
                         return Ok((root, count, roots.trust_domain));
                     }
                 }
-                // A new server answers before its certificate authority has made a root.
+                // A new server answers before its certificate authority has created a root.
                 Err(error) if error.is_retryable() && self.clock.now() - since <= SEEN_WITHIN => {}
                 Err(error) => return Err(Trouble::api("ask for the roots")(error)),
             }
@@ -199,7 +199,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Asks web until its answer is as `wanted`; returns the answer.
+    /// Sends requests to web until an answer is as `wanted`. Returns that answer.
     async fn ask_until(
         &self,
         mesh: &Mesh,
@@ -227,7 +227,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// What a person can do now.
+    /// Prints what the user can do now.
     fn invite(&mut self, mesh: &Mesh) -> Result<(), Trouble> {
         let directory = self.program.parent().map_or_else(String::new, |path| path.display().to_string());
         let log = self.place.file("api-sidecar.log").display().to_string();

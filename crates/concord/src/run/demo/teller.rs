@@ -1,4 +1,4 @@
-//! Prints the story: numbered steps, what was seen in each, and how long it took.
+//! Prints the demo: numbered steps, what was observed in each, and how long it took.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use concord_runtime::{Clock, Instant};
 use super::trouble::Trouble;
 use crate::cli::Io;
 
-/// Width of what stands before a fact.
+/// Width of the labels before facts.
 const LABEL: usize = 20;
 
-/// Tells step after step.
+/// Prints the steps one after the other.
 pub(super) struct Teller<'a> {
     io: &'a mut Io,
     colours: bool,
@@ -27,7 +27,7 @@ struct Step {
     began: Instant,
 }
 
-/// How a piece of text looks on a terminal.
+/// The style of a text on a terminal.
 #[derive(Clone, Copy)]
 enum Look {
     Title,
@@ -49,13 +49,13 @@ impl<'a> Teller<'a> {
         self.line(text)
     }
 
-    /// Tells something that was seen.
+    /// Prints an observation.
     pub(super) fn fact(&mut self, label: &str, fact: impl Display) -> Result<(), Trouble> {
         let label = self.styled(Look::Quiet, format_args!("{label:<LABEL$}"));
         self.line(format_args!("   {label} {fact}"))
     }
 
-    /// Ends the step and tells how long it took.
+    /// Ends the step and prints how long it took.
     pub(super) fn done(&mut self) -> Result<(), Trouble> {
         let Some(step) = self.step.take() else { return Ok(()) };
         let took = seconds(self.clock.now() - step.began);
@@ -68,7 +68,7 @@ impl<'a> Teller<'a> {
         self.line(text)
     }
 
-    /// Text as it is, a little to the right.
+    /// Prints text unchanged, indented a little.
     pub(super) fn quote(&mut self, text: &str) -> Result<(), Trouble> {
         for line in text.lines() {
             self.line(format_args!("   | {line}"))?;
@@ -76,14 +76,14 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    /// Each line leaves at once: a story is followed as it happens.
+    /// Each line is flushed at once, so that the user can follow the demo.
     pub(super) fn line(&mut self, text: impl Display) -> Result<(), Trouble> {
         let text = text.to_string();
         self.io.line(text.trim_end()).map_err(Trouble::Output)?;
         self.io.flush().map_err(|error| Trouble::Output(crate::cli::Failure::Output(error)))
     }
 
-    /// Where the story is: in which step.
+    /// The current step.
     pub(super) fn current(&self) -> String {
         let step = self.step.as_ref();
         step.map_or_else(
@@ -92,7 +92,7 @@ impl<'a> Teller<'a> {
         )
     }
 
-    /// Time since the beginning.
+    /// Time since the start of the demo.
     pub(super) fn elapsed(&self) -> Duration {
         self.clock.now() - self.began
     }
@@ -112,7 +112,7 @@ impl std::fmt::Debug for Teller<'_> {
     }
 }
 
-/// A duration as people say it.
+/// A duration in the form people use.
 pub(super) fn seconds(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())

@@ -1,4 +1,4 @@
-//! Requests that flow while things happen to the mesh, and the count of what became of them.
+//! Requests that run while the mesh changes, and the count of their results.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use super::http::{Connection, HttpError, get};
 use super::limits::{LOOK, SEEN_WITHIN, TRAFFIC_PAUSE, TRAFFIC_WORKERS};
 use super::trouble::Trouble;
 
-/// Running traffic: workers that ask `web`, each time over new connections, and one that asks `api` over a single
-/// connection through the mesh that is never opened again.
+/// Running traffic. Some tasks call `web` and open new connections each time. One task calls `api` over a single
+/// connection through the mesh that is never reopened.
 #[derive(Debug)]
 pub(super) struct Traffic {
     count: Arc<Count>,
@@ -30,18 +30,18 @@ struct Count {
     first_failure: OnceLock<String>,
 }
 
-/// What became of the requests, none of which failed.
+/// The number of requests, none of which failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flowed {
-    /// Over a new connection through the mesh each.
+    /// Over a new connection through the mesh for each.
     pub(super) fresh: u64,
-    /// Over the one connection that was kept.
+    /// Over the single connection.
     pub(super) kept: u64,
     pub(super) slowest: Duration,
 }
 
 impl Traffic {
-    /// Starts it: `web` is asked over new connections, `upstream` over one that is kept.
+    /// Starts the traffic: `web` is called over new connections, `upstream` over a single one.
     pub(super) async fn start(web: SocketAddr, upstream: SocketAddr, scope: &Scope) -> Result<Self, Trouble> {
         let kept =
             Connection::open(upstream, scope).await.map_err(Trouble::request("the connection to keep"))?;
@@ -53,12 +53,12 @@ impl Traffic {
         Ok(Self { count, scope: scope.clone(), tasks })
     }
 
-    /// Requests that went through so far.
+    /// The number of successful requests so far.
     pub(super) fn passed(&self) -> u64 {
         self.count.fresh.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more requests went through, each over a new connection. Ends early if one fails.
+    /// Waits until this many more requests succeeded, each over a new connection. Ends early if one fails.
     pub(super) async fn more(&self, requests: u64) -> Result<(), Trouble> {
         let clock = self.scope.clock();
         let (since, wanted) = (clock.now(), self.passed() + requests);
@@ -75,7 +75,7 @@ impl Traffic {
         Ok(())
     }
 
-    /// Stops it; a trouble if a single request failed.
+    /// Stops the traffic. Returns an error if any request failed.
     pub(super) async fn stop(mut self) -> Result<Flowed, Trouble> {
         self.count.stop.store(true, Ordering::Relaxed);
         for task in std::mem::take(&mut self.tasks) {
@@ -107,7 +107,7 @@ impl Count {
 
     fn fail(&self, why: &str) {
         self.failed.fetch_add(1, Ordering::Relaxed);
-        // Only the first one is told.
+        // Only the first failure is reported.
         let _ = self.first_failure.set(why.to_owned());
     }
 

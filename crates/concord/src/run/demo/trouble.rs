@@ -1,4 +1,4 @@
-//! Why a step did not show what it claims.
+//! Why a step failed.
 
 use std::io;
 use std::process::ExitStatus;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cli::Failure;
 
-/// Why a step did not show what it claims.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error("cannot {doing}: {error}")]
@@ -30,7 +30,7 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    /// For `map_err`: `doing` completes "cannot …".
+    /// For `map_err`: `doing` completes the text "cannot …".
     pub(super) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         |error| Self::System { doing, error }
@@ -45,7 +45,7 @@ impl Trouble {
         move |error| Self::Request { what, error }
     }
 
-    /// Complains unless both are the same.
+    /// Returns an error unless both values are equal.
     pub(super) fn unless_same<T: PartialEq + std::fmt::Debug>(
         what: &'static str,
         expected: &T,

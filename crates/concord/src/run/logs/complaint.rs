@@ -1,8 +1,8 @@
-//! What the log cannot tell of itself.
+//! Problems that the log cannot report itself.
 
 use std::io::{self, Write as _, stderr};
 
-/// Tells standard error, and nobody else, what the log cannot tell of itself: once, until it works again.
+/// Writes a problem of the log to standard error only: once, until the log works again.
 #[derive(Debug, Default)]
 pub(super) struct Complaint {
     told: bool,

@@ -1,8 +1,8 @@
-//! The log file, named and rotated as Consul does.
+//! The log file. It is named and rotated as in Consul.
 //!
-//! The file has its name for as long as it is written to. When it is large or old enough it is renamed to
-//! `<name>-<nanoseconds since 1970>.<extension>`, and another one is begun. Unlike in Consul what was in the file
-//! before the start counts, too: its bytes and its age.
+//! The file keeps its name while it is written. When it is large or old enough, it is renamed to `<name>-<nanoseconds
+//! since 1970>.<extension>`, and a new one is begun. Unlike in Consul, the content from before the start counts, too:
+//! its bytes and its age.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,9 +17,9 @@ use parking_lot::Mutex;
 
 use super::complaint::Complaint;
 
-/// Its name where only a directory is said.
+/// The default name if only a directory is given.
 const NAME: &str = "consul.log";
-/// Its mode: for us, and for the group that looks after logs.
+/// Its mode: for us, and for the group that manages logs.
 const MODE: u32 = 0o640;
 
 /// A log file.
@@ -42,12 +42,12 @@ struct State {
 struct Open {
     file: File,
     bytes: u64,
-    /// When it was begun, on the wall clock.
+    /// When it was begun, by the wall clock.
     begun: Duration,
 }
 
 impl LogFile {
-    /// Opens the file, which goes on where it ended, and removes earlier ones that are too many.
+    /// Opens the file for appending, and removes earlier ones that are too many.
     pub(super) fn open(section: &LogFileSection, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let path = match section.path.as_str() {
             directory if directory.ends_with('/') => Path::new(directory).join(NAME),
@@ -60,7 +60,7 @@ impl LogFile {
         Ok(Self { path, section: section.clone(), clock, state: Mutex::new(state) })
     }
 
-    /// Writes a line, into another file if it is time for one.
+    /// Writes a line; rotates first if it is time.
     pub(super) fn write_line(&self, line: &[u8]) {
         let State { open, writing, rotating } = &mut *self.state.lock();
         if self.is_due(open) {
@@ -85,7 +85,7 @@ impl LogFile {
         let (stem, extension) = parts(&self.path);
         let name = format!("{stem}{}{extension}", wall(&*self.clock).as_nanos());
         fs::rename(&self.path, self.path.with_file_name(name))?;
-        // Pruning comes last: what cannot be removed does not keep the next file from being begun.
+        // Prune last: if a file cannot be removed, the next log file must still be begun.
         *open = Open::at(&self.path, &*self.clock)?;
         open.begun = wall(&*self.clock);
         prune(&self.path, self.section.keep)
@@ -96,7 +96,7 @@ impl Open {
     fn at(path: &Path, clock: &dyn Clock) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).mode(MODE).open(path)?;
         let about = file.metadata()?;
-        // Not every file system knows when a file was made.
+        // Not every file system knows when a file was created.
         let made = about.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let begun = if about.len() == 0 { wall(clock) } else { made.unwrap_or_else(|| wall(clock)) };
         Ok(Self { file, bytes: about.len(), begun })
@@ -107,7 +107,7 @@ fn wall(clock: &dyn Clock) -> Duration {
     Duration::from_nanos(u64::try_from(clock.wall_nanos()).unwrap_or(0))
 }
 
-/// What the names of earlier files begin and end with.
+/// The prefix and suffix of the names of earlier files.
 fn parts(path: &Path) -> (String, String) {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (stem, extension) = match name.rfind('.') {
@@ -117,7 +117,7 @@ fn parts(path: &Path) -> (String, String) {
     (format!("{stem}-"), extension.to_owned())
 }
 
-/// Removes earlier files that are not to be kept, the oldest first.
+/// Removes earlier files that should not be kept, the oldest first.
 fn prune(path: &Path, keep: Archives) -> io::Result<()> {
     let keep = match keep {
         Archives::All => return Ok(()),
@@ -132,7 +132,7 @@ fn prune(path: &Path, keep: Archives) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let middle = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(&extension));
-        // Only what we named: another log beside ours is not ours to remove.
+        // Remove only files that we named: other logs in the directory are not ours.
         if let Some(nanos) = middle.and_then(|middle| middle.parse::<u128>().ok()) {
             archives.push((nanos, entry.path()));
         }

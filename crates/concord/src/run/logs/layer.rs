@@ -1,4 +1,4 @@
-//! Layers of the log: lines, and the level from which they are told.
+//! Layers of the log: their lines and their lowest level.
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -7,7 +7,7 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 pub(super) type LevelHandle = reload::Handle<Targets, Registry>;
 pub(super) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Lines as standard error, files and readers get them.
+/// The line format of standard error, files and readers.
 pub(super) fn lines<W>(writer: W, json: bool) -> BoxedLayer
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

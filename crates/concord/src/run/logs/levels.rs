@@ -1,17 +1,17 @@
-//! What is told at which level.
+//! Which events are logged at which level.
 
 use concord_config::section::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-/// Libraries whose decisions are of no interest to operators: they speak up from warnings on, or at trace level.
+/// Libraries whose decisions do not interest operators: they log from warnings on, or everything at trace level.
 const QUIET: &[&str] = &["openraft", "tonic", "tower"];
 
-/// Libraries that warn of what a caller says, once for each time it does: whoever wanted to could fill the log. They speak up
-/// from errors on, or as the others for who looks closely.
+/// Libraries that warn about each invalid input of a client, with which a client could fill the log. They log from
+/// errors on, or everything at trace level.
 const WIRES: &[&str] = &["h2", "hyper", "hyper_util", "rustls"];
 
-/// What is told at a level.
+/// The events that are logged at a level.
 pub(super) fn filter(level: Level) -> Targets {
     let own = own_level(level);
     let theirs = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };

@@ -1,7 +1,7 @@
-//! Those who follow the log while it is written (`agent/monitor`), each at a level of its own.
+//! Readers that follow the log while it is written (`agent/monitor`), each with its own level.
 //!
-//! Nobody is waited for: a reader that takes too little misses lines, and is told how many. While nobody follows,
-//! nothing is made for them.
+//! The log never waits for a reader: a slow reader misses lines and is told how many. While there are no readers, no
+//! lines are produced for them.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -25,20 +25,20 @@ use tracing_subscriber::{Layer as _, reload};
 use super::layer::{BoxedLayer, LevelHandle, lines};
 use super::levels::{own_level, targets};
 
-/// Who may follow at once: each line is written for each of them.
+/// How many readers may follow at the same time: each line is written for each of them.
 const FOLLOWERS_MAX: usize = 16;
-/// Lines that wait for one reader, as in Consul.
+/// Lines that may wait for one reader, as in Consul.
 const LINES_MAX: usize = 512;
 
-/// The followers of the log.
+/// The readers of the log.
 #[derive(Debug, Default)]
 pub(in crate::run) struct Streams {
     followers: RwLock<Vec<Follower>>,
-    /// What lets lines through to them: as text, and as JSON.
+    /// The filters of their lines, for text and for JSON.
     levels: OnceLock<[LevelHandle; 2]>,
 }
 
-/// One of them, as the log knows it.
+/// One reader, from the log's side.
 #[derive(Debug)]
 struct Follower {
     json: bool,
@@ -48,17 +48,17 @@ struct Follower {
     counts: Arc<Counts>,
 }
 
-/// What the log and a reader tell each other.
+/// The counters that the log and a reader share.
 #[derive(Debug, Default)]
 struct Counts {
     /// Bytes that wait.
     waiting: AtomicUsize,
-    /// Lines that were left out since it was last told.
+    /// Lines that were left out since the reader was last told.
     missed: AtomicU64,
 }
 
 impl Streams {
-    /// Without followers, and the layers of the log that write for them.
+    /// No readers yet, and the log layers that write for them.
     pub(super) fn new() -> (Arc<Self>, Vec<BoxedLayer>) {
         let own = Arc::new(Self::default());
         let made = [false, true].map(|json| {
@@ -71,13 +71,13 @@ impl Streams {
         (own, vec![text, json])
     }
 
-    /// Ends all streams, once what waits has been taken.
+    /// Ends all streams, after the waiting lines have been read.
     pub(in crate::run) fn end(&self) {
         self.followers.write().clear();
         self.adjust();
     }
 
-    /// Lets through what somebody wants. Never called while a line is written.
+    /// Sets the filters to what the readers need. Must not be called while a line is written.
     fn adjust(&self) {
         let Some(levels) = self.levels.get() else { return };
         for (json, handle) in [false, true].into_iter().zip(levels) {
@@ -100,7 +100,8 @@ impl Streams {
     }
 }
 
-/// What is told at a level. What libraries say of each write would be written again, without end.
+/// The events that are logged at a level. Libraries that log each write are excluded, because each such line would
+/// cause another one.
 fn wanted(level: LevelFilter) -> Targets {
     targets(level, level.min(LevelFilter::WARN))
 }
@@ -135,7 +136,7 @@ impl LogSource for Streams {
     }
 }
 
-/// What a reader takes. Its end ends the writing for it.
+/// The reader's side of a stream. Dropping it ends the writing for it.
 struct Following {
     streams: Arc<Streams>,
     json: bool,
@@ -168,7 +169,7 @@ impl Drop for Following {
     }
 }
 
-/// Where the log writes for followers.
+/// The writer for readers that follow the log.
 struct Tap {
     streams: Arc<Streams>,
     json: bool,
@@ -186,7 +187,7 @@ impl<'a> MakeWriter<'a> for Tap {
     }
 }
 
-/// One line on its way.
+/// One line that is being written.
 struct Line<'a> {
     tap: &'a Tap,
     target: String,

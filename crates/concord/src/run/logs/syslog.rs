@@ -1,6 +1,6 @@
-//! Syslog: each line a datagram to the socket of this machine's log, as RFC 3164 writes it for a local one.
+//! Syslog: each line is a datagram to this machine's log socket, in the local form of RFC 3164.
 //!
-//! Nothing waits for the log: a line that it does not take at once is lost, which standard error is told.
+//! The log never blocks: a line that syslog does not accept at once is lost, and standard error reports it.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
@@ -14,12 +14,12 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::complaint::Complaint;
 
-/// Where the log of a machine takes lines, as Go looks for it.
+/// The usual sockets of a machine's log, as in Go.
 pub(super) const SOCKETS: &[&str] = &["/dev/log", "/var/run/syslog", "/var/run/log"];
-/// Most bytes of a line: rsyslog's and journald's own bounds are not below it.
+/// Most bytes of a line: the limits of rsyslog and journald are not lower.
 const LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// The log of the machine.
+/// The machine's log.
 #[derive(Debug)]
 pub(super) struct Syslog {
     sockets: Vec<String>,
@@ -31,13 +31,13 @@ pub(super) struct Syslog {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Connected when it is needed first, and anew when the log was started again.
+    /// Connected on first use, and again after the log was restarted.
     socket: Option<UnixDatagram>,
     complaint: Complaint,
 }
 
 impl Syslog {
-    /// The one behind the first of these sockets that is there; looked for with each line until it is.
+    /// The log at the first of these sockets that exists. If none exists, each line searches again.
     pub(super) fn new(sockets: &[&str], facility: Facility, name: &str, clock: Arc<dyn Clock>) -> Self {
         let sockets = sockets.iter().map(|path| (*path).to_owned()).collect();
         let tag = format!("{name}[{}]", std::process::id());
@@ -54,7 +54,7 @@ impl Syslog {
         let datagram = format!("<{priority}>{} {}: {text}", self.time(), self.tag);
         let State { socket, complaint } = &mut *self.state.lock();
         let mut sent = Err(io::Error::from(io::ErrorKind::NotConnected));
-        // Twice: the socket we have may be that of a log that has ended.
+        // Try twice: our socket may belong to a log that has ended.
         for _ in 0..2 {
             if socket.is_none() {
                 match self.connect() {
@@ -83,7 +83,7 @@ impl Syslog {
         found.then_some(socket).ok_or_else(none)
     }
 
-    /// The local time as RFC 3164 §4.1.2 has it, `Jan  2 15:04:05`.
+    /// The local time in the form of RFC 3164 §4.1.2: `Jan  2 15:04:05`.
     fn time(&self) -> String {
         let now = jiff::Timestamp::from_nanosecond(i128::from(self.clock.wall_nanos())).unwrap_or_default();
         now.to_zoned(jiff::tz::TimeZone::system()).strftime("%b %e %H:%M:%S").to_string()
@@ -102,7 +102,7 @@ impl<'a> MakeWriter<'a> for Syslog {
     }
 }
 
-/// The severity of a level (RFC 3164 §4.1.1), as Consul has it: its own news are notices.
+/// The severity of a level (RFC 3164 §4.1.1), as in Consul: info becomes notice.
 fn severity(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -113,7 +113,7 @@ fn severity(level: Level) -> u8 {
     }
 }
 
-/// One line on its way.
+/// One line that is being written.
 pub(super) struct Line<'a> {
     syslog: &'a Syslog,
     severity: u8,

@@ -1,4 +1,4 @@
-//! The channel to the agent's gRPC: TCP or a unix socket, in clear or under TLS.
+//! The channel to the agent's gRPC port: TCP or a unix socket, with or without TLS.
 
 use std::io;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use tower_service::Service;
 
 use crate::cli::{Failure, Invocation};
 
-/// Time to connect, TLS included.
+/// Time limit for connecting, including TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two signs of life, and the time to answer one.
+/// Time between two keep-alive pings, and time to answer one.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
-/// What is spoken inside of TLS (RFC 9113 §3.2).
+/// The protocol inside TLS (RFC 9113 §3.2).
 const PROTOCOL: &[u8] = b"h2";
 
-/// The files for TLS: those of HTTP, but for the authorities if there are some for gRPC.
+/// The TLS files: those for HTTP, except that authorities for gRPC win if they are given.
 pub(super) fn files(call: &Invocation<'_>, http: TlsFiles) -> TlsFiles {
     let path = |name: &str| call.values.optional(name).filter(|value| !value.is_empty()).map(Into::into);
     let (ca_file, ca_path) = (path("grpc-ca-file"), path("grpc-ca-path"));
     if ca_file.is_none() && ca_path.is_none() { http } else { TlsFiles { ca_file, ca_path, ..http } }
 }
 
-/// A channel that connects when it is used first. A unix socket is under TLS only if it is written so: `https://`
-/// names a host.
+/// A channel that connects on first use. Only `https://` addresses use TLS. They name a host, so a unix socket never
+/// uses TLS.
 pub(super) fn open(text: &str, files: &TlsFiles) -> Result<Channel, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::input(format!("gRPC address {text:?}: {error}"));
     let address = Address::parse(text).map_err(|error| wrong(&error))?;
@@ -42,7 +42,7 @@ pub(super) fn open(text: &str, files: &TlsFiles) -> Result<Channel, Failure> {
         }
         Address::Unix(_) => ("localhost".to_owned(), None),
     };
-    // Whether it is encrypted is the connector's matter; to the library it is a stream.
+    // The connector performs the TLS handshake; for the library it is a plain stream.
     let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|error| wrong(&error))?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)

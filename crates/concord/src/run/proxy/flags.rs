@@ -1,5 +1,5 @@
-//! What the command line says of the proxy: which one it is, or what it is. Read before anything is
-//! asked, so that a slip costs no attempt.
+//! The proxy that the command line names or describes. All flags are checked before any request is sent, so that a
+//! mistake costs no attempt.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,34 +8,34 @@ use concord_proxycfg::{DescribedInbound, DescribedProxy, DescribedUpstream, Desc
 
 use crate::cli::{Failure, Invocation};
 
-/// Flags that describe a proxy; one that is registered has said all that already.
+/// Flags that describe a proxy. They are refused for a registered proxy, whose registration has these values.
 const DESCRIBING: [&str; 5] = ["service-addr", "listen", "upstream", "register", "register-id"];
 
-/// Which proxy the command is to be.
+/// Which proxy the command runs.
 #[derive(Clone, Debug)]
 pub(super) enum Said {
-    /// The one registered for an instance.
+    /// The sidecar that is registered for an instance.
     SidecarFor(String),
-    /// The one registered under this id.
+    /// The proxy that is registered under this id.
     Registered(InstanceId),
-    /// One to register while the command runs.
+    /// A proxy that is registered while the command runs.
     Register(ProxyRegistration),
-    /// One that nobody registers.
+    /// A proxy that is not registered.
     Described(DescribedProxy),
 }
 
 /// A proxy to register.
 #[derive(Clone, Debug)]
 pub(super) struct ProxyRegistration {
-    /// The service it stands before.
+    /// The service that it serves.
     pub(super) service: String,
-    /// What to add to its id.
+    /// The suffix of its id.
     pub(super) suffix: String,
-    /// Where it listens.
+    /// The address at which it listens.
     pub(super) listen: HostPort,
-    /// Where its service listens.
+    /// The address at which its service listens.
     pub(super) local: HostPort,
-    /// What its service calls.
+    /// The upstreams of its service.
     pub(super) upstreams: Vec<Upstream>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Upstream {
     pub(super) bind: HostPort,
 }
 
-/// Reads the flags.
+/// Parses the flags.
 pub(super) fn read(call: &Invocation<'_>) -> Result<Said, Failure> {
     let values = &call.values;
     let (sidecar_for, proxy_id, service) =
@@ -77,7 +77,7 @@ pub(super) fn read(call: &Invocation<'_>) -> Result<Said, Failure> {
     }
 }
 
-/// Refuses what would describe a proxy beside a flag that names one.
+/// Refuses flags that describe a proxy, beside a flag that names one.
 fn alone(naming: &str, call: &Invocation<'_>) -> Result<(), Failure> {
     match DESCRIBING.iter().find(|flag| call.values.origin(flag).is_some()) {
         None => Ok(()),
@@ -129,7 +129,7 @@ fn described(call: &Invocation<'_>, service: &str) -> Result<DescribedProxy, Fai
     })
 }
 
-/// Where connections of the mesh come in and go to: both, or neither.
+/// The addresses at which mesh connections arrive and to which they go: both or neither.
 fn inbound(call: &Invocation<'_>) -> Result<Option<DescribedInbound>, Failure> {
     let (listen, local) = match (call.values.text("listen"), call.values.text("service-addr")) {
         ("", "") => return Ok(None),
@@ -166,7 +166,8 @@ fn upstreams(call: &Invocation<'_>) -> Result<Vec<Upstream>, Failure> {
     call.values.list("upstream").iter().map(|text| upstream(text, call)).collect()
 }
 
-/// `name:port` or `name:address:port`; `name.query:…` is a prepared query, `name.service:…` a service as without a type.
+/// `name:port` or `name:address:port`. `name.query:…` is a prepared query; `name.service:…` is a service, as without
+/// a type.
 fn upstream(text: &str, call: &Invocation<'_>) -> Result<Upstream, Failure> {
     let wrong = || call.usage(format!("-upstream: expected name:[address:]port, found {text:?}"));
     let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
@@ -200,13 +201,13 @@ fn place(flag: &str, text: &str, call: &Invocation<'_>) -> Result<HostPort, Fail
     Ok(HostPort { host: bare(host), port })
 }
 
-/// A host without the brackets that IPv6 addresses are written in.
+/// A host without the brackets of IPv6 addresses.
 fn bare(host: &str) -> String {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned()
 }
 
 impl HostPort {
-    /// The place as a socket's address; `usual` if no address was written.
+    /// The address as a socket address; `usual` if no address was written.
     fn socket(&self, usual: IpAddr, flag: &str, call: &Invocation<'_>) -> Result<SocketAddr, Failure> {
         let ip = match self.host.as_str() {
             "" => usual,

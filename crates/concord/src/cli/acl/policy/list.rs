@@ -8,7 +8,7 @@ use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::print::{self, Fields};
 
-/// Where the values begin: three spaces further in than those of one policy.
+/// The column of the values: three spaces further right than those of one policy.
 const COLUMN: usize = 17;
 
 pub(crate) static LIST: Command = Command {

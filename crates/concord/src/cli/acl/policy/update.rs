@@ -1,4 +1,4 @@
-//! `acl policy update`: what is not said stays as it is, unless `-no-merge` says otherwise.
+//! `acl policy update`: fields without a flag do not change, unless `-no-merge` is given.
 
 use concord_client::Client;
 use serde_json::{Map, json};

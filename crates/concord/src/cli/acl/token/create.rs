@@ -14,7 +14,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::flag::Flag;
 use crate::cli::{Io, unbuilt};
 
-/// Flags that give the token rights; one without any is most likely a flag forgotten.
+/// Flags that give the token rights. If none is given, the user most likely forgot one.
 const GRANTS: [&str; 4] = ["policy-name", "policy-id", "service-identity", "node-identity"];
 
 pub(crate) static CREATE: Command = Command {

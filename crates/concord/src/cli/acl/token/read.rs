@@ -93,7 +93,7 @@ fn show_expanded(expanded: &TokenExpanded, call: &Invocation<'_>, io: &mut Io) -
     Ok(Exit::SUCCESS)
 }
 
-/// Rules as they are written, each line further in.
+/// Adds rules as written, with each line indented.
 fn add_rules(fields: &mut Fields, rules: &str) {
     fields.below(2, "Rules", "");
     for line in rules.trim_matches('\n').lines() {

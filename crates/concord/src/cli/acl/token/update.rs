@@ -1,4 +1,4 @@
-//! `acl token update`: what is not said stays as it is.
+//! `acl token update`: fields without a flag do not change.
 
 use concord_api::acl::Token;
 use concord_client::Client;
@@ -120,7 +120,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     show(&token.value, call, io)
 }
 
-/// The services the token is to speak for. One that is added under a name that is there takes its place.
+/// The service identities after the update. An added one replaces an existing one of the same name.
 fn services(call: &Invocation<'_>, before: &Token) -> Result<Vec<Value>, Failure> {
     let before = before.service_identities.iter().map(|one| json!(one)).collect();
     let given = given(call, "service-identity", service_identities)?;
@@ -128,7 +128,7 @@ fn services(call: &Invocation<'_>, before: &Token) -> Result<Vec<Value>, Failure
     Ok(changed(before, given, adds, |a, b| a["ServiceName"] == b["ServiceName"]))
 }
 
-/// The nodes the token is to speak for.
+/// The node identities after the update.
 fn nodes(call: &Invocation<'_>, before: &Token) -> Result<Vec<Value>, Failure> {
     let before = before.node_identities.iter().map(|one| json!(one)).collect();
     let given = given(call, "node-identity", node_identities)?;
@@ -136,10 +136,10 @@ fn nodes(call: &Invocation<'_>, before: &Token) -> Result<Vec<Value>, Failure> {
     Ok(changed(before, given, adds, |a, b| a == b))
 }
 
-/// Identities that were given.
+/// Identities from a flag.
 struct Given {
     identities: Vec<Value>,
-    /// By the flag that adds.
+    /// They come from the flag that adds.
     to_add: bool,
 }
 
@@ -159,7 +159,7 @@ fn given(
     }
 }
 
-/// Identities stay as they are unless others replace them, or are added.
+/// Existing identities are kept, unless the flags replace them or add to them.
 fn changed(
     before: Vec<Value>,
     given: Given,

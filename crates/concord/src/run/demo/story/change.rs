@@ -1,4 +1,4 @@
-//! What a person may change: the intention, there and back.
+//! Steps in which the user's intention changes: from allow to deny, and back.
 
 use concord_runtime::timeout;
 use tokio::process::Command;
@@ -12,7 +12,7 @@ use super::super::trouble::Trouble;
 use super::{API, Mesh, Story, WEB};
 
 impl Story<'_> {
-    /// An intention denies: the open connection is closed, new ones are refused.
+    /// The intention denies: the open connection is closed, and new ones are refused.
     pub(super) async fn deny(&mut self, mesh: &mut Mesh) -> Result<(), Trouble> {
         self.teller.step("An intention written through the API denies it")?;
         let open = Connection::open(mesh.upstream, &self.scope).await;
@@ -54,7 +54,7 @@ impl Story<'_> {
         self.teller.done()
     }
 
-    /// The way back.
+    /// The intention allows again.
     pub(super) async fn allow(&mut self, mesh: &mut Mesh) -> Result<(), Trouble> {
         self.teller.step("The allow comes back")?;
         self.decide("allow").await?;
@@ -66,12 +66,12 @@ impl Story<'_> {
         self.teller.done()
     }
 
-    /// How many requests api has answered, by its own count.
+    /// The number of requests that api has answered, by its own count.
     async fn served(&self, mesh: &Mesh) -> Result<String, Trouble> {
         get(mesh.api, SERVED, &self.scope).await.map_err(Trouble::request("api's count"))
     }
 
-    /// What the command line says about the denial, by the command line itself.
+    /// Runs `explain` of the command line about the denial.
     async fn explain(&self) -> Result<String, Trouble> {
         let mut command = Command::new(&self.program);
         command.arg("explain").arg(format!("-http-addr={}", self.client.address())).args([WEB, API]);

@@ -1,4 +1,4 @@
-//! The beginning: the agent, the services with their sidecars, and the first request.
+//! The first steps: the agent, the services with their sidecars, and the first request.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,11 +14,11 @@ use super::super::trouble::Trouble;
 use super::{AGENT, API, API_SIDECAR, Mesh, Story, WEB, WEB_SIDECAR};
 use crate::cli::OWN_VERSION;
 
-/// Nobody may call anybody unless an intention says so.
+/// No service may call another without an intention.
 const CONFIGURATION: &str = "default_intention_policy = \"deny\"\n";
 
 impl Story<'_> {
-    /// Up to a mesh that stands.
+    /// Starts everything until the mesh runs.
     pub(super) async fn start(&mut self) -> Result<Mesh, Trouble> {
         let (trust_domain, datacenter) = self.start_agent().await?;
         self.start_services(trust_domain, datacenter).await
@@ -98,8 +98,8 @@ impl Story<'_> {
         sidecar: u16,
         upstreams: &Value,
     ) -> Result<(), Trouble> {
-        // Checks that begin as passing: with the default, critical until first made, the mesh would wait for them
-        // both now and after the agent's restart.
+        // The checks begin as passing. With the default (critical until the first run), the mesh would wait for them
+        // now and again after the agent's restart.
         let listens = |what: &str, port: u16| {
             json!({
                 "Name": format!("{what} listens"),
@@ -143,17 +143,17 @@ impl Story<'_> {
         self.teller.fact(service, fact)
     }
 
-    /// Writes the intention of web to api.
+    /// Writes the intention from web to api.
     pub(super) async fn decide(&self, action: &str) -> Result<(), Trouble> {
         let body = json!({ "Action": action });
         let written = self.client.intention_write(WEB, API, &body, &QueryOptions::default()).await;
         written.map_err(Trouble::api("write the intention"))
     }
 
-    /// One request, and what both sidecars say about it.
+    /// Sends one request, and prints what both sidecars log about it.
     pub(super) async fn request(&mut self, mesh: &mut Mesh) -> Result<(), Trouble> {
         self.teller.step("web asks api; the connection between them is mutual TLS")?;
-        // The first one may have to wait until the sidecars have heard of each other.
+        // The first request may have to wait until the sidecars know of each other.
         self.ask_until(mesh, "an answer through the mesh", Result::is_ok)
             .await?
             .map_err(Trouble::request("web"))?;
@@ -176,7 +176,7 @@ impl Story<'_> {
     }
 }
 
-/// A root as people tell it from others.
+/// A short form of a root that tells it from others.
 pub(super) fn shown(root: &Root) -> String {
     let key = format!("{} {}", root.private_key_type.to_uppercase(), root.private_key_bits);
     format!("{} ({key}), id {}", root.name, root.id.get(..11).unwrap_or(&root.id))

@@ -1,4 +1,4 @@
-//! What a mesh must live through while requests flow: a new root, and the death of the agent.
+//! Steps that a mesh must survive while requests flow: a new root, and a crash of the agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::start::shown;
 use super::{AGENT, Mesh, Story};
 
 impl Story<'_> {
-    /// The root is replaced by one of another kind of key; both sidecars follow; no request fails.
+    /// Replaces the root by one with another kind of key. Both sidecars follow, and no request fails.
     pub(super) async fn rotate(&mut self, mesh: &mut Mesh) -> Result<(), Trouble> {
         self.teller.step("The root of the certificate authority is rotated while requests flow")?;
         let (old, _, _) = self.active_root().await?;
@@ -53,7 +53,7 @@ impl Story<'_> {
         self.teller.done()
     }
 
-    /// The agent is killed and comes back with all it knew; meanwhile requests flow.
+    /// Kills the agent and starts it again with all its data. Requests flow meanwhile.
     pub(super) async fn kill(&mut self, mesh: &mut Mesh) -> Result<(), Trouble> {
         self.teller.step("The agent is killed (SIGKILL) and started again while requests flow")?;
         let before = self.known().await?;
@@ -87,7 +87,7 @@ impl Story<'_> {
         self.teller.done()
     }
 
-    /// The agent that came back decides again: a denial reaches the sidecar, and so does its end.
+    /// The restarted agent decides again: a denial reaches the sidecar, and so does its removal.
     async fn rules_again(&mut self, mesh: &Mesh) -> Result<(), Trouble> {
         let began = self.clock.now();
         self.decide("deny").await?;
@@ -108,7 +108,7 @@ impl Story<'_> {
         self.teller.fact("requests", fact)
     }
 
-    /// Complains if the API still answers.
+    /// Returns an error if the API still answers.
     async fn is_away(&self) -> Result<(), Trouble> {
         match self.client.status_leader(&QueryOptions::default()).await {
             Err(concord_client::Error::Connect { .. }) => Ok(()),
@@ -120,7 +120,7 @@ impl Story<'_> {
         }
     }
 
-    /// What the agent must not lose.
+    /// The data that the agent must not lose.
     async fn known(&self) -> Result<Known, Trouble> {
         let options = QueryOptions::default();
         let services =
@@ -140,14 +140,14 @@ impl Story<'_> {
     }
 }
 
-/// What the agent must not lose.
+/// The data that the agent must not lose.
 #[derive(Debug, PartialEq)]
 struct Known {
-    /// What was registered with the agent, whole.
+    /// The services registered with the agent.
     services: BTreeMap<String, AgentService>,
-    /// Names in the catalog.
+    /// Service names in the catalog.
     catalog: BTreeSet<String>,
-    /// With the indexes at which they were written.
+    /// With the indexes of their writes.
     intentions: Vec<Intention>,
     root: String,
     trust_domain: String,
