@@ -1,6 +1,6 @@
-//! Who asks: a token with what it may do.
+//! A caller: a token and its rights.
 //!
-//! Servers, agents and faces know a caller by this type, and there is one way from policies to rights.
+//! Servers, agents and the HTTP API all use this type, and there is only one way from policies to rights.
 
 use concord_acl::{Access, Authorizer, DefaultPolicy, Labelled, Level, PermissionDenied, Policy, Right};
 use concord_model::token::{ANONYMOUS_ACCESSOR, AclPolicy};
@@ -11,29 +11,29 @@ use crate::error::RpcError;
 use crate::request::Need;
 use crate::sight::Sight;
 
-/// A caller, as far as rights go. Cheap to clone.
+/// A caller with its rights. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Accessor of the token; `None` while ACLs are off.
     pub accessor: Option<Uuid>,
-    /// What it may do.
+    /// Its rights.
     pub rights: Rights,
-    /// The token that further requests are made with; `None`: anonymous.
+    /// The token for further requests; `None`: anonymous.
     pub token: Option<Secret>,
 }
 
-/// What somebody may do.
+/// The rights of a caller.
 #[derive(Clone, Debug)]
 pub struct Rights {
     authorizer: Authorizer,
     version: RightsVersion,
 }
 
-/// Tells rights apart: SHA-256 of the policies they were built from.
+/// Identifies rights: the SHA-256 hash of the policies they were built from.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct RightsVersion([u8; 32]);
 
-/// Stands for "what this caller may see", as a part of cache keys. Never the secret.
+/// Stands in cache keys for what this caller may see. Never contains the secret.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct RightsKey {
     accessor: Option<Uuid>,
@@ -41,7 +41,7 @@ pub struct RightsKey {
 }
 
 impl Caller {
-    /// Somebody who may do everything: while ACLs are off, and for work of one's own.
+    /// A caller with all rights, used while ACLs are disabled and for internal work.
     pub fn unrestricted(token: Option<Secret>) -> Self {
         Self { accessor: None, rights: Rights::all(), token }
     }
@@ -61,7 +61,7 @@ impl Caller {
         Sight::of(&self.rights.authorizer)
     }
 
-    /// Succeeds if the caller has a right, else says which one is missing.
+    /// Succeeds if the caller has the right. Otherwise the error names the missing right.
     pub fn require(&self, right: &Right<'_>) -> Result<(), RpcError> {
         if self.may(right) {
             return Ok(());
@@ -70,12 +70,12 @@ impl Caller {
         Err(RpcError::Denied(PermissionDenied::new(accessor, right.clone()).to_string()))
     }
 
-    /// Succeeds if the caller may change a service.
+    /// Succeeds if the caller may write a service.
     pub fn require_service_write(&self, service: &str) -> Result<(), RpcError> {
         self.require(&Right::named(Labelled::Service, service, Level::Write))
     }
 
-    /// Succeeds if the caller has what a request needs before anything is read.
+    /// Checks the rights that a request needs before anything is read.
     pub fn meet(&self, need: &Need) -> Result<(), RpcError> {
         match need {
             Need::Open | Need::Filtered | Need::CheckedAt(_) | Need::OwnToken => Ok(()),
@@ -84,20 +84,20 @@ impl Caller {
         }
     }
 
-    /// What it may see, as a part of cache keys.
+    /// What the caller may see, in the form for cache keys.
     pub fn rights_key(&self) -> RightsKey {
         RightsKey { accessor: self.accessor, version: self.rights.version }
     }
 }
 
 impl Rights {
-    /// All of them.
+    /// All rights.
     fn all() -> Self {
         Self { authorizer: Authorizer::manage_all(), version: RightsVersion([0; 32]) }
     }
 
-    /// Those that policies give. A policy that cannot be read denies everything: its rules were checked when it was
-    /// written, so something is wrong, and nothing must open because of it.
+    /// The rights from policies. A policy that cannot be parsed denies everything: its rules were checked when it was
+    /// written, so something is wrong, and that must not give anybody access.
     pub fn of<'a>(policies: impl IntoIterator<Item = &'a AclPolicy>, default: DefaultPolicy) -> Self {
         let mut policies: Vec<_> = policies.into_iter().collect();
         policies.sort_by_key(|policy| policy.id);
@@ -114,7 +114,7 @@ impl Rights {
         Self { authorizer, version: RightsVersion::of(&policies) }
     }
 
-    /// Tells these rights apart from others.
+    /// Identifies these rights.
     pub fn version(&self) -> RightsVersion {
         self.version
     }

@@ -1,29 +1,29 @@
-//! What can go wrong, sorted by who must act.
+//! Errors, grouped by who must act.
 
 use serde::{Deserialize, Serialize};
 
 /// Why a request was not answered.
 ///
-/// Faces map each variant to their own codes in one place; the texts are those clients of Consul
-/// match on where such a text exists.
+/// Each interface maps the variants to its own codes in one place. Where clients of Consul match a text, it is
+/// exactly that text.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum RpcError {
-    // The caller sent nonsense.
+    // The caller sent an invalid request.
     /// The request is malformed or breaks a rule; the text names field and remedy.
     #[error("{0}")]
     Invalid(String),
-    /// What was asked for by name is not there.
+    /// The named thing does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// No datacenter of that name is known.
+    /// The datacenter is unknown.
     #[error("No path to datacenter")]
     UnknownDatacenter,
-    /// The state has moved on since the caller looked.
+    /// The state has changed since the caller read it.
     #[error("{0}")]
     Conflict(String),
-    /// What is stored stands against the request, in the words of Consul's servers. They do not tell such
-    /// refusals from faults of their own, and clients have learnt to match on both: the text and 500.
+    /// The stored data does not allow the request; the text is that of Consul's servers. They do not distinguish such
+    /// refusals from internal errors, and clients match both the text and status 500.
     #[error("{0}")]
     Rejected(String),
 
@@ -34,12 +34,12 @@ pub enum RpcError {
     /// The token is unknown, expired or was deleted.
     #[error("ACL not found")]
     TokenNotFound,
-    /// The token is unknown, and there can be none yet: nobody has bootstrapped the ACL system.
+    /// The token is unknown, and no token exists yet: the ACL system has not been bootstrapped.
     #[error(
         "ACL system must be bootstrapped before making any requests that require authorization: ACL not found"
     )]
     NotBootstrapped,
-    /// ACLs are off, so there is nothing to manage.
+    /// ACLs are disabled, so there is nothing to manage.
     #[error("ACL support disabled")]
     AclDisabled,
 
@@ -47,39 +47,39 @@ pub enum RpcError {
     /// No server leads at the moment.
     #[error("No cluster leader")]
     NoLeader,
-    /// Whoever would have asked the servers cannot be reached; the text says what happened on the way.
+    /// The servers could not be reached; the text has the reason.
     #[error("the agent cannot be reached: {0}")]
     Unreachable(String),
-    /// It was sent but not confirmed: it may have happened or happen yet.
+    /// The request was sent but not confirmed: it may have been carried out, or may still be.
     #[error("timed out waiting for the log; the write may or may not have been applied")]
     OutcomeUnknown,
-    /// The limit of signatures is reached.
+    /// The limit for signatures is reached.
     #[error("Rate limit reached, try again later")]
     RateLimited,
-    /// A named limit is reached.
+    /// A limit is reached; the text names it.
     #[error("{0}")]
     Busy(String),
-    /// The servers' disk is full: nothing was written. The text says what helps.
+    /// The servers' disk is full; nothing was written. The text has the remedy.
     #[error("{0}")]
     ReadOnly(String),
     /// The server or agent is stopping.
     #[error("shutting down")]
     ShuttingDown,
 
-    // Ours is missing or broken.
+    // Something on our side is missing or broken.
     /// The certificate authority has no active root yet, or cannot sign.
     #[error("CA is uninitialized and unable to sign certificates yet: {0}")]
     CaNotReady(String),
     /// Documented in Consul, not built here yet.
     #[error("not available yet: {0}")]
     NotAvailable(String),
-    /// A fault of ours; the text is for operators.
+    /// An internal error; the text is for operators.
     #[error("internal error: {0}")]
     Internal(String),
 }
 
 impl RpcError {
-    /// Whether the same request can succeed later without anybody changing anything.
+    /// Whether the same request may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NoLeader
@@ -104,7 +104,7 @@ impl RpcError {
         }
     }
 
-    /// Whether the caller's rights are the reason.
+    /// Whether the error is about the caller's rights.
     pub fn is_denial(&self) -> bool {
         matches!(self, Self::Denied(_) | Self::TokenNotFound | Self::NotBootstrapped)
     }

@@ -1,4 +1,4 @@
-//! The form in which a secret leaves the process. Here alone it does: on a line between our own processes.
+//! The wire form of a secret. It is used only for messages between our own processes.
 
 use concord_model::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

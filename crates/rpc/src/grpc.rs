@@ -3,7 +3,7 @@
 //! Two methods of the service `concord.proxy.v1.Snapshots`: `Attach` (server streaming) and
 //! `SignLeaf` (unary). Messages are MessagePack with named fields rather than protobuf: the wire
 //! is private to concord's own processes, evolves by adding fields, and needs no second schema.
-//! The token travels in the metadata key `x-consul-token`, and is looked at before anything of the message is read.
+//! The token is in the metadata key `x-consul-token`, and is checked before anything of the message is read.
 
 mod body;
 mod client;
@@ -25,18 +25,19 @@ pub const SERVICE: &str = "concord.proxy.v1.Snapshots";
 pub const ATTACH: &str = "/concord.proxy.v1.Snapshots/Attach";
 /// Path of the signing method.
 pub(crate) const SIGN_LEAF: &str = "/concord.proxy.v1.Snapshots/SignLeaf";
-/// Metadata key of the caller's token, as Consul's gRPC services have it.
+/// Metadata key of the caller's token, as in Consul's gRPC services.
 pub const TOKEN_METADATA: &str = "x-consul-token";
-/// Largest message a client accepts: one section. Intentions with 100,000 sources stay below it.
+/// Largest message that a client accepts: one section. Intentions with 100,000 sources are smaller.
 pub const MESSAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
-/// Largest request a server accepts, unless its type says more: names, and a certificate request of a few KiB.
+/// Largest request that a server accepts, unless the request's type has another limit: names, and a certificate
+/// request of a few KiB.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
-/// What stands before each message: whether it is compressed, and its length.
+/// The prefix of each message: whether it is compressed, and its length.
 pub(crate) const PREFIX_BYTES: usize = 5;
 
-/// A request that one message holds.
+/// A request that consists of one message.
 pub(crate) trait Asked: DeserializeOwned + Send + 'static {
-    /// Bytes it may have.
+    /// The largest size of the request in bytes.
     const BYTES_MAX: usize = REQUEST_BYTES_MAX;
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct SignLeaf {
 
 impl Asked for SignLeaf {}
 
-/// The gRPC code of an error; the error itself travels in the status details.
+/// The gRPC code for an error. The error itself is in the status details.
 pub fn status_of(error: &RpcError) -> tonic::Status {
     let code = match error {
         RpcError::Invalid(_) => tonic::Code::InvalidArgument,
@@ -76,7 +77,7 @@ pub fn status_of(error: &RpcError) -> tonic::Status {
     tonic::Status::with_details(code, error.to_string(), details.into())
 }
 
-/// What a status says, and what it came from: the text alone is often no more than `transport error`.
+/// The text of a status and of its causes: the text alone is often only `transport error`.
 fn with_causes(status: &tonic::Status) -> String {
     let mut text = status.message().to_owned();
     let mut cause = std::error::Error::source(status);
@@ -90,7 +91,7 @@ fn with_causes(status: &tonic::Status) -> String {
     text
 }
 
-/// The error a status carries, or the nearest one for a status that did not come from us.
+/// The error in a status, or the nearest one for a status that did not come from us.
 pub fn error_of(status: &tonic::Status) -> RpcError {
     if let Ok(error) = rmp_serde::from_slice(status.details()) {
         return error;

@@ -1,4 +1,4 @@
-//! What comes with every request and with every answer.
+//! The data that accompanies every request and every answer.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
-    /// By the leader, from its lease.
+    /// The leader answers from its lease.
     #[default]
     Default,
-    /// By the leader, after a majority confirmed that it still leads.
+    /// The leader answers after a majority has confirmed that it still leads.
     Consistent,
-    /// By any server, as it stands there.
+    /// Any server answers with its own state.
     Stale,
 }
 
 impl Consistency {
-    /// As `X-Consul-Effective-Consistency` names it.
+    /// The name in `X-Consul-Effective-Consistency`.
     pub fn effective(self) -> &'static str {
         match self {
             Self::Default => "leader",
@@ -29,11 +29,11 @@ impl Consistency {
     }
 }
 
-/// What comes with a request.
+/// The data that accompanies a request.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Head {
-    /// Where the request is to be carried out; `None`: here.
+    /// The datacenter that carries out the request; `None`: this one.
     pub datacenter: Option<Datacenter>,
     /// The caller's token; `None`: anonymous.
     #[serde(with = "crate::exposed")]
@@ -42,7 +42,7 @@ pub struct Head {
     pub consistency: Consistency,
     /// Answer when the result's index is greater than this; 0: answer at once.
     pub min_index: u64,
-    /// How long to wait for that; `None`: the server's default. Bounded by the server.
+    /// How long to wait for that; `None`: the server's default. The server limits it.
     pub wait: Option<Duration>,
 }
 
@@ -59,20 +59,20 @@ impl Head {
     }
 }
 
-/// An answer, and what is known about it.
+/// An answer with its metadata.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Answer<T> {
     /// The answer itself.
     pub value: T,
-    /// Index of the last change to anything the answer was made from; at least 1.
+    /// Index of the last change to anything that the answer was built from; at least 1.
     pub index: u64,
     /// Whether the answering server knew a leader.
     pub known_leader: bool,
-    /// How long ago the answering server heard from the leader; zero on the leader.
+    /// Time since the answering server heard from the leader; zero on the leader.
     pub last_contact: Duration,
     /// Whether the caller's rights hid something.
     pub filtered: bool,
-    /// How the answer was made.
+    /// The consistency of the answer.
     pub consistency: Consistency,
 }
 

@@ -1,16 +1,16 @@
-//! What the servers can be asked, and how proxies learn what to do.
+//! The requests to the servers, and the stream of proxy snapshots.
 //!
-//! - [`request`]: every request as a type that declares its reply, its right and whether it
-//!   writes. A request without a right does not compile.
-//! - [`caller`]: who asks, and the one way from policies to rights.
+//! - [`request`]: every request as a type that declares its reply, its right and whether it writes. A request without
+//!   a right does not compile.
+//! - [`caller`]: the caller of a request, and the only way from policies to rights.
 //! - [`sight`]: which records a caller may see, one rule for each kind.
-//! - [`head`]: what comes with a request: datacenter, token, consistency, the index to wait for.
-//! - [`error`]: what can go wrong, sorted by who must act.
-//! - [`server_api`]: the one trait behind which a server's own handle and a remote client stand.
-//! - [`wire`]: many requests on one line, as bytes.
+//! - [`head`]: the data with a request: datacenter, token, consistency, the index to wait for.
+//! - [`error`]: errors, grouped by who must act.
+//! - [`server_api`]: the trait that a server's own handle and a remote client implement.
+//! - [`wire`]: many requests on one stream, as bytes.
 //! - [`snapshot`]: the stream of proxy snapshots (D15), and its gRPC form in [`grpc`].
 //!
-//! Nothing here decides anything: the server authorises and answers.
+//! Nothing here makes decisions: the server authorises and answers.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,9 +1,8 @@
 //! Every request, as a type that declares its reply, its right and whether it writes.
 //!
-//! The right is part of the type's declaration (D20): a request that does not state one
-//! does not compile. What the right is checked against is the caller's token, in the server that
-//! answers, at each evaluation. This file holds the table of all requests; each noun has a file with the
-//! requests about it.
+//! The right is part of the type's declaration (D20): a request that does not declare one does not compile. The
+//! server that answers checks it against the caller's token, at each evaluation. This file has the table of all
+//! requests; each noun has a file with its requests.
 
 mod acl;
 mod acl_changes;
@@ -57,30 +56,30 @@ use crate::sight;
 
 /// A request with its reply.
 pub trait Request: Clone + DeserializeOwned + Serialize + Send + 'static {
-    /// What it is answered with.
+    /// The type of its reply.
     type Reply: DeserializeOwned + Serialize + Send + 'static;
     /// Its name on the wire and in metrics.
     const NAME: &'static str;
-    /// How it is carried out.
+    /// The terms on which it is carried out.
     const TERMS: Terms;
     /// The right it needs.
     fn need(&self) -> Need;
-    /// As one of all requests.
+    /// Converts it into the enum of all requests.
     fn into_any(self) -> AnyRequest;
-    /// Its reply out of all replies; a mismatch is a fault of the server.
+    /// Extracts its reply from the enum of all replies. A mismatch is an error of the server.
     fn reply_from_any(reply: AnyReply) -> Result<Self::Reply, RpcError>;
 }
 
 macro_rules! requests {
     ($( $name:ident -> $reply:ty, $terms:expr, $need:expr; )+) => {
-        /// One of all requests.
+        /// Any of the requests.
         #[derive(Clone, Debug, Deserialize, Serialize)]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs, reason = "each variant is documented at its type")]
         #[allow(clippy::large_enum_variant, reason = "one lives at a time, on its way to its answer")]
         pub enum AnyRequest { $( $name($name), )+ }
 
-        /// One of all replies.
+        /// Any of the replies.
         #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs, reason = "each variant is documented at its request")]
@@ -90,7 +89,7 @@ macro_rules! requests {
             /// The names of all requests.
             pub const NAMES: &'static [&'static str] = &[ $( stringify!($name), )+ ];
 
-            /// How each of them is carried out, by name.
+            /// The terms of each request, by name.
             pub const DECLARED: &'static [(&'static str, Terms)] =
                 &[ $( (stringify!($name), <$name as Request>::TERMS), )+ ];
 
@@ -99,7 +98,7 @@ macro_rules! requests {
                 match self { $( Self::$name(_) => stringify!($name), )+ }
             }
 
-            /// How it is carried out.
+            /// The terms on which it is carried out.
             pub fn terms(&self) -> Terms {
                 match self { $( Self::$name(_) => <$name as Request>::TERMS, )+ }
             }
@@ -198,7 +197,7 @@ requests! {
     ReadStatus -> ServerStatus, READ.here().once().for_anybody(), |_| Need::Open; // raft addresses are public, as in Consul
 }
 
-/// What it takes to see or write an entry.
+/// The right to read or write an entry.
 fn entry(name: &EntryName, level: Level) -> Need {
     sight::right_to_entry(name, level).map_or(Need::Open, |right| Need::Right(right.into_owned()))
 }

@@ -1,4 +1,4 @@
-//! The one trait behind which a server's own handle and a remote client stand.
+//! The trait that a server's own handle and a remote client implement.
 
 use std::sync::Arc;
 
@@ -8,26 +8,26 @@ use crate::error::RpcError;
 use crate::head::{Answer, Head};
 use crate::request::{AnyReply, AnyRequest, Request};
 
-/// Carries requests to whoever can answer them. A server implements it by answering.
+/// Carries requests to a server. A server implements it by answering them.
 pub trait ServerApi: Send + Sync + 'static {
-    /// Carries one request. A blocking read returns when its index grows or the wait is over.
+    /// Carries one request. A blocking read returns when its index grows or its wait is over.
     fn call_any(&self, head: Head, request: AnyRequest) -> BoxFuture<'_, Result<Answer<AnyReply>, RpcError>>;
 
-    /// Follows one request, from the index of this head on.
+    /// Watches one request, beginning at the index of this head.
     fn watch_any(self: Arc<Self>, head: Head, request: AnyRequest) -> Box<dyn Watching> {
         Box::new(Polled { servers: self, head, request })
     }
 }
 
-/// A request that is followed. Dropping it ends that.
+/// A watch on a request. Dropping it ends the watch.
 pub trait Watching: Send {
-    /// The next answer: after an answer, one with another index, or the same once the wait of the head is over.
-    /// After an error the same is asked again. Nothing is asked for until this is called. A future that is dropped
-    /// loses nothing: the next one goes on with the question that is under way.
+    /// The next answer. After an answer, this is one with another index, or the same one once the head's wait is
+    /// over. After an error, the same request is sent again. Nothing is requested until this is called. Dropping the
+    /// future loses nothing: the next call continues the request that is under way.
     fn next(&mut self) -> BoxFuture<'_, Result<Answer<AnyReply>, RpcError>>;
 }
 
-/// Follows by asking again each time: the way of those who have a server at hand.
+/// Watches by sending the request again each time. Used if the server is in the same process.
 struct Polled<T: ?Sized> {
     servers: Arc<T>,
     head: Head,
@@ -44,7 +44,7 @@ impl<T: ServerApi + ?Sized> Watching for Polled<T> {
     }
 }
 
-/// The typed view of [`ServerApi`].
+/// The typed interface to [`ServerApi`].
 pub trait ServerApiExt: ServerApi {
     /// Carries one request and returns its reply.
     fn call<R: Request>(&self, head: Head, request: R) -> BoxFuture<'_, Result<Answer<R::Reply>, RpcError>> {

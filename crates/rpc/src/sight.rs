@@ -1,7 +1,7 @@
-//! Which records a caller may see: one rule for each kind of record.
+//! Decides which records a caller may see: one rule for each kind of record.
 //!
-//! Servers filter their answers by it, the agent's cache what it hands out, and the agent the lists of its
-//! own. The rules are Consul's. No rule stands a second time anywhere else.
+//! Servers filter their answers with these rules, the agent's cache the answers that it returns, and the agent its
+//! own lists. The rules are Consul's. No rule exists in a second place.
 
 use concord_acl::{Access, Authorizer, Labelled, Level, Right, Scalar};
 use concord_model::catalog::{Check, ServiceInstance};
@@ -11,7 +11,7 @@ use concord_model::{NodeName, ServiceName};
 
 use crate::request::InstanceSelection;
 
-/// The right to an entry, as the table of kinds has it; none if everybody has it.
+/// The right to an entry, from the table of kinds; `None` if everybody has it.
 pub(crate) fn right_to_entry(name: &EntryName, level: Level) -> Option<Right<'_>> {
     let asked = if level == Level::Write { name.kind.write_right() } else { name.kind.read_right() };
     match asked {
@@ -22,65 +22,69 @@ pub(crate) fn right_to_entry(name: &EntryName, level: Level) -> Option<Right<'_>
     }
 }
 
-/// What somebody may see.
+/// What a caller may see.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'a> {
     authorizer: &'a Authorizer,
 }
 
 impl<'a> Sight<'a> {
-    /// What these rights open.
+    /// What these rights allow to see.
     pub fn of(authorizer: &'a Authorizer) -> Self {
         Self { authorizer }
     }
 
-    /// Every node there is or will be. Who does not see this may still see all that there are.
+    /// Whether the caller sees every node, including future ones. A caller for which this is false may still see all
+    /// present nodes.
     pub fn every_node(self) -> bool {
         self.may(&Right::All { resource: Labelled::Node, level: Level::Read })
     }
 
-    /// A node.
+    /// Whether the caller sees a node.
     pub fn node(self, node: &NodeName) -> bool {
         self.reads(Labelled::Node, node.as_str())
     }
 
-    /// A service as such: its name, and what is registered under it with an agent.
+    /// Whether the caller sees a service: its name, and its registrations at an agent.
     pub fn service(self, service: &ServiceName) -> bool {
         self.reads(Labelled::Service, service.as_str())
     }
 
-    /// An instance in the catalog: it tells about its node, too.
+    /// Whether the caller sees an instance in the catalog. The instance also reveals its node.
     pub fn instance(self, node: &NodeName, instance: &ServiceInstance) -> bool {
         self.node(node) && self.service(&instance.service)
     }
 
-    /// An instance that was asked for. Who asks for those that take mesh traffic for a service has to see
-    /// that service as well.
+    /// Whether the caller sees an instance that it asked for. If it asked for instances that accept mesh traffic for
+    /// a service, it must also be allowed to see that service.
     pub fn selected(self, select: &InstanceSelection, node: &NodeName, instance: &ServiceInstance) -> bool {
         (!select.connect || self.service(&select.service.name)) && self.instance(node, instance)
     }
 
-    /// A check in the catalog: it tells about its node, and about its service if it has one.
+    /// Whether the caller sees a check in the catalog. The check also reveals its node, and its service if it has
+    /// one.
     pub fn check(self, node: &NodeName, check: &Check) -> bool {
         self.node(node) && check.service_name.as_ref().is_none_or(|service| self.service(service))
     }
 
-    /// A check at the agent that runs it: there the check of a service tells about that service alone.
+    /// Whether the caller sees a check at the agent that runs it. There a check of a service reveals only that
+    /// service.
     pub fn own_check(self, node: &NodeName, check: &Check) -> bool {
         check.service_name.as_ref().map_or_else(|| self.node(node), |service| self.service(service))
     }
 
-    /// Everything that is said about calls to a destination.
+    /// Whether the caller sees all intentions for a destination.
     pub fn intentions_to(self, destination: &Destination) -> bool {
         self.reads(Labelled::Intention, destination.name.as_str())
     }
 
-    /// A configuration entry.
+    /// Whether the caller sees a configuration entry.
     pub fn entry(self, name: &EntryName) -> bool {
         right_to_entry(name, Level::Read).is_none_or(|right| self.may(&right))
     }
 
-    /// One intention: either end of it is enough, but a source at a peer is not ours to have rights to.
+    /// Whether the caller sees one intention. A right to the source or to the destination is enough, but there are no
+    /// rights to a source in a peered cluster.
     pub fn intention(self, destination: &Destination, source: &Source) -> bool {
         self.intentions_to(destination)
             || (source.peer.is_none() && self.reads(Labelled::Intention, source.name.as_str()))

@@ -1,4 +1,4 @@
-//! How a proxy learns what to do: a whole snapshot first, section by section, then whatever section changes (D15, D37).
+//! The stream of proxy snapshots: first a whole snapshot, section by section, then each changed section (D15, D37).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,23 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RpcError;
 
-/// Which proxy: a registered one, or what a process without a registration asks to be.
+/// Which proxy: a registered one, or one that describes itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "TargetWire", into = "TargetWire")]
 pub enum ProxyTarget {
-    /// One that is registered.
+    /// A registered proxy.
     Registered {
-        /// The node it is registered on; `None`: that of the agent asked.
+        /// The node where it is registered; `None`: the node of this agent.
         node: Option<NodeName>,
         /// The proxy's service id there.
         proxy: InstanceId,
     },
-    /// One that is not: it says itself what it is.
+    /// An unregistered proxy with its own description.
     Described(Arc<DescribedProxy>),
 }
 
-/// A target as it travels: a registered one as it always did, so that a proxy can attach to an agent
-/// of the next version.
+/// The wire form of a target. A registered target keeps its earlier form, so that a proxy can attach to an agent of
+/// the next version.
 #[derive(Deserialize, Serialize)]
 struct TargetWire {
     #[serde(default)]
@@ -40,13 +40,13 @@ struct TargetWire {
     described: Option<Box<DescribedProxy>>,
 }
 
-/// A target that names no proxy, or two.
+/// The target names no proxy, or two.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a proxy is either named by its id or described; this one is neither or both")]
 struct NoTarget;
 
 impl ProxyTarget {
-    /// The proxy registered under that id on the node of the agent asked.
+    /// The proxy with this id that is registered on the node of this agent.
     pub fn registered(proxy: InstanceId) -> Self {
         Self::Registered { node: None, proxy }
     }
@@ -87,21 +87,21 @@ impl From<ProxyTarget> for TargetWire {
     }
 }
 
-/// What a proxy says when it attaches.
+/// The request of a proxy to attach.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attach {
     /// Which proxy it is.
     pub proxy: ProxyTarget,
-    /// What it understands of a snapshot. Whatever needs more is not sent: the stream ends and says why.
+    /// The features that it understands. If a snapshot needs more, the stream ends with an error that says so.
     #[serde(default)]
     pub understands: Understood,
-    /// Who makes the key of its leaf.
+    /// Who creates the key of its leaf.
     #[serde(default)]
     pub leaf: LeafFrom,
 }
 
 impl Attach {
-    /// A proxy that makes its own key.
+    /// A proxy that creates its own key.
     pub fn new(proxy: ProxyTarget, understands: Understood) -> Self {
         Self { proxy, understands, leaf: LeafFrom::Proxy }
     }
@@ -111,20 +111,20 @@ impl Attach {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotEvent {
-    /// First, and alone of its kind in a stream: [`ProxySnapshot::beginning`].
+    /// The first message of a stream; there is only one: [`ProxySnapshot::beginning`].
     Begin {
-        /// What there is but targets, chains and listeners.
+        /// The snapshot without targets, chains and listeners.
         snapshot: Box<ProxySnapshot>,
-        /// Whether these follow.
+        /// Whether sections with these follow.
         #[serde(default)]
         more: bool,
     },
-    /// One section, replaced or gone.
+    /// One section, replaced or removed.
     Section(SectionUpdate),
 }
 
 impl SnapshotEvent {
-    /// The messages that lead whoever has `old`, or nothing, to `new`.
+    /// The messages that turn `old`, or nothing, into `new`.
     pub fn between(old: Option<&ProxySnapshot>, new: &ProxySnapshot) -> VecDeque<Self> {
         let Some(old) = old else {
             let snapshot = Box::new(new.beginning());
@@ -136,15 +136,15 @@ impl SnapshotEvent {
     }
 }
 
-/// What has come of a stream so far.
+/// The snapshot received so far.
 #[derive(Debug, Default)]
 pub struct Received(Option<ProxySnapshot>);
 
 impl Received {
-    /// Takes a message. Gives the snapshot to go by from now on; `None`: more of its sections follow.
+    /// Applies a message. Returns the snapshot to use from now on; `None` if more of its sections follow.
     ///
     /// # Errors
-    /// A message that does not fit to those before it. Attach anew.
+    /// The message does not fit the earlier ones. The proxy must attach again.
     pub fn take(&mut self, event: SnapshotEvent) -> Result<Option<&ProxySnapshot>, RpcError> {
         let more = match (event, &mut self.0) {
             (SnapshotEvent::Begin { snapshot, more }, own) => {
@@ -167,19 +167,19 @@ impl Received {
 /// A stream of snapshots; ends with its first error.
 pub type SnapshotStream = BoxStream<'static, Result<SnapshotEvent, RpcError>>;
 
-/// Where proxies get their snapshots and certificates from.
+/// The source of a proxy's snapshots and certificates.
 ///
-/// Both need `service:write` on the service the proxy stands before, checked at attach, again
-/// whenever the token or its policies change, and at each signature.
+/// Both need `service:write` on the proxy's service. The right is checked on attach, again whenever the token or its
+/// policies change, and at each signature.
 pub trait SnapshotSource: Send + Sync + 'static {
-    /// Whether a token, or none, is one of anybody: asked before anything of a request is read.
+    /// Checks that a token, if there is one, is known. Called before anything of a request is read.
     fn admit(&self, token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>>;
 
     /// Begins a stream of snapshots for a proxy.
     fn attach(&self, proxy: Attach, token: Option<Secret>)
     -> BoxFuture<'_, Result<SnapshotStream, RpcError>>;
 
-    /// Signs a leaf for the service the proxy stands before; the key stays with the caller.
+    /// Signs a leaf for the proxy's service. The key stays with the caller.
     fn sign_leaf(
         &self,
         proxy: ProxyTarget,
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// A target as the version before descriptions wrote it.
+    /// A target in the form of the version before descriptions.
     #[derive(Deserialize, Serialize)]
     struct Before {
         node: Option<NodeName>,
@@ -237,7 +237,7 @@ mod tests {
             let wrong = read(&TargetWire { node: None, proxy, described });
             assert!(wrong.unwrap_err().contains("neither or both"));
         }
-        // To an agent of the version before, a description names no proxy: it is refused.
+        // For an agent of the earlier version, a description names no proxy, so it is refused.
         let bytes = rmp_serde::to_vec_named(&target).unwrap();
         assert!(rmp_serde::from_slice::<Before>(&bytes).is_err());
     }
@@ -258,7 +258,7 @@ mod tests {
         let understands = Understood::of([Feature::Roots]);
         let expected = Attach { proxy: proxy.clone(), understands, leaf: LeafFrom::Agent };
         assert_eq!(rmp_serde::from_slice::<Attach>(&bytes).unwrap(), expected);
-        // A proxy of the version before says nothing of it.
+        // A proxy of the earlier version does not send this field.
         #[derive(Serialize)]
         struct Older {
             proxy: ProxyTarget,

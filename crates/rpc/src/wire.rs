@@ -1,4 +1,4 @@
-//! Requests as bytes, many of them on one line between an agent and a server (D40).
+//! Requests as bytes; many of them share one stream between an agent and a server (D40).
 //!
 //! ```text
 //! Remote (ServerApi) ── Ask, Credit, End ──► answer (a server's ServerApi)
@@ -6,11 +6,11 @@
 //!        └────────── Told, by the watch ────────┘
 //! ```
 //!
-//! Everything that is asked is a watch: its answers come one by one, each for a credit that whoever asks has granted.
-//! A single question is a watch with one credit. So one line carries all that an agent follows, and who is slow with
-//! one watch holds back that one alone. What a line is made of, a stream of gRPC or a channel, is for the caller.
+//! Every request is a watch: its answers are sent one by one, each for a credit that the asking side has granted. A
+//! single question is a watch with one credit. So one stream carries everything that an agent follows, and a slow
+//! watch delays only itself. The caller chooses the transport, for example a gRPC stream or a channel.
 //!
-//! Messages are MessagePack with named fields (D4). A line begins with [`HELLO`] from both sides.
+//! Messages are MessagePack with named fields (D4). Each side begins with [`HELLO`].
 
 mod answering;
 mod asking;
@@ -28,21 +28,21 @@ use crate::error::RpcError;
 use crate::head::{Answer, Head};
 use crate::request::{AnyReply, AnyRequest};
 
-/// The first message of each side: what follows is in this form.
+/// The first message of each side; it names the format of the others.
 pub const HELLO: &[u8] = b"concord rpc 1";
-/// Watches that may be open on one line; the next one is refused.
+/// Watches that may be open on one line. The next one is refused.
 pub const WATCHES_MAX: usize = 100_000;
-/// Credit that a watch may have; what is granted beyond does not count.
+/// The most credit of a watch; a grant beyond it is ignored.
 pub const CREDIT_MAX: u32 = 16;
-/// Messages on their way that neither side has taken yet.
+/// Messages that may wait in each direction.
 pub const MESSAGES_WAITING: usize = 16;
 
-/// Both directions of a line. It is over when either side is closed.
+/// Both directions of a line. The line ends when either side is closed.
 #[derive(Debug)]
 pub struct Line {
-    /// What is sent.
+    /// Outgoing messages.
     pub to: mpsc::Sender<Bytes>,
-    /// What comes.
+    /// Incoming messages.
     pub from: mpsc::Receiver<Bytes>,
 }
 
@@ -54,7 +54,7 @@ impl Line {
         (Self { to: to_server, from: from_server }, Self { to: to_client, from: from_client })
     }
 
-    /// Greets the other side and takes its greeting.
+    /// Sends the greeting and receives that of the other side.
     pub(crate) async fn greet(&mut self) -> Result<(), RpcError> {
         let gone = || RpcError::Unreachable("the line was closed".to_owned());
         self.to.send(Bytes::from_static(HELLO)).await.map_err(|_| gone())?;
@@ -66,59 +66,59 @@ impl Line {
     }
 }
 
-/// Names a watch on its line. Whoever asks chooses it, each only once.
+/// Identifies a watch on its line. The asking side chooses the number, each only once.
 pub(crate) type WatchId = u64;
 
-/// What whoever asks says.
+/// A message of the asking side.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one lives at a time, on its way")]
 pub enum Asked {
     /// Begins a watch.
     Ask {
-        /// Its name.
+        /// Its number.
         watch: WatchId,
-        /// What comes with the request. After each answer its index is that of the answer.
+        /// The head of the request. After each answer its index is that of the answer.
         head: Head,
-        /// What is asked.
+        /// The request.
         request: AnyRequest,
         /// How many answers may be sent.
         credit: u32,
     },
-    /// More answers may be sent.
+    /// Allows more answers.
     Credit {
-        /// Of which watch.
+        /// The watch.
         watch: WatchId,
         /// How many more.
         more: u32,
     },
-    /// Nobody wants to know any more.
+    /// Ends a watch.
     End {
-        /// Which watch.
+        /// The watch.
         watch: WatchId,
     },
 }
 
-/// What whoever answers says: an answer, or why there is none. Either takes one credit.
+/// A message of the answering side: an answer or an error. Each uses one credit.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Told {
-    /// Of which watch.
+    /// The watch.
     pub watch: WatchId,
-    /// The answer.
+    /// The answer or the error.
     pub outcome: Outcome,
 }
 
-/// What a request comes to.
+/// The result of a request.
 pub type Outcome = Result<Answer<AnyReply>, RpcError>;
 
-/// A message as bytes.
+/// Encodes a message.
 pub fn encode<T: Serialize>(message: &T) -> Result<Bytes, RpcError> {
     rmp_serde::to_vec_named(message)
         .map(Bytes::from)
         .map_err(|error| RpcError::Internal(format!("cannot encode a message: {error}")))
 }
 
-/// A message out of bytes. One from a newer version may name what this one does not know.
+/// Decodes a message. A message of a newer version may contain names that this version does not know.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RpcError> {
     rmp_serde::from_slice(bytes).map_err(|error| RpcError::NotAvailable(format!("a message: {error}")))
 }

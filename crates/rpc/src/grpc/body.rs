@@ -1,4 +1,4 @@
-//! The body of a request that is one message: it ends where the message may at most end.
+//! Limits the body of a request with one message to the largest size of that message.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use super::PREFIX_BYTES;
 
 /// A body of at most one message.
 ///
-/// The codec bounds each message, but reads on behind the first one for as long as something comes.
+/// The codec limits each message, but continues to read after the first one for as long as bytes arrive.
 pub(crate) struct OneMessage<B> {
     body: Pin<Box<B>>,
     most: usize,
@@ -20,7 +20,7 @@ pub(crate) struct OneMessage<B> {
 }
 
 impl<B> OneMessage<B> {
-    /// With so many bytes of message.
+    /// A body with at most this many bytes of message.
     pub(crate) fn new(body: B, most: usize) -> Self {
         Self { body: Box::pin(body), most, left: most + PREFIX_BYTES }
     }

@@ -1,4 +1,4 @@
-//! The asking side: a remote agent as a [`SnapshotSource`].
+//! The client side: a remote agent as a [`SnapshotSource`].
 
 use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
@@ -21,7 +21,7 @@ pub struct SnapshotClient {
 }
 
 impl SnapshotClient {
-    /// A client over an open (or lazily opening) channel.
+    /// A client over an open channel, or one that opens on first use.
     pub fn new(channel: Channel) -> Self {
         Self { channel }
     }
@@ -47,7 +47,7 @@ fn with_token<T>(message: T, token: Option<&Secret>) -> Result<Request<T>, RpcEr
 }
 
 impl SnapshotSource for SnapshotClient {
-    /// The agent asks it of each request itself.
+    /// The agent checks the token of each request itself.
     fn admit(&self, _: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
         Box::pin(async { Ok(()) })
     }

@@ -52,7 +52,7 @@ impl<T: DeserializeOwned> Decoder for Half<T> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<T>, Status> {
-        // tonic hands over exactly one message, already bounded by its message limit.
+        // tonic passes exactly one message, whose size it has already checked.
         let bytes = buffer.copy_to_bytes(buffer.remaining());
         rmp_serde::from_slice(&bytes).map(Some).map_err(|error| {
             Status::invalid_argument(format!(

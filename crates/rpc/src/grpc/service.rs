@@ -1,4 +1,4 @@
-//! The serving side: a [`SnapshotSource`] as a tonic service.
+//! The server side: a [`SnapshotSource`] as a tonic service.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn token(headers: &HeaderMap) -> Option<Secret> {
     (!value.is_empty()).then(|| Secret::new(value.to_owned()))
 }
 
-/// A method's source, and the token its caller sent.
+/// The source for one call of a method, and the caller's token.
 struct Method {
     source: Arc<dyn SnapshotSource>,
     token: Option<Secret>,
@@ -95,13 +95,13 @@ impl UnaryService<SignLeaf> for SignLeafMethod {
 }
 
 impl Method {
-    /// For the one call a method is made for.
+    /// Takes the content for the only call of the method.
     fn taken(&mut self) -> Self {
         Self { source: Arc::clone(&self.source), token: self.token.take() }
     }
 }
 
-/// A method's codec under the limits of its messages.
+/// The codec of a method, with the limits of its messages.
 fn codec<A: Asked, E: Serialize + Send + 'static>() -> Grpc<Named<E, A>> {
     Grpc::new(Named::<E, A>::new())
         .max_decoding_message_size(A::BYTES_MAX)
@@ -129,7 +129,7 @@ where
         let source = Arc::clone(&self.source);
         Box::pin(async move {
             let token = token(request.headers());
-            // Before the body: who has no standing here has nothing read of what it sends.
+            // Check the token before the body: nothing that an unknown caller sends is read.
             if let Err(error) = source.admit(token.clone()).await {
                 return Ok(status_of(&error).into_http());
             }

@@ -5,53 +5,53 @@ use concord_model::token::{AclPolicy, Identities, PolicyLink};
 use concord_model::{Datacenter, IdentityName, NodeName, Secret, Stamp, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
-/// What the request's token may do, for agents that authorise by themselves.
+/// The rights of the request's token, for agents that authorise requests themselves.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ResolveToken {}
 
-/// What a token may do.
+/// The rights of a token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ResolvedToken {
     /// The token's accessor.
     pub accessor: Uuid,
-    /// The rules of its policies and identities, as far as they hold in the datacenter that answers.
+    /// The rules of its policies and identities, as far as they apply in the answering datacenter.
     pub policies: Vec<AclPolicy>,
-    /// When it stops being valid.
+    /// When it expires.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
 }
 
-/// Makes the first management token.
+/// Creates the first management token.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct BootstrapAcl {
-    /// The secret it should have; `None`: a random one.
+    /// The secret that it should have; `None`: a random one.
     #[serde(default, with = "crate::exposed")]
     pub secret: Option<Secret>,
 }
 
-/// A token as its readers see it.
+/// A token in the form that its reader may see.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TokenRecord {
     /// Its accessor.
     pub accessor: Uuid,
-    /// Its secret, or [`concord_model::token::HIDDEN`] for who may not see it.
+    /// Its secret, or [`concord_model::token::HIDDEN`] for readers that may not see it.
     pub secret: String,
-    /// What people noted about it.
+    /// A description for people.
     pub description: String,
     /// Its policies.
     pub policies: Vec<PolicyLink>,
-    /// What it is the identity of.
+    /// The services and nodes whose identity it has.
     #[serde(default)]
     pub identities: Identities,
     /// Whether it is valid in this datacenter only.
     pub local: bool,
-    /// When it stops being valid.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Digest of what it may do.
+    /// Digest of its content.
     pub hash: Vec<u8>,
-    /// When it changed.
+    /// Its create and modify indexes.
     pub stamp: Stamp,
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Debug for TokenRecord {
     }
 }
 
-/// The token the request was made with.
+/// The token of the request itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ReadOwnToken {}
 
@@ -72,21 +72,22 @@ pub struct ReadToken {
     pub accessor: Uuid,
 }
 
-/// A token by its accessor, with all that decides on what it may do.
+/// A token by its accessor, with everything that decides its rights.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ExpandToken {
     /// The accessor.
     pub accessor: Uuid,
 }
 
-/// A token, and all that decides on what it may do.
+/// A token, with everything that decides its rights.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ExpandedToken {
     /// The token.
     pub token: TokenRecord,
-    /// Its policies that exist, each once, and the rules its identities stand for; also those of other datacenters.
+    /// Its existing policies, each once, and the rules that its identities stand for. Includes those for other
+    /// datacenters.
     pub policies: Vec<AclPolicy>,
-    /// What holds where no rule speaks, at the server that answered.
+    /// The default policy of the server that answered.
     pub default_policy: Action,
     /// The server that answered.
     pub resolved_by: NodeName,
@@ -98,54 +99,54 @@ pub struct ListTokens {
     /// Only those with this policy.
     #[serde(default)]
     pub policy: Option<Uuid>,
-    /// Only those that are the identity of this service.
+    /// Only those with the identity of this service.
     #[serde(default)]
     pub service: Option<IdentityName>,
 }
 
-/// Makes or changes a token.
+/// Creates or changes a token.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SetToken {
-    /// The token to change; `None`: make a new one.
+    /// The token to change; `None`: create a new one.
     #[serde(default)]
     pub accessor: Option<Uuid>,
-    /// Make it with this accessor.
+    /// The accessor of the new token.
     #[serde(default)]
     pub new_accessor: Option<Uuid>,
-    /// Make it with this secret.
+    /// The secret of the new token.
     #[serde(default, with = "crate::exposed")]
     pub secret: Option<Secret>,
-    /// What people note about it.
+    /// A description for people.
     #[serde(default)]
     pub description: String,
     /// Its policies, by id or by name.
     #[serde(default)]
     pub policies: Vec<PolicyChoice>,
-    /// What it is the identity of.
+    /// The services and nodes whose identity it has.
     #[serde(default)]
     pub identities: Identities,
     /// Valid in this datacenter only.
     #[serde(default)]
     pub local: bool,
-    /// When it stops being valid.
+    /// When it expires.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
-    /// How long it is valid from now on; instead of a moment.
+    /// How long it is valid from now on; instead of `expires_at`.
     #[serde(default)]
     pub expires_after: Option<std::time::Duration>,
 }
 
-/// Makes a token like another one, with an accessor and a secret of its own.
+/// Creates a copy of a token with a new accessor and a new secret.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CloneToken {
-    /// The accessor of the other.
+    /// The accessor of the original.
     pub accessor: Uuid,
-    /// What people note about the new one; `None`: as about the other.
+    /// A description of the copy; `None`: as in the original.
     #[serde(default)]
     pub description: Option<String>,
 }
 
-/// A policy meant by its id or by its name.
+/// A policy by its id or its name.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyChoice {
@@ -173,15 +174,15 @@ pub struct ReadPolicy {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ListPolicies {}
 
-/// Makes or changes a policy.
+/// Creates or changes a policy.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SetPolicy {
-    /// The policy to change; `None`: make a new one.
+    /// The policy to change; `None`: create a new one.
     #[serde(default)]
     pub id: Option<Uuid>,
     /// Its name.
     pub name: String,
-    /// What people note about it.
+    /// A description for people.
     #[serde(default)]
     pub description: String,
     /// Its rules.

@@ -1,4 +1,4 @@
-//! Nodes and services as registered: reading, writing and removing them.
+//! Nodes and services in the catalog: reading, writing and removing them.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub struct ListInstances {
 pub struct InstanceSelection {
     /// The service.
     pub service: ServiceRef,
-    /// Instead of its own instances, those that take mesh traffic for it.
+    /// Instead of its own instances, those that accept mesh traffic for it.
     #[serde(default)]
     pub connect: bool,
     /// Only instances with all of these tags.
@@ -56,7 +56,7 @@ impl InstanceSelection {
         Self { service, connect: false, tags: Vec::new(), node_meta: BTreeMap::new() }
     }
 
-    /// All instances that take mesh traffic for a service.
+    /// All instances that accept mesh traffic for a service.
     pub fn connect(service: ServiceRef) -> Self {
         Self { connect: true, ..Self::of(service) }
     }
@@ -78,14 +78,14 @@ pub struct InstanceOnNode {
     pub service: ServiceInstance,
 }
 
-/// All that is registered for a node: what an agent compares its own registrations with.
+/// Everything registered for a node. An agent compares its own registrations with it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct NodeDump {
     /// The node, in the default partition of this cluster.
     pub node: NodeName,
 }
 
-/// A node with all that is registered for it.
+/// A node with everything registered for it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct NodeRecords {
     /// The node.
@@ -96,10 +96,10 @@ pub struct NodeRecords {
     pub checks: Vec<Check>,
 }
 
-/// Puts something into the catalog, as one change.
+/// Adds to the catalog, as one change.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Register(pub Registration);
 
-/// Takes something out of the catalog, with all that hangs on it.
+/// Removes from the catalog, with everything that depends on it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Deregister(pub Deregistration);

@@ -1,4 +1,4 @@
-//! The certificate authority: its roots, its configuration, and what it signs.
+//! The certificate authority: its roots, its configuration, and signatures.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub struct ReadCaRoots {}
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ReadCaConfig {}
 
-/// Changes the CA's configuration; rotates the root if that follows from it.
+/// Changes the CA configuration. Rotates the root if the change requires it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SetCaConfig {
     /// Name of the provider.
@@ -21,18 +21,18 @@ pub struct SetCaConfig {
     /// Its settings, as the user wrote them.
     #[serde(default)]
     pub settings: Settings,
-    /// What the caller believes the provider keeps; empty: no belief.
+    /// The provider's data as the caller knows it; empty: no expectation.
     #[serde(default)]
     pub state: BTreeMap<String, String>,
     /// Rotate even if the old root cannot sign the new one.
     #[serde(default)]
     pub force_without_cross_signing: bool,
-    /// Rotate even if leaves depend on the root that has to make room.
+    /// Rotate even if leaves depend on the oldest root, which has to be dropped.
     #[serde(default)]
     pub force_without_oldest_root: bool,
 }
 
-/// Signs a leaf for the identity the CSR names, if the caller has the right to it.
+/// Signs a leaf for the identity in the CSR, if the caller has the right to it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct SignLeaf {
     /// The certificate signing request, PEM.

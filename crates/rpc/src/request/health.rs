@@ -25,7 +25,7 @@ pub struct ServiceChecks {
     pub node_meta: BTreeMap<String, String>,
 }
 
-/// Checks in one state, or in any, wherever they are.
+/// Checks in one state, or in any, on all nodes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ChecksInState {
     /// The state.
@@ -35,19 +35,19 @@ pub struct ChecksInState {
     pub node_meta: BTreeMap<String, String>,
 }
 
-/// Which checks are asked for by their state.
+/// Which states are requested.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckState {
-    /// All.
+    /// All states.
     Any,
-    /// Those in this one.
+    /// This state.
     Is(CheckStatus),
-    /// One no check is ever in: there are none, and that never changes.
+    /// A state that no check ever has: the answer is always empty.
     Never,
 }
 
-/// A check with the name of the node it is made on.
+/// A check with the name of its node.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct NodeCheck {
     /// The node.
@@ -66,7 +66,7 @@ pub struct ServiceHealth {
     pub worst: Option<CheckStatus>,
 }
 
-/// An instance with its node and all checks that concern it.
+/// An instance with its node and all checks that count for it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct InstanceHealth {
     /// The node.
@@ -78,7 +78,7 @@ pub struct InstanceHealth {
 }
 
 impl InstanceHealth {
-    /// The worst verdict of its checks.
+    /// The worst status of its checks.
     pub fn status(&self) -> CheckStatus {
         self.checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Passing)
     }

@@ -1,4 +1,4 @@
-//! Intentions: who may call whom, and why.
+//! Intentions: which service may call which, and why.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ListIntentions {}
 
-/// Which side of an intention is asked for.
+/// Which side of an intention is requested.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MatchBy {
-    /// Intentions that can decide on calls by this service.
+    /// Intentions that can decide about calls by this service.
     Source(ServiceRef),
-    /// Intentions that can decide on calls to this service.
+    /// Intentions that can decide about calls to this service.
     Destination(ServiceRef),
-    /// Intentions about all sources.
+    /// Intentions with a wildcard source.
     AnySource,
-    /// Intentions about all destinations.
+    /// Intentions with a wildcard destination.
     AnyDestination,
 }
 
@@ -34,111 +34,112 @@ impl MatchBy {
     }
 }
 
-/// The entries that can decide on calls by or to a service.
+/// The entries that can decide about calls by or to a service.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct MatchIntentions {
     /// The service and its side.
     pub by: MatchBy,
 }
 
-/// Whether a connection would be let through.
+/// Whether a connection would be allowed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CheckIntention {
-    /// Who would call; `None`: anybody, so that only intentions about all sources count.
+    /// The calling service; `None`: any, so that only intentions with a wildcard source count.
     pub source: Option<ServiceRef>,
-    /// Who would be called.
+    /// The called service.
     pub destination: ServiceRef,
 }
 
 /// The answer to [`CheckIntention`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct IntentionAnswer {
-    /// Whether it would be let through.
+    /// Whether it would be allowed.
     pub allowed: bool,
-    /// Why, in Consul's words.
+    /// The reason, in Consul's words.
     pub reason: String,
 }
 
-/// Why a connection would be let through or not, and the smallest change that flips it.
+/// Why a connection would be allowed or denied, and the smallest change that would reverse this.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ExplainIntention {
-    /// Who would call.
+    /// The calling service.
     pub source: ServiceRef,
-    /// Who would be called.
+    /// The called service.
     pub destination: ServiceRef,
 }
 
-/// Sets one source in a destination's entry, leaving the others as they are.
+/// Sets one source in a destination's entry. The other sources do not change.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct UpsertIntention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls, and what then.
+    /// The calling service and the decision.
     pub intention: SourceIntention,
-    /// Metadata of the entry: none, or what it has. It belongs to the entry and is not changed with one source.
+    /// Metadata of the entry: empty, or equal to the present metadata. It belongs to the entry and does not change
+    /// with one source.
     #[serde(default)]
     pub meta: BTreeMap<String, String>,
 }
 
-/// Removes one source from a destination's entry; it need not be there.
+/// Removes one source from a destination's entry. It need not exist.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeleteIntention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
 }
 
-/// A destination's entry with one of its sources, or with none if it has not that one. To be read with the
-/// right to either side.
+/// A destination's entry with one of its sources, or without sources if it does not have that one. The right to
+/// either side is enough.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ReadPair {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
 }
 
-/// An intention as the older API writes it: by id, and deciding on connections only.
+/// An intention in the form of the older API: with an id, and only for connections.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PlainIntention {
-    /// Who is called.
+    /// The called service.
     pub destination: Destination,
-    /// Who calls.
+    /// The calling service.
     pub source: Source,
-    /// What then.
+    /// The decision.
     pub action: Action,
-    /// What people noted about it.
+    /// A description for people.
     pub description: String,
-    /// Its metadata, its own and not the destination's.
+    /// The metadata of the intention itself, not of the destination's entry.
     #[serde(default)]
     pub meta: BTreeMap<String, String>,
 }
 
-/// The destination's entry with the one source that has an id. To be read with the right to either side.
+/// The destination's entry with only the source that has this id. The right to either side is enough.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ReadIntention {
     /// The id.
     pub id: Uuid,
 }
 
-/// Makes an intention with an id, which is the answer; the pair must have none yet.
+/// Creates an intention with an id, which is the reply. The pair must not have an intention yet.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CreateIntention {
     /// The intention.
     pub intention: PlainIntention,
 }
 
-/// Changes the intention with an id; its destination stays.
+/// Changes the intention with an id. Its destination cannot change.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct UpdateIntention {
     /// The id.
     pub id: Uuid,
-    /// As it shall be.
+    /// The new content.
     pub intention: PlainIntention,
 }
 
-/// Removes the intention with an id; it must be there.
+/// Removes the intention with an id. It must exist.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DeleteIntentionById {
     /// The id.

@@ -1,8 +1,8 @@
-//! The servers themselves: who leads, and who votes.
+//! The servers themselves: the leader and the voters.
 
 use serde::{Deserialize, Serialize};
 
-/// Who leads, and who votes.
+/// The leader and the voters.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ReadStatus {}
 
@@ -21,14 +21,14 @@ pub struct ServerStatus {
     pub applied_index: u64,
     /// Index of the last entry in the log.
     pub last_log_index: u64,
-    /// Term of that entry's writer, as far as known.
+    /// Term of that entry, as far as it is known.
     pub last_log_term: u64,
     /// Whether this server leads.
     pub is_leader: bool,
     /// Index of the last entry in the newest snapshot; 0 if there is none.
     #[serde(default)]
     pub snapshot_index: u64,
-    /// Why this server takes no writes, if it does not.
+    /// Why this server accepts no writes, if so.
     #[serde(default)]
     pub read_only: Option<String>,
     /// Why this server cannot write a snapshot, if the last attempt failed.

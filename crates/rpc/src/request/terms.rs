@@ -1,4 +1,4 @@
-//! What each request declares beside its reply: the right it needs, and how it is carried out.
+//! The declarations of a request besides its reply: the right it needs, and how it is carried out.
 
 use concord_acl::Right;
 
@@ -7,17 +7,17 @@ use crate::head::{Consistency, Head};
 /// The right a request needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Need {
-    /// None: the answer is public by design; the reason stands with the request.
+    /// No right: the answer is public by design; the declaration of the request has the reason.
     Open,
-    /// Each thing in the answer is shown to who may read it; the rest is left out.
+    /// The answer contains only what the caller may read.
     Filtered,
-    /// A right that depends on what is found; this says on what. Whoever finds it asks for the right.
+    /// A right that depends on the data; the text says on what. The code that finds the data checks the right.
     CheckedAt(&'static str),
-    /// This one.
+    /// This right.
     Right(Right<'static>),
-    /// All of these.
+    /// All of these rights.
     All(Vec<Right<'static>>),
-    /// The token itself is the proof: it must be a valid one.
+    /// The token itself is the proof: it must be valid.
     OwnToken,
 }
 
@@ -26,20 +26,21 @@ pub enum Need {
 pub struct Terms {
     /// Whether it writes to the log.
     pub writes: bool,
-    /// Who carries it out.
+    /// Which server carries it out.
     pub runs: Runs,
-    /// Whether it can wait for something newer. One that cannot answers at once, whatever the caller asks for.
+    /// Whether it can wait for something newer. A request that cannot is answered at once, whatever the caller asks
+    /// for.
     pub waits: bool,
-    /// As whom.
+    /// Whose rights it uses.
     pub identity: Identity,
-    /// Which part of the server it belongs to.
+    /// The part of the server that it belongs to.
     pub part: Part,
 }
 
-/// A part of the server that can be switched off; what belongs to it is refused then.
+/// A part of the server that can be switched off. Then its requests are refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Part {
-    /// None: it is always there.
+    /// No optional part.
     Always,
     /// Tokens and policies (`acl.enabled`).
     Acl,
@@ -47,35 +48,35 @@ pub enum Part {
     Connect,
 }
 
-/// Who carries a request out.
+/// Which server carries out a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Runs {
-    /// The server that it came to, whoever leads.
+    /// The server that received it, whether it leads or not.
     Here,
-    /// The leader of the datacenter that it names; a read that may be stale, any server there.
+    /// The leader of the named datacenter. A stale read may be carried out by any server there.
     Leader,
     /// The leader of the primary datacenter.
     Primary,
 }
 
-/// As whom a request is carried out.
+/// Whose rights a request uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Identity {
-    /// As the holder of its token.
+    /// Those of its token.
     Caller,
-    /// As nobody: the token is not looked at, so that an unknown one is no reason to refuse.
+    /// Nobody's: the token is not checked, so that an unknown token does not prevent the request.
     Anybody,
 }
 
-/// A read by the leader that can wait, as its caller.
+/// A read by the leader that can wait, with the caller's rights.
 pub(super) const READ: Terms =
     Terms { writes: false, runs: Runs::Leader, waits: true, identity: Identity::Caller, part: Part::Always };
-/// A write by the leader, as its caller.
+/// A write by the leader, with the caller's rights.
 pub(super) const WRITE: Terms =
     Terms { writes: true, runs: Runs::Leader, waits: false, identity: Identity::Caller, part: Part::Always };
 
 impl Terms {
-    /// The same, by the server that it came to.
+    /// The same, by the server that received it.
     pub(super) const fn here(self) -> Self {
         Self { runs: Runs::Here, ..self }
     }
@@ -85,27 +86,27 @@ impl Terms {
         Self { runs: Runs::Primary, ..self }
     }
 
-    /// The same, at once.
+    /// The same, without waiting.
     pub(super) const fn once(self) -> Self {
         Self { waits: false, ..self }
     }
 
-    /// The same, as nobody.
+    /// The same, without checking the token.
     pub(super) const fn for_anybody(self) -> Self {
         Self { identity: Identity::Anybody, ..self }
     }
 
-    /// The same, where there are tokens and policies.
+    /// The same, only if ACLs are enabled.
     pub(super) const fn of_acl(self) -> Self {
         Self { part: Part::Acl, ..self }
     }
 
-    /// The same, where there is a certificate authority.
+    /// The same, only if the certificate authority is enabled.
     pub(super) const fn of_connect(self) -> Self {
         Self { part: Part::Connect, ..self }
     }
 
-    /// What of a head counts for a request on these terms.
+    /// The head without the fields that do not apply on these terms.
     #[must_use]
     pub fn applied_to(self, head: Head) -> Head {
         let Self { writes: _, runs, waits, identity, part: _ } = self;

@@ -1,4 +1,4 @@
-//! The side of a line that answers.
+//! The answering side of a line.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,28 +19,28 @@ struct Watch {
     request: AnyRequest,
     /// Answers that may still be sent.
     credit: u32,
-    /// Ends the question that is under way, if one is.
+    /// Cancels the running question, if there is one.
     asking: Option<AbortHandle>,
 }
 
-/// A question under way: whose it is, and what it comes to unless it is ended.
+/// A running question: the watch, and the result unless it is cancelled.
 type Asking = BoxFuture<'static, (WatchId, Result<Outcome, Aborted>)>;
 
-/// Everything that is watched on one line.
+/// All watches on one line.
 struct Watches {
     servers: Arc<dyn ServerApi>,
     open: HashMap<WatchId, Watch>,
     asking: FuturesUnordered<Asking>,
 }
 
-/// Answers what comes on a line until it is closed, or until a message cannot be read. All its watches end with it.
-/// Answers wait for the line to take them, so that a slow line is asked no more than it can carry.
+/// Answers requests until the line is closed or a message cannot be decoded. Then all its watches end. Answers wait
+/// until the line accepts them, so that a slow line causes no more requests than it can carry.
 pub async fn answer(servers: Arc<dyn ServerApi>, mut line: Line) -> Result<(), RpcError> {
     line.greet().await?;
     let mut watches = Watches { servers, open: HashMap::new(), asking: FuturesUnordered::new() };
     loop {
         let told = tokio::select! {
-            // What is no longer wanted first.
+            // Messages of the asking side come first, because they may end watches.
             biased;
             asked = line.from.recv() => match asked {
                 None => return Ok(()),
@@ -58,7 +58,7 @@ pub async fn answer(servers: Arc<dyn ServerApi>, mut line: Line) -> Result<(), R
 }
 
 impl Watches {
-    /// What has been asked, and what is told at once.
+    /// Handles a message of the asking side. Returns what has to be sent at once.
     fn asked(&mut self, asked: Asked) -> Result<Option<Told>, RpcError> {
         match asked {
             Asked::Ask { watch, head: _, request: _, credit: _ } if self.open.contains_key(&watch) => {
@@ -88,7 +88,7 @@ impl Watches {
         Ok(None)
     }
 
-    /// Asks for the next answer if there is credit for it and nothing under way.
+    /// Sends the next question of a watch, if it has credit and no question is running.
     fn ask(&mut self, id: WatchId) {
         let Some(watch) = self.open.get_mut(&id) else { return };
         if watch.credit == 0 || watch.asking.is_some() {
@@ -102,14 +102,14 @@ impl Watches {
         self.asking.push(Box::pin(async move { (id, asking.await) }));
     }
 
-    /// What a question came to; told unless the watch has ended.
+    /// Handles the result of a question. Returns a message unless the watch has ended.
     fn answered(&mut self, id: WatchId, outcome: Result<Outcome, Aborted>) -> Option<Told> {
         let (Ok(outcome), Some(watch)) = (outcome, self.open.get_mut(&id)) else { return None };
         watch.asking = None;
         watch.credit -= 1;
         match &outcome {
             Ok(answer) => watch.head.min_index = answer.index.max(1),
-            // Whoever asks decides when to ask again.
+            // The asking side decides when to ask again.
             Err(_) => watch.credit = 0,
         }
         self.ask(id);

@@ -1,4 +1,4 @@
-//! The side of a line that asks.
+//! The asking side of a line.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,32 +23,33 @@ pub struct Remote {
     end: Arc<End>,
 }
 
-/// This end of the line.
+/// The shared state of this end of the line.
 struct End {
-    /// What waits to be sent.
+    /// Messages that wait to be sent.
     out: mpsc::Sender<Bytes>,
     next: AtomicU64,
-    /// Whom each answer is for; `None` once the line is closed.
+    /// The receiver of each watch's answers; `None` once the line is closed.
     open: Mutex<Option<HashMap<WatchId, mpsc::Sender<Outcome>>>>,
-    /// Watches that have ended here, of which the other side has not heard.
+    /// Watches that ended here and that the other side has not been told of yet.
     ended: Mutex<Vec<WatchId>>,
     has_ended: Notify,
 }
 
-/// One watch at this end. Nobody waits for it any more when it is dropped.
+/// One watch at this end. Dropping it ends the watch.
 struct Open {
     end: Arc<End>,
     id: WatchId,
     told: mpsc::Receiver<Outcome>,
 }
 
-/// A watch as its watcher has it. It is begun when the first answer is asked for, and again after the line was closed.
+/// A watch from its watcher's side. It begins with the first request for an answer, and again after the line was
+/// closed.
 struct RemoteWatch {
     end: Arc<End>,
     head: Head,
     request: AnyRequest,
     open: Option<Open>,
-    /// Whether an answer has been asked for that has not come yet.
+    /// Whether an answer was requested and has not arrived yet.
     asked: bool,
 }
 
@@ -65,8 +66,8 @@ impl fmt::Debug for End {
 // === impl Remote ===
 
 impl Remote {
-    /// Servers at the other end of a line, and what carries messages to them: the future has to be polled, and ends
-    /// when the line is closed. After that every question is answered with [`RpcError::Unreachable`].
+    /// The servers at the other end of a line, and the future that carries the messages. The future must be polled,
+    /// and ends when the line is closed. After that, every request fails with [`RpcError::Unreachable`].
     pub fn new(line: Line) -> (Self, impl Future<Output = ()> + Send) {
         let (out, waiting) = mpsc::channel(MESSAGES_WAITING);
         let end = Arc::new(End {
@@ -121,7 +122,7 @@ impl End {
         self.out.send(encode(asked)?).await.map_err(|_| closed())
     }
 
-    /// Hands an answer to whom it is for; `false` if more come than were asked for.
+    /// Passes an answer to its watch. Returns `false` if there are more answers than were requested.
     fn told(&self, told: Told) -> bool {
         let open = self.open.lock();
         let to = open.as_ref().and_then(|open| open.get(&told.watch));
@@ -129,8 +130,8 @@ impl End {
     }
 }
 
-/// Carries messages both ways until the line is closed. Reading never waits for writing, so that two ends that are
-/// both busy cannot wait for each other.
+/// Carries messages in both directions until the line is closed. Reading never waits for writing, so that two busy
+/// ends cannot wait for each other.
 async fn carry(end: Arc<End>, mut line: Line, waiting: mpsc::Receiver<Bytes>) {
     if let Err(error) = line.greet().await {
         tracing::warn!(%error, "a server cannot be asked");
@@ -141,7 +142,7 @@ async fn carry(end: Arc<End>, mut line: Line, waiting: mpsc::Receiver<Bytes>) {
             () = read(&end, from) => {}
         }
     }
-    // Whoever waits is told by the end of their channel.
+    // Closing the channels tells the waiting watchers.
     *end.open.lock() = None;
 }
 
@@ -154,7 +155,7 @@ async fn write(end: &End, to: mpsc::Sender<Bytes>, mut waiting: mpsc::Receiver<B
                 None => return,
             },
         };
-        // What has ended was begun before: whatever waits now goes first.
+        // Watches that ended began before, so the messages that wait now are sent first.
         let ended = std::mem::take(&mut *end.ended.lock());
         let queued: Vec<_> = (0..waiting.len()).map_while(|_| waiting.try_recv().ok()).collect();
         let ended = ended.into_iter().filter_map(|watch| encode(&Asked::End { watch }).ok());
@@ -208,7 +209,7 @@ impl Watching for RemoteWatch {
             let outcome = outcome.unwrap_or_else(|| Err(closed()));
             match &outcome {
                 Ok(answer) => self.head.min_index = answer.index.max(1),
-                // The other side may not have it: it is begun again.
+                // The other side may not have the watch any more, so it is begun again.
                 Err(_) => self.open = None,
             }
             outcome
