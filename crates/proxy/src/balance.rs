@@ -1,8 +1,8 @@
-//! Which instance of an upstream takes the next connection. Pure: time and chance are arguments.
+//! Chooses the instance of an upstream for the next connection. Pure: time and randomness are arguments.
 //!
-//! Of two instances drawn at random the one with fewer open connections is taken (power of two
-//! choices), by weight. An instance that could not be reached is passed over for a while, unless
-//! no other is left: a wrong suspicion must not cut off a service.
+//! Of two random instances, the one with fewer open connections is chosen (power of two choices), taking weights into
+//! account. An instance that could not be reached is skipped for a while, unless no other is left: a wrong suspicion
+//! must not make a service unreachable.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use concord_runtime::Instant;
 
 use crate::limits::EJECTION;
 
-/// Where an instance is reached: what tells instances of one upstream apart.
+/// The address of an instance, which identifies it within its upstream.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Address {
     /// Host or IP address.
@@ -29,7 +29,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// What is known of the instances of one upstream.
+/// The known state of the instances of one upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Balancer {
     known: BTreeMap<Address, Known>,
@@ -43,7 +43,7 @@ struct Known {
 }
 
 impl Balancer {
-    /// Replaces the instances; what is known of those that stay is kept.
+    /// Replaces the instances. The state of those that remain is kept.
     pub(crate) fn replace(&mut self, instances: impl IntoIterator<Item = (Address, u32)>) {
         let mut before = std::mem::take(&mut self.known);
         for (address, weight) in instances {
@@ -51,7 +51,7 @@ impl Balancer {
             known.weight = weight.max(1);
             self.known.insert(address, known);
         }
-        // Connections to instances that are gone may still be open; they must be counted down.
+        // Removed instances may still have open connections, which must be counted down.
         before.retain(|_, known| known.open > 0);
         for (address, mut known) in before {
             known.weight = 0;
@@ -59,7 +59,7 @@ impl Balancer {
         }
     }
 
-    /// Takes an instance not yet tried for this connection and counts the connection.
+    /// Takes an instance that was not yet tried for this connection, and counts the connection.
     pub(crate) fn take(
         &mut self,
         now: Instant,
@@ -92,7 +92,7 @@ impl Balancer {
         Some(taken)
     }
 
-    /// Counts a connection down.
+    /// Counts a connection as closed.
     pub(crate) fn release(&mut self, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
             known.open = known.open.saturating_sub(1);
@@ -102,14 +102,14 @@ impl Balancer {
         }
     }
 
-    /// Notes that an instance could not be reached.
+    /// Records that an instance could not be reached.
     pub(crate) fn eject(&mut self, address: &Address, now: Instant) {
         if let Some(known) = self.known.get_mut(address) {
             known.ejected_until = Some(now + EJECTION);
         }
     }
 
-    /// Notes that an instance was reached.
+    /// Records that an instance was reached.
     pub(crate) fn reached(&mut self, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
             known.ejected_until = None;

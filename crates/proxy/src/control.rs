@@ -1,8 +1,8 @@
-//! The control task: follows the snapshots, starts and stops listeners, keeps the leaf fresh.
+//! The control task: follows the snapshots, starts and stops listeners, and renews the leaf.
 //!
-//! While the agent is away the last good snapshot stands; so it does when the token is revoked,
-//! until the leaf expires, for which no other will be had: then handshakes are refused. A listener
-//! that could not be bound is tried again, agent or no agent.
+//! While the agent is away, the last valid snapshot is used. The same holds when the token is revoked, until the leaf
+//! expires: no new leaf will be issued, so handshakes are then refused. A listener that could not be bound is tried
+//! again, with or without an agent.
 
 mod leaf;
 mod options;
@@ -32,7 +32,8 @@ use crate::outbound::{self, Upstream, Way};
 use crate::state::{Current, Shared};
 use crate::{inbound, limits};
 
-/// What this proxy does of a snapshot. A feature joins with the code that acts by it, not with the type that carries it.
+/// The features of a snapshot that this proxy implements. A feature is added together with the code that implements
+/// it, not with the type that carries it.
 const UNDERSTANDS: [Feature; 6] = [
     Feature::Proxy,
     Feature::Roots,
@@ -54,14 +55,14 @@ pub struct Proxy {
 
 #[derive(Debug, Default)]
 struct Listeners {
-    /// Where the public listener should be; `None`: there is to be none.
+    /// The address that the public listener should have; `None`: no public listener.
     wanted: Option<BindAddress>,
     public: Option<Listener>,
     upstreams: BTreeMap<UpstreamId, (Option<Listener>, Arc<Upstream>)>,
 }
 
 impl Listeners {
-    /// Whether a listener that should be there could not be bound.
+    /// Whether a wanted listener could not be bound.
     fn is_missing(&self) -> bool {
         let upstream = |(listener, upstream): &(Option<Listener>, Arc<Upstream>)| {
             listener.is_none() && upstream.way().bind.is_some()
@@ -72,8 +73,8 @@ impl Listeners {
 }
 
 impl Proxy {
-    /// Starts a proxy. Control runs in one scope, traffic in another, which should be on a runtime
-    /// of its own: configuration must never starve connections.
+    /// Starts a proxy. Control and traffic run in separate scopes. The traffic scope should have its own runtime, so
+    /// that configuration can never starve connections.
     pub fn start(
         options: Options,
         source: Arc<dyn SnapshotSource>,
@@ -116,7 +117,7 @@ impl Proxy {
         Ok(Self { shared, control, traffic, status, listeners })
     }
 
-    /// What it tells of itself, now and at each change.
+    /// The status of the proxy, now and at each change.
     pub fn status(&self) -> watch::Receiver<ProxyStatus> {
         self.status.clone()
     }
@@ -146,13 +147,13 @@ async fn until_cancelled(scope: Scope, work: impl Future<Output = ()>) {
     }
 }
 
-/// What the operator is told when the agent refuses the token.
+/// The message for the operator if the agent refuses the token.
 const REFUSED: &str =
     "the agent refuses this proxy's token; the last configuration stands until the certificate expires";
-/// The same before there was any configuration.
+/// The same before the first configuration.
 const REFUSED_AT_FIRST: &str = "the agent refuses this proxy's token; nothing is served until it is accepted";
 
-/// What it is called that the agent does not tell us anything: not every agent that says no is lost.
+/// The name of the state in which the agent sends nothing: an agent that refuses is not an agent that is lost.
 fn turned_away(error: &RpcError) -> &'static str {
     match error {
         RpcError::NotFound(_) => "not_registered",
@@ -169,7 +170,7 @@ struct Follower {
     listeners: Arc<Mutex<Listeners>>,
     status: Arc<watch::Sender<ProxyStatus>>,
     installed: watch::Sender<u64>,
-    /// Rung when a listener could not be bound.
+    /// Signalled when a listener could not be bound.
     unbound: Notify,
 }
 
@@ -201,7 +202,7 @@ impl Follower {
         }
     }
 
-    /// Tries again to bind what could not be bound, by the last snapshot.
+    /// Tries again to bind missing listeners, using the last snapshot.
     async fn keep_listening(&self) {
         let (first, longest) = limits::REBIND;
         loop {
@@ -216,7 +217,7 @@ impl Follower {
         }
     }
 
-    /// Goes by what the stream says until it ends; returns why it did.
+    /// Applies the messages of the stream until it ends. Returns the reason of the end.
     async fn follow(&self, mut stream: SnapshotStream, backoff: &mut Backoff) -> RpcError {
         let mut received = Received::default();
         loop {
@@ -229,7 +230,7 @@ impl Follower {
                 Ok(None) => continue,
                 Err(error) => return error,
             };
-            // Only now: a source that lets us attach and then says nothing is no good one.
+            // Reset only now: a source that accepts the attachment but sends nothing has not succeeded.
             backoff.reset();
             self.status.send_modify(|status| (status.attached, status.turned_away) = (true, None));
             if let Err(reason) = self.install(snapshot) {
@@ -238,7 +239,7 @@ impl Follower {
         }
     }
 
-    /// Goes by a snapshot: trust and identity first, then rules, then listeners.
+    /// Applies a snapshot: first trust and identity, then rules, then listeners.
     fn install(&self, snapshot: ProxySnapshot) -> Result<(), String> {
         let bundle = TrustBundle::from_roots(&snapshot.roots).map_err(|error| error.to_string())?;
         let identity = snapshot.identity().map_err(|error| error.to_string())?;
@@ -254,7 +255,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Brings the listeners to what a snapshot says.
+    /// Adjusts the listeners to a snapshot.
     fn listen(&self, snapshot: &ProxySnapshot) {
         self.public(snapshot);
         self.upstreams(snapshot);
@@ -302,7 +303,7 @@ impl Follower {
     }
 
     fn upstreams(&self, snapshot: &ProxySnapshot) {
-        // First let go of what moves, for others may move there.
+        // Close the listeners that move first, because others may move to their addresses.
         let mut known = {
             let mut listeners = self.listeners.lock();
             std::mem::take(&mut listeners.upstreams)

@@ -1,8 +1,7 @@
-//! What the proxy tells of its connections: one log line and the metrics, together. (What it refuses:
-//! `refusals`.)
+//! Reports the proxy's connections: each with one log line and its metrics. (`refusals` reports refused connections.)
 //!
-//! Metric names are Consul's for its own proxy (`inbound.*`, `upstream.*`); the names of callers
-//! are bounded, for anybody with a certificate can bring a new one.
+//! Metric names are Consul's for its own proxy (`inbound.*`, `upstream.*`). The number of callers with their own
+//! series is limited, because anybody with a certificate can bring a new name.
 
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
@@ -16,10 +15,10 @@ use tracing::{info, warn};
 use crate::relay::{Carried, Flow};
 use crate::wire::Remote;
 
-/// Distinct callers that get a metric series of their own; later ones share `other`.
+/// Distinct callers with their own metric series; later ones share `other`.
 pub(crate) const LABELS_MAX: usize = 1_000;
 
-/// Which way a connection goes.
+/// The direction of a connection.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Direction {
     /// From the mesh to the local service.
@@ -39,7 +38,7 @@ impl Direction {
 
 static CALLERS: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// A caller as a metric label: whole, so that two services never share a series by accident.
+/// A caller as a metric label: the full identity, so that two services never share a series by accident.
 fn caller(service: &ServiceRef) -> String {
     bounded(&mut CALLERS.lock(), service.key())
 }
@@ -55,12 +54,12 @@ fn bounded(known: &mut HashSet<String>, text: String) -> String {
     text
 }
 
-/// An inbound connection was decided upon.
+/// A decision about an inbound connection.
 #[derive(Debug)]
 pub(crate) struct Decided<'a> {
     pub(crate) remote: Remote,
     pub(crate) identity: &'a str,
-    /// Key id of whoever issued the caller's certificate.
+    /// Key id of the issuer of the caller's certificate.
     pub(crate) authority: &'a str,
     pub(crate) source: &'a ServiceRef,
     pub(crate) destination: &'a ServiceRef,
@@ -87,13 +86,13 @@ impl Decided<'_> {
     }
 }
 
-/// An instance of an upstream was reached and proved who it is.
+/// An instance of an upstream was reached and has proved its identity.
 #[derive(Debug)]
 pub(crate) struct Reached<'a> {
     pub(crate) remote: Remote,
     pub(crate) instance: &'a str,
     pub(crate) identity: &'a str,
-    /// Key id of whoever issued the instance's certificate.
+    /// Key id of the issuer of the instance's certificate.
     pub(crate) authority: &'a str,
 }
 
@@ -109,7 +108,7 @@ impl Reached<'_> {
     }
 }
 
-/// A connection that carries bytes; tells of its end when dropped, whoever drops it.
+/// An open connection. Reports its end when dropped, whoever drops it.
 #[derive(Debug)]
 pub(crate) struct Carrying {
     direction: Direction,
@@ -130,7 +129,7 @@ impl Carrying {
         destination: &ServiceRef,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        // Only callers are strangers; everything else is configured here, and bounded there.
+        // Only callers are unknown; all other names come from the configuration, which limits them.
         let source = match direction {
             Direction::Inbound => caller(source),
             Direction::Upstream => source.key(),
@@ -143,7 +142,7 @@ impl Carrying {
         let flow = |name: &'static str| {
             Flow::into_metric(metrics::counter!(name, "src" => source.clone(), "dst" => destination.clone()))
         };
-        // Received from and sent to whoever opened the connection.
+        // Bytes received from and sent to the side that opened the connection.
         let carried = Carried { forth: flow(rx), back: flow(tx) };
         let (began, end) = (clock.now(), Err("cut: the proxy stops".to_owned()));
         let own = Self { direction, remote, source, destination, carried, clock, began, end };
@@ -151,12 +150,12 @@ impl Carrying {
         own
     }
 
-    /// What it carries.
+    /// The bytes carried so far.
     pub(crate) fn carried(&self) -> &Carried {
         &self.carried
     }
 
-    /// It has ended, well or in this way.
+    /// Records the end of the connection, with its error if there was one.
     pub(crate) fn ended(&mut self, end: Result<(), String>) {
         self.end = end;
     }
@@ -188,7 +187,7 @@ impl Drop for Carrying {
     }
 }
 
-/// Something an operator should look at.
+/// A problem that an operator should look at.
 pub(crate) fn degraded(what: &'static str, detail: &dyn std::fmt::Display) {
     metrics::counter!("concord_proxy_degraded_total", "what" => what).increment(1);
     warn!(what, %detail, "degraded");

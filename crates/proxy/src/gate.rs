@@ -1,9 +1,9 @@
-//! Strangers at the public listener: connections that have not proved yet who calls.
+//! Limits strangers at the public listener: connections whose caller has not authenticated yet.
 //!
-//! What they hold is under the budget of the process, with a limit for each source address, and so are the handshakes
-//! that are computed at a time: one address that opens connections and says nothing, or begins handshakes and stops,
-//! neither takes the room of others nor makes them wait (N-10). A caller that has proved who it is
-//! is no stranger any more and counts against the listener's connections instead.
+//! Their memory counts against the process's budget, with a limit per source address. The handshakes computed at the
+//! same time are limited, too. So an address that opens connections and sends nothing, or begins handshakes and
+//! stops, neither takes the room of others nor makes them wait (N-10). An authenticated caller is no stranger any
+//! more and counts against the listener's connection limit instead.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) struct Gate {
     handshakes: Arc<Turns>,
 }
 
-/// A stranger's place; given up when dropped.
+/// A stranger's place. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     guest: Arc<Guest>,
@@ -26,12 +26,12 @@ pub(crate) struct Stranger {
 }
 
 impl Gate {
-    /// A gate nobody has come to yet.
+    /// A gate without strangers.
     pub(crate) fn new(budget: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self { door: budget.door(STRANGERS_PER_SOURCE), handshakes: Turns::of_processors() })
     }
 
-    /// Lets a stranger in; `None` if there are too many, of that source or of all.
+    /// Lets a stranger in; `None` if there are too many of its source or in total.
     pub(crate) fn enter(&self, source: Source) -> Option<Stranger> {
         let guest = self.door.enter(source, STRANGER_BYTES).ok()?;
         Some(Stranger { guest, handshakes: self.handshakes.line(source) })
@@ -39,22 +39,22 @@ impl Gate {
 }
 
 impl Stranger {
-    /// Waits until who had to go for others has gone.
+    /// Waits until most memory of evicted strangers has been freed.
     pub(crate) async fn settled(&self, clock: &dyn Clock) {
         self.guest.settled(clock).await;
     }
 
-    /// Takes what a handshake costs in memory; `None` if there is no room.
+    /// Takes the memory of a handshake; `None` if there is no room.
     pub(crate) fn begin(&self) -> Option<Held> {
         self.guest.hold(HANDSHAKE_BYTES).ok()
     }
 
-    /// Computes a handshake, each step in its turn.
+    /// Computes a handshake; each step has its turn.
     pub(crate) async fn compute<F: Future>(&self, handshake: F) -> F::Output {
         self.handshakes.compute(handshake).await
     }
 
-    /// Completes when somebody who holds less needs the room.
+    /// Completes when a source that holds less needs the room.
     pub(crate) async fn evicted(&self) {
         self.guest.evicted().await;
     }

@@ -1,4 +1,4 @@
-//! Who the proxy is and whom it believes: leaf and trust bundle, swapped under the handshakes.
+//! The proxy's identity and the roots it trusts: leaf and trust bundle, which are replaced while handshakes go on.
 
 use std::io;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ impl TimeSource for WallClock {
     }
 }
 
-/// Why a handshake failed: the fixed name of the reason, and what exactly happened. A certificate
-/// that was refused tells its own reason instead of the TLS library's words for it.
+/// Why a handshake failed: the fixed name of the reason, and the details. For a refused certificate, the details are
+/// its own reason instead of the TLS library's text.
 pub(crate) fn failed_handshake(error: &io::Error) -> (&'static str, String) {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls.and_then(Refusal::in_tls_error) {
@@ -33,7 +33,7 @@ pub(crate) fn failed_handshake(error: &io::Error) -> (&'static str, String) {
     }
 }
 
-/// Client configurations kept: one per upstream, of which a proxy has few.
+/// Client configurations kept: one per upstream, and a proxy has few upstreams.
 const CONFIGS_MAX: usize = 1_024;
 
 /// Leaf, bundle, and the TLS configurations that read them at each handshake.
@@ -41,7 +41,7 @@ const CONFIGS_MAX: usize = 1_024;
 pub(crate) struct Identity {
     time: Arc<dyn TimeSource>,
     leaf: Arc<LeafSlot>,
-    /// Whom the leaf must speak for; held while the leaf is replaced.
+    /// The identity that the leaf must have. Locked while the leaf is replaced.
     bearer: Mutex<Option<ServiceIdentity>>,
     bundle: Arc<ArcSwap<TrustBundle>>,
     server: Arc<ServerConfig>,
@@ -49,7 +49,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// No leaf and nobody trusted yet.
+    /// An identity without leaf and without trusted roots.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Result<Self, rustls::Error> {
         let time: Arc<dyn TimeSource> = Arc::new(WallClock(clock));
         let leaf = Arc::new(LeafSlot::new(Arc::clone(&time)));
@@ -59,8 +59,7 @@ impl Identity {
         Ok(Self { time, leaf, bearer: Mutex::default(), bundle, server, clients: Mutex::default() })
     }
 
-    /// Speaks for this service from now on. If it was another before, there is nothing to present
-    /// until a leaf for this one comes.
+    /// Sets the service's identity. If it changes, nothing is presented until a leaf for the new identity arrives.
     pub(crate) fn speak_for(&self, identity: ServiceIdentity) {
         let mut bearer = self.bearer.lock();
         if bearer.as_ref() != Some(&identity) {
@@ -69,7 +68,7 @@ impl Identity {
         }
     }
 
-    /// Presents a leaf from now on; returns whether it is for whom we speak, and else does nothing.
+    /// Presents a leaf from now on. Returns false and does nothing if the leaf has another identity.
     pub(crate) fn present(&self, leaf: Presented) -> bool {
         let bearer = self.bearer.lock();
         let fits =
@@ -86,7 +85,7 @@ impl Identity {
         self.leaf.clear();
     }
 
-    /// Believes these roots from now on; connections that stand are not touched.
+    /// Trusts these roots from now on. Open connections are not touched.
     pub(crate) fn trust(&self, bundle: TrustBundle) {
         self.bundle.store(Arc::new(bundle));
     }
@@ -96,12 +95,12 @@ impl Identity {
         self.leaf.current().is_some()
     }
 
-    /// For handshakes in which we are called.
+    /// The configuration for handshakes in which the proxy is called.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
     }
 
-    /// For handshakes in which we call: pinned to the service that is to answer.
+    /// The configuration for handshakes in which the proxy calls: it accepts only the expected service.
     pub(crate) fn client_config(
         &self,
         trust_domain: &TrustDomain,

@@ -26,7 +26,7 @@ use crate::relay::relay;
 use crate::state::{Current, Shared};
 use crate::wire::{Remote, Wire};
 
-/// Why a connection went no further.
+/// Why a connection was refused.
 struct Refusal {
     reason: &'static str,
     detail: String,
@@ -41,12 +41,12 @@ fn refusal(reason: &'static str, detail: impl ToString) -> Refusal {
     Refusal { reason, detail: detail.to_string() }
 }
 
-/// There is no room for a handshake, or somebody who holds less needs it.
+/// There is no room for a handshake, or a source that holds less needs it.
 const NO_ROOM: &str = "as much is held for callers that have not proved who they are as may be";
 /// The connection was cut.
 const CUT: &str = "cut: an intention denies it now";
 
-/// Whether there is room for one more; else why not.
+/// Whether there is room for one more connection; else the reason.
 pub(crate) fn admit(shared: &Shared, remote: Remote) -> Result<Stranger, &'static str> {
     if shared.inbound.is_full() {
         return Err("connection_limit");
@@ -54,7 +54,7 @@ pub(crate) fn admit(shared: &Shared, remote: Remote) -> Result<Stranger, &'stati
     shared.gate.enter(remote.source()).ok_or("handshake_limit")
 }
 
-/// Takes one connection from accept to its end.
+/// Handles one connection from accept to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, wire: Wire, remote: Remote, stranger: Stranger) {
     if let Err(Refusal { reason, detail }) = attempt(&shared, wire, remote, stranger).await {
         let direction = Direction::Inbound;
@@ -74,12 +74,12 @@ async fn attempt(shared: &Shared, wire: Wire, remote: Remote, stranger: Stranger
         wire.is_spoken_to().await.then_some(()).ok_or_else(silent)
     })
     .await?;
-    // In a place of its own: whoever says nothing costs no more than the wait for it.
+    // Boxed, so that a caller that sends nothing costs only the memory of the wait for it.
     let left = limit.saturating_sub(clock.now() - began);
     Box::pin(answer(shared, &before, wire, remote, stranger, (limit, left))).await
 }
 
-/// Takes a caller that has spoken from its first byte to its end.
+/// Handles a caller from its first byte to its end.
 async fn answer(
     shared: &Shared,
     before: &Current,
@@ -96,7 +96,7 @@ async fn answer(
     let place = shared.inbound.enter(Some(source.clone()));
     let place =
         place.ok_or_else(|| refusal("connection_limit", "as many connections are open as are allowed"))?;
-    // Decided by what holds after the place knows the caller: a rule that changes from here on cuts.
+    // Decide after the connection is registered with its caller: a rule that changes from now on cuts the connection.
     let current = shared.current().ok_or_else(|| refusal("no_snapshot", "not configured any more"))?;
     let proxy = &current.snapshot.proxy;
     if proxy.service != *called {
@@ -134,7 +134,7 @@ async fn answer(
     Ok(())
 }
 
-/// Waits for a stranger no longer than is `left` of its time for the handshake, and until others need the room.
+/// Waits for a stranger for at most `left` of its handshake time, and only until others need the room.
 async fn within<T>(
     shared: &Shared,
     limit: Duration,
@@ -150,7 +150,7 @@ async fn within<T>(
     done.unwrap_or_else(|_| Err(refusal("handshake_timeout", format!("no handshake within {limit:?}"))))
 }
 
-/// The handshake, when the caller has spoken; waiting for its further words and for our turns included.
+/// Performs the handshake after the caller's first byte. Waiting for the caller and for our turns counts.
 async fn handshake(shared: &Shared, wire: Wire, stranger: &Stranger) -> Result<TlsStream<Wire>, Refusal> {
     stranger.settled(&*shared.world.clock).await;
     let _held = stranger.begin().ok_or_else(|| refusal("handshake_limit", NO_ROOM))?;
@@ -163,7 +163,7 @@ async fn handshake(shared: &Shared, wire: Wire, stranger: &Stranger) -> Result<T
     shaken.map_err(|error| failed(&error))
 }
 
-/// Who calls: the handshake has verified the chain, so that its leaf can be believed.
+/// The caller's identity. The handshake has verified the chain, so the leaf can be trusted.
 fn caller(stream: &TlsStream<Wire>) -> Result<Verified<ServiceIdentity>, Refusal> {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(<[_]>::first);

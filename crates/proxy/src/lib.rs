@@ -1,4 +1,4 @@
-//! The built-in data plane: a sidecar that fits production.
+//! The built-in data plane: a sidecar for production use.
 //!
 //! ```text
 //!            control runtime                                  traffic runtime
@@ -7,8 +7,8 @@
 //!                       └─► listeners started, stopped
 //! ```
 //!
-//! It fails closed: without a snapshot or without a valid certificate nothing goes through. It
-//! keeps the last good snapshot while the agent is away. It knows nothing of Envoy.
+//! It fails closed: without a snapshot or a valid certificate, nothing is let through. It keeps the last valid
+//! snapshot while the agent is away. It knows nothing of Envoy.
 
 #![forbid(unsafe_code)]
 

@@ -1,46 +1,47 @@
-//! Every limit and time-out of the proxy, by name.
+//! Every limit and timeout of the proxy, by name.
 
 use std::time::Duration;
 
-/// Instances tried for one connection before it is given up.
+/// Instances tried for one connection before it fails.
 pub(crate) const CONNECT_ATTEMPTS: usize = 3;
-/// How long a connection waits for an instance where none is known: one that has just come up is told in that time.
+/// How long a connection waits if no instance is known: an instance that has just come up becomes known in that time.
 pub(crate) const INSTANCE_WAIT: Duration = Duration::from_secs(2);
-/// How long an instance that could not be reached is passed over while others are left.
+/// How long an instance that could not be reached is skipped while others are left.
 pub(crate) const EJECTION: Duration = Duration::from_secs(10);
-/// Connections per listener where the configuration states no limit.
+/// Default limit of connections per listener.
 pub(crate) const CONNECTIONS: usize = 10_000;
-/// Connections from the mesh that have not proved yet who calls, of one source address. Of all there are as many as the
-/// process's budget has room for.
+/// Connections from the mesh per source address whose caller has not authenticated yet. The process's budget limits
+/// their total number.
 pub(crate) const STRANGERS_PER_SOURCE: usize = 2_500;
-/// What such a connection costs before its first byte, in memory.
+/// Memory of such a connection before its first byte.
 pub(crate) const STRANGER_BYTES: usize = 4 * 1024;
-/// What a handshake costs until it is done: the session, and what came of a hello and of certificates.
+/// Memory of a handshake until it is done: the session, and the data from the hello and the certificates.
 pub(crate) const HANDSHAKE_BYTES: usize = 48 * 1024;
-/// Bytes a relay reads at once to begin with: one TLS record.
+/// Bytes that a relay reads at first: one TLS record.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
-/// Bytes it reads at once when reads keep filling the buffer.
+/// Bytes that a relay reads if reads keep filling the buffer.
 pub(crate) const BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// Buffers a thread keeps for its relays between reads.
+/// Buffers that a thread keeps for its relays.
 pub(crate) const POOLED_BUFFERS: usize = 32;
-/// How long connections may go on after the listeners closed.
+/// How long connections may continue after the listeners closed.
 pub(crate) const DRAIN: Duration = Duration::from_secs(15);
-/// Refusals of one reason that are told in full in a window: enough to see a pattern.
+/// Refusals of one reason that are logged in full per window: enough to see a pattern.
 pub(crate) const REFUSALS_TOLD: u64 = 10;
-/// How long a window lasts: a flood of one reason is then at most 66 lines a minute.
+/// Length of a window: a flood of one reason gives at most 66 lines a minute.
 pub(crate) const REFUSALS_WINDOW: Duration = Duration::from_secs(10);
-/// Pause after `accept` failed, most often for want of descriptors.
+/// Pause after a failed `accept`, whose usual cause is a lack of file descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Idle time before TCP asks whether the other side is still there.
+/// Idle time before TCP checks whether the other side is still there.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
-/// How often the wall clock is looked at: who has set it waits no longer for a leaf that is valid by it.
+/// How often the wall clock is checked: after somebody has set it, a leaf that is valid by the new time is requested
+/// within this time.
 pub(crate) const CLOCK_CHECK: Duration = Duration::from_secs(2);
-/// First and longest pause before a listener that could not be bound is tried again. The first is
-/// short: when listeners swap their addresses, one must wait until the other has let go.
+/// First and longest pause before a listener that could not be bound is tried again. The first pause is short: when
+/// listeners swap addresses, one must wait until the other has closed.
 pub(crate) const REBIND: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// Time the control tasks have to stop; they only have to notice.
+/// Time in which the control tasks must stop; they only have to notice the request.
 pub(crate) const CONTROL_STOP: Duration = Duration::from_secs(1);
-/// First and longest pause before asking a lost agent again.
+/// First and longest pause before attaching to a lost agent again.
 pub(crate) const REATTACH: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 #[cfg(test)]
@@ -50,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// A number as the page writes it: `10,000`.
+    /// A number in the form of the page: `10,000`.
     fn written(number: u128) -> String {
         let digits = number.to_string();
         let groups: Vec<&str> =

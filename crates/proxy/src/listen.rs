@@ -1,4 +1,4 @@
-//! Listeners: accept within limits, hand each connection to its own task, stop in two phases.
+//! Listeners: accept within limits, give each connection its own task, stop in two phases.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::refusals::Refused;
 use crate::state::Shared;
 use crate::wire::{Remote, Socket, Wire};
 
-/// A running listener. Dropping it closes the socket; open connections go on.
+/// A running listener. Dropping it closes the socket; open connections continue.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) bind: BindAddress,
@@ -28,8 +28,8 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    /// Binds and begins to accept. `admit` says whether there is room for one more, or why not;
-    /// `serve` takes each connection to its end.
+    /// Binds and starts to accept. `admit` returns a place for one more connection, or the reason why there is none;
+    /// `serve` handles each connection to its end.
     pub(crate) fn start<P, F>(
         shared: &Arc<Shared>,
         scope: &Scope,
@@ -42,7 +42,7 @@ impl Listener {
         P: Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        // Bound on the runtime that will serve it: sockets belong to the reactor they were made on.
+        // Bind on the runtime that will serve the socket, because sockets belong to the reactor they were created on.
         let socket = {
             let _entered = scope.runtime_handle().enter();
             Socket::bind(&bind)?
@@ -97,8 +97,8 @@ impl Accepting {
                     }
                 }
                 Err(error) => {
-                    // Most often the descriptors are used up: what is open goes on, and ends some
-                    // time. Told once, for it comes back with every try.
+                    // The usual cause is a lack of file descriptors: open connections continue, and free some when
+                    // they end. Log it once, because it repeats with every attempt.
                     if !failing {
                         degraded("accept", &error);
                     }

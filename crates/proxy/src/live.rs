@@ -1,4 +1,4 @@
-//! Connections that are open: counted, bounded, and found again when a rule changes.
+//! Open connections: counted, limited, and found again when a rule changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ struct Entry {
     cut: CancellationToken,
 }
 
-/// A connection's entry; taken out when dropped.
+/// A connection's entry. Dropping it removes the entry.
 #[derive(Debug)]
 pub(crate) struct Place {
     live: Arc<Live>,
@@ -31,12 +31,12 @@ pub(crate) struct Place {
 }
 
 impl Live {
-    /// Room for that many connections.
+    /// Room for this many connections.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most: AtomicUsize::new(most), next: AtomicU64::new(0), open: Mutex::default() })
     }
 
-    /// Changes the room. Connections beyond it stay; new ones wait for room.
+    /// Changes the limit. Open connections beyond it stay; new ones wait for room.
     pub(crate) fn limit(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
     }
@@ -46,11 +46,11 @@ impl Live {
         self.len() >= self.most.load(Ordering::Relaxed)
     }
 
-    /// Enters a connection; `None` if there is no room. From now on a change of rules can cut it, if
-    /// it is told who calls.
+    /// Enters a connection; `None` if there is no room. From now on a change of rules can cut it, if its caller is
+    /// known.
     ///
-    /// To let a caller in, look at the rules afterwards: one that changes before that is seen then,
-    /// one that changes later cuts.
+    /// Check the rules only after entering the caller: a rule that changed before is then seen by the check, and one
+    /// that changes later cuts the connection.
     pub(crate) fn enter(self: &Arc<Self>, source: Option<ServiceRef>) -> Option<Place> {
         let mut open = self.open.lock();
         if open.len() >= self.most.load(Ordering::Relaxed) {
@@ -63,7 +63,7 @@ impl Live {
         Some(Place { live: Arc::clone(self), id, cut })
     }
 
-    /// Cuts every connection whose caller no longer passes; returns how many.
+    /// Cuts every connection whose caller is no longer allowed. Returns how many.
     pub(crate) fn cut_unless(&self, mut passes: impl FnMut(&ServiceRef) -> bool) -> usize {
         let open = self.open.lock();
         let refused =
@@ -78,12 +78,12 @@ impl Live {
 }
 
 impl Place {
-    /// Completes when the connection is to be cut.
+    /// Completes when the connection has to be cut.
     pub(crate) async fn cut(&self) {
         self.cut.cancelled().await;
     }
 
-    /// Whether the connection is to be cut.
+    /// Whether the connection has to be cut.
     #[cfg(test)]
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.is_cancelled()

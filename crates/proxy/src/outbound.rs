@@ -1,7 +1,7 @@
 //! Connections from the local service to an upstream.
 //!
-//! An instance is taken by the balancer, connected to, and must prove the identity of the service
-//! asked for. If it cannot be reached or proves another identity, the next instance is tried.
+//! The balancer chooses an instance, the proxy connects to it, and the instance must prove the identity of the called
+//! service. If it cannot be reached or proves another identity, the next instance is tried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,28 +30,28 @@ use crate::relay::relay;
 use crate::state::{Current, Shared};
 use crate::wire::{Remote, Wire};
 
-/// One upstream, as its listener serves it.
+/// One upstream of a listener.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     way: ArcSwap<Way>,
     balancer: Mutex<Balancer>,
     live: Arc<Live>,
-    /// Rung at each new way.
+    /// Signalled at each change of the way.
     news: watch::Sender<()>,
 }
 
-/// Where an upstream's connections go, by one snapshot.
+/// Where the connections of an upstream go, according to one snapshot.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
     pub(crate) upstream: UpstreamId,
-    /// Where they come in; `None`: nowhere.
+    /// The address at which they arrive; `None`: none.
     pub(crate) bind: Option<BindAddress>,
-    /// Where they go, or why nowhere.
+    /// Their goal, or why there is none.
     pub(crate) to: Result<Goal, String>,
     max_connections: usize,
 }
 
-/// The end of a way.
+/// The goal of a way.
 #[derive(Clone, Debug)]
 pub(crate) struct Goal {
     target: Arc<Target>,
@@ -59,7 +59,7 @@ pub(crate) struct Goal {
 }
 
 impl Way {
-    /// The way that a snapshot gives the connections of one of its listeners.
+    /// The way for the connections of a listener, from a snapshot.
     pub(crate) fn of(listener: &OutboundListener, snapshot: &ProxySnapshot) -> Self {
         let to = match &listener.leads {
             Leads::Refused(refusal) => Err(refusal.to_string()),
@@ -85,7 +85,7 @@ impl Way {
     }
 }
 
-/// An instance that counts a connection; counted down when dropped.
+/// An instance with one counted connection. Dropping it counts the connection as closed.
 struct Taken<'a> {
     upstream: &'a Upstream,
     address: Address,
@@ -109,8 +109,8 @@ impl Upstream {
         Arc::new(own)
     }
 
-    /// Goes another way from now on. Open connections stay. The instances of a target stay known while it is told
-    /// again that it is the target, and not yet where it is.
+    /// Uses another way from now on. Open connections stay. If the target stays the same and its endpoints are not
+    /// known yet, the known instances are kept.
     pub(crate) fn update(&self, way: Way) {
         let before = self.way.load_full();
         if let Some(target) =
@@ -128,17 +128,18 @@ impl Upstream {
         self.news.send_replace(());
     }
 
-    /// Whether there is room for one more; else why not.
+    /// Whether there is room for one more connection; else the reason.
     pub(crate) fn admit(&self) -> Result<Place, &'static str> {
         self.live.enter(None).ok_or("connection_limit")
     }
 
-    /// Where its connections go now.
+    /// The current way of its connections.
     pub(crate) fn way(&self) -> Arc<Way> {
         self.way.load_full()
     }
 
-    /// The first instance for a connection. Where none is known it is waited for, as long as one may need to be told.
+    /// The first instance for a connection. If none is known, waits for as long as a new instance may need to become
+    /// known.
     async fn first(&self, shared: &Shared) -> Option<Taken<'_>> {
         let waited = async {
             let mut news = self.news.subscribe();
@@ -164,7 +165,7 @@ fn usable(endpoints: &Endpoints) -> impl Iterator<Item = (Address, u32)> {
     usable.map(|endpoint| (Address { host: endpoint.address.clone(), port: endpoint.port }, endpoint.weight))
 }
 
-/// Takes one connection from accept to its end.
+/// Handles one connection from accept to its end.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     upstream: Arc<Upstream>,
@@ -204,7 +205,7 @@ async fn attempt(
     Ok(())
 }
 
-/// Tells who answered: the handshake has verified that it is whom we called.
+/// Reports the identity that answered. The handshake has verified that it is the expected one.
 fn proved(stream: &TlsStream<Wire>, address: &Address, remote: Remote) -> Result<(), Failure> {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(<[_]>::first);
@@ -215,7 +216,7 @@ fn proved(stream: &TlsStream<Wire>, address: &Address, remote: Remote) -> Result
     Ok(())
 }
 
-/// Connects to one instance after the other until one proves who it must be.
+/// Connects to one instance after the other until one proves the expected identity.
 async fn connect<'u>(
     shared: &Shared,
     current: &Current,

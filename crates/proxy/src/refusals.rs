@@ -1,6 +1,6 @@
-//! Refused connections: counted all, told as [`Throttle`] says.
+//! Refused connections: all are counted, and logged as [`Throttle`] decides.
 //!
-//! A line that is held back is still there at the level debug, for whoever looks for one peer.
+//! A refusal without its own line is still logged at debug level, for operators who search for one peer.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::limits::{REFUSALS_TOLD, REFUSALS_WINDOW};
 use crate::throttle::{Bounds, Effect, Event, Kind, Summary, Throttle};
 use crate::wire::Remote;
 
-/// Every reason there is, as docs/proxy.md lists them.
+/// All reasons, as listed in docs/proxy.md.
 const REASONS: [&str; 19] = [
     "intention",
     "certificate",
@@ -37,34 +37,34 @@ const REASONS: [&str; 19] = [
     "service_changed",
 ];
 
-/// The reason of a caller that said nothing at all: whoever looks whether the port is open does that,
-/// again and again, and is no news.
+/// The reason if a caller sent nothing at all. Programs that check whether the port is open do this again and again,
+/// so it is not worth a line.
 pub(crate) const NO_BYTES: &str = "no_bytes";
 
-/// A connection that was refused before a byte went through.
+/// A connection that was refused before any byte went through.
 #[derive(Debug)]
 pub(crate) struct Refused<'a> {
     pub(crate) direction: Direction,
     pub(crate) remote: Remote,
     /// The fixed name of the reason.
     pub(crate) reason: &'static str,
-    /// What exactly happened.
+    /// The details.
     pub(crate) detail: &'a str,
 }
 
-/// Tells of refused connections.
+/// Reports refused connections.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     clock: Arc<dyn Clock>,
     telling: Mutex<Telling>,
-    /// Rung when the timer is set.
+    /// Signalled when the timer is set.
     armed: Notify,
 }
 
 #[derive(Debug)]
 struct Telling {
     throttle: Throttle,
-    /// When a window ends that has something to tell; set under the lock it was found under.
+    /// When the next window with something to report ends. It is set under the lock under which it was found.
     timer: Option<Instant>,
 }
 
@@ -76,7 +76,7 @@ impl Refusals {
         Self { clock, telling, armed: Notify::new() }
     }
 
-    /// Counts a refusal and tells of it, in full or later.
+    /// Counts a refusal and reports it, now or later.
     pub(crate) fn add(&self, refused: &Refused<'_>) {
         let (direction, reason) = (refused.direction, refused.reason);
         debug_assert!(REASONS.contains(&reason), "{reason} stands in no list of reasons");
@@ -86,7 +86,7 @@ impl Refusals {
         refused.tell(in_full);
     }
 
-    /// Tells what was held back, window by window; for as long as it is polled.
+    /// Reports what was held back, window by window, for as long as it is polled.
     pub(crate) async fn run(&self) {
         loop {
             let due = self.telling.lock().timer;
@@ -107,12 +107,12 @@ impl Refusals {
         }
     }
 
-    /// Tells what is still held back: nothing more will be refused.
+    /// Reports what is still held back; no more refusals follow.
     pub(crate) fn end(&self) {
         self.feed(Event::End);
     }
 
-    /// Performs what an event leads to; returns whether it is to be told in full.
+    /// Performs the effects of an event. Returns whether it has to be logged in full.
     fn feed(&self, event: Event) -> bool {
         let mut effects = Vec::new();
         let mut telling = self.telling.lock();
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// What is logged from a level on, and the metrics.
+    /// The log lines from a level on, and the metrics.
     fn told(level: Level, with: impl FnOnce(&Refusals, &ManualClock)) -> (Vec<String>, String) {
         let (log, clock) = (Log::default(), Arc::new(ManualClock::new(0)));
         let writer = log.clone();

@@ -1,8 +1,8 @@
-//! Carries bytes both ways between two streams until both have ended.
+//! Carries bytes in both directions between two streams until both have ended.
 //!
-//! While a direction waits for bytes it owns no buffer: one is lent by the thread for the time of
-//! a read and goes back if there was nothing to read, so that idle connections cost only their
-//! sockets and TLS sessions. Reads begin with one TLS record and grow while they fill the buffer.
+//! While a direction waits for bytes, it owns no buffer. The thread lends one for a read, and gets it back if there
+//! was nothing to read. So idle connections cost only their sockets and TLS sessions. Reads begin with one TLS record
+//! and grow while they fill the buffer.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -32,7 +32,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Counts also into a metric.
+    /// Adds the bytes to a metric, too.
     pub(crate) fn into_metric(total: metrics::Counter) -> Self {
         Self { bytes: AtomicU64::new(0), total }
     }
@@ -50,7 +50,7 @@ impl Flow {
 
 /// Carries bytes until both directions have ended or one failed.
 ///
-/// The end of one direction is passed on as such (half-close); the other goes on.
+/// The end of one direction is passed on (half-close); the other one continues.
 pub(crate) async fn relay<A, B>(a: &mut A, b: &mut B, carried: &Carried) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -58,7 +58,7 @@ where
 {
     let (mut forth, mut back) = (Direction::new(), Direction::new());
     poll_fn(|cx| {
-        // Both before either's failure counts: a side may answer, then refuse to hear more.
+        // Poll both before a failure of either counts: a side may answer and then refuse to receive more.
         let there = forth.poll(cx, Pin::new(a), Pin::new(b), &carried.forth);
         let here = back.poll(cx, Pin::new(b), Pin::new(a), &carried.back);
         let (there, here) = (there?, here?);
@@ -152,7 +152,7 @@ impl Direction {
 }
 
 thread_local! {
-    /// Buffers between reads, the small and the large ones.
+    /// Buffers that are not in use: small ones and large ones.
     static POOL: RefCell<[Vec<Vec<u8>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 

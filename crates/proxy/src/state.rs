@@ -1,7 +1,7 @@
-//! What the proxy goes by: the last good snapshot, compiled, and its own identity.
+//! The state that connections use: the last valid snapshot, compiled, and the proxy's identity.
 //!
-//! One writer (the control task) replaces; connections load. Nothing here is changed in place, so
-//! a connection sees one consistent moment, and a swap touches no connection.
+//! Only the control task replaces it; connections load it. Nothing is changed in place, so a connection sees one
+//! consistent state, and a replacement does not touch open connections.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) inbound: Arc<Live>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) refusals: Refusals,
-    /// Whether a flip to deny cuts live connections.
+    /// Whether a change to deny cuts open connections.
     pub(crate) cut_denied: bool,
     current: ArcSwapOption<Current>,
 }
@@ -69,19 +69,19 @@ impl Shared {
         })
     }
 
-    /// What to go by now; `None` until the first snapshot: then nothing is let through.
+    /// The current state; `None` until the first snapshot: until then nothing is let through.
     pub(crate) fn current(&self) -> Option<Arc<Current>> {
         self.current.load_full()
     }
 
-    /// Goes by a new snapshot from now on and cuts the live connections it denies.
+    /// Uses a new snapshot from now on, and cuts the open connections that it denies.
     pub(crate) fn install(&self, current: Current) -> usize {
         let current = Arc::new(current);
         self.current.store(Some(Arc::clone(&current)));
         if self.cut_denied { self.inbound.cut_unless(|source| current.decide(source).allowed) } else { 0 }
     }
 
-    /// Both clocks.
+    /// The time of both clocks.
     pub(crate) fn both(&self) -> Now {
         let (wall, uptime) = self.world.clock.both();
         Now { wall: Timestamp::from_nanos(wall), uptime }

@@ -1,4 +1,4 @@
-//! How much is said of refusals: the first few of each kind in full, then how many more there were.
+//! Limits the log lines about refusals: the first few of each kind are logged in full, then only their number.
 //!
 //! ```text
 //!            refused: told in full                    refused, more than so many: counted
@@ -8,9 +8,9 @@
 //!                                                                          number held back
 //! ```
 //!
-//! Whoever floods a listener then fills no log, and whoever reads it still learns what happens, how
-//! often, and with a few examples. A window begins with the first refusal of its kind, so that a quiet
-//! proxy tells of each one. Metrics are not its business: they count all. No clock: the time is told.
+//! So a flood of refusals does not fill the log, and its reader still learns what happens, how often, and with a few
+//! examples. A window begins with the first refusal of its kind, so that a quiet proxy logs each one. Metrics are
+//! counted elsewhere, and count all. There is no clock here: the time is an argument.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use concord_runtime::Instant;
 
 use crate::events::Direction;
 
-/// Refusals that are told together: their number is fixed, for reasons have fixed names.
+/// Refusals that are counted together. There is a fixed number of kinds, because reasons have fixed names.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Kind {
     pub(crate) direction: Direction,
@@ -27,46 +27,46 @@ pub(crate) struct Kind {
     pub(crate) reason: &'static str,
 }
 
-/// What happened.
+/// An event for the throttle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
     /// A connection was refused.
     Refused(Kind),
     /// Time went on.
     Tick,
-    /// Nothing more will be refused.
+    /// No more refusals follow.
     End,
 }
 
-/// What has to be done.
+/// An action for the caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Effect {
-    /// Tell of this refusal in full. Without it: it was held back.
+    /// Log this refusal in full. Without this effect it was held back.
     Tell,
-    /// Tell how many were held back.
+    /// Log how many were held back.
     Summarise(Summary),
-    /// Say [`Event::Tick`] at this time; an earlier wish is replaced.
+    /// Send [`Event::Tick`] at this time; this replaces an earlier timer.
     ArmTimer(Instant),
 }
 
-/// Refusals that were not told one by one.
+/// Refusals that were not logged one by one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) kind: Kind,
     /// How many were held back.
     pub(crate) held: u64,
-    /// For how long they came.
+    /// The time in which they came.
     pub(crate) over: Duration,
 }
 
-/// Told in full in a window, and how long one lasts.
+/// How many are logged in full per window, and the length of a window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) told: u64,
     pub(crate) window: Duration,
 }
 
-/// Decides what is told.
+/// Decides what is logged.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     bounds: Bounds,
@@ -81,7 +81,7 @@ struct Window {
 }
 
 impl Effect {
-    /// When to be woken, if that is what it asks for.
+    /// When the throttle has to be woken, if the effect asks for it.
     pub(crate) fn timer(&self) -> Option<Instant> {
         match self {
             Self::ArmTimer(at) => Some(*at),
@@ -95,7 +95,7 @@ impl Throttle {
         Self { bounds, windows: BTreeMap::new() }
     }
 
-    /// Takes an event; adds what has to be done to `out`, in order.
+    /// Handles an event. Adds the actions to `out`, in order.
     pub(crate) fn on(&mut self, now: Instant, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::Refused(kind) => self.refused(now, kind, out),
@@ -110,7 +110,7 @@ impl Throttle {
 
     fn refused(&mut self, now: Instant, kind: Kind, out: &mut Vec<Effect>) {
         let length = self.bounds.window;
-        // The timer may be late, or busy with a flood: the refusal itself ends a window, too.
+        // The timer may be late, or delayed by a flood, so a refusal also ends a window.
         if let Some(old) = self.windows.get(&kind).copied()
             && old.began + length <= now
         {
@@ -129,7 +129,7 @@ impl Throttle {
         }
     }
 
-    /// Ends the windows that began so.
+    /// Ends the windows for which `over` is true of their start.
     fn close(&mut self, now: Instant, over: impl Fn(Instant) -> bool, out: &mut Vec<Effect>) {
         self.windows.retain(|kind, window| {
             let over = over(window.began);
@@ -140,7 +140,7 @@ impl Throttle {
         });
     }
 
-    /// Asks to be woken when the first window ends that has something to tell.
+    /// Sets the timer to the end of the first window that has something to report.
     fn arm(&self, out: &mut Vec<Effect>) {
         let waiting = self.windows.values().filter(|window| window.held > 0);
         out.extend(

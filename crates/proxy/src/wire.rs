@@ -31,21 +31,21 @@ pub(crate) enum Wire {
 pub(crate) enum Socket {
     /// TCP.
     Tcp(TcpListener),
-    /// A unix socket; the file goes with it.
+    /// A unix socket; its file is removed with it.
     Unix(UnixListener, SocketFile),
 }
 
-/// Where a connection comes from.
+/// The source of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Remote {
     /// TCP.
     Tcp(SocketAddr),
-    /// A unix socket, whose callers have no address.
+    /// A unix socket; its callers have no address.
     Unix,
 }
 
 impl Remote {
-    /// With whose connections it counts.
+    /// The source under which the connection is counted.
     pub(crate) fn source(self) -> Source {
         match self {
             Self::Tcp(address) => Source::of(address.ip()),
@@ -64,7 +64,7 @@ impl fmt::Display for Remote {
 }
 
 impl Socket {
-    /// Binds an address, on the runtime that is entered.
+    /// Binds an address on the current runtime.
     pub(crate) fn bind(address: &BindAddress) -> io::Result<Self> {
         match address {
             BindAddress::Tcp(address) => concord_runtime::listen(*address).map(Self::Tcp),
@@ -82,7 +82,7 @@ impl Socket {
         }
     }
 
-    /// The next connection, and where it comes from.
+    /// The next connection, and its source.
     pub(crate) async fn accept(&self) -> io::Result<(Wire, Remote)> {
         match self {
             Self::Tcp(listener) => {
@@ -98,7 +98,7 @@ impl Socket {
     }
 }
 
-/// Binds a unix socket, for its owner alone unless a mode is given.
+/// Binds a unix socket; only its owner has access unless a mode is given.
 fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Socket> {
     let access = Access { mode: Some(mode.unwrap_or(0o600)), ..Access::default() };
     let (listener, file) = socket_file::listen(path, access)?;
@@ -121,7 +121,7 @@ impl Wire {
         }
     }
 
-    /// Waits for the first byte, which stays where it is; false if the other side goes without one.
+    /// Waits for the first byte without consuming it. Returns false if the other side closes first.
     pub(crate) async fn is_spoken_to(&self) -> bool {
         match self {
             Self::Tcp(stream) => stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0),
@@ -133,9 +133,8 @@ impl Wire {
         }
     }
 
-    /// Whether the other side is told of a break if the stream is dropped from now on: a reset
-    /// instead of the end of the stream, so that it does not take a part for the whole. Unix sockets
-    /// know only the end.
+    /// Whether dropping the stream sends a reset from now on instead of a normal end. With a reset, the other side
+    /// does not take a part of the data for all of it. Unix sockets know only the normal end.
     pub(crate) fn reset_on_drop(&self, reset: bool) {
         if let Self::Tcp(stream) = self
             && let Err(error) = SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO))
@@ -145,7 +144,7 @@ impl Wire {
     }
 }
 
-/// Small writes go out at once; dead peers are noticed.
+/// Sends small writes at once, and detects dead peers.
 fn tune(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
     let socket = SockRef::from(stream);

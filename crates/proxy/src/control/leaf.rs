@@ -1,7 +1,7 @@
-//! The proxy's leaf: has it signed over the stream's source, presents it.
+//! The proxy's leaf: has it signed by the source of the stream, and presents it.
 //!
-//! The key is made in this process and never leaves it (D16). A change of identity — the proxy was registered anew for
-//! another service — begins with a new host and nothing to present.
+//! The key is created in this process and never leaves it (D16). If the identity changes because the proxy was
+//! registered again for another service, this begins with a new host and presents nothing at first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::events::degraded;
 use crate::limits::CLOCK_CHECK;
 use crate::state::Shared;
 
-/// Keeps the proxy's leaf fresh.
+/// Renews the proxy's leaf.
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) source: Arc<dyn SnapshotSource>,
@@ -33,10 +33,10 @@ pub(super) struct Keeper {
     pub(super) status: Arc<watch::Sender<ProxyStatus>>,
 }
 
-/// What a signature request came to.
+/// The result of a signature request.
 type Answer = (Attempt, Result<LeafCertificate, RpcError>);
 
-/// One identity's host, and the answer it waits for.
+/// The host of one identity, and the answer that it waits for.
 struct Running {
     host: Host,
     pending: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -66,7 +66,7 @@ impl Keeper {
         }
     }
 
-    /// Completes at the moment, and often enough to notice that somebody has set the wall clock.
+    /// Completes at this time. Checks often enough to notice that somebody has set the wall clock.
     async fn due(&self, at: Option<Duration>) {
         let Some(at) = at else { return std::future::pending().await };
         let clock = &self.shared.world.clock;
@@ -119,7 +119,7 @@ impl Keeper {
         }
     }
 
-    /// Tells which leaf is presented.
+    /// Publishes which leaf is presented.
     fn tell(&self, leaf: Option<&LeafCertificate>) {
         self.status.send_modify(|status| {
             status.leaf_authority = leaf.map(|leaf| leaf.authority_key_id.clone());
@@ -157,7 +157,7 @@ fn answered((attempt, outcome): Answer) -> Input {
     Input::Answered(attempt, outcome)
 }
 
-/// The next answer of a signature request, if any is awaited.
+/// The next result of a signature request, if one is under way.
 async fn next_answer(running: &mut Option<Running>) -> Option<Answer> {
     match running {
         Some(running) if !running.pending.is_empty() => running.pending.next().await,

@@ -1,4 +1,4 @@
-//! How a proxy is run.
+//! The options of a proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use concord_model::Secret;
 use concord_rpc::ProxyTarget;
 use concord_runtime::Budget;
 
-/// How a proxy is run.
+/// The options of a proxy.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which proxy it is.
     pub target: ProxyTarget,
-    /// The token to attach and to sign with.
+    /// The token for attaching and for signatures.
     pub token: Option<Secret>,
-    /// Cut live connections that an intention begins to deny.
+    /// Whether to cut open connections when an intention changes to deny.
     pub cut_denied: bool,
-    /// Longest pause before a certificate of a new root is asked for; spreads the load of a rotation.
+    /// Longest random pause before a certificate under a new root is requested; it spreads the load of a rotation.
     pub rotation_jitter: Duration,
-    /// What callers that have not proved who they are may make the process hold.
+    /// The budget of callers that have not authenticated.
     pub budget: Arc<Budget>,
 }

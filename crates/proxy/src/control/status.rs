@@ -1,16 +1,16 @@
-//! What a proxy tells of itself.
+//! The status of a proxy.
 
 use std::collections::BTreeMap;
 
 use concord_model::Timestamp;
 use concord_rpc::RpcError;
 
-/// What a proxy tells of itself.
+/// The status of a proxy.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ProxyStatus {
-    /// Version of the snapshot it goes by; 0: none yet.
+    /// Version of the current snapshot; 0: none yet.
     pub version: u64,
-    /// Whether it is to take connections from the mesh; one that only calls has no public listener.
+    /// Whether it should accept connections from the mesh. A proxy that only calls has no public listener.
     pub takes_connections: bool,
     /// Address of the public listener.
     pub public: Option<String>,
@@ -22,12 +22,12 @@ pub struct ProxyStatus {
     pub leaf_until: Option<Timestamp>,
     /// Whether it is attached to an agent.
     pub attached: bool,
-    /// Why it is not, since it was last.
+    /// Why it is not attached, if so.
     pub turned_away: Option<RpcError>,
 }
 
 impl ProxyStatus {
-    /// Whether it serves: configured, and with a certificate.
+    /// Whether it serves: it has a configuration and a certificate.
     pub fn is_ready(&self) -> bool {
         let listens = self.public.is_some() || !self.takes_connections;
         self.version > 0 && listens && self.leaf_authority.is_some()
