@@ -226,7 +226,7 @@ impl Agent {
 
     /// Asks the program to stop the process.
     pub(crate) fn must_end(&self, reason: String) {
-        tracing::error!(%reason, "the agent cannot go on");
+        tracing::error!(%reason, "the agent cannot continue");
         let _ = self.inner.requests.try_send(AgentRequest::End { reason });
     }
 

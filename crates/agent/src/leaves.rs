@@ -320,7 +320,7 @@ impl LeafDriver {
             }
             Task::Alarm(alarm) => self.tell(alarm),
             Task::AlarmOver => {
-                tracing::info!(service = %self.service, "the leaf certificate is renewed again");
+                tracing::info!(service = %self.service, "renewal of the leaf certificate works again");
             }
         }
     }

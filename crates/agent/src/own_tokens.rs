@@ -131,7 +131,7 @@ impl OwnTokens {
                 let kind = kind.as_str();
                 tracing::warn!(
                     kind,
-                    "the token is in the configuration and was set: the one that was set counts"
+                    "the token is configured and was also set at run time: the one set at run time is used"
                 );
             }
         }

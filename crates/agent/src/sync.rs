@@ -39,7 +39,7 @@ impl Agent {
                     deferred.map_or(full_at, |at| at.min(full_at))
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the catalog cannot be told, will retry");
+                    tracing::debug!(%error, "cannot update the catalog, will retry");
                     let pause = backoff.next(&*self.inner.world.entropy);
                     // While no server answers, a local change is no reason to try earlier. A new token is one.
                     tokio::select! {
@@ -115,7 +115,7 @@ impl Agent {
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) => {
                 metrics::counter!("concord_agent_sync_blocked_total", "kind" => kind).increment(1);
-                tracing::warn!(what = %covers, %error, "the catalog refuses; asked again at the next full comparison");
+                tracing::warn!(what = %covers, %error, "the catalog refused the update; will retry at the next full comparison");
                 Outcome::Refused
             }
         };

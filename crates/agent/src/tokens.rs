@@ -119,7 +119,7 @@ impl Tokens {
         match (self.ask(key, token).await, stale) {
             (Ok(resolved), _) => self.caller(&resolved, token),
             (Err(error), Some(resolved)) if error.is_retryable() => {
-                tracing::debug!(%error, "no server resolves tokens; going on with what was known");
+                tracing::debug!(%error, "no server resolves tokens; using the last known rights");
                 self.caller(&resolved, token)
             }
             (Err(error), _) => Err(error),

@@ -96,7 +96,7 @@ impl Port {
         self.scope.spawn("grpc connection", async move {
             tokio::select! {
                 biased;
-                () = guest.evicted() => debug!(source = %guest.source(), "gRPC connection ended: others need the room"),
+                () = guest.evicted() => debug!(source = %guest.source(), "gRPC connection closed: other clients need its memory"),
                 () = port.greet(stream, &guest) => {}
             }
         });
@@ -128,7 +128,7 @@ impl Port {
     ) {
         guest.settled(&*self.clock).await;
         let (Ok(speaking), Ok(streams)) = (guest.hold(limits::SPEAKING_BYTES), guest.hold(0)) else {
-            return debug!(source = %guest.source(), "gRPC connection ended: no room for what it says");
+            return debug!(source = %guest.source(), "gRPC connection closed: no memory is left for its input");
         };
         let streams = Arc::new(Mutex::new(streams));
         let held = Arc::new(Together { _speaking: speaking, _streams: Arc::clone(&streams) });

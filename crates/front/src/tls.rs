@@ -145,7 +145,7 @@ impl Presented {
                 let mut roots = RootCertStore::empty();
                 let (_, ignored) = roots.add_parsable_certificates(authorities);
                 if ignored > 0 {
-                    debug!(ignored, "certificates of authorities that cannot be read are left out");
+                    debug!(ignored, "skipped authority certificates that cannot be parsed");
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 builder.with_client_cert_verifier(

@@ -69,7 +69,7 @@ impl FatalSlot {
             fatal
         });
         if is_first {
-            tracing::error!(error = %first, "raft cannot go on");
+            tracing::error!(error = %first, "raft cannot continue");
             (self.hook)(first);
         }
     }

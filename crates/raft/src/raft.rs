@@ -559,8 +559,8 @@ async fn set_aside_again(reserve: Arc<Reserve>, world: World, scope: Scope) {
         let looked = scope.spawn_blocking("reserve", move || reserve.refill()).join().await;
         match looked {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "cannot set space aside for the log"),
-            Err(end) => tracing::warn!(%end, "cannot set space aside for the log"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot reserve disk space for the log"),
+            Err(end) => tracing::warn!(%end, "cannot reserve disk space for the log"),
         }
     }
 }

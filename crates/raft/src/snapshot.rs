@@ -74,7 +74,7 @@ impl Snapshots {
         if let Some(disk) = &disk {
             // Each of these files is as large as a snapshot, and has its own name, so no later file replaces it.
             if let Err(error) = disk.remove_unfinished(DIR) {
-                tracing::warn!(%error, "what is left of unfinished snapshots takes space");
+                tracing::warn!(%error, "cannot remove unfinished snapshots, which take disk space");
             }
             let mut found = Vec::new();
             for name in files(&**disk)? {

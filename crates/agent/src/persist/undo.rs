@@ -33,10 +33,7 @@ impl Registrations {
     pub(crate) fn recover(&self) -> Result<(), PersistError> {
         let Some(raw) = self.vault.raw(UNDO)? else { return Ok(()) };
         let undo: UndoFile = decoded(UNDO, self.opened(UNDO, raw)?.0.expose())?;
-        tracing::info!(
-            files = undo.files.len(),
-            "taking back a change of registrations that was not finished"
-        );
+        tracing::info!(files = undo.files.len(), "undoing an unfinished change of registrations");
         self.take_back(&undo)
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn restore(local: &mut Local, world: &World) {
     let (wall, now) = (Timestamp::from_nanos(world.clock.wall_nanos()), world.clock.now());
     let (found, dropped) = verdicts.load(&known, wall);
     for dropped in dropped {
-        tracing::warn!(%dropped, "the verdict of a check is not taken over");
+        tracing::warn!(%dropped, "the stored verdict of a check is not used");
     }
     found.into_iter().for_each(|(id, verdict)| local.restore(&id, verdict, now));
 }

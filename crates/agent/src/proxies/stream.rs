@@ -99,7 +99,7 @@ impl Attached {
     /// Runs until the proxy disconnects, its registration is removed, or it loses its rights.
     pub(super) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            tracing::info!(proxy = %self.standing.id(), %error, "the stream of a proxy ends");
+            tracing::info!(proxy = %self.standing.id(), %error, "closing the stream of a proxy");
             // The proxy may be gone, or its queue may be full; then the end of the stream tells it.
             let _ = self.messages.try_send(Err(error));
         }
@@ -188,7 +188,7 @@ impl Attached {
             }
             Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
             Effect::Refuse(faults) => {
-                tracing::warn!(proxy = %self.standing.id(), faults = %told(&faults), "the proxy's registration cannot be followed; it keeps the last good one");
+                tracing::warn!(proxy = %self.standing.id(), faults = %told(&faults), "the proxy's registration is invalid; the proxy keeps the last valid one");
             }
             Effect::Withdraw => return Err(self.unknown()),
         }

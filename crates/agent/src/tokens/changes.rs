@@ -77,7 +77,7 @@ impl Tokens {
                 Ok(told) if told.is_news => self.outdate(),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "no server tells of changed tokens; they are believed for their time");
+                    tracing::debug!(%error, "no server reports token changes; cached rights are used for their TTL");
                 }
             }
         }

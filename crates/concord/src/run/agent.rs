@@ -225,7 +225,7 @@ const OURS: [&str; 8] = [
 fn close_to_others(data_dir: &Path) {
     let modes = Modes::restore(data_dir, &OURS);
     if modes.restored > 0 {
-        warn!(files = modes.restored, data_dir = %data_dir.display(), "others could read files in the data directory; they cannot any more");
+        warn!(files = modes.restored, data_dir = %data_dir.display(), "removed the access of other users to files in the data directory");
     }
     if let Some((path, error)) = modes.example {
         warn!(

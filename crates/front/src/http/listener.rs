@@ -207,7 +207,7 @@ impl<C: Authorise> Http<C> {
             };
             tokio::select! {
                 biased;
-                () = guest.evicted() => debug!("connection ended: others need the room"),
+                () = guest.evicted() => debug!("connection closed: other clients need its memory"),
                 () = served => {}
             }
         });

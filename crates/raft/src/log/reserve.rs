@@ -63,7 +63,7 @@ impl Reserve {
                 drop(held);
                 if self.full.send_replace(false) {
                     metrics::gauge!("concord_raft_read_only").set(0.0);
-                    tracing::info!("there is space on the disk again: writes are taken");
+                    tracing::info!("there is space on the disk again: writes are accepted");
                 }
                 Ok(true)
             }

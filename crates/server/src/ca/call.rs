@@ -55,7 +55,7 @@ where
         if clock.now() + pause + patience.attempt > until {
             return Err(error);
         }
-        debug!(%error, ?pause, "a call of the certificate authority's provider is made again");
+        debug!(%error, ?pause, "repeating a call of the certificate authority's provider");
         clock.sleep(pause).await;
     }
 }

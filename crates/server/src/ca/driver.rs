@@ -256,7 +256,7 @@ impl<'a> Driver<'a> {
             }
             Effect::ForgetRecord(id) => {
                 if let Err(error) = self.core.log.write(DeleteCaProviderState { id: id.clone() }).await {
-                    warn!(root = %id, %error, "the key of a root that is gone was not removed yet");
+                    warn!(root = %id, %error, "the key of a removed root could not be deleted yet");
                 }
                 None
             }

@@ -48,7 +48,7 @@ async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
     let (kind, name) = (named.kind, named.as_str());
     if let Some(standing) = core.log.view().read().entry(&named) {
         if !standing.says_the_same(wanted) {
-            warn!(%kind, name, "config_entries.bootstrap: an entry of this kind and name stands and says something else; it is left as it is");
+            warn!(%kind, name, "config_entries.bootstrap: a different entry of this kind and name exists; it is not changed");
         }
         return Ok(());
     }

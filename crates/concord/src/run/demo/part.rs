@@ -56,7 +56,7 @@ async fn leash(clock: Arc<dyn Clock>) {
     while matches!(input.read(&mut ignored).await, Ok(bytes) if bytes > 0) {}
     for signal in [Signal::TERM, Signal::KILL] {
         if let Err(error) = kill_process(getpid(), signal) {
-            tracing::error!(%error, "cannot end although the demo has gone");
+            tracing::error!(%error, "cannot end this process although the demo has ended");
         }
         clock.sleep(END_WITHIN).await;
     }

@@ -42,7 +42,7 @@ impl Registered {
                     Ok(_) => {}
                     Err(error) if error.is_not_found() => {
                         match client.service_register(&definition, false, &QueryOptions::default()).await {
-                            Ok(_) => info!(%id, "registered again: the agent knew nothing of it"),
+                            Ok(_) => info!(%id, "registered again: the agent had forgotten the proxy"),
                             Err(error) => warn!(%error, "cannot register the proxy again"),
                         }
                     }

@@ -108,7 +108,7 @@ impl Driver<'_> {
         Ok(match patiently(core, Patience::STEP, followed).await {
             Ok(()) => Some(signed.pem()),
             Err(error) => {
-                warn!(%error, "the active root's signature over the new one leads nowhere");
+                warn!(%error, "the new root does not verify with the active root's signature over it");
                 None
             }
         })
@@ -167,7 +167,7 @@ impl Driver<'_> {
             return;
         }
         if let Err(error) = patiently(self.core, Patience::ONCE, || provider.cleanup()).await {
-            warn!(root, %error, "a provider that signs no more has left something behind");
+            warn!(root, %error, "a provider that no longer signs could not be cleaned up");
         }
     }
 }
