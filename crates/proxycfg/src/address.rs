@@ -1,11 +1,11 @@
-//! Where a proxy listens, and where its service does.
+//! The addresses at which a proxy and its service listen.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a listener listens.
+/// The address of a listener.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BindAddress {
@@ -15,7 +15,7 @@ pub enum BindAddress {
     Unix {
         /// Its path.
         path: String,
-        /// Its mode, octal; `None`: what the process makes.
+        /// Its mode, octal; `None`: the default of the process.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mode: Option<u32>,
     },
@@ -30,7 +30,7 @@ impl fmt::Display for BindAddress {
     }
 }
 
-/// Where the local service listens.
+/// The address of the local service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LocalTarget {

@@ -1,7 +1,7 @@
-//! Chains: how a connection or request finds its target. Data, with targets by name.
+//! Chains: how a connection or request finds its target. Chains are data and name their targets.
 //!
-//! Today's chains have one step. Routes and splits become further kinds of [`ChainStep`], and with each a
-//! [`crate::Feature`], so that no proxy is given a step that it cannot take.
+//! Today's chains have one step. Routes and splits will be further kinds of [`ChainStep`], each with a
+//! [`crate::Feature`], so that no proxy gets a step that it does not understand.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::id::UpstreamId;
 use crate::target::TargetId;
 
-/// The name of a chain in its proxy.
+/// The name of a chain within its proxy.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct ChainId(Arc<str>);
 
 impl ChainId {
-    /// The name of the chain that an upstream leads to.
+    /// The name of an upstream's chain.
     pub fn of(upstream: &UpstreamId) -> Self {
         Self(upstream.as_str().into())
     }
@@ -35,7 +35,7 @@ impl fmt::Display for ChainId {
 pub struct Chain {
     /// Its name.
     pub id: ChainId,
-    /// Where it begins.
+    /// Its first step.
     pub start: ChainStep,
 }
 
@@ -43,16 +43,16 @@ pub struct Chain {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainStep {
-    /// The end of the way: a target.
+    /// The last step: a target.
     Resolve(Resolve),
 }
 
-/// The end of the way: a target, and how to connect to it.
+/// The last step: a target, and how to connect to it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Resolve {
     /// The target.
     pub target: TargetId,
-    /// Time for connecting to an instance; `None`: the proxy's own default.
+    /// Time limit for connecting to an instance; `None`: the proxy's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<Duration>,
 }

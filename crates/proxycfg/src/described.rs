@@ -1,9 +1,9 @@
-//! A proxy that nobody registered: what its process says of itself when it attaches.
+//! An unregistered proxy: the description that its process sends when it attaches.
 //!
-//! Narrower than a registration on purpose: no opaque settings, no modes, no prepared queries, no
-//! peers, so that what cannot be served cannot be said. A description is checked when it is made and
-//! again when it comes from the wire; what the process may do with it — speak for the service, see
-//! its upstreams — is decided by whoever answers it, by the token it brings.
+//! A description can say less than a registration, on purpose: it has no opaque settings, modes, prepared queries or
+//! peers, so that it cannot ask for what cannot be served. It is validated when it is created and again when it
+//! arrives from the wire. The side that answers it uses its token to decide what the process may do: act for the
+//! service, and see its upstreams.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::LocalTarget;
 use crate::limits::UPSTREAMS_MAX;
 
-/// A proxy without a registration, as its process describes it.
+/// An unregistered proxy, as its process describes it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct DescribedProxy {
@@ -23,58 +23,58 @@ pub struct DescribedProxy {
     upstreams: Vec<DescribedUpstream>,
 }
 
-/// How it takes connections from the mesh.
+/// How it accepts connections from the mesh.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DescribedInbound {
-    /// Where it listens.
+    /// The address at which it listens.
     pub bind: SocketAddr,
-    /// Where its service listens.
+    /// The address at which its service listens.
     pub local: LocalTarget,
 }
 
-/// Something its service calls.
+/// An upstream of its service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DescribedUpstream {
-    /// The service called: in the proxy's own datacenter, and in the default namespace and partition.
+    /// The called service: in the proxy's own datacenter, and in the default namespace and partition.
     pub service: ServiceName,
-    /// Where the proxy listens for it.
+    /// The address at which the proxy listens for it.
     pub bind: SocketAddr,
 }
 
-/// Why a description makes no proxy.
+/// Why a description is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DescriptionFault {
-    /// Neither connections to take nor upstreams.
+    /// It neither accepts connections nor has upstreams.
     #[error("a proxy that takes no connections needs an upstream")]
     NothingToDo,
-    /// It listens for the mesh at port 0.
+    /// Its listener for the mesh has port 0.
     #[error("{0} has no port to take connections of the mesh at")]
     NoPort(SocketAddr),
-    /// Its service listens nowhere.
+    /// Its service has no address.
     #[error("the service itself needs an address and a port")]
     NoLocal,
-    /// It listens for an upstream at port 0.
+    /// Its listener for an upstream has port 0.
     #[error("upstream {0} has no port to listen at")]
     NoUpstreamPort(ServiceName),
     /// Too many upstreams.
     #[error("a proxy can have at most {UPSTREAMS_MAX} upstreams; this one has {0}")]
     TooManyUpstreams(usize),
-    /// An upstream is there twice.
+    /// An upstream occurs twice.
     #[error("upstream {0} is there twice; keep one of them")]
     RepeatedUpstream(ServiceName),
-    /// Two listeners at one place.
+    /// Two listeners have the same address.
     #[error("{bind} of upstream {service} is taken by {by}; choose another port")]
     BindTaken {
-        /// Whose listener finds its place taken.
+        /// The upstream whose address is in use.
         service: ServiceName,
-        /// The place.
+        /// The address.
         bind: SocketAddr,
-        /// Who has it.
+        /// The listener that has it.
         by: String,
     },
 }
 
-/// What travels; whatever comes in becomes a description through its constructor.
+/// The wire form. Received data becomes a description only through its constructor.
 #[derive(Deserialize, Serialize)]
 struct Wire {
     service: ServiceName,
@@ -101,10 +101,10 @@ impl From<DescribedProxy> for Wire {
 }
 
 impl DescribedProxy {
-    /// A proxy of a service that takes connections, calls upstreams, or both.
+    /// A proxy of a service that accepts connections, calls upstreams, or both.
     ///
     /// # Errors
-    /// The first fault found; such a proxy could do nothing, or not all that it says.
+    /// The first error. Such a proxy could do nothing, or less than it says.
     pub fn try_new(
         service: ServiceName,
         inbound: Option<DescribedInbound>,
@@ -124,27 +124,27 @@ impl DescribedProxy {
         Ok(Self { service, inbound, upstreams })
     }
 
-    /// The service it speaks for: whose identity it presents, whose intentions it enforces.
+    /// The service that it acts for: it presents its identity and enforces its intentions.
     pub fn service(&self) -> ServiceRef {
         ServiceRef::local(self.service.clone())
     }
 
-    /// How it takes connections from the mesh; `None`: it only calls.
+    /// How it accepts connections from the mesh; `None`: it only calls.
     pub fn inbound(&self) -> Option<&DescribedInbound> {
         self.inbound.as_ref()
     }
 
-    /// What its service calls, in the order given.
+    /// The upstreams of its service, in the given order.
     pub fn upstreams(&self) -> &[DescribedUpstream] {
         &self.upstreams
     }
 
-    /// The name it goes by where a registered proxy has its id: that of its service.
+    /// Its name, where a registered proxy has its id: the name of its service.
     pub fn id(&self) -> InstanceId {
         InstanceId::parse(self.service.as_str()).expect("every service name is a service id")
     }
 
-    /// Its upstreams in the form of registered ones.
+    /// Its upstreams in the form of a registration.
     pub(crate) fn registered_upstreams(&self) -> Vec<Upstream> {
         self.upstreams.iter().map(DescribedUpstream::registered).collect()
     }
@@ -200,7 +200,7 @@ fn check_upstream(
     }
 }
 
-/// Whether two listeners cannot both have their places: one port, at one address or at all of them.
+/// Whether two listeners conflict: the same port, at the same address or with one of them at all addresses.
 fn meet(one: SocketAddr, two: SocketAddr) -> bool {
     let any = |ip: IpAddr| ip.is_unspecified();
     one.port() == two.port() && (one.ip() == two.ip() || any(one.ip()) || any(two.ip()))

@@ -1,4 +1,4 @@
-//! Instances of a target: where they are, who they must prove to be, how well they are.
+//! Instances of a target: their address, the identity they must prove, and their health.
 
 use concord_model::catalog::{Check, CheckStatus, Locality, Node, NodeScope, ServiceInstance, Weights};
 use concord_model::{Datacenter, InstanceId, Namespace, NodeName, ServiceIdentity, ServiceRef, TrustDomain};
@@ -9,16 +9,16 @@ use crate::limits::ENDPOINTS_MAX;
 /// The instances of a target, in the order of scope, node, namespace and instance.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Endpoints {
-    /// The instances, good and bad.
+    /// The instances, whatever their health.
     pub list: Vec<Endpoint>,
-    /// How many more there are than a snapshot holds.
+    /// How many more there are than a snapshot contains.
     #[serde(default)]
     pub left_out: usize,
 }
 
 impl Endpoints {
-    /// Puts instances in order, each once, and keeps at most [`ENDPOINTS_MAX`]. Those in use come
-    /// before critical ones when some have to be left out.
+    /// Sorts instances, removes duplicates, and keeps at most [`ENDPOINTS_MAX`]. If some have to be left out,
+    /// critical ones are left out first.
     pub fn from_unordered(mut list: Vec<Endpoint>) -> Self {
         list.sort_by(|a, b| a.key().cmp(&b.key()));
         list.dedup_by(|b, a| a.key() == b.key());
@@ -32,10 +32,10 @@ impl Endpoints {
     }
 }
 
-/// One instance that takes mesh connections for a service: its sidecar, or itself if it is native.
+/// One instance that accepts mesh connections for a service: its sidecar, or the instance itself if it is native.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Endpoint {
-    /// Where its node is known from.
+    /// The scope of its node.
     #[serde(default)]
     pub scope: NodeScope,
     /// Its node.
@@ -49,18 +49,18 @@ pub struct Endpoint {
     pub address: String,
     /// Port.
     pub port: u16,
-    /// Who it must prove to be.
+    /// The identity that it must prove.
     pub identity: ExpectedIdentity,
-    /// The worst of its checks and its node's.
+    /// The worst status of its checks and its node's checks.
     pub status: CheckStatus,
-    /// Its weight in that status; 0 means it takes no connections.
+    /// Its weight in this status; 0: it gets no connections.
     pub weight: u32,
-    /// Where it stands.
+    /// The locality.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locality: Option<Locality>,
 }
 
-/// Who an instance must prove to be, but for the trust domain.
+/// The identity that an instance must prove, without the trust domain.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct ExpectedIdentity {
     /// The service.
@@ -70,7 +70,7 @@ pub struct ExpectedIdentity {
 }
 
 impl ExpectedIdentity {
-    /// Whether a certificate that has been verified speaks for it.
+    /// Whether a verified certificate has this identity.
     pub fn is_proved_by(&self, presented: &ServiceIdentity, trust_domain: &TrustDomain) -> bool {
         self.service.peer.is_none()
             && presented.trust_domain == *trust_domain
@@ -82,10 +82,10 @@ impl ExpectedIdentity {
 }
 
 impl Endpoint {
-    /// An instance out of the catalog; `None` if it takes no mesh connections at an address.
+    /// An instance from the catalog; `None` if it has no address for mesh connections.
     ///
-    /// `checks` are those of the instance and of its node. `local` is the datacenter of the caller:
-    /// instances of another one are reached at their `wan` addresses.
+    /// `checks` are those of the instance and of its node. `local` is the datacenter of the caller: instances of
+    /// other datacenters are reached at their `wan` addresses.
     pub fn of_catalog(
         node: &Node,
         service: &ServiceInstance,
@@ -114,7 +114,7 @@ impl Endpoint {
         })
     }
 
-    /// Whether connections may be made to it.
+    /// Whether it may get connections.
     pub fn takes_connections(&self) -> bool {
         self.status != CheckStatus::Critical && self.weight > 0
     }
@@ -124,7 +124,7 @@ impl Endpoint {
     }
 }
 
-/// From afar the wan addresses first, as far as there are any.
+/// The address. From another datacenter the wan addresses come first, if there are any.
 fn address(node: &Node, service: &ServiceInstance, from_afar: bool) -> Option<(String, u16)> {
     let found = if from_afar && let Some(wan) = service.tagged_addresses.get("wan") {
         (wan.address.clone(), if wan.port == 0 { service.port } else { wan.port })

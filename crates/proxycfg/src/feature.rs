@@ -1,7 +1,7 @@
-//! What a snapshot needs its receiver to understand, and what a receiver says that it does.
+//! The features that a snapshot needs, and those that its receiver understands.
 //!
-//! A proxy names its features when it attaches. Names that this version does not know are passed over: the proxy is
-//! newer, and no snapshot of ours needs them. A snapshot that needs more than the proxy has named is not sent.
+//! A proxy lists its features when it attaches. Unknown names are ignored: the proxy is newer, and none of our
+//! snapshots needs them. A snapshot that needs a feature that the proxy did not list is not sent.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{Chain, ChainStep};
 use crate::snapshot::ProxySnapshot;
 
-/// Something that a snapshot can need its receiver to understand.
+/// A feature that a snapshot can need.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Feature {
-    /// Section Proxy: whom it speaks for.
+    /// Section Proxy: the service that the proxy acts for.
     Proxy,
     /// Section Roots.
     Roots,
@@ -22,14 +22,14 @@ pub enum Feature {
     Intentions,
     /// Sections Target: endpoints by reference.
     Targets,
-    /// Sections Chain that lead to one target.
+    /// Sections Chain that have one target.
     Chains,
     /// Sections Listener, inbound and outbound.
     Listeners,
 }
 
 impl Feature {
-    /// All that this version knows.
+    /// All features of this version.
     pub const ALL: [Self; 6] =
         [Self::Proxy, Self::Roots, Self::Intentions, Self::Targets, Self::Chains, Self::Listeners];
 
@@ -51,26 +51,26 @@ impl Feature {
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Understood(BTreeSet<Feature>);
 
-/// A snapshot needs what its receiver does not understand.
+/// A snapshot needs features that its receiver does not understand.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the proxy's configuration needs {}, which the proxy does not understand; run a proxy of the agent's version", list(.0))]
 pub struct NotUnderstood(pub BTreeSet<Feature>);
 
 impl Understood {
-    /// Exactly these.
+    /// Exactly these features.
     pub fn of(features: impl IntoIterator<Item = Feature>) -> Self {
         Self(features.into_iter().collect())
     }
 
-    /// Whether the receiver has named nothing that this version knows: it is older than the naming of features.
+    /// Whether the receiver listed no feature that this version knows: it is older than the list of features.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a snapshot can be given to the receiver.
+    /// Whether the receiver can use a snapshot.
     ///
     /// # Errors
-    /// What it needs beyond.
+    /// The missing features.
     pub fn covers(&self, snapshot: &ProxySnapshot) -> Result<(), NotUnderstood> {
         let missing = &snapshot.needs() - &self.0;
         if missing.is_empty() { Ok(()) } else { Err(NotUnderstood(missing)) }
@@ -91,7 +91,7 @@ impl From<Understood> for Vec<String> {
 }
 
 impl ProxySnapshot {
-    /// What its receiver has to understand.
+    /// The features that its receiver must understand.
     pub fn needs(&self) -> BTreeSet<Feature> {
         let mut needs = BTreeSet::from([Feature::Proxy, Feature::Roots, Feature::Intentions]);
         needs.extend((!self.targets.is_empty()).then_some(Feature::Targets));

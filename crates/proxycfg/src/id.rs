@@ -1,4 +1,4 @@
-//! Which proxy, and which of its upstreams.
+//! The ids of proxies and upstreams.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use concord_model::proxy::Upstream;
 use concord_model::{InstanceId, Namespace, NodeName};
 use serde::{Deserialize, Serialize};
 
-/// Which proxy: the key of its registration, or the name by which one without goes.
+/// The id of a proxy: the key of its registration, or the name of an unregistered one.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct ProxyId {
-    /// Where its node is known from.
+    /// The scope of its node.
     #[serde(default)]
     pub scope: NodeScope,
     /// Its node.
@@ -19,11 +19,11 @@ pub struct ProxyId {
     /// Its namespace.
     #[serde(default)]
     pub namespace: Namespace,
-    /// Its id on the node; of a described proxy [`crate::DescribedProxy::id`].
+    /// Its id on the node; for a described proxy [`crate::DescribedProxy::id`].
     pub instance: InstanceId,
 }
 
-/// The name of an upstream in its proxy; as [`Upstream::id`] makes it.
+/// The name of an upstream within its proxy, from [`Upstream::id`].
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct UpstreamId(Arc<str>);

@@ -1,14 +1,13 @@
-//! What a proxy is told: events in, [`ProxySnapshot`] and watches out.
+//! The configuration of a proxy: events go in, a [`ProxySnapshot`] and watches come out.
 //!
-//! One snapshot per proxy feeds the built-in proxy and Envoy alike, so that a scenario behaves the
-//! same on both. [`Proxy`] is the machine that makes it: it is told what changed, says what it has
-//! to be told about ([`WatchKey`]) and publishes a snapshot whenever the meaning of one changed.
-//! A snapshot is complete or it is not there: without roots of trust and intentions a proxy must
-//! not open a port.
+//! The built-in proxy and Envoy use the same snapshot, so that a scenario behaves the same on both. [`Proxy`] is the
+//! machine that creates it. It is told what changed, says what it needs to be told about ([`WatchKey`]), and
+//! publishes a snapshot whenever its content changed. A snapshot is complete, or it does not exist: a proxy must not
+//! open a port without roots and intentions.
 //!
-//! Pure: no sockets, no clock. Who watches, and how snapshots travel, is the business of `agent`,
-//! `server` and `rpc`. Sidecars at the level of connections are available now; gateways,
-//! transparent mode, routes and peers are refused by name until they are.
+//! This crate is pure: no sockets, no clock. `agent`, `server` and `rpc` do the watching and send the snapshots.
+//! Sidecars at connection level are available now; gateways, transparent mode, routes and peers are refused by name
+//! until they are built.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

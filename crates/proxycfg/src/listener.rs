@@ -1,4 +1,4 @@
-//! Listeners: where a proxy accepts connections, and what it does with them.
+//! Listeners: the addresses at which a proxy accepts connections, and what it does with them.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::chain::ChainId;
 use crate::id::UpstreamId;
 use crate::refusal::Refusal;
 
-/// The name of a listener in its proxy.
+/// The name of a listener within its proxy.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListenerId {
-    /// The one for connections from the mesh.
+    /// The listener for connections from the mesh.
     Inbound,
-    /// The one for the local service's connections to an upstream.
+    /// The listener for the local service's connections to an upstream.
     Upstream(UpstreamId),
 }
 
@@ -30,41 +30,41 @@ impl fmt::Display for ListenerId {
     }
 }
 
-/// Where a proxy accepts connections, and what it does with them.
+/// An address at which a proxy accepts connections, and what it does with them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Listener {
-    /// Takes connections from the mesh for the local service.
+    /// Accepts connections from the mesh for the local service.
     Inbound(InboundListener),
-    /// Takes the local service's connections to an upstream.
+    /// Accepts the local service's connections to an upstream.
     Outbound(OutboundListener),
 }
 
-/// Takes connections from the mesh for the local service.
+/// Accepts connections from the mesh for the local service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct InboundListener {
-    /// Where it listens.
+    /// The address at which it listens.
     pub bind: BindAddress,
-    /// Where its service listens; `None`: the registration does not say, and connections are refused.
+    /// The address of the service; `None`: the registration has none, and connections are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalTarget>,
-    /// Time for connecting to the local service; `None`: the proxy's own default.
+    /// Time limit for connecting to the local service; `None`: the proxy's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_connect_timeout: Option<Duration>,
-    /// Time a caller has for its handshake; `None`: [`crate::HANDSHAKE_TIMEOUT`].
+    /// Time limit of a caller's handshake; `None`: [`crate::HANDSHAKE_TIMEOUT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake_timeout: Option<Duration>,
-    /// Connections at a time; `None`: the proxy's own bound.
+    /// Concurrent connections; `None`: the proxy's own limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
 }
 
-/// Takes the local service's connections to an upstream.
+/// Accepts the local service's connections to an upstream.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct OutboundListener {
     /// The upstream.
     pub upstream: UpstreamId,
-    /// Where it listens; `None` only if its connections are refused.
+    /// The address at which it listens; `None` only if its connections are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind: Option<BindAddress>,
     /// Where its connections go.
@@ -77,26 +77,26 @@ pub struct OutboundListener {
     pub settings: Settings,
 }
 
-/// Where an upstream's connections go.
+/// Where the connections of an upstream go.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leads {
-    /// Along this chain.
+    /// Through this chain.
     Chain(ChainId),
-    /// Nowhere: the upstream cannot be served as it is configured, and calls must not be passed anywhere.
+    /// Nowhere: the upstream cannot be served as configured, and its connections must not go anywhere else.
     Refused(Refusal),
 }
 
 /// Limits of an upstream; `None`: the proxy's own.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UpstreamLimits {
-    /// Connections at a time.
+    /// Concurrent connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
-    /// Requests waiting for a connection.
+    /// Requests that wait for a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pending_requests: Option<u32>,
-    /// Requests at a time.
+    /// Concurrent requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent_requests: Option<u32>,
 }
@@ -110,7 +110,7 @@ impl Listener {
         }
     }
 
-    /// The chain its connections go along; `None`: they go to the local service, or nowhere.
+    /// The chain of its connections; `None`: they go to the local service, or nowhere.
     pub fn chain(&self) -> Option<&ChainId> {
         match self {
             Self::Outbound(OutboundListener { leads: Leads::Chain(chain), .. }) => Some(chain),

@@ -1,4 +1,4 @@
-//! The machine of one proxy: told what changed, it says what to watch and publishes snapshots.
+//! The machine of one proxy: it is told what changed, says what to watch, and publishes snapshots.
 //!
 //! ```text
 //!                 ProxyChanged, sound              roots, intentions (and leaf) known
@@ -8,11 +8,11 @@
 //!                                                                                            Publish again
 //! ```
 //!
-//! A proxy that nobody registered says what it is once (`ProxyDescribed`) and goes the same way.
-//! Nothing is published that is not complete, and nothing twice. A registration with faults changes
-//! nothing but is told of: the last sound one stands, and its roots and intentions stay current.
-//! Watches are compared with what the registration needs each time, so that none is forgotten or
-//! started twice. Events about something that is no longer watched are late, and passed over.
+//! An unregistered proxy describes itself once (`ProxyDescribed`) and then takes the same path. Only complete
+//! snapshots are published, and none twice. A registration with errors only causes a message: the last valid one
+//! stays in use, and its roots and intentions stay current. The watches are compared with what the registration needs
+//! each time, so that none is forgotten or started twice. Events for something that is no longer watched are late and
+//! ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,48 +31,48 @@ use crate::registration::{ProxyFault, Registration};
 use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Versioned};
 use crate::target::{Target, TargetId};
 
-/// Something the machine has to be told about: its state now, and each change of it.
+/// What the machine needs to be told about: the present state, and each change.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchKey {
-    /// The roots of trust. Answer with [`Event::RootsChanged`].
+    /// The root certificates. Answer with [`Event::RootsChanged`].
     Roots,
     /// Certificate and key of a service. Answer with [`Event::LeafChanged`].
     Leaf(ServiceRef),
     /// The intentions for a service, and the default. Answer with [`Event::IntentionsChanged`].
     Intentions(ServiceRef),
-    /// What takes mesh connections for a service. Answer with [`Event::EndpointsChanged`].
+    /// The instances that accept mesh connections for a service. Answer with [`Event::EndpointsChanged`].
     Endpoints(TargetId),
 }
 
-/// What happened.
+/// An event for the machine.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The proxy was registered, or its registration changed.
     ProxyChanged(Arc<ServiceInstance>),
-    /// The proxy is not registered; this is what its process says of it.
+    /// The proxy is not registered; this is its own description.
     ProxyDescribed(Arc<DescribedProxy>),
     /// The proxy was deregistered.
     Gone,
-    /// The roots of trust are these.
+    /// The present root certificates.
     RootsChanged(Arc<CaRoots>),
-    /// The service's certificate and key are these.
+    /// The present certificate and key of the service.
     LeafChanged {
         /// The service, as in the watch.
         service: ServiceRef,
         /// The certificate and its key.
         leaf: Arc<Leaf>,
     },
-    /// The intentions for a service and the default are these.
+    /// The present intentions for a service, and the default.
     IntentionsChanged {
         /// The service, as in the watch.
         destination: ServiceRef,
-        /// All entries that concern it; others are passed over.
+        /// All entries that cover it; others are ignored.
         entries: Vec<Arc<ServiceIntentions>>,
-        /// What decides where no intention does.
+        /// The decision where no intention matches.
         default: DefaultPolicy,
     },
-    /// What takes mesh connections for a service is this.
+    /// The present instances that accept mesh connections for a service.
     EndpointsChanged {
         /// The service, as in the watch.
         target: TargetId,
@@ -81,22 +81,22 @@ pub enum Event {
     },
 }
 
-/// What has to be done.
+/// An action for the caller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Effect {
-    /// Begin to tell about this.
+    /// Start this watch.
     StartWatch(WatchKey),
-    /// No longer tell about this.
+    /// Stop this watch.
     StopWatch(WatchKey),
-    /// Hand this to whoever follows the proxy.
+    /// Send this snapshot to the followers of the proxy.
     Publish(Arc<ProxySnapshot>),
-    /// The registration cannot be followed; the last snapshot stands. Tell the operator.
+    /// The registration is invalid; the last snapshot stays in use. Report the errors to the operator.
     Refuse(Vec<ProxyFault>),
-    /// The proxy is no more; end what follows it.
+    /// The proxy no longer exists; end its streams.
     Withdraw,
 }
 
-/// Who makes the key of the leaf, and has it signed.
+/// Who creates the key of the leaf and has it signed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeafFrom {
@@ -114,21 +114,21 @@ pub struct Proxy {
     datacenter: Datacenter,
     leaf_from: LeafFrom,
     registration: Option<Registration>,
-    /// What was last told of a faulty registration, so as not to repeat it.
+    /// The last reported errors of a registration, so that they are not reported again.
     refused: Vec<ProxyFault>,
     watches: BTreeSet<WatchKey>,
     roots: Option<Arc<CaRoots>>,
     leaf: Option<Arc<Leaf>>,
     intentions: Option<Arc<IntentionSection>>,
-    /// What is known of the targets that are watched.
+    /// The known state of the watched targets.
     targets: BTreeMap<TargetId, Arc<Target>>,
-    /// The version last given out; counts on when the proxy goes and comes back.
+    /// The last published version. It continues when the proxy is removed and returns.
     version: u64,
     published: Option<Arc<ProxySnapshot>>,
 }
 
 impl Proxy {
-    /// A proxy of which nothing is known yet, in that datacenter.
+    /// A proxy in this datacenter of which nothing is known yet.
     pub fn new(id: ProxyId, datacenter: Datacenter, leaf_from: LeafFrom) -> Self {
         Self {
             id,
@@ -146,7 +146,7 @@ impl Proxy {
         }
     }
 
-    /// Takes an event; adds what has to be done to `out`, in order.
+    /// Handles an event. Adds the actions to `out`, in order.
     pub fn on(&mut self, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::ProxyChanged(instance) => {
@@ -182,12 +182,12 @@ impl Proxy {
         self.publish(out);
     }
 
-    /// The snapshot last published, if the proxy is there.
+    /// The last published snapshot, if the proxy exists.
     pub fn snapshot(&self) -> Option<&Arc<ProxySnapshot>> {
         self.published.as_ref()
     }
 
-    /// What is being watched, in order.
+    /// The present watches, in order.
     pub fn watches(&self) -> impl Iterator<Item = &WatchKey> {
         self.watches.iter()
     }
@@ -239,7 +239,7 @@ impl Proxy {
         self.watches = wanted;
     }
 
-    /// Publishes if all is known and something is new.
+    /// Publishes a snapshot if everything is known and something has changed.
     fn publish(&mut self, out: &mut Vec<Effect>) {
         let (Some(own), Some(roots), Some(intentions)) = (&self.registration, &self.roots, &self.intentions)
         else {
@@ -272,7 +272,7 @@ impl Proxy {
 }
 
 impl Registration {
-    /// What a proxy registered like this has to be told about.
+    /// The watches that a proxy with this registration needs.
     fn watches(&self, leaf_from: LeafFrom) -> BTreeSet<WatchKey> {
         let service = &self.proxy.service;
         let mut keys = BTreeSet::from([WatchKey::Roots, WatchKey::Intentions(service.clone())]);
@@ -285,7 +285,7 @@ impl Registration {
     }
 }
 
-/// The part as it was, if it says the same, so that it keeps its version and its memory.
+/// Keeps the earlier part if it has the same content, so that it keeps its version and its memory.
 fn versioned<T: PartialEq>(value: Arc<T>, last: Option<&Versioned<T>>, next: u64) -> Versioned<T> {
     match last {
         Some(last) if last.says_the_same_as(&value) => last.clone(),

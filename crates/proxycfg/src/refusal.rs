@@ -8,13 +8,13 @@ use crate::settings::SettingFault;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// It leads to a prepared query.
+    /// It is a prepared query.
     #[error("not available yet: prepared-query upstreams")]
     PreparedQuery,
-    /// It leads to a peered cluster.
+    /// It is in a peered cluster.
     #[error("not available yet: upstreams in peered clusters")]
     Peer,
-    /// It is to go through a gateway, and going without one is not what was asked.
+    /// It should go through a mesh gateway; going without one is not what was configured.
     #[error("not available yet: mesh gateway mode {mode:?}")]
     MeshGateway {
         /// The mode.
@@ -23,27 +23,27 @@ pub enum Refusal {
     /// It has neither a port nor a socket.
     #[error("the upstream has no place to listen at: set LocalBindPort or LocalBindSocketPath")]
     NoBind,
-    /// Its address is none.
+    /// Its address is invalid.
     #[error("LocalBindAddress {address:?} is no IP address")]
     BindAddress {
         /// The address as written.
         address: String,
     },
-    /// The mode of its socket is none.
+    /// The mode of its socket is invalid.
     #[error("LocalBindSocketMode {mode:?} is no file mode in octal digits, such as 0600")]
     SocketMode {
         /// The mode as written.
         mode: String,
     },
-    /// Another listener of the proxy has its address.
+    /// Another listener of the proxy uses its address.
     #[error("{bind} is taken by {by}")]
     BindTaken {
         /// The address.
         bind: String,
-        /// Whose it is.
+        /// The listener that has it.
         by: String,
     },
-    /// Settings that cannot be read.
+    /// Settings that cannot be parsed.
     #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Settings {
         /// All of them.

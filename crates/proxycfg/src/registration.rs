@@ -1,5 +1,4 @@
-//! A proxy's registration, or its description of itself, read: what it listens at, what it stands
-//! before, what it calls.
+//! Interprets a proxy's registration, or its own description: its listeners, its service, and its upstreams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,59 +19,59 @@ use crate::refusal::Refusal;
 use crate::settings::{SettingFault, SettingsReader};
 use crate::upstream::ReadUpstream;
 
-/// What the proxy is.
+/// The description of the proxy itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProxySection {
-    /// The service it stands before: whose identity it presents, whose intentions it enforces.
+    /// The service that it acts for: it presents its identity and enforces its intentions.
     pub service: ServiceRef,
-    /// The instance it stands before, if it is told.
+    /// The instance that it serves, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_id: Option<InstanceId>,
-    /// The datacenter it runs in, part of its identity.
+    /// The datacenter in which it runs; part of its identity.
     pub datacenter: Datacenter,
-    /// The protocol its service speaks, as configured; `tcp` if nothing is said.
+    /// The configured protocol of its service; the default is `tcp`.
     pub protocol: String,
     /// All opaque settings as written, for the keys of other proxies.
     #[serde(default)]
     pub settings: Settings,
 }
 
-/// Why a registration makes no proxy.
+/// Why a registration is invalid for a proxy.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProxyFault {
-    /// Another kind than a sidecar.
+    /// It is not a sidecar.
     #[error("not available yet: proxies of kind {0:?}")]
     Kind(&'static str),
-    /// Imported from a peered cluster, where it is configured.
+    /// It is imported from a peered cluster, where it is configured.
     #[error("a proxy of a peered cluster is configured there")]
     OfPeer,
-    /// It does not say which service it stands before.
+    /// It has no destination service.
     #[error("a sidecar needs Proxy.DestinationServiceName")]
     NoDestination,
-    /// No certificate can carry the service's name.
+    /// The service's name cannot be part of a certificate.
     #[error("the service can have no certificate: {0}")]
     Identity(SpiffeError),
-    /// Transparent mode, or one that does not exist.
+    /// Transparent mode, or an unknown mode.
     #[error("not available yet: proxy mode {0:?}; use direct")]
     Mode(String),
-    /// Something is to be let through without the mesh's TLS.
+    /// It exposes something without the mesh's TLS.
     #[error("not available yet: Proxy.Expose")]
     Expose,
-    /// Nothing to listen at.
+    /// It has no port.
     #[error("a sidecar needs a port: set Port, SocketPath or the config key \"bind_port\"")]
     NoPort,
     /// Too many upstreams.
     #[error("a proxy can have at most {UPSTREAMS_MAX} upstreams; this one has {0}")]
     TooManyUpstreams(usize),
-    /// An upstream is there twice.
+    /// An upstream occurs twice.
     #[error("upstream {0} is there twice; keep one of them")]
     RepeatedUpstream(UpstreamId),
-    /// A setting that cannot be read.
+    /// A setting that cannot be parsed.
     #[error(transparent)]
     Setting(#[from] SettingFault),
 }
 
-/// A registration without faults.
+/// A valid registration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Registration {
     pub(crate) proxy: Arc<ProxySection>,
@@ -81,7 +80,7 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Reads a registration; tells all its faults. A fault of one upstream refuses that upstream only.
+    /// Interprets a registration and returns all its errors. An error of one upstream refuses only that upstream.
     pub(crate) fn read(
         id: &ProxyId,
         datacenter: &Datacenter,
@@ -113,7 +112,7 @@ impl Registration {
         Self::assemble(section, inbound, &proxy.upstreams, faults)
     }
 
-    /// Reads a description: what a registration of the same proxy would come to.
+    /// Interprets a description, with the same result as a registration of that proxy.
     pub(crate) fn of_described(
         datacenter: &Datacenter,
         described: &DescribedProxy,
@@ -137,7 +136,7 @@ impl Registration {
         Self::assemble(section, inbound, &described.registered_upstreams(), faults)
     }
 
-    /// Reads the upstreams, and puts all together if there are no faults.
+    /// Interprets the upstreams. Returns everything together if there are no errors.
     fn assemble(
         proxy: ProxySection,
         inbound: Option<InboundListener>,
@@ -156,7 +155,7 @@ impl Registration {
     }
 }
 
-/// Why no certificate can carry the service's name, if so.
+/// The error if the service's name cannot be part of a certificate.
 fn no_identity(service: &ServiceRef, datacenter: &Datacenter) -> Option<ProxyFault> {
     let domain = TrustDomain::parse("any").expect("a trust domain");
     identity(domain, service, datacenter).err().map(ProxyFault::Identity)
@@ -204,8 +203,8 @@ fn read_proxy(
     (section, inbound)
 }
 
-/// The configured address before the registered one; a host name says where others find the proxy,
-/// not which of the machine's addresses to listen at, so that then it is all of them.
+/// The configured address wins over the registered one. A host name tells others where the proxy is, but not at which
+/// of the machine's addresses it should listen; then it listens at all of them.
 fn bind(instance: &ServiceInstance, ip: Option<IpAddr>, port: Option<u16>) -> Option<BindAddress> {
     if ip.is_none() && port.is_none() && !instance.socket_path.is_empty() {
         return Some(BindAddress::Unix { path: instance.socket_path.clone(), mode: None });
@@ -215,7 +214,7 @@ fn bind(instance: &ServiceInstance, ip: Option<IpAddr>, port: Option<u16>) -> Op
     (port != 0).then(|| BindAddress::Tcp(SocketAddr::new(ip, port)))
 }
 
-/// What the registration says before the older config key.
+/// The registration wins over the older config key.
 fn local(proxy: &ProxyConfig, key: Option<(String, u16)>) -> Option<LocalTarget> {
     if !proxy.local_service_socket_path.is_empty() {
         return Some(LocalTarget::Unix { path: proxy.local_service_socket_path.clone() });

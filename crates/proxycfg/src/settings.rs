@@ -1,9 +1,8 @@
-//! Opaque settings, read: typed values out of what the user wrote.
+//! Interprets opaque settings: typed values from what the user wrote.
 //!
-//! Read as weakly as Consul does: numbers may be written as text. A known key with a value that
-//! cannot be read is a fault, never a silent default: the user meant something, and a bind address
-//! or a limit that is passed over opens more than was asked for. Unknown keys are left alone; they
-//! may be meant for the other kind of proxy.
+//! Types are as weak as in Consul: numbers may be written as text. If a known key has a value that cannot be parsed,
+//! that is an error, never a silent default: a bind address or limit that is ignored allows more than the user asked
+//! for. Unknown keys are ignored; they may be for the other kind of proxy.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,22 +13,22 @@ use serde_json::Value;
 
 use crate::limits::TIMEOUT_MAX;
 
-/// A setting that cannot be read.
+/// A setting that cannot be parsed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[error("config key {key:?} is {found}; it must be {expected}")]
 pub struct SettingFault {
     /// The key, with dots where it is nested.
     pub key: String,
-    /// What stands there, cut to a length fit for a log line.
+    /// The value, shortened for a log line.
     pub found: String,
-    /// What has to stand there.
+    /// The expected kind of value.
     pub expected: String,
 }
 
-/// Characters of a faulty value that are shown.
+/// How many characters of a wrong value are shown.
 const SHOWN_CHARS: usize = 40;
 
-/// Reads settings one by one and collects their faults.
+/// Reads settings one by one and collects their errors.
 pub(crate) struct SettingsReader<'a> {
     settings: &'a Settings,
     pub(crate) faults: Vec<SettingFault>,
@@ -40,7 +39,7 @@ impl<'a> SettingsReader<'a> {
         Self { settings, faults: Vec::new() }
     }
 
-    /// A time-out in milliseconds. Zero is refused: it would let nothing through.
+    /// A timeout in milliseconds. Zero is refused: it would let nothing through.
     pub(crate) fn millis(&mut self, key: &'static str) -> Option<Duration> {
         let max = u64::try_from(TIMEOUT_MAX.as_millis()).expect("a day fits");
         let expected = format!("a whole number of milliseconds from 1 to {max}");
@@ -49,13 +48,13 @@ impl<'a> SettingsReader<'a> {
         self.or_fault(key, value, &expected, read)
     }
 
-    /// A count; 0 means there is no such limit, as in Consul.
+    /// A count; 0 means no limit, as in Consul.
     pub(crate) fn limit(&mut self, key: &'static str) -> Option<u32> {
         let value = self.settings.get(key)?;
         self.count(key, value).filter(|count| *count > 0)
     }
 
-    /// A count within the object at `outer`. There 0 is a limit as any other, and `null` is none.
+    /// A count within the object at `outer`. Here 0 is an ordinary limit, and `null` means none.
     pub(crate) fn nested_limit(&mut self, outer: &'static str, key: &'static str) -> Option<u32> {
         let value = self.settings.get(outer)?;
         let Value::Object(object) = value else { return None };
@@ -63,7 +62,7 @@ impl<'a> SettingsReader<'a> {
         self.count(&format!("{outer}.{key}"), value)
     }
 
-    /// Faults unless the value at `key` is an object.
+    /// Records an error unless the value at `key` is an object.
     pub(crate) fn object(&mut self, key: &'static str) {
         if let Some(value) = self.settings.get(key)
             && !value.is_object()
@@ -125,7 +124,7 @@ impl<'a> SettingsReader<'a> {
 fn whole(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| {
-            // HCL and JSON writers turn 5000 into 5000.0; beyond 2^53 floats are no longer exact.
+            // Writers of HCL and JSON turn 5000 into 5000.0. Beyond 2^53 floats are not exact any more.
             let float = number.as_f64()?;
             let exact = float.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&float);
             exact.then_some(float as u64)

@@ -1,4 +1,4 @@
-//! The snapshot: all a proxy needs to do its work, at one moment.
+//! The snapshot: everything that a proxy needs, at one moment.
 
 pub(crate) mod section;
 
@@ -18,11 +18,11 @@ use crate::listener::{InboundListener, Listener, ListenerId, OutboundListener};
 use crate::registration::{ProxySection, identity};
 use crate::target::{Target, TargetId};
 
-/// A part of a snapshot with the version at which it last changed.
+/// A part of a snapshot, with the version of its last change.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
 pub struct Versioned<T> {
-    /// The snapshot's version at which it last changed.
+    /// The version of the snapshot at its last change.
     pub version: u64,
     /// The part itself.
     pub value: Arc<T>,
@@ -42,50 +42,51 @@ impl<T> Deref for Versioned<T> {
 }
 
 impl<T: PartialEq> Versioned<T> {
-    /// Whether the parts say the same, whatever their versions.
+    /// Whether the parts have the same content, whatever their versions.
     pub fn says_the_same_as(&self, value: &Arc<T>) -> bool {
         Arc::ptr_eq(&self.value, value) || self.value == *value
     }
 }
 
-/// All a proxy needs to do its work, at one moment: sections that name each other. Cheap to clone, for they are shared.
+/// Everything that a proxy needs, at one moment: sections that name each other. Cloning is cheap, because the
+/// sections are shared.
 ///
-/// Every chain that a listener names is here, and every target that a chain names: [`ProxySnapshot::apply`] takes no
-/// section that would break it. Roots and intentions are always there; a target may still wait for its endpoints.
+/// Every chain that a listener names is here, and every target that a chain names: [`ProxySnapshot::apply`] refuses a
+/// section that would break this. Roots and intentions are always present; a target may still lack its endpoints.
 ///
-/// Versions count up from 1 for one [`crate::Proxy`]; they are comparable within one stream.
+/// Versions count up from 1 for one [`crate::Proxy`]. They can be compared within one stream.
 ///
-/// Its wire form is that of [`ProxySnapshot::beginning`]: targets, chains and listeners follow one by one, each in a
-/// message of its own.
+/// The wire form is that of [`ProxySnapshot::beginning`]. Targets, chains and listeners follow, each in its own
+/// message.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProxySnapshot {
     /// The proxy.
     pub id: ProxyId,
-    /// Version of the whole: that of its youngest change.
+    /// Version of the whole: that of the latest change.
     pub version: u64,
-    /// What the proxy is.
+    /// The description of the proxy itself.
     pub proxy: Versioned<ProxySection>,
-    /// The roots of trust.
+    /// The root certificates.
     pub roots: Versioned<CaRoots>,
-    /// Who may call its service.
+    /// The intentions for its service.
     pub intentions: Versioned<IntentionSection>,
-    /// Where chains lead.
+    /// The targets of chains.
     #[serde(skip)]
     pub targets: BTreeMap<TargetId, Versioned<Target>>,
     /// How connections find their targets.
     #[serde(skip)]
     pub chains: BTreeMap<ChainId, Versioned<Chain>>,
-    /// Where it accepts connections.
+    /// The listeners.
     #[serde(skip)]
     pub listeners: BTreeMap<ListenerId, Versioned<Listener>>,
-    /// Certificate and key, for proxies that do not make their own (D16). Stays in the process
-    /// that made the key: it has no wire form.
+    /// Certificate and key, for proxies that do not create their own (D16). They stay in the process that created the
+    /// key: they have no wire form.
     #[serde(skip)]
     pub leaf: Option<Arc<Leaf>>,
 }
 
 impl ProxySnapshot {
-    /// The same without targets, chains and listeners: what a stream begins with.
+    /// The same without targets, chains and listeners: the first message of a stream.
     pub fn beginning(&self) -> Self {
         let (targets, chains, listeners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let Self { id, version, proxy, roots, intentions, leaf, .. } = self.clone();
@@ -108,7 +109,7 @@ impl ProxySnapshot {
         })
     }
 
-    /// Where a chain leads, for a proxy that carries connections without looking into them.
+    /// The target of a chain, for a proxy that does not look into connections.
     pub fn resolve(&self, chain: &ChainId) -> Option<(&Resolve, &Arc<Target>)> {
         let ChainStep::Resolve(resolve) = &self.chains.get(chain)?.start;
         Some((resolve, &self.targets.get(&resolve.target)?.value))
@@ -119,8 +120,8 @@ impl ProxySnapshot {
         identity(self.roots.trust_domain.clone(), &self.proxy.service, &self.proxy.datacenter)
     }
 
-    /// The intentions, compiled; refuses to judge by those of another service, which can only be
-    /// while some sections of a version have arrived and others have not.
+    /// The compiled intentions. Fails if they belong to another service, which is possible only while some sections
+    /// of a version are missing.
     pub fn policy(&self) -> Result<Policy, MixedSections> {
         if self.intentions.destination != self.proxy.service {
             return Err(MixedSections);
@@ -134,19 +135,19 @@ impl ProxySnapshot {
 #[error("the intentions are those of another service; wait for the rest of the snapshot")]
 pub struct MixedSections;
 
-/// Who may call the proxy's service.
+/// The intentions for the proxy's service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct IntentionSection {
-    /// The service called.
+    /// The called service.
     pub destination: ServiceRef,
-    /// The entries that concern it, in the order of their destinations.
+    /// The entries that cover it, in the order of their destinations.
     pub entries: Vec<Arc<ServiceIntentions>>,
-    /// What decides where no intention does.
+    /// The decision where no intention matches.
     pub default: DefaultPolicy,
 }
 
 impl IntentionSection {
-    /// The entries that concern `destination`, of those given.
+    /// The entries that cover `destination`, out of the given ones.
     pub fn new(
         destination: ServiceRef,
         entries: impl IntoIterator<Item = Arc<ServiceIntentions>>,
@@ -174,7 +175,7 @@ pub struct Leaf {
 }
 
 impl PartialEq for Leaf {
-    /// A certificate names its key, so that comparing certificates is enough.
+    /// A certificate contains its public key, so it is enough to compare certificates.
     fn eq(&self, other: &Self) -> bool {
         self.certificate == other.certificate
     }

@@ -1,4 +1,4 @@
-//! Targets: where chains lead, with the instances found there.
+//! Targets: the services to which chains lead, with their instances.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoints;
 
-/// The name of a target: what has to be watched for its endpoints.
+/// The name of a target, which is what to watch for its endpoints.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct TargetId {
     /// The service.
@@ -27,13 +27,13 @@ impl fmt::Display for TargetId {
 pub struct Target {
     /// Its name.
     pub id: TargetId,
-    /// Its instances, good and bad, perhaps none; `None`: it is not known yet where they are.
+    /// Its instances, whatever their health; there may be none. `None`: they are not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Endpoints>,
 }
 
 impl Target {
-    /// A target of whose instances nothing is known yet.
+    /// A target whose instances are not known yet.
     pub(crate) fn unknown(id: TargetId) -> Self {
         Self { id, endpoints: None }
     }

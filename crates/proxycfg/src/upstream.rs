@@ -1,4 +1,4 @@
-//! A registered upstream, read: the listener and the chain that it comes to, or why it is refused.
+//! Interprets a registered upstream: its listener and its chain, or why it is refused.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -13,14 +13,14 @@ use crate::refusal::Refusal;
 use crate::settings::{SettingFault, SettingsReader};
 use crate::target::TargetId;
 
-/// An upstream that has been read: its listener, and its chain unless it is refused.
+/// An interpreted upstream: its listener, and its chain unless it is refused.
 pub(crate) struct ReadUpstream {
     pub(crate) listener: OutboundListener,
     pub(crate) chain: Option<Chain>,
 }
 
 impl ReadUpstream {
-    /// Reads a registered upstream of a proxy in `local`.
+    /// Interprets a registered upstream of a proxy in `local`.
     pub(crate) fn read(upstream: &Upstream, local: &Datacenter) -> Self {
         let mut reader = SettingsReader::new(&upstream.config);
         let connect_timeout = reader.millis("connect_timeout_ms");
@@ -45,7 +45,7 @@ impl ReadUpstream {
         Self { listener: OutboundListener { upstream: id, bind, leads, limits, settings }, chain }
     }
 
-    /// Refuses it, as its registration with others stands against it.
+    /// Refuses it, because it conflicts with others in the registration.
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.listener.leads = Leads::Refused(refusal);
         self.chain = None;

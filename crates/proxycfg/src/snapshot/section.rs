@@ -1,10 +1,10 @@
-//! Sections: a snapshot's parts, replaced one by one on the way to a proxy (D15, D37).
+//! Sections: the parts of a snapshot, which are sent to a proxy one by one (D15, D37).
 //!
-//! A stream begins with [`ProxySnapshot::beginning`]; then come sections, each whole in itself. Sections of one change
-//! carry one version, and all but the last say that more follow: a proxy applies them as they come and goes by the
-//! outcome once nothing more follows.
+//! A stream begins with [`ProxySnapshot::beginning`]. Then sections follow, each complete in itself. The sections of
+//! one change have the same version, and all but the last say that more follow. A proxy applies them as they arrive,
+//! and uses the result once no more follow.
 //!
-//! Sections name each other, and what is named comes first and goes last:
+//! Sections name each other. A section is sent before those that name it, and removed after them:
 //!
 //! ```text
 //! Proxy, Roots, Intentions, Leaf │ Target │ Chain │ Listener │ Listener gone │ Chain gone │ Target gone
@@ -12,8 +12,8 @@
 //!                                  named before the naming      naming to the named
 //! ```
 //!
-//! So after each single section every listener finds its chain and every chain its targets. What would break this is
-//! refused ([`ApplyError`]), and the snapshot is as before.
+//! So after each section, every listener finds its chain and every chain its targets. A section that would break this
+//! is refused ([`ApplyError`]), and the snapshot does not change.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,11 +31,11 @@ use crate::target::{Target, TargetId};
 /// The name of a section.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Section {
-    /// What the proxy is.
+    /// The proxy itself.
     Proxy,
-    /// The roots of trust.
+    /// The root certificates.
     Roots,
-    /// Who may call.
+    /// The intentions.
     Intentions,
     /// One target.
     Target(TargetId),
@@ -47,27 +47,27 @@ pub enum Section {
     Leaf,
 }
 
-/// One section, replaced or gone.
+/// One section, replaced or removed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SectionUpdate {
-    /// Version of the snapshot it leads to.
+    /// The version of the snapshot after it.
     pub version: u64,
     /// Whether more sections of this version follow.
     #[serde(default)]
     pub more: bool,
-    /// What to replace.
+    /// The new content.
     pub body: SectionBody,
 }
 
-/// What a section says now.
+/// The new content of a section.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SectionBody {
-    /// What the proxy is.
+    /// The proxy itself.
     Proxy(Versioned<ProxySection>),
-    /// The roots of trust.
+    /// The root certificates.
     Roots(Versioned<CaRoots>),
-    /// Who may call.
+    /// The intentions.
     Intentions(Versioned<IntentionSection>),
     /// One target, new or changed.
     Target(Versioned<Target>),
@@ -75,29 +75,29 @@ pub enum SectionBody {
     Chain(Versioned<Chain>),
     /// One listener, new or changed.
     Listener(Versioned<Listener>),
-    /// One listener is no more.
+    /// A listener is removed.
     ListenerGone(ListenerId),
-    /// One chain is no more.
+    /// A chain is removed.
     ChainGone(ChainId),
-    /// One target is no more.
+    /// A target is removed.
     TargetGone(TargetId),
     /// The certificate and its key, made by the agent for a proxy in its own process: it has no wire form.
     #[serde(skip)]
     Leaf(Arc<Leaf>),
 }
 
-/// Why an update cannot be applied. Attach anew.
+/// Why an update cannot be applied. The proxy must attach again.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ApplyError {
-    /// It is older than what is there.
+    /// It is older than the present snapshot.
     #[error("the update leads to version {got}, but version {have} is here already")]
     Stale {
-        /// The version that is here.
+        /// The present version.
         have: u64,
-        /// The version the update leads to.
+        /// The version of the update.
         got: u64,
     },
-    /// A chain names a target that is not there.
+    /// A chain names a missing target.
     #[error("chain {chain} leads to {target}, of which nothing is known")]
     NoTarget {
         /// The chain.
@@ -105,7 +105,7 @@ pub enum ApplyError {
         /// The target.
         target: TargetId,
     },
-    /// A listener names a chain that is not there.
+    /// A listener names a missing chain.
     #[error("the listener of {listener} leads to chain {chain}, of which nothing is known")]
     NoChain {
         /// The listener.
@@ -113,10 +113,10 @@ pub enum ApplyError {
         /// The chain.
         chain: ChainId,
     },
-    /// A section is to go that another one names.
+    /// The section to be removed is still named by another one.
     #[error("a section that is still in use cannot go: {0:?}")]
     InUse(Section),
-    /// There would be too many.
+    /// There would be too many sections.
     #[error("a snapshot can have at most {SECTIONS_MAX} sections")]
     TooMany,
 }
@@ -155,7 +155,7 @@ impl ProxySnapshot {
         bodies.into_iter().enumerate().map(update).collect()
     }
 
-    /// The sections that are not as in `old`.
+    /// The sections that differ from `old`.
     pub(crate) fn differing(&self, old: &Self) -> Vec<SectionBody> {
         let mut bodies = Vec::new();
         if differ(&self.proxy, &old.proxy) {
@@ -179,7 +179,7 @@ impl ProxySnapshot {
         bodies
     }
 
-    /// Puts a section in its place. After an error the snapshot is as before.
+    /// Applies a section. After an error the snapshot is unchanged.
     pub fn apply(&mut self, update: SectionUpdate) -> Result<(), ApplyError> {
         self.check(&update)?;
         let SectionUpdate { version, more: _, body } = update;
@@ -199,7 +199,7 @@ impl ProxySnapshot {
         Ok(())
     }
 
-    /// Whether a section can be put in its place.
+    /// Checks that a section can be applied.
     fn check(&self, update: &SectionUpdate) -> Result<(), ApplyError> {
         if update.version < self.version {
             return Err(ApplyError::Stale { have: self.version, got: update.version });
@@ -235,7 +235,7 @@ impl ProxySnapshot {
         }
     }
 
-    /// Whether there is room for a section, which there is for one that takes its own place.
+    /// Checks that there is room for a section. A section that replaces itself always has room.
     fn room(&self, is_here: bool) -> Result<(), ApplyError> {
         let sections = SINGLE_SECTIONS + self.targets.len() + self.chains.len() + self.listeners.len();
         if is_here || sections < SECTIONS_MAX { Ok(()) } else { Err(ApplyError::TooMany) }
@@ -249,7 +249,7 @@ fn differ<T: PartialEq>(new: &Versioned<T>, old: &Versioned<T>) -> bool {
     new.version != old.version || !(Arc::ptr_eq(&new.value, &old.value) || new.value == old.value)
 }
 
-/// The sections that are new or not as they were.
+/// The sections that are new or changed.
 fn changed<'a, K: Ord, T: PartialEq>(
     new: &'a BTreeMap<K, Versioned<T>>,
     old: &'a BTreeMap<K, Versioned<T>>,
@@ -258,7 +258,7 @@ fn changed<'a, K: Ord, T: PartialEq>(
     new.iter().filter(move |(id, section)| !is_as_it_was(id, section)).map(|(_, section)| section.clone())
 }
 
-/// The names of sections that are no more.
+/// The names of removed sections.
 fn gone<'a, K: Clone + Ord, T>(new: &'a BTreeMap<K, T>, old: &'a BTreeMap<K, T>) -> impl Iterator<Item = K> {
     old.keys().filter(|id| !new.contains_key(*id)).cloned()
 }
