@@ -1,4 +1,4 @@
-//! Servers for tests of this crate: a small catalog that authorises like the real ones.
+//! Servers for tests of this crate: a small catalog that authorises like the real servers.
 
 mod disk;
 
@@ -34,7 +34,7 @@ pub(crate) use crate::testing::disk::{Asked, Fault, TestDisk};
 pub(crate) const NODE: &str = "n1";
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What the servers know.
+/// The state of the servers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Catalog {
     pub(crate) tokens: BTreeMap<String, ResolvedToken>,
@@ -45,20 +45,20 @@ pub(crate) struct Catalog {
     pub(crate) checks: BTreeMap<concord_model::CheckId, Check>,
     /// Index of the last change of a token.
     pub(crate) acl_index: u64,
-    /// Tell of no changed token.
+    /// Report no changed tokens.
     pub(crate) mute: bool,
-    /// Answer everything with this.
+    /// Answer every request with this error.
     pub(crate) fault: Option<RpcError>,
-    /// Answer so much later.
+    /// Answer after this delay.
     pub(crate) delay: Duration,
-    /// Bring answers so much later than they were made.
+    /// Deliver answers this long after they were made.
     pub(crate) late: Duration,
-    /// Answer signatures with this.
+    /// Answer signature requests with this error.
     pub(crate) sign_fault: Option<RpcError>,
-    /// How often which request came.
+    /// How often each request was received.
     pub(crate) asked: BTreeMap<&'static str, usize>,
     pub(crate) signed: u64,
-    /// Registrations as they came: token and name of what was told.
+    /// Received registrations: token, and name of what was registered.
     pub(crate) told: Vec<(Option<String>, String)>,
 }
 
@@ -75,7 +75,7 @@ impl Servers {
         Arc::new(Self { acl, catalog: Mutex::default(), index: watch::channel(10).0, clock })
     }
 
-    /// Changes something, which everybody who waits hears of.
+    /// Changes the state and wakes all waiting requests.
     pub(crate) fn change<T>(&self, with: impl FnOnce(&mut Catalog) -> T) -> T {
         let result = with(&mut self.catalog.lock());
         self.index.send_modify(|index| *index += 1);
@@ -119,7 +119,7 @@ impl Servers {
         self.look(|catalog| catalog.asked.get(name).copied().unwrap_or(0))
     }
 
-    /// What a token may do right now: the oracle.
+    /// The present rights of a token: the oracle.
     pub(crate) fn caller(&self, token: Option<&Secret>) -> Result<Caller, RpcError> {
         if !self.acl.enabled {
             return Ok(Caller::unrestricted(token.cloned()));
@@ -303,7 +303,7 @@ impl ServerApi for Servers {
     }
 }
 
-/// Whether an instance may be seen, decided from the rules alone.
+/// Whether an instance may be seen, decided only from the rules.
 pub(crate) fn oracle_sees(caller: &Caller, one: &InstanceHealth) -> bool {
     let reads = |of, name| caller.may(&Right::named(of, name, Level::Read));
     reads(Labelled::Service, one.service.service.as_str()) && reads(Labelled::Node, one.node.name.as_str())
@@ -413,7 +413,7 @@ pub(crate) fn intention(source: &str, destination: &str, action: Action) -> Serv
     }
 }
 
-/// ACLs on and strict, tokens asked about each time.
+/// ACLs enabled and strict; tokens are resolved each time.
 pub(crate) fn strict() -> AclConfig {
     AclConfig {
         enabled: true,
@@ -423,7 +423,7 @@ pub(crate) fn strict() -> AclConfig {
     }
 }
 
-/// An agent with its servers, on virtual time.
+/// An agent with its servers, in virtual time.
 pub(crate) struct Bench {
     pub(crate) servers: Arc<Servers>,
     pub(crate) agent: Agent,
@@ -444,12 +444,12 @@ impl Bench {
         Self { servers, agent, world, disk }
     }
 
-    /// The same agent anew, with what it left on its disk.
+    /// The same agent after a restart, with the data on its disk.
     pub(crate) async fn restarted(self) -> Self {
         self.restarted_with(|_| {}).await
     }
 
-    /// The same, set up otherwise.
+    /// The same with other settings.
     pub(crate) async fn restarted_with(self, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
         let acl = self.servers.acl.clone();
         self.agent.scope().cancel();
@@ -458,7 +458,7 @@ impl Bench {
         Self { agent, ..self }
     }
 
-    /// The same agent anew, after it was killed: it wrote nothing more, and time has passed since.
+    /// The same agent after it was killed: it wrote nothing more, and time has passed.
     pub(crate) async fn killed(self, down: Duration, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
         let acl = self.servers.acl.clone();
         self.disk.fail(Fault::Dead(0));
@@ -495,12 +495,12 @@ fn start(
         .expect("it starts")
 }
 
-/// Lets everything that can happen now happen. Time is paused: it moves by a millisecond only.
+/// Runs everything that can run now. Time is paused and moves only by a millisecond.
 pub(crate) async fn settle() {
     TokioClock::new().sleep(Duration::from_millis(1)).await;
 }
 
-/// ACLs off.
+/// ACLs disabled.
 pub(crate) fn open() -> AclConfig {
     AclConfig { token_ttl: Duration::ZERO, ..AclConfig::default() }
 }

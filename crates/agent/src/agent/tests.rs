@@ -1,4 +1,4 @@
-//! The agent as a whole, on virtual time, against servers that authorise like the real ones.
+//! Tests of the whole agent, in virtual time, against servers that authorise like the real ones.
 
 mod authority;
 mod cost;

@@ -1,4 +1,4 @@
-//! Questions of this file alone: nothing in the cache has to know one for it to be kept.
+//! Tests with questions that exist only in this file: the cache needs no knowledge of a question to keep it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use super::table::{CacheTable, Found, Key, View};
 use super::{Cached, Shared, is_shared};
 use crate::limits::{CACHE_ENTRY_BYTES, CACHE_IDLE};
 
-/// Says that it is shared, though servers leave out what the caller may not see.
+/// Declares itself shared, although servers filter its answer by rights.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Nodes(&'static str);
 
-/// Looks like [`Nodes`], and is another question.
+/// Looks like [`Nodes`], but is another question.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Status(&'static str);
 
@@ -76,7 +76,7 @@ fn key<C: Cached>(question: C) -> Key<C> {
     Key { datacenter: None, view: View::All, question }
 }
 
-/// Begins an entry that nobody holds.
+/// Begins an entry that nobody uses.
 #[track_caller]
 fn begin<C: Cached>(table: &mut CacheTable, question: C, seconds: u64) {
     let found = table.find_or_begin(&key(question), at(seconds));
@@ -87,7 +87,7 @@ fn begin<C: Cached>(table: &mut CacheTable, question: C, seconds: u64) {
 fn n_30_what_servers_filter_is_shared_by_nobody_whatever_its_type_says() {
     assert_eq!((need(&Nodes("n")), Nodes::SHARED), (Need::Filtered, Shared::WhoMayAsk));
     assert!(!is_shared::<Nodes>(&need(&Nodes("n"))) && !is_public::<Nodes>(&need(&Nodes("n"))));
-    // Nor is what everybody may ask, if its type says that it differs by rights.
+    // Neither is a public answer, if its type says that it differs by rights.
     assert_eq!(need(&Status("n")), Need::Open);
     assert!(!is_shared::<Status>(&Need::Open) && !is_public::<Status>(&Need::Open));
     assert!(is_shared::<ReadCaRoots>(&Need::Open) && is_public::<ReadCaRoots>(&Need::Open));
@@ -128,12 +128,12 @@ fn bytes_of_all_types_count_together_and_are_given_back() {
     begin(&mut table, Status("n"), 1);
     assert!(table.account(&key(Nodes("n")), nodes.slot(), 2 * CACHE_ENTRY_BYTES));
     assert_eq!(table.load(), (2, 4 * CACHE_ENTRY_BYTES));
-    // It grows: the other has to go, and it is too large alone.
+    // It grows: the other entry must be removed, and then it is still too large.
     assert!(!table.account(&key(Nodes("n")), nodes.slot(), 4 * CACHE_ENTRY_BYTES));
     assert_eq!(table.load(), (1, 5 * CACHE_ENTRY_BYTES));
     table.forget(&key(Nodes("n")), nodes.slot());
     assert_eq!(table.load(), (0, 0));
-    // What was forgotten counts for nothing, and is given up once.
+    // A removed entry does not count any more, and is given up only once.
     table.forget(&key(Nodes("n")), nodes.slot());
     assert!(table.account(&key(Nodes("n")), nodes.slot(), 9 * CACHE_ENTRY_BYTES));
     assert_eq!(table.load(), (0, 0));

@@ -1,5 +1,5 @@
-//! Checks of every kind against real targets on loopback, in real time: their clocks are not virtual. What is
-//! asserted is what a run finds, never how long it took.
+//! Tests of every kind of check against real targets on loopback, in real time: their clocks are not virtual. The
+//! tests assert what a run finds, never how long it took.
 
 mod http;
 mod http2;
@@ -21,9 +21,9 @@ use super::*;
 use crate::config::{AgentConfig, ScriptChecks};
 use crate::local::Source;
 
-/// Long enough for what comes to an end, on a machine that does other things too.
+/// Long enough for everything that ends, on a busy machine.
 const PATIENT: Duration = Duration::from_secs(60);
-/// For what comes to none.
+/// For runs that do not end.
 const BRIEF: Duration = Duration::from_millis(300);
 const KEEP: usize = 4096;
 
@@ -49,13 +49,13 @@ fn plan(probe: Probe) -> Plan {
     Plan { probe, source: Source::Api, output_bytes_max: KEEP }
 }
 
-/// What one run finds.
+/// The result of one run.
 async fn run(maker: &Maker, probe: Probe) -> (CheckStatus, String) {
     let report = maker.run(&plan(probe)).await.expect("it is made from here");
     (report.status, report.output)
 }
 
-/// Serves each connection on a port of loopback, until the scope is dropped.
+/// Serves each connection on a loopback port, until the scope is dropped.
 async fn serve<F, S>(scope: &Scope, with: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> S + Send + 'static,
@@ -111,7 +111,7 @@ fn what_is_told_or_taken_over_has_no_task_here() {
 async fn so_many_runs_at_a_time_and_the_others_wait() {
     let scope = scope();
     let maker = Arc::new(maker());
-    // It takes connections and says nothing; the handshake waits for it.
+    // It accepts connections and sends nothing; the handshake waits for it.
     let silent = serve(&scope, |stream| async move {
         let _open = stream;
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Registrations and checks as a machine: no runtime, time is an argument.
+//! Tests of registrations and checks as a state machine: no runtime, time is an argument.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -125,7 +125,7 @@ fn registering_again_keeps_the_verdict_however_the_check_is_made_then() {
     let udp = Probe::Udp { address: "a:1".to_owned(), every };
     set(&mut local, "web", None, vec![spec("c", Some("web"), udp)], false);
     status(&local, "c", CheckStatus::Passing);
-    // What was found of one instance says nothing about another.
+    // The result for one instance says nothing about another.
     set(&mut local, "db", None, vec![spec("c", Some("db"), ttl(3600))], false);
     status(&local, "c", CheckStatus::Critical);
 }
@@ -247,14 +247,14 @@ fn an_alias_of_a_service_follows_the_node_it_is_on() {
     report(&mut local, "disk", CheckStatus::Warning, "90 %", 3);
     status(&local, "alias", CheckStatus::Warning);
     assert_eq!(local.checks[&id("alias")].check.output, "Aliased check \"disk\" failing: 90 %");
-    // The worst decides, whosever it is.
+    // The worst check decides, whoever owns it.
     report(&mut local, "c", CheckStatus::Critical, "down", 4);
     assert_eq!(local.checks[&id("alias")].check.output, "Aliased check \"c\" failing: down");
     pass(&mut local, "c", 5);
     status(&local, "alias", CheckStatus::Warning);
     pass(&mut local, "disk", 6);
     status(&local, "alias", CheckStatus::Passing);
-    // One that goes does not hold on.
+    // A removed check has no effect any more.
     report(&mut local, "disk", CheckStatus::Critical, "full", 7);
     status(&local, "alias", CheckStatus::Critical);
     local.apply(Change::RemoveCheck(id("disk")), at(8));
@@ -316,7 +316,7 @@ fn several_runs_make_a_verdict_if_asked_for() {
         local.report(&id("c"), Report::run(outcome, String::new()), at(1)).expect("it is there");
         status(&local, "c", expected);
     };
-    // The first decides by itself.
+    // The first run decides at once.
     run(true, CheckStatus::Passing);
     run(false, CheckStatus::Passing);
     run(false, CheckStatus::Warning);
@@ -390,7 +390,7 @@ fn a_verdict_of_before_a_restart_counts_for_the_rest_of_its_time_and_no_longer()
         (local.checks[&id("c")].check.status, local.next_tick())
     };
     assert_eq!(restored(verdict(20), ttl(30)), (CheckStatus::Passing, Some(at(120))));
-    // The wall clock was set back meanwhile.
+    // The wall clock was set back in the meantime.
     assert_eq!(restored(verdict(5000), ttl(30)), (CheckStatus::Passing, Some(at(130))));
     for other in
         [Verdict { service: None, ..verdict(20) }, Verdict { ttl: Duration::from_secs(9), ..verdict(20) }]
@@ -400,7 +400,7 @@ fn a_verdict_of_before_a_restart_counts_for_the_rest_of_its_time_and_no_longer()
     assert_eq!(restored(verdict(20), alias(None)).1, None);
 }
 
-/// What the indexes should find, found by looking at everything.
+/// What the indexes should contain, found by reading all records.
 #[track_caller]
 fn check_indexes(local: &mut Local, now: u64) {
     let waits = |record: &CheckRecord| {
@@ -454,7 +454,7 @@ fn indexes_find_what_looking_at_everything_finds() {
         let about = Some(service).filter(|_| entropy.below(4) > 0);
         match entropy.below(8) {
             0 => {
-                // Aliases follow services that come before theirs, so that there is no circle.
+                // Aliases follow only services that come before them, so that there is no cycle.
                 let probe = if service == "a" { ttl(5) } else { alias(Some("a")) };
                 let named = vec![spec(&format!("{service}-inline"), Some(service), probe)];
                 set(&mut local, service, None, named, entropy.below(2) == 0);
@@ -514,6 +514,6 @@ fn a_service_at_an_ip_address_has_tagged_addresses_of_its_kind() {
     assert_eq!(tagged("::ffff:10.0.0.9", &[]), "lan_ipv4=::ffff:10.0.0.9 80, wan_ipv4=::ffff:10.0.0.9 80");
     let own = [("lan_ipv4", "1.1.1.1", 9), ("x", "h", 1)];
     assert_eq!(tagged("10.0.0.1", &own), "lan_ipv4=1.1.1.1 9, wan_ipv4=10.0.0.1 80, x=h 1");
-    // A name or nothing at all is no address of either kind.
+    // A host name or an empty address is no IP address of either version.
     assert_eq!((tagged("web.example", &[]), tagged("", &[])), (String::new(), String::new()));
 }

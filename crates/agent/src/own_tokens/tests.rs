@@ -1,4 +1,4 @@
-//! Tokens that are set, kept, read again and used.
+//! Tests of tokens that are set, stored, loaded and used.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-/// The default and the agent's token.
+/// The default token and the agent's token.
 fn used(bench: &Bench) -> [Option<String>; 2] {
     let now = bench.agent.inner.own.now();
     [&now.tokens.default, &now.tokens.agent]
@@ -28,7 +28,7 @@ fn vault(bench: &Bench) -> Vault {
     Vault::new(&bench.agent.config().keks, &bench.world)
 }
 
-/// What the file holds; it is sealed.
+/// The content of the file, decrypted.
 fn kept(bench: &Bench) -> String {
     let vault = vault(bench);
     match vault.open(FILE, vault.raw(FILE).unwrap().unwrap()).unwrap() {
@@ -118,7 +118,7 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
     let bench = Bench::with(strict(), keeping);
     assert_eq!(used(&bench), texts(["configured", ""]));
     let operator = operator(&bench).await;
-    // Another program's tokens stay in the file.
+    // Tokens of another program stay in the file.
     bench.world.disk.write_atomic(FILE, br#"{"replication":"r"}"#).unwrap();
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(kept(&bench), r#"{"replication":"r"}"#, "what was in the clear is sealed when it is read");
@@ -127,10 +127,10 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
     assert_eq!(kept(&bench), r#"{"default":"set","agent":"a","replication":"r"}"#);
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(used(&bench), texts(["set", "a"]));
-    // Without persistence the file says nothing.
+    // Without persistence the file is ignored.
     let bench = bench.restarted_with(|config| config.token_persistence = false).await;
     assert_eq!(used(&bench), texts(["", ""]));
-    // One that was taken away comes back from the configuration.
+    // A token that was removed comes back from the configuration.
     let bench = bench.restarted_with(keeping).await;
     bench.agent.set_token(&operator, TokenKind::Default, secret("")).await.unwrap();
     assert_eq!(used(&bench), texts(["", "a"]));
@@ -162,7 +162,7 @@ async fn a_damaged_file_is_named_and_not_repeated() {
     let config = AgentConfig { token_persistence: true, ..bench.agent.config().clone() };
     let refused = OwnTokens::load(&config, &vault(&bench)).unwrap_err().to_string();
     assert!(refused.contains("acl-tokens.json") && !refused.contains("s3cret"), "{refused}");
-    // Who does not keep tokens does not read it.
+    // An agent that does not store tokens does not read the file.
     let config = AgentConfig { token_persistence: false, ..config };
     assert!(OwnTokens::load(&config, &vault(&bench)).is_ok());
 }

@@ -1,4 +1,4 @@
-//! Files of registrations: sealed, taken over from the clear, and held against what should be there.
+//! Tests of registration files: encrypted, converted from unencrypted ones, and compared with the list of names.
 
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_ca::seal::Kek;
@@ -34,7 +34,7 @@ fn names(found: &FoundOnDisk) -> Vec<&str> {
     found.services.iter().map(|local| local.service.service.as_str()).collect()
 }
 
-/// A disk with two services on it.
+/// A disk with two services.
 fn filled() -> TestDisk {
     let disk = TestDisk::default();
     let registrations = registrations(&disk, 7);
@@ -57,7 +57,7 @@ fn holds(disk: &TestDisk, text: &str) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn n_118_no_token_of_the_agent_lies_on_the_disk_in_clear() {
     let keeping = |config: &mut crate::config::AgentConfig| config.token_persistence = true;
-    // The process is killed after so many changes of files: what was under way is searched, too.
+    // The process is killed after this many changes of files; unfinished changes are searched, too.
     for changes in 0.. {
         let bench = Bench::with(strict(), keeping);
         bench
@@ -79,7 +79,7 @@ async fn n_118_no_token_of_the_agent_lies_on_the_disk_in_clear() {
         let done = [
             agent.register_service(&operator, &web, false).await.is_ok(),
             agent.register_check(&operator, &check).await.is_ok(),
-            // Two files change, and with them what they were is written down.
+            // Two files change, and the undo file records the old content.
             agent
                 .register_service(&operator, &ServiceDefinition { port: 81, ..web.clone() }, true)
                 .await
@@ -114,7 +114,7 @@ fn n_118_what_was_kept_in_the_clear_is_sealed_when_it_is_read() {
     assert_eq!(holds(&disk, CANARY), [""; 0]);
     let again = registrations(&disk, 7).load().unwrap();
     assert_eq!(names(&again), names(&found));
-    // From then on what is in the clear is somebody else's.
+    // From then on an unencrypted file is not ours.
     let (_, file) = keep("web").file().unwrap();
     disk.write_atomic(&file.path, &file.content.unwrap()).unwrap();
     let text = refused(&disk, 7);
@@ -138,7 +138,7 @@ fn n_114_a_changed_file_of_a_registration_is_never_taken() {
         disk.write_atomic(&path, &changed).unwrap();
         match registrations(&disk, 7).load() {
             Err(error) => assert!(error.to_string().contains(&path), "byte {at}: {error}"),
-            // White space and the like: what it says is the same.
+            // White space and the like: the meaning is the same.
             Ok(found) => assert_eq!(names(&found), ["db", "web"], "byte {at}"),
         }
     }
@@ -176,7 +176,7 @@ fn a_full_disk_takes_a_change_of_registrations_back_and_ends_nothing() {
         let world = World::tokio().with_disk(Arc::new(disk.clone()));
         let kept = Registrations::new(Vault::new(&[Kek::from_bytes(&[7; 32]).unwrap()], &world));
         kept.load().unwrap();
-        // The file of names stays when the name is gone: it is there before the change.
+        // A name file stays when its last name is removed, and exists before the change.
         kept.carry_out(&[keep("web")]).unwrap();
         kept.carry_out(&[FileChange::DropService(InstanceId::parse("web").unwrap())]).unwrap();
         disk.set_free(free * BLOCK);

@@ -1,4 +1,4 @@
-//! A disk that counts what is asked of it, and fails or dies when told to.
+//! A disk that counts its calls, and fails or stops working on request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use concord_runtime::{Disk, DiskError, DiskFile, DiskLock, MemoryDisk};
 use parking_lot::Mutex;
 
-/// What was asked of the disk.
+/// The calls of the disk.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) reads: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Asked {
     pub(crate) opens: usize,
 }
 
-/// A memory disk with an observer. Clones share it.
+/// A memory disk with a counter. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TestDisk {
     pub(crate) files: MemoryDisk,
@@ -32,7 +32,7 @@ struct State {
     dead: bool,
 }
 
-/// What happens after so many more changes of files.
+/// What happens after this many more changes of files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// One change fails.
@@ -50,13 +50,13 @@ impl TestDisk {
         self.state.lock().fault = Some(fault);
     }
 
-    /// Everything works again.
+    /// Makes everything work again.
     pub(crate) fn mend(&self) {
         let mut state = self.state.lock();
         (state.fault, state.dead) = (None, false);
     }
 
-    /// All files with what is in them.
+    /// All files with their content.
     pub(crate) fn all(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = BTreeMap::new();
         for dir in ["", "services", "checks", "checks/state", "registered"] {

@@ -1,4 +1,4 @@
-//! The gRPC port at its socket: silence, floods, messages that do not come, and no room.
+//! Tests of the gRPC port at its socket: silent clients, floods, missing messages, and a full budget.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,16 +16,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// Gives nobody anything; counts who came so far.
+/// A source that refuses everybody and counts the requests.
 #[derive(Debug, Default)]
 struct Nobody {
     came: AtomicUsize,
-    /// Gives whoever attaches a stream on which nothing comes.
+    /// Whether it lets proxies attach, with a stream on which nothing comes.
     attaches: bool,
     left: Arc<Left>,
 }
 
-/// What was held whenever a stream of a proxy that was attached ended.
+/// The bytes held each time the stream of an attached proxy ended.
 #[derive(Debug, Default)]
 struct Left {
     budget: std::sync::OnceLock<Arc<Budget>>,
@@ -75,7 +75,7 @@ impl SnapshotSource for Nobody {
     }
 }
 
-/// A running port, and what it goes by.
+/// A running port and its settings.
 struct Served {
     address: SocketAddr,
     clock: ManualClock,
@@ -105,7 +105,7 @@ impl Served {
         TcpStream::connect(self.address).await.expect("it listens")
     }
 
-    /// Moves the clock until something is there: a connection may not have been accepted yet.
+    /// Moves the clock until the future completes: a connection may not have been accepted yet.
     async fn wait<T>(&self, step: Duration, future: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(future);
         for _ in 0..40 {
@@ -123,7 +123,8 @@ impl Served {
     }
 }
 
-/// Whether the server hangs up on a client that says this and then nothing, before it asks for signs of life.
+/// Whether the server closes the connection of a client that sends these bytes and then nothing, before it sends
+/// pings.
 async fn hangs_up(words: &[u8]) -> bool {
     let served = Served::start().await;
     let mut client = served.connect().await;
@@ -134,15 +135,15 @@ async fn hangs_up(words: &[u8]) -> bool {
     ended.is_some()
 }
 
-/// What the server says to a client that says this: the code of its GOAWAY, if it has one, and how many requests came
-/// through. With `until`, no more is waited for once so many have.
+/// The server's answer to a client that sends these bytes: the code of its GOAWAY, if any, and how many requests got
+/// through. With `until`, stops waiting once there were this many.
 async fn heard(words: &[u8], until: usize) -> (Option<u32>, usize) {
     let served = Served::start().await;
     let (mut read, mut write) = served.connect().await.into_split();
     let mut answer = Vec::new();
     let talk = async {
         let say = async {
-            // Whoever is closed in the middle is heard out.
+            // The server may close while the client writes; its answer must still be read.
             let _ = write.write_all(words).await;
             while until == 0 || served.source.came.load(Ordering::Relaxed) < until {
                 tokio::task::yield_now().await;
@@ -162,7 +163,7 @@ async fn heard(words: &[u8], until: usize) -> (Option<u32>, usize) {
     (goaway(&answer), came)
 }
 
-/// The code of a GOAWAY among frames.
+/// The code of a GOAWAY frame, if there is one.
 fn goaway(mut frames: &[u8]) -> Option<u32> {
     while let Some((head, rest)) = frames.split_at_checked(9) {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -183,9 +184,9 @@ fn frame(kind: u8, flags: u8, stream: u32, bytes: &[u8]) -> Vec<u8> {
 
 /// ENHANCE_YOUR_CALM.
 const CALM: Option<u32> = Some(11);
-/// Sizes of floods: more than any limit.
+/// Number of frames in a flood: more than any limit.
 const FLOOD: u32 = limits::IDLE_FRAMES + 200;
-/// More resets than there may be, with fewer frames without content than any limit.
+/// More resets than allowed, with fewer empty frames than any limit.
 const RESETS: u32 = 500;
 const _: () = assert!(RESETS > 2 * limits::RESETS as u32 && RESETS < limits::IDLE_FRAMES);
 /// POST http://a/x in HPACK.
@@ -209,7 +210,7 @@ async fn n_17_a_flood_of_frames_without_content_ends_with_goaway() {
     for one in [ping, settings, priority] {
         let flood = one.repeat(FLOOD as usize);
         assert_eq!(heard(&[HELLO, &flood].concat(), 0).await.0, CALM, "{:?}", &one[..9]);
-        // A few do no harm: a request after them is answered.
+        // A few do no harm: a later request is answered.
         let few = [HELLO, &one.repeat(100), &frame(1, 5, 5, REQUEST)].concat();
         assert_eq!(heard(&few, 1).await, (None, 1), "{:?}", &one[..9]);
     }
@@ -226,24 +227,24 @@ async fn n_14_streams_reset_one_after_the_other_end_with_goaway() {
 async fn n_19_frames_that_make_us_reset_end_with_goaway() {
     let served = Served::start().await;
     let (mut read, mut write) = served.connect().await.into_split();
-    // One whose message is waited for.
+    // A request whose message is still awaited.
     let path = "/concord.proxy.v1.Snapshots/SignLeaf";
     let request =
         [b"\x83\x86\x04", &[u8::try_from(path.len()).unwrap()][..], path.as_bytes(), b"\x01\x01a"].concat();
-    // So few at a time that there is room for them.
+    // So few at a time that the budget has room for them.
     let (rounds, each) = (RESETS / 20, 20);
     let flood = async {
         let mut said = HELLO.to_vec();
         for round in 0..rounds {
             let streams = || (0..each).map(|number| 2 * (round * each + number) + 1);
             said.extend(streams().flat_map(|stream| frame(1, 4, stream, &request)));
-            // Whoever is closed in the middle is heard out.
+            // The server may close while the client writes; its answer must still be read.
             let _ = write.write_all(&std::mem::take(&mut said)).await;
-            // Only streams that somebody works on: others count as reset by the client.
+            // Only streams with a running request count; others count as reset by the client.
             while served.source.came.load(Ordering::Relaxed) < ((round + 1) * each) as usize {
                 tokio::task::yield_now().await;
             }
-            // Trailers that do not end their stream are an error of it (RFC 9113 §8.1).
+            // Trailers without the end flag are an error of their stream (RFC 9113 §8.1).
             said.extend(streams().flat_map(|stream| frame(1, 4, stream, b"\0\x01x\x01y")));
         }
         let _ = write.write_all(&said).await;
@@ -263,7 +264,7 @@ async fn n_19_frames_that_make_us_reset_end_with_goaway() {
 
 #[tokio::test]
 async fn n_15_a_head_that_never_ends_ends_with_goaway() {
-    // One header after the other, each in a frame of its own, and fewer than may come without content.
+    // Headers one after the other, each in its own frame, and fewer than the limit of empty frames.
     let more = frame(9, 0, 1, b"\0\x01x\x01y").repeat(limits::IDLE_FRAMES as usize / 2);
     let (code, came) = heard(&[HELLO, &frame(1, 0, 1, REQUEST), &more].concat(), 0).await;
     assert_eq!((code, came), (CALM, 0));
@@ -271,10 +272,10 @@ async fn n_15_a_head_that_never_ends_ends_with_goaway() {
 
 #[tokio::test]
 async fn n_16_headers_that_grow_when_they_are_read_are_refused() {
-    // A cookie kept in the table, and named again and again in one byte each.
+    // A cookie that is stored in the table, and repeated with one byte each.
     let cookie = [&b"\x60\x7f\xe9\x06"[..], &[b'c'; 1_000]].concat();
     let head = |times| [REQUEST, &cookie, &b"\xbe".repeat(times)].concat();
-    // As large, and they would be beyond what one client may hold; the library reads none of it to its end.
+    // Larger ones would exceed the budget of one client; the library does not read any of them to its end.
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(5_000))].concat(), 0).await;
     assert_eq!(came, 0, "5 MB of headers");
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(40))].concat(), 0).await;
@@ -285,11 +286,11 @@ async fn n_16_headers_that_grow_when_they_are_read_are_refused() {
 
 #[tokio::test]
 async fn n_10_a_stream_has_no_more_headers_than_are_paid_for() {
-    // One without a value, kept in the table and named again and again in one byte each. In memory it is a name, a value, and
-    // where both are found.
+    // A header without a value, stored in the table and repeated with one byte each. In memory it is a name, a value,
+    // and the index of both.
     const COST: usize = size_of::<(http::HeaderName, http::HeaderValue, [usize; 4])>();
     let head = |times| [REQUEST, &b"\x40\x01x\0"[..], &b"\xbe".repeat(times)].concat();
-    // What is counted costs up to two and a half times as much.
+    // A counted byte can cost up to two and a half bytes.
     let beyond = limits::STREAM_BYTES * 5 / 2 / COST;
     let (_, came) = heard(&[HELLO, &frame(1, 5, 1, &head(beyond))].concat(), 0).await;
     assert_eq!(came, 0, "{beyond} headers in as many bytes");
@@ -325,7 +326,7 @@ async fn n_10_a_port_without_room_lets_nobody_in_and_recovers() {
     }
     let share = (1 << 20) / 2;
     let refused = async {
-        // Of this address no more than its part is served: the others are closed without a word.
+        // Only this address's share is served; its other connections are closed without an answer.
         let mut open = 0;
         for client in &mut held {
             let mut word = [0; 9];
@@ -366,7 +367,7 @@ async fn n_10_attached_proxies_are_under_the_budget() {
     assert!(refused.contains("its part for this one; try again later"), "{refused}");
     assert!(streams.len() > 10 && served.budget.held() >= streams.len() * each, "{}", streams.len());
     assert!(served.budget.held() <= share);
-    // Who goes makes room.
+    // A client that leaves makes room.
     streams.truncate(5);
     let room = async {
         loop {
@@ -383,7 +384,7 @@ async fn n_10_attached_proxies_are_under_the_budget() {
 async fn n_10_a_connection_is_held_until_the_last_of_its_streams_has_gone() {
     const STREAMS: usize = 8;
     let served = Served::of(Nobody { attaches: true, ..Nobody::default() }).await;
-    // A client that ends from one moment to the next, with all it has.
+    // A client that ends suddenly, with all its streams.
     let theirs = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
     let attached = theirs.spawn(async move {
@@ -449,7 +450,7 @@ async fn n_10_strangers_do_not_end_the_streams_of_proxies_behind_one_address() {
         socket.bind(SocketAddr::from(([127, 0, 1, last], 0))).expect("an address of its own");
         let mut client = socket.connect(served.address).await.expect("it listens");
         client.write_all(HELLO).await.expect("sent");
-        // Those that find no room are closed without a word.
+        // Connections without room are closed without an answer.
         let _ = client.read(&mut [0; 9]).await;
         crowd.push(client);
     }

@@ -1,4 +1,5 @@
-//! TLS at its socket: who is let in, what is spoken, and what strangers can make us hold.
+//! Tests of TLS at its socket: which clients are accepted, which protocols are spoken, and how much memory strangers
+//! can use.
 
 use std::net::SocketAddr;
 
@@ -13,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes that callers may make us hold.
+/// The budget of the clients in bytes.
 const ROOM: usize = 1 << 20;
 
 /// An authority.
@@ -43,14 +44,14 @@ impl Authority {
         self.0.der().clone()
     }
 
-    /// What is presented under this authority, to whom that one's callers are.
+    /// A server certificate of this authority, for clients of `callers`.
     fn presented(&self, callers: Option<&Self>) -> Presented {
         let (chain, key) = self.issue();
         let callers = callers.map(|authority| vec![authority.der()]);
         Presented { chain, key, callers, only_1_3: false, suites: Vec::new(), protocol: Protocol::Http1 }
     }
 
-    /// A caller that trusts this authority.
+    /// A client that trusts this authority.
     fn caller(&self, versions: &[&'static SupportedProtocolVersion], own: Option<Pair>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.der()).unwrap();
@@ -67,7 +68,7 @@ impl Authority {
 
 const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
-/// A listener that says `hello` inside of TLS to whom it lets in.
+/// A listener that sends `hello` inside TLS to accepted clients.
 struct Served {
     address: SocketAddr,
     clock: ManualClock,
@@ -91,7 +92,7 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// What a caller hears inside of TLS.
+    /// What a client receives inside TLS.
     async fn greeted(&self, caller: ClientConfig) -> io::Result<String> {
         let name = "localhost".try_into().unwrap();
         let mut stream = TlsConnector::from(Arc::new(caller)).connect(name, self.connect().await).await?;
@@ -100,7 +101,7 @@ impl Served {
         Ok(String::from_utf8_lossy(&heard).into_owned())
     }
 
-    /// What a caller hears that says this outside of TLS.
+    /// The answer to bytes outside of TLS.
     async fn answer(&self, words: &[u8]) -> Vec<u8> {
         let mut stream = self.connect().await;
         stream.write_all(words).await.unwrap();
@@ -144,7 +145,7 @@ fn accept(
     })
 }
 
-/// Moves on until something is so.
+/// Moves the clock until the condition holds.
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
     let clock = World::tokio().clock;
     for _ in 0..2_000 {
@@ -190,7 +191,7 @@ async fn n_163_callers_show_a_certificate_of_the_authority_where_one_is_asked_fo
         served.greeted(with(Some(strangers.issue()))).await.expect_err("another authority's");
         served.greeted(with(Some(authority.issue()))).await.expect_err("our own authority's");
     }
-    // The caller judges as well.
+    // The client verifies the server, too.
     served.greeted(strangers.caller(BOTH, Some(clients.issue()))).await.expect_err("it trusts another");
 }
 
@@ -210,7 +211,7 @@ async fn versions_and_suites_are_limited() {
     assert_eq!(few.greeted(authority.caller(BOTH, None)).await.unwrap(), "hello", "1.3 has its own");
 }
 
-/// The hello of a caller that speaks nothing newer than TLS 1.1.
+/// The hello of a client that supports at most TLS 1.1.
 fn hello_of_1_1() -> Vec<u8> {
     let mut body = vec![3, 2];
     body.extend([7; 32]);
@@ -288,7 +289,7 @@ async fn another_time_for_handshakes_counts_for_those_that_begin() {
     assert_eq!(before.read(&mut [0; 8]).await.unwrap_or(0), 0, "it is closed");
 }
 
-/// The beginning of a hello that says it is as long as one can be, in as many bytes.
+/// The beginning of a hello of the greatest length, with this many bytes.
 fn long_hello(bytes: usize) -> Vec<u8> {
     let mut body = vec![1, 0, 0xff, 0xff];
     body.resize(bytes, 0);
@@ -308,7 +309,7 @@ async fn n_164_half_hellos_from_many_sources_are_bounded_and_others_get_in() {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 2, last], 0))).unwrap();
         let mut stream = socket.connect(served.address).await.unwrap();
-        // Whoever finds no room is closed while it speaks.
+        // A client without room is closed while it sends.
         let _ = stream.write_all(&long_hello(24 * 1024)).await;
         crowd.push(stream);
         assert!(served.budget.held() <= ROOM);
@@ -324,7 +325,7 @@ async fn n_164_half_hellos_from_many_sources_are_bounded_and_others_get_in() {
 async fn n_164_a_handshake_without_end_is_ended() {
     let served = Served::start(Some(Authority::new("one").presented(None))).await;
     let mut stream = served.connect().await;
-    // The library alone would wait for the rest.
+    // Without our limit, the library would wait for the rest.
     let _ = stream.write_all(&long_hello(HELLO_BYTES_MAX + 4096)).await;
     let (clock, mut heard) = (World::tokio().clock, Vec::new());
     let ended = timeout(&*clock, Duration::from_secs(20), stream.read_to_end(&mut heard)).await;

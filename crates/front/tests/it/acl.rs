@@ -1,4 +1,4 @@
-//! ACLs that bite: who is shown what, and what is refused in which words.
+//! Tests of enforced ACLs: who sees what, and the texts of refusals.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn tokens_are_taken_from_every_place_in_order() {
     world.get(&format!("{path}?token={ROOT}")).ok().await;
     world.get(path).token(ROOT).ok().await;
     world.get(path).header("Authorization", &format!("Bearer {ROOT}")).ok().await;
-    // The first that is there counts.
+    // The first token in the request counts.
     let unknown = "0badcafe-0000-4000-8000-000000000001";
     world.get(&format!("{path}?token={unknown}")).token(ROOT).refused(403, "ACL not found").await;
     world
@@ -142,7 +142,7 @@ async fn n_28_a_right_that_is_gone_is_gone_for_the_cache_too() {
     let (accessor, secret) = token(&world, r#"service "web" { policy = "write" }"#).await;
     let warm = world.get(LEAF).token(&secret).send().await;
     assert_eq!(warm.status, 200, "{}", warm.body);
-    // One that waits meanwhile ends with the refusal.
+    // A waiting read ends with the refusal.
     let path = format!("{LEAF}?index={}&wait=10m", warm.index());
     let wait = async { world.get(&path).token(&secret).send().await };
     let remove = async {
@@ -175,7 +175,7 @@ async fn tokens_and_policies_live_and_die() {
     let path = format!("/v1/acl/token/{accessor}");
     let own = world.get("/v1/acl/token/self").token(&secret).json().await;
     assert_eq!((&own["AccessorID"], &own["SecretID"]), (&json!(accessor), &json!(secret)));
-    // Who may only read is not shown secrets.
+    // A caller with only read rights does not see secrets.
     assert_eq!(world.get(&path).token(&secret).json().await["SecretID"], "<hidden>");
     assert_eq!(world.get(&path).token(ROOT).json().await["SecretID"], json!(secret));
     let listed = world.get("/v1/acl/tokens").token(&secret).send().await;
@@ -227,7 +227,7 @@ async fn a_token_that_was_read_can_be_written_back() {
     assert_eq!(read["Policies"], json!([{"ID": renamed, "Name": "ren2"}]));
     let back = world.put(&path, read.to_string()).token(ROOT).json().await;
     assert_eq!(back["Policies"], read["Policies"]);
-    // What was read before the policy went cannot.
+    // A token that was read before its policy was deleted cannot be written back.
     world.put(&path, made.to_string()).token(ROOT).refused(500, "No such ACL policy").await;
     world.stop().await;
 }
@@ -306,7 +306,7 @@ async fn what_exists_already_is_said_in_consuls_words() {
     world.put("/v1/acl/policy", one).token(ROOT).ok().await;
     let taken = "Invalid Policy: A Policy with Name \"one\" already exists";
     world.put("/v1/acl/policy", one).token(ROOT).refused(500, taken).await;
-    // Who may not write is not told what there is.
+    // A caller without write rights is not told what exists.
     world.put("/v1/acl/policy", one).token(&secret).refused(403, "'acl:write'").await;
     world.stop().await;
 }
@@ -381,11 +381,11 @@ async fn the_agents_own_tokens_change_while_it_runs() {
 async fn the_first_management_token_is_made_once() {
     let world = Setup { no_management: true, ..Setup::guarded() }.start().await;
     world.put("/v1/acl/bootstrap", r#"{"BootstrapSecret":"x"}"#).refused(400, "not a valid UUID").await;
-    // A misspelt key does not spend the one try there is.
+    // A misspelt key does not use up the only bootstrap.
     world.put("/v1/acl/bootstrap", r#"{"BootstrapSecrt":"x"}"#).refused(400, "BootstrapSecrt").await;
     let early = "ACL system must be bootstrapped before making any requests that require authorization: ACL not found";
     for (n, path) in ["/v1/catalog/nodes", "/v1/agent/self", "/v1/acl/tokens"].into_iter().enumerate() {
-        // The second time from memory.
+        // The second answer comes from the cache.
         for _ in 0..2 {
             let token = format!("0badcafe-0000-4000-8000-00000000000{n}");
             let refused = world.get(path).token(&token).send().await;
@@ -448,7 +448,7 @@ async fn without_acls_there_is_nothing_to_manage() {
 
 #[tokio::test]
 async fn n_28_the_request_after_a_revocation_is_refused_already() {
-    // A believed token would be believed for an hour.
+    // The token would be cached for an hour.
     let world =
         Setup { token_ttl: Some(std::time::Duration::from_secs(3600)), ..Setup::guarded() }.start().await;
     world.put("/v1/agent/service/register", r#"{"Name":"web"}"#).token(ROOT).ok().await;
@@ -473,7 +473,7 @@ async fn n_28_the_request_after_a_revocation_is_refused_already() {
             assert!(allowed(answer.status), "{way}: {} {}", answer.status, answer.body);
             let listed = world.get("/v1/agent/services").token(secret).send().await;
             assert_eq!(listed.body.contains("\"web\""), round == 0, "{way}: {}", listed.body);
-            // Those who may go on may go on.
+            // Callers that keep their rights are served as before.
             world.get(LEAF).token(&stays).ok().await;
             if round > 0 {
                 break;
@@ -573,9 +573,9 @@ async fn a_token_is_made_read_cloned_and_found_by_its_identities() {
     assert_eq!(cloned["ServiceIdentities"], body["ServiceIdentities"]);
     let of = |service: &str| world.get(&format!("/v1/acl/tokens?servicename={service}")).token(ROOT).json();
     assert_eq!(of("web").await.as_array().unwrap().len(), 2);
-    // None is an empty list.
+    // Without intentions the list is empty.
     assert_eq!(of("db").await, json!([]));
-    // The agent goes by it, too: the service and its sidecar may be registered, another one may not.
+    // The agent uses the identity, too: it may register the service and its sidecar, but no other service.
     let register = |body: &Value| world.put("/v1/agent/service/register", body.to_string()).token(secret);
     register(&json!({ "Name": "web", "Port": 80, "Connect": { "SidecarService": {} } })).ok().await;
     register(&json!({ "Name": "db" })).refused(403, "'service:write' on \"db\"").await;

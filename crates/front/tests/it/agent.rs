@@ -16,7 +16,7 @@ async fn a_service_comes_with_its_sidecar_and_goes_with_it() {
     assert_eq!(services["web-sidecar-proxy"]["Proxy"]["DestinationServiceName"], "web");
     let kinds = world.get("/v1/agent/services?filter=Kind+%3D%3D+%22connect-proxy%22").json().await;
     assert_eq!(kinds.as_object().unwrap().len(), 1);
-    // It is brought to the catalog.
+    // The registration reaches the catalog.
     world.until("/v1/catalog/service/web", "", |answer| answer.body != "[]").await;
     world.put("/v1/agent/service/deregister/web", "").ok().await;
     assert_eq!(world.get("/v1/agent/services").send().await.body, "{}");
@@ -100,7 +100,7 @@ async fn the_health_of_a_service_is_for_who_may_read_it() {
     let world = Setup::guarded().start().await;
     let register = world.put("/v1/agent/service/register", r#"{"Name":"web"}"#);
     register.token(ROOT).ok().await;
-    // Whether a name is here is part of what is not told.
+    // Whether the name exists must not be revealed.
     for path in ["name/web", "name/no", "id/web"] {
         let path = format!("/v1/agent/health/service/{path}");
         world.get(&path).refused(403, "lacks permission 'service:read'").await;
@@ -165,7 +165,7 @@ async fn connections_are_authorised_from_memory() {
     };
     let reason = world.guard(denied).await["Reason"].as_str().unwrap().to_owned();
     assert!(reason.starts_with("Matched L4 intention: default/web => default/db"), "{reason}");
-    // What is not understood is not passed over: it may be what makes the difference.
+    // Unknown fields are refused, because they may change the meaning.
     for key in ["Namespace", "Partition", "Bogus"] {
         let body =
             json!({"Target": "other", "ClientCertURI": &web, "ClientCertSerial": "00:11", key: "team"});

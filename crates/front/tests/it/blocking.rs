@@ -1,4 +1,4 @@
-//! Queries that wait: for what they are about, and for nothing else.
+//! Tests that blocking queries wait for what they read, and for nothing else.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ async fn a_query_wakes_for_what_it_is_about_and_nothing_else() {
     let wait = async { world.get(&path).send().await };
     let change = async {
         world.pause(100).await;
-        // Had this ended the wait, the answer would have one instance.
+        // If this had ended the wait, the answer would have one instance.
         world.put("/v1/catalog/register", instance("other", "other1")).ok().await;
         world.pause(100).await;
         world.put("/v1/catalog/register", instance("web", "web2")).ok().await;
@@ -89,14 +89,14 @@ async fn where_no_index_is_told_nobody_waits_for_one() {
         "/v1/connect/intentions/check?source=web&destination=db&",
         "/v1/connect/ca/configuration?",
     ] {
-        // Any of these may be the index of what is asked for.
+        // Any of these may be the index of the requested data.
         for index in 1..=20 {
             let path = format!("{path}index={index}&wait=10m");
             let answer = world.guard(world.get(&path).send()).await;
             assert_eq!((answer.status, answer.header("x-consul-index")), (200, None), "{path}");
         }
     }
-    // Where one is told, one waits.
+    // A query with an index can wait.
     let index = world.get(exact).send().await.index();
     let waiting = format!("{exact}&index={index}&wait=10m");
     let wait = async { world.get(&waiting).send().await };

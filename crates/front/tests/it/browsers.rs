@@ -1,4 +1,4 @@
-//! Pages of strangers in a browser on the agent's machine: what they can send and what they hear.
+//! Tests of foreign web pages in a browser on the agent's machine: what they can send and read.
 
 use concord_front::http::{Names, Settings};
 
@@ -14,7 +14,7 @@ fn named(tokens_count: bool) -> Settings {
     Settings { names, ..Settings::default() }
 }
 
-/// The status of the answer to a page that reads a leaf with its key.
+/// The status of the answer if a page reads a leaf with its key.
 async fn reads_a_leaf(world: &World, headers: &str) -> String {
     let request = format!("GET /v1/agent/connect/ca/leaf/web HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
     world.raw(request.as_bytes()).await
@@ -41,7 +41,7 @@ async fn who_has_a_token_may_call_us_what_they_like() {
     let world = Setup { settings, ..Setup::guarded() }.start().await;
     let call = |token: &str| format!("Host: alias.example\r\nX-Consul-Token: {token}\r\n");
     assert!(reads_a_leaf(&world, &call(ROOT)).await.starts_with("HTTP/1.1 200 "));
-    // A token that is none opens nothing.
+    // An unknown token does not help.
     let answer = reads_a_leaf(&world, &call("11111111-2222-4333-8444-555555555555")).await;
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("ACL not found"), "{answer}");
     world.stop().await;

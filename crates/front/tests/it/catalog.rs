@@ -36,12 +36,12 @@ async fn records_are_shown_in_every_view() {
     let instances = world.get("/v1/catalog/service/web?tag=blue&near=n2").json().await;
     assert_eq!(names(&instances, "/ServiceID"), ["web1"]);
     assert_eq!(world.get("/v1/catalog/service/web?tag=red").json().await, json!([]));
-    // As in Consul an empty tag is one that nothing has.
+    // As in Consul, an empty tag is a tag that no instance has.
     assert_eq!(world.get("/v1/catalog/service/web?tag=").json().await, json!([]));
     assert_eq!(world.get("/v1/health/service/web?tag=").json().await, json!([]));
     let mesh = world.get("/v1/catalog/connect/web").json().await;
     assert_eq!(names(&mesh, "/ServiceID"), ["web1-proxy"]);
-    // Who stands for a service is not asked for tags, as in Consul.
+    // Tags are not compared with proxies, as in Consul.
     assert_eq!(world.get("/v1/catalog/connect/web?tag=red").json().await, mesh);
     let all = world.get("/v1/health/connect/web").json().await;
     assert_eq!(names(&all, "/Service/ID"), ["web1-proxy"]);
@@ -102,7 +102,7 @@ async fn checks_are_listed_by_their_state() {
     world.get("/v1/health/state/any?near=nobody").ok().await;
     world.get("/v1/health/state/").refused(400, "Missing check state").await;
 
-    // A wait for critical ones sleeps through news of others.
+    // A wait for critical checks ignores changes of other checks.
     let index = world.get("/v1/health/state/critical").send().await.index();
     let path = format!("/v1/health/state/critical?index={index}&wait=10m");
     let wait = async { world.get(&path).send().await };
@@ -133,7 +133,7 @@ async fn services_are_filtered_by_their_instances() {
     world.put("/v1/catalog/register", green.to_string()).ok().await;
     let ask = async |query: &str| world.get(&format!("/v1/catalog/services?{query}")).json().await;
     assert_eq!(ask("filter=ServiceName+%3D%3D+web").await, json!({"web": ["blue", "v1", "v2"]}));
-    // The tags are those of the instances that are left.
+    // Only the tags of the remaining instances are listed.
     assert_eq!(ask("filter=NodeMeta.rack+%3D%3D+b").await, json!({"web": ["v2"]}));
     assert_eq!(ask("filter=%22blue%22+in+ServiceTags").await, json!({"web": ["blue", "v1"]}));
     assert_eq!(ask("filter=ServiceKind+%3D%3D+%22connect-proxy%22").await, json!({"web-proxy": []}));
@@ -156,10 +156,10 @@ async fn a_check_of_a_node_is_listed_for_the_service_that_it_names() {
     let checks = world.get("/v1/health/checks/web?filter=CheckID==n").json().await;
     assert_eq!(names(&checks, "/ServiceName"), ["web"]);
     assert_eq!((&checks[0]["ServiceID"], &checks[0]["ServiceTags"]), (&json!(""), &json!(["x"])));
-    // It is one of the node all the same, and so of all its services.
+    // The check belongs to the node, so it counts for all services of the node.
     let entry = world.get("/v1/health/service/web-proxy").json().await;
     assert!(names(&entry[0]["Checks"], "/CheckID").contains(&"n"));
-    // One of an instance has the name and the tags of that, whatever it says.
+    // A check of an instance gets the instance's name and tags, whatever it says.
     let check = json!({"CheckID": "i", "Name": "i", "Status": "passing", "ServiceID": "web1", "ServiceName": "other"});
     let record = json!({"Node": "n2", "Address": "10.0.0.2", "SkipNodeUpdate": true, "Check": check});
     world.put("/v1/catalog/register", record.to_string()).ok().await;
@@ -208,7 +208,7 @@ async fn what_is_deregistered_is_gone() {
     let bare = world.get("/v1/catalog/node-services/n3").json().await;
     assert_eq!((&bare["Services"], &bare["Node"]["Meta"]), (&Value::Null, &Value::Null));
     assert_eq!(world.get("/v1/catalog/node/n3").json().await["Services"], json!({}));
-    // A misspelt key would else take the whole node.
+    // Otherwise a misspelt key would remove the whole node.
     for wrong in [json!({"Node": "n1", "Bogus": 1}), json!({"Node": "n1", "Service": "web"})] {
         let before = world.get("/v1/catalog/node/n1").send().await.body;
         deregister(wrong.clone()).refused(400, "").await;
@@ -242,10 +242,10 @@ async fn a_list_of_services_is_null_only_where_there_never_was_one() {
     assert_eq!(of(&format!("n2{filter}"), ROOT).await["Services"], json!([]));
     let (_, sees) = token(&world, r#"node "n2" { policy = "read" }"#).await;
     assert_eq!(of("n2", &sees).await["Services"], json!([]));
-    // Of who may not see the node nothing is said.
+    // A caller that may not see the node learns nothing about it.
     let (_, other) = token(&world, r#"node "n3" { policy = "read" }"#).await;
     assert_eq!(of("n2", &other).await, json!({ "Node": null, "Services": null }));
-    // A selector nothing has is refused, also where there is nothing to select from.
+    // An unknown selector is refused even if the list is empty.
     for path in ["node-services/nobody", "node/nobody"] {
         let path = format!("/v1/catalog/{path}?filter=Nope+%3D%3D+1");
         world.get(&path).token(ROOT).refused(500, "Nope").await;

@@ -1,5 +1,5 @@
-//! Wall clocks that are set while server and agent run: everything is answered or refused in time, and leaves are
-//! valid again as soon as the clock has been looked at.
+//! Tests in which the wall clock is set while server and agent run. Every request is answered or refused in time, and
+//! leaves are valid again as soon as the clock has been checked.
 
 use concord_model::Timestamp;
 use concord_runtime::SetClock;
@@ -17,7 +17,7 @@ async fn world_at(wall_nanos: i64) -> (World, SetClock) {
     (world, clock)
 }
 
-/// Waits for a leaf that is not one of these; its serial number.
+/// Waits for a leaf that is none of these. Returns its serial number.
 async fn another_leaf(world: &World, seen: &[String]) -> String {
     let serial = |body: &str| {
         let leaf: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
@@ -31,7 +31,7 @@ async fn another_leaf(world: &World, seen: &[String]) -> String {
     serial(&answer.body).expect("it was there")
 }
 
-/// Reads that go by time in one way or another: each is answered.
+/// Sends requests that depend on time in some way; each must be answered.
 async fn everything_is_answered(world: &World, when: &str) {
     for path in [
         "/v1/agent/connect/ca/roots",
@@ -61,7 +61,7 @@ async fn n_142_a_clock_set_back_gives_other_leaves_at_once() {
         seen.push(another_leaf(&world, &seen).await);
         everything_is_answered(&world, what).await;
     }
-    // And forward again, past all that was signed.
+    // Then forward again, beyond the validity of everything signed.
     clock.set_wall_nanos(NOW + 3650 * DAY);
     seen.push(another_leaf(&world, &seen).await);
     everything_is_answered(&world, "ten years on").await;
@@ -87,7 +87,7 @@ async fn f_8_every_year_is_answered_or_refused() {
         ("2038", (i64::from(i32::MAX) - 1) * SECOND, true),
         ("2049", 2_524_607_999 * SECOND, true),
         ("2261", Timestamp::FAR_FUTURE.nanos() - 400 * DAY, true),
-        // Where no later moment can be written; a clock beyond it, in 9999, shows the same.
+        // The latest time that can be represented; a clock in 9999 shows the same.
         ("2262", Timestamp::FAR_FUTURE.nanos(), false),
         ("today", NOW, true),
     ] {

@@ -1,4 +1,4 @@
-//! What is compressed for whom, on the wire.
+//! Tests which answers are compressed, and for which clients, on the wire.
 
 use std::io::Read as _;
 
@@ -58,7 +58,7 @@ async fn long_answers_are_compressed_for_who_asks() {
             assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
         }
     }
-    // A read that waits is as any other.
+    // A waiting read is treated like any other.
     let index = get(&world, "/v1/health/service/web", GZIP).await.index();
     let waited = get(&world, &format!("/v1/health/service/web?index={index}&wait=10ms"), GZIP).await;
     assert_eq!(waited.header("content-encoding"), Some("gzip"));
@@ -73,13 +73,13 @@ async fn long_answers_are_compressed_for_who_asks() {
 async fn short_answers_refusals_and_secrets_are_not_compressed() {
     let world = stocked().await;
     world.put("/v1/acl/token", format!(r#"{{"Description":"{}"}}"#, "x".repeat(2000))).token(ROOT).ok().await;
-    // With a long name a leaf, too, is long enough.
+    // With a long name a leaf is long enough for compression, too.
     let leaf = format!("/v1/agent/connect/ca/leaf/{}", "w".repeat(63));
     for (path, status, least) in [
         ("/v1/status/leader", 200, 0),
         ("/v1/catalog/datacenters", 200, 0),
         ("/v1/nothing", 404, 0),
-        // These are about keys and tokens.
+        // These contain keys and tokens.
         (&*leaf, 200, 1400),
         ("/v1/acl/tokens", 200, 2000),
     ] {

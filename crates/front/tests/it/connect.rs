@@ -47,7 +47,7 @@ async fn an_intention_is_written_read_and_removed() {
     };
     assert_eq!(check("web").await, json!({"Allowed": false}));
     assert_eq!(check("other").await, json!({"Allowed": true}));
-    // Whoever it may be: what is said of web alone does not count.
+    // For any source: an intention for web alone does not count.
     assert_eq!(check("*").await, json!({"Allowed": true}));
     let of_all = world.get("/v1/connect/intentions/match?by=source&name=*&name=web").json().await;
     let pairs = |name: &str| of_all[name].as_array().map(Vec::len);
@@ -74,7 +74,7 @@ async fn matches_by_either_side_are_cached_and_follow_what_changes() {
     assert_eq!((hit.header("x-cache"), hit.header("age")), (Some("HIT"), Some("0")));
     assert_eq!((hit.json(), hit.index()), (miss.json(), miss.index()));
     assert_eq!(hit.json()["web"][0]["DestinationName"], "db");
-    // Who asks for one that is not there yet gets it from the servers, and is told so.
+    // A query that the cache does not have yet is answered by the servers, and the header says so.
     let some = world.get(&format!("{path}&name=*")).send().await;
     assert_eq!((some.header("x-cache"), some.json()["*"].clone()), (Some("MISS"), json!(null)));
     let both = world.get(&format!("{path}&name=*")).send().await;

@@ -1,5 +1,5 @@
-//! Where answers differ from Consul's on purpose: each row of docs/differences.md that is about what a request
-//! may say, or about what is told of it.
+//! Tests of intended differences from Consul: each row of docs/differences.md about the content of a request, or
+//! about the answer to it.
 
 use serde_json::{Value, json};
 
@@ -203,7 +203,7 @@ async fn a_datacenter_that_is_not_there_is_asked_for_nothing() {
     world.get(leaf).token(ROOT).ok().await;
     world.get(&format!("{leaf}?dc=nope")).token(ROOT).refused(500, text).await;
     world.get("/v1/catalog/datacenters?dc=dc1").token(ROOT).ok().await;
-    // The cache of this datacenter does not answer for another.
+    // The cache of this datacenter does not answer for another one.
     let intentions = "/v1/connect/intentions/match?by=destination&name=web&cached";
     world.get(intentions).token(ROOT).ok().await;
     world.get(&format!("{intentions}&dc=nope")).token(ROOT).refused(500, text).await;

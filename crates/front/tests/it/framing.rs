@@ -1,10 +1,10 @@
-//! Bytes that are no plain HTTP: each is refused, and nothing after it is read.
+//! Tests of bytes that are not plain HTTP: each is refused, and nothing after it is read.
 
 use crate::world::{Response, Setup, World};
 
 const NEXT: &str = "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Refused with 400, once, and then closed.
+/// Checks that the request is refused with one 400 and the connection is closed.
 async fn refused(world: &World, what: &str, request: &[u8]) {
     let mut bytes = request.to_vec();
     bytes.extend_from_slice(NEXT.as_bytes());
@@ -23,7 +23,7 @@ async fn n_44_requests_others_could_read_differently_are_refused() {
     let get = |headers: &str| {
         format!("GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").into_bytes()
     };
-    // The same without a fault is answered, and the next request too.
+    // The same request without the error is answered, and so is the next one.
     let good = [get("X: y\r\n"), NEXT.as_bytes().to_vec()].concat();
     assert_eq!(world.raw(&good).await.matches("HTTP/1.1 200 ").count(), 2);
     let chunked = "Transfer-Encoding: chunked\r\n";
@@ -117,10 +117,10 @@ async fn n_37_bodies_over_the_limit_are_refused() {
     let world = Setup::default().start().await;
     let limit = concord_front::http::limits::BODY_BYTES;
     let head = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\n";
-    // By what it says: nothing of the body is waited for.
+    // The announced length decides: the body is not awaited.
     let claimed = format!("{head}Content-Length: {}\r\n\r\n", 1_u64 << 40);
     assert!(world.raw(claimed.as_bytes()).await.starts_with("HTTP/1.1 413 "));
-    // By what comes, without a word about it.
+    // The received bytes decide, without an announced length.
     let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     for _ in 0..=limit / 4096 {
         chunked.extend_from_slice(b"1000\r\n");
@@ -128,12 +128,12 @@ async fn n_37_bodies_over_the_limit_are_refused() {
         chunked.extend_from_slice(b"\r\n");
     }
     assert!(world.raw(&chunked).await.starts_with("HTTP/1.1 413 "));
-    // What is longer than it says is not a part of it.
+    // Bytes beyond the announced length do not belong to the body.
     let lying = format!("{head}Content-Length: 14\r\n\r\n{{\"Name\":\"web\"}}{}", "x".repeat(limit));
     let answer = world.raw(lying.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 1, "{answer}");
-    // At the limit it is read.
+    // A body of exactly the limit is read.
     let body = format!("{{\"Name\":\"web\"}}{}", " ".repeat(limit - 14));
     world.put("/v1/agent/service/register", body).ok().await;
     world.stop().await;
@@ -174,7 +174,7 @@ async fn heads_over_the_limit_are_refused() {
             "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {header}\r\n\r\n"
         );
         let answer = world.raw(long.as_bytes()).await;
-        // The answer may be lost where the rest of the head was never read.
+        // The answer may be lost if the rest of the head was never read.
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{size}: {answer}");
     }
     world.get("/v1/status/leader").header("X", &"x".repeat(10_000)).ok().await;

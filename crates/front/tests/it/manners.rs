@@ -1,4 +1,4 @@
-//! What holds for every endpoint: headers, parameters, methods, refusals.
+//! Tests of what all endpoints share: headers, parameters, methods, refusals.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ async fn answers_tell_what_is_known_about_them() {
         let nodes = world.get(&format!("/v1/catalog/nodes?{mode}")).send().await;
         assert_eq!(nodes.header("x-consul-effective-consistency"), Some(effective));
     }
-    // What is empty still has an index.
+    // An empty answer also has an index.
     let none = world.get("/v1/health/service/nothing").send().await;
     assert!(none.index() >= 1);
     assert_eq!(none.body, "[]");
     world.stop().await;
 }
 
-/// Headers about an answer that Consul sends, path by path.
+/// The headers that Consul sends with an answer, path by path.
 #[tokio::test]
 async fn answers_have_the_headers_consul_sends_with_them() {
     const ABOUT: [&str; 5] = [
@@ -69,7 +69,7 @@ async fn answers_have_the_headers_consul_sends_with_them() {
         ("/v1/acl/tokens", &ABOUT[..4]),
         ("/v1/acl/policies", &ABOUT[..4]),
         ("/v1/agent/connect/ca/roots", &ABOUT[..4]),
-        // More than Consul sends, so that its Go client does not stop before the index.
+        // More headers than Consul sends, because its Go client otherwise stops before the index.
         ("/v1/agent/connect/ca/leaf/web", &ABOUT[..4]),
         ("/v1/catalog/datacenters", &[]),
         ("/v1/agent/services", &[]),
@@ -81,7 +81,7 @@ async fn answers_have_the_headers_consul_sends_with_them() {
         assert_eq!(found, sent, "{path}");
         assert_eq!(answer.header("x-consul-default-acl-policy"), Some("deny"), "{path}");
     }
-    // What is refused is told no less under which default.
+    // A refusal also has the header of the default policy.
     let refused = world.get("/v1/agent/self").send().await;
     assert_eq!((refused.status, refused.header("x-consul-default-acl-policy")), (403, Some("deny")));
     world.stop().await;
@@ -156,7 +156,7 @@ async fn paths_that_are_not_clean_are_told_where_to_ask() {
         ..Setup::default()
     };
     let world = world.start().await;
-    // The rules are asked of the path as it came, too.
+    // The rules also apply to the path as it was sent.
     world.get("/v1//agent/checks").refused(403, "blocked").await;
     let stranger = || world.put("//v1/agent/service/register", "{}").header("Sec-Fetch-Site", "cross-site");
     stranger().refused(403, "another origin").await;
@@ -169,7 +169,7 @@ async fn paths_that_are_not_clean_are_told_where_to_ask() {
         let answer = world.get(path).send().await;
         assert_eq!((answer.status, answer.header("location")), (307, Some(location)), "{path}");
     }
-    // Nothing happens but at the clean path, and there the rules for it hold.
+    // Only the clean path has an effect, and the rules for it apply.
     let answer = world.put("//v1/agent/service/register", r#"{"Name":"web"}"#).send().await;
     assert_eq!((answer.status, answer.header("location")), (307, Some("/v1/agent/service/register")));
     assert_eq!(world.get("/v1/agent/checks").send().await.body, "{}");
@@ -210,7 +210,7 @@ async fn a_path_without_its_name_says_which_name_is_missing() {
     for verb in ["pass", "warn", "fail", "update", "deregister"] {
         world.put(&format!("/v1/agent/check/{verb}/"), "").refused(404, "Unknown check ID \"\"").await;
     }
-    // No other method comes by.
+    // Other methods are still refused.
     world.put("/v1/catalog/service/", "").refused(405, "method PUT not allowed").await;
     world.stop().await;
 }
@@ -283,7 +283,7 @@ async fn n_40_a_page_of_a_stranger_writes_nothing() {
     {
         register().header(name, value).refused(403, "another origin").await;
     }
-    // A name that was made to resolve to us is in both headers.
+    // A name made to resolve to us by DNS rebinding is in both headers.
     let text = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n\
                 Content-Length: 14\r\nConnection: close\r\n\r\n{\"Name\":\"web\"}";
     assert!(world.raw(text.as_bytes()).await.starts_with("HTTP/1.1 403 "));
@@ -292,7 +292,7 @@ async fn n_40_a_page_of_a_stranger_writes_nothing() {
     world.stop().await;
 }
 
-/// Keeps all that is logged.
+/// Collects the log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -316,9 +316,9 @@ async fn n_43_a_token_in_the_query_works_and_is_not_logged() {
         .with_writer(move || writer.clone())
         .finish();
     let logging = tracing::subscriber::set_default(subscriber);
-    // Another test's thread, which has no subscriber, may just have judged for all that nobody listens.
+    // A thread of another test, without a subscriber, may have decided that nobody listens.
     tracing::callsite::rebuild_interest_cache();
-    // All of this world lives on the test's own thread.
+    // This whole world runs on the test's own thread.
     let recorder = PrometheusBuilder::new().build_recorder();
     let measuring = metrics::set_default_local_recorder(&recorder);
     let token = ROOT;
@@ -327,7 +327,7 @@ async fn n_43_a_token_in_the_query_works_and_is_not_logged() {
     world.get(&format!("/v1/agent/self?token={unknown}")).refused(403, "ACL not found").await;
     drop((logging, measuring));
     let logged = String::from_utf8(log.0.lock().clone()).unwrap();
-    // What there is to see of a request names its endpoint, and no more.
+    // Log and metrics of a request name its endpoint, and nothing more.
     for text in [logged, recorder.handle().render()] {
         assert!(text.contains("/v1/agent/self"), "requests are told of: {text}");
         assert!(!text.contains(token) && !text.contains(unknown), "{text}");
@@ -363,7 +363,7 @@ async fn what_caches_are_told_is_read_or_refused() {
         let answer = world.get(path).header("Cache-Control", right).send().await;
         assert_eq!((answer.status, answer.header("x-cache").is_some()), (200, true), "{right}");
     }
-    // The servers are asked whatever the cache has.
+    // The servers are asked, whatever the cache has.
     for right in ["must-revalidate", "MAX-AGE=0"] {
         let answer = world.get(path).header("Cache-Control", right).send().await;
         assert_eq!((answer.status, answer.header("x-cache")), (200, None), "{right}");

@@ -27,7 +27,7 @@ const REQUEST: &str = "GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n
 async fn n_11_a_client_that_says_nothing_is_closed() {
     let world = hasty().start().await;
     assert_eq!(world.raw(b"").await, "");
-    // And one that says nothing more.
+    // And a client that sends nothing more.
     let answer = world.raw(REQUEST.as_bytes()).await;
     assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 1, "{answer}");
     world.stop().await;
@@ -38,7 +38,7 @@ async fn n_12_a_head_byte_by_byte_is_cut() {
     let world = hasty().start().await;
     let (mut read, mut write) = world.connect().await.into_split();
     let dribble = async {
-        // Each byte in time, the whole never.
+        // Each byte is in time, but the head never ends.
         while write.write_all(b"G").await.is_ok() {
             world.pause(20).await;
         }
@@ -93,7 +93,7 @@ async fn n_10_one_client_holds_so_many_connections() {
         assert_eq!(Response::parse(std::str::from_utf8(&bytes[..n]).unwrap()).status, 200);
         held.push(stream);
     }
-    // Said at once, whether a request comes or not.
+    // The refusal is sent at once, with or without a request.
     for request in [REQUEST, ""] {
         let refused = Response::parse(&world.raw(request.as_bytes()).await);
         let text = "Your IP is issuing too many concurrent connections, please rate limit your calls";
@@ -101,7 +101,7 @@ async fn n_10_one_client_holds_so_many_connections() {
         assert_eq!(refused.header("content-length"), Some(text.len().to_string().as_str()));
     }
     held.pop();
-    // Its place is free once the other side has noticed.
+    // The place is free once the server has noticed the end.
     let closing = REQUEST.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     world
         .guard(async {
@@ -113,7 +113,7 @@ async fn n_10_one_client_holds_so_many_connections() {
     world.stop().await;
 }
 
-/// A connection from an address of its own.
+/// A connection from its own address.
 async fn from(world: &World, last: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, last], 0).into()).unwrap();
@@ -131,7 +131,7 @@ async fn n_12_unfinished_heads_of_one_address_leave_room_for_another() {
             loop {
                 let mut stream = from(&world, 2).await;
                 stream.write_all(b"GET /v1/status/leader HTTP/1.1\r\n").await.unwrap();
-                // Who is let in hears nothing for now.
+                // An accepted client receives nothing yet.
                 let mut said = [0; 1024];
                 tokio::select! {
                     read = stream.read(&mut said) => break String::from_utf8_lossy(&said[..read.unwrap()]).into_owned(),
@@ -146,7 +146,7 @@ async fn n_12_unfinished_heads_of_one_address_leave_room_for_another() {
     for _ in 0..3 {
         world.get("/v1/status/leader").ok().await;
     }
-    // A third takes from the one that holds the most when there is no room left.
+    // If no room is left, a third client takes it from the one that holds the most.
     let mut others = Vec::new();
     for last in 3..9 {
         let mut stream = from(&world, last).await;
@@ -186,7 +186,7 @@ async fn n_10_strangers_do_not_end_the_waits_of_who_has_a_token() {
             }
         })
         .await;
-    // Each holds less than the one address with a token. A token that is none makes nobody known.
+    // Each holds less than the address with a token. An unknown token does not authenticate.
     let mut strangers = Vec::new();
     for last in 10..50 {
         let mut stream = from(&world, last).await;
@@ -230,7 +230,7 @@ async fn n_37_a_large_head_is_under_the_budget() {
     world.stop().await;
 }
 
-/// Registers services whose list has about six megabytes.
+/// Registers services; their list has about six megabytes.
 async fn fill(world: &World) {
     for number in 0..12 {
         let service = json!({ "Name": format!("web-{number}"), "Tags": vec!["x".repeat(1_000); 500] });
@@ -247,7 +247,7 @@ async fn a_client_that_reads_slowly_is_not_idle() {
     stream.write_all(b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let (mut read, mut part) = (0, vec![0; 64 << 10]);
     for round in 0.. {
-        // Several pauses, each longer than one may be idle.
+        // Several pauses, each longer than the idle limit.
         if round < 5 {
             world.pause(300).await;
         }
@@ -278,7 +278,7 @@ async fn n_18_a_client_that_does_not_read_its_answer_is_closed() {
         })
         .await;
     assert_eq!(world.budget.held(), 0);
-    // Who reads gets it whole.
+    // A client that reads gets the whole answer.
     let answer = world.get("/v1/agent/services").send().await;
     assert_eq!(answer.json().as_object().unwrap().len(), 12);
     world.stop().await;
@@ -295,7 +295,7 @@ async fn n_18_an_answer_beyond_the_budget_is_refused_until_it_is_smaller() {
     for number in 1..5 {
         world.put("/v1/agent/service/register", service(number, 400_000)).ok().await;
     }
-    // With what a connection costs, two megabytes are more than half the budget.
+    // Together with the connection, two megabytes are more than half the budget.
     for _ in 0..2 {
         world.get("/v1/agent/services").refused(503, "try again later").await;
     }

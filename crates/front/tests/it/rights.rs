@@ -1,6 +1,6 @@
-//! Every list, for every narrow right: each row is shown to exactly those who have all the rights to it.
+//! Tests every list with every narrow right: each row is shown to exactly those who have all rights to it.
 //!
-//! The table of cases is held against the table of endpoints, so that an endpoint without a row here fails.
+//! The table of cases is compared with the table of endpoints, so that an endpoint without a row here fails the test.
 
 mod cases;
 mod oracle;
@@ -16,13 +16,13 @@ use self::cases::{Case, DEFAULTS, INTENTIONS, Kind, Row};
 use self::oracle::Rules;
 use crate::world::{ROOT, Response, Setup, World};
 
-/// Parameters every read takes, which leave its answer as it is.
+/// Parameters of every read that do not change its answer.
 const EVERY_READ: [&str; 2] = ["stale", "consistent"];
 
-/// Each of so many asks in another way, too.
+/// One in this many requests is sent in another way, too.
 const OTHER_WAY: usize = 2;
 
-/// Somebody with narrow rights; nobody's token is empty.
+/// A caller with narrow rights; the anonymous token is empty.
 struct Somebody {
     secret: String,
     rules: Rules,
@@ -34,8 +34,8 @@ async fn put(world: &World, path: &str, body: Value) -> Value {
     if answer.body.is_empty() { Value::Null } else { answer.json() }
 }
 
-/// Three nodes, services on several of them, with and without proxies, checks of nodes and of services, and
-/// intentions written in each way there is.
+/// Three nodes; services on several of them, with and without proxies; checks of nodes and of services; intentions
+/// written through every API.
 async fn fill(world: &World) -> String {
     let register = async |body: Value| put(world, "/v1/catalog/register", body).await;
     put(
@@ -91,7 +91,7 @@ async fn fill(world: &World) -> String {
     put(world, "/v1/config", json!({"Kind": "mesh"})).await;
     let body = json!({"SourceName": by_id.0, "DestinationName": by_id.1, "Action": "allow"});
     let made = world.post("/v1/connect/intentions", body.to_string()).token(ROOT).json().await;
-    // What is registered with the agent is in the catalog a moment later.
+    // Registrations at the agent reach the catalog a moment later.
     world
         .until("/v1/health/node/n1", ROOT, |answer| {
             ["disk", "web-ttl"].iter().all(|id| answer.body.contains(id))
@@ -125,7 +125,7 @@ fn names(rows: &[Row], rules: &Rules) -> BTreeSet<String> {
     rows.iter().filter(|row| rules.open(&row.needs)).map(|row| row.name.clone()).collect()
 }
 
-/// Holds an answer against what somebody may see; what is wrong with it.
+/// Compares an answer with what the caller may see. Returns the errors.
 fn judge(case: &Case, somebody: &Somebody, answer: &Response) -> Result<(), String> {
     let (refused, rules) = (answer.status == 403, &somebody.rules);
     let anonymous = somebody.secret.is_empty();
@@ -154,14 +154,14 @@ fn judge(case: &Case, somebody: &Somebody, answer: &Response) -> Result<(), Stri
     if right { Ok(()) } else { Err(format!("shows {shown:?}, not {may:?}")) }
 }
 
-/// Asks plainly, then in one of the other ways, each in its turn; what is wrong with the answers.
+/// Sends the plain request, then one of the other forms in turn. Returns the errors in the answers.
 async fn check(world: &World, case: &Case, somebody: &Somebody, turn: usize) -> Vec<String> {
     let token = &somebody.secret;
     let plain = world.get(&case.path).token(token).send().await;
     let mut ways: Vec<String> = EVERY_READ.iter().map(|way| (*way).to_owned()).collect();
     ways.extend(case.also.iter().map(|way| (*way).to_owned()));
     if let Some(index) = plain.header("x-consul-index") {
-        // One that is news at once, and one whose wait runs out.
+        // One answer is new at once, and for the other the wait ends.
         let waits = ["", "cached&"].into_iter().filter(|way| way.is_empty() || case.also.contains(&"cached"));
         for way in waits {
             ways.push(format!("{way}index=1&wait=1ms"));
@@ -209,8 +209,8 @@ async fn n_32_each_row_of_each_list_is_shown_to_who_has_all_rights_to_it_and_to_
     world.stop().await;
 }
 
-/// Open reads of lists, of the servers and of the agent's cache, end when rights change: narrowed, widened,
-/// and taken away. What they answer is what may be seen then.
+/// Open reads of lists, at the servers and in the agent's cache, end when rights change: when they are narrowed,
+/// widened or removed. Their answers show what may be seen then.
 #[tokio::test]
 async fn n_70_every_open_list_ends_when_rights_change() {
     let world = Setup::guarded().start().await;
@@ -256,7 +256,7 @@ async fn n_70_every_open_list_ends_when_rights_change() {
     world.stop().await;
 }
 
-/// A filter that asks about a hidden row is answered as one about a row that is not there.
+/// A filter about a hidden row gives the same answer as one about a row that does not exist.
 #[tokio::test]
 async fn n_32_a_filter_asks_nothing_of_what_is_hidden() {
     let world = Setup::guarded().start().await;
@@ -312,14 +312,14 @@ async fn n_32_metadata_asked_for_tells_nothing_of_hidden_nodes() {
             let told = answer.header("x-consul-results-filtered-by-acls").map(ToOwned::to_owned);
             (answer.index(), told, answer.body)
         };
-        // The hidden nodes are in two racks; in a third one there is nothing.
+        // The hidden nodes are in two racks; the third rack is empty.
         let nowhere = ask("nowhere").await;
         assert_eq!((ask("a").await, ask("b").await), (nowhere.clone(), nowhere), "{path}");
     }
     world.stop().await;
 }
 
-/// `HEAD` is no way around any right.
+/// `HEAD` does not bypass any right.
 #[tokio::test]
 async fn no_list_is_told_of_by_its_head() {
     let world = Setup::guarded().start().await;
@@ -330,7 +330,7 @@ async fn no_list_is_told_of_by_its_head() {
     world.stop().await;
 }
 
-/// What the oracle expects is there for those who may see it all: an empty world would prove nothing.
+/// What the oracle expects exists and is shown to callers with all rights: an empty world would prove nothing.
 #[tokio::test]
 async fn who_may_see_everything_sees_every_row() {
     let world = Setup::guarded().start().await;

@@ -1,4 +1,4 @@
-//! Every endpoint declares where its caller is authorised, and stands in the documentation.
+//! Tests that every endpoint declares where its caller is authorised, and is documented.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The world of the tests: server, agent and HTTP on a loopback port, and a client that sends what it is told.
+//! The test environment: server, agent and HTTP on a loopback port, and a client that sends exact requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,22 +29,22 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The management token of worlds with ACLs.
 pub(crate) const ROOT: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
-/// No test waits longer for anything.
+/// The longest wait of any test.
 const HANG: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What is started.
+/// The settings of a test environment.
 #[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) acl: bool,
     pub(crate) no_management: bool,
     pub(crate) default_token: Option<&'static str>,
     pub(crate) settings: Settings,
-    /// Bytes that clients may make the agent hold; as many as usual if not said.
+    /// The clients' budget in bytes; `None`: the usual one.
     pub(crate) budget: Option<usize>,
-    /// How long a resolved token is believed; a moment if not said.
+    /// How long a resolved token is cached; `None`: a moment.
     pub(crate) token_ttl: Option<Duration>,
-    /// A clock that the test sets; the machine's if not said.
+    /// A clock that the test sets; `None`: the machine's.
     pub(crate) clock: Option<SetClock>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
-/// A request that is being put together.
+/// A request that is being built.
 pub(crate) struct Ask<'w> {
     world: &'w World,
     line: String,
@@ -82,7 +82,7 @@ pub(crate) struct Ask<'w> {
     body: String,
 }
 
-/// The server at the other end of a line: whatever an agent asks and follows goes over it in its encoded form.
+/// The server at the other end of a line: every request and watch of the agent is sent in its encoded form.
 fn over_a_line(server: &Server, scope: &Scope) -> Arc<dyn ServerApi> {
     let (near, far) = Line::pair();
     let (remote, carry) = Remote::new(near);
@@ -92,7 +92,7 @@ fn over_a_line(server: &Server, scope: &Scope) -> Arc<dyn ServerApi> {
 }
 
 impl Setup {
-    /// ACLs on, what no rule allows is denied.
+    /// ACLs are enabled with the default policy deny.
     pub(crate) fn guarded() -> Self {
         Self {
             acl: true,
@@ -176,7 +176,7 @@ impl World {
         self.scope.shutdown(SECOND, SECOND).await;
     }
 
-    /// Reads that wait at the servers.
+    /// Number of reads that wait at the servers.
     pub(crate) fn waiting(&self) -> u64 {
         self.server.waiting()
     }
@@ -206,15 +206,15 @@ impl World {
         }
     }
 
-    /// A bare connection.
+    /// A plain connection.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes as they are; all that comes back until the connection is closed.
+    /// Sends bytes unchanged. Returns all that comes until the connection is closed.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
-        // The other side may refuse before it has read everything.
+        // The server may refuse before it has read everything.
         let _ = stream.write_all(bytes).await;
         self.rest(&mut stream).await
     }
@@ -233,7 +233,7 @@ impl World {
         String::from_utf8(all).unwrap()
     }
 
-    /// Against hanging for ever.
+    /// Prevents a test from hanging for ever.
     pub(crate) async fn guard<T>(&self, future: impl Future<Output = T>) -> T {
         timeout(&*self.ports.clock, HANG, future).await.expect("a test hangs")
     }
@@ -242,7 +242,7 @@ impl World {
         self.ports.clock.sleep(Duration::from_millis(millis)).await;
     }
 
-    /// Asks until the answer is as wanted.
+    /// Sends the request until the answer is as wanted.
     pub(crate) async fn until(
         &self,
         path: &str,
@@ -281,7 +281,7 @@ impl Ask<'_> {
         Response::parse(&world.raw(text.as_bytes()).await)
     }
 
-    /// The body of a success.
+    /// The body of a successful answer.
     #[track_caller]
     pub(crate) fn json(self) -> impl Future<Output = Value> {
         let line = self.line.clone();
@@ -292,14 +292,14 @@ impl Ask<'_> {
         }
     }
 
-    /// Succeeds, whatever it says.
+    /// Checks that the request succeeds, whatever the answer.
     pub(crate) async fn ok(self) {
         let line = self.line.clone();
         let response = self.send().await;
         assert_eq!(response.status, 200, "{line}: {}", response.body);
     }
 
-    /// Is refused with a status and a text that contains `text`.
+    /// Checks that the request is refused with this status and a text that contains `text`.
     pub(crate) async fn refused(self, status: u16, text: &str) {
         let line = self.line.clone();
         let response = self.send().await;

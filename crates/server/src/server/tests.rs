@@ -1,4 +1,4 @@
-//! What only a server sees of itself: the end of its leadership.
+//! Tests of what only a server itself sees: the end of its leadership.
 
 use concord_acl::DefaultPolicy;
 use concord_ca::provider::means::Inline;
@@ -19,7 +19,7 @@ use crate::config::CaStart;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server whose authority is behind gates, with its first root.
+/// A server whose CA provider the test can block, with its first root.
 async fn behind(gated: &Gated) -> Server {
     let config = ServerConfig {
         node: NodeName::parse("n1").unwrap(),
@@ -49,7 +49,7 @@ async fn behind(gated: &Gated) -> Server {
     server
 }
 
-/// Asks, and does not wait for the answer.
+/// Sends a request without waiting for the answer.
 fn ask<R: Request>(server: &Server, request: R) -> Task<Result<Answer<R::Reply>, RpcError>> {
     let api = server.api();
     server.core.scope.spawn("caller", async move { api.call(Head::default(), request).await })
@@ -87,12 +87,12 @@ async fn n_179_what_hangs_at_the_provider_ends_with_leadership() {
     server.core.duties.set(false);
     assert_eq!(leaf.join().await.unwrap().unwrap_err(), RpcError::NoLeader);
     assert_eq!(second.join().await.unwrap().unwrap_err(), RpcError::NoLeader);
-    // Whoever asked for the first does not know whether something of it was written.
+    // The caller of the first request does not know whether something was written.
     assert_eq!(first.join().await.unwrap().unwrap_err(), RpcError::OutcomeUnknown);
     assert_eq!((gated.under_way(Op::Sign), gated.under_way(Op::Generate)), (0, 0));
     assert_eq!(server.core.world.clock.now(), begun, "nobody has waited");
     assert!(server.core.ca.in_use().is_none(), "no key is left in memory");
-    // It leads again, and opens what the log holds.
+    // It leads again and opens what the log contains.
     gated.set(Op::Sign, Gate::Open);
     server.core.duties.set(true);
     ask(&server, SignLeaf { csr }).join().await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Tokens and policies: bootstrap, the rules of their fields, what their holders see and for how long.
+//! Tests of tokens and policies: bootstrap, the rules for their fields, what their holders see, and for how long.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ async fn n_77_of_a_hundred_bootstraps_one_succeeds() {
     assert!(host.ask_as(&won[0].secret, ListTokens::default()).await.is_ok());
     assert!(race().await.is_empty());
 
-    // Whoever can write into the data directory gets one more, once.
+    // Whoever can write to the data directory may bootstrap once more.
     let Err(RpcError::Denied(text)) = host.ask(BootstrapAcl { secret: None }).await.map(|_| ()) else {
         panic!("a third succeeded");
     };
@@ -231,7 +231,7 @@ async fn an_expanded_token_shows_what_decides() {
     let reader = host.token("reader", r#"acl = "read""#).await;
     assert_eq!(host.ask_as(&reader.secret, query()).await.unwrap().unwrap().token.secret, HIDDEN);
     denied(host.ask_as(&made.secret, query()).await);
-    // A policy that is gone decides nothing.
+    // A deleted policy has no effect.
     host.ask_as(ROOT, DeletePolicy { id: made.policies[0].id }).await.unwrap();
     assert_eq!(host.ask_as(ROOT, query()).await.unwrap().unwrap().policies, []);
     assert_eq!(host.ask_as(ROOT, ExpandToken { accessor: Uuid([9; 16]) }).await.unwrap(), None);
@@ -302,7 +302,7 @@ async fn a_tokens_links_are_told_as_they_lead_now() {
     assert_eq!(told().await, ["one", "deux"]);
     host.ask_as(ROOT, DeletePolicy { id: one }).await.unwrap();
     assert_eq!(told().await, ["deux"]);
-    // What was read can be written back; what is gone cannot be linked.
+    // What was read can be written back; a deleted policy cannot be linked.
     let read = host.ask_as(ROOT, ReadToken { accessor }).await.unwrap().unwrap();
     let back = read.policies.iter().map(|link| PolicyChoice::Id(link.id)).collect();
     host.ask_as(ROOT, update(back)).await.unwrap();
@@ -332,7 +332,7 @@ async fn secrets_are_shown_to_who_may_write_acls_only() {
     denied(host.ask_as(&reader.secret, policy("x", "")).await);
     assert_eq!(host.ask_as(&plain.secret, ReadOwnToken {}).await.unwrap().secret, plain.secret);
     assert_eq!(host.ask_as(HIDDEN, ReadOwnToken {}).await, Err(RpcError::TokenNotFound));
-    // The anonymous token is somebody's own only for who names it; none is no token.
+    // The anonymous token counts as the caller's own only if it is named; a missing token is no token.
     let anonymous = host.ask_as("anonymous", ReadOwnToken {}).await.unwrap();
     assert_eq!(anonymous.accessor, ANONYMOUS_ACCESSOR);
     assert_eq!(host.ask(ReadOwnToken {}).await.map(|answer| answer.value), Err(RpcError::TokenNotFound));
@@ -378,7 +378,7 @@ async fn n_69_expired_and_foreign_tokens_are_refused() {
     let answer = host.api.call(elsewhere, ListNodes::default()).await;
     assert_eq!(answer.map(|answer| answer.value), Err(RpcError::UnknownDatacenter));
 
-    // A read that waits ends when its token does, not at the end of its wait.
+    // A waiting read ends when its token expires, not at the end of its wait.
     let head = Head { min_index: u64::MAX - 1, ..with(&short.secret) };
     let seen = host.api.call(head, ListNodes::default()).await.unwrap().index;
     let head = Head { min_index: seen, wait: Some(SECOND * 600), ..with(&short.secret) };
@@ -400,12 +400,12 @@ async fn expired_tokens_are_removed_while_writes_go_on() {
     let short = || SetToken { expires_after: Some(SECOND * 60), ..new_token() };
     let made = SetToken { secret: Some(secret.to_owned().into()), ..short() };
     host.ask_as(ROOT, made).await.unwrap();
-    // A write a second: the duties must not wait for a pause.
+    // One write per second: the duties must not wait for a pause.
     for round in 0..120 {
         host.ask_as(ROOT, register(&format!("n{}", round % 5), "web")).await.unwrap();
         tokio::time::sleep(SECOND).await;
     }
-    // Only a token that is gone makes its secret free.
+    // A secret is free again only after its token was removed.
     host.ask_as(ROOT, SetToken { secret: Some(secret.to_owned().into()), ..short() }).await.unwrap();
     host.stop().await;
 }
@@ -421,7 +421,7 @@ async fn n_146_no_token_is_removed_on_the_word_of_a_clock_that_was_set() {
     let lists = || host.ask_as(&short.secret, ListNodes::default());
     tokio::time::sleep(SECOND * 60).await;
     assert!(lists().await.is_ok());
-    // Ten years on for a while: the token is refused meanwhile, and comes back with the clock.
+    // Ten years ahead for a while: the token is refused meanwhile, and works again when the clock is right.
     clock.set_wall_nanos(right() + 3650 * 86_400 * 1_000_000_000);
     tokio::time::sleep(SECOND * 300).await;
     assert!(lists().await.is_err());
@@ -468,7 +468,7 @@ async fn n_28_a_revoked_token_ends_its_open_read() {
     host.ask_as(ROOT, DeletePolicy { id: dangling.policies[0].id }).await.unwrap();
     assert!(matches!(waits.await.unwrap(), Err(RpcError::Denied(_))));
 
-    // What is no business of the token lets it wait on.
+    // A change that does not concern the token does not end its wait.
     let kept = host.token("kept", rules).await;
     let waits = open(&kept.secret);
     host.settle().await;
@@ -480,7 +480,7 @@ async fn n_28_a_revoked_token_ends_its_open_read() {
     host.stop().await;
 }
 
-/// Waits for a list to become another one, for as long as a wait may be.
+/// Waits for a list to change, for as long as a wait may be.
 async fn wait_for<R: Request>(api: LocalApi, head: Head, list: R) -> Result<u64, RpcError> {
     let seen = api.call(head.clone(), list.clone()).await?.index;
     let head = Head { min_index: seen, wait: Some(SECOND * 600), ..head };
@@ -513,7 +513,7 @@ async fn n_70_an_open_list_ends_within_a_second_when_rights_change() {
         waits.spawn(wait_for(api.clone(), head.clone(), ListIntentions {}));
         let entries = ListEntries { kind: EntryKind::ServiceIntentions };
         waits.spawn(wait_for(api.clone(), head.clone(), entries));
-        // What secrets are shown follows from rights, too.
+        // Which secrets are shown also depends on rights.
         waits.spawn(wait_for(api.clone(), head, ListTokens::default()));
         waits
     };
@@ -528,7 +528,7 @@ async fn n_70_an_open_list_ends_within_a_second_when_rights_change() {
         let ended = waits.join_all().await;
         assert!(host.world.clock.now() - changed < SECOND, "{rules:?}");
         let refused = ended.iter().filter(|end| matches!(end, Err(RpcError::Denied(_)))).count();
-        // Only the list that one right opens is refused when that is gone.
+        // Only the list that needs one right is refused when this right is removed.
         assert_eq!(refused, usize::from(rules.is_empty()), "{rules:?}");
         assert_eq!(ended.iter().flatten().count(), all - refused, "{rules:?}");
     }

@@ -1,4 +1,4 @@
-//! What agents hear of changed tokens and policies: that there was a change, at once, and nothing else.
+//! Tests of what agents learn about changed tokens and policies: only that there was a change, at once.
 
 use concord_rpc::request::{AwaitAclChange, DeletePolicy, DeleteToken, SetPolicy, SetToken};
 use concord_rpc::{Head, RpcError, ServerApiExt};

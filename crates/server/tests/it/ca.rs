@@ -38,14 +38,14 @@ impl Host {
         Timestamp::from_nanos(self.world.clock.wall_nanos())
     }
 
-    /// A leaf for a service, signed on behalf of `token`.
+    /// A leaf for a service, signed for `token`.
     pub(crate) async fn leaf(&self, token: &str, of: &str) -> Result<LeafCertificate, RpcError> {
         let domain = self.roots().await.trust_domain;
         let csr = Csr::build(&*key(), &identity(&domain, of)).unwrap();
         self.ask_as(token, SignLeaf { csr }).await
     }
 
-    /// The leaf's chain against a bundle, as a peer judges it.
+    /// Verifies the leaf's chain against a bundle, as a peer does.
     pub(crate) fn verifies(&self, leaf: &LeafCertificate, bundle: &CaRoots) -> bool {
         let chain = Certificate::parse_pem_chain(&leaf.cert_pem).unwrap();
         let chain: Vec<CertificateDer<'_>> = chain.iter().map(|one| one.der().clone()).collect();
@@ -196,15 +196,15 @@ async fn n_61_a_flood_of_requests_is_limited_and_disturbs_nobody() {
     let nodes = host.ask(ListNodes::default()).await.unwrap().value;
     assert_eq!(nodes.len(), 1, "answered meanwhile");
     let (signed, refused) = flooding.await;
-    // Fifty a second, and half a second of patience.
+    // Fifty per second, with half a second of waiting.
     assert!((26..=27).contains(&signed), "{signed}");
     assert_eq!(signed + refused, 2_000);
     assert!(host.world.clock.now() - begun <= SECOND);
     let after = status().await;
     assert_eq!(after.term, before.term, "no election");
-    // Each certificate has its serial number from the log; what is refused leaves nothing there.
+    // Each certificate takes its serial number from the log; a refused request takes none.
     assert_eq!(after.last_log_index - before.last_log_index, signed);
-    // By number at a time instead: each signature is short, so many come through one after the other.
+    // Now the number of parallel signatures is limited: each one is short, so many succeed one after the other.
     host.ask(change(r#"{"CSRMaxPerSecond": 0, "CSRMaxConcurrent": 2}"#)).await.unwrap();
     let (signed, refused) = flood(50).await;
     assert_eq!((signed, refused), (50, 0));
@@ -222,7 +222,7 @@ async fn n_71_a_private_key_is_never_shown_in_whatever_style_it_was_given() {
         let pem = own.private_key().unwrap();
         let json = serde_json::json!({ name: pem.expose(), "LeafCertTTL": "24h" }).to_string();
         host.configure(&json).await.unwrap();
-        // It is in use, and nothing shows it.
+        // The key is in use, and nothing reveals it.
         let root = Certificate::parse_pem(&host.roots().await.active().unwrap().root_cert).unwrap();
         assert_eq!(root.public_key(), own.public_key(), "{name}");
         let config = host.config().await;
@@ -275,14 +275,14 @@ async fn life_times_that_do_not_fit_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn g_10_a_broken_authority_keeps_nobody_from_leading() {
-    // Settings nobody can start with.
+    // Settings with which no CA can start.
     let ca = starting(r#"{"LeafCertTTL": "1m"}"#);
     let host = Setup { ca, ..Setup::open() }.start().await;
     host.ask(crate::world::register("a", "web")).await.unwrap();
     assert!(matches!(host.ask(ReadCaRoots {}).await, Err(RpcError::CaNotReady(_))));
     assert!(matches!(host.ask(change("{}")).await, Err(RpcError::CaNotReady(_))));
     host.stop().await;
-    // A provider that is not there.
+    // A provider that does not exist.
     let ca = CaStart { provider: "vault".to_owned(), ..CaStart::default() };
     let host = Setup { ca, kek: kek(9), ..Setup::guarded() }.start().await;
     assert_eq!(host.api.call(with(ROOT), ListNodes::default()).await.unwrap().value.len(), 1);

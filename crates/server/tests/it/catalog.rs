@@ -1,4 +1,4 @@
-//! Registrations and what is found of them; who may write what.
+//! Tests of registrations and of queries for them, and of the rights to write them.
 
 use concord_model::catalog::{Check, CheckStatus, NodeScope, Registered, Registration};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
@@ -159,7 +159,7 @@ async fn n_62_what_belongs_to_another_service_cannot_be_taken_over() {
     let mut own = register("a", "api");
     own.0.checks =
         vec![check("c", Some("api"), CheckStatus::Passing), check("n", None, CheckStatus::Passing)];
-    // A check of the node that names a service is the node's.
+    // A check of the node that names a service belongs to the node.
     own.0.checks.push(Check { service_name: Some(service("web")), ..check("m", None, CheckStatus::Passing) });
     host.ask_as(ROOT, own).await.unwrap();
     let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;

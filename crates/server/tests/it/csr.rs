@@ -1,4 +1,4 @@
-//! Requests for leaves that must be refused, each with its own text, through the whole server.
+//! Certificate requests that must be refused, each with its own text, through the whole server.
 
 use concord_acl::{Labelled, Level};
 use concord_ca::der::{self, primitive};
@@ -10,7 +10,7 @@ use concord_rpc::request::SignLeaf;
 use crate::ca::{identity, key};
 use crate::world::{Host, Setup};
 
-/// A host, a token that may be `web`, and the cluster's trust domain.
+/// A server, a token that may be `web`, and the cluster's trust domain.
 struct Office {
     host: Host,
     token: String,
@@ -33,7 +33,7 @@ impl Office {
         Ok(self.host.ask_as(&self.token, SignLeaf { csr }).await?.cert_pem)
     }
 
-    /// Refused as malformed.
+    /// Checks that the request is refused as malformed.
     async fn invalid(&self, csr: String, part: &str) {
         match self.submit(csr).await {
             Err(RpcError::Invalid(text)) => assert!(text.contains(part), "{text}"),
@@ -41,7 +41,7 @@ impl Office {
         }
     }
 
-    /// Refused for want of a right.
+    /// Checks that the request is refused for a missing right.
     async fn denied(&self, uri: &str, part: &str) {
         match self.submit(naming(&[uri_name(uri)])).await {
             Err(RpcError::Denied(text)) => {
@@ -73,7 +73,7 @@ fn ecdsa() -> Vec<u8> {
     der::sequence(&[der::value(der::OID, oid::ECDSA_SHA256)])
 }
 
-/// A request with these attributes for this key, signed by that one.
+/// A request with these attributes for this key, signed by another key.
 fn request(attributes: &[Vec<u8>], spki: &[u8], signer: &dyn Signer) -> Vec<u8> {
     let info = der::sequence(&[
         &der::unsigned(&[0])[..],

@@ -1,4 +1,4 @@
-//! Entries of the configuration: written where there is none, before anything is served.
+//! Tests of entries from the configuration file: written if missing, before anything is served.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ async fn a_reload_writes_what_is_missing() {
     let settings = LiveSettings { entries: entries.into(), ..LiveSettings::default() };
     host.server.reload(settings).await.unwrap();
     assert!(!allowed(&host, "db").await && !allowed(&host, "api").await);
-    // An entry that could never be written changes nothing.
+    // An entry that can never be written changes nothing.
     let bad = LiveSettings { entries: vec![entry("x", &[])].into(), ..LiveSettings::default() };
     let refused = host.server.reload(bad).await.unwrap_err().to_string();
     assert!(refused.contains("source"), "{refused}");
@@ -132,7 +132,7 @@ async fn n_174_permissions_need_a_destination_with_requests() {
     let (destination, intention) = (own.destination.clone(), own.sources[0].clone());
     let one = UpsertIntention { destination, intention, meta: std::collections::BTreeMap::new() };
     rejected(host.ask(one.clone()).await, BYTES);
-    // As an operator goes on.
+    // The next step of the operator.
     let http = defaults("service-defaults", "db", r#""protocol": "http""#);
     assert!(host.ask(written(http.clone())).await.unwrap().value);
     host.ask(one).await.unwrap();
@@ -155,7 +155,7 @@ async fn entries_of_the_configuration_may_stand_in_any_order() {
     let host = with_entries(vec![by_request("db"), http, leave]).start().await;
     assert_eq!(sources(&host, "db").await, Some(1));
     host.stop().await;
-    // What never fits is told by the one who tries, and nothing is served beside it.
+    // Entries that never fit give an error at the start, and nothing is served.
     let host = Setup::open().start().await;
     let settings = LiveSettings { entries: vec![by_request("db")].into(), ..LiveSettings::default() };
     rejected(host.server.reload(settings).await, BYTES);
@@ -194,7 +194,7 @@ async fn n_175_each_kind_of_entry_is_written_with_its_right_and_no_other() {
         assert!(host.ask_as(secret, written(entry.clone())).await.unwrap());
         assert!(host.ask_as(secret, DeleteEntry { name: entry.name(), cas: None }).await.unwrap());
     }
-    // The operator stands in for the mesh.
+    // The operator right covers the mesh.
     let token = host.token("operator", r#"operator = "write""#).await;
     let secret = token.secret.as_str();
     assert!(host.ask_as(secret, written(defaults("mesh", "mesh", ""))).await.unwrap());

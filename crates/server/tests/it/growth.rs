@@ -1,4 +1,4 @@
-//! What a write brings to the disk does not grow with what is there, whichever API it comes by.
+//! Tests that the bytes a write brings to the disk do not grow with the stored data, for each API.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use crate::world::{Host, Setup};
 
 /// Writes to one destination.
 const WRITES: usize = 1_200;
-/// Writes looked at at either end. The log's tree of pages is written in part with each.
+/// Number of writes measured at the beginning and at the end. Each writes part of the log's page tree.
 const SAMPLE: usize = 100;
 
-/// A disk that counts what is written to it.
+/// A disk that counts the written bytes.
 #[derive(Debug, Default)]
 struct Counting {
     disk: MemoryDisk,
@@ -77,14 +77,14 @@ impl DiskFile for CountingFile {
     }
 }
 
-/// Writes intentions for one destination one by one; the last bring to the disk what the first did.
+/// Writes intentions for one destination one by one. The last ones must write as many bytes as the first ones.
 async fn check_flat(write: impl AsyncFn(&Host, usize)) {
     let disk = Counting::default();
     let written = Arc::clone(&disk.written);
     let setup = Setup { storage: Storage::Disk, disk: Arc::new(disk), ..Setup::open() };
     let host = setup.start().await;
     let (mut first, mut last) = (0, 0);
-    // The first few make the log's tree as deep as it stays.
+    // The first few give the log's page tree its final depth.
     let early = SAMPLE..2 * SAMPLE;
     for number in 0..WRITES {
         let before = written.load(Ordering::Relaxed);

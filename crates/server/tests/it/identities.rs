@@ -1,4 +1,5 @@
-//! Tokens that are services or nodes: what they may do, where, and how that is told and changed.
+//! Tests of tokens with service or node identities: their rights, where they apply, and how they are shown and
+//! changed.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ fn identities(services: &[(&str, &[&str])], nodes: &[(&str, &str)]) -> Identitie
     all
 }
 
-/// What a token with these identities, and nothing else, may do.
+/// The rights of a token with only these identities.
 async fn rights(host: &Host, identities: Identities) -> Authorizer {
     let made = host.ask_as(ROOT, SetToken { identities, ..new_token() }).await.unwrap();
     let resolved = host.ask_as(&made.secret, ResolveToken {}).await.unwrap();
@@ -104,13 +105,13 @@ async fn what_identities_a_token_has_is_told_and_changed_as_a_whole() {
     let read = |accessor| ReadToken { accessor };
     assert_eq!(made.identities, first);
     assert_eq!(host.ask_as(ROOT, read(made.accessor)).await.unwrap().unwrap().identities, first);
-    // All rules count in what is shown, those for elsewhere too.
+    // The expanded token shows all rules, including those for other datacenters.
     let all = host.ask_as(ROOT, ExpandToken { accessor: made.accessor }).await.unwrap().unwrap();
     let ids: BTreeSet<Uuid> = all.policies.iter().map(|policy| policy.id).collect();
     assert_eq!((all.policies.len(), ids.len()), (3, 3));
     assert!(all.policies.iter().all(|policy| policy.name.starts_with("synthetic-policy-")));
     assert_eq!(all.policies[1].datacenters, [Datacenter::parse("dc2").unwrap()]);
-    // The right goes with the identity, at once.
+    // The right ends with the identity, at once.
     let web = || MatchIntentions { by: MatchBy::Destination(target("web")) };
     host.ask_as(&made.secret, web()).await.unwrap();
     let second = Identities::default();
@@ -123,7 +124,7 @@ async fn what_identities_a_token_has_is_told_and_changed_as_a_whole() {
     let accessors = |found: Vec<TokenRecord>| found.iter().map(|one| one.accessor).collect::<Vec<_>>();
     assert_eq!(accessors(host.ask_as(ROOT, of("db")).await.unwrap()), [third.accessor]);
     assert_eq!(accessors(host.ask_as(ROOT, of("web")).await.unwrap()), []);
-    // By accessor, whatever the secrets are.
+    // Compared by accessor, whatever the secrets are.
     let all = accessors(host.ask_as(ROOT, ListTokens::default()).await.unwrap());
     assert!(all.is_sorted(), "{all:?}");
     let local = SetToken { local: true, identities: identities(&[("web", &["dc1"])], &[]), ..new_token() };

@@ -1,4 +1,4 @@
-//! Intentions and entries: written, read, decided by; who may.
+//! Tests of intentions and entries: writing, reading, decisions, and rights.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -298,7 +298,7 @@ async fn one_intention_is_read_with_the_right_to_either_side() {
     assert_eq!(told(caller, "web").await, ["web"]);
     assert_eq!(told(callee, "*").await, ["*"]);
     assert!(told(callee, "db").await.is_empty(), "the entry, without a source it has not");
-    // What is said of all callers is said of this one, as lists show it.
+    // Intentions for every caller also apply to this one, as lists show.
     assert_eq!(told(caller, "*").await, ["*"]);
     assert!(denied(host.ask_as(caller, pair("db")).await));
     assert!(denied(host.ask(pair("web")).await));

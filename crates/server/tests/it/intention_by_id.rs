@@ -1,4 +1,4 @@
-//! Intentions by id: the older API's intentions live in the entries of all others.
+//! Tests of intentions by id: the older API's intentions are stored in the same entries as all others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -145,7 +145,7 @@ async fn an_id_gives_no_rights() {
 
     let nothing = host.token("nothing", "").await.secret;
     denied(host.ask_as(&nothing, ReadIntention { id: web }).await);
-    // Of another one's, neither is the rule told nor can it be bent by naming a destination of one's own.
+    // A caller can neither read nor change an intention of another destination by naming its own destination.
     let own = host.token("own", r#"service "api" { policy = "write" intentions = "write" }"#).await.secret;
     denied(host.ask_as(&own, ReadIntention { id: web }).await);
     let bent = UpdateIntention { id: web, intention: plain("web", "api", Action::Deny) };
@@ -155,7 +155,7 @@ async fn an_id_gives_no_rights() {
         denied(host.ask_as(token, add()).await);
         denied(host.ask_as(token, remove()).await);
     }
-    // Either side may read; only the destination's writers write.
+    // Either side may read; only writers of the destination may write.
     for rules in [r#"service "web" { policy = "read" }"#, r#"service "db" { policy = "write" }"#] {
         let name = if rules.contains("web") { "from" } else { "to" };
         let reader = host.token(name, rules).await.secret;
@@ -199,7 +199,7 @@ async fn of_many_that_make_one_pair_one_succeeds_and_none_is_lost() {
     };
     let same: Vec<_> = (0..20).map(|_| create("web".to_owned())).collect();
     let others: Vec<_> = (0..20).map(|at| create(format!("s{at}"))).collect();
-    // Removals do not take turns; that they come between is found out by the condition of the write.
+    // Removals take no turn; the condition of the write detects a removal in between.
     let removed = DeleteIntention { destination: to("db"), source: from("s0") };
     host.ask_as(ROOT, removed).await.unwrap();
     let mut won = 0;

@@ -1,8 +1,8 @@
-//! Nothing is shown to whom it is not allowed: random interleavings of reads, blocking reads, changes of
-//! rights and registrations, with the authorizer as oracle.
+//! Tests that nobody sees what they may not see: random interleavings of reads, blocking reads, changes of rights and
+//! registrations, with the authorizer as oracle.
 //!
-//! The oracle's answer is what the management token sees, less what the rules of the caller's token do
-//! not allow, each thing by the rights written beside it here.
+//! The oracle's answer is what the management token sees, minus what the rules of the caller's token do not allow.
+//! The rights to each thing are written beside it here.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use crate::world::{
     Host, ROOT, SECOND, Setup, check, deregister, name, new_token, policy, register, target, with,
 };
 
-/// `cargo xtask measure isolation` asks for ten times as many.
+/// The number of steps. `cargo xtask measure isolation` uses ten times as many.
 const STEPS: usize = 10_000;
 const TOKENS: usize = 5;
 const OPEN: usize = 12;
@@ -47,7 +47,7 @@ enum Query {
     Match(&'static str),
 }
 
-/// Something an answer shows. It may be shown to who has all rights of one of the lists.
+/// A thing in an answer. A caller may see it if it has all rights of one of the lists.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Item {
     text: String,
@@ -122,7 +122,7 @@ impl Query {
             }
             Self::Services => {
                 let answer = api.call(head, ListServices::default()).await?;
-                // A service is where its instances are.
+                // A service exists where its instances are.
                 let all = api.call(with(ROOT), ListInstances::default()).await?.value;
                 let both = |name: &str, node: &str| {
                     vec![(Label::Service, name.to_owned()), (Label::Node, node.to_owned())]
@@ -239,7 +239,7 @@ fn random_rules(entropy: &SeededEntropy) -> String {
     rules
 }
 
-/// A token, the rules it has, and which life of its place it is.
+/// A token, its rules, and how often its place was reused.
 struct Holder {
     accessor: Uuid,
     secret: String,
@@ -276,7 +276,7 @@ struct Open {
     task: JoinHandle<Result<(BTreeSet<Item>, u64), RpcError>>,
 }
 
-/// What an answer to this secret has to be, now.
+/// What the answer to this secret must be now.
 async fn judge(
     host: &Host,
     holders: &[Holder],
@@ -386,7 +386,7 @@ async fn n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed() {
             let answer = answer.map(|(items, _)| items);
             judge(&host, &holders, &secret, query, &answer).await;
         }
-        // Who may no longer ask does not go on waiting either, nor who may see more or less of a list.
+        // A caller that lost its rights must not wait on, nor one that may see more or less of a list.
         for Open { query, secret, changes, .. } in &open {
             let holder = holders.iter().find(|holder| holder.secret == *secret);
             assert!(holder.is_some_and(|holder| !query.denied(&holder.oracle)), "{query:?} still waits");

@@ -1,4 +1,4 @@
-//! A provider that is slow, away or busy delays nobody, and what hangs is given up in time.
+//! Tests that a slow, absent or busy provider delays nobody, and that hanging calls are given up in time.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const OTHER_ROOT: &str = r#"{"PrivateKeyBits": 384}"#;
 
 type Pending<T> = JoinHandle<Result<T, RpcError>>;
 
-/// A server whose authority is behind gates.
+/// A server whose CA provider the test can block.
 fn behind(gated: &Gated) -> Setup {
     let ca = CaStart { kinds: gated.kinds(), provider: Gated::NAME.to_owned(), ..CaStart::default() };
     Setup { ca, ..Setup::guarded() }
@@ -29,7 +29,7 @@ fn to_gated(json: &str) -> SetCaConfig {
     SetCaConfig { provider: Gated::NAME.to_owned(), ..change(json) }
 }
 
-/// Waits until so many calls are under way; says how many were begun.
+/// Waits until this many calls are running. Returns how many were begun.
 #[track_caller]
 fn under_way(gated: &Gated, op: Op, count: usize) -> impl Future<Output = usize> {
     let caller = std::panic::Location::caller();
@@ -45,14 +45,14 @@ fn under_way(gated: &Gated, op: Op, count: usize) -> impl Future<Output = usize>
 }
 
 impl Host {
-    /// Asks for a leaf, and does not wait for it.
+    /// Requests a leaf without waiting for it.
     async fn leaf_later(&self, of: &str) -> Pending<LeafCertificate> {
         let csr = Csr::build(&*key(), &identity(&self.roots().await.trust_domain, of)).unwrap();
         let api = self.api.clone();
         tokio::spawn(async move { Ok(api.call(with(ROOT), SignLeaf { csr }).await?.value) })
     }
 
-    /// Asks for a change, and does not wait for it.
+    /// Requests a change without waiting for it.
     fn change_later(&self, request: SetCaConfig) -> Pending<()> {
         let api = self.api.clone();
         tokio::spawn(async move { api.call(with(ROOT), request).await.map(|answer| answer.value) })
@@ -75,7 +75,7 @@ async fn n_179_a_signature_that_hangs_delays_nobody_and_is_made_with_the_root_th
     host.ask_as(ROOT, register("a", "web")).await.unwrap();
     assert_eq!(host.ask_as(ROOT, ListNodes::default()).await.unwrap().len(), 2);
     assert_eq!(host.roots().await, old);
-    // Changes go on beside it: of life times, and to another root.
+    // Changes proceed meanwhile: of lifetimes, and to another root.
     host.ask_as(ROOT, to_gated(r#"{"LeafCertTTL": "24h"}"#)).await.unwrap();
     assert_eq!((gated.under_way(Op::Sign), gated.begun(Op::Sign)), (1, 1), "the same provider signs on");
     host.ask_as(ROOT, to_gated(OTHER_ROOT)).await.unwrap();
@@ -125,7 +125,7 @@ async fn n_179_a_signature_is_tried_again_and_given_up_in_time() {
     assert_eq!(outcome, Err(no_answer));
     assert!((2..=4).contains(&calls) && took <= SECOND * 20, "{calls} in {took:?}");
     assert_eq!(gated.under_way(Op::Sign), 0);
-    // Whom it does not let in it will not let in a moment later.
+    // A refusal by the provider is not repeated, because a moment later it would refuse again.
     let (outcome, calls, took) = signed(Gate::Failing(Unreachable::NotPermitted, u32::MAX)).await;
     assert!(matches!(outcome, Err(RpcError::CaNotReady(_))) && calls == 1 && took < SECOND, "{outcome:?}");
     host.stop().await;
@@ -172,7 +172,7 @@ async fn n_179_a_change_that_hangs_delays_nobody_but_other_changes_and_those_not
         assert!(host.uptime() - begun <= SECOND * 11 && !hanging.is_finished(), "{op:?}");
         gated.set(op, Gate::Open);
         hanging.await.unwrap().unwrap();
-        // Back to where it began.
+        // Back to the first root.
         host.ask_as(ROOT, to_gated("{}")).await.unwrap();
         tokio::time::sleep(SECOND).await;
     }
@@ -199,7 +199,7 @@ async fn a_change_whose_authority_is_away_is_given_up_and_changes_nothing() {
         gated.set(op, Gate::Open);
         assert!(host.leaf(ROOT, "web").await.is_ok());
     }
-    // It comes back in time.
+    // The provider returns in time.
     let before = gated.begun(Op::Generate);
     gated.set(Op::Generate, Gate::Failing(Unreachable::RateLimited, 2));
     host.ask_as(ROOT, to_gated(OTHER_ROOT)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Blocking queries: what wakes them, what they answer, and that nothing of them stays.
+//! Tests of blocking queries: what wakes them, what they answer, and that nothing remains of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn after(index: u64, wait: Duration) -> Head {
     Head { min_index: index, wait: Some(wait), ..Head::default() }
 }
 
-/// A query that waits, in a task of its own.
+/// A waiting query in its own task.
 fn waiting(
     host: &Host,
     of: &str,
@@ -306,7 +306,7 @@ async fn no_wake_up_is_lost_between_threads() {
         let mut request = register("a", "web");
         request.0.service.as_mut().unwrap().port = 1_000 + round;
         last = host.ask(request).await.unwrap().index;
-        // Once in a while all have to be where the writer is; in between each races with the next write.
+        // From time to time all readers must catch up with the writer; in between each races with the next write.
         let all = round % 8 == 7;
         while reached.iter().filter(|index| **index == last).count() < if all { WATCHERS } else { 1 } {
             let told = concord_runtime::timeout(&TokioClock::new(), SECOND * 60, news.recv()).await;

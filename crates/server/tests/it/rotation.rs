@@ -1,4 +1,5 @@
-//! Rotations: both roots published, leaves of either verify, the old root goes when nobody needs it.
+//! Tests of rotations: both roots are published, leaves of both verify, and the old root is removed when nobody needs
+//! it.
 
 use concord_ca::testing::Forge;
 use concord_ca::x509::build::{RootTemplate, Serial, Validity, build_root};
@@ -14,7 +15,7 @@ use crate::world::{HOUR, Host, ROOT, SECOND, Setup};
 
 const QUICK: &str = r#"{"LeafCertTTL": "1h", "PrivateKeyBits": 384}"#;
 
-/// A root for the cluster that somebody else made.
+/// A root for the cluster that was created outside.
 async fn supplied(host: &Host, from: Timestamp) -> (Certificate, std::sync::Arc<dyn Signer>) {
     let signer = key();
     let trust_domain = host.roots().await.trust_domain;
@@ -27,7 +28,7 @@ async fn supplied(host: &Host, from: Timestamp) -> (Certificate, std::sync::Arc<
     (build_root(template, &*signer).unwrap(), signer)
 }
 
-/// Offers a root that can sign leaves and no other root, bent.
+/// Offers a root that can sign leaves but no other root, after a modification.
 async fn offer(host: &Host, bend: impl FnOnce(Forge) -> Forge) -> Result<(), RpcError> {
     let signer = key();
     let trust_domain = host.roots().await.trust_domain;
@@ -38,7 +39,7 @@ async fn offer(host: &Host, bend: impl FnOnce(Forge) -> Forge) -> Result<(), Rpc
     host.configure(&json).await
 }
 
-/// Takes a root that can sign leaves and no other root.
+/// Installs a root that can sign leaves but no other root.
 async fn take_root_for_leaves(host: &Host) {
     offer(host, |forge| forge).await.unwrap();
 }
@@ -80,7 +81,7 @@ async fn a_root_with_the_name_and_key_id_of_another_is_refused() {
         other => panic!("{other:?}"),
     }
     assert_eq!((host.roots().await, host.config().await), stands);
-    // With a key id of its own it would be taken, were it not that the one before signs no root.
+    // With its own key id it would be accepted, except that the previous root signs no roots.
     match offer(&host, |forge| key_id(forge, b"two")).await {
         Err(RpcError::Invalid(text)) => assert!(text.contains("cross-sign"), "{text}"),
         other => panic!("{other:?}"),
@@ -163,12 +164,12 @@ async fn a_root_supplied_by_the_operator_takes_over() {
     assert!(
         host.verifies(&leaf, &before) && host.verifies(&leaf, &after) && host.verifies(&old_leaf, &after)
     );
-    // The same again is no change of the root.
+    // The same settings again do not change the root.
     host.configure(&json).await.unwrap();
     assert_eq!(host.roots().await.active_root_id, root.id());
     assert_eq!(host.roots().await.roots.len(), 2);
 
-    // And what cannot be a root of this cluster is refused before anything is written.
+    // A certificate that cannot be a root of this cluster is refused before anything is written.
     let stands = host.roots().await;
     let other = key();
     let others = other.private_key().unwrap();
@@ -254,7 +255,7 @@ async fn f_28_a_root_of_the_operators_that_is_over_signs_nothing_and_says_so() {
         other => panic!("{other:?}"),
     }
     assert_eq!(host.roots().await.active_root_id, own, "not ours to replace");
-    // Taken back, which is what an operator does first.
+    // Undo the change, which is what an operator does first.
     host.configure("{}").await.unwrap();
     tokio::time::sleep(SECOND * 2).await;
     let after = host.roots().await;
@@ -277,7 +278,7 @@ async fn n_145_rotations_without_end_keep_a_bounded_number_of_roots() {
         assert!(host.roots().await.roots.len() <= 33);
         tokio::time::sleep(SECOND).await;
     }
-    // Now each signs a leaf, so that none is free when the last has made room.
+    // Now each root signs a leaf, so that none is unused when the last one has to make room.
     let mut round = 40;
     let refused = loop {
         host.leaf(ROOT, "web").await.unwrap();

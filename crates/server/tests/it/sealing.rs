@@ -1,4 +1,4 @@
-//! What lies on the disk: roots and tokens come back, and without the key-encryption key no secret does.
+//! Tests of the data on disk: roots and tokens survive, and without the key-encryption key no secret can be read.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::ca::change;
 use crate::world::{ROOT, SECOND, Setup, kek, register};
 
-/// Makes keys as the operating system does, and remembers them.
+/// Creates keys as the operating system does, and remembers them.
 #[derive(Debug, Default)]
 struct Remembering {
     made: Mutex<Vec<Secret>>,
@@ -91,7 +91,7 @@ async fn n_118_without_the_sealing_key_nothing_is_signed_and_all_else_goes_on() 
         assert!(matches!(&answer, Err(RpcError::CaNotReady(_))), "{answer:?}");
         tokio::time::sleep(SECOND * 20).await;
     }
-    // Tokens are found by their hash; what they were is not shown any more.
+    // Tokens are found by their hash; their secrets are not shown any more.
     let tokens = host.ask_as(ROOT, ListTokens::default()).await.unwrap();
     assert!(tokens.iter().all(|token| token.secret == "anonymous" || token.secret == "<hidden>"));
     host.ask_as(ROOT, register("a", "web")).await.unwrap();
@@ -116,7 +116,7 @@ async fn an_authority_whose_sealing_key_is_lost_is_replaced_by_force() {
     host.ask_as(ROOT, forced).await.unwrap();
     let staged = host.roots().await;
     assert_eq!((staged.roots.len(), &staged.active_root_id), (2, &lost));
-    // All have heard of the new root by then.
+    // By then all have learned of the new root.
     tokio::time::sleep(SECOND * 670).await;
     let roots = host.roots().await;
     assert_ne!(roots.active_root_id, lost);
@@ -152,7 +152,7 @@ async fn n_118_no_secret_lies_on_the_disk_or_in_a_snapshot() {
     let files = contents(&disk);
     let snapshots = files.iter().filter(|(path, bytes)| path.contains("snapshots/") && !bytes.is_empty());
     assert!(snapshots.count() > 0, "{:?}", files.iter().map(|(path, _)| path).collect::<Vec<_>>());
-    // The search finds what is there.
+    // The search finds what exists.
     assert!(files.iter().any(|(_, bytes)| holds(bytes, b"BEGIN CERTIFICATE")));
     assert!(files.iter().any(|(_, bytes)| holds(bytes, b"Initial Management Token")));
     let mut needles: Vec<Vec<u8>> = secrets.into_iter().map(String::into_bytes).collect();
@@ -163,7 +163,7 @@ async fn n_118_no_secret_lies_on_the_disk_or_in_a_snapshot() {
         let (_, document) = first_block(text.expose());
         let line = text.expose().lines().nth(1).unwrap();
         needles.extend([text.expose().as_bytes().to_vec(), line.as_bytes().to_vec(), document.clone()]);
-        // The private number alone: the octets in the middle of the document.
+        // Only the private number: the bytes in the middle of the document.
         needles.push(document[8..32].to_vec());
     }
     needles.push(b"PRIVATE KEY".to_vec());

@@ -1,4 +1,4 @@
-//! The world of the tests: a server on a paused clock, and short ways to say what is asked of it.
+//! The test environment: a server on a paused clock, and short functions for its requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ use concord_server::{AclSettings, Aside, CaStart, LiveSettings, LocalApi, Server
 
 /// Start of the tests' wall clock: 2026-01-01, in seconds since the Unix epoch.
 pub(crate) const NEW_YEAR: i64 = 1_767_225_600;
-/// Every server of a process draws from a seed of its own, the same in each test run.
+/// Each server of a process has its own seed, which is the same in each test run.
 static ENTROPY: AtomicU64 = AtomicU64::new(0);
 /// The management token of clusters with ACLs.
 pub(crate) const ROOT: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
 
-/// What a server is started with.
+/// The settings of a server.
 pub(crate) struct Setup {
     pub(crate) storage: Storage,
     pub(crate) live: LiveSettings,
@@ -46,7 +46,7 @@ pub(crate) struct Setup {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Arc<dyn KeyMaker>,
-    /// Whether costly work is done on other threads. Else it is done at once, the same way in each run.
+    /// Whether expensive work runs on other threads. Otherwise it runs at once, identically in each run.
     pub(crate) aside: bool,
     pub(crate) inline_writes: bool,
     pub(crate) snapshot_after: Option<u64>,
@@ -61,7 +61,7 @@ pub(crate) struct Host {
 }
 
 impl Setup {
-    /// In memory, ACLs off.
+    /// In memory, ACLs disabled.
     pub(crate) fn open() -> Self {
         Self {
             storage: Storage::Memory,
@@ -80,7 +80,7 @@ impl Setup {
         }
     }
 
-    /// In memory, ACLs on, what no rule allows is denied.
+    /// In memory, ACLs enabled with the default policy deny.
     pub(crate) fn guarded() -> Self {
         Self { acl: true, ..Self::open() }
     }
@@ -115,7 +115,7 @@ impl Setup {
         };
         let mut raft = RaftConfig::new(Server::raft_id(&config), "dc1");
         raft.inline_writes = self.inline_writes;
-        // A sole voter hears nobody's heartbeat: fewer of them, and hours of paused time pass quickly.
+        // A sole voter needs no heartbeats; with few of them, hours of paused time pass quickly.
         raft.timings = Timings {
             heartbeat: SECOND * 20,
             election_min: SECOND * 60,
@@ -140,24 +140,24 @@ impl Host {
         self.scope.shutdown(SECOND, SECOND).await;
     }
 
-    /// Asks without a token.
+    /// Sends a request without a token.
     pub(crate) async fn ask<R: Request>(&self, request: R) -> Result<Answer<R::Reply>, RpcError> {
         self.api.call(Head::default(), request).await
     }
 
-    /// Asks with a token.
+    /// Sends a request with a token.
     pub(crate) async fn ask_as<R: Request>(&self, token: &str, request: R) -> Result<R::Reply, RpcError> {
         Ok(self.api.call(with(token), request).await?.value)
     }
 
-    /// Makes a policy and a token with it; returns the token.
+    /// Creates a policy and a token with it. Returns the token.
     pub(crate) async fn token(&self, name: &str, rules: &str) -> TokenRecord {
         self.ask_as(ROOT, policy(name, rules)).await.unwrap();
         let policies = vec![PolicyChoice::Name(name.to_owned())];
         self.ask_as(ROOT, SetToken { policies, ..new_token() }).await.unwrap()
     }
 
-    /// Lets everything that can happen at this moment happen.
+    /// Runs everything that can run at this moment.
     pub(crate) async fn settle(&self) {
         for _ in 0..50 {
             tokio::task::yield_now().await;
@@ -168,7 +168,7 @@ impl Host {
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// A key-encryption key that can be told from others.
+/// A key-encryption key that differs from others.
 pub(crate) fn kek(fill: u8) -> Kek {
     Kek::from_bytes(&[fill; 32]).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Leaves, authorize, roots: who gets what, and when no longer.
+//! Tests of leaves, authorize and roots: who gets them, and when no longer.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn question(source: &str, target: &str) -> Authorize {
     Authorize { target: ServiceRef::local(name(target)), source: ServiceRef::local(name(source)) }
 }
 
-/// A warm leaf of `web`, asked for in every form by somebody else.
+/// A cached leaf of `web`, requested in every form by another caller.
 async fn refused_a_warm_leaf(rules: Option<&str>) {
     let bench = Bench::new(strict());
     let web = bench.servers.token("web", r#"service "web" { policy = "write" }"#);
@@ -70,7 +70,7 @@ async fn n_28_a_token_revoked_or_narrowed_loses_the_leaf_and_its_open_read() {
         }
         let refused = open.join().await.unwrap().unwrap_err();
         assert!(refused.is_denial(), "{refused}");
-        // The open read has learnt it for everybody.
+        // The open read has learned this for all callers.
         let after = match bench.agent.caller(Some(&web)).await {
             Ok(caller) => bench.agent.leaf(&caller, &name("web"), &Head::default()).await.map(|_| ()),
             Err(error) => Err(error),
@@ -202,7 +202,7 @@ async fn roots_and_leaves_are_those_of_the_datacenter_asked() {
         assert_eq!(bench.agent.roots(&elsewhere).await.unwrap_err(), RpcError::UnknownDatacenter);
         let refused = bench.agent.leaf(&caller, &name("web"), &elsewhere).await.unwrap_err();
         assert_eq!(refused, RpcError::UnknownDatacenter);
-        // Who may not have it does not learn which datacenters there are.
+        // A caller that may not have the leaf does not learn which datacenters exist.
         assert!(bench.agent.leaf(&other, &name("web"), &elsewhere).await.unwrap_err().is_denial());
     }
 }

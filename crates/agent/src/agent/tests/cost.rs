@@ -1,5 +1,5 @@
-//! What a change costs, counted in records looked at, files touched and requests made: the same
-//! whether little or much is registered.
+//! Tests of the cost of a change, counted in records read, files touched and requests sent. It must not depend on the
+//! number of registrations.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::cache::IntentionsTo;
 use crate::limits::{CHECK_STATE_PAUSE, REFRESH_DIGEST_MAX};
 use crate::testing::{Asked, Bench, intention, name, open, service_id, settle};
 
-/// What was done since some moment.
+/// What was done since a certain moment.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     records: usize,
@@ -51,7 +51,7 @@ fn check_definition(text: &str) -> CheckDefinition {
     concord_api::decode::body(text.as_bytes(), "check").expect("a definition")
 }
 
-/// What each kind of change costs beside `others` services, with all that follows from it.
+/// The cost of each kind of change beside `others` services, with all its consequences.
 async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
     const WEB: &str = r#"{"Name":"web","Port":8080,"Check":{"TTL":"30s"},"Connect":{"SidecarService":{}}}"#;
     const LONE: &str = r#"{"Name":"lone","CheckID":"lone","ServiceID":"web","TTL":"1h"}"#;
@@ -69,7 +69,7 @@ async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
     macro_rules! cost_of {
         ($what:literal, $change:expr) => {
             $change.expect($what);
-            // Until verdicts that went are removed too.
+            // Until the stored verdicts of removed checks are removed, too.
             bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
             costs.push(($what, since(&bench, before)));
             before = spent(&bench);
@@ -108,7 +108,7 @@ async fn an_attached_proxy_looks_once_at_a_change_that_is_not_about_it() {
         let attach = Attach::new(target, Understood::of(Feature::ALL));
         streams.push(bench.agent.attach(attach, None).await.unwrap());
         settle().await;
-        // The first change it hears of tells it which version it has.
+        // The first change that it notices tells it its version.
         bench.agent.report_check(&caller, &other, CheckStatus::Passing, String::new()).unwrap();
     }
     assert_eq!(costs[1], costs[0] + 1);
@@ -119,7 +119,7 @@ async fn a_change_costs_the_same_whether_little_or_much_is_registered() {
     let (few, many) = (costs(10).await, costs(1000).await);
     for ((what, few), (_, many)) in few.iter().zip(&many) {
         assert_eq!((few.disk, few.told), (many.disk, many.told), "{what}");
-        // One look at each of the others would be a thousand more.
+        // Reading each of the others once would be a thousand more.
         assert!(many.records <= few.records + 10, "{what}: {few:?} beside ten, {many:?} beside a thousand");
         assert!(few.records > 0 && few.records < 150, "{what}: {few:?}");
     }
@@ -128,13 +128,14 @@ async fn a_change_costs_the_same_whether_little_or_much_is_registered() {
     assert_eq!(
         files,
         [
-            // What comes or goes is named, too: two files, and what they were while they change.
+            // Added and removed registrations are also in the name file: two files, and the undo file during the
+            // change.
             ("register", 3, 1),
             ("register again", 1, 0),
             ("register a check", 3, 1),
             ("report", 0, 0),
             ("deregister a check", 2, 2),
-            // The verdict of its check goes as well.
+            // The stored verdict of its check is removed, too.
             ("deregister", 2, 3),
         ]
     );
@@ -187,7 +188,7 @@ async fn the_first_change_after_a_quiet_while_is_fetched_at_once_however_many_in
         let head = Head::default().after(first.index + change, Some(Duration::from_secs(60)));
         bench.agent.cached(&caller, &to_api(), &head).await.unwrap();
         let took = bench.world.clock.now() - changed;
-        // The second comes while the first is being digested, and waits for that and no longer.
+        // The second change comes while the first one is processed, and waits only for that.
         let longest = if change == 0 { Duration::ZERO } else { REFRESH_DIGEST_MAX };
         assert!(took <= longest, "{took:?}");
     }

@@ -1,4 +1,4 @@
-//! Changes of several files: all or nothing, whatever the disk does and whenever the process ends.
+//! Tests of changes of several files: all or nothing, whatever the disk does and whenever the process ends.
 
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_model::CheckId;
@@ -27,7 +27,7 @@ fn check(text: &str) -> CheckDefinition {
     concord_api::decode::body(text.as_bytes(), "check").expect("a definition")
 }
 
-/// Two services, one with a sidecar, a check of its definition and one that stands on its own.
+/// Two services, one with a sidecar, an inline check and a separate check.
 async fn bench() -> Bench {
     let bench = Bench::new(open());
     let (agent, caller) = (&bench.agent, bench.agent.caller(None).await.unwrap());
@@ -72,7 +72,7 @@ async fn shown(agent: &Agent) -> String {
     format!("{:#?}\n{:#?}", agent.services(&caller).value, agent.checks(&caller).value)
 }
 
-/// What a restart makes of a change that was, or was not, made.
+/// The state after a restart, depending on whether a change was made.
 async fn after_restart(what: Option<&str>) -> String {
     let bench = bench().await;
     if let Some(what) = what {
@@ -101,7 +101,7 @@ async fn a_change_that_fails_leaves_files_and_memory_as_they_were() {
             assert_ne!(bench.disk.all(), files, "{what}");
             failures += 1;
         }
-        // A single file needs no more than itself; several need the undo file too.
+        // A single file needs only itself; several files also need the undo file.
         assert!(failures == 1 || failures >= 4, "{what}: {failures}");
     }
 }

@@ -1,5 +1,5 @@
-//! Nobody is shown what they may not see, whatever was asked before, by whom, and whose rights changed since.
-//! The oracle is the authorizer over the tokens as the servers have them.
+//! Tests that nobody sees what they may not see, whatever was asked before, by whom, and whose rights have changed.
+//! The oracle is the authorizer with the tokens of the servers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::limits::UNKNOWN_TOKEN_WINDOW;
 use crate::testing::{Bench, healthy, intention, name, oracle_sees, settle, strict};
 
 const SERVICES: [&str; 3] = ["web", "api", "db"];
-/// Sequences of steps; each is one interleaving. `cargo xtask measure isolation` asks for ten times as many.
+/// Number of step sequences; each is one interleaving. `cargo xtask measure isolation` uses ten times as many.
 const INTERLEAVINGS: u64 = 10_000;
 const STEPS: u64 = 6;
 const TOKENS: u64 = 3;
 
-/// What a read showed, in a form the oracle can judge.
+/// What a read returned, in a form that the oracle can judge.
 #[derive(Clone, Debug)]
 enum Seen {
     Instances(Vec<concord_rpc::request::InstanceHealth>),
@@ -77,7 +77,7 @@ async fn read(agent: &crate::Agent, token: Secret, kind: Kind, service: &str, he
     }
 }
 
-/// Judges what was shown by the rights the token had when it was.
+/// Judges what was returned by the rights that the token had at that moment.
 #[track_caller]
 fn judge(now: Result<Caller, RpcError>, seen: &Seen) {
     let caller = match (now, seen) {
@@ -98,7 +98,7 @@ fn judge(now: Result<Caller, RpcError>, seen: &Seen) {
     }
 }
 
-/// What the oracle lets a token see must be shown in full, too.
+/// What the oracle allows a token to see must also be returned completely.
 #[track_caller]
 fn complete(bench: &Bench, token: &Secret, service: &str, seen: &Seen) {
     let (Ok(caller), Seen::Instances(shown)) = (bench.servers.caller(Some(token)), seen) else { return };
@@ -159,7 +159,7 @@ async fn n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed(
                 // Narrow, widen.
                 7 | 8 => {
                     bench.servers.token(&secret, &rules(&entropy));
-                    // Longer than an unknown token is refused unasked.
+                    // Longer than an unknown token is refused without asking.
                     bench.world.clock.sleep(2 * UNKNOWN_TOKEN_WINDOW).await;
                 }
                 _ => {

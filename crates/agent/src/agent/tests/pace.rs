@@ -1,4 +1,5 @@
-//! How often the catalog is compared with what is here, and how soon it is asked again when it fails.
+//! Tests of how often the catalog is compared with the local registrations, and how soon a failed request is
+//! repeated.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ async fn the_catalog_is_compared_every_one_to_two_minutes() {
 async fn a_catalog_that_does_not_answer_is_asked_again_after_200_ms_doubling_to_30_s() {
     let bench = Bench::with(open(), |config| config.dev = false);
     bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
-    // Each pause is the upper half of what it may be: 0.1 to 0.2 s, 0.2 to 0.4 s, and so on.
+    // Each pause is in the upper half of its range: 0.1 to 0.2 s, 0.2 to 0.4 s, and so on.
     bench.world.clock.sleep(Duration::from_millis(6_300)).await;
     let asked = bench.servers.asked(COMPARED);
     assert!((6..=7).contains(&asked), "{asked} in the first six seconds");

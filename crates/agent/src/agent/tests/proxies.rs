@@ -1,4 +1,4 @@
-//! The stream of snapshots: who may attach, what they are told, and when it ends.
+//! Tests of the stream of snapshots: who may attach, what is sent, and when it ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn target() -> ProxyTarget {
     ProxyTarget::registered(service_id("web-sidecar-proxy"))
 }
 
-/// A proxy that understands all there is.
+/// A proxy that understands every feature.
 fn attach(proxy: ProxyTarget) -> Attach {
     Attach::new(proxy, Understood::of(Feature::ALL))
 }
@@ -46,7 +46,7 @@ async fn first(stream: &mut SnapshotStream) -> ProxySnapshot {
     }
 }
 
-/// The next section, which comes soon.
+/// The next section, which must come soon.
 async fn section(bench: &Bench, stream: &mut SnapshotStream) -> SectionUpdate {
     let told = timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.expect("news");
     let Some(Ok(SnapshotEvent::Section(update))) = told else { panic!("{told:?}") };
@@ -59,7 +59,7 @@ async fn registered(bench: &Bench, token: &Secret) {
     bench.agent.register_service(&caller, &definition, false).await.unwrap();
 }
 
-/// A proxy of `web` that nobody registered; it calls `api` and takes connections.
+/// An unregistered proxy of `web`; it calls `api` and accepts connections.
 fn unregistered() -> ProxyTarget {
     let local = LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port: 8080 };
     let inbound = DescribedInbound { bind: ([0, 0, 0, 0], 8443).into(), local };
@@ -73,14 +73,14 @@ fn csr(uri: &str) -> String {
     Csr::build(&*key, &SpiffeId::parse(uri).unwrap()).unwrap()
 }
 
-/// All that still comes; a stream that does not end is a failure.
+/// Everything that still comes; a stream that does not end is a failure.
 async fn rest(bench: &Bench, stream: SnapshotStream) -> Vec<Result<SnapshotEvent, RpcError>> {
     let all = stream.collect::<Vec<_>>();
     timeout(&*bench.world.clock, Duration::from_secs(60), all).await.expect("the stream ends")
 }
 
-/// A sidecar of `api` somewhere else; registered under the service's own name here, as the servers of
-/// these tests find instances by it.
+/// A sidecar of `api` on another node. It is registered under the service's own name, because the servers of these
+/// tests find instances by it.
 fn api() -> InstanceHealth {
     sidecar_of("api")
 }
@@ -201,7 +201,7 @@ async fn a_proxy_nobody_registered_is_told_what_a_registered_one_is() {
     if whole.targets.values().next().unwrap().endpoints.is_none() {
         assert!(matches!(section(&bench, &mut stream).await.body, SectionBody::Target(_)));
     }
-    // Registrations here are none of its business, not even one of the service it speaks for.
+    // Local registrations do not concern it, not even one of the service that it acts for.
     registered(&bench, &token).await;
     bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
     settle().await;
@@ -250,11 +250,11 @@ async fn a_proxy_that_does_not_say_what_it_understands_is_refused_by_name() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    // As a proxy of the version before writes it.
+    // In the form of a proxy of the previous version.
     let older: Attach = serde_json::from_str(r#"{"proxy": {"proxy": "web-sidecar-proxy"}}"#).unwrap();
     let refused = bench.agent.attach(older, Some(token.clone())).await.err().expect("refused");
     assert!(refused.to_string().contains("is older than the agent"), "{refused}");
-    // Who has no right learns nothing of it.
+    // A caller without the right learns nothing about it.
     let older = Attach::new(target(), Understood::default());
     assert!(bench.agent.attach(older, None).await.err().expect("refused").is_denial());
 }
@@ -313,7 +313,7 @@ async fn a_slow_proxy_is_sent_each_change_to_its_end_and_then_what_changes_alone
     let definition = ServiceDefinition::decode(text.as_bytes()).unwrap();
     bench.agent.register_service(&caller, &definition, false).await.unwrap();
     let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
-    // It reads nothing while there are more messages than the channel holds, and then something changes.
+    // It reads nothing while there are more messages than the channel holds; then something changes.
     settle().await;
     bench.servers.change(|catalog| catalog.intentions.push(intention("db", "web", Action::Deny)));
     settle().await;

@@ -1,4 +1,4 @@
-//! Registering, persisting, checking, synchronising.
+//! Tests of registering, storing, checking and synchronising.
 
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ async fn registering_needs_the_right_to_every_name_involved() {
     let refused = bench.agent.register_service(&web, &definition(WEB), false).await.unwrap_err();
     assert!(refused.to_string().contains("'service:write' on \"web-sidecar-proxy\""), "{refused}");
     bench.agent.register_service(&both, &definition(WEB), false).await.unwrap();
-    // Taking over the id of somebody else's service.
+    // It takes over the id of another service.
     let takeover = definition(r#"{"ID":"web","Name":"api"}"#);
     let refused = bench.agent.register_service(&api, &takeover, false).await.unwrap_err();
     assert!(refused.is_denial() && refused.to_string().contains("on \"web\""), "{refused}");
@@ -151,7 +151,7 @@ async fn n_45_script_checks_are_refused() {
     let check = r#"{"Name":"x","ScriptArgs":["/bin/true"],"Interval":"10s"}"#;
     let docker = r#"{"Name":"x","Args":["/bin/true"],"DockerContainerID":"d","Interval":"10s"}"#;
     let why = "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true";
-    // What files may do is not open to the API.
+    // What is allowed in files is not allowed over the API.
     for scripts in [ScriptChecks::Refused, ScriptChecks::FromFiles] {
         let bench = Bench::with(open(), |config| config.script_checks = scripts);
         let caller = bench.agent.caller(None).await.unwrap();
@@ -175,7 +175,7 @@ async fn n_45_script_checks_are_refused() {
         output(&bench, "x").starts_with("not available yet: Docker checks"),
         "registered, with its reason"
     );
-    // One that was registered while it could be is not run once it may no longer.
+    // A check that was registered while programs were allowed does not run once they are not.
     let bench = bench.restarted_with(|config| config.script_checks = ScriptChecks::FromFiles).await;
     settle().await;
     assert_eq!(output(&bench, "service:web"), why);
@@ -198,7 +198,7 @@ async fn maintenance_is_a_check_that_is_critical_until_somebody_ends_it() {
     assert!(bench.agent.maintain_service(&node, &id, Maintenance::Leave).await.unwrap_err().is_denial());
     let missing = bench.agent.maintain_service(&web, &service_id("no"), enter("")).await.unwrap_err();
     assert!(matches!(missing, RpcError::NotFound(_)), "{missing}");
-    // It outlives a restart.
+    // It survives a restart.
     let bench = bench.restarted().await;
     let shown = |bench: &Bench| {
         let checks = bench.agent.checks(&web).value;

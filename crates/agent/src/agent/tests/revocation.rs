@@ -1,4 +1,4 @@
-//! Tokens and policies that change: what was resolved ends at once, and costs once.
+//! Tests of changed tokens and policies: cached rights end at once, and the servers are asked only once more.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::testing::{Bench, name, settle, strict};
 const WRITE: &str = r#"service "web" { policy = "write" }"#;
 const READ: &str = r#"service "web" { policy = "read" }"#;
 
-/// Tokens are believed for long: what ends them here is never their time.
+/// Tokens are cached for long, so it is never the TTL that ends them here.
 fn patient() -> AclConfig {
     AclConfig { token_ttl: Duration::from_secs(3600), ..strict() }
 }
@@ -50,7 +50,7 @@ async fn n_28_what_others_change_is_heard_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn n_28_what_goes_through_the_agent_counts_before_its_answer() {
-    // Nobody tells of changes: only the agent's own hand is left.
+    // Nobody reports changes: only the agent's own writes remain.
     let bench = Bench::new(patient());
     bench.servers.change(|catalog| catalog.mute = true);
     let root = bench.servers.token("root", r#"acl = "write""#);
@@ -68,7 +68,7 @@ async fn n_28_an_answer_that_was_under_way_is_not_believed_afterwards() {
     let root = bench.servers.token("root", r#"acl = "write""#);
     let web = bench.servers.token("web", WRITE);
     let accessor = bench.servers.caller(Some(&web)).unwrap().accessor.unwrap();
-    // The answer to the first question is made before the token goes, and comes after.
+    // The answer to the first question is made before the token is deleted, and arrives afterwards.
     bench.servers.change(|catalog| catalog.late = Duration::from_secs(5));
     let agent = bench.agent.clone();
     let token = web.clone();
@@ -77,7 +77,7 @@ async fn n_28_an_answer_that_was_under_way_is_not_believed_afterwards() {
     bench.servers.change(|catalog| catalog.late = Duration::ZERO);
     bench.agent.servers().call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
     assert!(early.join().await.unwrap().is_ok(), "it was asked while the token was there");
-    // Not by way of a leaf: the servers would refuse to sign one.
+    // Not through a leaf, because the servers would refuse to sign one.
     assert_eq!(bench.agent.caller(Some(&web)).await.unwrap_err(), RpcError::TokenNotFound);
 }
 
@@ -99,11 +99,11 @@ async fn a_change_costs_every_token_in_use_one_question() {
     bench.servers.token("other", READ);
     settle().await;
     assert_eq!((ask().await, ask().await), (5, 0));
-    // What is no token and no policy outdates nothing.
+    // A change of something else than tokens and policies outdates nothing.
     bench.servers.change(|catalog| catalog.services.clear());
     settle().await;
     assert_eq!(ask().await, 0);
-    // Nor does the attempt of somebody who may not.
+    // Neither does the attempt of a caller without rights.
     let caller = bench.caller(&tokens[0]).await;
     let delete = DeleteToken { accessor: caller.accessor.unwrap() };
     let refused = bench.agent.servers().call(Head::with_token(caller.token), delete).await.unwrap_err();
@@ -130,7 +130,7 @@ async fn without_acls_nobody_listens() {
     assert_eq!(bench.servers.asked("AwaitAclChange"), 0);
 }
 
-/// An agent whose servers have gone, with a token it believes for half a minute.
+/// An agent whose servers are gone, with a token that it caches for half a minute.
 async fn cut_off(down_policy: DownPolicy) -> (Bench, Secret) {
     let bench = Bench::new(AclConfig { token_ttl: Duration::from_secs(30), down_policy, ..strict() });
     let web = bench.servers.token("web", WRITE);
@@ -185,7 +185,7 @@ async fn n_28_asking_aside_outlives_no_change() {
     settle().await;
     assert_eq!(leaf(&bench, &web).await, Ok(()));
     bench.world.clock.sleep(Duration::from_secs(31)).await;
-    // Nobody waits for the answer, however late.
+    // Nobody waits for the answer, however late it is.
     bench.servers.change(|catalog| catalog.late = Duration::from_secs(2));
     let (before, asked) = (bench.world.clock.now(), bench.servers.asked("ResolveToken"));
     for _ in 0..5 {
@@ -194,7 +194,7 @@ async fn n_28_asking_aside_outlives_no_change() {
     assert_eq!(bench.world.clock.now(), before);
     bench.world.clock.sleep(Duration::from_secs(3)).await;
     assert_eq!(bench.servers.asked("ResolveToken"), asked + 1);
-    // But where something has changed it is waited for.
+    // But after a change the answer is awaited.
     bench.servers.change(|catalog| catalog.late = Duration::ZERO);
     bench.world.clock.sleep(Duration::from_secs(31)).await;
     bench.servers.revoke(&web);

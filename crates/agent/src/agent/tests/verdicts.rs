@@ -1,4 +1,4 @@
-//! Verdicts of TTL checks over a restart.
+//! Tests of verdicts of TTL checks over a restart.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ async fn the_last_of_many_reports_is_the_one_that_is_kept() {
         report(&bench, "service:web", Passing, &n.to_string()).await;
         pass(&bench, 1).await;
     }
-    // Told in the last moment of an orderly end: kept as well.
+    // A report in the last moment of an orderly end is also stored.
     report(&bench, "service:web", Warning, "last").await;
     let bench = bench.restarted().await;
     check(&bench, "service:web", Warning, "last");
@@ -161,7 +161,7 @@ async fn a_damaged_verdict_is_dropped_and_the_agent_starts() {
     check(&bench, "service:web", Critical, "");
     check(&bench, "service:api", Passing, "fine");
     assert!(!states(&bench).contains(&damaged));
-    // A registration, though, is not dropped.
+    // But a registration is never dropped.
     report(&bench, "service:web", Passing, "fine again").await;
     settle().await;
     let bench = bench.killed(Duration::ZERO, |_| {}).await;

@@ -1,4 +1,4 @@
-//! How long reads wait: for news as long as they say, for a first answer as long as it takes.
+//! Tests of how long reads wait: for a change as long as they ask, for a first answer as long as it takes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use concord_rpc::{Head, RpcError};
 use crate::limits::FIRST_ANSWER_WAIT;
 use crate::testing::{Bench, name, open};
 
-/// A blocking read that waits for news only a moment.
+/// A blocking read that waits only a moment for a change.
 fn short() -> Head {
     Head::default().after(5, Some(Duration::from_millis(10)))
 }
@@ -60,7 +60,7 @@ async fn an_index_beyond_that_of_the_answer_is_not_waited_for() {
     let roots = bench.agent.roots(&Head::default()).await.unwrap();
     let leaf = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap();
     let before = bench.world.clock.now();
-    // As a client has it that knew another cluster.
+    // The index of a client that knew another cluster.
     let beyond = |index: u64| Head::default().after(index + 1_000, Some(Duration::from_secs(300)));
     let again = bench.agent.roots(&beyond(roots.index)).await.unwrap();
     assert_eq!(again.index, roots.index);

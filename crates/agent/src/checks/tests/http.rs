@@ -1,4 +1,4 @@
-//! Requests, what is answered to them, and what is not.
+//! Tests of HTTP requests and their answers, valid and invalid.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ async fn head_of(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// Answers each request by what `with` makes of its head, and keeps the heads.
+/// Answers each request with what `with` makes of its head, and stores the heads.
 async fn answering(
     scope: &Scope,
     with: impl Fn(&str) -> String + Send + Sync + 'static,
@@ -214,7 +214,7 @@ async fn of_an_answer_without_end_so_much_is_read_and_its_end_kept() {
     let (status, output) = run(&maker(), probe(request(url.clone()), PATIENT)).await;
     let said = output.strip_prefix(&format!("HTTP GET {url}: 200 OK Output: ")).expect("as usual");
     assert!(status == Passing && said.len() == KEEP, "{}", said.len());
-    // One that stops in the middle holds up no longer than the time that a run has.
+    // A target that stops in the middle delays a run for at most its time limit.
     let stuck = serve(&scope, |mut stream| async move {
         head_of(&mut stream).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
@@ -223,7 +223,7 @@ async fn of_an_answer_without_end_so_much_is_read_and_its_end_kept() {
     .await;
     let found = run(&maker(), probe(request(format!("http://{stuck}/")), BRIEF)).await;
     check(found, Passing, &format!("HTTP GET http://{stuck}/: 200 OK Output: half"));
-    // A head without end is none.
+    // A head without an end is invalid.
     let heads = serve(&scope, |mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
         while stream.write_all(&b"X: y\r\n".repeat(1024)).await.is_ok() {}

@@ -1,4 +1,4 @@
-//! Pings, and the health protocol of gRPC.
+//! Tests of pings and of gRPC's health protocol.
 
 use ::http::{HeaderMap, Response};
 use bytes::Bytes;
@@ -105,7 +105,8 @@ async fn n_168_what_a_target_offers_by_itself_ends_the_run() {
     let at = serve(&scope, |mut stream| async move {
         let mut said = vec![0; 1024];
         let mut have = 0;
-        // Until the question has begun, whose length and text vary: the head of a frame of headers on stream 1.
+        // Until the request has begun: its length and text vary, so search for the header of a HEADERS frame on
+        // stream 1.
         while !said[..have].windows(9).any(|head| head[3..] == *b"\x01\x04\0\0\0\x01") {
             match stream.read(&mut said[have..]).await {
                 Ok(0) | Err(_) => return,

@@ -1,4 +1,4 @@
-//! Programs, and what they leave behind.
+//! Tests of programs, and of the processes they leave behind.
 
 use std::path::Path;
 
@@ -52,11 +52,11 @@ async fn of_long_output_the_end_is_kept() {
     assert!(text.len() == KEEP && text.ends_with("0123456789abcde\n"));
 }
 
-/// Whether a process that wrote its number there is still alive.
+/// Whether the process whose id is in this file is still alive.
 fn lives(file: &Path) -> bool {
     let Ok(text) = std::fs::read_to_string(file) else { return false };
     let state = std::fs::read_to_string(format!("/proc/{}/stat", text.trim())).unwrap_or_default();
-    // One that has ended and that nobody has asked for yet has ended.
+    // A zombie process counts as ended.
     !state.is_empty() && !state.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z')
 }
 
@@ -71,7 +71,7 @@ async fn until(mut done: impl FnMut() -> bool) {
     panic!("it does not come");
 }
 
-/// Starts a child that does not end, says its number there and does not end itself.
+/// Starts a child that does not end, writes its id to a file, and does not end itself.
 fn forking(directory: &TempDir) -> (std::path::PathBuf, String) {
     let file = directory.path().join("child");
     let text = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; echo begun; wait", file.display());
@@ -83,12 +83,12 @@ async fn n_165_a_program_that_does_not_end_is_killed_with_its_children() {
     let directory = TempDir::new().unwrap();
     let (file, text) = forking(&directory);
     let maker = maker();
-    // Long enough for it to begin: what it says by then is in the output.
+    // Long enough for it to begin: its output up to then is kept.
     let found = run(&maker, script(&["/bin/sh", "-c", &text], Duration::from_secs(3))).await;
     check(found, Critical, "Timed out (3s) running check\n\nbegun\n");
     until(|| !lives(&file)).await;
     assert!(file.exists(), "there was one");
-    // A leader that ends is waited for as long as its children hold what it prints to.
+    // If the leader ends, the run still waits while its children hold the output pipe.
     let orphan = directory.path().join("orphan");
     let text = format!("sleep 1000 & echo $! > {}; exit 0", orphan.display());
     let found = run(&maker, script(&["/bin/sh", "-c", &text], Duration::from_secs(3))).await;
@@ -114,7 +114,7 @@ fn managed_by(service_manager: String) -> Maker {
     maker
 }
 
-/// A service manager that says this.
+/// A service manager that prints this.
 fn manager(directory: &TempDir, says: &str) -> Maker {
     use std::os::unix::fs::PermissionsExt as _;
     let path = directory.path().join("systemctl");
@@ -138,7 +138,7 @@ async fn a_service_of_the_system_is_as_systemd_says() {
         let probe = Probe::OsService { name: "web".to_owned(), every: every(PATIENT) };
         check(run(&manager(&directory, says), probe).await, status, output);
     }
-    // A name is never an option.
+    // A name is never taken as an option.
     let directory = TempDir::new().unwrap();
     let maker = manager(&directory, "echo \"$3\"");
     let probe = Probe::OsService { name: "--help".to_owned(), every: every(PATIENT) };

@@ -1,4 +1,4 @@
-//! Connections and datagrams.
+//! Tests of TCP connections and UDP datagrams.
 
 use concord_runtime::ManualClock;
 use tokio::net::UdpSocket;
@@ -42,7 +42,7 @@ async fn a_datagram_nobody_refuses_passes() {
             let _ = socket.send_to(b"here", from).await;
         }
     });
-    // Does not wait for the time to be over.
+    // It does not wait for the end of its time.
     let answered = Probe::Udp { address: there.to_string(), every: every(PATIENT) };
     assert_eq!(run(&maker, answered).await, passes);
     let closed = {

@@ -1,4 +1,4 @@
-//! Targets that speak TLS, and certificates that are not theirs.
+//! Tests of targets with TLS, and of certificates that do not belong to them.
 
 use concord_model::registration::CheckTls;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -10,14 +10,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-/// An authority, and a server it vouches for.
+/// An authority, and a server with a certificate of it.
 pub(super) struct Secure {
     pub(super) acceptor: TlsAcceptor,
     authority: NamedTempFile,
 }
 
 impl Secure {
-    /// A server for these names that speaks these protocols.
+    /// A server with these names and protocols.
     pub(super) fn new(names: &[&str], protocols: &[&[u8]]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,7 +41,7 @@ impl Secure {
         Self { acceptor: TlsAcceptor::from(Arc::new(config)), authority }
     }
 
-    /// Makes checks of whom that authority vouches for.
+    /// Runs checks that trust this authority.
     pub(super) fn maker(&self) -> Maker {
         let config = AgentConfig { check_authorities: Some(self.authority.path().to_owned()), ..config() };
         Maker::new(&config, Arc::new(TokioClock::new()))

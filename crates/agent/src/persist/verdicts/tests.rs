@@ -1,4 +1,4 @@
-//! The file of a verdict: what is read back, and what is refused with which words.
+//! Tests of the verdict file: what is read back, and which errors refuse it.
 
 use concord_runtime::MemoryDisk;
 

@@ -1,4 +1,4 @@
-//! What the catalog is told, step by step, without a catalog.
+//! Tests of the requests to the catalog, step by step, without a catalog.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn local() -> Local {
     Local::new(settings, 21_000..=21_255)
 }
 
-/// Tells everything there is to tell; one line per step: token and content.
+/// Performs all steps. Returns one line per step: token and content.
 fn drain(local: &mut Local, remote: &mut NodeRecords, refuse: &str) -> Vec<String> {
     let mut told = Vec::new();
     while let Some(step) = next_step(local, &config(), NOW) {
@@ -227,7 +227,7 @@ fn a_reload_keeps_tags_that_the_catalog_was_let_set() {
         drain(&mut local, &mut remote, "");
         assert_eq!(remote.services[0].tags, ["edited"], "nothing else is told, either");
     }
-    // Who changes the file, takes the right back or registers it by hand says what the tags are.
+    // A change of the file, of the setting, or a registration by hand decides about the tags again.
     assert_eq!(define(&mut local, Source::File, true, "other"), ["other"]);
     edit(&mut local, &mut remote);
     assert_eq!(define(&mut local, Source::File, false, "other"), ["other"]);
@@ -263,8 +263,8 @@ fn output_that_lags_behind_is_no_difference_until_it_is_due() {
     assert!(next_step(&mut local, &config(), due).is_some());
 }
 
-/// Records looked at while `n` services with a check each, as many checks of the node with a token of
-/// their own, and as many services to remove are told, every third refused; then in a comparison.
+/// Records read while everything is sent once, with every third step refused, and then in a comparison. There are `n`
+/// services with a check each, as many checks of the node with their own token, and as many services to remove.
 fn cost_of_a_pass(n: usize) -> (usize, usize) {
     let mut local = local();
     for at in 0..n {
@@ -324,7 +324,7 @@ fn set_port(local: &mut Local, id: &str, port: u16) {
     local.apply(Change::SetService { registration, source: Source::Api, replace_checks: false }, NOW);
 }
 
-/// A sidecar's check that connects to its port, as it stands after a restart of the agent or when it is new.
+/// A TCP check of a sidecar's port, after a restart of the agent or when it is new.
 fn probed(restarted: bool) -> Local {
     let mut local = local();
     let probe = Probe::Tcp {
@@ -358,7 +358,7 @@ fn a_restart_takes_no_healthy_service_out_of_use() {
     let (mut local, mut remote) = check_recall(true, CheckStatus::Passing, CheckStatus::Passing);
     compare(&mut local, &config().node_record(), Some(&remote));
     assert!(drain(&mut local, &mut remote, "").is_empty(), "the catalog has it already");
-    // Its first run decides, and once it has run nothing is taken over any more.
+    // Its first run decides; afterwards nothing is taken from the catalog any more.
     let id = CheckId::parse("service:web").unwrap();
     local.report(&id, Report::run(CheckStatus::Critical, "refused".to_owned()), NOW);
     recall(&mut local, Some(&remote), NOW);

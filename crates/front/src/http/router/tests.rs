@@ -1,4 +1,4 @@
-//! Paths lead to their endpoints, and no endpoint runs before its right is checked.
+//! Tests that paths lead to their endpoints, and that no endpoint runs before its right is checked.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -103,7 +103,7 @@ fn a_name_at_the_end_takes_the_rest_of_the_path() {
     check(Method::GET, "/v1/agent/service/register/x", Ok((Guarded::PATH, &["register/x"])));
     check(Method::GET, "/v1/agent/service/a/b/checks", Ok((Guarded::PATH, &["a/b/checks"])));
     check(Method::GET, "/v1/agent/service/a/checks", Ok((Within::PATH, &["a"])));
-    // As literal as the shorter one, whose name would take both.
+    // Both patterns are equally literal, but the last name of the shorter one would take both segments.
     check(Method::GET, "/v1/entry/kind/a/b", Ok((Named::PATH, &["kind", "a/b"])));
     check(Method::GET, "/v1/entry/kind", Ok((Kind::PATH, &["kind"])));
 }
@@ -114,7 +114,7 @@ fn other_paths_and_methods_lead_nowhere() {
     check(Method::GET, "/v1/agent//web", Err(Missing::Path));
     check(Method::GET, "/v1/agent/services/web", Err(Missing::Path));
     check(Method::GET, "/v2/agent/service/web", Err(Missing::Path));
-    // What is literally there is no name.
+    // A literal segment is never taken as a name.
     check(Method::GET, "/v1/agent/service/register", Err(Missing::Method(vec![Method::PUT])));
     check(Method::POST, "/v1/agent/service/web", Err(Missing::Method(vec![Method::GET])));
 }

@@ -1,4 +1,4 @@
-//! Every selector leads where its name says, and all that is printed can be selected.
+//! Tests that every selector finds the field of its name, and that every printed field can be selected.
 
 use concord_api::agent::{AgentService, Member};
 use concord_api::catalog::{Node, NodeService, ServiceNode};
@@ -68,7 +68,7 @@ fn other_selectors_are_refused_even_of_an_empty_list() {
     refused("Checks.Nothing is empty");
 }
 
-/// Each field a record prints is in its shape.
+/// Checks that the shape contains every field that a record prints.
 #[track_caller]
 fn complete<T: Default + Serialize>(shape: &Shape, without: &[&str]) {
     let Value::Object(printed) = serde_json::to_value(T::default()).unwrap() else { panic!("an object") };

@@ -1,4 +1,4 @@
-//! Every `GET` there is, with the rows it has to show and the rights that open each, after Consul's
+//! Every `GET` endpoint with the rows that it must show and the rights that each row needs, according to Consul's
 //! documentation.
 
 use serde_json::Value;
@@ -6,31 +6,31 @@ use serde_json::Value;
 use super::oracle::{Needs, Right};
 use super::shapes;
 
-/// What a path answers.
+/// The answer of a path.
 pub(crate) struct Case {
     /// The endpoint, as the table of endpoints names it.
     pub(crate) route: &'static str,
     pub(crate) path: String,
-    /// Whoever has none of these is refused.
+    /// A caller with none of these rights is refused.
     pub(crate) whole: Needs,
-    /// What is shown, and to whom.
+    /// The rows, and the rights that each needs.
     pub(crate) rows: Vec<Row>,
-    /// What counts as hidden where it is not the rows themselves.
+    /// What counts as hidden, if it is not the rows themselves.
     pub(crate) judged: Option<Vec<Row>>,
     /// The names of the rows in an answer.
     pub(crate) read: fn(&Value) -> Vec<String>,
-    /// Parameters it is asked with, too, which leave the answer as it is.
+    /// Further parameters that do not change the answer.
     pub(crate) also: Vec<&'static str>,
     pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// All that may be seen, no more and no less, and a header where something is hidden.
+    /// Exactly what may be seen, and a header if something is hidden.
     List,
     /// The same without the header.
     Silent,
-    /// Nothing but what may be seen.
+    /// Nothing except what may be seen.
     AtMost,
 }
 
@@ -46,7 +46,7 @@ struct Instance {
     id: &'static str,
     service: &'static str,
     tags: &'static [&'static str],
-    /// The checks that speak for it, in the order of their ids.
+    /// Its checks, in the order of their ids.
     checks: &'static [&'static str],
 }
 
@@ -127,7 +127,7 @@ impl Case {
         Self { route, path, whole: open(), rows, judged: None, read, also: Vec::new(), kind: Kind::List }
     }
 
-    /// One thing that is shown to whom it is open and refused to all others.
+    /// A single thing, which is shown to those with the right and refused to all others.
     fn one(route: &'static str, path: impl Into<String>, whole: Needs) -> Self {
         Self { whole, kind: Kind::Silent, ..Self::list(route, path, shapes::nothing, Vec::new()) }
     }
@@ -171,7 +171,7 @@ fn services(fits: impl Fn(&Instance) -> bool) -> Vec<Row> {
     rows
 }
 
-/// In the catalog a check tells of its node and of its service.
+/// In the catalog a check also reveals its node and its service.
 fn checks(fits: impl Fn(&Check) -> bool) -> Vec<Row> {
     let needs = |(on, _, of): &Check| {
         vec![std::iter::once(node(on)).chain((!of.is_empty()).then_some(service(of))).collect()]
@@ -180,14 +180,14 @@ fn checks(fits: impl Fn(&Check) -> bool) -> Vec<Row> {
     all.map(|check| row(format!("{}/{}", check.0, check.1), needs(check))).collect()
 }
 
-/// At the agent the check of a service tells of that alone.
+/// At the agent a check of a service reveals only the service.
 fn own_checks() -> Vec<Row> {
     let needs = |check: &Check| only(if check.2.is_empty() { node("n1") } else { service(check.2) });
     let own = CHECKS.iter().filter(|check| check.0 == "n1" && check.1 != "serfHealth");
     own.map(|check| row(format!("n1/{}", check.1), needs(check))).collect()
 }
 
-/// Either end opens an intention.
+/// A right to either end is enough for an intention.
 fn intentions(fits: impl Fn(&str, &str) -> bool) -> Vec<Row> {
     let needs = |from, to| vec![vec![intention(from)], vec![intention(to)]];
     let all = INTENTIONS.iter().filter(|(from, to)| fits(from, to));
@@ -317,7 +317,7 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
     let list = Case::list(path, path, shapes::intentions, intentions(|_, _| true));
     cases.push(list.with(&["filter=SourceName+%21%3D+x"]));
     let either = |from, to| vec![vec![intention(from)], vec![intention(to)]];
-    // The one that was made by the older API.
+    // The intention that the older API created.
     let (from, to) = INTENTIONS[2];
     cases.push(Case::one("/v1/connect/intentions/:id", format!("{path}/{id}"), either(from, to)));
     for (from, to) in INTENTIONS {
@@ -331,7 +331,7 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
         for (by, rows) in
             [("destination", intentions(|_, to| covers(to))), ("source", intentions(|from, _| covers(from)))]
         {
-            // Who may ask sees all of it.
+            // A caller that may send the request sees all of it.
             let rows = rows.into_iter().map(|one| row(one.name, open())).collect();
             let path = format!("{path}/match?by={by}&name={name}");
             let case = Case::list("/v1/connect/intentions/match", path, shapes::matches, rows);
@@ -370,7 +370,7 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
 
 fn acl(cases: &mut Vec<Case>, policy: (&str, &str), accessor: &str) {
     let read = || only(("acl", "", "read"));
-    // Who may only read is shown no secret.
+    // A caller with only read rights sees no secret.
     let secrets = || vec![row("secret", only(("acl", "", "write")))];
     let tokens = Case::list("/v1/acl/tokens", "/v1/acl/tokens", shapes::secrets, secrets());
     cases.push(Case { whole: read(), kind: Kind::Silent, ..tokens });
@@ -381,11 +381,11 @@ fn acl(cases: &mut Vec<Case>, policy: (&str, &str), accessor: &str) {
     let (id, name) = policy;
     cases.push(Case::one("/v1/acl/policy/:id", format!("/v1/acl/policy/{id}"), read()));
     cases.push(Case::one("/v1/acl/policy/name/:name", format!("/v1/acl/policy/name/{name}"), read()));
-    // Whoever has a token may see it.
+    // Every token may read itself.
     cases.push(Case::one("/v1/acl/token/self", "/v1/acl/token/self", open()));
 }
 
-/// All of them. `intention` is the id of the one that has one; `policy` the id and name of a policy.
+/// All cases. `intention` is the id of the intention that has one; `policy` are the id and name of a policy.
 pub(crate) fn all(intention: &str, policy: (&str, &str), accessor: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     catalog(&mut cases);

@@ -1,4 +1,4 @@
-//! What a set of rules allows, written a second time and plainly: no line of it is shared with the product.
+//! What a set of rules allows, written a second time and in a simple way. It shares no line with the product.
 
 /// One rule of a policy.
 #[derive(Clone, Copy, Debug)]
@@ -6,7 +6,7 @@ pub(crate) struct Rule {
     resource: &'static str,
     scope: Scope,
     level: &'static str,
-    /// Of a rule about services: what is said of their intentions.
+    /// For a rule about services: its level for their intentions.
     intentions: Option<&'static str>,
 }
 
@@ -20,7 +20,7 @@ enum Scope {
 /// A right: resource, name, level. The name of a resource with one rule is empty.
 pub(crate) type Right = (&'static str, &'static str, &'static str);
 
-/// What opens a row: all the rights of one of these.
+/// What a row needs: all rights of one of these lists.
 pub(crate) type Needs = Vec<Vec<Right>>;
 
 /// The rules of one token.
@@ -56,7 +56,7 @@ impl Rule {
         }
     }
 
-    /// What this rule says of a resource; of intentions, rules about services say something, too.
+    /// The level of this rule for a resource. Rules about services also have a level for intentions.
     fn says(&self, resource: &str) -> Option<&'static str> {
         match (resource, self.resource) {
             ("intention", "service") => {
@@ -73,7 +73,7 @@ impl Rules {
         self.0.iter().map(Rule::text).collect()
     }
 
-    /// The rule of exactly that name, else the one of its longest prefix; nothing said is nothing allowed.
+    /// The rule of exactly this name, else that of the longest prefix. Without a rule nothing is allowed.
     pub(crate) fn allow(&self, (resource, name, level): Right) -> bool {
         let enough = |said: &str| said == "write" || (level == "read" && said == "read");
         if (resource, name, level) == ("intention", "*", "read") {
@@ -92,17 +92,17 @@ impl Rules {
         needs.iter().any(|all| all.iter().all(|right| self.allow(*right)))
     }
 
-    /// Everything that lists show.
+    /// Rights to everything that lists show.
     pub(crate) fn wide() -> Self {
         Self(vec![prefix("node", "", "read"), prefix("service", "", "read")])
     }
 
-    /// A part of it.
+    /// Rights to a part of it.
     pub(crate) fn narrow() -> Self {
         Self(vec![exact("node", "n1", "read"), exact("service", "web", "read")])
     }
 
-    /// Each single right alone, and pairs of rights that are asked together.
+    /// Every single right alone, and pairs of rights that are needed together.
     pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self(Vec::new())];
         let mut alone = |rule: Rule| all.push(Self(vec![rule]));
