@@ -360,8 +360,8 @@ impl<C: Authorise> Http<C> {
         let query = parse_query(query)?;
         let token = call::own_token(&query, &head.headers);
         self.settings.names.check(&head.headers, client.on_loopback, token.is_some())?;
-        // Check the token before the endpoint runs. Otherwise a blocking query would count as anonymous for as long
-        // as it waits.
+        // Check the token before the endpoint runs. Otherwise the client of a blocking query would count as
+        // unauthenticated while the query waits.
         if let Some(token) = token
             && !client.guest.has_proved()
             && self.context.knows(&Secret::new(token.to_owned())).await

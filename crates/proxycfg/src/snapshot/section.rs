@@ -140,11 +140,11 @@ impl SectionUpdate {
 }
 
 impl ProxySnapshot {
-    /// What leads from `old` to this snapshot, both of one proxy: every section that differs. Applied
-    /// in order, they make `old` equal to this snapshot.
+    /// The updates from `old` to this snapshot, both of one proxy: every section that differs. Applied in order, they
+    /// make `old` equal to this snapshot.
     ///
-    /// Empty only if the version is the same. Where a change came and went between the two, there is
-    /// no section left to carry the new version, and the first is sent again to carry it.
+    /// The result is empty only if the versions are equal. If a change was undone between the two, no section
+    /// differs, and the first section is sent again to carry the new version.
     pub fn diff(&self, old: &Self) -> Vec<SectionUpdate> {
         let mut bodies = self.differing(old);
         if bodies.is_empty() && self.version != old.version {
