@@ -16,6 +16,7 @@
 
 pub mod absent;
 pub mod address;
+mod block;
 pub mod deprecated;
 mod diagnostic;
 pub mod flags;
@@ -26,10 +27,12 @@ pub mod knob;
 mod layer;
 mod load;
 mod merge;
-pub mod raw;
+mod plain;
+mod raw;
 pub mod reload;
 mod resolve;
 pub mod section;
+pub mod shown;
 pub mod source;
 mod spelling;
 mod template;

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use concord_model::Uuid;
 use concord_model::intention::Action;
 use concord_model::proxy::Settings;
-use concord_model::{Secret, Uuid};
 use concord_syntax::same_key;
 
 use crate::diagnostic::Diagnostic;
@@ -27,9 +27,6 @@ mod definitions;
 mod entries;
 mod listen;
 mod tls;
-
-/// How many seconds resolved tokens and policies are cached.
-const ACL_TTL_SECS: u64 = 30;
 
 /// Collects errors while the sections are built.
 pub(crate) struct Resolver<'a> {
@@ -110,7 +107,6 @@ impl Resolver<'_> {
 
     fn acl(&mut self, raw: &Raw) -> AclSection {
         let acl = &raw.acl;
-        let ttl = std::time::Duration::from_secs(ACL_TTL_SECS);
         let down = acl.down_policy.as_deref().unwrap_or("extend-cache");
         let down_policy = DownPolicy::parse(down).unwrap_or_else(|| {
             // With `allow`, whoever disconnected the agent from its servers would get every right.
@@ -121,28 +117,19 @@ impl Resolver<'_> {
             self.fail("acl.down_policy", text);
             DownPolicy::Deny
         });
-        let secret = |secret: &Option<Secret>| secret.clone().filter(|secret| !secret.is_empty());
         AclSection {
-            enabled: acl.enabled.unwrap_or(false),
             default_policy: self
                 .action("acl.default_policy", acl.default_policy.as_deref().unwrap_or("allow"))
                 .unwrap_or(Action::Deny),
             down_policy,
-            token_ttl: acl.token_ttl.unwrap_or(ttl),
-            policy_ttl: acl.policy_ttl.unwrap_or(ttl),
-            role_ttl: acl.role_ttl.unwrap_or(ttl),
-            initial_management: secret(&acl.tokens.initial_management),
-            tokens: TokensSection {
-                default: secret(&acl.tokens.default),
-                agent: secret(&acl.tokens.agent),
-                config_file_service_registration: secret(&acl.tokens.config_file_service_registration),
-            },
-            token_persistence: acl.enable_token_persistence.unwrap_or(false),
+            initial_management: acl.tokens.initial_management.clone(),
+            tokens: TokensSection::plain(&acl.tokens.plain),
             default_intention_policy: raw
                 .default_intention_policy
                 .as_deref()
                 .filter(|text| !text.is_empty())
                 .and_then(|text| self.action("default_intention_policy", text)),
+            ..AclSection::plain(&acl.plain)
         }
     }
 
@@ -173,7 +160,6 @@ impl Resolver<'_> {
         let cluster_id = self.cluster_id(&mut settings);
         let ca_settings = concord_api::connect::CaSettings::normalise(settings);
         ConnectSection {
-            enabled: raw.connect.enabled.unwrap_or(true),
             ca_provider: provider,
             cluster_id,
             ca_settings: ca_settings.unwrap_or_else(|faults| {
@@ -182,6 +168,7 @@ impl Resolver<'_> {
                 }
                 Default::default()
             }),
+            ..ConnectSection::plain(&raw.connect.plain)
         }
     }
 
@@ -197,9 +184,7 @@ impl Resolver<'_> {
     }
 
     fn sealing(&mut self, raw: &Raw) -> SealingSection {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let own =
-            SealingSection { key_file: given(&raw.sealing.key_file), key_env: given(&raw.sealing.key_env) };
+        let own = SealingSection::plain(&raw.sealing);
         if own.key_file.is_some() && own.key_env.is_some() {
             self.conflict(
                 "sealing.key_file",
@@ -223,12 +208,8 @@ impl Resolver<'_> {
             self.fail("log_level", format!("{text:?} is not a level; use TRACE, DEBUG, INFO, WARN or ERROR"));
             Level::Info
         });
-        LogSection {
-            level,
-            json: raw.log_json.unwrap_or(false),
-            file: self.log_file(raw),
-            syslog: self.syslog(raw),
-        }
+        let (file, syslog) = (self.log_file(raw), self.syslog(raw));
+        LogSection { level, file, syslog, ..LogSection::plain(&raw.log) }
     }
 
     fn log_file(&mut self, raw: &Raw) -> Option<LogFileSection> {
@@ -271,7 +252,7 @@ impl Resolver<'_> {
     }
 
     fn telemetry(&mut self, raw: &Telemetry) -> TelemetrySection {
-        let Telemetry { metrics_prefix, prefix_filter, filter_default } = raw;
+        let Telemetry { plain, metrics_prefix, prefix_filter } = raw;
         let mut beginnings = BTreeMap::new();
         for text in prefix_filter {
             let rule = text.strip_prefix('+').map(|begin| (begin, true));
@@ -294,14 +275,14 @@ impl Resolver<'_> {
             );
         }
         let prefix = metrics_prefix.as_deref().filter(|prefix| !prefix.is_empty()).unwrap_or("consul");
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if !prefix.chars().all(plain) {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        if !prefix.chars().all(allowed) {
             let text = format!("{prefix:?} begins no name of a metric; use letters, digits, _, - and .");
             self.fail("telemetry.metrics_prefix", text);
         }
         TelemetrySection {
             metrics_prefix: prefix.to_owned(),
-            filter: FilterSection { beginnings, others: filter_default.unwrap_or(true) },
+            filter: FilterSection { beginnings, ..FilterSection::plain(plain) },
         }
     }
 }

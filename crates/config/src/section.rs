@@ -14,6 +14,7 @@ use concord_model::{Datacenter, NodeName, Secret, Uuid};
 
 use crate::address::{ListenHost, Network, Port};
 use crate::diagnostic::Origin;
+use crate::plain::section;
 
 /// The setting of the certificate authority that fixes the trust domain.
 pub(crate) const CLUSTER_ID: &str = "cluster_id";
@@ -83,20 +84,43 @@ pub struct AgentSection {
     pub encrypt: Option<Secret>,
     /// Port of the LAN gossip pool, as told to others.
     pub serf_lan: Port,
-    /// How long a change of output alone may be missing in the catalog.
-    pub check_update_interval: Duration,
-    /// Bytes of a check's output that are kept.
-    pub check_output_bytes_max: usize,
-    /// Keep no output of checks.
-    pub discard_check_output: bool,
-    /// Whether checks may run programs, also if they are registered over the API.
-    pub script_checks: bool,
-    /// Whether checks from files may run programs.
-    pub local_script_checks: bool,
+    /// Checks.
+    pub checks: CheckSection,
     /// Ports for sidecars without a port of their own. `None`: no ports are assigned.
     pub sidecar_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.
     pub pid_file: Option<String>,
+}
+
+section! {
+    /// Checks.
+    #[derive(Clone, Debug)]
+    pub struct CheckSection, keys CheckKeys, at agent.checks, "";
+
+    /// How long changes of a check's output alone may wait.
+    update_interval: Duration = check_update_interval, "5m0s";
+    /// Keep no output of checks.
+    discard_output: bool = discard_check_output, "false";
+    /// Checks may run programs, those registered over the API too.
+    script_checks: bool = enable_script_checks, "false";
+
+    own {
+        /// Bytes of a check's output that are kept.
+        output_bytes_max: usize = 0;
+        /// Whether checks from files may run programs.
+        local_script_checks: bool = false;
+    }
+}
+
+section! {
+    /// How long blocking queries wait.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct QuerySection, keys QueryKeys, at server.queries, "";
+
+    /// How long a blocking query waits where it does not say.
+    default_query_time: Duration = default_query_time, "5m0s";
+    /// How long a blocking query may wait.
+    max_query_time: Duration = max_query_time, "10m0s";
 }
 
 /// The server.
@@ -112,52 +136,60 @@ pub struct ServerSection {
     pub raft: RaftSection,
     /// Entries written at the start if they do not exist.
     pub entries: Vec<Entry>,
-    /// How long a blocking query waits by default.
-    pub default_query_time: Duration,
-    /// How long a blocking query may wait.
-    pub max_query_time: Duration,
+    /// Blocking queries.
+    pub queries: QuerySection,
 }
 
-/// Consensus.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RaftSection {
-    /// How long a follower waits for a heartbeat before it becomes a candidate.
-    pub heartbeat_timeout: Duration,
-    /// How long an election may take.
-    pub election_timeout: Duration,
-    /// How long a leader may be without a majority before it steps down.
-    pub leader_lease: Duration,
-    /// Log entries after which a snapshot is taken.
-    pub snapshot_threshold: u64,
-    /// How often this is checked.
-    pub snapshot_interval: Duration,
-    /// Log entries kept before a snapshot, for late followers.
-    pub trailing_logs: u64,
+section! {
+    /// Consensus.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct RaftSection, keys RaftKeys, at server.raft, "";
+
+    /// Log entries after which a snapshot is made.
+    snapshot_threshold: u64 = raft_snapshot_threshold, "16384";
+    /// Log entries kept behind a snapshot.
+    trailing_logs: u64 = raft_trailing_logs, "10240";
+
+    own {
+        /// How long a follower waits for a heartbeat before it becomes a candidate.
+        heartbeat_timeout: Duration = Duration::ZERO;
+        /// How long an election may take.
+        election_timeout: Duration = Duration::ZERO;
+        /// How long a leader may be without a majority before it steps down.
+        leader_lease: Duration = Duration::ZERO;
+        /// How often it is looked whether a snapshot is due.
+        snapshot_interval: Duration = Duration::ZERO;
+    }
 }
 
-/// The HTTP interface.
-#[derive(Clone, Debug)]
-pub struct HttpSection {
-    /// Where to listen.
-    pub addresses: Vec<ListenHost>,
-    /// The port.
-    pub port: Port,
+section! {
+    /// The HTTP interface.
+    #[derive(Clone, Debug)]
+    pub struct HttpSection, keys HttpKeys, at http, "http_config.";
+
     /// Headers added to every answer.
-    pub response_headers: BTreeMap<String, String>,
-    /// Networks that may send write requests. Empty: all.
-    pub allow_write_from: Vec<Network>,
-    /// Origins of web pages, besides our own, that may send write requests.
-    pub allow_origins: Vec<String>,
-    /// Further names of the agent for `Host`. If there are any, all listeners check the name.
-    pub allowed_hosts: Vec<String>,
-    /// Prefixes of paths that answer 403.
-    pub block_endpoints: Vec<String>,
-    /// The most bytes of a request's head.
-    pub header_bytes_max: usize,
-    /// Whether `?cached` has an effect.
-    pub use_cache: bool,
-    /// Connections per client address.
-    pub connections_per_client_max: usize,
+    response_headers: BTreeMap<String, String> = response_headers, "0";
+    /// Prefixes of paths that are answered with 403.
+    block_endpoints: Vec<String> = block_endpoints, "";
+    /// Longest head of a request.
+    header_bytes_max: usize = max_header_bytes, "65536";
+    /// Whether ?cached counts.
+    use_cache: bool = use_cache, "true";
+
+    own {
+        /// Where to listen.
+        addresses: Vec<ListenHost> = Vec::new();
+        /// The port.
+        port: Port = Port::Off;
+        /// Networks that may send write requests. Empty: all.
+        allow_write_from: Vec<Network> = Vec::new();
+        /// Origins of web pages, besides our own, that may send write requests.
+        allow_origins: Vec<String> = Vec::new();
+        /// Further names of the agent for `Host`. If there are any, all listeners check the name.
+        allowed_hosts: Vec<String> = Vec::new();
+        /// Connections per client address.
+        connections_per_client_max: usize = 0;
+    }
 }
 
 /// The gRPC interface, xDS included.
@@ -255,51 +287,63 @@ impl TlsVersion {
     }
 }
 
-/// Owner and mode of the files of unix sockets, which decide who may connect.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct UnixSocketSection {
-    /// The user, by name or number. `None`: the user of the process.
-    pub user: Option<String>,
-    /// The group, by name or number. `None`: the group of the process.
-    pub group: Option<String>,
-    /// The files' mode. `None`: what the process's umask leaves.
-    pub mode: Option<u32>,
+section! {
+    /// Who may connect to unix sockets: their files belong to a user and a group.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    pub struct UnixSocketSection, keys UnixSocketKeys, at unix_sockets, "unix_sockets.";
+
+    /// Owner of unix sockets, by name or number.
+    user: Option<String> = user, "";
+    /// Group of unix sockets, by name or number.
+    group: Option<String> = group, "";
+
+    own {
+        /// The files' mode. `None`: what the process's umask leaves.
+        mode: Option<u32> = None;
+    }
 }
 
-/// ACLs.
-#[derive(Clone, Debug)]
-pub struct AclSection {
-    /// Whether ACLs are enforced.
-    pub enabled: bool,
-    /// The policy where no rule matches.
-    pub default_policy: Action,
-    /// The policy while tokens cannot be resolved.
-    pub down_policy: DownPolicy,
-    /// How long a resolved token is cached.
-    pub token_ttl: Duration,
-    /// How long a resolved policy is cached.
-    pub policy_ttl: Duration,
-    /// How long a resolved role is cached.
-    pub role_ttl: Duration,
-    /// Secret of the first management token, which is created at the start.
-    pub initial_management: Option<Secret>,
+section! {
+    /// ACLs.
+    #[derive(Clone, Debug)]
+    pub struct AclSection, keys AclKeys, at acl, "acl.";
+
+    /// Whether rights are enforced.
+    enabled: bool = enabled, "false";
+    /// How long a resolved token is kept.
+    token_ttl: Duration = token_ttl, "30s";
+    /// How long a resolved policy is kept: tokens are kept no longer than their policies.
+    policy_ttl: Duration = policy_ttl, "30s";
+    /// How long a resolved role is kept: tokens are kept no longer than their roles.
+    role_ttl: Duration = role_ttl, "30s";
+    /// Whether tokens set through the API outlive a restart.
+    token_persistence: bool = enable_token_persistence, "false";
+
+    own {
+        /// The policy where no rule matches.
+        default_policy: Action = Action::Deny;
+        /// The policy while tokens cannot be resolved.
+        down_policy: DownPolicy = DownPolicy::Deny;
+        /// Secret of the first management token, which is created at the start.
+        initial_management: Option<Secret> = None;
+        /// The agent's own tokens.
+        tokens: TokensSection = TokensSection::default();
+        /// The policy where no intention matches. `None`: `default_policy`.
+        default_intention_policy: Option<Action> = None;
+    }
+}
+
+section! {
     /// The agent's own tokens.
-    pub tokens: TokensSection,
-    /// Whether tokens set through the API survive a restart.
-    pub token_persistence: bool,
-    /// The policy where no intention matches. `None`: `default_policy`.
-    pub default_intention_policy: Option<Action>,
-}
+    #[derive(Clone, Debug, Default)]
+    pub struct TokensSection, keys TokenKeys, at acl.tokens, "acl.tokens.";
 
-/// The agent's own tokens.
-#[derive(Clone, Debug, Default)]
-pub struct TokensSection {
-    /// For requests without a token.
-    pub default: Option<Secret>,
-    /// For the agent's own requests.
-    pub agent: Option<Secret>,
-    /// For services from files without a token of their own.
-    pub config_file_service_registration: Option<Secret>,
+    /// Token of requests that have none.
+    default: Option<Secret> = default, "";
+    /// Token of the agent's own work.
+    agent: Option<Secret> = agent, "";
+    /// Token of services from files that have none of their own.
+    config_file_service_registration: Option<Secret> = config_file_service_registration, "";
 }
 
 /// The policy while tokens cannot be resolved.
@@ -313,26 +357,33 @@ pub enum DownPolicy {
     AsyncCache,
 }
 
-/// The mesh and its certificate authority.
-#[derive(Clone, Debug)]
-pub struct ConnectSection {
-    /// Whether the mesh is enabled.
-    pub enabled: bool,
-    /// The CA provider at the first start.
-    pub ca_provider: String,
-    /// Its settings at the first start.
-    pub ca_settings: CaSettings,
-    /// The cluster id at the first start; it determines the trust domain. `None`: random.
-    pub cluster_id: Option<Uuid>,
+section! {
+    /// The mesh and its certificate authority.
+    #[derive(Clone, Debug)]
+    pub struct ConnectSection, keys ConnectKeys, at connect, "connect.";
+
+    /// Whether there is a mesh.
+    enabled: bool = enabled, "true";
+
+    own {
+        /// The CA provider at the first start.
+        ca_provider: String = String::new();
+        /// Its settings at the first start.
+        ca_settings: CaSettings = CaSettings::default();
+        /// The cluster id at the first start; it determines the trust domain. `None`: random.
+        cluster_id: Option<Uuid> = None;
+    }
 }
 
-/// The source of the key that encrypts the CA's private keys; one of these.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct SealingSection {
-    /// A file outside of the data directory.
-    pub key_file: Option<String>,
-    /// An environment variable.
-    pub key_env: Option<String>,
+section! {
+    /// The source of the key that encrypts the CA's private keys; one of these.
+    #[derive(Clone, Debug, Default, Eq, PartialEq)]
+    pub struct SealingSection, keys SealingKeys, at sealing, "sealing.";
+
+    /// File, outside of data_dir, that holds the key for sealing CA keys and tokens.
+    key_file: Option<String> = key_file, "";
+    /// Variable of the environment that holds the key for sealing CA keys and tokens.
+    key_env: Option<String> = key_env, "";
 }
 
 /// Metrics.
@@ -344,26 +395,36 @@ pub struct TelemetrySection {
     pub filter: FilterSection,
 }
 
-/// Which metrics are recorded, by the prefix of their names. The longest matching prefix decides.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FilterSection {
-    /// Prefixes, and whether metrics with this prefix are recorded.
-    pub beginnings: BTreeMap<String, bool>,
-    /// Whether all other metrics are recorded.
-    pub others: bool,
+section! {
+    /// Which metrics are recorded, by the prefix of their names. The longest matching prefix decides.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    pub struct FilterSection, keys FilterKeys, at telemetry.filter, "telemetry.";
+
+    /// Whether metrics are kept that no prefix_filter is about.
+    others: bool = filter_default, "true";
+
+    own {
+        /// Prefixes, and whether metrics with this prefix are recorded.
+        beginnings: BTreeMap<String, bool> = BTreeMap::new();
+    }
 }
 
-/// Logs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LogSection {
-    /// The lowest level that is written.
-    pub level: Level,
-    /// Whether lines are JSON.
-    pub json: bool,
-    /// A log file, in addition to standard error.
-    pub file: Option<LogFileSection>,
-    /// The syslog facility, if lines are also sent to syslog.
-    pub syslog: Option<Facility>,
+section! {
+    /// Logs.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    pub struct LogSection, keys LogKeys, at log, "";
+
+    /// Whether log lines are JSON.
+    json: bool = log_json, "false";
+
+    own {
+        /// The lowest level that is written.
+        level: Level = Level::Info;
+        /// A log file, in addition to standard error.
+        file: Option<LogFileSection> = None;
+        /// The syslog facility, if lines are also sent to syslog.
+        syslog: Option<Facility> = None;
+    }
 }
 
 /// A log file and its rotation.

@@ -250,15 +250,7 @@ async fn server(
     scope: &Scope,
     fatal: mpsc::Sender<String>,
 ) -> Result<Server, Failure> {
-    let ServerSection {
-        enabled: _,
-        bootstrap: _,
-        port,
-        raft,
-        entries: _,
-        default_query_time,
-        max_query_time,
-    } = &config.server;
+    let ServerSection { enabled: _, bootstrap: _, port, raft, entries: _, queries } = &config.server;
     let ConnectSection { enabled: mesh, ca_provider, ca_settings, cluster_id } = &config.connect;
     let mut server_meta = BTreeMap::from([
         ("version".to_owned(), CONSUL_LEVEL.to_owned()),
@@ -299,8 +291,8 @@ async fn server(
         keks,
         keys,
         workers: Arc::new(Aside(scope.clone())),
-        default_query_time: *default_query_time,
-        max_query_time: *max_query_time,
+        default_query_time: queries.default_query_time,
+        max_query_time: queries.max_query_time,
     };
     let section = raft;
     let raft = RaftConfig {

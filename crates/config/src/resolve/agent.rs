@@ -12,7 +12,7 @@ use super::Resolver;
 use crate::flags::AgentFlags;
 use crate::host::Host;
 use crate::raw::Raw;
-use crate::section::{AgentSection, RaftSection, ServerSection};
+use crate::section::{AgentSection, CheckSection, QuerySection, RaftSection, ServerSection};
 
 /// Largest factor of the consensus timings. Beyond it, a dead leader would go unnoticed for minutes.
 const RAFT_MULTIPLIER_MAX: i64 = 10;
@@ -49,11 +49,11 @@ impl Resolver<'_> {
             encrypt: self.encrypt(raw),
             bind,
             serf_lan,
-            check_update_interval: raw.check_update_interval.unwrap_or(Duration::from_secs(300)),
-            check_output_bytes_max: self.check_output(raw),
-            discard_check_output: raw.discard_check_output.unwrap_or(false),
-            script_checks: raw.enable_script_checks.unwrap_or(false),
-            local_script_checks: raw.runs_local_scripts(),
+            checks: CheckSection {
+                output_bytes_max: self.check_output(raw),
+                local_script_checks: raw.runs_local_scripts(),
+                ..CheckSection::plain(&raw.checks)
+            },
             sidecar_ports: self.sidecar_ports(raw),
             pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
         }
@@ -160,8 +160,7 @@ impl Resolver<'_> {
             port: self.port("ports.server", raw.ports.server, 8300, flags),
             raft: self.raft(raw),
             entries,
-            default_query_time: raw.default_query_time.unwrap_or(Duration::from_secs(300)),
-            max_query_time: raw.max_query_time.unwrap_or(Duration::from_secs(600)),
+            queries: QuerySection::plain(&raw.queries),
         }
     }
 
@@ -226,9 +225,6 @@ impl Resolver<'_> {
             self.fail("performance.raft_multiplier", text);
             5
         });
-        // 0 means the default, as in Consul.
-        let given =
-            |number: Option<i64>| number.and_then(|own| u64::try_from(own).ok()).filter(|own| *own > 0);
         let interval = raw.raft_snapshot_interval.filter(|interval| !interval.is_zero());
         let snapshot_interval = interval.unwrap_or(SNAPSHOT_INTERVAL);
         if snapshot_interval < SNAPSHOT_INTERVAL_MIN {
@@ -242,9 +238,8 @@ impl Resolver<'_> {
             heartbeat_timeout: RAFT_TIMEOUT_BASE * factor,
             election_timeout: RAFT_TIMEOUT_BASE * factor,
             leader_lease: RAFT_LEASE_BASE * factor,
-            snapshot_threshold: given(raw.raft_snapshot_threshold).unwrap_or(16_384),
             snapshot_interval,
-            trailing_logs: given(raw.raft_trailing_logs).unwrap_or(10_240),
+            ..RaftSection::plain(&raw.raft)
         }
     }
 }

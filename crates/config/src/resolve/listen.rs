@@ -10,8 +10,6 @@ use crate::raw::{Raw, UnixSockets};
 use crate::section::{Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections, UnixSocketSection};
 use crate::template;
 
-/// Default limit of a request's head: names and a token fit many times over.
-const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Default limit of connections per client, as in Consul.
 const CONNECTIONS_PER_CLIENT: usize = 200;
 /// How many characters of a template a message repeats.
@@ -144,16 +142,15 @@ impl Resolver<'_> {
 
     pub(super) fn unix_sockets(&mut self, raw: &Raw) -> UnixSocketSection {
         const KEY: &str = "unix_sockets.mode";
-        let UnixSockets { user, group, mode } = &raw.unix_sockets;
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let mode = given(mode).and_then(|text| {
-            let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= MODE_MAX);
+        let UnixSockets { plain, mode } = &raw.unix_sockets;
+        let mode = mode.as_deref().filter(|text| !text.is_empty()).and_then(|text| {
+            let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= MODE_MAX);
             if mode.is_none() {
                 self.fail(KEY, format!("{KEY}: invalid mode: {text}; write it in octal, such as \"0660\""));
             }
             mode
         });
-        UnixSocketSection { user: given(user), group: given(group), mode }
+        UnixSocketSection { mode, ..UnixSocketSection::plain(plain) }
     }
 
     pub(super) fn port(&mut self, key: &str, written: Option<i64>, default: i64, flags: &AgentFlags) -> Port {
@@ -175,19 +172,11 @@ impl Resolver<'_> {
         HttpSection {
             addresses: self.places("addresses.http", raw.addresses.http.as_deref(), clients),
             port: self.port("ports.http", raw.ports.http, 8500, flags),
-            response_headers: http.response_headers.clone(),
             allow_write_from,
             allow_origins,
             allowed_hosts,
-            block_endpoints: http.block_endpoints.clone(),
-            // 0 means the default, as in Consul.
-            header_bytes_max: http
-                .max_header_bytes
-                .and_then(|number| usize::try_from(number).ok())
-                .filter(|size| *size > 0)
-                .unwrap_or(HEADER_BYTES_MAX),
-            use_cache: http.use_cache.unwrap_or(true),
             connections_per_client_max: self.connections(raw.limits.http_max_conns_per_client),
+            ..HttpSection::plain(&http.plain)
         }
     }
 
@@ -200,7 +189,7 @@ impl Resolver<'_> {
         flags: &AgentFlags,
         tls: &TlsSections,
     ) -> GrpcSection {
-        let mesh = raw.server == Some(true) && raw.connect.enabled != Some(false);
+        let mesh = raw.server == Some(true) && raw.connect.plain.enabled != Some(false);
         let usual = mesh && raw.ports.grpc.is_none() && tls.grpc.cert_file.is_none();
         let here = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
         let clients = if usual { here.as_slice() } else { clients };

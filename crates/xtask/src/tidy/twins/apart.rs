@@ -67,7 +67,6 @@ pub(super) const APART: &[Reason] = &[
             ("api::definition::proxy::UpstreamDefinition", "api::proxy::AgentUpstream"),
             ("api::definition::proxy::UpstreamDefinition", "api::proxy::CatalogUpstream"),
             ("api::intention::IntentionParts", "api::intention::by_id::IntentionWithId"),
-            ("config::raw::Acl", "config::section::AclSection"),
         ],
     ),
     (
