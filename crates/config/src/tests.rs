@@ -1,4 +1,4 @@
-//! Whole files read, merged and resolved; what is refused, and where.
+//! Tests of whole files: parsed, merged and resolved; what is refused, and at which position.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn sources(texts: &[(&str, &str)]) -> Vec<Source> {
     texts.iter().map(|(name, text)| Source::file(*name, text.as_bytes().to_vec())).collect()
 }
 
-/// A server that keeps its data, the smallest configuration that starts.
+/// The smallest configuration of a server with persistent data that starts.
 fn server() -> AgentFlags {
     AgentFlags {
         server: Some(true),
@@ -217,7 +217,7 @@ fn who_may_start_a_cluster_is_checked() {
         &with(|flags| (flags.dev, flags.bootstrap_expect) = (true, Some(3))),
         &[&format!("{boot}'bootstrap_expect > 0' not allowed in dev mode; drop one of them")],
     );
-    // One is the same as `bootstrap`, and says nothing new in `-dev`.
+    // 1 is the same as `bootstrap`, and changes nothing with `-dev`.
     for (dev, bootstrap) in [(true, None), (false, Some(true)), (true, Some(true))] {
         let own = loaded(&[], &AgentFlags { dev, bootstrap, ..server() });
         assert!(own.config.server.bootstrap && own.warnings.is_empty(), "{dev} {bootstrap:?}");
@@ -338,7 +338,7 @@ fn zero_is_the_default_where_consul_has_it_so() {
         http_config { max_header_bytes = 0 }";
     assert!(crate::changed(&config(""), &config(zeros)).is_empty());
     warned(zeros, &[]);
-    // No limit at all there is not.
+    // There is always some limit.
     for none in [0, -1] {
         let text =
             format!("limits {{ http_max_conns_per_client = {none} }} telemetry {{ metrics_prefix = \"\" }}");
@@ -480,7 +480,7 @@ fn every_absent_key_gets_its_answer() {
     }
 }
 
-/// The keys of [`Raw`], found by printing one. Free maps are keys of their own.
+/// The keys of [`Raw`], found by printing one. Maps with free keys count as one key.
 fn raw_keys() -> BTreeSet<String> {
     const FREE: [&str; 3] = ["node_meta", "connect.ca_config", "http_config.response_headers"];
     fn walk(prefix: &str, value: &serde_json::Value, keys: &mut BTreeSet<String>) {
@@ -498,7 +498,7 @@ fn raw_keys() -> BTreeSet<String> {
     }
     let mut keys = BTreeSet::new();
     walk("", &serde_json::to_value(Raw::default()).unwrap(), &mut keys);
-    // Of these nothing is built.
+    // Nothing of these is built.
     keys.remove("auto_encrypt");
     keys.remove("rpc");
     keys.extend(["services", "checks", "config_entries.bootstrap"].map(str::to_owned));

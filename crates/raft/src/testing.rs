@@ -1,4 +1,4 @@
-//! A network in memory, with partitions, losses and delays; for tests of this crate and of those above it.
+//! A network in memory, with partitions, losses and delays, for tests of this crate and of crates that use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,7 +28,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     nodes: BTreeMap<NodeId, Handler>,
-    /// Directed: a message from the first to the second is lost.
+    /// Directed: messages from the first to the second are lost.
     cut: BTreeSet<(NodeId, NodeId)>,
     loss_percent: u64,
     delay_max: Duration,
@@ -56,12 +56,12 @@ impl Network {
         Arc::new(End { network: self.clone(), from })
     }
 
-    /// Makes a node reachable, in place of an earlier one with its number.
+    /// Makes a node reachable. Replaces an earlier one with the same number.
     pub fn attach<R: Send + Sync + 'static>(&self, id: NodeId, raft: &Raft<R>) {
         let raft = raft.clone();
         let handler: Handler = Arc::new(move |rpc| {
             let raft = raft.clone();
-            // Through the wire's form, so that every test also tests that.
+            // Encode and decode, so that every test also tests the wire form.
             let rpc = Rpc::decode(&rpc.encode()).expect("what was encoded decodes");
             async move {
                 let reply = raft.handle(rpc).await;
@@ -73,7 +73,7 @@ impl Network {
         self.inner.state.lock().nodes.insert(id, handler);
     }
 
-    /// Hands messages for this number to `seen` and never answers them.
+    /// Passes messages for this number to `seen`, and never answers them.
     pub fn attach_handler(&self, id: NodeId, seen: Arc<dyn Fn(Rpc) + Send + Sync>) {
         let handler: Handler = Arc::new(move |rpc| {
             seen(rpc);
@@ -82,12 +82,12 @@ impl Network {
         self.inner.state.lock().nodes.insert(id, handler);
     }
 
-    /// Makes a node unreachable, as when its process has ended.
+    /// Makes a node unreachable, as if its process had ended.
     pub fn detach(&self, id: NodeId) {
         self.inner.state.lock().nodes.remove(&id);
     }
 
-    /// Loses everything between the two sides, both ways.
+    /// Loses all messages between the two sides, in both directions.
     pub fn partition(&self, one: &[NodeId], other: &[NodeId]) {
         let mut state = self.inner.state.lock();
         for a in one {
@@ -98,7 +98,7 @@ impl Network {
         }
     }
 
-    /// Loses everything in one direction.
+    /// Loses all messages in one direction.
     pub fn cut(&self, from: NodeId, to: NodeId) {
         self.inner.state.lock().cut.insert((from, to));
     }
@@ -125,7 +125,7 @@ impl Network {
         state.delivered.get(&kind).copied().unwrap_or(0)
     }
 
-    /// Whether a message passes now, and how late.
+    /// Whether a message passes now, and with which delay.
     fn pass(&self, from: NodeId, to: NodeId) -> Option<Duration> {
         let state = self.inner.state.lock();
         let lost = state.cut.contains(&(from, to)) || self.inner.entropy.below(100) < state.loss_percent;
@@ -133,7 +133,7 @@ impl Network {
     }
 
     async fn carry(self, from: NodeId, to: NodeId, rpc: Rpc) -> Result<RpcReply, TransportError> {
-        // What is lost is never answered; the sender gives up by itself.
+        // A lost message is never answered; the sender gives up by itself.
         let Some(delay) = self.pass(from, to) else {
             return futures::future::pending().await;
         };

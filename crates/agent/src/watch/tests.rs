@@ -1,4 +1,4 @@
-//! A watch alone, on virtual time.
+//! Tests of a watch alone, in virtual time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::Watch;
 use crate::limits::REFRESH_WAIT;
 use crate::testing::{Bench, Servers, open, settle};
 
-/// Servers that no agent writes to, and a watch on what they know.
+/// Servers to which no agent writes, and a watch on their state.
 fn watched() -> (Arc<Servers>, World, Watch<ReadCaRoots>) {
     let world = Bench::new(open()).world;
     let servers = Servers::new(open(), Arc::clone(&world.clock));
@@ -83,7 +83,7 @@ async fn after_errors_it_asks_again_after_pauses_that_grow_until_there_is_an_ans
     }
     assert_eq!(pauses[0], Duration::ZERO);
     assert!(pauses[1] > Duration::ZERO && pauses[9] > pauses[1] && pauses[9] <= BACKOFF_MAX, "{pauses:?}");
-    // A future that is dropped in the pause does not end it.
+    // Dropping the future during the pause does not end the pause.
     assert!(watch.next().now_or_never().is_none());
     let began = world.clock.now();
     servers.change(|catalog| catalog.fault = None);

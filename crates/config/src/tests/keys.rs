@@ -1,4 +1,4 @@
-//! Every key counts or is told: there is no third kind.
+//! Tests that every key either has an effect or is reported.
 
 use std::collections::BTreeSet;
 
@@ -150,7 +150,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("unix_sockets.user", "unix_sockets { user = \"consul\" }"),
 ];
 
-/// What comes of each key in the sections is another matter: the program takes them apart field by field.
+/// This does not test what the sections do with each key: the program takes them apart field by field.
 #[test]
 fn every_key_changes_what_is_in_force_or_is_told() {
     let base = config("");
@@ -159,7 +159,7 @@ fn every_key_changes_what_is_in_force_or_is_told() {
             .iter()
             .find(|(key, _)| *key == knob.key)
             .unwrap_or_else(|| panic!("no sample of {}", knob.key));
-        // The flags that make a server would win over the file.
+        // The flags that enable a server would win over the file.
         let mut flags = server();
         flags.data_dir = (knob.key != "data_dir").then(|| "/data".to_owned());
         if matches!(knob.key, "bootstrap" | "bootstrap_expect" | "server") {

@@ -1,4 +1,4 @@
-//! Where is listened, and what is presented and asked for there.
+//! Tests of the listeners: their addresses, their certificates, and what they demand of clients.
 
 use super::{config, dev, loaded, refused, refused_with, server};
 use crate::address::{ListenHost, Port};
@@ -32,7 +32,7 @@ fn unix_sockets_stand_beside_addresses() {
             "a.hcl:1:77: ports.grpc: the socket /run/c.sock is already taken by ports.http; choose another one",
         ],
     );
-    // What is off takes nothing.
+    // A disabled listener uses no address.
     config("addresses { http = \"unix:///run/c.sock\" grpc = \"unix:/run/c.sock\" }");
 }
 
@@ -45,7 +45,7 @@ fn servers_of_a_mesh_take_proxies_on_this_machine_unless_something_else_is_said(
     };
     let usual = (Port::At(8502), "127.0.0.1".to_owned(), false);
     assert_eq!(grpc("connect { enabled = true }"), usual);
-    // In clear it is for this machine, wherever the API is.
+    // Without TLS it is for this machine only, whatever the address of the API.
     assert_eq!(grpc("client_addr = \"0.0.0.0\""), usual);
     assert_eq!(grpc("addresses { grpc = \"127.0.0.2\" }"), (Port::At(8502), "127.0.0.2".to_owned(), false));
     let asked = (Port::At(8502), "0.0.0.0".to_owned(), true);
@@ -53,7 +53,7 @@ fn servers_of_a_mesh_take_proxies_on_this_machine_unless_something_else_is_said(
     for off in ["connect { enabled = false }", "ports { grpc = -1 }", FILES] {
         assert_eq!(grpc(off).0, Port::Off, "{off}");
     }
-    // Who needs the port for something else has it.
+    // A listener that the operator configured gets the port.
     let own = warned(
         "ports { https = 8502 }",
         &server(),
@@ -65,7 +65,7 @@ fn servers_of_a_mesh_take_proxies_on_this_machine_unless_something_else_is_said(
     assert_eq!(own.grpc.port, Port::Off);
 }
 
-/// A certificate for all, and whom to believe.
+/// A certificate and authorities for all listeners.
 const FILES: &str = "tls { defaults { ca_file = \"/ca\" cert_file = \"/cert\" key_file = \"/key\" } }";
 
 #[track_caller]
@@ -99,7 +99,7 @@ ports { https = 8501 grpc_tls = 8503 } addresses { https = \"127.0.0.1 unix:///s
     assert_eq!((inherited.path.as_str(), inherited.key.as_str()), ("/cert", "tls.defaults.cert_file"));
     assert_eq!((own.https.port, own.https.addresses.len()), (Port::At(8501), 2));
     assert_eq!(own.https.handshake_timeout.as_secs(), 1);
-    // No certificate for gRPC, no port unless somebody says so; Consul's with one.
+    // Without a certificate for gRPC there is no port unless configured; with one it is Consul's.
     assert_eq!(config("").grpc_tls.port, Port::Off);
     assert_eq!(config(FILES).grpc_tls.port, Port::At(8503));
     assert_eq!(config(&format!("{FILES} ports {{ grpc_tls = -1 }}")).grpc_tls.port, Port::Off);
@@ -130,7 +130,7 @@ ports { https = 8501 }",
     assert!(own.tls.https.verify_incoming && own.tls.internal_rpc.verify_incoming);
     assert!(!own.tls.grpc.verify_incoming, "gRPC asked nobody when that key was made");
     assert_eq!(own.tls.https.cert_file.map(|file| file.path).as_deref(), Some("/cert"));
-    // As a test harness writes it: for the RPC alone, whose certificate nobody presents yet.
+    // As a test harness writes it: only for RPC, whose certificate nobody presents yet.
     let own = warned(
         "ca_file = \"/ca\" cert_file = \"/cert\" key_file = \"/key\" verify_incoming_rpc = true verify_incoming_https = false",
         &server(),

@@ -1,4 +1,4 @@
-//! The decision: against the oracle, and case by case.
+//! Tests of the decision: against the oracle, and case by case.
 
 use concord_mesh::intention::{Because, DefaultPolicy, DefaultSource, Policy, Table};
 use concord_model::intention::{Action, Decision, Destination, LegacyFields, ServiceIntentions, Source};
@@ -101,7 +101,7 @@ fn a_million_random_decisions_agree_with_a_linear_scan() {
             }
         }
     }
-    // Both sides of both questions are met often, else the comparison would show little.
+    // Both outcomes must be frequent, or the comparison would prove little.
     assert!(by_rule > cases / 10 && by_rule < cases * 9 / 10, "{by_rule} of {cases} by a rule");
     assert!(allowed > cases / 10 && allowed < cases * 9 / 10, "{allowed} of {cases} allowed");
 }

@@ -1,4 +1,5 @@
-//! What the defaults of services, proxies and the mesh may say, alone and with what is kept.
+//! Tests of the defaults of services, proxies and the mesh: what they may contain, alone and together with stored
+//! entries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -160,7 +161,7 @@ fn all_faults_of_the_proxies_defaults_and_the_mesh_are_told() {
     );
 }
 
-/// What is kept.
+/// The stored entries.
 #[derive(Default)]
 struct Kept(BTreeMap<EntryName, Arc<Entry>>);
 
@@ -237,7 +238,7 @@ fn permissions_need_a_destination_with_requests() {
         .with(proxies(all_speaking("http")))
         .with(service("web", speaking(Protocol::Tcp)))
         .refuses(&wanted, BYTES);
-    // An action needs none; and one source is judged as the whole is.
+    // An action needs no requests; and a single source is judged like a whole entry.
     Kept::default().takes(Entry::ServiceIntentions(intentions("web", Decision::Connection(Action::Deny))));
     let own = &intentions("web", by_request()).sources[0];
     assert!(check_source(&Kept::default(), &destination("web"), own).is_err());
@@ -254,7 +255,7 @@ fn a_destination_with_permissions_keeps_its_requests() {
     let removal = Change { name: &web.name(), to: None };
     assert!(check_graph(&kept, removal).unwrap_err().to_string().starts_with(BYTES));
     assert_eq!(kept.asked(&service("db", speaking(Protocol::Tcp))), Ok(()), "nobody asks about its requests");
-    // The defaults of all can stand in for those of the service, and are then held as well.
+    // The defaults of all proxies can replace those of the service, and must then be kept as well.
     let kept = kept.takes(proxies(all_speaking("http")));
     assert_eq!(check_graph(&kept, removal), Ok(()));
     let kept = Kept(kept.0.into_iter().filter(|(name, _)| *name != web.name()).collect());
@@ -284,6 +285,6 @@ fn being_permissive_needs_the_mesh_s_leave() {
     }
     let leave = mesh(Mesh { allow_enabling_permissive_mutual_tls: true, ..Mesh::default() });
     let kept = Kept::default().takes(leave).takes(web.clone()).takes(all);
-    // Taking the leave away leaves those who have it as they are.
+    // Removing the permission does not change services that already use it.
     kept.takes(mesh(Mesh::default())).takes(web);
 }

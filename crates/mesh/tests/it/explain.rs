@@ -1,4 +1,4 @@
-//! Explanations: the smallest change, against every change there is.
+//! Tests of explanations: the smallest change is compared with every possible change.
 
 use concord_mesh::explain::{Change, NoChange, PAIRS_LISTED_MAX, Step, explain};
 use concord_mesh::intention::{DefaultPolicy, DefaultSource, Table};
@@ -22,7 +22,7 @@ fn names() -> Names {
     }
 }
 
-/// Every pattern that validation accepts over the names.
+/// Every pattern over the names that validation accepts.
 fn patterns(names: &Names) -> Vec<(Pattern<Namespace>, Pattern<ServiceName>)> {
     let mut all = vec![(Pattern::Any, Pattern::Any)];
     for namespace in &names.namespaces {
@@ -33,7 +33,7 @@ fn patterns(names: &Names) -> Vec<(Pattern<Namespace>, Pattern<ServiceName>)> {
     all
 }
 
-/// The entries after a change of one intention, done by hand.
+/// The entries after a change of one intention, computed by hand.
 fn changed(
     entries: &[ServiceIntentions],
     from: &Source,
@@ -122,7 +122,7 @@ fn the_smallest_change_flips_and_no_smaller_one_does() {
             );
         }
 
-        // Every change there is, with its measure, if it flips.
+        // Every possible change that reverses the verdict, with its size.
         let mut flipping = Vec::new();
         for (namespace, name) in &patterns {
             let destination = Destination {

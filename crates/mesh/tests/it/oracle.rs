@@ -1,6 +1,6 @@
-//! The decision, a second time: a linear scan written from the published rules, with its own
-//! precedence, order and matching. It takes the vocabulary as input and nothing else, so that a
-//! mistake in the product is not repeated here.
+//! The decision, implemented a second time: a linear scan written from the published rules, with its own precedence,
+//! order and matching. It shares only the types with the product, so that a mistake in the product is not repeated
+//! here.
 
 use concord_model::ServiceRef;
 use concord_model::intention::{Action, Decision, ServiceIntentions};

@@ -1,4 +1,4 @@
-//! Random meshes, small enough that rules meet.
+//! Random meshes, small enough that the rules interact.
 
 use concord_model::intention::{
     Action, Decision, Destination, JwtProviderRequirement, JwtRequirement, Permission, ServiceIntentions,
@@ -30,18 +30,18 @@ impl Random {
     }
 }
 
-/// The names a random mesh is made of.
+/// The names in a random mesh.
 pub(crate) struct Names {
     pub(crate) partitions: Vec<Partition>,
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) peers: Vec<Option<PeerName>>,
     pub(crate) services: Vec<ServiceName>,
-    /// Also one name in all namespaces, which validation refuses: a decision stands all the same.
+    /// Also uses one name in all namespaces, which validation refuses; decisions must still respect it.
     pub(crate) unruly: bool,
 }
 
 impl Names {
-    /// Every dimension is used; names contain one another and the characters patterns are made of.
+    /// Uses every dimension. Some names contain others, and some contain characters of patterns.
     pub(crate) fn wide() -> Self {
         Self {
             partitions: vec![Partition::default(), Partition::parse("eu").unwrap()],
@@ -68,7 +68,7 @@ impl Names {
         }
     }
 
-    /// Mostly a service of our own cluster, as destinations are.
+    /// Usually a service of our own cluster, as destinations are.
     pub(crate) fn callee(&self, random: &mut Random) -> ServiceRef {
         let service = self.service(random);
         if random.one_in(16) { service } else { ServiceRef { peer: None, ..service } }

@@ -1,4 +1,4 @@
-//! What an entry may say.
+//! Tests of the validation of entries.
 
 use concord_mesh::entry::{
     EntryFault, HEADERS_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX,
@@ -33,7 +33,7 @@ fn destination(name: &str) -> Destination {
     }
 }
 
-/// An entry in order, to be spoilt.
+/// A valid entry, to be changed by the tests.
 fn sound() -> ServiceIntentions {
     entry(
         destination("api"),

@@ -1,4 +1,5 @@
-//! The engine's own suite for storage, on both logs; and what it does not cover: flushes, failures, reopening.
+//! Runs the engine's own storage test suite on both logs, and tests what it does not cover: flushes, failures,
+//! reopening.
 
 use std::sync::Arc;
 
@@ -214,7 +215,7 @@ async fn n_114_a_flipped_byte_never_goes_unnoticed() {
         match Fixture::new(Arc::new(disk)).open(1).await {
             Err(StartError::Damaged { .. } | StartError::Format { .. } | StartError::Disk(_)) => refused += 1,
             Err(other) => panic!("{other}"),
-            // The byte was in a page that is not in use, or is found when the entry is read.
+            // The byte was in an unused page, or the damage is detected when the entry is read.
             Ok(mut log) => match log.try_get_log_entries(..).await {
                 Ok(read) => {
                     assert_eq!(read, written, "offset {offset}");
@@ -287,7 +288,7 @@ async fn waiting_appends_share_a_flush() {
     let disk = MemoryDisk::new();
     let fixture = Fixture::new(Arc::new(disk.clone()));
     let log = fixture.open(1).await.expect("opens");
-    // The writer is held up by the first batch's lock on the state; everything queued meanwhile is one batch.
+    // The first batch's lock on the state blocks the writer; everything queued meanwhile becomes one batch.
     let before = disk.syncs();
     let mut done = Vec::new();
     {

@@ -1,4 +1,4 @@
-//! Snapshot files: what is kept, what is refused, what is fallen back to.
+//! Tests of snapshot files: what is kept, what is refused, and which older one is used instead.
 
 use concord_runtime::{HostDisk, MemoryDisk};
 
@@ -49,7 +49,7 @@ fn n_114_a_damaged_snapshot_is_passed_over() {
     check_newest(&snapshots, Some((10, b"ten")));
     let reopened = open(&disk).expect("opens");
     check_newest(&reopened, Some((10, b"ten")));
-    // It is not counted, so the good one stays when the next is written.
+    // It does not count, so the good one stays when the next one is written.
     reopened.save(&meta(30), Bytes::from_static(b"thirty")).expect("saves");
     assert_eq!(reopened.purge_floor(), PurgeFloor::UpTo(LogId::new_term_index(2, 10)));
     check_newest(&open(&disk).expect("opens"), Some((30, b"thirty")));

@@ -1,4 +1,4 @@
-//! Three voters on a network that misbehaves, in virtual time.
+//! Three voters on an unreliable network, in virtual time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,7 +175,7 @@ async fn a_partitioned_minority_does_not_raise_the_term() {
         cluster.world.clock.sleep(10 * SECOND).await;
         assert_eq!(cluster.leader().await, leader);
     }
-    // One way only: it hears nothing, but its questions arrive, and are answered with no.
+    // In one direction only: it receives nothing, but its vote requests arrive and are refused.
     cluster.network.cut(leader, lonely);
     cluster.world.clock.sleep(20 * SECOND).await;
     assert!(cluster.network.delivered(RpcKind::PreVote) > 0);
@@ -208,7 +208,7 @@ async fn an_isolated_leader_serves_neither_reads_nor_writes() {
     assert!(matches!(first, Err(ProposeError::Unknown { .. })), "{first:?}");
     assert!(matches!(second, Err(ProposeError::Unknown { .. })), "{second:?}");
     assert_eq!(third, Err(ProposeError::Busy));
-    // Its lease is over by now: it does not even write.
+    // Its lease is over by now, so it does not even write.
     assert!(matches!(propose().await, Err(ProposeError::NotLeader { .. })));
 }
 
@@ -233,7 +233,7 @@ async fn servers_come_and_go() {
     let stats = cluster.servers[&4].raft.stats();
     assert!(stats.voters.iter().any(|voter| voter.id == 4 && voter.node == moved), "{:?}", stats.voters);
 
-    // A removed leader hands over.
+    // A leader that is removed transfers the leadership.
     raft.remove(leader).await.expect("removed");
     cluster.world.clock.sleep(10 * SECOND).await;
     let gone = cluster.servers.remove(&leader).expect("a server");
@@ -296,7 +296,7 @@ async fn a_message_of_another_cluster_is_refused() {
     assert_eq!(refused, HandleError::WrongCluster { found: "dc2".to_owned(), expected: "dc1".to_owned() });
 }
 
-/// A message of that server, as its peers would see it.
+/// A message of that server, as its peers would receive it.
 async fn captured(server: &Server) -> Rpc {
     let world = World::seeded(9, 0);
     let network = Network::new(Arc::clone(&world.clock), Arc::clone(&world.entropy));
@@ -344,7 +344,8 @@ fn a_seed_is_a_history() {
     assert_ne!(run(1), run(2));
 }
 
-/// Clients that write unique serials one after the other, and an oracle that knows what was promised to them.
+/// Clients that write unique serial numbers one after the other, and an oracle that knows what was acknowledged to
+/// them.
 struct Clients {
     scope: Scope,
     known: Arc<Mutex<BTreeMap<NodeId, Raft<usize>>>>,
@@ -409,7 +410,7 @@ impl Clients {
         self.known.lock().insert(id, raft.clone());
     }
 
-    /// Stops the clients and compares what every server has with what was promised.
+    /// Stops the clients and compares the state of every server with what was acknowledged.
     async fn check(self, cluster: &Cluster, seed: u64) {
         self.scope.shutdown(120 * SECOND, SECOND).await;
         assert_eq!(self.scope.panics(), 0);

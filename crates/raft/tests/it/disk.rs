@@ -1,4 +1,4 @@
-//! Disks that fail and fill up: what is promised stays, and what can go on does.
+//! Tests of disks that fail and fill up: acknowledged data stays, and everything that can continue does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ async fn start(disk: &MemoryDisk, tune: impl FnOnce(&mut RaftConfig)) -> (Server
     config.inline_writes = true;
     config.snapshot_threshold = 20;
     config.snapshot_trailing = 4;
-    // A sole voter hears nobody's heartbeat: fewer of them, and minutes of paused time pass quickly.
+    // A sole voter needs no heartbeats; with few of them, minutes of paused time pass quickly.
     config.timings = Timings {
         heartbeat: 20 * SECOND,
         election_min: 60 * SECOND,
@@ -62,7 +62,7 @@ async fn check_snapshots_fail(fault: impl Fn(&MemoryDisk), what: &str) {
     until(&world, "the failure is told", || server.raft.stats().snapshot_failure.is_some()).await;
     let failure = server.raft.stats().snapshot_failure.expect("a failure");
     assert!(failure.reason.contains(SNAPSHOTS) && failure.reason.contains(what), "{failure:?}");
-    // It leads, reads and writes as before, and tries again, less and less often.
+    // It leads, reads and writes as before, and tries again with growing pauses.
     for _ in 0..20 {
         write(&server, 5).await;
         server.raft.read_barrier().await.expect("leads");
@@ -144,7 +144,7 @@ async fn a_log_that_cannot_be_read_ends_the_process_and_is_not_served_around() {
     let leader = cluster.leader().await;
     let late = (1..=3).find(|id| *id != leader).expect("a follower");
     cluster.kill(late).await;
-    // More than the memory holds, so that the late one needs the disk.
+    // More than fits into memory, so that the late follower needs the disk.
     for serial in 0..40 {
         let large = format!("{serial} {}", "x".repeat(600 * 1024));
         cluster.servers[&leader].write(&large).await;
@@ -174,7 +174,7 @@ async fn n_151_a_full_disk_means_read_only_until_there_is_space() {
     let ProposeError::ReadOnly { reason } = &refused else { panic!("{refused}") };
     assert!(reason.contains("no space is left"), "{reason}");
     assert_eq!(server.raft.stats().read_only.as_deref(), Some(*reason));
-    // Reads go on, and nothing has ended.
+    // Reads continue, and nothing has stopped.
     for _ in 0..10 {
         world.clock.sleep(60 * SECOND).await;
         server.raft.read_barrier().await.expect("leads");
@@ -184,7 +184,7 @@ async fn n_151_a_full_disk_means_read_only_until_there_is_space() {
             Err(ProposeError::ReadOnly { .. })
         ));
     }
-    // Killed and started again it is what it was.
+    // After a kill and a restart it has the same state.
     server.raft.shutdown().await;
     disk.crash();
     // Closing the log has made it shorter.
@@ -245,7 +245,7 @@ async fn f_4_when_all_disks_are_full_all_is_refused_and_nothing_lost() {
         match cluster.servers[&leader].raft.propose(Bytes::from(acknowledged.to_string())).await {
             Ok(_) => acknowledged += 1,
             Err(ProposeError::ReadOnly { .. }) => break,
-            // The others may be full before it is.
+            // The others may be full before this one.
             Err(ProposeError::Unknown { .. }) => break,
             Err(error) => panic!("{error}"),
         }
@@ -334,7 +334,8 @@ async fn few_large_entries_make_a_snapshot_due_at_once() {
     assert!(stats.snapshot_index > 0);
     let snapshots = disk.list(SNAPSHOTS).expect("a list").len();
     assert_eq!(snapshots, 2, "after {written} bytes more than one was due");
-    // Each is due after a quarter of the bytes the one before holds: what a start applies again stays in proportion.
+    // Each snapshot is due after a quarter of the bytes of the one before, so what a start applies again stays in
+    // proportion.
     let behind = stats.applied_index - stats.snapshot_index;
     assert!(behind * 10 * 1024 <= written / 3, "{behind} entries behind");
     server.raft.shutdown().await;

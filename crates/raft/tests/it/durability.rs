@@ -1,4 +1,4 @@
-//! Power cuts and decay: what was acknowledged stays, what is damaged is never trusted.
+//! Tests of power cuts and damaged disks: acknowledged data stays, and damaged data is never trusted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn ready(server: &Server) {
     server.raft.read_barrier().await.expect("ready");
 }
 
-/// Cuts the power at a random point of several lives; in each, what earlier ones acknowledged must be there.
+/// Cuts the power at random points over several lives. In each life, what earlier ones acknowledged must exist.
 async fn check_power_cuts(seed: u64) {
     let entropy = SeededEntropy::new(seed);
     let disk = MemoryDisk::new();
@@ -99,7 +99,7 @@ fn snapshots(disk: &MemoryDisk) -> Vec<String> {
     names.into_iter().map(|name| format!("raft/snapshots/{name}")).collect()
 }
 
-/// A node that has written enough for two snapshots and purged behind them.
+/// A node that has written enough for two snapshots and purged the log before them.
 async fn grown(disk: &MemoryDisk) -> Vec<String> {
     let server = start(disk, |_| {}).await.expect("starts");
     ready(&server).await;
@@ -158,7 +158,7 @@ async fn n_114_a_failed_flush_ends_the_node_and_loses_nothing_acknowledged() {
     server.raft.shutdown().await;
 }
 
-/// Writes until the power goes; `None` when all was written before.
+/// Writes until the power fails; `None` if everything was written before.
 async fn lives_until(cut: u64) -> Option<(MemoryDisk, Vec<String>)> {
     let disk = MemoryDisk::new();
     disk.cut_power_after(cut);
@@ -196,18 +196,18 @@ async fn f_2_a_power_cut_at_each_single_write_loses_nothing_acknowledged() {
         ready(&server).await;
         let found = server.texts();
         assert!(found.starts_with(&acknowledged), "cut {cut}: {acknowledged:?} became {found:?}");
-        // At most the one in the air is there as well.
+        // At most the entry that was in progress exists as well.
         assert!(found.len() <= acknowledged.len() + 1, "cut {cut}: {found:?}");
         promised = promised.max(acknowledged.len());
         server.raft.shutdown().await;
-        // Each one while the files are made, then every third.
+        // Every point while the files are created, then every third one.
         cut += if cut < 40 { 1 } else { 3 };
         assert!(cut < 2_000, "the power goes at some point");
     }
     assert!(cut > 50 && promised >= 15, "{cut} points, {promised} promises at most");
 }
 
-/// Alters the files of a stopped server in some way, and says how.
+/// Damages the files of a stopped server in some way, and returns a description.
 fn decay(disk: &MemoryDisk, entropy: &SeededEntropy) -> String {
     let names = snapshots(disk);
     let path = match entropy.below(3) {
@@ -306,7 +306,7 @@ async fn a_log_that_vanished_is_not_begun_anew() {
     let error = start(&disk, |_| {}).await.map(drop).unwrap_err();
     let said = error.to_string();
     assert!(said.contains("raft/log.redb is missing or empty") && said.contains("remove the data"), "{said}");
-    // Who removes all of it means it.
+    // An operator who removes all of it does so on purpose.
     disk.remove(concord_raft::BEGUN).unwrap();
     ready(&start(&disk, |_| {}).await.unwrap()).await;
 }

@@ -1,4 +1,4 @@
-//! Reads without asking: a leader gives them only while nobody else can lead.
+//! Tests of reads without asking the others: a leader answers them only while no other server can lead.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::world::{Cluster, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a reader of this server finds, or why it is sent away.
+/// What a reader of this server gets, or the error.
 async fn read(server: &Server) -> Result<Vec<String>, ReadError> {
     server.raft.leased(|| server.texts()).await
 }
@@ -47,7 +47,7 @@ async fn n_152_a_leader_cut_off_serves_nothing_once_another_may_lead() {
                 assert!(stale.is_err(), "seed {seed}: {stale:?}");
                 break;
             }
-            // As long as nobody else leads, what it has is the truth.
+            // As long as no other server leads, its state is the truth.
             if cut_off.raft.has_lease() {
                 assert_eq!(read(cut_off).await, Ok(vec!["old".to_owned()]), "seed {seed}");
             }
@@ -70,7 +70,7 @@ async fn n_152_who_was_stopped_while_reading_does_not_answer_with_what_was() {
         .raft
         .leased(|| {
             let found = stopped.texts();
-            // All time passes while the state is read: nobody of this process runs meanwhile.
+            // Time passes while the state is read: nothing else of this process runs meanwhile.
             let _ = tokio::time::advance(10 * SECOND).now_or_never();
             found
         })
@@ -83,7 +83,7 @@ async fn f_9_who_was_stopped_between_reading_and_answering_looks_again() {
     let (cluster, leader) = led(321).await;
     let stopped = &cluster.servers[&leader];
     cluster.network.partition(&[leader], &others(leader));
-    // The state is read, and then the process is stopped for as long as the others need to agree on another leader.
+    // The state is read, and then the process is paused for as long as the others need to elect another leader.
     let found = stopped.texts();
     cluster.world.clock.sleep(10 * SECOND).await;
     let next = others(leader).into_iter().find(|id| cluster.servers[id].raft.is_leader()).expect("a leader");
@@ -98,10 +98,10 @@ async fn f_9_who_was_stopped_between_reading_and_answering_looks_again() {
 async fn f_8_a_jump_of_the_clock_ends_a_lease() {
     let (cluster, leader) = led(330).await;
     let raft = &cluster.servers[&leader].raft;
-    // Not sleeping: no heartbeat passes meanwhile.
+    // Without sleeping, so no heartbeat is sent meanwhile.
     tokio::time::advance(SECOND).await;
     assert!(!raft.has_lease());
-    // The others still follow, so that asking them helps.
+    // The others still follow, so asking them helps.
     assert!(read(&cluster.servers[&leader]).await.is_ok());
     assert!(raft.has_lease());
 }
@@ -125,7 +125,7 @@ async fn who_hands_over_has_no_lease_left() {
     let next = raft.transfer_leader(None).await.expect("handed over");
     assert!(!raft.has_lease() && next != leader);
     assert!(read(&cluster.servers[&leader]).await.is_err());
-    // Also where nobody has taken over: the one who was asked may yet stand.
+    // Also if nobody has taken over: the server that was asked may still become a candidate.
     let (cluster, leader) = led(351).await;
     cluster.network.partition(&[leader], &others(leader));
     let raft = &cluster.servers[&leader].raft;
@@ -136,8 +136,8 @@ async fn who_hands_over_has_no_lease_left() {
 #[tokio::test(start_paused = true)]
 async fn n_153_a_voter_that_starts_again_keeps_its_promise_to_the_leader() {
     use concord_raft::RpcKind;
-    // Two voters that have just answered the leader start again and cannot hear it. Without their word neither can be
-    // elected before the leader's lease is over.
+    // Two voters that have just answered the leader restart and cannot reach it. Without their promise, one of them
+    // could be elected before the leader's lease is over.
     for seed in 360..370 {
         let (mut cluster, leader) = led(seed).await;
         for id in others(leader) {

@@ -92,7 +92,7 @@ async fn check_halt(command: &'static [u8], reason_part: &str, remedy_part: &str
     assert_eq!(server.texts(), ["good"], "nothing after it is applied");
     server.raft.shutdown().await;
 
-    // It was committed, so it is met again at the next start: never skipped.
+    // It was committed, so the next start meets it again: it is never skipped.
     let again = start_result(&world).await;
     match again {
         Err(StartError::Fatal(Fatal::Halted { index: again, .. })) => assert_eq!(again, index),

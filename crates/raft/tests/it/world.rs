@@ -1,4 +1,4 @@
-//! The worlds of the tests: a state machine that remembers everything, nodes, clusters.
+//! The test environments: a state machine that remembers everything, nodes, clusters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use concord_raft::{
 use concord_runtime::{Disk, MemoryDisk, Scope, World};
 use parking_lot::Mutex;
 
-/// What a node has applied, seen from outside.
+/// What a node has applied, as seen from outside.
 pub(crate) type History = Arc<Mutex<Vec<(u64, String)>>>;
 
 /// Remembers every command with its index. The reply is the number of commands so far.
@@ -142,7 +142,7 @@ impl Cluster {
         self.servers.insert(id, server);
     }
 
-    /// Ends a node without any courtesy; with a disk, what was not flushed is gone.
+    /// Ends a node abruptly; with a disk, unflushed data is lost.
     pub(crate) async fn kill(&mut self, id: NodeId) {
         self.network.detach(id);
         self.disks[&id].crash();

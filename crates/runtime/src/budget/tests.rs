@@ -1,4 +1,4 @@
-//! Who gets room, who gives it, and that all of it comes back.
+//! Tests of the budget: who gets room, who is evicted, and that all room is returned.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +13,7 @@ fn source(last: u8) -> Source {
     Source::of(IpAddr::from([192, 0, 2, last]))
 }
 
-/// Lets guests of ten bytes in until there is no room.
+/// Lets in guests of ten bytes until there is no room.
 fn fill(door: &Door, source: Source) -> Vec<Arc<Guest>> {
     std::iter::from_fn(|| door.enter(source, 10).ok()).collect()
 }
@@ -42,7 +42,7 @@ fn n_10_one_source_takes_a_part_and_no_more() {
 fn n_10_a_source_that_holds_little_is_served_whatever_others_hold() {
     let budget = Budget::new(BYTES, 1_000);
     let door = budget.door(usize::MAX);
-    // One after the other take all they can get: the first half of all, the second the rest.
+    // One source after the other takes as much as it can: the first gets half of all, the second the rest.
     let crowds: Vec<Vec<Arc<Guest>>> = (1..=20).map(|last| fill(&door, source(last))).collect();
     assert!(budget.held() <= BYTES);
     let evicted = |crowds: &[Vec<Arc<Guest>>]| crowds.iter().flatten().filter(|one| one.is_evicted()).count();
@@ -107,7 +107,7 @@ fn n_10_who_was_evicted_gets_nothing_and_takes_nothing_away() {
 fn n_10_strangers_do_not_take_the_room_of_who_is_known() {
     let budget = Budget::new(BYTES, 1_000);
     let door = budget.door(usize::MAX);
-    // Many behind one address, who hold more than each of the crowd will.
+    // Many guests behind one address, which together hold more than any source of the crowd will.
     let known: Vec<Arc<Guest>> = (0..20).map(|_| door.enter(source(1), 10).unwrap()).collect();
     for guest in &known {
         guest.prove();
@@ -195,14 +195,14 @@ fn n_10_callers_that_became_known_do_not_end_strangers_that_hold_little() {
     assert_eq!(budget.held(), budget.bytes());
     let newcomer = door.enter(source(200), 10).expect("there is room for who holds nothing");
     let _held = newcomer.hold(little - 10).expect("and for a little more");
-    // The others want more, each a few bytes of a stranger.
+    // The others want more; each takes a few bytes of a stranger.
     let mut more = Vec::new();
     for last in 1..=64 {
         more.extend((0..20).map(|_| door.enter(source(last), 10)));
     }
     assert!(more.iter().any(Result::is_ok), "some of them get it");
     assert!(!newcomer.is_evicted(), "from each other");
-    // Those that are known want more, and as much as they can get; one address of them goes.
+    // The authenticated ones want as much as they can get; one address of them leaves.
     known.truncate(63 * 60);
     let mut grown: Vec<_> = known.iter().filter_map(|one| one.hold(0).ok()).collect();
     for _ in 0..10 {
@@ -231,7 +231,7 @@ fn n_10_nobody_gets_much_before_those_who_have_to_go_have_gone() {
     drop(waiting);
     let mut waiting = Box::pin(newcomer.settled(&clock));
     assert!(waiting.as_mut().now_or_never().is_none());
-    // Of an address that asks often, and of one that asks once.
+    // One waits for an address that asks often, one for an address that asks once.
     let mut second = Box::pin(newcomer.settled(&clock));
     assert!(second.as_mut().now_or_never().is_none());
     let other = door.enter(source(4), 10).unwrap();

@@ -1,4 +1,4 @@
-//! Both disks obey one contract; the one in memory also fails on request.
+//! Tests of the contract that both disks share, and of the faults of the disk in memory.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -148,7 +148,7 @@ fn power_is_cut_after_the_given_number_of_writes() {
 fn a_full_disk_takes_no_new_block_and_lets_the_old_ones_be_written() {
     let disk = MemoryDisk::new();
     let file = disk.open("a").expect("open");
-    // As long as three blocks, of which one is there.
+    // Three blocks long, of which one exists.
     file.set_len(3 * 4096).expect("extend");
     file.write_at(4096, b"here").expect("write");
     assert_eq!(disk.used(), 4096);
@@ -218,7 +218,7 @@ fn n_117_what_became_readable_for_others_is_closed_again() {
 
 #[test]
 fn modes_that_cannot_be_changed_are_counted_with_one_example() {
-    // Nobody may change modes below /proc, not even its owner.
+    // Nobody may change modes below /proc, not even the owner.
     let modes = Modes::restore(Path::new("/proc/self"), &["stat", "status", "maps"]);
     assert_eq!((modes.restored, modes.open), (0, 3), "{modes:?}");
     assert!(modes.example.is_some_and(|(path, _)| path.ends_with("stat")));
@@ -228,7 +228,7 @@ fn modes_that_cannot_be_changed_are_counted_with_one_example() {
 fn a_file_that_could_not_be_written_leaves_nothing_that_takes_space() {
     let root = tempfile::tempdir().expect("a directory");
     let disk = HostDisk::new(root.path()).expect("a disk");
-    // A directory stands where the file would go: the last step fails, all its content is written by then.
+    // A directory is in the way of the file: the last step fails after all content was written.
     std::fs::create_dir_all(root.path().join("raft/snapshot")).expect("a directory");
     disk.write_atomic("raft/snapshot", &[7; 9000]).expect_err("it cannot take the place of a directory");
     let left = std::fs::read_dir(root.path().join("raft")).expect("a directory");

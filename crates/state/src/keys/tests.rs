@@ -1,4 +1,4 @@
-//! Classes by path: a table of texts, kept under keys of which every folder is a class.
+//! Tests of classes by path: a table of texts with keys of which every folder is a class.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::limits::TOMBSTONES_MAX;
 use crate::table::{Commit, Marked, Table, WatchKey, visits};
 use crate::tables::Tables;
 
-/// A text as a path: a component for each folder, with the slash that ends it, and one for what follows.
+/// A text as a path: one component per folder, including its closing slash, and one for the rest.
 pub(super) struct Path<'a>(&'a str);
 
 impl Part for Path<'_> {
@@ -23,7 +23,7 @@ impl Part for Path<'_> {
     }
 }
 
-/// The folders in which everything lies that begins so: the texts that begin with `a/bc` are among those of `a/`.
+/// The folder that contains everything with this prefix: texts that begin with `a/bc` are among those of `a/`.
 pub(super) struct Folder<'a>(&'a str);
 
 impl<'a> Folder<'a> {
@@ -57,7 +57,7 @@ fn under(prefix: &str) -> Key {
     texts::under("default", Folder::of(prefix)).into()
 }
 
-/// Writes a text, or removes it. Returns what changed.
+/// Writes or removes a text. Returns the changes.
 fn write(texts: &mut Texts, index: u64, path: &str, text: Option<&str>) -> BTreeSet<WatchKey> {
     let mut commit = Commit::new(index);
     match text {
@@ -111,7 +111,7 @@ fn a_prefix_that_ends_within_a_step_is_watched_by_its_folder() {
     assert_eq!(texts.changed_at(&under("a/b")), 7);
 }
 
-/// The number of rows and marks looked at by a write, and of the keys whose waiters it wakes.
+/// How many rows and marks a write reads, and how many keys it wakes.
 fn cost(texts: &mut Texts, index: u64, path: &str, text: Option<&str>) -> (u64, usize) {
     visits::taken();
     let woken = write(texts, index, path, text).len();
@@ -171,7 +171,7 @@ proptest! {
             restored.put(key, Arc::clone(text), &mut Commit::restoring());
         }
         let marks: Vec<_> = texts.marks().map(|(key, index)| (key.clone(), index)).collect();
-        // The first is that of the whole table.
+        // The first one belongs to the whole table.
         prop_assert_eq!(restored.clone().set_marks(marks.iter().skip(1).cloned().collect(), texts.floor()), model.is_empty());
         prop_assert!(restored.set_marks(marks, texts.floor()));
         prop_assert_eq!(indexes(&restored), before);

@@ -1,4 +1,4 @@
-//! Random histories: what holds after every command, whatever the commands were.
+//! Random histories: properties that hold after every command, whatever the commands were.
 
 mod growth;
 mod universe;
@@ -16,7 +16,7 @@ use crate::row::ServiceHealth;
 use crate::{ReadSet, ServiceScope, TableId, WatchKey};
 use universe::{Answer, Query, command, queries, services};
 
-/// The moment at which tokens are looked at: between those that expire early and late.
+/// The moment at which tokens are read: between the early and the late expiries.
 const NOW: Timestamp = Timestamp::from_secs(35);
 
 fn ask(view: &View, query: &Query) -> (Answer, ReadSet) {
@@ -27,7 +27,7 @@ fn ask(view: &View, query: &Query) -> (Answer, ReadSet) {
     (answer, read)
 }
 
-/// Which of the declared classes of its table that is, none standing for a row; `None` if it is not declared.
+/// Which declared class of its table this is; an inner `None` stands for a row. `None` if it is not declared.
 #[allow(clippy::option_option, reason = "whether it is declared, and as what")]
 fn declared_class(view: &View, key: &WatchKey) -> Option<Option<usize>> {
     let shape = view.tables.table(key.table).shape();
@@ -48,7 +48,7 @@ fn queries_read_every_declared_class_and_nothing_else() {
         .collect();
     for table in view.tables.each() {
         let shape = table.shape();
-        // These indexes nobody reads any more, but they stand in snapshots.
+        // Nobody reads these indexes any more, but snapshots contain them.
         let unread = [(TableId::Health, Some(3)), (TableId::Checks, None)];
         let classes = shape.classes.iter().map(|class| Some(*class.start()));
         for class in classes.chain(shape.exact.then_some(None)) {
@@ -59,13 +59,13 @@ fn queries_read_every_declared_class_and_nothing_else() {
     }
 }
 
-/// Envelopes for a history. Time goes forwards and backwards, as with leaders that disagree.
+/// Envelopes for a history. Time moves forwards and backwards, as with leaders whose clocks differ.
 fn envelopes(store: &Store, at: i64, command: &Command) -> Envelope {
     let mut command = command.clone();
     if let Command::SetCaRoots(SetCaRoots { cas: cas @ 0, .. }) = &mut command {
         *cas = store.view().read().ca_roots().map_or(0, |roots| roots.index);
     }
-    // Likewise.
+    // The same here.
     if let Command::EditIntention(EditIntention { destination, cas, .. }) = &mut command
         && *cas < 30
     {
@@ -89,15 +89,15 @@ fn the_test_run_draws_the_same_every_time() {
     assert!(config().failure_persistence.is_none());
 }
 
-/// What the properties below rest on: nothing that was read can change unnoticed.
+/// The basis of the properties below: nothing that was read can change unnoticed.
 #[track_caller]
 fn check_step(before: &[(Answer, ReadSet)], after: &[(Answer, ReadSet)], applied: &Applied) {
     for ((was, read), (is, read_now)) in before.iter().zip(after) {
         let touched = read.touched_by(&applied.changes);
         assert!(read_now.index() >= read.index(), "an index went back: {read:?} {read_now:?}");
         if touched && was == is {
-            // A token nobody sees any more can change, one command can take a name and give it back, and of
-            // two intentions that were given one id the second is not shown.
+            // A token that no query sees can change; one command can take a name and give it back; of two intentions
+            // with the same id the second one is not shown.
             let excused = [
                 TableId::Tokens,
                 TableId::TokenSecrets,
@@ -131,7 +131,7 @@ proptest! {
         let mut before = ask_all(&store);
         prop_assert!(before.iter().all(|(_, read)| read.index() == 1));
         for (step, (at, command)) in history.iter().enumerate() {
-            // Indexes of the log have gaps, where the consensus engine has entries of its own.
+            // Log indexes have gaps where the consensus engine has its own entries.
             let index = 2 + 3 * step as u64;
             let applied = store.apply_envelope(index, &envelopes(&store, *at, command)).unwrap();
             let after = ask_all(&store);
@@ -218,7 +218,7 @@ proptest! {
     }
 }
 
-/// Instances with their checks, found the slow way.
+/// Instances with their checks, computed the slow way.
 fn join(view: &View, scope: &NodeScope) -> Vec<ServiceHealth> {
     let mut reader: Reader = view.read();
     let mut rows = Vec::new();
@@ -264,7 +264,7 @@ fn the_oldest_tombstones_become_the_floor() {
         apply(&mut store, SetCaProviderState { state }.into());
         deleted.push((apply(&mut store, DeleteCaProviderState { id: id.clone() }.into()), id));
     }
-    // One class, the whole table, is empty too and counts among the tombstones.
+    // One class, the whole table, is empty, too, and counts as a tombstone.
     let (floor, _) = deleted[1];
     assert_eq!(index_of(&store, "never"), floor);
     for (at, id) in &deleted {

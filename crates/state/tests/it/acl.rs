@@ -48,7 +48,7 @@ fn what_is_built_in_is_created_once_and_kept() {
     let anonymous = reader.token_by_secret_hash(&hash_secret("anonymous"), NOW).unwrap();
     assert_eq!(anonymous.accessor, ANONYMOUS_ACCESSOR);
 
-    // The anonymous token can be given policies, and keeps them when a new leader looks after it.
+    // The anonymous token can get policies, and keeps them when a new leader runs its duties.
     let link = PolicyLink { id: GLOBAL_READ_ONLY, name: String::new() };
     log.write(update(Token { policies: vec![link], ..Token::clone(&anonymous) }));
     log.unchanged(EnsureBuiltins::standard(NOW));
@@ -91,7 +91,7 @@ fn n_77_of_a_hundred_bootstraps_exactly_one_succeeds() {
     }
     assert_eq!(won, [(uuid(1), 2)]);
     assert_eq!(log.store.view().read().acl_bootstrap().unwrap().reset_index, 2);
-    // All callers but one left nothing behind: its token and the anonymous one.
+    // All but one caller changed nothing: only its token and the anonymous one exist.
     assert_eq!(log.store.view().read().tokens(NOW).len(), 2);
 }
 
@@ -121,7 +121,7 @@ fn accessors_and_secrets_are_unique() {
     let both = SetTokens { tokens: vec![token(uuid(4), "x"), token(uuid(5), "x")], mode: SetMode::Upsert };
     assert_eq!(acl_refusal(log.refused(both)), AclRefusal::SecretTaken);
     assert!(log.store.view().read().token_by_accessor(uuid(4), NOW).is_none());
-    // Once a token is gone its secret opens nothing, and may be used again.
+    // After a token was removed, its secret gives no rights and may be used again.
     log.changed(DeleteTokens { accessors: vec![uuid(1), uuid(9)] });
     assert!(log.store.view().read().token_by_secret_hash(&hash_secret("one"), NOW).is_none());
     assert!(matches!(log.write(create(token(uuid(2), "one"))).reply, CommandReply::Tokens { .. }));

@@ -29,7 +29,7 @@ fn roots_configuration_and_key_change_together() {
     assert_eq!(reader.ca_config().unwrap().stamp.modify, 1);
     assert_eq!(reader.ca_provider_state("one").unwrap().stamp.modify, 1);
 
-    // The configuration moved on: nothing of it is stored.
+    // The configuration has changed in the meantime, so nothing is stored.
     let rotation = SetCaRoots {
         config: Some(SetCaConfig { config: ca_config("vault"), cas: Some(0) }),
         provider_state: Some(provider_state("two")),

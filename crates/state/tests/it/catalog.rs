@@ -1,4 +1,4 @@
-//! Registering and deregistering, and who may have which node name and id.
+//! Tests of registering and deregistering, and of who may have which node name and id.
 
 use concord_model::catalog::{
     CheckStatus, NodeScope, Registered, Registration, SERF_HEALTH, ServiceInstance,
@@ -17,7 +17,7 @@ fn alive(status: CheckStatus) -> concord_model::catalog::Check {
     check(SERF_HEALTH, None, status)
 }
 
-/// A log with one node, its id, a service on it and the state of its member check, if it has one.
+/// A log with one node, its id, a service on it and, optionally, the status of its `serfHealth` check.
 fn with_node(name: &str, id: Option<Uuid>, health: Option<CheckStatus>) -> Log {
     let mut log = Log::new();
     log.changed(Registration {
@@ -178,7 +178,7 @@ fn the_index_outlives_what_it_was_about() {
 
 #[test]
 fn n_103_a_living_nodes_id_is_not_taken_by_another_name() {
-    // A node of which the pool knows nothing counts as alive.
+    // A node that the gossip pool does not know counts as alive.
     for health in [Some(CheckStatus::Passing), Some(CheckStatus::Warning), None] {
         let mut log = with_node("n1", Some(uuid(1)), health);
         let refusal = log.refused(register(node("thief", Some(uuid(1)))));
@@ -225,7 +225,7 @@ fn a_failed_nodes_id_goes_over_with_a_new_name() {
 fn a_failed_nodes_name_goes_over_to_a_new_id() {
     let mut log = with_node("n1", Some(uuid(1)), Some(CheckStatus::Critical));
     log.changed(register(node("n1", Some(uuid(2)))));
-    // It is another machine: what ran on the failed one is gone with it.
+    // It is another machine: what ran on the failed one is removed with it.
     assert!(log.store.view().read().service_instances(&service_ref("web")).is_empty());
     assert!(log.store.view().read().checks_of_node(&all(), &node_name("n1")).is_empty());
     // The former id is free again, the new one is not.

@@ -1,8 +1,8 @@
-//! Samples of everything that is written to disk, as the first format has them: whatever is
-//! written once can be read for ever.
+//! Samples of everything that is written to disk, in the form of the first format: what was written once can be read
+//! for ever.
 //!
-//! `CONCORD_BLESS=1 cargo test -p concord-state corpus` writes samples that are missing. One that
-//! is there is never written again: if it cannot be read any more, the code is wrong.
+//! `CONCORD_BLESS=1 cargo test -p concord-state corpus` writes missing samples. An existing sample is never written
+//! again: if it cannot be read any more, the code is wrong.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,10 +28,10 @@ fn corpus() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
-/// The first format's commands, before others were added: its snapshot is of the state after these.
+/// The number of commands in the first format. Its snapshot is that of the state after these.
 const FIRST: usize = 21;
 
-/// One envelope per command, in an order in which each finds what it needs.
+/// One envelope per command, in an order in which each command finds what it needs.
 pub(crate) fn samples() -> Vec<Envelope> {
     let at = Timestamp::from_secs(1_700_000_000);
     let mut cluster = None;
@@ -82,7 +82,7 @@ fn commands() -> Vec<Command> {
         DeleteTokens { accessors: vec![uuid(0x23)] }.into(),
         ReapExpiredTokens { accessors: vec![uuid(0x22)] }.into(),
         DeletePolicy { id: uuid(0x24) }.into(),
-        // Added since.
+        // Added since then.
         EditIntention {
             destination: destination("api"),
             cas: 17,
@@ -201,7 +201,7 @@ fn commands_of_format_1_are_read_as_they_were_meant() {
     for envelope in samples() {
         let name = format!("format-1/{}.command", envelope.command.name());
         let bytes = committed(&name, &envelope.encode().unwrap());
-        // They were written under the rules of then.
+        // They were written under the rule set of that time.
         assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 1, ..envelope }, "{name}");
     }
 }
@@ -224,12 +224,12 @@ fn entries_of_every_kind_are_read_as_they_were_meant() {
         let name = format!("format-1/SetEntry.{kind}.command");
         let bytes = committed(&name, &envelope.encode().unwrap());
         let read = Envelope::decode(&bytes).unwrap();
-        // Written under the rules of the version that brought the kind.
+        // Written under the rule set of the version that introduced the kind.
         assert_eq!(read, Envelope { rule_set: read.rule_set, ..envelope }, "{name}");
     }
 }
 
-/// What a provider keeps, since records name their kind.
+/// A provider's data since records name their kind.
 fn with_kind() -> SetCaProviderState {
     SetCaProviderState { state: ProviderRecord { kind: "far".to_owned(), ..provider_state("three") } }
 }
@@ -246,7 +246,7 @@ fn what_a_provider_keeps_is_read_with_its_kind() {
 fn what_a_provider_keeps_in_both_forms_is_refused() {
     let legacy = committed("format-1/SetCaProviderState.command", b"cannot be written any more");
     assert!(Envelope::decode(&legacy).is_ok());
-    // `root_cert` becomes a second `sealed`, so that there are two.
+    // `root_cert` becomes a second `sealed`, so that there are two of them.
     let (old, new) = (b"\xa9root_cert\xb1not a certificate".as_slice(), b"\xa6sealed\xc0".as_slice());
     let at = legacy.windows(old.len()).position(|part| part == old).unwrap();
     let both = [&legacy[..at], new, &legacy[at + old.len()..]].concat();
@@ -254,7 +254,7 @@ fn what_a_provider_keeps_in_both_forms_is_refused() {
     assert!(told.contains("SetCaProviderState cannot be read"), "{told}");
 }
 
-/// One entry of a kind that says something in most of its fields.
+/// An entry of a kind with most of its fields set.
 fn entry_sample(kind: EntryKind) -> Entry {
     let scope = |name: &str| EntryName::parse(kind, name).unwrap().scope;
     let (meta, stamp) = (BTreeMap::from([("team".to_owned(), "shop".to_owned())]), Stamp::default());
@@ -377,8 +377,8 @@ fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
     let mut restored = Store::new();
     let header = restored.restore(&bytes).unwrap();
     assert_eq!((header.format, header.term, header.index), (1, 2, store.view().index()));
-    // Then a source's index moved with every change of its entry; now the entry's does, and is read too.
-    // Ids are found by a table that is new: everything in it changed as it was read.
+    // At that time a source's index changed with every change of its entry. Now the entry's index does, and it is
+    // read, too. The table that finds ids is new: everything in it changed when it was read.
     let told = |store: &Store| {
         let bytes = without_table(&store.view().snapshot(2).unwrap(), "intention_sources");
         without_table(&bytes, "intention_ids")

@@ -1,4 +1,4 @@
-//! Configuration entries that must fit each other, as they are applied.
+//! Tests of the rules between configuration entries, when they are applied.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ fn a_destination_keeps_its_requests_while_somebody_looks_at_them() {
     assert!(told(&mut log, defaults("web", Protocol::Tcp)).starts_with(BYTES));
     assert!(told(&mut log, removal(EntryKind::ServiceDefaults, "web")).starts_with(BYTES));
     log.changed(defaults("db", Protocol::Tcp));
-    // Nobody looks any more: in each of the ways in which that can come about.
+    // Nobody reads the requests any more, in each way in which that can happen.
     log.changed(UpsertIntention {
         destination: destination("web"),
         intention: intention("cache", Action::Deny),
@@ -130,7 +130,7 @@ fn an_entry_that_says_the_same_is_not_written_again() {
     let second = stamp(&log);
     assert_eq!(second.create, first.create);
     assert!(second.modify > first.modify);
-    // Of another kind of the same name, and of the kind as a list.
+    // An entry of another kind with the same name, and the list of the kind.
     let mut reader = log.store.view().read();
     assert_eq!(reader.entry_rows(EntryKind::ServiceDefaults).len(), 1);
     let read = reader.finish();

@@ -1,4 +1,4 @@
-//! Identities that differ in one component never share a row, an index or a wake-up.
+//! Tests that identities which differ in one component never share a row, an index or a wake-up.
 
 use concord_model::catalog::{CheckStatus, Deregistration, NodeScope, Registered, Registration};
 use concord_model::intention::{Action, Destination, Source};
@@ -9,12 +9,12 @@ use proptest::prelude::*;
 
 use crate::samples::*;
 
-/// Names that are easily taken for one another once they are put together.
+/// Names that are easy to confuse once they are joined.
 fn label() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "a-b", "a_b", "ab", "default", "-", "_", "0"]).prop_map(str::to_owned)
 }
 
-/// Names with every character that separates things elsewhere.
+/// Names with every character that is a separator elsewhere.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![label(), "[ab.:|\\\\*?#%&= -]{1,3}".prop_filter("a name", |name| name != "*")]
 }
@@ -50,7 +50,7 @@ fn scope(service: &ServiceRef) -> NodeScope {
     NodeScope { partition: service.partition.clone(), peer: service.peer.clone() }
 }
 
-/// Node, instance, sidecar and checks, all named after the service.
+/// Node, instance, sidecar and checks, all with the name of the service.
 fn registrations(service: &ServiceRef) -> Vec<Registration> {
     let mut host = node("host", None);
     host.scope = scope(service);
@@ -68,7 +68,7 @@ fn registrations(service: &ServiceRef) -> Vec<Registration> {
     ]
 }
 
-/// Everything the state says about a service, and what that depends on.
+/// Everything in the state about a service, and what it was read from.
 fn about(view: &View, service: &ServiceRef) -> (String, ReadSet) {
     let mut reader = view.read();
     let answer = format!(
@@ -99,7 +99,7 @@ proptest! {
         prop_assert!(log.store.view().read().health_connect(&near).is_empty());
         for command in registrations(&near) {
             let shared_node = scope(&one) == scope(&near) && one.name == near.name;
-            // Namespaces share nodes: checks of a node are unique on it, whatever their namespace.
+            // Namespaces share nodes: the id of a check is unique on its node, whatever its namespace.
             let command = if shared_node { Registration { checks: vec![], ..command } } else { command };
             let applied = log.write(command);
             prop_assert!(!read.touched_by(&applied.changes), "{:?}", applied.changes);

@@ -1,4 +1,4 @@
-//! What comes out of the log: commands that are understood, and bytes that stop everything.
+//! Tests of reading the log: commands that are understood, and bytes that stop the server.
 
 use std::sync::LazyLock;
 
@@ -36,7 +36,7 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
 static SAMPLES: LazyLock<Vec<Vec<u8>>> =
     LazyLock::new(|| corpus::samples().iter().map(|envelope| envelope.encode().unwrap()).collect());
 
-/// A state nothing may happen to.
+/// A state that must not change.
 fn written() -> Log {
     let mut log = Log::new();
     log.changed(register(node("n1", None)));
@@ -112,7 +112,7 @@ fn a_field_added_by_a_newer_version_is_no_obstacle() {
 
 #[test]
 fn nesting_without_end_is_no_command() {
-    // One-element arrays in each other; a map key cannot be reached through them.
+    // Nested arrays of one element; no map key can be reached through them.
     assert!(matches!(halts(&vec![0x91; 100_000]), DecodeError::NoEnvelope { .. }));
     let mut settings = serde_json::json!(1);
     for _ in 0..200 {
@@ -186,7 +186,7 @@ proptest! {
         let at = at.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] = byte }
         let mut log = written();
-        // A damaged command may be another command; it must then be one like any other.
+        // A damaged command may happen to be another valid command; then it must behave like any other.
         if log.store.apply(2, &bytes).is_ok() {
             let snapshot = log.store.view().snapshot(1).unwrap();
             prop_assert!(Store::new().restore(&snapshot).is_ok());

@@ -1,4 +1,4 @@
-//! Records to write, and a log to write them to.
+//! Sample records, and a log to write them to.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl Log {
         Self { store: Store::new(), index: 0, now: Timestamp::EPOCH }
     }
 
-    /// Writes a command and applies it as it comes back from the log.
+    /// Writes a command, and applies it as it is read from the log.
     pub(crate) fn write(&mut self, command: impl Into<Command>) -> Applied {
         self.index += 1;
         let bytes = Envelope::new(command, self.now, None).encode().expect("encodes");
@@ -143,7 +143,7 @@ pub(crate) fn register(node: Node) -> Registration {
     Registration::of(node)
 }
 
-/// Registers something on a node, which is left as it is if it is there.
+/// Registers something on a node. An existing node is not changed.
 pub(crate) fn register_on(name: &str, service: Option<ServiceInstance>, checks: Vec<Check>) -> Registration {
     Registration { node: node(name, None), skip_node_update: true, service, checks }
 }
@@ -216,7 +216,7 @@ pub(crate) fn ca_config(provider: &str) -> CaConfig {
     }
 }
 
-/// As it is read from before records named their kind.
+/// In the form of records from before they named their kind.
 pub(crate) fn provider_state(id: &str) -> ProviderRecord {
     ProviderRecord {
         id: id.to_owned(),

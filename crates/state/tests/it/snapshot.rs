@@ -1,5 +1,5 @@
-//! Snapshots as whoever keeps and restores them sees them. (Restoring what was taken is held
-//! against random histories beside the store.)
+//! Tests of snapshots from outside. (Beside the store, random histories test that a snapshot restores the same
+//! state.)
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ fn snapshot() -> (Store, Vec<u8>) {
     (store, bytes)
 }
 
-/// The bytes of one, taken once.
+/// The bytes of one snapshot, taken once.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| snapshot().1);
 
 #[test]
@@ -75,7 +75,7 @@ fn n_114_a_cut_or_lengthened_snapshot_is_refused() {
     assert_eq!(Store::new().restore(&longer), Err(SnapshotError::Damaged));
 }
 
-/// A snapshot whose checksum fits whatever it holds.
+/// A snapshot with a correct checksum, whatever it contains.
 fn sealed(mut body: Vec<u8>) -> Vec<u8> {
     let digest = Sha256::digest(&body);
     body.extend_from_slice(&digest);
@@ -114,7 +114,7 @@ fn n_114_missing_doubled_and_reordered_records_are_refused_under_a_checksum_that
     assert!(restore(reordered).is_err());
 }
 
-/// The records of a snapshot but those that speak of one table, counted anew.
+/// The records of a snapshot without those of one table, counted again.
 pub(crate) fn without_table(bytes: &[u8], table: &str) -> Vec<u8> {
     let speaks = |piece: &[u8]| {
         let name = [&[0xa0 | u8::try_from(table.len()).unwrap()], table.as_bytes()].concat();
@@ -193,7 +193,7 @@ proptest! {
         body[at] = byte;
         let mut store = Store::new();
         if store.restore(&sealed(body)).is_ok() {
-            // What was accepted is a state like any other.
+            // The accepted state is a state like any other.
             let again = store.view().snapshot(0).unwrap();
             prop_assert!(Store::new().restore(&again).is_ok());
         }

@@ -1,5 +1,5 @@
-//! What a command costs does not grow with what is there: counted in bytes of the log, in rows and marks
-//! looked at or written, and in keys that waiters are woken by.
+//! Tests that the cost of a command does not grow with the stored data. The cost is counted in bytes of the log, in
+//! rows and marks read or written, and in woken keys.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use crate::command::*;
 use crate::table::visits;
 use crate::{CommandReply, Envelope, Store};
 
-/// Writes of one kind. More than a table's tombstones, and enough that a scan of all would stand out.
+/// Number of writes of one kind. More than a table's tombstones, and enough that a full scan would be visible.
 const WRITES: u32 = 2_000;
-/// Writes looked at at either end.
+/// Number of writes measured at the beginning and at the end.
 const SAMPLE: u32 = 50;
 
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ struct Cost {
     woken: usize,
 }
 
-/// Applies one command after the other; what the first and the last of them cost together.
+/// Applies one command after the other. Returns the total cost of the first ones and of the last ones.
 #[track_caller]
 fn check_flat(mut store: Store, command: impl Fn(&Store, u32) -> Command) {
     let (mut first, mut last) = (Cost::default(), Cost::default());
@@ -39,7 +39,7 @@ fn check_flat(mut store: Store, command: impl Fn(&Store, u32) -> Command) {
         let applied = store.apply(store.view().index() + 1, &bytes).unwrap();
         assert!(applied.reply.clone().accepted().is_ok(), "{:?}", applied.reply);
         assert_ne!(applied.reply, CommandReply::Done { changed: false });
-        // The first of all makes what the others find.
+        // The very first command creates what the others find.
         let sample = match number {
             1..=SAMPLE => &mut first,
             _ if number >= WRITES - SAMPLE => &mut last,
@@ -179,7 +179,7 @@ fn a_token_more_costs_what_the_first_did() {
     });
 }
 
-/// An instance of a service on a node of its own, with a check.
+/// An instance of a service on its own node, with a check.
 fn register(node: &str, service: &str) -> Registration {
     let node = Node {
         scope: NodeScope::default(),

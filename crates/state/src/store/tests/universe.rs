@@ -1,4 +1,4 @@
-//! A small world, so that random commands meet: strategies for all commands, and all queries.
+//! A small world in which random commands meet: strategies for all commands, and all queries.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -64,7 +64,7 @@ fn check_id() -> impl Strategy<Value = CheckId> {
     select(&CHECKS[..]).prop_map(|id| CheckId::parse(id).unwrap())
 }
 
-/// Few identifiers, none of them reserved.
+/// A few identifiers, none of them reserved.
 fn uuid() -> impl Strategy<Value = Uuid> {
     (0xa0..0xa4u8).prop_map(|byte| Uuid([byte; 16]))
 }
@@ -143,7 +143,7 @@ fn register() -> impl Strategy<Value = Command> {
         any::<bool>(),
     )
         .prop_flat_map(|(scope, name, mut checks, service, skip_node_update)| {
-            // A check named twice would come and go within one command.
+            // A check that is named twice would change twice within one command.
             checks.dedup_by(|one, other| one.id == other.id);
             node(scope, name).prop_map(move |node| {
                 let (service, checks) = (service.clone(), checks.clone());
@@ -267,7 +267,7 @@ fn ca() -> impl Strategy<Value = Command> {
             let trust_domain = TrustDomain::parse("test.consul").unwrap();
             let roots = CaRoots { active_root_id: roots[0].id.clone(), trust_domain, roots, index: 0 };
             let config = force.map(|force| SetCaConfig { config: config(force), cas: None });
-            // Most would fail on an index picked at random, so that 0 stands for "the current one".
+            // A random index would make most commands fail, so 0 stands for the current one.
             SetCaRoots { roots, cas: if cas < 30 { 0 } else { cas }, config, provider_state }.into()
         });
     prop_oneof![
@@ -329,7 +329,7 @@ fn acl() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// Any command, the frequent ones more often.
+/// Any command; frequent ones are more likely.
 pub(crate) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => register(),
@@ -372,7 +372,7 @@ pub(crate) fn services() -> Vec<ServiceRef> {
     services
 }
 
-/// Every query about everything in the world.
+/// Every query about everything in this world.
 pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
     let mut queries = vec![
         query(|reader| reader.cluster_id()),
