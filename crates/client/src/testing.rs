@@ -1,6 +1,6 @@
-//! For tests: an HTTP server on a real socket that answers by a script and remembers what it was asked.
+//! For tests: an HTTP server on a real socket that answers according to a script and records the requests.
 //!
-//! It knows nothing of an agent; each test says what is answered.
+//! It knows nothing about an agent; each test defines the answers.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -36,7 +36,7 @@ pub struct Seen {
     pub body: String,
 }
 
-/// What to answer.
+/// A scripted answer.
 #[derive(Clone, Debug)]
 pub struct Scripted {
     /// HTTP status.
@@ -91,7 +91,7 @@ impl Scripted {
 }
 
 impl ScriptedServer {
-    /// A server that is not yet reachable.
+    /// A server that does not listen yet.
     pub fn new(script: impl Fn(&Seen) -> Scripted + Send + Sync + 'static) -> Self {
         let inner =
             Inner { seen: Mutex::default(), connections: AtomicUsize::new(0), script: Box::new(script) };
@@ -113,7 +113,7 @@ impl ScriptedServer {
                     match tls {
                         None => server.serve(stream).await,
                         Some(tls) => {
-                            // The client sees a failed handshake; that is what such a test looks at.
+                            // The client sees a failed handshake, which such a test examines.
                             if let Ok(stream) = tls.accept(stream).await {
                                 server.serve(stream).await;
                             }
@@ -146,7 +146,7 @@ impl ScriptedServer {
         self.inner.seen.lock().clone()
     }
 
-    /// Connections on which a request could have come so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.inner.connections.load(Ordering::SeqCst)
     }
@@ -154,7 +154,7 @@ impl ScriptedServer {
     async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         self.inner.connections.fetch_add(1, Ordering::SeqCst);
         let service = service_fn(|request| self.answer(request));
-        // A client that goes away ends its connection; there is nobody to tell.
+        // A client that goes away ends its connection; nobody needs the error.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     }
 

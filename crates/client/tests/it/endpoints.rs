@@ -1,4 +1,4 @@
-//! Each method asks the path, with the parameters and the body, that its endpoint has.
+//! Tests that each method requests the right path, with the right parameters and body.
 
 use concord_api::agent::{CheckUpdate, Reloaded};
 use concord_api::connect::AuthorizeBody;

@@ -1,4 +1,4 @@
-//! What goes out, what comes back, and that connections are kept.
+//! Tests of requests and answers on the wire, and of reused connections.
 
 use std::time::Duration;
 

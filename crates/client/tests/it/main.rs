@@ -1,4 +1,4 @@
-//! The client against real sockets: TCP, unix, TLS, and servers that behave badly.
+//! Tests of the client against real sockets: TCP, unix, TLS, and servers that misbehave.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it set it up")]
@@ -18,7 +18,7 @@ fn scope() -> Scope {
     Scope::new("test", Arc::new(TokioClock::new()))
 }
 
-/// A server that answers by a script, and a client of it made from `configure`.
+/// A server that answers according to a script, and a client for it with settings from `configure`.
 async fn pair(
     script: impl Fn(&Seen) -> Scripted + Send + Sync + 'static,
     configure: impl FnOnce(&mut Config),

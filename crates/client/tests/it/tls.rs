@@ -1,4 +1,4 @@
-//! TLS to an agent: whom the client trusts, whom it expects, what it shows.
+//! Tests of TLS to an agent: the trusted authorities, the expected name, and the client certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ async fn an_agent_of_another_authority_or_name_is_not_asked() {
     for (tls, remedy) in [
         (trusting(&other.path("ca.pem"), "agent.test"), "-ca-file"),
         (trusting(&authority.path("ca.pem"), "other.test"), "-tls-server-name"),
-        // Without a name the address counts, which the certificate does not have.
+        // Without a name, the address is the expected name, and the certificate does not have it.
         (TlsFiles { ca_file: Some(authority.path("ca.pem")), ..TlsFiles::default() }, "-tls-server-name"),
     ] {
         let error = ask(authority.acceptor(false), tls).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Servers that refuse, stall, break off or send without end.
+//! Tests with servers that refuse, stall, break off or send without end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,8 +28,8 @@ async fn read_request(stream: &mut TcpStream) -> bool {
     true
 }
 
-/// A server that answers so many requests per connection; then, on the next, it closes without an answer.
-/// Counts connections and requests.
+/// A server that answers this many requests per connection, and closes the connection on the next one. Counts
+/// connections and requests.
 async fn answering(scope: &Scope, answers: usize) -> (SocketAddr, Arc<(AtomicUsize, AtomicUsize)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -174,7 +174,7 @@ async fn a_connection_that_died_while_idle_is_replaced_unnoticed() {
     let client = client(address, &scope);
     for _ in 0..3 {
         client.catalog_nodes(&QueryOptions::default()).await.unwrap();
-        // The server has closed by now, or closes while the next request is on its way out.
+        // The server has closed the connection by now, or closes it while the next request is being sent.
         tokio::task::yield_now().await;
     }
     assert_eq!(server.join().await, Ok(3));

@@ -1,4 +1,4 @@
-//! For tests: run a command line against a scripted server and look at what was asked and printed.
+//! For tests: runs a command line against a scripted server, and records its requests and its output.
 
 use std::io::{self, Cursor, Write};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use parking_lot::Mutex;
 use super::table::COMMANDS;
 use super::{Env, Invocation, Io, Program, args};
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: u8,
     pub(crate) out: String,
     pub(crate) err: String,
-    /// Requests: line, then body if there is one.
+    /// Requests: the request line, then the body if there is one.
     pub(crate) asked: Vec<String>,
     pub(crate) seen: Vec<Seen>,
 }
 
-/// A command line to run, and its surroundings.
+/// A command line to run, and its environment.
 pub(crate) struct Bench {
     program: Program,
     variables: Vec<(String, String)>,
@@ -80,7 +80,7 @@ impl Bench {
         self
     }
 
-    /// Runs it. The server's address comes by a variable, so that flags can still say otherwise.
+    /// Runs the command. The server's address is in a variable, so that flags can override it.
     pub(crate) fn run(self, words: &[&str]) -> Ran {
         let executor = Executor::new("server", 1).unwrap();
         let scope = Scope::on("server", Arc::new(TokioClock::new()), executor.handle());
@@ -104,7 +104,7 @@ impl Bench {
     }
 }
 
-/// One call of a command, not run.
+/// A parsed call of a command, which is not run.
 pub(crate) fn invoked<'a>(program: Program, name: &str, words: &[&str], env: &'a Env) -> Invocation<'a> {
     let command = COMMANDS.iter().find(|command| command.name == name).expect("a command");
     let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -112,7 +112,7 @@ pub(crate) fn invoked<'a>(program: Program, name: &str, words: &[&str], env: &'a
     Invocation { program, command, values, env }
 }
 
-/// A file in a directory that lives as long as the result.
+/// A file in a directory that exists as long as the result.
 pub(crate) fn file(name: &str, text: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);

@@ -14,7 +14,7 @@ use concord_client::testing::Scripted;
 
 use super::testing::{Bench, Ran, file};
 
-/// The command asked exactly this, printed exactly that and ended well.
+/// Checks that the command sent exactly these requests, printed exactly this and succeeded.
 #[track_caller]
 fn check(ran: &Ran, asked: &[&str], out: &str) {
     assert_eq!(ran.asked, asked, "{ran:?}");
@@ -22,7 +22,7 @@ fn check(ran: &Ran, asked: &[&str], out: &str) {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }
 
-/// The command asked nothing, printed nothing and said why.
+/// Checks that the command sent nothing, printed nothing and gave the reason.
 #[track_caller]
 fn refuse(words: &[&str], code: u8, message: &str) {
     let ran = Bench::answering("null").run(words);

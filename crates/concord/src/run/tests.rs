@@ -1,11 +1,11 @@
-//! What the wiring has to keep.
+//! Tests of rules that the wiring must keep.
 
 use concord_config::{AgentFlags, Host};
 use concord_model::{Secret, Uuid};
 
 use super::settings::{Listening, agent_config};
 
-/// What takes the sections of the configuration apart.
+/// The files that take the configuration's sections apart.
 const WIRING: [&str; 10] = [
     include_str!("agent.rs"),
     include_str!("listen.rs"),
@@ -19,10 +19,10 @@ const WIRING: [&str; 10] = [
     include_str!("tls.rs"),
 ];
 
-/// What is kept for a part that is not built yet, or read to be judged; the warning of its key says so.
+/// Settings of parts that are not built yet, or that are read only to be checked; a warning about the key says so.
 const KEPT: [&str; 4] = ["encrypt", "defaults", "verify_outgoing", "verify_server_hostname"];
 
-/// A field that is put aside where its section is taken apart (`field: _`) is read elsewhere.
+/// A field that is ignored where its section is taken apart (`field: _`) must be read elsewhere.
 #[test]
 fn every_setting_is_taken_by_somebody() {
     let sections = include_str!("../../../config/src/section.rs");
@@ -33,7 +33,7 @@ fn every_setting_is_taken_by_somebody() {
     let takes = |source: &str, field: &str| {
         source.match_indices(field).any(|(at, _)| {
             let (before, after) = (&source[..at], &source[at + field.len()..]);
-            // As a field of something, or bound under its own or another name.
+            // As a field, or bound under its own or another name.
             let whole = !before.ends_with(is_name) && !after.starts_with(is_name);
             let bound =
                 before.ends_with([' ', '{']) && (after.starts_with([',', ' ']) || after.starts_with(": "));

@@ -1,7 +1,7 @@
-//! The demo as a process: what it claims, what it does when it cannot, and what it leaves behind.
+//! Tests of the demo as a process: what it claims, what it does when a step fails, and what it leaves behind.
 //!
-//! The demo waits for each thing before it claims it and fails otherwise, so that here its exit code counts first and
-//! its lines second. No time is asserted; the guards only end a test that hangs.
+//! The demo waits for each result before it prints it, and fails otherwise. So its exit code is tested first, and its
+//! lines second. No time is asserted; the guards only end a test that hangs.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(20);
 struct Demo {
     child: Child,
     lines: mpsc::Receiver<String>,
-    /// Where it makes its own directory.
+    /// The directory in which it creates its own directory.
     parent: tempfile::TempDir,
 }
 
@@ -31,7 +31,7 @@ impl Demo {
         let parent = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_concord"));
         command.arg("demo").args(args).env_clear().env("TMPDIR", parent.path());
-        // An agent of the person who runs the tests is not to be found.
+        // An agent of the person who runs the tests must not be found.
         command.env("CONCORD_HTTP_ADDR", "127.0.0.1:1").env("CONSUL_GRPC_ADDR", "127.0.0.1:1");
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the program starts");
@@ -43,7 +43,7 @@ impl Demo {
         Self { child, lines, parent }
     }
 
-    /// Reads on until a line contains the text.
+    /// Reads until a line contains the text.
     #[track_caller]
     fn until(&self, text: &str) -> Vec<String> {
         let mut all = Vec::new();
@@ -56,7 +56,7 @@ impl Demo {
         }
     }
 
-    /// All lines to the end, the complaints, and the exit code.
+    /// All lines up to the end, the errors, and the exit code.
     fn end(mut self) -> (String, String, Option<i32>) {
         let mut all = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(HANG_GUARD) {
@@ -72,7 +72,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Most often it has ended already.
+        // Usually it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -83,7 +83,7 @@ fn left_in(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// What follows a label in the story.
+/// The text after a label in the output.
 #[track_caller]
 fn fact<'a>(story: &'a str, label: &str) -> &'a str {
     let found = story.lines().find_map(|line| line.strip_prefix("   ")?.strip_prefix(label));

@@ -51,7 +51,7 @@ fn configurations_of_operators_start_or_say_why_not() {
     assert!(count >= 60, "{count}");
 }
 
-/// What comes of a configuration, with those values in force that are asked for.
+/// The result of a configuration, with the requested values in force.
 fn outcome(given: &str, expected: &str) -> String {
     let mut parts = given.split("\n--- ");
     let line = parts.next().and_then(|first| first.strip_prefix("flags")).expect("a line of flags");

@@ -1,4 +1,4 @@
-//! What keys and values of an agent may look like, and keys of earlier days.
+//! Tests of the allowed spellings of keys and values, and of old names of keys.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
         &server(),
     );
     let acl = &own.config.acl;
-    // Naming the datacenter of the rights turned them on.
+    // The old key for the ACL datacenter also enabled ACLs.
     assert!(acl.enabled && own.config.agent.primary_datacenter.as_str() == "dc2");
     assert_eq!((acl.default_policy, acl.down_policy), (Action::Deny, DownPolicy::Deny));
     assert_eq!(acl.token_ttl, Duration::from_secs(5));
@@ -98,7 +98,7 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
     );
     assert!(!format!("{:?}", own.warnings).contains("\"m\""));
     assert_eq!(own.origin("acl.default_policy").to_string(), "a.hcl:2:1");
-    // The key of today counts, and rights are not turned on by the others.
+    // The current key wins, and the other old keys do not enable ACLs.
     let own = config("acl { default_policy = \"deny\" }\nacl_default_policy = \"allow\"");
     assert!(own.acl.default_policy == Action::Deny && !own.acl.enabled);
     let own = loaded(
@@ -107,7 +107,7 @@ acl_token = \"d\"\nacl_agent_token = \"a\"\nacl { tokens { master = \"m\" } enab
     );
     assert!(own.config.acl.default_policy == Action::Deny && own.config.acl.tokens.default.is_some());
     assert!(!own.config.acl.enabled && own.warnings.len() == 2, "null says nothing");
-    // What such a key says is checked as what it means.
+    // The value of an old key is checked like that of the current one.
     refused(
         "acl_default_policy = \"perhaps\"\nacl_ttl = 5",
         &[
@@ -154,7 +154,7 @@ fn limits_that_would_not_count_are_told_by_their_mode() {
 
 #[test]
 fn one_mistake_is_one_complaint() {
-    // What is missing may stand in what could not be read.
+    // A missing key may be in the part that could not be parsed.
     refused_with(
         &[("a.hcl", "data_dir = \"/data\" server = [")],
         &AgentFlags::default(),
@@ -173,7 +173,7 @@ fn one_mistake_is_one_complaint() {
         &AgentFlags::default(),
         &["a.hcl:1:1: unknown key \"data_dri\", did you mean \"data_dir\"?"],
     );
-    // A source that says nothing is none.
+    // An empty source counts as absent.
     let own = loaded(&[("a.json", ""), ("b.json", " \n"), ("c.hcl", "# nothing")], &server());
     assert!(own.warnings.is_empty());
 }

@@ -1,4 +1,4 @@
-//! Go's flag grammar, as its tools write it.
+//! Tests of Go's flag syntax.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn read(line: &[&str]) -> Result<Values, ArgsError> {
     parse(flags(), &args, &Env::default())
 }
 
-/// Flags given, as `name=value` in the order of their names, then the arguments.
+/// Checks the parsed flags, as `name=value` in the order of their names, and then the arguments.
 #[track_caller]
 fn check(line: &[&str], flags: &[&str], arguments: &[&str]) {
     let values = read(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));

@@ -105,7 +105,7 @@ fn identities_are_sent() {
     );
 }
 
-/// A server whose tokens have an identity of each kind.
+/// A server whose tokens have one identity of each kind.
 fn of_a_mesh(_: &Seen) -> Scripted {
     Scripted::ok(format!(
         r#"{{"AccessorID":"{ACCESSOR}","SecretID":"s","CreateTime":"2018-10-22T15:33:39Z","ServiceIdentities":
@@ -142,7 +142,7 @@ fn identities_stay_are_replaced_or_added_to() {
     assert_eq!((services, nodes), (json!([web, db, { "ServiceName": "api" }]), json!([node])));
     let merged = sent(&["-service-identity=web", "-service-identity=api", "-merge-service-identities"]);
     assert_eq!(merged, (json!([web, db, { "ServiceName": "api" }]), json!([node])));
-    // What is added under a name that is there takes its place.
+    // An added identity replaces an existing one with the same name.
     let (services, _) = sent(&["-append-service-identity=db:dc3"]);
     assert_eq!(services, json!([web, { "ServiceName": "db", "Datacenters": ["dc3"] }]));
     let merged = sent(&["-node-identity=m:dc2", "-merge-node-identities"]);
@@ -192,7 +192,7 @@ fn an_agent_is_given_its_tokens() {
     let (_a, path) = file("token", "s-e-c\n");
     check(&set(&["recovery", &format!("@{path}")], ""), &[line], &said("recovery"));
     check(&set(&["recovery", "-"], "s-e-c\n"), &[line], &said("recovery"));
-    // Nothing takes the token away.
+    // An empty token removes the agent's token.
     check(&set(&["agent", ""], ""), &[r#"PUT /v1/agent/token/agent {"Token":""}"#], &said("agent"));
 
     refuse(&["acl", "set-agent-token"], 1, "expected 2 arguments, TYPE and TOKEN, found 0");
@@ -337,7 +337,7 @@ fn an_update_keeps_what_is_not_said() {
     let both = format!(r#"{kept},{{"Name":"other"}}"#);
     assert_eq!(update(&["-append-policy-name=other"]).asked[1], sent("d", &both));
     assert_eq!(update(&["-policy-name=other", "-merge-policies"]).asked[1], sent("d", &both));
-    // Already there, by its name.
+    // The policy is already linked, under its name.
     assert_eq!(update(&["-append-policy-name=read-all"]).asked[1], sent("d", &kept));
     let ran = update(&["-append-policy-name=a", "-policy-name=b"]);
     assert_eq!((ran.code, ran.asked.len()), (1, 1), "nothing is written");

@@ -16,7 +16,7 @@ fn an_entry_is_written_from_hcl_and_from_the_standard_input() {
     check(&ran, &[&format!("PUT /v1/config {SENT}")], written);
     let ran = Bench::answering("true").input(SENT).run(&["config", "write", "-cas", "-modify-index=7", "-"]);
     check(&ran, &[&format!("PUT /v1/config?cas=7 {SENT}")], written);
-    // Only if it is not there.
+    // Only if the entry does not exist.
     let ran = Bench::answering("true").input(SENT).run(&["config", "write", "-cas", "-"]);
     check(&ran, &[&format!("PUT /v1/config?cas=0 {SENT}")], written);
 }
@@ -34,7 +34,7 @@ fn repeated_blocks_of_an_entry_are_a_list() {
 fn a_misspelt_key_of_an_entry_is_refused_at_its_place() {
     let (_a, path) = file("db.hcl", "Kind = \"service-intentions\"\nName = \"db\"\nSourcez = []");
     refuse(&["config", "write", &path], 1, "db.hcl:3:1: ");
-    // A kind this program does not know is for the agent to judge.
+    // The agent decides about a kind that this program does not know.
     let ran = Bench::answering("true")
         .input("{\"Kind\": \"new-kind\", \"Name\": \"x\"}")
         .run(&["config", "write", "-"]);

@@ -1,4 +1,5 @@
-//! Every flag of every command does something: the table says what is told with it and not without it.
+//! Tests that every flag of every command has an effect: the table lists what appears with the flag and not without
+//! it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,8 +10,8 @@ use super::super::flag::Kind;
 use super::super::table::COMMANDS;
 use super::{Bench, not_found};
 
-/// Command, words that go with it, the flag, and what stands in the requests, the output or the errors with it alone.
-/// `{dir}` is a directory with [`FILES`].
+/// The command, its other words, the flag, and the text that appears in requests, output or errors only with the
+/// flag. `{dir}` is a directory with [`FILES`].
 const TABLE: &str = r#"
 acl bootstrap | | -format=json | "AccessorID": "a
 acl policy create | -name=p | -description=d1 | "Description":"d1"
@@ -138,7 +139,7 @@ validate | {dir}/agent.hcl | -quiet | (nothing)
 version | | -format=json | "Version": "
 "#;
 
-/// Commands that do more than to ask an agent, and where whole processes are run with their flags.
+/// Commands that do more than send requests, and the tests that run them with their flags as processes.
 const ELSEWHERE: &[(&str, &[&str])] = &[
     ("agent", &["crates/concord/src/cli/agent/configuration.rs"]),
     (
@@ -180,7 +181,7 @@ const INTENTION: &str =
     r#"{"ID":"i1","SourceName":"web","DestinationName":"db","Action":"allow","Precedence":9}"#;
 const MEMBERS: &str = r#"[{"Name":"s1","Addr":"10.0.0.1","Port":8301,"Status":1,"Tags":{"role":"consul"}}]"#;
 
-/// An agent with one of each.
+/// An agent with one record of each kind.
 fn stocked(seen: &Seen) -> Scripted {
     let path = seen.target.split('?').next().unwrap_or_default();
     let get = seen.method == "GET";
@@ -209,7 +210,7 @@ fn stocked(seen: &Seen) -> Scripted {
     })
 }
 
-/// All that was asked and told.
+/// All requests and all output.
 fn told(words: &[String]) -> String {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let ran = Bench::scripted(stocked).run(&words);
@@ -293,7 +294,7 @@ fn every_flag_stands_in_the_table_or_in_a_test_of_processes() {
                 declared.insert((command.name, flag.name));
                 continue;
             }
-            // Quoted with its dash, or as the name that a test makes the flag of.
+            // Either quoted with its dash, or as a name that the test turns into the flag.
             let forms =
                 [format!("\"-{}\"", flag.name), format!("-{}=", flag.name), format!("\"{}\"", flag.name)];
             let named = texts.iter().any(|text| forms.iter().any(|form| text.contains(form)));

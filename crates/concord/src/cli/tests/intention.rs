@@ -8,12 +8,12 @@ const EXACT: &str = "/v1/connect/intentions/exact?source=web&destination=db";
 const ONE: &str = r#"{"SourceName":"web","DestinationName":"db","SourceNS":"default","DestinationNS":"default",
     "SourceType":"consul","Action":"deny","Precedence":9,"Description":"no"}"#;
 
-/// A server that has no intention yet.
+/// A server without intentions.
 fn none(seen: &Seen) -> Scripted {
     if seen.method == "GET" { not_found() } else { Scripted::ok("true") }
 }
 
-/// A server that has one.
+/// A server with one intention.
 fn one(seen: &Seen) -> Scripted {
     Scripted::ok(if seen.method == "GET" { ONE } else { "true" })
 }
@@ -44,11 +44,11 @@ fn what_the_older_api_does_not_edit_is_written_by_the_pair() {
         "{ran:?}"
     );
     assert_eq!(ran.asked[2], format!(r#"PUT {EXACT} {{"SourceType":"consul","Action":"allow"}}"#));
-    // With metadata there is no other way.
+    // With metadata there is no other way than the older API.
     let ran = Bench::scripted(script).run(&["intention", "create", "-meta=k=v", "web", "db"]);
     assert_eq!((ran.code, ran.asked.len()), (1, 2), "{ran:?}");
     assert!(ran.err.contains("cannot use legacy intention API"), "{}", ran.err);
-    // Where neither way is open the first refusal is told.
+    // If both ways fail, the first refusal is reported.
     let script = |seen: &Seen| match seen.method.as_str() {
         "GET" => not_found(),
         "POST" => Scripted::status(403, "first"),
@@ -56,7 +56,7 @@ fn what_the_older_api_does_not_edit_is_written_by_the_pair() {
     };
     let ran = Bench::scripted(script).run(&["intention", "create", "web", "db"]);
     assert!(ran.code == 1 && ran.err.contains("first") && !ran.err.contains("second"), "{}", ran.err);
-    // Permissions are not for it at all.
+    // The older API does not accept permissions at all.
     let (_a, path) = file(
         "l7.json",
         r#"{"SourceName":"web","DestinationName":"db","Permissions":[{"Action":"allow","HTTP":{"PathExact":"/"}}]}"#,
@@ -106,7 +106,7 @@ fn names_the_agent_refuses_are_said_and_nothing_is_written() {
     let expected =
         format!("Error: cannot create the intention from w* to db: Unexpected response code: 400 ({text})\n");
     assert_eq!(ran.err, expected);
-    // A whole wildcard is a name.
+    // A complete wildcard is a valid name.
     let ran = Bench::scripted(none).run(&["intention", "create", "*", "db"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "Created: * => db (allow)\n"));
 }
@@ -193,7 +193,7 @@ Precedence:   9
             "Meta[a-long-key]:  v",
         ]
     );
-    // In the zone of this machine.
+    // In this machine's time zone.
     assert!(lines[5].starts_with("Created At:        ") && lines[5].contains("-Oct-18 "), "{values}");
     let permissions: serde_json::Value = serde_json::from_str(permissions).expect("JSON");
     assert_eq!(permissions[0]["Action"], "allow");

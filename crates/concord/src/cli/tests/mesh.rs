@@ -1,4 +1,4 @@
-//! `connect ca …`, and what `connect proxy` refuses before it asks anybody.
+//! Tests of `connect ca …`, and of what `connect proxy` refuses before it sends a request.
 
 use super::{Bench, check, file, refuse};
 
@@ -79,7 +79,7 @@ fn what_cannot_be_described_is_refused_with_its_flag_and_the_remedy() {
         &["-upstream=geo.query:9191"],
         "not available yet: prepared-query upstreams (-upstream geo.query:…); name a service",
     );
-    // A service may be called one by its type.
+    // A service may be marked as one by its type.
     for typed in ["-upstream=db.service:9192", "-upstream=db.:9192"] {
         described(&["-upstream=db:9191", typed], "-upstream: upstream db is there twice");
     }

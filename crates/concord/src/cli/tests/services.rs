@@ -65,7 +65,7 @@ fn what_is_no_service_is_registered_with_its_kind() {
         &[r#"PUT /v1/agent/service/register {"Name":"edge","Kind":"mesh-gateway","Port":8443}"#],
         "Registered service: edge\n",
     );
-    // Which kinds there are the agent says.
+    // The agent decides which kinds exist.
     let script = |_: &Seen| Scripted::status(400, "Kind: unknown kind");
     let ran = Bench::scripted(script).run(&["services", "register", "-name=x", "-kind=bogus"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
@@ -145,7 +145,7 @@ fn what_cannot_be_registered_is_refused_at_its_place() {
     refuse(&["services", "register", &typo], 1, "did you mean \"port\"");
     let (_b, empty) = file("empty.hcl", "datacenter = \"dc1\"");
     refuse(&["services", "register", &empty], 1, "empty.hcl: no service block found");
-    // A word that is none is not passed over, wherever it stands.
+    // An unknown word is never ignored, wherever it is.
     let (_d, beside) = file("beside.hcl", "service { name = \"web\" }\nservise { name = \"db\" }");
     refuse(
         &["services", "register", &beside],

@@ -1,4 +1,4 @@
-//! A registered proxy the command is: named, found beside its service, or registered by us.
+//! A registered proxy: named on the command line, found by its service, or registered by the command.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::flags::{ProxyRegistration, Upstream};
 use crate::cli::Failure;
 
-/// Life of the TTL check of a proxy registered by the command, and how often it is renewed.
+/// TTL of the check of a proxy that the command registers, and how often it is renewed.
 const TTL: (&str, Duration) = ("30s", Duration::from_secs(10));
 
 /// A registered proxy.
@@ -19,18 +19,18 @@ const TTL: (&str, Duration) = ("30s", Duration::from_secs(10));
 pub(super) struct Registered {
     /// Its id.
     pub(super) id: InstanceId,
-    /// What it is registered with only while the command runs; none: others look after its registration.
+    /// The registration, if it lasts only while the command runs; `None`: others manage it.
     temporary: Option<Value>,
 }
 
 impl Registered {
-    /// The one of that id; others look after its registration.
+    /// The proxy with this id; others manage its registration.
     pub(super) fn named(id: InstanceId) -> Self {
         Self { id, temporary: None }
     }
 
-    /// Keeps a temporary registration until the scope ends: its check is renewed, and it is made again
-    /// where the agent knows nothing of it, as one that keeps nothing does not after it was started again.
+    /// Maintains a temporary registration until the scope ends. It renews the check. It registers the proxy again if
+    /// the agent has lost it, as an agent without a data directory does when it restarts.
     pub(super) fn keep_alive(&self, client: &Client, world: &World, scope: &Scope) {
         let Some(definition) = self.temporary.clone() else { return };
         let (client, clock) = (client.clone(), std::sync::Arc::clone(&world.clock));
@@ -53,7 +53,7 @@ impl Registered {
         });
     }
 
-    /// Takes a temporary registration back.
+    /// Removes a temporary registration.
     pub(super) async fn deregister(&self, client: &Client) {
         if self.temporary.is_some()
             && let Err(error) = client.service_deregister(self.id.as_str(), &QueryOptions::default()).await
@@ -67,30 +67,30 @@ fn parse(id: &str) -> Result<InstanceId, Failure> {
     InstanceId::parse(id).map_err(|error| Failure::input(error.to_string()))
 }
 
-/// What came of looking for a sidecar.
+/// The result of the search for a sidecar.
 #[derive(Debug)]
 pub(super) enum Sidecar {
     Found(Registered),
-    /// There is none, as far as the token may see.
+    /// The token sees none.
     Missing {
         hidden: bool,
     },
 }
 
-/// The one proxy registered for an instance.
+/// The only proxy that is registered for an instance.
 pub(super) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, Failure> {
     let answer = client
         .agent_services(&QueryOptions::default())
         .await
         .map_err(Failure::api(format!("look up the sidecar of {service}")))?;
-    // As Consul has it, in any case of letters.
+    // Case is ignored, as in Consul.
     let fronts = |proxy: &&concord_api::agent::AgentService| {
         let destination = proxy.proxy.as_ref().map(|proxy| proxy.destination_service_id.as_str());
         destination.is_some_and(|id| id.eq_ignore_ascii_case(service))
     };
     let found: Vec<String> = answer.value.values().filter(fronts).map(|proxy| proxy.id.clone()).collect();
     match found.as_slice() {
-        // Who has no token is not told that something was left out.
+        // The agent does not tell a caller without a token that records were left out.
         [] => {
             let nobody = answer.meta.denies_by_default && !client.has_token();
             Ok(Sidecar::Missing { hidden: answer.meta.filtered_by_acls || nobody })
@@ -103,7 +103,7 @@ pub(super) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, F
     }
 }
 
-/// Registers a proxy from the command line.
+/// Registers a proxy as the command line describes it.
 pub(super) async fn register(
     registration: ProxyRegistration,
     client: &Client,
@@ -178,7 +178,7 @@ mod tests {
             upstreams: Vec::new(),
         };
         let own = register(registration, &client).await.expect("it takes it");
-        // It starts again, and has kept nothing.
+        // The agent restarts and has lost the registration.
         known.store(false, Ordering::Relaxed);
         own.keep_alive(&client, &world, &scope);
         while !known.load(Ordering::Relaxed) {

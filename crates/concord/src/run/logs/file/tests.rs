@@ -1,4 +1,4 @@
-//! The log file: its names, when another one is begun, what is kept.
+//! Tests of the log file: its names, its rotation, and which files are kept.
 
 use concord_runtime::ManualClock;
 
@@ -13,7 +13,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        // Now: an existing file was made now, too.
+        // The present time, because an existing file was also created now.
         let now = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_nanos()).unwrap();
         Self { directory: tempfile::tempdir().unwrap(), clock: Arc::new(ManualClock::new(now)) }
     }
@@ -28,7 +28,7 @@ impl Bench {
         LogFile::open(&section, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
     }
 
-    /// All files by name with their texts, numbers in names told as `#`.
+    /// All files by name with their content; numbers in names are shown as `#`.
     fn files(&self) -> Vec<(String, String)> {
         let mut all: Vec<_> = fs::read_dir(self.directory.path())
             .unwrap()
@@ -47,7 +47,7 @@ impl Bench {
         all
     }
 
-    /// Writes lines an hour apart.
+    /// Writes lines at intervals of an hour.
     fn write(&self, log: &LogFile, lines: &[&str]) {
         for line in lines {
             log.write_line(format!("{line}\n").as_bytes());
@@ -114,12 +114,12 @@ fn names_are_as_consul_has_them() {
 fn what_was_there_before_the_start_counts() {
     let bench = Bench::new();
     bench.write(&bench.log("a.log", None, Archives::All), &["1"]);
-    // An hour of its day is over.
+    // One hour of its day is over.
     let log = bench.log("a.log", None, Archives::All);
     bench.clock.advance(22 * HOUR);
     bench.write(&log, &["2"]);
     assert_eq!(bench.files(), of(&[("a.log", "1\n2\n")]));
-    // The file system's clock is not ours to the second.
+    // The clock of the file system may differ from ours by a second.
     bench.clock.advance(HOUR);
     bench.write(&log, &["3"]);
     assert_eq!(bench.files(), of(&[("a-.log", "1\n2\n"), ("a.log", "3\n")]));

@@ -1,4 +1,4 @@
-//! Followers of the log, without a network.
+//! Tests of readers that follow the log, without a network.
 
 use futures::{FutureExt as _, StreamExt as _};
 use tracing_subscriber::Registry;
@@ -6,7 +6,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
-/// Lines that wait, without their times.
+/// The waiting lines, without their times.
 fn taken(lines: &mut LogLines) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(Some(line)) = lines.next().now_or_never() {
@@ -17,7 +17,7 @@ fn taken(lines: &mut LogLines) -> Vec<String> {
     all
 }
 
-/// Runs with a log that goes to followers alone.
+/// Runs with a log that is written only for such readers.
 fn with(run: impl FnOnce(&Arc<Streams>)) {
     let (streams, layers) = Streams::new();
     tracing::subscriber::with_default(Registry::default().with(layers), || run(&streams));
@@ -44,7 +44,7 @@ fn each_follows_at_a_level_of_its_own_and_what_libraries_do_is_not_told() {
             (lines.len(), &first["level"], &first["fields"]["message"]),
             (2, &"WARN".into(), &"b".into())
         );
-        // Nothing is made for those who have gone.
+        // No lines are produced for readers that are gone.
         drop((debug, warn, trace));
         assert!(!tracing::enabled!(target: "t", tracing::Level::DEBUG));
         assert!(tracing::enabled!(target: "t", tracing::Level::INFO), "one still follows");
@@ -61,7 +61,7 @@ fn n_171_a_reader_that_takes_nothing_misses_lines_and_holds_nothing_up() {
         let read = taken(&mut lines);
         assert_eq!(read.len(), LINES_MAX + 1);
         assert_eq!(read[0], "7 lines were left out: they came faster than they were read");
-        // Long ones take no more room than short ones.
+        // Long lines take no more room than short ones.
         let long = "x".repeat(STREAM_BYTES / 4);
         for _ in 0..8 {
             tracing::info!(target: "t", "{long}");

@@ -1,4 +1,4 @@
-//! Datagrams at a real socket, as the log of a machine takes them.
+//! Tests with datagrams at a real socket, as a machine's log receives them.
 
 use concord_config::section::Level as Own;
 use concord_runtime::SetClock;
@@ -37,7 +37,7 @@ impl Bench {
     }
 }
 
-/// What came, without the time and the number of the process.
+/// The received lines, without the time and the process id.
 fn taken(socket: &UnixDatagram) -> Vec<String> {
     let mut buffer = [0; 2 * LINE_BYTES_MAX];
     let mut all = Vec::new();
@@ -110,6 +110,6 @@ fn facilities_have_the_names_that_consul_takes() {
     assert_eq!(Facility::parse("Local3").map(Facility::number), Some(19));
     assert_eq!(Facility::parse("LOCAL8"), None);
     assert_eq!(Facility::default().name(), "LOCAL0");
-    // The level of the agent does not change what a line weighs.
+    // The agent's level does not change the severity of a line.
     assert_eq!(Own::parse("err"), Some(Own::Error));
 }
