@@ -3,7 +3,7 @@
 //! A change is small if it changes few other things. Changes are compared in this order:
 //!
 //! 1. intentions touched: every proposed change touches exactly one (the default policy is not proposed, because
-//! changing it affects every pair without an intention);
+//!    changing it affects every pair without an intention);
 //! 2. other pairs of known services whose verdict also changes;
 //! 3. scope: the more exact intention before the less exact one, because of services that are not known yet;
 //! 4. changing an intention before adding one before removing one: existing intentions are kept if possible.
