@@ -20,7 +20,7 @@ use crate::checks::{Maker, Runners};
 use crate::config::AgentConfig;
 use crate::leaves::Leaves;
 use crate::limits::{AGENT_REQUESTS, PROXY_STREAMS_MAX};
-use crate::local::{Change, CheckSettings, Local, Source};
+use crate::local::{Change, Local, Source};
 use crate::own_tokens::{OwnTokens, TokensError};
 use crate::persist::{PersistError, Registrations, verdicts};
 use crate::tokens::{PassedOn, Tokens};
@@ -252,12 +252,7 @@ impl Agent {
 /// Loads the stored registrations, the definitions of the configuration and the verdicts that are still valid.
 fn load(config: &AgentConfig, registrations: &Registrations, world: &World) -> Result<Local, StartError> {
     let now = world.clock.now();
-    let settings = CheckSettings {
-        update_interval: config.check_update_interval,
-        output_bytes_max: config.check_output_bytes_max,
-        discard_output: config.discard_check_output,
-    };
-    let mut local = Local::new(settings, config.sidecar_ports.clone());
+    let mut local = Local::new(config.check_settings, config.sidecar_ports.clone());
     registrations.recover()?;
     let found = registrations.load()?;
     for missing in &found.missing {

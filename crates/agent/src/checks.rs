@@ -35,9 +35,12 @@ pub(crate) use self::maker::{Maker, refused_program};
 use self::runners::Runner;
 pub(crate) use self::runners::Runners;
 use crate::agent::Agent;
-use crate::limits::{CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_MAX, REAP_INTERVAL};
+use crate::limits::{CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_MAX};
 use crate::local::{Plan, Report, alias_of};
 use crate::watch::Watch;
+
+/// How often services that were critical too long are removed. Consul's documented value.
+const REAP_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Agent {
     /// Starts a task for each registered check, applies time limits, and removes services that were critical too

@@ -8,16 +8,14 @@ use std::time::Duration;
 use concord_acl::DefaultPolicy;
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_ca::seal::Kek;
+use concord_config::section::{CheckSection, DownPolicy, QuerySection, TokensSection};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Locality, Node, NodeScope};
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Stamp, Uuid};
 use serde_json::Value;
 
-use crate::limits::{
-    CACHE_BYTES, CHECK_OUTPUT_BYTES_MAX, CHECK_UPDATE_INTERVAL, SYNC_INTERVAL, TOKEN_TTL, WAIT_DEFAULT,
-    WAIT_MAX,
-};
+use crate::limits::{CACHE_BYTES, SYNC_INTERVAL, TOKEN_TTL};
 
 /// The settings of an agent.
 #[derive(Clone, Debug)]
@@ -41,7 +39,7 @@ pub struct AgentConfig {
     /// How callers are authorised.
     pub acl: AclConfig,
     /// The agent's own tokens, until others are set.
-    pub tokens: AgentTokens,
+    pub tokens: TokensSection,
     /// Whether tokens that are set at run time survive a restart.
     pub token_persistence: bool,
     /// Keys that encrypt the agent's files. Without a key nothing can be stored.
@@ -54,22 +52,16 @@ pub struct AgentConfig {
     pub services: Vec<ServiceDefinition>,
     /// Checks from configuration files.
     pub checks: Vec<CheckDefinition>,
-    /// How long a change of output alone may be missing in the catalog. Zero: not at all.
-    pub check_update_interval: Duration,
-    /// Bytes of output kept per check.
-    pub check_output_bytes_max: usize,
-    /// Keep no output of checks.
-    pub discard_check_output: bool,
+    /// Settings of all checks.
+    pub check_settings: CheckSection,
     /// Which checks may run programs.
     pub script_checks: ScriptChecks,
     /// PEM file with the authorities that sign the certificates of check targets. `None`: the system's.
     pub check_authorities: Option<PathBuf>,
     /// Time between full comparisons with the catalog.
     pub sync_interval: Duration,
-    /// How long a blocking read waits by default.
-    pub default_query_time: Duration,
-    /// How long a blocking read may wait.
-    pub max_query_time: Duration,
+    /// How long blocking reads wait.
+    pub queries: QuerySection,
     /// Limit of the cache in bytes.
     pub cache_bytes: usize,
     /// Development mode: random waits are short (D26).
@@ -101,30 +93,6 @@ pub struct AclConfig {
     pub token_ttl: Duration,
     /// The policy while no server can resolve tokens.
     pub down_policy: DownPolicy,
-}
-
-/// The policy while no server can resolve tokens. There is no policy that allows everything: a caller whose rights
-/// are unknown is refused.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum DownPolicy {
-    /// Refuse a token once its `token_ttl` is over.
-    Deny,
-    /// Use the last known rights.
-    #[default]
-    ExtendCache,
-    /// The same, but once `token_ttl` is over, ask in the background while the request continues.
-    AsyncCache,
-}
-
-/// The agent's own tokens.
-#[derive(Clone, Debug, Default)]
-pub struct AgentTokens {
-    /// For requests without a token, and for services without a token of their own.
-    pub default: Option<Secret>,
-    /// For the node itself and for deregistrations. If it is missing, the default token is used.
-    pub agent: Option<Secret>,
-    /// For services from configuration files without a token of their own.
-    pub config_file_service_registration: Option<Secret>,
 }
 
 /// What the agent reports at `agent/self` and `agent/members`.
@@ -167,25 +135,27 @@ impl AgentConfig {
             meta: BTreeMap::new(),
             locality: None,
             acl: AclConfig::default(),
-            tokens: AgentTokens::default(),
+            tokens: TokensSection::default(),
             token_persistence: false,
             keks: Vec::new(),
             default_intention_policy: None,
             sidecar_ports: 21_000..=21_255,
             services: Vec::new(),
             checks: Vec::new(),
-            check_update_interval: CHECK_UPDATE_INTERVAL,
-            check_output_bytes_max: CHECK_OUTPUT_BYTES_MAX,
-            discard_check_output: false,
+            check_settings: CheckSection::default(),
             script_checks: ScriptChecks::default(),
             check_authorities: None,
             sync_interval: SYNC_INTERVAL,
-            default_query_time: WAIT_DEFAULT,
-            max_query_time: WAIT_MAX,
+            queries: QuerySection::default(),
             cache_bytes: CACHE_BYTES,
             dev: false,
             about: About::default(),
         }
+    }
+
+    /// The token for requests about the node itself and for removals.
+    pub(crate) fn node_token(&self) -> Option<&Secret> {
+        self.tokens.agent.as_ref().or(self.tokens.default.as_ref())
     }
 
     /// The node as the catalog should have it.
@@ -220,23 +190,5 @@ impl Default for AclConfig {
             token_ttl: TOKEN_TTL,
             down_policy: DownPolicy::default(),
         }
-    }
-}
-
-impl DownPolicy {
-    /// The text used in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deny => "deny",
-            Self::ExtendCache => "extend-cache",
-            Self::AsyncCache => "async-cache",
-        }
-    }
-}
-
-impl AgentTokens {
-    /// The token for the node itself and for removals.
-    pub(crate) fn for_node(&self) -> Option<&Secret> {
-        self.agent.as_ref().or(self.default.as_ref())
     }
 }

@@ -50,7 +50,7 @@ mod watch;
 pub use crate::agent::{Agent, AgentRequest, StartError};
 pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};
 pub use crate::cache::{Cached, IntentionSet, IntentionsTo, Shared};
-pub use crate::config::{About, AclConfig, AgentConfig, AgentTokens, DownPolicy, ScriptChecks};
+pub use crate::config::{About, AclConfig, AgentConfig, ScriptChecks};
 pub use crate::maintenance::Maintenance;
 pub use crate::own_tokens::{TokenKind, TokensError};
 pub use crate::persist::PersistError;

@@ -20,10 +20,6 @@ pub const FOLLOWS_MAX: usize = 8192;
 
 /// Longest wait of one blocking request that the agent sends for itself; then it sends the next one.
 pub const REFRESH_WAIT: Duration = Duration::from_secs(600);
-/// How long a blocking read waits by default, unless configured. Consul's documented default.
-pub const WAIT_DEFAULT: Duration = Duration::from_secs(300);
-/// How long a blocking read may wait, unless configured. Consul's documented limit.
-pub const WAIT_MAX: Duration = Duration::from_secs(600);
 /// How long a plain read waits for the first answer of the servers.
 pub const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// Failures in a row before refreshing backs off; Consul's cache retries as often without a pause.
@@ -60,10 +56,6 @@ pub const CHECKS_MAX: usize = 8192;
 pub const CHECK_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a check's notes.
 pub const CHECK_NOTES_BYTES_MAX: usize = 4096;
-/// Bytes of a check's output, unless configured. Consul's documented default.
-pub const CHECK_OUTPUT_BYTES_MAX: usize = 4096;
-/// How long a change of output alone may be missing in the catalog. Consul's documented default.
-pub const CHECK_UPDATE_INTERVAL: Duration = Duration::from_secs(300);
 /// Bytes of a check's output kept over a restart: a limit above all usual configurations.
 pub const CHECK_STATE_OUTPUT_BYTES_MAX: usize = 64 << 10;
 /// Bytes read of a file with a verdict: the output with every byte escaped, and the rest of the record.
@@ -102,8 +94,6 @@ pub const CHECK_GRPC_BYTES_MAX: usize = 4096;
 pub const CHECK_AUTHORITIES_BYTES_MAX: u64 = 4 << 20;
 /// Bytes of a program's output that are read at a time.
 pub const CHECK_PROGRAM_READ_BYTES: usize = 16 << 10;
-/// How often services that were critical too long are removed. Consul's documented value.
-pub const REAP_INTERVAL: Duration = Duration::from_secs(30);
 /// How many aliases in a chain are followed at once; longer chains wait for the next change.
 pub const ALIAS_DEPTH_MAX: usize = 8;
 

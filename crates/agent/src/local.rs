@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use concord_config::section::CheckSection;
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
@@ -26,7 +27,7 @@ use concord_runtime::Instant;
 
 pub(crate) use self::alias::alias_of;
 use self::check::CheckStanding;
-pub(crate) use self::check::{CheckRecord, CheckSettings, Report, Verdict};
+pub(crate) use self::check::{CheckRecord, Report, Verdict};
 use self::gone::Gone;
 use self::index::Index;
 pub(crate) use self::mark::{Mark, Source};
@@ -73,7 +74,7 @@ pub(crate) enum Change {
 /// many there are. [`Local::part`] copies the part that a change concerns.
 #[derive(Debug)]
 pub(crate) struct Local {
-    pub(crate) settings: CheckSettings,
+    pub(crate) settings: CheckSection,
     pub(crate) services: Records<InstanceId, ServiceRecord>,
     pub(crate) checks: Records<CheckId, CheckRecord>,
     /// Services to remove from the catalog.
@@ -98,7 +99,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(settings: CheckSettings, sidecar_ports: RangeInclusive<u16>) -> Self {
+    pub(crate) fn new(settings: CheckSection, sidecar_ports: RangeInclusive<u16>) -> Self {
         Self {
             settings,
             services: Records::new(),

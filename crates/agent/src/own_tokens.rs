@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_config::section::TokensSection;
 use concord_model::Secret;
 use concord_runtime::DiskError;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::config::{AgentConfig, AgentTokens};
+use crate::config::AgentConfig;
 use crate::vault::{Content, Vault, VaultError};
 
 /// The file of the tokens that were set, under Consul's name.
@@ -23,11 +24,11 @@ const FILE: &str = "acl-tokens.json";
 /// The kinds of tokens that can be set at run time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum TokenKind {
-    /// See [`AgentTokens::default`](AgentTokens#structfield.default).
+    /// See [`TokensSection::default`](TokensSection#structfield.default).
     Default,
-    /// See [`AgentTokens::agent`].
+    /// See [`TokensSection::agent`].
     Agent,
-    /// See [`AgentTokens::config_file_service_registration`].
+    /// See [`TokensSection::config_file_service_registration`].
     ConfigFileServiceRegistration,
 }
 
@@ -64,7 +65,7 @@ pub(crate) struct OwnTokens {
 
 #[derive(Clone)]
 struct State {
-    configured: AgentTokens,
+    configured: TokensSection,
     /// The tokens that were set. An empty one means no token, whatever is configured.
     set: BTreeMap<TokenKind, Secret>,
     /// Other content of the file.
@@ -103,7 +104,7 @@ impl TokenKind {
         }
     }
 
-    fn of(self, tokens: &mut AgentTokens) -> &mut Option<Secret> {
+    fn of(self, tokens: &mut TokensSection) -> &mut Option<Secret> {
         match self {
             Self::Default => &mut tokens.default,
             Self::Agent => &mut tokens.agent,
@@ -181,7 +182,7 @@ impl OwnTokens {
 
 impl State {
     /// The tokens in force.
-    fn tokens(&self) -> AgentTokens {
+    fn tokens(&self) -> TokensSection {
         let mut tokens = self.configured.clone();
         for (kind, token) in &self.set {
             *kind.of(&mut tokens) = Some(token.clone()).filter(|token| !token.is_empty());
@@ -215,7 +216,7 @@ fn read(vault: &Vault) -> Result<KeptTokens, TokensError> {
     }
 }
 
-fn same(a: &AgentTokens, b: &AgentTokens) -> bool {
+fn same(a: &TokensSection, b: &TokensSection) -> bool {
     let (mut a, mut b) = (a.clone(), b.clone());
     TokenKind::ALL.into_iter().all(|kind| match (kind.of(&mut a), kind.of(&mut b)) {
         (Some(a), Some(b)) => a.matches(b.expose()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use concord_acl::{Labelled, Level, Right};
 use concord_api::agent::AgentService;
 use concord_api::health::HealthCheck;
+use concord_config::section::QuerySection;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{CheckId, InstanceId};
 use concord_rpc::{Caller, RpcError};
@@ -13,7 +14,6 @@ use concord_runtime::Instant;
 
 use crate::agent::Agent;
 use crate::answer::Listed;
-use crate::config::AgentConfig;
 use crate::local::{CheckRecord, ServiceRecord};
 
 impl Agent {
@@ -77,8 +77,8 @@ impl Agent {
     /// The end of a blocking read's wait: the requested time, at most `max_query_time`, plus up to a sixteenth at
     /// random, so that callers do not return at the same time.
     pub(crate) fn deadline(&self, wait: Option<Duration>) -> Instant {
-        let AgentConfig { default_query_time, max_query_time, .. } = &self.inner.config;
-        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(*default_query_time).min(*max_query_time);
+        let QuerySection { default_query_time, max_query_time } = self.inner.config.queries;
+        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(default_query_time).min(max_query_time);
         self.inner.world.clock.now() + wait + self.inner.world.entropy.jitter(wait / 16)
     }
 

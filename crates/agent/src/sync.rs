@@ -83,7 +83,7 @@ impl Agent {
     async fn compare(&self) -> Result<(), RpcError> {
         let config = self.inner.own.now();
         let head = Head {
-            token: config.tokens.for_node().cloned(),
+            token: config.node_token().cloned(),
             consistency: Consistency::Default,
             ..Head::default()
         };

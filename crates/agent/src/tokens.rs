@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use concord_config::section::DownPolicy;
 use concord_model::{Secret, Timestamp};
 use concord_rpc::request::ResolveToken;
 use concord_rpc::{Caller, Head, RpcError, ServerApi, ServerApiExt};
@@ -25,7 +26,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use self::changes::PassedOn;
 use self::table::{Epoch, KnownTokens, Look};
 use crate::caller::{Resolved, TokenKey};
-use crate::config::{AclConfig, DownPolicy};
+use crate::config::AclConfig;
 use crate::limits::{FOLLOWS_MAX, RESOLVES_MAX, RESOLVES_WAITING_MAX};
 use crate::watch::{Told, Watch};
 

@@ -19,6 +19,9 @@ use crate::plain::section;
 /// The setting of the certificate authority that fixes the trust domain.
 pub(crate) const CLUSTER_ID: &str = "cluster_id";
 
+/// How many bytes of a check's output are kept by default, as in Consul.
+pub(crate) const CHECK_OUTPUT_BYTES_MAX: usize = 4096;
+
 /// How long a log file is used by default, as in Consul.
 pub(crate) const LOG_ROTATE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -94,7 +97,7 @@ pub struct AgentSection {
 
 section! {
     /// Checks.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Copy, Debug)]
     pub struct CheckSection, keys CheckKeys, at agent.checks, "";
 
     /// How long changes of a check's output alone may wait.
@@ -106,9 +109,15 @@ section! {
 
     own {
         /// Bytes of a check's output that are kept.
-        output_bytes_max: usize = 0;
+        output_bytes_max: usize = CHECK_OUTPUT_BYTES_MAX;
         /// Whether checks from files may run programs.
         local_script_checks: bool = false;
+    }
+}
+
+impl Default for CheckSection {
+    fn default() -> Self {
+        Self::plain(&CheckKeys::default())
     }
 }
 
@@ -121,6 +130,12 @@ section! {
     default_query_time: Duration = default_query_time, "5m0s";
     /// How long a blocking query may wait.
     max_query_time: Duration = max_query_time, "10m0s";
+}
+
+impl Default for QuerySection {
+    fn default() -> Self {
+        Self::plain(&QueryKeys::default())
+    }
 }
 
 /// The server.
@@ -347,11 +362,12 @@ section! {
 }
 
 /// The policy while tokens cannot be resolved.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DownPolicy {
     /// Deny everything.
     Deny,
     /// Use the last known rights.
+    #[default]
     ExtendCache,
     /// The same, and resolve in the background.
     AsyncCache,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use concord_config::section::CheckSection;
 use concord_model::catalog::{Check, CheckStatus};
 use concord_model::proxy::Settings;
 use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
@@ -15,17 +16,6 @@ use sha2::{Digest, Sha256};
 use super::mark::{Mark, Source};
 use super::streak::Streak;
 use crate::limits::{CHECK_OUTPUT_FRAME_BYTES_MAX, CHECK_STATE_OUTPUT_BYTES_MAX};
-
-/// Settings of all checks on this agent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CheckSettings {
-    /// How long a change of output alone may be missing in the catalog. Zero: not at all.
-    pub(crate) update_interval: Duration,
-    /// Bytes of output kept.
-    pub(crate) output_bytes_max: usize,
-    /// Keep no output.
-    pub(crate) discard_output: bool,
-}
 
 /// A check with its verdict and its state in the catalog.
 #[derive(Clone, Debug)]
@@ -208,7 +198,7 @@ impl CheckRecord {
     }
 
     /// Restores a report from before a restart for the rest of its time. Returns whether it fits this check.
-    pub(super) fn restore(&mut self, verdict: Verdict, settings: CheckSettings, now: Instant) -> bool {
+    pub(super) fn restore(&mut self, verdict: Verdict, settings: CheckSection, now: Instant) -> bool {
         let Verdict { service, ttl, status, output, left } = verdict;
         if self.told || service != self.spec.service_id || self.spec.probe != Probe::Ttl(ttl) {
             return false;
@@ -230,7 +220,7 @@ impl CheckRecord {
     }
 
     /// Applies a report. Returns whether anything changed.
-    pub(super) fn take(&mut self, report: Report, settings: CheckSettings, now: Instant) -> bool {
+    pub(super) fn take(&mut self, report: Report, settings: CheckSection, now: Instant) -> bool {
         self.untried = false;
         if report.heard {
             self.silent_at = now + ttl(&self.spec.probe);
@@ -271,7 +261,7 @@ impl CheckRecord {
     }
 
     /// Bytes of output that are kept. A check may ask for less than the agent's limit, not for more.
-    pub(super) fn output_limit(&self, settings: CheckSettings) -> usize {
+    pub(super) fn output_limit(&self, settings: CheckSection) -> usize {
         self.spec.output_bytes_max.map_or(settings.output_bytes_max, |own| own.min(settings.output_bytes_max))
     }
 }

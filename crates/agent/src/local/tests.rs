@@ -8,7 +8,7 @@ use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, InstanceId};
 use concord_runtime::{Entropy, Instant, SeededEntropy};
 
-use super::{Change, CheckRecord, CheckSettings, Local, Mark, Report, ServiceRecord, Source, Verdict};
+use super::{Change, CheckRecord, CheckSection, Local, Mark, Report, ServiceRecord, Source, Verdict};
 use crate::testing::{instance, service_id};
 
 fn at(seconds: u64) -> Instant {
@@ -20,11 +20,7 @@ fn id(text: &str) -> CheckId {
 }
 
 fn local() -> Local {
-    let settings = CheckSettings {
-        update_interval: Duration::from_secs(300),
-        output_bytes_max: 4096,
-        discard_output: false,
-    };
+    let settings = CheckSection::default();
     Local::new(settings, 21_000..=21_255)
 }
 

@@ -1,12 +1,12 @@
 //! Sets the agent's tokens at run time.
 
 use concord_acl::{Labelled, Level, Right};
+use concord_config::section::TokensSection;
 use concord_model::Secret;
 use concord_rpc::{Caller, RpcError};
 
 use super::{FILE, TokenKind};
 use crate::agent::Agent;
-use crate::config::AgentTokens;
 use crate::registrar::not_kept;
 
 impl Agent {
@@ -52,7 +52,7 @@ impl Agent {
 
     /// Applies the tokens of a new configuration. Tokens stored on disk still win over it; other tokens that were set
     /// do not, as in Consul.
-    pub async fn reload_tokens(&self, configured: AgentTokens) {
+    pub async fn reload_tokens(&self, configured: TokensSection) {
         let own = &self.inner.own;
         let _writing = own.writing.lock().await;
         let mut next = own.state.lock().clone();

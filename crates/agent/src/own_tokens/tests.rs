@@ -140,8 +140,11 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
 
 #[tokio::test(start_paused = true)]
 async fn the_configuration_read_again_replaces_what_is_not_kept() {
-    let configured =
-        || AgentTokens { default: Some(secret("new")), agent: Some(secret("new")), ..AgentTokens::default() };
+    let configured = || TokensSection {
+        default: Some(secret("new")),
+        agent: Some(secret("new")),
+        ..TokensSection::default()
+    };
     let bench = Bench::new(strict());
     let operator = operator(&bench).await;
     bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();

@@ -193,12 +193,12 @@ pub(super) fn done(local: &mut Local, covers: &Covers, outcome: Outcome) {
 fn node_step(config: &AgentConfig) -> Step {
     let request = Registration::of(config.node_record());
     let covers = Covers { node: true, ..Covers::default() };
-    Step::Register { request: Box::new(request), token: config.tokens.for_node().cloned(), covers }
+    Step::Register { request: Box::new(request), token: config.node_token().cloned(), covers }
 }
 
 fn removal(config: &AgentConfig, what: Registered, covers: Covers) -> Step {
     let request = Deregistration { scope: NodeScope::default(), node: config.node.clone(), what };
-    Step::Deregister { request, token: config.tokens.for_node().cloned(), covers }
+    Step::Deregister { request, token: config.node_token().cloned(), covers }
 }
 
 fn service_step(local: &Local, config: &AgentConfig, record: &ServiceRecord) -> Step {

@@ -19,7 +19,7 @@ use concord_runtime::Clock;
 use concord_server::Server;
 use tracing::{error, info, warn};
 
-use super::settings::{Listening, agent_tokens, debug_config, live_settings};
+use super::settings::{Listening, debug_config, live_settings};
 use super::telemetry::Metrics;
 use super::tls::{Presenting, Read, text};
 use super::{logs, node};
@@ -105,7 +105,7 @@ impl Running {
         self.in_force.tls = tls.clone();
         self.presenting.https.limit_handshakes(https.handshake_timeout);
         self.in_force.https.handshake_timeout = https.handshake_timeout;
-        self.agent.reload_tokens(agent_tokens(tokens)).await;
+        self.agent.reload_tokens(tokens.clone()).await;
         self.in_force.acl.tokens = tokens.clone();
         self.http.limit_connections_per_client(*connections_per_client_max);
         self.in_force.http.connections_per_client_max = *connections_per_client_max;

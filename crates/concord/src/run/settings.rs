@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use concord_acl::DefaultPolicy;
-use concord_agent::{About, AclConfig, AgentConfig, AgentTokens, DownPolicy, ScriptChecks};
+use concord_agent::{About, AclConfig, AgentConfig, ScriptChecks};
 use concord_config::address::Port;
-use concord_config::section::{self, AclSection, AgentSection, Config, HttpSection, TokensSection};
+use concord_config::section::{AclSection, AgentSection, Config, HttpSection};
 use concord_front::http::Names;
 use concord_front::http::listener::Settings;
 use concord_model::Uuid;
@@ -86,29 +86,22 @@ pub(super) fn agent_config(
             default_policy: default_policy(*acl_default),
             // A token is resolved together with its policies, so the shortest of these times counts.
             token_ttl: *token_ttl.min(policy_ttl).min(role_ttl),
-            down_policy: match down_policy {
-                section::DownPolicy::Deny => DownPolicy::Deny,
-                section::DownPolicy::ExtendCache => DownPolicy::ExtendCache,
-                section::DownPolicy::AsyncCache => DownPolicy::AsyncCache,
-            },
+            down_policy: *down_policy,
         },
-        tokens: agent_tokens(tokens),
+        tokens: tokens.clone(),
         token_persistence: *token_persistence,
         default_intention_policy: *default_intention_policy,
         // Without a range no port is free, so a sidecar without a port is refused.
         sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
         services: config.definitions.services.clone(),
         checks: config.definitions.checks.clone(),
-        check_update_interval: checks.update_interval,
-        check_output_bytes_max: checks.output_bytes_max,
-        discard_check_output: checks.discard_output,
+        check_settings: *checks,
         script_checks: match (checks.script_checks, checks.local_script_checks) {
             (true, _) => ScriptChecks::FromAnywhere,
             (false, true) => ScriptChecks::FromFiles,
             (false, false) => ScriptChecks::Refused,
         },
-        default_query_time: config.server.queries.default_query_time,
-        max_query_time: config.server.queries.max_query_time,
+        queries: config.server.queries,
         dev: *dev,
         about: About {
             version: CONSUL_LEVEL.to_owned(),
@@ -151,12 +144,6 @@ pub(super) fn ca_settings_of(written: &concord_api::connect::CaSettings) -> CaSe
 /// The server's settings that can change at run time.
 pub(super) fn live_settings(config: &Config) -> LiveSettings {
     LiveSettings { entries: config.server.entries.clone().into(), node_meta: node::meta(config) }
-}
-
-/// The agent's own tokens.
-pub(super) fn agent_tokens(section: &TokensSection) -> AgentTokens {
-    let TokensSection { default, agent, config_file_service_registration } = section.clone();
-    AgentTokens { default, agent, config_file_service_registration }
 }
 
 /// The resolved configuration as `agent/self` shows it. Knobs never show secrets.

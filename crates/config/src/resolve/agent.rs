@@ -12,7 +12,9 @@ use super::Resolver;
 use crate::flags::AgentFlags;
 use crate::host::Host;
 use crate::raw::Raw;
-use crate::section::{AgentSection, CheckSection, QuerySection, RaftSection, ServerSection};
+use crate::section::{
+    AgentSection, CHECK_OUTPUT_BYTES_MAX, CheckSection, QuerySection, RaftSection, ServerSection,
+};
 
 /// Largest factor of the consensus timings. Beyond it, a dead leader would go unnoticed for minutes.
 const RAFT_MULTIPLIER_MAX: i64 = 10;
@@ -122,11 +124,11 @@ impl Resolver<'_> {
     }
 
     fn check_output(&mut self, raw: &Raw) -> usize {
-        let written = raw.check_output_max_size.unwrap_or(4096);
+        let Some(written) = raw.check_output_max_size else { return CHECK_OUTPUT_BYTES_MAX };
         usize::try_from(written).ok().filter(|size| *size > 0).unwrap_or_else(|| {
-            let text = format!("check_output_max_size must be positive, not {written}; the default is 4096");
+            let text = format!("check_output_max_size must be positive, not {written}; the default is {CHECK_OUTPUT_BYTES_MAX}");
             self.fail("check_output_max_size", text);
-            4096
+            CHECK_OUTPUT_BYTES_MAX
         })
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use concord_config::section::DownPolicy;
 use concord_model::Secret;
 use concord_rpc::request::DeleteToken;
 use concord_rpc::{Head, RpcError, ServerApiExt};
 use futures::FutureExt;
 
-use crate::config::{AclConfig, DownPolicy};
+use crate::config::AclConfig;
 use crate::testing::{Bench, name, settle, strict};
 
 const WRITE: &str = r#"service "web" { policy = "write" }"#;

@@ -73,7 +73,7 @@ async fn an_index_beyond_that_of_the_answer_is_not_waited_for() {
 async fn a_wait_is_as_long_as_configured_where_nothing_is_asked_and_no_longer_where_too_much_is() {
     let (usual, most) = (Duration::from_secs(20), Duration::from_secs(60));
     let bench = Bench::with(open(), |config| {
-        (config.default_query_time, config.max_query_time) = (usual, most);
+        (config.queries.default_query_time, config.queries.max_query_time) = (usual, most);
     });
     let caller = bench.agent.caller(None).await.unwrap();
     let leaf = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap();

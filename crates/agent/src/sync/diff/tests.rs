@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use concord_config::section::CheckSection;
 use concord_model::catalog::{CheckStatus, Registered};
 use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, Datacenter, NodeName};
@@ -10,7 +11,7 @@ use concord_runtime::Instant;
 
 use super::{Outcome, Step, compare, done, next_step, recall};
 use crate::config::AgentConfig;
-use crate::local::{Change, CheckSettings, Local, Report, Source};
+use crate::local::{Change, Local, Report, Source};
 use crate::testing::{instance, node, service_id};
 
 const NOW: Instant = Instant::EPOCH;
@@ -55,11 +56,7 @@ fn set(local: &mut Local, id: &str, token: Option<&str>, source: Source, checks:
 }
 
 fn local() -> Local {
-    let settings = CheckSettings {
-        update_interval: Duration::from_secs(300),
-        output_bytes_max: 4096,
-        discard_output: false,
-    };
+    let settings = CheckSection::default();
     Local::new(settings, 21_000..=21_255)
 }
 
