@@ -39,15 +39,13 @@ use crate::limits::{CHECK_INTERVAL_MIN, CHECK_SOON, CHECK_SOON_RUNS, DEV_JITTER_
 use crate::local::{Plan, Report, alias_of};
 use crate::watch::Watch;
 
-/// How often services that were critical too long are removed. Consul's documented value.
-const REAP_INTERVAL: Duration = Duration::from_secs(30);
-
 impl Agent {
     /// Starts a task for each registered check, applies time limits, and removes services that were critical too
     /// long.
     pub(crate) async fn keep_checks(self) {
         let mut changes = self.inner.changed.subscribe();
-        let mut reap_at = self.inner.world.clock.now() + REAP_INTERVAL;
+        let reap_interval = self.inner.config.check_settings.reap_interval.max(CHECK_INTERVAL_MIN);
+        let mut reap_at = self.inner.world.clock.now() + reap_interval;
         loop {
             changes.mark_unchanged();
             self.reconcile_runners();
@@ -59,7 +57,7 @@ impl Agent {
             };
             self.noticed();
             if now >= reap_at {
-                reap_at = now + REAP_INTERVAL;
+                reap_at = now + reap_interval;
                 self.reap_overdue(now).await;
             }
             let wake_at = next.map_or(reap_at, |next| next.min(reap_at));

@@ -169,7 +169,6 @@ pub const ABSENT: &[Absent] = &[
     // Checks.
     idle("enable_agent_tls_for_checks", NO_OWN_TLS),
     idle("check_deregister_interval_min", NOT_YET),
-    idle("check_reap_interval", NOT_YET),
     idle("watches", "watches are not available yet"),
     // Limits and timings.
     idle("autopilot", "the only server has nobody to watch over"),

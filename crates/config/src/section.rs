@@ -102,6 +102,8 @@ section! {
 
     /// How long changes of a check's output alone may wait.
     update_interval: Duration = check_update_interval, "5m0s";
+    /// How often services are looked for that were critical for too long; at least 1s.
+    reap_interval: Duration = check_reap_interval, "30s";
     /// Keep no output of checks.
     discard_output: bool = discard_check_output, "false";
     /// Checks may run programs, those registered over the API too.

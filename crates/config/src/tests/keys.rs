@@ -32,6 +32,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("bootstrap", "server = false bootstrap = true"),
     ("bootstrap_expect", "bootstrap_expect = 3"),
     ("check_output_max_size", "check_output_max_size = 5"),
+    ("check_reap_interval", "check_reap_interval = \"5s\""),
     ("check_update_interval", "check_update_interval = \"5s\""),
     ("checks", "check { name = \"a\" ttl = \"5s\" }"),
     ("client_addr", "client_addr = \"127.0.0.2\""),

@@ -301,3 +301,22 @@ async fn a_reload_replaces_what_files_defined_and_leaves_the_rest() {
     assert!(bench.agent.reload_definitions(&[definition(r#"{"Name":""}"#)], &[]).await.is_err());
     assert_eq!(bench.agent.services(&caller).value.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn services_critical_for_too_long_are_looked_for_as_often_as_configured() {
+    let service = r#"{"Name":"web","Check":{"TTL":"10s","DeregisterCriticalServiceAfter":"1m"}}"#;
+    // The interval, a time at which the service is still there, and one at which it is gone. Nothing is a second.
+    for (interval, before, after) in [(30, 59, 31), (200, 198, 3), (0, 59, 3)] {
+        let bench = Bench::with(open(), |config| {
+            config.check_settings.reap_interval = Duration::from_secs(interval);
+        });
+        let caller = bench.agent.caller(None).await.unwrap();
+        bench.agent.register_service(&caller, &definition(service), false).await.unwrap();
+        let clock = &bench.world.clock;
+        clock.sleep(Duration::from_secs(before)).await;
+        assert_eq!(bench.agent.services(&caller).value.len(), 1, "{interval}");
+        clock.sleep(Duration::from_secs(after)).await;
+        settle().await;
+        assert!(bench.agent.services(&caller).value.is_empty(), "{interval}");
+    }
+}
