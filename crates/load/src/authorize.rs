@@ -119,7 +119,7 @@ fn ask(domain: &str, Pairing { caller, callee }: Pairing) -> Question {
          \"ClientCertSerial\":\"01:02\"}}"
     );
     // A denial names no intention that allows.
-    let expected = format!("default/caller-{caller} => default/callee-{callee}");
+    let expected = format!("default/caller-{caller} =\\u003e default/callee-{callee}");
     Question { method: "POST", path: PATH.to_owned(), body: Some(body), expected }
 }
 

@@ -20,8 +20,8 @@ use tokio::runtime::Builder;
 
 use crate::usage::Group;
 
-/// Headers that hyper writes itself.
-const OWN: [&str; 2] = ["content-length", "date"];
+/// Headers that belong to a connection, or that hyper writes itself.
+const OWN: [&str; 3] = ["connection", "content-length", "date"];
 
 /// A running one; it ends when it is dropped.
 pub(crate) struct BareHttp {

@@ -3,6 +3,7 @@
 mod cluster;
 mod disk;
 mod durability;
+mod histogram;
 mod lease;
 mod single;
 mod world;
