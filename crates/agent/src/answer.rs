@@ -15,13 +15,15 @@ pub struct CacheAnswer<T> {
     pub age: Duration,
     /// Whether the caller's rights hid something.
     pub filtered: bool,
+    /// Whether the servers answered by wider rights than this agent knows the caller to have: it will hear of them.
+    pub(crate) outdated: bool,
 }
 
 impl<T> CacheAnswer<T> {
     /// The same answer with another value.
     pub fn map<U>(self, with: impl FnOnce(T) -> U) -> CacheAnswer<U> {
-        let Self { value, index, hit, age, filtered } = self;
-        CacheAnswer { value: with(value), index, hit, age, filtered }
+        let Self { value, index, hit, age, filtered, outdated } = self;
+        CacheAnswer { value: with(value), index, hit, age, filtered, outdated }
     }
 }
 

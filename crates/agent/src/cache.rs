@@ -278,7 +278,11 @@ fn answer<C: Cached>(
 ) -> CacheAnswer<Arc<C::Kept>> {
     let Read { kept, index, filtered, age } = read;
     let (value, hidden) = shown(question, kept, caller);
-    CacheAnswer { value, index, hit, age, filtered: filtered || hidden }
+    // The servers leave out what these rights do not open. If there is something left to hide, they answered by
+    // rights that have been widened since. A wait for the next answer must not pass over that.
+    let outdated = hidden && !is_shared::<C>(&need(question));
+    let index = if outdated { (index - 1).max(1) } else { index };
+    CacheAnswer { value, index, hit, age, filtered: filtered || hidden, outdated }
 }
 
 /// Pause after an answer, in proportion to its size. Changes during the pause are fetched together. So a series of

@@ -113,11 +113,20 @@ impl Agent {
                 biased;
                 () = follow.changed() => {}
                 answer = self.inner.cache.read(&caller, datacenter, question, wait) => {
+                    let answer = answer?;
+                    if answer.outdated && self.inner.world.clock.now() < wait.until {
+                        // The servers know of wider rights already: answer with them, once this agent knows them.
+                        tokio::select! {
+                            () = follow.changed() => {}
+                            () = self.inner.world.clock.sleep_until(wait.until) => {}
+                        }
+                        continue;
+                    }
                     let caller = follow.caller()?;
                     caller.meet(&need)?;
-                    let CacheAnswer { value, index, hit, age, filtered } = answer?;
+                    let CacheAnswer { value, index, hit, age, filtered, outdated } = answer;
                     let (value, hidden) = shown(question, value, &caller);
-                    return Ok(CacheAnswer { value, index, hit, age, filtered: filtered || hidden });
+                    return Ok(CacheAnswer { value, index, hit, age, filtered: filtered || hidden, outdated });
                 }
             }
         }

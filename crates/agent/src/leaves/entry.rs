@@ -111,7 +111,14 @@ impl LeafState {
     pub(super) fn answer(&self, index: u64, hit: bool, now: Now) -> Option<CacheAnswer<Arc<Leaf>>> {
         let held = self.held.as_ref().filter(|held| self.index != index && held.is_valid(now))?;
         let age = if hit { Instant::from_epoch(now.uptime) - held.at } else { Duration::ZERO };
-        Some(CacheAnswer { value: Arc::clone(&held.leaf), index: self.index, hit, age, filtered: false })
+        Some(CacheAnswer {
+            value: Arc::clone(&held.leaf),
+            index: self.index,
+            hit,
+            age,
+            filtered: false,
+            outdated: false,
+        })
     }
 
     /// Whether there is a leaf that is not valid.

@@ -154,7 +154,7 @@ impl Ctx {
 
 /// Splits an answer from the cache into its value, its metadata and its cache state.
 pub fn cached<T>(answer: CacheAnswer<T>, caller: &Caller) -> (T, Meta, FromCache) {
-    let CacheAnswer { value, index, hit, age, filtered } = answer;
+    let CacheAnswer { value, index, hit, age, filtered, .. } = answer;
     let meta = Meta {
         index,
         known_leader: age.is_zero(),
