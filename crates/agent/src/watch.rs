@@ -56,8 +56,7 @@ impl<R: Request> Watch<R> {
 
     /// Uses another token from now on.
     pub(crate) fn set_token(&mut self, token: Option<Secret>) {
-        let text = |token: &Option<Secret>| token.as_ref().map(|token| token.expose().to_owned());
-        if text(&token) != text(&self.head.token) {
+        if token.as_ref().map(Secret::expose) != self.head.token.as_ref().map(Secret::expose) {
             self.head.token = token;
             self.watching = None;
         }

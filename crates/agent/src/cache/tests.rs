@@ -10,6 +10,7 @@ use concord_rpc::{Caller, Consistency, Need};
 use concord_runtime::Instant;
 
 use super::cached::{is_public, need};
+use super::slot::Read;
 use super::table::{CacheTable, Found, Key, View};
 use super::{Cached, Shared, is_shared};
 use crate::limits::{CACHE_ENTRY_BYTES, CACHE_IDLE};
@@ -150,6 +151,46 @@ fn what_nobody_reads_and_nobody_holds_expires_whatever_its_type() {
     table.expire(at(CACHE_IDLE.as_secs()), CACHE_IDLE);
     assert!(table.find(&key(Nodes("n")), at(0)).is_none());
     assert_eq!(table.load(), (1, CACHE_ENTRY_BYTES), "{held:?}");
+}
+
+/// Rows that the caller may not see, whichever they are.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Hidden;
+
+impl Cached for Hidden {
+    type Request = ListNodes;
+    type Kept = u32;
+    const SHARED: Shared = Shared::SameRights;
+    const CONSISTENCY: Consistency = Consistency::Stale;
+
+    fn request(&self) -> Cow<'_, ListNodes> {
+        Cow::Owned(ListNodes::default())
+    }
+
+    fn keep(&self, nodes: Vec<Node>) -> u32 {
+        u32::try_from(nodes.len()).unwrap()
+    }
+
+    fn bytes(_: &u32) -> usize {
+        4
+    }
+
+    fn less_for(&self, rows: &u32, _: &Caller) -> Option<u32> {
+        (*rows > 0).then_some(0)
+    }
+}
+
+#[test]
+fn n_70_rows_that_wider_rights_have_opened_are_not_passed_over() {
+    let answer = |rows: u32, index: u64| {
+        let read = Read { kept: Arc::new(rows), index, filtered: false, age: Duration::ZERO };
+        super::answer(read, &Hidden, &Caller::unrestricted(None), true)
+    };
+    let outdated = answer(3, 29);
+    assert_eq!((*outdated.value, outdated.index, outdated.filtered, outdated.outdated), (0, 28, true, true));
+    assert_eq!(answer(3, 1).index, 1, "no index is 0");
+    let current = answer(0, 29);
+    assert_eq!((current.index, current.filtered, current.outdated), (29, false, false));
 }
 
 #[test]
