@@ -1,4 +1,4 @@
-//! What a leaf costs: key, request, signature, and judging a chain.
+//! The cost of a leaf: its key, the request, the signature and the verification of a chain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn key() -> Arc<dyn Signer> {
     OsKeys.make(KeyKind::EcP256).expect("a key")
 }
 
-/// The floor: a key and a signed leaf, no request.
+/// The minimum: a key and a signed leaf, without a request.
 #[divan::bench]
 fn keygen_and_sign(bencher: divan::Bencher<'_, '_>) {
     let signer = key();
@@ -78,7 +78,7 @@ fn keygen_and_request(bencher: divan::Bencher<'_, '_>) {
     bencher.bench_local(|| Csr::build(&*key(), &identity).expect("a request"));
 }
 
-/// The server's part: read and check a request, sign a leaf.
+/// The server's part: reading and checking a request, and signing a leaf.
 #[divan::bench(args = [KeyKind::EcP256, KeyKind::EcP384, KeyKind::Rsa2048])]
 fn parse_request_and_sign(bencher: divan::Bencher<'_, '_>, kind: &KeyKind) {
     let provider = provider(*kind);
@@ -95,7 +95,7 @@ fn parse_request_and_sign(bencher: divan::Bencher<'_, '_>, kind: &KeyKind) {
     });
 }
 
-/// The peer's part of a handshake: a leaf directly under the root.
+/// The peer's part of a handshake: verifying a leaf that the root signed directly.
 #[divan::bench]
 fn judge_a_chain(bencher: divan::Bencher<'_, '_>) {
     let provider = provider(KeyKind::EcP256);

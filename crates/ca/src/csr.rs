@@ -1,11 +1,10 @@
-//! Certificate requests (PKCS #10): built for our own leaves, read strictly when others send them.
+//! Certificate requests (PKCS #10): building our own, and reading those of others strictly.
 //!
-//! A request proves that its sender holds a key and says which identity it wants. Nothing else in
-//! it counts: the certificate's shape is fixed by [`crate::x509::build`], so requests for `CA:TRUE`,
-//! other usages or a longer life are without effect (N-54). Names we would have to derive ourselves
-//! (DNS, IP) and names the mesh never uses are refused rather than dropped, so that nobody believes
-//! to have got them (N-52, N-53). Whether the caller may have the identity is the server's decision;
-//! [`check_csr_for`] holds the part of it that needs no token.
+//! A request proves that its sender holds a key, and names the identity that the sender wants. The rest is ignored:
+//! [`crate::x509::build`] fixes the shape of the certificate, so a request for `CA:TRUE`, other usages or a longer life
+//! has no effect (N-54). Names that only the CA may derive (DNS, IP) and names that the mesh never uses are refused,
+//! not dropped, so that no sender believes it got them (N-52, N-53). The server decides whether the caller may have the
+//! identity; [`check_csr_for`] makes the checks that need no token.
 
 use concord_model::{Datacenter, Namespace, Partition, SpiffeError, SpiffeId, TrustDomain};
 
@@ -20,16 +19,16 @@ use crate::x509::{CertificateError, Extensions, GeneralName};
 #[cfg(test)]
 mod tests;
 
-/// Why a request is not accepted.
+/// Why a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CsrRefusal {
     /// More than [`CSR_BYTES_MAX`] bytes.
     #[error("CSR is longer than 16 KiB")]
     TooLong,
-    /// Not PEM of a request.
+    /// Not the PEM text of a request.
     #[error("CSR: {0}")]
     Pem(#[from] PemError),
-    /// Not DER, or not of the form of a request.
+    /// Not DER, or DER that does not have the structure of a request.
     #[error("CSR: {0}")]
     Der(#[from] DerError),
     /// Not a request of version 1.
@@ -47,7 +46,7 @@ pub enum CsrRefusal {
     /// A key the mesh does not accept.
     #[error("CSR: {0}")]
     Key(#[from] KeyRefusal),
-    /// The signature is not the key's: no proof that the sender holds it.
+    /// The signature does not match the key, so the sender has not proved that it holds the key.
     #[error("CSR signature does not prove possession of its key")]
     ProofOfPossession,
     /// A subject alternative name other than a URI.
@@ -56,21 +55,21 @@ pub enum CsrRefusal {
     /// Not exactly one URI.
     #[error("CSR has {0} URIs; exactly one SPIFFE URI is required")]
     Uris(usize),
-    /// The URI is not plain ASCII text.
+    /// The URI contains characters other than printable ASCII.
     #[error("CSR's URI holds something else than printable ASCII")]
     UriCharacters,
-    /// The URI is no identity of the mesh.
+    /// The URI is not an identity of the mesh.
     #[error("CSR: {0}")]
     Identity(#[from] SpiffeError),
-    /// A request for an intermediate that does not name the trust domain alone.
+    /// A request for an intermediate whose URI is not the trust domain itself.
     #[error("CSR for an intermediate must name spiffe://{0}")]
     NotAnIntermediate(TrustDomain),
 }
 
-/// Why an identity is not given out here, whoever asks.
+/// Why this cluster does not issue an identity to the caller, whatever its token allows.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ScopeRefusal {
-    /// An identity of a kind the caller may not ask for.
+    /// An identity of a kind that the caller may not request.
     #[error("identities of kind {0:?} are not given out to this caller")]
     Kind(&'static str),
     /// An identity of another trust domain.
@@ -87,7 +86,7 @@ pub enum ScopeRefusal {
     Namespace(Namespace),
 }
 
-/// A kind of identity a caller may ask for.
+/// A kind of identity that a caller may request.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum IdentityKind {
     /// A service.
@@ -100,10 +99,10 @@ pub enum IdentityKind {
     MeshGateway,
 }
 
-/// Within which identities a caller may ask for one.
+/// The limits on the identities that a caller may request.
 #[derive(Clone, Debug)]
 pub struct SigningScope<'a> {
-    /// The kinds its rights extend to.
+    /// The kinds of identity that the caller may request.
     pub kinds: &'a [IdentityKind],
     /// The cluster's trust domain.
     pub trust_domain: &'a TrustDomain,
@@ -115,29 +114,29 @@ pub struct SigningScope<'a> {
     pub namespace: &'a Namespace,
 }
 
-/// Requests as we make them.
+/// Builds and reads requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Csr;
 
-/// What counts of a request.
+/// The parts of a request that matter.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ParsedCsr {
-    /// The key whose possession it proves.
+    /// The key that the sender has proved to hold.
     pub public_key: PublicKey,
-    /// The identity it asks for; that is all it may say.
+    /// The identity that the sender wants.
     pub identity: SpiffeId,
 }
 
 impl Csr {
-    /// A request for `identity` by the holder of `signer`, as PEM: empty subject, one URI.
+    /// Builds a request for `identity`, signed with `signer`, as PEM: empty subject, one URI.
     pub fn build(signer: &dyn Signer, identity: &SpiffeId) -> Result<String, KeyError> {
         let names = der::sequence(&[der::value(der::primitive(6), identity.to_string().as_bytes())]);
         let wanted = der::sequence(&[extension(oid::SUBJECT_ALT_NAME, true, &names)]);
         Self::sign(signer, &der::sequence::<&[u8]>(&[]), &wanted)
     }
 
-    /// A request for an intermediate's certificate, as PEM; the certificate's shape is fixed by
-    /// [`crate::x509::build::build_intermediate`], whatever is asked for.
+    /// Builds a request for an intermediate certificate, as PEM. [`crate::x509::build::build_intermediate`] fixes the
+    /// shape of the certificate, whatever the request asks for.
     pub fn build_for_intermediate(
         signer: &dyn Signer,
         common_name: &str,
@@ -153,7 +152,7 @@ impl Csr {
         Self::sign(signer, &subject(common_name), &wanted)
     }
 
-    /// Reads a request for an intermediate of this trust domain: its proved key.
+    /// Reads a request for an intermediate of this trust domain and returns the key that it proves.
     pub fn parse_for_intermediate(text: &str, trust_domain: &TrustDomain) -> Result<PublicKey, CsrRefusal> {
         let ParsedCsr { public_key, identity } = Self::parse(text)?;
         match identity {
@@ -177,9 +176,9 @@ impl Csr {
         Ok(pem::encode(pem::REQUEST, &request))
     }
 
-    /// Reads a request and refuses all but one key, proved, and one identity.
+    /// Reads a request. It must contain exactly one key, with proof of possession, and one identity.
     ///
-    /// Cheap checks come first: the signature is verified last, when nothing else is wrong.
+    /// The signature is verified last, because that is the expensive check.
     pub fn parse(text: &str) -> Result<ParsedCsr, CsrRefusal> {
         if text.len() > CSR_BYTES_MAX {
             return Err(CsrRefusal::TooLong);
@@ -187,7 +186,7 @@ impl Csr {
         Self::parse_der(&pem::decode_one(pem::REQUEST, text)?)
     }
 
-    /// As [`Csr::parse`], from DER.
+    /// Like [`Csr::parse`], but reads DER.
     pub fn parse_der(bytes: &[u8]) -> Result<ParsedCsr, CsrRefusal> {
         if bytes.len() > CSR_BYTES_MAX {
             return Err(CsrRefusal::TooLong);
@@ -260,8 +259,8 @@ fn identity_of(wanted: Extensions) -> Result<SpiffeId, CsrRefusal> {
     Ok(SpiffeId::parse(text)?)
 }
 
-/// The checks on the identity a request asks for that need no token: kind, trust domain,
-/// datacenter, partition, namespace (N-50, N-51, N-60). `service:write` and its kin come after.
+/// Checks the requested identity as far as that needs no token: kind, trust domain, datacenter, partition and namespace
+/// (N-50, N-51, N-60). The caller checks `service:write` and similar rights afterwards.
 pub fn check_csr_for(csr: &ParsedCsr, scope: &SigningScope<'_>) -> Result<(), ScopeRefusal> {
     let identity = &csr.identity;
     let (kind, datacenter, partition, namespace) = match identity {

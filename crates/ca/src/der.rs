@@ -1,8 +1,8 @@
-//! DER, strictly: a reader that accepts no other encoding of the same value, and a writer.
+//! Strict DER: a reader that accepts only one encoding of each value, and a writer.
 //!
-//! Only what X.509, PKCS #8 and PKCS #10 need: tags of one byte, lengths of at most four bytes.
-//! Indefinite lengths, lengths with leading zeros and bytes after the end are refused, so that no
-//! two parsers can disagree about what was signed (N-57). Not a general ASN.1 library.
+//! It supports what X.509, PKCS #8 and PKCS #10 need: tags of one byte and lengths of at most four bytes. It refuses
+//! indefinite lengths, lengths with leading zeros and trailing bytes, so that no two parsers can disagree about what
+//! was signed (N-57). It is not a general ASN.1 library.
 
 pub mod time;
 
@@ -36,37 +36,37 @@ pub const SEQUENCE: u8 = 0x30;
 /// SET.
 pub const SET: u8 = 0x31;
 
-/// A context-specific tag around other elements.
+/// The tag of a constructed context-specific element, which contains other elements.
 pub const fn constructed(number: u8) -> u8 {
     0xa0 | number
 }
 
-/// A context-specific tag around a value.
+/// The tag of a primitive context-specific element, which contains a value.
 pub const fn primitive(number: u8) -> u8 {
     0x80 | number
 }
 
-/// Why bytes are not the DER that was expected.
+/// Why bytes are not the expected DER.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DerError {
-    /// The bytes end before the element does.
+    /// The bytes end before the element ends.
     #[error("the encoding ends too early")]
     Truncated,
-    /// An indefinite length, or one not written in the fewest bytes: BER, not DER.
+    /// An indefinite length, or a length not written in the fewest bytes: BER, not DER.
     #[error("a length is not encoded as DER demands")]
     Length,
     /// A tag of more than one byte.
     #[error("a tag is of an unexpected form")]
     TagForm,
-    /// Another element was expected.
+    /// Another element was expected here.
     #[error("expected tag {expected:#04x}, found {found:#04x}")]
     Tag {
-        /// The tag that belongs here.
+        /// The expected tag.
         expected: u8,
-        /// The tag that is here.
+        /// The tag that was found.
         found: u8,
     },
-    /// Bytes follow where the element should have ended.
+    /// Bytes follow the end of the element.
     #[error("there are bytes after the end")]
     Trailing,
     /// A value that is not valid for its type.
@@ -85,29 +85,29 @@ pub struct Element<'a> {
     pub raw: &'a [u8],
 }
 
-/// Reads elements one after the other.
+/// Reads one element after another.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of everything in `bytes`.
+    /// A reader of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether nothing is left.
+    /// Whether all bytes have been read.
     pub fn at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Refuses anything that is left.
+    /// Fails if bytes are left.
     pub fn end(self) -> Result<(), DerError> {
         if self.at_end() { Ok(()) } else { Err(DerError::Trailing) }
     }
 
-    /// The next element, whatever it is.
+    /// Reads the next element, whatever its tag.
     pub fn any(&mut self) -> Result<Element<'a>, DerError> {
         let (tag, length_at) = (*self.rest.first().ok_or(DerError::Truncated)?, 1);
         if tag & 0x1f == 0x1f {
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         Ok(Element { tag, body: &raw[head..], raw })
     }
 
-    /// The next element, which must have this tag.
+    /// Reads the next element, which must have this tag.
     pub fn element(&mut self, tag: u8) -> Result<Element<'a>, DerError> {
         match self.rest.first() {
             Some(found) if *found != tag => Err(DerError::Tag { expected: tag, found: *found }),
@@ -141,22 +141,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The contents of the next element, which must have this tag.
+    /// Reads the next element, which must have this tag, and returns its contents.
     pub fn body(&mut self, tag: u8) -> Result<&'a [u8], DerError> {
         Ok(self.element(tag)?.body)
     }
 
-    /// A reader of the contents of the next element, which must have this tag.
+    /// Reads the next element, which must have this tag, and returns a reader of its contents.
     pub fn nested(&mut self, tag: u8) -> Result<Self, DerError> {
         Ok(Self::new(self.body(tag)?))
     }
 
-    /// The contents of the next element if it has this tag.
+    /// Reads the next element if it has this tag, and returns its contents.
     pub fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, DerError> {
         if self.rest.first() == Some(&tag) { self.body(tag).map(Some) } else { Ok(None) }
     }
 
-    /// A BOOLEAN that is left out when false.
+    /// Reads a BOOLEAN whose default is false and which is absent in that case.
     pub fn default_false(&mut self) -> Result<bool, DerError> {
         match self.optional(BOOLEAN)? {
             None => Ok(false),
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of a non-negative INTEGER, without the zero that only keeps the sign.
+    /// Reads a non-negative INTEGER and returns its bytes without a leading zero byte, which only marks the sign.
     pub fn unsigned(&mut self) -> Result<&'a [u8], DerError> {
         let bad = Err(DerError::Value("INTEGER"));
         match self.body(INTEGER)? {
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A non-negative INTEGER below 256.
+    /// Reads a non-negative INTEGER below 256.
     pub fn small(&mut self) -> Result<u8, DerError> {
         match self.unsigned()? {
             [value] => Ok(*value),
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of a BIT STRING of whole bytes.
+    /// Reads a BIT STRING of whole bytes and returns the bytes.
     pub fn octets_in_bits(&mut self) -> Result<&'a [u8], DerError> {
         match self.body(BIT_STRING)? {
             [0, bytes @ ..] => Ok(bytes),
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The one element that `bytes` are, which must have this tag; nothing may follow.
+/// A reader of the contents of the only element in `bytes`, which must have this tag. Nothing may follow the element.
 pub fn only(bytes: &[u8], tag: u8) -> Result<Reader<'_>, DerError> {
     let mut reader = Reader::new(bytes);
     let inner = reader.nested(tag)?;
@@ -202,7 +202,7 @@ pub fn only(bytes: &[u8], tag: u8) -> Result<Reader<'_>, DerError> {
     Ok(inner)
 }
 
-/// An element with this tag around the parts.
+/// An element with this tag that contains the parts.
 pub fn wrap<P: AsRef<[u8]>>(tag: u8, parts: &[P]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
     let mut out = Vec::with_capacity(length + 6);
@@ -232,7 +232,7 @@ pub fn value(tag: u8, body: &[u8]) -> Vec<u8> {
     wrap(tag, &[body])
 }
 
-/// A non-negative INTEGER from big-endian bytes.
+/// A non-negative INTEGER with this big-endian value.
 pub fn unsigned(bytes: &[u8]) -> Vec<u8> {
     let skip = bytes.iter().take_while(|byte| **byte == 0).count();
     match &bytes[skip..] {
@@ -247,7 +247,7 @@ pub fn octets_in_bits(bytes: &[u8]) -> Vec<u8> {
     wrap(BIT_STRING, &[&[0][..], bytes])
 }
 
-/// A BIT STRING of named bits, the first bit the highest of `bits`; zeros at the end are left out.
+/// A BIT STRING of named bits. The first bit is the highest of `bits`; trailing zeros are left out.
 pub fn named_bits(bits: u16) -> Vec<u8> {
     if bits == 0 {
         return value(BIT_STRING, &[0]);

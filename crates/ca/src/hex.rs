@@ -1,6 +1,6 @@
-//! Bytes as text.
+//! Bytes as hexadecimal text.
 
-/// Bytes as Consul shows ids: two hexadecimal digits each, colons between.
+/// The form in which Consul shows ids: two hexadecimal digits a byte, separated by colons.
 pub fn colon_hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 3);
     for (at, byte) in bytes.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! Keys: the ports through which they are made and used, and what is asked of foreign ones.
+//! Keys: the traits that make private keys and sign with them, and the checks on foreign public keys.
 //!
-//! A [`Signer`] is a private key that need not be in this process's memory; [`PublicKey`] is a key
-//! somebody else holds, accepted only if it is of a kind and strength the mesh uses (N-56).
+//! A [`Signer`] is a private key; it need not be in the memory of this process. A [`PublicKey`] belongs to somebody
+//! else; it is accepted only if the mesh uses its kind and it is strong enough (N-56).
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,36 +25,35 @@ mod tests;
 
 /// Makes and loads private keys.
 pub trait KeyMaker: fmt::Debug + Send + Sync {
-    /// A new key.
+    /// Makes a new key.
     fn make(&self, kind: KeyKind) -> Result<Arc<dyn Signer>, KeyError>;
 
-    /// The key in a PEM text: `EC PRIVATE KEY`, `RSA PRIVATE KEY` or `PRIVATE KEY`.
+    /// Loads the key from PEM text: `EC PRIVATE KEY`, `RSA PRIVATE KEY` or `PRIVATE KEY`.
     fn load(&self, pem: &Secret) -> Result<Arc<dyn Signer>, KeyError>;
 }
 
 /// A private key.
 pub trait Signer: fmt::Debug + Send + Sync {
-    /// Its kind, from which the signature algorithm follows: ECDSA with SHA-256 (P-256) or SHA-384
-    /// (P-384), RSA PKCS #1 with SHA-256.
+    /// Its kind. Signatures use ECDSA with SHA-256 (P-256) or SHA-384 (P-384), or RSA PKCS #1 with SHA-256.
     fn kind(&self) -> KeyKind;
 
     /// Its public half.
     fn public_key(&self) -> &PublicKey;
 
-    /// The signature over `message`, in the form certificates carry.
+    /// Signs `message`. The signature has the form that certificates use.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
 
-    /// The key itself as PEM: SEC 1 for elliptic curves, PKCS #1 for RSA.
+    /// The private key as PEM: SEC 1 for elliptic curves, PKCS #1 for RSA.
     fn private_key(&self) -> Result<Secret, KeyError>;
 }
 
 /// Why a private key cannot be made, loaded or used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyError {
-    /// The text is no PEM of a private key.
+    /// The text is not the PEM of a private key.
     #[error("expected a private key in PEM: \"EC PRIVATE KEY\", \"RSA PRIVATE KEY\" or \"PRIVATE KEY\"")]
     Pem,
-    /// The key is of a kind that is not supported here, or damaged.
+    /// The key is damaged or of an unsupported kind.
     #[error("private key is damaged or of an unsupported kind; supported: ec 256, ec 384, rsa 2048")]
     Unsupported,
     /// The cryptographic library failed.
@@ -62,28 +61,28 @@ pub enum KeyError {
     Library(&'static str),
 }
 
-/// Why somebody's public key is not accepted.
+/// Why a foreign public key is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyRefusal {
-    /// An algorithm or curve the mesh does not use.
+    /// An algorithm or curve that the mesh does not use.
     #[error("public keys of type {0} are not supported; use ec 256, ec 384 or rsa of at least 2048 bits")]
     Unsupported(&'static str),
-    /// An algorithm or curve without a name here.
+    /// An algorithm or curve that this crate does not know; the text contains its object identifier.
     #[error("public keys of type {0} are not supported; use ec 256, ec 384 or rsa of at least 2048 bits")]
     Unknown(String),
     /// An RSA modulus that is too small or too large.
     #[error("RSA key has {0} bits; between 2048 and 8192 are accepted")]
     RsaBits(usize),
-    /// An RSA modulus that cannot be one.
+    /// An even RSA modulus, which cannot be valid.
     #[error("RSA modulus is even")]
     RsaModulus,
-    /// An RSA exponent that makes signatures weak, or none.
+    /// An RSA exponent that is invalid or makes signatures weak.
     #[error("RSA exponent is below 65537, even or longer than 64 bits")]
     RsaExponent,
-    /// A point that is not on its curve.
+    /// A point that is not on its curve, or not in uncompressed form.
     #[error("elliptic-curve point is not on its curve, or not in uncompressed form")]
     Point,
-    /// Not a public key at all.
+    /// Not a public key.
     #[error("public key: {0}")]
     Der(#[from] DerError),
 }
@@ -97,7 +96,7 @@ pub enum PublicKeyKind {
     EcP384,
     /// RSA.
     Rsa {
-        /// Size of the modulus.
+        /// Size of the modulus in bits.
         bits: usize,
     },
 }
@@ -113,7 +112,7 @@ impl From<KeyKind> for PublicKeyKind {
 }
 
 impl PublicKeyKind {
-    /// The kind as one of those a CA may have here.
+    /// The corresponding kind of CA key, if a CA may have such a key.
     pub fn ca_kind(self) -> Option<KeyKind> {
         match self {
             Self::EcP256 => Some(KeyKind::EcP256),
@@ -129,7 +128,7 @@ impl PublicKeyKind {
 pub struct PublicKey {
     spki: Arc<[u8]>,
     kind: PublicKeyKind,
-    /// Where the key itself stands in `spki`: point or RSAPublicKey.
+    /// Where the key itself begins in `spki`: the point or the RSAPublicKey.
     key_at: usize,
 }
 
@@ -140,7 +139,7 @@ impl fmt::Debug for PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo and refuses what the mesh does not accept.
+    /// Reads a SubjectPublicKeyInfo. Refuses keys that the mesh does not accept.
     pub fn parse(spki: &[u8]) -> Result<Self, KeyRefusal> {
         let mut outer = der::only(spki, der::SEQUENCE)?;
         let mut algorithm = outer.nested(der::SEQUENCE)?;
@@ -167,7 +166,7 @@ impl PublicKey {
         Ok(Self { spki: spki.into(), kind, key_at: spki.len() - key.len() })
     }
 
-    /// From a point on P-256 or P-384, uncompressed.
+    /// Builds the key from an uncompressed point on P-256 or P-384.
     pub fn from_point(kind: KeyKind, point: &[u8]) -> Result<Self, KeyRefusal> {
         let curve = match kind {
             KeyKind::EcP256 => oid::P256,
@@ -178,7 +177,7 @@ impl PublicKey {
         Self::parse(&der::sequence(&[algorithm, der::octets_in_bits(point)]))
     }
 
-    /// From an RSAPublicKey.
+    /// Builds the key from an RSAPublicKey.
     pub fn from_rsa(key: &[u8]) -> Result<Self, KeyRefusal> {
         let algorithm = der::sequence(&[der::value(der::OID, oid::RSA), der::value(der::NULL, &[])]);
         Self::parse(&der::sequence(&[algorithm, der::octets_in_bits(key)]))
@@ -189,19 +188,19 @@ impl PublicKey {
         &self.spki
     }
 
-    /// What kind of key it is.
+    /// The kind of the key.
     pub fn kind(&self) -> PublicKeyKind {
         self.kind
     }
 
-    /// The key id the mesh uses: SHA-256 of the SubjectPublicKeyInfo, all 32 bytes of it.
+    /// The key id that the mesh uses: the 32 bytes of the SHA-256 of the SubjectPublicKeyInfo.
     pub fn key_id(&self) -> [u8; 32] {
         let mut id = [0; 32];
         id.copy_from_slice(digest::digest(&digest::SHA256, &self.spki).as_ref());
         id
     }
 
-    /// Whether `signature` is this key's over `message`, under the algorithm with this identifier.
+    /// Whether `signature` is this key's signature over `message`. `algorithm` is the signature algorithm's identifier.
     pub fn verifies(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> bool {
         use signature::{
             ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
@@ -260,7 +259,7 @@ fn check_rsa(key: &[u8]) -> Result<PublicKeyKind, KeyRefusal> {
     Ok(PublicKeyKind::Rsa { bits })
 }
 
-/// The AlgorithmIdentifier of signatures by a key of this kind.
+/// The AlgorithmIdentifier of signatures made with a key of this kind.
 pub fn signature_algorithm(kind: KeyKind) -> Vec<u8> {
     match kind {
         KeyKind::EcP256 => der::sequence(&[der::value(der::OID, oid::ECDSA_SHA256)]),
@@ -271,7 +270,7 @@ pub fn signature_algorithm(kind: KeyKind) -> Vec<u8> {
     }
 }
 
-/// An elliptic-curve key in SEC 1 form (RFC 5915), as openssl writes it.
+/// An elliptic-curve private key in SEC 1 form (RFC 5915), as OpenSSL writes it.
 pub fn sec1(kind: KeyKind, scalar: &[u8], point: &[u8]) -> SecretBytes {
     let curve = if kind == KeyKind::EcP384 { oid::P384 } else { oid::P256 };
     let parameters = der::wrap(der::constructed(0), &[der::value(der::OID, curve)]);
@@ -280,7 +279,7 @@ pub fn sec1(kind: KeyKind, scalar: &[u8], point: &[u8]) -> SecretBytes {
     SecretBytes::new(der::sequence(&[&der::unsigned(&[1])[..], scalar.expose(), &parameters, &public]))
 }
 
-/// What a PKCS #8 document says.
+/// The parts of a PKCS #8 document.
 struct Pkcs8<'a> {
     algorithm: &'a [u8],
     curve: Option<&'a [u8]>,

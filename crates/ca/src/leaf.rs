@@ -1,21 +1,21 @@
-//! The leaf manager: keeps one identity supplied with a leaf that is valid, as a machine.
+//! The leaf manager: a state machine that keeps one identity supplied with a valid leaf.
 //!
 //! ```text
-//!            Wanted              KeyMade             Issued
-//!   Empty ───────────► MakingKey ───────► Signing ───────────► Resting
-//!     ▲                    │ failed          │ refused, late      │ 60-90 % of life, or
-//!     │                    └───────┬─────────┘                    │ the root changed
-//!     │ the leaf expired           ▼                              ▼
-//!     └──────────────────────── Pausing ◄──────────────────── MakingKey
+//!            Wanted             Signed
+//!   Empty ──────────► Trying ────────────► Until the renewal: 60-90 % of life, or earlier if the
+//!                     │    ▲                 │  root changed, or the leaf expired or is not valid yet
+//!   failed or too late│    │ the time is up  │
+//!                     ▼    └─────────────────┤
+//!                   Until a pause ends ──────┘
 //! ```
 //!
-//! It runs by the clock, not only when somebody reads. [`Host`] is what everybody who keeps a leaf runs it in: it performs
-//! the effects in order and keeps the key of the running attempt. Keys are made anew for each leaf and never enter the
-//! machine. An answer that comes for an attempt given up is dropped.
+//! Timers drive the manager, so it renews a leaf even if nobody reads it. Every user of a leaf runs the manager in a
+//! [`Host`], which performs the effects in order and keeps the key of the running attempt. The host makes a new key for
+//! each leaf; keys never enter the manager. The manager drops an answer for an attempt that it has given up.
 //!
-//! The wall clock says whether a leaf is valid; pauses and deadlines go by the time that only goes forward. So the
-//! first event after the wall clock was set, of any kind, withdraws what has expired and asks for another leaf in
-//! place of one that is not valid yet.
+//! The wall clock decides whether a leaf is valid. Pauses and deadlines use the uptime, which only goes forward. So
+//! after somebody has set the wall clock, the next event of any kind withdraws an expired leaf, and replaces a leaf
+//! that is not valid yet.
 
 use std::time::Duration;
 
@@ -34,16 +34,16 @@ mod tests;
 
 pub use self::host::{Host, Input, Task};
 
-/// Counts attempts; answers carry the number of the attempt they are for.
+/// The number of an attempt. An answer carries the number of its attempt.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Attempt(pub u64);
 
-/// What the machine has to know of a leaf.
+/// The facts about a leaf that the manager needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Issued {
-    /// First second of its life.
+    /// First second of the leaf's life.
     pub not_before: Timestamp,
-    /// Last second of its life.
+    /// Last second of the leaf's life.
     pub not_after: Timestamp,
     /// Key id of the certificate that signed it, colon-separated hexadecimal.
     pub authority_key_id: String,
@@ -59,13 +59,13 @@ impl From<&LeafCertificate> for Issued {
     }
 }
 
-/// Why there was no signature.
+/// Why an attempt got no leaf.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SignFailure {
-    /// The servers have enough to do; try again later.
+    /// The servers sign too much already; try again later.
     #[error("Rate limit reached, try again later")]
     RateLimited,
-    /// No server answered.
+    /// No server answered in time.
     #[error("no server signed the certificate in time")]
     Unreachable,
     /// The token does not allow the identity.
@@ -74,61 +74,61 @@ pub enum SignFailure {
     /// No key could be made.
     #[error("no key could be made")]
     NoKey,
-    /// What came is not valid now.
+    /// The certificate in the answer is not valid now.
     #[error("the certificate signed is not valid now; compare the clocks of this machine and the servers")]
     NotValidNow,
 }
 
-/// What happened.
+/// An input of the manager.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
-    /// Somebody needs the leaf. The first one starts the machine, further ones change nothing.
+    /// Somebody needs the leaf. The first such event starts the manager; later ones have no effect.
     Wanted,
-    /// The certificate that signs leaves is now the one with this key id.
+    /// The certificate with this key id now signs leaves.
     RootsChanged {
         /// Colon-separated hexadecimal.
         signing_key_id: String,
     },
-    /// The key for an attempt is there.
+    /// The key for an attempt has been made.
     KeyMade(Attempt),
-    /// The certificate for an attempt is there.
+    /// The certificate for an attempt has arrived.
     Signed(Attempt, Issued),
     /// An attempt failed.
     Failed(Attempt, SignFailure),
-    /// The timer fired, or any other moment.
+    /// The timer fired. Also allowed at any other time.
     Tick,
 }
 
-/// What is to be done.
+/// A request of the manager to its host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Effect {
-    /// Make a key for an attempt, answer with [`Event::KeyMade`].
+    /// Make a key for an attempt; answer with [`Event::KeyMade`] or [`Event::Failed`].
     MakeKey(Attempt),
-    /// Request a signature for the attempt's key, answer with [`Event::Signed`] or [`Event::Failed`].
+    /// Request a signature for the attempt's key; answer with [`Event::Signed`] or [`Event::Failed`].
     RequestSignature(Attempt),
-    /// Present the attempt's leaf from now on; forget the key presented so far.
+    /// Present the attempt's leaf from now on and forget the previous key.
     Publish(Attempt),
-    /// Forget the attempt's key: its answer came too late or was of no use.
+    /// Forget the attempt's key: the attempt failed, or its answer came too late.
     Forget(Attempt),
     /// Present nothing: the leaf has expired.
     Withdraw,
-    /// Tell those who wait for the first leaf that there is none now.
+    /// Tell those who wait for a leaf that there is none now.
     Fail(SignFailure),
-    /// Wake the machine with [`Event::Tick`] at this uptime, and no longer at an earlier one.
+    /// Send [`Event::Tick`] at this uptime. Replaces the previous timer.
     ArmTimer(Duration),
-    /// Tell the operator.
+    /// Tell the operator about a problem.
     Alarm(Alarm),
-    /// What the operator was told of is over.
+    /// Tell the operator that the problem is over.
     AlarmOver,
 }
 
-/// What an operator should look at.
+/// A problem that an operator should look at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Alarm {
-    /// Several attempts have failed in a row, or one in a way that does not pass by itself.
+    /// Several attempts have failed in a row, or one has failed for a reason that does not go away by itself.
     #[error("the leaf certificate cannot be renewed ({failures} failures): {last}")]
     Failing {
-        /// How many.
+        /// The number of failures in a row.
         failures: u32,
         /// Why the last one failed.
         last: SignFailure,
@@ -142,7 +142,7 @@ pub enum Alarm {
     /// The leaf has expired; nothing is presented.
     #[error("the leaf certificate has expired and nothing is presented")]
     Expired,
-    /// The leaf is not valid yet; another is asked for.
+    /// The leaf is not valid yet; the manager requests another.
     #[error(
         "the leaf certificate is not valid before {}: the clock of this machine was set back since, or is wrong; \
          another leaf is asked for",
@@ -166,10 +166,10 @@ impl Alarm {
     }
 }
 
-/// How a manager behaves.
+/// The settings of a manager.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// Spread of re-issues after a change of the root.
+    /// After a change of the root, managers spread their re-issues over this time.
     pub root_change_jitter: Duration,
 }
 
@@ -180,7 +180,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// As for `-dev` (D26): half a second.
+    /// The settings for `-dev` (D26): half a second.
     pub fn dev() -> Self {
         Self { root_change_jitter: Duration::from_millis(500) }
     }
@@ -190,25 +190,24 @@ impl Config {
 enum Phase {
     /// Nobody has wanted a leaf yet.
     Empty,
-    /// Nothing to do before this uptime, or this moment on the wall if that is first: a leaf is held, or an attempt
-    /// has failed.
+    /// Do nothing until this uptime or wall-clock time, whichever is first: a leaf is held, or an attempt has failed.
     Until { uptime: Duration, wall: Timestamp },
-    /// A key is being made, or a signature awaited, until the deadline.
+    /// The host makes a key or waits for a signature, until the deadline (an uptime).
     Trying { attempt: Attempt, deadline: Duration },
 }
 
 impl Phase {
-    /// A pause, whatever becomes of the wall clock.
+    /// A pause that the wall clock does not affect.
     fn pause(now: Now, pause: Duration) -> Self {
         Self::Until { uptime: now.uptime.saturating_add(pause), wall: Timestamp::FAR_FUTURE }
     }
 
-    /// Until a moment on the wall: when it is there, or when it would have been had nobody set the clock.
+    /// Ends when the wall clock reaches this time, or would have reached it if nobody had set the clock.
     fn until(now: Now, wall: Timestamp) -> Self {
         Self::Until { uptime: now.uptime_at(wall), wall }
     }
 
-    /// Ends a pause at this uptime at the latest.
+    /// Makes a pause end at this uptime at the latest.
     fn bring_forward(&mut self, to: Duration) {
         if let Self::Until { uptime, .. } = self {
             *uptime = to.min(*uptime);
@@ -220,7 +219,7 @@ impl Phase {
     }
 }
 
-/// Keeps one identity supplied.
+/// The state machine; see the module's description.
 #[derive(Clone, Debug)]
 pub struct Manager {
     config: Config,
@@ -229,16 +228,16 @@ pub struct Manager {
     leaf: Option<Issued>,
     signing_key_id: Option<String>,
     failures: u32,
-    /// Re-issues in a row that came from another than the active root.
+    /// How many re-issues in a row were not signed by the active root.
     stale: u32,
-    /// The leaf is not valid yet, and has been found so.
+    /// The last event found that the leaf is not valid yet.
     early: bool,
     alarmed: Option<Alarm>,
     armed: Option<Duration>,
 }
 
 impl Manager {
-    /// A manager nobody has asked yet.
+    /// A manager that nobody has asked for a leaf yet.
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -254,7 +253,7 @@ impl Manager {
         }
     }
 
-    /// Takes an event and says what is to be done, in order. `random` gives any 64 bits.
+    /// Handles an event and adds the effects to `out`, in order. `random` returns any 64 bits.
     pub fn on(&mut self, now: Now, event: Event, random: &mut dyn FnMut() -> u64, out: &mut Vec<Effect>) {
         self.withdraw_expired(now, out);
         self.replace_early(now, out);
@@ -282,7 +281,7 @@ impl Manager {
         self.arm(now, out);
     }
 
-    /// The leaf presented.
+    /// The leaf that is presented now.
     pub fn leaf(&self) -> Option<&Issued> {
         self.leaf.as_ref()
     }
@@ -292,7 +291,7 @@ impl Manager {
         self.failures
     }
 
-    /// Whether an attempt runs.
+    /// Whether an attempt is running.
     pub fn is_trying(&self) -> bool {
         matches!(self.phase, Phase::Trying { .. })
     }
@@ -306,13 +305,13 @@ impl Manager {
             self.leaf = None;
             out.push(Effect::Withdraw);
             self.alarm(Alarm::Expired, out);
-            // A pause chosen for a leaf that was still good must not outlive it.
+            // The pause was chosen while the leaf was valid, so it may be too long now.
             self.phase.bring_forward(now.uptime.saturating_add(RETRY_MIN));
         }
     }
 
-    /// Asks for another leaf at once when the one held is not valid yet: the clock was set back, and nobody who goes by
-    /// it accepts the leaf. It is kept meanwhile, in case the clock is set forward again.
+    /// Requests another leaf at once if the current one is not valid yet: the clock was set back, and no peer with such
+    /// a clock accepts the leaf. The current leaf is kept until then, because the clock may be set forward again.
     fn replace_early(&mut self, now: Now, out: &mut Vec<Effect>) {
         let not_before = self.leaf.as_ref().map(|leaf| leaf.not_before).filter(|from| now.wall < *from);
         let was_early = std::mem::replace(&mut self.early, not_before.is_some());
@@ -332,14 +331,14 @@ impl Manager {
             self.stale = 0;
             self.replace_if_stale(now, random);
             if self.leaf.is_none() || self.early {
-                // A pause after failures under the old root: the new one may sign.
+                // The manager may be pausing after failures under the old root. The new root may be able to sign.
                 let soon = share(self.config.root_change_jitter, random);
                 self.phase.bring_forward(now.uptime.saturating_add(soon));
             }
         }
     }
 
-    /// Brings the next attempt forward if the active root has not signed the leaf.
+    /// Brings the next attempt forward if the active root has not signed the current leaf.
     fn replace_if_stale(&mut self, now: Now, random: &mut dyn FnMut() -> u64) {
         let (Some(active), Some(leaf), Phase::Until { .. }) = (&self.signing_key_id, &self.leaf, self.phase)
         else {
@@ -349,7 +348,7 @@ impl Manager {
             self.stale = 0;
             return;
         }
-        // The first time at a random moment of the jitter; if that did not help, ever later.
+        // The first re-issue comes at a random time within the jitter. Each further one waits longer.
         let pause = if self.stale == 0 { Duration::ZERO } else { backoff(self.stale) };
         let pause = pause.saturating_add(share(self.config.root_change_jitter, random));
         self.phase.bring_forward(now.uptime.saturating_add(pause));
@@ -392,11 +391,11 @@ impl Manager {
         self.failures = self.failures.saturating_add(1);
         let mut pause = backoff(self.failures);
         if why == SignFailure::RateLimited && self.leaf.is_some() {
-            // Somebody else's first leaf is more urgent than this renewal.
+            // The first leaf of another identity is more urgent than this renewal.
             pause = pause.saturating_add(share(self.config.root_change_jitter, random));
         }
         if let Some(leaf) = &self.leaf {
-            // The nearer the end, the shorter the pause.
+            // The nearer the leaf's end, the shorter the pause.
             pause = pause.min(leaf.not_after.since(now.wall) / 10).max(RETRY_MIN);
         }
         pause = pause.saturating_add(share(pause / 4, random));
@@ -405,14 +404,14 @@ impl Manager {
         if self.leaf.is_none() || self.early {
             out.push(Effect::Fail(why));
         }
-        // Clocks that disagree do not agree by themselves.
+        // Wrong clocks do not correct themselves, so the operator must know at once.
         let clocks = why == SignFailure::NotValidNow && !matches!(self.alarmed, Some(Alarm::Failing { .. }));
         if clocks || self.failures >= ALARM_AFTER_FAILURES && self.alarmed.is_none() {
             self.alarm(Alarm::Failing { failures: self.failures, last: why }, out);
         }
     }
 
-    /// Gives up a late attempt, begins one that is due.
+    /// Gives up an attempt whose deadline has passed, and starts an attempt that is due.
     fn act(&mut self, now: Now, random: &mut dyn FnMut() -> u64, out: &mut Vec<Effect>) {
         if let Phase::Trying { attempt, deadline } = self.phase
             && deadline <= now.uptime
@@ -427,7 +426,7 @@ impl Manager {
         }
     }
 
-    /// Tells of a leaf that should have been replaced by now.
+    /// Raises an alarm if the leaf should have been replaced by now.
     fn watch(&mut self, now: Now, out: &mut Vec<Effect>) {
         let overdue =
             self.leaf.as_ref().filter(|leaf| overdue_at(leaf) <= now.wall).map(|leaf| leaf.not_after);
@@ -462,11 +461,11 @@ impl Manager {
     }
 }
 
-/// The first and the last moment for a renewal.
+/// The first and the last time for a renewal.
 fn renewal_window(now: Timestamp, leaf: &Issued) -> (Timestamp, Timestamp) {
     let life = leaf.not_after.since(leaf.not_before);
     if life < RENEW_AT_ONCE_BELOW {
-        // At once, but not in a loop: a tenth of what is left, a second at least.
+        // Renew soon, but not in a loop: after a tenth of the remaining life, and at least a second.
         let at = now.plus((leaf.not_after.since(now) / 10).max(RENEW_PAUSE_MIN));
         return (at, at);
     }
@@ -475,7 +474,7 @@ fn renewal_window(now: Timestamp, leaf: &Issued) -> (Timestamp, Timestamp) {
     (from, until.max(from))
 }
 
-/// Half of what is left after the renewal window: from here on it is urgent.
+/// Halfway between the end of the renewal window and the end of the leaf's life. From then on a renewal is urgent.
 fn overdue_at(leaf: &Issued) -> Timestamp {
     let life = leaf.not_after.since(leaf.not_before);
     leaf.not_before.plus(percent(life, RENEW_UNTIL_PERCENT + (100 - RENEW_UNTIL_PERCENT) / 2))
@@ -485,14 +484,14 @@ fn percent(of: Duration, percent: u32) -> Duration {
     of / 100 * percent
 }
 
-/// A random part of a time.
+/// A random part of a duration.
 fn share(of: Duration, random: &mut dyn FnMut() -> u64) -> Duration {
-    // 53 bits are what a float carries exactly.
+    // A float represents 53 bits exactly.
     let fraction = (random() >> 11) as f64 / (1u64 << 53) as f64;
     of.mul_f64(fraction)
 }
 
-/// Doubles with each failure, up to a limit.
+/// Doubles the pause with each failure, up to a limit.
 fn backoff(failures: u32) -> Duration {
     RETRY_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(RETRY_MAX)
 }

@@ -1,13 +1,14 @@
-//! Certificates of the mesh: X.509 built, parsed and verified; certificate requests; sealed keys;
-//! the leaf manager, the provider interface and root rotation as machines that emit effects.
+//! The certificates of the mesh: building, parsing and verifying X.509, certificate requests, sealed keys, the leaf
+//! manager, the interface of CA providers, and root rotation. The leaf manager and root rotation are state machines
+//! that emit effects.
 //!
-//! Nothing here reads a clock, opens a socket or a file, or draws randomness on its own: times are
-//! arguments, serial numbers are passed in, and keys come from the [`KeyMaker`] port. The server
-//! hosts providers that do I/O; agent and proxy host the leaf manager.
+//! This crate reads no clock, opens no socket and no file, and draws randomness only in [`OsKeys`]. Times and serial
+//! numbers are arguments, and keys come from a [`KeyMaker`]. The server hosts providers that do I/O; the agent and the
+//! proxy host the leaf manager.
 //!
-//! DER is written and read by [`der`], strictly: what the mesh issues is fixed to the byte, names
-//! are copied from certificate to certificate unchanged, and what it reads may be no other encoding
-//! of the same thing. Paths are built and signatures checked by webpki and aws-lc.
+//! [`der`] reads and writes DER strictly. It accepts only one encoding of each value. Certificates that the mesh issues
+//! are determined to the byte, and names are copied from certificate to certificate unchanged. webpki and aws-lc build
+//! paths and check signatures.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

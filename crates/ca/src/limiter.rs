@@ -1,20 +1,20 @@
-//! How many signatures are given out: so many a second with a short wait, or so many at a time.
+//! Limits the signing of certificates: by a rate with a short wait, or by the number of concurrent requests.
 //!
-//! Pure: the caller says what time it is, waits as told, and refuses as told (N-61).
+//! The limiter has no clock: the caller passes the time, and itself waits or refuses the request (N-61).
 
 use std::time::Duration;
 
 use crate::limits::CSR_WAIT_MAX;
 
-/// What Consul answers when the limit is reached; clients match it.
+/// Consul's answer when the limit is reached. Clients compare this text.
 pub const RATE_LIMIT_TEXT: &str = "Rate limit reached, try again later";
 
 /// The configured limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CsrLimits {
-    /// `CSRMaxPerSecond`; 0 switches to `max_concurrent`.
+    /// `CSRMaxPerSecond`. With 0, `max_concurrent` applies instead.
     pub max_per_second: f64,
-    /// `CSRMaxConcurrent`; 0 is unlimited.
+    /// `CSRMaxConcurrent`. 0 means unlimited.
     pub max_concurrent: u32,
 }
 
@@ -25,20 +25,20 @@ impl Default for CsrLimits {
     }
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Admission {
-    /// It goes on after this time, which may be zero; its turn is reserved.
+    /// The request may run after this time, which may be zero. Its turn is reserved.
     After(Duration),
-    /// It is refused with [`RATE_LIMIT_TEXT`].
+    /// The request is refused with [`RATE_LIMIT_TEXT`].
     Refused,
 }
 
-/// Counts signatures.
+/// Applies the limits to requests.
 #[derive(Clone, Debug)]
 pub struct CsrLimiter {
     limits: CsrLimits,
-    /// The uptime at which the next turn is free. Not the wall clock: set back, it would shut the door.
+    /// The uptime at which the next turn is free. A wall clock that is set back would block all requests.
     next: Duration,
     in_flight: u32,
 }
@@ -49,8 +49,8 @@ impl CsrLimiter {
         Self { limits, next: Duration::ZERO, in_flight: 0 }
     }
 
-    /// Takes over new limits. Turns already given out stand; where the limits are others than before, the next turn
-    /// is free: a rate that was too low, and is mended, would else hold for up to an hour.
+    /// Applies new limits. Turns that were already given out stay valid. If the limits differ, the next turn is free at
+    /// once; otherwise a rate that was too low would delay requests for up to an hour after its correction.
     pub fn configure(&mut self, limits: CsrLimits) {
         if self.limits != limits {
             self.next = Duration::ZERO;
@@ -58,7 +58,7 @@ impl CsrLimiter {
         self.limits = limits;
     }
 
-    /// A request by the second, at this uptime: takes the next turn, if that is near enough.
+    /// Asks for a turn under the rate limit at this uptime. Reserves the next turn if the wait is short enough.
     pub fn admit(&mut self, now: Duration) -> Admission {
         if self.limits.max_per_second <= 0.0 {
             return Admission::After(Duration::ZERO);
@@ -72,8 +72,8 @@ impl CsrLimiter {
         Admission::After(wait)
     }
 
-    /// A request by number at a time: whether it may go on now. If not, the caller may wait for a
-    /// [`CsrLimiter::leave`] up to [`CSR_WAIT_MAX`] and ask again.
+    /// Asks for a place under the limit of concurrent requests, and returns whether there is one. If not, the caller
+    /// may wait up to [`CSR_WAIT_MAX`] for a [`CsrLimiter::leave`] and ask again.
     pub fn enter(&mut self) -> bool {
         let by_number = self.limits.max_per_second <= 0.0 && self.limits.max_concurrent > 0;
         if by_number && self.in_flight >= self.limits.max_concurrent {
@@ -83,7 +83,7 @@ impl CsrLimiter {
         true
     }
 
-    /// A request that had entered is done.
+    /// Ends a request that has entered.
     pub fn leave(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -110,7 +110,7 @@ mod tests {
                 Admission::Refused => {}
             }
         }
-        // Ten seconds, and what half a second of waiting adds.
+        // Ten seconds at the rate, and the turns of half a second of waiting.
         assert!((500..=527).contains(&admitted), "{admitted}");
     }
 
@@ -130,7 +130,7 @@ mod tests {
         let mut limiter = CsrLimiter::new(limits(0.0001));
         assert_eq!(limiter.admit(NOW), Admission::After(Duration::ZERO));
         assert_eq!(limiter.admit(NOW + MILLI), Admission::Refused);
-        // The same limits again change nothing, so that nobody gets around them by changing something else.
+        // The same limits again change nothing, so that a caller cannot get free turns by changing another setting.
         limiter.configure(limits(0.0001));
         assert_eq!(limiter.admit(NOW + MILLI), Admission::Refused);
         limiter.configure(CsrLimits::default());

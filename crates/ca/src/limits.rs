@@ -1,90 +1,89 @@
-//! Every bound of this crate, each with the reason for its size.
+//! The limits of this crate, with the reason for each value.
 
 use std::time::Duration;
 
-/// Longest certificate request, in bytes of PEM: an RSA-8192 request is about 4 KiB.
+/// Maximum length of a certificate request, in bytes of PEM. An RSA-8192 request has about 4 KiB.
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
-/// Most attributes of a request: one is used; a few are seen in the wild.
+/// Maximum number of attributes of a request. We use one; other software sends a few.
 pub const CSR_ATTRIBUTES_MAX: usize = 8;
-/// Longest certificate, in bytes of DER: a large RSA certificate with many names is about 8 KiB.
+/// Maximum length of a certificate, in bytes of DER. A large RSA certificate with many names has about 8 KiB.
 pub const CERTIFICATE_BYTES_MAX: usize = 32 * 1024;
-/// Most extensions of a certificate or a request: ours have six, public ones about ten.
+/// Maximum number of extensions of a certificate or a request. Ours have six, public ones about ten.
 pub const EXTENSIONS_MAX: usize = 32;
-/// Most subject alternative names: gateways carry a few per listener.
+/// Maximum number of subject alternative names. Gateways have a few for each listener.
 pub const ALTERNATIVE_NAMES_MAX: usize = 256;
-/// Most certificates a peer may present: leaf, two cross-signed roots, two intermediates, the root, and two to spare.
+/// Maximum length of a peer's chain: leaf, two cross-signed roots, two intermediates, root, and two in reserve.
 pub const CHAIN_CERTIFICATES_MAX: usize = 8;
-/// Most certificates in one PEM text: a root set in rotation stays well below.
+/// Maximum number of certificates in one PEM text. The roots during a rotation are far fewer.
 pub const PEM_BLOCKS_MAX: usize = 64;
-/// Longest serial number, in bytes (RFC 5280 §4.1.2.2).
+/// Maximum length of a serial number, in bytes (RFC 5280 §4.1.2.2).
 pub const SERIAL_BYTES_MAX: usize = 20;
-/// Longest key id of an authority, in bytes: ours have 32, a hash of any kind has at most 64.
+/// Maximum length of an authority's key id, in bytes. Ours have 32; no common hash is longer than 64.
 pub const KEY_ID_BYTES_MAX: usize = 64;
 /// Smallest RSA modulus, in bits (NIST SP 800-131A).
 pub const RSA_BITS_MIN: usize = 2048;
-/// Largest RSA modulus, in bits: verification beyond it costs milliseconds.
+/// Largest RSA modulus, in bits. Verifying with a larger one takes milliseconds.
 pub const RSA_BITS_MAX: usize = 8192;
 /// Smallest RSA public exponent (FIPS 186-5).
 pub const RSA_EXPONENT_MIN: u64 = 65_537;
 
-/// How far certificates are dated back, so that clocks a little behind accept them (Consul: one minute).
+/// Certificates are dated back by this time, so that clocks that are slightly slow accept them (Consul: one minute).
 pub const BACKDATE: Duration = Duration::from_secs(60);
-/// How long a cross-signed root is valid (Consul: seven days).
+/// The life of a cross-signed root (Consul: seven days).
 pub const CROSS_SIGNED_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Longest a signing request waits for its turn before it is refused (Consul: 500 ms).
+/// Maximum wait of a signing request for its turn; then it is refused (Consul: 500 ms).
 pub const CSR_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// Key-encryption keys tried for one envelope: the current one and those being rotated out.
+/// How many key-encryption keys are tried for one envelope: the current one and those that are being replaced.
 pub const KEKS_MAX: usize = 8;
 
-/// A leaf is renewed at a random moment after this share of its life, in percent.
+/// A leaf is renewed at a random time after this share of its life, in percent.
 pub const RENEW_FROM_PERCENT: u32 = 60;
-/// A leaf is renewed at a random moment before this share of its life, in percent.
+/// A leaf is renewed at a random time before this share of its life, in percent.
 pub const RENEW_UNTIL_PERCENT: u32 = 90;
-/// A leaf that lives shorter than this is renewed at once (Consul: ten minutes).
+/// A leaf with a shorter life than this is renewed without such a window (Consul: ten minutes).
 pub const RENEW_AT_ONCE_BELOW: Duration = Duration::from_secs(600);
-/// Least time between two attempts of one leaf, whatever its life: a signer that hands out certificates
-/// that are stale at once is not asked in a loop.
+/// Minimum time before a new leaf is renewed, so that a signer of leaves that are too old is not asked in a loop.
 pub const RENEW_PAUSE_MIN: Duration = Duration::from_secs(1);
-/// Leaves are re-issued within this time after the root changed, each at a random moment (Consul: 30 s).
+/// After a change of the root each leaf is re-issued at a random time within this time (Consul: 30 s).
 pub const ROOT_CHANGE_JITTER: Duration = Duration::from_secs(30);
-/// First pause after a failed signature; doubles up to [`RETRY_MAX`].
+/// First pause after a failed attempt. It doubles up to [`RETRY_MAX`].
 pub const RETRY_MIN: Duration = Duration::from_secs(1);
-/// Longest pause after failed signatures: short beside the shortest leaf's remaining tenth (6 min).
+/// Longest pause after failed attempts. It is short compared to the last tenth of the shortest leaf's life (6 min).
 pub const RETRY_MAX: Duration = Duration::from_secs(60);
-/// A request for a signature that is not answered in this time counts as failed.
+/// An attempt without a signature after this time has failed.
 pub const SIGN_TIMEOUT: Duration = Duration::from_secs(30);
-/// Failures in a row before the operator is told.
+/// The operator is told after this number of failures in a row.
 pub const ALARM_AFTER_FAILURES: u32 = 5;
 
-/// An inactive root is removed this many leaf lifetimes after it was rotated out (Consul: two).
+/// An inactive root is removed this number of leaf lives after it was rotated out (Consul: two).
 pub const PRUNE_AFTER_LEAF_LIVES: u32 = 2;
-/// Most inactive roots kept: a rotation every two hours with leaves of three days. Every answer with the roots carries
-/// them all, some 4 KiB each, and so does every record of a rotation.
+/// Maximum number of inactive roots that are kept: enough for a rotation every two hours with leaves of three days.
+/// Each answer with the roots and each record of a rotation contains all of them, about 4 KiB each.
 pub const INACTIVE_ROOTS_MAX: usize = 32;
-/// A root of our own is replaced after this share of its life, in percent: long before leaves would be cut short.
+/// A root that we made is replaced after this share of its life, in percent: long before it shortens leaves.
 pub const ROOT_RENEW_PERCENT: u32 = 70;
-/// From this share of a root's life on the operator is told, in percent.
+/// The operator is told about an old root from this share of its life on, in percent.
 pub const ROOT_ALARM_PERCENT: u32 = 80;
-/// Pause after a replacement of an old root that did not come through.
+/// Pause after a failed replacement of an old root.
 pub const ROOT_RENEW_RETRY: Duration = Duration::from_secs(3600);
-/// The same while the active root is not valid: nothing can be signed meanwhile.
+/// Pause after a failed replacement while the active root is not valid: nothing can be signed during that time.
 pub const ROOT_REPLACE_RETRY: Duration = Duration::from_secs(15);
-/// A wall clock that is off by this much from one look to the next was set, and did not drift.
+/// If the wall clock is off by this time between two checks, somebody has set it; it has not drifted.
 pub const CLOCK_STEP_MIN: Duration = Duration::from_secs(600);
-/// No root is removed for this long after the clock was set: the clock may be wrong, and a root that is gone is gone.
+/// No root is removed for this time after the clock was set: the clock may be wrong, and removal is final.
 pub const PRUNE_AFTER_STEP: Duration = Duration::from_secs(24 * 3600);
-/// How often a step of a rotation that failed is tried again.
+/// Time after which a failed step of a rotation is retried.
 pub const ROTATION_RETRY: Duration = Duration::from_secs(5);
-/// How often the leader looks for roots to prune (Consul: hourly).
+/// How often the leader checks for roots to prune (Consul: hourly).
 pub const PRUNE_CHECK: Duration = Duration::from_secs(3600);
-/// Longest wait for proxies to confirm a new root before it is activated all the same: a proxy that
-/// was away learns the old root's signature over the new one from the chain it is shown.
+/// Maximum wait for proxies to confirm a new root; then it becomes active anyway. A proxy that was away trusts the new
+/// root through the cross-signed certificate in the chain that peers present.
 pub const DISTRIBUTION_WAIT_MAX: Duration = Duration::from_secs(30);
-/// The same for a new root that the old one could not sign: without that signature nobody follows who
-/// has not confirmed, so the wait is long.
+/// The same wait for a new root that the old root could not cross-sign. It is long, because a proxy that has not
+/// confirmed the new root cannot verify it.
 pub const DISTRIBUTION_WAIT_FORCED: Duration = Duration::from_secs(600);
-/// Most cross-signed certificates carried on from the root before: two rotations shortly after another
-/// stay verifiable for those who know the first root only, and chains stay below [`CHAIN_CERTIFICATES_MAX`].
+/// Maximum number of cross-signed certificates that a new root takes over from the previous one. Peers that know only
+/// the first root can verify two quick rotations, and chains stay below [`CHAIN_CERTIFICATES_MAX`].
 pub const CARRIED_CROSS_SIGNATURES_MAX: usize = 2;

@@ -1,4 +1,4 @@
-//! Object identifiers, as the contents of their DER encoding, and their dotted text.
+//! Object identifiers as the contents of their DER encoding, and their dotted text.
 
 /// `rsaEncryption`.
 pub const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -43,23 +43,23 @@ pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 pub const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 0x23];
 /// `id-ce-extKeyUsage`.
 pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
-/// `id-ce`: extensions of the standard itself begin so.
+/// `id-ce`: prefix of the standard X.509 extensions.
 pub const CERTIFICATE_EXTENSIONS: &[u8] = &[0x55, 0x1d];
-/// `id-pe`: extensions of the Internet profile begin so.
+/// `id-pe`: prefix of the extensions of the Internet profile.
 pub const INTERNET_EXTENSIONS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01];
-/// `netscape-cert-extension`: old extensions that OpenSSL still goes by begin so.
+/// `netscape-cert-extension`: prefix of old extensions that OpenSSL still evaluates.
 pub const NETSCAPE_EXTENSIONS: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01];
-/// `netscape-comment`: text, of which nobody makes anything.
+/// `netscape-comment`: a text that no software evaluates.
 pub const NETSCAPE_COMMENT: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x0d];
 /// `id-kp-serverAuth`.
 pub const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// `id-kp-clientAuth`.
 pub const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
-/// `extensionRequest` of PKCS #9: the attribute of a request that carries its extensions.
+/// `extensionRequest` of PKCS #9: the attribute of a request that contains its extensions.
 pub const EXTENSION_REQUEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
 
-/// Whether every library reads this identifier: encoded in the shortest form, each number in four bytes at most (Go
-/// refuses a certificate with a number beyond 31 bits).
+/// Whether every library can read this identifier: it has the shortest encoding, and each number takes at most four
+/// bytes. (Go refuses a certificate with a number of more than 31 bits.)
 pub fn is_plain(oid: &[u8]) -> bool {
     let mut length = 0;
     for byte in oid {
@@ -71,7 +71,7 @@ pub fn is_plain(oid: &[u8]) -> bool {
     length == 0 && !oid.is_empty()
 }
 
-/// The dotted text of an identifier, for messages; `?` where the encoding is broken.
+/// The dotted text of an identifier, for messages. `?` if the encoding is broken.
 pub fn text(oid: &[u8]) -> String {
     let mut arcs: Vec<u64> = Vec::new();
     let mut arc: u64 = 0;

@@ -1,6 +1,6 @@
-//! PEM (RFC 7468), read strictly and written as openssl writes it: 64 characters a line.
+//! PEM (RFC 7468): read strictly, and written as OpenSSL writes it, with 64 characters a line.
 //!
-//! A label is always asked for by name; a text of another label is refused, not skipped.
+//! The caller always names the label. A text with another label is refused, not skipped.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 
 use crate::limits::PEM_BLOCKS_MAX;
 
-/// Label of certificates.
+/// Label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";
-/// Label of certificate requests.
+/// Label of a certificate request.
 pub const REQUEST: &str = "CERTIFICATE REQUEST";
-/// Label of elliptic-curve keys in SEC 1 form.
+/// Label of an elliptic-curve key in SEC 1 form.
 pub const EC_KEY: &str = "EC PRIVATE KEY";
-/// Label of RSA keys in PKCS #1 form.
+/// Label of an RSA key in PKCS #1 form.
 pub const RSA_KEY: &str = "RSA PRIVATE KEY";
-/// Label of keys in PKCS #8 form.
+/// Label of a key in PKCS #8 form.
 pub const PKCS8_KEY: &str = "PRIVATE KEY";
 
 const LINE: usize = 64;
@@ -24,27 +24,27 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// Why a text is not the PEM that was expected.
+/// Why a text is not the expected PEM.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PemError {
-    /// There is no PEM block at all.
+    /// There is no PEM block.
     #[error("no PEM block found; expected \"-----BEGIN {0}-----\"")]
     Missing(&'static str),
-    /// The block is of another type.
+    /// The block has another label.
     #[error("PEM block is of type {found:?}; expected {expected:?}")]
     Label {
-        /// What was expected.
+        /// The expected label.
         expected: &'static str,
-        /// What was found, shortened.
+        /// The label that was found, at most 64 characters.
         found: String,
     },
-    /// A block that does not end, or whose end does not match its beginning.
+    /// A block without an end, or with an end that does not match its beginning.
     #[error("PEM block does not end as it begins")]
     Unfinished,
-    /// The contents are not base64, or carry headers.
+    /// The contents are not base64, or contain headers.
     #[error("PEM block holds something else than base64")]
     Base64,
-    /// Something stands before, between or behind the blocks.
+    /// There is text after a block that is not a block itself.
     #[error("there is text outside the PEM blocks")]
     Around,
     /// More than one block where one is expected, or more than [`PEM_BLOCKS_MAX`].
@@ -68,7 +68,7 @@ pub fn encode(label: &str, der: &[u8]) -> String {
     out
 }
 
-/// Reads the one block a text consists of.
+/// Reads a text that consists of exactly one block with this label.
 pub fn decode_one(label: &'static str, text: &str) -> Result<Vec<u8>, PemError> {
     let mut blocks = decode_all(label, text)?;
     match (blocks.pop(), blocks.is_empty()) {
@@ -78,7 +78,7 @@ pub fn decode_one(label: &'static str, text: &str) -> Result<Vec<u8>, PemError> 
     }
 }
 
-/// Reads the blocks of one type a text consists of; at least one.
+/// Reads a text that consists of one or more blocks with this label.
 pub fn decode_all(label: &'static str, text: &str) -> Result<Vec<Vec<u8>>, PemError> {
     let mut blocks = Vec::new();
     let mut lines = text.lines().map(str::trim_end);
@@ -109,7 +109,7 @@ pub fn decode_all(label: &'static str, text: &str) -> Result<Vec<Vec<u8>>, PemEr
     if blocks.is_empty() { Err(PemError::Missing(label)) } else { Ok(blocks) }
 }
 
-/// The label of the first block, if the text begins with one.
+/// The label of the first block, if the text starts with a block.
 pub fn first_label(text: &str) -> Option<&str> {
     text.trim_start().lines().next()?.trim_end().strip_prefix(BEGIN)?.strip_suffix(DASHES)
 }

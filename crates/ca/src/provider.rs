@@ -1,12 +1,12 @@
-//! Providers: who holds the CA's key and signs with it.
+//! CA providers: they hold the CA's key and sign with it.
 //!
-//! A provider is of a kind. A [`Kind`] is one row of the table in [`kinds`]: its name, how it reads its settings, how a
-//! provider is configured anew, and how it is opened again from what the log keeps. A [`Provider`] is Consul's
-//! interface, asynchronous: whoever hosts it waits for each [`Call`] outside every lock, bounds it in time, cuts it by
-//! dropping it, and makes it again where that may help. Nothing here knows a runtime.
+//! Each provider has a kind. A [`Kind`] is one row of the table in [`kinds`]: it has a name, reads its settings, makes
+//! a new provider, and reopens a provider from what the log keeps. A [`Provider`] has the methods of Consul's
+//! interface, but asynchronous. Its host awaits each [`Call`] without holding a lock, limits its time, cancels it by
+//! dropping it, and repeats it where that may help. Nothing here depends on a runtime.
 //!
-//! What a provider keeps is sealed by its host and stands in the log as `{kind, sealed bytes}`
-//! ([`ProviderRecord`](concord_model::ca::ProviderRecord)). Nothing outside a kind's own folder names it.
+//! The host seals the secrets that a provider keeps. The log stores them as `{kind, sealed bytes}`
+//! ([`ProviderRecord`](concord_model::ca::ProviderRecord)). Only the module of a kind refers to that kind.
 
 use std::fmt;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ pub use self::settings::{CommonSettings, ParsedSettings, SettingFault, SettingRe
 #[cfg(test)]
 mod tests;
 
-/// A call of a provider, under way. Dropping it cuts it.
+/// A running call of a provider. Dropping it cancels it.
 pub type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;
 
 /// A kind of provider.
@@ -45,20 +45,20 @@ pub trait Kind: fmt::Debug + Send + Sync {
     /// Its name in configurations and records.
     fn name(&self) -> &'static str;
 
-    /// What people call its roots.
+    /// The display name of its roots.
     fn root_name(&self) -> &'static str;
 
-    /// What its records are sealed for, unlike that of every other kind: no record opens as one of another kind.
+    /// The purpose for which its records are sealed. It is unique, so no record opens as one of another kind.
     fn purpose(&self) -> &'static str;
 
-    /// Reads settings, those of its own among them. All faults at once, each naming the setting.
+    /// Reads settings, including those of this kind alone. Returns all faults at once; each names its setting.
     fn parse(&self, settings: &Settings) -> Result<ParsedSettings, Vec<SettingFault>>;
 
-    /// A provider that has no root yet, or the one that the settings bring along.
+    /// Makes a provider. It has no root yet, or the root that the settings supply.
     fn configure<'a>(&'a self, means: &'a Means, settings: &'a ParsedSettings)
     -> Call<'a, Arc<dyn Provider>>;
 
-    /// The provider of a published root, from what it kept: after a restart, or on a new leader.
+    /// Reopens the provider of a published root from what it kept: after a restart, or on a new leader.
     fn open<'a>(
         &'a self,
         means: &'a Means,
@@ -70,70 +70,70 @@ pub trait Kind: fmt::Debug + Send + Sync {
 
 /// Holds a CA's key and signs with it.
 ///
-/// Calls may run at the same time. Each may be cut and made again, by this leader or the next one: a call finds what an
-/// earlier one has begun. A failure that may pass is [`ProviderError::Unreachable`].
+/// Calls may run concurrently. The host may cancel a call and repeat it, on this leader or the next one, so a call must
+/// continue what an earlier, cancelled call began. A temporary failure is [`ProviderError::Unreachable`].
 pub trait Provider: fmt::Debug + Send + Sync {
-    /// Its certificates as it knows them, without asking anybody; `None` before there are any.
+    /// Its current certificates, without I/O. `None` before there are any.
     fn chain(&self) -> Option<Arc<CaChain>>;
 
-    /// In a primary: its root, made on the first call, the same ever after.
+    /// In the primary datacenter: its root. The first call makes it; later calls return the same root.
     fn generate_ca_chain(&self, issue: Issue) -> Call<'_, Made>;
 
-    /// In a secondary: a request for an intermediate, to be signed by the primary.
+    /// In a secondary datacenter: a request for an intermediate, for the primary to sign.
     fn generate_intermediate_csr(&self) -> Call<'_, String>;
 
-    /// In a secondary: takes the intermediate over and signs leaves with it from now on.
+    /// In a secondary datacenter: accepts the intermediate and signs leaves with it from now on.
     fn set_intermediate(&self, intermediate: Certificate, root: Certificate) -> Call<'_, ()>;
 
     /// Signs a leaf.
     fn sign<'a>(&'a self, request: LeafRequest<'a>, issue: Issue) -> Call<'a, Certificate>;
 
-    /// In a primary: signs a secondary's request for an intermediate.
+    /// In the primary datacenter: signs a secondary's request for an intermediate.
     fn sign_intermediate<'a>(&'a self, csr: &'a str, issue: Issue) -> Call<'a, Certificate>;
 
-    /// Signs another root, so that those who trust only this one follow. [`ProviderError::NoCrossSigning`] where it
-    /// cannot.
+    /// Cross-signs another root, so that peers that trust only this root can verify the new one. Returns
+    /// [`ProviderError::NoCrossSigning`] if it cannot do that.
     fn cross_sign_ca<'a>(&'a self, new_root: &'a Certificate, issue: Issue) -> Call<'a, Certificate>;
 
-    /// Whether settings of its own kind ask for a provider configured anew, which may have another root. Life times and
-    /// limits do not; a root that has expired does.
+    /// Whether these settings of its own kind require a new provider, which may have another root. Changed life times
+    /// and limits do not require one; an expired root does.
     fn needs_rotation<'a>(&'a self, settings: &'a ParsedSettings, now: Timestamp) -> Call<'a, bool>;
 
-    /// Goes by settings that need no new provider: life times and limits.
+    /// Applies settings that require no new provider: life times and limits.
     fn reconfigure(&self, settings: &ParsedSettings);
 
-    /// Lets go of what it holds elsewhere, once another provider has replaced it or it is not going to be used.
+    /// Releases what it holds in other systems, after another provider has replaced it or if it will not be used.
     fn cleanup(&self) -> Call<'_, ()>;
 }
 
-/// When a certificate is issued, and under which serial number.
+/// The time and the serial number of a certificate to be issued.
 #[derive(Clone, Debug)]
 pub struct Issue {
-    /// The leader's clock.
+    /// The time of the leader's clock.
     pub now: Timestamp,
-    /// Next of the cluster's counter.
+    /// The next number of the cluster's counter.
     pub serial: Serial,
 }
 
-/// A leaf to be signed: what the server has authorised.
+/// A leaf to be signed. The server has authorised it.
 #[derive(Clone, Copy, Debug)]
 pub struct LeafRequest<'a> {
-    /// Who it is for.
+    /// The identity of the leaf.
     pub identity: &'a SpiffeId,
-    /// DNS names that follow from the identity's kind.
+    /// DNS names that the identity's kind determines.
     pub dns_names: &'a [String],
-    /// Addresses that follow from the identity's kind.
+    /// Addresses that the identity's kind determines.
     pub addresses: &'a [std::net::IpAddr],
-    /// The key, taken from a request that proved its possession.
+    /// The key, from a request that proved possession of it.
     pub public_key: &'a PublicKey,
 }
 
-/// A root, and what its provider has to remember.
+/// A root, and what its provider must keep.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// The certificates.
     pub chain: Arc<CaChain>,
-    /// From this, and from the published root, the provider is opened again. Sealed before it is written.
+    /// The provider is reopened from this and from the published root. The host seals it before it is written.
     pub kept: SecretBytes,
 }
 
@@ -142,7 +142,7 @@ pub struct Made {
 pub struct CaChain {
     /// The root.
     pub root: Certificate,
-    /// What stands between the root and leaves, the one that signs leaves last.
+    /// The certificates between the root and the leaves. The last one signs leaves.
     pub intermediates: Vec<Certificate>,
 }
 
@@ -157,7 +157,7 @@ impl CaChain {
         self.intermediates.last().unwrap_or(&self.root)
     }
 
-    /// The record of a root, not active yet. Refuses a root whose key is of a kind that cannot be used here.
+    /// The record of an inactive root. Fails if a CA cannot have a key of the root's kind here.
     pub fn record(&self, name: &str, trust_domain: &TrustDomain) -> Result<CaRoot, ProviderError> {
         let domain = trust_domain.as_str();
         Ok(CaRoot {
@@ -178,7 +178,7 @@ impl CaChain {
     }
 }
 
-/// The PEM of a leaf as it is handed out: the leaf, then the root's intermediates, never the root.
+/// The PEM chain of a leaf as clients get it: the leaf, then the root's intermediates, never the root.
 pub fn chain_pem(leaf: &Certificate, active: &CaRoot) -> String {
     let mut out = leaf.pem();
     for text in &active.intermediate_certs {

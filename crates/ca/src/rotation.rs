@@ -1,5 +1,5 @@
-//! The CA's life on the leader: first root, change of configuration, rotation, retirement of old
-//! roots; a machine that may be killed between any two steps.
+//! The CA's life on the leader: the first root, changes of the configuration, rotation, and removal of old roots. It is
+//! a state machine that may be stopped between any two steps.
 //!
 //! ```text
 //!  Loading ──► GeneratingFirst ──► Proposing ──► Steady ◄────────────────────────────┐
@@ -9,28 +9,28 @@
 //!     │                            │                              ▼                  │
 //!     │                            │                    Generating ─► CrossSigning   │
 //!     │                            │                              │                  │
-//!     │ a rotation was begun       │              stage: both roots published        │
+//!     │ a rotation was staged      │              stage: both roots published        │
 //!     └──────────────────────────────────────────────► Distributing                  │
 //!                                  │                              │ all confirm, or  │
 //!                                  │                              ▼ time is up       │
 //!                                  └──────────────────────► activate ────────────────┘
 //! ```
 //!
-//! What counts is in the log: the set of roots, the configuration and, inside it under
-//! [`PROGRESS_KEY`], how far a rotation has come. Each step is one proposal, applied as a whole or
-//! not at all, and only if nothing has changed since; after a failure of unknown outcome the machine
-//! loads and goes on from what it finds. Before `stage` nothing has been published, and a crash drops
-//! the request. After it a new leader completes the rotation.
+//! The log holds the state: the roots, the configuration and, inside the configuration under [`PROGRESS_KEY`], the
+//! progress of a rotation. Each step is one proposal. It is applied as a whole or not at all, and only if nothing has
+//! changed in between. After a failure with unknown outcome the machine reads the log again and continues from there.
+//! Before `stage` nothing is published, and a crash drops the request. After `stage` a new leader completes the
+//! rotation.
 //!
-//! Why no handshake fails: until `activate` leaves come from the old root, which everybody trusts.
-//! After it they carry the old root's signature over the new one, so that those who have not heard
-//! verify them too. An old root goes when every leaf it signed has long expired. For that the host
-//! must sign leaves only while its provider's certificate is the active root's signing certificate
-//! ([`may_sign`]); in between it answers that signing is closed for a moment.
+//! No handshake fails during a rotation. Until `activate` the old root signs leaves, and everybody trusts it. After
+//! `activate` each chain contains the new root cross-signed by the old one, so peers that do not know the new root yet
+//! can verify it. An old root is removed only when all leaves that it signed expired long ago. For this the host must
+//! sign leaves only while its provider's certificate is the active root's signing certificate ([`may_sign`]). In
+//! between it answers that it cannot sign for a moment.
 //!
-//! The wall clock may be set in either direction. Pauses and periods go by the time that only goes forward. A root of
-//! our own that is not valid by the clock of the moment (made under a wrong one, or over), or that is old, is
-//! replaced without being asked for; and no root is removed for a day after the clock was set.
+//! The wall clock may be set in either direction. Pauses and periods use the uptime, which only goes forward. The
+//! machine replaces a root of our own without a request if it is old, or not valid now: it has expired, or it was made
+//! when the clock was wrong. After the clock was set, no root is removed for a day.
 
 use std::time::Duration;
 
@@ -53,25 +53,25 @@ pub use self::progress::{PROGRESS_KEY, Pending, Progress, public_state};
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
-    /// The log is being read.
+    /// Waiting for the contents of the log.
     Loading(Step),
-    /// Something failed; the log is read again at this uptime.
+    /// A step failed. The log is read again at this uptime.
     Waiting(Duration),
-    /// The very first root is being made.
+    /// Waiting for the very first root.
     GeneratingFirst(Step),
-    /// The root of a rotation is being made.
+    /// Waiting for the new root of a rotation.
     Generating(Step, Change),
-    /// The new root is being signed by the old one.
+    /// Waiting for the old root to cross-sign the new one.
     CrossSigning(Step, Change, Box<CaRoot>, Option<ProviderRecord>),
-    /// Something is being written.
+    /// Waiting for a proposal to be applied.
     Proposing(Step),
-    /// Both roots are published; waiting for proof.
+    /// Both roots are published. Waiting until all subscribers confirm, at most until this uptime.
     Distributing { root_id: String, confirm_by: Duration },
-    /// Nothing is under way.
+    /// No change is running.
     Steady,
 }
 
-/// Whether the provider of the active root signs.
+/// Whether the active root's provider is ready to sign.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Using {
     Not,
@@ -80,11 +80,11 @@ enum Using {
     Ready,
 }
 
-/// The CA's life on the leader. Made when leadership begins, dropped when it ends.
+/// The CA's life on the leader. The host starts a machine when leadership begins, and drops it when leadership ends.
 #[derive(Clone, Debug)]
 pub struct Machine {
     trust_domain: TrustDomain,
-    /// The configuration of a cluster without one.
+    /// The configuration for a cluster that has none.
     initial: CaConfig,
     initial_leaf_life: Duration,
     steps: u64,
@@ -93,20 +93,20 @@ pub struct Machine {
     persisted: Persisted,
     request: Option<RequestId>,
     prune_check: Duration,
-    /// The next look at the life of the active root.
+    /// The uptime of the next check of the active root's life.
     life_check: Duration,
-    /// Whether the active root was valid when it was looked at last.
+    /// Whether the active root was valid at the last event.
     was_valid: bool,
-    /// What the operator was told last, and when he is told again.
+    /// The last alarm about the root, and the uptime at which it is repeated.
     told: Option<(Alarm, Duration)>,
-    /// The clocks when they were looked at last.
+    /// The clocks at the last event.
     seen: Now,
     armed: Option<Duration>,
 }
 
 impl Machine {
-    /// A machine of a new leader; begins with reading the log. `initial` is what a cluster without a
-    /// CA starts with.
+    /// Starts the machine of a new leader; it reads the log first. A cluster without a CA gets the configuration
+    /// `initial`.
     pub fn start(
         now: Now,
         trust_domain: TrustDomain,
@@ -123,7 +123,7 @@ impl Machine {
             using: Using::Not,
             persisted: Persisted::default(),
             request: None,
-            // The clock may be set in the first hour of a machine.
+            // The clock may have been set before this machine started, or may be set soon after.
             prune_check: now.uptime.saturating_add(PRUNE_CHECK),
             life_check: Duration::ZERO,
             was_valid: true,
@@ -135,8 +135,8 @@ impl Machine {
         own
     }
 
-    /// Takes an event and says what is to be done, in order. Answers to effects that are no longer
-    /// awaited change nothing.
+    /// Handles an event and adds the effects to `out`, in order. Answers that the machine no longer awaits change
+    /// nothing.
     pub fn on(&mut self, now: Now, event: Event, out: &mut Vec<Effect>) {
         self.look_at_the_clock(now, out);
         match event {
@@ -159,7 +159,7 @@ impl Machine {
         self.arm(out);
     }
 
-    /// What is under way, for status displays.
+    /// The current phase, for status displays.
     pub fn phase(&self) -> &'static str {
         match self.phase {
             Phase::Loading(_) | Phase::Waiting(_) => "loading",
@@ -172,19 +172,19 @@ impl Machine {
         }
     }
 
-    /// Whether nothing is under way and the active root's provider signs.
+    /// Whether no change is running and the active root's provider signs.
     pub fn is_steady(&self) -> bool {
         self.phase == Phase::Steady && self.using == Using::Ready
     }
 
-    /// Whether a change may begin now. Where the active root's key is lost nothing will ever sign with it: a rotation
-    /// without its signature over the new root is the way out, and needs no more than that nothing else is under way.
+    /// Whether a change may start now. If the active root's key is lost, nothing can sign with it; then only a rotation
+    /// without cross-signing helps. Such a rotation requires only that no other change is running.
     pub fn accepts(&self, without_cross_signing: bool) -> bool {
         self.is_steady() || self.phase == Phase::Steady && without_cross_signing
     }
 }
 
-/// Whether a provider whose certificate this is may sign leaves: it is the active root's.
+/// Whether a provider with this signing certificate may sign leaves: it must be the active root's.
 pub fn may_sign(signing: &Certificate, roots: &CaRoots) -> bool {
     roots.active().is_some_and(|active| active.signing_key_id == signing.key_id_text())
 }

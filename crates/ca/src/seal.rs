@@ -1,9 +1,9 @@
-//! Sealed envelopes: how CA keys lie in the log and in snapshots (N-118).
+//! Sealed envelopes: the form in which the log and snapshots contain CA keys (N-118).
 //!
-//! AES-256-GCM. The data is encrypted under a key of its own, made for this envelope alone; that key
-//! is wrapped once for each key-encryption key. The purpose is authenticated data of both, the
-//! key-encryption key's fingerprint of its wrap, so that an envelope can neither be opened for
-//! another purpose nor a wrap be moved. Key-encryption keys come from outside the data directory.
+//! The cipher is AES-256-GCM. Each envelope has its own data key, which encrypts the data. Each key-encryption key
+//! wraps that data key once. The purpose is authenticated data of the encryption and of each wrap; a wrap also
+//! authenticates the fingerprint of its key-encryption key. So an envelope cannot be opened for another purpose, and a
+//! wrap cannot be moved. Key-encryption keys come from outside the data directory.
 
 use std::fmt;
 
@@ -20,36 +20,36 @@ use crate::limits::KEKS_MAX;
 #[cfg(test)]
 mod tests;
 
-/// Fills a buffer with bytes nobody can guess; the port through which randomness comes.
+/// Fills a buffer with unpredictable bytes. The only source of randomness of this module.
 pub type Entropy<'a> = &'a mut dyn FnMut(&mut [u8]);
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 
-/// Why something could not be sealed or opened.
+/// Why sealing or opening failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SealError {
     /// The text of a key-encryption key is not 32 bytes in base64.
     #[error("a key-encryption key must be 32 bytes, written in base64")]
     Kek,
-    /// There is no key-encryption key, or more than [`KEKS_MAX`].
+    /// There are no key-encryption keys, or more than [`KEKS_MAX`].
     #[error("between 1 and 8 key-encryption keys are needed, found {0}")]
     KekCount(usize),
-    /// The envelope was sealed for something else.
+    /// The envelope was sealed for another purpose.
     #[error("the envelope was sealed for {sealed_for:?}, not for {wanted:?}")]
     Purpose {
-        /// What it was sealed for.
+        /// The purpose for which it was sealed.
         sealed_for: String,
-        /// What was asked for.
+        /// The purpose for which it should be opened.
         wanted: String,
     },
-    /// None of the key-encryption keys at hand opens it.
+    /// None of the given key-encryption keys opens the envelope.
     #[error("none of the key-encryption keys at hand opens the envelope; it wants {}", .wanted.join(" or "))]
     UnknownKek {
-        /// Fingerprints of the keys that would.
+        /// Fingerprints of the keys that can open it.
         wanted: Vec<String>,
     },
-    /// The envelope was changed, or is damaged.
+    /// The envelope was modified or is damaged.
     #[error("the envelope has been changed or is damaged")]
     Damaged,
     /// The cryptographic library failed.
@@ -57,7 +57,7 @@ pub enum SealError {
     Library,
 }
 
-/// A key-encryption key: 32 bytes.
+/// A key-encryption key of 32 bytes.
 #[derive(Clone)]
 pub struct Kek {
     key: SecretBytes,
@@ -71,7 +71,7 @@ impl fmt::Debug for Kek {
 }
 
 impl Kek {
-    /// From its 32 bytes.
+    /// Builds the key from its 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SealError> {
         if bytes.len() != KEY_BYTES {
             return Err(SealError::Kek);
@@ -83,20 +83,20 @@ impl Kek {
         Ok(Self { key: SecretBytes::new(bytes.to_vec()), id })
     }
 
-    /// From base64 text, as it stands in a file or a variable; space around it does not count.
+    /// Reads base64 text, as it is in a file or a variable. Surrounding white space is ignored.
     pub fn parse(text: &str) -> Result<Self, SealError> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| SealError::Kek)?);
         Self::from_bytes(&bytes)
     }
 
-    /// A new one, and its base64 text to be kept.
+    /// Makes a new key, and its base64 text for storage.
     pub fn generate(entropy: Entropy<'_>) -> Result<(Self, concord_model::Secret), SealError> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         entropy(&mut *bytes);
         Ok((Self::from_bytes(&*bytes)?, concord_model::Secret::new(STANDARD.encode(*bytes))))
     }
 
-    /// Its fingerprint: says which key it is and nothing of the key.
+    /// The key's fingerprint. It identifies the key and reveals nothing of it.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -124,7 +124,7 @@ pub fn seal(
     Ok(Sealed { purpose: purpose.to_owned(), nonce, ciphertext, wraps })
 }
 
-/// Opens an envelope that was sealed for `purpose`, with any of the keys.
+/// Opens an envelope that was sealed for `purpose`, with one of the keys.
 pub fn open(purpose: &str, sealed: &Sealed, keks: &[Kek]) -> Result<SecretBytes, SealError> {
     if sealed.purpose != purpose {
         return Err(SealError::Purpose { sealed_for: sealed.purpose.clone(), wanted: purpose.to_owned() });
@@ -140,7 +140,7 @@ pub fn open(purpose: &str, sealed: &Sealed, keks: &[Kek]) -> Result<SecretBytes,
     decrypt(data_key.expose(), purpose.as_bytes(), &sealed.nonce, &sealed.ciphertext)
 }
 
-/// Opens an envelope and seals it anew under other keys: after a key-encryption key was added or left out.
+/// Opens an envelope and seals it under other keys, after a key-encryption key was added or removed.
 pub fn reseal(
     purpose: &str,
     sealed: &Sealed,
@@ -151,7 +151,7 @@ pub fn reseal(
     seal(purpose, open(purpose, sealed, old)?.expose(), new, entropy)
 }
 
-/// Lengths in front, so that no two pairs give the same bytes.
+/// The length before the purpose makes the encoding unambiguous.
 fn wrap_data(purpose: &str, kek_id: &str) -> Vec<u8> {
     let length = u64::try_from(purpose.len()).unwrap_or(u64::MAX).to_be_bytes();
     [&b"concord key wrap\0"[..], &length, purpose.as_bytes(), kek_id.as_bytes()].concat()

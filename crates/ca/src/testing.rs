@@ -1,5 +1,5 @@
-//! For tests and simulation only: keys that replay, certificates bent in every way, the matrix of chains that must be
-//! refused, each with its reason, and a kind of provider whose calls do as they are told.
+//! For tests and simulation only: reproducible keys, malformed certificates, the table of chains that must be refused
+//! (each with its reason), and a kind of provider whose calls a test controls.
 
 mod forge;
 mod gated;

@@ -1,9 +1,9 @@
-//! The mesh's side of TLS: the verifier, the leaf that is presented, and the two configurations.
+//! The mesh's use of TLS: the verifier, the leaf that we present, and the configurations of both roles.
 //!
-//! Both roles require a certificate of the peer and judge it with [`crate::verify`] at every
-//! handshake: sessions are never resumed, no tickets are issued, no early data is sent or taken
-//! (N-86, N-87). TLS 1.2 and 1.3, key exchange with a post-quantum share first. Roots and leaf are
-//! read at each handshake, so that they swap without touching connections.
+//! Both roles require a certificate of the peer and verify it with [`crate::verify`] at each handshake. Sessions are
+//! never resumed, no tickets are issued, and no early data is sent or accepted (N-86, N-87). TLS 1.2 and 1.3 are
+//! supported; the first key exchange offered is post-quantum. Each handshake reads the current roots and leaf, so they
+//! can change without affecting connections.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::x509::{Certificate, CertificateError};
 #[cfg(test)]
 mod tests;
 
-/// Tells the time: the port through which this module learns it.
+/// Returns the time. This module has no other clock.
 pub trait TimeSource: fmt::Debug + Send + Sync {
     /// The wall clock's time.
     fn now(&self) -> Timestamp;
@@ -41,15 +41,15 @@ pub enum PresentError {
     /// The chain cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The leaf is not one that peers would accept.
+    /// Peers would refuse the leaf.
     #[error("the leaf would be refused: {0}")]
     Refused(#[from] Refusal),
-    /// The private key cannot be read, or is not the leaf's.
+    /// The private key cannot be read, or does not belong to the leaf.
     #[error("the private key cannot be read or is not the leaf's")]
     Key,
 }
 
-/// A leaf with chain and key, ready to be presented.
+/// A leaf with its chain and private key, ready to be presented.
 #[derive(Clone, Debug)]
 pub struct Presented {
     key: Arc<CertifiedKey>,
@@ -57,7 +57,7 @@ pub struct Presented {
 }
 
 impl Presented {
-    /// From the chain and the key as PEM; refuses what a peer of the mesh would refuse.
+    /// Builds it from the chain and the key as PEM. Fails if a peer of the mesh would refuse the leaf.
     pub fn try_new(chain: &str, private_key: &Secret) -> Result<Self, PresentError> {
         let chain: Vec<CertificateDer<'static>> = Certificate::parse_pem_chain(chain)?
             .iter()
@@ -79,7 +79,7 @@ impl Presented {
         Ok(Self { key: Arc::new(key), leaf })
     }
 
-    /// Whom it speaks for, and until when.
+    /// The leaf's identity, life and numbers.
     pub fn leaf(&self) -> &Verified {
         &self.leaf
     }
@@ -89,15 +89,15 @@ impl Presented {
         &self.leaf.id
     }
 
-    /// Whether it may be presented at `now`.
+    /// Whether the leaf may be presented at `now`.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.leaf.not_before <= now && now <= self.leaf.not_after
     }
 }
 
-/// Where the leaf of the moment is kept; the TLS library asks it at every handshake.
+/// Holds the current leaf. The TLS library reads it at each handshake.
 ///
-/// An expired leaf is never handed out, whoever forgot to replace it.
+/// An expired leaf is never presented, even if nobody has replaced it.
 #[derive(Debug)]
 pub struct LeafSlot {
     slot: ArcSwapOption<Presented>,
@@ -110,12 +110,12 @@ impl LeafSlot {
         Self { slot: ArcSwapOption::empty(), time }
     }
 
-    /// Presents this leaf from now on; connections that stand are not touched.
+    /// Presents this leaf from now on. Existing connections are not affected.
     pub fn publish(&self, leaf: Presented) {
         self.slot.store(Some(Arc::new(leaf)));
     }
 
-    /// Presents nothing from now on: handshakes fail.
+    /// Presents nothing from now on, so handshakes fail.
     pub fn clear(&self) {
         self.slot.store(None);
     }
@@ -147,22 +147,22 @@ impl ResolvesClientCert for LeafSlot {
     }
 }
 
-/// Judges peers by SPIFFE identity, in both roles.
+/// Verifies peers by their SPIFFE identity, in both roles.
 #[derive(Debug)]
 pub struct MeshVerifier {
     bundles: Arc<dyn Bundles>,
     algorithms: WebPkiSupportedAlgorithms,
-    /// The services a server may be; empty in the server's own role.
+    /// The services that a server may be. Empty when the peers are clients.
     expected: Box<[ServiceIdentity]>,
 }
 
 impl MeshVerifier {
-    /// Judges clients: any service of a trusted domain may come in; intentions decide afterwards.
+    /// Verifies clients. Any service of a trusted domain is accepted here; intentions decide afterwards.
     pub fn of_clients(bundles: Arc<dyn Bundles>) -> Self {
         Self { bundles, algorithms: provider().signature_verification_algorithms, expected: Box::default() }
     }
 
-    /// Judges servers: only these services, compared as a whole. No service, no connection.
+    /// Verifies servers: only these services are accepted, compared as a whole. An empty list refuses every server.
     pub fn of_servers(
         bundles: Arc<dyn Bundles>,
         expected: impl IntoIterator<Item = ServiceIdentity>,
@@ -188,7 +188,7 @@ impl MeshVerifier {
 }
 
 impl ClientCertVerifier for MeshVerifier {
-    /// None: a list of roots would tell strangers whom we trust, and grow in a rotation.
+    /// Empty: a list of roots would tell strangers whom we trust, and would grow during a rotation.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -227,7 +227,7 @@ impl ClientCertVerifier for MeshVerifier {
 }
 
 impl ServerCertVerifier for MeshVerifier {
-    /// The server name is not looked at: it routes, it does not identify.
+    /// The server name is ignored: it routes connections, it does not identify a service.
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -268,12 +268,12 @@ impl ServerCertVerifier for MeshVerifier {
     }
 }
 
-/// The one crypto provider (D12).
+/// The only crypto provider (D12).
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// Passes the time port on to the TLS library.
+/// Gives the time to the TLS library.
 #[derive(Debug)]
 struct TlsTime(Arc<dyn TimeSource>);
 
@@ -283,7 +283,7 @@ impl TimeProvider for TlsTime {
     }
 }
 
-/// The configuration of a listener of the mesh. The caller may set ALPN.
+/// The TLS configuration of a mesh listener. The caller may set ALPN.
 pub fn server_config(
     time: Arc<dyn TimeSource>,
     verifier: MeshVerifier,
@@ -299,7 +299,7 @@ pub fn server_config(
     Ok(config)
 }
 
-/// The configuration for calling a service of the mesh. The caller may set ALPN.
+/// The TLS configuration for connecting to a service of the mesh. The caller may set ALPN.
 pub fn client_config(
     time: Arc<dyn TimeSource>,
     verifier: MeshVerifier,

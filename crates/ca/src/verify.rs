@@ -1,10 +1,10 @@
-//! Who is at the other end: a presented chain, judged against the roots of its trust domain.
+//! Verifies the chain that a peer presents against the roots of its trust domain.
 //!
-//! Order of the checks: bounds, the leaf's own form (what webpki does not look at: key usages,
-//! basic constraints, names), its identity, its life, then the path, which webpki builds, and what
-//! webpki leaves out on that path (the root's life and path length, an intermediate's key usage).
-//! Every way to fail has its own [`Refusal`] (N-85). There is no host name: a SPIFFE id is compared
-//! as a whole, and common names and DNS names never make an identity.
+//! The checks come in this order: limits; the form of the leaf, which webpki does not check (key usages, basic
+//! constraints, names); its identity; its life; the path, which webpki builds; and the parts of the path that webpki
+//! does not check (the root's life and path length, an intermediate's key usage). Each reason for a failure has its own
+//! [`Refusal`] (N-85). Host names are not used: a SPIFFE id is compared as a whole, and common names and DNS names are
+//! never an identity.
 
 use std::cell::RefCell;
 
@@ -30,17 +30,16 @@ pub use self::refusal::Refusal;
 
 use self::bundle::Pool;
 
-/// In which role of TLS the chain was presented.
+/// The TLS role of the peer that presented the chain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Usage {
-    /// By a client, to us as server.
+    /// The peer is a client, and we are the server.
     Client,
-    /// By a server, to us as client.
+    /// The peer is a server, and we are the client.
     Server,
 }
 
-/// Judges a chain, leaf first. Any identity but a bare trust domain is accepted: see
-/// [`verify_service`] for mesh traffic.
+/// Verifies a chain, leaf first. A trust domain without a path is refused. For mesh traffic see [`verify_service`].
 pub fn verify_chain(
     chain: &[CertificateDer<'_>],
     bundle: &TrustBundle,
@@ -80,8 +79,7 @@ pub fn verify_chain(
     }
 }
 
-/// Judges a chain and accepts service identities only: agents, servers and gateways do not speak on
-/// mesh ports.
+/// Verifies a chain and accepts only a service's identity: agents, servers and gateways may not use mesh ports.
 pub fn verify_service(
     chain: &[CertificateDer<'_>],
     bundle: &TrustBundle,
@@ -91,14 +89,13 @@ pub fn verify_service(
     verify_chain(chain, bundle, now, usage)?.into_service()
 }
 
-/// Reads who a leaf speaks for without judging chain or time: for the end of a handshake in which
-/// [`verify_chain`] has accepted it.
+/// Reads a leaf's identity without verifying its chain or life, after [`verify_chain`] has accepted it in a handshake.
 pub fn read_verified_leaf(leaf: &CertificateDer<'_>) -> Result<Verified, Refusal> {
     leaf::read(leaf).map(|(_, verified)| verified)
 }
 
 impl Verified {
-    /// The same for a service; other identities are refused.
+    /// The same if the identity is a service's. Refuses other identities.
     pub fn into_service(self) -> Result<Verified<ServiceIdentity>, Refusal> {
         let Self { id, not_before, not_after, serial, authority_key_id } = self;
         match id {
@@ -139,7 +136,7 @@ fn find_path(
         Usage::Client => PathUsage::client_auth(),
         Usage::Server => PathUsage::server_auth(),
     };
-    // Why the last complete path was not good enough; webpki's own error type cannot say it.
+    // The reason why the last complete path was refused. webpki's own error type cannot carry it.
     let objection = RefCell::new(None);
     let judge = |path: &VerifiedPath<'_>| {
         judge_path(path, pool, now).map_err(|refusal| {
@@ -153,7 +150,7 @@ fn find_path(
         .map_err(|error| objection.take().unwrap_or_else(|| refusal_of(error)))
 }
 
-/// What webpki does not ask of a path that it found.
+/// The checks on a path that webpki does not make.
 fn judge_path(path: &VerifiedPath<'_>, pool: &Pool, now: Timestamp) -> Result<(), Refusal> {
     let root = pool.root_of(path.anchor()).ok_or(Refusal::UnknownIssuer)?;
     if now < root.not_before() {
@@ -183,7 +180,7 @@ fn judge_path(path: &VerifiedPath<'_>, pool: &Pool, now: Timestamp) -> Result<()
     Ok(())
 }
 
-/// The leaf's own faults have been found before; what webpki reports here is about the path.
+/// Maps an error of webpki. The leaf was already checked, so the error concerns the rest of the path.
 fn refusal_of(error: PathError) -> Refusal {
     match error {
         PathError::UnknownIssuer => Refusal::UnknownIssuer,

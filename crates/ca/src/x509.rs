@@ -1,8 +1,7 @@
-//! Certificates: what one says, read strictly, and how the mesh names keys, roots and serials.
+//! Reads certificates strictly, and shows keys, roots and serial numbers as the mesh does.
 //!
-//! Reading does not judge: whether a certificate is acceptable is [`crate::verify`]'s question.
-//! Building is in [`build`]. Names are kept as the bytes they came in, so that a chain holds
-//! whatever their string types.
+//! Reading does not decide whether a certificate is acceptable: [`crate::verify`] does that. [`build`] makes
+//! certificates. Names are kept as the original bytes, so that issuer and subject match whatever string types they use.
 
 use std::fmt;
 
@@ -22,13 +21,13 @@ pub mod build;
 #[cfg(test)]
 mod tests;
 
-/// Why bytes are no certificate.
+/// Why bytes are not a certificate.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CertificateError {
     /// Not PEM, or not PEM of a certificate.
     #[error("certificate: {0}")]
     Pem(#[from] PemError),
-    /// Not DER, or not of the form of a certificate.
+    /// Not DER, or DER that does not have the structure of a certificate.
     #[error("certificate: {0}")]
     Der(#[from] DerError),
     /// More than [`CERTIFICATE_BYTES_MAX`] bytes.
@@ -46,15 +45,15 @@ pub enum CertificateError {
     /// More than [`EXTENSIONS_MAX`] extensions or [`ALTERNATIVE_NAMES_MAX`] names.
     #[error("certificate has too many extensions or names")]
     TooMany,
-    /// A key the mesh does not accept.
+    /// A key that the mesh does not accept.
     #[error("certificate: {0}")]
     Key(#[from] KeyRefusal),
-    /// The algorithm inside the signed part is not the one outside.
+    /// The signed part names another signature algorithm than the outer part.
     #[error("certificate names two different signature algorithms")]
     Algorithm,
 }
 
-/// Bits of the KeyUsage extension, the first bit the highest.
+/// Bits of the KeyUsage extension. The first bit is the highest.
 pub mod usage {
     /// `digitalSignature`.
     pub const DIGITAL_SIGNATURE: u16 = 0x8000;
@@ -70,7 +69,7 @@ pub mod usage {
     pub const CRL_SIGN: u16 = 0x0200;
 }
 
-/// One subject alternative name, as bytes: nothing is assumed of its characters.
+/// A subject alternative name as bytes, which may be any characters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum GeneralName {
     /// `uniformResourceIdentifier`.
@@ -81,7 +80,7 @@ pub enum GeneralName {
     Email(Vec<u8>),
     /// `iPAddress`.
     Ip(Vec<u8>),
-    /// Any other kind, by its tag's number: 0 is `otherName`.
+    /// Any other kind, with its tag number. 0 is `otherName`.
     Other(u8),
 }
 
@@ -101,7 +100,7 @@ pub struct BasicConstraints {
     pub critical: bool,
     /// Whether the holder may issue certificates.
     pub ca: bool,
-    /// How many intermediates may follow.
+    /// How many intermediates may follow below it.
     pub path_len: Option<u8>,
 }
 
@@ -110,25 +109,25 @@ pub struct BasicConstraints {
 pub struct KeyUsage {
     /// Whether it is marked critical.
     pub critical: bool,
-    /// The bits of [`usage`].
+    /// Bits, as in [`usage`].
     pub bits: u16,
 }
 
 impl KeyUsage {
-    /// Whether one of these bits is set.
+    /// Whether at least one of these bits is set.
     pub fn any(self, bits: u16) -> bool {
         self.bits & bits != 0
     }
 }
 
-/// The extensions the mesh knows; of others only whether they were critical.
+/// The extensions that the mesh knows. Of the others only the first critical one is recorded.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Extensions {
     /// BasicConstraints.
     pub basic_constraints: Option<BasicConstraints>,
     /// KeyUsage.
     pub key_usage: Option<KeyUsage>,
-    /// ExtendedKeyUsage: identifiers.
+    /// The identifiers in ExtendedKeyUsage.
     pub extended_key_usage: Option<Vec<Vec<u8>>>,
     /// SubjectAlternativeName.
     pub alternative_names: Option<AlternativeNames>,
@@ -136,14 +135,14 @@ pub struct Extensions {
     pub subject_key_id: Option<Vec<u8>>,
     /// The key id in AuthorityKeyIdentifier.
     pub authority_key_id: Option<Vec<u8>>,
-    /// The first critical extension that is none of these, dotted.
+    /// The dotted identifier of the first critical extension that is not listed here.
     pub unknown_critical: Option<String>,
 }
 
-/// An extension as it stands in a certificate.
+/// An extension as a certificate contains it.
 #[derive(Clone, Copy, Debug)]
 pub struct RawExtension<'a> {
-    /// Its identifier, encoded.
+    /// Its encoded identifier.
     pub identifier: &'a [u8],
     /// Whether it is marked critical.
     pub critical: bool,
@@ -151,7 +150,7 @@ pub struct RawExtension<'a> {
     pub body: &'a [u8],
 }
 
-/// A certificate, parsed.
+/// A parsed certificate.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Certificate {
     der: CertificateDer<'static>,
@@ -171,7 +170,7 @@ impl fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Reads DER.
+    /// Reads a certificate from DER.
     pub fn parse(bytes: &[u8]) -> Result<Self, CertificateError> {
         if bytes.len() > CERTIFICATE_BYTES_MAX {
             return Err(CertificateError::TooLong);
@@ -207,17 +206,17 @@ impl Certificate {
         Ok(Self { der, serial, issuer, subject, not_before, not_after, public_key, extensions })
     }
 
-    /// Reads the one certificate of a PEM text.
+    /// Reads a PEM text with exactly one certificate.
     pub fn parse_pem(text: &str) -> Result<Self, CertificateError> {
         Self::parse(&pem::decode_one(pem::CERTIFICATE, text)?)
     }
 
-    /// Reads all certificates of a PEM text; at least one.
+    /// Reads a PEM text with one or more certificates.
     pub fn parse_pem_chain(text: &str) -> Result<Vec<Self>, CertificateError> {
         pem::decode_all(pem::CERTIFICATE, text)?.iter().map(|bytes| Self::parse(bytes)).collect()
     }
 
-    /// The certificate as it was signed.
+    /// The DER encoding, as it was signed.
     pub fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
@@ -227,17 +226,17 @@ impl Certificate {
         pem::encode(pem::CERTIFICATE, &self.der)
     }
 
-    /// The issuer's name, as bytes.
+    /// The issuer's name, encoded.
     pub fn issuer(&self) -> &[u8] {
         &self.issuer
     }
 
-    /// The subject's name, as bytes.
+    /// The subject's name, encoded.
     pub fn subject(&self) -> &[u8] {
         &self.subject
     }
 
-    /// The first common name of the subject, if it has one that is text.
+    /// The subject's first common name, if it is text.
     pub fn common_name(&self) -> Option<String> {
         let mut names = der::only(&self.subject, der::SEQUENCE).ok()?;
         while !names.at_end() {
@@ -252,12 +251,12 @@ impl Certificate {
         None
     }
 
-    /// The first second of its life.
+    /// First second of its life.
     pub fn not_before(&self) -> Timestamp {
         self.not_before
     }
 
-    /// The last second of its life.
+    /// Last second of its life.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
@@ -277,17 +276,17 @@ impl Certificate {
         &self.extensions
     }
 
-    /// The key id it claims, or the one its key has by the mesh's rule.
+    /// The key id in the certificate. If there is none, the key's id by the mesh's rule.
     pub fn key_id(&self) -> Vec<u8> {
         self.extensions.subject_key_id.clone().unwrap_or_else(|| self.public_key.key_id().to_vec())
     }
 
-    /// The key id as Consul shows it: hexadecimal bytes between colons.
+    /// The key id in Consul's form: hexadecimal bytes separated by colons.
     pub fn key_id_text(&self) -> String {
         colon_hex(&self.key_id())
     }
 
-    /// The issuer's key id as Consul shows it; empty if the certificate does not say.
+    /// The issuer's key id in Consul's form. Empty if the certificate does not contain it.
     pub fn authority_key_id_text(&self) -> String {
         self.extensions.authority_key_id.as_deref().map(colon_hex).unwrap_or_default()
     }
@@ -297,22 +296,22 @@ impl Certificate {
         &self.serial
     }
 
-    /// The serial number as Consul shows it: `08`, `01:a3`.
+    /// The serial number in Consul's form, such as `08` or `01:a3`.
     pub fn serial_text(&self) -> String {
         colon_hex(&self.serial)
     }
 
-    /// The serial number cut to its lowest 64 bits.
+    /// The lowest 64 bits of the serial number.
     pub fn serial_u64(&self) -> u64 {
         self.serial.iter().fold(0u64, |all, byte| (all << 8) | u64::from(*byte))
     }
 
-    /// What Consul calls a root's id: the SHA-1 of the certificate, hexadecimal bytes between colons.
+    /// Consul's id of a root: the SHA-1 of the certificate, hexadecimal bytes separated by colons.
     pub fn id(&self) -> String {
         colon_hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &self.der).as_ref())
     }
 
-    /// The URIs among its alternative names that are text.
+    /// Those URIs among its alternative names that are UTF-8.
     pub fn uris(&self) -> impl Iterator<Item = &str> {
         self.extensions.alternative_names.iter().flat_map(|names| &names.names).filter_map(
             |name| match name {
@@ -322,19 +321,19 @@ impl Certificate {
         )
     }
 
-    /// Whether `issuer`'s key made its signature.
+    /// Whether this key signed the certificate.
     pub fn is_signed_by(&self, issuer: &PublicKey) -> bool {
         self.signature_verifies(issuer).unwrap_or(false)
     }
 
-    /// The AlgorithmIdentifier of its signature, encoded.
+    /// The encoded AlgorithmIdentifier of its signature.
     pub fn signature_algorithm(&self) -> Result<&[u8], DerError> {
         let mut outer = der::only(&self.der, der::SEQUENCE)?;
         outer.element(der::SEQUENCE)?;
         Ok(outer.element(der::SEQUENCE)?.raw)
     }
 
-    /// All extensions as they stand.
+    /// All extensions, unparsed.
     pub fn raw_extensions(&self) -> Result<Vec<RawExtension<'_>>, DerError> {
         let mut tbs = der::only(&self.der, der::SEQUENCE)?.nested(der::SEQUENCE)?;
         let mut found = Vec::new();
@@ -364,7 +363,7 @@ impl Certificate {
 }
 
 impl Extensions {
-    /// Reads a list of extensions; a known one that cannot be read is an error, critical or not.
+    /// Reads a list of extensions. A known extension that cannot be read is an error, even if it is not critical.
     pub(crate) fn read(mut list: Reader<'_>) -> Result<Self, CertificateError> {
         let mut own = Self::default();
         let mut seen: Vec<&[u8]> = Vec::new();

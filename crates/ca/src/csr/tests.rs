@@ -1,4 +1,4 @@
-//! Requests: one key, proved, and one identity; everything else refused or without effect.
+//! A request contains one proved key and one identity; everything else is refused or has no effect.
 
 use concord_model::ca::KeyKind;
 
@@ -19,14 +19,14 @@ fn uri(text: &[u8]) -> Vec<u8> {
     der::value(der::primitive(6), text)
 }
 
-/// A request with these alternative names and more extensions.
+/// A request with these alternative names and these further extensions.
 fn with_names(names: &[Vec<u8>], more: &[Vec<u8>]) -> String {
     let mut wanted = vec![extension(oid::SUBJECT_ALT_NAME, true, &der::sequence(names))];
     wanted.extend_from_slice(more);
     Csr::sign(&*key(), &der::sequence::<&[u8]>(&[]), &der::sequence(&wanted)).unwrap()
 }
 
-/// A request with these attributes, encoded.
+/// A request with these encoded attributes.
 fn with_attributes(attributes: &[Vec<u8>]) -> Vec<u8> {
     let key = key();
     let info = der::sequence(&[
@@ -105,7 +105,7 @@ fn n_54_csr_extensions_are_ignored() {
     ];
     let parsed = Csr::parse(&with_names(&[uri(web().to_string().as_bytes())], &wish)).unwrap();
     assert_eq!(parsed.identity, web());
-    // That the certificate does not show them is `n_54_the_leaf_is_built_from_the_identity_alone`.
+    // `n_54_the_leaf_is_built_from_the_identity_alone` tests that the certificate does not contain them.
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn n_55_csr_without_proof_of_possession_is_refused() {
     let mut flipped = good;
     *flipped.last_mut().unwrap() ^= 1;
     refused_der(&flipped, CsrRefusal::ProofOfPossession);
-    // Somebody else's key inside, signed with our own.
+    // A request that contains another key than the one that signed it.
     let (own, others) = (key(), key());
     let info = der::sequence(&[
         &der::unsigned(&[0])[..],
@@ -141,7 +141,7 @@ fn n_56_csr_with_a_weak_key_is_refused() {
     let request =
         der::sequence(&[info, signature_algorithm(KeyKind::Rsa2048), der::octets_in_bits(&[1; 128])]);
     refused_der(&request, CsrRefusal::Key(KeyRefusal::RsaBits(1024)));
-    // The other rows are those of `key::tests::n_56_*`: the same function reads the key.
+    // `key::tests::n_56_*` tests the other weak keys: the same function reads the key.
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! DER: print and parse agree, and every other encoding is refused.
+//! What the writer writes, the reader reads; the reader refuses every other encoding.
 
 use concord_model::Timestamp;
 use proptest::prelude::*;

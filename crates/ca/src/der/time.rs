@@ -1,5 +1,4 @@
-//! Times in certificates: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5), both
-//! in seconds and UTC.
+//! Times in certificates: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5), in UTC and whole seconds.
 
 use concord_model::Timestamp;
 
@@ -7,7 +6,7 @@ use super::{DerError, GENERALIZED_TIME, Reader, UTC_TIME, value};
 
 const DAY: i64 = 86_400;
 
-/// A Time, its fraction of a second cut off.
+/// Encodes a time. Fractions of a second are dropped.
 pub fn write(at: Timestamp) -> Vec<u8> {
     let (days, rest) = (at.secs().div_euclid(DAY), at.secs().rem_euclid(DAY));
     let (year, month, day) = civil(days);
@@ -19,7 +18,7 @@ pub fn write(at: Timestamp) -> Vec<u8> {
     }
 }
 
-/// Reads a Time; what lies beyond [`Timestamp::FAR_FUTURE`] is that.
+/// Reads a time. A time after [`Timestamp::FAR_FUTURE`] becomes [`Timestamp::FAR_FUTURE`].
 pub fn read(reader: &mut Reader<'_>) -> Result<Timestamp, DerError> {
     const BAD: DerError = DerError::Value("time");
     let element = reader.any()?;
@@ -42,7 +41,7 @@ pub fn read(reader: &mut Reader<'_>) -> Result<Timestamp, DerError> {
         (2, short) if short >= 50 => 1900 + short,
         (2, short) => 2000 + short,
         (_, year) if year >= 2050 => year,
-        // Written as UTCTime if it is to be DER.
+        // DER requires UTCTime for these years.
         _ => return Err(BAD),
     };
     let mut parts = [0i64; 5];
@@ -65,16 +64,16 @@ pub fn read(reader: &mut Reader<'_>) -> Result<Timestamp, DerError> {
     })
 }
 
-/// A moment as people write it, for messages.
+/// A time in readable form, for messages.
 pub fn shown(at: Timestamp) -> String {
     let (days, rest) = (at.secs().div_euclid(DAY), at.secs().rem_euclid(DAY));
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
+/// Year, month and day in the Gregorian calendar, from the days since 1970-01-01.
 ///
-/// Years are counted from March, so that the leap day is the last of its year.
+/// The calculation starts each year in March, so that the leap day is the last day of its year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -87,7 +86,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// The reverse of [`civil`].
+/// The inverse of [`civil`].
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -1,4 +1,4 @@
-//! Keys of the operating system's randomness, made and used by aws-lc.
+//! Keys from the randomness of the operating system. aws-lc makes them and signs with them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::{KeyError, KeyMaker, Pkcs8, PublicKey, Signer, sec1};
 use crate::der::{self, Reader};
 use crate::{oid, pem};
 
-/// The [`KeyMaker`] of the product. Constructed at the edge of the program only.
+/// The [`KeyMaker`] of the product. Only the `concord` binary and tests construct it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsKeys;
 
@@ -84,7 +84,7 @@ fn curve_kind(curve: Option<&[u8]>) -> Result<KeyKind, KeyError> {
     }
 }
 
-/// The curve named in a SEC 1 document.
+/// The curve that a SEC 1 document names.
 fn sec1_curve(document: &[u8]) -> Result<Option<&[u8]>, der::DerError> {
     let mut reader: Reader<'_> = der::only(document, der::SEQUENCE)?;
     reader.unsigned()?;

@@ -1,4 +1,4 @@
-//! Keys: made, written, read back; weak and foreign ones refused.
+//! Keys survive writing and reading; weak and unsupported keys are refused.
 
 use super::*;
 use crate::pem;
@@ -86,7 +86,7 @@ fn n_56_points_off_the_curve_are_refused() {
     let curve = || der::value(der::OID, oid::P256);
     refused(&spki(oid::EC, curve(), &[0]), KeyRefusal::Point);
     refused(&spki(oid::EC, curve(), &[0; 65]), KeyRefusal::Point);
-    // Compressed form is valid elsewhere; the mesh writes and accepts one form.
+    // The compressed form is valid elsewhere, but the mesh writes and accepts only the uncompressed form.
     let point = &made.public_key().spki()[made.public_key().spki().len() - 65..];
     let compressed = [&[2 + (point[64] & 1)][..], &point[1..33]].concat();
     refused(&spki(oid::EC, curve(), &compressed), KeyRefusal::Point);

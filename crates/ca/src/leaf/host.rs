@@ -1,13 +1,13 @@
-//! The host of one leaf manager: makes its keys, writes its requests, pairs answers with keys.
+//! The host of one leaf manager: makes keys, writes requests, and matches certificates to keys.
 //!
 //! ```text
-//! Input ─► Host ─► Manager ─► Effect ┬─► a key or a request: done here
-//!                                    └─► Task: a shell asks for the signature, presents, tells
+//! Input ─► Host ─► Manager ─► Effect ┬─► make a key and its request: the host does this itself
+//!                                    └─► Task: the shell requests a signature, presents a leaf or reports
 //! ```
 //!
-//! The agent and the built-in proxy both keep leaves. They differ in whom they ask for signatures, to whom they
-//! present a leaf and how they tell of trouble; that is the shell's business. A host knows no clock: the shell gives
-//! it the time, and wakes it with [`Input::Tick`] at [`Host::timer`].
+//! The agent and the built-in proxy both keep leaves. Their shells differ: which servers they ask for signatures, to
+//! whom they present a leaf, and how they report problems. A host has no clock: the shell passes the time, and sends
+//! [`Input::Tick`] at [`Host::timer`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,45 +20,45 @@ use super::{Alarm, Attempt, Config, Effect, Event, Issued, Manager, SignFailure}
 use crate::csr::Csr;
 use crate::key::{KeyError, KeyMaker};
 
-/// What a shell tells a host.
+/// An input from the shell.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// Somebody needs the leaf.
     Wanted,
-    /// The roots of trust are these.
+    /// The current roots.
     Roots(Arc<CaRoots>),
-    /// What a request for a signature came to.
+    /// The outcome of a request for a signature.
     Answered(Attempt, Result<LeafCertificate, SignFailure>),
-    /// The timer fired, or any other moment.
+    /// The timer fired. Also allowed at any other time.
     Tick,
 }
 
-/// What a host asks of its shell.
+/// What the shell must do.
 #[derive(Debug)]
 pub enum Task {
-    /// Have this request signed and answer with [`Input::Answered`]. An earlier one need not be answered any more.
+    /// Get this request signed and answer with [`Input::Answered`]. An earlier request needs no answer any more.
     Sign {
-        /// What the answer has to name.
+        /// The attempt that the answer must name.
         attempt: Attempt,
-        /// The request, PEM.
+        /// The request as PEM.
         csr: String,
     },
     /// Present this leaf from now on.
     Present {
-        /// The certificate with its chain.
+        /// The certificate and its chain.
         certificate: Box<LeafCertificate>,
-        /// Its key, PEM.
+        /// Its private key as PEM.
         key: Secret,
     },
     /// Present nothing: the leaf has expired.
     Withdraw,
-    /// Tell the operator that no key or no request could be made; the failure follows.
+    /// Tell the operator that the host could not make a key or a request. [`Task::Fail`] may follow.
     Trouble(KeyError),
-    /// Tell those who wait for the first leaf that there is none now.
+    /// Tell those who wait for a leaf that there is none now.
     Fail(SignFailure),
-    /// Tell the operator.
+    /// Tell the operator about a problem.
     Alarm(Alarm),
-    /// What the operator was told of is over.
+    /// Tell the operator that the problem is over.
     AlarmOver,
 }
 
@@ -72,7 +72,7 @@ pub struct Host {
     timer: Option<Duration>,
 }
 
-/// An attempt's key on its way to a leaf.
+/// The key of an attempt that has no leaf yet.
 #[derive(Debug)]
 struct Making {
     key: Secret,
@@ -86,17 +86,17 @@ impl Host {
         Self { identity, manager: Manager::new(config), maker, making: HashMap::new(), timer: None }
     }
 
-    /// Whom the leaves are for. Another identity needs another host.
+    /// The identity of the leaves. Another identity needs another host.
     pub fn identity(&self) -> &ServiceIdentity {
         &self.identity
     }
 
-    /// The uptime at which it wants to be woken; `None`: it waits for an input.
+    /// The uptime at which the host wants [`Input::Tick`]. `None` means that it waits for another input.
     pub fn timer(&self) -> Option<Duration> {
         self.timer
     }
 
-    /// Takes an input; adds what the shell has to do to `out`, in order. `random` gives any 64 bits.
+    /// Handles an input and adds the tasks for the shell to `out`, in order. `random` returns any 64 bits.
     pub fn on(&mut self, now: Now, input: Input, random: &mut dyn FnMut() -> u64, out: &mut Vec<Task>) {
         let mut events: Vec<Event> = self.event(input).into_iter().collect();
         while let Some(event) = events.pop() {
@@ -147,7 +147,7 @@ impl Host {
         None
     }
 
-    /// Makes an attempt's key and its request.
+    /// Makes the key and the request of an attempt.
     fn make(&mut self, attempt: Attempt, out: &mut Vec<Task>) -> Event {
         let identity = SpiffeId::Service(self.identity.clone());
         let made = self.maker.make(KeyKind::EcP256).and_then(|signer| {

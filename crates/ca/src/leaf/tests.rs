@@ -1,4 +1,4 @@
-//! The leaf manager: single decisions, then ten simulated years.
+//! Tests of single decisions of the leaf manager, and a simulation of ten years.
 
 use super::*;
 
@@ -11,17 +11,17 @@ fn leaf(now: Timestamp, life: Duration, authority: &str) -> Issued {
     Issued { not_before, not_after: not_before.plus(life), authority_key_id: authority.to_owned() }
 }
 
-/// Both clocks while nobody sets the wall clock.
+/// Both clocks, as long as nobody sets the wall clock.
 fn both(now: Timestamp) -> Now {
     Now { wall: now, uptime: now.since(Timestamp::EPOCH) }
 }
 
-/// A moment at which somebody has just set the wall clock to `wall`.
+/// The time `now`, at which somebody has just set the wall clock to `wall`.
 fn set_to(wall: Timestamp, now: Timestamp) -> Now {
     Now { wall, ..both(now) }
 }
 
-/// A manager and the last random number it is given.
+/// A manager and the random number that every draw returns.
 struct Desk {
     manager: Manager,
     random: u64,
@@ -43,7 +43,7 @@ impl Desk {
         out
     }
 
-    /// Holds a leaf of 72 h since `NOW`.
+    /// A desk whose manager has held a leaf of 72 h since `NOW`.
     fn supplied(authority: &str) -> Self {
         let mut desk = Self::new();
         desk.on(NOW, Event::Wanted);
@@ -84,7 +84,7 @@ fn n_142_a_leaf_that_is_not_valid_yet_is_replaced_at_once() {
         let not_before = NOW.minus(SECOND * 60);
         assert!(effects.contains(&Effect::Alarm(Alarm::NotYetValid { not_before })), "{effects:?}");
         assert!(effects.contains(&Effect::MakeKey(Attempt(2))), "{effects:?}");
-        // It is told once, and a signer whose clock is still ahead is not asked in a loop.
+        // The alarm comes once. A signer whose clock is still ahead is not asked in a loop.
         assert_eq!(desk.at(set_to(wall, late), Event::Tick), []);
         let effects = desk.at(set_to(wall, late), Event::Signed(Attempt(2), leaf(late, HOUR, "a")));
         assert!(effects.contains(&Effect::Fail(SignFailure::NotValidNow)), "{effects:?}");
@@ -102,14 +102,14 @@ fn n_142_a_leaf_that_is_not_valid_yet_is_replaced_at_once() {
 fn n_142_pauses_and_deadlines_do_not_wait_for_the_wall_clock() {
     let mut desk = Desk::new();
     desk.on(NOW, Event::Wanted);
-    // The answer never comes, and the clock is set back ten years meanwhile.
+    // The answer never comes. Meanwhile somebody sets the clock back by ten years.
     let back = |now: Timestamp| set_to(now.minus(HOUR * 24 * 3650), now);
     desk.at(back(NOW), Event::Tick);
     let late = NOW.plus(SIGN_TIMEOUT);
     let effects = desk.at(back(late), Event::Tick);
     assert!(effects.contains(&Effect::Fail(SignFailure::Unreachable)), "{effects:?}");
     assert_eq!(armed(&effects).since(late), RETRY_MIN);
-    // And the pause after it is a second, whichever way the clock is set.
+    // The pause after it is a second, even if the clock is corrected meanwhile.
     let effects = desk.on(late.plus(RETRY_MIN), Event::Tick);
     assert!(effects.contains(&Effect::MakeKey(Attempt(2))), "{effects:?}");
 }
@@ -119,7 +119,7 @@ fn a_clock_set_forward_renews_what_is_due_by_it() {
     let mut desk = Desk::supplied("a");
     let effects = desk.at(set_to(NOW.plus(HOUR * 60), NOW), Event::Tick);
     assert!(effects.contains(&Effect::MakeKey(Attempt(2))), "{effects:?}");
-    // Set back a little, within its life, a leaf is renewed when it would have been.
+    // A clock set back by less than the leaf's age does not delay the renewal.
     let mut desk = Desk::supplied("a");
     let due = NOW.plus(HOUR * 72 * 6 / 10);
     assert!(desk.at(set_to(due.minus(HOUR * 10), due), Event::Tick).contains(&Effect::MakeKey(Attempt(2))));
@@ -163,7 +163,7 @@ fn a_changed_root_replaces_the_leaf_within_the_jitter() {
         } else {
             assert_eq!(armed(&effects).since(NOW.plus(HOUR)).as_secs(), within.as_secs());
         }
-        // Told again, nothing changes.
+        // A second event with the same root changes nothing.
         assert_eq!(desk.on(NOW.plus(HOUR), change()), []);
     }
 }
@@ -225,7 +225,7 @@ fn an_attempt_without_answer_is_given_up_and_its_answer_dropped() {
 fn an_expired_leaf_is_withdrawn_by_the_first_event_whatever_it_is() {
     for event in [Event::Tick, Event::Wanted, Event::Failed(Attempt(9), SignFailure::Denied)] {
         let mut desk = Desk::supplied("a");
-        // A laptop that slept for a week.
+        // For example, a laptop slept for a week.
         let effects = desk.on(NOW.plus(HOUR * 168), event);
         assert_eq!(effects[..2], [Effect::Withdraw, Effect::Alarm(Alarm::Expired)]);
         assert!(desk.manager.leaf().is_none());
@@ -277,7 +277,7 @@ fn a_leaf_that_stays_raises_the_alarm_once_and_success_ends_it() {
 
 // === Simulation ===
 
-/// A small generator (splitmix64), so that a seed is a history.
+/// A small random generator (splitmix64), so that a seed determines the whole run.
 pub(crate) fn random_of(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed;
     move || {
@@ -290,14 +290,13 @@ pub(crate) fn random_of(seed: u64) -> impl FnMut() -> u64 {
 }
 
 struct History {
-    /// Times at which nothing was presented though a leaf had been before.
+    /// How often nothing was presented, although a leaf had been presented before.
     gaps: u32,
     signatures: u32,
     alarms: u32,
 }
 
-/// Runs one manager against a signer that is away in given windows. Holds at every event: what is
-/// presented has not expired.
+/// Runs one manager with a signer that has outages. Checks at each event that the presented leaf has not expired.
 fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool) -> History {
     let mut random = random_of(seed);
     let mut answers = random_of(seed ^ 0xdead_beef);
@@ -322,7 +321,7 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
                     let event = match answers() % 20 {
                         _ if outage(now) => Event::Failed(attempt, SignFailure::Unreachable),
                         0 => Event::Failed(attempt, SignFailure::RateLimited),
-                        // No answer at all: the deadline has to end it.
+                        // No answer at all: the deadline must end the attempt.
                         1 => continue,
                         _ => {
                             history.signatures += 1;
@@ -347,7 +346,7 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
         }
         let at = timer.take().expect("a timer is always armed");
         assert!(at >= now, "the timer is never in the past");
-        // Nothing presented may expire before the machine wakes up.
+        // The presented leaf must not expire before the timer fires.
         assert!(presented.as_ref().is_none_or(|leaf| at <= leaf.not_after), "seed {seed}");
         now = at;
         if answers().is_multiple_of(50) {
@@ -364,7 +363,7 @@ fn run(seed: u64, years: u32, life: Duration, outage: impl Fn(Timestamp) -> bool
 #[test]
 fn f_28_leaves_of_an_hour_outlive_a_server_that_is_down_for_fifty_minutes() {
     for seed in 0..8 {
-        // Down from a minute after the first signature on; and once more for two hours, which no leaf of an hour outlives.
+        // An outage of fifty minutes from the first minute on, and one of two hours, which no leaf of an hour survives.
         let minutes = |now: Timestamp| now.since(NOW).as_secs() / 60;
         let first = run(seed, 1, HOUR, |now| (1..51).contains(&minutes(now)));
         assert_eq!(first.gaps, 0, "seed {seed}");
@@ -378,7 +377,7 @@ fn f_28_leaves_of_an_hour_outlive_a_server_that_is_down_for_fifty_minutes() {
 fn ten_years_with_outages_present_no_expired_leaf() {
     let day = 86_400;
     for seed in 0..8 {
-        // Away for a quarter of each day, and for ten days each half year: longer than a leaf lives.
+        // A quarter of each day, and ten days each half year, which is longer than a leaf's life.
         let outage = |now: Timestamp| {
             let secs = now.secs() + i64::try_from(seed).unwrap() * 5000;
             secs % day < day / 4 || secs % (182 * day) < 10 * day
@@ -392,7 +391,7 @@ fn ten_years_with_outages_present_no_expired_leaf() {
 
 #[test]
 fn outages_shorter_than_the_last_tenth_of_a_life_leave_no_gap() {
-    // G-9: fifty lives of many services, the signer away 30 % of the time in windows of two hours.
+    // G-9: a hundred services for a year each. The signer is unavailable 30 % of the time, in windows of two hours.
     for seed in 0..100 {
         let outage = |now: Timestamp| (now.secs() + i64::try_from(seed).unwrap() * 977) % 24_000 < 7200;
         let history = run(seed, 1, HOUR * 72, outage);

@@ -1,4 +1,4 @@
-//! Whether all verifiers accept what a provider signs: asked of every kind alike, before anybody depends on it.
+//! Checks whether all verifiers accept what a provider of any kind signs, before anything depends on it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::verify::{Refusal, TrustBundle, Usage, check_beside, check_root, verif
 use crate::x509::Certificate;
 use crate::x509::build::Serial;
 
-/// Lets a provider make its root, or take the one it is given, and judges it.
+/// Makes the provider generate its root, or use the supplied one, and checks that root.
 pub async fn make_root(
     provider: &dyn Provider,
     means: &Means,
@@ -30,8 +30,8 @@ pub async fn make_root(
     Ok(made)
 }
 
-/// Whether all verifiers accept what this provider signs: the form of its root, and a trial leaf below that root alone.
-/// A provider whose root is still to be made passes, and is judged when it has been.
+/// Checks whether all verifiers accept what this provider signs: the form of its root, and a trial leaf below that root
+/// alone. A provider that has not made its root yet passes; [`make_root`] checks it later.
 pub async fn assess(
     provider: &dyn Provider,
     means: &Means,
@@ -50,7 +50,7 @@ pub async fn assess(
     trial(provider, means, root, intermediates, now).await
 }
 
-/// Whether verifiers can tell this provider's root from those that stay published.
+/// Checks whether verifiers can distinguish this provider's root from the published roots.
 pub fn stands_apart(provider: &dyn Provider, published: &CaRoots) -> Result<(), ProviderError> {
     let Some(chain) = provider.chain() else { return Ok(()) };
     for root in &published.roots {
@@ -60,7 +60,7 @@ pub fn stands_apart(provider: &dyn Provider, published: &CaRoots) -> Result<(), 
     Ok(())
 }
 
-/// Whether those who trust `old` alone accept what this provider signs, through `old`'s signature over its root.
+/// Checks whether peers that trust only `old` accept, through `crossed`, what this provider signs.
 pub async fn is_followed_from(
     provider: &dyn Provider,
     means: &Means,
@@ -73,8 +73,8 @@ pub async fn is_followed_from(
     trial(provider, means, old, &between, now).await
 }
 
-/// Has a leaf signed as of `now`, and judges it in both roles of TLS as one would who trusts `root` alone and is shown
-/// `between` beside the leaf.
+/// Signs a leaf as of `now` and verifies it, as a TLS client's and as a TLS server's. The verifier trusts only `root`
+/// and gets the certificates `between` along with the leaf.
 pub(super) async fn trial(
     provider: &dyn Provider,
     means: &Means,

@@ -1,8 +1,8 @@
-//! The built-in kind, which Consul calls `consul`: the root's key in this process, sealed in the log.
+//! The built-in kind, which Consul calls `consul`: the root's key is in this process, and sealed in the log.
 //!
-//! In a primary it signs leaves with the root itself; in a secondary with an intermediate whose key it made and which
-//! the primary's root signed. What takes a processor long is done by the host's workers: all but the signature of a
-//! leaf by an elliptic curve, which is over before it could be handed on.
+//! In the primary datacenter it signs leaves with the root itself. In a secondary datacenter it makes a key, gets an
+//! intermediate for it from the primary, and signs leaves with that. The host's workers do the work that takes long. A
+//! leaf's signature with an elliptic-curve key is done directly, because passing it to a worker would take longer.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::x509::Certificate;
 mod held;
 mod settings;
 
-/// The row of the table.
+/// The row of this kind in the table.
 #[derive(Debug)]
 pub(super) struct Builtin;
 
@@ -76,7 +76,7 @@ impl Kind for Builtin {
 #[derive(Debug)]
 struct InProcess {
     means: Means,
-    /// Replaced as a whole: a signature under way goes on with what it began with.
+    /// Replaced as a whole: a running signature continues with the value with which it began.
     held: ArcSwap<Held>,
 }
 
@@ -85,7 +85,7 @@ impl InProcess {
         Arc::new(Self { means: means.clone(), held: ArcSwap::from_pointee(held) })
     }
 
-    /// Has the workers do something with what is held.
+    /// Runs `work` on the workers, with the current value.
     async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Means, &Held) -> Result<T, ProviderError> + Send + 'static,
@@ -120,7 +120,7 @@ impl Provider for InProcess {
     fn set_intermediate(&self, intermediate: Certificate, root: Certificate) -> Call<'_, ()> {
         Box::pin(async move {
             let chain = CaChain { root, intermediates: vec![intermediate] };
-            // Without a clock: as of the first moment at which both are valid.
+            // There is no clock here, so the trial uses the first time at which both certificates are valid.
             let from = chain.signing().not_before().max(chain.root.not_before());
             let held = self.compute(move |_, held| held.with_intermediate(chain)).await?;
             let next = Self { means: self.means.clone(), held: ArcSwap::from_pointee(held) };

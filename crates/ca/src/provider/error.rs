@@ -1,4 +1,4 @@
-//! Why a provider did not do what it was asked for.
+//! Why a call of a provider failed.
 
 use concord_model::TrustDomain;
 
@@ -9,36 +9,36 @@ use crate::verify::{AuthorityFault, Refusal};
 use crate::x509::CertificateError;
 use crate::x509::build::BuildError;
 
-/// Why a provider did not do what it was asked for.
+/// Why a call of a provider failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProviderError {
-    /// The provider has no root or intermediate yet.
+    /// The provider has no root or no intermediate yet.
     #[error("the CA provider has not been initialised")]
     NotInitialised,
-    /// It cannot sign another root.
+    /// The provider cannot cross-sign another root.
     #[error("the CA provider cannot cross-sign")]
     NoCrossSigning,
-    /// A setting that only its kind has cannot be used.
+    /// A setting of this kind alone is not usable.
     #[error("{key}: {why}")]
     Setting {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
-        /// Why, with the remedy.
+        /// The reason and the remedy.
         why: String,
     },
-    /// A root that cannot be one here.
+    /// A root that cannot be used here.
     #[error("RootCert: {0}")]
     RootCert(#[from] RootCertFault),
-    /// What was supplied as intermediate does not fit.
+    /// The supplied intermediate does not match the provider's key, or its root did not sign it.
     #[error("the intermediate is not for this provider's key")]
     ForeignIntermediate,
     /// The signing certificate has expired.
     #[error("the CA's signing certificate has expired; rotate the root or renew the intermediate")]
     Expired,
-    /// An intermediate that not all verifiers accept.
+    /// An intermediate that some verifiers would refuse.
     #[error("intermediate: {0}")]
     Intermediate(AuthorityFault),
-    /// A leaf that it signs is not accepted below its root alone.
+    /// A trial leaf was refused by a verifier that trusts only the root.
     #[error(
         "a leaf that this CA signs would be refused ({0}), so nothing was changed; supply another root or key"
     )]
@@ -49,60 +49,60 @@ pub enum ProviderError {
     /// A certificate cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// A certificate was not built.
+    /// A certificate could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A key failed.
+    /// A private key could not be made, loaded or used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What it keeps cannot be opened, or not be sealed.
+    /// What the provider keeps could not be sealed or opened.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The provider's system did not answer, or refused for now.
+    /// The provider's external system did not answer, or refused.
     #[error("the CA provider is not reachable or busy: {0}")]
     Unreachable(Unreachable),
 }
 
 impl ProviderError {
-    /// Whether the same call may succeed a moment later.
+    /// Whether the same call may succeed when it is repeated later.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable(Unreachable::NoAnswer | Unreachable::RateLimited))
     }
 }
 
-/// In which way a provider's system failed.
+/// How a provider's external system failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unreachable {
     /// No connection, or no answer in time.
     #[error("no answer")]
     NoAnswer,
-    /// It asked us to slow down.
+    /// The system asked us to send fewer requests.
     #[error("rate limited")]
     RateLimited,
-    /// It does not know us, or does not let us.
+    /// The system does not know us, or does not permit the request.
     #[error("not permitted")]
     NotPermitted,
 }
 
-/// Why a root is not accepted.
+/// Why a root is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RootCertFault {
-    /// Not an authority that all verifiers accept.
+    /// Some verifiers would not accept it as an authority.
     #[error(transparent)]
     Authority(#[from] AuthorityFault),
-    /// It does not name the cluster's trust domain, and that alone.
+    /// Its subjectAltName is not exactly the URI of the cluster's trust domain.
     #[error("it must have exactly one name in its subjectAltName, the URI spiffe://{0}")]
     TrustDomain(TrustDomain),
     /// It is not valid now.
     #[error("it is not valid now")]
     NotValidNow,
-    /// It ends before the leaves it would sign.
+    /// It ends before a leaf that it would sign now.
     #[error("it ends before a leaf that it signs now (LeafCertTTL is {leaf}); supply one that lives longer")]
     EndsTooSoon {
-        /// How long a leaf lives.
+        /// The life of a leaf.
         leaf: String,
     },
-    /// Its key is of a kind that cannot be used for a CA here.
+    /// Its key is of a kind that a CA cannot have here.
     #[error("its key must be ec 256, ec 384 or rsa 2048")]
     KeyKind,
 }

@@ -1,4 +1,4 @@
-//! What a host gives its providers.
+//! What a host provides to its providers.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -10,25 +10,25 @@ use concord_model::TrustDomain;
 use super::error::{ProviderError, Unreachable};
 use crate::key::KeyMaker;
 
-/// What a host gives its providers. Clones are the same.
+/// What a host provides to its providers. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Means {
-    /// The trust domain for which all of them sign.
+    /// The trust domain for which all providers sign.
     pub trust_domain: TrustDomain,
     /// Makes keys in this process.
     pub keys: Arc<dyn KeyMaker>,
-    /// Does what keeps a processor busy for long.
+    /// Do work that takes much processor time.
     pub workers: Arc<dyn Workers>,
 }
 
-/// The port for work that keeps a processor busy for long, a thousandth of a second and more.
+/// Runs work that takes a millisecond of processor time or more.
 pub trait Workers: fmt::Debug + Send + Sync {
-    /// Does the work where it delays nobody, and completes once it is done or given up. Dropping what is returned does
-    /// not stop work that has begun.
+    /// Runs the work where it delays no other task. The future completes when the work is done or given up. Dropping
+    /// the future does not stop work that has begun.
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// Works at once, on the thread of the caller: for tests and measurements.
+/// Runs work at once, on the caller's thread: for tests and benchmarks.
 #[derive(Clone, Copy, Debug)]
 pub struct Inline;
 
@@ -40,12 +40,12 @@ impl Workers for Inline {
 }
 
 impl Means {
-    /// Means with which calls of a provider in this process wait for nothing ([`at_once`]).
+    /// With these means, calls of the built-in provider never wait; see [`at_once`].
     pub fn inline(trust_domain: TrustDomain, keys: Arc<dyn KeyMaker>) -> Self {
         Self { trust_domain, keys, workers: Arc::new(Inline) }
     }
 
-    /// Has the workers do something, and waits for it.
+    /// Runs `work` on the workers and waits for its result.
     pub async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ProviderError> + Send + 'static,
@@ -58,12 +58,12 @@ impl Means {
         };
         self.workers.run(Box::new(work)).await;
         let outcome = done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Nobody did it: the host is ending.
+        // No worker did the work: the host is shutting down.
         outcome.unwrap_or(Err(ProviderError::Unreachable(Unreachable::NoAnswer)))
     }
 }
 
-/// The outcome of a call that waits for nothing; one that waits counts as unanswered.
+/// The outcome of a call that does not wait. A call that waits counts as unanswered.
 pub fn at_once<T>(call: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
     match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,

@@ -1,4 +1,4 @@
-//! What a provider keeps, sealed for the log (N-118): by its host, so that no kind can forget to.
+//! Records: what a provider keeps, sealed for the log (N-118). The host seals it, so that no kind can forget to.
 
 use concord_model::Stamp;
 use concord_model::ca::ProviderRecord;
@@ -7,7 +7,7 @@ use concord_model::secret::SecretBytes;
 use super::{Kind, ProviderError};
 use crate::seal::{Entropy, Kek, open, seal};
 
-/// Seals what a provider of this kind keeps for the root of this id.
+/// Seals what a provider of this kind keeps for the root with this id.
 pub fn seal_record(
     kind: &dyn Kind,
     id: &str,
@@ -28,7 +28,7 @@ pub fn open_record(
     Ok(open(&purpose(kind, &record.id), &record.sealed, keks)?)
 }
 
-/// Binds an envelope to its kind and root, so that records cannot be swapped.
+/// Includes the kind and the root in the purpose of the envelope, so that records cannot be exchanged.
 fn purpose(kind: &dyn Kind, id: &str) -> String {
     format!("{} {id}", kind.purpose())
 }

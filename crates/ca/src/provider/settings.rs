@@ -1,9 +1,9 @@
-//! Settings of providers, read as leniently as Consul reads them: those that all kinds have, and what a kind needs to
-//! read its own.
+//! Reads the settings of providers as leniently as Consul: the settings that all kinds have, and the tools to read
+//! those of one kind.
 //!
-//! Keys in either style, numbers as text and the other way round, durations in Go's notation, unknown keys without
-//! effect. A secret never stays among the settings: it is given back as one, to be sealed (N-71). Life times must fit
-//! into each other; every fault is named with its remedy, all at once.
+//! Keys are accepted in both styles, numbers also as text, and durations in Go's notation. Unknown keys have no effect.
+//! A secret is never part of the stored settings: it is returned separately, to be sealed (N-71). The life times must
+//! fit together. All faults are returned at once, each with its remedy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,75 +17,75 @@ use crate::limiter::CsrLimits;
 
 /// Shortest life of a leaf.
 pub const LEAF_LIFE_MIN: Duration = Duration::from_secs(3600);
-/// Shortest life of a leaf with `SkipValidate`: a leaf is dated back by a minute, and what is left must be enough to
-/// ask for the next one, wait for a signature that is late, and ask again.
+/// Shortest life of a leaf with `SkipValidate`. A leaf is dated back by a minute; the rest must be long enough to
+/// request the next leaf, wait for a late signature and request it again.
 pub const LEAF_LIFE_SKIPPED_MIN: Duration = Duration::from_secs(180);
 /// Longest life of a leaf.
 pub const LEAF_LIFE_MAX: Duration = Duration::from_secs(8760 * 3600);
 /// Shortest life of an intermediate.
 pub const INTERMEDIATE_LIFE_MIN: Duration = Duration::from_secs(3 * 3600);
-/// An intermediate must live this many leaf lives.
+/// An intermediate must live at least this number of leaf lives.
 pub const INTERMEDIATE_LEAF_LIVES_MIN: u32 = 3;
 
 const LEAF_LIFE: &str = "LeafCertTTL";
 const INTERMEDIATE_LIFE: &str = "IntermediateCertTTL";
 const ROOT_LIFE: &str = "RootCertTTL";
 
-/// A setting that cannot be used.
+/// A setting with an unusable value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SettingFault {
     /// Not a duration.
     #[error("{key}: {value} is not a duration; write it as \"72h\"")]
     Duration {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
-        /// What was written.
+        /// The value as written.
         value: String,
     },
-    /// Not a number of the kind needed.
+    /// Not a number, or not a number of the required kind.
     #[error("{key}: {value} is not a number of 0 or more")]
     Number {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
-        /// What was written.
+        /// The value as written.
         value: String,
     },
     /// Not text.
     #[error("{key} must be text")]
     Text {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
     },
-    /// Not a switch.
+    /// Not a boolean.
     #[error("{key} must be true or false")]
     Switch {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
     },
-    /// The same setting in both styles.
+    /// The same setting in both key styles.
     #[error("{key} is given more than once; keep one spelling")]
     Twice {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
     },
-    /// A key that is not available.
+    /// An unsupported type or size of key.
     #[error(
         "PrivateKeyType {kind:?} with PrivateKeyBits {bits} is not supported; use ec 256, ec 384 or rsa 2048"
     )]
     KeyKind {
-        /// The type.
+        /// `PrivateKeyType`.
         kind: String,
-        /// The size.
+        /// `PrivateKeyBits`.
         bits: u32,
     },
-    /// A life time outside its bounds.
+    /// A life time outside its limits.
     #[error("{key} is {found}; it must be {bound}")]
     Life {
-        /// The setting.
+        /// The setting's name.
         key: &'static str,
-        /// What it is, in Go's notation.
+        /// Its value in Go's notation.
         found: String,
-        /// What it has to be.
+        /// The allowed values.
         bound: String,
     },
 }
@@ -99,25 +99,24 @@ pub struct CommonSettings {
     pub key_kind: KeyKind,
     /// `CSRMaxPerSecond` and `CSRMaxConcurrent`.
     pub limits: CsrLimits,
-    /// `SkipValidate`: life times need not be within the usual bounds; they must still make sense.
+    /// `SkipValidate`: life times may be outside the usual limits, but must still be usable.
     pub skip_validate: bool,
 }
 
-/// Settings, read. What else a kind's own settings say it reads again from those stored.
+/// Settings that were read. A kind reads its own settings again from `stored`.
 #[derive(Clone, Debug)]
 pub struct ParsedSettings {
-    /// Those that all kinds have.
+    /// The settings that all kinds have.
     pub common: CommonSettings,
-    /// Whether the operator brings a root along, which is not ours to replace then.
+    /// Whether the operator supplies the root. Then concord does not replace it.
     pub supplied: bool,
-    /// What may be stored and shown: the settings as written, without secrets.
+    /// The settings as written, without secrets. These may be stored and shown.
     pub stored: Settings,
-    /// The secrets among them, by the name of the setting; to be sealed.
+    /// The secrets, by the name of their setting. They must be sealed.
     pub secrets: BTreeMap<&'static str, Secret>,
 }
 
-/// Settings with the life times that hold where none is written, so that who reads the configuration reads how long
-/// certificates live.
+/// Adds missing life times with their defaults, so that the configuration shows how long certificates live.
 pub fn with_lives(mut settings: Settings) -> Settings {
     let CertificateLife { leaf, intermediate, root } = CertificateLife::default();
     for (key, life) in [(INTERMEDIATE_LIFE, intermediate), (LEAF_LIFE, leaf), (ROOT_LIFE, root)] {
@@ -128,17 +127,17 @@ pub fn with_lives(mut settings: Settings) -> Settings {
     settings
 }
 
-/// Faults of settings, as one text for an answer.
+/// The faults as one text for an answer.
 pub fn describe(faults: &[SettingFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Both styles of a key, made one.
+/// Converts both styles of a key to the same text.
 fn folded(key: &str) -> String {
     key.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Reads settings one by one and collects what is wrong with them.
+/// Reads settings one by one and collects their faults.
 #[derive(Debug)]
 pub struct SettingReader<'a> {
     written: &'a Settings,
@@ -148,7 +147,7 @@ pub struct SettingReader<'a> {
 }
 
 impl<'a> SettingReader<'a> {
-    /// Reads these.
+    /// A reader of these settings.
     pub fn of(written: &'a Settings) -> Self {
         let mut values = BTreeMap::<String, Vec<&Value>>::new();
         for (key, value) in written {
@@ -157,7 +156,7 @@ impl<'a> SettingReader<'a> {
         Self { written, values, faults: Vec::new(), secrets: BTreeMap::new() }
     }
 
-    /// The settings that all kinds have.
+    /// Reads the settings that all kinds have.
     pub fn common(&mut self) -> CommonSettings {
         let defaults = CommonSettings::default();
         let life = CertificateLife {
@@ -178,18 +177,18 @@ impl<'a> SettingReader<'a> {
         CommonSettings { life, key_kind, limits, skip_validate: self.switch("SkipValidate") }
     }
 
-    /// Text, unless it is blank.
+    /// Reads text. Blank text counts as absent.
     pub fn filled(&mut self, key: &'static str) -> Option<String> {
         self.text(key).filter(|text| !text.trim().is_empty())
     }
 
-    /// A secret: it does not stay among the settings (N-71).
+    /// Reads a secret. It will not be part of the stored settings (N-71).
     pub fn secret(&mut self, key: &'static str) {
         let secret = self.filled(key).map(Secret::new);
         self.secrets.insert(key, secret);
     }
 
-    /// All of it, or all faults. `supplied` says whether the operator brings a root along.
+    /// Returns the settings, or all faults. `supplied` says whether the operator supplies a root.
     pub fn finish(
         mut self,
         common: CommonSettings,
@@ -218,12 +217,12 @@ impl<'a> SettingReader<'a> {
         found.first().copied().filter(|value| !value.is_null())
     }
 
-    /// A duration in Go's notation.
+    /// Reads a duration in Go's notation.
     pub fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
         let Some(value) = self.take(key) else { return default };
         let read = match value {
             Value::String(text) => parse_duration(text),
-            // As Go's decoder: a bare number is nanoseconds.
+            // Like Go's decoder: a plain number is in nanoseconds.
             Value::Number(number) => number.as_u64().map(Duration::from_nanos),
             _ => None,
         };
@@ -233,7 +232,7 @@ impl<'a> SettingReader<'a> {
         })
     }
 
-    /// A number of 0 or more.
+    /// Reads a number of 0 or more.
     pub fn number(&mut self, key: &'static str, default: f64) -> f64 {
         let Some(value) = self.take(key) else { return default };
         let read = match value {
@@ -249,7 +248,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// A whole number of 0 or more.
+    /// Reads a whole number of 0 or more.
     pub fn whole(&mut self, key: &'static str, default: u32) -> u32 {
         let Some(value) = self.take(key) else { return default };
         let read = match value {
@@ -262,7 +261,7 @@ impl<'a> SettingReader<'a> {
         })
     }
 
-    /// Text.
+    /// Reads text.
     pub fn text(&mut self, key: &'static str) -> Option<String> {
         match self.take(key)? {
             Value::String(text) => Some(text.clone()),
@@ -273,7 +272,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// Whether something is on; off where it is not written.
+    /// Reads a boolean. The default is false.
     pub fn switch(&mut self, key: &'static str) -> bool {
         match self.take(key) {
             None => false,
@@ -288,7 +287,7 @@ impl<'a> SettingReader<'a> {
     }
 }
 
-/// A value for a message, shortened.
+/// A value for a message, at most 64 characters.
 fn shown(value: &Value) -> String {
     value.to_string().chars().take(64).collect()
 }
@@ -306,7 +305,7 @@ fn check_lives(life: CertificateLife, faults: &mut Vec<SettingFault>) {
     demand(faults, root >= intermediate, ROOT_LIFE, root, root_bound);
 }
 
-/// What `SkipValidate` does not skip: without it there would be no valid leaf at all (N-141).
+/// The checks that `SkipValidate` does not skip. If they fail, no leaf would ever be valid (N-141).
 fn check_sense(life: CertificateLife, faults: &mut Vec<SettingFault>) {
     let CertificateLife { leaf, intermediate, root } = life;
     let least = go_text(LEAF_LIFE_SKIPPED_MIN);
@@ -327,7 +326,7 @@ fn demand(faults: &mut Vec<SettingFault>, ok: bool, key: &'static str, found: Du
     }
 }
 
-/// A duration in Go's notation, of the units a life is written in.
+/// A duration in Go's notation.
 pub(crate) fn go_text(duration: Duration) -> String {
     let secs = duration.as_secs();
     if duration.subsec_nanos() > 0 {

@@ -110,12 +110,12 @@ fn provider(value: Value) -> Result<Arc<dyn Provider>, ProviderError> {
     at_once(kind().configure(&means(), &parsed(value)))
 }
 
-/// Its root, made and judged.
+/// The provider's root, made and checked.
 fn root(provider: &Arc<dyn Provider>, value: Value, issue: Issue) -> Result<Arc<CaChain>, ProviderError> {
     at_once(make_root(&**provider, &means(), &parsed(value), issue)).map(|made| made.chain)
 }
 
-/// What it keeps, as text.
+/// The key that the provider keeps, as text.
 fn key_of(provider: &Arc<dyn Provider>) -> String {
     let made = at_once(provider.generate_ca_chain(issue(3))).unwrap();
     String::from_utf8(made.kept.expose().to_vec()).unwrap()
@@ -162,7 +162,7 @@ fn the_builtin_provider_signs_with_its_root() {
 
 #[test]
 fn an_rsa_root_signs_leaves_by_the_workers() {
-    /// Works at once, and counts.
+    /// Works at once, and counts the calls.
     #[derive(Debug, Default)]
     struct Counting(std::sync::atomic::AtomicUsize);
     impl Workers for Counting {
@@ -171,7 +171,7 @@ fn an_rsa_root_signs_leaves_by_the_workers() {
             means::Inline.run(work)
         }
     }
-    /// Does nothing, as a host does that is ending.
+    /// Does nothing, like the workers of a host that is shutting down.
     #[derive(Debug)]
     struct Gone;
     impl Workers for Gone {
@@ -218,7 +218,7 @@ fn n_118_the_record_holds_the_key_only_sealed() {
         at_once(kind.open(&means(), &parsed(json!({})), &published, &kept))
     };
     assert!(matches!(open(&record, &stolen), Err(ProviderError::Seal(_))));
-    // A record from before records named their kind belongs to the default one.
+    // A record without a kind, as older versions wrote it, belongs to the default kind.
     for kind in [record.kind.clone(), String::new()] {
         let again = open(&ProviderRecord { kind, ..record.clone() }, &kek).unwrap();
         assert_eq!(at_once(again.generate_ca_chain(issue(5))).unwrap().chain, made.chain);
@@ -226,7 +226,7 @@ fn n_118_the_record_holds_the_key_only_sealed() {
     }
     let unknown = ProviderRecord { kind: "far".to_owned(), ..record.clone() };
     assert!(Kinds::default().of_record(&unknown).is_err());
-    // Nor does it open as what another kind keeps.
+    // A record does not open as one of another kind.
     let gated = crate::testing::Gated::default();
     assert!(matches!(open_record(&gated, &record, std::slice::from_ref(&kek)), Err(ProviderError::Seal(_))));
     // An envelope does not open under another root's id.
@@ -285,11 +285,11 @@ fn a_root_supplied_by_the_user_is_judged() {
     let elsewhere = Means { trust_domain: other_domain.clone(), ..means() };
     let outcome = at_once(kind().configure(&elsewhere, &parsed(good.clone()))).map(|_| ());
     assert_eq!(outcome, Err(RootCertFault::TrustDomain(other_domain).into()));
-    // It would end before the leaves it signs: ten years less a day.
+    // The root would end before its leaves: it has a day left of ten years.
     let late = Issue { now: issue(2).now.plus(Duration::from_secs((3650 * 24 - 24) * 3600)), ..issue(2) };
     let ends = root(&provider(good.clone()).unwrap(), good, late);
     assert_eq!(ends, Err(RootCertFault::EndsTooSoon { leaf: "72h".to_owned() }.into()));
-    // Taken back, it is replaced; a change of life times alone replaces nothing.
+    // A root that the settings no longer supply is replaced. A change of life times alone replaces nothing.
     let needs = |value: Value| at_once(own.needs_rotation(&parsed(value), issue(2).now)).unwrap();
     assert!(needs(json!({"PrivateKeyType": "rsa"})));
     assert!(!needs(json!({"RootCert": made.root.pem(), "LeafCertTTL": "1h"})));
@@ -297,7 +297,7 @@ fn a_root_supplied_by_the_user_is_judged() {
     assert_eq!(fault(supplied(&end.pem(), &key)), wrong);
 }
 
-/// The provider of a root that a former version took: its record is opened as it stands.
+/// The provider of a root that an older version accepted: its record is opened without a check.
 fn taken_formerly(constraint: &[u8]) -> Arc<dyn Provider> {
     let signer = OsKeys.make(KeyKind::EcP256).unwrap();
     let root = crate::testing::Forge::root_for_leaves(&domain(), &*signer, NOW)
@@ -317,7 +317,7 @@ fn n_140_a_trial_leaf_shows_that_a_root_signs_in_vain() {
     let old = taken_formerly(&permits);
     let assessed = at_once(assess(&*old, &means(), HOUR * 72, NOW));
     assert!(matches!(assessed, Err(ProviderError::RootCert(RootCertFault::Authority(_)))));
-    // Its signature over another root is of no use to those who trust it alone.
+    // Its cross-signed certificate is useless to peers that trust only the old root.
     let new = provider(json!({})).unwrap();
     let made = root(&new, json!({}), issue(1)).unwrap().root.clone();
     let followed = |old: &Arc<dyn Provider>| {
@@ -326,7 +326,7 @@ fn n_140_a_trial_leaf_shows_that_a_root_signs_in_vain() {
         at_once(is_followed_from(&*new, &means(), &old_root, &crossed, issue(2).now))
     };
     assert_eq!(followed(&old), Err(ProviderError::Trial(Refusal::NameConstraints)));
-    // While that of a plain one is.
+    // The cross-signed certificate of a plain root is accepted.
     let plain = provider(json!({})).unwrap();
     root(&plain, json!({}), issue(1)).unwrap();
     assert_eq!(followed(&plain), Ok(()));
@@ -345,7 +345,7 @@ fn only_another_root_needs_a_rotation() {
     assert!(needs(json!({"PrivateKey": other.expose()})));
     let after_ten_years = issue(2).now.plus(Duration::from_secs(3651 * 24 * 3600));
     assert!(needs_at(json!({}), after_ten_years));
-    // Life times are gone by at once.
+    // Changed life times apply at once.
     provider.reconfigure(&parsed(json!({"LeafCertTTL": "1h"})));
     let signed = leaf(&provider);
     assert_eq!(signed.not_after().since(signed.not_before()), HOUR);
@@ -364,12 +364,12 @@ fn a_secondary_signs_with_an_intermediate_of_the_primary() {
     assert!(!trusts(&made, &[&signed]));
     let foreign = at_once(provider(json!({})).unwrap().set_intermediate(intermediate.clone(), made.clone()));
     assert_eq!(foreign, Err(ProviderError::NotInitialised));
-    // While another is asked for, the one at hand signs; and it is not taken for the new key's.
+    // While a new intermediate is requested, the current one signs; it is refused for the new key.
     at_once(secondary.generate_intermediate_csr()).unwrap();
     assert!(trusts(&made, &[&leaf(&secondary), &intermediate]));
     let foreign = at_once(secondary.set_intermediate(intermediate, made));
     assert_eq!(foreign, Err(ProviderError::ForeignIntermediate));
-    // A leaf's request is not one for an intermediate.
+    // A request for a leaf is refused as a request for an intermediate.
     let key = OsKeys.make(KeyKind::EcP256).unwrap();
     let identity = SpiffeId::parse(&format!("spiffe://{TD}/ns/default/dc/dc1/svc/web")).unwrap();
     let csr = Csr::build(&*key, &identity).unwrap();
@@ -381,8 +381,8 @@ fn a_secondary_signs_with_an_intermediate_of_the_primary() {
 
 #[test]
 fn n_54_a_certificate_shows_nothing_of_its_request() {
-    // The request's own extensions are in `csr::tests::n_54_csr_extensions_are_ignored`; here that
-    // two requests of one key give the same certificate but for time and serial.
+    // `csr::tests::n_54_csr_extensions_are_ignored` tests the request's own extensions. This test shows that two
+    // requests with one key lead to the same certificate, except for time and serial number.
     let means = Means { keys: Arc::new(SeededKeys::new(4)), ..means() };
     let provider = at_once(kind().configure(&means, &parsed(json!({})))).unwrap();
     at_once(provider.generate_ca_chain(issue(1))).unwrap();

@@ -1,4 +1,4 @@
-//! What an operator should know of the active root and of the leader's clock.
+//! Problems of the active root and of the leader's clock that an operator should know.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use concord_model::Timestamp;
 use crate::der::time::shown;
 use crate::provider::settings::go_text;
 
-/// What an operator should look at.
+/// A problem that an operator should look at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Alarm {
     /// Somebody has set the leader's wall clock.
@@ -16,9 +16,9 @@ pub enum Alarm {
         way(*forward, *back)
     )]
     ClockSet {
-        /// By how much forward.
+        /// How far forward.
         forward: Duration,
-        /// By how much back.
+        /// How far back.
         back: Duration,
     },
     /// The active root is not valid yet.
@@ -31,23 +31,23 @@ pub enum Alarm {
     RootNotYetValid {
         /// When it becomes valid.
         not_before: Timestamp,
-        /// Whether the operator has brought it along.
+        /// Whether the operator supplied the root.
         supplied: bool,
     },
     /// The active root has expired.
     #[error("the active root has expired on {}; {}", shown(*not_after), remedy(*supplied))]
     RootExpired {
-        /// When.
+        /// When it expired.
         not_after: Timestamp,
-        /// Whether the operator has brought it along.
+        /// Whether the operator supplied the root.
         supplied: bool,
     },
-    /// Little of the active root's life is left.
+    /// The active root will expire soon.
     #[error("the active root ends on {}, four fifths of its life are over; {}", shown(*not_after), remedy(*supplied))]
     RootEnding {
-        /// When.
+        /// When it expires.
         not_after: Timestamp,
-        /// Whether the operator has brought it along.
+        /// Whether the operator supplied the root.
         supplied: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! What the clocks ask for.
+//! The work of the rotation machine that depends on the clocks.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{Machine, Phase, Using};
 use crate::limits::{CLOCK_STEP_MIN, PRUNE_AFTER_STEP, PRUNE_CHECK, ROOT_RENEW_RETRY, ROOT_REPLACE_RETRY};
 
 impl Machine {
-    /// Notices that somebody has set the wall clock.
+    /// Detects that somebody has set the wall clock.
     pub(super) fn look_at_the_clock(&mut self, now: Now, out: &mut Vec<Effect>) {
         let (forward, back) = (now.set_forward_since(self.seen), now.set_back_since(self.seen));
         self.seen = now;
@@ -25,7 +25,7 @@ impl Machine {
         }
     }
 
-    /// What the clock asks for.
+    /// Starts the work that is due.
     pub(super) fn act(&mut self, now: Now, out: &mut Vec<Effect>) {
         if matches!(self.using, Using::RetryAt(at) if at <= now.uptime) {
             self.use_provider(out);
@@ -52,7 +52,7 @@ impl Machine {
         }
     }
 
-    /// Replaces a root of our own that is not valid now or old, and tells of what the operator has to replace.
+    /// Replaces a root of our own that is old or not valid now, and raises an alarm about a problem of the active root.
     fn look_at_the_root(&mut self, now: Now, out: &mut Vec<Effect>) {
         let valid = self.is_valid(now.wall);
         let pause = if valid { ROOT_RENEW_RETRY } else { ROOT_REPLACE_RETRY };
@@ -64,7 +64,7 @@ impl Machine {
         }
     }
 
-    /// Tells what is wrong with the active root: when it begins, and every hour.
+    /// Raises an alarm about the active root when a problem begins, and every hour while it lasts.
     fn tell_of_the_root(&mut self, now: Now, out: &mut Vec<Effect>) {
         let alarm = self.root_alarm(now.wall);
         let told = self.told.filter(|(told, again)| alarm == Some(*told) && now.uptime < *again);

@@ -1,4 +1,4 @@
-//! What the machine is told and what it asks for.
+//! The machine's events and effects.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use crate::der::time::shown;
 use crate::limits::INACTIVE_ROOTS_MAX;
 use crate::provider::Kinds;
 
-/// Counts effects; answers carry the number of the effect they are for.
+/// The number of an effect. An answer carries the number of its effect.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Step(pub u64);
 
-/// Names a request of an operator, so that its answer finds it.
+/// Identifies an operator's request, so that its answer can be delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RequestId(pub u64);
 
-/// What the log holds.
+/// The CA's records in the log.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Persisted {
     /// The published roots.
     pub roots: Option<CaRoots>,
     /// The configuration.
     pub config: Option<CaConfig>,
-    /// Ids of the roots for which providers keep something.
+    /// Ids of the roots for which a provider's record is kept.
     pub records: BTreeSet<String>,
-    /// Life of leaves under the configuration; `None` if its settings cannot be read.
+    /// Life of leaves under the configuration. `None` if its settings cannot be read.
     pub leaf_life: Option<Duration>,
-    /// Whether the operator has brought the active root along. Then it is not ours to replace.
+    /// Whether the operator supplied the active root. Then the machine does not replace it.
     pub supplied: bool,
 }
 
 impl Persisted {
-    /// With what the provider's kind reads in the configuration.
+    /// Builds the value. The provider's kind reads the configuration's settings.
     pub fn read(
         roots: Option<CaRoots>,
         config: Option<CaConfig>,
@@ -56,56 +56,56 @@ impl Persisted {
     }
 }
 
-/// A change of configuration, validated.
+/// A validated change of the configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Change {
     /// The kind of provider.
     pub provider: String,
     /// Its settings, without secrets.
     pub settings: Settings,
-    /// Rotate even if the old root cannot sign the new one.
+    /// Rotate even if the old root cannot cross-sign the new one.
     pub force_without_cross_signing: bool,
     /// Life of leaves.
     pub leaf_life: Duration,
-    /// Whether it asks for another root.
+    /// Whether the change requires another root.
     pub rotates: bool,
-    /// Let the oldest root go if there are as many as can be kept, whether or not leaves depend on it.
+    /// If the maximum number of inactive roots is reached, remove the oldest one, even if leaves may depend on it.
     pub force_without_oldest_root: bool,
-    /// Inactive roots known not to have signed a leaf that is still valid.
+    /// Inactive roots that have signed no leaf that is still valid.
     pub idle: BTreeSet<String>,
 }
 
-/// What is to be written, all of it or nothing.
+/// A write, which is applied as a whole or not at all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proposal {
     /// The roots, exactly one of them active.
     pub roots: CaRoots,
-    /// Only if the roots last changed at this index; 0: only if there are none.
+    /// Applied only if the roots last changed at this index. 0 means: only if there are no roots.
     pub roots_cas: u64,
     /// The configuration.
     pub config: CaConfig,
-    /// Only if the configuration last changed at this index; 0: only if there is none.
+    /// Applied only if the configuration last changed at this index. 0 means: only if there is none.
     pub config_cas: u64,
-    /// What the provider keeps for a new root.
+    /// What the provider of a new root keeps.
     pub record: Option<ProviderRecord>,
 }
 
-/// Why something was not done.
+/// Why a step or a request failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Failure {
-    /// Another operation is under way.
+    /// Another change is running.
     #[error("the CA is being changed; try again when that is done")]
     Busy,
-    /// The provider does not answer, or refuses.
+    /// The provider did not answer, or refused.
     #[error("the CA provider did not do its part; see the log of the leader")]
     Provider,
-    /// The old root cannot sign the new one.
+    /// The old root cannot cross-sign the new one.
     #[error(
         "the current CA cannot cross-sign the new root, so connections would fail during the rotation; \
          set ForceWithoutCrossSigning to rotate all the same"
     )]
     NoCrossSigning,
-    /// As many inactive roots are kept as can be, and leaves may depend on all of them.
+    /// The maximum number of inactive roots is reached, and leaves may depend on each of them.
     #[error(
         "{INACTIVE_ROOTS_MAX} earlier roots are kept for leaves that are still valid, and none of them is free before \
          {}; wait, or set ForceWithoutOldestRoot: the oldest root goes at once, and whoever presents a leaf that it \
@@ -113,35 +113,35 @@ pub enum Failure {
         shown(*free_at)
     )]
     RootsInUse {
-        /// When the first of them is free.
+        /// When the first of them can be removed.
         free_at: Timestamp,
     },
-    /// Something else was written in between.
+    /// Another write came in between.
     #[error("the CA's configuration was changed by somebody else; read it again")]
     Conflict,
-    /// Nobody knows whether it was written.
+    /// It is unknown whether the write was applied.
     #[error("the outcome is not known; read the CA's configuration again")]
     Unknown,
 }
 
-/// What happened.
+/// An input of the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// What the log holds; answers [`Effect::Load`].
+    /// The contents of the log. Answers [`Effect::Load`].
     Loaded(Step, Persisted),
     /// An operator changes the configuration.
     Configure(RequestId, Change),
-    /// The new root; answers [`Effect::GenerateRoot`].
+    /// The new root and its record. Answers [`Effect::GenerateRoot`].
     Generated(Step, Box<CaRoot>, Option<ProviderRecord>),
-    /// The new root under the old one's signature, PEM; answers [`Effect::CrossSign`].
+    /// The new root cross-signed by the old one, as PEM. Answers [`Effect::CrossSign`].
     CrossSigned(Step, String),
-    /// A proposal was applied; this is what the log holds now.
+    /// A proposal was applied. Contains the new contents of the log.
     Applied(Step, Persisted),
-    /// The provider is ready; answers [`Effect::UseProvider`].
+    /// The provider is ready. Answers [`Effect::UseProvider`].
     ProviderReady(Step),
-    /// An effect failed.
+    /// The effect with this number failed.
     Failed(Step, Failure),
-    /// Every live subscriber of roots has confirmed that it trusts this root.
+    /// Every live subscriber has confirmed that it trusts this root.
     Confirmed {
         /// Id of the root.
         root_id: String,
@@ -150,30 +150,30 @@ pub enum Event {
     Tick,
 }
 
-/// What is to be done.
+/// A request of the machine to its host.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Read what the log holds, answer with [`Event::Loaded`].
+    /// Read the log and answer with [`Event::Loaded`].
     Load(Step),
-    /// Configure a provider beside the one in use and let it make its root, or take the one supplied.
+    /// Configure a provider beside the current one, and let it make its root or use the supplied one.
     GenerateRoot(Step, Change),
-    /// Let the provider in use sign this root, PEM.
+    /// Let the current provider cross-sign this root, given as PEM.
     CrossSign(Step, String),
-    /// Write.
+    /// Propose this write.
     Propose(Step, Box<Proposal>),
-    /// Sign leaves with the provider of this root under this configuration from now on; opens it from
-    /// its record if it is not at hand, lets go of the one used before.
+    /// From now on sign leaves with the provider of this root, under this configuration. Open it from its record if it
+    /// is not open yet, and release the previous provider.
     UseProvider(Step, String, Box<CaConfig>),
-    /// Let go of the provider configured last; it is not going to be used.
+    /// Release the provider that was configured last. It will not be used.
     DropProvider,
-    /// Delete what a provider keeps for the root of this id.
+    /// Delete the record of the provider of the root with this id.
     ForgetRecord(String),
-    /// Find out when every live subscriber trusts this root, tell with [`Event::Confirmed`].
+    /// Wait until every live subscriber trusts this root, and send [`Event::Confirmed`].
     AwaitConfirmation(String),
-    /// Answer an operator.
+    /// Answer an operator's request.
     Answer(RequestId, Result<(), Failure>),
-    /// Wake the machine at this uptime, and no longer at an earlier one.
+    /// Send [`Event::Tick`] at this uptime. Replaces the previous timer.
     ArmTimer(Duration),
-    /// Tell the operator.
+    /// Tell the operator about a problem.
     Alarm(Alarm),
 }

@@ -1,4 +1,4 @@
-//! How far a rotation has come, as it is kept in the configuration.
+//! The progress of a rotation, as the configuration stores it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::PRUNE_AFTER_LEAF_LIVES;
 
-/// Where in the configuration's state the progress of a rotation is kept; not shown to users.
+/// The key in the configuration's state for the progress of a rotation. It is not shown to users.
 pub const PROGRESS_KEY: &str = "rotation";
 
-/// How far a rotation has come, and when old roots go.
+/// The progress of a rotation, and when old roots are removed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Progress {
-    /// A root that is published but not active yet, and the configuration that comes with it.
+    /// A root that is published but not active, and its configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// When each root that was rotated out goes.
+    /// When each root that was rotated out will be removed.
     #[serde(default)]
     pub retire_at: BTreeMap<String, Timestamp>,
-    /// Longest life of leaves since the active root became active, in seconds: a life lowered later
-    /// does not shorten the leaves already out.
+    /// Longest life of leaves since the active root became active, in seconds. A lower life later does not shorten
+    /// them.
     #[serde(default)]
     pub longest_leaf_life: u64,
 }
@@ -33,20 +33,20 @@ pub struct Progress {
 pub struct Pending {
     /// Id of the new root.
     pub root_id: String,
-    /// The kind of provider to come.
+    /// The kind of the new provider.
     pub provider: String,
     /// Its settings, without secrets.
     pub settings: Settings,
-    /// Whether the new root may lack the old one's signature.
+    /// Whether the new root may lack a cross-signature of the old one.
     pub force_without_cross_signing: bool,
-    /// Life of leaves to come, in seconds.
+    /// The new life of leaves, in seconds.
     pub leaf_life: u64,
-    /// When it is activated even if not all have confirmed.
+    /// When the root becomes active even if some subscribers have not confirmed.
     pub confirm_by: Timestamp,
 }
 
 impl Progress {
-    /// From the configuration; what cannot be read counts as nothing under way.
+    /// Reads the progress from the configuration. Unreadable progress counts as none.
     pub fn of(config: &CaConfig) -> Self {
         config.state.get(PROGRESS_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl Progress {
         config.state.insert(PROGRESS_KEY.to_owned(), text);
     }
 
-    /// When the last leaf that an inactive root may have signed has ended.
+    /// When the last leaf that this inactive root may have signed ends.
     pub(super) fn free_at(&self, root: &CaRoot) -> Timestamp {
         let Some(out) = root.rotated_out_at else { return Timestamp::EPOCH };
         match self.retire_at.get(&root.id) {
@@ -66,7 +66,7 @@ impl Progress {
     }
 }
 
-/// The configuration's state as users may see it: without our own notes.
+/// The configuration's state without concord's own entries, for users.
 pub fn public_state(config: &CaConfig) -> BTreeMap<String, String> {
     config
         .state

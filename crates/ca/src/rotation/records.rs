@@ -1,4 +1,4 @@
-//! What each step writes: pure functions from what the log holds to what it shall hold.
+//! The writes of each step: pure functions from the log's contents to its new contents.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,12 +25,12 @@ impl Machine {
         Some(self.persisted.roots.as_ref()?.active()?.id.clone())
     }
 
-    /// The root of a rotation that is published but not active.
+    /// The published, inactive root of a rotation.
     pub(super) fn staged(&self, root_id: &str) -> Option<&CaRoot> {
         self.persisted.roots.as_ref()?.roots.iter().find(|root| root.id == root_id && !root.active)
     }
 
-    /// What providers keep for roots that are gone.
+    /// Ids of providers' records whose root is gone.
     pub(super) fn orphaned_records(&self) -> Vec<String> {
         let published = |id: &String| {
             self.persisted.roots.as_ref().is_some_and(|roots| roots.roots.iter().any(|root| root.id == *id))
@@ -51,7 +51,7 @@ impl Machine {
         }
     }
 
-    /// The first root, active from the beginning.
+    /// The write of the first root, which is active at once.
     pub(super) fn first_proposal(&self, mut root: CaRoot, record: Option<ProviderRecord>) -> Proposal {
         root.active = true;
         let mut config = self.persisted.config.clone().unwrap_or_else(|| self.initial.clone());
@@ -66,7 +66,7 @@ impl Machine {
         self.proposal(roots, config, record)
     }
 
-    /// Another configuration under the same root.
+    /// The write of another configuration with the same root.
     pub(super) fn reconfiguration(&self, change: &Change, record: Option<ProviderRecord>) -> Proposal {
         let (roots, mut config) = self.current();
         let mut progress = self.progress();
@@ -80,13 +80,13 @@ impl Machine {
         self.persisted.roots.as_ref().and_then(CaRoots::active)
     }
 
-    /// Whether the active root is valid. If it is not, nor is anything that it signed: it is over, or it was made
-    /// under a clock that was ahead.
+    /// Whether the active root is valid now. If it is not (it has expired, or it was made when the clock was ahead),
+    /// then nothing that it signed is valid.
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {
         self.active().is_none_or(|root| root.not_before <= now && now <= root.not_after)
     }
 
-    /// What is wrong with the active root.
+    /// The current problem of the active root.
     pub(super) fn root_alarm(&self, now: Timestamp) -> Option<Alarm> {
         let root = self.active()?;
         let supplied = self.persisted.supplied;
@@ -105,7 +105,7 @@ impl Machine {
         self.active().map(|root| used_up_at(root, ROOT_RENEW_PERCENT))
     }
 
-    /// The change that replaces the active root, if that is due and ours to do.
+    /// The change that replaces the active root, if that is due and the root is our own.
     pub(super) fn renewal(&self, now: Timestamp) -> Option<Change> {
         let (root, config) = (self.active()?, self.persisted.config.as_ref()?);
         let valid = self.is_valid(now);
@@ -118,14 +118,14 @@ impl Machine {
             force_without_cross_signing: config.force_without_cross_signing,
             leaf_life: self.persisted.leaf_life.unwrap_or(self.initial_leaf_life),
             rotates: true,
-            // Nothing can be signed until then.
+            // Without a valid root nothing can be signed.
             force_without_oldest_root: !valid,
             idle: BTreeSet::new(),
         };
         self.leaving(now, &change).is_ok().then_some(change)
     }
 
-    /// Inactive roots that make room for one more: those go first on which no leaf depends any more, the oldest first.
+    /// Inactive roots to remove for one more root: first those on which no leaf depends, then the oldest.
     pub(super) fn leaving(&self, now: Timestamp, change: &Change) -> Result<Vec<String>, Failure> {
         let progress = self.progress();
         let roots = self.persisted.roots.iter().flat_map(|roots| &roots.roots);
@@ -145,7 +145,7 @@ impl Machine {
         }
     }
 
-    /// Publishes the new root beside the old one, not active.
+    /// The write that publishes the new root beside the old one, inactive.
     pub(super) fn stage(
         &self,
         now: Timestamp,
@@ -156,7 +156,7 @@ impl Machine {
     ) -> Proposal {
         let (mut roots, mut config) = self.current();
         let wait = match &cross_signed {
-            // Nobody has a valid certificate any more: there is nothing to wait for.
+            // No valid certificate exists any more, so there is nothing to wait for.
             _ if !self.is_valid(now) => Duration::ZERO,
             Some(_) => DISTRIBUTION_WAIT_MAX,
             None => DISTRIBUTION_WAIT_FORCED,
@@ -179,9 +179,9 @@ impl Machine {
             confirm_by: now.plus(wait),
         });
         progress.store(&mut config);
-        // A root that was rotated out and comes back takes its old place.
+        // A root that was rotated out and returns replaces its old entry.
         roots.roots.retain(|own| own.id != root.id);
-        // Checked when the change was asked for; time has only freed more since.
+        // `configure` or `renewal` has checked this; since then more roots can only have become free.
         let forced = Change { force_without_oldest_root: true, ..change.clone() };
         let leaving = self.leaving(now, &forced).unwrap_or_default();
         let (gone, mut kept): (Vec<CaRoot>, Vec<CaRoot>) =
@@ -197,7 +197,7 @@ impl Machine {
         self.proposal(roots, config, record)
     }
 
-    /// Makes the staged root the active one, with its configuration.
+    /// The write that makes the staged root active and applies its configuration.
     pub(super) fn activation(&self, now: Timestamp) -> Option<Proposal> {
         let (mut roots, mut config) = self.current();
         let mut progress = self.progress();
@@ -223,14 +223,14 @@ impl Machine {
         Some(self.proposal(roots, config, None))
     }
 
-    /// Removes roots whose leaves have all expired, if there are any.
+    /// The write that removes roots whose leaves have all expired, if there are such roots.
     pub(super) fn pruning(&self, now: Timestamp) -> Option<Proposal> {
         let (mut roots, mut config) = self.current();
         let mut progress = self.progress();
         let longest = Duration::from_secs(progress.longest_leaf_life);
         let is_due = |root: &CaRoot| match (root.active, root.rotated_out_at) {
             (true, _) => false,
-            // Staged by a rotation nobody knows of.
+            // Left over from a rotation that is no longer recorded.
             (false, None) => true,
             (false, Some(out)) => {
                 let default = out.plus(longest * PRUNE_AFTER_LEAF_LIVES);
@@ -250,7 +250,7 @@ impl Machine {
         Some(self.proposal(roots, config, None))
     }
 
-    /// Records that are there once the first root is.
+    /// The roots and the configuration. They exist once the first root exists.
     fn current(&self) -> (CaRoots, CaConfig) {
         let roots = self.persisted.roots.clone().expect("asked for only after the first root");
         let config = self.persisted.config.clone().expect("stored together with the first root");
@@ -264,9 +264,9 @@ impl Machine {
     }
 }
 
-/// Whether this share of a root's life is over.
+/// Whether this share of the root's life has passed.
 fn is_used_up(root: &CaRoot, now: Timestamp, percent: u32) -> bool {
-    // A root made at the end of all representable time has no life to use up.
+    // A root made at the end of representable time has an empty life.
     root.not_before < root.not_after && used_up_at(root, percent) <= now
 }
 
@@ -282,8 +282,8 @@ impl Change {
     }
 }
 
-/// Signatures of earlier roots over the active one that are still valid: those who know only such a
-/// root follow from it to the active one and on to the next.
+/// Valid cross-signatures of earlier roots over the active one. Peers that know only such a root verify the active root
+/// through them, and through the active root the next one.
 fn carried(now: Timestamp, roots: &CaRoots) -> Vec<String> {
     let Some(active) = roots.active() else {
         return Vec::new();
@@ -296,7 +296,7 @@ fn carried(now: Timestamp, roots: &CaRoots) -> Vec<String> {
     active.intermediate_certs.iter().filter(still_valid).take(CARRIED_CROSS_SIGNATURES_MAX).cloned().collect()
 }
 
-/// Takes the signatures of roots that are gone out of a root's chain; they lead nowhere.
+/// Removes the certificates that removed roots have signed from a root's chain; nobody can verify them any more.
 fn drop_signatures_of(gone: &[CaRoot], root: &mut CaRoot) {
     root.intermediate_certs.retain(|text| {
         !Certificate::parse_pem(text)
@@ -304,7 +304,7 @@ fn drop_signatures_of(gone: &[CaRoot], root: &mut CaRoot) {
     });
 }
 
-/// Takes what has ended out of a root's chain.
+/// Removes expired certificates from a root's chain.
 fn drop_ended(now: Timestamp, root: &mut CaRoot) {
     root.intermediate_certs
         .retain(|text| Certificate::parse_pem(text).is_ok_and(|certificate| now <= certificate.not_after()));

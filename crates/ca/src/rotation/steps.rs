@@ -1,4 +1,4 @@
-//! One step after the other: what an event leads to.
+//! The steps of the machine: how it reacts to each event.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Machine {
         out.push(Effect::Load(step));
     }
 
-    /// Goes on from what the log holds: after the start, after each write, after a failure.
+    /// Continues from the contents of the log: after the start, after each write and after a failure.
     pub(super) fn resume(&mut self, now: Now, persisted: Persisted, out: &mut Vec<Effect>) {
         let was_active = self.active_id();
         let had_config = self.persisted.config.as_ref().map(|config| config.stamp.modify);
@@ -45,7 +45,7 @@ impl Machine {
             Some(pending) if self.staged(&pending.root_id).is_some() => {
                 let Pending { root_id, confirm_by, .. } = pending;
                 out.push(Effect::AwaitConfirmation(root_id.clone()));
-                // A leader whose clock is behind must not wait for days.
+                // If this leader's clock is behind, `confirm_by` may be days away.
                 let wait = confirm_by.since(now.wall).min(DISTRIBUTION_WAIT_FORCED);
                 let confirm_by = now.uptime.saturating_add(wait);
                 self.phase = Phase::Distributing { root_id, confirm_by };
@@ -172,7 +172,7 @@ impl Machine {
                 out.push(Effect::DropProvider);
                 self.refuse(why, out);
             }
-            // Written or not: the log says. A rotation that was staged goes on from there.
+            // The proposal may have been applied; the log shows it. If a rotation was staged, it continues from there.
             Phase::Proposing(own) if own == step => {
                 self.refuse(why, out);
                 let pause = if why == Failure::Conflict { Duration::ZERO } else { ROTATION_RETRY };

@@ -1,4 +1,4 @@
-//! Envelopes: opened by any of their keys, by nothing else, and for nothing else.
+//! An envelope opens with each of its keys, with no other key, and for no other purpose.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn kek(byte: u8) -> Kek {
     Kek::from_bytes(&[byte; 32]).unwrap()
 }
 
-/// Counts up: enough to tell nonces and keys apart.
+/// Fills each buffer with the next number, so that nonces and keys differ.
 fn counting() -> impl FnMut(&mut [u8]) {
     let mut next = 0u8;
     move |buffer: &mut [u8]| {
@@ -36,7 +36,7 @@ fn n_118_without_the_key_an_envelope_stays_shut() {
         Some(SealError::UnknownKek { wanted: wanted.clone() })
     );
     assert_eq!(open("purpose", &sealed, &[]).err(), Some(SealError::UnknownKek { wanted }));
-    // Another key under the right name.
+    // Another key under the same fingerprint.
     let mut renamed = sealed.clone();
     renamed.wraps[0].kek_id = kek(2).id().to_owned();
     assert_eq!(open("purpose", &renamed, &[kek(2)]).err(), Some(SealError::Damaged));

@@ -1,4 +1,4 @@
-//! Certificates bent in any way: begins with a good leaf or authority and lets each part be replaced.
+//! Builds malformed certificates: starts with a good leaf or authority, of which a test replaces any part.
 
 use concord_model::{Timestamp, TrustDomain};
 use rustls_pki_types::CertificateDer;
@@ -12,15 +12,15 @@ use crate::x509::usage;
 /// A certificate that is not signed yet.
 #[derive(Clone, Debug)]
 pub struct Forge {
-    /// Contents of the `version` field; `None` leaves it out (version 1).
+    /// The `version` field. `None` omits it, which means version 1.
     pub version: Option<u8>,
     /// The serial number as an encoded INTEGER.
     pub serial: Vec<u8>,
     /// The issuer's name, encoded.
     pub issuer: Vec<u8>,
-    /// First second.
+    /// First second of its life.
     pub not_before: Timestamp,
-    /// Last second.
+    /// Last second of its life.
     pub not_after: Timestamp,
     /// The subject's name, encoded.
     pub subject: Vec<u8>,
@@ -28,9 +28,9 @@ pub struct Forge {
     pub spki: Vec<u8>,
     /// Extensions: identifier, critical, contents.
     pub extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
-    /// The algorithm named inside; `None` for the signer's.
+    /// The algorithm in the signed part. `None`: the signer's.
     pub inner_algorithm: Option<Vec<u8>>,
-    /// The algorithm named outside; `None` for the signer's.
+    /// The algorithm outside the signed part. `None`: the signer's.
     pub outer_algorithm: Option<Vec<u8>>,
 }
 
@@ -44,13 +44,13 @@ pub(crate) fn dns(text: &[u8]) -> Vec<u8> {
     der::value(der::primitive(2), text)
 }
 
-/// A name of one common name.
+/// A name that consists of one common name.
 pub(crate) fn named(common_name: &str) -> Vec<u8> {
     subject(common_name)
 }
 
 impl Forge {
-    /// A leaf as the mesh issues them.
+    /// A leaf like those that the mesh issues.
     pub fn leaf(identity: &str, holder: &dyn Signer, issuer: &[u8], now: Timestamp) -> Self {
         let purposes = [oid::CLIENT_AUTH, oid::SERVER_AUTH].map(|purpose| der::value(der::OID, purpose));
         let hour = std::time::Duration::from_secs(3600);
@@ -78,7 +78,7 @@ impl Forge {
         .names(&[uri(identity.as_bytes())])
     }
 
-    /// An authority with this common name, which anybody may have issued.
+    /// An authority with this common name and any issuer.
     pub fn authority(common_name: &str, holder: &dyn Signer, issuer: &[u8], now: Timestamp) -> Self {
         let mut own = Self::leaf("", holder, issuer, now);
         own.subject = named(common_name);
@@ -87,7 +87,7 @@ impl Forge {
             .constraints(&[der::value(der::BOOLEAN, &[0xff])])
     }
 
-    /// A root as an operator may bring along: it allows leaves, but no authority below it.
+    /// A root as an operator may supply it: it allows leaves, but no authority below it.
     pub fn root_for_leaves(trust_domain: &TrustDomain, holder: &dyn Signer, from: Timestamp) -> Self {
         let name = "house root for leaves";
         let own = Self::authority(name, holder, &named(name), from)
@@ -97,7 +97,7 @@ impl Forge {
         own.life(from, from.plus(std::time::Duration::from_secs(1000 * 3600)))
     }
 
-    /// Replaces an extension, or adds it.
+    /// Replaces or adds an extension.
     pub fn with(mut self, identifier: &[u8], critical: bool, body: &[u8]) -> Self {
         match self.extensions.iter_mut().find(|own| own.0 == identifier) {
             Some(own) => *own = (identifier.to_vec(), critical, body.to_vec()),
@@ -106,20 +106,20 @@ impl Forge {
         self
     }
 
-    /// Adds an extension, even if it is there already.
+    /// Repeats an extension.
     pub fn twice(mut self, identifier: &[u8]) -> Self {
         let own = self.extensions.iter().find(|own| own.0 == identifier).cloned();
         self.extensions.extend(own);
         self
     }
 
-    /// Leaves an extension out.
+    /// Removes an extension.
     pub fn without(mut self, identifier: &[u8]) -> Self {
         self.extensions.retain(|own| own.0 != identifier);
         self
     }
 
-    /// Replaces the alternative names by these, encoded.
+    /// Replaces the alternative names with these encoded names.
     pub fn names(self, names: &[Vec<u8>]) -> Self {
         self.with(oid::SUBJECT_ALT_NAME, true, &der::sequence(names))
     }
@@ -152,7 +152,7 @@ impl Forge {
         self
     }
 
-    /// Signs it.
+    /// Signs the certificate.
     pub fn sign(&self, signer: &dyn Signer) -> CertificateDer<'static> {
         let own = signature_algorithm(signer.kind());
         let version =

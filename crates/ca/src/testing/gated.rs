@@ -1,5 +1,5 @@
-//! A kind of provider whose calls do as they are told: as authorities elsewhere do, which are slow, away, or busy.
-//! What passes is done by the default kind.
+//! A kind of provider whose calls a test can block or make fail, like an external CA that is slow, unreachable or busy.
+//! The default kind does the calls that pass.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -20,37 +20,37 @@ use crate::x509::Certificate;
 /// A call of a kind or provider.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Op {
-    /// Of a kind: a provider configured anew.
+    /// A kind configures a new provider.
     Configure,
-    /// Of a kind: a provider opened from its record.
+    /// A kind opens a provider from its record.
     Open,
-    /// A root, or an intermediate asked for or taken over.
+    /// A provider makes a root, or requests or accepts an intermediate.
     Generate,
-    /// A leaf that somebody asked for.
+    /// A provider signs a leaf for a client.
     Sign,
-    /// A leaf on trial.
+    /// A provider signs a trial leaf.
     Trial,
-    /// A signature over another authority.
+    /// A provider signs another authority.
     CrossSign,
-    /// Whether settings ask for another provider.
+    /// A provider decides whether settings require a new provider.
     NeedsRotation,
-    /// Letting go.
+    /// A provider releases its resources.
     Cleanup,
 }
 
-/// What becomes of calls.
+/// What happens to calls.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Gate {
     /// They pass.
     #[default]
     Open,
-    /// They hang until the gate is open.
+    /// They wait until the gate opens.
     Shut,
-    /// So many fail this way, then they pass.
+    /// This number of calls fails with this error; later calls pass.
     Failing(Unreachable, u32),
 }
 
-/// The kind, and the gates of all its providers. Clones are the same.
+/// The kind, and the gates of all its providers. Clones share the gates.
 #[derive(Clone, Debug)]
 pub struct Gated {
     kind: Arc<dyn Kind>,
@@ -65,7 +65,7 @@ struct State {
     wakers: Vec<Waker>,
 }
 
-/// A call under way; over when dropped.
+/// A running call. It ends when this is dropped.
 struct UnderWay<'a>(&'a Gated, Op);
 
 impl Drop for UnderWay<'_> {
@@ -81,15 +81,15 @@ impl Default for Gated {
 }
 
 impl Gated {
-    /// Its name.
+    /// The name of this kind.
     pub const NAME: &str = "gated";
 
-    /// The kinds of a server that has this one, too.
+    /// The kinds of a server that also has this kind.
     pub fn kinds(&self) -> Kinds {
         Kinds::default().with(Arc::new(self.clone()))
     }
 
-    /// What becomes of such calls from now on.
+    /// Sets what happens to such calls from now on.
     pub fn set(&self, op: Op, gate: Gate) {
         let mut states = self.states();
         let state = states.entry(op).or_default();
@@ -99,12 +99,12 @@ impl Gated {
         }
     }
 
-    /// How many such calls were made.
+    /// How many such calls have begun.
     pub fn begun(&self, op: Op) -> usize {
         self.states().entry(op).or_default().begun
     }
 
-    /// How many of them are neither over nor cut.
+    /// How many such calls are running.
     pub fn under_way(&self, op: Op) -> usize {
         self.states().entry(op).or_default().under_way
     }
@@ -189,7 +189,7 @@ impl Kind for Gated {
     }
 }
 
-/// A provider behind the gates.
+/// A provider whose calls pass through the gates.
 #[derive(Debug)]
 struct Behind {
     gates: Gated,

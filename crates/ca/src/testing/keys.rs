@@ -1,7 +1,7 @@
-//! Keys that replay: the same seed makes the same keys, and they the same signatures.
+//! Reproducible keys: the same seed makes the same keys, and these make the same signatures.
 //!
-//! ECDSA needs a random number per signature; here it is derived from key and message, in the
-//! manner of RFC 6979. The arithmetic is plain and not constant-time: never for keys that matter.
+//! ECDSA needs a random number for each signature. Here it is derived from the key and the message, similar to RFC
+//! 6979. The arithmetic is not constant-time: never use these keys outside tests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::der::{self, Reader};
 use crate::key::{KeyError, KeyMaker, OsKeys, PublicKey, Signer, sec1};
 use crate::pem;
 
-/// A [`KeyMaker`] whose P-256 keys and signatures follow from a seed.
+/// A [`KeyMaker`] whose P-256 keys and signatures are derived from a seed.
 ///
-/// Keys of other kinds come from the operating system and do not replay.
+/// Keys of other kinds come from the operating system and are not reproducible.
 #[derive(Debug)]
 pub struct SeededKeys {
     seed: u64,
@@ -25,7 +25,7 @@ pub struct SeededKeys {
 }
 
 impl SeededKeys {
-    /// Keys of this seed, beginning with the first.
+    /// The keys of this seed, starting with the first.
     pub fn new(seed: u64) -> Self {
         Self { seed, made: AtomicU64::new(0) }
     }
@@ -118,7 +118,7 @@ type Limbs = [u64; 4];
 const ORDER: Limbs =
     [0xf3b9_cac2_fc63_2551, 0xbce6_faad_a717_9e84, 0xffff_ffff_ffff_ffff, 0xffff_ffff_0000_0000];
 
-/// A number from 1 to the order less one, from a hash of the parts.
+/// A number from 1 to the order minus 1, from a hash of the parts.
 fn scalar(parts: &[&[u8]]) -> Limbs {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
@@ -166,7 +166,7 @@ fn minus(a: &Limbs, b: &Limbs) -> (Limbs, bool) {
     (out, borrow)
 }
 
-/// The number, less the order if it is not below it; `carry` stands for 2²⁵⁶.
+/// The number modulo the order, for a number below twice the order. `carry` adds 2²⁵⁶ to it.
 fn below_order(value: Limbs, carry: bool) -> Limbs {
     let (less, borrow) = minus(&value, &ORDER);
     if carry || !borrow { less } else { value }
@@ -186,7 +186,7 @@ fn subtract(a: &Limbs, b: &Limbs) -> Limbs {
     if borrow { plus(&left, &ORDER).0 } else { left }
 }
 
-/// The product, by doubling and adding.
+/// The product modulo the order, by doubling and adding.
 fn multiply(a: &Limbs, b: &Limbs) -> Limbs {
     let mut out = [0; 4];
     for at in (0..256).rev() {
@@ -215,7 +215,7 @@ fn halve_mod(value: &Limbs) -> Limbs {
     halve(&sum, carry)
 }
 
-/// The inverse, by the binary algorithm of Euclid.
+/// The inverse modulo the order, by the binary Euclidean algorithm.
 fn inverse(value: &Limbs) -> Limbs {
     const ONE: Limbs = [1, 0, 0, 0];
     let (mut u, mut v, mut x, mut y) = (*value, ORDER, ONE, [0; 4]);

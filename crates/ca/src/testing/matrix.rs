@@ -1,6 +1,6 @@
-//! The matrix of N-85: chains that must be refused, each with the reason it is refused for.
+//! The table of N-85: chains that must be refused, each with the reason.
 //!
-//! Each case differs from a good chain in one thing. The proxy replays them on real handshakes.
+//! Each case differs from a good chain in one thing. The proxy's tests replay the cases in real handshakes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::x509::{Certificate, usage};
 /// One chain that must be refused.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is wrong with it.
+    /// What is wrong with the chain.
     pub name: String,
-    /// What is presented, leaf first.
+    /// The chain, leaf first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The key to the leaf. Where the leaf's key is one that cannot be used, some other key.
+    /// The leaf's private key, or any key if the leaf's own key is unusable.
     pub key: Arc<dyn Signer>,
-    /// Why it is refused, to the letter.
+    /// The exact reason of the refusal.
     pub expected: Refusal,
 }
 
@@ -58,7 +58,7 @@ impl Cases<'_> {
         self.all.push(Case { name: name.to_owned(), chain, key, expected });
     }
 
-    /// A leaf of `web`, bent, signed by the root.
+    /// A leaf of `web`, modified by `bend` and signed by the root.
     fn leaf(&mut self, name: &str, bend: impl FnOnce(Forge) -> Forge, expected: Refusal) {
         let der = bend(self.good(&self.world.root)).sign(&*self.world.root.signer);
         self.chain(name, vec![der], expected);
@@ -78,7 +78,7 @@ impl Cases<'_> {
         Forge::leaf(&web(OURS), &**leaf_key, issuer, *now)
     }
 
-    /// An authority signed by another.
+    /// An authority that another one has signed.
     fn authority(&self, name: &str, issuer: &Held, bend: impl FnOnce(Forge) -> Forge) -> Held {
         let signer = self.world.key();
         let forge = Forge::authority(name, &*signer, issuer.certificate.subject(), self.world.now);
@@ -86,7 +86,7 @@ impl Cases<'_> {
         Held { certificate, signer }
     }
 
-    /// A good leaf under these authorities, the last of which the root has signed.
+    /// A good leaf below these authorities. The root has signed the last one.
     fn under(&self, path: &[&Held]) -> Vec<Der> {
         let mut chain = vec![self.good(path[0]).sign(&*path[0].signer)];
         chain.extend(path.iter().map(|held| held.certificate.der().clone()));
@@ -182,7 +182,7 @@ impl Cases<'_> {
         self.leaf("directoryName", |f| f.names(&[uri(id), directory]), Refusal::OtherName(4));
         let registered = der::value(der::primitive(8), &[0x2a, 3]);
         self.leaf("registeredID", |f| f.names(&[uri(id), registered]), Refusal::OtherName(8));
-        // An IA5String where the name's own tag belongs: a parser that ignores tags would take it.
+        // An IA5String instead of the name's own tag. A parser that ignores tags would accept it.
         self.leaf("IA5String for a URI", |f| f.names(&[der::value(0x16, id)]), Refusal::OtherName(0x16));
         let constructed = der::wrap(der::constructed(6), &[der::value(0x16, id)]);
         self.leaf("URI with an inner IA5String", |f| f.names(&[constructed]), Refusal::OtherName(6));
@@ -294,7 +294,7 @@ impl Cases<'_> {
         let bent = |bytes: Vec<u8>| vec![Der::from(bytes)];
         self.chain("trailing byte", bent([bytes, &[0]].concat()), Refusal::Malformed);
         self.chain("cut short", bent(bytes[..bytes.len() - 1].to_vec()), Refusal::Malformed);
-        // The same certificate with the outer length in one byte more than needed, and in BER's open form.
+        // The same certificate with more length bytes than necessary, and with BER's indefinite length.
         let body = der::Reader::new(bytes).body(der::SEQUENCE).expect("a sequence");
         let length = u32::try_from(body.len()).expect("short").to_be_bytes();
         self.chain(
@@ -410,14 +410,14 @@ impl Cases<'_> {
         self.chain("untrusted root", vec![leaf, stranger.certificate.der().clone()], Refusal::UntrustedRoot);
         let leaf = self.good(&world.intermediate).sign(&*world.intermediate.signer);
         self.chain("intermediate missing", vec![leaf.clone()], Refusal::UnknownIssuer);
-        // The root's name under another key.
+        // The issuer has the root's name, but another key.
         let forged = self.good(&world.root).sign(&*stranger.signer);
         self.chain("signed by another key", vec![forged], Refusal::BadSignature);
         let mut flipped = self.good(&world.root).sign(&*world.root.signer).as_ref().to_vec();
         let last = flipped.len() - 1;
         flipped[last] ^= 1;
         self.chain("signature flipped", vec![flipped.into()], Refusal::BadSignature);
-        // A leaf, with a name, as issuer of another.
+        // A leaf that has issued another leaf.
         let signer = world.key();
         let mut forge = self.good(&world.root).key(signer.public_key().spki().to_vec());
         forge.subject = named("holder");
@@ -518,7 +518,7 @@ impl Cases<'_> {
             let chain = self.under(&[&held]);
             self.chain(name, chain, expected);
         }
-        // In the root's name, but with another key.
+        // The issuer has the root's name, but another key.
         let impostor =
             Held { certificate: root.certificate.clone(), signer: Arc::clone(&self.world.stranger.signer) };
         let forged = self.authority("forged", &impostor, |f| f);

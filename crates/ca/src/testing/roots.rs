@@ -1,5 +1,5 @@
-//! Roots an operator may bring along, plain and odd: what is asked of each stands beside it. Verifiers of other
-//! languages judge the same table end to end.
+//! Roots that an operator may supply, both usual and unusual ones, with the expected answer for each. The end-to-end
+//! tests check the same table with verifiers in other languages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +24,23 @@ use crate::x509::{Certificate, usage};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A root on offer.
+/// A root that an operator supplies.
 #[derive(Clone, Debug)]
 pub struct OfferedRoot {
     /// What is special about it.
     pub name: &'static str,
-    /// The root, PEM.
+    /// The root as PEM.
     pub root: String,
-    /// A leaf below it, signed whatever the root says, PEM.
+    /// A leaf below it as PEM. It is signed even if the root is not usable.
     pub leaf: String,
-    /// Its key, PEM.
+    /// The root's key as PEM.
     pub key: Secret,
-    /// A part of the refusal's text; `None` if it is taken.
+    /// A part of the refusal's text. `None` if the root is accepted.
     pub refusal: Option<&'static str>,
 }
 
 impl OfferedRoot {
-    /// What the built-in provider says of it.
+    /// The built-in provider's answer to this root.
     pub fn judgement(&self, now: Timestamp) -> Result<(), String> {
         let means = Means::inline(domain(), Arc::new(OsKeys));
         let (settings, own) = self.configured(&means)?;
@@ -58,7 +58,7 @@ impl OfferedRoot {
         own.map(|own| (settings, own)).map_err(|error| error.to_string())
     }
 
-    /// A leaf as the built-in provider signs it with a root that it has taken, PEM.
+    /// A leaf as PEM that the built-in provider signs with this root, which it must accept.
     pub fn product_leaf(&self, now: Timestamp) -> String {
         let means = Means::inline(domain(), Arc::new(OsKeys));
         let (_, own) = self.configured(&means).expect("it was taken");
@@ -76,7 +76,7 @@ impl OfferedRoot {
     }
 }
 
-/// Whom the leaves speak for.
+/// The identity of the leaves.
 pub(super) const IDENTITY: &str =
     "spiffe://11111111-2222-3333-4444-555555555555.consul/ns/default/dc/dc1/svc/web";
 
@@ -111,7 +111,7 @@ fn subtree(name: Vec<u8>) -> Vec<u8> {
     der::sequence(&[name])
 }
 
-/// NameConstraints: 0 permits, 1 excludes.
+/// NameConstraints: kind 0 permits the names, kind 1 excludes them.
 fn names_within(kind: u8, names: &[Vec<u8>]) -> Vec<u8> {
     der::sequence(&[der::wrap(der::constructed(kind), names)])
 }
@@ -125,7 +125,7 @@ fn subject_of(tag: u8, text: &[u8]) -> Vec<u8> {
     der::sequence(&[der::wrap(der::SET, &[pair])])
 }
 
-/// A private extension of nobody.
+/// A private extension that no software knows.
 const PRIVATE: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x86, 0x8d, 0x1f, 0x01];
 
 impl Table {

@@ -1,4 +1,4 @@
-//! A small trust world: a cluster with a root and an intermediate, and a peered cluster.
+//! A small world of roots: a cluster with a root and an intermediate, a peered cluster, and some bad roots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,31 +31,31 @@ pub(crate) const SHORT: &str = "00000000-0000-0000-0000-000000000003.consul";
 pub struct Held {
     /// The certificate.
     pub certificate: Certificate,
-    /// The key to it.
+    /// Its private key.
     pub signer: Arc<dyn Signer>,
 }
 
 impl Held {
-    /// As one that signs.
+    /// The authority for signing certificates.
     pub fn authority(&self) -> Authority<'_> {
         Authority::try_new(&self.certificate, &*self.signer).expect("a pair")
     }
 }
 
-/// The trust world of the matrix.
+/// The roots and keys for the table of cases.
 #[derive(Debug)]
 pub struct World {
-    /// Makes its keys.
+    /// Makes the keys of this world.
     pub keys: SeededKeys,
-    /// Its time.
+    /// The current time.
     pub now: Timestamp,
     /// The cluster's trust domain.
     pub trust_domain: TrustDomain,
-    /// The peered cluster's.
+    /// The peered cluster's trust domain.
     pub peer_domain: TrustDomain,
     /// The cluster's root.
     pub root: Held,
-    /// An intermediate under it.
+    /// An intermediate below the cluster's root.
     pub intermediate: Held,
     /// The peered cluster's root.
     pub peer_root: Held,
@@ -65,21 +65,20 @@ pub struct World {
     pub future_root: Held,
     /// A root that allows no intermediates.
     pub short_root: Held,
-    /// A root nobody trusts.
+    /// A root that the cluster does not trust.
     pub stranger: Held,
-    /// What the cluster trusts: all of these but the stranger.
+    /// The roots that the cluster trusts: all of them except `stranger`.
     pub bundle: Arc<TrustBundle>,
-    /// The key of a leaf.
+    /// The key of the leaves.
     pub leaf_key: Arc<dyn Signer>,
 }
 
-/// The same domain again.
 fn domain(text: &str) -> TrustDomain {
     TrustDomain::parse(text).expect("a trust domain")
 }
 
 impl World {
-    /// The world at a moment, the same for every call.
+    /// The world at this time. It is the same for each call.
     pub fn at(now: Timestamp) -> Self {
         let keys = SeededKeys::new(1);
         let (trust_domain, peer_domain) = (domain(OURS), domain(PEER));
@@ -142,7 +141,7 @@ impl World {
             .expect("an identity")
     }
 
-    /// A good leaf of the world's leaf key, signed by `issuer`.
+    /// A good leaf with the world's leaf key, signed by `issuer`.
     pub fn leaf(&self, identity: &SpiffeId, issuer: &Held) -> Certificate {
         let template = LeafTemplate {
             identity,
@@ -165,7 +164,7 @@ fn key(keys: &SeededKeys) -> Arc<dyn Signer> {
     keys.make(KeyKind::EcP256).expect("a key")
 }
 
-/// A root of a cluster, a day old.
+/// A root of a cluster, one day old.
 fn root(keys: &SeededKeys, now: Timestamp, trust_domain: &TrustDomain, id: &str) -> Held {
     let signer = key(keys);
     let day = Duration::from_secs(86_400);

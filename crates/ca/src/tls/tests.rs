@@ -1,4 +1,4 @@
-//! Real handshakes in memory: who gets in, who does not, and that nothing is resumed.
+//! Handshakes in memory: which peers are accepted, which are refused, and that no session is resumed.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Pair {
         }
     }
 
-    /// Carries bytes to and fro until both sides are done or one has failed.
+    /// Passes bytes between both sides until both have finished or one has failed.
     fn shake(&mut self) -> Result<(), Error> {
         for _ in 0..10 {
             let mut wire = Vec::new();
@@ -65,7 +65,7 @@ impl Pair {
     }
 }
 
-/// A leaf of a service, in a slot.
+/// A slot that holds a leaf of a service.
 fn slot(world: &World, name: &str, time: &Arc<At>) -> Arc<LeafSlot> {
     let leaf = world.leaf(&world.service(name), &world.root);
     let slot = LeafSlot::new(Arc::clone(time) as Arc<dyn TimeSource>);
@@ -146,7 +146,7 @@ fn n_85_the_server_asked_for_is_pinned() {
     }
 }
 
-/// Presents what it is given, whatever it is.
+/// Presents any certificate, without a check.
 #[derive(Debug)]
 struct Shameless(Arc<CertifiedKey>);
 

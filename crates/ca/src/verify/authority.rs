@@ -1,9 +1,10 @@
-//! Whether a certificate can be an authority of the mesh by its form; asked before it becomes one.
+//! Checks whether a certificate is fit to be an authority of the mesh, before it becomes one.
 //!
-//! Leaves below it are judged by our verifier and by others' (Envoy, Go, OpenSSL), and an authority that one of them
-//! refuses takes the mesh down once the one before it is gone. So only what all of them accept passes: RFC 5280 where
-//! it is strictest, and no extension that limits what may stand below, because verifiers read such limits in different
-//! ways. `crates/e2e/tests/it/authorities.rs` holds these rules against the others.
+//! Both our verifier and others (Envoy, Go, OpenSSL) verify the leaves below an authority. If one of them refuses the
+//! authority, the mesh fails once the previous authority is gone. So a certificate passes only if all of them accept
+//! it: we apply the strictest rules of RFC 5280, and refuse extensions that limit what is valid below the authority,
+//! because verifiers interpret them differently. `crates/e2e/tests/it/authorities.rs` tests these rules against other
+//! verifiers.
 
 use crate::der::{self, DerError, Reader};
 use crate::key::signature_algorithm;
@@ -15,55 +16,55 @@ use concord_model::ca::KeyKind;
 #[cfg(test)]
 mod tests;
 
-/// Why a certificate cannot be an authority of the mesh.
+/// Why a certificate is not fit to be an authority of the mesh.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AuthorityFault {
-    /// No basic constraints, or they say that it is no authority.
+    /// Basic constraints are missing or lack `CA:TRUE`.
     #[error("it is not a CA's certificate: basicConstraints must say CA:TRUE")]
     NotAnAuthority,
-    /// Basic constraints that are not critical.
+    /// The basic constraints are not critical.
     #[error("its basicConstraints must be critical")]
     ConstraintsNotCritical,
-    /// No key usage, or one without `keyCertSign`.
+    /// Key usage is missing or lacks `keyCertSign`.
     #[error("it may not sign certificates: keyUsage must have keyCertSign")]
     MayNotSign,
-    /// An extended key usage without one of the roles of TLS.
+    /// An extended key usage that lacks one of the roles of TLS.
     #[error(
         "its extendedKeyUsage holds for all leaves below it: name both serverAuth and clientAuth, or leave it out"
     )]
     Purposes,
-    /// An extension that limits what may stand below, or that not everybody reads alike.
+    /// An extension that limits what is valid below, or that verifiers interpret differently.
     #[error(
         "it has the extension {0}, which limits what is valid below it or is not read alike by all; supply one without"
     )]
     Extension(String),
-    /// A critical extension nobody here knows.
+    /// A critical extension that we do not know.
     #[error("its critical extension {0} is unknown here and to its verifiers; supply one without")]
     CriticalExtension(String),
     /// It is not signed with its own key.
     #[error("it is not signed with its own key; supply a self-signed root")]
     NotSelfSigned,
-    /// A signature that is weak, or that not everybody verifies.
+    /// A signature algorithm that is weak or that some verifiers do not support.
     #[error(
         "its signature is of a kind that cannot be used; sign it with ECDSA or RSA (PKCS #1) and SHA-256, SHA-384 or SHA-512"
     )]
     SignatureAlgorithm,
-    /// A subject without a name.
+    /// An empty subject.
     #[error("its subject is empty")]
     EmptySubject,
-    /// A subject that not everybody reads.
+    /// A subject that some verifiers cannot read.
     #[error("its subject must be text in UTF8String, PrintableString or IA5String, without empty parts")]
     SubjectForm,
-    /// No key id, a critical one, or one that is no key id.
+    /// The key id is missing, critical, or not 1 to 64 bytes long.
     #[error("it needs a subjectKeyIdentifier of 1 to 64 bytes that is not critical")]
     SubjectKeyId,
-    /// It names an issuer's key that is not the one above it.
+    /// The authority key id does not match the key that signed the certificate.
     #[error(
         "its authorityKeyIdentifier must name the key that signed it by its key id alone and not be critical; \
          on a root it may be left out"
     )]
     AuthorityKeyId,
-    /// It has the name and the key id of another root.
+    /// It has the name and the key id of another published root, but another key.
     #[error(
         "it has the subject and the subjectKeyIdentifier of a root that is still published, but another key, and \
          verifiers take one for the other; supply one with a key id of its own"
@@ -74,7 +75,7 @@ pub enum AuthorityFault {
     Serial,
 }
 
-/// Judges a root: an authority that is signed with its own key.
+/// Checks a root: an authority signed with its own key.
 pub fn check_root(root: &Certificate) -> Result<(), AuthorityFault> {
     check(root)?;
     if root.issuer() != root.subject() || !root.is_signed_by(root.public_key()) {
@@ -83,19 +84,19 @@ pub fn check_root(root: &Certificate) -> Result<(), AuthorityFault> {
     check_authority_key_id(root, root)
 }
 
-/// Judges an intermediate below `issuer`, which has been judged.
+/// Checks an intermediate below `issuer`, which must have passed already.
 pub fn check_intermediate(intermediate: &Certificate, issuer: &Certificate) -> Result<(), AuthorityFault> {
     check(intermediate)?;
     check_authority_key_id(intermediate, issuer)?;
     match intermediate.extensions().authority_key_id {
         Some(_) => Ok(()),
-        // Only a root may leave it out (RFC 5280 §4.2.1.1).
+        // Only a root may omit it (RFC 5280 §4.2.1.1).
         None => Err(AuthorityFault::AuthorityKeyId),
     }
 }
 
-/// Judges a root beside one that stays published. Where name and key id are alike OpenSSL, for one, tries the first
-/// of the two and no other: leaves below the second are refused.
+/// Checks a root against a root that stays published. If name and key id are equal but the keys differ, some verifiers
+/// (such as OpenSSL) try only the first of the two and refuse leaves below the second.
 pub fn check_beside(root: &Certificate, published: &Certificate) -> Result<(), AuthorityFault> {
     let alike = root.subject() == published.subject() && root.key_id() == published.key_id();
     if alike && root.public_key() != published.public_key() {
@@ -138,7 +139,7 @@ fn check(certificate: &Certificate) -> Result<(), AuthorityFault> {
     }
 }
 
-/// Only extensions that all verifiers read alike, or that none of them reads.
+/// Allows only extensions that all verifiers interpret the same way, or that none of them evaluates.
 fn check_extensions(certificate: &Certificate) -> Result<(), AuthorityFault> {
     let all = certificate.raw_extensions().map_err(|_| AuthorityFault::Extension("?".to_owned()))?;
     for RawExtension { identifier, critical, .. } in all {
@@ -158,7 +159,7 @@ fn check_extensions(certificate: &Certificate) -> Result<(), AuthorityFault> {
     Ok(())
 }
 
-/// Whether verifiers may make something of an extension.
+/// Whether a verifier may evaluate this extension.
 fn is_interpreted(identifier: &[u8]) -> bool {
     [oid::CERTIFICATE_EXTENSIONS, oid::INTERNET_EXTENSIONS, oid::NETSCAPE_EXTENSIONS]
         .iter()
@@ -173,14 +174,14 @@ fn check_authority_key_id(certificate: &Certificate, issuer: &Certificate) -> Re
     };
     let mut reader = der::only(own.body, der::SEQUENCE).map_err(bad)?;
     let named = reader.optional(der::primitive(0)).map_err(bad)?;
-    // An issuer's name and serial number beside it are compared by some and not by others.
+    // Some verifiers compare the issuer's name and serial number, others do not. So they are refused.
     if named != Some(&issuer.key_id()[..]) || !reader.at_end() {
         return Err(AuthorityFault::AuthorityKeyId);
     }
     Ok(())
 }
 
-/// A name that is not empty and that all libraries read.
+/// Checks that a name is not empty and that all libraries can read it.
 fn check_name(name: &[u8]) -> Result<(), AuthorityFault> {
     let read = || -> Result<bool, DerError> {
         let mut sets = der::only(name, der::SEQUENCE)?;
@@ -217,7 +218,7 @@ fn is_plain_text(reader: &mut Reader<'_>) -> Result<bool, DerError> {
     Ok(fits && !text.body.is_empty())
 }
 
-/// The signatures that all verifiers accept, encoded as their standards write them.
+/// Whether all verifiers accept this signature algorithm, in its standard encoding.
 fn is_usual_signature(algorithm: &[u8]) -> bool {
     let ecdsa = [oid::ECDSA_SHA256, oid::ECDSA_SHA384, oid::ECDSA_SHA512]
         .map(|identifier| der::sequence(&[der::value(der::OID, identifier)]));

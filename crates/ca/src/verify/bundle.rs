@@ -1,4 +1,4 @@
-//! What is trusted: the roots of each trust domain, and the intermediates published with them.
+//! The roots that we trust in each trust domain, and the intermediates published with them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use crate::x509::{Certificate, CertificateError, usage};
 
-/// Gives out the trust bundle of the moment; asked at every handshake.
+/// Returns the current trust bundle. Each handshake calls it.
 pub trait Bundles: fmt::Debug + Send + Sync {
-    /// The bundle as of now.
+    /// The current bundle.
     fn current(&self) -> Arc<TrustBundle>;
 }
 
@@ -29,21 +29,21 @@ impl Bundles for TrustBundle {
     }
 }
 
-/// Why a certificate cannot be trusted as root.
+/// Why a certificate cannot become a trusted root.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BundleError {
     /// It cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// It is not an authority's certificate, or may not sign certificates.
+    /// It is not an authority's certificate, or it may not sign certificates.
     #[error("root {0} is not a CA's certificate")]
     NotAnAuthority(String),
-    /// It is of a form webpki cannot use.
+    /// webpki cannot use it as a trust anchor.
     #[error("root {0} cannot be used as trust anchor")]
     Anchor(String),
 }
 
-/// The roots of each trust domain.
+/// The trusted roots of each trust domain.
 #[derive(Clone, Debug, Default)]
 pub struct TrustBundle {
     pools: BTreeMap<TrustDomain, Pool>,
@@ -54,13 +54,13 @@ pub struct TrustBundle {
 pub(super) struct Pool {
     trust_domain: Option<TrustDomain>,
     roots: Vec<Certificate>,
-    /// One for each root, in the same order.
+    /// One anchor for each root, in the same order.
     pub(super) anchors: Vec<TrustAnchor<'static>>,
     pub(super) intermediates: Vec<CertificateDer<'static>>,
 }
 
 impl TrustBundle {
-    /// The bundle of a cluster's published roots, inactive ones included.
+    /// The bundle of a cluster's published roots, including inactive ones.
     pub fn from_roots(roots: &CaRoots) -> Result<Self, BundleError> {
         let mut own = Self::default();
         for root in &roots.roots {
@@ -74,7 +74,7 @@ impl TrustBundle {
         Ok(own)
     }
 
-    /// Trusts a root for one trust domain, and lets paths use the intermediates.
+    /// Trusts a root for one trust domain. Paths may also use the intermediates.
     pub fn add(
         &mut self,
         trust_domain: &TrustDomain,
@@ -103,7 +103,7 @@ impl TrustBundle {
         Ok(())
     }
 
-    /// The trust domains it covers.
+    /// The trust domains that have roots here.
     pub fn trust_domains(&self) -> impl Iterator<Item = &TrustDomain> {
         self.pools.keys()
     }
@@ -123,13 +123,13 @@ impl TrustBundle {
 }
 
 impl Pool {
-    /// The root an anchor was made from.
+    /// The root from which an anchor was made.
     pub(super) fn root_of(&self, anchor: &TrustAnchor<'_>) -> Option<&Certificate> {
         let at = self.anchors.iter().position(|own| own == anchor)?;
         self.roots.get(at)
     }
 
-    /// Whether an authority with this URI belongs to the trust domain.
+    /// Whether an authority with this URI may belong to the trust domain. Only SPIFFE ids matter.
     pub(super) fn vouches_for(&self, uri: &str) -> bool {
         let host = uri.strip_prefix("spiffe://");
         host.is_none() || host == self.trust_domain.as_ref().map(TrustDomain::as_str)

@@ -1,4 +1,4 @@
-//! The leaf's own form, which webpki does not look at, and why no path was found.
+//! Checks the form of a leaf, which webpki does not do, and explains why there is no path.
 
 use concord_model::{SpiffeId, Timestamp};
 use rustls_pki_types::CertificateDer;
@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use crate::oid;
 use crate::x509::{AlternativeNames, Certificate, CertificateError, Extensions, GeneralName, usage};
 
-/// Who a chain speaks for, and until when.
+/// The identity, life and numbers of a verified leaf.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verified<I = SpiffeId> {
     /// The identity.
@@ -16,13 +16,13 @@ pub struct Verified<I = SpiffeId> {
     pub not_before: Timestamp,
     /// Last second of the leaf's life.
     pub not_after: Timestamp,
-    /// The leaf's serial number, colon-separated hexadecimal.
+    /// The leaf's serial number as colon-separated hexadecimal.
     pub serial: String,
-    /// Key id of the leaf's issuer, colon-separated hexadecimal.
+    /// Key id of the leaf's issuer as colon-separated hexadecimal.
     pub authority_key_id: String,
 }
 
-/// Reads a leaf and refuses all that is not a leaf of the mesh.
+/// Reads a leaf. Refuses certificates that are not a leaf of the mesh.
 pub(super) fn read(leaf: &CertificateDer<'_>) -> Result<(Certificate, Verified), Refusal> {
     let certificate = Certificate::parse(leaf).map_err(|error| match error {
         CertificateError::Key(why) => Refusal::WeakKey(why),
@@ -72,7 +72,7 @@ fn check_usage(extensions: &Extensions) -> Result<(), Refusal> {
     if !usage.any(usage::DIGITAL_SIGNATURE) {
         return Err(Refusal::NoDigitalSignature);
     }
-    // A leaf of the mesh plays both roles, so one for a single role was made for something else.
+    // A leaf of the mesh is for both roles; a certificate for one role was made for another purpose.
     let purposes = extensions.extended_key_usage.as_ref().ok_or(Refusal::NoExtendedKeyUsage)?;
     let has = |purpose: &[u8]| purposes.iter().any(|own| own == purpose);
     if !has(oid::CLIENT_AUTH) {
@@ -113,7 +113,7 @@ fn identity(names: &AlternativeNames) -> Result<SpiffeId, Refusal> {
     }
 }
 
-/// Why no path leads to a trusted root: follows the names from the leaf upwards.
+/// Explains why no path leads to a trusted root, by following the issuers' names from the leaf.
 pub(super) fn diagnose(leaf: &Certificate, presented: &[CertificateDer<'_>]) -> Refusal {
     if leaf.issuer() == leaf.subject() && leaf.is_signed_by(leaf.public_key()) {
         return Refusal::SelfSigned;

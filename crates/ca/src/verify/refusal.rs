@@ -1,4 +1,4 @@
-//! Every reason for which a chain is refused, one variant each.
+//! The reasons for which a chain is refused, one variant each.
 
 use concord_model::{ServiceIdentity, SpiffeError, Timestamp, TrustDomain};
 
@@ -8,14 +8,14 @@ macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $variant:ident $(($($field:ty),+))? $({ $($(#[doc = $inner:literal])+ $name:ident: $type:ty),+ $(,)? })? = $label:literal, $text:literal;)+) => {
         /// Why a presented chain is refused: one variant for each reason (N-85).
         ///
-        /// A long list, and closed: tests, metrics and the proxy's log count on one name per reason.
+        /// The list is long but complete: tests, metrics and the proxy's log use one name for each reason.
         #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
         pub enum Refusal {
             $($(#[doc = $doc])+ #[error($text)] $variant $(($($field),+))? $({ $($(#[doc = $inner])+ $name: $type),+ })?,)+
         }
 
         impl Refusal {
-            /// A short fixed name, for metrics and logs.
+            /// A short, constant name for metrics and logs.
             pub fn label(&self) -> &'static str {
                 match self {
                     $(Self::$variant { .. } => $label,)+
@@ -29,29 +29,29 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// No certificate at all.
+    /// No certificate was presented.
     NoCertificate = "no_certificate", "no certificate was presented";
     /// More certificates than [`crate::limits::CHAIN_CERTIFICATES_MAX`].
     ChainTooLong(usize) = "chain_too_long", "chain has {0} certificates; at most 8 are read";
-    /// The leaf is no certificate.
+    /// The leaf is not a certificate.
     Malformed = "malformed", "leaf is not a DER-encoded X.509 v3 certificate";
     /// The leaf has an extension twice.
     DuplicateExtension(String) = "duplicate_extension", "leaf has extension {0} twice";
-    /// The leaf's key is of a kind or strength that is not accepted.
+    /// The leaf's key is of a kind that is not accepted, or too weak.
     WeakKey(KeyRefusal) = "weak_key", "leaf: {0}";
-    /// The leaf has a critical extension that is not understood.
+    /// The leaf has an unknown critical extension.
     CriticalExtension(String) = "critical_extension", "leaf has unknown critical extension {0}";
-    /// The leaf does not say that it is no authority.
+    /// The leaf has no basic constraints.
     NoBasicConstraints = "no_basic_constraints", "leaf has no basicConstraints";
-    /// The leaf says that it is an authority.
+    /// The leaf is marked as an authority.
     LeafIsAuthority = "leaf_is_authority", "leaf is marked CA:TRUE";
-    /// An authority's certificate stands where the leaf belongs.
+    /// An authority's certificate was presented as the leaf.
     AuthorityAsLeaf = "authority_as_leaf", "a CA's certificate was presented as leaf";
-    /// The leaf limits a path though it is no authority.
+    /// The leaf has a path length but is not an authority.
     PathLengthOnLeaf = "path_length_on_leaf", "leaf has a path length but is no CA";
-    /// The leaf does not say what its key is for.
+    /// The leaf has no key usage.
     NoKeyUsage = "no_key_usage", "leaf has no keyUsage";
-    /// The leaf's key usage may be ignored.
+    /// The leaf's key usage is not critical.
     KeyUsageNotCritical = "key_usage_not_critical", "leaf's keyUsage is not critical";
     /// The leaf may sign certificates.
     LeafMaySignCertificates = "leaf_may_sign_certificates", "leaf's keyUsage has keyCertSign";
@@ -59,7 +59,7 @@ refusals! {
     LeafMaySignCrls = "leaf_may_sign_crls", "leaf's keyUsage has cRLSign";
     /// The leaf may not sign a handshake.
     NoDigitalSignature = "no_digital_signature", "leaf's keyUsage lacks digitalSignature";
-    /// The leaf does not say which role its holder may play.
+    /// The leaf has no extended key usage.
     NoExtendedKeyUsage = "no_extended_key_usage", "leaf has no extendedKeyUsage";
     /// The leaf is for servers only.
     NotForClients = "not_for_clients", "leaf's extendedKeyUsage lacks clientAuth";
@@ -71,90 +71,90 @@ refusals! {
     NoUri = "no_uri", "leaf's subjectAltName has no URI";
     /// The leaf has more than one URI.
     SeveralUris(usize) = "several_uris", "leaf's subjectAltName has {0} URIs";
-    /// The leaf has a name of a kind that only serves to confuse.
+    /// The leaf has a name of a kind that the mesh does not use.
     OtherName(u8) = "other_name", "leaf's subjectAltName has a name of kind {0}, which the mesh does not use";
     /// The leaf has an e-mail address.
     EmailName = "email_name", "leaf's subjectAltName has an e-mail address";
-    /// The leaf's URI is not of the ASCII that its type demands.
+    /// The leaf's URI is not ASCII, as its type requires.
     UriNotAscii = "uri_not_ascii", "leaf's URI holds bytes outside ASCII";
-    /// A name of the leaf holds NUL or another control character.
+    /// A name of the leaf contains NUL or another control character.
     ControlCharacter = "control_character", "a name of the leaf holds a control character";
     /// The leaf's URI is not an identity of the mesh.
     Identity(SpiffeError) = "identity", "leaf: {0}";
-    /// The leaf's URI is a trust domain without path: an authority's, not a holder's.
+    /// The leaf's URI is a trust domain without a path, which identifies an authority.
     RootPathIdentity = "root_path_identity", "leaf's SPIFFE id has no path";
     /// The identity is not that of a service.
     NotAService(&'static str) = "not_a_service", "SPIFFE id is of kind {0:?}, not a service";
-    /// A service, but not one of those asked for.
+    /// The server is a service, but not an expected one.
     WrongService {
-        /// What was asked for.
+        /// The expected services.
         expected: Box<[ServiceIdentity]>,
-        /// What answered.
+        /// The service that answered.
         presented: Box<ServiceIdentity>,
     } = "wrong_service", "the server is {presented}, which is not the service asked for";
-    /// The leaf's life has not begun.
+    /// The leaf is not valid yet.
     NotYetValid {
-        /// When it begins.
+        /// The beginning of its life.
         not_before: Timestamp,
     } = "not_yet_valid", "leaf is not valid yet";
-    /// The leaf's life is over.
+    /// The leaf has expired.
     Expired {
-        /// When it ended.
+        /// The end of its life.
         not_after: Timestamp,
     } = "expired", "leaf has expired";
     /// No roots are known for the leaf's trust domain.
     UnknownTrustDomain(TrustDomain) = "unknown_trust_domain", "trust domain {0} is not trusted here";
-    /// The leaf was issued under the roots of another trust domain than the one it names.
+    /// The leaf names one trust domain, but the roots of another one issued it.
     IssuedByOtherTrustDomain {
-        /// What it names.
+        /// The trust domain that the leaf names.
         claimed: TrustDomain,
-        /// Whose roots issued it.
+        /// The trust domain whose roots issued it.
         issuer: TrustDomain,
     } = "issued_by_other_trust_domain", "leaf names trust domain {claimed} but was issued by {issuer}";
     /// No path leads to a trusted root.
     UnknownIssuer = "unknown_issuer", "no path leads from the leaf to a trusted root";
     /// The chain ends in a root that is not trusted.
     UntrustedRoot = "untrusted_root", "the chain ends in a root that is not trusted";
-    /// The leaf vouches for itself.
+    /// The leaf is signed with its own key.
     SelfSigned = "self_signed", "leaf is self-signed";
-    /// The certificates vouch for each other in a circle.
+    /// The chain's certificates sign each other in a loop.
     ChainLoop = "chain_loop", "the chain's certificates form a loop";
     /// Building a path would take too many steps.
     PathTooComplex = "path_too_complex", "the chain allows too many paths";
-    /// There are more authorities on the path than one of them allows.
+    /// The path has more authorities than one of them allows.
     PathLengthExceeded = "path_length_exceeded", "the chain is longer than a CA on it allows";
     /// A signature on the path is wrong.
     BadSignature = "bad_signature", "a certificate's signature is not its issuer's";
-    /// A signature on the path is of an algorithm that is not accepted.
+    /// A signature on the path uses an algorithm that is not accepted.
     SignatureAlgorithm = "signature_algorithm", "a certificate is signed with an algorithm that is not accepted";
-    /// A name on the path is outside what an authority may vouch for.
+    /// An authority's name constraints exclude the leaf, or cannot be checked.
     NameConstraints = "name_constraints", "a CA's name constraints exclude the leaf or cannot be checked";
-    /// The issuer is no authority.
+    /// The issuer of a certificate on the path is not an authority.
     IssuerIsNoAuthority = "issuer_is_no_authority", "the issuer's certificate is not a CA's";
-    /// An intermediate's key usage does not include signing certificates.
+    /// An intermediate's key usage lacks `keyCertSign`.
     IntermediateMayNotSign = "intermediate_may_not_sign", "an intermediate's keyUsage lacks keyCertSign";
-    /// An intermediate is for other purposes.
+    /// An intermediate's extended key usage excludes this role.
     IntermediateUsage = "intermediate_usage", "an intermediate's extendedKeyUsage excludes this use";
-    /// An intermediate's life is over.
+    /// An intermediate has expired.
     IntermediateExpired = "intermediate_expired", "an intermediate has expired";
-    /// An intermediate's life has not begun.
+    /// An intermediate is not valid yet.
     IntermediateNotYetValid = "intermediate_not_yet_valid", "an intermediate is not valid yet";
-    /// An intermediate has a critical extension that is not understood.
+    /// An intermediate has an unknown critical extension.
     IntermediateCriticalExtension = "intermediate_critical_extension", "an intermediate has an unknown critical extension";
-    /// An intermediate's key is of a kind or strength that is not accepted.
+    /// An intermediate's key is of a kind that is not accepted, or too weak.
     IntermediateKey(KeyRefusal) = "intermediate_key", "intermediate: {0}";
-    /// An intermediate vouches for another trust domain.
+    /// An intermediate belongs to another trust domain.
     IntermediateOfOtherTrustDomain(String) = "intermediate_of_other_trust_domain", "an intermediate is {0}'s";
     /// An intermediate cannot be read.
     IntermediateMalformed = "intermediate_malformed", "an intermediate is not a valid certificate";
-    /// The root's life is over.
+    /// The root has expired.
     RootExpired = "root_expired", "the root has expired";
-    /// The root's life has not begun.
+    /// The root is not valid yet.
     RootNotYetValid = "root_not_yet_valid", "the root is not valid yet";
 }
 
 impl Refusal {
-    /// The reason inside an error of the TLS library, if it is one of ours.
+    /// The reason in an error of the TLS library, if the error is one of ours.
     pub fn in_tls_error(error: &rustls::Error) -> Option<&Self> {
         match error {
             rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {
@@ -164,7 +164,7 @@ impl Refusal {
         }
     }
 
-    /// As an error of the TLS library; the peer learns only that its certificate was not accepted.
+    /// Converts to an error of the TLS library. The peer learns only that its certificate was not accepted.
     pub fn into_tls_error(self) -> rustls::Error {
         rustls::CertificateError::Other(rustls::OtherError(std::sync::Arc::new(self))).into()
     }

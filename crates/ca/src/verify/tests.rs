@@ -1,4 +1,4 @@
-//! Chains: what Consul and we issue is accepted, the matrix is refused row by row.
+//! Chains that Consul and concord issue are accepted; each chain of the table is refused.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ fn n_85_every_row_of_the_matrix_is_refused_with_its_reason() {
 fn n_85_every_reason_is_given_by_some_row() {
     let world = world();
     let seen: BTreeSet<&str> = matrix(&world).iter().map(|case| case.expected.label()).collect();
-    // Given elsewhere: an empty chain and a server that is not the one asked for cannot stand in the
-    // matrix; the last four need an authority of ours that misbehaves in ways aws-lc cannot produce.
+    // Other tests cover these reasons. The table cannot contain an empty chain or an unexpected server. The last three
+    // need an authority with faults that aws-lc cannot produce.
     let elsewhere =
         ["no_certificate", "wrong_service", "path_too_complex", "intermediate_key", "intermediate_malformed"];
     let missing: Vec<&&str> = Refusal::LABELS
@@ -76,7 +76,7 @@ fn what_the_mesh_issues_is_accepted() {
     let below = world.leaf(&web, &world.intermediate);
     let intermediate = world.intermediate.certificate.der().clone();
     accepted(&world.bundle, &[below.der().clone(), intermediate.clone()]);
-    // With the root shown as well, and with the same intermediate twice.
+    // Chains that also contain the root, or the same intermediate twice.
     let root = world.root.certificate.der().clone();
     accepted(&world.bundle, &[below.der().clone(), intermediate.clone(), root]);
     accepted(&world.bundle, &[below.der().clone(), intermediate.clone(), intermediate]);
@@ -153,9 +153,9 @@ fn a_cross_signed_root_leads_from_the_old_bundle_to_new_leaves() {
     let mut only_new = TrustBundle::default();
     only_new.add(&world.trust_domain, new.certificate, &[]).unwrap();
     accepted(&only_new, &chain);
-    // Without it, those who know only the old root refuse.
+    // Without the cross-signed certificate, peers that know only the old root refuse the leaf.
     assert_eq!(verify_chain(&chain[..1], &world.bundle, NOW, Usage::Server), Err(Refusal::UnknownIssuer));
-    // And old leaves do not verify once the old root is gone.
+    // Without the old root, its leaves are refused.
     let old = world.leaf(&world.service("web"), &world.root);
     assert_eq!(
         verify_chain(&[old.der().clone()], &only_new, NOW, Usage::Server),

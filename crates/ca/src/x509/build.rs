@@ -1,7 +1,7 @@
-//! Certificates of the mesh, each in its fixed shape as Consul documents and issues it.
+//! Builds the certificates of the mesh, each in the fixed form that Consul documents and issues.
 //!
-//! A builder takes who the certificate is for, when, under which serial, and a key; nothing of a
-//! request but its public key ever reaches a certificate.
+//! A builder takes the identity or trust domain, the life, the serial number and a key. The only part of a request that
+//! enters a certificate is its public key.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::key::{KeyError, PublicKey, Signer, signature_algorithm};
 use crate::limits::{BACKDATE, SERIAL_BYTES_MAX};
 use crate::oid;
 
-/// Why a certificate was not built.
+/// Why a certificate could not be built.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BuildError {
     /// The key failed.
@@ -23,21 +23,21 @@ pub enum BuildError {
     /// The serial number is zero or longer than 20 bytes.
     #[error("a serial number must be positive and at most 20 bytes long")]
     Serial,
-    /// The end of the validity is before its beginning.
+    /// The validity ends before it begins.
     #[error("a certificate must not end before it begins")]
     Validity,
     /// The issuer's certificate and key do not belong together.
     #[error("the CA's private key does not belong to its certificate")]
     WrongKey,
-    /// A name that cannot stand in a certificate.
+    /// A name that cannot be used in a certificate.
     #[error("{0:?} cannot be a DNS name in a certificate")]
     DnsName(String),
-    /// What came out cannot be read back.
+    /// The finished certificate cannot be read again.
     #[error("the certificate built cannot be read back: {0}")]
     ReadBack(#[from] CertificateError),
 }
 
-/// When a certificate is valid, both ends included.
+/// The life of a certificate, including both ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Validity {
     /// First second.
@@ -47,13 +47,13 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From `now` on, for `life`.
+    /// Starts at `now` and lasts for `life`.
     pub fn from_now(now: Timestamp, life: Duration) -> Self {
         Self { not_before: now, not_after: now.plus(life) }
     }
 
-    /// From a minute ago on, for `life`: for holders whose clock is a little behind. Never from before 1970, which not
-    /// all verifiers can read: a machine without a battery begins there.
+    /// Starts a minute before `now` and lasts for `life`, for peers whose clock is slightly slow. It never starts
+    /// before 1970, where a machine without a battery starts, because not all verifiers can read such times.
     pub fn backdated(now: Timestamp, life: Duration) -> Self {
         Self::from_now(now.minus(BACKDATE).max(Timestamp::EPOCH), life)
     }
@@ -64,16 +64,16 @@ impl Validity {
 pub struct Serial(Vec<u8>);
 
 impl Serial {
-    /// From a counter.
+    /// Builds it from a counter.
     pub fn from_counter(count: u64) -> Result<Self, BuildError> {
         Self::from_bytes(&count.to_be_bytes())
     }
 
-    /// From big-endian bytes.
+    /// Builds it from big-endian bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BuildError> {
         let skip = bytes.iter().take_while(|byte| **byte == 0).count();
         let digits = &bytes[skip..];
-        // One byte may be needed to keep the sign.
+        // The encoding may need one more byte for the sign.
         if digits.is_empty() || digits.len() >= SERIAL_BYTES_MAX {
             return Err(BuildError::Serial);
         }
@@ -81,7 +81,7 @@ impl Serial {
     }
 }
 
-/// A certificate authority that signs: its certificate and the key to it.
+/// A certificate authority that signs: its certificate and its private key.
 #[derive(Clone, Copy, Debug)]
 pub struct Authority<'a> {
     certificate: &'a Certificate,
@@ -89,7 +89,7 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// Pairs certificate and key; refuses a key that is not the certificate's.
+    /// Combines a certificate and its key. Fails if the key is not the certificate's.
     pub fn try_new(certificate: &'a Certificate, signer: &'a dyn Signer) -> Result<Self, BuildError> {
         if certificate.public_key() != signer.public_key() {
             return Err(BuildError::WrongKey);
@@ -103,12 +103,12 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// What a root is made from.
+/// The contents of a root.
 #[derive(Clone, Debug)]
 pub struct RootTemplate<'a> {
     /// Its common name, see [`common_name`].
     pub common_name: &'a str,
-    /// What it vouches for.
+    /// The trust domain of its leaves.
     pub trust_domain: &'a TrustDomain,
     /// Its life.
     pub validity: Validity,
@@ -116,12 +116,12 @@ pub struct RootTemplate<'a> {
     pub serial: Serial,
 }
 
-/// What an intermediate is made from.
+/// The contents of an intermediate.
 #[derive(Clone, Debug)]
 pub struct IntermediateTemplate<'a> {
     /// Its common name, see [`common_name`].
     pub common_name: &'a str,
-    /// What it vouches for.
+    /// The trust domain of its leaves.
     pub trust_domain: &'a TrustDomain,
     /// Its key.
     pub public_key: &'a PublicKey,
@@ -131,16 +131,16 @@ pub struct IntermediateTemplate<'a> {
     pub serial: Serial,
 }
 
-/// What a leaf is made from: the identity the server has authorised, never what a request says.
+/// The contents of a leaf: the identity that the server has authorised, never the text of a request.
 #[derive(Clone, Debug)]
 pub struct LeafTemplate<'a> {
-    /// Who it speaks for.
+    /// Its identity.
     pub identity: &'a SpiffeId,
-    /// DNS names that follow from the identity's kind; none for services.
+    /// DNS names that the identity's kind determines; none for services.
     pub dns_names: &'a [String],
-    /// Addresses that follow from the identity's kind; none for services.
+    /// Addresses that the identity's kind determines; none for services.
     pub addresses: &'a [IpAddr],
-    /// Its key, the one thing taken from the request.
+    /// Its key, the only part that comes from the request.
     pub public_key: &'a PublicKey,
     /// Its life.
     pub validity: Validity,
@@ -148,10 +148,10 @@ pub struct LeafTemplate<'a> {
     pub serial: Serial,
 }
 
-/// The common name of a CA of ours: `<kind>-<id>.consul.ca.<trust domain, first 8>.consul`.
+/// The common name of a CA made by concord: `<kind>-<id>.consul.ca.<trust domain, first 8>.consul`.
 ///
-/// `kind` is `pri` for a primary's root, `sec` for a secondary's intermediate; `id` is random text
-/// of which at most eight letters and digits are used, so that no two subjects are the same.
+/// `kind` is `pri` for a primary's root and `sec` for a secondary's intermediate. `id` is random text that makes
+/// subjects unique; at most eight of its letters and digits are used.
 pub fn common_name(kind: &str, id: &str, trust_domain: &TrustDomain) -> String {
     let clean = |text: &str| -> String {
         text.chars().map(|c| c.to_ascii_lowercase()).filter(char::is_ascii_alphanumeric).take(8).collect()
@@ -159,7 +159,7 @@ pub fn common_name(kind: &str, id: &str, trust_domain: &TrustDomain) -> String {
     format!("{kind}-{}.consul.ca.{}.consul", clean(id), clean(trust_domain.as_str()))
 }
 
-/// A self-signed root.
+/// Builds a self-signed root.
 pub fn build_root(template: RootTemplate<'_>, signer: &dyn Signer) -> Result<Certificate, BuildError> {
     let name = subject(template.common_name);
     let key_id = signer.public_key().key_id();
@@ -174,7 +174,7 @@ pub fn build_root(template: RootTemplate<'_>, signer: &dyn Signer) -> Result<Cer
     body.sign(signer)
 }
 
-/// An intermediate that may sign leaves but no further intermediates.
+/// Builds an intermediate that may sign leaves, but no further intermediates.
 pub fn build_intermediate(
     template: IntermediateTemplate<'_>,
     issuer: Authority<'_>,
@@ -195,7 +195,8 @@ pub fn build_intermediate(
     body.sign(issuer.signer)
 }
 
-/// The new root's name and key under the old root's signature, for those who know only the old one.
+/// Cross-signs: the old root signs a certificate with the new root's name and key, for peers that know only the old
+/// one.
 pub fn cross_sign(
     new_root: &Certificate,
     trust_domain: &TrustDomain,
@@ -206,7 +207,7 @@ pub fn cross_sign(
     let path_len = new_root.extensions().basic_constraints.and_then(|constraints| constraints.path_len);
     let mut extensions =
         ca_extensions(trust_domain, path_len, new_root.public_key(), &issuer.certificate.key_id());
-    // The key id must be the one the new root carries, whoever made that root.
+    // The key id must be the new root's, even if another tool made that root.
     extensions.subject_key_id = new_root.key_id();
     let body = Body {
         serial: &serial,
@@ -219,7 +220,7 @@ pub fn cross_sign(
     body.sign(issuer.signer)
 }
 
-/// A leaf. It does not outlive its issuer.
+/// Builds a leaf. It does not outlive its issuer.
 pub fn build_leaf(template: LeafTemplate<'_>, issuer: Authority<'_>) -> Result<Certificate, BuildError> {
     let mut names = vec![der::value(der::primitive(6), template.identity.to_string().as_bytes())];
     for name in template.dns_names {
@@ -263,7 +264,7 @@ pub fn build_leaf(template: LeafTemplate<'_>, issuer: Authority<'_>) -> Result<C
 struct ExtensionList {
     key_usage: u16,
     extended: bool,
-    /// `None` for a leaf, else the path length.
+    /// `None` for a leaf. For a CA, its path length.
     ca: Option<Option<u8>>,
     subject_key_id: Vec<u8>,
     authority_key_id: Vec<u8>,
@@ -313,7 +314,6 @@ impl ExtensionList {
     }
 }
 
-/// One extension.
 pub(crate) fn extension(identifier: &[u8], critical: bool, body: &[u8]) -> Vec<u8> {
     let mut parts = vec![der::value(der::OID, identifier)];
     if critical {
@@ -323,7 +323,7 @@ pub(crate) fn extension(identifier: &[u8], critical: bool, body: &[u8]) -> Vec<u
     der::sequence(&parts)
 }
 
-/// A name of one common name.
+/// A name that consists of one common name.
 pub(crate) fn subject(common_name: &str) -> Vec<u8> {
     let pair = der::sequence(&[
         der::value(der::OID, oid::COMMON_NAME),

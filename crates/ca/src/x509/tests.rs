@@ -1,4 +1,4 @@
-//! Shapes of certificates, byte for byte where it counts.
+//! The form of certificates, down to the bytes where these matter.
 
 use std::time::Duration;
 

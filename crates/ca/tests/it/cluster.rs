@@ -1,8 +1,7 @@
-//! A cluster in miniature, stepped without an executor: a log, a leader that hosts the rotation
-//! machine and a provider of the default kind, and peers with leaf managers and bundles of their own age.
+//! A small simulated cluster without an executor: a log, a leader with the rotation machine and a provider of the
+//! default kind, and peers. Each peer has a leaf manager and a bundle that may be outdated.
 //!
-//! At every instant at which anything changed, each peer's presented leaf must verify against the
-//! current bundle of every other live peer.
+//! After each change, each peer's presented leaf must verify with the current bundle of every other live peer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,11 +29,11 @@ use rustls_pki_types::CertificateDer;
 
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-/// When the uptime of everybody begins.
+/// The start of all uptimes.
 const EPOCH: Timestamp = Timestamp::EPOCH;
 const CLUSTER: Uuid = Uuid([7; 16]);
 
-/// A small generator (splitmix64), so that a seed is a history.
+/// A small random generator (splitmix64), so that a seed determines the whole run.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -55,16 +54,16 @@ impl Random {
     }
 }
 
-/// What goes wrong, at one effect of the leader.
+/// A fault at one effect of the leader.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
-    /// The leader is killed before it performs the effect.
+    /// The leader dies before it performs the effect.
     CrashBefore,
-    /// The leader is killed after it has performed the effect, before the machine hears of it.
+    /// The leader dies after it has performed the effect, before the machine gets the answer.
     CrashAfter,
     /// The effect is not performed and fails.
     FailBefore,
-    /// The effect is performed, its answer is lost.
+    /// The effect is performed, but its answer is lost.
     FailAfter,
 }
 
@@ -130,12 +129,12 @@ pub(crate) struct Cluster {
     pub(crate) now: Timestamp,
     pub(crate) answers: Vec<(RequestId, Result<(), Failure>)>,
     pub(crate) checks: u64,
-    /// What operators were told.
+    /// The alarms that operators got.
     pub(crate) alarms: Vec<&'static str>,
     pub(crate) performed: usize,
-    /// By how many nanoseconds the wall clocks were set away from the time that passes.
+    /// The difference in nanoseconds between the wall clocks and the simulated time.
     set_by: i64,
-    /// Clocks were set: not every instant is held to the invariant.
+    /// The clocks were set, so the invariant is not checked any more.
     lenient: bool,
     seed: u64,
     random: Random,
@@ -146,7 +145,7 @@ pub(crate) struct Cluster {
     leader: Option<Leader>,
     elect_at: Option<Timestamp>,
     peers: Vec<Peer>,
-    /// Longest time until a peer hears of new roots.
+    /// Longest time until a peer learns of new roots.
     lag: Duration,
     fault: Option<(usize, Fault)>,
     dirty: bool,
@@ -199,7 +198,7 @@ impl Cluster {
         self.can_cross_sign = false;
     }
 
-    /// Holds not every instant to the invariant from now on.
+    /// Stops checking the invariant.
     pub(crate) fn forgive(&mut self) {
         self.lenient = true;
     }
@@ -228,7 +227,7 @@ impl Cluster {
         self.leader.as_ref().is_some_and(|leader| leader.machine.is_steady())
     }
 
-    /// Whether every peer presents a leaf, and one of the active root.
+    /// Whether every peer presents a leaf that the active root signed.
     pub(crate) fn all_present_the_active_root(&self) -> bool {
         let active = self.active();
         self.peers.iter().all(|peer| {
@@ -241,12 +240,12 @@ impl Cluster {
         self.peers.iter().filter_map(|peer| peer.presented.as_ref()).map(Vec::len).max().unwrap_or(0)
     }
 
-    /// A rotation for which the oldest root may have to go.
+    /// A rotation that may remove the oldest root.
     pub(crate) fn rotate_without_oldest(&mut self, request: u64) {
         self.ask(request, "{}", |change| Change { force_without_oldest_root: true, ..change });
     }
 
-    /// A rotation while no inactive root has signed anything.
+    /// A rotation in which no inactive root has signed a valid leaf.
     pub(crate) fn rotate_idle(&mut self, request: u64) {
         let idle = self.roots().roots.iter().map(|root| root.id.clone()).collect();
         self.ask(request, "{}", |change| Change { idle, ..change });
@@ -292,19 +291,19 @@ impl Cluster {
         Now { wall: self.wall(), uptime: self.now.since(EPOCH) }
     }
 
-    /// What everybody's wall clock shows.
+    /// The time that all wall clocks show.
     pub(crate) fn wall(&self) -> Timestamp {
         Timestamp::from_nanos(self.now.nanos().saturating_add(self.set_by))
     }
 
-    /// Somebody sets all wall clocks to this moment. From now on handshakes may fail for a moment.
+    /// Sets all wall clocks to this time. Handshakes may fail briefly, so the invariant is not checked any more.
     pub(crate) fn set_clocks(&mut self, to: Timestamp) {
         self.set_by = to.nanos().saturating_sub(self.now.nanos());
         self.lenient = true;
         self.look();
     }
 
-    /// Everybody looks at the clock, as hosts do every few seconds.
+    /// Lets all hosts check the clock, as they do every few seconds.
     pub(crate) fn look(&mut self) {
         self.machine_event(Event::Tick);
         self.drain();
@@ -314,7 +313,7 @@ impl Cluster {
         self.drain();
     }
 
-    /// Whether every peer accepts what every other one presents.
+    /// Whether each peer accepts the leaves of all others.
     pub(crate) fn all_accept_all(&self) -> bool {
         let now = self.wall();
         self.peers.iter().all(|peer| {
@@ -377,7 +376,7 @@ impl Cluster {
         leader.queue.extend(out);
     }
 
-    /// Performs all effects of the leader, one by one.
+    /// Performs all effects of the leader, one after another.
     fn drain(&mut self) {
         loop {
             self.check();
@@ -520,7 +519,7 @@ impl Cluster {
         Some(Event::Confirmed { root_id })
     }
 
-    /// The server's part of signing a leaf.
+    /// The server's part in signing a leaf.
     fn sign(&mut self, identity: &SpiffeId, csr: &str) -> Result<(Certificate, String), SignFailure> {
         let csr = Csr::parse(csr).expect("managers build good requests");
         let scope = SigningScope {
@@ -617,7 +616,7 @@ impl Cluster {
         }
     }
 
-    /// The invariant.
+    /// Checks the invariant.
     fn check(&mut self) {
         if !std::mem::take(&mut self.dirty) || self.lenient {
             return;

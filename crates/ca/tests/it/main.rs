@@ -1,4 +1,4 @@
-//! The crate from outside: other tools read its certificates, rotations survive crashes.
+//! Tests of the crate from outside: other tools can read its certificates, and rotations survive crashes.
 
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test may say why and stop")]
 

@@ -1,9 +1,9 @@
-//! Nothing outside its own folder names the built-in kind of provider, or what it alone has.
+//! Only the module of the built-in kind may refer to that kind and its settings.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What only its folder may say.
+/// Texts that only this module may contain.
 const ITS_OWN: [&str; 6] = [
     "\"consul\"",
     "\"PrivateKey\"",
@@ -13,7 +13,7 @@ const ITS_OWN: [&str; 6] = [
     "builtin::Builtin",
 ];
 
-/// Who may say it all the same, and why.
+/// Files that may contain such a text, and why.
 const EXCUSED: [(&str, &str, &str); 2] = [
     ("ca/src/provider/kinds.rs", "builtin::Builtin", "its row in the table"),
     ("model/src/catalog.rs", "\"consul\"", "the service under which servers stand in the catalog"),

@@ -1,4 +1,4 @@
-//! What openssl says of our certificates and keys. Skipped, loudly, where there is no openssl.
+//! What OpenSSL says about our certificates and keys. If there is no openssl, the test is skipped with a message.
 
 use std::path::Path;
 use std::process::Command;
@@ -98,7 +98,7 @@ fn openssl_verifies_chains_and_loads_keys() {
         openssl(folder.path(), &format!("{verify} -trusted old.pem direct.pem"));
         openssl(folder.path(), &format!("{verify} -trusted new.pem -untrusted sub.pem leaf.pem"));
         for purpose in ["sslserver", "sslclient"] {
-            // Those who know only the old root follow its signature over the new one.
+            // Peers that know only the old root verify the leaf through the cross-signed certificate.
             openssl(
                 folder.path(),
                 &format!("{verify} -purpose {purpose} -trusted old.pem -untrusted chain.pem leaf.pem"),

@@ -1,4 +1,4 @@
-//! Rotations, interrupted at every step; the cluster checks the invariant at every instant.
+//! Rotations that are interrupted at each step. The cluster checks the invariant after each change.
 
 use std::time::Duration;
 
@@ -60,11 +60,11 @@ fn a_rotation_interrupted_at_every_step_ends_well() {
             let new = cluster.active();
             assert_eq!(cluster.roots().roots.len(), 1, "{context}");
             assert_eq!(cluster.records(), std::slice::from_ref(&new.id), "{context}");
-            // An operator who was told "done" has a new root.
+            // After a successful answer there is a new root.
             if cluster.answers.contains(&(RequestId(1), Ok(()))) {
                 assert_ne!(new.id, old.id, "{context}");
             }
-            // And one who was not can ask again.
+            // After any other answer the operator can ask again.
             cluster.configure(2, "{}", false, true);
             cluster.run_for(SECOND * 120);
             assert!(cluster.answers.contains(&(RequestId(2), Ok(()))), "{context}");
@@ -134,7 +134,7 @@ fn f_28_a_root_of_our_own_is_replaced_at_seventy_percent_of_its_life() {
     assert_ne!(cluster.active().id, old.id);
     assert!(cluster.all_present_the_active_root());
     assert!(cluster.alarms.is_empty(), "nobody had to look: {:?}", cluster.alarms);
-    // And so on, without a handshake that fails.
+    // The next renewals also come without a failed handshake.
     let (active, checks) = (cluster.active().id, cluster.checks);
     cluster.run_for(HOUR * 6_310);
     assert!(cluster.all_present_the_active_root() && cluster.checks > checks + 100);
@@ -151,7 +151,7 @@ fn f_28_an_old_root_that_cannot_be_replaced_alarms_from_eighty_percent_on() {
     assert!(cluster.alarms.is_empty(), "{:?}", cluster.alarms);
     cluster.run_for(HOUR * 20);
     assert!(!cluster.alarms.is_empty() && cluster.alarms.iter().all(|alarm| *alarm == "root_ending"));
-    // Over, it is replaced all the same: nobody can follow from it any more.
+    // An expired root is replaced even without a cross-signature: no peer can verify anything through it.
     cluster.forgive();
     cluster.run_for(HOUR * 1_800);
     assert!(cluster.all_present_the_active_root() && cluster.all_accept_all());
@@ -159,7 +159,7 @@ fn f_28_an_old_root_that_cannot_be_replaced_alarms_from_eighty_percent_on() {
 
 #[test]
 fn n_143_a_root_made_under_a_wrong_clock_is_replaced() {
-    // A machine without a battery begins in 1970, and is told the time while it runs.
+    // A machine without a battery starts in 1970; its clock is set while it runs.
     let mut cluster = Cluster::new(11, PEERS, SECOND * 5, None);
     cluster.set_clocks(Timestamp::EPOCH);
     cluster.run_for(SECOND * 120);
@@ -170,7 +170,7 @@ fn n_143_a_root_made_under_a_wrong_clock_is_replaced() {
     cluster.run_for(SECOND * 60);
     assert_ne!(cluster.active().id, first.id);
     assert!(cluster.all_accept_all() && cluster.all_present_the_active_root(), "today");
-    // The other way round: made under a clock that was ahead.
+    // The opposite case: the root was made when the clock was ahead.
     let ahead = cluster.active();
     for back in [HOUR * 24, HOUR * 24 * 3650] {
         cluster.set_clocks(cluster.wall().minus(back));
@@ -196,7 +196,7 @@ fn f_8_clocks_set_at_random_by_up_to_ten_years_leave_nobody_without_a_leaf() {
                 cluster.wall().minus(by)
             };
             cluster.set_clocks(to);
-            // A rotation that is under way ends first.
+            // A running rotation ends first.
             cluster.run_for(SECOND * 120);
             assert!(cluster.all_accept_all(), "seed {seed}, step {step}, at {:?}", cluster.wall());
             cluster.run_for(Duration::from_secs(random.next() % 86_400));
@@ -207,7 +207,7 @@ fn f_8_clocks_set_at_random_by_up_to_ten_years_leave_nobody_without_a_leaf() {
 
 #[test]
 fn f_8_a_year_far_away_is_a_year_like_any_other() {
-    // 2262 is as far as a moment can be written.
+    // 2262 is the last year that a timestamp can represent.
     for year in ["1970", "2038-01-19", "2049-12-31 23:59", "2262"] {
         let at = match year {
             "1970" => Timestamp::EPOCH,
@@ -231,7 +231,7 @@ fn n_144_a_root_is_kept_while_the_clock_may_be_wrong() {
     cluster.configure(1, "{}", false, true);
     cluster.run_for(HOUR);
     let right = cluster.wall();
-    // Forward by a year for an hour: by that clock the old root has been out for long.
+    // The clock is a year ahead for two hours. By that clock the old root should have been removed long ago.
     cluster.set_clocks(right.plus(HOUR * 24 * 365));
     cluster.run_for(HOUR * 2);
     assert_eq!(cluster.roots().roots.len(), 2, "not removed on the word of a clock that was set");
@@ -279,7 +279,7 @@ fn n_145_a_rotation_waits_while_leaves_depend_on_every_root() {
     };
     assert!(why.to_string().contains("ForceWithoutOldestRoot"), "{why}");
     assert_eq!(*cluster.roots(), stands, "nothing changed");
-    // What is forced takes the oldest; and what waits long enough need not be.
+    // A forced rotation removes the oldest root. After enough time no force is needed.
     cluster.rotate_without_oldest(51);
     cluster.run_for(SECOND * 60);
     assert_eq!(cluster.answers.last(), Some(&(RequestId(51), Ok(()))));

@@ -1,4 +1,4 @@
-//! The host of a leaf manager, with and without a maker of keys that works.
+//! Tests the host with a working [`KeyMaker`] and with one that fails.
 
 use concord_model::{Datacenter, Namespace, Partition, ServiceName, Stamp, Timestamp, TrustDomain};
 
@@ -35,7 +35,7 @@ fn leaf(serial: &str, from: Now) -> LeafCertificate {
     }
 }
 
-/// Makes no keys.
+/// A [`KeyMaker`] that always fails.
 #[derive(Debug)]
 struct NoKeys;
 
@@ -59,7 +59,7 @@ fn on(host: &mut Host, uptime: Duration, input: Input) -> Vec<Task> {
     out
 }
 
-/// The one request among the tasks.
+/// The only request among the tasks.
 #[track_caller]
 fn request(tasks: &[Task]) -> (Attempt, String) {
     let mut all = tasks.iter().filter_map(|task| match task {

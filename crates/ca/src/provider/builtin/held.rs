@@ -1,4 +1,4 @@
-//! What a provider of this kind holds, and what it makes of that: functions that wait for nothing.
+//! The state of a built-in provider and its operations, none of which waits.
 
 use std::sync::Arc;
 
@@ -20,22 +20,22 @@ use crate::x509::build::{
 };
 use crate::x509::{Certificate, GeneralName};
 
-/// What a provider of this kind holds.
+/// The state of a built-in provider.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     settings: CommonSettings,
-    /// Whether the operator brought the root along.
+    /// Whether the operator supplied the root.
     supplied: bool,
-    /// A key supplied by the operator, used when the root is made.
+    /// A key that the operator supplied. It is used to make the root.
     key: Option<Secret>,
-    /// The certificates, and the key of the one that signs leaves.
+    /// The certificates, and the private key that signs leaves.
     signing: Option<(Arc<CaChain>, Arc<dyn Signer>)>,
-    /// In a secondary: the key for which an intermediate was asked.
+    /// In a secondary: the key for which an intermediate was requested.
     asked: Option<Arc<dyn Signer>>,
 }
 
 impl Held {
-    /// No root yet, or the one supplied by the operator, which is judged here.
+    /// State without a root, or with the root that the operator supplied, which is checked here.
     pub(super) fn begin(means: &Means, settings: &ParsedSettings) -> Result<Self, ProviderError> {
         let mut own = Self {
             settings: settings.common.clone(),
@@ -63,7 +63,7 @@ impl Held {
         Ok(own)
     }
 
-    /// From the published root, and from its key, which is all that this kind keeps.
+    /// State from the published root and its key. The key is all that this kind keeps.
     pub(super) fn open(
         means: &Means,
         settings: &ParsedSettings,
@@ -83,12 +83,12 @@ impl Held {
         })
     }
 
-    /// The same under settings that need no other root.
+    /// The same state with settings that require no other root.
     pub(super) fn reconfigured(&self, settings: &ParsedSettings) -> Self {
         Self { settings: settings.common.clone(), supplied: settings.supplied, ..self.clone() }
     }
 
-    /// The same without a key.
+    /// The same state without any key.
     pub(super) fn without_key(&self) -> Self {
         Self { key: None, signing: None, asked: None, ..self.clone() }
     }
@@ -97,7 +97,7 @@ impl Held {
         self.signing.as_ref().map(|(chain, _)| Arc::clone(chain))
     }
 
-    /// What is published and kept of the root.
+    /// The root, and what the log keeps of it.
     pub(super) fn made(&self) -> Result<Made, ProviderError> {
         let (chain, signer) = self.pair()?;
         let kept = SecretBytes::new(signer.private_key()?.expose().as_bytes().to_vec());
@@ -108,7 +108,7 @@ impl Held {
         self.signing.as_ref().ok_or(ProviderError::NotInitialised)
     }
 
-    /// The same with a root, made unless there is one.
+    /// The same state with a root. Makes the root if there is none.
     pub(super) fn with_root(&self, means: &Means, issue: Issue) -> Result<Self, ProviderError> {
         if self.signing.is_some() {
             return Ok(self.clone());
@@ -120,7 +120,7 @@ impl Held {
         let template = RootTemplate {
             common_name: &common_name("pri", &subject_id(&*signer), &means.trust_domain),
             trust_domain: &means.trust_domain,
-            // Dated back: a leader whose clock is a little behind must not take it for one of another time.
+            // Dated back, so that a leader whose clock is slightly slow does not consider the root invalid.
             validity: Validity::backdated(issue.now, self.settings.life.root),
             serial: issue.serial,
         };
@@ -128,7 +128,7 @@ impl Held {
         Ok(Self { key: None, signing: Some((Arc::new(chain), signer)), ..self.clone() })
     }
 
-    /// The same with a new key, and the request for an intermediate for it.
+    /// The same state with a new key, and a request for an intermediate for that key.
     pub(super) fn asking_for_intermediate(
         means: &Means,
         own: &Self,
@@ -139,7 +139,7 @@ impl Held {
         Ok((Self { asked: Some(signer), ..own.clone() }, csr))
     }
 
-    /// The same with the intermediate that was asked for.
+    /// The same state with the requested intermediate.
     pub(super) fn with_intermediate(&self, chain: CaChain) -> Result<Self, ProviderError> {
         let signer = self.asked.clone().ok_or(ProviderError::NotInitialised)?;
         let (root, intermediate) = (&chain.root, chain.signing());
@@ -151,7 +151,7 @@ impl Held {
         Ok(Self { asked: None, signing: Some((Arc::new(chain), signer)), ..self.clone() })
     }
 
-    /// Whether a leaf is signed in less time than it takes to hand the work on.
+    /// Whether signing a leaf takes less time than passing the work to a worker.
     pub(super) fn signs_quickly(&self) -> bool {
         self.signing.as_ref().is_none_or(|(_, signer)| signer.kind().type_str() == "ec")
     }
@@ -198,7 +198,7 @@ impl Held {
     ) -> Result<Certificate, ProviderError> {
         let (chain, signer) = self.pair()?;
         let root = valid(&chain.root, &issue)?;
-        // A root of the operator's may allow no authority below it: chains through its signature would be refused.
+        // If the operator's root allows no authority below it, verifiers refuse a cross-signed certificate.
         if root.extensions().basic_constraints.is_some_and(|constraints| constraints.path_len == Some(0)) {
             return Err(ProviderError::NoCrossSigning);
         }
@@ -207,8 +207,8 @@ impl Held {
         Ok(cross_sign(new_root, &means.trust_domain, authority, validity, issue.serial)?)
     }
 
-    /// Whether settings ask for another root: another key kind, another certificate, another key. A root that has
-    /// expired is replaced whatever they are, unless it is asked for again.
+    /// Whether the settings require another root: another key kind, certificate or key. An expired root is replaced,
+    /// unless the settings supply that root or its key.
     pub(super) fn needs_rotation(
         &self,
         means: &Means,
@@ -225,7 +225,7 @@ impl Held {
             let wanted = means.keys.load(key).map_err(|error| unreadable(&error))?;
             return Ok(wanted.public_key() != signer.public_key());
         }
-        // A root the operator brought along and takes back is replaced by one of our own.
+        // If the settings no longer supply the operator's root, a root of our own replaces it.
         Ok(self.supplied || chain.root.not_after() < now || settings.common.key_kind != signer.kind())
     }
 }
@@ -234,7 +234,7 @@ fn valid<'a>(certificate: &'a Certificate, issue: &Issue) -> Result<&'a Certific
     if certificate.is_valid_at(issue.now) { Ok(certificate) } else { Err(ProviderError::Expired) }
 }
 
-/// Random text for a subject: the key is new and random, so its fingerprint is as well.
+/// Random text for a subject. The key is new and random, so its fingerprint is random too.
 fn subject_id(signer: &dyn Signer) -> String {
     base36(&signer.public_key().key_id())
 }

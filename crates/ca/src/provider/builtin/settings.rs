@@ -1,17 +1,17 @@
-//! The settings that this kind alone has: a root and a key that the operator brings along.
+//! The settings of this kind alone: a root and a key that the operator supplies.
 
 use concord_model::proxy::Settings;
 
 use crate::provider::{ParsedSettings, SettingFault, SettingReader};
 
-/// A root's certificate, PEM.
+/// The root's certificate as PEM.
 pub(super) const ROOT_CERT: &str = "RootCert";
-/// The root's key, PEM.
+/// The root's key as PEM.
 pub(super) const PRIVATE_KEY: &str = "PrivateKey";
-/// Either of them.
+/// Names both settings in an error.
 pub(super) const ROOT_OR_KEY: &str = "RootCert or PrivateKey";
 
-/// Reads them beside the settings that all kinds have.
+/// Reads these settings and those that all kinds have.
 pub(super) fn parse(settings: &Settings) -> Result<ParsedSettings, Vec<SettingFault>> {
     let mut reader = SettingReader::of(settings);
     let common = reader.common();
@@ -20,7 +20,7 @@ pub(super) fn parse(settings: &Settings) -> Result<ParsedSettings, Vec<SettingFa
     reader.finish(common, supplied)
 }
 
-/// The root's certificate in settings that have been read.
+/// The root's certificate in settings that were already read.
 pub(super) fn root_cert(settings: &ParsedSettings) -> Option<String> {
     SettingReader::of(&settings.stored).filled(ROOT_CERT)
 }

@@ -1,4 +1,4 @@
-//! Roots on offer: each is taken, or refused with its cause.
+//! Each root of the table is accepted, or refused for the expected reason.
 
 use concord_model::Timestamp;
 
