@@ -1,4 +1,4 @@
-//! Records of the certificate authority: roots, configuration, sealed keys.
+//! Records of the certificate authority: roots, configuration and sealed keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// Reads `PrivateKeyType` and `PrivateKeyBits`; `None` if there is no such key here.
+    /// Reads `PrivateKeyType` and `PrivateKeyBits`. `None` if such a key is not supported.
     pub fn parse(kind: &str, bits: u32) -> Option<Self> {
         match (kind, bits) {
             ("ec", 256) => Some(Self::EcP256),
@@ -57,16 +57,16 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// A root of trust that is or was active.
+/// A root that is active, was active, or is published to become active.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CaRoot {
     /// SHA-1 of the certificate, colon-separated hexadecimal.
     pub id: String,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// Its serial number, cut to 64 bits.
+    /// The lowest 64 bits of its serial number.
     pub serial: u64,
-    /// Subject key id of the certificate that signs leaves, colon-separated hexadecimal.
+    /// Subject key id of the certificate that signs leaves, as colon-separated hexadecimal.
     pub signing_key_id: String,
     /// The cluster's id: the trust domain without `.consul`.
     pub external_trust_domain: String,
@@ -74,33 +74,33 @@ pub struct CaRoot {
     pub not_before: Timestamp,
     /// End of its validity.
     pub not_after: Timestamp,
-    /// The certificate, PEM.
+    /// The certificate as PEM.
     pub root_cert: String,
-    /// Cross-signed roots first, the signing intermediate last; PEM.
+    /// The certificates between the root and leaves as PEM: cross-signed roots first, the signing intermediate last.
     #[serde(default)]
     pub intermediate_certs: Vec<String>,
-    /// Whether new leaves are signed under it. Exactly one root is active.
+    /// Whether it signs new leaves. Exactly one root is active.
     pub active: bool,
-    /// When it stopped being active; it stays trusted until pruned.
+    /// When it stopped being active. It stays trusted until it is pruned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_out_at: Option<Timestamp>,
     /// Kind of its key.
     pub key_kind: KeyKind,
-    /// When it changed.
+    /// When the record changed.
     #[serde(default)]
     pub stamp: Stamp,
 }
 
-/// The published set of roots.
+/// The published roots.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CaRoots {
     /// Id of the active root.
     pub active_root_id: String,
-    /// The trust domain all of them vouch for.
+    /// The trust domain of all these roots.
     pub trust_domain: TrustDomain,
     /// All trusted roots.
     pub roots: Vec<CaRoot>,
-    /// Index at which the set last changed.
+    /// Index at which any of these last changed.
     #[serde(default)]
     pub index: u64,
 }
@@ -115,17 +115,17 @@ impl CaRoots {
 /// Configuration of the certificate authority.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CaConfig {
-    /// The cluster's id, generated once; never changes by rotation.
+    /// The cluster's id. It is generated once; a rotation does not change it.
     pub cluster_id: Uuid,
     /// The kind of provider.
     pub provider: String,
     /// The provider's settings, without secrets.
     #[serde(default)]
     pub settings: Settings,
-    /// What the provider keeps, without secrets.
+    /// The provider's state, without secrets.
     #[serde(default)]
     pub state: BTreeMap<String, String>,
-    /// Rotate even if the old root cannot sign the new one.
+    /// Rotate even if the old root cannot cross-sign the new one.
     #[serde(default)]
     pub force_without_cross_signing: bool,
     /// When it changed.
@@ -133,15 +133,15 @@ pub struct CaConfig {
     pub stamp: Stamp,
 }
 
-/// What a provider keeps in the log for one root. Only its kind of provider knows what is sealed there.
+/// The record that a provider keeps in the log for one root. Only the kind of provider can interpret its contents.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProviderRecord {
     /// Id of the root.
     pub id: String,
-    /// The kind of provider. Empty in records from before they named it.
+    /// The kind of provider. Empty in records of versions that did not store it.
     #[serde(default)]
     pub kind: String,
-    /// What it keeps. Earlier versions called it `key`, and kept the root beside it, which is published anyway.
+    /// The sealed contents. Older versions named the field `key`, and also stored the root, which is published anyway.
     #[serde(alias = "key")]
     pub sealed: Sealed,
     /// When it changed.
@@ -149,18 +149,18 @@ pub struct ProviderRecord {
     pub stamp: Stamp,
 }
 
-/// An envelope: data under a key of its own, that key wrapped once per key-encryption key.
+/// An envelope: data encrypted with its own key, and that key wrapped once for each key-encryption key.
 ///
-/// AES-256-GCM throughout; the additional data binds the envelope to what it is for.
+/// The cipher is AES-256-GCM. The additional data binds the envelope to its purpose.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Sealed {
-    /// What the envelope is for; part of the authenticated data.
+    /// The purpose of the envelope, which is part of the authenticated data.
     pub purpose: String,
     /// Nonce of the data.
     pub nonce: Vec<u8>,
-    /// The data, encrypted and authenticated.
+    /// The encrypted and authenticated data.
     pub ciphertext: Vec<u8>,
-    /// The data's key, once per key-encryption key.
+    /// The data's key, wrapped once for each key-encryption key.
     pub wraps: Vec<KeyWrap>,
 }
 
@@ -177,38 +177,38 @@ pub struct KeyWrap {
     pub kek_id: String,
     /// Nonce of the wrap.
     pub nonce: Vec<u8>,
-    /// The data key, encrypted and authenticated.
+    /// The encrypted and authenticated data key.
     pub ciphertext: Vec<u8>,
 }
 
 /// A signed leaf, without its private key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LeafCertificate {
-    /// Serial number, colon-separated hexadecimal.
+    /// Serial number as colon-separated hexadecimal.
     pub serial: String,
-    /// The leaf, then the intermediates up to but not including the root; PEM.
+    /// The leaf, then the intermediates, without the root, as PEM.
     pub cert_pem: String,
-    /// The identity it speaks for, as in its SAN.
+    /// Its identity, as in its SAN.
     pub uri: String,
     /// Start of its validity.
     pub valid_after: Timestamp,
     /// End of its validity.
     pub valid_before: Timestamp,
-    /// Key id of the certificate that signed it, colon-separated hexadecimal.
+    /// Key id of the certificate that signed it, as colon-separated hexadecimal.
     pub authority_key_id: String,
     /// Index of the log entry that recorded its issue.
     #[serde(default)]
     pub stamp: Stamp,
 }
 
-/// Life of certificates where nothing else is configured.
+/// The life of certificates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CertificateLife {
-    /// Of leaves.
+    /// Life of a leaf.
     pub leaf: Duration,
-    /// Of intermediates.
+    /// Life of an intermediate.
     pub intermediate: Duration,
-    /// Of roots.
+    /// Life of a root.
     pub root: Duration,
 }
 

@@ -11,13 +11,13 @@ use crate::name::{
 use crate::proxy::{ProxyConfig, ServiceKind, Settings};
 use crate::{Stamp, Uuid};
 
-/// What every key of the catalog starts with: where a node is known from.
+/// The part that all catalog keys start with: the partition and cluster of a node.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct NodeScope {
     /// The admin partition of the node.
     #[serde(default)]
     pub partition: Partition,
-    /// The peered cluster it is imported from; `None` for our own.
+    /// The peered cluster from which the node is imported. `None` for our own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
 }
@@ -25,15 +25,15 @@ pub struct NodeScope {
 /// A node of the catalog.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Node {
-    /// Where the node is known from.
+    /// The partition and cluster of the node.
     #[serde(default)]
     pub scope: NodeScope,
     /// Its name, unique in its scope.
     pub name: NodeName,
-    /// Its lasting id, if it has told one.
+    /// Its permanent id, if it has reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
-    /// Address at which it is reached; may be a host name.
+    /// Its address, which may be a host name.
     pub address: String,
     /// Its datacenter.
     pub datacenter: Datacenter,
@@ -43,7 +43,7 @@ pub struct Node {
     /// Metadata.
     #[serde(default)]
     pub meta: BTreeMap<String, String>,
-    /// Where it stands, for preferring what is near.
+    /// Where it runs, so that nearby instances can be preferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locality: Option<Locality>,
     /// When it changed.
@@ -51,7 +51,7 @@ pub struct Node {
     pub stamp: Stamp,
 }
 
-/// Where something runs.
+/// The place where a node or an instance runs.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Locality {
     /// The region.
@@ -74,9 +74,9 @@ pub struct ServiceAddress {
 /// Weights of an instance in DNS answers and load balancing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Weights {
-    /// While all its checks pass.
+    /// The weight while all its checks pass.
     pub passing: u32,
-    /// While a check warns.
+    /// The weight while a check has a warning.
     pub warning: u32,
 }
 
@@ -102,13 +102,13 @@ pub struct ServiceInstance {
     /// Tags, in the order given.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Address; empty means the node's.
+    /// Its address. Empty means the node's address.
     #[serde(default)]
     pub address: String,
-    /// Port; 0 if there is none.
+    /// Its port. 0 if it has none.
     #[serde(default)]
     pub port: u16,
-    /// Path of a unix socket, instead of address and port; empty if there is none.
+    /// Path of a unix socket, instead of address and port. Empty if there is none.
     #[serde(default)]
     pub socket_path: String,
     /// Further addresses by tag.
@@ -120,16 +120,16 @@ pub struct ServiceInstance {
     /// Weights.
     #[serde(default)]
     pub weights: Weights,
-    /// Whether tags changed in the catalog win over those of the agent.
+    /// Whether tags that were changed in the catalog take precedence over the agent's tags.
     #[serde(default)]
     pub enable_tag_override: bool,
-    /// What it proxies, if it is a proxy or gateway.
+    /// The proxy's configuration, if the instance is a proxy or gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyConfig>,
-    /// Whether the service speaks the mesh's TLS itself.
+    /// Whether the service itself uses the mesh's TLS.
     #[serde(default)]
     pub native: bool,
-    /// Where it stands.
+    /// Where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locality: Option<Locality>,
     /// When it changed.
@@ -138,7 +138,7 @@ pub struct ServiceInstance {
 }
 
 impl ServiceInstance {
-    /// The service it is an instance of, on a node known from `scope`.
+    /// The service of this instance, on a node in `scope`.
     pub fn service_ref(&self, scope: &NodeScope) -> ServiceRef {
         ServiceRef {
             partition: scope.partition.clone(),
@@ -148,7 +148,7 @@ impl ServiceInstance {
         }
     }
 
-    /// The service whose mesh traffic it takes: that which it proxies, or its own if it is native.
+    /// The service whose mesh traffic the instance accepts: a proxy's destination, or a native service itself.
     pub fn connect_target(&self, scope: &NodeScope) -> Option<ServiceRef> {
         let name = match (&self.kind, &self.proxy) {
             (ServiceKind::ConnectProxy, Some(proxy)) => proxy.destination_service.clone()?,
@@ -159,31 +159,30 @@ impl ServiceInstance {
     }
 }
 
-/// What is put into the catalog: a node, an instance on it, and checks; all of it or nothing.
+/// A write to the catalog: a node, an instance on it, and checks. It is applied as a whole or not at all.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct Registration {
-    /// The node, as it should be.
+    /// The new state of the node.
     pub node: Node,
-    /// Leave a node that exists as it is.
+    /// Do not change the node if it exists.
     #[serde(default)]
     pub skip_node_update: bool,
-    /// An instance on it.
+    /// An instance on the node.
     #[serde(default)]
     pub service: Option<ServiceInstance>,
-    /// Checks of the node or of its instances. The service name of an instance's check is filled in from the
-    /// instance.
+    /// Checks of the node or of its instances. For an instance's check the service name is taken from the instance.
     #[serde(default)]
     pub checks: Vec<Check>,
 }
 
 impl Registration {
-    /// Of a node alone.
+    /// Registers only a node.
     pub fn of(node: Node) -> Self {
         Self { node, skip_node_update: false, service: None, checks: Vec::new() }
     }
 }
 
-/// The log has scope and name of the node once more beside it, and other versions read them there.
+/// The log also contains the node's scope and name separately, because other versions read these fields.
 impl Serialize for Registration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { node, skip_node_update, service, checks } = self;
@@ -201,16 +200,16 @@ impl Serialize for Registration {
     }
 }
 
-/// What is taken out of the catalog. What is not there counts as taken out.
+/// A removal from the catalog. It succeeds even if there is nothing to remove.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Deregistration {
-    /// Where the node is known from.
+    /// The partition and cluster of the node.
     #[serde(default)]
     pub scope: NodeScope,
     /// The node.
     #[serde(rename = "node_name")]
     pub node: NodeName,
-    /// What of it.
+    /// What to remove from the node.
     pub what: Registered,
 }
 
@@ -235,20 +234,20 @@ pub enum Registered {
     },
 }
 
-/// How well something is.
+/// The state of a check.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
-    /// All is well.
+    /// The checked node or instance is healthy.
     Passing,
-    /// Usable, but somebody should look.
+    /// It is usable, but an operator should look at it.
     Warning,
-    /// Not to be used.
+    /// It must not be used.
     Critical,
 }
 
 impl CheckStatus {
-    /// As written in the API.
+    /// The text in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passing => "passing",
@@ -257,7 +256,7 @@ impl CheckStatus {
         }
     }
 
-    /// Reads the API's form.
+    /// Reads the text of the API.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "passing" => Some(Self::Passing),
@@ -273,38 +272,38 @@ impl CheckStatus {
 pub struct Check {
     /// Its id, unique on its node.
     pub id: CheckId,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// Its verdict.
+    /// Its current state.
     pub status: CheckStatus,
-    /// What people noted about it.
+    /// Notes for people.
     #[serde(default)]
     pub notes: String,
-    /// What it last printed.
+    /// Its last output.
     #[serde(default)]
     pub output: String,
-    /// The instance it is about; `None` for the node.
+    /// The checked instance. `None` if the node is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_id: Option<InstanceId>,
-    /// The service of that instance.
+    /// The service of this instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<ServiceName>,
-    /// Namespace of that instance.
+    /// Namespace of this instance.
     #[serde(default)]
     pub namespace: Namespace,
-    /// Tags of that instance when the check was registered.
+    /// Tags of this instance when the check was registered.
     #[serde(default)]
     pub service_tags: Vec<String>,
-    /// How it is made: `ttl`, `tcp`, `alias`, …; empty if the registrar did not say.
+    /// The type of check: `ttl`, `tcp`, `alias`, …. Empty if the registration did not say.
     #[serde(default)]
     pub kind: String,
-    /// Its period as text, as Consul shows it; empty if it has none.
+    /// Its interval as text, in Consul's form. Empty if it has none.
     #[serde(default)]
     pub interval: String,
-    /// Its time-out as text; empty if it has none.
+    /// Its time-out as text. Empty if it has none.
     #[serde(default)]
     pub timeout: String,
-    /// How somebody else than an agent makes it, in the API's words. Nothing here reads it.
+    /// Instructions for a monitor outside of concord, in the API's form. Concord does not read them.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub definition: Settings,
     /// When it changed.
@@ -312,7 +311,7 @@ pub struct Check {
     pub stamp: Stamp,
 }
 
-/// The check every member of the gossip pool carries.
+/// The check that each member of the gossip pool has.
 pub const SERF_HEALTH: &str = "serfHealth";
-/// The service the servers register themselves as, and its id.
+/// Name and id of the service under which servers register themselves.
 pub const SERVER_SERVICE: &str = "consul";

@@ -1,8 +1,8 @@
-//! Configuration entries: what the servers keep to configure the mesh.
+//! Configuration entries: the mesh's configuration, kept by the servers.
 //!
-//! The table below names every kind there is: what its entries are called, and what right reads and writes
-//! them. What an entry may say is the business of `mesh::entry`, how it is written that of `api::entry`; each
-//! has one file a kind.
+//! The table below lists the kinds: the allowed names of entries, and the rights to read and write them. `mesh::entry`
+//! decides what is valid in an entry, and `api::entry` reads and writes its public form; both have one file for each
+//! kind.
 
 mod kept;
 mod mesh;
@@ -33,7 +33,7 @@ use crate::{NameError, Stamp};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident($record:ty), $text:literal, named: $naming:expr, read: $read:ident, write: $write:ident;)*) => {
-        /// The kinds of entries there are.
+        /// The kinds of entries.
         #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         pub enum EntryKind {
             $($(#[$doc])* #[serde(rename = $text)] $kind,)*
@@ -46,25 +46,25 @@ macro_rules! kinds {
         }
 
         impl EntryKind {
-            /// All of them, by name.
+            /// All kinds, sorted by name.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            /// As written in the API.
+            /// The text in the API.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$kind => $text,)* }
             }
 
-            /// What its entries may be called.
+            /// The names that entries of this kind may have.
             pub fn naming(self) -> Naming {
                 match self { $(Self::$kind => $naming,)* }
             }
 
-            /// The right to see its entries.
+            /// The right that is needed to read entries of this kind.
             pub fn read_right(self) -> EntryRight {
                 match self { $(Self::$kind => EntryRight::$read,)* }
             }
 
-            /// The right to write its entries.
+            /// The right that is needed to write entries of this kind.
             pub fn write_right(self) -> EntryRight {
                 match self { $(Self::$kind => EntryRight::$write,)* }
             }
@@ -76,7 +76,7 @@ macro_rules! kinds {
                 match self { $(Self::$kind(_) => EntryKind::$kind,)* }
             }
 
-            /// What the entry is called.
+            /// The entry's name and kind.
             pub fn name(&self) -> EntryName {
                 match self { $(Self::$kind(entry) => EntryName { kind: EntryKind::$kind, scope: entry.scope() },)* }
             }
@@ -86,14 +86,14 @@ macro_rules! kinds {
                 match self { $(Self::$kind(entry) => entry.stamp(),)* }
             }
 
-            /// The entry, as changed then.
+            /// The entry with this stamp.
             #[must_use]
             pub fn stamped(mut self, stamp: Stamp) -> Self {
                 match &mut self { $(Self::$kind(entry) => entry.set_stamp(stamp),)* }
                 self
             }
 
-            /// Whether two entries differ in nothing but when they were written.
+            /// Whether two entries are equal except for their stamps.
             pub fn says_the_same(&self, other: &Self) -> bool {
                 match (self, other) {
                     $((Self::$kind(own), Self::$kind(other)) => own.says_the_same(other),)*
@@ -106,37 +106,37 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Intentions of one destination.
+    /// The intentions of one destination.
     ServiceIntentions(ServiceIntentions), "service-intentions", named: Naming::ServiceOrAny, read: Intention, write: Intention;
-    /// What holds for a service.
+    /// Settings of one service.
     ServiceDefaults(Record<ServiceDefaults>), "service-defaults", named: Naming::Service, read: Service, write: Service;
-    /// What holds for all proxies.
+    /// Settings of all proxies.
     ProxyDefaults(Record<ProxyDefaults>), "proxy-defaults", named: Naming::Only("global"), read: Open, write: Mesh;
-    /// What holds for the whole mesh.
+    /// Settings of the whole mesh.
     Mesh(Record<Mesh>), "mesh", named: Naming::Only("mesh"), read: Open, write: Mesh;
 }
 
-/// What the entries of a kind may be called.
+/// The names that entries of a kind may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Naming {
-    /// As a service.
+    /// The name of a service.
     Service,
-    /// As a service, or `*` for all.
+    /// The name of a service, or `*` for all services.
     ServiceOrAny,
-    /// This alone: there is one such entry.
+    /// Only this name, so there is at most one entry.
     Only(&'static str),
 }
 
-/// What an entry asks of whoever wants to see or write it.
+/// The right that is needed to read or write an entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EntryRight {
-    /// Nothing: everybody may.
+    /// None: everybody may.
     Open,
-    /// The right to the intentions of the destination that it is named for.
+    /// The right to the intentions of the destination in the entry's name.
     Intention,
-    /// The right to the service that it is named for.
+    /// The right to the service in the entry's name.
     Service,
-    /// The right to the configuration of the mesh.
+    /// The right to the mesh's configuration.
     Mesh,
 }
 
@@ -145,16 +145,16 @@ pub enum EntryRight {
 pub struct EntryName {
     /// The entry's kind.
     pub kind: EntryKind,
-    /// Partition, namespace and name; wildcards where the kind has such.
+    /// Partition, namespace and name. Wildcards if the kind allows them.
     pub scope: Destination,
 }
 
-/// An entry whose kind has nothing special about it: what all entries have, and what its kind says.
+/// An entry of an ordinary kind: the fields that all entries have, and the settings of its kind.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Record<T> {
-    /// What it is called.
+    /// Its name.
     pub scope: Destination,
-    /// What its kind says.
+    /// The settings of its kind.
     pub said: T,
     /// Metadata.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -181,12 +181,12 @@ impl<T: Clone + PartialEq> KeptEntry for Record<T> {
 // === impl EntryKind ===
 
 impl EntryKind {
-    /// Reads the API's form.
+    /// Reads the text of the API.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
     }
 
-    /// As it stands in the log, where kinds have underscores.
+    /// The kind as the log stores it, with underscores.
     fn in_log(self) -> String {
         self.as_str().replace('-', "_")
     }
@@ -201,40 +201,39 @@ impl fmt::Display for EntryKind {
 // === impl EntryName ===
 
 impl EntryName {
-    /// The entry of a kind with that name in the default partition and namespace.
+    /// The entry with this kind and name in the default partition and namespace.
     pub fn local(kind: EntryKind, name: Pattern<ServiceName>) -> Self {
         let (partition, namespace) = (Partition::default(), Pattern::Exact(Namespace::default()));
         Self { kind, scope: Destination { partition, namespace, name } }
     }
 
-    /// Reads a name as written in the API. Whether the kind may have such an entry is not asked: whoever looks
-    /// for it does not find it.
+    /// Reads a name as in the API. A name that the kind does not allow is accepted here; no such entry will be found.
     pub fn parse(kind: EntryKind, name: &str) -> Result<Self, NameError> {
         Ok(Self::local(kind, Pattern::parse(name)?))
     }
 
-    /// The one entry of a kind that has one.
+    /// The only entry of a kind that allows one name.
     ///
     /// # Panics
-    /// If the kind has more.
+    /// If the kind allows more names.
     pub fn only(kind: EntryKind) -> Self {
         let Naming::Only(name) = kind.naming() else { panic!("there are many entries of kind {kind}") };
         Self::local(kind, Pattern::Exact(name.parse().expect("the table has names")))
     }
 
-    /// The entry of a kind that is named for a service.
+    /// The entry of this kind for a service.
     pub fn of_service(kind: EntryKind, service: &ServiceRef) -> Self {
         let ServiceRef { partition, namespace, peer: _, name } = service.clone();
         let (namespace, name) = (Pattern::Exact(namespace), Pattern::Exact(name));
         Self { kind, scope: Destination { partition, namespace, name } }
     }
 
-    /// The intentions of a destination.
+    /// The entry with the intentions of a destination.
     pub fn intentions(destination: &Destination) -> Self {
         Self { kind: EntryKind::ServiceIntentions, scope: destination.clone() }
     }
 
-    /// The name as written.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         self.scope.name.as_str()
     }
@@ -247,7 +246,7 @@ impl fmt::Display for EntryName {
 }
 
 impl Serialize for EntryName {
-    /// `{"service_intentions": {partition, namespace, name}}`, as the first format of the log has it.
+    /// `{"service_intentions": {partition, namespace, name}}`, as in the first format of the log.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(&self.kind.in_log(), &self.scope)?;

@@ -1,7 +1,6 @@
-//! Intentions: who may call whom.
+//! Intentions: which services may call which.
 //!
-//! They are kept as one `service-intentions` entry per destination. What they decide together is
-//! the business of `mesh`.
+//! They are stored as one `service-intentions` entry for each destination. `mesh` computes what they decide together.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,18 +13,18 @@ use crate::{Stamp, Timestamp, Uuid};
 /// Longest description of an intention, in bytes.
 pub const DESCRIPTION_BYTES_MAX: usize = 512;
 
-/// Let it through, or not.
+/// The decision about a connection or request.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Let it through.
+    /// Allow it.
     Allow,
     /// Refuse it.
     Deny,
 }
 
 impl Action {
-    /// As written in the API: `allow` or `deny`.
+    /// The text in the API: `allow` or `deny`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -33,7 +32,7 @@ impl Action {
         }
     }
 
-    /// Reads the API's form.
+    /// Reads the text of the API.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "allow" => Some(Self::Allow),
@@ -42,12 +41,12 @@ impl Action {
         }
     }
 
-    /// Whether it lets through.
+    /// Whether the decision is to allow.
     pub fn allows(self) -> bool {
         self == Self::Allow
     }
 
-    /// The other one.
+    /// The opposite decision.
     #[must_use]
     pub fn flipped(self) -> Self {
         match self {
@@ -63,26 +62,26 @@ impl fmt::Display for Action {
     }
 }
 
-/// The destination an entry is about.
+/// The destination of an entry.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Destination {
     /// Partition of the destination.
     #[serde(default, skip_serializing_if = "Partition::is_default")]
     pub partition: Partition,
-    /// Namespace of the destination, or all.
+    /// Namespace of the destination, or all namespaces.
     pub namespace: Pattern<Namespace>,
-    /// Name of the destination, or all.
+    /// Name of the destination, or all names.
     pub name: Pattern<ServiceName>,
 }
 
 impl Destination {
-    /// The service, if it is one and not all.
+    /// The service, if the destination has no wildcard.
     pub fn service(&self) -> Option<ServiceRef> {
         let (namespace, name) = (self.namespace.exact()?.clone(), self.name.exact()?.clone());
         Some(ServiceRef { partition: self.partition.clone(), namespace, peer: None, name })
     }
 
-    /// Whether the entry is about that service. A destination is always in our own cluster.
+    /// Whether the entry applies to this service. A destination is always in our own cluster.
     pub fn covers(&self, service: &ServiceRef) -> bool {
         service.peer.is_none()
             && self.partition == service.partition
@@ -92,30 +91,30 @@ impl Destination {
 }
 
 impl fmt::Display for Destination {
-    /// `name`, `namespace/name` or `partition/namespace/name`: default components are left out.
+    /// `name`, `namespace/name` or `partition/namespace/name`. Default components are omitted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_scope(f, &self.partition, &self.namespace)?;
         f.write_str(self.name.as_str())
     }
 }
 
-/// The source an intention is about.
+/// The source of an intention.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Source {
     /// Partition of the source.
     #[serde(default, skip_serializing_if = "Partition::is_default")]
     pub partition: Partition,
-    /// Namespace of the source, or all.
+    /// Namespace of the source, or all namespaces.
     pub namespace: Pattern<Namespace>,
-    /// Peered cluster of the source; `None` for our own.
+    /// Peered cluster of the source. `None` for our own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
-    /// Name of the source, or all.
+    /// Name of the source, or all names.
     pub name: Pattern<ServiceName>,
 }
 
 impl Source {
-    /// Whether the intention is about that caller.
+    /// Whether the intention applies to this caller.
     pub fn covers(&self, service: &ServiceRef) -> bool {
         self.peer == service.peer
             && self.partition == service.partition
@@ -125,7 +124,7 @@ impl Source {
 }
 
 impl fmt::Display for Source {
-    /// As [`Destination`], with `peer:<peer>/` before it for a peered cluster.
+    /// Like [`Destination`], with `peer:<peer>/` in front for a peered cluster.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(peer) = &self.peer {
             write!(f, "peer:{peer}/")?;
@@ -150,10 +149,10 @@ fn write_scope(
     }
 }
 
-/// Precedence of an intention: 9 for exact destination and exact source, down to 1.
+/// Precedence of an intention: from 9 for an exact destination and an exact source down to 1.
 ///
-/// The base is 9, 6 or 3 for a destination with exact name, all names of one namespace, or all
-/// namespaces; one is taken off for each wildcard of the source. (Documented behaviour of Consul.)
+/// The base is 9 for a destination with exact name, 6 for all names of one namespace, and 3 for all namespaces. Each
+/// wildcard of the source subtracts one. (Documented behaviour of Consul.)
 pub fn precedence(destination: &Destination, source: &Source) -> u8 {
     let base = match (&destination.namespace, &destination.name) {
         (Pattern::Exact(_), Pattern::Exact(_)) => 9,
@@ -163,17 +162,17 @@ pub fn precedence(destination: &Destination, source: &Source) -> u8 {
     base - u8::from(source.namespace.is_any()) - u8::from(source.name.is_any())
 }
 
-/// One source of a destination's entry.
+/// One source in a destination's entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SourceIntention {
-    /// Who calls.
+    /// The caller.
     pub source: Source,
-    /// What then.
+    /// The decision about its calls.
     pub decision: Decision,
-    /// What people noted about it; at most [`DESCRIPTION_BYTES_MAX`].
+    /// Description for people, at most [`DESCRIPTION_BYTES_MAX`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Fields of the older, id-based API, kept for its readers.
+    /// Fields of the older, id-based API, kept for its clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<LegacyFields>,
 }
@@ -186,24 +185,24 @@ pub struct LegacyFields {
     /// Its metadata.
     #[serde(default)]
     pub meta: BTreeMap<String, String>,
-    /// When it was made.
+    /// When it was created.
     pub create_time: Timestamp,
     /// When it was changed.
     pub update_time: Timestamp,
 }
 
-/// What an intention decides by.
+/// How an intention decides.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// By identity alone, for the connection.
+    /// By identity alone, for the whole connection.
     Connection(Action),
-    /// By the request: the first permission that matches decides; none: the default policy.
+    /// By request: the first matching permission decides. If none matches, the default policy decides.
     Requests(Vec<Permission>),
 }
 
 impl Decision {
-    /// Whether it takes requests to decide.
+    /// Whether requests are needed to decide.
     pub fn is_by_request(&self) -> bool {
         matches!(self, Self::Requests(_))
     }
@@ -212,26 +211,26 @@ impl Decision {
 /// One permission of a request-level intention.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Permission {
-    /// What happens to requests it matches.
+    /// The decision about requests that match.
     pub action: Action,
-    /// Which requests it matches; `None` matches all.
+    /// The requests that match. `None` matches all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpPermission>,
-    /// Which token the request must carry.
+    /// The token that the request must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<JwtRequirement>,
 }
 
-/// Which requests a permission matches. All stated conditions must hold.
+/// The requests that match a permission. All conditions must hold.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct HttpPermission {
-    /// Condition on the path; `None` matches all.
+    /// Condition on the path. `None` matches all paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathMatch>,
     /// Conditions on headers.
     #[serde(default)]
     pub headers: Vec<HeaderMatch>,
-    /// Methods; empty matches all.
+    /// The matching methods. Empty matches all.
     #[serde(default)]
     pub methods: Vec<String>,
 }
@@ -240,11 +239,11 @@ pub struct HttpPermission {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatch {
-    /// The whole path.
+    /// The whole path is equal.
     Exact(String),
-    /// How the path begins.
+    /// The path starts with this text.
     Prefix(String),
-    /// A regular expression over the whole path.
+    /// A regular expression matches the whole path.
     Regex(String),
 }
 
@@ -253,12 +252,12 @@ pub enum PathMatch {
 pub struct HeaderMatch {
     /// The header's name.
     pub name: String,
-    /// What its value must be.
+    /// The condition on its value.
     pub value: HeaderValueMatch,
-    /// Compare without regard to case.
+    /// Ignore upper and lower case in the comparison.
     #[serde(default)]
     pub ignore_case: bool,
-    /// Match where the condition does not hold.
+    /// Match if the condition does not hold.
     #[serde(default)]
     pub invert: bool,
 }
@@ -267,33 +266,33 @@ pub struct HeaderMatch {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderValueMatch {
-    /// The header is there at all.
+    /// The header exists.
     Present,
-    /// The whole value.
+    /// The whole value is equal.
     Exact(String),
-    /// How the value begins.
+    /// The value starts with this text.
     Prefix(String),
-    /// How the value ends.
+    /// The value ends with this text.
     Suffix(String),
-    /// What the value contains.
+    /// The value contains this text.
     Contains(String),
-    /// A regular expression over the whole value.
+    /// A regular expression matches the whole value.
     Regex(String),
 }
 
-/// Which JSON web tokens a request must carry.
+/// The JSON web token that a request must have.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JwtRequirement {
-    /// Providers, any of which may have issued it.
+    /// The accepted issuers of the token.
     pub providers: Vec<JwtProviderRequirement>,
 }
 
-/// A provider and what its tokens must claim.
+/// An issuer of tokens, and the claims that its tokens must have.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JwtProviderRequirement {
     /// Name of the `jwt-provider` entry.
     pub name: String,
-    /// Claims that must hold: path and value.
+    /// Required claims: path and value.
     #[serde(default)]
     pub verify_claims: Vec<(Vec<String>, String)>,
 }
@@ -301,12 +300,12 @@ pub struct JwtProviderRequirement {
 /// The intentions of one destination: a `service-intentions` entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ServiceIntentions {
-    /// Who is called.
+    /// The destination of the calls.
     pub destination: Destination,
-    /// Who calls, each source at most once.
+    /// The callers. Each source occurs at most once.
     #[serde(default)]
     pub sources: Vec<SourceIntention>,
-    /// Token every request to the destination must carry.
+    /// The token that each request to the destination must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<JwtRequirement>,
     /// Metadata.

@@ -1,13 +1,12 @@
-//! The vocabulary of the mesh: names, identities, catalog records, intentions,
-//! certificate-authority records and tokens, with constructors that refuse nonsense.
+//! The vocabulary of the mesh: names, identities, catalog records, intentions, records of the certificate authority,
+//! and tokens. Constructors refuse invalid values.
 //!
-//! Types here are plain data. They know neither JSON's public shape (`api` does) nor how they
-//! are stored (`state`) nor what they mean together (`mesh`). Their serde form is the private,
-//! self-describing form of the log, of snapshots and of messages between processes: named
-//! fields, added to but never renamed.
+//! The types are plain data. `api` knows their public JSON form, `state` how they are stored, and `mesh` what they mean
+//! together. Their serde form is private and self-describing; the log, snapshots and messages between processes use it.
+//! Fields may be added to it, but are never renamed.
 //!
-//! Partition, namespace and peer are part of every identity and key from the beginning: two
-//! things that differ in one component are two things.
+//! Partition, namespace and peer are part of every identity and key: things that differ in one of them are not the
+//! same.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -38,14 +37,14 @@ pub use crate::uuid::Uuid;
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a value says nothing: it is left out where it is kept, and in answers.
+/// Whether a value is the default. Such values are omitted in storage and in answers.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// When a record came into being and when it last changed, as indexes of the log.
+/// The indexes of the log at which a record was created and last changed.
 ///
-/// Zero means "not stored yet".
+/// Zero means that the record is not stored yet.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Stamp {
     /// Index of the log entry that created the record.

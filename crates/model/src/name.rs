@@ -1,8 +1,7 @@
-//! Names: the newtypes every key and identity is made of.
+//! Names: the types of which keys and identities consist.
 //!
-//! A name is compared byte for byte, also where Consul folds case: two spellings are two names,
-//! for the catalog as for intentions, certificates and ACL rules, so that no rule about one
-//! spelling can be stepped around with another.
+//! Names are compared byte for byte, even where Consul ignores case. Two spellings are two names, in the catalog as in
+//! intentions, certificates and ACL rules, so that another spelling cannot bypass a rule.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Longest name accepted, in bytes. A SPIFFE id may be 2048 bytes; five components of this size fit.
+/// Maximum length of a name, in bytes. A SPIFFE id may have 2048 bytes, so five names of this length fit.
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// Why a text is not a name.
@@ -20,38 +19,38 @@ pub enum NameError {
     /// The text is empty.
     #[error("{what} must not be empty")]
     Empty {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
     },
     /// The text is longer than [`NAME_BYTES_MAX`].
     #[error("{what} is {len} bytes long; at most {NAME_BYTES_MAX} are allowed")]
     TooLong {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
         /// Length of the refused text in bytes.
         len: usize,
     },
-    /// The text is the wildcard where one thing has to be named.
+    /// The text is the wildcard, but an exact name is needed.
     #[error("{what} must name one thing; the wildcard \"*\" is not allowed here")]
     Wildcard {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
     },
-    /// The text holds a character that the kind of name does not allow.
+    /// The text contains a character that this kind of name does not allow.
     #[error("{what} {text:?} contains {bad:?}; {allowed}")]
     Character {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
         /// The refused text.
         text: String,
-        /// The first offending character.
+        /// The first refused character.
         bad: char,
-        /// What is allowed instead, as a sentence.
+        /// The allowed characters, for the error message.
         allowed: &'static str,
     },
 }
 
-/// Any printable character but the slash, which separates components in keys.
+/// All printable characters except the slash, which separates the components of keys.
 fn plain(c: char) -> bool {
     !c.is_control() && c != '/' && c != '\u{2028}' && c != '\u{2029}'
 }
@@ -66,7 +65,7 @@ fn label(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// The same and the slash: names of policies are the last component of their keys.
+/// As `label`, and the slash: the name of a policy is the last component of its key.
 fn label_or_slash(c: char) -> bool {
     label(c) || c == '/'
 }
@@ -95,14 +94,14 @@ fn check(
     }
 }
 
-/// The text of the name that nearly every partition and namespace has: one for all.
+/// The text of the most frequent partition and namespace, shared by all of them.
 static DEFAULT_TEXT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(DEFAULT));
 
 fn text_of(text: &str) -> Arc<str> {
     if text == DEFAULT { Arc::clone(&DEFAULT_TEXT) } else { Arc::from(text) }
 }
 
-/// Reads what is parsed from a text, without a copy of the text in between.
+/// Deserializes a value that is parsed from text, without copying the text.
 struct Parsed<T>(&'static str, PhantomData<T>);
 
 impl<T: std::str::FromStr<Err = NameError>> de::Visitor<'_> for Parsed<T> {
@@ -124,7 +123,7 @@ macro_rules! name {
         pub struct $type(Arc<str>);
 
         impl $type {
-            /// Reads a name from text; refuses what the kind of name does not allow.
+            /// Reads a name from text. Refuses characters that this kind of name does not allow.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 check($what, text, $ok, $allowed)?;
                 Ok(Self(text_of(text)))
@@ -182,7 +181,7 @@ macro_rules! name {
 }
 
 name!(
-    /// The name of a service: what is called, what identities are given to, what intentions speak of.
+    /// The name of a service, for calls, identities and intentions.
     ServiceName, "service name", plain, PLAIN
 );
 name!(
@@ -214,7 +213,7 @@ name!(
     PeerName, "peer name", lower_label, LOWER_LABEL
 );
 name!(
-    /// What a token's identity names: a service or a node, as strictly as Consul does.
+    /// The name of a service or node in a token's identity, with Consul's strict rules.
     IdentityName, "name of an identity", lower_label, LOWER_LABEL
 );
 name!(
@@ -222,14 +221,14 @@ name!(
     PolicyName, "policy name", label_or_slash, "letters, digits, \"-\", \"_\" and one \"/\" are allowed"
 );
 
-/// Ids are the last component of their keys, so a slash in them is harmless, and in use.
+/// An id is the last component of its key, so a slash does no harm, and users have such ids.
 fn plain_or_slash(c: char) -> bool {
     !c.is_control()
 }
 
 // === impl Partition, Namespace ===
 
-/// The partition and the namespace that exist without being created.
+/// The name of the partition and of the namespace that always exist.
 pub const DEFAULT: &str = "default";
 
 impl Default for Partition {
@@ -239,7 +238,7 @@ impl Default for Partition {
 }
 
 impl Partition {
-    /// Whether this is the partition that exists without being created.
+    /// Whether this is the partition that always exists.
     pub fn is_default(&self) -> bool {
         &*self.0 == DEFAULT
     }
@@ -252,20 +251,20 @@ impl Default for Namespace {
 }
 
 impl Namespace {
-    /// Whether this is the namespace that exists without being created.
+    /// Whether this is the namespace that always exists.
     pub fn is_default(&self) -> bool {
         &*self.0 == DEFAULT
     }
 }
 
-/// One thing, or all of its kind (`*`).
+/// An exact name, or the wildcard `*`.
 ///
-/// `Any` orders before every exact name.
+/// `Any` sorts before every exact name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Pattern<T> {
     /// The wildcard `*`.
     Any,
-    /// Exactly this one.
+    /// Exactly this name.
     Exact(T),
 }
 
@@ -275,7 +274,7 @@ impl<T> Pattern<T> {
         matches!(self, Self::Any)
     }
 
-    /// The exact name, if it is one.
+    /// The exact name, unless it is the wildcard.
     pub fn exact(&self) -> Option<&T> {
         match self {
             Self::Any => None,
@@ -285,7 +284,7 @@ impl<T> Pattern<T> {
 }
 
 impl<T: PartialEq> Pattern<T> {
-    /// Whether the pattern covers `name`.
+    /// Whether the pattern matches `name`.
     pub fn matches(&self, name: &T) -> bool {
         match self {
             Self::Any => true,
@@ -295,7 +294,7 @@ impl<T: PartialEq> Pattern<T> {
 }
 
 impl<T: AsRef<str>> Pattern<T> {
-    /// The pattern as written: `*` or the name.
+    /// The pattern as text: `*` or the name.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Any => "*",
@@ -336,7 +335,7 @@ impl<'de, T: std::str::FromStr<Err = NameError>> Deserialize<'de> for Pattern<T>
     }
 }
 
-/// Names where a user may write an empty text for none.
+/// Deserializes names where an empty text means that there is no name.
 pub(crate) mod serde_text {
     use std::str::FromStr;
 
@@ -344,7 +343,7 @@ pub(crate) mod serde_text {
 
     use super::NameError;
 
-    /// None from an empty text.
+    /// An empty text becomes `None`.
     pub(crate) fn some_text<'de, D: Deserializer<'de>, T: FromStr<Err = NameError>>(
         deserializer: D,
     ) -> Result<Option<T>, D::Error> {
@@ -352,7 +351,7 @@ pub(crate) mod serde_text {
         text.map(|text| text.parse()).transpose().map_err(de::Error::custom)
     }
 
-    /// The default from an empty text.
+    /// An empty text becomes the default.
     pub(crate) fn text_or_default<'de, D: Deserializer<'de>, T: FromStr<Err = NameError> + Default>(
         deserializer: D,
     ) -> Result<T, D::Error> {
@@ -360,16 +359,16 @@ pub(crate) mod serde_text {
     }
 }
 
-/// A service as seen from one cluster: where names alone are never compared, this is.
+/// A service as seen from one cluster. It is compared with all its components, never by name alone.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct ServiceRef {
-    /// The admin partition the service lives in.
+    /// The service's admin partition.
     #[serde(default)]
     pub partition: Partition,
-    /// The namespace the service lives in.
+    /// The service's namespace.
     #[serde(default)]
     pub namespace: Namespace,
-    /// The peered cluster it is imported from; `None` for our own.
+    /// The peered cluster from which it is imported. `None` for our own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
     /// The service's name.
@@ -377,13 +376,12 @@ pub struct ServiceRef {
 }
 
 impl ServiceRef {
-    /// The service of that name in the default partition and namespace of this cluster.
+    /// The service with this name in the default partition and namespace of this cluster.
     pub fn local(name: ServiceName) -> Self {
         Self { partition: Partition::default(), namespace: Namespace::default(), peer: None, name }
     }
 
-    /// One text per service, different for any two that differ in a component:
-    /// `partition/namespace/peer/name`, the peer empty for our own cluster.
+    /// A text that is unique for each service: `partition/namespace/peer/name`. The peer is empty for our own cluster.
     pub fn key(&self) -> String {
         let peer = self.peer.as_ref().map_or("", PeerName::as_str);
         format!("{}/{}/{}/{}", self.partition, self.namespace, peer, self.name)
@@ -391,7 +389,7 @@ impl ServiceRef {
 }
 
 impl fmt::Display for ServiceRef {
-    /// As short as it is unambiguous: default components are left out.
+    /// The shortest unambiguous text: default components are omitted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.partition.is_default() {
             write!(f, "{}/{}/", self.partition, self.namespace)?;

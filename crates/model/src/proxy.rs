@@ -1,4 +1,4 @@
-//! What a proxy is registered to do: kinds of service, upstreams, opaque settings.
+//! The configuration of proxies: kinds of services, upstreams, and opaque settings.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ pub enum ServiceKind {
     TerminatingGateway,
     /// A gateway into the mesh.
     IngressGateway,
-    /// A gateway into the mesh, by routes.
+    /// A gateway into the mesh that uses routes.
     ApiGateway,
 }
 
 impl ServiceKind {
-    /// As written in the API; the ordinary kind is the empty text.
+    /// The text in the API. It is empty for the ordinary kind.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Typical => "",
@@ -39,7 +39,7 @@ impl ServiceKind {
         }
     }
 
-    /// Reads the API's form.
+    /// Reads the text of the API.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "" | "typical" => Some(Self::Typical),
@@ -53,25 +53,25 @@ impl ServiceKind {
     }
 }
 
-/// Free-form settings, as the user wrote them.
+/// Free-form settings as the user wrote them.
 pub type Settings = BTreeMap<String, serde_json::Value>;
 
-/// What a proxy or gateway does.
+/// The configuration of a proxy or gateway.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProxyConfig {
-    /// The service it stands before (sidecars).
+    /// The service of a sidecar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_service: Option<ServiceName>,
-    /// The instance it stands before (sidecars on the same agent).
+    /// The instance of a sidecar, on the same agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_service_id: Option<InstanceId>,
-    /// Where the service itself listens; empty means 127.0.0.1.
+    /// The address at which the service itself listens. Empty means 127.0.0.1.
     #[serde(default)]
     pub local_service_address: String,
-    /// The port at which the service itself listens; 0 if there is none.
+    /// The port at which the service itself listens. 0 if there is none.
     #[serde(default)]
     pub local_service_port: u16,
-    /// The unix socket at which the service itself listens; empty if there is none.
+    /// The unix socket at which the service itself listens. Empty if there is none.
     #[serde(default)]
     pub local_service_socket_path: String,
     /// How traffic reaches the proxy: empty, `direct` or `transparent`.
@@ -80,16 +80,16 @@ pub struct ProxyConfig {
     /// How traffic reaches it in transparent mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transparent: Option<TransparentProxy>,
-    /// How to cross to another network, where an upstream does not say: empty, `none`, `local` or `remote`.
+    /// How upstreams without their own mode reach another network: empty, `none`, `local` or `remote`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mesh_gateway_mode: String,
-    /// What it lets through without the mesh's TLS.
+    /// The paths that it serves without the mesh's TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Box<Expose>>,
     /// Opaque settings of the proxy.
     #[serde(default)]
     pub config: Settings,
-    /// What the service calls through the proxy.
+    /// The upstreams of the service.
     #[serde(default)]
     pub upstreams: Vec<Upstream>,
 }
@@ -97,46 +97,46 @@ pub struct ProxyConfig {
 /// How traffic reaches a proxy in transparent mode.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TransparentProxy {
-    /// The port to which the service's calls are led; 0 for the default.
+    /// The port to which the service's outgoing connections are redirected. 0 means the default.
     #[serde(default, skip_serializing_if = "is_default")]
     pub outbound_listener_port: u16,
-    /// Whether callers may reach the instance at its own address.
+    /// Whether callers may connect to the instance's own address.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dialed_directly: bool,
 }
 
-/// What a proxy lets through without the mesh's TLS.
+/// The paths that a proxy serves without the mesh's TLS.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Expose {
-    /// The paths of the service's checks.
+    /// Whether to expose the paths of the service's checks.
     #[serde(default, skip_serializing_if = "is_default")]
     pub checks: bool,
-    /// These paths.
+    /// Further paths.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paths: Vec<ExposedPath>,
 }
 
-/// A path that a proxy lets through.
+/// A path that a proxy exposes.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ExposedPath {
-    /// The port at which the proxy listens for it.
+    /// The port at which the proxy listens for this path.
     #[serde(default, skip_serializing_if = "is_default")]
     pub listener_port: u16,
     /// The path.
     #[serde(default, skip_serializing_if = "is_default")]
     pub path: String,
-    /// The service's port that it leads to.
+    /// The service's port for this path.
     #[serde(default, skip_serializing_if = "is_default")]
     pub local_path_port: u16,
     /// `http` or `http2`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: String,
-    /// Whether a check of the service names it.
+    /// Whether the path comes from a check of the service.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parsed_from_check: bool,
 }
 
-/// What an upstream leads to.
+/// The kind of an upstream's destination.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpstreamKind {
@@ -148,7 +148,7 @@ pub enum UpstreamKind {
 }
 
 impl UpstreamKind {
-    /// As written in the API.
+    /// The text in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -157,10 +157,10 @@ impl UpstreamKind {
     }
 }
 
-/// Something a service calls through its proxy.
+/// A destination that a service calls through its proxy.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Upstream {
-    /// What it leads to.
+    /// The kind of destination.
     #[serde(default)]
     pub kind: UpstreamKind,
     /// Partition of the destination.
@@ -169,37 +169,37 @@ pub struct Upstream {
     /// Namespace of the destination.
     #[serde(default)]
     pub namespace: Namespace,
-    /// Peered cluster of the destination; `None` for our own.
+    /// Peered cluster of the destination. `None` for our own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
     /// Name of the destination.
     pub name: ServiceName,
-    /// Datacenter of the destination; `None` for our own.
+    /// Datacenter of the destination. `None` for our own datacenter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<Datacenter>,
-    /// Address the proxy listens at for it; empty means 127.0.0.1.
+    /// The address at which the proxy listens for it. Empty means 127.0.0.1.
     #[serde(default)]
     pub local_bind_address: String,
-    /// Port the proxy listens at for it; 0 if there is none.
+    /// The port at which the proxy listens for it. 0 if there is none.
     #[serde(default)]
     pub local_bind_port: u16,
-    /// Unix socket the proxy listens at for it; empty if there is none.
+    /// The unix socket at which the proxy listens for it. Empty if there is none.
     #[serde(default)]
     pub local_bind_socket_path: String,
-    /// Mode of that socket, in octal digits; empty for the default.
+    /// Mode of this socket as octal digits. Empty means the default.
     #[serde(default)]
     pub local_bind_socket_mode: String,
     /// Opaque settings of the upstream.
     #[serde(default)]
     pub config: Settings,
-    /// How to cross to another network: empty, `none`, `local` or `remote`.
+    /// How to reach another network: empty, `none`, `local` or `remote`.
     #[serde(default)]
     pub mesh_gateway_mode: String,
 }
 
 impl Upstream {
-    /// The name under which its listener and clusters are known: `name`, `name?dc=<dc>`,
-    /// `name?peer=<peer>`, `prepared_query:<name>`; partition and namespace only if not default.
+    /// The name of its listener and clusters: `name`, `name?dc=<dc>`, `name?peer=<peer>` or `prepared_query:<name>`.
+    /// Partition and namespace are only included if they are not the default.
     pub fn id(&self) -> String {
         let mut id = String::new();
         if self.kind == UpstreamKind::PreparedQuery {

@@ -1,6 +1,6 @@
-//! What an agent is asked to run itself: services with their checks, before they reach the catalog.
+//! Services and checks as they are registered with an agent, before they reach the catalog.
 //!
-//! They hold tokens and are therefore not serialisable as a whole; whoever persists them chooses the form.
+//! These types contain tokens and therefore have no serde form as a whole. The code that stores them chooses the form.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,70 +18,70 @@ pub struct LocalService {
     pub service: ServiceInstance,
     /// Its checks.
     pub checks: Vec<CheckSpec>,
-    /// The token it is brought to the catalog with; `None`: the agent's.
+    /// The token with which the agent registers it in the catalog. `None` means the agent's token.
     pub token: Option<Secret>,
-    /// The instance whose definition it was expanded from; it goes when that one goes.
+    /// The instance whose definition contained this sidecar. The sidecar is removed together with it.
     pub sidecar_of: Option<InstanceId>,
 }
 
-/// A check an agent makes or keeps.
+/// A check that an agent runs or keeps.
 #[derive(Clone, Debug)]
 pub struct CheckSpec {
     /// Its id, unique on the agent.
     pub id: CheckId,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// What people noted about it.
+    /// Notes for people.
     pub notes: String,
-    /// The instance it is about; `None` for the node.
+    /// The checked instance. `None` if the node is checked.
     pub service_id: Option<InstanceId>,
-    /// The service of that instance, where the definition tells.
+    /// The service of this instance, if the definition names it.
     pub service_name: Option<ServiceName>,
-    /// Its verdict before the first run.
+    /// Its state before the first run.
     pub initial: CheckStatus,
-    /// How it is made.
+    /// How it is run.
     pub probe: Probe,
-    /// Successes in a row before it passes; 0 and 1 mean at once.
+    /// Successes in a row until it passes. 0 and 1 mean at once.
     pub success_before_passing: u32,
-    /// Failures in a row before it warns; 0 means as `failures_before_critical`.
+    /// Failures in a row until it is in warning state. 0 means the value of `failures_before_critical`.
     pub failures_before_warning: u32,
-    /// Failures in a row before it is critical; 0 means at once.
+    /// Failures in a row until it is critical. 0 means at once.
     pub failures_before_critical: u32,
-    /// Deregister the service after it was critical for so long; `None`: never.
+    /// Deregister the service after the check was critical for this time. `None` means never.
     pub deregister_after: Option<Duration>,
-    /// Keep at most so many bytes of output; `None`: the agent's bound.
+    /// Maximum number of bytes of output that are kept. `None` means the agent's limit.
     pub output_bytes_max: Option<usize>,
-    /// The token it is brought to the catalog with; `None`: the service's or the agent's.
+    /// The token with which the agent registers it in the catalog. `None` means the service's or the agent's token.
     pub token: Option<Secret>,
 }
 
-/// How a check comes to its verdict.
+/// How a check determines its state.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
-    /// The service reports; silence for longer than this is critical.
+    /// The service reports its state. Without a report for this time the check is critical.
     Ttl(Duration),
-    /// As well as all checks of another service or node.
+    /// The worst state of the checks of another service or node.
     Alias {
-        /// The node; `None`: this one.
+        /// The node. `None` means this node.
         node: Option<NodeName>,
-        /// The instance; `None`: the node itself.
+        /// The instance. `None` means the node itself.
         service: Option<InstanceId>,
     },
-    /// Somebody has taken the service or the node out of use.
+    /// An operator has put the service or the node into maintenance mode.
     Maintenance,
     /// A TCP connection to `address`.
     Tcp {
         /// `host:port`.
         address: String,
-        /// Shake hands on it too.
+        /// Also do a TLS handshake.
         #[serde(default)]
         tls: Option<CheckTls>,
         /// How often.
         #[serde(flatten)]
         every: Every,
     },
-    /// A datagram to `address`, which nobody refuses.
+    /// A datagram to `address`. The check fails if it is rejected.
     Udp {
         /// `host:port`.
         address: String,
@@ -89,7 +89,7 @@ pub enum Probe {
         #[serde(flatten)]
         every: Every,
     },
-    /// A request that is answered with 2xx; 429 is a warning.
+    /// An HTTP request. A 2xx answer passes, 429 is a warning.
     Http {
         /// The request.
         request: Box<CheckRequest>,
@@ -101,9 +101,9 @@ pub enum Probe {
     Grpc {
         /// `host:port`.
         address: String,
-        /// The service that is asked about; empty: the server as a whole.
+        /// The service in the health request. Empty means the whole server.
         service: String,
-        /// Over TLS.
+        /// The TLS settings, if TLS is used.
         tls: Option<CheckTls>,
         /// How often.
         #[serde(flatten)]
@@ -113,7 +113,7 @@ pub enum Probe {
     H2ping {
         /// `host:port`.
         address: String,
-        /// Over TLS.
+        /// The TLS settings, if TLS is used.
         tls: Option<CheckTls>,
         /// How often.
         #[serde(flatten)]
@@ -121,15 +121,15 @@ pub enum Probe {
     },
     /// A service of the operating system.
     OsService {
-        /// Its name there.
+        /// Its name in the operating system.
         name: String,
         /// How often.
         #[serde(flatten)]
         every: Every,
     },
-    /// A program, without a shell. Its exit code decides: 0 passes, 1 warns.
+    /// A program, run without a shell. Exit code 0 passes, 1 is a warning.
     Script {
-        /// Program and arguments; at least the first.
+        /// Program and arguments; at least the program.
         args: Vec<String>,
         /// How often.
         #[serde(flatten)]
@@ -141,7 +141,7 @@ pub enum Probe {
         container: String,
         /// Program and arguments.
         args: Vec<String>,
-        /// Runs what is written, in Consul.
+        /// The shell that Consul runs the program with.
         shell: String,
         /// How often.
         #[serde(flatten)]
@@ -149,12 +149,12 @@ pub enum Probe {
     },
 }
 
-/// How often a check is made.
+/// The schedule of a check.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Every {
-    /// Time between runs, as written.
+    /// Time between runs, as configured.
     pub interval: Duration,
-    /// How long one run may take, as written; zero: as is usual for its kind.
+    /// Maximum time of a run, as configured. Zero means the default for this type of check.
     #[serde(default)]
     pub timeout: Duration,
 }
@@ -162,26 +162,26 @@ pub struct Every {
 /// How the TLS of a check's target is verified.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CheckTls {
-    /// The name its certificate must have; empty: the host that is connected to.
+    /// The expected name in the certificate. Empty means the host in the address.
     pub server_name: String,
-    /// Take any certificate.
+    /// Accept any certificate.
     pub skip_verify: bool,
 }
 
 /// The request of an HTTP check.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CheckRequest {
-    /// Where to.
+    /// The URL.
     pub url: String,
-    /// Empty: GET.
+    /// The method. Empty means GET.
     pub method: String,
-    /// Fields beside the usual ones. They may hold secrets.
+    /// Additional headers. They may contain secrets.
     pub header: BTreeMap<String, Vec<String>>,
-    /// What is sent along.
+    /// The body of the request.
     pub body: String,
-    /// Judge by a redirect instead of following it.
+    /// Evaluate a redirect instead of following it.
     pub disable_redirects: bool,
-    /// For `https`.
+    /// The TLS settings for `https`.
     pub tls: CheckTls,
 }
 
@@ -196,7 +196,7 @@ impl std::fmt::Debug for CheckRequest {
 }
 
 impl Probe {
-    /// As shown in the API's `Type`.
+    /// The text in the API's `Type`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Ttl(_) => "ttl",
@@ -213,7 +213,7 @@ impl Probe {
         }
     }
 
-    /// How often it is made from here; `None` for what is told or taken over.
+    /// The schedule on which the agent runs it. `None` if the agent does not run anything.
     pub fn every(&self) -> Option<Every> {
         match self {
             Self::Ttl(_) | Self::Alias { .. } | Self::Maintenance => None,
@@ -228,7 +228,7 @@ impl Probe {
         }
     }
 
-    /// Whether a program that a registration names would run.
+    /// Whether the check runs a program that the registration names.
     pub fn is_program(&self) -> bool {
         matches!(self, Self::Script { .. } | Self::Docker { .. })
     }

@@ -1,13 +1,12 @@
-//! Secrets: values that cannot be printed or serialised by accident and are wiped when dropped.
+//! Secrets: values that cannot be printed or serialised by accident. They are wiped when dropped.
 
 use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// A secret text: a token, a private key in PEM.
+/// A secret text, such as a token or a private key in PEM.
 ///
-/// Has no `Display` and no serde form, and its `Debug` shows nothing of it. Read it where it is
-/// needed with [`Secret::expose`], which is easy to search for.
+/// It has no `Display` and no serde form, and its `Debug` does not reveal it. Only [`Secret::expose`] reads it.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -17,17 +16,17 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself. Keep it out of logs, errors and metrics.
+    /// The text itself. It must not get into logs, errors or metrics.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is no secret at all.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Compares in time that depends on the length only.
+    /// Compares in a time that depends only on the length.
     pub fn matches(&self, other: &str) -> bool {
         let (own, other) = (self.0.as_bytes(), other.as_bytes());
         own.len() == other.len() && own.iter().zip(other).fold(0u8, |acc, (a, b)| acc | (a ^ b)) == 0
@@ -46,7 +45,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Secret bytes: a private key in DER, a key-encryption key.
+/// Secret bytes, such as a private key in DER or a key-encryption key.
 #[derive(Clone)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
@@ -56,14 +55,14 @@ impl SecretBytes {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Copies out of a buffer and wipes it.
+    /// Copies the bytes from a buffer and wipes the buffer.
     pub fn take_from(buffer: &mut [u8]) -> Self {
         let own = Self::new(buffer.to_vec());
         buffer.zeroize();
         own
     }
 
-    /// The bytes themselves. Keep them out of logs, errors and metrics.
+    /// The bytes themselves. They must not get into logs, errors or metrics.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

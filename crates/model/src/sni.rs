@@ -1,31 +1,30 @@
-//! Server names: what a client says in its TLS hello to be led to a service.
+//! Server names (SNI): the name in a client's TLS hello, by which its connection is routed to a service.
 //!
-//! The form is Consul's (`<service>.<namespace>.<datacenter>.internal.<trust domain>` and its
-//! kin). A component that is not a plain lower-case DNS label would make two services share a
-//! name (`x.y` and subset `x` of `y`) or be folded by case on the way, so it is written as `_x`
-//! and its bytes in hexadecimal. For names that Consul's documentation allows the result is the
-//! same as Consul's.
+//! The form is Consul's (`<service>.<namespace>.<datacenter>.internal.<trust domain>` and variants). A component that
+//! is not a plain lower-case DNS label could make two services share a name (`x.y`, and subset `x` of `y`), or lose its
+//! case on the way. So it is written as `_x` and its bytes in hexadecimal. For names that Consul's documentation
+//! allows, the result is the same as Consul's.
 
 use crate::name::{Datacenter, PeerName, ServiceRef};
 use crate::spiffe::TrustDomain;
 
-/// Longest server name a TLS hello may carry (RFC 6066, RFC 1035).
+/// Maximum length of a server name in a TLS hello, in bytes (RFC 6066, RFC 1035).
 pub const SNI_BYTES_MAX: usize = 255;
-/// Longest label of a server name (RFC 1035).
+/// Maximum length of a label of a server name, in bytes (RFC 1035).
 pub const SNI_LABEL_BYTES_MAX: usize = 63;
 
 /// Why a service has no server name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SniError {
-    /// A component is longer than a DNS label may be, once written.
+    /// The written component is longer than a DNS label may be.
     #[error("{0:?} is too long to be part of a TLS server name")]
     Label(String),
-    /// The whole is longer than a server name may be.
+    /// The name is longer than a server name may be.
     #[error("the TLS server name for {0} would be longer than 255 bytes")]
     TooLong(String),
 }
 
-/// The server name of a service in a datacenter of this cluster, or of a subset of it.
+/// The server name of a service in a datacenter of this cluster, or of a subset of the service.
 pub fn service(
     service: &ServiceRef,
     subset: Option<&str>,

@@ -1,9 +1,9 @@
-//! SPIFFE identities: who a certificate speaks for.
+//! SPIFFE identities: the holders of certificates.
 //!
-//! The grammar is that of the SPIFFE-ID specification, read strictly: lower-case scheme and trust
-//! domain, no port, user, query, fragment or percent-encoding, path segments of letters, digits,
-//! `.`, `_` and `-`, none of them empty, `.` or `..`, at most 2048 bytes in all. The paths are
-//! those Consul's mesh uses. (Consul decodes percent-encoding; the specification forbids it.)
+//! The grammar is that of the SPIFFE-ID specification, read strictly: the scheme and the trust domain are lower case;
+//! there is no port, user, query, fragment or percent-encoding; path segments consist of letters, digits, `.`, `_` and
+//! `-`, and none is empty, `.` or `..`; the whole has at most 2048 bytes. The paths are those of Consul's mesh. (Consul
+//! decodes percent-encoding; the specification forbids it.)
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::name::{Datacenter, NameError, Namespace, NodeName, Partition, ServiceName, ServiceRef};
 
-/// Longest SPIFFE id, in bytes (SPIFFE-ID §2.3).
+/// Maximum length of a SPIFFE id, in bytes (SPIFFE-ID §2.3).
 pub const SPIFFE_ID_BYTES_MAX: usize = 2048;
-/// Longest trust domain, in bytes (SPIFFE-ID §2.3).
+/// Maximum length of a trust domain, in bytes (SPIFFE-ID §2.3).
 pub const TRUST_DOMAIN_BYTES_MAX: usize = 255;
 
 /// Why a text is not an identity of this mesh.
@@ -25,31 +25,31 @@ pub enum SpiffeError {
     /// The scheme is not exactly `spiffe`.
     #[error("SPIFFE id must start with \"spiffe://\"")]
     Scheme,
-    /// The trust domain is empty, too long or holds something else than `a-z 0-9 . - _`.
+    /// The trust domain is empty, too long or contains other characters than `a-z 0-9 . - _`.
     #[error(
         "SPIFFE id has an invalid trust domain: lower-case letters, digits, \".\", \"-\" and \"_\" are allowed, at most 255"
     )]
     TrustDomain,
-    /// A path segment is empty, `.`, `..`, or the path ends in a slash.
+    /// A path segment is empty, `.` or `..`, or the path ends with a slash.
     #[error("SPIFFE id has an empty or relative path segment")]
     Segment,
-    /// A character outside the path alphabet, percent-encoding, a query or a fragment among them.
+    /// A character that the path does not allow. This includes percent-encoding, a query and a fragment.
     #[error("SPIFFE id contains {0:?}, which is not allowed in its path")]
     Character(char),
-    /// A well-formed SPIFFE id whose path is none of those the mesh uses.
+    /// A valid SPIFFE id with a path that the mesh does not use.
     #[error("SPIFFE id has a path that is not one of a service, agent, server, mesh gateway or trust domain")]
     UnknownPath,
-    /// A component is no valid name of its kind.
+    /// A component is not a valid name.
     #[error("SPIFFE id: {0}")]
     Name(#[from] NameError),
 }
 
-/// The name of a root of trust: the host part of every SPIFFE id issued under it.
+/// The name of a trust domain: the host part of all SPIFFE ids that its roots issue.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TrustDomain(std::sync::Arc<str>);
 
 impl TrustDomain {
-    /// Reads a trust domain; lower case only.
+    /// Reads a trust domain. Only lower case is accepted.
     pub fn parse(text: &str) -> Result<Self, SpiffeError> {
         let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
         if text.is_empty() || text.len() > TRUST_DOMAIN_BYTES_MAX || !text.bytes().all(ok) {
@@ -58,7 +58,7 @@ impl TrustDomain {
         Ok(Self(text.into()))
     }
 
-    /// The trust domain of a cluster: `<cluster id>.consul`, whatever DNS domain is configured.
+    /// The trust domain of a cluster: `<cluster id>.consul`. It does not depend on the configured DNS domain.
     pub fn of_cluster(cluster_id: crate::Uuid) -> Self {
         Self(format!("{cluster_id}.consul").into())
     }
@@ -93,23 +93,23 @@ impl<'de> Deserialize<'de> for TrustDomain {
     }
 }
 
-/// The identity of a service's instances: what a leaf certificate says of its holder.
+/// The identity of a service's instances, as in the SAN of a leaf.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ServiceIdentity {
-    /// The root of trust that vouches for it.
+    /// The trust domain whose roots issue its certificates.
     pub trust_domain: TrustDomain,
     /// The admin partition.
     pub partition: Partition,
     /// The namespace.
     pub namespace: Namespace,
-    /// The datacenter that issued it.
+    /// The datacenter of the service.
     pub datacenter: Datacenter,
     /// The service.
     pub service: ServiceName,
 }
 
 impl ServiceIdentity {
-    /// Builds an identity; refuses names that SPIFFE's path alphabet cannot carry.
+    /// Builds an identity. Refuses names with characters that a SPIFFE path does not allow.
     pub fn try_new(
         trust_domain: TrustDomain,
         partition: Partition,
@@ -121,8 +121,7 @@ impl ServiceIdentity {
         Ok(Self { trust_domain, partition, namespace, datacenter, service })
     }
 
-    /// The service meant, as an intention names it: without trust domain and datacenter, which the
-    /// handshake has checked.
+    /// The service as an intention names it. Trust domain and datacenter are omitted; the handshake has checked them.
     pub fn service_ref(&self) -> ServiceRef {
         ServiceRef {
             partition: self.partition.clone(),
@@ -148,7 +147,7 @@ pub enum SpiffeId {
     Service(ServiceIdentity),
     /// A client agent: `/[ap/<partition>/]agent/client/dc/<datacenter>/id/<node>`.
     Agent {
-        /// The root of trust.
+        /// The trust domain.
         trust_domain: TrustDomain,
         /// The admin partition.
         partition: Partition,
@@ -159,14 +158,14 @@ pub enum SpiffeId {
     },
     /// A server: `/agent/server/dc/<datacenter>`.
     Server {
-        /// The root of trust.
+        /// The trust domain.
         trust_domain: TrustDomain,
         /// The servers' datacenter.
         datacenter: Datacenter,
     },
     /// A mesh gateway: `/[ap/<partition>/]gateway/mesh/dc/<datacenter>`.
     MeshGateway {
-        /// The root of trust.
+        /// The trust domain.
         trust_domain: TrustDomain,
         /// The admin partition.
         partition: Partition,
@@ -178,7 +177,7 @@ pub enum SpiffeId {
 }
 
 impl SpiffeId {
-    /// Reads an identity, strictly.
+    /// Reads an identity strictly.
     pub fn parse(text: &str) -> Result<Self, SpiffeError> {
         if text.len() > SPIFFE_ID_BYTES_MAX {
             return Err(SpiffeError::TooLong);
@@ -224,7 +223,7 @@ impl SpiffeId {
         }
     }
 
-    /// The root of trust the identity belongs to.
+    /// The trust domain of the identity.
     pub fn trust_domain(&self) -> &TrustDomain {
         match self {
             Self::Service(identity) => &identity.trust_domain,
@@ -243,7 +242,7 @@ impl SpiffeId {
         }
     }
 
-    /// What kind of holder it is, for messages.
+    /// The kind of holder, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Service(_) => "service",
@@ -289,7 +288,7 @@ impl<'de> Deserialize<'de> for SpiffeId {
     }
 }
 
-/// The default partition is not written, as in Consul's community edition.
+/// The default partition is omitted, as in Consul's community edition.
 fn write_partition(f: &mut fmt::Formatter<'_>, partition: &Partition) -> fmt::Result {
     if partition.is_default() { Ok(()) } else { write!(f, "/ap/{partition}") }
 }

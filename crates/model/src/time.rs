@@ -1,12 +1,12 @@
-//! Points in time, as they stand in records. Nothing here reads a clock.
+//! Points in time, as records contain them. Nothing here reads a clock.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A point on the wall clock: nanoseconds since 1970-01-01T00:00:00Z.
+/// A time of the wall clock: nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// Covers the years 1678 to 2262. Arithmetic saturates at the ends.
+/// It covers the years 1678 to 2262. Arithmetic saturates at the limits.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -14,15 +14,15 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The last representable moment; stands for "never".
+    /// The last representable time, which means "never".
     pub const FAR_FUTURE: Self = Self(i64::MAX);
 
-    /// From nanoseconds since the epoch.
+    /// Builds it from nanoseconds since the epoch.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
-    /// From whole seconds since the epoch.
+    /// Builds it from whole seconds since the epoch.
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000_000))
     }
@@ -37,72 +37,72 @@ impl Timestamp {
         self.0.div_euclid(1_000_000_000)
     }
 
-    /// The moment `by` later.
+    /// The time `by` later.
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }
 
-    /// The moment `by` earlier.
+    /// The time `by` earlier.
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(by)))
     }
 
-    /// How long after `earlier` this moment is; zero if it is not later.
+    /// The duration since `earlier`. Zero if this time is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
     }
 
-    /// The same moment with its fraction of a second cut off, as X.509 stores it.
+    /// This time without its fraction of a second, as X.509 stores it.
     pub const fn truncated_to_seconds(self) -> Self {
         Self::from_secs(self.secs())
     }
 }
 
-/// A length of time as a user states it: nanoseconds, as Go counts them.
+/// A duration as a user writes it: nanoseconds, as in Go.
 ///
-/// Bodies and files may state it as a text, too (`1m30s`): their decoder knows this type by its name.
+/// API bodies and files may also write it as text (`1m30s`): their decoder recognizes this type by its name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Span(i64);
 
 impl Span {
-    /// The name that serde knows the type by.
+    /// The name of this type in serde.
     pub const NAME: &str = "Span";
 
-    /// From nanoseconds.
+    /// Builds it from nanoseconds.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds; below zero if it was stated so.
+    /// The nanoseconds. They may be negative.
     pub const fn nanos(self) -> i64 {
         self.0
     }
 }
 
-/// Both clocks, read together.
+/// Both clocks, read at the same time.
 ///
-/// The wall clock may be set in either direction at any moment: it says what certificates and records say. The time
-/// since some fixed moment of this process goes forward only: pauses, deadlines and periods go by it.
+/// The wall clock may be set in either direction at any time; it is for certificates and records. The uptime counts
+/// from a fixed time in this process and only goes forward; it is for pauses, deadlines and periods.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Now {
     /// The wall clock.
     pub wall: Timestamp,
-    /// The time that only goes forward.
+    /// The time since a fixed time in this process. It only goes forward.
     pub uptime: Duration,
 }
 
 impl Now {
-    /// The uptime at which the wall clock reaches `at`, if nobody sets it until then.
+    /// The uptime at which the wall clock reaches `at`, if nobody sets it before.
     pub fn uptime_at(self, at: Timestamp) -> Duration {
         self.uptime.saturating_add(at.since(self.wall))
     }
 
-    /// How far the wall clock was set forward since an `earlier` reading; zero if it was not.
+    /// How far somebody has set the wall clock forward since an `earlier` reading; otherwise zero.
     pub fn set_forward_since(self, earlier: Self) -> Duration {
         self.wall.since(earlier.expected_at(self.uptime))
     }
 
-    /// How far the wall clock was set back since an `earlier` reading; zero if it was not.
+    /// How far somebody has set the wall clock back since an `earlier` reading; otherwise zero.
     pub fn set_back_since(self, earlier: Self) -> Duration {
         earlier.expected_at(self.uptime).since(self.wall)
     }

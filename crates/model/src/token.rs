@@ -1,4 +1,4 @@
-//! ACL tokens and policies, as kept in the state.
+//! ACL tokens and policies, as the state stores them.
 
 use std::fmt;
 
@@ -8,30 +8,30 @@ use crate::ca::Sealed;
 use crate::name::{Datacenter, IdentityName, PolicyName};
 use crate::{Stamp, Timestamp, Uuid};
 
-/// Accessor of the token that stands for requests without one.
+/// Accessor of the token for requests without a token.
 pub const ANONYMOUS_ACCESSOR: Uuid = reserved(2);
-/// What the anonymous token's secret is called.
+/// The secret of the anonymous token.
 pub const ANONYMOUS_SECRET: &str = "anonymous";
 /// Id of the built-in policy `global-management`.
 pub const GLOBAL_MANAGEMENT: Uuid = reserved(1);
 /// Id of the built-in policy `builtin/global-read-only`.
 pub const GLOBAL_READ_ONLY: Uuid = reserved(2);
-/// What a token's secret is shown as to those who may not see it.
+/// Shown instead of a token's secret to clients that may not read it.
 pub const HIDDEN: &str = "<hidden>";
 
-/// Ids `00000000-0000-0000-0000-0000000000xx` are reserved for what is built in.
+/// The reserved ids `00000000-0000-0000-0000-0000000000xx` of built-in objects.
 pub const fn reserved(last: u8) -> Uuid {
     let mut bits = [0u8; 16];
     bits[15] = last;
     Uuid(bits)
 }
 
-/// Whether an id is one of those reserved for what is built in.
+/// Whether an id is reserved for built-in objects.
 pub fn is_reserved(id: Uuid) -> bool {
     id.0[..15].iter().all(|byte| *byte == 0)
 }
 
-/// SHA-256 of a token's secret: how tokens are found. The secret itself is never stored in clear.
+/// SHA-256 of a token's secret, by which the token is found. The secret itself is never stored in clear.
 #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct SecretHash(pub [u8; 32]);
 
@@ -41,7 +41,7 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// A reference to a policy, by id, with its name as it was when linked.
+/// A reference to a policy by id, with the policy's name at the time of linking.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PolicyLink {
     /// The policy's id.
@@ -50,43 +50,43 @@ pub struct PolicyLink {
     pub name: String,
 }
 
-/// A service that a token is the identity of.
+/// A service identity of a token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ServiceLink {
     /// The service.
     pub service: IdentityName,
-    /// Datacenters in which it is; empty: all.
+    /// Datacenters of the identity. Empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub datacenters: Vec<Datacenter>,
 }
 
-/// A node that a token is the identity of, in its datacenter alone.
+/// A node identity of a token, in one datacenter.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct NodeLink {
     /// The node.
     pub node: IdentityName,
-    /// Where it is.
+    /// The node's datacenter.
     pub datacenter: Datacenter,
 }
 
-/// What a token is the identity of, beside what its policies say.
+/// The identities of a token. They give rights in addition to its policies.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Identities {
-    /// Services, each once.
+    /// Service identities, each service at most once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<ServiceLink>,
-    /// Nodes, each once.
+    /// Node identities, each at most once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeLink>,
 }
 
 impl Identities {
-    /// Whether there is none.
+    /// Whether there are no identities.
     pub fn is_empty(&self) -> bool {
         self.services.is_empty() && self.nodes.is_empty()
     }
 
-    /// Adds a service. One that is there already is in the datacenters that either of the two names.
+    /// Adds a service identity. If the service is already there, its datacenters are combined.
     pub fn add_service(&mut self, link: ServiceLink) {
         let at = self.services.iter().position(|known| known.service == link.service);
         let at = at.unwrap_or_else(|| {
@@ -99,7 +99,7 @@ impl Identities {
         datacenters.dedup();
     }
 
-    /// Adds a node, unless it is there already.
+    /// Adds a node identity, unless it is already there.
     pub fn add_node(&mut self, link: NodeLink) {
         if !self.nodes.contains(&link) {
             self.nodes.push(link);
@@ -107,8 +107,7 @@ impl Identities {
     }
 }
 
-/// Reads the name of a service or node that a token is to be the identity of: it begins and ends with a letter
-/// or digit.
+/// Reads the service or node name of a token's identity. It must start and end with a letter or digit.
 pub fn identity_name(text: &str) -> Option<IdentityName> {
     let at_the_ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let ends_well = text.starts_with(at_the_ends) && text.ends_with(at_the_ends);
@@ -118,29 +117,29 @@ pub fn identity_name(text: &str) -> Option<IdentityName> {
 /// A token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Token {
-    /// How people speak of it.
+    /// Its public id.
     pub accessor: Uuid,
-    /// How it is found from its secret.
+    /// The hash of its secret, by which it is found.
     pub secret_hash: SecretHash,
-    /// The secret, sealed, for those who may read it again.
+    /// The sealed secret, for clients that may read it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Sealed>,
-    /// What people noted about it.
+    /// Description for people.
     #[serde(default)]
     pub description: String,
     /// Its policies.
     #[serde(default)]
     pub policies: Vec<PolicyLink>,
-    /// What it is the identity of.
+    /// Its service and node identities.
     #[serde(default, skip_serializing_if = "Identities::is_empty")]
     pub identities: Identities,
-    /// Whether it is valid in this datacenter only.
+    /// Whether it is valid only in this datacenter.
     #[serde(default)]
     pub local: bool,
-    /// When it stops being valid; `None`: never.
+    /// When it expires. `None` means never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it changed.
     #[serde(default)]
@@ -148,25 +147,25 @@ pub struct Token {
 }
 
 impl Token {
-    /// Whether the token is still valid at `now`.
+    /// Whether the token is valid at `now`.
     pub fn valid_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// A policy: rules under a name.
+/// A named set of rules.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AclPolicy {
     /// Its id.
     pub id: Uuid,
     /// Its name. Built-in policies may have names that [`PolicyName`] refuses.
     pub name: String,
-    /// What people noted about it.
+    /// Description for people.
     #[serde(default)]
     pub description: String,
-    /// The rules, as written.
+    /// The text of the rules, as written.
     pub rules: String,
-    /// Datacenters it is valid in; empty: all.
+    /// Datacenters in which it is valid. Empty means all.
     #[serde(default)]
     pub datacenters: Vec<Datacenter>,
     /// When it changed.
@@ -174,27 +173,27 @@ pub struct AclPolicy {
     pub stamp: Stamp,
 }
 
-/// Longest name of a policy, in bytes.
+/// Maximum length of a policy's name, in bytes.
 pub const POLICY_NAME_BYTES_MAX: usize = 128;
 
-/// Before the names of built-in policies.
+/// Prefix of the names of built-in policies.
 const BUILT_IN: &str = "builtin/";
 
-/// What is wrong with the name of a policy, in Consul's words.
+/// Why the name of a policy is refused, with Consul's texts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PolicyNameError {
     /// It is empty or too long.
     #[error("Length must be greater than 0 and less than {POLICY_NAME_BYTES_MAX}")]
     Length,
-    /// It begins as only built-in ones do.
+    /// It starts like the name of a built-in policy.
     #[error("Names cannot be prefixed with '/' or '{BUILT_IN}'")]
     Prefix,
-    /// It contains something else than is allowed.
+    /// It contains a character that is not allowed.
     #[error("Only alphanumeric characters, a single '/', '-' and '_' are allowed")]
     Character,
 }
 
-/// Checks a policy name given by a user.
+/// Checks a policy name that a user has chosen.
 pub fn policy_name(text: &str) -> Result<PolicyName, PolicyNameError> {
     if text.is_empty() || text.len() > POLICY_NAME_BYTES_MAX {
         return Err(PolicyNameError::Length);
@@ -235,7 +234,7 @@ mod tests {
             all.services
         };
         assert_eq!(merged(&[&["dc2"], &["dc1", "dc2"]]), [service(&["dc1", "dc2"])]);
-        // As in Consul: who names a datacenter somewhere means that one.
+        // As in Consul: if one of them names datacenters, only these apply.
         assert_eq!(merged(&[&[], &["dc1"]]), [service(&["dc1"])]);
         assert_eq!(merged(&[&[], &[]]), [service(&[])]);
         let node = |at: &str| NodeLink { node: identity_name("n").unwrap(), datacenter: datacenter(at) };

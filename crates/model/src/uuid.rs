@@ -1,7 +1,6 @@
-//! Identifiers of 128 bits in UUID text form.
+//! Identifiers of 128 bits in the text form of a UUID.
 //!
-//! They are random bits, not versioned UUIDs of RFC 9562; Consul's clients expect only the form
-//! `8-4-4-4-12` in hexadecimal digits.
+//! The bits are random, not a UUID version of RFC 9562. Consul's clients expect `8-4-4-4-12` hexadecimal digits.
 
 use std::fmt;
 
@@ -19,7 +18,7 @@ pub struct UuidError(pub String);
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 impl Uuid {
-    /// Reads the text form; letters in either case.
+    /// Reads the text form, in upper or lower case.
     pub fn parse(text: &str) -> Result<Self, UuidError> {
         let refused = || UuidError(text.chars().take(64).collect());
         let bytes = text.as_bytes();

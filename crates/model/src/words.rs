@@ -1,7 +1,7 @@
-//! Settings that are one of a few words.
+//! Settings whose value is one of a few words.
 
-/// Defines an enumeration of words as they stand in the API. The first variant is what holds where nothing is
-/// said. Words are read whatever their case, as Consul reads them.
+/// Defines an enumeration of the API's words. The first variant is the default, for a setting that is not set. Words
+/// are read without regard to case, as in Consul.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $(#[$first_doc:meta])* $first:ident = $first_text:literal,
         $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
@@ -15,10 +15,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All of them.
+            /// All words.
             pub const ALL: &[Self] = &[Self::$first, $(Self::$variant,)*];
 
-            /// As written in the API.
+            /// The text in the API.
             pub fn as_str(self) -> &'static str {
                 match self {
                     Self::$first => $first_text,
@@ -54,7 +54,7 @@ macro_rules! words {
 
 pub(crate) use words;
 
-/// Says which words there are.
+/// The error for an unknown word. It lists the known words.
 pub(crate) fn unknown<'a, E: serde::de::Error>(
     what: &str,
     text: &str,
@@ -69,9 +69,9 @@ mod tests {
     #![allow(unreachable_pub, reason = "the words of the model are public")]
 
     words! {
-        /// What a fruit is.
+        /// A kind of fruit.
         Fruit, "a fruit" {
-            /// Nobody said.
+            /// Not set.
             Unsaid = "",
             /// Green or red.
             Apple = "apple",

@@ -1,20 +1,20 @@
-//! What the entries of all kinds have.
+//! What the entries of all kinds have in common.
 
 use std::collections::BTreeMap;
 
 use crate::Stamp;
 use crate::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 
-/// What the entries of all kinds have.
+/// What the entries of all kinds have in common.
 pub(crate) trait KeptEntry: Clone + PartialEq {
     /// Partition, namespace and name.
     fn scope(&self) -> Destination;
     /// When it changed.
     fn stamp(&self) -> Stamp;
-    /// Says when it changed.
+    /// Sets when it changed.
     fn set_stamp(&mut self, stamp: Stamp);
 
-    /// Whether two differ in nothing but when they were written.
+    /// Whether both are equal except for their stamps.
     fn says_the_same(&self, other: &Self) -> bool {
         let mut other = other.clone();
         other.set_stamp(self.stamp());
@@ -35,7 +35,7 @@ impl KeptEntry for ServiceIntentions {
         self.stamp = stamp;
     }
 
-    /// The order of the sources says nothing: they are tried by precedence.
+    /// The order of the sources has no meaning, because intentions are applied by precedence.
     fn says_the_same(&self, other: &Self) -> bool {
         let Self { destination, sources, jwt, meta, stamp: _ } = self;
         (destination, jwt, meta) == (&other.destination, &other.jwt, &other.meta)

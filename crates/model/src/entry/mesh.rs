@@ -1,4 +1,4 @@
-//! `mesh`: what holds for the whole mesh.
+//! `mesh`: settings of the whole mesh.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use crate::words::words;
 words! {
     /// A version of TLS.
     TlsVersion, "a version of TLS" {
-        /// The proxy's default.
+        /// Not set: the proxy's default.
         Unset = "",
-        /// The proxy's default, said so.
+        /// Explicitly the proxy's default.
         Auto = "TLS_AUTO",
         /// 1.0.
         Tls10 = "TLSv1_0",
@@ -24,47 +24,47 @@ words! {
 }
 
 words! {
-    /// What becomes of a request whose path has escaped slashes.
+    /// What the proxy does with a request whose path has escaped slashes.
     EscapedSlashes, "an action for escaped slashes" {
-        /// As the proxy's default is.
+        /// Not set: the proxy's default.
         Unset = "",
-        /// As the proxy's default is, said so.
+        /// Explicitly the proxy's default.
         ProxyDefault = "IMPLEMENTATION_SPECIFIC_DEFAULT",
-        /// They stay.
+        /// It does not change the path.
         Keep = "KEEP_UNCHANGED",
-        /// It is refused.
+        /// It refuses the request.
         Reject = "REJECT_REQUEST",
-        /// It is led to the path without them.
+        /// It redirects the client to the path with plain slashes.
         Redirect = "UNESCAPE_AND_REDIRECT",
-        /// It goes on with the path without them.
+        /// It forwards the request with plain slashes in the path.
         Forward = "UNESCAPE_AND_FORWARD",
     }
 }
 
 words! {
-    /// What becomes of a request that has headers with underscores.
+    /// What the proxy does with a request that has headers with underscores.
     Underscores, "an action for headers with underscores" {
-        /// It goes on.
+        /// Not set: it forwards the request.
         Unset = "",
-        /// It goes on, said so.
+        /// It forwards the request.
         Allow = "ALLOW",
-        /// It is refused.
+        /// It refuses the request.
         Reject = "REJECT_REQUEST",
-        /// It goes on without them.
+        /// It removes these headers and forwards the request.
         Drop = "DROP_HEADER",
     }
 }
 
-/// What holds for the whole mesh.
+/// Settings of the whole mesh.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Mesh {
-    /// What holds in transparent mode.
+    /// Settings for transparent mode.
     pub transparent_proxy: MeshTransparentProxy,
-    /// Whether proxies may be told to let connections in without the mesh's TLS.
+    /// Whether the configuration may let proxies accept connections without the mesh's TLS.
     #[serde(skip_serializing_if = "is_default")]
     pub allow_enabling_permissive_mutual_tls: bool,
-    /// Whether Envoy refuses routes to what is not there.
+    /// Whether Envoy refuses routes to missing clusters.
     #[serde(skip_serializing_if = "is_default")]
     pub validate_clusters: bool,
     /// TLS between proxies.
@@ -73,16 +73,16 @@ pub struct Mesh {
     /// HTTP at proxies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<MeshHttp>,
-    /// What holds for peerings.
+    /// Settings of peerings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peering: Option<MeshPeering>,
 }
 
-/// What holds in transparent mode.
+/// Settings for transparent mode.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct MeshTransparentProxy {
-    /// Whether calls to what is not in the mesh are refused.
+    /// Whether connections to destinations outside of the mesh are refused.
     pub mesh_destinations_only: bool,
 }
 
@@ -90,15 +90,15 @@ pub struct MeshTransparentProxy {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct MeshTls {
-    /// Of connections that a proxy takes.
+    /// For connections that a proxy accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming: Option<TlsLimits>,
-    /// Of connections that a proxy makes.
+    /// For connections that a proxy opens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outgoing: Option<TlsLimits>,
 }
 
-/// What TLS may be.
+/// The allowed versions and cipher suites of TLS.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct TlsLimits {
@@ -108,7 +108,7 @@ pub struct TlsLimits {
     /// The newest version.
     #[serde(skip_serializing_if = "is_default")]
     pub tls_max_version: TlsVersion,
-    /// The suites up to TLS 1.2, by their IANA names.
+    /// The cipher suites for TLS 1.2 and older, by their IANA names.
     #[serde(skip_serializing_if = "is_default")]
     pub cipher_suites: Vec<String>,
 }
@@ -117,40 +117,40 @@ pub struct TlsLimits {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct MeshHttp {
-    /// Whether what a caller says of its own certificate is taken out.
+    /// Whether the proxy removes a caller's header with the details of a client certificate.
     pub sanitize_x_forwarded_client_cert: bool,
-    /// Of requests that a proxy takes.
+    /// For requests that a proxy accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming: Option<MeshHttpIncoming>,
 }
 
-/// Requests that a proxy takes.
+/// Settings for requests that a proxy accepts.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct MeshHttpIncoming {
-    /// What is made uniform before rules look.
+    /// How requests are normalized before rules are applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_normalization: Option<RequestNormalization>,
 }
 
-/// What is made uniform in requests before rules look.
+/// How requests are normalized before rules are applied.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct RequestNormalization {
-    /// Whether paths stay as they come, which lets them slip past rules.
+    /// Whether paths are not normalized. Then a request can bypass rules on paths.
     pub insecure_disable_path_normalization: bool,
-    /// Whether several slashes become one.
+    /// Whether several slashes in a row become one.
     pub merge_slashes: bool,
-    /// What becomes of escaped slashes.
+    /// The action for escaped slashes.
     pub path_with_escaped_slashes_action: EscapedSlashes,
-    /// What becomes of headers with underscores.
+    /// The action for headers with underscores.
     pub headers_with_underscores_action: Underscores,
 }
 
-/// What holds for peerings.
+/// Settings of peerings.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct MeshPeering {
-    /// Whether servers reach those of peers through mesh gateways.
+    /// Whether servers connect to the servers of peers through mesh gateways.
     pub peer_through_mesh_gateways: bool,
 }

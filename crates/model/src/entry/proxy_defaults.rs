@@ -1,4 +1,4 @@
-//! `proxy-defaults`: what holds for all proxies and gateways.
+//! `proxy-defaults`: settings of all proxies and gateways.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use crate::proxy::{Expose, Settings, TransparentProxy};
 use crate::words::words;
 
 words! {
-    /// Where a proxy logs what it lets through.
+    /// Where a proxy writes its access log.
     AccessLogSink, "a sink of access logs" {
-        /// The standard output.
+        /// Not set: the standard output.
         Unset = "",
-        /// The standard output, said so.
+        /// The standard output.
         StandardOutput = "stdout",
         /// The standard error.
         StandardError = "stderr",
@@ -21,51 +21,51 @@ words! {
     }
 }
 
-/// What holds for all proxies.
+/// Settings of all proxies.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct ProxyDefaults {
-    /// Opaque settings; `protocol` among them is what services speak that say nothing themselves.
+    /// Opaque settings. `protocol` is the protocol of services that do not set their own.
     pub config: Settings,
     /// How traffic reaches proxies.
     #[serde(skip_serializing_if = "is_default")]
     pub mode: ProxyMode,
     /// How traffic reaches them in transparent mode.
     pub transparent_proxy: TransparentProxy,
-    /// Whether connections without the mesh's TLS are let in.
+    /// Whether connections without the mesh's TLS are accepted.
     #[serde(skip_serializing_if = "is_default")]
     pub mutual_tls_mode: MutualTlsMode,
-    /// How calls cross to another network.
+    /// How connections reach another network.
     pub mesh_gateway: MeshGateway,
-    /// What proxies let through without the mesh's TLS.
+    /// The paths that proxies serve without the mesh's TLS.
     pub expose: Expose,
-    /// What is logged of what they let through.
+    /// The access logs of proxies.
     pub access_logs: AccessLogs,
-    /// What Envoy is extended with.
+    /// Extensions of Envoy's configuration.
     #[serde(skip_serializing_if = "is_default")]
     pub envoy_extensions: Vec<EnvoyExtension>,
 }
 
-/// What is logged of what a proxy lets through.
+/// The access logs of a proxy.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct AccessLogs {
-    /// Whether anything is.
+    /// Whether there are access logs.
     #[serde(skip_serializing_if = "is_default")]
     pub enabled: bool,
-    /// Leave out connections that no service takes.
+    /// Do not log connections that Envoy rejects because no listener filter matches.
     #[serde(skip_serializing_if = "is_default")]
     pub disable_listener_logs: bool,
-    /// Where to.
+    /// Where the log is written.
     #[serde(rename = "type", skip_serializing_if = "is_default")]
     pub sink: AccessLogSink,
-    /// The file.
+    /// The path of the file.
     #[serde(skip_serializing_if = "is_default")]
     pub path: String,
-    /// The form, as JSON.
+    /// The format of a line, as JSON.
     #[serde(skip_serializing_if = "is_default")]
     pub json_format: String,
-    /// The form, as text.
+    /// The format of a line, as text.
     #[serde(skip_serializing_if = "is_default")]
     pub text_format: String,
 }

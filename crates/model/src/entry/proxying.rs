@@ -1,4 +1,4 @@
-//! What the defaults of services and those of all proxies have in common.
+//! Settings that `service-defaults` and `proxy-defaults` have in common.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use crate::proxy::Settings;
 use crate::words::words;
 
 words! {
-    /// What a service speaks.
+    /// The protocol of a service.
     Protocol, "a protocol" {
-        /// As the proxies' defaults say; bytes if they say nothing.
+        /// Not set: the protocol of `proxy-defaults`, or TCP.
         Unset = "",
-        /// Bytes.
+        /// Bytes without a known protocol.
         Tcp = "tcp",
         /// HTTP/1.1.
         Http = "http",
@@ -23,7 +23,7 @@ words! {
 }
 
 impl Protocol {
-    /// Whether it has requests that can be told apart.
+    /// Whether it consists of requests.
     pub fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Http2 | Self::Grpc)
     }
@@ -32,62 +32,62 @@ impl Protocol {
 words! {
     /// How traffic reaches a proxy.
     ProxyMode, "a mode of proxies" {
-        /// As registered.
+        /// Not set: as registered.
         Unset = "",
-        /// Callers name the proxy's own listeners.
+        /// Callers connect to the proxy's own listeners.
         Direct = "direct",
-        /// Calls are led to the proxy without the caller's knowing.
+        /// Connections are redirected to the proxy; callers do not notice it.
         Transparent = "transparent",
     }
 }
 
 words! {
-    /// How a call crosses to another network.
+    /// How a connection reaches another network.
     GatewayMode, "a mode of mesh gateways" {
-        /// As the next more general setting says.
+        /// Not set: the next more general setting applies.
         Unset = "",
         /// Without a gateway.
         None = "none",
-        /// Through a gateway of the own network.
+        /// Through a gateway in the caller's network.
         Local = "local",
-        /// Through a gateway of the other network.
+        /// Through a gateway in the other network.
         Remote = "remote",
     }
 }
 
 words! {
-    /// Whether a proxy lets connections in that are without the mesh's TLS.
+    /// Whether a proxy accepts connections without the mesh's TLS.
     MutualTlsMode, "a mode of mutual TLS" {
-        /// As the next more general setting says; strict if none does.
+        /// Not set: the next more general setting applies; strict if there is none.
         Unset = "",
-        /// It does not.
+        /// The proxy refuses them.
         Strict = "strict",
-        /// It does, at the service's own port.
+        /// The proxy accepts them at the service's own port.
         Permissive = "permissive",
     }
 }
 
-/// How calls cross to another network.
+/// How connections reach another network.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct MeshGateway {
-    /// The way.
+    /// The mode.
     #[serde(skip_serializing_if = "is_default")]
     pub mode: GatewayMode,
 }
 
-/// What Envoy is extended with.
+/// An extension of Envoy's configuration.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct EnvoyExtension {
-    /// Which extension.
+    /// The extension's name.
     pub name: String,
-    /// Whether the proxy's configuration fails if it cannot be applied.
+    /// Whether the proxy's configuration fails if the extension cannot be applied.
     pub required: bool,
-    /// What it is told.
+    /// The extension's arguments.
     pub arguments: Settings,
-    /// The versions of Consul that it is for.
+    /// The versions of Consul that support it.
     pub consul_version: String,
-    /// The versions of Envoy that it is for.
+    /// The versions of Envoy that support it.
     pub envoy_version: String,
 }

@@ -1,4 +1,4 @@
-//! `service-defaults`: what holds for all instances of a service, and for its calls.
+//! `service-defaults`: settings of all instances of a service, and of its upstreams.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,153 +11,153 @@ use crate::time::Span;
 use crate::words::words;
 
 words! {
-    /// How a proxy spreads connections over its threads.
+    /// How a proxy distributes connections to its threads.
     Balance, "a way to balance connections" {
-        /// As the kernel does.
+        /// Not set: the kernel distributes them.
         Unset = "",
         /// Evenly.
         Exact = "exact_balance",
     }
 }
 
-/// What holds for a service.
+/// Settings of a service.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct ServiceDefaults {
-    /// What it speaks.
+    /// Its protocol.
     pub protocol: Protocol,
     /// How traffic reaches its proxies.
     #[serde(skip_serializing_if = "is_default")]
     pub mode: ProxyMode,
     /// How traffic reaches them in transparent mode.
     pub transparent_proxy: TransparentProxy,
-    /// Whether connections without the mesh's TLS are let in.
+    /// Whether connections without the mesh's TLS are accepted.
     #[serde(skip_serializing_if = "is_default")]
     pub mutual_tls_mode: MutualTlsMode,
-    /// How its calls cross to another network.
+    /// How its connections reach another network.
     pub mesh_gateway: MeshGateway,
-    /// What its proxies let through without the mesh's TLS.
+    /// The paths that its proxies serve without the mesh's TLS.
     pub expose: Expose,
-    /// The name by which it is asked for outside of the mesh.
+    /// The TLS server name (SNI) by which an external system knows the service.
     #[serde(skip_serializing_if = "is_default")]
     pub external_sni: String,
-    /// What holds for its calls.
+    /// Settings of its upstreams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_config: Option<UpstreamDefaults>,
-    /// Where it is, if it is no service of the mesh.
+    /// Its address, if it is outside of the mesh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<OutsideDestination>,
-    /// How many connections an instance takes; 0: no limit of this kind.
+    /// Maximum number of connections to an instance. 0 means that there is no such limit.
     #[serde(skip_serializing_if = "is_default")]
     pub max_inbound_connections: u32,
-    /// How long a proxy tries to connect to its service, in milliseconds; 0: the proxy's default.
+    /// Time-out of the proxy's connection to its service, in milliseconds. 0 means the proxy's default.
     #[serde(skip_serializing_if = "is_default")]
     pub local_connect_timeout_ms: u32,
-    /// How long the service may take for a request, in milliseconds; 0: the proxy's default.
+    /// Time-out of a request to the service, in milliseconds. 0 means the proxy's default.
     #[serde(skip_serializing_if = "is_default")]
     pub local_request_timeout_ms: u32,
-    /// How a proxy spreads incoming connections over its threads.
+    /// How a proxy distributes incoming connections to its threads.
     #[serde(skip_serializing_if = "is_default")]
     pub balance_inbound_connections: Balance,
-    /// What Envoy is extended with.
+    /// Extensions of Envoy's configuration.
     #[serde(skip_serializing_if = "is_default")]
     pub envoy_extensions: Vec<EnvoyExtension>,
 }
 
-/// What holds for the calls of a service.
+/// Settings of a service's upstreams.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct UpstreamDefaults {
-    /// For calls to some services.
+    /// Settings of particular upstreams.
     #[serde(skip_serializing_if = "is_default")]
     pub overrides: Vec<UpstreamOverride>,
-    /// For calls to all others.
+    /// Settings of all other upstreams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defaults: Option<UpstreamOverride>,
 }
 
-/// What holds for calls to a service.
+/// Settings of an upstream.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct UpstreamOverride {
-    /// The service; only among the overrides.
+    /// The upstream's service. Only set in an override.
     #[serde(deserialize_with = "some_text", skip_serializing_if = "Option::is_none")]
     pub name: Option<ServiceName>,
-    /// The service's partition.
+    /// The upstream's partition.
     #[serde(deserialize_with = "text_or_default", skip_serializing_if = "Partition::is_default")]
     pub partition: Partition,
-    /// The service's namespace.
+    /// The upstream's namespace.
     #[serde(deserialize_with = "text_or_default", skip_serializing_if = "Namespace::is_default")]
     pub namespace: Namespace,
-    /// The peered cluster that the service is in; only among the overrides.
+    /// The upstream's peered cluster. Only set in an override.
     #[serde(deserialize_with = "some_text", skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
-    /// Takes the place of Envoy's listener.
+    /// Replaces Envoy's listener.
     #[serde(skip_serializing_if = "is_default")]
     pub envoy_listener_json: String,
-    /// Takes the place of Envoy's cluster.
+    /// Replaces Envoy's cluster.
     #[serde(skip_serializing_if = "is_default")]
     pub envoy_cluster_json: String,
-    /// What is spoken.
+    /// The upstream's protocol.
     #[serde(skip_serializing_if = "is_default")]
     pub protocol: Protocol,
-    /// How long to try to connect, in milliseconds; 0: the default, 5 seconds.
+    /// Time-out of a connection, in milliseconds. 0 means the default of 5 seconds.
     #[serde(skip_serializing_if = "is_default")]
     pub connect_timeout_ms: u32,
-    /// How much at a time.
+    /// Limits on concurrent use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<UpstreamLimits>,
-    /// When an instance is left alone.
+    /// When a failing instance is ejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passive_health_check: Option<PassiveHealthCheck>,
-    /// How to cross to another network.
+    /// How connections reach another network.
     pub mesh_gateway: MeshGateway,
-    /// How connections are spread over the proxy's threads.
+    /// How connections are distributed to the proxy's threads.
     #[serde(skip_serializing_if = "is_default")]
     pub balance_outbound_connections: Balance,
 }
 
-/// How much may go to a service at a time.
+/// Limits on the concurrent use of an upstream.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct UpstreamLimits {
-    /// Connections.
+    /// Maximum number of connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
-    /// Requests that wait for a connection.
+    /// Maximum number of requests that wait for a connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_pending_requests: Option<u32>,
-    /// Requests under way.
+    /// Maximum number of running requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrent_requests: Option<u32>,
 }
 
-/// When an instance that fails is left alone.
+/// When a failing instance is ejected, which means that it gets no traffic for a while.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct PassiveHealthCheck {
-    /// How often it is decided.
+    /// The time between two decisions.
     #[serde(skip_serializing_if = "is_default")]
     pub interval: Span,
-    /// Failures in a row.
+    /// The number of failures in a row after which an instance is ejected.
     #[serde(skip_serializing_if = "is_default")]
     pub max_failures: u32,
-    /// How likely it is then left alone, in percent.
+    /// The probability that it is ejected then, in percent.
     #[serde(skip_serializing_if = "Option::is_none", rename = "enforcing_consecutive_5xx")]
     pub enforcing_consecutive_5xx: Option<u32>,
-    /// How many of all instances at most, in percent.
+    /// The maximum share of ejected instances, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ejection_percent: Option<u32>,
-    /// For how long the first time.
+    /// The time of the first ejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_ejection_time: Option<Span>,
 }
 
-/// Where something is that is no service of the mesh.
+/// The address of a service outside of the mesh.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct OutsideDestination {
-    /// Addresses or names of hosts.
+    /// IP addresses or host names.
     #[serde(skip_serializing_if = "is_default")]
     pub addresses: Vec<String>,
     /// The port.

@@ -1,4 +1,4 @@
-//! Identities: print and parse agree, and the strict grammar refuses what it must.
+//! Identities survive printing and parsing; the strict grammar refuses invalid ones.
 
 use proptest::prelude::*;
 
