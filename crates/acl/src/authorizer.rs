@@ -1,4 +1,4 @@
-//! The answer to "may they?": all policies of a token merged, immutable, shared by cloning.
+//! The authorizer: decides about the rights of a token. It holds the token's merged policies and never changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,31 +13,31 @@ use super::table::Table;
 #[cfg(test)]
 mod tests;
 
-/// The name that stands for every destination of an intention.
+/// The name that means every destination of an intention.
 const WILDCARD: &str = "*";
 
-/// The answer.
+/// The decision about a right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Access {
-    /// They may.
+    /// The right is granted.
     Allow,
-    /// They may not.
+    /// The right is refused.
     Deny,
 }
 
-/// What holds where no rule says anything. Never for ACLs and snapshots: those always need a rule.
+/// The decision if no rule applies. ACLs and snapshots always need a rule, even with [`DefaultPolicy::Allow`].
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultPolicy {
-    /// Everything not refused is allowed.
+    /// Allow what no rule refuses.
     Allow,
-    /// Everything not allowed is refused.
+    /// Refuse what no rule allows.
     #[default]
     Deny,
 }
 
-/// Decides about rights. Cloning shares; it never changes, so whoever holds one decides consistently.
+/// Decides about rights. Clones share the same rules, which never change, so its decisions are consistent.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
     grounds: Grounds,
@@ -46,7 +46,7 @@ pub struct Authorizer {
 /// What decides.
 #[derive(Clone, Debug)]
 enum Grounds {
-    /// Everything is allowed, ACLs included.
+    /// Everything is allowed, including ACLs.
     Management,
     Rules(Arc<Rules>),
 }
@@ -58,7 +58,7 @@ struct Rules {
     default: DefaultPolicy,
 }
 
-/// Merged rules on their way into tables.
+/// Merged rules, before the tables are built from them.
 #[derive(Default)]
 struct Merge {
     wholes: [Option<Grant>; Scalar::COUNT],
@@ -81,7 +81,7 @@ impl Access {
 // === impl Authorizer ===
 
 impl Authorizer {
-    /// Merges policies; their order does not matter.
+    /// Merges policies. Their order does not matter.
     pub fn new(policies: &[&Policy], default: DefaultPolicy) -> Self {
         let mut merge = Merge::default();
         for rule in policies.iter().flat_map(|policy| policy.rules()) {
@@ -90,12 +90,12 @@ impl Authorizer {
         Self { grounds: Grounds::Rules(Arc::new(merge.finish(default))) }
     }
 
-    /// Allows everything, ACLs and snapshots included.
+    /// Allows everything, including ACLs and snapshots.
     pub fn manage_all() -> Self {
         Self { grounds: Grounds::Management }
     }
 
-    /// Allows everything but ACLs and snapshots.
+    /// Allows everything except ACLs and snapshots.
     pub fn allow_all() -> Self {
         Self::new(&[], DefaultPolicy::Allow)
     }
@@ -105,7 +105,7 @@ impl Authorizer {
         Self::new(&[], DefaultPolicy::Deny)
     }
 
-    /// Decides about a right. Every other question of this type is asked through here.
+    /// Decides about a right. All other methods that decide use this one.
     pub fn check(&self, right: &Right<'_>) -> Access {
         match &self.grounds {
             Grounds::Management => Access::Allow,
@@ -113,7 +113,7 @@ impl Authorizer {
         }
     }
 
-    /// Decides about a right and says who was refused.
+    /// Decides about a right. The error names the token that was refused.
     pub fn require(&self, accessor_id: &str, right: Right<'_>) -> Result<(), PermissionDenied> {
         match self.check(&right) {
             Access::Allow => Ok(()),
@@ -121,7 +121,7 @@ impl Authorizer {
         }
     }
 
-    /// Whether connections no intention speaks about are allowed, as far as ACLs decide it.
+    /// Whether connections without a matching intention are allowed. The default policy of ACLs decides.
     pub fn intention_default_allow(&self) -> Access {
         match &self.grounds {
             Grounds::Management => Access::Allow,
@@ -129,37 +129,37 @@ impl Authorizer {
         }
     }
 
-    /// Take or restore a snapshot.
+    /// Whether a snapshot may be taken or restored.
     pub fn snapshot(&self) -> Access {
         self.check(&Right::Snapshot)
     }
 
-    /// See every node.
+    /// Whether all nodes may be read.
     pub fn node_read_all(&self) -> Access {
         self.check(&Right::All { resource: Labelled::Node, level: Level::Read })
     }
 
-    /// See every service.
+    /// Whether all services may be read.
     pub fn service_read_all(&self) -> Access {
         self.check(&Right::All { resource: Labelled::Service, level: Level::Read })
     }
 
-    /// See every service whose name begins so.
+    /// Whether all services whose name starts with the prefix may be read.
     pub fn service_read_prefix(&self, prefix: &str) -> Access {
         self.check(&Right::Under { resource: Labelled::Service, prefix: prefix.into(), level: Level::Read })
     }
 
-    /// Change at least one service.
+    /// Whether at least one service may be written.
     pub fn service_write_any(&self) -> Access {
         self.check(&Right::Any { resource: Labelled::Service, level: Level::Write })
     }
 
-    /// See the names of all keys that begin so.
+    /// Whether the names of all keys that start with the prefix may be listed.
     pub fn key_list(&self, prefix: &str) -> Access {
         self.check(&Right::named(Labelled::Key, prefix, Level::List))
     }
 
-    /// Change every key that begins so, as recursive deletion does.
+    /// Whether all keys that start with the prefix may be written, as recursive deletion needs.
     pub fn key_write_prefix(&self, prefix: &str) -> Access {
         self.check(&Right::Under { resource: Labelled::Key, prefix: prefix.into(), level: Level::Write })
     }
@@ -281,8 +281,8 @@ impl Merge {
         }
     }
 
-    /// Fills in what service rules say about intentions: whoever may see a service may see its intentions;
-    /// changing them is never implied.
+    /// Adds rules about intentions that follow from rules about services: a token that may read a service may read its
+    /// intentions. The right to write intentions never follows.
     fn imply_intentions(&mut self) {
         let services: Vec<_> = self
             .names

@@ -1,37 +1,37 @@
-//! What the refused are told. The wording is public interface: tools match it.
+//! The error texts of refusals. Tools compare these texts, so they must not change.
 
 use std::fmt;
 
 use super::right::Right;
 
-/// The accessor id of the token that stands in where a request has none.
+/// The accessor id of the token for requests without a token.
 pub const ANONYMOUS_ACCESSOR_ID: &str = "00000000-0000-0000-0000-000000000002";
 
-/// A right was asked for and not granted.
+/// A right was requested and refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PermissionDenied {
-    /// The accessor id of the token that asked; empty where none is known.
+    /// The accessor id of the requesting token. Empty if it is not known.
     pub accessor_id: String,
-    /// What it asked for.
+    /// The requested right.
     pub right: Right<'static>,
 }
 
-/// A secret does not lead to a token.
+/// No token belongs to a secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenError {
-    /// No token has this secret, or it has expired.
+    /// No token has this secret, or the token has expired.
     #[error("ACL not found")]
     NotFound,
-    /// ACLs are off and the operation is about them.
+    /// ACLs are disabled, and the operation needs them.
     #[error("ACL support disabled")]
     Disabled,
-    /// The secret names something reserved.
+    /// The secret is a reserved name.
     #[error("Cannot resolve root ACL")]
     RootDenied,
 }
 
 impl PermissionDenied {
-    /// Says which token lacks which right.
+    /// The error for this token and right.
     pub fn new(accessor_id: impl Into<String>, right: Right<'_>) -> Self {
         Self { accessor_id: accessor_id.into(), right: right.into_owned() }
     }

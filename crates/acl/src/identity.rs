@@ -1,9 +1,9 @@
-//! The rules that identities stand for: what a token may do that is a service, or a node.
+//! The rules of service and node identities of tokens.
 //!
-//! They are text, as policies are, so that they are merged, shown and cached as policies are. Names have no
-//! characters that mean something in a text of rules; whoever makes one has checked that.
+//! The rules are text, so that they are merged, shown and cached like policies. The names contain no characters with a
+//! meaning in rules; the constructors of names guarantee that.
 
-/// To be the service and its sidecar, and to find all others.
+/// The rights of the service and its sidecar, and the right to discover all other services.
 pub fn service_rules(service: &str) -> String {
     format!(
         r#"service "{service}" {{
@@ -22,7 +22,7 @@ node_prefix "" {{
     )
 }
 
-/// To be the node, and to find all services.
+/// The rights of the node, and the right to discover all services.
 pub fn node_rules(node: &str) -> String {
     format!(
         r#"node "{node}" {{

@@ -1,4 +1,4 @@
-//! Who may do what: the ACL rule language, the merge of policies, and the authorizer that answers.
+//! The ACL rule language, the merge of policies, and the authorizer that decides about rights.
 //!
 //! ```text
 //! rules text ──► Policy ─┐
@@ -6,11 +6,11 @@
 //! default policy ────────┘
 //! ```
 //!
-//! Of all rules for one resource the most specific decides: the exact name before any prefix, a longer
-//! prefix before a shorter one. Where several policies speak at the same specificity, deny wins, then the
-//! highest level. Nothing said means the default policy.
+//! The most specific rule for a resource decides: an exact name before a prefix, and a longer prefix before a shorter
+//! one. If several policies have rules of the same specificity, deny wins; otherwise the highest level wins. If no rule
+//! applies, the default policy decides.
 //!
-//! What this crate is not: it knows no token, role or identity record, resolves no secret and reads no clock.
+//! This crate does not know tokens, roles or identity records. It resolves no secrets and reads no clock.
 
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,11 @@
-//! A policy: rules as they were written, checked.
+//! Policies: parsed and checked rules.
 //!
-//! Rules are a security boundary, so their reading is stricter than that of configuration: keys and levels
-//! only in lower case, no key twice, no unknown key, nothing that is only half understood. The forms:
+//! Rules protect the cluster, so they are read more strictly than configuration: keys and levels must be lower case,
+//! and unknown or repeated keys are refused. The forms are:
 //!
 //! ```text
-//! acl = "read"                                   one rule for the whole
-//! key_prefix "app/" { policy = "list" }          names that begin so
+//! acl = "read"                                   one rule for the whole resource
+//! key_prefix "app/" { policy = "list" }          all names with a prefix
 //! service "web" { policy = "write" intentions = "read" }
 //! ```
 
@@ -21,7 +21,7 @@ pub use self::rule::{Rule, Scope};
 #[cfg(test)]
 mod tests;
 
-/// The longest rules text. Thousands of rules fit; anything larger is not a policy but an attack on the log.
+/// Maximum length of the rules, in bytes. Thousands of rules fit; longer texts would only fill the log.
 pub const POLICY_BYTES_MAX: usize = 512 * 1024;
 
 /// The rules of one policy, each at most once.
@@ -30,19 +30,19 @@ pub struct Policy {
     rules: Vec<Rule>,
 }
 
-/// The rules were refused.
+/// Why rules are refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PolicyError {
-    /// More text than a policy may have.
+    /// The text is longer than [`POLICY_BYTES_MAX`].
     #[error("the rules are {size} bytes long, at most {POLICY_BYTES_MAX} are allowed")]
     TooLarge {
         /// The length of the text.
         size: usize,
     },
-    /// Neither HCL nor JSON.
+    /// The text is neither HCL nor JSON.
     #[error("Failed to parse ACL rules: {0}")]
     Syntax(#[from] SyntaxError),
-    /// Every fault of the rules, in order.
+    /// The faults of the rules, in order.
     #[error("Failed to parse ACL rules: {}", listed(.0))]
     Rules(Vec<PolicyFault>),
 }
@@ -60,7 +60,7 @@ impl Policy {
             .map_err(PolicyError::Rules)
     }
 
-    /// Makes a policy of rules that were not read from a text; rules for the same merge as policies do.
+    /// Builds a policy from rules. Several rules for the same names are merged, as those of several policies are.
     pub fn from_rules(rules: impl IntoIterator<Item = Rule>) -> Self {
         let mut merged: Vec<Rule> = Vec::new();
         for rule in rules {
@@ -72,7 +72,7 @@ impl Policy {
         Self { rules: merged }
     }
 
-    /// The rules in the order they were written.
+    /// The rules in their original order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }

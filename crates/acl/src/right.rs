@@ -1,4 +1,4 @@
-//! The vocabulary: resources, levels, and the rights that are asked for.
+//! The vocabulary of rules: resources, levels and rights.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scalar {
-    /// Tokens, policies, roles, auth methods, snapshots.
+    /// Tokens, policies, roles, auth methods and snapshots.
     Acl,
     /// Keys of the gossip encryption.
     Keyring,
-    /// Configuration of the mesh as a whole; without a rule, that of the operator.
+    /// Configuration of the whole mesh. Without a rule of its own the rule for `operator` applies.
     Mesh,
-    /// Servers, autopilot, the certificate authority.
+    /// Servers, autopilot and the certificate authority.
     Operator,
-    /// Cluster peerings; without a rule, that of the operator.
+    /// Cluster peerings. Without a rule of its own the rule for `operator` applies.
     Peering,
 }
 
@@ -43,78 +43,78 @@ pub enum Labelled {
     Session,
 }
 
-/// How much is asked for or granted; each includes those before it.
+/// A level of access. Each level includes the ones before it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// See it.
+    /// Read it.
     Read,
-    /// See all keys under a prefix; only keys distinguish it from reading.
+    /// List all keys with a prefix. Only for keys this differs from reading.
     List,
-    /// Change it.
+    /// Write it.
     Write,
 }
 
-/// What a rule says.
+/// The decision of a rule.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Grant {
     /// Nothing is allowed.
     Deny,
-    /// This level and the ones it includes are allowed, the others are not.
+    /// This level and the ones before it are allowed, higher levels are refused.
     Allow(Level),
 }
 
-/// What somebody asks to do.
+/// A requested right.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Right<'a> {
-    /// On a resource with one rule.
+    /// To a resource with one rule.
     Whole {
         /// The resource.
         resource: Scalar,
-        /// How much.
+        /// The requested level.
         level: Level,
     },
-    /// On one name. The intention of destination `*` stands for all: it may be read by whoever may read any
-    /// and written by whoever may write every one.
+    /// To one name. For intentions the name `*` means all destinations: to read them a token needs read access to at
+    /// least one, to write them it needs write access to all.
     Named {
         /// The resource.
         resource: Labelled,
         /// The name.
         name: Cow<'a, str>,
-        /// How much.
+        /// The requested level.
         level: Level,
     },
-    /// On every name below a prefix, as recursive deletion needs.
+    /// To all names that start with a prefix, as recursive deletion needs.
     Under {
         /// The resource.
         resource: Labelled,
-        /// The prefix; empty means every name.
+        /// The prefix. Empty means all names.
         prefix: Cow<'a, str>,
-        /// How much.
+        /// The requested level.
         level: Level,
     },
-    /// On every name there is.
+    /// To all names.
     All {
         /// The resource.
         resource: Labelled,
-        /// How much.
+        /// The requested level.
         level: Level,
     },
-    /// On at least one name.
+    /// To at least one name.
     Any {
         /// The resource.
         resource: Labelled,
-        /// How much.
+        /// The requested level.
         level: Level,
     },
-    /// Take or restore a snapshot of everything; the same as writing ACLs.
+    /// To take or restore a snapshot of everything. It equals write access to ACLs.
     Snapshot,
 }
 
 // === impl Scalar ===
 
 impl Scalar {
-    /// How many there are.
+    /// The number of variants.
     pub(crate) const COUNT: usize = 5;
 
     /// The word for it in rules and messages.
@@ -132,7 +132,7 @@ impl Scalar {
 // === impl Labelled ===
 
 impl Labelled {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 8] = [
         Self::Agent,
         Self::Event,
@@ -144,7 +144,7 @@ impl Labelled {
         Self::Session,
     ];
 
-    /// The word for it in rules and messages; intentions appear in rules as a part of services.
+    /// The word for it in rules and messages. In rules, intentions are part of services.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
@@ -183,7 +183,7 @@ impl Grant {
         }
     }
 
-    /// Of two rules at the same specificity the one that counts: deny, else the higher level.
+    /// Combines two rules of the same specificity: deny wins, otherwise the higher level.
     pub fn merge(self, other: Self) -> Self {
         match (self, other) {
             (Self::Allow(a), Self::Allow(b)) => Self::Allow(a.max(b)),
@@ -203,17 +203,17 @@ impl Grant {
 // === impl Right ===
 
 impl<'a> Right<'a> {
-    /// The right on one name.
+    /// The right to one name.
     pub fn named(resource: Labelled, name: impl Into<Cow<'a, str>>, level: Level) -> Self {
         Self::Named { resource, name: name.into(), level }
     }
 
-    /// The right on a resource with one rule.
+    /// The right to a resource with one rule.
     pub fn whole(resource: Scalar, level: Level) -> Self {
         Self::Whole { resource, level }
     }
 
-    /// The resource in the words of rules and messages.
+    /// The word for the resource in rules and messages.
     pub fn resource(&self) -> &'static str {
         match self {
             Self::Whole { resource, .. } => resource.as_str(),
@@ -225,7 +225,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// How much is asked for.
+    /// The requested level.
     pub fn level(&self) -> Level {
         match self {
             Self::Whole { level, .. }
@@ -237,7 +237,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// The name or prefix asked about, if there is one.
+    /// The name or prefix, if there is one.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Named { name, .. } => Some(name),
@@ -246,7 +246,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// The same right, borrowing nothing.
+    /// The same right without borrowed data.
     pub fn into_owned(self) -> Right<'static> {
         match self {
             Self::Whole { resource, level } => Right::Whole { resource, level },
@@ -264,13 +264,13 @@ impl<'a> Right<'a> {
 }
 
 impl fmt::Display for Right<'_> {
-    /// `'service:write' on "web"`, the form permission errors have.
+    /// `'service:write' on "web"`, as in permission errors.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}:{}'", self.resource(), self.level().as_str())?;
         match self.name() {
             None | Some("") => Ok(()),
             Some(name) => {
-                // Names come from requests: line ends in them must not forge log lines.
+                // Names come from requests. A line end in a name could forge a line of the log.
                 let plain: String =
                     name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
                 write!(f, " on \"{plain}\"")

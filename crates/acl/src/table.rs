@@ -1,8 +1,8 @@
-//! The rules of one labelled resource, ready for look-up.
+//! The rules of one labelled resource, prepared for look-up.
 //!
-//! Prefixes are sorted, and each knows the longest other prefix that it extends. The longest prefix of a name
-//! is then the last one not after the name, or one that this one extends: everything sorted between a prefix of
-//! the name and the name itself begins with that prefix too.
+//! Prefixes are sorted, and each has a link to the longest other prefix with which it starts. All texts that sort
+//! between a prefix and a name that starts with it also start with it. So the longest prefix of a name is the last
+//! prefix that does not sort after the name, or one that is reached from it by links.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::right::{Grant, Level};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     exact: HashMap<Box<str>, Grant>,
-    /// The exact names once more, sorted, for questions about everything below a prefix.
+    /// The exact names again, sorted, to find all names with a prefix.
     names: Vec<Box<str>>,
     prefixes: Vec<Prefix>,
     weakest: Option<Grant>,
@@ -44,12 +44,12 @@ impl Table {
         Self { exact, names, prefixes: linked(sorted), weakest, strongest }
     }
 
-    /// What the most specific rule for a name says.
+    /// The decision of the most specific rule for a name.
     pub(crate) fn find(&self, name: &str) -> Option<Grant> {
         self.exact.get(name).copied().or_else(|| self.find_prefix(name))
     }
 
-    /// Whether every name below a prefix is allowed; none if no rule speaks for them all.
+    /// Whether all names with this prefix are allowed. `None` if no rule covers them all.
     pub(crate) fn allows_under(&self, prefix: &str, level: Level) -> Option<bool> {
         let from = self.names.partition_point(|name| **name < *prefix);
         let names = self.names[from..].iter().take_while(|name| name.starts_with(prefix));
@@ -64,7 +64,7 @@ impl Table {
         self.find_prefix(prefix).map(|grant| grant.allows(level))
     }
 
-    /// Whether every name is allowed; none if no rule speaks for them all.
+    /// Whether all names are allowed. `None` if no rule covers them all.
     pub(crate) fn allows_all(&self, level: Level) -> Option<bool> {
         match self.weakest {
             Some(grant) if !grant.allows(level) => Some(false),
@@ -72,7 +72,7 @@ impl Table {
         }
     }
 
-    /// Whether some rule allows a name; none if no rule does and none speaks for all names.
+    /// Whether a rule allows at least one name. `None` if no rule does and no rule covers all names.
     pub(crate) fn allows_any(&self, level: Level) -> Option<bool> {
         match self.strongest {
             Some(grant) if grant.allows(level) => Some(true),
@@ -96,7 +96,7 @@ impl Table {
     }
 }
 
-/// Links each of the sorted prefixes to the longest one it extends.
+/// Links each of the sorted prefixes to the longest other prefix with which it starts.
 fn linked(sorted: Vec<(Box<str>, Grant)>) -> Vec<Prefix> {
     let mut prefixes: Vec<Prefix> = Vec::with_capacity(sorted.len());
     for (text, grant) in sorted {

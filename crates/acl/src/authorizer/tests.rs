@@ -1,4 +1,4 @@
-//! Which rights a set of policies gives, rule by rule.
+//! The rights that sets of policies give, rule by rule.
 
 use super::{Access, Authorizer, DefaultPolicy};
 use crate::policy::Policy;
@@ -9,7 +9,7 @@ fn authorizer(policies: &[&str], default: DefaultPolicy) -> Authorizer {
     Authorizer::new(&policies.iter().collect::<Vec<_>>(), default)
 }
 
-/// Both answers: with default deny, then with default allow.
+/// Checks both answers: with default deny, then with default allow.
 #[track_caller]
 fn check(policies: &[&str], ask: impl Fn(&Authorizer) -> Access, with_deny: Access, with_allow: Access) {
     assert_eq!(ask(&authorizer(policies, DefaultPolicy::Deny)), with_deny, "default deny");

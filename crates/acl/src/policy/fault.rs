@@ -1,53 +1,53 @@
-//! What is wrong with the rules of a policy.
+//! Faults in the rules of a policy.
 
 use concord_syntax::Pos;
 
-/// How many faults one reading reports.
+/// Maximum number of faults that are reported.
 pub(super) const FAULTS_MAX: usize = 32;
 
-/// One fault of the rules.
+/// A fault and its position.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{pos}: {path}: {fault}")]
 pub struct PolicyFault {
-    /// Where it is.
+    /// The position of the fault.
     pub pos: Pos,
-    /// The keys down to it.
+    /// The path of keys to the fault.
     pub path: String,
-    /// What it is.
+    /// The kind of fault.
     pub fault: Fault,
 }
 
-/// What is wrong with a rule.
+/// The kinds of faults in a rule.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// No such resource or part of a rule; keys are written in lower case.
+    /// An unknown resource or an unknown part of a rule. Keys must be lower case.
     #[error("unknown key{}", .known.map(|key| format!(", did you mean {key:?}?")).unwrap_or_default())]
     UnknownKey {
-        /// The key that differs only in case or style.
+        /// The known key that differs only in case or style.
         known: Option<&'static str>,
     },
-    /// The same key twice in one policy: it is not clear what was meant.
+    /// The same key twice in one policy, so the meaning is ambiguous.
     #[error("given more than once")]
     Repeated,
     /// A part of the rule language that needs namespaces, partitions or Sentinel.
     #[error("{field:?} is a Consul Enterprise feature and is not supported")]
     Enterprise {
-        /// The key.
+        /// The unsupported key.
         field: &'static str,
     },
-    /// Not a level of this resource.
+    /// An unknown level for this resource.
     #[error("invalid level, expected one of {}", .expected.join(", "))]
     Level {
-        /// The levels there are.
+        /// The known levels.
         expected: &'static [&'static str],
     },
-    /// A rule for names that does not say what is granted.
+    /// A rule for names without a `policy`.
     #[error("the rule has no \"policy\"")]
     NoPolicy,
-    /// Not the form a rule has.
+    /// A value that does not have the form of a rule.
     #[error("expected {expected}")]
     Shape {
-        /// The form it should have.
+        /// The expected form.
         expected: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! From the tree of a rules text to rules, with every fault found on the way.
+//! Converts the syntax tree of a rules text to rules, and collects all faults.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::fault::{FAULTS_MAX, Fault, PolicyFault};
 use super::rule::{Rule, Scope};
 use crate::right::{Grant, Labelled, Level, Scalar};
 
-/// What a key at the top of the rules stands for.
+/// The meaning of a key at the top level of the rules.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Resource {
     Whole(Scalar),
@@ -97,7 +97,7 @@ impl RulesReader {
         }
     }
 
-    /// The labels below a resource: an object of rules, in JSON also a list of such objects.
+    /// Reads the labels of a resource: an object of rules. In JSON it may also be a list of such objects.
     fn labels(&mut self, entry: &Member, resource: Labelled, scope: fn(Box<str>) -> Scope) {
         for node in one_or_list(&entry.value) {
             let Some(labels) = node.as_object() else {

@@ -9,26 +9,26 @@ pub enum Rule {
     Whole {
         /// The resource.
         resource: Scalar,
-        /// What it says.
+        /// The granted level, or deny.
         grant: Grant,
     },
-    /// For names of a resource. Intentions have rules of their own only where a service rule names them.
+    /// For names of a resource. Rules for intentions only come from the `intentions` of a service rule.
     Names {
         /// The resource.
         resource: Labelled,
-        /// For which names.
+        /// The names to which it applies.
         scope: Scope,
-        /// What it says.
+        /// The granted level, or deny.
         grant: Grant,
     },
 }
 
-/// Which names a rule is for.
+/// The names to which a rule applies.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
-    /// This one.
+    /// This name.
     Exact(Box<str>),
-    /// All that begin with this.
+    /// All names that start with this prefix.
     Prefix(Box<str>),
 }
 
@@ -40,12 +40,12 @@ impl Rule {
         Self::Names { resource, scope: Scope::Exact(name.into()), grant }
     }
 
-    /// A rule for all names that begin with a prefix.
+    /// A rule for all names that start with a prefix.
     pub fn prefix(resource: Labelled, prefix: &str, grant: Grant) -> Self {
         Self::Names { resource, scope: Scope::Prefix(prefix.into()), grant }
     }
 
-    /// What the rule says.
+    /// The granted level, or deny.
     pub fn grant(&self) -> Grant {
         match self {
             Self::Whole { grant, .. } | Self::Names { grant, .. } => *grant,

@@ -1,9 +1,9 @@
-//! Rules as written, and what is refused instead of read.
+//! Tests of reading rules, and of rules that are refused.
 
 use super::{Fault, POLICY_BYTES_MAX, Policy, PolicyError, Rule};
 use crate::right::{Grant, Labelled, Level, Scalar};
 
-/// One line per rule.
+/// The rules, one in each line.
 fn shown(policy: &Policy) -> String {
     let line = |rule: &Rule| match rule {
         Rule::Whole { resource, grant } => format!("{} {}", resource.as_str(), grant.as_str()),

@@ -1,14 +1,14 @@
-//! The authorizer against a reference that knows nothing of tables, on random policies.
+//! Compares the authorizer with a simple reference implementation, on random policies.
 
 use concord_acl::{
     Access, Authorizer, DefaultPolicy, Grant, Labelled, Level, Policy, Right, Rule, Scalar, Scope,
 };
 use proptest::prelude::*;
 
-/// How many sets of policies each property sees.
+/// The number of random sets of policies for each test.
 const SETS: u64 = 100_000;
 
-/// Numbers that look random and are the same in every run (splitmix64).
+/// Pseudo-random numbers that are the same in every run (splitmix64).
 struct Dice(u64);
 
 impl Dice {
@@ -24,12 +24,12 @@ impl Dice {
         from[self.roll(from.len())].clone()
     }
 
-    /// Names over two letters collide and nest often.
+    /// A short name of few letters, so that names are often equal or prefixes of each other.
     fn name(&mut self) -> String {
         (0..self.roll(5)).map(|_| self.pick(&['a', 'b', '*', 'é'])).collect()
     }
 
-    /// Only keys have a level between reading and writing.
+    /// Only keys have the level between read and write.
     fn grant(&mut self, key: bool) -> Grant {
         let levels =
             if key { &[Level::Read, Level::List, Level::Write][..] } else { &[Level::Read, Level::Write] };
@@ -89,7 +89,7 @@ impl Dice {
 
 const SCALARS: [Scalar; 5] = [Scalar::Acl, Scalar::Keyring, Scalar::Mesh, Scalar::Operator, Scalar::Peering];
 
-/// Everything said about one resource at one scope, merged by the words of the manual.
+/// Merges all grants for one resource and scope, as the manual describes.
 fn merged(grants: &[Grant]) -> Option<Grant> {
     if grants.is_empty() {
         return None;
@@ -127,7 +127,7 @@ impl Reference<'_> {
         }
     }
 
-    /// The scopes with a rule of their own.
+    /// The scopes that have a rule.
     fn scopes(&self, resource: Labelled) -> Vec<Scope> {
         let names = self.rules.iter().filter_map(|rule| match rule {
             Rule::Names { scope, .. } => Some(scope.clone()),
@@ -244,7 +244,7 @@ fn the_authorizer_agrees_with_the_reference() {
             allowed += u64::from(expected);
         }
     }
-    // Neither answer may be rare, or the comparison says little.
+    // If one answer were rare, the comparison would prove little.
     assert!((SETS..3 * SETS).contains(&allowed), "{allowed}");
 }
 
@@ -306,7 +306,7 @@ fn rules_read_back_from_text_mean_the_same() {
     }
 }
 
-/// Writes a policy as rules.
+/// Writes a policy as rules text.
 fn written(policy: &Policy) -> String {
     let mut text = String::new();
     for rule in policy.rules() {
