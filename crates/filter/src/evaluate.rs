@@ -1,4 +1,4 @@
-//! Asking a record.
+//! Evaluates expressions on records.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,16 +10,16 @@ use super::pattern::Pattern;
 #[cfg(test)]
 mod tests;
 
-/// A record that filters can be applied to.
+/// A record to which filters can be applied.
 pub trait Selectable {
-    /// What a selector leads to; none if there is no such selector. The path is not empty.
+    /// The value of a selector, or `None` if the record type has no such selector. The path is not empty.
     ///
-    /// Names are those of the record's JSON. The answer must not depend on the record as far as *whether* there is a
-    /// selector is concerned: a key that a map does not have is [`Selected::Absent`].
+    /// The names are those of the record's JSON. Whether a selector exists must not depend on the particular record:
+    /// for a key that a map does not have the answer is [`Selected::Absent`].
     fn select(&self, path: &[&str]) -> Option<Selected<'_>>;
 }
 
-/// What a selector leads to.
+/// The value of a selector.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selected<'a> {
     /// Text.
@@ -30,15 +30,15 @@ pub enum Selected<'a> {
     Float(f64),
     /// True or false.
     Bool(bool),
-    /// A list, asked as a whole.
+    /// A whole list.
     List(Vec<Self>),
-    /// A map, asked as a whole: its keys.
+    /// A whole map, represented by its keys.
     Map(Vec<&'a str>),
-    /// An object that is not a value itself; as an element of a list it counts.
+    /// An object, which has no value of its own. It counts as an element of a list.
     Object,
-    /// One value for each element of a list of objects: a question holds if it holds for one of them.
+    /// One value for each element of a list of objects. A match holds if it holds for one of the values.
     Each(Vec<Self>),
-    /// A key its map does not have: equal to nothing, in nothing, empty.
+    /// A key that its map does not have. It equals nothing, contains nothing and is empty.
     Absent,
 }
 
@@ -55,8 +55,8 @@ impl Expression {
         }
     }
 
-    /// Asks every question of a sample record, to find selectors and values that can never be right even when
-    /// there is no record to filter. A record with all fields at their defaults will do.
+    /// Evaluates all matches on a sample record, to find selectors and values that are wrong for every record, even if
+    /// there is no record to filter. A record with default values is sufficient.
     pub fn check(&self, sample: &dyn Selectable) -> Result<(), FilterError> {
         match self {
             Self::Or(parts) | Self::And(parts) => parts.iter().try_for_each(|part| part.check(sample)),
@@ -174,7 +174,7 @@ impl Match {
     }
 }
 
-/// Go's words for true and false.
+/// Go's texts for true and false.
 fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -261,7 +261,7 @@ impl<'a> From<&'a Vec<String>> for Selected<'a> {
     }
 }
 
-/// Follows the rest of a path into a map of scalars: the map itself, a key's value, or [`Selected::Absent`].
+/// Resolves the rest of a path in a map of scalars: the map itself, the value of a key, or [`Selected::Absent`].
 pub fn select_in_map<'a, V>(map: &'a BTreeMap<String, V>, rest: &[&str]) -> Option<Selected<'a>>
 where
     &'a V: Into<Selected<'a>>,
@@ -273,7 +273,7 @@ where
     }
 }
 
-/// Follows the rest of a path into a list of records: the list itself, or the value of each.
+/// Resolves the rest of a path in a list of records: the list itself, or the value of each record.
 pub fn select_in_each<'a, T: Selectable + 'a>(
     items: impl IntoIterator<Item = &'a T>,
     rest: &[&str],

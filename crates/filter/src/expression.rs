@@ -1,63 +1,63 @@
-//! Expressions as a tree, and their canonical writing.
+//! The syntax tree of expressions, and its canonical text.
 
 use std::fmt::{self, Write};
 
 use super::pattern::Pattern;
 
-/// A filter, parsed and ready to be asked.
+/// A parsed filter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// Holds if one of these holds; at least two.
+    /// Holds if at least one of these parts holds. There are at least two.
     Or(Vec<Self>),
-    /// Holds if all of these hold; at least two.
+    /// Holds if all of these parts hold. There are at least two.
     And(Vec<Self>),
-    /// Holds if this does not.
+    /// Holds if this part does not hold.
     Not(Box<Self>),
-    /// A question about one selector.
+    /// A condition on one selector.
     Match(Match),
 }
 
-/// A question about one selector.
+/// A condition on one selector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match {
-    /// What is looked at.
+    /// The selected value.
     pub selector: Selector,
-    /// What is asked.
+    /// The condition on this value.
     pub operator: Operator,
 }
 
-/// What is asked about a value; numbers and booleans are given as text and compared as what they are.
+/// The condition on a value. Numbers and booleans are written as text and compared by their value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operator {
-    /// Is it this?
+    /// The value equals this.
     Equal(String),
-    /// Is it anything but this?
+    /// The value does not equal this.
     NotEqual(String),
-    /// Is this a part of the text, an element of the list, a key of the map?
+    /// This is a part of the text, an element of the list, or a key of the map.
     In(String),
-    /// Is it not?
+    /// The opposite of `In`.
     NotIn(String),
-    /// Has it no character, element or key?
+    /// The value has no characters, elements or keys.
     Empty,
-    /// Has it any?
+    /// The opposite of `Empty`.
     NotEmpty,
-    /// Does the regular expression match a part of it?
+    /// The regular expression matches a part of the text.
     Matches(Pattern),
-    /// Does it not?
+    /// The opposite of `Matches`.
     NotMatches(Pattern),
 }
 
-/// The way to a value: names of fields and keys of maps.
+/// The path to a value: names of fields and keys of maps.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Selector {
-    /// The first is a name; there is at least one.
+    /// The parts of the path. There is at least one, and the first is a name.
     pub path: Vec<String>,
 }
 
 // === impl Expression ===
 
 impl fmt::Display for Expression {
-    /// The canonical form; parsing it gives the same expression.
+    /// The canonical form. Parsing it results in the same expression.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Or(parts) => join(f, parts, " or ", |part| matches!(part, Self::Or(_))),
@@ -111,7 +111,7 @@ impl fmt::Display for Match {
 // === impl Operator ===
 
 impl Operator {
-    /// The operator as it is written.
+    /// The text of the operator.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Equal(_) => "==",
@@ -143,12 +143,12 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Whether this can stand in a selector without quotes.
+/// Whether a selector may contain this part without quotes.
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_name_char)
 }
 
-/// Whether a name may continue so.
+/// Whether a name may contain this character after its first one.
 pub(crate) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '/')
 }

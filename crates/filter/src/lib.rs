@@ -16,8 +16,8 @@
 //! string  = "…" with Go's escapes | `…`
 //! ```
 //!
-//! What this crate is not: it knows no record and no selector; records say what they offer through
-//! [`Selectable`]. It never shows an expression what a caller may not see: filter after authorising.
+//! This crate knows no records and no selectors; records offer their selectors through [`Selectable`]. Callers must
+//! filter after authorising: an expression must not see what its author may not see.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,7 @@ pub use pattern::Pattern;
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FilterError {
-    /// Longer than [`limits::EXPRESSION_BYTES_MAX`].
+    /// The text is longer than [`limits::EXPRESSION_BYTES_MAX`].
     #[error(
         "the filter is {size} bytes long; shorten it to {} or filter in steps",
         limits::EXPRESSION_BYTES_MAX
@@ -43,68 +43,68 @@ pub enum FilterError {
         /// The length of the text.
         size: usize,
     },
-    /// Parentheses and `not` nest too deep.
+    /// Parentheses and `not` are nested too deeply.
     #[error(
         "filter, column {column}: nested more than {} levels deep; remove parentheses",
         limits::NESTING_MAX
     )]
     TooDeep {
-        /// Where, in characters from 1.
+        /// The position, in characters from 1.
         column: usize,
     },
-    /// Too many regular expressions.
+    /// The expression has too many regular expressions.
     #[error(
         "filter, column {column}: more than {} regular expressions; join some with |",
         limits::PATTERNS_MAX
     )]
     TooManyPatterns {
-        /// Where, in characters from 1.
+        /// The position, in characters from 1.
         column: usize,
     },
-    /// Not the language.
+    /// The text does not follow the grammar.
     #[error("filter, column {column}: expected {expected}, found {found}")]
     Syntax {
-        /// Where, in characters from 1.
+        /// The position, in characters from 1.
         column: usize,
-        /// What would have been right.
+        /// What the grammar allows here.
         expected: &'static str,
-        /// What stands there.
+        /// The text that was found.
         found: String,
     },
-    /// A regular expression that cannot be used.
+    /// A regular expression is not usable.
     #[error("filter, column {column}: the regular expression is not usable: {reason}")]
     Pattern {
-        /// Where, in characters from 1.
+        /// The position, in characters from 1.
         column: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The record has no such selector.
+    /// The records have no such selector.
     #[error(
         "filter: selector {selector:?} is not valid here; check its spelling against the fields of the result"
     )]
     UnknownSelector {
-        /// The selector as it would be written.
+        /// The selector as text.
         selector: String,
     },
-    /// The operator has no meaning for this kind of value.
+    /// The operator cannot be applied to this kind of value.
     #[error("filter: {operator:?} cannot be used on {selector:?}, which is {kind}")]
     Unsupported {
-        /// The operator as it is written.
+        /// The operator as text.
         operator: &'static str,
-        /// The selector as it would be written.
+        /// The selector as text.
         selector: String,
-        /// What the selector leads to, in words.
+        /// The kind of the selected value, in words.
         kind: &'static str,
     },
-    /// The value cannot be of the kind the selector leads to.
+    /// The value cannot be converted to the kind of the selected value.
     #[error("filter: {value:?} cannot be compared with {selector:?}, which is {kind}")]
     Value {
-        /// The value as given.
+        /// The value as written.
         value: String,
-        /// The selector as it would be written.
+        /// The selector as text.
         selector: String,
-        /// What the selector leads to, in words.
+        /// The kind of the selected value, in words.
         kind: &'static str,
     },
 }

@@ -1,16 +1,16 @@
-//! The bounds of this crate, each with its reason.
+//! The limits of this crate, with the reason for each value.
 
-/// The longest expression. A URL's query is about as long at most; nobody reads longer ones.
+/// Maximum length of an expression, in bytes. It is about the maximum length of a URL's query.
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 
-/// How deep parentheses and `not` may nest; evaluation is recursive.
+/// Maximum nesting of parentheses and `not`. Evaluation is recursive.
 pub const NESTING_MAX: usize = 64;
 
-/// How many regular expressions one expression may have; each may cost its full size in memory.
+/// Maximum number of regular expressions in an expression. Each may take its full size in memory.
 pub const PATTERNS_MAX: usize = 16;
 
-/// The size in bytes of a compiled regular expression. Counted repetitions grow beyond it first.
+/// Maximum size of a compiled regular expression, in bytes. Counted repetitions are the first to exceed it.
 pub const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
-/// How deep groups of a regular expression may nest; its parser is recursive.
+/// Maximum nesting of groups in a regular expression. Its parser is recursive.
 pub const PATTERN_NESTING_MAX: u32 = 64;

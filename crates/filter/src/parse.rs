@@ -1,4 +1,4 @@
-//! From text to [`Expression`]: recursive descent, bounded in length and depth.
+//! Parses text to an [`Expression`] by recursive descent, with limited length and depth.
 
 use super::FilterError;
 use super::expression::{Expression, Match, Operator, Selector, is_name_char};
@@ -35,7 +35,7 @@ struct Parser<'a> {
     patterns: usize,
 }
 
-/// The first part of a match: what it is shows only after the operator.
+/// The first operand of a match. Only the operator after it shows its meaning.
 enum Operand {
     Selector(Selector),
     Value(String),
@@ -58,7 +58,7 @@ impl Parser<'_> {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
     }
 
-    /// Reads a mark such as `==`, and the space around it.
+    /// Reads a symbol such as `==` and the surrounding space.
     fn eat(&mut self, mark: &str) -> bool {
         self.space();
         let Some(rest) = self.rest.strip_prefix(mark) else { return false };
@@ -67,7 +67,7 @@ impl Parser<'_> {
         true
     }
 
-    /// Reads these words one after the other, and the space around them.
+    /// Reads these words in order and the surrounding space.
     fn words(&mut self, words: &[&str]) -> bool {
         let before = self.rest;
         for word in words {
@@ -221,7 +221,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A selector if one begins here.
+    /// Reads a selector if there is one.
     fn selector(&mut self) -> Result<Option<Selector>, FilterError> {
         let Some(first) = self.name() else { return Ok(None) };
         let mut path = vec![first];
@@ -282,7 +282,7 @@ impl Parser<'_> {
                 return Err(self.expected("a closing backquote somewhere after this"));
             };
             self.rest = rest;
-            // Go drops carriage returns from raw text.
+            // Like Go, drop carriage returns from raw text.
             return Ok(text.replace('\r', ""));
         }
         let Some(rest) = start.strip_prefix('"') else {
@@ -314,7 +314,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The rest of an escape after its backslash, as in Go's string literals.
+    /// Reads an escape sequence after its backslash, as in Go's string literals.
     fn escape(&mut self) -> Result<char, FilterError> {
         const EXPECTED: &str =
             "an escape such as \\n, \\\", \\\\ or \\u00e9; double the backslash or use backquotes";
@@ -351,7 +351,7 @@ impl Parser<'_> {
 }
 
 impl Operand {
-    /// As a value; a selector there is only a word without quotes.
+    /// The operand as a value. A selector in the place of a value is a word without quotes.
     fn into_value(self) -> String {
         match self {
             Self::Selector(selector) => selector.path.join("."),

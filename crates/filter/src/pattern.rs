@@ -1,8 +1,8 @@
-//! Regular expressions with Go's meaning, on an engine that is linear in the text.
+//! Regular expressions with Go's semantics, on an engine whose time is linear in the length of the text.
 //!
-//! The engine's syntax differs from Go's in a few places, which are rewritten: `\d \w \s` and `\b` are about
-//! ASCII, `[`, `&` and `~` inside a class are themselves, and `\Q…\E` is literal text. What Go would take and
-//! the engine refuses, such as a lone `{`, is an error rather than a guess.
+//! The engine's syntax differs from Go's in a few places, which are translated: `\d \w \s` and `\b` only match ASCII,
+//! `[`, `&` and `~` inside a class are ordinary characters, and `\Q…\E` is literal text. If Go accepts an expression
+//! and the engine refuses it, such as a lone `{`, the result is an error.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::limits::{PATTERN_BYTES_MAX, PATTERN_NESTING_MAX};
 #[cfg(test)]
 mod tests;
 
-/// A regular expression, compiled.
+/// A compiled regular expression.
 #[derive(Clone)]
 pub struct Pattern {
     written: String,
@@ -21,7 +21,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles an expression; the error says what is wrong with it in one line.
+    /// Compiles an expression. The error is one line that says what is wrong.
     pub fn parse(written: &str) -> Result<Self, String> {
         let regex = RegexBuilder::new(&translated(written))
             .size_limit(PATTERN_BYTES_MAX)
@@ -32,12 +32,12 @@ impl Pattern {
         Ok(Self { written: written.to_owned(), regex })
     }
 
-    /// The expression as it was written.
+    /// The expression as written.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// Whether it matches any part of the text.
+    /// Whether it matches a part of the text.
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
@@ -58,7 +58,7 @@ impl PartialEq for Pattern {
 fn reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(_) => "it is too large; use smaller repetition counts".to_owned(),
-        // The engine draws a picture over several lines; its last line is the message.
+        // The engine's error has several lines with a picture. The message is the last line.
         error => {
             let text = error.to_string();
             let line = text.lines().next_back().unwrap_or_default();
@@ -67,7 +67,7 @@ fn reason(error: &regex::Error) -> String {
     }
 }
 
-/// Rewrites Go's syntax into the engine's.
+/// Translates Go's syntax to the engine's.
 fn translated(written: &str) -> String {
     let mut out = String::with_capacity(written.len());
     let mut rest = written;
@@ -108,7 +108,7 @@ fn translated(written: &str) -> String {
     out
 }
 
-/// The start of a class: a negation, and `]` as an ordinary first character.
+/// Translates the start of a class: a negation, and `]` as an ordinary first character.
 fn class_start<'a>(after: &'a str, out: &mut String) -> &'a str {
     out.push('[');
     let after = match after.strip_prefix('^') {
@@ -127,7 +127,7 @@ fn class_start<'a>(after: &'a str, out: &mut String) -> &'a str {
     }
 }
 
-/// An escape after its backslash; returns what follows it.
+/// Translates an escape sequence after its backslash, and returns the text after it.
 fn escape<'a>(after: &'a str, in_class: bool, out: &mut String) -> &'a str {
     let Some(c) = after.chars().next() else {
         out.push('\\');

@@ -1,4 +1,4 @@
-//! Expressions evaluated over records.
+//! Tests of evaluating expressions on records.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! The grammar, its printing, its bounds.
+//! Tests of the grammar, of canonical texts and of limits.
 
 use crate::limits::{EXPRESSION_BYTES_MAX, NESTING_MAX, PATTERNS_MAX};
 use crate::{Expression, FilterError};
 
-/// Parses and compares with the canonical form, which must parse to the same.
+/// Parses `text` and compares the result's canonical form, which must parse to the same expression.
 #[track_caller]
 fn check(text: &str, canonical: &str) {
     let expression = Expression::parse(text).unwrap_or_else(|error| panic!("{error}"));

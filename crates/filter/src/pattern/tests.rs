@@ -1,4 +1,4 @@
-//! Patterns: what compiles, what matches.
+//! Tests which expressions compile and what they match.
 
 use super::Pattern;
 

@@ -1,4 +1,4 @@
-//! What holds for every expression and every text.
+//! Properties of all expressions and texts.
 
 use concord_filter::{Expression, Match, Operator, Pattern, Selectable, Selected, Selector};
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn expressions() -> impl Strategy<Value = Expression> {
     })
 }
 
-/// A record in which every selector is a text of its own.
+/// A record in which each selector exists and is a different text.
 struct Echo;
 
 impl Selectable for Echo {
