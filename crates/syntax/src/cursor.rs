@@ -1,4 +1,4 @@
-//! A place in a text that only moves forward and knows its line and column.
+//! A position in a text. It moves forward and knows its line and column.
 
 use crate::limits::NESTING_MAX;
 use crate::tree::{Pos, SyntaxError};
@@ -11,7 +11,7 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Begins a text; a byte order mark is passed over.
+    /// The start of a text, after a byte order mark if there is one.
     pub(crate) fn new(text: &'a str) -> Self {
         Self {
             rest: text.strip_prefix('\u{feff}').unwrap_or(text),
@@ -24,7 +24,7 @@ impl<'a> Cursor<'a> {
         self.pos
     }
 
-    /// What has not been read yet.
+    /// The rest of the text.
     pub(crate) fn rest(&self) -> &'a str {
         self.rest
     }
@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
         Some(c)
     }
 
-    /// Reads `expected` if it comes next.
+    /// Reads `expected` if the rest of the text starts with it.
     pub(crate) fn eat(&mut self, expected: &str) -> bool {
         if !self.rest.starts_with(expected) {
             return false;
@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
         true
     }
 
-    /// Reads on while the characters please, and returns them.
+    /// Reads characters as long as the function accepts them, and returns them.
     pub(crate) fn take_while(&mut self, mut pleases: impl FnMut(char) -> bool) -> &'a str {
         let start = self.rest;
         while self.peek().is_some_and(&mut pleases) {
@@ -65,7 +65,7 @@ impl<'a> Cursor<'a> {
         &start[..start.len() - self.rest.len()]
     }
 
-    /// Goes one object or list deeper.
+    /// Enters an object or list.
     pub(crate) fn enter(&mut self) -> Result<(), SyntaxError> {
         if self.depth == NESTING_MAX {
             return Err(self.fault(format!("nested more than {NESTING_MAX} levels deep")));
@@ -74,17 +74,17 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Comes back from an object or list.
+    /// Leaves an object or list.
     pub(crate) fn leave(&mut self) {
         self.depth = self.depth.checked_sub(1).expect("every leave follows an enter");
     }
 
-    /// A fault here.
+    /// An error at this position.
     pub(crate) fn fault(&self, message: impl Into<String>) -> SyntaxError {
         SyntaxError::new(self.pos, message)
     }
 
-    /// A fault here that says what stands here instead of what was expected.
+    /// An error at this position that names what was expected and what was found.
     pub(crate) fn expected(&self, what: &str) -> SyntaxError {
         match self.peek() {
             Some(c) => self.fault(format!("expected {what}, found {c:?}")),
@@ -93,7 +93,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The value of exactly `count` hexadecimal digits.
+/// Reads exactly `count` hexadecimal digits and returns their value.
 pub(crate) fn hex_digits(cursor: &mut Cursor<'_>, count: usize) -> Result<u32, SyntaxError> {
     let mut value = 0;
     for _ in 0..count {

@@ -1,17 +1,18 @@
-//! From the tree to typed values, as tolerant of writing as Consul's decoder and as strict about nonsense.
+//! Decodes trees to typed values. It accepts the same spellings as Consul's decoder, and refuses unknown keys and wrong
+//! values.
 //!
-//! - Keys of a struct match its fields whatever their case and whether words are joined by `_`, `-` or
-//!   nothing ([`same_key`]). Serde aliases count. Keys of maps stay as they were written.
-//! - Keys no field is named for are faults, all of them reported with their place and the nearest known key.
-//! - A list of one object is an object where a struct or map is wanted; a single value is a list of one where
-//!   a list is wanted; repeated blocks are a list; labelled blocks of one key merge into a map.
-//! - With [`Options::weak`] numbers, booleans and strings turn into each other where nothing is lost in doubt.
-//! - Without it every value must be of the kind the target asks for, lists and objects too: what JSON wants.
-//! - `null` is the same as leaving the key out; where it must be a value it is the empty one.
+//! - A key of a struct matches a field regardless of case and of `_` or `-` between words ([`same_key`]), also by a
+//!   serde alias. Keys of maps are not changed.
+//! - A key without a field is a fault. All such faults are reported, with their position and the nearest known key.
+//! - A list of one object is accepted as an object for a struct or map, and a single value as a list of one. Repeated
+//!   blocks are a list, and labelled blocks with one key are merged into a map.
+//! - With [`Options::weak`] numbers, booleans and strings are converted to each other if that is unambiguous.
+//! - Without it each value, including lists and objects, must be of the target's kind, as in JSON.
+//! - `null` equals a missing key. Where a value is needed, it is the empty value.
 //!
-//! Two serde features hide field names from this decoder, so that keys only match exactly and unknown keys
-//! go unseen: `#[serde(flatten)]` and internally tagged enums. Look at the tag with [`Node::find`], then decode
-//! the right type. A field that shall stay opaque is a [`Node`] or any other self-describing type.
+//! With `#[serde(flatten)]` and internally tagged enums serde hides the names of fields from this decoder: then keys
+//! match only exactly, and unknown keys are not found. Instead, read the tag with [`Node::find`] and decode the right
+//! type. A field with opaque contents is a [`Node`] or another self-describing type.
 
 use std::cell::RefCell;
 
@@ -34,22 +35,22 @@ pub(crate) use scalar::parse_integer;
 use context::Context;
 use value::Value;
 
-/// Decodes a tree with the default [`Options`]; on failure every fault found, in order of their position.
+/// Decodes a tree with the default [`Options`]. The error contains all faults, in order of their position.
 ///
 /// `source` names the text in the faults.
 pub fn decode<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
     decode_with(node, source, Options::default())
 }
 
-/// Decodes a tree in which every value must be of the kind the target asks for, as a request body's must.
+/// Decodes a tree whose values must be of the target's kinds, as in a request body.
 pub fn decode_exact<T: DeserializeOwned>(node: &Node, source: &str) -> Result<T, Vec<Diagnostic>> {
     decode_with(node, source, Options { weak: false, written_style: false, ..Options::default() })
 }
 
-/// Decodes a tree with given options; on failure every fault found, in order of their position.
+/// Decodes a tree with these options. The error contains all faults, in order of their position.
 ///
-/// All unknown keys outside of the first unusable value are found; at most
-/// [`DIAGNOSTICS_MAX`](crate::limits::DIAGNOSTICS_MAX) are reported.
+/// It contains all unknown keys outside of the first unusable value, up to
+/// [`DIAGNOSTICS_MAX`](crate::limits::DIAGNOSTICS_MAX).
 pub fn decode_with<T: DeserializeOwned>(
     node: &Node,
     source: &str,

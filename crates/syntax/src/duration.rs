@@ -1,7 +1,7 @@
-//! Durations as Go writes and reads them: `1h30m0s`, `1.5s`, `250ms`, `10µs`.
+//! Durations in Go's notation: `1h30m0s`, `1.5s`, `250ms`, `10µs`.
 //!
-//! Go's duration is a signed 64-bit count of nanoseconds, so nothing above about 292 years is accepted.
-//! Durations of ours are unsigned: [`parse`] refuses a sign that means something, [`parse_signed`] keeps it.
+//! Go's duration is a signed 64-bit number of nanoseconds, so about 292 years is the maximum. Most durations here are
+//! unsigned: [`parse`] refuses negative ones, [`parse_signed`] accepts them.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ pub mod serde_go;
 #[cfg(test)]
 mod tests;
 
-/// The text is not a duration. The wording is that of Go, which tools show and match.
+/// Why a text is not a duration. The messages are Go's, because tools show and compare them.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DurationError {
-    /// Not the notation at all.
+    /// The text does not follow the notation.
     #[error("time: invalid duration {0:?}")]
     Invalid(String),
-    /// A number without unit.
+    /// A number without a unit.
     #[error("time: missing unit in duration {0:?}")]
     MissingUnit(String),
-    /// A unit Go does not know, such as days.
+    /// An unknown unit, such as days.
     #[error("time: unknown unit {unit:?} in duration {text:?}")]
     UnknownUnit {
         /// The unit as written.
@@ -27,7 +27,7 @@ pub enum DurationError {
         /// The whole text.
         text: String,
     },
-    /// Below zero where only a length of time has a meaning.
+    /// A negative duration where only zero or more is allowed.
     #[error("negative duration {0:?}")]
     Negative(String),
 }
@@ -90,7 +90,7 @@ fn digits(text: &str) -> (&str, &str) {
 fn scale(unit: &str, text: &str) -> Result<u64, DurationError> {
     Ok(match unit {
         "ns" => 1,
-        // The micro sign and the Greek letter both are in use.
+        // Both the micro sign and the Greek letter are in use.
         "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
@@ -101,11 +101,11 @@ fn scale(unit: &str, text: &str) -> Result<u64, DurationError> {
     })
 }
 
-/// Nanoseconds of `whole.fraction` units, cut off below one; none if it is beyond Go's range.
+/// The nanoseconds of `whole.fraction` units, rounded down. `None` if they exceed Go's range.
 fn nanos(whole: &str, fraction: &str, scale: u64) -> Option<u64> {
     let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
     let whole = whole.checked_mul(scale)?;
-    // Eighteen digits are below any unit's nanosecond and fit the arithmetic.
+    // Eighteen digits are more exact than a nanosecond of any unit, and fit the arithmetic.
     let fraction = &fraction[..fraction.len().min(18)];
     let part = fraction.parse::<u128>().unwrap_or(0) * u128::from(scale) / 10_u128.pow(fraction.len() as u32);
     whole.checked_add(u64::try_from(part).ok()?).filter(|nanos| *nanos <= 1 << 63)
@@ -132,7 +132,7 @@ fn format_nanos(negative: bool, nanos: u128) -> String {
     format!("{sign}{value}{unit}")
 }
 
-/// `value / scale` with as many decimals as it needs; `scale` is a power of ten.
+/// `value / scale` with as many decimals as necessary. `scale` is a power of ten.
 fn fraction(value: u128, scale: u128) -> String {
     let (whole, part) = (value / scale, value % scale);
     if part == 0 {

@@ -1,4 +1,4 @@
-//! HCL version 1, as agents, configuration entries and ACL rules are written in it, read into the same tree
+//! HCL version 1, the language of configuration files, configuration entries and ACL rules. It is read to the same tree
 //! as JSON.
 //!
 //! ```text
@@ -10,9 +10,9 @@
 //! list   = "[" { value [","] } "]"       a comma may be left out only next to an object
 //! ```
 //!
-//! Line ends mean nothing. Labels nest: `service "web" { … }` is `service = { web = { … } }`. `${…}` is
-//! ordinary text. A text whose first character is `{` is JSON. There are no expressions, functions or
-//! templates: that is HCL version 2, which is another language.
+//! Line ends have no meaning. Labels nest: `service "web" { … }` means `service = { web = { … } }`. `${…}` is ordinary
+//! text. A text that starts with `{` is JSON. Expressions, functions and templates belong to HCL version 2, which is
+//! not supported.
 
 use crate::cursor::Cursor;
 use crate::json;
@@ -23,7 +23,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-/// Parses a whole file into an object, or any JSON object if the text begins with `{`.
+/// Parses a whole file to an object. A text that starts with `{` is parsed as a JSON object.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         return json::parse(text);
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     Ok(Node { pos, kind: Kind::Object(object) })
 }
 
-/// What ends a body.
+/// The end of a body.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum End {
     Text,
@@ -84,7 +84,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A block whose keys and labels have been read; each label makes one object around the next.
+    /// Reads a block after its key and labels. Each label makes one object around the next.
     fn block(
         &mut self,
         key: String,

@@ -1,8 +1,7 @@
-//! JSON exactly as RFC 8259 has it, with positions and repeated keys kept.
+//! JSON as in RFC 8259, with positions and repeated keys.
 //!
-//! Numbers that fit a signed 64-bit integer and have neither fraction nor exponent are integers, all others
-//! floating point; a number too large for that is refused. An unpaired surrogate escape becomes U+FFFD, as in
-//! Go's decoder.
+//! A number without fraction and exponent that fits a signed 64-bit integer is an integer. Any other number is floating
+//! point; if it is too large for that, it is refused. An unpaired surrogate escape becomes U+FFFD, as in Go's decoder.
 
 use crate::cursor::{Cursor, hex_digits};
 use crate::tree::{Kind, Member, Node, Object, SyntaxError};
@@ -10,7 +9,7 @@ use crate::tree::{Kind, Member, Node, Object, SyntaxError};
 #[cfg(test)]
 mod tests;
 
-/// Parses one JSON value; nothing but white space may surround it.
+/// Parses one JSON value, with only white space around it.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut parser = Parser { cursor: Cursor::new(text) };
     parser.space();
@@ -22,7 +21,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     Ok(node)
 }
 
-/// Writes a tree as compact JSON that [`parse`] reads back to the same tree, repeated keys included.
+/// Writes a tree as compact JSON. [`parse`] reads it back to the same tree, including repeated keys.
 pub fn print(node: &Node) -> String {
     let mut out = String::new();
     print_node(node, &mut out);

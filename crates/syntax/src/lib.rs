@@ -1,12 +1,11 @@
-//! The written forms of configuration: HCL1 and JSON read into one positioned tree, decoding of that tree
-//! into typed values, and Go's notation for durations.
+//! The languages of configuration: HCL1 and JSON, read to one tree with positions; decoding of this tree to typed
+//! values; and Go's notation for durations.
 //!
 //! ```text
-//! text ──► hcl::parse / json::parse ──► Node ──► decode::<T> ──► T, or every fault with its place
+//! text ──► hcl::parse / json::parse ──► Node ──► decode::<T> ──► T, or all faults with their positions
 //! ```
 //!
-//! What this crate is not: it knows no configuration key, no default and no rule; it opens no file. Callers
-//! bound the size of the text, the parsers bound its nesting.
+//! This crate knows no configuration keys, defaults or rules. Callers limit a text's length, the parsers its nesting.
 
 #![forbid(unsafe_code)]
 

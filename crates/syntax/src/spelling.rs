@@ -1,17 +1,17 @@
-//! How far a mistaken word is from a known one: for `did you mean`, wherever that is said.
+//! The distance between a misspelt word and a known one, for `did you mean`.
 
-/// The number of characters to insert, delete, replace or swap with their neighbour to turn one word into the other.
+/// The number of characters to insert, delete, replace or swap with their neighbour to change one word to the other.
 pub fn edits(a: &str, b: &str) -> usize {
     strsim::osa_distance(a, b)
 }
 
-/// The most edits at which a known word may be meant by one of so many characters: a third of them, and one at least.
+/// The maximum distance for a suggestion, for a word of this length: a third of its characters, and at least one.
 pub fn edits_max(chars: usize) -> usize {
     1.max(chars / 3)
 }
 
-/// A key in CamelCase as files write it: `DestinationServiceID` is `destination_service_id`, `GRPCUseTLS` is
-/// `grpc_use_tls`, `H2PING` is `h2ping`. A key that is written so already stays as it is.
+/// The form of a CamelCase key in files: `DestinationServiceID` becomes `destination_service_id`, `GRPCUseTLS` becomes
+/// `grpc_use_tls`, `H2PING` becomes `h2ping`. A key in snake case is not changed.
 pub fn snake_case(key: &str) -> String {
     let letters: Vec<char> = key.chars().collect();
     let mut told = String::new();
@@ -28,12 +28,11 @@ pub fn snake_case(key: &str) -> String {
     told
 }
 
-/// Words that the API writes in capitals.
+/// Words that the API writes in upper case.
 const CAPITALS: [&str; 12] =
     ["ca", "http", "id", "json", "jwks", "jwt", "sds", "sni", "tls", "ttl", "uri", "url"];
 
-/// A key in snake case as the API writes it: `tls_min_version` is `TLSMinVersion`. A key that is written so already
-/// stays as it is.
+/// The form of a snake-case key in the API: `tls_min_version` becomes `TLSMinVersion`. CamelCase is not changed.
 pub fn camel_case(key: &str) -> String {
     let mut told = String::with_capacity(key.len());
     for word in key.split('_') {

@@ -1,7 +1,7 @@
-//! The tree both notations are read into: values with their positions, objects with their order and repeats.
+//! The syntax tree of both languages: values with positions, and objects with the order and repetition of their keys.
 //!
-//! Repeated keys are kept, because what they mean depends on the target: labelled blocks merge, repeated
-//! blocks make a list, a repeated scalar is the last one or an error. [`crate::decode`] decides.
+//! Repeated keys are kept, because their meaning depends on the target: labelled blocks are merged, repeated blocks are
+//! a list, and of a repeated scalar the last one applies or it is an error. [`crate::decode`] decides.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A place in a text: line and column, both counted from 1, the column in characters.
+/// A position in a text: line and column from 1, the column in characters.
 ///
-/// Values that were not read from a text have line 0.
+/// A value that does not come from a text has line 0.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Pos {
-    /// The line, from 1; 0 when the value was not read from a text.
+    /// The line, from 1. 0 if the value does not come from a text.
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
@@ -27,29 +27,29 @@ impl fmt::Display for Pos {
     }
 }
 
-/// One value of the tree and where it begins.
+/// A value and its position.
 ///
-/// Equality compares values only; where they were written does not matter.
+/// Equality compares only the values.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where the value begins.
+    /// The position of the value's first character.
     pub pos: Pos,
     /// The value.
     pub kind: Kind,
 }
 
-/// What a value is.
+/// The kinds of values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// JSON's `null`; HCL has none.
+    /// JSON's `null`. HCL has no such value.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number written without fraction or exponent that fits 64 bits.
+    /// A number without fraction and exponent that fits 64 bits.
     Int(i64),
-    /// Any other number; always finite.
+    /// Any other number, always finite.
     Float(f64),
-    /// Text, escapes already resolved; `${…}` stays as written.
+    /// Text with resolved escapes. `${…}` is not changed.
     String(String),
     /// A list.
     List(Vec<Node>),
@@ -57,10 +57,10 @@ pub enum Kind {
     Object(Object),
 }
 
-/// The members of an object in the order they were written, repeats included.
+/// The members of an object in their original order, including repeated keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object {
-    /// The members in the order they were written.
+    /// The members in their original order.
     pub members: Vec<Member>,
 }
 
@@ -71,13 +71,13 @@ pub struct Object {
 pub struct Member {
     /// The key as written.
     pub key: String,
-    /// Where the key begins.
+    /// The position of the key.
     pub key_pos: Pos,
     /// The value.
     pub value: Node,
 }
 
-/// The text is not HCL1 or not JSON.
+/// The text is not valid HCL1 or JSON.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct SyntaxError {
@@ -85,18 +85,17 @@ pub struct SyntaxError {
     pub line: u32,
     /// The column of the fault in characters, from 1.
     pub column: u32,
-    /// What was found and what would have been right.
+    /// What was found and what was expected.
     pub message: String,
 }
 
-/// Whether two keys are the same once case, `_` and `-` are put aside: `NodeName`, `node_name` and
-/// `node-name` are one key.
+/// Whether two keys are equal apart from case, `_` and `-`: `NodeName`, `node_name` and `node-name` are the same key.
 pub fn same_key(a: &str, b: &str) -> bool {
     let plain = |key: &str| plain_key(key).collect::<String>();
     if a.is_ascii() && b.is_ascii() { plain_key(a).eq(plain_key(b)) } else { plain(a) == plain(b) }
 }
 
-/// The characters of a key that count when keys are compared.
+/// The characters of a key that matter in comparisons.
 pub(crate) fn plain_key(key: &str) -> impl Iterator<Item = char> {
     key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
 }
@@ -104,12 +103,12 @@ pub(crate) fn plain_key(key: &str) -> impl Iterator<Item = char> {
 // === impl Node ===
 
 impl Node {
-    /// A node that was not read from a text.
+    /// A node that does not come from a text.
     pub fn new(kind: Kind) -> Self {
         Self { pos: Pos::default(), kind }
     }
 
-    /// What the value is, in words for messages.
+    /// The kind of value, in words for messages.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Null => "null",
@@ -154,7 +153,7 @@ impl Node {
         }
     }
 
-    /// The last value written under a key of this object, compared as [`same_key`] does.
+    /// The last value under this key of an object. Keys are compared with [`same_key`].
     pub fn find(&self, key: &str) -> Option<&Self> {
         self.as_object()?.find(key)
     }
@@ -167,7 +166,7 @@ impl PartialEq for Node {
 }
 
 impl Serialize for Node {
-    /// Writes the value as data: keys as written, repeated blocks as a list, of other repeats the last.
+    /// Writes the value as data: keys as written, repeated blocks as a list, and the last of other repeated values.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.kind {
             Kind::Null => serializer.serialize_unit(),
@@ -182,7 +181,7 @@ impl Serialize for Node {
 }
 
 impl<'de> Deserialize<'de> for Node {
-    /// Takes any value, without positions. This is how a struct keeps a part of its input opaque.
+    /// Reads any value, without positions. With this type a struct keeps a part of its input opaque.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NodeVisitor)
     }
@@ -191,12 +190,12 @@ impl<'de> Deserialize<'de> for Node {
 // === impl Object ===
 
 impl Object {
-    /// The last value written under a key, compared as [`same_key`] does.
+    /// The last value under this key. Keys are compared with [`same_key`].
     pub fn find(&self, key: &str) -> Option<&Node> {
         self.members.iter().rev().find(|entry| same_key(&entry.key, key)).map(|entry| &entry.value)
     }
 
-    /// The members grouped by their exact key, groups in order of first appearance.
+    /// The members grouped by exact key. The groups are in order of first appearance.
     pub fn groups(&self) -> Vec<(&Member, Vec<&Node>)> {
         group(self.members.iter())
     }
@@ -216,8 +215,8 @@ pub(crate) fn group<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<(&'a M
     groups
 }
 
-/// The values a repeated key stands for when nothing is known of the target: all objects if every one is an
-/// object or a list of objects, which is what repeated blocks mean.
+/// The objects under a repeated key if the target is unknown: repeated blocks, which means that each value is an object
+/// or a list of objects. Otherwise `None`.
 pub(crate) fn repeated_objects<'a>(values: &[&'a Node]) -> Option<Vec<&'a Node>> {
     let mut objects = Vec::with_capacity(values.len());
     for value in values {

@@ -1,4 +1,4 @@
-//! What one decoding carries along: how to read, the way down, and what was found.
+//! The state of one decoding: its options, the path to the current value, and the faults.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,39 +8,39 @@ use crate::limits::{DIAGNOSTICS_MAX, SUGGESTED_KEY_CHARS_MAX};
 use crate::spelling::{camel_case, edits, edits_max, snake_case};
 use crate::tree::{Member, Pos, plain_key, same_key};
 
-/// How to read what the types leave open.
+/// The options of decoding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Options {
-    /// Refuse a key that is given twice, unless it is a block in a list or a label in a map. Otherwise the
-    /// last scalar wins and lists join.
+    /// Refuse a repeated key, unless it is a block in a list or a label in a map. Otherwise the last scalar wins and
+    /// lists are joined.
     pub strict_duplicates: bool,
-    /// Let values turn into each other: `"80"` is a number and `80` is a string where the target asks for it,
-    /// a single value is a list of one, a list of one object is that object.
+    /// Convert values: `"80"` to a number and `80` to a string if the target needs it, a single value to a list of one,
+    /// and a list of one object to that object.
     pub weak: bool,
-    /// Keys at the top that were read already: they are passed over, and are known where a key is misspelt.
+    /// Top-level keys that the caller has already read. They are skipped, and may be suggested for a misspelt key.
     pub beside: &'static [&'static str],
-    /// Pass over keys at the top that no field is named for: they are somebody else's.
+    /// Skip top-level keys without a field; other code reads them.
     pub partial: bool,
-    /// Tell the key that was probably meant in the style of the one that was written: `port` for `prot`, `Port` for
-    /// `Prot`. Otherwise it is told as the field is declared.
+    /// Suggest keys in the style of the written key: `port` for `prot`, `Port` for `Prot`. Otherwise suggest the
+    /// field's declared name.
     pub written_style: bool,
 }
 
 impl Default for Options {
-    /// What configuration files want: unknown keys are faults, repeats are not, values convert.
+    /// The options for configuration files: unknown keys are faults, repeated keys are not, and values are converted.
     fn default() -> Self {
         Self { strict_duplicates: false, weak: true, beside: &[], partial: false, written_style: true }
     }
 }
 
-/// What one decoding carries along.
+/// The state of one decoding.
 pub(super) struct Context<'a> {
     pub(super) options: Options,
     pub(super) source: &'a str,
     pub(super) found: RefCell<Vec<Diagnostic>>,
 }
 
-/// The way down to a value, linked upwards through the stack.
+/// The path to a value, as a linked list on the stack.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     Root,
@@ -48,7 +48,7 @@ pub(super) enum Path<'a> {
     Index(&'a Self, usize),
 }
 
-/// The error that travels through serde; the innermost value it passes gives it its place.
+/// The error type for serde. The innermost value that the error passes sets its position.
 #[derive(Debug)]
 pub(super) struct Error {
     pub(super) fault: Fault,
@@ -58,7 +58,7 @@ pub(super) struct Error {
 // === impl Context ===
 
 impl Context<'_> {
-    /// Whether a key at that place is somebody else's.
+    /// Whether a top-level key is left to other code.
     pub(super) fn passes_over(&self, key: &str, path: &Path<'_>) -> bool {
         let Options { beside, partial, .. } = self.options;
         matches!(path, Path::Root) && (partial || beside.iter().any(|other| same_key(other, key)))
@@ -138,7 +138,7 @@ impl serde::de::Error for Error {
     }
 }
 
-/// The field whose name is fewest edits away, if that is at most a third of the key.
+/// The field whose name has the fewest edits to the key, if these are at most a third of the key's length.
 fn nearest(key: &str, fields: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     if key.chars().nth(SUGGESTED_KEY_CHARS_MAX).is_some() {
         return None;

@@ -1,41 +1,41 @@
-//! What is wrong with an input, and where.
+//! Faults of an input and their positions.
 
 use std::fmt;
 
 use crate::limits::QUOTED_CHARS_MAX;
 use crate::tree::Pos;
 
-/// One fault of an input, with all a person needs to mend it.
+/// A fault of an input, with all the information that a person needs to correct it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Diagnostic {
-    /// What the text was: a file name, `-hcl`, `request body`.
+    /// The name of the text: a file name, `-hcl`, `request body`.
     pub source: String,
-    /// Where the fault is; line 0 if the value was not read from a text.
+    /// The position of the fault. Line 0 if the value does not come from a text.
     pub pos: Pos,
-    /// The keys down to the fault as they were written, `services[1].port`; empty for the whole.
+    /// The path of keys as written, such as `services[1].port`. Empty for the whole input.
     pub path: String,
-    /// What is wrong.
+    /// The kind of fault.
     pub fault: Fault,
 }
 
-/// What is wrong with one value or key.
+/// The kinds of faults of a value or key.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// No field is named for this key.
+    /// The key has no field.
     #[error("unknown key {}{}", quoted(key), suggested(suggestion.as_deref()))]
     UnknownKey {
         /// The key as written.
         key: String,
-        /// The nearest field, if one is near, spelt as the options want it.
+        /// The nearest field, if one is near, spelt as the options require.
         suggestion: Option<String>,
     },
-    /// The key is given more than once and only one value has a meaning here.
+    /// The key is repeated, but only one value is allowed.
     #[error("given {count} times; only one is allowed here")]
     Repeated {
-        /// How often it is given.
+        /// How often the key occurs.
         count: usize,
     },
-    /// The value cannot become what is wanted; the text says what was found and what is wanted.
+    /// The value cannot be converted. The text says what was found and what was expected.
     #[error("{0}")]
     Value(String),
 }
@@ -56,7 +56,7 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-/// The first characters of a text that may be of any length.
+/// The first characters of a text of any length.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

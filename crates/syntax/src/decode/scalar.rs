@@ -1,10 +1,10 @@
-//! What scalars become where the target asks for another one.
+//! Conversions between scalars.
 
 use crate::tree::{Kind, Node};
 
 use super::fault::{Fault, quoted};
 
-/// A number of either form.
+/// An integer or a floating-point number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Number {
     Int(i64),
@@ -26,7 +26,7 @@ pub(super) fn boolean(node: &Node, weak: bool) -> Result<bool, Fault> {
     value.ok_or_else(|| wanted("true or false", node))
 }
 
-/// An integer if the value is one; a floating-point number only if it has a fraction or is too large.
+/// An integer if possible. A floating-point number only if it has a fraction or is too large.
 pub(super) fn integer(node: &Node, weak: bool) -> Result<Number, Fault> {
     let number = match &node.kind {
         Kind::Int(value) => Some(Number::Int(*value)),
@@ -52,7 +52,7 @@ pub(super) fn float(node: &Node, weak: bool) -> Result<f64, Fault> {
     number.ok_or_else(|| wanted("a number", node))
 }
 
-/// Text; booleans become `1` and `0`, as in Consul's decoder.
+/// Text. Booleans become `1` and `0`, as in Consul's decoder.
 pub(super) fn text(node: &Node, weak: bool) -> Result<String, Fault> {
     match &node.kind {
         Kind::String(text) => Ok(text.clone()),
@@ -66,7 +66,7 @@ pub(super) fn text(node: &Node, weak: bool) -> Result<String, Fault> {
     }
 }
 
-/// Digits in Go's notation for integers of any base: `0x1f`, `0o17`, `017`, `0b1`, `15`.
+/// Reads an integer in Go's notation, in any base: `0x1f`, `0o17`, `017`, `0b1`, `15`.
 pub(crate) fn parse_integer(digits: &str, negative: bool) -> Option<i64> {
     let (radix, digits) = match digits.as_bytes() {
         [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
@@ -90,7 +90,7 @@ fn parse_text(text: &str) -> Option<i64> {
     }
 }
 
-/// The integer equal to this number, if its size allows no doubt about which one was meant.
+/// The equal integer, if the number is small enough to be exact.
 fn whole(value: f64) -> Option<i64> {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     (value.fract() == 0.0 && value.abs() <= EXACT_MAX).then_some(value as i64)

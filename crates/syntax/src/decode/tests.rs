@@ -1,4 +1,4 @@
-//! Trees decoded into records of either style.
+//! Tests of decoding trees to records of both styles.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

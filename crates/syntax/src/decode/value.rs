@@ -1,4 +1,4 @@
-//! The serde side of decoding: a value is every node written under one key.
+//! The implementation of serde's traits. A value is all nodes written under one key.
 
 use serde::de::value::{BorrowedStrDeserializer, I64Deserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -11,10 +11,10 @@ use super::context::{Context, Error, Path};
 use super::fault::Fault;
 use super::scalar::{self, Number, wanted};
 
-/// A type of this name over whole nanoseconds is a length of time, and may be written as Go writes one.
+/// The name of newtypes over nanoseconds that may also be written in Go's notation for durations.
 const SPAN: &str = "Span";
 
-/// All that was written under one key, in order.
+/// All nodes written under one key, in order.
 #[derive(Clone)]
 pub(super) struct Value<'de, 'c> {
     context: &'c Context<'c>,
@@ -50,7 +50,7 @@ impl<'de, 'c> Value<'de, 'c> {
         Error::new(Fault::Repeated { count: self.earlier.len() + 1 })
     }
 
-    /// The node that counts where only one can.
+    /// The node that applies if only one is allowed.
     fn single(&self) -> Result<&'de Node, Error> {
         if self.context.options.strict_duplicates && !self.earlier.is_empty() {
             return Err(self.repeated());
@@ -58,7 +58,7 @@ impl<'de, 'c> Value<'de, 'c> {
         Ok(self.last)
     }
 
-    /// The objects written here, lists of objects opened; none for `null`.
+    /// The objects of this value, including those in lists of objects. Empty for `null`.
     fn objects(&self, what: &str) -> Result<Vec<&'de Node>, Error> {
         if self.earlier.is_empty() && self.is_null() {
             return Ok(Vec::new());
@@ -74,7 +74,7 @@ impl<'de, 'c> Value<'de, 'c> {
         })
     }
 
-    /// The members of the one object that may be written here.
+    /// The members of the only object that is allowed here.
     fn members(&self, what: &str) -> Result<Members<'de, 'c>, Error> {
         let objects = self.objects(what)?;
         if objects.len() > 1 {
@@ -215,7 +215,7 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        // A scalar written twice is one scalar, not a list of two; lists and objects join.
+        // A repeated scalar is one scalar, not a list of two. Repeated lists and objects are joined.
         let nodes: Vec<_> =
             if self.nodes().all(is_scalar) { vec![self.single()?] } else { self.nodes().collect() };
         let strict = self.context.options.strict_duplicates && nodes.len() > 1;
@@ -297,9 +297,9 @@ fn members<'a>(objects: &[&'a Node]) -> impl Iterator<Item = &'a Member> {
     objects.iter().filter_map(|node| node.as_object()).flat_map(|object| &object.members)
 }
 
-/// One key of an object as the target shall see it.
+/// A key of an object and its values.
 struct NamedMember<'de> {
-    /// What the target is told: the field's name for a struct, the key as written for a map.
+    /// The name for the target: the field's name for a struct, the key as written for a map.
     name: &'de str,
     /// The key as written, for messages.
     written: &'de Member,
@@ -322,8 +322,7 @@ impl<'de, 'c> Members<'de, 'c> {
         Self { context, path, rest: members.into_iter(), next: None }
     }
 
-    /// Renames the keys to the fields they mean, joins keys that mean the same field, reports the others, and
-    /// drops fields that are `null`.
+    /// Renames keys to their fields, joins keys of the same field, reports unknown keys, and drops `null` fields.
     fn for_fields(mut self, fields: &'static [&'static str]) -> Self {
         let mut known: Vec<NamedMember<'de>> = Vec::new();
         for member in self.rest {
@@ -395,7 +394,7 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
     }
 }
 
-/// An enum: a string names a variant without content, an object of one key a variant with content.
+/// An enum: a string for a variant without content, or an object with one key for a variant with content.
 struct Variant<'de, 'c> {
     value: Value<'de, 'c>,
 }

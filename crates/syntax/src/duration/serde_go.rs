@@ -1,7 +1,7 @@
-//! Durations in serde fields: read from `"10s"` or integer nanoseconds, written as `"10s"`.
+//! Durations in serde fields: read from `"10s"` or from integer nanoseconds, written as `"10s"`.
 //!
-//! `#[serde(with = "concord_syntax::duration::serde_go", default)]` on a `Duration`,
-//! `serde_go::option` on an `Option<Duration>`; there an empty string means none.
+//! Use `#[serde(with = "concord_syntax::duration::serde_go", default)]` on a `Duration`, and `serde_go::option` on an
+//! `Option<Duration>`, where an empty string means `None`.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde::ser::Serializer;
 
 use super::{format, parse};
 
-/// Reads a duration from Go's notation or a count of nanoseconds.
+/// Reads a duration from Go's notation or from a number of nanoseconds.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(GoDuration).map(Option::unwrap_or_default)
 }
@@ -21,11 +21,11 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
     serializer.serialize_str(&format(*duration))
 }
 
-/// The same for a duration that may be left out.
+/// The same for an optional duration.
 pub mod option {
     use super::{Deserializer, Duration, GoDuration, Serializer, format};
 
-    /// Reads a duration; none from `null` or an empty string.
+    /// Reads a duration. `null` and an empty string become `None`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         deserializer.deserialize_any(GoDuration)
     }

@@ -1,4 +1,4 @@
-//! Spans as Go writes them.
+//! Tests of durations in Go's notation.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! HCL1 compared with the same data in JSON, and its refusals.
+//! Compares HCL1 with the same data in JSON, and tests what is refused.
 
 use crate::{hcl, json};
 
-/// Parses HCL and compares with the same data in JSON.
+/// Parses HCL and compares it with the same data in JSON.
 #[track_caller]
 fn check(text: &str, expected: &str) {
     let node = hcl::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));

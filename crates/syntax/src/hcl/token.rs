@@ -1,9 +1,9 @@
-//! The words of HCL1: white space and comments, identifiers, numbers, strings, heredocs.
+//! The tokens of HCL1: white space and comments, identifiers, numbers, strings, heredocs.
 
 use crate::cursor::{Cursor, hex_digits};
 use crate::tree::{Kind, SyntaxError};
 
-/// Passes over white space and comments.
+/// Skips white space and comments.
 pub(super) fn space(cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
     loop {
         cursor.take_while(char::is_whitespace);
@@ -30,7 +30,7 @@ pub(super) fn identifier<'a>(cursor: &mut Cursor<'a>) -> &'a str {
     cursor.take_while(|c| begins_identifier(c) || c.is_numeric() || matches!(c, '-' | '.'))
 }
 
-/// A decimal, octal (`0755`) or hexadecimal (`0x1f`) integer, or a floating-point number.
+/// Reads a decimal, octal (`0755`) or hexadecimal (`0x1f`) integer, or a floating-point number.
 pub(super) fn number(cursor: &mut Cursor<'_>) -> Result<Kind, SyntaxError> {
     let start = *cursor;
     let text = cursor.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.' | '_'));
@@ -56,7 +56,7 @@ pub(super) fn number(cursor: &mut Cursor<'_>) -> Result<Kind, SyntaxError> {
     }
 }
 
-/// A string in double quotes. Inside `${…}` nothing is an escape and quotes and line ends are allowed.
+/// Reads a string in double quotes. Inside `${…}` there are no escapes, and quotes and line ends are allowed.
 pub(super) fn string(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let start = *cursor;
     let unclosed = || start.fault("this string is never closed");
@@ -87,7 +87,7 @@ pub(super) fn string(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     }
 }
 
-/// The rest of an escape after its backslash, as in Go's string literals.
+/// Reads an escape sequence after its backslash, as in Go's string literals.
 fn escape(cursor: &mut Cursor<'_>, text: &mut String) -> Result<(), SyntaxError> {
     let here = *cursor;
     let code = match cursor.bump() {
@@ -125,8 +125,8 @@ fn take_octal<'a>(cursor: &mut Cursor<'a>) -> &'a str {
     })
 }
 
-/// `<<EOF` or `<<-EOF` up to the line that holds only the marker. The text keeps its last line end. With
-/// `-`, the indentation of the marker is taken off every line if every line has it.
+/// Reads `<<EOF` or `<<-EOF` up to the line that consists only of the marker. The text keeps its last line end. With
+/// `-`, the marker's indentation is removed from all lines if all lines have it.
 pub(super) fn heredoc(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let start = *cursor;
     if !cursor.eat("<<") {

@@ -1,4 +1,4 @@
-//! JSON with positions, and its refusals.
+//! Tests of JSON with positions, and of what is refused.
 
 use crate::json;
 use crate::tree::{Kind, Node, Pos};

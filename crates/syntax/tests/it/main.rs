@@ -1,11 +1,11 @@
-//! What holds for every text and every tree.
+//! Properties of all texts and trees.
 
 use std::time::Duration;
 
 use concord_syntax::{Kind, Member, Node, Object, Pos, decode, duration, hcl, json};
 use proptest::prelude::*;
 
-/// Any tree of few levels. With `hcl`, only what HCL can write: no null, floats with a fraction.
+/// Any tree of few levels. With `hcl`, only values that HCL can express: no null, and floats with a fraction.
 fn nodes(hcl: bool) -> impl Strategy<Value = Node> {
     let null = if hcl { Kind::Bool(true) } else { Kind::Null };
     let leaf = prop_oneof![
@@ -33,7 +33,7 @@ fn objects(values: impl Strategy<Value = Node>) -> impl Strategy<Value = Node> {
     })
 }
 
-/// Writes HCL in the sparest form: no line ends, commas only where they must be.
+/// Writes HCL in its shortest form: no line ends, and only necessary commas.
 fn print_hcl(node: &Node, out: &mut String) {
     match &node.kind {
         Kind::Null => unreachable!("HCL has no null"),
@@ -79,7 +79,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Text that looks enough like a configuration to get past the first character.
+/// Text that resembles configuration, so that parsers get past the first character.
 fn near_texts() -> impl Strategy<Value = String> {
     proptest::collection::vec(
         prop_oneof![
@@ -151,7 +151,7 @@ proptest! {
         if let Ok(theirs) = serde_json::from_str::<serde_json::Value>(&text) {
             prop_assert_eq!(ours, Some(theirs));
         } else if let Some(ours) = ours {
-            // The two differ on purpose: unpaired surrogates and the byte order mark.
+            // The two differ on purpose about unpaired surrogates and the byte order mark.
             prop_assert!(text.contains("\\u") || text.starts_with('\u{feff}'), "{:?} read as {}", text, ours);
         }
     }
