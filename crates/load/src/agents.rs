@@ -1,13 +1,13 @@
-//! Agents to put load on: as a user starts them, and ready for everything.
+//! Starts the agents that are measured, as a user would start them.
 
 use concord_e2e::{Agent, AgentOptions, World, eventually};
 
-/// How an agent is run, and how figures call it.
+/// How an agent is run, and its name in figures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// Keeps nothing.
+    /// `-dev`, without a data directory.
     Dev,
-    /// A server of one, with a data directory.
+    /// A single server with a data directory.
     Kept,
 }
 
@@ -21,7 +21,7 @@ impl Kind {
         }
     }
 
-    /// Starts one and waits until its authority has a root: before that nothing is signed.
+    /// Starts an agent and waits until its CA has a root. Before that it signs nothing.
     pub(crate) fn start(self, world: &World) -> Agent {
         let options = AgentOptions { dev: self == Self::Dev, ..AgentOptions::default() };
         let agent = world.agent("n1", options);

@@ -1,5 +1,5 @@
-//! How fast `agent/connect/authorize` answers: over kept connections of the HTTP API, and the decision
-//! alone in process, by the number of intentions there are.
+//! The speed of `agent/connect/authorize`, over kept connections of the HTTP API, and of the decision alone in this
+//! process, for several numbers of intentions.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,16 @@ use crate::figures::Figures;
 use crate::requests::{Question, beside_bare};
 use crate::spread::Spread;
 
-/// Intentions in all.
+/// Total numbers of intentions.
 const SIZES: [usize; 3] = [10, 10_000, 100_000];
-/// Intentions of one destination: more are more destinations.
+/// Maximum number of intentions of one destination. A larger total means more destinations.
 const SOURCES: usize = 1_000;
-/// Decisions between two looks at the clock in process.
+/// Decisions in this process between two readings of the clock.
 const BATCH: u32 = 1_000;
 const PATH: &str = "/v1/agent/connect/authorize";
 const DEFAULT: DefaultPolicy = DefaultPolicy { action: Action::Deny, source: DefaultSource::AclDefault };
 
-/// A caller and a callee by number; every such pair is allowed by an intention of its own.
+/// The numbers of a caller and a callee. Each pair has its own intention that allows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Pairing {
     caller: usize,
@@ -85,7 +85,7 @@ fn in_process(size: usize, lasting: Duration, figures: &mut Figures) -> Result<(
     Ok(())
 }
 
-/// How many destinations hold so many intentions.
+/// The number of destinations for this number of intentions.
 fn callees(size: usize) -> usize {
     size.div_ceil(SOURCES)
 }
@@ -112,13 +112,13 @@ fn fill(agent: &Agent, size: usize) -> Result<()> {
     Ok(())
 }
 
-/// May they? Yes, by an intention of theirs.
+/// The question whether the caller may connect. An intention of the pair allows it.
 fn ask(domain: &str, Pairing { caller, callee }: Pairing) -> Question {
     let body = format!(
         "{{\"Target\":\"callee-{callee}\",\"ClientCertURI\":\"spiffe://{domain}/ns/default/dc/dc1/svc/caller-{caller}\",\
          \"ClientCertSerial\":\"01:02\"}}"
     );
-    // A denial names no intention that allows.
+    // If the answer were a denial, it would not name this intention.
     let expected = format!("default/caller-{caller} =\\u003e default/callee-{callee}");
     Question { method: "POST", path: PATH.to_owned(), body: Some(body), expected }
 }

@@ -1,5 +1,5 @@
-//! A bare HTTP server: hyper and tokio, one answer for every request. No routes, no rights, no limits, no metrics,
-//! no log. What an endpoint of the program costs more than this is the price of being one.
+//! A bare HTTP server: hyper and tokio, with the same answer to every request. It has no routes, rights, limits,
+//! metrics or log. The difference to an endpoint of the agent is the cost of these.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,24 +20,24 @@ use tokio::runtime::Builder;
 
 use crate::usage::Group;
 
-/// Headers that belong to a connection, or that hyper writes itself.
+/// Headers of a connection, and headers that hyper writes itself.
 const OWN: [&str; 3] = ["connection", "content-length", "date"];
 
-/// A running one; it ends when it is dropped.
+/// A running bare server. It ends when it is dropped.
 pub(crate) struct BareHttp {
     pub(crate) http: Http,
     pub(crate) process: Group,
     _process: Process,
 }
 
-/// What it answers with.
+/// The answer to every request.
 struct Answer {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
 
 impl BareHttp {
-    /// One that answers with the bytes of this reply.
+    /// Starts a server that answers with the bytes of this reply.
     pub(crate) fn start(world: &World, reply: &Reply) -> Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
         let address = SocketAddr::from(([127, 0, 0, 1], pick_port()));
@@ -52,7 +52,7 @@ impl BareHttp {
     }
 }
 
-/// Runs one until it is ended from outside.
+/// Runs a bare server until the process is ended from outside.
 pub(crate) fn run(args: &[&str]) -> Result<()> {
     let [listen, headers, body] = args else { bail!("bare-http <listen> <headers.json> <body>") };
     let listen: SocketAddr = listen.parse().context("where to listen")?;
@@ -72,7 +72,7 @@ async fn serve(listen: SocketAddr, answer: Arc<Answer>) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await.context("accepting")?;
         stream.set_nodelay(true).context("setting up a connection")?;
-        // Ends with its client, or with the process.
+        // The task ends with its client or with the process.
         tokio::spawn(connection(stream, Arc::clone(&answer)));
     }
 }
@@ -81,7 +81,7 @@ async fn connection(stream: TcpStream, answer: Arc<Answer>) {
     let service = service_fn(|request: Request<Incoming>| {
         let answer = Arc::clone(&answer);
         async move {
-            // A client that breaks off is seen by the connection.
+            // If the client disconnects, the connection ends with an error anyway.
             let whole = request.into_body().collect().await.is_ok();
             let mut response = Response::new(Full::new(answer.body.clone()));
             *response.status_mut() = if whole { StatusCode::OK } else { StatusCode::BAD_REQUEST };
@@ -91,6 +91,6 @@ async fn connection(stream: TcpStream, answer: Arc<Answer>) {
     });
     let served =
         http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
-    // Whoever measures sees on the other side what fails.
+    // The measuring client sees the failure on its side.
     let _ = served.await;
 }

@@ -1,21 +1,21 @@
-//! Bootstraps of an Envoy that does what half a pair does: a TCP proxy with mutual TLS and nothing
-//! else. Static, so that no control plane is measured along with it.
+//! Bootstrap configurations for an Envoy that does the work of one half of a pair: a TCP proxy with mutual TLS. They
+//! are static, so that no control plane is measured.
 //!
-//! Made equal where it would otherwise differ: sessions are not resumed, the hybrid key exchange
-//! comes first, TLS 1.3, no delay of small packets. What it does not do and the built-in proxy does:
-//! decide an intention, log a line per connection.
+//! Settings that could differ from the built-in proxy are the same: no session resumption, the hybrid key exchange
+//! first, TLS 1.3, no delay of small packets. Unlike the built-in proxy, Envoy decides no intentions and writes no log
+//! line for each connection.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// Key exchanges in the order of the built-in proxy.
+/// Key exchanges, in the order of the built-in proxy.
 const CURVES: [&str; 3] = ["X25519MLKEM768", "X25519", "P-256"];
 const TLS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
 const TCP_PROXY: &str = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
 
-/// Files of one identity, and whom it believes.
+/// The files of one identity: chain, key and trusted roots.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     pub(crate) chain: PathBuf,
@@ -23,7 +23,7 @@ pub(crate) struct Files {
     pub(crate) roots: PathBuf,
 }
 
-/// Plain in, TLS out to a server that must be `uri`.
+/// Accepts plain TCP and connects with TLS to a server whose identity must be `uri`.
 pub(crate) fn egress(listen: SocketAddr, connect: SocketAddr, files: &Files, uri: &str) -> Value {
     let mut context = common(files);
     context["validation_context"]["match_typed_subject_alt_names"] =
@@ -40,7 +40,7 @@ pub(crate) fn egress(listen: SocketAddr, connect: SocketAddr, files: &Files, uri
     bootstrap("egress", listen, None, connect, Some(socket))
 }
 
-/// TLS in from anybody with a chain to our roots, plain out.
+/// Accepts TLS from any client with a chain to our roots and connects with plain TCP.
 pub(crate) fn ingress(listen: SocketAddr, connect: SocketAddr, files: &Files) -> Value {
     let socket = json!({
         "name": "envoy.transport_sockets.tls",

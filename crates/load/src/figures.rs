@@ -1,8 +1,8 @@
-//! What was found: figures with their units, printed as one JSON object.
+//! The results: figures with their units, printed as one JSON object.
 
 use serde_json::{Value, json};
 
-/// Figures in the order in which they were taken.
+/// Figures in the order in which they were measured.
 #[derive(Debug, Default)]
 pub(crate) struct Figures(Vec<Value>);
 
@@ -11,7 +11,7 @@ impl Figures {
         self.0.push(json!({ "what": what.into(), "value": value, "unit": unit }));
     }
 
-    /// `{"figures":[{"what":…,"value":…,"unit":…},…]}` on one line.
+    /// `{"figures":[{"what":…,"value":…,"unit":…},…]}` in one line.
     pub(crate) fn to_json(&self) -> String {
         json!({ "figures": self.0 }).to_string()
     }

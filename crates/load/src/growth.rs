@@ -1,5 +1,5 @@
-//! What a write costs when much is there already: intentions written one by one to few destinations,
-//! and how soon a server that was killed after that answers again.
+//! The cost of writes when there are many records already: intentions are written one by one to few destinations. Then
+//! the time until a killed server answers again.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ use crate::figures::Figures;
 use crate::spread::Spread;
 use crate::usage::Group;
 
-/// Intentions written.
+/// Number of intentions that are written.
 const INTENTIONS: usize = 100_000;
-/// Destinations they are for, in turn.
+/// Number of their destinations, which are used in turn.
 const DESTINATIONS: usize = 10;
-/// Writes compared at either end.
+/// Number of writes measured at the beginning and at the end.
 const SAMPLE: usize = 1_000;
-/// Kills after all is written.
+/// Number of kills after all writes.
 const KILLS: usize = 5;
-/// Questions of each kind.
+/// Number of requests of each kind.
 const QUESTIONS: usize = 20;
 
-/// What a stretch of writes took.
+/// The cost of a series of writes.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     cpu: Duration,

@@ -1,5 +1,4 @@
-//! How fast leaves are issued: through the whole program over HTTP, beside what the cryptography alone
-//! costs on one core.
+//! The rate at which leaves are issued: by an agent over HTTP, and by the cryptography alone on one core.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,11 +23,11 @@ use crate::figures::Figures;
 use crate::traffic::{in_parallel, together};
 use crate::usage::Group;
 
-/// The moment at which bare certificates are made; any would do.
+/// The time of the bare certificates. Its value does not matter.
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-/// Clients that ask at once.
+/// Clients that send requests at the same time.
 const CONNECTIONS: usize = 8;
-/// Leaves asked of one agent: it holds 4,096 at most.
+/// Maximum number of leaves from one agent, which keeps at most 4,096.
 const LEAVES_MAX: u64 = 3_000;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -41,12 +40,12 @@ pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Every leaf is of a service of its own: key made, signature asked for, checked, given out.
+/// Each leaf is for another service: the agent makes a key, requests and checks a signature, and returns the leaf.
 fn end_to_end(kind: Kind, lasting: Duration, figures: &mut Figures) -> Result<()> {
     let world = World::new();
     let (mut agent, kind) = (kind.start(&world), kind.name());
     let http = agent.http();
-    // The usual limit of fifty a second would be all that is measured.
+    // Otherwise the default limit of fifty a second would determine the result.
     let config = http.get("/v1/connect/ca/configuration").json();
     let mut settings = config["Config"].as_object().cloned().unwrap_or_default();
     settings.insert("CSRMaxPerSecond".to_owned(), json!(0));
@@ -86,7 +85,7 @@ fn end_to_end(kind: Kind, lasting: Duration, figures: &mut Figures) -> Result<()
     Ok(())
 }
 
-/// One core, no process but this one.
+/// Uses only this process, and one core.
 fn bare(lasting: Duration, figures: &mut Figures) -> Result<()> {
     let domain = TrustDomain::parse("11111111-2222-3333-4444-555555555555.consul")?;
     let identity = SpiffeId::parse(&format!("spiffe://{domain}/ns/default/dc/dc1/svc/web"))?;
@@ -138,7 +137,7 @@ fn serial(number: u64) -> Result<Serial> {
     Serial::from_counter(number).context("serials are positive")
 }
 
-/// How often a second.
+/// How often `work` runs in a second.
 fn repeated(lasting: Duration, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     let (began, mut done) = (Instant::now(), 0u32);
     while began.elapsed() < lasting {

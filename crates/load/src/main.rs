@@ -1,10 +1,9 @@
-//! `concord-load <question> [--seconds N]`: puts load on the program as a stranger would, by its
-//! public ports, and prints one JSON object of figures. `cargo xtask measure` builds it, runs it and
-//! says to which machine and commit the figures belong.
+//! `concord-load <question> [--seconds N]`: puts load on the program through its public ports, as a stranger would, and
+//! prints one JSON object of figures. `cargo xtask measure` builds it, runs it, and records the machine and the commit
+//! of the figures.
 //!
-//! Bare peers that the program is measured beside live here too: `relay` is what rustls and tokio
-//! cost alone, and an Envoy is started from a bootstrap of ours. Nothing here is part of the product
-//! and nothing here judges a figure.
+//! It also contains simple peers for comparison: `relay` shows the cost of rustls and tokio alone, and Envoy is started
+//! with a bootstrap from here. Nothing here is part of the product, and nothing here judges a figure.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -40,9 +39,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::figures::Figures;
 
-/// How long each phase lasts unless said otherwise; a whole question stays below three minutes.
+/// Default duration of each phase. All phases of a question take less than three minutes.
 const SECONDS: u64 = 5;
-/// Longer phases say no more and keep the machine busy.
+/// Longer phases give no better figures and keep the machine busy.
 const SECONDS_MAX: u64 = 10;
 
 const USAGE: &str = "concord-load authorize|reads|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
@@ -80,7 +79,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The length of a phase.
+/// Reads the duration of a phase from the arguments.
 fn lasting(args: &[&str]) -> Result<Duration> {
     let seconds = match args {
         [] => SECONDS,

@@ -1,4 +1,4 @@
-//! What an agent holds in memory: idle, and with a thousand services.
+//! The memory of an agent: idle, and with a thousand services.
 
 use std::thread;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::usage::Group;
 
-/// Services registered.
+/// Number of services that are registered.
 const SERVICES: usize = 1_000;
-/// Until what was started has come to rest.
+/// Time until a started process is idle.
 const REST: Duration = Duration::from_secs(3);
 
 pub(crate) fn run() -> Result<Figures> {

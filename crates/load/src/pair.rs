@@ -1,5 +1,5 @@
-//! The pairs that are measured beside each other: client → one half → mutual TLS → other half →
-//! service. Each half is a process of its own with as many threads as there are cores.
+//! The pairs that are compared: client → one half → mutual TLS → other half → service. Each half is a separate process
+//! with as many threads as there are cores.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::envoy::{self, Files};
 use crate::traffic;
 use crate::usage::Group;
 
-/// A running pair; its processes end with it.
+/// A running pair. Its processes end when it is dropped.
 pub(crate) struct Pair {
     pub(crate) name: &'static str,
-    /// Where a client connects.
+    /// The address for clients.
     pub(crate) front: SocketAddr,
     pub(crate) processes: Group,
     _halves: Halves,
@@ -28,7 +28,7 @@ enum Halves {
     Others(Vec<Process>),
 }
 
-/// Identities of `web` and `api` as files, for those who take no configuration from an agent.
+/// The identities of `web` and `api` as files, for peers that get no configuration from an agent.
 #[derive(Debug)]
 pub(crate) struct Identities {
     web: Files,
@@ -39,7 +39,7 @@ pub(crate) struct Identities {
 // === impl Pair ===
 
 impl Pair {
-    /// The built-in proxies, registered at an agent, with an intention that allows.
+    /// Two built-in proxies, registered with an agent, and an intention that allows the connection.
     pub(crate) fn concord(world: &World, agent: &Agent, service: SocketAddr) -> Self {
         let http = agent.http();
         let register = |body: Value| {
@@ -60,7 +60,7 @@ impl Pair {
         Self::carrying("concord", front, pids, Halves::Sidecars(halves))
     }
 
-    /// Two relays of ours.
+    /// Two of our bare relays.
     pub(crate) fn relay(world: &World, identities: &Identities, service: SocketAddr) -> Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
         let (outer, inner) = (local(pick_port()), local(pick_port()));
@@ -95,7 +95,7 @@ impl Pair {
         Self::carrying(name, front, pids, Halves::Others(halves))
     }
 
-    /// Waits until a message goes through.
+    /// Waits until the pair forwards a message.
     fn carrying(name: &'static str, front: SocketAddr, pids: Vec<u32>, halves: Halves) -> Self {
         eventually(&format!("a message goes through the {name} pair"), || traffic::open(front).ok());
         Self { name, front, processes: Group::new(pids), _halves: halves }
@@ -105,7 +105,7 @@ impl Pair {
 // === impl Identities ===
 
 impl Identities {
-    /// Leaves and roots from an agent, written to files.
+    /// Gets leaves and roots from an agent and writes them to files.
     pub(crate) fn fetch(world: &World, agent: &Agent) -> Result<Self> {
         let http = agent.http();
         let roots = http.get("/v1/agent/connect/ca/roots").json();
@@ -127,7 +127,7 @@ impl Identities {
     }
 }
 
-/// The Envoy to measure beside, if there is one.
+/// The Envoy program for the comparison, if there is one.
 pub(crate) fn envoy_program() -> Option<PathBuf> {
     std::env::var_os("CONCORD_TEST_ENVOY").filter(|path| !path.is_empty()).map(PathBuf::from)
 }

@@ -1,7 +1,7 @@
-//! The service behind the proxies: sends back what it gets, or swallows so many bytes.
+//! The service behind the proxies: it echoes or discards bytes.
 //!
-//! The first byte of a connection says which: [`ECHO`], then anything; or [`SINK`], then again and
-//! again a length in eight bytes and so many bytes, each such piece answered by one byte.
+//! The first byte of a connection decides. [`ECHO`] is followed by any bytes. [`SINK`] is followed by pieces: each has
+//! a length in eight bytes and this number of bytes, and is answered with one byte.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
-/// First byte of a connection whose bytes come back.
+/// First byte of a connection whose bytes are echoed.
 pub(crate) const ECHO: u8 = b'e';
-/// First byte of a connection whose bytes are swallowed.
+/// First byte of a connection whose bytes are discarded.
 pub(crate) const SINK: u8 = b's';
-/// Bytes read at once: more than any proxy sends at once.
+/// Bytes read at once: more than a proxy sends at once.
 const BUFFER: usize = 64 << 10;
-/// One worker: the machine's cores belong to what is measured.
+/// One worker, so that the other cores are free for the measured processes.
 const WORKERS: usize = 1;
 
-/// A running service; it ends when it is dropped.
+/// A running service. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Peer {
     addr: SocketAddr,
@@ -44,9 +44,9 @@ impl Peer {
 
 async fn accept(listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
-        // Ends with its peer, or with the runtime.
+        // The task ends with its peer or with the runtime.
         tokio::spawn(async move {
-            // A peer that goes away ends its connection; who measures sees that on the other side.
+            // If a peer disconnects, the measuring client sees it on its side.
             let _ = serve(stream).await;
         });
     }

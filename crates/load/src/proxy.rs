@@ -1,8 +1,8 @@
-//! The L4 proxy pair beside a bare rustls pair and an Envoy pair, all alive at once: each phase is run
-//! through every pair before the next phase, so that a machine that changes changes for all.
+//! The L4 proxy pair in comparison with a bare rustls pair and an Envoy pair. All run at the same time, and each phase
+//! runs through all pairs before the next one, so that changes of the machine affect all pairs.
 //!
-//! Counted is the processor time of the two halves, not of client and service, which share the cores
-//! with them. The first leg is plain, the second mutual TLS, the third plain.
+//! The processor time is that of the two halves, without client and service, which share the cores with them. The first
+//! leg is plain TCP, the second mutual TLS, the third plain TCP.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -17,13 +17,13 @@ use crate::pair::{Identities, Pair, envoy_program};
 use crate::peer::Peer;
 use crate::traffic::{self, MESSAGE, together};
 
-/// Connections that send at once, in turn.
+/// Numbers of connections that send at the same time, one after the other.
 const CONNECTIONS: [usize; 2] = [1, 32];
-/// Threads that open connections.
+/// Number of threads that open connections.
 const OPENERS: usize = 4;
-/// Connections held open and idle, to see what one costs in memory.
+/// Number of idle open connections, to measure the memory of one.
 const HELD: usize = 1_000;
-/// Until what was opened or closed has come to rest.
+/// Time until the processes are idle after connections were opened or closed.
 const REST: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(lasting: Duration) -> Result<Figures> {
@@ -62,7 +62,7 @@ pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     Ok(figures)
 }
 
-/// What client and service alone take.
+/// Measures client and service without a proxy.
 fn without_a_proxy(
     service: SocketAddr,
     connections: usize,

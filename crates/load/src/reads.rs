@@ -1,5 +1,4 @@
-//! What a read of the HTTP API costs: the health of a service, from the catalog and from the agent's cache, and a
-//! leaf that is there already.
+//! The cost of reads over HTTP: a service's health, from the catalog and from the agent's cache, and an existing leaf.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::requests::{Question, beside_bare};
 
-/// Instances of the service that is read.
+/// Number of instances of the service.
 const INSTANCES: usize = 3;
 
 pub(crate) fn run(lasting: Duration) -> Result<Figures> {

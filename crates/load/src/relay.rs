@@ -1,8 +1,8 @@
-//! A bare pair of relays: rustls, tokio and a copy loop. No mesh: no intention, no balancing, no
-//! metric, no log, no deadline. What the proxy costs more than this is the price of being one.
+//! A bare pair of relays: rustls, tokio and a copy loop, without intentions, balancing, metrics, log or deadlines. The
+//! difference to the proxy is the cost of these.
 //!
-//! Chains are verified on both sides and names are not, as with SPIFFE names the standard verifier
-//! cannot; sessions are not resumed. Like the proxy it offers the hybrid key exchange first.
+//! Both sides verify chains but no names, because the standard verifier cannot verify SPIFFE names. Sessions are not
+//! resumed. Like the proxy, the relays offer the hybrid key exchange first.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 /// Bytes copied at once: one TLS record.
 const BUFFER: usize = 16 << 10;
 
-/// A chain, its key, and whom to believe.
+/// A chain, its key and the trusted roots.
 struct Trust {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -32,16 +32,16 @@ struct Trust {
     provider: Arc<CryptoProvider>,
 }
 
-/// Which half of the pair.
+/// One half of the pair.
 #[derive(Clone)]
 enum Half {
-    /// Plain in, TLS out.
+    /// Accepts plain TCP, connects with TLS.
     Egress(TlsConnector),
-    /// TLS in, plain out.
+    /// Accepts TLS, connects with plain TCP.
     Ingress(TlsAcceptor),
 }
 
-/// Runs one half until it is ended from outside.
+/// Runs one half until the process is ended from outside.
 pub(crate) fn run(args: &[&str]) -> Result<()> {
     let [half, listen, connect, chain, key, roots] = args else {
         bail!("relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>")
@@ -64,7 +64,7 @@ async fn serve(half: Half, listen: SocketAddr, connect: SocketAddr) -> Result<()
         let (stream, _) = listener.accept().await.context("accepting")?;
         let half = half.clone();
         tokio::spawn(async move {
-            // Whoever measures sees a failure as the end of the connection.
+            // The measuring client sees a failure as the end of its connection.
             let _ = half.carry(stream, connect).await;
         });
     }
@@ -148,7 +148,7 @@ impl Trust {
     }
 }
 
-/// Believes whoever shows a chain to our roots, whatever its name.
+/// Accepts every peer with a chain to our roots, whatever its name.
 #[derive(Debug)]
 struct ChainOnly {
     roots: Arc<RootCertStore>,

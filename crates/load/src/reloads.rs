@@ -1,6 +1,6 @@
-//! Certificates that are replaced while the API is asked 200 times a second over HTTPS: how many requests fail.
+//! Replaces certificates while clients send 200 requests a second over HTTPS, and counts failed requests.
 //!
-//! Half of the askers keep their connection and half dial anew each time; the authority changes with every reload.
+//! Half of the clients keep their connection, the others connect for each request. Each reload changes the authority.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -12,11 +12,11 @@ use concord_e2e::{AgentOptions, Authority, Http, World, pick_port};
 use crate::figures::Figures;
 use crate::spread::Spread;
 
-/// Who asks.
+/// Number of clients.
 const ASKERS: u32 = 8;
-/// Requests of all of them in a second.
+/// Requests of all clients in a second.
 const PER_SECOND: u32 = 200;
-/// Between two reloads.
+/// Time between two reloads.
 const RELOAD: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(lasting: Duration) -> Result<Figures> {
@@ -64,7 +64,7 @@ pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Asks at an even pace until it is done; counts what fails.
+/// Sends requests at a regular rate until `done`, and counts failures.
 fn ask(https: &Http, kept: bool, done: &AtomicBool, failed: &AtomicUsize) -> Vec<Duration> {
     let pause = Duration::from_secs(1) * ASKERS / PER_SECOND;
     let (mut times, mut conn, mut due) = (Vec::new(), None, Instant::now());

@@ -1,5 +1,4 @@
-//! Requests over kept connections, as many at once as there are connections, beside a bare server that answers with
-//! the same bytes.
+//! Sends requests over kept connections, one at a time on each, to an agent and to a bare server with the same answers.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use crate::figures::Figures;
 use crate::traffic::{in_parallel, together};
 use crate::usage::Group;
 
-/// Kept connections that ask at once.
+/// Numbers of kept connections.
 const CONNECTIONS: [usize; 2] = [1, 16];
 
 /// One request.
@@ -20,11 +19,11 @@ pub(crate) struct Question {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) body: Option<String>,
-    /// What stands in the program's answer; any other answer fails the run.
+    /// A text in the agent's answer. Any other answer fails the run.
     pub(crate) expected: String,
 }
 
-/// Who is asked.
+/// A server that is measured.
 pub(crate) struct Asked<'a> {
     pub(crate) name: &'static str,
     pub(crate) http: &'a Http,
@@ -33,7 +32,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) answers: bool,
 }
 
-/// Asks the program and the bare server in turn, with one connection and with many, and adds what it cost.
+/// Measures the agent and the bare server in turn, with one connection and with many, and adds the figures.
 pub(crate) fn beside_bare(
     what: &str,
     (world, agent): (&World, &mut Agent),
@@ -60,7 +59,7 @@ pub(crate) fn beside_bare(
     Ok(())
 }
 
-/// One phase; the processor time of one request, in microseconds.
+/// Runs one phase. Returns the processor time of one request in microseconds.
 fn one(
     what: &str,
     asked: &Asked<'_>,

@@ -1,8 +1,8 @@
-//! Percentiles of times, over every sample: nearest rank, no buckets, no interpolation.
+//! Percentiles of all samples: nearest rank, without buckets or interpolation.
 
 use std::time::Duration;
 
-/// Samples, sorted.
+/// Sorted samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spread(Vec<Duration>);
 
@@ -16,18 +16,18 @@ impl Spread {
         self.0.len()
     }
 
-    /// The smallest sample that at least `percent` of all do not exceed; zero if there is none.
+    /// The smallest sample that is not below `percent` of all samples. Zero if there are no samples.
     pub(crate) fn at(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).or_else(|| self.0.last()).copied().unwrap_or_default()
     }
 
-    /// In microseconds.
+    /// The percentile in microseconds.
     pub(crate) fn micros(&self, percent: usize) -> f64 {
         self.at(percent).as_secs_f64() * 1e6
     }
 
-    /// In milliseconds.
+    /// The percentile in milliseconds.
     pub(crate) fn millis(&self, percent: usize) -> f64 {
         self.at(percent).as_secs_f64() * 1e3
     }

@@ -1,4 +1,4 @@
-//! How long until the program answers: a new agent, and one that comes back to its data after `kill -9`.
+//! The time until the program answers: a new agent, and one that restarts with its data after `kill -9`.
 
 use std::process::Command;
 use std::thread;
@@ -12,13 +12,13 @@ use crate::agents::Kind;
 use crate::figures::Figures;
 use crate::spread::Spread;
 
-/// Starts of each kind.
+/// Number of starts of each kind.
 const TIMES: usize = 10;
-/// Intentions that an agent comes back to.
+/// Number of intentions in the data directory.
 const INTENTIONS: usize = 1_000;
-/// Between two looks at whether it answers.
+/// Time between two checks for an answer.
 const LOOK: Duration = Duration::from_millis(1);
-/// A start that takes longer has failed.
+/// A start that takes longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run() -> Result<Figures> {
@@ -53,7 +53,7 @@ fn report(figures: &mut Figures, what: &str, times: Vec<Duration>) {
     figures.add(format!("{what}, longest of {}", spread.count()), spread.millis(100), "ms");
 }
 
-/// From the start of the process to a whole answer.
+/// The time from the start of the process to a complete answer.
 fn dev_start() -> Result<Duration> {
     let world = World::new();
     let ready = world.path("ready");

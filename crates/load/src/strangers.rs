@@ -1,8 +1,8 @@
-//! What strangers can make the program hold: floods of connections from 64 source addresses against each of its ports,
-//! beside one client with a token and an address of its own.
+//! How much memory strangers can make the program use: floods of connections from 64 source addresses to each of its
+//! ports, while one client with a token and its own address is served.
 //!
-//! Each cell of the matrix has a process of its own, at rest before the flood. Measured are the largest resident memory
-//! during the flood, how the client was served, and how long the memory takes to come back.
+//! Each cell of the table has its own process, which is idle before the flood. The figures are the largest resident
+//! memory during the flood, how the client was served, and how long it takes until the memory is released.
 
 mod attack;
 mod client;
@@ -26,23 +26,23 @@ use self::port::Port;
 use crate::figures::Figures;
 use crate::usage::Group;
 
-/// Connections of a flood.
+/// Numbers of connections of a flood.
 const CONNECTIONS: [usize; 2] = [2_000, 10_000];
-/// How long a flood goes on once it has begun.
+/// Duration of a flood.
 const FLOOD: Duration = Duration::from_secs(12);
-/// Until what was started has come to rest.
+/// Time until a started process is idle.
 const REST: Duration = Duration::from_secs(3);
-/// Time the memory has to come back.
+/// Maximum time until the memory is released.
 const RETURN: Duration = Duration::from_secs(30);
-/// How much above its start it may stay, in percent.
+/// Increase of memory that may remain, in percent.
 const RETURN_PERCENT: f64 = 20.0;
-/// Between two looks at memory.
+/// Time between two readings of the memory.
 const LOOK: Duration = Duration::from_millis(50);
-/// Services with tags of half a megabyte each: one list of them is an answer of eight.
+/// Number of services, and kilobytes of tags of each. A list of all of them is an answer of eight megabytes.
 const LARGE: (usize, usize) = (16, 500);
 
-/// The cells with sense. HTTP and gRPC in clear have no TLS, HTTP/1.1 no PING; past its handshake the public listener has no
-/// strangers.
+/// The useful combinations. Plain HTTP and gRPC have no TLS, and HTTP/1.1 has no PING. Strangers cannot get past the
+/// handshake of the public listener.
 const CELLS: [(Port, Attack); 17] = [
     (Port::Http, Attack::Silent),
     (Port::Http, Attack::HalfHead),
@@ -63,7 +63,7 @@ const CELLS: [(Port, Attack); 17] = [
     (Port::Public, Attack::HalfHello),
 ];
 
-/// Runs all cells, or those whose name begins with a text; with a number of connections or the usual two.
+/// Runs all cells, or those whose name starts with a text, with the given or both default numbers of connections.
 pub(crate) fn run(args: &[&str]) -> Result<Figures> {
     let (only, sizes) = match args {
         [] => ("", CONNECTIONS.to_vec()),
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &[&str]) -> Result<Figures> {
     for (port, attack) in CELLS {
         for connections in &sizes {
             let name = format!("{}, {}, {connections}", port.name(), attack.name());
-            // From its beginning, for HTTPS holds HTTP's name.
+            // Compare the start: "HTTPS" contains "HTTP".
             if name.starts_with(only) {
                 eprintln!("{name}");
                 cell(&name, port, attack, *connections, &mut figures)?;
@@ -85,12 +85,12 @@ pub(crate) fn run(args: &[&str]) -> Result<Figures> {
     Ok(figures)
 }
 
-/// What is flooded, alive.
+/// The process under attack and its client.
 struct Target {
     process: Group,
     addr: SocketAddr,
     client: Client,
-    /// How strangers speak TLS.
+    /// The TLS settings of the strangers.
     tls: Option<Arc<ClientConfig>>,
     _alive: (Agent, Option<Mesh>),
 }
@@ -135,7 +135,7 @@ fn cell(name: &str, port: Port, attack: Attack, connections: usize, figures: &mu
 }
 
 fn start(world: &World, port: Port) -> Result<Target> {
-    // Everybody may read, so that strangers can ask for something large; only the client has a token.
+    // All may read, so that strangers can request a large answer. Only the client has a token.
     let acl = format!(
         "acl {{ enabled = true default_policy = \"allow\" tokens {{ initial_management = \"{TOKEN}\" }} }}"
     );

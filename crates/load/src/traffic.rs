@@ -1,5 +1,4 @@
-//! Clients of the pairs: blocking sockets on threads, each phase bounded by time; a client that comes
-//! late to its phase still does its work once.
+//! Clients of the pairs: blocking sockets on threads. Phases have a time limit; a late client still does its work once.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,20 +12,20 @@ use crate::spread::Spread;
 
 /// Bytes of a request and of its answer.
 pub(crate) const MESSAGE: usize = 128;
-/// Bytes written at once in bulk.
+/// Bytes of one write in bulk.
 const CHUNK: usize = 64 << 10;
-/// Bytes between two looks at the clock in bulk.
+/// Bytes between two readings of the clock in bulk.
 const PIECE: u64 = 32 << 20;
-/// A connection that stays silent so long has failed.
+/// A connection that is silent for this time has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection whose bytes come back.
+/// Opens a connection whose bytes are echoed.
 pub(crate) fn open(target: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    // With the first message: one write, as a client does.
+    // One write together with the first message, as a real client does.
     let mut first = [b'.'; MESSAGE + 1];
     first[0] = ECHO;
     stream.write_all(&first)?;
@@ -34,12 +33,12 @@ pub(crate) fn open(target: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// So many connections that have carried a message each.
+/// Opens this number of connections. Each has transferred a message.
 pub(crate) fn open_many(target: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
     (0..count).map(|n| open(target).with_context(|| format!("connection {n} to {target}"))).collect()
 }
 
-/// Messages there and back on each connection at once; the times of all.
+/// Sends messages and waits for their echo, on all connections in parallel. Returns all times.
 pub(crate) fn round_trips(streams: &mut [TcpStream], lasting: Duration) -> Result<Spread> {
     let until = Instant::now() + lasting;
     in_parallel(streams, |stream| {
@@ -56,8 +55,7 @@ pub(crate) fn round_trips(streams: &mut [TcpStream], lasting: Duration) -> Resul
     })
 }
 
-/// New connections one after the other in each of `workers` threads: from connect to the end of the
-/// first answer.
+/// Opens connections in each of `workers` threads, one after another. A time ends with the first answer.
 pub(crate) fn new_connections(target: SocketAddr, workers: usize, lasting: Duration) -> Result<Spread> {
     let until = Instant::now() + lasting;
     in_parallel(&mut vec![target; workers], |target| {
@@ -73,7 +71,7 @@ pub(crate) fn new_connections(target: SocketAddr, workers: usize, lasting: Durat
     })
 }
 
-/// As many bytes as go one way on one connection; how many they were.
+/// Sends as many bytes as possible in one direction on one connection. Returns their number.
 pub(crate) fn bulk(target: SocketAddr, lasting: Duration) -> Result<u64> {
     let until = Instant::now() + lasting;
     let mut sent = 0;
@@ -100,7 +98,7 @@ pub(crate) fn bulk(target: SocketAddr, lasting: Duration) -> Result<u64> {
     Ok(sent)
 }
 
-/// How figures say on how many connections something was asked at once.
+/// The number of connections as text for figures.
 pub(crate) fn together(connections: usize) -> String {
     format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
 }
@@ -111,8 +109,7 @@ fn await_message(stream: &mut TcpStream) -> io::Result<()> {
     if back == [b'.'; MESSAGE] { Ok(()) } else { Err(io::Error::other("other bytes came back")) }
 }
 
-/// One thread for each of `each`; all their times together. One failure fails the phase: a figure
-/// over the connections that happened to work would flatter.
+/// Runs one thread for each item and returns all times. One failure fails the phase, so that figures are not too good.
 pub(crate) fn in_parallel<T: Send>(
     each: &mut [T],
     work: impl Fn(&mut T) -> Result<Vec<Duration>> + Sync,

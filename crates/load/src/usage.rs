@@ -1,14 +1,14 @@
-//! What processes have used: processor time and memory, as `/proc` tells.
+//! The processor time and memory of processes, from `/proc`.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Ticks a second in `/proc/<pid>/stat`: `USER_HZ`, part of the kernel's interface on every
-/// architecture this runs on.
+/// Ticks a second in `/proc/<pid>/stat`: `USER_HZ`, a constant of the kernel's interface on all supported
+/// architectures.
 const TICKS: f64 = 100.0;
 
-/// Processes measured together.
+/// A group of processes that is measured as one.
 #[derive(Clone, Debug)]
 pub(crate) struct Group(Vec<u32>);
 
@@ -17,20 +17,20 @@ impl Group {
         Self(pids.into())
     }
 
-    /// Processor time of all, in user mode and in the kernel for them, ended threads included. The
-    /// kernel counts in steps of ten milliseconds.
+    /// Processor time of all, in user mode and in the kernel, including ended threads. The kernel counts in steps of
+    /// ten milliseconds.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let of = |pid: &u32| parse_stat(&read(*pid, "stat")?).context("no times in stat");
         self.0.iter().map(of).sum()
     }
 
-    /// Bytes that all have handed to the kernel to write, to files as to sockets.
+    /// Bytes that all have passed to the kernel for writing, to files and to sockets.
     pub(crate) fn written(&self) -> Result<f64> {
         let of = |pid: &u32| parse_io(&read(*pid, "io")?).context("no wchar in io");
         self.0.iter().map(of).sum()
     }
 
-    /// Resident memory of all, in bytes. Pages that two of them share count twice.
+    /// Resident memory of all, in bytes. Shared pages count once for each process.
     pub(crate) fn rss(&self) -> Result<f64> {
         let of = |pid: &u32| parse_status(&read(*pid, "status")?).context("no VmRSS in status");
         self.0.iter().map(of).sum()
@@ -42,8 +42,8 @@ fn read(pid: u32, name: &str) -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))
 }
 
-/// `utime` and `stime`: fields 14 and 15, counted from one. The second field is the program's name in
-/// parentheses and may contain both blanks and parentheses.
+/// `utime` and `stime`: fields 14 and 15, counted from one. The second field is the program's name in parentheses; it
+/// may itself contain blanks and parentheses.
 fn parse_stat(text: &str) -> Option<Duration> {
     let (_, after_name) = text.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);
@@ -52,14 +52,14 @@ fn parse_stat(text: &str) -> Option<Duration> {
     Some(Duration::from_secs_f64((user + system) as f64 / TICKS))
 }
 
-/// `wchar`: what was passed to calls that write, whether or not it has reached a disk.
+/// `wchar`: bytes passed to write calls, even if they have not reached a disk.
 fn parse_io(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix("wchar:"))?;
     let bytes: u64 = line.trim().parse().ok()?;
     Some(bytes as f64)
 }
 
-/// `VmRSS`, which the kernel prints in KiB.
+/// `VmRSS`, in KiB.
 fn parse_status(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -1,4 +1,4 @@
-//! What strangers send.
+//! The attacks of strangers.
 
 use std::sync::Arc;
 
@@ -10,26 +10,26 @@ use tokio_rustls::TlsConnector;
 
 use super::port::Port;
 
-/// How a stranger behaves.
+/// An attack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Attack {
-    /// Connects and says nothing.
+    /// Connects and sends nothing.
     Silent,
-    /// Sends most of a large head.
+    /// Sends most of a large head of a request.
     HalfHead,
     /// Sends a head and most of a large body.
     HalfBody,
-    /// Sends part of a large ClientHello.
+    /// Sends a part of a large ClientHello.
     HalfHello,
-    /// Asks for something large and never reads.
+    /// Requests a large answer and never reads it.
     NotReading,
-    /// Sends PING after PING.
+    /// Sends PING frames without end.
     Pings,
     /// Sends requests of 50 MiB.
     LargeRequest,
 }
 
-/// Streams a stranger opens on one gRPC connection.
+/// Number of streams on one gRPC connection.
 const STREAMS: u32 = 100;
 const MIB_50: u32 = 50 << 20;
 
@@ -46,7 +46,7 @@ impl Attack {
         }
     }
 
-    /// What is said at once.
+    /// The bytes that are sent first.
     fn words(self, port: Port) -> Vec<u8> {
         match (port, self) {
             (Port::Http | Port::Https, Self::HalfHead) => {
@@ -61,7 +61,7 @@ impl Attack {
                 b"GET /v1/agent/services HTTP/1.1\r\nHost: localhost\r\n\r\n".into()
             }
             (Port::Grpc, Self::HalfHead) => {
-                // One header whose value never ends, over frames that each belong to the head.
+                // One header with an endless value, in frames that all belong to the head.
                 let mut block = request("/concord.proxy.v1.Snapshots/SignLeaf");
                 block.extend(b"\0\x01x\x7f\xa1\x8d\x06");
                 block.resize(10_000, b'x');
@@ -70,7 +70,7 @@ impl Attack {
             (Port::Grpc, Self::HalfBody) => (0..STREAMS).fold(hello(65_535), |mut all, number| {
                 let stream = 2 * number + 1;
                 all.extend(frame(1, 4, stream, &request("/concord.proxy.v1.Snapshots/SignLeaf")));
-                // As much as the connection's window lets through, and no more.
+                // Exactly as much as the connection's window allows.
                 all.extend(frame(0, 0, stream, &message(60_000, &[b'x'; 2_500])));
                 all
             }),
@@ -85,7 +85,7 @@ impl Attack {
             }),
             (Port::Grpc, Self::Pings | Self::LargeRequest) => hello(65_535),
             (Port::Public | Port::Https, Self::HalfHello) => {
-                // A record of 16 KiB that holds the beginning of a hello of 60 KiB.
+                // A record of 16 KiB with the start of a hello of 60 KiB.
                 let mut words = b"\x16\x03\x01\x40\x00\x01\x00\xea\x60\x03\x03".to_vec();
                 words.resize(16_389, 0);
                 words.extend(b"\x16\x03\x01\x40\x00");
@@ -96,7 +96,7 @@ impl Attack {
         }
     }
 
-    /// Behaves so until the other side ends the connection, inside of TLS where that is what comes first.
+    /// Runs the attack until the server ends the connection. Does the TLS handshake first if the attack comes after it.
     pub(crate) async fn begin(
         self,
         port: Port,
@@ -128,7 +128,7 @@ impl Attack {
                     let head = frame(1, 4, stream_id, &request("/concord.proxy.v1.Snapshots/SignLeaf"));
                     let data = frame(0, 0, stream_id, &message(MIB_50, &[b'x'; 16_000]));
                     stream.write_all(&[head, data].concat()).await?;
-                    // It opens its window again when it has refused.
+                    // The server opens its window again after it has refused the request.
                     let read = stream.read(&mut [0; 4096]).await?;
                     if read == 0 {
                         break;
@@ -144,7 +144,7 @@ impl Attack {
     }
 }
 
-/// A client's first words: with a window for each stream.
+/// The preface of an HTTP/2 client, with this window for each stream.
 fn hello(window: u32) -> Vec<u8> {
     let settings = [&b"\0\x04"[..], &window.to_be_bytes()].concat();
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &settings)].concat()
@@ -156,11 +156,11 @@ fn frame(kind: u8, flags: u8, stream: u32, bytes: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), bytes].concat()
 }
 
-/// The head of a gRPC request, in the simplest form of HPACK (RFC 7541): names and values as they are.
+/// The head of a gRPC request in the simplest form of HPACK (RFC 7541), with literal names and values.
 fn request(path: &str) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap_or_default()][..], text.as_bytes()].concat();
     [
-        // POST, http, the path, a host, the content's type.
+        // The method POST, the scheme http, the path, a host and the content type.
         b"\x83\x86\x04".to_vec(),
         text(path),
         b"\x01".to_vec(),
@@ -174,7 +174,7 @@ fn request(path: &str) -> Vec<u8> {
     .concat()
 }
 
-/// A message of gRPC that says it has so many bytes.
+/// A gRPC message with the declared length `says`.
 fn message(says: u32, bytes: &[u8]) -> Vec<u8> {
     [&[0][..], &says.to_be_bytes(), bytes].concat()
 }

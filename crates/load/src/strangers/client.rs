@@ -1,4 +1,4 @@
-//! The client with a token and an address of its own: how it is served meanwhile.
+//! The client with a token and its own address. Measures how it is served during the flood.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -21,23 +21,23 @@ use crate::spread::Spread;
 /// The token of the client.
 pub(crate) const TOKEN: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
 
-/// Between two requests.
+/// Time between two requests.
 const PAUSE: Duration = Duration::from_millis(20);
-/// A request that takes longer has failed.
+/// A request that takes longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// By which way a client asks, on a new connection each time.
+/// How a client sends a request. Each request has a new connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Client {
-    /// A list over HTTP.
+    /// A request over HTTP.
     Http(Http),
-    /// A stream of snapshots, until the first one.
+    /// A stream of snapshots, until the first snapshot.
     Grpc(SocketAddr),
-    /// A message through the mesh, there and back.
+    /// A message through the mesh and back.
     Mesh(SocketAddr),
 }
 
-/// A client at work.
+/// A running client.
 pub(crate) struct Served {
     end: Arc<AtomicBool>,
     thread: JoinHandle<Result<(Spread, usize)>>,
@@ -101,7 +101,7 @@ async fn attach(addr: SocketAddr) -> Result<()> {
 }
 
 impl Served {
-    /// The times of what succeeded, and how much did not.
+    /// The times of successful requests and the number of failed ones.
     pub(crate) fn end(self) -> Result<(Spread, usize)> {
         self.end.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the client panicked"))?

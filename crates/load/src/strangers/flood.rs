@@ -1,4 +1,4 @@
-//! A flood: so many connections from 64 addresses of loopback, each opened again when it is closed.
+//! A flood: connections from 64 loopback addresses. A closed connection is opened again.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use tokio::sync::Semaphore;
 use super::attack::Attack;
 use super::port::Port;
 
-/// Addresses the flood comes from: 127.0.1.1 and on.
+/// Number of source addresses, from 127.0.1.1 on.
 const SOURCES: usize = 64;
-/// Connections of one process, below the limit of its descriptors.
+/// Maximum number of connections of one process, below its limit of file descriptors.
 const CONNECTIONS_MAX: usize = 18_000;
-/// Connections being opened at a time.
+/// Number of connections that are opened at the same time.
 const OPENING: usize = 128;
-/// Before a connection that ended is opened again.
+/// Time until a closed connection is opened again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// A connection that is not accepted by then is tried again.
+/// If a connection is not accepted within this time, it is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes a stranger's system takes in for it, so that what waits for it waits at the server.
+/// Size of the stranger's receive buffer. It is small, so that unread data stays at the server.
 const RECEIVE_BYTES: u32 = 8 * 1024;
 
-/// A running flood; it ends when it is dropped.
+/// A running flood. It ends when it is dropped.
 pub(crate) struct Flood {
     opened: Arc<AtomicU64>,
     runtime: Option<Runtime>,
 }
 
 impl Flood {
-    /// Begins; `tls` is how HTTPS is spoken.
+    /// Starts the flood. `tls` is for HTTPS.
     pub(crate) fn start(
         port: Port,
         target: SocketAddr,
@@ -56,7 +56,7 @@ impl Flood {
                     drop(turn);
                     if let Ok(Ok(stream)) = stream {
                         opened.fetch_add(1, Ordering::Relaxed);
-                        // However it ends, it is opened again.
+                        // However the connection ends, it is opened again.
                         let _ = attack.begin(port, stream, tls.as_ref()).await;
                     }
                     tokio::time::sleep(AGAIN).await;
@@ -66,7 +66,7 @@ impl Flood {
         Ok(Self { opened, runtime: Some(runtime) })
     }
 
-    /// Connections opened so far.
+    /// The number of connections opened so far.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
