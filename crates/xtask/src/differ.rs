@@ -1,6 +1,6 @@
-//! `cargo xtask differ`: builds the differential runner and hands it the arguments.
+//! `cargo xtask differ`: builds the differential runner and passes the arguments to it.
 //!
-//! What it does and what its arguments are is the runner's to say (`concord-e2e`, `differ`).
+//! The runner documents its behaviour and its arguments (`concord-e2e`, `differ`).
 
 use anyhow::Result;
 

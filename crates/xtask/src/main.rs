@@ -1,7 +1,7 @@
-//! The chores of this workspace, one verb each: `cargo xtask <verb>`.
+//! The development tasks of this workspace: `cargo xtask <verb>`.
 //!
-//! Not part of the product: nothing here is shipped, and no crate depends on it. It talks to the
-//! terminal, starts processes and reads the clock, which the product's crates may not.
+//! Xtask is not part of the product: it is not shipped, and no crate depends on it. It uses the terminal, starts
+//! processes and reads the clock, which the product's crates may not do.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program")]
 #![allow(clippy::disallowed_methods, reason = "chores run on the real clock, environment and threads")]

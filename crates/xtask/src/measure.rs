@@ -1,8 +1,7 @@
-//! `cargo xtask measure <name>`: everything with a clock in it. Tests assert nothing about wall
-//! time; figures are taken here, printed with the machine and the commit they belong to, and kept
-//! by hand in docs/performance.md.
+//! `cargo xtask measure <name>`: all measurements of time. Tests check nothing about real time. Measurements print
+//! their figures with the machine and the commit; docs/performance.md is updated by hand.
 //!
-//! To add one: a file below `measure/` with a `run` function, and a row in [`MEASUREMENTS`].
+//! To add a measurement, write a file below `measure/` with a `run` function, and a row in [`MEASUREMENTS`].
 
 use anyhow::{Result, bail};
 
@@ -18,10 +17,10 @@ mod report;
 use bench::Bench;
 use report::Report;
 
-/// One measurement, by the name it is called by.
+/// A measurement and its name on the command line.
 struct Measurement {
     name: &'static str,
-    /// What is measured, and roughly how long that takes.
+    /// What is measured, and about how long that takes.
     about: &'static str,
     run: fn(&Bench<'_>) -> Result<Report>,
 }

@@ -1,9 +1,8 @@
-//! `cargo xtask mutate`: a negative case counts only if it can fail. For each there is a small
-//! patch that breaks the guard, `crates/xtask/mutations/<id>.patch`; with the patch applied its
-//! test must go red.
+//! `cargo xtask mutate`: a test of a negative case is useful only if it can fail. For each case there is a small patch
+//! `crates/xtask/mutations/<id>.patch` that breaks the guard. With this patch the test must fail.
 //!
-//! Nothing is changed in place. The work tree is copied to a scratch directory below the target
-//! directory, patched there, tested with a target directory of its own, and put back.
+//! The work tree is not changed. It is copied to a directory below the target directory; there each patch is applied,
+//! tested with its own target directory, and reverted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,21 +25,21 @@ use scratch::Scratch;
 
 const MUTATIONS: &str = "crates/xtask/mutations";
 
-/// A broken guard may make its test hang; that is as red as a failed assertion.
+/// A broken guard may make its test hang. That counts as a failure.
 const HANG: Duration = Duration::from_secs(300);
 
-/// What became of one mutation.
+/// The result of one mutation.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// The test failed, as it must.
     Red,
-    /// The test hung, which a run of the suite would report too.
+    /// The test hung. A run of the tests would report that too.
     Hung,
-    /// The test passed although its guard was broken.
+    /// The test passed although its guard is broken.
     StillGreen,
-    /// The test is red without any mutation.
+    /// The test fails without the mutation.
     RedBefore,
-    /// The patch fits, the code does not compile.
+    /// The patch can be applied, but the code does not compile.
     DoesNotBuild,
     /// The patch, its header or its test is wrong.
     Broken(String),
@@ -100,19 +99,18 @@ fn read_mutations(root: &Path) -> Result<Vec<Mutation>> {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         mutations.push(Mutation::parse(name, &text).with_context(|| path.display().to_string())?);
     }
-    // Patches of one crate follow each other: what lies below it is then built once for all of them.
+    // Sort the patches by crate, so that the crates below it are built only once.
     mutations
         .sort_by_key(|mutation| (mutation.files.first().map(|file| file.path.clone()), mutation.id.clone()));
     Ok(mutations)
 }
 
-/// The test that a patch names, if it is one that proves the patch's case.
+/// The test that a patch names, if it belongs to the patch's case.
 fn test_of<'a>(mutation: &Mutation, proofs: &'a Proofs) -> Option<&'a TestName> {
     proofs.get(&mutation.id).into_iter().flatten().find(|test| test.to_string() == mutation.test)
 }
 
-/// Runs each test once without any patch. Before all patches, so that the whole sources are built once
-/// and not again after each patch.
+/// Runs each test once without a patch, before all patches, so that the original sources are built only once.
 fn run_unbroken<'a>(
     scratch: &Scratch,
     mutations: &[Mutation],
@@ -179,7 +177,7 @@ fn run_test(scratch: &Scratch, test: &TestName) -> Result<Outcome> {
 fn test_command(scratch: &Scratch, test: &TestName) -> std::process::Command {
     let mut command = process::cargo(scratch.tree());
     command.env("CARGO_TARGET_DIR", scratch.target());
-    // A patch changes a line or two, and nobody debugs what comes of it.
+    // A patch changes few lines, and nobody debugs the result.
     command.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "false");
     command.args(["test", "--quiet", "--color", "never", "--package", &package_name(&test.member)]);
     match &test.target {
@@ -190,7 +188,7 @@ fn test_command(scratch: &Scratch, test: &TestName) -> std::process::Command {
     command
 }
 
-/// Whether the harness found no test of that name in any binary.
+/// Whether no test binary contains the test.
 fn ran_nothing(output: &str) -> bool {
     let ran = |line: &str| {
         let count = line.strip_prefix("running ")?.split_whitespace().next()?;
@@ -241,8 +239,7 @@ mod tests {
         assert_eq!(left, ["N-55"]);
     }
 
-    /// Every patch of this tree fits the sources it patches, so that `mutate` is not the first to
-    /// notice a guard that moved.
+    /// Each patch can be applied to the current sources, so that a moved guard is noticed before `mutate` runs.
     #[test]
     fn every_patch_still_fits() {
         let root = workspace::root().unwrap();

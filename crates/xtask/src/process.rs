@@ -1,4 +1,4 @@
-//! Child processes: how chores start cargo and other programs, and what they keep of the output.
+//! Child processes: starting cargo and other programs, and reading their output.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How often a child with a deadline is asked whether it has ended.
+/// How often a child with a deadline is checked for its end.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The outcome of a child that was given a deadline.
+/// The outcome of a child with a deadline.
 #[derive(Debug)]
 pub(crate) enum Ended {
     Exited { success: bool, output: String },
     Killed,
 }
 
-/// A cargo command in `dir`, free of the variables that the outer `cargo run` sets for its child
-/// (they would otherwise reach build scripts and change their fingerprints).
+/// A cargo command in `dir`, without the variables that the outer `cargo run` sets. Otherwise they would reach build
+/// scripts and change their fingerprints.
 pub(crate) fn cargo(dir: &Path) -> Command {
     cargo_like(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), dir)
 }
 
-/// Another program that drives cargo, such as cargo-nextest, with the same clean environment.
+/// Another program that runs cargo, such as cargo-nextest, with the same environment.
 pub(crate) fn cargo_like(program: impl AsRef<OsStr>, dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(dir);
@@ -39,7 +39,7 @@ pub(crate) fn cargo_like(program: impl AsRef<OsStr>, dir: &Path) -> Command {
     command
 }
 
-/// Runs with the terminal attached; an unsuccessful exit is an error naming the step.
+/// Runs a command on the terminal. An unsuccessful exit is an error with the step's name.
 pub(crate) fn run(step: &str, command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("starting {step}"))?;
     if !status.success() {
@@ -48,7 +48,7 @@ pub(crate) fn run(step: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs silently and returns stdout; an unsuccessful exit is an error carrying stderr.
+/// Runs a command silently and returns its stdout. An unsuccessful exit is an error with its stderr.
 pub(crate) fn capture(step: &str, command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {step}"))?;
     if !output.status.success() {
@@ -57,7 +57,7 @@ pub(crate) fn capture(step: &str, command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{step} printed something that is not UTF-8"))
 }
 
-/// Runs, echoes every line of stdout and stderr as it comes, and hands each to `seen`.
+/// Runs a command, prints each line of its stdout and stderr at once, and passes each line to `seen`.
 pub(crate) fn stream(step: &str, command: &mut Command, mut seen: impl FnMut(&str)) -> Result<ExitStatus> {
     let mut child = command
         .stdin(Stdio::null())
@@ -80,7 +80,7 @@ pub(crate) fn stream(step: &str, command: &mut Command, mut seen: impl FnMut(&st
     child.wait().with_context(|| format!("waiting for {step}"))
 }
 
-/// Runs silently; ends the child, and what it has started, if it is still running after `deadline`.
+/// Runs a command silently. After `deadline` it kills the child and all processes that the child has started.
 pub(crate) fn run_within(step: &str, command: &mut Command, deadline: Duration) -> Result<Ended> {
     let mut child = command
         .process_group(0)
@@ -99,7 +99,7 @@ pub(crate) fn run_within(step: &str, command: &mut Command, deadline: Duration) 
             return Ok(Ended::Exited { success: status.success(), output });
         }
         if started.elapsed() > deadline {
-            // cargo is ended by itself otherwise, and the test that hangs goes on.
+            // Killing only cargo would leave the hanging test running.
             run("kill", Command::new("sh").arg("-c").arg(format!("kill -KILL -{}", child.id())))?;
             child.wait().with_context(|| format!("waiting for {step}"))?;
             return Ok(Ended::Killed);

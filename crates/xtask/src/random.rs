@@ -1,8 +1,8 @@
-//! `cargo xtask random`: the tests that draw at random, with other seeds than the one of the test run.
+//! `cargo xtask random`: runs randomised tests with other seeds than the normal test run.
 //!
-//! The test run draws the same every time (`.cargo/config.toml` holds its seed), so that it can be
-//! believed. What it cannot find is looked for here, round after round, each with the next seed. A
-//! round that fails says how to repeat it; what it found becomes a test of its own, named for the fault.
+//! The normal test run always uses the seed in `.cargo/config.toml`, so that it is reproducible. This command searches
+//! for more faults, in rounds with consecutive seeds. A round that fails prints how to repeat it. The fault then gets
+//! its own test, named after the fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,21 +14,21 @@ use crate::process;
 use crate::source::{self, SourceFile, code, items};
 use crate::workspace::{Workspace, package_name};
 
-/// Where proptest, and every test of [`INTERLEAVINGS`], reads the seed.
+/// The variable from which proptest, and each test in [`INTERLEAVINGS`], reads the seed.
 const SEED_VARIABLE: &str = "PROPTEST_RNG_SEED";
 
-/// Tests with a generator of their own, by the crate they are in.
+/// Tests with their own random generator, by crate.
 const INTERLEAVINGS: &[(&str, &str)] = &[
     ("agent", "n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed"),
     ("server", "n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed"),
 ];
 
-/// What is asked for: `[--seed N] [--minutes N]`.
+/// The arguments: `[--seed N] [--minutes N]`.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Wish {
-    /// The first round's seed; without one, a new one is drawn.
+    /// The seed of the first round. `None`: a new one.
     seed: Option<u64>,
-    /// Rounds begin until this many minutes have passed; 0: one round.
+    /// New rounds start until this number of minutes has passed. 0 means one round.
     minutes: u64,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// One run of all tests that draw, with one seed.
+/// Runs all randomised tests once, with one seed.
 fn round(root: &Path, tests: &BTreeMap<String, BTreeSet<String>>, seed: u64) -> Result<()> {
     let mut cargo = process::cargo(root);
     cargo.args(["test", "--locked", "--quiet", "--no-fail-fast", "--lib", "--tests"]);
@@ -94,7 +94,7 @@ fn round(root: &Path, tests: &BTreeMap<String, BTreeSet<String>>, seed: u64) -> 
     Ok(())
 }
 
-/// `test result: ok. 3 passed; …`
+/// Reads the number in `test result: ok. 3 passed; …`.
 fn passed(line: &str) -> usize {
     let count = line.strip_prefix("test result: ok. ").and_then(|rest| rest.split_once(" passed"));
     count.and_then(|(count, _)| count.parse().ok()).unwrap_or_default()

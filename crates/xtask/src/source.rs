@@ -1,9 +1,8 @@
-//! Rust sources as text: files of a crate, code without its comments and literals, and the items
-//! it declares.
+//! Rust sources as text: the files of a crate, code without comments and literals, and its items.
 //!
-//! Deliberately not a parser. It knows just enough of the language (strings, comments, lifetimes,
-//! braces, item keywords) to answer "is there a `fn apply` in an `impl Store` of module `store`"
-//! and "does code mention `tokio`". Items made by macros are not seen, except inside `proptest!`.
+//! This is not a parser. It knows just enough of the language (strings, comments, lifetimes, braces, item keywords) to
+//! decide whether there is a `fn apply` in an `impl Store` of module `store`, or whether code uses `tokio`. It does not
+//! see items that macros make, except in `proptest!`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -17,11 +16,11 @@ pub(crate) mod uses;
 /// One `.rs` file of a crate.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
-    /// Relative to the root of the workspace.
+    /// The path relative to the workspace's root.
     pub(crate) path: PathBuf,
-    /// Which compiled target it belongs to.
+    /// The compiled target of the file.
     pub(crate) target: Target,
-    /// Its module within the target: `["store", "index"]`, empty for the root.
+    /// The module within the target: `["store", "index"]`, or empty for the root.
     pub(crate) module: Vec<String>,
     pub(crate) text: String,
 }
@@ -32,7 +31,7 @@ pub(crate) enum Target {
     Main,
     /// `tests/<name>/main.rs` or `tests/<name>.rs`.
     Test(String),
-    /// Benches, examples and further binaries.
+    /// Benches, examples and additional binaries.
     Other(String),
 }
 
@@ -44,19 +43,19 @@ impl SourceFile {
         self.module.is_empty()
     }
 
-    /// Whether it is compiled only for tests, as far as its place tells: integration tests,
-    /// `tests.rs` and `testing.rs` modules and what lies below them.
+    /// Whether its path shows that it is compiled only for tests: integration tests, modules `tests.rs` and
+    /// `testing.rs`, and modules below these.
     pub(crate) fn is_test_only(&self) -> bool {
         self.target != Target::Main || self.module.iter().any(|name| name == "tests" || name == "testing")
     }
 
-    /// The file name of this file and all directories above it within the crate.
+    /// The names of this file and of all directories above it within the crate.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.path.iter().skip(2).filter_map(|part| part.to_str()).map(|part| part.trim_end_matches(".rs"))
     }
 }
 
-/// All sources of the crate in `dir` (relative to `root`), in the order of their paths.
+/// All sources of the crate in `dir` (relative to `root`), sorted by path.
 pub(crate) fn of_crate(root: &Path, dir: &Path) -> Result<Vec<SourceFile>> {
     let mut paths = Vec::new();
     for part in ["src", "tests", "benches", "examples"] {
@@ -76,7 +75,7 @@ pub(crate) fn of_crate(root: &Path, dir: &Path) -> Result<Vec<SourceFile>> {
         .collect()
 }
 
-/// All files below `dir` with this extension; a directory that does not exist has none.
+/// All files below `dir` with this extension. A directory that does not exist has none.
 pub(crate) fn collect(dir: &Path, extension: &str, into: &mut Vec<PathBuf>) -> Result<()> {
     if !dir.is_dir() {
         return Ok(());
@@ -92,7 +91,7 @@ pub(crate) fn collect(dir: &Path, extension: &str, into: &mut Vec<PathBuf>) -> R
     Ok(())
 }
 
-/// Target and module of a file, from its path within the crate.
+/// The target and module of a file, from its path within the crate.
 pub(crate) fn place(inside: &Path) -> (Target, Vec<String>) {
     let mut parts: Vec<String> = inside
         .with_extension("")

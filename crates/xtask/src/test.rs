@@ -1,10 +1,9 @@
-//! `cargo xtask test`: everything a change must pass, in the order in which faults are cheapest to
-//! learn of. Ends with one line: `N passed, N failed, N skipped`.
+//! `cargo xtask test`: all checks of a change, the cheapest first. The last line is `N passed, N failed, N skipped`.
 //!
-//! A test that needs a program the machine does not have appends `name: reason` to the file named
-//! by `CONCORD_TEST_SKIPS` and returns. Such tests are listed at the end and counted as skipped,
-//! not as passed. A test that runs a suite in another language appends `language passed failed skipped`
-//! to the file named by `CONCORD_TEST_COUNTS`; these are counted beside it.
+//! If a test needs a program that the machine does not have, it appends `name: reason` to the file named by
+//! `CONCORD_TEST_SKIPS` and returns. Such tests are listed at the end and counted as skipped. A test that runs a suite
+//! in another language appends `language passed failed skipped` to the file named by `CONCORD_TEST_COUNTS`; these
+//! numbers are added.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,18 +22,18 @@ use counts::{Counts, Runner};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     Everything,
-    /// What runs in seconds once built: no set-up, no clippy, no integration tests.
+    /// What takes seconds after the build: no set-up, no clippy, no integration tests.
     Fast,
 }
 
-/// The program that tests of whole processes start. The runners build it before the first test, with
-/// the same features as everything else: building it apart would build half the workspace twice.
+/// Names the program for tests that start whole processes. The runners build it before the first test, with the
+/// features of all other crates, because a separate build would compile half of the workspace twice.
 const PROGRAM_VARIABLE: &str = "CONCORD_BIN";
 
-/// Where tests write that they skipped, and why.
+/// Names the file to which tests write that they skipped, and why.
 const SKIPS_VARIABLE: &str = "CONCORD_TEST_SKIPS";
 
-/// Where tests that run a suite in another language write how its tests went.
+/// Names the file to which suites in other languages write their results.
 const COUNTS_VARIABLE: &str = "CONCORD_TEST_COUNTS";
 
 pub(crate) fn run(scope: Scope) -> Result<()> {
@@ -97,7 +96,7 @@ fn clippy(root: &Path) -> Result<()> {
     process::run("cargo clippy", &mut cargo)
 }
 
-/// Licences, bans and sources; needs no advisory database and no network.
+/// Checks licences, bans and sources. Needs no advisory database and no network.
 fn dependencies(root: &Path) -> Result<()> {
     let deny = match setup::cargo_deny() {
         Ok(deny) => deny,
@@ -156,7 +155,7 @@ fn tests(root: &Path, scope: Scope) -> Result<Counts> {
     Ok(counts)
 }
 
-/// An empty file in which tests tell something.
+/// Creates an empty file for the messages of tests.
 fn told(what: &str) -> Result<PathBuf> {
     let dir = setup::target_dir()?;
     std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
@@ -165,14 +164,14 @@ fn told(what: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// What tests told; the file is gone then.
+/// Reads the messages of tests and removes the file.
 fn taken(path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
     Ok(text)
 }
 
-/// Where the runners leave the program, in cargo's `dev` profile.
+/// The path of the program that the runners build, in cargo's `dev` profile.
 fn program() -> Result<PathBuf> {
     let name = format!("concord{}", std::env::consts::EXE_SUFFIX);
     Ok(setup::target_dir()?.join("debug").join(name))
@@ -196,7 +195,7 @@ fn cargo_test_command(root: &Path, scope: Scope) -> Command {
 
 fn tell_clients(command: &mut Command) {
     for setup::Client { variable, find } in setup::CLIENTS {
-        // What the caller names is used as it is.
+        // A variable that the caller has set is not changed.
         if let Some(path) = std::env::var_os(variable) {
             println!("{variable}={}", PathBuf::from(path).display());
             continue;

@@ -1,8 +1,8 @@
-//! The rules no compiler knows: what ARCHITECTURE.md claims, which crate may see which, what the
-//! pure crates must not touch, which negative case is proved by which test.
+//! Rules that no compiler checks: the claims of ARCHITECTURE.md, the allowed dependencies, what pure crates must not
+//! use, and which tests prove which negative case.
 //!
-//! Each rule is a pure function from what was read ([`Tree`]) to findings, so that its own tests
-//! can feed it a broken tree and see it go red. This file asks them all and prints the findings.
+//! Each rule is a pure function from the tree ([`Tree`]) to findings, so that its tests can check that it refuses a
+//! broken tree. This file applies all rules and prints the findings.
 
 use anyhow::{Context, Result, bail};
 
@@ -27,7 +27,7 @@ pub(crate) use tree::tracked;
 use finding::Finding;
 use tree::Tree;
 
-/// Every finding of every rule.
+/// The findings of all rules.
 fn findings(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(code_map::check(&tree.workspace, &tree.architecture));
@@ -45,7 +45,7 @@ fn findings(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// `cargo xtask tidy`.
+/// Runs `cargo xtask tidy`.
 pub(crate) fn run() -> Result<()> {
     let tree = Tree::read()?;
     for notice in files::long_files(&tree) {
@@ -64,7 +64,7 @@ pub(crate) fn run() -> Result<()> {
     bail!("tidy: {} findings", findings.len());
 }
 
-/// `cargo xtask tidy --bless`: rewrites what is generated, then checks.
+/// Runs `cargo xtask tidy --bless`: rewrites generated tables, then applies the rules.
 pub(crate) fn bless() -> Result<()> {
     let tree = Tree::read()?;
     let blessed = negative::bless(&tree.sources, &tree.negative_cases)?;
@@ -80,7 +80,7 @@ pub(crate) fn bless() -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The tree this test was built from obeys every rule.
+    /// The tree of this test obeys all rules.
     #[test]
     fn this_tree_is_tidy() {
         let findings: Vec<String> = findings(&Tree::read().unwrap()).iter().map(Finding::to_string).collect();

@@ -1,6 +1,5 @@
-//! The workspace as cargo sees it: members, the arrows between them, and everything each of them
-//! reaches through normal dependencies. Read once from `cargo metadata`; the rules in `tidy` are
-//! pure functions of this.
+//! The workspace as cargo sees it: its members, their dependencies, and all packages that each reaches through normal
+//! dependencies. It is read once from `cargo metadata`; the rules in `tidy` are pure functions of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,19 +9,19 @@ use serde_json::Value;
 
 use crate::process;
 
-/// Every package of ours is called this plus its directory under `crates/`.
+/// The name of each of our packages is this prefix and its directory below `crates/`.
 pub(crate) const PREFIX: &str = "concord-";
 
 /// One crate of the workspace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Member {
-    /// The directory name, which is how documents speak of it: `model`.
+    /// The directory's name, which documents use: `model`.
     pub(crate) name: String,
-    /// Where its manifest lies, relative to the root.
+    /// The directory of its manifest, relative to the root.
     pub(crate) dir: PathBuf,
-    /// Packages it names as normal or build dependencies, ours and foreign, by package name.
+    /// Its direct normal and build dependencies, ours and foreign, by package name.
     pub(crate) direct: BTreeSet<String>,
-    /// Every package it reaches through normal dependencies, itself not included.
+    /// All packages that it reaches through normal dependencies, without itself.
     pub(crate) reaches: BTreeSet<String>,
 }
 
@@ -35,7 +34,7 @@ pub(crate) struct Workspace {
 // === impl Workspace ===
 
 impl Workspace {
-    /// Reads the workspace this program was built from.
+    /// Reads the workspace of this program.
     pub(crate) fn load() -> Result<Self> {
         let root = root()?;
         let mut cargo = process::cargo(&root);
@@ -60,8 +59,7 @@ impl Workspace {
     }
 }
 
-/// The root of the work tree, found from this crate's own manifest at run time, or, when the
-/// binary was moved, from the current directory.
+/// The root of the work tree: above this crate's manifest at run time, or else above the current directory.
 pub(crate) fn root() -> Result<PathBuf> {
     let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(dir) => PathBuf::from(dir),
@@ -76,7 +74,7 @@ pub(crate) fn root() -> Result<PathBuf> {
 
 struct Graph<'a> {
     packages: BTreeMap<&'a str, &'a Value>,
-    /// Package id to the ids of its resolved normal dependencies.
+    /// The ids of resolved normal dependencies, by package id.
     normal: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
@@ -138,12 +136,12 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// `concord-model` is `model`; the binary package `concord` keeps its name.
+/// The member's name: `model` for `concord-model`. The binary package `concord` keeps its name.
 pub(crate) fn member_name(package: &str) -> &str {
     package.strip_prefix(PREFIX).unwrap_or(package)
 }
 
-/// The package name of a member: the inverse of [`member_name`].
+/// The package name of a member. The inverse of [`member_name`].
 pub(crate) fn package_name(member: &str) -> String {
     if member == "concord" { member.to_owned() } else { format!("{PREFIX}{member}") }
 }

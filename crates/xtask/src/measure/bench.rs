@@ -1,12 +1,12 @@
-//! What a measurement is given.
+//! The environment of a measurement.
 
 use std::path::PathBuf;
 
-/// What a measurement is given.
+/// The environment of a measurement.
 pub(super) struct Bench<'a> {
     pub(super) root: PathBuf,
-    /// A directory it may fill.
+    /// A directory for the measurement's files.
     pub(super) scratch: PathBuf,
-    /// Arguments after the name.
+    /// The arguments after the measurement's name.
     pub(super) args: &'a [&'a str],
 }

@@ -1,4 +1,4 @@
-//! How long a clean build takes and how much it writes: what a newcomer waits for first.
+//! The time and the disk space of a clean build, which a new developer needs first.
 
 use std::path::Path;
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Report> {
     Ok(report)
 }
 
-/// Bytes of all files below a directory.
+/// The size of all files below a directory, in bytes.
 fn size(dir: &Path) -> Result<f64> {
     let mut sum = 0.0;
     for entry in std::fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {

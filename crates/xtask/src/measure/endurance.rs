@@ -1,5 +1,5 @@
-//! Long versions of end-to-end tests: the same assertions as in the test run, more of everything. A
-//! test prints its figures as `figure: <what> = <value> <unit>`; they become the report.
+//! Long versions of tests, with the same assertions as in the test run but larger sizes. A test prints its figures as
+//! `figure: <what> = <value> <unit>`, and these become the report.
 
 use anyhow::{Result, bail, ensure};
 
@@ -7,7 +7,7 @@ use super::bench::Bench;
 use super::report::Report;
 use crate::process;
 
-/// A test and the variables that make it long.
+/// A test and the environment variables that make it long.
 struct Long {
     /// Package and target.
     of: (&'static str, &'static [&'static str]),
@@ -15,16 +15,16 @@ struct Long {
     sizes: &'static [(&'static str, &'static str)],
 }
 
-/// The end-to-end tests, which print their own figures.
+/// The end-to-end tests. They print their own figures.
 const E2E: (&str, &[&str]) = ("concord-e2e", &["--test", "it"]);
 
-/// Kills of an agent with a data directory, under writers.
+/// Kills an agent with a data directory while writers run.
 pub(super) fn kill9(bench: &Bench<'_>) -> Result<Report> {
     let test = "kill::nothing_acknowledged_is_lost_by_kill_9";
     run(bench, &[Long { of: E2E, test, sizes: &[("CONCORD_E2E_CYCLES", "200")] }])
 }
 
-/// Rotations of the root under 200 new connections a second.
+/// Rotates the root while 200 connections a second are opened.
 pub(super) fn rotations(bench: &Bench<'_>) -> Result<Report> {
     let test = "rotation::rotations_under_traffic_fail_no_connection";
     run(
@@ -33,7 +33,7 @@ pub(super) fn rotations(bench: &Bench<'_>) -> Result<Report> {
     )
 }
 
-/// Interleavings of reads, warm-ups, narrowings and revocations, and a flood of unknown tokens.
+/// Runs interleavings of reads, warm-ups, narrowings and revocations, and a flood of unknown tokens.
 pub(super) fn isolation(bench: &Bench<'_>) -> Result<Report> {
     const STEPS: &[(&str, &str)] = &[("CONCORD_E2E_STEPS", "120000")];
     const IN_PROCESS: &[(&str, &str)] = &[("CONCORD_ISOLATION", "100000")];
@@ -78,7 +78,7 @@ fn run(bench: &Bench<'_>, tests: &[Long]) -> Result<Report> {
         cargo.args(["test", "--release", "--locked", "--quiet", "-p", package]).args(*target).arg("--");
         cargo.args(["--exact", test, "--nocapture"]);
         for (name, usual) in *sizes {
-            // What the caller names is used as it is.
+            // A variable that the caller has set is not changed.
             if std::env::var_os(name).is_none() {
                 cargo.env(name, usual);
             }
@@ -107,7 +107,7 @@ fn run(bench: &Bench<'_>, tests: &[Long]) -> Result<Report> {
     Ok(report)
 }
 
-/// `figure: <what> = <value> <unit>`, the unit may be missing.
+/// Reads `figure: <what> = <value> <unit>`. The unit may be missing.
 fn figure(line: &str) -> Option<(&str, f64, &str)> {
     let (what, rest) = line.strip_prefix("figure: ")?.split_once(" = ")?;
     let (value, unit) = rest.split_once(' ').unwrap_or((rest, ""));

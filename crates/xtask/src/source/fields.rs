@@ -1,4 +1,4 @@
-//! The structs a file declares, with the names of their fields.
+//! The structs that a file declares, with the names of their fields.
 
 use super::code::{self, Token};
 
@@ -9,7 +9,7 @@ pub(crate) struct Struct {
     pub(crate) fields: Vec<String>,
 }
 
-/// All of them in `code`, which is without comments and literals.
+/// All structs in `code`, which has no comments and literals.
 pub(crate) fn structs(code: &str) -> Vec<Struct> {
     let tokens: Vec<Token<'_>> = code::tokens(code).into_iter().map(|(_, token)| token).collect();
     let mut found = Vec::new();
@@ -23,7 +23,7 @@ pub(crate) fn structs(code: &str) -> Vec<Struct> {
     found
 }
 
-/// The fields of the struct whose name was the last token; nothing if it has none with names.
+/// The fields of the struct whose name was the last token. `None` if it has no named fields.
 fn fields(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     let is_body = |token: &Token<'_>| matches!(token, Token::Mark('{' | ';' | '('));
     let open = tokens.iter().position(is_body).filter(|at| tokens[*at] == Token::Mark('{'))?;

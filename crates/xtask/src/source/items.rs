@@ -1,4 +1,4 @@
-//! Which items a crate declares, and whether a path such as `state::Store::apply` names one.
+//! The items of a crate, and whether a path such as `state::Store::apply` names one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,11 @@ pub(crate) type ModulePath = Vec<String>;
 /// The items of one crate's main target.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// Names declared directly in a module: items and child modules.
+    /// The names that a module declares: items and child modules.
     modules: BTreeMap<ModulePath, BTreeSet<String>>,
-    /// Names a module publishes from elsewhere; `*` is kept as the path before it.
+    /// The names that a module re-exports. For `*` the path before it is kept.
     reexports: BTreeMap<ModulePath, Reexports>,
-    /// What is declared inside a type, whatever module the block is in: methods, associated
-    /// items, enum variants.
+    /// The members of a type, in whatever module their block is: methods, associated items, enum variants.
     members: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -26,13 +25,13 @@ struct Reexports {
     globs: Vec<Vec<String>>,
 }
 
-/// A function and where it is.
+/// A function and its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Function {
     pub(crate) name: String,
-    /// The module within its target, inline modules included.
+    /// The module within the target, including inline modules.
     pub(crate) module: ModulePath,
-    /// Whether a test harness runs it: `#[test]`, `#[tokio::test(…)]`.
+    /// Whether it is a test: `#[test]`, `#[tokio::test(…)]`.
     pub(crate) is_test: bool,
 }
 
@@ -125,7 +124,7 @@ fn resolve_glob(module: &[String], path: &[String]) -> ModulePath {
     at
 }
 
-/// All functions declared in a file (in modules and in `proptest!` blocks, not inside functions).
+/// All functions that a file declares, in modules and in `proptest!` blocks, but not inside functions.
 pub(crate) fn functions(module: &[String], text: &str) -> Vec<Function> {
     scan(module, text)
         .into_iter()
@@ -135,7 +134,7 @@ pub(crate) fn functions(module: &[String], text: &str) -> Vec<Function> {
         .collect()
 }
 
-/// All items declared in a file with the module each is in, modules included.
+/// All items that a file declares, including modules, with the module of each.
 pub(crate) fn declared(module: &[String], text: &str) -> Vec<(ModulePath, String)> {
     scan(module, text)
         .into_iter()
@@ -146,7 +145,7 @@ pub(crate) fn declared(module: &[String], text: &str) -> Vec<(ModulePath, String
         .collect()
 }
 
-/// Names of the modules a file declares.
+/// The names of the modules that a file declares.
 pub(crate) fn modules_declared(text: &str) -> Vec<String> {
     let code = code::only(text);
     let tokens = code::tokens(&code);
@@ -167,11 +166,11 @@ enum Declared {
     Function(Function),
 }
 
-/// What the brace opened by an item encloses.
+/// The kind of block that an item's brace opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Block {
     Module(String),
-    /// Of an `impl` or a `trait`.
+    /// The block of an `impl` or a `trait`.
     Type(String),
     Enum(String),
     /// A macro whose contents are items.
@@ -202,7 +201,7 @@ struct Scanner<'a> {
     blocks: Vec<Block>,
     pending: Option<Block>,
     parens: usize,
-    /// Whether an attribute of the next item makes it a test.
+    /// Whether the next item has a test attribute.
     marked_test: bool,
     out: Vec<Declared>,
 }
@@ -269,15 +268,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A block no item opened: the right side of a `macro_rules` arm shows the items it makes;
-    /// anything else is a body.
+    /// The kind of a block without an item: the right side of a `macro_rules` arm contains items, other blocks are
+    /// bodies.
     fn unclaimed(&self) -> Block {
         let is_arm =
             self.previous() == Some(Token::Mark('>')) && self.blocks.last() == Some(&Block::Transparent);
         if is_arm { Block::Transparent } else { Block::Opaque }
     }
 
-    /// Inside an enum, a word after `{`, `,` or an attribute is a variant.
+    /// In an enum, a word after `{`, `,` or an attribute is a variant.
     fn variant(&mut self, name: &str) {
         let Some(Block::Enum(of)) = self.blocks.last() else { return };
         let starts = matches!(self.previous(), Some(Token::Mark('{' | ',' | ']')));
@@ -303,7 +302,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
-    /// `impl<T> Trait for Type<T> where … {`: the members belong to `Type`.
+    /// Reads `impl<T> Trait for Type<T> where … {`. The members belong to `Type`.
     fn impl_block(&mut self) {
         let mut angle = 0_i32;
         let mut subject = None;
@@ -323,7 +322,7 @@ impl<'a> Scanner<'a> {
         self.pending = subject.map(|name| Block::Type(name.to_owned()));
     }
 
-    /// `pub use a::{b, c as d, e::*};` publishes b, d and all of e. A private `use` is skipped.
+    /// Reads a `use`. `pub use a::{b, c as d, e::*};` re-exports b, d and everything in e. A private `use` is skipped.
     fn use_item(&mut self) {
         let is_public =
             matches!(self.tokens.get(self.at.wrapping_sub(2)), Some(Token::Word("pub") | Token::Mark(')')));
@@ -359,7 +358,7 @@ impl<'a> Scanner<'a> {
         self.at.checked_sub(2).and_then(|at| self.tokens.get(at)).copied()
     }
 
-    /// Whether the token about to be read follows a `-`, that is, ends an arrow.
+    /// Whether the next token follows a `-`, so that it is the end of an arrow.
     fn after_dash(&self) -> bool {
         self.at.checked_sub(1).and_then(|at| self.tokens.get(at)) == Some(&Token::Mark('-'))
     }
@@ -372,7 +371,7 @@ impl<'a> Scanner<'a> {
         if let Some(Token::Word(word)) = self.peek(0) { Some(word) } else { None }
     }
 
-    /// `#[test]` and `#[tokio::test(…)]` make a test of what follows, `#[cfg(test)]` does not.
+    /// Reads an attribute. `#[test]` and `#[tokio::test(…)]` mark the next item as a test, `#[cfg(test)]` does not.
     fn attribute(&mut self) {
         let name = std::iter::successors(Some(1), |at| Some(at + 1)).map_while(|at| match self.peek(at) {
             Some(Token::Word(word)) => Some(Some(word)),

@@ -1,19 +1,19 @@
-//! What a file names by path: the leaves of its `use` trees, and qualified paths in its code.
+//! The paths in a file: the leaves of its `use` trees, and qualified paths in its code.
 
 use super::code::{self, Token};
 
-/// One leaf of a `use` tree: `use a::{b as c, d::*}` has `a::b` under the name `c`, and `a::d::*` under `*`.
+/// A leaf of a `use` tree. `use a::{b as c, d::*}` has `a::b` with the name `c`, and `a::d::*` with the name `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leaf {
     pub(crate) path: Vec<String>,
-    /// The name it has where it is imported.
+    /// The imported name.
     pub(crate) name: String,
 }
 
-/// Something a file names.
+/// A name that a file uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// The module it is named in, inline modules included.
+    /// The module that uses it, including inline modules.
     pub(crate) module: Vec<String>,
     pub(crate) what: What,
 }
@@ -26,12 +26,11 @@ pub(crate) enum What {
     Reexport(Leaf),
     /// `a::b` in code.
     Path(Vec<String>),
-    /// `b` alone in code, where it can be the name of an item.
+    /// `b` alone in code, if it may name an item.
     Word(String),
 }
 
-/// The leaves of the `use` tree whose first token is the first one here, and the number of tokens up to and
-/// with its semicolon.
+/// The leaves of the `use` tree that starts with the first token, and the number of tokens including its semicolon.
 pub(crate) fn tree(tokens: &[Token<'_>]) -> (Vec<Leaf>, usize) {
     let mut leaves = Vec::new();
     let mut prefixes: Vec<Vec<String>> = vec![Vec::new()];
@@ -66,7 +65,7 @@ pub(crate) fn tree(tokens: &[Token<'_>]) -> (Vec<Leaf>, usize) {
     (leaves, tokens.len())
 }
 
-/// `a::{self}` is `a`.
+/// Makes a leaf. `a::{self}` means `a`.
 fn leaf(mut path: Vec<String>, alias: Option<String>) -> Option<Leaf> {
     if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
         path.pop();
@@ -75,20 +74,20 @@ fn leaf(mut path: Vec<String>, alias: Option<String>) -> Option<Leaf> {
     Some(Leaf { path, name })
 }
 
-/// Everything `code` names, which is without comments and literals. `module` is that of the file.
+/// All names that `code` uses, which has no comments and literals. `module` is the file's module.
 pub(crate) fn named(module: &[String], code: &str) -> Vec<Named> {
     let tokens: Vec<Token<'_>> = code::tokens(code).into_iter().map(|(_, token)| token).collect();
     UsesReader { tokens, at: 0, module: module.to_vec(), opened: Vec::new(), out: Vec::new() }.run()
 }
 
-/// Words of the language that stand before parentheses and call nothing.
+/// Keywords that may precede parentheses without being called.
 const BEFORE_PARENTHESES: [&str; 9] = ["for", "if", "in", "let", "match", "move", "pub", "return", "while"];
 
 struct UsesReader<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
     module: Vec<String>,
-    /// For each open brace, whether an inline module opened it.
+    /// For each open brace, whether an inline module has opened it.
     opened: Vec<bool>,
     out: Vec<Named>,
 }
@@ -122,7 +121,7 @@ impl<'a> UsesReader<'a> {
         }
     }
 
-    /// `mod a {` opens a module, `mod a;` names nothing.
+    /// `mod a {` opens a module. `mod a;` uses no name.
     fn opens_module(&mut self) -> bool {
         let Some(Token::Word(name)) = self.tokens.get(self.at + 1) else { return false };
         if self.tokens.get(self.at + 2) == Some(&Token::Mark('{')) {
@@ -159,7 +158,7 @@ impl<'a> UsesReader<'a> {
         if !is_item || is_declared || BEFORE_PARENTHESES.contains(&first) {
             return;
         }
-        // A word in lower case is a variable or a field unless it is called.
+        // A word in lower case that is not called is a variable or a field.
         let is_called = matches!(self.tokens.get(self.at), Some(Token::Mark('(' | '!') | Token::Path));
         if path.len() > 1 {
             self.name(What::Path(path));

@@ -1,9 +1,8 @@
-//! How many tests passed, failed and were skipped, read from what the runner prints.
+//! The numbers of passed, failed and skipped tests, from the output of the runner.
 
 use std::fmt;
 
-/// Whose summaries to believe: nextest repeats what a failed test printed, and that looks like a
-/// summary of cargo test.
+/// Decides which summaries are read: nextest repeats output of failed tests, which may look like a cargo test summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Runner {
     Nextest,
@@ -20,7 +19,7 @@ pub(super) struct Counts {
 // === impl Counts ===
 
 impl Counts {
-    /// Adds what a line says, if it is a summary: nextest prints one, cargo test one per binary.
+    /// Adds the numbers of a line if it is a summary. nextest prints one, cargo test one for each binary.
     pub(super) fn read(&mut self, runner: Runner, line: &str) {
         let line = line.trim();
         match runner {
@@ -38,13 +37,13 @@ impl Counts {
         }
     }
 
-    /// A test that returned early and said so counts as skipped, not as passed.
+    /// A test that reported a skip counts as skipped, not as passed.
     pub(super) fn skip_one(&mut self) {
         self.passed = self.passed.saturating_sub(1);
         self.skipped += 1;
     }
 
-    /// The language of a suite and its tests, from a line `go 120 0 3`.
+    /// Reads the language and the numbers of a suite from a line such as `go 120 0 3`.
     pub(super) fn of_suite(line: &str) -> Option<(&str, Self)> {
         let mut words = line.split(' ');
         let language = words.next()?;
@@ -60,7 +59,7 @@ impl Counts {
         self.skipped += skipped;
     }
 
-    /// ` ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`
+    /// Reads ` ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`.
     fn read_libtest(&mut self, rest: &str) {
         let counts = rest.split_once(". ").map_or(rest, |(_, counts)| counts);
         for (number, what) in pairs(counts, ';') {
@@ -73,7 +72,7 @@ impl Counts {
         }
     }
 
-    /// `120 passed (1 slow), 3 failed, 1 timed out, 4 skipped`
+    /// Reads `120 passed (1 slow), 3 failed, 1 timed out, 4 skipped`.
     fn read_nextest(&mut self, counts: &str) {
         for (number, what) in pairs(&without_parentheses(counts), ',') {
             match what {

@@ -1,16 +1,15 @@
-//! Rule `absence`: what a crate must not reach, however far away, whatever its row allows.
+//! Rule `absence`: what a crate must not depend on, directly or indirectly, whatever its row in the code map allows.
 
 use super::finding::Finding;
 use crate::workspace::{PREFIX, Workspace, package_name};
 
 const RULE: &str = "absence";
 
-/// Crates of words and meaning: functions of their arguments. No socket, file, thread, clock or
-/// ambient randomness, and no library that would bring them.
+/// The pure crates. They and their libraries use no socket, file, thread, clock or ambient randomness.
 pub(crate) const PURE: [&str; 11] =
     ["syntax", "filter", "model", "acl", "mesh", "ca", "state", "proxycfg", "xds", "api", "config"];
 
-/// What no pure crate may reach, at any depth.
+/// Packages on which no pure crate may depend, directly or indirectly.
 const IMPURE: [&str; 22] = [
     "axum",
     "async-io",
@@ -36,14 +35,14 @@ const IMPURE: [&str; 22] = [
     "tracing-subscriber",
 ];
 
-/// (pure crate, package, why): what one pure crate may reach all the same.
+/// (pure crate, package, why): allowed exceptions.
 const EXCUSED: [(&str, &str, &str); 1] =
     [("ca", "rustls", "the mesh verifier implements its traits; it opens no socket")];
 
-/// What no pure crate may name itself. Libraries below it may have them for their own use.
+/// Packages on which no pure crate may depend directly. Its libraries may depend on them.
 const IMPURE_IF_NAMED: [&str; 6] = ["getrandom", "libc", "nix", "rand", "rustix", "tempfile"];
 
-/// (who, whom, why): `who` never reaches `whom`.
+/// (who, whom, why): `who` never depends on `whom`.
 const STRANGERS: [(&str, &str, &str); 13] = [
     ("agent", "server", "an agent talks to servers through `rpc`"),
     ("agent", "state", "an agent holds no store"),
@@ -60,7 +59,7 @@ const STRANGERS: [(&str, &str, &str); 13] = [
     ("client", "server", "the client knows the public API alone"),
 ];
 
-/// Engines: they carry bytes and know no word of the domain.
+/// Engines: they handle bytes and know no type of the domain.
 const ENGINES: [&str; 2] = ["raft", "gossip"];
 
 pub(crate) fn check(workspace: &Workspace) -> Vec<Finding> {

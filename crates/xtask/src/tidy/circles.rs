@@ -1,14 +1,13 @@
-//! Rule `circle`: files of a crate that need each other to be understood are few and small.
+//! Rule `circle`: there are few circles of files that depend on each other, and they are small.
 //!
-//! File A depends on file B if code of A names an item that B declares. An item is named by a `use` or by a
-//! path whose head is `crate`, `super`, `self`, a module or an imported name; it is followed through `use` and
-//! `pub use` to the file that declares it, so that a name taken from a parent that only passes it on is a
-//! name of the child. These name nothing: the `mod` that declares a module; the `pub use` itself, unless the
-//! same file uses the name in its code; a module, as long as no item of it is named. What is compiled only
-//! for tests does not count.
+//! File A depends on file B if code of A names an item that B declares. Names are in a `use`, or in a path that starts
+//! with `crate`, `super`, `self`, a module or an imported name. A name is followed through `use` and `pub use` to the
+//! file that declares it; a parent that only re-exports it does not count. The following are not names: the `mod` of a
+//! module; a `pub use`, unless the same file uses the name in its code; a module without an item. Code only for tests
+//! is ignored.
 //!
-//! A circle is a strongly connected component of more than one file. Not seen is what no path tells: a method
-//! called on a value, an item that a macro makes, a trait used by its methods alone.
+//! A circle is a strongly connected component of more than one file. The rule does not see what no path shows: a method
+//! of a value, items that macros make, traits of which only methods are used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,21 +19,21 @@ use crate::source::{SourceFile, Target, code};
 
 const RULE: &str = "circle";
 
-/// More circles in the whole house are refused.
+/// Maximum number of circles in all crates.
 const CIRCLES_MAX: usize = 4;
-/// A circle of more files is refused.
+/// Maximum number of files in a circle.
 const FILES_MAX: usize = 3;
-/// Passing a name on more often than this is taken for a name that leads nowhere.
+/// Maximum number of re-exports through which a name is followed.
 const STEPS_MAX: usize = 16;
 
-/// Files that name each other's items, in the order of their paths.
+/// Files that name each other's items, sorted by path.
 struct Circle<'a> {
     files: Vec<&'a Path>,
-    /// Who names what of whom, for the reader who breaks the circle.
+    /// Which file names which items of which file, to help break the circle.
     arrows: Vec<(&'a Path, String, &'a Path)>,
 }
 
-/// All circles, by crate and first path.
+/// All circles, sorted by crate and first path.
 fn circles(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Circle<'_>> {
     sources.values().flat_map(|files| Crate::of(files).circles()).collect()
 }
@@ -53,7 +52,7 @@ fn finding(circle: &Circle<'_>) -> Finding {
     Finding::new(RULE, circle.files[0].display(), what)
 }
 
-/// How many there are, and how large the largest.
+/// The number of circles and the size of the largest one.
 pub(crate) fn count(sources: &BTreeMap<String, Vec<SourceFile>>) -> String {
     let circles = circles(sources);
     let largest = circles.iter().map(|circle| circle.files.len()).max().unwrap_or(0);
@@ -63,7 +62,7 @@ pub(crate) fn count(sources: &BTreeMap<String, Vec<SourceFile>>) -> String {
     )
 }
 
-/// What one crate's files declare and name.
+/// The items that a crate's files declare, and the names that they use.
 struct Crate<'a> {
     paths: Vec<&'a Path>,
     codes: Vec<String>,
@@ -79,10 +78,10 @@ struct Module {
     globs: Vec<Vec<String>>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum LeadsTo {
     Module(ModulePath),
-    /// An item of this name, declared in this file.
+    /// An item with this name, declared in this file.
     Item(usize, String),
 }
 
@@ -115,7 +114,7 @@ impl<'a> Crate<'a> {
         krate
     }
 
-    /// The module at this path, which stands in this file.
+    /// The module with this path, which is in this file.
     fn module(&mut self, path: &[String], file: usize) -> &mut Module {
         self.modules.entry(path.to_vec()).or_insert_with(|| Module { file, ..Module::default() })
     }
@@ -141,7 +140,7 @@ impl<'a> Crate<'a> {
             .collect()
     }
 
-    /// The other files whose items this one names, with the names.
+    /// The other files whose items this file names, with these names.
     fn named_by(&self, file: usize) -> BTreeMap<usize, BTreeSet<String>> {
         let mut found: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         for named in uses::named(&self.homes[file], &self.codes[file]) {
@@ -160,7 +159,7 @@ impl<'a> Crate<'a> {
         found
     }
 
-    /// Where a path leads that is written in `module`.
+    /// The target of a path in the code of `module`.
     fn find(&self, module: &[String], path: &[String], steps: usize) -> Option<LeadsTo> {
         let (head, rest) = path.split_first()?;
         let place = match head.as_str() {
@@ -170,7 +169,7 @@ impl<'a> Crate<'a> {
             name => self.name(module, name, steps)?,
         };
         rest.iter().try_fold(place, |place, name| match place {
-            // What is named inside an item is the item's.
+            // Names inside an item belong to the item.
             LeadsTo::Item(file, item) => Some(LeadsTo::Item(file, item)),
             LeadsTo::Module(module) if name == "super" => {
                 Some(LeadsTo::Module(module.split_last()?.1.to_vec()))
@@ -179,7 +178,7 @@ impl<'a> Crate<'a> {
         })
     }
 
-    /// What a single name stands for in `module`.
+    /// The target of a single name in `module`.
     fn name(&self, module: &[String], name: &str, steps: usize) -> Option<LeadsTo> {
         let steps = steps.checked_sub(1)?;
         let mut child = module.to_vec();
@@ -192,7 +191,7 @@ impl<'a> Crate<'a> {
             return Some(LeadsTo::Item(here.file, name.to_owned()));
         }
         if let Some(path) = here.imports.get(name) {
-            // `use a::a;` names what lies outside.
+            // `use a::a;` names an item of another crate.
             let is_itself = path.len() == 1 && path[0] == name;
             return if is_itself { None } else { self.find(module, path, steps) };
         }
@@ -203,7 +202,7 @@ impl<'a> Crate<'a> {
     }
 }
 
-/// The strongly connected components of more than one node: those that reach each other.
+/// The strongly connected components of more than one node.
 fn components(arrows: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
     let reached: Vec<BTreeSet<usize>> = (0..arrows.len()).map(|from| reached(arrows, from)).collect();
     let mut seen = BTreeSet::new();
@@ -220,7 +219,7 @@ fn components(arrows: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
     found
 }
 
-/// What can be reached from a node over one arrow or more.
+/// The nodes that can be reached from a node over one or more arrows.
 fn reached(arrows: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut open: Vec<usize> = arrows[from].iter().copied().collect();

@@ -1,5 +1,4 @@
-//! Rule `map`: the code map of ARCHITECTURE.md lists exactly the crates there are, and no crate
-//! uses one of ours that its row does not allow.
+//! Rule `map`: the code map of ARCHITECTURE.md lists exactly the existing crates, and their rows allow all uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +10,7 @@ const RULE: &str = "map";
 const HEADING: &str = "## Code map";
 const PLACE: &str = super::tree::ARCHITECTURE;
 
-/// The layers a crate can be in, from the bottom up.
+/// The layers of crates, from bottom to top.
 pub(crate) const LAYERS: [&str; 7] = ["words", "meaning", "wires", "services", "faces", "program", "dev"];
 
 enum MayUse<'a> {

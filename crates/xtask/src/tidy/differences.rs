@@ -1,5 +1,5 @@
-//! Rule `differences`: every row of docs/differences.md names, in its last column, the tests that show
-//! what it says of us. A row that is no behaviour says `–` and why. (That the tests exist: `documents`.)
+//! Rule `differences`: in docs/differences.md the last column of each row names tests that show our behaviour. A row
+//! that is not about behaviour has `–` and a reason. (Rule `documents` checks that the tests exist.)
 
 use super::documents::is_test_name;
 use super::finding::Finding;
@@ -7,7 +7,7 @@ use super::tables::cells;
 
 const RULE: &str = "differences";
 pub(crate) const DOCUMENT: &str = "docs/differences.md";
-/// Head of the column.
+/// The title of this column.
 const SHOWN_BY: &str = "shown by";
 const NONE: char = '–';
 

@@ -1,5 +1,5 @@
-//! Rule `documents`: a test that a document names exists. Wherever a page below `docs/` says
-//! `member::it::module::function` or `member::module::tests::function`, there is such a test.
+//! Rule `documents`: a test that a document names exists. This applies to each `member::it::module::function` and
+//! `member::module::tests::function` in a page below `docs/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::source::{SourceFile, items};
 
 const RULE: &str = "documents";
 const PLACE: &str = "docs";
-/// What tells the name of a test from other paths.
+/// Path segments that identify the name of a test.
 const MARKS: [&str; 2] = ["::it::", "::tests::"];
 
 pub(crate) fn check(
@@ -28,7 +28,7 @@ pub(crate) fn check(
         .collect()
 }
 
-/// The table of negative cases has a rule of its own.
+/// The page of negative cases has its own rule.
 fn is_page(path: &Path) -> bool {
     path.starts_with(PLACE)
         && path.extension().is_some_and(|extension| extension == "md")
@@ -39,9 +39,9 @@ fn named(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| is_test_name(name))
 }
 
-/// Whether what stands between backticks is the name of a test.
+/// Whether a text in backticks is the name of a test.
 pub(super) fn is_test_name(name: &str) -> bool {
-    // A command line may end in the path of a test, too.
+    // A command line may also end with the path of a test.
     !name.contains(' ') && MARKS.iter().any(|mark| name.contains(mark))
 }
 

@@ -1,5 +1,5 @@
-//! Rule `file`: every source says what it is, roots forbid unsafe code, names are nouns with a
-//! meaning, files stay readable, and nothing speaks of one particular machine.
+//! Rule `file`: each source has a header, crate roots forbid unsafe code, names have a meaning, files are not too long,
+//! and no text refers to a particular machine.
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use crate::source::{SourceFile, items};
 
 const RULE: &str = "file";
 
-/// Beyond this a file is mentioned; it probably wants splitting along a noun.
+/// Longer files are mentioned, because they should probably be split.
 const LINES_NOTED: usize = 600;
-/// Beyond this a file is refused, unless listed below.
+/// Longer files are refused, unless they are listed below.
 const LINES_MAX: usize = 900;
-/// Files allowed to be longer, with the reason.
+/// Files that may be longer, with the reason.
 const LONG_FOR_A_REASON: [(&str, &str); 0] = [];
 /// Crates whose sources are generated.
 const GENERATED: [&str; 1] = ["envoy-proto"];
 
-/// Names that say nothing.
+/// Names without a meaning.
 const EMPTY_NAMES: [&str; 8] = ["common", "core", "util", "utils", "helper", "helpers", "misc", "types"];
 
-/// Places of one machine and hosts of package registries. Split, so that this file passes.
+/// Paths of particular machines, and hosts of package registries. The texts are split so that this file passes.
 const PLACES: [&str; 7] = [
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
@@ -53,7 +53,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// Sources longer than most, for a person to judge.
+/// Sources that are longer than most, for a person to judge.
 pub(crate) fn long_files(tree: &Tree) -> Vec<String> {
     tree.sources
         .iter()
@@ -102,7 +102,7 @@ fn length(file: &SourceFile) -> Option<Finding> {
         .then(|| finding(file, &format!("{lines} lines; split it along a noun, or list it with a reason")))
 }
 
-/// A remark about the future names its condition: `TODO(when peering lands): …`.
+/// A remark about future work must name its condition: `TODO(when peering lands): …`.
 fn remarks(file: &SourceFile) -> Vec<Finding> {
     const LATER: &str = concat!("TO", "DO");
     const NEVER: [&str; 2] = [concat!("FIX", "ME"), concat!("XX", "X:")];
@@ -142,7 +142,7 @@ fn places(path: &Path, text: &str) -> Vec<Finding> {
     found
 }
 
-/// Whether `place` begins a path in `line` rather than continuing one (`/x/ro…`).
+/// Whether `place` is the start of a path in `line`, and not a later part of one (`/x/ro…`).
 fn starts_a_path(line: &str, place: &str) -> bool {
     line.match_indices(place).any(|(at, _)| {
         !place.starts_with('/')

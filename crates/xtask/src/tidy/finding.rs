@@ -1,12 +1,12 @@
-//! What a rule finds.
+//! The findings of rules.
 
 use std::fmt;
 
-/// Something that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) rule: &'static str,
-    /// A file, a crate, an id: whatever a reader opens to repair it.
+    /// Where to repair it: a file, a crate or an id.
     pub(crate) place: String,
     pub(crate) what: String,
 }

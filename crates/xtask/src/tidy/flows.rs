@@ -1,5 +1,4 @@
-//! Rule `flows`: every path ARCHITECTURE.md names exists. `state::Store::apply` in backquotes is a
-//! promise that a reader can click through to it.
+//! Rule `flows`: paths in ARCHITECTURE.md, such as `state::Store::apply`, exist, so that readers can follow them.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +8,10 @@ use crate::source::items::Index;
 
 const RULE: &str = "flows";
 
-/// Roots of paths that are not ours and may be mentioned.
+/// First segments of allowed paths that are not ours.
 const FOREIGN: [&str; 3] = ["std", "tokio", "rand"];
 
-/// Headings whose sections must each name at least this many items of ours.
+/// A heading, and the minimum number of our items in its section.
 const MUST_NAME: (&str, usize) = ("## Flows", 1);
 
 pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>, architecture: &str) -> Vec<Finding> {
@@ -44,7 +43,7 @@ pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>, architecture: &
     found
 }
 
-/// Paths in backquotes, with the line they are on; calls (`a::b()`) count as their path.
+/// The paths in backquotes with their line numbers. A call (`a::b()`) counts as its path.
 fn paths(document: &str) -> impl Iterator<Item = (usize, &str)> {
     document
         .lines()

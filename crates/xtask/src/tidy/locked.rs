@@ -1,11 +1,11 @@
-//! Rule `shipped`: what the product is built from has one TLS library and one crypto provider.
+//! Rule `shipped`: the product contains one TLS library and one crypto provider.
 
 use super::finding::Finding;
 
 const RULE: &str = "shipped";
 
-/// Never in the normal tree: other TLS stacks, other crypto providers, and packages whose licence
-/// does not fit.
+/// Packages that the product must not use: other TLS libraries or crypto providers, and those with an unsuitable
+/// licence.
 const BANNED: [(&str, &str); 9] = [
     ("ring", "the crypto provider is aws-lc-rs"),
     ("openssl", "the TLS library is rustls"),
@@ -18,7 +18,7 @@ const BANNED: [(&str, &str); 9] = [
     ("rustls-native-certs", "trust comes from configuration and the CA, not from the machine"),
 ];
 
-/// At most one version of each.
+/// Packages of which there may be only one version.
 const SINGLE: [&str; 6] = ["rustls", "rustls-webpki", "aws-lc-rs", "hyper", "h2", "tokio"];
 
 pub(crate) fn check(shipped: &[String]) -> Vec<Finding> {

@@ -1,5 +1,5 @@
-//! Rule `manifest`: every crate takes its versions, lints and edition from the workspace, so that
-//! every `-p` build shares artefacts and no crate has rules of its own.
+//! Rule `manifest`: each crate takes its versions, lints and edition from the workspace, so that all builds with `-p`
+//! share artefacts and no crate has different rules.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn one(name: &str, text: &str) -> Vec<Finding> {
     found
 }
 
-/// A crate may name itself, to switch on its own `testing` feature for its tests.
+/// A crate may depend on itself, to enable its `testing` feature in its tests.
 fn inherits(line: &str) -> bool {
     let line = line.replace(' ', "");
     line.contains(".workspace=true") || line.contains("{workspace=true") || line.contains("path=\".\"")

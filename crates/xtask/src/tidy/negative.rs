@@ -1,6 +1,6 @@
-//! Rule `negative`: docs/negative-cases.md names, for every negative case, the tests that prove
-//! it. The sentences are written by hand; the column of tests is generated from the names of test
-//! functions: `n_54_csr_extensions_are_ignored` proves N-54.
+//! Rule `negative`: docs/negative-cases.md names the tests that prove each negative case. The sentences are written by
+//! hand. The column of tests is generated from the names of test functions: `n_54_csr_extensions_are_ignored` proves
+//! N-54.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,23 +19,23 @@ const END: &str = "<!-- table: end -->";
 const HEAD: &str = "| id | required outcome | proved by |\n|---|---|---|\n";
 const NONE: &str = "–";
 
-/// The id of a negative case: `N-54`, `N-82b`. Ordered as people count.
+/// The id of a negative case: `N-54`, `N-82b`. Sorted by number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NegativeId {
     number: u32,
     letter: String,
 }
 
-/// A test function, addressed as people and cargo do: package, target, path.
+/// A test function: package, target and path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TestName {
     pub(crate) member: String,
     pub(crate) target: Target,
-    /// What the test harness calls it: `csr::tests::n_54_csr_extensions_are_ignored`.
+    /// Its name in the test harness: `csr::tests::n_54_csr_extensions_are_ignored`.
     pub(crate) path: String,
 }
 
-/// A row of the table as it stands.
+/// A row of the table in the document.
 struct Row<'a> {
     id: &'a str,
     outcome: &'a str,
@@ -80,7 +80,7 @@ pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>, document: &str)
     found
 }
 
-/// The document with its table rewritten: sentences kept, tests as they are, new ids added.
+/// The document with a new table: sentences are kept, tests are updated, new ids are added.
 pub(crate) fn bless(sources: &BTreeMap<String, Vec<SourceFile>>, document: &str) -> Result<String> {
     let old = table(document).with_context(|| format!("{DOCUMENT}: no `{BEGIN}` … `{END}`"))?;
     let mut proofs = proofs(sources);
@@ -99,7 +99,7 @@ pub(crate) fn bless(sources: &BTreeMap<String, Vec<SourceFile>>, document: &str)
     Ok(document.replace(old, &format!("\n{HEAD}{body}")))
 }
 
-/// Every test that carries the id of a negative case.
+/// All tests with the id of a negative case in their name.
 pub(crate) fn proofs(sources: &BTreeMap<String, Vec<SourceFile>>) -> Proofs {
     let mut proofs = Proofs::new();
     for (member, file) in
@@ -119,7 +119,7 @@ pub(crate) fn proofs(sources: &BTreeMap<String, Vec<SourceFile>>) -> Proofs {
     proofs
 }
 
-/// Ids of all rows, in order.
+/// The ids of all rows, in order.
 pub(crate) fn listed(document: &str) -> Vec<NegativeId> {
     table(document).map(rows).unwrap_or_default().iter().filter_map(|row| row.id.parse().ok()).collect()
 }
@@ -149,7 +149,7 @@ fn joined(tests: &[TestName]) -> String {
     tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join("<br>")
 }
 
-/// `n_54_csr_extensions_are_ignored` → N-54; `n_82b_…` → N-82b; anything else → none.
+/// `n_54_csr_extensions_are_ignored` → N-54; `n_82b_…` → N-82b; otherwise `None`.
 fn id_of(function: &str) -> Option<NegativeId> {
     let (id, rest) = function.strip_prefix("n_")?.split_once('_')?;
     if rest.is_empty() { None } else { format!("N-{id}").parse().ok() }
@@ -158,7 +158,7 @@ fn id_of(function: &str) -> Option<NegativeId> {
 // === impl NegativeId ===
 
 impl NegativeId {
-    /// What names of its tests begin with.
+    /// The prefix of its tests' names.
     pub(crate) fn prefix(&self) -> String {
         format!("n_{}{}_", self.number, self.letter)
     }

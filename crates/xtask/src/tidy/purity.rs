@@ -1,7 +1,7 @@
-//! Rule `pure`: sources of the pure crates do not speak of clocks, sockets, files, threads, the
-//! environment or ambient randomness. What they need of those comes in as arguments.
+//! Rule `pure`: sources of pure crates use no clock, socket, file, thread, environment or ambient randomness. They get
+//! these as arguments.
 //!
-//! `absence` keeps the libraries out; this keeps the standard library's own doors shut.
+//! Rule `absence` excludes libraries that provide these; this rule excludes the standard library's own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::source::code::{self, Token};
 
 const RULE: &str = "pure";
 
-/// Modules of `std` that are doors to the world. `std::net` stays open for its address types.
+/// Modules of `std` that pure crates may not use. `std::net` is allowed because of its address types.
 const STD_MODULES: [&str; 5] = ["env", "fs", "os", "process", "thread"];
 
-/// Names that are doors wherever they come from.
+/// Names that pure crates may not use, wherever they come from.
 const NAMES: [&str; 11] = [
     "Instant",
     "OsRng",
@@ -31,10 +31,10 @@ const NAMES: [&str; 11] = [
     "UnixStream",
 ];
 
-/// Crates whose paths may not be written.
+/// Crates whose paths pure crates may not use.
 const ROOTS: [&str; 4] = ["getrandom", "rand", "tokio", "openraft"];
 
-/// (file, name, why): a door that is a port's implementation, built at the edge and passed in.
+/// (file, name, why): allowed exceptions, which implement a trait and are passed in by the program.
 const EXCUSED: [(&str, &str, &str); 1] =
     [("crates/ca/src/key/os.rs", "SystemRandom", "`ca::OsKeys`, the one `KeyMaker` that is not a test's")];
 
@@ -72,7 +72,7 @@ fn one(file: &SourceFile) -> Vec<Finding> {
         .collect()
 }
 
-/// The closed modules named after `std::`, alone or in a group: `std::{fmt, fs}`.
+/// The forbidden modules after `std::`, alone or in a group: `std::{fmt, fs}`.
 fn std_modules<'a>(after: &'a [(usize, Token<'a>)]) -> impl Iterator<Item = &'a str> {
     let grouped = matches!(after.first(), Some((_, Token::Mark('{'))));
     let mut depth = 0_usize;

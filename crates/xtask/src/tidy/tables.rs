@@ -1,6 +1,6 @@
-//! Tables of Markdown, as text.
+//! Reads Markdown tables.
 
-/// Cells of every row of the first Markdown table after `heading`, without its two head rows.
+/// The cells of the first Markdown table after `heading`, without its two header rows.
 pub(crate) fn table_after<'a>(document: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     document
         .lines()

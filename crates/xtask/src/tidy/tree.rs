@@ -1,4 +1,4 @@
-//! Everything the rules look at, read once.
+//! The data that the rules check, read once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 pub(crate) const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
-/// Everything the rules look at.
+/// The data that the rules check.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) workspace: Workspace,
@@ -23,9 +23,9 @@ pub(crate) struct Tree {
     pub(crate) architecture: String,
     pub(crate) negative_cases: String,
     pub(crate) differences: String,
-    /// Every other text file that is part of the project, by path relative to the root.
+    /// All other text files of the project, by path relative to the root.
     pub(crate) texts: BTreeMap<PathBuf, String>,
-    /// Names of the packages the product is built from, with versions: `rustls v0.23.46`.
+    /// The packages of which the product consists, with versions: `rustls v0.23.46`.
     pub(crate) shipped: Vec<String>,
 }
 
@@ -59,11 +59,11 @@ fn read(root: &Path, path: impl AsRef<Path>) -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Text files git knows or would add.
+/// Text files that git tracks or would add.
 fn texts(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let mut texts = BTreeMap::new();
     for path in tracked(root)? {
-        // A tracked file may be gone from the work tree, and some files are not text.
+        // A tracked file may be missing in the work tree, and some files are not text.
         if let Ok(text) = std::fs::read_to_string(root.join(&path)) {
             texts.insert(path, text);
         }
@@ -71,7 +71,7 @@ fn texts(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     Ok(texts)
 }
 
-/// Paths that are part of the project: tracked, or new and not ignored.
+/// Paths of the project: tracked, or new and not ignored.
 pub(crate) fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
     let mut git = std::process::Command::new("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);

@@ -1,10 +1,9 @@
-//! Rule `twin`: one thing is described by one struct.
+//! Rule `twin`: each thing has one struct.
 //!
-//! Twins are two structs of product code, in any crates, of which the smaller has at least
-//! [`FIELDS_MIN`] fields and shares four of five of them with the other, by name. Those that must differ
-//! (what is written on a wire beside what is meant) stand in [`APART`] with the reason; a pair listed there
-//! that is no twin any more is told as well. What is compiled only for tests, and what a private struct inside
-//! a function or macro holds, is read like the rest if its place does not say that it is for tests.
+//! Twins are two structs of product code, in any crates. The smaller one has at least [`FIELDS_MIN`] fields and shares
+//! four fifths of them with the other, by name. Pairs that must differ (for example a wire format and its meaning) are
+//! listed in [`APART`] with the reason; a listed pair that is no longer a twin is a finding too. Code only for tests is
+//! ignored if its place shows that; private structs in functions and macros count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +17,18 @@ use apart::{APART, Reason};
 
 const RULE: &str = "twin";
 
-/// Smaller structs resemble each other by chance.
+/// Smaller structs may be similar by chance.
 const FIELDS_MIN: usize = 5;
-/// Of a hundred fields of the smaller one, how many are shared by twins.
+/// The share of the smaller struct's fields that twins have in common, in percent.
 const SHARED_PERCENT: usize = 80;
 
-/// Two names of structs that are twins, and what they share.
+/// A pair of twins, and the number of shared fields.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Twins {
     one: String,
     other: String,
     shared: usize,
-    /// Of the smaller one.
+    /// Number of fields of the smaller struct.
     fields: usize,
 }
 
@@ -37,7 +36,7 @@ pub(crate) fn check(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Finding>
     against(&twins(sources), APART)
 }
 
-/// How many there are, all of them listed if the rule is green.
+/// The number of twins. All of them are listed if the rule passes.
 pub(crate) fn count(sources: &BTreeMap<String, Vec<SourceFile>>) -> String {
     format!("{} pairs of twin structs (at most the {} listed)", twins(sources).len(), listed(APART).count())
 }
@@ -73,7 +72,7 @@ fn twins(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Twins> {
     found
 }
 
-/// Structs by their paths, in order.
+/// Structs with their paths, sorted.
 fn structs(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<(String, BTreeSet<String>)> {
     let mut found = Vec::new();
     for (krate, files) in sources {

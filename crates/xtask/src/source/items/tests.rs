@@ -1,4 +1,4 @@
-//! Items found, items not found.
+//! Tests which items are found.
 
 use std::path::PathBuf;
 

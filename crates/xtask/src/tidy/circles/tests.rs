@@ -1,4 +1,4 @@
-//! What is a circle and what is none, on small crates.
+//! Tests of circles in small crates.
 
 use super::*;
 use crate::source::place;
@@ -14,7 +14,7 @@ fn sources(files: &[(&str, &str)]) -> BTreeMap<String, Vec<SourceFile>> {
     BTreeMap::from([("x".to_owned(), files)])
 }
 
-/// Each circle by the names of its files.
+/// Checks the circles by the names of their files.
 #[track_caller]
 fn check_finds(files: &[(&str, &str)], expected: &[&[&str]]) {
     let sources = sources(files);
@@ -111,7 +111,7 @@ fn a_circle_of_three_is_one_and_two_apart_are_two() {
     );
 }
 
-/// A crate with this many circles of this many files each.
+/// A crate with this number of circles of this number of files each.
 fn rings(circles: usize, files: usize) -> BTreeMap<String, Vec<SourceFile>> {
     let made: Vec<(String, String)> = (0..circles)
         .flat_map(|circle| {

@@ -1,6 +1,6 @@
-//! Twins that stay apart, by the reason why.
+//! Twins that are allowed, with the reason.
 
-/// Why, and the pairs it holds for: both as `crate::module::Name`, in their order.
+/// The reason, and its pairs. Both names are `crate::module::Name`, sorted.
 pub(super) type Reason = (&'static str, &'static [(&'static str, &'static str)]);
 
 pub(super) const APART: &[Reason] = &[
