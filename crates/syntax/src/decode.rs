@@ -1,8 +1,8 @@
 //! Decodes trees to typed values. It accepts the same spellings as Consul's decoder, and refuses unknown keys and wrong
 //! values.
 //!
-//! - A key of a struct matches a field regardless of case and of `_` or `-` between words ([`same_key`]), also by a
-//!   serde alias. Keys of maps are not changed.
+//! - A key of a struct matches a field regardless of case and of `_` or `-` between words
+//!   ([`same_key`](crate::same_key)), also by a serde alias. Keys of maps are not changed.
 //! - A key without a field is a fault. All such faults are reported, with their position and the nearest known key.
 //! - A list of one object is accepted as an object for a struct or map, and a single value as a list of one. Repeated
 //!   blocks are a list, and labelled blocks with one key are merged into a map.

@@ -1,7 +1,7 @@
 //! The syntax tree of both languages: values with positions, and objects with the order and repetition of their keys.
 //!
 //! Repeated keys are kept, because their meaning depends on the target: labelled blocks are merged, repeated blocks are
-//! a list, and of a repeated scalar the last one applies or it is an error. [`crate::decode`] decides.
+//! a list, and of a repeated scalar the last one applies or it is an error. [`mod@crate::decode`] decides.
 
 use std::collections::HashMap;
 use std::fmt;
