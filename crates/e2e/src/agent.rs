@@ -1,4 +1,4 @@
-//! An agent as a process: started, killed, started again at the same place.
+//! An agent as a process, which a test can start, kill and restart in the same place.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,24 +12,24 @@ use crate::http::Http;
 use crate::patience::{eventually, pick_port, run};
 use crate::process::Process;
 
-/// How an agent is run.
+/// How to run an agent.
 #[derive(Clone, Debug, Default)]
 pub struct AgentOptions {
-    /// With `-dev`: nothing is kept. Otherwise a server with a data directory.
+    /// Whether to run with `-dev`, which keeps no data. Otherwise the agent is a server with a data directory.
     pub dev: bool,
-    /// Pieces of configuration, HCL.
+    /// Fragments of configuration in HCL.
     pub hcl: Vec<String>,
-    /// More arguments.
+    /// Additional arguments.
     pub args: Vec<String>,
-    /// The program to start; the one under test by default.
+    /// The program to start. `None` means the program under test.
     pub program: Option<PathBuf>,
-    /// Descriptors it may have.
+    /// Maximum number of file descriptors.
     pub descriptors: Option<u32>,
-    /// Its environment; otherwise it has none.
+    /// The whole environment of the process.
     pub env: Vec<(String, String)>,
 }
 
-/// An agent.
+/// A running agent.
 #[derive(Debug)]
 pub struct Agent {
     options: AgentOptions,
@@ -122,49 +122,49 @@ impl Agent {
             Some(u64::from(self.process.pid())),
             "the ready file names the process"
         );
-        // The certificate authority comes up beside the log, a moment later.
+        // The certificate authority starts a moment after the log.
         let http = self.http();
         eventually("there are roots", || {
             http.try_send("GET", "/v1/connect/ca/roots", None).ok().filter(|reply| reply.status == 200)
         });
     }
 
-    /// Its HTTP API.
+    /// A client of the agent's HTTP API.
     pub fn http(&self) -> Http {
         Http::new(self.http)
     }
 
-    /// Where its HTTP API is, `address:port`.
+    /// The address of the HTTP API, `address:port`.
     pub fn http_addr(&self) -> String {
         self.http.to_string()
     }
 
-    /// Where proxies attach.
+    /// The address to which proxies connect.
     pub fn grpc_addr(&self) -> SocketAddr {
         self.grpc
     }
 
-    /// Where its HTTP API is under TLS.
+    /// The address of the HTTP API under TLS.
     pub fn https_addr(&self) -> SocketAddr {
         self.https.expect("it serves HTTPS")
     }
 
-    /// Where proxies attach under TLS.
+    /// The address to which proxies connect under TLS.
     pub fn grpc_tls_addr(&self) -> SocketAddr {
         self.grpc_tls.expect("it serves gRPC over TLS")
     }
 
-    /// Name of its node.
+    /// Name of the agent's node.
     pub fn node(&self) -> &str {
         &self.name
     }
 
-    /// Its data directory.
+    /// The agent's data directory.
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// Runs a command of the program against it.
+    /// Runs a command of the program against this agent.
     pub fn cli(&self, args: &[&str]) -> Output {
         let (verbs, rest) = split_verbs(args);
         let address = format!("-http-addr={}", self.http);
@@ -173,7 +173,7 @@ impl Agent {
         run(binary(), &words)
     }
 
-    /// Runs a command that must succeed; gives its output.
+    /// Runs a command which must succeed, and returns its output.
     #[track_caller]
     pub fn cli_ok(&self, args: &[&str]) -> String {
         let ran = self.cli(args);
@@ -187,18 +187,18 @@ impl Agent {
         text
     }
 
-    /// The process.
+    /// The agent's process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Ends it without warning.
+    /// Kills the process with SIGKILL.
     pub fn kill9(&mut self) {
         self.process.kill9();
     }
 
-    /// Starts it again at the same addresses with the same data. Gives the time from the start of the
-    /// process until a consistent read succeeded.
+    /// Restarts the agent at the same addresses with the same data. Returns the time from the start of the process
+    /// until a consistent read succeeded.
     pub fn restart(&mut self) -> Duration {
         assert!(!self.options.dev, "only an agent with a data directory comes back");
         assert!(self.process.ended().is_some(), "it still runs");
@@ -219,14 +219,14 @@ impl Agent {
     }
 }
 
-/// A command with a limit of descriptors. The shell is replaced by the program: one process.
+/// A command with a limit on file descriptors. The shell replaces itself with the program, so there is one process.
 pub(crate) fn limited(program: &Path, descriptors: u32) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")).arg(program);
     command
 }
 
-/// The verbs of a command line, then what follows them: flags stand between.
+/// The verbs of a command line, and the rest. The caller puts its flags between the two.
 fn split_verbs<'a>(args: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
     let two = ["intention", "services", "config", "connect", "acl", "catalog"];
     let three = [("acl", "token"), ("acl", "policy"), ("connect", "ca")];

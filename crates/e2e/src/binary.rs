@@ -1,11 +1,11 @@
-//! The program under test: named by `CONCORD_BIN`, found beside the test, or built now.
+//! The program under test: named by `CONCORD_BIN`, found beside the test, or built on demand.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// The program. Built at most once per process; cargo's own lock orders several processes.
+/// Path of the program. A process builds it at most once; cargo's own lock orders concurrent processes.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -23,7 +23,7 @@ fn beside() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Whether no source of a product crate is newer than the program.
+/// Whether the program is at least as new as every source of the product crates.
 fn is_fresh(program: &Path) -> bool {
     let Ok(built) = program.metadata().and_then(|data| data.modified()) else { return false };
     let crates = root().join("crates");
@@ -49,7 +49,7 @@ fn root() -> PathBuf {
 
 fn build() -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What the outer cargo tells this test about itself would change fingerprints of the inner build.
+    // These variables, which the outer cargo sets, would change the fingerprints of the inner build.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

@@ -1,13 +1,13 @@
-//! Seeded chance, so that a failed run can be repeated as far as real processes allow.
+//! Seeded randomness, so that a failed run can be repeated as far as real processes allow.
 
 use std::time::SystemTime;
 
-/// A small generator (SplitMix64). The seed is printed and can be given by `CONCORD_E2E_SEED`.
+/// A small random number generator (SplitMix64).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// From `CONCORD_E2E_SEED`, else from the clock.
+    /// A generator with the seed from `CONCORD_E2E_SEED`, or else from the clock. The seed is printed.
     pub fn from_env() -> Self {
         let given = std::env::var("CONCORD_E2E_SEED").ok().and_then(|text| text.parse().ok());
         let clock = || {
@@ -19,17 +19,17 @@ impl Chance {
         Self(seed)
     }
 
-    /// From a seed.
+    /// A generator with this seed.
     pub fn of_seed(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// One of these.
+    /// A random element.
     pub fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.index(of.len())]
     }
 
-    /// Another one that takes its own course.
+    /// A generator with a sequence of its own.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }
@@ -42,22 +42,22 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`.
+    /// A random number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
-    /// An index into something of `len` elements.
+    /// A random index into a collection of `len` elements.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).expect("an index is an index")
     }
 
-    /// Whether something of this probability, in percent, happens.
+    /// True with this probability, in percent.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// A UUID.
+    /// A random UUID.
     pub fn uuid(&mut self) -> String {
         let (a, b) = (self.next(), self.next());
         format!(

@@ -1,5 +1,4 @@
-//! A wall clock for processes that a test sets while they run, by libfaketime. The time that only goes forward stays
-//! the machine's.
+//! A wall clock, made with libfaketime, which a test sets while processes run. Monotonic time is unchanged.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::foreign::{foreign, skip};
 use crate::world::World;
 
-/// The wall clock of all processes that have its environment.
+/// The wall clock of all processes which have its environment.
 #[derive(Debug)]
 pub struct FakeClock {
     library: String,
@@ -15,7 +14,7 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// The machine's clock so far. `None` skips the test: there is no `faketime`.
+    /// A clock which at first shows the machine's time. `None` means that the test is skipped for lack of `faketime`.
     pub fn new(test: &str, world: &World) -> Option<Self> {
         let faketime = foreign(test, "CONCORD_TEST_FAKETIME", "faketime", &["--version"])?;
         let Some(library) = library(&faketime) else {
@@ -27,14 +26,14 @@ impl FakeClock {
         Some(own)
     }
 
-    /// Sets it to so many seconds before or after the machine's.
+    /// Sets the clock to this many seconds after the machine's time, or before it if negative.
     pub fn set_off_by(&self, seconds: i64) {
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{seconds:+}\n")).expect("a file can be written");
         std::fs::rename(&new, &self.file).expect("a file can be put in place");
     }
 
-    /// What a process must have in its environment to go by it.
+    /// The environment which makes a process use this clock.
     pub fn env(&self) -> Vec<(String, String)> {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         vec![
@@ -46,7 +45,7 @@ impl FakeClock {
     }
 }
 
-/// The library that faketime has programs load.
+/// The library which faketime preloads into programs.
 fn library(faketime: &Path) -> Option<String> {
     let output = Command::new(faketime).args(["-f", "+0", "env"]).stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

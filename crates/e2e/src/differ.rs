@@ -1,12 +1,12 @@
-//! The differential runner: generated requests to two agents, and in what their answers differ.
+//! The differential runner sends generated requests to two agents and reports how their answers differ.
 //!
-//! Both agents get the same requests in the same order, in episodes that each begin with nothing
-//! registered. What the two cannot have in common (indexes, times, ids, certificates) is masked before
-//! status, headers and JSON are compared; words of refusals are not compared. A difference is known if
-//! the table in [`known`] names it with its reason; any other makes the run fail.
+//! Both agents get the same requests in the same order. The requests form episodes, and each episode begins with
+//! nothing registered. The runner masks values which the two cannot have in common (indexes, times, ids, certificates),
+//! and then compares status, headers and JSON. It does not compare the wording of refusals. The table in [`known`]
+//! lists the known differences with their reasons; any other difference makes the run fail.
 //!
-//! The agents are given by their addresses and must be fresh, alike and ours to change: everything
-//! registered with them is removed. It judges no times.
+//! The caller gives the addresses of the agents. They must be fresh and configured alike, and the run removes
+//! everything that is registered with them. It does not judge response times.
 
 mod about;
 mod acl;
@@ -41,29 +41,29 @@ pub use self::report::Report;
 use self::request::Request;
 use self::side::{Ids, Side};
 
-/// Requests between two clean slates.
+/// Maximum number of requests in an episode.
 const EPISODE: usize = 40;
-/// How often a read that differs is asked again: what an agent registered reaches the catalog a moment later.
+/// How often a read is repeated while its answers differ: an agent's registration reaches the catalog a moment later.
 const LOOKS: u32 = 6;
-/// Between two of these looks.
+/// Time between two repetitions.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a run is given.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Differ {
-    /// One agent.
+    /// The agent under test.
     pub ours: Http,
-    /// The other one.
+    /// The agent to compare with.
     pub theirs: Http,
-    /// A management token of both, where ACLs are on.
+    /// A management token of both agents, if ACLs are on.
     pub token: Option<String>,
-    /// The course the run takes.
+    /// The first seed.
     pub seed: u64,
-    /// How many courses are taken: with this seed, the next one and so on.
+    /// Number of seeds: the run uses the first seed and those which follow it.
     pub seeds: u64,
-    /// How many requests are sent to each, for each seed.
+    /// Number of requests to each agent for each seed.
     pub requests: usize,
-    /// Where every request is written down, with its differences whether known or not.
+    /// File which lists every request with all its differences, known or not.
     pub list: Option<PathBuf>,
 }
 
@@ -102,7 +102,7 @@ impl Differ {
                 sent += 1;
                 let diverged = exchange(ours, theirs, &request, &mut ids, report)?;
                 if diverged || about.moved(&request) {
-                    // From here on the two hold other things, which says nothing new.
+                    // From here on the agents hold different state, so further differences say nothing new.
                     break;
                 }
             }
@@ -111,7 +111,7 @@ impl Differ {
     }
 }
 
-/// Sends a request to both and records the differences. Whether the two hold other things afterwards.
+/// Sends a request to both agents and records the differences. Returns whether they hold different state afterwards.
 fn exchange(
     ours: &mut Side,
     theirs: &mut Side,
@@ -135,12 +135,12 @@ fn exchange(
     Ok(request.method != "GET" && (accepted != by_other || parts(request, accepted, &one.body)))
 }
 
-/// Arguments of the program: `--ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N]
-/// [--requests N] [--list FILE]`. Without a token both agents must be without ACLs.
+/// Parses the arguments of the program: `--ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N]
+/// [--list FILE]`. Without a token both agents must run without ACLs.
 ///
 /// # Errors
 ///
-/// What is wrong with them, in a sentence.
+/// A sentence which says what is wrong with the arguments.
 pub fn parse(args: &[String]) -> Result<Differ, String> {
     let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for pair in args.chunks(2) {
@@ -172,9 +172,9 @@ pub fn parse(args: &[String]) -> Result<Differ, String> {
     })
 }
 
-/// The seed unless another is given.
+/// The default seed.
 pub const SEED: u64 = 1;
-/// Requests unless another number is given.
+/// The default number of requests.
 pub const REQUESTS: u64 = 5_000;
 
 #[cfg(test)]

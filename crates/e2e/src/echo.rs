@@ -1,4 +1,4 @@
-//! A service that sends back what it gets, and counts who came.
+//! A service which sends back what it receives, and counts its connections.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// A running service. Its connections end when it is dropped or their peers go.
+/// A running service. A connection ends when its peer closes it.
 #[derive(Debug)]
 pub struct Echo {
     addr: SocketAddr,
@@ -22,7 +22,7 @@ struct State {
 }
 
 impl Echo {
-    /// Starts one at a free port.
+    /// Starts a service on a free port.
     #[allow(clippy::new_without_default, reason = "it starts a thread")]
     pub fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
@@ -37,7 +37,7 @@ impl Echo {
                 if let Ok(stream) = stream {
                     shared.connections.fetch_add(1, Ordering::SeqCst);
                     let shared = Arc::clone(&shared);
-                    // Ends with its peer, which the test owns.
+                    // The thread ends when its peer, which the test owns, closes the connection.
                     thread::spawn(move || serve(stream, &shared));
                 }
             }
@@ -45,17 +45,17 @@ impl Echo {
         Self { addr, state, thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// The address on which the service listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Connections it has taken.
+    /// Number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Bytes it has read.
+    /// Number of bytes read so far.
     pub fn bytes(&self) -> u64 {
         self.state.bytes.load(Ordering::SeqCst)
     }
@@ -75,7 +75,7 @@ fn serve(mut stream: TcpStream, state: &State) {
 impl Drop for Echo {
     fn drop(&mut self) {
         self.state.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for a connection.
+        // Wakes the thread which waits for a connection.
         let _ = TcpStream::connect(self.addr);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,4 +1,4 @@
-//! Clients of other languages: where they are, and how a test says that one is missing.
+//! Clients in other languages: how tests find them, and how a test reports that one is missing.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 #[derive(Clone, Debug)]
 pub struct Go(pub PathBuf);
 
-/// A foreign program: named by a variable, else found on the path. `None` skips the test, loudly.
+/// A foreign program: named by an environment variable, or else found on the path. `None` means that the test must be
+/// skipped; the reason has been reported.
 pub fn foreign(test: &str, variable: &str, usual: &str, probe: &[&str]) -> Option<PathBuf> {
     let program = std::env::var_os(variable).map_or_else(|| PathBuf::from(usual), PathBuf::from);
     let ran = Command::new(&program).args(probe).stdin(Stdio::null()).output();
@@ -27,7 +28,7 @@ pub fn foreign(test: &str, variable: &str, usual: &str, probe: &[&str]) -> Optio
     }
 }
 
-/// Says that a test is skipped and why, so that it is counted as skipped and not as passed.
+/// Reports that a test is skipped and why, so that it is counted as skipped and not as passed.
 pub fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED: {test}: {reason}");
     if let Some(path) = std::env::var_os("CONCORD_TEST_SKIPS") {
@@ -36,12 +37,12 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
-/// A directory of this crate's sources in other languages.
+/// A directory with this crate's sources in another language.
 pub fn source_dir(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Builds one of our Go programs in a directory of its own. `Err` says why it could not be built.
+/// Builds one of our Go programs in a directory of its own. `Err` says why the build failed.
 pub fn go_program(go: &Go, name: &str, dir: &Path) -> Result<PathBuf, String> {
     let (source, module) = (source_dir("go").join(name), dir.join(format!("go-{name}")));
     std::fs::create_dir_all(&module).expect("a directory");
@@ -59,7 +60,7 @@ pub fn go_program(go: &Go, name: &str, dir: &Path) -> Result<PathBuf, String> {
     Err(String::from_utf8_lossy(&built.stderr).trim().to_owned())
 }
 
-/// The output of a foreign program that must succeed.
+/// The output of a foreign program which must have succeeded.
 #[track_caller]
 pub fn ran(what: &str, output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

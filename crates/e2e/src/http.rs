@@ -1,6 +1,6 @@
-//! A client of HTTP/1.1 with blocking sockets: just what a test needs to see every byte.
+//! An HTTP/1.1 client with blocking sockets, which lets a test see every byte.
 //!
-//! It retries nothing: a test that counts what was acknowledged must know what was.
+//! It does not retry: a test which counts acknowledged requests must know their number exactly.
 
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use crate::patience::HANG;
 
-/// Bytes of an answer at most.
+/// Maximum length of an answer, in bytes.
 const BODY_MAX: u64 = 64 << 20;
-/// Time to connect.
+/// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// An HTTP server.
@@ -27,18 +27,18 @@ pub struct Http {
     tls: Option<Arc<ClientConfig>>,
 }
 
-/// A connection that is kept.
+/// A connection which several requests can use.
 #[derive(Debug)]
 pub struct Conn {
     stream: BufReader<Box<dyn Wire>>,
     token: Option<String>,
 }
 
-/// What bytes go through.
+/// The transport of a connection.
 trait Wire: Debug + Read + Send + Write {}
 impl<T: Debug + Read + Send + Write> Wire for T {}
 
-/// An answer.
+/// An answer of the server.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// Status code.
@@ -57,18 +57,18 @@ impl Http {
         Self { addr, token: None, tls: None }
     }
 
-    /// A server at an address, under TLS; its name is `localhost`.
+    /// A server at an address, under TLS, with the name `localhost`.
     pub fn secure(addr: SocketAddr, tls: Arc<ClientConfig>) -> Self {
         Self { addr, token: None, tls: Some(tls) }
     }
 
-    /// The same with a token.
+    /// The same server, with a token for all requests.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// Opens a connection that can be used again.
+    /// Opens a connection which several requests can use.
     pub fn connect(&self) -> io::Result<Conn> {
         let stream = TcpStream::connect_timeout(&self.addr, CONNECT)?;
         stream.set_nodelay(true)?;
@@ -89,12 +89,12 @@ impl Http {
         Ok(Conn { stream: BufReader::new(stream), token: self.token.clone() })
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a connection of its own.
     pub fn try_send(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Reply> {
         self.connect()?.request(method, path, &[("Connection", "close")], body)
     }
 
-    /// One request that must be answered, whatever the answer.
+    /// Sends one request, which must be answered with any status.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> Reply {
         match self.try_send(method, path, body) {
@@ -103,20 +103,20 @@ impl Http {
         }
     }
 
-    /// GET.
+    /// Sends a GET request.
     #[track_caller]
     pub fn get(&self, path: &str) -> Reply {
         self.send("GET", path, None)
     }
 
-    /// PUT of a JSON body.
+    /// Sends a PUT request with a JSON body.
     #[track_caller]
     pub fn put(&self, path: &str, body: &Value) -> Reply {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         self.send("PUT", path, Some(&text))
     }
 
-    /// POST of a JSON body.
+    /// Sends a POST request with a JSON body.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.send("POST", path, Some(&body.to_string()))
@@ -126,12 +126,12 @@ impl Http {
 // === impl Conn ===
 
 impl Conn {
-    /// The same connection under another token from now on.
+    /// Uses another token from now on.
     pub fn set_token(&mut self, token: &str) {
         self.token = Some(token.to_owned());
     }
 
-    /// One request and its answer.
+    /// Sends one request and returns the answer.
     pub fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> io::Result<Reply> {
         self.request(method, path, &[], body)
     }
@@ -218,7 +218,7 @@ impl Conn {
 // === impl Reply ===
 
 impl Reply {
-    /// A header's value.
+    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -226,21 +226,21 @@ impl Reply {
             .map(|(_, value)| value.as_str())
     }
 
-    /// `X-Consul-Index`.
+    /// The value of `X-Consul-Index`.
     #[track_caller]
     pub fn index(&self) -> u64 {
         let index = self.header("X-Consul-Index").and_then(|text| text.parse().ok());
         index.unwrap_or_else(|| panic!("no index: {self:?}"))
     }
 
-    /// The body of a success, as JSON.
+    /// The body as JSON. The status must be 200.
     #[track_caller]
     pub fn json(&self) -> Value {
         self.ok();
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// It must be a success.
+    /// Asserts that the status is 200.
     #[track_caller]
     pub fn ok(&self) -> &Self {
         assert_eq!(self.status, 200, "{self:?}");

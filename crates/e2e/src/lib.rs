@@ -1,9 +1,9 @@
-//! The world of an end-to-end test: the one program as child processes, services and clients
-//! around it, all on loopback and in a directory of its own.
+//! The environment of end-to-end tests: the program as child processes, with services and clients around it. Everything
+//! runs on loopback and in a directory of its own.
 //!
-//! Not part of the product and knowing nothing of its crates: what is written here speaks to the
-//! program as strangers do, by command line, HTTP, TLS and signals. It has its own small HTTP and
-//! TLS clients, so that a fault of ours cannot hide in a client of ours.
+//! This crate is no part of the product and does not use the product's crates. It speaks to the program as any user
+//! does: by command line, HTTP, TLS and signals. It has its own small HTTP and TLS clients, because a client of ours
+//! could share a fault with the server and so hide it.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -1,4 +1,4 @@
-//! Load on a sidecar's upstream: new connections at a steady rate, and long ones that stay.
+//! Load on a sidecar's upstream: new connections at a steady rate, and long-lived ones.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::patience::HANG;
 
-/// Threads that open connections.
+/// Number of threads which open new connections.
 const WORKERS: u64 = 8;
-/// What one connection sends and wants back.
+/// Length in bytes of a message, which must come back unchanged.
 const MESSAGE: usize = 256;
-/// Pause between two messages on a long connection.
+/// Pause between two messages on a long-lived connection.
 const BEAT: Duration = Duration::from_millis(50);
 
-/// Running load.
+/// A running load.
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
@@ -36,21 +36,21 @@ struct Shared {
     micros: Mutex<Vec<u64>>,
 }
 
-/// What the load saw.
+/// The result of a load.
 #[derive(Debug)]
 pub struct Outcome {
-    /// New connections that carried their message there and back.
+    /// Number of new connections on which a message was sent and came back.
     pub opened: u64,
-    /// Messages there and back on long connections.
+    /// Number of messages which were sent and came back on long-lived connections.
     pub beats: u64,
-    /// What failed, with the time since the start.
+    /// Failures, with the time since the start.
     pub failures: Vec<String>,
-    /// Time of a connection from connect to close, in milliseconds: median, 99th percentile, longest.
+    /// Time from connect to close of a new connection, in milliseconds: median, 99th percentile, maximum.
     pub millis: (f64, f64, f64),
 }
 
 impl Load {
-    /// Starts: so many new connections a second, so many that stay.
+    /// Starts a load with this many new connections a second and this many long-lived connections.
     pub fn start(target: SocketAddr, per_second: u64, long: usize) -> Self {
         let shared = Arc::new(Shared {
             target,
@@ -75,17 +75,17 @@ impl Load {
         Self { shared, threads }
     }
 
-    /// Connections opened so far.
+    /// Number of new connections which succeeded so far.
     pub fn opened(&self) -> u64 {
         self.shared.opened.load(Ordering::SeqCst)
     }
 
-    /// What failed so far.
+    /// Number of failures so far.
     pub fn failures(&self) -> usize {
         self.shared.failures.lock().expect("no panic").len()
     }
 
-    /// Ends the load.
+    /// Stops the load and returns its result.
     pub fn finish(mut self) -> Outcome {
         self.end();
         let mut micros = std::mem::take(&mut *self.shared.micros.lock().expect("no panic"));
@@ -154,7 +154,7 @@ impl Shared {
     }
 }
 
-/// One message there and back.
+/// Sends one message and reads it back.
 fn exchange(stream: &mut TcpStream, number: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(HANG))?;

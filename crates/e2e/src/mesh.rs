@@ -17,7 +17,7 @@ use crate::world::World;
 pub struct Mesh {
     /// The service `api`.
     pub api: Echo,
-    /// The service `web`; nobody of the tests calls it but probes.
+    /// The service `web`. Only health checks connect to it.
     pub web: Echo,
     /// Sidecar of `api`.
     pub api_sidecar: ProxyProcess,
@@ -26,19 +26,19 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Registers and starts all of it, and waits until a message went through, unless `denied`.
+    /// Registers and starts everything, and waits until a message goes through.
     pub fn start(world: &World, agent: &Agent, options: &ProxyOptions) -> Self {
         Self::start_with(world, agent, options, json!([]))
     }
 
-    /// The same with more upstreams of `web`.
+    /// The same with additional upstreams of `web`.
     pub fn start_with(world: &World, agent: &Agent, options: &ProxyOptions, more: Value) -> Self {
         let mesh = Self::assemble(world, agent, options, more);
         eventually("a message goes through the mesh", || mesh.call().ok());
         mesh
     }
 
-    /// The same without waiting for a message to go through: where it is denied, none does.
+    /// The same without waiting for a message, because none goes through if an intention denies it.
     pub fn assemble(world: &World, agent: &Agent, options: &ProxyOptions, more: Value) -> Self {
         let (api, web) = (Echo::new(), Echo::new());
         let mut http = agent.http();
@@ -59,7 +59,7 @@ impl Mesh {
         Self { api, web, api_sidecar, web_sidecar }
     }
 
-    /// A definition with a sidecar whose health follows the service alone.
+    /// A service definition with a sidecar whose health depends only on the service.
     pub fn service(name: &str, addr: SocketAddr, upstreams: Value) -> Value {
         json!({
             "Name": name,
@@ -73,24 +73,24 @@ impl Mesh {
         })
     }
 
-    /// Where `web` reaches `api`.
+    /// The address at which `web` reaches `api`.
     pub fn upstream(&self) -> SocketAddr {
         self.web_sidecar.upstream("api")
     }
 
-    /// A message from `web` to `api` and back on a new connection.
+    /// Sends a message from `web` to `api` and back on a new connection.
     pub fn call(&self) -> io::Result<()> {
         self.open().and_then(|mut stream| Self::say(&mut stream))
     }
 
-    /// A new connection from `web` to `api`; whether it is admitted shows when it is used.
+    /// Opens a connection from `web` to `api`. Only its first use shows whether it is admitted.
     pub fn open(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect_timeout(&self.upstream(), Duration::from_secs(5))?;
         stream.set_read_timeout(Some(HANG))?;
         Ok(stream)
     }
 
-    /// A message there and back.
+    /// Sends a message and reads it back.
     pub fn say(stream: &mut TcpStream) -> io::Result<()> {
         stream.write_all(b"hello")?;
         let mut back = [0u8; 5];
@@ -98,7 +98,7 @@ impl Mesh {
         if &back == b"hello" { Ok(()) } else { Err(io::Error::other("other bytes came back")) }
     }
 
-    /// Connections that either sidecar refused, and instances it could not reach, so far.
+    /// Number of connections which the two sidecars refused, plus their failures to connect, so far.
     pub fn refusals(&self) -> f64 {
         [&self.api_sidecar, &self.web_sidecar]
             .iter()

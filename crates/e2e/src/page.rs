@@ -1,14 +1,15 @@
-//! Pages of the documentation as tests: what a page tells its reader to type is typed.
+//! Pages of the documentation as tests: each command on a page is run.
 //!
-//! | fence | what becomes of it |
+//! | fence | meaning |
 //! |---|---|
-//! | `sh` | run by `sh -e`, one shell for the whole page, in a directory of its own; `concord` is the program under test |
+//! | `sh` | commands for `sh -e`; one shell runs the whole page in a directory of its own; `concord` is the program under test |
 //! | `sh fails` | the same, and its last command must fail |
-//! | `text` | the lines that the `sh` before it must have printed, in this order; `…` stands for anything |
-//! | `hcl name`, `ini name`, `json name` | a file of that name |
+//! | `text` | lines which the `sh` before it must print in this order; `…` stands for any text |
+//! | `hcl name`, `ini name`, `json name` | a file with that name |
 //!
-//! Every fence of a page is one of these, so that nothing is shown that is not tried. A line that ends in `&` and starts
-//! an agent is waited for until the agent is ready. The ports 8500 to 8503 are others while it is tried.
+//! Every fence of a page must be one of these, so that a page shows nothing which is not tested. After a line which
+//! starts an agent and ends in `&`, the script waits until the agent is ready. The test replaces the ports 8500 to 8503
+//! with free ones.
 
 use std::fmt::Write;
 use std::fs;
@@ -20,13 +21,13 @@ use crate::binary::binary;
 use crate::patience::{HANG, pick_port};
 use crate::world::World;
 
-/// What stands in a fence.
+/// A fenced block.
 struct Fence<'a> {
     info: &'a str,
     body: &'a str,
 }
 
-/// Types what a page below `docs/` says, and looks at what it says comes of it.
+/// Runs the commands of a page below `docs/`, and checks the output which the page shows.
 #[track_caller]
 pub fn try_page(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
@@ -51,7 +52,7 @@ pub fn try_page(name: &str) {
     assert!(parts.last().is_some_and(|last| last.trim() == "end"), "{name} ended too soon:\n{out}");
 }
 
-/// A program called `concord` that is the one under test, at ports of this test.
+/// Writes a program called `concord`, which runs the program under test on ports of this test.
 fn program(world: &World, http: u16, grpc: u16) {
     let (dir, real) = (world.dir().display(), binary().display());
     let text = format!(
@@ -65,7 +66,7 @@ fn program(world: &World, http: u16, grpc: u16) {
     fs::set_permissions(&path, modes).expect("it is ours");
 }
 
-/// The whole page as one script, which says where each block begins, and what each has to print.
+/// The whole page as one script, which marks where each block begins, and the expected output of each block.
 fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
     let mut script = "trap 'kill $(cat ../pids) 2>/dev/null || true' EXIT\n".to_owned();
     let mut expected: Vec<String> = Vec::new();
@@ -107,7 +108,7 @@ fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
     (script, expected)
 }
 
-/// Runs a script in a directory of its own; its output and errors together.
+/// Runs a script in a directory of its own. Returns its output and errors together.
 fn shell(world: &World, script: &str, http: u16) -> String {
     let (bin, work, log) = (world.path("bin"), world.path("work"), world.path("out"));
     fs::create_dir(&work).expect("a directory can be made");
@@ -136,7 +137,7 @@ fn shell(world: &World, script: &str, http: u16) -> String {
     fs::read_to_string(log).expect("the output is text")
 }
 
-/// Ends the agents that the page started.
+/// Kills the agents which the page started.
 fn end_agents(dir: &Path) {
     let pids = fs::read_to_string(dir.join("pids")).unwrap_or_default();
     let _ = Command::new("kill").arg("-9").args(pids.split_whitespace()).status();
@@ -160,7 +161,7 @@ fn fences(page: &str) -> Vec<Fence<'_>> {
     all
 }
 
-/// Whether a text is what a page shows, in which `…` stands for anything.
+/// Whether a printed text matches the text on a page, in which `…` stands for any text.
 pub fn fits<'a>(shown: &str, printed: &'a str) -> bool {
     let parts: Vec<_> = shown.split('…').collect();
     let [first, between @ .., last] = parts.as_slice() else { return shown == printed };

@@ -1,4 +1,4 @@
-//! Ports, programs that run to their end, and patience with a bound.
+//! Free ports, programs which run to completion, and waiting with a limit.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Guard against hangs. No statement about how long anything should take.
+/// Time after which something counts as hanging. It says nothing about how long anything should take.
 pub const HANG: Duration = Duration::from_secs(60);
 
-/// Between two attempts of something awaited.
+/// Time between two attempts.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Ports handed out: below those that systems take for outgoing connections, so that a port whose
-/// process is down is not taken, and a client that keeps trying never connects to itself.
+/// Range of the ports which we hand out. It lies below the range of ephemeral ports: so the port of a stopped process
+/// stays free, and a client which retries never connects to itself.
 const PORTS: (u64, u64) = (12_000, 20_000);
 
 pub(crate) fn run(program: &Path, args: &[&str]) -> Output {
@@ -22,12 +22,12 @@ pub(crate) fn run(program: &Path, args: &[&str]) -> Output {
     ran.expect("the program starts")
 }
 
-/// A port nobody listens at, for what must come back at the same place.
+/// A port on which nobody listens, for a process which must be able to restart on the same port.
 pub fn pick_port() -> u16 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let (low, high) = PORTS;
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // Test processes run side by side: each begins somewhere else.
+    // Test processes run in parallel, so each begins at another port.
     let begin = u64::from(clock.subsec_nanos() / 97).wrapping_mul(31) ^ (u64::from(std::process::id()) * 211);
     let _ = NEXT.compare_exchange(0, begin, Ordering::SeqCst, Ordering::SeqCst);
     for _ in 0..(high - low) {
@@ -40,7 +40,7 @@ pub fn pick_port() -> u16 {
     panic!("no port is free");
 }
 
-/// Tries until it gives something; a hang is a failure that says what was awaited.
+/// Repeats an attempt until it returns a value. Fails the test with `what` if that takes too long.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();

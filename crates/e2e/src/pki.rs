@@ -1,4 +1,4 @@
-//! An authority for the API's own TLS, as an operator has one beside the mesh's: its files, and clients that trust it.
+//! A certificate authority for the API's own TLS, separate from the mesh's authority, and clients which trust it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::tls::certificates;
 
-/// An authority whose files lie in a directory.
+/// A certificate authority whose files are in a directory.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -21,7 +21,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes one and writes `<name>-ca.pem`.
+    /// Creates an authority and writes `<name>-ca.pem`.
     pub fn new(dir: &Path, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -33,12 +33,12 @@ impl Authority {
         own
     }
 
-    /// The file with the authority.
+    /// Path of the authority's certificate.
     pub fn ca(&self) -> PathBuf {
         self.dir.join(format!("{}-ca.pem", self.name))
     }
 
-    /// Writes `<file>.pem` and `<file>.key` for `localhost` and 127.0.0.1, and gives their paths.
+    /// Writes a certificate `<file>.pem` and key `<file>.key` for `localhost` and 127.0.0.1. Returns their paths.
     pub fn issue(&self, file: &str) -> (PathBuf, PathBuf) {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
@@ -50,7 +50,7 @@ impl Authority {
         paths
     }
 
-    /// A client that trusts these authorities, and shows a certificate if it has one.
+    /// The configuration of a client which trusts these authorities and presents its certificate, if it has one.
     pub fn client(trusted: &[&Self], own: Option<&(PathBuf, PathBuf)>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         for authority in trusted {

@@ -1,5 +1,4 @@
-//! A child process: its output goes to a file, it ends with its owner, and its log is shown when a
-//! test fails.
+//! A child process, whose output goes to a file. It ends with its owner, and its log is shown when a test fails.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,14 +12,14 @@ use rustix::process::{Pid, kill_process};
 
 use crate::patience::HANG;
 
-/// How long a child may take to end after SIGTERM when its owner is dropped.
+/// Time for a child to end after SIGTERM when its owner is dropped.
 const GRACE: Duration = Duration::from_secs(3);
-/// Between two looks at a child.
+/// Time between two checks whether a child has ended.
 const LOOK: Duration = Duration::from_millis(5);
-/// Lines of a log shown when a test fails.
+/// Number of log lines shown when a test fails.
 const LINES_SHOWN: usize = 60;
 
-/// A running child.
+/// A running child process.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -46,24 +45,24 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal; an ended process takes none.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        // The child is not reaped before `wait`, so the id is still its own.
+        // The child keeps its process id until `ended` or `wait` reaps it.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// Ends it as a power cut would end the program: no handler runs.
+    /// Kills the process with SIGKILL, so that no handler runs, as at a power cut.
     pub fn kill9(&mut self) {
         self.signal(Signal::KILL);
         let _ = self.child.wait();
     }
 
-    /// Its exit, if it has ended.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// Waits for its end; a hang is a failure.
+    /// Waits until the process ends. The test fails if that takes too long.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         self.wait_within(HANG).unwrap_or_else(|| panic!("{} hangs\n{}", self.name, self.tail()))
@@ -82,12 +81,12 @@ impl Process {
         }
     }
 
-    /// All it has printed, over all its lives.
+    /// The whole log, which includes the output of earlier processes with the same log file.
     pub fn log(&self) -> String {
         std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    /// The end of its log, for messages.
+    /// The last lines of the log, for messages.
     pub fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();

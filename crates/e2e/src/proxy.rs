@@ -1,4 +1,4 @@
-//! A built-in sidecar as a process.
+//! A built-in sidecar proxy as a process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,20 +13,20 @@ use crate::process::Process;
 use crate::scrape::Scrape;
 use crate::world::World;
 
-/// How a proxy is run.
+/// How to run a proxy.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
-    /// Its token.
+    /// The proxy's token.
     pub token: Option<String>,
-    /// Descriptors it may have.
+    /// Maximum number of file descriptors.
     pub descriptors: Option<u32>,
-    /// More arguments.
+    /// Additional arguments.
     pub args: Vec<String>,
-    /// Its environment; otherwise it has none.
+    /// The whole environment of the process.
     pub env: Vec<(String, String)>,
 }
 
-/// A proxy.
+/// A running proxy.
 #[derive(Debug)]
 pub struct ProxyProcess {
     process: Process,
@@ -35,7 +35,7 @@ pub struct ProxyProcess {
 }
 
 impl ProxyProcess {
-    /// Starts the sidecar registered for an instance, without waiting for it.
+    /// Starts the sidecar which is registered for an instance, without waiting until it is ready.
     pub fn start(world: &World, agent: &str, service: &str, options: &ProxyOptions) -> Self {
         Self::start_as(
             world,
@@ -46,7 +46,7 @@ impl ProxyProcess {
         )
     }
 
-    /// Starts a proxy that nobody registers, described by flags, without waiting for it.
+    /// Starts a proxy which flags describe and which is not registered, without waiting until it is ready.
     pub fn describe(
         world: &World,
         agent: &str,
@@ -76,7 +76,7 @@ impl ProxyProcess {
         Self { process: Process::start(name, &mut command, &log), ready, metrics }
     }
 
-    /// Waits until it serves.
+    /// Waits until the proxy is ready.
     #[track_caller]
     pub fn await_ready(&mut self) {
         let (process, ready) = (&mut self.process, &self.ready);
@@ -88,13 +88,13 @@ impl ProxyProcess {
         });
     }
 
-    /// Where it takes connections of the mesh.
+    /// The address on which the proxy accepts connections from the mesh.
     pub fn public(&self) -> SocketAddr {
         let report = self.report();
         local(report["public"].as_str().expect("a public listener"))
     }
 
-    /// Where it takes connections for an upstream: the first whose name begins so.
+    /// The local address of an upstream: the first whose key contains `name`.
     pub fn upstream(&self, name: &str) -> SocketAddr {
         let report = self.report();
         let all = report["upstreams"].as_object().expect("upstreams");
@@ -106,23 +106,23 @@ impl ProxyProcess {
         serde_json::from_slice(&std::fs::read(&self.ready).expect("a ready file")).expect("JSON")
     }
 
-    /// Its metrics now.
+    /// The proxy's current metrics.
     pub fn metrics(&self) -> Scrape {
         Scrape::of(self.metrics, "/metrics")
     }
 
-    /// The process.
+    /// The proxy's process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Its log.
+    /// The proxy's log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 }
 
-/// An address as seen from this machine.
+/// The loopback address with the same port.
 fn local(text: &str) -> SocketAddr {
     let address: SocketAddr = text.parse().expect("an address");
     SocketAddr::from(([127, 0, 0, 1], address.port()))

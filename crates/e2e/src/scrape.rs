@@ -1,23 +1,23 @@
-//! Metrics in Prometheus' text form.
+//! Metrics in the Prometheus text format.
 
 use std::net::SocketAddr;
 
 use crate::http::Http;
 
-/// Metrics of one moment.
+/// The metrics at one moment.
 #[derive(Clone, Debug)]
 pub struct Scrape {
     text: String,
 }
 
 impl Scrape {
-    /// Asks for them.
+    /// Fetches the metrics from an address.
     #[track_caller]
     pub fn of(addr: SocketAddr, path: &str) -> Self {
         Self { text: Http::new(addr).get(path).ok().body.clone() }
     }
 
-    /// Those in a text.
+    /// The metrics in a text.
     pub fn new(text: String) -> Self {
         Self { text }
     }
@@ -32,7 +32,7 @@ impl Scrape {
         values.sum()
     }
 
-    /// Lines of a metric, for messages.
+    /// All lines of a metric, for messages.
     pub fn lines(&self, name: &str) -> Vec<&str> {
         self.text.lines().filter(|line| line.starts_with(name)).collect()
     }

@@ -1,4 +1,4 @@
-//! Connections from addresses of their own, as from many machines: all of 127.0.0.0/8 is this one's.
+//! Connections from many source addresses, as if from many machines: all of 127.0.0.0/8 is loopback.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -7,10 +7,10 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
 use crate::patience::HANG;
 
-/// Bytes the system takes in for a stranger, so that what waits for it waits at the other side.
+/// Receive buffer of a stranger in bytes. It is small, so that unread data waits at the sender.
 const RECEIVE_BYTES: usize = 8 * 1024;
 
-/// A connection of the stranger with that number, each from an address of its own.
+/// A connection of the stranger with this number. Each stranger has a source address of its own.
 pub fn connect_as(stranger: u16, target: SocketAddr) -> io::Result<TcpStream> {
     let [high, low] = stranger.to_be_bytes();
     let source = SocketAddr::from((Ipv4Addr::new(127, 1, high, low), 0));

@@ -1,4 +1,4 @@
-//! The suites below `interop/`: what each needs, and how it is run against our program.
+//! The test suites below `interop/`: what each needs, and how it runs against our program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -7,13 +7,12 @@ use crate::binary::binary;
 use crate::foreign::skip;
 use crate::tally::{Runner, Tally};
 
-/// The sources of a suite.
+/// The source directory of a suite.
 pub fn suite_dir(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop").join(language)
 }
 
-/// Puts a directory in front of the path in which our program is called `consul`, as clients' own harnesses
-/// look for it.
+/// Adds a directory to the path in which our program is called `consul`, because the clients' harnesses look for it.
 pub fn as_consul(command: &mut Command, dir: &Path) {
     let bin = dir.join("bin");
     std::fs::create_dir_all(&bin).expect("a directory");
@@ -24,7 +23,7 @@ pub fn as_consul(command: &mut Command, dir: &Path) {
     command.env("PATH", std::env::join_paths(dirs).expect("a path"));
 }
 
-/// Runs what a suite needs before it can be run; where that cannot be had, the suite is skipped, loudly.
+/// Runs a preparation of a suite. If it fails, the suite is reported as skipped. Returns whether it succeeded.
 pub fn prepared(test: &str, what: &str, command: &mut Command) -> bool {
     let output = run(command);
     if output.status.success() {
@@ -35,7 +34,7 @@ pub fn prepared(test: &str, what: &str, command: &mut Command) -> bool {
     false
 }
 
-/// Runs a suite and counts its tests. It must run to its end, and nothing in it may fail.
+/// Runs a suite and counts its tests. The suite must run to its end without failures.
 #[track_caller]
 pub fn run_suite(language: &str, runner: Runner, at_least: usize, command: &mut Command) {
     let output = run(command);
@@ -47,7 +46,7 @@ pub fn run_suite(language: &str, runner: Runner, at_least: usize, command: &mut 
 }
 
 fn run(command: &mut Command) -> Output {
-    // What cargo tells about us is nothing for another cargo.
+    // The suite must not see variables of the outer cargo or settings for a Consul client.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_")

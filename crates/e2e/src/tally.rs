@@ -1,33 +1,33 @@
-//! How the tests of a suite in another language went, read from what its runner prints. They are counted
-//! beside ours: `CONCORD_TEST_COUNTS` names a file that gets a line for each suite.
+//! Results of the tests of a suite in another language, read from its runner's output. They are counted together with
+//! our tests: `CONCORD_TEST_COUNTS` names a file to which each suite adds a line.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Where suites are told: `language passed failed skipped`.
+/// Variable which names that file. Each line is `language passed failed skipped`.
 const COUNTS_VARIABLE: &str = "CONCORD_TEST_COUNTS";
 
-/// Whose output is read.
+/// The runner whose output is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Runner {
     /// `go test -v`.
     Go,
-    /// The Test Anything Protocol, without tests in tests.
+    /// The Test Anything Protocol, without nested tests.
     Tap,
     /// `cargo test`.
     Libtest,
 }
 
-/// How many went how.
+/// Number of tests by result.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Tally {
-    /// As expected.
+    /// Tests which passed.
     pub passed: usize,
-    /// Otherwise.
+    /// Tests which failed.
     pub failed: usize,
-    /// Not run, with a reason.
+    /// Tests which were skipped.
     pub skipped: usize,
 }
 
@@ -41,7 +41,7 @@ enum Verdict {
 // === impl Tally ===
 
 impl Tally {
-    /// Counts what a runner printed.
+    /// Counts the results in the output of a runner.
     pub fn read(runner: Runner, output: &str) -> Self {
         let verdicts: BTreeMap<&str, Verdict> =
             output.lines().filter_map(|line| verdict(runner, line)).collect();
@@ -51,7 +51,7 @@ impl Tally {
                 Runner::Go => parts(&verdicts, name),
                 Runner::Tap | Runner::Libtest => Vec::new(),
             };
-            // A test that consists of others is these. What it finds wrong beside them is a failure of its own.
+            // A test with subtests is counted by its subtests. If only the test itself fails, it counts as one failure.
             let counts = within.is_empty() || (*verdict == Verdict::Failed && !within.contains(verdict));
             match verdict {
                 _ if !counts => {}
@@ -63,7 +63,7 @@ impl Tally {
         tally
     }
 
-    /// Tells whoever counts all tests.
+    /// Prints the numbers, and adds them to the file which counts all tests.
     pub fn report(self, language: &str) {
         eprintln!("{language}: {self}");
         if let Some(path) = std::env::var_os(COUNTS_VARIABLE) {
@@ -80,13 +80,13 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The tests that a test of Go consists of.
+/// The results of the subtests of a Go test.
 fn parts(verdicts: &BTreeMap<&str, Verdict>, name: &str) -> Vec<Verdict> {
     let within = |other: &str| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
     verdicts.iter().filter(|(other, _)| within(other)).map(|(_, verdict)| *verdict).collect()
 }
 
-/// The test a line is about, and how it went.
+/// The test which a line reports, and its result.
 fn verdict(runner: Runner, line: &str) -> Option<(&str, Verdict)> {
     let verdict = |word: &str| match word {
         "PASS" | "ok" => Some(Verdict::Passed),

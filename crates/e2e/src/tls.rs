@@ -1,5 +1,5 @@
-//! A TLS client that shows what it was presented: it verifies signatures of the handshake and
-//! nothing else, so that a test can look at any certificate.
+//! A TLS client which reports the certificates that the server presented. It verifies only the signatures of the
+//! handshake, so that a test can inspect any certificate.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,17 +17,17 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::patience::HANG;
 
-/// A certificate with its key, as `agent/connect/ca/leaf/<service>` gives it.
+/// A certificate with its key, as `agent/connect/ca/leaf/<service>` returns them.
 #[derive(Debug)]
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
-/// What a server presented.
+/// The certificates which a server presented.
 #[derive(Clone, Debug)]
 pub struct Presented {
-    /// The chain, leaf first, DER.
+    /// The chain in DER, leaf first.
     pub chain: Vec<Vec<u8>>,
 }
 
@@ -36,14 +36,14 @@ pub struct Presented {
 pub struct MeshStream(StreamOwned<ClientConnection, TcpStream>);
 
 impl Identity {
-    /// From the body of a leaf.
+    /// Reads the identity from the JSON of a leaf.
     pub fn of_leaf(leaf: &Value) -> Self {
         let text = |key: &str| leaf[key].as_str().unwrap_or_else(|| panic!("{key} in {leaf}")).as_bytes();
         let key = PrivateKeyDer::from_pem_slice(text("PrivateKeyPEM")).expect("a key");
         Self { chain: certificates(text("CertPEM")), key }
     }
 
-    /// Dials, presents itself, and shows what was presented.
+    /// Connects with this identity. Returns the connection and the certificates which the server presented.
     pub fn dial(&self, addr: SocketAddr) -> io::Result<(MeshStream, Presented)> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -68,7 +68,7 @@ impl Identity {
 }
 
 impl MeshStream {
-    /// A message there and back: whoever refuses us does so after the handshake.
+    /// Sends a message and reads it back. A server which refuses the client does so only after the handshake.
     pub fn say(&mut self, message: &[u8]) -> io::Result<()> {
         self.0.write_all(message)?;
         let mut back = vec![0u8; message.len()];
@@ -82,7 +82,7 @@ pub fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().expect("certificates")
 }
 
-/// The key id of who signed a certificate, as roots show it: `aa:bb:…`.
+/// The key id of the authority which signed a certificate, in the form of the list of roots: `aa:bb:…`.
 pub fn authority_of(der: &[u8]) -> String {
     let (_, certificate) = X509Certificate::from_der(der).expect("a certificate");
     let found = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
@@ -105,7 +105,7 @@ pub fn uris_of(der: &[u8]) -> Vec<String> {
     names.iter().filter_map(uri).collect()
 }
 
-/// Believes anybody who has the key of the certificate shown.
+/// Accepts every certificate whose key the peer holds.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

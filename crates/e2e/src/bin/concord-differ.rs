@@ -1,5 +1,5 @@
 //! `concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--list FILE]`: sends
-//! generated requests to two fresh agents and prints in what their answers differ. Ends with 1 if a difference is not known.
+//! generated requests to two fresh agents and prints how their answers differ. Exits with 1 at unknown differences.
 
 #![forbid(unsafe_code)]
 #![allow(

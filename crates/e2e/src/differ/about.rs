@@ -1,7 +1,6 @@
-//! When an episode ends because the two agents hold other things from here on, although both answered alike.
+//! Ends an episode when the two agents hold different state although both answered alike.
 //!
-//! Each of these is a known difference in what a write does. What follows from it would be met again and again,
-//! and would hide what is new.
+//! Each of these cases is a known difference in the effect of a write, whose consequences would hide new differences.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +8,17 @@ use serde_json::Value;
 
 use super::request::Request;
 
-/// Names that differ from a name others have in their case only: to theirs they are one name.
+/// Names which differ only in case from other names. The other agent treats both as one name.
 const CASED: [&str; 2] = ["\"Web\"", "\"N2\""];
-/// Refusals after which theirs has kept a service, or let go of a check.
+/// Refusals after which the other agent has nevertheless kept a service or removed a check.
 const HALF_DONE: [&str; 3] = ["Invalid check", "is that of a check of the node", "Scripts are disabled"];
 
-/// Whether the two hold other things after a write that both took, or both refused.
+/// Whether the agents hold different state after a write which both accepted or both refused.
 pub(super) fn parts(request: &Request, accepted: bool, ours: &str) -> bool {
     let body = request.body.as_deref().unwrap_or_default();
     let registers = |what: &str| request.pattern == format!("PUT /v1/agent/{what}/register");
     if accepted {
-        // An alias that stands at the node follows itself at theirs.
+        // At the other agent, an alias check of the node follows itself.
         let is_alias = registers("check") && body.contains("\"Alias");
         is_alias || CASED.iter().any(|name| body.contains(name))
     } else {
@@ -27,15 +26,15 @@ pub(super) fn parts(request: &Request, accepted: bool, ours: &str) -> bool {
     }
 }
 
-/// What the checks of an episode were registered for: one that is about something else now has its verdict
-/// anew, and kept it at theirs.
+/// The service for which each check of an episode was registered. When a check moves to another service, our agent
+/// resets its status and the other agent keeps it.
 #[derive(Debug, Default)]
 pub(super) struct About {
     services: BTreeMap<String, String>,
 }
 
 impl About {
-    /// Takes note of a request. Whether it makes a check be about something else.
+    /// Records a request. Returns whether the request moves a check to another service.
     pub(super) fn moved(&mut self, request: &Request) -> bool {
         let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok());
         let Some(body) = body else { return false };
@@ -55,7 +54,7 @@ impl About {
     }
 }
 
-/// A text of a body, its key in whatever style.
+/// A text of a body by its key, which may be written in any style.
 fn member(body: &Value, name: &str) -> Option<String> {
     let plain = |key: &str| key.replace('_', "").to_lowercase() == name;
     let (_, value) = body.as_object()?.iter().find(|(key, _)| plain(key))?;

@@ -70,7 +70,7 @@ fn id(kind: &str, chance: &mut Chance) -> String {
 
 fn by_id(method: &'static str, kind: &str, chance: &mut Chance) -> Request {
     let mut id = id(kind, chance);
-    // What is built in stays as it is, so that later answers mean something.
+    // Built-in tokens and policies stay unchanged, so that later answers stay meaningful.
     if method == "PUT" && id.starts_with("00000000-") {
         id = NO_ID.to_owned();
     }
@@ -79,7 +79,7 @@ fn by_id(method: &'static str, kind: &str, chance: &mut Chance) -> Request {
     Request::new(method, pattern, format!("/v1/acl/{kind}/{id}")).with_odd(odd)
 }
 
-/// A new token, with identities among its links.
+/// A new token, whose links may include identities.
 fn new_token(chance: &mut Chance) -> Value {
     let mut body = json!({ "Description": "made" });
     for _ in 0..2 {

@@ -7,11 +7,11 @@ use super::request::Request;
 use super::vary;
 use crate::chance::Chance;
 
-/// What is registered twice in a row is often asked for in between.
+/// Few ids, so that requests often read or replace what an earlier request registered.
 const IDS: &[&str] = &["web", "web-1", "db", "web-1-sidecar-proxy", "p1", "a/b"];
 const CHECKS: &[&str] = &["c1", "c2", "c1", "service:web", "service:web-1", "a/b"];
 
-/// Ids of checks that may be of the node.
+/// Ids of checks which may belong to the node.
 pub(super) const NODE_CHECKS: &[&str] = &["c1", "c2", "a/b", "check"];
 
 pub(super) fn any(chance: &mut Chance) -> Request {
@@ -62,7 +62,7 @@ fn itself(chance: &mut Chance) -> Request {
         1 => Request::new("GET", "/v1/agent/self", "/v1/agent/self"),
         2 => Request::new("GET", "/v1/agent/version", "/v1/agent/version"),
         _ => {
-            // None that would change whom the agent acts as.
+            // No kind which would change the token that the agent uses.
             let kind = *chance.one(&["nope", "", "config_file_service_registration"]);
             let (body, odd) = vary::body(json!({ "Token": "" }), chance);
             Request::new("PUT", "/v1/agent/token/:kind", format!("/v1/agent/token/{kind}"))
@@ -92,7 +92,7 @@ fn formatted(request: Request, chance: &mut Chance) -> Request {
     if chance.percent(30) { request.with_query("format=text").with_odd("format=text") } else { request }
 }
 
-/// What makes a check. Its first run comes at random within its interval, so that none comes within a test.
+/// The definition of a check. Its first run comes at random within its interval, so that none runs during a test.
 pub(super) fn check(chance: &mut Chance) -> Value {
     match chance.below(12) {
         0..4 => json!({ "TTL": "1h" }),
@@ -105,7 +105,7 @@ pub(super) fn check(chance: &mut Chance) -> Value {
         }),
         6 => json!({ "TCP": "127.0.0.1:1", "Interval": "1000h", "Timeout": "1s", "TCPUseTLS": false }),
         7 => json!({ "GRPC": "127.0.0.1:1/web", "Interval": "1000h", "GRPCUseTLS": true }),
-        // Ours looks within half a second in -dev, theirs within a thousand hours: it must not matter whether.
+        // In -dev our agent runs this check within half a second, the other within 1000 hours. This must not matter.
         8 => json!({ "UDP": "127.0.0.1:1", "Interval": "1000h", "Status": "critical" }),
         9 => json!({ "H2PING": "127.0.0.1:1", "Interval": "1000h", "H2PingUseTLS": false }),
         10 => json!({ "AliasService": "db" }),
@@ -124,7 +124,7 @@ fn register_check(chance: &mut Chance) -> Request {
     if chance.percent(30) {
         body.insert("ServiceID".to_owned(), json!(chance.one(&["web", "web-1", "nope", ""])));
     }
-    // Rarely: an agent may take a minute to let go of one.
+    // Rare, because an agent may take a minute to remove such a check.
     if chance.percent(2) {
         body.insert("AliasNode".to_owned(), json!("n1"));
     }

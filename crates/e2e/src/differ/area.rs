@@ -1,10 +1,10 @@
-//! What an episode is about, and how its requests are drawn.
+//! The subject of an episode, and how its requests are drawn.
 
 use super::request::{Request, Who};
 use super::{acl, agent, catalog, mesh, names, odd};
 use crate::chance::Chance;
 
-/// What an episode is mostly about, so that its requests meet.
+/// The subject of most requests of an episode, so that they affect each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Area {
     Agent,
@@ -14,7 +14,7 @@ pub(super) enum Area {
     Odd,
 }
 
-/// The areas, each as often as it is drawn.
+/// The areas. The number of entries of an area is its weight in a random choice.
 const AREAS: [Area; 10] = [
     Area::Agent,
     Area::Agent,
@@ -27,17 +27,17 @@ const AREAS: [Area; 10] = [
     Area::Acl,
     Area::Odd,
 ];
-/// How many of an episode's requests are about what it is about, in percent.
+/// Probability, in percent, that a request of an episode is about the episode's area.
 const FOCUS: u64 = 75;
 
 impl Area {
-    /// Any area.
+    /// A random area.
     pub(super) fn any(chance: &mut Chance) -> Self {
         *chance.one(&AREAS)
     }
 }
 
-/// Any request of an episode about an area. With ACLs on, some bear lesser tokens.
+/// A random request of an episode about this area. With ACLs on, some requests bear tokens with fewer permissions.
 pub(super) fn any(area: Area, chance: &mut Chance, acl: bool) -> Request {
     let area = if chance.percent(FOCUS) { area } else { Area::any(chance) };
     let drawn = match area {

@@ -1,12 +1,12 @@
-//! In what two answers to the same request differ.
+//! How two answers to the same request differ.
 
 use serde_json::Value;
 
 use super::mask;
 use crate::http::Reply;
 
-/// Headers about the state an answer was made from. Of a refusal nobody reads them, but where something that is
-/// not there can be waited for.
+/// Headers about the state from which an answer was made. In refusals they count only if the status is 404, because
+/// a client can wait until something exists.
 const META: &[&str] = &[
     "X-Consul-Index",
     "X-Consul-KnownLeader",
@@ -15,7 +15,7 @@ const META: &[&str] = &[
     "X-Consul-Effective-Consistency",
     "X-Consul-Results-Filtered-By-ACLs",
 ];
-/// Headers that clients read, and whose value is the same on both sides.
+/// Headers which clients read and whose value must be the same on both sides.
 const SAME: &[&str] = &[
     "Allow",
     "Content-Type",
@@ -29,23 +29,23 @@ const SAME: &[&str] = &[
     "X-Consul-Results-Filtered-By-ACLs",
     "X-Consul-Translate-Addresses",
 ];
-/// Headers that clients read, with a value of each side's own.
+/// Headers which clients read and whose value differs between the sides. Only their presence is compared.
 const THERE: &[&str] = &["Age", "X-Consul-ContentHash", "X-Consul-Index", "X-Consul-LastContact"];
 
-/// One difference.
+/// One difference between two answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Difference {
-    /// Its kind: what differs where, without names and values that are only this request's.
+    /// The kind of the difference: what differs and where, without names and values specific to this request.
     pub(super) what: String,
-    /// What stands there on each side.
+    /// The value on each side.
     pub(super) sides: [String; 2],
 }
 
-/// In what two answers differ.
+/// The differences between two answers.
 pub(super) fn differences(ours: &Reply, theirs: &Reply) -> Vec<Difference> {
     let mut found = Vec::new();
     if ours.status != theirs.status {
-        // What follows from that says nothing new.
+        // Further differences follow from this one.
         let what = format!("status {}, theirs {}", ours.status, theirs.status);
         note(&mut found, what, &ours.body, &theirs.body);
         return found;
@@ -71,7 +71,7 @@ fn headers(ours: &Reply, theirs: &Reply, found: &mut Vec<Difference>) {
         let (one, other) = (value(ours), value(theirs));
         if one != other {
             let what = match *name {
-                // These repeat names.
+                // These values contain names.
                 "Location" | "X-Consul-Reason" => format!("header {name}"),
                 _ => format!("header {name}: {one}, theirs {other}"),
             };
@@ -152,14 +152,14 @@ fn values(ours: &Value, theirs: &Value, path: &str, found: &mut Vec<Difference>)
     }
 }
 
-/// One of each kind is enough.
+/// Adds a difference, unless one of this kind was found before.
 fn note(found: &mut Vec<Difference>, what: String, ours: impl ToString, theirs: impl ToString) {
     if found.iter().all(|known| known.what != what) {
         found.push(Difference { what, sides: [ours.to_string(), theirs.to_string()] });
     }
 }
 
-/// A key of a shape begins with a capital; another one is somebody's name.
+/// Keys which the API defines begin with a capital letter; any other key is a name which a user chose.
 fn general(key: &str) -> &str {
     if key.starts_with(|c: char| c.is_ascii_uppercase()) { key } else { "*" }
 }

@@ -1,20 +1,20 @@
-//! Differences that are meant, each with its reason; those that users can meet stand in docs/differences.md.
+//! Intended differences, each with its reason. docs/differences.md describes those which users can meet.
 
 use std::fmt;
 
 use super::compare::Difference;
 use super::request::Request;
 
-/// A difference that is meant. In its texts `*` stands for anything.
+/// An intended difference. In its texts `*` stands for any text.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Known {
-    /// Method and endpoint.
+    /// Method and endpoint of the request.
     endpoint: &'static str,
     /// The kind of difference.
     what: &'static str,
     /// What is unusual about the request.
     odd: &'static str,
-    /// What ours says, one of these: the body where statuses differ, else what stands in the place.
+    /// What our agent says, which is one of these: the body where statuses differ, otherwise the value that differs.
     said: &'static [&'static str],
     pub(super) reason: &'static str,
 }
@@ -72,12 +72,12 @@ const MESH: &str = "the entry of the mesh has a name";
 const INTENTIONS: &str = "intentions are stored one by one: ids, order and headers follow from that";
 const RANDOM: &str = "theirs has no order";
 
-/// How a refusal of a body that cannot be read begins.
+/// How our refusal of an unreadable body begins.
 const UNREADABLE: &[&str] =
     &["Request decode failed: *", "Request decoding failed: *", "Token decoding failed: *"];
 /// Refusals of names.
 const NAMED_WRONG: &[&str] = &["*contains '*", "*must name one *", "*must not be empty*"];
-/// Refusals of parameters, for whichever endpoint.
+/// Refusals of parameters, at any endpoint.
 const MISREAD: &[&str] = &[
     "Invalid index",
     "Invalid wait time",
@@ -87,7 +87,7 @@ const MISREAD: &[&str] = &[
     "Cannot specify ?*",
     "datacenter \"*\" contains *",
 ];
-/// Refusals of what is registered in the catalog.
+/// Refusals of registrations in the catalog.
 const CATALOG: &[&str] = &[
     "*Must provide *",
     "*Bad node ID: *",
@@ -99,7 +99,7 @@ const CATALOG: &[&str] = &[
     "*upstream *",
     "*Proxy.DestinationServiceName must be *",
 ];
-/// Refusals of intentions and their entries.
+/// Refusals of intentions and of their configuration entries.
 const INTENTION: &[&str] = &[
     "*Action must be *",
     "*Permissions must not be set*",
@@ -138,7 +138,7 @@ const IDENTITY: &[&str] = &[
     "Invalid policy id: *",
     "policy: \"*\" is not a UUID*",
 ];
-/// Refusals of the authority's settings.
+/// Refusals of CA configurations.
 const AUTHORITY: &[&str] =
     &["Provider: * is unknown*", "Invalid CA configuration: *", "*CertTTL is *", "*CertTTL must be *"];
 
@@ -348,7 +348,7 @@ const KNOWN: &[Known] = &[
     ]),
 ];
 
-/// The entry that names this difference.
+/// The entry which describes this difference.
 pub(super) fn find(request: &Request, difference: &Difference) -> Option<&'static Known> {
     KNOWN.iter().find(|known| {
         fits(known.endpoint, &request.pattern)
@@ -358,12 +358,12 @@ pub(super) fn find(request: &Request, difference: &Difference) -> Option<&'stati
     })
 }
 
-/// The entries that name none of these.
+/// The entries which are not among these.
 pub(super) fn others(met: &[&Known]) -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().filter(|known| !met.contains(known))
 }
 
-/// Whether a text fits a pattern in which `*` stands for anything and `\*` for itself.
+/// Whether a text matches a pattern in which `*` stands for any text and `\*` for an asterisk.
 fn fits(pattern: &str, text: &str) -> bool {
     if let Some(tail) = pattern.strip_prefix("\\*") {
         return text.strip_prefix('*').is_some_and(|rest| fits(tail, rest));
@@ -427,7 +427,7 @@ mod tests {
         assert!(!is_known(&request, "status 200, theirs 500", "[]"));
         assert!(is_known(&request.clone().with_odd("filter x"), "status 200, theirs 500", "[]"));
         assert!(!is_known(&request, "json [].Node: another value", "1"));
-        // What ours says counts, and where it says it.
+        // Both the endpoint and the text of our answer decide.
         let register = Request::new("PUT", "/v1/catalog/register", "/v1/catalog/register");
         assert!(is_known(&register, "status 400, theirs 500", "Must provide node\n"));
         assert!(!is_known(&register, "status 400, theirs 500", "no reason that is in the table"));

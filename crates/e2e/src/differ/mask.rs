@@ -1,10 +1,10 @@
-//! What two agents cannot have in common is made equal: indexes, times, ids, certificates.
+//! Masks what two agents cannot have in common: indexes, times, ids, certificates.
 
 use serde_json::{Map, Value};
 
 use super::side::{NO_ID, TOKENS};
 
-/// Keys whose values are each agent's own.
+/// Keys whose values differ between agents.
 const OWN: &[&str] = &[
     "AccessorID",
     "ActiveRootID",
@@ -35,7 +35,7 @@ const OWN: &[&str] = &[
     "ValidBefore",
     "xDS",
 ];
-/// Ids that requests say, and that are therefore the same.
+/// Ids which requests contain and which are therefore the same on both sides.
 const SAID: &[&str] = &[
     "11111111-1111-1111-1111-111111111111",
     "22222222-2222-2222-2222-222222222222",
@@ -45,17 +45,17 @@ const SAID: &[&str] = &[
     "0f0f0f0f-0000-4000-8000-0000000000b1",
 ];
 
-/// A value without what is its agent's own: there or not there still counts, and zero stays zero.
+/// A value with the agent-specific parts masked. Presence still counts, and zero stays zero.
 pub(super) fn json(value: Value) -> Value {
     match value {
         Value::Object(map) => {
-            // A member, and the service that servers are themselves.
+            // A member, or the service `consul` of the servers.
             let has_own_port = map.contains_key("ProtocolCur")
                 || ["Service", "ServiceName"]
                     .iter()
                     .any(|key| map.get(*key).is_some_and(|name| name == "consul"));
-            // Theirs lists the checks of an instance of its own in an order drawn anew each time, without a type.
-            // Theirs tells an alias of the node's checks up to a minute later.
+            // The other agent lists the checks of its own instances in random order and without types. It may update an
+            // alias of the node's checks up to a minute late.
             let is_alias = map.contains_key("CheckID") && is_of_alias(&map);
             let is_own_health = map.contains_key("AggregatedStatus");
             let masked = map.into_iter().map(|(key, mut value)| {
@@ -82,7 +82,7 @@ pub(super) fn json(value: Value) -> Value {
     }
 }
 
-/// Whether a check is an alias: by its type or, where that is not told, by the name that a sidecar's has.
+/// Whether a check is an alias: by its type or, without a type, by the name which an alias check of a sidecar has.
 fn is_of_alias(check: &Map<String, Value>) -> bool {
     let is = |key: &str, fits: fn(&str) -> bool| check.get(key).and_then(Value::as_str).is_some_and(fits);
     is("Type", |kind| kind == "alias") || is("Name", |name| name.starts_with("Connect Sidecar Aliasing "))
@@ -103,7 +103,7 @@ fn is_fixed(id: &str) -> bool {
     id == NO_ID || TOKENS.iter().any(|(_, secret, accessor)| *secret == id || *accessor == id)
 }
 
-/// A text without ids, times and ports that are its agent's own.
+/// A text with agent-specific ids, times and ports masked.
 pub(super) fn text(text: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
@@ -121,7 +121,7 @@ pub(super) fn text(text: &str) -> String {
             rest = &rest[print..];
         } else if let Some(tail) = rest.strip_prefix("127.0.0.1:") {
             let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-            // A port somebody wrote is short.
+            // A port which a request contains has at most three digits.
             let port = if end > 3 { "<port>" } else { &tail[..end] };
             masked.push_str("127.0.0.1:");
             masked.push_str(port);
@@ -134,7 +134,7 @@ pub(super) fn text(text: &str) -> String {
     masked
 }
 
-/// Bytes of the fingerprint with which a text begins: at least eight bytes, in hexadecimal with colons.
+/// Length in bytes of the fingerprint at the beginning of a text: at least eight bytes in hexadecimal with colons.
 fn fingerprint(text: &str) -> Option<usize> {
     let fits = |(at, byte): (usize, u8)| if at % 3 == 2 { byte == b':' } else { byte.is_ascii_hexdigit() };
     let length = text.bytes().enumerate().take_while(|one| fits(*one)).count();
@@ -148,7 +148,7 @@ fn is_uuid(text: &str) -> bool {
     })
 }
 
-/// `2026-11-29T01:02:03Z`, with a fraction or another zone after the seconds.
+/// Whether a text begins like `2026-11-29T01:02:03Z`; a fraction or another zone may follow the seconds.
 fn is_time(text: &str) -> bool {
     text.bytes().enumerate().all(|(at, byte)| match at {
         4 | 7 => byte == b'-',

@@ -12,7 +12,7 @@ const SOURCES: &[&str] =
     &["default/web", "default/default/web", "a/b", "team/web", "", "Web", "peer:p/web", "*/web", "a b"];
 const DESTINATIONS: &[&str] = &["default/db", "default/default/db", "a/b", "team/db", "", "*/*", "*/db"];
 
-/// A name, mostly one that others have too.
+/// A name, which is usually one of a few shared names.
 fn of(odd: &[&'static str], chance: &mut Chance) -> &'static str {
     let names = if chance.percent(80) { PLAIN } else { odd };
     names[chance.index(names.len())]
@@ -72,7 +72,7 @@ fn permissions() -> Value {
     json!([{ "Action": "allow", "HTTP": { "PathPrefix": "/a", "Methods": ["GET"], "Header": [{ "Name": "x", "Exact": "y" }] } }])
 }
 
-/// What is said of a body that decides by request, or names a namespace or partition.
+/// Describes a body which has permissions or which names a namespace or a partition.
 fn odd_members(body: &Value) -> String {
     let text = body.to_string();
     let has = |keys: &[&str]| keys.iter().any(|key| text.contains(&format!("\"{key}\"")));
@@ -207,7 +207,7 @@ fn entry(chance: &mut Chance) -> Request {
     }
 }
 
-/// What holds for a service, for all proxies, or for the whole mesh.
+/// An entry with defaults for a service, for all proxies, or for the whole mesh.
 fn defaults(chance: &mut Chance) -> Request {
     let mut body = match chance.below(10) {
         0..6 => json!({ "Kind": "service-defaults", "Name": chance.one(&["db", "web", "api", "*", "a/b"]) }),
@@ -240,7 +240,7 @@ fn defaults(chance: &mut Chance) -> Request {
         .with_odd(odd)
 }
 
-/// What the defaults of services and proxies may say, and some that they may not.
+/// Fields of service and proxy defaults, with valid and invalid values.
 const DEFAULTS: &[(&str, &str)] = &[
     ("Mode", r#""transparent""#),
     ("Mode", r#""nope""#),
@@ -277,7 +277,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("Namespace", r#""default""#),
 ];
 
-/// What the entry of the mesh may say, and some that it may not.
+/// Fields of the mesh entry, with valid and invalid values.
 const MESH: &[(&str, &str)] = &[
     ("AllowEnablingPermissiveMutualTLS", "true"),
     ("AllowEnablingPermissiveMutualTLS", "false"),
@@ -334,7 +334,7 @@ fn configuration(chance: &mut Chance) -> Request {
     if chance.percent(50) {
         return Request::new("GET", path, path);
     }
-    // What changes no root.
+    // None of these changes the root.
     let body = json!({ "Provider": chance.one(&["consul", "consul", "nope", ""]), "Config": {
         "LeafCertTTL": chance.one(&["72h", "1h", "1s", "x"]), "IntermediateCertTTL": "8760h",
     } });

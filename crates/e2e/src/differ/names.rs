@@ -1,11 +1,11 @@
-//! Names, odd ones among them, and query parameters.
+//! Names, some of them odd, and query parameters.
 
 use super::request::Request;
 use crate::chance::Chance;
 
-/// Names that requests share, so that they meet.
+/// Names which many requests share, so that the requests affect each other.
 const PLAIN: &[&str] = &["web", "web", "db", "web-v2"];
-/// Names that are unusual.
+/// Unusual names.
 const ODD: &[&str] = &[
     "Web",
     "a/b",
@@ -32,7 +32,7 @@ const ODD: &[&str] = &[
     "service:web",
 ];
 
-/// A name; says so if it is odd.
+/// A name, and its description if it is odd.
 pub(super) fn name(chance: &mut Chance) -> (String, String) {
     if chance.percent(88) {
         return ((*chance.one(PLAIN)).to_owned(), String::new());
@@ -44,7 +44,7 @@ pub(super) fn name(chance: &mut Chance) -> (String, String) {
     (odd.to_owned(), format!("name {odd:?}"))
 }
 
-/// A name as a segment of a path: escaped as clients do, or with its slashes left alone.
+/// A name as a path segment, whose slashes are either escaped or not, and its description if it is odd.
 pub(super) fn segment(chance: &mut Chance) -> (String, String) {
     let (name, odd) = name(chance);
     let bare = chance.percent(50) && name.contains('/');
@@ -54,14 +54,14 @@ pub(super) fn segment(chance: &mut Chance) -> (String, String) {
     (written, odd)
 }
 
-/// A request whose path ends with a name.
+/// A request whose path ends with a random name.
 pub(super) fn at(method: &'static str, pattern: &str, chance: &mut Chance) -> Request {
     let (name, odd) = segment(chance);
     let (path, _) = pattern.rsplit_once('/').expect("a pattern is a path");
     Request::new(method, pattern, format!("{path}/{name}")).with_odd(odd)
 }
 
-/// Percent escapes for all that is not plain.
+/// Percent-escapes every byte that is not an unreserved character.
 pub(super) fn escape(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
     text.bytes()
@@ -140,17 +140,17 @@ const PARAMETERS: &[&str] = &[
     "index=1&wait=1ms",
 ];
 
-/// The same request with a parameter it may have no use for.
+/// The same request with a random parameter, which it may not support.
 pub(super) fn with_parameter(request: Request, chance: &mut Chance) -> Request {
     let parameter = *chance.one(PARAMETERS);
-    // A wait takes its time on both sides; it is not what is compared.
+    // Only a read can wait for an index.
     if parameter.starts_with("index=1") && request.method != "GET" {
         return request;
     }
     request.with_query(parameter).with_odd(format!("?{parameter}"))
 }
 
-/// A request with a filter made for records that have these selectors.
+/// The same request with a random filter on these selectors.
 pub(super) fn with_filter(request: Request, selectors: &[&str], chance: &mut Chance) -> Request {
     let filter = filter(selectors, chance);
     let query = format!("filter={}", escape(&filter));
@@ -183,7 +183,7 @@ fn filter(selectors: &[&str], chance: &mut Chance) -> String {
     }
 }
 
-/// Selectors of instances in the catalog.
+/// Selectors of service instances in the catalog.
 pub(super) const INSTANCE: &[&str] = &[
     "Node",
     "ID",
@@ -218,7 +218,7 @@ pub(super) const INSTANCE: &[&str] = &[
     "ServiceSocketPath",
     "ServiceLocality",
 ];
-/// Selectors of services, with and without their agent.
+/// Selectors of services, of an agent or of a node.
 pub(super) const SERVICE: &[&str] = &[
     "Kind",
     "ID",
@@ -286,7 +286,7 @@ pub(super) const NODE: &[&str] = &[
     "PeerName",
     "Locality.Region",
 ];
-/// Selectors of instances with their health.
+/// Selectors of service instances with their health.
 pub(super) const ENTRY: &[&str] = &[
     "Node.Node",
     "Node.Meta.rack",

@@ -1,9 +1,9 @@
-//! Methods an endpoint does not have, and paths that lead nowhere.
+//! Requests with methods which an endpoint does not have, and with paths which lead nowhere.
 
 use super::request::Request;
 use crate::chance::Chance;
 
-/// Paths of endpoints, with names where they belong.
+/// Paths of endpoints, with names filled in.
 const PATHS: &[&str] = &[
     "/v1/acl/bootstrap",
     "/v1/acl/policies",
@@ -120,6 +120,6 @@ pub(super) fn any(chance: &mut Chance) -> Request {
     }
     let method = *chance.one(METHODS);
     let request = Request::new(method, "(any method)", path).with_odd(path);
-    // Without a body, writes change nothing that is not there.
+    // With an empty body, a write changes nothing.
     if method == "PUT" || method == "POST" { request.with_body("") } else { request }
 }

@@ -1,4 +1,4 @@
-//! What a run found: groups of equal differences, with a count and one example each.
+//! The result of a run: groups of equal differences, each with a count and one example.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,20 +9,20 @@ use super::compare::Difference;
 use super::known::{self, Known};
 use super::request::Request;
 
-/// Characters of a body in an example.
+/// Maximum number of characters of a body in an example.
 const SHOWN: usize = 400;
-/// What was unusual about requests of a group, at most so many.
+/// Maximum number of examples in a group of what was unusual about its requests.
 const ODDS: usize = 6;
 
-/// What a run found.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Requests by endpoint, and how many of them both agreed to.
+    /// By endpoint: the number of requests, and how many of them both agents accepted.
     requests: BTreeMap<String, (usize, usize)>,
     groups: BTreeMap<(String, String), Group>,
-    /// Entries of the table that named something.
+    /// Entries of the table which matched a difference.
     met: Vec<&'static Known>,
-    /// Every request with its differences, one object a line.
+    /// Every request with its differences, one JSON object a line.
     lines: String,
 }
 
@@ -35,12 +35,12 @@ struct Group {
 }
 
 impl Report {
-    /// Whether one of these differences was not met before.
+    /// Whether one of these differences has not occurred before.
     pub(super) fn is_new(&self, request: &Request, found: &[Difference]) -> bool {
         found.iter().any(|one| !self.groups.contains_key(&key(request, one, known::find(request, one))))
     }
 
-    /// From here on both hold nothing.
+    /// Records that both agents were reset.
     pub(super) fn begin_anew(&mut self) {
         self.lines.push_str("\"a clean slate\"\n");
     }
@@ -80,33 +80,33 @@ impl Report {
         self.lines.push_str(&format!("{line}\n"));
     }
 
-    /// Every request in its order with its differences, one JSON object a line.
+    /// Every request in order with its differences, one JSON object a line.
     pub fn lines(&self) -> &str {
         &self.lines
     }
 
-    /// How many requests were sent to each.
+    /// Number of requests sent to each agent.
     pub fn requests(&self) -> usize {
         self.requests.values().map(|(count, _)| count).sum()
     }
 
-    /// How many of them both agreed to.
+    /// Number of requests which both agents accepted.
     pub fn agreed(&self) -> usize {
         self.requests.values().map(|(_, agreed)| agreed).sum()
     }
 
-    /// How many groups of differences nothing is known of.
+    /// Number of groups whose difference is not known.
     pub fn unknown(&self) -> usize {
         self.groups.values().filter(|group| group.known.is_none()).count()
     }
 
-    /// The groups: endpoint, kind, and how many requests.
+    /// The groups: endpoint, kind of difference, and number of requests.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &str, usize)> {
         self.groups.iter().map(|((pattern, what), group)| (pattern.as_str(), what.as_str(), group.count))
     }
 }
 
-/// What is known is grouped by its reason, so that a known difference hides no other.
+/// The key includes the reason of a known difference, so that the known difference does not hide an unknown one.
 fn key(request: &Request, one: &Difference, known: Option<&Known>) -> (String, String) {
     let what = match known {
         Some(known) => format!("{} ({})", one.what, known.reason),

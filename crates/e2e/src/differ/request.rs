@@ -1,33 +1,33 @@
 //! One request of a run.
 
-/// Whose token a request bears.
+/// The owner of the token which a request bears.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Who {
-    /// Management.
+    /// The management token.
     Root,
-    /// May read services and nodes.
+    /// May read all services and nodes.
     Reader,
     /// May write one service, read another, and not see the rest.
     Limited,
-    /// A token without any policy.
+    /// Has a token without policies.
     Bare,
-    /// A token nobody has.
+    /// Has a token which does not exist.
     Unknown,
-    /// No token.
+    /// Has no token.
     Nobody,
 }
 
 /// A request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// What differences are grouped by: the endpoint, without names.
+    /// The method and the endpoint without names, by which differences are grouped.
     pub(super) pattern: String,
     pub(super) method: &'static str,
-    /// Path and query; `{intention:3}` stands for the id of something made before.
+    /// Path and query. `{intention:3}` stands for the id of an object which an earlier request created.
     pub(super) target: String,
     pub(super) who: Who,
     pub(super) body: Option<String>,
-    /// What is unusual about it; empty if nothing is.
+    /// What is unusual about the request; empty if nothing is.
     pub(super) odd: String,
 }
 
@@ -58,7 +58,7 @@ impl Request {
         self
     }
 
-    /// The same with one more parameter; `text` is escaped already.
+    /// The same request with one more parameter, which is already escaped.
     pub(super) fn with_query(mut self, text: &str) -> Self {
         self.target.push(if self.target.contains('?') { '&' } else { '?' });
         self.target.push_str(text);

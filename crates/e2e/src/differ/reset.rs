@@ -1,4 +1,4 @@
-//! A clean slate on one side, and the tokens that requests bear.
+//! Resets one agent, and creates the tokens which requests bear.
 
 use std::io;
 use std::thread;
@@ -11,18 +11,18 @@ use super::names::escape;
 use super::request::Who;
 use super::side::{Side, TOKENS};
 
-/// Between two looks at whether the catalog has followed its agent.
+/// Time between two checks whether everything is removed.
 const LOOK: Duration = Duration::from_millis(20);
-/// Such looks at most.
+/// Maximum number of such checks.
 const LOOKS: u32 = 200;
 
-/// After so many looks an agent is taken to be stuck, and helped.
+/// After this many checks the agent counts as stuck, and we help it.
 const STUCK: u32 = 50;
 
-/// The token of who has none; it is built in.
+/// Accessor id of the built-in anonymous token.
 const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
 
-/// The authority's settings as they are at first.
+/// The default CA configuration.
 const AUTHORITY: &str =
     r#"{ "Provider": "consul", "Config": { "LeafCertTTL": "72h", "IntermediateCertTTL": "8760h" } }"#;
 
@@ -30,7 +30,7 @@ const READER: &str = r#"service_prefix "" { policy = "read" } node_prefix "" { p
 const LIMITED: &str = r#"service "web" { policy = "write" } service "db" { policy = "read" }
     node "n1" { policy = "write" } node "n2" { policy = "read" }"#;
 
-/// Removes all that requests have left.
+/// Removes everything which requests have left behind.
 pub(super) fn clean(side: &mut Side) -> io::Result<()> {
     if side.has_acl() {
         acl(side)?;
@@ -52,10 +52,10 @@ pub(super) fn clean(side: &mut Side) -> io::Result<()> {
         thread::sleep(LOOK);
     }
     side.own("PUT", "/v1/connect/ca/configuration", Some(AUTHORITY))?;
-    // Who depends on others goes before them.
+    // An entry on which others depend is removed after them.
     for kind in ["service-intentions", "service-defaults", "proxy-defaults", "mesh"] {
         for entry in list(side, &format!("/v1/config/{kind}"))? {
-            // The mesh's entry has no name in the answers of Consul.
+            // Consul's answers contain no name for the mesh entry.
             let name = escape(entry["Name"].as_str().unwrap_or(kind));
             side.own("DELETE", &format!("/v1/config/{kind}/{name}"), None)?;
         }
@@ -90,8 +90,8 @@ fn agent(side: &mut Side) -> io::Result<()> {
     Ok(())
 }
 
-/// Registers checks of the node once more. Consul can be left with one that it makes and does not list; it then
-/// gives no answer to who removes a service.
+/// Registers the checks of the node once more. Consul can keep such a check without listing it, and then does not
+/// answer a request that removes a service.
 fn checks_anew(side: &mut Side) -> io::Result<()> {
     for id in NODE_CHECKS {
         let body = json!({ "ID": id, "Name": "check", "TTL": "1h" }).to_string();
@@ -100,7 +100,7 @@ fn checks_anew(side: &mut Side) -> io::Result<()> {
     Ok(())
 }
 
-/// The node on which the agent is.
+/// The node of the agent.
 fn own_node(side: &mut Side) -> io::Result<String> {
     let about = read(side, "/v1/agent/self")?;
     Ok(about["Config"]["NodeName"].as_str().unwrap_or_default().to_owned())
@@ -172,7 +172,7 @@ fn acl(side: &mut Side) -> io::Result<()> {
         let body = json!({
             "AccessorID": accessor, "SecretID": secret, "Description": "fixed", "Policies": policies,
         });
-        // Made once; a request that changed one is undone.
+        // The token is created once. Later resets undo the changes which requests made to it.
         let path = format!("/v1/acl/token/{accessor}");
         if side.own("GET", &path, None)?.status == 200 {
             side.own("PUT", &path, Some(&body.to_string()))?;

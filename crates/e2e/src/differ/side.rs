@@ -1,4 +1,4 @@
-//! One of the two agents: the connection to it, and the ids it gave to what was made.
+//! One of the two agents: the connection to it, and the ids of the objects which it created.
 
 use std::io;
 
@@ -7,24 +7,24 @@ use serde_json::Value;
 use super::request::{Request, Who};
 use crate::http::{Conn, Http, Reply};
 
-/// Ids of tokens that are the same on both sides.
+/// Tokens whose secret and accessor are the same on both sides.
 pub(super) const TOKENS: [(Who, &str, &str); 3] = [
     (Who::Reader, "0f0f0f0f-0000-4000-8000-000000000001", "0f0f0f0f-0000-4000-8000-00000000000a"),
     (Who::Limited, "0f0f0f0f-0000-4000-8000-000000000002", "0f0f0f0f-0000-4000-8000-00000000000b"),
     (Who::Bare, "0f0f0f0f-0000-4000-8000-000000000003", "0f0f0f0f-0000-4000-8000-00000000000c"),
 ];
-/// A secret nobody has.
+/// A secret which no token has.
 const UNKNOWN: &str = "0f0f0f0f-0000-4000-8000-0000000000ff";
-/// An id that nothing has.
+/// An id which no object has.
 pub(super) const NO_ID: &str = "0f0f0f0f-0000-4000-8000-0000000000ee";
 
-/// An agent.
+/// One of the two agents.
 #[derive(Debug)]
 pub(super) struct Side {
     http: Http,
     conn: Option<Conn>,
     root: Option<String>,
-    /// Whether its tokens and policies stand.
+    /// Whether the policies for its tokens have been created.
     pub(super) furnished: bool,
 }
 
@@ -33,12 +33,12 @@ impl Side {
         Self { http: http.clone(), conn: None, root: root.map(ToOwned::to_owned), furnished: false }
     }
 
-    /// Whether it has ACLs.
+    /// Whether the agent has ACLs enabled.
     pub(super) fn has_acl(&self) -> bool {
         self.root.is_some()
     }
 
-    /// Its answer; which of the two it is decides over ids.
+    /// Sends a request and returns the answer. `at` is the index of this side and selects the ids.
     pub(super) fn send(&mut self, request: &Request, ids: &Ids, at: usize) -> io::Result<Reply> {
         let target = ids.fill(&request.target, at);
         let body = request.body.as_ref().map(|body| ids.fill(body, at));
@@ -51,7 +51,7 @@ impl Side {
         self.raw(request.method, &target, secret.as_deref(), body.as_deref())
     }
 
-    /// A request of the runner's own.
+    /// Sends a request of the runner itself, with the management token.
     pub(super) fn own(&mut self, method: &str, target: &str, body: Option<&str>) -> io::Result<Reply> {
         let root = self.root.clone();
         self.raw(method, target, root.as_deref(), body)
@@ -65,7 +65,7 @@ impl Side {
         body: Option<&str>,
     ) -> io::Result<Reply> {
         let headers: Vec<(&str, &str)> = token.map(|token| ("X-Consul-Token", token)).into_iter().collect();
-        // An agent may close after any answer: the first attempt then fails on a connection that was kept.
+        // An agent may close the connection after any answer, so a request on a kept connection may fail.
         if let Some(mut conn) = self.conn.take()
             && let Ok(reply) = conn.request(method, target, &headers, body)
         {
@@ -88,14 +88,14 @@ impl Side {
     }
 }
 
-/// Ids that the agents gave, in pairs, by what they are of.
+/// Ids which the agents assigned, in pairs, with the kind of object.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
     pairs: Vec<(&'static str, [String; 2])>,
 }
 
 impl Ids {
-    /// Takes the ids of what a request made on both sides.
+    /// Records the ids of the object which a request created on both sides.
     pub(super) fn learn(&mut self, request: &Request, ours: &Reply, theirs: &Reply) {
         let (kind, key) = match request.pattern.as_str() {
             "POST /v1/connect/intentions" => ("intention", "ID"),
@@ -112,7 +112,7 @@ impl Ids {
         }
     }
 
-    /// Replaces each `{kind:n}`; where nothing was made, by an id that nothing has.
+    /// Replaces each `{kind:n}` with such an id, or with an id which no object has if none was created.
     fn fill(&self, text: &str, at: usize) -> String {
         let mut filled = String::new();
         let mut rest = text;

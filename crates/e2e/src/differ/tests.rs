@@ -1,4 +1,4 @@
-//! Arguments, and that a seed decides over the course.
+//! The arguments, and that the seed determines the run.
 
 use super::compare::Difference;
 use super::*;

@@ -1,14 +1,14 @@
-//! Bodies made wrong in one place, or written in another style.
+//! Changes a body in one place, or writes a key in another style.
 
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
 
-/// Keys put where nobody looks for them.
+/// Keys which are added to objects where they do not belong.
 const STRANGE: &[&str] =
     &["Nope", "CheckID", "nope", "CreateIndex", "Namespace", "Partition", "ID", "Locality"];
 
-/// A body, usually with one thing changed; says what.
+/// A body, sometimes with one change, and a description of the change.
 pub(super) fn body(mut body: Value, chance: &mut Chance) -> (String, String) {
     if chance.percent(60) {
         return (body.to_string(), String::new());
@@ -137,7 +137,7 @@ fn zero(value: &Value) -> Value {
     }
 }
 
-/// `ServiceID` is `service_id`.
+/// Converts `ServiceID` to `service_id`.
 fn snake(key: &str) -> String {
     let letters: Vec<char> = key.chars().collect();
     let mut written = String::new();

@@ -1,4 +1,4 @@
-//! The agent as a process: signals, reload, refusals of configuration, names.
+//! The agent as a process: signals, reload, invalid configuration, names.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -38,7 +38,7 @@ fn sighup_reloads_what_can_change_and_keeps_the_rest() {
     eventually("the first service is gone", || (!has("first")).then_some(()));
     assert!(has("by-hand"), "what came over HTTP stays");
 
-    // A file that cannot be used changes nothing, and the agent stays.
+    // An invalid file changes nothing, and the agent keeps running.
     world.write("agent.hcl", "servise { name = \"third\" }");
     let refused = http.send("PUT", "/v1/agent/reload", None);
     assert_ne!(refused.status, 200, "{refused:?}");
@@ -90,7 +90,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
     ];
     let waiting = ["max_query_time", "performance.raft_multiplier", "raft_trailing_logs"];
     assert_eq!(reload(), json!({ "Reloaded": reloaded, "AfterRestart": waiting }));
-    // Each of them has its effect.
+    // Each reloaded setting takes effect.
     assert_eq!(http.get("/v1/config/service-intentions/db").json()["Sources"][0]["Action"], "deny");
     let own = http.get("/v1/agent/self").json();
     assert_eq!(own["Meta"]["rack"], "2", "{own}");
@@ -107,7 +107,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
         metrics.contains("concord_http_requests_total") && !metrics.contains("consul_api_http"),
         "{metrics}"
     );
-    // The connections of before give up their places a moment after they are closed.
+    // Closed connections give up their places a moment later.
     let held = eventually("three connections are served", || {
         let mut held: Vec<_> = (0..3).map(|_| http.connect().expect("a connection")).collect();
         let mut serves =
@@ -117,7 +117,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
     assert_eq!(http.try_send("GET", "/v1/status/leader", None).expect("it is told").status, 429);
     drop(held);
 
-    // What is in force is not reloaded again; what waits goes on waiting.
+    // Settings in force are not reloaded again; those which need a restart still wait for it.
     let again = eventually("a place is free", || {
         http.try_send("PUT", "/v1/agent/reload", None).ok().filter(|reply| reply.status == 200)
     });
@@ -131,7 +131,7 @@ fn a_reload_tells_what_it_put_into_force_and_what_waits_for_a_restart() {
     });
 }
 
-/// Ends an agent by a signal; it must end by itself, well.
+/// Sends a signal to an agent, which must then exit with success.
 #[track_caller]
 fn ends_well(signal: Signal, dev: bool) {
     let world = World::new();

@@ -1,5 +1,4 @@
-//! How a built-in proxy comes to its agent: where it is told to attach, what it does where it is not registered, and
-//! that the first connection through two that listen is carried.
+//! How a built-in proxy finds its agent, what an unregistered proxy does, and the first connection through two proxies.
 
 use std::net::TcpStream;
 use std::process::{Command, Output};
@@ -34,7 +33,7 @@ fn a_server_by_file_with_connect_serves_a_proxy_without_another_setting() {
     );
     let (file, ready) = (world.write("server.hcl", text), world.path("ready"));
     let mut command = Command::new(binary());
-    // At ports that the system picks: a file that states none is what this is about.
+    // The system picks the ports, because this test is about a file which states none.
     command.env_clear().args(["agent", "-ephemeral-ports"]);
     command.arg(format!("-config-file={}", file.display())).arg(format!("-ready-file={}", ready.display()));
     let server = Process::start("server", &mut command, &world.path("server.log"));
@@ -77,7 +76,7 @@ fn a_proxy_that_is_not_registered_ends_unless_it_is_told_to_wait() {
     });
     let echo = Echo::new();
     agent.http().put("/v1/agent/service/register", &Mesh::service("x", echo.addr(), json!([]))).ok();
-    // Both are the same proxy: one after the other.
+    // Both processes are the same proxy, so only one of them serves at a time.
     eventually("one of them serves", || named.log().contains("new certificate").then_some(()));
     named.signal(Signal::TERM);
     assert_eq!(named.wait().code(), Some(0));
@@ -124,7 +123,7 @@ fn a_token_that_may_not_ask_for_the_port_is_told_so_and_one_that_is_not_known_is
     let made = http.put("/v1/acl/token", &json!({ "Policies": [{ "Name": "p" }] })).json();
     let secret = made["SecretID"].as_str().expect("a secret");
     let options = ProxyOptions { token: Some(secret.to_owned()), ..ProxyOptions::default() };
-    // The agent takes proxies at another port than the usual one.
+    // The agent serves proxies on another port than the default.
     let proxy = ProxyProcess::start(&world, &agent.http_addr(), "x", &options);
     eventually("it says why it goes elsewhere", || {
         let log = proxy.log();
@@ -138,7 +137,7 @@ fn a_token_that_may_not_ask_for_the_port_is_told_so_and_one_that_is_not_known_is
         &[&address, unknown, "-proxy-id=x-sidecar-proxy"],
         "cannot ask the agent about itself: Unexpected response code: 403 (ACL not found)",
     );
-    // A sidecar that the token may not see is not one that is not there.
+    // A sidecar which the token may not see is not reported as unregistered.
     ends(
         &[&address, "-sidecar-for=x"],
         "the token may not see all that is registered with the agent: give one that has service:read",
@@ -152,7 +151,7 @@ fn the_first_connection_through_two_proxies_that_listen_is_carried() {
     for round in ["a", "b", "c"] {
         let (api, web) = (Echo::new(), Echo::new());
         let (called, caller) = (format!("api-{round}"), format!("web-{round}"));
-        // As operators write it: the sidecar's own check looks every ten seconds whether it listens.
+        // As operators write it: the default check of a sidecar tests every ten seconds whether it listens.
         let define = |name: &str, echo: &Echo, proxy: Value| {
             let sidecar = json!({ "Port": pick_port(), "Proxy": proxy });
             json!({ "Name": name, "Port": echo.addr().port(), "Connect": { "SidecarService": sidecar } })
@@ -161,7 +160,7 @@ fn the_first_connection_through_two_proxies_that_listen_is_carried() {
         for body in [define(&called, &api, json!({})), define(&caller, &web, upstream)] {
             agent.http().put("/v1/agent/service/register", &body).ok();
         }
-        // The first look at each port is over, and found nobody.
+        // The first run of each check is over and found no listener.
         let looked = |name: &str| {
             let checks = agent.http().get("/v1/agent/checks").json();
             let own = &checks[format!("service:{name}-sidecar-proxy:1")];

@@ -1,4 +1,4 @@
-//! Roots an operator may bring along, judged by us and by others: what we take, all of them take.
+//! Roots which an operator may provide, judged by us and by others: the others accept each root which we accept.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use concord_model::Timestamp;
 
 use crate::chains::Speaker;
 
-/// What somebody says of each row: nothing, or what is wrong.
+/// What one program says of each row: nothing, or what is wrong.
 type Opinions = BTreeMap<String, String>;
 
 fn now() -> Timestamp {
@@ -19,7 +19,7 @@ fn now() -> Timestamp {
     Timestamp::from_secs(i64::try_from(since.as_secs()).expect("before 2262"))
 }
 
-/// Writes the table, with the leaves that we sign for roots that we take, and gives what we say.
+/// Writes the roots of the table with leaves, which we sign for the roots that we accept. Returns our judgements too.
 fn written(world: &World, now: Timestamp) -> (Vec<OfferedRoot>, Vec<bool>) {
     let table = offered_roots(now);
     let taken: Vec<bool> = table.iter().map(|offer| offer.judgement(now).is_ok()).collect();
@@ -31,7 +31,7 @@ fn written(world: &World, now: Timestamp) -> (Vec<OfferedRoot>, Vec<bool>) {
     (table, taken)
 }
 
-/// Whatever we take, they take; and the table is not one of which they would take anything.
+/// Asserts that the program accepts every root which we accept, and that it refuses at least `refused_min` roots.
 #[track_caller]
 fn compare(table: &[OfferedRoot], taken: &[bool], opinions: &Opinions, refused_min: usize) {
     assert_eq!(opinions.len(), table.len(), "an opinion of each");

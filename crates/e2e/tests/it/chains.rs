@@ -1,5 +1,5 @@
-//! Certificates seen by others: OpenSSL, Go's crypto/x509, Python's cryptography and ssl. A leaf
-//! fetched over HTTP serves and dials real TLS from another language.
+//! Our certificates verified by others: OpenSSL, Go's crypto/x509, Python's cryptography and ssl. Programs in other
+//! languages serve and dial TLS with a leaf which they fetched over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -49,7 +49,7 @@ impl Speaker {
     }
 }
 
-/// Files of a leaf: certificates, key, and the leaf apart from its intermediates.
+/// Files of a leaf: the chain, the key, and the chain's parts, which are the leaf and its intermediates.
 struct Files {
     chain: String,
     key: String,
@@ -87,7 +87,7 @@ impl Files {
     }
 }
 
-/// Changes the CA's key to another curve, which makes a new root, and waits until it is active.
+/// Changes the curve of the CA's key, which creates a new root, and waits until that root is active.
 pub(crate) fn rotate(http: &Http) -> String {
     let before = http.get("/v1/connect/ca/roots").json()["ActiveRootID"].clone();
     let config = http.get("/v1/connect/ca/configuration").json();
@@ -104,7 +104,7 @@ pub(crate) fn rotate(http: &Http) -> String {
     })
 }
 
-/// A new leaf of `web` under the root that is active now.
+/// Waits until `web` has a new leaf.
 fn renewed(agent: &Agent, old: &Value) {
     eventually("the leaf is issued anew", || {
         let leaf = agent.http().get("/v1/agent/connect/ca/leaf/web").json();
@@ -112,7 +112,7 @@ fn renewed(agent: &Agent, old: &Value) {
     });
 }
 
-/// Verifies before a rotation and after it, the old chain against the new roots too.
+/// Verifies a chain before a rotation and one after it, each with the roots of both moments.
 #[track_caller]
 fn verify_through_a_rotation(world: &World, verify: impl Fn(&Files, &str)) {
     let agent = world.dev_agent("n1");
@@ -124,7 +124,7 @@ fn verify_through_a_rotation(world: &World, verify: impl Fn(&Files, &str)) {
     renewed(&agent, &old);
     let after = Files::of(world, &http, "web", "after");
     verify(&after, &after.roots);
-    // Who trusts both roots accepts the old leaf; who has only heard of the old root accepts the new one.
+    // The old leaf verifies with both roots, and the new leaf verifies with only the old root.
     verify(&before, &after.roots);
     verify(&after, &before.roots);
 }
@@ -147,7 +147,7 @@ fn openssl_verifies_chains_before_and_after_a_rotation() {
             ran("openssl verify", &openssl_verify(leaf, roots, purpose));
         }
     });
-    // The check can fail: a cluster of strangers is not believed.
+    // The check can fail: it refuses a leaf of another cluster.
     let stranger = world.dev_agent("stranger");
     let other = Files::of(&world, &stranger.http(), "web", "stranger");
     let here = world.path("before-roots.pem");
@@ -180,7 +180,7 @@ fn python_verifies_chains_before_and_after_a_rotation() {
     speaker_verifies(&python, &world);
 }
 
-/// A program that ends with its owner.
+/// A child process which ends with its owner.
 struct Server(Child);
 
 impl Drop for Server {
@@ -230,7 +230,7 @@ fn speaks_with_the_mesh(speaker: &Speaker, world: &World) {
     refused_when_denied(speaker, &http, &mesh, &web, &api);
 }
 
-/// The negative beside it: denied, the same dial brings nothing back.
+/// The counterpart: once an intention denies, the same dial returns nothing.
 fn refused_when_denied(speaker: &Speaker, http: &Http, mesh: &Mesh, web: &Files, api: &str) {
     let before = mesh.api.connections();
     let path = "/v1/connect/intentions/exact?source=web&destination=api";

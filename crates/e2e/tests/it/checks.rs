@@ -1,5 +1,4 @@
-//! The page about checks: its examples as a file and over HTTP, its commands, and what becomes of them when their
-//! targets break.
+//! The page about checks: its examples as a file and over HTTP, its commands, and the results when their targets break.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,7 +16,7 @@ use http::{HeaderMap, Response};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../../docs/checks.md");
-/// What each check of the page says while its target works; what begins so is said once it is broken.
+/// The checks of the page: id, type, output while the target works, and beginning of the output once it is broken.
 const KINDS: [(&str, &str, &str, &str); 7] = [
     ("http", "http", "HTTP GET http://127.0.0.1:8080/health: 200 OK Output: fine", "HTTP GET "),
     (
@@ -33,13 +32,13 @@ const KINDS: [(&str, &str, &str, &str); 7] = [
     ("os", "os_service", "Service \"web.service\" is healthy", "OS Service unhealthy: systemd says failed"),
 ];
 
-/// The blocks of the page that begin so.
+/// The fenced blocks of the page in this language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     PAGE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect()
 }
 
-/// What the examples look at.
+/// The targets which the examples check.
 struct Targets {
     broken: Arc<AtomicBool>,
     http: SocketAddr,
@@ -58,7 +57,7 @@ impl Targets {
             listener.local_addr().expect("it works on loopback and in a directory of our own"),
             Arc::clone(&broken),
         );
-        // Ends with the process.
+        // The thread ends with the process.
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let status = if shared.load(Ordering::SeqCst) { "500 Broken" } else { "200 OK" };
@@ -90,7 +89,7 @@ impl Targets {
         }
     }
 
-    /// A text of the page with the addresses of these for those of the page.
+    /// Returns a function which replaces the addresses in a text of the page with the addresses of these targets.
     fn placed(&self, world: &World) -> impl Fn(&str) -> String + use<> {
         let (tcp, udp) = (
             self.tcp.local_addr().expect("it works on loopback and in a directory of our own"),
@@ -113,7 +112,7 @@ impl Targets {
     }
 }
 
-/// Says of every service that it is served.
+/// Reports every service as serving.
 async fn healthy(stream: tokio::net::TcpStream) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((_, mut respond))) = connection.accept().await {
@@ -141,7 +140,7 @@ fn agent(world: &World, name: &str, args: Vec<String>) -> Agent {
     world.agent(name, AgentOptions { dev: true, args, env, ..AgentOptions::default() })
 }
 
-/// Waits until a check is so, at the agent and in the catalog.
+/// Waits until a check has this status and output, at the agent and in the catalog.
 #[track_caller]
 fn becomes(agent: &Agent, id: &str, kind: &str, status: &str, output: &str) {
     let http = agent.http();
@@ -176,7 +175,7 @@ fn every_check_of_the_page_follows_its_target_and_the_catalog_follows_it() {
     );
     let over_http = agent(&world, "n2", vec!["-enable-script-checks".to_owned()]);
     over_http.cli_ok(&["services", "register", &file.display().to_string()]);
-    // Where only files may name programs the API may not.
+    // With `-enable-local-script-checks` only files may define script checks, not the API.
     let strict = agent(&world, "n3", vec!["-enable-local-script-checks".to_owned()]);
     let refused = strict.cli(&["services", "register", &file.display().to_string()]);
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();

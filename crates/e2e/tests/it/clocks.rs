@@ -1,4 +1,4 @@
-//! Real processes whose wall clock is set while they run.
+//! Processes whose wall clock changes while they run.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ fn agent(world: &World, clock: &FakeClock) -> Agent {
     world.agent("n1", AgentOptions { dev: true, env: clock.env(), ..AgentOptions::default() })
 }
 
-/// Reads that go by time in one way or another: each is answered, and the process stays.
+/// Sends reads whose answers depend on the time. Each must be answered, and the process must keep running.
 fn everything_is_answered(agent: &Agent, when: &str) {
     let http = agent.http();
     for path in [
@@ -47,7 +47,7 @@ fn n_142_a_mesh_whose_clocks_are_set_serves_again() {
     {
         clock.set_off_by(off);
         eventually(&format!("a message goes through: {when}"), || {
-            // The leaf of the agent's own cache follows, too.
+            // The leaf in the agent's cache is renewed too.
             let leaf = agent.http().get("/v1/agent/connect/ca/leaf/web");
             (leaf.status == 200).then_some(())?;
             mesh.call().ok()
@@ -82,7 +82,7 @@ fn f_8_an_agent_answers_in_every_year() {
     let world = World::new();
     let Some(clock) = FakeClock::new("f_8_an_agent_answers_in_every_year", &world) else { return };
     let agent = agent(&world, &clock);
-    // 2262 ends what can be written as nanoseconds; 9999 what certificates can say.
+    // Times in 64-bit nanoseconds end in 2262, and times in certificates end in 9999.
     for year in [1970, 2038, 2049, 2050, 2106, 2262, 2263, 9998] {
         let seconds = (year - 1970) * (YEAR + DAY / 4) + 10 * DAY;
         clock.set_off_by(seconds - today());

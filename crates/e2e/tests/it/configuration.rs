@@ -1,11 +1,11 @@
-//! Configurations in the manner of what others have, with which an agent really starts. What is said about hundreds of
-//! others is tested beside the loader, where nothing starts.
+//! Configurations as users of Consul have them, with which an agent starts. The loader's own tests cover hundreds of
+//! others without starting an agent.
 
 use concord_e2e::{AgentOptions, World, pick_port};
 use serde_json::json;
 
-/// The server that a test harness starts: one JSON file that names every port, and beside it an empty one. It
-/// has no certificate for those under TLS.
+/// A server as a test harness starts it: one JSON file which states every port, and an empty file beside it. The server
+/// has no certificate for the TLS ports.
 #[test]
 fn the_server_of_a_test_harness_starts() {
     const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";

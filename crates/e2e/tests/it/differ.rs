@@ -1,10 +1,10 @@
-//! The differential runner: two agents of ours do not differ, and one that does is found out.
+//! The differential runner finds no difference between two of our agents, but finds one in an agent which differs.
 
 use concord_e2e::differ::Differ;
 use concord_e2e::{AgentOptions, Http, World};
 
 const ROOT: &str = "b0000000-0000-4000-8000-000000000001";
-/// Requests of each run.
+/// Number of requests in each run.
 const REQUESTS: usize = 1_000;
 
 fn guarded(world: &World, dir: &str, more: &str) -> concord_e2e::Agent {
@@ -51,7 +51,7 @@ fn two_agents_of_ours_without_acls_do_not_differ() {
 
 #[track_caller]
 fn check_alike(report: &concord_e2e::differ::Report) {
-    // What a check says depends on whether it was made already.
+    // The output of a check depends on whether the check has run already.
     let groups: Vec<_> =
         report.groups().filter(|(_, what, _)| !what.contains(".Output: another value")).collect();
     assert_eq!(groups, [], "{report}");

@@ -1,5 +1,5 @@
-//! A server whose disk is full, for real: a small file system in memory that the test mounts and fills. Without the right
-//! to mount these tests skip.
+//! A server on a full disk: the test mounts and fills a small file system in memory. These tests are skipped without
+//! the right to mount.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::process::Command;
 use concord_e2e::{AgentOptions, Http, Scrape, World, eventually, skip};
 use serde_json::{Value, json};
 
-/// A file system of bounded size, for as long as this lives.
+/// A mounted file system of limited size, which is unmounted on drop.
 struct Small(PathBuf);
 
 impl Small {
@@ -31,7 +31,7 @@ impl Small {
         assert!(ran.is_ok_and(|ran| ran.status.success()), "it can be made larger");
     }
 
-    /// Takes all the space there is.
+    /// Fills the file system.
     fn fill(&self) {
         let ballast = File::options().create(true).append(true).open(self.0.join("ballast"));
         let mut ballast = ballast.expect("a file");
@@ -47,7 +47,7 @@ impl Small {
 
 impl Drop for Small {
     fn drop(&mut self) {
-        // Lazily: an agent that is still ending may have files open.
+        // A lazy unmount, because an agent which is still ending may have files open.
         let _ = Command::new("umount").arg("-l").arg(&self.0).output();
     }
 }
@@ -57,7 +57,7 @@ fn write(http: &Http, serial: usize) -> concord_e2e::Reply {
     http.put(&path, &json!({ "Action": "allow" }))
 }
 
-/// What is stored, in order of its numbers.
+/// The numbers of the stored intentions, in ascending order.
 fn stored(http: &Http, how: &str) -> Vec<usize> {
     let all = http.get(&format!("/v1/connect/intentions{how}"));
     let number = |one: &Value| one["DestinationName"].as_str().and_then(|name| name[1..].parse().ok());
@@ -109,7 +109,7 @@ fn n_151_a_full_disk_means_read_only_until_there_is_space_and_loses_nothing() {
     assert_eq!(log_stat(&http, "read_only").as_str(), Some(reply.body.trim()));
     assert_eq!(metric(&http, "concord_raft_read_only"), 1.0);
 
-    // Killed and started again on the full disk it serves what it has.
+    // After SIGKILL and a restart on the full disk, the agent still serves its data.
     agent.kill9();
     small.fill();
     agent.restart();

@@ -1,4 +1,4 @@
-//! The table of errors (`docs/errors.md`): each of its rows is a command that is run, and ends as the row says.
+//! The table of errors (`docs/errors.md`): the test runs the command of each row, which must end as the row says.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -14,12 +14,12 @@ use serde_json::json;
 const TABLE: &str = include_str!("../../../../docs/errors.md");
 const ROOT: &str = "8c4b3a0e-6d53-4a1c-9e07-5f0b7c1d2e3f";
 const UNKNOWN: &str = "00000000-0000-4000-8000-00000000dead";
-/// Rows there are at least.
+/// Minimum number of rows.
 const ROWS_MIN: usize = 80;
-/// Commands that run at a time.
+/// Number of commands which run at the same time.
 const RUNNERS: usize = 6;
 
-/// Files that commands of the table name.
+/// Files which the commands of the table name.
 const FILES: &[(&str, &str)] = &[
     ("empty", ""),
     ("text.pem", "no certificate"),
@@ -42,7 +42,7 @@ const FILES: &[(&str, &str)] = &[
     ("client.hcl", "data_dir = \"/tmp/x\""),
 ];
 
-/// One row.
+/// One row of the table.
 struct Row<'a> {
     line: &'a str,
     command: &'a str,
@@ -66,11 +66,11 @@ fn rows() -> Vec<Row<'static>> {
         .collect()
 }
 
-/// Somebody who gets a request, does this with it, and closes the connection.
+/// Starts a server which reads a request, calls `answer`, and closes the connection. Returns its address.
 fn serve(answer: impl Fn(&mut TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    // Ends with the process.
+    // The thread ends with the process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -91,7 +91,7 @@ fn answering(status: u16, body: &'static str) -> String {
     })
 }
 
-/// What the table's braces stand for, and what has to live as long as its commands run.
+/// The values of the placeholders in the table, and everything that must live as long as the commands run.
 struct Scene {
     world: World,
     names: Vec<(&'static str, String)>,
@@ -173,7 +173,7 @@ impl Scene {
         self.names.iter().fold(text.to_owned(), fill)
     }
 
-    /// What is otherwise than a row says.
+    /// How the result of a command differs from its row.
     fn fault(&self, row: &Row<'_>) -> Option<String> {
         let words = words(&self.filled(row.command));
         let variables: Vec<_> = words.iter().map_while(|word| variable(word)).collect();
@@ -188,13 +188,13 @@ impl Scene {
     }
 }
 
-/// A variable of the environment before a command.
+/// A word which sets an environment variable before a command.
 fn variable(word: &str) -> Option<(&str, &str)> {
     let is_name = |name: &str| name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     word.split_once('=').filter(|(name, _)| is_name(name))
 }
 
-/// Words as a shell takes them apart: by blanks, but for what stands in double quotes.
+/// Splits a line into words as a shell does: at blanks which are not inside double quotes.
 fn words(line: &str) -> Vec<String> {
     let (mut all, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
     let mut chars = line.chars();

@@ -1,4 +1,4 @@
-//! Clients of Consul's API in four languages, unchanged, against our program: the suites below `interop/`.
+//! Unchanged Consul API clients in four languages run against our program: the suites below `interop/`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +8,7 @@ use concord_e2e::{Agent, AgentOptions, Runner, World, as_consul, foreign, prepar
 /// The management token of the agent with ACLs.
 const TOKEN: &str = "5a2bbd57-bd55-4bd4-8e0f-4c8f2f1cbb5f";
 
-/// An agent without ACLs and one with, on which nobody may do anything without a token.
+/// An agent without ACLs, and an agent with ACLs which denies everything without a token.
 fn agents(world: &World) -> (Agent, Agent) {
     let options =
         |hcl: &str| AgentOptions { dev: true, hcl: vec![hcl.to_owned()], ..AgentOptions::default() };
@@ -85,7 +85,7 @@ fn consuls_rust_client_runs_unchanged() {
     let cargo = |args: &[&str]| {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(suite_dir("rust")).args(args).args(["--locked", "--color", "never"]);
-        // A place of its own: two cargos in one wait for each other.
+        // A target directory of its own, because two cargo processes in the same directory wait for each other.
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
         command.env("CARGO_TARGET_DIR", suite_dir("..").join(target).join("interop"));

@@ -1,10 +1,9 @@
-//! What the agent's cache hands out, over HTTP with ACLs on and default deny: never anything to whom
-//! it is not allowed, however reads, warm-ups, narrowings and revocations fall together.
+//! Access to the agent's cache over HTTP, with ACLs on and default deny. No token gets data which it may not read,
+//! however reads, cache warm-ups, narrowed policies and revocations interleave.
 //!
-//! The oracle knows each token's policies over time. A read that lasted from t0 to t1 may be answered
-//! by any rights that were in force at some moment of it; rights end when the change is acknowledged,
-//! plus the token's time to live, plus what a busy machine may take to tell. The answer of a blocking
-//! read is judged by its end alone.
+//! The oracle knows the policies of each token over time. The answer to a read from t0 to t1 may follow any rights that
+//! were in force at some moment between the two. Rights end when the change is acknowledged, plus the token's time to
+//! live, plus the delay of a busy machine. The answer of a blocking read is judged only by its end.
 
 use std::sync::Mutex;
 use std::thread;
@@ -17,7 +16,7 @@ const ROOT: &str = "2f6c3f0a-90b4-4d0e-8a1c-7c6f0f0d4a11";
 const SERVICES: [&str; 4] = ["s0", "s1", "s2", "s3"];
 const TOKENS: usize = 5;
 const THREADS: usize = 6;
-/// What a busy machine may take from a change to its effect.
+/// Delay of a busy machine between a change and its effect.
 const SLACK: Duration = Duration::from_millis(500);
 
 fn agent(world: &World, ttl: &str) -> Agent {
@@ -50,7 +49,7 @@ enum Level {
     Write,
 }
 
-/// What a policy grants, by service: the level, and whether intentions may be read.
+/// The grants of a policy for each service: the level, and whether intentions may be read.
 type Grants = [(Level, bool); SERVICES.len()];
 
 const NOTHING: Grants = [(Level::Deny, false); SERVICES.len()];
@@ -79,7 +78,7 @@ fn any_grants(chance: &mut Chance) -> Grants {
     })
 }
 
-/// Rights from the moment their change was sent.
+/// The rights in force from the moment when their change was sent.
 #[derive(Clone, Debug)]
 struct Version {
     sent: Instant,
@@ -87,7 +86,7 @@ struct Version {
     grants: Grants,
 }
 
-/// A secret and what it was good for, over time.
+/// A secret and its rights over time.
 #[derive(Clone, Debug)]
 struct Key {
     secret: String,
@@ -95,7 +94,7 @@ struct Key {
     versions: Vec<Version>,
 }
 
-/// A token that is narrowed, widened, revoked and made anew, always with the same policy.
+/// A token which is narrowed, widened, revoked and replaced. Its policy object stays the same.
 #[derive(Debug)]
 struct Slot {
     policy: String,
@@ -103,7 +102,7 @@ struct Slot {
     keys: Vec<Key>,
 }
 
-/// A question and whom it is for.
+/// A read whose answer depends on the rights to a service.
 #[derive(Clone, Copy, Debug)]
 enum Question {
     Leaf,
@@ -128,7 +127,7 @@ impl Question {
         let (level, intentions) = grants[service];
         match self {
             Self::Leaf => level == Level::Write,
-            // Who decides about callers must be allowed to know the rules.
+            // Whoever decides about callers must be allowed to read the intentions.
             Self::Authorize => level == Level::Write && intentions,
             Self::Health | Self::Checks | Self::Catalog => level != Level::Deny,
             Self::Match => intentions,
@@ -160,8 +159,7 @@ impl Question {
         answer.unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// Whether the answer shows what was asked for. Anything that is neither showing nor refusing is a
-    /// failure.
+    /// Whether the answer shows the requested data. An answer which neither shows nor refuses it fails the test.
     fn shows(self, service: &str, reply: &Reply) -> bool {
         if reply.status == 403 {
             assert!(reply.header("X-Cache").is_none() && reply.header("Age").is_none(), "{reply:?}");
@@ -203,7 +201,7 @@ impl Slot {
         self.keys.push(Key { secret: text("SecretID"), accessor: text("AccessorID"), versions: vec![first] });
     }
 
-    /// Another policy: narrower, wider, or just other.
+    /// Replaces the grants of the policy.
     fn change(slot: &Mutex<Self>, root: &Http, grants: Grants) {
         let (policy, name) = {
             let mut slot = slot.lock().expect("no panic");
@@ -214,7 +212,7 @@ impl Slot {
         slot.lock().expect("no panic").acknowledge();
     }
 
-    /// The token is deleted; another takes its place.
+    /// Deletes the token and creates another in its place.
     fn revoke(slot: &Mutex<Self>, root: &Http) {
         let (accessor, grants) = {
             let mut slot = slot.lock().expect("no panic");
@@ -235,7 +233,7 @@ impl Slot {
 }
 
 impl Key {
-    /// Rights that may have been in force at some moment from `from` to `to`.
+    /// The rights which may have been in force at some moment from `from` to `to`.
     fn possible(&self, from: Instant, to: Instant, ttl: Duration) -> Vec<&Version> {
         let ends = self.versions.iter().skip(1).map(|next| next.acknowledged).chain([None]);
         let overlaps = |(version, end): &(&Version, Option<Instant>)| {
@@ -249,7 +247,7 @@ impl Key {
 struct Tally {
     shown: u64,
     refused: u64,
-    /// Where only one answer was right.
+    /// Reads to which only one answer was correct.
     certain: u64,
     blocking: u64,
     changes: u64,
@@ -259,7 +257,7 @@ struct Run<'a> {
     root: Http,
     http: Http,
     slots: &'a [Mutex<Slot>],
-    /// Held while a slot is changed, so that its changes are one after the other.
+    /// Held while a slot changes, so that the changes of a slot do not overlap.
     turns: &'a [Mutex<()>],
     uri: String,
     ttl: Duration,
@@ -284,7 +282,7 @@ impl Run<'_> {
                 tally.changes += 1;
             }
             9..20 => {
-                // Warm: by whom everything is allowed.
+                // Warms the cache with a token which may read everything.
                 conn.set_token(ROOT);
                 let question = QUESTIONS[chance.index(QUESTIONS.len())];
                 let service = SERVICES[chance.index(SERVICES.len())];
@@ -299,7 +297,7 @@ impl Run<'_> {
         let (number, secret) = {
             let slot = self.slots[slot].lock().expect("no panic");
             let last = slot.keys.len() - 1;
-            // Now and then a secret that is gone.
+            // Sometimes the token before the current one, which is deleted.
             let number = if chance.percent(15) { last.saturating_sub(1) } else { last };
             (number, slot.keys[number].secret.clone())
         };
@@ -408,7 +406,7 @@ fn n_28_an_open_blocking_read_over_http_ends_with_the_refusal() {
         let waiting = thread::spawn(move || http.get(&blocking));
         thread::sleep(Duration::from_millis(200));
         assert!(!waiting.is_finished(), "{question:?} waits");
-        // Narrowed, by taking its policy away.
+        // Narrows the rights by removing the token's policy.
         let bare = json!({ "AccessorID": key.accessor, "Policies": [] });
         let began = Instant::now();
         root.put(&format!("/v1/acl/token/{}", key.accessor), &bare).ok();
@@ -477,7 +475,7 @@ fn n_31_headers_over_http_tell_forbidden_and_absent_alike() {
     let root = agent.http().with_token(ROOT);
     let mut slot = Slot::new(&root, 0);
     let http = agent.http().with_token(&slot.live().secret.clone());
-    // Warm for whom it is allowed.
+    // Warms the cache with the management token.
     for path in ["/v1/health/service/s0?cached", "/v1/agent/connect/ca/leaf/s0"] {
         root.get(path).ok();
     }
@@ -509,7 +507,7 @@ fn n_31_headers_over_http_tell_forbidden_and_absent_alike() {
     assert_eq!(forbidden.3.replace("s0", "nothing"), absent.3);
 }
 
-/// Consul tells callers that something was left out; what, it does not.
+/// Consul tells callers that something was filtered, but not what.
 const FILTERED: &str = "x-consul-results-filtered-by-acls";
 
 #[test]

@@ -1,9 +1,9 @@
-//! `kill -9` under concurrent writers (F-1): nothing acknowledged is lost, invented or reordered.
+//! `kill -9` during concurrent writes (F-1): no acknowledged write is lost, invented or reordered.
 //!
-//! Each writer owns a few rows and writes its serials to them in turn, one after the other, now and
-//! then a removal. When the agent dies a writer has at most one write in the air. What must be found
-//! afterwards is the outcome of exactly the acknowledged writes in their order, with or without the
-//! one in the air: any other write missing, doubled, back from the dead or out of order shows.
+//! Each writer owns a few rows. It writes its serials to them in turn, one write after the other, and sometimes it
+//! removes a row. So a writer has at most one unanswered write when the agent dies. Afterwards its rows must hold the
+//! outcome of exactly the acknowledged writes in order, with or without the unanswered one. Any other lost, repeated,
+//! resurrected or reordered write is therefore visible.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,14 +14,14 @@ use std::time::Duration;
 use concord_e2e::{AgentOptions, Chance, Conn, Http, Reply, World, eventually, figure, number_from_env};
 use serde_json::{Value, json};
 
-/// Rows of one writer.
+/// Number of rows of one writer.
 const ROWS: u64 = 4;
-/// One write in so many removes.
+/// One in this many writes is a removal.
 const REMOVAL: u64 = 7;
-/// Writers of each kind.
+/// Number of writers of each kind.
 const WRITERS: u64 = 2;
 
-/// What is written: the first three go through the log, the last into a file of the agent.
+/// The kind of object written. The first three go through the log, the last into a file of the agent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Intention,
@@ -32,7 +32,7 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Intention, Kind::ConfigEntry, Kind::Catalog, Kind::Local];
 
-/// A write: to a row, a serial or a removal.
+/// A write to a row: a serial, or `None` for a removal.
 #[derive(Clone, Copy, Debug)]
 struct Write {
     row: u64,
@@ -44,9 +44,9 @@ struct Writer {
     kind: Kind,
     number: u64,
     next: u64,
-    /// What the rows hold after all acknowledged writes.
+    /// The serial of each row after all acknowledged writes.
     rows: BTreeMap<u64, u64>,
-    /// Sent, not answered when the agent died.
+    /// The write which was sent but not answered when the agent died.
     in_the_air: Option<Write>,
     acknowledged: u64,
 }
@@ -100,8 +100,7 @@ impl Kind {
         }
     }
 
-    /// Everything of this kind that is stored: (writer, row) and serial, in the order of storing where
-    /// that is known.
+    /// Everything of this kind that is stored: the serial for each (writer, row).
     fn stored(self, http: &Http, node: &str) -> BTreeMap<(u64, u64), u64> {
         let prefix = format!("{}-", self.word());
         let mut found = BTreeMap::new();
@@ -181,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// Compares with what is stored, and settles the write in the air.
+    /// Compares the expected rows with the stored ones, and finds out whether the unanswered write was applied.
     fn settle(&mut self, stored: &BTreeMap<(u64, u64), u64>) {
         let mine: BTreeMap<u64, u64> = stored
             .iter()
@@ -211,7 +210,7 @@ fn apply(rows: &mut BTreeMap<u64, u64>, write: Write) {
     };
 }
 
-/// Serials of the log must have been stored in the order in which each writer wrote them.
+/// Asserts that each writer's serials were stored in the order in which it wrote them.
 fn in_order(http: &Http) {
     let entries = http.get("/v1/config/service-intentions?consistent").json();
     let mut of_writer: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
@@ -234,7 +233,7 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     let cycles = number_from_env("CONCORD_E2E_CYCLES", 12);
     let mut chance = Chance::from_env();
     let world = World::new();
-    // Snapshots and purges of the log happen within the test, not only after ten thousand writes.
+    // With these limits the log is snapshotted and truncated within the test, not only after ten thousand writes.
     let hcl = vec![
         "performance { raft_multiplier = 1 } raft_snapshot_threshold = 200 raft_snapshot_interval = \"50ms\" raft_trailing_logs = 50"
             .to_owned(),
@@ -280,7 +279,7 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     converges(&agent.http(), agent.node(), &writers);
 }
 
-/// The catalog comes to hold of the agent's node what the agent holds, and nothing else.
+/// Waits until the catalog holds exactly the services of the agent's node which the agent holds.
 fn converges(http: &Http, node: &str, writers: &[Writer]) {
     let wanted: BTreeMap<String, u64> = writers
         .iter()
@@ -313,7 +312,7 @@ fn of_node(http: &Http, node: &str) -> BTreeMap<String, u64> {
     found
 }
 
-/// A writer that has written two serials and a removal, with a third serial in the air.
+/// A writer after writes of serials and a removal, with one more serial unanswered.
 fn written() -> Writer {
     let mut writer = Writer::new(Kind::Catalog, 0);
     for write in [(1, Some(1)), (2, Some(2)), (3, Some(3)), (1, None)] {

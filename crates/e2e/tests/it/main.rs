@@ -1,4 +1,4 @@
-//! End-to-end tests. Each makes a world of its own; none asserts how long anything took.
+//! End-to-end tests. Each test creates its own world; none asserts how long something took.
 
 #![forbid(unsafe_code)]
 #![allow(

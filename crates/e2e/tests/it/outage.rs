@@ -1,4 +1,4 @@
-//! What proxies do without their agent, and without descriptors.
+//! Proxies without their agent, and proxies without free file descriptors.
 
 use std::net::TcpStream;
 use std::thread;
@@ -28,7 +28,7 @@ fn g_18_an_agent_killed_again_and_again_costs_no_connection() {
     figure("new connections through agent kills", outcome.opened as f64, "");
     assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
     assert!(mesh.refusals() <= refusals);
-    // They are attached again: what is decided now reaches them.
+    // The sidecars are connected again: a new intention reaches them.
     let path = "/v1/connect/intentions/exact?source=web&destination=api";
     agent.http().put(path, &json!({ "Action": "deny" })).ok();
     eventually("the denial reaches the sidecar", || mesh.call().is_err().then_some(()));
@@ -40,7 +40,7 @@ fn g_18_an_agent_that_starts_again_takes_no_instance_out_of_use() {
     let hcl = vec!["performance { raft_multiplier = 1 }".to_owned()];
     let mut agent = world.agent("n1", AgentOptions { hcl, ..AgentOptions::default() });
     let mesh = Mesh::start(&world, &agent, &ProxyOptions::default());
-    // Checked as by default, only more often: a connection to the sidecar's port.
+    // The default check, a connection to the sidecar's port, but with a shorter interval.
     let mut body = Mesh::service("api", mesh.api.addr(), json!([]));
     let public = mesh.api_sidecar.public();
     body["Connect"]["SidecarService"]["Port"] = json!(public.port());
@@ -53,7 +53,7 @@ fn g_18_an_agent_that_starts_again_takes_no_instance_out_of_use() {
     let load = Load::start(mesh.upstream(), 50, 8);
     agent.kill9();
     agent.restart();
-    // Beyond the first run after the restart, which comes within an interval.
+    // Beyond the first run of the check after the restart, which comes within one interval.
     let before = load.opened();
     eventually("traffic goes on", || (load.opened() > before + 150).then_some(()));
     let outcome = load.finish();
@@ -69,7 +69,7 @@ fn a_proxy_without_descriptors_keeps_what_it_has_and_recovers() {
     let mut mesh = Mesh::start(&world, &agent, &options);
     let mut held: Vec<TcpStream> = (0..4).map(|_| mesh.open().expect("a connection")).collect();
     held.iter_mut().for_each(|stream| Mesh::say(stream).expect("it carries"));
-    // Far more than either sidecar has descriptors for.
+    // Many more connections than either sidecar has descriptors for.
     let flood: Vec<TcpStream> = (0..200).filter_map(|_| mesh.open().ok()).collect();
     thread::sleep(Duration::from_millis(500));
     held.iter_mut().for_each(|stream| Mesh::say(stream).expect("what is open still carries"));

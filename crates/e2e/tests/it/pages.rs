@@ -1,4 +1,4 @@
-//! The pages for newcomers: each of their commands is typed.
+//! The pages for newcomers: each command on them is run.
 
 use concord_e2e::{foreign, try_page};
 

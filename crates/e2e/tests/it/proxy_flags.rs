@@ -1,4 +1,4 @@
-//! Flags of `connect proxy` that change what a sidecar does or says.
+//! Flags of `connect proxy` which change the behaviour or the output of a sidecar.
 
 use std::thread;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn a_sidecar_keeps_who_is_denied_if_it_is_told_to_and_logs_as_its_flags_say() {
     let path = "/v1/connect/intentions/exact?source=web&destination=api";
     agent.http().put(path, &json!({ "Action": "deny" })).ok();
     eventually("new connections are refused", || mesh.call().is_err().then_some(()));
-    // Without the flag it would be closed within a second.
+    // Without the flag the connection would be closed within a second.
     thread::sleep(Duration::from_millis(1500));
     Mesh::say(&mut live).expect("it still carries");
 

@@ -1,4 +1,4 @@
-//! Rotations of the root under traffic: no failed handshake, no reset connection.
+//! Rotations of the root under traffic: no handshake fails and no connection is reset.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::chains::rotate;
 
-/// Connections that stay open through all rotations.
+/// Number of connections which stay open through all rotations.
 const LONG: usize = 8;
 
-/// The key id of who signs leaves now.
+/// The key id of the active root.
 fn signer(http: &Http) -> String {
     let roots = http.get("/v1/agent/connect/ca/roots").json();
     let all = roots["Roots"].as_array().cloned().unwrap_or_default();
@@ -22,14 +22,14 @@ fn signer(http: &Http) -> String {
     active["SigningKeyID"].as_str().expect("a key id").to_owned()
 }
 
-/// Who signed the certificate that a sidecar presents, and whose it is.
+/// The key id of the authority which signed the certificate that a sidecar presents, and the certificate's URI.
 fn presented(http: &Http, public: SocketAddr) -> Option<(String, String)> {
     let leaf = http.get("/v1/agent/connect/ca/leaf/web").json();
     let (_, presented) = Identity::of_leaf(&leaf).dial(public).ok()?;
     Some((authority_of(&presented.chain[0]), uris_of(&presented.chain[0]).concat()))
 }
 
-/// Waits until both sidecars present a leaf of the root that signs now.
+/// Waits until both sidecars present a leaf of the active root.
 fn both_renewed(agent: &Agent, mesh: &Mesh, old: &str) {
     let http = agent.http();
     for (sidecar, name) in [(&mesh.api_sidecar, "api"), (&mesh.web_sidecar, "web")] {
@@ -60,7 +60,7 @@ fn rotations_under_traffic_fail_no_connection() {
         let began = std::time::Instant::now();
         rotate(&agent.http());
         if rotation == rotations / 2 {
-            // In the middle of it: the new root stands, the leaves are not issued yet.
+            // In the middle of a rotation: the new root is active, the new leaves are not issued yet.
             agent.kill9();
             let before = load.opened();
             eventually("traffic goes on without the agent", || {
@@ -105,7 +105,7 @@ fn both_roots_are_published_while_old_leaves_live() {
     let active = |id: &str| all.iter().find(|root| root["ID"] == id).map(|root| root["Active"].clone());
     assert_eq!(active(&new), Some(json!(true)));
     assert_eq!(active(old.as_str().expect("an id")), Some(json!(false)));
-    // A configuration that changes nothing makes no root.
+    // A configuration which changes nothing creates no root.
     let same = http.get("/v1/connect/ca/configuration").json();
     let body = json!({ "Provider": "consul", "Config": same["Config"] });
     http.put("/v1/connect/ca/configuration", &body).ok();

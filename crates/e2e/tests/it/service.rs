@@ -1,4 +1,4 @@
-//! The agent as a service of the operating system: what its manager is told, its files, its log, its certificates.
+//! The agent as a service of the operating system: messages to the service manager, files, log, certificates.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
@@ -12,7 +12,7 @@ use concord_e2e::{
 };
 use serde_json::{Value, json};
 
-/// The other end of `NOTIFY_SOCKET`.
+/// The receiver of messages on `NOTIFY_SOCKET`.
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -21,7 +21,7 @@ impl Manager {
         Self(socket)
     }
 
-    /// The next message, its numbers told as `#`.
+    /// The next message, with the time replaced by `#`.
     #[track_caller]
     fn told(&self) -> String {
         let mut bytes = [0; 4096];
@@ -63,7 +63,7 @@ fn the_service_manager_is_told_what_the_agent_does() {
     assert_eq!(manager.told(), "RELOADING=1 MONOTONIC_USEC=#");
     assert_eq!(manager.told(), "READY=1");
 
-    // Another one that cannot start tells nobody that it has, and leaves the file of the first alone.
+    // A second agent which cannot start does not report that it is ready, and leaves the file of the first agent alone.
     let data = world.path("other");
     let other = Command::new(binary())
         .env_clear()
@@ -99,7 +99,7 @@ fn a_manager_at_an_abstract_socket_is_told_and_one_that_has_gone_stops_nothing()
     eventually("it is told", || process.log().contains("cannot tell the service manager").then_some(()));
 }
 
-/// The log file and those before it, oldest first.
+/// The log files, oldest first.
 fn logs(directory: &Path) -> Vec<PathBuf> {
     let mut all: Vec<_> =
         fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
@@ -127,7 +127,7 @@ fn the_log_goes_to_files_that_are_rotated_as_the_configuration_says() {
     let number = |name: &str| name.strip_prefix("consul-")?.strip_suffix(".log")?.parse::<u64>().ok();
     assert_eq!(names[2], "consul.log");
     assert!(number(names[0]) < number(names[1]) && number(names[0]).is_some(), "{names:?}");
-    // More do not become more.
+    // Further log lines do not increase the number of files.
     for _ in 0..20 {
         agent.http().get("/v1/agent/members").ok();
     }
@@ -157,7 +157,7 @@ fn guarded(world: &World) -> Agent {
     world.agent("n1", AgentOptions { dev: true, hcl: vec![hcl], ..AgentOptions::default() })
 }
 
-/// A token with these rules; its secret and its accessor.
+/// Creates a token with these rules. Returns its secret and its accessor.
 fn token(http: &Http, name: &str, rules: &str) -> (String, String) {
     http.put("/v1/acl/policy", &json!({ "Name": name, "Rules": rules })).ok();
     let made = http.put("/v1/acl/token", &json!({ "Policies": [{ "Name": name }] })).ok().json();
@@ -182,7 +182,7 @@ fn the_log_is_followed_at_any_level_until_somebody_ends_it() {
     let debug = ["-log-level=debug", flags[0].as_str()];
     let mut followed = monitor(&world, &agent, "debug", &debug);
     let mut json = monitor(&world, &agent, "json", &["-log-level=DEBUG", "-log-json", &flags[0]]);
-    // The agent itself logs from info on.
+    // The agent's own log has only level info and above.
     eventually("requests are followed", || {
         http.get("/v1/agent/members").ok();
         followed.log().contains("/v1/agent/members").then_some(())
@@ -225,7 +225,7 @@ fn n_172_the_log_is_for_those_who_may_read_the_agent_and_no_longer_than_they_may
     assert_eq!(followed.wait().code(), Some(1), "{}", followed.log());
 }
 
-/// A command in a directory.
+/// Runs a command in a directory.
 fn within(directory: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(binary());
     command.env_clear().current_dir(directory).args(args).stdin(Stdio::null());
@@ -344,7 +344,7 @@ fn what_cannot_be_made_is_refused_with_its_cause_and_leaves_nothing() {
             vec!["-client", "-key=b.example-agent-ca-key.pem"],
             "signs no certificate for client.dc1.consul that holds",
         ),
-        // The constraints of the authority.
+        // The name constraints of this authority do not allow the name.
         (
             vec!["-client", "-ca=b.example-agent-ca.pem", "-key=b.example-agent-ca-key.pem"],
             "signs no certificate for client.dc1.consul that holds",
@@ -433,7 +433,7 @@ fn openssl_agrees_with_what_is_made_and_its_authorities_sign_here() {
     let (ends, _) = openssl(&["x509", "-in", "dc7-client-x.example-0.pem", "-noout", "-checkend", "173000"]);
     assert!(!ends, "two days and no more");
 
-    // Authorities of others: the forms of keys that openssl and Consul write.
+    // Authorities of other programs: the key formats which openssl and Consul write.
     for (name, make) in [
         (
             "ec",

@@ -1,4 +1,4 @@
-//! The thin path by its public ports: files, command line, sidecars, intentions.
+//! The thin path through the public interfaces: files, command line, sidecars, intentions.
 
 use std::io::Read;
 use std::thread;
@@ -48,7 +48,7 @@ fn from_a_file_to_traffic_and_from_an_intention_to_its_end() {
     Mesh::say(&mut live).expect("it carries");
     agent.cli_ok(&["intention", "create", "-deny", "web", "api"]);
     let denied = Instant::now();
-    // The live connection ends by itself: nothing is sent on it any more.
+    // The live connection closes although nothing more is sent on it.
     assert!(matches!(live.read(&mut [0u8; 1]), Ok(0) | Err(_)), "the live connection ends");
     figure("deny to the end of a live connection", denied.elapsed().as_secs_f64() * 1e3, "ms");
     assert!(mesh.call().is_err(), "new connections are refused");
@@ -85,7 +85,7 @@ fn n_160_a_deny_of_a_configuration_file_keeps_callers_out() {
         mesh.api_sidecar.log().contains("deny").then_some(())
     });
     assert_eq!((mesh.api.connections(), mesh.api.bytes()), (0, 0));
-    // It is an entry as any other.
+    // The entry can be deleted like any other.
     agent.cli_ok(&["config", "delete", "-kind", "service-intentions", "-name", "api"]);
     eventually("a message goes through", || mesh.call().ok());
 }
@@ -97,7 +97,7 @@ fn n_88_live_connections_end_when_an_intention_begins_to_deny() {
     let mesh = Mesh::start(&world, &agent, &ProxyOptions::default());
     let mut live: Vec<_> = (0..20).map(|_| mesh.open().expect("a connection")).collect();
     live.iter_mut().for_each(|stream| Mesh::say(stream).expect("it carries"));
-    // An intention about somebody else touches none of them.
+    // An intention with another source does not affect the connections.
     let intention = |source: &str, action: &str| {
         let path = format!("/v1/connect/intentions/exact?source={source}&destination=api");
         agent.http().put(&path, &json!({ "Action": action })).ok();
@@ -126,7 +126,7 @@ fn n_79_under_default_deny_not_a_byte_reaches_the_service() {
     let agent = world.agent("n1", AgentOptions { dev: true, hcl, ..AgentOptions::default() });
     let options = ProxyOptions { token: Some(ROOT.to_owned()), ..ProxyOptions::default() };
     let mesh = Mesh::assemble(&world, &agent, &options, json!([]));
-    // Until endpoints are known the refusal could have another reason: wait for a decided one.
+    // Before the endpoints are known, a connection could fail for another reason. Wait until an intention refuses one.
     eventually("a connection is decided", || {
         assert!(mesh.call().is_err(), "nothing may come back");
         mesh.api_sidecar.log().contains("deny").then_some(())

@@ -1,4 +1,4 @@
-//! Strangers that make an agent hold what they can, beside a client with a token and an address of its own. The long
+//! Strangers make an agent hold as much as they can, beside a client which has a token and its own address. The long
 //! version is `cargo xtask measure strangers`.
 
 use std::io::{Read as _, Write as _};
@@ -10,11 +10,11 @@ use concord_e2e::{Agent, AgentOptions, World, connect_as, eventually, figure};
 use serde_json::json;
 
 const TOKEN: &str = "6b1ffb2e-5d2d-4a50-b1f8-95ad2e6c3a01";
-/// What strangers may add to an agent's memory.
+/// Memory in bytes which strangers may add to an idle agent.
 const ABOVE_IDLE: u64 = 256 << 20;
 const MIB: f64 = 1048576.0;
 
-/// Everybody may read; the client has a token.
+/// An agent on which everybody may read and one client has a token.
 fn agent(world: &World, descriptors: Option<u32>) -> Agent {
     let acl = format!(
         "acl {{ enabled = true default_policy = \"allow\" tokens {{ initial_management = \"{TOKEN}\" }} }}"
@@ -22,7 +22,7 @@ fn agent(world: &World, descriptors: Option<u32>) -> Agent {
     world.agent("n1", AgentOptions { dev: true, hcl: vec![acl], descriptors, ..AgentOptions::default() })
 }
 
-/// The client asks something, and is answered.
+/// Asserts that the agent answers the client.
 fn is_served(agent: &Agent) {
     let reply = agent.http().with_token(TOKEN).get("/v1/acl/token/self");
     assert!(reply.ok().body.contains("AccessorID"), "{reply:?}");
@@ -35,14 +35,14 @@ fn resident(agent: &mut Agent) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
 }
 
-/// Floods with what each stranger says; the most memory above idle.
+/// Opens a connection for each stranger and sends `words`. Returns the greatest memory above idle, in bytes.
 fn flood(agent: &mut Agent, strangers: u16, words: &[u8]) -> u64 {
     let target = agent.http_addr().parse().expect("an address");
     let idle = resident(agent);
     let mut most = idle;
     let mut held: Vec<TcpStream> = Vec::new();
     for number in 0..strangers {
-        // Sixteen addresses; who is refused is as good as any.
+        // The strangers share sixteen addresses. It does not matter which of them are refused.
         if let Ok(mut stream) = connect_as(number % 16, target) {
             let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
             let _ = stream.write_all(words);
@@ -79,7 +79,7 @@ fn flood(agent: &mut Agent, strangers: u16, words: &[u8]) -> u64 {
 fn n_18_clients_that_do_not_read_take_no_more_than_they_may() {
     let world = World::new();
     let mut agent = agent(&world, None);
-    // One list of them is an answer of eight megabytes.
+    // The list of these services is an answer of eight megabytes.
     for number in 0..16 {
         let body = json!({ "Name": format!("service-{number}"), "Tags": vec!["x".repeat(1_000); 500] });
         agent.http().with_token(TOKEN).put("/v1/agent/service/register", &body).ok();
@@ -108,14 +108,14 @@ fn f_35_an_agent_without_descriptors_keeps_what_it_has_and_recovers() {
     let http = agent.http().with_token(TOKEN);
     let mut open = http.connect().expect("a connection");
     assert_eq!(open.send("GET", "/v1/status/leader", None).expect("an answer").status, 200);
-    // More than there are descriptors for, from as many addresses as it takes to get past the limit of each.
+    // More connections than the agent has descriptors, from enough addresses to stay below the limit for each.
     let silent: Vec<TcpStream> = (0..600).filter_map(|number| connect_as(number % 6, target).ok()).collect();
     for number in 0..5 {
         let body = json!({ "Name": format!("service-{number}") }).to_string();
         let reply =
             open.send("PUT", "/v1/agent/service/register", Some(&body)).expect("what is open goes on");
         assert_eq!(reply.status, 200, "{}", reply.body);
-        // Nor is a newcomer shut out: its address holds less than theirs.
+        // The agent also accepts a new connection, because its address holds fewer connections than theirs.
         is_served(&agent);
     }
     drop(silent);

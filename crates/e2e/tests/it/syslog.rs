@@ -1,5 +1,5 @@
-//! The machine's log: what an agent with `-syslog` writes arrives at `/dev/log`. The agent gets a `/dev` of its own, in a
-//! mount namespace of its own; without the right to make one this test skips.
+//! The log of the machine: lines of an agent with `-syslog` arrive at `/dev/log`. The agent gets its own `/dev` in its
+//! own mount namespace; this test is skipped without the right to create one.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use concord_e2e::{AgentOptions, World, binary, skip};
 
-/// Longest wait for a line: a guard against hangs.
+/// Maximum wait for a line, as a guard against hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program that runs the one that is named first with a `/dev` that holds the socket `log`.
+/// Writes a program which runs `program` with its own `/dev`, in which the socket `log` is.
 fn with_a_log_of_its_own(world: &World, program: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let inside = format!(
@@ -27,7 +27,7 @@ fn with_a_log_of_its_own(world: &World, program: &Path) -> std::path::PathBuf {
     path
 }
 
-/// Why nothing can be run with a log of its own here.
+/// The reason why no program can have its own log on this machine.
 fn obstacle(world: &World) -> Option<String> {
     match Command::new(with_a_log_of_its_own(world, Path::new("/bin/true"))).output() {
         Ok(ran) if ran.status.success() => None,
@@ -36,7 +36,7 @@ fn obstacle(world: &World) -> Option<String> {
     }
 }
 
-/// The lines that came, until one has this in it.
+/// Receives lines until one contains `wanted`, and returns it.
 #[track_caller]
 fn until(socket: &UnixDatagram, wanted: &str) -> String {
     let mut bytes = [0; 16 * 1024];
@@ -63,7 +63,7 @@ fn what_an_agent_logs_arrives_with_its_facility_severity_and_name() {
         return;
     }
     let program = with_a_log_of_its_own(&world, binary());
-    // Facilities 16 and 3, and what an info and a warning weigh (RFC 3164, 4.1.1).
+    // The priorities of info and warning with the facilities 16 and 3 (RFC 3164, 4.1.1).
     for (name, facility, info, warning) in
         [("n1", "", 133, 132), ("n2", "syslog_facility = \"DAEMON\"", 29, 28)]
     {
@@ -78,10 +78,10 @@ fn what_an_agent_logs_arrives_with_its_facility_severity_and_name() {
         for (priority, key) in [(info, "node_meta"), (warning, "max_query_time")] {
             let line = until(&socket, &format!("key=\"{key}\""));
             assert!(line.starts_with(&format!("<{priority}>")), "{line}");
-            // After the priority fifteen characters of time, as `Jan  2 15:04:05`.
+            // The time after the priority has fifteen characters, such as `Jan  2 15:04:05`.
             let rest = &line[line.find('>').expect("a priority") + 1..];
             assert_eq!(rest.find(&sender), Some(15), "{line}");
-            // Nothing else writes there, and what stands on standard output stands here.
+            // The rest of the line is also on standard output.
             assert!(agent.process().log().contains(rest[15 + sender.len()..].trim_end()), "{line}");
         }
     }

@@ -1,4 +1,4 @@
-//! The API and the proxies' port under TLS: who is let in, what is told, and certificates that change under load.
+//! The API and the proxies' port under TLS: who is accepted, what is reported, and certificates changed under load.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use concord_e2e::{
     eventually, pick_port,
 };
 
-/// Ports under TLS that the system picks: `-ephemeral-ports` leaves those alone that a file states.
+/// Free ports for TLS. `-ephemeral-ports` does not change ports which a configuration states.
 fn ports() -> String {
     format!("ports {{ https = {} grpc_tls = {} }}", pick_port(), pick_port())
 }
@@ -32,7 +32,7 @@ fn start(world: &World, hcl: Vec<String>) -> Agent {
     world.agent("n1", AgentOptions { dev: true, hcl, ..AgentOptions::default() })
 }
 
-/// A command with variables of the environment.
+/// Runs a command with these environment variables.
 fn command(env: &[(&str, &str)], args: &[&str]) -> Output {
     Command::new(binary()).env_clear().envs(env.iter().copied()).args(args).output().expect("it starts")
 }
@@ -105,7 +105,7 @@ fn a_port_without_a_certificate_starts_as_consul_does() {
     let authority = Authority::new(world.dir(), "own");
     let https = Http::secure(agent.https_addr(), Authority::client(&[&authority], None));
     https.try_send("GET", "/v1/agent/self", None).expect_err("there is nothing to present");
-    // Proxies are not sent to a port that refuses them.
+    // The agent does not tell proxies about a port which would refuse them.
     assert_eq!(agent.http().get("/v1/agent/self").json()["xDS"]["Ports"]["TLS"], -1);
 }
 
@@ -174,7 +174,7 @@ fn certificates_change_under_load_without_an_error() {
             alone.get("/v1/status/leader").ok();
             eventually("requests go on", || (sent.load(Ordering::Relaxed) > so_far + 40).then_some(()));
         }
-        // What cannot be used changes nothing.
+        // An invalid file changes nothing.
         let before = std::fs::read(&server.0).expect("a certificate");
         world.write("server.pem", "no certificate");
         let refused = reload(&agent);
@@ -228,7 +228,7 @@ fn proxies_attach_under_tls() {
     assert_eq!(told["xDS"]["Ports"]["TLS"], agent.grpc_tls_addr().port());
     let flag = |name: &str, path: &Path| format!("-{name}={}", path.display());
     let pair = [flag("client-cert", &client.0), flag("client-key", &client.1)];
-    // One finds the port by itself, the other is told where it is.
+    // One proxy asks the agent for the port, the other gets the address.
     let found = ProxyOptions {
         args: [&[flag("grpc-ca-file", &authority.ca())], &pair[..]].concat(),
         ..Default::default()
@@ -241,7 +241,7 @@ fn proxies_attach_under_tls() {
         ],
         ..ProxyOptions::default()
     };
-    // A directory of authorities does as well as a file.
+    // A directory of authorities works like a file.
     let directory = world.path("authorities");
     std::fs::create_dir(&directory).expect("a directory");
     std::fs::copy(authority.ca(), directory.join("ca.pem")).expect("a file");

@@ -1,4 +1,4 @@
-//! The API and the proxies' port at unix sockets, beside TCP and alone.
+//! The API and the proxies' port on unix sockets, together with TCP and without it.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ fn ask(socket: &Path, path: &str) -> String {
 fn the_api_is_served_at_a_unix_socket_and_the_command_line_finds_it() {
     let world = World::new();
     let (http, grpc) = (world.path("http.sock"), world.path("grpc.sock"));
-    // What a process that was killed leaves behind.
+    // A killed process leaves its socket behind.
     drop(std::os::unix::net::UnixListener::bind(&http).expect("a socket"));
     let hcl = format!(
         "addresses {{ http = \"127.0.0.1 unix://{}\" grpc = \"127.0.0.1 unix:{}\" }} unix_sockets {{ mode = \"0600\" }}",
@@ -46,7 +46,7 @@ fn the_api_is_served_at_a_unix_socket_and_the_command_line_finds_it() {
         assert!(String::from_utf8_lossy(&ran.stdout).contains("consul"));
     }
 
-    // Another agent does not take the socket of one that runs.
+    // A second agent does not take over the socket of a running one.
     let second = world.run(&[
         "agent",
         "-dev",
@@ -57,7 +57,7 @@ fn the_api_is_served_at_a_unix_socket_and_the_command_line_finds_it() {
     let text = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success() && text.contains("somebody listens at this socket"), "{text}");
 
-    // A proxy attaches there; it needs no port.
+    // A proxy can use this socket instead of a port.
     let web = r#"service { name = "web" port = 1 connect { sidecar_service {} } }"#;
     let file = world.write("web.hcl", web);
     agent.cli_ok(&["services", "register", file.to_str().expect("a path")]);

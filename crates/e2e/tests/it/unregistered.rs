@@ -1,4 +1,4 @@
-//! Proxies that nobody registered: `connect proxy -service …` without `-register`.
+//! Unregistered proxies: `connect proxy -service …` without `-register`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 const ROOT: &str = "8c4b3a0e-6d53-4a1c-9e07-5f0b7c1d2e3f";
 
-/// A message there and back at an upstream's port.
+/// Sends a message to an upstream's port and reads it back.
 fn call(upstream: SocketAddr) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&upstream, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(HANG))?;
@@ -25,7 +25,7 @@ fn strict(world: &World) -> Agent {
     world.agent("n1", AgentOptions { dev: true, hcl, ..AgentOptions::default() })
 }
 
-/// A token with rules.
+/// Creates a token with these rules and returns its secret.
 fn token(agent: &Agent, name: &str, rules: &str) -> String {
     let http = agent.http().with_token(ROOT);
     http.put("/v1/acl/policy", &json!({ "Name": name, "Rules": rules })).ok();
@@ -44,7 +44,7 @@ fn two_proxies_nobody_registered_carry_what_intentions_allow() {
     let agent = strict(&world);
     let root = ProxyOptions { token: Some(ROOT.to_owned()), ..ProxyOptions::default() };
     let (api, db) = (Echo::new(), Echo::new());
-    // `api` has a registered sidecar. `db` is in the catalog with the port of a proxy that is not.
+    // `api` has a registered sidecar. `db` is registered with the port of a proxy which is not registered.
     let http = agent.http().with_token(ROOT);
     http.put("/v1/agent/service/register", &Mesh::service("api", api.addr(), json!([]))).ok();
     let db_at = pick_port();
@@ -52,7 +52,7 @@ fn two_proxies_nobody_registered_carry_what_intentions_allow() {
         json!({ "Name": "db", "Address": "127.0.0.1", "Port": db_at, "Connect": { "Native": true } });
     http.put("/v1/agent/service/register", &native).ok();
     let mut api_sidecar = ProxyProcess::start(&world, &agent.http_addr(), "api", &root);
-    // Each has the right to its service, and `web` may see what it calls; neither may ask the agent itself.
+    // Each token has write on its own service, and `web` may read what it calls. Neither may read the agent.
     let own = |name: &str| format!(r#"service "{name}" {{ policy = "write" }}"#);
     let see = r#"service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }"#;
     let with = |secret: String| ProxyOptions {
@@ -86,14 +86,14 @@ fn two_proxies_nobody_registered_carry_what_intentions_allow() {
     eventually("web reaches db", || call(web.upstream("db")).ok());
     assert!(before_db.log().contains("/svc/web"), "it is known who called");
 
-    // A rule that begins to deny cuts here as it does before a registered service.
+    // An intention which changes to deny closes live connections as it does for registered services.
     let mut live = TcpStream::connect(web.upstream("db")).expect("a connection");
     live.set_read_timeout(Some(HANG)).expect("a socket");
     Mesh::say(&mut live).expect("it carries");
     intention(&agent, "web", "db", "deny");
     assert!(matches!(live.read(&mut [0u8; 1]), Ok(0) | Err(_)), "the live connection ends");
 
-    // Nobody registered them, and nobody finds them.
+    // The unregistered proxies are not among the services.
     let services = http.get("/v1/agent/services").json();
     let ids: Vec<_> = services.as_object().expect("services").keys().cloned().collect();
     assert_eq!(ids, ["api", "api-sidecar-proxy", "db"]);
@@ -116,7 +116,7 @@ fn a_proxy_nobody_registered_needs_write_on_its_service() {
         let log = proxy.log();
         (log.contains("refuses this proxy's token") && log.contains("service:write")).then_some(())
     });
-    // It opened nothing.
+    // The proxy has opened no port.
     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", at)) {
         assert!(stream.write_all(b"hello").and_then(|()| stream.read_exact(&mut [0])).is_err());
     }

@@ -1,4 +1,4 @@
-//! The witnesses themselves: what they must object to, they object to.
+//! Tests of the test tools: they report the faults which they must report.
 
 use std::net::TcpListener;
 use std::thread;
@@ -18,7 +18,7 @@ fn load_tells_of_connections_that_fail() {
 fn load_tells_of_connections_that_are_closed_without_an_answer() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let addr = listener.local_addr().expect("an address");
-    // Ends with the test's process: it waits for connections.
+    // The thread waits for connections and ends with the test's process.
     thread::spawn(move || listener.incoming().for_each(drop));
     let load = Load::start(addr, 50, 1);
     thread::sleep(Duration::from_millis(100));
