@@ -12,7 +12,6 @@ use concord_ca::seal::Kek;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{Check, Node, NodeScope, Registered, Registration, ServiceInstance};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
-use concord_model::proxy::ServiceKind;
 use concord_model::token::{ANONYMOUS_ACCESSOR, AclPolicy};
 use concord_model::{
     Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, Secret, ServiceName, Stamp, Timestamp,
@@ -364,24 +363,7 @@ pub(crate) fn node(text: &str) -> Node {
 }
 
 pub(crate) fn instance(id: &str, service: &str) -> ServiceInstance {
-    ServiceInstance {
-        namespace: Namespace::default(),
-        id: service_id(id),
-        service: name(service),
-        kind: ServiceKind::Typical,
-        tags: Vec::new(),
-        address: String::new(),
-        port: 80,
-        socket_path: String::new(),
-        tagged_addresses: BTreeMap::new(),
-        meta: BTreeMap::new(),
-        weights: concord_model::catalog::Weights::default(),
-        enable_tag_override: false,
-        proxy: None,
-        native: false,
-        locality: None,
-        stamp: Stamp::default(),
-    }
+    ServiceInstance { port: 80, ..ServiceInstance::of(service_id(id), name(service)) }
 }
 
 pub(crate) fn healthy(on: &str, id: &str, service: &str) -> InstanceHealth {

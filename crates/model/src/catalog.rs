@@ -138,6 +138,28 @@ pub struct ServiceInstance {
 }
 
 impl ServiceInstance {
+    /// An ordinary instance of which nothing more is known.
+    pub fn of(id: InstanceId, service: ServiceName) -> Self {
+        Self {
+            namespace: Namespace::default(),
+            id,
+            service,
+            kind: ServiceKind::Typical,
+            tags: Vec::new(),
+            address: String::new(),
+            port: 0,
+            socket_path: String::new(),
+            tagged_addresses: BTreeMap::new(),
+            meta: BTreeMap::new(),
+            weights: Weights::default(),
+            enable_tag_override: false,
+            proxy: None,
+            native: false,
+            locality: None,
+            stamp: Stamp::default(),
+        }
+    }
+
     /// The service of this instance, on a node in `scope`.
     pub fn service_ref(&self, scope: &NodeScope) -> ServiceRef {
         ServiceRef {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use concord_mesh::intention::{DefaultPolicy, DefaultSource};
 use concord_model::ca::{CaRoots, LeafCertificate};
-use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance, Weights};
+use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream, UpstreamKind};
 use concord_model::{
@@ -65,18 +65,8 @@ pub(crate) fn settings(json: &str) -> Settings {
 /// The registration of the sidecar of a service.
 pub(crate) fn sidecar(of: &str, upstreams: Vec<Upstream>) -> ServiceInstance {
     ServiceInstance {
-        namespace: Namespace::default(),
-        id: id().instance,
-        service: name(&format!("{of}-sidecar-proxy")),
         kind: ServiceKind::ConnectProxy,
-        tags: vec![],
-        address: String::new(),
         port: 21000,
-        socket_path: String::new(),
-        tagged_addresses: [].into(),
-        meta: [].into(),
-        weights: Weights::default(),
-        enable_tag_override: false,
         proxy: Some(ProxyConfig {
             destination_service: Some(name(of)),
             destination_service_id: Some(InstanceId::parse(of).unwrap()),
@@ -84,9 +74,7 @@ pub(crate) fn sidecar(of: &str, upstreams: Vec<Upstream>) -> ServiceInstance {
             upstreams,
             ..ProxyConfig::default()
         }),
-        native: false,
-        locality: None,
-        stamp: Stamp::default(),
+        ..ServiceInstance::of(id().instance, name(&format!("{of}-sidecar-proxy")))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Registers the leader's own node in the catalog, with the service `consul` and the check `serfHealth`, which many
 //! tools rely on.
 
-use std::collections::BTreeMap;
-
 use concord_model::catalog::{
-    Check, CheckStatus, Node, NodeScope, Registration, SERF_HEALTH, SERVER_SERVICE, ServiceInstance, Weights,
+    Check, CheckStatus, Node, NodeScope, Registration, SERF_HEALTH, SERVER_SERVICE, ServiceInstance,
 };
-use concord_model::proxy::{ServiceKind, Settings};
+use concord_model::proxy::Settings;
 use concord_model::{CheckId, InstanceId, Namespace, ServiceName, Stamp};
 use concord_rpc::RpcError;
 
@@ -36,23 +34,11 @@ fn wanted(core: &Core) -> Result<Registration, RpcError> {
         locality: None,
         stamp: Stamp::default(),
     };
+    let (id, name) = (InstanceId::parse(SERVER_SERVICE), ServiceName::parse(SERVER_SERVICE));
     let service = ServiceInstance {
-        namespace: Namespace::default(),
-        id: InstanceId::parse(SERVER_SERVICE).map_err(invalid)?,
-        service: ServiceName::parse(SERVER_SERVICE).map_err(invalid)?,
-        kind: ServiceKind::Typical,
-        tags: Vec::new(),
-        address: String::new(),
         port: config.server_port,
-        socket_path: String::new(),
-        tagged_addresses: BTreeMap::new(),
         meta: config.server_meta.clone(),
-        weights: Weights::default(),
-        enable_tag_override: false,
-        proxy: None,
-        native: false,
-        locality: None,
-        stamp: Stamp::default(),
+        ..ServiceInstance::of(id.map_err(invalid)?, name.map_err(invalid)?)
     };
     let check = Check {
         id: CheckId::parse(SERF_HEALTH).map_err(invalid)?,

@@ -12,11 +12,10 @@ use concord_ca::{KeyMaker, OsKeys};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Node as CatalogNode, NodeScope, Registered, Registration,
-    ServiceInstance, Weights,
+    ServiceInstance,
 };
 use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::Action;
-use concord_model::proxy::ServiceKind;
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Secret, ServiceName, ServiceRef, Stamp, Uuid,
 };
@@ -233,24 +232,7 @@ pub(crate) fn node(text: &str) -> CatalogNode {
 }
 
 pub(crate) fn instance(id: &str, of: &str) -> ServiceInstance {
-    ServiceInstance {
-        namespace: Namespace::default(),
-        id: InstanceId::parse(id).unwrap(),
-        service: service(of),
-        kind: ServiceKind::Typical,
-        tags: Vec::new(),
-        address: String::new(),
-        port: 80,
-        socket_path: String::new(),
-        tagged_addresses: BTreeMap::new(),
-        meta: BTreeMap::new(),
-        weights: Weights::default(),
-        enable_tag_override: false,
-        proxy: None,
-        native: false,
-        locality: None,
-        stamp: Stamp::default(),
-    }
+    ServiceInstance { port: 80, ..ServiceInstance::of(InstanceId::parse(id).unwrap(), service(of)) }
 }
 
 pub(crate) fn check(id: &str, of: Option<&str>, status: CheckStatus) -> Check {

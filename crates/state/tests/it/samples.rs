@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use concord_model::ca::{CaConfig, CaRoot, CaRoots, KeyKind, KeyWrap, ProviderRecord, Sealed};
 use concord_model::catalog::{
-    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance, Weights,
+    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance,
 };
 use concord_model::intention::{Action, Decision, Destination, Source, SourceIntention};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
@@ -91,22 +91,8 @@ pub(crate) fn node(name: &str, id: Option<Uuid>) -> Node {
 
 pub(crate) fn instance(id: &str, service: &str) -> ServiceInstance {
     ServiceInstance {
-        namespace: Namespace::default(),
-        id: InstanceId::parse(id).unwrap(),
-        service: ServiceName::parse(service).unwrap(),
-        kind: ServiceKind::Typical,
-        tags: Vec::new(),
-        address: String::new(),
         port: 8080,
-        socket_path: String::new(),
-        tagged_addresses: BTreeMap::new(),
-        meta: BTreeMap::new(),
-        weights: Weights::default(),
-        enable_tag_override: false,
-        proxy: None,
-        native: false,
-        locality: None,
-        stamp: Stamp::default(),
+        ..ServiceInstance::of(InstanceId::parse(id).unwrap(), ServiceName::parse(service).unwrap())
     }
 }
 

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, Registration, ServiceInstance, Weights};
+use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, Registration, ServiceInstance};
 use concord_model::intention::{Action, Decision, Destination, LegacyFields, Source, SourceIntention};
-use concord_model::proxy::ServiceKind;
 use concord_model::token::{Identities, Token};
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, ServiceName, Stamp, Timestamp,
@@ -193,22 +192,9 @@ fn register(node: &str, service: &str) -> Registration {
         stamp: Stamp::default(),
     };
     let instance = ServiceInstance {
-        namespace: Namespace::default(),
-        id: InstanceId::parse("web").unwrap(),
-        service: ServiceName::parse(service).unwrap(),
-        kind: ServiceKind::Typical,
         tags: vec!["v1".to_owned()],
-        address: String::new(),
         port: 80,
-        socket_path: String::new(),
-        tagged_addresses: BTreeMap::new(),
-        meta: BTreeMap::new(),
-        weights: Weights::default(),
-        enable_tag_override: false,
-        proxy: None,
-        native: false,
-        locality: None,
-        stamp: Stamp::default(),
+        ..ServiceInstance::of(InstanceId::parse("web").unwrap(), ServiceName::parse(service).unwrap())
     };
     let check = Check {
         id: CheckId::parse("alive").unwrap(),

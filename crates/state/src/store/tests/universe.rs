@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use concord_model::ca::{CaConfig, CaRoot, CaRoots, KeyKind, ProviderRecord, Sealed};
 use concord_model::catalog::{
-    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance, Weights,
+    Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance,
 };
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{
@@ -93,22 +93,13 @@ fn instance() -> impl Strategy<Value = ServiceInstance> {
     (select(namespaces()), instance_id(), service_name(), option::of(service_name()), any::<bool>(), 0..3u8)
         .prop_map(|(namespace, id, service, proxied, native, tags)| ServiceInstance {
             namespace,
-            id,
-            service,
             kind: if proxied.is_some() { ServiceKind::ConnectProxy } else { ServiceKind::Typical },
             tags: (0..tags).map(|tag| format!("t{tag}")).collect(),
-            address: String::new(),
             port: u16::from(native),
-            socket_path: String::new(),
-            tagged_addresses: BTreeMap::new(),
-            meta: BTreeMap::new(),
-            weights: Weights::default(),
-            enable_tag_override: false,
             proxy: proxied
                 .map(|service| ProxyConfig { destination_service: Some(service), ..ProxyConfig::default() }),
             native,
-            locality: None,
-            stamp: Stamp::default(),
+            ..ServiceInstance::of(id, service)
         })
 }
 
