@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_api::agent::AgentService;
 use concord_api::health::HealthCheck;
+use concord_api::service::AgentService;
 use concord_config::section::QuerySection;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{CheckId, InstanceId};

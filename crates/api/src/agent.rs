@@ -1,21 +1,14 @@
-//! The JSON of the agent's own endpoints: self, members, local services, reports of TTL checks.
+//! The JSON of the agent's own endpoints: self, members, reports of TTL checks. Local services stand in
+//! `service`.
 
 use std::collections::BTreeMap;
 
-use concord_model::Datacenter;
-use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance};
+use concord_model::catalog::CheckStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalog::{
-    Locality, NodeService, ServiceAddress, ServiceConnect, Weights, shown_namespace, shown_partition,
-};
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
-use crate::proxy::AgentProxy;
-use crate::shape::{is_default, null_default};
-
-mod content_hash;
 
 #[cfg(test)]
 mod tests;
@@ -138,70 +131,6 @@ pub enum MemberStatus {
     Failed = 4,
 }
 
-/// A service of the agent: a value of `agent/services`, and `agent/service/:id`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct AgentService {
-    /// Left out for an ordinary service.
-    #[serde(skip_serializing_if = "is_default")]
-    pub kind: String,
-    /// The instance's id.
-    #[serde(rename = "ID")]
-    pub id: String,
-    /// The service's name.
-    pub service: String,
-    /// Tags.
-    #[serde(deserialize_with = "null_default")]
-    pub tags: Vec<String>,
-    /// Metadata.
-    #[serde(deserialize_with = "null_default")]
-    pub meta: BTreeMap<String, String>,
-    /// Port.
-    pub port: u16,
-    /// Address; empty means the agent's.
-    pub address: String,
-    /// Unix socket.
-    #[serde(skip_serializing_if = "is_default")]
-    pub socket_path: String,
-    /// Further addresses.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "is_default")]
-    pub tagged_addresses: BTreeMap<String, ServiceAddress>,
-    /// Weights.
-    pub weights: Weights,
-    /// Whether tags that are changed in the catalog win.
-    pub enable_tag_override: bool,
-    /// Left out: local services have none.
-    #[serde(skip_serializing_if = "is_default")]
-    pub create_index: u64,
-    /// Left out: local services have none.
-    #[serde(skip_serializing_if = "is_default")]
-    pub modify_index: u64,
-    /// Hash of all other fields; only in `agent/service/:id`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub content_hash: String,
-    /// Its proxy settings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<AgentProxy>,
-    /// Whether it speaks the mesh's TLS itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connect: Option<ServiceConnect>,
-    /// Always left out: local services are not imported.
-    #[serde(skip_serializing_if = "is_default")]
-    pub peer_name: String,
-    /// Printed unless it is `default`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub namespace: String,
-    /// Printed unless it is `default`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub partition: String,
-    /// The agent's datacenter.
-    #[serde(skip_serializing_if = "is_default")]
-    pub datacenter: String,
-    /// The locality.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub locality: Option<Locality>,
-}
-
 /// Body of `agent/check/update/:id`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -210,56 +139,6 @@ pub struct CheckUpdate {
     pub status: String,
     /// The output of the check.
     pub output: String,
-}
-
-impl AgentService {
-    /// The JSON of a local service, without its hash.
-    pub fn from_model(scope: &NodeScope, datacenter: &Datacenter, instance: &ServiceInstance) -> Self {
-        let NodeService {
-            kind,
-            id,
-            service,
-            tags,
-            address,
-            tagged_addresses,
-            meta,
-            port,
-            socket_path,
-            weights,
-            enable_tag_override,
-            locality,
-            proxy: _,
-            connect,
-            namespace: _,
-            partition: _,
-            peer_name,
-            create_index: _,
-            modify_index: _,
-        } = NodeService::from_model(scope, instance);
-        Self {
-            kind,
-            id,
-            service,
-            tags,
-            meta,
-            port,
-            address,
-            socket_path,
-            tagged_addresses,
-            weights,
-            enable_tag_override,
-            create_index: 0,
-            modify_index: 0,
-            content_hash: String::new(),
-            proxy: AgentProxy::from_model(instance.kind, instance.proxy.as_ref()),
-            connect: connect.native.then_some(connect),
-            peer_name,
-            namespace: shown_namespace(&instance.namespace),
-            partition: shown_partition(&scope.partition),
-            datacenter: datacenter.to_string(),
-            locality,
-        }
-    }
 }
 
 impl CheckUpdate {

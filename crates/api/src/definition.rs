@@ -18,6 +18,7 @@ mod sidecar;
 pub use check::{CheckDefinition, CheckOwner};
 pub use proxy::{ProxyDefinition, UpstreamDefinition};
 pub use registration::{LocalRegistration, expand_sidecar};
+pub(crate) use service::CatalogDefinition;
 pub use service::{
     AddressDefinition, ConnectDefinition, LocalityDefinition, ServiceDefinition, WeightsDefinition,
 };

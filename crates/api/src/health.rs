@@ -4,8 +4,9 @@ use concord_model::catalog::{self, Check, NodeScope, ServiceInstance};
 use concord_model::{InstanceId, NodeName, ServiceName};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Node, NodeService, shown_namespace, shown_partition, shown_peer};
+use crate::catalog::{Node, shown_namespace, shown_partition, shown_peer};
 use crate::proxy::text;
+use crate::service::NodeService;
 use crate::shape::{is_default, null_default};
 
 mod definition;

@@ -17,6 +17,7 @@ pub mod acl;
 pub mod agent;
 pub mod catalog;
 pub mod connect;
+mod content_hash;
 pub mod decode;
 pub mod definition;
 pub mod encode;
@@ -30,6 +31,7 @@ pub mod limits;
 pub mod moment;
 pub mod proxy;
 pub mod query;
+pub mod service;
 mod shape;
 mod spelled;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use concord_api::agent::{AgentSelf, AgentService, CheckUpdate, Member, Reloaded};
+use concord_api::agent::{AgentSelf, CheckUpdate, Member, Reloaded};
 use concord_api::health::HealthCheck;
+use concord_api::service::AgentService;
 use concord_model::Secret;
 use http::Method;
 use serde::Serialize;

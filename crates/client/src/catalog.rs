@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use concord_api::catalog::{Node, NodeServiceList, NodeServices, ServiceNode};
+use concord_api::catalog::Node;
 use concord_api::health::{HealthCheck, ServiceEntry};
+use concord_api::service::{NodeServiceList, NodeServices, ServiceNode};
 use serde::Serialize;
 
 use crate::Client;

@@ -138,7 +138,7 @@ pub struct ServiceInstance {
 }
 
 impl ServiceInstance {
-    /// An ordinary instance of which nothing more is known.
+    /// An ordinary instance with nothing but its names.
     pub fn of(id: InstanceId, service: ServiceName) -> Self {
         Self {
             namespace: Namespace::default(),

@@ -10,10 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::decode::{self, REQUEST_DECODE_FAILED};
-use crate::definition::{
-    AddressDefinition, ConnectDefinition, LocalityDefinition, ProxyDefinition, ServiceDefinition,
-    WeightsDefinition, field,
-};
+use crate::definition::{CatalogDefinition, LocalityDefinition, field};
 use crate::fault::{Fault, Faults};
 use crate::health::CheckDefinition;
 use crate::limits::CHECKS_MAX;
@@ -32,7 +29,7 @@ pub struct RegisterBody {
     tagged_addresses: BTreeMap<String, String>,
     #[serde(deserialize_with = "null_default")]
     node_meta: BTreeMap<String, String>,
-    service: Option<ServiceBody>,
+    service: Option<CatalogDefinition>,
     check: Option<CheckBody>,
     #[serde(deserialize_with = "null_default")]
     checks: Vec<CheckBody>,
@@ -41,37 +38,6 @@ pub struct RegisterBody {
     peer_name: String,
     namespace: String,
     partition: String,
-}
-
-/// An instance in that body. Its name is `Service`, not `Name`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct ServiceBody {
-    kind: String,
-    #[serde(rename = "ID")]
-    id: String,
-    service: String,
-    #[serde(deserialize_with = "null_default")]
-    tags: Vec<String>,
-    address: String,
-    #[serde(deserialize_with = "null_default")]
-    tagged_addresses: BTreeMap<String, AddressDefinition>,
-    #[serde(deserialize_with = "null_default")]
-    meta: BTreeMap<String, String>,
-    port: i64,
-    socket_path: String,
-    weights: Option<WeightsDefinition>,
-    enable_tag_override: bool,
-    locality: Option<LocalityDefinition>,
-    proxy: Option<ProxyDefinition>,
-    connect: Option<ConnectDefinition>,
-    peer_name: String,
-    namespace: String,
-    partition: String,
-
-    // Answers contain these fields, and clients send back what they read.
-    _create_index: IgnoredAny,
-    _modify_index: IgnoredAny,
 }
 
 /// A check in that body: a status, not something to run.
@@ -135,7 +101,7 @@ impl RegisterBody {
         let mut faults = Vec::new();
         field::tenancy(&self.namespace, &self.partition, &mut faults);
         peer(&self.peer_name, &mut faults);
-        let service = self.service.as_ref().and_then(|service| service.resolve(&mut faults));
+        let service = self.service.as_ref().and_then(|service| resolve_service(service, &mut faults));
         let node = self.resolve_node(here, &mut faults);
         let checks = self.resolve_checks(service.as_ref(), &mut faults);
         match node {
@@ -190,49 +156,16 @@ fn peer(name: &str, faults: &mut Vec<Fault>) {
     field::not_available("PeerName", !name.is_empty(), "PeerName in the catalog", faults);
 }
 
-impl ServiceBody {
-    fn resolve(&self, faults: &mut Vec<Fault>) -> Option<ServiceInstance> {
-        peer(&self.peer_name, faults);
-        if self.service.is_empty() {
-            let text = "Must provide service name (Service.Service) when service ID is provided";
-            faults.push(Fault::rule("Service.Service", text));
-            return None;
-        }
-        let native = self.connect.as_ref().is_some_and(|connect| connect.native);
-        let definition = ServiceDefinition {
-            name: self.service.clone(),
-            id: self.id.clone(),
-            kind: self.kind.clone(),
-            tags: self.tags.clone(),
-            address: self.address.clone(),
-            tagged_addresses: self.tagged_addresses.clone(),
-            meta: self.meta.clone(),
-            port: self.port,
-            socket_path: self.socket_path.clone(),
-            check: None,
-            checks: Vec::new(),
-            // Consul's Go client always sends weights: 0 and 0 if its user set none.
-            weights: self
-                .weights
-                .clone()
-                .map(WeightsDefinition::or_nothing)
-                .filter(|weights| (weights.passing, weights.warning) != (Some(0), Some(0))),
-            token: None,
-            enable_tag_override: self.enable_tag_override,
-            locality: self.locality.clone(),
-            proxy: self.proxy.clone(),
-            connect: Some(ConnectDefinition { native, sidecar_service: None }),
-            namespace: self.namespace.clone(),
-            partition: self.partition.clone(),
-        };
-        match definition.resolve() {
-            Ok(registration) => Some(registration.service.service),
-            Err(found) => {
-                faults.extend(found.faults.into_iter().map(|fault| fault.within("Service")));
-                None
-            }
-        }
+fn resolve_service(service: &CatalogDefinition, faults: &mut Vec<Fault>) -> Option<ServiceInstance> {
+    peer(&service.peer_name, faults);
+    if service.service.is_empty() {
+        let text = "Must provide service name (Service.Service) when service ID is provided";
+        faults.push(Fault::rule("Service.Service", text));
+        return None;
     }
+    let found =
+        service.resolve().map_err(|found| found.faults.into_iter().map(|fault| fault.within("Service")));
+    found.map_err(|found| faults.extend(found)).ok()
 }
 
 impl CheckBody {

@@ -8,6 +8,7 @@ use super::*;
 use crate::encode::{Layout, json};
 use crate::fault::Faults;
 use crate::health::{HealthCheck, ServiceEntry};
+use crate::service::ServiceNode;
 
 #[track_caller]
 fn printed(value: &impl Serialize, expected: &str) {

@@ -7,6 +7,7 @@ use concord_model::proxy::ServiceKind;
 use concord_model::registration::{CheckSpec, LocalService};
 use concord_model::{InstanceId, Secret, ServiceName, Stamp};
 use concord_syntax::Node;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
@@ -18,54 +19,85 @@ use crate::fault::{Fault, Faults};
 use crate::limits::CHECKS_MAX;
 use crate::shape::{exposed, null_default, secret};
 
-/// A service as a user writes it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct ServiceDefinition {
-    /// The service's name. Required.
-    pub name: String,
+/// Declares the two ways to write an instance from the members that both have.
+macro_rules! written {
+    ($($(#[$about:meta])* $member:ident: $Type:ty,)+) => {
+        /// A service as a user writes it, for its agent.
+        #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+        #[serde(default, rename_all = "PascalCase")]
+        pub struct ServiceDefinition {
+            /// The service's name. Required.
+            pub name: String,
+            $($(#[$about])* pub $member: $Type,)+
+            /// One check.
+            pub check: Option<CheckDefinition>,
+            /// More checks.
+            #[serde(deserialize_with = "null_default")]
+            pub checks: Vec<CheckDefinition>,
+            /// The token used to write it to the catalog.
+            #[serde(deserialize_with = "secret", serialize_with = "exposed::optional")]
+            pub token: Option<Secret>,
+        }
+
+        /// An instance as it is written to the catalog. Its name is `Service`, and it has the members of answers,
+        /// since clients send back what they read.
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(default, rename_all = "PascalCase")]
+        pub(crate) struct CatalogDefinition {
+            pub(crate) service: String,
+            $($(#[$about])* $member: $Type,)+
+            pub(crate) peer_name: String,
+            _create_index: IgnoredAny,
+            _modify_index: IgnoredAny,
+        }
+
+        impl CatalogDefinition {
+            fn for_agent(&self) -> ServiceDefinition {
+                ServiceDefinition {
+                    name: self.service.clone(),
+                    $($member: self.$member.clone(),)+
+                    ..ServiceDefinition::default()
+                }
+            }
+        }
+    };
+}
+
+written! {
     /// The instance's id; the name if empty.
     #[serde(rename = "ID")]
-    pub id: String,
+    id: String,
     /// Empty for an ordinary service.
-    pub kind: String,
+    kind: String,
     /// Tags.
     #[serde(deserialize_with = "null_default")]
-    pub tags: Vec<String>,
-    /// Address; empty means the agent's.
-    pub address: String,
+    tags: Vec<String>,
+    /// Address; empty means the agent's, or in the catalog the node's.
+    address: String,
     /// Further addresses by tag.
     #[serde(deserialize_with = "null_default")]
-    pub tagged_addresses: BTreeMap<String, AddressDefinition>,
+    tagged_addresses: BTreeMap<String, AddressDefinition>,
     /// Metadata.
     #[serde(deserialize_with = "null_default")]
-    pub meta: BTreeMap<String, String>,
+    meta: BTreeMap<String, String>,
     /// Port.
-    pub port: i64,
+    port: i64,
     /// Unix socket, instead of address and port.
-    pub socket_path: String,
-    /// One check.
-    pub check: Option<CheckDefinition>,
-    /// More checks.
-    #[serde(deserialize_with = "null_default")]
-    pub checks: Vec<CheckDefinition>,
+    socket_path: String,
     /// Weights.
-    pub weights: Option<WeightsDefinition>,
-    /// The token used to write it to the catalog.
-    #[serde(deserialize_with = "secret", serialize_with = "exposed::optional")]
-    pub token: Option<Secret>,
+    weights: Option<WeightsDefinition>,
     /// Whether tags that are changed in the catalog win.
-    pub enable_tag_override: bool,
+    enable_tag_override: bool,
     /// The locality.
-    pub locality: Option<LocalityDefinition>,
+    locality: Option<LocalityDefinition>,
     /// Its proxy settings.
-    pub proxy: Option<ProxyDefinition>,
+    proxy: Option<ProxyDefinition>,
     /// How it takes part in the mesh.
-    pub connect: Option<ConnectDefinition>,
+    connect: Option<ConnectDefinition>,
     /// Another namespace than `default` is refused.
-    pub namespace: String,
+    namespace: String,
     /// Another partition than `default` is refused.
-    pub partition: String,
+    partition: String,
 }
 
 /// An address with its port, as a user writes it.
@@ -148,6 +180,20 @@ fn without_zeros(body: Value) -> Value {
         (!is_zero).then_some((key, value))
     });
     Value::Object(kept.collect())
+}
+
+impl CatalogDefinition {
+    /// Validates the instance.
+    pub(crate) fn resolve(&self) -> Result<ServiceInstance, Faults> {
+        let mut definition = self.for_agent();
+        // Consul's Go client always sends weights: 0 and 0 if its user set none.
+        definition.weights = (definition.weights.map(WeightsDefinition::or_nothing))
+            .filter(|weights| (weights.passing, weights.warning) != (Some(0), Some(0)));
+        if let Some(connect) = &mut definition.connect {
+            connect.sidecar_service = None;
+        }
+        Ok(definition.resolve()?.service.service)
+    }
 }
 
 impl ServiceDefinition {

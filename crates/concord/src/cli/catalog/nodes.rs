@@ -43,7 +43,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         service => {
             let failed = Failure::api(format!("list the nodes of {service}"));
             let instances = client.catalog_service(service, &options).await.map_err(failed)?.value;
-            let node = |one: concord_api::catalog::ServiceNode| Node {
+            let node = |one: concord_api::service::ServiceNode| Node {
                 id: one.id,
                 node: one.node,
                 address: one.address,

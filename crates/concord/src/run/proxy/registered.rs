@@ -84,7 +84,7 @@ pub(super) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, F
         .await
         .map_err(Failure::api(format!("look up the sidecar of {service}")))?;
     // Case is ignored, as in Consul.
-    let fronts = |proxy: &&concord_api::agent::AgentService| {
+    let fronts = |proxy: &&concord_api::service::AgentService| {
         let destination = proxy.proxy.as_ref().map(|proxy| proxy.destination_service_id.as_str());
         destination.is_some_and(|id| id.eq_ignore_ascii_case(service))
     };

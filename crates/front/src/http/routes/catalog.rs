@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concord_api::catalog as shapes;
-use concord_api::catalog::{DeregisterBody, NodeServiceList, NodeServices, RegisterBody, ServiceNode};
+use concord_api::catalog::{self as shapes, DeregisterBody, RegisterBody};
+use concord_api::service::{NodeService, NodeServiceList, NodeServices, ServiceNode};
 use concord_filter::Expression;
 use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
 use concord_rpc::Head;
@@ -160,7 +160,7 @@ async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
             Some(NodeServices { node, services })
         }
         None => {
-            select::keep::<shapes::NodeService>(filter.as_ref(), &NODE_SERVICE, Vec::new())?;
+            select::keep::<NodeService>(filter.as_ref(), &NODE_SERVICE, Vec::new())?;
             None
         }
     };
@@ -172,7 +172,7 @@ async fn node_services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (records, meta) = ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)? }).await?;
     let (node, services) = match records {
         Some(records) => {
-            let shape = |one| shapes::NodeService::from_model(&records.node.scope, one);
+            let shape = |one| NodeService::from_model(&records.node.scope, one);
             (Some(shapes::Node::from_model(&records.node)), records.services.iter().map(shape).collect())
         }
         None => (None, Vec::new()),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use concord_acl::{Labelled, Level};
 use concord_agent::Maintenance;
-use concord_api::agent::{AgentService, CheckUpdate};
+use concord_api::agent::CheckUpdate;
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_api::health::HealthCheck;
+use concord_api::service::AgentService;
 use concord_model::catalog::CheckStatus;
 use concord_model::{CheckId, InstanceId};
 use concord_rpc::{Caller, RpcError};

@@ -1,9 +1,10 @@
 //! Tests that every selector finds the field of its name, and that every printed field can be selected.
 
-use concord_api::agent::{AgentService, Member};
-use concord_api::catalog::{Node, NodeService, ServiceNode};
+use concord_api::agent::Member;
+use concord_api::catalog::Node;
 use concord_api::health::{HealthCheck, ServiceEntry};
 use concord_api::intention::Intention;
+use concord_api::service::{AgentService, NodeService, ServiceNode};
 
 use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use concord_api::agent::AgentService;
 use concord_api::intention::Intention;
+use concord_api::service::AgentService;
 use concord_client::QueryOptions;
 use serde_json::json;
 

@@ -1,0 +1,82 @@
+//! Local services in the public shape, and their hash.
+
+use concord_model::catalog::NodeScope;
+
+use super::*;
+use crate::catalog::RegisterBody;
+use crate::definition::ServiceDefinition;
+use crate::encode::{Layout, json};
+
+fn service(body: &str) -> AgentService {
+    let registration = ServiceDefinition::decode(body.as_bytes()).unwrap().resolve().unwrap();
+    AgentService::from_model(&NodeScope::default(), &"dc1".parse().unwrap(), &registration.service.service)
+}
+
+#[track_caller]
+fn printed(service: &AgentService, expected: &str) {
+    let own = String::from_utf8(json(service, Layout::Compact).unwrap()).unwrap();
+    assert_eq!(own, expected.lines().map(str::trim).collect::<String>());
+}
+
+#[test]
+fn an_ordinary_service_has_no_proxy_part() {
+    printed(
+        &service(r#"{"Name":"web","Port":80,"Connect":{"Native":true}}"#),
+        r#"{"ID":"web","Service":"web","Tags":[],"Meta":{},"Port":80,"Address":"",
+        "Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Connect":{"Native":true},"Datacenter":"dc1"}"#,
+    );
+}
+
+#[test]
+fn a_sidecar_shows_what_it_proxies() {
+    printed(
+        &service(
+            r#"{"Name":"p","Kind":"connect-proxy","Port":21000,"Proxy":{"DestinationServiceName":"web",
+            "Upstreams":[{"DestinationName":"db","LocalBindPort":91,"Datacenter":"dc2"}]}}"#,
+        ),
+        r#"{"Kind":"connect-proxy","ID":"p","Service":"p","Tags":[],"Meta":{},"Port":21000,"Address":"",
+        "Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Proxy":{"DestinationServiceName":"web",
+        "Upstreams":[{"DestinationType":"service","DestinationName":"db","Datacenter":"dc2","LocalBindPort":91,
+        "MeshGateway":{}}],"MeshGateway":{},"Expose":{}},"Datacenter":"dc1"}"#,
+    );
+}
+
+#[test]
+fn the_hash_follows_the_content() {
+    let one = service(r#"{"Name":"web","Port":80}"#).hashed();
+    assert!(!one.content_hash.is_empty());
+    assert_eq!(one, one.clone().hashed(), "the hash does not cover itself");
+    assert_eq!(one, service(r#"{"Name":"web","Port":80}"#).hashed());
+    assert_ne!(one.content_hash, service(r#"{"Name":"web","Port":81}"#).hashed().content_hash);
+    assert_ne!(
+        one.content_hash,
+        service(r#"{"Name":"web","Port":80,"Meta":{"a":"b"}}"#).hashed().content_hash
+    );
+}
+
+/// A member that one shape forgets would be lost to those who ask there.
+#[test]
+fn every_shape_shows_all_that_an_instance_says() {
+    let said = r#""ID":"p1","Kind":"connect-proxy","Tags":["a"],"Address":"10.0.0.1",
+        "TaggedAddresses":{"lan":{"Address":"10.0.0.2","Port":80}},"Meta":{"a":"b"},"Port":80,
+        "Weights":{"Passing":2,"Warning":1},"EnableTagOverride":true,"Locality":{"Region":"r","Zone":"z"},
+        "Proxy":{"DestinationServiceName":"web"}"#;
+    let body = format!(r#"{{"Node":"n","Address":"10.0.0.1","Service":{{"Service":"p",{said}}}}}"#);
+    let written = RegisterBody::decode(body.as_bytes()).unwrap().resolve(&"dc1".parse().unwrap()).unwrap();
+    let (node, instance) = (written.node, written.service.unwrap());
+    let at_agent = service(&format!(r#"{{"Name":"p",{said}}}"#));
+    assert_eq!(at_agent, AgentService::from_model(&node.scope, &node.datacenter, &instance));
+    let members = |shape: serde_json::Value| shape.as_object().unwrap().clone();
+    let at_agent = members(serde_json::to_value(at_agent).unwrap());
+    let flat = members(serde_json::to_value(ServiceNode::from_model(&node, &instance)).unwrap());
+    for (name, value) in
+        members(serde_json::to_value(NodeService::from_model(&node.scope, &instance)).unwrap())
+    {
+        let of_the_catalog =
+            ["Connect", "CreateIndex", "ModifyIndex", "PeerName", "Proxy"].contains(&name.as_str());
+        assert!(of_the_catalog || at_agent.get(&name) == Some(&value), "{name} at the agent");
+        let in_flat = if name == "Service" { "ServiceName".to_owned() } else { format!("Service{name}") };
+        let of_both = ["CreateIndex", "ModifyIndex", "PeerName"].contains(&name.as_str());
+        assert!(of_both || flat.get(&in_flat) == Some(&value), "{in_flat}");
+    }
+}
