@@ -2,7 +2,7 @@
 //!
 //! Both agents get the same requests in the same order. The requests form episodes, and each episode begins with
 //! nothing registered. The runner masks values which the two cannot have in common (indexes, times, ids, certificates),
-//! and then compares status, headers and JSON. It does not compare the wording of refusals. The table in [`known`]
+//! and then compares status, headers and JSON. It does not compare the wording of refusals. The table in `known`
 //! lists the known differences with their reasons; any other difference makes the run fail.
 //!
 //! The caller gives the addresses of the agents. They must be fresh and configured alike, and the run removes

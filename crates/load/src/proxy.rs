@@ -37,7 +37,9 @@ pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     ];
     match envoy_program() {
         Some(program) => pairs.push(Pair::envoy(&world, &program, &identities, service.addr())),
-        None => eprintln!("no Envoy beside: CONCORD_TEST_ENVOY names none (`cargo xtask setup` finds one)"),
+        None => eprintln!(
+            "no comparison with Envoy: CONCORD_TEST_ENVOY names no program (see `cargo xtask setup`)"
+        ),
     }
     let mut figures = Figures::default();
     thread::sleep(REST);

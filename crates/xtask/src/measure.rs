@@ -33,17 +33,17 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         name: "authorize",
-        about: "authorize over HTTP beside a bare server, and in process, with 10, 10,000 and 100,000 intentions (two minutes)",
+        about: "authorize over HTTP, compared with a bare server, and in process, with 10, 10,000 and 100,000 intentions (two minutes)",
         run: load::authorize,
     },
     Measurement {
         name: "reads",
-        about: "health of a service and a leaf over HTTP, beside a bare server (a minute)",
+        about: "health of a service and a leaf over HTTP, compared with a bare server (a minute)",
         run: load::reads,
     },
     Measurement {
         name: "leaf",
-        about: "leaves issued end to end, beside bare key generation and signing (half a minute)",
+        about: "leaves issued end to end, compared with bare key generation and signing (half a minute)",
         run: load::leaf,
     },
     Measurement {
@@ -58,12 +58,12 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         name: "growth",
-        about: "100,000 intentions one by one, the last beside the first, and kill -9 after that (five minutes)",
+        about: "100,000 intentions one by one, the last compared with the first, and then kill -9 (five minutes)",
         run: load::growth,
     },
     Measurement {
         name: "proxy",
-        about: "the L4 proxy pair beside a bare rustls pair and an Envoy pair (two minutes)",
+        about: "the L4 proxy pair, compared with a bare rustls pair and an Envoy pair (two minutes)",
         run: load::proxy,
     },
     Measurement {
@@ -73,7 +73,7 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         name: "strangers",
-        about: "floods of 2,000 and 10,000 connections against each port, beside a client with a token (fifteen minutes)",
+        about: "floods of 2,000 and 10,000 connections against each port, while a client with a token is served (fifteen minutes)",
         run: load::strangers,
     },
     Measurement {

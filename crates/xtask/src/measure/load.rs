@@ -53,7 +53,7 @@ fn run(bench: &Bench<'_>, question: &str) -> Result<Report> {
     if question == "proxy" {
         match setup::envoy() {
             Ok(envoy) => _ = command.env(setup::ENVOY_VARIABLE, envoy),
-            Err(error) => eprintln!("measure: no Envoy beside: {error:#}"),
+            Err(error) => eprintln!("measure: no comparison with Envoy: {error:#}"),
         }
     }
     read(&process::capture("concord-load", &mut command)?)
