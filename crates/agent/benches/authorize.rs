@@ -65,18 +65,18 @@ fn authorize_now(bencher: Bencher<'_, '_>, intentions: usize) {
     let questions = questions(intentions);
     executor.block_on(async {
         for question in &questions {
-            assert!(agent.authorize(&caller, question).await.expect("an answer").authorized);
+            assert!(agent.connect.authorize(&caller, question).await.expect("an answer").authorized);
         }
     });
     let mut next = 0;
     bencher.bench_local(|| {
         next = (next + 1) % questions.len();
-        let answer = agent.authorize_now(black_box(&caller), black_box(&questions[next]));
+        let answer = agent.connect.authorize_now(black_box(&caller), black_box(&questions[next]));
         let answer = answer.expect("no fault").expect("the intentions are here");
         assert!(answer.authorized, "every pair is allowed by an intention");
         answer
     });
-    agent.scope().cancel();
+    agent.scope.cancel();
     executor.shutdown_background();
 }
 

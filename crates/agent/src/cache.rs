@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use concord_model::{Datacenter, Secret};
 use concord_rpc::{Caller, Head, Need, RpcError, ServerApi};
-use concord_runtime::{Instant, Scope, World};
+use concord_runtime::Instant;
 use parking_lot::Mutex;
 
 pub use self::cached::{Cached, Shared};
@@ -47,14 +47,14 @@ use crate::limits::{
     CACHE_IDLE, CACHE_READ_ATTEMPTS, CACHE_SWEEP, FIRST_ANSWER_WAIT, REFRESH_BYTES_PER_SECOND,
     REFRESH_DIGEST_MAX, REFRESH_DIGEST_MIN, REFRESH_PAUSE_MAX, REFRESH_RETRIES_AT_ONCE,
 };
+use crate::site::Site;
 use crate::watch::{Told, Watch};
 
 /// The cache. The agent owns it, and its handles share it.
 #[derive(Debug)]
 pub(crate) struct Cache {
+    site: Site,
     servers: Servers,
-    world: World,
-    scope: Scope,
     table: Mutex<CacheTable>,
 }
 
@@ -77,10 +77,10 @@ pub(crate) struct Wait {
 }
 
 impl Cache {
-    pub(crate) fn new(servers: Arc<dyn ServerApi>, world: World, scope: Scope, budget: usize) -> Arc<Self> {
-        let table = Mutex::new(CacheTable::new(budget));
-        let cache = Arc::new(Self { servers: Servers(servers), world, scope, table });
-        cache.scope.spawn("sweep the cache", Arc::clone(&cache).sweep());
+    pub(crate) fn new(site: Site, servers: Arc<dyn ServerApi>) -> Arc<Self> {
+        let table = Mutex::new(CacheTable::new(site.config.cache_bytes));
+        let cache = Arc::new(Self { site, servers: Servers(servers), table });
+        cache.site.scope.spawn("sweep the cache", Arc::clone(&cache).sweep());
         cache
     }
 
@@ -93,7 +93,7 @@ impl Cache {
         let need = need(question);
         caller.meet(&need)?;
         let key = key(caller, None, question, &need);
-        let now = self.world.clock.now();
+        let now = self.site.world.clock.now();
         let Some(pin) = self.table.lock().find(&key, now) else { return Ok(None) };
         Ok(pin.slot().read(0, now).map(|read| answer(read, question, caller, true)))
     }
@@ -126,13 +126,13 @@ impl Cache {
 
     async fn wait_for<K>(&self, pin: &Pinned<K>, mut wait: Wait) -> Result<Read<K>, Waited> {
         // `wait.until` limits the wait for a change. The first answer has its own time limit.
-        let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
+        let patience = self.site.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut changes = pin.slot().subscribe();
         let errors = changes.borrow().errors;
         loop {
             {
                 let state = changes.borrow_and_update();
-                let now = self.world.clock.now();
+                let now = self.site.world.clock.now();
                 if let Some(read) = state.read(wait.index, now) {
                     return Ok(read);
                 }
@@ -150,8 +150,8 @@ impl Cache {
                 // end of the wait.
                 biased;
                 _ = changes.changed() => {}
-                () = self.world.clock.sleep_until(wait.until) => {
-                    let now = self.world.clock.now();
+                () = self.site.world.clock.sleep_until(wait.until) => {
+                    let now = self.site.world.clock.now();
                     if let Some(read) = pin.slot().read(0, now) {
                         return Ok(read);
                     }
@@ -174,12 +174,12 @@ impl Cache {
         need: &Need,
     ) -> Result<(Pinned<C::Kept>, bool), RpcError> {
         let key = key(caller, datacenter, question, need);
-        match self.table.lock().find_or_begin(&key, self.world.clock.now()) {
+        match self.table.lock().find_or_begin(&key, self.site.world.clock.now()) {
             Found::There(pin) => Ok((pin, false)),
             Found::Begun(pin) => {
                 let token = if cached::is_public::<C>(need) { None } else { caller.token.clone() };
                 let slot = Arc::clone(pin.slot());
-                self.scope.spawn("keep a cached answer", Arc::clone(self).keep(key, slot, token));
+                self.site.scope.spawn("keep a cached answer", Arc::clone(self).keep(key, slot, token));
                 Ok((pin, true))
             }
             Found::Full => {
@@ -198,11 +198,11 @@ impl Cache {
             ..Head::default()
         };
         let request = key.question.request().into_owned();
-        let mut watch = Watch::new(&self.servers.0, &self.world, head, request);
+        let mut watch = Watch::new(&self.servers.0, &self.site.world, head, request);
         loop {
             let told = tokio::select! {
                 biased;
-                () = self.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
+                () = self.site.scope.cancelled() => return slot.give_up(RpcError::ShuttingDown),
                 () = slot.given_up() => return,
                 told = watch.next() => told,
             };
@@ -219,12 +219,12 @@ impl Cache {
                 }
                 Err(error) if error.is_denial() => return self.give_up(&key, &slot, error),
                 Err(error) => {
-                    slot.fail(error.clone(), self.world.clock.now());
+                    slot.fail(error.clone(), self.site.world.clock.now());
                     if !slot.is_filled() {
                         // An error is not cached: the next reader asks again.
                         return self.give_up(&key, &slot, error);
                     }
-                    watch.pause(refresh_pause(watch.failures(), |max| self.world.entropy.jitter(max)));
+                    watch.pause(refresh_pause(watch.failures(), |max| self.site.world.entropy.jitter(max)));
                 }
             }
         }
@@ -240,11 +240,11 @@ impl Cache {
         loop {
             tokio::select! {
                 biased;
-                () = self.scope.cancelled() => return,
-                () = self.world.clock.sleep(CACHE_SWEEP) => {}
+                () = self.site.scope.cancelled() => return,
+                () = self.site.world.clock.sleep(CACHE_SWEEP) => {}
             }
             let mut table = self.table.lock();
-            table.expire(self.world.clock.now(), CACHE_IDLE);
+            table.expire(self.site.world.clock.now(), CACHE_IDLE);
             let (entries, bytes) = table.load();
             metrics::gauge!("concord_agent_cache_entries").set(entries as f64);
             metrics::gauge!("concord_agent_cache_bytes").set(bytes as f64);

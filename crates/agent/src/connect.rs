@@ -1,24 +1,36 @@
-//! Roots, authorize, leaves and cached reads: the cache, with the caller's current rights.
+//! Roots, authorize and leaves, with the caller's current rights.
 
 use std::sync::Arc;
 
 use concord_api::connect::Authorize;
 use concord_mesh::intention::Verdict;
+use concord_model::ServiceName;
 use concord_model::ca::CaRoots;
-use concord_model::{Datacenter, ServiceName};
 use concord_proxycfg::Leaf;
 use concord_rpc::request::ReadCaRoots;
 use concord_rpc::{Caller, Head, RpcError};
 
-use crate::agent::Agent;
 use crate::answer::{AuthorizeAnswer, CacheAnswer};
-use crate::cache::{Cached, IntentionSet, IntentionsTo, Wait, is_shared, need, shown};
+use crate::answers::Answers;
+use crate::cache::{IntentionSet, IntentionsTo, Wait};
+use crate::leaves::Leaves;
 use crate::limits::FIRST_ANSWER_WAIT;
+use crate::site::Site;
+use crate::tokens::Tokens;
 
-impl Agent {
+/// Answers what services without a proxy ask: roots, authorize, and their leaf.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    pub(crate) site: Site,
+    pub(crate) answers: Answers,
+    pub(crate) leaves: Arc<Leaves>,
+    pub(crate) tokens: Arc<Tokens>,
+}
+
+impl Connect {
     /// The root certificates. They are public: no token is checked or remembered.
     pub async fn roots(&self, head: &Head) -> Result<CacheAnswer<Arc<CaRoots>>, RpcError> {
-        self.cached(&Caller::unrestricted(None), &ReadCaRoots {}, head).await
+        self.answers.read(&Caller::unrestricted(None), &ReadCaRoots {}, head).await
     }
 
     /// Decides whether a connection is allowed. Needs `service:write` on the called service. The handshake has
@@ -31,7 +43,8 @@ impl Agent {
         if let Some(answer) = self.authorize_now(caller, question)? {
             return Ok(answer);
         }
-        let found = self.cached(caller, &IntentionsTo(question.target.clone()), &Head::default()).await?;
+        let found =
+            self.answers.read(caller, &IntentionsTo(question.target.clone()), &Head::default()).await?;
         Ok(self.decide(question, &found))
     }
 
@@ -47,7 +60,7 @@ impl Agent {
             let text = format!("Mismatched partitions: \"{}\" != \"{}\"", source.partition, target.partition);
             return Err(RpcError::Invalid(text));
         }
-        let found = self.inner.cache.peek(caller, &IntentionsTo(target.clone()))?;
+        let found = self.answers.cache.peek(caller, &IntentionsTo(target.clone()))?;
         Ok(found.map(|found| self.decide(question, &found)))
     }
 
@@ -60,15 +73,15 @@ impl Agent {
         head: &Head,
     ) -> Result<CacheAnswer<Arc<Leaf>>, RpcError> {
         caller.require_service_write(service.as_str())?;
-        if self.foreign(head.datacenter.as_ref()).is_some() {
+        if self.answers.foreign(head.datacenter.as_ref()).is_some() {
             return Err(RpcError::UnknownDatacenter);
         }
         if head.min_index == 0 {
-            let until = self.inner.world.clock.now() + FIRST_ANSWER_WAIT;
-            return self.inner.leaves.read(caller, service, Wait { index: 0, until }).await;
+            let until = self.site.world.clock.now() + FIRST_ANSWER_WAIT;
+            return self.leaves.read(caller, service, Wait { index: 0, until }).await;
         }
-        let until = self.deadline(head.wait);
-        let mut follow = self.inner.tokens.follow(caller)?;
+        let until = self.site.deadline(head.wait);
+        let mut follow = self.tokens.follow(caller)?;
         loop {
             let caller = follow.caller()?;
             caller.require_service_write(service.as_str())?;
@@ -77,7 +90,7 @@ impl Agent {
                 // Check the rights first: a caller that has just lost them must not get a key.
                 biased;
                 () = follow.changed() => {}
-                answer = self.inner.leaves.read(&caller, service, wait) => {
+                answer = self.leaves.read(&caller, service, wait) => {
                     follow.caller()?.require_service_write(service.as_str())?;
                     return answer;
                 }
@@ -85,66 +98,14 @@ impl Agent {
         }
     }
 
-    /// Reads through the cache; the answer contains only what the caller may see. During a wait the caller's rights
-    /// are watched, and they are checked again before the answer is returned.
-    pub async fn cached<C: Cached>(
-        &self,
-        caller: &Caller,
-        question: &C,
-        head: &Head,
-    ) -> Result<CacheAnswer<Arc<C::Kept>>, RpcError> {
-        let datacenter = self.foreign(head.datacenter.as_ref());
-        if head.min_index == 0 {
-            let until = self.inner.world.clock.now() + FIRST_ANSWER_WAIT;
-            return self.inner.cache.read(caller, datacenter, question, Wait { index: 0, until }).await;
-        }
-        let need = need(question);
-        caller.meet(&need)?;
-        let mut wait = Wait { index: head.min_index, until: self.deadline(head.wait) };
-        let (mut follow, before) = (self.inner.tokens.follow(caller)?, caller.rights_key());
-        loop {
-            let caller = follow.caller()?;
-            if caller.rights_key() != before && !is_shared::<C>(&need) {
-                // With other rights the answer may differ, whatever its index.
-                wait.index = 0;
-            }
-            tokio::select! {
-                // Check the rights first: other rights need another cache entry.
-                biased;
-                () = follow.changed() => {}
-                answer = self.inner.cache.read(&caller, datacenter, question, wait) => {
-                    let answer = answer?;
-                    if answer.outdated && self.inner.world.clock.now() < wait.until {
-                        // The servers know of wider rights already: answer with them, once this agent knows them.
-                        tokio::select! {
-                            () = follow.changed() => {}
-                            () = self.inner.world.clock.sleep_until(wait.until) => {}
-                        }
-                        continue;
-                    }
-                    let caller = follow.caller()?;
-                    caller.meet(&need)?;
-                    let CacheAnswer { value, index, hit, age, filtered, outdated } = answer;
-                    let (value, hidden) = shown(question, value, &caller);
-                    return Ok(CacheAnswer { value, index, hit, age, filtered: filtered || hidden, outdated });
-                }
-            }
-        }
-    }
-
     fn decide(&self, question: &Authorize, found: &CacheAnswer<Arc<IntentionSet>>) -> AuthorizeAnswer {
         let verdict: Verdict =
-            found.value.policy.decide(&question.source, self.inner.config.intention_default());
+            found.value.policy.decide(&question.source, self.site.config.intention_default());
         AuthorizeAnswer {
             authorized: verdict.allowed,
             reason: verdict.reason(),
             hit: found.hit,
             age: found.age,
         }
-    }
-
-    /// The datacenter, if it is not the agent's own.
-    fn foreign<'a>(&self, datacenter: Option<&'a Datacenter>) -> Option<&'a Datacenter> {
-        datacenter.filter(|datacenter| **datacenter != self.inner.config.datacenter)
     }
 }

@@ -14,13 +14,11 @@ use std::sync::Arc;
 use concord_ca::KeyMaker;
 use concord_ca::leaf::{Alarm, Attempt, Config, Host, Input, SignFailure, Task};
 use concord_model::ca::{CaRoots, LeafCertificate};
-use concord_model::{
-    Datacenter, Namespace, Now, Partition, ServiceIdentity, ServiceName, Timestamp, TrustDomain,
-};
+use concord_model::{Namespace, Now, Partition, ServiceIdentity, ServiceName, Timestamp, TrustDomain};
 use concord_proxycfg::Leaf;
 use concord_rpc::request::{ReadCaRoots, SignLeaf};
 use concord_rpc::{Caller, Head, RpcError, ServerApi, ServerApiExt};
-use concord_runtime::{Instant, Scope, World};
+use concord_runtime::Instant;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
@@ -28,23 +26,20 @@ use parking_lot::Mutex;
 use self::entry::{LeafEntry, LeafReader};
 use crate::answer::CacheAnswer;
 use crate::cache::{Cache, Wait};
-use crate::config::AgentConfig;
 use crate::limits::{
     CACHE_READ_ATTEMPTS, FIRST_ANSWER_WAIT, LEAF_TICK_MAX, LEAVES_MAX, REFRESH_WAIT, ROOTS_RETRY,
 };
+use crate::site::Site;
 
 /// A pending signature request.
 type Signature = BoxFuture<'static, (Attempt, Result<LeafCertificate, RpcError>)>;
 
 /// The leaf certificates of this agent.
 pub(crate) struct Leaves {
-    datacenter: Datacenter,
-    behaviour: Config,
+    site: Site,
     servers: Arc<dyn ServerApi>,
     keys: Arc<dyn KeyMaker>,
     cache: Arc<Cache>,
-    world: World,
-    scope: Scope,
     entries: Mutex<HashMap<ServiceName, Arc<LeafEntry>>>,
 }
 
@@ -80,23 +75,12 @@ impl fmt::Debug for Leaves {
 
 impl Leaves {
     pub(crate) fn new(
-        config: &AgentConfig,
+        site: Site,
         servers: Arc<dyn ServerApi>,
         keys: Arc<dyn KeyMaker>,
         cache: Arc<Cache>,
-        world: World,
-        scope: Scope,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            datacenter: config.datacenter.clone(),
-            behaviour: if config.dev { Config::dev() } else { Config::default() },
-            servers,
-            keys,
-            cache,
-            world,
-            scope,
-            entries: Mutex::default(),
-        })
+        Arc::new(Self { site, servers, keys, cache, entries: Mutex::default() })
     }
 
     /// The leaf of a service. Waits for the first one, or for a newer one. Checks the caller's right.
@@ -108,7 +92,7 @@ impl Leaves {
     ) -> Result<CacheAnswer<Arc<Leaf>>, RpcError> {
         caller.require_service_write(service.as_str())?;
         // `wait.until` limits the wait for a change. The first leaf has its own time limit.
-        let patience = self.world.clock.now() + FIRST_ANSWER_WAIT;
+        let patience = self.site.world.clock.now() + FIRST_ANSWER_WAIT;
         let mut hit = true;
         for _ in 0..CACHE_READ_ATTEMPTS {
             let (reader, made) = self.entry(caller, service)?;
@@ -137,11 +121,11 @@ impl Leaves {
                     // end of the wait.
                     biased;
                     _ = changes.changed() => {}
-                    () = self.world.clock.sleep_until(wait.until) => {
+                    () = self.site.world.clock.sleep_until(wait.until) => {
                         if let Some(answer) = changes.borrow().answer(0, hit, self.now()) {
                             return Ok(answer);
                         }
-                        if self.world.clock.now() >= patience {
+                        if self.site.world.clock.now() >= patience {
                             let late = "timed out waiting for a signed certificate";
                             return Err(RpcError::Busy(late.to_owned()));
                         }
@@ -159,7 +143,7 @@ impl Leaves {
         caller: &Caller,
         service: &ServiceName,
     ) -> Result<(LeafReader, bool), RpcError> {
-        let now = self.world.clock.now();
+        let now = self.site.world.clock.now();
         let mut entries = self.entries.lock();
         if let Some(entry) = entries.get(service) {
             entry.used_by(caller.token.clone(), now);
@@ -172,7 +156,7 @@ impl Leaves {
         entries.insert(service.clone(), Arc::clone(&entry));
         let reader = LeafReader::new(&entry);
         drop(entries);
-        self.scope.spawn("keep a leaf", LeafDriver::new(Arc::clone(self), service.clone(), entry).run());
+        self.site.scope.spawn("keep a leaf", LeafDriver::new(Arc::clone(self), service.clone(), entry).run());
         Ok((reader, true))
     }
 
@@ -184,14 +168,14 @@ impl Leaves {
     }
 
     fn now(&self) -> Now {
-        let (wall, uptime) = self.world.clock.both();
+        let (wall, uptime) = self.site.world.clock.both();
         Now { wall: Timestamp::from_nanos(wall), uptime }
     }
 
     /// The roots, once they are newer than `index`.
     async fn roots(&self, cache: &Arc<Cache>, index: u64) -> Result<(Arc<CaRoots>, u64), RpcError> {
         let wait = if index == 0 { FIRST_ANSWER_WAIT } else { REFRESH_WAIT };
-        let wait = Wait { index, until: self.world.clock.now() + wait };
+        let wait = Wait { index, until: self.site.world.clock.now() + wait };
         let answer = cache.read(&Caller::unrestricted(None), None, &ReadCaRoots {}, wait).await?;
         Ok((answer.value, answer.index))
     }
@@ -231,7 +215,7 @@ impl LeafDriver {
                     self.roots_changed(roots)?;
                 }
                 Woken::Roots(Err(error)) if self.host.is_none() => return Err(error),
-                Woken::Roots(Err(_)) => self.leaves.world.clock.sleep(ROOTS_RETRY).await,
+                Woken::Roots(Err(_)) => self.leaves.site.world.clock.sleep(ROOTS_RETRY).await,
                 Woken::Signature(attempt, answer) => self.answered(attempt, answer),
                 Woken::Time => self.feed(Input::Tick),
             }
@@ -242,12 +226,12 @@ impl LeafDriver {
     async fn woken(&mut self) -> Woken {
         let (leaves, entry) = (Arc::clone(&self.leaves), Arc::clone(&self.entry));
         // Somebody may set the wall clock, so check it often.
-        let (now, timer) = (leaves.world.clock.now(), self.host.as_ref().and_then(Host::timer));
+        let (now, timer) = (leaves.site.world.clock.now(), self.host.as_ref().and_then(Host::timer));
         let pause = timer.map_or(LEAF_TICK_MAX, |at| (Instant::from_epoch(at) - now).min(LEAF_TICK_MAX));
         tokio::select! {
             // The order of the branches: end of the scope, signatures, everything else.
             biased;
-            () = leaves.scope.cancelled() => Woken::End,
+            () = leaves.site.scope.cancelled() => Woken::End,
             Some((attempt, answer)) = self.signatures.next(), if !self.signatures.is_empty() => Woken::Signature(attempt, answer),
             roots = leaves.roots(&leaves.cache, self.index) => {
                 // The wait ended without new roots.
@@ -257,7 +241,7 @@ impl LeafDriver {
                 }
             }
             () = entry.looked_at() => Woken::Time,
-            () = leaves.world.clock.sleep(pause) => Woken::Time,
+            () = leaves.site.world.clock.sleep(pause) => Woken::Time,
         }
     }
 
@@ -265,7 +249,8 @@ impl LeafDriver {
         let identity = self.identity(&roots.trust_domain)?;
         if self.host.as_ref().is_none_or(|host| *host.identity() != identity) {
             let keys = Arc::clone(&self.leaves.keys);
-            self.host = Some(Host::new(identity, self.leaves.behaviour, keys));
+            let behaviour = if self.leaves.site.config.dev { Config::dev() } else { Config::default() };
+            self.host = Some(Host::new(identity, behaviour, keys));
             self.signatures.clear();
         }
         self.feed(Input::Roots(roots));
@@ -278,7 +263,7 @@ impl LeafDriver {
             trust_domain.clone(),
             Partition::default(),
             Namespace::default(),
-            self.leaves.datacenter.clone(),
+            self.leaves.site.config.datacenter.clone(),
             self.service.clone(),
         )
         .map_err(|error| RpcError::Invalid(error.to_string()))
@@ -299,7 +284,7 @@ impl LeafDriver {
 
     fn feed(&mut self, input: Input) {
         let Some(host) = &mut self.host else { return };
-        let (mut tasks, world) = (Vec::new(), &self.leaves.world);
+        let (mut tasks, world) = (Vec::new(), &self.leaves.site.world);
         host.on(self.leaves.now(), input, &mut || world.entropy.u64(), &mut tasks);
         for task in tasks {
             self.perform(task);
@@ -337,7 +322,7 @@ impl LeafDriver {
 
     fn present(&mut self, leaf: Leaf) {
         metrics::counter!("concord_agent_leaves_issued_total").increment(1);
-        self.entry.present(leaf, self.leaves.world.clock.now());
+        self.entry.present(leaf, self.leaves.site.world.clock.now());
     }
 
     /// Reports the error to readers that wait for a first leaf. The next reader begins anew.
@@ -347,7 +332,7 @@ impl LeafDriver {
     }
 
     fn is_idle(&self) -> bool {
-        self.entry.is_idle(self.leaves.world.clock.now())
+        self.entry.is_idle(self.leaves.site.world.clock.now())
     }
 
     fn tell(&self, alarm: Alarm) {

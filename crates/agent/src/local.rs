@@ -1,7 +1,7 @@
 //! The local registrations, which are the authority for this node's part of the catalog.
 //!
 //! A pure state machine. Registrations, reports and time go in. It tells which checks run, what is due, and what the
-//! catalog has to be told. [`crate::registrar`] changes it, [`crate::checks`] runs the checks, [`crate::sync`]
+//! catalog has to be told. [`crate::registry`] changes it, [`crate::checks`] runs the checks, [`crate::sync`]
 //! updates the catalog.
 
 mod alias;
@@ -13,6 +13,7 @@ mod part;
 mod ports;
 mod records;
 mod service;
+mod state;
 mod streak;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ use self::index::Index;
 pub(crate) use self::mark::{Mark, Source};
 use self::records::Records;
 pub(crate) use self::service::ServiceRecord;
+pub(crate) use self::state::{LocalState, LocalView};
 
 /// How this agent runs a check; it decides which task the check needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -323,6 +325,11 @@ impl Local {
             (id, verdict)
         };
         ids.into_iter().map(verdict).collect()
+    }
+
+    /// Whether there are verdicts to save.
+    pub(crate) fn has_unsaved(&self) -> bool {
+        !self.unsaved.is_empty()
     }
 
     /// Services that were critical for longer than allowed.

@@ -8,10 +8,11 @@ use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId, Secret};
 use concord_rpc::{Caller, RpcError};
 
-use crate::agent::Agent;
 use crate::limits::CHECK_NOTES_BYTES_MAX;
-use crate::local::{Change, Source};
+use crate::local::{Change, Local, LocalView, Source};
 use crate::registrar::unknown_service;
+use crate::registry::Registry;
+use crate::site::Site;
 
 /// The id of the node's maintenance check. Tools match it.
 const OF_NODE: &str = "_node_maintenance";
@@ -27,40 +28,41 @@ pub enum Maintenance {
     Leave,
 }
 
-impl Agent {
+/// Begins and ends maintenance.
+#[derive(Clone, Debug)]
+pub struct Maintainer {
+    pub(crate) site: Site,
+    pub(crate) registry: Registry,
+    pub(crate) local: LocalView,
+}
+
+impl Maintainer {
     /// Begins or ends maintenance of the node and everything on it. Needs `node:write`.
-    pub async fn maintain_node(&self, caller: &Caller, wish: Maintenance) -> Result<(), RpcError> {
-        let node = &self.inner.config.node;
-        caller.require(&Right::named(Labelled::Node, node.as_str(), Level::Write))?;
+    pub async fn node(&self, caller: &Caller, wish: Maintenance) -> Result<(), RpcError> {
+        caller.require(&Right::named(Labelled::Node, self.site.config.node.as_str(), Level::Write))?;
         let id = CheckId::parse(OF_NODE).expect("a plain word is an id");
-        let own = self.own_token(caller);
+        let own = self.site.own_token(caller);
         let change = change(wish, id, None, own)?;
         self.maintain(change).await
     }
 
     /// Begins or ends maintenance of a service. Needs `service:write`.
-    pub async fn maintain_service(
-        &self,
-        caller: &Caller,
-        id: &InstanceId,
-        wish: Maintenance,
-    ) -> Result<(), RpcError> {
-        let service = {
-            let local = self.inner.local.lock();
+    pub async fn service(&self, caller: &Caller, id: &InstanceId, wish: Maintenance) -> Result<(), RpcError> {
+        let service = self.local.look(|local| {
             let record = local.services.get(id).ok_or_else(|| unknown_service(id))?;
             caller.require_service_write(record.registration.service.service.as_str())?;
-            Arc::clone(&record.registration)
-        };
+            Ok(Arc::clone(&record.registration))
+        })?;
         let check = CheckId::parse(&format!("{OF_SERVICE}{id}"))
             .map_err(|error| RpcError::Invalid(format!("the id of its maintenance check: {error}")))?;
-        let own = service.token.clone().or_else(|| self.own_token(caller));
+        let own = service.token.clone().or_else(|| self.site.own_token(caller));
         let change = change(wish, check, Some(&service), own)?;
         self.maintain(change).await
     }
 
     /// Applies the change, unless the maintenance mode already is as requested.
     async fn maintain(&self, change: Change) -> Result<(), RpcError> {
-        self.write(move |local| {
+        let plan = move |local: &Local| {
             let done = match &change {
                 Change::SetCheck { spec, source: _ } => {
                     let gone = spec.service_id.as_ref().filter(|id| !local.services.contains_key(*id));
@@ -73,8 +75,8 @@ impl Agent {
                 Change::SetService { .. } | Change::RemoveService(_) => false,
             };
             Ok(if done { Vec::new() } else { vec![change] })
-        })
-        .await
+        };
+        self.registry.change(plan).await
     }
 }
 

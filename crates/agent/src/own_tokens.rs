@@ -6,16 +6,15 @@
 //! file unchanged.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use concord_config::section::TokensSection;
 use concord_model::Secret;
 use concord_runtime::DiskError;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
-use crate::config::AgentConfig;
+use crate::program::Halt;
+use crate::site::{InForce, Site};
 use crate::vault::{Content, Vault, VaultError};
 
 /// The file of the tokens that were set, under Consul's name.
@@ -51,12 +50,12 @@ pub enum TokensError {
     },
 }
 
-/// The agent's own tokens.
-pub(crate) struct OwnTokens {
-    /// The agent's current configuration.
-    now: RwLock<Arc<AgentConfig>>,
+/// The agent's own tokens: sets them, and writes those in force into the current settings.
+pub struct OwnTokens {
     state: Mutex<State>,
-    changed: watch::Sender<()>,
+    in_force: InForce,
+    site: Site,
+    halt: Halt,
     /// Encrypts the stored tokens, if they are stored.
     vault: Option<Vault>,
     /// Lock for changes: one at a time.
@@ -116,8 +115,14 @@ impl TokenKind {
 // === impl OwnTokens ===
 
 impl OwnTokens {
-    /// Loads the configured tokens and the stored ones.
-    pub(crate) fn load(config: &AgentConfig, vault: &Vault) -> Result<Self, TokensError> {
+    /// Loads the stored tokens. Those of the configuration are in force already.
+    pub(crate) fn load(
+        site: Site,
+        in_force: InForce,
+        vault: &Vault,
+        halt: Halt,
+    ) -> Result<Self, TokensError> {
+        let config = &site.config;
         let vault = config.token_persistence.then(|| vault.clone());
         let KeptTokens { default, agent, config_file_service_registration, others } = match &vault {
             Some(vault) => read(vault)?,
@@ -137,45 +142,17 @@ impl OwnTokens {
             }
         }
         let state = State { configured, set, others };
-        let now = AgentConfig { tokens: state.tokens(), ..config.clone() };
-        Ok(Self {
-            now: RwLock::new(Arc::new(now)),
-            state: Mutex::new(state),
-            changed: watch::channel(()).0,
-            vault,
-            writing: tokio::sync::Mutex::default(),
-        })
-    }
-
-    /// The agent's configuration with all changes since the start: tokens, metadata, and what it reports about
-    /// itself.
-    pub(crate) fn now(&self) -> Arc<AgentConfig> {
-        Arc::clone(&self.now.read())
-    }
-
-    /// A receiver that is notified when a token or another of these settings changes.
-    pub(crate) fn changed(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
-    }
-
-    /// Applies new settings from now on; the next synchronisation compares the catalog with them.
-    pub(crate) fn alter(&self, change: impl FnOnce(&mut AgentConfig)) {
-        let mut now = self.now.write();
-        let mut next = (**now).clone();
-        change(&mut next);
-        *now = Arc::new(next);
-        drop(now);
-        self.changed.send_replace(());
+        let writing = tokio::sync::Mutex::default();
+        let own = Self { state: Mutex::new(state.clone()), in_force, site, halt, vault, writing };
+        own.put(state);
+        Ok(own)
     }
 
     fn put(&self, state: State) {
         let tokens = state.tokens();
         *self.state.lock() = state;
-        let mut now = self.now.write();
-        if !same(&now.tokens, &tokens) {
-            *now = Arc::new(AgentConfig { tokens, ..(**now).clone() });
-            drop(now);
-            self.changed.send_replace(());
+        if !same(&self.site.now().tokens, &tokens) {
+            self.in_force.alter(|config| config.tokens = tokens);
         }
     }
 }

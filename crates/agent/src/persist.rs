@@ -77,9 +77,9 @@ struct FamilyFile {
 struct ServiceFile {
     service: ServiceInstance,
     #[serde(default)]
-    checks: Vec<CheckFile>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    checks: Vec<InlineCheck>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "token")]
+    token: Option<Secret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sidecar_of: Option<InstanceId>,
 }
@@ -87,10 +87,16 @@ struct ServiceFile {
 #[derive(Deserialize, Serialize)]
 struct LoneCheckFile {
     format: u32,
-    check: CheckFile,
+    #[serde(with = "CheckFile")]
+    check: CheckSpec,
 }
 
 #[derive(Deserialize, Serialize)]
+struct InlineCheck(#[serde(with = "CheckFile")] CheckSpec);
+
+/// The form of a check in a file.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "CheckSpec")]
 struct CheckFile {
     id: CheckId,
     name: String,
@@ -112,8 +118,8 @@ struct CheckFile {
     deregister_after: Option<Duration>,
     #[serde(default)]
     output_bytes_max: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "token")]
+    token: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -170,7 +176,7 @@ impl Registrations {
         let mut services: Vec<LocalService> =
             families.into_iter().flat_map(|file| file.services).map(ServiceFile::into_local).collect();
         services.sort_by_key(|local| local.sidecar_of.is_none());
-        let checks = checks.into_iter().map(|file| file.check.into_spec()).collect();
+        let checks = checks.into_iter().map(|file| file.check).collect();
         Ok(FoundOnDisk { services, checks, missing })
     }
 
@@ -241,32 +247,28 @@ fn path(dir: &str, id: &str) -> String {
 impl FileChange {
     /// A description of the change, and the unencrypted file that it writes.
     fn file(&self) -> Result<(String, File), PersistError> {
-        let what = match self {
+        let (kind, dir, id) = match self {
             Self::KeepServices(family) => {
                 let root = family.first().expect("a family has a first member");
-                format!("service {}", root.service.id)
+                ("service", SERVICES, root.service.id.as_str())
             }
-            Self::KeepCheck(spec) => format!("check {}", spec.id),
-            Self::DropService(id) => format!("service {id}"),
-            Self::DropCheck(id) => format!("check {id}"),
+            Self::DropService(id) => ("service", SERVICES, id.as_str()),
+            Self::KeepCheck(spec) => ("check", CHECKS, spec.id.as_str()),
+            Self::DropCheck(id) => ("check", CHECKS, id.as_str()),
         };
-        let (path, content) = match self {
+        let path = path(dir, id);
+        let content = match self {
             Self::KeepServices(family) => {
-                let root = family.first().expect("a family has a first member");
-                let path = path(SERVICES, root.service.id.as_str());
                 let services = family.iter().map(|local| ServiceFile::of(local)).collect();
-                let content = bytes(&path, &FamilyFile { format: FORMAT, services })?;
-                (path, Some(content))
+                Some(bytes(&path, &FamilyFile { format: FORMAT, services })?)
             }
             Self::KeepCheck(spec) => {
-                let path = path(CHECKS, spec.id.as_str());
-                let content = bytes(&path, &LoneCheckFile { format: FORMAT, check: CheckFile::of(spec) })?;
-                (path, Some(content))
+                let check = CheckSpec::clone(spec);
+                Some(bytes(&path, &LoneCheckFile { format: FORMAT, check })?)
             }
-            Self::DropService(id) => (path(SERVICES, id.as_str()), None),
-            Self::DropCheck(id) => (path(CHECKS, id.as_str()), None),
+            Self::DropService(_) | Self::DropCheck(_) => None,
         };
-        Ok((what, File { path, content }))
+        Ok((format!("{kind} {id}"), File { path, content }))
     }
 }
 
@@ -313,86 +315,30 @@ impl ServiceFile {
         let LocalService { service, checks, token, sidecar_of } = local;
         Self {
             service: service.clone(),
-            checks: checks.iter().map(CheckFile::of).collect(),
-            token: token.as_ref().map(|token| token.expose().to_owned()),
+            checks: checks.iter().cloned().map(InlineCheck).collect(),
+            token: token.clone(),
             sidecar_of: sidecar_of.clone(),
         }
     }
 
     fn into_local(self) -> LocalService {
         let Self { service, checks, token, sidecar_of } = self;
-        let checks = checks.into_iter().map(CheckFile::into_spec).collect();
-        LocalService { service, checks, token: token.map(Secret::new), sidecar_of }
+        let checks = checks.into_iter().map(|InlineCheck(spec)| spec).collect();
+        LocalService { service, checks, token, sidecar_of }
     }
 }
 
-impl CheckFile {
-    fn of(spec: &CheckSpec) -> Self {
-        let CheckSpec {
-            id,
-            name,
-            notes,
-            service_id,
-            service_name,
-            initial,
-            probe,
-            success_before_passing,
-            failures_before_warning,
-            failures_before_critical,
-            deregister_after,
-            output_bytes_max,
-            token,
-        } = spec.clone();
-        let token = token.map(|token| token.expose().to_owned());
-        Self {
-            id,
-            name,
-            notes,
-            service_id,
-            service_name,
-            initial,
-            probe,
-            success_before_passing,
-            failures_before_warning,
-            failures_before_critical,
-            deregister_after,
-            output_bytes_max,
-            token,
-        }
+/// The form of a token in a file, which is encrypted as a whole.
+mod token {
+    use concord_model::Secret;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(token: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+        token.as_ref().map(Secret::expose).serialize(to)
     }
 
-    fn into_spec(self) -> CheckSpec {
-        let Self {
-            id,
-            name,
-            notes,
-            service_id,
-            service_name,
-            initial,
-            probe,
-            success_before_passing,
-            failures_before_warning,
-            failures_before_critical,
-            deregister_after,
-            output_bytes_max,
-            token,
-        } = self;
-        let token = token.map(Secret::new);
-        CheckSpec {
-            id,
-            name,
-            notes,
-            service_id,
-            service_name,
-            initial,
-            probe,
-            success_before_passing,
-            failures_before_warning,
-            failures_before_critical,
-            deregister_after,
-            output_bytes_max,
-            token,
-        }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.map(Secret::new))
     }
 }
 

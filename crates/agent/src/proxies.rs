@@ -14,26 +14,54 @@
 
 mod stream;
 
+use std::fmt;
 use std::sync::Arc;
 
 use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
-use concord_model::catalog::{NodeScope, ServiceInstance};
-use concord_model::{InstanceId, Secret, ServiceRef};
+use concord_model::catalog::NodeScope;
+use concord_model::{Secret, ServiceRef};
 use concord_rpc::request::SignLeaf;
-use concord_rpc::{Attach, Head, ProxyTarget, RpcError, ServerApiExt, SnapshotSource, SnapshotStream};
+use concord_rpc::{
+    Attach, Head, ProxyTarget, RpcError, ServerApi, ServerApiExt, SnapshotSource, SnapshotStream,
+};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use self::stream::{Attached, Standing, require_proxy};
-use crate::agent::Agent;
+use crate::answers::Answers;
+use crate::callers::Callers;
+use crate::checks::Runners;
+use crate::connect::Connect;
 use crate::limits::PROXY_MESSAGES;
+use crate::local::LocalView;
+use crate::site::Site;
 
-impl SnapshotSource for Agent {
+/// Streams snapshots to proxies.
+#[derive(Clone)]
+pub struct Proxies {
+    pub(crate) site: Site,
+    pub(crate) callers: Callers,
+    pub(crate) answers: Answers,
+    pub(crate) connect: Connect,
+    pub(crate) local: LocalView,
+    pub(crate) runners: Arc<Runners>,
+    /// Signs leaves.
+    pub(crate) servers: Arc<dyn ServerApi>,
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies").field("node", &self.site.config.node).finish_non_exhaustive()
+    }
+}
+
+impl SnapshotSource for Proxies {
     fn admit(&self, token: Option<Secret>) -> BoxFuture<'_, Result<(), RpcError>> {
-        async move { self.caller(token.as_ref()).await.map(drop) }.boxed()
+        async move { self.callers.resolve(token.as_ref()).await.map(drop) }.boxed()
     }
 
     fn attach(
@@ -54,19 +82,19 @@ impl SnapshotSource for Agent {
     }
 }
 
-impl Agent {
+impl Proxies {
     async fn attach_proxy(&self, attach: Attach, token: Option<&Secret>) -> Result<SnapshotStream, RpcError> {
-        let caller = self.caller(token).await?;
+        let caller = self.callers.resolve(token).await?;
         let (standing, service) = self.standing(&attach.proxy)?;
         require_proxy(&caller, &service)?;
         require_understanding(&attach)?;
         let busy =
             || RpcError::Busy("too many proxies are attached to this agent, try again later".to_owned());
-        let permit = self.inner.streams.clone().try_acquire_owned().map_err(|_| busy())?;
-        let follow = self.inner.tokens.follow(&caller)?;
+        let permit = self.streams.clone().try_acquire_owned().map_err(|_| busy())?;
+        let follow = self.callers.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
         let attached = Attached::new(self.clone(), standing, attach, follow, messages);
-        self.inner.scope.spawn("follow a proxy", async move {
+        self.site.scope.spawn("follow a proxy", async move {
             attached.run().await;
             drop(permit);
         });
@@ -79,24 +107,24 @@ impl Agent {
         token: Option<&Secret>,
         csr: String,
     ) -> Result<LeafCertificate, RpcError> {
-        let caller = self.caller(token).await?;
+        let caller = self.callers.resolve(token).await?;
         let (standing, service) = self.standing(target)?;
         require_proxy(&caller, &service)?;
         let parsed = Csr::parse(&csr).map_err(|refusal| RpcError::Invalid(refusal.to_string()))?;
         let identity = parsed.identity.service().ok_or_else(|| {
             RpcError::Invalid("CSR: a proxy's certificate speaks for a service; name one".to_owned())
         })?;
-        if identity.service_ref() != service || identity.datacenter != self.inner.config.datacenter {
+        if identity.service_ref() != service || identity.datacenter != self.site.config.datacenter {
             return Err(RpcError::Denied(format!(
                 "Permission denied: proxy {target} stands before {service} in {} and gets no certificate for another identity",
-                self.inner.config.datacenter
+                self.site.config.datacenter
             )));
         }
         let head = Head::with_token(caller.token.clone());
-        let leaf = self.inner.servers.call(head, SignLeaf { csr }).await?.value;
+        let leaf = self.servers.call(head, SignLeaf { csr }).await?.value;
         // The proxy serves with this snapshot.
         if let Standing::Registered(id) = &standing {
-            self.expect_up(id);
+            self.runners.expect_up(&self.local, id);
         }
         Ok(leaf)
     }
@@ -110,18 +138,14 @@ impl Agent {
             }
         };
         let unknown = || RpcError::NotFound(format!("unknown service ID: {proxy}"));
-        if node.as_ref().is_some_and(|node| *node != self.inner.config.node) {
+        if node.as_ref().is_some_and(|node| *node != self.site.config.node) {
             return Err(unknown());
         }
-        let instance = self.local_instance(proxy).ok_or_else(unknown)?;
+        let instance = self.local.instance(proxy).ok_or_else(unknown)?;
         let service = instance.connect_target(&NodeScope::default()).ok_or_else(|| {
             RpcError::Invalid(format!("service ID {proxy} is not a sidecar and takes no mesh traffic"))
         })?;
         Ok((Standing::Registered(instance.id), service))
-    }
-
-    pub(crate) fn local_instance(&self, id: &InstanceId) -> Option<ServiceInstance> {
-        self.inner.local.lock().services.get(id).map(|record| record.registration.service.clone())
     }
 }
 

@@ -1,25 +1,30 @@
-//! Registering and deregistering: check the rights, write to disk, change the memory, then answer.
-//!
-//! A change runs in its own task, so that disk and memory stay consistent even if the caller goes away. Changes run
-//! one at a time. The cost of a change depends on what it names, not on the number of registrations.
+//! Registering and deregistering: check the rights, then change the registry.
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
 use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition};
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
-use concord_model::{CheckId, InstanceId, Secret};
+use concord_model::{CheckId, InstanceId, NodeName};
 use concord_rpc::{Caller, RpcError};
-use concord_runtime::Instant;
 
-use crate::agent::{Agent, localise};
 use crate::checks::refused_program;
 use crate::config::ScriptChecks;
-use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, CHECKS_MAX, SERVICES_MAX};
-use crate::local::{Change, CheckRecord, Local, Report, Source};
-use crate::persist::{FileChange, KeptVersions};
+use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX};
+use crate::load::localise;
+use crate::local::{Change, CheckRecord, Local, LocalState, Report, Source};
+use crate::registry::Registry;
+use crate::site::Site;
 
-impl Agent {
+/// Registers and deregisters services and checks for callers who may, and accepts their reports.
+#[derive(Clone, Debug)]
+pub struct Registrar {
+    pub(crate) site: Site,
+    pub(crate) registry: Registry,
+    pub(crate) local: LocalState,
+}
+
+impl Registrar {
     /// Registers a service, with its sidecar if it defines one. Needs `service:write` on every service name involved,
     /// also on that of a replaced service. The registration is durable on return.
     pub async fn register_service(
@@ -30,9 +35,10 @@ impl Agent {
     ) -> Result<(), RpcError> {
         let registration = definition.resolve().map_err(refused)?;
         check_specs(registration.service.checks.iter())?;
-        let (caller, node, own) = (caller.clone(), self.inner.config.node.clone(), self.own_token(caller));
-        let scripts = self.inner.config.script_checks;
-        self.write(move |local| {
+        let (caller, node, own) =
+            (caller.clone(), self.site.config.node.clone(), self.site.own_token(caller));
+        let scripts = self.site.config.script_checks;
+        let plan = move |local: &Local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
                 may_replace(&caller, local, sidecar.service())?;
@@ -51,19 +57,19 @@ impl Agent {
                 }
             };
             Ok(std::iter::once(service).chain(sidecar).map(change).collect())
-        })
-        .await
+        };
+        self.registry.change(plan).await
     }
 
     /// Removes a service with its checks and its sidecar. Needs `service:write`.
     pub async fn deregister_service(&self, caller: &Caller, id: &InstanceId) -> Result<(), RpcError> {
         let (caller, id) = (caller.clone(), id.clone());
-        self.write(move |local| {
+        let plan = move |local: &Local| {
             let Some(record) = local.services.get(&id) else { return Err(unknown_service(&id)) };
             caller.require_service_write(record.registration.service.service.as_str())?;
             Ok(vec![Change::RemoveService(id)])
-        })
-        .await
+        };
+        self.registry.change(plan).await
     }
 
     /// Registers a separate check, for the node or for a registered service. Needs `service:write` on that service,
@@ -75,33 +81,35 @@ impl Agent {
     ) -> Result<(), RpcError> {
         let mut spec = definition.resolve(CheckOwner::Itself).map_err(refused)?;
         check_specs(std::iter::once(&spec))?;
-        localise(&mut spec, &self.inner.config.node);
-        let (caller, agent, own) = (caller.clone(), self.clone(), self.own_token(caller));
-        self.write(move |local| {
+        localise(&mut spec, &self.site.config.node);
+        let (caller, node, own) =
+            (caller.clone(), self.site.config.node.clone(), self.site.own_token(caller));
+        let scripts = self.site.config.script_checks;
+        let plan = move |local: &Local| {
             if let Some(id) = &spec.service_id {
                 let missing = || RpcError::NotFound(format!("ServiceID \"{id}\" does not exist"));
                 let service = local.services.get(id).ok_or_else(missing)?;
                 spec.service_name = Some(service.registration.service.service.clone());
             }
-            agent.may_write_check(&caller, &spec)?;
+            may_write_check(&caller, &node, &spec)?;
             if let Some(last) = local.checks.get(&spec.id) {
-                agent.may_write_check(&caller, &last.spec)?;
+                may_write_check(&caller, &node, &last.spec)?;
             }
-            programs_may_run(agent.inner.config.script_checks, std::iter::once(&spec))?;
+            programs_may_run(scripts, std::iter::once(&spec))?;
             spec.token = spec.token.take().or(own);
             Ok(vec![Change::SetCheck { spec: Box::new(spec), source: Source::Api }])
-        })
-        .await
+        };
+        self.registry.change(plan).await
     }
 
     /// Removes a check. Needs the write right to the service or node it belongs to.
     pub async fn deregister_check(&self, caller: &Caller, id: &CheckId) -> Result<(), RpcError> {
-        let (caller, id, agent) = (caller.clone(), id.clone(), self.clone());
-        self.write(move |local| {
-            agent.may_write_check(&caller, &known_check(local, &id)?.spec)?;
+        let (caller, id, node) = (caller.clone(), id.clone(), self.site.config.node.clone());
+        let plan = move |local: &Local| {
+            may_write_check(&caller, &node, &known_check(local, &id)?.spec)?;
             Ok(vec![Change::RemoveCheck(id)])
-        })
-        .await
+        };
+        self.registry.change(plan).await
     }
 
     /// Accepts a service's report for a TTL check.
@@ -112,116 +120,24 @@ impl Agent {
         status: CheckStatus,
         output: String,
     ) -> Result<(), RpcError> {
-        {
-            let mut local = self.inner.local.lock();
-            let record = known_check(&local, id)?;
-            self.may_write_check(caller, &record.spec)?;
+        self.local.edit(|local| {
+            let record = known_check(local, id)?;
+            may_write_check(caller, &self.site.config.node, &record.spec)?;
             if !matches!(record.spec.probe, Probe::Ttl(_)) {
                 return Err(RpcError::Invalid(format!("CheckID \"{id}\" does not have associated TTL")));
             }
-            local.report(id, Report::told(status, output), self.inner.world.clock.now());
-        }
-        self.inner.told.notify_one();
-        self.noticed();
-        Ok(())
-    }
-
-    /// The caller's token. `None` if it is the agent's default token, because that one may be replaced later.
-    pub(crate) fn own_token(&self, caller: &Caller) -> Option<Secret> {
-        let config = self.inner.own.now();
-        let default = config.tokens.default.as_ref();
-        let own = |token: &&Secret| default.is_none_or(|default| !default.matches(token.expose()));
-        caller.token.as_ref().filter(own).cloned()
-    }
-
-    /// Whether a caller may write the service or node that a check belongs to.
-    fn may_write_check(&self, caller: &Caller, spec: &CheckSpec) -> Result<(), RpcError> {
-        match &spec.service_name {
-            Some(service) => caller.require_service_write(service.as_str()),
-            None => {
-                caller.require(&Right::named(Labelled::Node, self.inner.config.node.as_str(), Level::Write))
-            }
-        }
-    }
-
-    /// Removes services without checking rights, because the agent decides this itself.
-    pub(crate) async fn reap(&self, ids: Vec<InstanceId>) -> Result<(), RpcError> {
-        self.write(move |local| {
-            let there = ids.into_iter().filter(|id| local.services.contains_key(id));
-            Ok(there.map(Change::RemoveService).collect())
-        })
-        .await
-    }
-
-    pub(crate) async fn write<F>(&self, plan: F) -> Result<(), RpcError>
-    where
-        F: FnOnce(&Local) -> Result<Vec<Change>, RpcError> + Send + 'static,
-    {
-        let agent = self.clone();
-        let task = self.inner.scope.spawn("change registrations", async move { agent.write_now(plan).await });
-        task.join().await.map_err(|_| RpcError::ShuttingDown)?
-    }
-
-    async fn write_now<F>(self, plan: F) -> Result<(), RpcError>
-    where
-        F: FnOnce(&Local) -> Result<Vec<Change>, RpcError>,
-    {
-        let _writing = self.inner.writing.lock().await;
-        let now = self.inner.world.clock.now();
-        let (changes, files) = {
-            let local = self.inner.local.lock();
-            let changes = plan(&local)?;
-            let files = files_of(&local, &changes, now)?;
-            (changes, files)
-        };
-        if !files.is_empty() {
-            self.keep(files).await?;
-        }
-        {
-            // Checks may have reported in the meantime, but registrations change only here.
-            let mut local = self.inner.local.lock();
-            changes.into_iter().for_each(|change| local.apply(change, now));
-        }
-        self.inner.told.notify_one();
-        self.noticed();
-        Ok(())
-    }
-
-    async fn keep(&self, files: Vec<FileChange>) -> Result<(), RpcError> {
-        let registrations = self.inner.registrations.clone();
-        let kept =
-            self.inner.scope.spawn_blocking("keep registrations", move || registrations.carry_out(&files));
-        let outcome = kept.join().await.map_err(|_| RpcError::ShuttingDown)?;
-        outcome.map_err(|error| {
-            if error.is_fatal() {
-                self.must_end(error.to_string());
-            }
-            not_kept(error.to_string(), error.is_full())
+            local.report(id, Report::told(status, output), self.site.world.clock.now());
+            Ok(())
         })
     }
 }
 
-/// The error for a caller whose change could not be stored.
-pub(crate) fn not_kept(error: String, full: bool) -> RpcError {
-    if !full {
-        return RpcError::Internal(error);
+/// Whether a caller may write the service or node that a check belongs to.
+fn may_write_check(caller: &Caller, node: &NodeName, spec: &CheckSpec) -> Result<(), RpcError> {
+    match &spec.service_name {
+        Some(service) => caller.require_service_write(service.as_str()),
+        None => caller.require(&Right::named(Labelled::Node, node.as_str(), Level::Write)),
     }
-    RpcError::ReadOnly(format!(
-        "{error}; nothing was changed: free some space below the data directory's file system and try again"
-    ))
-}
-
-/// The files that the changes affect. They are found by applying the changes to a copy of the part that they concern.
-fn files_of(local: &Local, changes: &[Change], now: Instant) -> Result<Vec<FileChange>, RpcError> {
-    let mut part = local.part(changes);
-    let (services, checks) = (part.services.len(), part.checks.len());
-    let before = KeptVersions::of(&part);
-    changes.iter().for_each(|change| part.carry_out(change.clone(), now));
-    within_bounds(
-        local.services.len() + part.services.len() - services,
-        local.checks.len() + part.checks.len() - checks,
-    )?;
-    Ok(before.changes_to(&part))
 }
 
 /// Whether a caller may replace the existing service by this one.
@@ -284,18 +200,6 @@ fn check_specs<'a>(mut specs: impl Iterator<Item = &'a CheckSpec>) -> Result<(),
         }
         Ok(())
     })
-}
-
-fn within_bounds(services: usize, checks: usize) -> Result<(), RpcError> {
-    if services > SERVICES_MAX {
-        return Err(RpcError::Busy(format!(
-            "at most {SERVICES_MAX} services can be registered with one agent"
-        )));
-    }
-    if checks > CHECKS_MAX {
-        return Err(RpcError::Busy(format!("at most {CHECKS_MAX} checks can be registered with one agent")));
-    }
-    Ok(())
 }
 
 /// The errors of a definition as one error.

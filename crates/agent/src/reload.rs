@@ -3,32 +3,46 @@
 //! are written to the catalog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_rpc::RpcError;
 use serde_json::Value;
 
-use crate::agent::{Agent, from_files};
+use crate::checks::Maker;
+use crate::load::from_files;
+use crate::local::Local;
+use crate::registry::Registry;
+use crate::site::{InForce, Site};
 
-impl Agent {
+/// Applies a new configuration.
+#[derive(Clone, Debug)]
+pub struct Reloads {
+    pub(crate) site: Site,
+    pub(crate) registry: Registry,
+    pub(crate) in_force: InForce,
+    pub(crate) maker: Arc<Maker>,
+}
+
+impl Reloads {
     /// Applies these definitions. If one of them is wrong, nothing changes.
-    pub async fn reload_definitions(
+    pub async fn definitions(
         &self,
         services: &[ServiceDefinition],
         checks: &[CheckDefinition],
     ) -> Result<(), RpcError> {
-        self.inner.maker.forget_authorities();
-        let (agent, services, checks) = (self.clone(), services.to_vec(), checks.to_vec());
-        self.write(move |local| {
-            from_files(&agent.inner.config, &services, &checks, local)
+        self.maker.forget_authorities();
+        let (site, services, checks) = (self.site.clone(), services.to_vec(), checks.to_vec());
+        let plan = move |local: &Local| {
+            from_files(&site.config.node, &services, &checks, local)
                 .map_err(|error| RpcError::Invalid(error.to_string()))
-        })
-        .await
+        };
+        self.registry.change(plan).await
     }
 
     /// Sets the node's metadata and the configuration that `agent/self` shows.
-    pub fn reload_node(&self, meta: BTreeMap<String, String>, debug_config: BTreeMap<String, Value>) {
-        self.inner.own.alter(|config| {
+    pub fn node(&self, meta: BTreeMap<String, String>, debug_config: BTreeMap<String, Value>) {
+        self.in_force.alter(|config| {
             config.meta = meta;
             config.about.debug_config = debug_config;
         });

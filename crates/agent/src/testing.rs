@@ -434,7 +434,7 @@ impl Bench {
     /// The same with other settings.
     pub(crate) async fn restarted_with(self, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
         let acl = self.servers.acl.clone();
-        self.agent.scope().cancel();
+        self.agent.scope.cancel();
         settle().await;
         let agent = start(&self.servers, &self.world, acl, adjust);
         Self { agent, ..self }
@@ -444,7 +444,7 @@ impl Bench {
     pub(crate) async fn killed(self, down: Duration, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
         let acl = self.servers.acl.clone();
         self.disk.fail(Fault::Dead(0));
-        self.agent.scope().cancel();
+        self.agent.scope.cancel();
         settle().await;
         self.world.clock.sleep(down).await;
         self.disk.mend();
@@ -453,7 +453,7 @@ impl Bench {
     }
 
     pub(crate) async fn caller(&self, token: &Secret) -> Caller {
-        self.agent.caller(Some(token)).await.expect("a known token")
+        self.agent.callers.resolve(Some(token)).await.expect("a known token")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Resolves tokens to callers, caches the result for a while, and watches tokens while somebody waits.
 //!
-//! The servers are asked once per token and [`AclConfig::token_ttl`], and again after any change of a token or policy
+//! The servers are asked once per token and [`AclConfig::token_ttl`](crate::AclConfig::token_ttl), and again after any change of a token or policy
 //! ([`changes`]). A token with open streams or blocking reads is also watched, so that its revocation ends them at
 //! once. Unknown tokens are remembered only briefly. While no server answers, [`DownPolicy`] decides whether known
 //! tokens remain valid; unknown ones are refused.
@@ -17,7 +17,7 @@ use concord_config::section::DownPolicy;
 use concord_model::{Secret, Timestamp};
 use concord_rpc::request::ResolveToken;
 use concord_rpc::{Caller, Head, RpcError, ServerApi, ServerApiExt};
-use concord_runtime::{Counted, Scope, World};
+use concord_runtime::Counted;
 use futures::FutureExt;
 use futures::future::{BoxFuture, WeakShared};
 use parking_lot::Mutex;
@@ -26,8 +26,8 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use self::changes::PassedOn;
 use self::table::{Epoch, KnownTokens, Look};
 use crate::caller::{Resolved, TokenKey};
-use crate::config::AclConfig;
 use crate::limits::{FOLLOWS_MAX, RESOLVES_MAX, RESOLVES_WAITING_MAX};
+use crate::site::Site;
 use crate::watch::{Told, Watch};
 
 type Outcome = Result<Arc<Resolved>, RpcError>;
@@ -35,10 +35,8 @@ type Flight = BoxFuture<'static, Outcome>;
 
 /// Resolves tokens.
 pub(crate) struct Tokens {
-    settings: AclConfig,
+    site: Site,
     servers: Arc<dyn ServerApi>,
-    world: World,
-    scope: Scope,
     table: Mutex<KnownTokens>,
     flights: Mutex<HashMap<TokenKey, WeakShared<Flight>>>,
     follows: Mutex<HashMap<TokenKey, Arc<watch::Sender<Outcome>>>>,
@@ -57,20 +55,18 @@ pub(crate) struct Follow {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Tokens").field("settings", &self.site.config.acl).finish_non_exhaustive()
     }
 }
 
 // === impl Tokens ===
 
 impl Tokens {
-    pub(crate) fn new(settings: AclConfig, servers: Arc<dyn ServerApi>, world: World, scope: Scope) -> Self {
+    pub(crate) fn new(site: Site, servers: Arc<dyn ServerApi>) -> Self {
         Self {
-            table: Mutex::new(KnownTokens::new(settings.token_ttl)),
-            settings,
+            table: Mutex::new(KnownTokens::new(site.config.acl.token_ttl)),
+            site,
             servers,
-            world,
-            scope,
             flights: Mutex::default(),
             follows: Mutex::default(),
             turns: Semaphore::new(RESOLVES_MAX),
@@ -80,17 +76,17 @@ impl Tokens {
 
     /// Starts to watch for changes, if ACLs are enabled.
     pub(crate) fn begin(self: &Arc<Self>) {
-        if self.settings.enabled {
-            self.scope.spawn("hear of changed tokens", Arc::clone(self).watch_changes());
+        if self.site.config.acl.enabled {
+            self.site.scope.spawn("hear of changed tokens", Arc::clone(self).watch_changes());
         }
     }
 
     /// The caller with this token, if the agent knows it already.
     pub(crate) fn known(&self, token: Option<&Secret>) -> Option<Caller> {
-        if !self.settings.enabled {
+        if !self.site.config.acl.enabled {
             return Some(Caller::unrestricted(token.cloned()));
         }
-        match self.table.lock().look(&TokenKey::of(token), self.world.clock.now()) {
+        match self.table.lock().look(&TokenKey::of(token), self.site.world.clock.now()) {
             Look::Fresh(resolved) if resolved.is_valid_at(self.wall()) => Some(resolved.caller(token)),
             Look::Fresh(_) | Look::Stale(_) | Look::Outdated(_) | Look::Unknown(_) | Look::Missing => None,
         }
@@ -98,11 +94,11 @@ impl Tokens {
 
     /// The caller with this token; asks the servers if needed.
     pub(crate) async fn resolve(self: &Arc<Self>, token: Option<&Secret>) -> Result<Caller, RpcError> {
-        if !self.settings.enabled {
+        if !self.site.config.acl.enabled {
             return Ok(Caller::unrestricted(token.cloned()));
         }
         let key = TokenKey::of(token);
-        let look = self.table.lock().look(&key, self.world.clock.now());
+        let look = self.table.lock().look(&key, self.site.world.clock.now());
         let (stale, late) = match look {
             Look::Fresh(resolved) => return self.caller(&resolved, token),
             Look::Unknown(refusal) => return Err(refusal),
@@ -110,7 +106,7 @@ impl Tokens {
             Look::Outdated(resolved) => (Some(resolved), false),
             Look::Missing => (None, false),
         };
-        let policy = self.settings.down_policy;
+        let policy = self.site.config.acl.down_policy;
         // Not for outdated rights: after a change only a new answer counts.
         if let Some(resolved) = stale.as_ref().filter(|_| late && policy == DownPolicy::AsyncCache) {
             self.ask_aside(key, token);
@@ -130,7 +126,7 @@ impl Tokens {
     /// Follows a caller's rights.
     pub(crate) fn follow(self: &Arc<Self>, caller: &Caller) -> Result<Follow, RpcError> {
         let token = caller.token.clone();
-        let Some(accessor) = caller.accessor.filter(|_| self.settings.enabled) else {
+        let Some(accessor) = caller.accessor.filter(|_| self.site.config.acl.enabled) else {
             return Ok(Follow { tokens: Arc::clone(self), token, rights: None });
         };
         let key = TokenKey::of(token.as_ref());
@@ -148,7 +144,7 @@ impl Tokens {
                 "too many tokens with blocking reads at this agent, try again later".to_owned(),
             ));
         }
-        let expires_at = match self.table.lock().look(&key, self.world.clock.now()) {
+        let expires_at = match self.table.lock().look(&key, self.site.world.clock.now()) {
             Look::Fresh(known) | Look::Stale(known) | Look::Outdated(known) => known.expires_at,
             Look::Unknown(_) | Look::Missing => None,
         };
@@ -157,7 +153,7 @@ impl Tokens {
         let sender = Arc::new(sender);
         follows.insert(key, Arc::clone(&sender));
         drop(follows);
-        self.scope.spawn("follow a token", Arc::clone(self).keep_following(key, token.clone(), sender));
+        self.site.scope.spawn("follow a token", Arc::clone(self).keep_following(key, token.clone(), sender));
         Ok(Follow { tokens: Arc::clone(self), token, rights: Some(rights) })
     }
 
@@ -169,7 +165,7 @@ impl Tokens {
     }
 
     fn wall(&self) -> Timestamp {
-        Timestamp::from_nanos(self.world.clock.wall_nanos())
+        Timestamp::from_nanos(self.site.world.clock.wall_nanos())
     }
 
     /// Asks the servers. Concurrent questions about the same token share one request.
@@ -197,7 +193,7 @@ impl Tokens {
             return;
         }
         let (tokens, token) = (Arc::clone(self), token.cloned());
-        self.scope.spawn("ask for a token", async move {
+        self.site.scope.spawn("ask for a token", async move {
             let _ = tokens.ask(key, token.as_ref()).await;
         });
     }
@@ -211,13 +207,13 @@ impl Tokens {
         let epoch = self.table.lock().epoch();
         let answer = self.servers.call(Head::with_token(token), ResolveToken {}).await;
         let outcome = answer.map(|answer| {
-            (Arc::new(Resolved::build(&answer.value, self.settings.default_policy)), answer.index)
+            (Arc::new(Resolved::build(&answer.value, self.site.config.acl.default_policy)), answer.index)
         });
         self.learn(key, epoch, outcome)
     }
 
     fn learn(&self, key: TokenKey, epoch: Epoch, outcome: Result<(Arc<Resolved>, u64), RpcError>) -> Outcome {
-        let now = self.world.clock.now();
+        let now = self.site.world.clock.now();
         match outcome {
             Ok((resolved, index)) => {
                 self.table.lock().learn(key, &resolved, index, epoch, now);
@@ -240,7 +236,7 @@ impl Tokens {
         token: Option<Secret>,
         sender: Arc<watch::Sender<Outcome>>,
     ) {
-        let mut watch = Watch::new(&self.servers, &self.world, Head::with_token(token), ResolveToken {});
+        let mut watch = Watch::new(&self.servers, &self.site.world, Head::with_token(token), ResolveToken {});
         loop {
             let ask = async {
                 watch.ready().await;
@@ -251,7 +247,7 @@ impl Tokens {
             let (epoch, told) = tokio::select! {
                 // The order of the branches: end of the scope, no followers left, new answer.
                 biased;
-                () = self.scope.cancelled() => return,
+                () = self.site.scope.cancelled() => return,
                 () = sender.closed() => {
                     if self.stop_following(&key, &sender) { return }
                     continue;
@@ -260,16 +256,17 @@ impl Tokens {
             };
             match told {
                 Ok(Told { answer, is_news: _ }) => {
-                    let resolved = Arc::new(Resolved::build(&answer.value, self.settings.default_policy));
+                    let resolved =
+                        Arc::new(Resolved::build(&answer.value, self.site.config.acl.default_policy));
                     let told = self.learn(key, epoch, Ok((resolved, answer.index)));
                     sender.send_if_modified(|last| replace_if_new(last, told));
                 }
-                Err(error) if error.is_denial() || self.settings.down_policy == DownPolicy::Deny => {
+                Err(error) if error.is_denial() || self.site.config.acl.down_policy == DownPolicy::Deny => {
                     let told = self.learn(key, epoch, Err(error));
                     let _ = sender.send_replace(told);
                     tokio::select! {
                         biased;
-                        () = self.scope.cancelled() => return,
+                        () = self.site.scope.cancelled() => return,
                         () = sender.closed() => {}
                     }
                     if self.stop_following(&key, &sender) {

@@ -7,6 +7,9 @@ use concord_model::Secret;
 use concord_rpc::{Caller, RpcError};
 
 use super::*;
+use crate::config::AgentConfig;
+use crate::program::Program;
+use crate::site::Site;
 use crate::testing::{Bench, open, service_id, strict};
 
 fn secret(text: &str) -> Secret {
@@ -15,7 +18,7 @@ fn secret(text: &str) -> Secret {
 
 /// The default token and the agent's token.
 fn used(bench: &Bench) -> [Option<String>; 2] {
-    let now = bench.agent.inner.own.now();
+    let now = bench.agent.report.site.now();
     [&now.tokens.default, &now.tokens.agent]
         .map(|token| token.as_ref().map(|token| token.expose().to_owned()))
 }
@@ -25,7 +28,13 @@ fn texts(tokens: [&str; 2]) -> [Option<String>; 2] {
 }
 
 fn vault(bench: &Bench) -> Vault {
-    Vault::new(&bench.agent.config().keks, &bench.world)
+    Vault::new(&bench.agent.config.keks, &bench.world)
+}
+
+fn load(bench: &Bench, config: AgentConfig) -> Result<OwnTokens, TokensError> {
+    let (_, halt) = Program::new(config.node.clone());
+    let (site, in_force) = Site::new(config, bench.world.clone(), bench.agent.scope.clone());
+    OwnTokens::load(site, in_force, &vault(bench), halt)
 }
 
 /// The content of the file, decrypted.
@@ -54,16 +63,22 @@ async fn a_token_is_changed_by_who_may_write_to_the_agent() {
     let other =
         bench.servers.token("other", r#"agent "n1" { policy = "read" } agent "n2" { policy = "write" }"#);
     let other = bench.caller(&other).await;
-    let refused = bench.agent.set_token(&other, TokenKind::Agent, secret("theirs")).await.unwrap_err();
+    let refused = bench.agent.own_tokens.set(&other, TokenKind::Agent, secret("theirs")).await.unwrap_err();
     assert!(refused.to_string().contains("'agent:write' on \"n1\""), "{refused}");
-    let nobody = bench.agent.caller(None).await.unwrap();
+    let nobody = bench.agent.callers.resolve(None).await.unwrap();
     assert!(
-        bench.agent.set_token(&nobody, TokenKind::Agent, secret("theirs")).await.unwrap_err().is_denial()
+        bench
+            .agent
+            .own_tokens
+            .set(&nobody, TokenKind::Agent, secret("theirs"))
+            .await
+            .unwrap_err()
+            .is_denial()
     );
     assert_eq!(used(&bench), texts(["", ""]));
-    bench.agent.set_token(&operator, TokenKind::Agent, secret("mine")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, TokenKind::Agent, secret("mine")).await.unwrap();
     assert_eq!(used(&bench), texts(["", "mine"]));
-    bench.agent.set_token(&operator, TokenKind::Agent, secret("")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, TokenKind::Agent, secret("")).await.unwrap();
     assert_eq!(used(&bench), texts(["", ""]));
     assert!(!bench.world.disk.exists(FILE).unwrap(), "nothing is kept unless it is asked for");
 }
@@ -71,8 +86,8 @@ async fn a_token_is_changed_by_who_may_write_to_the_agent() {
 #[tokio::test(start_paused = true)]
 async fn while_acls_are_off_there_is_no_token_to_change() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
-    let refused = bench.agent.set_token(&caller, TokenKind::Default, secret("x")).await;
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    let refused = bench.agent.own_tokens.set(&caller, TokenKind::Default, secret("x")).await;
     assert_eq!(refused, Err(RpcError::AclDisabled));
 }
 
@@ -89,11 +104,11 @@ async fn what_the_catalog_refused_is_told_again_with_the_new_token() {
     let operator = operator(&bench).await;
     bench.servers.token("node", r#"node_prefix "" { policy = "write" }"#);
     bench.servers.token("files", r#"service_prefix "" { policy = "write" }"#);
-    bench.agent.set_token(&operator, TokenKind::Agent, secret("node")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, TokenKind::Agent, secret("node")).await.unwrap();
     later().await;
     assert!(!known(), "that token is for the node");
     let of_files = TokenKind::ConfigFileServiceRegistration;
-    bench.agent.set_token(&operator, of_files, secret("files")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, of_files, secret("files")).await.unwrap();
     later().await;
     assert!(known());
     let told = (Some("files".to_owned()), "web".to_owned());
@@ -106,11 +121,11 @@ async fn who_has_no_token_uses_the_default_of_the_moment() {
     let operator = operator(&bench).await;
     bench.servers.token("reader", r#"service "web" { policy = "read" }"#);
     let right = || Right::named(Labelled::Service, "web", Level::Read);
-    assert!(bench.agent.caller(None).await.unwrap().require(&right()).is_err());
-    bench.agent.set_token(&operator, TokenKind::Default, secret("reader")).await.unwrap();
-    assert!(bench.agent.caller(None).await.unwrap().require(&right()).is_ok());
-    bench.agent.set_token(&operator, TokenKind::Default, secret("")).await.unwrap();
-    assert!(bench.agent.caller(None).await.unwrap().require(&right()).is_err());
+    assert!(bench.agent.callers.resolve(None).await.unwrap().require(&right()).is_err());
+    bench.agent.own_tokens.set(&operator, TokenKind::Default, secret("reader")).await.unwrap();
+    assert!(bench.agent.callers.resolve(None).await.unwrap().require(&right()).is_ok());
+    bench.agent.own_tokens.set(&operator, TokenKind::Default, secret("")).await.unwrap();
+    assert!(bench.agent.callers.resolve(None).await.unwrap().require(&right()).is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,8 +137,8 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
     bench.world.disk.write_atomic(FILE, br#"{"replication":"r"}"#).unwrap();
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(kept(&bench), r#"{"replication":"r"}"#, "what was in the clear is sealed when it is read");
-    bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
-    bench.agent.set_token(&operator, TokenKind::Agent, secret("a")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, TokenKind::Default, secret("set")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, TokenKind::Agent, secret("a")).await.unwrap();
     assert_eq!(kept(&bench), r#"{"default":"set","agent":"a","replication":"r"}"#);
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(used(&bench), texts(["set", "a"]));
@@ -132,7 +147,7 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
     assert_eq!(used(&bench), texts(["", ""]));
     // A token that was removed comes back from the configuration.
     let bench = bench.restarted_with(keeping).await;
-    bench.agent.set_token(&operator, TokenKind::Default, secret("")).await.unwrap();
+    bench.agent.own_tokens.set(&operator, TokenKind::Default, secret("")).await.unwrap();
     assert_eq!(used(&bench), texts(["", "a"]));
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(used(&bench), texts(["configured", "a"]));
@@ -147,14 +162,14 @@ async fn the_configuration_read_again_replaces_what_is_not_kept() {
     };
     let bench = Bench::new(strict());
     let operator = operator(&bench).await;
-    bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
-    bench.agent.reload_tokens(configured()).await;
+    bench.agent.own_tokens.set(&operator, TokenKind::Default, secret("set")).await.unwrap();
+    bench.agent.own_tokens.reload(configured()).await;
     assert_eq!(used(&bench), texts(["new", "new"]));
 
     let bench = Bench::with(strict(), keeping);
     let operator = self::operator(&bench).await;
-    bench.agent.set_token(&operator, TokenKind::Default, secret("set")).await.unwrap();
-    bench.agent.reload_tokens(configured()).await;
+    bench.agent.own_tokens.set(&operator, TokenKind::Default, secret("set")).await.unwrap();
+    bench.agent.own_tokens.reload(configured()).await;
     assert_eq!(used(&bench), texts(["set", "new"]));
 }
 
@@ -162,10 +177,10 @@ async fn the_configuration_read_again_replaces_what_is_not_kept() {
 async fn a_damaged_file_is_named_and_not_repeated() {
     let bench = Bench::with(strict(), keeping);
     bench.world.disk.write_atomic(FILE, b"{\"default\": \"s3cret\"\n").unwrap();
-    let config = AgentConfig { token_persistence: true, ..bench.agent.config().clone() };
-    let refused = OwnTokens::load(&config, &vault(&bench)).unwrap_err().to_string();
+    let config = AgentConfig { token_persistence: true, ..(*bench.agent.config).clone() };
+    let refused = load(&bench, config.clone()).unwrap_err().to_string();
     assert!(refused.contains("acl-tokens.json") && !refused.contains("s3cret"), "{refused}");
     // An agent that does not store tokens does not read the file.
     let config = AgentConfig { token_persistence: false, ..config };
-    assert!(OwnTokens::load(&config, &vault(&bench)).is_ok());
+    assert!(load(&bench, config).is_ok());
 }

@@ -77,14 +77,15 @@ async fn n_118_no_token_of_the_agent_lies_on_the_disk_in_clear() {
         let check: CheckDefinition = concord_api::decode::body(check.as_bytes(), "check").unwrap();
         let web = ServiceDefinition::decode(web.as_bytes()).unwrap();
         let done = [
-            agent.register_service(&operator, &web, false).await.is_ok(),
-            agent.register_check(&operator, &check).await.is_ok(),
+            agent.registrar.register_service(&operator, &web, false).await.is_ok(),
+            agent.registrar.register_check(&operator, &check).await.is_ok(),
             // Two files change, and the undo file records the old content.
             agent
+                .registrar
                 .register_service(&operator, &ServiceDefinition { port: 81, ..web.clone() }, true)
                 .await
                 .is_ok(),
-            agent.set_token(&operator, TokenKind::Agent, Secret::new(CANARY.to_owned())).await.is_ok(),
+            agent.own_tokens.set(&operator, TokenKind::Agent, Secret::new(CANARY.to_owned())).await.is_ok(),
         ];
         assert_eq!(holds(&bench.disk, CANARY), [""; 0], "killed after {changes}");
         if done.iter().all(|done| *done) {
@@ -93,8 +94,10 @@ async fn n_118_no_token_of_the_agent_lies_on_the_disk_in_clear() {
                     && bench.disk.all().contains_key(&path_of("web"))
             );
             let bench = bench.restarted_with(keeping).await;
-            let local = bench.agent.inner.local.lock();
-            let token = local.services.values().find_map(|record| record.registration.token.clone());
+            let token =
+                bench.agent.listing.local.look(|local| {
+                    local.services.values().find_map(|record| record.registration.token.clone())
+                });
             assert!(token.is_some_and(|token| token.matches(CANARY)), "what was sealed can be opened");
             break;
         }

@@ -3,7 +3,7 @@
 //!
 //! A verdict is not a registration: the service repeats it every few seconds, and without it the check only begins
 //! with its initial state. So a report does not wait for the disk, and the file is not flushed:
-//! [`Agent::keep_verdicts`] writes it in place soon afterwards. That survives the end of the process. After a power
+//! [`Saver`] writes it in place soon afterwards. That survives the end of the process. After a power
 //! loss the checksum shows a damaged file; it is dropped with a warning, and the service reports again.
 
 mod saving;
@@ -19,6 +19,7 @@ use concord_runtime::{Disk, DiskError, World};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::saving::Saver;
 use crate::limits::CHECK_STATE_FILE_BYTES_MAX;
 use crate::local::{Local, Verdict};
 

@@ -16,10 +16,10 @@ use concord_runtime::Backoff;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
-use crate::agent::Agent;
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
 use crate::limits::PROXY_INPUTS;
+use crate::proxies::Proxies;
 use crate::tokens::Follow;
 
 /// The agent's description of a proxy.
@@ -40,7 +40,7 @@ type Message = Result<SnapshotEvent, RpcError>;
 
 /// An attached proxy.
 pub(super) struct Attached {
-    agent: Agent,
+    proxies: Proxies,
     standing: Standing,
     follow: Follow,
     machine: Proxy,
@@ -62,13 +62,13 @@ pub(super) struct Attached {
 
 impl Attached {
     pub(super) fn new(
-        agent: Agent,
+        proxies: Proxies,
         standing: Standing,
         attach: Attach,
         follow: Follow,
         messages: mpsc::Sender<Message>,
     ) -> Self {
-        let config = agent.config();
+        let config = &proxies.site.config;
         let proxy = ProxyId {
             scope: NodeScope::default(),
             node: config.node.clone(),
@@ -77,9 +77,9 @@ impl Attached {
         };
         let machine = Proxy::new(proxy, config.datacenter.clone(), attach.leaf);
         let (tell, news) = mpsc::channel(PROXY_INPUTS);
-        let changes = agent.inner.changed.subscribe();
+        let changes = proxies.local.changes();
         Self {
-            agent,
+            proxies,
             standing,
             follow,
             machine,
@@ -113,7 +113,7 @@ impl Attached {
             tokio::select! {
                 // The order of the branches: rights, new data, sending.
                 biased;
-                () = self.agent.inner.scope.cancelled() => return Err(RpcError::ShuttingDown),
+                () = self.proxies.site.scope.cancelled() => return Err(RpcError::ShuttingDown),
                 () = self.follow.changed() => self.check_rights()?,
                 () = room.closed() => return Ok(()),
                 Some(news) = self.news.recv() => self.take(news?)?,
@@ -138,7 +138,7 @@ impl Attached {
     /// A local registration has changed; usually it is another service or a check.
     fn registrations_changed(&mut self) -> Result<(), RpcError> {
         let Standing::Registered(id) = &self.standing else { return Ok(()) };
-        let version = self.agent.inner.local.lock().services.get(id).map(|record| record.version);
+        let version = self.proxies.local.look(|local| local.services.get(id).map(|record| record.version));
         if version.is_some() && version == self.version {
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl Attached {
         self.check_rights()?;
         let event = match &self.standing {
             Standing::Described(proxy) => Event::ProxyDescribed(Arc::clone(proxy)),
-            Standing::Registered(id) => match self.agent.local_instance(id) {
+            Standing::Registered(id) => match self.proxies.local.instance(id) {
                 Some(instance) => Event::ProxyChanged(Arc::new(instance)),
                 None => Event::Gone,
             },
@@ -162,7 +162,9 @@ impl Attached {
     fn service(&self) -> Option<ServiceRef> {
         match &self.standing {
             Standing::Described(proxy) => Some(proxy.service()),
-            Standing::Registered(id) => self.agent.local_instance(id)?.connect_target(&NodeScope::default()),
+            Standing::Registered(id) => {
+                self.proxies.local.instance(id)?.connect_target(&NodeScope::default())
+            }
         }
     }
 
@@ -214,12 +216,12 @@ impl Attached {
 
     fn start_watch(&mut self, key: WatchKey) {
         let watching = Watching {
-            agent: self.agent.clone(),
+            proxies: self.proxies.clone(),
             caller: self.follow.caller(),
             key: key.clone(),
             tell: self.tell.clone(),
         };
-        let task = self.agent.inner.scope.spawn("watch for a proxy", watching.run());
+        let task = self.proxies.site.scope.spawn("watch for a proxy", watching.run());
         self.watches.insert(key, task.abort_on_drop());
     }
 }
@@ -236,7 +238,7 @@ impl Standing {
 
 /// One watch of a proxy.
 struct Watching {
-    agent: Agent,
+    proxies: Proxies,
     caller: Result<Caller, RpcError>,
     key: WatchKey,
     tell: mpsc::Sender<Result<Event, RpcError>>,
@@ -268,13 +270,13 @@ impl Watching {
                 let event = |set: Arc<IntentionSet>| Event::IntentionsChanged {
                     destination: destination.clone(),
                     entries: set.entries.clone(),
-                    default: self.agent.config().intention_default(),
+                    default: self.proxies.site.config.intention_default(),
                 };
                 self.follow(caller, IntentionsTo(destination.clone()), None, event).await
             }
             WatchKey::Endpoints(target) => {
                 let select = InstanceSelection::connect(target.service.clone());
-                let here = &self.agent.config().datacenter;
+                let here = &self.proxies.site.config.datacenter;
                 let endpoint =
                     |one: &InstanceHealth| Endpoint::of_catalog(&one.node, &one.service, &one.checks, here);
                 let event = |instances: Arc<Vec<InstanceHealth>>| Event::EndpointsChanged {
@@ -288,7 +290,7 @@ impl Watching {
                 let event = |leaf| Event::LeafChanged { service: service.clone(), leaf };
                 let mut pace = Pace::default();
                 loop {
-                    let answer = self.agent.leaf(caller, &service.name, &pace.head).await;
+                    let answer = self.proxies.connect.leaf(caller, &service.name, &pace.head).await;
                     if let Break(ended) = self.tell(&mut pace, answer, event).await {
                         return ended;
                     }
@@ -307,7 +309,7 @@ impl Watching {
     ) -> Option<RpcError> {
         let mut pace = Pace { head: Head { datacenter, ..Head::default() }, ..Pace::default() };
         loop {
-            let answer = self.agent.cached(caller, &question, &pace.head).await;
+            let answer = self.proxies.answers.read(caller, &question, &pace.head).await;
             if let Break(ended) = self.tell(&mut pace, answer, &event).await {
                 return ended;
             }
@@ -332,7 +334,7 @@ impl Watching {
             Err(error) if error.is_denial() => return Break(Some(error)),
             Err(error) => {
                 tracing::debug!(watch = ?self.key, %error, "a proxy's watch failed, will retry");
-                let world = &self.agent.inner.world;
+                let world = &self.proxies.site.world;
                 world.clock.sleep(pace.backoff.next(&*world.entropy)).await;
             }
         }

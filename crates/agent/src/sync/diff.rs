@@ -74,15 +74,14 @@ pub(super) fn recall(local: &mut Local, remote: Option<&NodeRecords>, now: Insta
 }
 
 /// Compares everything with the catalog's records of the node, and marks the differences. Records that were refused
-/// are tried again. Returns whether a local registration changed (tags that the catalog owns).
-pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecords>) -> bool {
+/// are tried again. Takes over tags that the catalog owns.
+pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecords>) {
     local.node = mark(remote.is_some_and(|remote| same_node(node, &remote.node)));
     let services: BTreeMap<&InstanceId, &ServiceInstance> =
         remote.into_iter().flat_map(|remote| &remote.services).map(|one| (&one.id, one)).collect();
     let checks: BTreeMap<&CheckId, &Check> =
         remote.into_iter().flat_map(|remote| &remote.checks).map(|one| (&one.id, one)).collect();
 
-    let mut changed = false;
     for id in local.services.keys().cloned().collect::<Vec<_>>() {
         let (theirs, version) = (services.get(&id), local.revision() + 1);
         let took = local.edit_service(&id, |record| {
@@ -95,7 +94,6 @@ pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecord
             took
         });
         if took == Some(true) {
-            changed = true;
             local.bump();
         }
     }
@@ -123,7 +121,6 @@ pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecord
     });
     let gone = gone.map(|(id, _)| (*id).clone()).collect();
     local.checks_gone.replace(gone);
-    changed
 }
 
 /// The next request to the catalog: first the node, then removals, then services with their checks, then checks. The

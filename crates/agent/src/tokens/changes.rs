@@ -66,11 +66,11 @@ impl Drop for Outdating<'_> {
 impl Tokens {
     /// Waits for changes of tokens and policies, and marks all known rights as outdated after each.
     pub(crate) async fn watch_changes(self: Arc<Self>) {
-        let mut watch = Watch::new(&self.servers, &self.world, Head::default(), AwaitAclChange {});
+        let mut watch = Watch::new(&self.servers, &self.site.world, Head::default(), AwaitAclChange {});
         loop {
             let told = tokio::select! {
                 biased;
-                () = self.scope.cancelled() => return,
+                () = self.site.scope.cancelled() => return,
                 told = watch.next() => told,
             };
             match told {

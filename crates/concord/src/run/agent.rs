@@ -101,7 +101,8 @@ async fn serve(
         AgentConfig { keks, check_authorities, ..agent_config(config, node_id, &address, &listening) };
     let agent = Agent::start(agent_config, api, keys, world.clone(), scope.child("agent"))
         .map_err(|error| Failure::input(error.to_string()))?;
-    let mut requests = agent.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
+    let mut requests =
+        agent.program.requests().ok_or_else(|| Failure::input("the agent's requests are taken"))?;
 
     let faces = scope.child("faces");
     let report = json!({
@@ -186,10 +187,10 @@ async fn stop(server: &Server, agent: &Agent, faces: &Scope) {
         streams.end();
     }
     faces.cancel();
-    agent.scope().cancel();
+    agent.scope.cancel();
     server.shutdown(GRACE / 3, GRACE / 3).await;
     faces.shutdown(GRACE / 3, GRACE / 3).await;
-    agent.scope().shutdown(GRACE / 3, GRACE / 3).await;
+    agent.scope.shutdown(GRACE / 3, GRACE / 3).await;
 }
 
 fn world(config: &Config) -> Result<World, Failure> {
@@ -345,7 +346,7 @@ fn serve_faces(
     let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
     let secured = bound.grpc_tls.into_iter().map(|socket| (socket, Some(Arc::clone(&presenting.grpc))));
     for (socket, tls) in bound.grpc.into_iter().map(|socket| (socket, None)).chain(secured) {
-        let (source, clock) = (Arc::new(agent.clone()), Arc::clone(&world.clock));
+        let (source, clock) = (Arc::new(agent.proxies.clone()), Arc::clone(&world.clock));
         grpc::serve(socket, tls, source, Arc::clone(&door), clock, scope);
     }
     Ok(face)

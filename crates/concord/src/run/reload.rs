@@ -99,13 +99,13 @@ impl Running {
 
         let now = Timestamp::from_nanos(self.clock.wall_nanos());
         let presented = Read::files(read, now).map_err(|faults| RpcError::Invalid(text(&faults)))?;
-        self.agent.reload_definitions(&definitions.services, &definitions.checks).await?;
+        self.agent.reloads.definitions(&definitions.services, &definitions.checks).await?;
         self.in_force.definitions = definitions.clone();
         renewed.extend(self.presenting.take(presented));
         self.in_force.tls = tls.clone();
         self.presenting.https.limit_handshakes(https.handshake_timeout);
         self.in_force.https.handshake_timeout = https.handshake_timeout;
-        self.agent.reload_tokens(tokens.clone()).await;
+        self.agent.own_tokens.reload(tokens.clone()).await;
         self.in_force.acl.tokens = tokens.clone();
         self.http.limit_connections_per_client(*connections_per_client_max);
         self.in_force.http.connections_per_client_max = *connections_per_client_max;
@@ -126,7 +126,7 @@ impl Running {
             self.in_force.server.entries = entries.clone();
         }
         let shown = debug_config(&self.in_force, &self.listening);
-        self.agent.reload_node(node::meta(&self.in_force), shown);
+        self.agent.reloads.node(node::meta(&self.in_force), shown);
         written
     }
 }

@@ -49,12 +49,12 @@ impl std::fmt::Debug for Ctx {
 
 impl Authorise for Ctx {
     async fn authorise(&self, token: Option<Secret>, right: Right<'static>) -> Result<(), HttpError> {
-        let caller = self.agent.caller(token.as_ref()).await?;
+        let caller = self.agent.callers.resolve(token.as_ref()).await?;
         Ok(caller.require(&right)?)
     }
 
     async fn knows(&self, token: &Secret) -> bool {
-        let caller = self.agent.caller(Some(token)).await;
+        let caller = self.agent.callers.resolve(Some(token)).await;
         caller.is_ok_and(|caller| caller.accessor.is_some() && !caller.is_anonymous())
     }
 }
@@ -67,14 +67,14 @@ impl Ctx {
 
     /// Resolves the caller of a request.
     pub async fn caller(&self, call: &Call) -> Result<Caller, HttpError> {
-        Ok(self.agent.caller(call.token().as_ref()).await?)
+        Ok(self.agent.callers.resolve(call.token().as_ref()).await?)
     }
 
     /// The head of a request that is forwarded to the servers. A request without a token gets the agent's default
     /// token.
     pub fn head(&self, call: &Call) -> Result<Head, HttpError> {
         let head = call.head()?;
-        Ok(Head { token: self.agent.token_or_default(head.token.as_ref()), ..head })
+        Ok(Head { token: self.agent.callers.token_or_default(head.token.as_ref()), ..head })
     }
 
     /// Forwards a request to the servers. If the answer is older than `?max_stale`, asks the leader again.
@@ -90,7 +90,7 @@ impl Ctx {
         head: Head,
         request: R,
     ) -> Result<(R::Reply, Meta), HttpError> {
-        let (servers, anonymous) = (self.agent.servers(), head.token.is_none());
+        let (servers, anonymous) = (&self.agent.servers, head.token.is_none());
         let oldest = call.max_stale()?.filter(|_| head.consistency == Consistency::Stale);
         let mut answer: Answer<R::Reply> = match oldest {
             None => servers.call(head, request).await?,
@@ -127,7 +127,7 @@ impl Ctx {
             return Ok(None);
         }
         let caller = self.caller(call).await?;
-        Ok(Some(cached(self.agent.cached(&caller, question, head).await?, &caller)))
+        Ok(Some(cached(self.agent.answers.read(&caller, question, head).await?, &caller)))
     }
 
     /// Whether the agent's cache may answer: the request asks for it, and `Cache-Control` allows it.
@@ -143,7 +143,7 @@ impl Ctx {
 
     /// The right to read or change the agent itself.
     pub fn own(&self, level: Level) -> Right<'static> {
-        Right::named(Labelled::Agent, self.agent.config().node.as_str().to_owned(), level)
+        Right::named(Labelled::Agent, self.agent.config.node.as_str().to_owned(), level)
     }
 
     /// The operator right.

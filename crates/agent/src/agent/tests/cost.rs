@@ -23,9 +23,9 @@ struct Cost {
 }
 
 fn spent(bench: &Bench) -> Cost {
-    let local = bench.agent.inner.local.lock();
+    let local = &bench.agent.listing.local;
     Cost {
-        records: local.services.looked_at() + local.checks.looked_at(),
+        records: local.look(|local| local.services.looked_at() + local.checks.looked_at()),
         disk: bench.disk.asked(),
         told: bench.servers.asked("Register") + bench.servers.asked("Deregister"),
     }
@@ -56,10 +56,10 @@ async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
     const WEB: &str = r#"{"Name":"web","Port":8080,"Check":{"TTL":"30s"},"Connect":{"SidecarService":{}}}"#;
     const LONE: &str = r#"{"Name":"lone","CheckID":"lone","ServiceID":"web","TTL":"1h"}"#;
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     for n in 0..others {
         let other = format!(r#"{{"Name":"other-{n}","Port":80,"Check":{{"TTL":"1h"}}}}"#);
-        bench.agent.register_service(&caller, &definition(&other), false).await.unwrap();
+        bench.agent.registrar.register_service(&caller, &definition(&other), false).await.unwrap();
     }
     settle().await;
     assert_eq!(bench.servers.look(|catalog| catalog.services.len()), others, "all is told before it begins");
@@ -76,12 +76,18 @@ async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
         };
     }
     let (agent, report) = (&bench.agent, CheckId::parse("service:web").unwrap());
-    cost_of!("register", agent.register_service(&caller, &definition(WEB), false).await);
-    cost_of!("register again", agent.register_service(&caller, &definition(WEB), true).await);
-    cost_of!("register a check", agent.register_check(&caller, &check_definition(LONE)).await);
-    cost_of!("report", agent.report_check(&caller, &report, CheckStatus::Passing, "fine".to_owned()));
-    cost_of!("deregister a check", agent.deregister_check(&caller, &CheckId::parse("lone").unwrap()).await);
-    cost_of!("deregister", agent.deregister_service(&caller, &service_id("web")).await);
+    cost_of!("register", agent.registrar.register_service(&caller, &definition(WEB), false).await);
+    cost_of!("register again", agent.registrar.register_service(&caller, &definition(WEB), true).await);
+    cost_of!("register a check", agent.registrar.register_check(&caller, &check_definition(LONE)).await);
+    cost_of!(
+        "report",
+        agent.registrar.report_check(&caller, &report, CheckStatus::Passing, "fine".to_owned())
+    );
+    cost_of!(
+        "deregister a check",
+        agent.registrar.deregister_check(&caller, &CheckId::parse("lone").unwrap()).await
+    );
+    cost_of!("deregister", agent.registrar.deregister_service(&caller, &service_id("web")).await);
     let _ = before;
     costs
 }
@@ -89,27 +95,27 @@ async fn costs(others: usize) -> Vec<(&'static str, Cost)> {
 #[tokio::test(start_paused = true)]
 async fn an_attached_proxy_looks_once_at_a_change_that_is_not_about_it() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let web = r#"{"Name":"web","Port":1,"Connect":{"SidecarService":{}}}"#;
     for text in [web, r#"{"Name":"other","Check":{"TTL":"1h"}}"#] {
-        bench.agent.register_service(&caller, &definition(text), false).await.unwrap();
+        bench.agent.registrar.register_service(&caller, &definition(text), false).await.unwrap();
     }
     let other = CheckId::parse("service:other").unwrap();
-    bench.agent.report_check(&caller, &other, CheckStatus::Passing, "first".to_owned()).unwrap();
+    bench.agent.registrar.report_check(&caller, &other, CheckStatus::Passing, "first".to_owned()).unwrap();
     let mut costs = Vec::new();
     let mut streams = Vec::new();
     for output in ["none is attached", "one is attached"] {
         bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
         let before = spent(&bench);
-        bench.agent.report_check(&caller, &other, CheckStatus::Passing, output.to_owned()).unwrap();
+        bench.agent.registrar.report_check(&caller, &other, CheckStatus::Passing, output.to_owned()).unwrap();
         bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
         costs.push(since(&bench, before).records);
         let target = ProxyTarget::registered(service_id("web-sidecar-proxy"));
         let attach = Attach::new(target, Understood::of(Feature::ALL));
-        streams.push(bench.agent.attach(attach, None).await.unwrap());
+        streams.push(bench.agent.proxies.attach(attach, None).await.unwrap());
         settle().await;
         // The first change that it notices tells it its version.
-        bench.agent.report_check(&caller, &other, CheckStatus::Passing, String::new()).unwrap();
+        bench.agent.registrar.report_check(&caller, &other, CheckStatus::Passing, String::new()).unwrap();
     }
     assert_eq!(costs[1], costs[0] + 1);
 }
@@ -158,8 +164,8 @@ fn many(sources: usize) -> ServiceIntentions {
 async fn fetched(sources: usize, changes: usize) -> usize {
     let bench = Bench::new(open());
     bench.servers.change(|catalog| catalog.intentions = vec![many(sources)]);
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.cached(&caller, &to_api(), &Head::default()).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.answers.read(&caller, &to_api(), &Head::default()).await.unwrap();
     bench.world.clock.sleep(Duration::from_secs(1)).await;
     let before = bench.servers.asked("MatchIntentions");
     for _ in 0..changes {
@@ -179,14 +185,14 @@ async fn a_stream_of_changes_to_many_intentions_is_fetched_now_and_then() {
 async fn the_first_change_after_a_quiet_while_is_fetched_at_once_however_many_intentions_there_are() {
     let bench = Bench::new(open());
     bench.servers.change(|catalog| catalog.intentions = vec![many(20_000)]);
-    let caller = bench.agent.caller(None).await.unwrap();
-    let first = bench.agent.cached(&caller, &to_api(), &Head::default()).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    let first = bench.agent.answers.read(&caller, &to_api(), &Head::default()).await.unwrap();
     bench.world.clock.sleep(REFRESH_DIGEST_MAX).await;
     for change in 0..2 {
         let changed = bench.world.clock.now();
         bench.servers.change(|catalog| catalog.intentions[0].sources[0].description.push('x'));
         let head = Head::default().after(first.index + change, Some(Duration::from_secs(60)));
-        bench.agent.cached(&caller, &to_api(), &head).await.unwrap();
+        bench.agent.answers.read(&caller, &to_api(), &head).await.unwrap();
         let took = bench.world.clock.now() - changed;
         // The second change comes while the first one is processed, and waits only for that.
         let longest = if change == 0 { Duration::ZERO } else { REFRESH_DIGEST_MAX };

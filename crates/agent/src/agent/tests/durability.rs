@@ -30,17 +30,17 @@ fn check(text: &str) -> CheckDefinition {
 /// Two services, one with a sidecar, an inline check and a separate check.
 async fn bench() -> Bench {
     let bench = Bench::new(open());
-    let (agent, caller) = (&bench.agent, bench.agent.caller(None).await.unwrap());
+    let (agent, caller) = (&bench.agent, bench.agent.callers.resolve(None).await.unwrap());
     let web = r#"{"Name":"web","Port":80,"Check":{"TTL":"30s"},"Connect":{"SidecarService":{}}}"#;
-    agent.register_service(&caller, &service(web), false).await.unwrap();
-    agent.register_service(&caller, &service(r#"{"Name":"api"}"#), false).await.unwrap();
+    agent.registrar.register_service(&caller, &service(web), false).await.unwrap();
+    agent.registrar.register_service(&caller, &service(r#"{"Name":"api"}"#), false).await.unwrap();
     let lone = check(r#"{"Name":"lone","CheckID":"lone","ServiceID":"web","TTL":"1m"}"#);
-    agent.register_check(&caller, &lone).await.unwrap();
+    agent.registrar.register_check(&caller, &lone).await.unwrap();
     bench
 }
 
 async fn change(agent: &Agent, what: &str) -> Result<(), RpcError> {
-    let caller = agent.caller(None).await?;
+    let caller = agent.callers.resolve(None).await?;
     let (definition, replace) = match what {
         "a new service" => (r#"{"Name":"new","Check":{"TTL":"30s"}}"#, false),
         "a service without its checks" => (r#"{"Name":"web","Port":81}"#, true),
@@ -49,11 +49,11 @@ async fn change(agent: &Agent, what: &str) -> Result<(), RpcError> {
         }
         "a check stands on its own" => {
             let own = r#"{"Name":"own","CheckID":"service:web","ServiceID":"web","TTL":"3m"}"#;
-            return agent.register_check(&caller, &check(own)).await;
+            return agent.registrar.register_check(&caller, &check(own)).await;
         }
         "a check moves to another service" => {
             let other = r#"{"Name":"moved","CheckID":"service:web","ServiceID":"api","TTL":"3m"}"#;
-            return agent.register_check(&caller, &check(other)).await;
+            return agent.registrar.register_check(&caller, &check(other)).await;
         }
         "a sidecar stands on its own" => {
             (r#"{"Name":"web-sidecar-proxy","ID":"web-sidecar-proxy","Port":83}"#, false)
@@ -61,15 +61,15 @@ async fn change(agent: &Agent, what: &str) -> Result<(), RpcError> {
         "a service of somebody's sidecar gets one itself" => {
             (r#"{"Name":"x","ID":"web-sidecar-proxy","Port":84,"Connect":{"SidecarService":{}}}"#, false)
         }
-        "a service goes" => return agent.deregister_service(&caller, &service_id("web")).await,
+        "a service goes" => return agent.registrar.deregister_service(&caller, &service_id("web")).await,
         other => panic!("{other}?"),
     };
-    agent.register_service(&caller, &service(definition), replace).await
+    agent.registrar.register_service(&caller, &service(definition), replace).await
 }
 
 async fn shown(agent: &Agent) -> String {
-    let caller = agent.caller(None).await.unwrap();
-    format!("{:#?}\n{:#?}", agent.services(&caller).value, agent.checks(&caller).value)
+    let caller = agent.callers.resolve(None).await.unwrap();
+    format!("{:#?}\n{:#?}", agent.listing.services(&caller).value, agent.listing.checks(&caller).value)
 }
 
 /// The state after a restart, depending on whether a change was made.
@@ -130,12 +130,12 @@ async fn a_change_is_made_as_a_whole_or_not_at_all_whenever_the_process_is_kille
 #[tokio::test(start_paused = true)]
 async fn a_check_that_stood_on_its_own_stays_removed_after_a_restart() {
     let bench = bench().await;
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let id = CheckId::parse("service:web").unwrap();
     change(&bench.agent, "a check stands on its own").await.unwrap();
-    bench.agent.deregister_check(&caller, &id).await.unwrap();
+    bench.agent.registrar.deregister_check(&caller, &id).await.unwrap();
     let bench = bench.restarted().await;
-    let checks = bench.agent.checks(&caller).value;
+    let checks = bench.agent.listing.checks(&caller).value;
     assert!(!checks.contains_key(&id), "it must not come back with the definition it came from");
     assert!(checks.contains_key(&CheckId::parse("lone").unwrap()));
 }
@@ -144,15 +144,18 @@ async fn a_check_that_stood_on_its_own_stays_removed_after_a_restart() {
 async fn a_check_of_a_service_from_files_outlives_a_restart() {
     let files = |config: &mut AgentConfig| config.services = vec![service(r#"{"Name":"db"}"#)];
     let bench = Bench::with(open(), files);
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let own = check(r#"{"Name":"own","CheckID":"own","ServiceID":"db","TTL":"3m"}"#);
-    bench.agent.register_check(&caller, &own).await.unwrap();
+    bench.agent.registrar.register_check(&caller, &own).await.unwrap();
     let down = std::time::Duration::ZERO;
     let bench = bench.killed(down, files).await;
     let id = CheckId::parse("own").unwrap();
-    assert!(bench.agent.checks(&caller).value.contains_key(&id));
+    assert!(bench.agent.listing.checks(&caller).value.contains_key(&id));
     let bench = bench.killed(down, |_| {}).await;
-    assert!(!bench.agent.checks(&caller).value.contains_key(&id), "without its service it is not there");
+    assert!(
+        !bench.agent.listing.checks(&caller).value.contains_key(&id),
+        "without its service it is not there"
+    );
 }
 
 #[tokio::test(start_paused = true)]

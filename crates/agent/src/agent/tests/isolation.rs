@@ -58,20 +58,20 @@ fn health(service: &str) -> ServiceHealth {
 }
 
 async fn read(agent: &crate::Agent, token: Secret, kind: Kind, service: &str, head: Head) -> Seen {
-    let Ok(caller) = agent.caller(Some(&token)).await else { return Seen::Refused };
+    let Ok(caller) = agent.callers.resolve(Some(&token)).await else { return Seen::Refused };
     let target = ServiceRef::local(name(service));
     match kind {
         Kind::Health => {
-            let found = agent.cached(&caller, &health(service), &head).await;
+            let found = agent.answers.read(&caller, &health(service), &head).await;
             found.map_or(Seen::Refused, |found| Seen::Instances((*found.value).clone()))
         }
         Kind::Leaf => {
-            let found = agent.leaf(&caller, &name(service), &head).await;
+            let found = agent.connect.leaf(&caller, &name(service), &head).await;
             found.map_or(Seen::Refused, |_| Seen::Leaf(service.to_owned()))
         }
         Kind::Authorize => {
             let question = Authorize { source: ServiceRef::local(name("web")), target };
-            let found = agent.authorize(&caller, &question).await;
+            let found = agent.connect.authorize(&caller, &question).await;
             found.map_or(Seen::Refused, |_| Seen::Verdict(service.to_owned()))
         }
     }
@@ -150,7 +150,7 @@ async fn n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed(
                     let (agent, servers) = (bench.agent.clone(), Arc::clone(&bench.servers));
                     let head = Head::default().after(1 << 40, Some(Duration::from_secs(120)));
                     let kind = if entropy.below(2) == 0 { Kind::Health } else { Kind::Leaf };
-                    open.push(bench.agent.scope().spawn("open", async move {
+                    open.push(bench.agent.scope.spawn("open", async move {
                         let seen = read(&agent, token.clone(), kind, service, head).await;
                         (servers.caller(Some(&token)), seen)
                     }));
@@ -192,14 +192,16 @@ async fn n_30_two_tokens_with_different_rights_see_their_own_share() {
     let web = health("web");
     let (wide, narrow) = (bench.caller(&wide).await, bench.caller(&narrow).await);
     let head = Head::default();
-    let (a, b) =
-        futures::join!(bench.agent.cached(&wide, &web, &head), bench.agent.cached(&narrow, &web, &head));
+    let (a, b) = futures::join!(
+        bench.agent.answers.read(&wide, &web, &head),
+        bench.agent.answers.read(&narrow, &web, &head)
+    );
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!((a.value.len(), a.filtered), (2, false));
     assert_eq!((b.value.len(), b.filtered), (1, true));
     let (again_a, again_b) = (
-        bench.agent.cached(&wide, &web, &head).await.unwrap(),
-        bench.agent.cached(&narrow, &web, &head).await.unwrap(),
+        bench.agent.answers.read(&wide, &web, &head).await.unwrap(),
+        bench.agent.answers.read(&narrow, &web, &head).await.unwrap(),
     );
     assert!(again_a.hit && again_b.hit && again_a.value.len() == 2 && again_b.value.len() == 1);
 }
@@ -208,18 +210,18 @@ async fn n_30_two_tokens_with_different_rights_see_their_own_share() {
 async fn the_last_good_answer_is_served_while_no_server_answers() {
     let bench = Bench::new(crate::testing::open());
     bench.servers.change(|catalog| catalog.instances.push(healthy("n1", "web-1", "web")));
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let web = health("web");
-    let first = bench.agent.cached(&caller, &web, &Head::default()).await.unwrap();
+    let first = bench.agent.answers.read(&caller, &web, &Head::default()).await.unwrap();
     bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
     settle().await;
     bench.world.clock.sleep(Duration::from_secs(40)).await;
-    let kept = bench.agent.cached(&caller, &web, &Head::default()).await.unwrap();
+    let kept = bench.agent.answers.read(&caller, &web, &Head::default()).await.unwrap();
     assert_eq!(kept.value, first.value);
     assert!(kept.hit && kept.age >= Duration::from_secs(39), "{:?}", kept.age);
-    let refused = bench.agent.cached(&caller, &health("db"), &Head::default()).await.unwrap_err();
+    let refused = bench.agent.answers.read(&caller, &health("db"), &Head::default()).await.unwrap_err();
     assert_eq!(refused, RpcError::NoLeader);
-    assert_eq!(bench.agent.inner.cache.load().0, 1, "an error makes no entry");
+    assert_eq!(bench.agent.answers.cache.load().0, 1, "an error makes no entry");
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,19 +229,20 @@ async fn beyond_the_budget_idle_answers_go_and_those_in_use_make_new_ones_be_ref
     let bench = Bench::with(crate::testing::open(), |config| {
         config.cache_bytes = 4 * crate::limits::CACHE_ENTRY_BYTES
     });
-    let caller = bench.agent.caller(None).await.unwrap();
-    let ask = async |service: &str| bench.agent.cached(&caller, &health(service), &Head::default()).await;
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    let ask =
+        async |service: &str| bench.agent.answers.read(&caller, &health(service), &Head::default()).await;
     for n in 0..50 {
         ask(&format!("s{n}")).await.unwrap();
     }
-    assert!(bench.agent.inner.cache.load().0 <= 4);
+    assert!(bench.agent.answers.cache.load().0 <= 4);
     let mut held = Vec::new();
     for n in 0..4 {
         let (agent, caller) = (bench.agent.clone(), caller.clone());
         let service = format!("held{n}");
-        held.push(bench.agent.scope().spawn("held", async move {
-            let index = agent.cached(&caller, &health(&service), &Head::default()).await?.index;
-            agent.cached(&caller, &health(&service), &Head::default().after(index, None)).await
+        held.push(bench.agent.scope.spawn("held", async move {
+            let index = agent.answers.read(&caller, &health(&service), &Head::default()).await?.index;
+            agent.answers.read(&caller, &health(&service), &Head::default().after(index, None)).await
         }));
         settle().await;
     }

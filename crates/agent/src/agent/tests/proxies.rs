@@ -56,7 +56,7 @@ async fn section(bench: &Bench, stream: &mut SnapshotStream) -> SectionUpdate {
 async fn registered(bench: &Bench, token: &Secret) {
     let caller = bench.caller(token).await;
     let definition = ServiceDefinition::decode(WEB.as_bytes()).unwrap();
-    bench.agent.register_service(&caller, &definition, false).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition, false).await.unwrap();
 }
 
 /// An unregistered proxy of `web`; it calls `api` and accepts connections.
@@ -99,7 +99,7 @@ async fn a_proxy_is_told_everything_then_what_changes_then_that_it_must_go() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
+    let mut stream = bench.agent.proxies.attach(attach(target()), Some(token.clone())).await.unwrap();
     let whole = first(&mut stream).await;
     assert_eq!(whole.proxy.service.name, name("web"));
     assert_eq!((whole.listeners.len(), whole.chains.len(), whole.targets.len()), (2, 1, 1));
@@ -130,14 +130,14 @@ async fn attaching_needs_the_right_to_the_service_and_a_sidecar_that_is_here() {
     let reader = bench.servers.token("reader", r#"service_prefix "" { policy = "read" }"#);
     let proxy_only = bench.servers.token("proxy", r#"service "web-sidecar-proxy" { policy = "write" }"#);
     for other in [None, Some(reader), Some(proxy_only)] {
-        let refused = bench.agent.attach(attach(target()), other).await.err().expect("refused");
+        let refused = bench.agent.proxies.attach(attach(target()), other).await.err().expect("refused");
         assert!(refused.is_denial(), "{refused}");
     }
     let missing = ProxyTarget::registered(service_id("none"));
-    let refused = bench.agent.attach(attach(missing), Some(token.clone())).await.err();
+    let refused = bench.agent.proxies.attach(attach(missing), Some(token.clone())).await.err();
     assert!(matches!(refused, Some(RpcError::NotFound(_))));
     let plain = ProxyTarget::registered(service_id("web"));
-    let refused = bench.agent.attach(attach(plain), Some(token)).await.err();
+    let refused = bench.agent.proxies.attach(attach(plain), Some(token)).await.err();
     assert!(matches!(refused, Some(RpcError::Invalid(_))));
 }
 
@@ -146,7 +146,7 @@ async fn a_narrowed_token_ends_the_stream() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let mut stream = bench.agent.attach(attach(target()), Some(token)).await.unwrap();
+    let mut stream = bench.agent.proxies.attach(attach(target()), Some(token)).await.unwrap();
     assert!(stream.next().await.is_some_and(|first| first.is_ok()));
     bench.servers.token("web", r#"service "web" { policy = "read" }"#);
     settle().await;
@@ -159,9 +159,9 @@ async fn deregistering_ends_the_stream() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
+    let mut stream = bench.agent.proxies.attach(attach(target()), Some(token.clone())).await.unwrap();
     assert!(stream.next().await.is_some_and(|first| first.is_ok()));
-    bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
+    bench.agent.registrar.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
     let last = rest(&bench, stream).await.pop().expect("an error");
     assert!(matches!(last, Err(RpcError::NotFound(_))));
 }
@@ -173,15 +173,21 @@ async fn a_proxy_gets_a_certificate_for_its_service_only() {
     registered(&bench, &token).await;
     let domain = "spiffe://11111111-2222-3333-4444-555555555555.consul";
     let own = csr(&format!("{domain}/ns/default/dc/dc1/svc/web"));
-    let leaf = bench.agent.sign_leaf(target(), Some(token.clone()), own).await.unwrap();
+    let leaf = bench.agent.proxies.sign_leaf(target(), Some(token.clone()), own).await.unwrap();
     assert!(leaf.uri.ends_with("/svc/web"));
     for other in ["ns/default/dc/dc1/svc/api", "ns/default/dc/dc2/svc/web", "ns/other/dc/dc1/svc/web"] {
-        let refused =
-            bench.agent.sign_leaf(target(), Some(token.clone()), csr(&format!("{domain}/{other}"))).await;
+        let refused = bench
+            .agent
+            .proxies
+            .sign_leaf(target(), Some(token.clone()), csr(&format!("{domain}/{other}")))
+            .await;
         assert!(refused.unwrap_err().is_denial(), "{other}");
     }
-    let refused =
-        bench.agent.sign_leaf(target(), None, csr(&format!("{domain}/ns/default/dc/dc1/svc/web"))).await;
+    let refused = bench
+        .agent
+        .proxies
+        .sign_leaf(target(), None, csr(&format!("{domain}/ns/default/dc/dc1/svc/web")))
+        .await;
     assert!(refused.unwrap_err().is_denial());
     assert_eq!(bench.servers.look(|catalog| catalog.signed), 1);
 }
@@ -194,7 +200,7 @@ async fn a_proxy_nobody_registered_is_told_what_a_registered_one_is() {
         catalog.intentions.push(intention("db", "web", Action::Allow));
         catalog.instances.push(api());
     });
-    let mut stream = bench.agent.attach(attach(unregistered()), Some(token.clone())).await.unwrap();
+    let mut stream = bench.agent.proxies.attach(attach(unregistered()), Some(token.clone())).await.unwrap();
     let whole = first(&mut stream).await;
     assert_eq!((&whole.proxy.service.name, whole.intentions.entries.len()), (&name("web"), 1));
     assert_eq!(whole.inbound().unwrap().bind.to_string(), "0.0.0.0:8443");
@@ -203,7 +209,7 @@ async fn a_proxy_nobody_registered_is_told_what_a_registered_one_is() {
     }
     // Local registrations do not concern it, not even one of the service that it acts for.
     registered(&bench, &token).await;
-    bench.agent.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
+    bench.agent.registrar.deregister_service(&bench.caller(&token).await, &service_id("web")).await.unwrap();
     settle().await;
     bench.servers.change(|catalog| catalog.intentions.push(intention("*", "web", Action::Deny)));
     assert!(matches!(section(&bench, &mut stream).await.body, SectionBody::Intentions(_)), "it goes on");
@@ -220,12 +226,13 @@ async fn a_proxy_nobody_registered_needs_the_right_to_its_service() {
     let reader = bench.servers.token("reader", r#"service_prefix "" { policy = "read" }"#);
     let other = bench.servers.token("other", r#"service "api" { policy = "write" }"#);
     for token in [None, Some(reader), Some(other)] {
-        let refused = bench.agent.attach(attach(unregistered()), token.clone()).await.err().expect("refused");
+        let refused =
+            bench.agent.proxies.attach(attach(unregistered()), token.clone()).await.err().expect("refused");
         assert!(refused.is_denial(), "{refused}");
         let text = refused.to_string();
         assert!(text.contains("service:write") && text.contains("\"web\""), "{text}");
         let own = csr("spiffe://11111111-2222-3333-4444-555555555555.consul/ns/default/dc/dc1/svc/web");
-        assert!(bench.agent.sign_leaf(unregistered(), token, own).await.unwrap_err().is_denial());
+        assert!(bench.agent.proxies.sign_leaf(unregistered(), token, own).await.unwrap_err().is_denial());
     }
     assert_eq!(bench.servers.look(|catalog| catalog.signed), 0);
 }
@@ -236,7 +243,7 @@ async fn a_proxy_nobody_registered_gets_a_certificate_for_its_service_only() {
     let token = bench.servers.token("web", ALL);
     let domain = "spiffe://11111111-2222-3333-4444-555555555555.consul";
     let sign = |path: &str| {
-        bench.agent.sign_leaf(unregistered(), Some(token.clone()), csr(&format!("{domain}/{path}")))
+        bench.agent.proxies.sign_leaf(unregistered(), Some(token.clone()), csr(&format!("{domain}/{path}")))
     };
     assert!(sign("ns/default/dc/dc1/svc/web").await.unwrap().uri.ends_with("/svc/web"));
     for other in ["ns/default/dc/dc1/svc/api", "ns/default/dc/dc2/svc/web", "ns/other/dc/dc1/svc/web"] {
@@ -252,11 +259,11 @@ async fn a_proxy_that_does_not_say_what_it_understands_is_refused_by_name() {
     registered(&bench, &token).await;
     // In the form of a proxy of the previous version.
     let older: Attach = serde_json::from_str(r#"{"proxy": {"proxy": "web-sidecar-proxy"}}"#).unwrap();
-    let refused = bench.agent.attach(older, Some(token.clone())).await.err().expect("refused");
+    let refused = bench.agent.proxies.attach(older, Some(token.clone())).await.err().expect("refused");
     assert!(refused.to_string().contains("is older than the agent"), "{refused}");
     // A caller without the right learns nothing about it.
     let older = Attach::new(target(), Understood::default());
-    assert!(bench.agent.attach(older, None).await.err().expect("refused").is_denial());
+    assert!(bench.agent.proxies.attach(older, None).await.err().expect("refused").is_denial());
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,11 +272,11 @@ async fn a_proxy_in_the_agent_s_process_can_have_its_key_made_by_the_agent() {
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
     let keyless = Attach { leaf: LeafFrom::Agent, ..attach(target()) };
-    let mut stream = bench.agent.attach(keyless, Some(token.clone())).await.unwrap();
+    let mut stream = bench.agent.proxies.attach(keyless, Some(token.clone())).await.unwrap();
     let leaf = first(&mut stream).await.leaf.expect("it comes with the first snapshot");
     assert!(leaf.certificate.uri.ends_with("/svc/web"));
     let caller = bench.caller(&token).await;
-    let shared = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap();
+    let shared = bench.agent.connect.leaf(&caller, &name("web"), &Head::default()).await.unwrap();
     assert_eq!(shared.value.key.expose(), leaf.key.expose(), "the one that the agent holds for everybody");
     // It is renewed by the clock, and sent alone.
     bench.world.clock.sleep(Duration::from_secs(3 * 24 * 3600)).await;
@@ -293,7 +300,7 @@ async fn n_176_a_snapshot_that_a_proxy_does_not_understand_is_not_sent_to_it() {
     registered(&bench, &token).await;
     let without_chains = Feature::ALL.into_iter().filter(|feature| *feature != Feature::Chains);
     let proxy = Attach::new(target(), Understood::of(without_chains));
-    let stream = bench.agent.attach(proxy, Some(token)).await.unwrap();
+    let stream = bench.agent.proxies.attach(proxy, Some(token)).await.unwrap();
     let all = rest(&bench, stream).await;
     let [Err(refused)] = &all[..] else { panic!("nothing but the error: {all:?}") };
     assert!(refused.to_string().contains("needs chains, which the proxy does not understand"), "{refused}");
@@ -311,8 +318,8 @@ async fn a_slow_proxy_is_sent_each_change_to_its_end_and_then_what_changes_alone
         upstreams.join(",")
     );
     let definition = ServiceDefinition::decode(text.as_bytes()).unwrap();
-    bench.agent.register_service(&caller, &definition, false).await.unwrap();
-    let mut stream = bench.agent.attach(attach(target()), Some(token.clone())).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition, false).await.unwrap();
+    let mut stream = bench.agent.proxies.attach(attach(target()), Some(token.clone())).await.unwrap();
     // It reads nothing while there are more messages than the channel holds; then something changes.
     settle().await;
     bench.servers.change(|catalog| catalog.intentions.push(intention("db", "web", Action::Deny)));

@@ -28,16 +28,16 @@ const WEB: &str = r#"{"Name":"web","Port":8080,"Check":{"TTL":"30s"},"Connect":{
 #[tokio::test(start_paused = true)]
 async fn a_registration_outlives_a_restart_and_reaches_the_catalog() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(WEB), false).await.unwrap();
     let lone = r#"{"Name":"disk","TTL":"1m","Status":"passing"}"#;
-    bench.agent.register_check(&caller, &check_definition(lone)).await.unwrap();
+    bench.agent.registrar.register_check(&caller, &check_definition(lone)).await.unwrap();
 
     let bench = bench.restarted().await;
-    let services = bench.agent.services(&caller).value;
+    let services = bench.agent.listing.services(&caller).value;
     assert_eq!(services.keys().map(ToString::to_string).collect::<Vec<_>>(), ["web", "web-sidecar-proxy"]);
     assert_eq!(services[&service_id("web-sidecar-proxy")].port, 21_000);
-    assert!(bench.agent.checks(&caller).value.contains_key(&check_id("disk")));
+    assert!(bench.agent.listing.checks(&caller).value.contains_key(&check_id("disk")));
     settle().await;
     bench.servers.look(|catalog| {
         assert!(catalog.services.contains_key(&service_id("web")));
@@ -45,11 +45,11 @@ async fn a_registration_outlives_a_restart_and_reaches_the_catalog() {
         assert_eq!(catalog.checks[&check_id("disk")].status, CheckStatus::Passing);
     });
 
-    bench.agent.deregister_service(&caller, &service_id("web")).await.unwrap();
-    bench.agent.deregister_check(&caller, &check_id("disk")).await.unwrap();
+    bench.agent.registrar.deregister_service(&caller, &service_id("web")).await.unwrap();
+    bench.agent.registrar.deregister_check(&caller, &check_id("disk")).await.unwrap();
     let bench = bench.restarted().await;
-    assert!(bench.agent.services(&caller).value.is_empty());
-    assert!(bench.agent.checks(&caller).value.is_empty());
+    assert!(bench.agent.listing.services(&caller).value.is_empty());
+    assert!(bench.agent.listing.checks(&caller).value.is_empty());
     settle().await;
     bench.servers.look(|catalog| assert!(catalog.services.is_empty() && catalog.checks.is_empty()));
 }
@@ -57,12 +57,12 @@ async fn a_registration_outlives_a_restart_and_reaches_the_catalog() {
 #[tokio::test(start_paused = true)]
 async fn an_inline_check_removed_stays_removed_after_a_restart() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
-    bench.agent.deregister_check(&caller, &check_id("service:web")).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(WEB), false).await.unwrap();
+    bench.agent.registrar.deregister_check(&caller, &check_id("service:web")).await.unwrap();
     let bench = bench.restarted().await;
-    assert!(!bench.agent.checks(&caller).value.contains_key(&check_id("service:web")));
-    assert!(bench.agent.services(&caller).value.contains_key(&service_id("web")));
+    assert!(!bench.agent.listing.checks(&caller).value.contains_key(&check_id("service:web")));
+    assert!(bench.agent.listing.services(&caller).value.contains_key(&service_id("web")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,10 +82,10 @@ async fn what_the_agent_does_not_know_leaves_the_catalog_but_for_the_servers_own
 #[tokio::test(start_paused = true)]
 async fn a_silent_service_becomes_critical_in_the_catalog_too() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(WEB), false).await.unwrap();
     let id = check_id("service:web");
-    bench.agent.report_check(&caller, &id, CheckStatus::Passing, "fine".to_owned()).unwrap();
+    bench.agent.registrar.report_check(&caller, &id, CheckStatus::Passing, "fine".to_owned()).unwrap();
     settle().await;
     let status =
         |bench: &Bench| bench.servers.look(|catalog| catalog.checks[&check_id("service:web")].status);
@@ -98,8 +98,8 @@ async fn a_silent_service_becomes_critical_in_the_catalog_too() {
 async fn servers_that_come_late_are_told_everything() {
     let bench = Bench::new(open());
     bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(WEB), false).await.unwrap();
     bench.world.clock.sleep(Duration::from_secs(5)).await;
     bench.servers.change(|catalog| catalog.fault = None);
     bench.world.clock.sleep(Duration::from_secs(1)).await;
@@ -113,18 +113,20 @@ async fn registering_needs_the_right_to_every_name_involved() {
     let both = bench.servers.token("both", r#"service_prefix "" { policy = "write" }"#);
     let api = bench.servers.token("api", r#"service "api" { policy = "write" }"#);
     let (web, both, api) = (bench.caller(&web).await, bench.caller(&both).await, bench.caller(&api).await);
-    let refused = bench.agent.register_service(&web, &definition(WEB), false).await.unwrap_err();
+    let refused = bench.agent.registrar.register_service(&web, &definition(WEB), false).await.unwrap_err();
     assert!(refused.to_string().contains("'service:write' on \"web-sidecar-proxy\""), "{refused}");
-    bench.agent.register_service(&both, &definition(WEB), false).await.unwrap();
+    bench.agent.registrar.register_service(&both, &definition(WEB), false).await.unwrap();
     // It takes over the id of another service.
     let takeover = definition(r#"{"ID":"web","Name":"api"}"#);
-    let refused = bench.agent.register_service(&api, &takeover, false).await.unwrap_err();
+    let refused = bench.agent.registrar.register_service(&api, &takeover, false).await.unwrap_err();
     assert!(refused.is_denial() && refused.to_string().contains("on \"web\""), "{refused}");
-    let refused = bench.agent.deregister_service(&api, &service_id("web")).await.unwrap_err();
+    let refused = bench.agent.registrar.deregister_service(&api, &service_id("web")).await.unwrap_err();
     assert!(refused.is_denial());
-    assert!(bench.agent.services(&api).value.is_empty() && bench.agent.services(&api).filtered);
-    assert_eq!(bench.agent.services(&both).value.len(), 2);
-    let missing = bench.agent.deregister_service(&api, &service_id("none")).await.unwrap_err();
+    assert!(
+        bench.agent.listing.services(&api).value.is_empty() && bench.agent.listing.services(&api).filtered
+    );
+    assert_eq!(bench.agent.listing.services(&both).value.len(), 2);
+    let missing = bench.agent.registrar.deregister_service(&api, &service_id("none")).await.unwrap_err();
     assert!(matches!(missing, RpcError::NotFound(_)));
 }
 
@@ -136,7 +138,7 @@ async fn a_service_is_brought_to_the_catalog_with_its_registrars_token() {
     bench.servers.token("agent", r#"node_prefix "" { policy = "write" }"#);
     let both = bench.servers.token("both", r#"service_prefix "" { policy = "write" }"#);
     let caller = bench.caller(&both).await;
-    bench.agent.register_service(&caller, &definition(r#"{"Name":"web"}"#), false).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(r#"{"Name":"web"}"#), false).await.unwrap();
     bench.world.clock.sleep(Duration::from_secs(1)).await;
     bench.servers.look(|catalog| {
         let told =
@@ -154,23 +156,27 @@ async fn n_45_script_checks_are_refused() {
     // What is allowed in files is not allowed over the API.
     for scripts in [ScriptChecks::Refused, ScriptChecks::FromFiles] {
         let bench = Bench::with(open(), |config| config.script_checks = scripts);
-        let caller = bench.agent.caller(None).await.unwrap();
-        let refused = bench.agent.register_service(&caller, &definition(service), false).await.unwrap_err();
+        let caller = bench.agent.callers.resolve(None).await.unwrap();
+        let refused =
+            bench.agent.registrar.register_service(&caller, &definition(service), false).await.unwrap_err();
         assert_eq!(refused, RpcError::Rejected(why.to_owned()));
         for text in [check, docker] {
-            let refused = bench.agent.register_check(&caller, &check_definition(text)).await.unwrap_err();
+            let refused =
+                bench.agent.registrar.register_check(&caller, &check_definition(text)).await.unwrap_err();
             assert_eq!(refused, RpcError::Rejected(why.to_owned()));
         }
         assert!(
-            bench.agent.services(&caller).value.is_empty() && bench.agent.checks(&caller).value.is_empty()
+            bench.agent.listing.services(&caller).value.is_empty()
+                && bench.agent.listing.checks(&caller).value.is_empty()
         );
     }
     let bench = Bench::with(open(), |config| config.script_checks = ScriptChecks::FromAnywhere);
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &definition(service), false).await.unwrap();
-    bench.agent.register_check(&caller, &check_definition(docker)).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(service), false).await.unwrap();
+    bench.agent.registrar.register_check(&caller, &check_definition(docker)).await.unwrap();
     settle().await;
-    let output = |bench: &Bench, id: &str| bench.agent.checks(&caller).value[&check_id(id)].output.clone();
+    let output =
+        |bench: &Bench, id: &str| bench.agent.listing.checks(&caller).value[&check_id(id)].output.clone();
     assert!(
         output(&bench, "x").starts_with("not available yet: Docker checks"),
         "registered, with its reason"
@@ -189,19 +195,24 @@ async fn maintenance_is_a_check_that_is_critical_until_somebody_ends_it() {
         .servers
         .token("web", r#"service "web" { policy = "write" } node_prefix "" { policy = "read" }"#);
     let (node, web) = (bench.caller(&node).await, bench.caller(&web).await);
-    bench.agent.register_service(&web, &definition(r#"{"Name":"web","ID":"web1"}"#), false).await.unwrap();
+    bench
+        .agent
+        .registrar
+        .register_service(&web, &definition(r#"{"Name":"web","ID":"web1"}"#), false)
+        .await
+        .unwrap();
     let (id, enter) = (service_id("web1"), |why: &str| Maintenance::Enter(why.to_owned()));
-    bench.agent.maintain_service(&web, &id, enter("disk")).await.unwrap();
-    bench.agent.maintain_service(&web, &id, enter("again")).await.unwrap();
-    bench.agent.maintain_node(&node, enter("")).await.unwrap();
-    assert!(bench.agent.maintain_node(&web, Maintenance::Leave).await.unwrap_err().is_denial());
-    assert!(bench.agent.maintain_service(&node, &id, Maintenance::Leave).await.unwrap_err().is_denial());
-    let missing = bench.agent.maintain_service(&web, &service_id("no"), enter("")).await.unwrap_err();
+    bench.agent.maintainer.service(&web, &id, enter("disk")).await.unwrap();
+    bench.agent.maintainer.service(&web, &id, enter("again")).await.unwrap();
+    bench.agent.maintainer.node(&node, enter("")).await.unwrap();
+    assert!(bench.agent.maintainer.node(&web, Maintenance::Leave).await.unwrap_err().is_denial());
+    assert!(bench.agent.maintainer.service(&node, &id, Maintenance::Leave).await.unwrap_err().is_denial());
+    let missing = bench.agent.maintainer.service(&web, &service_id("no"), enter("")).await.unwrap_err();
     assert!(matches!(missing, RpcError::NotFound(_)), "{missing}");
     // It survives a restart.
     let bench = bench.restarted().await;
     let shown = |bench: &Bench| {
-        let checks = bench.agent.checks(&web).value;
+        let checks = bench.agent.listing.checks(&web).value;
         checks
             .into_iter()
             .map(|(id, one)| format!("{id} {} {} {}", one.kind, one.status, one.notes))
@@ -214,16 +225,16 @@ async fn maintenance_is_a_check_that_is_critical_until_somebody_ends_it() {
             "_service_maintenance:web1 maintenance critical disk",
         ]
     );
-    bench.agent.maintain_node(&node, Maintenance::Leave).await.unwrap();
-    bench.agent.maintain_service(&web, &id, Maintenance::Leave).await.unwrap();
-    bench.agent.maintain_service(&web, &id, Maintenance::Leave).await.unwrap();
+    bench.agent.maintainer.node(&node, Maintenance::Leave).await.unwrap();
+    bench.agent.maintainer.service(&web, &id, Maintenance::Leave).await.unwrap();
+    bench.agent.maintainer.service(&web, &id, Maintenance::Leave).await.unwrap();
     assert!(shown(&bench).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn whatever_made_it_critical_a_service_goes_when_it_was_so_for_too_long() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let checks = [
         r#""TTL":"1h""#,
         r#""TCP":"127.0.0.1:1","Interval":"10s""#,
@@ -234,32 +245,32 @@ async fn whatever_made_it_critical_a_service_goes_when_it_was_so_for_too_long() 
     for (at, check) in checks.iter().enumerate() {
         let text =
             format!(r#"{{"Name":"s{at}","Check":{{{check},"DeregisterCriticalServiceAfter":"90s"}}}}"#);
-        bench.agent.register_service(&caller, &definition(&text), false).await.unwrap();
+        bench.agent.registrar.register_service(&caller, &definition(&text), false).await.unwrap();
     }
     bench.world.clock.sleep(Duration::from_secs(80)).await;
-    assert_eq!(bench.agent.services(&caller).value.len(), checks.len());
+    assert_eq!(bench.agent.listing.services(&caller).value.len(), checks.len());
     bench.world.clock.sleep(Duration::from_secs(60)).await;
-    assert!(bench.agent.services(&caller).value.is_empty());
+    assert!(bench.agent.listing.services(&caller).value.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn n_47_outputs_and_names_are_bounded_and_writes_coalesced() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let long = format!(r#"{{"Name":"{}","CheckID":"x","TTL":"1m"}}"#, "n".repeat(1 << 20));
-    let refused = bench.agent.register_check(&caller, &check_definition(&long)).await.unwrap_err();
+    let refused = bench.agent.registrar.register_check(&caller, &check_definition(&long)).await.unwrap_err();
     assert!(matches!(refused, RpcError::Invalid(_)));
-    bench.agent.register_service(&caller, &definition(WEB), false).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(WEB), false).await.unwrap();
     let id = check_id("service:web");
-    bench.agent.report_check(&caller, &id, CheckStatus::Passing, "start".to_owned()).unwrap();
+    bench.agent.registrar.report_check(&caller, &id, CheckStatus::Passing, "start".to_owned()).unwrap();
     bench.world.clock.sleep(Duration::from_secs(2)).await;
     let before = bench.servers.asked("Register");
     for n in 0..100 {
         let output = format!("{n} {}", "x".repeat(1 << 20));
-        bench.agent.report_check(&caller, &id, CheckStatus::Passing, output).unwrap();
+        bench.agent.registrar.report_check(&caller, &id, CheckStatus::Passing, output).unwrap();
         settle().await;
     }
-    assert!(bench.agent.checks(&caller).value[&id].output.len() < 4096 + 64);
+    assert!(bench.agent.listing.checks(&caller).value[&id].output.len() < 4096 + 64);
     assert_eq!(bench.servers.asked("Register"), before, "output alone is not told at once");
 }
 
@@ -269,17 +280,30 @@ async fn the_watch_of_a_service_ends_with_its_change_and_with_its_right() {
     let all = r#"service_prefix "" { policy = "write" }"#;
     let (owner, reader) = (bench.servers.token("owner", all), bench.servers.token("reader", all));
     let (owner, reading) = (bench.caller(&owner).await, bench.caller(&reader).await);
-    bench.agent.register_service(&owner, &definition(r#"{"Name":"web","Port":1}"#), false).await.unwrap();
-    let first = bench.agent.service(&reading, &service_id("web"), None, None).await.unwrap();
+    bench
+        .agent
+        .registrar
+        .register_service(&owner, &definition(r#"{"Name":"web","Port":1}"#), false)
+        .await
+        .unwrap();
+    let first = bench.agent.listing.service(&reading, &service_id("web"), None, None).await.unwrap();
     let watch = |hash: String| {
         let (agent, caller) = (bench.agent.clone(), reading.clone());
-        bench.agent.scope().spawn("watch", async move {
-            agent.service(&caller, &service_id("web"), Some(&hash), Some(Duration::from_secs(60))).await
+        bench.agent.scope.spawn("watch", async move {
+            agent
+                .listing
+                .service(&caller, &service_id("web"), Some(&hash), Some(Duration::from_secs(60)))
+                .await
         })
     };
     let changed = watch(first.content_hash.clone());
     settle().await;
-    bench.agent.register_service(&owner, &definition(r#"{"Name":"web","Port":2}"#), false).await.unwrap();
+    bench
+        .agent
+        .registrar
+        .register_service(&owner, &definition(r#"{"Name":"web","Port":2}"#), false)
+        .await
+        .unwrap();
     let second = changed.join().await.unwrap().unwrap();
     assert_eq!(second.port, 2);
     let revoked = watch(second.content_hash);
@@ -291,15 +315,16 @@ async fn the_watch_of_a_service_ends_with_its_change_and_with_its_right() {
 #[tokio::test(start_paused = true)]
 async fn a_reload_replaces_what_files_defined_and_leaves_the_rest() {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &definition(r#"{"Name":"api"}"#), false).await.unwrap();
-    bench.agent.reload_definitions(&[definition(WEB)], &[]).await.unwrap();
-    assert_eq!(bench.agent.services(&caller).value.len(), 3);
-    bench.agent.reload_definitions(&[definition(r#"{"Name":"db"}"#)], &[]).await.unwrap();
-    let left: Vec<_> = bench.agent.services(&caller).value.into_keys().map(|id| id.to_string()).collect();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &definition(r#"{"Name":"api"}"#), false).await.unwrap();
+    bench.agent.reloads.definitions(&[definition(WEB)], &[]).await.unwrap();
+    assert_eq!(bench.agent.listing.services(&caller).value.len(), 3);
+    bench.agent.reloads.definitions(&[definition(r#"{"Name":"db"}"#)], &[]).await.unwrap();
+    let left: Vec<_> =
+        bench.agent.listing.services(&caller).value.into_keys().map(|id| id.to_string()).collect();
     assert_eq!(left, ["api", "db"]);
-    assert!(bench.agent.reload_definitions(&[definition(r#"{"Name":""}"#)], &[]).await.is_err());
-    assert_eq!(bench.agent.services(&caller).value.len(), 2);
+    assert!(bench.agent.reloads.definitions(&[definition(r#"{"Name":""}"#)], &[]).await.is_err());
+    assert_eq!(bench.agent.listing.services(&caller).value.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,13 +335,13 @@ async fn services_critical_for_too_long_are_looked_for_as_often_as_configured() 
         let bench = Bench::with(open(), |config| {
             config.check_settings.reap_interval = Duration::from_secs(interval);
         });
-        let caller = bench.agent.caller(None).await.unwrap();
-        bench.agent.register_service(&caller, &definition(service), false).await.unwrap();
+        let caller = bench.agent.callers.resolve(None).await.unwrap();
+        bench.agent.registrar.register_service(&caller, &definition(service), false).await.unwrap();
         let clock = &bench.world.clock;
         clock.sleep(Duration::from_secs(before)).await;
-        assert_eq!(bench.agent.services(&caller).value.len(), 1, "{interval}");
+        assert_eq!(bench.agent.listing.services(&caller).value.len(), 1, "{interval}");
         clock.sleep(Duration::from_secs(after)).await;
         settle().await;
-        assert!(bench.agent.services(&caller).value.is_empty(), "{interval}");
+        assert!(bench.agent.listing.services(&caller).value.is_empty(), "{interval}");
     }
 }

@@ -20,8 +20,8 @@ fn patient() -> AclConfig {
 }
 
 async fn leaf(bench: &Bench, token: &Secret) -> Result<(), RpcError> {
-    let caller = bench.agent.caller(Some(token)).await?;
-    bench.agent.leaf(&caller, &name("web"), &Head::default()).await.map(|_| ())
+    let caller = bench.agent.callers.resolve(Some(token)).await?;
+    bench.agent.connect.leaf(&caller, &name("web"), &Head::default()).await.map(|_| ())
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn n_28_what_goes_through_the_agent_counts_before_its_answer() {
     let web = bench.servers.token("web", WRITE);
     let accessor = bench.caller(&web).await.accessor.unwrap();
     assert_eq!(leaf(&bench, &web).await, Ok(()));
-    bench.agent.servers().call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
+    bench.agent.servers.call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
     assert_eq!(leaf(&bench, &web).await, Err(RpcError::TokenNotFound));
 }
 
@@ -73,13 +73,13 @@ async fn n_28_an_answer_that_was_under_way_is_not_believed_afterwards() {
     bench.servers.change(|catalog| catalog.late = Duration::from_secs(5));
     let agent = bench.agent.clone();
     let token = web.clone();
-    let early = bench.agent.scope().spawn("early", async move { agent.caller(Some(&token)).await });
+    let early = bench.agent.scope.spawn("early", async move { agent.callers.resolve(Some(&token)).await });
     settle().await;
     bench.servers.change(|catalog| catalog.late = Duration::ZERO);
-    bench.agent.servers().call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
+    bench.agent.servers.call(Head::with_token(Some(root)), DeleteToken { accessor }).await.unwrap();
     assert!(early.join().await.unwrap().is_ok(), "it was asked while the token was there");
     // Not through a leaf, because the servers would refuse to sign one.
-    assert_eq!(bench.agent.caller(Some(&web)).await.unwrap_err(), RpcError::TokenNotFound);
+    assert_eq!(bench.agent.callers.resolve(Some(&web)).await.unwrap_err(), RpcError::TokenNotFound);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +107,7 @@ async fn a_change_costs_every_token_in_use_one_question() {
     // Neither does the attempt of a caller without rights.
     let caller = bench.caller(&tokens[0]).await;
     let delete = DeleteToken { accessor: caller.accessor.unwrap() };
-    let refused = bench.agent.servers().call(Head::with_token(caller.token), delete).await.unwrap_err();
+    let refused = bench.agent.servers.call(Head::with_token(caller.token), delete).await.unwrap_err();
     assert!(refused.is_denial(), "{refused}");
     assert_eq!(ask().await, 0);
 }
@@ -164,11 +164,11 @@ async fn denying_while_no_server_answers_ends_open_reads_too() {
         let bench = Bench::new(AclConfig { down_policy, ..patient() });
         let web = bench.servers.token("web", WRITE);
         let caller = bench.caller(&web).await;
-        let index = bench.agent.leaf(&caller, &name("web"), &Head::default()).await.unwrap().index;
+        let index = bench.agent.connect.leaf(&caller, &name("web"), &Head::default()).await.unwrap().index;
         let (agent, head) =
             (bench.agent.clone(), Head::default().after(index, Some(Duration::from_secs(300))));
-        let read = async move { agent.leaf(&caller, &name("web"), &head).await.map(|_| ()) };
-        let open = bench.agent.scope().spawn("open", read);
+        let read = async move { agent.connect.leaf(&caller, &name("web"), &head).await.map(|_| ()) };
+        let open = bench.agent.scope.spawn("open", read);
         settle().await;
         bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
         settle().await;

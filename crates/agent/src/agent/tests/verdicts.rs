@@ -24,20 +24,19 @@ fn id(text: &str) -> CheckId {
 
 async fn web() -> Bench {
     let bench = Bench::new(open());
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.register_service(&caller, &service(WEB), false).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &service(WEB), false).await.unwrap();
     bench
 }
 
 async fn report(bench: &Bench, check: &str, status: CheckStatus, output: &str) {
-    let caller = bench.agent.caller(None).await.unwrap();
-    bench.agent.report_check(&caller, &id(check), status, output.to_owned()).unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
+    bench.agent.registrar.report_check(&caller, &id(check), status, output.to_owned()).unwrap();
 }
 
 #[track_caller]
 fn check(bench: &Bench, check: &str, status: CheckStatus, output: &str) {
-    let local = bench.agent.inner.local.lock();
-    let found = &local.checks[&id(check)].check;
+    let found = bench.agent.listing.local.look(|local| local.checks[&id(check)].check.clone());
     assert_eq!((found.status, found.output.as_str()), (status, output), "{check}");
 }
 
@@ -105,18 +104,18 @@ async fn a_critical_verdict_is_kept_like_any_other() {
 #[tokio::test(start_paused = true)]
 async fn a_verdict_goes_with_its_check() {
     let bench = web().await;
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let lone = check_definition(r#"{"Name":"lone","CheckID":"lone","TTL":"1m"}"#);
-    bench.agent.register_check(&caller, &lone).await.unwrap();
+    bench.agent.registrar.register_check(&caller, &lone).await.unwrap();
     report(&bench, "service:web", Passing, "fine").await;
     report(&bench, "lone", Passing, "fine").await;
     pass(&bench, 1).await;
     assert_eq!(states(&bench).len(), 2);
-    bench.agent.deregister_check(&caller, &id("lone")).await.unwrap();
+    bench.agent.registrar.deregister_check(&caller, &id("lone")).await.unwrap();
     pass(&bench, 1).await;
     assert_eq!(states(&bench).len(), 1);
-    bench.agent.register_check(&caller, &lone).await.unwrap();
-    bench.agent.deregister_service(&caller, &service_id("web")).await.unwrap();
+    bench.agent.registrar.register_check(&caller, &lone).await.unwrap();
+    bench.agent.registrar.deregister_service(&caller, &service_id("web")).await.unwrap();
     pass(&bench, 1).await;
     assert!(states(&bench).is_empty());
     let bench = bench.killed(Duration::ZERO, |_| {}).await;
@@ -129,9 +128,9 @@ async fn a_verdict_is_not_that_of_another_check_of_the_same_name() {
     report(&bench, "service:web", Passing, "fine").await;
     settle().await;
     let files = bench.disk.all();
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let other = r#"{"Name":"web","Check":{"TTL":"31s"}}"#;
-    bench.agent.register_service(&caller, &service(other), true).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &service(other), true).await.unwrap();
     pass(&bench, 1).await;
     assert!(states(&bench).is_empty(), "made in another way it begins anew");
     // As if the process had been killed before the file was removed.
@@ -145,9 +144,9 @@ async fn a_verdict_is_not_that_of_another_check_of_the_same_name() {
 #[tokio::test(start_paused = true)]
 async fn a_damaged_verdict_is_dropped_and_the_agent_starts() {
     let bench = web().await;
-    let caller = bench.agent.caller(None).await.unwrap();
+    let caller = bench.agent.callers.resolve(None).await.unwrap();
     let api = service(r#"{"Name":"api","Check":{"TTL":"30s"}}"#);
-    bench.agent.register_service(&caller, &api, false).await.unwrap();
+    bench.agent.registrar.register_service(&caller, &api, false).await.unwrap();
     report(&bench, "service:web", Passing, "fine").await;
     settle().await;
     let damaged = states(&bench).pop().expect("a verdict");

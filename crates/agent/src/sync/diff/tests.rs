@@ -192,7 +192,9 @@ fn tags_of_the_catalog_win_where_the_service_says_so() {
     set(&mut local, "own", None, Source::Api, Vec::new());
     drain(&mut local, &mut remote, "");
     remote.services.iter_mut().for_each(|service| service.tags = vec!["edited".to_owned()]);
-    assert!(compare(&mut local, &config().node_record(), Some(&remote)));
+    let before = local.revision();
+    compare(&mut local, &config().node_record(), Some(&remote));
+    assert!(local.revision() > before);
     assert_eq!(local.services[&service_id("web")].registration.service.tags, ["edited"]);
     assert_eq!(
         drain(&mut local, &mut remote, ""),
@@ -215,7 +217,9 @@ fn a_reload_keeps_tags_that_the_catalog_was_let_set() {
     let edit = |local: &mut Local, remote: &mut NodeRecords| {
         drain(local, remote, "");
         remote.services.iter_mut().for_each(|service| service.tags = vec!["edited".to_owned()]);
-        assert!(compare(local, &config().node_record(), Some(remote)));
+        let before = local.revision();
+        compare(local, &config().node_record(), Some(remote));
+        assert!(local.revision() > before);
     };
     define(&mut local, Source::File, true, "defined");
     edit(&mut local, &mut remote);

@@ -94,7 +94,7 @@ fn known<T>(found: Option<T>) -> Result<T, HttpError> {
 
 /// Refuses the request if ACLs are disabled.
 fn enabled(ctx: &Ctx) -> Result<(), HttpError> {
-    if ctx.agent.config().acl.enabled { Ok(()) } else { Err(RpcError::AclDisabled.into()) }
+    if ctx.agent.config.acl.enabled { Ok(()) } else { Err(RpcError::AclDisabled.into()) }
 }
 
 /// Returns the parsed request. The text of a parse error is shown only to a caller that has the right; others get
@@ -207,7 +207,7 @@ async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         let (found, mut meta) = ctx.ask(&call, ExpandToken { accessor }).await?;
         meta.consistency = None;
         let mut shape = expanded(known(found)?);
-        shape.agent_acl_down_policy = ctx.agent.config().acl.down_policy.as_str().to_owned();
+        shape.agent_acl_down_policy = ctx.agent.config.acl.down_policy.as_str().to_owned();
         return Ok(Reply::json(shape).with_meta(&meta));
     }
     let (record, mut meta) = ctx.ask(&call, ReadToken { accessor }).await?;

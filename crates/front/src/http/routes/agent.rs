@@ -9,7 +9,7 @@ use std::sync::Arc;
 use concord_acl::Level;
 use concord_agent::{AgentConfig, TokenKind};
 use concord_api::decode::{self, REQUEST_DECODE_FAILED};
-use concord_model::Secret;
+use concord_model::{Secret, Timestamp};
 use concord_rpc::RpcError;
 use concord_rpc::request::{ReadStatus, ServerStatus};
 use http::StatusCode;
@@ -42,12 +42,12 @@ endpoints! {
 
 async fn about(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    let mut about = ctx.agent.about(&caller)?;
+    let mut about = ctx.agent.report.about(&caller)?;
     // A server adds the state of its log. If that query fails, it is left out of the answer.
-    if ctx.agent.config().about.server
+    if ctx.agent.config.about.server
         && let Ok((status, _)) = ctx.ask(&call, ReadStatus {}).await
     {
-        about.stats.insert("consul".to_owned(), server_stats(&status, ctx.agent.config()));
+        about.stats.insert("consul".to_owned(), server_stats(&status, &ctx.agent.config));
         about.stats.insert("raft".to_owned(), log_stats(status));
     }
     Ok(Reply::json(about))
@@ -95,7 +95,7 @@ struct Built {
 }
 
 async fn version(ctx: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {
-    let about = &ctx.agent.config().about;
+    let about = &ctx.agent.config.about;
     Ok(Reply::json(Built {
         sha: about.revision.clone(),
         build_date: about.build_date.clone(),
@@ -112,20 +112,20 @@ async fn members(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         return Err(HttpError::not_available("network segments"));
     }
     let (caller, filter) = (ctx.caller(&call).await?, Ctx::filter(&call)?);
-    let listed = ctx.agent.members(&caller);
+    let listed = ctx.agent.report.members(&caller);
     let shown = select::keep(filter.as_ref(), &MEMBER, listed.value)?;
     Ok(Reply::json(shown).with_filtered(listed.filtered && !caller.is_anonymous()))
 }
 
 async fn leave(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    ctx.agent.leave(&caller).await?;
+    ctx.agent.program.leave(&caller).await?;
     Ok(Reply::empty())
 }
 
 async fn reload(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    Ok(Reply::json(ctx.agent.reload(&caller).await?))
+    Ok(Reply::json(ctx.agent.program.reload(&caller).await?))
 }
 
 /// Body of `agent/token/:kind`. It has no `Debug`, because it holds a secret.
@@ -151,12 +151,12 @@ fn token_kind(name: &str) -> Result<TokenKind, HttpError> {
 }
 
 async fn token(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    if !ctx.agent.config().acl.enabled {
+    if !ctx.agent.config.acl.enabled {
         return Err(RpcError::AclDisabled.into());
     }
     let TokenBody { token } = decode::body(&call.body, REQUEST_DECODE_FAILED)?;
     let (kind, caller) = (token_kind(call.capture(0))?, ctx.caller(&call).await?);
-    ctx.agent.set_token(&caller, kind, Secret::new(token)).await?;
+    ctx.agent.own_tokens.set(&caller, kind, Secret::new(token)).await?;
     Ok(Reply::empty())
 }
 
@@ -166,7 +166,10 @@ async fn metrics(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
         call.parameter("format") == Some("prometheus") || accepts.contains("application/openmetrics-text");
     match (&ctx.metrics, text) {
         (Some(render), true) => Ok(Reply::bytes("text/plain; version=0.0.4; charset=utf-8", render())),
-        (Some(render), false) => Ok(Reply::json(exposition::tables(&render(), ctx.agent.wall_time()))),
+        (Some(render), false) => {
+            let now = Timestamp::from_nanos(ctx.agent.scope.clock().wall_nanos());
+            Ok(Reply::json(exposition::tables(&render(), now)))
+        }
         (None, true) => {
             let text = "Prometheus is not enabled since its retention time is not positive";
             Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))

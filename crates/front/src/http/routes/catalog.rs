@@ -42,12 +42,12 @@ endpoints! {
 /// The head of a write. The datacenter comes from the body; an empty one means ours. The `dc` parameter is ignored,
 /// as in Consul.
 fn head_for(ctx: &Ctx, call: &Call, datacenter: Datacenter) -> Result<Head, HttpError> {
-    let elsewhere = (datacenter != ctx.agent.config().datacenter).then_some(datacenter);
+    let elsewhere = (datacenter != ctx.agent.config.datacenter).then_some(datacenter);
     Ok(Head { datacenter: elsewhere, ..ctx.head(call)? })
 }
 
 async fn register(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let registration = RegisterBody::decode(&call.body)?.resolve(&ctx.agent.config().datacenter)?;
+    let registration = RegisterBody::decode(&call.body)?.resolve(&ctx.agent.config.datacenter)?;
     let head = head_for(&ctx, &call, registration.node.datacenter.clone())?;
     ctx.ask_with(&call, head, Register(registration)).await?;
     Ok(Reply::json(true))
@@ -55,7 +55,7 @@ async fn register(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn deregister(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let body = DeregisterBody::decode(&call.body)?;
-    let (datacenter, deregistration) = body.resolve(&ctx.agent.config().datacenter)?;
+    let (datacenter, deregistration) = body.resolve(&ctx.agent.config.datacenter)?;
     let head = head_for(&ctx, &call, datacenter)?;
     ctx.ask_with(&call, head, Deregister(deregistration)).await?;
     Ok(Reply::json(true))

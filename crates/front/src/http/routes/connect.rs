@@ -23,16 +23,16 @@ endpoints! {
 async fn authorize(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let question = AuthorizeBody::decode(&call.body)?;
     let caller = ctx.caller(&call).await?;
-    let answer = match ctx.agent.authorize_now(&caller, &question)? {
+    let answer = match ctx.agent.connect.authorize_now(&caller, &question)? {
         Some(answer) => answer,
-        None => ctx.agent.authorize(&caller, &question).await?,
+        None => ctx.agent.connect.authorize(&caller, &question).await?,
     };
     let shape = Authorized { authorized: answer.authorized, reason: answer.reason };
     Ok(Reply::json(shape).with_cache(answer.hit, answer.age))
 }
 
 async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let answer = ctx.agent.roots(&call.head()?).await?;
+    let answer = ctx.agent.connect.roots(&call.head()?).await?;
     let (index, hit, age) = (answer.index, answer.hit, answer.age);
     // Consul's Go client ignores the cache headers if these headers are missing.
     let meta =
@@ -43,7 +43,7 @@ async fn roots(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn leaf(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let service = call.named(0, ServiceName::parse)?;
     let caller = ctx.caller(&call).await?;
-    let answer = ctx.agent.leaf(&caller, &service, &ctx.head(&call)?).await?;
+    let answer = ctx.agent.connect.leaf(&caller, &service, &ctx.head(&call)?).await?;
     let (leaf, meta, cached) = cached(answer, &caller);
     let shape = Leaf::from_model(&service, &leaf.certificate, &leaf.key);
     // A leaf's age is the time since it was signed. It says nothing about the contact with the servers.

@@ -61,7 +61,7 @@ endpoints! {
 
 async fn services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (caller, filter) = (ctx.caller(&call).await?, Ctx::filter(&call)?);
-    let listed = ctx.agent.services(&caller);
+    let listed = ctx.agent.listing.services(&caller);
     let kept = select::keep_values(filter.as_ref(), &AGENT_SERVICE, listed.value)?;
     let shown: BTreeMap<String, AgentService> =
         kept.into_iter().map(|(id, one)| (id.to_string(), one)).collect();
@@ -73,7 +73,7 @@ async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let id = call.named(0, InstanceId::parse)?;
     // Only the hash is waited for, but an invalid index is refused here as everywhere.
     call.index()?;
-    let service = ctx.agent.service(&caller, &id, call.parameter("hash"), call.wait()?).await?;
+    let service = ctx.agent.listing.service(&caller, &id, call.parameter("hash"), call.wait()?).await?;
     let hash = service.content_hash.clone();
     Ok(Reply::json(service).with_content_hash(&hash))
 }
@@ -82,19 +82,19 @@ async fn register_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError>
     let definition = ServiceDefinition::decode(&call.body)?;
     let replace = call.flag("replace-existing-checks")?;
     let caller = ctx.caller(&call).await?;
-    ctx.agent.register_service(&caller, &definition, replace).await?;
+    ctx.agent.registrar.register_service(&caller, &definition, replace).await?;
     Ok(Reply::empty())
 }
 
 async fn deregister_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    ctx.agent.deregister_service(&caller, &call.named(0, InstanceId::parse)?).await?;
+    ctx.agent.registrar.deregister_service(&caller, &call.named(0, InstanceId::parse)?).await?;
     Ok(Reply::empty())
 }
 
 async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (caller, filter) = (ctx.caller(&call).await?, Ctx::filter(&call)?);
-    let listed = ctx.agent.checks(&caller);
+    let listed = ctx.agent.listing.checks(&caller);
     let kept = select::keep_values(filter.as_ref(), &CHECK, listed.value)?;
     let shown: BTreeMap<String, HealthCheck> =
         kept.into_iter().map(|(id, one)| (id.to_string(), one)).collect();
@@ -104,13 +104,13 @@ async fn checks(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 async fn register_check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let definition = CheckDefinition::decode(&call.body)?;
     let caller = ctx.caller(&call).await?;
-    ctx.agent.register_check(&caller, &definition).await?;
+    ctx.agent.registrar.register_check(&caller, &definition).await?;
     Ok(Reply::empty())
 }
 
 async fn deregister_check(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
-    ctx.agent.deregister_check(&caller, &call.named(0, CheckId::parse)?).await?;
+    ctx.agent.registrar.deregister_check(&caller, &call.named(0, CheckId::parse)?).await?;
     Ok(Reply::empty())
 }
 
@@ -137,7 +137,7 @@ async fn update(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn report(ctx: &Ctx, call: &Call, status: CheckStatus, output: String) -> Result<Reply, HttpError> {
     let caller = ctx.caller(call).await?;
-    ctx.agent.report_check(&caller, &call.named(0, CheckId::parse)?, status, output)?;
+    ctx.agent.registrar.report_check(&caller, &call.named(0, CheckId::parse)?, status, output)?;
     Ok(Reply::empty())
 }
 
@@ -158,14 +158,14 @@ struct Health {
 async fn maintain_node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let wish = maintenance(&call)?;
     let caller = ctx.caller(&call).await?;
-    ctx.agent.maintain_node(&caller, wish).await?;
+    ctx.agent.maintainer.node(&caller, wish).await?;
     Ok(Reply::empty())
 }
 
 async fn maintain_service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let wish = maintenance(&call)?;
     let caller = ctx.caller(&call).await?;
-    ctx.agent.maintain_service(&caller, &call.named(0, InstanceId::parse)?, wish).await?;
+    ctx.agent.maintainer.service(&caller, &call.named(0, InstanceId::parse)?, wish).await?;
     Ok(Reply::empty())
 }
 
@@ -187,7 +187,7 @@ fn read(service: &str) -> concord_acl::Right<'static> {
 /// The services that match and that the caller may see. Each has its checks, those of the node, and the worst status
 /// of all.
 fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> Vec<(CheckStatus, Health)> {
-    let checks = ctx.agent.checks(caller).value;
+    let checks = ctx.agent.listing.checks(caller).value;
     let of = |service: AgentService| {
         let own =
             checks.values().filter(|check| check.service_id.is_empty() || check.service_id == service.id);
@@ -199,7 +199,7 @@ fn health(ctx: &Ctx, caller: &Caller, fits: impl Fn(&AgentService) -> bool) -> V
         let aggregated_status = if on_purpose { MAINTENANCE } else { status.as_str() };
         (status, Health { aggregated_status, service: Some(service), checks: Some(own) })
     };
-    ctx.agent.services(caller).value.into_values().filter(fits).map(of).collect()
+    ctx.agent.listing.services(caller).value.into_values().filter(fits).map(of).collect()
 }
 
 fn verdict<T: Serialize + Send + 'static>(
@@ -229,7 +229,7 @@ async fn health_by_id(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let id = call.capture(0);
     if let Ok(id) = InstanceId::parse(id) {
-        match ctx.agent.service(&caller, &id, None, None).await {
+        match ctx.agent.listing.service(&caller, &id, None, None).await {
             // If the service is missing, this endpoint answers with its own text below.
             Ok(_) | Err(RpcError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),

@@ -35,7 +35,7 @@ struct Answered {
 
 /// Answers `internal/acl/authorize`.
 pub(super) async fn probe(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    if !ctx.agent.config().acl.enabled {
+    if !ctx.agent.config.acl.enabled {
         return Err(RpcError::AclDisabled.into());
     }
     let questions: Vec<Question> = decode::body(&call.body, REQUEST_DECODE_FAILED)?;

@@ -30,7 +30,7 @@ pub(super) async fn monitor(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpErro
         )
     };
     let lines = Arc::clone(log).follow(level, json).ok_or_else(full)?;
-    let clock = Arc::clone(ctx.agent.scope().clock());
+    let clock = Arc::clone(ctx.agent.scope.clock());
     let token = call.token();
     let looked = stream::unfold((lines, clock.now() + LOOK), move |(mut lines, mut look)| {
         let (ctx, clock, token) = (Arc::clone(&ctx), Arc::clone(&clock), token.clone());

@@ -1,19 +1,30 @@
 //! What the agent reports about itself: `agent/self` and `agent/members`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::agent::{AgentSelf, Member, MemberStatus, SelfConfig, SelfXds, XdsPorts};
 use concord_rpc::{Caller, RpcError};
 
-use crate::agent::Agent;
 use crate::answer::Listed;
+use crate::cache::Cache;
 use crate::config::{About, AgentConfig};
+use crate::local::LocalView;
+use crate::site::Site;
 
-impl Agent {
+/// Reports the agent itself.
+#[derive(Clone, Debug)]
+pub struct SelfReport {
+    pub(crate) site: Site,
+    pub(crate) local: LocalView,
+    pub(crate) cache: Arc<Cache>,
+}
+
+impl SelfReport {
     /// `agent/self`. Needs `agent:read` on the node.
     pub fn about(&self, caller: &Caller) -> Result<AgentSelf, RpcError> {
-        let config = &*self.inner.own.now();
+        let config = &*self.site.now();
         caller.require(&Right::named(Labelled::Agent, config.node.as_str(), Level::Read))?;
         let AgentConfig { node, node_id, datacenter, primary_datacenter, meta, about, .. } = config;
         Ok(AgentSelf {
@@ -30,7 +41,7 @@ impl Agent {
             debug_config: about.debug_config.clone(),
             coord: None,
             member: member(config),
-            stats: self.stats(),
+            stats: self.stats(about),
             meta: meta.clone(),
             xds: xds(about),
         })
@@ -38,24 +49,21 @@ impl Agent {
 
     /// `agent/members`: the members of the gossip pool that the caller may see. A single server is a pool of one.
     pub fn members(&self, caller: &Caller) -> Listed<Vec<Member>> {
-        let sees = caller.sees().node(&self.inner.config.node);
-        let value = if sees { vec![member(&self.inner.config)] } else { Vec::new() };
+        let config = &*self.site.now();
+        let sees = caller.sees().node(&config.node);
+        let value = if sees { vec![member(config)] } else { Vec::new() };
         Listed { value, filtered: !sees }
     }
 
-    fn stats(&self) -> BTreeMap<String, BTreeMap<String, String>> {
-        let (services, checks) = {
-            let local = self.inner.local.lock();
-            (local.services.len(), local.checks.len())
-        };
-        let (entries, bytes) = self.inner.cache.load();
+    fn stats(&self, about: &About) -> BTreeMap<String, BTreeMap<String, String>> {
+        let (services, checks) = self.local.look(|local| (local.services.len(), local.checks.len()));
+        let (entries, bytes) = self.cache.load();
         let counts = |pairs: &[(&str, usize)]| {
             pairs.iter().map(|(name, count)| ((*name).to_owned(), count.to_string())).collect()
         };
         let texts = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
         };
-        let about = &self.inner.config.about;
         let build = texts(&[
             ("version", &about.version),
             ("revision", &about.revision),

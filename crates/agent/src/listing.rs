@@ -1,25 +1,33 @@
 //! Reads of the local registrations: lists filtered by rights, and a watch of one service.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_api::health::HealthCheck;
 use concord_api::service::AgentService;
-use concord_config::section::QuerySection;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{CheckId, InstanceId};
 use concord_rpc::{Caller, RpcError};
-use concord_runtime::Instant;
 
-use crate::agent::Agent;
 use crate::answer::Listed;
-use crate::local::{CheckRecord, ServiceRecord};
+use crate::local::{CheckRecord, LocalView, ServiceRecord};
+use crate::site::Site;
+use crate::tokens::Tokens;
 
-impl Agent {
+/// Lists the local registrations for callers who may see them.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    pub(crate) site: Site,
+    pub(crate) local: LocalView,
+    pub(crate) tokens: Arc<Tokens>,
+}
+
+impl Listing {
     /// The services registered here that the caller may see, by id.
     pub fn services(&self, caller: &Caller) -> Listed<BTreeMap<InstanceId, AgentService>> {
-        let records: Vec<ServiceRecord> = self.inner.local.lock().services.values().cloned().collect();
+        let records: Vec<ServiceRecord> = self.local.look(|local| local.services.values().cloned().collect());
         let sees = |record: &&ServiceRecord| caller.sees().service(&record.registration.service.service);
         let shown: BTreeMap<_, _> = records
             .iter()
@@ -31,8 +39,8 @@ impl Agent {
 
     /// The checks registered here that the caller may see, by id.
     pub fn checks(&self, caller: &Caller) -> Listed<BTreeMap<CheckId, HealthCheck>> {
-        let records: Vec<CheckRecord> = self.inner.local.lock().checks.values().cloned().collect();
-        let node = &self.inner.config.node;
+        let records: Vec<CheckRecord> = self.local.look(|local| local.checks.values().cloned().collect());
+        let node = &self.site.config.node;
         let sees = |record: &&CheckRecord| caller.sees().own_check(node, &record.check);
         let shown: BTreeMap<_, _> = records
             .iter()
@@ -54,13 +62,13 @@ impl Agent {
         wait: Option<Duration>,
     ) -> Result<AgentService, RpcError> {
         let Some(hash) = hash.filter(|hash| !hash.is_empty()) else { return self.service_now(caller, id) };
-        let until = self.deadline(wait);
-        let mut follow = self.inner.tokens.follow(caller)?;
-        let mut changes = self.inner.changed.subscribe();
+        let until = self.site.deadline(wait);
+        let mut follow = self.tokens.follow(caller)?;
+        let mut changes = self.local.changes();
         loop {
             changes.mark_unchanged();
             let service = self.service_now(&follow.caller()?, id)?;
-            if service.content_hash != hash || self.inner.world.clock.now() >= until {
+            if service.content_hash != hash || self.site.world.clock.now() >= until {
                 return Ok(service);
             }
             tokio::select! {
@@ -68,22 +76,14 @@ impl Agent {
                 biased;
                 () = follow.changed() => {}
                 _ = changes.changed() => {}
-                () = self.inner.world.clock.sleep_until(until) => {}
-                () = self.inner.scope.cancelled() => return Err(RpcError::ShuttingDown),
+                () = self.site.world.clock.sleep_until(until) => {}
+                () = self.site.scope.cancelled() => return Err(RpcError::ShuttingDown),
             }
         }
     }
 
-    /// The end of a blocking read's wait: the requested time, at most `max_query_time`, plus up to a sixteenth at
-    /// random, so that callers do not return at the same time.
-    pub(crate) fn deadline(&self, wait: Option<Duration>) -> Instant {
-        let QuerySection { default_query_time, max_query_time } = self.inner.config.queries;
-        let wait = wait.filter(|wait| !wait.is_zero()).unwrap_or(default_query_time).min(max_query_time);
-        self.inner.world.clock.now() + wait + self.inner.world.entropy.jitter(wait / 16)
-    }
-
     fn service_now(&self, caller: &Caller, id: &InstanceId) -> Result<AgentService, RpcError> {
-        let record = self.inner.local.lock().services.get(id).cloned();
+        let record = self.local.look(|local| local.services.get(id).cloned());
         let Some(record) = record else {
             return Err(RpcError::NotFound(format!("unknown service ID: {id}")));
         };
@@ -93,6 +93,6 @@ impl Agent {
     }
 
     fn shown(&self, service: &ServiceInstance) -> AgentService {
-        AgentService::from_model(&NodeScope::default(), &self.inner.config.datacenter, service)
+        AgentService::from_model(&NodeScope::default(), &self.site.config.datacenter, service)
     }
 }
