@@ -72,14 +72,14 @@ async fn serve(
     let env = command.call.env;
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
     let config = &loaded.config;
-    let metrics = telemetry::start_metrics(&config.telemetry);
     let world = world(config)?;
+    let scope = Scope::new("concord", Arc::clone(&world.clock));
+    let metrics = telemetry::start_metrics(&config.telemetry, &scope);
     let presenting = Presenting::start(config, Timestamp::from_nanos(world.clock.wall_nanos()))?;
     let bound = Bound::bind(config)?;
     let mut pid_file = PidFile::prepare(config.agent.pid_file.as_deref())?;
     let node_id = node::id(config, &world)?;
     let address = node::address(config);
-    let scope = Scope::new("concord", Arc::clone(&world.clock));
     let keys: Arc<dyn KeyMaker> = Arc::new(OsKeys);
 
     let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);

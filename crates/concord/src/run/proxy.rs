@@ -100,7 +100,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
     let client = http::client(&call.values, call.env, &control)?;
     let metrics = metrics_address(call)?;
     if let Some(address) = metrics
-        && let Some(handle) = telemetry::start_recorder()
+        && let Some(handle) = telemetry::start_recorder(&control)
     {
         telemetry::serve_metrics(address, handle, &control)
             .await

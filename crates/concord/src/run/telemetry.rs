@@ -23,6 +23,9 @@ use tracing::{debug, info};
 /// Connections that may read metrics at the same time.
 const METRICS_CONNECTIONS: usize = 16;
 
+/// Time between two folds of the samples of histograms into their summaries. Until then the recorder keeps each sample.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// The metrics of an agent, in the form that its configuration asks for.
 pub(super) struct Metrics {
     handle: PrometheusHandle,
@@ -48,17 +51,34 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Starts to record the agent's metrics; `None` if another part of the process already does.
-pub(super) fn start_metrics(section: &TelemetrySection) -> Option<Arc<Metrics>> {
+/// Starts to record the agent's metrics until the scope ends; `None` if another part of the process already does.
+pub(super) fn start_metrics(section: &TelemetrySection, scope: &Scope) -> Option<Arc<Metrics>> {
     let TelemetrySection { metrics_prefix, filter } = section;
-    let handle = start_recorder()?;
+    let handle = start_recorder(scope)?;
     let (prefix, filter) = (metrics_prefix.clone(), RwLock::new(filter.clone()));
     Some(Arc::new(Metrics { handle, prefix, filter }))
 }
 
-/// Starts to record metrics; `None` if another part of the process already does.
-pub(crate) fn start_recorder() -> Option<PrometheusHandle> {
-    PrometheusBuilder::new().install_recorder().ok()
+/// Starts to record metrics until the scope ends; `None` if another part of the process already does.
+pub(crate) fn start_recorder(scope: &Scope) -> Option<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().install_recorder().ok()?;
+    let upkeep = handle.clone();
+    keep_up(scope, move || upkeep.run_upkeep());
+    Some(handle)
+}
+
+/// Calls `upkeep` regularly. Without it the memory for samples would grow until somebody reads the metrics.
+fn keep_up(scope: &Scope, upkeep: impl Fn() + Send + 'static) {
+    let inner = scope.clone();
+    scope.spawn("metrics upkeep", async move {
+        loop {
+            tokio::select! {
+                biased;
+                () = inner.cancelled() => return,
+                () = inner.clock().sleep(UPKEEP) => upkeep(),
+            }
+        }
+    });
 }
 
 /// Applies the configured prefix to Consul's names, and removes metrics that the filter excludes.
@@ -140,8 +160,27 @@ pub(crate) async fn serve_metrics(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use concord_runtime::TokioClock;
 
     use super::*;
+
+    /// The recorder kept each sample of a process whose metrics nobody reads.
+    #[tokio::test(start_paused = true)]
+    async fn samples_are_folded_though_nobody_reads_them() {
+        let (scope, folded) =
+            (Scope::new("test", Arc::new(TokioClock::new())), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&folded);
+        keep_up(&scope, move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        tokio::time::sleep(10 * UPKEEP + UPKEEP / 2).await;
+        assert_eq!(folded.load(Ordering::Relaxed), 10);
+        scope.cancel();
+        tokio::time::sleep(10 * UPKEEP).await;
+        assert_eq!(folded.load(Ordering::Relaxed), 10, "it ends with its scope");
+    }
 
     #[track_caller]
     fn check(prefix: &str, rules: &[(&str, bool)], others: bool, expected: &str) {
