@@ -4,6 +4,7 @@
 //! - [`context`] is what endpoints run on: the agent and the servers behind it;
 //! - [`call`] is what an endpoint gets, [`reply`] what it returns, [`error`] what can go wrong;
 //! - [`listener`] takes connections, with limits on their number, headers, bodies and patience;
+//! - `observed` records the metrics of requests;
 //! - [`routes`] is the table of endpoints, one file per area below it;
 //! - `target` checks host and path, `browser` detects requests that foreign web pages send, `compression` decides
 //!   about gzip.
@@ -16,6 +17,7 @@ pub mod error;
 mod gate;
 pub mod limits;
 pub mod listener;
+mod observed;
 pub mod reply;
 pub mod router;
 pub mod routes;

@@ -30,6 +30,8 @@ fn one(kind: Kind, figures: &mut Figures) -> Result<()> {
     let process = Group::new([agent.process().pid()]);
     thread::sleep(REST);
     figures.add(format!("{kind}: resident, idle"), process.rss()? / 1e6, "MB");
+    figures.add(format!("{kind}: of it written by the process, idle"), process.rss_own()? / 1e6, "MB");
+    figures.add(format!("{kind}: of it pages of the program, idle"), process.rss_files()? / 1e6, "MB");
 
     let http = agent.http();
     let mut conn = http.connect()?;

@@ -32,7 +32,23 @@ impl Group {
 
     /// Resident memory of all, in bytes. Shared pages count once for each process.
     pub(crate) fn rss(&self) -> Result<f64> {
-        let of = |pid: &u32| parse_status(&read(*pid, "status")?).context("no VmRSS in status");
+        self.memory("VmRSS:")
+    }
+
+    /// The part of it that the processes wrote themselves: heap, stacks, changed data.
+    pub(crate) fn rss_own(&self) -> Result<f64> {
+        self.memory("RssAnon:")
+    }
+
+    /// The part of it that the kernel can read again from files: the program.
+    pub(crate) fn rss_files(&self) -> Result<f64> {
+        self.memory("RssFile:")
+    }
+
+    fn memory(&self, field: &str) -> Result<f64> {
+        let of = |pid: &u32| {
+            parse_status(&read(*pid, "status")?, field).with_context(|| format!("no {field} in status"))
+        };
         self.0.iter().map(of).sum()
     }
 }
@@ -59,9 +75,9 @@ fn parse_io(text: &str) -> Option<f64> {
     Some(bytes as f64)
 }
 
-/// `VmRSS`, in KiB.
-fn parse_status(text: &str) -> Option<f64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A field of memory, which the kernel prints in KiB.
+fn parse_status(text: &str, field: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib as f64 * 1024.0)
 }
@@ -82,8 +98,9 @@ mod tests {
 
     #[test]
     fn memory_is_in_bytes() {
-        assert_eq!(parse_status("Name:\tx\nVmHWM:\t 900 kB\nVmRSS:\t     512 kB\n"), Some(524_288.0));
-        assert_eq!(parse_status("Name:\tkernel thread\n"), None);
+        let text = "Name:\tx\nVmHWM:\t 900 kB\nVmRSS:\t     512 kB\n";
+        assert_eq!(parse_status(text, "VmRSS:"), Some(524_288.0));
+        assert_eq!(parse_status("Name:\tkernel thread\n", "VmRSS:"), None);
     }
 
     #[test]
@@ -96,6 +113,7 @@ mod tests {
     fn this_process_has_used_something() {
         let group = Group::new([std::process::id()]);
         assert!(group.rss().unwrap() > 0.0);
+        assert!(group.rss_own().unwrap() + group.rss_files().unwrap() > 0.0);
         group.cpu().unwrap();
         assert!(Group::new([u32::MAX]).cpu().is_err());
     }

@@ -23,7 +23,6 @@
 //! request to become known cannot evict a client that is about to authenticate. Among strangers, those that hold
 //! little are evicted last, and never for a stranger whose source holds more. Among strangers that hold equally
 //! little, the oldest is evicted first.
-//! go last, and not for a stranger of a source that holds more; for one that holds as little goes who came first.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};

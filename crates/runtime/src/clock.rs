@@ -6,8 +6,10 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
@@ -59,6 +61,11 @@ pub async fn timeout<F: Future>(
     duration: Duration,
     future: F,
 ) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    // Work that is ready at once needs no timer.
+    if let Poll::Ready(output) = futures::poll!(future.as_mut()) {
+        return Ok(output);
+    }
     let sleep = clock.sleep(duration);
     tokio::select! {
         // Poll the work first, so that a result that is ready is not lost because the timer fired as well.

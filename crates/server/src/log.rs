@@ -87,11 +87,11 @@ impl Log {
         filtered: bool,
         consistency: Consistency,
     ) -> Answer<T> {
-        let stats = self.raft.stats();
-        let contact = stats.last_leader_contact.map_or(Duration::ZERO, |at| self.world.clock.now() - at);
+        let (known_leader, contact) = self.raft.leader_contact();
+        let contact = contact.map_or(Duration::ZERO, |at| self.world.clock.now() - at);
         // A leader without a lease has had no contact either.
         let last_contact = if self.raft.has_lease() { Duration::ZERO } else { contact };
-        Answer { value, index, known_leader: stats.leader.is_some(), last_contact, filtered, consistency }
+        Answer { value, index, known_leader, last_contact, filtered, consistency }
     }
 
     /// The answer to a write.

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use concord_runtime::{BoxFuture, Clock, Held};
+use concord_runtime::{BoxFuture, Clock, Held, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::limits::{ANSWER_PROGRESS_BYTES, READ_BYTES, REQUEST_BYTES, USUAL_HEAD_BYTES};
@@ -44,7 +44,11 @@ pub(super) struct Gate<S> {
     patience: Patience,
     /// Requests being answered. While there are any, the client may be silent.
     busy: Arc<AtomicUsize>,
-    waits: Option<(Waiting, BoxFuture<'static, ()>)>,
+    /// What the client must do, and until when.
+    waits: Option<(Waiting, Instant)>,
+    /// Wakes the connection at this time. It often outlives the wait it was set for: a new wait that ends later needs
+    /// no new timer, so that a request usually costs none.
+    alarm: Option<(Instant, BoxFuture<'static, ()>)>,
     fresh: bool,
     /// Budget held for requests on this connection.
     held: Held,
@@ -76,6 +80,7 @@ impl<S> Gate<S> {
             patience,
             busy,
             waits: None,
+            alarm: None,
             fresh: true,
             held,
             head_bytes: 0,
@@ -137,14 +142,31 @@ impl<S> Gate<S> {
             self.waits = None;
             return false;
         };
-        if self.waits.as_ref().is_none_or(|(running, _)| *running != waiting) {
-            let patience = match waiting {
-                Waiting::Head => self.patience.head,
-                Waiting::Idle => self.patience.idle,
-            };
-            self.waits = Some((waiting, self.clock.sleep(patience)));
+        let until = match self.waits {
+            Some((running, until)) if running == waiting => until,
+            Some(_) | None => {
+                let patience = match waiting {
+                    Waiting::Head => self.patience.head,
+                    Waiting::Idle => self.patience.idle,
+                };
+                let until = self.clock.now() + patience;
+                self.waits = Some((waiting, until));
+                until
+            }
+        };
+        loop {
+            let set = self.alarm.take().filter(|(at, _)| *at <= until);
+            let (at, alarm) =
+                self.alarm.insert(set.unwrap_or_else(|| (until, self.clock.sleep_until(until))));
+            if alarm.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            let over = *at >= until;
+            self.alarm = None;
+            if over {
+                return true;
+            }
         }
-        self.waits.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready())
     }
 }
 
@@ -412,6 +434,34 @@ mod tests {
         assert!(!late(&mut gate), "its time begins now");
         clock.advance(2 * patience.idle);
         assert!(late(&mut gate));
+    }
+
+    #[test]
+    fn each_wait_has_its_whole_time_though_the_alarm_is_older() {
+        let (clock, patience) = (ManualClock::new(0), Duration::from_secs(10));
+        let guest = Budget::new(1 << 20, 1).door(1).enter(Source::UNIX, 0).unwrap();
+        let (ours, mut client) = tokio::io::duplex(100);
+        let patience = Patience { head: patience, idle: 2 * patience, answer: patience };
+        let mut gate = Gate::new(ours, Arc::new(clock.clone()), patience, guest.hold(0).unwrap());
+        let read = |gate: &mut Gate<_>| gate.read(&mut [0; 100]).now_or_never();
+        assert!(read(&mut gate).is_none(), "the alarm is set for the end of a head");
+        for _ in 0..3 {
+            clock.advance(patience.head / 2);
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").now_or_never().unwrap().unwrap();
+            assert!(matches!(read(&mut gate), Some(Ok(18))));
+            gate.flush().now_or_never().unwrap().unwrap();
+            clock.advance(patience.idle - patience.head / 2);
+            assert!(read(&mut gate).is_none(), "it may be idle for longer than the alarm is old");
+        }
+        client.write_all(b"GET").now_or_never().unwrap().unwrap();
+        assert!(matches!(read(&mut gate), Some(Ok(3))));
+        assert!(read(&mut gate).is_none());
+        clock.advance(patience.head - Duration::from_millis(1));
+        assert!(read(&mut gate).is_none(), "a head has its own time");
+        clock.advance(Duration::from_millis(1));
+        for _ in 0..2 {
+            assert!(matches!(read(&mut gate), Some(Err(_))), "and no more than that");
+        }
     }
 
     /// Passes a text at once and byte by byte. Checks whether it stayed unchanged, and which bytes the gate did not

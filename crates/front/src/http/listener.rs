@@ -33,7 +33,7 @@ use super::error::HttpError;
 use super::gate::{Gate, Patience};
 use super::limits;
 use super::reply::Layout;
-use super::router::{Authorise, Missing, Router};
+use super::router::{Authorise, Missing, RouteId, Router};
 use super::sent::Sent;
 use super::{compression, target};
 use crate::socket::{Io, Socket, source};
@@ -115,6 +115,15 @@ struct Client {
     /// Whether the client connected to a loopback address of this machine.
     on_loopback: bool,
     guest: Arc<Guest>,
+}
+
+/// How far a request came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passed {
+    /// The endpoint.
+    route: Option<RouteId>,
+    /// Whether there is an endpoint with this path.
+    known: bool,
 }
 
 /// Answer to a client that has too many connections, in Consul's words.
@@ -284,17 +293,19 @@ impl<C: Authorise> Http<C> {
         let method = request.method().clone();
         // The gate does not parse chunks, so a chunked request must be the last one.
         let mut last = request.headers().contains_key(TRANSFER_ENCODING);
-        let (mut pattern, mut known) = ("", false);
+        let mut passed = Passed::default();
         let plain = target::check_host(request.version(), request.headers());
         let answer = match plain.and_then(|()| target::check_form(request.uri(), request.headers())) {
-            Ok(()) => self.answer(request, client, &mut pattern, &mut known).await,
+            Ok(()) => self.answer(request, client, &mut passed).await,
             Err(refused) => {
                 last = true;
                 Err(refused)
             }
         };
         let status = answer.as_ref().map_or_else(|error| error.status, Response::status);
-        metrics::observe(&method, pattern, status, self.clock.now() - began);
+        let Passed { route, known } = passed;
+        self.router.observe(route, &method, status, self.clock.now() - began);
+        let pattern = route.map_or("", |route| self.router.pattern(route));
         debug!(method = %method, pattern, status = status.as_u16(), "request");
         let mut response = answer.unwrap_or_else(|error| refusal(&error));
         let headers = response.headers_mut();
@@ -318,8 +329,7 @@ impl<C: Authorise> Http<C> {
         &self,
         request: Request<Incoming>,
         client: &Client,
-        pattern: &mut &'static str,
-        known: &mut bool,
+        passed: &mut Passed,
     ) -> Result<Response<Sent>, HttpError> {
         let (head, body) = request.into_parts();
         let (raw_path, raw_query) = (head.uri.path(), head.uri.query());
@@ -346,7 +356,7 @@ impl<C: Authorise> Http<C> {
             return Ok(plain(StatusCode::OK, INDEX_PAGE));
         }
         let found = self.router.find(&head.method, raw_path)?;
-        *known = !matches!(found, Err(Missing::Path));
+        passed.known = !matches!(found, Err(Missing::Path));
         let found = match found {
             Ok(found) => found,
             Err(Missing::Path) => return Err(self.router.missing(raw_path, &path)),
@@ -356,7 +366,8 @@ impl<C: Authorise> Http<C> {
             }
             Err(Missing::Method(allowed)) => return method_response(&head.method, &allowed),
         };
-        *pattern = self.router.pattern(&found);
+        passed.route = Some(found.id());
+        let pattern = self.router.pattern(found.id());
         let query = parse_query(query)?;
         let token = call::own_token(&query, &head.headers);
         self.settings.names.check(&head.headers, client.on_loopback, token.is_some())?;
@@ -519,36 +530,4 @@ fn plain(status: StatusCode, text: impl Into<Sent>) -> Response<Sent> {
 
 fn refusal(error: &HttpError) -> Response<Sent> {
     plain(error.status, error.text.clone())
-}
-
-mod metrics {
-    //! Metrics of requests. The labels are bounded by the table of endpoints.
-
-    use std::time::Duration;
-
-    use http::{Method, StatusCode};
-
-    /// Counts one request.
-    pub(super) fn observe(method: &Method, pattern: &'static str, status: StatusCode, took: Duration) {
-        let method = match *method {
-            Method::GET => "GET",
-            Method::PUT => "PUT",
-            Method::POST => "POST",
-            Method::DELETE => "DELETE",
-            _ => "other",
-        };
-        ::metrics::counter!("concord_http_requests_total", "method" => method, "path" => pattern, "status" => status_class(status)).increment(1);
-        ::metrics::histogram!("consul.api.http", "method" => method, "path" => pattern)
-            .record(took.as_secs_f64() * 1e3);
-    }
-
-    fn status_class(status: StatusCode) -> &'static str {
-        match status.as_u16() / 100 {
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            5 => "5xx",
-            _ => "other",
-        }
-    }
 }

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use concord_model::Secret;
 use concord_rpc::Request;
@@ -14,6 +15,7 @@ use http::{Method, StatusCode};
 
 use super::call::Call;
 use super::error::HttpError;
+use super::observed::Observed;
 use super::reply::Reply;
 
 /// Where the caller of an endpoint is authorised.
@@ -98,11 +100,14 @@ type Answering = Pin<Box<dyn Future<Output = Result<Reply, HttpError>> + Send>>;
 struct Route<C> {
     method: Method,
     pattern: &'static str,
+    /// The pattern up to its first name. Each path that fits begins with it.
+    prefix: &'static str,
     segments: Vec<Segment>,
     right: Right<C>,
     body_bytes: usize,
     /// Size of the last answer in bytes.
     last_bytes: AtomicUsize,
+    observed: Observed,
     answer: fn(Arc<C>, Call) -> Answering,
 }
 
@@ -128,10 +133,14 @@ impl<C> std::fmt::Debug for Router<C> {
     }
 }
 
+/// An endpoint of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteId(usize);
+
 /// The endpoint that a path leads to.
 #[derive(Debug)]
 pub struct FoundRoute {
-    route: usize,
+    route: RouteId,
     captures: Vec<String>,
 }
 
@@ -146,6 +155,13 @@ pub enum Missing {
     Method(Vec<Method>),
 }
 
+impl FoundRoute {
+    /// The endpoint.
+    pub fn id(&self) -> RouteId {
+        self.route
+    }
+}
+
 impl<C: Authorise> Router<C> {
     /// An empty table.
     pub fn new() -> Self {
@@ -158,10 +174,12 @@ impl<C: Authorise> Router<C> {
         self.routes.push(Route {
             method: E::METHOD,
             pattern: E::PATH,
+            prefix: E::PATH.split([':', '*']).next().unwrap_or_default(),
             segments: segments(E::PATH),
             right: E::RIGHT,
             body_bytes: E::BODY_BYTES,
             last_bytes: AtomicUsize::new(0),
+            observed: Observed::new(&E::METHOD, E::PATH),
             answer: |context, call| Box::pin(E::answer(context, call)),
         });
         self
@@ -214,6 +232,10 @@ impl<C: Authorise> Router<C> {
         let mut best = (0, 0);
         let mut fitting: Vec<(usize, Fit<'_>)> = Vec::new();
         for (at, route) in self.routes.iter().enumerate() {
+            // Most routes end here: a comparison of bytes is cheaper than `fit`.
+            if !raw_path.starts_with(route.prefix) {
+                continue;
+            }
             let Some(fit) = fit(&route.segments, raw_path) else { continue };
             let rank = (fit.literals, route.segments.len());
             if rank > best {
@@ -232,22 +254,36 @@ impl<C: Authorise> Router<C> {
             return Ok(Err(Missing::Name(self.routes[*at].pattern)));
         }
         let captures = fit.captures.iter().map(|text| super::call::unescape(text, false));
-        Ok(Ok(FoundRoute { route: *at, captures: captures.collect::<Result<_, _>>()? }))
+        Ok(Ok(FoundRoute { route: RouteId(*at), captures: captures.collect::<Result<_, _>>()? }))
     }
 
     /// The pattern of an endpoint, for metrics and logs. It contains no names that users chose.
-    pub fn pattern(&self, found: &FoundRoute) -> &'static str {
-        self.routes[found.route].pattern
+    pub fn pattern(&self, route: RouteId) -> &'static str {
+        self.routes[route.0].pattern
     }
 
     /// The largest body, in bytes, of a request to this endpoint.
     pub fn body_bytes(&self, found: &FoundRoute) -> usize {
-        self.routes[found.route].body_bytes
+        self.routes[found.route.0].body_bytes
     }
 
     /// Size of the endpoint's last answer in bytes. The next one is expected to be as large.
     pub fn last_bytes(&self, found: &FoundRoute) -> &AtomicUsize {
-        &self.routes[found.route].last_bytes
+        &self.routes[found.route.0].last_bytes
+    }
+
+    /// Records the metrics of one request. `None`: no endpoint answered it.
+    pub(super) fn observe(
+        &self,
+        route: Option<RouteId>,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+    ) {
+        match route {
+            Some(route) => self.routes[route.0].observed.record(status, took),
+            None => Observed::new(method, "").record(status, took),
+        }
     }
 
     /// Checks the endpoint's right, then calls the endpoint.
@@ -257,7 +293,7 @@ impl<C: Authorise> Router<C> {
         found: FoundRoute,
         mut call: Call,
     ) -> Result<Reply, HttpError> {
-        let route = &self.routes[found.route];
+        let route = &self.routes[found.route.0];
         call.captures = found.captures;
         // This check comes first, whatever the endpoint reads.
         call.require_default_tenancy()?;
