@@ -490,6 +490,9 @@ impl Drop for Guest {
 impl Held {
     /// Takes more bytes.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+        if bytes == 0 {
+            return Ok(());
+        }
         let Guest { budget, source, id, .. } = &*self.guest;
         let mut inside = budget.inside.lock();
         // An evicted guest holds nothing any more, and gets nothing.
@@ -508,6 +511,9 @@ impl Held {
     /// Frees everything beyond this many bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
+        if less == 0 {
+            return;
+        }
         let Guest { budget, source, id, .. } = &*self.guest;
         let mut inside = budget.inside.lock();
         let Inside { sources, strangers, bytes: all, .. } = &mut *inside;

@@ -243,6 +243,9 @@ pub fn parse_query(query: &str) -> Result<Vec<(String, String)>, HttpError> {
 
 /// Decodes percent escapes; in a query `+` is a space. The result must be UTF-8.
 pub fn unescape(text: &str, query: bool) -> Result<String, HttpError> {
+    if !text.bytes().any(|byte| byte == b'%' || (query && byte == b'+')) {
+        return Ok(text.to_owned());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -21,7 +21,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use concord_runtime::{BoxFuture, Clock, Held, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
 use super::limits::{ANSWER_PROGRESS_BYTES, READ_BYTES, REQUEST_BYTES, USUAL_HEAD_BYTES};
 
@@ -38,7 +38,8 @@ pub(super) struct Patience {
 
 /// A stream behind its gate.
 pub(super) struct Gate<S> {
-    stream: S,
+    /// Limits how much one read may return.
+    stream: Take<S>,
     framing: Framing,
     clock: Arc<dyn Clock>,
     patience: Patience,
@@ -68,13 +69,13 @@ enum Waiting {
     Idle,
 }
 
-impl<S> Gate<S> {
+impl<S: AsyncRead + Unpin> Gate<S> {
     /// A gate whose `held` covers the first request.
     pub(super) fn new(stream: S, clock: Arc<dyn Clock>, patience: Patience, held: Held) -> Self {
         let busy = Arc::new(AtomicUsize::new(0));
         let framing = Framing::default();
         Self {
-            stream,
+            stream: stream.take(0),
             framing,
             clock,
             patience,
@@ -179,11 +180,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         let this = &mut *self;
         let before = buffer.filled().len();
         // The library's buffer grows with the size of reads, and keeps its size for the connection's lifetime.
-        let room = buffer.remaining().min(READ_BYTES);
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
-        let read = Pin::new(&mut this.stream).poll_read(cx, &mut part);
-        let filled = part.filled().len();
-        buffer.advance(filled);
+        this.stream.set_limit(READ_BYTES as u64);
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         match read {
             Poll::Ready(read) => {
                 let new = buffer.filled().len() - before;
@@ -213,14 +211,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let tried = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let tried = Pin::new(self.stream.get_mut()).poll_write(cx, bytes);
         self.watched(cx, tried)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        ready!(Pin::new(self.stream.get_mut()).poll_flush(cx))?;
         // The library flushes when it has written everything.
         (self.stuck, self.writing) = (None, false);
         // The library looked for the next request while it answered this one, and does not look again by itself. So
@@ -230,7 +228,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -238,12 +236,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let tried = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        let tried = Pin::new(self.stream.get_mut()).poll_write_vectored(cx, parts);
         self.watched(cx, tried)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 }
 
@@ -412,7 +410,7 @@ impl Head {
 mod tests {
     use concord_runtime::{Budget, ManualClock, Source};
     use futures::FutureExt as _;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
 

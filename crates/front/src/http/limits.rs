@@ -15,7 +15,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of the request line and all headers, unless `http_config.max_header_bytes` is set.
 pub const HEADER_BYTES: usize = 64 * 1024;
-/// Number of headers in a request.
+/// Number of headers in a request. This is the library's limit; a set one would cost memory for each request.
 pub const HEADERS: usize = 100;
 /// Bytes of a request's body, unless the endpoint states another limit.
 pub const BODY_BYTES: usize = 512 * 1024;

@@ -271,7 +271,6 @@ impl<C: Authorise> Http<C> {
             // Go writes headers in this case, and scripts search for `X-Consul-Index`.
             .title_case_headers(true)
             .max_buf_size(self.settings.header_bytes.max(8 * 1024))
-            .max_headers(limits::HEADERS)
             .serve_connection(TokioIo::new(gate), service);
         tokio::pin!(connection);
         let served = tokio::select! {
