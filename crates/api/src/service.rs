@@ -10,6 +10,7 @@ use concord_model::Datacenter;
 use concord_model::catalog::{self, NodeScope, ServiceInstance};
 use concord_model::proxy::ServiceKind;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::catalog::{Locality, Node, shown_namespace, shown_partition, shown_peer};
 use crate::content_hash::{Hashed as _, hashed};
@@ -264,6 +265,61 @@ hashed!(AgentService is "AgentService":
     // The hash is computed before this field is set.
     with "ContentHash" String::new();
     without content_hash, namespace, partition, datacenter, locality);
+
+// === selectors of filters ===
+
+impl NodeService {
+    /// What a filter can select: every member with an example of its value. `"*"` stands for any key of a map. Free
+    /// settings cannot be selected, as in Consul.
+    pub fn selectors() -> Value {
+        json!({
+            "Kind": "", "ID": "", "Service": "", "Tags": [""], "Address": "",
+            "TaggedAddresses": {"*": {"Address": "", "Port": 0}}, "Meta": {"*": ""}, "Port": 0, "SocketPath": "",
+            "Weights": {"Passing": 0, "Warning": 0}, "EnableTagOverride": false,
+            "Locality": {"Region": "", "Zone": ""}, "Connect": {"Native": false}, "Namespace": "", "Partition": "",
+            "PeerName": "", "CreateIndex": 0, "ModifyIndex": 0,
+            "Proxy": {
+                "DestinationServiceName": "", "DestinationServiceID": "", "LocalServiceAddress": "",
+                "LocalServicePort": 0, "LocalServiceSocketPath": "", "Mode": "", "MeshGateway": {"Mode": ""},
+                "Upstreams": [{
+                    "DestinationType": "", "DestinationNamespace": "", "DestinationPartition": "",
+                    "DestinationPeer": "", "DestinationName": "", "Datacenter": "", "LocalBindAddress": "",
+                    "LocalBindPort": 0, "LocalBindSocketPath": "", "LocalBindSocketMode": "",
+                    "MeshGateway": {"Mode": ""},
+                }],
+            },
+        })
+    }
+}
+
+impl ServiceNode {
+    /// What a filter can select, as in [`NodeService::selectors`].
+    pub fn selectors() -> Value {
+        let mut flat = json!({
+            "ID": "", "Node": "", "Address": "", "Datacenter": "", "TaggedAddresses": {"*": ""},
+            "NodeMeta": {"*": ""},
+        });
+        for (name, example) in NodeService::selectors().as_object().into_iter().flatten() {
+            let name = match name.as_str() {
+                "Service" => "ServiceName",
+                "PeerName" | "Namespace" | "Partition" | "CreateIndex" | "ModifyIndex" => name,
+                _ => &format!("Service{name}"),
+            };
+            flat[name] = example.clone();
+        }
+        flat
+    }
+}
+
+impl AgentService {
+    /// What a filter can select, as in [`NodeService::selectors`].
+    pub fn selectors() -> Value {
+        let mut shape = NodeService::selectors();
+        shape["ContentHash"] = json!("");
+        shape["Datacenter"] = json!("");
+        shape
+    }
+}
 
 // === conversions ===
 

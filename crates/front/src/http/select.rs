@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use concord_api::service::{AgentService, NodeService, ServiceNode};
 use concord_filter::{Expression, Selectable, Selected};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,15 +23,15 @@ const fn shape(make: fn() -> Value) -> Shape {
 /// `catalog/nodes`.
 pub(crate) static NODE: Shape = shape(node);
 /// `catalog/service`, `catalog/connect`.
-pub(crate) static SERVICE_NODE: Shape = shape(service_node);
+pub(crate) static SERVICE_NODE: Shape = shape(ServiceNode::selectors);
 /// Services of `catalog/node` and `catalog/node-services`.
-pub(crate) static NODE_SERVICE: Shape = shape(node_service);
+pub(crate) static NODE_SERVICE: Shape = shape(NodeService::selectors);
 /// Checks of `health/…` and `agent/checks`.
 pub(crate) static CHECK: Shape = shape(check);
 /// `health/service`, `health/connect`.
 pub(crate) static SERVICE_ENTRY: Shape = shape(service_entry);
 /// `agent/services`.
-pub(crate) static AGENT_SERVICE: Shape = shape(agent_service);
+pub(crate) static AGENT_SERVICE: Shape = shape(AgentService::selectors);
 /// `agent/members`.
 pub(crate) static MEMBER: Shape = shape(member);
 /// `connect/intentions`.
@@ -125,51 +126,11 @@ fn whole<'a>(shape: &'a Value, value: Option<&'a Value>) -> Selected<'a> {
     }
 }
 
-fn addresses() -> Value {
-    json!({"*": {"Address": "", "Port": 0}})
-}
-
-fn locality() -> Value {
-    json!({"Region": "", "Zone": ""})
-}
-
 fn node() -> Value {
     json!({
         "ID": "", "Node": "", "Address": "", "Datacenter": "", "Partition": "", "PeerName": "",
-        "TaggedAddresses": {"*": ""}, "Meta": {"*": ""}, "Locality": locality(), "CreateIndex": 0, "ModifyIndex": 0,
-    })
-}
-
-/// `Config` of a proxy has free content and cannot be selected, as in Consul.
-fn proxy() -> Value {
-    json!({
-        "DestinationServiceName": "", "DestinationServiceID": "", "LocalServiceAddress": "", "LocalServicePort": 0,
-        "LocalServiceSocketPath": "", "Mode": "", "MeshGateway": {"Mode": ""},
-        "Upstreams": [{
-            "DestinationType": "", "DestinationNamespace": "", "DestinationPartition": "", "DestinationPeer": "",
-            "DestinationName": "", "Datacenter": "", "LocalBindAddress": "", "LocalBindPort": 0,
-            "LocalBindSocketPath": "", "LocalBindSocketMode": "", "MeshGateway": {"Mode": ""},
-        }],
-    })
-}
-
-fn node_service() -> Value {
-    json!({
-        "Kind": "", "ID": "", "Service": "", "Tags": [""], "Address": "", "TaggedAddresses": addresses(),
-        "Meta": {"*": ""}, "Port": 0, "SocketPath": "", "Weights": {"Passing": 0, "Warning": 0},
-        "EnableTagOverride": false, "Locality": locality(), "Proxy": proxy(), "Connect": {"Native": false},
-        "Namespace": "", "Partition": "", "PeerName": "", "CreateIndex": 0, "ModifyIndex": 0,
-    })
-}
-
-fn service_node() -> Value {
-    json!({
-        "ID": "", "Node": "", "Address": "", "Datacenter": "", "TaggedAddresses": {"*": ""}, "NodeMeta": {"*": ""},
-        "ServiceKind": "", "ServiceID": "", "ServiceName": "", "ServiceTags": [""], "ServiceAddress": "",
-        "ServiceTaggedAddresses": addresses(), "ServiceWeights": {"Passing": 0, "Warning": 0},
-        "ServiceMeta": {"*": ""}, "ServicePort": 0, "ServiceSocketPath": "", "ServiceEnableTagOverride": false,
-        "ServiceProxy": proxy(), "ServiceConnect": {"Native": false}, "ServiceLocality": locality(), "PeerName": "",
-        "Namespace": "", "Partition": "", "CreateIndex": 0, "ModifyIndex": 0,
+        "TaggedAddresses": {"*": ""}, "Meta": {"*": ""}, "Locality": {"Region": "", "Zone": ""}, "CreateIndex": 0,
+        "ModifyIndex": 0,
     })
 }
 
@@ -182,14 +143,7 @@ fn check() -> Value {
 }
 
 fn service_entry() -> Value {
-    json!({"Node": node(), "Service": node_service(), "Checks": [check()]})
-}
-
-fn agent_service() -> Value {
-    let mut shape = node_service();
-    shape["ContentHash"] = json!("");
-    shape["Datacenter"] = json!("");
-    shape
+    json!({"Node": node(), "Service": NodeService::selectors(), "Checks": [check()]})
 }
 
 fn member() -> Value {

@@ -4,7 +4,6 @@ use concord_api::agent::Member;
 use concord_api::catalog::Node;
 use concord_api::health::{HealthCheck, ServiceEntry};
 use concord_api::intention::Intention;
-use concord_api::service::{AgentService, NodeService, ServiceNode};
 
 use super::*;
 
