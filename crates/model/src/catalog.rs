@@ -160,6 +160,15 @@ impl ServiceInstance {
         }
     }
 
+    /// About how many bytes of memory it holds.
+    pub fn held_bytes(&self) -> usize {
+        let meta = self.meta.iter().map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>();
+        let tagged = self.tagged_addresses.iter().map(|(tag, one)| 64 + tag.len() + one.address.len());
+        let tags = self.tags.iter().map(|tag| 24 + tag.len()).sum::<usize>();
+        let upstreams = self.proxy.as_ref().map_or(0, |proxy| 256 + 512 * proxy.upstreams.len());
+        512 + meta + tagged.sum::<usize>() + tags + upstreams
+    }
+
     /// The service of this instance, on a node in `scope`.
     pub fn service_ref(&self, scope: &NodeScope) -> ServiceRef {
         ServiceRef {

@@ -6,7 +6,7 @@ use concord_rpc::request::{InstanceHealth, ServiceHealth};
 use concord_rpc::{Caller, Consistency};
 
 use crate::cache::cached::fewer;
-use crate::cache::weight::{check_bytes, node_bytes, service_bytes};
+use crate::cache::weight::{check_bytes, node_bytes};
 use crate::cache::{Cached, Shared};
 
 impl Cached for ServiceHealth {
@@ -33,5 +33,5 @@ impl Cached for ServiceHealth {
 }
 
 fn instance_bytes(one: &InstanceHealth) -> usize {
-    node_bytes(&one.node) + service_bytes(&one.service) + one.checks.iter().map(check_bytes).sum::<usize>()
+    node_bytes(&one.node) + one.service.held_bytes() + one.checks.iter().map(check_bytes).sum::<usize>()
 }

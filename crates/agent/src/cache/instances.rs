@@ -6,7 +6,7 @@ use concord_rpc::request::{InstanceOnNode, ListInstances};
 use concord_rpc::{Caller, Consistency};
 
 use crate::cache::cached::fewer;
-use crate::cache::weight::{node_bytes, service_bytes};
+use crate::cache::weight::node_bytes;
 use crate::cache::{Cached, Shared};
 
 impl Cached for ListInstances {
@@ -24,7 +24,7 @@ impl Cached for ListInstances {
     }
 
     fn bytes(instances: &Vec<InstanceOnNode>) -> usize {
-        instances.iter().map(|one| node_bytes(&one.node) + service_bytes(&one.service)).sum()
+        instances.iter().map(|one| node_bytes(&one.node) + one.service.held_bytes()).sum()
     }
 
     fn less_for(&self, instances: &Vec<InstanceOnNode>, caller: &Caller) -> Option<Vec<InstanceOnNode>> {

@@ -1,6 +1,6 @@
 //! The approximate size of records, for the questions that cache them.
 
-use concord_model::catalog::{Check, Node, ServiceInstance};
+use concord_model::catalog::{Check, Node};
 use concord_model::intention::{ServiceIntentions, SourceIntention};
 
 /// Counts an entry twice: as it is, and compiled.
@@ -12,13 +12,6 @@ pub(super) fn intention_bytes(entry: &ServiceIntentions) -> usize {
 pub(super) fn node_bytes(node: &Node) -> usize {
     let pairs = node.meta.iter().chain(&node.tagged_addresses);
     256 + pairs.map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>()
-}
-
-pub(super) fn service_bytes(service: &ServiceInstance) -> usize {
-    let pairs = service.meta.iter().map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>();
-    let tags = service.tags.iter().map(|tag| 24 + tag.len()).sum::<usize>();
-    let upstreams = service.proxy.as_ref().map_or(0, |proxy| 256 + 512 * proxy.upstreams.len());
-    512 + pairs + tags + upstreams
 }
 
 pub(super) fn check_bytes(check: &Check) -> usize {
