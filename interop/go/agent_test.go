@@ -331,11 +331,46 @@ var serviceParts = []part{
 		must(t, c.Agent().ServiceRegisterOpts(service("third"), api.ServiceRegisterOpts{ReplaceExistingChecks: true}))
 		want(t, "checks of the last", count(), 1)
 	}},
+	{"ports by name", func(t *testing.T, c *api.Client) {
+		ports := api.ServicePorts{{Name: "http", Port: 8080, Default: true}, {Name: "metrics", Port: 9090}}
+		check := func(found *api.AgentService) {
+			want(t, "ports", len(found.Ports), 2)
+			want(t, "default port", found.Ports[0], ports[0])
+			want(t, "other port", found.Ports[1], ports[1])
+			want(t, "port", found.Port, 8080)
+		}
+		register(t, c, &api.AgentServiceRegistration{Name: "ported", Ports: ports})
+		service, _, err := c.Agent().Service("ported", nil)
+		must(t, err)
+		check(service)
+		var shown *api.AgentService
+		eventually(t, func() error {
+			found, _, err := c.Health().Service("ported", "", false, nil)
+			if err != nil {
+				return err
+			}
+			if len(found) != 1 {
+				return same("instances", len(found), 1)
+			}
+			shown = found[0].Service
+			return nil
+		})
+		check(shown)
+		// What was read may be written elsewhere.
+		_, err = c.Catalog().Register(&api.CatalogRegistration{Node: "ported-node", Address: "192.0.2.7", Service: shown}, nil)
+		must(t, err)
+		listed, _, err := c.Catalog().NodeServiceList("ported-node", nil)
+		must(t, err)
+		check(listed.Services[0])
+		_, err = c.Catalog().Deregister(&api.CatalogDeregistration{Node: "ported-node"}, nil)
+		must(t, err)
+	}},
 	{"what cannot be is refused", func(t *testing.T, c *api.Client) {
 		wantCode(t, c.Agent().ServiceRegister(&api.AgentServiceRegistration{Port: 1}), 400, "Missing service name")
 		wantCode(t, c.Agent().ServiceRegister(&api.AgentServiceRegistration{Name: "x", Address: "0.0.0.0"}), 400, "address")
 		wantCode(t, c.Agent().ServiceRegister(&api.AgentServiceRegistration{Name: "x", Kind: api.ServiceKindConnectProxy, Port: 1}), 400, "")
 		wantCode(t, c.Agent().ServiceRegister(&api.AgentServiceRegistration{Name: "x", Meta: map[string]string{"consul-x": "y"}}), 400, "")
+		wantCode(t, c.Agent().ServiceRegister(&api.AgentServiceRegistration{Name: "x", Ports: api.ServicePorts{{Name: "a", Port: 1}}}), 400, "marked as Default")
 		wantCode(t, c.Agent().ServiceDeregister("nobody"), 404, "")
 		_, _, err := c.Agent().Service("nobody", nil)
 		wantCode(t, err, 404, "unknown service ID")

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::catalog::{Locality, Node, shown_namespace, shown_partition, shown_peer};
-use crate::content_hash::{Hashed as _, hashed};
+use crate::content_hash::{Hashed as _, hashed, pair};
 use crate::proxy::{AgentProxy, CatalogProxy};
 use crate::shape::{is_default, null_default, null_if_empty};
 
@@ -28,6 +28,18 @@ pub struct ServiceAddress {
     pub address: String,
     /// Port.
     pub port: u16,
+}
+
+/// One of an instance's several ports, as it is written and shown.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ServicePort {
+    /// Its name.
+    pub name: String,
+    /// The port.
+    pub port: u16,
+    /// Whether it is also the instance's `Port`.
+    pub default: bool,
 }
 
 /// Weights of an instance.
@@ -90,6 +102,9 @@ pub struct ServiceNode {
     pub service_meta: BTreeMap<String, String>,
     /// Port.
     pub service_port: u16,
+    /// Ports by name.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub service_ports: Vec<ServicePort>,
     /// Unix socket.
     pub service_socket_path: String,
     /// Whether tags that are changed in the catalog win.
@@ -141,6 +156,9 @@ pub struct NodeService {
     /// Port; left out if there is none.
     #[serde(skip_serializing_if = "is_default")]
     pub port: u16,
+    /// Ports by name.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ServicePort>,
     /// Unix socket.
     #[serde(skip_serializing_if = "is_default")]
     pub socket_path: String,
@@ -210,6 +228,9 @@ pub struct AgentService {
     pub meta: BTreeMap<String, String>,
     /// Port.
     pub port: u16,
+    /// Ports by name.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ServicePort>,
     /// Address; empty means the agent's.
     pub address: String,
     /// Unix socket.
@@ -255,6 +276,7 @@ pub struct AgentService {
 }
 
 hashed!(ServiceAddress is "ServiceAddress": address "Address", port "Port");
+hashed!(ServicePort is "ServicePort": name "Name", port "Port", default "Default");
 hashed!(Weights is "AgentWeights": passing "Passing", warning "Warning");
 hashed!(ServiceConnect is "AgentServiceConnect": native "Native"; with "SidecarService" None::<bool>);
 hashed!(AgentService is "AgentService":
@@ -264,7 +286,7 @@ hashed!(AgentService is "AgentService":
     connect "Connect", peer_name "PeerName";
     // The hash is computed before this field is set.
     with "ContentHash" String::new();
-    without content_hash, namespace, partition, datacenter, locality);
+    without ports, content_hash, namespace, partition, datacenter, locality);
 
 // === selectors of filters ===
 
@@ -333,6 +355,18 @@ impl ServiceAddress {
     }
 }
 
+impl ServicePort {
+    fn from_model(port: &catalog::ServicePort) -> Self {
+        let catalog::ServicePort { name, port, default } = port;
+        Self { name: name.clone(), port: *port, default: *default }
+    }
+
+    pub(crate) fn to_model(&self) -> catalog::ServicePort {
+        let Self { name, port, default } = self;
+        catalog::ServicePort { name: name.clone(), port: *port, default: *default }
+    }
+}
+
 impl Weights {
     pub(crate) fn from_model(weights: catalog::Weights) -> Self {
         let catalog::Weights { passing, warning } = weights;
@@ -351,6 +385,7 @@ impl NodeService {
             tags,
             address,
             port,
+            ports,
             socket_path,
             tagged_addresses,
             meta,
@@ -370,6 +405,7 @@ impl NodeService {
             tagged_addresses: ServiceAddress::all_from_model(tagged_addresses),
             meta: meta.clone(),
             port: *port,
+            ports: ports.iter().map(ServicePort::from_model).collect(),
             socket_path: socket_path.clone(),
             weights: Weights::from_model(*weights),
             enable_tag_override: *enable_tag_override,
@@ -406,6 +442,7 @@ impl ServiceNode {
             service_weights: service.weights,
             service_meta: service.meta,
             service_port: service.port,
+            service_ports: service.ports,
             service_socket_path: service.socket_path,
             service_enable_tag_override: service.enable_tag_override,
             service_proxy: service.proxy,
@@ -451,6 +488,7 @@ impl AgentService {
             tagged_addresses,
             meta,
             port,
+            ports,
             socket_path,
             weights,
             enable_tag_override,
@@ -470,6 +508,7 @@ impl AgentService {
             tags,
             meta,
             port,
+            ports,
             address,
             socket_path,
             tagged_addresses,
@@ -491,7 +530,9 @@ impl AgentService {
     /// The service with the hash of its content, which hash-based blocking queries compare.
     #[must_use]
     pub fn hashed(mut self) -> Self {
-        self.content_hash = format!("{:x}", self.content_hash());
+        // Consul 1.21 knows no ports by name: without them the hash is that of 1.21, with them that of no version.
+        let ports = if self.ports.is_empty() { 0 } else { pair("Ports", &self.ports) };
+        self.content_hash = format!("{:x}", self.content_hash() ^ ports);
         self
     }
 }

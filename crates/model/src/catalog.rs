@@ -71,6 +71,18 @@ pub struct ServiceAddress {
     pub port: u16,
 }
 
+/// One of an instance's several ports.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ServicePort {
+    /// Its name, unique in the instance.
+    pub name: String,
+    /// The port.
+    pub port: u16,
+    /// Whether it is also the instance's `port`. Exactly one is.
+    pub default: bool,
+}
+
 /// Weights of an instance in DNS answers and load balancing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Weights {
@@ -108,6 +120,9 @@ pub struct ServiceInstance {
     /// Its port. 0 if it has none.
     #[serde(default)]
     pub port: u16,
+    /// Its ports by name. Empty if it has one at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ServicePort>,
     /// Path of a unix socket, instead of address and port. Empty if there is none.
     #[serde(default)]
     pub socket_path: String,
@@ -148,6 +163,7 @@ impl ServiceInstance {
             tags: Vec::new(),
             address: String::new(),
             port: 0,
+            ports: Vec::new(),
             socket_path: String::new(),
             tagged_addresses: BTreeMap::new(),
             meta: BTreeMap::new(),
@@ -165,8 +181,9 @@ impl ServiceInstance {
         let meta = self.meta.iter().map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>();
         let tagged = self.tagged_addresses.iter().map(|(tag, one)| 64 + tag.len() + one.address.len());
         let tags = self.tags.iter().map(|tag| 24 + tag.len()).sum::<usize>();
+        let ports = self.ports.iter().map(|port| 32 + port.name.len()).sum::<usize>();
         let upstreams = self.proxy.as_ref().map_or(0, |proxy| 256 + 512 * proxy.upstreams.len());
-        512 + meta + tagged.sum::<usize>() + tags + upstreams
+        512 + meta + tagged.sum::<usize>() + tags + ports + upstreams
     }
 
     /// The service of this instance, on a node in `scope`.

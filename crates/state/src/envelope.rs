@@ -15,8 +15,9 @@ use crate::limits::{COMMAND_BYTES_MAX, DEPTH_MAX};
 /// The newest log format that this version reads; it writes this one.
 pub const FORMAT: u32 = 1;
 /// The newest rule set that this version supports. Since rule set 2, a configuration entry must be consistent with
-/// the stored ones. Since 3, the data of a CA provider names its kind.
-pub const RULE_SET: u32 = 3;
+/// the stored ones. Since 3, the data of a CA provider names its kind. Since 4, an instance
+/// may have several ports.
+pub const RULE_SET: u32 = 4;
 
 /// A command with everything needed to apply it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -1,8 +1,8 @@
 //! Service definitions, as bodies and as blocks of a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use concord_model::catalog::{Locality, ServiceAddress, ServiceInstance, Weights};
+use concord_model::catalog::{self, Locality, ServiceAddress, ServiceInstance, Weights};
 use concord_model::proxy::ServiceKind;
 use concord_model::registration::{CheckSpec, LocalService};
 use concord_model::{InstanceId, Secret, ServiceName, Stamp};
@@ -17,6 +17,7 @@ use super::proxy::{self, ProxyDefinition};
 use crate::decode::{self, REQUEST_DECODE_FAILED};
 use crate::fault::{Fault, Faults};
 use crate::limits::CHECKS_MAX;
+use crate::service::ServicePort;
 use crate::shape::{exposed, null_default, secret};
 
 /// Declares the two ways to write an instance from the members that both have.
@@ -82,6 +83,9 @@ written! {
     meta: BTreeMap<String, String>,
     /// Port.
     port: i64,
+    /// Ports by name, instead of one port.
+    #[serde(deserialize_with = "null_default")]
+    ports: Vec<ServicePort>,
     /// Unix socket, instead of address and port.
     socket_path: String,
     /// Weights.
@@ -267,7 +271,9 @@ impl ServiceDefinition {
             ServiceKind::Typical
         });
         field::meta("Meta", &self.meta, faults);
-        let port = field::port("Port", self.port, faults);
+        let ports = self.resolve_ports(faults);
+        let default = ports.iter().find(|port| port.default).map(|port| port.port);
+        let port = default.unwrap_or_else(|| field::port("Port", self.port, faults));
         self.check_address(faults);
         let proxy = self.proxy.as_ref().map(|proxy| proxy.resolve(faults));
         proxy::validate(kind, proxy.as_ref(), faults);
@@ -283,6 +289,7 @@ impl ServiceDefinition {
             tags: self.tags.clone(),
             address: self.address.clone(),
             port,
+            ports,
             socket_path: self.socket_path.clone(),
             tagged_addresses,
             meta: self.meta.clone(),
@@ -299,7 +306,7 @@ impl ServiceDefinition {
         if field::is_any_address(&self.address) {
             faults.push(Fault::rule("Address", "Invalid service address"));
         }
-        let reachable_by_ip = !self.address.is_empty() || self.port != 0;
+        let reachable_by_ip = !self.address.is_empty() || self.port != 0 || !self.ports.is_empty();
         if !self.socket_path.is_empty() && reachable_by_ip {
             let text = format!(
                 "service {} cannot have both socket path {} and address/port",
@@ -362,6 +369,36 @@ impl ServiceDefinition {
                 warning: field::weight("Weights.Warning", warning.unwrap_or(1), 0, faults),
             },
         }
+    }
+
+    /// The ports by name, by Consul's rules. `Port` may repeat the default one, since answers show both.
+    fn resolve_ports(&self, faults: &mut Vec<Fault>) -> Vec<catalog::ServicePort> {
+        let mut rule = |text: String| faults.push(Fault::rule("Ports", text));
+        let mut names = BTreeSet::new();
+        for ServicePort { name, port, .. } in &self.ports {
+            if name.trim().is_empty() {
+                rule("Ports.Name cannot be empty".to_owned());
+            } else if !names.insert(name) {
+                rule(format!("Ports.Name {name:?} has to be unique"));
+            }
+            if *port == 0 {
+                rule("Ports.Port must be non-zero".to_owned());
+            }
+        }
+        let mut defaults = self.ports.iter().filter(|port| port.default);
+        match (defaults.next(), defaults.next()) {
+            (_, Some(_)) => rule("only one port can be marked as default".to_owned()),
+            (None, None) if !self.ports.is_empty() => {
+                rule("one of the Ports must be marked as Default".to_owned());
+            }
+            (Some(one), None) if ![0, one.port.into()].contains(&self.port) => {
+                rule(
+                    "Port and Ports cannot both be set; mark one of the Ports as Default instead".to_owned(),
+                );
+            }
+            (_, None) => {}
+        }
+        self.ports.iter().map(ServicePort::to_model).collect()
     }
 
     fn resolve_tagged(&self, faults: &mut Vec<Fault>) -> BTreeMap<String, ServiceAddress> {

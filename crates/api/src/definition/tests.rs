@@ -299,6 +299,24 @@ fn a_check_of_its_own_needs_a_name() {
 }
 
 #[test]
+fn the_default_of_several_ports_is_the_port() {
+    let body = r#"{"Name":"web","Connect":{"SidecarService":{}},"Ports":[{"Name":"metrics","Port":9090},
+        {"Name":"http","Port":8080,"Default":true},{"Name":"grpc","Port":8080}]}"#;
+    let (service, sidecar) = expanded(body);
+    assert_eq!(service.service.port, 8080);
+    let named: Vec<_> = service.service.ports.iter().map(|port| (port.name.as_str(), port.port)).collect();
+    assert_eq!(named, [("metrics", 9090), ("http", 8080), ("grpc", 8080)], "in the order given");
+    assert_eq!(sidecar.service.proxy.unwrap().local_service_port, 8080);
+    assert!(sidecar.service.ports.is_empty(), "they are its service's");
+    let file = resolved(r#"{"Name":"web","Port":8080,"Ports":[{"Name":"http","Port":8080,"Default":true}]}"#);
+    assert_eq!(
+        (file.service.port, file.service.ports.len()),
+        (8080, 1),
+        "what answers show may be sent back"
+    );
+}
+
+#[test]
 fn services_that_cannot_be_are_refused() {
     refused("{}", 400, "Missing service name");
     refused(r#"{"Name":"web","Address":"0.0.0.0"}"#, 400, "Invalid service address");
@@ -341,6 +359,34 @@ fn services_that_cannot_be_are_refused() {
             "{failed}Invalid Namespace(team): Namespaces is a Consul Enterprise feature; Invalid Partition(p): \
              Partitions is a Consul Enterprise feature"
         ),
+    );
+    let ports = |ports: &str, why: &str| {
+        refused(&format!(r#"{{"Name":"web",{ports}}}"#), 400, &format!("{failed}{why}"));
+    };
+    let http = r#"{"Name":"http","Port":80,"Default":true}"#;
+    ports(r#""Ports":[{"Name":"a","Port":1}]"#, "one of the Ports must be marked as Default");
+    ports(
+        &format!(r#""Ports":[{http},{{"Name":"http","Port":81}}]"#),
+        r#"Ports.Name "http" has to be unique"#,
+    );
+    ports(&format!(r#""Ports":[{http},{{"Name":" ","Port":81}}]"#), "Ports.Name cannot be empty");
+    ports(&format!(r#""Ports":[{http},{{"Name":"b"}}]"#), "Ports.Port must be non-zero");
+    for port in ["70000", "-1"] {
+        let body = format!(r#"{{"Name":"web","Ports":[{http},{{"Name":"b","Port":{port}}}]}}"#);
+        let said = ServiceDefinition::decode(body.as_bytes()).unwrap_err().to_string();
+        assert!(said.contains("Ports[1].Port: ") && said.contains(port), "{said}");
+    }
+    ports(
+        &format!(r#""Ports":[{http},{{"Name":"b","Port":81,"Default":true}}]"#),
+        "only one port can be marked as default",
+    );
+    ports(
+        &format!(r#""Port":8080,"Ports":[{http}]"#),
+        "Port and Ports cannot both be set; mark one of the Ports as Default instead",
+    );
+    ports(
+        &format!(r#""SocketPath":"/s","Ports":[{http}]"#),
+        "service web cannot have both socket path /s and address/port",
     );
     assert!(resolve(r#"{"Name":"web","Namespace":"default","Partition":"default"}"#).is_ok());
     assert!(resolve(r#"{"Name":"a/b"}"#).is_err() && resolve(r#"{"Name":"*"}"#).is_err());

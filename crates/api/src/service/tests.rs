@@ -54,19 +54,38 @@ fn the_hash_follows_the_content() {
     );
 }
 
+#[test]
+fn ports_by_name_stand_behind_the_port() {
+    let ports = |metrics: u16| {
+        let ports =
+            format!(r#"[{{"Name":"http","Port":80,"Default":true}},{{"Name":"m","Port":{metrics}}}]"#);
+        service(&format!(r#"{{"Name":"web","Ports":{ports}}}"#))
+    };
+    printed(
+        &ports(90),
+        r#"{"ID":"web","Service":"web","Tags":[],"Meta":{},"Port":80,
+        "Ports":[{"Name":"http","Port":80,"Default":true},{"Name":"m","Port":90,"Default":false}],"Address":"",
+        "Weights":{"Passing":1,"Warning":1},"EnableTagOverride":false,"Datacenter":"dc1"}"#,
+    );
+    let hash = |service: AgentService| service.hashed().content_hash;
+    assert_eq!(hash(ports(90)), hash(ports(90)));
+    assert_ne!(hash(ports(90)), hash(ports(91)));
+    assert_ne!(hash(ports(90)), hash(service(r#"{"Name":"web","Port":80}"#)));
+}
+
 /// A member that one shape forgets would be lost to those who ask there.
 #[test]
 fn every_shape_shows_all_that_an_instance_says() {
     let said = r#""ID":"p1","Kind":"connect-proxy","Tags":["a"],"Address":"10.0.0.1",
         "TaggedAddresses":{"lan":{"Address":"10.0.0.2","Port":80}},"Meta":{"a":"b"},"Port":80,
-        "Weights":{"Passing":2,"Warning":1},"EnableTagOverride":true,"Locality":{"Region":"r","Zone":"z"},
+        "Ports":[{"Name":"http","Port":80,"Default":true},{"Name":"metrics","Port":90}],"Weights":{"Passing":2,"Warning":1},"EnableTagOverride":true,"Locality":{"Region":"r","Zone":"z"},
         "Proxy":{"DestinationServiceName":"web"}"#;
     let body = format!(r#"{{"Node":"n","Address":"10.0.0.1","Service":{{"Service":"p",{said}}}}}"#);
     let written = RegisterBody::decode(body.as_bytes()).unwrap().resolve(&"dc1".parse().unwrap()).unwrap();
     let (node, instance) = (written.node, written.service.unwrap());
     let at_agent = service(&format!(r#"{{"Name":"p",{said}}}"#));
     assert_eq!(at_agent, AgentService::from_model(&node.scope, &node.datacenter, &instance));
-    let members = |shape: serde_json::Value| shape.as_object().unwrap().clone();
+    let members = |shape: Value| shape.as_object().unwrap().clone();
     let at_agent = members(serde_json::to_value(at_agent).unwrap());
     let flat = members(serde_json::to_value(ServiceNode::from_model(&node, &instance)).unwrap());
     for (name, value) in

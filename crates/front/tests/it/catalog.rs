@@ -26,6 +26,37 @@ fn names<'a>(list: &'a Value, field: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
+async fn ports_by_name_are_shown_wherever_their_service_is() {
+    let world = Setup::default().start().await;
+    let written = json!([{"Name": "http", "Port": 8080, "Default": true}, {"Name": "metrics", "Port": 9090}]);
+    let shown = json!([{"Name": "http", "Port": 8080, "Default": true},
+                       {"Name": "metrics", "Port": 9090, "Default": false}]);
+    let record =
+        json!({"Node": "n2", "Address": "10.0.0.2", "Service": {"Service": "far", "Ports": written}});
+    world.put("/v1/catalog/register", record.to_string()).ok().await;
+    let body = json!({"Name": "web", "Ports": written}).to_string();
+    world.put("/v1/agent/service/register", body).ok().await;
+    let is = |value: &Value, port: &str, ports: &str| {
+        assert_eq!((&value[port], &value[ports]), (&json!(8080), &shown));
+    };
+    is(&world.get("/v1/agent/services").json().await["web"], "Port", "Ports");
+    is(&world.get("/v1/agent/service/web").json().await, "Port", "Ports");
+    for name in ["far", "web"] {
+        let path = format!("/v1/catalog/service/{name}");
+        world.until(&path, "", |answer| answer.body.contains("9090")).await;
+        is(&world.get(&path).json().await[0], "ServicePort", "ServicePorts");
+        let health = world.get(&format!("/v1/health/service/{name}")).json().await;
+        is(&health[0]["Service"], "Port", "Ports");
+    }
+    is(&world.get("/v1/catalog/node/n2").json().await["Services"]["far"], "Port", "Ports");
+    is(&world.get("/v1/catalog/node-services/n2").json().await["Services"][0], "Port", "Ports");
+    // Consul's filters do not know them.
+    let filtered = world.get("/v1/catalog/node-services/n2?filter=Ports+is+empty").send().await;
+    assert_eq!(filtered.status, 500);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn records_are_shown_in_every_view() {
     let world = Setup::default().start().await;
     fill(&world).await;

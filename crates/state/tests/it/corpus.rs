@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use concord_model::ca::ProviderRecord;
-use concord_model::catalog::{CheckStatus, Registered, Registration, SERF_HEALTH};
+use concord_model::catalog::{CheckStatus, NodeScope, Registered, Registration, SERF_HEALTH, ServicePort};
 use concord_model::entry::*;
 use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
@@ -227,6 +227,30 @@ fn entries_of_every_kind_are_read_as_they_were_meant() {
         // Written under the rule set of the version that introduced the kind.
         assert_eq!(read, Envelope { rule_set: read.rule_set, ..envelope }, "{name}");
     }
+}
+
+/// A registration since an instance may have several ports.
+fn with_ports() -> Registration {
+    let mut service = instance("web", "web");
+    service.ports = vec![
+        ServicePort { name: "http".to_owned(), port: 8080, default: true },
+        ServicePort { name: "metrics".to_owned(), port: 9090, default: false },
+    ];
+    Registration { service: Some(service), ..register(node("n1", None)) }
+}
+
+#[test]
+fn ports_by_name_are_read_and_outlive_a_snapshot() {
+    let envelope = Envelope::new(with_ports(), Timestamp::from_secs(1_700_000_000), None);
+    let bytes = committed("format-1/Register.ports.command", &envelope.encode().unwrap());
+    assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 4, ..envelope.clone() });
+
+    let mut store = Store::new();
+    store.apply_envelope(1, &envelope).unwrap();
+    let mut restored = Store::new();
+    restored.restore(&store.view().snapshot(4).unwrap()).unwrap();
+    let services = restored.view().read().node_services(&NodeScope::default(), &node_name("n1"));
+    assert_eq!(services[0].ports, with_ports().service.unwrap().ports);
 }
 
 /// A provider's data since records name their kind.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord_config::section::CheckSection;
-use concord_model::catalog::{CheckStatus, Registered};
+use concord_model::catalog::{CheckStatus, Registered, ServiceInstance, ServicePort};
 use concord_model::registration::{CheckSpec, Every, LocalService, Probe};
 use concord_model::{CheckId, Datacenter, NodeName};
 use concord_rpc::request::NodeRecords;
@@ -173,6 +173,23 @@ fn a_change_while_it_is_being_told_is_told_again() {
     set(&mut local, "web", None, Source::Api, vec![check("c", Some("web"))]);
     done(&mut local, &covers, Outcome::Told);
     assert_eq!(drain(&mut local, &mut remote, ""), ["default: service web, check c"]);
+}
+
+#[test]
+fn other_ports_in_the_catalog_are_put_right() {
+    let (mut local, mut remote) = (local(), empty());
+    let port = |port| ServicePort { name: "http".to_owned(), port, default: true };
+    let service = ServiceInstance { ports: vec![port(80)], ..instance("web", "web") };
+    let registration = LocalService { service, checks: Vec::new(), token: None, sidecar_of: None };
+    let registration = Box::new(registration);
+    local.apply(Change::SetService { registration, source: Source::Api, replace_checks: true }, NOW);
+    drain(&mut local, &mut remote, "");
+    for theirs in [vec![port(81)], Vec::new()] {
+        remote.services[0].ports = theirs;
+        compare(&mut local, &config().node_record(), Some(&remote));
+        assert_eq!(drain(&mut local, &mut remote, ""), ["default: service web"]);
+        assert_eq!(remote.services[0].ports, [port(80)]);
+    }
 }
 
 #[test]

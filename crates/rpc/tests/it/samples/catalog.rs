@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Locality, Node, NodeScope, Registered, Registration, ServiceAddress,
-    ServiceInstance, Weights,
+    ServiceInstance, ServicePort, Weights,
 };
 use concord_model::proxy::{
     Expose, ExposedPath, ProxyConfig, ServiceKind, TransparentProxy, Upstream, UpstreamKind,
@@ -49,7 +49,15 @@ fn changes() -> Vec<Sample<AnyRequest>> {
         service: Some(instance(ServiceKind::ConnectProxy)),
         checks: checks(),
     };
-    let mut all = vec![sample!(AnyRequest, Register, "", Register(register))];
+    let mut with_ports = register.clone();
+    with_ports.service.as_mut().expect("an instance").ports = vec![
+        ServicePort { name: "http".to_owned(), port: 8080, default: true },
+        ServicePort { name: "metrics".to_owned(), port: 9090, default: false },
+    ];
+    let mut all = vec![
+        sample!(AnyRequest, Register, "", Register(register)),
+        sample!(AnyRequest, Register, "ports", Register(with_ports)),
+    ];
     let parts = every!(Registered:
         Registered::Node => Registered::Node,
         Registered::Service { .. } => Registered::Service { namespace: name("space"), id: name("web/1") },
@@ -159,6 +167,8 @@ fn instance(kind: ServiceKind) -> ServiceInstance {
         proxy: Some(proxy()),
         native: true,
         locality: Some(locality()),
+        // Added since then; the sample `ports` has them.
+        ports: Vec::new(),
         stamp: stamp(),
     }
 }
