@@ -21,34 +21,47 @@ use concord_ca::provider::settings::describe;
 use concord_ca::provider::{Kind, Kinds, ParsedSettings, UnknownKind};
 use concord_model::proxy::Settings;
 use concord_rpc::RpcError;
+use concord_runtime::{Scope, World};
 use tokio::sync::oneshot;
 
 use self::host::Ask;
-use crate::parts::Core;
+use crate::leader::Duties;
+use crate::log::Log;
+
+/// What requests to the certificate authority may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Authority<'a> {
+    pub(crate) host: &'a CaHost,
+    pub(crate) kinds: &'a Kinds,
+    pub(crate) log: &'a Log,
+    pub(crate) duties: &'a Duties,
+    pub(crate) world: &'a World,
+    pub(crate) scope: &'a Scope,
+}
 
 /// Changes the CA configuration; a new root follows if the change needs one. Returns the log index of the change once
 /// it is in force. For a rotation without cross-signing, returns once both roots are published.
 pub(crate) async fn change(
-    core: &Core,
+    authority: Authority<'_>,
     provider: &str,
     settings: &Settings,
     state: &BTreeMap<String, String>,
     force: Force,
 ) -> Result<u64, RpcError> {
-    let Some(config) = core.log.view().read().ca_config() else {
-        return Err(core.ca.not_ready("it has not been initialised"));
+    let Some(config) = authority.log.view().read().ca_config() else {
+        return Err(authority.host.not_ready("it has not been initialised"));
     };
     if !state.is_empty() && *state != concord_ca::rotation::public_state(&config) {
         return Err(RpcError::Invalid(
             "State: is kept by the provider; leave it out or send it unchanged".to_owned(),
         ));
     }
-    let parsed = parse(&core.config.ca.kinds, provider, settings)?;
+    let parsed = parse(authority.kinds, provider, settings)?;
     let (answer, answered) = oneshot::channel();
-    core.ca.ask(Ask { provider: provider.to_owned(), parsed, force, answer })?;
+    authority.host.ask(Ask { provider: provider.to_owned(), parsed, force, answer })?;
     tokio::select! {
         biased;
-        () = core.scope.cancelled() => Err(RpcError::ShuttingDown),
+        () = authority.scope.cancelled() => Err(RpcError::ShuttingDown),
         answer = answered => answer.unwrap_or(Err(RpcError::OutcomeUnknown)),
     }
 }

@@ -26,10 +26,10 @@ use crate::parts::Core;
 
 /// Runs until the scope ends.
 pub(crate) async fn run(core: Arc<Core>) {
-    let mut stats = core.log.raft.watch();
+    let mut stats = core.log.changes();
     loop {
-        if core.log.raft.is_leader() {
-            lead(&core).await;
+        if let Some(term) = core.log.leading_term() {
+            lead(&core, term).await;
         }
         tokio::select! {
             biased;
@@ -40,9 +40,8 @@ pub(crate) async fn run(core: Arc<Core>) {
 }
 
 /// One term of leadership, from its beginning to its end.
-async fn lead(core: &Arc<Core>) {
-    let term = core.log.raft.term();
-    let leads = || core.log.raft.is_leader() && core.log.raft.term() == term && !core.scope.is_cancelled();
+async fn lead(core: &Core, term: u64) {
+    let leads = || core.log.leading_term() == Some(term) && !core.scope.is_cancelled();
     let mut backoff = Backoff::default();
     while let Err(error) = establish(core).await {
         warn!(%error, term, "cannot begin to lead yet");
@@ -57,7 +56,7 @@ async fn lead(core: &Arc<Core>) {
     }
     info!(term, node = %core.config.node, "leading");
     core.duties.set(true);
-    let mut stats = core.log.raft.watch();
+    let mut stats = core.log.changes();
     let mut due = core.world.clock.now() + DUTY_PERIOD;
     while leads() {
         tokio::select! {
@@ -78,7 +77,7 @@ async fn lead(core: &Arc<Core>) {
 
 /// The duties that must succeed before the leader serves requests.
 async fn establish(core: &Core) -> Result<(), RpcError> {
-    core.log.raft.read_barrier().await.map_err(|_| RpcError::NoLeader)?;
+    core.log.barrier().await?;
     builtins::ensure_cluster_id(core).await?;
     builtins::ensure_rules(core).await?;
     if core.config.acl.enabled {

@@ -5,23 +5,53 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use concord_model::{Now, Timestamp, Uuid};
-use concord_raft::{ProposeError, Raft, ReadError};
+use concord_raft::{ProposeError, Raft, ReadError, Stats};
 use concord_rpc::{Answer, Consistency, RpcError};
 use concord_runtime::World;
 use concord_state::reply::EntryRefusal;
 use concord_state::{Command, CommandReply, Envelope, Refusal, View};
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::machine::Published;
 
 /// The log and the state that it produces.
 pub(crate) struct Log {
-    pub(crate) raft: Raft<CommandReply>,
+    raft: Raft<CommandReply>,
     pub(crate) published: Arc<Published>,
     pub(crate) world: World,
 }
 
 impl Log {
+    pub(crate) fn new(raft: Raft<CommandReply>, published: Arc<Published>, world: World) -> Self {
+        Self { raft, published, world }
+    }
+
+    /// The term in which this server leads. `None` if it does not lead.
+    pub(crate) fn leading_term(&self) -> Option<u64> {
+        self.raft.is_leader().then(|| self.raft.term())
+    }
+
+    /// The statistics.
+    pub(crate) fn stats(&self) -> Stats {
+        self.raft.stats()
+    }
+
+    /// A receiver that is notified when a statistic changes, and thereby when leadership does.
+    pub(crate) fn changes(&self) -> watch::Receiver<Stats> {
+        self.raft.watch()
+    }
+
+    /// Changes how many entries lead to a snapshot, and how often this is checked.
+    pub(crate) fn plan_snapshots(&self, entries: u64, interval: Duration) {
+        self.raft.plan_snapshots(entries, interval);
+    }
+
+    /// Closes the log.
+    pub(crate) async fn close(&self) {
+        self.raft.shutdown().await;
+    }
+
     /// The time of both clocks.
     pub(crate) fn both(&self) -> Now {
         let (wall, uptime) = self.world.clock.both();

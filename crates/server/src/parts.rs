@@ -55,7 +55,7 @@ impl Core {
         if self.scope.is_cancelled() {
             return Err(RpcError::ShuttingDown);
         }
-        if self.log.raft.is_leader() && self.duties.has_led() {
+        if self.log.leading_term().is_some() && self.duties.has_led() {
             return Ok(());
         }
         let led = timeout(&*self.world.clock, LEADER_HOLD, self.duties.leading());
@@ -63,7 +63,7 @@ impl Core {
             biased;
             () = self.scope.cancelled() => Err(RpcError::ShuttingDown),
             led = led => match led {
-                Ok(()) if self.log.raft.is_leader() => Ok(()),
+                Ok(()) if self.log.leading_term().is_some() => Ok(()),
                 Ok(()) | Err(_) => Err(RpcError::NoLeader),
             },
         }

@@ -55,7 +55,7 @@ impl Reading<'_> {
 
     /// The statistics of this server and its log.
     pub(crate) fn stats(&self) -> Stats {
-        self.log.raft.stats()
+        self.log.stats()
     }
 }
 

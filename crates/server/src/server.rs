@@ -116,7 +116,7 @@ impl Server {
             location: Location { own: config.datacenter.clone(), primary: config.datacenter.clone() },
             live: Live::new(config.live.clone()),
             config,
-            log: Log { raft, published, world: world.clone() },
+            log: Log::new(raft, published, world.clone()),
             world,
             scope: scope.child("server"),
         });
@@ -143,7 +143,7 @@ impl Server {
 
     /// Changes how many entries lead to a snapshot, and how often this is checked.
     pub fn plan_snapshots(&self, entries: u64, interval: Duration) {
-        self.core.log.raft.plan_snapshots(entries, interval);
+        self.core.log.plan_snapshots(entries, interval);
     }
 
     /// Completes when the server leads and a consistent read would succeed.
@@ -155,7 +155,7 @@ impl Server {
     pub async fn shutdown(&self, soft: Duration, hard: Duration) {
         self.core.log.published.hub.wake_all();
         self.core.scope.shutdown(soft, hard).await;
-        self.core.log.raft.shutdown().await;
+        self.core.log.close().await;
     }
 
     /// Number of waiting blocking queries.

@@ -4,6 +4,7 @@ use concord_rpc::{Caller, Head, Need, RpcError};
 use concord_runtime::{Scope, World};
 use tokio::sync::MutexGuard;
 
+use crate::ca::Authority;
 use crate::config::ServerConfig;
 use crate::log::Log;
 use crate::parts::Core;
@@ -28,8 +29,9 @@ impl<'a> Writing<'a> {
     }
 
     /// The certificate authority of this server.
-    pub(crate) fn authority(&self) -> &'a Core {
-        self.core
+    pub(crate) fn authority(&self) -> Authority<'a> {
+        let Core { ca: host, config, log, duties, world, scope, .. } = self.core;
+        Authority { host, kinds: &config.ca.kinds, log, duties, world, scope }
     }
 
     /// The ports to the world.

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use concord_ca::provider::{ProviderError, Unreachable};
 use concord_rpc::RpcError;
-use concord_runtime::{Backoff, timeout};
+use concord_runtime::{Backoff, World, timeout};
 use tracing::debug;
 
 use crate::limits::{
     PROVIDER_CALL, PROVIDER_PAUSE_MAX, PROVIDER_PAUSE_MIN, PROVIDER_TIME, SIGN_CALL, SIGNING_TIME,
 };
-use crate::parts::Core;
 
 /// Time limits of a call.
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +34,14 @@ impl Patience {
 
 /// Makes a call. Repeats it while time is left, if the failure may be temporary.
 pub(super) async fn patiently<T, F>(
-    core: &Core,
+    world: &World,
     patience: Patience,
     call: impl Fn() -> F,
 ) -> Result<T, ProviderError>
 where
     F: Future<Output = Result<T, ProviderError>>,
 {
-    let clock = &*core.world.clock;
+    let clock = &*world.clock;
     let until = clock.now() + patience.whole;
     let mut backoff = Backoff::new(PROVIDER_PAUSE_MIN, PROVIDER_PAUSE_MAX);
     loop {
@@ -51,7 +50,7 @@ where
             Err(error) if error.may_pass() => error,
             outcome => return outcome,
         };
-        let pause = backoff.next(&*core.world.entropy);
+        let pause = backoff.next(&*world.entropy);
         if clock.now() + pause + patience.attempt > until {
             return Err(error);
         }

@@ -14,10 +14,11 @@ use concord_runtime::timeout;
 use concord_state::CommandReply;
 use concord_state::command::AllocateSerials;
 
+use super::Authority;
 use super::call::{Patience, patiently, provider_error};
 use super::host::{CaHost, InUse};
 use crate::limits::{SIGNING_HOLD, SIGNING_TIME};
-use crate::parts::Core;
+use crate::log::Log;
 
 /// Permission for one signature. Dropping it frees its place within the limits.
 #[derive(Debug)]
@@ -33,10 +34,10 @@ impl Drop for Admitted<'_> {
 }
 
 /// Waits for permission within the configured limits, or returns an error.
-pub(crate) async fn admit(core: &Core) -> Result<Admitted<'_>, RpcError> {
-    let host = &core.ca;
+pub(crate) async fn admit(authority: Authority<'_>) -> Result<Admitted<'_>, RpcError> {
+    let host = authority.host;
     let _place = host.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
-    let clock = &core.world.clock;
+    let clock = &authority.world.clock;
     let until = clock.now() + CSR_WAIT_MAX;
     let admission = host.limiter.lock().admit(clock.now().since_epoch());
     match admission {
@@ -65,12 +66,16 @@ pub(crate) struct Signed {
 
 /// Lets the provider of the active root sign a leaf. Waits a short time while roots change. Fails when this server no
 /// longer leads.
-pub(crate) async fn sign(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<Signed, RpcError> {
-    let mut leading = core.duties.watch();
-    let signed = timeout(&*core.world.clock, SIGNING_TIME, signed(core, request, issue));
+pub(crate) async fn sign(
+    authority: Authority<'_>,
+    request: LeafRequest<'_>,
+    issue: &Issue,
+) -> Result<Signed, RpcError> {
+    let mut leading = authority.duties.watch();
+    let signed = timeout(&*authority.world.clock, SIGNING_TIME, signed(authority, request, issue));
     tokio::select! {
         biased;
-        () = core.scope.cancelled() => Err(RpcError::ShuttingDown),
+        () = authority.scope.cancelled() => Err(RpcError::ShuttingDown),
         _ = leading.wait_for(|leads| !*leads) => Err(RpcError::NoLeader),
         signed = signed => signed.unwrap_or_else(|_| {
             Err(provider_error(&ProviderError::Unreachable(Unreachable::NoAnswer)))
@@ -78,26 +83,36 @@ pub(crate) async fn sign(core: &Core, request: LeafRequest<'_>, issue: &Issue) -
     }
 }
 
-async fn signed(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<Signed, RpcError> {
+async fn signed(
+    authority: Authority<'_>,
+    request: LeafRequest<'_>,
+    issue: &Issue,
+) -> Result<Signed, RpcError> {
     loop {
-        let (own, roots) = timeout(&*core.world.clock, SIGNING_HOLD, signing(core))
-            .await
-            .unwrap_or_else(|_| Err(core.ca.not_ready("signing is closed while the root is changed")))?;
-        let active = valid(core, &roots, issue)?;
-        core.ca.signs_until(&own.root, issue.now.plus(own.leaf_life));
+        let (own, roots) =
+            timeout(&*authority.world.clock, SIGNING_HOLD, signing(authority)).await.unwrap_or_else(
+                |_| Err(authority.host.not_ready("signing is closed while the root is changed")),
+            )?;
+        let active = valid(authority, &roots, issue)?;
+        authority.host.signs_until(&own.root, issue.now.plus(own.leaf_life));
         let call = async {
-            let _place = core.ca.signatures.acquire().await.expect("the semaphore is never closed");
-            patiently(core, Patience::LEAF, || own.provider.sign(request, issue.clone())).await
+            let _place = authority.host.signatures.acquire().await.expect("the semaphore is never closed");
+            patiently(authority.world, Patience::LEAF, || own.provider.sign(request, issue.clone())).await
         };
         let leaf = tokio::select! {
             biased;
             signed = call => signed.map_err(|error| provider_error(&error))?,
             // Another provider signs now, or none: start again.
-            () = replaced(core, &own) => continue,
+            () = replaced(authority, &own) => continue,
         };
         // The lifetime of leaf certificates may have been changed in the meantime, so record the actual end.
-        core.ca.signs_until(&own.root, leaf.not_after());
-        if core.log.view().read().ca_roots().is_some_and(|now| Arc::ptr_eq(&now, &roots) || signs(&own, &now))
+        authority.host.signs_until(&own.root, leaf.not_after());
+        if authority
+            .log
+            .view()
+            .read()
+            .ca_roots()
+            .is_some_and(|now| Arc::ptr_eq(&now, &roots) || signs(&own, &now))
         {
             return Ok(Signed { chain_pem: chain_pem(&leaf, active), leaf });
         }
@@ -105,7 +120,7 @@ async fn signed(core: &Core, request: LeafRequest<'_>, issue: &Issue) -> Result<
 }
 
 /// The active root, if it is valid now.
-fn valid<'a>(core: &Core, roots: &'a CaRoots, issue: &Issue) -> Result<&'a CaRoot, RpcError> {
+fn valid<'a>(authority: Authority<'_>, roots: &'a CaRoots, issue: &Issue) -> Result<&'a CaRoot, RpcError> {
     let active = roots.active().ok_or_else(|| RpcError::CaNotReady("no root is active".to_owned()))?;
     let refused = if active.not_after <= issue.now {
         "the active root has expired; rotate it"
@@ -114,16 +129,16 @@ fn valid<'a>(core: &Core, roots: &'a CaRoots, issue: &Issue) -> Result<&'a CaRoo
     } else {
         return Ok(active);
     };
-    core.ca.look.notify_one();
+    authority.host.look.notify_one();
     Err(RpcError::CaNotReady(refused.to_owned()))
 }
 
 /// The provider, once it belongs to the active root.
-async fn signing(core: &Core) -> Result<(Arc<InUse>, Arc<CaRoots>), RpcError> {
-    let mut slot = core.ca.slot.subscribe();
+async fn signing(authority: Authority<'_>) -> Result<(Arc<InUse>, Arc<CaRoots>), RpcError> {
+    let mut slot = authority.host.slot.subscribe();
     loop {
         let now = slot.borrow_and_update().clone();
-        let roots = core.log.view().read().ca_roots();
+        let roots = authority.log.view().read().ca_roots();
         if let (Some(own), Some(roots)) = (now.in_use, roots)
             && signs(&own, &roots)
         {
@@ -142,21 +157,21 @@ fn signs(own: &InUse, roots: &CaRoots) -> bool {
 }
 
 /// Completes once another provider signs, or none.
-async fn replaced(core: &Core, own: &InUse) {
+async fn replaced(authority: Authority<'_>, own: &InUse) {
     let is_another =
         |now: &Option<Arc<InUse>>| now.as_ref().is_none_or(|now| !Arc::ptr_eq(&now.provider, &own.provider));
     // The sender lives as long as the server, so the wait cannot fail.
-    let _ = core.ca.slot.subscribe().wait_for(|slot| is_another(&slot.in_use)).await;
+    let _ = authority.host.slot.subscribe().wait_for(|slot| is_another(&slot.in_use)).await;
 }
 
 /// Time and serial number for one certificate, and the index of the log entry that recorded them.
-pub(crate) async fn issue_at(core: &Core) -> Result<(Issue, u64), RpcError> {
-    let (reply, index) = core.log.write(AllocateSerials { count: 1 }).await?;
+pub(crate) async fn issue_at(log: &Log) -> Result<(Issue, u64), RpcError> {
+    let (reply, index) = log.write(AllocateSerials { count: 1 }).await?;
     match reply {
         CommandReply::Serials { first, .. } => {
             let serial =
                 Serial::from_counter(first).map_err(|error| RpcError::Internal(error.to_string()))?;
-            Ok((Issue { now: core.log.now(), serial }, index))
+            Ok((Issue { now: log.now(), serial }, index))
         }
         other => Err(crate::endpoint::acl::unexpected(&other)),
     }

@@ -96,7 +96,7 @@ pub(crate) async fn sign_leaf(
     writing.caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Write))?;
     let authority = writing.authority();
     let _admitted = signing::admit(authority).await?;
-    let (issue, index) = signing::issue_at(authority).await?;
+    let (issue, index) = signing::issue_at(writing.log).await?;
     let request =
         LeafRequest { identity: &csr.identity, dns_names: &[], addresses: &[], public_key: &csr.public_key };
     let Signed { leaf, chain_pem } = signing::sign(authority, request, &issue).await?;

@@ -24,7 +24,7 @@ impl Driver<'_> {
         let rotates = match core.ca.in_use() {
             Some(own) if own.kind == ask.provider => {
                 let needs = || own.provider.needs_rotation(&ask.parsed, core.log.now());
-                patiently(core, Patience::STEP, needs).await.map_err(|error| provider_error(&error))?
+                patiently(&core.world, Patience::STEP, needs).await.map_err(|error| provider_error(&error))?
             }
             Some(_) => true,
             // The key of the active root cannot be opened, so any change needs another root.
@@ -35,8 +35,9 @@ impl Driver<'_> {
             let kind = kind(&core.config.ca.kinds, &ask.provider)?;
             let candidate = self.configure(kind, &ask.parsed).await?;
             let life = ask.parsed.common.life.leaf;
-            let judged =
-                patiently(core, Patience::STEP, || assess(&*candidate, &self.means, life, core.log.now()));
+            let judged = patiently(&core.world, Patience::STEP, || {
+                assess(&*candidate, &self.means, life, core.log.now())
+            });
             judged.await.map_err(|error| provider_error(&error))?;
             if let Some(published) = core.log.view().read().ca_roots() {
                 stands_apart(&*candidate, &published).map_err(|error| provider_error(&error))?;
@@ -50,7 +51,8 @@ impl Driver<'_> {
         kind: &dyn Kind,
         settings: &ParsedSettings,
     ) -> Result<Arc<dyn Provider>, RpcError> {
-        let configured = patiently(self.core, Patience::STEP, || kind.configure(&self.means, settings)).await;
+        let configured =
+            patiently(&self.core.world, Patience::STEP, || kind.configure(&self.means, settings)).await;
         configured.map_err(|error| match error {
             ProviderError::Unreachable(_) => provider_error(&error),
             // Any other error means that the settings are wrong.
@@ -70,9 +72,10 @@ impl Driver<'_> {
             None => self.initial_secrets.clone(),
         };
         let provider = self.configure(kind, &settings).await?;
-        let (issue, _) = issue_at(core).await?;
+        let (issue, _) = issue_at(&core.log).await?;
         let made = || make_root(&*provider, &self.means, &settings, issue.clone());
-        let made = patiently(core, Patience::STEP, made).await.map_err(|error| provider_error(&error))?;
+        let made =
+            patiently(&core.world, Patience::STEP, made).await.map_err(|error| provider_error(&error))?;
         let root = made.chain.record(kind.root_name(), &self.means.trust_domain);
         let root = root.map_err(|error| provider_error(&error))?;
         let mut fill = |buffer: &mut [u8]| core.world.entropy.fill(buffer);
@@ -90,11 +93,11 @@ impl Driver<'_> {
     pub(super) async fn cross_sign(&self, root: &str) -> Result<Option<String>, RpcError> {
         let core = self.core;
         let root = Certificate::parse_pem(root).map_err(|error| RpcError::Internal(error.to_string()))?;
-        let (issue, _) = issue_at(core).await?;
+        let (issue, _) = issue_at(&core.log).await?;
         let Some(own) = core.ca.in_use() else { return Ok(None) };
         let Some(old) = own.provider.chain() else { return Ok(None) };
         let crossed = || own.provider.cross_sign_ca(&root, issue.clone());
-        let signed = match patiently(core, Patience::STEP, crossed).await {
+        let signed = match patiently(&core.world, Patience::STEP, crossed).await {
             Ok(signed) => signed,
             Err(ProviderError::NoCrossSigning | ProviderError::Expired) => return Ok(None),
             Err(error @ ProviderError::Unreachable(_)) => {
@@ -105,7 +108,7 @@ impl Driver<'_> {
         };
         let Some((_, candidate)) = &self.candidate else { return Ok(Some(signed.pem())) };
         let followed = || is_followed_from(&**candidate, &self.means, &old.root, &signed, core.log.now());
-        Ok(match patiently(core, Patience::STEP, followed).await {
+        Ok(match patiently(&core.world, Patience::STEP, followed).await {
             Ok(()) => Some(signed.pem()),
             Err(error) => {
                 warn!(%error, "the new root does not verify with the active root's signature over it");
@@ -135,7 +138,7 @@ impl Driver<'_> {
         });
         let life = settings.common.life.leaf;
         let judged =
-            patiently(core, Patience::ONCE, || assess(&*provider, &self.means, life, core.log.now()));
+            patiently(&core.world, Patience::ONCE, || assess(&*provider, &self.means, life, core.log.now()));
         if let Err(error) = judged.await {
             warn!(root, %error, "the active root is not one that all verifiers accept; rotate to another");
         }
@@ -157,7 +160,7 @@ impl Driver<'_> {
         let kind = core.config.ca.kinds.of_record(&record).map_err(|error| not_ready(&error))?;
         let kept = open_record(&**kind, &record, &core.config.keks).map_err(|error| not_ready(&error))?;
         let opened = || kind.open(&self.means, settings, published, &kept);
-        patiently(core, Patience::STEP, opened).await.map_err(|error| not_ready(&error))
+        patiently(&core.world, Patience::STEP, opened).await.map_err(|error| not_ready(&error))
     }
 
     /// Releases a provider that will not sign, unless its root is still the active one.
@@ -166,7 +169,7 @@ impl Driver<'_> {
         if roots.and_then(|roots| roots.active().map(|active| active.id == root)).unwrap_or(false) {
             return;
         }
-        if let Err(error) = patiently(self.core, Patience::ONCE, || provider.cleanup()).await {
+        if let Err(error) = patiently(&self.core.world, Patience::ONCE, || provider.cleanup()).await {
             warn!(root, %error, "a provider that no longer signs could not be cleaned up");
         }
     }
