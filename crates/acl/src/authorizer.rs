@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use concord_model::intention::Action;
 
 use super::denied::PermissionDenied;
 use super::policy::{Policy, Rule, Scope};
@@ -26,17 +26,6 @@ pub enum Access {
     Deny,
 }
 
-/// The decision if no rule applies. ACLs and snapshots always need a rule, even with [`DefaultPolicy::Allow`].
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DefaultPolicy {
-    /// Allow what no rule refuses.
-    Allow,
-    /// Refuse what no rule allows.
-    #[default]
-    Deny,
-}
-
 /// Decides about rights. Clones share the same rules, which never change, so its decisions are consistent.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
@@ -55,7 +44,8 @@ enum Grounds {
 struct Rules {
     wholes: [Option<Grant>; Scalar::COUNT],
     tables: [Table; Labelled::ALL.len()],
-    default: DefaultPolicy,
+    /// The decision if no rule applies. ACLs and snapshots always need a rule, even with [`Action::Allow`].
+    default: Action,
 }
 
 /// Merged rules, before the tables are built from them.
@@ -82,7 +72,7 @@ impl Access {
 
 impl Authorizer {
     /// Merges policies. Their order does not matter.
-    pub fn new(policies: &[&Policy], default: DefaultPolicy) -> Self {
+    pub fn new(policies: &[&Policy], default: Action) -> Self {
         let mut merge = Merge::default();
         for rule in policies.iter().flat_map(|policy| policy.rules()) {
             merge.add(rule);
@@ -97,12 +87,12 @@ impl Authorizer {
 
     /// Allows everything except ACLs and snapshots.
     pub fn allow_all() -> Self {
-        Self::new(&[], DefaultPolicy::Allow)
+        Self::new(&[], Action::Allow)
     }
 
     /// Allows nothing.
     pub fn deny_all() -> Self {
-        Self::new(&[], DefaultPolicy::Deny)
+        Self::new(&[], Action::Deny)
     }
 
     /// Decides about a right. All other methods that decide use this one.
@@ -125,7 +115,7 @@ impl Authorizer {
     pub fn intention_default_allow(&self) -> Access {
         match &self.grounds {
             Grounds::Management => Access::Allow,
-            Grounds::Rules(rules) => Access::when(rules.default == DefaultPolicy::Allow),
+            Grounds::Rules(rules) => Access::when(rules.default == Action::Allow),
         }
     }
 
@@ -260,7 +250,7 @@ impl Rules {
             | Right::Named { .. }
             | Right::Under { .. }
             | Right::All { .. }
-            | Right::Any { .. } => self.default == DefaultPolicy::Allow,
+            | Right::Any { .. } => self.default == Action::Allow,
         }
     }
 }
@@ -299,7 +289,7 @@ impl Merge {
         }
     }
 
-    fn finish(mut self, default: DefaultPolicy) -> Rules {
+    fn finish(mut self, default: Action) -> Rules {
         self.imply_intentions();
         let mut exact: [Vec<_>; Labelled::ALL.len()] = Default::default();
         let mut prefixes: [Vec<_>; Labelled::ALL.len()] = Default::default();

@@ -21,7 +21,7 @@ mod policy;
 mod right;
 mod table;
 
-pub use authorizer::{Access, Authorizer, DefaultPolicy};
+pub use authorizer::{Access, Authorizer};
 pub use denied::{ANONYMOUS_ACCESSOR_ID, PermissionDenied, TokenError};
 pub use policy::{Fault, POLICY_BYTES_MAX, Policy, PolicyError, PolicyFault, Rule, Scope};
 pub use right::{Grant, Labelled, Level, Right, Scalar};

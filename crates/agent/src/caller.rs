@@ -1,6 +1,6 @@
 //! What the servers reported about a token, and the key that stands for the token.
 
-use concord_acl::DefaultPolicy;
+use concord_model::intention::Action;
 use concord_model::token::ANONYMOUS_SECRET;
 use concord_model::{Secret, Timestamp, Uuid};
 use concord_rpc::request::ResolvedToken;
@@ -20,7 +20,7 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
-    pub(crate) fn build(token: &ResolvedToken, default: DefaultPolicy) -> Self {
+    pub(crate) fn build(token: &ResolvedToken, default: Action) -> Self {
         Self {
             accessor: token.accessor,
             rights: Rights::of(&token.policies, default),

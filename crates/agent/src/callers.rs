@@ -19,7 +19,7 @@ impl Callers {
     /// The token of a request; without one, the agent's default token.
     pub fn token_or_default(&self, token: Option<&Secret>) -> Option<Secret> {
         let own = token.filter(|token| !token.is_empty()).cloned();
-        own.or_else(|| self.site.now().tokens.default.clone())
+        own.or_else(|| self.site.now().acl.tokens.default.clone())
     }
 
     /// The caller with this token; without one, the agent's default token is used.

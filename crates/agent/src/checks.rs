@@ -147,7 +147,7 @@ impl Checks {
         let mut watch =
             Watch::new(&self.servers, &self.site.world, Head::default(), NodeChecks { node: node.clone() });
         loop {
-            watch.set_token(self.site.now().tokens.default.clone());
+            watch.set_token(self.site.now().acl.tokens.default.clone());
             match watch.next().await {
                 Ok(told) => {
                     // A check of the node also decides about the service, because a service on a failing node is

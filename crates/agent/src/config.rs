@@ -5,17 +5,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use concord_acl::DefaultPolicy;
-use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_ca::seal::Kek;
-use concord_config::section::{CheckSection, DownPolicy, QuerySection, TokensSection};
+use concord_config::section::{AclSection, CheckSection, Definitions, QuerySection};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Locality, Node, NodeScope};
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Stamp, Uuid};
 use serde_json::Value;
 
-use crate::limits::{CACHE_BYTES, SYNC_INTERVAL, TOKEN_TTL};
+use crate::limits::{CACHE_BYTES, SYNC_INTERVAL};
 
 /// The settings of an agent.
 #[derive(Clone, Debug)]
@@ -36,26 +34,16 @@ pub struct AgentConfig {
     pub meta: BTreeMap<String, String>,
     /// The node's locality.
     pub locality: Option<Locality>,
-    /// How callers are authorised.
-    pub acl: AclConfig,
-    /// The agent's own tokens, until others are set.
-    pub tokens: TokensSection,
-    /// Whether tokens that are set at run time survive a restart.
-    pub token_persistence: bool,
+    /// How callers are authorised, and the agent's own tokens, until others are set.
+    pub acl: AclSection,
     /// Keys that encrypt the agent's files. Without a key nothing can be stored.
     pub keks: Vec<Kek>,
-    /// The decision where no intention matches. `None`: the ACL default.
-    pub default_intention_policy: Option<Action>,
     /// Ports for sidecars whose definition names none.
     pub sidecar_ports: RangeInclusive<u16>,
-    /// Services from configuration files.
-    pub services: Vec<ServiceDefinition>,
-    /// Checks from configuration files.
-    pub checks: Vec<CheckDefinition>,
+    /// Services and checks from configuration files.
+    pub definitions: Definitions,
     /// Settings of all checks.
     pub check_settings: CheckSection,
-    /// Which checks may run programs.
-    pub script_checks: ScriptChecks,
     /// PEM file with the authorities that sign the certificates of check targets. `None`: the system's.
     pub check_authorities: Option<PathBuf>,
     /// Time between full comparisons with the catalog.
@@ -68,31 +56,6 @@ pub struct AgentConfig {
     pub dev: bool,
     /// What the agent reports about itself.
     pub about: About,
-}
-
-/// Which checks may run programs on this machine.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ScriptChecks {
-    /// None.
-    #[default]
-    Refused,
-    /// Those from configuration files.
-    FromFiles,
-    /// Also those registered over the API: whoever may register a check can run programs here.
-    FromAnywhere,
-}
-
-/// How callers are authorised.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AclConfig {
-    /// Whether ACLs are enabled.
-    pub enabled: bool,
-    /// The policy where no rule matches.
-    pub default_policy: DefaultPolicy,
-    /// How long a resolved token is used without asking again.
-    pub token_ttl: Duration,
-    /// The policy while no server can resolve tokens.
-    pub down_policy: DownPolicy,
 }
 
 /// What the agent reports at `agent/self` and `agent/members`.
@@ -134,16 +97,11 @@ impl AgentConfig {
             tagged_addresses: BTreeMap::new(),
             meta: BTreeMap::new(),
             locality: None,
-            acl: AclConfig::default(),
-            tokens: TokensSection::default(),
-            token_persistence: false,
+            acl: AclSection::default(),
             keks: Vec::new(),
-            default_intention_policy: None,
             sidecar_ports: 21_000..=21_255,
-            services: Vec::new(),
-            checks: Vec::new(),
+            definitions: Definitions::default(),
             check_settings: CheckSection::default(),
-            script_checks: ScriptChecks::default(),
             check_authorities: None,
             sync_interval: SYNC_INTERVAL,
             queries: QuerySection::default(),
@@ -155,7 +113,7 @@ impl AgentConfig {
 
     /// The token for requests about the node itself and for removals.
     pub(crate) fn node_token(&self) -> Option<&Secret> {
-        self.tokens.agent.as_ref().or(self.tokens.default.as_ref())
+        self.acl.tokens.agent.as_ref().or(self.acl.tokens.default.as_ref())
     }
 
     /// The node as the catalog should have it.
@@ -175,20 +133,7 @@ impl AgentConfig {
 
     /// The decision about connections that no intention matches.
     pub fn intention_default(&self) -> IntentionDefault {
-        let allows = !self.acl.enabled || self.acl.default_policy == DefaultPolicy::Allow;
-        let acl = if allows { Action::Allow } else { Action::Deny };
-        IntentionDefault::resolve(self.default_intention_policy, acl)
-    }
-}
-
-impl Default for AclConfig {
-    /// ACLs are disabled, as in Consul.
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            default_policy: DefaultPolicy::Allow,
-            token_ttl: TOKEN_TTL,
-            down_policy: DownPolicy::default(),
-        }
+        let acl = if self.acl.enabled { self.acl.default_policy } else { Action::Allow };
+        IntentionDefault::resolve(self.acl.default_intention_policy, acl)
     }
 }

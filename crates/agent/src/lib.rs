@@ -60,7 +60,7 @@ pub use crate::answer::{AuthorizeAnswer, CacheAnswer, Listed};
 pub use crate::answers::Answers;
 pub use crate::cache::{Cached, IntentionSet, IntentionsTo, Shared};
 pub use crate::callers::Callers;
-pub use crate::config::{About, AclConfig, AgentConfig, ScriptChecks};
+pub use crate::config::{About, AgentConfig};
 pub use crate::connect::Connect;
 pub use crate::listing::Listing;
 pub use crate::load::StartError;

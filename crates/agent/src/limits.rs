@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// How long a resolved token is used without asking again. Consul's documented default.
-pub const TOKEN_TTL: Duration = Duration::from_secs(30);
 /// How long an unknown token is refused without asking again. It is long enough to limit a flood of requests with one
 /// bad token, and short enough that a new token works at once for a person.
 pub const UNKNOWN_TOKEN_WINDOW: Duration = Duration::from_secs(1);

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use concord_api::Faults;
-use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition, expand_sidecar};
+use concord_api::definition::{CheckOwner, expand_sidecar};
+use concord_config::section::Definitions;
 use concord_model::NodeName;
 use concord_model::registration::{CheckSpec, Probe};
 use concord_runtime::World;
@@ -68,7 +69,7 @@ pub(crate) fn load(
             now,
         );
     }
-    for change in from_files(&config.node, &config.services, &config.checks, &local)? {
+    for change in from_files(&config.node, &config.definitions, &local)? {
         local.apply(change, now);
     }
     // Last, because these checks may belong to services from configuration files. If a file defines the same check,
@@ -88,14 +89,13 @@ pub(crate) fn load(
 /// longer named are removed.
 pub(crate) fn from_files(
     node: &NodeName,
-    services: &[ServiceDefinition],
-    checks: &[CheckDefinition],
+    definitions: &Definitions,
     local: &Local,
 ) -> Result<Vec<Change>, StartError> {
     let mut changes = Vec::new();
     let mut ports = local.ports().clone();
     let (mut named, mut named_checks) = (BTreeSet::new(), BTreeSet::new());
-    for definition in services {
+    for definition in &definitions.services {
         let fault = |faults| StartError::Service { name: definition.name.clone(), faults };
         for mut registration in expand_sidecar(definition, |id| ports.pick(id)).map_err(fault)? {
             registration.checks.iter_mut().for_each(|spec| localise(spec, node));
@@ -108,7 +108,7 @@ pub(crate) fn from_files(
             });
         }
     }
-    for definition in checks {
+    for definition in &definitions.checks {
         let fault = |faults| StartError::Check { name: definition.name.clone(), faults };
         let mut spec = definition.resolve(CheckOwner::Itself).map_err(fault)?;
         localise(&mut spec, node);

@@ -123,7 +123,7 @@ impl OwnTokens {
         halt: Halt,
     ) -> Result<Self, TokensError> {
         let config = &site.config;
-        let vault = config.token_persistence.then(|| vault.clone());
+        let vault = config.acl.token_persistence.then(|| vault.clone());
         let KeptTokens { default, agent, config_file_service_registration, others } = match &vault {
             Some(vault) => read(vault)?,
             None => KeptTokens::default(),
@@ -131,7 +131,7 @@ impl OwnTokens {
         let kept = [default, agent, config_file_service_registration];
         let set = TokenKind::ALL.into_iter().zip(kept).filter(|(_, token)| !token.is_empty());
         let set: BTreeMap<_, _> = set.map(|(kind, token)| (kind, Secret::new(token))).collect();
-        let mut configured = config.tokens.clone();
+        let mut configured = config.acl.tokens.clone();
         for kind in set.keys() {
             if kind.of(&mut configured).is_some() {
                 let kind = kind.as_str();
@@ -151,8 +151,8 @@ impl OwnTokens {
     fn put(&self, state: State) {
         let tokens = state.tokens();
         *self.state.lock() = state;
-        if !same(&self.site.now().tokens, &tokens) {
-            self.in_force.alter(|config| config.tokens = tokens);
+        if !same(&self.site.now().acl.tokens, &tokens) {
+            self.in_force.alter(|config| config.acl.tokens = tokens);
         }
     }
 }

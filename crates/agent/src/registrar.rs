@@ -3,13 +3,13 @@
 use concord_acl::{Labelled, Level, Right};
 use concord_api::Faults;
 use concord_api::definition::{CheckDefinition, CheckOwner, ServiceDefinition};
+use concord_config::section::CheckSection;
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{CheckSpec, LocalService, Probe};
 use concord_model::{CheckId, InstanceId, NodeName};
 use concord_rpc::{Caller, RpcError};
 
 use crate::checks::refused_program;
-use crate::config::ScriptChecks;
 use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX};
 use crate::load::localise;
 use crate::local::{Change, CheckRecord, Local, LocalState, Report, Source};
@@ -37,14 +37,14 @@ impl Registrar {
         check_specs(registration.service.checks.iter())?;
         let (caller, node, own) =
             (caller.clone(), self.site.config.node.clone(), self.site.own_token(caller));
-        let scripts = self.site.config.script_checks;
+        let checks = self.site.config.check_settings;
         let plan = move |local: &Local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
                 may_replace(&caller, local, sidecar.service())?;
             }
             let sidecars = registration.sidecar.iter().flat_map(|sidecar| &sidecar.service().checks);
-            programs_may_run(scripts, registration.service.checks.iter().chain(sidecars))?;
+            programs_may_run(checks, registration.service.checks.iter().chain(sidecars))?;
             let (service, sidecar) = registration.expand(|id| local.ports().pick(id)).map_err(refused)?;
             let change = |mut registration: LocalService| {
                 registration.checks.iter_mut().for_each(|spec| localise(spec, &node));
@@ -84,7 +84,7 @@ impl Registrar {
         localise(&mut spec, &self.site.config.node);
         let (caller, node, own) =
             (caller.clone(), self.site.config.node.clone(), self.site.own_token(caller));
-        let scripts = self.site.config.script_checks;
+        let checks = self.site.config.check_settings;
         let plan = move |local: &Local| {
             if let Some(id) = &spec.service_id {
                 let missing = || RpcError::NotFound(format!("ServiceID \"{id}\" does not exist"));
@@ -95,7 +95,7 @@ impl Registrar {
             if let Some(last) = local.checks.get(&spec.id) {
                 may_write_check(&caller, &node, &last.spec)?;
             }
-            programs_may_run(scripts, std::iter::once(&spec))?;
+            programs_may_run(checks, std::iter::once(&spec))?;
             spec.token = spec.token.take().or(own);
             Ok(vec![Change::SetCheck { spec: Box::new(spec), source: Source::Api }])
         };
@@ -164,10 +164,10 @@ fn may_replace(caller: &Caller, local: &Local, new: &LocalService) -> Result<(),
 
 /// Whether the programs in checks may run if the checks are registered over the API.
 fn programs_may_run<'a>(
-    scripts: ScriptChecks,
+    checks: CheckSection,
     mut specs: impl Iterator<Item = &'a CheckSpec>,
 ) -> Result<(), RpcError> {
-    let refused = refused_program(scripts, Source::Api).filter(|_| specs.any(|spec| spec.probe.is_program()));
+    let refused = refused_program(checks, Source::Api).filter(|_| specs.any(|spec| spec.probe.is_program()));
     refused.map_or(Ok(()), |why| Err(RpcError::Rejected(why.to_owned())))
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_config::section::Definitions;
 use concord_rpc::RpcError;
 use serde_json::Value;
 
@@ -26,16 +26,11 @@ pub struct Reloads {
 
 impl Reloads {
     /// Applies these definitions. If one of them is wrong, nothing changes.
-    pub async fn definitions(
-        &self,
-        services: &[ServiceDefinition],
-        checks: &[CheckDefinition],
-    ) -> Result<(), RpcError> {
+    pub async fn definitions(&self, definitions: &Definitions) -> Result<(), RpcError> {
         self.maker.forget_authorities();
-        let (site, services, checks) = (self.site.clone(), services.to_vec(), checks.to_vec());
+        let (node, definitions) = (self.site.config.node.clone(), definitions.clone());
         let plan = move |local: &Local| {
-            from_files(&site.config.node, &services, &checks, local)
-                .map_err(|error| RpcError::Invalid(error.to_string()))
+            from_files(&node, &definitions, local).map_err(|error| RpcError::Invalid(error.to_string()))
         };
         self.registry.change(plan).await
     }

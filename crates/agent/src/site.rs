@@ -53,7 +53,7 @@ impl Site {
     /// The caller's token. `None` if it is the agent's default token, because that one may be replaced later.
     pub(crate) fn own_token(&self, caller: &Caller) -> Option<Secret> {
         let config = self.now();
-        let default = config.tokens.default.as_ref();
+        let default = config.acl.tokens.default.as_ref();
         let own = |token: &&Secret| default.is_none_or(|default| !default.matches(token.expose()));
         caller.token.as_ref().filter(own).cloned()
     }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_acl::{DefaultPolicy, Labelled, Level, Right};
+use concord_acl::{Labelled, Level, Right};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
+use concord_config::section::AclSection;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{Check, Node, NodeScope, Registered, Registration, ServiceInstance};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::agent::Agent;
 use crate::caller::Resolved;
-use crate::config::{AclConfig, AgentConfig};
+use crate::config::AgentConfig;
 pub(crate) use crate::testing::disk::{Asked, Fault, TestDisk};
 
 pub(crate) const NODE: &str = "n1";
@@ -63,14 +64,14 @@ pub(crate) struct Catalog {
 
 /// The servers.
 pub(crate) struct Servers {
-    pub(crate) acl: AclConfig,
+    pub(crate) acl: AclSection,
     catalog: Mutex<Catalog>,
     index: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
 }
 
 impl Servers {
-    pub(crate) fn new(acl: AclConfig, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(acl: AclSection, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self { acl, catalog: Mutex::default(), index: watch::channel(10).0, clock })
     }
 
@@ -396,12 +397,12 @@ pub(crate) fn intention(source: &str, destination: &str, action: Action) -> Serv
 }
 
 /// ACLs enabled and strict; tokens are resolved each time.
-pub(crate) fn strict() -> AclConfig {
-    AclConfig {
+pub(crate) fn strict() -> AclSection {
+    AclSection {
         enabled: true,
-        default_policy: DefaultPolicy::Deny,
+        default_policy: Action::Deny,
         token_ttl: Duration::ZERO,
-        ..AclConfig::default()
+        ..AclSection::default()
     }
 }
 
@@ -414,11 +415,11 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(acl: AclConfig) -> Self {
+    pub(crate) fn new(acl: AclSection) -> Self {
         Self::with(acl, |_| {})
     }
 
-    pub(crate) fn with(acl: AclConfig, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
+    pub(crate) fn with(acl: AclSection, adjust: impl FnOnce(&mut AgentConfig)) -> Self {
         let disk = TestDisk::default();
         let world = World::seeded(7, 1_700_000_000_000_000_000).with_disk(Arc::new(disk.clone()));
         let servers = Servers::new(acl.clone(), Arc::clone(&world.clock));
@@ -460,7 +461,7 @@ impl Bench {
 fn start(
     servers: &Arc<Servers>,
     world: &World,
-    acl: AclConfig,
+    acl: AclSection,
     adjust: impl FnOnce(&mut AgentConfig),
 ) -> Agent {
     let mut config = AgentConfig::new(
@@ -483,6 +484,6 @@ pub(crate) async fn settle() {
 }
 
 /// ACLs disabled.
-pub(crate) fn open() -> AclConfig {
-    AclConfig { token_ttl: Duration::ZERO, ..AclConfig::default() }
+pub(crate) fn open() -> AclSection {
+    AclSection { token_ttl: Duration::ZERO, ..AclSection::default() }
 }

@@ -338,15 +338,28 @@ section! {
 
     own {
         /// The policy where no rule matches.
-        default_policy: Action = Action::Deny;
+        default_policy: Action = Action::Allow;
         /// The policy while tokens cannot be resolved.
-        down_policy: DownPolicy = DownPolicy::Deny;
+        down_policy: DownPolicy = DownPolicy::default();
         /// Secret of the first management token, which is created at the start.
         initial_management: Option<Secret> = None;
         /// The agent's own tokens.
         tokens: TokensSection = TokensSection::default();
         /// The policy where no intention matches. `None`: `default_policy`.
         default_intention_policy: Option<Action> = None;
+    }
+}
+
+impl AclSection {
+    /// How long a token is kept with the policies it was resolved to: the shortest of the three times.
+    pub fn resolved_ttl(&self) -> Duration {
+        self.token_ttl.min(self.policy_ttl).min(self.role_ttl)
+    }
+}
+
+impl Default for AclSection {
+    fn default() -> Self {
+        Self::plain(&AclKeys::default())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Servers, agents and the HTTP API all use this type, and there is only one way from policies to rights.
 
-use concord_acl::{Access, Authorizer, DefaultPolicy, Labelled, Level, PermissionDenied, Policy, Right};
+use concord_acl::{Access, Authorizer, Labelled, Level, PermissionDenied, Policy, Right};
+use concord_model::intention::Action;
 use concord_model::token::{ANONYMOUS_ACCESSOR, AclPolicy};
 use concord_model::{Secret, Uuid};
 use sha2::{Digest, Sha256};
@@ -98,7 +99,7 @@ impl Rights {
 
     /// The rights from policies. A policy that cannot be parsed denies everything: its rules were checked when it was
     /// written, so something is wrong, and that must not give anybody access.
-    pub fn of<'a>(policies: impl IntoIterator<Item = &'a AclPolicy>, default: DefaultPolicy) -> Self {
+    pub fn of<'a>(policies: impl IntoIterator<Item = &'a AclPolicy>, default: Action) -> Self {
         let mut policies: Vec<_> = policies.into_iter().collect();
         policies.sort_by_key(|policy| policy.id);
         policies.dedup_by_key(|policy| policy.id);
@@ -150,7 +151,7 @@ mod tests {
     }
 
     fn caller(policies: &[AclPolicy]) -> Caller {
-        let rights = Rights::of(policies, DefaultPolicy::Deny);
+        let rights = Rights::of(policies, Action::Deny);
         Caller { accessor: Some(Uuid([9; 16])), rights, token: None }
     }
 

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use concord_acl::{DefaultPolicy, identity};
+use concord_acl::identity;
+use concord_model::intention::Action;
 use concord_model::token::{
     ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, HIDDEN, NodeLink, ServiceLink, Token,
 };
@@ -25,7 +26,7 @@ pub struct AclSettings {
     /// Whether ACLs are enabled.
     pub enabled: bool,
     /// The policy where no rule matches.
-    pub default_policy: DefaultPolicy,
+    pub default_policy: Action,
 }
 
 /// Resolves tokens and caches the authorizers that it builds.

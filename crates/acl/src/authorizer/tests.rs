@@ -1,9 +1,11 @@
 //! The rights that sets of policies give, rule by rule.
 
-use super::{Access, Authorizer, DefaultPolicy};
+use concord_model::intention::Action;
+
+use super::{Access, Authorizer};
 use crate::policy::Policy;
 
-fn authorizer(policies: &[&str], default: DefaultPolicy) -> Authorizer {
+fn authorizer(policies: &[&str], default: Action) -> Authorizer {
     let policies: Vec<_> =
         policies.iter().map(|rules| Policy::parse(rules).expect("the rules are right")).collect();
     Authorizer::new(&policies.iter().collect::<Vec<_>>(), default)
@@ -12,8 +14,8 @@ fn authorizer(policies: &[&str], default: DefaultPolicy) -> Authorizer {
 /// Checks both answers: with default deny, then with default allow.
 #[track_caller]
 fn check(policies: &[&str], ask: impl Fn(&Authorizer) -> Access, with_deny: Access, with_allow: Access) {
-    assert_eq!(ask(&authorizer(policies, DefaultPolicy::Deny)), with_deny, "default deny");
-    assert_eq!(ask(&authorizer(policies, DefaultPolicy::Allow)), with_allow, "default allow");
+    assert_eq!(ask(&authorizer(policies, Action::Deny)), with_deny, "default deny");
+    assert_eq!(ask(&authorizer(policies, Action::Allow)), with_allow, "default allow");
 }
 
 #[track_caller]
@@ -174,7 +176,7 @@ fn the_three_without_rules() {
 #[test]
 fn the_refused_are_named() {
     use crate::right::{Labelled, Level, Right};
-    let authorizer = authorizer(&["service \"web\" { policy = \"read\" }"], DefaultPolicy::Deny);
+    let authorizer = authorizer(&["service \"web\" { policy = \"read\" }"], Action::Deny);
     let right = |level| Right::named(Labelled::Service, "web", level);
     assert_eq!(authorizer.require("id", right(Level::Read)), Ok(()));
     let refused = authorizer.require("id", right(Level::Write)).unwrap_err();

@@ -1,8 +1,7 @@
 //! Compares the authorizer with a simple reference implementation, on random policies.
 
-use concord_acl::{
-    Access, Authorizer, DefaultPolicy, Grant, Labelled, Level, Policy, Right, Rule, Scalar, Scope,
-};
+use concord_acl::{Access, Authorizer, Grant, Labelled, Level, Policy, Right, Rule, Scalar, Scope};
+use concord_model::intention::Action;
 use proptest::prelude::*;
 
 /// The number of random sets of policies for each test.
@@ -82,8 +81,8 @@ impl Dice {
         }
     }
 
-    fn default(&mut self) -> DefaultPolicy {
-        self.pick(&[DefaultPolicy::Allow, DefaultPolicy::Deny])
+    fn default(&mut self) -> Action {
+        self.pick(&[Action::Allow, Action::Deny])
     }
 }
 
@@ -105,7 +104,7 @@ fn merged(grants: &[Grant]) -> Option<Grant> {
 
 struct Reference<'a> {
     rules: &'a [Rule],
-    default: DefaultPolicy,
+    default: Action,
 }
 
 impl Reference<'_> {
@@ -189,7 +188,7 @@ impl Reference<'_> {
     }
 
     fn check(&self, right: &Right<'_>) -> bool {
-        let otherwise = self.default == DefaultPolicy::Allow;
+        let otherwise = self.default == Action::Allow;
         match right {
             Right::Snapshot => self.whole(Scalar::Acl).is_some_and(|grant| grant.allows(Level::Write)),
             Right::Whole { resource: Scalar::Acl, level } => {
@@ -220,7 +219,7 @@ impl Reference<'_> {
     }
 }
 
-fn authorizer(policies: &[Vec<Rule>], default: DefaultPolicy) -> Authorizer {
+fn authorizer(policies: &[Vec<Rule>], default: Action) -> Authorizer {
     let policies: Vec<_> = policies.iter().cloned().map(Policy::from_rules).collect();
     Authorizer::new(&policies.iter().collect::<Vec<_>>(), default)
 }
@@ -295,10 +294,7 @@ fn rules_read_back_from_text_mean_the_same() {
         let policy = Policy::from_rules(dice.rules());
         let text = written(&policy);
         let read = Policy::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let (a, b) = (
-            Authorizer::new(&[&policy], DefaultPolicy::Deny),
-            Authorizer::new(&[&read], DefaultPolicy::Deny),
-        );
+        let (a, b) = (Authorizer::new(&[&policy], Action::Deny), Authorizer::new(&[&read], Action::Deny));
         for _ in 0..10 {
             let right = dice.right();
             assert_eq!(a.check(&right), b.check(&right), "{right:?} with\n{text}");

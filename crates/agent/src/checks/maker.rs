@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_config::section::CheckSection;
 use concord_model::catalog::CheckStatus;
 use concord_model::registration::{Every, Probe};
 use concord_runtime::{Clock, timeout};
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::tls::Tls;
 use super::tools::Tools;
 use super::{dial, http, http2, program, udp};
-use crate::config::{AgentConfig, ScriptChecks};
+use crate::config::AgentConfig;
 use crate::limits::{CHECK_PROGRAM_TIMEOUT, CHECK_PROGRAMS_AT_ONCE, CHECK_RUNS_AT_ONCE, CHECK_TIMEOUT};
 use crate::local::{Plan, Report, Source};
 
@@ -19,7 +20,7 @@ use crate::local::{Plan, Report, Source};
 #[derive(Debug)]
 pub(crate) struct Maker {
     pub(super) tools: Tools,
-    scripts: ScriptChecks,
+    checks: CheckSection,
     runs: Semaphore,
     programs: Semaphore,
 }
@@ -32,7 +33,7 @@ impl Maker {
                 tls: Tls::new(config.check_authorities.clone()),
                 service_manager: "systemctl".to_owned(),
             },
-            scripts: config.script_checks,
+            checks: config.check_settings,
             runs: Semaphore::new(CHECK_RUNS_AT_ONCE),
             programs: Semaphore::new(CHECK_PROGRAMS_AT_ONCE),
         }
@@ -46,7 +47,7 @@ impl Maker {
     /// Why a registered check can never run.
     pub(super) fn obstacle(&self, plan: &Plan) -> Option<String> {
         if plan.probe.is_program()
-            && let Some(refused) = refused_program(self.scripts, plan.source)
+            && let Some(refused) = refused_program(self.checks, plan.source)
         {
             return Some(refused.to_owned());
         }
@@ -114,15 +115,15 @@ impl Maker {
 }
 
 /// Why the program of a check from this source may not run, in Consul's words, which tools show.
-pub(crate) fn refused_program(scripts: ScriptChecks, source: Source) -> Option<&'static str> {
-    match (scripts, source) {
-        (ScriptChecks::FromAnywhere, _) | (ScriptChecks::FromFiles, Source::File) => None,
-        (_, Source::Api) => Some(
+pub(crate) fn refused_program(checks: CheckSection, source: Source) -> Option<&'static str> {
+    match source {
+        Source::Api if !checks.script_checks => Some(
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
         ),
-        (ScriptChecks::Refused, Source::File) => Some(
+        Source::File if !checks.script_checks && !checks.local_script_checks => Some(
             "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or \
              'enable_local_script_checks' to true",
         ),
+        Source::Api | Source::File => None,
     }
 }

@@ -18,7 +18,7 @@ use concord_runtime::{Scope, SeededEntropy, TokioClock};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{AgentConfig, ScriptChecks};
+use crate::config::AgentConfig;
 use crate::local::Source;
 
 /// Long enough for everything that ends, on a busy machine.
@@ -37,7 +37,7 @@ fn config() -> AgentConfig {
         Datacenter::parse("dc1").unwrap(),
         "127.0.0.1".to_owned(),
     );
-    config.script_checks = ScriptChecks::FromAnywhere;
+    config.check_settings.script_checks = true;
     config
 }
 

@@ -19,7 +19,7 @@ fn secret(text: &str) -> Secret {
 /// The default token and the agent's token.
 fn used(bench: &Bench) -> [Option<String>; 2] {
     let now = bench.agent.report.site.now();
-    [&now.tokens.default, &now.tokens.agent]
+    [&now.acl.tokens.default, &now.acl.tokens.agent]
         .map(|token| token.as_ref().map(|token| token.expose().to_owned()))
 }
 
@@ -47,8 +47,8 @@ fn kept(bench: &Bench) -> String {
 }
 
 fn keeping(config: &mut AgentConfig) {
-    config.token_persistence = true;
-    config.tokens.default = Some(secret("configured"));
+    config.acl.token_persistence = true;
+    config.acl.tokens.default = Some(secret("configured"));
 }
 
 async fn operator(bench: &Bench) -> Caller {
@@ -95,7 +95,7 @@ async fn while_acls_are_off_there_is_no_token_to_change() {
 async fn what_the_catalog_refused_is_told_again_with_the_new_token() {
     let bench = Bench::with(strict(), |config| {
         config.sync_interval = Duration::from_secs(24 * 3600);
-        config.services = vec![serde_json::from_str(r#"{"Name":"web"}"#).unwrap()];
+        config.definitions.services = vec![serde_json::from_str(r#"{"Name":"web"}"#).unwrap()];
     });
     let later = || bench.world.clock.sleep(Duration::from_secs(5));
     let known = || bench.servers.look(|catalog| catalog.services.contains_key(&service_id("web")));
@@ -143,7 +143,7 @@ async fn a_token_that_is_kept_outlives_a_restart_and_goes_before_the_configurati
     let bench = bench.restarted_with(keeping).await;
     assert_eq!(used(&bench), texts(["set", "a"]));
     // Without persistence the file is ignored.
-    let bench = bench.restarted_with(|config| config.token_persistence = false).await;
+    let bench = bench.restarted_with(|config| config.acl.token_persistence = false).await;
     assert_eq!(used(&bench), texts(["", ""]));
     // A token that was removed comes back from the configuration.
     let bench = bench.restarted_with(keeping).await;
@@ -177,10 +177,10 @@ async fn the_configuration_read_again_replaces_what_is_not_kept() {
 async fn a_damaged_file_is_named_and_not_repeated() {
     let bench = Bench::with(strict(), keeping);
     bench.world.disk.write_atomic(FILE, b"{\"default\": \"s3cret\"\n").unwrap();
-    let config = AgentConfig { token_persistence: true, ..(*bench.agent.config).clone() };
+    let mut config = (*bench.agent.config).clone();
     let refused = load(&bench, config.clone()).unwrap_err().to_string();
     assert!(refused.contains("acl-tokens.json") && !refused.contains("s3cret"), "{refused}");
     // An agent that does not store tokens does not read the file.
-    let config = AgentConfig { token_persistence: false, ..config };
+    config.acl.token_persistence = false;
     assert!(load(&bench, config).is_ok());
 }

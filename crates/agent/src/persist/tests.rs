@@ -56,7 +56,7 @@ fn holds(disk: &TestDisk, text: &str) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn n_118_no_token_of_the_agent_lies_on_the_disk_in_clear() {
-    let keeping = |config: &mut crate::config::AgentConfig| config.token_persistence = true;
+    let keeping = |config: &mut crate::config::AgentConfig| config.acl.token_persistence = true;
     // The process is killed after this many changes of files; unfinished changes are searched, too.
     for changes in 0.. {
         let bench = Bench::with(strict(), keeping);

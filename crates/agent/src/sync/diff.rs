@@ -238,10 +238,10 @@ fn register_step(
 /// The service's own token, else the token for services from files, else the default.
 fn service_token(config: &AgentConfig, record: &ServiceRecord) -> Option<Secret> {
     let of_files = match record.source {
-        Source::File => config.tokens.config_file_service_registration.as_ref(),
+        Source::File => config.acl.tokens.config_file_service_registration.as_ref(),
         Source::Api => None,
     };
-    record.registration.token.as_ref().or(of_files).or(config.tokens.default.as_ref()).cloned()
+    record.registration.token.as_ref().or(of_files).or(config.acl.tokens.default.as_ref()).cloned()
 }
 
 /// The check's own token, else that of its service. For checks of the node: the token for files or the default.
@@ -251,7 +251,7 @@ fn check_token(local: &Local, config: &AgentConfig, check: &CheckRecord) -> Opti
     }
     match check.spec.service_id.as_ref().and_then(|id| local.services.get(id)) {
         Some(service) => service_token(config, service),
-        None => config.tokens.default.clone(),
+        None => config.acl.tokens.default.clone(),
     }
 }
 

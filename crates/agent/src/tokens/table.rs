@@ -135,7 +135,7 @@ impl KnownTokens {
 
 #[cfg(test)]
 mod tests {
-    use concord_acl::DefaultPolicy;
+    use concord_model::intention::Action;
     use concord_model::{Secret, Uuid};
     use concord_rpc::request::ResolvedToken;
 
@@ -151,7 +151,7 @@ mod tests {
 
     fn resolved() -> Arc<Resolved> {
         let token = ResolvedToken { accessor: Uuid([1; 16]), policies: Vec::new(), expires_at: None };
-        Arc::new(Resolved::build(&token, DefaultPolicy::Deny))
+        Arc::new(Resolved::build(&token, Action::Deny))
     }
 
     #[test]

@@ -33,7 +33,7 @@ use super::notify::Manager;
 use super::pid::PidFile;
 use super::reload::{AgentCommand, Running};
 use super::settings::{
-    Listening, agent_config, ca_settings_of, default_policy, effective_default, http_settings, live_settings,
+    Listening, agent_config, ca_settings_of, effective_default, http_settings, live_settings,
 };
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
@@ -273,10 +273,7 @@ async fn server(
         server_meta,
         live: live_settings(config),
         datacenter: config.agent.datacenter.clone(),
-        acl: AclSettings {
-            enabled: config.acl.enabled,
-            default_policy: default_policy(config.acl.default_policy),
-        },
+        acl: AclSettings { enabled: config.acl.enabled, default_policy: config.acl.default_policy },
         initial_management: config.acl.initial_management.clone(),
         intention_default: IntentionDefault::resolve(
             config.acl.default_intention_policy,

@@ -99,7 +99,7 @@ impl Running {
 
         let now = Timestamp::from_nanos(self.clock.wall_nanos());
         let presented = Read::files(read, now).map_err(|faults| RpcError::Invalid(text(&faults)))?;
-        self.agent.reloads.definitions(&definitions.services, &definitions.checks).await?;
+        self.agent.reloads.definitions(definitions).await?;
         self.in_force.definitions = definitions.clone();
         renewed.extend(self.presenting.take(presented));
         self.in_force.tls = tls.clone();

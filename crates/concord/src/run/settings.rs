@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use concord_acl::DefaultPolicy;
-use concord_agent::{About, AclConfig, AgentConfig, ScriptChecks};
+use concord_agent::{About, AgentConfig};
 use concord_config::address::Port;
 use concord_config::section::{AclSection, AgentSection, Config, HttpSection};
 use concord_front::http::Names;
@@ -62,45 +61,18 @@ pub(super) fn agent_config(
         domain: _,
         alt_domain: _,
     } = &config.agent;
-    let AclSection {
-        enabled,
-        default_policy: acl_default,
-        down_policy,
-        token_ttl,
-        policy_ttl,
-        role_ttl,
-        // Used by the server.
-        initial_management: _,
-        tokens,
-        token_persistence,
-        default_intention_policy,
-    } = &config.acl;
     let signed = |port: Option<u16>| port.map_or(-1, i32::from);
     AgentConfig {
         node_id: Some(node_id),
         primary_datacenter: Some(primary_datacenter.clone()),
         tagged_addresses: node::tagged_addresses(address),
         meta: node::meta(config),
-        acl: AclConfig {
-            enabled: *enabled,
-            default_policy: default_policy(*acl_default),
-            // A token is resolved together with its policies, so the shortest of these times counts.
-            token_ttl: *token_ttl.min(policy_ttl).min(role_ttl),
-            down_policy: *down_policy,
-        },
-        tokens: tokens.clone(),
-        token_persistence: *token_persistence,
-        default_intention_policy: *default_intention_policy,
+        // Only the server creates this token.
+        acl: AclSection { initial_management: None, ..config.acl.clone() },
         // Without a range no port is free, so a sidecar without a port is refused.
         sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
-        services: config.definitions.services.clone(),
-        checks: config.definitions.checks.clone(),
+        definitions: config.definitions.clone(),
         check_settings: *checks,
-        script_checks: match (checks.script_checks, checks.local_script_checks) {
-            (true, _) => ScriptChecks::FromAnywhere,
-            (false, true) => ScriptChecks::FromFiles,
-            (false, false) => ScriptChecks::Refused,
-        },
         queries: config.server.queries,
         dev: *dev,
         about: About {
@@ -117,13 +89,6 @@ pub(super) fn agent_config(
             debug_config: debug_config(config, listening),
         },
         ..AgentConfig::new(node_name.clone(), datacenter.clone(), address.to_owned())
-    }
-}
-
-pub(super) fn default_policy(action: Action) -> DefaultPolicy {
-    match action {
-        Action::Allow => DefaultPolicy::Allow,
-        Action::Deny => DefaultPolicy::Deny,
     }
 }
 

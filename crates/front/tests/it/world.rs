@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concord_acl::DefaultPolicy;
-use concord_agent::{AclConfig, Agent, AgentConfig};
+use concord_agent::{Agent, AgentConfig};
 use concord_ca::OsKeys;
 use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
+use concord_config::section::AclSection;
 use concord_config::section::Level;
 use concord_front::Socket;
 use concord_front::http::context::{LogLines, LogSource};
@@ -107,10 +107,7 @@ impl Setup {
             ports.clock = Arc::new(clock);
         }
         let scope = Scope::new("test", Arc::clone(&ports.clock));
-        let (policy, action) = match self.acl {
-            true => (DefaultPolicy::Deny, Action::Deny),
-            false => (DefaultPolicy::Allow, Action::Allow),
-        };
+        let policy = if self.acl { Action::Deny } else { Action::Allow };
         let (node, datacenter) = (NodeName::parse("n1").unwrap(), Datacenter::parse("dc1").unwrap());
         let config = ServerConfig {
             node: node.clone(),
@@ -122,7 +119,7 @@ impl Setup {
             datacenter: datacenter.clone(),
             acl: AclSettings { enabled: self.acl, default_policy: policy },
             initial_management: (self.acl && !self.no_management).then(|| Secret::new(ROOT.to_owned())),
-            intention_default: IntentionDefault::resolve(None, action),
+            intention_default: IntentionDefault::resolve(None, policy),
             ca: CaStart::default(),
             keks: vec![Kek::from_bytes(&[7; 32]).unwrap()],
             keys: Arc::new(OsKeys),
@@ -141,10 +138,16 @@ impl Setup {
         config.dev = true;
         config.keks = vec![Kek::from_bytes(&[7; 32]).unwrap()];
         let token_ttl = self.token_ttl.unwrap_or(Duration::from_millis(200));
-        config.acl =
-            AclConfig { enabled: self.acl, default_policy: policy, token_ttl, ..AclConfig::default() };
-        config.tokens.agent = self.acl.then(|| Secret::new(ROOT.to_owned()));
-        config.tokens.default = self.default_token.map(|token| Secret::new(token.to_owned()));
+        config.acl = AclSection {
+            enabled: self.acl,
+            default_policy: policy,
+            token_ttl,
+            policy_ttl: token_ttl,
+            role_ttl: token_ttl,
+            ..AclSection::default()
+        };
+        config.acl.tokens.agent = self.acl.then(|| Secret::new(ROOT.to_owned()));
+        config.acl.tokens.default = self.default_token.map(|token| Secret::new(token.to_owned()));
         config.about.version = "1.21.0".to_owned();
         let agent = Agent::start(
             config,

@@ -4,10 +4,9 @@ mod words;
 
 use std::sync::Arc;
 
-use concord_acl::{DefaultPolicy, Level, Policy, Right, Scalar};
+use concord_acl::{Level, Policy, Right, Scalar};
 use concord_ca::seal;
 use concord_model::ca::Sealed;
-use concord_model::intention::Action;
 use concord_model::token::{
     ANONYMOUS_ACCESSOR, ANONYMOUS_SECRET, AclPolicy, GLOBAL_MANAGEMENT, HIDDEN, Identities, NodeLink,
     PolicyLink, ServiceLink, Token, is_reserved, policy_name,
@@ -143,10 +142,7 @@ pub(crate) fn expand_token(
     };
     let policies = all_policies(&mut reading.reader, &token);
     let policies = policies.iter().map(|policy| (**policy).clone()).collect();
-    let default_policy = match reading.config.acl.default_policy {
-        DefaultPolicy::Allow => Action::Allow,
-        DefaultPolicy::Deny => Action::Deny,
-    };
+    let default_policy = reading.config.acl.default_policy;
     let token = shown(reading, &token);
     let resolved_by = reading.config.node.clone();
     Ok(Some(ExpandedToken { token, policies, default_policy, resolved_by }))

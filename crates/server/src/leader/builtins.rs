@@ -77,7 +77,8 @@ async fn ensure_initial_management(core: &Core) -> Result<(), RpcError> {
 
 #[cfg(test)]
 mod tests {
-    use concord_acl::{Authorizer, DefaultPolicy, Labelled, Level, Policy, Right, Scalar};
+    use concord_acl::{Authorizer, Labelled, Level, Policy, Right, Scalar};
+    use concord_model::intention::Action;
 
     use super::*;
 
@@ -85,8 +86,8 @@ mod tests {
     fn the_built_in_rules_grant_what_their_names_say() {
         let builtins = EnsureBuiltins::standard(concord_model::Timestamp::EPOCH);
         let [write, read] = [0, 1].map(|at| Policy::parse(&builtins.policies[at].rules).unwrap());
-        let manager = Authorizer::new(&[&write], DefaultPolicy::Deny);
-        let reader = Authorizer::new(&[&read], DefaultPolicy::Deny);
+        let manager = Authorizer::new(&[&write], Action::Deny);
+        let reader = Authorizer::new(&[&read], Action::Deny);
         for resource in Labelled::ALL {
             assert!(
                 manager.check(&Right::All { resource, level: Level::Write }).is_allowed(),

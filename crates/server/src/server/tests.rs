@@ -1,6 +1,5 @@
 //! Tests of what only a server itself sees: the end of its leadership.
 
-use concord_acl::DefaultPolicy;
 use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
 use concord_ca::testing::{Gate, Gated, Op};
@@ -29,7 +28,7 @@ async fn behind(gated: &Gated) -> Server {
         server_meta: BTreeMap::new(),
         live: LiveSettings::default(),
         datacenter: Datacenter::parse("dc1").unwrap(),
-        acl: AclSettings { enabled: false, default_policy: DefaultPolicy::Allow },
+        acl: AclSettings { enabled: false, default_policy: Action::Allow },
         initial_management: None,
         intention_default: IntentionDefault::resolve(None, Action::Allow),
         ca: CaStart { kinds: gated.kinds(), provider: Gated::NAME.to_owned(), ..CaStart::default() },

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use concord_acl::{Access, Authorizer, DefaultPolicy, Policy};
+use concord_acl::{Access, Authorizer, Policy};
+use concord_model::intention::Action;
 use concord_model::token::{Identities, NodeLink, ServiceLink, identity_name};
 use concord_model::{Datacenter, Uuid};
 use concord_rpc::request::{
@@ -31,7 +32,7 @@ async fn rights(host: &Host, identities: Identities) -> Authorizer {
     let made = host.ask_as(ROOT, SetToken { identities, ..new_token() }).await.unwrap();
     let resolved = host.ask_as(&made.secret, ResolveToken {}).await.unwrap();
     let policies: Vec<_> = resolved.policies.iter().map(|one| Policy::parse(&one.rules).unwrap()).collect();
-    Authorizer::new(&policies.iter().collect::<Vec<_>>(), DefaultPolicy::Deny)
+    Authorizer::new(&policies.iter().collect::<Vec<_>>(), Action::Deny)
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use concord_acl::{Authorizer, DefaultPolicy, Labelled, Level, Policy, Right};
+use concord_acl::{Authorizer, Labelled, Level, Policy, Right};
 use concord_model::catalog::{CheckStatus, Registered};
 use concord_model::intention::Action;
 use concord_model::{ServiceName, Uuid};
@@ -264,7 +264,7 @@ impl Holder {
 }
 
 fn oracle(rules: &str) -> Authorizer {
-    Authorizer::new(&[&Policy::parse(rules).unwrap()], DefaultPolicy::Deny)
+    Authorizer::new(&[&Policy::parse(rules).unwrap()], Action::Deny)
 }
 
 struct Open {

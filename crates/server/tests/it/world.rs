@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use concord_acl::DefaultPolicy;
 use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
 use concord_ca::{KeyMaker, OsKeys};
@@ -101,7 +100,7 @@ impl Setup {
             server_meta: BTreeMap::new(),
             live: self.live.clone(),
             datacenter: Datacenter::parse("dc1").unwrap(),
-            acl: AclSettings { enabled: self.acl, default_policy: DefaultPolicy::Deny },
+            acl: AclSettings { enabled: self.acl, default_policy: Action::Deny },
             initial_management: (self.acl && self.initial_management)
                 .then(|| Secret::new(self.management_secret.to_owned())),
             intention_default: IntentionDefault::resolve(None, default),

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use concord_api::connect::Authorize;
+use concord_config::section::AclSection;
 use concord_model::intention::Action;
 use concord_model::{Secret, ServiceRef};
 use concord_rpc::{Head, RpcError};
 use futures::future::join_all;
 
 use crate::cache::IntentionsTo;
-use crate::config::AclConfig;
 use crate::testing::{Bench, DAY, intention, name, open, settle, strict};
 
 fn blocking(index: u64) -> Head {
@@ -53,7 +53,7 @@ async fn n_27_a_warm_leaf_is_for_nobody_with_other_rights() {
 
 #[tokio::test(start_paused = true)]
 async fn n_28_a_token_revoked_or_narrowed_loses_the_leaf_and_its_open_read() {
-    let bench = Bench::new(AclConfig { token_ttl: Duration::from_secs(30), ..strict() });
+    let bench = Bench::new(AclSection { token_ttl: Duration::from_secs(30), ..strict() });
     for narrowed in [false, true] {
         let web = bench.servers.token("web", r#"service "web" { policy = "write" }"#);
         bench.world.clock.sleep(Duration::from_secs(31)).await;
@@ -82,7 +82,7 @@ async fn n_28_a_token_revoked_or_narrowed_loses_the_leaf_and_its_open_read() {
 
 #[tokio::test(start_paused = true)]
 async fn n_28_without_an_open_read_a_revoked_token_ends_within_its_ttl() {
-    let bench = Bench::new(AclConfig { token_ttl: Duration::from_secs(30), ..strict() });
+    let bench = Bench::new(AclSection { token_ttl: Duration::from_secs(30), ..strict() });
     let web = bench.servers.token("web", r#"service "web" { policy = "write" }"#);
     settle().await;
     bench.servers.change(|catalog| catalog.mute = true);
@@ -218,7 +218,7 @@ async fn roots_and_leaves_are_those_of_the_datacenter_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn default_intention_policy_wins_over_the_acls() {
-    let bench = Bench::with(open(), |config| config.default_intention_policy = Some(Action::Deny));
+    let bench = Bench::with(open(), |config| config.acl.default_intention_policy = Some(Action::Deny));
     let caller = bench.agent.callers.resolve(None).await.unwrap();
     let answer = bench.agent.connect.authorize(&caller, &question("web", "api")).await.unwrap();
     assert_eq!((answer.authorized, answer.reason.as_str()), (false, "Default intention policy"));

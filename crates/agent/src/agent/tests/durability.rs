@@ -142,7 +142,7 @@ async fn a_check_that_stood_on_its_own_stays_removed_after_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_check_of_a_service_from_files_outlives_a_restart() {
-    let files = |config: &mut AgentConfig| config.services = vec![service(r#"{"Name":"db"}"#)];
+    let files = |config: &mut AgentConfig| config.definitions.services = vec![service(r#"{"Name":"db"}"#)];
     let bench = Bench::with(open(), files);
     let caller = bench.agent.callers.resolve(None).await.unwrap();
     let own = check(r#"{"Name":"own","CheckID":"own","ServiceID":"db","TTL":"3m"}"#);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
+use concord_config::section::Definitions;
 use concord_model::CheckId;
 use concord_model::catalog::CheckStatus;
 use concord_rpc::RpcError;
 
-use crate::config::ScriptChecks;
 use crate::maintenance::Maintenance;
 use crate::testing::{Bench, instance, open, service_id, settle, strict};
 
@@ -133,7 +133,7 @@ async fn registering_needs_the_right_to_every_name_involved() {
 #[tokio::test(start_paused = true)]
 async fn a_service_is_brought_to_the_catalog_with_its_registrars_token() {
     let bench = Bench::with(strict(), |config| {
-        config.tokens.agent = Some("agent".to_owned().into());
+        config.acl.tokens.agent = Some("agent".to_owned().into());
     });
     bench.servers.token("agent", r#"node_prefix "" { policy = "write" }"#);
     let both = bench.servers.token("both", r#"service_prefix "" { policy = "write" }"#);
@@ -154,8 +154,8 @@ async fn n_45_script_checks_are_refused() {
     let docker = r#"{"Name":"x","Args":["/bin/true"],"DockerContainerID":"d","Interval":"10s"}"#;
     let why = "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true";
     // What is allowed in files is not allowed over the API.
-    for scripts in [ScriptChecks::Refused, ScriptChecks::FromFiles] {
-        let bench = Bench::with(open(), |config| config.script_checks = scripts);
+    for in_files in [false, true] {
+        let bench = Bench::with(open(), |config| config.check_settings.local_script_checks = in_files);
         let caller = bench.agent.callers.resolve(None).await.unwrap();
         let refused =
             bench.agent.registrar.register_service(&caller, &definition(service), false).await.unwrap_err();
@@ -170,7 +170,7 @@ async fn n_45_script_checks_are_refused() {
                 && bench.agent.listing.checks(&caller).value.is_empty()
         );
     }
-    let bench = Bench::with(open(), |config| config.script_checks = ScriptChecks::FromAnywhere);
+    let bench = Bench::with(open(), |config| config.check_settings.script_checks = true);
     let caller = bench.agent.callers.resolve(None).await.unwrap();
     bench.agent.registrar.register_service(&caller, &definition(service), false).await.unwrap();
     bench.agent.registrar.register_check(&caller, &check_definition(docker)).await.unwrap();
@@ -182,7 +182,7 @@ async fn n_45_script_checks_are_refused() {
         "registered, with its reason"
     );
     // A check that was registered while programs were allowed does not run once they are not.
-    let bench = bench.restarted_with(|config| config.script_checks = ScriptChecks::FromFiles).await;
+    let bench = bench.restarted_with(|config| config.check_settings.local_script_checks = true).await;
     settle().await;
     assert_eq!(output(&bench, "service:web"), why);
 }
@@ -312,18 +312,23 @@ async fn the_watch_of_a_service_ends_with_its_change_and_with_its_right() {
     assert_eq!(revoked.join().await.unwrap().unwrap_err(), RpcError::TokenNotFound);
 }
 
+/// A configuration that defines this service.
+fn services(definition: ServiceDefinition) -> Definitions {
+    Definitions { services: vec![definition], ..Definitions::default() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reload_replaces_what_files_defined_and_leaves_the_rest() {
     let bench = Bench::new(open());
     let caller = bench.agent.callers.resolve(None).await.unwrap();
     bench.agent.registrar.register_service(&caller, &definition(r#"{"Name":"api"}"#), false).await.unwrap();
-    bench.agent.reloads.definitions(&[definition(WEB)], &[]).await.unwrap();
+    bench.agent.reloads.definitions(&services(definition(WEB))).await.unwrap();
     assert_eq!(bench.agent.listing.services(&caller).value.len(), 3);
-    bench.agent.reloads.definitions(&[definition(r#"{"Name":"db"}"#)], &[]).await.unwrap();
+    bench.agent.reloads.definitions(&services(definition(r#"{"Name":"db"}"#))).await.unwrap();
     let left: Vec<_> =
         bench.agent.listing.services(&caller).value.into_keys().map(|id| id.to_string()).collect();
     assert_eq!(left, ["api", "db"]);
-    assert!(bench.agent.reloads.definitions(&[definition(r#"{"Name":""}"#)], &[]).await.is_err());
+    assert!(bench.agent.reloads.definitions(&services(definition(r#"{"Name":""}"#))).await.is_err());
     assert_eq!(bench.agent.listing.services(&caller).value.len(), 2);
 }
 

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use concord_config::section::DownPolicy;
+use concord_config::section::{AclSection, DownPolicy};
 use concord_model::Secret;
 use concord_rpc::request::DeleteToken;
 use concord_rpc::{Head, RpcError, ServerApiExt};
 use futures::FutureExt;
 
-use crate::config::AclConfig;
 use crate::testing::{Bench, name, settle, strict};
 
 const WRITE: &str = r#"service "web" { policy = "write" }"#;
 const READ: &str = r#"service "web" { policy = "read" }"#;
 
 /// Tokens are cached for long, so it is never the TTL that ends them here.
-fn patient() -> AclConfig {
-    AclConfig { token_ttl: Duration::from_secs(3600), ..strict() }
+fn patient() -> AclSection {
+    let hour = Duration::from_secs(3600);
+    AclSection { token_ttl: hour, policy_ttl: hour, role_ttl: hour, ..strict() }
 }
 
 async fn leaf(bench: &Bench, token: &Secret) -> Result<(), RpcError> {
@@ -133,7 +133,7 @@ async fn without_acls_nobody_listens() {
 
 /// An agent whose servers are gone, with a token that it caches for half a minute.
 async fn cut_off(down_policy: DownPolicy) -> (Bench, Secret) {
-    let bench = Bench::new(AclConfig { token_ttl: Duration::from_secs(30), down_policy, ..strict() });
+    let bench = Bench::new(AclSection { token_ttl: Duration::from_secs(30), down_policy, ..strict() });
     let web = bench.servers.token("web", WRITE);
     settle().await;
     assert_eq!(leaf(&bench, &web).await, Ok(()));
@@ -161,7 +161,7 @@ async fn what_holds_while_no_server_answers_is_as_configured() {
 #[tokio::test(start_paused = true)]
 async fn denying_while_no_server_answers_ends_open_reads_too() {
     for (down_policy, ends) in [(DownPolicy::ExtendCache, false), (DownPolicy::Deny, true)] {
-        let bench = Bench::new(AclConfig { down_policy, ..patient() });
+        let bench = Bench::new(AclSection { down_policy, ..patient() });
         let web = bench.servers.token("web", WRITE);
         let caller = bench.caller(&web).await;
         let index = bench.agent.connect.leaf(&caller, &name("web"), &Head::default()).await.unwrap().index;
@@ -180,7 +180,7 @@ async fn denying_while_no_server_answers_ends_open_reads_too() {
 #[tokio::test(start_paused = true)]
 async fn n_28_asking_aside_outlives_no_change() {
     let acl =
-        AclConfig { token_ttl: Duration::from_secs(30), down_policy: DownPolicy::AsyncCache, ..strict() };
+        AclSection { token_ttl: Duration::from_secs(30), down_policy: DownPolicy::AsyncCache, ..strict() };
     let bench = Bench::new(acl);
     let web = bench.servers.token("web", WRITE);
     settle().await;

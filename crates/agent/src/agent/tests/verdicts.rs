@@ -217,7 +217,9 @@ async fn a_verdict_that_cannot_be_saved_leaves_no_older_one() {
 async fn checks_of_files_keep_their_verdict_too_and_aliases_follow_it() {
     let alias = r#"{"Name":"next","Check":{"AliasService":"db"}}"#;
     let db = r#"{"Name":"db","Check":{"TTL":"30s"}}"#;
-    let files = |config: &mut crate::config::AgentConfig| config.services = vec![service(db), service(alias)];
+    let files = |config: &mut crate::config::AgentConfig| {
+        config.definitions.services = vec![service(db), service(alias)]
+    };
     let bench = Bench::with(open(), files);
     check(&bench, "service:next", Critical, "Aliased check \"Service 'db' check\" failing: ");
     report(&bench, "service:db", Passing, "fine").await;

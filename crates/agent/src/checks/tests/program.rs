@@ -150,8 +150,11 @@ async fn a_service_of_the_system_is_as_systemd_says() {
 }
 
 #[track_caller]
-fn refused(scripts: ScriptChecks, source: Source, expected: Option<&str>) {
-    let maker = Maker::new(&AgentConfig { script_checks: scripts, ..config() }, Arc::new(TokioClock::new()));
+fn refused([anywhere, in_files]: [bool; 2], source: Source, expected: Option<&str>) {
+    let mut config = config();
+    config.check_settings.script_checks = anywhere;
+    config.check_settings.local_script_checks = in_files;
+    let maker = Maker::new(&config, Arc::new(TokioClock::new()));
     let docker = Probe::Docker {
         container: "c".to_owned(),
         args: vec!["true".to_owned()],
@@ -172,10 +175,10 @@ fn refused(scripts: ScriptChecks, source: Source, expected: Option<&str>) {
 fn n_45_programs_run_for_whom_they_may() {
     let (remote, local) =
         ("Scripts are disabled on this agent from remote calls", "Scripts are disabled on this agent; to");
-    refused(ScriptChecks::Refused, Source::Api, Some(remote));
-    refused(ScriptChecks::Refused, Source::File, Some(local));
-    refused(ScriptChecks::FromFiles, Source::Api, Some(remote));
-    refused(ScriptChecks::FromFiles, Source::File, None);
-    refused(ScriptChecks::FromAnywhere, Source::Api, None);
-    refused(ScriptChecks::FromAnywhere, Source::File, None);
+    refused([false, false], Source::Api, Some(remote));
+    refused([false, false], Source::File, Some(local));
+    refused([false, true], Source::Api, Some(remote));
+    refused([false, true], Source::File, None);
+    refused([true, false], Source::Api, None);
+    refused([true, false], Source::File, None);
 }

@@ -22,9 +22,9 @@ fn config() -> AgentConfig {
         Datacenter::parse("dc1").unwrap(),
         "10.0.0.1".to_owned(),
     );
-    config.tokens.default = Some("default".to_owned().into());
-    config.tokens.agent = Some("agent".to_owned().into());
-    config.tokens.config_file_service_registration = Some("files".to_owned().into());
+    config.acl.tokens.default = Some("default".to_owned().into());
+    config.acl.tokens.agent = Some("agent".to_owned().into());
+    config.acl.tokens.config_file_service_registration = Some("files".to_owned().into());
     config
 }
 
