@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use concord_ca::seal::Kek;
-use concord_config::section::{AclSection, CheckSection, Definitions, QuerySection};
+use concord_config::section::{AclSection, CheckSection, Definitions, QuerySection, Role};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Locality, Node, NodeScope};
 use concord_model::intention::Action;
@@ -67,10 +67,8 @@ pub struct About {
     pub revision: String,
     /// When it was built.
     pub build_date: String,
-    /// Whether it is a server.
-    pub server: bool,
-    /// Whether it was started as the only server.
-    pub bootstrap: bool,
+    /// What it is besides an agent.
+    pub role: Role,
     /// Port of gRPC without TLS; -1 if disabled.
     pub grpc_port: i32,
     /// Port of gRPC with TLS; -1 if disabled.

@@ -34,7 +34,7 @@ impl SelfReport {
                 node_name: node.to_string(),
                 node_id: node_id.map(|id| id.to_string()).unwrap_or_default(),
                 revision: about.revision.clone(),
-                server: about.server,
+                server: about.role.is_server(),
                 version: about.version.clone(),
                 build_date: about.build_date.clone(),
             },
@@ -100,7 +100,7 @@ fn member(config: &AgentConfig) -> Member {
     let about = &config.about;
     let mut tags = BTreeMap::from([
         ("dc".to_owned(), config.datacenter.to_string()),
-        ("role".to_owned(), if about.server { "consul" } else { "node" }.to_owned()),
+        ("role".to_owned(), if about.role.is_server() { "consul" } else { "node" }.to_owned()),
         ("build".to_owned(), format!("{}:{}", about.version, about.revision)),
         ("id".to_owned(), config.node_id.map(|id| id.to_string()).unwrap_or_default()),
         ("segment".to_owned(), String::new()),
@@ -108,13 +108,13 @@ fn member(config: &AgentConfig) -> Member {
         ("vsn_min".to_owned(), "2".to_owned()),
         ("vsn_max".to_owned(), "3".to_owned()),
     ]);
-    if about.server {
+    if about.role.is_server() {
         tags.insert("port".to_owned(), about.server_port.to_string());
         tags.insert("raft_vsn".to_owned(), "3".to_owned());
         tags.insert("acls".to_owned(), if config.acl.enabled { "1" } else { "0" }.to_owned());
         tags.insert("grpc_port".to_owned(), about.grpc_port.to_string());
         tags.insert("grpc_tls_port".to_owned(), about.grpc_tls_port.to_string());
-        if about.bootstrap {
+        if about.role.may_bootstrap() {
             tags.insert("bootstrap".to_owned(), "1".to_owned());
         }
     }

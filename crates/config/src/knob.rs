@@ -60,9 +60,9 @@ knobs! {
     "alt_domain", "", "Second domain: names below it are ours in Host, as those below domain.",
         |c| plain(c.agent.alt_domain.as_deref().unwrap_or_default());
     "bind_addr", "0.0.0.0", "Address of the agent, told to others where it is a particular one.", |c| plain(c.agent.bind);
-    "bootstrap", "false", "Whether a server makes a cluster of its own.", |c| plain(c.server.bootstrap);
+    "bootstrap", "false", "Whether a server makes a cluster of its own.", |c| plain(c.server.role.may_bootstrap());
     "bootstrap_expect", "0", "How many servers make a cluster. Only 1 so far.",
-        |c| plain(u8::from(c.server.bootstrap));
+        |c| plain(u8::from(c.server.role.may_bootstrap()));
     "check_output_max_size", "4096", "Bytes of a check's output that are kept.",
         |c| plain(c.agent.checks.output_bytes_max);
     "enable_local_script_checks", "false", "Checks of files may run programs.",
@@ -128,7 +128,7 @@ knobs! {
         |c| plain(&c.agent.primary_datacenter);
     "raft_snapshot_interval", "30s", "How often it is looked whether a snapshot is due.",
         |c| time(c.server.raft.snapshot_interval);
-    "server", "false", "Whether the agent is a server.", |c| plain(c.server.enabled);
+    "server", "false", "Whether the agent is a server.", |c| plain(c.server.role.is_server());
     "services", "0", "Services.",
         |c| content(&c.definitions.services, service_tokens(&c.definitions.services));
     "syslog_facility", "LOCAL0", "Facility of what goes to syslog.",

@@ -31,6 +31,7 @@ mod plain;
 mod raw;
 pub mod reload;
 mod resolve;
+mod role;
 pub mod section;
 pub mod shown;
 pub mod source;

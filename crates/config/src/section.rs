@@ -15,12 +15,15 @@ use concord_model::{Datacenter, NodeName, Secret, Uuid};
 use crate::address::{ListenHost, Network, Port};
 use crate::diagnostic::Origin;
 use crate::plain::section;
+pub use crate::role::Role;
 
 /// The setting of the certificate authority that fixes the trust domain.
 pub(crate) const CLUSTER_ID: &str = "cluster_id";
 
 /// How many bytes of a check's output are kept by default, as in Consul.
 pub(crate) const CHECK_OUTPUT_BYTES_MAX: usize = 4096;
+/// Default limit of connections per client, as in Consul.
+pub(crate) const CONNECTIONS_PER_CLIENT: usize = 200;
 
 /// How long a log file is used by default, as in Consul.
 pub(crate) const LOG_ROTATE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -143,10 +146,8 @@ impl Default for QuerySection {
 /// The server.
 #[derive(Clone, Debug)]
 pub struct ServerSection {
-    /// Whether the agent is a server.
-    pub enabled: bool,
-    /// Whether it may form a new cluster alone.
-    pub bootstrap: bool,
+    /// What the agent is.
+    pub role: Role,
     /// Port for internal RPC.
     pub port: Port,
     /// Consensus.
@@ -205,7 +206,13 @@ section! {
         /// Further names of the agent for `Host`. If there are any, all listeners check the name.
         allowed_hosts: Vec<String> = Vec::new();
         /// Connections per client address.
-        connections_per_client_max: usize = 0;
+        connections_per_client_max: usize = CONNECTIONS_PER_CLIENT;
+    }
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self::plain(&HttpKeys::default())
     }
 }
 

@@ -158,7 +158,7 @@ fn values_of_the_wrong_kind_are_refused_in_place() {
 #[test]
 fn dev_needs_nothing_and_flags_override_it() {
     let own = loaded(&[], &dev()).config;
-    assert!(own.agent.dev && own.server.enabled && own.server.bootstrap && own.agent.data_dir.is_none());
+    assert!(own.agent.dev && own.server.role.may_bootstrap() && own.agent.data_dir.is_none());
     assert_eq!((own.grpc.port, own.log.level), (Port::At(8502), Level::Debug));
     assert_eq!(own.server.raft.heartbeat_timeout, Duration::from_secs(1));
     let own =
@@ -220,7 +220,7 @@ fn who_may_start_a_cluster_is_checked() {
     // 1 is the same as `bootstrap`, and changes nothing with `-dev`.
     for (dev, bootstrap) in [(true, None), (false, Some(true)), (true, Some(true))] {
         let own = loaded(&[], &AgentFlags { dev, bootstrap, ..server() });
-        assert!(own.config.server.bootstrap && own.warnings.is_empty(), "{dev} {bootstrap:?}");
+        assert!(own.config.server.role.may_bootstrap() && own.warnings.is_empty(), "{dev} {bootstrap:?}");
     }
     refused_with(
         &[],
@@ -233,8 +233,8 @@ fn who_may_start_a_cluster_is_checked() {
         &[&format!("{boot}bootstrap_expect cannot be -1. Must be greater than or equal to zero")],
     );
     let sole = with(|flags| (flags.bootstrap, flags.bootstrap_expect) = (Some(true), None));
-    assert!(loaded(&[], &sole).config.server.bootstrap);
-    assert!(loaded(&[], &server()).config.server.bootstrap);
+    assert!(loaded(&[], &sole).config.server.role.may_bootstrap());
+    assert!(loaded(&[], &server()).config.server.role.may_bootstrap());
 }
 
 #[test]

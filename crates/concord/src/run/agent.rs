@@ -251,7 +251,7 @@ async fn server(
     scope: &Scope,
     fatal: mpsc::Sender<String>,
 ) -> Result<Server, Failure> {
-    let ServerSection { enabled: _, bootstrap: _, port, raft, entries: _, queries } = &config.server;
+    let ServerSection { role: _, port, raft, entries: _, queries } = &config.server;
     let ConnectSection { enabled: mesh, ca_provider, ca_settings, cluster_id } = &config.connect;
     let mut server_meta = BTreeMap::from([
         ("version".to_owned(), CONSUL_LEVEL.to_owned()),

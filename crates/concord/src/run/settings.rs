@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use concord_agent::{About, AgentConfig};
 use concord_config::address::Port;
-use concord_config::section::{AclSection, AgentSection, Config, HttpSection};
+use concord_config::section::{AclSection, AgentSection, Config};
 use concord_front::http::Names;
 use concord_front::http::listener::Settings;
 use concord_model::Uuid;
@@ -79,8 +79,7 @@ pub(super) fn agent_config(
             version: CONSUL_LEVEL.to_owned(),
             revision: String::new(),
             build_date: "1970-01-01T00:00:01Z".to_owned(),
-            server: config.server.enabled,
-            bootstrap: config.server.bootstrap,
+            role: config.server.role,
             grpc_port: signed(listening.grpc),
             grpc_tls_port: signed(listening.grpc_tls),
             serf_port: if let Port::At(port) = serf_lan { *port } else { 8301 },
@@ -124,45 +123,23 @@ pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<S
 }
 
 pub(super) fn http_settings(config: &Config) -> Result<Settings, Failure> {
-    let HttpSection {
-        // Used where the sockets are bound.
-        addresses: _,
-        port: _,
-        response_headers,
-        allow_write_from,
-        allow_origins,
-        allowed_hosts,
-        block_endpoints,
-        header_bytes_max,
-        // Used by the context of the endpoints.
-        use_cache: _,
-        connections_per_client_max,
-    } = &config.http;
     let mut headers = Vec::new();
-    for (name, value) in response_headers {
+    for (name, value) in &config.http.response_headers {
         let wrong = || {
             Failure::input(format!("http_config.response_headers: {name:?} is no header that can be sent"))
         };
         headers.push((name.parse().map_err(|_| wrong())?, value.parse().map_err(|_| wrong())?));
     }
-    let writers = allow_write_from.iter().map(|network| network.to_string().parse());
     Ok(Settings {
-        connections_per_client: *connections_per_client_max,
-        header_bytes: *header_bytes_max,
-        blocked: block_endpoints.clone(),
-        writers: writers
-            .collect::<Result<_, _>>()
-            .map_err(|_| Failure::input("http_config.allow_write_http_from"))?,
-        origins: allow_origins.clone(),
+        section: config.http.clone(),
         names: Names {
             node: config.agent.node_name.to_string(),
             domains: std::iter::once(&config.agent.domain).chain(&config.agent.alt_domain).cloned().collect(),
-            allowed: allowed_hosts.clone(),
             tokens_count: config.acl.enabled,
         },
         headers,
         pretty: config.agent.dev,
-        default_policy: effective_default(config).as_str(),
+        default_policy: effective_default(config),
         ..Settings::default()
     })
 }

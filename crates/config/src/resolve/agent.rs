@@ -13,7 +13,7 @@ use crate::flags::AgentFlags;
 use crate::host::Host;
 use crate::raw::Raw;
 use crate::section::{
-    AgentSection, CHECK_OUTPUT_BYTES_MAX, CheckSection, QuerySection, RaftSection, ServerSection,
+    AgentSection, CHECK_OUTPUT_BYTES_MAX, CheckSection, QuerySection, RaftSection, Role, ServerSection,
 };
 
 /// Largest factor of the consensus timings. Beyond it, a dead leader would go unnoticed for minutes.
@@ -157,8 +157,7 @@ impl Resolver<'_> {
         let enabled = raw.server.unwrap_or(false);
         let bootstrap = self.bootstrap(raw, enabled);
         ServerSection {
-            enabled,
-            bootstrap,
+            role: if enabled { Role::Server { bootstrap } } else { Role::Client },
             port: self.port("ports.server", raw.ports.server, 8300, flags),
             raft: self.raft(raw),
             entries,

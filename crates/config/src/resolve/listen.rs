@@ -7,11 +7,12 @@ use super::Resolver;
 use crate::address::{ListenHost, Network, Port};
 use crate::flags::AgentFlags;
 use crate::raw::{Raw, UnixSockets};
-use crate::section::{Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections, UnixSocketSection};
+use crate::section::{
+    CONNECTIONS_PER_CLIENT, Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections,
+    UnixSocketSection,
+};
 use crate::template;
 
-/// Default limit of connections per client, as in Consul.
-const CONNECTIONS_PER_CLIENT: usize = 200;
 /// How many characters of a template a message repeats.
 const TEXT_CHARS_MAX: usize = 200;
 

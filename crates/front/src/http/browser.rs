@@ -18,29 +18,28 @@ pub struct Names {
     pub node: String,
     /// Names below these domains are ours, with or without a dot at the end.
     pub domains: Vec<String>,
-    /// Further names (`http_config.allowed_hosts`). If there are any, all listeners check names, not only those on
-    /// loopback.
-    pub allowed: Vec<String>,
     /// Whether a valid token authenticates the caller. While ACLs are not enforced, any text is accepted as a token.
     pub tokens_count: bool,
 }
 
 impl Names {
-    /// Refuses a request whose `Host` is not ours, if a foreign web page could have sent it.
+    /// Refuses a request whose `Host` is not ours, if a foreign web page could have sent it. If further names are
+    /// `allowed`, all listeners check the name, not only those on loopback.
     pub(super) fn check(
         &self,
+        allowed: &[String],
         headers: &HeaderMap,
         on_loopback: bool,
         has_token: bool,
     ) -> Result<(), HttpError> {
-        let particular = on_loopback || !self.allowed.is_empty();
+        let particular = on_loopback || !allowed.is_empty();
         // Browsers always send `Host`. Only HTTP/1.0 clients may leave it out.
         let host = headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
         if !particular || (self.tokens_count && has_token) || host.is_empty() {
             return Ok(());
         }
         let host = String::from_utf8_lossy(host);
-        if self.is_ours(&host) {
+        if self.is_ours(allowed, &host) {
             return Ok(());
         }
         Err(HttpError::forbidden(format!(
@@ -49,7 +48,7 @@ impl Names {
         )))
     }
 
-    fn is_ours(&self, host: &str) -> bool {
+    fn is_ours(&self, allowed: &[String], host: &str) -> bool {
         let name = without_port(host);
         if name.parse::<IpAddr>().is_ok() {
             return true;
@@ -65,7 +64,7 @@ impl Names {
             || below("localhost")
             || name == bare(&self.node)
             || self.domains.iter().any(|domain| below(domain))
-            || self.allowed.iter().any(|allowed| name == bare(allowed))
+            || allowed.iter().any(|allowed| name == bare(allowed))
     }
 }
 
@@ -157,13 +156,12 @@ mod tests {
             node: "Node-1".to_owned(),
             domains: vec!["consul.".to_owned(), "mesh.example".to_owned()],
             tokens_count: true,
-            ..Names::default()
         }
     }
 
     #[track_caller]
-    fn called(names: &Names, host: &str, on_loopback: bool, has_token: bool, fine: bool) {
-        let answer = names.check(&headers(&[("host", host.as_bytes())]), on_loopback, has_token);
+    fn called(names: &Names, allowed: &[String], host: &str, on_loopback: bool, has_token: bool, fine: bool) {
+        let answer = names.check(allowed, &headers(&[("host", host.as_bytes())]), on_loopback, has_token);
         assert_eq!(answer.is_ok(), fine, "{host}");
         if let Err(refused) = answer {
             assert_eq!(refused.status, 403);
@@ -203,25 +201,25 @@ mod tests {
     #[test]
     fn n_40_a_page_that_makes_its_name_ours_reads_nothing() {
         for host in OURS {
-            called(&names(), host, true, false, true);
+            called(&names(), &[], host, true, false, true);
         }
         for host in OTHERS {
-            called(&names(), host, true, false, false);
-            called(&names(), host, true, true, true);
-            called(&names(), host, false, false, true);
+            called(&names(), &[], host, true, false, false);
+            called(&names(), &[], host, true, true, true);
+            called(&names(), &[], host, false, false, true);
         }
         // Without ACLs a token proves nothing.
-        called(&Names { tokens_count: false, ..names() }, "evil.example", true, true, false);
+        called(&Names { tokens_count: false, ..names() }, &[], "evil.example", true, true, false);
     }
 
     #[test]
     fn n_40_named_hosts_hold_on_every_listener() {
-        let named = Names { allowed: vec!["Ops.Example".to_owned()], ..names() };
+        let (named, allowed) = (names(), ["Ops.Example".to_owned()]);
         for on_loopback in [true, false] {
-            called(&named, "ops.example:8500", on_loopback, false, true);
-            called(&named, "x.ops.example", on_loopback, false, false);
-            called(&named, "evil.example", on_loopback, false, false);
-            called(&named, "10.1.2.3:8500", on_loopback, false, true);
+            called(&named, &allowed, "ops.example:8500", on_loopback, false, true);
+            called(&named, &allowed, "x.ops.example", on_loopback, false, false);
+            called(&named, &allowed, "evil.example", on_loopback, false, false);
+            called(&named, &allowed, "10.1.2.3:8500", on_loopback, false, true);
         }
     }
 }

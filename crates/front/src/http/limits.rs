@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// Connections per client address (Consul's `limits.http_max_conns_per_client`).
-pub const CONNECTIONS_PER_CLIENT: usize = 200;
 /// Bytes read, if they have arrived, from a connection that is refused. Most requests are not longer.
 pub const REFUSED_READ_BYTES: usize = 4 * 1024;
 /// Time from the first byte of a request to the end of its headers. A slower client is disconnected.
@@ -13,8 +11,6 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time from the end of the headers to the end of the body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of the request line and all headers, unless `http_config.max_header_bytes` is set.
-pub const HEADER_BYTES: usize = 64 * 1024;
 /// Number of headers in a request. This is the library's limit; a set one would cost memory for each request.
 pub const HEADERS: usize = 100;
 /// Bytes of a request's body, unless the endpoint states another limit.
@@ -56,6 +52,7 @@ pub const STREAM_BYTES: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
+    use concord_config::section::HttpSection;
     use concord_runtime::limits::{BUDGET_BYTES, BUDGET_DESCRIPTORS_PERCENT, BUDGET_SHARE};
 
     use super::*;
@@ -67,6 +64,7 @@ mod tests {
         let api = include_str!("../../../../docs/http-api.md");
         let (kib, mib) = (|bytes: usize| bytes >> 10, |bytes: usize| bytes >> 20);
         let seconds = |span: Duration| span.as_secs();
+        let section = HttpSection::default();
         assert_eq!(
             (ANSWER_PROGRESS_BYTES, BUDGET_SHARE),
             (grpc::PROGRESS_BYTES, 2),
@@ -88,13 +86,17 @@ mod tests {
             ),
             (differences, format!("one budget of {} MiB for HTTP and gRPC together", mib(BUDGET_BYTES))),
             (differences, format!("{BUDGET_DESCRIPTORS_PERCENT} % of the descriptors the process may open")),
-            (differences, format!("{} KiB of head (`http_config.max_header_bytes`", kib(HEADER_BYTES))),
+            (
+                differences,
+                format!("{} KiB of head (`http_config.max_header_bytes`", kib(section.header_bytes_max)),
+            ),
             (
                 differences,
                 format!(
-                    "{HEADERS} headers, {} KiB of body, {} KiB of URL; {CONNECTIONS_PER_CLIENT} connections a client address",
+                    "{HEADERS} headers, {} KiB of body, {} KiB of URL; {} connections a client address",
                     kib(BODY_BYTES),
-                    kib(TARGET_BYTES)
+                    kib(TARGET_BYTES),
+                    section.connections_per_client_max
                 ),
             ),
             (

@@ -11,7 +11,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use concord_config::section::HttpSection;
 use concord_model::Secret;
+use concord_model::intention::Action;
 use concord_runtime::{Budget, Clock, Counted, Door, Full, Guest, Held, Scope, timeout};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, VARY,
@@ -23,7 +25,6 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
@@ -42,10 +43,8 @@ use crate::tls::Tls;
 /// Settings of the operator (Consul's `http_config` and `limits`).
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Connections per client address.
-    pub connections_per_client: usize,
-    /// Bytes of the request line and all headers.
-    pub header_bytes: usize,
+    /// The section of the configuration.
+    pub section: HttpSection,
     /// From a request's first byte to the end of its headers.
     pub header_timeout: Duration,
     /// Between two requests on a connection.
@@ -54,38 +53,28 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Time in which a client must take part of an answer.
     pub answer_timeout: Duration,
-    /// Path prefixes that answer 403.
-    pub blocked: Vec<String>,
-    /// Networks that may send write requests. Empty: all.
-    pub writers: Vec<IpNet>,
-    /// Origins of web pages, besides our own, that may send write requests (`scheme://host[:port]`).
-    pub origins: Vec<String>,
     /// The agent's own names, which protect against DNS rebinding.
     pub names: Names,
-    /// Headers added to every response.
+    /// The headers of the section, parsed.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Indent all JSON, as `-dev` does.
     pub pretty: bool,
-    /// `allow` or `deny`; sent in `X-Consul-Default-ACL-Policy`.
-    pub default_policy: &'static str,
+    /// Sent in `X-Consul-Default-ACL-Policy`.
+    pub default_policy: Action,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            connections_per_client: limits::CONNECTIONS_PER_CLIENT,
-            header_bytes: limits::HEADER_BYTES,
+            section: HttpSection::default(),
             header_timeout: limits::HEADER_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
             body_timeout: limits::BODY_TIMEOUT,
             answer_timeout: limits::ANSWER_TIMEOUT,
-            blocked: Vec::new(),
-            writers: Vec::new(),
-            origins: Vec::new(),
             names: Names::default(),
             headers: Vec::new(),
             pretty: false,
-            default_policy: "allow",
+            default_policy: Action::Allow,
         }
     }
 }
@@ -158,7 +147,7 @@ impl<C: Authorise> Http<C> {
         clock: Arc<dyn Clock>,
         budget: &Arc<Budget>,
     ) -> Arc<Self> {
-        let door = budget.door(settings.connections_per_client);
+        let door = budget.door(settings.section.connections_per_client_max);
         let expected_max = budget.bytes() / limits::EXPECTED_SHARE;
         Arc::new(Self { router, context, settings, clock, door, expected_max })
     }
@@ -270,7 +259,7 @@ impl<C: Authorise> Http<C> {
             .header_read_timeout(None)
             // Go writes headers in this case, and scripts search for `X-Consul-Index`.
             .title_case_headers(true)
-            .max_buf_size(self.settings.header_bytes.max(8 * 1024))
+            .max_buf_size(self.settings.section.header_bytes_max.max(8 * 1024))
             .serve_connection(TokioIo::new(gate), service);
         tokio::pin!(connection);
         let served = tokio::select! {
@@ -310,7 +299,7 @@ impl<C: Authorise> Http<C> {
         let headers = response.headers_mut();
         // Only known endpoints send this header, as in Consul.
         if known {
-            let policy = HeaderValue::from_static(self.settings.default_policy);
+            let policy = HeaderValue::from_static(self.settings.default_policy.as_str());
             headers.insert("x-consul-default-acl-policy", policy);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -339,8 +328,9 @@ impl<C: Authorise> Http<C> {
         // The library reads large pieces, so it stops somewhere between one and two times the limit.
         let header_bytes: usize =
             head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if header_bytes + raw_path.len() + query.len() > self.settings.header_bytes {
-            let text = format!("the headers are longer than {} bytes", self.settings.header_bytes);
+        if header_bytes + raw_path.len() + query.len() > self.settings.section.header_bytes_max {
+            let text =
+                format!("the headers are longer than {} bytes", self.settings.section.header_bytes_max);
             return Err(HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text));
         }
         let path = unescape(raw_path, false)?;
@@ -369,7 +359,12 @@ impl<C: Authorise> Http<C> {
         let pattern = self.router.pattern(found.id());
         let query = parse_query(query)?;
         let token = call::own_token(&query, &head.headers);
-        self.settings.names.check(&head.headers, client.on_loopback, token.is_some())?;
+        self.settings.names.check(
+            &self.settings.section.allowed_hosts,
+            &head.headers,
+            client.on_loopback,
+            token.is_some(),
+        )?;
         // Check the token before the endpoint runs. Otherwise the client of a blocking query would count as
         // unauthenticated while the query waits.
         if let Some(token) = token
@@ -429,17 +424,19 @@ impl<C: Authorise> Http<C> {
         headers: &HeaderMap,
         client: Option<IpAddr>,
     ) -> Result<(), HttpError> {
-        if self.settings.blocked.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+        let HttpSection { block_endpoints, allow_write_from: writers, allow_origins, .. } =
+            &self.settings.section;
+        if block_endpoints.iter().any(|prefix| path.starts_with(prefix.as_str())) {
             return Err(HttpError::forbidden("Endpoint is blocked by agent configuration"));
         }
         if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
-        let from_allowed = |ip: IpAddr| self.settings.writers.iter().any(|network| network.contains(&ip));
-        if !self.settings.writers.is_empty() && !client.is_some_and(from_allowed) {
+        let from_allowed = |ip: IpAddr| writers.iter().any(|network| network.contains(ip));
+        if !writers.is_empty() && !client.is_some_and(from_allowed) {
             return Err(HttpError::forbidden("Access is restricted"));
         }
-        if browser::is_foreign(headers, &self.settings.origins) {
+        if browser::is_foreign(headers, allow_origins) {
             return Err(HttpError::forbidden(
                 "refused: a web page of another origin may not write here (http_config.allow_origins names those that may)",
             ));

@@ -1,16 +1,12 @@
 //! Tests of foreign web pages in a browser on the agent's machine: what they can send and read.
 
 use concord_front::http::{Names, Settings};
+use concord_model::intention::Action;
 
 use crate::world::{ROOT, Setup, World};
 
 fn named(tokens_count: bool) -> Settings {
-    let names = Names {
-        node: "n1".to_owned(),
-        domains: vec!["consul.".to_owned()],
-        allowed: Vec::new(),
-        tokens_count,
-    };
+    let names = Names { node: "n1".to_owned(), domains: vec!["consul.".to_owned()], tokens_count };
     Settings { names, ..Settings::default() }
 }
 
@@ -37,7 +33,7 @@ async fn n_40_a_page_that_makes_its_name_ours_hears_no_leaf() {
 
 #[tokio::test]
 async fn who_has_a_token_may_call_us_what_they_like() {
-    let settings = Settings { default_policy: "deny", ..named(true) };
+    let settings = Settings { default_policy: Action::Deny, ..named(true) };
     let world = Setup { settings, ..Setup::guarded() }.start().await;
     let call = |token: &str| format!("Host: alias.example\r\nX-Consul-Token: {token}\r\n");
     assert!(reads_a_leaf(&world, &call(ROOT)).await.starts_with("HTTP/1.1 200 "));
@@ -49,7 +45,7 @@ async fn who_has_a_token_may_call_us_what_they_like() {
 
 #[tokio::test]
 async fn n_40_the_name_of_the_anonymous_token_makes_nobody_known() {
-    let settings = Settings { default_policy: "deny", ..named(true) };
+    let settings = Settings { default_policy: Action::Deny, ..named(true) };
     let world = Setup { settings, ..Setup::guarded() }.start().await;
     let open = r#"{"Name": "open", "Rules": "service_prefix \"\" { policy = \"write\" }"}"#;
     world.put("/v1/acl/policy", open).token(ROOT).ok().await;
@@ -75,7 +71,8 @@ async fn n_40_the_name_of_the_anonymous_token_makes_nobody_known() {
 
 #[tokio::test]
 async fn n_40_a_page_with_two_origins_writes_nothing() {
-    let settings = Settings { origins: vec!["https://ops.example".to_owned()], ..named(false) };
+    let mut settings = named(false);
+    settings.section.allow_origins = vec!["https://ops.example".to_owned()];
     let world = Setup { settings, ..Setup::default() }.start().await;
     let register = || world.put("/v1/agent/service/register", "{\"Name\":\"web\"}");
     register().header("Origin", "https://ops.example").ok().await;

@@ -148,14 +148,9 @@ async fn names_of_headers_are_written_as_go_writes_them() {
 
 #[tokio::test]
 async fn paths_that_are_not_clean_are_told_where_to_ask() {
-    let world = Setup {
-        settings: Settings {
-            blocked: vec!["/v1/agent/services".to_owned(), "/v1//agent/checks".to_owned()],
-            ..Settings::default()
-        },
-        ..Setup::default()
-    };
-    let world = world.start().await;
+    let mut settings = Settings::default();
+    settings.section.block_endpoints = vec!["/v1/agent/services".to_owned(), "/v1//agent/checks".to_owned()];
+    let world = Setup { settings, ..Setup::default() }.start().await;
     // The rules also apply to the path as it was sent.
     world.get("/v1//agent/checks").refused(403, "blocked").await;
     let stranger = || world.put("//v1/agent/service/register", "{}").header("Sec-Fetch-Site", "cross-site");

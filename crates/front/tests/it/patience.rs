@@ -82,7 +82,8 @@ async fn a_request_that_waits_is_not_idle() {
 
 #[tokio::test]
 async fn n_10_one_client_holds_so_many_connections() {
-    let settings = Settings { connections_per_client: 2, ..Settings::default() };
+    let mut settings = Settings::default();
+    settings.section.connections_per_client_max = 2;
     let world = Setup { settings, ..Setup::default() }.start().await;
     let mut held = Vec::new();
     for _ in 0..2 {

@@ -96,7 +96,7 @@ impl Setup {
     pub(crate) fn guarded() -> Self {
         Self {
             acl: true,
-            settings: Settings { default_policy: "deny", ..Settings::default() },
+            settings: Settings { default_policy: Action::Deny, ..Settings::default() },
             ..Self::default()
         }
     }

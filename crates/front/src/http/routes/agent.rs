@@ -44,7 +44,7 @@ async fn about(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let caller = ctx.caller(&call).await?;
     let mut about = ctx.agent.report.about(&caller)?;
     // A server adds the state of its log. If that query fails, it is left out of the answer.
-    if ctx.agent.config.about.server
+    if ctx.agent.config.about.role.is_server()
         && let Ok((status, _)) = ctx.ask(&call, ReadStatus {}).await
     {
         about.stats.insert("consul".to_owned(), server_stats(&status, &ctx.agent.config));
@@ -60,7 +60,7 @@ fn server_stats(status: &ServerStatus, config: &AgentConfig) -> BTreeMap<String,
         ("leader".to_owned(), status.is_leader.to_string()),
         ("leader_addr".to_owned(), status.leader.clone()),
         ("acl".to_owned(), acl.to_owned()),
-        ("bootstrap".to_owned(), config.about.bootstrap.to_string()),
+        ("bootstrap".to_owned(), config.about.role.may_bootstrap().to_string()),
         ("known_datacenters".to_owned(), "1".to_owned()),
     ])
 }
