@@ -129,6 +129,12 @@ impl AgentConfig {
         }
     }
 
+    /// How long a token is kept. It is resolved together with its policies, so the shortest of these times counts.
+    pub fn token_ttl(&self) -> Duration {
+        let AclSection { token_ttl, policy_ttl, role_ttl, .. } = self.acl;
+        token_ttl.min(policy_ttl).min(role_ttl)
+    }
+
     /// The decision about connections that no intention matches.
     pub fn intention_default(&self) -> IntentionDefault {
         let acl = if self.acl.enabled { self.acl.default_policy } else { Action::Allow };

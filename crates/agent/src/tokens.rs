@@ -1,6 +1,6 @@
 //! Resolves tokens to callers, caches the result for a while, and watches tokens while somebody waits.
 //!
-//! The servers are asked once per token and [`AclSection::resolved_ttl`](concord_config::section::AclSection::resolved_ttl), and again after any change of a token or policy
+//! The servers are asked once per token and [`AgentConfig::token_ttl`](crate::AgentConfig::token_ttl), and again after any change of a token or policy
 //! ([`changes`]). A token with open streams or blocking reads is also watched, so that its revocation ends them at
 //! once. Unknown tokens are remembered only briefly. While no server answers, [`DownPolicy`] decides whether known
 //! tokens remain valid; unknown ones are refused.
@@ -64,7 +64,7 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     pub(crate) fn new(site: Site, servers: Arc<dyn ServerApi>) -> Self {
         Self {
-            table: Mutex::new(KnownTokens::new(site.config.acl.resolved_ttl())),
+            table: Mutex::new(KnownTokens::new(site.config.token_ttl())),
             site,
             servers,
             flights: Mutex::default(),

@@ -357,13 +357,6 @@ section! {
     }
 }
 
-impl AclSection {
-    /// How long a token is kept with the policies it was resolved to: the shortest of the three times.
-    pub fn resolved_ttl(&self) -> Duration {
-        self.token_ttl.min(self.policy_ttl).min(self.role_ttl)
-    }
-}
-
 impl Default for AclSection {
     fn default() -> Self {
         Self::plain(&AclKeys::default())

@@ -5,8 +5,8 @@ use concord_model::{Secret, Uuid};
 
 use super::settings::{Listening, agent_config};
 
-/// The files that take the configuration's sections apart.
-const WIRING: [&str; 10] = [
+/// The files that take the configuration's sections apart, also those that are handed over whole.
+const WIRING: [&str; 15] = [
     include_str!("agent.rs"),
     include_str!("listen.rs"),
     include_str!("logs.rs"),
@@ -17,6 +17,11 @@ const WIRING: [&str; 10] = [
     include_str!("settings.rs"),
     include_str!("telemetry.rs"),
     include_str!("tls.rs"),
+    include_str!("../../../agent/src/config.rs"),
+    include_str!("../../../agent/src/checks/maker.rs"),
+    include_str!("../../../agent/src/load.rs"),
+    include_str!("../../../agent/src/own_tokens.rs"),
+    include_str!("../../../front/src/http/listener.rs"),
 ];
 
 /// Settings of parts that are not built yet, or that are read only to be checked; a warning about the key says so.
@@ -53,8 +58,7 @@ fn a_token_is_kept_no_longer_than_its_policies() {
         let host = Host { hostname: "n1".to_owned(), ..Host::default() };
         let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
         agent_config(&config, Uuid([0; 16]), "127.0.0.1", &Listening { grpc: None, grpc_tls: None })
-            .acl
-            .token_ttl
+            .token_ttl()
             .as_secs()
     };
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"40s\" role_ttl = \"45s\" }"), 40);
