@@ -13,7 +13,7 @@ use concord_api::connect::Authorize;
 use concord_ca::OsKeys;
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Datacenter, Namespace, NodeName, Partition, Pattern, ServiceName, ServiceRef, Stamp};
-use concord_rpc::request::MatchBy;
+use concord_rpc::request::{MatchBy, Matched};
 use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{BoxFuture, Entropy as _, Executor, Scope, SeededEntropy, World};
 use divan::{Bencher, black_box};
@@ -40,7 +40,12 @@ impl ServerApi for Servers {
                     let MatchBy::Destination(service) = &wanted.by else {
                         return Err(RpcError::NotAvailable("matching by source".to_owned()));
                     };
-                    let value = AnyReply::MatchIntentions(self.0.get(service).cloned().into_iter().collect());
+                    let value = AnyReply::MatchIntentions(Matched::of([self
+                        .0
+                        .get(service)
+                        .cloned()
+                        .into_iter()
+                        .collect()]));
                     let (last_contact, consistency) = (Duration::ZERO, Consistency::Default);
                     Ok(Answer {
                         value,

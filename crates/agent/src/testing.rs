@@ -18,7 +18,9 @@ use concord_model::{
     Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, Secret, ServiceName, Stamp, Timestamp,
     TrustDomain, Uuid,
 };
-use concord_rpc::request::{Deregister, InstanceHealth, NodeRecords, Register, ResolvedToken};
+use concord_rpc::request::{
+    Deregister, InstanceHealth, MatchBy, Matched, NodeRecords, Register, ResolvedToken,
+};
 use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{Clock, Scope, TokioClock, World};
 use futures::FutureExt;
@@ -193,13 +195,12 @@ impl Servers {
             }
             AnyRequest::ReadCaRoots(_) => AnyReply::ReadCaRoots(roots()),
             AnyRequest::MatchIntentions(wanted) => {
-                let concord_rpc::request::MatchBy::Destination(service) = &wanted.by else {
+                let (MatchBy::Destination(service), []) = (&wanted.by, &*wanted.also) else {
                     return Err(RpcError::NotAvailable("matching by source".to_owned()));
                 };
                 let covers = |entry: &&ServiceIntentions| entry.destination.covers(service);
-                AnyReply::MatchIntentions(
-                    self.look(|catalog| catalog.intentions.iter().filter(covers).cloned().collect()),
-                )
+                let found = self.look(|catalog| catalog.intentions.iter().filter(covers).cloned().collect());
+                AnyReply::MatchIntentions(Matched::of([found]))
             }
             AnyRequest::ServiceHealth(wanted) => {
                 let all = self.look(|catalog| catalog.instances.clone());

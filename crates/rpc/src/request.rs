@@ -45,8 +45,8 @@ pub use self::health::{
 };
 pub use self::intention::{
     CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, IntentionAnswer,
-    ListIntentions, MatchBy, MatchIntentions, PlainIntention, ReadIntention, ReadPair, UpdateIntention,
-    UpsertIntention,
+    ListIntentions, MATCHES_MAX, MatchBy, MatchIntentions, Matched, PlainIntention, ReadIntention, ReadPair,
+    UpdateIntention, UpsertIntention,
 };
 pub use self::status::{ReadStatus, ServerStatus};
 pub use self::terms::{Identity, Need, Part, Runs, Terms};
@@ -153,7 +153,7 @@ requests! {
 
     // Intentions and entries.
     ListIntentions -> Vec<ServiceIntentions>, READ, |_| Need::Filtered;
-    MatchIntentions -> Vec<ServiceIntentions>, READ, |r| Need::Right(read_intention(r.by.name()));
+    MatchIntentions -> Matched, READ, |r| Need::All(r.all().map(|by| read_intention(by.name())).collect());
     CheckIntention -> IntentionAnswer, READ.once(), |r| Need::Right(read_service(r.destination.name.as_str()));
     ExplainIntention -> Explanation, READ, |r| Need::All(vec![
         read_intention(r.source.name.as_str()),

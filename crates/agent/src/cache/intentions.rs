@@ -6,7 +6,7 @@ use std::sync::Arc;
 use concord_mesh::intention::Policy;
 use concord_model::ServiceRef;
 use concord_model::intention::ServiceIntentions;
-use concord_rpc::request::{MatchBy, MatchIntentions};
+use concord_rpc::request::{MatchBy, MatchIntentions, Matched};
 use concord_rpc::{Caller, Consistency};
 
 use crate::cache::weight::intention_bytes;
@@ -32,12 +32,12 @@ impl Cached for IntentionsTo {
     const CONSISTENCY: Consistency = Consistency::Default;
 
     fn request(&self) -> Cow<'_, MatchIntentions> {
-        Cow::Owned(MatchIntentions { by: MatchBy::Destination(self.0.clone()) })
+        Cow::Owned(MatchIntentions::of(MatchBy::Destination(self.0.clone())))
     }
 
-    fn keep(&self, entries: Vec<ServiceIntentions>) -> IntentionSet {
-        let policy = Policy::compile(&self.0, &entries);
-        IntentionSet { entries: entries.into_iter().map(Arc::new).collect(), policy }
+    fn keep(&self, matched: Matched) -> IntentionSet {
+        let policy = Policy::compile(&self.0, matched.entries());
+        IntentionSet { entries: matched.into_entries().map(Arc::new).collect(), policy }
     }
 
     fn bytes(set: &IntentionSet) -> usize {

@@ -1,11 +1,10 @@
-//! The intentions of a source or a destination, not compiled. One right opens the whole answer.
+//! The intentions of sources or destinations, not compiled. One right opens the whole answer.
 //!
 //! [`IntentionsTo`](super::IntentionsTo) has the compiled intentions for calls to one service.
 
 use std::borrow::Cow;
 
-use concord_model::intention::ServiceIntentions;
-use concord_rpc::request::MatchIntentions;
+use concord_rpc::request::{MatchIntentions, Matched};
 use concord_rpc::{Caller, Consistency};
 
 use crate::cache::weight::intention_bytes;
@@ -13,7 +12,7 @@ use crate::cache::{Cached, Shared};
 
 impl Cached for MatchIntentions {
     type Request = Self;
-    type Kept = Vec<ServiceIntentions>;
+    type Kept = Matched;
     const SHARED: Shared = Shared::WhoMayAsk;
     const CONSISTENCY: Consistency = Consistency::Default;
 
@@ -21,15 +20,15 @@ impl Cached for MatchIntentions {
         Cow::Borrowed(self)
     }
 
-    fn keep(&self, entries: Vec<ServiceIntentions>) -> Vec<ServiceIntentions> {
-        entries
+    fn keep(&self, matched: Matched) -> Matched {
+        matched
     }
 
-    fn bytes(entries: &Vec<ServiceIntentions>) -> usize {
-        entries.iter().map(intention_bytes).sum()
+    fn bytes(matched: &Matched) -> usize {
+        matched.entries().map(intention_bytes).sum()
     }
 
-    fn less_for(&self, _: &Vec<ServiceIntentions>, _: &Caller) -> Option<Vec<ServiceIntentions>> {
+    fn less_for(&self, _: &Matched, _: &Caller) -> Option<Matched> {
         None
     }
 }

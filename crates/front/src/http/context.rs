@@ -113,21 +113,12 @@ impl Ctx {
         call: &Call,
         question: &C,
     ) -> Result<Option<(Arc<C::Kept>, Meta, FromCache)>, HttpError> {
-        self.ask_cache_with(call, &self.head(call)?, question).await
-    }
-
-    /// The same with a given head.
-    pub async fn ask_cache_with<C: Cached>(
-        &self,
-        call: &Call,
-        head: &Head,
-        question: &C,
-    ) -> Result<Option<(Arc<C::Kept>, Meta, FromCache)>, HttpError> {
+        let head = self.head(call)?;
         if !self.may_cache(call)? {
             return Ok(None);
         }
         let caller = self.caller(call).await?;
-        Ok(Some(cached(self.agent.answers.read(&caller, question, head).await?, &caller)))
+        Ok(Some(cached(self.agent.answers.read(&caller, question, &head).await?, &caller)))
     }
 
     /// Whether the agent's cache may answer: the request asks for it, and `Cache-Control` allows it.

@@ -134,6 +134,8 @@ async fn several_matches_wait(cached: &str) {
     let (answer, ()) = tokio::join!(world.guard(wait), change);
     assert_eq!(answer.json()["b"][0]["SourceName"], "web");
     assert_eq!(answer.json()["a"], json!(null));
+    let of_b = world.get("/v1/connect/intentions/match?by=destination&name=b").send().await;
+    assert_eq!((answer.json()["b"].clone(), answer.index()), (of_b.json()["b"].clone(), of_b.index()));
     assert_eq!(answer.header("x-cache"), (!cached.is_empty()).then_some("HIT"));
     world.stop().await;
 }

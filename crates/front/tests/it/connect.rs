@@ -79,6 +79,11 @@ async fn matches_by_either_side_are_cached_and_follow_what_changes() {
     assert_eq!((some.header("x-cache"), some.json()["*"].clone()), (Some("MISS"), json!(null)));
     let both = world.get(&format!("{path}&name=*")).send().await;
     assert_eq!((both.header("x-cache"), both.json()), (Some("HIT"), some.json()));
+    let many = |count: usize| world.get(&format!("{path}{}", "&name=db".repeat(count - 1)));
+    many(64).ok().await;
+    for too_many in [many(65), many(65).header("Cache-Control", "must-revalidate")] {
+        too_many.refused(400, "at most 64 names are allowed in one request").await;
+    }
     let revalidated = world.get(path).header("Cache-Control", "must-revalidate").send().await;
     assert_eq!((revalidated.header("x-cache"), revalidated.json()), (None, hit.json()));
 

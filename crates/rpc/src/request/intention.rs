@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::intention::{Action, Destination, Source, SourceIntention};
+use concord_model::intention::{Action, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{ServiceRef, Uuid};
 use serde::{Deserialize, Serialize};
+
+use crate::error::RpcError;
+
+/// Services that one [`MatchIntentions`] may name. Each of them needs a query.
+pub const MATCHES_MAX: usize = 64;
 
 /// All intentions the caller may see.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -34,11 +39,68 @@ impl MatchBy {
     }
 }
 
-/// The entries that can decide about calls by or to a service.
+/// The entries that can decide about calls by or to services.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct MatchIntentions {
     /// The service and its side.
     pub by: MatchBy,
+    /// Further services: at most [`MATCHES_MAX`] with the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<MatchBy>,
+}
+
+impl MatchIntentions {
+    /// Asks about one service.
+    pub fn of(by: MatchBy) -> Self {
+        Self { by, also: Vec::new() }
+    }
+
+    /// All services, in their order.
+    pub fn all(&self) -> impl Iterator<Item = &MatchBy> {
+        [&self.by].into_iter().chain(&self.also)
+    }
+}
+
+/// The answer to [`MatchIntentions`]: one list per service, in the order of the request.
+///
+/// `None` stands between two lists. So a single list has the form that it had before a request could name several
+/// services.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Matched(Vec<Option<ServiceIntentions>>);
+
+impl Matched {
+    /// The answer with these lists.
+    pub fn of(lists: impl IntoIterator<Item = Vec<ServiceIntentions>>) -> Self {
+        let mut joined = Vec::new();
+        for (at, list) in lists.into_iter().enumerate() {
+            joined.extend((at > 0).then_some(None));
+            joined.extend(list.into_iter().map(Some));
+        }
+        Self(joined)
+    }
+
+    /// The lists of so many services. A server that knows only requests with one service answers only that one.
+    pub fn lists(
+        &self,
+        services: usize,
+    ) -> Result<impl Iterator<Item = impl Iterator<Item = &ServiceIntentions>>, RpcError> {
+        let lists = || self.0.split(Option::is_none);
+        if lists().count() != services {
+            return Err(RpcError::NotAvailable("the servers match one service at a time".to_owned()));
+        }
+        Ok(lists().map(|list| list.iter().flatten()))
+    }
+
+    /// All entries, of whichever service.
+    pub fn entries(&self) -> impl Iterator<Item = &ServiceIntentions> {
+        self.0.iter().flatten()
+    }
+
+    /// All entries, of whichever service.
+    pub fn into_entries(self) -> impl Iterator<Item = ServiceIntentions> {
+        self.0.into_iter().flatten()
+    }
 }
 
 /// Whether a connection would be allowed.
@@ -144,4 +206,49 @@ pub struct UpdateIntention {
 pub struct DeleteIntentionById {
     /// The id.
     pub id: Uuid,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use concord_model::{Partition, Pattern, Stamp};
+
+    use super::*;
+
+    fn entry(to: &str) -> ServiceIntentions {
+        ServiceIntentions {
+            destination: Destination {
+                partition: Partition::default(),
+                namespace: Pattern::Any,
+                name: Pattern::parse(to).unwrap(),
+            },
+            sources: Vec::new(),
+            jwt: None,
+            meta: BTreeMap::new(),
+            stamp: Stamp::default(),
+        }
+    }
+
+    #[track_caller]
+    fn check(lists: &[&[&str]]) {
+        let of = |list: &&[&str]| list.iter().map(|to| entry(to)).collect::<Vec<_>>();
+        let matched = Matched::of(lists.iter().map(of));
+        let read: Vec<Vec<&str>> = matched
+            .lists(lists.len())
+            .unwrap()
+            .map(|list| list.map(|entry| entry.destination.name.as_str()).collect())
+            .collect();
+        assert_eq!(read, lists);
+        // An answer about too few services must not be read as one that has nothing about the others.
+        assert!(matched.lists(lists.len() + 1).is_err() && matched.lists(lists.len() - 1).is_err());
+    }
+
+    #[test]
+    fn each_service_of_a_match_has_its_own_list() {
+        check(&[&[]]);
+        check(&[&["a", "b"]]);
+        check(&[&[], &[]]);
+        check(&[&["a"], &[], &["a", "*"], &[]]);
+    }
 }

@@ -12,8 +12,8 @@ use concord_model::entry::EntryName;
 use concord_model::intention::{Destination, ServiceIntentions, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Stamp};
 use concord_rpc::request::{
-    CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MatchBy,
-    MatchIntentions, ReadPair, UpsertIntention,
+    CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MATCHES_MAX, MatchBy,
+    MatchIntentions, Matched, ReadPair, UpsertIntention,
 };
 use concord_rpc::{Answer, RpcError};
 use concord_state::{IntentionHead, command, covering};
@@ -46,9 +46,16 @@ pub(crate) fn list_intentions(
 pub(crate) fn match_intentions(
     reading: &mut Reading<'_>,
     request: &MatchIntentions,
-) -> Result<Vec<ServiceIntentions>, RpcError> {
-    // The right to a destination shows its whole entries. A query by source shows only the part about that source.
-    Ok(match &request.by {
+) -> Result<Matched, RpcError> {
+    if request.all().count() > MATCHES_MAX {
+        return Err(RpcError::Invalid(format!("at most {MATCHES_MAX} names are allowed in one request")));
+    }
+    Ok(Matched::of(request.all().map(|by| matched(reading, by))))
+}
+
+/// The right to a destination shows its whole entries. A query by source shows only the part about that source.
+fn matched(reading: &mut Reading<'_>, by: &MatchBy) -> Vec<ServiceIntentions> {
+    match by {
         MatchBy::Destination(service) => reading.reader.intentions_to(service),
         MatchBy::Source(service) => reading.reader.intentions_from(service),
         MatchBy::AnyDestination => {
@@ -61,7 +68,7 @@ pub(crate) fn match_intentions(
             let told = heads.iter().map(|head| reading.reader.about_any(head));
             told.filter(|entry| !entry.sources.is_empty()).collect()
         }
-    })
+    }
 }
 
 pub(crate) fn check_intention(

@@ -434,7 +434,7 @@ async fn n_146_no_token_is_removed_on_the_word_of_a_clock_that_was_set() {
 async fn n_28_a_revoked_token_ends_its_open_read() {
     let host = Setup::guarded().start().await;
     let rules = r#"service "api" { policy = "read" } node_prefix "" { policy = "read" }"#;
-    let query = || MatchIntentions { by: MatchBy::Destination(target("api")) };
+    let query = || MatchIntentions::of(MatchBy::Destination(target("api")));
     let open = |token: &str| {
         let (api, head) = (host.api.clone(), with(token));
         tokio::spawn(async move {

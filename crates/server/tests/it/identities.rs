@@ -113,7 +113,7 @@ async fn what_identities_a_token_has_is_told_and_changed_as_a_whole() {
     assert!(all.policies.iter().all(|policy| policy.name.starts_with("synthetic-policy-")));
     assert_eq!(all.policies[1].datacenters, [Datacenter::parse("dc2").unwrap()]);
     // The right ends with the identity, at once.
-    let web = || MatchIntentions { by: MatchBy::Destination(target("web")) };
+    let web = || MatchIntentions::of(MatchBy::Destination(target("web")));
     host.ask_as(&made.secret, web()).await.unwrap();
     let second = Identities::default();
     let change = SetToken { accessor: Some(made.accessor), identities: second.clone(), ..new_token() };

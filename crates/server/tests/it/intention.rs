@@ -10,7 +10,7 @@ use concord_model::intention::{
 use concord_model::{Namespace, Partition, Pattern, ServiceName, Stamp};
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, ListEntries, ListIntentions,
-    MatchBy, MatchIntentions, ReadEntry, ReadPair, ReadStatus, UpsertIntention,
+    MATCHES_MAX, MatchBy, MatchIntentions, Matched, ReadEntry, ReadPair, ReadStatus, UpsertIntention,
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 
@@ -86,21 +86,23 @@ async fn intentions_are_written_matched_decided_by_and_removed() {
     assert!(allowed(&host, "db", "other").await);
     assert!(!allowed(&host, "*", "api").await && allowed(&host, "*", "other").await);
     assert_eq!(host.ask_as(ROOT, ListIntentions {}).await.unwrap().len(), 2);
-    let by = |by| MatchIntentions { by };
+    let by = |by| MatchIntentions::of(by);
     let to_api = host.ask_as(ROOT, by(MatchBy::Destination(target("api")))).await.unwrap();
+    let to_api: Vec<_> = to_api.into_entries().collect();
     assert_eq!(to_api.len(), 2);
     assert_eq!(
         to_api[0].sources.iter().map(|own| own.source.name.as_str()).collect::<Vec<_>>(),
         ["web", "*"]
     );
-    assert_eq!(host.ask_as(ROOT, by(MatchBy::Source(target("db")))).await.unwrap().len(), 2);
+    let from_db = host.ask_as(ROOT, by(MatchBy::Source(target("db")))).await.unwrap();
+    assert_eq!(from_db.entries().count(), 2);
 
-    let pairs = |entries: Vec<ServiceIntentions>| -> Vec<String> {
+    let pairs = |found: Matched| -> Vec<String> {
         let told = |entry: &ServiceIntentions| {
             let sources: Vec<_> = entry.sources.iter().map(|own| own.source.name.as_str()).collect();
             format!("{} to {}", sources.join(","), entry.destination.name.as_str())
         };
-        entries.iter().map(told).collect()
+        found.entries().map(told).collect()
     };
     let of_all = pairs(host.ask_as(ROOT, by(MatchBy::AnySource)).await.unwrap());
     assert_eq!(of_all, ["* to *", "* to api"], "nothing of what is said of web alone");
@@ -129,8 +131,8 @@ async fn a_match_by_source_tells_nothing_of_other_sources() {
     for (source, destination) in [("web", "api"), ("billing", "api"), ("*", "api"), ("billing", "db")] {
         host.ask_as(ROOT, upsert(source, destination, Action::Deny)).await.unwrap();
     }
-    let found = host.ask_as(ROOT, MatchIntentions { by: MatchBy::Source(target("web")) }).await.unwrap();
-    let told = found.iter().flat_map(|entry| {
+    let found = host.ask_as(ROOT, MatchIntentions::of(MatchBy::Source(target("web")))).await.unwrap();
+    let told = found.entries().flat_map(|entry| {
         let destination = entry.destination.name.as_str();
         entry.sources.iter().map(move |own| (own.source.name.as_str(), destination))
     });
@@ -328,7 +330,7 @@ async fn an_explanation_names_no_service_its_reader_may_not_see() {
 #[tokio::test(start_paused = true)]
 async fn a_match_wakes_when_an_entry_that_covers_it_changes() {
     let host = Setup::open().start().await;
-    let by = || MatchIntentions { by: MatchBy::Destination(target("api")) };
+    let by = || MatchIntentions::of(MatchBy::Destination(target("api")));
     let seen = host.ask(by()).await.unwrap().index;
     let api = host.api.clone();
     let head = Head { min_index: seen, wait: Some(Duration::from_secs(300)), ..Head::default() };
@@ -338,6 +340,59 @@ async fn a_match_wakes_when_an_entry_that_covers_it_changes() {
     host.settle().await;
     assert!(!query.is_finished());
     host.ask(upsert("web", "*", Action::Allow)).await.unwrap();
-    assert_eq!(query.await.unwrap().unwrap().value.len(), 1);
+    assert_eq!(query.await.unwrap().unwrap().value.entries().count(), 1);
+    host.stop().await;
+}
+
+/// What is found for each service of a request.
+async fn matched(host: &Host, request: &MatchIntentions, head: Head) -> (Vec<Vec<ServiceIntentions>>, u64) {
+    let answer = host.api.call(head, request.clone()).await.unwrap();
+    let lists = answer.value.lists(request.all().count()).unwrap();
+    (lists.map(|list| list.cloned().collect()).collect(), answer.index)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_of_several_is_what_each_finds_and_wakes_for_any_of_them() {
+    let host = Setup::open().start().await;
+    for (source, destination) in [("web", "api"), ("web", "db"), ("*", "*")] {
+        host.ask(upsert(source, destination, Action::Allow)).await.unwrap();
+    }
+    let several = MatchIntentions {
+        by: MatchBy::Destination(target("api")),
+        also: vec![MatchBy::AnySource, MatchBy::Source(target("web")), MatchBy::Destination(target("db"))],
+    };
+    let (all, index) = matched(&host, &several, Head::default()).await;
+    let mut newest = 0;
+    for (found, by) in all.iter().zip(several.all()) {
+        let (one, at) = matched(&host, &MatchIntentions::of(by.clone()), Head::default()).await;
+        assert_eq!(one, [found.clone()], "{by:?}");
+        newest = newest.max(at);
+    }
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 3, 2]);
+    assert_eq!(index, newest);
+
+    let [first, second] = ["api", "db"].map(|name| MatchBy::Destination(target(name)));
+    let two = MatchIntentions { by: first, also: vec![second] };
+    let seen = host.ask(two.clone()).await.unwrap().index;
+    let api = host.api.clone();
+    let head = Head { min_index: seen, wait: Some(Duration::from_secs(300)), ..Head::default() };
+    let query = tokio::spawn(async move { api.call(head, two).await });
+    host.settle().await;
+    host.ask(upsert("web", "other", Action::Deny)).await.unwrap();
+    host.settle().await;
+    assert!(!query.is_finished());
+    let written = host.ask(upsert("web", "db", Action::Deny)).await.unwrap().index;
+    assert_eq!(query.await.unwrap().unwrap().index, written);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_of_too_many_is_refused() {
+    let host = Setup::open().start().await;
+    let by = || MatchBy::Destination(target("api"));
+    let so_many = |also| host.ask(MatchIntentions { by: by(), also: vec![by(); also] });
+    so_many(MATCHES_MAX - 1).await.unwrap();
+    let said = "at most 64 names are allowed in one request";
+    assert_eq!(so_many(MATCHES_MAX).await.unwrap_err(), RpcError::Invalid(said.to_owned()));
     host.stop().await;
 }

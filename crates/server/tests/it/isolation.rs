@@ -201,8 +201,8 @@ impl Query {
             }
             Self::Match(of) => {
                 let by = MatchBy::Destination(target(of));
-                let answer = api.call(head, MatchIntentions { by }).await?;
-                for entry in &answer.value {
+                let answer = api.call(head, MatchIntentions::of(by)).await?;
+                for entry in answer.value.entries() {
                     let pair = |from: &str| format!("{from}>{}", entry.destination.name.as_str());
                     let sources = entry.sources.iter().map(|one| pair(one.source.name.as_str()));
                     items.extend(sources.map(|text| item(text, &[(Label::Intention, of)])));

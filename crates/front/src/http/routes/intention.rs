@@ -9,29 +9,24 @@ use std::sync::Arc;
 
 use concord_agent::IntentionsTo;
 use concord_api::intention::{
-    Intention, IntentionBody, IntentionCheck, IntentionUpsert, parse_any_service, parse_destination,
-    parse_service, parse_source,
+    IntentionBody, IntentionCheck, IntentionUpsert, parse_any_service, parse_destination, parse_service,
+    parse_source,
 };
 use concord_mesh::intention::Intention as Flat;
 use concord_model::ServiceRef;
 use concord_model::intention::{Destination, ServiceIntentions, Source};
+use concord_rpc::RpcError;
 use concord_rpc::request::{
     CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, ListIntentions,
     MatchBy, MatchIntentions, ReadIntention, ReadPair, UpdateIntention, UpsertIntention,
 };
-use concord_rpc::{Head, RpcError};
-use futures::future::{select_all, try_join_all};
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
 use self::shape::{shape, shapes};
 use super::endpoints;
-use crate::http::context::{Ctx, FromCache};
-use crate::http::reply::Meta;
+use crate::http::context::Ctx;
 use crate::http::select::{self, INTENTION};
 use crate::http::{Call, HttpError, Reply, Right};
-
-/// Services that one `match` request may name. Each needs its own query.
-const MATCH_NAMES_MAX: usize = 64;
 
 endpoints! {
     /// All intentions.
@@ -97,94 +92,41 @@ async fn delete(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    let (by, any): (fn(ServiceRef) -> MatchBy, _) = match call.required("by")? {
+    let (side, any): (fn(ServiceRef) -> MatchBy, _) = match call.required("by")? {
         "source" => (MatchBy::Source, MatchBy::AnySource),
         "destination" => (MatchBy::Destination, MatchBy::AnyDestination),
         _ => return Err(HttpError::bad_request("'by' parameter must be one of 'source' or 'destination'")),
     };
-    call.required("name")?;
-    let mut wanted: Vec<(String, MatchBy)> = Vec::new();
-    for name in call.parameters("name") {
-        let service = parse_any_service("name", name)?;
-        wanted.push((name.to_owned(), service.map_or_else(|| any.clone(), by)));
-    }
-    if wanted.len() > MATCH_NAMES_MAX {
-        return Err(HttpError::bad_request(format!(
-            "at most {MATCH_NAMES_MAX} names are allowed in one request"
-        )));
-    }
-    let Matched { lists, meta, cached } = match_all(&ctx, &call, &wanted).await?;
-    let shown: BTreeMap<String, Option<Vec<Intention>>> =
-        wanted.into_iter().map(|(name, _)| name).zip(lists).collect();
-    let reply = Reply::json(shown).with_meta(&meta);
-    Ok(match cached {
-        Some(FromCache { hit, age }) => reply.with_cache(hit, age),
-        None => reply,
-    })
-}
-
-/// The answer of `match`: one list per name. An empty list is `null`, as in Consul.
-struct Matched {
-    lists: Vec<Option<Vec<Intention>>>,
-    meta: Meta,
-    cached: Option<FromCache>,
-}
-
-/// Sends one query per name. They wait together; the first query with a new answer ends the wait.
-async fn match_all(ctx: &Ctx, call: &Call, wanted: &[(String, MatchBy)]) -> Result<Matched, HttpError> {
-    let head = ctx.head(call)?;
-    if let [(_, by)] = wanted {
-        return match_one(ctx, call, head, by).await;
-    }
-    let ask = |head: Head| wanted.iter().map(move |(_, by)| Box::pin(match_one(ctx, call, head.clone(), by)));
-    let now = joined(try_join_all(ask(Head { min_index: 0, ..head.clone() })).await?);
-    if head.min_index == 0 || now.meta.index > head.min_index {
-        return Ok(now);
-    }
-    select_all(ask(head.clone())).await.0?;
-    let then = joined(try_join_all(ask(Head { min_index: 0, ..head })).await?);
-    // The first answers may have missed the cache and filled it. So the reply is a cache hit only if they were hits,
-    // too.
-    let was_there = now.cached.is_some_and(|now| now.hit);
-    let cached = then.cached.map(|then| FromCache { hit: then.hit && was_there, ..then });
-    Ok(Matched { cached, ..then })
-}
-
-async fn match_one(ctx: &Ctx, call: &Call, head: Head, by: &MatchBy) -> Result<Matched, HttpError> {
-    if let MatchBy::Destination(service) = by
-        && let Some((set, meta, cached)) =
-            ctx.ask_cache_with(call, &head, &IntentionsTo(service.clone())).await?
+    let by = |name: &str| -> Result<MatchBy, HttpError> {
+        Ok(parse_any_service("name", name)?.map_or_else(|| any.clone(), side))
+    };
+    let first = by(call.required("name")?)?;
+    let also = call.parameters("name").skip(1).map(by).collect::<Result<Vec<_>, _>>()?;
+    if let (MatchBy::Destination(service), []) = (&first, &*also)
+        && let Some((set, meta, cached)) = ctx.ask_cache(&call, &IntentionsTo(service.clone())).await?
     {
         // The agent uses the same cache entry for its own decisions.
-        return Ok(Matched::one(set.entries.iter().map(|entry| &**entry), meta, Some(cached)));
+        let entries = set.entries.iter().map(|entry| &**entry);
+        return Ok(matched(&call, [entries]).with_meta(&meta).with_cache(cached.hit, cached.age));
     }
-    let question = MatchIntentions { by: by.clone() };
-    if let Some((entries, meta, cached)) = ctx.ask_cache_with(call, &head, &question).await? {
-        return Ok(Matched::one(&*entries, meta, Some(cached)));
+    let question = MatchIntentions { by: first, also };
+    let services = question.all().count();
+    if let Some((found, meta, cached)) = ctx.ask_cache(&call, &question).await? {
+        let reply = matched(&call, found.lists(services)?);
+        return Ok(reply.with_meta(&meta).with_cache(cached.hit, cached.age));
     }
-    let (entries, meta) = ctx.ask_with(call, head, question).await?;
-    Ok(Matched::one(&entries, meta, None))
+    let (found, meta) = ctx.ask(&call, question).await?;
+    Ok(matched(&call, found.lists(services)?).with_meta(&meta))
 }
 
-/// Joins the answers to all names. The newest index counts; it is a cache hit only if all are.
-fn joined(answers: Vec<Matched>) -> Matched {
-    let both = |a: Matched, b: Matched| Matched {
-        meta: if a.meta.index > b.meta.index { a.meta } else { b.meta },
-        cached: a.cached.zip(b.cached).map(|(a, b)| FromCache { hit: a.hit && b.hit, age: a.age.max(b.age) }),
-        lists: [a.lists, b.lists].concat(),
-    };
-    answers.into_iter().reduce(both).expect("at least one name was given")
-}
-
-impl Matched {
-    fn one<'a>(
-        entries: impl IntoIterator<Item = &'a ServiceIntentions>,
-        meta: Meta,
-        cached: Option<FromCache>,
-    ) -> Self {
-        let shapes = shapes(entries);
-        Self { lists: vec![(!shapes.is_empty()).then_some(shapes)], meta, cached }
-    }
+/// One list per name. An empty list is `null`, as in Consul.
+fn matched<'a, L>(call: &Call, lists: impl IntoIterator<Item = L>) -> Reply
+where
+    L: IntoIterator<Item = &'a ServiceIntentions>,
+{
+    let lists = lists.into_iter().map(shapes).map(|list| (!list.is_empty()).then_some(list));
+    let names = call.parameters("name").map(ToOwned::to_owned);
+    Reply::json(names.zip(lists).collect::<BTreeMap<_, _>>())
 }
 
 fn require_consul_source(call: &Call) -> Result<(), HttpError> {

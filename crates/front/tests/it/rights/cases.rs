@@ -338,6 +338,12 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
             cases.push(Case { whole: only(intention(name)), kind: Kind::Silent, ..case }.with(&["cached"]));
         }
     }
+    // Who may not read one of several is refused all of them.
+    let several = format!("{path}/match?by=destination&name=db&name=web");
+    let rows = intentions(|_, to| ["db", "web"].contains(&to)).into_iter().map(|one| row(one.name, open()));
+    let case = Case::list("/v1/connect/intentions/match", several, shapes::matches, rows.collect());
+    let both = vec![vec![intention("db"), intention("web")]];
+    cases.push(Case { whole: both, kind: Kind::Silent, ..case }.with(&["cached"]));
     let explain = Case::list(
         "/v1/connect/intentions/explain",
         format!("{path}/explain?source=db&destination=web"),

@@ -39,8 +39,10 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
         MatchBy::AnyDestination => MatchBy::AnyDestination,
     );
     for (what, by) in ["source", "destination", "any-source", "any-destination"].into_iter().zip(sides) {
-        all.push(sample!(AnyRequest, MatchIntentions, what, MatchIntentions { by }));
+        all.push(sample!(AnyRequest, MatchIntentions, what, MatchIntentions { by, also: Vec::new() }));
     }
+    let several = MatchIntentions { by: MatchBy::Source(service("web")), also: vec![MatchBy::AnySource] };
+    all.push(sample!(AnyRequest, MatchIntentions, "several", several));
     for action in actions() {
         let create = CreateIntention { intention: plain(action) };
         all.push(sample!(AnyRequest, CreateIntention, action.as_str(), create));
@@ -52,7 +54,8 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     let answer = IntentionAnswer { allowed: true, reason: "a rule said so".to_owned() };
     let mut all = vec![
         sample!(AnyReply, ListIntentions, "", vec![entry()]),
-        sample!(AnyReply, MatchIntentions, "", vec![entry()]),
+        sample!(AnyReply, MatchIntentions, "", Matched::of([vec![entry()]])),
+        sample!(AnyReply, MatchIntentions, "several", Matched::of([vec![entry()], vec![], vec![entry()]])),
         sample!(AnyReply, CheckIntention, "", answer),
         sample!(AnyReply, UpsertIntention, "", ()),
         sample!(AnyReply, DeleteIntention, "", ()),

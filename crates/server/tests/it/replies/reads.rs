@@ -237,18 +237,25 @@ fn intentions(filled: &Filled) -> Vec<Read> {
             needs_of_intention(BY_ID.0, BY_ID.1),
             told(|a, b| (a, b) == BY_ID),
         ),
-        Read::whole(MatchIntentions { by: MatchBy::AnySource }, read("*"), told(|source, _| source == "*")),
-        Read::whole(MatchIntentions { by: MatchBy::AnyDestination }, read("*"), told(|_, to| to == "*")),
+        Read::whole(MatchIntentions::of(MatchBy::AnySource), read("*"), told(|source, _| source == "*")),
+        Read::whole(MatchIntentions::of(MatchBy::AnyDestination), read("*"), told(|_, to| to == "*")),
     ];
     for of in ["web", "db", "api", "web-admin"] {
         let covers = |own: &str| own == of || own == "*";
         let by = MatchBy::Destination(target(of));
-        all.push(Read::whole(MatchIntentions { by }, read(of), told(|_, to| covers(to))));
+        all.push(Read::whole(MatchIntentions::of(by), read(of), told(|_, to| covers(to))));
         let by = MatchBy::Source(target(of));
-        all.push(Read::whole(MatchIntentions { by }, read(of), told(|from, _| covers(from))));
+        all.push(Read::whole(MatchIntentions::of(by), read(of), told(|from, _| covers(from))));
         let check = CheckIntention { source: Some(target("web")), destination: target(of) };
         all.push(Read::whole(check, only(("service", of, "read")), []));
     }
+    // Who may not read one of several is refused all of them.
+    let several = MatchIntentions {
+        by: MatchBy::Destination(target("web")),
+        also: vec![MatchBy::AnyDestination, MatchBy::Destination(target("db"))],
+    };
+    let each = vec![["web", "*", "db"].map(|name| ("intention", name, "read")).to_vec()];
+    all.push(Read::whole(several, each, told(|_, to| ["web", "*", "db"].contains(&to))));
     for (source, destination) in INTENTIONS.into_iter().filter(|(source, _)| !source.starts_with("peer:")) {
         let pair = ReadPair { destination: to(destination), source: from(source) };
         let rows = told(|a, b| (a, b) == (source, destination));
