@@ -19,18 +19,28 @@ pub enum Layout {
 ///
 /// Fails only for values that JSON cannot represent, such as maps with keys that are not text. We have none.
 pub fn json<T: Serialize + ?Sized>(value: &T, layout: Layout) -> Result<Vec<u8>, serde_json::Error> {
-    let mut out = Vec::with_capacity(256);
+    let mut out = Vec::new();
+    json_into(&mut out, value, layout)?;
+    Ok(out)
+}
+
+/// The same, appended to bytes that may have room for it already.
+pub fn json_into<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    value: &T,
+    layout: Layout,
+) -> Result<(), serde_json::Error> {
     match layout {
         Layout::Compact => {
-            value.serialize(&mut Serializer::with_formatter(&mut out, GoFormatter(CompactFormatter)))?;
+            value.serialize(&mut Serializer::with_formatter(out, GoFormatter(CompactFormatter)))
         }
         Layout::Pretty => {
             let pretty = GoFormatter(PrettyFormatter::with_indent(b"    "));
-            value.serialize(&mut Serializer::with_formatter(&mut out, pretty))?;
+            value.serialize(&mut Serializer::with_formatter(&mut *out, pretty))?;
             out.push(b'\n');
+            Ok(())
         }
     }
-    Ok(out)
 }
 
 /// Uses the layout of `F`, with Go's escapes and numbers.

@@ -1,4 +1,5 @@
 //! The cost of reads over HTTP: a service's health, from the catalog and from the agent's cache, and an existing leaf.
+//! Of two agents: one that indents its JSON (`-dev`), and one that does not.
 
 use std::time::Duration;
 
@@ -15,8 +16,15 @@ const INSTANCES: usize = 3;
 
 pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     let mut figures = Figures::default();
+    for kind in Kind::ALL {
+        one(kind, lasting, &mut figures)?;
+    }
+    Ok(figures)
+}
+
+fn one(kind: Kind, lasting: Duration, figures: &mut Figures) -> Result<()> {
     let world = World::new();
-    let mut agent = Kind::Dev.start(&world);
+    let mut agent = kind.start(&world);
     let http = agent.http();
     for number in 0..INSTANCES {
         let body = json!({ "Name": "web", "ID": format!("web-{number}"), "Port": 8080, "Check": { "TTL": "1h", "Status": "passing" } });
@@ -34,7 +42,8 @@ pub(crate) fn run(lasting: Duration) -> Result<Figures> {
     ] {
         let question =
             Question { method: "GET", path: path.to_owned(), body: None, expected: "web".to_owned() };
-        beside_bare(what, (&world, &mut agent), lasting, &mut figures, |_| question.clone())?;
+        let what = format!("{}: {what}", kind.name());
+        beside_bare(&what, (&world, &mut agent), lasting, figures, |_| question.clone())?;
     }
-    Ok(figures)
+    Ok(())
 }

@@ -388,14 +388,15 @@ impl<C: Authorise> Http<C> {
         // Reserve room for an answer as large as the last one. Without room none is built: that would be in vain, and
         // would cost other clients their share.
         let last_bytes = self.router.last_bytes(&found);
-        let expected = last_bytes.load(Ordering::Relaxed).min(self.expected_max).max(limits::ANSWER_BYTES);
+        let last = last_bytes.load(Ordering::Relaxed).min(self.expected_max);
+        let expected = last.max(limits::ANSWER_BYTES);
         // Before a large answer, wait until the memory taken from evicted clients has been freed.
         if expected > limits::ANSWER_BYTES {
             client.guest.settled(&*self.clock).await;
         }
         let mut held = client.guest.hold(expected).map_err(no_room)?;
         let reply = self.router.dispatch(&self.context, found, call).await?;
-        let (status, mut headers, mut bytes, pieces) = reply.into_parts(layout)?;
+        let (status, mut headers, mut bytes, pieces) = reply.into_parts(layout, last)?;
         if let Some(pieces) = pieces {
             held.grow(limits::STREAM_BYTES.saturating_sub(held.bytes())).map_err(no_room)?;
             let mut response = Response::new(Sent::stream(pieces, held));

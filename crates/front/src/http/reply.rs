@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 pub use concord_api::encode::Layout;
+use concord_api::encode::json_into;
 use concord_rpc::{Answer, Consistency};
 use futures::stream::BoxStream;
 use http::header::{AGE, CONTENT_TYPE};
@@ -19,8 +20,8 @@ pub type Pieces = BoxStream<'static, Bytes>;
 pub enum Body {
     /// Nothing.
     Empty,
-    /// A value; encoded as JSON, in the layout that the request asks for.
-    Json(Box<dyn FnOnce(Layout) -> Result<Vec<u8>, serde_json::Error> + Send>),
+    /// A value; appended as JSON, in the layout that the request asks for.
+    Json(Box<dyn FnOnce(&mut Vec<u8>, Layout) -> Result<(), serde_json::Error> + Send>),
     /// Bytes with their media type.
     Bytes(&'static str, Bytes),
     /// Pieces with their media type. Each piece is sent at once.
@@ -76,7 +77,7 @@ impl Reply {
 
     /// A value as JSON.
     pub fn json<T: Serialize + Send + 'static>(value: T) -> Self {
-        let body = Body::Json(Box::new(move |layout| concord_api::encode::json(&value, layout)));
+        let body = Body::Json(Box::new(move |out, layout| json_into(out, &value, layout)));
         Self { body, ..Self::empty() }
     }
 
@@ -164,10 +165,12 @@ impl Reply {
         self
     }
 
-    /// The parts to send. A body of pieces has no bytes here.
+    /// The parts to send. A body of pieces has no bytes here. `expected`: the probable size in bytes; another size
+    /// only costs time.
     pub fn into_parts(
         self,
         layout: Layout,
+        expected: usize,
     ) -> Result<(StatusCode, HeaderMap, Bytes, Option<Pieces>), HttpError> {
         let Self { status, mut headers, body } = self;
         let mut pieces = None;
@@ -180,7 +183,8 @@ impl Reply {
                 (media, Bytes::new())
             }
             Body::Json(write) => {
-                let mut bytes = write(layout).map_err(|error| {
+                let mut bytes = Vec::with_capacity(expected);
+                write(&mut bytes, layout).map_err(|error| {
                     HttpError::new(
                         StatusCode::INTERNAL_SERVER_ERROR,
                         format!("cannot encode the answer: {error}"),
