@@ -72,11 +72,9 @@ pub struct Matched(Vec<Option<ServiceIntentions>>);
 impl Matched {
     /// The answer with these lists.
     pub fn of(lists: impl IntoIterator<Item = Vec<ServiceIntentions>>) -> Self {
-        let mut joined = Vec::new();
-        for (at, list) in lists.into_iter().enumerate() {
-            joined.extend((at > 0).then_some(None));
-            joined.extend(list.into_iter().map(Some));
-        }
+        let each = |list: Vec<_>| list.into_iter().map(Some).chain([None]);
+        let mut joined: Vec<_> = lists.into_iter().flat_map(each).collect();
+        joined.pop();
         Self(joined)
     }
 

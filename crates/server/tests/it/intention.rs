@@ -365,7 +365,7 @@ async fn a_match_of_several_is_what_each_finds_and_wakes_for_any_of_them() {
     let mut newest = 0;
     for (found, by) in all.iter().zip(several.all()) {
         let (one, at) = matched(&host, &MatchIntentions::of(by.clone()), Head::default()).await;
-        assert_eq!(one, [found.clone()], "{by:?}");
+        assert_eq!(one, std::slice::from_ref(found), "{by:?}");
         newest = newest.max(at);
     }
     assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 3, 2]);

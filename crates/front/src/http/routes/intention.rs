@@ -120,10 +120,10 @@ async fn matching(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 /// One list per name. An empty list is `null`, as in Consul.
-fn matched<'a, L>(call: &Call, lists: impl IntoIterator<Item = L>) -> Reply
-where
-    L: IntoIterator<Item = &'a ServiceIntentions>,
-{
+fn matched<'a>(
+    call: &Call,
+    lists: impl IntoIterator<Item = impl IntoIterator<Item = &'a ServiceIntentions>>,
+) -> Reply {
     let lists = lists.into_iter().map(shapes).map(|list| (!list.is_empty()).then_some(list));
     let names = call.parameters("name").map(ToOwned::to_owned);
     Reply::json(names.zip(lists).collect::<BTreeMap<_, _>>())
