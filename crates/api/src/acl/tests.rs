@@ -1,7 +1,9 @@
 //! Tokens and policies in the public shape, both ways.
 
-use concord_model::Stamp;
-use concord_model::token::{GLOBAL_READ_ONLY, PolicyLink as ModelLink, SecretHash};
+use std::time::Duration;
+
+use concord_model::token::{GLOBAL_READ_ONLY, Identities, PolicyLink as ModelLink, SecretHash};
+use concord_model::{Stamp, Timestamp, Uuid};
 
 use super::*;
 use crate::encode::{Layout, json};
