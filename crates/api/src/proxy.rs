@@ -5,6 +5,7 @@
 use concord_model::proxy::{self, ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, PeerName, ServiceName};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::shape::{is_default, null_default, settings};
 
@@ -216,6 +217,20 @@ pub struct AgentUpstream {
 // === impl CatalogProxy ===
 
 impl CatalogProxy {
+    /// What a filter can select, as in [`crate::service::NodeService::selectors`].
+    pub(crate) fn selectors() -> Value {
+        json!({
+            "DestinationServiceName": "", "DestinationServiceID": "", "LocalServiceAddress": "",
+            "LocalServicePort": 0, "LocalServiceSocketPath": "", "Mode": "", "MeshGateway": {"Mode": ""},
+            "Upstreams": [{
+                "DestinationType": "", "DestinationNamespace": "", "DestinationPartition": "",
+                "DestinationPeer": "", "DestinationName": "", "Datacenter": "", "LocalBindAddress": "",
+                "LocalBindPort": 0, "LocalBindSocketPath": "", "LocalBindSocketMode": "",
+                "MeshGateway": {"Mode": ""},
+            }],
+        })
+    }
+
     /// The JSON of an instance's proxy settings; empty for a service that is no proxy.
     pub fn from_model(proxy: Option<&ProxyConfig>) -> Self {
         let Some(proxy) = proxy else { return Self::default() };

@@ -300,16 +300,7 @@ impl NodeService {
             "Weights": {"Passing": 0, "Warning": 0}, "EnableTagOverride": false,
             "Locality": {"Region": "", "Zone": ""}, "Connect": {"Native": false}, "Namespace": "", "Partition": "",
             "PeerName": "", "CreateIndex": 0, "ModifyIndex": 0,
-            "Proxy": {
-                "DestinationServiceName": "", "DestinationServiceID": "", "LocalServiceAddress": "",
-                "LocalServicePort": 0, "LocalServiceSocketPath": "", "Mode": "", "MeshGateway": {"Mode": ""},
-                "Upstreams": [{
-                    "DestinationType": "", "DestinationNamespace": "", "DestinationPartition": "",
-                    "DestinationPeer": "", "DestinationName": "", "Datacenter": "", "LocalBindAddress": "",
-                    "LocalBindPort": 0, "LocalBindSocketPath": "", "LocalBindSocketMode": "",
-                    "MeshGateway": {"Mode": ""},
-                }],
-            },
+            "Proxy": CatalogProxy::selectors(),
         })
     }
 }

@@ -88,6 +88,7 @@ fn every_shape_shows_all_that_an_instance_says() {
     let members = |shape: Value| shape.as_object().unwrap().clone();
     let at_agent = members(serde_json::to_value(at_agent).unwrap());
     let flat = members(serde_json::to_value(ServiceNode::from_model(&node, &instance)).unwrap());
+    let selected = members(NodeService::selectors());
     for (name, value) in
         members(serde_json::to_value(NodeService::from_model(&node.scope, &instance)).unwrap())
     {
@@ -97,5 +98,7 @@ fn every_shape_shows_all_that_an_instance_says() {
         let in_flat = if name == "Service" { "ServiceName".to_owned() } else { format!("Service{name}") };
         let of_both = ["CreateIndex", "ModifyIndex", "PeerName"].contains(&name.as_str());
         assert!(of_both || flat.get(&in_flat) == Some(&value), "{in_flat}");
+        // Consul's filters cannot select ports by name.
+        assert!(name == "Ports" || selected.contains_key(&name), "{name} among the selectors of NodeService");
     }
 }
