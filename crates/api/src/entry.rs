@@ -30,7 +30,7 @@ use crate::spelled::Spelled;
 mod tests;
 
 macro_rules! kinds {
-    ($($kind:ident => $shape:ty;)*) => {
+    ($($kind:ident => $shape:ty, heeded: $heeded:literal;)*) => {
         /// The fields of each kind in an answer.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(untagged)]
@@ -43,6 +43,11 @@ macro_rules! kinds {
             }
         }
 
+        /// Whether proxies do not use entries of this kind yet: they are only stored and shown.
+        pub fn unheeded(kind: EntryKind) -> bool {
+            match kind { $(EntryKind::$kind => !$heeded,)* }
+        }
+
         fn resolve(kind: EntryKind, source: (&Node, &str), head: Head, faults: &mut Vec<Fault>) -> Result<Option<Entry>, Faults> {
             match kind {
                 $(EntryKind::$kind => resolve_as::<$shape>(source, head, faults).map(|own| own.map(Entry::$kind)),)*
@@ -52,10 +57,10 @@ macro_rules! kinds {
 }
 
 kinds! {
-    ServiceIntentions => ServiceIntentionsEntry;
-    ServiceDefaults => Spelled<ServiceDefaults>;
-    ProxyDefaults => Spelled<ProxyDefaults>;
-    Mesh => Spelled<Mesh>;
+    ServiceIntentions => ServiceIntentionsEntry, heeded: true;
+    ServiceDefaults => Spelled<ServiceDefaults>, heeded: false;
+    ProxyDefaults => Spelled<ProxyDefaults>, heeded: false;
+    Mesh => Spelled<Mesh>, heeded: false;
 }
 
 /// An entry in an answer.
@@ -113,14 +118,6 @@ const UNBUILT: &[&str] = &[
     "tcp-route",
     "terminating-gateway",
 ];
-
-/// Kinds that are stored and shown, but that proxies do not use yet.
-const UNHEEDED: &[EntryKind] = &[EntryKind::ServiceDefaults, EntryKind::ProxyDefaults, EntryKind::Mesh];
-
-/// Whether proxies do not use entries of this kind yet.
-pub fn unheeded(kind: EntryKind) -> bool {
-    UNHEEDED.contains(&kind)
-}
 
 /// The kind of an entry, if it is a kind that is not built yet.
 pub fn unbuilt_kind(node: &Node) -> Option<&'static str> {

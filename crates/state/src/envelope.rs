@@ -83,6 +83,14 @@ pub enum DecodeError {
         /// Its name.
         name: String,
     },
+    /// This version knows the command, but not a variant in it, as a kind of entry.
+    #[error("the command {name} says something that this version does not know ({reason}); {UPGRADE}")]
+    UnknownContent {
+        /// Its name.
+        name: String,
+        /// The error of the decoder.
+        reason: String,
+    },
     /// This version knows the command but cannot decode its content.
     #[error("the command {name} cannot be read ({reason}); {DAMAGED}")]
     UnreadableCommand {
@@ -187,10 +195,11 @@ fn explain(bytes: &[u8], reason: String) -> DecodeError {
     let Ok(Named { command: Name(name) }) = decode::<Named>(bytes) else {
         return DecodeError::NoEnvelope { reason };
     };
-    if Command::NAMES.contains(&name.as_str()) {
-        DecodeError::UnreadableCommand { name, reason }
-    } else {
-        DecodeError::UnknownCommand { name: name.chars().take(64).collect() }
+    match Command::NAMES.contains(&name.as_str()) {
+        false => DecodeError::UnknownCommand { name: name.chars().take(64).collect() },
+        // The words of serde's `Error::unknown_variant`.
+        true if reason.contains("unknown variant") => DecodeError::UnknownContent { name, reason },
+        true => DecodeError::UnreadableCommand { name, reason },
     }
 }
 

@@ -108,6 +108,14 @@ fn entries_that_say_too_little_or_too_much_are_refused() {
     );
 }
 
+/// Such a kind would be accepted in a body, and left out of `config_entries.bootstrap`.
+#[test]
+fn no_kind_is_built_and_unbuilt() {
+    for kind in EntryKind::ALL {
+        assert!(!UNBUILT.contains(&kind.as_str()), "{kind} is built: take it out of UNBUILT in entry.rs");
+    }
+}
+
 #[test]
 fn unknown_keys_of_entries_are_refused_with_the_nearest() {
     let body = r#"{"Kind":"service-intentions","Name":"db","Sourcse":[]}"#;

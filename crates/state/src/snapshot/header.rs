@@ -53,8 +53,10 @@ pub enum SnapshotError {
         /// The rule set.
         found: u32,
     },
-    /// A record cannot be decoded although the checksum is right.
-    #[error("record {number} of the snapshot cannot be read: {reason}")]
+    /// A record cannot be decoded although the checksum is right, so it is probably of a newer version.
+    #[error(
+        "record {number} of the snapshot cannot be read: {reason}; if a newer version wrote it, upgrade this server first"
+    )]
     Record {
         /// Its number, from 0.
         number: u64,

@@ -63,6 +63,13 @@ fn halts(bytes: &[u8]) -> DecodeError {
 enum Newer {
     FlyToTheMoon { by: u32 },
     Register { strange: bool },
+    SetEntry { entry: NewerEntry },
+}
+
+#[derive(Serialize)]
+enum NewerEntry {
+    #[serde(rename = "lunar-gateway")]
+    LunarGateway {},
 }
 
 #[test]
@@ -70,6 +77,14 @@ fn n_116_an_unknown_command_halts_with_the_remedy() {
     let reason = halts(&foreign(FORMAT, RULE_SET, Newer::FlyToTheMoon { by: 3 }));
     assert_eq!(reason, DecodeError::UnknownCommand { name: "FlyToTheMoon".to_owned() });
     assert!(reason.to_string().contains("upgrade this server"), "{reason}");
+}
+
+#[test]
+fn n_116_a_kind_of_entry_that_is_unknown_halts_with_the_remedy() {
+    let reason = halts(&foreign(FORMAT, RULE_SET, Newer::SetEntry { entry: NewerEntry::LunarGateway {} }));
+    assert!(matches!(&reason, DecodeError::UnknownContent { name, .. } if name == "SetEntry"), "{reason}");
+    let text = reason.to_string();
+    assert!(text.contains("lunar-gateway") && text.contains("upgrade this server"), "{text}");
 }
 
 #[test]
