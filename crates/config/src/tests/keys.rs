@@ -159,7 +159,7 @@ fn every_key_changes_what_is_in_force_or_is_told() {
         let (_, text) = SAMPLES
             .iter()
             .find(|(key, _)| *key == knob.key)
-            .unwrap_or_else(|| panic!("no sample of {}", knob.key));
+            .unwrap_or_else(|| panic!("no sample of {}: add one to SAMPLES", knob.key));
         // The flags that enable a server would win over the file.
         let mut flags = server();
         flags.data_dir = (knob.key != "data_dir").then(|| "/data".to_owned());
