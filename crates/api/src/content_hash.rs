@@ -22,7 +22,8 @@ pub(crate) trait Hashed {
 }
 
 /// Declares how a structure is hashed: its name in Consul's client and, for each field, the name there. `with` gives
-/// fields that only Consul has and their values, `without` the fields that are not covered. The order does not matter.
+/// fields that only Consul has and their values, `without` the fields that are not covered. The order does not matter. A
+/// field that is in none of these lists does not compile (`pattern requires ..`).
 macro_rules! hashed {
     (
         $Shape:ident is $name:literal: $($field:ident $key:literal),+
