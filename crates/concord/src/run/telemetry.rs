@@ -175,10 +175,10 @@ mod tests {
         keep_up(&scope, move || {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        tokio::time::sleep(10 * UPKEEP + UPKEEP / 2).await;
+        scope.clock().sleep(10 * UPKEEP + UPKEEP / 2).await;
         assert_eq!(folded.load(Ordering::Relaxed), 10);
         scope.cancel();
-        tokio::time::sleep(10 * UPKEEP).await;
+        scope.clock().sleep(10 * UPKEEP).await;
         assert_eq!(folded.load(Ordering::Relaxed), 10, "it ends with its scope");
     }
 

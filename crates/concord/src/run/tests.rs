@@ -38,7 +38,7 @@ fn every_setting_is_taken_by_somebody() {
     // `pub name: Type,` of a struct, or `name: Type = default;` under `section!`.
     let field = |line: &'static str| {
         let (line, public) =
-            line.trim().strip_prefix("pub ").map_or((line.trim(), false), |rest| (rest, true));
+            line.trim().strip_prefix("pub ").map_or_else(|| (line.trim(), false), |rest| (rest, true));
         let (name, rest) = line.split_once(": ")?;
         (name.chars().all(is_name) && (public || rest.contains(" = "))).then_some(name)
     };

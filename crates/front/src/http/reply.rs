@@ -16,12 +16,15 @@ use super::error::HttpError;
 /// A body that is produced in pieces.
 pub type Pieces = BoxStream<'static, Bytes>;
 
+/// Appends a value as JSON.
+pub type WriteJson = dyn FnOnce(&mut Vec<u8>, Layout) -> Result<(), serde_json::Error> + Send;
+
 /// The body of a reply.
 pub enum Body {
     /// Nothing.
     Empty,
     /// A value; appended as JSON, in the layout that the request asks for.
-    Json(Box<dyn FnOnce(&mut Vec<u8>, Layout) -> Result<(), serde_json::Error> + Send>),
+    Json(Box<WriteJson>),
     /// Bytes with their media type.
     Bytes(&'static str, Bytes),
     /// Pieces with their media type. Each piece is sent at once.
