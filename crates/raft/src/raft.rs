@@ -373,20 +373,10 @@ impl<R> Raft<R> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.inner.stats.borrow().clone();
-        if !stats.is_leader() {
-            stats.last_leader_contact = self.inner.contact.last();
-        }
+        stats.last_leader_contact = self.last_contact(&stats);
         stats.snapshot_failure = self.inner.progress.failure();
         stats.read_only = self.inner.writable().err().map(str::to_owned);
         stats
-    }
-
-    /// Whether the node knows a leader, and when it last heard from it. For a leader: when a majority last confirmed it.
-    #[must_use]
-    pub fn leader_contact(&self) -> (bool, Option<Instant>) {
-        let stats = self.inner.stats.borrow();
-        let last = if stats.is_leader() { stats.last_leader_contact } else { self.inner.contact.last() };
-        (stats.leader.is_some(), last)
     }
 
     /// A receiver of the node's state. The time of the last contact with the leader is not kept current in it.

@@ -11,7 +11,7 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time from the end of the headers to the end of the body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Number of headers in a request. This is the library's limit; a set one would cost memory for each request.
+/// Number of headers in a request. It is the library's own limit, and nothing sets it.
 pub const HEADERS: usize = 100;
 /// Bytes of a request's body, unless the endpoint states another limit.
 pub const BODY_BYTES: usize = 512 * 1024;

@@ -1,13 +1,27 @@
 //! Reading under the lease.
 
+use concord_runtime::Instant;
 use openraft::RaftMetrics;
 use openraft::async_runtime::{Instant as _, WatchReceiver as _};
 
 use super::Raft;
 use crate::engine::{EngineInstant, TypeConfig};
 use crate::error::ReadError;
+use crate::stats::Stats;
 
 impl<R> Raft<R> {
+    /// Whether the node knows a leader, and when it last heard from it. For a leader: when a majority last confirmed it.
+    #[must_use]
+    pub fn leader_contact(&self) -> (bool, Option<Instant>) {
+        let stats = self.inner.stats.borrow();
+        (stats.leader.is_some(), self.last_contact(&stats))
+    }
+
+    /// The last contact with the leader. Only a leader's statistics are current in this.
+    pub(super) fn last_contact(&self, stats: &Stats) -> Option<Instant> {
+        if stats.is_leader() { stats.last_leader_contact } else { self.inner.contact.last() }
+    }
+
     /// Whether this server leads and no other server can lead now.
     #[must_use]
     pub fn has_lease(&self) -> bool {
