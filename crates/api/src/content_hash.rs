@@ -8,9 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use concord_model::proxy::AccessLogs;
 use serde_json::Value;
 
 use crate::proxy::{AgentProxy, AgentUpstream, Expose, ExposedPath, MeshGateway, TransparentProxy};
+use crate::spelled::Spelled;
 
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -45,8 +47,8 @@ hashed!(AgentProxy is "AgentServiceConnectProxyConfig":
     destination_service_name "DestinationServiceName", destination_service_id "DestinationServiceID",
     local_service_address "LocalServiceAddress", local_service_port "LocalServicePort",
     local_service_socket_path "LocalServiceSocketPath", mode "Mode", transparent_proxy "TransparentProxy",
-    config "Config", upstreams "Upstreams", mesh_gateway "MeshGateway", expose "Expose";
-    with "EnvoyExtensions" Vec::<bool>::new(), "AccessLogs" None::<bool>);
+    config "Config", upstreams "Upstreams", mesh_gateway "MeshGateway", expose "Expose", access_logs "AccessLogs";
+    with "EnvoyExtensions" Vec::<bool>::new());
 hashed!(TransparentProxy is "TransparentProxyConfig":
     outbound_listener_port "OutboundListenerPort", dialed_directly "DialedDirectly");
 hashed!(MeshGateway is "MeshGatewayConfig": mode "Mode");
@@ -56,8 +58,21 @@ hashed!(AgentUpstream is "Upstream":
     destination_namespace "DestinationNamespace", destination_peer "DestinationPeer",
     destination_name "DestinationName", datacenter "Datacenter", local_bind_address "LocalBindAddress",
     local_bind_port "LocalBindPort", local_bind_socket_path "LocalBindSocketPath",
-    local_bind_socket_mode "LocalBindSocketMode", config "Config", mesh_gateway "MeshGateway";
-    with "CentrallyConfigured" false);
+    local_bind_socket_mode "LocalBindSocketMode", config "Config", mesh_gateway "MeshGateway",
+    centrally_configured "CentrallyConfigured");
+
+impl Hashed for Spelled<AccessLogs> {
+    fn content_hash(&self) -> u64 {
+        let AccessLogs { enabled, disable_listener_logs, sink, path, json_format, text_format } = &self.0;
+        "AccessLogsConfig".content_hash()
+            ^ pair("Enabled", enabled)
+            ^ pair("DisableListenerLogs", disable_listener_logs)
+            ^ pair("Type", sink.as_str())
+            ^ pair("Path", path)
+            ^ pair("JSONFormat", json_format)
+            ^ pair("TextFormat", text_format)
+    }
+}
 
 impl Hashed for ExposedPath {
     fn content_hash(&self) -> u64 {

@@ -2,12 +2,13 @@
 //!
 //! They differ in which empty fields are left out, and in the order of an upstream's fields.
 
-use concord_model::proxy::{self, ProxyConfig, ServiceKind, Settings, Upstream};
+use concord_model::proxy::{self, AccessLogs, EnvoyExtension, ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, PeerName, ServiceName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::shape::{is_default, null_default, settings};
+use crate::spelled::Spelled;
 
 /// `MeshGateway`, printed as `{}` when nothing is set.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -70,6 +71,12 @@ pub struct CatalogProxy {
     /// Settings of transparent mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transparent_proxy: Option<TransparentProxy>,
+    /// Its access logs.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_logs: Option<Spelled<AccessLogs>>,
+    /// Extensions of Envoy's configuration.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) envoy_extensions: Vec<Spelled<EnvoyExtension>>,
     /// The service that it serves.
     #[serde(skip_serializing_if = "is_default")]
     pub destination_service_name: String,
@@ -135,6 +142,9 @@ pub struct CatalogUpstream {
     pub config: Settings,
     /// Always printed.
     pub mesh_gateway: MeshGateway,
+    /// Whether it only holds settings from configuration entries.
+    #[serde(skip_serializing_if = "is_default")]
+    pub centrally_configured: bool,
 }
 
 /// The proxy part of a service in agent answers. Printed for proxies and gateways only.
@@ -172,6 +182,9 @@ pub struct AgentProxy {
     pub mesh_gateway: MeshGateway,
     /// Always printed.
     pub expose: Expose,
+    /// Its access logs.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_logs: Option<Spelled<AccessLogs>>,
 }
 
 /// An upstream in agent answers.
@@ -212,6 +225,9 @@ pub struct AgentUpstream {
     pub config: Settings,
     /// Always printed.
     pub mesh_gateway: MeshGateway,
+    /// Whether it only holds settings from configuration entries.
+    #[serde(skip_serializing_if = "is_default")]
+    pub centrally_configured: bool,
 }
 
 // === impl CatalogProxy ===
@@ -246,9 +262,15 @@ impl CatalogProxy {
             expose,
             config,
             upstreams,
+            // Consul's answers do not show it.
+            mutual_tls_mode: _,
+            access_logs,
+            envoy_extensions,
         } = proxy;
         Self {
             transparent_proxy: transparent.map(TransparentProxy::from_model),
+            access_logs: access_logs.as_deref().map(|logs| Spelled(logs.clone())),
+            envoy_extensions: envoy_extensions.iter().cloned().map(Spelled).collect(),
             destination_service_name: text(destination_service.as_ref().map(ServiceName::as_str)),
             destination_service_id: text(destination_service_id.as_ref().map(InstanceId::as_str)),
             local_service_address: local_service_address.clone(),
@@ -321,6 +343,7 @@ impl CatalogUpstream {
             local_bind_socket_mode,
             config,
             mesh_gateway_mode,
+            centrally_configured,
         } = upstream;
         Self {
             destination_type: kind.as_str().to_owned(),
@@ -335,6 +358,7 @@ impl CatalogUpstream {
             local_bind_socket_mode: local_bind_socket_mode.clone(),
             config: config.clone(),
             mesh_gateway: MeshGateway { mode: mesh_gateway_mode.clone() },
+            centrally_configured: *centrally_configured,
         }
     }
 }
@@ -349,6 +373,9 @@ impl AgentProxy {
         }
         let CatalogProxy {
             transparent_proxy,
+            access_logs,
+            // Consul's agents do not show them.
+            envoy_extensions: _,
             destination_service_name,
             destination_service_id,
             local_service_address,
@@ -372,6 +399,7 @@ impl AgentProxy {
             upstreams: upstreams.into_iter().map(AgentUpstream::from_catalog).collect(),
             mesh_gateway,
             expose: expose.of_agent(),
+            access_logs,
         })
     }
 }
@@ -393,6 +421,7 @@ impl AgentUpstream {
             local_bind_socket_mode,
             config,
             mesh_gateway,
+            centrally_configured,
         } = upstream;
         Self {
             destination_type,
@@ -407,6 +436,7 @@ impl AgentUpstream {
             local_bind_socket_mode,
             config,
             mesh_gateway,
+            centrally_configured,
         }
     }
 }

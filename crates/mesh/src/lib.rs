@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod defaults;
 pub mod entry;
 pub mod explain;
 pub mod intention;

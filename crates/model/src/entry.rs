@@ -21,14 +21,15 @@ pub use self::mesh::{
     EscapedSlashes, Mesh, MeshHttp, MeshHttpIncoming, MeshPeering, MeshTls, MeshTransparentProxy,
     RequestNormalization, TlsLimits, TlsVersion, Underscores,
 };
-pub use self::proxy_defaults::{AccessLogSink, AccessLogs, ProxyDefaults};
-pub use self::proxying::{EnvoyExtension, GatewayMode, MeshGateway, MutualTlsMode, Protocol, ProxyMode};
+pub use self::proxy_defaults::ProxyDefaults;
+pub use self::proxying::{GatewayMode, MeshGateway, Protocol, ProxyMode};
 pub use self::service_defaults::{
     Balance, OutsideDestination, PassiveHealthCheck, ServiceDefaults, UpstreamDefaults, UpstreamLimits,
     UpstreamOverride,
 };
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
+pub use crate::proxy::{AccessLogSink, AccessLogs, EnvoyExtension, MutualTlsMode};
 use crate::{NameError, Stamp};
 
 macro_rules! kinds {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::is_default;
-use crate::name::{Datacenter, InstanceId, Namespace, Partition, PeerName, ServiceName};
+use crate::name::{Datacenter, InstanceId, Namespace, Partition, Pattern, PeerName, ServiceName};
+use crate::words::words;
 
 /// The kind of a registered service.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -92,6 +93,41 @@ pub struct ProxyConfig {
     /// The upstreams of the service.
     #[serde(default)]
     pub upstreams: Vec<Upstream>,
+    /// Whether it accepts connections without the mesh's TLS. Only configuration entries set it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mutual_tls_mode: MutualTlsMode,
+    /// Its access logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_logs: Option<Box<AccessLogs>>,
+    /// Extensions of Envoy's configuration. Only configuration entries set them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub envoy_extensions: Vec<EnvoyExtension>,
+}
+
+words! {
+    /// Whether a proxy accepts connections without the mesh's TLS.
+    MutualTlsMode, "a mode of mutual TLS" {
+        /// Not set: the next more general setting applies; strict if there is none.
+        Unset = "",
+        /// The proxy refuses them.
+        Strict = "strict",
+        /// The proxy accepts them at the service's own port.
+        Permissive = "permissive",
+    }
+}
+
+words! {
+    /// Where a proxy writes its access log.
+    AccessLogSink, "a sink of access logs" {
+        /// Not set: the standard output.
+        Unset = "",
+        /// The standard output.
+        StandardOutput = "stdout",
+        /// The standard error.
+        StandardError = "stderr",
+        /// A file.
+        File = "file",
+    }
 }
 
 /// How traffic reaches a proxy in transparent mode.
@@ -136,6 +172,46 @@ pub struct ExposedPath {
     pub parsed_from_check: bool,
 }
 
+/// The access logs of a proxy.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct AccessLogs {
+    /// Whether there are access logs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub enabled: bool,
+    /// Do not log connections that Envoy rejects because no listener filter matches.
+    #[serde(skip_serializing_if = "is_default")]
+    pub disable_listener_logs: bool,
+    /// Where the log is written.
+    #[serde(rename = "type", skip_serializing_if = "is_default")]
+    pub sink: AccessLogSink,
+    /// The path of the file.
+    #[serde(skip_serializing_if = "is_default")]
+    pub path: String,
+    /// The format of a line, as JSON.
+    #[serde(skip_serializing_if = "is_default")]
+    pub json_format: String,
+    /// The format of a line, as text.
+    #[serde(skip_serializing_if = "is_default")]
+    pub text_format: String,
+}
+
+/// An extension of Envoy's configuration.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct EnvoyExtension {
+    /// The extension's name.
+    pub name: String,
+    /// Whether the proxy's configuration fails if the extension cannot be applied.
+    pub required: bool,
+    /// The extension's arguments.
+    pub arguments: Settings,
+    /// The versions of Consul that support it.
+    pub consul_version: String,
+    /// The versions of Envoy that support it.
+    pub envoy_version: String,
+}
+
 /// The kind of an upstream's destination.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,8 +248,9 @@ pub struct Upstream {
     /// Peered cluster of the destination. `None` for our own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerName>,
-    /// Name of the destination.
-    pub name: ServiceName,
+    /// Name of the destination. `*` holds the settings of all destinations without settings of their own; only
+    /// configuration entries set it.
+    pub name: Pattern<ServiceName>,
     /// Datacenter of the destination. `None` for our own datacenter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datacenter: Option<Datacenter>,
@@ -195,6 +272,9 @@ pub struct Upstream {
     /// How to reach another network: empty, `none`, `local` or `remote`.
     #[serde(default)]
     pub mesh_gateway_mode: String,
+    /// Whether it is not registered, but only holds the settings of a destination from configuration entries.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub centrally_configured: bool,
 }
 
 impl Upstream {

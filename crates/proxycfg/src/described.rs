@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use concord_model::proxy::{Settings, Upstream, UpstreamKind};
-use concord_model::{InstanceId, Namespace, Partition, ServiceName, ServiceRef};
+use concord_model::{InstanceId, Namespace, Partition, Pattern, ServiceName, ServiceRef};
 use serde::{Deserialize, Serialize};
 
 use crate::address::LocalTarget;
@@ -157,7 +157,7 @@ impl DescribedUpstream {
             partition: Partition::default(),
             namespace: Namespace::default(),
             peer: None,
-            name: self.service.clone(),
+            name: Pattern::Exact(self.service.clone()),
             datacenter: None,
             local_bind_address: self.bind.ip().to_string(),
             local_bind_port: self.bind.port(),
@@ -165,6 +165,7 @@ impl DescribedUpstream {
             local_bind_socket_mode: String::new(),
             config: Settings::new(),
             mesh_gateway_mode: String::new(),
+            centrally_configured: false,
         }
     }
 }

@@ -242,7 +242,7 @@ fn read_upstreams(
     let mut known = BTreeSet::new();
     let mut all = Vec::with_capacity(registered.len());
     for upstream in registered {
-        let mut one = ReadUpstream::read(upstream, datacenter);
+        let Some(mut one) = ReadUpstream::read(upstream, datacenter) else { continue };
         let id = one.listener.upstream.clone();
         if let Some(bind) = one.listener.bind.clone() {
             if let Some(by) = taken.get(&bind) {

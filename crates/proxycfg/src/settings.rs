@@ -54,11 +54,13 @@ impl<'a> SettingsReader<'a> {
         self.count(key, value).filter(|count| *count > 0)
     }
 
-    /// A count within the object at `outer`. Here 0 is an ordinary limit, and `null` means none.
+    /// A count within the object at `outer`, whose keys may also be written as configuration entries do
+    /// (`MaxConnections`). Here 0 is an ordinary limit, and `null` means none.
     pub(crate) fn nested_limit(&mut self, outer: &'static str, key: &'static str) -> Option<u32> {
         let value = self.settings.get(outer)?;
         let Value::Object(object) = value else { return None };
-        let value = object.get(key).filter(|value| !value.is_null())?;
+        let (_, value) =
+            object.iter().find(|(own, _)| is_written(own, key)).filter(|(_, value)| !value.is_null())?;
         self.count(&format!("{outer}.{key}"), value)
     }
 
@@ -118,6 +120,13 @@ impl<'a> SettingsReader<'a> {
         }
         read
     }
+}
+
+/// Whether a key is this one without regard to case and underscores.
+fn is_written(own: &str, key: &str) -> bool {
+    let letters =
+        |text: &str| text.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
+    letters(own) == letters(key)
 }
 
 /// A whole number, written as number or text.

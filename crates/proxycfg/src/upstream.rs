@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use concord_model::proxy::{Upstream, UpstreamKind};
-use concord_model::{Datacenter, ServiceRef};
+use concord_model::{Datacenter, ServiceName, ServiceRef};
 
 use crate::address::BindAddress;
 use crate::chain::{Chain, ChainId, ChainStep, Resolve};
@@ -20,8 +20,10 @@ pub(crate) struct ReadUpstream {
 }
 
 impl ReadUpstream {
-    /// Interprets a registered upstream of a proxy in `local`.
-    pub(crate) fn read(upstream: &Upstream, local: &Datacenter) -> Self {
+    /// Interprets an upstream of a proxy in `local`. `None` if it only holds settings from configuration entries: it
+    /// has no listener.
+    pub(crate) fn read(upstream: &Upstream, local: &Datacenter) -> Option<Self> {
+        let name = upstream.name.exact().filter(|_| !upstream.centrally_configured)?;
         let mut reader = SettingsReader::new(&upstream.config);
         let connect_timeout = reader.millis("connect_timeout_ms");
         reader.object("limits");
@@ -36,13 +38,13 @@ impl ReadUpstream {
         let (leads, chain) = match refusal(upstream, bind.as_ref().err(), faults) {
             Some(refusal) => (Leads::Refused(refusal), None),
             None => {
-                let resolve = Resolve { target: target(upstream, local), connect_timeout };
+                let resolve = Resolve { target: target(upstream, name, local), connect_timeout };
                 let chain = Chain { id: ChainId::of(&id), start: ChainStep::Resolve(resolve) };
                 (Leads::Chain(chain.id.clone()), Some(chain))
             }
         };
         let (bind, settings) = (bind.ok(), upstream.config.clone());
-        Self { listener: OutboundListener { upstream: id, bind, leads, limits, settings }, chain }
+        Some(Self { listener: OutboundListener { upstream: id, bind, leads, limits, settings }, chain })
     }
 
     /// Refuses it, because it conflicts with others in the registration.
@@ -52,13 +54,13 @@ impl ReadUpstream {
     }
 }
 
-fn target(upstream: &Upstream, local: &Datacenter) -> TargetId {
+fn target(upstream: &Upstream, name: &ServiceName, local: &Datacenter) -> TargetId {
     TargetId {
         service: ServiceRef {
             partition: upstream.partition.clone(),
             namespace: upstream.namespace.clone(),
             peer: upstream.peer.clone(),
-            name: upstream.name.clone(),
+            name: name.clone(),
         },
         datacenter: upstream.datacenter.as_ref().unwrap_or(local).clone(),
     }

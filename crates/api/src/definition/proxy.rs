@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use concord_model::proxy::{
-    Expose, ExposedPath, ProxyConfig, ServiceKind, Settings, TransparentProxy, Upstream, UpstreamKind,
+    Expose, ExposedPath, MutualTlsMode, ProxyConfig, ServiceKind, Settings, TransparentProxy, Upstream,
+    UpstreamKind,
 };
-use concord_model::{InstanceId, ServiceName};
+use concord_model::{InstanceId, Pattern, ServiceName};
 use concord_syntax::Node;
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,9 @@ impl ProxyDefinition {
             expose: self.expose.resolve(faults),
             config: self.config.clone(),
             upstreams,
+            mutual_tls_mode: MutualTlsMode::Unset,
+            access_logs: None,
+            envoy_extensions: Vec::new(),
         }
     }
 
@@ -278,7 +282,11 @@ impl UpstreamDefinition {
             (true, false) | (false, true) => {}
         }
         let mode = gateway_mode(&self.mesh_gateway, "MeshGateway.Mode", faults);
-        field::not_available("CentrallyConfigured", self.centrally_configured, "CentrallyConfigured", faults);
+        if self.centrally_configured {
+            let text =
+                "CentrallyConfigured marks what comes from configuration entries; leave this upstream out";
+            faults.push(rule("CentrallyConfigured", text));
+        }
         if matches!(self.destination_name.as_str(), "" | "*") {
             return None;
         }
@@ -287,7 +295,7 @@ impl UpstreamDefinition {
             partition: field::partition(),
             namespace: field::namespace(),
             peer: field::optional_name("DestinationPeer", &self.destination_peer, faults),
-            name: field::name("DestinationName", &self.destination_name, faults)?,
+            name: Pattern::Exact(field::name("DestinationName", &self.destination_name, faults)?),
             datacenter: field::optional_name("Datacenter", &self.datacenter, faults),
             local_bind_address: self.local_bind_address.clone(),
             local_bind_port: port,
@@ -295,6 +303,7 @@ impl UpstreamDefinition {
             local_bind_socket_mode: self.local_bind_socket_mode.clone(),
             config: self.config.clone(),
             mesh_gateway_mode: mode,
+            centrally_configured: false,
         })
     }
 }

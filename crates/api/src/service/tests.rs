@@ -73,6 +73,37 @@ fn ports_by_name_stand_behind_the_port() {
     assert_ne!(hash(ports(90)), hash(service(r#"{"Name":"web","Port":80}"#)));
 }
 
+#[test]
+fn settings_from_entries_are_shown_where_consul_shows_them() {
+    let definition = r#"{"Name":"p","Kind":"connect-proxy","Port":1,"Proxy":{"DestinationServiceName":"web",
+        "Upstreams":[{"DestinationName":"db","LocalBindPort":91}]}}"#;
+    let registered = ServiceDefinition::decode(definition.as_bytes()).unwrap().resolve().unwrap();
+    let (mut instance, dc) = (registered.service.service, "dc1".parse().unwrap());
+    let hash = |own: &ServiceInstance| {
+        AgentService::from_model(&NodeScope::default(), &dc, own).hashed().content_hash
+    };
+    let before = hash(&instance);
+    let proxy = instance.proxy.as_mut().unwrap();
+    proxy.upstreams[0].centrally_configured = true;
+    proxy.access_logs = serde_json::from_str(r#"{"enabled":true,"type":"file","path":"/l"}"#).unwrap();
+    proxy.envoy_extensions = serde_json::from_str(r#"[{"name":"lua","arguments":{"a_b":1}}]"#).unwrap();
+    let logs = r#"{"Enabled":true,"Type":"file","Path":"/l"}"#;
+    let upstreams = r#"[{"DestinationType":"service","DestinationName":"db","LocalBindPort":91,"MeshGateway":{},
+        "CentrallyConfigured":true}]"#;
+    let agent = AgentProxy::from_model(instance.kind, instance.proxy.as_ref());
+    let expected = format!(
+        r#"{{"DestinationServiceName":"web","Upstreams":{upstreams},"MeshGateway":{{}},"Expose":{{}},"AccessLogs":{logs}}}"#
+    );
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(serde_json::to_value(agent).unwrap(), read(&expected));
+    let catalog = serde_json::to_value(CatalogProxy::from_model(instance.proxy.as_ref())).unwrap();
+    assert_eq!(catalog["AccessLogs"], read(logs));
+    let extension =
+        r#"[{"Name":"lua","Required":false,"Arguments":{"a_b":1},"ConsulVersion":"","EnvoyVersion":""}]"#;
+    assert_eq!(catalog["EnvoyExtensions"], read(extension));
+    assert_ne!(hash(&instance), before);
+}
+
 /// A member that one shape forgets would be lost to those who ask there.
 #[test]
 fn every_shape_shows_all_that_an_instance_says() {

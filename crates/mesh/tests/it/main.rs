@@ -5,6 +5,7 @@
 mod decide;
 mod defaults;
 mod explain;
+mod merge;
 mod oracle;
 mod random;
 mod validate;

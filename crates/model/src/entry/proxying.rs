@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::is_default;
-use crate::proxy::Settings;
 use crate::words::words;
 
 words! {
@@ -55,18 +54,6 @@ words! {
     }
 }
 
-words! {
-    /// Whether a proxy accepts connections without the mesh's TLS.
-    MutualTlsMode, "a mode of mutual TLS" {
-        /// Not set: the next more general setting applies; strict if there is none.
-        Unset = "",
-        /// The proxy refuses them.
-        Strict = "strict",
-        /// The proxy accepts them at the service's own port.
-        Permissive = "permissive",
-    }
-}
-
 /// How connections reach another network.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
@@ -74,20 +61,4 @@ pub struct MeshGateway {
     /// The mode.
     #[serde(skip_serializing_if = "is_default")]
     pub mode: GatewayMode,
-}
-
-/// An extension of Envoy's configuration.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
-pub struct EnvoyExtension {
-    /// The extension's name.
-    pub name: String,
-    /// Whether the proxy's configuration fails if the extension cannot be applied.
-    pub required: bool,
-    /// The extension's arguments.
-    pub arguments: Settings,
-    /// The versions of Consul that support it.
-    pub consul_version: String,
-    /// The versions of Envoy that support it.
-    pub envoy_version: String,
 }

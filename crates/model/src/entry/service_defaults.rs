@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::proxying::{EnvoyExtension, MeshGateway, MutualTlsMode, Protocol, ProxyMode};
+use super::proxying::{MeshGateway, Protocol, ProxyMode};
 use crate::is_default;
 use crate::name::serde_text::{some_text, text_or_default};
 use crate::name::{Namespace, Partition, PeerName, ServiceName};
-use crate::proxy::{Expose, TransparentProxy};
+use crate::proxy::{EnvoyExtension, Expose, MutualTlsMode, TransparentProxy};
 use crate::time::Span;
 use crate::words::words;
 

@@ -235,6 +235,12 @@ fn an_upstream_that_cannot_be_served_is_refused_by_name() {
         limits,
         "config key \"limits.max_connections\" is -1; it must be a whole number from 0 to 4294967295",
     );
+    let of_an_entry =
+        Upstream { config: settings(r#"{"limits": {"MaxConnections": -1}}"#), ..upstream("api", 9000) };
+    refused(
+        of_an_entry,
+        "config key \"limits.max_connections\" is -1; it must be a whole number from 0 to 4294967295",
+    );
 }
 
 #[test]

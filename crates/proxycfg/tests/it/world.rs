@@ -47,7 +47,7 @@ pub(crate) fn upstream(to: &str, port: u16) -> Upstream {
         partition: Partition::default(),
         namespace: Namespace::default(),
         peer: None,
-        name: name(to),
+        name: Pattern::Exact(name(to)),
         datacenter: None,
         local_bind_address: String::new(),
         local_bind_port: port,
@@ -55,6 +55,7 @@ pub(crate) fn upstream(to: &str, port: u16) -> Upstream {
         local_bind_socket_mode: String::new(),
         config: Settings::new(),
         mesh_gateway_mode: String::new(),
+        centrally_configured: false,
     }
 }
 

@@ -15,7 +15,7 @@ use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
     LegacyFields, PathMatch, Permission, ServiceIntentions,
 };
-use concord_model::proxy::{Expose, ExposedPath, TransparentProxy};
+use concord_model::proxy::{Expose, ExposedPath, ProxyConfig, ServiceKind, TransparentProxy};
 use concord_model::token::Token;
 use concord_model::{CheckId, Span, Stamp, Timestamp};
 use concord_state::command::*;
@@ -251,6 +251,34 @@ fn ports_by_name_are_read_and_outlive_a_snapshot() {
     restored.restore(&store.view().snapshot(4).unwrap()).unwrap();
     let services = restored.view().read().node_services(&NodeScope::default(), &node_name("n1"));
     assert_eq!(services[0].ports, with_ports().service.unwrap().ports);
+}
+
+/// A registration since a proxy has the settings that configuration entries give it.
+fn with_central_settings() -> Registration {
+    let mut service = instance("web-proxy", "web-proxy");
+    service.kind = ServiceKind::ConnectProxy;
+    service.proxy = Some(ProxyConfig {
+        mutual_tls_mode: MutualTlsMode::Permissive,
+        access_logs: Some(Box::new(AccessLogs { enabled: true, ..AccessLogs::default() })),
+        envoy_extensions: vec![EnvoyExtension { name: "lua".to_owned(), ..EnvoyExtension::default() }],
+        upstreams: serde_json::from_str(r#"[{ "name": "*", "centrally_configured": true }]"#).unwrap(),
+        ..ProxyConfig::default()
+    });
+    Registration { service: Some(service), ..register(node("n1", None)) }
+}
+
+#[test]
+fn settings_from_entries_are_read_and_outlive_a_snapshot() {
+    let envelope = Envelope::new(with_central_settings(), Timestamp::from_secs(1_700_000_000), None);
+    let bytes = committed("format-1/Register.central.command", &envelope.encode().unwrap());
+    assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 5, ..envelope.clone() });
+
+    let mut store = Store::new();
+    store.apply_envelope(1, &envelope).unwrap();
+    let mut restored = Store::new();
+    restored.restore(&store.view().snapshot(4).unwrap()).unwrap();
+    let services = restored.view().read().node_services(&NodeScope::default(), &node_name("n1"));
+    assert_eq!(services[0].proxy, with_central_settings().service.unwrap().proxy);
 }
 
 /// A provider's data since records name their kind.

@@ -85,7 +85,7 @@ pub(crate) fn upstream_id(to: &str) -> UpstreamId {
         partition: Partition::default(),
         namespace: Namespace::default(),
         peer: None,
-        name: ServiceName::parse(to).unwrap(),
+        name: Pattern::Exact(ServiceName::parse(to).unwrap()),
         datacenter: None,
         local_bind_address: String::new(),
         local_bind_port: 0,
@@ -93,6 +93,7 @@ pub(crate) fn upstream_id(to: &str) -> UpstreamId {
         local_bind_socket_mode: String::new(),
         config: Settings::new(),
         mesh_gateway_mode: String::new(),
+        centrally_configured: false,
     };
     UpstreamId::of(&upstream)
 }

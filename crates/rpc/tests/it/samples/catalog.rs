@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use concord_model::Pattern;
 use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Locality, Node, NodeScope, Registered, Registration, ServiceAddress,
     ServiceInstance, ServicePort, Weights,
 };
 use concord_model::proxy::{
-    Expose, ExposedPath, ProxyConfig, ServiceKind, TransparentProxy, Upstream, UpstreamKind,
+    AccessLogSink, AccessLogs, EnvoyExtension, Expose, ExposedPath, MutualTlsMode, ProxyConfig, ServiceKind,
+    TransparentProxy, Upstream, UpstreamKind,
 };
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
@@ -54,9 +56,12 @@ fn changes() -> Vec<Sample<AnyRequest>> {
         ServicePort { name: "http".to_owned(), port: 8080, default: true },
         ServicePort { name: "metrics".to_owned(), port: 9090, default: false },
     ];
+    let mut with_central = register.clone();
+    with_central.service.as_mut().expect("an instance").proxy = Some(central());
     let mut all = vec![
         sample!(AnyRequest, Register, "", Register(register)),
         sample!(AnyRequest, Register, "ports", Register(with_ports)),
+        sample!(AnyRequest, Register, "central", Register(with_central)),
     ];
     let parts = every!(Registered:
         Registered::Node => Registered::Node,
@@ -190,6 +195,37 @@ fn proxy() -> ProxyConfig {
         expose: Some(Box::new(expose())),
         config: settings(),
         upstreams: kinds.into_iter().map(upstream).collect(),
+        // Added since then; the sample `central` has them.
+        mutual_tls_mode: MutualTlsMode::Unset,
+        access_logs: None,
+        envoy_extensions: Vec::new(),
+    }
+}
+
+/// A proxy with settings from configuration entries.
+fn central() -> ProxyConfig {
+    let access_logs = AccessLogs {
+        enabled: true,
+        disable_listener_logs: true,
+        sink: AccessLogSink::File,
+        path: "/var/log/access".to_owned(),
+        json_format: "{}".to_owned(),
+        text_format: "%PROTOCOL%".to_owned(),
+    };
+    let extension = EnvoyExtension {
+        name: "builtin/lua".to_owned(),
+        required: true,
+        arguments: settings(),
+        consul_version: ">= 1.21".to_owned(),
+        envoy_version: ">= 1.30".to_owned(),
+    };
+    let all = Upstream { name: Pattern::Any, centrally_configured: true, ..upstream(UpstreamKind::Service) };
+    ProxyConfig {
+        upstreams: vec![all],
+        mutual_tls_mode: MutualTlsMode::Permissive,
+        access_logs: Some(Box::new(access_logs)),
+        envoy_extensions: vec![extension],
+        ..proxy()
     }
 }
 
@@ -210,7 +246,7 @@ fn upstream(kind: UpstreamKind) -> Upstream {
         partition: name("part"),
         namespace: name("space"),
         peer: Some(name("east")),
-        name: name("db"),
+        name: Pattern::Exact(name("db")),
         datacenter: Some(name("dc2")),
         local_bind_address: "127.0.0.3".to_owned(),
         local_bind_port: 5432,
@@ -218,6 +254,8 @@ fn upstream(kind: UpstreamKind) -> Upstream {
         local_bind_socket_mode: "0600".to_owned(),
         config: settings(),
         mesh_gateway_mode: "remote".to_owned(),
+        // Added since then; the sample `central` has them.
+        centrally_configured: false,
     }
 }
 

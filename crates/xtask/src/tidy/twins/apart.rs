@@ -29,6 +29,7 @@ pub(super) const APART: &[Reason] = &[
             ("api::intention::IntentionParts", "rpc::request::intention::PlainIntention"),
             ("api::intention::by_id::IntentionWithId", "mesh::intention::Intention"),
             ("api::intention::by_id::IntentionWithId", "rpc::request::intention::PlainIntention"),
+            ("api::proxy::CatalogProxy", "model::entry::proxy_defaults::ProxyDefaults"),
             ("api::proxy::ExposedPath", "model::proxy::ExposedPath"),
             ("api::query::ReadQuery", "client::query::QueryOptions"),
             ("api::query::ReadQuery", "rpc::head::Head"),
