@@ -10,7 +10,10 @@ mod shape;
 use std::collections::BTreeMap;
 
 use concord_model::Stamp;
-use concord_model::entry::{Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, ServiceDefaults};
+use concord_model::entry::{
+    Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, ServiceDefaults, ServiceResolver,
+    ServiceRouter, ServiceSplitter,
+};
 use concord_syntax::Node;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +64,9 @@ kinds! {
     ServiceDefaults => Spelled<ServiceDefaults>, heeded: false;
     ProxyDefaults => Spelled<ProxyDefaults>, heeded: false;
     Mesh => Spelled<Mesh>, heeded: false;
+    ServiceResolver => Spelled<ServiceResolver>, heeded: false;
+    ServiceRouter => Spelled<ServiceRouter>, heeded: false;
+    ServiceSplitter => Spelled<ServiceSplitter>, heeded: false;
 }
 
 /// An entry in an answer.
@@ -112,9 +118,6 @@ const UNBUILT: &[&str] = &[
     "inline-certificate",
     "jwt-provider",
     "sameness-group",
-    "service-resolver",
-    "service-router",
-    "service-splitter",
     "tcp-route",
     "terminating-gateway",
 ];

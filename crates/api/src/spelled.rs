@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use concord_model::Timeout;
+use concord_syntax::duration;
 use concord_syntax::spelling::camel_case;
 use serde::ser::{
     Error, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
@@ -102,10 +104,15 @@ impl<S: Serializer> Serializer for Speller<S> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        value.serialize(self)
+        if name != Timeout::NAME {
+            return value.serialize(self);
+        }
+        let nanos = serde_json::to_value(value).map_err(S::Error::custom)?.as_i64();
+        let nanos = nanos.ok_or_else(|| S::Error::custom("a time-out is a number"))?;
+        self.0.serialize_str(&duration::format_signed(nanos))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

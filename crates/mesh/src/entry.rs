@@ -10,14 +10,18 @@ mod mesh;
 mod protocol;
 mod proxy_defaults;
 mod requests;
+mod routing;
 mod service_defaults;
 mod service_intentions;
+mod service_resolver;
+mod service_router;
+mod service_splitter;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind};
 
 use self::fault::Faults;
-pub use self::fault::{EntryFault, Fault};
+pub use self::fault::{EntryFault, Fault, Given, RoutingFault};
 use self::graph::Proposed;
 pub use self::graph::{Change, GraphFault, Lookup};
 pub use self::limits::{
@@ -25,8 +29,14 @@ pub use self::limits::{
     META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
 };
 pub use self::requests::check_source;
+pub use self::routing::SUBSET_BYTES_MAX;
 pub use self::service_defaults::{ADDRESSES_MAX, OVERRIDES_MAX};
 pub use self::service_intentions::{links_of, validate_source};
+pub use self::service_resolver::{
+    FAILOVER_TARGETS_MAX, FAILOVERS_MAX, HASH_POLICIES_MAX, RING_SIZE_MAX, SUBSETS_MAX,
+};
+pub use self::service_router::{QUERY_PARAMS_MAX, RETRY_CODES_MAX, RETRY_CONDITIONS_MAX, ROUTES_MAX};
+pub use self::service_splitter::SPLITS_MAX;
 
 macro_rules! kinds {
     ($($kind:ident => $file:ident;)*) => {
@@ -56,4 +66,7 @@ kinds! {
     ServiceDefaults => service_defaults;
     ProxyDefaults => proxy_defaults;
     Mesh => mesh;
+    ServiceResolver => service_resolver;
+    ServiceRouter => service_router;
+    ServiceSplitter => service_splitter;
 }

@@ -4,11 +4,16 @@
 //! decides what is valid in an entry, and `api::entry` reads and writes its public form; both have one file for each
 //! kind.
 
+mod headers;
 mod kept;
+mod load_balancer;
 mod mesh;
 mod proxy_defaults;
 mod proxying;
 mod service_defaults;
+mod service_resolver;
+mod service_router;
+mod service_splitter;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +21,11 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::headers::HeaderModifiers;
 pub(crate) use self::kept::KeptEntry;
+pub use self::load_balancer::{
+    BalancingPolicy, CookieConfig, HashField, HashPolicy, LeastRequestConfig, LoadBalancer, RingHashConfig,
+};
 pub use self::mesh::{
     EscapedSlashes, Mesh, MeshHttp, MeshHttpIncoming, MeshPeering, MeshTls, MeshTransparentProxy,
     RequestNormalization, TlsLimits, TlsVersion, Underscores,
@@ -27,6 +36,14 @@ pub use self::service_defaults::{
     Balance, OutsideDestination, PassiveHealthCheck, ServiceDefaults, UpstreamDefaults, UpstreamLimits,
     UpstreamOverride,
 };
+pub use self::service_resolver::{
+    FailoverPolicy, LocalityPriority, ResolverFailover, ResolverSubset, ResolverTarget, ServiceResolver,
+};
+pub use self::service_router::{
+    HttpRouteMatch, Method, RetryCondition, Route, RouteDestination, RouteHeader, RouteMatch,
+    RouteQueryParam, ServiceRouter,
+};
+pub use self::service_splitter::{ServiceSplitter, Split, Weight};
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
 pub use crate::proxy::{AccessLogSink, AccessLogs, EnvoyExtension, MutualTlsMode};
@@ -115,6 +132,12 @@ kinds! {
     ProxyDefaults(Record<ProxyDefaults>), "proxy-defaults", named: Naming::Only("global"), read: Open, write: Mesh;
     /// Settings of the whole mesh.
     Mesh(Record<Mesh>), "mesh", named: Naming::Only("mesh"), read: Open, write: Mesh;
+    /// Which instances requests for a service reach.
+    ServiceResolver(Record<ServiceResolver>), "service-resolver", named: Naming::Service, read: Service, write: ServiceAndLinks;
+    /// Where requests for a service go, by path, header and method.
+    ServiceRouter(Record<ServiceRouter>), "service-router", named: Naming::Service, read: Service, write: ServiceAndLinks;
+    /// How requests for a service are split by weight.
+    ServiceSplitter(Record<ServiceSplitter>), "service-splitter", named: Naming::Service, read: Service, write: ServiceAndLinks;
 }
 
 /// The names that entries of a kind may have.
@@ -137,6 +160,8 @@ pub enum EntryRight {
     Intention,
     /// The right to the service in the entry's name.
     Service,
+    /// The right to the service in the entry's name, and the right to read each service that the entry names.
+    ServiceAndLinks,
     /// The right to the mesh's configuration.
     Mesh,
 }

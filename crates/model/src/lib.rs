@@ -32,7 +32,7 @@ pub use crate::name::{
 };
 pub use crate::secret::Secret;
 pub use crate::spiffe::{ServiceIdentity, SpiffeError, SpiffeId, TrustDomain};
-pub use crate::time::{Now, Span, Timestamp};
+pub use crate::time::{Now, Span, Timeout, Timestamp};
 pub use crate::uuid::Uuid;
 
 use serde::{Deserialize, Serialize};

@@ -79,6 +79,26 @@ impl Span {
     }
 }
 
+/// A duration that the API shows as text (`1m30s`), where it shows a [`Span`] as a number. It is written and stored
+/// like one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Timeout(pub Span);
+
+impl Timeout {
+    /// The name of this type in serde, by which the API knows it.
+    pub const NAME: &str = "Timeout";
+
+    /// Builds it from nanoseconds.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(Span::from_nanos(nanos))
+    }
+
+    /// The nanoseconds. They may be negative.
+    pub const fn nanos(self) -> i64 {
+        self.0.nanos()
+    }
+}
+
 /// Both clocks, read at the same time.
 ///
 /// The wall clock may be set in either direction at any time; it is for certificates and records. The uptime counts

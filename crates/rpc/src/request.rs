@@ -168,7 +168,7 @@ requests! {
     DeleteIntentionById -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
     ReadEntry -> Option<Arc<Entry>>, READ, |r| entry(&r.name, Level::Read);
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
-    ApplyEntry -> bool, WRITE.primary(), |r| entry(&r.entry.name(), Level::Write);
+    ApplyEntry -> bool, WRITE.primary(), |r| Need::All(sight::rights_to_write(&r.entry));
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);
 
     // Certificate authority.

@@ -5,9 +5,9 @@
 
 use concord_acl::{Access, Authorizer, Labelled, Level, Right, Scalar};
 use concord_model::catalog::{Check, ServiceInstance};
-use concord_model::entry::{EntryName, EntryRight};
+use concord_model::entry::{Entry, EntryName, EntryRight};
 use concord_model::intention::{Destination, Source};
-use concord_model::{NodeName, ServiceName};
+use concord_model::{NodeName, ServiceName, ServiceRef};
 
 use crate::request::InstanceSelection;
 
@@ -17,9 +17,24 @@ pub(crate) fn right_to_entry(name: &EntryName, level: Level) -> Option<Right<'_>
     match asked {
         EntryRight::Open => None,
         EntryRight::Intention => Some(Right::named(Labelled::Intention, name.as_str(), level)),
-        EntryRight::Service => Some(Right::named(Labelled::Service, name.as_str(), level)),
+        EntryRight::Service | EntryRight::ServiceAndLinks => {
+            Some(Right::named(Labelled::Service, name.as_str(), level))
+        }
         EntryRight::Mesh => Some(Right::whole(Scalar::Mesh, level)),
     }
+}
+
+/// The rights to write an entry with this content. Some kinds need more than the right to their own name: the right to
+/// read each service that the entry names.
+pub(crate) fn rights_to_write(entry: &Entry) -> Vec<Right<'static>> {
+    let name = entry.name();
+    let own = right_to_entry(&name, Level::Write).map(Right::into_owned);
+    let named = match name.kind.write_right() {
+        EntryRight::ServiceAndLinks => concord_mesh::entry::links(entry),
+        EntryRight::Open | EntryRight::Intention | EntryRight::Service | EntryRight::Mesh => Vec::new(),
+    };
+    let read = |service: ServiceRef| Right::named(Labelled::Service, service.name.to_string(), Level::Read);
+    own.into_iter().chain(named.into_iter().map(read)).collect()
 }
 
 /// What a caller may see.

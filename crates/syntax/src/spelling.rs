@@ -29,8 +29,8 @@ pub fn snake_case(key: &str) -> String {
 }
 
 /// Words that the API writes in upper case.
-const CAPITALS: [&str; 12] =
-    ["ca", "http", "id", "json", "jwks", "jwt", "sds", "sni", "tls", "ttl", "uri", "url"];
+const CAPITALS: [&str; 13] =
+    ["ca", "http", "id", "ip", "json", "jwks", "jwt", "sds", "sni", "tls", "ttl", "uri", "url"];
 
 /// The form of a snake-case key in the API: `tls_min_version` becomes `TLSMinVersion`. CamelCase is not changed.
 pub fn camel_case(key: &str) -> String {

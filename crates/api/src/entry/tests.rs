@@ -72,7 +72,7 @@ fn entries_that_say_too_little_or_too_much_are_refused() {
     refused("{}", 400, &format!("{decoding}Payload does not contain a kind/Kind key at the top level"));
     refused(r#"{"Kind":1}"#, 400, &format!("{decoding}Kind value in payload is not a string"));
     refused(r#"{"Kind":"cake"}"#, 400, "Request decoding failed: invalid config entry kind: cake");
-    refused(r#"{"Kind":"service-router"}"#, 501, "not available yet: config entry kind service-router");
+    refused(r#"{"Kind":"http-route"}"#, 501, "not available yet: config entry kind http-route");
     refused(r#"{"Kind":"service-intentions"}"#, 400, "Name is required; At least one source is required");
     refused(&with_sources(r#"[{"Action":"allow"}]"#), 400, "Sources[0].Name is required");
     refused(&with_sources(r#"[{"Name":"a"}]"#), 400, "Sources[0].Action must be set to 'allow' or 'deny'");
@@ -252,4 +252,149 @@ fn n_161_what_would_leave_something_open_is_refused_by_the_api_too() {
     let nothing =
         r#"{"Kind":"service-defaults","Name":"web","MaxInboundConnections":0,"EnvoyExtensions":[]}"#;
     assert!(decode_entry(nothing.as_bytes()).is_ok());
+}
+
+/// The same entry in both key styles and both syntaxes.
+#[track_caller]
+fn every_way(camel: &str, hcl: &str, shown: &str) {
+    let entry = both_ways(camel, shown);
+    let node = hcl::parse(hcl).unwrap();
+    assert_eq!(entry_from_node(&node, "x.hcl").unwrap(), entry);
+}
+
+#[test]
+fn routers_are_read_in_both_styles_and_shown_as_consul_does() {
+    every_way(
+        r#"{"Kind":"service-router","Name":"web","Routes":[{"Match":{"HTTP":{"PathPrefix":"/api","CaseInsensitive":true,
+        "Header":[{"Name":"x-debug","Exact":"1","Invert":true}],"QueryParam":[{"Name":"q","Present":true}],
+        "Methods":["get","POST"]}},"Destination":{"Service":"api","ServiceSubset":"v1","Namespace":"default",
+        "PrefixRewrite":"/","RequestTimeout":"1m30s","IdleTimeout":5,"NumRetries":3,"RetryOnConnectFailure":true,
+        "RetryOn":["5xx","reset"],"RetryOnStatusCodes":[503],"RequestHeaders":{"Add":{"x-a":"1"},"Set":{"x-b":"2"},
+        "Remove":["x-c"]}}},{"Destination":{"Service":"","ServiceSubset":"v2","ResponseHeaders":{}}}]}"#,
+        r#"kind = "service-router" name = "web"
+        routes {
+            match { http { path_prefix = "/api" case_insensitive = true
+                header { name = "x-debug" exact = "1" invert = true }
+                query_param { name = "q" present = true } methods = ["GET", "post"] } }
+            destination { service = "api" service_subset = "v1" namespace = "default" prefix_rewrite = "/"
+                request_timeout = "90s" idle_timeout = 5 num_retries = 3 retry_on_connect_failure = true
+                retry_on = ["5xx", "reset"] retry_on_status_codes = [503]
+                request_headers { add { x-a = "1" } set { x-b = "2" } remove = ["x-c"] } }
+        }
+        routes { destination { service_subset = "v2" response_headers {} } }"#,
+        concat!(
+            r#"{"Kind":"service-router","Name":"web","Routes":[{"Match":{"HTTP":{"PathPrefix":"/api","#,
+            r#""CaseInsensitive":true,"Header":[{"Name":"x-debug","Exact":"1","Invert":true}],"#,
+            r#""QueryParam":[{"Name":"q","Present":true}],"Methods":["GET","POST"]}},"#,
+            r#""Destination":{"RequestTimeout":"1m30s","IdleTimeout":"5ns","Service":"api","ServiceSubset":"v1","#,
+            r#""Namespace":"default","PrefixRewrite":"/","NumRetries":3,"RetryOnConnectFailure":true,"#,
+            r#""RetryOn":["5xx","reset"],"RetryOnStatusCodes":[503],"RequestHeaders":{"Add":{"x-a":"1"},"#,
+            r#""Set":{"x-b":"2"},"Remove":["x-c"]}}},{"Destination":{"ServiceSubset":"v2","ResponseHeaders":{}}}]"#,
+        ),
+    );
+}
+
+#[test]
+fn splitters_are_read_in_both_styles_and_shown_as_consul_does() {
+    every_way(
+        r#"{"Kind":"service-splitter","Name":"web","Splits":[{"Weight":99.994,"ServiceSubset":"v1"},
+        {"Weight":0.01,"Service":"api","RequestHeaders":{"Set":{"X_Kept":"1"}}},{"Weight":0}]}"#,
+        r#"kind = "service-splitter" name = "web"
+        splits { weight = 99.99 service_subset = "v1" }
+        splits { weight = 0.01 service = "api" request_headers { set { X_Kept = "1" } } }
+        splits { weight = 0 }"#,
+        concat!(
+            r#"{"Kind":"service-splitter","Name":"web","Splits":[{"Weight":99.99,"ServiceSubset":"v1"},"#,
+            r#"{"Weight":0.01,"Service":"api","RequestHeaders":{"Set":{"X_Kept":"1"}}},{"Weight":0}]"#,
+        ),
+    );
+}
+
+#[test]
+fn resolvers_are_read_in_both_styles_and_shown_as_consul_does() {
+    every_way(
+        r#"{"Kind":"service-resolver","Name":"web","DefaultSubset":"v1","Subsets":{"v1":{"Filter":"Service.Meta.v == 1"},
+        "v2":{"OnlyPassing":true}},"Failover":{"*":{"Datacenters":["dc2","dc3"]},"v2":{"Targets":[{"Service":"api",
+        "Datacenter":"dc2"},{"Peer":"east"}]}},"ConnectTimeout":"15s","RequestTimeout":1000000,
+        "LoadBalancer":{"Policy":"ring_hash","RingHashConfig":{"MinimumRingSize":10,"MaximumRingSize":20},
+        "HashPolicies":[{"Field":"cookie","FieldValue":"c","CookieConfig":{"TTL":"10s","Path":"/"},"Terminal":true},
+        {"SourceIP":true}]}}"#,
+        r#"kind = "service-resolver" name = "web" default_subset = "v1"
+        subsets = { v1 = { filter = "Service.Meta.v == 1" } v2 = { only_passing = true } }
+        failover = { "*" = { datacenters = ["dc2", "dc3"] }
+            v2 = { targets = [{ service = "api" datacenter = "dc2" }, { peer = "east" }] } }
+        connect_timeout = 15000000000 request_timeout = "1ms"
+        load_balancer { policy = "ring_hash" ring_hash_config { minimum_ring_size = 10 maximum_ring_size = 20 }
+            hash_policies = [{ field = "cookie" field_value = "c" cookie_config { ttl = "10s" path = "/" } terminal = true },
+                { source_ip = true }] }"#,
+        concat!(
+            r#"{"Kind":"service-resolver","Name":"web","ConnectTimeout":"15s","RequestTimeout":"1ms","DefaultSubset":"v1","#,
+            r#""Subsets":{"v1":{"Filter":"Service.Meta.v == 1"},"v2":{"OnlyPassing":true}},"#,
+            r#""Failover":{"*":{"Datacenters":["dc2","dc3"]},"v2":{"Targets":[{"Service":"api","Datacenter":"dc2"},"#,
+            r#"{"Peer":"east"}]}},"LoadBalancer":{"Policy":"ring_hash","RingHashConfig":{"MinimumRingSize":10,"#,
+            r#""MaximumRingSize":20},"HashPolicies":[{"Field":"cookie","FieldValue":"c","CookieConfig":{"#,
+            r#""TTL":10000000000,"Path":"/"},"Terminal":true},{"SourceIP":true}]}"#,
+        ),
+    );
+    every_way(
+        r#"{"Kind":"service-resolver","Name":"web","Redirect":{"Service":"api","Datacenter":"dc2"},
+        "LoadBalancer":{"Policy":"least_request","LeastRequestConfig":{"ChoiceCount":3}}}"#,
+        r#"kind = "service-resolver" name = "web" redirect { service = "api" datacenter = "dc2" }
+        load_balancer { policy = "least_request" least_request_config { choice_count = 3 } }"#,
+        concat!(
+            r#"{"Kind":"service-resolver","Name":"web","Redirect":{"Service":"api","Datacenter":"dc2"},"#,
+            r#""LoadBalancer":{"Policy":"least_request","LeastRequestConfig":{"ChoiceCount":3}}"#,
+        ),
+    );
+}
+
+#[test]
+fn words_names_and_durations_of_routing_are_refused_by_their_field() {
+    let told = |kind: &str, more: &str, field: &str, text: &str| {
+        let body = format!(r#"{{"Kind":"service-{kind}","Name":"web",{more}}}"#);
+        let told = decode_entry(body.as_bytes()).expect_err(&body).to_string();
+        assert!(told.contains(field) && told.contains(text), "{body}: {told}");
+    };
+    told(
+        "router",
+        r#""Routes":[{"Match":{"HTTP":{"Methods":["BREW"]}}}]"#,
+        "Routes[0].Match.HTTP.Methods[0]",
+        r#""BREW" is not a method"#,
+    );
+    told(
+        "router",
+        r#""Routes":[{"Destination":{"RetryOn":["never"]}}]"#,
+        "Routes[0].Destination.RetryOn[0]",
+        r#""never" is not a condition"#,
+    );
+    told(
+        "router",
+        r#""Routes":[{"Destination":{"RequestTimeout":"5"}}]"#,
+        "RequestTimeout",
+        "missing unit in duration",
+    );
+    told("router", r#""Routes":[{"Destination":{"NumRetries":-1}}]"#, "NumRetries", "-1");
+    told(
+        "router",
+        r#""Routes":[{"Match":{"HTTP":{"PathPrefx":"/"}}}]"#,
+        "PathPrefx",
+        r#"did you mean "PathPrefix"?"#,
+    );
+    told("router", r#""Routes":[{"Destination":{"Service":"a/b"}}]"#, "Routes[0].Destination.Service", "a/b");
+    told("splitter", r#""Splits":[{"Weight":"much"}]"#, "Splits[0].Weight", "much");
+    told(
+        "resolver",
+        r#""LoadBalancer":{"Policy":"best"}"#,
+        "LoadBalancer.Policy",
+        r#""best" is not a load balancing policy"#,
+    );
+    told(
+        "resolver",
+        r#""LoadBalancer":{"HashPolicies":[{"Field":"body"}]}"#,
+        "LoadBalancer.HashPolicies[0].Field",
+        r#""body" is not a field"#,
+    );
+    told("resolver", r#""Failover":{"*":{"Datacenters":["dc2",""]}}"#, "Datacenters[1]", "must not be empty");
+    told("resolver", r#""Failover":{"*":{"Partition":"p"}}"#, "Partition", "unknown key");
+    told("resolver", r#""ConnectTimeout":"soon""#, "ConnectTimeout", "soon");
 }

@@ -55,7 +55,7 @@ fn kinds_that_are_not_built_are_told() {
             "a.hcl",
             "config_entries { bootstrap = [\n{ kind = \"proxy-defaults\" name = \"global\" config { protocol = \"http\" } },
 { Kind = \"mesh\" TLS { Incoming { TLSMinVersion = \"TLSv1_2\" } } HTTP { SanitizeXForwardedClientCert = false } },
-{ Kind = \"service-router\" Name = \"web\" }] }",
+{ Kind = \"http-route\" Name = \"web\" }] }",
         )],
         &server(),
     );
@@ -64,7 +64,7 @@ fn kinds_that_are_not_built_are_told() {
         warnings,
         [
             "a.hcl:2:1: config_entries.bootstrap [0] proxy-defaults, [1] mesh are kept and shown, but proxies do not go by them yet",
-            "a.hcl:4:1: config_entries.bootstrap [2] service-router has no effect: its kind is not available yet",
+            "a.hcl:4:1: config_entries.bootstrap [2] http-route has no effect: its kind is not available yet",
         ]
     );
     assert_eq!(own.config.server.entries.len(), 2);

@@ -2,6 +2,8 @@
 //!
 //! Fields have their names in the API. The texts begin like Consul's, because tools compare them.
 
+mod routing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use concord_model::entry::{EntryName, Naming};
@@ -10,6 +12,8 @@ use concord_model::proxy::{Expose, ExposedPath};
 use super::limits::{
     EXPOSED_PATHS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
 };
+
+pub use self::routing::{Given, RoutingFault};
 
 /// One error of an entry.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -177,6 +181,9 @@ pub enum Fault {
         /// The method.
         method: String,
     },
+    /// An error of a router, splitter or resolver.
+    #[error(transparent)]
+    Routing(#[from] RoutingFault),
     /// The older API with ids supports neither peers nor permissions.
     #[error("cannot be set by legacy intentions; write the service-intentions entry without ids")]
     NotInLegacy,
@@ -187,8 +194,8 @@ pub enum Fault {
 pub(crate) struct Faults(Vec<EntryFault>);
 
 impl Faults {
-    pub(crate) fn push(&mut self, field: impl Into<String>, fault: Fault) {
-        self.0.push(EntryFault { field: field.into(), fault });
+    pub(crate) fn push(&mut self, field: impl Into<String>, fault: impl Into<Fault>) {
+        self.0.push(EntryFault { field: field.into(), fault: fault.into() });
     }
 
     pub(crate) fn no_longer(&mut self, field: impl Into<String>, text: &str, max: usize) {

@@ -8,4 +8,5 @@ mod explain;
 mod merge;
 mod oracle;
 mod random;
+mod refusals;
 mod validate;

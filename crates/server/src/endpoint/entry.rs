@@ -32,10 +32,12 @@ pub(crate) fn list_entries(
 }
 
 pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Result<Answer<bool>, RpcError> {
+    let need = request.need();
     let ApplyEntry { entry, cas } = request;
     valid(&entry)?;
     let name = entry.name();
-    let _turn = turn_of(writing, &name).await?;
+    let (_turn, caller) = writing.turn(name.as_str()).await?;
+    caller.meet(&need)?;
     let existing = writing.log.view().read().entry(&name);
     // The stored entry already has this content, so the write succeeds whatever index `cas` names.
     if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {

@@ -11,7 +11,7 @@ use concord_runtime::MemoryDisk;
 use concord_server::LiveSettings;
 
 use crate::intention::entry;
-use crate::world::{Host, Setup, named, target};
+use crate::world::{Host, ROOT, Setup, named, target};
 
 fn with_entries(entries: Vec<Entry>) -> Setup {
     let live = LiveSettings { entries: entries.into(), ..LiveSettings::default() };
@@ -88,7 +88,7 @@ async fn rights_are_not_asked_for_entries_of_the_configuration() {
     let setup = Setup { acl: true, ..with_entries(vec![entry("db", &[("web", Action::Allow)])]) };
     let host = setup.start().await;
     let request = CheckIntention { source: Some(target("web")), destination: target("db") };
-    let verdict = host.ask_as(crate::world::ROOT, request).await.unwrap();
+    let verdict = host.ask_as(ROOT, request).await.unwrap();
     assert!(verdict.allowed, "default deny, and the entry allows");
     host.stop().await;
 }
@@ -198,5 +198,45 @@ async fn n_175_each_kind_of_entry_is_written_with_its_right_and_no_other() {
     let token = host.token("operator", r#"operator = "write""#).await;
     let secret = token.secret.as_str();
     assert!(host.ask_as(secret, written(defaults("mesh", "mesh", ""))).await.unwrap());
+    host.stop().await;
+}
+
+/// What a router, splitter or resolver does with the requests of its own service needs the right to write that service,
+/// and the right to read each service to which it sends them.
+#[tokio::test(start_paused = true)]
+async fn n_185_whoever_sends_requests_elsewhere_may_read_where() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, written(defaults("proxy-defaults", "global", r#""config": {"protocol": "http"}"#)))
+        .await
+        .unwrap();
+    let router = r#""routes": [{"destination": {"service": "api"}}, {"destination": {"service": "cache"}}]"#;
+    let splitter = r#""splits": [{"weight": 50, "service": "api"}, {"weight": 50, "service": "cache"}]"#;
+    let resolver = r#""failover": {"*": {"targets": [{"service": "api"}, {"service": "cache"}]}}"#;
+    let kinds = [("service-router", router), ("service-splitter", splitter), ("service-resolver", resolver)];
+    let read = |name: &str| format!(r#"service "{name}" {{ policy = "read" }} "#);
+    let write = r#"service "db" { policy = "write" } "#;
+    let cases = [
+        ("all", format!("{write}{}{}", read("api"), read("cache")), true),
+        ("first", format!("{write}{}", read("api")), false),
+        ("second", format!("{write}{}", read("cache")), false),
+        ("own", write.to_owned(), false),
+        ("reader", r#"service_prefix "" { policy = "read" }"#.to_owned(), false),
+    ];
+    for (who, rules, may) in &cases {
+        let token = host.token(who, rules).await;
+        for (kind, said) in kinds {
+            let done = host.ask_as(token.secret.as_str(), written(defaults(kind, "db", said))).await;
+            match (may, done) {
+                (true, Ok(true)) | (false, Err(RpcError::Denied(_))) => {}
+                (_, done) => panic!("{kind} by {who}: {done:?}"),
+            }
+        }
+    }
+    // It is removed with the right to its own name.
+    let token = host.token("remover", write).await;
+    for (kind, said) in kinds {
+        let name = defaults(kind, "db", said).name();
+        assert!(host.ask_as(token.secret.as_str(), DeleteEntry { name, cas: None }).await.unwrap());
+    }
     host.stop().await;
 }

@@ -17,7 +17,7 @@ use concord_model::intention::{
 };
 use concord_model::proxy::{Expose, ExposedPath, ProxyConfig, ServiceKind, TransparentProxy};
 use concord_model::token::Token;
-use concord_model::{CheckId, Span, Stamp, Timestamp};
+use concord_model::{CheckId, Span, Stamp, Timeout, Timestamp};
 use concord_state::command::*;
 use concord_state::{Command, Envelope, Store};
 
@@ -319,6 +319,15 @@ fn entry_sample(kind: EntryKind) -> Entry {
             Entry::ProxyDefaults(Record { scope: scope("global"), said: proxy_defaults(), meta, stamp })
         }
         EntryKind::Mesh => Entry::Mesh(Record { scope: scope("mesh"), said: mesh(), meta, stamp }),
+        EntryKind::ServiceResolver => {
+            Entry::ServiceResolver(Record { scope: scope("web"), said: resolver(), meta, stamp })
+        }
+        EntryKind::ServiceRouter => {
+            Entry::ServiceRouter(Record { scope: scope("web"), said: router(), meta, stamp })
+        }
+        EntryKind::ServiceSplitter => {
+            Entry::ServiceSplitter(Record { scope: scope("web"), said: splitter(), meta, stamp })
+        }
     }
 }
 
@@ -366,6 +375,92 @@ fn service_defaults() -> ServiceDefaults {
         balance_inbound_connections: Balance::Exact,
         envoy_extensions: vec![extension()],
     }
+}
+
+fn resolver() -> ServiceResolver {
+    let subset = ResolverSubset { filter: "Service.Meta.v == 1".to_owned(), only_passing: true };
+    let target = ResolverTarget {
+        service: Some("api".parse().unwrap()),
+        datacenter: Some("dc2".parse().unwrap()),
+        ..ResolverTarget::default()
+    };
+    let hash = HashPolicy {
+        field: HashField::Cookie,
+        field_value: "c".to_owned(),
+        cookie_config: Some(CookieConfig { session: false, ttl: Span::from_nanos(9), path: "/".to_owned() }),
+        source_ip: false,
+        terminal: true,
+    };
+    ServiceResolver {
+        connect_timeout: Timeout::from_nanos(15_000_000_000),
+        request_timeout: Timeout::from_nanos(1),
+        default_subset: "v1".to_owned(),
+        subsets: BTreeMap::from([("v1".to_owned(), subset)]),
+        redirect: Some(ResolverTarget {
+            service: Some("api".parse().unwrap()),
+            peer: Some("east".parse().unwrap()),
+            ..ResolverTarget::default()
+        }),
+        failover: BTreeMap::from([(
+            "*".to_owned(),
+            ResolverFailover { targets: vec![target], ..ResolverFailover::default() },
+        )]),
+        prioritize_by_locality: None,
+        load_balancer: Some(LoadBalancer {
+            policy: BalancingPolicy::RingHash,
+            ring_hash_config: Some(RingHashConfig { minimum_ring_size: 1, maximum_ring_size: 2 }),
+            least_request_config: Some(LeastRequestConfig { choice_count: 3 }),
+            hash_policies: vec![hash],
+        }),
+    }
+}
+
+fn changed_headers() -> HeaderModifiers {
+    let pair = |value: &str| BTreeMap::from([("x-a".to_owned(), value.to_owned())]);
+    HeaderModifiers { add: pair("1"), set: pair("2"), remove: vec!["x-b".to_owned()] }
+}
+
+fn router() -> ServiceRouter {
+    let http = HttpRouteMatch {
+        path_prefix: "/api".to_owned(),
+        case_insensitive: true,
+        header: vec![RouteHeader {
+            name: "x".to_owned(),
+            exact: "y".to_owned(),
+            invert: true,
+            ..Default::default()
+        }],
+        query_param: vec![RouteQueryParam { name: "q".to_owned(), present: true, ..Default::default() }],
+        methods: vec![Method::Get, Method::Post],
+        ..HttpRouteMatch::default()
+    };
+    let destination = RouteDestination {
+        request_timeout: Timeout::from_nanos(5),
+        service: Some("api".parse().unwrap()),
+        service_subset: "v1".to_owned(),
+        prefix_rewrite: "/".to_owned(),
+        num_retries: 3,
+        retry_on: vec![RetryCondition::AnyServerError],
+        retry_on_status_codes: vec![503],
+        request_headers: Some(changed_headers()),
+        ..RouteDestination::default()
+    };
+    ServiceRouter {
+        routes: vec![Route {
+            matching: Some(RouteMatch { http: Some(http) }),
+            destination: Some(destination),
+        }],
+    }
+}
+
+fn splitter() -> ServiceSplitter {
+    let split = |weight, subset: &str| Split {
+        weight: Weight::from_hundredths(weight),
+        service_subset: subset.to_owned(),
+        response_headers: Some(changed_headers()),
+        ..Split::default()
+    };
+    ServiceSplitter { splits: vec![split(9_999, "v1"), split(1, "v2")] }
 }
 
 fn extension() -> EnvoyExtension {

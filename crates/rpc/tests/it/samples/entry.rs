@@ -1,18 +1,21 @@
 //! Configuration entries: one of each kind, and lists in which every word stands somewhere.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::entry::*;
 use concord_model::proxy::TransparentProxy;
-use concord_model::{Pattern, Span};
+use concord_model::{Pattern, Span, Timeout};
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
 
 use super::catalog::expose;
 use super::{Sample, meta, name, sample, settings, stamp};
 
-/// How many entries it takes to say every word once.
-const WORDS: usize = 6;
+/// How many entries of a kind it takes to say every word once.
+fn words(kind: EntryKind) -> usize {
+    if kind == EntryKind::ServiceRouter { RetryCondition::ALL.len() - 1 } else { 6 }
+}
 
 pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     let mut all = Vec::new();
@@ -34,7 +37,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         sample!(AnyReply, DeleteEntry, "", true),
     ];
     for kind in EntryKind::ALL {
-        let list = (0..WORDS).map(|number| Arc::new(entry(*kind, number))).collect();
+        let list = (0..words(*kind)).map(|number| Arc::new(entry(*kind, number))).collect();
         all.push(sample!(AnyReply, ReadEntry, kind.as_str(), Some(Arc::new(entry(*kind, 0)))));
         all.push(sample!(AnyReply, ListEntries, kind.as_str(), list));
     }
@@ -52,6 +55,9 @@ fn entry(kind: EntryKind, number: usize) -> Entry {
         EntryKind::ServiceDefaults => Entry::ServiceDefaults(record(kind, service_defaults(number))),
         EntryKind::ProxyDefaults => Entry::ProxyDefaults(record(kind, proxy_defaults(number))),
         EntryKind::Mesh => Entry::Mesh(record(kind, mesh(number))),
+        EntryKind::ServiceResolver => Entry::ServiceResolver(record(kind, resolver(number))),
+        EntryKind::ServiceRouter => Entry::ServiceRouter(record(kind, router(number))),
+        EntryKind::ServiceSplitter => Entry::ServiceSplitter(record(kind, splitter(number))),
     }
 }
 
@@ -178,4 +184,110 @@ fn mesh(number: usize) -> Mesh {
         }),
         peering: Some(MeshPeering { peer_through_mesh_gateways: true }),
     }
+}
+
+fn resolver(number: usize) -> ServiceResolver {
+    let target = ResolverTarget {
+        service: Some(name("api")),
+        service_subset: "v2".to_owned(),
+        namespace: Some(name("space")),
+        partition: Some(name("part")),
+        datacenter: Some(name("dc2")),
+        peer: Some(name("east")),
+        sameness_group: "group".to_owned(),
+    };
+    let failover = ResolverFailover {
+        service: Some(name("api")),
+        service_subset: "v2".to_owned(),
+        namespace: Some(name("space")),
+        datacenters: vec![name("dc2"), name("dc3")],
+        targets: vec![target.clone()],
+        policy: Some(FailoverPolicy { mode: "sequential".to_owned(), regions: vec!["r1".to_owned()] }),
+        sameness_group: "group".to_owned(),
+    };
+    let subset = ResolverSubset { filter: "Service.Meta.v == 1".to_owned(), only_passing: true };
+    ServiceResolver {
+        connect_timeout: Timeout::from_nanos(15_000_000_000),
+        request_timeout: Timeout::from_nanos(-1),
+        default_subset: "v1".to_owned(),
+        subsets: BTreeMap::from([("v1".to_owned(), subset)]),
+        redirect: Some(target),
+        failover: BTreeMap::from([("*".to_owned(), failover)]),
+        prioritize_by_locality: Some(LocalityPriority { mode: "failover".to_owned() }),
+        load_balancer: Some(balancer(number)),
+    }
+}
+
+fn balancer(number: usize) -> LoadBalancer {
+    let cookie = CookieConfig { session: true, ttl: Span::from_nanos(9), path: "/".to_owned() };
+    let hash = HashPolicy {
+        field: word(HashField::ALL, number),
+        field_value: "x-user".to_owned(),
+        cookie_config: Some(cookie),
+        source_ip: true,
+        terminal: true,
+    };
+    LoadBalancer {
+        policy: word(BalancingPolicy::ALL, number),
+        ring_hash_config: Some(RingHashConfig { minimum_ring_size: 1, maximum_ring_size: 2 }),
+        least_request_config: Some(LeastRequestConfig { choice_count: 3 }),
+        hash_policies: vec![hash],
+    }
+}
+
+fn modifiers() -> Option<HeaderModifiers> {
+    let pair = |value: &str| BTreeMap::from([("x-a".to_owned(), value.to_owned())]);
+    Some(HeaderModifiers { add: pair("1"), set: pair("2"), remove: vec!["x-b".to_owned()] })
+}
+
+fn router(number: usize) -> ServiceRouter {
+    let text = || "text".to_owned();
+    let header = RouteHeader {
+        name: text(),
+        present: true,
+        exact: text(),
+        prefix: text(),
+        suffix: text(),
+        regex: text(),
+        invert: true,
+    };
+    let http = HttpRouteMatch {
+        path_exact: "/a".to_owned(),
+        path_prefix: "/b".to_owned(),
+        path_regex: "/c".to_owned(),
+        case_insensitive: true,
+        header: vec![header],
+        query_param: vec![RouteQueryParam { name: text(), present: true, exact: text(), regex: text() }],
+        methods: vec![word(Method::ALL, number)],
+    };
+    let destination = RouteDestination {
+        request_timeout: Timeout::from_nanos(5),
+        idle_timeout: Timeout::from_nanos(6),
+        service: Some(name("api")),
+        service_subset: "v2".to_owned(),
+        namespace: Some(name("space")),
+        partition: Some(name("part")),
+        prefix_rewrite: "/".to_owned(),
+        num_retries: 3,
+        retry_on_connect_failure: true,
+        retry_on: vec![word(RetryCondition::ALL, number)],
+        retry_on_status_codes: vec![503],
+        request_headers: modifiers(),
+        response_headers: modifiers(),
+    };
+    let matching = Some(RouteMatch { http: Some(http) });
+    ServiceRouter { routes: vec![Route { matching, destination: Some(destination) }] }
+}
+
+fn splitter(number: usize) -> ServiceSplitter {
+    let split = Split {
+        weight: Weight::from_hundredths(33 + number as i32),
+        service: Some(name("api")),
+        service_subset: "v2".to_owned(),
+        namespace: Some(name("space")),
+        partition: Some(name("part")),
+        request_headers: modifiers(),
+        response_headers: modifiers(),
+    };
+    ServiceSplitter { splits: vec![split] }
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use concord_ca::Csr;
 use concord_model::catalog::{CheckStatus, Registration};
 use concord_model::entry::{
-    Entry, EntryKind, EntryName, MeshTransparentProxy, Protocol, Record, ServiceDefaults,
+    Entry, EntryKind, EntryName, MeshTransparentProxy, Protocol, Record, ServiceDefaults, ServiceSplitter,
+    Split, Weight,
 };
 use concord_model::intention::{
     Action, Decision, HttpPermission, Permission, ServiceIntentions, Source, SourceIntention,
@@ -84,12 +85,15 @@ pub(crate) const INTENTIONS: [(&str, &str); 8] = [
 pub(crate) const BY_ID: (&str, &str) = ("db", "web-admin");
 
 /// Entries but intentions: kind and name.
-pub(crate) const ENTRIES: [(EntryKind, &str); 5] = [
+pub(crate) const ENTRIES: [(EntryKind, &str); 8] = [
     (EntryKind::ServiceDefaults, "api"),
     (EntryKind::ServiceDefaults, "db"),
     (EntryKind::ServiceDefaults, "web"),
     (EntryKind::ProxyDefaults, "global"),
     (EntryKind::Mesh, "mesh"),
+    (EntryKind::ServiceResolver, "web"),
+    (EntryKind::ServiceRouter, "api"),
+    (EntryKind::ServiceSplitter, "api"),
 ];
 
 /// Accessor of a token that is there to be changed and removed.
@@ -198,10 +202,8 @@ impl Filled {
         for one in &INSTANCES[1..] {
             self.host.ask_as(ROOT, registration(one)).await.unwrap();
         }
-        for kind in [EntryKind::ServiceDefaults, EntryKind::ProxyDefaults, EntryKind::Mesh] {
-            for (_, name) in ENTRIES.iter().filter(|(own, _)| *own == kind) {
-                self.write(plain_entry(kind, name)).await;
-            }
+        for (kind, name) in ENTRIES {
+            self.write(plain_entry(kind, name)).await;
         }
         for destination in ["db", "web", "*", "api"] {
             self.write(intentions(destination)).await;
@@ -355,6 +357,9 @@ pub(crate) fn plain_entry(kind: EntryKind, name: &str) -> Entry {
             Entry::ServiceDefaults(record(kind, name, ServiceDefaults { protocol, ..Default::default() }))
         }
         EntryKind::ProxyDefaults => Entry::ProxyDefaults(record(kind, name, Default::default())),
+        EntryKind::ServiceResolver => Entry::ServiceResolver(record(kind, name, Default::default())),
+        EntryKind::ServiceRouter => Entry::ServiceRouter(record(kind, name, Default::default())),
+        EntryKind::ServiceSplitter => Entry::ServiceSplitter(record(kind, name, whole_split())),
         EntryKind::Mesh => {
             let transparent_proxy = MeshTransparentProxy { mesh_destinations_only: true };
             Entry::Mesh(record(
@@ -364,6 +369,11 @@ pub(crate) fn plain_entry(kind: EntryKind, name: &str) -> Entry {
             ))
         }
     }
+}
+
+/// All requests stay at the service.
+fn whole_split() -> ServiceSplitter {
+    ServiceSplitter { splits: vec![Split { weight: Weight::WHOLE, ..Split::default() }] }
 }
 
 fn intention_source(text: &str) -> Source {

@@ -272,7 +272,10 @@ fn intentions(filled: &Filled) -> Vec<Read> {
 fn needs_of_entry(kind: EntryKind, name: &'static str) -> Needs {
     match kind {
         EntryKind::ServiceIntentions => only(("intention", name, "read")),
-        EntryKind::ServiceDefaults => only(("service", name, "read")),
+        EntryKind::ServiceDefaults
+        | EntryKind::ServiceResolver
+        | EntryKind::ServiceRouter
+        | EntryKind::ServiceSplitter => only(("service", name, "read")),
         EntryKind::ProxyDefaults | EntryKind::Mesh => open(),
     }
 }

@@ -135,7 +135,10 @@ fn of_entries() -> Vec<Write> {
     for (kind, name) in ENTRIES.into_iter().filter(|(_, name)| *name != "api") {
         let right = match kind {
             EntryKind::ServiceIntentions => ("intention", name, "write"),
-            EntryKind::ServiceDefaults => service_write(name),
+            EntryKind::ServiceDefaults
+            | EntryKind::ServiceResolver
+            | EntryKind::ServiceRouter
+            | EntryKind::ServiceSplitter => service_write(name),
             EntryKind::ProxyDefaults | EntryKind::Mesh => ("mesh", "", "write"),
         };
         both(plain_entry(kind, name), right);
