@@ -24,6 +24,7 @@ use concord_model::intention::{
 use concord_model::{Partition, PeerName, Stamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::policy::Found;
 pub use self::policy::Policy;
 pub use self::table::Table;
 

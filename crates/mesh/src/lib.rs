@@ -1,4 +1,5 @@
-//! The meaning of configuration: which connections are allowed, by which rule, and which change would reverse that.
+//! The meaning of configuration: which connections and requests are allowed, by which rule, and which change would
+//! reverse that.
 //!
 //! This crate is pure. `state` stores entries, `api` defines their JSON form, and `proxy` and `xds` enforce
 //! decisions. All of them use the single evaluator in [`intention`], so that all parts of the mesh agree.
@@ -10,3 +11,4 @@ pub mod defaults;
 pub mod entry;
 pub mod explain;
 pub mod intention;
+pub mod request;

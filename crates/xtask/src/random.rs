@@ -20,6 +20,7 @@ const SEED_VARIABLE: &str = "PROPTEST_RNG_SEED";
 /// Tests with their own random generator, by crate.
 const INTERLEAVINGS: &[(&str, &str)] = &[
     ("agent", "n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed"),
+    ("mesh", "random_requests_are_decided_as_the_second_evaluator_decides_them"),
     ("server", "n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed"),
 ];
 

@@ -5,12 +5,13 @@
 //! intentions there are. The hash maps are never iterated, so their order has no effect.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source};
+use concord_model::intention::{Decision, Destination, JwtRequirement, ServiceIntentions, Source};
 use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
 
 use super::{DefaultPolicy, Intention, Verdict};
+use crate::request::Permissions;
 
 /// The intentions for one destination, ready for decisions.
 ///
@@ -72,7 +73,38 @@ impl Policy {
     }
 
     fn best(&self, source: &ServiceRef) -> Option<&Arc<Intention>> {
+        self.deciding(source).map(|found| found.rule())
+    }
+
+    /// The intention that decides about `source`.
+    pub(crate) fn deciding(&self, source: &ServiceRef) -> Option<Found<'_>> {
         first_of(self.parts.iter().map(Arc::as_ref), source)
+    }
+
+    /// The tokens that are demanded of a request about which this intention decides, or the default: those of its
+    /// entry, and those of more exact entries.
+    pub(crate) fn demands(&self, found: Option<Found<'_>>) -> impl Iterator<Item = &JwtRequirement> {
+        let least = found.map_or(0, |found| found.part.ceiling);
+        let parts = self.parts.iter().filter(move |part| part.ceiling >= least);
+        parts.filter_map(|part| part.jwt.as_deref())
+    }
+}
+
+/// An intention in its compiled entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    part: &'a Compiled,
+    index: u32,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn rule(self) -> &'a Arc<Intention> {
+        self.part.rule(self.index)
+    }
+
+    /// Its permissions; `None` if it has an action.
+    pub(crate) fn permissions(self) -> Option<&'a Permissions> {
+        self.part.permissions(self.index)
     }
 }
 
@@ -80,16 +112,16 @@ impl Policy {
 pub(super) fn first_of<'a>(
     parts: impl Iterator<Item = &'a Compiled>,
     source: &ServiceRef,
-) -> Option<&'a Arc<Intention>> {
-    let mut best: Option<&Arc<Intention>> = None;
+) -> Option<Found<'a>> {
+    let mut best: Option<Found<'a>> = None;
     for part in parts {
-        if best.is_some_and(|rule| rule.precedence > part.ceiling) {
+        if best.is_some_and(|best| best.rule().precedence > part.ceiling) {
             continue;
         }
-        if let Some(rule) = part.best(source)
-            && best.is_none_or(|best| rule.order(best).is_lt())
+        if let Some(found) = part.best(source)
+            && best.is_none_or(|best| found.rule().order(best.rule()).is_lt())
         {
-            best = Some(rule);
+            best = Some(found);
         }
     }
     best
@@ -100,6 +132,8 @@ pub(super) fn first_of<'a>(
 pub(super) struct Compiled {
     /// In order of precedence.
     rules: Vec<Arc<Intention>>,
+    /// The permissions of those that have some, compiled by the first request.
+    permissions: HashMap<u32, OnceLock<Permissions>>,
     /// Precedence of the first rule, which is the highest.
     ceiling: u8,
     /// The token demanded of every request, also from sources added later.
@@ -131,12 +165,17 @@ impl Compiled {
             ceiling: rules.first().map_or(0, |rule| rule.precedence),
             jwt: entry.jwt.clone().map(Arc::new),
             rules: Vec::new(),
+            permissions: HashMap::new(),
             last_scope: None,
             exact: HashMap::with_capacity(rules.len()),
             wild: HashMap::new(),
         };
         for (index, rule) in rules.iter().enumerate() {
-            own.index(&rule.source, u32::try_from(index).expect("an entry has fewer than 2^32 sources"));
+            let index = u32::try_from(index).expect("an entry has fewer than 2^32 sources");
+            own.index(&rule.source, index);
+            if rule.decision.is_by_request() {
+                own.permissions.insert(index, OnceLock::new());
+            }
         }
         own.rules = rules;
         own
@@ -190,8 +229,13 @@ impl Compiled {
         [exact, in_namespace, named, any].into_iter().flatten()
     }
 
-    pub(super) fn best(&self, source: &ServiceRef) -> Option<&Arc<Intention>> {
-        self.indexes(source).min().map(|index| self.rule(index))
+    fn best(&self, source: &ServiceRef) -> Option<Found<'_>> {
+        self.indexes(source).min().map(|index| Found { part: self, index })
+    }
+
+    fn permissions(&self, index: u32) -> Option<&Permissions> {
+        let Decision::Requests(list) = &self.rule(index).decision else { return None };
+        Some(self.permissions.get(&index)?.get_or_init(|| Permissions::compile(list)))
     }
 
     pub(super) fn covering(&self, source: &ServiceRef) -> impl Iterator<Item = &Arc<Intention>> {

@@ -54,7 +54,7 @@ impl Table {
         }
         let keys = destinations(destination);
         let parts = keys.iter().filter_map(|key| self.entries.get(key)).map(Arc::as_ref);
-        first_of(parts, source).map_or_else(|| default.verdict(), Intention::verdict)
+        first_of(parts, source).map_or_else(|| default.verdict(), |found| found.rule().verdict())
     }
 
     /// The intention with exactly these patterns.

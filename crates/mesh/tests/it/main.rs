@@ -8,5 +8,8 @@ mod explain;
 mod merge;
 mod oracle;
 mod random;
+mod random_request;
 mod refusals;
+mod request;
+mod request_oracle;
 mod validate;

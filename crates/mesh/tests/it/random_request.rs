@@ -1,0 +1,320 @@
+//! Random requests and permissions, from an alphabet so small that the rules interact; and what must hold for all.
+
+use concord_mesh::intention::{DefaultPolicy, DefaultSource, Policy, Table};
+use concord_mesh::request::{Header, Received, Request, RequestBecause, Token};
+use concord_model::entry::{EscapedSlashes, RequestNormalization, Underscores};
+use concord_model::intention::{
+    Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
+    PathMatch, Permission, ServiceIntentions,
+};
+use concord_model::{Namespace, Partition, ServiceName};
+use serde_json::{Value, json};
+
+use crate::random::{Names, Random, action};
+use crate::request_oracle;
+
+/// The parts of which targets consist.
+const PIECES: [&str; 24] = [
+    "/", "/", "/", "/a", "/a", "/admin", "a", "b", ".", "..", "/..", "/./", "%2e", "%2F", "%5c", "%61", ";x",
+    "\\", "%20", "%C3%A9", "é", "%3b", "//", "@",
+];
+/// What makes a target unacceptable, or ends its path.
+const ODD: [&str; 9] = ["%00", "%zz", "%C0%AF", "#", "?q", " ", "\u{1}", "%", "*"];
+const PATHS: [&str; 14] = [
+    "/", "/a", "/a/", "/admin", "/admin/a", "/a/b", "//a", "/a;x", "/%61", "/a%2Fa", "/.", "/a/..", "/é",
+    "/a%20",
+];
+const PATTERNS: [&str; 6] = ["/a.*", "/admin/[^/]+", "/(a|admin)", "(", ".*;.*", "/[^%]*"];
+const VALUES: [&[u8]; 10] = [b"", b"a", b" a ", b"b", b"A", b"a,b", b"b, a", b"ab", b"\xffa", b"a,"];
+const TEXTS: [&str; 6] = ["a", "b", "A", "ab", "a,b", ","];
+const NAMES: [&str; 6] = ["x", "X", "x-y", "x_y", "X-Y", "host"];
+const HOSTS: [&str; 7] = ["a.com", "A.com", "a.com.", "a.com:443", "a.com:8443", "b.com", "a/b"];
+
+/// A request that owns what it consists of.
+#[derive(Debug)]
+struct Sent {
+    method: &'static str,
+    target: Vec<u8>,
+    authority: Option<&'static str>,
+    headers: Vec<Header<'static>>,
+    tokens: Vec<(&'static str, Value)>,
+}
+
+impl Sent {
+    fn random(random: &mut Random) -> Self {
+        let mut target = if random.one_in(30) { "http://a.com".to_owned() } else { String::new() };
+        target.push_str(if random.one_in(40) { "" } else { "/" });
+        for _ in 0..random.below(6) {
+            target.push_str(random.pick(&PIECES[..]).as_ref());
+        }
+        if random.one_in(12) {
+            target.push_str(random.pick(&ODD[..]).as_ref());
+            target.push_str(random.pick(&PIECES[..]).as_ref());
+        }
+        let headers = (0..random.below(4)).map(|_| {
+            let name = if random.one_in(8) { "host" } else { NAMES[random.below(5)] };
+            let value = if name == "host" { random.pick(&HOSTS).as_bytes() } else { random.pick(&VALUES) };
+            Header { name, value }
+        });
+        let headers = headers.collect();
+        let tokens = (0..random.below(3)).map(|_| (random.pick(&["p1", "p2"]), claims(random)));
+        let tokens = tokens.collect();
+        Self {
+            method: random.pick(&["GET", "GET", "POST", "get", "OPTIONS", "BREW"]),
+            target: if random.one_in(60) { b"*".to_vec() } else { target.into_bytes() },
+            authority: random.one_in(2).then(|| random.pick(&HOSTS)),
+            headers,
+            tokens,
+        }
+    }
+
+    fn tokens(&self) -> Vec<Token<'_>> {
+        self.tokens.iter().map(|(provider, claims)| Token { provider, claims }).collect()
+    }
+
+    fn received<'a>(&'a self, tokens: &'a [Token<'a>]) -> Received<'a> {
+        let Self { method, target, authority, headers, tokens: _ } = self;
+        Received { method, target, authority: *authority, headers, tokens }
+    }
+}
+
+fn claims(random: &mut Random) -> Value {
+    match random.below(6) {
+        0 => json!({}),
+        1 => json!({"role": "a"}),
+        2 => json!({"role": ["a", "b"]}),
+        3 => json!({"role": 1, "deep": {"role": "a"}}),
+        4 => json!({"role": true, "deep": "a"}),
+        _ => json!({"role": "b", "deep": {"role": "b"}}),
+    }
+}
+
+fn requirement(random: &mut Random) -> JwtRequirement {
+    let provider = |random: &mut Random| {
+        let path = random.pick(&[vec!["role"], vec!["deep", "role"]]);
+        let path = path.into_iter().map(str::to_owned).collect();
+        let claim = (path, random.pick(&["a", "b", "1", "true"]).to_owned());
+        let verify_claims = if random.one_in(2) { vec![claim] } else { vec![] };
+        JwtProviderRequirement { name: random.pick(&["p1", "p2", "p3"]).to_owned(), verify_claims }
+    };
+    JwtRequirement { providers: (0..=random.below(2)).map(|_| provider(random)).collect() }
+}
+
+fn header(random: &mut Random) -> HeaderMatch {
+    let text = random.pick(&TEXTS).to_owned();
+    let name = random.pick(&NAMES).to_owned();
+    let value = match random.below(10) {
+        0 => HeaderValueMatch::Present,
+        1 => HeaderValueMatch::Prefix(text),
+        2 => HeaderValueMatch::Suffix(text),
+        3 => HeaderValueMatch::Contains(text),
+        4 => HeaderValueMatch::Regex(random.pick(&["a.*", "a|b", "(", ".*,.*"]).to_owned()),
+        _ if name == "host" => HeaderValueMatch::Exact(random.pick(&HOSTS).to_owned()),
+        _ => HeaderValueMatch::Exact(text),
+    };
+    HeaderMatch { name, value, ignore_case: random.one_in(4), invert: random.one_in(3) }
+}
+
+fn permission(random: &mut Random) -> Permission {
+    let path = match random.below(12) {
+        0 | 1 => None,
+        2 => Some(PathMatch::Regex(random.pick(&PATTERNS).to_owned())),
+        3..=8 => Some(PathMatch::Prefix(random.pick(&PATHS).to_owned())),
+        _ => Some(PathMatch::Exact(random.pick(&PATHS).to_owned())),
+    };
+    let headers = (0..random.below(6).saturating_sub(3)).map(|_| header(random)).collect();
+    let methods = if random.one_in(3) { vec!["GET".to_owned()] } else { vec![] };
+    Permission {
+        action: action(random),
+        http: (!random.one_in(10)).then_some(HttpPermission { path, headers, methods }),
+        jwt: random.one_in(6).then(|| requirement(random)),
+    }
+}
+
+fn permissions(random: &mut Random) -> Vec<Permission> {
+    // Sometimes so many that they are indexed.
+    let count = if random.one_in(4) { 16 + random.below(40) } else { 1 + random.below(6) };
+    (0..count).map(|_| permission(random)).collect()
+}
+
+fn settings(random: &mut Random) -> RequestNormalization {
+    use {EscapedSlashes as Slashes, Underscores as Under};
+    if random.one_in(2) {
+        return RequestNormalization::default();
+    }
+    RequestNormalization {
+        insecure_disable_path_normalization: random.one_in(3),
+        merge_slashes: random.one_in(2),
+        path_with_escaped_slashes_action: random.pick(&[
+            Slashes::Unset,
+            Slashes::ProxyDefault,
+            Slashes::Keep,
+            Slashes::Reject,
+            Slashes::Redirect,
+            Slashes::Forward,
+        ]),
+        headers_with_underscores_action: random.pick(&[
+            Under::Unset,
+            Under::Allow,
+            Under::Reject,
+            Under::Drop,
+        ]),
+    }
+}
+
+fn names() -> Names {
+    Names {
+        partitions: vec![Partition::default()],
+        namespaces: vec![Namespace::default()],
+        peers: vec![None],
+        services: ["web", "api", "db"].map(|name| ServiceName::parse(name).unwrap()).to_vec(),
+        unruly: false,
+    }
+}
+
+fn entries(names: &Names, random: &mut Random) -> Vec<ServiceIntentions> {
+    let count = 1 + random.below(5);
+    let mut entries = names.entries(random, count, 4);
+    for entry in &mut entries {
+        entry.jwt = random.one_in(8).then(|| requirement(random));
+        for source in &mut entry.sources {
+            if random.one_in(2) {
+                source.decision = Decision::Requests(permissions(random));
+            }
+        }
+    }
+    entries
+}
+
+fn default(action: Action) -> DefaultPolicy {
+    DefaultPolicy { action, source: DefaultSource::AclDefault }
+}
+
+/// The seed of the test run, or that of `cargo xtask random`, and how many cases it is for.
+#[allow(clippy::disallowed_methods, reason = "the seed is said in the environment")]
+fn seed_and_cases() -> (u64, u32) {
+    let seed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|text| text.parse().ok());
+    // That of `.cargo/config.toml`.
+    let usual = 20_261_129;
+    let seed = seed.unwrap_or(usual);
+    (seed, if seed == usual { 50_000 } else { 1_000_000 })
+}
+
+#[test]
+fn random_requests_are_decided_as_the_second_evaluator_decides_them() {
+    let names = names();
+    let (seed, wanted) = seed_and_cases();
+    let mut random = Random::new(seed);
+    let (mut cases, mut refused, mut allowed, mut by_permission, mut ambiguous) =
+        (0u32, 0u32, 0u32, 0u32, 0u32);
+    while cases < wanted {
+        let entries = entries(&names, &mut random);
+        let table = Table::compile(&entries);
+        for _ in 0..200 {
+            let (from, to) = (names.service(&mut random), names.service(&mut random));
+            let policy = table.policy(&to);
+            let (sent, settings) = (Sent::random(&mut random), settings(&mut random));
+            let (tokens, action) = (sent.tokens(), action(&mut random));
+            let received = sent.received(&tokens);
+            let expected = request_oracle::decide(&entries, (&from, &to), received, &settings, action);
+            cases += 1;
+            match Request::read(received, &settings) {
+                Err(refusal) => {
+                    assert!(expected.refused, "{refusal} {sent:?} {settings:?}");
+                    refused += 1;
+                }
+                Ok(request) => {
+                    let verdict = policy.decide_request(&from, &request, default(action));
+                    let context = format!("{verdict:?} {expected:?} {sent:?} {settings:?}");
+                    assert!(!expected.refused, "{context}");
+                    assert_eq!(verdict.allowed, expected.allowed, "{context}");
+                    let permission = match &verdict.because {
+                        RequestBecause::Permission { tried, .. } => Some(tried.permission),
+                        _ => None,
+                    };
+                    assert_eq!(permission, expected.permission, "{context}");
+                    let tried = policy.tried(&from, &request);
+                    let deciding = tried.iter().find(|tried| tried.applies()).map(|tried| tried.permission);
+                    assert_eq!(deciding, permission, "{context}");
+                    allowed += u32::from(verdict.allowed);
+                    by_permission += u32::from(permission.is_some());
+                    ambiguous += u32::from(request.is_ambiguous());
+                }
+            }
+        }
+    }
+    // All outcomes must be frequent, or the comparison would prove little.
+    for (what, count) in [
+        ("refused", refused),
+        ("allowed", allowed),
+        ("by permission", by_permission),
+        ("ambiguous", ambiguous),
+    ] {
+        assert!(count > cases / 10 && count < cases * 9 / 10, "{count} of {cases} {what}");
+    }
+}
+
+#[test]
+fn more_permissions_move_the_verdict_only_towards_their_action() {
+    let names = names();
+    let mut random = Random::new(seed_and_cases().0 + 1);
+    let mut flipped = [0, 0];
+    for _ in 0..3_000 {
+        let mut entries = entries(&names, &mut random);
+        let (from, to) = (names.service(&mut random), names.service(&mut random));
+        let (sent, settings) = (Sent::random(&mut random), settings(&mut random));
+        let tokens = sent.tokens();
+        let Ok(request) = Request::read(sent.received(&tokens), &settings) else { continue };
+        let decide = |entries: &[ServiceIntentions], action| {
+            Policy::compile(&to, entries).decide_request(&from, &request, default(action))
+        };
+        let before = [Action::Allow, Action::Deny].map(|action| decide(&entries, action).allowed);
+        assert!(before[0] >= before[1], "a default that denies allows more");
+        let added = permission(&mut random);
+        let Some(rule) = decide(&entries, Action::Deny).rule().cloned() else { continue };
+        for entry in entries.iter_mut().filter(|entry| entry.destination == rule.destination) {
+            for source in entry.sources.iter_mut().filter(|own| own.source == rule.source) {
+                if let Decision::Requests(list) = &mut source.decision {
+                    list.insert(random.below(list.len() + 1), added.clone());
+                }
+            }
+        }
+        let after = [Action::Allow, Action::Deny].map(|action| decide(&entries, action).allowed);
+        for (before, after) in before.into_iter().zip(after) {
+            match added.action {
+                Action::Allow => assert!(after >= before, "an allow permission denied {sent:?}"),
+                Action::Deny => assert!(after <= before, "a deny permission allowed {sent:?}"),
+            }
+            flipped[usize::from(added.action == Action::Allow)] += u32::from(before != after);
+        }
+    }
+    assert!(flipped.iter().all(|count| *count > 30), "{flipped:?}");
+}
+
+#[test]
+fn what_is_allowed_is_allowed_under_the_path_that_the_backend_is_sent() {
+    let names = names();
+    let mut random = Random::new(seed_and_cases().0 + 2);
+    let mut compared = 0;
+    for _ in 0..3_000 {
+        let entries = entries(&names, &mut random);
+        let (from, to) = (names.service(&mut random), names.service(&mut random));
+        let (sent, settings) = (Sent::random(&mut random), settings(&mut random));
+        let tokens = sent.tokens();
+        let Ok(request) = Request::read(sent.received(&tokens), &settings) else { continue };
+        if !request.path().starts_with('/') {
+            continue;
+        }
+        let policy = Policy::compile(&to, &entries);
+        let verdict = policy.decide_request(&from, &request, default(Action::Deny));
+        let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{}{query}", request.path());
+        let authority = request.authority();
+        let again = Received { target: target.as_bytes(), authority, ..sent.received(&tokens) };
+        let again = Request::read(again, &settings).unwrap();
+        assert_eq!(again.path(), request.path(), "the canonical path is not canonical");
+        assert_eq!(policy.decide_request(&from, &again, default(Action::Deny)), verdict);
+        compared += 1;
+    }
+    assert!(compared > 1_000, "{compared}");
+}
