@@ -37,13 +37,16 @@ impl SnapshotSource for Nobody {
     }
 }
 
-/// One piece again and again, for ever; counts what was read of it.
-struct Endless {
+/// The length of a flood. It ends, so that a test whose limit is broken fails instead of reading for ever.
+const FLOOD_BYTES: usize = 4 * (REQUEST_BYTES_MAX + PREFIX_BYTES);
+
+/// One piece again and again, until far more was read than any request may have; counts what was read.
+struct Flood {
     piece: Bytes,
     read: Arc<AtomicUsize>,
 }
 
-impl tonic::codegen::Body for Endless {
+impl tonic::codegen::Body for Flood {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -51,8 +54,9 @@ impl tonic::codegen::Body for Endless {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.read.fetch_add(self.piece.len(), Ordering::Relaxed);
-        Poll::Ready(Some(Ok(Frame::data(self.piece.clone()))))
+        let before = self.read.fetch_add(self.piece.len(), Ordering::Relaxed);
+        let more = before <= FLOOD_BYTES;
+        Poll::Ready(more.then(|| Ok(Frame::data(self.piece.clone()))))
     }
 }
 
@@ -66,7 +70,7 @@ fn message(says: usize, bytes: &[u8]) -> Bytes {
 async fn ask(path: &str, token: &str, piece: Bytes) -> (String, usize) {
     let read = Arc::new(AtomicUsize::new(0));
     let request = http::Request::post(path).header(TOKEN_METADATA, token);
-    let request = request.body(Endless { piece, read: Arc::clone(&read) }).unwrap();
+    let request = request.body(Flood { piece, read: Arc::clone(&read) }).unwrap();
     let answer = SnapshotService::new(Arc::new(Nobody)).call(request).await.unwrap();
     (answer.headers()["grpc-status"].to_str().unwrap().to_owned(), read.load(Ordering::Relaxed))
 }
