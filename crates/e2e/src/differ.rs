@@ -22,6 +22,7 @@ mod odd;
 mod report;
 mod request;
 mod reset;
+mod routing;
 mod side;
 mod vary;
 

@@ -1,7 +1,7 @@
 //! The subject of an episode, and how its requests are drawn.
 
 use super::request::{Request, Who};
-use super::{acl, agent, catalog, mesh, names, odd};
+use super::{acl, agent, catalog, mesh, names, odd, routing};
 use crate::chance::Chance;
 
 /// The subject of most requests of an episode, so that they affect each other.
@@ -10,12 +10,13 @@ pub(super) enum Area {
     Agent,
     Catalog,
     Mesh,
+    Routing,
     Acl,
     Odd,
 }
 
 /// The areas. The number of entries of an area is its weight in a random choice.
-const AREAS: [Area; 10] = [
+const AREAS: [Area; 12] = [
     Area::Agent,
     Area::Agent,
     Area::Agent,
@@ -24,6 +25,8 @@ const AREAS: [Area; 10] = [
     Area::Catalog,
     Area::Mesh,
     Area::Mesh,
+    Area::Routing,
+    Area::Routing,
     Area::Acl,
     Area::Odd,
 ];
@@ -44,6 +47,7 @@ pub(super) fn any(area: Area, chance: &mut Chance, acl: bool) -> Request {
         Area::Agent => agent::any(chance),
         Area::Catalog => catalog::any(chance),
         Area::Mesh => mesh::any(chance),
+        Area::Routing => routing::any(chance),
         Area::Acl => acl::any(chance),
         Area::Odd => odd::any(chance),
     };

@@ -30,6 +30,29 @@ const READER: &str = r#"service_prefix "" { policy = "read" } node_prefix "" { p
 const LIMITED: &str = r#"service "web" { policy = "write" } service "db" { policy = "read" }
     node "n1" { policy = "write" } node "n2" { policy = "read" }"#;
 
+/// How often the entries are gone through until none is left.
+const ROUNDS: usize = 10;
+
+/// The kinds of entries. A kind comes before those on which its entries depend.
+const KINDS: [&str; 16] = [
+    "service-intentions",
+    "jwt-provider",
+    "exported-services",
+    "http-route",
+    "tcp-route",
+    "api-gateway",
+    "file-system-certificate",
+    "inline-certificate",
+    "ingress-gateway",
+    "terminating-gateway",
+    "service-router",
+    "service-splitter",
+    "service-resolver",
+    "service-defaults",
+    "proxy-defaults",
+    "mesh",
+];
+
 /// Removes everything which requests have left behind.
 pub(super) fn clean(side: &mut Side) -> io::Result<()> {
     if side.has_acl() {
@@ -52,15 +75,27 @@ pub(super) fn clean(side: &mut Side) -> io::Result<()> {
         thread::sleep(LOOK);
     }
     side.own("PUT", "/v1/connect/ca/configuration", Some(AUTHORITY))?;
-    // An entry on which others depend is removed after them.
-    for kind in ["service-intentions", "service-defaults", "proxy-defaults", "mesh"] {
+    // An entry of a kind may depend on another one of the same kind.
+    for _ in 0..ROUNDS {
+        if entries(side)? == 0 {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("entries cannot be removed"))
+}
+
+/// Removes entries. Returns how many there were.
+fn entries(side: &mut Side) -> io::Result<usize> {
+    let mut found = 0;
+    for kind in KINDS {
         for entry in list(side, &format!("/v1/config/{kind}"))? {
             // Consul's answers contain no name for the mesh entry.
             let name = escape(entry["Name"].as_str().unwrap_or(kind));
             side.own("DELETE", &format!("/v1/config/{kind}/{name}"), None)?;
+            found += 1;
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn read(side: &mut Side, path: &str) -> io::Result<Value> {
