@@ -38,15 +38,16 @@ func TestAgentWithoutACLs(t *testing.T) {
 	t.Run("harness", func(t *testing.T) { harness(t, server) })
 	t.Run("explain", func(t *testing.T) { explain(t, server) })
 	all(t, clientOf(t, server), map[string][]part{
-		"agent":          agentParts,
-		"services":       serviceParts,
-		"checks":         checkParts,
-		"catalog":        catalogParts,
-		"health":         healthParts,
-		"config entries": entryParts,
-		"intentions":     intentionParts,
-		"certificates":   certificateParts,
-		"not built":      unbuiltParts,
+		"agent":            agentParts,
+		"services":         serviceParts,
+		"checks":           checkParts,
+		"catalog":          catalogParts,
+		"health":           healthParts,
+		"config entries":   entryParts,
+		"kinds of entries": kindParts,
+		"intentions":       intentionParts,
+		"certificates":     certificateParts,
+		"not built":        unbuiltParts,
 	})
 }
 

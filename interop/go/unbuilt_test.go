@@ -45,9 +45,7 @@ var unbuiltParts = []part{
 	unbuilt("exported services", "exported services", func(c *api.Client) error { _, _, err := c.ExportedServices(nil); return err }),
 	{"entries of kinds not built: each is refused by its kind", func(t *testing.T, c *api.Client) {
 		for _, entry := range []api.ConfigEntry{
-			&api.ServiceResolverConfigEntry{Kind: api.ServiceResolver, Name: "x"},
-			&api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: "x"},
-			&api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "x"},
+			&api.SamenessGroupConfigEntry{Kind: api.SamenessGroup, Name: "x"},
 		} {
 			t.Run(entry.GetKind(), func(t *testing.T) {
 				_, _, err := c.ConfigEntries().Set(entry, nil)

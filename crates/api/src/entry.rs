@@ -51,6 +51,12 @@ macro_rules! kinds {
             match kind { $(EntryKind::$kind => !$heeded,)* }
         }
 
+        /// The fields that a user may write in entries of a kind.
+        #[cfg(test)]
+        fn traced(kind: EntryKind) -> std::collections::BTreeSet<String> {
+            match kind { $(EntryKind::$kind => tests::pages::fields_of::<<$shape as EntryShape>::Body>(),)* }
+        }
+
         fn resolve(kind: EntryKind, source: (&Node, &str), head: Head, faults: &mut Vec<Fault>) -> Result<Option<Entry>, Faults> {
             match kind {
                 $(EntryKind::$kind => resolve_as::<$shape>(source, head, faults).map(|own| own.map(Entry::$kind)),)*

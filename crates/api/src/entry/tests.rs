@@ -1,5 +1,7 @@
 //! Config entries in both key styles.
 
+pub(super) mod pages;
+
 use concord_syntax::hcl;
 
 use concord_model::intention::ServiceIntentions;

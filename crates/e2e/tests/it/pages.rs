@@ -18,6 +18,19 @@ fn configuration() {
 }
 
 #[test]
+fn each_kind_of_entry() {
+    let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/entries");
+    let names =
+        std::fs::read_dir(pages).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert!(names.len() > 4, "{names:?}");
+    for name in names {
+        try_page(&format!("entries/{name}"));
+    }
+}
+
+#[test]
 fn service() {
     try_page("service.md");
 }

@@ -1,0 +1,156 @@
+package interop
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// Each kind of entry is written, read alone and in its list, compared field by field, written again as read, changed with its index,
+// and removed.
+var kindParts = []part{
+	kind("a router", func(t *testing.T, c *api.Client) api.ConfigEntry {
+		speaks(t, c, "kind-web", "http")
+		speaks(t, c, "kind-admin", "http")
+		return &api.ServiceRouterConfigEntry{Kind: api.ServiceRouter, Name: "kind-web", Routes: []api.ServiceRoute{
+			{
+				Match: &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{
+					PathPrefix: "/admin", CaseInsensitive: true, Methods: []string{"GET", "PUT"},
+					Header:     []api.ServiceRouteHTTPMatchHeader{{Name: "x-a", Exact: "b", Invert: true}, {Name: "x-c", Present: true}},
+					QueryParam: []api.ServiceRouteHTTPMatchQueryParam{{Name: "q", Regex: "a+"}},
+				}},
+				Destination: &api.ServiceRouteDestination{
+					Service: "kind-admin", PrefixRewrite: "/", RequestTimeout: 3 * time.Second, IdleTimeout: 90 * time.Second, NumRetries: 2,
+					RetryOnConnectFailure: true, RetryOn: []string{"reset"}, RetryOnStatusCodes: []uint32{502, 503},
+					RequestHeaders:  &api.HTTPHeaderModifiers{Add: map[string]string{"x-a": "b"}, Set: map[string]string{"x-s": "t"}, Remove: []string{"x-r"}},
+					ResponseHeaders: &api.HTTPHeaderModifiers{Remove: []string{"server"}},
+				},
+			},
+			{Match: &api.ServiceRouteMatch{HTTP: &api.ServiceRouteHTTPMatch{PathRegex: "/x.*"}}},
+		}, Meta: map[string]string{"a": "b"}}
+	}, func(entry api.ConfigEntry) { entry.(*api.ServiceRouterConfigEntry).Meta = map[string]string{"a": "c"} }),
+	kind("a splitter", func(t *testing.T, c *api.Client) api.ConfigEntry {
+		speaks(t, c, "kind-split", "http")
+		speaks(t, c, "kind-other", "http")
+		return &api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "kind-split", Splits: []api.ServiceSplit{
+			{Weight: 99.5, RequestHeaders: &api.HTTPHeaderModifiers{Set: map[string]string{"x-s": "t"}}},
+			{Weight: 0.5, Service: "kind-other", ResponseHeaders: &api.HTTPHeaderModifiers{Add: map[string]string{"x-a": "b"}}},
+		}}
+	}, func(entry api.ConfigEntry) {
+		entry.(*api.ServiceSplitterConfigEntry).Meta = map[string]string{"a": "c"}
+	}),
+	kind("a resolver", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.ServiceResolverConfigEntry{
+			Kind: api.ServiceResolver, Name: "kind-resolved", DefaultSubset: "v1", ConnectTimeout: 3 * time.Second, RequestTimeout: 7 * time.Second,
+			Subsets: map[string]api.ServiceResolverSubset{"v1": {Filter: "Service.Meta.version == v1", OnlyPassing: true}, "v2": {}},
+			Failover: map[string]api.ServiceResolverFailover{
+				"*":  {Targets: []api.ServiceResolverFailoverTarget{{Service: "kind-backup"}, {Datacenter: "dc2"}, {Peer: "east"}}},
+				"v1": {ServiceSubset: "v2", Datacenters: []string{"dc3"}},
+			},
+			LoadBalancer: &api.LoadBalancer{Policy: "ring_hash", RingHashConfig: &api.RingHashConfig{MinimumRingSize: 10, MaximumRingSize: 100}, HashPolicies: []api.HashPolicy{
+				{Field: "cookie", FieldValue: "c", CookieConfig: &api.CookieConfig{TTL: 5 * time.Second, Path: "/"}, Terminal: true}, {SourceIP: true},
+			}},
+		}
+	}, func(entry api.ConfigEntry) { entry.(*api.ServiceResolverConfigEntry).ConnectTimeout = time.Second }),
+	kind("a resolver that redirects", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.ServiceResolverConfigEntry{
+			Kind: api.ServiceResolver, Name: "kind-redirect", Redirect: &api.ServiceResolverRedirect{Service: "kind-backup", Datacenter: "dc2"},
+		}
+	}, func(entry api.ConfigEntry) { entry.(*api.ServiceResolverConfigEntry).Redirect.Datacenter = "dc3" }),
+}
+
+// The servers write the status of these kinds, which moves the index.
+var hasStatus = map[string]bool{api.APIGateway: true, api.HTTPRoute: true, api.TCPRoute: true}
+
+func kind(name string, make func(*testing.T, *api.Client) api.ConfigEntry, change func(api.ConfigEntry)) part {
+	return part{name, func(t *testing.T, c *api.Client) {
+		t.Helper()
+		entry := make(t, c)
+		kept(t, c, entry, func(got api.ConfigEntry) {
+			index := got.GetModifyIndex()
+			wantSame(t, got, entry)
+			// What was read is sent back, and changes nothing.
+			_, _, err := c.ConfigEntries().Set(got, nil)
+			must(t, err)
+			eventually(t, func() error {
+				again, _, err := c.ConfigEntries().Get(entry.GetKind(), entry.GetName(), nil)
+				if err != nil {
+					return err
+				}
+				if !hasStatus[entry.GetKind()] {
+					want(t, "index of what is the same", again.GetModifyIndex(), index)
+				}
+				now := again.GetModifyIndex()
+				change(again)
+				done, _, err := c.ConfigEntries().CAS(again, now, nil)
+				if err != nil {
+					return err
+				}
+				return same("changed with the index that stands", done, true)
+			})
+			change(got)
+			changed, _, err := c.ConfigEntries().Get(entry.GetKind(), entry.GetName(), nil)
+			must(t, err)
+			wantSame(t, changed, got)
+			done, _, err := c.ConfigEntries().DeleteCAS(entry.GetKind(), entry.GetName(), index, nil)
+			must(t, err)
+			want(t, "deleted with an index gone by", done, false)
+		})
+	}}
+}
+
+// wantSame compares two entries except for what the server adds.
+func wantSame(t *testing.T, got, expected api.ConfigEntry) {
+	t.Helper()
+	want(t, "entry", said(t, got), said(t, expected))
+}
+
+// said is an entry as JSON without what the server adds: indexes, its hash, its status, empty values.
+func said(t *testing.T, entry api.ConfigEntry) any {
+	t.Helper()
+	text, err := json.Marshal(entry)
+	must(t, err)
+	var all any
+	must(t, json.Unmarshal(text, &all))
+	return full(all)
+}
+
+func full(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		all := map[string]any{}
+		for key, inner := range value {
+			if kept := full(inner); kept != nil && key != "CreateIndex" && key != "ModifyIndex" && key != "Hash" && key != "Status" {
+				all[key] = kept
+			}
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		return all
+	case []any:
+		var all []any
+		for _, inner := range value {
+			all = append(all, full(inner))
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		return all
+	case string:
+		if value == "" {
+			return nil
+		}
+	case float64:
+		if value == 0 {
+			return nil
+		}
+	case bool:
+		if !value {
+			return nil
+		}
+	}
+	return value
+}
