@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use concord_model::Stamp;
 use concord_model::entry::{
-    Entry, EntryKind, EntryName, Mesh, Naming, ProxyDefaults, ServiceDefaults, ServiceResolver,
-    ServiceRouter, ServiceSplitter,
+    Entry, EntryKind, EntryName, ExportedServices, IngressGateway, JwtProvider, Mesh, Naming, ProxyDefaults,
+    ServiceDefaults, ServiceResolver, ServiceRouter, ServiceSplitter, TerminatingGateway,
 };
 use concord_syntax::Node;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,10 @@ kinds! {
     ServiceResolver => Spelled<ServiceResolver>, heeded: false;
     ServiceRouter => Spelled<ServiceRouter>, heeded: false;
     ServiceSplitter => Spelled<ServiceSplitter>, heeded: false;
+    JwtProvider => Spelled<JwtProvider>, heeded: false;
+    IngressGateway => Spelled<IngressGateway>, heeded: false;
+    TerminatingGateway => Spelled<TerminatingGateway>, heeded: false;
+    ExportedServices => Spelled<ExportedServices>, heeded: false;
 }
 
 /// An entry in an answer.
@@ -117,15 +121,11 @@ const UNBUILT: &[&str] = &[
     "api-gateway",
     "bound-api-gateway",
     "control-plane-request-limit",
-    "exported-services",
     "file-system-certificate",
     "http-route",
-    "ingress-gateway",
     "inline-certificate",
-    "jwt-provider",
     "sameness-group",
     "tcp-route",
-    "terminating-gateway",
 ];
 
 /// The kind of an entry, if it is a kind that is not built yet.
@@ -195,7 +195,7 @@ pub fn parse_name_to_remove(kind: EntryKind, name: &str) -> Result<EntryName, Fa
             let text = format!("invalid name ({shown:?}), only {only:?} is supported");
             Err(Faults::one(Fault::rule("Name", text)))
         }
-        Naming::Only(_) | Naming::Service | Naming::ServiceOrAny => parse_name(kind, name),
+        Naming::Only(_) | Naming::Service | Naming::ServiceOrAny | Naming::Free => parse_name(kind, name),
     }
 }
 
@@ -206,7 +206,7 @@ impl HeadBody {
         let written = match kind.naming() {
             // For a kind with only one entry the name may be left out.
             Naming::Only(only) if self.name.is_empty() => only,
-            Naming::Only(_) | Naming::Service | Naming::ServiceOrAny => &self.name,
+            Naming::Only(_) | Naming::Service | Naming::ServiceOrAny | Naming::Free => &self.name,
         };
         let name = if written.is_empty() {
             faults.push(Fault::rule("Name", "Name is required"));

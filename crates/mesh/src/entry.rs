@@ -3,8 +3,14 @@
 //!
 //! Each kind has a file and a row in the table here.
 
+mod ejection;
+mod exported_services;
 mod fault;
+mod gates;
+mod gateway_fault;
 mod graph;
+mod ingress_gateway;
+mod jwt_provider;
 mod limits;
 mod mesh;
 mod protocol;
@@ -16,17 +22,23 @@ mod service_intentions;
 mod service_resolver;
 mod service_router;
 mod service_splitter;
+mod terminating_gateway;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind};
 
+pub use self::exported_services::CONSUMERS_MAX;
 use self::fault::Faults;
 pub use self::fault::{EntryFault, Fault, Given, RoutingFault};
+pub use self::gates::{HOSTS_MAX, LISTENERS_MAX, SERVICES_MAX};
+pub use self::gateway_fault::GatewayFault;
 use self::graph::Proposed;
-pub use self::graph::{Change, GraphFault, Lookup};
+pub use self::graph::{Change, GraphFault, Lookup, REFERENCE_RULES};
+pub use self::jwt_provider::{named as providers_of, of_source as providers_of_source};
 pub use self::limits::{
-    CLAIM_DEPTH_MAX, CLAIMS_MAX, EXPOSED_PATHS_MAX, HEADERS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX,
-    META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
+    AUDIENCES_MAX, CLAIM_DEPTH_MAX, CLAIMS_MAX, EXPOSED_PATHS_MAX, HEADERS_MAX, KEY_SET_BYTES_MAX,
+    LOCATIONS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX,
+    PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
 };
 pub use self::requests::check_source;
 pub use self::routing::SUBSET_BYTES_MAX;
@@ -69,4 +81,8 @@ kinds! {
     ServiceResolver => service_resolver;
     ServiceRouter => service_router;
     ServiceSplitter => service_splitter;
+    JwtProvider => jwt_provider;
+    IngressGateway => ingress_gateway;
+    TerminatingGateway => terminating_gateway;
+    ExportedServices => exported_services;
 }

@@ -4,7 +4,10 @@
 //! decides what is valid in an entry, and `api::entry` reads and writes its public form; both have one file for each
 //! kind.
 
+mod exported_services;
 mod headers;
+mod ingress_gateway;
+mod jwt_provider;
 mod kept;
 mod load_balancer;
 mod mesh;
@@ -14,6 +17,7 @@ mod service_defaults;
 mod service_resolver;
 mod service_router;
 mod service_splitter;
+mod terminating_gateway;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +25,17 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::exported_services::{ExportedService, ExportedServices, ServiceConsumer};
 pub use self::headers::HeaderModifiers;
+pub use self::ingress_gateway::{
+    GatewayTls, IngressGateway, IngressLimits, IngressListener, IngressService, IngressServiceTls,
+    ListenerProtocol, SecretSource,
+};
+pub use self::jwt_provider::{
+    CacheConfig, DiscoveryType, JsonWebKeySet, JwksCluster, JwksRetryPolicy, JwtProvider, LocalJwks,
+    ProviderInstance, RemoteJwks, RetryPolicyBackOff, TlsCertificates, TokenCookie, TokenForwarding,
+    TokenHeader, TokenLocation, TokenParameter, TrustedCa,
+};
 pub(crate) use self::kept::KeptEntry;
 pub use self::load_balancer::{
     BalancingPolicy, CookieConfig, HashField, HashPolicy, LeastRequestConfig, LoadBalancer, RingHashConfig,
@@ -44,6 +58,7 @@ pub use self::service_router::{
     RouteQueryParam, ServiceRouter,
 };
 pub use self::service_splitter::{ServiceSplitter, Split, Weight};
+pub use self::terminating_gateway::{LinkedService, TerminatingGateway};
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
 pub use crate::proxy::{AccessLogSink, AccessLogs, EnvoyExtension, MutualTlsMode};
@@ -138,6 +153,14 @@ kinds! {
     ServiceRouter(Record<ServiceRouter>), "service-router", named: Naming::Service, read: Service, write: ServiceAndLinks;
     /// How requests for a service are split by weight.
     ServiceSplitter(Record<ServiceSplitter>), "service-splitter", named: Naming::Service, read: Service, write: ServiceAndLinks;
+    /// An issuer of JSON web tokens, and how its tokens are verified.
+    JwtProvider(Record<JwtProvider>), "jwt-provider", named: Naming::Free, read: MeshOrOwner, write: Mesh;
+    /// A gateway through which traffic from outside reaches services.
+    IngressGateway(Record<IngressGateway>), "ingress-gateway", named: Naming::Service, read: Service, write: Mesh;
+    /// A gateway through which services reach services outside of the mesh.
+    TerminatingGateway(Record<TerminatingGateway>), "terminating-gateway", named: Naming::Service, read: Service, write: Mesh;
+    /// The services that peered clusters may use.
+    ExportedServices(Record<ExportedServices>), "exported-services", named: Naming::Only("default"), read: Mesh, write: Mesh;
 }
 
 /// The names that entries of a kind may have.
@@ -147,6 +170,8 @@ pub enum Naming {
     Service,
     /// The name of a service, or `*` for all services.
     ServiceOrAny,
+    /// Any name except `*`. It is not the name of a service.
+    Free,
     /// Only this name, so there is at most one entry.
     Only(&'static str),
 }
@@ -164,6 +189,8 @@ pub enum EntryRight {
     ServiceAndLinks,
     /// The right to the mesh's configuration.
     Mesh,
+    /// The right to the mesh's configuration, or to write any service: proxies have the rights of their services.
+    MeshOrOwner,
 }
 
 /// Names a configuration entry.

@@ -71,6 +71,17 @@ impl Caller {
         Err(RpcError::Denied(PermissionDenied::new(accessor, right.clone()).to_string()))
     }
 
+    /// Succeeds if the caller has any of the rights. Nobody has one of none.
+    fn require_any(&self, rights: &[Right<'_>]) -> Result<(), RpcError> {
+        match rights.split_last() {
+            Some((_, others)) if others.iter().any(|right| self.may(right)) => Ok(()),
+            Some((last, _)) => self.require(last),
+            None => {
+                Err(RpcError::Denied("Permission denied: only the servers themselves may do this".to_owned()))
+            }
+        }
+    }
+
     /// Succeeds if the caller may write a service.
     pub fn require_service_write(&self, service: &str) -> Result<(), RpcError> {
         self.require(&Right::named(Labelled::Service, service, Level::Write))
@@ -82,6 +93,7 @@ impl Caller {
             Need::Open | Need::Filtered | Need::CheckedAt(_) | Need::OwnToken => Ok(()),
             Need::Right(right) => self.require(right),
             Need::All(rights) => rights.iter().try_for_each(|right| self.require(right)),
+            Need::AnyOf(rights) => self.require_any(rights),
         }
     }
 

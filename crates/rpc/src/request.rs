@@ -168,7 +168,7 @@ requests! {
     DeleteIntentionById -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
     ReadEntry -> Option<Arc<Entry>>, READ, |r| entry(&r.name, Level::Read);
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
-    ApplyEntry -> bool, WRITE.primary(), |r| Need::All(sight::rights_to_write(&r.entry));
+    ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);
 
     // Certificate authority.
@@ -197,9 +197,19 @@ requests! {
     ReadStatus -> ServerStatus, READ.here().once().for_anybody(), |_| Need::Open; // raft addresses are public, as in Consul
 }
 
-/// The right to read or write an entry.
+/// The rights to read or write an entry.
 fn entry(name: &EntryName, level: Level) -> Need {
-    sight::right_to_entry(name, level).map_or(Need::Open, |right| Need::Right(right.into_owned()))
+    let rights = sight::rights_to_entry(name, level);
+    rights.map_or(Need::Open, |rights| Need::AnyOf(rights.into_iter().map(Right::into_owned).collect()))
+}
+
+/// The rights to write an entry with this content.
+fn write_entry(own: &Entry) -> Need {
+    let reads = sight::reads_to_write(own);
+    match entry(&own.name(), Level::Write) {
+        Need::AnyOf(rights) if !reads.is_empty() => Need::All(rights.into_iter().chain(reads).collect()),
+        need => need,
+    }
 }
 
 fn read_intention(name: &str) -> Right<'static> {

@@ -11,30 +11,36 @@ use concord_model::{NodeName, ServiceName, ServiceRef};
 
 use crate::request::InstanceSelection;
 
-/// The right to an entry, from the table of kinds; `None` if everybody has it.
-pub(crate) fn right_to_entry(name: &EntryName, level: Level) -> Option<Right<'_>> {
+/// The rights to an entry, from the table of kinds. Any of them is enough; `None` if everybody may.
+pub(crate) fn rights_to_entry(name: &EntryName, level: Level) -> Option<Vec<Right<'_>>> {
     let asked = if level == Level::Write { name.kind.write_right() } else { name.kind.read_right() };
+    let mesh = Right::whole(Scalar::Mesh, level);
     match asked {
         EntryRight::Open => None,
-        EntryRight::Intention => Some(Right::named(Labelled::Intention, name.as_str(), level)),
+        EntryRight::Intention => Some(vec![Right::named(Labelled::Intention, name.as_str(), level)]),
         EntryRight::Service | EntryRight::ServiceAndLinks => {
-            Some(Right::named(Labelled::Service, name.as_str(), level))
+            Some(vec![Right::named(Labelled::Service, name.as_str(), level)])
         }
-        EntryRight::Mesh => Some(Right::whole(Scalar::Mesh, level)),
+        EntryRight::Mesh => Some(vec![mesh]),
+        EntryRight::MeshOrOwner => {
+            Some(vec![Right::Any { resource: Labelled::Service, level: Level::Write }, mesh])
+        }
     }
 }
 
-/// The rights to write an entry with this content. Some kinds need more than the right to their own name: the right to
-/// read each service that the entry names.
-pub(crate) fn rights_to_write(entry: &Entry) -> Vec<Right<'static>> {
-    let name = entry.name();
-    let own = right_to_entry(&name, Level::Write).map(Right::into_owned);
-    let named = match name.kind.write_right() {
+/// The rights to write an entry with this content beside the right to its name: some kinds need the right to read each
+/// service that the entry names.
+pub(crate) fn reads_to_write(entry: &Entry) -> Vec<Right<'static>> {
+    let named = match entry.kind().write_right() {
         EntryRight::ServiceAndLinks => concord_mesh::entry::links(entry),
-        EntryRight::Open | EntryRight::Intention | EntryRight::Service | EntryRight::Mesh => Vec::new(),
+        EntryRight::Open
+        | EntryRight::Intention
+        | EntryRight::Service
+        | EntryRight::Mesh
+        | EntryRight::MeshOrOwner => Vec::new(),
     };
     let read = |service: ServiceRef| Right::named(Labelled::Service, service.name.to_string(), Level::Read);
-    own.into_iter().chain(named.into_iter().map(read)).collect()
+    named.into_iter().map(read).collect()
 }
 
 /// What a caller may see.
@@ -95,7 +101,7 @@ impl<'a> Sight<'a> {
 
     /// Whether the caller sees a configuration entry.
     pub fn entry(self, name: &EntryName) -> bool {
-        right_to_entry(name, Level::Read).is_none_or(|right| self.may(&right))
+        rights_to_entry(name, Level::Read).is_none_or(|rights| rights.iter().any(|right| self.may(right)))
     }
 
     /// Whether the caller sees one intention. A right to the source or to the destination is enough, but there are no

@@ -101,9 +101,12 @@ impl Core {
             // Other rights can give another answer, so a change of the token or its policies also ends the wait.
             let index = match need {
                 Need::Open => read.index(),
-                Need::Filtered | Need::CheckedAt(_) | Need::Right(_) | Need::All(_) | Need::OwnToken => {
-                    read.index().max(of_token.index())
-                }
+                Need::Filtered
+                | Need::CheckedAt(_)
+                | Need::Right(_)
+                | Need::All(_)
+                | Need::AnyOf(_)
+                | Need::OwnToken => read.index().max(of_token.index()),
             };
             // A smaller index also counts as a new answer: the state was replaced, or the caller's index came from
             // elsewhere.

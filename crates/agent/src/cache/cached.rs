@@ -52,7 +52,7 @@ pub(crate) fn need<C: Cached>(question: &C) -> Need {
 /// says.
 pub(crate) fn is_shared<C: Cached>(need: &Need) -> bool {
     match need {
-        Need::Open | Need::Right(_) | Need::All(_) => C::SHARED == Shared::WhoMayAsk,
+        Need::Open | Need::Right(_) | Need::All(_) | Need::AnyOf(_) => C::SHARED == Shared::WhoMayAsk,
         Need::Filtered | Need::CheckedAt(_) | Need::OwnToken => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Config entries in both key styles.
 
+mod gates;
 pub(super) mod pages;
 
 use concord_syntax::hcl;

@@ -29,7 +29,7 @@ fn a_bad_entry_is_refused_with_its_place() {
          { kind = \"service-intentions\" name = \"db\" sources = [{ name = \"web\" acton = \"deny\" }] },
          { kind = \"service-intentions\" name = \"db\" sources = [{ name = \"web\" action = \"block\" }] }]}",
         &[
-            "a.hcl:2:11: config_entries.bootstrap[0].Kind: invalid config entry kind: service-intention; use service-intentions, service-defaults, proxy-defaults, mesh",
+            "a.hcl:2:11: config_entries.bootstrap[0].Kind: invalid config entry kind: service-intention; use service-intentions, service-defaults, proxy-defaults, mesh, service-resolver, service-router, service-splitter, jwt-provider, ingress-gateway, terminating-gateway, exported-services",
             "a.hcl:4:78: config_entries.bootstrap[1].sources[0].acton: unknown key \"acton\", did you mean \"action\"?",
             "a.hcl:5:10: config_entries.bootstrap[2].Sources[0].Action: Sources[0].Action must be set to 'allow' or 'deny'",
         ],

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use concord_model::entry::{EntryName, Naming};
 use concord_model::proxy::{Expose, ExposedPath};
 
+use super::gateway_fault::GatewayFault;
 use super::limits::{
     EXPOSED_PATHS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
 };
@@ -56,7 +57,7 @@ pub enum Fault {
         protocol: String,
     },
     /// The maximum version is older than the minimum version.
-    #[error("{max} is below TLSMinVersion {min}")]
+    #[error("{max} is below the minimum version {min}")]
     MaxBelowMin {
         /// The maximum.
         max: &'static str,
@@ -64,7 +65,7 @@ pub enum Fault {
         min: &'static str,
     },
     /// Cipher suites for a TLS version that does not allow to choose them.
-    #[error("are only for TLS 1.2 and before; leave them out, or lower TLSMinVersion")]
+    #[error("are only for TLS 1.2 and before; leave them out, or lower the minimum version")]
     SuitesOfNewTls,
     /// A cipher suite that proxies do not support.
     #[error(
@@ -95,6 +96,26 @@ pub enum Fault {
     /// A wildcard where one service has to be named.
     #[error("must be the name of a service, and not a wildcard")]
     Wildcard,
+    /// Not exactly one of several fields.
+    #[error("must specify exactly one of {fields}; {given} of them are given")]
+    NotOneOf {
+        /// The fields.
+        fields: String,
+        /// How many are given.
+        given: usize,
+    },
+    /// A text that is not base64.
+    #[error("must be valid base64 encoded string, with the standard alphabet and padding")]
+    NoBase64,
+    /// A text that is not the URL of a server.
+    #[error("is invalid; use an absolute URL that begins with https:// or http://")]
+    NoUrl,
+    /// The longest pause is shorter than the first one.
+    #[error("should be greater or equal to BaseInterval; raise it, or leave it out")]
+    MaxPauseBelowBase,
+    /// A wildcard as the name of an entry that is not about services.
+    #[error("must be the name of one entry, and not a wildcard")]
+    WildcardName,
     /// Another name than the only one that this kind allows.
     #[error("{name:?} is invalid; only {only:?} is supported")]
     OtherName {
@@ -184,6 +205,9 @@ pub enum Fault {
     /// An error of a router, splitter or resolver.
     #[error(transparent)]
     Routing(#[from] RoutingFault),
+    /// An error of an entry about gateways, routes or exports.
+    #[error(transparent)]
+    Gateway(#[from] GatewayFault),
     /// The older API with ids supports neither peers nor permissions.
     #[error("cannot be set by legacy intentions; write the service-intentions entry without ids")]
     NotInLegacy,
@@ -204,6 +228,34 @@ impl Faults {
         }
     }
 
+    /// Checks a required text.
+    pub(super) fn text(&mut self, field: impl Into<String>, text: &str, max: usize) {
+        if text.is_empty() {
+            self.push(field, Fault::Required);
+        } else {
+            self.no_longer(field, text, max);
+        }
+    }
+
+    /// Checks that exactly one of several fields of `at` is given.
+    pub(super) fn one_of(&mut self, at: impl Into<String>, fields: &[(&str, bool)]) {
+        let given = fields.iter().filter(|(_, given)| *given).count();
+        if given != 1 {
+            let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+            self.push(at, Fault::NotOneOf { fields: names.join(", "), given });
+        }
+    }
+
+    /// Checks that a text is base64, as Go's decoder understands it: line ends are ignored.
+    pub(super) fn base64(&mut self, field: impl Into<String>, text: &str) {
+        let plain: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+        let digits = plain.strip_suffix(b"==").or_else(|| plain.strip_suffix(b"=")).unwrap_or(&plain);
+        let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        if !plain.len().is_multiple_of(4) || !digits.iter().all(known) {
+            self.push(field, Fault::NoBase64);
+        }
+    }
+
     pub(crate) fn at_most(&mut self, field: impl Into<String>, len: usize, max: usize) {
         if len > max {
             self.push(field, Fault::TooMany { len, max });
@@ -215,7 +267,8 @@ impl Faults {
         match name.kind.naming() {
             Naming::ServiceOrAny => {}
             Naming::Service if name.scope.name.is_any() => self.push("Name", Fault::Wildcard),
-            Naming::Service => {}
+            Naming::Free if name.scope.name.is_any() => self.push("Name", Fault::WildcardName),
+            Naming::Service | Naming::Free => {}
             Naming::Only(only) if name.as_str() != only => {
                 self.push("Name", Fault::OtherName { name: name.as_str().to_owned(), only });
             }

@@ -8,9 +8,17 @@ use std::sync::Arc;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol};
+use concord_model::intention::Destination;
+
+/// Since this rule set, entries must find the entries that they refer to.
+pub const REFERENCE_RULES: u32 = 5;
 
 /// The stored data that the rules read.
 pub trait Lookup {
+    /// The rule set in force.
+    fn rule_set(&self) -> u32;
+    /// A destination whose intentions ask for tokens of this issuer, if there is one.
+    fn asks_for_tokens_of(&self, provider: &str) -> Option<Destination>;
     /// An entry of a kind that is a single row.
     fn entry(&self, name: &EntryName) -> Option<Arc<Entry>>;
     /// The entries that depend on a property of a service.
@@ -47,6 +55,50 @@ pub enum GraphFault {
         "cannot set MutualTLSMode=permissive because AllowEnablingPermissiveMutualTLS=false in the mesh config entry"
     )]
     Permissive,
+    /// A gateway of another kind has the name.
+    #[error(
+        "cannot create a {:?} config entry with name {:?}, a {:?} config entry with that name already exists; \
+         give the gateway another name", .name.kind.as_str(), .name.as_str(), .other.as_str()
+    )]
+    GatewayClash {
+        /// The entry.
+        name: EntryName,
+        /// The kind of the other gateway.
+        other: EntryKind,
+    },
+    /// A service has another protocol than the listener of an ingress gateway that names it.
+    #[error(
+        "service {:?} has protocol {:?}, which does not match defined listener protocol {:?}; change Protocol in its \
+         service-defaults, or in the listener of the ingress-gateway",
+        .service.to_string(), .protocol.as_str(), .expected.as_str()
+    )]
+    OtherListenerProtocol {
+        /// The service.
+        service: ServiceRef,
+        /// Its present or future protocol.
+        protocol: Protocol,
+        /// The listener's protocol.
+        expected: Protocol,
+    },
+    /// An intention names an issuer of tokens without an entry.
+    #[error(
+        "Referenced JWT Provider does not exist. Provider Name: {provider}; write its jwt-provider entry first"
+    )]
+    NoProvider {
+        /// The name of the missing entry.
+        provider: String,
+    },
+    /// Intentions name the issuer of tokens that is to be removed.
+    #[error(
+        "cannot delete jwt provider config entry referenced by an intention. Provider name: {provider}, \
+         intention name: {:?}; take it out of the intention first", .destination.to_string()
+    )]
+    ProviderInUse {
+        /// The entry.
+        provider: String,
+        /// The destination of the intentions.
+        destination: Destination,
+    },
 }
 
 /// The stored entries, with the change applied.
@@ -92,6 +144,11 @@ impl<'a> Proposed<'a> {
             Some(change) if change.name == name => change.to.map(look),
             _ => self.kept.entry(name).map(|entry| look(&entry)),
         }
+    }
+
+    /// Whether these rules are in force.
+    pub(super) fn keeps(&self, rules: u32) -> bool {
+        self.kept.rule_set() >= rules
     }
 
     /// The stored entries.

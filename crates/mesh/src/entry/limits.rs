@@ -17,6 +17,12 @@ pub const PROVIDERS_MAX: usize = 64;
 pub const CLAIMS_MAX: usize = 64;
 /// Steps of the path to a claim: deeper than the nesting of any token.
 pub const CLAIM_DEPTH_MAX: usize = 16;
+/// Bytes of a key set or of certificates in an entry: hundreds of keys, and far below the largest command of the log.
+pub const KEY_SET_BYTES_MAX: usize = 256 * 1024;
+/// Audiences of one issuer of tokens: every token is compared with all of them.
+pub const AUDIENCES_MAX: usize = 256;
+/// Places where a request may carry a token: every request is searched in all of them.
+pub const LOCATIONS_MAX: usize = 64;
 /// Paths that proxies expose: each is a separate listener.
 pub const EXPOSED_PATHS_MAX: usize = 1024;
 /// Metadata pairs (Consul's limit).

@@ -34,13 +34,23 @@ pub(super) fn check(entry: &Record<Mesh>, faults: &mut Faults) {
 }
 
 fn check_tls(at: &str, limits: &TlsLimits, faults: &mut Faults) {
-    let TlsLimits { tls_min_version: min, tls_max_version: max, cipher_suites } = limits;
+    let TlsLimits { tls_min_version, tls_max_version, cipher_suites } = limits;
+    check_versions(at, "TLS", (*tls_min_version, *tls_max_version, cipher_suites), faults);
+}
+
+/// Checks the minimum, the maximum and the cipher suites. The prefix belongs to the names of the versions.
+pub(super) fn check_versions(
+    at: &str,
+    prefix: &str,
+    (min, max, cipher_suites): (TlsVersion, TlsVersion, &[String]),
+    faults: &mut Faults,
+) {
     let stated = |version: TlsVersion| version > TlsVersion::Auto;
-    if stated(*min) && stated(*max) && max < min {
+    if stated(min) && stated(max) && max < min {
         let (max, min) = (max.as_str(), min.as_str());
-        faults.push(format!("{at}.TLSMaxVersion"), Fault::MaxBelowMin { max, min });
+        faults.push(format!("{at}.{prefix}MaxVersion"), Fault::MaxBelowMin { max, min });
     }
-    if !cipher_suites.is_empty() && *min == TlsVersion::Tls13 {
+    if !cipher_suites.is_empty() && min == TlsVersion::Tls13 {
         faults.push(format!("{at}.CipherSuites"), Fault::SuitesOfNewTls);
     }
     faults.at_most(format!("{at}.CipherSuites"), cipher_suites.len(), CIPHER_SUITES.len());

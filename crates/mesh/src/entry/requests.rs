@@ -5,7 +5,7 @@ use concord_model::entry::EntryKind;
 use concord_model::intention::{Destination, SourceIntention};
 
 use super::graph::{GraphFault, Lookup, Proposed};
-use super::protocol;
+use super::{jwt_provider, protocol};
 
 /// Whether permissions are allowed for a destination. Wildcard destinations are not checked.
 pub(super) fn permitted(proposed: Proposed<'_>, destination: &Destination) -> Result<(), GraphFault> {
@@ -20,7 +20,11 @@ pub fn check_source(
     destination: &Destination,
     own: &SourceIntention,
 ) -> Result<(), GraphFault> {
-    if own.decision.is_by_request() { permitted(Proposed::standing(kept), destination) } else { Ok(()) }
+    let standing = Proposed::standing(kept);
+    if own.decision.is_by_request() {
+        permitted(standing, destination)?;
+    }
+    jwt_provider::of_one(standing, own)
 }
 
 /// Whether destinations of intentions with permissions keep an HTTP-like protocol after a change of the defaults.

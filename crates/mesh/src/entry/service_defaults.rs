@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{
-    Entry, MutualTlsMode, OutsideDestination, PassiveHealthCheck, Record, ServiceDefaults, UpstreamDefaults,
-    UpstreamOverride,
+    Entry, MutualTlsMode, OutsideDestination, Record, ServiceDefaults, UpstreamDefaults, UpstreamOverride,
 };
 
+use super::ejection::check_passive;
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::proxy_defaults::may_be;
-use super::requests;
+use super::{ingress_gateway, requests};
 
 /// Overrides of a service's upstreams: one per called service.
 pub const OVERRIDES_MAX: usize = 4096;
@@ -66,29 +66,8 @@ fn check_upstream(at: &str, own: &UpstreamOverride, faults: &mut Faults) {
     if !own.partition.is_default() || !own.namespace.is_default() {
         faults.push(at, Fault::OtherTenancy);
     }
-    let Some(check) = &own.passive_health_check else { return };
-    let at = format!("{at}.PassiveHealthCheck");
-    let PassiveHealthCheck {
-        interval,
-        max_failures: _,
-        enforcing_consecutive_5xx,
-        max_ejection_percent,
-        base_ejection_time,
-    } = check;
-    let percents = [
-        ("EnforcingConsecutive5xx", enforcing_consecutive_5xx),
-        ("MaxEjectionPercent", max_ejection_percent),
-    ];
-    for (name, percent) in percents {
-        if percent.is_some_and(|percent| percent > 100) {
-            faults.push(format!("{at}.{name}"), Fault::NotAPercentage);
-        }
-    }
-    let spans = [("Interval", Some(*interval)), ("BaseEjectionTime", *base_ejection_time)];
-    for (name, span) in spans {
-        if span.is_some_and(|span| span.nanos() < 0) {
-            faults.push(format!("{at}.{name}"), Fault::Negative);
-        }
+    if let Some(check) = &own.passive_health_check {
+        check_passive(&format!("{at}.PassiveHealthCheck"), check, faults);
     }
 }
 
@@ -129,7 +108,8 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
         _ => MutualTlsMode::Unset,
     };
     may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)?;
-    requests::stay(proposed)
+    requests::stay(proposed)?;
+    ingress_gateway::stay(proposed)
 }
 
 pub(super) fn links(_: &Record<ServiceDefaults>) -> Vec<ServiceRef> {

@@ -15,7 +15,7 @@ use super::limits::{
     CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX,
     TEXT_BYTES_MAX,
 };
-use super::requests;
+use super::{jwt_provider, requests};
 
 /// The methods of requests. Compared exactly, because methods are case-sensitive (RFC 9110 §9.1).
 const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
@@ -57,14 +57,13 @@ pub fn validate_source(
     faults.none_or()
 }
 
-/// Permissions need a protocol with requests.
+/// Permissions need a protocol with requests, and tokens an issuer.
 pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
-    match proposed.to() {
-        Some(Entry::ServiceIntentions(to)) if by_request(to) => {
-            requests::permitted(proposed, &to.destination)
-        }
-        _ => Ok(()),
+    let Some(Entry::ServiceIntentions(to)) = proposed.to() else { return Ok(()) };
+    if by_request(to) {
+        requests::permitted(proposed, &to.destination)?;
     }
+    jwt_provider::of_entry(proposed, to)
 }
 
 pub(super) fn links(entry: &ServiceIntentions) -> Vec<ServiceRef> {

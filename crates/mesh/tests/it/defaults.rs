@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_mesh::entry::{Change, GraphFault, Lookup, check_graph, check_source, links, validate};
+use concord_mesh::entry::{
+    Change, GraphFault, Lookup, REFERENCE_RULES, check_graph, check_source, links, providers_of,
+    providers_of_source, validate,
+};
 use concord_model::entry::*;
 use concord_model::intention::{
     Action, Decision, Destination, HttpPermission, Permission, ServiceIntentions,
@@ -153,8 +156,8 @@ fn all_faults_of_the_proxies_defaults_and_the_mesh_are_told() {
     told(
         &mesh(Mesh { tls: Some(tls), ..Mesh::default() }),
         &[
-            "TLS.Incoming.TLSMaxVersion TLSv1_2 is below TLSMinVersion TLSv1_3",
-            "TLS.Incoming.CipherSuites are only for TLS 1.2 and before; leave them out, or lower TLSMinVersion",
+            "TLS.Incoming.TLSMaxVersion TLSv1_2 is below the minimum version TLSv1_3",
+            "TLS.Incoming.CipherSuites are only for TLS 1.2 and before; leave them out, or lower the minimum version",
             "TLS.Outgoing.CipherSuites[0] \"AES\" is no cipher suite that proxies know; use IANA names, as \
              TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
         ],
@@ -163,32 +166,48 @@ fn all_faults_of_the_proxies_defaults_and_the_mesh_are_told() {
 
 /// The stored entries.
 #[derive(Default)]
-struct Kept(BTreeMap<EntryName, Arc<Entry>>);
+pub(crate) struct Kept(pub(crate) BTreeMap<EntryName, Arc<Entry>>);
 
 impl Kept {
-    fn with(mut self, entry: Entry) -> Self {
+    pub(crate) fn with(mut self, entry: Entry) -> Self {
         self.0.insert(entry.name(), Arc::new(entry));
         self
     }
 
     #[track_caller]
-    fn takes(self, entry: Entry) -> Self {
+    pub(crate) fn takes(self, entry: Entry) -> Self {
         assert_eq!(self.asked(&entry), Ok(()));
         self.with(entry)
     }
 
-    fn asked(&self, entry: &Entry) -> Result<(), GraphFault> {
+    pub(crate) fn asked(&self, entry: &Entry) -> Result<(), GraphFault> {
         check_graph(self, Change { name: &entry.name(), to: Some(entry) })
     }
 
     #[track_caller]
-    fn refuses(&self, entry: &Entry, text: &str) {
+    pub(crate) fn refuses(&self, entry: &Entry, text: &str) {
         let told = self.asked(entry).expect_err("it must be refused").to_string();
         assert!(told.starts_with(text), "{told}");
     }
 }
 
 impl Lookup for Kept {
+    fn rule_set(&self) -> u32 {
+        REFERENCE_RULES
+    }
+
+    fn asks_for_tokens_of(&self, provider: &str) -> Option<Destination> {
+        let intentions = self.0.values().filter_map(|entry| match &**entry {
+            Entry::ServiceIntentions(own) => Some(own),
+            _ => None,
+        });
+        let names = |own: &&ServiceIntentions| {
+            let whole = own.jwt.iter().flat_map(providers_of);
+            whole.chain(own.sources.iter().flat_map(providers_of_source)).any(|named| named == provider)
+        };
+        intentions.into_iter().find(names).map(|own| own.destination.clone())
+    }
+
     fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
         self.0.get(name).cloned()
     }
@@ -208,7 +227,7 @@ fn by_request() -> Decision {
     Decision::Requests(vec![Permission { action: Action::Allow, http: Some(http), jwt: None }])
 }
 
-fn intentions(to: &str, decision: Decision) -> ServiceIntentions {
+pub(crate) fn intentions(to: &str, decision: Decision) -> ServiceIntentions {
     let from = concord_model::intention::Source {
         partition: Default::default(),
         namespace: concord_model::Pattern::Exact(Default::default()),

@@ -5,6 +5,8 @@
 mod decide;
 mod defaults;
 mod explain;
+mod gateways;
+mod kinds;
 mod merge;
 mod oracle;
 mod random;
@@ -12,4 +14,5 @@ mod random_request;
 mod refusals;
 mod request;
 mod request_oracle;
+mod tokens;
 mod validate;

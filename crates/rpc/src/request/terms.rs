@@ -17,6 +17,8 @@ pub enum Need {
     Right(Right<'static>),
     /// All of these rights.
     All(Vec<Right<'static>>),
+    /// Any of these rights. A refusal names the last one.
+    AnyOf(Vec<Right<'static>>),
     /// The token itself is the proof: it must be valid.
     OwnToken,
 }

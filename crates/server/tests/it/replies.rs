@@ -76,7 +76,7 @@ fn declares_as_written(read: &Read) {
     let right = match read.request.need() {
         Need::Open => whole && rows,
         Need::Filtered | Need::OwnToken => whole,
-        Need::CheckedAt(_) | Need::Right(_) | Need::All(_) => !whole,
+        Need::CheckedAt(_) | Need::Right(_) | Need::All(_) | Need::AnyOf(_) => !whole,
     };
     assert!(right, "{:?} needs {:?}", read.request, read.request.need());
 }

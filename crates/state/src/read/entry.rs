@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_mesh::entry::Lookup;
+use concord_mesh::entry::{Lookup, providers_of, providers_of_source};
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Uuid};
 
+use crate::apply::cluster::rule_set;
 use crate::key::part::{Local, Shown};
 use crate::keys;
 use crate::read::Reader;
@@ -139,6 +140,14 @@ impl Reader {
 }
 
 impl Lookup for View {
+    fn rule_set(&self) -> u32 {
+        rule_set(&self.tables)
+    }
+
+    fn asks_for_tokens_of(&self, provider: &str) -> Option<Destination> {
+        self.tables.asks_for_tokens_of(provider)
+    }
+
     fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
         Lookup::entry(&*self.tables, name)
     }
@@ -153,6 +162,20 @@ impl Lookup for View {
 }
 
 impl Lookup for Tables {
+    fn rule_set(&self) -> u32 {
+        rule_set(self)
+    }
+
+    /// Looks through all intentions: issuers are few, and seldom removed.
+    fn asks_for_tokens_of(&self, provider: &str) -> Option<Destination> {
+        let heads = self.entries.scan(&keys::entries::of_kind(EntryKind::ServiceIntentions));
+        let heads = heads.filter_map(|(_, row)| row.intentions());
+        heads
+            .map(|head| &**head)
+            .find(|head| names(self, head, provider))
+            .map(|head| head.destination.clone())
+    }
+
     fn entry(&self, name: &EntryName) -> Option<Arc<Entry>> {
         match &**self.entries.get(&keys::entries::row(name))? {
             EntryRow::Whole(entry) => Some(Arc::clone(entry)),
@@ -171,6 +194,14 @@ impl Lookup for Tables {
         let of_kind = self.entry_links.iter().filter(|(_, link)| link.from.kind == kind);
         of_kind.map(|(_, link)| link.to.clone()).collect()
     }
+}
+
+/// Whether intentions of a destination ask for tokens of an issuer.
+fn names(tables: &Tables, head: &IntentionHead, provider: &str) -> bool {
+    let whole = head.jwt.iter().flat_map(providers_of).any(|own| own == provider);
+    let sources = || tables.intentions.scan(&keys::intentions::of(&head.destination));
+    let by_request = || sources().any(|(_, own)| providers_of_source(own).any(|own| own == provider));
+    whole || (head.by_request > 0 && by_request())
 }
 
 /// The forms in which a source that covers a service can be written, the most specific first.

@@ -328,7 +328,71 @@ fn entry_sample(kind: EntryKind) -> Entry {
         EntryKind::ServiceSplitter => {
             Entry::ServiceSplitter(Record { scope: scope("web"), said: splitter(), meta, stamp })
         }
+        EntryKind::IngressGateway => {
+            Entry::IngressGateway(Record { scope: scope("edge"), said: said(ingress_gateway()), meta, stamp })
+        }
+        EntryKind::TerminatingGateway => Entry::TerminatingGateway(Record {
+            scope: scope("exit"),
+            said: said(terminating_gateway()),
+            meta,
+            stamp,
+        }),
+        EntryKind::ExportedServices => Entry::ExportedServices(Record {
+            scope: scope("default"),
+            said: said(exported_services()),
+            meta,
+            stamp,
+        }),
+        EntryKind::JwtProvider => {
+            Entry::JwtProvider(Record { scope: scope("okta"), said: said(jwt_provider()), meta, stamp })
+        }
     }
+}
+
+/// The settings of a kind, as the log writes them.
+fn said<T: serde::de::DeserializeOwned>(written: serde_json::Value) -> T {
+    serde_json::from_value(written).unwrap()
+}
+
+fn ingress_gateway() -> serde_json::Value {
+    serde_json::json!({
+        "tls": { "enabled": true, "sds": { "cluster_name": "sds", "cert_resource": "edge" } },
+        "listeners": [{
+            "port": 8080,
+            "protocol": "http",
+            "services": [{
+                "name": "*",
+                "request_headers": { "add": { "a": "b" }, "remove": ["e"] },
+                "max_connections": 6,
+                "passive_health_check": { "interval": 1, "max_failures": 2 },
+            }],
+        }],
+        "defaults": { "max_connections": 9 },
+    })
+}
+
+fn terminating_gateway() -> serde_json::Value {
+    serde_json::json!({ "services": [{ "name": "db", "ca_file": "/ca", "sni": "db.example.com" }, { "name": "*" }] })
+}
+
+fn exported_services() -> serde_json::Value {
+    serde_json::json!({ "services": [{ "name": "web", "consumers": [{ "peer": "east" }] }] })
+}
+
+fn jwt_provider() -> serde_json::Value {
+    serde_json::json!({
+        "json_web_key_set": { "remote": {
+            "uri": "https://issuer.example.com/keys",
+            "cache_duration": 6,
+            "jwks_cluster": { "discovery_type": "STATIC", "tls_certificates": { "trusted_ca": { "filename": "/ca" } } },
+        } },
+        "issuer": "issuer",
+        "audiences": ["shop"],
+        "locations": [{ "header": { "name": "x-token", "value_prefix": "Token ", "forward": true } }],
+        "forwarding": { "header_name": "x-payload", "pad_forward_payload_header": true },
+        "clock_skew_seconds": 11,
+        "cache_config": { "size": 12 },
+    })
 }
 
 fn service_defaults() -> ServiceDefaults {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use concord_model::Stamp;
 use concord_model::entry::*;
 use concord_model::intention::{
-    Action, Decision, HttpPermission, Permission, ServiceIntentions, SourceIntention,
+    Action, Decision, HttpPermission, JwtProviderRequirement, JwtRequirement, Permission, ServiceIntentions,
+    SourceIntention,
 };
 use concord_state::command::{
     DeleteEntry, DeleteIntention, EditIntention, SetEntry, SetRuleSet, UpsertIntention,
@@ -141,4 +142,51 @@ fn an_entry_that_says_the_same_is_not_written_again() {
     assert!(!read.touched_by(&applied.changes), "intentions are no news to who reads defaults");
     let applied = log.changed(defaults("db", Protocol::Http));
     assert!(read.touched_by(&applied.changes));
+}
+
+/// An issuer of tokens.
+fn issuer(name: &str) -> SetEntry {
+    let scope = EntryName::parse(EntryKind::JwtProvider, name).unwrap().scope;
+    let own = Record { scope, said: JwtProvider::default(), meta: BTreeMap::new(), stamp: Stamp::default() };
+    SetEntry { entry: Entry::JwtProvider(own), cas: None }
+}
+
+fn with_token(from: &str, provider: &str) -> SourceIntention {
+    let provider = JwtProviderRequirement { name: provider.to_owned(), verify_claims: Vec::new() };
+    let jwt = Some(JwtRequirement { providers: vec![provider] });
+    let permission = Permission { action: Action::Allow, http: None, jwt };
+    SourceIntention { decision: Decision::Requests(vec![permission]), ..intention(from, Action::Allow) }
+}
+
+#[test]
+fn n_190_tokens_need_an_issuer_however_they_come() {
+    let missing = "Referenced JWT Provider does not exist. Provider Name: okta";
+    let kept = "cannot delete jwt provider config entry referenced by an intention. Provider name: okta";
+    let mut log = current();
+    log.changed(defaults("web", Protocol::Http));
+    let one = || UpsertIntention { destination: destination("web"), intention: with_token("cache", "okta") };
+    assert!(told(&mut log, one()).starts_with(missing));
+    assert!(told(&mut log, whole("web", vec![with_token("cache", "okta")])).starts_with(missing));
+    let (remove, put) = (None, Some(with_token("cache", "okta")));
+    let edit = EditIntention { destination: destination("web"), cas: 0, remove, put };
+    assert!(told(&mut log, edit).starts_with(missing));
+
+    log.changed(issuer("okta"));
+    log.changed(issuer("other"));
+    log.changed(one());
+    assert!(told(&mut log, removal(EntryKind::JwtProvider, "okta")).starts_with(kept));
+    log.changed(removal(EntryKind::JwtProvider, "other"));
+    log.changed(DeleteIntention { destination: destination("web"), source: source("cache") });
+    log.changed(removal(EntryKind::JwtProvider, "okta"));
+}
+
+#[test]
+fn the_rule_set_before_asks_for_no_issuer() {
+    let mut log = Log::new();
+    log.changed(SetRuleSet { rule_set: 4 });
+    log.changed(defaults("web", Protocol::Http));
+    log.changed(UpsertIntention { destination: destination("web"), intention: with_token("cache", "okta") });
+    log.changed(SetRuleSet { rule_set: 5 });
+    let next = UpsertIntention { destination: destination("web"), intention: with_token("api", "okta") };
+    assert!(told(&mut log, next).starts_with("Referenced JWT Provider does not exist"));
 }

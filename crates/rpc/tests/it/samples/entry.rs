@@ -1,5 +1,7 @@
 //! Configuration entries: one of each kind, and lists in which every word stands somewhere.
 
+mod gates;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -58,13 +60,23 @@ fn entry(kind: EntryKind, number: usize) -> Entry {
         EntryKind::ServiceResolver => Entry::ServiceResolver(record(kind, resolver(number))),
         EntryKind::ServiceRouter => Entry::ServiceRouter(record(kind, router(number))),
         EntryKind::ServiceSplitter => Entry::ServiceSplitter(record(kind, splitter(number))),
+        EntryKind::IngressGateway => {
+            Entry::IngressGateway(record(kind, gates::said(gates::ingress_gateway(number))))
+        }
+        EntryKind::TerminatingGateway => {
+            Entry::TerminatingGateway(record(kind, gates::said(gates::terminating_gateway())))
+        }
+        EntryKind::ExportedServices => {
+            Entry::ExportedServices(record(kind, gates::said(gates::exported_services())))
+        }
+        EntryKind::JwtProvider => Entry::JwtProvider(record(kind, gates::said(gates::jwt_provider(number)))),
     }
 }
 
 fn record<T>(kind: EntryKind, said: T) -> Record<T> {
     let text = match kind.naming() {
         Naming::Only(text) => text,
-        Naming::Service | Naming::ServiceOrAny => "web",
+        Naming::Service | Naming::ServiceOrAny | Naming::Free => "web",
     };
     let mut scope = EntryName::parse(kind, text).unwrap().scope;
     (scope.partition, scope.namespace) = (name("part"), Pattern::Exact(name("space")));

@@ -21,7 +21,7 @@ use concord_rpc::request::{
     ApplyEntry, CreateIntention, DeleteEntry, ListIntentions, PlainIntention, PolicyChoice, ReadPolicy,
     ReadToken, Register, SetPolicy, SetToken,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::oracle::{Needs, Right, Rules};
 use crate::ca::{identity, key};
@@ -85,7 +85,7 @@ pub(crate) const INTENTIONS: [(&str, &str); 8] = [
 pub(crate) const BY_ID: (&str, &str) = ("db", "web-admin");
 
 /// Entries but intentions: kind and name.
-pub(crate) const ENTRIES: [(EntryKind, &str); 8] = [
+pub(crate) const ENTRIES: [(EntryKind, &str); 12] = [
     (EntryKind::ServiceDefaults, "api"),
     (EntryKind::ServiceDefaults, "db"),
     (EntryKind::ServiceDefaults, "web"),
@@ -94,6 +94,10 @@ pub(crate) const ENTRIES: [(EntryKind, &str); 8] = [
     (EntryKind::ServiceResolver, "web"),
     (EntryKind::ServiceRouter, "api"),
     (EntryKind::ServiceSplitter, "api"),
+    (EntryKind::JwtProvider, "okta"),
+    (EntryKind::IngressGateway, "web-proxy"),
+    (EntryKind::TerminatingGateway, "db"),
+    (EntryKind::ExportedServices, "default"),
 ];
 
 /// Accessor of a token that is there to be changed and removed.
@@ -368,12 +372,25 @@ pub(crate) fn plain_entry(kind: EntryKind, name: &str) -> Entry {
                 concord_model::entry::Mesh { transparent_proxy, ..Default::default() },
             ))
         }
+        EntryKind::IngressGateway => Entry::IngressGateway(record(kind, name, Default::default())),
+        EntryKind::TerminatingGateway => Entry::TerminatingGateway(record(kind, name, Default::default())),
+        EntryKind::ExportedServices => Entry::ExportedServices(record(kind, name, Default::default())),
+        EntryKind::JwtProvider => Entry::JwtProvider(record(
+            kind,
+            name,
+            settings(json!({ "json_web_key_set": { "local": { "jwks": "e30=" } } })),
+        )),
     }
 }
 
 /// All requests stay at the service.
 fn whole_split() -> ServiceSplitter {
     ServiceSplitter { splits: vec![Split { weight: Weight::WHOLE, ..Split::default() }] }
+}
+
+/// The settings of a kind, as the log writes them.
+fn settings<T: serde::de::DeserializeOwned>(written: Value) -> T {
+    serde_json::from_value(written).unwrap()
 }
 
 fn intention_source(text: &str) -> Source {

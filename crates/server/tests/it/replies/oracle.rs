@@ -6,6 +6,9 @@ pub(crate) type Right = (&'static str, &'static str, &'static str);
 /// What opens something: all the rights of one of these.
 pub(crate) type Needs = Vec<Vec<Right>>;
 
+/// The name in a right to at least one name.
+pub(crate) const ANY: &str = "(any)";
+
 /// One rule of a policy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
@@ -82,6 +85,9 @@ impl Rules {
             let every =
                 self.0.iter().any(|rule| rule.scope == Scope::Prefix("") && rule.says(resource).is_some());
             return if level == "read" { said().any(enough) } else { every && said().all(enough) };
+        }
+        if name == ANY {
+            return said().any(enough);
         }
         // Who runs the servers configures the mesh, unless a rule says who does.
         if resource == "mesh" && said().next().is_none() {

@@ -11,7 +11,7 @@ use super::filled::{
     BY_ID, CHECKS, ENTRIES, Filled, INSTANCES, INTENTIONS, Instance, NODES, entry_mark, needs_of_check,
     needs_of_intention,
 };
-use super::oracle::{Needs, Right};
+use super::oracle::{ANY, Needs, Right};
 use crate::intention::{from, to};
 use crate::world::{name, target};
 
@@ -275,8 +275,12 @@ fn needs_of_entry(kind: EntryKind, name: &'static str) -> Needs {
         EntryKind::ServiceDefaults
         | EntryKind::ServiceResolver
         | EntryKind::ServiceRouter
-        | EntryKind::ServiceSplitter => only(("service", name, "read")),
+        | EntryKind::ServiceSplitter
+        | EntryKind::IngressGateway
+        | EntryKind::TerminatingGateway => only(("service", name, "read")),
+        EntryKind::ExportedServices => only(("mesh", "", "read")),
         EntryKind::ProxyDefaults | EntryKind::Mesh => open(),
+        EntryKind::JwtProvider => vec![vec![("mesh", "", "read")], vec![("service", ANY, "write")]],
     }
 }
 

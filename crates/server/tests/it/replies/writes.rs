@@ -139,7 +139,12 @@ fn of_entries() -> Vec<Write> {
             | EntryKind::ServiceResolver
             | EntryKind::ServiceRouter
             | EntryKind::ServiceSplitter => service_write(name),
-            EntryKind::ProxyDefaults | EntryKind::Mesh => ("mesh", "", "write"),
+            EntryKind::ProxyDefaults
+            | EntryKind::Mesh
+            | EntryKind::JwtProvider
+            | EntryKind::IngressGateway
+            | EntryKind::TerminatingGateway
+            | EntryKind::ExportedServices => ("mesh", "", "write"),
         };
         both(plain_entry(kind, name), right);
     }
