@@ -37,7 +37,7 @@ use crate::chance::Chance;
 use crate::http::Http;
 
 use self::about::{About, parts};
-use self::area::Area;
+pub use self::area::Area;
 pub use self::report::Report;
 use self::request::Request;
 use self::side::{Ids, Side};
@@ -64,6 +64,8 @@ pub struct Differ {
     pub seeds: u64,
     /// Number of requests to each agent for each seed.
     pub requests: usize,
+    /// Only requests about this area. `None` means all areas.
+    pub only: Option<Area>,
     /// File which lists every request with all its differences, known or not.
     pub list: Option<PathBuf>,
 }
@@ -97,9 +99,10 @@ impl Differ {
             let mut ids = Ids::default();
             let mut about = About::default();
             let mut course = chance.fork();
-            let area = Area::any(&mut course);
+            let area = self.only.unwrap_or_else(|| Area::any(&mut course));
+            let draw = if self.only.is_some() { area::any } else { area::mostly };
             for _ in 0..EPISODE.min(self.requests - sent) {
-                let request = area::any(area, &mut course, self.token.is_some());
+                let request = draw(area, &mut course, self.token.is_some());
                 sent += 1;
                 let diverged = exchange(ours, theirs, &request, &mut ids, report)?;
                 if diverged || about.moved(&request) {
@@ -137,7 +140,7 @@ fn exchange(
 }
 
 /// Parses the arguments of the program: `--ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N]
-/// [--list FILE]`. Without a token both agents must run without ACLs.
+/// [--only AREA] [--list FILE]`. Without a token both agents must run without ACLs.
 ///
 /// # Errors
 ///
@@ -146,7 +149,7 @@ pub fn parse(args: &[String]) -> Result<Differ, String> {
     let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for pair in args.chunks(2) {
         let [name, value] = pair else { return Err(format!("{} needs a value", pair.concat())) };
-        if !["--ours", "--theirs", "--token", "--seed", "--seeds", "--requests", "--list"]
+        if !["--ours", "--theirs", "--token", "--seed", "--seeds", "--requests", "--only", "--list"]
             .contains(&name.as_str())
         {
             return Err(format!("unknown: {name}"));
@@ -168,6 +171,12 @@ pub fn parse(args: &[String]) -> Result<Differ, String> {
         token: given.get("--token").map(|token| (*token).to_owned()),
         seed: number("--seed", SEED)?,
         seeds: number("--seeds", 1)?,
+        only: match given.get("--only") {
+            None => None,
+            Some(name) => {
+                Some(Area::parse(name).ok_or_else(|| format!("--only {name}: there is no such area"))?)
+            }
+        },
         list: given.get("--list").map(PathBuf::from),
         requests: usize::try_from(number("--requests", REQUESTS)?).map_err(|error| error.to_string())?,
     })

@@ -1,4 +1,4 @@
-//! `concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--list FILE]`: sends
+//! `concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--only AREA] [--list FILE]`: sends
 //! generated requests to two fresh agents and prints how their answers differ. Exits with 1 at unknown differences.
 
 #![forbid(unsafe_code)]
@@ -11,7 +11,7 @@
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--list FILE]\n\
+const USAGE: &str = "usage: concord-differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--seeds N] [--requests N] [--only AREA] [--list FILE]\n\
     Both agents must be fresh and alike; everything that is registered with them is removed.\n\
     Without a token both must be without ACLs. The list holds every request with its differences, one JSON object a line.";
 

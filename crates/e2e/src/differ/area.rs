@@ -6,12 +6,18 @@ use crate::chance::Chance;
 
 /// The subject of most requests of an episode, so that they affect each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Area {
+pub enum Area {
+    /// The agent's services and checks.
     Agent,
+    /// The catalog and health.
     Catalog,
+    /// Intentions, defaults and certificates.
     Mesh,
+    /// Routers, splitters, resolvers, gateways and chains.
     Routing,
+    /// Tokens and policies.
     Acl,
+    /// What no client sends.
     Odd,
 }
 
@@ -34,15 +40,25 @@ const AREAS: [Area; 12] = [
 const FOCUS: u64 = 75;
 
 impl Area {
+    /// Reads the name of an area.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        AREAS.into_iter().find(|area| format!("{area:?}").eq_ignore_ascii_case(name))
+    }
+
     /// A random area.
     pub(super) fn any(chance: &mut Chance) -> Self {
         *chance.one(&AREAS)
     }
 }
 
-/// A random request of an episode about this area. With ACLs on, some requests bear tokens with fewer permissions.
-pub(super) fn any(area: Area, chance: &mut Chance, acl: bool) -> Request {
+/// A random request of an episode, mostly about the episode's area.
+pub(super) fn mostly(area: Area, chance: &mut Chance, acl: bool) -> Request {
     let area = if chance.percent(FOCUS) { area } else { Area::any(chance) };
+    any(area, chance, acl)
+}
+
+/// A random request about this area. With ACLs on, some requests bear tokens with fewer permissions.
+pub(super) fn any(area: Area, chance: &mut Chance, acl: bool) -> Request {
     let drawn = match area {
         Area::Agent => agent::any(chance),
         Area::Catalog => catalog::any(chance),

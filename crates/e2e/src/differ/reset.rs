@@ -88,7 +88,12 @@ pub(super) fn clean(side: &mut Side) -> io::Result<()> {
 fn entries(side: &mut Side) -> io::Result<usize> {
     let mut found = 0;
     for kind in KINDS {
-        for entry in list(side, &format!("/v1/config/{kind}"))? {
+        let path = format!("/v1/config/{kind}");
+        if side.own("GET", &path, None)?.status == 501 {
+            // The agent does not have this kind yet.
+            continue;
+        }
+        for entry in list(side, &path)? {
             // Consul's answers contain no name for the mesh entry.
             let name = escape(entry["Name"].as_str().unwrap_or(kind));
             side.own("DELETE", &format!("/v1/config/{kind}/{name}"), None)?;

@@ -30,6 +30,7 @@ fn run(ours: &Http, theirs: &Http, token: Option<&str>, requests: usize) -> conc
         seed: 1,
         seeds: 1,
         requests,
+        only: None,
         list: None,
     };
     differ.run().expect("both agents answer")
