@@ -10,6 +10,7 @@ use super::agent::NODE_CHECKS;
 use super::names::escape;
 use super::request::Who;
 use super::side::{Side, TOKENS};
+use crate::http::Reply;
 
 /// Time between two checks whether everything is removed.
 const LOOK: Duration = Duration::from_millis(20);
@@ -89,14 +90,15 @@ fn entries(side: &mut Side) -> io::Result<usize> {
     let mut found = 0;
     for kind in KINDS {
         let path = format!("/v1/config/{kind}");
-        if side.own("GET", &path, None)?.status == 501 {
+        let reply = side.own("GET", &path, None)?;
+        if reply.status == 501 {
             // The agent does not have this kind yet.
             continue;
         }
-        for entry in list(side, &path)? {
+        for entry in parsed(&path, &reply)?.as_array().into_iter().flatten() {
             // Consul's answers contain no name for the mesh entry.
             let name = escape(entry["Name"].as_str().unwrap_or(kind));
-            side.own("DELETE", &format!("/v1/config/{kind}/{name}"), None)?;
+            side.own("DELETE", &format!("{path}/{name}"), None)?;
             found += 1;
         }
     }
@@ -105,6 +107,10 @@ fn entries(side: &mut Side) -> io::Result<usize> {
 
 fn read(side: &mut Side, path: &str) -> io::Result<Value> {
     let reply = side.own("GET", path, None)?;
+    parsed(path, &reply)
+}
+
+fn parsed(path: &str, reply: &Reply) -> io::Result<Value> {
     if reply.status != 200 {
         return Err(io::Error::other(format!("GET {path}: {} {}", reply.status, reply.body)));
     }

@@ -522,6 +522,10 @@ fn what_routers_splitters_and_resolvers_may_say_is_accepted() {
             "service-splitter",
             r#""splits": [{"weight": 33.33}, {"weight": 33.33, "service_subset": "a"}, {"weight": 33.34, "service": "b"}]"#,
         ),
+        (
+            "service-splitter",
+            r#""splits": [{"weight": 90, "service": "a"}, {"weight": 10, "service": "a", "request_headers": {"set": {"x": "y"}}}]"#,
+        ),
         ("service-resolver", ""),
         ("service-resolver", r#""redirect": {"datacenter": "dc2"}"#),
         ("service-resolver", r#""redirect": {"service": "a", "peer": "east"}"#),
