@@ -20,6 +20,7 @@ use crate::listing::Listing;
 use crate::load::{StartError, load};
 use crate::local::LocalState;
 use crate::maintenance::Maintainer;
+use crate::merger::Merger;
 use crate::own_tokens::OwnTokens;
 use crate::persist::Registrations;
 use crate::persist::verdicts::Saver;
@@ -140,6 +141,10 @@ impl Agent {
         let synchroniser =
             Synchroniser { site: site.clone(), local: local.clone(), servers: Arc::clone(&servers) };
         agent.scope.spawn("synchronise", synchroniser.run());
+        if agent.config.proxies.use_entries {
+            let merger = Merger::new(site.clone(), local.clone(), Arc::clone(&servers));
+            agent.scope.spawn("merge registrations", merger.run());
+        }
         let checks = Checks { site, local, runners, maker, registry, servers };
         agent.scope.spawn("checks", checks.run());
         Ok(agent)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use concord_ca::seal::Kek;
-use concord_config::section::{AclSection, CheckSection, Definitions, QuerySection, Role};
+use concord_config::section::{AclSection, CheckSection, Definitions, ProxySection, QuerySection, Role};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Locality, Node, NodeScope};
 use concord_model::intention::Action;
@@ -44,6 +44,8 @@ pub struct AgentConfig {
     pub definitions: Definitions,
     /// Settings of all checks.
     pub check_settings: CheckSection,
+    /// Settings of all proxies.
+    pub proxies: ProxySection,
     /// PEM file with the authorities that sign the certificates of check targets. `None`: the system's.
     pub check_authorities: Option<PathBuf>,
     /// Time between full comparisons with the catalog.
@@ -100,6 +102,7 @@ impl AgentConfig {
             sidecar_ports: 21_000..=21_255,
             definitions: Definitions::default(),
             check_settings: CheckSection::default(),
+            proxies: ProxySection::default(),
             check_authorities: None,
             sync_interval: SYNC_INTERVAL,
             queries: QuerySection::default(),

@@ -39,6 +39,7 @@ mod listing;
 mod load;
 mod local;
 mod maintenance;
+mod merger;
 mod own_tokens;
 mod persist;
 mod program;

@@ -46,6 +46,12 @@ pub const CACHE_SWEEP: Duration = Duration::from_secs(60);
 /// How often one read may begin again because the entry it waited for was removed.
 pub const CACHE_READ_ATTEMPTS: usize = 4;
 
+/// Answers about entries that wait to be merged. Watches wait for room, so a few are enough.
+pub const MERGES_QUEUED: usize = 16;
+/// How long a registration of a proxy waits until it is merged with the entries, so that who reads it next sees what it
+/// will be. Servers answer in milliseconds; without an answer the registration stands, and is merged later.
+pub const MERGE_WAIT: Duration = Duration::from_secs(1);
+
 /// Services per agent. Real nodes have a few dozen.
 pub const SERVICES_MAX: usize = 4096;
 /// Checks per agent; each may be a task.

@@ -32,7 +32,7 @@ impl Listing {
         let shown: BTreeMap<_, _> = records
             .iter()
             .filter(sees)
-            .map(|record| (record.id().clone(), self.shown(&record.registration.service)))
+            .map(|record| (record.id().clone(), self.shown(&record.service())))
             .collect();
         Listed { filtered: shown.len() < records.len(), value: shown }
     }
@@ -89,7 +89,7 @@ impl Listing {
         };
         let service = &record.registration.service;
         caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Read))?;
-        Ok(self.shown(service).hashed())
+        Ok(self.shown(&record.service()).hashed())
     }
 
     fn shown(&self, service: &ServiceInstance) -> AgentService {

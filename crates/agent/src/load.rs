@@ -48,7 +48,8 @@ pub(crate) fn load(
     world: &World,
 ) -> Result<Local, StartError> {
     let now = world.clock.now();
-    let mut local = Local::new(config.check_settings, config.sidecar_ports.clone());
+    let empty = Local::new(config.check_settings, config.sidecar_ports.clone());
+    let mut local = if config.proxies.use_entries { empty.merging() } else { empty };
     registrations.recover()?;
     let found = registrations.load()?;
     for missing in &found.missing {

@@ -33,7 +33,7 @@ use self::gone::Gone;
 use self::index::Index;
 pub(crate) use self::mark::{Mark, Source};
 use self::records::Records;
-pub(crate) use self::service::ServiceRecord;
+pub(crate) use self::service::{ServiceRecord, Settled};
 pub(crate) use self::state::{LocalState, LocalView};
 
 /// How this agent runs a check; it decides which task the check needs.
@@ -96,6 +96,10 @@ pub(crate) struct Local {
     rerun: BTreeSet<CheckId>,
     /// Checks whose stored verdict differs from the last report.
     unsaved: BTreeSet<CheckId>,
+    /// Whether proxies get the settings of configuration entries.
+    use_entries: bool,
+    /// Services whose question about entries may have changed.
+    unmerged: BTreeSet<InstanceId>,
     /// Counts the changes of all records.
     revision: u64,
 }
@@ -115,8 +119,15 @@ impl Local {
             node_verdict: None,
             rerun: BTreeSet::new(),
             unsaved: BTreeSet::new(),
+            use_entries: false,
+            unmerged: BTreeSet::new(),
             revision: 0,
         }
+    }
+
+    /// The same, where proxies get the settings of configuration entries: each waits for what they say.
+    pub(crate) fn merging(self) -> Self {
+        Self { use_entries: true, ..self }
     }
 
     /// Applies a change.
@@ -178,7 +189,8 @@ impl Local {
         }
         self.services_gone.remove(&id);
         let checks = registration.checks.clone();
-        let record = ServiceRecord::new(registration, source, version, self.services.get(&id));
+        let last = self.services.get(&id);
+        let record = ServiceRecord::new(registration, source, version, self.use_entries, last);
         let registration = Arc::clone(&record.registration);
         self.put_service(record);
         for check in others {
@@ -339,6 +351,24 @@ impl Local {
             (now - since >= after).then(|| record.spec.service_id.clone())?
         });
         overdue.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The services that were added, replaced or removed since the last call.
+    pub(crate) fn take_unmerged(&mut self) -> BTreeSet<InstanceId> {
+        std::mem::take(&mut self.unmerged)
+    }
+
+    /// Lets every proxy ask about entries again, because it may have another token.
+    pub(crate) fn ask_again(&mut self) {
+        self.unmerged = self.services.keys().cloned().collect();
+    }
+
+    /// Gives a proxy what the entries say.
+    pub(crate) fn settle(&mut self, id: &InstanceId, settled: &Settled) {
+        let version = self.revision + 1;
+        if self.edit_service(id, |record| record.settle(settled, version)) == Some(true) {
+            self.bump();
+        }
     }
 
     /// The number of changes of all records so far.

@@ -10,7 +10,7 @@ use concord_model::{CheckId, InstanceId, NodeName};
 use concord_rpc::{Caller, RpcError};
 
 use crate::checks::refused_program;
-use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX};
+use crate::limits::{CHECK_NAME_BYTES_MAX, CHECK_NOTES_BYTES_MAX, MERGE_WAIT};
 use crate::load::localise;
 use crate::local::{Change, CheckRecord, Local, LocalState, Report, Source};
 use crate::registry::Registry;
@@ -38,6 +38,9 @@ impl Registrar {
         let (caller, node, own) =
             (caller.clone(), self.site.config.node.clone(), self.site.own_token(caller));
         let checks = self.site.config.check_settings;
+        let sidecar = registration.sidecar.iter().map(|sidecar| sidecar.service());
+        let all = std::iter::once(&registration.service).chain(sidecar);
+        let ids: Vec<InstanceId> = all.map(|service| service.service.id.clone()).collect();
         let plan = move |local: &Local| {
             may_replace(&caller, local, &registration.service)?;
             if let Some(sidecar) = &registration.sidecar {
@@ -58,7 +61,27 @@ impl Registrar {
             };
             Ok(std::iter::once(service).chain(sidecar).map(change).collect())
         };
-        self.registry.change(plan).await
+        self.registry.change(plan).await?;
+        self.await_entries(&ids).await;
+        Ok(())
+    }
+
+    /// Waits until these services are merged with the configuration entries, or for as long as a registration may take.
+    async fn await_entries(&self, ids: &[InstanceId]) {
+        let until = self.site.world.clock.now() + MERGE_WAIT;
+        let mut changes = self.local.changes();
+        loop {
+            changes.mark_unchanged();
+            if !ids.iter().any(|id| self.local.is_awaiting_entries(id)) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = self.site.scope.cancelled() => return,
+                _ = changes.changed() => {}
+                () = self.site.world.clock.sleep_until(until) => return,
+            }
+        }
     }
 
     /// Removes a service with its checks and its sidecar. Needs `service:write`.

@@ -13,6 +13,7 @@ use concord_rpc::request::{Deregister, NodeDump, Register};
 use concord_rpc::{Consistency, Head, RpcError, ServerApi, ServerApiExt};
 use concord_runtime::Backoff;
 
+pub(crate) use self::diff::service_token;
 use self::diff::{Covers, Outcome, Step};
 use crate::limits::{DEV_JITTER_MAX, SYNC_RETRY_MAX, SYNC_RETRY_MIN};
 use crate::local::{Local, LocalState};
@@ -98,7 +99,7 @@ impl Synchroniser {
             consistency: Consistency::Default,
             ..Head::default()
         };
-        let answer = self.servers.call(head, NodeDump { node: config.node.clone() }).await?;
+        let answer = self.servers.call(head, NodeDump::of(config.node.clone())).await?;
         self.local.edit(|local| {
             diff::recall(local, answer.value.as_ref(), self.site.world.clock.now());
             diff::compare(local, &config.node_record(), answer.value.as_ref());

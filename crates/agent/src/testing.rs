@@ -10,8 +10,10 @@ use concord_acl::{Labelled, Level, Right};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
 use concord_config::section::AclSection;
+use concord_mesh::defaults::gather;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{Check, Node, NodeScope, Registered, Registration, ServiceInstance};
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::token::{ANONYMOUS_ACCESSOR, AclPolicy};
 use concord_model::{
@@ -42,6 +44,7 @@ pub(crate) struct Catalog {
     pub(crate) tokens: BTreeMap<String, ResolvedToken>,
     pub(crate) instances: Vec<InstanceHealth>,
     pub(crate) intentions: Vec<ServiceIntentions>,
+    pub(crate) entries: BTreeMap<EntryName, Arc<Entry>>,
     pub(crate) node: Option<Node>,
     pub(crate) services: BTreeMap<InstanceId, ServiceInstance>,
     pub(crate) checks: BTreeMap<concord_model::CheckId, Check>,
@@ -210,6 +213,10 @@ impl Servers {
                 let seen: Vec<_> = of_it.into_iter().filter(|one| oracle_sees(&caller, one)).collect();
                 filtered = seen.len() < count;
                 AnyReply::ServiceHealth(seen)
+            }
+            AnyRequest::ReadDefaults(wanted) => {
+                let found = |name: &EntryName| self.look(|catalog| catalog.entries.get(name).cloned());
+                AnyReply::ReadDefaults(gather(&wanted.question, found))
             }
             AnyRequest::NodeDump(_) => AnyReply::NodeDump(self.look(|catalog| {
                 Some(NodeRecords {

@@ -67,8 +67,8 @@ macro_rules! kinds {
 
 kinds! {
     ServiceIntentions => ServiceIntentionsEntry, heeded: true;
-    ServiceDefaults => Spelled<ServiceDefaults>, heeded: false;
-    ProxyDefaults => Spelled<ProxyDefaults>, heeded: false;
+    ServiceDefaults => Spelled<ServiceDefaults>, heeded: true;
+    ProxyDefaults => Spelled<ProxyDefaults>, heeded: true;
     Mesh => Spelled<Mesh>, heeded: false;
     ServiceResolver => Spelled<ServiceResolver>, heeded: false;
     ServiceRouter => Spelled<ServiceRouter>, heeded: false;

@@ -162,7 +162,6 @@ pub const ABSENT: &[Absent] = &[
     // The mesh.
     idle("connect.enable_mesh_gateway_wan_federation", ONE_DATACENTER),
     accept("connect.test_ca_leaf_root_change_spread"),
-    idle("enable_central_service_config", "defaults of services and proxies are not available yet"),
     idle("peering", "peering is not available yet"),
     idle("xds", NO_ENVOY),
     idle("locality", NOT_YET),

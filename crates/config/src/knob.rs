@@ -12,8 +12,8 @@ use concord_syntax::duration;
 
 use crate::section::{
     AclSection, Archives, CLUSTER_ID, CheckSection, Config, ConnectSection, FilterSection, HttpSection,
-    LOG_ROTATE_AFTER, LogSection, QuerySection, RaftSection, SealingSection, TlsFile, TokensSection,
-    UnixSocketSection,
+    LOG_ROTATE_AFTER, LogSection, ProxySection, QuerySection, RaftSection, SealingSection, TlsFile,
+    TokensSection, UnixSocketSection,
 };
 use crate::shown::{Shown, content_of};
 
@@ -244,6 +244,7 @@ const PARTS: &[&[Knob]] = &[
     FilterSection::KNOBS,
     HttpSection::KNOBS,
     LogSection::KNOBS,
+    ProxySection::KNOBS,
     QuerySection::KNOBS,
     RaftSection::KNOBS,
     SealingSection::KNOBS,

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::block::{Written, keys};
 use crate::section::{
-    AclKeys, CheckKeys, ConnectKeys, FilterKeys, HttpKeys, LogKeys, QueryKeys, RaftKeys, SealingKeys,
-    TokenKeys, UnixSocketKeys,
+    AclKeys, CheckKeys, ConnectKeys, FilterKeys, HttpKeys, LogKeys, ProxyKeys, QueryKeys, RaftKeys,
+    SealingKeys, TokenKeys, UnixSocketKeys,
 };
 
 keys! {
@@ -21,6 +21,7 @@ keys! {
     struct Raw {
         ..checks: CheckKeys,
         ..log: LogKeys,
+        ..proxies: ProxyKeys,
         ..queries: QueryKeys,
         ..raft: RaftKeys,
         datacenter: Option<String>,

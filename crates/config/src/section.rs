@@ -92,6 +92,8 @@ pub struct AgentSection {
     pub serf_lan: Port,
     /// Checks.
     pub checks: CheckSection,
+    /// Proxies registered here.
+    pub proxies: ProxySection,
     /// Ports for sidecars without a port of their own. `None`: no ports are assigned.
     pub sidecar_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.
@@ -123,6 +125,21 @@ section! {
 impl Default for CheckSection {
     fn default() -> Self {
         Self::plain(&CheckKeys::default())
+    }
+}
+
+section! {
+    /// Proxies registered here.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct ProxySection, keys ProxyKeys, at agent.proxies, "";
+
+    /// Whether proxies get the settings of configuration entries.
+    use_entries: bool = enable_central_service_config, "true";
+}
+
+impl Default for ProxySection {
+    fn default() -> Self {
+        Self::plain(&ProxyKeys::default())
     }
 }
 

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right, Scalar};
+use concord_mesh::defaults::Central;
 use concord_mesh::explain::Explanation;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::catalog::{Check, Node};
@@ -39,7 +40,7 @@ pub use self::catalog::{
     NodeDump, NodeRecords, Register, ServiceInstances,
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
-pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
+pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry};
 pub use self::health::{
     CheckState, ChecksInState, InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth,
 };
@@ -167,6 +168,7 @@ requests! {
     UpdateIntention -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
     DeleteIntentionById -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
     ReadEntry -> Option<Arc<Entry>>, READ, |r| entry(&r.name, Level::Read);
+    ReadDefaults -> Central, READ, |r| Need::Right(read_service(r.question.service.name.as_str()));
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
     ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);

@@ -6,6 +6,7 @@ mod catalog;
 mod certificate;
 pub(crate) mod entry;
 mod intention;
+mod merging;
 mod status;
 
 use std::sync::Arc;
@@ -84,6 +85,7 @@ impl ServerApi for LocalApi {
                 write UpdateIntention => intention::by_id::update_intention;
                 write DeleteIntentionById => intention::by_id::delete_intention_by_id;
                 read ReadEntry => entry::read_entry;
+                read ReadDefaults => merging::read_defaults;
                 read ListEntries => entry::list_entries;
                 write ApplyEntry => entry::apply_entry;
                 write DeleteEntry => entry::delete_entry;

@@ -4,6 +4,7 @@ mod authority;
 mod cost;
 mod durability;
 mod isolation;
+mod merging;
 mod pace;
 mod proxies;
 mod registrations;

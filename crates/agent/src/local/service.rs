@@ -1,9 +1,12 @@
 //! One registered service.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use concord_model::catalog::{ServiceAddress, ServiceInstance};
+use concord_mesh::defaults::{self, Central, Question};
+use concord_model::catalog::{NodeScope, ServiceAddress, ServiceInstance};
+use concord_model::proxy::ProxyConfig;
 use concord_model::registration::LocalService;
 use concord_model::{CheckId, InstanceId};
 
@@ -22,15 +25,41 @@ pub(crate) struct ServiceRecord {
     pub(crate) version: u64,
     /// The tags of its definition. The catalog may have replaced them.
     defined_tags: Vec<String>,
+    /// What the entries say, if they concern it.
+    entries: Entries,
+    /// Its settings as a proxy, merged with the entries.
+    merged: Option<Arc<ProxyConfig>>,
+}
+
+/// Whether it is known what the entries say.
+#[derive(Clone, Debug)]
+enum Entries {
+    /// None concerns the service.
+    None,
+    /// Not yet.
+    Awaited,
+    /// It is known.
+    Said(Settled),
+}
+
+/// What the entries say about a proxy.
+#[derive(Clone, Debug)]
+pub(crate) enum Settled {
+    /// This.
+    By(Arc<Central>),
+    /// It may not read them, so its registration stands alone.
+    Alone,
 }
 
 impl ServiceRecord {
-    /// Builds the record that replaces `last`. If a reload finds the same definition in a file, the tags that were
+    /// Builds the record that replaces `last`. With `use_entries`, a proxy waits for what the entries say, unless `last`
+    /// asked the same. If a reload finds the same definition in a file, the tags that were
     /// set through the catalog in the meantime stay.
     pub(super) fn new(
         mut registration: LocalService,
         source: Source,
         version: u64,
+        use_entries: bool,
         last: Option<&Self>,
     ) -> Self {
         tag_addresses(&mut registration.service);
@@ -45,7 +74,74 @@ impl ServiceRecord {
         if let Some(last) = again {
             registration.service.tags.clone_from(&last.registration.service.tags);
         }
-        Self { registration: Arc::new(registration), source, mark: Mark::Pending, version, defined_tags }
+        let mut record = Self {
+            registration: Arc::new(registration),
+            source,
+            mark: Mark::Pending,
+            version,
+            defined_tags,
+            entries: Entries::None,
+            merged: None,
+        };
+        if use_entries && let Some(question) = record.question() {
+            let same = last.filter(|last| last.question().as_ref() == Some(&question));
+            record.entries = same.map_or(Entries::Awaited, |last| last.entries.clone());
+            record.merge();
+        }
+        record
+    }
+
+    /// The service as it is: a proxy with what the entries say.
+    pub(crate) fn service(&self) -> Cow<'_, ServiceInstance> {
+        let own = &self.registration.service;
+        match &self.merged {
+            None => Cow::Borrowed(own),
+            Some(merged) => {
+                Cow::Owned(ServiceInstance { proxy: Some(ProxyConfig::clone(merged)), ..own.clone() })
+            }
+        }
+    }
+
+    /// What has to be asked about the entries; `None` if they do not concern it.
+    pub(crate) fn question(&self) -> Option<Question> {
+        defaults::question(&self.registration.service, &NodeScope::default())
+    }
+
+    /// Whether it is a proxy for which it is unknown what the entries say.
+    pub(crate) fn is_awaiting_entries(&self) -> bool {
+        matches!(self.entries, Entries::Awaited)
+    }
+
+    /// Whether the catalog has to be told about it now.
+    pub(super) fn is_to_be_sent(&self) -> bool {
+        self.mark == Mark::Pending && !self.is_awaiting_entries()
+    }
+
+    /// Takes over what the entries say. Returns whether something has changed. A proxy that loses the right to read
+    /// them keeps what they said last.
+    pub(super) fn settle(&mut self, settled: &Settled, version: u64) -> bool {
+        match (&self.entries, settled) {
+            (Entries::None, _) | (Entries::Said(_), Settled::Alone) => return false,
+            (Entries::Awaited, _) | (Entries::Said(_), Settled::By(_)) => {}
+        }
+        let (awaited, before) = (self.is_awaiting_entries(), self.merged.clone());
+        self.entries = Entries::Said(settled.clone());
+        self.merge();
+        let changed = self.merged != before;
+        if changed {
+            self.mark = Mark::Pending;
+        }
+        if changed || awaited {
+            self.version = version;
+        }
+        changed || awaited
+    }
+
+    fn merge(&mut self) {
+        let Entries::Said(Settled::By(central)) = &self.entries else { return };
+        let merged = defaults::merge(&self.registration.service, &NodeScope::default(), central).proxy;
+        self.merged =
+            merged.filter(|merged| Some(merged) != self.registration.service.proxy.as_ref()).map(Arc::new);
     }
 
     /// The instance's id.

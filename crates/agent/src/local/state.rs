@@ -8,7 +8,7 @@ use concord_model::catalog::ServiceInstance;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::Local;
+use super::{Local, ServiceRecord};
 
 /// Reads the local registrations. Clones refer to the same registrations.
 #[derive(Clone, Debug)]
@@ -38,9 +38,14 @@ impl LocalView {
         self.0.changed.subscribe()
     }
 
-    /// A registered service.
+    /// Whether it is unknown what configuration entries say about a proxy.
+    pub(crate) fn is_awaiting_entries(&self, id: &InstanceId) -> bool {
+        self.look(|local| local.services.get(id).is_some_and(ServiceRecord::is_awaiting_entries))
+    }
+
+    /// A registered service, merged with what configuration entries say.
     pub(crate) fn instance(&self, id: &InstanceId) -> Option<ServiceInstance> {
-        self.look(|local| local.services.get(id).map(|record| record.registration.service.clone()))
+        self.look(|local| local.services.get(id).map(|record| record.service().into_owned()))
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::DropGuard;
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
 use crate::limits::PROXY_INPUTS;
+use crate::local::ServiceRecord;
 use crate::proxies::Proxies;
 use crate::tokens::Follow;
 
@@ -138,8 +139,10 @@ impl Attached {
     /// A local registration has changed; usually it is another service or a check.
     fn registrations_changed(&mut self) -> Result<(), RpcError> {
         let Standing::Registered(id) = &self.standing else { return Ok(()) };
-        let version = self.proxies.local.look(|local| local.services.get(id).map(|record| record.version));
-        if version.is_some() && version == self.version {
+        let record = |record: &ServiceRecord| (record.version, record.is_awaiting_entries());
+        let found = self.proxies.local.look(|local| local.services.get(id).map(record));
+        let version = found.map(|(version, _)| version);
+        if found.is_some_and(|(_, awaiting)| awaiting) || (version.is_some() && version == self.version) {
             return Ok(());
         }
         self.version = version;
@@ -148,6 +151,11 @@ impl Attached {
 
     fn registration_changed(&mut self) -> Result<(), RpcError> {
         self.check_rights()?;
+        if let Standing::Registered(id) = &self.standing
+            && self.proxies.local.is_awaiting_entries(id)
+        {
+            return Ok(());
+        }
         let event = match &self.standing {
             Standing::Described(proxy) => Event::ProxyDescribed(Arc::clone(proxy)),
             Standing::Registered(id) => match self.proxies.local.instance(id) {

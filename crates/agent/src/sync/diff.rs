@@ -89,8 +89,7 @@ pub(super) fn compare(local: &mut Local, node: &Node, remote: Option<&NodeRecord
             if took {
                 record.version = version;
             }
-            record.mark =
-                mark(theirs.is_some_and(|theirs| same_service(&record.registration.service, theirs)));
+            record.mark = mark(theirs.is_some_and(|theirs| same_service(&record.service(), theirs)));
             took
         });
         if took == Some(true) {
@@ -229,14 +228,14 @@ fn register_step(
     let request = Registration {
         node: config.node_record(),
         skip_node_update: true,
-        service: service.map(|record| record.registration.service.clone()),
+        service: service.map(|record| record.service().into_owned()),
         checks: checks.iter().map(|check| check.check.clone()).collect(),
     };
     Step::Register { request: Box::new(request), token, covers }
 }
 
 /// The service's own token, else the token for services from files, else the default.
-fn service_token(config: &AgentConfig, record: &ServiceRecord) -> Option<Secret> {
+pub(crate) fn service_token(config: &AgentConfig, record: &ServiceRecord) -> Option<Secret> {
     let of_files = match record.source {
         Source::File => config.acl.tokens.config_file_service_registration.as_ref(),
         Source::Api => None,

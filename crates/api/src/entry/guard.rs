@@ -52,12 +52,6 @@ const GUARDS: &[Guard] = &[
     },
     Guard {
         kinds: &["service-defaults"],
-        path: &["MaxInboundConnections"],
-        asks: Asks::Given,
-        without: "connections would not be limited",
-    },
-    Guard {
-        kinds: &["service-defaults"],
         path: &["RateLimits"],
         asks: Asks::Given,
         without: "requests would not be limited",

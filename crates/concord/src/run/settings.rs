@@ -47,6 +47,7 @@ pub(super) fn agent_config(
         node_name,
         serf_lan,
         checks,
+        proxies,
         sidecar_ports,
         // Used above, for the node's directory, id and addresses.
         data_dir: _,
@@ -73,6 +74,7 @@ pub(super) fn agent_config(
         sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
         definitions: config.definitions.clone(),
         check_settings: *checks,
+        proxies: *proxies,
         queries: config.server.queries,
         dev: *dev,
         about: About {

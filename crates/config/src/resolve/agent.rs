@@ -13,7 +13,8 @@ use crate::flags::AgentFlags;
 use crate::host::Host;
 use crate::raw::Raw;
 use crate::section::{
-    AgentSection, CHECK_OUTPUT_BYTES_MAX, CheckSection, QuerySection, RaftSection, Role, ServerSection,
+    AgentSection, CHECK_OUTPUT_BYTES_MAX, CheckSection, ProxySection, QuerySection, RaftSection, Role,
+    ServerSection,
 };
 
 /// Largest factor of the consensus timings. Beyond it, a dead leader would go unnoticed for minutes.
@@ -56,6 +57,7 @@ impl Resolver<'_> {
                 local_script_checks: raw.runs_local_scripts(),
                 ..CheckSection::plain(&raw.checks)
             },
+            proxies: ProxySection::plain(&raw.proxies),
             sidecar_ports: self.sidecar_ports(raw),
             pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
         }

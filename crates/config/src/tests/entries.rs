@@ -63,7 +63,7 @@ fn kinds_that_are_not_built_are_told() {
     assert_eq!(
         warnings,
         [
-            "a.hcl:2:1: config_entries.bootstrap [0] proxy-defaults, [1] mesh are kept and shown, but proxies do not go by them yet",
+            "a.hcl:3:1: config_entries.bootstrap [1] mesh is kept and shown, but proxies do not go by it yet",
             "a.hcl:4:1: config_entries.bootstrap [2] http-route has no effect: its kind is not available yet",
         ]
     );
@@ -85,10 +85,6 @@ fn n_161_an_entry_whose_absence_would_leave_something_open_stops_the_start() {
         (
             "kind = \"proxy-defaults\" config { envoy_public_listener_json = \"{}\" }",
             "whom that listener keeps out",
-        ),
-        (
-            "kind = \"service-defaults\" name = \"db\" max_inbound_connections = 5",
-            "connections would not be limited",
         ),
         (
             "kind = \"service-defaults\" name = \"db\" rate_limits { instance_level { requests_per_second = 5 } }",

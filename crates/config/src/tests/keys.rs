@@ -61,6 +61,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("http_config.use_cache", "http_config { use_cache = false }"),
     ("limits.http_max_conns_per_client", "limits { http_max_conns_per_client = 5 }"),
     ("limits.https_handshake_timeout", "limits { https_handshake_timeout = \"1s\" }"),
+    ("enable_central_service_config", "enable_central_service_config = false"),
     ("enable_syslog", "enable_syslog = true"),
     ("log_file", "log_file = \"/l\""),
     ("log_json", "log_json = true"),

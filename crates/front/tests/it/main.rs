@@ -14,6 +14,7 @@ mod connect;
 mod differences;
 mod framing;
 mod manners;
+mod merging;
 mod patience;
 mod rights;
 mod table;

@@ -48,12 +48,15 @@ pub struct InstanceSelection {
     /// Only on nodes whose metadata has all of these.
     #[serde(default)]
     pub node_meta: BTreeMap<String, String>,
+    /// Proxies with the settings that configuration entries give them, instead of as registered.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub merged: bool,
 }
 
 impl InstanceSelection {
     /// All instances of a service.
     pub fn of(service: ServiceRef) -> Self {
-        Self { service, connect: false, tags: Vec::new(), node_meta: BTreeMap::new() }
+        Self { service, connect: false, tags: Vec::new(), node_meta: BTreeMap::new(), merged: false }
     }
 
     /// All instances that accept mesh traffic for a service.
@@ -83,6 +86,21 @@ pub struct InstanceOnNode {
 pub struct NodeDump {
     /// The node, in the default partition of this cluster.
     pub node: NodeName,
+    /// Proxies with the settings that configuration entries give them, instead of as registered.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub merged: bool,
+}
+
+impl NodeDump {
+    /// Everything registered for a node, as registered.
+    pub fn of(node: NodeName) -> Self {
+        Self { node, merged: false }
+    }
+}
+
+/// Fields that are false are left out, so that servers that do not know them are asked as before.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A node with everything registered for it.

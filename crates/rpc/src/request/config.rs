@@ -1,5 +1,6 @@
 //! Configuration entries, whatever their kind.
 
+use concord_mesh::defaults::Question;
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,14 @@ use serde::{Deserialize, Serialize};
 pub struct ReadEntry {
     /// Which.
     pub name: EntryName,
+}
+
+/// What the configuration entries say that apply to a proxy. The protocols of its upstreams are told to whoever may
+/// read the proxied service, as in Consul: its proxy cannot call them without.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadDefaults {
+    /// Which proxy.
+    pub question: Question,
 }
 
 /// All configuration entries of a kind that the caller may see.

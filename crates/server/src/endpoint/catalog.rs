@@ -16,6 +16,7 @@ use concord_rpc::request::{
 use concord_rpc::{Answer, Caller, RpcError};
 use concord_state::{Placed, Reader, ServiceHealth as HealthRow, ServiceScope, ServiceSummary};
 
+use crate::endpoint::merging::shown;
 use crate::reading::Reading;
 use crate::writing::Writing;
 
@@ -76,7 +77,11 @@ pub(crate) fn service_instances(
     let selected = reading
         .keep(all, |placed| reading.caller.sees().selected(select, &placed.node.name, &placed.service));
     let wanted = selected.iter().filter(|placed| wants(select, &placed.node, &placed.service));
-    Ok(wanted.map(|placed| on_node(placed)).collect())
+    let shown = wanted.map(|placed| InstanceOnNode {
+        node: (*placed.node).clone(),
+        service: shown(reading, &placed.node.scope, &placed.service, select.merged),
+    });
+    Ok(shown.collect())
 }
 
 pub(crate) fn service_health(
@@ -92,8 +97,12 @@ pub(crate) fn service_health(
         reading.keep(all, |row| reading.caller.sees().selected(select, &row.node.name, &row.service));
     let wanted = selected.iter().filter(|row| wants(select, &row.node, &row.service));
     let worst = request.worst.unwrap_or(CheckStatus::Critical);
-    let health = wanted.map(|row| health(row));
-    Ok(health.filter(|instance| instance.status() <= worst).collect())
+    let wanted = wanted.map(|row| health(row)).filter(|instance| instance.status() <= worst);
+    let shown = wanted.map(|one| InstanceHealth {
+        service: shown(reading, &one.node.scope, &one.service, select.merged),
+        ..one
+    });
+    Ok(shown.collect())
 }
 
 pub(crate) fn node_dump(
@@ -113,7 +122,7 @@ pub(crate) fn node_dump(
     let checks = reading.keep(checks, |check| sees.check(&node.name, check));
     Ok(Some(NodeRecords {
         node: (*node).clone(),
-        services: services.iter().map(|service| (**service).clone()).collect(),
+        services: services.iter().map(|one| shown(reading, &scope, one, request.merged)).collect(),
         checks: checks.iter().map(|check| (**check).clone()).collect(),
     }))
 }

@@ -504,7 +504,7 @@ async fn n_70_an_open_list_ends_within_a_second_when_rights_change() {
         waits.spawn(wait_for(api.clone(), head.clone(), ListInstances::default()));
         waits.spawn(wait_for(api.clone(), head.clone(), ServiceInstances { select: select() }));
         waits.spawn(wait_for(api.clone(), head.clone(), ServiceHealth { select: select(), worst: None }));
-        waits.spawn(wait_for(api.clone(), head.clone(), NodeDump { node: name("a") }));
+        waits.spawn(wait_for(api.clone(), head.clone(), NodeDump::of(name("a"))));
         waits.spawn(wait_for(api.clone(), head.clone(), NodeChecks { node: name("a") }));
         let of_web = ServiceChecks { service: target("web"), node_meta: Default::default() };
         waits.spawn(wait_for(api.clone(), head.clone(), of_web));

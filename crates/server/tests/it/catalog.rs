@@ -65,10 +65,10 @@ async fn what_is_registered_is_found_and_what_is_removed_is_not() {
     host.ask(remove(Registered::Check { id: CheckId::parse("web").unwrap() })).await.unwrap();
     assert_eq!(host.ask(NodeChecks { node: name("a") }).await.unwrap().value.len(), 1);
     host.ask(remove(registered("web"))).await.unwrap();
-    let dump = host.ask(NodeDump { node: name("a") }).await.unwrap().value.unwrap();
+    let dump = host.ask(NodeDump::of(name("a"))).await.unwrap().value.unwrap();
     assert_eq!(dump.services.len(), 1);
     host.ask(remove(Registered::Node)).await.unwrap();
-    assert!(host.ask(NodeDump { node: name("a") }).await.unwrap().value.is_none());
+    assert!(host.ask(NodeDump::of(name("a"))).await.unwrap().value.is_none());
     assert!(host.ask(ServiceInstances { select: connect }).await.unwrap().value.is_empty());
     host.stop().await;
 }
@@ -77,9 +77,9 @@ async fn what_is_registered_is_found_and_what_is_removed_is_not() {
 async fn a_registration_that_changes_nothing_moves_no_index() {
     let host = Setup::open().start().await;
     host.ask(register("a", "web")).await.unwrap();
-    let before = host.ask(NodeDump { node: name("a") }).await.unwrap();
+    let before = host.ask(NodeDump::of(name("a"))).await.unwrap();
     host.ask(register("a", "web")).await.unwrap();
-    assert_eq!(host.ask(NodeDump { node: name("a") }).await.unwrap().index, before.index);
+    assert_eq!(host.ask(NodeDump::of(name("a"))).await.unwrap().index, before.index);
     host.stop().await;
 }
 
@@ -106,7 +106,7 @@ async fn n_109_what_is_elsewhere_is_not_removed_in_its_name_here() {
     for request in [of_peer, of_partition, of_namespace] {
         assert!(matches!(host.ask(request).await, Err(RpcError::NotAvailable(_))));
     }
-    assert_eq!(host.ask(NodeDump { node: name("a") }).await.unwrap().value.unwrap().services.len(), 1);
+    assert_eq!(host.ask(NodeDump::of(name("a"))).await.unwrap().value.unwrap().services.len(), 1);
     host.stop().await;
 }
 
@@ -146,7 +146,7 @@ async fn n_62_a_proxy_for_another_service_cannot_be_registered() {
     let rules = r#"service "api-sidecar-proxy" { policy = "write" } node "a" { policy = "write" }"#;
     let token = host.token("proxy", rules).await.secret;
     assert!(denied(host.ask_as(&token, sidecar("a", "api")).await));
-    let dump = host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap();
+    let dump = host.ask_as(ROOT, NodeDump::of(name("a"))).await.unwrap();
     assert!(dump.is_none(), "nothing of it was written");
     let both = host.token("both", &format!(r#"{rules} service "api" {{ policy = "write" }}"#)).await.secret;
     host.ask_as(&both, sidecar("a", "api")).await.unwrap();
@@ -182,7 +182,7 @@ async fn n_62_what_belongs_to_another_service_cannot_be_taken_over() {
 async fn n_63_a_registration_of_which_part_is_denied_does_nothing() {
     let host = Setup::guarded().start().await;
     host.ask_as(ROOT, register("a", "api")).await.unwrap();
-    let before = host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap();
+    let before = host.ask_as(ROOT, NodeDump::of(name("a"))).await.unwrap();
     let token = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
     let mut mixed = register("a", "web");
     mixed.0.checks = vec![
@@ -190,7 +190,7 @@ async fn n_63_a_registration_of_which_part_is_denied_does_nothing() {
         check("not", Some("api"), CheckStatus::Critical),
     ];
     assert!(denied(host.ask_as(&token, mixed).await));
-    assert_eq!(host.ask_as(ROOT, NodeDump { node: name("a") }).await.unwrap(), before);
+    assert_eq!(host.ask_as(ROOT, NodeDump::of(name("a"))).await.unwrap(), before);
     host.stop().await;
 }
 
@@ -214,7 +214,7 @@ async fn n_103_the_id_of_another_node_cannot_be_taken() {
         host.ask_as(&token, alive("victim", Uuid::parse("33333333-0000-4000-8000-000000000003").unwrap()))
             .await
     ));
-    let kept = host.ask_as(ROOT, NodeDump { node: name("victim") }).await.unwrap().unwrap();
+    let kept = host.ask_as(ROOT, NodeDump::of(name("victim"))).await.unwrap().unwrap();
     assert_eq!(kept.node.id, Some(id));
     assert_eq!(node("victim").name, kept.node.name);
     host.stop().await;

@@ -148,7 +148,7 @@ impl Query {
                 index(&answer)
             }
             Self::Dump(on) => {
-                let answer = api.call(head, NodeDump { node: name(on) }).await?;
+                let answer = api.call(head, NodeDump::of(name(on))).await?;
                 if let Some(dump) = &answer.value {
                     items.insert(item(on.to_owned(), &[(Label::Node, on)]));
                     for one in &dump.services {

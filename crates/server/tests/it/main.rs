@@ -18,6 +18,7 @@ mod identities;
 mod intention;
 mod intention_by_id;
 mod isolation;
+mod merging;
 mod provider;
 mod reading;
 mod replies;

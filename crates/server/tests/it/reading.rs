@@ -43,7 +43,7 @@ async fn a_new_server_serves_its_own_node() {
     let nodes = host.ask(ListNodes::default()).await.unwrap();
     assert_eq!(nodes.value.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["n1"]);
     assert!(nodes.index >= 1 && nodes.known_leader && nodes.last_contact.is_zero());
-    let dump = host.ask(NodeDump { node: name("n1") }).await.unwrap().value.unwrap();
+    let dump = host.ask(NodeDump::of(name("n1"))).await.unwrap().value.unwrap();
     assert_eq!(dump.services[0].service.as_str(), "consul");
     assert_eq!(dump.checks[0].id.as_str(), "serfHealth");
     let status = host.ask(ReadStatus {}).await.unwrap().value;
@@ -267,7 +267,7 @@ async fn no_wake_up_is_lost_between_reading_and_sleeping() {
 #[tokio::test(start_paused = true)]
 async fn a_query_about_what_is_not_there_sleeps_until_it_is() {
     let host = Setup::open().start().await;
-    let gone = NodeDump { node: NodeName::parse("later").unwrap() };
+    let gone = NodeDump::of(NodeName::parse("later").unwrap());
     let seen = host.ask(gone.clone()).await.unwrap();
     assert!(seen.value.is_none());
     let api = host.api.clone();

@@ -64,8 +64,11 @@ impl Local {
         let id = record.id().clone();
         let held = self.holds(Some(&id));
         self.forget_service(&id);
-        if record.mark == Mark::Pending {
+        if record.is_to_be_sent() {
             self.index.pending.insert(id.clone());
+        }
+        if self.use_entries {
+            self.unmerged.insert(id.clone());
         }
         if let Some(parent) = record.registration.sidecar_of.clone() {
             self.index.sidecars.entry(parent).or_default().insert(id.clone());
@@ -80,6 +83,9 @@ impl Local {
     pub(in crate::local) fn take_service(&mut self, id: &InstanceId) -> Option<ServiceRecord> {
         let held = self.holds(Some(id));
         let record = self.forget_service(id)?;
+        if self.use_entries {
+            self.unmerged.insert(id.clone());
+        }
         self.moved.insert(Some(id.clone()));
         self.hold(id, held);
         Some(record)
@@ -94,7 +100,7 @@ impl Local {
         let held = self.holds(Some(id));
         let record = self.services.get_mut(id)?;
         let result = edit(record);
-        if record.mark == Mark::Pending {
+        if record.is_to_be_sent() {
             self.index.pending.insert(id.clone());
         } else {
             self.index.pending.remove(id);

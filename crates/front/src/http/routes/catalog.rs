@@ -135,7 +135,14 @@ pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection,
         connect,
         tags: tags.map(ToOwned::to_owned).collect(),
         node_meta: call.node_meta(),
+        merged: is_merged(call),
     })
+}
+
+/// Whether proxies are shown with the settings of configuration entries. As in Consul, the parameter counts whatever its
+/// value is.
+fn is_merged(call: &Call) -> bool {
+    call.parameter("merge-central-config").is_some()
 }
 
 /// Refuses peers and sameness groups, which are not built yet.
@@ -151,7 +158,7 @@ fn refuse_foreign(call: &Call) -> Result<(), HttpError> {
 
 async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    let (records, meta) = ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)? }).await?;
+    let (records, meta) = ctx.ask(&call, NodeDump::of(call.named(0, NodeName::parse)?)).await?;
     let shown = match records {
         Some(records) => {
             let NodeServices { node, services } = NodeServices::from_model(&records.node, &records.services);
@@ -169,7 +176,8 @@ async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn node_services(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
-    let (records, meta) = ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)? }).await?;
+    let (records, meta) =
+        ctx.ask(&call, NodeDump { node: call.named(0, NodeName::parse)?, merged: is_merged(&call) }).await?;
     let (node, services) = match records {
         Some(records) => {
             let shape = |one| NodeService::from_model(&records.node.scope, one);

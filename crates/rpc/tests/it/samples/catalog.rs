@@ -23,7 +23,14 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
         sample!(AnyRequest, ListServices, "", ListServices { node_meta: meta() }),
         sample!(AnyRequest, ListInstances, "", ListInstances { node_meta: meta() }),
         sample!(AnyRequest, ServiceInstances, "", ServiceInstances { select: selection() }),
-        sample!(AnyRequest, NodeDump, "", NodeDump { node: name("n1") }),
+        sample!(AnyRequest, NodeDump, "", NodeDump::of(name("n1"))),
+        sample!(AnyRequest, NodeDump, "merged", NodeDump { merged: true, ..NodeDump::of(name("n1")) }),
+        sample!(
+            AnyRequest,
+            ServiceInstances,
+            "merged",
+            ServiceInstances { select: InstanceSelection { merged: true, ..selection() } }
+        ),
         sample!(AnyRequest, NodeChecks, "", NodeChecks { node: name("n1") }),
         sample!(AnyRequest, ServiceChecks, "", ServiceChecks { service: service("web"), node_meta: meta() }),
     ];
@@ -110,6 +117,8 @@ fn selection() -> InstanceSelection {
         connect: true,
         tags: vec!["v1".to_owned(), "primary".to_owned()],
         node_meta: meta(),
+        // Added since then; the samples `merged` have it.
+        merged: false,
     }
 }
 

@@ -5,9 +5,10 @@ mod gates;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use concord_mesh::defaults::{Central, Question, UpstreamProtocol};
 use concord_model::entry::*;
 use concord_model::proxy::TransparentProxy;
-use concord_model::{Pattern, Span, Timeout};
+use concord_model::{Pattern, ServiceRef, Span, Timeout};
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
 
@@ -20,7 +21,9 @@ fn words(kind: EntryKind) -> usize {
 }
 
 pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
-    let mut all = Vec::new();
+    let upstreams = ["db", "cache"].map(|upstream| ServiceRef::local(name(upstream))).into();
+    let question = Question { service: ServiceRef::local(name("web")), upstreams, transparent: true };
+    let mut all = vec![sample!(AnyRequest, ReadDefaults, "", ReadDefaults { question })];
     for kind in EntryKind::ALL {
         let (what, entry) = (kind.as_str(), entry(*kind, 0));
         let delete = DeleteEntry { name: entry.name(), cas: Some(15) };
@@ -33,7 +36,14 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
 }
 
 pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
+    let protocol = UpstreamProtocol { service: ServiceRef::local(name("db")), protocol: Protocol::Http };
+    let central = Central {
+        proxies: Some(proxy_defaults(0)),
+        service: Some(service_defaults(0)),
+        protocols: vec![protocol],
+    };
     let mut all = vec![
+        sample!(AnyReply, ReadDefaults, "", central),
         sample!(AnyReply, ReadEntry, "none", None),
         sample!(AnyReply, ApplyEntry, "", true),
         sample!(AnyReply, DeleteEntry, "", true),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use concord_mesh::defaults::Question;
 use concord_model::catalog::CheckStatus;
 use concord_model::entry::{EntryKind, EntryName};
 use concord_rpc::AnyRequest;
@@ -164,7 +165,10 @@ fn catalog() -> Vec<Read> {
     }
     for of in ["web", "db", "web-admin"] {
         let rows = placed(|one| one.target == of, Some(("service", of, "read")));
-        all.push(Read::list(ServiceInstances { select: InstanceSelection::connect(target(of)) }, rows));
+        let select = InstanceSelection::connect(target(of));
+        let merged = InstanceSelection { merged: true, ..select.clone() };
+        all.push(Read::list(ServiceInstances { select }, rows.clone()));
+        all.push(Read::list(ServiceInstances { select: merged }, rows));
     }
     for on in ["n1", "n2", "m1", "nobody"] {
         let mut rows: Vec<Row> = NODES.into_iter().filter(|own| *own == on).map(node_row).collect();
@@ -172,7 +176,8 @@ fn catalog() -> Vec<Read> {
             INSTANCES.iter().filter(|one| one.node == on).map(|one| row(record(one), vec![needs(one)])),
         );
         rows.extend(checks(|check| check.node == on));
-        all.push(Read::list(NodeDump { node: name(on) }, rows));
+        all.push(Read::list(NodeDump::of(name(on)), rows.clone()));
+        all.push(Read::list(NodeDump { merged: true, ..NodeDump::of(name(on)) }, rows));
     }
     all
 }
@@ -303,6 +308,12 @@ fn entries() -> Vec<Read> {
     for (kind, name, row) in entry_rows() {
         let request = ReadEntry { name: EntryName::parse(kind, name).unwrap() };
         all.push(Read::whole(request, row.needs.clone(), [row]));
+    }
+    // Whoever may read a service may know how its proxies are configured.
+    for of in ["web", "api", "nobody"] {
+        let upstreams = [target("db")].into();
+        let question = Question { service: target(of), upstreams, transparent: true };
+        all.push(Read::whole(ReadDefaults { question }, only(("service", of, "read")), []));
     }
     for kind in EntryKind::ALL {
         let rows = entry_rows().into_iter().filter(|(own, ..)| own == kind).map(|(.., row)| row);

@@ -1,0 +1,28 @@
+//! Proxies with the settings that configuration entries give them.
+//!
+//! The entries are read with the rights of the proxy, not with those of the reader, as in Consul: what an instance
+//! does is part of the instance. So whoever may read an instance sees the settings that it has.
+
+use concord_mesh::defaults::{Central, gather, merge, question};
+use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_rpc::RpcError;
+use concord_rpc::request::ReadDefaults;
+
+use crate::reading::Reading;
+
+/// What the entries say that apply to a proxy.
+pub(crate) fn read_defaults(reading: &mut Reading<'_>, request: &ReadDefaults) -> Result<Central, RpcError> {
+    Ok(gather(&request.question, |name| reading.reader.entry(name)))
+}
+
+/// An instance as a reader asked for it: as registered, or merged with the entries that apply to it.
+pub(super) fn shown(
+    reading: &mut Reading<'_>,
+    scope: &NodeScope,
+    instance: &ServiceInstance,
+    merged: bool,
+) -> ServiceInstance {
+    let Some(question) = question(instance, scope).filter(|_| merged) else { return instance.clone() };
+    let central = gather(&question, |name| reading.reader.entry(name));
+    merge(instance, scope, &central)
+}
