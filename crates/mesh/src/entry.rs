@@ -3,6 +3,7 @@
 //!
 //! Each kind has a file and a row in the table here.
 
+mod chains;
 mod ejection;
 mod exported_services;
 mod fault;

@@ -13,6 +13,7 @@
 
 pub mod ca;
 pub mod catalog;
+pub mod chain;
 pub mod entry;
 pub mod intention;
 pub mod name;

@@ -21,6 +21,7 @@ const SEED_VARIABLE: &str = "PROPTEST_RNG_SEED";
 const INTERLEAVINGS: &[(&str, &str)] = &[
     ("agent", "n_30_ten_thousand_interleavings_show_nothing_to_whom_it_is_not_allowed"),
     ("mesh", "random_requests_are_decided_as_the_second_evaluator_decides_them"),
+    ("mesh", "every_chain_of_random_entries_is_sound_and_only_what_breaks_one_is_refused"),
     ("server", "n_28_n_30_interleavings_show_nothing_to_whom_it_is_not_allowed"),
 ];
 

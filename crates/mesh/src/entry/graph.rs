@@ -10,8 +10,12 @@ use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol};
 use concord_model::intention::Destination;
 
+use crate::chain::ChainFault;
+
 /// Since this rule set, entries must find the entries that they refer to.
 pub const REFERENCE_RULES: u32 = 5;
+/// Since this rule set, no change breaks a discovery chain.
+pub(super) const CHAIN_RULES: u32 = 5;
 
 /// The stored data that the rules read.
 pub trait Lookup {
@@ -25,6 +29,8 @@ pub trait Lookup {
     fn links_to(&self, service: &ServiceRef) -> Vec<EntryName>;
     /// The services on which entries of a kind depend.
     fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef>;
+    /// The names of the entries of a kind.
+    fn named(&self, kind: EntryKind) -> Vec<EntryName>;
 }
 
 /// A change of one entry.
@@ -50,6 +56,9 @@ pub enum GraphFault {
         /// Its present or future protocol.
         protocol: Protocol,
     },
+    /// The chain of a service could be compiled before, and could not be compiled any more.
+    #[error(transparent)]
+    Chain(Box<ChainFault>),
     /// The mesh entry does not allow it.
     #[error(
         "cannot set MutualTLSMode=permissive because AllowEnablingPermissiveMutualTLS=false in the mesh config entry"
@@ -149,6 +158,14 @@ impl<'a> Proposed<'a> {
     /// Whether these rules are in force.
     pub(super) fn keeps(&self, rules: u32) -> bool {
         self.kept.rule_set() >= rules
+    }
+
+    /// An entry as it would be after the change.
+    pub(super) fn find(&self, name: &EntryName) -> Option<Arc<Entry>> {
+        match self.change {
+            Some(change) if change.name == name => change.to.cloned().map(Arc::new),
+            _ => self.kept.entry(name),
+        }
     }
 
     /// The stored entries.

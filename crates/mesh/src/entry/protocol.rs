@@ -17,7 +17,7 @@ pub(super) fn of(proposed: Proposed<'_>, service: &ServiceRef) -> Protocol {
 }
 
 /// The protocol of services without one of their own; TCP if `proxy-defaults` has none either.
-fn of_all(proposed: Proposed<'_>) -> Protocol {
+pub(super) fn of_all(proposed: Proposed<'_>) -> Protocol {
     let said = proposed.see(&EntryName::only(EntryKind::ProxyDefaults), |entry| match entry {
         Entry::ProxyDefaults(entry) => {
             entry.said.config.get("protocol").and_then(|value| Protocol::deserialize(value).ok())

@@ -1,12 +1,8 @@
-//! What routers, splitters and resolvers have in common: the checks of patterns, headers, subsets, services and
-//! durations.
-
-use std::collections::BTreeSet;
+//! What routers, splitters and resolvers have in common: the checks of patterns, headers, subsets and durations.
 
 use concord_filter::Pattern;
 use concord_model::entry::HeaderModifiers;
-use concord_model::intention::Destination;
-use concord_model::{Namespace, Partition, ServiceName, ServiceRef};
+use concord_model::{Namespace, Partition};
 
 use super::fault::{Fault, Faults, Given, RoutingFault};
 use super::limits::{HEADERS_MAX, PATTERN_BYTES_MAX, TEXT_BYTES_MAX};
@@ -86,11 +82,4 @@ pub(super) fn check_positive(at: &str, nanos: i64, faults: &mut Faults) {
     if nanos < 0 {
         faults.push(at, Fault::Negative);
     }
-}
-
-/// The services that an entry names, without its own.
-pub(super) fn others<'a>(own: &Destination, named: impl Iterator<Item = &'a ServiceName>) -> Vec<ServiceRef> {
-    let own = own.service();
-    let named: BTreeSet<_> = named.cloned().map(ServiceRef::local).collect();
-    named.into_iter().filter(|named| Some(named) != own.as_ref()).collect()
 }

@@ -12,7 +12,7 @@ use super::ejection::check_passive;
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::proxy_defaults::may_be;
-use super::{ingress_gateway, requests};
+use super::{chains, ingress_gateway, requests};
 
 /// Overrides of a service's upstreams: one per called service.
 pub const OVERRIDES_MAX: usize = 4096;
@@ -109,7 +109,8 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     };
     may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)?;
     requests::stay(proposed)?;
-    ingress_gateway::stay(proposed)
+    ingress_gateway::stay(proposed)?;
+    chains::stay(proposed)
 }
 
 pub(super) fn links(_: &Record<ServiceDefaults>) -> Vec<ServiceRef> {

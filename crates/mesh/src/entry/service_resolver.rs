@@ -7,14 +7,16 @@ use concord_model::entry::{
 };
 use concord_model::{ServiceName, ServiceRef};
 
+use super::chains;
 use super::fault::{Fault, Faults, Given, RoutingFault};
 use super::graph::{GraphFault, Proposed};
 use super::limits::TEXT_BYTES_MAX;
-use super::routing::{check_absent, check_positive, check_subset, is_subset, others};
+use super::routing::{check_absent, check_positive, check_subset, is_subset};
+use crate::chain::named;
 
 /// Subsets of a service: each is a target of its own in the chains that name it.
 pub const SUBSETS_MAX: usize = 1024;
-/// Failovers of a service: one for each subset, and one for all others.
+/// Failovers of a service: one for each subset, and one for all.
 pub const FAILOVERS_MAX: usize = SUBSETS_MAX + 1;
 /// Targets of a failover: they are tried one after the other.
 pub const FAILOVER_TARGETS_MAX: usize = 256;
@@ -130,8 +132,8 @@ impl Own<'_> {
         check_absent(&format!("{at}.SamenessGroup"), !sameness_group.is_empty(), faults);
         let policy = policy.as_ref().is_some_and(|own| !own.mode.is_empty() || !own.regions.is_empty());
         check_absent(&format!("{at}.Policy"), policy, faults);
-        let others = service.is_none() && service_subset.is_empty() && namespace.is_none();
-        if others && sameness_group.is_empty() && datacenters.is_empty() && targets.is_empty() {
+        let bare = service.is_none() && service_subset.is_empty() && namespace.is_none();
+        if bare && sameness_group.is_empty() && datacenters.is_empty() && targets.is_empty() {
             faults.push(&at, RoutingFault::Empty(FAILOVER_FIELDS));
         }
         self.subset(&format!("{at}.ServiceSubset"), service.as_ref(), service_subset, faults);
@@ -228,16 +230,10 @@ fn check_hash(at: &str, policy: &HashPolicy, faults: &mut Faults) {
     faults.no_longer(format!("{at}.Path"), path, TEXT_BYTES_MAX);
 }
 
-pub(super) fn graph(_: Proposed<'_>) -> Result<(), GraphFault> {
-    Ok(())
+pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
+    chains::stay(proposed)
 }
 
-/// Services of peered clusters are not ours, except that a redirect names one of ours as well, as in Consul.
 pub(super) fn links(entry: &Record<ServiceResolver>) -> Vec<ServiceRef> {
-    let redirect = entry.said.redirect.iter().filter_map(|redirect| redirect.service.as_ref());
-    let failover = entry.said.failover.values().flat_map(|failover| {
-        let targets = failover.targets.iter().filter(|target| target.peer.is_none());
-        failover.service.iter().chain(targets.filter_map(|target| target.service.as_ref()))
-    });
-    others(&entry.scope, redirect.chain(failover))
+    named::by_resolver(entry)
 }

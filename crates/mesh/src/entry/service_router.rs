@@ -8,10 +8,12 @@ use concord_model::entry::{
     ServiceRouter,
 };
 
+use super::chains;
 use super::fault::{Fault, Faults, Given, RoutingFault};
 use super::graph::{GraphFault, Proposed};
 use super::limits::{HEADERS_MAX, TEXT_BYTES_MAX};
-use super::routing::{check_modifiers, check_pattern, check_positive, check_subset, check_tenancy, others};
+use super::routing::{check_modifiers, check_pattern, check_positive, check_subset, check_tenancy};
+use crate::chain::named;
 
 /// Routes of a router: a request may try each of them, one after the other.
 pub const ROUTES_MAX: usize = 4096;
@@ -177,11 +179,10 @@ fn check_retries(at: &str, conditions: &[RetryCondition], codes: &[u32], faults:
     }
 }
 
-pub(super) fn graph(_: Proposed<'_>) -> Result<(), GraphFault> {
-    Ok(())
+pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
+    chains::stay(proposed)
 }
 
 pub(super) fn links(entry: &Record<ServiceRouter>) -> Vec<ServiceRef> {
-    let named = entry.said.routes.iter().filter_map(|route| route.destination.as_ref()?.service.as_ref());
-    others(&entry.scope, named)
+    named::by_router(entry)
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use concord_model::ServiceRef;
 use concord_model::entry::{Record, ServiceSplitter, Split, Weight};
 
+use super::chains;
 use super::fault::{Fault, Faults, Given, RoutingFault};
 use super::graph::{GraphFault, Proposed};
-use super::routing::{check_modifiers, check_subset, check_tenancy, others};
+use super::routing::{check_modifiers, check_subset, check_tenancy};
+use crate::chain::named;
 
 /// Parts of a splitter: more than a thousand, so that one percent can be cut into ten parts of a thousandth each.
 pub const SPLITS_MAX: usize = 2048;
@@ -55,10 +57,10 @@ fn check_sum(splits: &[Split], faults: &mut Faults) {
     }
 }
 
-pub(super) fn graph(_: Proposed<'_>) -> Result<(), GraphFault> {
-    Ok(())
+pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
+    chains::stay(proposed)
 }
 
 pub(super) fn links(entry: &Record<ServiceSplitter>) -> Vec<ServiceRef> {
-    others(&entry.scope, entry.said.splits.iter().filter_map(|split| split.service.as_ref()))
+    named::by_splitter(entry)
 }

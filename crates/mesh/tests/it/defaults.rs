@@ -220,6 +220,10 @@ impl Lookup for Kept {
     fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef> {
         self.0.values().filter(|entry| entry.kind() == kind).flat_map(|entry| links(entry)).collect()
     }
+
+    fn named(&self, kind: EntryKind) -> Vec<EntryName> {
+        self.0.values().filter(|entry| entry.kind() == kind).map(|entry| entry.name()).collect()
+    }
 }
 
 fn by_request() -> Decision {

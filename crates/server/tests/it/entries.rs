@@ -240,3 +240,31 @@ async fn n_185_whoever_sends_requests_elsewhere_may_read_where() {
     }
     host.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn n_186_an_entry_that_would_break_a_chain_is_refused_whichever_way_it_changes() {
+    let host = Setup::open().start().await;
+    let router = defaults("service-router", "db", r#""routes": [{"destination": {"service": "api"}}]"#);
+    let bytes = r#"discovery chain "db" uses a protocol "tcp" that does not permit advanced routing"#;
+    rejected(host.ask(written(router.clone())).await, bytes);
+    // The next steps of the operator.
+    let http = |name| defaults("service-defaults", name, r#""protocol": "http""#);
+    for name in ["db", "api"] {
+        assert!(host.ask(written(http(name))).await.unwrap().value);
+    }
+    assert!(host.ask(written(router.clone())).await.unwrap().value);
+    let inconsistent =
+        r#"discovery chain "db" uses inconsistent protocols; service "api" has "tcp" which is not "http""#;
+    rejected(host.ask(written(defaults("service-defaults", "api", ""))).await, inconsistent);
+    rejected(host.ask(DeleteEntry { name: http("api").name(), cas: None }).await, inconsistent);
+    let subset = defaults(
+        "service-resolver",
+        "api",
+        r#""failover": {"*": {"service": "db", "service_subset": "v1"}}"#,
+    );
+    rejected(host.ask(written(subset)).await, r#"service "db" does not have a subset named "v1""#);
+    // Without the router, nothing is left that could break.
+    assert!(host.ask(DeleteEntry { name: router.name(), cas: None }).await.unwrap().value);
+    assert!(host.ask(DeleteEntry { name: http("api").name(), cas: None }).await.unwrap().value);
+    host.stop().await;
+}

@@ -159,6 +159,10 @@ impl Lookup for View {
     fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef> {
         self.tables.linked_by(kind)
     }
+
+    fn named(&self, kind: EntryKind) -> Vec<EntryName> {
+        self.tables.named(kind)
+    }
 }
 
 impl Lookup for Tables {
@@ -193,6 +197,10 @@ impl Lookup for Tables {
     fn linked_by(&self, kind: EntryKind) -> Vec<ServiceRef> {
         let of_kind = self.entry_links.iter().filter(|(_, link)| link.from.kind == kind);
         of_kind.map(|(_, link)| link.to.clone()).collect()
+    }
+
+    fn named(&self, kind: EntryKind) -> Vec<EntryName> {
+        self.entries.scan(&keys::entries::of_kind(kind)).map(|(_, row)| row.name()).collect()
     }
 }
 

@@ -105,6 +105,29 @@ fn the_rules_of_before_look_at_nothing_and_what_they_let_in_stays() {
     assert!(told(&mut log, permissions("other")).contains("other"));
 }
 
+fn splitter(name: &str, to: &str) -> SetEntry {
+    let scope = EntryName::parse(EntryKind::ServiceSplitter, name).unwrap().scope;
+    let split = Split { weight: Weight::WHOLE, service: Some(to.parse().unwrap()), ..Split::default() };
+    let said = ServiceSplitter { splits: vec![split] };
+    let own = Record { scope, said, meta: BTreeMap::new(), stamp: Stamp::default() };
+    SetEntry { entry: Entry::ServiceSplitter(own), cas: None }
+}
+
+#[test]
+fn n_186_a_change_that_breaks_a_chain_is_refused_where_it_is_applied() {
+    let mut log = current();
+    let bytes = r#"discovery chain "web" uses a protocol "tcp""#;
+    assert!(told(&mut log, splitter("web", "api")).starts_with(bytes));
+    log.changed(defaults("api", Protocol::Http));
+    log.changed(splitter("web", "api"));
+    assert!(told(&mut log, defaults("api", Protocol::Tcp)).starts_with(bytes));
+    assert!(told(&mut log, removal(EntryKind::ServiceDefaults, "api")).starts_with(bytes));
+    let circle = told(&mut log, splitter("api", "web"));
+    assert!(circle.starts_with("detected circular reference: ["), "{circle}");
+    log.changed(removal(EntryKind::ServiceSplitter, "web"));
+    log.changed(removal(EntryKind::ServiceDefaults, "api"));
+}
+
 #[test]
 fn what_depends_on_a_service_is_known_after_a_restart() {
     let mut log = current();
