@@ -59,6 +59,44 @@ var kindParts = []part{
 			Kind: api.ServiceResolver, Name: "kind-redirect", Redirect: &api.ServiceResolverRedirect{Service: "kind-backup", Datacenter: "dc2"},
 		}
 	}, func(entry api.ConfigEntry) { entry.(*api.ServiceResolverConfigEntry).Redirect.Datacenter = "dc3" }),
+	kind("an issuer of tokens", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.JWTProviderConfigEntry{
+			Kind: api.JWTProvider, Name: "kind-login", Issuer: "https://login.example.com", Audiences: []string{"shop"}, ClockSkewSeconds: 15,
+			JSONWebKeySet: &api.JSONWebKeySet{Remote: &api.RemoteJWKS{
+				URI: "https://login.example.com/keys", RequestTimeoutMs: 500, CacheDuration: 10 * time.Minute, FetchAsynchronously: true,
+				RetryPolicy: &api.JWKSRetryPolicy{NumRetries: 3, RetryPolicyBackOff: &api.RetryPolicyBackOff{BaseInterval: time.Second, MaxInterval: 9 * time.Second}},
+				JWKSCluster: &api.JWKSCluster{DiscoveryType: api.DiscoveryTypeStrictDNS, ConnectTimeout: 5 * time.Second},
+			}},
+			Locations:   []*api.JWTLocation{{Header: &api.JWTLocationHeader{Name: "authorization", ValuePrefix: "Bearer ", Forward: true}}, {Cookie: &api.JWTLocationCookie{Name: "c"}}},
+			Forwarding:  &api.JWTForwardingConfig{HeaderName: "x-claims", PadForwardPayloadHeader: true},
+			CacheConfig: &api.JWTCacheConfig{Size: 20}, Meta: map[string]string{"a": "b"},
+		}
+	}, func(entry api.ConfigEntry) { entry.(*api.JWTProviderConfigEntry).Audiences = []string{"other"} }),
+	kind("an ingress gateway", func(t *testing.T, c *api.Client) api.ConfigEntry {
+		speaks(t, c, "kind-web", "http")
+		many := uint32(100)
+		return &api.IngressGatewayConfigEntry{
+			Kind: api.IngressGateway, Name: "kind-entrance", TLS: api.GatewayTLSConfig{Enabled: true, TLSMinVersion: "TLSv1_2"},
+			Defaults: &api.IngressServiceConfig{MaxConnections: &many, PassiveHealthCheck: &api.PassiveHealthCheck{Interval: 10 * time.Second, MaxFailures: 3}},
+			Listeners: []api.IngressListener{
+				{Port: 8080, Protocol: "http", Services: []api.IngressService{{
+					Name: "kind-web", Hosts: []string{"web.example.com"}, MaxPendingRequests: &many,
+					RequestHeaders: &api.HTTPHeaderModifiers{Add: map[string]string{"x-a": "b"}},
+				}}},
+				{Port: 5432, Protocol: "tcp", Services: []api.IngressService{{Name: "kind-db"}}},
+			},
+		}
+	}, func(entry api.ConfigEntry) { entry.(*api.IngressGatewayConfigEntry).TLS.Enabled = false }),
+	kind("a terminating gateway", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.TerminatingGatewayConfigEntry{Kind: api.TerminatingGateway, Name: "kind-exit", Services: []api.LinkedService{
+			{Name: "billing", CAFile: "/ca.pem", CertFile: "/cert.pem", KeyFile: "/key.pem", SNI: "billing.example.com"}, {Name: "*"},
+		}}
+	}, func(entry api.ConfigEntry) {
+		entry.(*api.TerminatingGatewayConfigEntry).Services[0].SNI = "x.example.com"
+	}),
+	kind("exported services", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.ExportedServicesConfigEntry{Name: "default", Services: []api.ExportedService{{Name: "web", Consumers: []api.ServiceConsumer{{Peer: "east"}, {Peer: "west"}}}}}
+	}, func(entry api.ConfigEntry) { entry.(*api.ExportedServicesConfigEntry).Services[0].Name = "db" }),
 }
 
 // The servers write the status of these kinds, which moves the index.
