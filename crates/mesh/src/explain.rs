@@ -12,6 +12,8 @@
 //! destination's entry demands a token. Then no intention in that entry allows a connection, and a demand that
 //! applies to all sources is not removed for one.
 
+pub mod request;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol};
 use serde::Deserialize;
 
-use super::graph::Proposed;
+use super::graph::{Lookup, Proposed};
 
 /// The protocol of a service: from its `service-defaults`, else from `proxy-defaults`.
 pub(super) fn of(proposed: Proposed<'_>, service: &ServiceRef) -> Protocol {
@@ -14,6 +14,11 @@ pub(super) fn of(proposed: Proposed<'_>, service: &ServiceRef) -> Protocol {
             _ => Protocol::Unset,
         });
     own.filter(|own| *own != Protocol::Unset).unwrap_or_else(|| of_all(proposed))
+}
+
+/// The protocol of a service as the stored entries have it.
+pub fn protocol(kept: &dyn Lookup, service: &ServiceRef) -> Protocol {
+    of(Proposed::standing(kept), service)
 }
 
 /// The protocol of services without one of their own; TCP if `proxy-defaults` has none either.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fit::Fit;
 use super::refusal::Refusal;
-use crate::intention::{DefaultSource, Intention};
+use crate::intention::{Because, DefaultSource, Intention, Verdict};
 
 /// A condition of a permission.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -76,6 +76,11 @@ pub enum RequestBecause {
         /// The intention.
         rule: Arc<Intention>,
     },
+    /// An intention with permissions, or an entry that demands a token, and a destination whose protocol has no requests.
+    NoRequests {
+        /// The intention.
+        rule: Arc<Intention>,
+    },
     /// A permission of an intention.
     Permission {
         /// The intention.
@@ -102,7 +107,9 @@ impl RequestVerdict {
     pub fn rule(&self) -> Option<&Arc<Intention>> {
         match &self.because {
             RequestBecause::Refused(_) => None,
-            RequestBecause::Connection { rule } | RequestBecause::Permission { rule, .. } => Some(rule),
+            RequestBecause::Connection { rule }
+            | RequestBecause::NoRequests { rule }
+            | RequestBecause::Permission { rule, .. } => Some(rule),
             RequestBecause::TokenDemanded { rule } | RequestBecause::Default { rule, .. } => rule.as_ref(),
         }
     }
@@ -112,6 +119,9 @@ impl RequestVerdict {
         match &self.because {
             RequestBecause::Refused(refusal) => refusal.to_string(),
             RequestBecause::Connection { rule } => format!("Matched L4 intention: {rule}"),
+            RequestBecause::NoRequests { rule } => {
+                format!("The destination's protocol has no requests; matched L7 intention: {rule}")
+            }
             RequestBecause::Permission { rule, tried } => {
                 let Tried { permission, action, .. } = tried;
                 format!("Matched L7 intention: {rule}, Permissions[{permission}] ({action})")
@@ -128,5 +138,17 @@ impl RequestVerdict {
 impl From<Refusal> for RequestVerdict {
     fn from(refusal: Refusal) -> Self {
         Self { allowed: false, because: RequestBecause::Refused(refusal) }
+    }
+}
+
+impl From<Verdict> for RequestVerdict {
+    /// The verdict about requests to a destination whose protocol has none.
+    fn from(verdict: Verdict) -> Self {
+        let because = match verdict.because {
+            Because::Connection { rule } => RequestBecause::Connection { rule },
+            Because::Requests { rule } => RequestBecause::NoRequests { rule },
+            Because::Default(source) => RequestBecause::Default { source, rule: None },
+        };
+        Self { allowed: verdict.allowed, because }
     }
 }

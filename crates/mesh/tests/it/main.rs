@@ -6,6 +6,7 @@ mod chain;
 mod decide;
 mod defaults;
 mod explain;
+mod explain_request;
 mod gateways;
 mod kinds;
 mod merge;

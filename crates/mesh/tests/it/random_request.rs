@@ -32,16 +32,16 @@ const HOSTS: [&str; 7] = ["a.com", "A.com", "a.com.", "a.com:443", "a.com:8443",
 
 /// A request that owns what it consists of.
 #[derive(Debug)]
-struct Sent {
-    method: &'static str,
-    target: Vec<u8>,
-    authority: Option<&'static str>,
-    headers: Vec<Header<'static>>,
-    tokens: Vec<(&'static str, Value)>,
+pub(crate) struct Sent {
+    pub(crate) method: &'static str,
+    pub(crate) target: Vec<u8>,
+    pub(crate) authority: Option<&'static str>,
+    pub(crate) headers: Vec<Header<'static>>,
+    pub(crate) tokens: Vec<(&'static str, Value)>,
 }
 
 impl Sent {
-    fn random(random: &mut Random) -> Self {
+    pub(crate) fn random(random: &mut Random) -> Self {
         let mut target = if random.one_in(30) { "http://a.com".to_owned() } else { String::new() };
         target.push_str(if random.one_in(40) { "" } else { "/" });
         for _ in 0..random.below(6) {
@@ -112,7 +112,8 @@ fn header(random: &mut Random) -> HeaderMatch {
         _ if name == "host" => HeaderValueMatch::Exact(random.pick(&HOSTS).to_owned()),
         _ => HeaderValueMatch::Exact(text),
     };
-    HeaderMatch { name, value, ignore_case: random.one_in(4), invert: random.one_in(3) }
+    let has_letters = !matches!(value, HeaderValueMatch::Present | HeaderValueMatch::Regex(_));
+    HeaderMatch { name, value, ignore_case: has_letters && random.one_in(4), invert: random.one_in(3) }
 }
 
 fn permission(random: &mut Random) -> Permission {
@@ -124,11 +125,12 @@ fn permission(random: &mut Random) -> Permission {
     };
     let headers = (0..random.below(6).saturating_sub(3)).map(|_| header(random)).collect();
     let methods = if random.one_in(3) { vec!["GET".to_owned()] } else { vec![] };
-    Permission {
-        action: action(random),
-        http: (!random.one_in(10)).then_some(HttpPermission { path, headers, methods }),
-        jwt: random.one_in(6).then(|| requirement(random)),
-    }
+    let jwt = random.one_in(6).then(|| requirement(random));
+    let says = jwt.is_some() || path.is_some() || !methods.is_empty();
+    let methods = if says { methods } else { vec!["POST".to_owned()] };
+    let http = HttpPermission { path, headers, methods };
+    let http = Some(http).filter(|_| jwt.is_none() || !random.one_in(3));
+    Permission { action: action(random), http, jwt }
 }
 
 fn permissions(random: &mut Random) -> Vec<Permission> {
@@ -137,7 +139,7 @@ fn permissions(random: &mut Random) -> Vec<Permission> {
     (0..count).map(|_| permission(random)).collect()
 }
 
-fn settings(random: &mut Random) -> RequestNormalization {
+pub(crate) fn settings(random: &mut Random) -> RequestNormalization {
     use {EscapedSlashes as Slashes, Underscores as Under};
     if random.one_in(2) {
         return RequestNormalization::default();
@@ -162,7 +164,7 @@ fn settings(random: &mut Random) -> RequestNormalization {
     }
 }
 
-fn names() -> Names {
+pub(crate) fn names() -> Names {
     Names {
         partitions: vec![Partition::default()],
         namespaces: vec![Namespace::default()],
@@ -172,7 +174,7 @@ fn names() -> Names {
     }
 }
 
-fn entries(names: &Names, random: &mut Random) -> Vec<ServiceIntentions> {
+pub(crate) fn entries(names: &Names, random: &mut Random) -> Vec<ServiceIntentions> {
     let count = 1 + random.below(5);
     let mut entries = names.entries(random, count, 4);
     for entry in &mut entries {
@@ -259,7 +261,7 @@ fn more_permissions_move_the_verdict_only_towards_their_action() {
     let names = names();
     let mut random = Random::new(seed_and_cases().0 + 1);
     let mut flipped = [0, 0];
-    for _ in 0..3_000 {
+    for _ in 0..6_000 {
         let mut entries = entries(&names, &mut random);
         let (from, to) = (names.service(&mut random), names.service(&mut random));
         let (sent, settings) = (Sent::random(&mut random), settings(&mut random));
@@ -275,7 +277,8 @@ fn more_permissions_move_the_verdict_only_towards_their_action() {
         for entry in entries.iter_mut().filter(|entry| entry.destination == rule.destination) {
             for source in entry.sources.iter_mut().filter(|own| own.source == rule.source) {
                 if let Decision::Requests(list) = &mut source.decision {
-                    list.insert(random.below(list.len() + 1), added.clone());
+                    let at = if random.one_in(2) { 0 } else { random.below(list.len() + 1) };
+                    list.insert(at, added.clone());
                 }
             }
         }
@@ -288,7 +291,7 @@ fn more_permissions_move_the_verdict_only_towards_their_action() {
             flipped[usize::from(added.action == Action::Allow)] += u32::from(before != after);
         }
     }
-    assert!(flipped.iter().all(|count| *count > 30), "{flipped:?}");
+    assert!(flipped.iter().all(|count| *count > 20), "{flipped:?}");
 }
 
 #[test]

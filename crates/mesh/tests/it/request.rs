@@ -19,16 +19,16 @@ use crate::random::{entry, intention};
 const ALLOW: DefaultPolicy = DefaultPolicy { action: Action::Allow, source: DefaultSource::AclDefault };
 const DENY: DefaultPolicy = DefaultPolicy { action: Action::Deny, source: DefaultSource::AclDefault };
 
-fn service(name: &str) -> ServiceRef {
+pub(crate) fn service(name: &str) -> ServiceRef {
     ServiceRef::local(ServiceName::parse(name).unwrap())
 }
 
-fn source(name: &str) -> Source {
+pub(crate) fn source(name: &str) -> Source {
     let namespace = Pattern::Exact(Namespace::default());
     Source { partition: Partition::default(), namespace, peer: None, name: Pattern::parse(name).unwrap() }
 }
 
-fn destination(name: &str) -> Destination {
+pub(crate) fn destination(name: &str) -> Destination {
     let namespace = Pattern::Exact(Namespace::default());
     Destination { partition: Partition::default(), namespace, name: Pattern::parse(name).unwrap() }
 }
