@@ -1,5 +1,5 @@
-//! The JSON of `connect/intentions/explain`: why a connection is allowed or denied, and which change would reverse
-//! that.
+//! The JSON of `connect/intentions/explain`: why a connection or a request is allowed or denied, and which change
+//! would reverse that.
 //!
 //! This endpoint is our own; Consul has none like it. Services and intentions are named as in query strings: `name`,
 //! `namespace/name` or `partition/namespace/name`. Sources of a peered cluster have the prefix `peer:<peer>/`.
@@ -103,6 +103,95 @@ pub struct ExplainPair {
     pub destination: String,
     /// Whether it would be allowed after the change.
     pub allowed: bool,
+}
+
+/// The answer about a request.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RequestExplain {
+    /// The calling service.
+    pub source: String,
+    /// The called service.
+    pub destination: String,
+    /// The protocol of the destination.
+    pub protocol: String,
+    /// Whether the request is allowed.
+    pub allowed: bool,
+    /// The reason.
+    pub reason: String,
+    /// What decided.
+    pub decided_by: RequestDecidedBy,
+    /// The intention that decided; left out if none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intention: Option<Intention>,
+    /// The path that the backend is sent; left out if it is sent nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub path: String,
+    /// Whether a backend might read this path in another way.
+    pub path_ambiguous: bool,
+    /// The permissions that were tried, up to the one that decided.
+    #[serde(deserialize_with = "null_default")]
+    pub tried: Vec<TriedPermission>,
+    /// Intentions that also cover the pair but do not decide, in order of precedence.
+    #[serde(deserialize_with = "null_default")]
+    pub shadows: Vec<Intention>,
+    /// The changes that reverse the verdict, the smallest first.
+    #[serde(deserialize_with = "null_default")]
+    pub changes: Vec<RequestChange>,
+    /// Why there is none; left out if there is one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub why_no_change: String,
+}
+
+/// What decided about a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequestDecidedBy {
+    /// The request was refused before any intention.
+    Refused,
+    /// The action of an intention.
+    Intention,
+    /// A permission of an intention.
+    Permission,
+    /// An intention with permissions, for a destination whose protocol has no requests.
+    NoRequests,
+    /// A token that an entry demands is missing.
+    Token,
+    /// No intention covers the pair, or none of its permissions applies.
+    #[default]
+    Default,
+}
+
+/// A permission that was tried.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct TriedPermission {
+    /// Its place in `Permissions`, from 0.
+    pub permission: usize,
+    /// Its action.
+    pub action: String,
+    /// Whether it decides.
+    pub applies: bool,
+    /// What its conditions say: `yes`, `no` or `unclear`.
+    pub fit: String,
+    /// The condition that says no or is unclear, as `HTTP.Header[0]`; left out if all say yes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub condition: String,
+}
+
+/// A change that reverses the verdict about a request, and its side effects.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RequestChange {
+    /// The change as a sentence.
+    pub summary: String,
+    /// Which other requests of the caller it is about: `request` (the same method and path), `permission` or `pair`.
+    pub reach: String,
+    /// The number of other callers for whom the same request is judged otherwise.
+    pub other_callers: usize,
+    /// The first of them.
+    #[serde(deserialize_with = "null_default")]
+    pub callers: Vec<String>,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use concord_api::connect::{AuthorizeBody, Authorized, CaConfiguration, Leaf, Roots};
-use concord_api::explain::IntentionExplain;
+use concord_api::explain::{IntentionExplain, RequestExplain};
 use concord_api::intention::{Intention, IntentionCheck};
 use http::Method;
 use serde::Serialize;
@@ -222,5 +222,21 @@ impl Client {
     ) -> Result<Answer<IntentionExplain>, Error> {
         let call = self.get(&["connect", "intentions", "explain"], options);
         call.parameter("source", source).parameter("destination", destination).fetch().await
+    }
+
+    /// Why a request is allowed or denied. The parameters describe it: `method`, `path`, `header`, `claims`.
+    pub async fn request_explain(
+        &self,
+        source: &str,
+        destination: &str,
+        parameters: &[(&str, String)],
+        options: &QueryOptions,
+    ) -> Result<Answer<RequestExplain>, Error> {
+        let call = self.get(&["connect", "intentions", "explain"], options);
+        let mut call = call.parameter("source", source).parameter("destination", destination);
+        for (name, value) in parameters {
+            call = call.parameter(name, value.as_str());
+        }
+        call.fetch().await
     }
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use concord_acl::{Labelled, Level, Right, Scalar};
 use concord_mesh::defaults::Central;
 use concord_mesh::explain::Explanation;
+use concord_mesh::explain::request::RequestExplanation;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::catalog::{Check, Node};
 use concord_model::entry::{Entry, EntryName};
@@ -45,9 +46,9 @@ pub use self::health::{
     CheckState, ChecksInState, InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth,
 };
 pub use self::intention::{
-    CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, IntentionAnswer,
-    ListIntentions, MATCHES_MAX, MatchBy, MatchIntentions, Matched, PlainIntention, ReadIntention, ReadPair,
-    UpdateIntention, UpsertIntention,
+    CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, ExplainRequest,
+    IntentionAnswer, ListIntentions, MATCHES_MAX, MatchBy, MatchIntentions, Matched, PlainIntention,
+    ReadIntention, ReadPair, UpdateIntention, UpsertIntention,
 };
 pub use self::status::{ReadStatus, ServerStatus};
 pub use self::terms::{Identity, Need, Part, Runs, Terms};
@@ -157,6 +158,10 @@ requests! {
     MatchIntentions -> Matched, READ, |r| Need::All(r.all().map(|by| read_intention(by.name())).collect());
     CheckIntention -> IntentionAnswer, READ.once(), |r| Need::Right(read_service(r.destination.name.as_str()));
     ExplainIntention -> Explanation, READ, |r| Need::All(vec![
+        read_intention(r.source.name.as_str()),
+        read_intention(r.destination.name.as_str()),
+    ]);
+    ExplainRequest -> RequestExplanation, READ, |r| Need::All(vec![
         read_intention(r.source.name.as_str()),
         read_intention(r.destination.name.as_str()),
     ]);

@@ -77,6 +77,7 @@ impl ServerApi for LocalApi {
                 read MatchIntentions => intention::match_intentions;
                 read CheckIntention => intention::check_intention;
                 read ExplainIntention => intention::explain_intention;
+                read ExplainRequest => intention::explain_request;
                 write UpsertIntention => intention::upsert_intention;
                 write DeleteIntention => intention::delete_intention;
                 read ReadPair => intention::read_pair;

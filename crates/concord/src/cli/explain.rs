@@ -1,12 +1,16 @@
-//! `explain`: why a service may or may not call another, and the smallest change that would reverse this.
+//! `explain`: why a service may or may not call another, or a request pass, and the smallest change that would reverse
+//! this.
 
 use std::fmt::Write as _;
 
 use concord_api::explain::{ExplainPair, ExplainProposal, IntentionExplain};
 use concord_client::Client;
 
+mod request;
+
 use super::command::{Command, FORMAT, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
+use super::flag::Flag;
 use super::intention;
 use super::{Io, print};
 
@@ -19,8 +23,20 @@ pub(crate) static EXPLAIN: Command = Command {
     usage: &["[options] SOURCE DESTINATION"],
     about: "Tells whether SOURCE may open connections to DESTINATION, which intention decides that, which others it \
             hides, and the smallest change that would decide otherwise, with whatever else would change with it. \
-            Nothing is changed.",
-    flags: &[FORMAT],
+            With -method, -path, -header or -claims the same about one request: which permissions are tried, what of \
+            them does not fit, and which one decides. Nothing is changed.",
+    flags: &[
+        Flag::pairs("claims", "Claims of a verified token of this request, a JSON object by provider.")
+            .placeholder("<provider={...}>"),
+        FORMAT,
+        Flag::pairs("header", "A header of the request.").placeholder("<name=value>"),
+        Flag::text("method", "The method of the request; without it GET.").placeholder("<method>"),
+        Flag::text(
+            "path",
+            "The path of the request as it would be sent, with or without a query; without it /.",
+        )
+        .placeholder("<path>"),
+    ],
     http: true,
     usage_code: 1,
     run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
@@ -28,6 +44,10 @@ pub(crate) static EXPLAIN: Command = Command {
 
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     let [source, destination] = call.arguments("SOURCE and DESTINATION")?;
+    let asked = asked(call);
+    if !asked.is_empty() {
+        return request::run(call, client, (source, destination), &asked, io).await;
+    }
     let explained = client
         .intention_explain(source, destination, &call.options())
         .await
@@ -38,6 +58,16 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     }
     io.text(&text(&explained))?;
     Ok(Exit::SUCCESS)
+}
+
+/// The request that is asked about, as parameters; empty if the question is about a connection.
+fn asked(call: &Invocation<'_>) -> Vec<(&'static str, String)> {
+    let texts = ["method", "path"].into_iter().map(|name| (name, call.values.text(name).to_owned()));
+    let texts = texts.filter(|(_, value)| !value.is_empty());
+    let pairs = ["header", "claims"].into_iter();
+    texts
+        .chain(pairs.flat_map(|name| call.values.list(name).iter().map(move |pair| (name, pair.clone()))))
+        .collect()
 }
 
 fn text(explained: &IntentionExplain) -> String {

@@ -169,6 +169,47 @@ async fn a_verdict_is_explained() {
 }
 
 #[tokio::test]
+async fn a_verdict_about_a_request_is_explained() {
+    let world = Setup::default().start().await;
+    let defaults = r#"{"Kind":"service-defaults","Name":"db","Protocol":"http"}"#;
+    world.put("/v1/config", defaults).ok().await;
+    let permissions = r#"{"Permissions":[
+        {"Action":"allow","HTTP":{"PathPrefix":"/admin","Header":[{"Name":"x-role","Exact":"boss"}]}},
+        {"Action":"deny","HTTP":{"PathPrefix":"/admin"}}]}"#;
+    world.put(EXACT, permissions).ok().await;
+    let explain =
+        |rest: &str| world.get(&format!("/v1/connect/intentions/explain?source=web&destination=db{rest}"));
+    let denied = explain("&method=POST&path=//admin/../admin%3Fx&header=x-role%3Dguest").json().await;
+    assert_eq!(denied["Allowed"], json!(false), "{denied}");
+    let decided = explain("&path=/admin/x&header=x-role%3Dguest&header=x-role%3Dboss").json().await;
+    assert_eq!(
+        (&decided["Allowed"], &decided["DecidedBy"]),
+        (&json!(false), &json!("permission")),
+        "{decided}"
+    );
+    assert_eq!((&decided["Protocol"], &decided["Path"]), (&json!("http"), &json!("/admin/x")));
+    assert_eq!(decided["Tried"][0]["Condition"], "HTTP.Header[0]");
+    assert_eq!(
+        (&decided["Tried"][0]["Fit"], &decided["Tried"][1]["Applies"]),
+        (&json!("unclear"), &json!(true))
+    );
+    let change = decided["Changes"][0]["Summary"].as_str().unwrap();
+    assert!(change.starts_with("insert at Permissions[1] of intention web => db: allow GET"), "{change}");
+    let allowed = explain("&path=/admin/x&header=x-role%3Dboss").json().await;
+    assert_eq!(
+        (&allowed["Allowed"], &allowed["Tried"][0]["Applies"]),
+        (&json!(true), &json!(true)),
+        "{allowed}"
+    );
+    let refused = explain("&path=/a%2500").json().await;
+    assert_eq!((&refused["DecidedBy"], &refused["Changes"]), (&json!("refused"), &json!([])), "{refused}");
+
+    explain("&header=x").refused(400, "use header=<name>=<value>").await;
+    explain("&claims=okta%3D5").refused(400, "must be a JSON object").await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn intentions_that_make_no_sense_are_refused() {
     let world = Setup::default().start().await;
     let intentions = |rest: &str| world.get(&format!("/v1/connect/intentions/{rest}"));

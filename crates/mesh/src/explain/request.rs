@@ -25,6 +25,9 @@ use super::{Affected, PAIRS_EXAMINED_MAX, PAIRS_LISTED_MAX, Pair};
 use crate::intention::{DefaultPolicy, Intention, Policy};
 use crate::request::{Header, Received, Refusal, Request, RequestBecause, RequestVerdict, Token, Tried};
 
+/// The most bytes of a request that is asked about: more than proxies accept of one.
+pub const ASKED_BYTES_MAX: usize = 64 * 1024;
+
 /// A request that is asked about.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AskedRequest {
@@ -38,6 +41,16 @@ pub struct AskedRequest {
     /// The claims of its verified tokens, by provider.
     #[serde(default)]
     pub tokens: Vec<(String, Value)>,
+}
+
+impl AskedRequest {
+    /// Whether it is larger than [`ASKED_BYTES_MAX`].
+    pub fn is_too_large(&self) -> bool {
+        let Self { method, target, headers, tokens } = self;
+        let headers = headers.iter().map(|(name, value)| name.len() + value.len());
+        let tokens = tokens.iter().map(|(provider, claims)| provider.len() + claims.to_string().len());
+        method.len() + target.len() + headers.chain(tokens).sum::<usize>() > ASKED_BYTES_MAX
+    }
 }
 
 /// The mesh that a request is judged in.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use concord_mesh::explain::request::AskedRequest;
 use concord_model::intention::{Action, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::{ServiceRef, Uuid};
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,17 @@ pub struct ExplainIntention {
     pub source: ServiceRef,
     /// The called service.
     pub destination: ServiceRef,
+}
+
+/// Why a request would be allowed or denied, and the smallest change that would reverse this.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ExplainRequest {
+    /// The calling service.
+    pub source: ServiceRef,
+    /// The called service.
+    pub destination: ServiceRef,
+    /// The request.
+    pub asked: AskedRequest,
 }
 
 /// Sets one source in a destination's entry. The other sources do not change.

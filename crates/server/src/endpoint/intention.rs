@@ -5,15 +5,16 @@ pub(crate) mod by_id;
 use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_mesh::entry::{check_source, validate_source};
+use concord_mesh::entry::{check_source, protocol, validate_source};
+use concord_mesh::explain::request::{ASKED_BYTES_MAX, RequestExplanation, Universe};
 use concord_mesh::explain::{self, Explanation};
 use concord_mesh::intention::{Policy, Table};
-use concord_model::entry::EntryName;
+use concord_model::entry::{Entry, EntryKind, EntryName, RequestNormalization};
 use concord_model::intention::{Destination, ServiceIntentions, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Stamp};
 use concord_rpc::request::{
-    CheckIntention, DeleteIntention, ExplainIntention, IntentionAnswer, ListIntentions, MATCHES_MAX, MatchBy,
-    MatchIntentions, Matched, ReadPair, UpsertIntention,
+    CheckIntention, DeleteIntention, ExplainIntention, ExplainRequest, IntentionAnswer, ListIntentions,
+    MATCHES_MAX, MatchBy, MatchIntentions, Matched, ReadPair, UpsertIntention,
 };
 use concord_rpc::{Answer, RpcError};
 use concord_state::{IntentionHead, command, covering};
@@ -107,6 +108,40 @@ pub(crate) fn explain_intention(
         reading.config.intention_default,
         &universe,
     ))
+}
+
+pub(crate) fn explain_request(
+    reading: &mut Reading<'_>,
+    request: &ExplainRequest,
+) -> Result<RequestExplanation, RpcError> {
+    let ExplainRequest { source, destination, asked } = request;
+    if asked.is_too_large() {
+        let text = format!("the request that is asked about must not exceed {ASKED_BYTES_MAX} bytes");
+        return Err(RpcError::Invalid(text));
+    }
+    let entries = reading.reader.intentions_to(destination);
+    let own = reading.reader.entry(&EntryName::of_service(EntryKind::ServiceDefaults, destination));
+    let all = reading.reader.entry(&EntryName::only(EntryKind::ProxyDefaults));
+    // Callers whom the asker may not see are not listed.
+    let known: Vec<_> = seen_services(reading, &BTreeMap::new()).into_keys().map(ServiceRef::local).collect();
+    let universe = Universe {
+        entries: &entries,
+        default: reading.config.intention_default,
+        protocol: protocol(own.as_deref(), all.as_deref()),
+        settings: &normalization(reading),
+        known: &known,
+    };
+    Ok(explain::request::explain_request(universe, source, destination, asked))
+}
+
+/// How the mesh makes requests canonical.
+fn normalization(reading: &mut Reading<'_>) -> RequestNormalization {
+    let mesh = reading.reader.entry(&EntryName::only(EntryKind::Mesh));
+    let http = match mesh.as_deref() {
+        Some(Entry::Mesh(mesh)) => mesh.said.http,
+        _ => None,
+    };
+    http.and_then(|http| http.incoming?.request_normalization).unwrap_or_default()
 }
 
 pub(crate) async fn upsert_intention(

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use concord_mesh::explain::request::{ASKED_BYTES_MAX, AskedRequest};
 use concord_model::entry::{Entry, EntryKind};
 use concord_model::intention::{
     Action, Decision, Destination, Permission, ServiceIntentions, Source, SourceIntention,
 };
 use concord_model::{Namespace, Partition, Pattern, ServiceName, Stamp};
 use concord_rpc::request::{
-    ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, ListEntries, ListIntentions,
-    MATCHES_MAX, MatchBy, MatchIntentions, Matched, ReadEntry, ReadPair, ReadStatus, UpsertIntention,
+    ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, ExplainRequest, ListEntries,
+    ListIntentions, MATCHES_MAX, MatchBy, MatchIntentions, Matched, ReadEntry, ReadPair, ReadStatus,
+    UpsertIntention,
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 
@@ -112,6 +114,15 @@ async fn intentions_are_written_matched_decided_by_and_removed() {
     let explain = ExplainIntention { source: target("web"), destination: target("api") };
     let explained = host.ask_as(ROOT, explain).await.unwrap();
     assert!(explained.verdict.allowed && !explained.shadows.is_empty());
+    let explain = |path: String| ExplainRequest {
+        source: target("web"),
+        destination: target("api"),
+        asked: AskedRequest { method: "GET".to_owned(), target: path, ..AskedRequest::default() },
+    };
+    let explained = host.ask_as(ROOT, explain("/".to_owned())).await.unwrap();
+    assert!(explained.verdict.allowed && explained.no_change.is_none());
+    let too_large = host.ask_as(ROOT, explain("/".repeat(ASKED_BYTES_MAX + 1))).await;
+    assert!(matches!(too_large, Err(RpcError::Invalid(text)) if text.contains("must not exceed")));
 
     let remove = |source| DeleteIntention { destination: to("api"), source: from(source) };
     host.ask_as(ROOT, remove("web")).await.unwrap();

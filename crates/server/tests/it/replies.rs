@@ -122,7 +122,7 @@ fn judge(filled: &Filled, read: &Read, caller: &Caller, answer: &Answer<AnyReply
     for text in texts.iter().filter(said) {
         let needs = match &read.request {
             // An explanation names services of the catalog, to who may see an instance of them.
-            AnyRequest::ExplainIntention(_) => {
+            AnyRequest::ExplainIntention(_) | AnyRequest::ExplainRequest(_) => {
                 let of_it = INSTANCES.iter().filter(|one| one.service == text);
                 Some(
                     of_it

@@ -100,7 +100,11 @@ config write | -cas {dir}/entry.hcl | -modify-index=7 | cas=7
 connect ca set-config | | -config-file={dir}/ca.json | PUT /v1/connect/ca/configuration
 connect ca set-config | -config-file={dir}/ca.json | -force-without-cross-signing | "ForceWithoutCrossSigning":true
 connect ca set-config | -config-file={dir}/ca.json | -force-without-oldest-root | "ForceWithoutOldestRoot":true
+explain | web db | -claims=okta={} | claims=okta%3D%7B%7D
 explain | web db | -format=json | "Allowed": true
+explain | web db | -header=x=y | header=x%3Dy
+explain | web db | -method=PUT | method=PUT
+explain | web db | -path=/admin | path=%2Fadmin
 intention create | -file {dir}/intention.json | -allow | "Action":"allow"
 intention create | new db | -deny | "Action":"deny"
 intention create | {dir}/intention.json | -file | "SourceName":"new"

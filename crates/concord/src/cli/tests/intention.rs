@@ -246,6 +246,55 @@ Or
 }
 
 #[test]
+fn a_request_is_explained_with_what_was_tried() {
+    let answer = r#"{"Source":"web","Destination":"db","Protocol":"http","Allowed":false,"Reason":"r",
+        "DecidedBy":"permission","Path":"/admin","PathAmbiguous":true,"Tried":[
+        {"Permission":0,"Action":"allow","Applies":false,"Fit":"no","Condition":"HTTP.Methods"},
+        {"Permission":1,"Action":"allow","Applies":false,"Fit":"unclear","Condition":"HTTP.Header[0]"},
+        {"Permission":2,"Action":"deny","Applies":true,"Fit":"yes"}],
+        "Changes":[{"Summary":"insert it","Reach":"request"},
+        {"Summary":"set it","Reach":"permission","OtherCallers":12,"Callers":["a","b"]}]}"#;
+    let text = "Denied: web => db
+The backend is sent the path /admin (backends may read it in different ways)
+
+Why
+  r
+  Permissions[0] (allow) does not apply: HTTP.Methods does not fit
+  Permissions[1] (allow) does not apply: HTTP.Header[0] is unclear
+  Permissions[2] (deny) applies
+
+Smallest change to allow it
+  insert it
+  Is about requests with this method and path.
+
+Or
+  set it
+  Is about all requests for which this permission decides.
+  Also changes it for 12 other callers:
+    a
+    b
+    and 2 more
+";
+    let asked = ["GET /v1/connect/intentions/explain?source=web&destination=db&method=POST&path=%2Fadmin\
+                  &header=x%3Dy&header=x%3Dz&claims=okta%3D%7B%7D"];
+    let arguments = [
+        "explain",
+        "-path=/admin",
+        "-method=POST",
+        "-header=x=y",
+        "-header=x=z",
+        "-claims=okta={}",
+        "web",
+        "db",
+    ];
+    check(&Bench::answering(answer).run(&arguments), &asked, text);
+    refuse(&["explain", "-header=x", "web", "db"], 1, "header");
+    let none = r#"{"Source":"web","Destination":"db","Allowed":true,"Reason":"r","WhyNoChange":"because"}"#;
+    let ran = Bench::answering(none).run(&["explain", "-path=/", "web", "db"]);
+    assert!(ran.out.ends_with("\nNo single change would deny it: because\n"), "{}", ran.out);
+}
+
+#[test]
 fn an_explanation_may_know_no_single_change() {
     let answer = r#"{"Source":"web","Destination":"db","Allowed":true,"Reason":"r","NoChange":"because"}"#;
     let ran = Bench::answering(answer).run(&["explain", "web", "db"]);

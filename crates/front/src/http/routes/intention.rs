@@ -17,8 +17,8 @@ use concord_model::ServiceRef;
 use concord_model::intention::{Destination, ServiceIntentions, Source};
 use concord_rpc::RpcError;
 use concord_rpc::request::{
-    CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, ListIntentions,
-    MatchBy, MatchIntentions, ReadIntention, ReadPair, UpdateIntention, UpsertIntention,
+    CheckIntention, CreateIntention, DeleteIntention, DeleteIntentionById, ExplainIntention, ExplainRequest,
+    ListIntentions, MatchBy, MatchIntentions, ReadIntention, ReadPair, UpdateIntention, UpsertIntention,
 };
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
@@ -49,8 +49,8 @@ endpoints! {
     Match: GET "/v1/connect/intentions/match", Right::asked::<(MatchIntentions,)>() => matching;
     /// Whether a connection would be allowed.
     Check: GET "/v1/connect/intentions/check", Right::asked::<(CheckIntention,)>() => check;
-    /// Why a connection would be allowed or denied, and which change would reverse that.
-    Explain: GET "/v1/connect/intentions/explain", Right::asked::<(ExplainIntention,)>() => explain;
+    /// Why a connection or a request would be allowed or denied, and which change would reverse that.
+    Explain: GET "/v1/connect/intentions/explain", Right::asked::<(ExplainIntention, ExplainRequest)>() => explain;
 }
 
 async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
@@ -148,6 +148,12 @@ async fn explain(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     require_consul_source(&call)?;
     let source = parse_service("source", call.required("source")?)?;
     let destination = parse_service("destination", call.required("destination")?)?;
+    if let Some(asked) = explain::request::asked(&call)? {
+        let question = ExplainRequest { source, destination, asked };
+        let (explanation, mut meta) = ctx.ask(&call, question).await?;
+        meta.consistency = None;
+        return Ok(Reply::json(explain::request::shape(&explanation)).with_meta(&meta));
+    }
     let (explanation, mut meta) = ctx.ask(&call, ExplainIntention { source, destination }).await?;
     meta.consistency = None;
     Ok(Reply::json(explain::shape(&explanation)).with_meta(&meta))

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
+use concord_mesh::explain::request::{
+    AskedRequest, NoRequestChange, Reach, RequestChange, RequestExplanation, RequestProposal, RequestStep,
+    Sent,
+};
 use concord_mesh::explain::{Affected, Change, Explanation, NoChange, Pair, Proposal, Step};
 use concord_mesh::intention::{Because, DefaultSource, Intention, Verdict};
+use concord_mesh::request::{Condition, Fit, Refusal, RequestBecause, RequestVerdict, Tried};
+use concord_model::entry::Protocol;
 use concord_model::intention::{
     Action, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement,
     JwtRequirement, LegacyFields, PathMatch, Permission, ServiceIntentions, Source, SourceIntention,
@@ -25,6 +31,7 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
         sample!(AnyRequest, ListIntentions, "", ListIntentions {}),
         sample!(AnyRequest, CheckIntention, "", check),
         sample!(AnyRequest, ExplainIntention, "", explain),
+        sample!(AnyRequest, ExplainRequest, "", explain_request()),
         sample!(AnyRequest, UpsertIntention, "", upsert),
         sample!(AnyRequest, DeleteIntention, "", delete),
         sample!(AnyRequest, ReadPair, "", read),
@@ -73,7 +80,20 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     for (what, explanation) in names.into_iter().zip(explanations) {
         all.push(sample!(AnyReply, ExplainIntention, what, explanation));
     }
+    for (what, explanation) in explanations_of_requests() {
+        all.push(sample!(AnyReply, ExplainRequest, what, explanation));
+    }
     all
+}
+
+fn explain_request() -> ExplainRequest {
+    let asked = AskedRequest {
+        method: "POST".to_owned(),
+        target: "/admin?x".to_owned(),
+        headers: vec![("x-team".to_owned(), "shop".to_owned())],
+        tokens: vec![("okta".to_owned(), serde_json::json!({"role": "admin", "level": 5}))],
+    };
+    ExplainRequest { source: service("web"), destination: service("db"), asked }
 }
 
 pub(super) fn actions() -> Vec<Action> {
@@ -229,4 +249,72 @@ fn proposal(step: Step) -> Proposal {
         change: Change { source: source("*"), destination: destination("*"), step },
         also_affects: Affected { count: 3, listed: vec![pair], complete: true },
     }
+}
+
+fn explanations_of_requests() -> Vec<(&'static str, RequestExplanation)> {
+    let rule = || rule(Decision::Requests(permissions()));
+    let conditions = every!(Condition:
+        Condition::Methods => Condition::Methods,
+        Condition::Path => Condition::Path,
+        Condition::Header(_) => Condition::Header(3),
+        Condition::Token => Condition::Token,
+    );
+    let fits = every!(Fit: Fit::No => Fit::No, Fit::Unclear => Fit::Unclear, Fit::Yes => Fit::Yes,);
+    let tried = |condition| Tried { permission: 1, action: Action::Deny, fit: Fit::Unclear, condition };
+    let mut all: Vec<_> = conditions.into_iter().map(Some).map(tried).collect();
+    all.extend(fits.into_iter().map(|fit| Tried { fit, ..tried(None) }));
+    let reasons = every!(RequestBecause:
+        RequestBecause::Refused(_) => RequestBecause::Refused(Refusal::Redirect { to: "/".to_owned() }),
+        RequestBecause::Connection { .. } => RequestBecause::Connection { rule: rule() },
+        RequestBecause::NoRequests { .. } => RequestBecause::NoRequests { rule: rule() },
+        RequestBecause::Permission { .. } => RequestBecause::Permission { rule: rule(), tried: tried(Some(Condition::Header(3))) },
+        RequestBecause::TokenDemanded { .. } => RequestBecause::TokenDemanded { rule: Some(rule()) },
+        RequestBecause::Default { .. } => RequestBecause::Default { source: DefaultSource::AclDefault, rule: Some(rule()) },
+    );
+    let obstacles = every!(NoRequestChange:
+        NoRequestChange::DecidedByPeer => NoRequestChange::DecidedByPeer,
+        NoRequestChange::TokenDemanded => NoRequestChange::TokenDemanded,
+        NoRequestChange::Refused => NoRequestChange::Refused,
+        NoRequestChange::None => NoRequestChange::None,
+    );
+    let obstacles = obstacles.into_iter().map(Some).chain([None, None]);
+    let names = ["refused", "connection", "no-requests", "permission", "token", "default"];
+    let explanation = |((what, because), no_change): ((&'static str, _), _)| {
+        let explanation = RequestExplanation {
+            source: service("web"),
+            destination: service("db"),
+            protocol: Protocol::Http,
+            verdict: RequestVerdict { allowed: true, because },
+            sent: Some(Sent { path: "/admin".to_owned(), authority: Some("db".to_owned()), ambiguous: true }),
+            tried: all.clone(),
+            shadows: vec![rule()],
+            changes: changes_of_requests(),
+            no_change,
+        };
+        (what, explanation)
+    };
+    names.into_iter().zip(reasons).zip(obstacles).map(explanation).collect()
+}
+
+fn changes_of_requests() -> Vec<RequestProposal> {
+    let steps = every!(RequestStep:
+        RequestStep::SetPermission { .. } => RequestStep::SetPermission { permission: 1, to: Action::Deny },
+        RequestStep::AddPermission { .. } => {
+            RequestStep::AddPermission { before: 1, added: permissions().remove(0) }
+        },
+        RequestStep::Permit { .. } => RequestStep::Permit { exists: true, permissions: permissions() },
+        RequestStep::Act { .. } => RequestStep::Act { exists: true, action: Action::Deny },
+    );
+    let reaches = every!(Reach:
+        Reach::Request => Reach::Request,
+        Reach::Permission => Reach::Permission,
+        Reach::Pair => Reach::Pair,
+    );
+    let pair = || Pair { source: service("web"), destination: service("db"), allowed: true };
+    let proposal = |(step, reach)| RequestProposal {
+        change: RequestChange { source: source("*"), destination: destination("db"), step },
+        reach,
+        also_affects: Affected { count: 3, listed: vec![pair()], complete: true },
+    };
+    steps.into_iter().zip(reaches.into_iter().cycle()).map(proposal).collect()
 }

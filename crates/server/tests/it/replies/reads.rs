@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use concord_mesh::defaults::Question;
+use concord_mesh::explain::request::AskedRequest;
 use concord_model::catalog::CheckStatus;
 use concord_model::entry::{EntryKind, EntryName};
 use concord_rpc::AnyRequest;
@@ -269,6 +270,10 @@ fn intentions(filled: &Filled) -> Vec<Read> {
     // Pairs with services are listed beside, of those that the caller may see.
     let explain = ExplainIntention { source: target("web"), destination: target("db") };
     let both = vec![vec![("intention", "web", "read"), ("intention", "db", "read")]];
+    let rows = told(|a, b| a == "web" && ["db", "*"].contains(&b));
+    all.push(Read { judged: Some(placed(|_| true, None)), ..Read::whole(explain, both.clone(), rows) });
+    let asked = AskedRequest { method: "GET".to_owned(), target: "/".to_owned(), ..AskedRequest::default() };
+    let explain = ExplainRequest { source: target("web"), destination: target("db"), asked };
     let rows = told(|a, b| a == "web" && ["db", "*"].contains(&b));
     all.push(Read { judged: Some(placed(|_| true, None)), ..Read::whole(explain, both, rows) });
     all

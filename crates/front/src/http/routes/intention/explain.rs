@@ -1,5 +1,7 @@
 //! The JSON form of an explanation. Each suggested change is a sentence.
 
+pub(super) mod request;
+
 use concord_api::explain::{DecidedBy, ExplainPair, ExplainProposal, ExplainStep, IntentionExplain};
 use concord_mesh::explain::{Affected, Change, Explanation, Pair, Proposal, Step};
 use concord_mesh::intention::Because;

@@ -1,0 +1,114 @@
+//! The request that is asked about in a query string, and the JSON form of its explanation.
+
+use concord_api::explain::{RequestChange, RequestDecidedBy, RequestExplain, TriedPermission};
+use concord_mesh::explain::request::{AskedRequest, Reach, RequestExplanation, RequestProposal};
+use concord_mesh::request::{Fit, RequestBecause, Tried};
+
+use super::service;
+use crate::http::routes::intention::shape::shape as intention;
+use crate::http::{Call, HttpError};
+
+/// The parameters that describe a request.
+const PARAMETERS: [&str; 4] = ["method", "path", "header", "claims"];
+
+/// The request of the query string: `method` (GET), `path` (/), `header=name=value` and `claims=provider={…}`, the
+/// last two with repetitions. `None` if the question is about a connection.
+pub(in crate::http::routes::intention) fn asked(call: &Call) -> Result<Option<AskedRequest>, HttpError> {
+    if !PARAMETERS.iter().any(|name| call.parameter(name).is_some()) {
+        return Ok(None);
+    }
+    let split = |name, text: &str| {
+        let pair = text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let wrong = || {
+            HttpError::bad_request(format!("Invalid value for ?{name}: {text:?}; use {name}=<name>=<value>"))
+        };
+        pair.filter(|(key, _)| !key.is_empty()).ok_or_else(wrong)
+    };
+    let headers = call.parameters("header").map(|text| split("header", text)).collect::<Result<_, _>>()?;
+    let tokens = call.parameters("claims").map(|text| {
+        let (provider, claims) = split("claims", text)?;
+        let claims = serde_json::from_str(&claims).ok().filter(serde_json::Value::is_object);
+        let wrong = || {
+            HttpError::bad_request(format!(
+                "Invalid value for ?claims: the claims of {provider:?} must be a JSON object"
+            ))
+        };
+        Ok((provider.clone(), claims.ok_or_else(wrong)?))
+    });
+    let tokens = tokens.collect::<Result<_, HttpError>>()?;
+    let or = |name, default: &str| call.parameter(name).unwrap_or(default).to_owned();
+    let asked = AskedRequest { method: or("method", "GET"), target: or("path", "/"), headers, tokens };
+    Ok(Some(asked))
+}
+
+/// Converts an explanation to its JSON form.
+pub(in crate::http::routes::intention) fn shape(explanation: &RequestExplanation) -> RequestExplain {
+    let RequestExplanation {
+        source,
+        destination,
+        protocol,
+        verdict,
+        sent,
+        tried,
+        shadows,
+        changes,
+        no_change,
+    } = explanation;
+    RequestExplain {
+        source: service(source),
+        destination: service(destination),
+        protocol: protocol.as_str().to_owned(),
+        allowed: verdict.allowed,
+        reason: verdict.reason(),
+        decided_by: decided_by(&verdict.because),
+        intention: verdict.rule().map(|rule| intention(rule)),
+        path: sent.as_ref().map(|sent| sent.path.clone()).unwrap_or_default(),
+        path_ambiguous: sent.as_ref().is_some_and(|sent| sent.ambiguous),
+        tried: tried.iter().map(tried_permission).collect(),
+        shadows: shadows.iter().map(|rule| intention(rule)).collect(),
+        changes: changes.iter().map(change).collect(),
+        why_no_change: no_change.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn decided_by(because: &RequestBecause) -> RequestDecidedBy {
+    match because {
+        RequestBecause::Refused(_) => RequestDecidedBy::Refused,
+        RequestBecause::Connection { .. } => RequestDecidedBy::Intention,
+        RequestBecause::NoRequests { .. } => RequestDecidedBy::NoRequests,
+        RequestBecause::Permission { .. } => RequestDecidedBy::Permission,
+        RequestBecause::TokenDemanded { .. } => RequestDecidedBy::Token,
+        RequestBecause::Default { .. } => RequestDecidedBy::Default,
+    }
+}
+
+fn tried_permission(tried: &Tried) -> TriedPermission {
+    let Tried { permission, action, fit, condition } = tried;
+    let fit = match fit {
+        Fit::No => "no",
+        Fit::Unclear => "unclear",
+        Fit::Yes => "yes",
+    };
+    TriedPermission {
+        permission: *permission,
+        action: action.to_string(),
+        applies: tried.applies(),
+        fit: fit.to_owned(),
+        condition: condition.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn change(proposal: &RequestProposal) -> RequestChange {
+    let RequestProposal { change, reach, also_affects } = proposal;
+    let reach = match reach {
+        Reach::Request => "request",
+        Reach::Permission => "permission",
+        Reach::Pair => "pair",
+    };
+    RequestChange {
+        summary: change.to_string(),
+        reach: reach.to_owned(),
+        other_callers: also_affects.count,
+        callers: also_affects.listed.iter().map(|pair| service(&pair.source)).collect(),
+    }
+}
