@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 use concord_model::Stamp;
 use concord_model::entry::{
-    Entry, EntryKind, EntryName, ExportedServices, IngressGateway, JwtProvider, Mesh, Naming, ProxyDefaults,
-    ServiceDefaults, ServiceResolver, ServiceRouter, ServiceSplitter, TerminatingGateway,
+    ApiGateway, BoundApiGateway, Entry, EntryKind, EntryName, ExportedServices, FileSystemCertificate,
+    HttpRoute, IngressGateway, InlineCertificate, JwtProvider, Mesh, Naming, ProxyDefaults, ServiceDefaults,
+    ServiceResolver, ServiceRouter, ServiceSplitter, TcpRoute, TerminatingGateway,
 };
 use concord_syntax::Node;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,12 @@ kinds! {
     IngressGateway => Spelled<IngressGateway>, heeded: false;
     TerminatingGateway => Spelled<TerminatingGateway>, heeded: false;
     ExportedServices => Spelled<ExportedServices>, heeded: false;
+    InlineCertificate => Spelled<InlineCertificate>, heeded: false;
+    FileSystemCertificate => Spelled<FileSystemCertificate>, heeded: false;
+    ApiGateway => Spelled<ApiGateway>, heeded: false;
+    BoundApiGateway => Spelled<BoundApiGateway>, heeded: false;
+    HttpRoute => Spelled<HttpRoute>, heeded: false;
+    TcpRoute => Spelled<TcpRoute>, heeded: false;
 }
 
 /// An entry in an answer.
@@ -117,16 +124,7 @@ const HEAD_KEYS: &[&str] =
     &["Kind", "Name", "Meta", "Namespace", "Partition", "Hash", "CreateIndex", "ModifyIndex"];
 
 /// Kinds of Consul that are not built yet.
-const UNBUILT: &[&str] = &[
-    "api-gateway",
-    "bound-api-gateway",
-    "control-plane-request-limit",
-    "file-system-certificate",
-    "http-route",
-    "inline-certificate",
-    "sameness-group",
-    "tcp-route",
-];
+const UNBUILT: &[&str] = &["control-plane-request-limit", "sameness-group"];
 
 /// The kind of an entry, if it is a kind that is not built yet.
 pub fn unbuilt_kind(node: &Node) -> Option<&'static str> {

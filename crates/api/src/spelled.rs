@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::Timeout;
+use concord_model::entry::Transition;
+use concord_model::{Timeout, Timestamp};
 use concord_syntax::duration;
 use concord_syntax::spelling::camel_case;
 use serde::ser::{
     Error, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
 };
 use serde_json::Value;
+
+use crate::Moment;
 
 /// Serialises its value with the API's spelling.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -107,12 +110,14 @@ impl<S: Serializer> Serializer for Speller<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        if name != Timeout::NAME {
-            return value.serialize(self);
-        }
+        let shown: fn(i64) -> String = match name {
+            Timeout::NAME => duration::format_signed,
+            Transition::NAME => |nanos| Moment::from(Timestamp::from_nanos(nanos)).to_string(),
+            _ => return value.serialize(self),
+        };
         let nanos = serde_json::to_value(value).map_err(S::Error::custom)?.as_i64();
-        let nanos = nanos.ok_or_else(|| S::Error::custom("a time-out is a number"))?;
-        self.0.serialize_str(&duration::format_signed(nanos))
+        let nanos = nanos.ok_or_else(|| S::Error::custom("a time or a time-out is a number"))?;
+        self.0.serialize_str(&shown(nanos))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

@@ -21,6 +21,7 @@ pub mod leaf;
 pub mod limiter;
 pub mod limits;
 pub mod oid;
+pub mod pair;
 pub mod pem;
 pub mod provider;
 pub mod rotation;

@@ -3,14 +3,19 @@
 //!
 //! Each kind has a file and a row in the table here.
 
+mod api_gateway;
+mod bound_api_gateway;
 mod chains;
 mod ejection;
 mod exported_services;
 mod fault;
+mod file_system_certificate;
 mod gates;
 mod gateway_fault;
 mod graph;
+mod http_route;
 mod ingress_gateway;
+mod inline_certificate;
 mod jwt_provider;
 mod limits;
 mod mesh;
@@ -23,6 +28,7 @@ mod service_intentions;
 mod service_resolver;
 mod service_router;
 mod service_splitter;
+mod tcp_route;
 mod terminating_gateway;
 
 use concord_model::ServiceRef;
@@ -31,10 +37,11 @@ use concord_model::entry::{Entry, EntryKind};
 pub use self::exported_services::CONSUMERS_MAX;
 use self::fault::Faults;
 pub use self::fault::{EntryFault, Fault, Given, RoutingFault};
-pub use self::gates::{HOSTS_MAX, LISTENERS_MAX, SERVICES_MAX};
+pub use self::gates::{HOSTS_MAX, LISTENERS_MAX, REFERENCES_MAX, SERVICES_MAX};
 pub use self::gateway_fault::GatewayFault;
 use self::graph::Proposed;
 pub use self::graph::{Change, GraphFault, Lookup, REFERENCE_RULES};
+pub use self::http_route::RULES_MAX;
 pub use self::jwt_provider::{named as providers_of, of_source as providers_of_source};
 pub use self::limits::{
     AUDIENCES_MAX, CLAIM_DEPTH_MAX, CLAIMS_MAX, EXPOSED_PATHS_MAX, HEADERS_MAX, KEY_SET_BYTES_MAX,
@@ -87,4 +94,10 @@ kinds! {
     IngressGateway => ingress_gateway;
     TerminatingGateway => terminating_gateway;
     ExportedServices => exported_services;
+    InlineCertificate => inline_certificate;
+    FileSystemCertificate => file_system_certificate;
+    ApiGateway => api_gateway;
+    BoundApiGateway => bound_api_gateway;
+    HttpRoute => http_route;
+    TcpRoute => tcp_route;
 }

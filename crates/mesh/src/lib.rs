@@ -11,5 +11,6 @@ pub mod chain;
 pub mod defaults;
 pub mod entry;
 pub mod explain;
+pub mod gateway;
 pub mod intention;
 pub mod request;

@@ -4,9 +4,14 @@
 //! decides what is valid in an entry, and `api::entry` reads and writes its public form; both have one file for each
 //! kind.
 
+mod api_gateway;
+mod bound_api_gateway;
 mod exported_services;
+mod file_system_certificate;
 mod headers;
+mod http_route;
 mod ingress_gateway;
+mod inline_certificate;
 mod jwt_provider;
 mod kept;
 mod load_balancer;
@@ -17,6 +22,8 @@ mod service_defaults;
 mod service_resolver;
 mod service_router;
 mod service_splitter;
+mod status;
+mod tcp_route;
 mod terminating_gateway;
 
 use std::collections::BTreeMap;
@@ -25,12 +32,21 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::api_gateway::{ApiGateway, ApiGatewayListener, ApiGatewayTls, GatewayProtocol};
+pub use self::bound_api_gateway::{BoundApiGateway, BoundListener};
 pub use self::exported_services::{ExportedService, ExportedServices, ServiceConsumer};
+pub use self::file_system_certificate::FileSystemCertificate;
 pub use self::headers::HeaderModifiers;
+pub use self::http_route::{
+    HeaderComparison, HttpFilters, HttpHeaderMatch, HttpMatch, HttpPathMatch, HttpQueryMatch,
+    HttpResponseFilters, HttpRoute, HttpRouteRule, HttpRouteService, PathComparison, QueryComparison,
+    RetryFilter, TimeoutFilter, UrlRewrite,
+};
 pub use self::ingress_gateway::{
     GatewayTls, IngressGateway, IngressLimits, IngressListener, IngressService, IngressServiceTls,
     ListenerProtocol, SecretSource,
 };
+pub use self::inline_certificate::{InlineCertificate, KeyText};
 pub use self::jwt_provider::{
     CacheConfig, DiscoveryType, JsonWebKeySet, JwksCluster, JwksRetryPolicy, JwtProvider, LocalJwks,
     ProviderInstance, RemoteJwks, RetryPolicyBackOff, TlsCertificates, TokenCookie, TokenForwarding,
@@ -58,6 +74,8 @@ pub use self::service_router::{
     RouteQueryParam, ServiceRouter,
 };
 pub use self::service_splitter::{ServiceSplitter, Split, Weight};
+pub use self::status::{Condition, Reference, Status, Transition};
+pub use self::tcp_route::{TcpRoute, TcpRouteService};
 pub use self::terminating_gateway::{LinkedService, TerminatingGateway};
 use crate::intention::{Destination, ServiceIntentions};
 use crate::name::{Namespace, Partition, Pattern, ServiceName, ServiceRef};
@@ -161,6 +179,18 @@ kinds! {
     TerminatingGateway(Record<TerminatingGateway>), "terminating-gateway", named: Naming::Service, read: Service, write: Mesh;
     /// The services that peered clusters may use.
     ExportedServices(Record<ExportedServices>), "exported-services", named: Naming::Only("default"), read: Mesh, write: Mesh;
+    /// A certificate, with its key, that API gateways show to their clients.
+    InlineCertificate(Record<InlineCertificate>), "inline-certificate", named: Naming::Free, read: Mesh, write: Mesh;
+    /// A certificate in files of the gateway's machine.
+    FileSystemCertificate(Record<FileSystemCertificate>), "file-system-certificate", named: Naming::Free, read: Mesh, write: Mesh;
+    /// A gateway whose traffic is distributed by routes.
+    ApiGateway(Record<ApiGateway>), "api-gateway", named: Naming::Service, read: Service, write: Mesh;
+    /// What an API gateway uses.
+    BoundApiGateway(Record<BoundApiGateway>), "bound-api-gateway", named: Naming::Service, read: Service, write: Nobody;
+    /// Which requests at an API gateway reach which services.
+    HttpRoute(Record<HttpRoute>), "http-route", named: Naming::Free, read: Mesh, write: Mesh;
+    /// Which service connections at an API gateway reach.
+    TcpRoute(Record<TcpRoute>), "tcp-route", named: Naming::Free, read: Mesh, write: Mesh;
 }
 
 /// The names that entries of a kind may have.
@@ -191,6 +221,8 @@ pub enum EntryRight {
     Mesh,
     /// The right to the mesh's configuration, or to write any service: proxies have the rights of their services.
     MeshOrOwner,
+    /// Nobody has it: the servers themselves write the entry.
+    Nobody,
 }
 
 /// Names a configuration entry.
@@ -248,6 +280,39 @@ impl EntryKind {
 impl fmt::Display for EntryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// What the servers say of the entry; `None` for kinds of which they say nothing.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::ApiGateway(entry) => Some(&entry.said.status),
+            Self::HttpRoute(entry) => Some(&entry.said.status),
+            Self::TcpRoute(entry) => Some(&entry.said.status),
+            _ => None,
+        }
+    }
+
+    /// The entry with this status, if its kind has one.
+    #[must_use]
+    pub fn with_status(mut self, status: Status) -> Self {
+        match &mut self {
+            Self::ApiGateway(entry) => entry.said.status = status,
+            Self::HttpRoute(entry) => entry.said.status = status,
+            Self::TcpRoute(entry) => entry.said.status = status,
+            _ => {}
+        }
+        self
+    }
+
+    /// The entry with the status that another version of it has: users write none.
+    #[must_use]
+    pub fn with_status_of(self, other: Option<&Self>) -> Self {
+        let status = other.and_then(Self::status).cloned().unwrap_or_default();
+        self.with_status(status)
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn rights_to_entry(name: &EntryName, level: Level) -> Option<Vec<Righ
             Some(vec![Right::named(Labelled::Service, name.as_str(), level)])
         }
         EntryRight::Mesh => Some(vec![mesh]),
+        EntryRight::Nobody => Some(Vec::new()),
         EntryRight::MeshOrOwner => {
             Some(vec![Right::Any { resource: Labelled::Service, level: Level::Write }, mesh])
         }
@@ -37,7 +38,8 @@ pub(crate) fn reads_to_write(entry: &Entry) -> Vec<Right<'static>> {
         | EntryRight::Intention
         | EntryRight::Service
         | EntryRight::Mesh
-        | EntryRight::MeshOrOwner => Vec::new(),
+        | EntryRight::MeshOrOwner
+        | EntryRight::Nobody => Vec::new(),
     };
     let read = |service: ServiceRef| Right::named(Labelled::Service, service.name.to_string(), Level::Read);
     named.into_iter().map(read).collect()

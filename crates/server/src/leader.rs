@@ -1,6 +1,6 @@
 //! The duties of the leader besides answering requests: create what every cluster has, write the entries of the
 //! configuration file, register its own node in the catalog, remove expired tokens. The certificate authority runs
-//! beside it, in `ca`.
+//! beside it, in `ca`, and so does the state of API gateways, in `gateways`.
 //!
 //! Each duty is idempotent and takes no input: it reads the state and corrects it, when leadership begins and every
 //! [`DUTY_PERIOD`]. The leader serves reads and writes once all duties but the last have succeeded. The duties never
@@ -10,6 +10,7 @@ mod builtins;
 pub(crate) mod clock_watch;
 mod duties;
 pub(crate) mod entries;
+pub(crate) mod gateways;
 pub(crate) mod own_node;
 pub(crate) mod tokens;
 

@@ -121,6 +121,7 @@ impl Server {
             scope: scope.child("server"),
         });
         core.scope.spawn("leader duties", leader::run(Arc::clone(&core)));
+        core.scope.spawn("API gateways", leader::gateways::run(Arc::clone(&core)));
         core.scope.spawn("certificate authority", crate::ca::driver::run(Arc::clone(&core)));
         Ok(Self { core })
     }

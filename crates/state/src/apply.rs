@@ -29,6 +29,7 @@ pub(crate) fn apply(
         Command::Register(command) => catalog::register(tables, commit, &command.0),
         Command::Deregister(command) => Ok(catalog::deregister(tables, commit, &command.0)),
         Command::SetEntry(command) => entry::set(tables, commit, command),
+        Command::SetEntryStatus(command) => Ok(entry::set_status(tables, commit, command)),
         Command::DeleteEntry(command) => entry::delete(tables, commit, command),
         Command::UpsertIntention(command) => entry::upsert_intention(tables, commit, command),
         Command::DeleteIntention(command) => Ok(entry::delete_intention(tables, commit, command)),

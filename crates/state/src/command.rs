@@ -8,7 +8,7 @@
 use concord_model::Uuid;
 use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
 use concord_model::catalog::{Deregistration, Registration};
-use concord_model::entry::{Entry, EntryName};
+use concord_model::entry::{Entry, EntryName, Status};
 use concord_model::intention::{Destination, Source, SourceIntention};
 use concord_model::token::{AclPolicy, Token};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ commands! {
     Deregister,
     /// Stores a configuration entry.
     SetEntry,
+    /// Stores what the leader says of a configuration entry.
+    SetEntryStatus,
     /// Removes a configuration entry.
     DeleteEntry,
     /// Stores one source of a destination's intentions.
@@ -133,6 +135,17 @@ pub struct SetEntry {
     /// Only if the entry last changed at this index; 0: only if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cas: Option<u64>,
+}
+
+/// Stores what the leader says of a configuration entry.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SetEntryStatus {
+    /// The entry.
+    pub entry: EntryName,
+    /// Only if the entry last changed at this index: the status is about this content.
+    pub modify: u64,
+    /// The status, with the times of its conditions by the leader's clock.
+    pub status: Status,
 }
 
 /// Removes a configuration entry.

@@ -132,6 +132,14 @@ impl EntryRow {
         }
     }
 
+    /// The entry, if it is a single row.
+    pub fn whole(&self) -> Option<&Entry> {
+        match self {
+            Self::Whole(entry) => Some(entry),
+            Self::Intentions(_) => None,
+        }
+    }
+
     /// When the entry changed.
     pub fn stamp(&self) -> Stamp {
         match self {

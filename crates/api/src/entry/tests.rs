@@ -75,7 +75,7 @@ fn entries_that_say_too_little_or_too_much_are_refused() {
     refused("{}", 400, &format!("{decoding}Payload does not contain a kind/Kind key at the top level"));
     refused(r#"{"Kind":1}"#, 400, &format!("{decoding}Kind value in payload is not a string"));
     refused(r#"{"Kind":"cake"}"#, 400, "Request decoding failed: invalid config entry kind: cake");
-    refused(r#"{"Kind":"http-route"}"#, 501, "not available yet: config entry kind http-route");
+    refused(r#"{"Kind":"sameness-group"}"#, 501, "not available yet: config entry kind sameness-group");
     refused(r#"{"Kind":"service-intentions"}"#, 400, "Name is required; At least one source is required");
     refused(&with_sources(r#"[{"Action":"allow"}]"#), 400, "Sources[0].Name is required");
     refused(&with_sources(r#"[{"Name":"a"}]"#), 400, "Sources[0].Action must be set to 'allow' or 'deny'");

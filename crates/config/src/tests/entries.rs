@@ -29,7 +29,7 @@ fn a_bad_entry_is_refused_with_its_place() {
          { kind = \"service-intentions\" name = \"db\" sources = [{ name = \"web\" acton = \"deny\" }] },
          { kind = \"service-intentions\" name = \"db\" sources = [{ name = \"web\" action = \"block\" }] }]}",
         &[
-            "a.hcl:2:11: config_entries.bootstrap[0].Kind: invalid config entry kind: service-intention; use service-intentions, service-defaults, proxy-defaults, mesh, service-resolver, service-router, service-splitter, jwt-provider, ingress-gateway, terminating-gateway, exported-services",
+            "a.hcl:2:11: config_entries.bootstrap[0].Kind: invalid config entry kind: service-intention; use service-intentions, service-defaults, proxy-defaults, mesh, service-resolver, service-router, service-splitter, jwt-provider, ingress-gateway, terminating-gateway, exported-services, inline-certificate, file-system-certificate, api-gateway, bound-api-gateway, http-route, tcp-route",
             "a.hcl:4:78: config_entries.bootstrap[1].sources[0].acton: unknown key \"acton\", did you mean \"action\"?",
             "a.hcl:5:10: config_entries.bootstrap[2].Sources[0].Action: Sources[0].Action must be set to 'allow' or 'deny'",
         ],
@@ -55,7 +55,7 @@ fn kinds_that_are_not_built_are_told() {
             "a.hcl",
             "config_entries { bootstrap = [\n{ kind = \"proxy-defaults\" name = \"global\" config { protocol = \"http\" } },
 { Kind = \"mesh\" TLS { Incoming { TLSMinVersion = \"TLSv1_2\" } } HTTP { SanitizeXForwardedClientCert = false } },
-{ Kind = \"http-route\" Name = \"web\" }] }",
+{ Kind = \"sameness-group\" Name = \"web\" }] }",
         )],
         &server(),
     );
@@ -64,7 +64,7 @@ fn kinds_that_are_not_built_are_told() {
         warnings,
         [
             "a.hcl:3:1: config_entries.bootstrap [1] mesh is kept and shown, but proxies do not go by it yet",
-            "a.hcl:4:1: config_entries.bootstrap [2] http-route has no effect: its kind is not available yet",
+            "a.hcl:4:1: config_entries.bootstrap [2] sameness-group has no effect: its kind is not available yet",
         ]
     );
     assert_eq!(own.config.server.entries.len(), 2);

@@ -1,8 +1,8 @@
 //! What entries about gateways, routes and exports have in common: hosts, references, changes of headers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use concord_model::entry::HeaderModifiers;
+use concord_model::entry::{EntryKind, HeaderModifiers, Reference};
 use concord_model::{Namespace, Partition, ServiceName, ServiceRef};
 
 use super::fault::{Fault, Faults};
@@ -15,6 +15,8 @@ pub const LISTENERS_MAX: usize = 1024;
 pub const SERVICES_MAX: usize = 4096;
 /// Hosts of one service or route.
 pub const HOSTS_MAX: usize = 1024;
+/// Gateways or certificates to which one entry or listener refers.
+pub const REFERENCES_MAX: usize = 256;
 /// Bytes of a host name (RFC 1035 §2.3.4).
 const HOST_BYTES_MAX: usize = 255;
 
@@ -40,6 +42,25 @@ impl Faults {
     pub(super) fn local(&mut self, at: &str, partition: &Partition, namespace: &Namespace) {
         if !partition.is_default() || !namespace.is_default() {
             self.push(at, Fault::OtherTenancy);
+        }
+    }
+
+    /// Checks references to entries of some kinds. Each may occur once.
+    pub(super) fn references(&mut self, at: &str, all: &[Reference], kinds: (&[EntryKind], &'static str)) {
+        let (kinds, allowed) = kinds;
+        self.at_most(at, all.len(), REFERENCES_MAX);
+        let mut seen = HashSet::new();
+        for (i, own) in all.iter().enumerate().take(REFERENCES_MAX) {
+            let at = format!("{at}[{i}]");
+            if !kinds.iter().any(|kind| kind.as_str() == own.kind) {
+                self.push(format!("{at}.Kind"), GatewayFault::OtherKind { kind: shown(&own.kind), allowed });
+            }
+            self.text(format!("{at}.Name"), &own.name, TEXT_BYTES_MAX);
+            self.no_longer(format!("{at}.SectionName"), &own.section_name, TEXT_BYTES_MAX);
+            self.local(&at, &own.partition, &own.namespace);
+            if !seen.insert(own) {
+                self.push(at, GatewayFault::ReferenceTwice { reference: own.to_string() });
+            }
         }
     }
 

@@ -18,7 +18,8 @@ use super::limits::{
 use super::{jwt_provider, requests};
 
 /// The methods of requests. Compared exactly, because methods are case-sensitive (RFC 9110 §9.1).
-const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+pub(super) const METHODS: [&str; 9] =
+    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
 /// Validates an entry, in the order of its fields. Whether token providers exist is checked where entries are stored.
 pub(super) fn check(entry: &ServiceIntentions, faults: &mut Faults) {

@@ -16,5 +16,7 @@ mod random_request;
 mod refusals;
 mod request;
 mod request_oracle;
+mod routes;
+mod settled;
 mod tokens;
 mod validate;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use concord_ca::pair::check_pair;
 use concord_mesh::entry::{Change, EntryFault, check_graph, validate};
-use concord_model::entry::{Entry, EntryName};
+use concord_model::entry::{Entry, EntryName, InlineCertificate};
 use concord_model::intention::{Destination, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern};
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
@@ -39,6 +40,8 @@ pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Re
     let (_turn, caller) = writing.turn(name.as_str()).await?;
     caller.meet(&need)?;
     let existing = writing.log.view().read().entry(&name);
+    // Users write no status: what they send back is replaced by the stored one.
+    let entry = entry.with_status_of(existing.as_deref());
     // The stored entry already has this content, so the write succeeds whatever index `cas` names.
     if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
         return unchanged(writing, existing.stamp().modify).await;
@@ -101,7 +104,18 @@ pub(crate) fn valid(entry: &Entry) -> Result<(), RpcError> {
     if let Entry::ServiceIntentions(intentions) = entry {
         intentions.sources.iter().try_for_each(source_in_scope)?;
     }
-    validate(entry).map_err(|faults| invalid(&faults))
+    validate(entry).map_err(|faults| invalid(&faults))?;
+    match entry {
+        Entry::InlineCertificate(own) => pair(&own.said),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a certificate that cannot be read, and a key that is not its own.
+fn pair(own: &InlineCertificate) -> Result<(), RpcError> {
+    let InlineCertificate { certificate, private_key } = own;
+    check_pair(certificate, &private_key.0)
+        .map_err(|refusal| RpcError::Invalid(format!("{} {refusal}", refusal.field())))
 }
 
 /// Refuses an entry for another partition or namespace: only `default` exists, so the entry would have no effect.

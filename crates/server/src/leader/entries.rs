@@ -47,7 +47,7 @@ async fn ensure_one(core: &Core, wanted: &Entry) -> Result<(), RpcError> {
     let named = wanted.name();
     let (kind, name) = (named.kind, named.as_str());
     if let Some(standing) = core.log.view().read().entry(&named) {
-        if !standing.says_the_same(wanted) {
+        if !standing.says_the_same(&wanted.clone().with_status_of(Some(&standing))) {
             warn!(%kind, name, "config_entries.bootstrap: a different entry of this kind and name exists; it is not changed");
         }
         return Ok(());

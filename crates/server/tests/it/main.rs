@@ -13,6 +13,7 @@ mod ca;
 mod catalog;
 mod csr;
 mod entries;
+mod gateways;
 mod growth;
 mod identities;
 mod intention;

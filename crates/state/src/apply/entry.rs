@@ -13,7 +13,9 @@ use concord_model::intention::{Destination, ServiceIntentions, Source, SourceInt
 
 use super::outcome::{cas_failed, done};
 use crate::apply::cluster::{GRAPH_RULES, rule_set};
-use crate::command::{DeleteEntry, DeleteIntention, EditIntention, SetEntry, UpsertIntention};
+use crate::command::{
+    DeleteEntry, DeleteIntention, EditIntention, SetEntry, SetEntryStatus, UpsertIntention,
+};
 use crate::derive::entry as rows;
 use crate::key::Key;
 use crate::key::part::Shown;
@@ -62,14 +64,30 @@ fn set_whole(
     entry: &Entry,
     old: Option<&EntryRow>,
 ) -> CommandReply {
-    if let Some(EntryRow::Whole(old)) = old
-        && old.says_the_same(entry)
-    {
+    let entry = entry.clone().with_status_of(old.and_then(EntryRow::whole));
+    if old.and_then(EntryRow::whole).is_some_and(|old| old.says_the_same(&entry)) {
         return done(false);
     }
-    let create = old.map_or(commit.index, |old| old.stamp().create);
-    let entry = entry.clone().stamped(Stamp { create, modify: commit.index });
+    put(tables, commit, entry, old.map(EntryRow::stamp))
+}
+
+/// Stores an entry that replaces one with this stamp.
+fn put(tables: &mut Tables, commit: &mut Commit, entry: Entry, old: Option<Stamp>) -> CommandReply {
+    let create = old.map_or(commit.index, |old| old.create);
+    let entry = entry.stamped(Stamp { create, modify: commit.index });
     done(rows::put(tables, commit, Arc::new(entry)))
+}
+
+/// Stores what the leader says of an entry, if the entry has not changed in the meantime.
+pub(super) fn set_status(tables: &mut Tables, commit: &mut Commit, command: &SetEntryStatus) -> CommandReply {
+    let SetEntryStatus { entry, modify, status } = command;
+    let row = row_of(tables, entry);
+    if let Some(failed) = cas_failed(Some(*modify), last_change(row.as_deref())) {
+        return failed;
+    }
+    let Some(old) = row.as_deref().and_then(EntryRow::whole) else { return done(false) };
+    let new = old.clone().with_status(status.clone());
+    if old.says_the_same(&new) { done(false) } else { put(tables, commit, new, Some(old.stamp())) }
 }
 
 fn set_intentions(tables: &mut Tables, commit: &mut Commit, entry: &ServiceIntentions) -> CommandReply {

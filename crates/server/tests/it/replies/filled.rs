@@ -85,7 +85,7 @@ pub(crate) const INTENTIONS: [(&str, &str); 8] = [
 pub(crate) const BY_ID: (&str, &str) = ("db", "web-admin");
 
 /// Entries but intentions: kind and name.
-pub(crate) const ENTRIES: [(EntryKind, &str); 12] = [
+pub(crate) const ENTRIES: [(EntryKind, &str); 16] = [
     (EntryKind::ServiceDefaults, "api"),
     (EntryKind::ServiceDefaults, "db"),
     (EntryKind::ServiceDefaults, "web"),
@@ -98,6 +98,10 @@ pub(crate) const ENTRIES: [(EntryKind, &str); 12] = [
     (EntryKind::IngressGateway, "web-proxy"),
     (EntryKind::TerminatingGateway, "db"),
     (EntryKind::ExportedServices, "default"),
+    (EntryKind::FileSystemCertificate, "own"),
+    (EntryKind::ApiGateway, "web-proxy"),
+    (EntryKind::HttpRoute, "shop"),
+    (EntryKind::TcpRoute, "data"),
 ];
 
 /// Accessor of a token that is there to be changed and removed.
@@ -371,6 +375,20 @@ pub(crate) fn plain_entry(kind: EntryKind, name: &str) -> Entry {
                 name,
                 concord_model::entry::Mesh { transparent_proxy, ..Default::default() },
             ))
+        }
+        EntryKind::FileSystemCertificate => {
+            let said = json!({ "certificate": "/cert", "private_key": "/key" });
+            Entry::FileSystemCertificate(record(kind, name, settings(said)))
+        }
+        EntryKind::ApiGateway => {
+            let said = json!({ "listeners": [{ "name": "web", "port": 8080, "protocol": "http" }] });
+            Entry::ApiGateway(record(kind, name, settings(said)))
+        }
+        EntryKind::HttpRoute => Entry::HttpRoute(record(kind, name, Default::default())),
+        EntryKind::TcpRoute => Entry::TcpRoute(record(kind, name, Default::default())),
+        // The first has a certificate that must be one, and the second is written by the servers alone.
+        EntryKind::InlineCertificate | EntryKind::BoundApiGateway => {
+            panic!("{kind} is not among the entries")
         }
         EntryKind::IngressGateway => Entry::IngressGateway(record(kind, name, Default::default())),
         EntryKind::TerminatingGateway => Entry::TerminatingGateway(record(kind, name, Default::default())),

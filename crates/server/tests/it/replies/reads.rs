@@ -287,8 +287,14 @@ fn needs_of_entry(kind: EntryKind, name: &'static str) -> Needs {
         | EntryKind::ServiceRouter
         | EntryKind::ServiceSplitter
         | EntryKind::IngressGateway
-        | EntryKind::TerminatingGateway => only(("service", name, "read")),
-        EntryKind::ExportedServices => only(("mesh", "", "read")),
+        | EntryKind::TerminatingGateway
+        | EntryKind::ApiGateway
+        | EntryKind::BoundApiGateway => only(("service", name, "read")),
+        EntryKind::ExportedServices
+        | EntryKind::InlineCertificate
+        | EntryKind::FileSystemCertificate
+        | EntryKind::HttpRoute
+        | EntryKind::TcpRoute => only(("mesh", "", "read")),
         EntryKind::ProxyDefaults | EntryKind::Mesh => open(),
         EntryKind::JwtProvider => vec![vec![("mesh", "", "read")], vec![("service", ANY, "write")]],
     }
@@ -300,6 +306,9 @@ fn entry_rows() -> Vec<(EntryKind, &'static str, Row)> {
     for (kind, name) in ENTRIES {
         all.push((kind, name, row([entry_mark(kind, name)], needs_of_entry(kind, name))));
     }
+    // The leader writes one beside each gateway, and nothing of its own in it.
+    let bound = EntryKind::BoundApiGateway;
+    all.push((bound, "web-proxy", row([], needs_of_entry(bound, "web-proxy"))));
     for name in ["db", "web", "*", "api", BY_ID.1] {
         let kind = EntryKind::ServiceIntentions;
         let shows = told(|_, to| to == name).into_iter().flat_map(|row| row.shows);

@@ -144,7 +144,13 @@ fn of_entries() -> Vec<Write> {
             | EntryKind::JwtProvider
             | EntryKind::IngressGateway
             | EntryKind::TerminatingGateway
-            | EntryKind::ExportedServices => ("mesh", "", "write"),
+            | EntryKind::ExportedServices
+            | EntryKind::InlineCertificate
+            | EntryKind::FileSystemCertificate
+            | EntryKind::ApiGateway
+            | EntryKind::HttpRoute
+            | EntryKind::TcpRoute => ("mesh", "", "write"),
+            EntryKind::BoundApiGateway => panic!("nobody writes it"),
         };
         both(plain_entry(kind, name), right);
     }

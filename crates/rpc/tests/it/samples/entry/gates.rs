@@ -1,6 +1,9 @@
 //! Samples of the kinds that are about gateways, tokens and exports, as the log writes them.
 
-use concord_model::entry::{DiscoveryType, ListenerProtocol, TlsVersion};
+use concord_model::entry::{
+    DiscoveryType, GatewayProtocol, HeaderComparison, ListenerProtocol, PathComparison, QueryComparison,
+    TlsVersion,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -114,4 +117,98 @@ pub(super) fn exported_services() -> Value {
         "namespace": "space",
         "consumers": [{ "partition": "part", "peer": "east", "sameness_group": "group" }],
     }] })
+}
+
+fn reference(kind: &str) -> Value {
+    json!({ "kind": kind, "name": "one", "section_name": "web", "partition": "part", "namespace": "space" })
+}
+
+fn status() -> Value {
+    json!({ "conditions": [{
+        "type": "Accepted",
+        "status": "True",
+        "reason": "Accepted",
+        "message": "it can be used",
+        "resource": reference("api-gateway"),
+        "last_transition_time": 1_700_000_000_000_000_000_u64,
+    }] })
+}
+
+pub(super) fn api_gateway(number: usize) -> Value {
+    json!({
+        "listeners": [{
+            "name": "web",
+            "hostname": "*.example.com",
+            "port": 8443,
+            "protocol": word(GatewayProtocol::ALL, number),
+            "tls": {
+                "certificates": [reference("inline-certificate")],
+                "max_version": word(TlsVersion::ALL, number),
+                "min_version": word(TlsVersion::ALL, number + 1),
+                "cipher_suites": ["TLS_RSA_WITH_AES_128_GCM_SHA256"],
+            },
+            "override": { "JWT": 1 },
+            "default": { "JWT": 1 },
+        }],
+        "status": status(),
+    })
+}
+
+pub(super) fn bound_api_gateway() -> Value {
+    json!({
+        "listeners": [{
+            "name": "web",
+            "routes": [reference("http-route")],
+            "certificates": [reference("inline-certificate")],
+        }],
+        "services": { "web": [reference("http-route")] },
+    })
+}
+
+pub(super) fn http_route(number: usize) -> Value {
+    let headers = json!([{ "add": { "a": "b" }, "set": { "c": "d" }, "remove": ["e"] }]);
+    let filters = json!({
+        "headers": headers,
+        "url_rewrite": { "path": "/new" },
+        "retry_filter": {
+            "num_retries": 3, "retry_on": ["5xx"], "retry_on_status_codes": [503], "retry_on_connect_failure": true,
+        },
+        "timeout_filter": { "request_timeout": 4, "idle_timeout": 5 },
+        "jwt": { "Providers": 1 },
+    });
+    json!({
+        "parents": [reference("api-gateway")],
+        "rules": [{
+            "filters": filters,
+            "response_filters": { "headers": headers },
+            "matches": [{
+                "headers": [{ "match": word(HeaderComparison::ALL, number), "name": "x", "value": "y" }],
+                "method": "GET",
+                "path": { "match": word(PathComparison::ALL, number), "value": "/a" },
+                "query": [{ "match": word(QueryComparison::ALL, number), "name": "q", "value": "1" }],
+            }],
+            "services": [{
+                "name": "web",
+                "weight": 7,
+                "filters": filters,
+                "response_filters": { "headers": headers },
+                "partition": "part",
+                "namespace": "space",
+            }],
+        }],
+        "hostnames": ["web.example.com"],
+        "status": status(),
+    })
+}
+
+pub(super) fn tcp_route() -> Value {
+    json!({
+        "parents": [reference("api-gateway")],
+        "services": [{ "name": "db", "partition": "part", "namespace": "space" }],
+        "status": status(),
+    })
+}
+
+pub(super) fn certificate() -> Value {
+    json!({ "certificate": "a certificate", "private_key": "its key" })
 }
