@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,9 @@ var catalogParts = []part{
 		want(t, "metadata", found[0].ServiceMeta, sent.Meta)
 		want(t, "node's metadata", found[0].NodeMeta["external"], "yes")
 		want(t, "weights", found[0].ServiceWeights, api.Weights{Passing: 3, Warning: 1})
+		virtual := found[0].ServiceTaggedAddresses["consul-virtual"]
+		want(t, "virtual address", strings.HasPrefix(virtual.Address, "240."), true)
+		sent.TaggedAddresses["consul-virtual"] = virtual
 		want(t, "tagged addresses", found[0].ServiceTaggedAddresses, sent.TaggedAddresses)
 		want(t, "proxy", found[0].ServiceProxy, sent.Proxy)
 		inMesh, _, err := c.Catalog().Connect("whole", "", nil)

@@ -27,6 +27,7 @@ pub mod fault;
 pub mod fingerprint;
 pub mod health;
 pub mod intention;
+pub mod internal;
 pub mod limits;
 pub mod moment;
 pub mod proxy;

@@ -38,7 +38,7 @@ pub use self::acl::{
 pub use self::acl_changes::AwaitAclChange;
 pub use self::catalog::{
     Deregister, InstanceOnNode, InstanceSelection, ListDatacenters, ListInstances, ListNodes, ListServices,
-    NodeDump, NodeRecords, Register, ServiceInstances,
+    NodeDump, NodeRecords, Register, ServiceAddresses, ServiceInstances, SetServiceAddresses,
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry};
@@ -152,6 +152,7 @@ requests! {
     ServiceHealth -> Vec<InstanceHealth>, READ, |_| Need::Filtered;
     Register -> (), WRITE, |_| Need::CheckedAt("the node, service and checks that are there");
     Deregister -> (), WRITE, |_| Need::CheckedAt("what is removed");
+    SetServiceAddresses -> ServiceAddresses, WRITE, |_| Need::Right(Right::whole(Scalar::Mesh, Level::Write));
 
     // Intentions and entries.
     ListIntentions -> Vec<ServiceIntentions>, READ, |_| Need::Filtered;

@@ -2,6 +2,7 @@
 
 pub(crate) mod acl;
 mod acl_changes;
+mod address;
 mod catalog;
 mod certificate;
 pub(crate) mod entry;
@@ -73,6 +74,7 @@ impl ServerApi for LocalApi {
                 read ServiceHealth => catalog::service_health;
                 write Register => catalog::register;
                 write Deregister => catalog::deregister;
+                write SetServiceAddresses => address::set_service_addresses;
                 read ListIntentions => intention::list_intentions;
                 read MatchIntentions => intention::match_intentions;
                 read CheckIntention => intention::check_intention;

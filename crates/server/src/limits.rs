@@ -50,3 +50,6 @@ pub(crate) const PROVIDER_PAUSE_MIN: Duration = Duration::from_millis(200);
 pub(crate) const PROVIDER_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a read of the roots waits for the first root of a new cluster.
 pub(crate) const FIRST_ROOT_HOLD: Duration = Duration::from_secs(5);
+
+/// Virtual addresses that an operator gives one service. Consul's limit.
+pub(crate) const MANUAL_ADDRESSES_MAX: usize = 8;

@@ -3,6 +3,7 @@
 //! A refused command may already have written; the store then drops that copy of the tables.
 
 pub(crate) mod acl;
+pub(crate) mod address;
 pub(crate) mod ca;
 pub(crate) mod catalog;
 pub(crate) mod cluster;
@@ -22,12 +23,23 @@ pub(crate) fn apply(
     commit: &mut Commit,
     command: &Command,
 ) -> Result<CommandReply, Refusal> {
+    let before = cluster::rule_set(tables);
+    let reply = carry_out(tables, commit, command)?;
+    if before < cluster::ADDRESS_RULES && cluster::rule_set(tables) >= cluster::ADDRESS_RULES {
+        address::assign_all(tables, commit)?;
+    }
+    address::settle(tables, commit)?;
+    Ok(reply)
+}
+
+fn carry_out(tables: &mut Tables, commit: &mut Commit, command: &Command) -> Result<CommandReply, Refusal> {
     match command {
         Command::Noop(_) => Ok(done(false)),
         Command::SetClusterId(command) => cluster::set_id(tables, commit, command),
         Command::SetRuleSet(command) => cluster::set_rule_set(tables, commit, command),
         Command::Register(command) => catalog::register(tables, commit, &command.0),
         Command::Deregister(command) => Ok(catalog::deregister(tables, commit, &command.0)),
+        Command::SetManualAddresses(command) => Ok(address::set_manual(tables, commit, command)),
         Command::SetEntry(command) => entry::set(tables, commit, command),
         Command::SetEntryStatus(command) => Ok(entry::set_status(tables, commit, command)),
         Command::DeleteEntry(command) => entry::delete(tables, commit, command),

@@ -5,12 +5,14 @@
 //! keys, certificates. Fields are added and never renamed. A new field is used only after [`SetRuleSet`] has recorded
 //! that every voter knows it.
 
-use concord_model::Uuid;
+use std::net::Ipv4Addr;
+
 use concord_model::ca::{CaConfig, CaRoots, ProviderRecord};
 use concord_model::catalog::{Deregistration, Registration};
 use concord_model::entry::{Entry, EntryName, Status};
 use concord_model::intention::{Destination, Source, SourceIntention};
 use concord_model::token::{AclPolicy, Token};
+use concord_model::{ServiceRef, Uuid};
 use serde::{Deserialize, Serialize};
 
 macro_rules! commands {
@@ -51,6 +53,8 @@ commands! {
     Register,
     /// Removes a node, a service instance or a check.
     Deregister,
+    /// Sets the addresses that an operator gives a service.
+    SetManualAddresses,
     /// Stores a configuration entry.
     SetEntry,
     /// Stores what the leader says of a configuration entry.
@@ -105,6 +109,16 @@ pub struct SetClusterId {
 pub struct SetRuleSet {
     /// Number of the rule set; at least the current one.
     pub rule_set: u32,
+}
+
+/// Sets the addresses that an operator gives a service, and takes them from other services. A service without a
+/// virtual address of its own gets none.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SetManualAddresses {
+    /// The service.
+    pub service: ServiceRef,
+    /// All of its addresses from now on.
+    pub addresses: Vec<Ipv4Addr>,
 }
 
 /// Adds to the catalog.

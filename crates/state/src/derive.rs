@@ -4,5 +4,6 @@
 //! `apply` decides what may be written; this module only writes it. Restoring a snapshot uses the same functions.
 
 pub(crate) mod acl;
+pub(crate) mod address;
 pub(crate) mod catalog;
 pub(crate) mod entry;

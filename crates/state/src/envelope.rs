@@ -16,8 +16,8 @@ use crate::limits::{COMMAND_BYTES_MAX, DEPTH_MAX};
 pub const FORMAT: u32 = 1;
 /// The newest rule set that this version supports. Since rule set 2, a configuration entry must be consistent with
 /// the stored ones. Since 3, the data of a CA provider names its kind. Since 4, an instance
-/// may have several ports. Since 5, a proxy has the settings that configuration entries give it, entries must find the
-/// entries that they refer to, and no change of an entry breaks a discovery chain.
+/// may have several ports. Since 5, a proxy has the settings that configuration entries give it, services have virtual
+/// addresses, entries must find the entries that they refer to, and no change of an entry breaks a discovery chain.
 pub const RULE_SET: u32 = 5;
 
 /// A command with everything needed to apply it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use concord_mesh::entry::GraphFault;
 use concord_model::token::Token;
-use concord_model::{CheckId, InstanceId, NodeName, Uuid};
+use concord_model::{CheckId, InstanceId, NodeName, ServiceRef, Uuid};
 
 /// The result of applying a command.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,6 +44,13 @@ pub enum CommandReply {
     Reaped {
         /// How many tokens had expired.
         count: usize,
+    },
+    /// Reply to [`SetManualAddresses`](crate::command::SetManualAddresses).
+    Addressed {
+        /// Whether the service has a virtual address. If not, nothing was written.
+        found: bool,
+        /// The services that have lost an address.
+        taken_from: Vec<ServiceRef>,
     },
     /// The command was refused; nothing was written.
     Refused(Refusal),
@@ -114,6 +121,9 @@ pub enum CatalogRefusal {
         /// The check.
         check: CheckId,
     },
+    /// All virtual addresses are in use.
+    #[error("all virtual addresses of services are in use; remove services or entries that are not needed")]
+    NoAddress,
     /// Another node, which is not known to have failed, has this id.
     #[error(
         "node id {id} belongs to node {holder}, which is not known to have failed; \
@@ -143,9 +153,10 @@ pub enum CatalogRefusal {
 impl CatalogRefusal {
     fn blame(&self) -> Blame {
         match self {
-            Self::UnknownService { .. } | Self::NodeIdTaken { .. } | Self::NodeNameTaken { .. } => {
-                Blame::Conflict
-            }
+            Self::UnknownService { .. }
+            | Self::NoAddress
+            | Self::NodeIdTaken { .. }
+            | Self::NodeNameTaken { .. } => Blame::Conflict,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use concord_mesh::entry as mesh;
@@ -51,6 +52,31 @@ pub struct NodeCheck {
     /// The check.
     pub check: Arc<Check>,
 }
+
+/// The virtual addresses of a service. Calls to them reach the service in transparent mode.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct VirtualAddress {
+    /// The service.
+    pub service: ServiceRef,
+    /// Its own address, as the distance from 240.0.0.0.
+    pub offset: u32,
+    /// Further addresses, which an operator has given it; sorted.
+    #[serde(default)]
+    pub manual: Vec<Ipv4Addr>,
+    /// When it changed.
+    #[serde(default)]
+    pub stamp: Stamp,
+}
+
+impl VirtualAddress {
+    /// Its own address.
+    pub fn address(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(FIRST_ADDRESS + self.offset)
+    }
+}
+
+/// 240.0.0.0, from which the offsets of virtual addresses count.
+const FIRST_ADDRESS: u32 = 240 << 24;
 
 /// A service that has instances, with their tags.
 ///

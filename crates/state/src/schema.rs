@@ -120,6 +120,25 @@ macro_rules! each_table {
                 record RuleSet; at()
             };
 
+            /// Virtual addresses by (partition, namespace, peer, service).
+            virtual_addresses: VirtualAddresses<VirtualAddress> {
+                row(service: &ServiceRef);
+            } {
+                record VirtualAddress; at(row => &row.service)
+            };
+            /// Virtual addresses that were given away and are free again, by their offset.
+            freed_addresses: FreedAddresses<u32> {
+                unread(offset: u32);
+            } {
+                record FreedAddress; by(address::put_freed)
+            };
+            /// The greatest offset of a virtual address that was ever given away.
+            address_counter: AddressCounter<u32> {
+                unread();
+            } {
+                record AddressCounter; by(address::put_counter)
+            };
+
             // Derived tables: the same records, arranged for queries.
 
             /// Node names by (partition, peer, node id).

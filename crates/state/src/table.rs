@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use concord_model::ServiceRef;
 use imbl::{OrdMap, OrdSet};
 
 use crate::key::Key;
@@ -45,18 +46,20 @@ impl fmt::Debug for WatchKey {
 pub(crate) struct Commit {
     pub(crate) index: u64,
     pub(crate) keys: BTreeSet<WatchKey>,
+    /// The services whose instances or entries it has changed, which decides about their virtual addresses.
+    pub(crate) services: BTreeSet<ServiceRef>,
     /// Whether changes are recorded. On restore they are not: the snapshot contains all indexes.
     noting: bool,
 }
 
 impl Commit {
     pub(crate) fn new(index: u64) -> Self {
-        Self { index, keys: BTreeSet::new(), noting: true }
+        Self { index, keys: BTreeSet::new(), services: BTreeSet::new(), noting: true }
     }
 
     /// For rows whose indexes are set afterwards by [`Marked::set_marks`] or [`Marked::set_all_marks`].
     pub(crate) fn restoring() -> Self {
-        Self { index: 0, keys: BTreeSet::new(), noting: false }
+        Self { index: 0, keys: BTreeSet::new(), services: BTreeSet::new(), noting: false }
     }
 }
 

@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod health;
 mod intention;
+mod internal;
 mod nameless;
 mod registration;
 mod status;
@@ -61,6 +62,7 @@ pub fn router() -> Router<Ctx> {
         certificate::add,
         intention::add,
         config::add,
+        internal::add,
         acl::add,
     ];
     let empty = Router::new().with_unbuilt(unbuilt::TABLE).with_nameless(nameless::TABLE);

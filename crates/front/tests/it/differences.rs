@@ -146,7 +146,7 @@ async fn sources_of_equal_precedence_stand_by_name() {
 }
 
 #[tokio::test]
-async fn services_of_the_mesh_have_no_virtual_address() {
+async fn services_of_the_mesh_have_a_virtual_address_in_the_catalog() {
     let world = Setup::default().start().await;
     let tagged = json!({ "lan": { "Address": "10.0.0.9", "Port": 81 } });
     let web = json!({ "Name": "web", "Port": 80, "TaggedAddresses": tagged, "Connect": { "Native": true } });
@@ -156,7 +156,32 @@ async fn services_of_the_mesh_have_no_virtual_address() {
     assert_eq!(world.get("/v1/agent/service/web").json().await["TaggedAddresses"], tagged);
     let db = world.get("/v1/health/connect/db").json().await;
     assert_eq!(db[0]["Service"]["Service"], "db");
-    assert!(db[0]["Service"].get("TaggedAddresses").is_none(), "{db}");
+    let shown = &db[0]["Service"]["TaggedAddresses"]["consul-virtual"];
+    assert!(shown["Address"].as_str().unwrap().starts_with("240.0.0."), "{db}");
+    assert_eq!(shown["Port"], 80);
+    let agents = "/v1/catalog/service/web";
+    world.until(agents, "", |answer| answer.body.contains("consul-virtual")).await;
+    // It stays there when the agent compares its registrations with the catalog.
+    let before = world.get(agents).json().await;
+    world.put("/v1/agent/service/register", web.to_string()).ok().await;
+    assert_eq!(
+        world.get(agents).json().await[0]["ServiceTaggedAddresses"],
+        before[0]["ServiceTaggedAddresses"]
+    );
+    // Operators give a service further ones.
+    let set = async |service: &str, addresses: Value| {
+        let body = json!({ "Service": service, "ManualVIPs": addresses });
+        world.put("/v1/internal/service-virtual-ip", body.to_string()).json().await
+    };
+    assert_eq!(set("db", json!(["10.1.0.1"])).await, json!({ "Found": true, "UnassignedFrom": null }));
+    let lost = json!([{ "ServiceName": { "Name": "db" }, "Peer": "" }]);
+    assert_eq!(set("web", json!(["10.1.0.1"])).await, json!({ "Found": true, "UnassignedFrom": lost }));
+    assert_eq!(set("none", json!([])).await, json!({ "Found": false, "UnassignedFrom": null }));
+    let many: Vec<String> = (0..9).map(|last| format!("10.1.0.{last}")).collect();
+    let body = json!({ "Service": "web", "ManualVIPs": many });
+    world.put("/v1/internal/service-virtual-ip", body.to_string()).refused(400, "at most 8 addresses").await;
+    let body = json!({ "Service": "web", "ManualVIPs": ["x"] });
+    world.put("/v1/internal/service-virtual-ip", body.to_string()).refused(400, "not a valid IPv4").await;
     world.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! Nodes and services in the catalog: reading, writing and removing them.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use concord_model::catalog::{Check, Deregistration, Node, Registration, ServiceInstance};
 use concord_model::{NodeName, ServiceRef};
@@ -112,6 +113,25 @@ pub struct NodeRecords {
     pub services: Vec<ServiceInstance>,
     /// Its checks, by id.
     pub checks: Vec<Check>,
+}
+
+/// Sets the virtual addresses that an operator gives a service, besides its own, and takes them from other services.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SetServiceAddresses {
+    /// The service.
+    pub service: ServiceRef,
+    /// All of these addresses from now on.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// The result of [`SetServiceAddresses`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ServiceAddresses {
+    /// Whether the service has a virtual address. If not, nothing was changed.
+    pub found: bool,
+    /// The services that have lost an address.
+    #[serde(default)]
+    pub taken_from: Vec<ServiceRef>,
 }
 
 /// Adds to the catalog, as one change.

@@ -11,6 +11,7 @@ use concord_model::catalog::{
 };
 use concord_model::{CheckId, Namespace};
 
+use super::address;
 use super::outcome::done;
 use crate::apply::stamp::renewed;
 use crate::derive::catalog as rows;
@@ -26,7 +27,7 @@ pub(super) fn register(
 ) -> Result<CommandReply, Refusal> {
     let (node, mut changed) = register_node(tables, commit, command)?;
     if let Some(instance) = &command.service {
-        changed |= register_instance(tables, commit, &node, instance, &command.checks);
+        changed |= register_instance(tables, commit, &node, instance, &command.checks)?;
     }
     for check in &command.checks {
         changed |= register_check(tables, commit, &node, check)?;
@@ -123,15 +124,16 @@ fn register_instance(
     node: &Arc<Node>,
     instance: &ServiceInstance,
     checks: &[Check],
-) -> bool {
+) -> Result<bool, CatalogRefusal> {
     let key = keys::instances::row(&node.scope, &node.name, &instance.namespace, &instance.id);
     let old = tables.instances.get(&key).cloned();
-    let Some(row) = renewed(old.as_deref(), instance.clone(), commit.index) else { return false };
+    let instance = address::tagged(tables, commit, &node.scope, instance.clone())?;
+    let Some(row) = renewed(old.as_deref(), instance, commit.index) else { return Ok(false) };
     rows::put_instance(tables, commit, node, &row);
     if old.is_some_and(|old| old.service != row.service) {
         rename_checks(tables, commit, node, &row, checks);
     }
-    true
+    Ok(true)
 }
 
 /// Renames the checks of an instance whose service got another name. Checks that the same command registers are

@@ -16,6 +16,9 @@ pub(crate) const FIRST_RULE_SET: u32 = 1;
 /// Since this rule set, a configuration entry must be consistent with the stored ones.
 pub(crate) const GRAPH_RULES: u32 = 2;
 
+/// Since this rule set, services have virtual addresses.
+pub(crate) const ADDRESS_RULES: u32 = 5;
+
 pub(crate) fn id(tables: &Tables) -> Option<Uuid> {
     tables.cluster_id.get(&keys::only()).map(|id| **id)
 }

@@ -72,6 +72,9 @@ pub(crate) fn put_instance(
     if !tables.instances.put(&key, Arc::clone(instance), commit) {
         return false;
     }
+    for touched in old.iter().chain([instance]) {
+        touch(commit, &node.scope, touched);
+    }
     if let Some(old) = &old {
         let (is, was) = (InstanceKeys::of(node, instance), InstanceKeys::of(node, old));
         if is.service != was.service {
@@ -97,6 +100,7 @@ pub(crate) fn remove_instance(
 ) -> bool {
     let key = keys::instances::row(scope, node, namespace, id);
     let Some(old) = tables.instances.remove(&key, commit) else { return false };
+    touch(commit, scope, &old);
     let was = InstanceKeys::on(scope, node, &old);
     scatter_served(tables, commit, &was.service);
     if let Some(target) = &was.target {
@@ -109,6 +113,12 @@ pub(crate) fn remove_instance(
         remove_check(tables, commit, scope, node, &check.id);
     }
     true
+}
+
+/// Notes the services that an instance is of, or takes traffic for.
+fn touch(commit: &mut Commit, scope: &NodeScope, instance: &ServiceInstance) {
+    commit.services.insert(instance.service_ref(scope));
+    commit.services.extend(instance.connect_target(scope));
 }
 
 /// The keys of an instance: in the tables of its service, and of the service for which it takes traffic.

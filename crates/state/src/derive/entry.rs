@@ -9,6 +9,7 @@ use concord_model::Uuid;
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
 
+use crate::derive::address;
 use crate::key::part::{Local, Shown};
 use crate::keys;
 use crate::row::{EntryLink, EntryRow, IntentionHead, IntentionRef};
@@ -30,6 +31,7 @@ fn put_row(tables: &mut Tables, commit: &mut Commit, row: EntryRow) -> bool {
     let Some(old) = tables.entries.exchange(&keys::entries::row(&name), Arc::new(row), commit) else {
         return false;
     };
+    commit.services.extend(address::of_entry(&name));
     for to in old.iter().flat_map(|old| old.links()).filter(|to| !links.contains(to)) {
         tables.entry_links.remove(&keys::entry_links::key(Local(&to), &name), commit);
     }
@@ -88,6 +90,7 @@ pub(crate) fn remove_source(
 /// Removes an entry; intentions with their sources. Returns whether there was one.
 pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName) -> bool {
     let Some(row) = tables.entries.remove(&keys::entries::row(name), commit) else { return false };
+    commit.services.extend(address::of_entry(name));
     for to in row.links() {
         tables.entry_links.remove(&keys::entry_links::key(Local(&to), name), commit);
     }

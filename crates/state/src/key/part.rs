@@ -46,6 +46,7 @@ one_component! {
     EntryKind: kind => kind.as_str();
     Uuid: id => &id.to_string();
     u8: number => &number.to_string();
+    u32: number => &format!("{number:08x}");
     &SecretHash: hash => &hex(hash);
     Timestamp: at => &in_order(*at);
 }

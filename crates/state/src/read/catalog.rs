@@ -7,7 +7,7 @@ use concord_model::{InstanceId, Namespace, NodeName, ServiceRef};
 
 use crate::keys;
 use crate::read::Reader;
-use crate::row::{NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary};
+use crate::row::{NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary, VirtualAddress};
 
 impl Reader {
     /// One node.
@@ -28,6 +28,11 @@ impl Reader {
     /// A service's summary with its tags, if it has instances.
     pub fn service(&mut self, service: &ServiceRef) -> Option<Arc<ServiceSummary>> {
         self.row(keys::service_names::row(service))
+    }
+
+    /// The virtual addresses of a service.
+    pub fn virtual_address(&mut self, service: &ServiceRef) -> Option<Arc<VirtualAddress>> {
+        self.row(keys::virtual_addresses::row(service))
     }
 
     /// All instances of all services of a scope.

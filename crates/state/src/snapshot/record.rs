@@ -15,7 +15,7 @@ use serde::de::{IntoDeserializer, value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::apply::cluster;
-use crate::derive::{self, acl, catalog};
+use crate::derive::{self, acl, address, catalog};
 use crate::key::Key;
 use crate::keys::{self, Keyed, TableId};
 use crate::row::IntentionHead;

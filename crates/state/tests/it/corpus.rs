@@ -184,6 +184,7 @@ fn committed(name: &str, current: &[u8]) -> Vec<u8> {
 fn every_command_has_a_sample() {
     let samples = samples();
     let mut names: Vec<_> = samples.iter().map(|envelope| envelope.command.name()).collect();
+    names.push(Command::from(manual_addresses()).name());
     let mut known = Command::NAMES.to_vec();
     names.sort_unstable();
     known.sort_unstable();
@@ -255,6 +256,18 @@ fn ports_by_name_are_read_and_outlive_a_snapshot() {
     restored.restore(&store.view().snapshot(4).unwrap()).unwrap();
     let services = restored.view().read().node_services(&NodeScope::default(), &node_name("n1"));
     assert_eq!(services[0].ports, with_ports().service.unwrap().ports);
+}
+
+/// A command that came with virtual addresses.
+fn manual_addresses() -> SetManualAddresses {
+    SetManualAddresses { service: service_ref("web"), addresses: vec![[10, 0, 0, 1].into()] }
+}
+
+#[test]
+fn addresses_of_operators_are_read() {
+    let envelope = Envelope::new(manual_addresses(), Timestamp::from_secs(1_700_000_000), None);
+    let bytes = committed("format-1/SetManualAddresses.command", &envelope.encode().unwrap());
+    assert_eq!(Envelope::decode(&bytes).unwrap(), Envelope { rule_set: 5, ..envelope });
 }
 
 /// A registration since a proxy has the settings that configuration entries give it.
@@ -664,6 +677,13 @@ fn mesh() -> Mesh {
     }
 }
 
+/// A state as bytes without the tables of virtual addresses, which are newer than the committed snapshots: everything
+/// in them changed when a snapshot was read.
+fn without_addresses(store: &Store) -> Vec<u8> {
+    let tables = ["virtual_addresses", "freed_addresses", "address_counter"];
+    tables.iter().fold(store.view().snapshot(2).unwrap(), |bytes, table| without_table(&bytes, table))
+}
+
 #[test]
 fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
     let store = applied_first(FIRST);
@@ -674,10 +694,9 @@ fn a_snapshot_of_format_1_is_read_as_it_was_meant() {
     // At that time a source's index changed with every change of its entry. Now the entry's index does, and it is
     // read, too. The table that finds ids is new: everything in it changed when it was read.
     let told = |store: &Store| {
-        let bytes = without_table(&store.view().snapshot(2).unwrap(), "intention_sources");
-        without_table(&bytes, "intention_ids")
+        without_table(&without_table(&without_addresses(store), "intention_sources"), "intention_ids")
     };
-    assert_eq!(told(&restored), told(&store));
+    assert!(told(&restored) == told(&store));
     let from = |store: &Store| {
         let mut reader = store.view().read();
         let answer = reader.intentions_from(&service_ref("cache"));
@@ -695,7 +714,7 @@ fn a_snapshot_of_format_2_is_read_as_it_was_meant() {
     let mut restored = Store::new();
     let header = restored.restore(&bytes).unwrap();
     assert_eq!((header.format, header.term, header.index), (2, 2, store.view().index()));
-    assert_eq!(restored.view().digest(), store.view().digest());
+    assert!(without_addresses(&restored) == without_addresses(&store));
 }
 
 #[test]
@@ -709,6 +728,6 @@ fn a_snapshot_of_format_3_is_read_as_it_was_meant() {
     let mut restored = Store::new();
     let header = restored.restore(&bytes).unwrap();
     assert_eq!((header.format, header.term, header.index), (3, 2, store.view().index()));
-    assert_eq!(restored.view().digest(), store.view().digest());
+    assert!(without_addresses(&restored) == without_addresses(&store));
     assert_eq!(restored.view().read().ca_provider_state("three").unwrap().kind, "far");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod acl;
+mod address;
 mod ca;
 mod catalog;
 mod corpus;

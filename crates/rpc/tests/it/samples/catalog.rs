@@ -69,6 +69,15 @@ fn changes() -> Vec<Sample<AnyRequest>> {
         sample!(AnyRequest, Register, "", Register(register)),
         sample!(AnyRequest, Register, "ports", Register(with_ports)),
         sample!(AnyRequest, Register, "central", Register(with_central)),
+        sample!(
+            AnyRequest,
+            SetServiceAddresses,
+            "",
+            SetServiceAddresses {
+                service: service("web"),
+                addresses: vec![[10, 0, 0, 1].into(), [10, 0, 0, 2].into()]
+            }
+        ),
     ];
     let parts = every!(Registered:
         Registered::Node => Registered::Node,
@@ -108,6 +117,12 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         sample!(AnyReply, ServiceHealth, "", vec![health()]),
         sample!(AnyReply, Register, "", ()),
         sample!(AnyReply, Deregister, "", ()),
+        sample!(
+            AnyReply,
+            SetServiceAddresses,
+            "",
+            ServiceAddresses { found: true, taken_from: vec![service("db")] }
+        ),
     ]
 }
 

@@ -13,7 +13,7 @@ use super::filled::{
 use super::oracle::{Needs, Right};
 use crate::ca::change;
 use crate::intention::{from, to, upsert};
-use crate::world::{check, deregister, instance, new_token, node, policy, registered};
+use crate::world::{check, deregister, instance, new_token, node, policy, registered, target};
 
 /// A request that writes, and what it takes. Empty needs: it is refused to all, whatever they may.
 pub(crate) struct Write {
@@ -43,6 +43,8 @@ pub(crate) fn all(filled: &Filled) -> Vec<Write> {
         all.push(write(SignLeaf { csr: csr.clone() }, [vec![service_write(service)]]));
     }
     all.push(write(change("{}"), [vec![("operator", "", "write")]]));
+    let addresses = vec![[10, 0, 0, 1].into()];
+    all.push(write(SetServiceAddresses { service: target("web"), addresses }, [vec![("mesh", "", "write")]]));
     all.push(write(BootstrapAcl { secret: None }, []));
     all
 }

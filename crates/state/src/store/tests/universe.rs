@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use concord_model::ca::{CaConfig, CaRoot, CaRoots, KeyKind, ProviderRecord, Sealed};
@@ -152,6 +153,12 @@ fn deregister() -> impl Strategy<Value = Command> {
     ];
     (select(scopes()), node_name(), what)
         .prop_map(|(scope, node, what)| Deregistration { scope, node, what }.into())
+}
+
+fn manual_addresses() -> impl Strategy<Value = Command> {
+    let addresses = prop::collection::vec((0..3u8).prop_map(|last| Ipv4Addr::new(10, 0, 0, last)), 0..3);
+    (select(services()), addresses)
+        .prop_map(|(service, addresses)| SetManualAddresses { service, addresses }.into())
 }
 
 // === Intentions ===
@@ -325,13 +332,14 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => register(),
         4 => deregister(),
+        1 => manual_addresses(),
         5 => entry(),
         2 => ca(),
         4 => acl(),
         1 => prop_oneof![
             Just(Command::from(Noop {})),
             uuid().prop_map(|id| SetClusterId { id }.into()),
-            (0..2u32).prop_map(|rule_set| SetRuleSet { rule_set }.into()),
+            select(vec![0, 1, 5]).prop_map(|rule_set: u32| SetRuleSet { rule_set }.into()),
         ],
     ]
 }
@@ -389,6 +397,7 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
             Box::new(move |reader| ask(reader, &service))
         };
         queries.extend([
+            about(|reader, service| format!("{:?}", reader.virtual_address(service))),
             about(|reader, service| format!("{:?}", reader.service(service))),
             about(|reader, service| format!("{:?}", reader.service_instances(service))),
             about(|reader, service| format!("{:?}", reader.connect_instances(service))),
