@@ -13,6 +13,7 @@
 //! applies to all sources is not removed for one.
 
 pub mod request;
+pub mod route;
 
 use std::fmt;
 use std::sync::Arc;

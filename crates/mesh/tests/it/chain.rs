@@ -2,5 +2,6 @@
 
 mod language;
 mod random;
+mod routes;
 mod scenarios;
 mod stories;

@@ -78,7 +78,7 @@ fn resolver(random: &mut Random, name: &str) -> String {
     said
 }
 
-fn world(random: &mut Random) -> World {
+pub(super) fn world(random: &mut Random) -> World {
     let mut world = World::default();
     if random.one_in(2) {
         world.add("P http");
