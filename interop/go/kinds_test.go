@@ -11,6 +11,33 @@ import (
 // Each kind of entry is written, read alone and in its list, compared field by field, written again as read, changed with its index,
 // and removed.
 var kindParts = []part{
+	{"a chain", func(t *testing.T, c *api.Client) {
+		speaks(t, c, "chain-web", "http")
+		speaks(t, c, "chain-api", "http")
+		_, _, err := c.ConfigEntries().Set(&api.ServiceSplitterConfigEntry{Kind: api.ServiceSplitter, Name: "chain-web", Splits: []api.ServiceSplit{
+			{Weight: 90}, {Weight: 10, Service: "chain-api"},
+		}}, nil)
+		must(t, err)
+		t.Cleanup(func() { _, _ = c.ConfigEntries().Delete(api.ServiceSplitter, "chain-web", nil) })
+		got, _, err := c.DiscoveryChain().Get("chain-web", nil, nil)
+		must(t, err)
+		node := got.Chain.Nodes[got.Chain.StartNode]
+		want(t, "kind of the first node", node.Type, api.DiscoveryGraphNodeTypeSplitter)
+		want(t, "its parts", len(node.Splits), 2)
+		want(t, "weight of the second part", node.Splits[1].Weight, float32(10))
+		next := got.Chain.Nodes[node.Splits[1].NextNode]
+		want(t, "time for a connection", next.Resolver.ConnectTimeout, 5*time.Second)
+		target := got.Chain.Targets[next.Resolver.Target]
+		want(t, "service of the target", target.Service, "chain-api")
+		want(t, "time for a connection to the target", target.ConnectTimeout, 5*time.Second)
+		opts := &api.DiscoveryChainOptions{OverrideConnectTimeout: 7 * time.Second, OverrideProtocol: "tcp"}
+		got, _, err = c.DiscoveryChain().Get("chain-web", opts, nil)
+		must(t, err)
+		want(t, "protocol as asked for", got.Chain.Protocol, "tcp")
+		want(t, "kind of the only node", got.Chain.Nodes[got.Chain.StartNode].Type, api.DiscoveryGraphNodeTypeResolver)
+		want(t, "length of the fingerprint", len(got.Chain.CustomizationHash), 8)
+		want(t, "time as asked for", got.Chain.Nodes[got.Chain.StartNode].Resolver.ConnectTimeout, 7*time.Second)
+	}},
 	kind("a router", func(t *testing.T, c *api.Client) api.ConfigEntry {
 		speaks(t, c, "kind-web", "http")
 		speaks(t, c, "kind-admin", "http")

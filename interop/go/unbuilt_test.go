@@ -32,7 +32,6 @@ var unbuiltParts = []part{
 	unbuilt("prepared queries: execute", "prepared queries", func(c *api.Client) error { _, _, err := c.PreparedQuery().Execute("x", nil); return err }),
 	unbuilt("snapshots", "snapshots", func(c *api.Client) error { _, _, err := c.Snapshot().Save(nil); return err }),
 	unbuilt("coordinates", "network coordinates", func(c *api.Client) error { _, _, err := c.Coordinate().Nodes(nil); return err }),
-	unbuilt("discovery chains", "discovery chains", func(c *api.Client) error { _, _, err := c.DiscoveryChain().Get("x", nil, nil); return err }),
 	unbuilt("peerings", "peering", func(c *api.Client) error { _, _, err := c.Peerings().List(nil, nil); return err }),
 	unbuilt("Raft's configuration", "operator", func(c *api.Client) error { _, err := c.Operator().RaftGetConfiguration(nil); return err }),
 	unbuilt("autopilot", "operator", func(c *api.Client) error { _, err := c.Operator().AutopilotGetConfiguration(nil); return err }),

@@ -20,6 +20,7 @@
 //! tokens.
 
 mod cached;
+mod chain;
 mod health;
 mod instances;
 mod intentions;

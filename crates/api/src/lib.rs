@@ -16,6 +16,7 @@
 pub mod acl;
 pub mod agent;
 pub mod catalog;
+pub mod chain;
 pub mod connect;
 mod content_hash;
 pub mod decode;

@@ -8,6 +8,7 @@ mod acl;
 mod acl_changes;
 mod catalog;
 mod certificate;
+mod chain;
 mod config;
 mod health;
 mod intention;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right, Scalar};
+use concord_mesh::chain::CompiledChain;
 use concord_mesh::defaults::Central;
 use concord_mesh::explain::Explanation;
 use concord_mesh::explain::request::RequestExplanation;
@@ -41,6 +43,7 @@ pub use self::catalog::{
     NodeDump, NodeRecords, Register, ServiceAddresses, ServiceInstances, SetServiceAddresses,
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
+pub use self::chain::ReadChain;
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry};
 pub use self::health::{
     CheckState, ChecksInState, InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth,
@@ -174,6 +177,7 @@ requests! {
     UpdateIntention -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
     DeleteIntentionById -> (), WRITE.primary(), |_| Need::CheckedAt("the intention that has the id");
     ReadEntry -> Option<Arc<Entry>>, READ, |r| entry(&r.name, Level::Read);
+    ReadChain -> Arc<CompiledChain>, READ.of_connect(), |r| Need::Right(read_service(r.service.name.as_str()));
     ReadDefaults -> Central, READ, |r| Need::Right(read_service(r.question.service.name.as_str()));
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
     ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);

@@ -5,6 +5,7 @@ mod acl_changes;
 mod address;
 mod catalog;
 mod certificate;
+mod chain;
 pub(crate) mod entry;
 mod intention;
 mod merging;
@@ -88,6 +89,7 @@ impl ServerApi for LocalApi {
                 write UpdateIntention => intention::by_id::update_intention;
                 write DeleteIntentionById => intention::by_id::delete_intention_by_id;
                 read ReadEntry => entry::read_entry;
+                read ReadChain => chain::read_chain, after certificate::await_first_root;
                 read ReadDefaults => merging::read_defaults;
                 read ListEntries => entry::list_entries;
                 write ApplyEntry => entry::apply_entry;

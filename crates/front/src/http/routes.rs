@@ -4,6 +4,7 @@ mod acl;
 mod agent;
 mod catalog;
 mod certificate;
+mod chain;
 mod config;
 mod connect;
 mod health;
@@ -63,6 +64,7 @@ pub fn router() -> Router<Ctx> {
         intention::add,
         config::add,
         internal::add,
+        chain::add,
         acl::add,
     ];
     let empty = Router::new().with_unbuilt(unbuilt::TABLE).with_nameless(nameless::TABLE);

@@ -6,6 +6,7 @@
 mod acl;
 mod catalog;
 mod certificate;
+mod chain;
 mod entry;
 mod intention;
 
@@ -49,6 +50,7 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     let mut all = catalog::requests();
     all.extend(intention::requests());
     all.extend(entry::requests());
+    all.extend(chain::requests());
     all.extend(certificate::requests());
     all.extend(acl::requests());
     all.push(sample!(AnyRequest, ReadStatus, "", ReadStatus {}));
@@ -59,6 +61,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     let mut all = catalog::replies();
     all.extend(intention::replies());
     all.extend(entry::replies());
+    all.extend(chain::replies());
     all.extend(certificate::replies());
     all.extend(acl::replies());
     all.push(sample!(AnyReply, ReadStatus, "", status()));

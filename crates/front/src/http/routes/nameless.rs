@@ -35,6 +35,7 @@ pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
     ("/v1/catalog/node/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/catalog/service/:name", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/connect/intentions/:id", StatusCode::NOT_FOUND, "Intention not found"),
+    ("/v1/discovery-chain/:service", StatusCode::BAD_REQUEST, "Missing chain name"),
     ("/v1/health/checks/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/connect/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/node/:node", StatusCode::BAD_REQUEST, NODE),

@@ -24,7 +24,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("/v1/agent/metrics/stream", "a stream of metrics"),
     ("/v1/catalog/gateway-services/:gateway", "gateways"),
     ("/v1/coordinate/*rest", "network coordinates"),
-    ("/v1/discovery-chain/:service", "discovery chains"),
     ("/v1/event/*rest", "user events"),
     ("/v1/exported-services", "exported services"),
     ("/v1/health/ingress/:service", "gateways"),

@@ -363,6 +363,10 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
         let path = format!("/v1/config/service-defaults/{name}");
         cases.push(Case::one("/v1/config/:kind/:name", path, only(service(name))));
     }
+    for name in ["db", "web"] {
+        let path = format!("/v1/discovery-chain/{name}");
+        cases.push(Case::one("/v1/discovery-chain/:service", path, only(service(name))).with(&["cached"]));
+    }
     for (kind, name) in [("proxy-defaults", "global"), ("mesh", "mesh")] {
         cases.push(Case::list(route, format!("/v1/config/{kind}"), shapes::entries, vec![row(name, open())]));
         cases.push(Case::one("/v1/config/:kind/:name", format!("/v1/config/{kind}/{name}"), open()));

@@ -113,7 +113,7 @@ fn transparent() -> TransparentProxy {
     TransparentProxy { outbound_listener_port: 22_001, dialed_directly: true }
 }
 
-fn extension() -> EnvoyExtension {
+pub(super) fn extension() -> EnvoyExtension {
     EnvoyExtension {
         name: "builtin/lua".to_owned(),
         required: true,
@@ -252,7 +252,7 @@ fn resolver(number: usize) -> ServiceResolver {
     }
 }
 
-fn balancer(number: usize) -> LoadBalancer {
+pub(super) fn balancer(number: usize) -> LoadBalancer {
     let cookie = CookieConfig { session: true, ttl: Span::from_nanos(9), path: "/".to_owned() };
     let hash = HashPolicy {
         field: word(HashField::ALL, number),
@@ -269,12 +269,16 @@ fn balancer(number: usize) -> LoadBalancer {
     }
 }
 
-fn modifiers() -> Option<HeaderModifiers> {
+pub(super) fn modifiers() -> Option<HeaderModifiers> {
     let pair = |value: &str| BTreeMap::from([("x-a".to_owned(), value.to_owned())]);
     Some(HeaderModifiers { add: pair("1"), set: pair("2"), remove: vec!["x-b".to_owned()] })
 }
 
 fn router(number: usize) -> ServiceRouter {
+    ServiceRouter { routes: vec![route(number)] }
+}
+
+pub(super) fn route(number: usize) -> Route {
     let text = || "text".to_owned();
     let header = RouteHeader {
         name: text(),
@@ -310,7 +314,7 @@ fn router(number: usize) -> ServiceRouter {
         response_headers: modifiers(),
     };
     let matching = Some(RouteMatch { http: Some(http) });
-    ServiceRouter { routes: vec![Route { matching, destination: Some(destination) }] }
+    Route { matching, destination: Some(destination) }
 }
 
 fn splitter(number: usize) -> ServiceSplitter {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use concord_mesh::chain::Overrides;
 use concord_mesh::defaults::Question;
 use concord_mesh::explain::request::AskedRequest;
 use concord_model::catalog::CheckStatus;
@@ -328,6 +329,13 @@ fn entries() -> Vec<Read> {
         let upstreams = [target("db")].into();
         let question = Question { service: target(of), upstreams, transparent: true };
         all.push(Read::whole(ReadDefaults { question }, only(("service", of, "read")), []));
+    }
+    // A chain is for whoever may read its service, wherever it leads.
+    for of in ["web", "db", "nobody"] {
+        let chain = ReadChain { service: target(of), datacenter: None, overrides: Overrides::default() };
+        let meta = (of != "nobody").then(|| entry_mark(EntryKind::ServiceDefaults, of));
+        let needs = only(("service", of, "read"));
+        all.push(Read::whole(chain, needs.clone(), meta.map(|mark| row([mark], needs))));
     }
     for kind in EntryKind::ALL {
         let rows = entry_rows().into_iter().filter(|(own, ..)| own == kind).map(|(.., row)| row);
