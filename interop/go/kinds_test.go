@@ -124,6 +124,38 @@ var kindParts = []part{
 	kind("exported services", func(*testing.T, *api.Client) api.ConfigEntry {
 		return &api.ExportedServicesConfigEntry{Name: "default", Services: []api.ExportedService{{Name: "web", Consumers: []api.ServiceConsumer{{Peer: "east"}, {Peer: "west"}}}}}
 	}, func(entry api.ConfigEntry) { entry.(*api.ExportedServicesConfigEntry).Services[0].Name = "db" }),
+	kind("a certificate in files", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.FileSystemCertificateConfigEntry{Kind: api.FileSystemCertificate, Name: "kind-files", Certificate: "/cert.pem", PrivateKey: "/key.pem"}
+	}, func(entry api.ConfigEntry) { entry.(*api.FileSystemCertificateConfigEntry).Certificate = "/other.pem" }),
+	kind("an API gateway", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.APIGatewayConfigEntry{Kind: api.APIGateway, Name: "kind-front", Listeners: []api.APIGatewayListener{
+			{Name: "web", Hostname: "*.example.com", Port: 8080, Protocol: "http"}, {Name: "db", Port: 5432, Protocol: "tcp"},
+		}}
+	}, func(entry api.ConfigEntry) { entry.(*api.APIGatewayConfigEntry).Listeners[0].Port = 8081 }),
+	kind("a route for requests", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.HTTPRouteConfigEntry{
+			Kind: api.HTTPRoute, Name: "kind-route", Parents: []api.ResourceReference{{Kind: api.APIGateway, Name: "kind-front", SectionName: "web"}}, Hostnames: []string{"shop.example.com"},
+			Rules: []api.HTTPRouteRule{{
+				Matches: []api.HTTPMatch{{
+					Path: api.HTTPPathMatch{Match: api.HTTPPathMatchPrefix, Value: "/cart"}, Method: api.HTTPMatchMethodGet,
+					Headers: []api.HTTPHeaderMatch{{Match: api.HTTPHeaderMatchExact, Name: "x-a", Value: "b"}}, Query: []api.HTTPQueryMatch{{Match: api.HTTPQueryMatchExact, Name: "q", Value: "1"}},
+				}},
+				Filters: api.HTTPFilters{
+					Headers: []api.HTTPHeaderFilter{{Add: map[string]string{"x-a": "b"}}}, URLRewrite: &api.URLRewrite{Path: "/"},
+					RetryFilter:   &api.RetryFilter{NumRetries: 3, RetryOn: []string{"reset"}, RetryOnStatusCodes: []uint32{503}, RetryOnConnectFailure: true},
+					TimeoutFilter: &api.TimeoutFilter{RequestTimeout: 3 * time.Second, IdleTimeout: 4 * time.Second},
+				},
+				Services: []api.HTTPService{{Name: "cart", Weight: 2}, {Name: "other", Weight: 1}},
+			}},
+		}
+	}, func(entry api.ConfigEntry) {
+		entry.(*api.HTTPRouteConfigEntry).Hostnames = []string{"other.example.com"}
+	}),
+	kind("a route for connections", func(*testing.T, *api.Client) api.ConfigEntry {
+		return &api.TCPRouteConfigEntry{
+			Kind: api.TCPRoute, Name: "kind-bytes", Parents: []api.ResourceReference{{Kind: api.APIGateway, Name: "kind-front", SectionName: "db"}}, Services: []api.TCPService{{Name: "db"}},
+		}
+	}, func(entry api.ConfigEntry) { entry.(*api.TCPRouteConfigEntry).Services[0].Name = "other" }),
 }
 
 // The servers write the status of these kinds, which moves the index.

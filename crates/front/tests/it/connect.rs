@@ -255,7 +255,7 @@ async fn entries_are_written_on_condition() {
     world.get("/v1/config/nonsense").refused(400, "invalid config entry kind").await;
     world.get("/v1/config/mesh/other").refused(404, "Config entry not found for \"mesh\" / \"other\"").await;
     world.delete("/v1/config/mesh/other").refused(400, "only \"mesh\" is supported").await;
-    world.get("/v1/config/http-route").refused(501, "not available yet").await;
+    world.get("/v1/config/sameness-group").refused(501, "not available yet").await;
     world.put("/v1/config", r#"{"Kind":"service-intentions","Name":"db","Odd":1}"#).refused(400, "Odd").await;
     world.stop().await;
 }

@@ -20,7 +20,10 @@ const CERTIFICATES: (&[EntryKind], &str) = (
 
 pub(super) fn check(entry: &Record<ApiGateway>, faults: &mut Faults) {
     faults.meta("Meta", &entry.meta);
-    let ApiGateway { listeners, status: _ } = &entry.said;
+    let ApiGateway { listeners, tls, status: _ } = &entry.said;
+    if tls.is_some() {
+        faults.push("TLS", GatewayFault::Later { what: "TLS of all listeners" });
+    }
     if listeners.is_empty() {
         faults.push("Listeners", Fault::NoneOf { what: "listener", owner: "entry" });
     }

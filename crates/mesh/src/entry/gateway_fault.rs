@@ -74,6 +74,12 @@ pub enum GatewayFault {
         /// The feature.
         what: &'static str,
     },
+    /// A feature of later versions of Consul.
+    #[error("is about {what}, which is not available yet; leave it out")]
+    Later {
+        /// The feature.
+        what: &'static str,
+    },
     /// A bad name of a listener.
     #[error(
         "{name:?} is invalid, must be at least 1 character and contain only lower-case letters, numbers, or dashes, \

@@ -72,7 +72,7 @@ fn check_service(at: &str, own: &HttpRouteService, faults: &mut Faults) {
 }
 
 fn check_filters(at: &str, own: &HttpFilters, faults: &mut Faults) {
-    let HttpFilters { headers, url_rewrite, retry_filter, timeout_filter, jwt } = own;
+    let HttpFilters { headers, url_rewrite, retry_filter, timeout_filter, jwt, ext_proc, ext_authz } = own;
     check_changes(&format!("{at}.Headers"), headers, faults);
     if let Some(rewrite) = url_rewrite {
         faults.no_longer(format!("{at}.URLRewrite.Path"), &rewrite.path, TEXT_BYTES_MAX);
@@ -92,6 +92,12 @@ fn check_filters(at: &str, own: &HttpFilters, faults: &mut Faults) {
     }
     if jwt.is_some() {
         faults.push(format!("{at}.JWT"), GatewayFault::Enterprise { what: "tokens at API gateways" });
+    }
+    if ext_proc.as_ref().is_some_and(|all| !all.is_empty()) {
+        faults.push(format!("{at}.ExtProc"), GatewayFault::Later { what: "processors outside of the proxy" });
+    }
+    if ext_authz.is_some() {
+        faults.push(format!("{at}.ExtAuthz"), GatewayFault::Later { what: "judges outside of the proxy" });
     }
 }
 

@@ -78,6 +78,16 @@ fn what_an_api_gateway_says_wrongly_is_told_by_its_field() {
             format!("Listeners[0].{field} is about tokens at API gateways, a feature of Consul Enterprise");
         check(GATEWAY, gateway(json!({ key: { "JWT": {} } })), &[&text]);
     }
+    check(
+        GATEWAY,
+        json!({ "listeners": [listener(json!({}))], "tls": { "enabled": false, "sds": null } }),
+        &[],
+    );
+    check(
+        GATEWAY,
+        json!({ "listeners": [], "tls": { "enabled": true } }),
+        &["TLS is about TLS of all listeners", "Listeners"],
+    );
     let other = tls(json!({ "certificates": [{ "name": "a", "namespace": "n" }] }));
     check(GATEWAY, other, &[&format!("{at}.Certificates[0] names another namespace")]);
     told(GATEWAY, "*", gateway(json!({})), &["Name must be the name of a service, and not a wildcard"]);
@@ -169,6 +179,13 @@ fn what_a_route_does_wrongly_with_requests_is_told_by_its_field() {
         let text =
             format!("{at}.Filters.JWT is about tokens at API gateways, a feature of Consul Enterprise");
         check(HTTP, filters(json!({ "jwt": { "Providers": [] } })), &[&text]);
+        check(HTTP, filters(json!({ "ext_proc": [], "ext_authz": null })), &[]);
+        let text =
+            format!("{at}.Filters.ExtProc is about processors outside of the proxy, which is not available");
+        check(HTTP, filters(json!({ "ext_proc": [{ "Mode": "x" }] })), &[&text]);
+        let text =
+            format!("{at}.Filters.ExtAuthz is about judges outside of the proxy, which is not available");
+        check(HTTP, filters(json!({ "ext_authz": { "Enabled": false } })), &[&text]);
         for (key, field) in [("request_timeout", "RequestTimeout"), ("idle_timeout", "IdleTimeout")] {
             let text = format!("{at}.Filters.TimeoutFilter.{field} cannot be negative");
             check(HTTP, filters(json!({ "timeout_filter": { key: -1 } })), &[&text]);

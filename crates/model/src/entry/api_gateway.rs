@@ -1,6 +1,7 @@
 //! `api-gateway`: a gateway whose traffic is distributed by routes.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::mesh::TlsVersion;
 use super::status::{Reference, Status};
@@ -28,6 +29,9 @@ const CERTIFICATES: &str = "inline-certificate";
 pub struct ApiGateway {
     /// Where it listens.
     pub listeners: Vec<ApiGatewayListener>,
+    /// TLS of all listeners: a feature of later versions of Consul, so no entry has it. Their clients send it empty.
+    #[serde(deserialize_with = "unless_empty", skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Settings>,
     /// What the servers say of it.
     pub status: Status,
 }
@@ -67,6 +71,23 @@ pub struct ApiGatewayTls {
     pub min_version: TlsVersion,
     /// The allowed cipher suites.
     pub cipher_suites: Vec<String>,
+}
+
+/// Settings, or `None` if all of them are `false`, 0, empty or `null`.
+fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Settings>, D::Error> {
+    let said = Option::<Settings>::deserialize(deserializer)?;
+    Ok(said.filter(|said| said.values().any(|value| !is_empty(value))))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(all) => all.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
 }
 
 /// References to certificates; those that name no kind are to certificates in entries.

@@ -184,6 +184,12 @@ pub struct HttpFilters {
     /// Requirements on tokens: a feature of Consul Enterprise, so no entry has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Settings>,
+    /// Processors outside of the proxy: a feature of later versions of Consul, so no entry has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_proc: Option<Vec<Settings>>,
+    /// A judge outside of the proxy: a feature of later versions of Consul, so no entry has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz: Option<Settings>,
 }
 
 /// What is done with responses.
