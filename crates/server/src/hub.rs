@@ -29,6 +29,8 @@ pub(crate) struct Waiter {
     id: u64,
     keys: Vec<WatchKey>,
     woken: Arc<Notify>,
+    /// Whether it counts as a query.
+    counted: bool,
 }
 
 /// The limit of waiters is reached.
@@ -43,14 +45,24 @@ impl Hub {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return Err(TooManyWaiters);
         }
+        Ok(self.enter(keys, true))
+    }
+
+    /// Registers a duty of this server for keys. Duties are few: they do not count as queries, and queries cannot keep
+    /// them out.
+    pub(crate) fn register_duty(self: &Arc<Self>, keys: Vec<WatchKey>) -> Waiter {
+        self.enter(keys, false)
+    }
+
+    fn enter(self: &Arc<Self>, keys: Vec<WatchKey>, counted: bool) -> Waiter {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let waiter = Waiter { hub: Arc::clone(self), id, keys, woken: Arc::new(Notify::new()) };
+        let waiter = Waiter { hub: Arc::clone(self), id, keys, woken: Arc::new(Notify::new()), counted };
         let mut waiting = self.waiting.lock();
         for key in &waiter.keys {
             waiting.entry(key.clone()).or_default().insert(id, Arc::clone(&waiter.woken));
         }
         drop(waiting);
-        Ok(waiter)
+        waiter
     }
 
     /// Wakes the waiters of the changed keys.
@@ -67,7 +79,7 @@ impl Hub {
         waiting.values().flat_map(HashMap::values).for_each(|woken| woken.notify_one());
     }
 
-    /// Number of waiters.
+    /// Number of waiting queries.
     pub(crate) fn len(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
@@ -92,6 +104,8 @@ impl Drop for Waiter {
             }
         }
         drop(waiting);
-        self.hub.count.fetch_sub(1, Ordering::Relaxed);
+        if self.counted {
+            self.hub.count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

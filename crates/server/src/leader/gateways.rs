@@ -56,7 +56,8 @@ async fn keep(core: &Core) -> Result<(), RpcError> {
     let mut reader = core.log.view().read();
     let differs = differing(&mut reader, core.log.now());
     if differs.is_empty() {
-        return changed(core, &reader.finish()).await;
+        changed(core, &reader.finish()).await;
+        return Ok(());
     }
     for command in differs {
         debug!(command = command.name(), "keeping the state of API gateways");
@@ -66,13 +67,11 @@ async fn keep(core: &Core) -> Result<(), RpcError> {
 }
 
 /// Waits until something that was read changes.
-async fn changed(core: &Core, read: &ReadSet) -> Result<(), RpcError> {
-    let waiter = core.log.published.hub.register(read.keys().cloned().collect());
-    let waiter = waiter.map_err(|error| RpcError::Busy(error.to_string()))?;
+async fn changed(core: &Core, read: &ReadSet) {
+    let waiter = core.log.published.hub.register_duty(read.keys().cloned().collect());
     if read.holds_in(&core.log.view()) {
         waiter.woken().await;
     }
-    Ok(())
 }
 
 /// What has to be written so that the stored state is what follows from the entries.
