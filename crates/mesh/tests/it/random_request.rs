@@ -199,7 +199,7 @@ fn seed_and_cases() -> (u64, u32) {
     // That of `.cargo/config.toml`.
     let usual = 20_261_129;
     let seed = seed.unwrap_or(usual);
-    (seed, if seed == usual { 50_000 } else { 1_000_000 })
+    (seed, if seed == usual { 50_000 } else { 200_000 })
 }
 
 #[test]
