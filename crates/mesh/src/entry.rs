@@ -48,7 +48,6 @@ pub use self::limits::{
     LOCATIONS_MAX, META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX,
     PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
 };
-pub use self::protocol::protocol;
 pub use self::requests::check_source;
 pub use self::routing::SUBSET_BYTES_MAX;
 pub use self::service_defaults::{ADDRESSES_MAX, OVERRIDES_MAX};

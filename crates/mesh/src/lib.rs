@@ -13,4 +13,5 @@ pub mod entry;
 pub mod explain;
 pub mod gateway;
 pub mod intention;
+pub mod protocol;
 pub mod request;

@@ -19,6 +19,7 @@ use super::gather::Gathered;
 use super::limits::STEPS_MAX;
 use super::request::Request;
 use super::target::{Targets, node_name};
+use crate::protocol::Spoken;
 
 /// A chain before it is reduced.
 #[derive(Default)]
@@ -27,7 +28,7 @@ pub(super) struct Assembled {
     pub(super) nodes: BTreeMap<String, ChainNode>,
     targets: Targets,
     /// The protocol of the services that were met.
-    protocol: Option<(Protocol, Option<Origin>)>,
+    protocol: Option<Spoken>,
     customized: Customized,
     /// Whether there is a router or splitter.
     routes: bool,
@@ -169,12 +170,13 @@ impl Assembler<'_> {
 
     /// Notes the protocol of a service. All must have the same one.
     fn agree(&mut self, service: &ServiceRef) -> Result<(), ChainFault> {
-        let (protocol, origin) = self.entries.protocol(service);
-        let (other, _) = self.made.protocol.get_or_insert((protocol, origin));
-        if *other == protocol {
+        let spoken = self.entries.protocol(service);
+        let protocol = spoken.protocol;
+        let other = self.made.protocol.get_or_insert(spoken).protocol;
+        if other == protocol {
             return Ok(());
         }
-        let (chain, service, other) = (self.request.service.clone(), Box::new(service.clone()), *other);
+        let (chain, service) = (self.request.service.clone(), Box::new(service.clone()));
         Err(ChainFault::InconsistentProtocols { chain, service, protocol, other })
     }
 
@@ -205,7 +207,7 @@ impl Assembled {
     /// The chain.
     pub(super) fn finish(self, entries: &Gathered, request: &Request) -> Result<CompiledChain, ChainFault> {
         let Self { start, nodes, targets, protocol, mut customized, routes } = self;
-        let (protocol, origin) = protocol.unwrap_or((Protocol::Tcp, None));
+        let Spoken { protocol, origin } = protocol.unwrap_or_default();
         if routes && !protocol.is_http() {
             return Err(ChainFault::NoRequests { chain: request.service.clone(), protocol });
         }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use concord_model::ServiceRef;
 use concord_model::chain::Origin;
 use concord_model::entry::{
-    Entry, EntryKind, EntryName, Protocol, ProxyDefaults, Record, ServiceDefaults, ServiceResolver,
-    ServiceRouter, ServiceSplitter,
+    Entry, EntryKind, EntryName, ProxyDefaults, Record, ServiceDefaults, ServiceResolver, ServiceRouter,
+    ServiceSplitter,
 };
-use serde::Deserialize;
 
 use super::fault::ChainFault;
 use super::limits::SERVICES_MAX;
 use super::named;
+use crate::protocol::{Spoken, Unsaid, protocol};
 
 /// The entries that concern the chain of one service.
 #[derive(Clone, Debug, Default)]
@@ -114,17 +114,9 @@ impl Gathered {
     }
 
     /// The protocol of a service, and what decides it.
-    pub(super) fn protocol(&self, service: &ServiceRef) -> (Protocol, Option<Origin>) {
-        let own = self.service(service).map_or(Protocol::Unset, |own| own.said.protocol);
-        if own != Protocol::Unset {
-            let entry = EntryName::of_service(EntryKind::ServiceDefaults, service);
-            return (own, Some(Origin { entry, field: "Protocol".to_owned() }));
-        }
-        let all = self.proxies().and_then(|all| Protocol::deserialize(all.config.get("protocol")?).ok());
-        match all.unwrap_or_default() {
-            Protocol::Unset => (Protocol::Tcp, None),
-            all => (all, Some(of_proxies("Config.protocol"))),
-        }
+    pub(super) fn protocol(&self, service: &ServiceRef) -> Spoken {
+        let own = self.service(service).map(|own| own.said.protocol);
+        protocol(service, own, self.proxies(), Unsaid::IsTcp)
     }
 }
 

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use concord_model::entry::{PassiveHealthCheck, Protocol, UpstreamLimits, UpstreamOverride};
 use concord_model::proxy::{ProxyConfig, Upstream, UpstreamKind};
 use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::destination;
 use super::proxy::Layers;
 use super::settings::{self, ToldSettings, is_same};
 use super::told::{Origin, Told};
-use super::{defaults_of, destination};
+use crate::chain;
+use crate::protocol::{Unsaid, protocol};
 
 /// The key under which the mode of mesh gateways is passed through opaque settings.
 const MESH_GATEWAY: &str = "mesh_gateway";
@@ -183,7 +184,6 @@ impl<'a> Entries<'a> {
 
     fn of_one(&self, target: &Target) -> ToldSettings {
         let mut config = ToldSettings::new();
-        config.extend(self.layers.protocol_of_all().map(|told| (PROTOCOL.to_owned(), told)));
         settings::replace(&mut config, &self.general);
         config.extend(self.protocol_of(target).map(|told| (PROTOCOL.to_owned(), told)));
         self.layers.pass_gateway(&mut config);
@@ -195,11 +195,14 @@ impl<'a> Entries<'a> {
         config
     }
 
-    /// The protocol in the upstream's own entry. A peered cluster has its own entries.
+    /// The protocol that an upstream's own entry says, or `proxy-defaults`. A peered cluster has its own entries.
     fn protocol_of(&self, target: &Target) -> Option<Told<Value>> {
-        let service = target.local()?;
-        let protocol = self.protocols.get(&service)?;
-        Some(Told::said(json!(protocol.as_str()), &defaults_of(&service), "Protocol"))
+        let service = target.local();
+        let own = service.as_ref().and_then(|service| self.protocols.get(service).copied());
+        let service = service.as_ref().unwrap_or(self.layers.served);
+        let said = protocol(service, own, self.layers.central.proxies.as_ref(), Unsaid::IsInherited);
+        let chain::Origin { entry, field } = said.origin?;
+        Some(Told::said(json!(said.protocol.as_str()), &entry, field))
     }
 }
 
@@ -216,12 +219,6 @@ impl Layers<'_> {
         self.pass_defaults(&mut config);
         pass_registered(&mut config, registered);
         config
-    }
-
-    fn protocol_of_all(&self) -> Option<Told<Value>> {
-        let written = self.central.proxies.as_ref()?.config.get(PROTOCOL)?;
-        let protocol = Protocol::deserialize(written).ok().filter(|read| *read != Protocol::Unset)?;
-        Some(Told::said(json!(protocol.as_str()), &self.proxies, "Config.protocol"))
     }
 
     fn pass_gateway(&self, config: &mut ToldSettings) {

@@ -5,10 +5,11 @@ pub(crate) mod by_id;
 use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_mesh::entry::{check_source, protocol, validate_source};
+use concord_mesh::entry::{check_source, validate_source};
 use concord_mesh::explain::request::{ASKED_BYTES_MAX, RequestExplanation, Universe};
 use concord_mesh::explain::{self, Explanation};
 use concord_mesh::intention::{Policy, Table};
+use concord_mesh::protocol::{Unsaid, protocol_by};
 use concord_model::entry::{Entry, EntryKind, EntryName, RequestNormalization};
 use concord_model::intention::{Destination, ServiceIntentions, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Stamp};
@@ -127,7 +128,8 @@ pub(crate) fn explain_request(
     let universe = Universe {
         entries: &entries,
         default: reading.config.intention_default,
-        protocol: protocol(own.as_deref(), all.as_deref()),
+        // Its proxy judges its requests, and this is how proxies are configured.
+        protocol: protocol_by(destination, own.as_deref(), all.as_deref(), Unsaid::IsInherited).protocol,
         settings: &normalization(reading),
         known: &known,
     };

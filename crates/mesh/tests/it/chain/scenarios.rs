@@ -32,7 +32,7 @@ fn chains_of_one_service() {
         (
             "defaults without a protocol",
             "P http\nD web gw=none",
-            "http web default; resolver web; web gw=none",
+            "tcp web default; resolver web; web gw=none",
         ),
         ("a resolver that says nothing", "V web", "tcp web default; resolver web; web"),
         ("a time-out", "V web t=9", "tcp web; resolver web t=9; web"),

@@ -52,7 +52,7 @@ fn requests_meet_the_inner_splitter_last_and_responses_the_outer_one() {
 #[test]
 fn everything_says_where_it_comes_from() {
     let world = World::of(
-        "P http gw=remote\nD web gw=local\nR web a>api b>\nS web 50:web 50:api\nS api 100:db\nV web sub=v1 default=v1
+        "P http gw=remote\nD web http gw=local\nR web a>api b>\nS web 50:web 50:api\nS api 100:db\nV web sub=v1 default=v1
          V db to=store dcs=*:dc2 t=9\nV store targets=*:@dc2+old t=3\nV old to=older",
     );
     let mut world = world;
@@ -102,7 +102,7 @@ fn everything_says_where_it_comes_from() {
             r#"Failover["*"].Targets[1] of service-resolver "store", Redirect of service-resolver "old""#,
         ]
     );
-    assert_eq!(chain.protocol_origin.unwrap().to_string(), r#"Config.protocol of proxy-defaults "global""#);
+    assert_eq!(chain.protocol_origin.unwrap().to_string(), r#"Protocol of service-defaults "web""#);
     let gateway = |id: &str| chain.targets[id].mesh_gateway_origin.as_ref().unwrap().to_string();
     assert_eq!(gateway("v1.web.default.default.dc1"), r#"MeshGateway.Mode of service-defaults "web""#);
     assert_eq!(gateway("store.default.default.dc1"), r#"MeshGateway.Mode of proxy-defaults "global""#);
@@ -110,7 +110,7 @@ fn everything_says_where_it_comes_from() {
 
 #[test]
 fn what_the_service_says_of_itself_is_told() {
-    let mut world = World::of("P http\nD web meta=team\nV web to=api");
+    let mut world = World::of("P http\nD web http meta=team\nV web to=api");
     let extension = |name: &str| EnvoyExtension { name: name.to_owned(), ..EnvoyExtension::default() };
     for entry in world.entries.values_mut() {
         match Arc::make_mut(entry) {

@@ -1,0 +1,84 @@
+//! The protocol of a service, and which entry decides it. Chains, rules between entries, settings of proxies and
+//! explanations all ask here.
+
+use concord_model::ServiceRef;
+use concord_model::chain::Origin;
+use concord_model::entry::{Entry, EntryKind, EntryName, Protocol, ProxyDefaults};
+use serde::Deserialize;
+
+/// What the `service-defaults` of a service mean that leave `Protocol` out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unsaid {
+    /// The protocol is TCP. Chains are compiled so, and the rules between entries follow the chains.
+    IsTcp,
+    /// `proxy-defaults` decides. Proxies are configured so.
+    IsInherited,
+}
+
+/// A protocol and what decides it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Spoken {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The field that says it. `None` if none does; then the protocol is TCP.
+    pub origin: Option<Origin>,
+}
+
+/// The protocol of a service: from its `service-defaults`, else from `proxy-defaults`.
+///
+/// `own` is what its `service-defaults` say; `None` if it has none.
+pub fn protocol(
+    service: &ServiceRef,
+    own: Option<Protocol>,
+    all: Option<&ProxyDefaults>,
+    unsaid: Unsaid,
+) -> Spoken {
+    match own {
+        None => of_all(all),
+        Some(Protocol::Unset) if unsaid == Unsaid::IsInherited => of_all(all),
+        Some(Protocol::Unset) => Spoken::default(),
+        Some(protocol) => {
+            let entry = EntryName::of_service(EntryKind::ServiceDefaults, service);
+            Spoken { protocol, origin: Some(Origin { entry, field: "Protocol".to_owned() }) }
+        }
+    }
+}
+
+/// The same by the entries.
+pub fn protocol_by(service: &ServiceRef, own: Option<&Entry>, all: Option<&Entry>, unsaid: Unsaid) -> Spoken {
+    let own = own.and_then(|own| match own {
+        Entry::ServiceDefaults(own) => Some(own.said.protocol),
+        _ => None,
+    });
+    protocol(service, own, said_by(all), unsaid)
+}
+
+/// The protocol of services that have no defaults of their own.
+pub fn of_proxies(all: Option<&Entry>) -> Spoken {
+    of_all(said_by(all))
+}
+
+fn said_by(all: Option<&Entry>) -> Option<&ProxyDefaults> {
+    match all {
+        Some(Entry::ProxyDefaults(all)) => Some(&all.said),
+        _ => None,
+    }
+}
+
+fn of_all(all: Option<&ProxyDefaults>) -> Spoken {
+    let said = all.and_then(|all| Protocol::deserialize(all.config.get("protocol")?).ok());
+    match said.unwrap_or_default() {
+        Protocol::Unset => Spoken::default(),
+        protocol => {
+            let entry = EntryName::only(EntryKind::ProxyDefaults);
+            Spoken { protocol, origin: Some(Origin { entry, field: "Config.protocol".to_owned() }) }
+        }
+    }
+}
+
+impl Default for Spoken {
+    /// The protocol of a service of which nothing is said.
+    fn default() -> Self {
+        Self { protocol: Protocol::Tcp, origin: None }
+    }
+}
