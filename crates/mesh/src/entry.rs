@@ -30,6 +30,7 @@ mod service_router;
 mod service_splitter;
 mod tcp_route;
 mod terminating_gateway;
+mod trial;
 
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind};

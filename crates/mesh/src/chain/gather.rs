@@ -99,6 +99,11 @@ impl Gathered {
         }
     }
 
+    /// The resolvers.
+    pub(crate) fn resolvers(&self) -> impl Iterator<Item = &ServiceResolver> {
+        self.resolvers.keys().filter_map(|service| self.resolver(service))
+    }
+
     pub(super) fn service(&self, service: &ServiceRef) -> Option<&Record<ServiceDefaults>> {
         match self.services.get(service).map(|entry| &**entry) {
             Some(Entry::ServiceDefaults(entry)) => Some(entry),

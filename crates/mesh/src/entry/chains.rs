@@ -1,40 +1,35 @@
-//! Rules about discovery chains: a change must not break the chain of a service that can be compiled before it.
+//! Rules about discovery chains: a change must not break the chain of a service that can be compiled before it, nor
+//! what follows from the chain for intentions, gateways and exports.
 
 use std::collections::BTreeSet;
 
+use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, Protocol};
-use concord_model::{Datacenter, ServiceRef, TrustDomain};
 
 use super::graph::{CHAIN_RULES, GraphFault, Proposed};
-use super::protocol;
-use crate::chain::{self, ChainFault, CompiledChain, Overrides, Request, VirtualIps};
+use super::trial::{Turn, compiled, routed};
+use super::{exported_services, ingress_gateway, protocol, requests};
 
-/// Refuses a change after which the chain of a service cannot be compiled any more. A chain that could not be compiled
-/// before is no reason to refuse anything.
+/// Refuses a change after which the chain of a service cannot be compiled any more, or does not fit what depends on it.
+/// A chain that could not be compiled before is no reason to refuse anything.
 pub(super) fn stay(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     if !proposed.keeps(CHAIN_RULES) {
-        return Ok(());
+        return requests::stay_alone(proposed);
     }
     for service in affected(proposed) {
-        if let Err(fault) = compiled(proposed, &service)
-            && compiled(proposed.before(), &service).is_ok()
-        {
-            return Err(GraphFault::Chain(Box::new(fault)));
+        match compiled(proposed, &service) {
+            Ok(after) => fits(Turn { proposed, service: &service, after: &after })?,
+            Err(fault) if compiled(proposed.before(), &service).is_ok() => return Err(fault.into()),
+            Err(_) => {}
         }
     }
     Ok(())
 }
 
-/// Whether a chain can be compiled depends on neither the datacenter nor the trust domain.
-fn compiled(proposed: Proposed<'_>, service: &ServiceRef) -> Result<CompiledChain, ChainFault> {
-    let request = Request {
-        service: service.clone(),
-        datacenter: Datacenter::parse("dc1").expect("a name"),
-        trust_domain: TrustDomain::parse("any.consul").expect("a domain"),
-        overrides: Overrides::default(),
-        virtual_ips: VirtualIps::default(),
-    };
-    chain::compile(&chain::gather(service, |name| proposed.find(name))?, &request)
+fn fits(turn: Turn<'_>) -> Result<(), GraphFault> {
+    requests::stay(&turn)?;
+    ingress_gateway::stay(&turn)?;
+    exported_services::stay(&turn)
 }
 
 /// The services whose chains may change.
@@ -49,17 +44,20 @@ fn affected(proposed: Proposed<'_>) -> BTreeSet<ServiceRef> {
             reaching(proposed, own)
         }
         EntryKind::ProxyDefaults if protocol::of_all(proposed.before()) != protocol::of_all(proposed) => {
-            routed(proposed)
+            let kept = proposed.kept();
+            let asking = [EntryKind::ServiceIntentions, EntryKind::IngressGateway];
+            let linked = asking.into_iter().flat_map(|kind| kept.linked_by(kind));
+            linked.chain(routed(proposed)).collect()
         }
         _ => BTreeSet::new(),
     }
 }
 
 /// What of a service's defaults decides whether chains can be compiled.
-fn decides(entry: Option<&Entry>) -> (Protocol, bool) {
+fn decides(entry: Option<&Entry>) -> Option<(Protocol, bool)> {
     match entry {
-        Some(Entry::ServiceDefaults(own)) => (own.said.protocol, own.said.external_sni.is_empty()),
-        _ => (Protocol::Unset, true),
+        Some(Entry::ServiceDefaults(own)) => Some((own.said.protocol, own.said.external_sni.is_empty())),
+        _ => None,
     }
 }
 
@@ -83,11 +81,4 @@ fn reaching(proposed: Proposed<'_>, service: Option<ServiceRef>) -> BTreeSet<Ser
     }
     all.extend(followed);
     all
-}
-
-/// The services with a router, splitter or resolver, and those whose requests may reach one of them.
-fn routed(proposed: Proposed<'_>) -> BTreeSet<ServiceRef> {
-    let kinds = [EntryKind::ServiceRouter, EntryKind::ServiceSplitter, EntryKind::ServiceResolver];
-    let names = kinds.into_iter().flat_map(|kind| proposed.kept().named(kind));
-    names.filter_map(|name| name.scope.service()).collect()
 }

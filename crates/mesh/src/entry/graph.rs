@@ -59,6 +59,30 @@ pub enum GraphFault {
     /// The chain of a service could be compiled before, and could not be compiled any more.
     #[error(transparent)]
     Chain(Box<ChainFault>),
+    /// Requests of peered clusters would leave this cluster again.
+    #[error(
+        "peer exported service {:?} contains {what}; remove it from the service-resolver, or the service from \
+         exported-services", .service.to_string()
+    )]
+    LeavesCluster {
+        /// The exported service.
+        service: ServiceRef,
+        /// What leads to another cluster.
+        what: &'static str,
+    },
+    /// Peered clusters know the services by which they reach an exported one without requests.
+    #[error(
+        "peer exported service {:?} uses protocol={:?} and cannot introduce new discovery chain targets like {target:?}; \
+         take the service out of exported-services first", .service.to_string(), .protocol.as_str()
+    )]
+    NewTarget {
+        /// The exported service.
+        service: ServiceRef,
+        /// Its protocol.
+        protocol: Protocol,
+        /// The id of a new target.
+        target: String,
+    },
     /// The mesh entry does not allow it.
     #[error(
         "cannot set MutualTLSMode=permissive because AllowEnablingPermissiveMutualTLS=false in the mesh config entry"
@@ -108,6 +132,12 @@ pub enum GraphFault {
         /// The destination of the intentions.
         destination: Destination,
     },
+}
+
+impl From<ChainFault> for GraphFault {
+    fn from(fault: ChainFault) -> Self {
+        Self::Chain(Box::new(fault))
+    }
 }
 
 /// The stored entries, with the change applied.

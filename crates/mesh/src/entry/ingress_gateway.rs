@@ -1,7 +1,8 @@
 //! `ingress-gateway`: how traffic from outside reaches services of the mesh.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use concord_model::chain::ChainNode;
 use concord_model::entry::{
     Entry, EntryKind, EntryName, GatewayTls, IngressGateway, IngressListener, IngressService,
     ListenerProtocol, Protocol, Record, SecretSource,
@@ -15,7 +16,7 @@ use super::gateway_fault::GatewayFault;
 use super::graph::{GraphFault, Proposed};
 use super::limits::TEXT_BYTES_MAX;
 use super::mesh::check_versions;
-use super::protocol;
+use super::trial::{Compiled, Turn, protocol_of};
 
 pub(super) fn check(entry: &Record<IngressGateway>, faults: &mut Faults) {
     faults.meta("Meta", &entry.meta);
@@ -193,7 +194,7 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     let Some(Entry::IngressGateway(to)) = proposed.to() else { return Ok(()) };
     no_clash(proposed, EntryKind::TerminatingGateway)?;
     for (service, expected) in named(&to.said) {
-        let protocol = protocol::of(proposed, &service);
+        let protocol = protocol_of(proposed, &service)?;
         if protocol != expected {
             return Err(GraphFault::OtherListenerProtocol { service, protocol, expected });
         }
@@ -216,35 +217,25 @@ pub(super) fn no_clash(proposed: Proposed<'_>, other: EntryKind) -> Result<(), G
     }
 }
 
-/// Whether the gateways keep the protocols of their services after a change of the defaults. A listener for bytes takes
-/// every service, as long as the gateway itself is not written.
-pub(super) fn stay(proposed: Proposed<'_>) -> Result<(), GraphFault> {
-    for (service, gateways) in affected(proposed) {
-        let (before, after) = (protocol::of(proposed.before(), &service), protocol::of(proposed, &service));
-        for expected in gateways.iter().flat_map(|name| expected_by(proposed, name, &service)) {
-            let fits = |protocol| protocol == expected || expected == Protocol::Tcp;
-            if fits(before) && !fits(after) {
-                return Err(GraphFault::OtherListenerProtocol { service, protocol: after, expected });
-            }
+/// Whether the gateways keep the protocol of a service when its chain changes. A listener for bytes takes every service
+/// without router and splitter, as long as the gateway itself is not written.
+pub(super) fn stay(turn: &Turn<'_>) -> Result<(), GraphFault> {
+    let links = turn.proposed.kept().links_to(turn.service);
+    let gateways = links.iter().filter(|from| from.kind == EntryKind::IngressGateway);
+    for expected in gateways.flat_map(|name| expected_by(turn.proposed, name, turn.service)) {
+        if !takes(expected, turn.after) && turn.before().is_some_and(|before| takes(expected, &before)) {
+            let (service, protocol) = (turn.service.clone(), turn.after.chain.protocol);
+            return Err(GraphFault::OtherListenerProtocol { service, protocol, expected });
         }
     }
     Ok(())
 }
 
-/// The services whose protocol depends on the changed entry, with the gateways that name them.
-fn affected(proposed: Proposed<'_>) -> BTreeMap<ServiceRef, Vec<EntryName>> {
-    let Some(name) = proposed.name() else { return BTreeMap::new() };
-    let kept = proposed.kept();
-    let services = match (name.kind, name.scope.service()) {
-        (EntryKind::ServiceDefaults, Some(service)) => vec![service],
-        (EntryKind::ProxyDefaults, _) => kept.linked_by(EntryKind::IngressGateway),
-        _ => Vec::new(),
-    };
-    let gateways = |service: &ServiceRef| {
-        let links = kept.links_to(service).into_iter();
-        links.filter(|from| from.kind == EntryKind::IngressGateway).collect()
-    };
-    services.into_iter().map(|service| (service.clone(), gateways(&service))).collect()
+/// Whether a listener for a protocol takes a service.
+fn takes(expected: Protocol, own: &Compiled) -> bool {
+    let chain = &own.chain;
+    let resolved = matches!(chain.nodes.get(&chain.start.key), Some(ChainNode::Resolver(_)));
+    chain.protocol == expected || (expected == Protocol::Tcp && resolved)
 }
 
 /// The protocols that a gateway's listeners need of a service.

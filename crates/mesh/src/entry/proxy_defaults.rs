@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::limits::TEXT_BYTES_MAX;
-use super::{chains, ingress_gateway, mesh, requests};
+use super::{chains, mesh};
 
 pub(super) fn check(entry: &Record<ProxyDefaults>, faults: &mut Faults) {
     faults.meta("Meta", &entry.meta);
@@ -48,8 +48,6 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
         _ => MutualTlsMode::Unset,
     };
     may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)?;
-    requests::stay(proposed)?;
-    ingress_gateway::stay(proposed)?;
     chains::stay(proposed)
 }
 

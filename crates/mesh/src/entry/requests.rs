@@ -5,12 +5,13 @@ use concord_model::entry::EntryKind;
 use concord_model::intention::{Destination, SourceIntention};
 
 use super::graph::{GraphFault, Lookup, Proposed};
+use super::trial::{Turn, protocol_of};
 use super::{jwt_provider, protocol};
 
 /// Whether permissions are allowed for a destination. Wildcard destinations are not checked.
 pub(super) fn permitted(proposed: Proposed<'_>, destination: &Destination) -> Result<(), GraphFault> {
     let Some(service) = destination.service() else { return Ok(()) };
-    let protocol = protocol::of(proposed, &service);
+    let protocol = protocol_of(proposed, &service)?;
     if protocol.is_http() { Ok(()) } else { Err(GraphFault::PermissionsOnBytes { service, protocol }) }
 }
 
@@ -27,8 +28,21 @@ pub fn check_source(
     jwt_provider::of_one(standing, own)
 }
 
-/// Whether destinations of intentions with permissions keep an HTTP-like protocol after a change of the defaults.
-pub(super) fn stay(proposed: Proposed<'_>) -> Result<(), GraphFault> {
+/// Whether a destination of intentions with permissions keeps an HTTP-like protocol when its chain changes.
+pub(super) fn stay(turn: &Turn<'_>) -> Result<(), GraphFault> {
+    let protocol = turn.after.chain.protocol;
+    let broken = !protocol.is_http()
+        && turn.is_linked_by(EntryKind::ServiceIntentions)
+        && turn.before().is_some_and(|before| before.chain.protocol.is_http());
+    if broken {
+        Err(GraphFault::PermissionsOnBytes { service: turn.service.clone(), protocol })
+    } else {
+        Ok(())
+    }
+}
+
+/// The same after a change of the defaults, under rule sets that looked at no chains.
+pub(super) fn stay_alone(proposed: Proposed<'_>) -> Result<(), GraphFault> {
     for service in affected(proposed) {
         let (before, after) = (protocol::of(proposed.before(), &service), protocol::of(proposed, &service));
         if before.is_http() && !after.is_http() {

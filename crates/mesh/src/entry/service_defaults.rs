@@ -8,11 +8,11 @@ use concord_model::entry::{
     Entry, MutualTlsMode, OutsideDestination, Record, ServiceDefaults, UpstreamDefaults, UpstreamOverride,
 };
 
+use super::chains;
 use super::ejection::check_passive;
 use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::proxy_defaults::may_be;
-use super::{chains, ingress_gateway, requests};
 
 /// Overrides of a service's upstreams: one per called service.
 pub const OVERRIDES_MAX: usize = 4096;
@@ -108,8 +108,6 @@ pub(super) fn graph(proposed: Proposed<'_>) -> Result<(), GraphFault> {
         _ => MutualTlsMode::Unset,
     };
     may_be(mode(proposed.to()), mode(proposed.from().as_deref()), proposed)?;
-    requests::stay(proposed)?;
-    ingress_gateway::stay(proposed)?;
     chains::stay(proposed)
 }
 

@@ -1,6 +1,6 @@
 //! Tests of discovery chains: entries in, chain out.
 
-mod language;
+pub(crate) mod language;
 mod random;
 mod routes;
 mod scenarios;

@@ -226,7 +226,7 @@ impl Lookup for Kept {
     }
 }
 
-fn by_request() -> Decision {
+pub(crate) fn by_request() -> Decision {
     let http = HttpPermission { methods: vec!["GET".to_owned()], ..HttpPermission::default() };
     Decision::Requests(vec![Permission { action: Action::Allow, http: Some(http), jwt: None }])
 }

@@ -17,6 +17,7 @@ mod refusals;
 mod request;
 mod request_oracle;
 mod routes;
+mod rules;
 mod settled;
 mod tokens;
 mod validate;
