@@ -6,17 +6,17 @@ use concord_model::{Datacenter, Timeout};
 use concord_rpc::RpcError;
 use concord_rpc::request::{ApplyEntry, ReadChain, SetServiceAddresses};
 
-use crate::world::{Host, Setup, target};
+use crate::world::{Host, ROOT, Setup, target};
 
 fn question(of: &str) -> ReadChain {
     ReadChain { service: target(of), datacenter: None, overrides: Overrides::default() }
 }
 
-async fn write(host: &Host, kind: &str, name: &str, said: &str) {
+pub(crate) async fn write(host: &Host, kind: &str, name: &str, said: &str) {
     let scope = format!(r#"{{"namespace": "default", "name": "{name}"}}"#);
     let text = format!(r#"{{"{kind}": {{"scope": {scope}, "said": {{{said}}}}}}}"#);
     let entry: Entry = serde_json::from_str(&text).unwrap();
-    assert!(host.ask(ApplyEntry { entry, cas: None }).await.unwrap().value);
+    assert!(host.ask_as(ROOT, ApplyEntry { entry, cas: None }).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
