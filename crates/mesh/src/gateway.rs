@@ -4,6 +4,7 @@
 //! conditions in the status of gateways and routes. The reasons and their order are Consul's.
 
 mod condition;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use concord_model::intention::Destination;
 use concord_model::{Datacenter, ServiceRef, Timestamp, TrustDomain};
 
 use self::condition::{Conditions, Said};
+pub use self::services::{
+    GatewayService, Known, ServedBy, ServedKind, Traits, declares_destination, ingress_serves, services,
+};
 use crate::chain::{ChainFault, Overrides, Request, VirtualIps, compile, gather};
 
 /// The entries about API gateways.

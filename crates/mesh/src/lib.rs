@@ -15,3 +15,4 @@ pub mod gateway;
 pub mod intention;
 pub mod protocol;
 pub mod request;
+pub mod topology;

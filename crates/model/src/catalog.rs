@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::name::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, PeerName, ServiceName, ServiceRef,
 };
-use crate::proxy::{ProxyConfig, ServiceKind, Settings};
+use crate::proxy::{ProxyConfig, ServiceKind, Settings, UpstreamKind};
 use crate::{Stamp, Uuid};
 
 /// The part that all catalog keys start with: the partition and cluster of a node.
@@ -194,6 +194,20 @@ impl ServiceInstance {
             peer: scope.peer.clone(),
             name: self.service.clone(),
         }
+    }
+
+    /// The services that a proxy has as upstreams, in its own datacenter. Prepared queries are none.
+    pub fn upstreams<'a>(&'a self, own: &'a Datacenter) -> impl Iterator<Item = ServiceRef> + 'a {
+        let all = self.proxy.iter().flat_map(|proxy| &proxy.upstreams);
+        let here = all.filter(move |upstream| {
+            upstream.kind == UpstreamKind::Service
+                && upstream.datacenter.as_ref().is_none_or(|other| other == own)
+        });
+        here.filter_map(|upstream| {
+            let (partition, namespace) = (upstream.partition.clone(), upstream.namespace.clone());
+            let (peer, name) = (upstream.peer.clone(), upstream.name.exact()?.clone());
+            Some(ServiceRef { partition, namespace, peer, name })
+        })
     }
 
     /// The service whose mesh traffic the instance accepts: a proxy's destination, or a native service itself.

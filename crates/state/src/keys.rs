@@ -21,7 +21,7 @@ use crate::key::part::{Local, Part, Shown, SpeaksFor};
 use crate::key::{Key, KeyBuilder};
 use crate::row::{
     AclBootstrap, EntryLink, EntryRow, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceScope,
-    ServiceSummary, VirtualAddress,
+    ServiceSummary, ServiceTraits, UpstreamUse, VirtualAddress,
 };
 
 /// The properties of a table, and what of it can be watched.

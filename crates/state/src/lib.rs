@@ -48,7 +48,7 @@ pub use crate::read::covering;
 pub use crate::reply::{Blame, CommandReply, Refusal};
 pub use crate::row::{
     AclBootstrap, EntryLink, EntryRow, IntentionHead, IntentionRef, NodeCheck, Placed, ServiceHealth,
-    ServiceScope, ServiceSummary, VirtualAddress,
+    ServiceScope, ServiceSummary, ServiceTraits, UpstreamUse, VirtualAddress,
 };
 pub use crate::snapshot::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
 pub use crate::store::{Applied, Halt, Store};

@@ -9,6 +9,7 @@ mod acl_changes;
 mod ca;
 mod catalog;
 mod entry;
+mod gateway;
 mod reader;
 
 pub use self::entry::covering;

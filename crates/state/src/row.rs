@@ -1,15 +1,17 @@
 //! Rows of derived tables, and of primary tables whose rows are not records of `model`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use concord_mesh::entry as mesh;
+use concord_mesh::gateway::Traits;
 use concord_model::catalog::{Check, Node, ServiceInstance};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source, SourceIntention};
+use concord_model::proxy::ServiceKind;
 use concord_model::{Namespace, Partition, PeerName, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
 
@@ -80,14 +82,16 @@ const FIRST_ADDRESS: u32 = 240 << 24;
 
 /// A service that has instances, with their tags.
 ///
-/// The number of instances is kept only to know when the last one is removed. It does not count for equality: two
-/// summaries are equal if service and tags are.
+/// The numbers of instances are kept only to know when the last one is removed, of all or of a kind. They do not count
+/// for equality: two summaries are equal if service and tags are.
 #[derive(Clone)]
 pub struct ServiceSummary {
     /// The service.
     pub service: ServiceRef,
     tags: BTreeMap<String, u64>,
     instances: u64,
+    /// How many instances there are of each kind, with and without the mesh's TLS of their own.
+    kinds: BTreeMap<(ServiceKind, bool), u64>,
 }
 
 impl PartialEq for ServiceSummary {
@@ -107,7 +111,7 @@ impl fmt::Debug for ServiceSummary {
 
 impl ServiceSummary {
     pub(crate) fn new(service: ServiceRef) -> Self {
-        Self { service, tags: BTreeMap::new(), instances: 0 }
+        Self { service, tags: BTreeMap::new(), instances: 0, kinds: BTreeMap::new() }
     }
 
     /// The tags of all instances, each once, sorted.
@@ -122,6 +126,7 @@ impl ServiceSummary {
 
     pub(crate) fn add(&mut self, instance: &ServiceInstance) {
         self.instances += 1;
+        *self.kinds.entry((instance.kind, instance.native)).or_default() += 1;
         for tag in &instance.tags {
             *self.tags.entry(tag.clone()).or_default() += 1;
         }
@@ -129,15 +134,52 @@ impl ServiceSummary {
 
     pub(crate) fn subtract(&mut self, instance: &ServiceInstance) {
         self.instances = self.instances.saturating_sub(1);
+        one_less(&mut self.kinds, &(instance.kind, instance.native));
         for tag in &instance.tags {
-            if let Some(count) = self.tags.get_mut(tag) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.tags.remove(tag);
-                }
-            }
+            one_less(&mut self.tags, tag);
         }
     }
+}
+
+/// Counts one less; what is not there any more is forgotten.
+fn one_less<K: Ord>(counts: &mut BTreeMap<K, u64>, of: &K) {
+    if let Some(count) = counts.get_mut(of) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(of);
+        }
+    }
+}
+
+/// What the instances of a service have in common, without the instances: it changes seldom.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServiceTraits {
+    /// The service.
+    pub service: ServiceRef,
+    /// What is known of it.
+    pub traits: Traits,
+}
+
+impl ServiceTraits {
+    /// The traits of a service by its summary; `connected` if something takes mesh traffic for it.
+    pub(crate) fn of(service: &ServiceRef, summary: Option<&ServiceSummary>, connected: bool) -> Self {
+        let kinds = || summary.iter().flat_map(|summary| summary.kinds.keys());
+        let traits = Traits {
+            kinds: kinds().map(|(kind, _)| *kind).collect::<BTreeSet<_>>(),
+            plain: kinds().any(|(_, native)| !native),
+            connected,
+        };
+        Self { service: service.clone(), traits }
+    }
+}
+
+/// A proxy that calls an upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UpstreamUse {
+    /// The service of the proxy.
+    pub caller: ServiceRef,
+    /// The upstream.
+    pub upstream: ServiceRef,
 }
 
 /// A stored configuration entry: complete, except for the sources of intentions.

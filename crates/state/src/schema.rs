@@ -150,6 +150,17 @@ macro_rules! each_table {
                 row(service: &ServiceRef);
                 class of_scope(scope: &ServiceScope);
             } { derived };
+            /// What is known of services by (partition, namespace, peer, name).
+            service_traits: ServiceTraits<ServiceTraits> {
+                row(service: &ServiceRef);
+                class of_scope(scope: &ServiceScope);
+            } { derived };
+            /// Upstreams of proxies by (partition, namespace, peer, upstream; partition, peer, node, namespace, id of
+            /// the proxy).
+            upstream_uses: UpstreamUses<UpstreamUse> {
+                key(upstream: &ServiceRef, scope: &NodeScope, node: &NodeName, namespace: &Namespace, id: &InstanceId);
+                class of_upstream(upstream: &ServiceRef);
+            } { derived };
             /// Instances with their nodes by (partition, namespace, peer, service; node, id).
             placed: Placed<Placed> {
                 key(service: &ServiceRef, node: &NodeName, id: &InstanceId);

@@ -18,6 +18,7 @@ mod request;
 mod request_oracle;
 mod routes;
 mod rules;
+mod served;
 mod settled;
 mod tokens;
 mod validate;

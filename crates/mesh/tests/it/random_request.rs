@@ -194,7 +194,7 @@ fn default(action: Action) -> DefaultPolicy {
 
 /// The seed of the test run, or that of `cargo xtask random`, and how many cases it is for.
 #[allow(clippy::disallowed_methods, reason = "the seed is said in the environment")]
-fn seed_and_cases() -> (u64, u32) {
+pub(crate) fn seed_and_cases() -> (u64, u32) {
     let seed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|text| text.parse().ok());
     // That of `.cargo/config.toml`.
     let usual = 20_261_129;

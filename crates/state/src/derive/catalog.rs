@@ -3,6 +3,7 @@
 //! A change of a node updates the rows of all its instances and checks. A change of a check updates the rows of the
 //! instances it counts for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::catalog::{Check, Node, NodeScope, ServiceInstance};
@@ -10,7 +11,7 @@ use concord_model::{CheckId, InstanceId, Namespace, NodeName, ServiceRef};
 
 use crate::key::Key;
 use crate::keys;
-use crate::row::{NodeCheck, Placed, ServiceHealth, ServiceSummary};
+use crate::row::{NodeCheck, Placed, ServiceHealth, ServiceSummary, ServiceTraits, UpstreamUse};
 use crate::table::Commit;
 use crate::tables::Tables;
 
@@ -86,6 +87,10 @@ pub(crate) fn put_instance(
     }
     count(tables, commit, &node.scope, old.as_deref(), Some(instance));
     arrange_instance(tables, commit, node, instance);
+    arrange_upstreams(tables, commit, node, old.as_deref(), Some(instance));
+    for touched in old.iter().chain([instance]) {
+        arrange_traits(tables, commit, &node.scope, touched);
+    }
     true
 }
 
@@ -107,6 +112,10 @@ pub(crate) fn remove_instance(
         scatter_connect(tables, commit, target);
     }
     count(tables, commit, scope, Some(&old), None);
+    if let Some(node) = tables.nodes.get(&keys::nodes::row(scope, node)).cloned() {
+        arrange_upstreams(tables, commit, &node, Some(&old), None);
+    }
+    arrange_traits(tables, commit, scope, &old);
     for check in
         rows(tables.instance_checks.scan(&keys::instance_checks::of(scope, node, Some((namespace, id)))))
     {
@@ -223,6 +232,50 @@ fn store_summary(tables: &mut Tables, commit: &mut Commit, summary: ServiceSumma
     } else {
         tables.service_names.put(&key, Arc::new(summary), commit);
     }
+}
+
+/// Writes what is known of the services that an instance is of, or takes traffic for.
+fn arrange_traits(tables: &mut Tables, commit: &mut Commit, scope: &NodeScope, touched: &ServiceInstance) {
+    for service in [Some(touched.service_ref(scope)), touched.connect_target(scope)].into_iter().flatten() {
+        let key = keys::service_traits::row(&service);
+        let summary = tables.service_names.get(&keys::service_names::row(&service)).cloned();
+        let connected =
+            tables.connect_placed.scan(&keys::connect_placed::of_service(&service)).next().is_some();
+        if summary.is_none() && !connected {
+            tables.service_traits.remove(&key, commit);
+        } else {
+            let row = ServiceTraits::of(&service, summary.as_deref(), connected);
+            tables.service_traits.put(&key, Arc::new(row), commit);
+        }
+    }
+}
+
+/// Replaces the upstreams of a proxy by those that it has now.
+fn arrange_upstreams(
+    tables: &mut Tables,
+    commit: &mut Commit,
+    node: &Node,
+    old: Option<&ServiceInstance>,
+    new: Option<&ServiceInstance>,
+) {
+    let (was, is) = (upstreams(node, old), upstreams(node, new));
+    for gone in was.keys().filter(|key| !is.contains_key(*key)) {
+        tables.upstream_uses.remove(gone, commit);
+    }
+    for (key, row) in is {
+        tables.upstream_uses.put(&key, Arc::new(row), commit);
+    }
+}
+
+/// The rows of a proxy's upstreams.
+fn upstreams(node: &Node, instance: Option<&ServiceInstance>) -> BTreeMap<Key, UpstreamUse> {
+    let proxy = instance.and_then(|own| Some((own, own.connect_target(&node.scope)?)));
+    let Some((own, caller)) = proxy else { return BTreeMap::new() };
+    let used = |upstream: ServiceRef| {
+        let key = keys::upstream_uses::key(&upstream, &node.scope, &node.name, &own.namespace, &own.id);
+        (key, UpstreamUse { caller: caller.clone(), upstream })
+    };
+    own.upstreams(&node.datacenter).map(used).collect()
 }
 
 // === Checks ===

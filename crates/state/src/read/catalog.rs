@@ -5,9 +5,12 @@ use std::sync::Arc;
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceInstance};
 use concord_model::{InstanceId, Namespace, NodeName, ServiceRef};
 
-use crate::keys;
+use crate::keys::{self, Class};
 use crate::read::Reader;
-use crate::row::{NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary, VirtualAddress};
+use crate::row::{
+    NodeCheck, Placed, ServiceHealth, ServiceScope, ServiceSummary, ServiceTraits, UpstreamUse,
+    VirtualAddress,
+};
 
 impl Reader {
     /// One node.
@@ -28,6 +31,26 @@ impl Reader {
     /// A service's summary with its tags, if it has instances.
     pub fn service(&mut self, service: &ServiceRef) -> Option<Arc<ServiceSummary>> {
         self.row(keys::service_names::row(service))
+    }
+
+    /// What is known of a service, if it has instances or something takes mesh traffic for it.
+    pub fn service_traits(&mut self, service: &ServiceRef) -> Option<Arc<ServiceTraits>> {
+        self.row(keys::service_traits::row(service))
+    }
+
+    /// What is known of all services of a scope.
+    pub fn all_traits(&mut self, scope: &ServiceScope) -> Vec<Arc<ServiceTraits>> {
+        self.rows(keys::service_traits::of_scope(scope))
+    }
+
+    /// The proxies that have a service among their upstreams.
+    pub fn upstream_uses(&mut self, upstream: &ServiceRef) -> Vec<Arc<UpstreamUse>> {
+        self.rows(keys::upstream_uses::of_upstream(upstream))
+    }
+
+    /// The virtual addresses of all services.
+    pub fn virtual_addresses(&mut self) -> Vec<Arc<VirtualAddress>> {
+        self.rows(Class::<keys::virtual_addresses::Rows>::all())
     }
 
     /// The virtual addresses of a service.

@@ -13,7 +13,7 @@ use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{
     Action, Decision, Destination, LegacyFields, ServiceIntentions, Source, SourceIntention,
 };
-use concord_model::proxy::{ProxyConfig, ServiceKind};
+use concord_model::proxy::{ProxyConfig, ServiceKind, Upstream, UpstreamKind};
 use concord_model::token::{AclPolicy, Identities, PolicyLink, Token};
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, PeerName, ServiceName,
@@ -91,17 +91,47 @@ fn node(scope: NodeScope, name: NodeName) -> impl Strategy<Value = Node> {
 }
 
 fn instance() -> impl Strategy<Value = ServiceInstance> {
-    (select(namespaces()), instance_id(), service_name(), option::of(service_name()), any::<bool>(), 0..3u8)
-        .prop_map(|(namespace, id, service, proxied, native, tags)| ServiceInstance {
+    let kinds = vec![ServiceKind::Typical, ServiceKind::Typical, ServiceKind::IngressGateway];
+    let upstreams = prop::collection::vec(service_name(), 0..3);
+    (
+        select(namespaces()),
+        instance_id(),
+        service_name(),
+        option::of((service_name(), upstreams)),
+        any::<bool>(),
+        (0..3u8, select(kinds)),
+    )
+        .prop_map(|(namespace, id, service, proxied, native, (tags, kind))| ServiceInstance {
             namespace,
-            kind: if proxied.is_some() { ServiceKind::ConnectProxy } else { ServiceKind::Typical },
+            kind: if proxied.is_some() { ServiceKind::ConnectProxy } else { kind },
             tags: (0..tags).map(|tag| format!("t{tag}")).collect(),
             port: u16::from(native),
-            proxy: proxied
-                .map(|service| ProxyConfig { destination_service: Some(service), ..ProxyConfig::default() }),
+            proxy: proxied.map(|(service, upstreams)| ProxyConfig {
+                destination_service: Some(service),
+                upstreams: upstreams.into_iter().map(upstream).collect(),
+                ..ProxyConfig::default()
+            }),
             native,
             ..ServiceInstance::of(id, service)
         })
+}
+
+fn upstream(name: ServiceName) -> Upstream {
+    Upstream {
+        kind: UpstreamKind::Service,
+        partition: Partition::default(),
+        namespace: Namespace::default(),
+        peer: None,
+        name: Pattern::Exact(name),
+        datacenter: None,
+        local_bind_address: String::new(),
+        local_bind_port: 9000,
+        local_bind_socket_path: String::new(),
+        local_bind_socket_mode: String::new(),
+        config: BTreeMap::new(),
+        mesh_gateway_mode: String::new(),
+        centrally_configured: false,
+    }
 }
 
 fn check() -> impl Strategy<Value = Check> {
@@ -380,6 +410,7 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
             let rows = reader.entry_rows(EntryKind::ServiceIntentions);
             rows.iter().map(|row| reader.whole_entry(row)).collect::<Vec<_>>()
         }),
+        query(|reader| reader.virtual_addresses()),
         query(|reader| reader.ca_roots()),
         query(|reader| reader.ca_config()),
         query(|reader| reader.ca_provider_states()),
@@ -399,6 +430,8 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
         queries.extend([
             about(|reader, service| format!("{:?}", reader.virtual_address(service))),
             about(|reader, service| format!("{:?}", reader.service(service))),
+            about(|reader, service| format!("{:?}", reader.service_traits(service))),
+            about(|reader, service| format!("{:?}", reader.upstream_uses(service))),
             about(|reader, service| format!("{:?}", reader.service_instances(service))),
             about(|reader, service| format!("{:?}", reader.connect_instances(service))),
             about(|reader, service| format!("{:?}", reader.health_service(service))),
@@ -413,7 +446,8 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
         for namespace in namespaces() {
             let scope =
                 ServiceScope { partition: scope.partition.clone(), namespace, peer: scope.peer.clone() };
-            let names = scope.clone();
+            let (names, traits) = (scope.clone(), scope.clone());
+            queries.push(query(move |reader| reader.all_traits(&traits)));
             queries.push(query(move |reader| reader.services(&names)));
             queries.push(query(move |reader| reader.instances(&scope)));
         }
