@@ -26,6 +26,7 @@ pub mod entry;
 pub mod explain;
 pub mod fault;
 pub mod fingerprint;
+pub mod gateway;
 pub mod health;
 pub mod intention;
 pub mod internal;
@@ -36,6 +37,7 @@ pub mod query;
 pub mod service;
 mod shape;
 mod spelled;
+pub mod topology;
 
 pub use crate::fault::{Fault, Faults, Problem};
 pub use crate::moment::Moment;

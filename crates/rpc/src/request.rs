@@ -10,10 +10,12 @@ mod catalog;
 mod certificate;
 mod chain;
 mod config;
+mod gateway;
 mod health;
 mod intention;
 mod status;
 mod terms;
+mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use concord_mesh::chain::CompiledChain;
 use concord_mesh::defaults::Central;
 use concord_mesh::explain::Explanation;
 use concord_mesh::explain::request::RequestExplanation;
+use concord_mesh::gateway::GatewayService;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::catalog::{Check, Node};
 use concord_model::entry::{Entry, EntryName};
@@ -45,6 +48,9 @@ pub use self::catalog::{
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::chain::ReadChain;
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry};
+pub use self::gateway::{
+    Export, GatewayIntentions, GatewayServiceHealth, ListExports, ListGatewayServices, ServedInstances,
+};
 pub use self::health::{
     CheckState, ChecksInState, InstanceHealth, NodeCheck, NodeChecks, ServiceChecks, ServiceHealth,
 };
@@ -56,6 +62,7 @@ pub use self::intention::{
 pub use self::status::{ReadStatus, ServerStatus};
 pub use self::terms::{Identity, Need, Part, Runs, Terms};
 use self::terms::{READ, WRITE};
+pub use self::topology::{Neighbour, ReadTopology, Topology, TopologyKind};
 use crate::error::RpcError;
 use crate::sight;
 
@@ -182,6 +189,13 @@ requests! {
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
     ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);
+
+    // Gateways, exports and neighbours.
+    ListGatewayServices -> Vec<GatewayService>, READ, |r| Need::Right(read_service(r.gateway.name.as_str()));
+    GatewayServiceHealth -> Vec<ServedInstances>, READ, |r| Need::Right(read_service(r.gateway.name.as_str()));
+    GatewayIntentions -> Vec<ServiceIntentions>, READ, |r| Need::Right(read_service(r.gateway.name.as_str()));
+    ListExports -> Vec<Export>, READ, |_| Need::Right(Right::whole(Scalar::Mesh, Level::Read));
+    ReadTopology -> Topology, READ, |r| Need::Right(read_service(r.service.name.as_str()));
 
     // Certificate authority.
     ReadCaRoots -> CaRoots, READ.of_connect().for_anybody(), |_| Need::Open; // the public trust bundle

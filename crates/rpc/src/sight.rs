@@ -79,9 +79,9 @@ impl<'a> Sight<'a> {
     }
 
     /// Whether the caller sees an instance that it asked for. If it asked for instances that accept mesh traffic for
-    /// a service, it must also be allowed to see that service.
+    /// a service, or for those of its gateways, it must also be allowed to see that service.
     pub fn selected(self, select: &InstanceSelection, node: &NodeName, instance: &ServiceInstance) -> bool {
-        (!select.connect || self.service(&select.service.name)) && self.instance(node, instance)
+        (!select.is_indirect() || self.service(&select.service.name)) && self.instance(node, instance)
     }
 
     /// Whether the caller sees a check in the catalog. The check also reveals its node, and its service if it has

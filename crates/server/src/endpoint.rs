@@ -7,9 +7,11 @@ mod catalog;
 mod certificate;
 mod chain;
 pub(crate) mod entry;
+mod gateway;
 mod intention;
 mod merging;
 mod status;
+mod topology;
 
 use std::sync::Arc;
 
@@ -94,6 +96,11 @@ impl ServerApi for LocalApi {
                 read ListEntries => entry::list_entries;
                 write ApplyEntry => entry::apply_entry;
                 write DeleteEntry => entry::delete_entry;
+                read ListGatewayServices => gateway::list_gateway_services;
+                read GatewayServiceHealth => gateway::gateway_service_health;
+                read GatewayIntentions => gateway::gateway_intentions;
+                read ListExports => gateway::list_exports;
+                read ReadTopology => topology::read_topology;
                 read ReadCaRoots => certificate::read_ca_roots, after certificate::await_first_root;
                 read ReadCaConfig => certificate::read_ca_config;
                 write SetCaConfig => certificate::set_ca_config;

@@ -7,12 +7,14 @@ mod certificate;
 mod chain;
 mod config;
 mod connect;
+mod gateway;
 mod health;
 mod intention;
 mod internal;
 mod nameless;
 mod registration;
 mod status;
+mod topology;
 mod unbuilt;
 
 use super::context::Ctx;
@@ -65,6 +67,8 @@ pub fn router() -> Router<Ctx> {
         config::add,
         internal::add,
         chain::add,
+        gateway::add,
+        topology::add,
         acl::add,
     ];
     let empty = Router::new().with_unbuilt(unbuilt::TABLE).with_nameless(nameless::TABLE);

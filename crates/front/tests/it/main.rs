@@ -13,6 +13,7 @@ mod compression;
 mod connect;
 mod differences;
 mod framing;
+mod gateways;
 mod manners;
 mod merging;
 mod patience;

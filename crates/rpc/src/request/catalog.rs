@@ -43,6 +43,9 @@ pub struct InstanceSelection {
     /// Instead of its own instances, those that accept mesh traffic for it.
     #[serde(default)]
     pub connect: bool,
+    /// Instead of its own instances, those of the ingress gateways that serve it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ingress: bool,
     /// Only instances with all of these tags.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -57,12 +60,29 @@ pub struct InstanceSelection {
 impl InstanceSelection {
     /// All instances of a service.
     pub fn of(service: ServiceRef) -> Self {
-        Self { service, connect: false, tags: Vec::new(), node_meta: BTreeMap::new(), merged: false }
+        Self {
+            service,
+            connect: false,
+            ingress: false,
+            tags: Vec::new(),
+            node_meta: BTreeMap::new(),
+            merged: false,
+        }
     }
 
     /// All instances that accept mesh traffic for a service.
     pub fn connect(service: ServiceRef) -> Self {
         Self { connect: true, ..Self::of(service) }
+    }
+
+    /// All instances of the ingress gateways that serve a service.
+    pub fn ingress(service: ServiceRef) -> Self {
+        Self { ingress: true, ..Self::of(service) }
+    }
+
+    /// Whether the instances are others than those of the service itself.
+    pub fn is_indirect(&self) -> bool {
+        self.connect || self.ingress
     }
 }
 

@@ -8,6 +8,7 @@ mod catalog;
 mod certificate;
 mod chain;
 mod entry;
+mod gateway;
 mod intention;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     all.extend(intention::requests());
     all.extend(entry::requests());
     all.extend(chain::requests());
+    all.extend(gateway::requests());
     all.extend(certificate::requests());
     all.extend(acl::requests());
     all.push(sample!(AnyRequest, ReadStatus, "", ReadStatus {}));
@@ -62,6 +64,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     all.extend(intention::replies());
     all.extend(entry::replies());
     all.extend(chain::replies());
+    all.extend(gateway::replies());
     all.extend(certificate::replies());
     all.extend(acl::replies());
     all.push(sample!(AnyReply, ReadStatus, "", status()));

@@ -70,10 +70,7 @@ pub(crate) fn service_instances(
     request: &ServiceInstances,
 ) -> Result<Vec<InstanceOnNode>, RpcError> {
     let select = &request.select;
-    let all = match select.connect {
-        true => reading.reader.connect_instances(&select.service),
-        false => reading.reader.service_instances(&select.service),
-    };
+    let all = selected_instances(reading, select);
     let selected = reading
         .keep(all, |placed| reading.caller.sees().selected(select, &placed.node.name, &placed.service));
     let wanted = selected.iter().filter(|placed| wants(select, &placed.node, &placed.service));
@@ -89,10 +86,7 @@ pub(crate) fn service_health(
     request: &ServiceHealth,
 ) -> Result<Vec<InstanceHealth>, RpcError> {
     let select = &request.select;
-    let all = match select.connect {
-        true => reading.reader.health_connect(&select.service),
-        false => reading.reader.health_service(&select.service),
-    };
+    let all = selected_health(reading, select);
     let selected =
         reading.keep(all, |row| reading.caller.sees().selected(select, &row.node.name, &row.service));
     let wanted = selected.iter().filter(|row| wants(select, &row.node, &row.service));
@@ -103,6 +97,30 @@ pub(crate) fn service_health(
         ..one
     });
     Ok(shown.collect())
+}
+
+fn selected_instances(reading: &mut Reading<'_>, select: &InstanceSelection) -> Vec<Arc<Placed>> {
+    let reader = &mut reading.reader;
+    match (select.connect, select.ingress) {
+        (true, _) => reader.connect_instances(&select.service),
+        (false, true) => {
+            let gateways = reader.ingress_gateways(&select.service);
+            gateways.iter().flat_map(|gateway| reader.service_instances(gateway)).collect()
+        }
+        (false, false) => reader.service_instances(&select.service),
+    }
+}
+
+fn selected_health(reading: &mut Reading<'_>, select: &InstanceSelection) -> Vec<Arc<HealthRow>> {
+    let reader = &mut reading.reader;
+    match (select.connect, select.ingress) {
+        (true, _) => reader.health_connect(&select.service),
+        (false, true) => {
+            let gateways = reader.ingress_gateways(&select.service);
+            gateways.iter().flat_map(|gateway| reader.health_service(gateway)).collect()
+        }
+        (false, false) => reader.health_service(&select.service),
+    }
 }
 
 pub(crate) fn node_dump(
@@ -223,7 +241,7 @@ fn on_node(placed: &Placed) -> InstanceOnNode {
     InstanceOnNode { node: (*placed.node).clone(), service: (*placed.service).clone() }
 }
 
-fn health(row: &HealthRow) -> InstanceHealth {
+pub(super) fn health(row: &HealthRow) -> InstanceHealth {
     InstanceHealth {
         node: (*row.node).clone(),
         service: (*row.service).clone(),

@@ -1,7 +1,6 @@
 //! Intentions: read and write single ones, match, check and explain.
 
 pub(crate) mod by_id;
-mod way;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +27,7 @@ use crate::writing::Writing;
 
 /// The part of an entry that the caller may see. A right to the destination's intentions shows all of it. Otherwise
 /// the caller sees the sources whose intentions it may read.
-fn visible(reading: &Reading<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
+pub(super) fn visible(reading: &Reading<'_>, head: &IntentionHead) -> Option<ServiceIntentions> {
     let (entry, sees) = (reading.reader.whole(head), reading.caller.sees());
     if sees.intentions_to(&entry.destination) {
         return Some(entry);
@@ -134,9 +133,7 @@ pub(crate) fn explain_request(
         settings: &normalization(reading),
         known: &known,
     };
-    let explained = explain::request::explain_request(universe, source, destination, asked);
-    let way = way::of(reading, universe, request);
-    Ok(RequestExplanation { way: Some(way), ..explained })
+    Ok(explain::request::explain_request(universe, source, destination, asked))
 }
 
 /// How the mesh makes requests canonical.

@@ -26,4 +26,5 @@ mod reading;
 mod replies;
 mod rotation;
 mod sealing;
+mod served;
 mod world;

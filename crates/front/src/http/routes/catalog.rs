@@ -104,17 +104,17 @@ fn names(
 }
 
 async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    instances(ctx, call, false).await
+    instances(ctx, call, Which::Own).await
 }
 
 async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    instances(ctx, call, true).await
+    instances(ctx, call, Which::Connect).await
 }
 
-async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
+async fn instances(ctx: Arc<Ctx>, call: Call, which: Which) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
     // The health endpoint caches the same instances, so both endpoints share one cache entry.
-    let kept = ServiceHealth { select: selection(&call, connect)?, worst: None };
+    let kept = ServiceHealth { select: selection(&call, which)?, worst: None };
     if let Some((instances, meta, cached)) = ctx.ask_cache(&call, &kept).await? {
         let all = instances.iter().map(|one| ServiceNode::from_model(&one.node, &one.service)).collect();
         let shown = select::keep(filter.as_ref(), &SERVICE_NODE, all)?;
@@ -125,14 +125,26 @@ async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, Ht
     Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_NODE, shown)?).with_meta(&meta))
 }
 
-/// Which instances a request asks for: the service in its path, tags, node metadata. Tags apply to the service
-/// itself; with `connect` they are ignored, as in Consul.
-pub(super) fn selection(call: &Call, connect: bool) -> Result<InstanceSelection, HttpError> {
+/// Whose instances a path is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Which {
+    /// The service's own.
+    Own,
+    /// Those that accept mesh traffic for it.
+    Connect,
+    /// Those of the ingress gateways that serve it.
+    Ingress,
+}
+
+/// Which instances a request asks for: the service in its path, tags, node metadata. Tags apply to the instances that
+/// are shown; for those that accept mesh traffic they are ignored, as in Consul.
+pub(super) fn selection(call: &Call, which: Which) -> Result<InstanceSelection, HttpError> {
     refuse_foreign(call)?;
-    let tags = call.parameters("tag").filter(|_| !connect);
+    let tags = call.parameters("tag").filter(|_| which != Which::Connect);
     Ok(InstanceSelection {
         service: ServiceRef::local(call.named(0, ServiceName::parse)?),
-        connect,
+        connect: which == Which::Connect,
+        ingress: which == Which::Ingress,
         tags: tags.map(ToOwned::to_owned).collect(),
         node_meta: call.node_meta(),
         merged: is_merged(call),

@@ -9,7 +9,7 @@ use concord_rpc::request::{
     CheckState, ChecksInState, InstanceHealth, NodeChecks, ServiceChecks, ServiceHealth,
 };
 
-use super::catalog::selection;
+use super::catalog::{Which, selection};
 use super::endpoints;
 use crate::http::context::Ctx;
 use crate::http::select::{self, CHECK, SERVICE_ENTRY};
@@ -26,6 +26,8 @@ endpoints! {
     Service: GET "/v1/health/service/:service", Right::asked::<(ServiceHealth,)>() => service;
     /// Instances that accept mesh traffic for a service, with their health.
     Connect: GET "/v1/health/connect/:service", Right::asked::<(ServiceHealth,)>() => connect;
+    /// Instances of the ingress gateways that serve a service, with their health.
+    Ingress: GET "/v1/health/ingress/:service", Right::asked::<(ServiceHealth,)>() => ingress;
 }
 
 async fn node(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
@@ -63,17 +65,21 @@ async fn state(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 }
 
 async fn service(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    instances(ctx, call, false).await
+    instances(ctx, call, Which::Own).await
 }
 
 async fn connect(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
-    instances(ctx, call, true).await
+    instances(ctx, call, Which::Connect).await
 }
 
-async fn instances(ctx: Arc<Ctx>, call: Call, connect: bool) -> Result<Reply, HttpError> {
+async fn ingress(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    instances(ctx, call, Which::Ingress).await
+}
+
+async fn instances(ctx: Arc<Ctx>, call: Call, which: Which) -> Result<Reply, HttpError> {
     let filter = Ctx::filter(&call)?;
     let worst = call.flag("passing")?.then_some(CheckStatus::Passing);
-    let question = ServiceHealth { select: selection(&call, connect)?, worst };
+    let question = ServiceHealth { select: selection(&call, which)?, worst };
     let shown = |all: &[InstanceHealth]| {
         let shapes = all.iter().map(|one| ServiceEntry::from_model(&one.node, &one.service, &one.checks));
         select::keep(filter.as_ref(), &SERVICE_ENTRY, shapes.collect())

@@ -22,7 +22,8 @@ use concord_rpc::request::{
 };
 
 use self::by_id::{create, delete_by_id, read_by_id, update_by_id};
-use self::shape::{shape, shapes};
+use self::shape::shape;
+pub(super) use self::shape::shapes;
 use super::endpoints;
 use crate::http::context::Ctx;
 use crate::http::select::{self, INTENTION};

@@ -5,6 +5,7 @@
 use http::StatusCode;
 
 const SERVICE: &str = "Missing service name";
+const GATEWAY: &str = "Missing gateway name";
 const NODE: &str = "Missing node name";
 const SERVICE_ID: &str =
     "Unknown service ID \"\". Ensure that the service ID is passed, not the service name.";
@@ -31,6 +32,7 @@ pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
     ("/v1/agent/service/deregister/:id", StatusCode::NOT_FOUND, SERVICE_ID),
     ("/v1/agent/service/maintenance/:id", StatusCode::BAD_REQUEST, "Missing service ID"),
     ("/v1/catalog/connect/:name", StatusCode::BAD_REQUEST, SERVICE),
+    ("/v1/catalog/gateway-services/:gateway", StatusCode::BAD_REQUEST, GATEWAY),
     ("/v1/catalog/node-services/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/catalog/node/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/catalog/service/:name", StatusCode::BAD_REQUEST, SERVICE),
@@ -38,9 +40,13 @@ pub(super) const TABLE: &[(&str, StatusCode, &str)] = &[
     ("/v1/discovery-chain/:service", StatusCode::BAD_REQUEST, "Missing chain name"),
     ("/v1/health/checks/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/connect/:service", StatusCode::BAD_REQUEST, SERVICE),
+    ("/v1/health/ingress/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/node/:node", StatusCode::BAD_REQUEST, NODE),
     ("/v1/health/service/:service", StatusCode::BAD_REQUEST, SERVICE),
     ("/v1/health/state/:state", StatusCode::BAD_REQUEST, "Missing check state"),
+    ("/v1/internal/ui/gateway-intentions/:gateway", StatusCode::BAD_REQUEST, GATEWAY),
+    ("/v1/internal/ui/gateway-services-nodes/:gateway", StatusCode::BAD_REQUEST, GATEWAY),
+    ("/v1/internal/ui/service-topology/:service", StatusCode::BAD_REQUEST, SERVICE),
 ];
 
 #[cfg(test)]

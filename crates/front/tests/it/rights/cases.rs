@@ -378,6 +378,43 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
     }
 }
 
+/// The gateway `web-admin` serves `*`, and `web-proxy` serves `db`.
+fn gateways(cases: &mut Vec<Case>) {
+    const SERVED: [&str; 2] = ["db", "web"];
+    let whole = || only(service("web-admin"));
+    let names = || SERVED.map(|name| row(name, only(service(name)))).to_vec();
+    let list = |route, path: &str, read, rows| Case {
+        whole: whole(),
+        ..Case::list(route, format!("{path}/web-admin"), read, rows)
+    };
+    let path = "/v1/catalog/gateway-services";
+    cases.push(list("/v1/catalog/gateway-services/:gateway", path, shapes::served, names()));
+    let path = "/v1/internal/ui/gateway-services-nodes";
+    let on = |one: &Instance| {
+        row(format!("{} {}", one.service, one.node), vec![vec![node(one.node), service(one.service)]])
+    };
+    let nodes = INSTANCES.iter().filter(|one| SERVED.contains(&one.service)).map(on);
+    let rows = names().into_iter().chain(nodes).collect();
+    cases.push(list("/v1/internal/ui/gateway-services-nodes/:gateway", path, shapes::served_nodes, rows));
+    let path = "/v1/internal/ui/gateway-intentions";
+    let served = |(from, to): &(&'static str, &'static str)| {
+        let needs = [*from, *to].map(|end| vec![service(to), intention(end)]).to_vec();
+        row(format!("{from}>{to}"), needs)
+    };
+    let rows: Vec<_> = INTENTIONS.iter().filter(|(_, to)| SERVED.contains(to)).map(served).collect();
+    let judged = Some(rows.iter().cloned().chain(names()).collect());
+    let case = list("/v1/internal/ui/gateway-intentions/:gateway", path, shapes::intentions, rows);
+    cases.push(Case { judged, ..case });
+    let rows = healths(|one| one.service == "web-proxy", Some(service("db")));
+    let case = Case::list("/v1/health/ingress/:service", "/v1/health/ingress/db", shapes::health, rows);
+    cases.push(case.with(&["filter=Service.ID+%21%3D+x", "cached"]));
+    // Without a rule about the mesh the right of operators counts.
+    let mesh = vec![vec![("mesh", "", "read")], vec![("operator", "", "read")]];
+    cases.push(Case::one("/v1/exported-services", "/v1/exported-services", mesh));
+    let path = "/v1/internal/ui/service-topology/web-admin?kind=";
+    cases.push(Case::one("/v1/internal/ui/service-topology/:service", path, whole()));
+}
+
 fn acl(cases: &mut Vec<Case>, policy: (&str, &str), accessor: &str) {
     let read = || only(("acl", "", "read"));
     // A caller with only read rights sees no secret.
@@ -402,6 +439,7 @@ pub(crate) fn all(intention: &str, policy: (&str, &str), accessor: &str) -> Vec<
     health(&mut cases);
     agent(&mut cases);
     mesh(&mut cases, intention);
+    gateways(&mut cases);
     acl(&mut cases, policy, accessor);
     cases
 }

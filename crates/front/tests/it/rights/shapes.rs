@@ -90,6 +90,19 @@ pub(crate) fn intentions(value: &Value) -> Vec<String> {
     list(value).iter().map(pair).collect()
 }
 
+pub(crate) fn served(value: &Value) -> Vec<String> {
+    fields(value, "/Service/Name")
+}
+
+pub(crate) fn served_nodes(value: &Value) -> Vec<String> {
+    let one = |one: &Value| {
+        let name = text(one, "/Name").to_owned();
+        let nodes = list(&one["Nodes"]).iter().map(|node| format!("{name} {}", node.as_str().unwrap()));
+        nodes.chain([name.clone()]).collect::<Vec<_>>()
+    };
+    list(value).iter().flat_map(one).collect()
+}
+
 pub(crate) fn matches(value: &Value) -> Vec<String> {
     value.as_object().unwrap().values().flat_map(intentions).collect()
 }

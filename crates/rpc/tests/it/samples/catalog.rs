@@ -31,6 +31,12 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
             "merged",
             ServiceInstances { select: InstanceSelection { merged: true, ..selection() } }
         ),
+        sample!(
+            AnyRequest,
+            ServiceHealth,
+            "ingress",
+            ServiceHealth { select: InstanceSelection::ingress(service("web")), worst: None }
+        ),
         sample!(AnyRequest, NodeChecks, "", NodeChecks { node: name("n1") }),
         sample!(AnyRequest, ServiceChecks, "", ServiceChecks { service: service("web"), node_meta: meta() }),
     ];
@@ -130,6 +136,8 @@ fn selection() -> InstanceSelection {
     InstanceSelection {
         service: service("web"),
         connect: true,
+        // Added since then; the samples `ingress` have it.
+        ingress: false,
         tags: vec!["v1".to_owned(), "primary".to_owned()],
         node_meta: meta(),
         // Added since then; the samples `merged` have it.
@@ -164,7 +172,7 @@ fn scope() -> NodeScope {
     NodeScope { partition: name("part"), peer: Some(name("east")) }
 }
 
-fn node() -> Node {
+pub(super) fn node() -> Node {
     Node {
         scope: scope(),
         name: name("n1"),
@@ -178,7 +186,7 @@ fn node() -> Node {
     }
 }
 
-fn instance(kind: ServiceKind) -> ServiceInstance {
+pub(super) fn instance(kind: ServiceKind) -> ServiceInstance {
     let wan = ServiceAddress { address: "192.0.2.1".to_owned(), port: 8443 };
     ServiceInstance {
         namespace: name("space"),
@@ -283,7 +291,7 @@ fn upstream(kind: UpstreamKind) -> Upstream {
     }
 }
 
-fn checks() -> Vec<Check> {
+pub(super) fn checks() -> Vec<Check> {
     statuses().into_iter().map(check).collect()
 }
 

@@ -391,8 +391,14 @@ pub(crate) fn plain_entry(kind: EntryKind, name: &str) -> Entry {
             panic!("{kind} is not among the entries")
         }
         EntryKind::IngressGateway => Entry::IngressGateway(record(kind, name, Default::default())),
-        EntryKind::TerminatingGateway => Entry::TerminatingGateway(record(kind, name, Default::default())),
-        EntryKind::ExportedServices => Entry::ExportedServices(record(kind, name, Default::default())),
+        EntryKind::TerminatingGateway => {
+            let said = json!({ "services": [{ "name": "*" }] });
+            Entry::TerminatingGateway(record(kind, name, settings(said)))
+        }
+        EntryKind::ExportedServices => {
+            let said = json!({ "services": [{ "name": "*", "consumers": [{ "peer": "east" }] }] });
+            Entry::ExportedServices(record(kind, name, settings(said)))
+        }
         EntryKind::JwtProvider => Entry::JwtProvider(record(
             kind,
             name,

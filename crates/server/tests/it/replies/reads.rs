@@ -68,6 +68,7 @@ pub(crate) fn all(filled: &Filled) -> Vec<Read> {
     all.extend(health());
     all.extend(intentions(filled));
     all.extend(entries());
+    all.extend(gateways());
     all.extend(tokens(filled));
     all.extend(others());
     all
@@ -207,6 +208,9 @@ fn health() -> Vec<Read> {
         let select = InstanceSelection::connect(target(of));
         all.push(Read::list(ServiceHealth { select, worst: None }, rows));
     }
+    // Nothing serves these from outside.
+    let ingress = ServiceHealth { select: InstanceSelection::ingress(target("web")), worst: None };
+    all.push(Read::list(ingress, Vec::new()));
     let passing = CheckState::Is(CheckStatus::Passing);
     for (state, there) in [
         (CheckState::Any, true),
@@ -342,6 +346,53 @@ fn entries() -> Vec<Read> {
         all.push(Read::list(ListEntries { kind: *kind }, rows.collect()));
     }
     all
+}
+
+// === Gateways and neighbours ===
+
+/// The gateway `db` serves `*`: the services with instances that do not speak the mesh's TLS themselves.
+fn gateways() -> Vec<Read> {
+    let (whole, gateway) = (only(("service", "db", "read")), target("db"));
+    let served = ["db", "web"];
+    let names = served.map(|of| row([], only(("service", of, "read")))).to_vec();
+    let list = |request: AnyRequest, rows: Vec<Row>| {
+        let judged = Some(names.iter().cloned().chain(rows.clone()).collect());
+        Read { request, whole: whole.clone(), rows, judged, says: &[] }
+    };
+    let of_served = served.into_iter().chain(["*"]);
+    let intentions = of_served.flat_map(|of| {
+        let rows = told(move |_, to| to == of).into_iter();
+        let also = (of != "*").then_some(("service", of, "read"));
+        rows.map(move |own| Row { needs: with(own.needs, also), ..own })
+    });
+    let exports = Read {
+        says: &["db", "web", "web-admin"],
+        ..Read::whole(ListExports {}, only(("mesh", "", "read")), [])
+    };
+    vec![
+        list(ListGatewayServices { gateway: gateway.clone() }.into_any(), Vec::new()),
+        list(
+            GatewayServiceHealth { gateway: gateway.clone() }.into_any(),
+            healths(|one| served.contains(&one.service), None),
+        ),
+        list(GatewayIntentions { gateway }.into_any(), intentions.collect()),
+        exports,
+        neighbours(),
+    ]
+}
+
+/// Each alternative with one more right.
+fn with(needs: Needs, also: Option<Right>) -> Needs {
+    needs.into_iter().map(|all| all.into_iter().chain(also).collect()).collect()
+}
+
+/// A service that speaks the mesh's TLS itself calls what the intentions allow: one service by name, one by `*`.
+fn neighbours() -> Read {
+    let rows = healths(|one| one.service == "db", None).into_iter();
+    let rows = rows
+        .chain(healths(|one| one.service == "web" || one.target == "web", Some(("service", "web", "read"))));
+    let request = ReadTopology { service: target("web-admin"), kind: TopologyKind::Typical };
+    Read { whole: only(("service", "web-admin", "read")), ..Read::list(request, rows.collect()) }
 }
 
 // === Tokens, and what is for everybody ===

@@ -21,7 +21,9 @@ pub(super) fn shape(flat: &Flat) -> Intention {
 }
 
 /// Converts the intentions of entries, in order of precedence.
-pub(super) fn shapes<'a>(entries: impl IntoIterator<Item = &'a ServiceIntentions>) -> Vec<Intention> {
+pub(in crate::http::routes) fn shapes<'a>(
+    entries: impl IntoIterator<Item = &'a ServiceIntentions>,
+) -> Vec<Intention> {
     let mut flat: Vec<Flat> = entries.into_iter().flat_map(Flat::of_entry).collect();
     flat.sort_by(Flat::order);
     flat.iter().map(shape).collect()
