@@ -158,7 +158,8 @@ impl ChainOverridesBody {
 impl DiscoveryChain {
     /// The JSON of a chain.
     pub fn from_model(chain: &CompiledChain) -> Self {
-        let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+        // A service with an address of its own has a list of further ones, even if it is empty.
+        let addressed = |list: &[String]| (!chain.auto_virtual_ips.is_empty()).then(|| list.to_vec());
         let nodes = chain.nodes.iter().map(|(key, node)| (key.clone(), shown_node(node)));
         let targets = chain.targets.iter().map(|(id, target)| (id.clone(), shown_target(target)));
         let chain = Chain {
@@ -174,8 +175,8 @@ impl DiscoveryChain {
             start_node: chain.start.key.clone(),
             nodes: nodes.collect(),
             targets: targets.collect(),
-            auto_virtual_ips: some(&chain.auto_virtual_ips),
-            manual_virtual_ips: some(&chain.manual_virtual_ips),
+            auto_virtual_ips: addressed(&chain.auto_virtual_ips),
+            manual_virtual_ips: addressed(&chain.manual_virtual_ips),
         };
         Self { chain }
     }

@@ -4,10 +4,13 @@
 //! This endpoint is our own; Consul has none like it. Services and intentions are named as in query strings: `name`,
 //! `namespace/name` or `partition/namespace/name`. Sources of a peered cluster have the prefix `peer:<peer>/`.
 
+use concord_model::entry::Weight;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::intention::Intention;
 use crate::shape::{is_default, null_default};
+use crate::spelled::Spelled;
 
 /// The answer.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -106,7 +109,7 @@ pub struct ExplainPair {
 }
 
 /// The answer about a request.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct RequestExplain {
     /// The calling service.
@@ -141,6 +144,127 @@ pub struct RequestExplain {
     /// Why there is none; left out if there is one.
     #[serde(skip_serializing_if = "is_default")]
     pub why_no_change: String,
+    /// Where the request goes; left out if this is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteExplain>,
+    /// Why it is not told; left out if it is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub why_no_route: String,
+}
+
+/// Where a request goes, and what is decided there.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RouteExplain {
+    /// The route; left out if nobody has written one that takes the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ExplainOrigin>,
+    /// What decides the protocol; left out if nobody does, so that it is `tcp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol_origin: Option<ExplainOrigin>,
+    /// What the route says: timeouts, retries, changes of path and headers.
+    #[serde(deserialize_with = "null_default")]
+    pub settings: Vec<ExplainSetting>,
+    /// The path as it arrives, with its query.
+    pub path: String,
+    /// The parts among which the requests are split; one, if they are not. At most 64.
+    #[serde(deserialize_with = "null_default")]
+    pub parts: Vec<PartExplain>,
+    /// How many parts there are.
+    pub parts_count: usize,
+}
+
+/// The field of an entry that decides something.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ExplainOrigin {
+    /// The kind of the entry.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The field, as `Routes[0]`.
+    pub field: String,
+}
+
+/// A setting that a request meets.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ExplainSetting {
+    /// Its name, as in the entry.
+    pub setting: String,
+    /// Its value, as in the entry.
+    pub value: Value,
+    /// Where it is written; left out for a default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ExplainOrigin>,
+}
+
+impl ExplainSetting {
+    /// All that `said` sets, by the names of its fields, but for some of them. `origin` says where a field is written.
+    pub fn list<T: Serialize>(
+        said: &T,
+        except: &[&str],
+        origin: impl Fn(&str) -> Option<ExplainOrigin>,
+    ) -> Vec<Self> {
+        let Ok(Value::Object(fields)) = serde_json::to_value(Spelled(said)) else { return Vec::new() };
+        let set =
+            fields.into_iter().filter(|(name, value)| !except.contains(&name.as_str()) && is_set(value));
+        set.map(|(setting, value)| Self { origin: origin(&setting), setting, value }).collect()
+    }
+}
+
+/// Whether a value is none of those that a field has without being written.
+fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(set) => *set,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty() && text != "0s",
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(fields) => fields.values().any(is_set),
+    }
+}
+
+/// A part of the requests.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PartExplain {
+    /// Its share, in percent.
+    pub weight: Weight,
+    /// What leads to it: splits, redirects, default subsets.
+    #[serde(deserialize_with = "null_default")]
+    pub origins: Vec<ExplainOrigin>,
+    /// What is said about connections and requests there.
+    #[serde(deserialize_with = "null_default")]
+    pub settings: Vec<ExplainSetting>,
+    /// Where it goes: the target, then the targets of its failover, in order. At most 16.
+    #[serde(deserialize_with = "null_default")]
+    pub targets: Vec<TargetExplain>,
+}
+
+/// A target, and what is decided there about the request as it arrives.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct TargetExplain {
+    /// Its id in the discovery chain.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// The service; with `peer:<peer>/` in front in a peered cluster.
+    pub service: String,
+    /// The subset; left out for all instances.
+    #[serde(skip_serializing_if = "is_default")]
+    pub subset: String,
+    /// The datacenter; left out in a peered cluster.
+    #[serde(skip_serializing_if = "is_default")]
+    pub datacenter: String,
+    /// What leads from the part to it: the failover, then redirects and default subsets.
+    #[serde(deserialize_with = "null_default")]
+    pub origins: Vec<ExplainOrigin>,
+    /// Whether the request is allowed there; left out if this is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<bool>,
+    /// The reason for that, or why it is not known.
+    pub reason: String,
 }
 
 /// What decided about a request.

@@ -119,7 +119,7 @@ fn dispatch(program: Program, command: &'static Command, rest: &[String], env: &
         io.remark(help::command_text(program, command).trim_end())?;
         return Ok(Exit::FAILURE);
     }
-    let values = match args::parse(command.all_flags(), rest, env) {
+    let values = match args::parse(command.all_flags(), rest, env, command.order()) {
         Ok(values) => values,
         Err(ArgsError::HelpWanted) => return help::command(program, command, io),
         Err(error) => return Err(Failure::Usage { message: error.to_string(), code: command.usage_code }),

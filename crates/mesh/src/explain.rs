@@ -12,6 +12,7 @@
 //! destination's entry demands a token. Then no intention in that entry allows a connection, and a demand that
 //! applies to all sources is not removed for one.
 
+mod asked;
 pub mod request;
 pub mod route;
 

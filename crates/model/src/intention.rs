@@ -75,6 +75,12 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Exactly this service of our own cluster.
+    pub fn of(service: &ServiceRef) -> Self {
+        let ServiceRef { partition, namespace, peer: _, name } = service.clone();
+        Self { partition, namespace: Pattern::Exact(namespace), name: Pattern::Exact(name) }
+    }
+
     /// The service, if the destination has no wildcard.
     pub fn service(&self) -> Option<ServiceRef> {
         let (namespace, name) = (self.namespace.exact()?.clone(), self.name.exact()?.clone());

@@ -119,8 +119,14 @@ fn a_chain_is_shown_as_consul_does() {
                 "p": { "ID": "p", "Service": "api", "Namespace": "default", "Partition": "default", "Peer": "east",
                     "MeshGateway": {}, "Subset": {}, "TransparentProxy": {}, "ConnectTimeout": "5s" },
             },
-            "AutoVirtualIPs": ["240.0.0.1"], "ManualVirtualIPs": null,
+            "AutoVirtualIPs": ["240.0.0.1"], "ManualVirtualIPs": [],
         } })
+    );
+    let none = CompiledChain { auto_virtual_ips: Vec::new(), ..chain };
+    let shown = serde_json::to_value(DiscoveryChain::from_model(&none)).unwrap();
+    assert_eq!(
+        (&shown["Chain"]["AutoVirtualIPs"], &shown["Chain"]["ManualVirtualIPs"]),
+        (&json!(null), &json!(null))
     );
 }
 

@@ -1,7 +1,7 @@
 //! The syntax of flags, as in Go's `flag` package.
 //!
 //! `-f v`, `-f=v`, and the same with two dashes. A switch takes a value only after `=`. The first argument that is
-//! not a flag ends the flags; so does `--`, which is dropped. `-` alone is an argument. A repeated flag is set again.
+//! not a flag ends the flags, but for commands that Consul lacks ([`Order`]); so does `--`, which is dropped. `-` alone is an argument. A repeated flag is set again.
 //! Single letters are never combined. If a flag has a variable, an empty value counts as missing, as in Consul: the
 //! variable decides.
 
@@ -28,13 +28,28 @@ pub(crate) enum ArgsError {
     Variable { variable: String, value: String, reason: String },
 }
 
+/// Where flags may stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    /// Before the first argument, as in Go.
+    FlagsFirst,
+    /// Before, between and after the arguments.
+    Any,
+}
+
 /// Parses a command line and the environment, using the flags that a command declares.
-pub(crate) fn parse(flags: Vec<Flag>, args: &[String], env: &Env) -> Result<Values, ArgsError> {
+pub(crate) fn parse(flags: Vec<Flag>, args: &[String], env: &Env, order: Order) -> Result<Values, ArgsError> {
     let mut values = Values::new(flags);
     read_environment(&mut values, env)?;
     let mut rest = args.iter();
     while let Some(arg) = rest.as_slice().first() {
-        let Some((name, inline)) = split(arg)? else { break };
+        let Some((name, inline)) = split(arg)? else {
+            if order == Order::FlagsFirst {
+                break;
+            }
+            values.arguments.extend(rest.next().cloned());
+            continue;
+        };
         rest.next();
         if name.is_empty() {
             break;
@@ -54,7 +69,7 @@ pub(crate) fn parse(flags: Vec<Flag>, args: &[String], env: &Env) -> Result<Valu
         flag.check(&value).map_err(|reason| invalid(&flag, value.clone(), reason))?;
         values.set(&flag, value, Origin::CommandLine);
     }
-    values.arguments = rest.cloned().collect();
+    values.arguments.extend(rest.cloned());
     Ok(values)
 }
 

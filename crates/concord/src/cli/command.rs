@@ -3,6 +3,7 @@
 use concord_client::{Client, Consistency, QueryOptions};
 use futures::future::LocalBoxFuture;
 
+use super::args::Order;
 use super::env::Env;
 use super::failure::{Failure, Outcome};
 use super::flag::{Flag, Values};
@@ -53,6 +54,9 @@ pub(crate) struct Invocation<'a> {
 /// Commands about the agent itself. They ask no server, so they have no flags to choose one.
 const OF_THE_AGENT: [&str; 6] = ["info", "leave", "maint", "members", "monitor", "reload"];
 
+/// Commands that Consul does not have. Their flags may stand anywhere.
+const OF_OURS: [&str; 1] = ["explain"];
+
 /// The output format of results for people and programs.
 pub(crate) const FORMAT: Flag = Flag::text("format", "How to print the result.")
     .placeholder("<pretty|json>")
@@ -87,6 +91,11 @@ impl Command {
         let here = OF_THE_AGENT.contains(&self.name);
         let fits = |flag: &&Flag| !(here && http::FOR_SERVERS.contains(&flag.name));
         http::FLAGS.iter().filter(fits).copied().collect()
+    }
+
+    /// Where its flags may stand.
+    pub(crate) fn order(&self) -> Order {
+        if OF_OURS.contains(&self.name) { Order::Any } else { Order::FlagsFirst }
     }
 
     /// The last word of its name.

@@ -24,7 +24,9 @@ pub(crate) static EXPLAIN: Command = Command {
     about: "Tells whether SOURCE may open connections to DESTINATION, which intention decides that, which others it \
             hides, and the smallest change that would decide otherwise, with whatever else would change with it. \
             With -method, -path, -header or -claims the same about one request: which permissions are tried, what of \
-            them does not fit, and which one decides. Nothing is changed.",
+            them does not fit, and which one decides; and where the request goes: route, parts, targets, failover, \
+            timeouts and retries, each with the entry that says so, and what is decided at each target about the \
+            request as it arrives there. Nothing is changed.",
     flags: &[
         Flag::pairs("claims", "Claims of a verified token of this request, a JSON object by provider.")
             .placeholder("<provider={...}>"),

@@ -129,13 +129,13 @@ fn read_token(path: &str) -> Result<Option<Secret>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::args;
+    use super::super::args::{self, Order};
     use super::*;
 
     fn read(line: &[&str], variables: &[(&str, &str)]) -> Result<Config, Failure> {
         let args: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
         let env = Env::new(variables.iter().copied());
-        config(&args::parse(FLAGS.to_vec(), &args, &env).unwrap(), &env)
+        config(&args::parse(FLAGS.to_vec(), &args, &env, Order::FlagsFirst).unwrap(), &env)
     }
 
     #[track_caller]

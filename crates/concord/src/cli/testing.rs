@@ -108,7 +108,7 @@ impl Bench {
 pub(crate) fn invoked<'a>(program: Program, name: &str, words: &[&str], env: &'a Env) -> Invocation<'a> {
     let command = COMMANDS.iter().find(|command| command.name == name).expect("a command");
     let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-    let values = args::parse(command.all_flags(), &words, env).expect("its flags");
+    let values = args::parse(command.all_flags(), &words, env, command.order()).expect("its flags");
     Invocation { program, command, values, env }
 }
 

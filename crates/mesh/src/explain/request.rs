@@ -18,40 +18,13 @@ use concord_model::ServiceRef;
 use concord_model::entry::{Protocol, RequestNormalization};
 use concord_model::intention::{Action, ServiceIntentions};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use self::change::{Reach, RequestChange, RequestStep};
+pub use super::asked::{ASKED_BYTES_MAX, AskedRequest};
+use super::route::Way;
 use super::{Affected, PAIRS_EXAMINED_MAX, PAIRS_LISTED_MAX, Pair};
 use crate::intention::{DefaultPolicy, Intention, Policy};
 use crate::request::{Header, Received, Refusal, Request, RequestBecause, RequestVerdict, Token, Tried};
-
-/// The most bytes of a request that is asked about: more than proxies accept of one.
-pub const ASKED_BYTES_MAX: usize = 64 * 1024;
-
-/// A request that is asked about.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct AskedRequest {
-    /// Its method.
-    pub method: String,
-    /// Its target, with or without a query.
-    pub target: String,
-    /// Its headers, `host` included.
-    #[serde(default)]
-    pub headers: Vec<(String, String)>,
-    /// The claims of its verified tokens, by provider.
-    #[serde(default)]
-    pub tokens: Vec<(String, Value)>,
-}
-
-impl AskedRequest {
-    /// Whether it is larger than [`ASKED_BYTES_MAX`].
-    pub fn is_too_large(&self) -> bool {
-        let Self { method, target, headers, tokens } = self;
-        let headers = headers.iter().map(|(name, value)| name.len() + value.len());
-        let tokens = tokens.iter().map(|(provider, claims)| provider.len() + claims.to_string().len());
-        method.len() + target.len() + headers.chain(tokens).sum::<usize>() > ASKED_BYTES_MAX
-    }
-}
 
 /// The mesh that a request is judged in.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +63,9 @@ pub struct RequestExplanation {
     /// Why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_change: Option<NoRequestChange>,
+    /// Where the request goes, and what is decided there. `None` from servers that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
 }
 
 /// The canonical form of a request.
@@ -141,6 +117,28 @@ pub fn explain_request(
     destination: &ServiceRef,
     asked: &AskedRequest,
 ) -> RequestExplanation {
+    with_question(universe, source, destination, asked, |question| question.explain())
+}
+
+/// The verdict about a request.
+pub fn judge(
+    universe: Universe<'_>,
+    source: &ServiceRef,
+    destination: &ServiceRef,
+    asked: &AskedRequest,
+) -> RequestVerdict {
+    with_question(universe, source, destination, asked, |question| {
+        question.verdict(&Policy::compile(destination, universe.entries), source)
+    })
+}
+
+fn with_question<T>(
+    universe: Universe<'_>,
+    source: &ServiceRef,
+    destination: &ServiceRef,
+    asked: &AskedRequest,
+    then: impl FnOnce(&Question<'_>) -> T,
+) -> T {
     let headers: Vec<_> =
         asked.headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
     let tokens: Vec<_> = asked.tokens.iter().map(|(provider, claims)| Token { provider, claims }).collect();
@@ -152,7 +150,7 @@ pub fn explain_request(
         tokens: &tokens,
     };
     let request = Request::read(received, universe.settings);
-    Question { universe, source, destination, asked, request }.explain()
+    then(&Question { universe, source, destination, asked, request })
 }
 
 /// One request of one pair.
@@ -181,6 +179,7 @@ impl Question<'_> {
             verdict,
             changes,
             no_change,
+            way: None,
         }
     }
 

@@ -2,76 +2,188 @@
 //!
 //! Unlike permissions, routes decide nothing about rights: a header with several lines is one value, joined by commas,
 //! a missing header or parameter matches no value, inverted or not, and the first route that matches is taken.
+//!
+//! Intentions are asked where the request arrives, and about the request as it arrives: the route may have led it to
+//! another service, with another path and other headers. So each target has a verdict of its own.
 
+mod arrival;
 mod matching;
 
-use concord_model::chain::{
-    ChainFailover, ChainNode, ChainTarget, CompiledChain, NextNode, Origin, ResolverNode,
-};
-use concord_model::entry::{RouteDestination, Weight};
+use concord_model::ServiceRef;
+use concord_model::chain::{ChainNode, ChainTarget, CompiledChain, NextNode, Origin, ResolverNode};
+use concord_model::entry::{RouteDestination, Split, Weight};
+use serde::{Deserialize, Serialize};
 
-use super::request::AskedRequest;
+use self::arrival::Arrival;
+use super::asked::AskedRequest;
+use crate::request::RequestVerdict;
+
+/// The most parts that are told; all are counted. Real splits have a handful.
+pub const PARTS_TOLD_MAX: usize = 64;
+/// The most targets of a part that are told; all are counted.
+pub const TARGETS_TOLD_MAX: usize = 16;
+
+/// Where a request goes, or why this is not told.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Where it goes.
+    Told(Box<Routed>),
+    /// Why this is not told, in one sentence.
+    Untold(String),
+}
 
 /// Where a request goes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Routed<'a> {
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Routed {
+    /// What decides the protocol of all targets; `None` if nobody does.
+    pub protocol: Option<Origin>,
     /// The route; `None` if nobody has written one that takes the request.
-    pub route: Option<&'a Origin>,
+    pub route: Option<Origin>,
     /// What the route says: timeouts, retries, changes of path and headers.
-    pub says: Option<&'a RouteDestination>,
-    /// The parts among which the requests of this route are split; one, if they are not.
-    pub parts: Vec<Part<'a>>,
+    pub says: Option<RouteDestination>,
+    /// The target of the request line as it arrives.
+    pub arrives_as: String,
+    /// The parts among which the requests of this route are split; one, if they are not. At most [`PARTS_TOLD_MAX`].
+    pub parts: Vec<Part>,
+    /// How many parts there are.
+    pub parts_count: usize,
 }
 
 /// A part of the requests of a route.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Part<'a> {
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Part {
     /// Its share.
     pub weight: Weight,
     /// What leads to it: splits, redirects, default subsets.
-    pub origins: Vec<&'a Origin>,
+    pub origins: Vec<Origin>,
     /// What is said about connections: timeouts, load balancing, and the resolver that says it.
-    pub resolver: &'a ResolverNode,
-    /// Where it goes.
-    pub target: &'a ChainTarget,
-    /// Where it goes if no instance of that is healthy, in order.
-    pub failover: Vec<(&'a ChainFailover, &'a ChainTarget)>,
+    pub resolver: ResolverNode,
+    /// Where it goes: first the target, then the targets of its failover, in order. At most [`TARGETS_TOLD_MAX`].
+    pub legs: Vec<Leg>,
 }
 
-/// Finds where a request goes. `None` if the chain is not whole, which compiled ones are.
-pub fn route<'a>(chain: &'a CompiledChain, asked: &AskedRequest) -> Option<Routed<'a>> {
-    let Some(ChainNode::Router(router)) = chain.nodes.get(&chain.start.key) else {
-        return Some(Routed { route: None, says: None, parts: parts(chain, &chain.start)? });
-    };
-    let taken = router.routes.iter().find(|route| matching::takes(&route.definition, asked))?;
-    let says = taken.definition.destination.as_ref();
-    Some(Routed { route: taken.origin.as_ref(), says, parts: parts(chain, &taken.next)? })
+/// One target of a part.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Leg {
+    /// What leads from the part to it: the failover, then redirects and default subsets.
+    pub origins: Vec<Origin>,
+    /// The target.
+    pub target: ChainTarget,
+    /// What is decided there.
+    pub judged: Judged,
 }
 
-fn parts<'a>(chain: &'a CompiledChain, next: &'a NextNode) -> Option<Vec<Part<'a>>> {
-    let via: Vec<_> = next.via.iter().collect();
-    match chain.nodes.get(&next.key)? {
-        // Splitters of splitters have become one, so what follows is a resolver.
-        ChainNode::Splitter(splitter) => {
-            let part = |split: &'a concord_model::chain::ChainSplit| {
-                let own = split.origins.iter().chain(&split.next.via);
-                part(chain, &split.next, split.weight, via.iter().copied().chain(own).collect())
-            };
-            splitter.splits.iter().map(part).collect()
+/// What is decided about a request where it arrives.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judged {
+    /// The verdict.
+    Verdict {
+        /// Whether the request is allowed.
+        allowed: bool,
+        /// The reason, in one sentence.
+        reason: String,
+    },
+    /// Whoever asks may not see the intentions of the target.
+    Hidden,
+    /// The target is in a peered cluster, which decides by its own intentions.
+    ByPeer,
+}
+
+impl Judged {
+    /// Whether the request is known to be allowed or denied.
+    pub fn allowed(&self) -> Option<bool> {
+        match self {
+            Self::Verdict { allowed, .. } => Some(*allowed),
+            Self::Hidden | Self::ByPeer => None,
         }
-        ChainNode::Resolver(_) => Some(vec![part(chain, next, Weight::WHOLE, via)?]),
-        ChainNode::Router(_) => None,
     }
 }
 
-fn part<'a>(
+impl From<RequestVerdict> for Judged {
+    fn from(verdict: RequestVerdict) -> Self {
+        Self::Verdict { allowed: verdict.allowed, reason: verdict.reason() }
+    }
+}
+
+impl Routed {
+    /// All targets that are told.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.parts.iter().flat_map(|part| &part.legs)
+    }
+}
+
+/// Finds where a request goes. `judge` decides about the request as it arrives at a service of this cluster.
+///
+/// `None` if the chain is not whole, which compiled ones are.
+pub fn route(
+    chain: &CompiledChain,
+    asked: &AskedRequest,
+    judge: &mut dyn FnMut(&ServiceRef, &AskedRequest) -> Judged,
+) -> Option<Routed> {
+    let (taken, next) = match chain.nodes.get(&chain.start.key) {
+        Some(ChainNode::Router(router)) => {
+            let taken = router.routes.iter().find(|route| matching::takes(&route.definition, asked))?;
+            (Some(taken), &taken.next)
+        }
+        _ => (None, &chain.start),
+    };
+    let arrival = Arrival::by(asked, taken.map(|taken| &taken.definition));
+    let walk = Walk { chain, arrival: &arrival, judge };
+    let (parts, parts_count) = walk.parts(next)?;
+    Some(Routed {
+        protocol: chain.protocol_origin.clone(),
+        route: taken.and_then(|taken| taken.origin.clone()),
+        says: taken.and_then(|taken| taken.definition.destination.clone()),
+        arrives_as: arrival.target().to_owned(),
+        parts,
+        parts_count,
+    })
+}
+
+/// The way of one request below its route.
+struct Walk<'a> {
     chain: &'a CompiledChain,
-    next: &NextNode,
-    weight: Weight,
-    origins: Vec<&'a Origin>,
-) -> Option<Part<'a>> {
-    let ChainNode::Resolver(resolver) = chain.nodes.get(&next.key)? else { return None };
-    let target = chain.targets.get(&resolver.target)?;
-    let failover = resolver.failover.iter().map(|step| Some((step, chain.targets.get(&step.target)?)));
-    Some(Part { weight, origins, resolver, target, failover: failover.collect::<Option<_>>()? })
+    arrival: &'a Arrival<'a>,
+    judge: &'a mut dyn FnMut(&ServiceRef, &AskedRequest) -> Judged,
+}
+
+impl Walk<'_> {
+    /// The parts that are told, and how many there are.
+    fn parts(mut self, next: &NextNode) -> Option<(Vec<Part>, usize)> {
+        let via = next.via.clone();
+        // Splitters of splitters have become one, so what follows a splitter is a resolver.
+        let Some(ChainNode::Splitter(splitter)) = self.chain.nodes.get(&next.key) else {
+            return Some((vec![self.part(next, Weight::WHOLE, via, None)?], 1));
+        };
+        let told = splitter.splits.iter().take(PARTS_TOLD_MAX).map(|split| {
+            let origins = via.iter().chain(&split.origins).chain(&split.next.via).cloned().collect();
+            self.part(&split.next, split.weight, origins, Some(&split.definition))
+        });
+        Some((told.collect::<Option<_>>()?, splitter.splits.len()))
+    }
+
+    fn part(
+        &mut self,
+        next: &NextNode,
+        weight: Weight,
+        origins: Vec<Origin>,
+        split: Option<&Split>,
+    ) -> Option<Part> {
+        let Some(ChainNode::Resolver(resolver)) = self.chain.nodes.get(&next.key) else { return None };
+        let arrives = self.arrival.through(split);
+        let failover = resolver.failover.iter().map(|step| (&step.target, step.origins.clone()));
+        let legs = std::iter::once((&resolver.target, Vec::new())).chain(failover).take(TARGETS_TOLD_MAX);
+        let legs = legs.map(|(id, origins)| {
+            let target = self.chain.targets.get(id)?.clone();
+            let judged = match target.service.peer {
+                Some(_) => Judged::ByPeer,
+                None => (self.judge)(&target.service, &arrives),
+            };
+            Some(Leg { origins, target, judged })
+        });
+        let legs = legs.collect::<Option<_>>()?;
+        Some(Part { weight, origins, resolver: resolver.clone(), legs })
+    }
 }

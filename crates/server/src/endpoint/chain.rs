@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use concord_mesh::chain::{ChainFault, CompiledChain, Request, VirtualIps, compile, gather};
+use concord_model::ServiceRef;
 use concord_rpc::RpcError;
 use concord_rpc::request::ReadChain;
 
@@ -19,12 +20,19 @@ pub(crate) fn read_chain(
         datacenter: datacenter.unwrap_or_else(|| reading.config.datacenter.clone()),
         trust_domain: roots.trust_domain.clone(),
         overrides,
-        virtual_ips: VirtualIps::default(),
+        virtual_ips: virtual_ips(reading, &service),
         service,
     };
     let gathered =
         gather(&request.service, |name| reading.reader.entry(name)).map_err(|fault| failed(&fault))?;
     compile(&gathered, &request).map(Arc::new).map_err(|fault| failed(&fault))
+}
+
+/// The addresses by which transparent proxies reach a service.
+fn virtual_ips(reading: &mut Reading<'_>, service: &ServiceRef) -> VirtualIps {
+    let Some(own) = reading.reader.virtual_address(service) else { return VirtualIps::default() };
+    let manual = own.manual.iter().map(ToString::to_string).collect();
+    VirtualIps { auto: vec![own.address().to_string()], manual }
 }
 
 fn failed(fault: &ChainFault) -> RpcError {

@@ -1,6 +1,7 @@
 //! Intentions: read and write single ones, match, check and explain.
 
 pub(crate) mod by_id;
+mod way;
 
 use std::collections::BTreeMap;
 
@@ -133,7 +134,9 @@ pub(crate) fn explain_request(
         settings: &normalization(reading),
         known: &known,
     };
-    Ok(explain::request::explain_request(universe, source, destination, asked))
+    let explained = explain::request::explain_request(universe, source, destination, asked);
+    let way = way::of(reading, universe, request);
+    Ok(RequestExplanation { way: Some(way), ..explained })
 }
 
 /// How the mesh makes requests canonical.

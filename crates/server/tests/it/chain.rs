@@ -1,22 +1,22 @@
 //! Discovery chains, as they are asked for.
 
-use concord_mesh::chain::Overrides;
+use concord_mesh::chain::{CompiledChain, Overrides};
 use concord_model::entry::{Entry, GatewayMode};
 use concord_model::{Datacenter, Timeout};
 use concord_rpc::RpcError;
-use concord_rpc::request::{ApplyEntry, ReadChain};
+use concord_rpc::request::{ApplyEntry, ReadChain, SetServiceAddresses};
 
-use crate::world::{Host, Setup, target};
+use crate::world::{Host, ROOT, Setup, target};
 
 fn question(of: &str) -> ReadChain {
     ReadChain { service: target(of), datacenter: None, overrides: Overrides::default() }
 }
 
-async fn write(host: &Host, kind: &str, name: &str, said: &str) {
+pub(crate) async fn write(host: &Host, kind: &str, name: &str, said: &str) {
     let scope = format!(r#"{{"namespace": "default", "name": "{name}"}}"#);
     let text = format!(r#"{{"{kind}": {{"scope": {scope}, "said": {{{said}}}}}}}"#);
     let entry: Entry = serde_json::from_str(&text).unwrap();
-    assert!(host.ask(ApplyEntry { entry, cas: None }).await.unwrap().value);
+    assert!(host.ask_as(ROOT, ApplyEntry { entry, cas: None }).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,6 +72,27 @@ async fn a_chain_changes_with_the_entries_that_it_reads_and_no_others() {
         assert!(now > index, "{kind} {name}");
         index = now;
     }
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_tells_the_virtual_addresses_of_its_service() {
+    let host = Setup::open().start().await.with_ca().await;
+    let addresses =
+        |chain: &CompiledChain| (chain.auto_virtual_ips.clone(), chain.manual_virtual_ips.clone());
+    let before = host.ask(question("web")).await.unwrap();
+    assert_eq!(addresses(&before.value), (vec![], vec![]));
+    write(&host, "service-defaults", "other", "").await;
+    assert_eq!(host.ask(question("web")).await.unwrap().index, before.index, "another service has one");
+    write(&host, "service-defaults", "web", "").await;
+    let assigned = host.ask(question("web")).await.unwrap();
+    assert_eq!(addresses(&assigned.value), (vec!["240.0.0.2".to_owned()], vec![]));
+    let given = ["192.0.2.9", "192.0.2.1"].map(|text| text.parse().unwrap()).to_vec();
+    host.ask(SetServiceAddresses { service: target("web"), addresses: given }).await.unwrap();
+    let given = host.ask(question("web")).await.unwrap();
+    assert!(given.index > assigned.index, "who waits is woken");
+    let manual = ["192.0.2.1", "192.0.2.9"].map(str::to_owned).to_vec();
+    assert_eq!(addresses(&given.value), (vec!["240.0.0.2".to_owned()], manual));
     host.stop().await;
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concord_mesh::explain::request::{ASKED_BYTES_MAX, AskedRequest};
+use concord_mesh::explain::route::{Judged, Way};
 use concord_model::entry::{Entry, EntryKind};
 use concord_model::intention::{
     Action, Decision, Destination, Permission, ServiceIntentions, Source, SourceIntention,
 };
-use concord_model::{Namespace, Partition, Pattern, ServiceName, Stamp};
+use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef, Stamp};
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, DeleteIntention, ExplainIntention, ExplainRequest, ListEntries,
     ListIntentions, MATCHES_MAX, MatchBy, MatchIntentions, Matched, ReadEntry, ReadPair, ReadStatus,
@@ -16,6 +17,7 @@ use concord_rpc::request::{
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 
+use crate::chain::write;
 use crate::world::{Host, ROOT, Setup, named, register, target, with};
 
 fn pattern(text: &str) -> Pattern<ServiceName> {
@@ -405,5 +407,75 @@ async fn a_match_of_too_many_is_refused() {
     so_many(MATCHES_MAX - 1).await.unwrap();
     let said = "at most 64 names are allowed in one request";
     assert_eq!(so_many(MATCHES_MAX).await.unwrap_err(), RpcError::Invalid(said.to_owned()));
+    host.stop().await;
+}
+
+/// A mesh in which web's requests to api go to `secret`, which allows web.
+async fn led_elsewhere() -> Host {
+    let host = Setup::guarded().start().await.with_ca().await;
+    write(&host, "proxy-defaults", "global", r#""config": {"protocol": "http"}"#).await;
+    let routes = r#"[{"match": {"http": {"path_prefix": "/a"}},
+        "destination": {"service": "secret", "prefix_rewrite": "/b"}}]"#;
+    write(&host, "service-router", "api", &format!(r#""routes": {routes}"#)).await;
+    host.ask_as(ROOT, upsert("web", "secret", Action::Allow)).await.unwrap();
+    host
+}
+
+fn asks_for(path: &str) -> ExplainRequest {
+    let asked = AskedRequest { method: "GET".to_owned(), target: path.to_owned(), ..AskedRequest::default() };
+    ExplainRequest { source: target("web"), destination: target("api"), asked }
+}
+
+async fn way(host: &Host, token: &str, path: &str) -> Way {
+    host.ask_as(token, asks_for(path)).await.unwrap().way.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_tells_where_a_request_goes_and_what_is_decided_there() {
+    let host = led_elsewhere().await;
+    let Way::Told(routed) = way(&host, ROOT, "/a/x").await else { panic!("it is not told") };
+    assert_eq!(routed.arrives_as, "/b/x");
+    assert_eq!(routed.route.as_ref().unwrap().field, "Routes[0]");
+    let legs: Vec<_> = routed.legs().map(|leg| (leg.target.service.clone(), leg.judged.allowed())).collect();
+    assert_eq!(legs, [(target("secret"), Some(true))]);
+    let explained = host.ask_as(ROOT, asks_for("/a/x")).await.unwrap();
+    assert!(!explained.verdict.allowed, "api itself allows nobody");
+    let Way::Told(routed) = way(&host, ROOT, "/c").await else { panic!("it is not told") };
+    let legs: Vec<_> = routed.legs().map(|leg| (leg.target.service.clone(), leg.judged.allowed())).collect();
+    assert_eq!((&routed.route, legs), (&None, vec![(target("api"), Some(false))]));
+    // It is told anew when what it says changes.
+    let index = host.api.call(with(ROOT), asks_for("/a/x")).await.unwrap().index;
+    host.ask_as(ROOT, upsert("web", "secret", Action::Deny)).await.unwrap();
+    assert!(host.api.call(with(ROOT), asks_for("/a/x")).await.unwrap().index > index);
+    // A destination in a peered cluster has its routes there.
+    let peer = Some(concord_model::PeerName::parse("east").unwrap());
+    let abroad = ExplainRequest { destination: ServiceRef { peer, ..target("api") }, ..asks_for("/") };
+    let way = host.ask_as(ROOT, abroad).await.unwrap().way;
+    assert!(matches!(&way, Some(Way::Untold(why)) if why.contains("peered cluster")), "{way:?}");
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_250_what_a_target_decides_is_shown_to_who_may_read_its_intentions() {
+    let host = led_elsewhere().await;
+    let rules = r#"service "web" { policy = "read" } service "api" { policy = "read" }"#;
+    let token = host.token("two", rules).await.secret;
+    let Way::Told(routed) = way(&host, &token, "/a").await else { panic!("it is not told") };
+    assert_eq!(routed.parts[0].legs[0].judged, Judged::Hidden);
+    let rules = format!(r#"{rules} service "secret" {{ policy = "deny" intentions = "read" }}"#);
+    let token = host.token("three", &rules).await.secret;
+    let Way::Told(routed) = way(&host, &token, "/a").await else { panic!("it is not told") };
+    assert_eq!(routed.parts[0].legs[0].judged.allowed(), Some(true));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_251_where_a_request_goes_is_shown_to_who_may_read_the_service() {
+    let host = led_elsewhere().await;
+    let rules = r#"service "web" { policy = "read" } service "api" { policy = "deny" intentions = "read" }"#;
+    let token = host.token("two", rules).await.secret;
+    let explained = host.ask_as(&token, asks_for("/a")).await.unwrap();
+    assert!(matches!(&explained.way, Some(Way::Untold(why)) if why.contains("service:read on \"api\"")));
+    assert!(!format!("{explained:?}").contains("secret"));
     host.stop().await;
 }

@@ -251,7 +251,7 @@ mod tests {
 
     fn configure(line: &[&str]) -> Result<Configuration, Failure> {
         let words: Vec<_> = line.iter().map(|word| (*word).to_owned()).collect();
-        let values = args::parse(AGENT.all_flags(), &words, &Env::default()).unwrap();
+        let values = args::parse(AGENT.all_flags(), &words, &Env::default(), AGENT.order()).unwrap();
         read(&values, &Host { hostname: "here".to_owned(), ..Host::default() })
     }
 

@@ -19,7 +19,7 @@ fn flags() -> Vec<Flag> {
 
 fn read(line: &[&str]) -> Result<Values, ArgsError> {
     let args: Vec<_> = line.iter().map(|arg| (*arg).to_owned()).collect();
-    parse(flags(), &args, &Env::default())
+    parse(flags(), &args, &Env::default(), Order::FlagsFirst)
 }
 
 /// Checks the parsed flags, as `name=value` in the order of their names, and then the arguments.
@@ -59,7 +59,10 @@ fn one_or_two_dashes_with_the_value_apart_or_joined() {
 fn an_empty_value_leaves_it_to_the_variable() {
     let read = |line: &[&str], variables: &[(&str, &str)]| {
         let args: Vec<_> = line.iter().map(|arg| (*arg).to_owned()).collect();
-        parse(flags(), &args, &Env::new(variables.iter().copied())).expect("flags").text("s").to_owned()
+        parse(flags(), &args, &Env::new(variables.iter().copied()), Order::FlagsFirst)
+            .expect("flags")
+            .text("s")
+            .to_owned()
     };
     for line in [&["-s="][..], &["-s", ""]] {
         assert_eq!(read(line, &[]), "standard", "{line:?}");
@@ -89,6 +92,19 @@ fn the_first_argument_ends_the_flags() {
     check(&["-", "-b"], &[], &["-", "-b"]);
     check(&["", "-b"], &[], &["", "-b"]);
     check(&[], &[], &[]);
+}
+
+#[test]
+fn some_commands_take_flags_after_their_arguments() {
+    let read = |line: &[&str]| {
+        let args: Vec<_> = line.iter().map(|arg| (*arg).to_owned()).collect();
+        parse(flags(), &args, &Env::default(), Order::Any)
+    };
+    let values = read(&["x", "-s", "v", "y", "-b", "--", "-t", "z"]).unwrap();
+    assert_eq!((values.text("s"), values.switch("b"), values.text("t")), ("v", true, ""));
+    assert_eq!(values.arguments, ["x", "y", "-t", "z"]);
+    assert_eq!(read(&["x", "-nope"]).map(|_| ()), Err(ArgsError::Undefined("nope".to_owned())));
+    assert_eq!(read(&["x", "-s"]).map(|_| ()), Err(ArgsError::NeedsArgument("s".to_owned())));
 }
 
 #[test]
@@ -149,10 +165,10 @@ fn values_are_typed() {
 #[test]
 fn a_flag_wins_over_the_environment_and_ours_over_consuls() {
     let env = Env::new([("CONSUL_S", "consul"), ("CONCORD_S", "concord"), ("CONNECT_PROXY_ID", "5s")]);
-    let values = parse(flags(), &[], &env).unwrap();
+    let values = parse(flags(), &[], &env, Order::FlagsFirst).unwrap();
     assert_eq!((values.text("s"), values.origin("s")), ("concord", Some(Origin::ConcordVariable)));
     assert_eq!(values.duration("d"), Some(std::time::Duration::from_secs(5)));
-    let values = parse(flags(), &["-s=line".to_owned()], &env).unwrap();
+    let values = parse(flags(), &["-s=line".to_owned()], &env, Order::FlagsFirst).unwrap();
     assert_eq!((values.text("s"), values.origin("s")), ("line", Some(Origin::CommandLine)));
 }
 
@@ -160,7 +176,7 @@ fn a_flag_wins_over_the_environment_and_ours_over_consuls() {
 fn a_bad_variable_is_named() {
     let env = Env::new([("CONNECT_PROXY_ID", "soon")]);
     assert_eq!(
-        parse(flags(), &[], &env).map(|_| ()).unwrap_err().to_string(),
+        parse(flags(), &[], &env, Order::FlagsFirst).map(|_| ()).unwrap_err().to_string(),
         "invalid value \"soon\" of the environment variable CONNECT_PROXY_ID: parse error"
     );
 }

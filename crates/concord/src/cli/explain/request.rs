@@ -1,5 +1,7 @@
 //! `explain` about a request.
 
+mod route;
+
 use std::fmt::Write as _;
 
 use concord_api::explain::{RequestChange, RequestExplain, TriedPermission};
@@ -35,6 +37,9 @@ fn text(explained: &RequestExplain) -> String {
     let mut text = String::new();
     let verdict = if explained.allowed { "Allowed" } else { "Denied" };
     let _ = writeln!(text, "{verdict}: {} => {}", explained.source, explained.destination);
+    if route::leads_elsewhere(explained) {
+        text.push_str("But the request is not judged so at all places where it goes; see below.\n");
+    }
     if !explained.path.is_empty() {
         let odd = if explained.path_ambiguous { " (backends may read it in different ways)" } else { "" };
         let _ = writeln!(text, "The backend is sent the path {}{odd}", explained.path);
@@ -58,6 +63,7 @@ fn text(explained: &RequestExplain) -> String {
         }
         add_change(change, &mut text);
     }
+    route::add(explained, &mut text);
     text
 }
 

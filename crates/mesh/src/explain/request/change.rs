@@ -109,7 +109,7 @@ pub(super) fn candidates(
     wanted: &Wanted<'_>,
 ) -> Vec<(Reach, RequestChange)> {
     let rule = verdict.rule();
-    let pair = (exactly(source), called(destination));
+    let pair = (exactly(source), Destination::of(destination));
     let exists = rule.is_some_and(|rule| (&rule.source, &rule.destination) == (&pair.0, &pair.1));
     let at_pair = |step| RequestChange { source: pair.0.clone(), destination: pair.1.clone(), step };
     let mut all = Vec::new();
@@ -174,11 +174,6 @@ fn as_permissions(rule: &Intention) -> Vec<Permission> {
 fn exactly(service: &ServiceRef) -> Source {
     let ServiceRef { partition, namespace, peer, name } = service.clone();
     Source { partition, namespace: Pattern::Exact(namespace), peer, name: Pattern::Exact(name) }
-}
-
-fn called(service: &ServiceRef) -> Destination {
-    let ServiceRef { partition, namespace, peer: _, name } = service.clone();
-    Destination { partition, namespace: Pattern::Exact(namespace), name: Pattern::Exact(name) }
 }
 
 impl RequestChange {

@@ -3,7 +3,7 @@
 use concord_filter::Pattern;
 use concord_model::entry::{HttpRouteMatch, Route, RouteHeader, RouteQueryParam};
 
-use crate::explain::request::AskedRequest;
+use crate::explain::asked::AskedRequest;
 
 /// Whether a route takes a request. One without conditions takes all.
 pub(super) fn takes(route: &Route, asked: &AskedRequest) -> bool {

@@ -2,29 +2,42 @@
 
 use std::sync::Arc;
 
-use concord_mesh::chain::{ChainNode, CompiledChain};
-use concord_mesh::explain::request::AskedRequest;
-use concord_mesh::explain::route::route;
+use concord_mesh::chain::{ChainNode, ChainRoute, CompiledChain};
+use concord_mesh::explain::request::{AskedRequest, Universe, judge};
+use concord_mesh::explain::route::{Judged, PARTS_TOLD_MAX, Routed, TARGETS_TOLD_MAX, route};
+use concord_mesh::intention::{DefaultPolicy, DefaultSource, Policy};
+use concord_mesh::request::Received;
+use concord_model::ServiceRef;
 use concord_model::entry::*;
+use concord_model::intention::Action;
 
 use super::language::{World, entry};
 use super::random::world;
 use crate::random::Random;
+use crate::random_request::{entries, names};
+use crate::request_oracle;
 
 fn get(target: &str) -> AskedRequest {
     AskedRequest { method: "GET".to_owned(), target: target.to_owned(), ..AskedRequest::default() }
 }
 
+/// Where a request goes, if every target allows it.
+fn routed(chain: &CompiledChain, asked: &AskedRequest) -> Routed {
+    route(chain, asked, &mut |_, _| ALLOWED).unwrap()
+}
+
+const ALLOWED: Judged = Judged::Verdict { allowed: true, reason: String::new() };
+
 /// The route, its parts and their failover, each with what it comes from.
 fn told(chain: &CompiledChain, asked: &AskedRequest) -> String {
-    let routed = route(chain, asked).unwrap();
-    let mut text = routed.route.map_or_else(|| "no route".to_owned(), ToString::to_string);
+    let routed = routed(chain, asked);
+    let mut text = routed.route.map_or_else(|| "no route".to_owned(), |origin| origin.to_string());
     for part in &routed.parts {
-        text += &format!("; {} to {}", part.weight, part.target.id);
+        text += &format!("; {} to {}", part.weight, part.legs[0].target.id);
         part.origins.iter().for_each(|origin| text += &format!(" by {origin}"));
-        for (step, target) in &part.failover {
-            text += &format!(", else {}", target.id);
-            step.origins.iter().for_each(|origin| text += &format!(" by {origin}"));
+        for leg in &part.legs[1..] {
+            text += &format!(", else {}", leg.target.id);
+            leg.origins.iter().for_each(|origin| text += &format!(" by {origin}"));
         }
     }
     text
@@ -67,7 +80,7 @@ fn takes(http: HttpRouteMatch, asked: &AskedRequest) -> bool {
     router.said.routes[0].matching = Some(RouteMatch { http: Some(http) });
     let router = Entry::ServiceRouter(router);
     world.entries.insert(router.name(), Arc::new(router));
-    route(&world.chain("web").unwrap(), asked).unwrap().route.is_some()
+    routed(&world.chain("web").unwrap(), asked).route.is_some()
 }
 
 #[test]
@@ -136,28 +149,157 @@ fn a_route_takes_what_all_its_conditions_take() {
     assert!(takes(methods, &AskedRequest { method: "PUT".to_owned(), ..get("/") }));
 }
 
+/// The only route of `web`, for this prefix or path, changed.
+fn changed(http: HttpRouteMatch, change: impl FnOnce(&mut RouteDestination)) -> CompiledChain {
+    let mut world = World::of("P http\nS api 50:api 50:db");
+    let Entry::ServiceRouter(mut router) = entry("R web a>api") else { panic!("another kind") };
+    let only = &mut router.said.routes[0];
+    only.matching = Some(RouteMatch { http: Some(http) });
+    change(only.destination.as_mut().unwrap());
+    world.entries.insert(Entry::ServiceRouter(router.clone()).name(), Arc::new(Entry::ServiceRouter(router)));
+    world.chain("web").unwrap()
+}
+
+/// What arrives at each target.
+fn arrivals(chain: &CompiledChain, asked: &AskedRequest) -> Vec<(String, AskedRequest)> {
+    let mut all = Vec::new();
+    let judge = &mut |service: &ServiceRef, arrives: &AskedRequest| {
+        all.push((service.name.to_string(), arrives.clone()));
+        ALLOWED
+    };
+    let routed = route(chain, asked, judge).unwrap();
+    assert!(all.iter().all(|(_, arrives)| arrives.target == routed.arrives_as));
+    all
+}
+
 #[test]
-fn ten_thousand_routes_are_those_of_the_chain() {
-    let (mut compiled, mut routed, mut split) = (0, 0, 0);
+fn a_request_arrives_as_its_route_has_changed_it() {
+    let prefix = |text: &str| HttpRouteMatch { path_prefix: text.to_owned(), ..HttpRouteMatch::default() };
+    let exact = |text: &str| HttpRouteMatch { path_exact: text.to_owned(), ..HttpRouteMatch::default() };
+    for (http, by, target, expected) in [
+        (prefix("/a"), "/", "/a/x?q=/a", "//x?q=/a"),
+        (prefix("/a/"), "/", "/a/x", "/x"),
+        (prefix("/a"), "/b", "/a", "/b"),
+        (exact("/a"), "/b/c", "/a?q", "/b/c?q"),
+        (prefix("/a"), "", "/a/x", "/a/x"),
+        (prefix("/b"), "/c", "/a/x", "/a/x"),
+    ] {
+        let chain = changed(http.clone(), |own| own.prefix_rewrite = by.to_owned());
+        let found = arrivals(&chain, &get(target));
+        assert!(found.iter().all(|(_, arrives)| arrives.target == expected), "{http:?} {target}: {found:?}");
+    }
+    let chain = changed(prefix("/a"), |own| {
+        own.request_headers = Some(HeaderModifiers {
+            add: [("x-more".to_owned(), "1".to_owned())].into(),
+            set: [("X-Set".to_owned(), "2".to_owned())].into(),
+            remove: vec!["X-Gone".to_owned()],
+        });
+    });
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let asked = AskedRequest {
+        headers: vec![pair("x-more", "0"), pair("x-set", "0"), pair("x-gone", "0"), pair("x-kept", "0")],
+        ..get("/a")
+    };
+    let found = arrivals(&chain, &asked);
+    assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["api", "db"]);
+    let expected = [pair("x-more", "0"), pair("x-kept", "0"), pair("x-more", "1"), pair("X-Set", "2")];
+    assert!(found.iter().all(|(_, arrives)| arrives.headers == expected), "{found:?}");
+    // A request that another route takes keeps what it has.
+    let found = arrivals(&chain, &AskedRequest { target: "/b".to_owned(), ..asked.clone() });
+    assert!(found.iter().all(|(_, arrives)| arrives.headers == asked.headers), "{found:?}");
+}
+
+#[test]
+fn a_part_changes_headers_before_its_route_does() {
+    let mut world = World::of("P http");
+    let Entry::ServiceSplitter(mut splitter) = entry("S web 100:api") else { panic!("another kind") };
+    let set = |value: &str| {
+        Some(HeaderModifiers {
+            set: [("x".to_owned(), value.to_owned())].into(),
+            ..HeaderModifiers::default()
+        })
+    };
+    splitter.said.splits[0].request_headers = set("split");
+    let Entry::ServiceRouter(mut router) = entry("R web a>web") else { panic!("another kind") };
+    router.said.routes[0].destination.as_mut().unwrap().request_headers = set("route");
+    for entry in [Entry::ServiceSplitter(splitter), Entry::ServiceRouter(router)] {
+        world.entries.insert(entry.name(), Arc::new(entry));
+    }
+    let chain = world.chain("web").unwrap();
+    for (target, expected) in [("/a", "route"), ("/b", "split")] {
+        assert_eq!(arrivals(&chain, &get(target))[0].1.headers, [("x".to_owned(), expected.to_owned())]);
+    }
+}
+
+#[test]
+fn only_so_many_parts_and_targets_are_told() {
+    let parts: Vec<_> =
+        (0..=PARTS_TOLD_MAX).map(|at| format!("{}:s{at}", if at == 0 { 36 } else { 1 })).collect();
+    let further: Vec<_> = (0..TARGETS_TOLD_MAX).map(|at| format!("t{at}")).collect();
+    let world =
+        World::of(&format!("P http\nS web {}\nV s0 targets=*:{}", parts.join(" "), further.join("+")));
+    let found = routed(&world.chain("web").unwrap(), &get("/"));
+    assert_eq!((found.parts.len(), found.parts_count), (PARTS_TOLD_MAX, PARTS_TOLD_MAX + 1));
+    assert_eq!(found.parts[0].legs.len(), TARGETS_TOLD_MAX);
+}
+
+/// Routes that change the path of what they take.
+fn rewrite(world: &mut World, random: &mut Random) {
+    for entry in world.entries.values_mut() {
+        if let Entry::ServiceRouter(router) = &**entry {
+            let mut router = router.clone();
+            for route in router.said.routes.iter_mut().filter(|_| random.one_in(2)) {
+                route.destination.get_or_insert_default().prefix_rewrite = "/admin".to_owned();
+            }
+            *entry = Arc::new(Entry::ServiceRouter(router));
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_routes_are_those_of_the_chain_and_are_judged_where_they_lead() {
+    let (mut compiled, mut routed, mut split, mut elsewhere) = (0, 0, 0, 0);
+    let (settings, default) = (RequestNormalization::default(), Action::Deny);
     for seed in 0..10_000 {
         let mut random = Random::new(40_000 + seed);
-        let world = world(&mut random);
+        let mut world = world(&mut random);
+        if random.one_in(2) {
+            ["P http", "R web 0>api 1>db 2>v1.api"].into_iter().for_each(|line| world.add(line));
+        }
+        rewrite(&mut world, &mut random);
         let Ok(chain) = world.chain("web") else { continue };
         compiled += 1;
         let asked = get(random.pick(&["/0", "/1/x", "/2?y", "/3", "/x"]));
-        let found = route(&chain, &asked).unwrap();
-        // By hand: the routes of the generator are prefixes.
-        let (next, origin) = match &chain.nodes[&chain.start.key] {
-            ChainNode::Router(router) => {
-                let taken = router.routes.iter().find(|one| {
-                    let http = one.definition.matching.as_ref().and_then(|own| own.http.as_ref());
-                    http.is_none_or(|http| asked.target.starts_with(&http.path_prefix))
-                });
-                (taken.unwrap().next.key.clone(), taken.unwrap().origin.clone())
-            }
-            _ => (chain.start.key.clone(), None),
+        let intentions = entries(&names(), &mut random);
+        let from = names().service(&mut random);
+        let universe = Universe {
+            entries: &intentions,
+            default: DefaultPolicy { action: default, source: DefaultSource::AclDefault },
+            protocol: chain.protocol,
+            settings: &settings,
+            known: &[],
         };
-        assert_eq!(found.route, origin.as_ref());
+        let found =
+            route(&chain, &asked, &mut |to, arrives| judge(universe, &from, to, arrives).into()).unwrap();
+        // By hand: the routes of the generator are prefixes.
+        let (next, origin, arrives) = match &chain.nodes[&chain.start.key] {
+            ChainNode::Router(router) => {
+                let prefix = |one: &ChainRoute| {
+                    let matching = one.definition.matching.as_ref().and_then(|own| own.http.as_ref());
+                    matching.map(|http| http.path_prefix.clone()).unwrap_or_default()
+                };
+                let taken = router.routes.iter().find(|one| asked.target.starts_with(&prefix(one))).unwrap();
+                let rewritten =
+                    taken.definition.destination.as_ref().is_some_and(|own| !own.prefix_rewrite.is_empty());
+                let arrives = match rewritten {
+                    true => asked.target.replacen(&prefix(taken), "/admin", 1),
+                    false => asked.target.clone(),
+                };
+                (taken.next.key.clone(), taken.origin.clone(), arrives)
+            }
+            _ => (chain.start.key.clone(), None, asked.target.clone()),
+        };
+        assert_eq!((&found.route, &found.arrives_as), (&origin, &arrives));
         let expected: Vec<(i32, String)> = match &chain.nodes[&next] {
             ChainNode::Splitter(own) => {
                 own.splits.iter().map(|one| (one.weight.hundredths(), one.next.key.clone())).collect()
@@ -167,19 +309,44 @@ fn ten_thousand_routes_are_those_of_the_chain() {
         let parts: Vec<_> = found
             .parts
             .iter()
-            .map(|part| (part.weight.hundredths(), format!("resolver:{}", part.target.id)))
+            .map(|part| (part.weight.hundredths(), format!("resolver:{}", part.legs[0].target.id)))
             .collect();
         assert_eq!(parts, expected);
         // Each step names an entry that is there.
-        let origins = found.parts.iter().flat_map(|part| {
-            let steps = part.failover.iter().flat_map(|(step, _)| &step.origins);
-            part.origins.iter().copied().chain(steps)
-        });
-        for origin in origins.chain(found.route) {
+        let origins = found.parts.iter().flat_map(|part| &part.origins);
+        let origins = origins.chain(found.legs().flat_map(|leg| &leg.origins));
+        for origin in origins.chain(&found.route).chain(&found.protocol) {
             assert!(world.entries.contains_key(&origin.entry), "{origin}");
+        }
+        // Each target decides about what arrives there, as the second evaluator says.
+        for leg in found.legs() {
+            let to = &leg.target.service;
+            let expected = match &to.peer {
+                Some(_) => None,
+                None if chain.protocol.is_http() => {
+                    let method = &asked.method;
+                    let received = Received {
+                        method,
+                        target: arrives.as_bytes(),
+                        authority: None,
+                        headers: &[],
+                        tokens: &[],
+                    };
+                    let answer =
+                        request_oracle::decide(&intentions, (&from, to), received, &settings, default);
+                    Some(answer.allowed)
+                }
+                None => Some(Policy::compile(to, &intentions).decide(&from, universe.default).allowed),
+            };
+            assert_eq!(leg.judged.allowed(), expected, "{to} {arrives}");
+            elsewhere +=
+                u32::from(expected == Some(true) && (to.name.as_str() != "web" || arrives != asked.target));
         }
         routed += u32::from(found.route.is_some());
         split += u32::from(found.parts.len() > 1);
     }
-    assert!(compiled > 5_000 && routed > 40 && split > 100, "{compiled} {routed} {split}");
+    assert!(
+        compiled > 5_000 && routed > 1_000 && split > 100 && elsewhere > 500,
+        "{compiled} {routed} {split} {elsewhere}"
+    );
 }

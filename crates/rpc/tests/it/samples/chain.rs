@@ -32,7 +32,7 @@ fn service() -> ServiceRef {
     ServiceRef { partition: name("part"), namespace: name("space"), peer, name: name("web") }
 }
 
-fn origin(field: &str) -> Origin {
+pub(super) fn origin(field: &str) -> Origin {
     let entry = EntryName::local(EntryKind::ServiceRouter, Pattern::Exact(name("web")));
     Origin { entry, field: field.to_owned() }
 }
@@ -41,7 +41,7 @@ fn next(key: &str) -> NextNode {
     NextNode { key: key.to_owned(), via: vec![origin("Redirect")] }
 }
 
-fn chain() -> CompiledChain {
+pub(super) fn chain() -> CompiledChain {
     let nodes = [
         ChainNode::Router(RouterNode {
             name: "web".to_owned(),

@@ -6,10 +6,12 @@ use concord_mesh::explain::request::{
     AskedRequest, NoRequestChange, Reach, RequestChange, RequestExplanation, RequestProposal, RequestStep,
     Sent,
 };
+use concord_mesh::explain::route::{Judged, Leg, Part, Routed, Way};
 use concord_mesh::explain::{Affected, Change, Explanation, NoChange, Pair, Proposal, Step};
 use concord_mesh::intention::{Because, DefaultSource, Intention, Verdict};
 use concord_mesh::request::{Condition, Fit, Refusal, RequestBecause, RequestVerdict, Tried};
-use concord_model::entry::Protocol;
+use concord_model::chain::ChainNode;
+use concord_model::entry::{Protocol, RouteDestination, Weight};
 use concord_model::intention::{
     Action, Decision, Destination, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement,
     JwtRequirement, LegacyFields, PathMatch, Permission, ServiceIntentions, Source, SourceIntention,
@@ -17,6 +19,7 @@ use concord_model::intention::{
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
 
+use super::chain::{chain, origin};
 use super::{Sample, at, every, meta, name, sample, service, stamp, uuid};
 
 pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
@@ -290,10 +293,48 @@ fn explanations_of_requests() -> Vec<(&'static str, RequestExplanation)> {
             shadows: vec![rule()],
             changes: changes_of_requests(),
             no_change,
+            way: None,
         };
         (what, explanation)
     };
-    names.into_iter().zip(reasons).zip(obstacles).map(explanation).collect()
+    let mut all: Vec<_> = names.into_iter().zip(reasons).zip(obstacles).map(explanation).collect();
+    let some = all[0].1.clone();
+    let told = |(name, way)| (name, RequestExplanation { way: Some(way), ..some.clone() });
+    all.extend(["routed", "not-routed"].into_iter().zip(ways()).map(told));
+    all
+}
+
+fn ways() -> Vec<Way> {
+    let chain = chain();
+    let target = chain.targets.values().next().unwrap();
+    let judged = every!(Judged:
+        Judged::Verdict { .. } => Judged::Verdict { allowed: true, reason: "a rule said so".to_owned() },
+        Judged::Hidden => Judged::Hidden,
+        Judged::ByPeer => Judged::ByPeer,
+    );
+    let leg = |judged| Leg { origins: vec![origin("Failover")], target: target.clone(), judged };
+    let resolvers = chain.nodes.values().find_map(|node| match node {
+        ChainNode::Resolver(resolver) => Some(resolver.clone()),
+        _ => None,
+    });
+    let part = Part {
+        weight: Weight::from_hundredths(3333),
+        origins: vec![origin("Splits[0]")],
+        resolver: resolvers.unwrap(),
+        legs: judged.into_iter().map(leg).collect(),
+    };
+    let routed = Routed {
+        protocol: Some(origin("Protocol")),
+        route: Some(origin("Routes[0]")),
+        says: Some(RouteDestination { num_retries: 3, ..RouteDestination::default() }),
+        arrives_as: "/x".to_owned(),
+        parts: vec![part],
+        parts_count: 2,
+    };
+    every!(Way:
+        Way::Told(_) => Way::Told(Box::new(routed)),
+        Way::Untold(_) => Way::Untold("it is not whole".to_owned()),
+    )
 }
 
 fn changes_of_requests() -> Vec<RequestProposal> {

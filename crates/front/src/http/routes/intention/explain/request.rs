@@ -1,5 +1,7 @@
 //! The request that is asked about in a query string, and the JSON form of its explanation.
 
+mod route;
+
 use concord_api::explain::{RequestChange, RequestDecidedBy, RequestExplain, TriedPermission};
 use concord_mesh::explain::request::{AskedRequest, Reach, RequestExplanation, RequestProposal};
 use concord_mesh::request::{Fit, RequestBecause, Tried};
@@ -53,7 +55,9 @@ pub(in crate::http::routes::intention) fn shape(explanation: &RequestExplanation
         shadows,
         changes,
         no_change,
+        way,
     } = explanation;
+    let (route, why_no_route) = way.as_ref().map_or_else(Default::default, route::shape);
     RequestExplain {
         source: service(source),
         destination: service(destination),
@@ -68,6 +72,8 @@ pub(in crate::http::routes::intention) fn shape(explanation: &RequestExplanation
         shadows: shadows.iter().map(|rule| intention(rule)).collect(),
         changes: changes.iter().map(change).collect(),
         why_no_change: no_change.as_ref().map(ToString::to_string).unwrap_or_default(),
+        route,
+        why_no_route,
     }
 }
 
