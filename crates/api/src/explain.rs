@@ -51,6 +51,8 @@ pub enum DecidedBy {
     Intention,
     /// An intention with permissions. It denies connections, because they do not show the request.
     Permissions,
+    /// An entry that demands a token. It denies connections, because they do not show one.
+    Token,
     /// No intention covers the pair.
     #[default]
     Default,

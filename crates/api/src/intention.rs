@@ -175,6 +175,8 @@ pub struct IntentionUpsert {
     pub intention: SourceIntention,
     /// Must be empty or equal to the entry's.
     pub meta: BTreeMap<String, String>,
+    /// The same.
+    pub jwt: Option<JwtRequirement>,
 }
 
 impl Intention {
@@ -248,7 +250,6 @@ impl IntentionBody {
                 field::enterprise(name, value, &mut faults);
             }
         }
-        field::not_available("JWT", self.jwt.is_some(), "JWT requirements of intentions", &mut faults);
         let group = !self.source_sameness_group.is_empty();
         field::not_available("SourceSamenessGroup", group, "sameness groups", &mut faults);
         if source.peer.is_some() || !self.source_peer.is_empty() {
@@ -264,7 +265,8 @@ impl IntentionBody {
             Some(decision) if faults.is_empty() => {
                 let description = self.description.clone();
                 let intention = SourceIntention { source, decision, description, legacy: None };
-                Ok(IntentionUpsert { destination, intention, meta: self.meta.clone() })
+                let (meta, jwt) = (self.meta.clone(), self.jwt.as_ref().map(Jwt::to_model));
+                Ok(IntentionUpsert { destination, intention, meta, jwt })
             }
             _ => Err(Faults::many("", faults)),
         }

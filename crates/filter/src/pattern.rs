@@ -23,13 +23,16 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles an expression. The error is one line that says what is wrong.
     pub fn parse(written: &str) -> Result<Self, String> {
-        let regex = RegexBuilder::new(&translated(written))
-            .size_limit(PATTERN_BYTES_MAX)
-            .dfa_size_limit(PATTERN_BYTES_MAX)
-            .nest_limit(PATTERN_NESTING_MAX)
-            .build()
-            .map_err(|error| reason(&error))?;
+        let regex = compiled(written).map_err(|error| reason(&error))?;
         Ok(Self { written: written.to_owned(), regex })
+    }
+
+    /// Why an expression is none; `None` if it is one. It may be too large for us, and not for proxies.
+    pub fn broken(written: &str) -> Option<String> {
+        match compiled(written) {
+            Ok(_) | Err(regex::Error::CompiledTooBig(_)) => None,
+            Err(error) => Some(reason(&error)),
+        }
     }
 
     /// The expression as written.
@@ -53,6 +56,14 @@ impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         self.written == other.written
     }
+}
+
+fn compiled(written: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&translated(written))
+        .size_limit(PATTERN_BYTES_MAX)
+        .dfa_size_limit(PATTERN_BYTES_MAX)
+        .nest_limit(PATTERN_NESTING_MAX)
+        .build()
 }
 
 fn reason(error: &regex::Error) -> String {
@@ -134,6 +145,10 @@ fn escape<'a>(after: &'a str, in_class: bool, out: &mut String) -> &'a str {
         return after;
     };
     let rest = &after[c.len_utf8()..];
+    if let Some((code, rest)) = octal(after) {
+        out.push_str(&format!("\\x{{{code:x}}}"));
+        return rest;
+    }
     match c {
         'd' => out.push_str("[0-9]"),
         'D' => out.push_str("[^0-9]"),
@@ -150,4 +165,13 @@ fn escape<'a>(after: &'a str, in_class: bool, out: &mut String) -> &'a str {
         c => out.extend(['\\', c]),
     }
     rest
+}
+
+/// The code of a character in octal digits: up to three, of which only `0` may stand alone. A single other digit would
+/// refer to a group, which Go's engine cannot do.
+fn octal(after: &str) -> Option<(u32, &str)> {
+    let len = after.bytes().take(3).take_while(|digit| (b'0'..=b'7').contains(digit)).count();
+    let (digits, rest) = after.split_at(len);
+    let code = u32::from_str_radix(digits, 8).ok()?;
+    (len > 1 || digits == "0").then_some((code, rest))
 }

@@ -52,7 +52,7 @@ pub use self::limits::{
 pub use self::requests::check_source;
 pub use self::routing::SUBSET_BYTES_MAX;
 pub use self::service_defaults::{ADDRESSES_MAX, OVERRIDES_MAX};
-pub use self::service_intentions::{links_of, validate_source};
+pub use self::service_intentions::{links_of, validate_patterns, validate_source};
 pub use self::service_resolver::{
     FAILOVER_TARGETS_MAX, FAILOVERS_MAX, HASH_POLICIES_MAX, RING_SIZE_MAX, SUBSETS_MAX,
 };

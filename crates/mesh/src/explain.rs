@@ -23,7 +23,7 @@ use concord_model::intention::{Action, Decision, Destination, Source, precedence
 use concord_model::{Pattern, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
 
-use crate::intention::{DefaultPolicy, Intention, Table, Verdict};
+use crate::intention::{DefaultPolicy, Intention, Policy, Table, Verdict};
 
 /// The most other pairs listed with a change; all are counted.
 pub const PAIRS_LISTED_MAX: usize = 100;
@@ -136,12 +136,13 @@ pub fn explain(
     known: &[ServiceRef],
 ) -> Explanation {
     let mesh = Mesh { table, default, known };
-    let chain = table.policy(destination).covering(source);
+    let policy = table.policy(destination);
+    let chain = policy.covering(source);
     let verdict = table.decide(source, destination, default);
     let wanted = if verdict.allowed { Action::Deny } else { Action::Allow };
     let mut flipping: Vec<Change> = candidates(&chain, source, destination, wanted)
         .into_iter()
-        .filter(|change| mesh.allowed_after(&chain, change) != verdict.allowed)
+        .filter(|change| mesh.allowed_after(&policy, source, change) != verdict.allowed)
         .collect();
     flipping.sort_by_key(Change::reach_and_kind);
     let smallest_change = mesh.smallest(&flipping, source, destination).ok_or_else(|| {
@@ -239,7 +240,8 @@ impl Mesh<'_> {
     fn affected(&self, change: &Change, source: &ServiceRef, destination: &ServiceRef) -> Affected {
         let mut affected = Affected { complete: true, ..Affected::default() };
         let mut examined = 0;
-        let sources: Vec<_> = self.known.iter().filter(|one| change.source.covers(one)).collect();
+        let lifts = self.lifts_demand(change);
+        let sources: Vec<_> = self.known.iter().filter(|one| lifts || change.source.covers(one)).collect();
         for to in self.known.iter().filter(|one| change.destination.covers(one)) {
             let policy = self.table.policy(to);
             for from in &sources {
@@ -252,7 +254,7 @@ impl Mesh<'_> {
                     return affected;
                 }
                 let before = policy.decide(from, self.default).allowed;
-                let allowed = self.allowed_after(&policy.covering(from), change);
+                let allowed = self.allowed_after(&policy, from, change);
                 if allowed != before {
                     affected.count += 1;
                     if affected.listed.len() < PAIRS_LISTED_MAX {
@@ -265,20 +267,29 @@ impl Mesh<'_> {
         affected
     }
 
-    /// The verdict for a pair after a change that covers it. `chain` are the intentions that cover the pair before
-    /// the change.
-    fn allowed_after(&self, chain: &[Arc<Intention>], change: &Change) -> bool {
+    /// Whether a change removes an entry together with the token that it demands: an entry ends with its last source.
+    fn lifts_demand(&self, change: &Change) -> bool {
+        let all = self.table.of_destination(&change.destination);
+        matches!((&change.step, all), (Step::Remove { .. }, [only]) if only.jwt.is_some())
+    }
+
+    /// The verdict about a source after a change. `policy` is that of the destination before the change.
+    fn allowed_after(&self, policy: &Policy, source: &ServiceRef, change: &Change) -> bool {
+        let chain = policy.covering(source);
         let kept = chain.iter().find(|rule| !change.is_about(rule));
         let changed = self.outcome(change);
+        let changed = changed.filter(|changed| changed.source.covers(source));
         let first = match (kept, &changed) {
             (Some(kept), Some(changed)) if changed.order(kept).is_lt() => Some(changed),
             (Some(kept), _) => Some(&**kept),
             (None, changed) => changed.as_ref(),
         };
-        first.map_or_else(
+        let allowed = first.map_or_else(
             || self.default.action.allows(),
             |rule| rule.connection().is_some_and(Action::allows),
-        )
+        );
+        let gone = self.lifts_demand(change).then_some(&change.destination);
+        allowed && !policy.demands_token(first.map(|rule| &rule.destination), gone)
     }
 
     /// The intention after a change; `None` if the change removes it.

@@ -4,8 +4,8 @@
 //! exactness of the destination counts before that of the source. Without such an intention, the default decides.
 //! This is the decision about a *connection*. An intention with permissions decides about requests, which are not
 //! visible at connection level, so it denies the connection (Consul's `authorize` and `check` answer the same). The
-//! same holds for an entry that demands a token of every request: the token is not visible at connection level, and
-//! allowing the connection would waive the demand.
+//! same holds where an entry demands a token, of the sources that it names and of those about which no more exact
+//! entry decides: the token is not visible at connection level, and allowing the connection would waive the demand.
 //!
 //! [`Policy`] is compiled for one destination, [`Table`] for all of them; both give the same verdicts. Trust domain
 //! and datacenter are ignored here: the handshake has checked them.
@@ -206,6 +206,7 @@ impl Verdict {
         match &self.because {
             Because::Connection { rule } => format!("Matched L4 intention: {rule}"),
             Because::Requests { rule } => format!("Matched L7 intention: {rule}"),
+            Because::TokenDemanded { .. } => TOKEN_DEMANDED.to_owned(),
             Because::Default(source) => source.reason().to_owned(),
         }
     }
@@ -214,10 +215,14 @@ impl Verdict {
     pub fn rule(&self) -> Option<&Arc<Intention>> {
         match &self.because {
             Because::Connection { rule } | Because::Requests { rule } => Some(rule),
+            Because::TokenDemanded { rule } => rule.as_ref(),
             Because::Default(_) => None,
         }
     }
 }
+
+/// The reason where an entry demands a token.
+pub(crate) const TOKEN_DEMANDED: &str = "The destination's entry demands a token";
 
 /// What decided about a connection.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -232,6 +237,11 @@ pub enum Because {
     Requests {
         /// The intention.
         rule: Arc<Intention>,
+    },
+    /// An entry demands a token. The connection is denied, because it does not show one.
+    TokenDemanded {
+        /// The intention of a less exact entry that would allow it. `None` if the default would.
+        rule: Option<Arc<Intention>>,
     },
     /// No intention covers the pair.
     Default(DefaultSource),

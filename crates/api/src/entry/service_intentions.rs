@@ -120,7 +120,6 @@ impl EntryShape for ServiceIntentionsEntry {
     }
 
     fn resolve(body: IntentionsBody, head: Head, faults: &mut Vec<Fault>) -> Option<ServiceIntentions> {
-        field::not_available("JWT", body.jwt.is_some(), "JWT requirements of intentions", faults);
         if body.sources.is_empty() {
             faults.push(Fault::rule("Sources", "At least one source is required"));
         }
@@ -142,7 +141,8 @@ impl EntryShape for ServiceIntentionsEntry {
                 .then_with(|| a.source.peer.cmp(&b.source.peer))
                 .then_with(|| a.source.cmp(&b.source))
         });
-        Some(ServiceIntentions { destination, sources, jwt: None, meta: head.meta, stamp: Stamp::default() })
+        let jwt = body.jwt.as_ref().map(Jwt::to_model);
+        Some(ServiceIntentions { destination, sources, jwt, meta: head.meta, stamp: Stamp::default() })
     }
 }
 

@@ -58,6 +58,31 @@ fn an_answer_can_be_sent_back() {
 }
 
 #[test]
+fn demanded_tokens_are_read_shown_and_hashed() {
+    let with = |jwt: &str| {
+        let permission = format!(r#"{{"Action":"allow","HTTP":{{"PathPrefix":"/"}},"JWT":{jwt}}}"#);
+        decoded(&format!(
+            r#"{{"Kind":"service-intentions","Name":"db","JWT":{jwt},"Sources":[{{"Name":"web","Permissions":[{permission}]}}]}}"#
+        ))
+    };
+    let entry =
+        with(r#"{"Providers":[{"Name":"okta","VerifyClaims":[{"Path":["groups"],"Value":"admin"}]}]}"#);
+    let node = hcl::parse(
+        r#"Kind = "service-intentions" Name = "db"
+        JWT { Providers = [{ Name = "okta", VerifyClaims = [{ Path = ["groups"], Value = "admin" }] }] }
+        Sources { Name = "web" Permissions { Action = "allow" HTTP { PathPrefix = "/" }
+            JWT { Providers { Name = "okta" VerifyClaims { Path = ["groups"] Value = "admin" } } } } }"#,
+    )
+    .unwrap();
+    assert_eq!(entry_from_node(&node, "x.hcl").unwrap(), Entry::ServiceIntentions(entry.clone()));
+    let shape = |entry: &ServiceIntentions| ConfigEntry::from_model(&Entry::ServiceIntentions(entry.clone()));
+    let text = json(&shape(&entry), Layout::Pretty).unwrap();
+    assert_eq!(decoded(std::str::from_utf8(&text).unwrap()), entry);
+    let other = with(r#"{"Providers":[{"Name":"okta"}]}"#);
+    assert_ne!(shape(&entry).hash, shape(&other).hash);
+}
+
+#[test]
 fn the_hash_is_of_the_content_only() {
     let mut entry = decoded(&with_sources(r#"[{"Name":"web","Action":"allow"}]"#));
     let hash =

@@ -51,7 +51,11 @@ impl IntentionBody {
         }
         let group = !self.source_sameness_group.is_empty();
         field::not_available("SourceSamenessGroup", group, "sameness groups", &mut faults);
-        field::not_available("JWT", self.jwt.is_some(), "JWT requirements of intentions", &mut faults);
+        if self.jwt.is_some() {
+            let text =
+                "JWT must not be set when using the legacy APIs; write the service-intentions entry instead";
+            faults.push(Fault::rule("JWT", text));
+        }
         check_description("Description", &self.description, &mut faults);
         field::meta("Meta", &self.meta, &mut faults);
         let action = Action::parse(&self.action);

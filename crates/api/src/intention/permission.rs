@@ -8,7 +8,6 @@ use concord_model::intention::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::definition::field;
 use crate::fault::Fault;
 use crate::shape::{is_default, null_default};
 
@@ -168,12 +167,6 @@ impl Permission {
     }
 
     fn resolve(&self, at: &str, faults: &mut Vec<Fault>) -> Option<model::Permission> {
-        field::not_available(
-            &format!("{at}.JWT"),
-            self.jwt.is_some(),
-            "JWT requirements of intentions",
-            faults,
-        );
         let action = Action::parse(&self.action);
         if action.is_none() {
             let text = format!("{at}.Action must be set to 'allow' or 'deny'");
@@ -184,7 +177,11 @@ impl Permission {
             return None;
         };
         let http = http.resolve(&format!("{at}.HTTP"), faults)?;
-        Some(model::Permission { action: action?, http: Some(http), jwt: None })
+        Some(model::Permission {
+            action: action?,
+            http: Some(http),
+            jwt: self.jwt.as_ref().map(Jwt::to_model),
+        })
     }
 }
 
@@ -321,6 +318,12 @@ impl Jwt {
         let JwtRequirement { providers } = jwt;
         Self { providers: providers.iter().map(JwtProvider::from_model).collect() }
     }
+
+    /// The requirement. What it must say is checked with the entry.
+    pub(crate) fn to_model(&self) -> JwtRequirement {
+        let Self { providers } = self;
+        JwtRequirement { providers: providers.iter().map(JwtProvider::to_model).collect() }
+    }
 }
 
 impl JwtProvider {
@@ -329,5 +332,14 @@ impl JwtProvider {
         let claim =
             |(path, value): &(Vec<String>, String)| JwtClaim { path: path.clone(), value: value.clone() };
         Self { name: name.clone(), verify_claims: verify_claims.iter().map(claim).collect() }
+    }
+
+    fn to_model(&self) -> JwtProviderRequirement {
+        let Self { name, verify_claims } = self;
+        let claim = |JwtClaim { path, value }: &JwtClaim| (path.clone(), value.clone());
+        JwtProviderRequirement {
+            name: name.clone(),
+            verify_claims: verify_claims.iter().map(claim).collect(),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Intentions in the public shape, both ways.
 
-use concord_model::intention::{Action, HeaderValueMatch, PathMatch, precedence};
+use concord_model::intention::{
+    Action, HeaderValueMatch, JwtProviderRequirement, JwtRequirement, PathMatch, precedence,
+};
 
 use super::*;
 use crate::encode::{Layout, json};
@@ -84,9 +86,19 @@ fn upserts_that_decide_nothing_are_refused() {
         "Invalid DestinationNS(team): Namespaces is a Consul Enterprise feature",
     );
     refused(
-        r#"{"Action":"allow","JWT":{"Providers":[{"Name":"okta"}]}}"#,
-        501,
-        "not available yet: JWT requirements of intentions",
+        r#"{"Permissions":[{"Action":"allow","JWT":{"Providers":[{"Name":"okta"}]}}]}"#,
+        400,
+        "Permissions[0].HTTP is required",
+    );
+    refused(
+        r#"{"Permissions":[{"Action":"allow","HTTP":{},"JWT":{"Providers":[{"Name":"okta"}]}}]}"#,
+        400,
+        "Permissions[0].HTTP should not be empty",
+    );
+    refused(
+        r#"{"Action":"allow","JWT":{"Providers":[{"Nmae":"okta"}]}}"#,
+        400,
+        "Request decode failed: request body:1:40: JWT.Providers[0].Nmae: unknown key \"Nmae\", did you mean \"Name\"?",
     );
     let wild =
         IntentionBody::decode(br#"{"Permissions":[{"Action":"allow","HTTP":{"PathExact":"/"}}]}"#).unwrap();
@@ -95,6 +107,28 @@ fn upserts_that_decide_nothing_are_refused() {
         found.to_string(),
         "Permissions cannot be specified on intentions with wildcarded destinations"
     );
+}
+
+#[test]
+fn tokens_are_read_and_shown() {
+    let jwt =
+        r#"{"Providers":[{"Name":"okta","VerifyClaims":[{"Path":["a","b"],"Value":"c"}]},{"Name":"own"}]}"#;
+    let read = upsert(&format!(
+        r#"{{"Permissions":[{{"Action":"allow","HTTP":{{"PathPrefix":"/"}},"JWT":{jwt}}}],"JWT":{jwt}}}"#
+    ))
+    .unwrap();
+    let claims = vec![(vec!["a".to_owned(), "b".to_owned()], "c".to_owned())];
+    let provider =
+        |name: &str, verify_claims| JwtProviderRequirement { name: name.to_owned(), verify_claims };
+    let expected = JwtRequirement { providers: vec![provider("okta", claims), provider("own", Vec::new())] };
+    assert_eq!(read.jwt.as_ref(), Some(&expected));
+    let Decision::Requests(permissions) = &read.intention.decision else { panic!("not by request") };
+    assert_eq!(permissions[0].jwt.as_ref(), Some(&expected));
+    let (_, shown) = split(&read.intention.decision);
+    let shown = shown[0].jwt.as_ref().unwrap();
+    assert_eq!(String::from_utf8(json(shown, Layout::Compact).unwrap()).unwrap().trim(), jwt);
+    let snake = r#"{"action":"allow","jwt":{"providers":[{"name":"okta","verify_claims":[{"path":["a","b"],"value":"c"}]},{"name":"own"}]}}"#;
+    assert_eq!(upsert(snake).unwrap().jwt, Some(expected));
 }
 
 #[test]
@@ -184,6 +218,11 @@ fn what_the_older_api_cannot_say_is_refused() {
         "SourceName: exact value cannot follow wildcard namespace",
     );
     refused(r#","Action":"allow","SourceType":"k8s""#, 400, "SourceType must be set to 'consul'");
+    refused(
+        r#","Action":"allow","JWT":{"Providers":[{"Name":"okta"}]}"#,
+        400,
+        "JWT must not be set when using the legacy APIs; write the service-intentions entry instead",
+    );
     let found =
         |body: &str| IntentionBody::decode(body.as_bytes()).unwrap().resolve_new().unwrap_err().to_string();
     assert!(

@@ -190,8 +190,6 @@ const KNOWN: &[Known] = &[
     known("GET /v1/catalog/connect/:name", "header X-Consul-KnownLeader: true, theirs false", "*", SIGHT),
     known("GET /v1/acl/tokens", "status 501, theirs *", "*authmethod=x*", NOT_BUILT),
     known("GET /v1/acl/tokens", "status 501, theirs *", "*role=x*", NOT_BUILT),
-    known("PUT /v1/config", "status 501, theirs *", "*", NOT_BUILT)
-        .saying(&["*JWT requirements of intentions*"]),
     known("*", "json *TaggedAddresses: not ours", "*", NOT_BUILT),
     known("GET *", "json *.ExposedPort: another value", "*", NOT_BUILT).saying(&["0"]),
     known("*", "status 400, theirs 200", "*", NAMES).saying(NAMED_WRONG),

@@ -42,6 +42,13 @@ fn quoted_text_is_literal() {
 }
 
 #[test]
+fn octal_digits_are_a_character() {
+    check(r"^\101\60$", &["A0"], &["1010"]);
+    check(r"^[\101-\103]\0$", &["B\0"], &["1"]);
+    check(r"^\1011$", &["A1"], &["A"]);
+}
+
+#[test]
 fn matching_is_by_part_unless_anchored() {
     check("v1", &["xv1y"], &["v2"]);
     check("(?i)^WEB$", &["web"], &["webs"]);

@@ -9,7 +9,7 @@ use concord_model::intention::{
 };
 use concord_model::{Pattern, ServiceRef};
 
-use super::fault::{EntryFault, Fault, Faults};
+use super::fault::{EntryFault, Fault, Faults, RoutingFault};
 use super::graph::{GraphFault, Proposed};
 use super::limits::{
     CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX,
@@ -38,6 +38,7 @@ pub(super) fn check(entry: &ServiceIntentions, faults: &mut Faults) {
     for (i, one) in sources.iter().enumerate().take(SOURCES_MAX) {
         let at = format!("Sources[{i}]");
         check_source(&at, one, wildcard, faults);
+        check_patterns(&at, one, faults);
         if !seen.insert(&one.source) {
             faults.push(&at, Fault::Repeated { source_text: one.source.to_string() });
         }
@@ -55,6 +56,13 @@ pub fn validate_source(
     check_destination(destination, &mut faults);
     faults.at_most("Sources", others + 1, SOURCES_MAX);
     check_source(&format!("Sources[{others}]"), one, is_wild(destination), &mut faults);
+    faults.none_or()
+}
+
+/// Whether the regular expressions of a source can be compiled. Servers that apply a source do not ask this again.
+pub fn validate_patterns(others: usize, one: &SourceIntention) -> Result<(), Vec<EntryFault>> {
+    let mut faults = Faults::default();
+    check_patterns(&format!("Sources[{others}]"), one, &mut faults);
     faults.none_or()
 }
 
@@ -160,6 +168,32 @@ fn check_http(at: &str, http: &HttpPermission, has_jwt: bool, faults: &mut Fault
             faults.push(format!("{at}.Methods"), Fault::UnknownMethod { method });
         } else if methods[..k].contains(method) {
             faults.push(format!("{at}.Methods"), Fault::RepeatedMethod { method: method.clone() });
+        }
+    }
+}
+
+/// Proxies take no listener with an expression that is broken, and go on with what they had before. One that is only too
+/// large for us is taken: requests are unclear about it.
+fn check_patterns(at: &str, one: &SourceIntention, faults: &mut Faults) {
+    let Decision::Requests(permissions) = &one.decision else { return };
+    let mut compile = |at: String, pattern: &str| {
+        // A longer one has that fault already.
+        let reason =
+            (pattern.len() <= PATTERN_BYTES_MAX).then(|| concord_filter::Pattern::broken(pattern)).flatten();
+        if let Some(reason) = reason {
+            faults.push(at, RoutingFault::NoPattern(reason));
+        }
+    };
+    for (j, permission) in permissions.iter().enumerate().take(PERMISSIONS_MAX) {
+        let Some(http) = &permission.http else { continue };
+        let at = format!("{at}.Permissions[{j}].HTTP");
+        if let Some(PathMatch::Regex(pattern)) = &http.path {
+            compile(format!("{at}.PathRegex"), pattern);
+        }
+        for (k, header) in http.headers.iter().enumerate().take(HEADERS_MAX) {
+            if let HeaderValueMatch::Regex(pattern) = &header.value {
+                compile(format!("{at}.Header[{k}].Regex"), pattern);
+            }
         }
     }
 }

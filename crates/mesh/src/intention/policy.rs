@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use concord_model::intention::{Decision, Destination, JwtRequirement, ServiceIntentions, Source};
 use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
 
-use super::{DefaultPolicy, Intention, Verdict};
+use super::{Because, DefaultPolicy, Intention, Verdict};
 use crate::request::Permissions;
 
 /// The intentions for one destination, ready for decisions.
@@ -37,14 +37,14 @@ impl Policy {
 
     /// Builds a policy from compiled entries, all of which cover the destination.
     pub(super) fn from_parts(mut parts: Vec<Arc<Compiled>>) -> Self {
-        parts.retain(|part| !part.rules.is_empty());
+        parts.retain(|part| !part.rules.is_empty() || part.jwt.is_some());
         parts.sort_by_key(|part| std::cmp::Reverse(part.ceiling));
         Self { parts }
     }
 
     /// Whether `source` may connect, and which rule decides.
     pub fn decide(&self, source: &ServiceRef, default: DefaultPolicy) -> Verdict {
-        self.best(source).map_or_else(|| default.verdict(), Intention::verdict)
+        decide(self.parts.iter().map(Arc::as_ref), source, default)
     }
 
     /// The intentions that cover `source`, in order of precedence. The first one decides; the others are shadowed by
@@ -72,10 +72,6 @@ impl Policy {
         self.parts.is_empty()
     }
 
-    fn best(&self, source: &ServiceRef) -> Option<&Arc<Intention>> {
-        self.deciding(source).map(|found| found.rule())
-    }
-
     /// The intention that decides about `source`.
     pub(crate) fn deciding(&self, source: &ServiceRef) -> Option<Found<'_>> {
         first_of(self.parts.iter().map(Arc::as_ref), source)
@@ -84,9 +80,14 @@ impl Policy {
     /// The tokens that are demanded of a request about which this intention decides, or the default: those of its
     /// entry, and those of more exact entries.
     pub(crate) fn demands(&self, found: Option<Found<'_>>) -> impl Iterator<Item = &JwtRequirement> {
-        let least = found.map_or(0, |found| found.part.ceiling);
-        let parts = self.parts.iter().filter(move |part| part.ceiling >= least);
-        parts.filter_map(|part| part.jwt.as_deref())
+        demands(self.parts.iter().map(Arc::as_ref), found.map_or(0, |found| found.part.ceiling))
+    }
+
+    /// Whether a token is demanded of connections about which an intention of this destination decides, or the default.
+    /// `but` is a destination whose entry does not count.
+    pub(crate) fn demands_token(&self, decides: Option<&Destination>, but: Option<&Destination>) -> bool {
+        let parts = self.parts.iter().map(Arc::as_ref).filter(|part| Some(&part.destination) != but);
+        demands(parts, decides.map_or(0, ceiling)).next().is_some()
     }
 }
 
@@ -105,6 +106,40 @@ impl<'a> Found<'a> {
     /// Its permissions; `None` if it has an action.
     pub(crate) fn permissions(self) -> Option<&'a Permissions> {
         self.part.permissions(self.index)
+    }
+}
+
+/// The tokens demanded by entries that are at least that exact.
+fn demands<'a>(
+    parts: impl Iterator<Item = &'a Compiled>,
+    least: u8,
+) -> impl Iterator<Item = &'a JwtRequirement> {
+    parts.filter(move |part| part.ceiling >= least).filter_map(|part| part.jwt.as_deref())
+}
+
+/// The decision about a connection, from entries that all cover the destination. Where a token is demanded, none is
+/// allowed.
+pub(super) fn decide<'a>(
+    parts: impl Iterator<Item = &'a Compiled> + Clone,
+    source: &ServiceRef,
+    default: DefaultPolicy,
+) -> Verdict {
+    let found = first_of(parts.clone(), source);
+    let verdict = found.map_or_else(|| default.verdict(), |found| found.rule().verdict());
+    let least = found.map_or(0, |found| found.part.ceiling);
+    if verdict.allowed && demands(parts, least).next().is_some() {
+        let rule = found.map(|found| Arc::clone(found.rule()));
+        return Verdict { allowed: false, because: Because::TokenDemanded { rule } };
+    }
+    verdict
+}
+
+/// The highest precedence that intentions of a destination can have.
+fn ceiling(destination: &Destination) -> u8 {
+    match (&destination.namespace, &destination.name) {
+        (Pattern::Exact(_), Pattern::Exact(_)) => 9,
+        (Pattern::Exact(_), Pattern::Any) => 6,
+        (Pattern::Any, _) => 3,
     }
 }
 
@@ -134,7 +169,9 @@ pub(super) struct Compiled {
     rules: Vec<Arc<Intention>>,
     /// The permissions of those that have some, compiled by the first request.
     permissions: HashMap<u32, OnceLock<Permissions>>,
-    /// Precedence of the first rule, which is the highest.
+    /// Whose intentions these are.
+    destination: Destination,
+    /// The highest precedence that they can have.
     ceiling: u8,
     /// The token demanded of every request, also from sources added later.
     jwt: Option<Arc<JwtRequirement>>,
@@ -162,7 +199,8 @@ impl Compiled {
         let mut rules: Vec<_> = Intention::of_entry(entry).map(Arc::new).collect();
         rules.sort_by(|a, b| a.order(b));
         let mut own = Self {
-            ceiling: rules.first().map_or(0, |rule| rule.precedence),
+            ceiling: ceiling(&entry.destination),
+            destination: entry.destination.clone(),
             jwt: entry.jwt.clone().map(Arc::new),
             rules: Vec::new(),
             permissions: HashMap::new(),

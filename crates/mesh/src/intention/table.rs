@@ -6,7 +6,7 @@ use std::sync::Arc;
 use concord_model::ServiceRef;
 use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source};
 
-use super::policy::{Compiled, Policy, destinations, first_of};
+use super::policy::{Compiled, Policy, decide, destinations};
 use super::{DefaultPolicy, Intention, Verdict};
 
 /// All intentions of a cluster.
@@ -53,8 +53,7 @@ impl Table {
             return default.verdict();
         }
         let keys = destinations(destination);
-        let parts = keys.iter().filter_map(|key| self.entries.get(key)).map(Arc::as_ref);
-        first_of(parts, source).map_or_else(|| default.verdict(), |found| found.rule().verdict())
+        decide(keys.iter().filter_map(|key| self.entries.get(key)).map(Arc::as_ref), source, default)
     }
 
     /// The intention with exactly these patterns.

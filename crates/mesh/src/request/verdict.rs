@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fit::Fit;
 use super::refusal::Refusal;
-use crate::intention::{Because, DefaultSource, Intention, Verdict};
+use crate::intention::{Because, DefaultSource, Intention, TOKEN_DEMANDED, Verdict};
 
 /// A condition of a permission.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -126,7 +126,7 @@ impl RequestVerdict {
                 let Tried { permission, action, .. } = tried;
                 format!("Matched L7 intention: {rule}, Permissions[{permission}] ({action})")
             }
-            RequestBecause::TokenDemanded { .. } => "The destination's entry demands a token".to_owned(),
+            RequestBecause::TokenDemanded { .. } => TOKEN_DEMANDED.to_owned(),
             RequestBecause::Default { source, rule: None } => source.reason().to_owned(),
             RequestBecause::Default { source, rule: Some(rule) } => {
                 format!("{}; no permission applies of L7 intention: {rule}", source.reason())
@@ -147,6 +147,7 @@ impl From<Verdict> for RequestVerdict {
         let because = match verdict.because {
             Because::Connection { rule } => RequestBecause::Connection { rule },
             Because::Requests { rule } => RequestBecause::NoRequests { rule },
+            Because::TokenDemanded { rule } => RequestBecause::TokenDemanded { rule },
             Because::Default(source) => RequestBecause::Default { source, rule: None },
         };
         Self { allowed: verdict.allowed, because }

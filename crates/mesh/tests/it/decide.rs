@@ -205,6 +205,32 @@ fn a_demanded_token_is_not_waived_for_a_connection() {
 }
 
 #[test]
+fn n_244_a_demanded_token_is_waived_for_nobody() {
+    let mut entries = mesh("web => api allow\n* => * allow");
+    let decide = |entries: &[ServiceIntentions], source, default| {
+        let (from, to) = (service(source), service("api"));
+        let verdict = Policy::compile(&to, entries).decide(&from, default);
+        assert_eq!(Table::compile(entries).decide(&from, &to, default), verdict);
+        verdict
+    };
+    assert!(decide(&entries, "db", DENY).allowed);
+    entries[0].jwt = Some(requirement());
+    // An entry about all destinations is less exact than the one that demands the token,
+    let verdict = decide(&entries, "db", ALLOW);
+    assert_eq!(verdict.reason(), "The destination's entry demands a token");
+    assert!(matches!(verdict.because, Because::TokenDemanded { rule: Some(_) }));
+    // and so is the default.
+    let own = &entries[..1];
+    assert!(matches!(decide(own, "db", ALLOW).because, Because::TokenDemanded { rule: None }));
+    assert!(matches!(decide(own, "db", DENY).because, Because::Default(_)), "it is denied without a token");
+    // A less exact entry demands nothing where a more exact one decides.
+    entries[0].jwt = None;
+    entries[1].jwt = Some(requirement());
+    assert!(decide(&entries, "web", DENY).allowed);
+    assert!(!decide(&entries, "db", ALLOW).allowed);
+}
+
+#[test]
 fn components_are_part_of_the_key() {
     let denied = "denied: Default behavior configured by ACLs";
     check("web => api allow", "team/web", "api", DENY, denied);

@@ -49,6 +49,7 @@ fn changed(
     if let Some(action) = what {
         own.sources.push(intention(from.clone(), Decision::Connection(action)));
     }
+    entries.retain(|entry| !entry.sources.is_empty());
     entries
 }
 
@@ -137,6 +138,10 @@ fn the_smallest_change_flips_and_no_smaller_one_does() {
                     peer: None,
                     name: name.clone(),
                 };
+                // No intention about others is proposed, even if a token is demanded no more when its entry ends with it.
+                if !source.covers(&from) || !destination.covers(&to) {
+                    continue;
+                }
                 for what in [Some(Action::Allow), Some(Action::Deny), None] {
                     let after = changed(&entries, &source, &destination, what);
                     if oracle::decide(&after, &from, &to, policy).allowed != before {

@@ -18,7 +18,6 @@ struct Row<'a> {
     precedence: u8,
     key: [&'a str; 7],
     decision: &'a Decision,
-    token_demanded: bool,
 }
 
 fn is_star(text: &str) -> bool {
@@ -29,15 +28,35 @@ fn fits(pattern: &str, text: &str) -> bool {
     is_star(pattern) || pattern == text
 }
 
+fn covers(entry: &ServiceIntentions, to: &ServiceRef) -> bool {
+    let d = &entry.destination;
+    to.peer.is_none()
+        && d.partition.as_str() == to.partition.as_str()
+        && fits(d.namespace.as_str(), to.namespace.as_str())
+        && fits(d.name.as_str(), to.name.as_str())
+}
+
+fn top(entry: &ServiceIntentions) -> u8 {
+    let d = &entry.destination;
+    match (is_star(d.namespace.as_str()), is_star(d.name.as_str())) {
+        (true, _) => 3,
+        (false, true) => 6,
+        (false, false) => 9,
+    }
+}
+
+/// Whether an entry that is at least that exact demands a token. An entry without sources is none.
+fn token_demanded(entries: &[ServiceIntentions], to: &ServiceRef, least: u8) -> bool {
+    entries.iter().any(|entry| {
+        entry.jwt.is_some() && !entry.sources.is_empty() && covers(entry, to) && top(entry) >= least
+    })
+}
+
 fn rows<'a>(entries: &'a [ServiceIntentions], from: &ServiceRef, to: &ServiceRef) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
     for (e, entry) in entries.iter().enumerate() {
         let d = &entry.destination;
-        let destination_fits = to.peer.is_none()
-            && d.partition.as_str() == to.partition.as_str()
-            && fits(d.namespace.as_str(), to.namespace.as_str())
-            && fits(d.name.as_str(), to.name.as_str());
-        if !destination_fits {
+        if !covers(entry, to) {
             continue;
         }
         for (i, one) in entry.sources.iter().enumerate() {
@@ -50,19 +69,12 @@ fn rows<'a>(entries: &'a [ServiceIntentions], from: &ServiceRef, to: &ServiceRef
             if !source_fits {
                 continue;
             }
-            let top = if is_star(d.namespace.as_str()) {
-                3
-            } else if is_star(d.name.as_str()) {
-                6
-            } else {
-                9
-            };
             let wild =
                 [s.namespace.as_str(), s.name.as_str()].into_iter().filter(|part| is_star(part)).count();
             rows.push(Row {
                 entry: e,
                 index: i,
-                precedence: top - wild as u8,
+                precedence: top(entry) - wild as u8,
                 key: [
                     peer,
                     s.partition.as_str(),
@@ -73,7 +85,6 @@ fn rows<'a>(entries: &'a [ServiceIntentions], from: &ServiceRef, to: &ServiceRef
                     d.name.as_str(),
                 ],
                 decision: &one.decision,
-                token_demanded: entry.jwt.is_some(),
             });
         }
     }
@@ -89,12 +100,10 @@ pub(crate) fn decide(
     default: Action,
 ) -> Answer {
     match rows(entries, from, to).first() {
-        None => Answer { allowed: default == Action::Allow, by: None },
+        None => Answer { allowed: default == Action::Allow && !token_demanded(entries, to, 0), by: None },
         Some(row) => {
-            let allowed = match row.decision {
-                Decision::Connection(Action::Allow) => !row.token_demanded,
-                Decision::Connection(Action::Deny) | Decision::Requests(_) => false,
-            };
+            let allows = *row.decision == Decision::Connection(Action::Allow);
+            let allowed = allows && !token_demanded(entries, to, top(&entries[row.entry]));
             Answer { allowed, by: Some((row.entry, row.index)) }
         }
     }

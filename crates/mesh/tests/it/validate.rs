@@ -2,6 +2,7 @@
 
 use concord_mesh::entry::{
     EntryFault, HEADERS_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX,
+    validate_patterns,
 };
 use concord_model::entry::Entry;
 use concord_model::intention::{
@@ -263,4 +264,43 @@ fn all_faults_are_told_at_once() {
     entry.sources[0].description = "x".repeat(DESCRIPTION_BYTES_MAX + 1);
     entry.sources[1].decision = Decision::Requests(vec![]);
     assert_eq!(validate(&entry).expect_err("must be refused").len(), 2);
+}
+
+#[test]
+fn n_245_a_broken_expression_is_refused_by_its_field() {
+    let of = |pattern: &str| {
+        let text = pattern.to_owned();
+        let by_path = of_permission(http(path(PathMatch::Regex(text.clone()))));
+        (by_path, of_permission(http(header("x", HeaderValueMatch::Regex(text), false))))
+    };
+    for broken in ["(", "*", "a)|(b", "[z-a]", r"\1", "(?=a)"] {
+        let (by_path, by_header) = of(broken);
+        let text = "is not a regular expression that proxies can use: ";
+        refused(&by_path, &format!("Sources[0].Permissions[0].HTTP.PathRegex {text}"));
+        refused(&by_header, &format!("Sources[0].Permissions[0].HTTP.Header[0].Regex {text}"));
+        let one = &by_path.sources[0];
+        assert!(
+            validate_patterns(3, one).unwrap_err()[0].to_string().starts_with("Sources[3].Permissions[0]")
+        );
+    }
+    // What Envoy's engine takes.
+    for sound in [
+        r"/v[0-9]+/.*",
+        r"\Q/a.b\E",
+        r"[[:alpha:]]+",
+        r"(?i)admin",
+        r"\pL+",
+        r"\x{41}",
+        r"\101",
+        "[^/]{1,255}",
+        r"(?P<a>x)",
+        r"a|b",
+        r"\d+\.\d*?",
+        "(?U)a+",
+        r"\Aa\z",
+    ] {
+        let (by_path, by_header) = of(sound);
+        accepted(&by_path);
+        accepted(&by_header);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use concord_model::intention::Action;
+use concord_model::intention::{Action, JwtProviderRequirement, JwtRequirement, ServiceIntentions};
 use concord_rpc::SnapshotSource;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -118,4 +118,25 @@ async fn n_88_no_connection_slips_through_a_flip() {
         eventually(|| api.proxy.inbound_connections() == 0).await;
     }
     assert_eq!(local.bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n_247_where_a_token_is_demanded_no_connection_passes() {
+    let mesh = Mesh::new();
+    let local = Local::echo(&mesh).await;
+    let all = entry("*", &[("*", Action::Allow)]);
+    let own = entry("api", &[("web", Action::Allow)]);
+    let open = vec![own.clone(), all.clone()];
+    let api = Sidecar::before(&mesh, "api", local.address, |parts| parts.entries = open).await;
+    let mut web = Peer::dial(api.public(), Peer::client(&mesh, "web", "api")).await.unwrap();
+    exchange(&mut web, "one").await.unwrap();
+    let provider = JwtProviderRequirement { name: "okta".to_owned(), verify_claims: Vec::new() };
+    let demanding = ServiceIntentions { jwt: Some(JwtRequirement { providers: vec![provider] }), ..own };
+    api.change(|parts| parts.entries = vec![demanding, all]).await;
+    // Neither whom the entry names, nor whom only a less exact one allows.
+    for caller in ["web", "db"] {
+        assert!(is_refused(api.public(), Peer::client(&mesh, caller, "api")).await, "{caller}");
+    }
+    eventually(|| api.proxy.inbound_connections() == 0).await;
+    assert_eq!(local.connections(), 1, "the service sees nothing of it");
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use concord_mesh::explain::request::AskedRequest;
-use concord_model::intention::{Action, Destination, ServiceIntentions, Source, SourceIntention};
+use concord_model::intention::{
+    Action, Destination, JwtRequirement, ServiceIntentions, Source, SourceIntention,
+};
 use concord_model::{ServiceRef, Uuid};
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +153,9 @@ pub struct UpsertIntention {
     /// with one source.
     #[serde(default)]
     pub meta: BTreeMap<String, String>,
+    /// The token that the entry demands, or nothing; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtRequirement>,
 }
 
 /// Removes one source from a destination's entry. It need not exist.

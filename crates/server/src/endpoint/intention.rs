@@ -6,7 +6,7 @@ mod way;
 use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_mesh::entry::{check_source, validate_source};
+use concord_mesh::entry::{check_source, validate_patterns, validate_source};
 use concord_mesh::explain::request::{ASKED_BYTES_MAX, RequestExplanation, Universe};
 use concord_mesh::explain::{self, Explanation};
 use concord_mesh::intention::{Policy, Table};
@@ -84,7 +84,14 @@ pub(crate) fn check_intention(
     let (told, source): (Vec<_>, _) = match &request.source {
         Some(source) => {
             let covering = covering(source);
-            (heads.filter_map(|head| reading.reader.part(head, &covering)).collect(), source)
+            // So can an entry that demands a token, whoever its sources are.
+            let demand = |head: &IntentionHead| head.jwt.is_some().then(|| head.with(Vec::new()));
+            (
+                heads
+                    .filter_map(|head| reading.reader.part(head, &covering).or_else(|| demand(head)))
+                    .collect(),
+                source,
+            )
         }
         // Without a source, the wildcard source is meant: only intentions that cover every source count.
         None => (heads.map(|head| reading.reader.about_any(head)).collect(), &request.destination),
@@ -153,7 +160,7 @@ pub(crate) async fn upsert_intention(
     writing: Writing<'_>,
     request: UpsertIntention,
 ) -> Result<Answer<()>, RpcError> {
-    let UpsertIntention { destination, intention, meta } = request;
+    let UpsertIntention { destination, intention, meta, jwt } = request;
     let _turn = turn_of(writing, &EntryName::intentions(&destination)).await?;
     if intention.source.peer.is_some() {
         let text = "SourcePeer: intentions for peered sources are written as config entries of kind service-intentions";
@@ -162,8 +169,13 @@ pub(crate) async fn upsert_intention(
     let mut reader = writing.log.view().read();
     let head = reader.intention_head(&destination);
     let (stamp, all) = of_head(head.as_deref());
-    if !meta.is_empty() && head.is_none_or(|head| head.meta != meta) {
+    if !meta.is_empty() && head.as_ref().is_none_or(|head| head.meta != meta) {
         let text = "Meta must not be specified, or should be unchanged during an update.";
+        return Err(RpcError::Invalid(text.to_owned()));
+    }
+    if jwt.is_some() && head.is_none_or(|head| head.jwt != jwt) {
+        let text = "JWT must not be specified, or should be unchanged during an update; it belongs to the whole \
+                    service-intentions entry, so write that";
         return Err(RpcError::Invalid(text.to_owned()));
     }
     let existing = reader.intention(&destination, &intention.source);
@@ -209,7 +221,8 @@ fn write_intentions_of(destination: &Destination) -> Right<'static> {
 fn valid_source(destination: &Destination, others: usize, own: &SourceIntention) -> Result<(), RpcError> {
     in_scope(destination)?;
     source_in_scope(own)?;
-    validate_source(destination, others, own).map_err(|faults| invalid(&faults))
+    validate_source(destination, others, own).map_err(|faults| invalid(&faults))?;
+    validate_patterns(others, own).map_err(|faults| invalid(&faults))
 }
 
 /// When a destination's entry changed and how many sources it has; zero if there is none.

@@ -130,7 +130,7 @@ async fn n_174_permissions_need_a_destination_with_requests() {
     rejected(host.ask(written(by_request("db"))).await, BYTES);
     let Entry::ServiceIntentions(own) = by_request("db") else { panic!("not intentions") };
     let (destination, intention) = (own.destination.clone(), own.sources[0].clone());
-    let one = UpsertIntention { destination, intention, meta: std::collections::BTreeMap::new() };
+    let one = UpsertIntention { destination, intention, meta: std::collections::BTreeMap::new(), jwt: None };
     rejected(host.ask(one.clone()).await, BYTES);
     // The next step of the operator.
     let http = defaults("service-defaults", "db", r#""protocol": "http""#);

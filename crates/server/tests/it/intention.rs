@@ -7,7 +7,8 @@ use concord_mesh::explain::request::{ASKED_BYTES_MAX, AskedRequest};
 use concord_mesh::explain::route::{Judged, Way};
 use concord_model::entry::{Entry, EntryKind};
 use concord_model::intention::{
-    Action, Decision, Destination, Permission, ServiceIntentions, Source, SourceIntention,
+    Action, Decision, Destination, HttpPermission, JwtProviderRequirement, JwtRequirement, PathMatch,
+    Permission, ServiceIntentions, Source, SourceIntention,
 };
 use concord_model::{Namespace, Partition, Pattern, ServiceName, ServiceRef, Stamp};
 use concord_rpc::request::{
@@ -42,7 +43,12 @@ pub(crate) fn from(name: &str) -> Source {
 }
 
 pub(crate) fn upsert(source: &str, destination: &str, action: Action) -> UpsertIntention {
-    UpsertIntention { destination: to(destination), intention: single(source, action), meta: BTreeMap::new() }
+    UpsertIntention {
+        destination: to(destination),
+        intention: single(source, action),
+        meta: BTreeMap::new(),
+        jwt: None,
+    }
 }
 
 fn single(source: &str, action: Action) -> SourceIntention {
@@ -477,5 +483,68 @@ async fn n_251_where_a_request_goes_is_shown_to_who_may_read_the_service() {
     let explained = host.ask_as(&token, asks_for("/a")).await.unwrap();
     assert!(matches!(&explained.way, Some(Way::Untold(why)) if why.contains("service:read on \"api\"")));
     assert!(!format!("{explained:?}").contains("secret"));
+    host.stop().await;
+}
+
+/// An intention of `api` whose requests need a token of this issuer.
+fn with_token(source: &str, provider: &str) -> UpsertIntention {
+    let http = HttpPermission { path: Some(PathMatch::Prefix("/".to_owned())), ..HttpPermission::default() };
+    let permission = Permission { action: Action::Allow, http: Some(http), jwt: Some(demand(provider)) };
+    let intention =
+        SourceIntention { decision: Decision::Requests(vec![permission]), ..single(source, Action::Allow) };
+    UpsertIntention { intention, ..upsert(source, "api", Action::Allow) }
+}
+
+fn demand(provider: &str) -> JwtRequirement {
+    let provider = JwtProviderRequirement { name: provider.to_owned(), verify_claims: Vec::new() };
+    JwtRequirement { providers: vec![provider] }
+}
+
+async fn intentions_of_api(host: &Host) -> ServiceIntentions {
+    let entry = host.ask_as(ROOT, read("api")).await.unwrap().unwrap();
+    let Entry::ServiceIntentions(own) = &*entry else { panic!("not intentions") };
+    own.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_246_a_demanded_token_is_kept_and_no_connection_passes_without_it() {
+    let host = Setup::guarded().start().await;
+    write(&host, "service-defaults", "api", r#""protocol": "http""#).await;
+    let missing = host.ask_as(ROOT, with_token("web", "okta")).await;
+    assert!(
+        matches!(&missing, Err(RpcError::Rejected(text)) if text.starts_with("Referenced JWT Provider does not exist")),
+        "{missing:?}"
+    );
+    let keys = r#""json_web_key_set": {"local": {"jwks": "eyJrZXlzIjpbXX0="}}"#;
+    write(&host, "jwt-provider", "okta", keys).await;
+    host.ask_as(ROOT, with_token("web", "okta")).await.unwrap();
+    assert!(!allowed(&host, "web", "api").await, "a connection shows no request");
+    host.ask_as(ROOT, upsert("*", "*", Action::Allow)).await.unwrap();
+    assert!(allowed(&host, "db", "api").await);
+
+    // The entry demands one of everybody, also of those whom it does not name.
+    let mut own = intentions_of_api(&host).await;
+    own.jwt = Some(demand("okta"));
+    host.ask_as(ROOT, ApplyEntry { entry: Entry::ServiceIntentions(own), cas: None }).await.unwrap();
+    assert!(!allowed(&host, "db", "api").await);
+    let asked = CheckIntention { source: None, destination: target("api") };
+    assert!(!host.ask_as(ROOT, asked).await.unwrap().allowed, "nor of the wildcard");
+    assert!(allowed(&host, "db", "other").await);
+
+    // It stays when one source is written, which may repeat it and not change it.
+    for jwt in [None, Some(demand("okta"))] {
+        host.ask_as(ROOT, UpsertIntention { jwt, ..upsert("db", "api", Action::Allow) }).await.unwrap();
+        assert!(!allowed(&host, "db", "api").await);
+    }
+    for (destination, provider) in [("api", "other"), ("new", "okta")] {
+        let request =
+            UpsertIntention { jwt: Some(demand(provider)), ..upsert("db", destination, Action::Allow) };
+        match host.ask_as(ROOT, request).await {
+            Err(RpcError::Invalid(text)) => assert!(text.starts_with("JWT must not be specified"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    host.ask_as(ROOT, upsert("bad", "api", Action::Deny)).await.unwrap();
+    assert_eq!(intentions_of_api(&host).await.jwt, Some(demand("okta")));
     host.stop().await;
 }

@@ -80,9 +80,9 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn upsert(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let (source, destination) = pair(&call)?;
-    let IntentionUpsert { destination, intention, meta } =
+    let IntentionUpsert { destination, intention, meta, jwt } =
         IntentionBody::decode(&call.body)?.resolve(source, destination)?;
-    ctx.ask(&call, UpsertIntention { destination, intention, meta }).await?;
+    ctx.ask(&call, UpsertIntention { destination, intention, meta, jwt }).await?;
     Ok(Reply::json(true))
 }
 

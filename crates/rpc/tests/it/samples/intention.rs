@@ -26,7 +26,9 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     let (id, pair) = (uuid(0x13), (service("web"), service("db")));
     let check = CheckIntention { source: Some(service("web")), destination: service("db") };
     let explain = ExplainIntention { source: pair.0, destination: pair.1 };
-    let upsert = UpsertIntention { destination: destination("db"), intention: told(), meta: meta() };
+    let upsert =
+        UpsertIntention { destination: destination("db"), intention: told(), meta: meta(), jwt: None };
+    let with_token = UpsertIntention { jwt: Some(jwt()), ..upsert.clone() };
     let delete = DeleteIntention { destination: destination("*"), source: source("*") };
     let read = ReadPair { destination: destination("db"), source: source("web") };
     let update = UpdateIntention { id, intention: plain(Action::Allow) };
@@ -36,6 +38,7 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
         sample!(AnyRequest, ExplainIntention, "", explain),
         sample!(AnyRequest, ExplainRequest, "", explain_request()),
         sample!(AnyRequest, UpsertIntention, "", upsert),
+        sample!(AnyRequest, UpsertIntention, "token", with_token),
         sample!(AnyRequest, DeleteIntention, "", delete),
         sample!(AnyRequest, ReadPair, "", read),
         sample!(AnyRequest, ReadIntention, "", ReadIntention { id }),
@@ -77,7 +80,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         sample!(AnyReply, UpdateIntention, "", ()),
         sample!(AnyReply, DeleteIntentionById, "", ()),
     ];
-    let names = ["connection", "requests", "default", "peer", "token"];
+    let names = ["connection", "requests", "default", "peer", "token", "demanded"];
     let explanations = explanations();
     assert_eq!(names.len(), explanations.len());
     for (what, explanation) in names.into_iter().zip(explanations) {
@@ -218,12 +221,15 @@ fn explanations() -> Vec<Explanation> {
         Because::Connection { .. } => Because::Connection { rule: rule() },
         Because::Requests { .. } => Because::Requests { rule: rule() },
         Because::Default(_) => Because::Default(DefaultSource::AclDefault),
+        Because::TokenDemanded { .. } => Because::TokenDemanded { rule: Some(rule()) },
     );
+    let demanded = reasons.pop();
     let defaults = every!(DefaultSource:
         DefaultSource::DefaultIntentionPolicy => DefaultSource::DefaultIntentionPolicy,
         DefaultSource::AclDefault => DefaultSource::AclDefault,
     );
     reasons.extend(defaults.into_iter().map(Because::Default));
+    reasons.extend(demanded);
     let steps = every!(Step:
         Step::Set { .. } => Step::Set { from: Decision::Connection(Action::Deny), to: Action::Allow },
         Step::Add { .. } => Step::Add { action: Action::Deny },
@@ -235,6 +241,7 @@ fn explanations() -> Vec<Explanation> {
     );
     let proposals = || steps.iter().cloned().map(proposal);
     let smallest = proposals().map(Ok).chain(obstacles.into_iter().map(Err));
+    let smallest = smallest.chain([Err(NoChange::TokenDemanded)]);
     let explanation = |(because, smallest_change)| Explanation {
         source: service("web"),
         destination: service("db"),

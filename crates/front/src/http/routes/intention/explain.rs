@@ -20,6 +20,7 @@ pub(super) fn shape(explanation: &Explanation) -> IntentionExplain {
         decided_by: match &verdict.because {
             Because::Connection { .. } => DecidedBy::Intention,
             Because::Requests { .. } => DecidedBy::Permissions,
+            Because::TokenDemanded { .. } => DecidedBy::Token,
             Because::Default(_) => DecidedBy::Default,
         },
         intention: verdict.rule().map(|rule| super::shape::shape(rule)),
