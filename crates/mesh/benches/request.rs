@@ -120,7 +120,6 @@ fn many_headers(bencher: Bencher<'_, '_>, n: usize) {
     decide(bencher, n, |i| allow(None, header(&format!("x-flag-{i}"), HeaderValueMatch::Present), "GET"));
 }
 
-/// The worst there is: the index cannot exclude any.
 #[divan::bench(args = COUNTS)]
 fn parts_of_one_header(bencher: Bencher<'_, '_>, n: usize) {
     decide(bencher, n, |i| {

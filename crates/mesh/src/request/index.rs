@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use aho_corasick::AhoCorasick;
 use concord_model::intention::JwtRequirement;
 
 use super::canonical::Request;
@@ -88,6 +89,13 @@ impl Group {
         }
     }
 
+    /// Takes the permissions of another group.
+    fn take(&mut self, other: &Self) {
+        let mut all = Set::EMPTY;
+        other.add_to(&mut all);
+        all.iter().for_each(|at| self.push(at));
+    }
+
     fn add_to(&self, set: &mut Set) {
         match self {
             Self::Few(list) => list.iter().for_each(|at| set.add(usize::from(*at))),
@@ -147,6 +155,7 @@ impl Block {
             own.headers.add(at, &permission.headers);
             own.claims.add(at, permission.token.as_ref());
         }
+        own.headers.named.values_mut().for_each(Named::build);
         own.paths.prefixes = prefixes_of(prefixes);
         own
     }
@@ -263,14 +272,27 @@ impl Default for Headers {
 struct Named {
     any: Group,
     exact: HashMap<Box<[u8]>, Group>,
+    /// By a text, in lower case, that a line must contain.
+    containing: HashMap<String, Group>,
+    finder: Option<Finder>,
+}
+
+/// Finds all texts that a line contains in one pass.
+#[derive(Debug)]
+struct Finder {
+    texts: AhoCorasick,
+    groups: Vec<Group>,
 }
 
 impl Headers {
     fn add(&mut self, at: usize, wanted: &[header::Wanted]) {
         let mut needed = wanted.iter().filter(|wanted| is_needed(wanted));
         let exact = needed.clone().find_map(|wanted| Some((wanted, exact_value(wanted)?)));
+        let containing = needed.clone().find_map(|wanted| Some((wanted, contained_text(wanted)?)));
         if let Some((wanted, value)) = exact {
             self.of(&wanted.name).exact.entry(value.into()).or_default().push(at);
+        } else if let Some((wanted, text)) = containing {
+            self.of(&wanted.name).containing.entry(text).or_default().push(at);
         } else if let Some(wanted) = needed.next() {
             self.of(&wanted.name).any.push(at);
         } else {
@@ -302,8 +324,24 @@ impl Headers {
 }
 
 impl Named {
+    /// Makes the finder, once all permissions are there.
+    fn build(&mut self) {
+        let (texts, groups): (Vec<_>, Vec<_>) = std::mem::take(&mut self.containing).into_iter().unzip();
+        if texts.is_empty() {
+            return;
+        }
+        match AhoCorasick::builder().ascii_case_insensitive(true).build(texts) {
+            Ok(texts) => self.finder = Some(Finder { texts, groups }),
+            // Then they are asked one by one.
+            Err(_) => groups.iter().for_each(|group| self.any.take(group)),
+        }
+    }
+
     fn add_to(&self, value: &[u8], set: &mut Set) {
         self.any.add_to(set);
+        if let Some(Finder { texts, groups }) = &self.finder {
+            texts.find_overlapping_iter(value).for_each(|found| groups[found.pattern()].add_to(set));
+        }
         if self.exact.is_empty() {
             return;
         }
@@ -327,6 +365,14 @@ fn exact_value(wanted: &header::Wanted) -> Option<&[u8]> {
         Test::Text { how: How::Exact, text, ignore_case: false } if !text.contains(',') => {
             Some(text.as_bytes())
         }
+        _ => None,
+    }
+}
+
+/// A text that a line must contain, or a member of it, in lower case.
+fn contained_text(wanted: &header::Wanted) -> Option<String> {
+    match &wanted.test {
+        Test::Text { text, .. } if !text.is_empty() && !text.contains(',') => Some(text.to_ascii_lowercase()),
         _ => None,
     }
 }
