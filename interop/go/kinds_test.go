@@ -1,7 +1,13 @@
 package interop
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
 	"testing"
 	"time"
 
@@ -156,6 +162,28 @@ var kindParts = []part{
 			Kind: api.TCPRoute, Name: "kind-bytes", Parents: []api.ResourceReference{{Kind: api.APIGateway, Name: "kind-front", SectionName: "db"}}, Services: []api.TCPService{{Name: "db"}},
 		}
 	}, func(entry api.ConfigEntry) { entry.(*api.TCPRouteConfigEntry).Services[0].Name = "other" }),
+	kind("a certificate with its key", func(t *testing.T, _ *api.Client) api.ConfigEntry {
+		certificate, key := pair(t)
+		return &api.InlineCertificateConfigEntry{Kind: api.InlineCertificate, Name: "kind-shown", Certificate: certificate, PrivateKey: key}
+	}, func(entry api.ConfigEntry) {
+		entry.(*api.InlineCertificateConfigEntry).Meta = map[string]string{"a": "b"}
+	}),
+}
+
+// pair makes a certificate and its key, in PEM.
+func pair(t *testing.T) (string, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"shop.example.com"}}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	must(t, err)
+	secret, err := x509.MarshalECPrivateKey(key)
+	must(t, err)
+	encoded := func(kind string, bytes []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+	}
+	return encoded("CERTIFICATE", certificate), encoded("EC PRIVATE KEY", secret)
 }
 
 // The servers write the status of these kinds, which moves the index.

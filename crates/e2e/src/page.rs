@@ -52,6 +52,24 @@ pub fn try_page(name: &str) {
     assert!(parts.last().is_some_and(|last| last.trim() == "end"), "{name} ended too soon:\n{out}");
 }
 
+/// The files `entry.hcl` of the pages about kinds of configuration entries, by kind.
+pub fn entry_examples() -> Vec<(String, String)> {
+    let pages = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/entries");
+    let files = fs::read_dir(pages).expect("the pages are there").map(|file| file.expect("a page").path());
+    let mut all: Vec<_> = files.filter_map(|path| Some((page_kind(&path)?, entry_example(&path)?))).collect();
+    all.sort();
+    all
+}
+
+fn page_kind(path: &Path) -> Option<String> {
+    Some(path.file_stem()?.to_str()?.to_owned())
+}
+
+fn entry_example(path: &Path) -> Option<String> {
+    let page = fs::read_to_string(path).expect("a page is text");
+    fences(&page).iter().find(|fence| fence.info == "hcl entry.hcl").map(|fence| fence.body.to_owned())
+}
+
 /// Writes a program called `concord`, which runs the program under test on ports of this test.
 fn program(world: &World, http: u16, grpc: u16) {
     let (dir, real) = (world.dir().display(), binary().display());

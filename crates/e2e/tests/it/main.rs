@@ -15,6 +15,7 @@ mod clocks;
 mod configuration;
 mod differ;
 mod disk;
+mod entries;
 mod errors;
 mod interop;
 mod isolation;
