@@ -15,6 +15,7 @@
 mod agents;
 mod authorize;
 mod bare_http;
+mod entries;
 mod envoy;
 mod figures;
 mod growth;
@@ -44,7 +45,7 @@ const SECONDS: u64 = 5;
 /// Longer phases give no better figures and keep the machine busy.
 const SECONDS_MAX: u64 = 10;
 
-const USAGE: &str = "concord-load authorize|reads|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
+const USAGE: &str = "concord-load authorize|entries|reads|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
     concord-load strangers [<beginning of a cell's name> [<connections>]]\n\
     concord-load bare-http <listen> <headers.json> <body>\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
@@ -66,6 +67,7 @@ fn main() -> Result<()> {
     let lasting = lasting(rest)?;
     let figures: Figures = match question {
         "authorize" => authorize::run(lasting)?,
+        "entries" => entries::run()?,
         "reads" => reads::run(lasting)?,
         "leaf" => leaf::run(lasting)?,
         "start" => start::run()?,

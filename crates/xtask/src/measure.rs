@@ -37,6 +37,11 @@ const MEASUREMENTS: &[Measurement] = &[
         run: load::authorize,
     },
     Measurement {
+        name: "entries",
+        about: "configuration entries changed among 10,000 services and 5,000 entries, and whom that wakes (a minute)",
+        run: load::entries,
+    },
+    Measurement {
         name: "reads",
         about: "health of a service and a leaf over HTTP, compared with a bare server (a minute)",
         run: load::reads,

@@ -14,6 +14,10 @@ pub(super) fn authorize(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "authorize")
 }
 
+pub(super) fn entries(bench: &Bench<'_>) -> Result<Report> {
+    run(bench, "entries")
+}
+
 pub(super) fn reads(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "reads")
 }
