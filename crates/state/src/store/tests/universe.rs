@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use concord_mesh::chain::{Overrides, Request as ChainRequest, VirtualIps, compile, gather};
 use concord_model::ca::{CaConfig, CaRoot, CaRoots, KeyKind, ProviderRecord, Sealed};
 use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance,
@@ -22,6 +23,7 @@ use concord_model::{
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::json;
 
 use crate::builtin::hash_secret;
 use crate::command::*;
@@ -243,6 +245,27 @@ fn entry() -> impl Strategy<Value = Command> {
     prop_oneof![1 => set, 1 => delete, 3 => upsert, 2 => remove, 3 => edit]
 }
 
+/// What decides where requests for a service go. Few services, so that chains are of several.
+fn routing() -> impl Strategy<Value = Command> {
+    let said = (service_name(), 0..8u8).prop_map(|(to, which)| match which {
+        0 => ("service-resolver", json!({ "redirect": { "service": to } })),
+        1 => ("service-resolver", json!({ "failover": { "*": { "service": to } } })),
+        2 => ("service-resolver", json!({})),
+        3 => ("service-splitter", json!({ "splits": [{ "weight": 50 }, { "weight": 50, "service": to }] })),
+        4 => ("service-router", json!({ "routes": [{ "destination": { "service": to } }] })),
+        5 => ("service-defaults", json!({ "protocol": "tcp" })),
+        _ => ("service-defaults", json!({ "protocol": "http" })),
+    });
+    (service_name(), said, cas(), any::<bool>()).prop_map(|(of, (kind, said), cas, there)| {
+        let scope = json!({ "namespace": "default", "name": of });
+        let entry: Entry = serde_json::from_value(json!({ kind: { "scope": scope, "said": said } })).unwrap();
+        match there {
+            true => SetEntry { entry, cas }.into(),
+            false => DeleteEntry { entry: entry.name(), cas }.into(),
+        }
+    })
+}
+
 // === Certificate authority ===
 
 fn sealed() -> Sealed {
@@ -364,6 +387,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         4 => deregister(),
         1 => manual_addresses(),
         5 => entry(),
+        4 => routing(),
         2 => ca(),
         4 => acl(),
         1 => prop_oneof![
@@ -382,6 +406,23 @@ pub(crate) type Query = Box<dyn Fn(&mut Reader) -> Answer>;
 
 fn query<T: Debug>(ask: impl Fn(&mut Reader) -> T + 'static) -> Query {
     Box::new(move |reader| format!("{:?}", ask(reader)))
+}
+
+/// The chain of a service, or why there is none, and the entries that were read for it.
+fn chain(reader: &mut Reader, service: &ServiceRef) -> Answer {
+    let mut seen = Vec::new();
+    let gathered = gather(service, |name| {
+        seen.push(reader.entry(name));
+        seen.last().cloned().flatten()
+    });
+    let request = ChainRequest {
+        service: service.clone(),
+        datacenter: Datacenter::parse("dc1").unwrap(),
+        trust_domain: TrustDomain::parse("test.consul").unwrap(),
+        overrides: Overrides::default(),
+        virtual_ips: VirtualIps::default(),
+    };
+    format!("{:?} {seen:?}", gathered.and_then(|gathered| compile(&gathered, &request)))
 }
 
 pub(crate) fn services() -> Vec<ServiceRef> {
@@ -440,6 +481,10 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
             about(|reader, service| format!("{:?}", reader.intentions_to(service))),
             about(|reader, service| format!("{:?}", reader.intentions_from(service))),
         ]);
+    }
+    for name in SERVICES {
+        let service = ServiceRef::local(ServiceName::parse(name).unwrap());
+        queries.push(Box::new(move |reader| chain(reader, &service)));
     }
     for scope in scopes() {
         queries.extend(queries_about_nodes(&scope));
