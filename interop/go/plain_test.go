@@ -44,6 +44,7 @@ func TestAgentWithoutACLs(t *testing.T) {
 		"catalog":          catalogParts,
 		"health":           healthParts,
 		"config entries":   entryParts,
+		"gateways":         gatewayParts,
 		"kinds of entries": kindParts,
 		"intentions":       intentionParts,
 		"certificates":     certificateParts,

@@ -39,9 +39,6 @@ var unbuiltParts = []part{
 	unbuilt("joining", "joining", func(c *api.Client) error { return c.Agent().Join("127.0.0.1", false) }),
 	unbuilt("forcing a member out", "removing failed members", func(c *api.Client) error { return c.Agent().ForceLeave("x") }),
 	unbuilt("members of other datacenters", "members of other datacenters", func(c *api.Client) error { _, err := c.Agent().Members(true); return err }),
-	unbuilt("services of gateways", "gateways", func(c *api.Client) error { _, _, err := c.Catalog().GatewayServices("x", nil); return err }),
-	unbuilt("instances behind an ingress gateway", "gateways", func(c *api.Client) error { _, _, err := c.Health().Ingress("x", false, nil); return err }),
-	unbuilt("exported services", "exported services", func(c *api.Client) error { _, _, err := c.ExportedServices(nil); return err }),
 	{"entries of kinds not built: each is refused by its kind", func(t *testing.T, c *api.Client) {
 		for _, entry := range []api.ConfigEntry{
 			&api.SamenessGroupConfigEntry{Kind: api.SamenessGroup, Name: "x"},

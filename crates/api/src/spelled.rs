@@ -1,7 +1,8 @@
 //! Serialises a value of the model with the API's spelling: the field `tls_min_version` becomes `TLSMinVersion`.
 //!
 //! Fields that the model leaves out are left out. Keys of maps belong to the user and are not changed. Maps are
-//! sorted by key at every level, as in Go.
+//! sorted by key at every level, as in Go. An empty list in a field is `null`, as Go prints a list that nobody has
+//! made; in a map, which may be the user's own, it stays as it is.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +23,44 @@ pub(crate) struct Spelled<T>(pub T);
 
 impl<T: Serialize> Serialize for Spelled<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Speller(serializer))
+        self.0.serialize(Speller(serializer, Place::Field))
+    }
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// In a field of a struct, perhaps within lists.
+    Field,
+    /// In a map.
+    Map,
+}
+
+/// A value in its place.
+struct Placed<T>(T, Place);
+
+impl<T: Serialize> Serialize for Placed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(Speller(serializer, self.1))
     }
 }
 
 /// Passes everything to another serializer, with the struct fields renamed.
-struct Speller<S>(S);
+struct Speller<S>(S, Place);
 
 /// The fields of a struct, written as members of a map.
 struct Fields<M>(M);
+
+/// The items of a list. One without items is not begun, because it may be `null`.
+enum Items<S: Serializer> {
+    Awaited(S, Place, Option<usize>),
+    Begun(S::SerializeSeq, Place),
+    /// Only while the list is begun.
+    Moved,
+}
+
+/// The items of a tuple.
+struct Parts<T>(T, Place);
 
 /// Collects the members of a map, which are sorted at the end.
 struct Sorted<S: Serializer> {
@@ -55,8 +85,8 @@ fn unused<T, E: Error>(what: &str) -> Result<T, E> {
 impl<S: Serializer> Serializer for Speller<S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Fields<S::SerializeSeq>;
-    type SerializeTuple = Fields<S::SerializeTuple>;
+    type SerializeSeq = Items<S>;
+    type SerializeTuple = Parts<S::SerializeTuple>;
     type SerializeTupleStruct = Impossible<S::Ok, S::Error>;
     type SerializeTupleVariant = Impossible<S::Ok, S::Error>;
     type SerializeMap = Sorted<S>;
@@ -133,11 +163,12 @@ impl<S: Serializer> Serializer for Speller<S> {
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        self.0.serialize_seq(len).map(Fields)
+        Ok(Items::Awaited(self.0, self.1, len))
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        self.0.serialize_tuple(len).map(Fields)
+        let place = self.1;
+        self.0.serialize_tuple(len).map(|parts| Parts(parts, place))
     }
 
     fn serialize_tuple_struct(
@@ -194,25 +225,37 @@ impl<M: SerializeMap> SerializeStruct for Fields<M> {
     }
 }
 
-impl<Q: SerializeSeq> SerializeSeq for Fields<Q> {
-    type Ok = Q::Ok;
-    type Error = Q::Error;
+impl<S: Serializer> SerializeSeq for Items<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Q::Error> {
-        self.0.serialize_element(&Spelled(value))
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        *self = match std::mem::replace(self, Self::Moved) {
+            Self::Awaited(to, place, len) => Self::Begun(to.serialize_seq(len)?, place),
+            begun => begun,
+        };
+        match self {
+            Self::Begun(items, place) => items.serialize_element(&Placed(value, *place)),
+            Self::Awaited(..) | Self::Moved => unused("a list that goes on after an error"),
+        }
     }
 
-    fn end(self) -> Result<Q::Ok, Q::Error> {
-        self.0.end()
+    fn end(self) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Awaited(to, Place::Field, _) => to.serialize_none(),
+            Self::Awaited(to, Place::Map, len) => to.serialize_seq(len)?.end(),
+            Self::Begun(items, _) => items.end(),
+            Self::Moved => unused("a list that goes on after an error"),
+        }
     }
 }
 
-impl<Q: SerializeTuple> SerializeTuple for Fields<Q> {
+impl<Q: SerializeTuple> SerializeTuple for Parts<Q> {
     type Ok = Q::Ok;
     type Error = Q::Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Q::Error> {
-        self.0.serialize_element(&Spelled(value))
+        self.0.serialize_element(&Placed(value, self.1))
     }
 
     fn end(self) -> Result<Q::Ok, Q::Error> {
@@ -234,7 +277,7 @@ impl<S: Serializer> SerializeMap for Sorted<S> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
         let key = self.key.take().ok_or_else(|| S::Error::custom("a value came before its key"))?;
-        self.members.insert(key, serde_json::to_value(Spelled(value)).map_err(S::Error::custom)?);
+        self.members.insert(key, serde_json::to_value(Placed(value, Place::Map)).map_err(S::Error::custom)?);
         Ok(())
     }
 
@@ -261,6 +304,32 @@ mod tests {
         enforcing_consecutive_5xx: u32,
         opaque: BTreeMap<&'static str, Value>,
         expose: Expose,
+    }
+
+    #[derive(Serialize)]
+    struct Lists {
+        none: Vec<u8>,
+        of_lists: Vec<Vec<u8>>,
+        settings: BTreeMap<&'static str, Value>,
+        named: BTreeMap<&'static str, Inner>,
+    }
+
+    #[derive(Serialize)]
+    struct Inner {
+        none: Vec<u8>,
+    }
+
+    #[test]
+    fn empty_lists_of_fields_are_null_and_those_of_users_stay() {
+        let lists = Lists {
+            none: Vec::new(),
+            of_lists: vec![vec![1], vec![]],
+            settings: BTreeMap::from([("a", json!([])), ("b", json!([[], { "c": [] }]))]),
+            named: BTreeMap::from([("x", Inner { none: Vec::new() })]),
+        };
+        let shown = serde_json::to_string(&Spelled(lists)).unwrap();
+        let expected = r#"{"None":null,"OfLists":[[1],null],"Settings":{"a":[],"b":[[],{"c":[]}]},"Named":{"x":{"None":null}}}"#;
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -40,9 +40,17 @@ fn carry_out(tables: &mut Tables, commit: &mut Commit, command: &Command) -> Res
         Command::Register(command) => catalog::register(tables, commit, &command.0),
         Command::Deregister(command) => Ok(catalog::deregister(tables, commit, &command.0)),
         Command::SetManualAddresses(command) => Ok(address::set_manual(tables, commit, command)),
-        Command::SetEntry(command) => entry::set(tables, commit, command),
+        Command::SetEntry(command) => {
+            let reply = entry::set(tables, commit, command)?;
+            address::retag(tables, commit, &command.entry.name())?;
+            Ok(reply)
+        }
         Command::SetEntryStatus(command) => Ok(entry::set_status(tables, commit, command)),
-        Command::DeleteEntry(command) => entry::delete(tables, commit, command),
+        Command::DeleteEntry(command) => {
+            let reply = entry::delete(tables, commit, command)?;
+            address::retag(tables, commit, &command.entry)?;
+            Ok(reply)
+        }
         Command::UpsertIntention(command) => entry::upsert_intention(tables, commit, command),
         Command::DeleteIntention(command) => Ok(entry::delete_intention(tables, commit, command)),
         Command::EditIntention(command) => entry::edit_intention(tables, commit, command),

@@ -127,6 +127,8 @@ async fn a_gateway_serves_what_its_entry_and_the_catalog_say() {
     write(&host, "terminating-gateway", "gw", json!({ "services": [{ "name": "*" }] })).await;
     assert_eq!(served(&host, ROOT).await, ["db", "web"]);
     assert!(entered(&host, ROOT, "web").await.is_empty(), "nothing comes in through it");
+    let connect = ServiceHealth { select: InstanceSelection::connect(target("web")), worst: None };
+    assert!(host.ask_as(ROOT, connect).await.unwrap().is_empty(), "no proxy sends anything to it");
     host.stop().await;
 }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use concord_model::entry::{EntryKind, EntryName};
 use concord_model::{ServiceRef, Stamp};
 
+use crate::key::part::Local;
 use crate::keys;
-use crate::row::VirtualAddress;
+use crate::row::{EntryLink, VirtualAddress};
 use crate::table::Commit;
 use crate::tables::Tables;
 
@@ -36,6 +37,18 @@ pub(crate) fn of_entry(name: &EntryName) -> Option<ServiceRef> {
         peer: None,
         name: service.clone(),
     })
+}
+
+/// Whether an entry gives an address to a service that it names: a terminating gateway does.
+pub(crate) fn gives_address(link: &EntryLink) -> bool {
+    link.from.kind == EntryKind::TerminatingGateway
+}
+
+/// The services that the entry of a terminating gateway names.
+pub(crate) fn behind(tables: &Tables, gateway: &ServiceRef) -> Vec<ServiceRef> {
+    let name = EntryName::of_service(EntryKind::TerminatingGateway, gateway);
+    let row = tables.entries.get(&keys::entries::row(&name)).filter(|_| gateway.peer.is_none());
+    row.map(|row| row.links()).unwrap_or_default()
 }
 
 /// Gives a service an address, unless it has one. `None` if none is left.
@@ -94,12 +107,18 @@ pub(crate) fn put_counter(tables: &mut Tables, commit: &mut Commit, last: &Arc<u
     tables.address_counter.put(&keys::address_counter::key(), Arc::clone(last), commit)
 }
 
-/// Whether a service gets an address: something takes mesh traffic for it, or an entry is about it.
+/// Whether the entry of a terminating gateway names a service.
+fn is_behind(tables: &Tables, service: &ServiceRef) -> bool {
+    tables.entry_links.scan(&keys::entry_links::to(Local(service))).any(|(_, link)| gives_address(link))
+}
+
+/// Whether a service gets an address: something takes mesh traffic for it, an entry is about it, or a terminating
+/// gateway serves it by its name.
 fn wants(tables: &Tables, service: &ServiceRef) -> bool {
     let entry =
         |kind| tables.entries.get(&keys::entries::row(&EntryName::of_service(kind, service))).is_some();
     tables.connect_placed.scan(&keys::connect_placed::of_service(service)).next().is_some()
-        || (service.peer.is_none() && KINDS.into_iter().any(entry))
+        || (service.peer.is_none() && (KINDS.into_iter().any(entry) || is_behind(tables, service)))
 }
 
 /// Whether a service keeps its address: as long as it has instances, as in Consul.

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use concord_model::Uuid;
-use concord_model::entry::{Entry, EntryName};
+use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Destination, Source, SourceIntention};
+use concord_model::{ServiceRef, Uuid};
 
 use crate::derive::address;
 use crate::key::part::{Local, Shown};
@@ -33,13 +33,22 @@ fn put_row(tables: &mut Tables, commit: &mut Commit, row: EntryRow) -> bool {
     };
     commit.services.extend(address::of_entry(&name));
     for to in old.iter().flat_map(|old| old.links()).filter(|to| !links.contains(to)) {
+        touch_linked(commit, &name, &to);
         tables.entry_links.remove(&keys::entry_links::key(Local(&to), &name), commit);
     }
     for to in links {
+        touch_linked(commit, &name, &to);
         let key = keys::entry_links::key(Local(&to), &name);
         tables.entry_links.put(&key, Arc::new(EntryLink { to, from: name.clone() }), commit);
     }
     true
+}
+
+/// Notes a service that may get or lose its address with the entry that names it.
+fn touch_linked(commit: &mut Commit, from: &EntryName, to: &ServiceRef) {
+    if from.kind == EntryKind::TerminatingGateway {
+        commit.services.insert(to.clone());
+    }
 }
 
 /// Stores a source of an entry. Returns whether it changed.
@@ -92,6 +101,7 @@ pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName)
     let Some(row) = tables.entries.remove(&keys::entries::row(name), commit) else { return false };
     commit.services.extend(address::of_entry(name));
     for to in row.links() {
+        touch_linked(commit, name, &to);
         tables.entry_links.remove(&keys::entry_links::key(Local(&to), name), commit);
     }
     if let EntryRow::Intentions(head) = &*row {

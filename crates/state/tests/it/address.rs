@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use concord_model::catalog::{NodeScope, Registered};
+use concord_model::catalog::{NodeScope, Registered, ServiceInstance};
 use concord_model::entry::*;
 use concord_model::intention::Action;
+use concord_model::proxy::ServiceKind;
 use concord_model::{InstanceId, Namespace, Pattern, Stamp};
 use concord_state::command::{
     DeleteEntry, DeleteIntention, SetEntry, SetManualAddresses, SetRuleSet, UpsertIntention,
@@ -105,6 +106,69 @@ fn an_address_is_kept_while_anything_needs_it_and_then_given_to_the_next() {
     assert_eq!(address(&log.store, "four"), None);
 }
 
+/// A terminating gateway for these services.
+fn exit(services: &[&str]) -> SetEntry {
+    let scope = EntryName::parse(EntryKind::TerminatingGateway, "exit").unwrap().scope;
+    let link =
+        |name: &&str| LinkedService { name: Some(Pattern::parse(name).unwrap()), ..LinkedService::default() };
+    let said = TerminatingGateway { services: services.iter().map(link).collect() };
+    let own = Record { scope, said, meta: BTreeMap::new(), stamp: Stamp::default() };
+    SetEntry { entry: Entry::TerminatingGateway(own), cas: None }
+}
+
+fn no_exit() -> DeleteEntry {
+    DeleteEntry { entry: EntryName::parse(EntryKind::TerminatingGateway, "exit").unwrap(), cas: None }
+}
+
+fn gateway(id: &str) -> ServiceInstance {
+    ServiceInstance { kind: ServiceKind::TerminatingGateway, ..instance(id, "exit") }
+}
+
+/// `name=address` of the services behind a gateway, as its instance shows them.
+fn behind(store: &Store, on: &str, id: &str) -> Vec<String> {
+    let services = store.view().read().node_services(&NodeScope::default(), &node_name(on));
+    let Some(own) = services.iter().find(|own| own.id.as_str() == id) else { return Vec::new() };
+    let linked = own
+        .tagged_addresses
+        .iter()
+        .filter_map(|(tag, one)| Some((tag.strip_prefix("consul-virtual:")?, one)));
+    linked.map(|(name, one)| format!("{name}={}", one.address)).collect()
+}
+
+#[test]
+fn a_terminating_gateway_shows_the_addresses_of_the_services_that_it_names() {
+    let mut log = current();
+    log.changed(register_on("n1", Some(gateway("before")), Vec::new()));
+    assert!(behind(&log.store, "n1", "before").is_empty());
+    log.changed(exit(&["*", "billing", "web"]));
+    let both = ["billing=240.0.0.1", "web=240.0.0.2"];
+    assert_eq!(behind(&log.store, "n1", "before"), both);
+    log.changed(register_on("n2", Some(gateway("after")), Vec::new()));
+    assert_eq!(behind(&log.store, "n2", "after"), both);
+    log.unchanged(register_on("n2", Some(gateway("after")), Vec::new()));
+    // What its entry does not name any more loses its address, and what needs it otherwise keeps it.
+    log.changed(defaults("web"));
+    log.changed(exit(&["cache"]));
+    assert_eq!(behind(&log.store, "n1", "before"), ["cache=240.0.0.3"]);
+    assert_eq!(
+        (address(&log.store, "billing"), address(&log.store, "web").as_deref()),
+        (None, Some("240.0.0.2"))
+    );
+    log.changed(no_exit());
+    assert!(behind(&log.store, "n1", "before").is_empty() && behind(&log.store, "n2", "after").is_empty());
+    assert_eq!(address(&log.store, "cache"), None);
+}
+
+#[test]
+fn a_new_rule_set_gives_gateways_the_addresses_of_their_services() {
+    let mut log = Log::new();
+    log.changed(register_on("n1", Some(gateway("exit")), Vec::new()));
+    log.changed(exit(&["billing"]));
+    assert!(behind(&log.store, "n1", "exit").is_empty() && address(&log.store, "billing").is_none());
+    log.changed(SetRuleSet { rule_set: RULE_SET });
+    assert_eq!(behind(&log.store, "n1", "exit"), ["billing=240.0.0.1"]);
+}
+
 #[test]
 fn a_new_rule_set_gives_addresses_to_what_is_there() {
     let mut log = Log::new();
@@ -143,7 +207,7 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn step() -> impl Strategy<Value = Command> {
     let (on, name) = (select(vec!["n1", "n2"]), select(NAMES.to_vec()));
-    (on, name, 0..9u8).prop_map(|(on, name, kind)| match kind {
+    (on, name, select(NAMES.to_vec()), 0..13u8).prop_map(|(on, name, other, kind)| match kind {
         0 | 1 => register_on(on, Some(sidecar(&format!("{name}-proxy"), name)), Vec::new()).into(),
         2 => register_on(on, Some(instance(name, name)), Vec::new()).into(),
         3 => removed(on, &format!("{name}-proxy")),
@@ -151,6 +215,10 @@ fn step() -> impl Strategy<Value = Command> {
         5 => deregister(on, Registered::Node).into(),
         6 => defaults(name).into(),
         7 => no_defaults(name).into(),
+        8 | 9 if name != other => exit(&[name, other]).into(),
+        8 | 9 => exit(&["*", name]).into(),
+        10 => no_exit().into(),
+        11 => register_on(on, Some(gateway("exit")), Vec::new()).into(),
         _ => {
             UpsertIntention { destination: destination(name), intention: intention("x", Action::Deny) }.into()
         }
@@ -185,12 +253,19 @@ proptest! {
             }
             most = most.max(now.len());
             let last = now.values().map(|text| text.rsplit('.').next().unwrap().parse::<usize>().unwrap()).max();
-            prop_assert!(last.unwrap_or(0) <= most, "used again");
+            // An entry that names two others gives them addresses before it gives back those of the first.
+            prop_assert!(last.unwrap_or(0) <= most + 2, "used again");
             prop_assert_eq!(log.store.view().digest().unwrap(), copy.store.view().digest().unwrap());
             for name in NAMES {
                 for on in ["n1", "n2"] {
                     let tag = tagged(&log.store, on, &format!("{name}-proxy")).map(|own| own.0);
                     prop_assert!(tag.is_none() || tag.as_ref() == now.get(name), "shown");
+                }
+            }
+            for on in ["n1", "n2"] {
+                for line in behind(&log.store, on, "exit") {
+                    let (name, shown) = line.split_once('=').unwrap();
+                    prop_assert_eq!(now.get(name).map(String::as_str), Some(shown), "shown by the gateway");
                 }
             }
             before = now;

@@ -81,9 +81,9 @@ fn gateways_of_services_are_read_in_both_styles_and_shown_as_consul_does() {
         concat!(
             r#"{"Kind":"ingress-gateway","Name":"edge","TLS":{"Enabled":true,"SDS":{"ClusterName":"c","#,
             r#""CertResource":"r"},"TLSMinVersion":"TLSv1_2"},"Listeners":[{"Port":8080,"Protocol":"http","Services":"#,
-            r#"[{"Name":"*","Hosts":[]},{"Name":"web","Hosts":["a.example.com"],"TLS":{"SDS":{"CertResource":"x"}},"#,
+            r#"[{"Name":"*","Hosts":null},{"Name":"web","Hosts":["a.example.com"],"TLS":{"SDS":{"CertResource":"x"}},"#,
             r#""RequestHeaders":{"Add":{"x-Y":"1"}},"ResponseHeaders":{"Remove":["z"]},"MaxPendingRequests":7}]},"#,
-            r#"{"Port":9000,"Protocol":"tcp","Services":[{"Name":"db","Hosts":[]}]}],"Defaults":{"MaxConnections":5,"#,
+            r#"{"Port":9000,"Protocol":"tcp","Services":[{"Name":"db","Hosts":null}]}],"Defaults":{"MaxConnections":5,"#,
             r#""MaxPendingRequests":0,"MaxConcurrentRequests":0,"PassiveHealthCheck":{"Interval":10000000000,"#,
             r#""MaxFailures":3}}"#
         ),
@@ -142,7 +142,7 @@ fn api_gateways_are_read_in_both_styles_and_shown_as_consul_does() {
             r#""Protocol":"http","TLS":{"Certificates":[{"Kind":"inline-certificate","Name":"own","SectionName":""},"#,
             r#"{"Kind":"file-system-certificate","Name":"files","SectionName":""}],"MaxVersion":"TLSv1_3","#,
             r#""MinVersion":"TLSv1_2","CipherSuites":["TLS_RSA_WITH_AES_128_GCM_SHA256"]}}],"#,
-            r#""Status":{"Conditions":[]}"#
+            r#""Status":{"Conditions":null}"#
         ),
     );
     let gateway = |more: &str| format!(r#"{{"Kind":"api-gateway","Name":"edge","Listeners":[{{{more}}}]}}"#);
@@ -177,11 +177,11 @@ fn routes_are_read_in_both_styles_and_shown_as_consul_does() {
             r#""TimeoutFilter":{"RequestTimeout":1000000000,"IdleTimeout":2000000000}},"ResponseFilters":{"Headers":"#,
             r#"[{"Remove":["z"]}]},"Matches":[{"Headers":[{"Match":"present","Name":"x","Value":""}],"Method":"GET","#,
             r#""Path":{"Match":"exact","Value":"/a"},"Query":[{"Match":"exact","Name":"q","Value":"1"}]},"#,
-            r#"{"Headers":[],"Method":"","Path":{"Match":"prefix","Value":"/"},"Query":[]}],"Services":[{"Name":"web","#,
-            r#""Weight":1,"Filters":{"Headers":[],"URLRewrite":null,"RetryFilter":null,"TimeoutFilter":null},"#,
-            r#""ResponseFilters":{"Headers":[]}},{"Name":"new","Weight":9,"Filters":{"Headers":[],"URLRewrite":null,"#,
-            r#""RetryFilter":null,"TimeoutFilter":null},"ResponseFilters":{"Headers":[]}}]}],"#,
-            r#""Hostnames":["shop.example.com"],"Status":{"Conditions":[]}"#
+            r#"{"Headers":null,"Method":"","Path":{"Match":"prefix","Value":"/"},"Query":null}],"Services":[{"Name":"web","#,
+            r#""Weight":1,"Filters":{"Headers":null,"URLRewrite":null,"RetryFilter":null,"TimeoutFilter":null},"#,
+            r#""ResponseFilters":{"Headers":null}},{"Name":"new","Weight":9,"Filters":{"Headers":null,"URLRewrite":null,"#,
+            r#""RetryFilter":null,"TimeoutFilter":null},"ResponseFilters":{"Headers":null}}]}],"#,
+            r#""Hostnames":["shop.example.com"],"Status":{"Conditions":null}"#
         ),
     );
     three_ways(
@@ -189,7 +189,7 @@ fn routes_are_read_in_both_styles_and_shown_as_consul_does() {
         r#"kind = "tcp-route" name = "db" parents { name = "edge" } services { name = "db" }"#,
         concat!(
             r#"{"Kind":"tcp-route","Name":"db","Parents":[{"Kind":"api-gateway","Name":"edge","SectionName":""}],"#,
-            r#""Services":[{"Name":"db"}],"Status":{"Conditions":[]}"#
+            r#""Services":[{"Name":"db"}],"Status":{"Conditions":null}"#
         ),
     );
     let rule = |more: &str| format!(r#"{{"Kind":"http-route","Name":"a","Rules":[{{{more}}}]}}"#);
