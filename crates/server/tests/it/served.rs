@@ -267,6 +267,9 @@ async fn neighbours_are_registered_or_allowed() {
     // The proxy of `web` calls `db` by its name and by another one.
     let expected = ["free specific-intention allowed", "web proxy-registration denied"];
     assert_eq!((lines(&db.downstreams), db.upstreams.len()), (expected.map(String::from).to_vec(), 0));
+    // Another proxy of the same service has no upstreams; the one that has them counts.
+    put(&host, calling("n4", "web", &[])).await;
+    assert_eq!(lines(&of("db", TopologyKind::Typical).await.downstreams), expected);
     let free = of("free", TopologyKind::Typical).await;
     assert!(free.transparent);
     assert_eq!(lines(&free.upstreams), ["db specific-intention allowed", "web wildcard-intention allowed"]);
