@@ -32,6 +32,7 @@ pub mod intention;
 pub mod internal;
 pub mod limits;
 pub mod moment;
+pub mod plan;
 pub mod proxy;
 pub mod query;
 pub mod service;

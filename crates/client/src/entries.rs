@@ -1,5 +1,7 @@
 //! Configuration entries. Their JSON depends on their kind, so callers choose the type.
 
+use concord_api::plan::ConfigPlan;
+use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -58,6 +60,18 @@ impl Client {
             call = call.parameter("cas", index.to_string());
         }
         Ok(call.fetch().await?.value)
+    }
+
+    /// What would change if these entries were written in this order. Nothing is written.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn config_plan(
+        &self,
+        changes: &(impl Serialize + ?Sized),
+        options: &QueryOptions,
+    ) -> Result<Answer<ConfigPlan>, Error> {
+        self.call(Method::POST, &["config", "plan"]).options(options).json(changes).fetch().await
     }
 
     /// Deletes an entry. Returns `false` if the `cas` condition failed.

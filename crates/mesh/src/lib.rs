@@ -13,6 +13,7 @@ pub mod entry;
 pub mod explain;
 pub mod gateway;
 pub mod intention;
+pub mod plan;
 pub mod protocol;
 pub mod request;
 pub mod topology;

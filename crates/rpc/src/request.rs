@@ -13,6 +13,7 @@ mod config;
 mod gateway;
 mod health;
 mod intention;
+mod plan;
 mod status;
 mod terms;
 mod topology;
@@ -26,6 +27,7 @@ use concord_mesh::defaults::Central;
 use concord_mesh::explain::Explanation;
 use concord_mesh::explain::request::RequestExplanation;
 use concord_mesh::gateway::GatewayService;
+use concord_mesh::plan::Plan;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::catalog::{Check, Node};
 use concord_model::entry::{Entry, EntryName};
@@ -59,6 +61,7 @@ pub use self::intention::{
     IntentionAnswer, ListIntentions, MATCHES_MAX, MatchBy, MatchIntentions, Matched, PlainIntention,
     ReadIntention, ReadPair, UpdateIntention, UpsertIntention,
 };
+pub use self::plan::{PlanEntries, PlannedChange};
 pub use self::status::{ReadStatus, ServerStatus};
 pub use self::terms::{Identity, Need, Part, Runs, Terms};
 use self::terms::{READ, WRITE};
@@ -187,6 +190,7 @@ requests! {
     ReadChain -> Arc<CompiledChain>, READ.of_connect(), |r| Need::Right(read_service(r.service.name.as_str()));
     ReadDefaults -> Central, READ, |r| Need::Right(read_service(r.question.service.name.as_str()));
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
+    PlanEntries -> Plan, READ.once().primary(), |_| Need::CheckedAt("the right to write each of the entries");
     ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);
 

@@ -10,6 +10,7 @@ pub(crate) mod entry;
 mod gateway;
 mod intention;
 mod merging;
+mod plan;
 mod status;
 mod topology;
 
@@ -94,6 +95,7 @@ impl ServerApi for LocalApi {
                 read ReadChain => chain::read_chain, after certificate::await_first_root;
                 read ReadDefaults => merging::read_defaults;
                 read ListEntries => entry::list_entries;
+                read PlanEntries => plan::plan_entries;
                 write ApplyEntry => entry::apply_entry;
                 write DeleteEntry => entry::delete_entry;
                 read ListGatewayServices => gateway::list_gateway_services;

@@ -136,6 +136,11 @@ impl Store {
         }
     }
 
+    /// The state of a view, to apply commands on trial. The view stays as it is.
+    pub fn on_trial(view: &View) -> Self {
+        Self { tables: Arc::clone(&view.tables), epoch: view.epoch }
+    }
+
     /// Replaces the whole state by that of a snapshot. The snapshot is checked before anything is changed.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
         let (header, tables) = snapshot::decode(snapshot)?;

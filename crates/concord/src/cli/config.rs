@@ -2,6 +2,7 @@
 
 mod delete;
 mod list;
+mod plan;
 mod read;
 mod write;
 
@@ -10,6 +11,8 @@ pub(crate) use self::list::LIST;
 pub(crate) use self::read::READ;
 pub(crate) use self::write::WRITE;
 
+use concord_api::Problem;
+use concord_api::entry::entry_from_node;
 use concord_client::Cas;
 use concord_syntax::Node;
 
@@ -29,6 +32,8 @@ const CAS: Flag = Flag::switch("cas", "Only if the entry has not changed since i
 const MODIFY_INDEX: Flag =
     Flag::unsigned("modify-index", "The entry's ModifyIndex for -cas; 0, or nothing: it must not be there.");
 
+const PLAN: Flag = Flag::switch("plan", "Tell what would change, and change nothing.");
+
 /// The condition from `-cas` and `-modify-index`.
 fn cas(call: &Invocation<'_>) -> Result<Cas, Failure> {
     match (call.values.switch("cas"), call.values.unsigned("modify-index")) {
@@ -47,4 +52,13 @@ fn entry(path: &str, io: &mut Io) -> Result<(Node, String, String), Failure> {
         return Err(Failure::input(format!("{}: Kind is needed", files::shown(path))));
     }
     Ok((tree, kind, name))
+}
+
+/// Refuses keys and values that the entry's kind does not have, with their position. The agent decides whether the
+/// entry is valid; it may know more kinds than this program.
+fn check_shape(tree: &Node, path: &str) -> Result<(), Failure> {
+    let Err(found) = entry_from_node(tree, files::shown(path)) else { return Ok(()) };
+    let misfits = found.faults.iter().filter(|fault| matches!(fault.problem, Problem::Decode(_)));
+    let lines: Vec<_> = misfits.map(ToString::to_string).collect();
+    if lines.is_empty() { Ok(()) } else { Err(Failure::input(lines.join("\n  "))) }
 }

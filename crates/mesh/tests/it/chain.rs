@@ -1,7 +1,7 @@
 //! Tests of discovery chains: entries in, chain out.
 
 pub(crate) mod language;
-mod random;
+pub(crate) mod random;
 mod routes;
 mod scenarios;
 mod stories;

@@ -11,6 +11,7 @@ mod gateways;
 mod kinds;
 mod merge;
 mod oracle;
+mod plan;
 mod random;
 mod random_request;
 mod refusals;

@@ -10,6 +10,7 @@ mod chain;
 mod entry;
 mod gateway;
 mod intention;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -53,6 +54,7 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     all.extend(entry::requests());
     all.extend(chain::requests());
     all.extend(gateway::requests());
+    all.extend(plan::requests());
     all.extend(certificate::requests());
     all.extend(acl::requests());
     all.push(sample!(AnyRequest, ReadStatus, "", ReadStatus {}));
@@ -65,6 +67,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     all.extend(entry::replies());
     all.extend(chain::replies());
     all.extend(gateway::replies());
+    all.extend(plan::replies());
     all.extend(certificate::replies());
     all.extend(acl::replies());
     all.push(sample!(AnyReply, ReadStatus, "", status()));

@@ -9,7 +9,7 @@ use concord_model::intention::{Destination, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern};
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
 use concord_rpc::{Answer, Request, RpcError};
-use concord_state::{CommandReply, command};
+use concord_state::{CommandReply, View, command};
 use tokio::sync::MutexGuard;
 
 use crate::endpoint::acl::unexpected;
@@ -39,16 +39,35 @@ pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Re
     let name = entry.name();
     let (_turn, caller) = writing.turn(name.as_str()).await?;
     caller.meet(&need)?;
-    let existing = writing.log.view().read().entry(&name);
+    match to_write(&writing.log.view(), entry)? {
+        // The stored entry already has this content, so the write succeeds whatever index `cas` names.
+        ToWrite::Nothing { modify } => unchanged(writing, modify).await,
+        ToWrite::Entry(entry) => {
+            let (reply, index) = writing.log.write(command::SetEntry { entry, cas }).await?;
+            Ok(writing.log.written(done(&reply)?, index))
+        }
+    }
+}
+
+/// What a write of a valid entry has to write.
+pub(super) enum ToWrite {
+    /// The stored entry says the same, since this index.
+    Nothing { modify: u64 },
+    /// The entry, which goes with the stored ones.
+    Entry(Entry),
+}
+
+/// Compares a valid entry with what is stored.
+pub(super) fn to_write(view: &View, entry: Entry) -> Result<ToWrite, RpcError> {
+    let name = entry.name();
+    let existing = view.read().entry(&name);
     // Users write no status: what they send back is replaced by the stored one.
     let entry = entry.with_status_of(existing.as_deref());
-    // The stored entry already has this content, so the write succeeds whatever index `cas` names.
     if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
-        return unchanged(writing, existing.stamp().modify).await;
+        return Ok(ToWrite::Nothing { modify: existing.stamp().modify });
     }
-    fits(writing, Change { name: &name, to: Some(&entry) })?;
-    let (reply, index) = writing.log.write(command::SetEntry { entry, cas }).await?;
-    Ok(writing.log.written(done(&reply)?, index))
+    fits(view, Change { name: &name, to: Some(&entry) })?;
+    Ok(ToWrite::Entry(entry))
 }
 
 pub(crate) async fn delete_entry(
@@ -56,7 +75,7 @@ pub(crate) async fn delete_entry(
     request: DeleteEntry,
 ) -> Result<Answer<bool>, RpcError> {
     let DeleteEntry { name: entry, cas } = request;
-    fits(writing, Change { name: &entry, to: None })?;
+    fits(&writing.log.view(), Change { name: &entry, to: None })?;
     let (reply, index) = writing.log.write(command::DeleteEntry { entry, cas }).await?;
     let gone = match reply {
         // The entry does not exist, so the delete succeeds whatever index `cas` names.
@@ -68,8 +87,8 @@ pub(crate) async fn delete_entry(
 
 /// Refuses a change that conflicts with the stored entries. Applying the command checks again, because others may
 /// write in the meantime.
-fn fits(writing: Writing<'_>, change: Change<'_>) -> Result<(), RpcError> {
-    check_graph(&*writing.log.view(), change).map_err(|fault| RpcError::Rejected(fault.to_string()))
+pub(super) fn fits(view: &View, change: Change<'_>) -> Result<(), RpcError> {
+    check_graph(view, change).map_err(|fault| RpcError::Rejected(fault.to_string()))
 }
 
 /// Takes the caller's turn with an entry, then checks the write right again.

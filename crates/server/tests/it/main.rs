@@ -21,6 +21,7 @@ mod intention;
 mod intention_by_id;
 mod isolation;
 mod merging;
+mod plan;
 mod provider;
 mod reading;
 mod replies;

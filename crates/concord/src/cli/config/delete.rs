@@ -2,9 +2,9 @@
 
 use concord_client::{Cas, Client};
 
-use super::{CAS, MODIFY_INDEX, cas, entry};
+use super::{CAS, MODIFY_INDEX, PLAN, cas, entry, plan};
 use crate::cli::Io;
-use crate::cli::command::{Command, Invocation, Run};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::flag::Flag;
 
@@ -12,13 +12,16 @@ pub(crate) static DELETE: Command = Command {
     name: "config delete",
     synopsis: "Deletes a configuration entry",
     usage: &["[options] -kind=<kind> -name=<name>", "[options] -filename=<path>"],
-    about: "Deletes a configuration entry, named by its kind and name or by the file it was written from.",
+    about: "Deletes a configuration entry, named by its kind and name or by the file it was written from.\n\n\
+            With -plan nothing is deleted. It tells what would change, as config write -plan does.",
     flags: &[
         CAS,
         Flag::text("filename", "File with the entry.").placeholder("<path>"),
+        FORMAT,
         Flag::text("kind", "Kind of the entry.").placeholder("<kind>"),
         MODIFY_INDEX,
         Flag::text("name", "Name of the entry.").placeholder("<name>"),
+        PLAN,
     ],
     http: true,
     usage_code: 1,
@@ -27,6 +30,10 @@ pub(crate) static DELETE: Command = Command {
 
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     call.arguments::<0>("")?;
+    if call.values.switch("plan") {
+        let (kind, name) = named(call, io)?;
+        return plan::delete(call, client, (kind, name), io).await;
+    }
     let cas = cas(call)?;
     if cas == Cas::IfModifiedAt(0) {
         return Err(

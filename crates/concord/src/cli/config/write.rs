@@ -1,28 +1,32 @@
 //! `config write`.
 
-use concord_api::Problem;
-use concord_api::entry::entry_from_node;
 use concord_client::Client;
-use concord_syntax::Node;
 
-use super::{CAS, MODIFY_INDEX, cas, entry};
-use crate::cli::command::{Command, Invocation, Run};
+use super::{CAS, MODIFY_INDEX, PLAN, cas, check_shape, entry, plan};
+use crate::cli::command::{Command, FORMAT, Invocation, Run};
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::{Io, files};
 
 pub(crate) static WRITE: Command = Command {
     name: "config write",
     synopsis: "Writes a configuration entry",
-    usage: &["[options] FILE"],
+    usage: &["[options] FILE", "-plan [options] FILE..."],
     about: "Writes the configuration entry of a file, HCL or JSON with Kind and Name; - stands for the standard input. \
-            An entry that is already there is replaced.",
-    flags: &[CAS, MODIFY_INDEX],
+            An entry that is already there is replaced.\n\n\
+            With -plan nothing is written. It tells what would change if the entries of the files were written in this \
+            order: the entries themselves, the verdicts about connections and requests that would be reversed, and \
+            the discovery chains that would change, break or become whole. It ends with code 0 if all entries would \
+            be accepted, with 2 if one would be refused, and with 1 if there is no plan.",
+    flags: &[CAS, FORMAT, MODIFY_INDEX, PLAN],
     http: true,
     usage_code: 1,
     run: Run::Api(|call, client, io| Box::pin(run(call, client, io))),
 };
 
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
+    if call.values.switch("plan") {
+        return plan::write(call, client, io).await;
+    }
     let [path] = call.arguments("the file")?;
     let cas = cas(call)?;
     let (tree, kind, name) = entry(path, io)?;
@@ -37,13 +41,4 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     }
     io.line(format_args!("Config entry written: {shown}"))?;
     Ok(Exit::SUCCESS)
-}
-
-/// Refuses keys and values that the entry's kind does not have, with their position. The agent decides whether the
-/// entry is valid; it may know more kinds than this program.
-fn check_shape(tree: &Node, path: &str) -> Result<(), Failure> {
-    let Err(found) = entry_from_node(tree, files::shown(path)) else { return Ok(()) };
-    let misfits = found.faults.iter().filter(|fault| matches!(fault.problem, Problem::Decode(_)));
-    let lines: Vec<_> = misfits.map(ToString::to_string).collect();
-    if lines.is_empty() { Ok(()) } else { Err(Failure::input(lines.join("\n  "))) }
 }

@@ -84,6 +84,77 @@ fn an_entry_is_deleted_by_name_or_file() {
     check(&ran, &["DELETE /v1/config/service-intentions/db"], deleted);
 }
 
+const PLAN: &str = r#"{"Index": 7, "Refused": 1,
+    "Entries": [
+        {"Kind": "service-intentions", "Name": "db", "Outcome": "changed",
+         "Fields": [{"Field": "Sources[0].Action", "From": "deny", "To": "allow"}, {"Field": "Meta", "From": null, "To": {"a": "b"}}],
+         "FieldsLeftOut": 2},
+        {"Kind": "service-splitter", "Name": "web", "Outcome": "refused", "Reason": "why"}],
+    "Verdicts": {"Count": 3, "Pairs": 2, "Complete": false, "WithoutExample": 1, "Listed": [
+        {"Source": "web", "Destination": "db", "Allowed": true},
+        {"Source": "api", "Destination": "db", "Allowed": false,
+         "Request": {"Method": "PUT", "Path": "/a", "Header": ["x=y"], "Claims": {"okta": {"role": "admin"}}}}]},
+    "Chains": {"Count": 2, "Broken": 1, "Mended": 0, "Complete": true, "Listed": [
+        {"Service": "web", "Before": {"Lines": ["all requests -> web"]}, "After": {"Fault": "no subset"}},
+        {"Service": "api", "Before": {"Lines": []}, "After": {"Lines": ["protocol http"], "LinesLeftOut": 4}}]}}"#;
+
+#[test]
+fn a_plan_is_told_with_the_files_of_its_entries() {
+    let (_a, first) = file("db.hcl", ENTRY);
+    let second = r#"{"Kind":"service-splitter","Name":"web","Splits":[]}"#;
+    let ran = Bench::answering(PLAN).input(second).run(&["config", "write", "-plan", &first, "-"]);
+    assert_eq!(ran.asked, [format!("POST /v1/config/plan [{SENT},{second}]")]);
+    assert_eq!((ran.code, ran.err.as_str()), (2, ""), "an entry would be refused");
+    let expected = format!(
+        "Entries
+  service-intentions/db ({first}) would change
+    Sources[0].Action: \"deny\" -> \"allow\"
+    Meta: not set -> {{\"a\":\"b\"}}
+    and 2 more fields
+  service-splitter/web (the standard input) would be refused
+    why
+
+Verdicts
+  at least 3 would be reversed, of at least 2 pairs:
+    web => db would be allowed
+    api => db PUT /a -header x=y -claims okta={{\"role\":\"admin\"}} would be denied
+    and at least 1 more
+  1 permissions name requests of which no example was found; use concord explain for them.
+
+Chains
+  2 would change, 1 of them break, 0 become whole:
+    web
+      - all requests -> web
+      + broken: no subset
+    api
+      + protocol http
+      + and 4 more lines
+
+One entry would be refused. Nothing was written.
+"
+    );
+    assert_eq!(ran.out, expected);
+}
+
+#[test]
+fn a_plan_without_a_refusal_succeeds() {
+    let ran = Bench::answering(r#"{"Verdicts":{"Complete":true},"Chains":{"Complete":true}}"#).run(&[
+        "config",
+        "delete",
+        "-plan",
+        "-kind=mesh",
+        "-name=mesh",
+    ]);
+    assert_eq!(ran.asked, [r#"POST /v1/config/plan [{"Kind":"mesh","Name":"mesh","Delete":true}]"#]);
+    let told = "Entries\n\nVerdicts\n  None would be reversed between known services.\n\nChains\n  None would \
+                change.\n\nNothing was written.\n";
+    assert_eq!((ran.code, ran.out.as_str()), (0, told));
+    refuse(&["config", "write", "-plan"], 1, "-plan needs at least one file");
+    refuse(&["config", "write", "-plan", "-cas", "x"], 1, "-plan does not go with -cas");
+    let (_a, path) = file("db.hcl", "Kind = \"service-intentions\"\nName = \"db\"\nSourcez = []");
+    refuse(&["config", "write", "-plan", &path], 1, "db.hcl:3:1: ");
+}
+
 #[test]
 fn what_is_half_said_is_refused() {
     refuse(&["config", "write"], 1, "expected one argument, the file");

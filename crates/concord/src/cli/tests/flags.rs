@@ -88,15 +88,19 @@ catalog services | | -node-meta=k=v | node-meta=k%3Av
 catalog services | | -tags | web      t1
 config delete | -kind=k -name=n -modify-index=7 | -cas | cas=7
 config delete | | -filename={dir}/entry.hcl | DELETE /v1/config/service-intentions/db
+config delete | -plan -kind=k -name=n | -format=json | "Entries": []
 config delete | -name=n | -kind=k | DELETE /v1/config/k/n
 config delete | -kind=k -name=n -cas | -modify-index=7 | cas=7
 config delete | -kind=k | -name=n | DELETE /v1/config/k/n
+config delete | -kind=k -name=n | -plan | "Delete":true
 config list | -kind=k | -filter=f1 | filter=f1
 config list | | -kind=k | GET /v1/config/k
 config read | -name=n | -kind=k | GET /v1/config/k/n
 config read | -kind=k | -name=n | GET /v1/config/k/n
 config write | {dir}/entry.hcl | -cas | cas=0
+config write | -plan {dir}/entry.hcl | -format=json | "Entries": []
 config write | -cas {dir}/entry.hcl | -modify-index=7 | cas=7
+config write | {dir}/entry.hcl | -plan | POST /v1/config/plan
 connect ca set-config | | -config-file={dir}/ca.json | PUT /v1/connect/ca/configuration
 connect ca set-config | -config-file={dir}/ca.json | -force-without-cross-signing | "ForceWithoutCrossSigning":true
 connect ca set-config | -config-file={dir}/ca.json | -force-without-oldest-root | "ForceWithoutOldestRoot":true
@@ -201,6 +205,7 @@ fn stocked(seen: &Seen) -> Scripted {
         path if path.starts_with("catalog/node/") => "null".to_owned(),
         path if path.starts_with("catalog/") => format!("[{NODE}]"),
         "config/k" => "[]".to_owned(),
+        "config/plan" => "{}".to_owned(),
         path if path.starts_with("config/") && get => r#"{"Kind":"k","Name":"n"}"#.to_owned(),
         "connect/intentions/explain" => {
             r#"{"Source":"web","Destination":"db","Allowed":true,"Reason":"r"}"#.to_owned()

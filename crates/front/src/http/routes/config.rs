@@ -1,13 +1,16 @@
 //! `config`: configuration entries.
 
+mod plan;
+
 use std::sync::Arc;
 
 use concord_api::entry::{ConfigEntry, decode_entry, parse_kind, parse_name, parse_name_to_remove};
 use concord_model::entry::EntryKind;
-use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
+use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, PlanEntries, ReadEntry};
 use http::StatusCode;
 use serde::Serialize;
 
+use self::plan::planning;
 use super::endpoints;
 use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply, Right};
@@ -15,6 +18,8 @@ use crate::http::{Call, HttpError, Reply, Right};
 endpoints! {
     /// Writes an entry.
     Apply: PUT "/v1/config", Right::asked::<(ApplyEntry,)>() => apply;
+    /// What would change if entries were written. Nothing is written.
+    Planning: POST "/v1/config/plan", Right::asked::<(PlanEntries,)>() => planning;
     /// All entries of a kind.
     List: GET "/v1/config/:kind", Right::asked::<(ListEntries,)>() => list;
     /// An entry.

@@ -10,7 +10,7 @@ use super::language::{World, entry, show};
 use crate::random::Random;
 
 /// Few services, so that the entries meet.
-const NAMES: [&str; 5] = ["web", "api", "db", "old", "v1.api"];
+pub(crate) const NAMES: [&str; 5] = ["web", "api", "db", "old", "v1.api"];
 const SUBSETS: [&str; 3] = ["v1", "v2", "v3"];
 
 /// Where requests go, as in a route or split.
@@ -28,7 +28,7 @@ fn far_place(random: &mut Random) -> String {
     }
 }
 
-fn line(random: &mut Random) -> String {
+pub(crate) fn line(random: &mut Random) -> String {
     let name = random.pick(&NAMES);
     let protocol = random.pick(&["http", "http", "http", "grpc", "tcp"]);
     match random.below(12) {
@@ -78,7 +78,7 @@ fn resolver(random: &mut Random, name: &str) -> String {
     said
 }
 
-pub(super) fn world(random: &mut Random) -> World {
+pub(crate) fn world(random: &mut Random) -> World {
     let mut world = World::default();
     if random.one_in(2) {
         world.add("P http");

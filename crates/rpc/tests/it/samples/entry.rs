@@ -61,7 +61,7 @@ fn word<T: Copy>(all: &[T], number: usize) -> T {
     all[1 + number % (all.len() - 1)]
 }
 
-fn entry(kind: EntryKind, number: usize) -> Entry {
+pub(crate) fn entry(kind: EntryKind, number: usize) -> Entry {
     match kind {
         EntryKind::ServiceIntentions => Entry::ServiceIntentions(super::intention::entry()),
         EntryKind::ServiceDefaults => Entry::ServiceDefaults(record(kind, service_defaults(number))),

@@ -341,6 +341,7 @@ fn entries() -> Vec<Read> {
         let needs = only(("service", of, "read"));
         all.push(Read::whole(chain, needs.clone(), meta.map(|mark| row([mark], needs))));
     }
+    all.extend(plans());
     for kind in EntryKind::ALL {
         let rows = entry_rows().into_iter().filter(|(own, ..)| own == kind).map(|(.., row)| row);
         all.push(Read::list(ListEntries { kind: *kind }, rows.collect()));
@@ -393,6 +394,43 @@ fn neighbours() -> Read {
         .chain(healths(|one| one.service == "web" || one.target == "web", Some(("service", "web", "read"))));
     let request = ReadTopology { service: target("web-admin"), kind: TopologyKind::Typical };
     Read { whole: only(("service", "web-admin", "read")), ..Read::list(request, rows.collect()) }
+}
+
+/// A plan tells of services that its caller may see, and of the present entry to who may read it.
+fn plans() -> Vec<Read> {
+    let delete = |kind, name| PlannedChange::Delete(EntryName::parse(kind, name).unwrap());
+    let mut all = Vec::new();
+    for name in ["db", "web"] {
+        let changes = vec![delete(EntryKind::ServiceIntentions, name)];
+        let shows = told(|_, to| to == name).into_iter().flat_map(|row| row.shows);
+        let needs = only(("intention", name, "write"));
+        let mut read = Read::whole(PlanEntries { changes }, needs, [row(shows, open())]);
+        if name == "web" {
+            read.rows.push(own_service_to_web());
+        }
+        // Pairs are told of who may see both services and read the intentions of the called one.
+        let seen = placed(|_| true, None).into_iter().chain(hidden_intentions());
+        all.push(Read { judged: Some(seen.collect()), ..read });
+    }
+    all
+}
+
+/// The servers' own service may call the web no more, which is told to who may see both.
+fn own_service_to_web() -> Row {
+    let both = |node| {
+        let own = [("node", "n1", "read"), ("service", "consul", "read")];
+        own.into_iter().chain([("node", node, "read"), ("service", "web", "read")]).collect()
+    };
+    row(["instance consul".to_owned()], vec![both("n1"), both("n2")])
+}
+
+/// What a caller is not told of because of intentions that it may not read.
+fn hidden_intentions() -> Vec<Row> {
+    let of = |one: &Instance| {
+        let seen = [("node", one.node, "read"), ("service", one.service, "read")];
+        row([], vec![seen.to_vec()])
+    };
+    INSTANCES.iter().map(of).collect()
 }
 
 // === Tokens, and what is for everybody ===
