@@ -163,7 +163,7 @@ impl Case {
 /// Random intentions; seldom with so many permissions that not all examples are made.
 fn few(random: &mut Random) -> Vec<ServiceIntentions> {
     let mut all = entries(&names(), random);
-    let most = if random.one_in(40) { usize::MAX } else { 3 };
+    let most = if random.one_in(200) { usize::MAX } else { 2 };
     for source in all.iter_mut().flat_map(|own| &mut own.sources) {
         if let Decision::Requests(list) = &mut source.decision {
             list.truncate(most);
