@@ -43,7 +43,7 @@ pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Re
         // The stored entry already has this content, so the write succeeds whatever index `cas` names.
         ToWrite::Nothing { modify } => unchanged(writing, modify).await,
         ToWrite::Entry(entry) => {
-            let (reply, index) = writing.log.write(command::SetEntry { entry, cas }).await?;
+            let (reply, index) = writing.log.write(command::SetEntry { entry: *entry, cas }).await?;
             Ok(writing.log.written(done(&reply)?, index))
         }
     }
@@ -54,7 +54,7 @@ pub(super) enum ToWrite {
     /// The stored entry says the same, since this index.
     Nothing { modify: u64 },
     /// The entry, which goes with the stored ones.
-    Entry(Entry),
+    Entry(Box<Entry>),
 }
 
 /// Compares a valid entry with what is stored.
@@ -67,7 +67,7 @@ pub(super) fn to_write(view: &View, entry: Entry) -> Result<ToWrite, RpcError> {
         return Ok(ToWrite::Nothing { modify: existing.stamp().modify });
     }
     fits(view, Change { name: &name, to: Some(&entry) })?;
-    Ok(ToWrite::Entry(entry))
+    Ok(ToWrite::Entry(Box::new(entry)))
 }
 
 pub(crate) async fn delete_entry(

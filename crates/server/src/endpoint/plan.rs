@@ -85,7 +85,7 @@ impl Trial {
                 let ToWrite::Entry(entry) = to_write(&view, (**entry).clone())? else {
                     return Ok(Outcome::Unchanged);
                 };
-                self.apply(reading, command::SetEntry { entry, cas: None })?;
+                self.apply(reading, command::SetEntry { entry: *entry, cas: None })?;
                 let after = self.store.view().read().entry(&change.name());
                 Ok(match (before, after) {
                     (Some(before), Some(after)) => Outcome::Changed { before, after },
