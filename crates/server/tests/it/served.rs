@@ -285,7 +285,7 @@ async fn neighbours_are_registered_or_allowed() {
         ("http", vec!["web proxy-registration allowed".to_owned()])
     );
     assert_eq!(gateway.upstreams[0].source, NeighbourSource::ProxyRegistration);
-    assert_eq!(gateway.upstreams[0].instances.len(), 2, "the instance and its proxy");
+    assert_eq!(gateway.upstreams[0].instances.len(), 3, "the instance and its two proxies");
     host.stop().await;
 }
 
