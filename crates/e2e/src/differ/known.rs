@@ -67,6 +67,9 @@ const VERSIONS: &str = "members, versions and coordinates are those of our own w
 const PATHS: &str = "paths that are not clean or lead nowhere";
 const FALLS: &str = "theirs ends the connection without an answer";
 const UNMERGED: &str = "proxies do not go by the defaults yet";
+const ADDRESSES: &str =
+    "virtual addresses are given out in another order, and free again when nothing needs them";
+const CHAINS: &str = "fingerprints of chains are our own";
 const LOOKS: &str = "in -dev a check looks within half a second, theirs within its interval";
 const MESH: &str = "the entry of the mesh has a name";
 const INTENTIONS: &str = "intentions are stored one by one: ids, order and headers follow from that";
@@ -340,6 +343,34 @@ const KNOWN: &[Known] = &[
         "UpstreamConfig*",
         "Request decoding failed: * is not *; use one of *",
     ]),
+    known("PUT /v1/config", "status 400, theirs 500", "*", FAULT_400).saying(&[
+        "ConnectTimeout cannot be negative*",
+        "DefaultSubset *",
+        "Failover[*",
+        "Invalid cas value; *",
+        "Listeners[*",
+        "LoadBalancer.*",
+        "Redirect*",
+        "Routes[*",
+        "Splits*",
+    ]),
+    known("PUT /v1/config", "status 400, theirs 200", "*", STRICT).saying(&[
+        "Listeners[*].Port is not a port*",
+        "Config.protocol is *, which is no protocol*",
+        "Request decoding failed: *expected true or false, found *",
+        "Request decoding failed: *expected a string, found *",
+    ]),
+    known("* /v1/config*", "status 500, theirs 200", "*?dc=nope*", DATACENTERS),
+    known("* /v1/discovery-chain/:service", "json .Chain.AutoVirtualIPs[]: another value", "*", ADDRESSES),
+    known("* /v1/discovery-chain/:service", "json .Chain.*VirtualIPs: null, theirs *", "*", ADDRESSES),
+    known("GET /v1/config/*", "json *.Routes: null, theirs an empty list", "*", LEFT_OUT),
+    known("GET /v1/config/*", "json *.Filters.JWT: not ours", "*", LEFT_OUT),
+    known("* /v1/discovery-chain/:service", "json .Chain.CustomizationHash: another value", "*", CHAINS),
+    known("* /v1/discovery-chain/:service", "json .Chain.Targets.*.Name: another value", "*", NAMES)
+        .saying(&["\"_x*"]),
+    known("* /v1/discovery-chain/:service", "json .Chain.Targets.*.SNI: another value", "*", NAMES)
+        .saying(&["\"_x*"]),
+    known("POST *", "header X-Consul-*", "*?cached*", STREAMING),
     known("PUT /v1/config", "status 500, theirs 400", "*with a tenancy*", TENANCY).saying(&[
         "service * is incompatible with L7 intentions permissions*",
         "cannot set MutualTLSMode=permissive because *",

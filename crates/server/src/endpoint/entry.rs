@@ -39,7 +39,7 @@ pub(crate) async fn apply_entry(writing: Writing<'_>, request: ApplyEntry) -> Re
     let name = entry.name();
     let (_turn, caller) = writing.turn(name.as_str()).await?;
     caller.meet(&need)?;
-    match to_write(&writing.log.view(), entry)? {
+    match to_write(&writing.log.view(), entry, cas)? {
         // The stored entry already has this content, so the write succeeds whatever index `cas` names.
         ToWrite::Nothing { modify } => unchanged(writing, modify).await,
         ToWrite::Entry(entry) => {
@@ -58,15 +58,19 @@ pub(super) enum ToWrite {
 }
 
 /// Compares a valid entry with what is stored.
-pub(super) fn to_write(view: &View, entry: Entry) -> Result<ToWrite, RpcError> {
+pub(super) fn to_write(view: &View, entry: Entry, cas: Option<u64>) -> Result<ToWrite, RpcError> {
     let name = entry.name();
     let existing = view.read().entry(&name);
     // Users write no status: what they send back is replaced by the stored one.
     let entry = entry.with_status_of(existing.as_deref());
-    if let Some(existing) = existing.filter(|existing| existing.says_the_same(&entry)) {
+    if let Some(existing) = existing.as_ref().filter(|existing| existing.says_the_same(&entry)) {
         return Ok(ToWrite::Nothing { modify: existing.stamp().modify });
     }
-    fits(view, Change { name: &name, to: Some(&entry) })?;
+    // An entry that has changed since is not written, so that it does not matter whether it fits.
+    let last = existing.map_or(0, |existing| existing.stamp().modify);
+    if cas.is_none_or(|cas| cas == last) {
+        fits(view, Change { name: &name, to: Some(&entry) })?;
+    }
     Ok(ToWrite::Entry(Box::new(entry)))
 }
 

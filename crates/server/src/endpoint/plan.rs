@@ -82,7 +82,7 @@ impl Trial {
         match change {
             PlannedChange::Write(entry) => {
                 valid(entry)?;
-                let ToWrite::Entry(entry) = to_write(&view, (**entry).clone())? else {
+                let ToWrite::Entry(entry) = to_write(&view, (**entry).clone(), None)? else {
                     return Ok(Outcome::Unchanged);
                 };
                 self.apply(reading, command::SetEntry { entry: *entry, cas: None })?;

@@ -268,3 +268,14 @@ async fn n_186_an_entry_that_would_break_a_chain_is_refused_whichever_way_it_cha
     assert!(host.ask(DeleteEntry { name: http("api").name(), cas: None }).await.unwrap().value);
     host.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_has_changed_is_not_compared_with_the_others() {
+    let host = Setup::open().start().await.with_ca().await;
+    let splitter = || defaults("service-splitter", "web", r#""splits": [{"weight": 100, "service": "api"}]"#);
+    let write = |entry, cas| host.ask(ApplyEntry { entry, cas });
+    rejected(write(splitter(), None).await, r#"discovery chain "web" uses a protocol "tcp""#);
+    rejected(write(splitter(), Some(0)).await, r#"discovery chain "web" uses a protocol "tcp""#);
+    assert!(!write(splitter(), Some(7)).await.unwrap().value, "it is not there");
+    host.stop().await;
+}
