@@ -241,17 +241,16 @@ async fn n_222_a_plan_tells_nothing_that_its_caller_may_not_read() {
             )),
         ]
     };
-    let told = async |rules: &str, name: &str| {
+    let told = async |rules: &str, name: &str, changes: Vec<PlannedChange>| {
         let token = host.token(name, rules).await;
         let secret = token.secret.as_str();
         let head = crate::world::with(secret);
-        let answer =
-            concord_rpc::ServerApiExt::call(&host.api, head, PlanEntries { changes: changes() }).await;
+        let answer = concord_rpc::ServerApiExt::call(&host.api, head, PlanEntries { changes }).await;
         let answer = answer.unwrap();
         (answer.filtered, answer.value)
     };
     let all = r#"node_prefix "" { policy = "read" } service_prefix "" { policy = "write" intentions = "write" } mesh = "write""#;
-    let (filtered, plan) = told(all, "all").await;
+    let (filtered, plan) = told(all, "all", changes()).await;
     let chains: Vec<_> = plan.effects.chains.first.iter().map(|own| own.service.name.to_string()).collect();
     assert_eq!((filtered, chains), (false, vec!["api".to_owned(), "db".to_owned()]));
     assert_eq!(plan.effects.verdicts.pairs, 16);
@@ -260,11 +259,26 @@ async fn n_222_a_plan_tells_nothing_that_its_caller_may_not_read() {
     let some = r#"node_prefix "" { policy = "read" } service_prefix "" { policy = "write" intentions = "write" }
         service "api" { policy = "deny" intentions = "write" } service "edge" { policy = "deny" intentions = "write" }
         mesh = "write""#;
-    let (filtered, plan) = told(some, "some").await;
+    let (filtered, plan) = told(some, "some", changes()).await;
     let text = serde_json::to_string(&plan.effects).unwrap();
     assert!(filtered && !text.contains("api"), "{text}");
     assert_eq!((plan.effects.chains.all, plan.effects.verdicts.pairs), (1, 9));
     assert_eq!(plan.steps[2].outcome, Outcome::Accepted, "nothing of what it says now");
+    // The protocol of a service decides whether a token is seen there: a verdict changes with the service alone.
+    let mut demanding = entry("web", &[("db", Action::Allow)]);
+    let Entry::ServiceIntentions(own) = &mut demanding else { unreachable!() };
+    own.jwt = serde_json::from_str(r#"{"providers": [{"name": "okta"}]}"#).unwrap();
+    let keys = r#""json_web_key_set": {"local": {"jwks": "e30="}}"#;
+    for entry in [other("jwt-provider", "okta", keys), demanding] {
+        assert!(host.ask_as(ROOT, ApplyEntry { entry, cas: None }).await.unwrap());
+    }
+    let changes = || vec![write(other("service-defaults", "web", r#""protocol": "tcp""#))];
+    let (_, plan) = told(all, "all-again", changes()).await;
+    assert_eq!(plan.effects.verdicts.pairs, 1);
+    let some =
+        r#"node_prefix "" { policy = "read" } service_prefix "" { policy = "write" intentions = "deny" }"#;
+    let (filtered, plan) = told(some, "service", changes()).await;
+    assert_eq!((filtered, plan.effects.verdicts.pairs), (true, 0));
     host.stop().await;
 }
 
