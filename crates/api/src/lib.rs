@@ -23,6 +23,7 @@ pub mod decode;
 pub mod definition;
 pub mod encode;
 pub mod entry;
+pub mod entry_status;
 pub mod explain;
 pub mod fault;
 pub mod fingerprint;

@@ -1,5 +1,6 @@
 //! Configuration entries. Their JSON depends on their kind, so callers choose the type.
 
+use concord_api::entry_status::ConfigStatus;
 use concord_api::plan::ConfigPlan;
 use http::Method;
 use serde::Serialize;
@@ -72,6 +73,19 @@ impl Client {
         options: &QueryOptions,
     ) -> Result<Answer<ConfigPlan>, Error> {
         self.call(Method::POST, &["config", "plan"]).options(options).json(changes).fetch().await
+    }
+
+    /// What an entry does as it stands.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn config_status(
+        &self,
+        kind: &str,
+        name: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<ConfigStatus>, Error> {
+        self.get(&["config", "status", kind, name], options).fetch().await
     }
 
     /// Deletes an entry. Returns `false` if the `cas` condition failed.

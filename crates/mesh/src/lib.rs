@@ -16,4 +16,5 @@ pub mod intention;
 pub mod plan;
 pub mod protocol;
 pub mod request;
+pub mod status;
 pub mod topology;

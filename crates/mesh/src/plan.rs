@@ -24,6 +24,7 @@ use std::sync::Arc;
 use concord_model::entry::{Entry, EntryName};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::chains::compiled;
 pub use self::chains::{ChainChange, ChainChanges, ChainState, reaching};
 pub use self::examples::{Examples, examples};
 pub use self::facts::{Facts, Side};

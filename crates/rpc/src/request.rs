@@ -28,6 +28,7 @@ use concord_mesh::explain::Explanation;
 use concord_mesh::explain::request::RequestExplanation;
 use concord_mesh::gateway::GatewayService;
 use concord_mesh::plan::Plan;
+use concord_mesh::status::EntryStatus;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
 use concord_model::catalog::{Check, Node};
 use concord_model::entry::{Entry, EntryName};
@@ -49,7 +50,7 @@ pub use self::catalog::{
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::chain::ReadChain;
-pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry};
+pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry, ReadEntryStatus};
 pub use self::gateway::{
     Export, GatewayIntentions, GatewayServiceHealth, ListExports, ListGatewayServices, ServedInstances,
 };
@@ -190,6 +191,7 @@ requests! {
     ReadChain -> Arc<CompiledChain>, READ.of_connect(), |r| Need::Right(read_service(r.service.name.as_str()));
     ReadDefaults -> Central, READ, |r| Need::Right(read_service(r.question.service.name.as_str()));
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
+    ReadEntryStatus -> Option<EntryStatus>, READ.once(), |r| entry(&r.name, Level::Read);
     PlanEntries -> Plan, READ.once().primary(), |_| Need::CheckedAt("the right to write each of the entries");
     ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);
     DeleteEntry -> bool, WRITE.primary(), |r| entry(&r.name, Level::Write);

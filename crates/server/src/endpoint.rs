@@ -7,6 +7,7 @@ mod catalog;
 mod certificate;
 mod chain;
 pub(crate) mod entry;
+mod entry_status;
 mod gateway;
 mod intention;
 mod merging;
@@ -96,6 +97,7 @@ impl ServerApi for LocalApi {
                 read ReadDefaults => merging::read_defaults;
                 read ListEntries => entry::list_entries;
                 read PlanEntries => plan::plan_entries;
+                read ReadEntryStatus => entry_status::read_entry_status;
                 write ApplyEntry => entry::apply_entry;
                 write DeleteEntry => entry::delete_entry;
                 read ListGatewayServices => gateway::list_gateway_services;

@@ -4,11 +4,13 @@ mod delete;
 mod list;
 mod plan;
 mod read;
+mod status;
 mod write;
 
 pub(crate) use self::delete::DELETE;
 pub(crate) use self::list::LIST;
 pub(crate) use self::read::READ;
+pub(crate) use self::status::STATUS;
 pub(crate) use self::write::WRITE;
 
 use concord_api::Problem;

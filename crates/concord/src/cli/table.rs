@@ -35,6 +35,7 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &config::DELETE,
     &config::LIST,
     &config::READ,
+    &config::STATUS,
     &config::WRITE,
     &connect::GROUP,
     &connect::ca::GROUP,

@@ -84,7 +84,7 @@ pub(super) fn compare(
 }
 
 /// The chain of a service. Whether it can be compiled does not depend on the trust domain, and no line shows it.
-pub(super) fn compiled(side: Side<'_>, service: &ServiceRef, datacenter: &Datacenter) -> Compiled {
+pub(crate) fn compiled(side: Side<'_>, service: &ServiceRef, datacenter: &Datacenter) -> Compiled {
     let request = Request {
         service: service.clone(),
         datacenter: datacenter.clone(),

@@ -21,5 +21,6 @@ mod routes;
 mod rules;
 mod served;
 mod settled;
+mod status;
 mod tokens;
 mod validate;

@@ -26,9 +26,9 @@ use crate::{oracle, request_oracle};
 
 /// The entries on one side.
 #[derive(Clone, Default)]
-struct State {
-    world: World,
-    intentions: Vec<ServiceIntentions>,
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) intentions: Vec<ServiceIntentions>,
 }
 
 /// A change, and what is known beside it.
@@ -42,7 +42,7 @@ struct Case {
 }
 
 impl State {
-    fn side(&self) -> Side<'_> {
+    pub(crate) fn side(&self) -> Side<'_> {
         Side { entries: &self.world, intentions: &self.intentions }
     }
 
@@ -161,7 +161,7 @@ impl Case {
 }
 
 /// Random intentions; seldom with so many permissions that not all examples are made.
-fn few(random: &mut Random) -> Vec<ServiceIntentions> {
+pub(crate) fn few(random: &mut Random) -> Vec<ServiceIntentions> {
     let mut all = entries(&names(), random);
     let most = if random.one_in(200) { usize::MAX } else { 2 };
     for source in all.iter_mut().flat_map(|own| &mut own.sources) {
@@ -191,7 +191,7 @@ fn narrow(decision: &mut Decision, random: &mut Random) {
 
 /// The seed, and how many changes are planned: many more if somebody searches for faults with another seed.
 #[allow(clippy::disallowed_methods, reason = "the seed of all random tests")]
-fn seed_and_count() -> (u64, u64) {
+pub(crate) fn seed_and_count() -> (u64, u64) {
     let seed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|text| text.parse().ok());
     // That of `.cargo/config.toml`.
     let usual = 20_261_129;

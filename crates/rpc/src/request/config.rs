@@ -11,6 +11,13 @@ pub struct ReadEntry {
     pub name: EntryName,
 }
 
+/// What an entry does as it stands; `None` if it does not exist. Of services it tells those that the caller may see.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadEntryStatus {
+    /// Which.
+    pub name: EntryName,
+}
+
 /// What the configuration entries say that apply to a proxy. The protocols of its upstreams are told to whoever may
 /// read the proxied service, as in Consul: its proxy cannot call them without.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -10,7 +10,6 @@ use concord_mesh::plan::{Effects, Facts, Outcome, Plan, STEPS_MAX, Side, Step, e
 use concord_model::ServiceRef;
 use concord_model::entry::EntryName;
 use concord_model::intention::Destination;
-use concord_model::{Namespace, Pattern};
 use concord_rpc::request::{ApplyEntry, DeleteEntry, PlanEntries, PlannedChange};
 use concord_rpc::{Need, Request, RpcError};
 use concord_state::{Command, CommandReply, Envelope, Store, View, command};
@@ -127,10 +126,16 @@ fn shown(reading: &Reading<'_>, name: &EntryName, outcome: Outcome) -> Outcome {
 
 /// What follows from the changes, as far as the caller may know of the services.
 fn compared(reading: &mut Reading<'_>, before: &View, after: &View, changed: &[EntryName]) -> Effects {
+    let intentions = [before, after].map(|view| view.read().intentions());
+    let side = |entries, at: usize| Side { entries, intentions: &intentions[at] };
+    with_facts(reading, |facts| effects(side(before, 0), side(after, 1), changed, facts))
+}
+
+/// What is compared for this caller: services, intentions and chains that it may know of.
+pub(super) fn with_facts<T>(reading: &mut Reading<'_>, compare: impl FnOnce(Facts<'_>) -> T) -> T {
     let seen: Vec<_> = seen_services(reading, &BTreeMap::new()).into_keys().map(ServiceRef::local).collect();
     let sees = reading.caller.sees();
-    let called = reading.keep(seen.clone(), |to| sees.intentions_to(&destination(to)));
-    let intentions = [before, after].map(|view| view.read().intentions());
+    let called = reading.keep(seen.clone(), |to| sees.intentions_to(&Destination::of(to)));
     let sees_chain = |service: &ServiceRef| {
         let sees = sees.service(&service.name);
         if !sees {
@@ -138,23 +143,12 @@ fn compared(reading: &mut Reading<'_>, before: &View, after: &View, changed: &[E
         }
         sees
     };
-    let facts = Facts {
+    compare(Facts {
         callers: &seen,
         called: &called,
         known: &seen,
         sees_chain: &sees_chain,
         default: reading.config.intention_default,
         datacenter: &reading.config.datacenter,
-    };
-    let side = |entries, at: usize| Side { entries, intentions: &intentions[at] };
-    effects(side(before, 0), side(after, 1), changed, facts)
-}
-
-fn destination(service: &ServiceRef) -> Destination {
-    let namespace: Pattern<Namespace> = Pattern::Exact(service.namespace.clone());
-    Destination {
-        partition: service.partition.clone(),
-        namespace,
-        name: Pattern::Exact(service.name.clone()),
-    }
+    })
 }

@@ -7,8 +7,10 @@ use concord_model::intention::Action;
 use concord_rpc::RpcError;
 use concord_rpc::request::{
     ApplyEntry, CheckIntention, DeleteEntry, PlanEntries, PlannedChange, ReadChain, ReadEntry,
+    ReadEntryStatus,
 };
 
+use crate::catalog::sidecar;
 use crate::intention::entry;
 use crate::world::{Host, ROOT, Setup, register, target};
 
@@ -289,5 +291,66 @@ async fn a_plan_that_is_too_long_is_refused() {
     let refused = host.ask(PlanEntries { changes }).await.unwrap_err().to_string();
     assert!(refused.contains("at most 1000 entries are planned at a time, these are 1001"), "{refused}");
     assert_eq!(plan(&host, Vec::new()).await.steps, []);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_an_entry_tells_what_it_does_for_which_services() {
+    let host = Setup::open().start().await.with_ca().await;
+    for of in ["web", "api"] {
+        host.ask(register("n1", of)).await.unwrap();
+    }
+    let status = async |kind, name| {
+        let name = EntryName::parse(kind, name).unwrap();
+        host.ask(ReadEntryStatus { name }).await.unwrap().value
+    };
+    assert_eq!(status(EntryKind::ServiceSplitter, "web").await, None);
+    let stored = [
+        other("proxy-defaults", "global", r#""config": {"protocol": "http"}"#),
+        other("service-splitter", "web", r#""splits": [{"weight": 90}, {"weight": 10, "service": "api"}]"#),
+        entry("api", &[("web", Action::Deny)]),
+    ];
+    for entry in stored {
+        assert!(host.ask(ApplyEntry { entry, cas: None }).await.unwrap().value);
+    }
+    let splitter = status(EntryKind::ServiceSplitter, "web").await.unwrap();
+    assert_eq!((splitter.refused, splitter.chains.whole, splitter.effects.chains.all), (None, 1, 1));
+    assert_eq!(splitter.effects.verdicts.all, 0);
+    let intentions = status(EntryKind::ServiceIntentions, "api").await.unwrap();
+    let flips: Vec<_> = intentions.effects.verdicts.first.iter().map(|one| one.allowed).collect();
+    assert_eq!((flips, intentions.chains.whole), (vec![true], 0));
+    // What it says is what a plan to delete the entry says.
+    let gone = plan(&host, vec![delete(EntryKind::ServiceIntentions, "api")]).await;
+    assert_eq!(gone.effects, intentions.effects);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_223_a_status_tells_of_services_that_its_caller_may_read() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    for of in ["web", "api", "db"] {
+        host.ask_as(ROOT, register("n1", of)).await.unwrap();
+        host.ask_as(ROOT, sidecar("n1", of)).await.unwrap();
+    }
+    let all = other("proxy-defaults", "global", r#""config": {"protocol": "http", "a": 1}"#);
+    assert!(host.ask_as(ROOT, ApplyEntry { entry: all, cas: None }).await.unwrap());
+    let name = EntryName::only(EntryKind::ProxyDefaults);
+    let told = async |token: &str| {
+        let status = host.ask_as(token, ReadEntryStatus { name: name.clone() }).await.unwrap().unwrap();
+        let names: Vec<_> = status.proxies.first.iter().map(|one| one.name.to_string()).collect();
+        (status.proxies.all, names, status.chains.whole)
+    };
+    let (count, names, chains) = told(ROOT).await;
+    assert_eq!((count, names), (3, ["api", "db", "web"].map(str::to_owned).to_vec()));
+    assert!(chains >= 3, "{chains}");
+    let rules = r#"node_prefix "" { policy = "read" } service_prefix "" { policy = "read" } service "db" { policy = "deny" }
+        service "api" { policy = "deny" }"#;
+    let token = host.token("some", rules).await.secret;
+    let (count, names, fewer) = told(&token).await;
+    assert_eq!((count, names, fewer), (1, vec!["web".to_owned()], chains - 2));
+    // Whoever may not read the entry is told nothing.
+    let name = EntryName::parse(EntryKind::ServiceIntentions, "db").unwrap();
+    let refused = host.ask_as(&token, ReadEntryStatus { name }).await.unwrap_err();
+    assert!(refused.is_denial(), "{refused}");
     host.stop().await;
 }

@@ -117,7 +117,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
+pub(super) fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
     let PlannedVerdicts { count, pairs, complete, without_example, listed } = verdicts;
     text.push_str("\nVerdicts\n");
     let least = if *complete { "" } else { "at least " };
@@ -155,7 +155,7 @@ fn asked(request: &PlannedRequest) -> String {
     text
 }
 
-fn add_chains(chains: &PlannedChains, text: &mut String) {
+pub(super) fn add_chains(chains: &PlannedChains, text: &mut String) {
     let PlannedChains { count, broken, mended, complete, listed } = chains;
     text.push_str("\nChains\n");
     let least = if *complete { "" } else { "at least " };

@@ -97,6 +97,9 @@ config list | -kind=k | -filter=f1 | filter=f1
 config list | | -kind=k | GET /v1/config/k
 config read | -name=n | -kind=k | GET /v1/config/k/n
 config read | -kind=k | -name=n | GET /v1/config/k/n
+config status | -kind=k -name=n | -format=json | "Accepted": false
+config status | -name=n | -kind=k | GET /v1/config/status/k/n
+config status | -kind=k | -name=n | GET /v1/config/status/k/n
 config write | {dir}/entry.hcl | -cas | cas=0
 config write | -plan {dir}/entry.hcl | -format=json | "Entries": []
 config write | -cas {dir}/entry.hcl | -modify-index=7 | cas=7

@@ -1,12 +1,13 @@
 //! `config`: configuration entries.
 
 mod plan;
+mod status;
 
 use std::sync::Arc;
 
 use concord_api::entry::{ConfigEntry, decode_entry, parse_kind, parse_name, parse_name_to_remove};
-use concord_model::entry::EntryKind;
-use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, PlanEntries, ReadEntry};
+use concord_model::entry::{EntryKind, EntryName};
+use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, PlanEntries, ReadEntry, ReadEntryStatus};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -20,6 +21,8 @@ endpoints! {
     Apply: PUT "/v1/config", Right::asked::<(ApplyEntry,)>() => apply;
     /// What would change if entries were written. Nothing is written.
     Planning: POST "/v1/config/plan", Right::asked::<(PlanEntries,)>() => planning;
+    /// What an entry does as it stands.
+    Status: GET "/v1/config/status/:kind/:name", Right::asked::<(ReadEntryStatus,)>() => status;
     /// All entries of a kind.
     List: GET "/v1/config/:kind", Right::asked::<(ListEntries,)>() => list;
     /// An entry.
@@ -77,13 +80,25 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     meta.consistency = None;
     match entry {
         Some(entry) => Ok(Reply::json(ConfigEntry::from_model(&entry)).with_meta(&meta)),
-        None => {
-            // The 404 carries an index, so that a client can wait for the entry to appear.
-            let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
-            let text = format!("{missing} for {:?} / {:?}", name.kind.as_str(), name.as_str());
-            Ok(Reply::text(text).with_status(StatusCode::NOT_FOUND).with_meta(&meta))
-        }
+        // The 404 carries an index, so that a client can wait for the entry to appear.
+        None => Ok(missing(&name).with_meta(&meta)),
     }
+}
+
+fn missing(name: &EntryName) -> Reply {
+    let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
+    let text = format!("{missing} for {:?} / {:?}", name.kind.as_str(), name.as_str());
+    Reply::text(text).with_status(StatusCode::NOT_FOUND)
+}
+
+async fn status(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    let name = parse_name(kind(&ctx, &call).await?, call.capture(1))?;
+    let (found, mut meta) = ctx.ask(&call, ReadEntryStatus { name: name.clone() }).await?;
+    meta.consistency = None;
+    Ok(match found {
+        Some(found) => Reply::json(status::shape(&found)).with_meta(&meta),
+        None => missing(&name).with_meta(&meta),
+    })
 }
 
 async fn delete_kind(_: Arc<Ctx>, _: Call) -> Result<Reply, HttpError> {

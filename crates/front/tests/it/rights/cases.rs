@@ -364,6 +364,11 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
         cases.push(Case::one("/v1/config/:kind/:name", path, only(service(name))));
     }
     for name in ["db", "web"] {
+        let path = format!("/v1/config/status/service-defaults/{name}");
+        let status = Case::one("/v1/config/status/:kind/:name", path, only(service(name)));
+        cases.push(Case { kind: Kind::AtMost, ..status });
+    }
+    for name in ["db", "web"] {
         let path = format!("/v1/discovery-chain/{name}");
         cases.push(Case::one("/v1/discovery-chain/:service", path, only(service(name))).with(&["cached"]));
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use concord_mesh::explain::request::AskedRequest;
 use concord_mesh::plan::*;
+use concord_mesh::status::*;
 use concord_model::ServiceRef;
-use concord_model::entry::EntryKind;
+use concord_model::entry::{Entry, EntryKind};
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
 
@@ -18,7 +19,10 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
         PlannedChange::Write(_) => PlannedChange::Write(Box::new(own.clone())),
         PlannedChange::Delete(_) => PlannedChange::Delete(own.name()),
     );
-    vec![sample!(AnyRequest, PlanEntries, "", PlanEntries { changes })]
+    vec![
+        sample!(AnyRequest, ReadEntryStatus, "", ReadEntryStatus { name: own.name() }),
+        sample!(AnyRequest, PlanEntries, "", PlanEntries { changes }),
+    ]
 }
 
 pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
@@ -34,7 +38,26 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     );
     let steps = outcomes.into_iter().map(|outcome| Step { name: own().name(), outcome }).collect();
     let effects = Effects { verdicts: verdicts(), chains: chains() };
-    vec![sample!(AnyReply, PlanEntries, "", Plan { index: 9, steps, effects })]
+    let status = status(own(), effects.clone());
+    vec![
+        sample!(AnyReply, PlanEntries, "", Plan { index: 9, steps, effects }),
+        sample!(AnyReply, ReadEntryStatus, "", Some(status)),
+        sample!(AnyReply, ReadEntryStatus, "none", None),
+    ]
+}
+
+fn status(entry: Arc<Entry>, effects: Effects) -> EntryStatus {
+    let broken = BrokenChain { service: ServiceRef::local(name("web")), fault: "why".to_owned() };
+    let listed = Listed { all: 2, first: vec![ServiceRef::local(name("api"))] };
+    EntryStatus {
+        name: entry.name(),
+        stamp: entry.stamp(),
+        refused: Some("why".to_owned()),
+        chains: TakesPart { whole: 1, broken: 2, first: vec![broken], cut: true },
+        effects,
+        proxies: listed.clone(),
+        names: listed,
+    }
 }
 
 fn verdicts() -> Flips {

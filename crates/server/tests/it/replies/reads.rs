@@ -342,6 +342,7 @@ fn entries() -> Vec<Read> {
         all.push(Read::whole(chain, needs.clone(), meta.map(|mark| row([mark], needs))));
     }
     all.extend(plans());
+    all.push(status());
     for kind in EntryKind::ALL {
         let rows = entry_rows().into_iter().filter(|(own, ..)| own == kind).map(|(.., row)| row);
         all.push(Read::list(ListEntries { kind: *kind }, rows.collect()));
@@ -394,6 +395,15 @@ fn neighbours() -> Read {
         .chain(healths(|one| one.service == "web" || one.target == "web", Some(("service", "web", "read"))));
     let request = ReadTopology { service: target("web-admin"), kind: TopologyKind::Typical };
     Read { whole: only(("service", "web-admin", "read")), ..Read::list(request, rows.collect()) }
+}
+
+/// A status tells of services that its caller may see.
+fn status() -> Read {
+    let name = EntryName::parse(EntryKind::ServiceDefaults, "db").unwrap();
+    let seen = placed(|_| true, None).into_iter().chain(hidden_intentions());
+    let shows = [row([entry_mark(EntryKind::ServiceDefaults, "db")], open())];
+    let status = Read::whole(ReadEntryStatus { name }, only(("service", "db", "read")), shows);
+    Read { judged: Some(seen.collect()), ..status }
 }
 
 /// A plan tells of services that its caller may see, and of the present entry to who may read it.

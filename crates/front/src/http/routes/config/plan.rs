@@ -49,7 +49,7 @@ fn entry(step: &Step) -> PlannedEntry {
     PlannedEntry { kind, name, outcome, fields, fields_left_out, reason: reason.to_owned() }
 }
 
-fn all_verdicts(flips: &Flips) -> PlannedVerdicts {
+pub(super) fn all_verdicts(flips: &Flips) -> PlannedVerdicts {
     let Flips { all, pairs, first, without_example, cut } = flips;
     PlannedVerdicts {
         count: *all,
@@ -80,7 +80,7 @@ fn asked(request: &AskedRequest) -> PlannedRequest {
     }
 }
 
-fn all_chains(chains: &ChainChanges) -> PlannedChains {
+pub(super) fn all_chains(chains: &ChainChanges) -> PlannedChains {
     let ChainChanges { all, broken, mended, first, cut } = chains;
     PlannedChains {
         count: *all,
