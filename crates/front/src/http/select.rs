@@ -36,6 +36,8 @@ pub(crate) static AGENT_SERVICE: Shape = shape(AgentService::selectors);
 pub(crate) static MEMBER: Shape = shape(member);
 /// `connect/intentions`.
 pub(crate) static INTENTION: Shape = shape(intention);
+/// `config/service-defaults`.
+pub(crate) static SERVICE_DEFAULTS: Shape = shape(service_defaults);
 
 /// Keeps the records that match a filter.
 pub(crate) fn keep<T: Serialize>(
@@ -131,6 +133,19 @@ fn node() -> Value {
         "ID": "", "Node": "", "Address": "", "Datacenter": "", "Partition": "", "PeerName": "",
         "TaggedAddresses": {"*": ""}, "Meta": {"*": ""}, "Locality": {"Region": "", "Zone": ""}, "CreateIndex": 0,
         "ModifyIndex": 0,
+    })
+}
+
+fn service_defaults() -> Value {
+    let path = json!({"ListenerPort": 0, "Path": "", "LocalPathPort": 0, "Protocol": ""});
+    let upstream = json!({"Name": "", "Protocol": "", "ConnectTimeoutMs": 0, "MeshGateway": {"Mode": ""}});
+    json!({
+        "Kind": "", "Name": "", "Protocol": "", "Mode": "", "MutualTLSMode": "", "ExternalSNI": "",
+        "TransparentProxy": {"OutboundListenerPort": 0, "DialedDirectly": false}, "MeshGateway": {"Mode": ""},
+        "Expose": {"Checks": false, "Paths": [path]}, "Destination": {"Addresses": [""], "Port": 0},
+        "UpstreamConfig": {"Defaults": upstream, "Overrides": [upstream]}, "MaxInboundConnections": 0,
+        "LocalConnectTimeoutMs": 0, "LocalRequestTimeoutMs": 0, "BalanceInboundConnections": "",
+        "EnvoyExtensions": [{"Name": "", "Required": false}], "Meta": {"*": ""}, "CreateIndex": 0, "ModifyIndex": 0,
     })
 }
 

@@ -70,3 +70,30 @@ async fn what_was_written_to_the_catalog_is_merged_for_who_asks_for_it() {
     }
     world.stop().await;
 }
+
+#[tokio::test]
+async fn service_defaults_can_be_filtered_and_no_other_kind() {
+    let world = Setup::default().start().await;
+    for body in [
+        r#"{"Kind":"service-defaults","Name":"web","Protocol":"http","Expose":{"Paths":[{"Path":"/health","ListenerPort":1,"LocalPathPort":2}]}}"#,
+        r#"{"Kind":"service-defaults","Name":"db","Protocol":"tcp","MaxInboundConnections":7,"Meta":{"team":"shop"}}"#,
+    ] {
+        world.put("/v1/config", body).ok().await;
+    }
+    let listed = |filter: &str| world.get(&format!("/v1/config/service-defaults?filter={filter}"));
+    for (filter, expected) in [
+        ("Protocol+%3D%3D+http", "web"),
+        ("Meta.team+%3D%3D+shop", "db"),
+        ("MaxInboundConnections+%3D%3D+7", "db"),
+        ("Expose.Paths.Path+%3D%3D+%22/health%22", "web"),
+        ("Name+%21%3D+db+and+ModifyIndex+%21%3D+0", "web"),
+    ] {
+        let found = listed(filter).json().await;
+        let names: Vec<_> = found.as_array().unwrap().iter().map(|one| one["Name"].clone()).collect();
+        assert_eq!(names, [expected], "{filter}");
+    }
+    listed("Nothing+%3D%3D+1").refused(500, "Nothing").await;
+    let other = world.get("/v1/config/proxy-defaults?filter=Name+%3D%3D+x");
+    other.refused(400, "filtering not supported for config entry kind=proxy-defaults").await;
+    world.stop().await;
+}

@@ -15,7 +15,11 @@ pub(crate) static LIST: Command = Command {
     about: "Prints the names of the configuration entries of a kind, one per line.",
     flags: &[
         Flag::text("kind", "Kind of the entries.").placeholder("<kind>"),
-        Flag::text("filter", "Only entries this filter expression matches. Agents refuse it: no kind of entry can be filtered yet.").placeholder("<expression>"),
+        Flag::text(
+            "filter",
+            "Only entries this filter expression matches. Agents take it for service-defaults alone.",
+        )
+        .placeholder("<expression>"),
     ],
     http: true,
     usage_code: 1,

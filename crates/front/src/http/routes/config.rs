@@ -14,6 +14,7 @@ use serde::Serialize;
 use self::plan::planning;
 use super::endpoints;
 use crate::http::context::Ctx;
+use crate::http::select::{self, SERVICE_DEFAULTS};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {
@@ -64,14 +65,15 @@ async fn apply(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
 
 async fn list(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     let kind = kind(&ctx, &call).await?;
-    if Ctx::filter(&call)?.is_some() {
+    let filter = Ctx::filter(&call)?;
+    if filter.is_some() && kind != EntryKind::ServiceDefaults {
         let text = format!("filtering not supported for config entry kind={}", kind.as_str());
         return Err(HttpError::bad_request(text));
     }
     let (entries, mut meta) = ctx.ask(&call, ListEntries { kind }).await?;
     meta.consistency = None;
-    Ok(Reply::json(entries.iter().map(|entry| ConfigEntry::from_model(entry)).collect::<Vec<_>>())
-        .with_meta(&meta))
+    let shown = entries.iter().map(|entry| ConfigEntry::from_model(entry)).collect();
+    Ok(Reply::json(select::keep(filter.as_ref(), &SERVICE_DEFAULTS, shown)?).with_meta(&meta))
 }
 
 async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {

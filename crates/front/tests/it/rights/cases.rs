@@ -356,7 +356,8 @@ fn mesh(cases: &mut Vec<Case>, id: &str) {
     let entries = ["db", "web", "web-admin"].map(|name| row(name, only(intention(name)))).to_vec();
     cases.push(Case::list(route, "/v1/config/service-intentions", shapes::entries, entries));
     let defaults = DEFAULTS.map(|name| row(name, only(service(name)))).to_vec();
-    cases.push(Case::list(route, "/v1/config/service-defaults", shapes::entries, defaults));
+    let defaults = Case::list(route, "/v1/config/service-defaults", shapes::entries, defaults);
+    cases.push(defaults.with(&["filter=Name+%21%3D+x"]));
     for name in ["db", "web"] {
         let path = format!("/v1/config/service-intentions/{name}");
         cases.push(Case::one("/v1/config/:kind/:name", path, only(intention(name))));
