@@ -58,6 +58,19 @@ fn an_answer_can_be_sent_back() {
 }
 
 #[test]
+fn an_empty_list_is_shown_as_null_and_a_missing_filter_is_left_out() {
+    let shown = |body: &str| {
+        let entry = decode_entry(body.as_bytes()).unwrap();
+        String::from_utf8(json(&ConfigEntry::from_model(&entry), Layout::Compact).unwrap()).unwrap()
+    };
+    let router = shown(r#"{"Kind":"service-router","Name":"web","Routes":[]}"#);
+    assert!(router.contains(r#""Routes":null"#), "{router}");
+    let rule = r#"{"Filters":{"JWT":null},"Services":[{"Name":"web"}]}"#;
+    let route = shown(&format!(r#"{{"Kind":"http-route","Name":"shop","Rules":[{rule}]}}"#));
+    assert!(route.contains(r#""Filters":{"#) && !route.contains("JWT"), "{route}");
+}
+
+#[test]
 fn demanded_tokens_are_read_shown_and_hashed() {
     let with = |jwt: &str| {
         let permission = format!(r#"{{"Action":"allow","HTTP":{{"PathPrefix":"/"}},"JWT":{jwt}}}"#);
