@@ -45,7 +45,7 @@ pub(crate) fn part<T: DeserializeOwned>(
     source: &str,
     context: &'static str,
 ) -> Result<T, Faults> {
-    let options = Options { partial: true, ..Options::default() };
+    let options = Options { partial: true, one_spelling: true, ..Options::default() };
     syntax::decode_with(node, source, options).map_err(|found| Faults::decode(context, found))
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn beside<T: DeserializeOwned>(
     context: &'static str,
     read: &'static [&'static str],
 ) -> Result<T, Faults> {
-    let options = Options { beside: read, ..Options::default() };
+    let options = Options { beside: read, one_spelling: true, ..Options::default() };
     syntax::decode_with(node, source, options).map_err(|found| Faults::decode(context, found))
 }
 

@@ -71,6 +71,27 @@ fn an_empty_list_is_shown_as_null_and_a_missing_filter_is_left_out() {
 }
 
 #[test]
+fn a_field_in_two_spellings_is_refused() {
+    for (body, expected) in [
+        (
+            r#"{"Kind":"service-intentions","Name":"db","Sources":[{"Name":"web","Action":"deny","action":"allow"}]}"#,
+            r#"Sources[0].action: "action" is the same field as "Action", which is given, too; write it once"#,
+        ),
+        (
+            r#"{"Kind":"service-defaults","Name":"db","Protocol":"http","protocol":"tcp"}"#,
+            r#"protocol: "protocol" is the same field as "Protocol""#,
+        ),
+    ] {
+        let refused = decode_entry(body.as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let node = hcl::parse("Kind = \"service-defaults\" Name = \"db\" Protocol = \"http\" protocol = \"tcp\"")
+        .unwrap();
+    let refused = entry_from_node(&node, "x.hcl").unwrap_err().to_string();
+    assert!(refused.contains("same field"), "{refused}");
+}
+
+#[test]
 fn demanded_tokens_are_read_shown_and_hashed() {
     let with = |jwt: &str| {
         let permission = format!(r#"{{"Action":"allow","HTTP":{{"PathPrefix":"/"}},"JWT":{jwt}}}"#);

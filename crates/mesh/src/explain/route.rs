@@ -89,6 +89,8 @@ pub enum Judged {
     Hidden,
     /// The target is in a peered cluster, which decides by its own intentions.
     ByPeer,
+    /// The route sets a header to a value that is not known before the request is sent.
+    Unclear,
 }
 
 impl Judged {
@@ -96,7 +98,7 @@ impl Judged {
     pub fn allowed(&self) -> Option<bool> {
         match self {
             Self::Verdict { allowed, .. } => Some(*allowed),
-            Self::Hidden | Self::ByPeer => None,
+            Self::Hidden | Self::ByPeer | Self::Unclear => None,
         }
     }
 }
@@ -177,9 +179,10 @@ impl Walk<'_> {
         let legs = std::iter::once((&resolver.target, Vec::new())).chain(failover).take(TARGETS_TOLD_MAX);
         let legs = legs.map(|(id, origins)| {
             let target = self.chain.targets.get(id)?.clone();
-            let judged = match target.service.peer {
-                Some(_) => Judged::ByPeer,
-                None => (self.judge)(&target.service, &arrives),
+            let judged = match (&target.service.peer, &arrives) {
+                (Some(_), _) => Judged::ByPeer,
+                (None, Some(arrives)) => (self.judge)(&target.service, arrives),
+                (None, None) => Judged::Unclear,
             };
             Some(Leg { origins, target, judged })
         });

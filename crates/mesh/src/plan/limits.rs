@@ -1,7 +1,8 @@
 //! How much is planned, examined and told.
 
-/// The most steps of one plan: each is checked as a write is.
-pub const STEPS_MAX: usize = 1_000;
+/// The most steps of one plan. Each is checked as a write is, and may lengthen the chains that the next one compiles:
+/// a hundred redirects, one to the other, take less than a second.
+pub const STEPS_MAX: usize = 100;
 /// The most verdicts that are listed; all are counted.
 pub const FLIPS_LISTED_MAX: usize = 1_000;
 /// The most pairs and examples that are judged for one plan: about a second. Beyond this, counts are lower bounds.

@@ -289,7 +289,7 @@ async fn a_plan_that_is_too_long_is_refused() {
     let host = Setup::open().start().await.with_ca().await;
     let changes = vec![delete(EntryKind::ServiceRouter, "web"); STEPS_MAX + 1];
     let refused = host.ask(PlanEntries { changes }).await.unwrap_err().to_string();
-    assert!(refused.contains("at most 1000 entries are planned at a time, these are 1001"), "{refused}");
+    assert!(refused.contains("at most 100 entries are planned at a time, these are 101"), "{refused}");
     assert_eq!(plan(&host, Vec::new()).await.steps, []);
     host.stop().await;
 }

@@ -21,6 +21,8 @@ pub struct Options {
     pub beside: &'static [&'static str],
     /// Skip top-level keys without a field; other code reads them.
     pub partial: bool,
+    /// Refuse a field that is given by keys that are spelt differently. Otherwise they are values of one key.
+    pub one_spelling: bool,
     /// Suggest keys in the style of the written key: `port` for `prot`, `Port` for `Prot`. Otherwise suggest the
     /// field's declared name.
     pub written_style: bool,
@@ -29,7 +31,14 @@ pub struct Options {
 impl Default for Options {
     /// The options for configuration files: unknown keys are faults, repeated keys are not, and values are converted.
     fn default() -> Self {
-        Self { strict_duplicates: false, weak: true, beside: &[], partial: false, written_style: true }
+        Self {
+            strict_duplicates: false,
+            weak: true,
+            beside: &[],
+            partial: false,
+            one_spelling: false,
+            written_style: true,
+        }
     }
 }
 
@@ -62,6 +71,18 @@ impl Context<'_> {
     pub(super) fn passes_over(&self, key: &str, path: &Path<'_>) -> bool {
         let Options { beside, partial, .. } = self.options;
         matches!(path, Path::Root) && (partial || beside.iter().any(|other| same_key(other, key)))
+    }
+
+    pub(super) fn two_spellings(&self, later: &Member, earlier: &Member, path: &Path<'_>) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < DIAGNOSTICS_MAX {
+            found.push(Diagnostic {
+                source: self.source.to_owned(),
+                pos: later.key_pos,
+                path: Path::Key(path, &later.key).to_string(),
+                fault: Fault::TwoSpellings { key: later.key.clone(), other: earlier.key.clone() },
+            });
+        }
     }
 
     pub(super) fn unknown_key(&self, entry: &Member, path: &Path<'_>, fields: &'static [&'static str]) {

@@ -35,6 +35,14 @@ pub enum Fault {
         /// How often the key occurs.
         count: usize,
     },
+    /// A field is given by keys that are spelt differently.
+    #[error("{} is the same field as {}, which is given, too; write it once", quoted(key), quoted(other))]
+    TwoSpellings {
+        /// The later key as written.
+        key: String,
+        /// The earlier one.
+        other: String,
+    },
     /// The value cannot be converted. The text says what was found and what was expected.
     #[error("{0}")]
     Value(String),

@@ -333,7 +333,12 @@ impl<'de, 'c> Members<'de, 'c> {
                 continue;
             };
             match known.iter_mut().find(|other| other.name == *field) {
-                Some(other) => other.nodes.extend(member.nodes),
+                Some(other) => {
+                    if self.context.options.one_spelling && other.written.key != member.written.key {
+                        self.context.two_spellings(member.written, other.written, self.path);
+                    }
+                    other.nodes.extend(member.nodes);
+                }
                 None => known.push(NamedMember { name: field, ..member }),
             }
         }

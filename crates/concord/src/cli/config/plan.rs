@@ -96,7 +96,7 @@ fn add_entry(entry: &PlannedEntry, file: Option<&str>, text: &mut String) {
     let file = file.map(|file| format!(" ({file})")).unwrap_or_default();
     let _ = writeln!(text, "  {kind}/{name}{file} {outcome}");
     if !reason.is_empty() {
-        let _ = writeln!(text, "    {reason}");
+        let _ = writeln!(text, "    {}", reason.replace(char::is_control, " "));
     }
     for field in fields {
         let _ = writeln!(text, "    {}: {} -> {}", field.field, shown(&field.from), shown(&field.to));
@@ -122,7 +122,9 @@ pub(super) fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
     text.push_str("\nVerdicts\n");
     let least = if *complete { "" } else { "at least " };
     match count {
-        0 if *complete => text.push_str("  None would be reversed between known services.\n"),
+        0 if *complete => {
+            text.push_str("  None would be reversed between known services, as far as was compared.\n")
+        }
         count => {
             let _ = writeln!(text, "  {least}{count} would be reversed, of {least}{pairs} pairs:");
         }
@@ -135,6 +137,7 @@ pub(super) fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
     if *count > listed.len() {
         let _ = writeln!(text, "    and {least}{} more", count - listed.len());
     }
+    text.push_str("  Requests are compared by examples of what permissions name; others may be judged otherwise, too.\n");
     if *without_example > 0 {
         let _ = writeln!(
             text,
@@ -145,9 +148,9 @@ pub(super) fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
 
 fn asked(request: &PlannedRequest) -> String {
     let PlannedRequest { method, path, header, claims } = request;
-    let mut text = format!(" {method} {path}");
+    let mut text = format!(" {method} {}", path.replace(char::is_control, " "));
     for header in header {
-        let _ = write!(text, " -header {header}");
+        let _ = write!(text, " -header {}", header.replace(char::is_control, " "));
     }
     for (provider, claims) in claims {
         let _ = write!(text, " -claims {provider}={claims}");
@@ -181,10 +184,10 @@ pub(super) fn add_chains(chains: &PlannedChains, text: &mut String) {
 fn add_chain(sign: char, chain: &ToldChain, text: &mut String) {
     let ToldChain { fault, lines, lines_left_out } = chain;
     if !fault.is_empty() {
-        let _ = writeln!(text, "      {sign} broken: {fault}");
+        let _ = writeln!(text, "      {sign} broken: {}", fault.replace(char::is_control, " "));
     }
     for line in lines {
-        let _ = writeln!(text, "      {sign} {line}");
+        let _ = writeln!(text, "      {sign} {}", line.replace(char::is_control, " "));
     }
     if *lines_left_out > 0 {
         let _ = writeln!(text, "      {sign} and {lines_left_out} more lines");

@@ -119,6 +119,7 @@ Verdicts
     web => db would be allowed
     api => db PUT /a -header x=y -claims okta={{\"role\":\"admin\"}} would be denied
     and at least 1 more
+  Requests are compared by examples of what permissions name; others may be judged otherwise, too.
   1 permissions name requests of which no example was found; use concord explain for them.
 
 Chains
@@ -146,7 +147,8 @@ fn a_plan_without_a_refusal_succeeds() {
         "-name=mesh",
     ]);
     assert_eq!(ran.asked, [r#"POST /v1/config/plan [{"Kind":"mesh","Name":"mesh","Delete":true}]"#]);
-    let told = "Entries\n\nVerdicts\n  None would be reversed between known services.\n\nChains\n  None would \
+    let told = "Entries\n\nVerdicts\n  None would be reversed between known services, as far as was compared.\n  Requests are \
+                compared by examples of what permissions name; others may be judged otherwise, too.\n\nChains\n  None would \
                 change.\n\nNothing was written.\n";
     assert_eq!((ran.code, ran.out.as_str()), (0, told));
     refuse(&["config", "write", "-plan"], 1, "-plan needs at least one file");
@@ -192,6 +194,7 @@ Without it
 Verdicts
   1 would be reversed, of 1 pairs:
     web => db would be allowed
+  Requests are compared by examples of what permissions name; others may be judged otherwise, too.
 
 Chains
   1 would change, 0 of them break, 0 become whole:
@@ -209,4 +212,22 @@ It names
     let ran = Bench::scripted(|_| not_found()).run(&["config", "status", "-kind=k", "-name=n"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
     refuse(&["config", "status", "-kind=k"], 1, "-name is needed");
+}
+
+#[test]
+fn what_entries_say_cannot_forge_lines_of_a_plan() {
+    let plan = r#"{"Entries": [{"Kind": "k", "Name": "n", "Outcome": "refused", "Reason": "a\nb"}],
+        "Verdicts": {"Count": 1, "Pairs": 1, "Listed": [{"Source": "w", "Destination": "d",
+            "Request": {"Method": "GET", "Path": "/\u001b[2J", "Header": ["x=\ny"]}}]},
+        "Chains": {"Count": 1, "Listed": [{"Service": "w", "Before": {"Lines": ["/x\nEntries"]}, "After": {"Fault": "c\nd"}}]}}"#;
+    let (_a, path) = file("db.hcl", ENTRY);
+    let ran = Bench::answering(plan).run(&["config", "write", "-plan", &path]);
+    for line in [
+        "    a b",
+        "    w => d GET / [2J -header x= y would be denied",
+        "      - /x Entries",
+        "      + broken: c d",
+    ] {
+        assert!(ran.out.lines().any(|printed| printed == line), "{line:?} in {}", ran.out);
+    }
 }

@@ -1,7 +1,7 @@
 //! A request as it arrives: routes change its path and headers, splits its headers.
 //!
 //! As in Envoy, the changes of the split come first, then those of the route, and each removes headers before it adds
-//! and replaces. Values are taken as they are written; what Envoy puts in for `%…%` is known to nobody before.
+//! and replaces. What Envoy puts in for `%…%` in a value is known to nobody before.
 
 use concord_model::entry::{HeaderModifiers, HttpRouteMatch, Route, RouteDestination, Split};
 
@@ -32,13 +32,18 @@ impl<'a> Arrival<'a> {
         &self.asked.target
     }
 
-    /// The request after a split.
-    pub(super) fn through(&self, split: Option<&Split>) -> AskedRequest {
+    /// The request after a split; `None` if a value of a header is not known before.
+    pub(super) fn through(&self, split: Option<&Split>) -> Option<AskedRequest> {
         let mut asked = self.asked.clone();
         let split = split.and_then(|split| split.request_headers.as_ref());
         let route = self.says.and_then(|says| says.request_headers.as_ref());
-        split.into_iter().chain(route).for_each(|own| modify(&mut asked.headers, own));
-        asked
+        for own in split.into_iter().chain(route) {
+            if own.add.values().chain(own.set.values()).any(|value| value.contains('%')) {
+                return None;
+            }
+            modify(&mut asked.headers, own);
+        }
+        Some(asked)
     }
 }
 

@@ -204,6 +204,21 @@ fn a_request_arrives_as_its_route_has_changed_it() {
     assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["api", "db"]);
     let expected = [pair("x-more", "0"), pair("x-kept", "0"), pair("x-more", "1"), pair("X-Set", "2")];
     assert!(found.iter().all(|(_, arrives)| arrives.headers == expected), "{found:?}");
+    // What Envoy puts in is known to nobody before, so that nothing is said about a verdict.
+    for change in [
+        HeaderModifiers {
+            set: [("x-set".to_owned(), "%REQ(x)%".to_owned())].into(),
+            ..HeaderModifiers::default()
+        },
+        HeaderModifiers {
+            add: [("x-set".to_owned(), "a%b".to_owned())].into(),
+            ..HeaderModifiers::default()
+        },
+    ] {
+        let unknown = changed(prefix("/a"), |own| own.request_headers = Some(change));
+        assert!(routed(&unknown, &get("/a")).legs().all(|leg| leg.judged == Judged::Unclear));
+        assert!(routed(&unknown, &get("/b")).legs().all(|leg| leg.judged == ALLOWED));
+    }
     // A request that another route takes keeps what it has.
     let found = arrivals(&chain, &AskedRequest { target: "/b".to_owned(), ..asked.clone() });
     assert!(found.iter().all(|(_, arrives)| arrives.headers == asked.headers), "{found:?}");

@@ -307,7 +307,7 @@ fn explanations_of_requests() -> Vec<(&'static str, RequestExplanation)> {
     let mut all: Vec<_> = names.into_iter().zip(reasons).zip(obstacles).map(explanation).collect();
     let some = all[0].1.clone();
     let told = |(name, way)| (name, RequestExplanation { way: Some(way), ..some.clone() });
-    all.extend(["routed", "not-routed"].into_iter().zip(ways()).map(told));
+    all.extend(["routed", "not-routed", "unclear"].into_iter().zip(ways()).map(told));
     all
 }
 
@@ -318,6 +318,7 @@ fn ways() -> Vec<Way> {
         Judged::Verdict { .. } => Judged::Verdict { allowed: true, reason: "a rule said so".to_owned() },
         Judged::Hidden => Judged::Hidden,
         Judged::ByPeer => Judged::ByPeer,
+        Judged::Unclear => Judged::Unclear,
     );
     let leg = |judged| Leg { origins: vec![origin("Failover")], target: target.clone(), judged };
     let resolvers = chain.nodes.values().find_map(|node| match node {
@@ -328,8 +329,9 @@ fn ways() -> Vec<Way> {
         weight: Weight::from_hundredths(3333),
         origins: vec![origin("Splits[0]")],
         resolver: resolvers.unwrap(),
-        legs: judged.into_iter().map(leg).collect(),
+        legs: judged.iter().take(3).cloned().map(leg).collect(),
     };
+    let unclear = Part { legs: judged.into_iter().skip(3).map(leg).collect(), ..part.clone() };
     let routed = Routed {
         protocol: Some(origin("Protocol")),
         route: Some(origin("Routes[0]")),
@@ -338,10 +340,13 @@ fn ways() -> Vec<Way> {
         parts: vec![part],
         parts_count: 2,
     };
-    every!(Way:
+    let other = Routed { parts: vec![unclear], ..routed.clone() };
+    let mut all = every!(Way:
         Way::Told(_) => Way::Told(Box::new(routed)),
         Way::Untold(_) => Way::Untold("it is not whole".to_owned()),
-    )
+    );
+    all.push(Way::Told(Box::new(other)));
+    all
 }
 
 fn changes_of_requests() -> Vec<RequestProposal> {

@@ -44,7 +44,7 @@ pub(super) fn of(reading: &mut Reading<'_>, universe: Universe<'_>, request: &Ex
     };
     match route(&chain, asked, &mut judge) {
         Some(routed) => Way::Told(Box::new(routed)),
-        None => Way::Untold("its chain is not whole".to_owned()),
+        None => Way::Untold("no route takes a request whose path does not begin with /".to_owned()),
     }
 }
 

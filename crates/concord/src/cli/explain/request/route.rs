@@ -31,7 +31,7 @@ pub(super) fn add(explained: &RequestExplain, text: &mut String) {
     }
     settings.iter().for_each(|setting| add_setting(setting, "    ", text));
     if origin.is_some() {
-        let _ = writeln!(text, "    Arrives as {path}");
+        let _ = writeln!(text, "    Arrives as {}", path.replace(char::is_control, " "));
     }
     parts.iter().for_each(|part| add_part(part, text));
     if *parts_count > parts.len() {
@@ -64,7 +64,7 @@ fn add_setting(setting: &ExplainSetting, indent: &str, text: &mut String) {
         Some(origin) => by(std::slice::from_ref(origin)),
         None => " (default)".to_owned(),
     };
-    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let value = value.as_str().map_or_else(|| value.to_string(), |text| text.replace(char::is_control, " "));
     let _ = writeln!(text, "{indent}{setting} {value}{written}");
 }
 

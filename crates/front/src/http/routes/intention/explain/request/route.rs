@@ -54,6 +54,7 @@ fn target(leg: &Leg) -> TargetExplain {
         reason: match judged {
             Judged::Verdict { reason, .. } => reason.clone(),
             Judged::Hidden => "the token may not read the intentions there".to_owned(),
+            Judged::Unclear => "the route sets a header to a value that is not known before".to_owned(),
             Judged::ByPeer => "the peered cluster decides by its own intentions".to_owned(),
         },
     }
