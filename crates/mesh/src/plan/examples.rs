@@ -60,7 +60,36 @@ pub fn examples(rules: &[&Intention], demands: &[&JwtRequirement]) -> Examples {
             }
         }
     }
+    for permission in &permissions {
+        let own = own(permission, tokens.last().map(Vec::as_slice).unwrap_or_default());
+        own.iter().flat_map(|own| beside(permission, own)).for_each(|beside| made.add(beside));
+    }
     made.examples
+}
+
+/// Requests that differ a little from one that meets a permission: another condition on the same value may tell them
+/// from it. Each value of a header with something before or behind it, and in the other case; a path of an expression
+/// with its last letter twice.
+fn beside(permission: &Permission, own: &AskedRequest) -> Vec<AskedRequest> {
+    let mut all = Vec::new();
+    for (at, (_, value)) in own.headers.iter().enumerate() {
+        for other in [format!("{value}x"), format!("x{value}"), swapped(value)] {
+            let mut request = own.clone();
+            request.headers[at].1 = other;
+            all.push(request);
+        }
+    }
+    let by_pattern =
+        permission.http.as_ref().is_some_and(|http| matches!(http.path, Some(PathMatch::Regex(_))));
+    if let Some(last) = own.target.chars().last().filter(|_| by_pattern) {
+        all.push(AskedRequest { target: format!("{}{last}", own.target), ..own.clone() });
+    }
+    all
+}
+
+fn swapped(text: &str) -> String {
+    let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    text.chars().map(swap).collect()
 }
 
 fn push<T: PartialEq>(all: &mut Vec<T>, one: T) {

@@ -446,3 +446,44 @@ fn a_plan_survives_its_wire_form() {
     let text = serde_json::to_string(&effects).unwrap();
     assert_eq!(serde_json::from_str::<Effects>(&text).unwrap(), effects);
 }
+
+#[test]
+fn a_condition_that_becomes_narrower_or_wider_is_noticed() {
+    use HeaderValueMatch::{Contains, Exact, Prefix};
+    let header = |value: HeaderValueMatch, ignore_case| {
+        let matching = HeaderMatch { name: "x".to_owned(), value, ignore_case, invert: false };
+        HttpPermission {
+            path: Some(PathMatch::Prefix("/".to_owned())),
+            headers: vec![matching],
+            ..Default::default()
+        }
+    };
+    let pattern =
+        |text: &str| HttpPermission { path: Some(PathMatch::Regex(text.to_owned())), ..Default::default() };
+    let text = || "ab".to_owned();
+    for (before, after) in [
+        (header(Prefix(text()), false), header(Exact(text()), false)),
+        (header(Exact(text()), true), header(Exact(text()), false)),
+        (header(Contains(text()), false), header(Prefix(text()), false)),
+        (pattern("/v[0-9]+"), pattern("/v[0-9]")),
+    ] {
+        let state = |http: &HttpPermission| {
+            let deny = Permission { action: Action::Deny, http: Some(http.clone()), jwt: None };
+            let source =
+                serde_json::from_value(serde_json::json!({ "name": "web", "namespace": "default" })).unwrap();
+            let mut own = entries(&names(), &mut Random::new(1)).remove(0);
+            own.destination = concord_model::intention::Destination::of(&service("db"));
+            own.jwt = None;
+            own.sources.truncate(1);
+            own.sources[0].source = source;
+            own.sources[0].decision = Decision::Requests(vec![deny]);
+            State { world: World::of("P http"), intentions: vec![own] }
+        };
+        let [before, after] = [state(&before), state(&after)];
+        let changed = vec![EntryName::intentions(&before.intentions[0].destination)];
+        let (callers, known) = (names().universe(), Vec::new());
+        let case = Case { before, after, changed, default: Action::Allow, callers, known };
+        let flips = case.effects().verdicts;
+        assert!(flips.first.iter().any(|flip| flip.allowed), "{:?}", case.after.intentions);
+    }
+}
