@@ -1,10 +1,13 @@
 //! The protocol of a service, and which entry decides it. Chains, rules between entries, settings of proxies and
 //! explanations all ask here.
 
+use std::collections::BTreeMap;
+
 use concord_model::ServiceRef;
 use concord_model::chain::Origin;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol, ProxyDefaults};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What the `service-defaults` of a service mean that leave `Protocol` out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,14 +69,22 @@ fn said_by(all: Option<&Entry>) -> Option<&ProxyDefaults> {
 }
 
 fn of_all(all: Option<&ProxyDefaults>) -> Spoken {
-    let said = all.and_then(|all| Protocol::deserialize(all.config.get("protocol")?).ok());
-    match said.unwrap_or_default() {
-        Protocol::Unset => Spoken::default(),
-        protocol => {
+    let said = all.and_then(|all| said_in(&all.config));
+    let protocol = said.and_then(|(key, value)| Some((key, Protocol::deserialize(value).ok()?)));
+    match protocol {
+        None | Some((_, Protocol::Unset)) => Spoken::default(),
+        Some((key, protocol)) => {
             let entry = EntryName::only(EntryKind::ProxyDefaults);
-            Spoken { protocol, origin: Some(Origin { entry, field: "Config.protocol".to_owned() }) }
+            Spoken { protocol, origin: Some(Origin { entry, field: format!("Config.{key}") }) }
         }
     }
+}
+
+/// What the settings of all proxies say about the protocol, and by which key. Consul reads it in any case of letters.
+pub(crate) fn said_in(config: &BTreeMap<String, Value>) -> Option<(&String, &Value)> {
+    config
+        .get_key_value("protocol")
+        .or_else(|| config.iter().find(|(key, _)| key.eq_ignore_ascii_case("protocol")))
 }
 
 impl Default for Spoken {

@@ -54,7 +54,10 @@ fn check_listener(at: &str, listener: &ApiGatewayListener, faults: &mut Faults) 
     if *protocol == GatewayProtocol::Tcp && !hostname.is_empty() {
         faults.push(format!("{at}.Hostname"), GatewayFault::OnlyForRequests);
     }
-    if !hostname.is_empty() {
+    if hostname == "*" {
+        // An ingress gateway may take every host so; here that is a listener without a host.
+        faults.push(format!("{at}.Hostname"), GatewayFault::WildcardInside { host: hostname.clone() });
+    } else if !hostname.is_empty() {
         faults.host(format!("{at}.Hostname"), hostname);
     }
     if *port == 0 {

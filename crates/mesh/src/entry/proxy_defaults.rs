@@ -10,15 +10,16 @@ use super::fault::{Fault, Faults};
 use super::graph::{GraphFault, Proposed};
 use super::limits::TEXT_BYTES_MAX;
 use super::{chains, mesh};
+use crate::protocol::said_in;
 
 pub(super) fn check(entry: &Record<ProxyDefaults>, faults: &mut Faults) {
     faults.meta("Meta", &entry.meta);
     let ProxyDefaults { config, expose, access_logs, .. } = &entry.said;
-    if let Some(protocol) = config.get("protocol")
+    if let Some((key, protocol)) = said_in(config)
         && Protocol::deserialize(protocol).is_err()
     {
         let shown = protocol.to_string().chars().take(64).collect();
-        faults.push("Config.protocol", Fault::NoProtocol { protocol: shown });
+        faults.push(format!("Config.{key}"), Fault::NoProtocol { protocol: shown });
     }
     faults.expose(expose);
     check_logs(access_logs, faults);

@@ -311,3 +311,17 @@ fn being_permissive_needs_the_mesh_s_leave() {
     // Removing the permission does not change services that already use it.
     kept.takes(mesh(Mesh::default())).takes(web);
 }
+
+#[test]
+fn the_protocol_of_all_proxies_is_read_in_any_case_of_letters() {
+    use concord_mesh::protocol::of_proxies;
+    for (key, expected) in
+        [("protocol", Protocol::Http), ("Protocol", Protocol::Http), ("protocols", Protocol::Tcp)]
+    {
+        let config = [(key.to_owned(), "http".into())].into();
+        let spoken = of_proxies(Some(&proxies(ProxyDefaults { config, ..ProxyDefaults::default() })));
+        assert_eq!(spoken.protocol, expected, "{key}");
+        let field = spoken.origin.map(|origin| origin.field);
+        assert_eq!(field, (expected == Protocol::Http).then(|| format!("Config.{key}")));
+    }
+}
