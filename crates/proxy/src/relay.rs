@@ -60,6 +60,8 @@ where
     poll_fn(|cx| {
         // Poll both before a failure of either counts: a side may answer and then refuse to receive more.
         let there = forth.poll(cx, Pin::new(a), Pin::new(b), &carried.forth);
+        // A write that fails takes the error of its socket with it, and a read then sees an end that is none.
+        back.believes_ends = !matches!(there, Poll::Ready(Err(_)));
         let here = back.poll(cx, Pin::new(b), Pin::new(a), &carried.back);
         let (there, here) = (there?, here?);
         ready!(there);
@@ -74,6 +76,8 @@ struct Direction {
     state: State,
     size: usize,
     unflushed: bool,
+    /// Whether an end that is read is passed on.
+    believes_ends: bool,
 }
 
 enum State {
@@ -85,7 +89,7 @@ enum State {
 
 impl Direction {
     fn new() -> Self {
-        Self { state: State::ExpectBytes, size: BUFFER_BYTES, unflushed: false }
+        Self { state: State::ExpectBytes, size: BUFFER_BYTES, unflushed: false, believes_ends: true }
     }
 
     fn poll<R: AsyncRead, W: AsyncWrite>(
@@ -116,6 +120,9 @@ impl Direction {
                         }
                         Poll::Ready(Ok(())) if read == 0 => {
                             give_back(buffer);
+                            if !self.believes_ends {
+                                return Poll::Pending;
+                            }
                             self.state = State::ExpectShutdown;
                         }
                         Poll::Ready(Ok(())) => {
@@ -182,6 +189,53 @@ mod tests {
     fn carried() -> Carried {
         let flow = || Flow::into_metric(metrics::Counter::noop());
         Carried { forth: flow(), back: flow() }
+    }
+
+    /// A socket that was reset: the first call hears of it, and a read after that sees an end.
+    struct Reset {
+        told: bool,
+    }
+
+    impl AsyncRead for Reset {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if std::mem::replace(&mut self.told, true) {
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+    }
+
+    impl AsyncWrite for Reset {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            self.told = true;
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_break_that_a_write_hears_of_first_is_not_passed_on_as_an_end() {
+        let (mut client, mut left) = duplex(1 << 16);
+        client.write_all(b"a question").await.unwrap();
+        let end = relay(&mut left, &mut Reset { told: false }, &carried()).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        // Nobody has told the client that this was all.
+        let mut room = [0; 8];
+        let waits = poll_fn(|cx| {
+            Poll::Ready(Pin::new(&mut client).poll_read(cx, &mut ReadBuf::new(&mut room)).is_pending())
+        });
+        assert!(waits.await);
     }
 
     #[tokio::test]
