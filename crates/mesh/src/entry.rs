@@ -35,6 +35,7 @@ mod trial;
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind};
 
+pub(crate) use self::chains::leading_to;
 pub use self::exported_services::CONSUMERS_MAX;
 use self::fault::Faults;
 pub use self::fault::{EntryFault, Fault, Given, RoutingFault};

@@ -14,13 +14,13 @@ use concord_model::entry::{
     GatewayProtocol, HttpRoute, Protocol, Record, Reference, Status, TcpRoute, Transition,
 };
 use concord_model::intention::Destination;
-use concord_model::{Datacenter, ServiceRef, Timestamp, TrustDomain};
+use concord_model::{ServiceRef, Timestamp};
 
 use self::condition::{Conditions, Said};
 pub use self::services::{
     GatewayService, Known, ServedBy, ServedKind, Traits, declares_destination, ingress_serves, services,
 };
-use crate::chain::{ChainFault, Overrides, Request, VirtualIps, compile, gather};
+use crate::chain::{ChainFault, Request, compile, gather};
 
 /// The entries about API gateways.
 #[derive(Clone, Debug, Default)]
@@ -291,15 +291,7 @@ pub fn protocol_of(
     service: &ServiceRef,
     entry: impl FnMut(&EntryName) -> Option<Arc<Entry>>,
 ) -> Result<Protocol, ChainFault> {
-    // Whether there is a chain, and its protocol, depends on neither the datacenter nor the trust domain.
-    let request = Request {
-        service: service.clone(),
-        datacenter: Datacenter::parse("dc1").expect("a name"),
-        trust_domain: TrustDomain::parse("any.consul").expect("a domain"),
-        overrides: Overrides::default(),
-        virtual_ips: VirtualIps::default(),
-    };
-    compile(&gather(service, entry)?, &request).map(|chain| chain.protocol)
+    compile(&gather(service, entry)?, &Request::anywhere(service)).map(|chain| chain.protocol)
 }
 
 /// Whether a certificate has an entry.

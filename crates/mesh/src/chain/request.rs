@@ -19,6 +19,20 @@ pub struct Request {
     pub virtual_ips: VirtualIps,
 }
 
+impl Request {
+    /// Any question about a service, for those who only ask whether its chain can be compiled, and what its protocol
+    /// and its steps are: that depends on neither the datacenter nor the trust domain.
+    pub(crate) fn anywhere(service: &ServiceRef) -> Self {
+        Self {
+            service: service.clone(),
+            datacenter: Datacenter::parse("dc1").expect("a name"),
+            trust_domain: TrustDomain::parse("any.consul").expect("a domain"),
+            overrides: Overrides::default(),
+            virtual_ips: VirtualIps::default(),
+        }
+    }
+}
+
 /// What whoever sends the requests wants otherwise than the entries say.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(default)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, Protocol};
 
-use super::graph::{CHAIN_RULES, GraphFault, Proposed};
+use super::graph::{CHAIN_RULES, GraphFault, Lookup, Proposed};
 use super::trial::{Turn, compiled, routed};
 use super::{exported_services, ingress_gateway, protocol, requests};
 
@@ -39,9 +39,9 @@ fn affected(proposed: Proposed<'_>) -> BTreeSet<ServiceRef> {
     match name.kind {
         // The router of another service counts for nobody.
         EntryKind::ServiceRouter => own.into_iter().collect(),
-        EntryKind::ServiceSplitter | EntryKind::ServiceResolver => reaching(proposed, own),
+        EntryKind::ServiceSplitter | EntryKind::ServiceResolver => leading_to(proposed.kept(), own),
         EntryKind::ServiceDefaults if decides(proposed.from().as_deref()) != decides(proposed.to()) => {
-            reaching(proposed, own)
+            leading_to(proposed.kept(), own)
         }
         EntryKind::ProxyDefaults if protocol::of_all(proposed.before()) != protocol::of_all(proposed) => {
             let kept = proposed.kept();
@@ -61,9 +61,8 @@ fn decides(entry: Option<&Entry>) -> Option<(Protocol, bool)> {
     }
 }
 
-/// A service, and those whose requests may reach it.
-fn reaching(proposed: Proposed<'_>, service: Option<ServiceRef>) -> BTreeSet<ServiceRef> {
-    let kept = proposed.kept();
+/// A service, and those whose routers, splitters and resolvers lead to it. Only the router of the service itself counts.
+pub(crate) fn leading_to(kept: &dyn Lookup, service: Option<ServiceRef>) -> BTreeSet<ServiceRef> {
     let mut todo: Vec<_> = service.into_iter().collect();
     let (mut all, mut followed) = (BTreeSet::new(), BTreeSet::new());
     while let Some(next) = todo.pop() {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use concord_model::ServiceRef;
 use concord_model::entry::{EntryKind, Protocol};
-use concord_model::{Datacenter, ServiceRef, TrustDomain};
 
 use super::graph::{CHAIN_RULES, GraphFault, Proposed};
 use super::protocol;
-use crate::chain::{self, ChainFault, CompiledChain, Gathered, Overrides, Request, VirtualIps};
+use crate::chain::{self, ChainFault, CompiledChain, Gathered, Request};
 
 /// A service whose chain may change, with the chain that it would have.
 pub(super) struct Turn<'a> {
@@ -42,17 +42,10 @@ pub(super) fn protocol_of(proposed: Proposed<'_>, service: &ServiceRef) -> Resul
     Ok(compiled(proposed, service)?.chain.protocol)
 }
 
-/// Whether a chain can be compiled depends on neither the datacenter nor the trust domain.
+/// The chain of a service, and the entries of which it is made.
 pub(super) fn compiled(proposed: Proposed<'_>, service: &ServiceRef) -> Result<Compiled, ChainFault> {
-    let request = Request {
-        service: service.clone(),
-        datacenter: Datacenter::parse("dc1").expect("a name"),
-        trust_domain: TrustDomain::parse("any.consul").expect("a domain"),
-        overrides: Overrides::default(),
-        virtual_ips: VirtualIps::default(),
-    };
     let entries = chain::gather(service, |name| proposed.find(name))?;
-    let chain = chain::compile(&entries, &request)?;
+    let chain = chain::compile(&entries, &Request::anywhere(service))?;
     Ok(Compiled { entries, chain })
 }
 

@@ -24,7 +24,7 @@ pub use super::asked::{ASKED_BYTES_MAX, AskedRequest};
 use super::route::Way;
 use super::{Affected, PAIRS_EXAMINED_MAX, PAIRS_LISTED_MAX, Pair};
 use crate::intention::{DefaultPolicy, Intention, Policy};
-use crate::request::{Header, Received, Refusal, Request, RequestBecause, RequestVerdict, Token, Tried};
+use crate::request::{Refusal, Request, RequestBecause, RequestVerdict, Tried};
 
 /// The mesh that a request is judged in.
 #[derive(Clone, Copy, Debug)]
@@ -139,18 +139,10 @@ fn with_question<T>(
     asked: &AskedRequest,
     then: impl FnOnce(&Question<'_>) -> T,
 ) -> T {
-    let headers: Vec<_> =
-        asked.headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
-    let tokens: Vec<_> = asked.tokens.iter().map(|(provider, claims)| Token { provider, claims }).collect();
-    let received = Received {
-        method: &asked.method,
-        target: asked.target.as_bytes(),
-        authority: None,
-        headers: &headers,
-        tokens: &tokens,
-    };
-    let request = Request::read(received, universe.settings);
-    then(&Question { universe, source, destination, asked, request })
+    asked.received(|received| {
+        let request = Request::read(received, universe.settings);
+        then(&Question { universe, source, destination, asked, request })
+    })
 }
 
 /// One request of one pair.

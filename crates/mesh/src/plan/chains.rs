@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use concord_model::entry::{EntryKind, EntryName};
-use concord_model::{Datacenter, ServiceRef, TrustDomain};
+use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Side};
 use super::limits::{CHAINS_EXAMINED_MAX, CHAINS_LISTED_MAX, LINES_MAX};
 use super::lines::lines;
-use crate::chain::{self, ChainFault, CompiledChain, Overrides, Request, VirtualIps};
+use crate::chain::{self, ChainFault, CompiledChain, Request};
+use crate::entry::leading_to;
 
 /// The chains that a change alters.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -85,13 +86,7 @@ pub(super) fn compare(
 
 /// The chain of a service. Whether it can be compiled does not depend on the trust domain, and no line shows it.
 pub(crate) fn compiled(side: Side<'_>, service: &ServiceRef, datacenter: &Datacenter) -> Compiled {
-    let request = Request {
-        service: service.clone(),
-        datacenter: datacenter.clone(),
-        trust_domain: TrustDomain::parse("any.consul").expect("a domain"),
-        overrides: Overrides::default(),
-        virtual_ips: VirtualIps::default(),
-    };
+    let request = Request { datacenter: datacenter.clone(), ..Request::anywhere(service) };
     chain::compile(&chain::gather(service, |name| side.entries.entry(name))?, &request)
 }
 
@@ -101,32 +96,11 @@ pub fn reaching(side: Side<'_>, name: &EntryName, known: &[ServiceRef]) -> BTree
     match name.kind {
         EntryKind::ServiceRouter => name.scope.service().into_iter().collect(),
         EntryKind::ServiceSplitter | EntryKind::ServiceResolver | EntryKind::ServiceDefaults => {
-            leading_to(side, name.scope.service())
+            leading_to(side.entries, name.scope.service())
         }
         EntryKind::ProxyDefaults => named(side).chain(known.iter().cloned()).collect(),
         _ => BTreeSet::new(),
     }
-}
-
-/// A service, and those whose routers, splitters and resolvers lead to it. Only the router of the service itself counts.
-fn leading_to(side: Side<'_>, service: Option<ServiceRef>) -> BTreeSet<ServiceRef> {
-    let mut todo: Vec<_> = service.into_iter().collect();
-    let (mut routed, mut all) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(next) = todo.pop() {
-        if !all.insert(next.clone()) {
-            continue;
-        }
-        for from in side.entries.links_to(&next) {
-            let Some(service) = from.scope.service() else { continue };
-            match from.kind {
-                EntryKind::ServiceRouter => _ = routed.insert(service),
-                EntryKind::ServiceSplitter | EntryKind::ServiceResolver => todo.push(service),
-                _ => {}
-            }
-        }
-    }
-    all.append(&mut routed);
-    all
 }
 
 /// The services of which an entry about chains speaks.

@@ -17,7 +17,7 @@ use super::limits::EXAMPLES_MAX;
 use super::pattern;
 use crate::explain::request::AskedRequest;
 use crate::intention::{Intention, Policy};
-use crate::request::{Fit, Header, Received, Request, Token};
+use crate::request::{Fit, Request};
 
 /// A path that no permission is likely to name.
 const OTHER_PATH: &str = "/any-other-path";
@@ -163,14 +163,11 @@ fn fits(permission: &Permission, asked: &AskedRequest) -> bool {
         stamp: Stamp::default(),
     };
     let service = ServiceRef::local(ServiceName::parse("any").expect("a name"));
-    let headers: Vec<_> =
-        asked.headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
-    let tokens: Vec<_> = asked.tokens.iter().map(|(provider, claims)| Token { provider, claims }).collect();
-    let (method, target) = (asked.method.as_str(), asked.target.as_bytes());
-    let received = Received { method, target, authority: None, headers: &headers, tokens: &tokens };
-    let Ok(request) = Request::read(received, &Default::default()) else { return false };
-    let tried = Policy::compile(&service, [&entry]).tried(&service, &request);
-    tried.first().is_some_and(|tried| tried.fit == Fit::Yes)
+    asked.received(|received| {
+        let Ok(request) = Request::read(received, &Default::default()) else { return false };
+        let tried = Policy::compile(&service, [&entry]).tried(&service, &request);
+        tried.first().is_some_and(|tried| tried.fit == Fit::Yes)
+    })
 }
 
 /// A path that meets the condition on paths; without one, any.

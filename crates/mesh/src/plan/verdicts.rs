@@ -17,7 +17,7 @@ use super::limits::{FLIPS_LISTED_MAX, JUDGED_MAX};
 use crate::explain::request::AskedRequest;
 use crate::intention::{DefaultPolicy, Found, Intention, Policy, Table};
 use crate::protocol::{Unsaid, protocol_by};
-use crate::request::{Header, Received, Request, Token};
+use crate::request::Request;
 
 /// The verdicts that a change reverses.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -160,19 +160,10 @@ impl Called {
         if !self.protocol.is_http() {
             return self.policy.decide(from, self.default).allowed;
         }
-        let headers: Vec<_> =
-            asked.headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
-        let tokens: Vec<_> =
-            asked.tokens.iter().map(|(provider, claims)| Token { provider, claims }).collect();
-        let received = Received {
-            method: &asked.method,
-            target: asked.target.as_bytes(),
-            authority: None,
-            headers: &headers,
-            tokens: &tokens,
-        };
-        let request = Request::read(received, &self.settings);
-        request.is_ok_and(|request| self.policy.decide_request(from, &request, self.default).allowed)
+        asked.received(|received| {
+            let request = Request::read(received, &self.settings);
+            request.is_ok_and(|request| self.policy.decide_request(from, &request, self.default).allowed)
+        })
     }
 }
 
