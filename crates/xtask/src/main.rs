@@ -14,6 +14,7 @@ mod differ;
 mod measure;
 mod mutate;
 mod process;
+mod protos;
 mod random;
 mod setup;
 mod source;
@@ -33,6 +34,7 @@ usage: cargo xtask <verb>
   differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]
                         generated requests to two fresh agents, and in what their answers differ
   measure [name] [args] everything with a clock in it; without a name, the list
+  protos                write the code of Envoy's messages anew (crates/envoy-proto/messages.txt says which)
   setup                 fetch the tools and foreign clients the tests can use, and print them
 ";
 
@@ -63,6 +65,7 @@ fn dispatch(args: &[String]) -> Result<()> {
         ("mutate", ["--only", id]) => mutate::run(Some(id)),
         ("differ", rest) => differ::run(rest),
         ("measure", rest) => measure::run(rest),
+        ("protos", []) => protos::run(),
         ("setup", []) => setup::print_all(),
         ("help" | "--help" | "-h", _) => {
             print!("{USAGE}");

@@ -16,7 +16,7 @@ const LINES_MAX: usize = 900;
 /// Files that may be longer, with the reason.
 const LONG_FOR_A_REASON: [(&str, &str); 0] = [];
 /// Crates whose sources are generated.
-const GENERATED: [&str; 1] = ["envoy-proto"];
+pub(super) const GENERATED: [&str; 1] = ["envoy-proto"];
 
 /// Names without a meaning.
 const EMPTY_NAMES: [&str; 8] = ["common", "core", "util", "utils", "helper", "helpers", "misc", "types"];

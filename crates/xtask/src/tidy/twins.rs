@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::files::GENERATED;
 use super::finding::Finding;
 use crate::source::fields::{self, Struct};
 use crate::source::{SourceFile, Target, code};
@@ -75,7 +76,7 @@ fn twins(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Twins> {
 /// Structs with their paths, sorted.
 fn structs(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<(String, BTreeSet<String>)> {
     let mut found = Vec::new();
-    for (krate, files) in sources {
+    for (krate, files) in sources.iter().filter(|(krate, _)| !GENERATED.contains(&krate.as_str())) {
         for file in files.iter().filter(|file| file.target == Target::Main && !file.is_test_only()) {
             let code = code::without_test_items(&code::only(&file.text));
             found.extend(fields::structs(&code).into_iter().map(|Struct { name, fields }| {
