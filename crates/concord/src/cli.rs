@@ -18,6 +18,7 @@ pub(crate) mod command;
 mod complete;
 mod config;
 mod connect;
+mod connect_envoy;
 mod connect_proxy;
 mod demo;
 mod env;
@@ -46,7 +47,7 @@ mod validate;
 mod version;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

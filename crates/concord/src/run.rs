@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod demo;
 mod descriptors;
+pub(crate) mod envoy;
 mod interfaces;
 mod listen;
 mod logs;

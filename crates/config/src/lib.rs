@@ -48,6 +48,7 @@ pub use crate::section::{
     LogSection, SealingSection, ServerSection, TelemetrySection, TokensSection,
 };
 pub use crate::source::{Format, Source};
+pub use crate::template::rendered;
 
 #[cfg(test)]
 mod tests;

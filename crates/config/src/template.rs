@@ -28,6 +28,14 @@ pub(crate) fn is_in(text: &str) -> bool {
     text.contains("{{")
 }
 
+/// A text of a command line with its templates replaced. The error says what is wrong with them.
+///
+/// # Errors
+/// When a template cannot be read, or the machine has no such address.
+pub fn rendered(text: &str, interfaces: &Interfaces) -> Result<String, String> {
+    render(text, interfaces).map(|text| text.trim().to_owned()).map_err(|wrong| wrong.0)
+}
+
 /// The text with each template replaced by its result.
 pub(crate) fn render(text: &str, interfaces: &Interfaces) -> Result<String, Wrong> {
     if text.len() > TEMPLATE_BYTES_MAX {

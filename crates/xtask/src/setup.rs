@@ -1,5 +1,5 @@
 //! What tests and measurements can use in addition to a Rust toolchain: a test runner, TLS libraries of other
-//! languages, and Envoy for comparison. Each is optional: if it is not available, the functions here return an error,
+//! languages, and Envoy. Each is optional: if it is not available, the functions here return an error,
 //! and the caller skips the tests with a message.
 //!
 //! Downloads are pinned (by version and hash, Python's `cryptography` by version). The cache is outside of the clone
@@ -76,12 +76,13 @@ pub(crate) struct Client {
 }
 
 /// All programs that tests may read from the environment.
-pub(crate) const CLIENTS: [Client; 9] = [
+pub(crate) const CLIENTS: [Client; 10] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go::toolchain },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
     Client { variable: "CONCORD_TEST_CURL", find: curl },
     Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
+    Client { variable: ENVOY_VARIABLE, find: envoy },
     Client { variable: "CONCORD_TEST_GO_MODULES", find: suites::go_modules },
     Client { variable: "CONCORD_TEST_PY_CONSUL", find: suites::python },
     Client { variable: "CONCORD_TEST_NODE", find: suites::node },
@@ -98,10 +99,10 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     tool(&CARGO_DENY)
 }
 
-/// Tells `concord-load` which Envoy to measure. No test runs Envoy yet.
+/// Tells tests and `concord-load` which Envoy to run.
 pub(crate) const ENVOY_VARIABLE: &str = "CONCORD_TEST_ENVOY";
 
-/// Envoy, for measurements.
+/// Envoy.
 pub(crate) fn envoy() -> Result<PathBuf> {
     tool(&ENVOY)
 }
@@ -144,8 +145,7 @@ pub(crate) fn faketime() -> Result<PathBuf> {
 
 /// `cargo xtask setup`: prints lines for a shell.
 pub(crate) fn print_all() -> Result<()> {
-    let envoy = Client { variable: ENVOY_VARIABLE, find: envoy };
-    for Client { variable, find } in CLIENTS.into_iter().chain([envoy]) {
+    for Client { variable, find } in CLIENTS {
         match find() {
             Ok(path) => println!("export {variable}={}", path.display()),
             Err(error) => println!("# {variable}: {error:#}"),

@@ -4,8 +4,8 @@ use concord_syntax::spelling::edits;
 
 use super::command::Command;
 use super::{
-    acl, agent, catalog, config, connect, connect_proxy, demo, explain, info, intention, keygen, leave,
-    maint, members, monitor, reload, services, tls, unbuilt, validate, version,
+    acl, agent, catalog, config, connect, connect_envoy, connect_proxy, demo, explain, info, intention,
+    keygen, leave, maint, members, monitor, reload, services, tls, unbuilt, validate, version,
 };
 
 /// All commands. A group comes before its commands.
@@ -41,6 +41,8 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &connect::ca::GROUP,
     &connect::ca::GET_CONFIG,
     &connect::ca::SET_CONFIG,
+    &connect::expose::EXPOSE,
+    &connect_envoy::ENVOY,
     &connect_proxy::PROXY,
     &demo::DEMO,
     &explain::EXPLAIN,

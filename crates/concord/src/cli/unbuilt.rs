@@ -12,8 +12,6 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ("acl binding-rule", "ACL binding rules are not built"),
     ("acl role", ROLES),
     ("acl templated-policy", TEMPLATED_POLICIES),
-    ("connect envoy", "Envoy is not driven; run connect proxy"),
-    ("connect expose", "ingress gateways are not built"),
     ("connect redirect-traffic", "transparent proxying is not built"),
     ("debug", "bundles of facts for support are not built; see info, monitor and /v1/agent/metrics"),
     ("event", "user events are not built"),
@@ -53,7 +51,7 @@ mod tests {
     use super::super::table::COMMANDS;
     use super::*;
 
-    /// The commands of Consul 1.21. A group is a name that other names begin with.
+    /// The commands of Consul 1.21, except `connect envoy pipe-bootstrap`, which nobody types. A group is a name that other names begin with.
     const CONSUL: &str = "acl bootstrap, acl policy create, acl policy list, acl policy read, acl policy update, \
         acl policy delete, acl set-agent-token, acl token create, acl token clone, acl token list, acl token read, \
         acl token update, acl token delete, acl role create, acl role list, acl role read, acl role update, \
@@ -62,7 +60,7 @@ mod tests {
         acl binding-rule update, acl binding-rule delete, acl templated-policy list, acl templated-policy read, \
         acl templated-policy preview, agent, catalog datacenters, catalog nodes, catalog services, config delete, \
         config list, config read, config write, connect ca get-config, connect ca set-config, connect proxy, \
-        connect envoy, connect envoy pipe-bootstrap, connect expose, connect redirect-traffic, debug, event, exec, \
+        connect envoy, connect expose, connect redirect-traffic, debug, event, exec, \
         force-leave, info, intention check, intention create, intention delete, intention get, intention list, \
         intention match, join, keygen, keyring, kv delete, kv export, kv get, kv import, kv put, leave, lock, login, \
         logout, maint, members, monitor, operator autopilot get-config, operator autopilot set-config, \

@@ -2,7 +2,7 @@
 
 mod channel;
 mod flags;
-mod registered;
+pub(super) mod registered;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -189,7 +189,7 @@ fn may_pass(failure: &Failure) -> bool {
 }
 
 /// The error in Consul's words, with the remedy.
-fn no_sidecar(service: &str, hidden: bool) -> Failure {
+pub(super) fn no_sidecar(service: &str, hidden: bool) -> Failure {
     let what = format!("No sidecar proxy registered for {service}");
     let remedy = "register one with the agent (connect { sidecar_service {} } in the service's definition), or wait for it \
                   with -wait";
@@ -262,18 +262,18 @@ async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool),
 
 /// The agent's ports for proxies; zero and below: disabled.
 #[derive(Clone, Copy, Debug)]
-struct Told {
-    clear: i64,
-    tls: i64,
+pub(super) struct Told {
+    pub(super) clear: i64,
+    pub(super) tls: i64,
 }
 
 impl Told {
-    const OFF: Self = Self { clear: -1, tls: -1 };
+    pub(super) const OFF: Self = Self { clear: -1, tls: -1 };
 }
 
 /// The gRPC address of the agent whose HTTP address is `agent`. The port is the one that the agent reports; the one
 /// with TLS is preferred, as in Consul's tools. If it reports none, the usual port is used.
-fn grpc_address(told: Option<Told>, agent: &Address) -> Result<String, Failure> {
+pub(super) fn grpc_address(told: Option<Told>, agent: &Address) -> Result<String, Failure> {
     let valid = |port: i64| u16::try_from(port).ok().filter(|port| *port > 0);
     let found = match told {
         None => Some(("http", GRPC_PORT)),

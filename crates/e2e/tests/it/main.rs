@@ -16,6 +16,7 @@ mod configuration;
 mod differ;
 mod disk;
 mod entries;
+mod envoy_bootstrap;
 mod errors;
 mod interop;
 mod isolation;

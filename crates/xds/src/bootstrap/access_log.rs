@@ -3,7 +3,7 @@
 use concord_model::proxy::{AccessLogSink, AccessLogs};
 use serde_json::{Map, Value, json};
 
-use super::BootstrapError;
+use super::error::BootstrapError;
 
 /// The name of the log in Envoy's configuration.
 const NAME: &str = "Consul Listener Filter Log";

@@ -4,11 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
 
+use super::error::BootstrapError;
+use super::input::{Authorities, Bootstrap, PrometheusTls};
+use super::pieces::{host_address, socket_address, static_cluster};
 use super::settings::{PROMETHEUS_BIND, STATS_BIND};
-use super::{
-    Authorities, Bootstrap, BootstrapError, Parts, PrometheusTls, host_address, socket_address,
-    static_cluster,
-};
+
+/// Static resources besides the cluster of the agent.
+#[derive(Debug)]
+pub(super) struct Resources {
+    pub(super) clusters: Vec<Value>,
+    pub(super) listeners: Vec<Value>,
+    pub(super) secrets: Vec<Value>,
+}
 
 const SELF_ADMIN: &str = "self_admin";
 const BACKEND: &str = "prometheus_backend";
@@ -28,36 +35,31 @@ struct Passing<'a> {
     tls: bool,
 }
 
-/// Adds the listeners that are asked for, with their clusters and secrets.
-pub(super) fn add(own: &Bootstrap, parts: &mut Parts) -> Result<(), BootstrapError> {
+/// The listeners that are asked for, with their clusters and secrets, behind those of the settings.
+pub(super) fn resources(own: &Bootstrap) -> Result<Resources, BootstrapError> {
     let settings = &own.settings;
+    let (clusters, listeners) = (settings.static_clusters.clone(), settings.static_listeners.clone());
+    let mut all = Resources { clusters, listeners, secrets: Vec::new() };
     if let Some(bind) = bound(PROMETHEUS_BIND, settings.prometheus_bind.as_deref())? {
         let tls = own.prometheus.tls.as_ref();
         let cluster = match own.prometheus.backend_port {
-            Some(port) => backend(parts, own, port),
-            None => self_admin(parts, own),
+            Some(port) => backend(&mut all, own, port),
+            None => self_admin(&mut all, own),
         };
         let matching = ("path", own.prometheus.scrape_path.as_str());
         let (name, rewrite) = ("envoy_prometheus_metrics", "/stats/prometheus");
-        parts.listeners.push(listener(&Passing {
-            name,
-            bind,
-            matching,
-            rewrite,
-            cluster,
-            tls: tls.is_some(),
-        }));
-        parts.secrets.extend(tls.map(secrets).into_iter().flatten());
+        all.listeners.push(listener(&Passing { name, bind, matching, rewrite, cluster, tls: tls.is_some() }));
+        all.secrets.extend(tls.map(secrets).into_iter().flatten());
     }
     let stats = bound(STATS_BIND, settings.stats_bind.as_deref())?;
     for (name, bind, matching) in
         [("envoy_metrics", stats, ("prefix", "/stats")), ("envoy_ready", own.ready, ("path", "/ready"))]
     {
         let Some(bind) = bind else { continue };
-        let (cluster, rewrite) = (self_admin(parts, own), matching.1);
-        parts.listeners.push(listener(&Passing { name, bind, matching, rewrite, cluster, tls: false }));
+        let (cluster, rewrite) = (self_admin(&mut all, own), matching.1);
+        all.listeners.push(listener(&Passing { name, bind, matching, rewrite, cluster, tls: false }));
     }
-    Ok(())
+    Ok(all)
 }
 
 fn bound(key: &'static str, text: Option<&str>) -> Result<Option<SocketAddr>, BootstrapError> {
@@ -67,11 +69,11 @@ fn bound(key: &'static str, text: Option<&str>) -> Result<Option<SocketAddr>, Bo
     text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
 }
 
-fn self_admin(parts: &mut Parts, own: &Bootstrap) -> &'static str {
+fn self_admin(all: &mut Resources, own: &Bootstrap) -> &'static str {
     // An interface that is bound to all addresses is reached at loopback.
     let ip = own.admin.bind.ip();
     let ip = if ip.is_unspecified() { loopback(ip) } else { ip };
-    cluster(parts, SELF_ADMIN, host_address(ip, own.admin.bind.port()))
+    cluster(all, SELF_ADMIN, host_address(ip, own.admin.bind.port()))
 }
 
 fn loopback(like: IpAddr) -> IpAddr {
@@ -81,16 +83,16 @@ fn loopback(like: IpAddr) -> IpAddr {
     }
 }
 
-fn backend(parts: &mut Parts, own: &Bootstrap, port: u16) -> &'static str {
+fn backend(all: &mut Resources, own: &Bootstrap, port: u16) -> &'static str {
     let ip = own.admin.bind.ip();
     let ip = if ip.is_unspecified() { loopback(ip) } else { ip };
-    cluster(parts, BACKEND, host_address(ip, port))
+    cluster(all, BACKEND, host_address(ip, port))
 }
 
 /// Adds a cluster, unless there is one of that name: Envoy refuses a second one.
-fn cluster(parts: &mut Parts, name: &'static str, address: Value) -> &'static str {
-    if !parts.clusters.iter().any(|cluster| cluster["name"] == name) {
-        parts.clusters.push(Value::Object(static_cluster(name, "5s", "http_protocol_options", address)));
+fn cluster(all: &mut Resources, name: &'static str, address: Value) -> &'static str {
+    if !all.clusters.iter().any(|cluster| cluster["name"] == name) {
+        all.clusters.push(Value::Object(static_cluster(name, "5s", "http_protocol_options", address)));
     }
     name
 }
@@ -133,6 +135,7 @@ fn downstream_tls() -> Value {
         "name": "tls",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "require_client_certificate": false,
             "common_tls_context": {
                 "tls_certificate_sds_secret_configs": [{ "name": CERTIFICATE }],
                 "validation_context_sds_secret_config": { "name": VALIDATION },

@@ -3,7 +3,7 @@
 use concord_model::proxy;
 use serde_json::Value;
 
-use super::BootstrapError;
+use super::error::BootstrapError;
 
 pub(super) const STATSD_URL: &str = "envoy_statsd_url";
 pub(super) const DOGSTATSD_URL: &str = "envoy_dogstatsd_url";

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::settings::{DOGSTATSD_URL, STATSD_URL};
-use super::{BootstrapError, Settings, host_address};
+use super::error::BootstrapError;
+use super::pieces::host_address;
+use super::settings::{DOGSTATSD_URL, STATSD_URL, Settings};
 
 pub(super) fn of(settings: &Settings) -> Result<Vec<Value>, BootstrapError> {
     let named = [

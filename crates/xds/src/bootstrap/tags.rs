@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::Bootstrap;
+use super::input::Bootstrap;
 
 /// One part of a dotted name.
 const SEGMENT: &str = "[^.]+";

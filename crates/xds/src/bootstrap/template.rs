@@ -11,6 +11,7 @@
 //! It is the part of Go's template language that such templates are written in; any other action is refused. What
 //! comes out must be JSON.
 
+mod datum;
 mod parse;
 mod run;
 
@@ -18,17 +19,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use self::datum::Datum;
+use super::error::BootstrapError;
+use super::input::{AgentAddress, Authorities, Bootstrap, LOCAL_AGENT};
+use super::parts::Parts;
 use super::settings::TEMPLATE;
-use super::{AgentAddress, Authorities, Bootstrap, BootstrapError, LOCAL_AGENT, Parts};
-
-/// A value of a template.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Datum {
-    Text(String),
-    Truth(bool),
-    Number(i64),
-    List(Vec<String>),
-}
 
 /// The bootstrap that the template says.
 pub(super) fn rendered(text: &str, own: &Bootstrap, parts: &Parts) -> Result<Value, BootstrapError> {
@@ -69,9 +64,9 @@ fn fields(own: &Bootstrap, parts: &Parts) -> BTreeMap<&'static str, Datum> {
         ("AdminBindPort", Datum::Text(admin.bind.port().to_string())),
         ("LocalAgentClusterName", text(LOCAL_AGENT)),
         ("Token", option(own.token.as_ref().map(concord_model::Secret::expose))),
-        ("StaticClustersJSON", joined(&parts.clusters)),
-        ("StaticListenersJSON", joined(&parts.listeners)),
-        ("StaticSecretsJSON", joined(&parts.secrets)),
+        ("StaticClustersJSON", joined(&parts.resources.clusters)),
+        ("StaticListenersJSON", joined(&parts.resources.listeners)),
+        ("StaticSecretsJSON", joined(&parts.resources.secrets)),
         ("StatsSinksJSON", joined(&parts.sinks)),
         ("StatsConfigJSON", Datum::Text(parts.stats_config.to_string())),
         ("StatsFlushInterval", option(settings.stats_flush_interval.as_deref())),

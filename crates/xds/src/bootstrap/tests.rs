@@ -1,3 +1,9 @@
+//! Bootstraps as a whole.
+
+use concord_model::Secret;
+use serde_json::{Value, json};
+
+use super::json as bootstrap;
 use super::*;
 
 fn sample(settings: &Value) -> Bootstrap {
@@ -25,7 +31,7 @@ fn sample(settings: &Value) -> Bootstrap {
 }
 
 fn json_of(own: &Bootstrap) -> Value {
-    own.json().expect("a bootstrap")
+    bootstrap(own).expect("a bootstrap")
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -84,6 +90,12 @@ fn tls_to_the_agent_names_authorities_and_the_expected_name() {
     assert_eq!(context["trusted_ca"]["inline_string"], "PEM");
     assert_eq!(context["match_typed_subject_alt_names"][0]["matcher"]["exact"], "server.dc1.consul");
     assert_eq!(config["sni"], "server.dc1.consul");
+    own.tls = Some(AgentTrust { authorities: "PEM".to_owned(), name: Some("10.0.0.1".to_owned()) });
+    let told = json_of(&own);
+    let config = &told["static_resources"]["clusters"][0]["transport_socket"]["typed_config"];
+    let matcher = &config["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"][0];
+    assert_eq!(matcher["san_type"], "IP_ADDRESS");
+    assert_eq!(config.get("sni"), None);
 }
 
 #[test]
@@ -172,14 +184,15 @@ fn a_template_gets_all_that_our_own_frame_has() {
     assert_eq!(names(&told["clusters"]), ["self_admin"]);
     assert_eq!(told["stats"]["use_all_default_tags"], true);
     own.settings.template = Some("{{ .ProxyID }}".to_owned());
-    let refused = own.json().expect_err("no JSON").to_string();
+    let refused = bootstrap(&own).expect_err("no JSON").to_string();
     assert!(refused.starts_with("envoy_bootstrap_json_tpl: what it gives is no JSON: "), "{refused}");
 }
 
 #[test]
 fn an_address_that_envoy_cannot_listen_at_is_refused() {
     for address in [":20200", "localhost:20200", "0.0.0.0"] {
-        let refused = sample(&json!({ "envoy_prometheus_bind_addr": address })).json().expect_err(address);
+        let own = sample(&json!({ "envoy_prometheus_bind_addr": address }));
+        let refused = bootstrap(&own).expect_err(address);
         let expected =
             format!("envoy_prometheus_bind_addr: {address:?} is not <ip>:<port>, such as 0.0.0.0:20200");
         assert_eq!(refused.to_string(), expected);

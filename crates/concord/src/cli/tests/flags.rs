@@ -118,6 +118,11 @@ intention create | {dir}/intention.json | -file | "SourceName":"new"
 intention create | new db | -meta=k=v | "Meta":{"k":"v"}
 intention create | web db | -replace | PUT /v1/connect/intentions/i1
 intention get | web db | -format=json | "SourceName": "web"
+connect expose | -ingress-gateway=g -service=s -port=80 | -host=h1 | "Hosts":["h1"]
+connect expose | -service=s -port=80 | -ingress-gateway=g1 | "Name":"g1"
+connect expose | -ingress-gateway=g -service=s | -port=81 | "Port":81
+connect expose | -ingress-gateway=g -service=s -port=80 | -protocol=http | "Protocol":"http"
+connect expose | -ingress-gateway=g -port=80 | -service=s1 | "Services":[{"Name":"s1"}]
 intention list | | -filter=f1 | filter=f1
 intention list | | -format=json | "SourceName": "web"
 intention match | -source db | -destination | -source and -destination exclude each other
@@ -153,6 +158,7 @@ version | | -format=json | "Version": "
 /// Commands that do more than send requests, and the tests that run them with their flags as processes.
 const ELSEWHERE: &[(&str, &[&str])] = &[
     ("agent", &["crates/concord/src/cli/agent/configuration.rs"]),
+    ("connect envoy", &["crates/concord/src/run/envoy/tests.rs", "crates/e2e/tests/it/envoy_bootstrap.rs"]),
     (
         "connect proxy",
         &[

@@ -52,7 +52,10 @@ fn a_command_that_is_not_built_says_so_and_a_typo_does_not() {
             &["acl", "role", "list"],
             "Error: not available yet: acl role: ACL roles are not built; link policies to tokens\n",
         ),
-        (&["connect", "envoy", "-sidecar-for=a"], "Error: not available yet: connect envoy: "),
+        (
+            &["connect", "redirect-traffic", "-proxy-id=a"],
+            "Error: not available yet: connect redirect-traffic: ",
+        ),
         (&["services", "export"], "Error: not available yet: services export: "),
     ] {
         let ran = run(words);

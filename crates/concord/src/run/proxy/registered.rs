@@ -16,9 +16,9 @@ const TTL: (&str, Duration) = ("30s", Duration::from_secs(10));
 
 /// A registered proxy.
 #[derive(Debug)]
-pub(super) struct Registered {
+pub(in crate::run) struct Registered {
     /// Its id.
-    pub(super) id: InstanceId,
+    pub(in crate::run) id: InstanceId,
     /// The registration, if it lasts only while the command runs; `None`: others manage it.
     temporary: Option<Value>,
 }
@@ -69,7 +69,7 @@ fn parse(id: &str) -> Result<InstanceId, Failure> {
 
 /// The result of the search for a sidecar.
 #[derive(Debug)]
-pub(super) enum Sidecar {
+pub(in crate::run) enum Sidecar {
     Found(Registered),
     /// The token sees none.
     Missing {
@@ -78,7 +78,7 @@ pub(super) enum Sidecar {
 }
 
 /// The only proxy that is registered for an instance.
-pub(super) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, Failure> {
+pub(in crate::run) async fn sidecar(service: &str, client: &Client) -> Result<Sidecar, Failure> {
     let answer = client
         .agent_services(&QueryOptions::default())
         .await

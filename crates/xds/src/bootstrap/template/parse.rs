@@ -1,6 +1,6 @@
 //! From the text of a template to its nodes.
 
-use super::Datum;
+use super::datum::Datum;
 
 /// Largest template; the one that Consul uses has 5 kB.
 const BYTES_MAX: usize = 1 << 20;

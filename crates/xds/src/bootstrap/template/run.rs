@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Datum;
+use super::datum::Datum;
 use super::parse::{Function, Node, Term};
 
 /// Longest result.
@@ -114,25 +114,5 @@ fn called(function: Function, values: Vec<Datum>) -> Datum {
         Function::Not => Datum::Truth(!values.iter().any(Datum::is_true)),
         Function::And => chosen(false).or(last).unwrap_or(Datum::Truth(true)),
         Function::Or => chosen(true).or(last).unwrap_or(Datum::Truth(false)),
-    }
-}
-
-impl Datum {
-    fn is_true(&self) -> bool {
-        match self {
-            Self::Text(text) => !text.is_empty(),
-            Self::Truth(truth) => *truth,
-            Self::Number(number) => *number != 0,
-            Self::List(list) => !list.is_empty(),
-        }
-    }
-
-    fn printed(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Truth(truth) => truth.to_string(),
-            Self::Number(number) => number.to_string(),
-            Self::List(list) => format!("[{}]", list.join(" ")),
-        }
     }
 }

@@ -1,3 +1,5 @@
+//! What templates give, and which are refused.
+
 use std::collections::BTreeMap;
 
 use super::*;
