@@ -13,17 +13,15 @@ use crate::shape::{is_default, null_default};
 use crate::spelled::Spelled;
 
 /// The answer.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+///
+/// If traffic reaches several services, or if not all is known of those that it reaches, `At` says what is decided at
+/// each; then the fields about intentions and changes are empty.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct IntentionExplain {
-    /// The calling service.
-    pub source: String,
-    /// The called service.
-    pub destination: String,
-    /// Whether the connection is allowed.
-    pub allowed: bool,
-    /// The reason, in Consul's words.
-    pub reason: String,
+    /// The question and its answer.
+    #[serde(flatten)]
+    pub question: Explained,
     /// What decided.
     pub decided_by: DecidedBy,
     /// The intention that decided; left out if the default did.
@@ -41,6 +39,49 @@ pub struct IntentionExplain {
     /// Changes of the deciding intention itself that reverse the verdict, if the smallest change is another one.
     #[serde(deserialize_with = "null_default")]
     pub alternatives: Vec<ExplainProposal>,
+    /// The same answer about each service that connections reach, at most 8.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<Self>,
+}
+
+/// A question, its answer, and where the traffic goes.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Explained {
+    /// The calling service.
+    pub source: String,
+    /// The called service.
+    pub destination: String,
+    /// Whether it is allowed, wherever it goes.
+    pub allowed: bool,
+    /// The verdict.
+    pub verdict: ExplainVerdict,
+    /// The service where this is decided; left out if it is the called one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub judged_at: String,
+    /// The reason.
+    pub reason: String,
+    /// Where the traffic goes; left out if this is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteExplain>,
+    /// Why it is not told; left out if it is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub why_no_route: String,
+}
+
+/// The verdict about traffic.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExplainVerdict {
+    /// It is allowed wherever it goes.
+    Allowed,
+    /// It is denied wherever it goes.
+    Denied,
+    /// The targets differ, or not all of them are known.
+    Depends,
+    /// It is not known where it goes, or what is decided there.
+    #[default]
+    Unknown,
 }
 
 /// What decided about a connection.
@@ -53,6 +94,8 @@ pub enum DecidedBy {
     Permissions,
     /// An entry that demands a token. It denies connections, because they do not show one.
     Token,
+    /// Several targets, or some that are not known.
+    Targets,
     /// No intention covers the pair.
     #[default]
     Default,
@@ -110,20 +153,18 @@ pub struct ExplainPair {
     pub allowed: bool,
 }
 
-/// The answer about a request.
+/// The answer about a request. `At` is used as in [`IntentionExplain`].
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct RequestExplain {
-    /// The calling service.
-    pub source: String,
-    /// The called service.
-    pub destination: String,
+    /// The question and its answer.
+    #[serde(flatten)]
+    pub question: Explained,
     /// The protocol of the destination.
     pub protocol: String,
-    /// Whether the request is allowed.
-    pub allowed: bool,
-    /// The reason.
-    pub reason: String,
+    /// Why its discovery chain has another one; left out if it has not.
+    #[serde(skip_serializing_if = "is_default")]
+    pub protocol_note: String,
     /// What decided.
     pub decided_by: RequestDecidedBy,
     /// The intention that decided; left out if none did.
@@ -146,15 +187,12 @@ pub struct RequestExplain {
     /// Why there is none; left out if there is one.
     #[serde(skip_serializing_if = "is_default")]
     pub why_no_change: String,
-    /// Where the request goes; left out if this is not told.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<RouteExplain>,
-    /// Why it is not told; left out if it is.
-    #[serde(skip_serializing_if = "is_default")]
-    pub why_no_route: String,
+    /// The same answer about each service that the request reaches, as it arrives there; at most 8.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<Self>,
 }
 
-/// Where a request goes, and what is decided there.
+/// Where traffic goes, and what is decided there.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct RouteExplain {
@@ -167,7 +205,8 @@ pub struct RouteExplain {
     /// What the route says: timeouts, retries, changes of path and headers.
     #[serde(deserialize_with = "null_default")]
     pub settings: Vec<ExplainSetting>,
-    /// The path as it arrives, with its query.
+    /// The path as it arrives, with its query; left out for connections.
+    #[serde(skip_serializing_if = "is_default")]
     pub path: String,
     /// The parts among which the requests are split; one, if they are not. At most 64.
     #[serde(deserialize_with = "null_default")]
@@ -283,6 +322,8 @@ pub enum RequestDecidedBy {
     NoRequests,
     /// A token that an entry demands is missing.
     Token,
+    /// Several targets, or some that are not known.
+    Targets,
     /// No intention covers the pair, or none of its permissions applies.
     #[default]
     Default,
@@ -328,9 +369,13 @@ mod tests {
     #[test]
     fn the_shape_is_read_as_it_is_printed() {
         let explain = IntentionExplain {
-            source: "web".to_owned(),
-            destination: "db".to_owned(),
-            reason: "Default behavior configured by ACLs".to_owned(),
+            question: Explained {
+                source: "web".to_owned(),
+                destination: "db".to_owned(),
+                verdict: ExplainVerdict::Denied,
+                reason: "Default behavior configured by ACLs".to_owned(),
+                ..Explained::default()
+            },
             smallest_change: Some(ExplainProposal {
                 summary: "add intention web => db: allow".to_owned(),
                 step: ExplainStep::Add,
@@ -347,7 +392,7 @@ mod tests {
             String::from_utf8_lossy(&printed),
             concat!(
                 r#"{"Source":"web","Destination":"db","Allowed":false,"#,
-                r#""Reason":"Default behavior configured by ACLs","DecidedBy":"default","Shadows":[],"#,
+                r#""Verdict":"denied","Reason":"Default behavior configured by ACLs","DecidedBy":"default","Shadows":[],"#,
                 r#""SmallestChange":{"Summary":"add intention web =\u003e db: allow","Step":"add","#,
                 r#""Source":"web","Destination":"db","To":"allow","Affected":0,"AffectedComplete":true,"#,
                 r#""AffectedPairs":[]},"Alternatives":[]}"#

@@ -13,6 +13,7 @@
 //! applies to all sources is not removed for one.
 
 mod asked;
+pub mod reached;
 pub mod request;
 pub mod route;
 
@@ -23,6 +24,7 @@ use concord_model::intention::{Action, Decision, Destination, Source, precedence
 use concord_model::{Pattern, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
 
+use self::route::Way;
 use crate::intention::{DefaultPolicy, Intention, Policy, Table, Verdict};
 
 /// The most other pairs listed with a change; all are counted.
@@ -30,7 +32,7 @@ pub const PAIRS_LISTED_MAX: usize = 100;
 /// The most pairs examined for one change: about a third of a second. Beyond this, counts are lower bounds.
 pub const PAIRS_EXAMINED_MAX: usize = 250_000;
 
-/// Why a connection is allowed or denied.
+/// Why a connection is allowed or denied at a service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Explanation {
     /// The calling service.
@@ -45,6 +47,12 @@ pub struct Explanation {
     pub smallest_change: Result<Proposal, NoChange>,
     /// Changes of the deciding intention itself that reverse the verdict, if the smallest change is another one.
     pub alternatives: Vec<Proposal>,
+    /// Where connections go, and what is decided there. `None` from servers that do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
+    /// The same about each service that connections reach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Self>,
 }
 
 /// A change and its side effects.
@@ -157,7 +165,8 @@ pub fn explain(
         .collect();
     let shadows = chain.into_iter().skip(1).collect();
     let (source, destination) = (source.clone(), destination.clone());
-    Explanation { source, destination, verdict, shadows, smallest_change, alternatives }
+    let (way, reached) = (None, Vec::new());
+    Explanation { source, destination, verdict, shadows, smallest_change, alternatives, way, reached }
 }
 
 /// Every change of one intention that covers the pair and could reverse the verdict.

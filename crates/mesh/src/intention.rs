@@ -211,6 +211,15 @@ impl Verdict {
         }
     }
 
+    /// Whether a demanded token decided. Consul's reason names an intention that allows if its own entry demands one.
+    pub fn is_by_token(&self) -> bool {
+        match &self.because {
+            Because::Requests { rule } => !rule.decision.is_by_request(),
+            Because::TokenDemanded { .. } => true,
+            Because::Connection { .. } | Because::Default(_) => false,
+        }
+    }
+
     /// The intention that decided; `None` if the default did.
     pub fn rule(&self) -> Option<&Arc<Intention>> {
         match &self.because {
@@ -222,7 +231,7 @@ impl Verdict {
 }
 
 /// The reason where an entry demands a token.
-pub(crate) const TOKEN_DEMANDED: &str = "The destination's entry demands a token";
+pub const TOKEN_DEMANDED: &str = "The destination's entry demands a token";
 
 /// What decided about a connection.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -233,7 +242,8 @@ pub enum Because {
         /// The intention.
         rule: Arc<Intention>,
     },
-    /// An intention with permissions. The connection is denied, because it does not show the request.
+    /// An intention with permissions, or one that allows and whose entry demands a token. The connection is denied,
+    /// because it shows neither.
     Requests {
         /// The intention.
         rule: Arc<Intention>,

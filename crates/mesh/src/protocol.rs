@@ -56,6 +56,18 @@ pub fn protocol_by(service: &ServiceRef, own: Option<&Entry>, all: Option<&Entry
     protocol(service, own, said_by(all), unsaid)
 }
 
+/// Why the proxy of a service and its discovery chain have different protocols, in one sentence. `None` if they do not.
+pub fn disagreement(service: &ServiceRef, own: Option<&Entry>, all: Option<&Entry>) -> Option<String> {
+    let proxy = protocol_by(service, own, all, Unsaid::IsInherited);
+    let chain = protocol_by(service, own, all, Unsaid::IsTcp).protocol;
+    let origin = proxy.origin.filter(|_| proxy.protocol != chain)?;
+    let entry = EntryName::of_service(EntryKind::ServiceDefaults, service);
+    let (protocol, chain) = (proxy.protocol.as_str(), chain.as_str());
+    Some(format!(
+        "its proxy takes it as {protocol}, by {origin}, but its discovery chain says {chain}, because {entry} leaves Protocol out"
+    ))
+}
+
 /// The protocol of services that have no defaults of their own.
 pub fn of_proxies(all: Option<&Entry>) -> Spoken {
     of_all(said_by(all))

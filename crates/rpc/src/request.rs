@@ -176,9 +176,11 @@ requests! {
         read_intention(r.source.name.as_str()),
         read_intention(r.destination.name.as_str()),
     ]);
+    // What is decided about a request shows the protocol of the destination.
     ExplainRequest -> RequestExplanation, READ, |r| Need::All(vec![
         read_intention(r.source.name.as_str()),
         read_intention(r.destination.name.as_str()),
+        read_service(r.destination.name.as_str()),
     ]);
     UpsertIntention -> (), WRITE.primary(), |r| Need::Right(write_intention(r.destination.name.as_str()));
     DeleteIntention -> (), WRITE.primary(), |r| Need::Right(write_intention(r.destination.name.as_str()));

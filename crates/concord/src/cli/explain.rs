@@ -3,11 +3,14 @@
 
 use std::fmt::Write as _;
 
-use concord_api::explain::{ExplainPair, ExplainProposal, IntentionExplain};
+use concord_api::explain::{DecidedBy, ExplainPair, ExplainProposal, IntentionExplain};
 use concord_client::Client;
 
 mod request;
+mod route;
+mod verdict;
 
+use self::verdict::{headline, word};
 use super::command::{Command, FORMAT, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
@@ -23,6 +26,7 @@ pub(crate) static EXPLAIN: Command = Command {
     usage: &["[options] SOURCE DESTINATION"],
     about: "Tells whether SOURCE may open connections to DESTINATION, which intention decides that, which others it \
             hides, and the smallest change that would decide otherwise, with whatever else would change with it. \
+            Where routes, splits, redirects or failover lead to other services, these decide, each for itself. \
             With -method, -path, -header or -claims the same about one request: which permissions are tried, what of \
             them does not fit, and which one decides; and where the request goes: route, parts, targets, failover, \
             timeouts and retries, each with the entry that says so, and what is decided at each target about the \
@@ -73,10 +77,27 @@ fn asked(call: &Invocation<'_>) -> Vec<(&'static str, String)> {
 }
 
 fn text(explained: &IntentionExplain) -> String {
-    let mut text = String::new();
-    let verdict = if explained.allowed { "Allowed" } else { "Denied" };
-    let _ = writeln!(text, "{verdict}: {} => {}", explained.source, explained.destination);
-    let _ = writeln!(text, "\nWhy\n  {}", explained.reason);
+    let question = &explained.question;
+    let mut text = headline(question);
+    if explained.at.is_empty() {
+        add_pair(explained, &mut text);
+    }
+    for at in &explained.at {
+        let _ = writeln!(text, "\nAt {}: {}", at.question.destination, word(at.question.verdict));
+        add_pair(at, &mut text);
+    }
+    let goes =
+        route::Goes { protocol: None, route: question.route.as_ref(), why_not: &question.why_no_route };
+    route::add(goes, &mut text);
+    text
+}
+
+/// What is decided about a pair. Nothing if several targets decide, of which nothing is known.
+fn add_pair(explained: &IntentionExplain, text: &mut String) {
+    let _ = writeln!(text, "\nWhy\n  {}", explained.question.reason);
+    if explained.decided_by == DecidedBy::Targets {
+        return;
+    }
     if let Some(rule) = &explained.intention
         && !rule.description.is_empty()
     {
@@ -88,11 +109,11 @@ fn text(explained: &IntentionExplain) -> String {
             let _ = writeln!(text, "  {} (precedence {})", intention::line(rule), rule.precedence);
         }
     }
-    let wanted = if explained.allowed { "deny" } else { "allow" };
+    let wanted = if explained.question.allowed { "deny" } else { "allow" };
     match &explained.smallest_change {
         Some(proposal) => {
             let _ = writeln!(text, "\nSmallest change to {wanted} it");
-            add_proposal(proposal, &mut text);
+            add_proposal(proposal, text);
         }
         None => {
             let _ = writeln!(text, "\nNo single change would {wanted} it: {}", explained.no_change);
@@ -100,9 +121,8 @@ fn text(explained: &IntentionExplain) -> String {
     }
     for proposal in &explained.alternatives {
         text.push_str("\nOr\n");
-        add_proposal(proposal, &mut text);
+        add_proposal(proposal, text);
     }
-    text
 }
 
 fn add_proposal(proposal: &ExplainProposal, text: &mut String) {

@@ -165,6 +165,26 @@ async fn a_verdict_is_explained() {
     let change = &explained["SmallestChange"];
     assert!(change["Summary"].as_str().unwrap().contains("intention web => db"), "{change}");
     world.get("/v1/connect/intentions/explain?source=web").refused(400, "'destination' not set").await;
+    assert_eq!((&explained["Verdict"], &explained["At"]), (&json!("denied"), &json!(null)));
+
+    // What counts is decided where connections go.
+    let told = async |resolver: &str| {
+        let entry = format!(r#"{{"Kind":"service-resolver","Name":"api",{resolver}}}"#);
+        world.put("/v1/config", &entry).ok().await;
+        world.get("/v1/connect/intentions/explain?source=web&destination=api").json().await
+    };
+    let led = told(r#""Redirect":{"Service":"db"}"#).await;
+    let said = ["Destination", "Verdict", "JudgedAt", "DecidedBy"].map(|name| led[name].as_str().unwrap());
+    assert_eq!(said, ["api", "denied", "db", "intention"]);
+    assert_eq!(led["Route"]["Parts"][0]["Targets"][0]["Service"], "db");
+    let both = told(r#""Failover":{"*":{"Service":"db"}}"#).await;
+    let said = ["Verdict", "Reason", "DecidedBy"].map(|name| both[name].as_str().unwrap());
+    assert_eq!((said, &both["Allowed"]), (["depends", "It depends on the target", "targets"], &json!(false)));
+    let at = |index: usize| (both["At"][index]["Destination"].clone(), both["At"][index]["Verdict"].clone());
+    assert_eq!([at(0), at(1)], [(json!("api"), json!("allowed")), (json!("db"), json!("denied"))]);
+    let path = "/v1/connect/intentions/explain?source=web&destination=api&path=/";
+    let request = world.get(path).json().await;
+    assert_eq!((&request["Verdict"], request["At"].as_array().unwrap().len()), (&json!("depends"), 2));
     world.stop().await;
 }
 

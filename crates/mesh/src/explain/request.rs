@@ -48,8 +48,11 @@ pub struct RequestExplanation {
     pub source: ServiceRef,
     /// The called service.
     pub destination: ServiceRef,
-    /// The protocol of the destination.
+    /// The protocol of the destination: that of the requests that its proxy judges.
     pub protocol: Protocol,
+    /// Why its discovery chain has another one, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_note: Option<String>,
     /// The verdict, with what decided.
     pub verdict: RequestVerdict,
     /// What the backend is sent; `None` if the request is refused.
@@ -66,6 +69,9 @@ pub struct RequestExplanation {
     /// Where the request goes, and what is decided there. `None` from servers that do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
+    /// The same about each service that the request reaches, as it arrives there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Self>,
 }
 
 /// The canonical form of a request.
@@ -102,6 +108,12 @@ pub enum NoRequestChange {
         "the request lacks a token that the destination's entry demands; send one, or change JWT of the entry"
     )]
     TokenDemanded,
+    /// An entry demands a token of a service whose requests carry none.
+    #[error(
+        "a service whose protocol is tcp cannot be shown the token that the destination's entry demands; give it an \
+         HTTP protocol, or take JWT out of the entry"
+    )]
+    TokenWithoutRequests,
     /// The request is refused before any rule.
     #[error("the request is refused before any intention is asked; send it in another form")]
     Refused,
@@ -171,7 +183,9 @@ impl Question<'_> {
             verdict,
             changes,
             no_change,
+            protocol_note: None,
             way: None,
+            reached: Vec::new(),
         }
     }
 
@@ -238,6 +252,7 @@ impl Question<'_> {
         match verdict.because {
             _ if self.destination.peer.is_some() => NoRequestChange::DecidedByPeer,
             RequestBecause::Refused(_) => NoRequestChange::Refused,
+            _ if !self.has_requests() && self.demands_token() => NoRequestChange::TokenWithoutRequests,
             RequestBecause::TokenDemanded { .. } => NoRequestChange::TokenDemanded,
             _ if self.demands_token() => NoRequestChange::TokenDemanded,
             _ => NoRequestChange::None,

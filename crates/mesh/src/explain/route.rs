@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::arrival::Arrival;
 use super::asked::AskedRequest;
+use crate::intention::Verdict;
 use crate::request::RequestVerdict;
 
 /// The most parts that are told; all are counted. Real splits have a handful.
@@ -109,6 +110,12 @@ impl From<RequestVerdict> for Judged {
     }
 }
 
+impl From<Verdict> for Judged {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict { allowed: verdict.allowed, reason: verdict.reason() }
+    }
+}
+
 impl Routed {
     /// All targets that are told.
     pub fn legs(&self) -> impl Iterator<Item = &Leg> {
@@ -116,14 +123,13 @@ impl Routed {
     }
 }
 
-/// Finds where a request goes. `judge` decides about the request as it arrives at a service of this cluster.
+/// Decides about a request as it arrives at a service of this cluster, by way of a part with this share.
+pub type Judge<'a> = dyn FnMut(&ServiceRef, &AskedRequest, Weight) -> Judged + 'a;
+
+/// Finds where a request goes.
 ///
 /// `None` if the chain is not whole, which compiled ones are.
-pub fn route(
-    chain: &CompiledChain,
-    asked: &AskedRequest,
-    judge: &mut dyn FnMut(&ServiceRef, &AskedRequest) -> Judged,
-) -> Option<Routed> {
+pub fn route(chain: &CompiledChain, asked: &AskedRequest, judge: &mut Judge<'_>) -> Option<Routed> {
     let (taken, next) = match chain.nodes.get(&chain.start.key) {
         Some(ChainNode::Router(router)) => {
             let taken = router.routes.iter().find(|route| matching::takes(&route.definition, asked))?;
@@ -132,8 +138,9 @@ pub fn route(
         _ => (None, &chain.start),
     };
     let arrival = Arrival::by(asked, taken.map(|taken| &taken.definition));
-    let walk = Walk { chain, arrival: &arrival, judge };
-    let (parts, parts_count) = walk.parts(next)?;
+    let mut walk = Walk { chain, arrival: Some(&arrival), judge };
+    let parts = walk.parts(next, PARTS_TOLD_MAX)?;
+    let parts_count = walk.count(next);
     Some(Routed {
         protocol: chain.protocol_origin.clone(),
         route: taken.and_then(|taken| taken.origin.clone()),
@@ -144,26 +151,68 @@ pub fn route(
     })
 }
 
-/// The way of one request below its route.
+/// Finds where connections go, about whose requests nothing is known: each route may take them, up to one that takes
+/// all requests. A part is told with its share of the requests of its route.
+///
+/// `None` if the chain is not whole, which compiled ones are.
+pub fn targets(
+    chain: &CompiledChain,
+    judge: &mut dyn FnMut(&ServiceRef, Weight) -> Judged,
+) -> Option<Routed> {
+    let mut judge = |service: &ServiceRef, _: &AskedRequest, weight| judge(service, weight);
+    let mut walk = Walk { chain, arrival: None, judge: &mut judge };
+    let (mut parts, mut parts_count) = (Vec::new(), 0);
+    for (route, next) in ways(chain) {
+        let own = walk.parts(next, PARTS_TOLD_MAX - parts.len())?;
+        parts.extend(own.into_iter().map(|mut part: Part| {
+            part.origins.splice(0..0, route.cloned());
+            part
+        }));
+        parts_count += walk.count(next);
+    }
+    let protocol = chain.protocol_origin.clone();
+    Some(Routed { protocol, route: None, says: None, arrives_as: String::new(), parts, parts_count })
+}
+
+/// The routes that may take a request, with what they come from.
+fn ways(chain: &CompiledChain) -> Vec<(Option<&Origin>, &NextNode)> {
+    let Some(ChainNode::Router(router)) = chain.nodes.get(&chain.start.key) else {
+        return vec![(None, &chain.start)];
+    };
+    let last = router.routes.iter().position(|route| matching::takes_all(&route.definition));
+    let taken = router.routes.iter().take(last.map_or(usize::MAX, |last| last + 1));
+    taken.map(|route| (route.origin.as_ref(), &route.next)).collect()
+}
+
+/// The way below a route: of one request, or of connections if nothing is known of their requests.
 struct Walk<'a> {
     chain: &'a CompiledChain,
-    arrival: &'a Arrival<'a>,
-    judge: &'a mut dyn FnMut(&ServiceRef, &AskedRequest) -> Judged,
+    arrival: Option<&'a Arrival<'a>>,
+    judge: &'a mut Judge<'a>,
 }
 
 impl Walk<'_> {
-    /// The parts that are told, and how many there are.
-    fn parts(mut self, next: &NextNode) -> Option<(Vec<Part>, usize)> {
+    /// The first parts, at most so many.
+    fn parts(&mut self, next: &NextNode, max: usize) -> Option<Vec<Part>> {
         let via = next.via.clone();
         // Splitters of splitters have become one, so what follows a splitter is a resolver.
         let Some(ChainNode::Splitter(splitter)) = self.chain.nodes.get(&next.key) else {
-            return Some((vec![self.part(next, Weight::WHOLE, via, None)?], 1));
+            let whole = (max > 0).then(|| self.part(next, Weight::WHOLE, via, None));
+            return whole.into_iter().collect();
         };
-        let told = splitter.splits.iter().take(PARTS_TOLD_MAX).map(|split| {
+        let told = splitter.splits.iter().take(max).map(|split| {
             let origins = via.iter().chain(&split.origins).chain(&split.next.via).cloned().collect();
             self.part(&split.next, split.weight, origins, Some(&split.definition))
         });
-        Some((told.collect::<Option<_>>()?, splitter.splits.len()))
+        told.collect()
+    }
+
+    /// How many parts there are.
+    fn count(&self, next: &NextNode) -> usize {
+        match self.chain.nodes.get(&next.key) {
+            Some(ChainNode::Splitter(splitter)) => splitter.splits.len(),
+            _ => 1,
+        }
     }
 
     fn part(
@@ -174,14 +223,17 @@ impl Walk<'_> {
         split: Option<&Split>,
     ) -> Option<Part> {
         let Some(ChainNode::Resolver(resolver)) = self.chain.nodes.get(&next.key) else { return None };
-        let arrives = self.arrival.through(split);
+        let arrives = match self.arrival {
+            Some(arrival) => arrival.through(split),
+            None => Some(AskedRequest::default()),
+        };
         let failover = resolver.failover.iter().map(|step| (&step.target, step.origins.clone()));
         let legs = std::iter::once((&resolver.target, Vec::new())).chain(failover).take(TARGETS_TOLD_MAX);
         let legs = legs.map(|(id, origins)| {
             let target = self.chain.targets.get(id)?.clone();
             let judged = match (&target.service.peer, &arrives) {
                 (Some(_), _) => Judged::ByPeer,
-                (None, Some(arrives)) => (self.judge)(&target.service, arrives),
+                (None, Some(arrives)) => (self.judge)(&target.service, arrives, weight),
                 (None, None) => Judged::Unclear,
             };
             Some(Leg { origins, target, judged })

@@ -22,7 +22,7 @@ impl Policy {
         let found = self.deciding(source);
         let rule = found.map(|found| Arc::clone(found.rule()));
         if self.lacks_token(found, request) {
-            return verdict(Action::Deny, RequestBecause::TokenDemanded { rule });
+            return verdict(Action::Deny, RequestBecause::TokenDemanded { rule, no_requests: false });
         }
         let tried = found.and_then(|found| found.permissions()).and_then(|list| list.decide(request));
         match (rule, tried) {

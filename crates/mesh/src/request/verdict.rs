@@ -92,6 +92,9 @@ pub enum RequestBecause {
     TokenDemanded {
         /// The intention that would decide otherwise. `None` if the default would.
         rule: Option<Arc<Intention>>,
+        /// Whether the destination's protocol has no requests, so that nothing can carry one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_requests: bool,
     },
     /// The default: no intention covers the pair, or none of its permissions applies.
     Default {
@@ -110,7 +113,9 @@ impl RequestVerdict {
             RequestBecause::Connection { rule }
             | RequestBecause::NoRequests { rule }
             | RequestBecause::Permission { rule, .. } => Some(rule),
-            RequestBecause::TokenDemanded { rule } | RequestBecause::Default { rule, .. } => rule.as_ref(),
+            RequestBecause::TokenDemanded { rule, .. } | RequestBecause::Default { rule, .. } => {
+                rule.as_ref()
+            }
         }
     }
 
@@ -126,7 +131,10 @@ impl RequestVerdict {
                 let Tried { permission, action, .. } = tried;
                 format!("Matched L7 intention: {rule}, Permissions[{permission}] ({action})")
             }
-            RequestBecause::TokenDemanded { .. } => TOKEN_DEMANDED.to_owned(),
+            RequestBecause::TokenDemanded { no_requests: false, .. } => TOKEN_DEMANDED.to_owned(),
+            RequestBecause::TokenDemanded { no_requests: true, .. } => {
+                format!("{TOKEN_DEMANDED}, and a service whose protocol is tcp cannot be shown one")
+            }
             RequestBecause::Default { source, rule: None } => source.reason().to_owned(),
             RequestBecause::Default { source, rule: Some(rule) } => {
                 format!("{}; no permission applies of L7 intention: {rule}", source.reason())
@@ -144,10 +152,14 @@ impl From<Refusal> for RequestVerdict {
 impl From<Verdict> for RequestVerdict {
     /// The verdict about requests to a destination whose protocol has none.
     fn from(verdict: Verdict) -> Self {
+        let by_token = verdict.is_by_token();
         let because = match verdict.because {
+            Because::Requests { rule } if by_token => {
+                RequestBecause::TokenDemanded { rule: Some(rule), no_requests: true }
+            }
             Because::Connection { rule } => RequestBecause::Connection { rule },
             Because::Requests { rule } => RequestBecause::NoRequests { rule },
-            Because::TokenDemanded { rule } => RequestBecause::TokenDemanded { rule },
+            Because::TokenDemanded { rule } => RequestBecause::TokenDemanded { rule, no_requests: true },
             Because::Default(source) => RequestBecause::Default { source, rule: None },
         };
         Self { allowed: verdict.allowed, because }

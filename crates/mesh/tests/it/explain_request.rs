@@ -288,4 +288,22 @@ mod told {
         assert!(explanation.verdict.reason().contains("token"));
         assert_eq!(json!(explanation.no_change), json!("token_demanded"));
     }
+
+    #[test]
+    fn a_service_without_requests_cannot_be_shown_a_token() {
+        for (action, reason) in [
+            (Action::Allow, "a service whose protocol is tcp cannot be shown one"),
+            (Action::Deny, "Matched L4 intention"),
+        ] {
+            let rule = intention(source("web"), Decision::Connection(action));
+            let mut demanding = entry(destination("api"), vec![rule]);
+            demanding.jwt = Some(crate::random::requirement());
+            let explanation = explain(vec![demanding], Protocol::Tcp, "GET", "/a");
+            assert!(!explanation.verdict.allowed);
+            assert!(explanation.verdict.reason().contains(reason), "{}", explanation.verdict.reason());
+            let no_change = explanation.no_change.unwrap();
+            assert_eq!(no_change, NoRequestChange::TokenWithoutRequests);
+            assert!(no_change.to_string().contains("give it an HTTP protocol"), "{no_change}");
+        }
+    }
 }

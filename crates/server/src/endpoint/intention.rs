@@ -10,8 +10,7 @@ use concord_mesh::entry::{check_source, validate_patterns, validate_source};
 use concord_mesh::explain::request::{ASKED_BYTES_MAX, RequestExplanation, Universe};
 use concord_mesh::explain::{self, Explanation};
 use concord_mesh::intention::{Policy, Table};
-use concord_mesh::protocol::{Unsaid, protocol_by};
-use concord_model::entry::{Entry, EntryKind, EntryName, RequestNormalization};
+use concord_model::entry::{Entry, EntryKind, EntryName, Protocol, RequestNormalization};
 use concord_model::intention::{Destination, ServiceIntentions, SourceIntention};
 use concord_model::{Pattern, ServiceRef, Stamp};
 use concord_rpc::request::{
@@ -21,6 +20,7 @@ use concord_rpc::request::{
 use concord_rpc::{Answer, RpcError};
 use concord_state::{IntentionHead, command, covering};
 
+use self::way::Told;
 use crate::endpoint::catalog::seen_services;
 use crate::endpoint::entry::{in_scope, invalid, source_in_scope, turn_of, unchanged};
 use crate::reading::Reading;
@@ -105,18 +105,20 @@ pub(crate) fn explain_intention(
     reading: &mut Reading<'_>,
     request: &ExplainIntention,
 ) -> Result<Explanation, RpcError> {
+    let ExplainIntention { source, destination } = request;
     let entries = reading.reader.intentions();
     let table = Table::compile(&entries);
-    // Pairs with services that the caller may not see are not listed.
+    let (known, default) = (callers(reading), reading.config.intention_default);
+    let explained = |service: &ServiceRef| explain::explain(&table, source, service, default, &known);
+    let Told { way, reached } = way::of_connection(reading, (&table, default), request, &explained);
+    let here = reached.iter().find(|one| one.destination == *destination).cloned();
+    Ok(Explanation { way: Some(way), reached, ..here.unwrap_or_else(|| explained(destination)) })
+}
+
+/// Callers whom the asker may not see are not listed.
+fn callers(reading: &mut Reading<'_>) -> Vec<ServiceRef> {
     let seen = seen_services(reading, &BTreeMap::new());
-    let universe: Vec<ServiceRef> = seen.into_keys().map(ServiceRef::local).collect();
-    Ok(explain::explain(
-        &table,
-        &request.source,
-        &request.destination,
-        reading.config.intention_default,
-        &universe,
-    ))
+    seen.into_keys().map(ServiceRef::local).collect()
 }
 
 pub(crate) fn explain_request(
@@ -128,22 +130,24 @@ pub(crate) fn explain_request(
         let text = format!("the request that is asked about must not exceed {ASKED_BYTES_MAX} bytes");
         return Err(RpcError::Invalid(text));
     }
-    let entries = reading.reader.intentions_to(destination);
-    let own = reading.reader.entry(&EntryName::of_service(EntryKind::ServiceDefaults, destination));
-    let all = reading.reader.entry(&EntryName::only(EntryKind::ProxyDefaults));
-    // Callers whom the asker may not see are not listed.
-    let known: Vec<_> = seen_services(reading, &BTreeMap::new()).into_keys().map(ServiceRef::local).collect();
+    let known = callers(reading);
     let universe = Universe {
-        entries: &entries,
+        entries: &[],
         default: reading.config.intention_default,
-        // Its proxy judges its requests, and this is how proxies are configured.
-        protocol: protocol_by(destination, own.as_deref(), all.as_deref(), Unsaid::IsInherited).protocol,
+        protocol: Protocol::default(),
         settings: &normalization(reading),
         known: &known,
     };
-    let explained = explain::request::explain_request(universe, source, destination, asked);
-    let way = way::of(reading, universe, request);
-    Ok(RequestExplanation { way: Some(way), ..explained })
+    let Told { way, reached } = way::of_request(reading, universe, request);
+    let here = reached.iter().find(|one| one.destination == *destination).cloned();
+    let here = here.unwrap_or_else(|| {
+        let entries = reading.reader.intentions_to(destination);
+        let (protocol, protocol_note) = way::own_protocol(reading, destination);
+        let universe = Universe { entries: &entries, protocol, ..universe };
+        let explained = explain::request::explain_request(universe, source, destination, asked);
+        RequestExplanation { protocol_note, ..explained }
+    });
+    Ok(RequestExplanation { way: Some(way), reached, ..here })
 }
 
 /// How the mesh makes requests canonical.

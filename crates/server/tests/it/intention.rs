@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use concord_mesh::explain::reached::{Answer, Decided};
 use concord_mesh::explain::request::{ASKED_BYTES_MAX, AskedRequest};
 use concord_mesh::explain::route::{Judged, Way};
-use concord_model::entry::{Entry, EntryKind};
+use concord_model::entry::{Entry, EntryKind, Protocol};
 use concord_model::intention::{
     Action, Decision, Destination, HttpPermission, JwtProviderRequirement, JwtRequirement, PathMatch,
     Permission, ServiceIntentions, Source, SourceIntention,
@@ -122,6 +123,7 @@ async fn intentions_are_written_matched_decided_by_and_removed() {
     let explain = ExplainIntention { source: target("web"), destination: target("api") };
     let explained = host.ask_as(ROOT, explain).await.unwrap();
     assert!(explained.verdict.allowed && !explained.shadows.is_empty());
+    assert_eq!(explained.decided().0, Answer::Allowed);
     let explain = |path: String| ExplainRequest {
         source: target("web"),
         destination: target("api"),
@@ -445,7 +447,10 @@ async fn an_explanation_tells_where_a_request_goes_and_what_is_decided_there() {
     let legs: Vec<_> = routed.legs().map(|leg| (leg.target.service.clone(), leg.judged.allowed())).collect();
     assert_eq!(legs, [(target("secret"), Some(true))]);
     let explained = host.ask_as(ROOT, asks_for("/a/x")).await.unwrap();
-    assert!(!explained.verdict.allowed, "api itself allows nobody");
+    let (answer, Decided::Once(at)) = explained.decided() else { panic!("{explained:?}") };
+    assert_eq!((answer, &at.destination), (Answer::Allowed, &target("secret")), "though api itself denies");
+    assert_eq!(at.sent.as_ref().unwrap().path, "/b/x");
+    assert!(at.changes.iter().all(|one| one.change.destination == to("secret")), "{at:?}");
     let Way::Told(routed) = way(&host, ROOT, "/c").await else { panic!("it is not told") };
     let legs: Vec<_> = routed.legs().map(|leg| (leg.target.service.clone(), leg.judged.allowed())).collect();
     assert_eq!((&routed.route, legs), (&None, vec![(target("api"), Some(false))]));
@@ -475,14 +480,102 @@ async fn n_250_what_a_target_decides_is_shown_to_who_may_read_its_intentions() {
     host.stop().await;
 }
 
+fn connection() -> ExplainIntention {
+    ExplainIntention { source: target("web"), destination: target("api") }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_explained_where_it_goes() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    write(&host, "service-resolver", "api", r#""redirect": {"service": "other"}"#).await;
+    host.ask_as(ROOT, upsert("web", "api", Action::Allow)).await.unwrap();
+    host.ask_as(ROOT, upsert("web", "other", Action::Deny)).await.unwrap();
+    let explained = host.ask_as(ROOT, connection()).await.unwrap();
+    let (answer, Decided::Once(at)) = explained.decided() else { panic!("{explained:?}") };
+    assert_eq!((answer, &at.destination), (Answer::Denied, &target("other")));
+    assert_eq!(at.smallest_change.as_ref().unwrap().change.destination, to("other"));
+    let index = host.api.call(with(ROOT), connection()).await.unwrap().index;
+
+    let fails_over = r#""failover": {"*": {"service": "other"}}"#;
+    write(&host, "service-resolver", "api", fails_over).await;
+    assert!(host.api.call(with(ROOT), connection()).await.unwrap().index > index);
+    let explained = host.ask_as(ROOT, connection()).await.unwrap();
+    let (answer, Decided::Apart(all)) = explained.decided() else { panic!("{explained:?}") };
+    let all: Vec<_> = all.iter().map(|one| (one.destination.clone(), one.verdict.allowed)).collect();
+    assert_eq!((answer, all), (Answer::Depends, vec![(target("api"), true), (target("other"), false)]));
+
+    // Of a target whose intentions the caller may not read nothing is told.
+    let rules = r#"service "web" { policy = "read" } service "api" { policy = "read" }"#;
+    let token = host.token("two", rules).await.secret;
+    let explained = host.ask_as(&token, connection()).await.unwrap();
+    assert_eq!((explained.decided().0, explained.reached.len()), (Answer::Depends, 1));
+    let Some(Way::Told(routed)) = explained.way else { panic!("it is not told") };
+    assert_eq!(routed.parts[0].legs[1].judged, Judged::Hidden);
+    host.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn n_251_where_a_request_goes_is_shown_to_who_may_read_the_service() {
     let host = led_elsewhere().await;
     let rules = r#"service "web" { policy = "read" } service "api" { policy = "deny" intentions = "read" }"#;
     let token = host.token("two", rules).await.secret;
-    let explained = host.ask_as(&token, asks_for("/a")).await.unwrap();
+    let explained = host.ask_as(&token, connection()).await.unwrap();
     assert!(matches!(&explained.way, Some(Way::Untold(why)) if why.contains("service:read on \"api\"")));
     assert!(!format!("{explained:?}").contains("secret"));
+    let (answer, Decided::Apart(all)) = explained.decided() else { panic!("{explained:?}") };
+    assert_eq!((answer, all.len()), (Answer::Unknown, 1));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_252_a_verdict_about_a_request_is_shown_to_who_may_read_the_service() {
+    let host = led_elsewhere().await;
+    let rules = r#"service "web" { policy = "read" } service "api" { policy = "deny" intentions = "read" }"#;
+    let token = host.token("two", rules).await.secret;
+    let refused = host.ask_as(&token, asks_for("/a")).await.unwrap_err().to_string();
+    assert!(refused.contains("'service:read' on \"api\""), "{refused}");
+    let token = host.token("three", r#"service_prefix "" { policy = "read" }"#).await.secret;
+    assert_eq!(host.ask_as(&token, asks_for("/a")).await.unwrap().protocol, Protocol::Http);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_253_what_decides_the_protocol_of_a_target_is_shown_to_who_may_read_it() {
+    let host = Setup::guarded().start().await.with_ca().await;
+    write(&host, "proxy-defaults", "global", r#""config": {"protocol": "http"}"#).await;
+    write(&host, "service-defaults", "api", r#""protocol": "tcp""#).await;
+    write(&host, "service-defaults", "secret", r#""max_inbound_connections": 1"#).await;
+    write(&host, "service-resolver", "api", r#""redirect": {"service": "secret"}"#).await;
+    host.ask_as(ROOT, upsert("web", "secret", Action::Allow)).await.unwrap();
+    let explained = host.ask_as(ROOT, asks_for("/")).await.unwrap();
+    let (_, Decided::Once(at)) = explained.decided() else { panic!("{explained:?}") };
+    let note = at.protocol_note.as_deref().unwrap();
+    assert_eq!(at.protocol, Protocol::Http, "of all proxies, as the own defaults leave it out");
+    assert_eq!(
+        note,
+        "its proxy takes it as http, by Config.protocol of proxy-defaults \"global\", but its discovery chain says \
+         tcp, because service-defaults \"secret\" leaves Protocol out"
+    );
+    let rules = r#"service "web" { policy = "read" } service "api" { policy = "read" }
+        service "secret" { policy = "deny" intentions = "read" }"#;
+    let token = host.token("two", rules).await.secret;
+    let explained = host.ask_as(&token, asks_for("/")).await.unwrap();
+    assert_eq!(explained.decided().0, Answer::Unknown);
+    let Some(Way::Told(routed)) = explained.way else { panic!("it is not told") };
+    assert_eq!(routed.parts[0].legs[0].judged, Judged::Hidden);
+    // Where nothing is left out, the chain says the protocol of all targets, and whoever may read it knows it.
+    write(&host, "proxy-defaults", "global", r#""config": {"protocol": "tcp"}"#).await;
+    let explained = host.ask_as(&token, asks_for("/")).await.unwrap();
+    assert_eq!((explained.decided().0, explained.protocol_note), (Answer::Allowed, None));
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_no_route_takes_a_request_is_told() {
+    let host = led_elsewhere().await;
+    let Way::Untold(why) = way(&host, ROOT, "*").await else { panic!("it is told") };
+    assert_eq!(why, "no route takes a request whose path does not begin with /");
+    assert!(matches!(way(&host, ROOT, "/").await, Way::Told(_)));
     host.stop().await;
 }
 

@@ -1,12 +1,12 @@
 //! `explain` about a request.
 
-mod route;
-
 use std::fmt::Write as _;
 
 use concord_api::explain::{RequestChange, RequestExplain, TriedPermission};
 use concord_client::Client;
 
+use super::route;
+use super::verdict::{headline, word};
 use crate::cli::command::Invocation;
 use crate::cli::failure::{Exit, Failure, Outcome};
 use crate::cli::{Io, intention, print};
@@ -34,25 +34,39 @@ pub(super) async fn run(
 }
 
 fn text(explained: &RequestExplain) -> String {
-    let mut text = String::new();
-    let verdict = if explained.allowed { "Allowed" } else { "Denied" };
-    let _ = writeln!(text, "{verdict}: {} => {}", explained.source, explained.destination);
-    if route::leads_elsewhere(explained) {
-        text.push_str("But the request is not judged so at all places where it goes; see below.\n");
+    let question = &explained.question;
+    let mut text = headline(question);
+    if explained.at.is_empty() {
+        add_pair(explained, &mut text);
     }
+    for at in &explained.at {
+        let _ = writeln!(text, "\nAt {}: {}", at.question.destination, word(at.question.verdict));
+        add_pair(at, &mut text);
+    }
+    let protocol = Some(explained.protocol.as_str()).filter(|_| explained.protocol_note.is_empty());
+    let goes = route::Goes { protocol, route: question.route.as_ref(), why_not: &question.why_no_route };
+    route::add(goes, &mut text);
+    text
+}
+
+/// What is decided about a request at a service.
+fn add_pair(explained: &RequestExplain, text: &mut String) {
     if !explained.path.is_empty() {
         let odd = if explained.path_ambiguous { " (backends may read it in different ways)" } else { "" };
         let _ = writeln!(text, "The backend is sent the path {}{odd}", explained.path);
     }
-    let _ = writeln!(text, "\nWhy\n  {}", explained.reason);
-    explained.tried.iter().for_each(|tried| add_tried(tried, &mut text));
+    if !explained.protocol_note.is_empty() {
+        let _ = writeln!(text, "About its protocol: {}", explained.protocol_note);
+    }
+    let _ = writeln!(text, "\nWhy\n  {}", explained.question.reason);
+    explained.tried.iter().for_each(|tried| add_tried(tried, text));
     if !explained.shadows.is_empty() {
         text.push_str("\nHides\n");
         for rule in &explained.shadows {
             let _ = writeln!(text, "  {} (precedence {})", intention::line(rule), rule.precedence);
         }
     }
-    let wanted = if explained.allowed { "deny" } else { "allow" };
+    let wanted = if explained.question.allowed { "deny" } else { "allow" };
     if !explained.why_no_change.is_empty() {
         let _ = writeln!(text, "\nNo single change would {wanted} it: {}", explained.why_no_change);
     }
@@ -61,10 +75,8 @@ fn text(explained: &RequestExplain) -> String {
             0 => _ = writeln!(text, "\nSmallest change to {wanted} it"),
             _ => text.push_str("\nOr\n"),
         }
-        add_change(change, &mut text);
+        add_change(change, text);
     }
-    route::add(explained, &mut text);
-    text
 }
 
 fn add_tried(tried: &TriedPermission, text: &mut String) {

@@ -209,7 +209,7 @@ Precedence:   9
 #[test]
 fn an_explanation_reads_as_sentences() {
     let answer = format!(
-        r#"{{"Source":"web","Destination":"db","Allowed":false,
+        r#"{{"Source":"web","Destination":"db","Allowed":false,"Verdict":"denied",
         "Reason":"Matched L4 intention: default/web => default/db (Precedence: 9, Action: DENY)",
         "DecidedBy":"intention","Intention":{ONE},
         "Shadows":[{{"SourceName":"*","DestinationName":"db","Action":"allow","Precedence":8}}],
@@ -247,8 +247,8 @@ Or
 
 #[test]
 fn a_request_is_explained_with_what_was_tried() {
-    let answer = r#"{"Source":"web","Destination":"db","Protocol":"http","Allowed":false,"Reason":"r",
-        "DecidedBy":"permission","Path":"/admin","PathAmbiguous":true,"Tried":[
+    let answer = r#"{"Source":"web","Destination":"db","Protocol":"http","Allowed":false,"Verdict":"denied",
+        "Reason":"r","DecidedBy":"permission","Path":"/admin","PathAmbiguous":true,"Tried":[
         {"Permission":0,"Action":"allow","Applies":false,"Fit":"no","Condition":"HTTP.Methods"},
         {"Permission":1,"Action":"allow","Applies":false,"Fit":"unclear","Condition":"HTTP.Header[0]"},
         {"Permission":2,"Action":"deny","Applies":true,"Fit":"yes"}],
@@ -289,7 +289,7 @@ Or
     ];
     check(&Bench::answering(answer).run(&arguments), &asked, text);
     refuse(&["explain", "-header=x", "web", "db"], 1, "header");
-    let none = r#"{"Source":"web","Destination":"db","Allowed":true,"Reason":"r","WhyNoChange":"because"}"#;
+    let none = r#"{"Source":"web","Destination":"db","Allowed":true,"Verdict":"allowed","Reason":"r","WhyNoChange":"because"}"#;
     let ran = Bench::answering(none).run(&["explain", "-path=/", "web", "db"]);
     assert!(ran.out.ends_with("\nNo single change would deny it: because\n"), "{}", ran.out);
 }
@@ -308,17 +308,31 @@ fn a_request_is_explained_with_where_it_goes() {
              "Origins":[{"Kind":"service-resolver","Name":"db","Field":"Failover[\"*\"]"}]}]},
         {"Weight":9.5,"Targets":[{"ID":"a","Service":"admin","Datacenter":"dc2","Allowed":false,"Reason":"no"}]}]}"#;
     let answer = format!(
-        r#"{{"Source":"web","Destination":"db","Protocol":"http","Allowed":true,"Reason":"r","Path":"/a",
-        "WhyNoChange":"because","Route":{route}}}"#
+        r#"{{"Source":"web","Destination":"db","Protocol":"http","Allowed":false,"Verdict":"depends",
+        "Reason":"r","DecidedBy":"targets","At":[{{"Source":"web","Destination":"db","Protocol":"http","Allowed":true,
+        "Verdict":"allowed","Reason":"s","Path":"/a","WhyNoChange":"because"}},
+        {{"Source":"web","Destination":"admin","Protocol":"http","Verdict":"denied","Reason":"t","ProtocolNote":"so it is",
+        "Changes":[{{"Summary":"set it","Reach":"pair"}}]}}],"Route":{route}}}"#
     );
-    let text = "Allowed: web => db
-But the request is not judged so at all places where it goes; see below.
+    let text = "Depends on the target: web => db
+
+At db: Allowed
 The backend is sent the path /a
 
 Why
-  r
+  s
 
 No single change would deny it: because
+
+At admin: Denied
+About its protocol: so it is
+
+Why
+  t
+
+Smallest change to allow it
+  set it
+  Is about all requests of the pair.
 
 Where it goes
   Protocol http, by Config of proxy-defaults \"global\"
@@ -346,7 +360,30 @@ Where it goes
 
 #[test]
 fn an_explanation_may_know_no_single_change() {
-    let answer = r#"{"Source":"web","Destination":"db","Allowed":true,"Reason":"r","NoChange":"because"}"#;
+    let answer = r#"{"Source":"web","Destination":"db","Allowed":true,"Verdict":"allowed","Reason":"r","NoChange":"because"}"#;
     let ran = Bench::answering(answer).run(&["explain", "web", "db"]);
     assert!(ran.out.ends_with("\nNo single change would deny it: because\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_connection_is_explained_where_it_goes() {
+    let route = r#""Route":{"PartsCount":1,"Parts":[{"Weight":100,"Targets":[{"Service":"other","Allowed":false,"Reason":"s",
+        "Origins":[{"Kind":"service-resolver","Name":"db","Field":"Redirect"}]}]}]}"#;
+    let once = format!(
+        r#"{{"Source":"web","Destination":"db","Verdict":"denied","JudgedAt":"other","Reason":"s","NoChange":"b",{route}}}"#
+    );
+    let goes = "\nWhere it goes\n  100 % to other\n      Denied there: s\n";
+    let asked = ["GET /v1/connect/intentions/explain?source=web&destination=db"];
+    let text = "Denied: web => db\nIt is led to other, which decides\n\nWhy\n  s\n\n\
+                No single change would allow it: b\n";
+    check(&Bench::answering(&once).run(&["explain", "web", "db"]), &asked, &format!("{text}{goes}"));
+    let several = r#"{"Source":"web","Destination":"db","Verdict":"depends","Reason":"r","DecidedBy":"targets",
+        "At":[{"Destination":"db","Allowed":true,"Verdict":"allowed","Reason":"s","NoChange":"b"}]}"#;
+    let text = "Depends on the target: web => db\n\nAt db: Allowed\n\nWhy\n  s\n\n\
+                No single change would deny it: b\n";
+    check(&Bench::answering(several).run(&["explain", "web", "db"]), &asked, text);
+    let unknown =
+        r#"{"Source":"web","Destination":"db","Reason":"r","DecidedBy":"targets","WhyNoRoute":"w"}"#;
+    let text = "Not known: web => db\n\nWhy\n  r\n\nWhere it goes is not told: w\n";
+    check(&Bench::answering(unknown).run(&["explain", "web", "db"]), &asked, text);
 }

@@ -18,6 +18,24 @@ pub(super) fn takes(route: &Route, asked: &AskedRequest) -> bool {
     })
 }
 
+/// Whether a route certainly takes every request.
+pub(super) fn takes_all(route: &Route) -> bool {
+    let conditions = route.matching.as_ref().and_then(|matching| matching.http.as_ref());
+    conditions.is_none_or(|http| {
+        let HttpRouteMatch {
+            path_exact,
+            path_prefix,
+            path_regex,
+            case_insensitive: _,
+            header,
+            query_param,
+            methods,
+        } = http;
+        let any_path = path_exact.is_empty() && path_regex.is_empty() && ["", "/"].contains(&&**path_prefix);
+        any_path && header.is_empty() && query_param.is_empty() && methods.is_empty()
+    })
+}
+
 fn takes_path(http: &HttpRouteMatch, path: &str) -> bool {
     let HttpRouteMatch { path_exact, path_prefix, path_regex, case_insensitive, .. } = http;
     let fold = |text: &str| if *case_insensitive { text.to_ascii_lowercase() } else { text.to_owned() };

@@ -1,10 +1,12 @@
 //! Where a request goes, by the chain: the explained route against a walk of the chain by hand.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use concord_mesh::chain::{ChainNode, ChainRoute, CompiledChain};
+use concord_mesh::explain::reached::{Answer, REACHED_MAX, Reached};
 use concord_mesh::explain::request::{AskedRequest, Universe, judge};
-use concord_mesh::explain::route::{Judged, PARTS_TOLD_MAX, Routed, TARGETS_TOLD_MAX, route};
+use concord_mesh::explain::route::{Judged, PARTS_TOLD_MAX, Routed, TARGETS_TOLD_MAX, route, targets};
 use concord_mesh::intention::{DefaultPolicy, DefaultSource, Policy};
 use concord_mesh::request::Received;
 use concord_model::ServiceRef;
@@ -23,7 +25,7 @@ fn get(target: &str) -> AskedRequest {
 
 /// Where a request goes, if every target allows it.
 fn routed(chain: &CompiledChain, asked: &AskedRequest) -> Routed {
-    route(chain, asked, &mut |_, _| ALLOWED).unwrap()
+    route(chain, asked, &mut |_, _, _| ALLOWED).unwrap()
 }
 
 const ALLOWED: Judged = Judged::Verdict { allowed: true, reason: String::new() };
@@ -163,7 +165,7 @@ fn changed(http: HttpRouteMatch, change: impl FnOnce(&mut RouteDestination)) -> 
 /// What arrives at each target.
 fn arrivals(chain: &CompiledChain, asked: &AskedRequest) -> Vec<(String, AskedRequest)> {
     let mut all = Vec::new();
-    let judge = &mut |service: &ServiceRef, arrives: &AskedRequest| {
+    let judge = &mut |service: &ServiceRef, arrives: &AskedRequest, _| {
         all.push((service.name.to_string(), arrives.clone()));
         ALLOWED
     };
@@ -258,6 +260,92 @@ fn only_so_many_parts_and_targets_are_told() {
     assert_eq!(found.parts[0].legs.len(), TARGETS_TOLD_MAX);
 }
 
+/// Where connections to `web` go, each with what leads there.
+fn led(world: &World) -> Vec<String> {
+    let routed = targets(&world.chain("web").unwrap(), &mut |_, _| ALLOWED).unwrap();
+    let told = routed.parts.iter().map(|part| {
+        let origins: String = part.origins.iter().map(|origin| format!(" by {}", origin.field)).collect();
+        let legs: Vec<_> = part.legs.iter().map(|leg| leg.target.service.name.to_string()).collect();
+        format!("{} to {}{origins}", part.weight, legs.join(", else "))
+    });
+    told.collect()
+}
+
+#[test]
+fn connections_go_where_a_request_may_go() {
+    assert_eq!(led(&World::of("V web to=api\nV api fail=*:db")), ["100 to api, else db by Redirect"]);
+    let world = World::of("P http\nR web a>api b>db\nS api 90:api 10:old");
+    let all = [
+        "90 to api by Routes[0] by Splits[0]",
+        "10 to old by Routes[0] by Splits[1]",
+        "100 to db by Routes[1]",
+    ];
+    assert_eq!(led(&world), [&all[..], &["100 to web"]].concat());
+    // Nothing comes behind a route that takes everything.
+    for condition in ["", "/"] {
+        let mut world = world.clone();
+        let Entry::ServiceRouter(mut router) = entry("R web a>api b>db c>web") else {
+            panic!("another kind")
+        };
+        let taking = HttpRouteMatch { path_prefix: condition.to_owned(), ..HttpRouteMatch::default() };
+        router.said.routes[1].matching = Some(RouteMatch { http: Some(taking) });
+        world
+            .entries
+            .insert(Entry::ServiceRouter(router.clone()).name(), Arc::new(Entry::ServiceRouter(router)));
+        assert_eq!(led(&world), all);
+    }
+}
+
+/// The verdict about connections to `web`. Only these services are known to allow or deny, each once.
+fn answer(world: &str, allow: &[&str], deny: &[&str]) -> Answer {
+    let mut judge = |service: &ServiceRef, _| {
+        let known = |all: &[&str]| all.contains(&service.name.as_str());
+        match (known(allow), known(deny)) {
+            (false, false) => Judged::Hidden,
+            (allowed, _) => Judged::Verdict { allowed, reason: String::new() },
+        }
+    };
+    targets(&World::of(world).chain("web").unwrap(), &mut judge).unwrap().answer()
+}
+
+#[test]
+fn the_verdict_is_that_of_the_targets_that_are_reached() {
+    for (world, allow, deny, expected) in [
+        ("V web to=api", &["web"][..], &["api"][..], Answer::Denied),
+        ("V web to=api", &["api"], &["web"], Answer::Allowed),
+        ("V web to=api", &["web"], &[], Answer::Unknown),
+        ("V web fail=*:api", &["web"], &["api"], Answer::Depends),
+        ("V web fail=*:api", &["web", "api"], &[], Answer::Allowed),
+        ("V web fail=*:api", &["web"], &[], Answer::Depends),
+        ("V web targets=*:%east", &["web"], &[], Answer::Depends),
+        ("P http\nS web 50:web 50:api", &[], &["web", "api"], Answer::Denied),
+        ("P http\nS web 100:web 0:api", &["web"], &["api"], Answer::Allowed),
+        ("P http\nR web a>api", &["web"], &["api"], Answer::Depends),
+    ] {
+        assert_eq!(answer(world, allow, deny), expected, "{world} {allow:?} {deny:?}");
+    }
+    // What is not told is not known.
+    let parts: Vec<_> =
+        (0..=PARTS_TOLD_MAX).map(|at| format!("{}:s{at}", if at == 0 { 36 } else { 1 })).collect();
+    let names: Vec<_> = (0..=PARTS_TOLD_MAX).map(|at| format!("s{at}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let world = |parts: &[String]| format!("P http\nS web {}", parts.join(" "));
+    assert_eq!(answer(&world(&parts), &names, &[]), Answer::Depends);
+    let further = format!("V web targets=*:{}", names[..TARGETS_TOLD_MAX].join("+"));
+    assert_eq!(answer(&further, &[&names[..], &["web"]].concat(), &[]), Answer::Depends);
+}
+
+#[test]
+fn each_place_that_is_reached_is_explained_once() {
+    let mut reached = Reached::default();
+    assert_eq!(reached.at("none", Weight::from_hundredths(0), || 1), None);
+    assert_eq!(reached.at("a", Weight::WHOLE, || 2), Some(&2));
+    assert_eq!(reached.at("a", Weight::from_hundredths(0), || 3), Some(&2));
+    let more: Vec<_> = (0..REACHED_MAX).map(|at| format!("more {at}")).collect();
+    let told = more.iter().filter(|at| reached.at(at, Weight::WHOLE, || 4).is_some()).count();
+    assert_eq!((told, reached.into_explained().len()), (REACHED_MAX - 1, REACHED_MAX));
+}
+
 /// Routes that change the path of what they take.
 fn rewrite(world: &mut World, random: &mut Random) {
     for entry in world.entries.values_mut() {
@@ -295,7 +383,11 @@ fn ten_thousand_routes_are_those_of_the_chain_and_are_judged_where_they_lead() {
             known: &[],
         };
         let found =
-            route(&chain, &asked, &mut |to, arrives| judge(universe, &from, to, arrives).into()).unwrap();
+            route(&chain, &asked, &mut |to, arrives, _| judge(universe, &from, to, arrives).into()).unwrap();
+        // Connections go wherever one of their requests goes.
+        let of_all = targets(&chain, &mut |_, _| ALLOWED).unwrap();
+        let ids: BTreeSet<_> = of_all.legs().map(|leg| &leg.target.id).collect();
+        assert!(found.legs().all(|leg| ids.contains(&leg.target.id)));
         // By hand: the routes of the generator are prefixes.
         let (next, origin, arrives) = match &chain.nodes[&chain.start.key] {
             ChainNode::Router(router) => {

@@ -80,7 +80,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         sample!(AnyReply, UpdateIntention, "", ()),
         sample!(AnyReply, DeleteIntentionById, "", ()),
     ];
-    let names = ["connection", "requests", "default", "peer", "token", "demanded"];
+    let names = ["connection", "requests", "default", "peer", "token", "demanded", "reached"];
     let explanations = explanations();
     assert_eq!(names.len(), explanations.len());
     for (what, explanation) in names.into_iter().zip(explanations) {
@@ -249,8 +249,13 @@ fn explanations() -> Vec<Explanation> {
         shadows: vec![rule()],
         smallest_change,
         alternatives: proposals().collect(),
+        way: None,
+        reached: Vec::new(),
     };
-    reasons.into_iter().zip(smallest).map(explanation).collect()
+    let mut all: Vec<_> = reasons.into_iter().zip(smallest).map(explanation).collect();
+    let (way, reached) = (Some(Way::Untold("it is not whole".to_owned())), vec![all[0].clone()]);
+    all.push(Explanation { way, reached, ..all[0].clone() });
+    all
 }
 
 fn proposal(step: Step) -> Proposal {
@@ -278,15 +283,17 @@ fn explanations_of_requests() -> Vec<(&'static str, RequestExplanation)> {
         RequestBecause::Connection { .. } => RequestBecause::Connection { rule: rule() },
         RequestBecause::NoRequests { .. } => RequestBecause::NoRequests { rule: rule() },
         RequestBecause::Permission { .. } => RequestBecause::Permission { rule: rule(), tried: tried(Some(Condition::Header(3))) },
-        RequestBecause::TokenDemanded { .. } => RequestBecause::TokenDemanded { rule: Some(rule()) },
+        RequestBecause::TokenDemanded { .. } => RequestBecause::TokenDemanded { rule: Some(rule()), no_requests: false },
         RequestBecause::Default { .. } => RequestBecause::Default { source: DefaultSource::AclDefault, rule: Some(rule()) },
     );
-    let obstacles = every!(NoRequestChange:
+    let mut obstacles = every!(NoRequestChange:
         NoRequestChange::DecidedByPeer => NoRequestChange::DecidedByPeer,
         NoRequestChange::TokenDemanded => NoRequestChange::TokenDemanded,
         NoRequestChange::Refused => NoRequestChange::Refused,
         NoRequestChange::None => NoRequestChange::None,
+        NoRequestChange::TokenWithoutRequests => NoRequestChange::TokenWithoutRequests,
     );
+    let last = obstacles.pop();
     let obstacles = obstacles.into_iter().map(Some).chain([None, None]);
     let names = ["refused", "connection", "no-requests", "permission", "token", "default"];
     let explanation = |((what, because), no_change): ((&'static str, _), _)| {
@@ -300,7 +307,9 @@ fn explanations_of_requests() -> Vec<(&'static str, RequestExplanation)> {
             shadows: vec![rule()],
             changes: changes_of_requests(),
             no_change,
+            protocol_note: None,
             way: None,
+            reached: Vec::new(),
         };
         (what, explanation)
     };
@@ -308,6 +317,10 @@ fn explanations_of_requests() -> Vec<(&'static str, RequestExplanation)> {
     let some = all[0].1.clone();
     let told = |(name, way)| (name, RequestExplanation { way: Some(way), ..some.clone() });
     all.extend(["routed", "not-routed", "unclear"].into_iter().zip(ways()).map(told));
+    let (protocol_note, reached) = (Some("they differ".to_owned()), vec![some.clone()]);
+    let because = RequestBecause::TokenDemanded { rule: Some(rule()), no_requests: true };
+    let verdict = RequestVerdict { allowed: false, because };
+    all.push(("reached", RequestExplanation { verdict, protocol_note, reached, no_change: last, ..some }));
     all
 }
 

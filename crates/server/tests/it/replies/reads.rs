@@ -280,7 +280,8 @@ fn intentions(filled: &Filled) -> Vec<Read> {
     let asked = AskedRequest { method: "GET".to_owned(), target: "/".to_owned(), ..AskedRequest::default() };
     let explain = ExplainRequest { source: target("web"), destination: target("db"), asked };
     let rows = told(|a, b| a == "web" && ["db", "*"].contains(&b));
-    all.push(Read { judged: Some(placed(|_| true, None)), ..Read::whole(explain, both, rows) });
+    let whole = vec![[both[0].clone(), vec![("service", "db", "read")]].concat()];
+    all.push(Read { judged: Some(placed(|_| true, None)), ..Read::whole(explain, whole, rows) });
     all
 }
 

@@ -26,7 +26,6 @@ pub(super) const APART: &[Reason] = &[
             ("api::connect::configuration::CaConfigurationBody", "model::ca::CaConfig"),
             ("api::connect::configuration::CaConfigurationBody", "rpc::request::certificate::SetCaConfig"),
             ("api::definition::proxy::ExposedPathDefinition", "model::proxy::ExposedPath"),
-            ("api::explain::IntentionExplain", "mesh::explain::Explanation"),
             ("api::health::HealthCheck", "model::catalog::Check"),
             ("api::intention::IntentionParts", "mesh::intention::Intention"),
             ("api::intention::IntentionParts", "rpc::request::intention::PlainIntention"),

@@ -1,23 +1,100 @@
 //! The JSON form of an explanation. Each suggested change is a sentence.
 
+mod names;
 pub(super) mod request;
+mod route;
 
-use concord_api::explain::{DecidedBy, ExplainPair, ExplainProposal, ExplainStep, IntentionExplain};
+use concord_api::explain::{
+    DecidedBy, ExplainPair, ExplainProposal, ExplainStep, ExplainVerdict, Explained, IntentionExplain,
+};
+use concord_mesh::explain::reached::{Answer, Decided};
+use concord_mesh::explain::route::Way;
 use concord_mesh::explain::{Affected, Change, Explanation, Pair, Proposal, Step};
-use concord_mesh::intention::Because;
-use concord_model::intention::{Decision, Destination, Source};
-use concord_model::name::DEFAULT;
-use concord_model::{PeerName, ServiceRef};
+use concord_mesh::intention::{Because, TOKEN_DEMANDED};
+use concord_model::ServiceRef;
+use concord_model::intention::Decision;
+
+use self::names::{called, caller, service};
 
 /// Converts an explanation to its JSON form.
 pub(super) fn shape(explanation: &Explanation) -> IntentionExplain {
-    let Explanation { source, destination, verdict, shadows, smallest_change, alternatives } = explanation;
-    IntentionExplain {
+    let Explanation { source, destination, way, .. } = explanation;
+    let (answer, decided) = explanation.decided();
+    let question = question((source, destination), answer, way.as_ref());
+    match decided {
+        Decided::Once(at) => {
+            let pair = pair(at);
+            IntentionExplain { question: once(question, &at.destination, pair.question), ..pair }
+        }
+        Decided::Apart(all) => IntentionExplain {
+            question,
+            decided_by: DecidedBy::Targets,
+            at: all.into_iter().map(pair).collect(),
+            ..IntentionExplain::default()
+        },
+    }
+}
+
+/// A question, and its answer where several targets decide, or none that is known.
+fn question(
+    (source, destination): (&ServiceRef, &ServiceRef),
+    answer: Answer,
+    way: Option<&Way>,
+) -> Explained {
+    let (route, why_no_route) = way.map_or_else(Default::default, route::shape);
+    let (verdict, reason) = match answer {
+        Answer::Allowed => (ExplainVerdict::Allowed, "Allowed at each target".to_owned()),
+        Answer::Denied => (ExplainVerdict::Denied, "Denied at each target".to_owned()),
+        Answer::Depends => (ExplainVerdict::Depends, "It depends on the target".to_owned()),
+        Answer::Unknown if why_no_route.is_empty() => {
+            (ExplainVerdict::Unknown, "It is not known of any target".to_owned())
+        }
+        Answer::Unknown => (ExplainVerdict::Unknown, format!("Where it goes is not told: {why_no_route}")),
+    };
+    Explained {
         source: service(source),
         destination: service(destination),
-        allowed: verdict.allowed,
-        reason: verdict.reason(),
+        allowed: answer == Answer::Allowed,
+        verdict,
+        judged_at: String::new(),
+        reason,
+        route,
+        why_no_route,
+    }
+}
+
+/// The answer if one service decides.
+fn once(question: Explained, at: &ServiceRef, own: Explained) -> Explained {
+    let at = Some(service(at)).filter(|at| *at != question.destination);
+    Explained { judged_at: at.unwrap_or_default(), reason: own.reason, ..question }
+}
+
+/// The answer about one service.
+fn of_one((source, destination): (&ServiceRef, &ServiceRef), allowed: bool, reason: String) -> Explained {
+    let answer = if allowed { Answer::Allowed } else { Answer::Denied };
+    Explained { reason, ..question((source, destination), answer, None) }
+}
+
+/// What is decided about a pair.
+fn pair(explanation: &Explanation) -> IntentionExplain {
+    let Explanation {
+        source,
+        destination,
+        verdict,
+        shadows,
+        smallest_change,
+        alternatives,
+        way: _,
+        reached: _,
+    } = explanation;
+    let reason = match verdict.is_by_token() {
+        true => format!("{TOKEN_DEMANDED}, which a connection cannot show"),
+        false => verdict.reason(),
+    };
+    IntentionExplain {
+        question: of_one((source, destination), verdict.allowed, reason),
         decided_by: match &verdict.because {
+            _ if verdict.is_by_token() => DecidedBy::Token,
             Because::Connection { .. } => DecidedBy::Intention,
             Because::Requests { .. } => DecidedBy::Permissions,
             Because::TokenDemanded { .. } => DecidedBy::Token,
@@ -28,6 +105,7 @@ pub(super) fn shape(explanation: &Explanation) -> IntentionExplain {
         smallest_change: smallest_change.as_ref().ok().map(proposal),
         no_change: smallest_change.as_ref().err().map(ToString::to_string).unwrap_or_default(),
         alternatives: alternatives.iter().map(proposal).collect(),
+        ..IntentionExplain::default()
     }
 }
 
@@ -72,33 +150,5 @@ fn decision(decision: &Decision) -> &'static str {
     match decision {
         Decision::Connection(action) => action.as_str(),
         Decision::Requests(_) => "permissions",
-    }
-}
-
-fn service(service: &ServiceRef) -> String {
-    let ServiceRef { partition, namespace, name, peer } = service;
-    scoped(peer.as_ref(), partition.as_str(), namespace.as_str(), name.as_str())
-}
-
-fn caller(source: &Source) -> String {
-    let Source { partition, namespace, peer, name } = source;
-    scoped(peer.as_ref(), partition.as_str(), namespace.as_str(), name.as_str())
-}
-
-fn called(destination: &Destination) -> String {
-    let Destination { partition, namespace, name } = destination;
-    scoped(None, partition.as_str(), namespace.as_str(), name.as_str())
-}
-
-/// A name in the form of query strings. Parts that are `default` are left out.
-fn scoped(peer: Option<&PeerName>, partition: &str, namespace: &str, name: &str) -> String {
-    let name = match (partition, namespace) {
-        (DEFAULT, DEFAULT) => name.to_owned(),
-        (DEFAULT, namespace) => format!("{namespace}/{name}"),
-        (partition, namespace) => format!("{partition}/{namespace}/{name}"),
-    };
-    match peer {
-        Some(peer) => format!("peer:{peer}/{name}"),
-        None => name,
     }
 }

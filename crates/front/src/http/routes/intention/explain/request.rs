@@ -1,12 +1,12 @@
 //! The request that is asked about in a query string, and the JSON form of its explanation.
 
-mod route;
-
 use concord_api::explain::{RequestChange, RequestDecidedBy, RequestExplain, TriedPermission};
+use concord_mesh::explain::reached::Decided;
 use concord_mesh::explain::request::{AskedRequest, Reach, RequestExplanation, RequestProposal};
 use concord_mesh::request::{Fit, RequestBecause, Tried};
 
-use super::service;
+use super::names::service;
+use super::{of_one, once, question};
 use crate::http::routes::intention::shape::shape as intention;
 use crate::http::{Call, HttpError};
 
@@ -45,25 +45,45 @@ pub(in crate::http::routes::intention) fn asked(call: &Call) -> Result<Option<As
 
 /// Converts an explanation to its JSON form.
 pub(in crate::http::routes::intention) fn shape(explanation: &RequestExplanation) -> RequestExplain {
+    let RequestExplanation { source, destination, protocol, protocol_note, way, .. } = explanation;
+    let (answer, decided) = explanation.decided();
+    let question = question((source, destination), answer, way.as_ref());
+    match decided {
+        Decided::Once(at) => {
+            let pair = pair(at);
+            RequestExplain { question: once(question, &at.destination, pair.question), ..pair }
+        }
+        Decided::Apart(all) => RequestExplain {
+            question,
+            protocol: protocol.as_str().to_owned(),
+            protocol_note: protocol_note.clone().unwrap_or_default(),
+            decided_by: RequestDecidedBy::Targets,
+            at: all.into_iter().map(pair).collect(),
+            ..RequestExplain::default()
+        },
+    }
+}
+
+/// What is decided about a request at a service.
+fn pair(explanation: &RequestExplanation) -> RequestExplain {
     let RequestExplanation {
         source,
         destination,
         protocol,
+        protocol_note,
         verdict,
         sent,
         tried,
         shadows,
         changes,
         no_change,
-        way,
+        way: _,
+        reached: _,
     } = explanation;
-    let (route, why_no_route) = way.as_ref().map_or_else(Default::default, route::shape);
     RequestExplain {
-        source: service(source),
-        destination: service(destination),
+        question: of_one((source, destination), verdict.allowed, verdict.reason()),
         protocol: protocol.as_str().to_owned(),
-        allowed: verdict.allowed,
-        reason: verdict.reason(),
+        protocol_note: protocol_note.clone().unwrap_or_default(),
         decided_by: decided_by(&verdict.because),
         intention: verdict.rule().map(|rule| intention(rule)),
         path: sent.as_ref().map(|sent| sent.path.clone()).unwrap_or_default(),
@@ -72,8 +92,7 @@ pub(in crate::http::routes::intention) fn shape(explanation: &RequestExplanation
         shadows: shadows.iter().map(|rule| intention(rule)).collect(),
         changes: changes.iter().map(change).collect(),
         why_no_change: no_change.as_ref().map(ToString::to_string).unwrap_or_default(),
-        route,
-        why_no_route,
+        ..RequestExplain::default()
     }
 }
 

@@ -1,32 +1,36 @@
-//! Where a request goes, as text.
+//! Where traffic goes, as text.
 
 use std::fmt::Write as _;
 
-use concord_api::explain::{
-    ExplainOrigin, ExplainSetting, PartExplain, RequestExplain, RouteExplain, TargetExplain,
-};
+use concord_api::explain::{ExplainOrigin, ExplainSetting, PartExplain, RouteExplain, TargetExplain};
 
-/// Whether a target of the request judges it otherwise than the service that was asked for.
-pub(super) fn leads_elsewhere(explained: &RequestExplain) -> bool {
-    let parts = explained.route.iter().flat_map(|route| &route.parts);
-    let mut targets = parts.flat_map(|part| &part.targets);
-    targets.any(|target| target.allowed.is_some_and(|allowed| allowed != explained.allowed))
+/// Where traffic goes.
+pub(super) struct Goes<'a> {
+    /// The protocol, if it is told with what decides it.
+    pub(super) protocol: Option<&'a str>,
+    /// Where it goes, if this is told.
+    pub(super) route: Option<&'a RouteExplain>,
+    /// Why it is not told.
+    pub(super) why_not: &'a str,
 }
 
-/// Adds where the request goes, or why this is not told.
-pub(super) fn add(explained: &RequestExplain, text: &mut String) {
-    let Some(route) = &explained.route else {
-        if !explained.why_no_route.is_empty() {
-            let _ = writeln!(text, "\nWhere it goes is not told: {}", explained.why_no_route);
+/// Adds where traffic goes, or why this is not told.
+pub(super) fn add(goes: Goes<'_>, text: &mut String) {
+    let Some(route) = goes.route else {
+        if !goes.why_not.is_empty() {
+            let _ = writeln!(text, "\nWhere it goes is not told: {}", goes.why_not);
         }
         return;
     };
     let RouteExplain { origin, protocol_origin, settings, path, parts, parts_count } = route;
     text.push_str("\nWhere it goes\n");
-    let protocol = by(protocol_origin.as_slice());
-    let _ = writeln!(text, "  Protocol {}{protocol}", explained.protocol);
+    if let Some(protocol) = goes.protocol {
+        let _ = writeln!(text, "  Protocol {protocol}{}", by(protocol_origin.as_slice()));
+    }
     match origin {
         Some(origin) => _ = writeln!(text, "  Taken by {}", line(origin)),
+        // Connections have no path, and each route may take their requests.
+        None if path.is_empty() => {}
         None => text.push_str("  No route is written for it\n"),
     }
     settings.iter().for_each(|setting| add_setting(setting, "    ", text));

@@ -1,4 +1,4 @@
-//! The JSON form of where a request goes.
+//! The JSON form of where traffic goes.
 
 use concord_api::explain::{ExplainOrigin, ExplainSetting, PartExplain, RouteExplain, TargetExplain};
 use concord_mesh::chain::CONNECT_TIMEOUT;
@@ -6,7 +6,7 @@ use concord_mesh::explain::route::{Judged, Leg, Part, Routed, Way};
 use concord_model::chain::{Origin, ResolverNode};
 use concord_model::entry::RouteDestination;
 
-use crate::http::routes::intention::explain::service;
+use super::names::service;
 
 /// The route, or why it is not told.
 pub(super) fn shape(way: &Way) -> (Option<RouteExplain>, String) {
@@ -53,7 +53,7 @@ fn target(leg: &Leg) -> TargetExplain {
         allowed: judged.allowed(),
         reason: match judged {
             Judged::Verdict { reason, .. } => reason.clone(),
-            Judged::Hidden => "the token may not read the intentions there".to_owned(),
+            Judged::Hidden => "the token may not read what decides there".to_owned(),
             Judged::Unclear => "the route sets a header to a value that is not known before".to_owned(),
             Judged::ByPeer => "the peered cluster decides by its own intentions".to_owned(),
         },
