@@ -1,0 +1,276 @@
+//! One type of resources on one stream: what Envoy asks for, what it has, what is on its way, what it refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use concord_envoy_proto::envoy::service::discovery::v3::DeltaDiscoveryRequest;
+use concord_envoy_proto::google::rpc::Status;
+
+use super::batch::Batch;
+use super::limits::WORDS_BYTES_MAX;
+use crate::resource::{Resource, ResourceSet, ResourceType, Version};
+
+/// What Envoy has of a resource.
+#[derive(Clone, Debug)]
+pub(super) enum Has {
+    /// Nothing, or something of unknown version. It waits for an answer.
+    Nothing,
+    /// This version, as it said when the stream began. What the resource names is not known.
+    Version(Version),
+    /// This resource.
+    Resource(Arc<Resource>),
+}
+
+impl Has {
+    /// Whether Envoy has this version.
+    pub(super) fn is(&self, version: &Version) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Version(own) => own == version,
+            Self::Resource(own) => own.version == *version,
+        }
+    }
+}
+
+/// Why Envoy does not take a resource.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rejection {
+    /// The version that it refused.
+    pub version: Version,
+    /// What it said.
+    pub words: String,
+}
+
+/// What Envoy asked for.
+#[derive(Debug, Default)]
+enum Asked {
+    /// Nothing yet.
+    #[default]
+    Never,
+    /// All resources of the type. Names do not count then.
+    All,
+    /// These.
+    Named(BTreeSet<String>),
+}
+
+/// One type of resources.
+#[derive(Debug, Default)]
+pub(super) struct Kind {
+    asked: Asked,
+    has: BTreeMap<String, Has>,
+    in_flight: Option<(String, Batch)>,
+    /// Were in a refused response with others; each is sent alone. Envoy may have taken some of them. Whether it had an
+    /// earlier version.
+    suspects: BTreeMap<String, bool>,
+    rejected: BTreeMap<String, Rejection>,
+    /// What Envoy lost before it first asked: what it then says that it has of these is out of date.
+    lost: BTreeSet<String>,
+    /// Whether Envoy waits for its first response, which may be empty.
+    owes_first: bool,
+}
+
+impl Kind {
+    /// Takes an answer. Returns the names of a refused response, and what Envoy says of it.
+    pub(super) fn answered(&mut self, nonce: &str, error: Option<&Status>) -> Option<(Vec<String>, String)> {
+        let (_, batch) = self.in_flight.take_if(|(own, _)| own == nonce)?;
+        let Some(error) = error else {
+            self.accepted(batch);
+            return None;
+        };
+        let words = shortened(&error.message);
+        let names: Vec<String> = batch.names().map(str::to_owned).collect();
+        if let [resource] = batch.updated.as_slice() {
+            let rejection = Rejection { version: Arc::clone(&resource.version), words: words.clone() };
+            if self.suspects.remove(&resource.name) == Some(false) {
+                self.has.insert(resource.name.clone(), Has::Nothing);
+            }
+            self.rejected.insert(resource.name.clone(), rejection);
+        } else {
+            batch.updated.iter().for_each(|resource| self.suspect(&resource.name));
+        }
+        // Envoy does not refuse to forget a resource.
+        for name in &batch.removed {
+            self.has.remove(name);
+        }
+        Some((names, words))
+    }
+
+    fn suspect(&mut self, name: &str) {
+        let had = !matches!(self.has.get(name), None | Some(Has::Nothing));
+        self.suspects.entry(name.to_owned()).or_insert(had);
+        self.has.insert(name.to_owned(), Has::Version("".into()));
+    }
+
+    fn accepted(&mut self, batch: Batch) {
+        for name in &batch.removed {
+            self.has.remove(name);
+        }
+        for resource in batch.updated {
+            self.suspects.remove(&resource.name);
+            self.rejected.remove(&resource.name);
+            if self.is_asked(&resource.name) && !batch.forgotten.contains(&resource.name) {
+                self.has.insert(resource.name.clone(), Has::Resource(resource));
+            }
+        }
+    }
+
+    /// Takes what a request asks for, or asks for no longer.
+    ///
+    /// Only clusters and listeners can be asked for as a whole.
+    pub(super) fn subscribe(&mut self, kind: ResourceType, request: DeltaDiscoveryRequest) {
+        let DeltaDiscoveryRequest {
+            resource_names_subscribe: more,
+            resource_names_unsubscribe: less,
+            initial_resource_versions: initial,
+            ..
+        } = request;
+        if !self.has_asked() {
+            let can_be_all = matches!(kind, ResourceType::Cluster | ResourceType::Listener);
+            let is_all = can_be_all && (more.is_empty() || more.iter().any(|name| name == "*"));
+            self.asked = if is_all { Asked::All } else { Asked::Named(BTreeSet::new()) };
+            self.owes_first = is_all && initial.is_empty();
+            self.has =
+                initial.into_iter().map(|(name, version)| (name, Has::Version(version.into()))).collect();
+            for name in std::mem::take(&mut self.lost) {
+                self.has.entry(name).and_modify(|has| *has = Has::Nothing);
+            }
+            if let Asked::Named(names) = &mut self.asked {
+                names.extend(more);
+                for name in &*names {
+                    self.has.entry(name.clone()).or_insert(Has::Nothing);
+                }
+            }
+            return;
+        }
+        let Asked::Named(names) = &mut self.asked else { return };
+        for name in &less {
+            names.remove(name);
+            self.has.remove(name);
+        }
+        names.extend(more.iter().cloned());
+        more.iter().for_each(|name| self.forget(name));
+    }
+
+    /// Envoy has lost what it had of a resource, or never had it, and waits for it.
+    pub(super) fn forget(&mut self, name: &str) {
+        if !self.has_asked() {
+            self.lost.insert(name.to_owned());
+        }
+        if !self.is_asked(name) {
+            return;
+        }
+        self.has.insert(name.to_owned(), Has::Nothing);
+        if let Some((_, batch)) = &mut self.in_flight {
+            batch.forgotten.insert(name.to_owned());
+        }
+    }
+
+    /// Notes what is on its way.
+    pub(super) fn sent(&mut self, nonce: String, batch: Batch) {
+        self.owes_first = false;
+        self.in_flight = Some((nonce, batch));
+    }
+
+    /// Lets what was refused try again if it has changed.
+    pub(super) fn forgive(&mut self, kind: ResourceType, wanted: &ResourceSet) {
+        self.rejected.retain(|name, rejection| {
+            wanted.find(kind, name).is_some_and(|resource| resource.version == rejection.version)
+        });
+        self.suspects.retain(|name, _| wanted.find(kind, name).is_some());
+    }
+
+    pub(super) fn rejections(&self) -> impl Iterator<Item = (&str, &Rejection)> {
+        self.rejected.iter().map(|(name, rejection)| (name.as_str(), rejection))
+    }
+
+    /// The number of names that it holds.
+    pub(super) fn names(&self) -> usize {
+        let asked = match &self.asked {
+            Asked::Never | Asked::All => 0,
+            Asked::Named(names) => names.len(),
+        };
+        asked.max(self.has.len())
+    }
+
+    pub(super) fn is_asked(&self, name: &str) -> bool {
+        match &self.asked {
+            Asked::Never => false,
+            Asked::All => true,
+            Asked::Named(names) => names.contains(name),
+        }
+    }
+
+    pub(super) fn has_asked(&self) -> bool {
+        !matches!(self.asked, Asked::Never)
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    pub(super) fn owes_first(&self) -> bool {
+        self.owes_first
+    }
+
+    /// What Envoy has, by name.
+    pub(super) fn has(&self) -> &BTreeMap<String, Has> {
+        &self.has
+    }
+
+    /// Whether Envoy has acknowledged a resource as it is wanted, or refuses it and has an earlier one.
+    pub(super) fn is_there(&self, wanted: &Resource) -> bool {
+        let is_on_its_way = || {
+            self.in_flight.as_ref().is_some_and(|(_, batch)| batch.names().any(|name| name == wanted.name))
+        };
+        match self.has.get(&wanted.name) {
+            None | Some(Has::Nothing) => false,
+            Some(has) => !is_on_its_way() && (has.is(&wanted.version) || self.refuses(wanted)),
+        }
+    }
+
+    /// The resources that Envoy lacks in their wanted version, and does not refuse.
+    pub(super) fn lacking<'a>(
+        &'a self,
+        kind: ResourceType,
+        wanted: &'a ResourceSet,
+    ) -> impl Iterator<Item = &'a Arc<Resource>> {
+        let has =
+            |resource: &Resource| self.has.get(&resource.name).is_some_and(|has| has.is(&resource.version));
+        wanted.of(kind).filter(move |resource| {
+            self.is_asked(&resource.name) && !has(resource) && !self.refuses(resource)
+        })
+    }
+
+    /// The names that Envoy has and should not have.
+    pub(super) fn surplus<'a>(
+        &'a self,
+        kind: ResourceType,
+        wanted: &'a ResourceSet,
+    ) -> impl Iterator<Item = &'a String> {
+        self.has.keys().filter(move |name| wanted.find(kind, name).is_none() && !wanted.awaits(kind, name))
+    }
+
+    pub(super) fn is_suspect(&self, name: &str) -> bool {
+        self.suspects.contains_key(name)
+    }
+
+    /// Whether nothing is to be sent, and nothing waits for an answer.
+    pub(super) fn is_settled(&self, kind: ResourceType, wanted: &ResourceSet) -> bool {
+        !self.is_in_flight()
+            && !self.owes_first
+            && self.lacking(kind, wanted).next().is_none()
+            && self.surplus(kind, wanted).next().is_none()
+    }
+
+    fn refuses(&self, resource: &Resource) -> bool {
+        self.rejected.get(&resource.name).is_some_and(|rejection| rejection.version == resource.version)
+    }
+}
+
+fn shortened(words: &str) -> String {
+    let mut end = words.len().min(WORDS_BYTES_MAX);
+    while !words.is_char_boundary(end) {
+        end -= 1;
+    }
+    words[..end].to_owned()
+}

@@ -1,0 +1,70 @@
+//! The names that Envoy is given: of resources, and of what its statistics count. They are Consul's, because
+//! dashboards and tools match them; so every one is made here.
+
+use concord_model::{Datacenter, ServiceRef, TrustDomain};
+use concord_proxycfg::{BindAddress, UpstreamId};
+
+/// The secret with the certificate and key of the proxy's service.
+pub const LEAF: &str = "leaf";
+/// The secret with the root certificates of the proxy's own trust domain.
+pub const ROOTS: &str = "roots";
+/// The cluster of the local service.
+pub const LOCAL_APP: &str = "local_app";
+/// What the statistics of the public listener begin with.
+pub const PUBLIC_LISTENER: &str = "public_listener";
+/// What the statistics of intentions begin with.
+pub const INTENTIONS: &str = "connect_authz";
+/// What the statistics of the limit of inbound connections begin with.
+pub const INBOUND_LIMIT: &str = "inbound_connection_limit";
+/// The policy of the intentions for connections.
+pub const LAYER_4: &str = "consul-intentions-layer4";
+
+/// The listener for connections from the mesh.
+pub fn public_listener(bind: &BindAddress) -> String {
+    format!("{PUBLIC_LISTENER}:{}", place(bind))
+}
+
+/// The listener of an upstream.
+pub fn upstream_listener(upstream: &UpstreamId, bind: &BindAddress) -> String {
+    format!("{upstream}:{}", place(bind))
+}
+
+/// A cluster with settings that differ from those of its service has a name of its own.
+pub fn customised(hash: &str, cluster: &str) -> String {
+    format!("{hash}~{cluster}")
+}
+
+/// What the statistics of an upstream's connections begin with.
+pub fn upstream_statistics(service: &ServiceRef, datacenter: &Datacenter) -> String {
+    let ServiceRef { partition, namespace, peer: _, name } = service;
+    statistic(&format!("upstream.{name}.{namespace}.{partition}.{datacenter}"))
+}
+
+/// The pattern of the identities of all services of a trust domain, as a regular expression for the whole text.
+pub fn any_service(trust_domain: &TrustDomain) -> String {
+    format!("spiffe://{}(/ap/[^/]+)?/ns/[^/]+/dc/[^/]+/svc/[^/]+", quoted(trust_domain.as_str()))
+}
+
+/// A text that a regular expression takes literally.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for one in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(one) {
+            quoted.push('\\');
+        }
+        quoted.push(one);
+    }
+    quoted
+}
+
+/// Statistics separate their parts with dots and drop what follows a colon.
+fn statistic(text: &str) -> String {
+    text.replace(':', "_")
+}
+
+fn place(bind: &BindAddress) -> String {
+    match bind {
+        BindAddress::Tcp(address) => format!("{}:{}", address.ip(), address.port()),
+        BindAddress::Unix { path, .. } => path.clone(),
+    }
+}

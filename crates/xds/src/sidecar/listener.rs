@@ -1,0 +1,79 @@
+//! Listeners: for connections from the mesh, and for those of the local service to its upstreams.
+
+use concord_envoy_proto::any;
+use concord_envoy_proto::envoy::config::core::v3::TrafficDirection;
+use concord_envoy_proto::envoy::config::listener::v3::filter::ConfigType;
+use concord_envoy_proto::envoy::config::listener::v3::{Filter, FilterChain, Listener};
+use concord_envoy_proto::envoy::config::rbac::v3::Rbac as Rules;
+use concord_envoy_proto::envoy::extensions::filters::network::connection_limit::v3::ConnectionLimit;
+use concord_envoy_proto::envoy::extensions::filters::network::rbac::v3::Rbac;
+use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
+use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::ClusterSpecifier;
+use concord_proxycfg::{
+    BindAddress, HANDSHAKE_TIMEOUT, InboundListener, OutboundListener, ProxySnapshot, TargetId,
+};
+use prost::{Message, Name};
+
+use super::{address, tls};
+use crate::names;
+use crate::resource::Resource;
+
+/// The listener for connections from the mesh: TLS, then the intentions, and only then the local service.
+pub(super) fn public(snapshot: &ProxySnapshot, inbound: &InboundListener, rules: Rules) -> Resource {
+    let limit = inbound.max_connections.map(|most| {
+        let limit = ConnectionLimit {
+            stat_prefix: names::INBOUND_LIMIT.to_owned(),
+            max_connections: Some(most.into()),
+            ..ConnectionLimit::default()
+        };
+        filter("envoy.filters.network.connection_limit", &limit)
+    });
+    let judge = Rbac { rules: Some(rules), stat_prefix: names::INTENTIONS.to_owned(), ..Rbac::default() };
+    let mut filters = Vec::from_iter(limit);
+    filters.push(filter("envoy.filters.network.rbac", &judge));
+    filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned()));
+    let handshake = inbound.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
+    let chain = FilterChain {
+        filters,
+        transport_socket: Some(tls::downstream(&snapshot.roots.trust_domain)),
+        transport_socket_connect_timeout: Some(address::duration(handshake)),
+        ..FilterChain::default()
+    };
+    let name = names::public_listener(&inbound.bind);
+    let own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain);
+    Resource::new(own.name.clone(), &own).naming([names::LOCAL_APP.to_owned()])
+}
+
+/// The listener of an upstream.
+pub(super) fn upstream(own: &OutboundListener, target: &TargetId, cluster: &str) -> Resource {
+    let bind = own.bind.as_ref().expect("an upstream that is served has an address");
+    let statistics = names::upstream_statistics(&target.service, &target.datacenter);
+    let chain =
+        FilterChain { filters: vec![carry(statistics, cluster.to_owned())], ..FilterChain::default() };
+    let name = names::upstream_listener(&own.upstream, bind);
+    let listener = listener(name, bind, TrafficDirection::Outbound, chain);
+    Resource::new(listener.name.clone(), &listener).naming([cluster.to_owned()])
+}
+
+fn listener(name: String, bind: &BindAddress, direction: TrafficDirection, chain: FilterChain) -> Listener {
+    Listener {
+        name,
+        address: Some(address::bind(bind)),
+        traffic_direction: direction.into(),
+        filter_chains: vec![chain],
+        ..Listener::default()
+    }
+}
+
+/// Carries a connection to a cluster.
+fn carry(stat_prefix: String, cluster: String) -> Filter {
+    let cluster_specifier = Some(ClusterSpecifier::Cluster(cluster));
+    filter(
+        "envoy.filters.network.tcp_proxy",
+        &TcpProxy { stat_prefix, cluster_specifier, ..TcpProxy::default() },
+    )
+}
+
+fn filter<M: Message + Name>(name: &str, config: &M) -> Filter {
+    Filter { name: name.to_owned(), config_type: Some(ConfigType::TypedConfig(any(config))) }
+}

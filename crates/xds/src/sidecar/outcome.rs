@@ -1,0 +1,71 @@
+//! What becomes of a snapshot: resources, and what has none.
+
+use concord_model::sni::SniError;
+use concord_proxycfg::{MixedSections, Refusal, UpstreamId};
+
+use crate::resource::ResourceSet;
+
+/// What an Envoy is configured with, and what it cannot be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Configuration {
+    /// The resources.
+    pub resources: ResourceSet,
+    /// What has no resource. Its connections are refused.
+    pub unserved: Vec<Unserved>,
+}
+
+/// A part of the snapshot for which Envoy gets no resource.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unserved {
+    /// An upstream that nobody could serve.
+    #[error("upstream {upstream}: {refusal}")]
+    Refused {
+        /// The upstream.
+        upstream: UpstreamId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// An upstream has a setting that replaces what Envoy is given.
+    #[error("upstream {upstream}: not available yet: config key {key:?}")]
+    Setting {
+        /// The upstream.
+        upstream: UpstreamId,
+        /// The key.
+        key: &'static str,
+    },
+    /// An upstream has no server name.
+    #[error("upstream {upstream}: {error}")]
+    Name {
+        /// The upstream.
+        upstream: UpstreamId,
+        /// Why.
+        error: SniError,
+    },
+    /// An instance is not at an IP address.
+    #[error("{target}: instance {instance} is at {address:?}, which is no IP address")]
+    Address {
+        /// The target.
+        target: String,
+        /// The instance.
+        instance: String,
+        /// Where it says that it is.
+        address: String,
+    },
+}
+
+/// Why a snapshot cannot be carried out by Envoy at all.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unsupported {
+    /// Not all sections of a version are here.
+    #[error(transparent)]
+    Mixed(#[from] MixedSections),
+    /// There is no certificate for the proxy.
+    #[error("the snapshot has no certificate; Envoy does not make its own key")]
+    NoLeaf,
+    /// The proxy's service can have no certificate.
+    #[error("{0}")]
+    Identity(String),
+    /// A setting replaces what Envoy is given.
+    #[error("not available yet: config key {0:?}")]
+    Setting(&'static str),
+}
