@@ -17,6 +17,7 @@ mod facts;
 mod limits;
 mod lines;
 mod pattern;
+mod spelling;
 mod verdicts;
 
 use std::sync::Arc;

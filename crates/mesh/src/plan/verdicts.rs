@@ -1,6 +1,7 @@
 //! The verdicts that a change reverses.
 //!
-//! A pair is judged once where no request matters on either side. Else it is judged for each example. What decides
+//! A pair is judged once where no request matters on either side. Else it is judged for each example, in several
+//! spellings if what is done to spellings changes. What decides
 //! about a pair is the same for all callers that the same two intentions cover, so the examples are judged once for them.
 
 use std::collections::BTreeMap;
@@ -121,13 +122,21 @@ struct Called {
 
 /// What is judged otherwise about calls of a service, and how many examples were judged.
 fn reversed(sides: &[Called; 2], from: &ServiceRef, flips: &mut Flips) -> (Reversed, usize) {
-    if !sides.iter().any(|side| side.by_request(from)) {
-        let plain =
-            AskedRequest { method: "GET".to_owned(), target: "/".to_owned(), ..AskedRequest::default() };
+    let plain = AskedRequest { method: "GET".to_owned(), target: "/".to_owned(), ..AskedRequest::default() };
+    let mut examples = if sides.iter().any(|side| side.by_request(from)) {
+        sides_examples(sides, from)
+    } else {
         let [was, is] = [0, 1].map(|at| sides[at].allows(from, &plain));
-        return (if was == is { Vec::new() } else { vec![(None, is)] }, 0);
+        if was != is {
+            return (vec![(None, is)], 0);
+        }
+        Examples { requests: vec![plain], ..Examples::default() }
+    };
+    // What is made of a spelling, or refused because of it, matters whatever decides.
+    if sides[0].settings != sides[1].settings && sides.iter().any(|side| side.protocol.is_http()) {
+        examples.respell();
     }
-    let Examples { requests, without, cut } = sides_examples(sides, from);
+    let Examples { requests, without, cut } = examples;
     flips.without_example += without;
     flips.cut |= cut;
     let examined = requests.len();

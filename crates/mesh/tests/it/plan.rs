@@ -11,12 +11,12 @@ use concord_mesh::plan::{
 };
 use concord_mesh::protocol::{Unsaid, protocol_by};
 use concord_mesh::request::{Header, Received, Token};
-use concord_model::entry::{EntryKind, EntryName, Protocol, RequestNormalization};
+use concord_model::entry::{Entry, EntryKind, EntryName, Protocol, Record, RequestNormalization};
 use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtRequirement, PathMatch, Permission,
     ServiceIntentions, precedence,
 };
-use concord_model::{Datacenter, ServiceRef};
+use concord_model::{Datacenter, ServiceRef, Stamp};
 
 use crate::chain::language::{World, entry, service};
 use crate::chain::random;
@@ -382,6 +382,70 @@ fn a_permission_that_is_narrowed_or_widened_is_seen() {
     );
     check(header(exact(), false), header(exact(), true), &["GET /any-other-path [x=a] denied"]);
     check(methods(&["GET"]), methods(&["GET"]), &[]);
+}
+
+/// What a `mesh` entry with these settings reverses where this decides about web's calls to api.
+fn respelled(decision: Decision, settings: RequestNormalization) -> Vec<String> {
+    let source = crate::random::intention(
+        serde_json::from_value(serde_json::json!({"namespace": "default", "name": "web"})).unwrap(),
+        decision,
+    );
+    let to = serde_json::from_value(serde_json::json!({"namespace": "default", "name": "api"})).unwrap();
+    let before =
+        State { world: World::of("D api http"), intentions: vec![crate::random::entry(to, vec![source])] };
+    let mut after = before.clone();
+    let said = serde_json::json!({"http": {"incoming": {"request_normalization": settings}}});
+    let name = EntryName::only(EntryKind::Mesh);
+    let said = serde_json::from_value(said).unwrap();
+    let (scope, meta, stamp) = (name.scope.clone(), [].into(), Stamp::default());
+    let mesh = Entry::Mesh(Record { scope, said, meta, stamp });
+    let changed = vec![name];
+    after.world.entries.insert(mesh.name(), Arc::new(mesh));
+    let callers = vec![service("web")];
+    let called = vec![service("api"), service("tcp")];
+    let facts = Facts {
+        callers: &callers,
+        called: &called,
+        known: &[],
+        sees_chain: &|_| true,
+        default: DefaultPolicy { action: Action::Deny, source: DefaultSource::AclDefault },
+        datacenter: &Datacenter::parse("dc1").unwrap(),
+    };
+    let flips = effects(before.side(), after.side(), &changed, facts).verdicts;
+    assert!(!flips.cut && flips.pairs <= 1);
+    let line = |own: &concord_mesh::plan::Flip| {
+        let AskedRequest { target, headers, .. } = own.request.clone().unwrap();
+        let headers: String = headers.iter().map(|(name, _)| format!(" {name}")).collect();
+        format!("{target}{headers} {}", if own.allowed { "allowed" } else { "denied" })
+    };
+    flips.first.iter().map(line).collect()
+}
+
+#[test]
+fn a_change_of_what_is_done_to_spellings_is_seen_whatever_decides() {
+    use concord_model::entry::{EscapedSlashes, Underscores};
+    let none = RequestNormalization::default();
+    let reject =
+        |path_with_escaped_slashes_action| RequestNormalization { path_with_escaped_slashes_action, ..none };
+    let allow = || Decision::Connection(Action::Allow);
+    assert_eq!(respelled(allow(), reject(EscapedSlashes::Reject)), ["/%2Fx denied"]);
+    assert_eq!(respelled(allow(), reject(EscapedSlashes::Keep)), [""; 0]);
+    assert_eq!(respelled(Decision::Connection(Action::Deny), reject(EscapedSlashes::Reject)), [""; 0]);
+    let underscores = RequestNormalization { headers_with_underscores_action: Underscores::Reject, ..none };
+    assert_eq!(respelled(allow(), underscores), ["/ x_other denied"]);
+    let on = |path: &str| {
+        Decision::Requests(vec![permission(
+            Action::Allow,
+            Some(PathMatch::Exact(path.into())),
+            &["GET"],
+            vec![],
+        )])
+    };
+    let merging = RequestNormalization { merge_slashes: true, ..none };
+    assert_eq!(respelled(on("/a/b"), merging), ["//a/b allowed"]);
+    assert_eq!(respelled(on("/a/b"), reject(EscapedSlashes::Forward)), ["/a%2Fb allowed"]);
+    let raw = RequestNormalization { insecure_disable_path_normalization: true, ..none };
+    assert_eq!(respelled(on("/a/b"), raw), ["/x/../a/b denied", "/%61/b denied"]);
 }
 
 #[test]
