@@ -21,6 +21,37 @@ pub(super) struct Path<'a> {
     pub(super) text: Cow<'a, str>,
     /// The path in each of [`LENIENCIES`]; empty if all of them read the text as it is.
     pub(super) readings: Vec<String>,
+    /// What was done to it, and is to be done to the texts that it is compared with.
+    spelling: Spelling,
+}
+
+/// The settings that change paths, as a number below [`SPELLINGS`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Spelling(u8);
+
+const SPELLINGS: u8 = 8;
+
+impl Spelling {
+    fn of(settings: &RequestNormalization) -> Self {
+        let merges = u8::from(settings.merge_slashes);
+        let unescapes = u8::from(unescapes(settings.path_with_escaped_slashes_action));
+        Self(merges | unescapes << 1 | u8::from(settings.insecure_disable_path_normalization) << 2)
+    }
+
+    /// Settings with this spelling, which refuse nothing because of a slash.
+    fn settings(self) -> RequestNormalization {
+        let is = |bit: u8| self.0 & bit != 0;
+        RequestNormalization {
+            merge_slashes: is(1),
+            path_with_escaped_slashes_action: if is(2) {
+                EscapedSlashes::Forward
+            } else {
+                EscapedSlashes::Keep
+            },
+            insecure_disable_path_normalization: is(4),
+            ..RequestNormalization::default()
+        }
+    }
 }
 
 impl<'a> Target<'a> {
@@ -45,7 +76,8 @@ impl<'a> Target<'a> {
         let text =
             if path.starts_with('/') { canonical(path, query, settings)? } else { Cow::Borrowed(path) };
         let readings = if is_clear(&text) { Vec::new() } else { readings(&text, true) };
-        Ok(Self { path: Path { text, readings }, query, authority })
+        let spelling = Spelling::of(settings);
+        Ok(Self { path: Path { text, readings, spelling }, query, authority })
     }
 }
 
@@ -314,35 +346,55 @@ impl Leniency {
 pub(super) struct Wanted {
     pub(super) text: Box<str>,
     readings: Vec<String>,
+    /// The text by [`Spelling`]; empty if it is the same in all.
+    respelled: Vec<Self>,
 }
 
 impl Wanted {
-    /// Makes the text of a permission canonical, so that it can be equal to a canonical path. A text that cannot be
+    /// Makes the text of a permission canonical as paths are, so that it can be equal to one. A text that cannot be
     /// made canonical stays as it is.
     pub(super) fn new(text: &str, whole: bool) -> Self {
-        let escapes = with_canonical_escapes(text, &RequestNormalization::default());
-        let text = escapes.map_or_else(|_| text.to_owned(), |(text, _)| text);
-        // Dots at the end of a beginning may be the first characters of a name.
-        let text = if whole { without_dots(&text) } else { text };
-        let readings = if is_clear(&text) { Vec::new() } else { readings(&text, whole) };
-        Self { text: text.into(), readings }
+        let own = Self::spelled(text, whole, Spelling(0));
+        let plain = *own.text == *text && own.readings.is_empty();
+        let respelled: Vec<_> = (0..SPELLINGS)
+            .filter(|_| !plain)
+            .map(|spelling| Self::spelled(text, whole, Spelling(spelling)))
+            .collect();
+        let same = respelled.iter().all(|other| other.text == own.text);
+        Self { respelled: if same { Vec::new() } else { respelled }, ..own }
     }
 
-    /// Whether all backends read it as it is.
+    fn spelled(text: &str, whole: bool, spelling: Spelling) -> Self {
+        let settings = spelling.settings();
+        let escapes = with_canonical_escapes(text, &settings);
+        let mut text = escapes.map_or_else(|_| text.to_owned(), |(text, _)| text);
+        // Dots at the end of a beginning may be the first characters of a name.
+        if whole && !settings.insecure_disable_path_normalization {
+            text = without_dots(&text);
+        }
+        if settings.merge_slashes {
+            text = merged(&text);
+        }
+        let readings = if is_clear(&text) { Vec::new() } else { readings(&text, whole) };
+        Self { text: text.into(), readings, respelled: Vec::new() }
+    }
+
+    /// Whether all backends read it as it is, whatever the mesh does to paths.
     pub(super) fn is_clear(&self) -> bool {
-        self.readings.is_empty()
+        self.readings.is_empty() && self.respelled.is_empty()
     }
 
     /// Compares it with a path in all readings.
     pub(super) fn fit(&self, path: &Path<'_>, test: impl Fn(&str, &str) -> bool) -> Fit {
-        let first = test(&path.text, &self.text);
-        if path.readings.is_empty() && self.readings.is_empty() {
+        let Self { text, readings, .. } = self.respelled.get(usize::from(path.spelling.0)).unwrap_or(self);
+        let first = test(&path.text, text);
+        if path.readings.is_empty() && readings.is_empty() {
             return first.into();
         }
         let (mut all, mut any) = (first, first);
         for at in 0..LENIENCIES.len() {
             let path = path.readings.get(at).map_or(&*path.text, String::as_str);
-            let wanted = self.readings.get(at).map_or(&*self.text, String::as_str);
+            let wanted = readings.get(at).map_or(&**text, String::as_str);
             let holds = test(path, wanted);
             all &= holds;
             any |= holds;

@@ -38,6 +38,7 @@ struct Seen<'a> {
     path: String,
     authority: Option<String>,
     headers: Vec<Header<'a>>,
+    settings: RequestNormalization,
 }
 
 pub(crate) fn decide(
@@ -136,7 +137,7 @@ fn see<'a>(received: Received<'a>, settings: &RequestNormalization) -> Option<Se
     let drops = settings.headers_with_underscores_action == Underscores::Drop;
     let headers =
         received.headers.iter().filter(|header| !drops || !header.name.contains('_')).copied().collect();
-    Some(Seen { received, path, authority: same.pop(), headers })
+    Some(Seen { received, path, authority: same.pop(), headers, settings: *settings })
 }
 
 fn canonical_authority(text: &str) -> Option<String> {
@@ -278,9 +279,18 @@ fn stripped(text: &str) -> String {
 }
 
 /// The text of a permission as it would be sent.
-fn wanted(text: &str, whole: bool) -> String {
-    let text = canonical_units(text, true, false).unwrap_or_else(|| text.to_owned());
-    if whole { resolved(&text) } else { text }
+fn wanted(text: &str, whole: bool, settings: &RequestNormalization) -> String {
+    let normal = !settings.insecure_disable_path_normalization;
+    let unescape = [EscapedSlashes::Forward, EscapedSlashes::Redirect];
+    let unescape = unescape.contains(&settings.path_with_escaped_slashes_action);
+    let mut text = canonical_units(text, normal, unescape).unwrap_or_else(|| text.to_owned());
+    if whole && normal {
+        text = resolved(&text);
+    }
+    while settings.merge_slashes && text.contains("//") {
+        text = text.replace("//", "/");
+    }
+    text
 }
 
 thread_local! {
@@ -293,16 +303,16 @@ fn whole(text: &str) -> Option<Regex> {
     PATTERNS.with_borrow_mut(|all| all.entry(text.to_owned()).or_insert_with(compile).clone())
 }
 
-fn path_holds(wanted_path: &PathMatch, path: &str) -> Both {
+fn path_holds(wanted_path: &PathMatch, path: &str, settings: &RequestNormalization) -> Both {
     let readings_of_path =
         if path.starts_with('/') { readings(path, true) } else { vec![path.to_owned(); 13] };
     let answers: Vec<bool> = match wanted_path {
         PathMatch::Exact(text) => {
-            let texts = readings(&wanted(text, true), true);
+            let texts = readings(&wanted(text, true, settings), true);
             readings_of_path.iter().zip(texts).map(|(path, text)| *path == text).collect()
         }
         PathMatch::Prefix(text) => {
-            let texts = readings(&wanted(text, false), false);
+            let texts = readings(&wanted(text, false, settings), false);
             readings_of_path.iter().zip(texts).map(|(path, text)| path.starts_with(&text)).collect()
         }
         PathMatch::Regex(text) => match whole(text) {
@@ -429,7 +439,7 @@ fn holds(permission: &Permission, seen: &Seen<'_>) -> Both {
             let exactly = http.methods.iter().any(|one| one == method);
             answers.push((exactly, http.methods.iter().any(|one| *one == method.to_uppercase())));
         }
-        answers.extend(http.path.iter().map(|wanted| path_holds(wanted, &seen.path)));
+        answers.extend(http.path.iter().map(|wanted| path_holds(wanted, &seen.path, &seen.settings)));
         answers.extend(http.headers.iter().map(|wanted| header_holds(wanted, seen)));
     }
     answers.extend(permission.jwt.iter().map(|demand| token(demand, seen.received.tokens)));

@@ -77,6 +77,34 @@ fn n_80_no_spelling_of_a_denied_path_passes() {
 }
 
 #[test]
+fn a_path_is_named_as_it_is_sent_whatever_the_mesh_does_to_it() {
+    for settings in every_normalization() {
+        for target in
+            ["/a//b", "//a", "/a%2Fb", "/a%2fb//c", "/a%5Cb", "/a\\b", "/%61", "/a/./b", "/a/x/..", "/é"]
+        {
+            if canonical(target.as_bytes(), &settings).is_err() {
+                continue;
+            }
+            // Dots at the end of a beginning may belong to a name, so they are not resolved there.
+            let prefix = Some(PathMatch::Prefix(target.into())).filter(|_| !target.contains("/."));
+            for wanted in [PathMatch::Exact(target.into())].into_iter().chain(prefix) {
+                let policy = policy(vec![on_path(Action::Allow, wanted.clone())]);
+                let allows =
+                    |path: &str| decide_by(&policy, get(path.as_bytes(), &[]), &settings, DENY).allowed;
+                assert!(allows(target), "{target} by {wanted:?} under {settings:?}");
+                assert!(!allows("/other"), "{wanted:?}");
+            }
+        }
+    }
+    // Another path is not allowed because of what the mesh would do to this one in another case.
+    let policy = policy(vec![on_path(Action::Allow, PathMatch::Exact("/a//b".into()))]);
+    let merging = RequestNormalization { merge_slashes: true, ..RequestNormalization::default() };
+    for (settings, expected) in [(merging, true), (RequestNormalization::default(), false)] {
+        assert_eq!(decide_by(&policy, get(b"/a/b", &[]), &settings, DENY).allowed, expected);
+    }
+}
+
+#[test]
 fn n_80_what_is_denied_exactly_never_reaches_the_backend_under_that_path() {
     let policy = policy(vec![on_path(Action::Deny, PathMatch::Exact("/admin".into()))]);
     for settings in every_normalization() {
