@@ -50,8 +50,8 @@ pub struct TakesPart {
     pub broken: usize,
     /// The first of these, at most [`LISTED_MAX`], by service.
     pub first: Vec<BrokenChain>,
-    /// Whether chains were left out because there are more than [`CHAINS_EXAMINED_MAX`]; then the counts are lower
-    /// bounds.
+    /// Whether chains were left out because there are more than [`CHAINS_EXAMINED_MAX`] or nobody waits for
+    /// more; then the counts are lower bounds.
     pub cut: bool,
 }
 
@@ -118,7 +118,7 @@ fn takes_part(side: Side<'_>, name: &EntryName, facts: Facts<'_>) -> TakesPart {
     let mut chains = TakesPart::default();
     let services = reaching(side, name, facts.known);
     for (examined, service) in services.into_iter().filter(|one| (facts.sees_chain)(one)).enumerate() {
-        if examined >= CHAINS_EXAMINED_MAX {
+        if examined >= CHAINS_EXAMINED_MAX || (facts.enough)() {
             chains.cut = true;
             break;
         }

@@ -44,7 +44,7 @@ pub struct ServerConfig {
     pub keks: Vec<Kek>,
     /// Creates and uses private keys.
     pub keys: Arc<dyn KeyMaker>,
-    /// Runs CPU-intensive work of the certificate authority; the program uses [`Aside`](crate::Aside).
+    /// Runs what takes long: work of the certificate authority, and studies. The program uses [`Aside`](crate::Aside).
     pub workers: Arc<dyn Workers>,
     /// How long a blocking query waits by default.
     pub default_query_time: Duration,

@@ -11,7 +11,7 @@ mod entry_status;
 mod gateway;
 mod intention;
 mod merging;
-mod plan;
+pub(crate) mod plan;
 mod status;
 mod topology;
 
@@ -35,7 +35,7 @@ impl LocalApi {
     }
 }
 
-/// How each request is answered: a query on a view, or a write by an authorised caller. A request that has to wait
+/// How each request is answered: a query on a view, one that can take long, or a write by an authorised caller. A request that has to wait
 /// for something before its query declares that here.
 macro_rules! answer_with {
     ($core:expr, $head:expr, $request:expr; $($kind:ident $name:ident => $function:path $(, after $first:path)?;)+) => {
@@ -49,6 +49,9 @@ macro_rules! answer_with {
     (@read $core:expr, $head:expr, $request:ident, $function:path) => {
         $core.read($head, &$request, $function).await
     };
+    (@study $core:expr, $head:expr, $request:ident, $function:path) => {
+        $core.study($head, $request, $function).await
+    };
     (@write $core:expr, $head:expr, $request:ident, $function:path) => {{
         let caller = $core.authorise($head, &$request.need()).await?;
         $function($core.writing(&caller), $request).await
@@ -58,7 +61,7 @@ macro_rules! answer_with {
 impl ServerApi for LocalApi {
     fn call_any(&self, head: Head, request: AnyRequest) -> BoxFuture<'_, Result<Answer<AnyReply>, RpcError>> {
         Box::pin(async move {
-            let (core, terms) = (&*self.core, request.terms());
+            let (core, terms) = (&self.core, request.terms());
             let head = &terms.applied_to(head);
             match router::within_reach(&core.location, terms, head)? {
                 Place::Here => {}
@@ -96,8 +99,8 @@ impl ServerApi for LocalApi {
                 read ReadChain => chain::read_chain, after certificate::await_first_root;
                 read ReadDefaults => merging::read_defaults;
                 read ListEntries => entry::list_entries;
-                read PlanEntries => plan::plan_entries;
-                read ReadEntryStatus => entry_status::read_entry_status;
+                study PlanEntries => plan::plan_entries;
+                study ReadEntryStatus => entry_status::read_entry_status;
                 write ApplyEntry => entry::apply_entry;
                 write DeleteEntry => entry::delete_entry;
                 read ListGatewayServices => gateway::list_gateway_services;

@@ -23,6 +23,7 @@ mod parts;
 mod reading;
 mod router;
 mod server;
+mod studies;
 mod turns;
 mod writing;
 

@@ -53,3 +53,9 @@ pub(crate) const FIRST_ROOT_HOLD: Duration = Duration::from_secs(5);
 
 /// Virtual addresses that an operator gives one service. Consul's limit.
 pub(crate) const MANUAL_ADDRESSES_MAX: usize = 8;
+/// Studies (plans, statuses of entries) that are made at the same time: they never take more than one processor.
+pub(crate) const STUDIES_AT_ONCE: usize = 1;
+/// How long a study waits for its turn. It is longer than the one before it may take.
+pub(crate) const STUDY_HOLD: Duration = Duration::from_secs(30);
+/// How long a study goes on. What it has not compared by then is not compared, and its counts are lower bounds.
+pub(crate) const STUDY_TIME: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ use crate::limits::LEADER_HOLD;
 use crate::live::Live;
 use crate::log::Log;
 use crate::router::Location;
+use crate::studies::Studies;
 use crate::turns::Turns;
 
 /// The data that all parts of a server share. Endpoints get only part of it: [`Reading`](crate::reading::Reading) or
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) live: Live,
     pub(crate) resolver: Resolver,
     pub(crate) turns: Turns,
+    pub(crate) studies: Studies,
     pub(crate) ca: CaHost,
     pub(crate) clock_watch: ClockWatch,
     pub(crate) duties: Duties,

@@ -1,18 +1,21 @@
 //! Reads: a query is evaluated on a view, and again when data that it read has changed.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use concord_model::{Secret, Timestamp};
 use concord_raft::Stats;
 use concord_rpc::{Answer, Caller, Consistency, Head, Need, Request, RpcError};
 use concord_runtime::Instant;
 use concord_state::{ReadSet, Reader, View};
+use parking_lot::Mutex;
 
 use crate::caller::Resolver;
 use crate::config::ServerConfig;
-use crate::limits::WAIT_JITTER_PART;
+use crate::limits::{STUDY_TIME, WAIT_JITTER_PART};
 use crate::log::Log;
 use crate::parts::Core;
+use crate::studies::Patience;
 
 /// What a query may use: one view, one caller, one moment.
 pub(crate) struct Reading<'a> {
@@ -28,12 +31,18 @@ pub(crate) struct Reading<'a> {
     pub(crate) resolver: &'a Resolver,
     log: &'a Log,
     hidden: Cell<bool>,
+    patience: Option<&'a Patience>,
 }
 
 impl Reading<'_> {
     /// Notes that the caller's rights hid something.
     pub(crate) fn hide(&self) {
         self.hidden.set(true);
+    }
+
+    /// Whether a study should come to its end, because nobody waits for it or its time is up.
+    pub(crate) fn enough(&self) -> bool {
+        self.patience.is_some_and(Patience::is_over)
     }
 
     /// Keeps what the caller may see and notes whether anything was hidden.
@@ -60,7 +69,7 @@ impl Reading<'_> {
 }
 
 /// The result of one evaluation.
-struct Evaluated<T> {
+pub(crate) struct Evaluated<T> {
     value: T,
     /// Whether the caller's rights hid something and the caller may be told.
     hidden: bool,
@@ -85,7 +94,7 @@ impl Core {
         let need = request.need();
         let deadline = self.deadline(head);
         loop {
-            let evaluate = || self.evaluate(&self.log.view(), head, &need, request, query);
+            let evaluate = || self.evaluate(&self.log.view(), head, request, query, None);
             let Evaluated { value, hidden, mut read, of_token } = match head.consistency {
                 Consistency::Stale => evaluate()?,
                 Consistency::Default => {
@@ -132,18 +141,50 @@ impl Core {
         }
     }
 
-    fn evaluate<R: Request>(
+    /// Answers a read that can take long ([`crate::studies`]). It cannot wait for changes.
+    pub(crate) async fn study<R: Request>(
+        self: &Arc<Self>,
+        head: &Head,
+        request: R,
+        query: Query<R>,
+    ) -> Result<Answer<R::Reply>, RpcError> {
+        if head.consistency != Consistency::Stale {
+            self.lead().await?;
+            self.log.barrier().await?;
+        }
+        let clock = &self.world.clock;
+        let turn = self.studies.turn(&**clock).await?;
+        let asker = Arc::new(());
+        let patience = Patience::new(&asker, &self.scope, clock, STUDY_TIME);
+        let (core, head_there) = (Arc::clone(self), head.clone());
+        let result = Arc::new(Mutex::new(None));
+        let place = Arc::clone(&result);
+        let work = move || {
+            // The turn ends with the work, not with the request.
+            let _turn = turn;
+            let view = core.log.view();
+            *place.lock() = Some(core.evaluate(&view, &head_there, &request, query, Some(&patience)));
+        };
+        self.config.workers.run(Box::new(work)).await;
+        drop(asker);
+        let evaluated = result.lock().take().ok_or(RpcError::ShuttingDown)?;
+        let Evaluated { value, hidden, read, of_token } = evaluated?;
+        Ok(self.log.answer(value, read.index().max(of_token.index()), hidden, head.consistency))
+    }
+
+    /// Evaluates a query once, on one view. A study has patience.
+    pub(crate) fn evaluate<R: Request>(
         &self,
         view: &View,
         head: &Head,
-        need: &Need,
         request: &R,
         query: Query<R>,
+        patience: Option<&Patience>,
     ) -> Result<Evaluated<R::Reply>, RpcError> {
         let now = self.log.now();
         let mut of_token = view.read();
         let caller = self.resolver.resolve(&mut of_token, head.token.as_ref(), now)?;
-        caller.meet(need)?;
+        caller.meet(&request.need())?;
         let mut reading = Reading {
             reader: view.read(),
             caller: &caller,
@@ -152,6 +193,7 @@ impl Core {
             resolver: &self.resolver,
             log: &self.log,
             hidden: Cell::new(false),
+            patience,
         };
         let value = query(&mut reading, request)?;
         let Reading { reader, hidden, .. } = reading;

@@ -23,6 +23,7 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::parts::Core;
 use crate::router::Location;
+use crate::studies::Studies;
 use crate::turns::Turns;
 
 #[cfg(test)]
@@ -109,6 +110,7 @@ impl Server {
         let core = Arc::new(Core {
             resolver: Resolver::new(config.acl, config.datacenter.clone()),
             turns: Turns::new(),
+            studies: Studies::new(),
             ca: CaHost::new(),
             clock_watch: ClockWatch::default(),
             duties: Duties::new(),

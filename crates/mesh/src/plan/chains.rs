@@ -23,8 +23,8 @@ pub struct ChainChanges {
     pub mended: usize,
     /// The first of them, at most [`CHAINS_LISTED_MAX`], by service.
     pub first: Vec<ChainChange>,
-    /// Whether chains were left out because there are more than [`CHAINS_EXAMINED_MAX`]; then the counts are lower
-    /// bounds.
+    /// Whether chains were left out because there are more than [`CHAINS_EXAMINED_MAX`] or nobody waits for
+    /// more; then the counts are lower bounds.
     pub cut: bool,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn compare(
         concerned.extend(changed.iter().flat_map(|name| reaching(side, name, facts.known)));
     }
     for (examined, service) in concerned.into_iter().filter(|one| (facts.sees_chain)(one)).enumerate() {
-        if examined >= CHAINS_EXAMINED_MAX {
+        if examined >= CHAINS_EXAMINED_MAX || (facts.enough)() {
             changes.cut = true;
             break;
         }

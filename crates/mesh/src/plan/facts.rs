@@ -28,6 +28,9 @@ pub struct Facts<'a> {
     pub known: &'a [ServiceRef],
     /// Whether the chain of a service may be told.
     pub sees_chain: &'a dyn Fn(&ServiceRef) -> bool,
+    /// Whether nobody waits for more. It is asked between two comparisons; those that are left are not made, and the
+    /// result says that it was cut.
+    pub enough: &'a dyn Fn() -> bool,
     /// The decision where no intention covers a pair.
     pub default: DefaultPolicy,
     /// The datacenter for which chains are compiled.

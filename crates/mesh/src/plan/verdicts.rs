@@ -32,7 +32,7 @@ pub struct Flips {
     /// How many permissions name requests of which no example was found.
     pub without_example: usize,
     /// Whether pairs or examples were left out, because there are more than [`JUDGED_MAX`], or more of one pair than
-    /// [`EXAMPLES_MAX`](super::EXAMPLES_MAX). Then the counts are lower bounds.
+    /// [`EXAMPLES_MAX`](super::EXAMPLES_MAX), or because nobody waits for more. Then the counts are lower bounds.
     pub cut: bool,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn compare(before: Side<'_>, after: Side<'_>, changed: &[EntryName], 
         let mut known: BTreeMap<[Option<usize>; 2], Arc<Reversed>> = BTreeMap::new();
         for from in facts.callers {
             judged += 1;
-            if judged > JUDGED_MAX {
+            if judged > JUDGED_MAX || (facts.enough)() {
                 flips.cut = true;
                 return flips;
             }

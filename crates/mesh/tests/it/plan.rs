@@ -1,5 +1,6 @@
 //! Tests of plans: what they say of a change is what is decided and compiled before and after it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -135,11 +136,16 @@ impl Case {
     }
 
     fn effects(&self) -> Effects {
+        self.effects_until(&|| false)
+    }
+
+    fn effects_until(&self, enough: &dyn Fn() -> bool) -> Effects {
         let facts = Facts {
             callers: &self.callers,
             called: &self.callers,
             known: &self.known,
             sees_chain: &|_| true,
+            enough,
             default: DefaultPolicy { action: self.default, source: DefaultSource::AclDefault },
             datacenter: &Datacenter::parse("dc1").unwrap(),
         };
@@ -470,6 +476,17 @@ fn n_220_a_plan_that_is_not_complete_says_so() {
     };
     let flips = case.effects().verdicts;
     assert_eq!((flips.cut, flips.all, flips.first.len()), (true, JUDGED_MAX, FLIPS_LISTED_MAX));
+    // Nobody waits for more than the first few.
+    let asked = Cell::new(0);
+    let flips = case.effects_until(&|| asked.replace(asked.get() + 1) >= 5).verdicts;
+    assert_eq!((flips.cut, flips.all), (true, 5));
+    let after = State { world: World::of("D * http"), ..State::default() };
+    let changed = vec![EntryName::only(EntryKind::ProxyDefaults)];
+    let (before, known) = (State::default(), callers.clone());
+    let case = Case { before, after, changed, default: Action::Allow, callers: callers.clone(), known };
+    let chains = case.effects_until(&|| true).chains;
+    assert_eq!((chains.cut, chains.all), (true, 0));
+    assert_eq!(case.effects().chains.cut, false, "all are examined otherwise");
     // One pair with more examples than are made.
     let permissions = (0..400)
         .map(|at| permission(Action::Allow, Some(PathMatch::Exact(format!("/{at}"))), &["PUT"], vec![]));

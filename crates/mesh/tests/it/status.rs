@@ -18,11 +18,16 @@ use crate::random::Random;
 use crate::random_request::names;
 
 fn with_facts<T>(known: &[ServiceRef], look: impl FnOnce(Facts<'_>) -> T) -> T {
+    facts_until(known, &|| false, look)
+}
+
+fn facts_until<T>(known: &[ServiceRef], enough: &dyn Fn() -> bool, look: impl FnOnce(Facts<'_>) -> T) -> T {
     look(Facts {
         callers: &names().universe(),
         called: &names().universe(),
         known,
         sees_chain: &|_| true,
+        enough,
         default: DefaultPolicy { action: Action::Deny, source: DefaultSource::AclDefault },
         datacenter: &Datacenter::parse("dc1").unwrap(),
     })
@@ -105,4 +110,18 @@ fn an_entry_that_todays_rules_refuse_is_told_with_the_reason() {
     assert!(why.contains("does not have a subset named \"v1\""), "{why}");
     assert_eq!((found.chains.whole, found.chains.broken), (0, 1));
     assert_eq!(found.chains.first[0].fault, why);
+}
+
+#[test]
+fn a_status_that_is_not_complete_says_so() {
+    let state = State { world: World::of("P http"), ..State::default() };
+    let known: Vec<_> = ["web", "db"].map(service).to_vec();
+    let (name, entry) = state.world.entries.iter().next().unwrap();
+    let chains = |enough: &dyn Fn() -> bool| {
+        let look = |facts: Facts<'_>| status(entry, state.side(), facts, std::iter::empty());
+        let chains = facts_until(&known, enough, look).chains;
+        (chains.whole + chains.broken, chains.cut)
+    };
+    assert_eq!(chains(&|| true), (0, true), "{name:?}");
+    assert!(!chains(&|| false).1 && chains(&|| false).0 > 0);
 }

@@ -9,7 +9,7 @@ pub struct Aside(pub Scope);
 
 impl Workers for Aside {
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        let task = self.0.spawn_blocking("certificate authority's work", work);
+        let task = self.0.spawn_blocking("long work", work);
         Box::pin(async move {
             // The scope logs a panic; the work then counts as not done.
             let _ = task.join().await;

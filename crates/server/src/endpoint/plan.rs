@@ -16,6 +16,7 @@ use concord_state::{Command, CommandReply, Envelope, Store, View, command};
 
 use crate::endpoint::catalog::seen_services;
 use crate::endpoint::entry::{ToWrite, fits, to_write, valid};
+use crate::limits::STUDY_TIME;
 use crate::log::refused;
 use crate::reading::Reading;
 
@@ -29,7 +30,7 @@ pub(crate) fn plan_entries(reading: &mut Reading<'_>, request: &PlanEntries) -> 
         reading.caller.meet(&need(change)).map_err(|error| about(&change.name(), error))?;
     }
     let mut trial = Trial::new(reading);
-    let steps = changes.iter().map(|change| trial.step(reading, change)).collect();
+    let steps = changes.iter().map(|change| trial.step(reading, change)).collect::<Result<_, _>>()?;
     let Trial { before, store, changed } = trial;
     let effects = compared(reading, &before, &store.view(), &changed);
     Ok(Plan { index: before.index(), steps, effects })
@@ -51,6 +52,16 @@ fn about(name: &EntryName, error: RpcError) -> RpcError {
     }
 }
 
+/// The refusal of a plan whose entries take too long to try.
+fn too_long(name: &EntryName) -> RpcError {
+    RpcError::Invalid(format!(
+        "the plan came to {}/{} when its {} s were over; plan fewer entries at a time",
+        name.kind,
+        name.as_str(),
+        STUDY_TIME.as_secs(),
+    ))
+}
+
 /// The newest state, and a copy of it in which the changes are carried out.
 struct Trial {
     before: View,
@@ -64,15 +75,19 @@ impl Trial {
         Self { store: Store::on_trial(&before), before, changed: Vec::new() }
     }
 
-    fn step(&mut self, reading: &Reading<'_>, change: &PlannedChange) -> Step {
+    /// What would become of an entry. Returns an error if there is no time left to try it.
+    fn step(&mut self, reading: &Reading<'_>, change: &PlannedChange) -> Result<Step, RpcError> {
         let name = change.name();
+        if reading.enough() {
+            return Err(too_long(&name));
+        }
         let outcome = self.carry_out(reading, change);
         let outcome = outcome.unwrap_or_else(|error| Outcome::Refused { reason: error.to_string() });
         if matches!(outcome, Outcome::Unchanged | Outcome::Absent | Outcome::Refused { .. }) {
-            return Step { outcome: shown(reading, &name, outcome), name };
+            return Ok(Step { outcome: shown(reading, &name, outcome), name });
         }
         self.changed.push(name.clone());
-        Step { outcome: shown(reading, &name, outcome), name }
+        Ok(Step { outcome: shown(reading, &name, outcome), name })
     }
 
     fn carry_out(&mut self, reading: &Reading<'_>, change: &PlannedChange) -> Result<Outcome, RpcError> {
@@ -143,11 +158,13 @@ pub(super) fn with_facts<T>(reading: &mut Reading<'_>, compare: impl FnOnce(Fact
         }
         sees
     };
+    let enough = || reading.enough();
     compare(Facts {
         callers: &seen,
         called: &called,
         known: &seen,
         sees_chain: &sees_chain,
+        enough: &enough,
         default: reading.config.intention_default,
         datacenter: &reading.config.datacenter,
     })

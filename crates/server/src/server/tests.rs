@@ -1,25 +1,34 @@
-//! Tests of what only a server itself sees: the end of its leadership.
+//! Tests of what only a server itself sees: the end of its leadership, and the end of a study.
 
-use concord_ca::provider::means::Inline;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use concord_ca::seal::Kek;
 use concord_ca::testing::{Gate, Gated, Op};
 use concord_ca::{Csr, KeyMaker, OsKeys};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
+use concord_mesh::status::EntryStatus;
 use concord_model::ca::KeyKind;
+use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, SpiffeId, TrustDomain, Uuid};
-use concord_rpc::request::{ReadCaRoots, SetCaConfig, SignLeaf};
+use concord_rpc::request::{PlanEntries, PlannedChange, ReadCaRoots, ReadEntryStatus, SetCaConfig, SignLeaf};
 use concord_rpc::{Answer, Head, Request, ServerApiExt};
 use concord_runtime::Task;
 
 use super::*;
+use crate::Aside;
 use crate::caller::AclSettings;
 use crate::config::CaStart;
+use crate::endpoint::plan::plan_entries;
+use crate::reading::Reading;
+use crate::studies::Patience;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A server whose CA provider the test can block, with its first root.
 async fn behind(gated: &Gated) -> Server {
+    let world = World::seeded(1, 1_800_000_000_000_000_000);
+    let scope = Scope::new("test", Arc::clone(&world.clock));
     let config = ServerConfig {
         node: NodeName::parse("n1").unwrap(),
         node_id: Uuid([1; 16]),
@@ -34,12 +43,10 @@ async fn behind(gated: &Gated) -> Server {
         ca: CaStart { kinds: gated.kinds(), provider: Gated::NAME.to_owned(), ..CaStart::default() },
         keks: vec![Kek::from_bytes(&[7; 32]).unwrap()],
         keys: Arc::new(OsKeys),
-        workers: Arc::new(Inline),
+        workers: Arc::new(Aside(scope.clone())),
         default_query_time: ServerConfig::QUERY_TIMES.0,
         max_query_time: ServerConfig::QUERY_TIMES.1,
     };
-    let world = World::seeded(1, 1_800_000_000_000_000_000);
-    let scope = Scope::new("test", Arc::clone(&world.clock));
     let raft = RaftConfig::new(Server::raft_id(&config), "dc1");
     let fatal = Arc::new(|fatal: &Fatal| panic!("{fatal}"));
     let server = Server::start(config, raft, Storage::Memory, world, scope, fatal).await.unwrap();
@@ -95,5 +102,60 @@ async fn n_179_what_hangs_at_the_provider_ends_with_leadership() {
     gated.set(Op::Sign, Gate::Open);
     server.core.duties.set(true);
     ask(&server, SignLeaf { csr }).join().await.unwrap().unwrap();
+    server.shutdown(SECOND, SECOND).await;
+}
+
+fn asked() -> ReadEntryStatus {
+    ReadEntryStatus { name: EntryName::only(EntryKind::Mesh) }
+}
+
+/// Whether [`endless`] was told to end.
+static WAS_ENDED: AtomicBool = AtomicBool::new(false);
+
+/// A study that ends only when it is told to, or after seconds.
+fn endless(reading: &mut Reading<'_>, _: &ReadEntryStatus) -> Result<Option<EntryStatus>, RpcError> {
+    for _ in 0..3_000 {
+        if reading.enough() {
+            WAS_ENDED.store(true, Ordering::Relaxed);
+            break;
+        }
+        std::thread::park_timeout(SECOND / 1000);
+    }
+    Ok(None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_280_a_study_ends_when_nobody_waits_for_it() {
+    let server = behind(&Gated::default()).await;
+    let core = Arc::clone(&server.core);
+    let first = core.scope.spawn("caller", {
+        let core = Arc::clone(&core);
+        async move { core.study(&Head::default(), asked(), endless).await }
+    });
+    while core.studies.free() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!WAS_ENDED.load(Ordering::Relaxed), "it goes on while its caller waits");
+    first.abort();
+    // The next one gets its turn when the work has ended.
+    ask(&server, asked()).join().await.unwrap().unwrap();
+    assert!(WAS_ENDED.load(Ordering::Relaxed));
+    server.shutdown(SECOND, SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_whose_time_is_over_says_how_far_it_came() {
+    let server = behind(&Gated::default()).await;
+    let name = EntryName::only(EntryKind::Mesh);
+    let request = PlanEntries { changes: vec![PlannedChange::Delete(name)] };
+    let asker = Arc::new(());
+    let patience = |time| Patience::new(&asker, &server.core.scope, &server.core.world.clock, time);
+    let plan = |patience: &Patience| {
+        let view = server.core.log.view();
+        server.core.evaluate(&view, &Head::default(), &request, plan_entries, Some(patience))
+    };
+    assert!(plan(&patience(SECOND)).is_ok());
+    let text = plan(&patience(Duration::ZERO)).err().unwrap().to_string();
+    assert_eq!(text, "the plan came to mesh/mesh when its 10 s were over; plan fewer entries at a time");
     server.shutdown(SECOND, SECOND).await;
 }
