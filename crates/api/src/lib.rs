@@ -36,6 +36,7 @@ pub mod moment;
 pub mod plan;
 pub mod proxy;
 pub mod query;
+pub mod select;
 pub mod service;
 mod shape;
 mod spelled;

@@ -21,7 +21,6 @@ mod observed;
 pub mod reply;
 pub mod router;
 pub mod routes;
-mod select;
 mod sent;
 mod target;
 

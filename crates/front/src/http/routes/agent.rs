@@ -9,6 +9,7 @@ use std::sync::Arc;
 use concord_acl::Level;
 use concord_agent::{AgentConfig, TokenKind};
 use concord_api::decode::{self, REQUEST_DECODE_FAILED};
+use concord_api::select::{self, MEMBER};
 use concord_model::{Secret, Timestamp};
 use concord_rpc::RpcError;
 use concord_rpc::request::{ReadStatus, ServerStatus};
@@ -18,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use self::monitor::monitor;
 use super::endpoints;
 use crate::http::context::Ctx;
-use crate::http::select::{self, MEMBER};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {

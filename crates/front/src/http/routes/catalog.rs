@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use concord_api::catalog::{self as shapes, DeregisterBody, RegisterBody};
+use concord_api::select::{self, NODE, NODE_SERVICE, SERVICE_NODE};
 use concord_api::service::{NodeService, NodeServiceList, NodeServices, ServiceNode};
 use concord_filter::Expression;
 use concord_model::{Datacenter, NodeName, ServiceName, ServiceRef};
@@ -15,7 +16,6 @@ use concord_rpc::request::{
 
 use super::endpoints;
 use crate::http::context::Ctx;
-use crate::http::select::{self, NODE, NODE_SERVICE, SERVICE_NODE};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {

@@ -6,6 +6,7 @@ mod status;
 use std::sync::Arc;
 
 use concord_api::entry::{ConfigEntry, decode_entry, parse_kind, parse_name, parse_name_to_remove};
+use concord_api::select::{self, SERVICE_DEFAULTS};
 use concord_model::entry::{EntryKind, EntryName};
 use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, PlanEntries, ReadEntry, ReadEntryStatus};
 use http::StatusCode;
@@ -14,7 +15,6 @@ use serde::Serialize;
 use self::plan::planning;
 use super::endpoints;
 use crate::http::context::Ctx;
-use crate::http::select::{self, SERVICE_DEFAULTS};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {

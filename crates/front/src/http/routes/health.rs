@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use concord_api::health::{HealthCheck, ServiceEntry};
+use concord_api::select::{self, CHECK, SERVICE_ENTRY};
 use concord_model::catalog::{CheckStatus, NodeScope};
 use concord_model::{NodeName, ServiceName, ServiceRef};
 use concord_rpc::request::{
@@ -12,7 +13,6 @@ use concord_rpc::request::{
 use super::catalog::{Which, selection};
 use super::endpoints;
 use crate::http::context::Ctx;
-use crate::http::select::{self, CHECK, SERVICE_ENTRY};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {

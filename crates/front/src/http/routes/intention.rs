@@ -12,6 +12,7 @@ use concord_api::intention::{
     IntentionBody, IntentionCheck, IntentionUpsert, parse_any_service, parse_destination, parse_service,
     parse_source,
 };
+use concord_api::select::{self, INTENTION};
 use concord_mesh::intention::Intention as Flat;
 use concord_model::ServiceRef;
 use concord_model::intention::{Destination, ServiceIntentions, Source};
@@ -26,7 +27,6 @@ use self::shape::shape;
 pub(super) use self::shape::shapes;
 use super::endpoints;
 use crate::http::context::Ctx;
-use crate::http::select::{self, INTENTION};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {

@@ -8,6 +8,7 @@ use concord_agent::Maintenance;
 use concord_api::agent::CheckUpdate;
 use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_api::health::HealthCheck;
+use concord_api::select::{self, AGENT_SERVICE, CHECK};
 use concord_api::service::AgentService;
 use concord_model::catalog::CheckStatus;
 use concord_model::{CheckId, InstanceId};
@@ -18,7 +19,6 @@ use serde::Serialize;
 use super::endpoints;
 use crate::http::call::go_bool;
 use crate::http::context::Ctx;
-use crate::http::select::{self, AGENT_SERVICE, CHECK};
 use crate::http::{Call, HttpError, Reply, Right};
 
 endpoints! {

@@ -5,56 +5,61 @@
 
 use std::sync::LazyLock;
 
-use concord_api::service::{AgentService, NodeService, ServiceNode};
-use concord_filter::{Expression, Selectable, Selected};
+use concord_filter::{Expression, FilterError, Selectable, Selected};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::error::HttpError;
+use crate::service::{AgentService, NodeService, ServiceNode};
 
 /// The selectors of one kind of record.
 #[derive(Debug)]
-pub(crate) struct Shape(LazyLock<Value>);
+pub struct Shape(LazyLock<Value>);
 
 const fn shape(make: fn() -> Value) -> Shape {
     Shape(LazyLock::new(make))
 }
 
 /// `catalog/nodes`.
-pub(crate) static NODE: Shape = shape(node);
+pub static NODE: Shape = shape(node);
 /// `catalog/service`, `catalog/connect`.
-pub(crate) static SERVICE_NODE: Shape = shape(ServiceNode::selectors);
+pub static SERVICE_NODE: Shape = shape(ServiceNode::selectors);
 /// Services of `catalog/node` and `catalog/node-services`.
-pub(crate) static NODE_SERVICE: Shape = shape(NodeService::selectors);
+pub static NODE_SERVICE: Shape = shape(NodeService::selectors);
 /// Checks of `health/…` and `agent/checks`.
-pub(crate) static CHECK: Shape = shape(check);
+pub static CHECK: Shape = shape(check);
 /// `health/service`, `health/connect`.
-pub(crate) static SERVICE_ENTRY: Shape = shape(service_entry);
+pub static SERVICE_ENTRY: Shape = shape(service_entry);
 /// `agent/services`.
-pub(crate) static AGENT_SERVICE: Shape = shape(AgentService::selectors);
+pub static AGENT_SERVICE: Shape = shape(AgentService::selectors);
 /// `agent/members`.
-pub(crate) static MEMBER: Shape = shape(member);
+pub static MEMBER: Shape = shape(member);
 /// `connect/intentions`.
-pub(crate) static INTENTION: Shape = shape(intention);
+pub static INTENTION: Shape = shape(intention);
 /// `config/service-defaults`.
-pub(crate) static SERVICE_DEFAULTS: Shape = shape(service_defaults);
+pub static SERVICE_DEFAULTS: Shape = shape(service_defaults);
 
 /// Keeps the records that match a filter.
-pub(crate) fn keep<T: Serialize>(
+///
+/// # Errors
+/// If the filter has a selector that such records do not have, even if there are none.
+pub fn keep<T: Serialize>(
     filter: Option<&Expression>,
     shape: &'static Shape,
     records: Vec<T>,
-) -> Result<Vec<T>, HttpError> {
+) -> Result<Vec<T>, FilterError> {
     let Some(filter) = filter else { return Ok(records) };
     keep_by(filter, shape, records, |record| record)
 }
 
 /// Keeps the pairs whose record matches a filter.
-pub(crate) fn keep_values<K, T: Serialize>(
+///
+/// # Errors
+/// Like [`keep`].
+pub fn keep_values<K, T: Serialize>(
     filter: Option<&Expression>,
     shape: &'static Shape,
     records: impl IntoIterator<Item = (K, T)>,
-) -> Result<Vec<(K, T)>, HttpError> {
+) -> Result<Vec<(K, T)>, FilterError> {
     let records = records.into_iter().collect();
     let Some(filter) = filter else { return Ok(records) };
     keep_by(filter, shape, records, |(_, record)| record)
@@ -65,7 +70,7 @@ fn keep_by<T, R: Serialize>(
     shape: &'static Shape,
     records: Vec<T>,
     record: impl Fn(&T) -> &R,
-) -> Result<Vec<T>, HttpError> {
+) -> Result<Vec<T>, FilterError> {
     // A wrong selector is an error even if the list is empty.
     filter.check(&Record { shape: &shape.0, value: &Value::Null })?;
     let mut kept = Vec::new();

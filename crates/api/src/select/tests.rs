@@ -1,11 +1,10 @@
 //! Tests that every selector finds the field of its name, and that every printed field can be selected.
 
-use concord_api::agent::Member;
-use concord_api::catalog::Node;
-use concord_api::health::{HealthCheck, ServiceEntry};
-use concord_api::intention::Intention;
-
 use super::*;
+use crate::agent::Member;
+use crate::catalog::Node;
+use crate::health::{HealthCheck, ServiceEntry};
+use crate::intention::Intention;
 
 fn entry() -> ServiceEntry {
     let check = |id: &str, status: &str| HealthCheck {
@@ -36,8 +35,7 @@ fn check(filter: &str, expected: bool) {
 #[track_caller]
 fn refused(filter: &str) {
     let filter = Expression::parse(filter).unwrap();
-    let error = keep::<ServiceEntry>(Some(&filter), &SERVICE_ENTRY, Vec::new()).unwrap_err();
-    assert_eq!(error.status, 500, "{filter}");
+    assert!(keep::<ServiceEntry>(Some(&filter), &SERVICE_ENTRY, Vec::new()).is_err(), "{filter}");
 }
 
 #[test]
